@@ -1,0 +1,163 @@
+//! Time and randomness as the house sees them: made once in `server`, passed on, never ambient.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A second of UTC, as seconds since 1970 (the unit of `NumericDate`, RFC 7519 section 2).
+///
+/// Only years 1970 to 9999 can be built, so that arithmetic on tokens and records cannot overflow (ABUSE T-14).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Timestamp(i64);
+
+/// A length of time in seconds, never negative.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Seconds(pub u32);
+
+impl Timestamp {
+    /// 9999-12-30T22:00:00Z, the last second that can be written in every time zone.
+    pub const MAX: Self = Self(253_402_207_200);
+
+    /// A second between 1970 and 9999, or nothing.
+    pub fn from_seconds(seconds: i64) -> Option<Self> {
+        (0..=Self::MAX.0).contains(&seconds).then_some(Self(seconds))
+    }
+
+    /// Seconds since 1970.
+    pub fn as_seconds(self) -> i64 {
+        self.0
+    }
+
+    /// Later by `by`, at most the end of year 9999.
+    #[must_use]
+    pub fn plus(self, by: Seconds) -> Self {
+        Self((self.0 + i64::from(by.0)).min(Self::MAX.0))
+    }
+
+    /// Earlier by `by`, at least 1970.
+    #[must_use]
+    pub fn minus(self, by: Seconds) -> Self {
+        Self((self.0 - i64::from(by.0)).max(0))
+    }
+
+    /// How much later than `earlier` this is; zero when it is not.
+    pub fn since(self, earlier: Self) -> Seconds {
+        Seconds(u32::try_from((self.0 - earlier.0).max(0)).unwrap_or(u32::MAX))
+    }
+}
+
+impl TryFrom<i64> for Timestamp {
+    type Error = &'static str;
+    fn try_from(seconds: i64) -> Result<Self, Self::Error> {
+        Self::from_seconds(seconds).ok_or("a time outside the years 1970 to 9999")
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(time: Timestamp) -> i64 {
+        time.0
+    }
+}
+
+/// RFC 3339 in UTC, to the second.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_second(self.0) {
+            Ok(time) => write!(f, "{time}"),
+            Err(_) => write!(f, "@{}", self.0),
+        }
+    }
+}
+
+impl Seconds {
+    /// `n` minutes.
+    pub const fn minutes(n: u32) -> Self {
+        Self(n * 60)
+    }
+
+    /// `n` hours.
+    pub const fn hours(n: u32) -> Self {
+        Self(n * 3600)
+    }
+
+    /// `n` days of 24 hours.
+    pub const fn days(n: u32) -> Self {
+        Self(n * 86_400)
+    }
+
+    /// Reads `90s`, `5m`, `24h`, `90d`: one number, one unit, nothing else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let unit = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        if digits.is_empty() || digits.len() > 7 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        digits.parse::<u32>().ok()?.checked_mul(unit).map(Self)
+    }
+}
+
+/// The largest unit that divides it: `5m`, `24h` reads `1d`, `90s`.
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("0s"),
+            n if n % 86_400 == 0 => write!(f, "{}d", n / 86_400),
+            n if n % 3600 == 0 => write!(f, "{}h", n / 3600),
+            n if n % 60 == 0 => write!(f, "{}m", n / 60),
+            n => write!(f, "{n}s"),
+        }
+    }
+}
+
+/// Where `now` comes from. The server has one; tests set theirs.
+pub trait Clock: Send + Sync {
+    /// The present second.
+    fn now(&self) -> Timestamp;
+}
+
+/// Where unguessable bytes come from. The server has one (the operating system's, by way of aws-lc-rs); tests seed theirs.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes`, or panics: without entropy nothing may be made.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+impl dyn Entropy {
+    /// A fresh identifier of 128 bits in base64url (22 characters), as `jti`, request ids and the like use it.
+    pub fn identifier(&self) -> String {
+        use base64::Engine as _;
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes);
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_one_number_and_one_unit() {
+        assert_eq!(Seconds::parse("5m"), Some(Seconds::minutes(5)));
+        assert_eq!(Seconds::parse("24h"), Some(Seconds::hours(24)));
+        assert_eq!(Seconds::parse("90d"), Some(Seconds::days(90)));
+        for bad in ["", "5", "m", "-5m", "5 m", "5M", "1.5h", "1h30m", "99999999s", "9999999d", "５m"] {
+            assert_eq!(Seconds::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn time_has_an_end() {
+        assert_eq!(Timestamp::from_seconds(-1), None);
+        assert_eq!(Timestamp::from_seconds(i64::MAX), None);
+        assert_eq!(Timestamp::MAX.plus(Seconds(u32::MAX)), Timestamp::MAX);
+        assert_eq!(Timestamp::default().minus(Seconds(1)), Timestamp::default());
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00Z");
+    }
+}

@@ -1,0 +1,22 @@
+//! Floor 1: what the broker knows, as values. Pure, synchronous, no I/O; `now` is an argument.
+//!
+//! Enter through [`grant::decide`](grant) for exchanges, [`state::State`](state) for what is, [`change::Change`](change) for
+//! what can happen, and [`record`] for what people write. Nothing here knows HTTP, SQL, Redis or keys.
+
+pub mod actor;
+pub mod alg;
+pub mod api;
+pub mod binding;
+pub mod clock;
+pub mod digest;
+pub mod endpoint;
+pub mod hex;
+pub mod integration;
+pub mod names;
+pub mod network;
+pub mod partner;
+pub mod proof;
+pub mod reason;
+pub mod scope;
+pub mod text;
+pub mod window;

@@ -1,0 +1,274 @@
+//! The names of things, parsed once at the border: a bare `String` never stands for one.
+//!
+//! Every name is immutable, cheap to clone (`Arc<str>`), compared byte for byte and never repaired: what does not parse is
+//! refused. Labels follow CONTRACT.md section 3: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A name that could not be parsed: what was expected, never what was seen (it may be hostile).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidName(pub &'static str);
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $parse:path) => {
+        $(#[$doc])*
+        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                $parse(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0.as_ref().to_owned()
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name!(
+    /// A partner, such as `globex`. `api`, `carnet`, `staff` and `node` are reserved: they head client ids of our own.
+    PartnerName, partner
+);
+name!(
+    /// An integration's name within its partner, such as `order-sync`.
+    IntegrationName, label
+);
+name!(
+    /// An API of the catalogue, such as `orders-api`. `carnet` is built in (its audience is the environment's issuer).
+    ApiName, label
+);
+name!(
+    /// An environment, such as `production`: one issuer, one key ring, one set of audiences.
+    EnvironmentName, label
+);
+name!(
+    /// A binding within one environment of one integration, such as `ci-main`; or a caller of an API.
+    BindingName, label
+);
+name!(
+    /// A URL that names an issuer of tokens, compared byte for byte (RFC 8414 section 3.3, ABUSE J-16). For `key` bindings
+    /// the issuer is the client id. Whether it may be fetched is for `outbound` to say.
+    Issuer, opaque_255
+);
+name!(
+    /// The `sub` of a verified assertion: printable ASCII, at most 255 characters (ABUSE J-21).
+    Subject, opaque_255
+);
+name!(
+    /// The audience URI of an API in one environment, compared byte for byte (RFC 8707 section 2).
+    Audience, opaque_255
+);
+name!(
+    /// The `jti` of a proof that a partner showed: any printable ASCII of at most 255 characters, unique per issuer.
+    ProofId, opaque_255
+);
+name!(
+    /// The `jti` of a token of ours.
+    TokenId, url_safe
+);
+name!(
+    /// A signing key of ours: the RFC 7638 thumbprint of its public half.
+    KeyId, url_safe
+);
+name!(
+    /// One request, as told in `X-Request-Id`, the journal and the logs.
+    RequestId, url_safe
+);
+name!(
+    /// One approval of the governance of records.
+    ApprovalId, url_safe
+);
+name!(
+    /// One revocation, until it is lifted.
+    RevocationId, url_safe
+);
+
+/// An integration: `partner/name`. It is also the `client_id` and the `sub` of the tokens that it gets.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct IntegrationId {
+    /// Who it belongs to.
+    pub partner: PartnerName,
+    /// Its name within the partner.
+    pub name: IntegrationName,
+}
+
+impl FromStr for IntegrationId {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let (partner, name) = text.split_once('/').ok_or(InvalidName("expected PARTNER/INTEGRATION"))?;
+        Ok(Self { partner: partner.parse()?, name: name.parse()? })
+    }
+}
+
+impl TryFrom<String> for IntegrationId {
+    type Error = InvalidName;
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<IntegrationId> for String {
+    fn from(id: IntegrationId) -> String {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for IntegrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.partner, self.name)
+    }
+}
+
+impl fmt::Debug for IntegrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+/// Who a `client_id` names: an integration, or the workloads of one of our own APIs (`api/NAME`, CONTRACT.md section 4).
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ClientId {
+    /// A partner's integration.
+    Integration(IntegrationId),
+    /// The callers of an API of the catalogue.
+    Api(ApiName),
+}
+
+impl FromStr for ClientId {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        match text.strip_prefix("api/") {
+            Some(api) => Ok(Self::Api(api.parse()?)),
+            None => Ok(Self::Integration(text.parse()?)),
+        }
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = InvalidName;
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> String {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integration(id) => write!(f, "{id}"),
+            Self::Api(api) => write!(f, "api/{api}"),
+        }
+    }
+}
+
+const RESERVED_PARTNERS: [&str; 4] = ["api", "carnet", "node", "staff"];
+
+fn label(text: &str) -> Result<(), InvalidName> {
+    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
+    let bytes = text.as_bytes();
+    if bytes.len() <= 63 && edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(inner) {
+        Ok(())
+    } else {
+        Err(InvalidName("expected 1 to 63 of a-z, 0-9 and -, not beginning or ending with -"))
+    }
+}
+
+fn partner(text: &str) -> Result<(), InvalidName> {
+    if RESERVED_PARTNERS.contains(&text) {
+        return Err(InvalidName("this partner name is reserved (api, carnet, node, staff)"));
+    }
+    label(text)
+}
+
+fn opaque_255(text: &str) -> Result<(), InvalidName> {
+    if !text.is_empty() && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err(InvalidName("expected 1 to 255 printable ASCII characters without spaces"))
+    }
+}
+
+fn url_safe(text: &str) -> Result<(), InvalidName> {
+    let safe = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !text.is_empty() && text.len() <= 128 && text.bytes().all(safe) {
+        Ok(())
+    } else {
+        Err(InvalidName("expected 1 to 128 of A-Z, a-z, 0-9, - and _"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_refused_not_repaired() {
+        for good in ["a", "globex", "order-sync", "a1", &"x".repeat(63)] {
+            assert!(good.parse::<IntegrationName>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "a b", "a.b", "ä", "a\0", "a/b", &"x".repeat(64)] {
+            assert!(bad.parse::<IntegrationName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn reserved_partner_names_cannot_be_taken() {
+        for reserved in RESERVED_PARTNERS {
+            assert!(reserved.parse::<PartnerName>().is_err());
+            assert!(format!("{reserved}/x").parse::<IntegrationId>().is_err());
+        }
+        assert_eq!("api/orders-api".parse(), Ok(ClientId::Api("orders-api".parse().expect("a label"))));
+    }
+}

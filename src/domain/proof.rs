@@ -1,0 +1,62 @@
+//! Facts that were established, as types: what `authn` verified.
+//!
+//! `UnverifiedAssertion → Verified<Assertion> → Principal → Grant → Recorded<Grant> → IssuedToken` (DESIGN.md section 2). A value
+//! of these types is the proof that the step before it was taken; "verified, admitted, decided, recorded, signed" is the only
+//! order that compiles.
+
+use super::alg::Alg;
+use super::binding::KeySource;
+use super::clock::Timestamp;
+use super::digest::Digest;
+use super::names::{Issuer, ProofId, Subject};
+
+/// Something whose signature was verified.
+///
+/// The compiler cannot wall this constructor off from the rest of the crate, so it is a function named `assertion()` with one
+/// caller, `authn`, counted by the architecture test.
+#[derive(Clone, Debug)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// States that `value` was verified. Only `authn` may say so, at the line where the signature was checked.
+    pub(crate) fn assertion(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> std::ops::Deref for Verified<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// The claims of a partner's JWT, each strictly of its type; what is absent is `None` and never a default.
+///
+/// Signature, header, `exp`, `nbf` and `iat` are judged when this exists; audience, life, age and conditions are the binding's to
+/// judge (`admission`).
+#[derive(Clone, Debug)]
+pub struct Assertion {
+    /// `iss`, byte for byte.
+    pub issuer: Issuer,
+    /// `sub`.
+    pub subject: Subject,
+    /// `aud`, never empty.
+    pub audience: Vec<String>,
+    /// `exp`, later than the time of verification.
+    pub expires: Timestamp,
+    /// `iat`, at most 30 s ahead.
+    pub issued: Option<Timestamp>,
+    /// `jti`.
+    pub id: Option<ProofId>,
+    /// All claims, for the conditions of bindings; objects without duplicate members.
+    pub claims: serde_json::Value,
+    /// The algorithm that verified it.
+    pub alg: Alg,
+    /// `typ` as the header has it.
+    pub typ: Option<String>,
+    /// The trust that this rests on: the source of the key …
+    pub source: KeySource,
+    /// … and the key's RFC 7638 thumbprint (SHA-256).
+    pub key: Digest,
+}

@@ -1,0 +1,2 @@
+//! Carnet: a credential broker for partner workloads.
+pub mod domain;
