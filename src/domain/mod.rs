@@ -4,19 +4,32 @@
 //! what can happen, and [`record`] for what people write. Nothing here knows HTTP, SQL, Redis or keys.
 
 pub mod actor;
+pub mod admission;
 pub mod alg;
 pub mod api;
+pub mod approval;
 pub mod binding;
+pub mod candidates;
+pub mod change;
+pub mod claims;
 pub mod clock;
+pub mod conditions;
+pub mod decision;
 pub mod digest;
 pub mod endpoint;
+pub mod entry;
+pub mod grant;
 pub mod hex;
 pub mod integration;
+pub mod keys;
 pub mod names;
 pub mod network;
 pub mod partner;
 pub mod proof;
+pub mod proof_key;
 pub mod reason;
+pub mod revocation;
 pub mod scope;
+pub mod state;
 pub mod text;
 pub mod window;

@@ -19,7 +19,7 @@ pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
     /// States that `value` was verified. Only `authn` may say so, at the line where the signature was checked.
-    pub(crate) fn assertion(value: T) -> Self {
+    pub fn assertion(value: T) -> Self {
         Self(value)
     }
 }
@@ -33,8 +33,8 @@ impl<T> std::ops::Deref for Verified<T> {
 
 /// The claims of a partner's JWT, each strictly of its type; what is absent is `None` and never a default.
 ///
-/// Signature, header, `exp`, `nbf` and `iat` are judged when this exists; audience, life, age and conditions are the binding's to
-/// judge (`admission`).
+/// Signature and header are judged when this exists. Times, audience, life, age and conditions are judged by `admission`, each
+/// time that a decision is taken: a caller who is known is told which of them failed (CONTRACT.md section 5).
 #[derive(Clone, Debug)]
 pub struct Assertion {
     /// `iss`, byte for byte.
@@ -43,10 +43,12 @@ pub struct Assertion {
     pub subject: Subject,
     /// `aud`, never empty.
     pub audience: Vec<String>,
-    /// `exp`, later than the time of verification.
+    /// `exp`.
     pub expires: Timestamp,
-    /// `iat`, at most 30 s ahead.
+    /// `iat`.
     pub issued: Option<Timestamp>,
+    /// `nbf`.
+    pub not_before: Option<Timestamp>,
     /// `jti`.
     pub id: Option<ProofId>,
     /// All claims, for the conditions of bindings; objects without duplicate members.

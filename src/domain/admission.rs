@@ -1,0 +1,318 @@
+//! Admission: which binding admits a verified assertion, and so who the caller is.
+//!
+//! Enter through [`admit`]. Everything that a binding asks of a proof is judged here, each time that a decision is taken: slot,
+//! algorithm, `typ`, times, audience, life, age, `jti`, conditions (CONTRACT.md section 3). A [`Principal`] comes from nowhere else.
+
+use super::binding::{ExtraAudience, JwtKind, JwtRule};
+use super::candidates::Candidate;
+use super::clock::{Seconds, Timestamp};
+use super::conditions::conditions;
+use super::decision::{Refused, Trace};
+use super::digest::Digest;
+use super::names::{BindingName, ClientId, EnvironmentName, Issuer, ProofId, Subject};
+use super::proof::{Assertion, Verified};
+use super::reason::{self, Reason};
+
+/// How far ahead a partner's clock may be (`iat`, `nbf`). `exp` has no leeway: an expired proof proves nothing.
+pub const CLOCK_AHEAD: Seconds = Seconds(30);
+
+/// The clock difference between nodes that the house allows.
+pub const CLOCK_DIFFERENCE: Seconds = Seconds(30);
+
+/// The slot of the request that a proof came in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Slot {
+    /// `assertion` of the jwt-bearer grant (RFC 7523 section 2.1).
+    Assertion,
+    /// `client_assertion` (RFC 7523 section 2.2).
+    ClientAssertion,
+    /// `subject_token` of a token exchange (RFC 8693).
+    SubjectToken,
+}
+
+/// Where a proof is shown: one environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The environment.
+    pub environment: &'a EnvironmentName,
+    /// Its issuer: the audience that every proof may have.
+    pub issuer: &'a Issuer,
+}
+
+/// Who the caller is: the client that exactly one binding admitted.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    client: ClientId,
+    environment: EnvironmentName,
+    binding: BindingName,
+    version: Digest,
+    proof: Proof,
+}
+
+/// What a token's record says of the proof that paid for it.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Its issuer.
+    pub issuer: Issuer,
+    /// Its subject.
+    pub subject: Subject,
+    /// Its `jti`.
+    pub id: Option<ProofId>,
+    /// Its `exp`.
+    pub expires: Timestamp,
+    /// Thumbprint of the key that signed it.
+    pub key: Digest,
+    /// Whether it is spent by the token that it pays for.
+    pub single_use: bool,
+}
+
+impl Principal {
+    /// Whom the binding admitted.
+    pub fn client(&self) -> &ClientId {
+        &self.client
+    }
+
+    /// Where.
+    pub fn environment(&self) -> &EnvironmentName {
+        &self.environment
+    }
+
+    /// By which binding.
+    pub fn binding(&self) -> &BindingName {
+        &self.binding
+    }
+
+    /// Of which version of the record.
+    pub fn version(&self) -> Digest {
+        self.version
+    }
+
+    /// By which proof.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+}
+
+/// Finds the one client that `assertion` admits.
+///
+/// `candidates` are the bindings of the environment that name the assertion's issuer. Two clients that both admit it are
+/// ambiguous; of two bindings of one client the stricter decides, then the first by name, so that the order of a record says
+/// nothing.
+pub fn admit(
+    candidates: &[Candidate],
+    assertion: &Verified<Assertion>,
+    slot: Slot,
+    place: Place<'_>,
+    now: Timestamp,
+) -> Result<Principal, Refused> {
+    let judge = |candidate: &Candidate, trace: &mut Trace| judge(candidate, assertion, slot, place, now, trace);
+    let mut admitting: Vec<&Candidate> = Vec::new();
+    for candidate in candidates {
+        if judge(candidate, &mut Trace::off()).is_ok() {
+            admitting.push(candidate);
+        }
+    }
+    admitting.sort_by_key(|candidate| (!candidate.rule.single_use, candidate.binding.clone()));
+    let Some(first) = admitting.first() else {
+        return Err(nearest(candidates, assertion, judge));
+    };
+    if admitting.iter().any(|other| other.client != first.client) {
+        return Err(Refused { reason: &reason::BINDING_AMBIGUOUS, known: known(candidates, assertion), tree: Vec::new() });
+    }
+    Ok(Principal {
+        client: first.client.clone(),
+        environment: first.environment.clone(),
+        binding: first.binding.clone(),
+        version: first.version,
+        proof: Proof {
+            issuer: assertion.issuer.clone(),
+            subject: assertion.subject.clone(),
+            id: assertion.id.clone(),
+            expires: assertion.expires,
+            key: assertion.key,
+            single_use: first.rule.single_use,
+        },
+    })
+}
+
+/// The refusal of the binding that held longest.
+fn nearest(
+    candidates: &[Candidate],
+    assertion: &Verified<Assertion>,
+    judge: impl Fn(&Candidate, &mut Trace) -> Result<(), &'static Reason>,
+) -> Refused {
+    let known = known(candidates, assertion);
+    // Near misses are told of the caller's own bindings alone: another partner's conditions are none of its business.
+    let own = |candidate: &&Candidate| known.as_ref().is_none_or(|known| candidate.client == *known);
+    let mut best: Option<(usize, Refused)> = None;
+    for candidate in candidates.iter().filter(own) {
+        let mut trace = Trace::on();
+        let Err(reason) = judge(candidate, &mut trace) else { continue };
+        let tree = trace.into_steps();
+        let held = tree.iter().filter(|step| step.holds).count();
+        if best.as_ref().is_none_or(|(most, _)| held > *most) {
+            best = Some((held, Refused { reason, known: known.clone(), tree }));
+        }
+    }
+    best.map_or_else(|| Refused { known, ..Refused::unknown(&reason::ISSUER_UNKNOWN) }, |(_, refused)| refused)
+}
+
+/// The client that `assertion` names, if it names one: the conditions on owner claims hold, or, where a rule has none, the
+/// issuer and key are of one client alone. Every stranger can show a verified token of a shared platform.
+pub fn known(candidates: &[Candidate], assertion: &Verified<Assertion>) -> Option<ClientId> {
+    let trusted: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.rule.keys == assertion.source).collect();
+    let names = |candidate: &&&Candidate| {
+        let rule = &candidate.rule;
+        if rule.owner.is_empty() {
+            return trusted.iter().all(|other| partner(&other.client) == partner(&candidate.client));
+        }
+        let results = conditions(rule, &assertion.claims);
+        rule.owner.iter().all(|owner| results.iter().any(|result| result.claim == *owner && result.holds))
+    };
+    trusted.iter().find(names).map(|candidate| candidate.client.clone())
+}
+
+fn partner(client: &ClientId) -> &str {
+    match client {
+        ClientId::Integration(id) => id.partner.as_str(),
+        ClientId::Api(api) => api.as_str(),
+    }
+}
+
+/// Whether one binding admits the assertion; the first check that fails says why.
+fn judge(
+    candidate: &Candidate,
+    assertion: &Assertion,
+    slot: Slot,
+    place: Place<'_>,
+    now: Timestamp,
+    trace: &mut Trace,
+) -> Result<(), &'static Reason> {
+    let rule = &candidate.rule;
+    judge_form(rule, assertion, slot, trace)?;
+    judge_audience(rule, assertion, slot, place, trace)?;
+    judge_times(rule, assertion, now, trace)?;
+    let named = assertion.id.is_some() || !rule.single_use;
+    if !trace.check("assertion.jti", named, || ("a jti".into(), "none".into())) {
+        return Err(&reason::ASSERTION_NO_JTI);
+    }
+    judge_claims(rule, assertion, trace)
+}
+
+fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Trace) -> Result<(), &'static Reason> {
+    // The trust that the verification rests on must still be this binding's (DESIGN.md section 3, "Linear").
+    let trusted = rule.keys == assertion.source && rule.issuer == assertion.issuer;
+    if !trace.check("assertion.keys", trusted, || (rule.keys.label(), assertion.source.label())) {
+        return Err(&reason::ASSERTION_KEY);
+    }
+    let listed = rule.algs.contains(&assertion.alg);
+    if !trace.check("assertion.alg", listed, || (list(rule.algs.iter()), assertion.alg.to_string())) {
+        return Err(&reason::ASSERTION_ALGORITHM);
+    }
+    let typ = assertion.typ.as_deref();
+    if !trace.check("assertion.typ", accepts_typ(rule, typ), || (wanted_typ(rule), typ.unwrap_or("none").to_owned())) {
+        return Err(&reason::ASSERTION_HEADER);
+    }
+    // A key JWT authenticates a client and is no subject (CONTRACT.md section 4).
+    let taken = rule.kind == JwtKind::Oidc || slot == Slot::ClientAssertion;
+    if !trace.check("assertion.slot", taken, || ("client_assertion".into(), "another parameter".into())) {
+        return Err(&reason::ASSERTION_SLOT);
+    }
+    Ok(())
+}
+
+/// RFC 7515 section 4.1.9: a `typ` without `/` stands for `application/` in front of it; the types are compared without case.
+fn accepts_typ(rule: &JwtRule, typ: Option<&str>) -> bool {
+    let Some(typ) = typ else { return rule.kind == JwtKind::Oidc || rule.typ.is_empty() };
+    let short = |text: &str| text.strip_prefix("application/").unwrap_or(text).to_ascii_lowercase();
+    let typ = short(typ);
+    if rule.typ.iter().any(|listed| short(listed) == typ) {
+        return true;
+    }
+    match rule.kind {
+        JwtKind::Oidc => typ == "jwt",
+        // A listed typ of a `key` binding is the only one that it takes (REFERENCE.md 2.3).
+        JwtKind::Key => rule.typ.is_empty() && (typ == "jwt" || typ == "client-authentication+jwt"),
+    }
+}
+
+fn wanted_typ(rule: &JwtRule) -> String {
+    if rule.typ.is_empty() { "JWT or none".to_owned() } else { list(rule.typ.iter()) }
+}
+
+/// Every member of `aud` must name this environment: its issuer; its token endpoint where the slot or rule takes that; or the one
+/// value that the binding adds. Byte for byte (ABUSE J-12 to J-14; REFERENCE.md 2.1 and 2.2).
+fn judge_audience(
+    rule: &JwtRule,
+    assertion: &Assertion,
+    slot: Slot,
+    place: Place<'_>,
+    trace: &mut Trace,
+) -> Result<(), &'static Reason> {
+    let endpoint = |aud: &str| aud.strip_prefix(place.issuer.as_str()) == Some("/token");
+    let extra = |aud: &str| match &rule.audience {
+        None => false,
+        Some(ExtraAudience::Value(value)) => value.as_str() == aud,
+        Some(ExtraAudience::TokenEndpoint) => endpoint(aud),
+    };
+    let ours = |aud: &String| aud == place.issuer.as_str() || extra(aud) || (slot != Slot::ClientAssertion && endpoint(aud));
+    // A client assertion names one audience (rfc7523bis; CVE-2025-27370): a string, or an array of one.
+    let single = slot != Slot::ClientAssertion || assertion.audience.len() == 1;
+    let holds = single && !assertion.audience.is_empty() && assertion.audience.iter().all(ours);
+    if trace.check("assertion.aud", holds, || (place.issuer.to_string(), assertion.audience.join(", "))) {
+        Ok(())
+    } else {
+        Err(&reason::ASSERTION_AUDIENCE)
+    }
+}
+
+fn judge_times(rule: &JwtRule, assertion: &Assertion, now: Timestamp, trace: &mut Trace) -> Result<(), &'static Reason> {
+    let expires = assertion.expires;
+    if !trace.check("assertion.exp", now < expires, || (format!("later than {now}"), expires.to_string())) {
+        return Err(&reason::ASSERTION_EXPIRED);
+    }
+    let horizon = now.plus(CLOCK_AHEAD);
+    for (check, time) in [("assertion.iat", assertion.issued), ("assertion.nbf", assertion.not_before)] {
+        let Some(time) = time else { continue };
+        let holds = time <= horizon && time <= expires;
+        if !trace.check(check, holds, || (format!("not later than {horizon} and exp"), time.to_string())) {
+            return Err(&reason::ASSERTION_NOT_YET);
+        }
+    }
+    // Without iat the life is counted from now: longer than the truth it cannot be, so a long one is still refused.
+    let life = expires.since(assertion.issued.or(assertion.not_before).unwrap_or(now));
+    if !trace.check("assertion.life", life <= rule.max_life, || (format!("at most {}", rule.max_life), life.to_string())) {
+        return Err(&reason::ASSERTION_LIFE);
+    }
+    if let Some(max_age) = rule.max_age {
+        let fresh = assertion.issued.is_some_and(|issued| now.since(issued) <= max_age);
+        let seen = || assertion.issued.map_or_else(|| "no iat".to_owned(), |issued| now.since(issued).to_string());
+        if !trace.check("assertion.age", fresh, || (format!("at most {max_age}"), seen())) {
+            return Err(&reason::ASSERTION_AGE);
+        }
+    }
+    Ok(())
+}
+
+fn judge_claims(rule: &JwtRule, assertion: &Assertion, trace: &mut Trace) -> Result<(), &'static Reason> {
+    if rule.kind == JwtKind::Key {
+        let same = assertion.subject.as_str() == rule.issuer.as_str();
+        return if trace.check("assertion.sub", same, || (rule.issuer.to_string(), assertion.subject.to_string())) {
+            Ok(())
+        } else {
+            Err(&reason::ASSERTION_SUBJECT)
+        };
+    }
+    // Every condition is noted, so that the tree shows all that failed; a rule without conditions admits nobody.
+    let results = conditions(rule, &assertion.claims);
+    let mut all = !results.is_empty();
+    for result in results {
+        let texts = || (result.want.to_string(), result.seen.clone().unwrap_or_else(|| "nothing".to_owned()));
+        all &= trace.check(&format!("claim.{}", result.claim), result.holds, texts);
+    }
+    if all { Ok(()) } else { Err(&reason::BINDING_NO_MATCH) }
+}
+
+fn list<T: std::fmt::Display>(items: impl Iterator<Item = T>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}

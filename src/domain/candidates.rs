@@ -1,0 +1,101 @@
+//! Bindings by environment and issuer: where an exchange begins to look. An index over what is in force, kept by the fold.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::binding::{Admits, Binding, JwtRule, KeySource};
+use super::digest::Digest;
+use super::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer};
+use super::state::{ApiState, IntegrationState};
+
+/// A JWT binding in force, with what a principal takes from its record.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Whom it admits.
+    pub client: ClientId,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// The binding.
+    pub binding: BindingName,
+    /// Its rule.
+    pub rule: Arc<JwtRule>,
+    /// The record's version.
+    pub version: Digest,
+}
+
+/// The index.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    by_issuer: HashMap<EnvironmentName, HashMap<Issuer, Vec<Candidate>>>,
+}
+
+impl Candidates {
+    /// The bindings of `environment` that name `issuer`.
+    pub fn of(&self, environment: &EnvironmentName, issuer: &Issuer) -> &[Candidate] {
+        self.by_issuer.get(environment).and_then(|issuers| issuers.get(issuer)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every place where keys of partners come from, each once, in a stable order.
+    pub fn sources(&self) -> Vec<KeySource> {
+        let mut sources: Vec<KeySource> = self.all().map(|candidate| candidate.rule.keys.clone()).collect();
+        sources.sort_by_key(KeySource::label);
+        sources.dedup();
+        sources
+    }
+
+    /// The members of `carnet:{ENV}:before` of all bindings that name `issuer`.
+    pub fn members_of(&self, issuer: &Issuer) -> Vec<String> {
+        let of_issuer = self.all().filter(|candidate| candidate.rule.issuer == *issuer);
+        of_issuer.map(|c| format!("binding:{}/{}/{}", c.client, c.environment, c.binding)).collect()
+    }
+
+    /// Every binding in force.
+    pub fn all(&self) -> impl Iterator<Item = &Candidate> {
+        self.by_issuer.values().flat_map(HashMap::values).flatten()
+    }
+
+    /// Replaces what the index holds of an integration by what is in force.
+    pub fn index_integration(&mut self, state: &IntegrationState) {
+        let Some(current) = &state.current else { return };
+        let id: &IntegrationId = &current.record.id;
+        let client = ClientId::Integration(id.clone());
+        self.remove(&client);
+        for (environment, access) in &current.record.environments {
+            self.add(&client, environment, &access.bindings, current.version);
+        }
+    }
+
+    /// Replaces what the index holds of an API's callers by what is in force.
+    pub fn index_api(&mut self, state: &ApiState) {
+        let Some(current) = &state.current else { return };
+        let name: &ApiName = &current.record.name;
+        let client = ClientId::Api(name.clone());
+        self.remove(&client);
+        for (environment, bindings) in &current.record.callers {
+            self.add(&client, environment, bindings, current.version);
+        }
+    }
+
+    fn remove(&mut self, client: &ClientId) {
+        for issuers in self.by_issuer.values_mut() {
+            issuers.retain(|_, candidates| {
+                candidates.retain(|candidate| candidate.client != *client);
+                !candidates.is_empty()
+            });
+        }
+    }
+
+    fn add(&mut self, client: &ClientId, environment: &EnvironmentName, bindings: &[Binding], version: Digest) {
+        let issuers = self.by_issuer.entry(environment.clone()).or_default();
+        for binding in bindings {
+            let Admits::Jwt(rule) = &binding.admits else { continue };
+            issuers.entry(rule.issuer.clone()).or_default().push(Candidate {
+                client: client.clone(),
+                environment: environment.clone(),
+                binding: binding.name.clone(),
+                rule: Arc::new(rule.as_ref().clone()),
+                version,
+            });
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Changes: everything that can happen to what the broker knows. The journal holds them in order; [`State`](super::state::State)
+//! is their fold.
+//!
+//! A change stands alone in its batch. It says who caused it; free text in it is sealed ([`Text`]).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::{Actor, Person};
+use super::alg::Alg;
+use super::api::Api;
+use super::approval::{Approval, Verdict};
+use super::clock::{Seconds, Timestamp};
+use super::digest::Digest;
+use super::integration::Integration;
+use super::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, RevocationId};
+use super::partner::Partner;
+use super::revocation::Subject;
+use super::text::Text;
+
+/// A change, with who caused it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Change {
+    /// Who.
+    pub by: Actor,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened. The `kind` of the entry is the variant's name on the wire.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all_fields = "camelCase")]
+pub enum What {
+    /// The first entry of a journal.
+    #[serde(rename = "journal.opened")]
+    JournalOpened {
+        /// Name of the log in checkpoints.
+        origin: String,
+        /// Made by `carnet dev`; `serve` refuses such a journal.
+        dev: bool,
+    },
+    /// An operator put a restored journal back to work: every signing key tainted, all elevations ended, and nothing minted
+    /// until `mints_from`.
+    #[serde(rename = "journal.reopened")]
+    JournalReopened {
+        /// One more than before.
+        epoch: u64,
+        /// Until then a proof may have been spent that this journal does not know.
+        mints_from: Timestamp,
+    },
+    /// The environment table and the staff section differ from the last ones.
+    #[serde(rename = "configuration.changed")]
+    ConfigurationChanged(Configuration),
+    /// A signing key was made.
+    #[serde(rename = "key.created")]
+    KeyCreated(SigningKey),
+    /// A key signs no more and revokes all that it signed.
+    #[serde(rename = "key.tainted")]
+    KeyTainted {
+        /// Its environment.
+        environment: EnvironmentName,
+        /// The key.
+        kid: KeyId,
+        /// Why.
+        reason: Text,
+    },
+    /// A key's time is over and its sealed private half is destroyed.
+    #[serde(rename = "key.retired")]
+    KeyRetired {
+        /// Its environment.
+        environment: EnvironmentName,
+        /// The key.
+        kid: KeyId,
+    },
+    /// A new or changed API was submitted and waits for its approval.
+    #[serde(rename = "api.submitted")]
+    ApiSubmitted {
+        /// The record.
+        record: Box<Api>,
+        /// What must be approved.
+        approval: Approval,
+    },
+    /// A submitted API came into force.
+    #[serde(rename = "api.approved")]
+    ApiApproved {
+        /// Which.
+        api: ApiName,
+        /// The version that was approved.
+        version: Digest,
+    },
+    /// A narrower version of an API came into force at once.
+    #[serde(rename = "api.narrowed")]
+    ApiNarrowed {
+        /// The record.
+        record: Box<Api>,
+    },
+    /// A new or changed partner was submitted and waits for its approval.
+    #[serde(rename = "partner.submitted")]
+    PartnerSubmitted {
+        /// The record.
+        record: Box<Partner>,
+        /// What must be approved.
+        approval: Approval,
+    },
+    /// A submitted partner counts as verified until its verification expires.
+    #[serde(rename = "partner.verified")]
+    PartnerVerified {
+        /// Which.
+        partner: PartnerName,
+        /// The version that was approved.
+        version: Digest,
+    },
+    /// A draft was stored.
+    #[serde(rename = "integration.drafted")]
+    IntegrationDrafted {
+        /// The record.
+        record: Box<Integration>,
+    },
+    /// A draft was submitted.
+    #[serde(rename = "integration.submitted")]
+    IntegrationSubmitted {
+        /// Which.
+        integration: IntegrationId,
+        /// What must be approved.
+        approval: Approval,
+    },
+    /// The last condition came to hold: tokens may be had.
+    #[serde(rename = "integration.activated")]
+    IntegrationActivated {
+        /// Which.
+        integration: IntegrationId,
+        /// The version in force from now on.
+        version: Digest,
+    },
+    /// A change that is not provably narrowing is held; the version in force stays.
+    #[serde(rename = "integration.change-held")]
+    IntegrationChangeHeld {
+        /// The new record.
+        record: Box<Integration>,
+        /// What must be approved.
+        approval: Approval,
+    },
+    /// A held version came into force.
+    #[serde(rename = "integration.changed")]
+    IntegrationChanged {
+        /// Which.
+        integration: IntegrationId,
+        /// The version in force from now on.
+        version: Digest,
+    },
+    /// A narrower version came into force at once.
+    #[serde(rename = "integration.narrowed")]
+    IntegrationNarrowed {
+        /// The record.
+        record: Box<Integration>,
+    },
+    /// Security stopped an integration.
+    #[serde(rename = "integration.suspended")]
+    IntegrationSuspended {
+        /// Which.
+        integration: IntegrationId,
+        /// Why.
+        reason: Text,
+    },
+    /// Somebody asked to lift a suspension.
+    #[serde(rename = "integration.resume-asked")]
+    IntegrationResumeAsked {
+        /// Which.
+        integration: IntegrationId,
+        /// Why.
+        reason: Text,
+        /// What must be approved.
+        approval: Approval,
+    },
+    /// A suspension was lifted. What was cut stays cut.
+    #[serde(rename = "integration.resumed")]
+    IntegrationResumed {
+        /// Which.
+        integration: IntegrationId,
+    },
+    /// Security stopped a partner.
+    #[serde(rename = "partner.suspended")]
+    PartnerSuspended {
+        /// Which.
+        partner: PartnerName,
+        /// Why.
+        reason: Text,
+    },
+    /// Somebody asked to lift a partner's suspension.
+    #[serde(rename = "partner.resume-asked")]
+    PartnerResumeAsked {
+        /// Which.
+        partner: PartnerName,
+        /// Why.
+        reason: Text,
+        /// What must be approved.
+        approval: Approval,
+    },
+    /// A partner's suspension was lifted.
+    #[serde(rename = "partner.resumed")]
+    PartnerResumed {
+        /// Which.
+        partner: PartnerName,
+    },
+    /// Somebody reviewed an approval.
+    #[serde(rename = "approval.reviewed")]
+    ApprovalReviewed {
+        /// Which.
+        approval: ApprovalId,
+        /// For or against.
+        verdict: Verdict,
+        /// Why.
+        reason: Text,
+        /// The slots that this review may fill (the reviewer's roles at that moment).
+        roles: Vec<super::actor::Role>,
+    },
+    /// Something was revoked.
+    #[serde(rename = "revocation.added")]
+    RevocationAdded {
+        /// Its id.
+        id: RevocationId,
+        /// What is cut.
+        subject: Subject,
+        /// Cuts what was issued and refuses nothing later.
+        tokens_only: bool,
+        /// Why.
+        reason: Text,
+    },
+    /// Somebody asked to lift a revocation.
+    #[serde(rename = "revocation.lift-asked")]
+    RevocationLiftAsked {
+        /// Which.
+        id: RevocationId,
+        /// Why.
+        reason: Text,
+        /// What must be approved.
+        approval: Approval,
+    },
+    /// Later exchanges are allowed again. What was cut stays cut.
+    #[serde(rename = "revocation.lifted")]
+    RevocationLifted {
+        /// Which.
+        id: RevocationId,
+    },
+    /// One person's access ended, whatever their token says.
+    #[serde(rename = "staff.cut")]
+    StaffCut {
+        /// Who.
+        person: Person,
+        /// Why.
+        reason: Text,
+    },
+    /// Texts were forgotten.
+    #[serde(rename = "text.erased")]
+    TextErased {
+        /// Which; salt and text are deleted in the same transaction.
+        texts: Vec<Text>,
+        /// Why.
+        reason: Text,
+    },
+}
+
+/// What the operator configured that decisions rest on.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Configuration {
+    /// The environments.
+    pub environments: BTreeMap<EnvironmentName, Environment>,
+    /// Digest of the staff section.
+    pub staff: Digest,
+}
+
+/// One environment.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Environment {
+    /// Our issuer there.
+    pub issuer: Issuer,
+    /// The longest life of a token there.
+    pub max_ttl: Seconds,
+}
+
+/// A signing key: its public half and its place on the ladder, which is a function of time (DESIGN.md section 7).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKey {
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// RFC 7638 thumbprint.
+    pub kid: KeyId,
+    /// What it signs with.
+    pub alg: Alg,
+    /// Public JWK, as published.
+    pub public: serde_json::Value,
+    /// SHA-256 of the sealed private half, which lies in the journal's keyring.
+    pub sealed: Digest,
+    /// From when it signs: every verifier's cache can know it by then (ABUSE I-14).
+    pub usable_from: Timestamp,
+}
+
+impl What {
+    /// The entry's `kind`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::JournalOpened { .. } => "journal.opened",
+            Self::JournalReopened { .. } => "journal.reopened",
+            Self::ConfigurationChanged(_) => "configuration.changed",
+            Self::KeyCreated(_) => "key.created",
+            Self::KeyTainted { .. } => "key.tainted",
+            Self::KeyRetired { .. } => "key.retired",
+            Self::ApiSubmitted { .. } => "api.submitted",
+            Self::ApiApproved { .. } => "api.approved",
+            Self::ApiNarrowed { .. } => "api.narrowed",
+            Self::PartnerSubmitted { .. } => "partner.submitted",
+            Self::PartnerVerified { .. } => "partner.verified",
+            Self::IntegrationDrafted { .. } => "integration.drafted",
+            Self::IntegrationSubmitted { .. } => "integration.submitted",
+            Self::IntegrationActivated { .. } => "integration.activated",
+            Self::IntegrationChangeHeld { .. } => "integration.change-held",
+            Self::IntegrationChanged { .. } => "integration.changed",
+            Self::IntegrationNarrowed { .. } => "integration.narrowed",
+            Self::IntegrationSuspended { .. } => "integration.suspended",
+            Self::IntegrationResumeAsked { .. } => "integration.resume-asked",
+            Self::IntegrationResumed { .. } => "integration.resumed",
+            Self::PartnerSuspended { .. } => "partner.suspended",
+            Self::PartnerResumeAsked { .. } => "partner.resume-asked",
+            Self::PartnerResumed { .. } => "partner.resumed",
+            Self::ApprovalReviewed { .. } => "approval.reviewed",
+            Self::RevocationAdded { .. } => "revocation.added",
+            Self::RevocationLiftAsked { .. } => "revocation.lift-asked",
+            Self::RevocationLifted { .. } => "revocation.lifted",
+            Self::StaffCut { .. } => "staff.cut",
+            Self::TextErased { .. } => "text.erased",
+        }
+    }
+
+    /// What it is about, as the journal's `subject`.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::JournalOpened { origin, .. } => origin.clone(),
+            Self::JournalReopened { epoch, .. } => format!("epoch {epoch}"),
+            Self::ConfigurationChanged(_) => "configuration".to_owned(),
+            Self::KeyCreated(key) => format!("{}/{}", key.environment, key.kid),
+            Self::KeyTainted { environment, kid, .. } | Self::KeyRetired { environment, kid } => format!("{environment}/{kid}"),
+            Self::ApiSubmitted { record, .. } | Self::ApiNarrowed { record } => record.name.to_string(),
+            Self::ApiApproved { api, .. } => api.to_string(),
+            Self::PartnerSubmitted { record, .. } => record.name.to_string(),
+            Self::PartnerVerified { partner, .. }
+            | Self::PartnerSuspended { partner, .. }
+            | Self::PartnerResumeAsked { partner, .. }
+            | Self::PartnerResumed { partner } => partner.to_string(),
+            Self::IntegrationDrafted { record }
+            | Self::IntegrationChangeHeld { record, .. }
+            | Self::IntegrationNarrowed { record } => record.id.to_string(),
+            Self::IntegrationSubmitted { integration, .. }
+            | Self::IntegrationActivated { integration, .. }
+            | Self::IntegrationChanged { integration, .. }
+            | Self::IntegrationSuspended { integration, .. }
+            | Self::IntegrationResumeAsked { integration, .. }
+            | Self::IntegrationResumed { integration } => integration.to_string(),
+            Self::ApprovalReviewed { approval, .. } => approval.to_string(),
+            Self::RevocationAdded { subject, .. } => subject.member(),
+            Self::RevocationLiftAsked { id, .. } | Self::RevocationLifted { id } => id.to_string(),
+            Self::StaffCut { person, .. } => person.id.clone(),
+            Self::TextErased { texts, .. } => format!("{} texts", texts.len()),
+        }
+    }
+
+    /// The texts in it, in a stable order: what must be sealed before it is an entry. Those of records are sealed by whoever
+    /// reads the record.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        match self {
+            Self::KeyTainted { reason, .. }
+            | Self::IntegrationSuspended { reason, .. }
+            | Self::IntegrationResumeAsked { reason, .. }
+            | Self::PartnerSuspended { reason, .. }
+            | Self::PartnerResumeAsked { reason, .. }
+            | Self::ApprovalReviewed { reason, .. }
+            | Self::RevocationAdded { reason, .. }
+            | Self::RevocationLiftAsked { reason, .. }
+            | Self::TextErased { reason, .. } => vec![reason],
+            Self::StaffCut { reason, person } => person.name.iter_mut().chain([reason]).collect(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The claims of our tokens, and the exact bytes that are signed.
+//!
+//! The bytes are a function of grant and journal index. Their SHA-256 stands in the entry, so that a token that verifies but was
+//! not recorded is nothing (DESIGN.md section 3).
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::Timestamp;
+use super::digest::Digest;
+use super::endpoint::Endpoint;
+use super::names::{Audience, BindingName, ClientId, EnvironmentName, Issuer, TokenId};
+use super::scope::ScopeSet;
+
+/// Claims of an access token (RFC 9068 section 2.2, CONTRACT.md section 4), but for `entry`, which the journal gives.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: Issuer,
+    /// `aud`, one string.
+    pub audience: Audience,
+    /// `sub` and `client_id`.
+    pub client: ClientId,
+    /// `exp`.
+    pub expires: Timestamp,
+    /// `iat` and `nbf`.
+    pub issued: Timestamp,
+    /// `jti`.
+    pub id: TokenId,
+    /// `scope`.
+    pub scope: ScopeSet,
+    /// `env`.
+    pub environment: EnvironmentName,
+    /// `binding`.
+    pub binding: BindingName,
+    /// `authorization_details` (RFC 9396): endpoint conditions.
+    pub details: Vec<EndpointDetail>,
+}
+
+/// `{"type":"endpoints","locations":[AUD],"actions":["GET /v1/orders"]}`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndpointDetail {
+    /// The API.
+    pub audience: Audience,
+    /// What may be called.
+    pub actions: Vec<Endpoint>,
+}
+
+/// The types of `authorization_details` that metadata lists.
+pub const DETAIL_TYPES: [&str; 2] = ["endpoints", "jit_elevation"];
+
+/// The claims on the wire, in their order.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payload {
+    /// Our issuer in the environment.
+    pub iss: Issuer,
+    /// The API.
+    pub aud: Audience,
+    /// The client.
+    pub sub: ClientId,
+    /// The client again (RFC 9068 section 2.2).
+    pub client_id: ClientId,
+    /// End of life.
+    pub exp: Timestamp,
+    /// When it was issued, two seconds back.
+    pub iat: Timestamp,
+    /// The same.
+    pub nbf: Timestamp,
+    /// The token's id.
+    pub jti: TokenId,
+    /// Scopes apart by a space.
+    pub scope: String,
+    /// The environment.
+    pub env: EnvironmentName,
+    /// The journal index.
+    pub entry: u64,
+    /// The binding that admitted.
+    pub binding: BindingName,
+    /// Endpoint conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details: Vec<Detail>,
+}
+
+/// One authorization detail on the wire.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Detail {
+    /// `endpoints`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The API's audience.
+    pub locations: Vec<Audience>,
+    /// Methods and path templates.
+    pub actions: Vec<Endpoint>,
+}
+
+impl Claims {
+    /// The claims with their journal index, as they are signed.
+    pub fn payload(&self, entry: u64) -> Payload {
+        Payload {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: self.client.clone(),
+            client_id: self.client.clone(),
+            exp: self.expires,
+            iat: self.issued,
+            nbf: self.issued,
+            jti: self.id.clone(),
+            scope: self.scope.to_string(),
+            env: self.environment.clone(),
+            entry,
+            binding: self.binding.clone(),
+            authorization_details: self.wire_details(),
+        }
+    }
+
+    /// Endpoint conditions as token, response and introspection have them.
+    pub fn wire_details(&self) -> Vec<Detail> {
+        let detail = |detail: &EndpointDetail| Detail {
+            kind: DETAIL_TYPES[0].to_owned(),
+            locations: vec![detail.audience.clone()],
+            actions: detail.actions.clone(),
+        };
+        self.details.iter().map(detail).collect()
+    }
+}
+
+impl Payload {
+    /// The bytes that are signed.
+    pub fn bytes(&self) -> Vec<u8> {
+        // Invariant: every member serialises; there is no map and no float.
+        serde_json::to_vec(self).expect("claims are JSON")
+    }
+
+    /// SHA-256 of those bytes, as the entry has it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes())
+    }
+}

@@ -1,0 +1,122 @@
+//! Conditions of a rule, held against claims: what was wanted, what was seen, whether it holds.
+//!
+//! Enter through [`conditions`]. Admission, the tests of a record and `explain` all read the same answer, so that what is
+//! explained is what was decided. Deliberately not here: issuer, audience, times and signature.
+
+use serde_json::Value;
+
+use super::binding::{ClaimPath, Condition, JwtRule};
+
+/// One condition of a rule and what became of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConditionResult {
+    /// Which claim.
+    pub claim: ClaimPath,
+    /// What the record wants of it.
+    pub want: Condition,
+    /// What the claim is, for people: at most 256 characters of its text. `None` where it is missing, null, an object or an array.
+    pub seen: Option<String>,
+    /// Whether the condition holds. Judged on the whole value, never on the shortened one.
+    pub holds: bool,
+}
+
+/// Every condition of `rule` against `claims`, in the order of the record. The rule's conditions hold when all of these do.
+///
+/// Time is linear in the size of the claims: there are no patterns, only comparisons (ABUSE D-13).
+pub fn conditions(rule: &JwtRule, claims: &Value) -> Vec<ConditionResult> {
+    let one = |matcher: &super::binding::Matcher| {
+        let seen = matcher.claim.find(claims).and_then(scalar_text);
+        ConditionResult {
+            claim: matcher.claim.clone(),
+            want: matcher.condition.clone(),
+            holds: seen.as_deref().is_some_and(|value| matcher.condition.holds(value)),
+            seen: seen.map(|value| value.chars().take(MOST_SHOWN).collect()),
+        }
+    };
+    rule.matchers.iter().map(one).collect()
+}
+
+const MOST_SHOWN: usize = 256;
+
+/// Strings as they are, numbers and booleans by their JSON text. Objects, arrays and null have none, so they never match
+/// (an array that holds the wanted value is not the wanted value: ABUSE P-06).
+fn scalar_text(value: &Value) -> Option<std::borrow::Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(text.as_str().into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        Value::Bool(flag) => Some(if *flag { "true" } else { "false" }.into()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::alg::Alg;
+    use crate::domain::binding::{JwtKind, KeySource, Matcher};
+    use crate::domain::clock::Seconds;
+    use serde_json::json;
+
+    fn rule(matchers: &[(&str, Condition)]) -> JwtRule {
+        let issuer: crate::domain::names::Issuer = "https://issuer.example".parse().expect("an issuer");
+        let matcher = |(claim, condition): &(&str, Condition)| Matcher {
+            claim: claim.parse().expect("a claim"),
+            condition: condition.clone(),
+        };
+        JwtRule {
+            kind: JwtKind::Oidc,
+            keys: KeySource::Discovery(issuer.clone()),
+            issuer,
+            matchers: matchers.iter().map(matcher).collect(),
+            owner: vec![],
+            audience: None,
+            algs: Alg::WORKLOAD.to_vec(),
+            typ: vec![],
+            single_use: true,
+            max_life: Seconds::hours(1),
+            max_age: None,
+            preset: None,
+        }
+    }
+
+    fn holds(claim: &str, condition: Condition, claims: &Value) -> bool {
+        conditions(&rule(&[(claim, condition)]), claims)[0].holds
+    }
+
+    #[test]
+    fn scalars_compare_by_their_json_text_and_nothing_else_matches() {
+        let claims = json!({"id": 456789, "ok": true, "list": ["a"], "map": {"a": "b"}, "none": null, "a/b": "x", "k.io": {"ns": "shop"}});
+        let equals = |value: &str| Condition::Equals(value.into());
+        assert!(holds("id", equals("456789"), &claims));
+        assert!(holds("ok", equals("true"), &claims));
+        assert!(holds("/k.io/ns", equals("shop"), &claims));
+        assert!(holds("/a~1b", equals("x"), &claims));
+        for (claim, value) in [("list", "a"), ("list", "[\"a\"]"), ("map", "b"), ("none", "null"), ("none", ""), ("gone", "")] {
+            assert!(!holds(claim, equals(value), &claims), "{claim} {value}");
+        }
+        assert!(!holds("/list/0x", equals("a"), &claims));
+    }
+
+    /// P-06: values with delimiters are compared whole; nothing is split or joined.
+    #[test]
+    fn p_06_delimiters_in_values_do_not_collide() {
+        let prefix = || Condition::Prefix("org-123/".into());
+        assert!(!holds("sub", prefix(), &json!({"sub": "org-123"})));
+        assert!(!holds("sub", prefix(), &json!({"sub": "org-1234/x"})));
+        assert!(!holds("sub", Condition::Equals("a:b".into()), &json!({"sub": "a", "b": "b"})));
+        // A member whose name looks like a path is not the path.
+        assert!(!holds("/k8s/ns", Condition::Equals("shop".into()), &json!({"/k8s/ns": "shop"})));
+        assert!(!holds("k8s", Condition::Equals("shop".into()), &json!({"k8s": {"": "shop"}})));
+    }
+
+    /// D-13: a 100 kB claim against many long conditions is a comparison, not a search.
+    #[test]
+    fn d_13_huge_claims_take_linear_time() {
+        let huge = "a".repeat(100_000);
+        let many: Vec<_> = (0..200).map(|_| ("sub", Condition::Prefix(format!("{}b", "a".repeat(99_999))))).collect();
+        let started = std::time::Instant::now();
+        let results = conditions(&rule(&many), &json!({ "sub": huge }));
+        assert!(results.iter().all(|result| !result.holds && result.seen.as_ref().is_some_and(|seen| seen.len() == 256)));
+        assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());
+    }
+}

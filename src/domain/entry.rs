@@ -1,0 +1,258 @@
+//! Entries of the journal: what was issued, what was refused to a known caller, and every change, in one order.
+//!
+//! An entry is JSON text; the Merkle leaf is over exactly those bytes. Token text never stands in an entry.
+
+use serde::{Deserialize, Serialize};
+
+use super::change::Change;
+use super::clock::Timestamp;
+use super::decision::Step;
+use super::digest::Digest;
+use super::grant::Grant;
+use super::names::{ApiName, Audience, BindingName, ClientId, EnvironmentName, Issuer, KeyId, RequestId, Subject, TokenId};
+use super::reason::ReasonCode;
+use super::revocation::Ingredients;
+
+/// An entry as it was read.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A token was issued.
+    Issued(Box<Issued>),
+    /// A known caller was refused.
+    Refused(Box<RefusedEntry>),
+    /// Refusals of strangers, or beyond a caller's quota, counted.
+    Counted(Counted),
+    /// Something changed.
+    Change(Box<ChangeEntry>),
+}
+
+/// `kind: issued`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Issued {
+    /// Its place in the log.
+    pub index: u64,
+    /// The store's time.
+    pub time: Timestamp,
+    /// `issued`.
+    pub kind: IssuedKind,
+    /// The client.
+    pub subject: ClientId,
+    /// The request.
+    pub request_id: RequestId,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The token's id.
+    pub jti: TokenId,
+    /// Its end.
+    pub exp: Timestamp,
+    /// The API.
+    pub api: ApiName,
+    /// The API's audience there.
+    pub audience: Audience,
+    /// Scopes apart by a space.
+    pub scope: String,
+    /// The binding.
+    pub binding: BindingName,
+    /// Version of the record that allowed it.
+    pub record: Digest,
+    /// The signing key.
+    pub kid: KeyId,
+    /// SHA-256 of the bytes that are signed.
+    pub claims: Digest,
+    /// Which ceiling ended its life.
+    pub ceiling: String,
+    /// The proof that paid for it.
+    pub proof: ProofOnRecord,
+}
+
+/// What the record says of a proof.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProofOnRecord {
+    /// Who issued it.
+    pub issuer: Issuer,
+    /// Whom it names.
+    pub subject: Subject,
+    /// The thumbprint of the key that signed it.
+    pub key: Digest,
+    /// Digest of (issuer, `jti`), where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Digest>,
+    /// Its end.
+    pub expires: Timestamp,
+}
+
+/// The word `issued`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IssuedKind {
+    /// `issued`.
+    Issued,
+}
+
+/// `kind: refused`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RefusedEntry {
+    /// Its place in the log.
+    pub index: u64,
+    /// The store's time.
+    pub time: Timestamp,
+    /// `refused`.
+    pub kind: RefusedKind,
+    /// The caller.
+    pub subject: ClientId,
+    /// The request.
+    pub request_id: RequestId,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// Why.
+    pub reason: ReasonCode,
+    /// The checks, bounded.
+    pub tree: Vec<Step>,
+}
+
+/// The word `refused`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RefusedKind {
+    /// `refused`.
+    Refused,
+}
+
+/// `kind: refusals`: what strangers were refused in one minute, by reason.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Counted {
+    /// Its place in the log.
+    pub index: u64,
+    /// The store's time.
+    pub time: Timestamp,
+    /// `refusals`.
+    pub kind: CountedKind,
+    /// The environment, or the caller whose quota was used up.
+    pub subject: String,
+    /// How often, by reason.
+    pub counts: std::collections::BTreeMap<String, u64>,
+}
+
+/// The word `refusals`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CountedKind {
+    /// `refusals`.
+    Refusals,
+}
+
+/// A change with its place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeEntry {
+    /// Its place in the log.
+    pub index: u64,
+    /// The store's time.
+    pub time: Timestamp,
+    /// What it is about.
+    pub subject: String,
+    /// The request that caused it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+    /// The change before this one: no change can be taken out of the log unseen. None in the first entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior: Option<u64>,
+    /// The change.
+    #[serde(flatten)]
+    pub change: Change,
+}
+
+impl Issued {
+    /// The entry of a grant at `index`.
+    pub fn of(grant: &Grant, index: u64, time: Timestamp) -> Self {
+        let (claims, proof, from) = (grant.claims(), grant.proof(), grant.ingredients());
+        Self {
+            index,
+            time,
+            kind: IssuedKind::Issued,
+            subject: claims.client.clone(),
+            request_id: grant.request().clone(),
+            environment: claims.environment.clone(),
+            jti: claims.id.clone(),
+            exp: claims.expires,
+            api: from.api.clone(),
+            audience: claims.audience.clone(),
+            scope: claims.scope.to_string(),
+            binding: claims.binding.clone(),
+            record: grant.record(),
+            kid: from.kid.clone(),
+            claims: claims.payload(index).digest(),
+            ceiling: grant.ceiling().to_owned(),
+            proof: ProofOnRecord {
+                issuer: proof.issuer.clone(),
+                subject: proof.subject.clone(),
+                key: proof.key,
+                id: proof.id.as_ref().map(|id| super::proof_key::ProofKey::of(&proof.issuer, id).0),
+                expires: proof.expires,
+            },
+        }
+    }
+
+    /// What the token was made from.
+    pub fn ingredients(&self) -> Ingredients {
+        Ingredients {
+            client: self.subject.clone(),
+            environment: self.environment.clone(),
+            binding: self.binding.clone(),
+            issuer: self.proof.issuer.clone(),
+            kid: self.kid.clone(),
+            api: self.api.clone(),
+        }
+    }
+}
+
+impl Entry {
+    /// Reads an entry of our own log. What cannot be read is an inconsistency, and says where.
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Head {
+            kind: String,
+        }
+        let head: Head = serde_json::from_slice(bytes)?;
+        Ok(match head.kind.as_str() {
+            "issued" => Self::Issued(serde_json::from_slice(bytes)?),
+            "refused" => Self::Refused(serde_json::from_slice(bytes)?),
+            "refusals" => Self::Counted(serde_json::from_slice(bytes)?),
+            _ => Self::Change(serde_json::from_slice(bytes)?),
+        })
+    }
+
+    /// Its place in the log.
+    pub fn index(&self) -> u64 {
+        match self {
+            Self::Issued(entry) => entry.index,
+            Self::Refused(entry) => entry.index,
+            Self::Counted(entry) => entry.index,
+            Self::Change(entry) => entry.index,
+        }
+    }
+
+    /// The store's time when it was written.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Issued(entry) => entry.time,
+            Self::Refused(entry) => entry.time,
+            Self::Counted(entry) => entry.time,
+            Self::Change(entry) => entry.time,
+        }
+    }
+
+    /// Its kind: `issued`, `refused`, `refusals`, or the change's.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Issued(_) => "issued",
+            Self::Refused(_) => "refused",
+            Self::Counted(_) => "refusals",
+            Self::Change(entry) => entry.change.what.kind(),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Revocations: what can be cut, and what a token is made of.
+//!
+//! "Revoke everything of this partner" is one number: tokens with a lower journal index are cut. It only moves forward, so
+//! re-enabling never revives (DESIGN.md section 3).
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::Timestamp;
+use super::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, TokenId};
+
+/// What a revocation cuts.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "kebab-case")]
+pub enum Subject {
+    /// One token, until it expires.
+    Token {
+        /// Its environment.
+        environment: EnvironmentName,
+        /// Its `jti`.
+        id: TokenId,
+        /// Its `exp`.
+        expires: Timestamp,
+    },
+    /// A binding of one environment of one integration.
+    Binding {
+        /// The integration, or an API for its callers.
+        client: ClientId,
+        /// The environment.
+        environment: EnvironmentName,
+        /// The binding.
+        binding: BindingName,
+    },
+    /// An integration in every environment.
+    Integration {
+        /// Which.
+        integration: IntegrationId,
+    },
+    /// One environment of one integration.
+    IntegrationEnvironment {
+        /// The integration.
+        integration: IntegrationId,
+        /// The environment.
+        environment: EnvironmentName,
+    },
+    /// A partner.
+    Partner {
+        /// Which.
+        partner: PartnerName,
+    },
+    /// A whole environment.
+    Environment {
+        /// Which.
+        environment: EnvironmentName,
+    },
+    /// A partner's issuer, in every environment.
+    Issuer {
+        /// Which.
+        issuer: Issuer,
+    },
+    /// A signing key of ours, for ever.
+    Key {
+        /// Its environment.
+        environment: EnvironmentName,
+        /// The key.
+        kid: KeyId,
+    },
+}
+
+impl Subject {
+    /// Its member in `carnet:{ENV}:before`, and in lists; a token's is its `jti`.
+    pub fn member(&self) -> String {
+        match self {
+            Self::Token { id, .. } => format!("token:{id}"),
+            Self::Binding { client, environment, binding } => format!("binding:{client}/{environment}/{binding}"),
+            Self::Integration { integration } => format!("integration:{integration}"),
+            Self::IntegrationEnvironment { integration, environment } => format!("integration:{integration}/{environment}"),
+            Self::Partner { partner } => format!("partner:{partner}"),
+            Self::Environment { environment } => format!("environment:{environment}"),
+            Self::Issuer { issuer } => format!("issuer:{issuer}"),
+            Self::Key { environment, kid } => format!("key:{environment}/{kid}"),
+        }
+    }
+
+    /// Whether a lift is possible at all: a token or key is revoked for ever.
+    pub fn can_be_lifted(&self) -> bool {
+        !matches!(self, Self::Token { .. } | Self::Key { .. })
+    }
+}
+
+/// What a token was made from; each of it can cut it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ingredients {
+    /// Whose token.
+    pub client: ClientId,
+    /// In which environment.
+    pub environment: EnvironmentName,
+    /// By which binding.
+    pub binding: BindingName,
+    /// The proof's issuer.
+    pub issuer: Issuer,
+    /// The signing key.
+    pub kid: KeyId,
+    /// The API.
+    pub api: ApiName,
+}
+
+impl Ingredients {
+    /// Whether a line at or behind `entry` cuts the token that stands there.
+    pub fn is_cut(&self, before: &std::collections::BTreeMap<String, u64>, entry: u64) -> bool {
+        !before.is_empty() && self.members().iter().any(|member| before.get(member).is_some_and(|line| entry < *line))
+    }
+
+    /// The members of `carnet:{ENV}:before` that cut this token.
+    pub fn members(&self) -> Vec<String> {
+        let mut members = vec![
+            format!("environment:{}", self.environment),
+            format!("key:{}/{}", self.environment, self.kid),
+            format!("binding:{}/{}/{}", self.client, self.environment, self.binding),
+            format!("issuer:{}", self.issuer),
+            format!("api:{}", self.api),
+        ];
+        if let ClientId::Integration(id) = &self.client {
+            members.push(format!("partner:{}", id.partner));
+            members.push(format!("integration:{id}"));
+            members.push(format!("integration:{id}/{}", self.environment));
+        }
+        members
+    }
+}

@@ -1,0 +1,438 @@
+//! What is: the registry, approvals, revocations and keys, as a pure fold of the journal's changes.
+//!
+//! Enter through [`State::apply`]. Deliberately not here: issued tokens (the journal's entries), elevations (a later room), and
+//! any rule that would keep a change from happening: a change in the journal has happened.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::actor::{Actor, Person};
+use super::api::Api;
+use super::approval::{Approval, Review};
+use super::change::{Change, Configuration, Environment, What};
+use super::clock::Timestamp;
+use super::digest::Digest;
+use super::integration::Integration;
+use super::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId, TokenId};
+use super::partner::Partner;
+use super::revocation::Subject;
+use super::text::Text;
+
+pub use super::candidates::{Candidate, Candidates};
+pub use super::keys::Keys;
+
+/// A record with the digest that names its version.
+#[derive(Clone, Debug)]
+pub struct Versioned<T> {
+    /// SHA-256 of the record as the journal holds it.
+    pub version: Digest,
+    /// The record.
+    pub record: Arc<T>,
+    /// Who applied it.
+    pub by: Actor,
+}
+
+/// A version that waits: a draft, or a change that is held.
+#[derive(Clone, Debug)]
+pub struct Held<T> {
+    /// The version.
+    pub version: Versioned<T>,
+    /// What must be approved, once it is submitted.
+    pub approval: Option<ApprovalId>,
+}
+
+/// An API of the catalogue.
+#[derive(Clone, Debug, Default)]
+pub struct ApiState {
+    /// In force.
+    pub current: Option<Versioned<Api>>,
+    /// Waiting.
+    pub held: Option<Held<Api>>,
+}
+
+/// A partner.
+#[derive(Clone, Debug, Default)]
+pub struct PartnerState {
+    /// Verified until its verification expires.
+    pub current: Option<Versioned<Partner>>,
+    /// Waiting.
+    pub held: Option<Held<Partner>>,
+    /// Stopped by security.
+    pub suspended: Option<Stop>,
+}
+
+/// An integration.
+#[derive(Clone, Debug, Default)]
+pub struct IntegrationState {
+    /// In force since its activation.
+    pub current: Option<Versioned<Integration>>,
+    /// The draft, or a held change.
+    pub held: Option<Held<Integration>>,
+    /// Stopped by security.
+    pub suspended: Option<Stop>,
+}
+
+/// Who stopped something, when and why.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// Who.
+    pub by: Actor,
+    /// Why.
+    pub reason: Text,
+    /// When.
+    pub at: Timestamp,
+    /// The approval that would lift it.
+    pub lift: Option<ApprovalId>,
+}
+
+/// Where an integration is in its life (CONTRACT.md section 3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// Stored, and nothing more.
+    Draft,
+    /// Waits for its conditions.
+    Submitted,
+    /// Tokens may be had.
+    Active,
+    /// Stopped by security.
+    Suspended,
+}
+
+impl Phase {
+    /// The word of the contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Submitted => "submitted",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+impl IntegrationState {
+    /// Where it is in its life.
+    pub fn phase(&self) -> Phase {
+        match (&self.suspended, &self.current, &self.held) {
+            (Some(_), _, _) => Phase::Suspended,
+            (None, Some(_), _) => Phase::Active,
+            (None, None, Some(Held { approval: Some(_), .. })) => Phase::Submitted,
+            (None, None, _) => Phase::Draft,
+        }
+    }
+
+    /// The version that people look at: the one in force, else the draft.
+    pub fn shown(&self) -> Option<&Versioned<Integration>> {
+        self.current.as_ref().or(self.held.as_ref().map(|held| &held.version))
+    }
+}
+
+/// A revocation and whether it still refuses later exchanges.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// Its id.
+    pub id: RevocationId,
+    /// What it cuts.
+    pub subject: Subject,
+    /// Cuts what was issued and refuses nothing later.
+    pub tokens_only: bool,
+    /// Who revoked.
+    pub by: Actor,
+    /// Why.
+    pub reason: Text,
+    /// When.
+    pub at: Timestamp,
+    /// The entry.
+    pub index: u64,
+    /// The approval that would lift it.
+    pub lift: Option<ApprovalId>,
+    /// Lifted: later exchanges are allowed again.
+    pub lifted: bool,
+}
+
+/// Everything that decisions rest on.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Of the journal; one more after each `reopen`.
+    pub epoch: u64,
+    /// Made by `carnet dev`.
+    pub dev: bool,
+    /// Name of the log.
+    pub origin: String,
+    /// Nothing is minted earlier (after `reopen`).
+    pub mints_from: Timestamp,
+    /// What the operator configured.
+    pub configuration: Option<Configuration>,
+    /// Signing keys of all environments.
+    pub keys: Keys,
+    /// The catalogue.
+    pub apis: BTreeMap<ApiName, ApiState>,
+    /// The partners.
+    pub partners: BTreeMap<PartnerName, PartnerState>,
+    /// The integrations.
+    pub integrations: BTreeMap<IntegrationId, IntegrationState>,
+    /// All approvals that were ever opened.
+    pub approvals: BTreeMap<ApprovalId, Approval>,
+    /// All revocations that were ever made, but those of single tokens.
+    pub revocations: BTreeMap<RevocationId, Revocation>,
+    /// Revoked tokens with their `exp`.
+    pub revoked_tokens: HashMap<TokenId, Timestamp>,
+    /// The members of revocations that refuse later exchanges, of those not lifted.
+    pub refused: HashSet<String>,
+    /// Tokens with a lower entry are cut, by member; only ever forward.
+    pub revoked_before: BTreeMap<String, u64>,
+    /// People whose access was ended, with the time of the cut: tokens issued earlier do not count.
+    pub staff_cuts: Vec<(Person, Timestamp)>,
+    /// Bindings by environment and issuer, of what is in force.
+    pub candidates: Candidates,
+}
+
+impl State {
+    /// Folds the change that stands at `index` with time `at` into the state.
+    pub fn apply(&mut self, index: u64, at: Timestamp, change: &Change) {
+        let by = &change.by;
+        match &change.what {
+            What::JournalOpened { origin, dev } => {
+                self.epoch = 1;
+                self.origin.clone_from(origin);
+                self.dev = *dev;
+            }
+            What::JournalReopened { epoch, mints_from } => {
+                self.epoch = *epoch;
+                self.mints_from = *mints_from;
+                for (environment, kid) in self.keys.taint_all() {
+                    self.cut(&Subject::Key { environment, kid }, index);
+                }
+            }
+            What::ConfigurationChanged(configuration) => self.configuration = Some(configuration.clone()),
+            What::KeyCreated(key) => self.keys.add(key.clone(), at),
+            What::KeyTainted { environment, kid, .. } => {
+                self.keys.taint(environment, kid);
+                self.cut(&Subject::Key { environment: environment.clone(), kid: kid.clone() }, index);
+            }
+            What::KeyRetired { environment, kid } => self.keys.retire(environment, kid),
+            What::ApiSubmitted { .. } | What::ApiApproved { .. } | What::ApiNarrowed { .. } => self.apply_api(change),
+            What::PartnerSubmitted { .. }
+            | What::PartnerVerified { .. }
+            | What::PartnerSuspended { .. }
+            | What::PartnerResumeAsked { .. }
+            | What::PartnerResumed { .. } => self.apply_partner(index, at, change),
+            What::IntegrationDrafted { .. }
+            | What::IntegrationSubmitted { .. }
+            | What::IntegrationActivated { .. }
+            | What::IntegrationChangeHeld { .. }
+            | What::IntegrationChanged { .. }
+            | What::IntegrationNarrowed { .. }
+            | What::IntegrationSuspended { .. }
+            | What::IntegrationResumeAsked { .. }
+            | What::IntegrationResumed { .. } => self.apply_integration(index, at, change),
+            What::ApprovalReviewed { approval, verdict, reason, roles } => {
+                if let (Some(approval), Some(by)) = (self.approvals.get_mut(approval), by.person()) {
+                    let review = Review { by: by.clone(), verdict: *verdict, reason: reason.clone(), roles: roles.clone(), at };
+                    approval.reviews.push(review);
+                }
+            }
+            What::RevocationAdded { .. } | What::RevocationLiftAsked { .. } | What::RevocationLifted { .. } => {
+                self.apply_revocation(index, at, change);
+            }
+            What::StaffCut { person, .. } => self.staff_cuts.push((person.clone(), at)),
+            What::TextErased { .. } => {}
+        }
+    }
+
+    fn apply_api(&mut self, change: &Change) {
+        match &change.what {
+            What::ApiSubmitted { record, approval } => {
+                let held = hold(record.as_ref(), &change.by, Some(approval));
+                let api = self.apis.entry(record.name.clone()).or_default();
+                let earlier = api.held.replace(held);
+                self.reopen(earlier.and_then(|held| held.approval), Some(approval));
+            }
+            What::ApiApproved { api: name, version } => {
+                let Some(api) = self.apis.get_mut(name) else { return };
+                promote(&mut api.held, &mut api.current, version);
+                self.candidates.index_api(api);
+            }
+            What::ApiNarrowed { record } => {
+                let api = self.apis.entry(record.name.clone()).or_default();
+                api.current = Some(version(record.as_ref(), &change.by));
+                self.candidates.index_api(api);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_partner(&mut self, index: u64, at: Timestamp, change: &Change) {
+        match &change.what {
+            What::PartnerSubmitted { record, approval } => {
+                let held = hold(record.as_ref(), &change.by, Some(approval));
+                let earlier = self.partners.entry(record.name.clone()).or_default().held.replace(held);
+                self.reopen(earlier.and_then(|held| held.approval), Some(approval));
+            }
+            What::PartnerVerified { partner, version } => {
+                let Some(partner) = self.partners.get_mut(partner) else { return };
+                promote(&mut partner.held, &mut partner.current, version);
+            }
+            What::PartnerSuspended { partner: name, reason } => {
+                let Some(partner) = self.partners.get_mut(name) else { return };
+                partner.suspended = Some(Stop { by: change.by.clone(), reason: reason.clone(), at, lift: None });
+                self.cut(&Subject::Partner { partner: name.clone() }, index);
+            }
+            What::PartnerResumeAsked { partner, approval, .. } => {
+                let stop = self.partners.get_mut(partner).and_then(|partner| partner.suspended.as_mut());
+                let earlier = stop.and_then(|stop| stop.lift.replace(approval.id.clone()));
+                self.reopen(earlier, Some(approval));
+            }
+            What::PartnerResumed { partner } => {
+                if let Some(partner) = self.partners.get_mut(partner) {
+                    partner.suspended = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_integration(&mut self, index: u64, at: Timestamp, change: &Change) {
+        match &change.what {
+            What::IntegrationDrafted { record } => {
+                let held = hold(record.as_ref(), &change.by, None);
+                let earlier = self.integrations.entry(record.id.clone()).or_default().held.replace(held);
+                self.reopen(earlier.and_then(|held| held.approval), None);
+            }
+            What::IntegrationSubmitted { integration, approval } => {
+                let held = self.integrations.get_mut(integration).and_then(|integration| integration.held.as_mut());
+                let earlier = held.and_then(|held| held.approval.replace(approval.id.clone()));
+                self.reopen(earlier, Some(approval));
+            }
+            What::IntegrationChangeHeld { record, approval } => {
+                let held = hold(record.as_ref(), &change.by, Some(approval));
+                let earlier = self.integrations.entry(record.id.clone()).or_default().held.replace(held);
+                self.reopen(earlier.and_then(|held| held.approval), Some(approval));
+            }
+            What::IntegrationActivated { integration, version } | What::IntegrationChanged { integration, version } => {
+                let Some(state) = self.integrations.get_mut(integration) else { return };
+                promote(&mut state.held, &mut state.current, version);
+                self.candidates.index_integration(state);
+            }
+            What::IntegrationNarrowed { record } => {
+                let state = self.integrations.entry(record.id.clone()).or_default();
+                state.current = Some(version(record.as_ref(), &change.by));
+                self.candidates.index_integration(state);
+            }
+            What::IntegrationSuspended { integration, reason } => {
+                let Some(state) = self.integrations.get_mut(integration) else { return };
+                state.suspended = Some(Stop { by: change.by.clone(), reason: reason.clone(), at, lift: None });
+                self.cut(&Subject::Integration { integration: integration.clone() }, index);
+            }
+            What::IntegrationResumeAsked { integration, approval, .. } => {
+                let stop = self.integrations.get_mut(integration).and_then(|state| state.suspended.as_mut());
+                let earlier = stop.and_then(|stop| stop.lift.replace(approval.id.clone()));
+                self.reopen(earlier, Some(approval));
+            }
+            What::IntegrationResumed { integration } => {
+                if let Some(state) = self.integrations.get_mut(integration) {
+                    state.suspended = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_revocation(&mut self, index: u64, at: Timestamp, change: &Change) {
+        match &change.what {
+            What::RevocationAdded { id, subject, tokens_only, reason } => {
+                if let Subject::Token { id, expires, .. } = subject {
+                    self.revoked_tokens.insert(id.clone(), *expires);
+                    return;
+                }
+                if let Subject::Key { environment, kid } = subject {
+                    self.keys.taint(environment, kid);
+                }
+                self.cut(subject, index);
+                let revocation = Revocation {
+                    id: id.clone(),
+                    subject: subject.clone(),
+                    tokens_only: *tokens_only,
+                    by: change.by.clone(),
+                    reason: reason.clone(),
+                    at,
+                    index,
+                    lift: None,
+                    lifted: false,
+                };
+                self.revocations.insert(id.clone(), revocation);
+            }
+            What::RevocationLiftAsked { id, approval, .. } => {
+                let revocation = self.revocations.get_mut(id);
+                let earlier = revocation.and_then(|revocation| revocation.lift.replace(approval.id.clone()));
+                self.reopen(earlier, Some(approval));
+            }
+            What::RevocationLifted { id } => {
+                if let Some(revocation) = self.revocations.get_mut(id) {
+                    revocation.lifted = revocation.subject.can_be_lifted();
+                }
+            }
+            _ => {}
+        }
+        let refusing = self.revocations.values().filter(|revocation| !revocation.lifted && !revocation.tokens_only);
+        self.refused = refusing.map(|revocation| revocation.subject.member()).collect();
+    }
+
+    /// Moves the line of `subject` forward to `index`. For an issuer the lines of its bindings move as well, so that a gateway
+    /// that sees only the token can tell.
+    fn cut(&mut self, subject: &Subject, index: u64) {
+        let mut members = vec![subject.member()];
+        if let Subject::Issuer { issuer } = subject {
+            members.extend(self.candidates.members_of(issuer));
+        }
+        for member in members {
+            let line = self.revoked_before.entry(member).or_default();
+            *line = (*line).max(index);
+        }
+    }
+
+    /// Withdraws the approval of an earlier version and opens that of the new one.
+    fn reopen(&mut self, earlier: Option<ApprovalId>, approval: Option<&Approval>) {
+        if let Some(approval) = earlier.and_then(|id| self.approvals.get_mut(&id)) {
+            approval.withdrawn = true;
+        }
+        if let Some(approval) = approval {
+            self.approvals.insert(approval.id.clone(), approval.clone());
+        }
+    }
+
+    /// The environment's configuration.
+    pub fn environment(&self, name: &EnvironmentName) -> Option<&Environment> {
+        self.configuration.as_ref()?.environments.get(name)
+    }
+
+    /// Forgets revoked tokens that expired before `horizon`; they are refused by their `exp` (ABUSE R-16).
+    pub fn forget_expired(&mut self, horizon: Timestamp) {
+        self.revoked_tokens.retain(|_, expires| *expires >= horizon);
+    }
+
+    /// Whether an unlifted revocation refuses exchanges through `member`.
+    pub fn is_refused(&self, member: &str) -> bool {
+        self.refused.contains(member)
+    }
+
+    /// The bindings of `environment` that name `issuer`.
+    pub fn candidates(&self, environment: &EnvironmentName, issuer: &Issuer) -> &[Candidate] {
+        self.candidates.of(environment, issuer)
+    }
+}
+
+fn version<T: Clone + serde::Serialize>(record: &T, by: &Actor) -> Versioned<T> {
+    Versioned { version: Digest::of_json(record), record: Arc::new(record.clone()), by: by.clone() }
+}
+
+fn hold<T: Clone + serde::Serialize>(record: &T, by: &Actor, approval: Option<&Approval>) -> Held<T> {
+    Held { version: version(record, by), approval: approval.map(|approval| approval.id.clone()) }
+}
+
+/// Puts the held version in force, if it is the one that was approved.
+fn promote<T>(held: &mut Option<Held<T>>, current: &mut Option<Versioned<T>>, approved: &Digest) {
+    if held.as_ref().is_some_and(|held| held.version.version == *approved) {
+        *current = held.take().map(|held| held.version);
+    }
+}
