@@ -29,10 +29,10 @@ pub const BACKDATED: Seconds = Seconds(2);
 /// What a caller asks for.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// The API.
-    pub target: Target,
-    /// The scope; never empty.
-    pub scope: ScopeSet,
+    /// The API; nothing where the request named none, or more than one.
+    pub target: Option<Target>,
+    /// The `scope` parameter. It is judged after proof and target, as REFERENCE.md's examples D2 and D3 have it.
+    pub scope: Option<String>,
     /// The `client_id` of the request, if it named one.
     pub client: Option<String>,
 }
@@ -177,12 +177,12 @@ fn run(
     }
     // The callers of an API introspect; tokens are for integrations.
     let ClientId::Integration(id) = client else { return Err(&reason::TARGET_UNKNOWN) };
-    let mut life = Life::new(now);
+    let mut life = Life::new();
     standing(id, state, now, trace, &mut life)?;
     let access = access(principal, id, state).ok_or(&reason::BINDING_NO_MATCH)?;
     source(access, context, trace)?;
     let target = target(principal, ask, access, state, trace)?;
-    let details = scope(ask, access, &target, trace)?;
+    let (asked, details) = scope(ask, access, &target, trace)?;
 
     let environment = state.environment(principal.environment()).ok_or(&reason::TARGET_UNKNOWN)?;
     let key = state.keys.active(principal.environment(), target.form.alg, now).ok_or(&reason::KEY_UNAVAILABLE)?;
@@ -215,7 +215,7 @@ fn run(
             expires: life.ends,
             issued,
             id: context.token.clone(),
-            scope: ask.scope.clone(),
+            scope: asked,
             environment: principal.environment().clone(),
             binding: principal.binding().clone(),
             details,
@@ -230,16 +230,37 @@ fn run(
     })
 }
 
+/// Whether a principal may ask for anything at all (introspection, revocation): its standing, and nothing of it revoked.
+pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+    let client = principal.client();
+    if let ClientId::Integration(id) = client {
+        standing(id, state, now, &mut Trace::off(), &mut Life::new())?;
+    }
+    let environment = principal.environment();
+    let mut members = vec![
+        format!("environment:{environment}"),
+        format!("binding:{client}/{environment}/{}", principal.binding()),
+        format!("issuer:{}", principal.proof().issuer),
+    ];
+    if let ClientId::Integration(id) = client {
+        members.extend([
+            format!("partner:{}", id.partner),
+            format!("integration:{id}"),
+            format!("integration:{id}/{environment}"),
+        ]);
+    }
+    ensure(!members.iter().any(|member| state.is_refused(member)), &reason::REVOKED)
+}
+
 /// The life of a token: it ends with the first of its ceilings.
 struct Life {
     ends: Timestamp,
     ceiling: &'static str,
-    now: Timestamp,
 }
 
 impl Life {
-    fn new(now: Timestamp) -> Self {
-        Self { ends: Timestamp::MAX, ceiling: "none", now }
+    fn new() -> Self {
+        Self { ends: Timestamp::MAX, ceiling: "none" }
     }
 
     fn end(&mut self, ceiling: &'static str, at: Timestamp) {
@@ -289,7 +310,6 @@ fn standing(
     )?;
     ensure(trace.check("contract.ends", now < ends, || (ends.to_string(), now.to_string())), &reason::CONTRACT_ENDED)?;
 
-    debug_assert_eq!(life.now, now);
     life.end("contract", ends);
     life.end("partner.verification", verified.unwrap_or(now));
     Ok(())
@@ -334,13 +354,16 @@ fn target<'a>(
     state: &State,
     trace: &mut Trace,
 ) -> Result<Chosen<'a>, &'static Reason> {
+    let wanted = ask.target.as_ref();
+    trace.check("target.named", wanted.is_some(), || ("one resource or one audience".into(), "none, or several".into()));
+    let wanted = wanted.ok_or(&reason::TARGET_MISSING)?;
     // Only APIs that the record names are looked at, so an API that exists and one that does not are refused alike.
     let named = access.scopes.keys().chain(access.elevation.iter().map(|eligible| &eligible.api));
-    let chosen = named.filter_map(|api| chosen(api, principal, access, state)).find(|chosen| match &ask.target {
+    let chosen = named.filter_map(|api| chosen(api, principal, access, state)).find(|chosen| match wanted {
         Target::Resource(uri) => chosen.audience.as_str() == uri,
         Target::Name(name) => chosen.api.as_str() == name,
     });
-    let seen = || match &ask.target {
+    let seen = || match wanted {
         Target::Resource(text) | Target::Name(text) => text.clone(),
     };
     trace.check("target", chosen.is_some(), || ("an API of the record".into(), seen()));
@@ -362,24 +385,33 @@ fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &
     Some(Chosen { api: api.clone(), audience, form: record.token.clone(), rules, catalogue })
 }
 
-/// All of the scope or none of it: inside contract and catalogue. Returns the endpoint conditions that travel in the token.
-fn scope(ask: &Ask, access: &Access, target: &Chosen<'_>, trace: &mut Trace) -> Result<Vec<EndpointDetail>, &'static Reason> {
+/// All of the scope or none of it: inside contract and catalogue. Returns it with the endpoint conditions that travel in the token.
+fn scope(
+    ask: &Ask,
+    access: &Access,
+    target: &Chosen<'_>,
+    trace: &mut Trace,
+) -> Result<(ScopeSet, Vec<EndpointDetail>), &'static Reason> {
+    let parameter = ask.scope.as_deref();
+    trace.check("scope.named", parameter.is_some(), || ("a scope".into(), "none".into()));
+    let parsed = ScopeSet::parse(parameter.ok_or(&reason::SCOPE_MISSING)?);
+    trace.check("scope.form", parsed.is_ok(), || ("scopes apart by one space".into(), "something else".into()));
+    let asked = parsed.map_err(|_| &reason::SCOPE_MALFORMED)?;
     let standing = access.standing(&target.api).narrow(&target.catalogue);
-    let within = !ask.scope.is_empty() && ask.scope.is_within(&standing);
-    if !trace.check("scope", within, || (standing.to_string(), ask.scope.to_string())) {
+    let within = !asked.is_empty() && asked.is_within(&standing);
+    if !trace.check("scope", within, || (standing.to_string(), asked.to_string())) {
         let eligible = access.eligible(&target.api).narrow(&target.catalogue);
-        let elevates = ask.scope.beyond(&standing).all(|scope| eligible.contains(scope)) && !ask.scope.is_empty();
-        trace.check("scope.elevation", false, || ("a live elevation".into(), "none".into()));
+        let elevates = !asked.is_empty() && asked.beyond(&standing).all(|scope| eligible.contains(scope));
         return Err(if elevates { &reason::SCOPE_NEEDS_ELEVATION } else { &reason::SCOPE_NOT_CONTRACTED });
     }
     let mut details: Vec<EndpointDetail> = Vec::new();
-    for rule in target.rules.iter().filter(|rule| ask.scope.contains(&rule.scope) && !rule.allow.is_empty()) {
+    for rule in target.rules.iter().filter(|rule| asked.contains(&rule.scope) && !rule.allow.is_empty()) {
         let detail = EndpointDetail { audience: target.audience.clone(), actions: rule.allow.clone() };
         if !details.contains(&detail) {
             details.push(detail);
         }
     }
-    Ok(details)
+    Ok((asked, details))
 }
 
 fn unrevoked(ingredients: &Ingredients, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {

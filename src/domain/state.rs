@@ -175,8 +175,8 @@ pub struct State {
     pub approvals: BTreeMap<ApprovalId, Approval>,
     /// All revocations that were ever made, but those of single tokens.
     pub revocations: BTreeMap<RevocationId, Revocation>,
-    /// Revoked tokens with their `exp`.
-    pub revoked_tokens: HashMap<TokenId, Timestamp>,
+    /// Revoked tokens with their environment and `exp`.
+    pub revoked_tokens: HashMap<TokenId, (EnvironmentName, Timestamp)>,
     /// The members of revocations that refuse later exchanges, of those not lifted.
     pub refused: HashSet<String>,
     /// Tokens with a lower entry are cut, by member; only ever forward.
@@ -341,8 +341,8 @@ impl State {
     fn apply_revocation(&mut self, index: u64, at: Timestamp, change: &Change) {
         match &change.what {
             What::RevocationAdded { id, subject, tokens_only, reason } => {
-                if let Subject::Token { id, expires, .. } = subject {
-                    self.revoked_tokens.insert(id.clone(), *expires);
+                if let Subject::Token { environment, id, expires } = subject {
+                    self.revoked_tokens.insert(id.clone(), (environment.clone(), *expires));
                     return;
                 }
                 if let Subject::Key { environment, kid } = subject {
@@ -408,7 +408,7 @@ impl State {
 
     /// Forgets revoked tokens that expired before `horizon`; they are refused by their `exp` (ABUSE R-16).
     pub fn forget_expired(&mut self, horizon: Timestamp) {
-        self.revoked_tokens.retain(|_, expires| *expires >= horizon);
+        self.revoked_tokens.retain(|_, (_, expires)| *expires >= horizon);
     }
 
     /// Whether an unlifted revocation refuses exchanges through `member`.

@@ -1,0 +1,102 @@
+//! What a change cuts, as the live index must learn it.
+//!
+//! Enter through [`cuts`] for one change and [`all`] for a rebuild. The truth is [`State`]; this is how it is told to those who do
+//! not read the journal.
+
+use super::change::{Change, What};
+use super::clock::Timestamp;
+use super::names::{EnvironmentName, TokenId};
+use super::revocation::Subject;
+use super::state::State;
+
+/// One line of the live index of one environment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Cut {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// What is cut there.
+    pub what: CutWhat,
+}
+
+/// What is cut.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CutWhat {
+    /// A token, until it expires.
+    Token {
+        /// Its `jti`.
+        id: TokenId,
+        /// Its `exp`.
+        expires: Timestamp,
+    },
+    /// Tokens with a lower entry than `index` that hold `member`.
+    Before {
+        /// The member, such as `partner:globex`.
+        member: String,
+        /// The line.
+        index: u64,
+    },
+}
+
+/// What the change at `index` cuts; `state` is the state after it.
+pub fn cuts(change: &Change, index: u64, state: &State) -> Vec<Cut> {
+    let subject = match &change.what {
+        What::RevocationAdded { subject, .. } => subject.clone(),
+        What::KeyTainted { environment, kid, .. } => Subject::Key { environment: environment.clone(), kid: kid.clone() },
+        What::IntegrationSuspended { integration, .. } => Subject::Integration { integration: integration.clone() },
+        What::PartnerSuspended { partner, .. } => Subject::Partner { partner: partner.clone() },
+        What::JournalReopened { .. } => return all(state),
+        _ => return Vec::new(),
+    };
+    if let Subject::Token { environment, id, expires } = subject {
+        return vec![Cut { environment, what: CutWhat::Token { id, expires } }];
+    }
+    let mut members = vec![subject.member()];
+    if let Subject::Issuer { issuer } = &subject {
+        members.extend(state.candidates.members_of(issuer));
+    }
+    let place = place(&subject);
+    let environments = environments(state).filter(|environment| place.as_ref().is_none_or(|place| place == *environment));
+    environments
+        .flat_map(|environment| {
+            let before = |member: &String| Cut {
+                environment: environment.clone(),
+                what: CutWhat::Before { member: member.clone(), index },
+            };
+            members.iter().map(before).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Everything that is cut, for a rebuild.
+pub fn all(state: &State) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    for environment in environments(state) {
+        for (id, (home, expires)) in &state.revoked_tokens {
+            if home == environment {
+                let what = CutWhat::Token { id: id.clone(), expires: *expires };
+                cuts.push(Cut { environment: environment.clone(), what });
+            }
+        }
+        for (member, index) in &state.revoked_before {
+            let what = CutWhat::Before { member: member.clone(), index: *index };
+            cuts.push(Cut { environment: environment.clone(), what });
+        }
+    }
+    cuts
+}
+
+fn environments(state: &State) -> impl Iterator<Item = &EnvironmentName> {
+    state.configuration.iter().flat_map(|configuration| configuration.environments.keys())
+}
+
+/// The one environment that a subject lies in, if it lies in one.
+fn place(subject: &Subject) -> Option<EnvironmentName> {
+    match subject {
+        Subject::Token { environment, .. }
+        | Subject::Binding { environment, .. }
+        | Subject::IntegrationEnvironment { environment, .. }
+        | Subject::Environment { environment }
+        | Subject::Key { environment, .. } => Some(environment.clone()),
+        Subject::Integration { .. } | Subject::Partner { .. } | Subject::Issuer { .. } => None,
+    }
+}
