@@ -256,7 +256,9 @@ impl State {
             What::ApiNarrowed { record } => {
                 let api = self.apis.entry(record.name.clone()).or_default();
                 api.current = Some(version(record.as_ref(), &change.by));
+                let earlier = api.held.take();
                 self.candidates.index_api(api);
+                self.reopen(earlier.and_then(|held| held.approval), None);
             }
             _ => {}
         }
@@ -317,7 +319,9 @@ impl State {
             What::IntegrationNarrowed { record } => {
                 let state = self.integrations.entry(record.id.clone()).or_default();
                 state.current = Some(version(record.as_ref(), &change.by));
+                let earlier = state.held.take();
                 self.candidates.index_integration(state);
+                self.reopen(earlier.and_then(|held| held.approval), None);
             }
             What::IntegrationSuspended { integration, reason } => {
                 let Some(state) = self.integrations.get_mut(integration) else { return };

@@ -1,0 +1,173 @@
+//! The exchange: a proof in, a token out, recorded before it is released (DESIGN.md section 5).
+//!
+//! Enter through [`Broker::exchange`]. All three grants come here: they differ in the slot of the proof alone, so that no sibling
+//! can lack a check (ABUSE P-20, I-19).
+
+use std::net::IpAddr;
+
+use super::caller::Shown;
+use super::{Broker, away, busy};
+use crate::domain::admission::{Principal, Slot};
+use crate::domain::claims::Detail;
+use crate::domain::clock::Seconds;
+use crate::domain::decision::Refused;
+use crate::domain::grant::{Ask, Context, Decision, decide};
+use crate::domain::integration::Limits;
+use crate::domain::names::{ClientId, EnvironmentName, RequestId};
+use crate::domain::proof_key::ProofKey;
+use crate::domain::reason;
+use crate::domain::state::State;
+use crate::issuance::IssuedToken;
+use crate::journal::RecordFault;
+use crate::revocation::Quota;
+
+/// A request for a token, its form already strict.
+pub struct Request {
+    /// Where it was made.
+    pub environment: EnvironmentName,
+    /// The proof, as sent.
+    pub proof: String,
+    /// The parameter that it came in.
+    pub slot: Slot,
+    /// What is asked for.
+    pub ask: Ask,
+    /// Where the request comes from.
+    pub source: Option<IpAddr>,
+    /// Its id.
+    pub id: RequestId,
+}
+
+/// A token with what the response says of it.
+pub struct Exchanged {
+    /// The token.
+    pub token: IssuedToken,
+    /// Seconds until it expires.
+    pub expires_in: Seconds,
+    /// What it is good for.
+    pub scope: String,
+    /// Endpoint conditions.
+    pub details: Vec<Detail>,
+    /// Its client, for metrics.
+    pub client: ClientId,
+    /// Its API, for metrics.
+    pub api: String,
+}
+
+/// Why there is no token.
+#[derive(Debug)]
+pub struct Denied {
+    /// The refusal.
+    pub refused: Refused,
+    /// When to try again, where that helps.
+    pub retry_after: Option<Seconds>,
+}
+
+impl Broker {
+    /// Exchanges a proof for a token. A refusal is on record when this returns; it spends nothing.
+    pub async fn exchange(&self, request: Request) -> Result<Exchanged, Denied> {
+        let outcome = self.run(&request).await;
+        if let Err(denied) = &outcome {
+            self.note(&request.environment, &request.id, &denied.refused);
+        }
+        outcome
+    }
+
+    async fn run(&self, request: &Request) -> Result<Exchanged, Denied> {
+        // Steps 3 and 4: the unverified issuer finds the keys, the keys verify.
+        let shown = self.verify(&request.environment, request.slot, &request.proof).await?;
+        // Step 5: the claims find the client.
+        let view = self.journal.view();
+        let principal = Self::admit(&request.environment, &shown, &view.state, self.now())?;
+        let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
+        // The fast lane: quota and seen-set in one round trip. No answer is a refusal (ABUSE T-07).
+        self.pass_gate(&principal, &view.state).await.map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
+        // Step 6: the decision.
+        let context = Context {
+            request: request.id.clone(),
+            token: self.token_id(),
+            source: request.source,
+        };
+        let grant = match decide(&principal, &request.ask, &context, &view.state, self.now()) {
+            Decision::Granted(grant) => grant,
+            Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
+        };
+        // Step 7: on record, with the proof spent in the same commit. On a newer state the decision is taken again from step 5.
+        let again = self.decide_again(request, &shown, &context);
+        let recorded = self.journal.record(view.seen, grant, again).await.map_err(|fault| match fault {
+            RecordFault::Refused(refused) => refused,
+            RecordFault::Replayed => known(Refused::unknown(&reason::ASSERTION_REPLAYED)),
+            RecordFault::Unavailable => known(away()),
+        })?;
+        // Step 8: signed, and read back.
+        let token = self.issuance.issue(&recorded).map_err(|_| known(busy(&reason::KEY_UNAVAILABLE)))?;
+        // The seen-set is filled after the commit; the journal refuses a replay whatever becomes of this.
+        let grant = recorded.value();
+        if let Some((proof, until)) = grant.spends() {
+            self.live.spend(&proof, until);
+        }
+        let claims = grant.claims();
+        Ok(Exchanged {
+            token,
+            expires_in: claims.expires.since(self.now()),
+            scope: claims.scope.to_string(),
+            details: claims.wire_details(),
+            client: claims.client.clone(),
+            api: grant.ingredients().api.to_string(),
+        })
+    }
+
+    fn decide_again(
+        &self,
+        request: &Request,
+        shown: &Shown,
+        context: &Context,
+    ) -> Box<dyn Fn(&State, crate::domain::clock::Timestamp) -> Decision + Send> {
+        let (environment, shown, ask, context) =
+            (request.environment.clone(), shown.clone(), request.ask.clone(), context.clone());
+        Box::new(move |state, now| match Self::admit(&environment, &shown, state, now) {
+            Ok(principal) => decide(&principal, &ask, &context, state, now),
+            Err(refused) => Decision::Refused(refused),
+        })
+    }
+
+    /// Quota and replay at the live index.
+    async fn pass_gate(&self, principal: &Principal, state: &State) -> Result<(), Denied> {
+        if !self.follower.is_live(self.clock.now()) {
+            return Err(away().into());
+        }
+        let proof = principal.proof();
+        let key = proof.id.as_ref().filter(|_| proof.single_use).map(|id| ProofKey::of(&proof.issuer, id));
+        let quota = format!("{}", principal.client());
+        let admission = self
+            .live
+            .admit(principal.environment(), &quota, per_minute(principal, state), key.as_ref(), self.clock.now())
+            .await
+            .map_err(|_| away())?;
+        if let Quota::Exceeded { retry_after } = admission.quota {
+            return Err(Denied { refused: Refused::unknown(&reason::QUOTA_EXCEEDED), retry_after: Some(retry_after) });
+        }
+        if admission.seen {
+            return Err(Refused::unknown(&reason::ASSERTION_REPLAYED).into());
+        }
+        Ok(())
+    }
+
+    fn token_id(&self) -> crate::domain::names::TokenId {
+        // Invariant: base64url of 16 bytes is a URL-safe name.
+        self.entropy.identifier().parse().expect("an identifier is URL-safe")
+    }
+}
+
+/// A known caller has a quota, also when its record names none (CONTRACT.md section 4).
+fn per_minute(principal: &Principal, state: &State) -> u32 {
+    let ClientId::Integration(id) = principal.client() else { return Limits::DEFAULT_EXCHANGES_PER_MINUTE };
+    let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
+    let access = current.and_then(|current| current.record.environments.get(principal.environment()));
+    access.map_or(Limits::DEFAULT_EXCHANGES_PER_MINUTE, |access| access.limits.per_minute())
+}
+
+impl From<Refused> for Denied {
+    fn from(refused: Refused) -> Self {
+        Self { refused, retry_after: None }
+    }
+}

@@ -1,0 +1,112 @@
+//! Explaining: why an exchange came out as it did, by its request id.
+//!
+//! A known caller's refusal stands in the journal with its tree; a grant's tree is made again from its entry. Strangers' refusals
+//! are counted in the journal and remembered one by one in memory alone, for a while, for whoever debugs an onboarding.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use super::Broker;
+use super::revocation::Failure;
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::Step;
+use crate::domain::entry::Entry;
+use crate::domain::names::{EnvironmentName, RequestId};
+use crate::domain::reason::{self, Reason};
+use crate::journal::Query;
+
+/// One exchange, explained.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The request.
+    pub request: RequestId,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// When.
+    pub time: Timestamp,
+    /// The caller, where known.
+    pub client: Option<String>,
+    /// The journal entry, where there is one.
+    pub entry: Option<u64>,
+    /// Nothing where a token was issued.
+    pub reason: Option<&'static Reason>,
+    /// The checks.
+    pub tree: Vec<Step>,
+}
+
+/// The last refusals of strangers.
+#[derive(Debug, Default)]
+pub struct Recent {
+    ring: Mutex<VecDeque<(RequestId, EnvironmentName, &'static Reason, Timestamp)>>,
+}
+
+/// As many as somebody who debugs looks back at; bounds the memory that strangers can use.
+const REMEMBERED: usize = 1000;
+
+impl Recent {
+    pub(super) fn add(&self, request: RequestId, environment: EnvironmentName, reason: &'static Reason, at: Timestamp) {
+        let mut ring = self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if ring.len() == REMEMBERED {
+            ring.pop_front();
+        }
+        ring.push_back((request, environment, reason, at));
+    }
+
+    fn find(&self, request: &RequestId) -> Option<Explanation> {
+        let ring = self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (request, environment, reason, time) = ring.iter().rev().find(|(known, ..)| known == request)?;
+        Some(Explanation {
+            request: request.clone(),
+            environment: environment.clone(),
+            time: *time,
+            client: None,
+            entry: None,
+            reason: Some(reason),
+            tree: Vec::new(),
+        })
+    }
+}
+
+impl Broker {
+    /// Why the exchange of `request` came out as it did.
+    pub async fn explain(&self, request: &RequestId) -> Result<Explanation, Failure> {
+        if let Some(recent) = self.recent.find(request) {
+            return Ok(recent);
+        }
+        let query = Query { request: Some(request.clone()), limit: 1, ..Query::default() };
+        let entries = self.journal.entries(query).await?;
+        let entry = entries.into_iter().next().ok_or(&reason::NOT_FOUND)?;
+        match entry.entry {
+            Entry::Refused(refused) => Ok(Explanation {
+                request: refused.request_id,
+                environment: refused.environment,
+                time: refused.time,
+                client: Some(refused.subject.to_string()),
+                entry: Some(refused.index),
+                reason: Some(refused.reason.0),
+                tree: refused.tree,
+            }),
+            Entry::Issued(issued) => {
+                let step = |check: &str, want: String, seen: String| Step { check: check.into(), want, seen, holds: true };
+                let tree = vec![
+                    step("binding", "one that admits".into(), issued.binding.to_string()),
+                    step("record", "a version in force".into(), issued.record.to_string()),
+                    step("target", "an API of the record".into(), issued.api.to_string()),
+                    step("scope", "within the record".into(), issued.scope.clone()),
+                    step("life", "the first ceiling".into(), format!("{} ({})", issued.exp, issued.ceiling)),
+                    step("proof", "spent once".into(), issued.proof.issuer.to_string()),
+                ];
+                Ok(Explanation {
+                    request: issued.request_id.clone(),
+                    environment: issued.environment.clone(),
+                    time: issued.time,
+                    client: Some(issued.subject.to_string()),
+                    entry: Some(issued.index),
+                    reason: None,
+                    tree,
+                })
+            }
+            Entry::Counted(_) | Entry::Change(_) => Err((&reason::NOT_FOUND).into()),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Following: the live index is kept where the journal is, and whoever needs it learns how far it is.
+//!
+//! One task ([`Broker::follow`]): with every change it applies what the change cuts and moves the marker; every second it renews the
+//! marker's time. An index that is missing or behind is rebuilt from the state before anybody is told "active"; one that is ahead
+//! or forked stops the node (DESIGN.md section 4). A node whose last word from the index is older than its lease says nothing.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Broker;
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::cut::{all, cuts};
+use crate::domain::entry::Entry;
+use crate::domain::names::EnvironmentName;
+use crate::journal::{Query, View};
+use crate::revocation::{Applied, Marker, Snapshot, Update};
+
+/// A node that has not heard of the live index for so long neither mints nor says "active" (ABUSE I-16).
+pub const LEASE: Seconds = Seconds(5);
+
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// How far the live index has followed.
+#[derive(Debug)]
+pub struct Follower {
+    /// One more than the index of the last change that the live index has; 0 before the first.
+    reached: watch::Sender<u64>,
+    /// When the live index last answered, in seconds.
+    heard: AtomicI64,
+    /// The index is ahead of this journal, or of another one.
+    forked: AtomicBool,
+    /// How often it was rebuilt.
+    rebuilt: AtomicU64,
+}
+
+impl Default for Follower {
+    fn default() -> Self {
+        Self {
+            reached: watch::Sender::new(0),
+            heard: AtomicI64::new(i64::MIN),
+            forked: AtomicBool::new(false),
+            rebuilt: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Follower {
+    /// Whether the live index answered within the lease, and is this journal's.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        let heard = self.heard.load(Ordering::Acquire);
+        !self.forked.load(Ordering::Acquire) && now.as_seconds().saturating_sub(heard) <= i64::from(LEASE.0)
+    }
+
+    /// Whether the index belongs to another journal than this node's: the node is stopped.
+    pub fn is_forked(&self) -> bool {
+        self.forked.load(Ordering::Acquire)
+    }
+
+    /// Waits until the live index has the change at `index`; false when `within` passes first.
+    pub async fn reached(&self, index: u64, within: Duration) -> bool {
+        let mut reached = self.reached.subscribe();
+        let arrived = reached.wait_for(|reached| *reached > index);
+        matches!(tokio::time::timeout(within, arrived).await, Ok(Ok(_)))
+    }
+
+    fn heard(&self, now: Timestamp, index: Option<u64>) {
+        self.heard.store(now.as_seconds(), Ordering::Release);
+        let next = index.map_or(0, |index| index + 1);
+        self.reached.send_if_modified(|reached| {
+            let moved = *reached != next;
+            *reached = next;
+            moved
+        });
+    }
+
+    fn lost(&self) {
+        self.reached.send_replace(0);
+    }
+}
+
+impl Broker {
+    /// Keeps the live index where the journal is, until the task is dropped.
+    pub async fn follow(self) {
+        let mut heads = self.journal.heads();
+        let mut last: Option<Marker> = None;
+        loop {
+            let view = self.journal.view();
+            let done = match &last {
+                Some(marker) if Some(marker.index) == view.seen && marker.epoch == view.state.epoch => self.renew(marker).await,
+                Some(marker) => self.advance(marker, &view).await,
+                None => self.adopt(&view).await,
+            };
+            match done {
+                Followed::At(marker) => {
+                    self.follower.heard(self.clock.now(), Some(marker.index));
+                    last = Some(marker);
+                }
+                Followed::Lost => {
+                    self.follower.lost();
+                    last = None;
+                }
+                Followed::Away => {}
+                Followed::Forked => {
+                    self.follower.forked.store(true, Ordering::Release);
+                    tracing::error!("the live index is ahead of this journal: the node says and mints nothing");
+                    return;
+                }
+            }
+            let pause = if matches!(done_kind(&last, &self), Pace::Settled) { RENEW_EVERY } else { RETRY_AFTER };
+            let _ = tokio::time::timeout(pause, heads.changed()).await;
+        }
+    }
+
+    /// Renews the marker's time in every environment.
+    async fn renew(&self, marker: &Marker) -> Followed {
+        let marker = Marker { time: self.clock.now(), ..marker.clone() };
+        for environment in self.environments() {
+            match self.live.renew(&environment, &marker).await {
+                Ok(Applied::Done | Applied::AlreadyThere) => {}
+                Ok(Applied::Behind) => return Followed::Lost,
+                Ok(Applied::Ahead(_)) => return Followed::Forked,
+                Err(_) => return Followed::Away,
+            }
+        }
+        Followed::At(marker)
+    }
+
+    /// Applies the changes since `last`, in order.
+    async fn advance(&self, last: &Marker, view: &View) -> Followed {
+        let query = Query { from: last.index + 1, changes_only: true, ..Query::default() };
+        let Ok(entries) = self.journal.entries(query).await else { return Followed::Away };
+        let mut changed = Vec::new();
+        for stored in &entries {
+            if let Entry::Change(entry) = &stored.entry {
+                changed.extend(cuts(&entry.change, entry.index, &view.state));
+            }
+        }
+        let Some(marker) = self.marker(view) else { return Followed::Lost };
+        for environment in self.environments() {
+            let cuts = changed.iter().filter(|cut| cut.environment == environment).cloned().collect();
+            let update = Update { environment, prior: last.clone(), marker: marker.clone(), cuts };
+            match self.live.apply(&update).await {
+                Ok(Applied::Done | Applied::AlreadyThere) => {}
+                Ok(Applied::Behind) => return Followed::Lost,
+                Ok(Applied::Ahead(_)) => return Followed::Forked,
+                Err(_) => return Followed::Away,
+            }
+        }
+        Followed::At(marker)
+    }
+
+    /// Takes over an index: a marker ahead of the journal, or at another root, is somebody else's; anything else is rebuilt.
+    async fn adopt(&self, view: &View) -> Followed {
+        let Some(marker) = self.marker(view) else { return Followed::Away };
+        for environment in self.environments() {
+            match self.live.marker(&environment).await {
+                Ok(Some(found)) if self.is_foreign(&found, &marker).await => return Followed::Forked,
+                Ok(_) => {}
+                Err(_) => return Followed::Away,
+            }
+        }
+        let snapshot = Snapshot { marker: marker.clone(), environments: self.environments(), cuts: all(&view.state) };
+        match self.live.rebuild(&snapshot).await {
+            Ok(()) => {
+                self.follower.rebuilt.fetch_add(1, Ordering::Relaxed);
+                Followed::At(marker)
+            }
+            Err(_) => Followed::Away,
+        }
+    }
+
+    /// Whether `found` is a marker that this journal never wrote.
+    async fn is_foreign(&self, found: &Marker, ours: &Marker) -> bool {
+        if found.epoch != ours.epoch {
+            return found.epoch > ours.epoch;
+        }
+        if found.index > ours.index {
+            return true;
+        }
+        !matches!(self.journal.root_after(found.index).await, Ok(Some(root)) if root == found.root)
+    }
+
+    fn marker(&self, view: &View) -> Option<Marker> {
+        Some(Marker { epoch: view.state.epoch, index: view.seen?, root: view.root_after_change, time: self.clock.now() })
+    }
+
+    fn environments(&self) -> Vec<EnvironmentName> {
+        let view = self.journal.view();
+        view.state.configuration.iter().flat_map(|configuration| configuration.environments.keys().cloned()).collect()
+    }
+}
+
+/// What came of one step.
+enum Followed {
+    At(Marker),
+    Lost,
+    Away,
+    Forked,
+}
+
+enum Pace {
+    Settled,
+    Behind,
+}
+
+fn done_kind(last: &Option<Marker>, broker: &Broker) -> Pace {
+    let seen = broker.journal.view().seen;
+    let settled = last.as_ref().is_some_and(|marker| Some(marker.index) == seen) && broker.follower.is_live(broker.clock.now());
+    if settled { Pace::Settled } else { Pace::Behind }
+}

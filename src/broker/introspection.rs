@@ -1,0 +1,168 @@
+//! Introspection and revocation of tokens by those who hold or take them (RFC 7662, RFC 7009).
+//!
+//! A token is active when it verifies, is on record with exactly these claims, has not expired, and nothing that it was made from is
+//! cut, in the journal's state and in the live index both. Anything else is inactive; a store that does not answer is "busy",
+//! never "active" (ABUSE I-15).
+
+use super::Broker;
+use super::exchange::Denied;
+use super::{away, revocation::Revoke};
+use crate::domain::actor::Actor;
+use crate::domain::admission::{Principal, Slot};
+use crate::domain::claims::Payload;
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::Refused;
+use crate::domain::entry::{Entry, Issued};
+use crate::domain::grant::{BUILT_IN_SCOPES, in_good_standing};
+use crate::domain::names::{ClientId, EnvironmentName, RequestId};
+use crate::domain::proof_key::ProofKey;
+use crate::domain::reason;
+use crate::domain::revocation::Subject;
+use crate::domain::scope::ScopeSet;
+use crate::revocation::Liveness;
+
+/// How a caller of introspection or revocation proves who it is.
+pub enum Credential {
+    /// `client_assertion` (RFC 7523 section 2.2), with the `client_id` that was sent, if one was.
+    Assertion {
+        /// The proof, as sent.
+        text: String,
+        /// `client_id`.
+        client: Option<String>,
+    },
+    /// `Authorization: Bearer` with a token of ours for API `carnet` with scope `carnet:introspect`.
+    Token(String),
+}
+
+/// A live token on record.
+pub struct Found {
+    /// Its claims.
+    pub claims: Payload,
+    /// Its entry.
+    pub entry: Box<Issued>,
+}
+
+impl Broker {
+    /// Who calls. A proof is spent in the live index, since nothing is recorded for a read.
+    pub async fn authenticate(&self, environment: &EnvironmentName, credential: &Credential) -> Result<ClientId, Denied> {
+        match credential {
+            Credential::Assertion { text, client } => {
+                let shown = self.verify(environment, Slot::ClientAssertion, text).await?;
+                let view = self.journal.view();
+                let principal = Self::admit(environment, &shown, &view.state, self.now())?;
+                let known = |reason| Refused { known: Some(principal.client().clone()), ..Refused::unknown(reason) };
+                if client.as_ref().is_some_and(|client| *client != principal.client().to_string()) {
+                    return Err(known(&reason::CLIENT_MISMATCH).into());
+                }
+                in_good_standing(&principal, &view.state, self.now()).map_err(known)?;
+                self.spend_read(&principal).await?;
+                Ok(principal.client().clone())
+            }
+            Credential::Token(text) => {
+                let found = self.find(environment, text).await?.ok_or_else(|| Refused::unknown(&reason::CLIENT_MISSING))?;
+                let audience = found.claims.aud.as_str() == found.claims.iss.as_str();
+                let scope = ScopeSet::parse(&found.claims.scope).ok();
+                let introspects = scope.is_some_and(|scope| scope.iter().any(|scope| scope.as_str() == BUILT_IN_SCOPES[0]));
+                if audience && introspects { Ok(found.claims.client_id) } else { Err(Refused::unknown(&reason::CLIENT_MISSING).into()) }
+            }
+        }
+    }
+
+    async fn spend_read(&self, principal: &Principal) -> Result<(), Denied> {
+        let proof = principal.proof();
+        let Some(id) = proof.id.as_ref().filter(|_| proof.single_use) else { return Ok(()) };
+        let key = ProofKey::of(&proof.issuer, id);
+        let until = ProofKey::remembered_until(proof.expires);
+        let first = self.live.spend_read(&key, until).await.map_err(|_| away())?;
+        // One namespace over reads and mints: what paid for a token is spent here as well, also when the index has lost it.
+        let spent = self.journal.is_spent(&key).await.map_err(|_| away())?;
+        if first && !spent {
+            return Ok(());
+        }
+        let known = Some(principal.client().clone());
+        Err(Refused { known, ..Refused::unknown(&reason::ASSERTION_REPLAYED) }.into())
+    }
+
+    /// What `caller` may know of `token`: its claims while it is active and the caller's business, else nothing.
+    pub async fn introspect(
+        &self,
+        environment: &EnvironmentName,
+        caller: &ClientId,
+        token: &str,
+    ) -> Result<Option<Found>, Denied> {
+        let found = self.find(environment, token).await?;
+        Ok(found.filter(|found| is_business_of(caller, &found.entry)))
+    }
+
+    /// Revokes `token` if it is the caller's business. Anything else is no error and has no effect (RFC 7009 section 2.2); a try on
+    /// somebody else's token is on record (ABUSE R-11).
+    pub async fn revoke_token(
+        &self,
+        environment: &EnvironmentName,
+        caller: &ClientId,
+        token: &str,
+        request: &RequestId,
+    ) -> Result<(), Denied> {
+        let Some(found) = self.find(environment, token).await? else { return Ok(()) };
+        if !is_business_of(caller, &found.entry) {
+            let refused = Refused { known: Some(caller.clone()), ..Refused::unknown(&reason::TOKEN_FOREIGN) };
+            self.note(environment, request, &refused);
+            return Ok(());
+        }
+        let subject = Subject::Token {
+            environment: environment.clone(),
+            id: found.entry.jti.clone(),
+            expires: found.entry.exp,
+        };
+        let by = match caller {
+            ClientId::Integration(id) => Actor::Workload(id.clone()),
+            ClientId::Api(_) => Actor::Broker,
+        };
+        let text = format!("asked for by {caller}");
+        self.revoke(by, Revoke { subject, tokens_only: true, reason: text }, Some(request.clone())).await?;
+        Ok(())
+    }
+
+    /// The token's record, if it is active now.
+    pub async fn find(&self, environment: &EnvironmentName, token: &str) -> Result<Option<Found>, Denied> {
+        if !self.follower.is_live(self.clock.now()) {
+            return Err(away().into());
+        }
+        let view = self.journal.view();
+        let Some((claims, digest)) = self.issuance.verify(&view.state, environment, token) else { return Ok(None) };
+        if claims.exp <= self.now() || claims.env != *environment {
+            return Ok(None);
+        }
+        // A stolen signing key alone makes nothing that we call active: the entry must say the same, byte for byte.
+        let entry = self.journal.entry(claims.entry).await.map_err(|_| away())?;
+        let Some(Entry::Issued(entry)) = entry else { return Ok(None) };
+        if entry.jti != claims.jti || entry.claims != digest || entry.environment != *environment {
+            return Ok(None);
+        }
+        if self.is_cut(&entry, self.now()).await? { Ok(None) } else { Ok(Some(Found { claims, entry })) }
+    }
+
+    async fn is_cut(&self, entry: &Issued, _now: Timestamp) -> Result<bool, Denied> {
+        // The newest view: the entry may have been read before a revocation was folded.
+        let view = self.journal.view();
+        let ingredients = entry.ingredients();
+        if view.state.revoked_tokens.contains_key(&entry.jti) || ingredients.is_cut(&view.state.revoked_before, entry.index) {
+            return Ok(true);
+        }
+        let members = ingredients.members();
+        let live = self.live.is_cut(&entry.environment, &entry.jti, &members, entry.index, self.clock.now()).await;
+        match live.map_err(|_| away())? {
+            Liveness::Live => Ok(false),
+            Liveness::Cut => Ok(true),
+            Liveness::Unknown => Err(away().into()),
+        }
+    }
+}
+
+/// An integration sees its own tokens, an API those of its audience (CONTRACT.md section 4).
+fn is_business_of(caller: &ClientId, entry: &Issued) -> bool {
+    match caller {
+        ClientId::Integration(_) => entry.subject == *caller,
+        ClientId::Api(api) => entry.api == *api,
+    }
+}

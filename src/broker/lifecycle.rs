@@ -1,0 +1,152 @@
+//! The life cycle of partners and integrations: submit, suspend, resume (CONTRACT.md section 3), and the end of a person's access.
+//!
+//! Suspend acts at once and takes one person with a reason; resume opens an approval. No apply undoes a suspension.
+
+use super::Broker;
+use super::review::ask;
+use super::revocation::Failure;
+use crate::domain::actor::{Authorized, Contain, Person, Submit};
+use crate::domain::approval::Kind;
+use crate::domain::change::{Change, What};
+use crate::domain::digest::Digest;
+use crate::domain::names::{ApprovalId, IntegrationId, PartnerName, RequestId};
+use crate::domain::reason::{self, Reason};
+use crate::domain::state::Phase;
+use crate::domain::text::Text;
+use crate::journal::Proposal;
+
+/// What a step of the life cycle is about.
+#[derive(Clone, Debug)]
+pub enum Party {
+    /// A partner with everything of it.
+    Partner(PartnerName),
+    /// One integration.
+    Integration(IntegrationId),
+}
+
+impl Broker {
+    /// Submits a draft. Allowed at once; activation happens when the last condition holds.
+    pub async fn submit(
+        &self,
+        by: &Authorized<Submit>,
+        id: &IntegrationId,
+        request: Option<RequestId>,
+    ) -> Result<ApprovalId, Failure> {
+        let approval: ApprovalId = self.name();
+        let actor = by.staff().actor();
+        let outcome = self
+            .journal
+            .change(request, |state, now| {
+                let integration = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
+                let held = integration.held.as_ref().filter(|_| integration.phase() == Phase::Draft);
+                let held = held.ok_or(&reason::LIFECYCLE_STATE)?;
+                // Nobody approves what they applied or submitted.
+                let barred = held.version.by.person().cloned().into_iter().collect();
+                let approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
+                let what = What::IntegrationSubmitted { integration: id.clone(), approval };
+                Ok::<_, &'static Reason>(Proposal::of(Change { by: actor.clone(), what }, None))
+            })
+            .await?;
+        outcome?;
+        Ok(approval)
+    }
+
+    /// Suspends at once: nothing more is minted, and what was issued is cut. Returns when the live index confirms it.
+    pub async fn suspend(
+        &self,
+        by: &Authorized<Contain>,
+        party: &Party,
+        why: &str,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let mut text = Text::from(why);
+        let row = text.seal(self.entropy.as_ref());
+        let outcome = self
+            .journal
+            .change(request, |state, _now| {
+                let what = match party {
+                    Party::Partner(partner) => {
+                        let known = state.partners.get(partner).ok_or(&reason::NOT_FOUND)?;
+                        ensure(known.suspended.is_none())?;
+                        What::PartnerSuspended { partner: partner.clone(), reason: text.clone() }
+                    }
+                    Party::Integration(id) => {
+                        let known = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
+                        ensure(known.suspended.is_none())?;
+                        What::IntegrationSuspended { integration: id.clone(), reason: text.clone() }
+                    }
+                };
+                Ok::<_, &'static Reason>(Proposal::of(Change { by: by.staff().actor(), what }, row.clone()))
+            })
+            .await?;
+        let committed = outcome?;
+        self.confirm(committed.index).await?;
+        Ok(())
+    }
+
+    /// Asks to lift a suspension: one `security` who neither suspended nor asked approves.
+    pub async fn ask_resume(
+        &self,
+        by: &Authorized<Submit>,
+        party: &Party,
+        why: &str,
+        request: Option<RequestId>,
+    ) -> Result<ApprovalId, Failure> {
+        let approval: ApprovalId = self.name();
+        let actor = by.staff().actor();
+        let mut text = Text::from(why);
+        let row = text.seal(self.entropy.as_ref());
+        let outcome = self
+            .journal
+            .change(request, |state, now| {
+                let (stop, subject) = match party {
+                    Party::Partner(partner) => {
+                        let known = state.partners.get(partner).ok_or(&reason::NOT_FOUND)?;
+                        (known.suspended.as_ref(), partner.to_string())
+                    }
+                    Party::Integration(id) => {
+                        let known = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
+                        (known.suspended.as_ref(), id.to_string())
+                    }
+                };
+                let stop = stop.ok_or(&reason::LIFECYCLE_STATE)?;
+                let version = Digest::of(format!("{subject} suspended {}", stop.at).as_bytes());
+                let barred = stop.by.person().cloned().into_iter().collect();
+                let approval = ask(&approval, Kind::Resume, subject, version, &actor, barred, now);
+                let reason = text.clone();
+                let what = match party {
+                    Party::Partner(partner) => What::PartnerResumeAsked { partner: partner.clone(), reason, approval },
+                    Party::Integration(id) => What::IntegrationResumeAsked { integration: id.clone(), reason, approval },
+                };
+                Ok::<_, &'static Reason>(Proposal::of(Change { by: actor.clone(), what }, row.clone()))
+            })
+            .await?;
+        outcome?;
+        Ok(approval)
+    }
+
+    /// Ends one person's access at once, whatever their token says.
+    pub async fn cut_staff(
+        &self,
+        by: &Authorized<Contain>,
+        person: Person,
+        why: &str,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let mut text = Text::from(why);
+        let row = text.seal(self.entropy.as_ref());
+        let outcome = self
+            .journal
+            .change(request, |_state, _now| {
+                let what = What::StaffCut { person: person.clone(), reason: text.clone() };
+                Ok::<_, &'static Reason>(Proposal::of(Change { by: by.staff().actor(), what }, row.clone()))
+            })
+            .await?;
+        outcome?;
+        Ok(())
+    }
+}
+
+fn ensure(holds: bool) -> Result<(), &'static Reason> {
+    if holds { Ok(()) } else { Err(&reason::LIFECYCLE_STATE) }
+}

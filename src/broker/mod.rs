@@ -1,0 +1,95 @@
+//! Floor 3: what the broker does, one file per thing. Thin orchestration: each operation reads like a numbered list, and every
+//! rule that it calls is a pure function of `domain`.
+//!
+//! Enter through [`Broker`]. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
+
+pub mod caller;
+pub mod exchange;
+pub mod explain;
+pub mod follow;
+pub mod introspection;
+pub mod lifecycle;
+pub mod registry;
+pub mod review;
+pub mod revocation;
+pub mod rotation;
+
+use std::sync::Arc;
+
+use crate::authn::Authn;
+use crate::domain::clock::{Clock, Entropy, Timestamp};
+use crate::domain::decision::Refused;
+use crate::domain::names::{EnvironmentName, RequestId};
+use crate::domain::reason::{self, Reason};
+use crate::issuance::Issuance;
+use crate::journal::{Journal, RefusalNote};
+use crate::revocation::Index;
+
+/// The broker: the gateways, and the operations over them.
+#[derive(Clone)]
+pub struct Broker {
+    inner: Arc<Parts>,
+}
+
+/// What a broker is made of.
+pub struct Parts {
+    /// The truth.
+    pub journal: Journal,
+    /// Who verifies partners' proofs and staff.
+    pub authn: Authn,
+    /// Who signs.
+    pub issuance: Issuance,
+    /// The live revocation index, seen-sets and quotas.
+    pub live: Index,
+    /// How far the live index has followed the journal.
+    pub follower: follow::Follower,
+    /// Recent refusals of strangers, for `explain`.
+    pub recent: explain::Recent,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Unguessable bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl std::ops::Deref for Broker {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.inner
+    }
+}
+
+impl Broker {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self { inner: Arc::new(parts) }
+    }
+
+    /// The time that decisions are taken at: never before the journal's head (DESIGN.md section 3).
+    pub fn now(&self) -> Timestamp {
+        self.journal.now()
+    }
+
+    /// Puts a refusal on record: of a known caller as an entry, of a stranger as a count.
+    pub(crate) fn note(&self, environment: &EnvironmentName, request: &RequestId, refused: &Refused) {
+        if refused.known.is_none() {
+            self.recent.add(request.clone(), environment.clone(), refused.reason, self.now());
+        }
+        self.journal.refuse(RefusalNote {
+            environment: environment.clone(),
+            request: request.clone(),
+            reason: refused.reason,
+            known: refused.known.clone(),
+            tree: refused.tree.clone(),
+        });
+    }
+}
+
+/// A store that is needed does not answer: refused, and nothing was done or spent.
+pub(crate) fn away() -> Refused {
+    busy(&reason::STORE_UNAVAILABLE)
+}
+
+/// A refusal for a cause of ours.
+pub(crate) fn busy(reason: &'static Reason) -> Refused {
+    Refused::unknown(reason)
+}

@@ -1,0 +1,327 @@
+//! The registry: records from text to entries.
+//!
+//! `plan` tells what an `apply` would do, ranked by risk; `apply` does it, one change per record. A record that is not provably
+//! narrower than the one in force is held for its approvals; the old version stays in force. Texts of people are sealed here; a text
+//! that did not change keeps its digest, so that an unchanged record is an unchanged version.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Broker;
+use super::review::ask;
+use super::revocation::{Failure, Fault};
+use crate::domain::actor::{Actor, Authorized, Submit};
+use crate::domain::approval::Kind;
+use crate::domain::binding::{Admits, Binding, KeySource};
+use crate::domain::change::{Change, What};
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::names::{ApprovalId, RequestId};
+use crate::domain::reason::{self, Reason};
+use crate::domain::record::{self, Difference, Located, Record, Severity, Surroundings};
+use crate::domain::state::State;
+use crate::domain::text::{Text, TextRow};
+use crate::journal::Proposal;
+
+/// What an apply of these documents would do.
+#[derive(Debug)]
+pub struct Plan {
+    /// Names the plan: documents and the versions that they would change. `apply` with another one is refused.
+    pub id: String,
+    /// Each document, riskiest first.
+    pub items: Vec<Item>,
+    /// What is not wrong and yet worth a look.
+    pub warnings: Vec<record::Fault>,
+}
+
+/// One document of a plan.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// `Api`, `Partner` or `Integration`.
+    pub kind: &'static str,
+    /// Its name.
+    pub subject: String,
+    /// What would be done.
+    pub action: Action,
+    /// The differences, riskiest first.
+    pub differences: Vec<Difference>,
+    record: Record,
+    base: (Option<Digest>, Option<Digest>),
+    rows: Vec<TextRow>,
+}
+
+/// What an apply does with one document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// A draft is stored or replaced; nothing is in force yet.
+    Draft,
+    /// Waits for its approvals; the version in force stays.
+    Hold,
+    /// Narrower: in force at once.
+    Narrow,
+    /// Nothing.
+    Unchanged,
+}
+
+impl Action {
+    /// The word on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Hold => "hold",
+            Self::Narrow => "narrow",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+impl Broker {
+    /// Reads, checks and compares the documents of `yaml`.
+    pub async fn plan(&self, _by: &Authorized<Submit>, yaml: &str) -> Result<Plan, Failure> {
+        let located = record::read("records", yaml).map_err(failed)?;
+        let view = self.journal.view();
+        let mut faults = record::check(&located, &surroundings(&view.state));
+        faults.extend(self.unreachable(&located));
+        let (errors, warnings): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.severity == Severity::Error);
+        if !errors.is_empty() {
+            return Err(failed(errors));
+        }
+        let mut items = Vec::new();
+        for located in located {
+            items.push(self.item(located.record, &view.state).await?);
+        }
+        let bases: Vec<String> = items.iter().map(|item| format!("{}:{:?}:{}", item.subject, item.base, item.action.name())).collect();
+        let id = Digest::of_parts(&[yaml.as_bytes(), b"\0", bases.join("\n").as_bytes()]).to_string();
+        items.sort_by_key(|item| item.differences.iter().map(|difference| difference.weight).min());
+        Ok(Plan { id: format!("plan_{}", id.get(..24).unwrap_or(&id)), items, warnings })
+    }
+
+    /// Applies the documents of `yaml`; with `expected`, only if the plan is still that one. Returns the plan as it was done.
+    pub async fn apply(
+        &self,
+        by: &Authorized<Submit>,
+        yaml: &str,
+        expected: Option<&str>,
+        request: Option<RequestId>,
+    ) -> Result<Plan, Failure> {
+        let plan = self.plan(by, yaml).await?;
+        if expected.is_some_and(|expected| expected != plan.id) {
+            return Err((&reason::PLAN_STALE).into());
+        }
+        // APIs and partners first: an integration may name them.
+        let rank = |item: &&Item| match item.record {
+            Record::Api(_) => 0,
+            Record::Partner(_) => 1,
+            Record::Integration(_) => 2,
+        };
+        let mut order: Vec<&Item> = plan.items.iter().filter(|item| item.action != Action::Unchanged).collect();
+        order.sort_by_key(rank);
+        for item in order {
+            self.store(by, item, request.clone()).await?;
+        }
+        self.settle().await?;
+        Ok(plan)
+    }
+
+    async fn store(&self, by: &Authorized<Submit>, item: &Item, request: Option<RequestId>) -> Result<(), Failure> {
+        let actor = by.staff().actor();
+        let approval: ApprovalId = self.name();
+        let outcome = self
+            .journal
+            .change(request, |state, now| {
+                if base(&item.record, state) != item.base {
+                    return Err(&reason::PLAN_STALE);
+                }
+                let what = what(item, &approval, &actor, now);
+                let mut proposal = Proposal::of(Change { by: actor.clone(), what }, None);
+                proposal.texts.extend(item.rows.iter().cloned());
+                Ok::<_, &'static Reason>(proposal)
+            })
+            .await?;
+        outcome?;
+        Ok(())
+    }
+
+    /// Compares one record with the version in force (with the draft, while nothing is), and seals its texts.
+    async fn item(&self, mut new: Record, state: &State) -> Result<Item, Failure> {
+        let (newest, in_force) = (newest(&new, state), in_force(&new, state));
+        let mut known = HashMap::new();
+        for stored in newest.iter().chain(&in_force) {
+            known.extend(self.unsealed(stored.clone()).await?.1);
+        }
+        let against = match in_force.as_ref().or(newest.as_ref()) {
+            Some(stored) => Some(self.unsealed(stored.clone()).await?.0),
+            None => None,
+        };
+        let differences = record::compare(against.as_ref(), &new);
+        let mut rows = Vec::new();
+        for text in new.texts_mut() {
+            match text.plain().and_then(|plain| known.get(plain)) {
+                Some(digest) => *text = Text::Sealed(*digest),
+                None => rows.extend(text.seal(self.entropy.as_ref())),
+            }
+        }
+        let unchanged = newest.as_ref().is_some_and(|newest| Digest::of_json(newest) == Digest::of_json(&new));
+        let narrows = in_force.is_some() && record::is_provably_narrowing(&differences);
+        let action = match &new {
+            _ if unchanged => Action::Unchanged,
+            Record::Integration(_) if in_force.is_none() => Action::Draft,
+            Record::Api(_) | Record::Integration(_) if narrows => Action::Narrow,
+            Record::Api(_) | Record::Integration(_) | Record::Partner(_) => Action::Hold,
+        };
+        let (kind, subject) = new.name();
+        let base = base(&new, state);
+        Ok(Item { kind, subject, action, differences, record: new, base, rows })
+    }
+
+    /// A stored record with its texts in plain, as far as they were not forgotten; and the digests by their text.
+    pub async fn unsealed(&self, mut record: Record) -> Result<(Record, HashMap<String, crate::domain::text::TextDigest>), Failure> {
+        let digests: Vec<_> = record.texts_mut().iter().filter_map(|text| text.digest()).collect();
+        let rows = self.journal.texts(&digests).await?;
+        let mut known = HashMap::new();
+        for text in record.texts_mut() {
+            if let Some(row) = text.digest().and_then(|digest| rows.get(&digest)) {
+                known.insert(row.text.clone(), row.digest);
+                *text = Text::Plain(row.text.clone());
+            }
+        }
+        Ok((record, known))
+    }
+
+    /// Issuers and key URLs that may not be fetched (ABUSE K-02, K-03).
+    fn unreachable(&self, located: &[Located]) -> Vec<record::Fault> {
+        let mut faults = Vec::new();
+        for document in located {
+            for (at, binding) in bindings(&document.record) {
+                let Admits::Jwt(rule) = &binding.admits else { continue };
+                let url = match &rule.keys {
+                    KeySource::Discovery(issuer) => issuer.as_str(),
+                    KeySource::JwksUri(url) => url,
+                    KeySource::Inline(_) => continue,
+                };
+                if let Err(why) = self.authn.may_fetch(url) {
+                    faults.push(record::Fault {
+                        file: document.file.clone(),
+                        line: document.line,
+                        column: 1,
+                        at,
+                        reason: &reason::BINDING_ISSUER,
+                        message: format!("{url}: {why}"),
+                        severity: Severity::Error,
+                    });
+                }
+            }
+        }
+        faults
+    }
+}
+
+fn what(item: &Item, approval: &ApprovalId, by: &Actor, now: Timestamp) -> What {
+    let open = |kind: Kind, version: Digest| ask(approval, kind, item.subject.clone(), version, by, Vec::new(), now);
+    match (&item.record, item.action) {
+        (Record::Api(record), Action::Narrow) => What::ApiNarrowed { record: Box::new(record.clone()) },
+        (Record::Api(record), _) => {
+            What::ApiSubmitted { approval: open(Kind::Api, Digest::of_json(record)), record: Box::new(record.clone()) }
+        }
+        (Record::Partner(record), _) => {
+            What::PartnerSubmitted { approval: open(Kind::Partner, Digest::of_json(record)), record: Box::new(record.clone()) }
+        }
+        (Record::Integration(record), Action::Narrow) => What::IntegrationNarrowed { record: Box::new(record.clone()) },
+        (Record::Integration(record), Action::Hold) => What::IntegrationChangeHeld {
+            approval: open(Kind::Change, Digest::of_json(record)),
+            record: Box::new(record.clone()),
+        },
+        (Record::Integration(record), _) => What::IntegrationDrafted { record: Box::new(record.clone()) },
+    }
+}
+
+/// The newest stored version: what waits, else what is in force.
+fn newest(new: &Record, state: &State) -> Option<Record> {
+    match new {
+        Record::Api(api) => {
+            let held = state.apis.get(&api.name)?.held.as_ref();
+            held.map(|held| Record::Api(held.version.record.as_ref().clone()))
+        }
+        Record::Partner(partner) => {
+            let held = state.partners.get(&partner.name)?.held.as_ref();
+            held.map(|held| Record::Partner(held.version.record.as_ref().clone()))
+        }
+        Record::Integration(integration) => {
+            let held = state.integrations.get(&integration.id)?.held.as_ref();
+            held.map(|held| Record::Integration(held.version.record.as_ref().clone()))
+        }
+    }
+    .or_else(|| in_force(new, state))
+}
+
+/// The version in force.
+fn in_force(new: &Record, state: &State) -> Option<Record> {
+    match new {
+        Record::Api(api) => {
+            let current = state.apis.get(&api.name)?.current.as_ref();
+            current.map(|current| Record::Api(current.record.as_ref().clone()))
+        }
+        Record::Partner(partner) => {
+            let current = state.partners.get(&partner.name)?.current.as_ref();
+            current.map(|current| Record::Partner(current.record.as_ref().clone()))
+        }
+        Record::Integration(integration) => {
+            let current = state.integrations.get(&integration.id)?.current.as_ref();
+            current.map(|current| Record::Integration(current.record.as_ref().clone()))
+        }
+    }
+}
+
+/// The versions that a plan was made against: in force, and waiting.
+fn base(record: &Record, state: &State) -> (Option<Digest>, Option<Digest>) {
+    let digest = |record: Option<Record>| record.map(|record| Digest::of_json(&record));
+    (digest(in_force(record, state)), digest(newest(record, state)))
+}
+
+/// What new records are checked against: everything in force, and what waits and may be named.
+pub fn surroundings(state: &State) -> Surroundings {
+    let environments = state.configuration.iter().flat_map(|configuration| configuration.environments.keys().cloned());
+    let newest = |api: &crate::domain::state::ApiState| {
+        api.held.as_ref().map(|held| &held.version).or(api.current.as_ref()).map(|version| Arc::clone(&version.record))
+    };
+    Surroundings {
+        environments: environments.collect(),
+        apis: state.apis.iter().filter_map(|(name, api)| Some((name.clone(), newest(api)?))).collect(),
+        partners: state.partners.keys().cloned().collect(),
+        integrations: state
+            .integrations
+            .iter()
+            .filter_map(|(id, integration)| Some((id.clone(), Arc::clone(&integration.current.as_ref()?.record))))
+            .collect(),
+    }
+}
+
+fn bindings(record: &Record) -> Vec<(String, &Binding)> {
+    match record {
+        Record::Api(api) => api
+            .callers
+            .iter()
+            .flat_map(|(environment, callers)| {
+                callers.iter().enumerate().map(move |(at, caller)| (format!("callers.{environment}[{at}]"), caller))
+            })
+            .collect(),
+        Record::Partner(_) => Vec::new(),
+        Record::Integration(integration) => integration
+            .environments
+            .iter()
+            .flat_map(|(environment, access)| {
+                let at = move |at: usize| format!("environments.{environment}.bindings[{at}]");
+                access.bindings.iter().enumerate().map(move |(i, binding)| (at(i), binding))
+            })
+            .collect(),
+    }
+}
+
+fn failed(faults: Vec<record::Fault>) -> Failure {
+    let fault = |fault: record::Fault| Fault {
+        at: format!("{}:{} {}", fault.file, fault.line, fault.at),
+        reason: fault.reason,
+        message: fault.message,
+    };
+    Failure::Faults(faults.into_iter().map(fault).collect())
+}

@@ -1,0 +1,97 @@
+//! Reviewing: four eyes over what was asked for, and what follows when they agree.
+//!
+//! A review is one change; what it sets in motion (an activation, a lift) is the broker's own change right after it
+//! ([`Broker::settle`]), found from the state alone, so that a crash between the two loses nothing.
+
+use super::Broker;
+use super::revocation::Failure;
+use crate::domain::actor::{Actor, Authorized, Person, Review};
+use crate::domain::approval::{Approval, Kind, Standing, Verdict};
+use crate::domain::change::{Change, What};
+use crate::domain::clock::Timestamp;
+use crate::domain::consequence::next;
+use crate::domain::digest::Digest;
+use crate::domain::names::{ApprovalId, RequestId};
+use crate::domain::reason;
+use crate::domain::text::Text;
+use crate::journal::Proposal;
+
+/// Opens an approval at `now`.
+pub(super) fn ask(
+    id: &ApprovalId,
+    kind: Kind,
+    subject: String,
+    version: Digest,
+    by: &Actor,
+    barred: Vec<Person>,
+    now: Timestamp,
+) -> Approval {
+    Approval {
+        id: id.clone(),
+        kind,
+        subject,
+        version,
+        requested_by: by.clone(),
+        barred,
+        slots: kind.slots(),
+        expires: now.plus(Kind::PATIENCE),
+        reviews: Vec::new(),
+        withdrawn: false,
+    }
+}
+
+impl Broker {
+    /// Reviews an approval: `seen` is the version that the reviewer saw. Returns where the approval stands then.
+    pub async fn review(
+        &self,
+        by: &Authorized<Review>,
+        id: &ApprovalId,
+        verdict: Verdict,
+        why: &str,
+        seen: Digest,
+        request: Option<RequestId>,
+    ) -> Result<Standing, Failure> {
+        let mut text = Text::from(why);
+        let row = text.seal(self.entropy.as_ref());
+        let outcome = self
+            .journal
+            .change(request, |state, now| {
+                let approval = state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
+                let roles = approval.review(by.staff(), seen, now)?;
+                let what =
+                    What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };
+                Ok::<_, &'static reason::Reason>(Proposal::of(Change { by: by.staff().actor(), what }, row.clone()))
+            })
+            .await?;
+        let committed = outcome?;
+        self.settle().await?;
+        let approval = committed.view.state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
+        Ok(approval.standing(self.now()))
+    }
+
+    /// Takes every step that follows from the state by itself: activations, held versions that were approved, lifts, resumes. Safe to
+    /// call at any time; called after each review and submission, and at start.
+    pub async fn settle(&self) -> Result<(), Failure> {
+        loop {
+            let outcome = self
+                .journal
+                .change(None, |state, now| match next(state, now) {
+                    Some(what) => {
+                        // The sealed half of a retired key is destroyed in the transaction that says so.
+                        let destroyed = match &what {
+                            What::KeyRetired { kid, .. } => vec![kid.clone()],
+                            _ => Vec::new(),
+                        };
+                        Ok(Proposal { destroy: destroyed, ..Proposal::of(Change { by: Actor::Broker, what }, None) })
+                    }
+                    None => Err(()),
+                })
+                .await?;
+            if outcome.is_err() {
+                break;
+            }
+        }
+        // An API that came into force may ask for an algorithm that has no key yet.
+        self.prepare(None).await
+    }
+}

@@ -1,0 +1,144 @@
+//! Revocation: on record first, then in the live index, and acknowledged after both (ABUSE S12).
+//!
+//! Revoke acts at once and takes one person; lifting opens an approval. What was cut stays cut.
+
+use std::time::Duration;
+
+use super::exchange::Denied;
+use super::review::ask;
+use super::{Broker, away};
+use crate::domain::actor::{Actor, Authorized};
+use crate::domain::approval::Kind;
+use crate::domain::change::{Change, What};
+use crate::domain::decision::Refused;
+use crate::domain::names::{ApprovalId, RequestId, RevocationId};
+use crate::domain::reason::{self, Reason};
+use crate::domain::revocation::Subject;
+use crate::domain::text::Text;
+use crate::journal::Proposal;
+
+/// A revocation that is asked for.
+pub struct Revoke {
+    /// What to cut.
+    pub subject: Subject,
+    /// Cut what was issued and refuse nothing later.
+    pub tokens_only: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// How long an acknowledgement waits for the live index.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
+
+impl Broker {
+    /// Revokes. Returns once the journal has it and the live index confirms it; repeating a revocation is safe.
+    pub async fn revoke(&self, by: Actor, revoke: Revoke, request: Option<RequestId>) -> Result<RevocationId, Denied> {
+        let id: RevocationId = self.name();
+        let mut text = Text::Plain(revoke.reason);
+        let row = text.seal(self.entropy.as_ref());
+        let committed = self
+            .journal
+            .change(request, |_state, _now| {
+                let what = What::RevocationAdded {
+                    id: id.clone(),
+                    subject: revoke.subject.clone(),
+                    tokens_only: revoke.tokens_only,
+                    reason: text.clone(),
+                };
+                Ok::<_, std::convert::Infallible>(Proposal::of(Change { by: by.clone(), what }, row.clone()))
+            })
+            .await
+            .map_err(|_| away())?;
+        let Ok(committed) = committed;
+        self.confirm(committed.index).await?;
+        Ok(id)
+    }
+
+    /// Waits until the live index has followed to `index`.
+    pub(crate) async fn confirm(&self, index: u64) -> Result<(), Denied> {
+        if self.follower.reached(index, ACKNOWLEDGE_WITHIN).await {
+            Ok(())
+        } else {
+            Err(Refused::unknown(&reason::REVOCATION_PENDING).into())
+        }
+    }
+
+    /// Asks to lift a revocation: one `security` who did not revoke approves.
+    pub async fn ask_lift(
+        &self,
+        by: &Authorized<crate::domain::actor::Contain>,
+        id: &RevocationId,
+        why: &str,
+    ) -> Result<ApprovalId, Failure> {
+        let approval: ApprovalId = self.name();
+        let mut text = Text::from(why);
+        let row = text.seal(self.entropy.as_ref());
+        let actor = by.staff().actor();
+        let outcome = self
+            .journal
+            .change(None, |state, now| {
+                let revocation = state.revocations.get(id).ok_or(&reason::NOT_FOUND)?;
+                if !revocation.subject.can_be_lifted() {
+                    return Err(&reason::REVOCATION_FINAL);
+                }
+                if revocation.lifted {
+                    return Err(&reason::LIFECYCLE_STATE);
+                }
+                let version = crate::domain::digest::Digest::of(revocation.id.as_str().as_bytes());
+                let barred = revocation.by.person().cloned().into_iter().collect();
+                let approval = ask(&approval, Kind::Lift, id.to_string(), version, &actor, barred, now);
+                let what = What::RevocationLiftAsked { id: id.clone(), reason: text.clone(), approval };
+                Ok(Proposal::of(Change { by: actor.clone(), what }, row.clone()))
+            })
+            .await?;
+        outcome?;
+        Ok(approval)
+    }
+
+    /// A fresh name of any of the URL-safe kinds.
+    pub(crate) fn name<N: std::str::FromStr>(&self) -> N {
+        let text = self.entropy.identifier();
+        // Invariant: base64url of 16 bytes is a URL-safe name.
+        text.parse().unwrap_or_else(|_| unreachable!("an identifier is a URL-safe name"))
+    }
+}
+
+/// Why an operation on the registry did not happen.
+#[derive(Debug)]
+pub enum Failure {
+    /// A rule forbids it.
+    Refused(&'static Reason),
+    /// The content has these faults.
+    Faults(Vec<Fault>),
+    /// The journal does not answer.
+    Away,
+}
+
+/// A fault of what was sent, as the admin API lists it.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Where.
+    pub at: String,
+    /// Why.
+    pub reason: &'static Reason,
+    /// What exactly.
+    pub message: String,
+}
+
+impl From<&'static Reason> for Failure {
+    fn from(reason: &'static Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+impl From<crate::journal::Unavailable> for Failure {
+    fn from(_: crate::journal::Unavailable) -> Self {
+        Self::Away
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        Self::Refused(denied.refused.reason)
+    }
+}

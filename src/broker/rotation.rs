@@ -1,0 +1,128 @@
+//! Signing keys: the first of each algorithm, the next ones, and those that are tainted (DESIGN.md section 7).
+
+use std::collections::BTreeSet;
+
+use super::Broker;
+use super::revocation::Failure;
+use crate::domain::actor::{Actor, Authorized, Operate};
+use crate::domain::alg::Alg;
+use crate::domain::change::{Change, Configuration, What};
+use crate::domain::keys::PUBLISHED_BEFORE_USE;
+use crate::domain::names::{EnvironmentName, KeyId, RequestId};
+use crate::domain::reason::{self, Reason};
+use crate::domain::state::State;
+use crate::domain::text::Text;
+use crate::journal::Proposal;
+
+impl Broker {
+    /// Records the configuration where it differs from the last one, and makes the first key of every algorithm that an API in force
+    /// asks for. Called at start and after each change of the catalogue.
+    pub async fn prepare(&self, configuration: Option<&Configuration>) -> Result<(), Failure> {
+        if let Some(configuration) = configuration {
+            let recorded = self
+                .journal
+                .change(None, |state, _now| {
+                    if state.configuration.as_ref() == Some(configuration) {
+                        return Err(());
+                    }
+                    let what = What::ConfigurationChanged(configuration.clone());
+                    Ok(Proposal::of(Change { by: Actor::Operator, what }, None))
+                })
+                .await?;
+            drop(recorded);
+        }
+        while let Some((environment, alg)) = missing(&self.journal.view().state) {
+            self.create_key(Actor::Broker, &environment, alg, true, None).await?;
+        }
+        self.issuance.load(&self.journal, &self.journal.view().state).await.map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))
+    }
+
+    /// Makes the next key of `alg` in `environment`. It signs when every verifier can know it; at once only where it is the first, or
+    /// where the operator accepts that verifiers refuse tokens meanwhile.
+    pub async fn rotate(
+        &self,
+        by: &Authorized<Operate>,
+        environment: &EnvironmentName,
+        alg: Alg,
+        accept_outage: bool,
+        request: Option<RequestId>,
+    ) -> Result<KeyId, Failure> {
+        if self.journal.view().state.environment(environment).is_none() {
+            return Err((&reason::NOT_FOUND).into());
+        }
+        self.create_key(by.staff().actor(), environment, alg, accept_outage, request).await
+    }
+
+    /// Taints a key: it signs no more, leaves the JWKS, and what it signed is revoked. Returns when the live index confirms it.
+    pub async fn taint(
+        &self,
+        by: &Authorized<Operate>,
+        environment: &EnvironmentName,
+        kid: &KeyId,
+        why: &str,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let mut text = Text::from(why);
+        let row = text.seal(self.entropy.as_ref());
+        let outcome = self
+            .journal
+            .change(request, |state, _now| {
+                let key = state.keys.find(environment, kid).ok_or(&reason::NOT_FOUND)?;
+                if key.tainted || key.retired {
+                    return Err(&reason::LIFECYCLE_STATE);
+                }
+                let what = What::KeyTainted { environment: environment.clone(), kid: kid.clone(), reason: text.clone() };
+                Ok::<_, &'static Reason>(Proposal::of(Change { by: by.staff().actor(), what }, row.clone()))
+            })
+            .await?;
+        let committed = outcome?;
+        self.reload_ring().await?;
+        self.confirm(committed.index).await?;
+        Ok(())
+    }
+
+    async fn create_key(
+        &self,
+        by: Actor,
+        environment: &EnvironmentName,
+        alg: Alg,
+        at_once: bool,
+        request: Option<RequestId>,
+    ) -> Result<KeyId, Failure> {
+        let now = self.now();
+        let usable_from = if at_once { now } else { now.plus(PUBLISHED_BEFORE_USE) };
+        let new = self.issuance.create(environment, alg, usable_from).map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))?;
+        let outcome = self
+            .journal
+            .change(request, |_state, _now| {
+                let what = What::KeyCreated(new.record.clone());
+                let mut proposal = Proposal::of(Change { by: by.clone(), what }, None);
+                proposal.sealed.push(new.sealed.clone());
+                Ok::<_, std::convert::Infallible>(proposal)
+            })
+            .await?;
+        let Ok(_committed) = outcome;
+        self.reload_ring().await?;
+        Ok(new.record.kid)
+    }
+
+    async fn reload_ring(&self) -> Result<(), Failure> {
+        let view = self.journal.view();
+        self.issuance.load(&self.journal, &view.state).await.map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))
+    }
+}
+
+/// An environment and an algorithm that some API there asks for and that never had a key. Only the first key of an algorithm in an
+/// environment is active when made (ABUSE I-14); where all were tainted, an operator decides.
+fn missing(state: &State) -> Option<(EnvironmentName, Alg)> {
+    let configuration = state.configuration.as_ref()?;
+    let wanted = |environment: &EnvironmentName| {
+        let apis = state.apis.values().filter_map(|api| api.current.as_ref());
+        let here = apis.filter(|api| api.record.audience.contains_key(environment));
+        here.map(|api| api.record.token.alg).chain([Alg::Es256]).collect::<BTreeSet<_>>()
+    };
+    configuration.environments.keys().find_map(|environment| {
+        let has = |alg: Alg| state.keys.of(environment).any(|key| key.key.alg == alg);
+        wanted(environment).into_iter().find(|alg| !has(*alg)).map(|alg| (environment.clone(), alg))
+    })
+}

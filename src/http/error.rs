@@ -1,0 +1,143 @@
+//! The only mapping from reasons to wire errors of the OAuth endpoints (CONTRACT.md section 5, REFERENCE.md 4.2).
+//!
+//! Until the caller is known, one grant type has one answer for every cause: same status, body and headers (ABUSE O-01). Once it is
+//! known, `reason`, `request_id` and what was wanted and seen are added. Internal text never passes here.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::broker::exchange::Denied;
+use crate::domain::clock::Seconds;
+use crate::domain::names::RequestId;
+use crate::domain::reason::{Class, Reason};
+
+/// The endpoint or grant that refuses: the same bad JWT is another error in another slot (REFERENCE.md 2.6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Slotted {
+    /// `client_credentials`: RFC 7523 section 3.2 says `invalid_client`.
+    ClientCredentials,
+    /// Introspection and revocation: a caller that fails to authenticate gets 401.
+    Endpoint,
+    /// The jwt-bearer grant: `invalid_grant`.
+    JwtBearer,
+    /// The token exchange: `invalid_request` (RFC 8693 section 2.2.2).
+    TokenExchange,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'static str,
+    error_description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+/// The answer to a request that was refused.
+pub fn refuse(denied: &Denied, slot: Slotted, request: &RequestId) -> Response {
+    let refused = &denied.refused;
+    let (status, error, text) = wire(refused.reason, slot);
+    let known = refused.known.is_some();
+    let detail = refused.detail().filter(|_| known && refused.reason.class != Class::Target);
+    let told = detail.map_or_else(|| text.to_owned(), |detail| format!("{text}: {}", printable(&detail)));
+    let class = refused.reason.class;
+    // Faults of the form are told to everybody, and so are full stores: they say nothing of the proof.
+    let told_to_all = matches!(class, Class::Form | Class::GrantType | Class::Details);
+    let reason = (known || told_to_all).then_some(refused.reason.code);
+    let body = Body { error, error_description: &told, reason, request_id: reason.map(|_| request.as_str()) };
+    answer(status, &body, retry_after(class, denied.retry_after))
+}
+
+fn retry_after(class: Class, told: Option<Seconds>) -> Option<Seconds> {
+    match class {
+        Class::Busy => Some(told.unwrap_or(Seconds(1))),
+        Class::Quota => Some(told.unwrap_or(Seconds(60))),
+        _ => None,
+    }
+}
+
+/// Status, `error` and the fixed text of a reason in a slot. The texts are those of the examples (C2, D2, D3) where they have one.
+fn wire(reason: &Reason, slot: Slotted) -> (StatusCode, &'static str, &'static str) {
+    let bad = StatusCode::BAD_REQUEST;
+    match reason.class {
+        Class::Form => (bad, "invalid_request", reason.what),
+        Class::GrantType => (bad, "unsupported_grant_type", reason.what),
+        Class::Details => (bad, "invalid_authorization_details", reason.what),
+        Class::Proof => match slot {
+            Slotted::TokenExchange => (bad, "invalid_request", "The subject token was not acceptable"),
+            Slotted::JwtBearer => (bad, "invalid_grant", "Assertion rejected"),
+            Slotted::ClientCredentials => (bad, "invalid_client", "Client authentication failed"),
+            Slotted::Endpoint => (StatusCode::UNAUTHORIZED, "invalid_client", "Client authentication failed"),
+        },
+        Class::Client => match slot {
+            Slotted::Endpoint => (StatusCode::UNAUTHORIZED, "invalid_client", "Client authentication failed"),
+            _ => (bad, "invalid_client", "Client authentication failed"),
+        },
+        Class::Target => (bad, "invalid_target", "No token can be issued for the requested resource"),
+        Class::Scope => (bad, "invalid_scope", "The requested scope cannot be granted"),
+        Class::Quota => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "Too many requests"),
+        // Anything of another class here is a fault of ours: refused as such, and never as the caller's.
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "Try again later"),
+    }
+}
+
+fn answer(status: StatusCode, body: &Body<'_>, retry_after: Option<Seconds>) -> Response {
+    let mut response = (status, axum::Json(body)).into_response();
+    let headers = response.headers_mut();
+    no_store(headers);
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.0.max(1)));
+    }
+    response
+}
+
+/// On every response of these endpoints (RFC 6749 section 5.1).
+pub fn no_store(headers: &mut axum::http::HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+}
+
+/// The characters that RFC 6749 section 5.2 allows in a description; others become `?`. At most 400 of them (ABUSE O-08).
+fn printable(text: &str) -> String {
+    let allowed = |c: char| matches!(c, '\x20'..='\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e');
+    text.chars().take(400).map(|c| if allowed(c) { c } else { '?' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decision::{Refused, Step};
+    use crate::domain::reason;
+
+    /// O-08: whatever was seen, a description holds only what RFC 6749 section 5.2 allows.
+    #[test]
+    fn o_08_descriptions_hold_only_legal_characters() {
+        let hostile: String = (0..=0x2fff).filter_map(char::from_u32).collect();
+        let legal = |c: char| matches!(u32::from(c), 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        assert!(printable(&hostile).chars().all(legal));
+        for reason in Reason::all() {
+            assert!(reason.what.chars().all(legal), "{}", reason.code);
+        }
+    }
+
+    /// O-01: a stranger is told one thing, whatever the cause.
+    #[tokio::test]
+    async fn o_01_strangers_are_told_one_thing_per_grant() {
+        let request: RequestId = "r1".parse().expect("a name");
+        for slot in [Slotted::TokenExchange, Slotted::JwtBearer, Slotted::ClientCredentials, Slotted::Endpoint] {
+            let mut seen = std::collections::BTreeSet::new();
+            for reason in Reason::all().into_iter().filter(|reason| reason.class == Class::Proof) {
+                let step = Step { check: "x".into(), want: "a".into(), seen: "b".into(), holds: false };
+                let refused = Refused { reason, known: None, tree: vec![step] };
+                let response = refuse(&refused.into(), slot, &request);
+                let (parts, body) = response.into_parts();
+                let body = axum::body::to_bytes(body, 10_000).await.expect("a body");
+                seen.insert(format!("{} {:?} {body:?}", parts.status, parts.headers));
+            }
+            assert_eq!(seen.len(), 1, "{seen:?}");
+        }
+        assert_eq!(reason::SCOPE_MISSING.class, Class::Scope);
+    }
+}

@@ -1,0 +1,135 @@
+//! The form of a request to an OAuth endpoint: `application/x-www-form-urlencoded`, strictly (RFC 6749 section 3.2, appendix B).
+//!
+//! Framework extractors answer 422 in plain text, turn broken bytes into U+FFFD and take `%zz` literally (ABUSE S10); two programs
+//! would read two requests. So the form is read here: every parameter once, every escape sound, every byte UTF-8.
+
+use axum::http::{HeaderMap, header};
+
+use crate::domain::reason::{self, Reason};
+
+/// The parameters of a request, each at most once; a parameter without a value is absent (RFC 6749 section 3.2).
+#[derive(Default)]
+pub struct Form {
+    parameters: Vec<(String, String)>,
+    /// `resource` and `audience` may repeat by RFC 8707 and RFC 8693; here more than one names no target.
+    targets: Vec<(bool, String)>,
+}
+
+/// More parameters than any grant has; bounds the work of a hostile form (ABUSE D-06).
+const MOST_PARAMETERS: usize = 64;
+
+impl Form {
+    /// Reads headers and body of a POST.
+    pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, &'static Reason> {
+        if !is_form(headers) {
+            return Err(&reason::FORM_MALFORMED);
+        }
+        let text = std::str::from_utf8(body).map_err(|_| &reason::FORM_MALFORMED)?;
+        let mut form = Self::default();
+        if text.is_empty() {
+            return Ok(form);
+        }
+        for (count, pair) in text.split('&').enumerate() {
+            if count == MOST_PARAMETERS {
+                return Err(&reason::FORM_MALFORMED);
+            }
+            let (name, value) = pair.split_once('=').ok_or(&reason::FORM_MALFORMED)?;
+            form.add(decode(name)?, decode(value)?)?;
+        }
+        Ok(form)
+    }
+
+    fn add(&mut self, name: String, value: String) -> Result<(), &'static Reason> {
+        if name == "resource" || name == "audience" {
+            if !value.is_empty() {
+                self.targets.push((name == "resource", value));
+            }
+            return Ok(());
+        }
+        if self.parameters.iter().any(|(known, _)| *known == name) {
+            return Err(&reason::FORM_MALFORMED);
+        }
+        self.parameters.push((name, value));
+        Ok(())
+    }
+
+    /// The parameter's value, if it was sent with one.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.parameters.iter().find(|(known, _)| known == name)?;
+        (!value.is_empty()).then_some(value.as_str())
+    }
+
+    /// Takes the parameter's value, if it was sent with one.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        let (_, value) = self.parameters.iter_mut().find(|(known, _)| known == name)?;
+        (!value.is_empty()).then(|| std::mem::take(value))
+    }
+
+    /// The one target: (whether it is a `resource`, its value); nothing where there is none or more than one (ABUSE P-13).
+    pub fn target(&mut self) -> Option<(bool, String)> {
+        if self.targets.len() == 1 { self.targets.pop() } else { None }
+    }
+}
+
+/// Exactly one content type: the form's, with no charset but UTF-8.
+fn is_form(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else { return false };
+    let Ok(text) = only.to_str() else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let form = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    form && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
+}
+
+/// `+` is a space, `%XX` a byte; anything else that is not a sound escape is refused, as are control characters.
+fn decode(text: &str) -> Result<String, &'static Reason> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (high, low) = (digit(rest.next()), digit(rest.next()));
+                let value = high.zip(low).map(|(high, low)| high << 4 | low);
+                value.and_then(|value| u8::try_from(value).ok()).ok_or(&reason::FORM_MALFORMED)?
+            }
+            byte => byte,
+        });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| &reason::FORM_MALFORMED)?;
+    if text.contains('\0') { Err(&reason::FORM_MALFORMED) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Form, &'static Reason> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().expect("a header"));
+        Form::read(&headers, body.as_bytes())
+    }
+
+    /// D-06: one request, one reading.
+    #[test]
+    fn d_06_forms_are_read_strictly() {
+        let form = read("a=1+2&b=%C3%A4&c=").expect("a form");
+        assert_eq!((form.get("a"), form.get("b"), form.get("c"), form.get("d")), (Some("1 2"), Some("ä"), None, None));
+        for bad in ["a=1&a=1", "a=%zz", "a=%", "a=%4", "a=%ff%fe", "a", "&", "a=1&&b=2", "a=%00"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let many: Vec<String> = (0..10_000).map(|i| format!("p{i}=1")).collect();
+        assert!(read(&many.join("&")).is_err());
+        assert!(Form::read(&HeaderMap::new(), b"a=1").is_err());
+    }
+
+    /// P-13: several targets are none.
+    #[test]
+    fn p_13_several_targets_are_none() {
+        assert_eq!(read("resource=https%3A%2F%2Fa").expect("a form").target(), Some((true, "https://a".into())));
+        for several in ["resource=a&resource=a", "resource=a&audience=b", "audience=a&audience=b", ""] {
+            assert_eq!(read(several).expect("a form").target(), None, "{several}");
+        }
+    }
+}

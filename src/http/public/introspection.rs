@@ -1,0 +1,122 @@
+//! `POST I/introspect` (RFC 7662) and `POST I/revoke` (RFC 7009): the same callers, the same proofs.
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::Here;
+use crate::broker::exchange::Denied;
+use crate::broker::introspection::{Credential, Found};
+use crate::domain::decision::Refused;
+use crate::domain::names::ClientId;
+use crate::domain::reason::{self, Reason};
+use crate::http::error::{Slotted, no_store, refuse};
+use crate::http::form::Form;
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What the caller may know of a token.
+pub async fn introspect(here: Here, headers: HeaderMap, body: Bytes) -> Response {
+    let (token, caller) = match asked(&here, &headers, &body).await {
+        Ok(asked) => asked,
+        Err(denied) => return refused(&here, &denied, &headers),
+    };
+    match here.broker.introspect(&here.environment, &caller, &token).await {
+        Ok(found) => {
+            let mut response = axum::Json(found.map_or_else(|| json!({"active": false}), active)).into_response();
+            no_store(response.headers_mut());
+            response
+        }
+        Err(denied) => refused(&here, &denied, &headers),
+    }
+}
+
+/// Revokes a token of the caller's; 200 for anything else as well (RFC 7009 section 2.2).
+pub async fn revoke(here: Here, headers: HeaderMap, body: Bytes) -> Response {
+    let (token, caller) = match asked(&here, &headers, &body).await {
+        Ok(asked) => asked,
+        Err(denied) => return refused(&here, &denied, &headers),
+    };
+    match here.broker.revoke_token(&here.environment, &caller, &token, &here.request).await {
+        Ok(()) => {
+            let mut response = StatusCode::OK.into_response();
+            no_store(response.headers_mut());
+            response
+        }
+        Err(denied) => refused(&here, &denied, &headers),
+    }
+}
+
+/// The token that is asked about, and who asks.
+async fn asked(here: &Here, headers: &HeaderMap, body: &[u8]) -> Result<(String, ClientId), Denied> {
+    let fault = |reason: &'static Reason| Denied::from(Refused::unknown(reason));
+    let mut form = Form::read(headers, body).map_err(fault)?;
+    let credential = credential(&mut form, headers).map_err(fault)?;
+    // The caller first: a stranger learns nothing of the form.
+    let caller = here.broker.authenticate(&here.environment, &credential).await?;
+    let token = form.take("token").ok_or_else(|| fault(&reason::FORM_MISSING))?;
+    Ok((token, caller))
+}
+
+fn credential(form: &mut Form, headers: &HeaderMap) -> Result<Credential, &'static Reason> {
+    let bearer = bearer(headers)?;
+    let assertion = form.take("client_assertion");
+    match (bearer, assertion) {
+        (Some(_), Some(_)) => Err(&reason::FORM_TWO_PROOFS),
+        (Some(token), None) => Ok(Credential::Token(token)),
+        (None, Some(text)) if form.get("client_assertion_type") == Some(ASSERTION_TYPE) => {
+            Ok(Credential::Assertion { text, client: form.take("client_id") })
+        }
+        (None, _) => Err(&reason::CLIENT_MISSING),
+    }
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1). Another scheme is no proof that is taken here.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<String>, &'static Reason> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (first, second) = (values.next(), values.next());
+    if second.is_some() {
+        return Err(&reason::FORM_TWO_PROOFS);
+    }
+    let Some(value) = first else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("Bearer").then(|| token.to_owned())
+    });
+    token.filter(|token| !token.is_empty()).map(Some).ok_or(&reason::CLIENT_MISSING)
+}
+
+fn active(found: Found) -> Value {
+    let claims = found.claims;
+    let mut answer = json!({
+        "active": true,
+        "iss": claims.iss,
+        "aud": claims.aud,
+        "sub": claims.sub,
+        "client_id": claims.client_id,
+        "exp": claims.exp,
+        "iat": claims.iat,
+        "nbf": claims.nbf,
+        "jti": claims.jti,
+        "scope": claims.scope,
+        "token_type": "Bearer",
+        "env": claims.env,
+        "entry": claims.entry,
+        "binding": claims.binding,
+    });
+    if !claims.authorization_details.is_empty() {
+        answer["authorization_details"] = json!(claims.authorization_details);
+    }
+    answer
+}
+
+fn refused(here: &Here, denied: &Denied, headers: &HeaderMap) -> Response {
+    here.broker.remember(&here.environment, &here.request, &denied.refused);
+    let mut response = refuse(denied, Slotted::Endpoint, &here.request);
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let challenge = if headers.contains_key(header::AUTHORIZATION) { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    response
+}

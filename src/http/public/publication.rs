@@ -1,0 +1,96 @@
+//! What an environment publishes: metadata (RFC 8414, OIDC Discovery) and key sets (RFC 7517). From memory, whatever store is down.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::Here;
+use super::token::GRANTS;
+use crate::domain::alg::Alg;
+use crate::domain::claims::DETAIL_TYPES;
+use crate::domain::digest::Digest;
+use crate::domain::state::State;
+use crate::issuance::{KeySet, document};
+
+/// The two documents: RFC 8414 wants empty members left out, OIDC relying parties want theirs present (REFERENCE.md 2.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flavour {
+    /// `oauth-authorization-server`.
+    OAuth,
+    /// `openid-configuration`.
+    OpenId,
+}
+
+/// The metadata document.
+pub fn metadata(here: &Here, flavour: Flavour, headers: &HeaderMap) -> Response {
+    let view = here.broker.journal.view();
+    let document = compose(&view.state, here, flavour);
+    cached(&document, "application/json", headers)
+}
+
+/// A key set.
+pub fn jwks(here: &Here, set: KeySet, headers: &HeaderMap) -> Response {
+    let view = here.broker.journal.view();
+    let document = document(&view.state, &here.environment, set, here.broker.now());
+    cached(&document, "application/jwk-set+json", headers)
+}
+
+fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
+    let issuer = here.issuer.as_str();
+    let auth_algs: Vec<&str> = Alg::WORKLOAD.iter().map(|alg| alg.name()).collect();
+    let here_in_force = || {
+        let apis = state.apis.values().filter_map(|api| api.current.as_ref());
+        apis.filter(|api| api.record.audience.contains_key(&here.environment))
+    };
+    let mut scopes: Vec<&str> = here_in_force().flat_map(|api| api.record.scopes.keys()).map(|scope| scope.as_str()).collect();
+    scopes.extend(crate::domain::grant::BUILT_IN_SCOPES);
+    scopes.sort_unstable();
+    scopes.dedup();
+    let resources: Vec<&str> =
+        here_in_force().filter_map(|api| api.record.audience.get(&here.environment)).map(|audience| audience.as_str()).collect();
+    let mut document = json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/token"),
+        "jwks_uri": format!("{issuer}/jwks"),
+        "grant_types_supported": GRANTS,
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": auth_algs,
+        "introspection_endpoint": format!("{issuer}/introspect"),
+        "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "introspection_endpoint_auth_signing_alg_values_supported": auth_algs,
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "revocation_endpoint_auth_signing_alg_values_supported": auth_algs,
+        "authorization_details_types_supported": DETAIL_TYPES,
+        "scopes_supported": scopes,
+    });
+    if !resources.is_empty() {
+        document["protected_resources"] = json!(resources);
+    }
+    if flavour == Flavour::OpenId {
+        let mut algs: Vec<&str> = here_in_force().map(|api| api.record.token.alg.name()).chain(["ES256"]).collect();
+        algs.sort_unstable();
+        algs.dedup();
+        document["response_types_supported"] = json!(["id_token"]);
+        document["subject_types_supported"] = json!(["public"]);
+        document["id_token_signing_alg_values_supported"] = json!(algs);
+    }
+    document
+}
+
+/// 200 with an ETag, or 304; cached by anybody for five minutes; readable by any origin.
+fn cached(document: &Value, content_type: &'static str, headers: &HeaderMap) -> Response {
+    let body = document.to_string();
+    let tag = Digest::of(body.as_bytes()).to_string();
+    let tag = format!("\"{}\"", tag.get(..32).unwrap_or(&tag));
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        fields.insert(header::ETAG, tag);
+    }
+    response
+}

@@ -1,0 +1,147 @@
+//! `POST I/token`: RFC 8693 exchange, RFC 7523 grant, and client credentials by assertion.
+//!
+//! Here a strict form becomes a request of the broker and its outcome a response; every rule is below.
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::Here;
+use crate::broker::exchange::{Denied, Exchanged, Request};
+use crate::domain::admission::Slot;
+use crate::domain::claims::Detail;
+use crate::domain::decision::Refused;
+use crate::domain::grant::{Ask, Target};
+use crate::domain::reason::{self, Reason};
+use crate::http::error::{Slotted, no_store, refuse};
+use crate::http::form::Form;
+
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const CLIENT_CREDENTIALS: &str = "client_credentials";
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const TYPE_JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+const TYPE_ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+const TYPE_ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// The grants that metadata lists.
+pub const GRANTS: [&str; 3] = [CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE];
+
+#[derive(Serialize)]
+struct Success<'a> {
+    access_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
+    token_type: &'static str,
+    expires_in: u32,
+    scope: &'a str,
+    #[serde(skip_serializing_if = "<[Detail]>::is_empty")]
+    authorization_details: &'a [Detail],
+}
+
+/// Answers a token request.
+pub async fn token(here: Here, headers: HeaderMap, body: Bytes) -> Response {
+    let read = Form::read(&headers, &body).and_then(|form| request(form, &headers, &here));
+    let (request, slot) = match read {
+        Ok(read) => read,
+        Err(reason) => {
+            let refused = Refused::unknown(reason);
+            here.broker.count(&here.environment, &refused);
+            let slot = Slotted::TokenExchange;
+            here.metrics.exchange(&here.environment, Some(reason), here.started);
+            return refuse(&Denied::from(refused), slot, &here.request);
+        }
+    };
+    match here.broker.exchange(request).await {
+        Ok(exchanged) => {
+            here.metrics.exchange(&here.environment, None, here.started);
+            here.metrics.issued(&here.environment, &exchanged.api);
+            success(&exchanged, slot)
+        }
+        Err(denied) => {
+            here.metrics.exchange(&here.environment, Some(denied.refused.reason), here.started);
+            refuse(&denied, slot, &here.request)
+        }
+    }
+}
+
+fn success(exchanged: &Exchanged, slot: Slotted) -> Response {
+    let body = Success {
+        access_token: exchanged.token.reveal(),
+        issued_token_type: (slot == Slotted::TokenExchange).then_some(TYPE_ACCESS_TOKEN),
+        token_type: "Bearer",
+        expires_in: exchanged.expires_in.0,
+        scope: &exchanged.scope,
+        authorization_details: &exchanged.details,
+    };
+    let mut response = (StatusCode::OK, axum::Json(body)).into_response();
+    no_store(response.headers_mut());
+    response
+}
+
+/// The request of a strict form. What is wrong with the form is told to everybody.
+fn request(mut form: Form, headers: &HeaderMap, here: &Here) -> Result<(Request, Slotted), &'static Reason> {
+    let grant = form.take("grant_type").ok_or(&reason::FORM_MISSING)?;
+    let (slot, slotted, parameter) = match grant.as_str() {
+        TOKEN_EXCHANGE => (Slot::SubjectToken, Slotted::TokenExchange, "subject_token"),
+        JWT_BEARER => (Slot::Assertion, Slotted::JwtBearer, "assertion"),
+        CLIENT_CREDENTIALS => (Slot::ClientAssertion, Slotted::ClientCredentials, "client_assertion"),
+        _ => return Err(&reason::GRANT_UNSUPPORTED),
+    };
+    if slot == Slot::SubjectToken {
+        exchange_types(&form)?;
+    }
+    client_authentication(&form, headers, slot)?;
+    if form.get("authorization_details").is_some() {
+        return Err(&reason::DETAILS_UNSUPPORTED);
+    }
+    let missing = if slot == Slot::ClientAssertion { &reason::CLIENT_MISSING } else { &reason::FORM_MISSING };
+    let proof = form.take(parameter).ok_or(missing)?;
+    let target = form.target().map(|(is_resource, value)| if is_resource { Target::Resource(value) } else { Target::Name(value) });
+    let ask = Ask { target, scope: form.take("scope"), client: form.take("client_id") };
+    let request = Request {
+        environment: here.environment.clone(),
+        proof,
+        slot,
+        ask,
+        source: Some(here.peer),
+        id: here.request.clone(),
+    };
+    Ok((request, slotted))
+}
+
+/// RFC 8693 section 2.1: a partner's token is a `jwt` or an `id_token`; what we issue is an access token; an actor is refused until
+/// delegation exists, never dropped.
+fn exchange_types(form: &Form) -> Result<(), &'static Reason> {
+    if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
+        return Err(&reason::ACTOR_UNSUPPORTED);
+    }
+    let subject = form.get("subject_token_type").ok_or(&reason::FORM_MISSING)?;
+    let requested = form.get("requested_token_type").unwrap_or(TYPE_ACCESS_TOKEN);
+    if [TYPE_JWT, TYPE_ID_TOKEN].contains(&subject) && requested == TYPE_ACCESS_TOKEN {
+        Ok(())
+    } else {
+        Err(&reason::FORM_TOKEN_TYPE)
+    }
+}
+
+/// At most one method of client authentication (RFC 6749 section 2.3). Besides an exchange or grant the proof itself is the client's;
+/// a second proof is not taken yet, and what is sent is never ignored.
+fn client_authentication(form: &Form, headers: &HeaderMap, slot: Slot) -> Result<(), &'static Reason> {
+    let basic = headers.contains_key(header::AUTHORIZATION) || form.get("client_secret").is_some();
+    let assertion = form.get("client_assertion").is_some() || form.get("client_assertion_type").is_some();
+    if basic && assertion {
+        return Err(&reason::FORM_TWO_PROOFS);
+    }
+    if basic {
+        return Err(&reason::CLIENT_MISSING);
+    }
+    if !assertion {
+        return if slot == Slot::ClientAssertion { Err(&reason::CLIENT_MISSING) } else { Ok(()) };
+    }
+    if form.get("client_assertion_type") != Some(ASSERTION_TYPE) {
+        return Err(if form.get("client_assertion_type").is_some() { &reason::FORM_TOKEN_TYPE } else { &reason::FORM_MISSING });
+    }
+    if slot == Slot::ClientAssertion { Ok(()) } else { Err(&reason::FORM_TWO_PROOFS) }
+}

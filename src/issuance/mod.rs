@@ -1,0 +1,205 @@
+//! Issuance: the only place that signs tokens, and it signs only what the journal recorded.
+//!
+//! Enter through [`Issuance::issue`], which takes a [`Recorded`] grant, or [`Issuance::create`] for a new key. A token's bytes are a
+//! function of grant and journal index; after signing they are read back, and a token that is not what was recorded is refused
+//! rather than released. Home of josekit (signing) and, for tests, of rcgen.
+//!
+//! Contract: `issue` returns a token or nothing; nothing is retried; a recorded grant whose token was refused here stays on record
+//! as a token that never left. Keys come from the journal's sealed keyring and are held unsealed in memory only.
+
+mod jwks;
+mod signer;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, RwLock};
+
+use josekit::jws::{self, JwsHeader};
+
+use crate::domain::alg::Alg;
+use crate::domain::change::SigningKey;
+use crate::domain::claims::Payload;
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::grant::Grant;
+use crate::domain::names::{EnvironmentName, KeyId};
+use crate::domain::state::State;
+use crate::journal::{Journal, Kek, Recorded, SealedBlob};
+
+pub use jwks::{KeySet, document};
+pub use signer::{PrivateKey, UnusableKey};
+
+/// What the sealed blobs of signing keys are sealed for: a blob of another purpose does not open as one.
+const PURPOSE: &str = "signing";
+
+/// The unsealed ring of this node.
+pub struct Issuance {
+    kek: Kek,
+    ring: RwLock<HashMap<KeyId, Arc<PrivateKey>>>,
+}
+
+/// A signed token. It has no `Debug` and no `Serialize`: it is written into one response and nowhere else.
+pub struct IssuedToken {
+    text: String,
+    entry: u64,
+}
+
+impl IssuedToken {
+    /// The compact JWS.
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+
+    /// The journal entry that records it.
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+}
+
+impl fmt::Debug for IssuedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IssuedToken(entry {})", self.entry)
+    }
+}
+
+/// Why a recorded grant did not become a token. The caller answers "temporarily unavailable"; the entry stays.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum IssueFault {
+    /// The ring does not hold the key that the grant names.
+    #[error("the signing key is not in this node's ring")]
+    NoKey,
+    /// The signature could not be made.
+    #[error("signing failed")]
+    Signing,
+    /// The signed token is not what was recorded.
+    #[error("the signed token is not what was recorded")]
+    ReadBack,
+}
+
+/// A key that was made and is not yet in the journal: its public record and its sealed private half.
+pub struct NewKey {
+    /// For the change.
+    pub record: SigningKey,
+    /// For the keyring, in the same transaction.
+    pub sealed: SealedBlob,
+}
+
+impl Issuance {
+    /// An empty ring; [`load`](Self::load) fills it.
+    pub fn new(kek: Kek) -> Self {
+        Self { kek, ring: RwLock::default() }
+    }
+
+    /// Brings the ring in line with the state: unseals what is new, drops what is retired or tainted. A blob that is missing or does
+    /// not open leaves its key out, and the first fault is told: the node is not ready (ABUSE Q-04).
+    pub async fn load(&self, journal: &Journal, state: &State) -> Result<(), UnusableKey> {
+        let mut ring = HashMap::new();
+        let mut outcome = Ok(());
+        for key in state.keys.all().filter(|key| !key.tainted && !key.retired) {
+            let key = &key.key;
+            let held = self.held(&key.kid);
+            let unsealed = match held {
+                Some(held) => Ok(held),
+                None => self.unseal(journal, key).await.map(Arc::new),
+            };
+            match unsealed {
+                Ok(private) => {
+                    ring.insert(key.kid.clone(), private);
+                }
+                Err(fault) => outcome = Err(fault),
+            }
+        }
+        // A poisoned lock means that a thread died while it held the map; the map is replaced whole, so it is sound.
+        *self.ring.write().unwrap_or_else(std::sync::PoisonError::into_inner) = ring;
+        outcome
+    }
+
+    async fn unseal(&self, journal: &Journal, key: &SigningKey) -> Result<PrivateKey, UnusableKey> {
+        let blob = journal.blob(key.kid.as_str()).await.map_err(|_| UnusableKey)?.ok_or(UnusableKey)?;
+        if blob.digest() != key.sealed {
+            return Err(UnusableKey);
+        }
+        let der = self.kek.open(&blob, key.environment.as_str(), PURPOSE, key.kid.as_str()).map_err(|_| UnusableKey)?;
+        let private = PrivateKey::from_pkcs8(key.alg, &der)?;
+        if *private.kid() == key.kid { Ok(private) } else { Err(UnusableKey) }
+    }
+
+    fn held(&self, kid: &KeyId) -> Option<Arc<PrivateKey>> {
+        self.ring.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(kid).cloned()
+    }
+
+    /// Makes a key for `alg` in `environment`, to be used from `usable_from`. It signs nothing before the journal has it.
+    pub fn create(&self, environment: &EnvironmentName, alg: Alg, usable_from: Timestamp) -> Result<NewKey, UnusableKey> {
+        let (private, der) = PrivateKey::generate(alg)?;
+        let kid = private.kid().clone();
+        let sealed = self.kek.seal(environment.as_str(), PURPOSE, kid.as_str(), &der).map_err(|_| UnusableKey)?;
+        let record = SigningKey {
+            environment: environment.clone(),
+            kid,
+            alg,
+            public: private.public().clone(),
+            sealed: sealed.digest(),
+            usable_from,
+        };
+        Ok(NewKey { record, sealed })
+    }
+
+    /// Signs a recorded grant and reads the token back.
+    pub fn issue(&self, recorded: &Recorded<Box<Grant>>) -> Result<IssuedToken, IssueFault> {
+        let grant = recorded.value();
+        let key = self.held(&grant.ingredients().kid).ok_or(IssueFault::NoKey)?;
+        let payload = grant.claims().payload(recorded.index()).bytes();
+        let mut header = JwsHeader::new();
+        header.set_token_type(grant.profile().typ());
+        header.set_key_id(key.kid().as_str());
+        let text = jws::serialize_compact(&payload, &header, key.as_ref()).map_err(|_| IssueFault::Signing)?;
+        read_back(&text, &payload, grant, &key)?;
+        Ok(IssuedToken { text, entry: recorded.index() })
+    }
+
+    /// Verifies a token of ours that somebody shows: by the published keys of `environment`, whatever the header says besides.
+    /// Returns the claims; whether the token is on record, live and whose it is, is for the caller to judge.
+    pub fn verify(&self, state: &State, environment: &EnvironmentName, token: &str) -> Option<(Payload, Digest)> {
+        let (header, payload, _) = parts(token)?;
+        let header: Header = serde_json::from_slice(&decode(header)?).ok()?;
+        let key = state.keys.of(environment).find(|key| key.key.kid.as_str() == header.kid)?;
+        if header.alg != key.key.alg.name() || !["at+jwt", "JWT"].contains(&header.typ.as_str()) {
+            return None;
+        }
+        signer::verify(key.key.alg, &key.key.public, token).then_some(())?;
+        let bytes = decode(payload)?;
+        let claims: Payload = serde_json::from_slice(&bytes).ok()?;
+        Some((claims, Digest::of(&bytes)))
+    }
+}
+
+/// The header of our tokens: these members and no others.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    kid: String,
+    typ: String,
+}
+
+/// Reads our own output as a verifier would: header and claims, byte for byte what was recorded (DESIGN.md section 5, step 8).
+fn read_back(text: &str, payload: &[u8], grant: &Grant, key: &PrivateKey) -> Result<(), IssueFault> {
+    let check = || {
+        let (header, claims, _) = parts(text)?;
+        let header: Header = serde_json::from_slice(&decode(header)?).ok()?;
+        let named = header.alg == grant.alg().name() && header.kid == key.kid().as_str() && header.typ == grant.profile().typ();
+        (named && key.alg() == grant.alg() && decode(claims)? == payload).then_some(())
+    };
+    check().ok_or(IssueFault::ReadBack)
+}
+
+fn parts(text: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = text.split('.');
+    let three = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next().is_none().then_some(three)
+}
+
+fn decode(part: &str) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).ok()
+}
