@@ -24,11 +24,10 @@ const REFUSED: [&str; 8] = ["jwk", "jku", "x5u", "x5c", "zip", "enc", "b64", "cr
 
 /// A compact JWS with strict claims whose signature nobody has looked at. Without `Debug`: it is somebody's credential.
 pub struct UnverifiedAssertion {
-    /// The text itself: header, claims and signature in base64url.
-    pub(super) text: String,
+    /// Header and claims as they came, joined by a dot: what is signed.
+    signed: String,
+    pub(super) signature: Vec<u8>,
     pub(super) header: Header,
-    /// The decoded claims part, to compare with what the signature turns out to cover.
-    pub(super) payload: Vec<u8>,
     pub(super) claims: Claims,
 }
 
@@ -64,11 +63,15 @@ impl UnverifiedAssertion {
         else {
             return Err(&ASSERTION_MALFORMED);
         };
+        let signed = format!("{header}.{payload}");
         let header = Header::parse(&decode(header)?)?;
-        let payload = decode(payload)?;
-        decode(signature)?;
-        let claims = Claims::parse(&payload).ok_or(&ASSERTION_MALFORMED)?;
-        Ok(Self { text: text.to_owned(), header, payload, claims })
+        let claims = Claims::parse(&decode(payload)?).ok_or(&ASSERTION_MALFORMED)?;
+        Ok(Self { signed, signature: decode(signature)?, header, claims })
+    }
+
+    /// The bytes that the signature covers (RFC 7515 section 5.2).
+    pub(super) fn signing_input(&self) -> &[u8] {
+        self.signed.as_bytes()
     }
 
     /// What it says about its issuer: for looking up whose keys could verify it, and for nothing else.

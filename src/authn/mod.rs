@@ -22,6 +22,9 @@ mod staff;
 pub mod tls;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use assertion::{MAX_ASSERTION, UnverifiedAssertion};
 pub use discovery::KeysFault;
 pub use jwks::SetFault;

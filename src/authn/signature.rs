@@ -1,7 +1,7 @@
 //! One public key with one algorithm: josekit's verifier trait over aws-lc-rs.
 //!
-//! josekit frames, aws-lc-rs computes (DEPENDENCIES.md A.3: OpenSSL 3.0 rebuilds a verifier in 100 µs; here a key is parsed once,
-//! when its set is loaded). ECDSA signatures are of the fixed-length form alone, so DER and wrong lengths fail (ABUSE J-08).
+//! aws-lc-rs computes (DEPENDENCIES.md A.3: OpenSSL 3.0 builds a verifier in 100 µs; here a key is parsed once, when its set is
+//! loaded). ECDSA signatures are of the fixed-length form alone, so DER and wrong lengths fail (ABUSE J-08).
 
 use std::fmt;
 

@@ -180,5 +180,5 @@ fn name(token: &Assertion) -> Option<Text> {
     let name = token.claims.get("name")?.as_str()?;
     let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
     // A name that looks like a digest would be read as one.
-    (!shown.is_empty() && !shown.starts_with("text:")).then(|| Text::Plain(shown))
+    (!shown.is_empty() && !shown.starts_with("text:")).then_some(Text::Plain(shown))
 }
