@@ -1,7 +1,8 @@
 //! A partner's JWT before anything about it is known: its form, and nothing that could be believed.
 //!
 //! Enter through [`UnverifiedAssertion::parse`]. What the rest of the house may see of it is `issuer()`, to find out whose
-//! keys could verify it. Signature and times are judged in `verify`; audience, life, age, `typ` and conditions by the binding.
+//! keys could verify it. The signature is judged in `verify`; times, audience, life, `typ` and conditions
+//! in `domain::admission`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -20,8 +20,9 @@ use serde_json::Value;
 use super::assertion::{UnverifiedAssertion, numeric_date};
 use super::discovery::{self, KeysFault};
 use super::keys::IssuerKeys;
-use super::verify::{AHEAD, Trust, Verifier};
+use super::verify::{Trust, Verifier};
 use crate::domain::actor::{Person, Role, Staff};
+use crate::domain::admission::CLOCK_AHEAD;
 use crate::domain::alg::Alg;
 use crate::domain::binding::{ClaimPath, KeySource};
 use crate::domain::clock::{Seconds, Timestamp};
@@ -100,7 +101,7 @@ impl StaffVerifier {
             return Err(refuse("another issuer than [staff] issuer"));
         }
         let trust = [Trust { source: &self.source, algs: &Alg::WORKLOAD }];
-        match self.verifier.verify(unverified, &trust, now).await {
+        match self.verifier.verify(unverified, &trust).await {
             Ok(assertion) => staff(&self.settings, &assertion, now).map_err(refuse),
             Err(fault) if fault.reason.class == Class::Busy => {
                 Err(StaffFault { reason: &ISSUER_UNAVAILABLE, cause: fault.reason.code })
@@ -124,13 +125,20 @@ fn staff(settings: &StaffSettings, token: &Assertion, now: Timestamp) -> Result<
         return Err("another audience than [staff] audience, or more than one");
     }
     let issued = token.issued.ok_or("no iat")?;
+    if token.expires <= now {
+        return Err("expired");
+    }
+    let soon = now.plus(CLOCK_AHEAD);
+    if issued > soon || token.not_before.is_some_and(|time| time > soon) {
+        return Err("not yet valid");
+    }
     if now.since(issued) > settings.max_age {
         return Err("older than [staff] max_age");
     }
     let id = person_id(settings, token).ok_or("no person_claim, or not a name")?;
     let signed_in = match token.claims.get("auth_time") {
         None => issued,
-        Some(time) => numeric_date(time).filter(|time| *time <= now.plus(AHEAD)).ok_or("an auth_time that cannot be")?,
+        Some(time) => numeric_date(time).filter(|time| *time <= soon).ok_or("an auth_time that cannot be")?,
     };
     Ok(Staff {
         machine: is_machine(settings, token, &id),

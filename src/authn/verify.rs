@@ -1,8 +1,9 @@
-//! Verification of a partner's JWT: key, signature, times; in this order and nowhere else.
+//! Verification of a partner's JWT: key and signature; in this order and nowhere else.
 //!
 //! Enter through [`Verifier::verify`]. A [`Verified`] assertion says: one algorithm, one key, of a source that the caller
-//! trusts for this issuer, signed these bytes; and the times hold at `now`. It does not say that anybody is admitted: audience,
-//! life, age, `typ` and conditions are the binding's.
+//! trusts for this issuer, signed these claims. It does not say that they are in their time, nor that anybody is admitted:
+//! times, audience, life, age, `typ` and conditions are judged by `domain::admission` at each decision, because a caller who is
+//! known is told which of them failed (CONTRACT.md section 5). Without a good signature none of them is looked at (ABUSE J-34).
 //!
 //! josekit's verifier trait is the seam to the cryptography, and nothing else of it is used: its claims validator takes a token
 //! without `exp` or `aud`, its getters panic on `exp: 1e300`, and its framing reads the header a second time, last member wins,
@@ -13,21 +14,16 @@ use std::hint::black_box;
 
 use josekit::jws::JwsVerifier as _;
 
-use super::assertion::{Claims, UnverifiedAssertion};
+use super::assertion::UnverifiedAssertion;
 use super::jwks::{Key, KeySet};
 use super::keys::{IssuerKeys, Missing};
 use super::signature::PublicKey;
 use crate::domain::alg::Alg;
 use crate::domain::binding::KeySource;
-use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::proof::{Assertion, Verified};
 use crate::domain::reason::{
-    ASSERTION_ALGORITHM, ASSERTION_EXPIRED, ASSERTION_KEY, ASSERTION_NOT_YET, ASSERTION_SIGNATURE, ISSUER_UNAVAILABLE,
-    ISSUER_UNKNOWN, Reason,
+    ASSERTION_ALGORITHM, ASSERTION_KEY, ASSERTION_SIGNATURE, ISSUER_UNAVAILABLE, ISSUER_UNKNOWN, Reason,
 };
-
-/// How far `iat` and `nbf` may be ahead. `exp` has no leeway (CONTRACT.md section 3).
-pub const AHEAD: Seconds = Seconds(30);
 
 /// What may verify an assertion of one issuer: taken from the bindings that name it.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +35,10 @@ pub struct Trust<'a> {
 }
 
 /// Why an assertion was not verified.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct VerifyFault {
     /// Of class `Proof`, or `Busy` where the issuer's keys cannot be had.
     pub reason: &'static Reason,
-    /// The claims, where the signature is good and the times are not: they tell who may be told the reason (CONTRACT.md
-    /// section 5). They are not verified and admit nobody.
-    pub signed: Option<Box<Assertion>>,
 }
 
 /// Verifies assertions with the keys of their issuers.
@@ -72,7 +65,7 @@ impl Verifier {
         Self { keys, decoys: KeySet::parse(DECOYS.as_bytes()).expect("the decoy keys parse") }
     }
 
-    /// Checks key, signature and times of `unverified` at `now`.
+    /// Checks key and signature of `unverified`.
     ///
     /// `trust` holds what the bindings with this exact issuer say, and nothing if there are none: then no packet leaves, and
     /// one verification with a fixed key costs the same time (ABUSE K-01, O-02).
@@ -80,18 +73,10 @@ impl Verifier {
         &self,
         unverified: UnverifiedAssertion,
         trust: &[Trust<'_>],
-        now: Timestamp,
     ) -> Result<Verified<Assertion>, VerifyFault> {
         match self.signing_key(&unverified, trust).await {
-            Ok((source, key)) => {
-                let times = fault_of_times(&unverified.claims, now);
-                let assertion = assertion(unverified, source.clone(), &key);
-                match times {
-                    None => Ok(Verified::assertion(assertion)),
-                    Some(reason) => Err(VerifyFault { reason, signed: Some(Box::new(assertion)) }),
-                }
-            }
-            Err(fault) => Err(VerifyFault { reason: fault.reason(), signed: None }),
+            Ok((source, key)) => Ok(Verified::assertion(assertion(unverified, source.clone(), &key))),
+            Err(fault) => Err(VerifyFault { reason: fault.reason() }),
         }
     }
 
@@ -141,16 +126,6 @@ fn is_signed_by(unverified: &UnverifiedAssertion, key: &PublicKey) -> bool {
     key.verify(unverified.signing_input(), &unverified.signature).is_ok()
 }
 
-/// `exp` to the second without leeway; nothing from more than 30 s ahead; no life that ends before it begins (ABUSE J-36, T-08).
-fn fault_of_times(claims: &Claims, now: Timestamp) -> Option<&'static Reason> {
-    if claims.expires <= now {
-        return Some(&ASSERTION_EXPIRED);
-    }
-    let latest = now.plus(AHEAD);
-    let wrong = |time: &Option<Timestamp>| time.is_some_and(|time| time > latest || time > claims.expires);
-    (wrong(&claims.issued) || wrong(&claims.not_before)).then_some(&ASSERTION_NOT_YET)
-}
-
 fn assertion(unverified: UnverifiedAssertion, source: KeySource, key: &Key) -> Assertion {
     let UnverifiedAssertion { header, claims, .. } = unverified;
     Assertion {
@@ -159,6 +134,7 @@ fn assertion(unverified: UnverifiedAssertion, source: KeySource, key: &Key) -> A
         audience: claims.audience,
         expires: claims.expires,
         issued: claims.issued,
+        not_before: claims.not_before,
         id: claims.id,
         claims: claims.all,
         alg: header.alg,

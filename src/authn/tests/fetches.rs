@@ -31,7 +31,7 @@ async fn k_04_nothing_of_an_error_page_is_told() {
         issuer.answer("/jwks", Answer::Raw(http(status, headers, page.as_bytes())));
         let keys = keys(&TestClock::new(), &[&issuer.url]);
         let token = Signer::new(Alg::Es256, "k1").token(&claims(&issuer.url));
-        let fault = verify(&keys, &issuer.source(), &token, NOW).await.expect_err("no keys");
+        let fault = verify(&keys, &issuer.source(), &token).await.expect_err("no keys");
         let told = format!("{fault:?} {fault} {:?} {}", keys.health(), keys.health()[0].fault.expect("a fault"));
         assert!(told.contains("issuer.unavailable") && !told.contains("hunter2"), "{told}");
     }

@@ -37,7 +37,7 @@ async fn k_01_an_unknown_issuer_is_never_contacted() {
     let issuer = FakeIssuer::with_keys(&[&signer]).await;
     let keys = keys(&TestClock::new(), &[&issuer.url]);
     let unverified = UnverifiedAssertion::parse(&signer.token(&claims(&issuer.url))).expect("well-formed");
-    let fault = Verifier::new(keys.clone()).verify(unverified, &[], at(NOW)).await.expect_err("unknown");
+    let fault = Verifier::new(keys.clone()).verify(unverified, &[]).await.expect_err("unknown");
     assert_eq!(fault.reason.code, "issuer.unknown");
     assert!(issuer.requests().is_empty() && keys.health().is_empty());
 }

@@ -84,6 +84,8 @@ async fn staff_tokens_that_do_not_count_are_unauthenticated() {
         json!({"aud": ["carnet", "carnet"]}),
         json!({"aud": null}),
         json!({"exp": NOW}),
+        json!({"exp": NOW - 1}),
+        json!({"nbf": NOW + 31}),
         json!({"exp": null}),
         json!({"iat": null}),
         json!({"iat": NOW - 3601}),
