@@ -1,0 +1,162 @@
+//! A partner's JWT before anything about it is known: its form, and nothing that could be believed.
+//!
+//! Enter through [`UnverifiedAssertion::parse`]. What the rest of the house may see of it is `issuer()`, to find out whose
+//! keys could verify it. The signature is judged in `verify`; times, audience, life, `typ` and conditions
+//! in `domain::admission`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::json;
+use crate::domain::alg::Alg;
+use crate::domain::clock::Timestamp;
+use crate::domain::names::{Issuer, ProofId, Subject};
+use crate::domain::reason::{ASSERTION_ALGORITHM, ASSERTION_HEADER, ASSERTION_MALFORMED, Reason};
+
+/// The longest assertion that is looked at. Real ones are 1 to 4 KiB; a stranger's cost nothing beyond this (ABUSE J-31, I-21).
+pub const MAX_ASSERTION: usize = 16 * 1024;
+
+/// JSON values in a header or in claims: real tokens have some dozens.
+const MAX_VALUES: usize = 2048;
+
+/// Header members that choose keys or meanings for the verifier: refused whatever they hold (CONTRACT.md section 3).
+const REFUSED: [&str; 8] = ["jwk", "jku", "x5u", "x5c", "zip", "enc", "b64", "crit"];
+
+/// A compact JWS with strict claims whose signature nobody has looked at. Without `Debug`: it is somebody's credential.
+pub struct UnverifiedAssertion {
+    /// Header and claims as they came, joined by a dot: what is signed.
+    signed: String,
+    pub(super) signature: Vec<u8>,
+    pub(super) header: Header,
+    pub(super) claims: Claims,
+}
+
+/// The header members that count.
+pub(super) struct Header {
+    pub(super) alg: Alg,
+    pub(super) kid: Option<String>,
+    pub(super) typ: Option<String>,
+}
+
+/// The claims, each of its type.
+pub(super) struct Claims {
+    pub(super) issuer: Issuer,
+    pub(super) subject: Subject,
+    pub(super) audience: Vec<String>,
+    pub(super) expires: Timestamp,
+    pub(super) issued: Option<Timestamp>,
+    pub(super) not_before: Option<Timestamp>,
+    pub(super) id: Option<ProofId>,
+    pub(super) all: Value,
+}
+
+impl UnverifiedAssertion {
+    /// Reads the compact serialisation (RFC 7515 section 7.1) and nothing else: no JWE, no JSON serialisation, no padding.
+    ///
+    /// Size and number of parts are judged before anything is decoded (ABUSE J-28 to J-31).
+    pub fn parse(text: &str) -> Result<Self, &'static Reason> {
+        if text.len() > MAX_ASSERTION {
+            return Err(&ASSERTION_MALFORMED);
+        }
+        let mut parts = text.splitn(4, '.');
+        let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(&ASSERTION_MALFORMED);
+        };
+        let signed = format!("{header}.{payload}");
+        let header = Header::parse(&decode(header)?)?;
+        let claims = Claims::parse(&decode(payload)?).ok_or(&ASSERTION_MALFORMED)?;
+        Ok(Self { signed, signature: decode(signature)?, header, claims })
+    }
+
+    /// The bytes that the signature covers (RFC 7515 section 5.2).
+    pub(super) fn signing_input(&self) -> &[u8] {
+        self.signed.as_bytes()
+    }
+
+    /// What it says about its issuer: for looking up whose keys could verify it, and for nothing else.
+    pub fn issuer(&self) -> &Issuer {
+        &self.claims.issuer
+    }
+}
+
+/// Strict base64url: no padding, no white space, no other alphabet, no non-zero tail bits (ABUSE J-32): one token, one text.
+fn decode(part: &str) -> Result<Vec<u8>, &'static Reason> {
+    if part.is_empty() {
+        return Err(&ASSERTION_MALFORMED);
+    }
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| &ASSERTION_MALFORMED)
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Self, &'static Reason> {
+        let Some(Value::Object(members)) = json::parse(bytes, MAX_VALUES) else { return Err(&ASSERTION_MALFORMED) };
+        if REFUSED.iter().any(|name| members.contains_key(*name)) {
+            return Err(&ASSERTION_HEADER);
+        }
+        let alg = match members.get("alg") {
+            Some(Value::String(name)) => name.parse().map_err(|_| &ASSERTION_ALGORITHM)?,
+            _ => return Err(&ASSERTION_ALGORITHM),
+        };
+        Ok(Self { alg, kid: text_member(&members, "kid")?, typ: text_member(&members, "typ")? })
+    }
+}
+
+fn text_member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, &'static Reason> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= 255 => Ok(Some(text.clone())),
+        Some(_) => Err(&ASSERTION_HEADER),
+    }
+}
+
+impl Claims {
+    /// Absent is `None`, and a claim of the wrong type is no assertion: it is never treated as absent (ABUSE S1, J-10).
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let all = json::parse(bytes, MAX_VALUES)?;
+        let members = all.as_object()?;
+        let id = match members.get("jti") {
+            None => None,
+            Some(id) => Some(id.as_str()?.parse().ok()?),
+        };
+        Some(Self {
+            issuer: members.get("iss")?.as_str()?.parse().ok()?,
+            subject: members.get("sub")?.as_str()?.parse().ok()?,
+            audience: audience(members.get("aud")?)?,
+            expires: numeric_date(members.get("exp")?)?,
+            issued: optional_date(members, "iat")?,
+            not_before: optional_date(members, "nbf")?,
+            id,
+            all,
+        })
+    }
+}
+
+/// A string or an array of strings, none empty (RFC 7519 section 4.1.3).
+fn audience(value: &Value) -> Option<Vec<String>> {
+    let values = match value {
+        Value::String(one) => vec![one.clone()],
+        Value::Array(many) => many.iter().map(|one| one.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?,
+        _ => return None,
+    };
+    (!values.is_empty() && values.iter().all(|one| !one.is_empty())).then_some(values)
+}
+
+fn optional_date(members: &Map<String, Value>, name: &str) -> Option<Option<Timestamp>> {
+    match members.get(name) {
+        None => Some(None),
+        Some(value) => numeric_date(value).map(Some),
+    }
+}
+
+/// A `NumericDate` (RFC 7519 section 2) of whole seconds between 1970 and 9999. Some libraries write `1795262400.0`, which is
+/// taken; a fraction is not, since rounding it would move `exp` one way or the other.
+pub(super) fn numeric_date(value: &Value) -> Option<Timestamp> {
+    if let Some(seconds) = value.as_i64() {
+        return Timestamp::from_seconds(seconds);
+    }
+    let seconds = value.as_f64().filter(|seconds| seconds.fract() == 0.0 && (0.0..1e12).contains(seconds))?;
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 1e12, by the line above")]
+    Timestamp::from_seconds(seconds as i64)
+}

@@ -1,0 +1,117 @@
+//! From a key source to its keys: discovery document, key set, and what each must be. One attempt, no memory.
+//!
+//! `keys` decides when an attempt is made and what becomes of its outcome.
+
+use serde_json::Value;
+
+use super::json;
+use super::jwks::{KeySet, SetFault};
+use crate::domain::binding::KeySource;
+use crate::domain::names::Issuer;
+use crate::outbound::{FetchFault, FetchUrl, Fetched, Forbidden, Outbound};
+
+/// Why a source gave no keys. Texts are fixed: nothing that the issuer sent is in them (ABUSE K-04).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum KeysFault {
+    /// The rules do not let the URL be fetched.
+    #[error("{0}")]
+    Forbidden(#[from] Forbidden),
+    /// Nothing usable arrived.
+    #[error("{0}")]
+    Fetch(#[from] FetchFault),
+    /// Another status than 200; a redirect is one (ABUSE K-05, K-08).
+    #[error("the issuer answered with status {0} instead of 200 (redirects are not followed)")]
+    Status(u16),
+    /// Another media type than JSON (ABUSE K-19).
+    #[error("the issuer answered with something that is not declared as JSON")]
+    ContentType,
+    /// The discovery document lacks `issuer` or `jwks_uri`.
+    #[error("the discovery document is not JSON with issuer and jwks_uri")]
+    Document,
+    /// The document is another issuer's (ABUSE K-07).
+    #[error("the discovery document names another issuer, byte for byte")]
+    OtherIssuer,
+    /// `jwks_uri` leads elsewhere (ABUSE K-06).
+    #[error("jwks_uri is on another origin, which is not listed in [outbound] issuers")]
+    OtherOrigin,
+    /// The set.
+    #[error("{0}")]
+    Set(#[from] SetFault),
+    /// The attempt ended without an outcome.
+    #[error("the attempt to fetch the keys was cut off")]
+    Aborted,
+}
+
+/// What one attempt came to, and how far it got.
+pub(super) struct Attempt {
+    pub(super) outcome: Result<KeySet, KeysFault>,
+    /// Whether the issuer may have seen a request for its key set: this is what the floor of 30 s counts (ABUSE K-20, I-13).
+    pub(super) asked_for_keys: bool,
+}
+
+/// Fetches (or parses) the keys of `source` once.
+pub(super) async fn load(outbound: &Outbound, source: &KeySource) -> Attempt {
+    let url = match source {
+        KeySource::Inline(set) => {
+            let outcome = KeySet::parse(set.as_bytes()).map_err(KeysFault::from);
+            return Attempt { outcome, asked_for_keys: false };
+        }
+        KeySource::JwksUri(url) => outbound.may_fetch(url).map_err(KeysFault::from),
+        KeySource::Discovery(issuer) => jwks_uri(outbound, issuer).await,
+    };
+    match url {
+        Ok(url) => key_set(outbound, &url).await,
+        Err(fault) => Attempt { outcome: Err(fault), asked_for_keys: false },
+    }
+}
+
+async fn key_set(outbound: &Outbound, url: &FetchUrl) -> Attempt {
+    let (fetched, asked_for_keys) = match outbound.fetch(url).await {
+        Ok(fetched) => (Ok(fetched), true),
+        Err(fault) => (Err(KeysFault::from(fault)), fault.reached()),
+    };
+    let outcome = fetched.and_then(json_body).and_then(|body| Ok(KeySet::parse(&body)?));
+    Attempt { outcome, asked_for_keys }
+}
+
+/// Fetches the discovery document of `issuer` and tells its `jwks_uri` (OpenID Connect Discovery 1.0 section 4).
+async fn jwks_uri(outbound: &Outbound, issuer: &Issuer) -> Result<FetchUrl, KeysFault> {
+    let (own, body) = document(outbound, issuer).await?;
+    let url = outbound.may_fetch(&jwks_uri_of(&body, issuer)?)?;
+    // An issuer that could point anywhere could have us take anybody's keys for its own (K-06).
+    if url.origin() != own.origin() && !url.is_listed() {
+        return Err(KeysFault::OtherOrigin);
+    }
+    Ok(url)
+}
+
+/// Fetches the discovery document: its URL and its bytes.
+pub(super) async fn document(outbound: &Outbound, issuer: &Issuer) -> Result<(FetchUrl, Vec<u8>), KeysFault> {
+    // A terminating slash goes before the path is appended (section 4.1).
+    let base = issuer.as_str().strip_suffix('/').unwrap_or(issuer.as_str());
+    let url = outbound.may_fetch(&format!("{base}/.well-known/openid-configuration"))?;
+    let body = json_body(outbound.fetch(&url).await?)?;
+    Ok((url, body))
+}
+
+/// Our own reading of the document: `issuer` and `jwks_uri` are required, the rest is ignored. openidconnect's type refuses a
+/// document without `authorization_endpoint`, and Kubernetes and GitHub have none (DEPENDENCIES.md A.5).
+fn jwks_uri_of(body: &[u8], issuer: &Issuer) -> Result<String, KeysFault> {
+    let document = json::parse(body, 10_000).ok_or(KeysFault::Document)?;
+    let member = |name| document.get(name).and_then(Value::as_str).ok_or(KeysFault::Document);
+    if member("issuer")? != issuer.as_str() {
+        return Err(KeysFault::OtherIssuer);
+    }
+    Ok(member("jwks_uri")?.to_owned())
+}
+
+fn json_body(fetched: Fetched) -> Result<Vec<u8>, KeysFault> {
+    if fetched.status != 200 {
+        return Err(KeysFault::Status(fetched.status));
+    }
+    let is_json = |media: &str| media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"));
+    if !fetched.content_type.as_deref().is_some_and(is_json) {
+        return Err(KeysFault::ContentType);
+    }
+    Ok(fetched.body)
+}

@@ -1,0 +1,290 @@
+//! The keys of issuers: kept, refreshed ahead, used stale for a while, and never fetched more often than the floor.
+//!
+//! Enter through [`IssuerKeys`]: the shell calls [`keep_fresh`](IssuerKeys::keep_fresh) with the sources that approved bindings
+//! name, verification asks `find`. What a fetch is and what must hold of its answer is in `discovery`.
+//!
+//! | what | how long |
+//! |---|---|
+//! | keys, per source | refreshed after 5 min; used up to 1 h after the last good fetch while the issuer is down (K-25) |
+//! | a failed attempt | remembered for 10 s, so that a dead issuer costs nobody else's time |
+//! | key-set requests | at most one in 30 s per source, whatever comes in (K-20, I-13) |
+//!
+//! A bad answer never replaces good keys (K-06, K-08). Each attempt has a generation number of its own, and only the
+//! generation that a source waits for is stored: a load that was overtaken cannot bring old keys back (ABUSE S7). The attempt
+//! runs in a task of its own: a requester that goes away neither ends nor restarts it (K-27).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use moka::future::Cache;
+use tokio::task::JoinSet;
+
+use super::discovery::{self, KeysFault};
+use super::jwks::{Key, KeySet};
+use crate::domain::alg::Alg;
+use crate::domain::binding::KeySource;
+use crate::domain::clock::{Clock, Seconds, Timestamp};
+use crate::outbound::Outbound;
+
+/// Keys older than this are fetched again, while the old ones still serve.
+pub const REFRESH: Seconds = Seconds::minutes(5);
+
+/// Keys older than this are not used. Longer, and whoever takes an issuer off the net keeps its withdrawn keys alive.
+pub const MAX_STALE: Seconds = Seconds::hours(1);
+
+/// Between two requests for one key set. Shorter, and strangers with invented kids make us a load generator (K-20).
+pub const FLOOR: Seconds = Seconds(30);
+
+/// Between two attempts where the issuer was not even asked for its keys.
+const AFTER_FAILURE: Seconds = Seconds(10);
+
+/// Sources that are fetched at once by `keep_fresh`.
+const ABREAST: usize = 32;
+
+/// Keys of all sources. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct IssuerKeys(Arc<Inner>);
+
+struct Inner {
+    outbound: Arc<Outbound>,
+    clock: Arc<dyn Clock>,
+    /// One load per source and generation, however many wait for it.
+    flights: Cache<(KeySource, u64), Arc<KeySet>>,
+    generation: AtomicU64,
+    sources: Mutex<HashMap<KeySource, Source>>,
+}
+
+#[derive(Default)]
+struct Source {
+    good: Option<Good>,
+    /// Why the last attempt failed; none after a good one.
+    fault: Option<KeysFault>,
+    /// No attempt before this.
+    rest_until: Option<Timestamp>,
+    /// The generation under way.
+    flight: Option<u64>,
+}
+
+struct Good {
+    set: Arc<KeySet>,
+    fetched: Timestamp,
+}
+
+/// How a source does, for `/readyz?verbose`, `doctor` and alerts.
+#[derive(Clone, Debug)]
+pub struct IssuerHealth {
+    /// The source's short name: issuer or URL, or the digest of an inline set.
+    pub source: String,
+    /// How many keys can be used now; 0 where they are too old.
+    pub keys: usize,
+    /// Entries of the last good set that were no usable key.
+    pub ignored: usize,
+    /// When keys last arrived.
+    pub fetched: Option<Timestamp>,
+    /// Why the last attempt failed. Keys may still be used from before.
+    pub fault: Option<KeysFault>,
+}
+
+impl IssuerHealth {
+    /// Whether there are keys and the last attempt was good.
+    pub fn is_healthy(&self) -> bool {
+        self.keys > 0 && self.fault.is_none()
+    }
+}
+
+/// Why there is no key to verify with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Missing {
+    /// The issuer has keys, and none of this kid and algorithm.
+    Unknown,
+    /// The issuer's keys cannot be had.
+    Unavailable,
+}
+
+impl IssuerKeys {
+    /// Knows nothing yet; keys are fetched by `outbound` only.
+    pub fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>) -> Self {
+        let flights = Cache::builder().max_capacity(1024).build();
+        Self(Arc::new(Inner { outbound, clock, flights, generation: AtomicU64::new(0), sources: Mutex::default() }))
+    }
+
+    /// The client by which keys are fetched.
+    pub fn outbound(&self) -> &Outbound {
+        &self.0.outbound
+    }
+
+    /// Fetches what is missing or due, ahead of requests, and forgets every source that is not listed. Returns when each was
+    /// tried; whoever calls it (at start, after changes of bindings, and every half minute) need not wait.
+    pub async fn keep_fresh(&self, sources: Vec<KeySource>) {
+        let listed: HashSet<_> = sources.iter().cloned().collect();
+        self.0.sources().retain(|source, _| listed.contains(source));
+        let mut tasks = JoinSet::new();
+        for source in listed {
+            if !self.0.is_due(&source) {
+                continue;
+            }
+            if tasks.len() >= ABREAST {
+                tasks.join_next().await;
+            }
+            let keys = self.clone();
+            tasks.spawn(async move { keys.refresh(&source).await.map(drop) });
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// How every known source does, by name.
+    pub fn health(&self) -> Vec<IssuerHealth> {
+        let now = self.0.clock.now();
+        let mut all: Vec<_> = self.0.sources().iter().map(|(source, state)| state.health(source, now)).collect();
+        all.sort_by(|a, b| a.source.cmp(&b.source));
+        all
+    }
+
+    /// The one key of `source` with this kid and algorithm. An unknown one asks the issuer again, no oftener than the floor.
+    pub(super) async fn find(&self, source: &KeySource, kid: Option<&str>, alg: Alg) -> Result<Arc<Key>, Missing> {
+        let set = match self.0.usable(source) {
+            Some(set) => set,
+            None => self.refresh(source).await.map_err(|_| Missing::Unavailable)?,
+        };
+        if let Some(key) = set.select(kid, alg) {
+            self.refresh_behind(source);
+            return Ok(key);
+        }
+        let newer = self.refresh(source).await.map_err(|_| Missing::Unknown)?;
+        newer.select(kid, alg).ok_or(Missing::Unknown)
+    }
+
+    /// Starts a refresh that is due and does not wait for it.
+    fn refresh_behind(&self, source: &KeySource) {
+        if self.0.is_due(source) {
+            let (keys, source) = (self.clone(), source.clone());
+            tokio::spawn(async move { keys.refresh(&source).await.map(drop) });
+        }
+    }
+
+    /// Joins the attempt under way or makes one; while the source rests, what there is.
+    async fn refresh(&self, source: &KeySource) -> Result<Arc<KeySet>, KeysFault> {
+        let generation = match self.0.take_off(source) {
+            Ok(generation) => generation,
+            Err(resting) => return resting,
+        };
+        let (inner, key) = (self.0.clone(), (source.clone(), generation));
+        // In a task of its own: moka would hand the load to another waiter, from the start, if this requester went away.
+        let flight = tokio::spawn(async move {
+            let outcome = inner.flights.try_get_with(key.clone(), inner.attempt(&key.0, key.1)).await;
+            inner.flights.invalidate(&key).await;
+            outcome.map_err(|fault| *fault)
+        });
+        flight.await.unwrap_or(Err(KeysFault::Aborted))
+    }
+}
+
+impl Inner {
+    /// A poisoned lock is taken all the same: every change below is a plain assignment.
+    fn sources(&self) -> MutexGuard<'_, HashMap<KeySource, Source>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn usable(&self, source: &KeySource) -> Option<Arc<KeySet>> {
+        self.sources().get(source)?.usable(source, self.clock.now())
+    }
+
+    fn is_due(&self, source: &KeySource) -> bool {
+        let now = self.clock.now();
+        self.sources().get(source).is_none_or(|state| {
+            let due = match &state.good {
+                None => true,
+                Some(good) => !is_inline(source) && now >= good.fetched.plus(REFRESH),
+            };
+            due && !state.rests(now)
+        })
+    }
+
+    /// The generation to wait for; or, while the source rests, its usable keys or its last fault.
+    fn take_off(&self, source: &KeySource) -> Result<u64, Result<Arc<KeySet>, KeysFault>> {
+        let now = self.clock.now();
+        let mut sources = self.sources();
+        let state = sources.entry(source.clone()).or_default();
+        if let Some(generation) = state.flight {
+            return Ok(generation);
+        }
+        if state.rests(now) || (is_inline(source) && state.good.is_some()) {
+            let usable = state.usable(source, now);
+            return Err(usable.ok_or(state.fault.unwrap_or(KeysFault::Aborted)));
+        }
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed);
+        state.flight = Some(generation);
+        Ok(generation)
+    }
+
+    /// One attempt, unless this generation has landed already (a late waiter).
+    async fn attempt(&self, source: &KeySource, generation: u64) -> Result<Arc<KeySet>, KeysFault> {
+        if let Some(landed) = self.landed(source, generation) {
+            return landed;
+        }
+        let attempt = discovery::load(&self.outbound, source).await;
+        let outcome = attempt.outcome.map(Arc::new);
+        report(source, outcome.as_deref());
+        let now = self.clock.now();
+        let mut sources = self.sources();
+        // Forgotten or overtaken meanwhile: those who wait get the outcome, and nothing is stored.
+        let Some(state) = sources.get_mut(source).filter(|state| state.flight == Some(generation)) else { return outcome };
+        state.flight = None;
+        state.rest_until = Some(now.plus(if attempt.asked_for_keys { FLOOR } else { AFTER_FAILURE }));
+        match &outcome {
+            Ok(set) => {
+                state.good = Some(Good { set: set.clone(), fetched: now });
+                state.fault = None;
+            }
+            Err(fault) => state.fault = Some(*fault),
+        }
+        outcome
+    }
+
+    fn landed(&self, source: &KeySource, generation: u64) -> Option<Result<Arc<KeySet>, KeysFault>> {
+        let sources = self.sources();
+        let Some(state) = sources.get(source) else { return Some(Err(KeysFault::Aborted)) };
+        if state.flight == Some(generation) {
+            return None;
+        }
+        Some(state.usable(source, self.clock.now()).ok_or(state.fault.unwrap_or(KeysFault::Aborted)))
+    }
+}
+
+impl Source {
+    fn rests(&self, now: Timestamp) -> bool {
+        self.rest_until.is_some_and(|until| now < until)
+    }
+
+    fn usable(&self, source: &KeySource, now: Timestamp) -> Option<Arc<KeySet>> {
+        let good = self.good.as_ref()?;
+        (is_inline(source) || now < good.fetched.plus(MAX_STALE)).then(|| good.set.clone())
+    }
+
+    fn health(&self, source: &KeySource, now: Timestamp) -> IssuerHealth {
+        IssuerHealth {
+            source: source.label(),
+            keys: self.usable(source, now).map_or(0, |set| set.len()),
+            ignored: self.good.as_ref().map_or(0, |good| good.set.ignored),
+            fetched: self.good.as_ref().map(|good| good.fetched),
+            fault: self.fault,
+        }
+    }
+}
+
+/// A set in a record changes with the record, and is then another source.
+fn is_inline(source: &KeySource) -> bool {
+    matches!(source, KeySource::Inline(_))
+}
+
+fn report(source: &KeySource, outcome: Result<&KeySet, &KeysFault>) {
+    let label = source.label();
+    match outcome {
+        Ok(set) if set.ignored > 0 => {
+            tracing::warn!(source = ?label, keys = set.len(), ignored = set.ignored, "some keys of an issuer cannot be used");
+        }
+        Ok(set) => tracing::debug!(source = ?label, keys = set.len(), "keys of an issuer fetched"),
+        Err(fault) => tracing::warn!(source = ?label, %fault, "the keys of an issuer could not be fetched"),
+    }
+}

@@ -1,0 +1,9 @@
+//! Rows J and K of ABUSE.md at this floor, against a fake issuer on a real socket.
+
+mod assertions;
+mod fetches;
+mod fixtures;
+mod interop;
+mod issuers;
+mod key_sets;
+mod staff;

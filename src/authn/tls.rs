@@ -1,0 +1,39 @@
+//! TLS towards issuers: who is believed to be one.
+//!
+//! Enter through [`outbound`]. The trust store is the system's bundle and the operator's own roots; environment variables are
+//! not read. TLS 1.2 and 1.3, every certificate verified (ABUSE K-28); the crypto provider is passed, never installed.
+
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::outbound::{Outbound, OutboundSettings, Unbuildable};
+
+/// Where Debian, Fedora and Alpine keep the system's roots; the first that exists counts.
+const BUNDLES: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// The client for issuers, which trusts the system's roots and `extra_roots` (private CAs).
+///
+/// Without any root every https fetch fails, and the issuers are unhealthy; the broker starts all the same (ABUSE K-24).
+pub fn outbound(settings: OutboundSettings, extra_roots: &[CertificateDer<'static>]) -> Result<Outbound, Unbuildable> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(system_roots());
+    for root in extra_roots {
+        roots.add(root.clone()).map_err(|_| Unbuildable)?;
+    }
+    let mut tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|_| Unbuildable)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Outbound::new(settings, &tls)
+}
+
+fn system_roots() -> Vec<CertificateDer<'static>> {
+    let Some(bundle) = BUNDLES.iter().find_map(|path| std::fs::read(path).ok()) else { return Vec::new() };
+    CertificateDer::pem_slice_iter(&bundle).filter_map(Result::ok).collect()
+}

@@ -1,0 +1,189 @@
+//! Verification of a partner's JWT: key and signature; in this order and nowhere else.
+//!
+//! Enter through [`Verifier::verify`]. A [`Verified`] assertion says: one algorithm, one key, of a source that the caller
+//! trusts for this issuer, signed these claims. It does not say that they are in their time, nor that anybody is admitted:
+//! times, audience, life, age, `typ` and conditions are judged by `domain::admission` at each decision, because a caller who is
+//! known is told which of them failed (CONTRACT.md section 5). Without a good signature none of them is looked at (ABUSE J-34).
+//!
+//! josekit's verifier trait is the seam to the cryptography, and nothing else of it is used: its claims validator takes a token
+//! without `exp` or `aud`, its getters panic on `exp: 1e300`, and its framing reads the header a second time, last member wins,
+//! and refuses members that we ignore, such as an odd `x5t` (ABUSE S1, S3, DEPENDENCIES.md A.3).
+
+use std::fmt;
+use std::hint::black_box;
+
+use josekit::jws::JwsVerifier as _;
+
+use super::assertion::UnverifiedAssertion;
+use super::jwks::{Key, KeySet};
+use super::keys::{IssuerKeys, Missing};
+use super::signature::PublicKey;
+use crate::domain::alg::Alg;
+use crate::domain::binding::KeySource;
+use crate::domain::proof::{Assertion, Verified};
+use crate::domain::reason::{
+    ASSERTION_ALGORITHM, ASSERTION_KEY, ASSERTION_SIGNATURE, ISSUER_UNAVAILABLE, ISSUER_UNKNOWN, Reason,
+};
+
+/// What may verify an assertion of one issuer: taken from the bindings that name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust<'a> {
+    /// Where the keys come from.
+    pub source: &'a KeySource,
+    /// Which algorithms the binding takes.
+    pub algs: &'a [Alg],
+}
+
+/// Why an assertion was not verified.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct VerifyFault {
+    /// Of class `Proof`, or `Busy` where the issuer's keys cannot be had.
+    pub reason: &'static Reason,
+}
+
+/// Verifies assertions with the keys of their issuers.
+pub struct Verifier {
+    keys: IssuerKeys,
+    decoys: KeySet,
+}
+
+/// Faults in rising order of how much they say. With several sources the last counts: an issuer that is away may have had the
+/// right key, so "try again" is told rather than "wrong".
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Fault {
+    Issuer,
+    Algorithm,
+    Key,
+    Signature,
+    Unavailable,
+}
+
+impl Verifier {
+    /// Verifies with these keys.
+    pub fn new(keys: IssuerKeys) -> Self {
+        // Invariant: the text below holds five well-formed public keys (test `the_decoys_cover_every_algorithm`).
+        Self { keys, decoys: KeySet::parse(DECOYS.as_bytes()).expect("the decoy keys parse") }
+    }
+
+    /// Checks key and signature of `unverified`.
+    ///
+    /// `trust` holds what the bindings with this exact issuer say, and nothing if there are none: then no packet leaves, and
+    /// one verification with a fixed key costs the same time (ABUSE K-01, O-02).
+    pub async fn verify(
+        &self,
+        unverified: UnverifiedAssertion,
+        trust: &[Trust<'_>],
+    ) -> Result<Verified<Assertion>, VerifyFault> {
+        match self.signing_key(&unverified, trust).await {
+            Ok((source, key)) => Ok(Verified::assertion(assertion(unverified, source.clone(), &key))),
+            Err(fault) => Err(VerifyFault { reason: fault.reason() }),
+        }
+    }
+
+    /// The trusted source and key whose signature this is. Each source is asked once, and at most one key of it is tried.
+    async fn signing_key<'a>(
+        &self,
+        unverified: &UnverifiedAssertion,
+        trust: &[Trust<'a>],
+    ) -> Result<(&'a KeySource, std::sync::Arc<Key>), Fault> {
+        let (alg, kid) = (unverified.header.alg, unverified.header.kid.as_deref());
+        let mut fault = if trust.is_empty() { Fault::Issuer } else { Fault::Algorithm };
+        let mut tried = false;
+        let mut asked: Vec<&KeySource> = Vec::new();
+        for Trust { source, algs } in trust {
+            if !algs.contains(&alg) || asked.contains(source) {
+                continue;
+            }
+            asked.push(source);
+            fault = fault.max(match self.keys.find(source, kid, alg).await {
+                Ok(key) => {
+                    tried = true;
+                    if key.public(alg).is_some_and(|public| is_signed_by(unverified, public)) {
+                        return Ok((source, key));
+                    }
+                    Fault::Signature
+                }
+                Err(Missing::Unknown) => Fault::Key,
+                Err(Missing::Unavailable) => Fault::Unavailable,
+            });
+        }
+        if !tried {
+            self.spend_as_long(unverified);
+        }
+        Err(fault)
+    }
+
+    /// The work of one verification, for nothing: so that the time of a refusal does not tell its cause (ABUSE O-02).
+    fn spend_as_long(&self, unverified: &UnverifiedAssertion) {
+        let alg = unverified.header.alg;
+        let decoy = self.decoys.select(None, alg);
+        black_box(decoy.as_deref().and_then(|key| key.public(alg)).map(|public| is_signed_by(unverified, public)));
+    }
+}
+
+/// Whether `key` signed the very text that header and claims were read from (RFC 7515 section 5.2).
+fn is_signed_by(unverified: &UnverifiedAssertion, key: &PublicKey) -> bool {
+    key.verify(unverified.signing_input(), &unverified.signature).is_ok()
+}
+
+fn assertion(unverified: UnverifiedAssertion, source: KeySource, key: &Key) -> Assertion {
+    let UnverifiedAssertion { header, claims, .. } = unverified;
+    Assertion {
+        issuer: claims.issuer,
+        subject: claims.subject,
+        audience: claims.audience,
+        expires: claims.expires,
+        issued: claims.issued,
+        not_before: claims.not_before,
+        id: claims.id,
+        claims: claims.all,
+        alg: header.alg,
+        typ: header.typ,
+        source,
+        key: key.thumbprint,
+    }
+}
+
+impl Fault {
+    fn reason(self) -> &'static Reason {
+        match self {
+            Self::Issuer => &ISSUER_UNKNOWN,
+            Self::Algorithm => &ASSERTION_ALGORITHM,
+            Self::Key => &ASSERTION_KEY,
+            Self::Signature => &ASSERTION_SIGNATURE,
+            Self::Unavailable => &ISSUER_UNAVAILABLE,
+        }
+    }
+}
+
+impl fmt::Display for VerifyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason.code)
+    }
+}
+
+impl std::error::Error for VerifyFault {}
+
+/// Published example keys (RFC 7515 A.2 and A.3, RFC 8037 A.2), for work whose result is thrown away. They admit nobody.
+pub(super) const DECOYS: &str = concat!(
+    r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","#,
+    r#""y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},"#,
+    r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},"#,
+    r#"{"kty":"RSA","alg":"RS256","e":"AQAB","n":""#,
+    decoy_modulus!(),
+    r#""},"#,
+    r#"{"kty":"RSA","alg":"PS256","e":"AQAB","n":""#,
+    decoy_modulus!(),
+    r#""}]}"#,
+);
+
+macro_rules! decoy_modulus {
+    () => {
+        concat!(
+            "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMs",
+            "D1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdV",
+            "MTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"
+        )
+    };
+}
+use decoy_modulus;

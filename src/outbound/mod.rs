@@ -1,0 +1,194 @@
+//! Outbound: the one client for what leaves the house, with one set of rules.
+//!
+//! Enter through [`Outbound::may_fetch`] (may this URL be fetched at all: asked when a record is applied) and
+//! [`Outbound::fetch`] (fetch it: asked by `authn`). What every fetch holds to:
+//! - https to public addresses; anything else only for an exact origin that the operator listed (ABUSE K-02, K-03, K-11);
+//! - GET, no redirect is followed, no proxy, cookie, credential or retry is ambient (K-05, K-08, K-09), HTTP/1.1 only (K-13);
+//! - one deadline of 3 s for name, connection, headers and body together, a body of at most 256 KiB, never decompressed (K-19);
+//! - at most four at once to one origin, so that one slow issuer takes nothing from another (K-23).
+//!
+//! A return means that the whole body arrived. A late, lost or oversized answer is a [`FetchFault`]; who retries is the
+//! caller's business (`authn` has a floor between attempts). A fault never holds what the other side sent (K-04).
+//!
+//! Not here: what a body means, caches, and the TLS configuration (`authn::tls` builds it).
+
+mod address;
+mod origin;
+mod resolve;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use tokio::sync::Semaphore;
+
+pub use origin::{FetchUrl, Forbidden, Origin};
+use resolve::{System, Vetted};
+
+/// One deadline for a whole fetch. Longer, and a dripping issuer holds a request beyond its own time-out (K-19).
+pub const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The most that is read of a body. Larger, and an issuer's key set fills our memory (K-19).
+pub const MAX_BODY: usize = 256 * 1024;
+
+/// Fetches at once to one origin.
+const PER_ORIGIN: usize = 4;
+
+const USER_AGENT: &str = concat!("carnet/", env!("CARGO_PKG_VERSION"));
+
+/// What the operator allows besides https to public addresses.
+#[derive(Clone, Debug, Default)]
+pub struct OutboundSettings {
+    /// `[outbound] issuers`: exact origins that may be private or plain http.
+    pub issuers: Vec<Origin>,
+}
+
+/// The client. Cheap to share behind an `Arc`.
+pub struct Outbound {
+    issuers: Vec<Origin>,
+    /// For everybody: connects to public addresses only.
+    public: reqwest::Client,
+    /// For listed origins: any address.
+    listed: reqwest::Client,
+    lanes: Mutex<HashMap<Origin, Arc<Semaphore>>>,
+}
+
+/// An answer that arrived whole.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The HTTP status; redirects arrive as they are.
+    pub status: u16,
+    /// The media type in lower case, without parameters.
+    pub content_type: Option<String>,
+    /// At most [`MAX_BODY`] bytes, not decoded in any way.
+    pub body: Vec<u8>,
+}
+
+/// Why nothing usable arrived. Fixed texts: nothing of the other side's answer is in them (K-04).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FetchFault {
+    /// Too many fetches to the same origin are already under way.
+    #[error("too many requests to this origin at once")]
+    Crowded,
+    /// No connection: name, address, TCP or TLS. The other side saw no request.
+    #[error("no connection could be made (name, address, TCP or TLS)")]
+    Connect,
+    /// The deadline passed.
+    #[error("no complete answer within 3 seconds")]
+    Timeout,
+    /// The connection broke, or the answer is not HTTP.
+    #[error("the answer broke off or is not HTTP")]
+    Broken,
+    /// A body beyond [`MAX_BODY`].
+    #[error("the answer is larger than 256 KiB")]
+    TooLarge,
+    /// A `Content-Encoding`; it was not asked for and could be a bomb.
+    #[error("the answer is compressed, which was not asked for")]
+    Encoded,
+}
+
+impl FetchFault {
+    /// Whether the other side may have seen a request.
+    pub fn reached(self) -> bool {
+        !matches!(self, Self::Crowded | Self::Connect)
+    }
+}
+
+/// The client could not be built from its TLS configuration.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the outbound client cannot be built from this TLS configuration")]
+pub struct Unbuildable;
+
+impl Outbound {
+    /// Builds the client. `tls` is the TLS client configuration that `authn::tls` makes (its type is not named here: the TLS
+    /// library's home is there); anything else is refused.
+    pub fn new<T: Any + Clone>(settings: OutboundSettings, tls: &T) -> Result<Self, Unbuildable> {
+        Ok(Self {
+            public: client(Vetted::new(System), tls.clone())?,
+            listed: client(System, tls.clone())?,
+            issuers: settings.issuers,
+            lanes: Mutex::default(),
+        })
+    }
+
+    /// Whether the rules let `url` be fetched, without fetching it (ABUSE K-02, K-03).
+    pub fn may_fetch(&self, url: &str) -> Result<FetchUrl, Forbidden> {
+        FetchUrl::judge(url, &self.issuers)
+    }
+
+    /// Whether the operator listed `origin` in `[outbound] issuers`.
+    pub fn is_listed(&self, origin: &Origin) -> bool {
+        self.issuers.contains(origin)
+    }
+
+    /// GETs `url`. Every status is an answer; only a transport that failed is a fault.
+    pub async fn fetch(&self, url: &FetchUrl) -> Result<Fetched, FetchFault> {
+        let lane = self.lane(&url.origin);
+        let _turn = lane.try_acquire().map_err(|_| FetchFault::Crowded)?;
+        let client = if url.listed { &self.listed } else { &self.public };
+        // The client's own time-out covers the same; this one holds even where the client's does not reach (name look-up).
+        tokio::time::timeout(TIMEOUT, get(client, url)).await.map_err(|_| FetchFault::Timeout)?
+    }
+
+    fn lane(&self, origin: &Origin) -> Arc<Semaphore> {
+        // A poisoned lock is harmless: the map is only ever added to.
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.entry(origin.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_ORIGIN))).clone()
+    }
+}
+
+async fn get(client: &reqwest::Client, url: &FetchUrl) -> Result<Fetched, FetchFault> {
+    let mut response = client.get(url.url.clone()).send().await.map_err(fault)?;
+    if response.headers().contains_key(CONTENT_ENCODING) {
+        return Err(FetchFault::Encoded);
+    }
+    if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(FetchFault::TooLarge);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(fault)? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(FetchFault::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Fetched { status: response.status().as_u16(), content_type: media_type(response.headers()), body })
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+fn fault(error: reqwest::Error) -> FetchFault {
+    if error.is_timeout() {
+        FetchFault::Timeout
+    } else if error.is_connect() {
+        FetchFault::Connect
+    } else {
+        FetchFault::Broken
+    }
+}
+
+fn client(resolver: impl reqwest::dns::Resolve + 'static, tls: impl Any) -> Result<reqwest::Client, Unbuildable> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where a client is built")]
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(Arc::new(resolver))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .http1_only()
+        .pool_max_idle_per_host(0)
+        .user_agent(USER_AGENT)
+        .default_headers(headers)
+        .connect_timeout(TIMEOUT)
+        .timeout(TIMEOUT)
+        .build()
+        .map_err(|_| Unbuildable)
+}

@@ -1,0 +1,248 @@
+//! Origins and URLs as they may be fetched: one spelling each, refused and never repaired.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+use super::address::is_public;
+
+/// Scheme, host and port, exactly (RFC 6454 section 4): `https://idp.example`, `http://127.0.0.1:8080`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Origin(String);
+
+/// A URL that the rules of the house let us fetch. [`Outbound::may_fetch`](super::Outbound::may_fetch) alone makes one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FetchUrl {
+    pub(super) url: Url,
+    pub(super) origin: Origin,
+    /// Whether the operator listed this exact origin, so that private addresses and plain http are allowed.
+    pub(super) listed: bool,
+}
+
+/// Why a URL may not be fetched (ABUSE K-02, K-03).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Forbidden {
+    /// Not a URL in its one canonical spelling.
+    #[error("expected a URL in its canonical form: https, lower-case host, no default port, no dot segments")]
+    Form,
+    /// Another scheme than https.
+    #[error("plain http is taken only for an exact origin in [outbound] issuers, and no other scheme but https at all")]
+    Scheme,
+    /// User, password, query or fragment.
+    #[error("the URL must have no user, password, query or fragment")]
+    Parts,
+    /// A host that names the inside.
+    #[error("the host is a private or special address; the operator may list its exact origin in [outbound] issuers")]
+    Private,
+}
+
+impl Origin {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The origin of a URL, which need not be one that may be fetched.
+    pub fn of(url: &str) -> Result<Self, Forbidden> {
+        parse(url).map(|(_, origin)| origin)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = Forbidden;
+    /// Takes an origin alone: no path, not even a slash.
+    fn from_str(text: &str) -> Result<Self, Forbidden> {
+        let (_, origin) = parse(text)?;
+        if origin.0 == text { Ok(origin) } else { Err(Forbidden::Form) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FetchUrl {
+    /// The URL as text.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Its origin.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether the operator listed this exact origin.
+    pub fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    pub(super) fn judge(text: &str, listed: &[Origin]) -> Result<Self, Forbidden> {
+        let (url, origin) = parse(text)?;
+        // Listed by scheme, host and port together: a host-only list would open every port of it (K-02).
+        let listed = listed.contains(&origin);
+        if !listed {
+            if url.scheme() != "https" {
+                return Err(Forbidden::Scheme);
+            }
+            if !host_may_be_public(&url) {
+                return Err(Forbidden::Private);
+            }
+        }
+        Ok(Self { url, origin, listed })
+    }
+}
+
+/// Parses the canonical spelling only, so that no two programs can read two URLs into it: what the WHATWG parser would have
+/// to change (`0x7f.1`, `2130706433`, `EXAMPLE`, `:443`, `/../`, `\`, tabs) is refused.
+fn parse(text: &str) -> Result<(Url, Origin), Forbidden> {
+    if !text.starts_with("https://") && !text.starts_with("http://") {
+        return Err(Forbidden::Scheme);
+    }
+    if text.len() > 2048 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Forbidden::Form);
+    }
+    let url = Url::parse(text).map_err(|_| Forbidden::Form)?;
+    let has_user = text.split('/').nth(2).is_some_and(|authority| authority.contains('@'));
+    if has_user || url.query().is_some() || url.fragment().is_some() {
+        return Err(Forbidden::Parts);
+    }
+    let canonical = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
+    let host = url.host_str().ok_or(Forbidden::Form)?;
+    let literal = host.starts_with('[');
+    // A wildcard or a percent sign is no host, whatever a URL parser says (K-10).
+    let plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if !canonical || host.ends_with('.') || !(literal || plain) {
+        return Err(Forbidden::Form);
+    }
+    let origin = Origin(url.origin().ascii_serialization());
+    Ok((url, origin))
+}
+
+/// Literal addresses are judged here, names again when they are resolved (`resolve`).
+fn host_may_be_public(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    match literal {
+        Ok(address) => is_public(address),
+        Err(_) => {
+            let inside = ["localhost", "local", "internal"];
+            !host.rsplit('.').next().is_some_and(|top| inside.contains(&top))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(url: &str) -> Result<FetchUrl, Forbidden> {
+        FetchUrl::judge(url, &["http://10.1.2.3:8080".parse().expect("an origin")])
+    }
+
+    #[test]
+    fn k_02_private_literals_are_forbidden_in_every_spelling() {
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f.1",
+            "0x7f000001",
+            "0177.0.0.1",
+            "017700000001",
+            "0",
+            "0.0.0.0",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "[::1]",
+            "[::]",
+            "[fe80::1]",
+            "[fc00::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[64:ff9b::7f00:1]",
+            "[64:ff9b::127.0.0.1]",
+            "localhost",
+            "a.localhost",
+            "metadata.google.internal",
+            "LOCALHOST",
+            "localhost.",
+            "127.0.0.1.",
+            "%31%32%37.0.0.1",
+            "１２７.0.0.1",
+            "①②⑦.0.0.1",
+            "127。0。0。1",
+        ] {
+            assert!(judge(&format!("https://{host}/x")).is_err(), "{host}");
+            assert!(judge(&format!("https://{host}:8443/x")).is_err(), "{host}:8443");
+        }
+        assert_eq!(judge("https://[::ffff:7f00:1]/"), Err(Forbidden::Private));
+        assert_eq!(judge("https://169.254.169.254/latest"), Err(Forbidden::Private));
+    }
+
+    #[test]
+    fn k_02_the_list_is_of_exact_origins() {
+        assert!(judge("http://10.1.2.3:8080/keys").expect("listed").is_listed());
+        for other in ["http://10.1.2.3:8081/", "https://10.1.2.3:8080/", "http://10.1.2.3/", "http://10.1.2.4:8080/"] {
+            assert!(judge(other).is_err(), "{other}");
+        }
+        for bad in
+            ["http://10.1.2.3:8080/", "http://10.1.2.3:80", "10.1.2.3:8080", "https://Example.com", "https://a@b.example"]
+        {
+            assert!(bad.parse::<Origin>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn k_03_schemes_and_parts_are_refused() {
+        for url in [
+            "http://idp.example/",
+            "file:///etc/passwd",
+            "data:application/json,{}",
+            "ftp://idp.example/",
+            "unix:///run/x",
+            "HTTPS://idp.example/",
+            "https:idp.example",
+            "https:///idp.example",
+            "//idp.example/",
+            "",
+            "https://user@idp.example/",
+            "https://u:p@idp.example/",
+            "https://@idp.example/",
+            "https://:@idp.example/",
+            "https://idp.example/?a=1",
+            "https://idp.example/?",
+            "https://idp.example/#f",
+            "https://idp.example/#",
+            "https://idp.example:443/",
+            "https://IDP.example/",
+            "https://idp.example./",
+            "https://idp.example/a/../b",
+            "https://idp.example/\\b",
+            "https://idp.example/ b",
+            "https://idp.example/\tb",
+            "https://idp.example/\n",
+            "https://idp.éxample/",
+        ] {
+            assert!(judge(url).is_err(), "{url:?}");
+        }
+        for url in ["https://idp.example", "https://idp.example/", "https://idp.example:8443/a/b.json", "https://8.8.8.8/"] {
+            let judged = judge(url).expect(url);
+            assert!(!judged.is_listed());
+        }
+    }
+
+    #[test]
+    fn k_10_wildcards_and_embedded_urls_are_refused() {
+        for url in ["https://*.example/", "https://*/", "http://x?https://a.example", "https://x,a.example/"] {
+            assert!(judge(url).is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Names to addresses, each vetted; the connection goes to what was vetted and to nothing else (ABUSE K-11).
+//!
+//! The HTTP client asks here once per connection and connects to exactly these addresses, so a name that changes between
+//! check and use gains nothing. Literal addresses never come here: `origin` judges them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::address::is_public;
+
+/// Asks the system's resolver.
+pub(super) struct System;
+
+/// Lets only public addresses through.
+pub(super) struct Vetted<R>(Arc<R>);
+
+impl<R> Vetted<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self(Arc::new(inner))
+    }
+}
+
+impl Resolve for System {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // Port 0: the client puts the URL's.
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl<R: Resolve + 'static> Resolve for Vetted<R> {
+    fn resolve(&self, name: Name) -> Resolving {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            let vetted: Vec<_> = inner.resolve(name).await?.filter(|address| is_public(address.ip())).collect();
+            if vetted.is_empty() {
+                return Err("no public address".into());
+            }
+            Ok(Box::new(vetted.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A name server whose answers change from one question to the next.
+    struct Rebinding(AtomicUsize, Vec<Vec<&'static str>>);
+
+    impl Resolve for Rebinding {
+        fn resolve(&self, _: Name) -> Resolving {
+            let turn = self.0.fetch_add(1, Ordering::SeqCst);
+            let answer: Vec<SocketAddr> = self.1[turn].iter().map(|ip| SocketAddr::new(ip.parse().expect("ip"), 0)).collect();
+            Box::pin(async move { Ok(Box::new(answer.into_iter()) as Addrs) })
+        }
+    }
+
+    async fn ask(resolver: &impl Resolve) -> Option<Vec<String>> {
+        let answer = resolver.resolve("idp.example".parse().expect("a name")).await.ok()?;
+        Some(answer.map(|address| address.ip().to_string()).collect())
+    }
+
+    #[tokio::test]
+    async fn k_11_a_name_that_rebinds_to_loopback_is_not_connected() {
+        let answers = vec![vec!["8.8.8.8"], vec!["127.0.0.1"], vec!["10.0.0.1", "8.8.4.4"], vec!["::ffff:127.0.0.1"]];
+        let resolver = Vetted::new(Rebinding(AtomicUsize::new(0), answers));
+        assert_eq!(ask(&resolver).await, Some(vec!["8.8.8.8".into()]));
+        assert_eq!(ask(&resolver).await, None);
+        assert_eq!(ask(&resolver).await, Some(vec!["8.8.4.4".into()]));
+        assert_eq!(ask(&resolver).await, None);
+    }
+}
