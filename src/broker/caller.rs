@@ -34,7 +34,7 @@ impl Broker {
                 trust.push(Trust { source: &rule.keys, algs: &rule.algs });
             }
         }
-        let assertion = self.authn.verify(unverified, &trust).await.map_err(|fault| Refused::unknown(fault.reason))?;
+        let assertion = self.verifier.verify(unverified, &trust).await.map_err(|fault| Refused::unknown(fault.reason))?;
         Ok(Shown { assertion, slot })
     }
 

@@ -16,7 +16,7 @@ pub mod rotation;
 
 use std::sync::Arc;
 
-use crate::authn::Authn;
+use crate::authn::{IssuerKeys, StaffVerifier, Verifier};
 use crate::domain::clock::{Clock, Entropy, Timestamp};
 use crate::domain::decision::Refused;
 use crate::domain::names::{EnvironmentName, RequestId};
@@ -35,8 +35,12 @@ pub struct Broker {
 pub struct Parts {
     /// The truth.
     pub journal: Journal,
-    /// Who verifies partners' proofs and staff.
-    pub authn: Authn,
+    /// Who verifies partners' proofs.
+    pub verifier: Verifier,
+    /// The keys of partners' issuers.
+    pub issuers: IssuerKeys,
+    /// Who verifies staff.
+    pub staff: StaffVerifier,
     /// Who signs.
     pub issuance: Issuance,
     /// The live revocation index, seen-sets and quotas.
@@ -70,7 +74,7 @@ impl Broker {
     }
 
     /// Puts a refusal on record: of a known caller as an entry, of a stranger as a count.
-    pub(crate) fn note(&self, environment: &EnvironmentName, request: &RequestId, refused: &Refused) {
+    pub fn note(&self, environment: &EnvironmentName, request: &RequestId, refused: &Refused) {
         if refused.known.is_none() {
             self.recent.add(request.clone(), environment.clone(), refused.reason, self.now());
         }

@@ -199,7 +199,7 @@ impl Broker {
                     KeySource::JwksUri(url) => url,
                     KeySource::Inline(_) => continue,
                 };
-                if let Err(why) = self.authn.may_fetch(url) {
+                if let Err(why) = self.issuers.outbound().may_fetch(url) {
                     faults.push(record::Fault {
                         file: document.file.clone(),
                         line: document.line,

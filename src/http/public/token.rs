@@ -47,7 +47,7 @@ pub async fn token(here: Here, headers: HeaderMap, body: Bytes) -> Response {
         Ok(read) => read,
         Err(reason) => {
             let refused = Refused::unknown(reason);
-            here.broker.count(&here.environment, &refused);
+            here.broker.note(&here.environment, &here.request, &refused);
             let slot = Slotted::TokenExchange;
             here.metrics.exchange(&here.environment, Some(reason), here.started);
             return refuse(&Denied::from(refused), slot, &here.request);
