@@ -144,7 +144,7 @@ pub enum Forbidden {
 
 impl<P: Permission> Authorized<P> {
     /// Checks the permission; the only way to an `Authorized`.
-    pub fn assertion(staff: Staff) -> Result<Self, Forbidden> {
+    pub(crate) fn assertion(staff: Staff) -> Result<Self, Forbidden> {
         if !P::ANY_OF.iter().any(|role| staff.roles.contains(role)) {
             return Err(Forbidden::Role);
         }

@@ -35,3 +35,6 @@ pub mod scope;
 pub mod state;
 pub mod text;
 pub mod window;
+
+#[cfg(test)]
+mod laws;

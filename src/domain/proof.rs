@@ -19,7 +19,7 @@ pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
     /// States that `value` was verified. Only `authn` may say so, at the line where the signature was checked.
-    pub fn assertion(value: T) -> Self {
+    pub(crate) fn assertion(value: T) -> Self {
         Self(value)
     }
 }

@@ -1,0 +1,330 @@
+//! The laws of a decision, held over generated records, states and requests (ABUSE I-1, I-2, I-3, I-5 and the metamorphic laws).
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::actor::Actor;
+use super::admission::{Place, Slot, admit};
+use super::alg::Alg;
+use super::api::{Api, Approval as Form, Profile, Risk, ScopeEntry, TokenForm};
+use super::binding::{Admits, Binding, Condition, JwtKind, JwtRule, KeySource, Matcher};
+use super::change::{Change, Configuration, Environment, SigningKey, What};
+use super::clock::{Seconds, Timestamp};
+use super::digest::Digest;
+use super::grant::{Ask, Context, Decision, Grant, SHORTEST_LIFE, Target, decide};
+use super::integration::{Access, Contract, Integration, Limits, Offboarding, OnSilence, Owners, Review, ScopeRule, Trigger};
+use super::names::EnvironmentName;
+use super::partner::{Contacts, Partner, Verification};
+use super::proof::{Assertion, Verified};
+use super::revocation::Subject;
+use super::scope::ScopeSet;
+use super::state::{Held, State};
+
+const SCOPES: [&str; 5] = ["a:read", "a:write", "b:read", "b:write", "c"];
+const NOW: i64 = 1_800_000_000;
+
+/// Everything that a decision rests on, as small numbers that shrink well.
+#[derive(Clone, Debug)]
+struct Case {
+    catalogue: u8,
+    standing: u8,
+    asked: u8,
+    api_ttl: u32,
+    max_ttl: u32,
+    record_ttl: Option<u32>,
+    contract: (i64, i64),
+    verified: i64,
+    assertion: (i64, i64),
+    max_life: u32,
+    key_from: i64,
+    next_key: Option<i64>,
+    production: bool,
+    extra_claims: u8,
+    revoked: Option<u8>,
+    matches: bool,
+}
+
+prop_compose! {
+    fn cases()(
+        catalogue in 0u8..32, standing in 0u8..32, asked in 1u8..32,
+        api_ttl in 15u32..1200, max_ttl in 15u32..1200, record_ttl in proptest::option::of(15u32..1200),
+        contract in (-200i64..50, -20i64..900), verified in -20i64..900,
+        assertion in (-600i64..40, -20i64..900), max_life in 60u32..1500,
+        key_from in -100i64..10, next_key in proptest::option::of(-200i64..600),
+        production: bool, extra_claims in 0u8..20, revoked in proptest::option::weighted(0.1, 0u8..8),
+        matches in proptest::bool::weighted(0.95), wild in proptest::bool::weighted(0.3),
+    ) -> Case {
+        // Most requests lie inside the ceilings, so that the laws are about grants and not about refusals.
+        let inside = asked & catalogue & standing;
+        let asked = if wild || inside == 0 { asked } else { inside };
+        Case { catalogue, standing, asked, api_ttl, max_ttl, record_ttl, contract, verified, assertion, max_life, key_from,
+            next_key, production, extra_claims, revoked, matches }
+    }
+}
+
+fn at(offset: i64) -> Timestamp {
+    Timestamp::from_seconds(NOW + offset).expect("a time")
+}
+
+fn scopes(bits: u8) -> ScopeSet {
+    (0..5).filter(|i| bits >> i & 1 == 1).map(|i| SCOPES[i].parse().expect("a scope")).collect()
+}
+
+fn environment(production: bool) -> EnvironmentName {
+    if production { "production" } else { "sandbox" }.parse().expect("a name")
+}
+
+fn issuer(environment: &EnvironmentName) -> super::names::Issuer {
+    format!("https://sts.example/{environment}").parse().expect("an issuer")
+}
+
+fn api(case: &Case) -> Api {
+    let audience = ["sandbox", "production"].map(|name| {
+        let audience = format!("https://orders.{name}.example").parse().expect("an audience");
+        (name.parse().expect("a name"), audience)
+    });
+    let entry = || ScopeEntry { meaning: "something".into(), risk: Risk::Low };
+    Api {
+        name: "orders".parse().expect("a name"),
+        owner: "team:x".into(),
+        audience: audience.into_iter().collect(),
+        token: TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds(case.api_ttl) },
+        scopes: scopes(case.catalogue).iter().map(|scope| (scope.clone(), entry())).collect(),
+        callers: BTreeMap::new(),
+        approval: Form::Plain,
+    }
+}
+
+fn integration(case: &Case) -> Integration {
+    let partner: super::names::Issuer = "https://issuer.example".parse().expect("an issuer");
+    let rule = JwtRule {
+        kind: JwtKind::Oidc,
+        issuer: partner.clone(),
+        keys: KeySource::Discovery(partner),
+        matchers: vec![Matcher { claim: "repo".parse().expect("a claim"), condition: Condition::Equals("1".into()) }],
+        owner: vec![],
+        audience: None,
+        algs: Alg::WORKLOAD.to_vec(),
+        typ: vec![],
+        single_use: true,
+        max_life: Seconds(case.max_life),
+        max_age: None,
+        preset: None,
+    };
+    let access = Access {
+        bindings: vec![Binding { name: "ci".parse().expect("a name"), admits: Admits::Jwt(Box::new(rule)) }],
+        limits: Limits { ttl: case.record_ttl.map(Seconds), ..Limits::default() },
+        require_bound: false,
+        scopes: [("orders".parse().expect("a name"), rules(case.standing))].into(),
+        elevation: vec![],
+    };
+    Integration {
+        id: "globex/sync".parse().expect("an id"),
+        purpose: "x".into(),
+        owners: Owners { business: "a@x".into(), application: "b@x".into() },
+        contract: Contract { reference: "c".into(), starts: at(case.contract.0), ends: at(case.contract.1) },
+        data_classes: vec![],
+        review: Review { every: Seconds::days(90), on_silence: OnSilence::Suspend },
+        rotation: None,
+        offboarding: Offboarding { trigger: Trigger::ContractEnd, contact: "o@x".into() },
+        environments: [(environment(case.production), access)].into(),
+        exceptions: vec![],
+        tests: vec![],
+    }
+}
+
+fn rules(standing: u8) -> Vec<ScopeRule> {
+    scopes(standing).iter().map(|scope| ScopeRule { scope: scope.clone(), allow: vec![] }).collect()
+}
+
+fn partner(case: &Case) -> Partner {
+    Partner {
+        name: "globex".parse().expect("a name"),
+        legal_name: "Globex".into(),
+        domains: vec![],
+        contacts: Contacts { technical: "t@x".into(), security: "s@x".into() },
+        verification: Verification { by: "j@x".into(), on: at(-1000), evidence: "e".into(), expires: at(case.verified) },
+    }
+}
+
+fn key(case: &Case, kid: &str, from: i64) -> What {
+    What::KeyCreated(SigningKey {
+        environment: environment(case.production),
+        kid: kid.parse().expect("a key id"),
+        alg: Alg::Es256,
+        public: serde_json::Value::Null,
+        sealed: Digest::of(b""),
+        usable_from: at(from),
+    })
+}
+
+/// The state of a case, by way of the fold alone.
+fn state(case: &Case) -> State {
+    let mut state = State::default();
+    let mut index = 0;
+    let mut fold = |what: What| {
+        state.apply(index, at(-1000), &Change { by: Actor::Operator, what });
+        index += 1;
+        state.clone()
+    };
+    let configured = ["sandbox", "production"].map(|name| {
+        let name: EnvironmentName = name.parse().expect("a name");
+        let environment = Environment { issuer: issuer(&name), max_ttl: Seconds(case.max_ttl) };
+        (name, environment)
+    });
+    fold(What::JournalOpened { origin: "x".into(), dev: false });
+    fold(What::ConfigurationChanged(Configuration { environments: configured.into_iter().collect(), staff: Digest::of(b"") }));
+    fold(key(case, "k1", case.key_from));
+    if let Some(next) = case.next_key {
+        fold(key(case, "k2", next));
+    }
+    fold(What::ApiNarrowed { record: Box::new(api(case)) });
+    let mut state = fold(What::IntegrationNarrowed { record: Box::new(integration(case)) });
+    let held =
+        super::state::Versioned { version: Digest::of(b"p"), record: std::sync::Arc::new(partner(case)), by: Actor::Operator };
+    state.partners.entry("globex".parse().expect("a name")).or_default().held = Some(Held { version: held, approval: None });
+    let verified = What::PartnerVerified { partner: "globex".parse().expect("a name"), version: Digest::of(b"p") };
+    state.apply(50, at(-1000), &Change { by: Actor::Broker, what: verified });
+    if let Some(what) = case.revoked {
+        revoke(&mut state, case, what);
+    }
+    state
+}
+
+fn revoke(state: &mut State, case: &Case, what: u8) {
+    let environment = environment(case.production);
+    let integration: super::names::IntegrationId = "globex/sync".parse().expect("an id");
+    let subject = match what {
+        0 => Subject::Partner { partner: "globex".parse().expect("a name") },
+        1 => Subject::Integration { integration },
+        2 => Subject::IntegrationEnvironment { integration, environment },
+        3 => Subject::Environment { environment },
+        4 => Subject::Issuer { issuer: "https://issuer.example".parse().expect("an issuer") },
+        5 => Subject::Key { environment, kid: "k1".parse().expect("a key id") },
+        6 => {
+            let client = super::names::ClientId::Integration(integration);
+            Subject::Binding { client, environment, binding: "ci".parse().expect("a name") }
+        }
+        _ => {
+            let what = What::IntegrationSuspended { integration, reason: "x".into() };
+            state.apply(60, at(0), &Change { by: Actor::Operator, what });
+            return;
+        }
+    };
+    let id = "r1".parse().expect("an id");
+    let what = What::RevocationAdded { id, subject, tokens_only: false, reason: "x".into() };
+    state.apply(60, at(0), &Change { by: Actor::Operator, what });
+}
+
+fn assertion(case: &Case) -> Verified<Assertion> {
+    let mut claims = serde_json::json!({"repo": if case.matches { "1" } else { "2" }});
+    for extra in 0..case.extra_claims {
+        claims[format!("x{extra}")] = "scope env aud exp".into();
+    }
+    Verified::assertion(Assertion {
+        issuer: "https://issuer.example".parse().expect("an issuer"),
+        subject: "w".parse().expect("a subject"),
+        audience: vec![issuer(&environment(case.production)).to_string()],
+        expires: at(case.assertion.1),
+        issued: Some(at(case.assertion.0)),
+        not_before: None,
+        id: Some("j".parse().expect("a jti")),
+        claims,
+        alg: Alg::Es256,
+        typ: None,
+        source: KeySource::Discovery("https://issuer.example".parse().expect("an issuer")),
+        key: Digest::of(b"k"),
+    })
+}
+
+/// Admission and decision of a case, at its `NOW`.
+fn run(case: &Case) -> Option<Box<Grant>> {
+    let state = state(case);
+    let environment = environment(case.production);
+    let issuer = issuer(&environment);
+    let assertion = assertion(case);
+    let place = Place { environment: &environment, issuer: &issuer };
+    let candidates = state.candidates(&environment, &assertion.issuer);
+    let principal = admit(candidates, &assertion, Slot::SubjectToken, place, at(0)).ok()?;
+    let ask = Ask { target: Some(Target::Name("orders".into())), scope: Some(scopes(case.asked).to_string()), client: None };
+    let context = Context { request: "q".parse().expect("an id"), token: "t".parse().expect("an id"), source: None };
+    match decide(&principal, &ask, &context, &state, at(0)) {
+        Decision::Granted(grant) => Some(grant),
+        Decision::NeedsElevation(_) | Decision::Refused(_) => None,
+    }
+}
+
+/// The ceilings, computed beside the code that is tested.
+fn ceilings(case: &Case) -> Vec<i64> {
+    let mut ceilings =
+        vec![i64::from(case.api_ttl) - 2, i64::from(case.max_ttl) - 2, case.contract.1, case.verified, case.assertion.1];
+    ceilings.extend(case.record_ttl.map(|ttl| i64::from(ttl) - 2));
+    ceilings
+}
+
+/// The laws speak of grants, so the generator must make many.
+#[test]
+fn the_generator_makes_grants() {
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let granted = (0..1000).filter(|_| run(&cases().new_tree(&mut runner).expect("a case").current()).is_some()).count();
+    assert!(granted > 100, "{granted} of 1000");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100_000, max_global_rejects: 1, ..ProptestConfig::default() })]
+
+    /// I-1, I-2, I-3: scope within every ceiling and exactly what was asked; life the minimum of all; one environment.
+    #[test]
+    fn i_1_i_2_i_3_a_grant_lies_within_every_ceiling(case in cases()) {
+        let Some(grant) = run(&case) else { return Ok(()) };
+        let claims = grant.claims();
+        prop_assert_eq!(&claims.scope, &scopes(case.asked));
+        prop_assert!(claims.scope.is_within(&scopes(case.catalogue)) && claims.scope.is_within(&scopes(case.standing)));
+        let expires = claims.expires.as_seconds() - NOW;
+        prop_assert_eq!(Some(expires), ceilings(&case).into_iter().min());
+        prop_assert!(expires >= i64::from(SHORTEST_LIFE.0));
+        prop_assert!(case.contract.0 <= 0 && case.assertion.0 <= 30 && case.matches && case.revoked.is_none_or(|r| r == 5));
+        let environment = environment(case.production);
+        prop_assert_eq!(&claims.environment, &environment);
+        prop_assert_eq!(claims.audience.to_string(), format!("https://orders.{environment}.example"));
+        prop_assert_eq!(&claims.issuer, &issuer(&environment));
+        prop_assert_eq!(claims.issued, at(-2));
+        // Revoked keys sign nothing.
+        prop_assert!(case.revoked != Some(5) || grant.ingredients().kid.as_str() == "k2");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20_000, max_global_rejects: 1, ..ProptestConfig::default() })]
+
+    /// The metamorphic laws: whatever narrows never widens, and what is not asked about changes nothing.
+    #[test]
+    fn narrowing_never_widens(case in cases(), bit in 0u8..5, less in 1u32..600) {
+        let base = run(&case);
+        let life = |grant: &Option<Box<Grant>>| grant.as_ref().map(|grant| grant.claims().expires);
+        let fewer = Case { standing: case.standing & !(1 << bit), ..case.clone() };
+        prop_assert!(run(&fewer).is_none() || base.is_some());
+        let revoked = Case { revoked: Some(1), ..case.clone() };
+        prop_assert!(run(&revoked).is_none());
+        for shorter in [
+            Case { api_ttl: case.api_ttl.saturating_sub(less), ..case.clone() },
+            Case { max_ttl: case.max_ttl.saturating_sub(less), ..case.clone() },
+            Case { contract: (case.contract.0, case.contract.1 - i64::from(less)), ..case.clone() },
+            Case { verified: case.verified - i64::from(less), ..case.clone() },
+        ] {
+            let shorter = run(&shorter);
+            prop_assert!(shorter.is_none() || (base.is_some() && life(&shorter) <= life(&base)));
+        }
+        let talkative = run(&Case { extra_claims: case.extra_claims + 7, ..case.clone() });
+        let payload = |grant: &Option<Box<Grant>>| grant.as_ref().map(|grant| grant.claims().payload(1).bytes());
+        prop_assert_eq!(payload(&talkative), payload(&base));
+        let asked = case.asked & !(1 << bit);
+        if asked != 0 {
+            let narrower = run(&Case { asked, ..case.clone() });
+            prop_assert!(base.is_none() || narrower.is_some_and(|grant| grant.claims().scope == scopes(asked)));
+        }
+    }
+}

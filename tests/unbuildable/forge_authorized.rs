@@ -1,0 +1,8 @@
+//! Only the permission check makes an authorization.
+use carnet::domain::actor::{Authorized, Contain, Staff};
+
+fn promote(staff: Staff) -> Authorized<Contain> {
+    Authorized::<Contain>::assertion(staff).unwrap()
+}
+
+fn main() {}

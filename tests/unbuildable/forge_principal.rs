@@ -1,0 +1,9 @@
+//! Only a binding that admitted a verified assertion makes a principal.
+use carnet::domain::admission::Principal;
+use carnet::domain::names::ClientId;
+
+fn become_somebody_else(principal: Principal, client: ClientId) -> Principal {
+    Principal { client, ..principal }
+}
+
+fn main() {}
