@@ -13,7 +13,7 @@ use crate::domain::clock::Seconds;
 use crate::domain::decision::Refused;
 use crate::domain::grant::{Ask, Context, Decision, decide};
 use crate::domain::integration::Limits;
-use crate::domain::names::{ClientId, EnvironmentName, RequestId};
+use crate::domain::names::{ApiName, ClientId, EnvironmentName, RequestId};
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::state::State;
@@ -50,7 +50,7 @@ pub struct Exchanged {
     /// Its client, for metrics.
     pub client: ClientId,
     /// Its API, for metrics.
-    pub api: String,
+    pub api: ApiName,
 }
 
 /// Why there is no token.
@@ -112,7 +112,7 @@ impl Broker {
             scope: claims.scope.to_string(),
             details: claims.wire_details(),
             client: claims.client.clone(),
-            api: grant.ingredients().api.to_string(),
+            api: grant.ingredients().api.clone(),
         })
     }
 

@@ -1,38 +1,40 @@
 //! The public socket: what partners' workloads and internal APIs call, for every environment.
 //!
-//! Environments are told apart by host and path of their issuers, which operators choose; so the routes are matched here, byte for
-//! byte, and not by a framework's patterns (ABUSE D-17). A host that no environment has is answered 421.
+//! Environments are told apart by host and path of their issuers, which operators choose. Each path is a literal route, so nothing is
+//! normalised into another (ABUSE D-17); the host is compared here, and one that no environment has at this path is answered 421.
 
 pub mod introspection;
-mod peer;
 pub mod publication;
 pub mod token;
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State as Shared};
-use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get, post};
 
 use crate::broker::Broker;
 use crate::domain::change::Environment;
 use crate::domain::names::{EnvironmentName, Issuer, RequestId};
-use crate::domain::network::Cidr;
-use crate::http::front;
+use crate::http::front::{self, ClientAddress, ErrorShape, Fault};
 use crate::http::metrics::Metrics;
 use crate::issuance::KeySet;
 use publication::Flavour;
+
+/// The longest body of the OAuth endpoints that a handler reads; the front has refused what is over `body_limit`.
+const MOST: usize = 2 * 1024 * 1024;
 
 /// What the public socket needs.
 pub struct Public {
     broker: Broker,
     metrics: Arc<Metrics>,
     places: Vec<Place>,
-    trusted_proxies: Vec<Cidr>,
 }
 
 /// An environment's address.
@@ -71,142 +73,122 @@ enum Route {
     Token,
 }
 
+const ROUTES: [(&str, Route); 7] = [
+    ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
+    ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
+    ("/introspect", Route::Introspect),
+    ("/jwks", Route::Jwks(KeySet::Default)),
+    ("/jwks/ed25519", Route::Jwks(KeySet::Edwards)),
+    ("/revoke", Route::Revoke),
+    ("/token", Route::Token),
+];
+
 impl Public {
     /// The public socket of these environments.
-    pub fn new(
-        broker: Broker,
-        metrics: Arc<Metrics>,
-        environments: &BTreeMap<EnvironmentName, Environment>,
-        trusted_proxies: Vec<Cidr>,
-    ) -> Arc<Self> {
+    pub fn new(broker: Broker, metrics: Arc<Metrics>, environments: &BTreeMap<EnvironmentName, Environment>) -> Self {
         let place = |(name, environment): (&EnvironmentName, &Environment)| {
-            let (scheme, rest) = environment.issuer.as_str().split_once("://")?;
+            let (_, rest) = environment.issuer.as_str().split_once("://")?;
             let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-            let default = if scheme == "https" { ":443" } else { ":80" };
-            let authority = authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase();
-            Some(Place { environment: name.clone(), issuer: environment.issuer.clone(), authority, path: path.to_owned() })
+            let (authority, path) = (authority.to_owned(), path.to_owned());
+            Some(Place { environment: name.clone(), issuer: environment.issuer.clone(), authority, path })
         };
-        Arc::new(Self { broker, metrics, places: environments.iter().filter_map(place).collect(), trusted_proxies })
+        Self { broker, metrics, places: environments.iter().filter_map(place).collect() }
     }
 
-    /// The environment and route that a request names.
-    fn find(&self, authority: &str, path: &str) -> Result<(&Place, Route), StatusCode> {
-        let host = authority.to_ascii_lowercase();
-        let host = host.strip_suffix(":443").or_else(|| host.strip_suffix(":80")).unwrap_or(&host);
-        let mut here = self.places.iter().filter(|place| place.authority == host).peekable();
-        if here.peek().is_none() {
-            return Err(StatusCode::MISDIRECTED_REQUEST);
-        }
-        let mut found = here.filter_map(|place| Some((place, place.route(path)?)));
-        found.next().ok_or(StatusCode::NOT_FOUND)
+    /// The hosts of all environments, for the front.
+    pub fn hosts(&self) -> Vec<String> {
+        self.places.iter().map(|place| place.authority.clone()).collect()
     }
-}
 
-impl Place {
-    fn route(&self, path: &str) -> Option<Route> {
-        // RFC 8414 section 3.1 inserts the well-known part before the issuer's path; OIDC Discovery appends it.
-        for (name, flavour) in [("oauth-authorization-server", Flavour::OAuth), ("openid-configuration", Flavour::OpenId)] {
-            let inserted = path.strip_prefix("/.well-known/").and_then(|rest| rest.strip_prefix(name)) == Some(self.path.as_str());
-            let appended = path.strip_prefix(self.path.as_str()).and_then(|rest| rest.strip_prefix("/.well-known/")) == Some(name);
-            if inserted || appended {
-                return Some(Route::Metadata(flavour));
+    /// The routes of all environments.
+    pub fn router(self) -> Router {
+        let public = Arc::new(self);
+        let mut routes: BTreeSet<(String, usize, String)> = BTreeSet::new();
+        for place in &public.places {
+            for (number, (suffix, route)) in ROUTES.iter().enumerate() {
+                routes.insert((format!("{}{suffix}", place.path), number, place.path.clone()));
+                if matches!(route, Route::Metadata(_)) {
+                    // RFC 8414 section 3.1 inserts the well-known part before the issuer's path; OIDC Discovery appends it.
+                    routes.insert((format!("{suffix}{}", place.path), number, place.path.clone()));
+                }
             }
         }
-        match path.strip_prefix(self.path.as_str())? {
-            "/token" => Some(Route::Token),
-            "/introspect" => Some(Route::Introspect),
-            "/revoke" => Some(Route::Revoke),
-            "/jwks" => Some(Route::Jwks(KeySet::Default)),
-            "/jwks/ed25519" => Some(Route::Jwks(KeySet::Edwards)),
-            _ => None,
+        let mut router = Router::new();
+        let mut taken = BTreeSet::new();
+        for (path, number, below) in routes {
+            // Two environments on two hosts may have one path: one route, told apart by the host.
+            if taken.insert(path.clone()) {
+                router = router.route(&path, ROUTES[number].1.handler(below));
+            }
         }
+        router.with_state(public)
+    }
+
+    fn find(&self, request: &Request, path: &str) -> Option<&Place> {
+        let named = front::host_of(request.uri(), request.headers())?;
+        self.places.iter().find(|place| place.path == path && front::host_matches(named, &place.authority))
     }
 }
 
 impl Route {
-    fn template(self) -> &'static str {
+    fn handler(self, path: String) -> MethodRouter<Arc<Public>> {
+        let path: Arc<str> = path.into();
+        let handle = move |Shared(public): Shared<Arc<Public>>, request: Request| {
+            let path = Arc::clone(&path);
+            async move { self.answer(&public, &path, request).await }
+        };
         match self {
-            Self::Introspect => "/introspect",
-            Self::Jwks(_) => "/jwks",
-            Self::Metadata(_) => "/.well-known",
-            Self::Revoke => "/revoke",
-            Self::Token => "/token",
+            Self::Introspect | Self::Revoke | Self::Token => post(handle),
+            Self::Jwks(_) | Self::Metadata(_) => get(handle),
         }
     }
 
-    fn takes(self, method: &Method) -> bool {
+    async fn answer(self, public: &Public, path: &str, request: Request) -> Response {
+        let Some(place) = public.find(&request, path) else {
+            return Fault::Host.response(ErrorShape::OAuth);
+        };
+        // A token in a query ends in logs (ABUSE A-15): the routes that take one take no query.
+        let takes_query = matches!(self, Self::Jwks(_) | Self::Metadata(_));
+        if request.uri().query().is_some() && !takes_query {
+            return StatusCode::BAD_REQUEST.into_response();
+        }
+        let Some(here) = here(public, place, &request) else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let (parts, body) = request.into_parts();
+        let headers = parts.headers;
         match self {
-            Self::Introspect | Self::Revoke | Self::Token => method == Method::POST,
-            Self::Jwks(_) | Self::Metadata(_) => method == Method::GET || method == Method::HEAD,
+            Self::Metadata(flavour) => publication::metadata(&here, flavour, &headers),
+            Self::Jwks(set) => publication::jwks(&here, set, &headers),
+            Self::Introspect | Self::Revoke | Self::Token => {
+                // The front has read the body whole, within its limits.
+                let Ok(body) = axum::body::to_bytes(body, MOST).await else {
+                    return Fault::TooLarge.response(ErrorShape::OAuth);
+                };
+                self.post(here, headers, body).await
+            }
         }
     }
 
-    fn allow(self) -> &'static str {
+    async fn post(self, here: Here, headers: axum::http::HeaderMap, body: Bytes) -> Response {
         match self {
-            Self::Introspect | Self::Revoke | Self::Token => "POST",
-            Self::Jwks(_) | Self::Metadata(_) => "GET, HEAD",
+            Self::Introspect => introspection::introspect(here, headers, body).await,
+            Self::Revoke => introspection::revoke(here, headers, body).await,
+            Self::Jwks(_) | Self::Metadata(_) | Self::Token => token::token(here, headers, body).await,
         }
     }
 }
 
-/// Answers every request of the public socket that is not for health.
-pub async fn dispatch(Shared(public): Shared<Arc<Public>>, request: Request) -> Response {
-    let started = front::now();
-    let authority = match front::authority(&request) {
-        Some(authority) => authority,
-        None => return front::plain_error(StatusCode::MISDIRECTED_REQUEST),
-    };
-    let (place, route) = match public.find(&authority, request.uri().path()) {
-        Ok(found) => found,
-        Err(status) => return front::plain_error(status),
-    };
-    if !route.takes(request.method()) {
-        let mut response = front::plain_error(StatusCode::METHOD_NOT_ALLOWED);
-        response.headers_mut().insert(header::ALLOW, axum::http::HeaderValue::from_static(route.allow()));
-        return front::routed(response, route.template());
-    }
-    // A token in a query ends in logs (ABUSE A-15): these routes take none.
-    let posts = matches!(route, Route::Introspect | Route::Revoke | Route::Token);
-    if posts && request.uri().query().is_some() {
-        return front::routed(front::plain_error(StatusCode::BAD_REQUEST), route.template());
-    }
-    let Some(here) = here(&public, place, &request, started) else {
-        return front::plain_error(StatusCode::INTERNAL_SERVER_ERROR);
-    };
-    let response = answer(route, here, request).await;
-    front::routed(response, route.template())
-}
-
-fn here(public: &Public, place: &Place, request: &Request, started: Instant) -> Option<Here> {
-    let peer = request.extensions().get::<front::PeerAddress>()?.0;
+fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
+    let extensions = request.extensions();
     Some(Here {
         broker: public.broker.clone(),
         metrics: Arc::clone(&public.metrics),
         environment: place.environment.clone(),
         issuer: place.issuer.clone(),
-        request: request.extensions().get::<RequestId>()?.clone(),
-        peer: peer::source(peer, request.headers(), &public.trusted_proxies),
-        started,
+        request: extensions.get::<RequestId>()?.clone(),
+        // An unknown peer lies in no partner's network.
+        peer: extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.0),
+        started: Instant::now(),
     })
-}
-
-async fn answer(route: Route, here: Here, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let headers = parts.headers;
-    match route {
-        Route::Metadata(flavour) => publication::metadata(&here, flavour, &headers),
-        Route::Jwks(set) => publication::jwks(&here, set, &headers),
-        Route::Token | Route::Introspect | Route::Revoke => {
-            // The layers in front bound size and time of the body.
-            let body: Bytes = match front::read_body(body).await {
-                Ok(body) => body,
-                Err(refused) => return refused.into_response(),
-            };
-            match route {
-                Route::Token => token::token(here, headers, body).await,
-                Route::Introspect => introspection::introspect(here, headers, body).await,
-                _ => introspection::revoke(here, headers, body).await,
-            }
-        }
-    }
 }

@@ -49,18 +49,18 @@ pub async fn token(here: Here, headers: HeaderMap, body: Bytes) -> Response {
             let refused = Refused::unknown(reason);
             here.broker.note(&here.environment, &here.request, &refused);
             let slot = Slotted::TokenExchange;
-            here.metrics.exchange(&here.environment, Some(reason), here.started);
+            here.metrics.exchange(&here.environment, Some(reason), here.started.elapsed());
             return refuse(&Denied::from(refused), slot, &here.request);
         }
     };
     match here.broker.exchange(request).await {
         Ok(exchanged) => {
-            here.metrics.exchange(&here.environment, None, here.started);
+            here.metrics.exchange(&here.environment, None, here.started.elapsed());
             here.metrics.issued(&here.environment, &exchanged.api);
             success(&exchanged, slot)
         }
         Err(denied) => {
-            here.metrics.exchange(&here.environment, Some(denied.refused.reason), here.started);
+            here.metrics.exchange(&here.environment, Some(denied.refused.reason), here.started.elapsed());
             refuse(&denied, slot, &here.request)
         }
     }
