@@ -1,0 +1,114 @@
+//! A fake OpenID provider: discovery and keys over HTTP, tokens signed on demand, every request counted.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carnet::domain::alg::Alg;
+use carnet::issuance::PrivateKey;
+use josekit::jws::JwsSigner as _;
+use serde_json::{Value, json};
+
+use super::TestClock;
+
+/// A key of a provider.
+pub type Key = PrivateKey;
+
+/// What a provider answers.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    /// The discovery document; the true one where nothing is set.
+    pub discovery: Option<(u16, String)>,
+    /// The key set; the true one where nothing is set.
+    pub keys: Option<(u16, String)>,
+}
+
+/// A running provider.
+pub struct Provider {
+    /// Its issuer URL.
+    pub issuer: String,
+    /// Its signing key.
+    pub key: Key,
+    /// Its clock.
+    pub clock: Arc<TestClock>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    issuer: String,
+    public: Value,
+    behaviour: Mutex<Behaviour>,
+    hits: AtomicUsize,
+}
+
+impl Provider {
+    /// Starts one with an ES256 key.
+    pub async fn start(clock: Arc<TestClock>) -> Self {
+        Self::with_alg(clock, Alg::Es256).await
+    }
+
+    /// Starts one with a key of `alg`.
+    pub async fn with_alg(clock: Arc<TestClock>, alg: Alg) -> Self {
+        let (key, _) = Key::generate(alg).expect("a key");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let issuer = format!("http://{}", listener.local_addr().expect("bound"));
+        let shared = Arc::new(Shared {
+            issuer: issuer.clone(),
+            public: key.public().clone(),
+            behaviour: Mutex::new(Behaviour { discovery: None, keys: None }),
+            hits: AtomicUsize::new(0),
+        });
+        let router = Router::new()
+            .route("/.well-known/openid-configuration", get(discovery))
+            .route("/keys", get(keys))
+            .with_state(Arc::clone(&shared));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { issuer, key, clock, shared }
+    }
+
+    /// Requests so far.
+    pub fn hits(&self) -> usize {
+        self.shared.hits.load(Ordering::SeqCst)
+    }
+
+    /// Answers otherwise from now on.
+    pub fn behave(&self, behaviour: Behaviour) {
+        *self.shared.behaviour.lock().expect("not poisoned") = behaviour;
+    }
+
+    /// A token with these claims and an honest header.
+    pub fn sign(&self, claims: &Value) -> String {
+        let header = json!({"alg": self.key.alg().name(), "kid": self.key.kid().as_str(), "typ": "JWT"});
+        sign(&self.key, &header.to_string(), &claims.to_string())
+    }
+}
+
+/// A compact JWS over exactly these texts.
+pub fn sign(key: &Key, header: &str, payload: &str) -> String {
+    let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+    let signature = key.sign(input.as_bytes()).expect("signed");
+    format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+async fn discovery(State(shared): State<Arc<Shared>>) -> Response {
+    shared.hits.fetch_add(1, Ordering::SeqCst);
+    let told = shared.behaviour.lock().expect("not poisoned").discovery.clone();
+    let honest = || json!({"issuer": shared.issuer, "jwks_uri": format!("{}/keys", shared.issuer)}).to_string();
+    answer(told.unwrap_or_else(|| (200, honest())))
+}
+
+async fn keys(State(shared): State<Arc<Shared>>) -> Response {
+    shared.hits.fetch_add(1, Ordering::SeqCst);
+    let told = shared.behaviour.lock().expect("not poisoned").keys.clone();
+    answer(told.unwrap_or_else(|| (200, json!({"keys": [shared.public]}).to_string())))
+}
+
+fn answer((status, body): (u16, String)) -> Response {
+    (StatusCode::from_u16(status).expect("a status"), [("content-type", "application/json")], body).into_response()
+}

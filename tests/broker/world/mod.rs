@@ -1,0 +1,316 @@
+//! The world of a test: a server, a partner's issuer, a company's identity provider, and a clock that the test moves.
+
+pub mod client;
+pub mod issuer;
+pub mod records;
+pub mod redis;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use carnet::domain::clock::{Clock, Timestamp};
+use serde_json::{Value, json};
+
+pub use client::{Answer, get, post_form, send};
+pub use issuer::{Key, Provider};
+pub use redis::Redis;
+
+/// A clock that stands until a test moves it; it starts at the machine's time.
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    fn start() -> Arc<Self> {
+        let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
+        Arc::new(Self(AtomicI64::new(i64::try_from(since.as_secs()).expect("before the end of time"))))
+    }
+
+    /// Moves the clock by `seconds`.
+    pub fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// The present second.
+    pub fn seconds(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.seconds()).expect("a time")
+    }
+}
+
+/// What a world is made with.
+#[derive(Default)]
+pub struct Options {
+    /// A real Redis instead of the in-process index.
+    pub redis: bool,
+    /// Records to apply and approve instead of the usual ones.
+    pub records: Option<String>,
+    /// Changes to the configuration text.
+    pub configuration: String,
+}
+
+/// A running broker with everything around it.
+pub struct World {
+    /// The public socket.
+    pub public: SocketAddr,
+    /// The admin socket.
+    pub admin: SocketAddr,
+    /// The clock of the broker and both issuers.
+    pub clock: Arc<TestClock>,
+    /// The partner's issuer.
+    pub partner: Provider,
+    /// The company's identity provider.
+    pub staff: Provider,
+    /// Redis, where the world has one.
+    pub redis: Option<Redis>,
+    /// Where journal, key and configuration lie.
+    pub folder: tempfile::TempDir,
+    running: Option<carnet::serve::Running>,
+}
+
+/// The exchange grant.
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// The type of a partner's token.
+pub const TYPE_JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+impl World {
+    /// The usual world: records applied and approved, no Redis.
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// A world with these options.
+    pub async fn with(options: Options) -> Self {
+        let clock = TestClock::start();
+        let partner = Provider::start(Arc::clone(&clock)).await;
+        let staff = Provider::start(Arc::clone(&clock)).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let redis = if options.redis { Some(Redis::start().await) } else { None };
+        let ports = (client::free_port(), client::free_port());
+        let text = configuration(&folder, ports, &staff, &[&partner, &staff], redis.as_ref()) + &options.configuration;
+        std::fs::write(folder.path().join("carnet.toml"), text).expect("written");
+        carnet::journal::Kek::create(&folder.path().join("kek")).expect("a key-encryption key");
+        let mut world = Self {
+            public: SocketAddr::from(([127, 0, 0, 1], ports.0)),
+            admin: SocketAddr::from(([127, 0, 0, 1], ports.1)),
+            clock,
+            partner,
+            staff,
+            redis,
+            folder,
+            running: None,
+        };
+        world.boot().await;
+        let records = options.records.unwrap_or_else(|| records::usual(&world.partner.issuer));
+        world.onboard(&records).await;
+        world
+    }
+
+    /// Starts the server over the folder as it is.
+    pub async fn boot(&mut self) {
+        let config = carnet::config::load(&self.folder.path().join("carnet.toml")).expect("a valid configuration");
+        let ambient = carnet::serve::Ambient {
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            entropy: Arc::new(carnet::server::OsEntropy),
+        };
+        self.running = Some(carnet::serve::start(config, ambient).await.expect("the server starts"));
+    }
+
+    /// Stops the server and waits for it.
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.shutdown().await;
+        }
+    }
+
+    /// The broker inside.
+    pub fn broker(&self) -> &carnet::broker::Broker {
+        &self.running.as_ref().expect("the server runs").broker
+    }
+
+    /// The issuer of an environment.
+    pub fn issuer(&self, environment: &str) -> String {
+        format!("http://{}/{environment}", self.public)
+    }
+
+    /// Applies records as `ann`, then submits and approves everything as `olga` (owner) and `sven` (security).
+    pub async fn onboard(&self, records: &str) {
+        let applied = self.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", records.to_owned()))).await;
+        assert_eq!(applied.status, 200, "{}", applied.text());
+        self.approve_all().await;
+        let integrations = self.admin_get("/v1/integrations", "sven").await;
+        for integration in integrations["items"].as_array().expect("items") {
+            if integration["state"] == "draft" {
+                let path = format!("/v1/integrations/{}/submit", integration["id"].as_str().expect("an id"));
+                let answer = self.admin_post(&path, "ann", &json!({"reason": "ready"})).await;
+                assert!(answer.status < 300, "{}", answer.text());
+            }
+        }
+        self.approve_all().await;
+    }
+
+    /// Approves whatever is pending, by whoever may.
+    pub async fn approve_all(&self) {
+        let approvals = self.admin_get("/v1/approvals?limit=1000", "sven").await;
+        for approval in approvals["items"].as_array().expect("items") {
+            if approval["state"] != "pending" {
+                continue;
+            }
+            for person in ["olga", "sven"] {
+                let path = format!("/v1/approvals/{}/reviews", approval["id"].as_str().expect("an id"));
+                let body = json!({"verdict": "approve", "reason": "looked at", "version": approval["version"]});
+                let answer = self.admin_post(&path, person, &body).await;
+                let slot = answer.json()["reason"] == "approval.slot" || answer.json()["reason"] == "approval.decided";
+                assert!(answer.status < 300 || slot, "{person}: {}", answer.text());
+            }
+        }
+    }
+
+    /// GET of the admin API as a person; 200 is expected.
+    pub async fn admin_get(&self, path: &str, person: &str) -> Value {
+        let answer = self.admin_send("GET", path, person, None).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// POST of the admin API as a person.
+    pub async fn admin_post(&self, path: &str, person: &str, body: &Value) -> Answer {
+        self.admin_send("POST", path, person, Some(("application/json", body.to_string()))).await
+    }
+
+    /// Any request to the admin API as a person.
+    pub async fn admin_send(&self, method: &str, path: &str, person: &str, body: Option<(&str, String)>) -> Answer {
+        let bearer = format!("Bearer {}", self.staff_token(person));
+        let mut headers = vec![("authorization", bearer.as_str())];
+        let (kind, body) = body.unwrap_or(("", String::new()));
+        if !kind.is_empty() {
+            headers.push(("content-type", kind));
+        }
+        send(self.admin, method, path, &headers, body.as_bytes()).await
+    }
+
+    /// A fresh staff token: `ann` and `olga` are owners, `sven` and `sara` security, `adam` administrator, `alan` auditor.
+    pub fn staff_token(&self, person: &str) -> String {
+        let groups = match person {
+            "ann" | "olga" => vec!["owners"],
+            "sven" | "sara" => vec!["security"],
+            "adam" => vec!["admins"],
+            "alan" => vec!["audit"],
+            _ => vec![],
+        };
+        let now = self.clock.seconds();
+        self.staff.sign(&json!({
+            "iss": self.staff.issuer, "sub": person, "aud": "carnet", "exp": now + 600, "iat": now, "auth_time": now,
+            "groups": groups, "name": person,
+        }))
+    }
+
+    /// The claims of a good assertion of the usual workload for `environment`.
+    pub fn claims(&self, environment: &str) -> Value {
+        let now = self.clock.seconds();
+        json!({
+            "iss": self.partner.issuer, "sub": "repo:globex/orders", "aud": self.issuer(environment), "exp": now + 300, "iat": now,
+            "jti": client::unique(), "repository_id": "456789", "repository_owner_id": "998877", "ref": "refs/heads/main",
+        })
+    }
+
+    /// A fresh good assertion.
+    pub fn assertion(&self, environment: &str) -> String {
+        self.partner.sign(&self.claims(environment))
+    }
+
+    /// Exchanges `assertion` for `scope` of the usual API.
+    pub async fn exchange(&self, environment: &str, assertion: &str, scope: &str) -> Answer {
+        let form = [
+            ("grant_type", TOKEN_EXCHANGE),
+            ("subject_token", assertion),
+            ("subject_token_type", TYPE_JWT),
+            ("audience", "orders-api"),
+            ("scope", scope),
+        ];
+        self.token(environment, &form).await
+    }
+
+    /// A request to the token endpoint.
+    pub async fn token(&self, environment: &str, form: &[(&str, &str)]) -> Answer {
+        post_form(self.public, &format!("/{environment}/token"), form).await
+    }
+
+    /// A token for `orders:read` in production.
+    pub async fn minted(&self) -> String {
+        let answer = self.exchange("production", &self.assertion("production"), "orders:read").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Introspects as the API's own workload.
+    pub async fn introspect(&self, environment: &str, token: &str) -> Answer {
+        let proof = self.api_proof(environment);
+        let form = [
+            ("token", token),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", proof.as_str()),
+        ];
+        post_form(self.public, &format!("/{environment}/introspect"), &form).await
+    }
+
+    /// A proof of the API's own workload.
+    pub fn api_proof(&self, environment: &str) -> String {
+        let now = self.clock.seconds();
+        self.partner.sign(&json!({
+            "iss": self.partner.issuer, "sub": "system:serviceaccount:orders:api", "aud": self.issuer(environment), "exp": now + 300,
+            "iat": now, "jti": client::unique(),
+        }))
+    }
+
+    /// How many tokens are on record.
+    pub async fn issued(&self) -> usize {
+        let entries = self.admin_get("/v1/journal?kind=issued&limit=1000", "alan").await;
+        entries["items"].as_array().expect("items").len()
+    }
+}
+
+fn configuration(
+    folder: &tempfile::TempDir,
+    ports: (u16, u16),
+    staff: &Provider,
+    allowed: &[&Provider],
+    redis: Option<&Redis>,
+) -> String {
+    let (public, admin) = ports;
+    let origins: Vec<String> = allowed.iter().map(|provider| format!("\"{}\"", provider.issuer)).collect();
+    let redis = redis.map_or_else(String::new, |redis| format!("[redis]\nurl = \"{}\"\n", redis.url));
+    format!(
+        r#"
+[journal]
+url = "sqlite://{folder}/journal.db"
+origin = "test.example/carnet"
+{redis}
+[keys]
+kek_file = "kek"
+[staff]
+issuer = "{staff}"
+audience = "carnet"
+roles = {{ administrator = ["admins"], security = ["security"], owner = ["owners"], auditor = ["audit"] }}
+[outbound]
+issuers = [{origins}]
+[environments.sandbox]
+issuer = "http://127.0.0.1:{public}/sandbox"
+max_ttl = "15m"
+[environments.production]
+issuer = "http://127.0.0.1:{public}/production"
+max_ttl = "10m"
+[listen]
+public = "127.0.0.1:{public}"
+admin = "127.0.0.1:{admin}"
+mtls = "127.0.0.1:0"
+"#,
+        folder = folder.path().display(),
+        staff = staff.issuer,
+        origins = origins.join(", "),
+    )
+}
