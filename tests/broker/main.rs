@@ -2,4 +2,7 @@
 //! a settable clock. Fakes, not mocks. A test's name begins with the ABUSE row that it shows.
 
 mod architecture;
+mod assertions;
+mod exchange;
+mod revocation;
 mod world;
