@@ -30,6 +30,7 @@ pub mod partner;
 pub mod proof;
 pub mod proof_key;
 pub mod reason;
+pub mod record;
 pub mod revocation;
 pub mod scope;
 pub mod state;

@@ -37,6 +37,10 @@ super::reasons! {
         "The audience belongs to another API or environment.";
         "An audience is one API in one environment, so that no token can be taken by another.";
         "Use an audience of its own.";
+    RECORD_DUPLICATE = "record.duplicate", Invalid;
+        "The same record stands in the files twice.";
+        "Which of the two should be in force would be a guess.";
+        "Remove one of them.";
     BINDING_UNCONDITIONAL = "binding.unconditional", Invalid;
         "The binding has no condition that a stranger at the same issuer could not meet.";
         "At least one equals or oneOf must be on a claim that the caller cannot choose; ref, workflow, actor and the like do not count.";
@@ -73,6 +77,10 @@ super::reasons! {
         "The binding matches sub of a shared platform as text.";
         "sub is made of names that can be renamed and taken over, and its format changes.";
         "Use the preset, which matches immutable ids.";
+    LINT_SHARED_ISSUER = "lint.shared-issuer", Invalid;
+        "The binding trusts a platform that others use too and does not say which claims name the partner.";
+        "Without owner every user of the platform counts as a known caller: reasons are told to them and their refusals are recorded.";
+        "Use the preset, or name the immutable claims of the partner in owner.";
     LINT_LETTER_CASE = "lint.letter-case", Invalid;
         "A value has upper-case letters where the issuer writes lower case.";
         "Claims are compared byte for byte; one letter costs hours.";

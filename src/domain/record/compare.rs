@@ -1,0 +1,159 @@
+//! What a new version of a record changes, and whether each change widens or narrows.
+//!
+//! Enter through [`compare`]. The rule of the house: what is not clearly narrowing or harmless widens (CONTRACT.md section 3 holds
+//! such a change for approval), so a new field that nobody weighed here must be added as a widening. Texts are compared as they
+//! are; a caller that has sealed ones joins them first, or a plain and a sealed text count as different.
+
+use super::Record;
+use crate::domain::text::Text;
+
+mod access;
+mod api;
+mod binding;
+#[cfg(test)]
+mod cases;
+mod integration;
+mod partner;
+
+/// One field that differs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Difference {
+    /// The field: `environments.production.limits.ttl`; bindings and scopes by their names.
+    pub at: String,
+    /// What it was; `None` where it was not there.
+    pub from: Option<String>,
+    /// What it is to be; `None` where it is gone.
+    pub to: Option<String>,
+    /// What that does.
+    pub weight: Weight,
+}
+
+/// What a difference does, the riskiest first.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Weight {
+    /// Somebody can do more, or somebody else answers for it; or it is not sure that nobody can.
+    Widens,
+    /// A date on which something that is newly recorded ends.
+    Expires,
+    /// Nobody can do more, somebody can do less.
+    Narrows,
+    /// Nobody can do more or less.
+    Neutral,
+}
+
+impl Weight {
+    /// As `plan` prints it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Widens => "WIDENS",
+            Self::Expires => "EXPIRES",
+            Self::Narrows => "narrows",
+            Self::Neutral => "neutral",
+        }
+    }
+}
+
+/// What `new` changes of `old`, ordered by risk. The order of a list is no difference.
+///
+/// Without `old`, or where it is a record of another kind or name, everything is new.
+pub fn compare(old: Option<&Record>, new: &Record) -> Vec<Difference> {
+    let mut found = Found::default();
+    match (old, new) {
+        (Some(Record::Api(old)), Record::Api(new)) if old.name == new.name => api::compare(old, new, &mut found),
+        (Some(Record::Partner(old)), Record::Partner(new)) if old.name == new.name => partner::compare(old, new, &mut found),
+        (Some(Record::Integration(old)), Record::Integration(new)) if old.id == new.id => {
+            integration::compare(old, new, &mut found);
+        }
+        (_, Record::Api(new)) => api::introduce(new, &mut found),
+        (_, Record::Partner(new)) => partner::introduce(new, &mut found),
+        (_, Record::Integration(new)) => integration::introduce(new, &mut found),
+    }
+    found.list.sort_by_key(|difference| difference.weight);
+    found.list
+}
+
+/// Whether nothing in `differences` could let anybody do more: every one narrows or is neutral.
+pub fn is_provably_narrowing(differences: &[Difference]) -> bool {
+    differences.iter().all(|difference| matches!(difference.weight, Weight::Narrows | Weight::Neutral))
+}
+
+/// Differences as they are found.
+#[derive(Debug, Default)]
+struct Found {
+    list: Vec<Difference>,
+}
+
+impl Found {
+    fn push(&mut self, at: impl Into<String>, from: Option<String>, to: Option<String>, weight: Weight) {
+        self.list.push(Difference { at: at.into(), from, to, weight });
+    }
+
+    /// Two values that weigh the same whichever way they differ.
+    fn value<T: PartialEq>(
+        &mut self,
+        at: impl Into<String>,
+        (old, new): (&T, &T),
+        show: impl Fn(&T) -> String,
+        weight: Weight,
+    ) {
+        if old != new {
+            self.push(at, Some(show(old)), Some(show(new)), weight);
+        }
+    }
+
+    fn text(&mut self, at: &str, texts: (&Text, &Text), weight: Weight) {
+        self.value(at, texts, shown_text, weight);
+    }
+
+    /// Two values of which a change narrows when `narrows(old, new)` says so, and widens otherwise.
+    fn ranked<T: PartialEq>(
+        &mut self,
+        at: impl Into<String>,
+        (old, new): (&T, &T),
+        show: impl Fn(&T) -> String,
+        narrows: impl Fn(&T, &T) -> bool,
+    ) {
+        if old != new {
+            let weight = if narrows(old, new) { Weight::Narrows } else { Weight::Widens };
+            self.push(at, Some(show(old)), Some(show(new)), weight);
+        }
+    }
+
+    /// A ceiling that may be absent, which is the widest: adding or lowering it narrows.
+    fn ceiling<T: PartialOrd + ToString>(&mut self, at: impl Into<String>, old: Option<&T>, new: Option<&T>) {
+        if old != new {
+            let narrows = match (old, new) {
+                (None, Some(_)) => true,
+                (Some(old), Some(new)) => new <= old,
+                (_, None) => false,
+            };
+            let weight = if narrows { Weight::Narrows } else { Weight::Widens };
+            self.push(at, old.map(ToString::to_string), new.map(ToString::to_string), weight);
+        }
+    }
+
+    /// Two sets whose members each give something.
+    fn members<T: PartialEq + ToString>(&mut self, at: &str, old: &[T], new: &[T]) {
+        for gone in old.iter().filter(|member| !new.contains(member)) {
+            self.push(at, Some(gone.to_string()), None, Weight::Narrows);
+        }
+        for added in new.iter().filter(|member| !old.contains(member)) {
+            self.push(at, None, Some(added.to_string()), Weight::Widens);
+        }
+    }
+}
+
+fn shown_text(text: &Text) -> String {
+    match text {
+        Text::Plain(text) => text.clone(),
+        Text::Sealed(digest) => digest.to_string(),
+    }
+}
+
+/// Members in a line; `none` for no condition.
+fn list<T: ToString>(members: &[T], none: &str) -> String {
+    if members.is_empty() {
+        return none.to_owned();
+    }
+    members.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,131 @@
+//! Differences of what an integration may do in one environment.
+
+use super::api::union;
+use super::{Found, Weight, binding, list};
+use crate::domain::binding::Binding;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::integration::{Access, Approvers, Eligible, Required, ScopeRule};
+use crate::domain::network::Cidr;
+
+pub(super) fn introduce(at: &str, new: &Access, found: &mut Found) {
+    // An environment that nothing can enter yet is still one that somebody must have agreed to.
+    found.push(at, None, Some(shown(new)), Weight::Widens);
+    for binding in &new.bindings {
+        found.push(format!("{at}.bindings.{}", binding.name), None, Some(binding::shown(binding)), Weight::Widens);
+    }
+    for (api, rules) in &new.scopes {
+        for rule in rules {
+            found.push(format!("{at}.scopes.{api}.{}", rule.scope), None, Some(list(&rule.allow, WHOLE)), Weight::Widens);
+        }
+    }
+    for one in &new.elevation {
+        found.push(format!("{at}.elevation.{}.{}", one.api, one.scope), None, Some(eligible(one)), Weight::Widens);
+    }
+}
+
+/// In a few words.
+pub(super) fn shown(access: &Access) -> String {
+    let scopes: usize = access.scopes.values().map(Vec::len).sum();
+    format!("{} bindings, {scopes} scopes, {} elevations", access.bindings.len(), access.elevation.len())
+}
+
+const WHOLE: &str = "the whole API";
+
+pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
+    bindings(&format!("{at}.bindings"), &old.bindings, &new.bindings, found);
+    let require = |bound: &bool| if *bound { "bound" } else { "nothing" }.to_owned();
+    found.ranked(format!("{at}.require"), (&old.require_bound, &new.require_bound), require, |_, new| *new);
+    let (was, is) = (&old.limits, &new.limits);
+    found.ceiling(format!("{at}.limits.ttl"), was.ttl.as_ref(), is.ttl.as_ref());
+    let per_minute = |limits: &crate::domain::integration::Limits| Some(limits.per_minute());
+    found.ceiling(format!("{at}.limits.exchangesPerMinute"), per_minute(was).as_ref(), per_minute(is).as_ref());
+    let networks = |list_of: &Vec<Cidr>| list(list_of, "anywhere");
+    found.ranked(format!("{at}.limits.sourceCidrs"), (&was.source_cidrs, &is.source_cidrs), networks, |old, new| {
+        !new.is_empty() && (old.is_empty() || new.iter().all(|net| old.iter().any(|wide| net.is_within(wide))))
+    });
+    for api in union(&old.scopes, &new.scopes) {
+        let none = Vec::new();
+        let (old, new) = (old.scopes.get(api).unwrap_or(&none), new.scopes.get(api).unwrap_or(&none));
+        scopes(&format!("{at}.scopes.{api}"), old, new, found);
+    }
+    elevations(&format!("{at}.elevation"), &old.elevation, &new.elevation, found);
+}
+
+fn bindings(at: &str, old: &[Binding], new: &[Binding], found: &mut Found) {
+    for gone in old.iter().filter(|one| !new.iter().any(|other| other.name == one.name)) {
+        found.push(format!("{at}.{}", gone.name), Some(binding::shown(gone)), None, Weight::Narrows);
+    }
+    for one in new {
+        let at = format!("{at}.{}", one.name);
+        match old.iter().find(|other| other.name == one.name) {
+            Some(was) => binding::compare(&at, was, one, found),
+            None => found.push(at, None, Some(binding::shown(one)), Weight::Widens),
+        }
+    }
+}
+
+fn scopes(at: &str, old: &[ScopeRule], new: &[ScopeRule], found: &mut Found) {
+    for gone in old.iter().filter(|one| !new.iter().any(|other| other.scope == one.scope)) {
+        found.push(format!("{at}.{}", gone.scope), Some(list(&gone.allow, WHOLE)), None, Weight::Narrows);
+    }
+    for one in new {
+        let at = format!("{at}.{}", one.scope);
+        match old.iter().find(|other| other.scope == one.scope) {
+            Some(was) => allow(&at, &was.allow, &one.allow, found),
+            None => found.push(at, None, Some(list(&one.allow, WHOLE)), Weight::Widens),
+        }
+    }
+}
+
+/// Endpoints: none means the whole API, so adding the first ones narrows and removing the last one widens.
+fn allow(at: &str, old: &Vec<Endpoint>, new: &Vec<Endpoint>, found: &mut Found) {
+    let shown = |endpoints: &Vec<Endpoint>| list(endpoints, WHOLE);
+    found.ranked(format!("{at}.allow"), (old, new), shown, |old, new| {
+        !new.is_empty() && (old.is_empty() || new.iter().all(|endpoint| old.contains(endpoint)))
+    });
+}
+
+fn elevations(at: &str, old: &[Eligible], new: &[Eligible], found: &mut Found) {
+    let same = |a: &Eligible, b: &Eligible| a.api == b.api && a.scope == b.scope;
+    for gone in old.iter().filter(|one| !new.iter().any(|other| same(one, other))) {
+        found.push(format!("{at}.{}.{}", gone.api, gone.scope), Some(eligible(gone)), None, Weight::Narrows);
+    }
+    for one in new {
+        let at = format!("{at}.{}.{}", one.api, one.scope);
+        let Some(was) = old.iter().find(|other| same(one, other)) else {
+            found.push(at, None, Some(eligible(one)), Weight::Widens);
+            continue;
+        };
+        allow(&at, &was.allow, &one.allow, found);
+        found.ceiling(format!("{at}.max"), Some(&was.max), Some(&one.max));
+        // Two windows are not compared hour by hour: only a first one surely narrows.
+        let window = |window: &Option<crate::domain::window::Window>| {
+            window.as_ref().map_or_else(|| "any time".to_owned(), ToString::to_string)
+        };
+        found.ranked(format!("{at}.window"), (&was.window, &one.window), window, |old, _| old.is_none());
+        found.ranked(format!("{at}.approvers"), (&was.approvers, &one.approvers), approvers, |old, new| {
+            old.role == new.role && old.people == new.people && new.count > old.count
+        });
+        found.ranked(
+            format!("{at}.require"),
+            (&was.require, &one.require),
+            |require| required(require),
+            |old, new| old.iter().all(|required| new.contains(required)),
+        );
+    }
+}
+
+fn eligible(one: &Eligible) -> String {
+    format!("{} for {}, by {}", list(&one.allow, WHOLE), one.max, approvers(&one.approvers))
+}
+
+fn approvers(approvers: &Approvers) -> String {
+    let role = approvers.role.map(|role| format!("{role:?}").to_lowercase());
+    let named: Vec<_> = role.into_iter().chain(approvers.people.iter().cloned()).collect();
+    format!("{} of {}", approvers.count, list(&named, "nobody"))
+}
+
+fn required(require: &[Required]) -> String {
+    let words: Vec<_> = require.iter().map(|required| format!("{required:?}").to_lowercase()).collect();
+    list(&words, "nothing")
+}

@@ -1,0 +1,74 @@
+//! Differences of two versions of one binding.
+
+use super::{Found, Weight, list};
+use crate::domain::binding::{Admits, Binding, ClaimPath, ExtraAudience, JwtKind, JwtRule};
+
+/// In a line: what it takes, of whom, under which conditions. Key sets by their digest.
+pub(super) fn shown(binding: &Binding) -> String {
+    let Admits::Jwt(rule) = &binding.admits else { return "mtls".to_owned() };
+    let mut parts = vec![format!("{} {}", kind(rule.kind), rule.issuer)];
+    if rule.keys != crate::domain::binding::KeySource::Discovery(rule.issuer.clone()) {
+        parts.push(format!("keys {}", rule.keys.label()));
+    }
+    parts.extend(rule.matchers.iter().map(|matcher| format!("{} = {}", matcher.claim, matcher.condition)));
+    parts.join(", ")
+}
+
+fn kind(kind: JwtKind) -> &'static str {
+    match kind {
+        JwtKind::Key => "key",
+        JwtKind::Oidc => "oidc",
+    }
+}
+
+pub(super) fn compare(at: &str, old: &Binding, new: &Binding, found: &mut Found) {
+    let (Admits::Jwt(was), Admits::Jwt(is)) = (&old.admits, &new.admits) else {
+        found.value(at, (old, new), shown, Weight::Widens);
+        return;
+    };
+    if was.kind != is.kind || was.issuer != is.issuer {
+        // Another issuer is another binding; its fields have nothing to be compared with.
+        found.push(at, Some(shown(old)), Some(shown(new)), Weight::Widens);
+        return;
+    }
+    found.value(format!("{at}.keys"), (&was.keys, &is.keys), |keys| keys.label(), Weight::Widens);
+    matchers(&format!("{at}.match"), was, is, found);
+    // Who counts as known, and so is told reasons, follows from it.
+    let owner = |claims: &Vec<ClaimPath>| list(claims, "the issuer is the partner's own");
+    found.value(format!("{at}.owner"), (&was.owner, &is.owner), owner, Weight::Widens);
+    let audience = |audience: &Option<ExtraAudience>| match audience {
+        None => "the environment's issuer only".to_owned(),
+        Some(ExtraAudience::Value(value)) => value.to_string(),
+        Some(ExtraAudience::TokenEndpoint) => "token-endpoint".to_owned(),
+    };
+    found.ranked(format!("{at}.audience"), (&was.audience, &is.audience), audience, |_, new| new.is_none());
+    found.members(&format!("{at}.algs"), &was.algs, &is.algs);
+    found.members(&format!("{at}.typ"), &was.typ, &is.typ);
+    let flag = |value: &bool| value.to_string();
+    found.ranked(format!("{at}.singleUse"), (&was.single_use, &is.single_use), flag, |_, new| *new);
+    found.ceiling(format!("{at}.maxLife"), Some(&was.max_life), Some(&is.max_life));
+    found.ceiling(format!("{at}.maxAge"), was.max_age.as_ref(), is.max_age.as_ref());
+    let preset = |preset: &Option<crate::domain::binding::Preset>| format!("{preset:?}").to_lowercase();
+    found.value(format!("{at}.preset"), (&was.preset, &is.preset), preset, Weight::Neutral);
+}
+
+/// All conditions must hold, so one more narrows and one less widens. A claim may be conditioned more than once.
+fn matchers(at: &str, old: &JwtRule, new: &JwtRule, found: &mut Found) {
+    let mut claims: Vec<&ClaimPath> = old.matchers.iter().chain(&new.matchers).map(|matcher| &matcher.claim).collect();
+    claims.sort();
+    claims.dedup();
+    for claim in claims {
+        let of = |rule: &JwtRule| {
+            let own = rule.matchers.iter().filter(|matcher| matcher.claim == *claim);
+            own.map(|matcher| matcher.condition.clone()).collect::<Vec<_>>()
+        };
+        let (was, is) = (of(old), of(new));
+        if was != is {
+            let kept = was.iter().all(|was| is.iter().any(|is| is.is_within(was)));
+            let show =
+                |conditions: &[crate::domain::binding::Condition]| (!conditions.is_empty()).then(|| list(conditions, ""));
+            let weight = if kept { Weight::Narrows } else { Weight::Widens };
+            found.push(format!("{at}.{claim}"), show(&was), show(&is), weight);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Changes and what they weigh.
+
+use serde_json::{Value, json};
+
+use super::super::{Record, read};
+use super::*;
+use crate::domain::integration::Integration;
+
+const CONTRACT: &str = include_str!("../../../../tests/broker/fixtures/records.yaml");
+
+fn records() -> Vec<Record> {
+    read("records.yaml", CONTRACT).expect("records").into_iter().map(|located| located.record).collect()
+}
+
+fn integration() -> Integration {
+    let Some(Record::Integration(integration)) = records().pop() else { panic!("an integration") };
+    integration
+}
+
+/// What a textual edit of the example's file changes, as `WORD at`, of the record that changed.
+fn edit(from: &str, to: &str) -> Vec<String> {
+    assert!(CONTRACT.contains(from), "{from}");
+    let edited = read("records.yaml", &CONTRACT.replacen(from, to, 1)).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let pairs = records().into_iter().zip(edited);
+    pairs
+        .flat_map(|(old, new)| compare(Some(&old), &new.record))
+        .map(|difference| format!("{} {}", difference.weight.word(), difference.at))
+        .collect()
+}
+
+#[test]
+fn changes_weigh_what_they_do() {
+    let production = "environments.production";
+    let cases = [
+        ("limits: {ttl: 5m", "limits: {ttl: 4m", format!("narrows {production}.limits.ttl")),
+        ("limits: {ttl: 5m", "limits: {ttl: 6m", format!("WIDENS {production}.limits.ttl")),
+        ("limits: {ttl: 5m, ", "limits: {", format!("WIDENS {production}.limits.ttl")),
+        ("exchangesPerMinute: 60, ", "", format!("WIDENS {production}.limits.exchangesPerMinute")),
+        ("exchangesPerMinute: 60", "exchangesPerMinute: 6", format!("narrows {production}.limits.exchangesPerMinute")),
+        ("203.0.113.0/24", "203.0.113.128/25", format!("narrows {production}.limits.sourceCidrs")),
+        ("203.0.113.0/24", "203.0.112.0/23", format!("WIDENS {production}.limits.sourceCidrs")),
+        (", sourceCidrs: [203.0.113.0/24]", "", format!("WIDENS {production}.limits.sourceCidrs")),
+        (
+            "[refs/heads/main, refs/heads/release]",
+            "[refs/heads/main]",
+            format!("narrows {production}.bindings.ci-main.match.ref"),
+        ),
+        (
+            "{oneOf: [refs/heads/main, refs/heads/release]}",
+            "{prefix: refs/heads/}",
+            format!("WIDENS {production}.bindings.ci-main.match.ref"),
+        ),
+        (
+            "environment: {prefix: prod}",
+            "environment: {prefix: production}",
+            format!("narrows {production}.bindings.ci-main.match.environment"),
+        ),
+        (
+            "environment: {prefix: prod}",
+            "environment: {prefix: pro}",
+            format!("WIDENS {production}.bindings.ci-main.match.environment"),
+        ),
+        ("            environment: {prefix: prod}\n", "", format!("WIDENS {production}.bindings.ci-main.match.environment")),
+        (
+            "            environment: {prefix: prod}\n",
+            "            environment: {prefix: prod}\n            run: x\n",
+            format!("narrows {production}.bindings.ci-main.match.run"),
+        ),
+        ("singleUse: true", "singleUse: false", format!("WIDENS {production}.bindings.ci-main.singleUse")),
+        ("maxLife: 1h", "maxLife: 2h", format!("WIDENS {production}.bindings.ci-main.maxLife")),
+        ("maxLife: 1h", "maxLife: 30m", format!("narrows {production}.bindings.ci-main.maxLife")),
+        ("maxLife: 1h", "maxAge: 30m", format!("narrows {production}.bindings.ci-main.maxAge")),
+        ("maxLife: 1h", "algs: [ES256, RS256, PS256, EdDSA]", format!("narrows {production}.bindings.ci-main.algs")),
+        ("maxLife: 1h", "audience: other", format!("WIDENS {production}.bindings.ci-main.audience")),
+        ("maxLife: 1h", "typ: [at+jwt]", format!("WIDENS {production}.bindings.ci-main.typ")),
+        (
+            "https://globex.example/jwks.json",
+            "https://globex.example/jwks2.json",
+            format!("WIDENS {production}.bindings.batch-host.keys"),
+        ),
+        ("      - name: data-centre\n        mtls: {}", "", format!("narrows {production}.bindings.data-centre")),
+        (
+            "[orders:read, orders:write]",
+            "[orders:read]",
+            "narrows environments.sandbox.scopes.orders-api.orders:write".to_owned(),
+        ),
+        (
+            "[GET /v1/orders, \"GET /v1/orders/{id}\"]",
+            "[GET /v1/orders]",
+            format!("narrows {production}.scopes.orders-api.orders:read.allow"),
+        ),
+        (
+            "[GET /v1/orders, ",
+            "[GET /v1/orders, GET /v1/all, ",
+            format!("WIDENS {production}.scopes.orders-api.orders:read.allow"),
+        ),
+        ("max: 1h", "max: 2h", format!("WIDENS {production}.elevation.orders-api.orders:write.max")),
+        ("count: 1", "count: 2", format!("narrows {production}.elevation.orders-api.orders:write.approvers")),
+        (
+            "role: security, count",
+            "role: owner, count",
+            format!("WIDENS {production}.elevation.orders-api.orders:write.approvers"),
+        ),
+        (
+            "require: [reason, ticket]",
+            "require: [reason]",
+            format!("WIDENS {production}.elevation.orders-api.orders:write.require"),
+        ),
+        ("Mon-Fri 06", "Mon-Fri 07", format!("WIDENS {production}.elevation.orders-api.orders:write.window")),
+        ("ends: 2027-11-30", "ends: 2027-10-30", "narrows contract.ends".to_owned()),
+        ("ends: 2027-11-30", "ends: 2028-11-30", "WIDENS contract.ends".to_owned()),
+        ("starts: 2026-12-01", "starts: 2026-11-01", "WIDENS contract.starts".to_owned()),
+        ("application: raj@", "application: eve@", "WIDENS owners.application".to_owned()),
+        ("purpose: Copies", "purpose: Moves", "neutral purpose".to_owned()),
+        ("every: 90d", "every: 30d", "narrows review.every".to_owned()),
+        ("onSilence: suspend", "onSilence: report", "WIDENS review.onSilence".to_owned()),
+        ("trigger: contract-end", "trigger: manual", "WIDENS offboarding.trigger".to_owned()),
+        ("ttl: 5m}      ", "ttl: 4m}      ", "WIDENS token".to_owned()),
+        ("risk: high", "risk: low", "WIDENS scopes.orders:write.risk".to_owned()),
+        ("sandbox: https://orders.sandbox", "sandbox: https://orders2.sandbox", "WIDENS audience.sandbox".to_owned()),
+        ("orders:api\"", "orders:api2\"", "WIDENS callers.production.gateway".to_owned()),
+        ("expires: 2027-11-01", "expires: 2027-10-01", "narrows verification.expires".to_owned()),
+        ("by: jane@", "by: eve@", "WIDENS verification.by".to_owned()),
+        ("technical: ops@", "technical: dev@", "neutral contacts.technical".to_owned()),
+        ("ref: refs/heads/dev", "ref: refs/heads/other", "neutral tests".to_owned()),
+    ];
+    for (from, to, expected) in cases {
+        assert_eq!(edit(from, to), [expected], "{from} → {to}");
+    }
+    assert_eq!(edit("kind: Api", "kind: Api"), Vec::<String>::new());
+}
+
+#[test]
+fn the_riskiest_stands_first_and_new_records_widen() {
+    let mut new = integration();
+    new.purpose = "Another purpose.".into();
+    new.limits_of("production").ttl = None;
+    new.contract.ends = new.contract.starts.plus(crate::domain::clock::Seconds::days(1));
+    let differences = compare(Some(&Record::Integration(integration())), &Record::Integration(new));
+    let weights: Vec<_> = differences.iter().map(|difference| difference.weight).collect();
+    assert_eq!(weights, [Weight::Widens, Weight::Narrows, Weight::Neutral]);
+    assert!(!is_provably_narrowing(&differences));
+    assert!(is_provably_narrowing(&differences[1..]));
+    for record in records() {
+        let differences = compare(None, &record);
+        assert!(!is_provably_narrowing(&differences));
+        assert_eq!(compare(Some(&record), &record), []);
+    }
+    assert!(compare(None, &records()[2]).iter().any(|one| one.weight == Weight::Expires && one.at == "contract.ends"));
+}
+
+impl Integration {
+    fn limits_of(&mut self, environment: &str) -> &mut crate::domain::integration::Limits {
+        &mut self.environments.get_mut(environment).expect("an environment").limits
+    }
+}
+
+/// Every field of every record counts: whatever single value is changed or taken away, there is a difference; and if that is
+/// narrowing, the way back is not.
+#[test]
+fn no_change_goes_unseen() {
+    let mut seen = 0;
+    for record in records() {
+        let json = to_json(&record);
+        for pointer in pointers(&json) {
+            for changed in changes(&json, &pointer) {
+                let Some(new) = from_json(&record, changed).filter(|new| *new != record) else { continue };
+                seen += 1;
+                let there = compare(Some(&record), &new);
+                assert!(!there.is_empty(), "{pointer}");
+                let back = compare(Some(&new), &record);
+                let narrows = there.iter().any(|difference| difference.weight == Weight::Narrows);
+                assert!(!(narrows && is_provably_narrowing(&there) && is_provably_narrowing(&back)), "{pointer}");
+            }
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}
+
+fn to_json(record: &Record) -> Value {
+    match record {
+        Record::Api(api) => serde_json::to_value(api),
+        Record::Partner(partner) => serde_json::to_value(partner),
+        Record::Integration(integration) => serde_json::to_value(integration),
+    }
+    .expect("JSON")
+}
+
+fn from_json(like: &Record, json: Value) -> Option<Record> {
+    match like {
+        Record::Api(_) => serde_json::from_value(json).ok().map(Record::Api),
+        Record::Partner(_) => serde_json::from_value(json).ok().map(Record::Partner),
+        Record::Integration(_) => serde_json::from_value(json).ok().map(Record::Integration),
+    }
+}
+
+fn pointers(value: &Value) -> Vec<String> {
+    let below = |step: String, value: &Value| {
+        let step = format!("/{}", step.replace('~', "~0").replace('/', "~1"));
+        std::iter::once(step.clone())
+            .chain(pointers(value).into_iter().map(move |rest| format!("{step}{rest}")))
+            .collect::<Vec<_>>()
+    };
+    match value {
+        Value::Object(members) => members.iter().flat_map(|(name, value)| below(name.clone(), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().flat_map(|(i, value)| below(i.to_string(), value)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The document with one value changed, and with it taken away.
+fn changes(json: &Value, pointer: &str) -> Vec<Value> {
+    let mut changed = json.clone();
+    let value = changed.pointer_mut(pointer).expect("a value");
+    *value = match value.take() {
+        Value::String(text) => json!(format!("{text}0")),
+        Value::Number(number) => json!(number.as_i64().expect("an integer") + 60),
+        Value::Bool(flag) => json!(!flag),
+        other => other,
+    };
+    let mut without = json.clone();
+    let (parent, last) = pointer.rsplit_once('/').expect("a pointer");
+    match without.pointer_mut(parent).expect("a parent") {
+        Value::Object(members) => drop(members.remove(&last.replace("~1", "/").replace("~0", "~"))),
+        Value::Array(items) => drop(items.remove(last.parse().expect("an index"))),
+        _ => {}
+    }
+    vec![changed, without]
+}

@@ -1,0 +1,157 @@
+//! Presets: shorthands of platforms, expanded to rules with immutable claims first.
+//!
+//! Claim names: GitHub "OpenID Connect reference" (`repository_id`, `repository_owner_id`), GitLab "ID token authentication"
+//! (`project_id`, `namespace_id`), Kubernetes "Schema for service account private claims" (`kubernetes.io`).
+
+use super::fault::{Faults, shown};
+use super::keys::{self, Shape};
+use super::place::{Fields, Place};
+use super::read_binding::{Settings, condition, extra_audience, issuer};
+use crate::domain::alg::Alg;
+use crate::domain::binding::{ClaimPath, Condition, JwtKind, JwtRule, KeySource, Matcher, Preset};
+use crate::domain::clock::Seconds;
+use crate::domain::reason;
+
+/// The issuer of GitHub Actions at github.com.
+pub(super) const GITHUB: &str = "https://token.actions.githubusercontent.com";
+/// The issuer of GitLab CI at gitlab.com.
+pub(super) const GITLAB: &str = "https://gitlab.com";
+
+/// What a preset stands for.
+struct Plan {
+    shape: &'static Shape,
+    issuer: Option<&'static str>,
+    /// Key of the record, claim, and what the value must look like. The first ones are immutable and required.
+    ids: [(&'static str, &'static str, Form); 2],
+    /// Keys that are also the names of claims.
+    more: &'static [&'static str],
+    /// The claims that name the partner on a platform that others use too.
+    owner: &'static [&'static str],
+    settings: Settings,
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    Digits,
+    Label,
+    Uid,
+}
+
+/// A platform that hands a workload the same token until it expires: reusable, so its age is bounded.
+const REUSED: Settings = Settings { single_use: false, max_life: Seconds::hours(1), max_age: Some(JwtRule::LONGEST_MAX_AGE) };
+
+fn plan(preset: Preset) -> Plan {
+    match preset {
+        Preset::Github => Plan {
+            shape: &keys::GITHUB,
+            issuer: Some(GITHUB),
+            ids: [("repositoryId", "repository_id", Form::Digits), ("ownerId", "repository_owner_id", Form::Digits)],
+            more: &["ref", "environment"],
+            owner: &["repository_owner_id"],
+            settings: Settings { single_use: true, max_age: None, ..REUSED },
+        },
+        Preset::Gitlab => Plan {
+            shape: &keys::GITLAB,
+            issuer: Some(GITLAB),
+            ids: [("projectId", "project_id", Form::Digits), ("namespaceId", "namespace_id", Form::Digits)],
+            more: &["ref", "environment"],
+            owner: &["namespace_id"],
+            settings: Settings { max_life: Seconds::hours(24), ..REUSED },
+        },
+        Preset::Kubernetes => Plan {
+            shape: &keys::KUBERNETES,
+            issuer: None,
+            ids: [
+                ("namespace", "/kubernetes.io/namespace", Form::Label),
+                ("serviceAccountUid", "/kubernetes.io/serviceaccount/uid", Form::Uid),
+            ],
+            more: &[],
+            // A cluster's issuer is the partner's own.
+            owner: &[],
+            settings: REUSED,
+        },
+    }
+}
+
+/// The rule that a preset stands for.
+pub(super) fn expand(preset: Preset, place: &Place<'_>, faults: &mut Faults) -> Option<JwtRule> {
+    let plan = plan(preset);
+    let fields = place.fields(plan.shape, faults)?;
+    let issuer = match (fields.get("issuer"), plan.issuer) {
+        (Some(place), _) => issuer(place, faults),
+        (None, Some(known)) => known.parse().ok(),
+        (None, None) => None,
+    };
+    let matchers = matchers(&plan, &fields, faults);
+    let settings = settings(&plan, &fields, faults);
+    let audience = extra_audience(&fields, faults);
+    let owner: Option<Vec<ClaimPath>> = plan.owner.iter().map(|claim| claim.parse().ok()).collect();
+    let (issuer, settings) = (issuer?, settings?);
+    Some(JwtRule {
+        kind: JwtKind::Oidc,
+        keys: KeySource::Discovery(issuer.clone()),
+        issuer,
+        matchers: matchers?,
+        owner: owner?,
+        audience: audience?,
+        algs: Alg::WORKLOAD.to_vec(),
+        typ: Vec::new(),
+        single_use: settings.single_use,
+        max_life: settings.max_life,
+        max_age: settings.max_age,
+        preset: Some(preset),
+    })
+}
+
+/// A preset whose `singleUse` was switched off is bounded by age like those that are reusable from the start.
+fn settings(plan: &Plan, fields: &Fields<'_>, faults: &mut Faults) -> Option<Settings> {
+    let settings = plan.settings.read(fields, faults)?;
+    let max_age = match (settings.single_use, settings.max_age) {
+        (false, None) => REUSED.max_age,
+        // The preset's own bound is for reusable proofs; a single-use one is bounded only where the record says so.
+        (true, _) if fields.get("maxAge").is_none() => None,
+        (_, age) => age,
+    };
+    Some(Settings { max_age, ..settings })
+}
+
+fn matchers(plan: &Plan, fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<Matcher>> {
+    let mut matchers = Vec::new();
+    let mut whole = true;
+    let ids = plan.ids.map(|(key, claim, form)| (key, claim, Some(form)));
+    let more = plan.more.iter().map(|key| (*key, *key, None));
+    for (key, claim, form) in ids.into_iter().chain(more) {
+        let Some(place) = fields.get(key) else {
+            whole &= form.is_none();
+            continue;
+        };
+        let condition = match form {
+            Some(form) => id(place, form, faults),
+            None => condition(place, faults),
+        };
+        match condition.zip(claim.parse().ok()) {
+            Some((condition, claim)) => matchers.push(Matcher { claim, condition }),
+            None => whole = false,
+        }
+    }
+    whole.then_some(matchers)
+}
+
+/// An immutable id: one exact value of its form.
+fn id(place: &Place<'_>, form: Form, faults: &mut Faults) -> Option<Condition> {
+    let text = place.scalar(faults)?;
+    let (fine, expected): (bool, _) = match form {
+        Form::Digits => (text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit()), "an id of digits, not a name"),
+        Form::Label => (text.parse::<crate::domain::names::ApiName>().is_ok(), "a namespace in lower case"),
+        Form::Uid => {
+            let uid = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-';
+            (text.len() == 36 && text.bytes().all(uid), "a uid such as 4c8e9ef1-0f2c-4a7c-9d2e-0d1b7a3c5e6f, not a name")
+        }
+    };
+    if !fine {
+        let reason = if text.contains('*') { &reason::BINDING_WILDCARD } else { &reason::RECORD_VALUE };
+        faults.error(&place.at, reason, format!("expected {expected}: {}", shown(text)));
+        return None;
+    }
+    Some(Condition::Equals(text.to_owned()))
+}

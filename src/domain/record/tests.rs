@@ -1,0 +1,58 @@
+//! The `tests:` of a record: its own examples, run before it is stored.
+//!
+//! Claims are held against issuer and conditions by the same functions that admission uses. Signature, audience and times are
+//! not part of an example, so a test can tell `issuer.unknown`, `binding.no-match` and which binding admits.
+
+use serde_json::{Map, Value};
+
+use super::{Fault, Located, Record};
+use crate::domain::binding::{Admits, Binding, JwtKind};
+use crate::domain::conditions::conditions;
+use crate::domain::integration::{Integration, RecordTest};
+use crate::domain::names::BindingName;
+use crate::domain::reason::{self, Reason};
+
+/// Runs the tests of a record; a fault for each that does not come out as it expects.
+pub fn run(located: &Located) -> Vec<Fault> {
+    let Record::Integration(integration) = &located.record else { return Vec::new() };
+    let failed = |(i, test): (usize, &RecordTest)| {
+        let message = judge(integration, test).err()?;
+        Some(located.error(&format!("tests[{i}]"), &reason::RECORD_TEST_FAILED, message))
+    };
+    integration.tests.iter().enumerate().filter_map(failed).collect()
+}
+
+fn judge(integration: &Integration, test: &RecordTest) -> Result<(), String> {
+    let environment = &test.expect.environment;
+    let access =
+        integration.environments.get(environment).ok_or_else(|| format!("the record has no environment {environment}"))?;
+    let seen = outcome(&access.bindings, &test.claims);
+    match (&test.expect.allow, &test.expect.deny, seen) {
+        (Some(wanted), _, Ok(binding)) if binding == wanted => Ok(()),
+        (_, Some(wanted), Err(refusal)) if refusal.code == wanted => Ok(()),
+        (Some(wanted), _, Ok(binding)) => Err(format!("expected {wanted} to admit these claims, and {binding} does")),
+        (Some(wanted), _, Err(refusal)) => Err(format!("expected {wanted} to admit these claims: {refusal}")),
+        (None, Some(wanted), Ok(binding)) => Err(format!("expected {wanted}, and {binding} admits these claims")),
+        (None, Some(wanted), Err(refusal)) => Err(format!("expected {wanted}, and the outcome is {refusal}")),
+        (None, None, _) => Err("the test expects nothing".to_owned()),
+    }
+}
+
+/// The first binding, in the order of the record, that admits the claims; all of one environment give the same rights.
+fn outcome<'a>(bindings: &'a [Binding], claims: &Map<String, Value>) -> Result<&'a BindingName, &'static Reason> {
+    let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+    let all = Value::Object(claims.clone());
+    let mut known = false;
+    for binding in bindings {
+        let Admits::Jwt(rule) = &binding.admits else { continue };
+        if rule.issuer.as_str() != issuer {
+            continue;
+        }
+        known = true;
+        let subject = rule.kind == JwtKind::Oidc || claims.get("sub").and_then(Value::as_str) == Some(issuer);
+        if subject && conditions(rule, &all).iter().all(|condition| condition.holds) {
+            return Ok(&binding.name);
+        }
+    }
+    Err(if known { &reason::BINDING_NO_MATCH } else { &reason::ISSUER_UNKNOWN })
+}
