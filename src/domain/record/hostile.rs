@@ -492,6 +492,12 @@ fn lint_warns_of_what_was_not_meant() {
     assert_eq!(told(&pair(narrow)), ["13 environments.production.bindings[1] lint.unreachable"]);
     let same = ORDERS.replace("name: ci", "name: two");
     assert_eq!(told(&pair(&same)), ["13 environments.production.bindings[1] lint.unreachable"]);
+    // What only the narrower one takes is still decided by it.
+    for own in ["typ: [at+jwt]", "audience: other", "maxLife: 2h, ref: x"] {
+        let (setting, condition) = own.split_once(", ").unwrap_or((own, "ref: x"));
+        let other = same.replace("sub: a}", &format!("sub: a, {condition}}}, {setting}"));
+        assert_eq!(told(&pair(&other)), Vec::<String>::new(), "{other}");
+    }
     for other in ["sub: b", "sub: {oneOf: [a, b]}"] {
         let other = same.replace("sub: a", other);
         assert!(!told(&pair(&other)).iter().any(|fault| fault.starts_with("13")), "{other}");

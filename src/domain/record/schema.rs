@@ -64,8 +64,8 @@ mod tests {
     fn every_closed_map_is_a_definition() {
         fn inner(value: &Value) -> usize {
             let below = match value {
-                Value::Object(members) => members.values().map(|value| inner(value)).sum(),
-                Value::Array(items) => items.iter().map(|value| inner(value)).sum(),
+                Value::Object(members) => members.values().map(inner).sum(),
+                Value::Array(items) => items.iter().map(inner).sum(),
                 _ => 0,
             };
             below + usize::from(value.get("additionalProperties") == Some(&Value::Bool(false)))
