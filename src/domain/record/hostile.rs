@@ -94,7 +94,7 @@ fn the_example_of_the_contract_reads_as_it_says() {
     let records = contract();
     assert!(records.iter().all(|record| record.warnings.is_empty()), "{records:#?}");
     assert_eq!(
-        records.iter().map(|located| located.record.name()).collect::<Vec<_>>(),
+        records.iter().map(|located| located.record.name().1).collect::<Vec<_>>(),
         ["orders-api", "globex", "globex/order-sync"]
     );
     assert_eq!(check(&records, &around()), []);
@@ -511,6 +511,8 @@ fn lint_warns_of_what_was_not_meant() {
 #[test]
 fn what_a_record_names_must_exist() {
     let around = enact(around(), contract());
+    let warned = bound("{name: ci, oidc: {issuer: http://127.0.0.1:9000, match: {sub: a}}}");
+    assert_eq!(against(&warned, &around), ["12 environments.production.bindings[0].oidc.issuer lint.plain-http"]);
     let good = integration("globex/sync", &format!("      - {ORDERS}\n"), "");
     assert_eq!(against(&good, &around), Vec::<String>::new());
     let cases = [

@@ -38,6 +38,8 @@ pub use surroundings::{Surroundings, check};
 pub use tests::run as run_tests;
 pub use tree::Position;
 
+use serde::Serialize;
+
 use super::api::Api;
 use super::integration::Integration;
 use super::partner::Partner;
@@ -46,8 +48,9 @@ use fault::{Faults, Places, position_of, shown};
 use place::Place;
 use tree::Value;
 
-/// A record of any kind.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A record of any kind. As JSON it is the record itself, so its digest is the digest of the version that is stored.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Record {
     /// `kind: Api`.
     Api(Api),
@@ -89,13 +92,14 @@ impl Record {
         }
     }
 
-    /// Its name within its kind: `orders-api`, `globex`, `globex/order-sync`.
-    pub fn name(&self) -> String {
-        match self {
+    /// Its kind, and its name within it: `orders-api`, `globex`, `globex/order-sync`.
+    pub fn name(&self) -> (&'static str, String) {
+        let name = match self {
             Self::Api(api) => api.name.to_string(),
             Self::Integration(integration) => integration.id.to_string(),
             Self::Partner(partner) => partner.name.to_string(),
-        }
+        };
+        (self.kind().name(), name)
     }
 }
 
@@ -108,7 +112,7 @@ pub struct Located {
     pub line: u32,
     /// The record.
     pub record: Record,
-    /// What its author should know (lint); nothing here stops it.
+    /// What its author should know (lint); nothing here stops it. [`check`] repeats them.
     pub warnings: Vec<Fault>,
     places: Places,
 }

@@ -33,16 +33,15 @@ pub struct Surroundings {
 /// The scope that the built-in API `carnet` has (CONTRACT.md section 4).
 const BUILT_IN_SCOPE: &str = "carnet:introspect";
 
-/// The faults of `records` among themselves and against what is in force. A record of the same apply stands for the one that it
+/// The faults of `records` among themselves and against what is in force, and the warnings that they were read with. A record of the same apply stands for the one that it
 /// replaces, and what it names counts as existing.
 pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
     let view = View::of(records, around);
     let mut faults = twice(records);
     for located in records {
+        faults.extend_from_slice(&located.warnings);
         match &located.record {
-            Record::Api(api) => {
-                view.api(located, api, &mut faults);
-            }
+            Record::Api(api) => view.api(located, api, &mut faults),
             Record::Integration(integration) => view.integration(located, integration, &mut faults),
             Record::Partner(_) => {}
         }
@@ -58,9 +57,9 @@ fn twice(records: &[Located]) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
     let mut faults = Vec::new();
     for located in records {
-        let (kind, name) = (located.record.kind(), located.record.name());
+        let (kind, name) = located.record.name();
         if !seen.insert((kind, name.clone())) {
-            let message = format!("there are two records {} {name}", kind.name());
+            let message = format!("there are two records {kind} {name}");
             faults.push(located.error("metadata", &reason::RECORD_DUPLICATE, message));
         }
     }
