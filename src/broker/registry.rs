@@ -281,11 +281,14 @@ fn base(record: &Record, state: &State) -> (Option<Digest>, Option<Digest>) {
 /// What new records are checked against: everything in force, and what waits and may be named.
 pub fn surroundings(state: &State) -> Surroundings {
     let environments = state.configuration.iter().flat_map(|configuration| configuration.environments.keys().cloned());
+    let named = state.configuration.iter().flat_map(|configuration| &configuration.environments);
+    let issuers = named.map(|(name, environment)| (name.clone(), environment.issuer.clone()));
     let newest = |api: &crate::domain::state::ApiState| {
         api.held.as_ref().map(|held| &held.version).or(api.current.as_ref()).map(|version| Arc::clone(&version.record))
     };
     Surroundings {
         environments: environments.collect(),
+        issuers: issuers.collect(),
         apis: state.apis.iter().filter_map(|(name, api)| Some((name.clone(), newest(api)?))).collect(),
         partners: state.partners.keys().cloned().collect(),
         integrations: state
