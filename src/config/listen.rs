@@ -94,7 +94,7 @@ fn tls_files(mut section: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -
     let fix = "write {cert = \"chain.pem\", key = \"key.pem\"}, relative to this file's folder";
     for key in ["cert", "key"] {
         if !section.keys().iter().any(|(name, _)| name == key) {
-            faults.add(section.at(), format!("{key} is missing"), fix);
+            faults.add(section.at(), format!("its {key} is missing"), fix);
         }
     }
     let cert = section.file("cert", folder, fix, faults);

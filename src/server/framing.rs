@@ -21,11 +21,16 @@ pub(super) struct Strict<T> {
     inner: T,
     scanner: Scanner,
     activity: Arc<Activity>,
+    /// What is still to be told to hyper after a refusal.
+    tail: &'static [u8],
 }
+
+/// hyper looks at a head again only when it ends: so a refused one does.
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 impl<T> Strict<T> {
     pub(super) fn new(inner: T, activity: Arc<Activity>) -> Self {
-        Self { inner, scanner: Scanner::default(), activity }
+        Self { inner, scanner: Scanner::default(), activity, tail: END_OF_HEAD }
     }
 }
 
@@ -33,6 +38,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Strict<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.scanner.place == Place::Refused {
+            let (now, later) = this.tail.split_at(this.tail.len().min(buf.remaining()));
+            buf.put_slice(now);
+            this.tail = later;
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();

@@ -21,3 +21,6 @@ pub mod tls;
 pub use ambient::{OsEntropy, SystemClock};
 pub use listener::Listener;
 pub use settings::{Settings, open_files_limit};
+
+#[cfg(test)]
+mod hostile;

@@ -156,3 +156,6 @@ fn add_headers(response: &mut Response, id: &str) {
         headers.insert(X_REQUEST_ID, id);
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
