@@ -1,4 +1,8 @@
 //! Carnet: a credential broker for partner workloads.
 pub mod authn;
+pub mod config;
 pub mod domain;
+pub mod http;
 pub mod outbound;
+pub mod server;
+pub mod telemetry;

@@ -1,0 +1,139 @@
+//! `carnet.toml`, exactly as CONTRACT.md section 2 has it: unknown keys are refused, all faults are told at once.
+//!
+//! Enter through [`load`]. A [`Config`] holds names, numbers and paths. It holds no secret but a password that somebody wrote
+//! into the Redis URL, which is never printed. Tests build the sections as plain literals.
+//!
+//! Not here: what the files contain (the KEK's size and mode are the key loader's, certificates `server::tls`'s).
+
+mod environment;
+mod fault;
+mod listen;
+mod section;
+mod staff;
+mod store;
+mod url;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+pub use environment::EnvironmentSection;
+pub use fault::ConfigFault;
+pub use listen::{ListenSection, TlsFiles};
+pub use staff::{OutboundSection, StaffSection};
+pub use store::{JournalSection, JournalUrl, RedisSection, RedisUrl};
+pub use url::Origin;
+
+use crate::domain::names::EnvironmentName;
+use fault::Faults;
+use section::Section;
+
+/// The whole configuration of `carnet serve`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of the file: relative paths begin here, and the newest checkpoint is kept here.
+    pub folder: PathBuf,
+    /// `[listen]`.
+    pub listen: ListenSection,
+    /// `[journal]`.
+    pub journal: JournalSection,
+    /// `[redis]`; absent, the live index is in-process and there is one node.
+    pub redis: Option<RedisSection>,
+    /// `[keys]`.
+    pub keys: KeysSection,
+    /// `[staff]`.
+    pub staff: StaffSection,
+    /// `[outbound]`.
+    pub outbound: OutboundSection,
+    /// `[environments.NAME]`; at least one.
+    pub environments: BTreeMap<EnvironmentName, EnvironmentSection>,
+}
+
+/// `[keys]`.
+#[derive(Clone, Debug)]
+pub struct KeysSection {
+    /// The key-encryption key: its path.
+    pub kek_file: PathBuf,
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// Every fault of the file, in its order.
+pub fn load(path: &Path) -> Result<Config, Vec<ConfigFault>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let read = std::fs::read_to_string(path).and_then(|text| Ok((text, std::path::absolute(folder)?)));
+    match read {
+        Ok((text, folder)) => parse(&text, &folder),
+        Err(error) => {
+            let mut faults = Faults::new("");
+            faults.add(("", None), format!("cannot read {}: {}", path.display(), error.kind()), "name a readable file with -c");
+            Err(faults.into_list())
+        }
+    }
+}
+
+/// The same for a text; `folder` is where its relative paths begin.
+///
+/// # Errors
+/// Every fault of the text, in its order.
+pub fn parse(text: &str, folder: &Path) -> Result<Config, Vec<ConfigFault>> {
+    let mut faults = Faults::new(text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let line = error.span().map(|span| faults.line_at(span.start));
+        faults.add(("", line), error.message(), "correct the TOML");
+    }
+    let config = sections(Section::new("", None, table.into_inner(), &faults), folder, &mut faults);
+    let faults = faults.into_list();
+    match config {
+        Some(config) if faults.is_empty() => Ok(config),
+        _ => Err(faults),
+    }
+}
+
+fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Option<Config> {
+    let listen = root.section("listen", faults);
+    let listen = listen::read(listen, folder, faults);
+    let journal = root.section("journal", faults);
+    let journal = store::journal(journal, faults);
+    let redis = root.section("redis", faults);
+    let redis = store::redis(redis, faults);
+    let keys = root.section("keys", faults);
+    let keys = keys_section(keys, folder, faults);
+    let staff = root.section("staff", faults);
+    let outbound = root.section("outbound", faults);
+    let outbound = staff::outbound(outbound, faults);
+    let staff = staff::staff(staff, folder, &outbound, faults);
+    let environments = root.section("environments", faults);
+    let environments = environment::read(environments, faults);
+    root.finish(faults);
+    Some(Config {
+        folder: folder.to_owned(),
+        listen,
+        journal: journal?,
+        redis,
+        keys: keys?,
+        staff: staff?,
+        outbound,
+        environments,
+    })
+}
+
+fn keys_section(section: Option<Section<'_>>, folder: &Path, faults: &mut Faults<'_>) -> Option<KeysSection> {
+    let fix = "create it with `carnet key init PATH` and write kek_file = \"PATH\"";
+    let Some(mut section) = section else {
+        faults.add(("keys", None), "the section is missing", fix);
+        return None;
+    };
+    if section.keys().iter().all(|(name, _)| name != "kek_file") {
+        faults.add(("keys.kek_file", section.at().1), "it is missing", fix);
+    }
+    let kek_file = section.file("kek_file", folder, fix, faults);
+    section.finish(faults);
+    Some(KeysSection { kek_file: kek_file? })
+}
+
+#[cfg(test)]
+mod tests;

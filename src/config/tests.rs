@@ -1,0 +1,166 @@
+use super::*;
+use crate::domain::actor::Role;
+use crate::domain::clock::Seconds;
+
+/// A folder with what the files below name.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("keys")).expect("a folder");
+    for file in ["keys/kek", "chain.pem", "key.pem"] {
+        std::fs::write(folder.path().join(file), "").expect("a file");
+    }
+    folder
+}
+
+fn faults(text: &str) -> Vec<String> {
+    let folder = folder();
+    let place = folder.path().display().to_string();
+    let list = parse(&text.replace("@FOLDER", &place), folder.path()).map(|_| ()).expect_err("faults");
+    list.iter().map(|fault| fault.to_string().replace(&place, "@FOLDER")).collect()
+}
+
+const GOOD: &str = r#"
+[listen]
+public = "127.0.0.1:0"
+public_tls = {cert = "chain.pem", key = "key.pem"}
+admin_url = "https://carnet.acme.example"
+trusted_proxies = ["10.0.0.0/8"]
+connections_per_address = 10
+body_limit = "32KiB"
+[journal]
+url = "sqlite://@FOLDER/journal.db"
+origin = "sts.acme.example/carnet"
+retention = "400d"
+[redis]
+url = "redis://carnet:hunter2@127.0.0.1:6379/0"
+[keys]
+kek_file = "keys/kek"
+[staff]
+issuer = "http://127.0.0.1:9000"
+max_age = "30m"
+roles = { administrator = ["carnet-admins"], security = ["security"] }
+[outbound]
+issuers = ["http://127.0.0.1:9000"]
+[environments.sandbox]
+issuer = "https://sts.acme.example/sandbox"
+[environments.production]
+issuer = "https://sts.acme.example/production"
+max_ttl = "10m"
+trust_domain = "production.partners.acme.example"
+"#;
+
+#[test]
+fn a_good_file_is_read_whole() {
+    let folder = folder();
+    let path = folder.path().join("carnet.toml");
+    std::fs::write(&path, GOOD.replace("@FOLDER", &folder.path().display().to_string())).expect("a file");
+    let config = load(&path).expect("no fault");
+    assert_eq!(config.listen.public.port(), 0);
+    assert_eq!(config.listen.admin.to_string(), "127.0.0.1:7401");
+    assert_eq!(config.listen.body_limit, 32 * 1024);
+    assert_eq!(config.listen.public_tls.as_ref().map(|tls| tls.cert.clone()), Some(folder.path().join("chain.pem")));
+    assert_eq!(config.listen.admin_url.as_ref().map(Origin::authority), Some("carnet.acme.example"));
+    assert_eq!(config.journal.url, JournalUrl::Sqlite(folder.path().join("journal.db")));
+    assert_eq!(config.keys.kek_file, folder.path().join("keys/kek"));
+    assert_eq!((config.staff.person_claim.as_str(), config.staff.roles_claim.as_str()), ("sub", "groups"));
+    assert_eq!(config.staff.max_age, Seconds::minutes(30));
+    assert!(config.staff.roles[&Role::Security].contains("security"));
+    let sandbox = &config.environments["sandbox"];
+    assert_eq!((sandbox.authority(), sandbox.path(), sandbox.max_ttl), ("sts.acme.example", "/sandbox", Seconds::minutes(15)));
+    assert!(!format!("{config:?}").contains("hunter2"), "a password is never printed");
+    assert_eq!(
+        config.redis.map(|redis| redis.url.as_str().to_owned()).as_deref(),
+        Some("redis://carnet:hunter2@127.0.0.1:6379/0")
+    );
+}
+
+#[test]
+fn all_faults_are_told_at_once_in_the_order_of_the_file() {
+    let text = r#"color = "red"
+[listen]
+public = "localhost:7400"
+admin = 7401
+mtls = "127.0.0.1:7400"
+pubic = "127.0.0.1:1"
+public_tls = {cert = "absent.pem"}
+mtls_url = "http://mtls.acme.example"
+trusted_proxies = ["10.0.0.1/8", 5]
+connections_per_address = 0
+body_limit = "16KB"
+[journal]
+url = "postgres://db/carnet"
+origin = "two words"
+retention = "1h"
+[redis]
+url = "redis+sentinel://:hunter2@a:1,b:2/mymaster"
+[keys]
+[staff]
+issuer = "http://idp.acme.example"
+person_claim = ""
+max_age = "2w"
+roles = { administrator = ["a"], root = ["b"] }
+[outbound]
+issuers = ["https://idp.acme.example/path"]
+[environments.Sandbox]
+issuer = "https://a.example"
+[environments.production]
+issuer = "https://sts.acme.example/production/"
+max_ttl = "2h"
+trust_domain = "A"
+[environments.staging]
+issuer = "https://a.example/staging"
+max_ttl = "14s"
+"#;
+    let seen = faults(text);
+    let golden = include_str!("golden/faults.txt");
+    assert_eq!(seen.join("\n") + "\n", golden);
+    assert!(!golden.contains("hunter2"), "a password is never told");
+}
+
+#[test]
+fn what_is_missing_is_told_too() {
+    assert_eq!(
+        faults(""),
+        [
+            "file: journal: the section is missing; write url = \"sqlite:///var/lib/carnet/journal.db\"",
+            "file: keys: the section is missing; create it with `carnet key init PATH` and write kek_file = \"PATH\"",
+            "file: staff: the section is missing; name the company's identity provider: issuer, audience, roles",
+            "file: environments: there is no environment; add [environments.production] with an issuer",
+        ]
+    );
+}
+
+#[test]
+fn broken_toml_has_a_line() {
+    let list = faults(&format!("{GOOD}\n[journal\nx = \n"));
+    assert!(list.iter().any(|fault| fault.starts_with("line 30: unclosed table")), "{list:#?}");
+    let twice = faults(&format!("{GOOD}\n[redis]\n"));
+    assert!(twice.iter().any(|fault| fault.contains("duplicate")), "{twice:#?}");
+}
+
+#[test]
+fn issuers_of_two_environments_never_overlap() {
+    for (one, other, is_fault) in [
+        ("https://a.example/x", "https://a.example/x", true),
+        ("https://a.example", "https://a.example/x", true),
+        ("https://a.example/x/y", "https://a.example/x", true),
+        ("https://a.example/x", "https://a.example/xy", false),
+        ("https://a.example/x", "https://b.example/x", false),
+        ("http://127.0.0.1:1/x", "https://127.0.0.1:1/x", true),
+    ] {
+        let text = GOOD
+            .replace("https://sts.acme.example/sandbox", one)
+            .replace("https://sts.acme.example/production", other)
+            .replace("@FOLDER", "/tmp");
+        let outcome = parse(&text, folder().path());
+        let is_overlap = outcome.is_err_and(|list| list.iter().any(|fault| fault.reason.contains("the beginning of")));
+        assert_eq!(is_overlap, is_fault, "{one} {other}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_fault() {
+    let list = load(Path::new("/nonexistent/carnet.toml")).expect_err("a fault");
+    assert_eq!(list.len(), 1);
+    assert!(list[0].reason.starts_with("cannot read /nonexistent/carnet.toml"), "{list:?}");
+}

@@ -1,0 +1,82 @@
+//! The refusals of the front: faults of the message itself, told to everybody (CONTRACT.md section 5).
+//!
+//! Not here: refusals with a reason; they are `http/error.rs`'s.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+/// How a socket writes its errors.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorShape {
+    /// RFC 6749 section 5.2: `{"error": …, "error_description": …}`.
+    OAuth,
+    /// RFC 9457: `application/problem+json`.
+    Problem,
+}
+
+/// What can be wrong before any route looks at a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// The body is over the route's limit.
+    TooLarge,
+    /// The body did not arrive in time.
+    TooSlow,
+    /// The body ended early or its framing is broken.
+    Broken,
+    /// A content coding other than identity (ABUSE D-05).
+    Encoding,
+    /// No route has this path.
+    NoRoute,
+    /// The route does not take this method.
+    Method,
+    /// A host that is not ours (ABUSE A-11).
+    Host,
+    /// A handler panicked.
+    Panic,
+    /// A handler took too long.
+    Late,
+}
+
+impl Fault {
+    /// The answer. Fixed words: nothing of the request, nothing of the inside.
+    pub fn response(self, shape: ErrorShape) -> Response {
+        let (status, error, description) = self.parts();
+        let (media, body) = match shape {
+            ErrorShape::OAuth => ("application/json", format!(r#"{{"error":"{error}","error_description":"{description}"}}"#)),
+            ErrorShape::Problem => (
+                "application/problem+json",
+                format!(r#"{{"type":"about:blank","title":"{description}","status":{}}}"#, status.as_u16()),
+            ),
+        };
+        let mut response = (status, [(header::CONTENT_TYPE, media)], body).into_response();
+        let headers = response.headers_mut();
+        if self.leaves_body_unread() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self == Self::Late {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "The request body is too large"),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "invalid_request", "The request body did not arrive in time"),
+            Self::Broken => (StatusCode::BAD_REQUEST, "invalid_request", "The request body is incomplete"),
+            Self::Encoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", "No content coding is accepted in requests")
+            }
+            Self::NoRoute => (StatusCode::NOT_FOUND, "invalid_request", "There is no such resource"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "The resource does not take this method"),
+            Self::Host => (StatusCode::MISDIRECTED_REQUEST, "invalid_request", "This host is not served here"),
+            Self::Panic => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "Something went wrong inside"),
+            Self::Late => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "The answer took too long"),
+        }
+    }
+
+    /// After these the rest of the body is not worth reading: the connection ends.
+    fn leaves_body_unread(self) -> bool {
+        matches!(self, Self::TooLarge | Self::TooSlow | Self::Broken | Self::Encoding | Self::Host)
+    }
+}

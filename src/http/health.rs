@@ -1,0 +1,112 @@
+//! `/livez`, `/readyz` and `/metrics`: the three that take no bearer.
+//!
+//! Not here: what makes a node ready; the composition passes it as a function.
+
+use std::sync::Arc;
+
+use axum::extract::RawQuery;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::metrics::{self, Metrics};
+
+/// Whether this node may serve.
+#[derive(Clone, Debug, Serialize)]
+pub struct Readiness {
+    /// All of it together.
+    pub ready: bool,
+    /// What it is made of.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that a node needs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// `journal`, `live-index`, `clock` …
+    pub name: &'static str,
+    /// Whether it holds.
+    pub ok: bool,
+    /// What is wrong, for operators; shown on the admin socket only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Readiness {
+    /// Ready when every check holds.
+    pub fn of(checks: Vec<Check>) -> Self {
+        Self { ready: checks.iter().all(|check| check.ok), checks }
+    }
+}
+
+/// Who reads the answer of `/readyz?verbose`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Audience {
+    /// Anybody: names and whether they hold.
+    Strangers,
+    /// Operators: details too (host names of stores, errors).
+    Operators,
+}
+
+/// Where readiness comes from.
+pub type ReadinessCheck = Arc<dyn Fn() -> Readiness + Send + Sync>;
+
+/// `/livez` and `/readyz`, for every socket.
+pub fn routes(check: ReadinessCheck, audience: Audience) -> Router {
+    let ready = move |RawQuery(query): RawQuery| {
+        let verbose = query.as_deref().is_some_and(|query| query == "verbose" || query.starts_with("verbose="));
+        std::future::ready(readiness(check(), verbose, audience))
+    };
+    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready))
+}
+
+/// `/metrics`, for the admin socket.
+pub fn metrics_route(metrics: Arc<Metrics>) -> Router {
+    let answer = move || std::future::ready(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.encode()));
+    Router::new().route("/metrics", get(answer))
+}
+
+fn readiness(mut readiness: Readiness, verbose: bool, audience: Audience) -> Response {
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if !verbose {
+        return (status, if readiness.ready { "ready\n" } else { "not ready\n" }).into_response();
+    }
+    if audience == Audience::Strangers {
+        readiness.checks.iter_mut().for_each(|check| check.detail = None);
+    }
+    (status, Json(readiness)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn ask(ok: bool, audience: Audience, path: &str) -> (u16, String) {
+        let check = move || Readiness::of(vec![Check { name: "journal", ok, detail: Some("db.internal".to_owned()) }]);
+        let router = routes(Arc::new(check), audience).merge(metrics_route(Metrics::new("1")));
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let response = router.oneshot(request).await.expect("infallible");
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+        (status, String::from_utf8(bytes.to_vec()).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn readiness_is_told_and_details_only_to_operators() {
+        assert_eq!(ask(false, Audience::Strangers, "/livez").await, (200, "ok\n".to_owned()));
+        assert_eq!(ask(true, Audience::Strangers, "/readyz").await, (200, "ready\n".to_owned()));
+        assert_eq!(ask(false, Audience::Operators, "/readyz").await, (503, "not ready\n".to_owned()));
+        let told = r#"{"ready":false,"checks":[{"name":"journal","ok":false}]}"#;
+        assert_eq!(ask(false, Audience::Strangers, "/readyz?verbose").await, (503, told.to_owned()));
+        let (_, text) = ask(false, Audience::Operators, "/readyz?verbose").await;
+        assert!(text.contains(r#""detail":"db.internal""#), "{text}");
+        let (status, text) = ask(true, Audience::Operators, "/metrics").await;
+        assert!(status == 200 && text.ends_with("# EOF\n"), "{text}");
+    }
+}

@@ -1,0 +1,279 @@
+//! What the house counts, for Prometheus, under the prefix `carnet_`.
+//!
+//! There is no global registry: one [`Metrics`] is made by the composition and passed on. Lower floors return facts; HTTP and
+//! the shell count them here. Every label is a word of ours (`&'static str`, a [`Reason`]) or a name out of our own records, never
+//! something that a caller sent, so the number of series is bounded (ABUSE D-15).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::domain::names::{ApiName, EnvironmentName};
+use crate::domain::reason::Reason;
+
+/// The media type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Which socket something came in by.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Socket {
+    /// For workloads and APIs.
+    Public,
+    /// For staff, their tools and the console.
+    Admin,
+    /// For workloads with a client certificate.
+    Mtls,
+}
+
+impl Socket {
+    /// The word for it in labels and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Admin => "admin",
+            Self::Mtls => "mtls",
+        }
+    }
+}
+
+impl EncodeLabelValue for Socket {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.as_str().encode(encoder)
+    }
+}
+
+/// A name out of our own records as a label.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Name<N>(N);
+
+impl EncodeLabelValue for Name<EnvironmentName> {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.as_str().encode(encoder)
+    }
+}
+
+impl EncodeLabelValue for Name<ApiName> {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.as_str().encode(encoder)
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ExchangeLabels {
+    environment: Name<EnvironmentName>,
+    result: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct IssuedLabels {
+    environment: Name<EnvironmentName>,
+    api: Name<ApiName>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct SocketLabels {
+    socket: Socket,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    socket: Socket,
+    route: String,
+    status: u16,
+}
+
+/// All that is counted. Cheap to count into from any task.
+pub struct Metrics {
+    registry: Registry,
+    exchanges: Family<ExchangeLabels, Counter>,
+    exchange_duration: Histogram,
+    issued: Family<IssuedLabels, Counter>,
+    refusals: Family<ReasonLabels, Counter>,
+    issuer_fetches: Family<ResultLabels, Counter>,
+    entries: Family<KindLabels, Counter>,
+    commit: Histogram,
+    batch: Histogram,
+    live_index: Gauge<i64, AtomicI64>,
+    requests: Family<RequestLabels, Counter>,
+    panics: Counter<u64, AtomicU64>,
+    connections: Family<SocketLabels, Gauge>,
+}
+
+/// One open connection in `carnet_connections`; counted off when dropped.
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// Everything at zero. `version` is this build's, for `carnet_build_info`.
+    pub fn new(version: &'static str) -> Arc<Self> {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("carnet"),
+            exchanges: Family::default(),
+            // 50 µs … 3.3 s.
+            exchange_duration: Histogram::new(exponential_buckets(0.000_05, 2.0, 17)),
+            issued: Family::default(),
+            refusals: Family::default(),
+            issuer_fetches: Family::default(),
+            entries: Family::default(),
+            commit: Histogram::new(exponential_buckets(0.000_05, 2.0, 17)),
+            batch: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            live_index: Gauge::default(),
+            requests: Family::default(),
+            panics: Counter::default(),
+            connections: Family::default(),
+        };
+        metrics.register(version);
+        Arc::new(metrics)
+    }
+
+    fn register(&mut self, version: &'static str) {
+        let registry = &mut self.registry;
+        registry.register("exchanges", "Token requests, by outcome", self.exchanges.clone());
+        registry.register(
+            "exchange_duration_seconds",
+            "From the request's head to the answer of the token endpoint",
+            self.exchange_duration.clone(),
+        );
+        registry.register("tokens_issued", "Tokens recorded, signed and released", self.issued.clone());
+        registry.register("refusals", "Refusals anywhere, by reason", self.refusals.clone());
+        registry.register("issuer_fetch", "Fetches of issuers' metadata and keys", self.issuer_fetches.clone());
+        registry.register("journal_entries", "Entries written to the journal", self.entries.clone());
+        registry.register("journal_commit_seconds", "Time of one durable commit", self.commit.clone());
+        registry.register("journal_batch_size", "Entries in one commit", self.batch.clone());
+        registry.register("live_index_up", "1 when the live revocation index is complete", self.live_index.clone());
+        registry.register("http_requests", "Answers, by route template", self.requests.clone());
+        registry.register("http_panics", "Handlers that panicked: each is a defect", self.panics.clone());
+        registry.register("connections", "Open connections", self.connections.clone());
+        registry.register("build", "This build", Info::new(vec![("version", version)]));
+    }
+
+    /// A token request was answered: with a token, or refused for `reason`.
+    pub fn exchange(&self, environment: &EnvironmentName, refused: Option<&'static Reason>, took: Duration) {
+        let (result, reason) = refused.map_or(("issued", "none"), |reason| ("refused", reason.code));
+        self.exchanges.get_or_create(&ExchangeLabels { environment: Name(environment.clone()), result, reason }).inc();
+        self.exchange_duration.observe(took.as_secs_f64());
+    }
+
+    /// A token was released.
+    pub fn issued(&self, environment: &EnvironmentName, api: &ApiName) {
+        self.issued.get_or_create(&IssuedLabels { environment: Name(environment.clone()), api: Name(api.clone()) }).inc();
+    }
+
+    /// Something was refused, on any endpoint.
+    pub fn refused(&self, reason: &'static Reason) {
+        self.refusals.get_or_create(&ReasonLabels { reason: reason.code }).inc();
+    }
+
+    /// An issuer's document was fetched; `result` is a word of ours (`ok`, `timeout`, `too-large` …).
+    pub fn issuer_fetched(&self, result: &'static str) {
+        self.issuer_fetches.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// An entry of this kind was written.
+    pub fn entry(&self, kind: &'static str) {
+        self.entries.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// A batch of `entries` became durable in this time.
+    pub fn committed(&self, entries: usize, took: Duration) {
+        self.commit.observe(took.as_secs_f64());
+        self.batch.observe(f64::from(u32::try_from(entries).unwrap_or(u32::MAX)));
+    }
+
+    /// Whether the live revocation index is complete.
+    pub fn live_index(&self, is_up: bool) {
+        self.live_index.set(i64::from(is_up));
+    }
+
+    /// An answer left. `route` is the template that matched, never a path.
+    pub fn request(&self, socket: Socket, route: &str, status: u16) {
+        self.requests.get_or_create(&RequestLabels { socket, route: route.to_owned(), status }).inc();
+    }
+
+    /// A handler panicked.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// How many handlers panicked so far.
+    pub fn panics(&self) -> u64 {
+        self.panics.get()
+    }
+
+    /// A connection opened.
+    pub fn connection(&self, socket: Socket) -> OpenConnection {
+        let gauge = self.connections.get_or_create(&SocketLabels { socket }).clone();
+        gauge.inc();
+        OpenConnection(gauge)
+    }
+
+    /// All of it as OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String does not fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        let metrics = Metrics::new("9.9.9");
+        let production: EnvironmentName = "production".parse().expect("a label");
+        metrics.exchange(&production, None, Duration::from_millis(2));
+        metrics.issued(&production, &"orders-api".parse().expect("a label"));
+        metrics.live_index(true);
+        metrics.request(Socket::Public, "/{*path}", 404);
+        metrics.committed(3, Duration::from_millis(1));
+        let open = metrics.connection(Socket::Admin);
+        let text = metrics.encode();
+        for line in [
+            r#"carnet_exchanges_total{environment="production",result="issued",reason="none"} 1"#,
+            r#"carnet_tokens_issued_total{environment="production",api="orders-api"} 1"#,
+            "carnet_live_index_up 1",
+            r#"carnet_http_requests_total{socket="public",route="/{*path}",status="404"} 1"#,
+            "carnet_http_panics_total 0",
+            r#"carnet_connections{socket="admin"} 1"#,
+            r#"carnet_build_info{version="9.9.9"} 1"#,
+            "carnet_journal_batch_size_sum 3.0",
+            "carnet_exchange_duration_seconds_count 1",
+        ] {
+            assert!(text.lines().any(|seen| seen == line), "{line}\n{text}");
+        }
+        drop(open);
+        assert!(metrics.encode().contains(r#"carnet_connections{socket="admin"} 0"#));
+    }
+}

@@ -1,0 +1,7 @@
+//! Floor 4: HTTP. The only floor that knows axum, statuses and OAuth error names.
+//!
+//! Enter through [`front::wrap`] for what every route has in common.
+
+pub mod front;
+pub mod health;
+pub mod metrics;

@@ -1,0 +1,46 @@
+//! The real clock and the real entropy: the only ambient time and randomness of the house (STYLE.md 14).
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand;
+
+use crate::domain::clock::{Clock, Entropy, Timestamp};
+
+/// The operating system's wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    /// A clock set before 1970 reads 1970: every token and record is then in its future, and is refused.
+    fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "this is the Clock that `server` makes")]
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).ok().and_then(Timestamp::from_seconds).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The operating system's randomness, by way of aws-lc-rs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        // aws-lc seeds itself from the kernel at start; it fails only where the kernel has no entropy source at all.
+        // Nothing may be made then: an identifier that can be guessed is worse than no answer.
+        rand::fill(bytes).expect("the operating system gives randomness");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_past_the_day_it_was_written_and_identifiers_differ() {
+        assert!(SystemClock.now().as_seconds() > 1_700_000_000);
+        let entropy: &dyn Entropy = &OsEntropy;
+        let (one, two) = (entropy.identifier(), entropy.identifier());
+        assert_eq!(one.len(), 22);
+        assert_ne!(one, two);
+    }
+}

@@ -1,0 +1,120 @@
+//! A bound socket and its accept loop.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::{Request, Response};
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
+
+use super::caps::AddressCounts;
+use super::connection::{self, Shared};
+use super::settings::Settings;
+use crate::http::metrics::{Metrics, Socket};
+
+/// A socket that is bound and listens; connections wait in the kernel's queue until [`Listener::serve`].
+pub struct Listener {
+    socket: Socket,
+    tcp: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+}
+
+/// How long the accept loop rests when the kernel has no descriptor or memory for a connection: long enough not to spin,
+/// short enough to recover unseen (ABUSE D-21).
+const REST: Duration = Duration::from_millis(100);
+
+impl Listener {
+    /// Binds `address`; port 0 takes a free one. With `tls` the socket speaks TLS and nothing else.
+    ///
+    /// # Errors
+    /// What the kernel says: address in use, not ours, no right to the port.
+    pub async fn bind(socket: Socket, address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address).await?;
+        let address = tcp.local_addr()?;
+        Ok(Self { socket, tcp, address, tls: tls.map(TlsAcceptor::from) })
+    }
+
+    /// The bound address, with its real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://…` or `https://…` of the bound address.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
+    }
+
+    /// Accepts and serves until `stop` is true (or its sender is gone), then stops accepting, lets requests in flight end
+    /// within [`Settings::drain`], and returns when the last connection is closed.
+    ///
+    /// `service` is cloned per request; each request carries a [`PeerAddress`](crate::http::front::PeerAddress).
+    pub async fn serve<S, B>(self, service: S, settings: Settings, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Self { socket, tcp, tls, .. } = self;
+        let counts = AddressCounts::new(settings.connections_per_address, settings.uncounted.clone());
+        let most = settings.connections.min(Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(most));
+        let shared = Arc::new(Shared { service, tls, protocol: connection::protocol(&settings), settings });
+        loop {
+            // 1. Room first: over the total, connections wait in the kernel and cost us nothing.
+            let accepted = async {
+                let permit = room.clone().acquire_owned().await;
+                (permit, accept(&tcp).await)
+            };
+            let (permit, (stream, peer)) = tokio::select! {
+                accepted = accepted => accepted,
+                _ = stop.wait_for(|stop| *stop) => break,
+            };
+            // 2. Then the address' share. Over it: closed at once, without a byte.
+            let (Ok(permit), Some(place)) = (permit, counts.take(peer.ip())) else { continue };
+            // 3. Its own task, so that one slow handshake holds up nobody.
+            let (shared, stop) = (shared.clone(), stop.clone());
+            let open = metrics.connection(socket);
+            tokio::spawn(async move {
+                connection::run(stream, peer.ip().to_canonical(), shared, stop).await;
+                drop((permit, place, open));
+            });
+        }
+        drop(tcp);
+        // Every connection ends by itself at its drain limit; the permits tell when the last has.
+        let all = u32::try_from(most).unwrap_or(u32::MAX);
+        let _ = room.acquire_many(all).await;
+    }
+}
+
+/// The next connection. A fault of a single connection is nobody's; one of the process is waited out.
+async fn accept(tcp: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match tcp.accept().await {
+            Ok((stream, peer)) => {
+                // Answers are small and written at once: Nagle's delay would be pure loss.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

@@ -1,0 +1,26 @@
+//! Sockets: accept loops by hand over hyper and rustls, with a limit on everything that a peer can hold open.
+//!
+//! Enter through [`Listener::bind`] and [`Listener::serve`]; [`Settings`] has the limits, [`tls::load`] the certificate of
+//! `public_tls`. A connection passes, from the kernel upwards: `pace` (slow readers, lingering close), TLS, `framing` (one
+//! reading of each message), hyper, and then the service it was given. `activity` is the watchdog over all of it.
+//!
+//! The real [`SystemClock`] and [`OsEntropy`] are made here too, and passed on.
+//!
+//! Not here: routes, bodies and their limits, request ids (`http::front`), signals (the command line).
+
+mod activity;
+mod ambient;
+mod caps;
+mod connection;
+mod framing;
+mod listener;
+mod pace;
+mod settings;
+pub mod tls;
+
+pub use ambient::{OsEntropy, SystemClock};
+pub use listener::Listener;
+pub use settings::{Settings, open_files_limit};
+
+#[cfg(test)]
+mod hostile;
