@@ -4,5 +4,6 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod outbound;
+pub mod revocation;
 pub mod server;
 pub mod telemetry;

@@ -1,0 +1,191 @@
+//! The live index in this process: one node, the same contract.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{Admission, Applied, Away, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, STALE_AFTER, Snapshot, Update, compare};
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::cut::{Cut, CutWhat};
+use crate::domain::names::{EnvironmentName, TokenId};
+use crate::domain::proof_key::ProofKey;
+
+/// An index in memory.
+#[derive(Clone, Default)]
+pub struct Memory {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    environments: HashMap<EnvironmentName, Shadow>,
+    seen: HashMap<ProofKey, Timestamp>,
+    buckets: HashMap<(EnvironmentName, String), i64>,
+    checkpoint: Option<String>,
+    swept: Timestamp,
+}
+
+#[derive(Default)]
+struct Shadow {
+    marker: Option<Marker>,
+    revoked: HashMap<TokenId, Timestamp>,
+    before: HashMap<String, u64>,
+}
+
+/// How often what has expired is dropped; bounds the memory (ABUSE T-17).
+const SWEEP_EVERY: Seconds = Seconds(60);
+
+/// The methods are `async` like those of Redis, and never wait.
+#[expect(clippy::unused_async, reason = "one contract, two stores")]
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A thread that died while it held the lock left whole maps behind: each change is one insert.
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) async fn marker(&self, environment: &EnvironmentName) -> Result<Option<Marker>, Away> {
+        Ok(self.lock().environments.get(environment).and_then(|shadow| shadow.marker.clone()))
+    }
+
+    pub(super) async fn rebuild(&self, snapshot: &Snapshot) -> Result<(), Away> {
+        let mut inner = self.lock();
+        inner.environments.clear();
+        for environment in &snapshot.environments {
+            let shadow = inner.environments.entry(environment.clone()).or_default();
+            shadow.marker = Some(snapshot.marker.clone());
+            snapshot.cuts.iter().filter(|cut| cut.environment == *environment).for_each(|cut| shadow.add(cut));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn apply(&self, update: &Update) -> Result<Applied, Away> {
+        let mut inner = self.lock();
+        let shadow = inner.environments.entry(update.environment.clone()).or_default();
+        let applied = compare(shadow.marker.as_ref(), Some(&update.prior), &update.marker);
+        if applied == Applied::Done {
+            update.cuts.iter().for_each(|cut| shadow.add(cut));
+            shadow.marker = Some(update.marker.clone());
+        }
+        Ok(applied)
+    }
+
+    pub(super) async fn renew(&self, environment: &EnvironmentName, marker: &Marker) -> Result<Applied, Away> {
+        let mut inner = self.lock();
+        let shadow = inner.environments.entry(environment.clone()).or_default();
+        let applied = compare(shadow.marker.as_ref(), None, marker);
+        if applied == Applied::AlreadyThere {
+            shadow.marker = Some(marker.clone());
+            let horizon = marker.time.minus(KEPT_AFTER_EXPIRY);
+            shadow.revoked.retain(|_, expires| *expires >= horizon);
+        }
+        Ok(applied)
+    }
+
+    pub(super) async fn admit(
+        &self,
+        environment: &EnvironmentName,
+        caller: &str,
+        per_minute: u32,
+        proof: Option<&ProofKey>,
+        now: Timestamp,
+    ) -> Result<Admission, Away> {
+        let mut inner = self.lock();
+        inner.sweep(now);
+        let seen = proof.is_some_and(|proof| inner.seen.contains_key(proof));
+        let bucket = inner.buckets.entry((environment.clone(), caller.to_owned())).or_default();
+        Ok(Admission { seen, quota: take(bucket, per_minute, now) })
+    }
+
+    pub(super) fn spend(&self, proof: &ProofKey, until: Timestamp) {
+        self.lock().seen.insert(*proof, until);
+    }
+
+    pub(super) async fn spend_read(&self, proof: &ProofKey, until: Timestamp) -> Result<bool, Away> {
+        Ok(self.lock().seen.insert(*proof, until).is_none())
+    }
+
+    pub(super) async fn is_cut(
+        &self,
+        environment: &EnvironmentName,
+        token: &TokenId,
+        members: &[String],
+        entry: u64,
+        now: Timestamp,
+    ) -> Result<Liveness, Away> {
+        let inner = self.lock();
+        let Some(shadow) = inner.environments.get(environment) else { return Ok(Liveness::Unknown) };
+        if shadow.marker.as_ref().is_none_or(|marker| now.since(marker.time) > STALE_AFTER) {
+            return Ok(Liveness::Unknown);
+        }
+        let cut = shadow.revoked.contains_key(token)
+            || members.iter().any(|member| shadow.before.get(member).is_some_and(|line| entry < *line));
+        Ok(if cut { Liveness::Cut } else { Liveness::Live })
+    }
+
+    pub(super) async fn store_checkpoint(&self, note: &str) -> Result<(), Away> {
+        self.lock().checkpoint = Some(note.to_owned());
+        Ok(())
+    }
+
+    pub(super) async fn load_checkpoint(&self) -> Result<Option<String>, Away> {
+        Ok(self.lock().checkpoint.clone())
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), Away> {
+        Ok(())
+    }
+
+    pub(super) async fn advice(&self) -> Result<Option<&'static str>, Away> {
+        Ok(None)
+    }
+
+    /// As a store that was emptied.
+    #[cfg(test)]
+    pub(super) fn flush(&self) {
+        *self.lock() = Inner::default();
+    }
+}
+
+impl Shadow {
+    fn add(&mut self, cut: &Cut) {
+        match &cut.what {
+            CutWhat::Token { id, expires } => drop(self.revoked.insert(id.clone(), *expires)),
+            CutWhat::Before { member, index } => {
+                let line = self.before.entry(member.clone()).or_default();
+                *line = (*line).max(*index);
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn sweep(&mut self, now: Timestamp) {
+        if now.since(self.swept) < SWEEP_EVERY {
+            return;
+        }
+        self.swept = now;
+        self.seen.retain(|_, until| *until >= now);
+        let full = now.as_seconds() * 1000;
+        self.buckets.retain(|_, empty_until| *empty_until > full);
+    }
+}
+
+/// Takes one from a bucket that holds `per_minute` and refills evenly. The bucket is the millisecond at which it would be full
+/// again (the generic cell rate algorithm), so an untouched one needs no memory.
+fn take(bucket: &mut i64, per_minute: u32, now: Timestamp) -> Quota {
+    let now = now.as_seconds() * 1000;
+    let every = 60_000 / i64::from(per_minute.max(1));
+    let full_again = (*bucket).max(now) + every.max(1);
+    let over = full_again - now - 60_000;
+    if over > 0 {
+        let retry_after = Seconds(u32::try_from((over + 999) / 1000).unwrap_or(60));
+        return Quota::Exceeded { retry_after };
+    }
+    *bucket = full_again;
+    Quota::Allowed
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memory")
+    }
+}

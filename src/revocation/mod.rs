@@ -1,0 +1,248 @@
+//! The live revocation index: what everybody else can read without asking the broker (DESIGN.md section 4).
+//!
+//! Enter through [`Index`]. The journal is the truth; this is its shadow, kept by `broker::follow`: revoked tokens, lines that
+//! cut, a marker that says up to where the shadow is complete, and the fast lane of quotas and seen proofs.
+//!
+//! Contract, for both implementations:
+//! - A returned `Ok` means that the store did it. [`Away`] means that it did not answer in time or not as expected: it may or may not
+//!   have done it, so the caller refuses, and repeats only what is idempotent (`apply`, `rebuild`, `renew`, `spend`).
+//! - Nothing here is durable: a store that lost what it acknowledged shows no marker or an older one, and whoever reads it then is
+//!   told [`Liveness::Unknown`] until it is rebuilt. Lines only move forward.
+//! - Every call ends within half a second, or a second where it must connect first.
+//!
+//! Deliberately not here: any decision. Home of `redis`.
+
+mod memory;
+mod redis;
+
+use std::time::Duration;
+
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::cut::Cut;
+use crate::domain::digest::Digest;
+use crate::domain::names::{EnvironmentName, TokenId};
+use crate::domain::proof_key::ProofKey;
+
+use self::memory::Memory;
+use self::redis::Redis;
+
+/// Up to where an environment's index is complete: `carnet:{ENV}:complete`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Marker {
+    /// The journal's epoch.
+    pub epoch: u64,
+    /// The last change that was applied.
+    pub index: u64,
+    /// The journal's root after that change.
+    pub root: Digest,
+    /// When a live node said so last.
+    pub time: Timestamp,
+}
+
+/// Changes to apply to one environment.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// Where.
+    pub environment: EnvironmentName,
+    /// The marker that must be found.
+    pub prior: Marker,
+    /// The marker afterwards.
+    pub marker: Marker,
+    /// What the changes between the two cut.
+    pub cuts: Vec<Cut>,
+}
+
+/// Everything, for a rebuild.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The marker afterwards.
+    pub marker: Marker,
+    /// The environments, also those without any cut.
+    pub environments: Vec<EnvironmentName>,
+    /// All cuts.
+    pub cuts: Vec<Cut>,
+}
+
+/// What came of an update.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Applied {
+    /// The marker is ahead of this journal, or at another root: somebody else's.
+    Ahead(Marker),
+    /// It was applied before.
+    AlreadyThere,
+    /// The marker is missing or older than expected: rebuild.
+    Behind,
+    /// Applied.
+    Done,
+}
+
+/// What the fast lane says of an exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Admission {
+    /// The proof was seen before.
+    pub seen: bool,
+    /// The caller's quota.
+    pub quota: Quota,
+}
+
+/// Whether a caller has exchanges left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Quota {
+    /// One was taken.
+    Allowed,
+    /// None is left for so long.
+    Exceeded {
+        /// Until the next.
+        retry_after: Seconds,
+    },
+}
+
+/// Whether a token is cut.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Liveness {
+    /// It is cut.
+    Cut,
+    /// Nothing cuts it, and the index is complete.
+    Live,
+    /// The index is missing or older than five seconds: it says nothing.
+    Unknown,
+}
+
+/// The store did not answer in time, or not as expected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the live revocation index does not answer")]
+pub struct Away;
+
+/// The store cannot be used as configured.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(pub &'static str);
+
+/// A reader that finds no newer marker must not say "active" (CONTRACT.md section 4).
+pub const STALE_AFTER: Seconds = Seconds(5);
+
+/// How long expired tokens stay in the index beyond their `exp`: never shorter than a verifier's clock is late (ABUSE R-16).
+const KEPT_AFTER_EXPIRY: Seconds = Seconds(120);
+
+const RESPONSE_TIME: Duration = Duration::from_millis(500);
+const CONNECTION_TIME: Duration = Duration::from_secs(1);
+
+/// The live index, in Redis or in this process.
+#[derive(Clone, Debug)]
+pub enum Index {
+    /// In this process: `carnet dev`, one node.
+    Memory(Memory),
+    /// In Redis, for everybody.
+    Redis(Redis),
+}
+
+macro_rules! either {
+    ($index:expr, $store:ident => $call:expr) => {
+        match $index {
+            Index::Memory($store) => $call,
+            Index::Redis($store) => $call,
+        }
+    };
+}
+
+impl Index {
+    /// An index in this process.
+    pub fn in_process() -> Self {
+        Self::Memory(Memory::default())
+    }
+
+    /// An index in Redis. Connects when first asked, so that a node starts, not ready, while Redis is away.
+    pub fn redis(url: &str) -> Result<Self, Unusable> {
+        Redis::new(url).map(Self::Redis)
+    }
+
+    /// The marker of an environment, if it has one.
+    pub async fn marker(&self, environment: &EnvironmentName) -> Result<Option<Marker>, Away> {
+        either!(self, store => store.marker(environment).await)
+    }
+
+    /// Replaces everything, each environment at once.
+    pub async fn rebuild(&self, snapshot: &Snapshot) -> Result<(), Away> {
+        either!(self, store => store.rebuild(snapshot).await)
+    }
+
+    /// Applies changes in order and moves the marker, if the marker is the expected one.
+    pub async fn apply(&self, update: &Update) -> Result<Applied, Away> {
+        either!(self, store => store.apply(update).await)
+    }
+
+    /// Moves the marker's time, if the marker is still this one.
+    pub async fn renew(&self, environment: &EnvironmentName, marker: &Marker) -> Result<Applied, Away> {
+        either!(self, store => store.renew(environment, marker).await)
+    }
+
+    /// Takes one from the caller's bucket and looks the proof up, in one round trip. A bucket holds `per_minute` and refills evenly.
+    pub async fn admit(
+        &self,
+        environment: &EnvironmentName,
+        caller: &str,
+        per_minute: u32,
+        proof: Option<&ProofKey>,
+        now: Timestamp,
+    ) -> Result<Admission, Away> {
+        either!(self, store => store.admit(environment, caller, per_minute, proof, now).await)
+    }
+
+    /// Notes a proof that the journal has spent. Nobody waits for it: the journal refuses a replay whatever becomes of this.
+    pub fn spend(&self, proof: &ProofKey, until: Timestamp) {
+        either!(self, store => store.spend(proof, until));
+    }
+
+    /// Spends a proof for a read; false if it was seen before.
+    pub async fn spend_read(&self, proof: &ProofKey, until: Timestamp) -> Result<bool, Away> {
+        either!(self, store => store.spend_read(proof, until).await)
+    }
+
+    /// Whether a token with these members and this entry is cut, in one round trip.
+    pub async fn is_cut(
+        &self,
+        environment: &EnvironmentName,
+        token: &TokenId,
+        members: &[String],
+        entry: u64,
+        now: Timestamp,
+    ) -> Result<Liveness, Away> {
+        either!(self, store => store.is_cut(environment, token, members, entry, now).await)
+    }
+
+    /// Keeps the journal's newest checkpoint beside the index: the anchor outside the journal's own store.
+    pub async fn store_checkpoint(&self, note: &str) -> Result<(), Away> {
+        either!(self, store => store.store_checkpoint(note).await)
+    }
+
+    /// The newest checkpoint that was kept.
+    pub async fn load_checkpoint(&self) -> Result<Option<String>, Away> {
+        either!(self, store => store.load_checkpoint().await)
+    }
+
+    /// Whether the store answers.
+    pub async fn ping(&self) -> Result<(), Away> {
+        either!(self, store => store.ping().await)
+    }
+
+    /// What an operator should change about the store, such as an eviction policy that loses revocations.
+    pub async fn advice(&self) -> Result<Option<&'static str>, Away> {
+        either!(self, store => store.advice().await)
+    }
+}
+
+/// Where a marker that was found stands to the one that is asked about.
+fn compare(found: Option<&Marker>, prior: Option<&Marker>, wanted: &Marker) -> Applied {
+    let Some(found) = found else { return Applied::Behind };
+    if (found.epoch, found.index) == (wanted.epoch, wanted.index) {
+        return if found.root == wanted.root { Applied::AlreadyThere } else { Applied::Ahead(found.clone()) };
+    }
+    if (found.epoch, found.index) > (wanted.epoch, wanted.index) {
+        return Applied::Ahead(found.clone());
+    }
+    let expected = prior.is_some_and(|prior| (found.epoch, found.index) == (prior.epoch, prior.index));
+    if expected { Applied::Done } else { Applied::Behind }
+}
+
+#[cfg(test)]
+mod tests;

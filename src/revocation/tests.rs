@@ -1,0 +1,240 @@
+//! One contract, two stores: every test here runs against both.
+
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+use crate::domain::cut::CutWhat;
+
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start() -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("bound").port();
+        let arguments = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+        let child =
+            Command::new("redis-server").args(arguments).stdout(Stdio::null()).spawn().expect("redis-server (make setup)");
+        let server = Self { child, port };
+        for _ in 0..200 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return server;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("redis-server does not answer");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Both stores; the server lives as long as the pair.
+fn both() -> (Server, [Index; 2]) {
+    let server = Server::start();
+    let redis = Index::redis(&format!("redis://127.0.0.1:{}/0", server.port)).expect("a URL");
+    (server, [Index::in_process(), redis])
+}
+
+fn environment() -> EnvironmentName {
+    "production".parse().expect("a name")
+}
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds).expect("a time")
+}
+
+/// Near the machine's own time, since Redis expires keys by it.
+fn now() -> Timestamp {
+    time(i64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("in range"))
+}
+
+fn marker(epoch: u64, index: u64) -> Marker {
+    Marker { epoch, index, root: Digest::of(format!("{epoch}/{index}").as_bytes()), time: now() }
+}
+
+fn line(member: &str, index: u64) -> Cut {
+    Cut { environment: environment(), what: CutWhat::Before { member: member.to_owned(), index } }
+}
+
+fn token(id: &str) -> Cut {
+    let expires = now().plus(Seconds(300));
+    Cut { environment: environment(), what: CutWhat::Token { id: id.parse().expect("an id"), expires } }
+}
+
+fn snapshot(marker: Marker, cuts: Vec<Cut>) -> Snapshot {
+    Snapshot { marker, environments: vec![environment()], cuts }
+}
+
+fn update(prior: Marker, marker: Marker, cuts: Vec<Cut>) -> Update {
+    Update { environment: environment(), prior, marker, cuts }
+}
+
+async fn liveness(index: &Index, id: &str, entry: u64) -> Liveness {
+    let members = ["partner:globex".to_owned(), "integration:globex/a".to_owned()];
+    index.is_cut(&environment(), &id.parse().expect("an id"), &members, entry, now()).await.expect("an answer")
+}
+
+async fn flush(index: &Index, server: &Server) {
+    match index {
+        Index::Memory(memory) => memory.flush(),
+        Index::Redis(_) => {
+            let client = ::redis::Client::open(format!("redis://127.0.0.1:{}/0", server.port)).expect("a URL");
+            let mut connection = client.get_multiplexed_async_connection().await.expect("connects");
+            let () = ::redis::cmd("FLUSHALL").query_async(&mut connection).await.expect("flushed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn r_07_an_index_that_is_empty_or_old_says_nothing() {
+    let (server, stores) = both();
+    for index in stores {
+        assert_eq!(liveness(&index, "t1", 5).await, Liveness::Unknown, "{index:?}");
+        index.rebuild(&snapshot(marker(1, 3), vec![token("t1")])).await.expect("rebuilt");
+        assert_eq!(liveness(&index, "t1", 5).await, Liveness::Cut);
+        assert_eq!(liveness(&index, "t2", 5).await, Liveness::Live);
+        flush(&index, &server).await;
+        assert_eq!(liveness(&index, "t1", 5).await, Liveness::Unknown, "{index:?}: empty is not live");
+        assert_eq!(index.renew(&environment(), &marker(1, 3)).await, Ok(Applied::Behind));
+        let old = Marker { time: now().minus(Seconds(6)), ..marker(1, 3) };
+        index.rebuild(&snapshot(old, vec![])).await.expect("rebuilt");
+        assert_eq!(liveness(&index, "t1", 5).await, Liveness::Unknown, "{index:?}: old is not live");
+        assert_eq!(index.renew(&environment(), &marker(1, 3)).await, Ok(Applied::AlreadyThere));
+        assert_eq!(liveness(&index, "t1", 5).await, Liveness::Live);
+    }
+}
+
+#[tokio::test]
+async fn updates_come_in_order_once_and_lines_only_move_forward() {
+    let (_server, stores) = both();
+    for index in stores {
+        index.rebuild(&snapshot(marker(1, 3), vec![line("partner:globex", 10)])).await.expect("rebuilt");
+        let first = update(marker(1, 3), marker(1, 12), vec![line("partner:globex", 12), token("t9")]);
+        assert_eq!(index.apply(&first).await, Ok(Applied::Done), "{index:?}");
+        assert_eq!(index.apply(&first).await, Ok(Applied::AlreadyThere), "{index:?}");
+        assert_eq!((liveness(&index, "a", 11).await, liveness(&index, "a", 12).await), (Liveness::Cut, Liveness::Live));
+        assert_eq!(liveness(&index, "t9", 99).await, Liveness::Cut);
+        let back = update(marker(1, 12), marker(1, 13), vec![line("partner:globex", 4)]);
+        assert_eq!(index.apply(&back).await, Ok(Applied::Done));
+        assert_eq!(liveness(&index, "a", 11).await, Liveness::Cut, "{index:?}: a line never moves back");
+        let gap = update(marker(1, 20), marker(1, 21), vec![]);
+        assert_eq!(index.apply(&gap).await, Ok(Applied::Behind), "{index:?}");
+        let ahead = update(marker(1, 3), marker(1, 5), vec![]);
+        assert!(matches!(index.apply(&ahead).await, Ok(Applied::Ahead(found)) if found.index == 13), "{index:?}");
+        let fork = Marker { root: Digest::of(b"other"), ..marker(1, 13) };
+        assert!(matches!(index.renew(&environment(), &fork).await, Ok(Applied::Ahead(_))), "{index:?}");
+        assert_eq!(index.renew(&environment(), &marker(2, 20)).await, Ok(Applied::Behind), "{index:?}");
+        assert_eq!(index.marker(&environment()).await.expect("an answer").expect("a marker").index, 13);
+    }
+}
+
+#[tokio::test]
+async fn r_16_revoked_tokens_stay_until_they_are_long_expired() {
+    let (_server, stores) = both();
+    for index in stores {
+        index.rebuild(&snapshot(marker(1, 3), vec![token("t1")])).await.expect("rebuilt");
+        let later = Marker { time: now().plus(Seconds(300 + 119)), ..marker(1, 3) };
+        assert_eq!(index.renew(&environment(), &later).await, Ok(Applied::AlreadyThere));
+        let at = later.time;
+        let id = "t1".parse().expect("an id");
+        assert_eq!(index.is_cut(&environment(), &id, &["x".to_owned()], 1, at).await, Ok(Liveness::Cut), "{index:?}");
+        let later = Marker { time: now().plus(Seconds(300 + 125)), ..marker(1, 3) };
+        assert_eq!(index.renew(&environment(), &later).await, Ok(Applied::AlreadyThere));
+        assert_eq!(index.is_cut(&environment(), &id, &["x".to_owned()], 1, later.time).await, Ok(Liveness::Live), "{index:?}");
+    }
+}
+
+#[tokio::test]
+async fn quotas_are_buckets_that_refill_evenly() {
+    let (_server, stores) = both();
+    for index in stores {
+        let start = now();
+        let take = async |at: Timestamp| index.admit(&environment(), "globex/a", 6, None, at).await.expect("an answer").quota;
+        for _ in 0..6 {
+            assert_eq!(take(start).await, Quota::Allowed, "{index:?}");
+        }
+        assert_eq!(take(start).await, Quota::Exceeded { retry_after: Seconds(10) }, "{index:?}");
+        assert_eq!(take(start.plus(Seconds(10))).await, Quota::Allowed, "{index:?}");
+        assert!(matches!(take(start.plus(Seconds(10))).await, Quota::Exceeded { .. }), "{index:?}");
+        let other = index.admit(&environment(), "globex/b", 6, None, start).await.expect("an answer");
+        assert_eq!(other.quota, Quota::Allowed, "{index:?}: one caller's bucket is its own");
+    }
+}
+
+/// T-02 at this floor: of a hundred at once exactly one is first.
+#[tokio::test]
+async fn t_02_a_read_spends_a_proof_once() {
+    let (_server, stores) = both();
+    for index in stores {
+        let key = ProofKey(Digest::of(b"proof"));
+        let until = now().plus(Seconds(60));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..100 {
+            let index = index.clone();
+            tasks.spawn(async move { index.spend_read(&key, until).await.expect("an answer") });
+        }
+        let firsts = tasks.join_all().await.into_iter().filter(|first| *first).count();
+        assert_eq!(firsts, 1, "{index:?}");
+        assert!(index.admit(&environment(), "c", 600, Some(&key), now()).await.expect("an answer").seen);
+        let spent = ProofKey(Digest::of(b"spent"));
+        index.spend(&spent, until);
+        for _ in 0..100 {
+            if index.admit(&environment(), "d", 6000, Some(&spent), now()).await.expect("an answer").seen {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(!index.spend_read(&spent, until).await.expect("an answer"), "{index:?}");
+    }
+}
+
+/// F-05: a server that stands still is away within a second, and back soon after.
+#[tokio::test]
+async fn f_05_a_server_that_stands_still_is_away() {
+    let (server, [_, index]) = both();
+    index.ping().await.expect("answers");
+    server.signal("-STOP");
+    let started = std::time::Instant::now();
+    assert_eq!(index.admit(&environment(), "c", 600, None, now()).await, Err(Away));
+    assert_eq!(index.marker(&environment()).await, Err(Away));
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    server.signal("-CONT");
+    for _ in 0..40 {
+        if index.ping().await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    index.ping().await.expect("answers again");
+    assert_eq!(index.advice().await, Ok(None));
+}
+
+#[tokio::test]
+async fn checkpoints_are_kept() {
+    let (_server, stores) = both();
+    for index in stores {
+        assert_eq!(index.load_checkpoint().await, Ok(None));
+        index.store_checkpoint("note").await.expect("stored");
+        assert_eq!(index.load_checkpoint().await, Ok(Some("note".to_owned())), "{index:?}");
+    }
+}
+
+#[test]
+fn a_url_with_a_password_is_not_printed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _inside = runtime.enter();
+    let index = Index::redis("redis://:hunter2@127.0.0.1:1/0").expect("a URL");
+    assert!(!format!("{index:?}").contains("hunter2"));
+    assert!(Index::redis("nonsense").is_err());
+}
