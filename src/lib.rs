@@ -1,2 +1,3 @@
 //! Carnet: a credential broker for partner workloads.
 pub mod domain;
+pub mod journal;
