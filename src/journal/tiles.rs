@@ -82,6 +82,11 @@ impl Tile {
         Some((tile, start..start + (1 << below)))
     }
 
+    /// The full tile of hashes at a tile level and position.
+    pub(super) fn full(level: u8, index: u64) -> Self {
+        Self { kind: Kind::Hashes(level), index, width: WIDTH }
+    }
+
     /// What it holds.
     pub fn kind(&self) -> Kind {
         self.kind
