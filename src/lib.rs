@@ -1,8 +1,11 @@
 //! Carnet: a credential broker for partner workloads.
 pub mod authn;
+pub mod broker;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod issuance;
+pub mod journal;
 pub mod outbound;
 pub mod revocation;
 pub mod server;

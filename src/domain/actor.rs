@@ -68,6 +68,14 @@ impl Actor {
             Self::Workload(_) | Self::Operator | Self::Broker => None,
         }
     }
+
+    /// How the person is called, to be sealed.
+    pub fn name_mut(&mut self) -> Option<&mut Text> {
+        match self {
+            Self::Staff(person) | Self::Machine(person) => person.name.as_mut(),
+            Self::Workload(_) | Self::Operator | Self::Broker => None,
+        }
+    }
 }
 
 /// A staff caller whose bearer was verified: person, roles and what kind of caller.

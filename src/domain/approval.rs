@@ -115,6 +115,11 @@ pub enum Standing {
 }
 
 impl Approval {
+    /// The names of the people in it, to be sealed. A new approval has no reviews; theirs are changes of their own.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut super::text::Text> {
+        self.requested_by.name_mut().into_iter().chain(self.barred.iter_mut().filter_map(|person| person.name.as_mut()))
+    }
+
     /// Where it stands at `now`.
     pub fn standing(&self, now: Timestamp) -> Standing {
         if self.withdrawn {

@@ -17,7 +17,7 @@ use super::integration::Integration;
 use super::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, RevocationId};
 use super::partner::Partner;
 use super::revocation::Subject;
-use super::text::Text;
+use super::text::{Text, TextDigest};
 
 /// A change, with who caused it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -300,6 +300,13 @@ pub struct SigningKey {
     pub usable_from: Timestamp,
 }
 
+impl Change {
+    /// Every text in it that is not a record's: what must be sealed before it is an entry.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        self.by.name_mut().into_iter().chain(self.what.texts_mut()).collect()
+    }
+}
+
 impl What {
     /// The entry's `kind`.
     pub fn kind(&self) -> &'static str {
@@ -374,15 +381,25 @@ impl What {
         match self {
             Self::KeyTainted { reason, .. }
             | Self::IntegrationSuspended { reason, .. }
-            | Self::IntegrationResumeAsked { reason, .. }
             | Self::PartnerSuspended { reason, .. }
-            | Self::PartnerResumeAsked { reason, .. }
             | Self::ApprovalReviewed { reason, .. }
             | Self::RevocationAdded { reason, .. }
-            | Self::RevocationLiftAsked { reason, .. }
             | Self::TextErased { reason, .. } => vec![reason],
+            Self::IntegrationResumeAsked { reason, approval, .. }
+            | Self::PartnerResumeAsked { reason, approval, .. }
+            | Self::RevocationLiftAsked { reason, approval, .. } => approval.texts_mut().chain([reason]).collect(),
+            Self::ApiSubmitted { approval, .. }
+            | Self::PartnerSubmitted { approval, .. }
+            | Self::IntegrationSubmitted { approval, .. }
+            | Self::IntegrationChangeHeld { approval, .. } => approval.texts_mut().collect(),
             Self::StaffCut { reason, person } => person.name.iter_mut().chain([reason]).collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// The texts that the change forgets.
+    pub fn erased(&self) -> Vec<TextDigest> {
+        let Self::TextErased { texts, .. } = self else { return Vec::new() };
+        texts.iter().filter_map(Text::digest).collect()
     }
 }

@@ -20,6 +20,8 @@ pub mod decision;
 pub mod digest;
 pub mod endpoint;
 pub mod entry;
+#[cfg(test)]
+pub mod fixture;
 pub mod grant;
 pub mod hex;
 pub mod integration;

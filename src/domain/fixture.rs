@@ -1,0 +1,209 @@
+//! What tests of every floor start from: a clock that is set, randomness from a seed, and a small registry in which one
+//! workload may have one token.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use super::actor::Actor;
+use super::admission::{self, Place, Principal, Slot};
+use super::alg::Alg;
+use super::binding::KeySource;
+use super::change::{Change, SigningKey, What};
+use super::clock::{Clock, Entropy, Timestamp};
+use super::decision::Refused;
+use super::digest::Digest;
+use super::grant::{self, Ask, Context, Decision, Grant, Target};
+use super::names::EnvironmentName;
+use super::proof::{Assertion, Verified};
+use super::state::State;
+
+/// The second at which fixtures begin: 2026-12-01T12:00:00Z.
+pub const NOON: i64 = 1_796_126_400;
+
+/// Our issuer in the fixture's environment.
+pub const ISSUER: &str = "https://sts.acme.example/production";
+
+/// The workload's issuer.
+pub const WORKLOADS: &str = "https://token.actions.example";
+
+/// A clock that stands still until it is set.
+pub struct SetClock(AtomicI64);
+
+/// Randomness that repeats: SHA-256 over a seed and a counter.
+pub struct Seeded {
+    seed: u64,
+    drawn: AtomicU64,
+}
+
+impl SetClock {
+    /// At [`NOON`].
+    pub fn new() -> Self {
+        Self(AtomicI64::new(NOON))
+    }
+
+    /// Sets it to so many seconds after [`NOON`], forwards or backwards.
+    pub fn set(&self, after_noon: i64) {
+        self.0.store(NOON + after_noon, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.0.load(Ordering::SeqCst)).expect("a time of the tests")
+    }
+}
+
+impl Seeded {
+    /// The sequence of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, drawn: AtomicU64::new(0) }
+    }
+}
+
+impl Entropy for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);
+            let block = Digest::of_parts(&[&self.seed.to_be_bytes(), &drawn.to_be_bytes()]).0;
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+    }
+}
+
+/// So many seconds after [`NOON`].
+pub fn at(after_noon: i64) -> Timestamp {
+    Timestamp::from_seconds(NOON + after_noon).expect("a time of the tests")
+}
+
+/// The fixture's environment.
+pub fn production() -> EnvironmentName {
+    "production".parse().expect("a name")
+}
+
+/// The changes that make the fixture's registry: configuration, one signing key, one API, one partner, one integration
+/// (`globex/order-sync`) in force.
+pub fn registry() -> Vec<Change> {
+    let json = serde_json::json!({
+        "environments": {"production": {"issuer": ISSUER, "maxTtl": 600}},
+        "staff": Digest::of(b"staff"),
+    });
+    let configuration = serde_json::from_value(json).expect("a configuration");
+    let key = SigningKey {
+        environment: production(),
+        kid: "key-1".parse().expect("an id"),
+        alg: Alg::Es256,
+        public: serde_json::json!({"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}),
+        sealed: Digest::of(b"sealed"),
+        usable_from: at(-1000),
+    };
+    let api: super::api::Api = serde_json::from_value(serde_json::json!({
+        "name": "orders-api", "owner": "team:orders",
+        "audience": {"production": "https://orders.acme.example"},
+        "token": {"profile": "rfc9068", "alg": "ES256", "ttl": 300},
+        "scopes": {"orders:read": {"meaning": "See orders", "risk": "low"}},
+    }))
+    .expect("an API");
+    let partner: super::partner::Partner = serde_json::from_value(serde_json::json!({
+        "name": "globex", "legalName": "Globex Corporation", "domains": ["globex.example"],
+        "contacts": {"technical": "ops@globex.example", "security": "security@globex.example"},
+        "verification": {"by": "jane@acme.example", "on": NOON - 86_400, "evidence": "none", "expires": NOON + 30_000_000},
+    }))
+    .expect("a partner");
+    let integration: super::integration::Integration = serde_json::from_value(serde_json::json!({
+        "id": "globex/order-sync", "purpose": "Copies orders.",
+        "owners": {"business": "jane@acme.example", "application": "raj@acme.example"},
+        "contract": {"ref": "MSA-1", "starts": NOON - 86_400, "ends": NOON + 20_000_000},
+        "review": {"every": 7_776_000, "onSilence": "suspend"},
+        "offboarding": {"trigger": "contract-end", "contact": "ops@globex.example"},
+        "environments": {"production": {
+            "bindings": [{"name": "ci", "admits": {"jwt": {
+                "kind": "oidc", "issuer": WORKLOADS, "keys": {"discovery": WORKLOADS},
+                "matchers": [{"claim": "repository_id", "condition": {"equals": "456789"}}],
+                "owner": ["repository_id"], "algs": ["ES256"], "singleUse": true, "maxLife": 3600,
+            }}}],
+            "scopes": {"orders-api": [{"scope": "orders:read"}]},
+        }},
+    }))
+    .expect("an integration");
+    let (api_version, partner_version) = (Digest::of_json(&api), Digest::of_json(&partner));
+    let integration_version = Digest::of_json(&integration);
+    let (api_name, partner_name, id) = (api.name.clone(), partner.name.clone(), integration.id.clone());
+    let approval = |subject: &str, version: Digest| super::approval::Approval {
+        id: format!("approval-of-{}", subject.replace('/', "-")).parse().expect("an id"),
+        kind: super::approval::Kind::Api,
+        subject: subject.to_owned(),
+        version,
+        requested_by: Actor::Operator,
+        barred: Vec::new(),
+        slots: Vec::new(),
+        expires: at(86_400),
+        reviews: Vec::new(),
+        withdrawn: false,
+    };
+    let changes = vec![
+        What::ConfigurationChanged(configuration),
+        What::KeyCreated(key),
+        What::ApiSubmitted { approval: approval("orders-api", api_version), record: Box::new(api) },
+        What::ApiApproved { api: api_name, version: api_version },
+        What::PartnerSubmitted { approval: approval("globex", partner_version), record: Box::new(partner) },
+        What::PartnerVerified { partner: partner_name, version: partner_version },
+        What::IntegrationDrafted { record: Box::new(integration) },
+        What::IntegrationSubmitted { integration: id.clone(), approval: approval("globex/order-sync", integration_version) },
+        What::IntegrationActivated { integration: id, version: integration_version },
+    ];
+    changes.into_iter().map(|what| Change { by: Actor::Broker, what }).collect()
+}
+
+/// The registry as a state, without a journal.
+pub fn state() -> State {
+    let mut state = State::default();
+    for (index, change) in registry().iter().enumerate() {
+        state.apply(index as u64, at(-500), change);
+    }
+    state
+}
+
+/// A verified assertion of the fixture's workload that names `jti` and expires after five minutes.
+pub fn assertion(jti: &str) -> Verified<Assertion> {
+    Verified::assertion(Assertion {
+        issuer: WORKLOADS.parse().expect("an issuer"),
+        subject: "repo:globex/order-sync".parse().expect("a subject"),
+        audience: vec![ISSUER.to_owned()],
+        expires: at(300),
+        issued: Some(at(0)),
+        not_before: None,
+        id: Some(jti.parse().expect("an id")),
+        claims: serde_json::json!({"repository_id": "456789"}),
+        alg: Alg::Es256,
+        typ: None,
+        source: KeySource::Discovery(WORKLOADS.parse().expect("an issuer")),
+        key: Digest::of(b"key"),
+    })
+}
+
+/// The principal that the fixture's binding admits.
+pub fn principal(assertion: &Verified<Assertion>, state: &State, now: Timestamp) -> Result<Principal, Refused> {
+    let (environment, issuer) = (production(), ISSUER.parse().expect("an issuer"));
+    let place = Place { environment: &environment, issuer: &issuer };
+    admission::admit(state.candidates(&environment, &assertion.issuer), assertion, Slot::SubjectToken, place, now)
+}
+
+/// Decides what the fixture's workload asks for with the proof `jti`: one token, request and token named after `name`.
+pub fn decide(jti: &str, name: &str, state: &State, now: Timestamp) -> Decision {
+    let principal = match principal(&assertion(jti), state, now) {
+        Ok(principal) => principal,
+        Err(refused) => return Decision::Refused(refused),
+    };
+    let target = Some(Target::Name("orders-api".to_owned()));
+    let ask = Ask { target, scope: Some("orders:read".to_owned()), client: None };
+    let request = format!("request-{name}").parse().expect("an id");
+    let token = format!("token-{name}").parse().expect("an id");
+    grant::decide(&principal, &ask, &Context { request, token, source: None }, state, now)
+}
+
+/// The grant of [`decide`]; the fixture's registry allows it.
+pub fn granted(jti: &str, name: &str, state: &State, now: Timestamp) -> Box<Grant> {
+    match decide(jti, name, state, now) {
+        Decision::Granted(grant) => grant,
+        Decision::NeedsElevation(refused) | Decision::Refused(refused) => panic!("refused: {refused:?}"),
+    }
+}

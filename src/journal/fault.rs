@@ -1,0 +1,157 @@
+//! What can go wrong with the journal, sorted by what its caller does about it.
+
+use std::path::PathBuf;
+
+use super::kek::KekFault;
+use crate::domain::decision::Refused;
+use crate::domain::reason::{self, Reason};
+
+/// An error of the database, as its driver tells it. For logs, never for the wire.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StoreFault(#[from] pub(super) sqlx::Error);
+
+/// The journal does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFault {
+    /// No database, and none was to be made: an empty one would silently forget every revocation (ABUSE F-14).
+    #[error("there is no journal at {0}")]
+    Missing(PathBuf),
+    /// Written by another version of the program.
+    #[error("the journal has schema {0}, which this version does not know")]
+    Schema(String),
+    /// A journal that `carnet dev` made in `serve`, or the other way round.
+    #[error("the journal's first entry says dev = {0}; it serves only where it was made for")]
+    Dev(bool),
+    /// Another log than the configuration names.
+    #[error("the journal is the log {found}, and the configuration names {configured}")]
+    Origin {
+        /// In the first entry.
+        found: String,
+        /// `[journal] origin`.
+        configured: String,
+    },
+    /// Something in the journal does not hold: an entry was changed, added or taken away by hand.
+    #[error("the journal does not hold at entry {index}: {what}")]
+    Inconsistent {
+        /// The first entry that does not hold.
+        index: u64,
+        /// What does not.
+        what: String,
+    },
+    /// The head does not extend what was anchored: a backup was put back, or the journal forked.
+    #[error(
+        "the journal ({head} entries) does not extend its anchored checkpoint ({anchored} entries): restored, cut or forked; \
+         see `carnet journal reopen`"
+    )]
+    Rollback {
+        /// Entries of the anchored checkpoint.
+        anchored: u64,
+        /// Entries of the journal.
+        head: u64,
+    },
+    /// The anchor cannot be believed, or is not there although the journal has a past.
+    #[error("the journal's anchor {path}: {what}; see `carnet journal reopen`")]
+    Anchor {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The KEK does not open the journal's own key.
+    #[error(transparent)]
+    Kek(#[from] KekFault),
+    /// Anything of the file system.
+    #[error("{path}: {cause}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The database.
+    #[error("the journal's database: {0}")]
+    Store(#[from] StoreFault),
+    /// An operation of the journal while it was being opened.
+    #[error("{0}")]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<sqlx::Error> for OpenFault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(StoreFault(error))
+    }
+}
+
+/// The journal cannot do it now, and nothing was written. The reason says whether trying again helps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub(super) &'static Reason);
+
+impl Unavailable {
+    /// The store failed, is full or is late: try again.
+    pub(super) const BUSY: Self = Self(&reason::STORE_UNAVAILABLE);
+    /// The journal stopped itself; an operator has to look.
+    pub(super) const STOPPED: Self = Self(&reason::JOURNAL_STOPPED);
+    /// The entry would be longer than the 65535 bytes that a bundle of C2SP tlog-tiles holds.
+    pub(super) const TOO_LONG: Self = Self(&reason::REQUEST_TOO_LARGE);
+
+    /// Why, in the words of the house.
+    pub fn reason(self) -> &'static Reason {
+        self.0
+    }
+}
+
+impl From<StoreFault> for Unavailable {
+    fn from(fault: StoreFault) -> Self {
+        tracing::warn!(%fault, "the journal's database failed");
+        Self::BUSY
+    }
+}
+
+impl From<sqlx::Error> for Unavailable {
+    fn from(error: sqlx::Error) -> Self {
+        StoreFault(error).into()
+    }
+}
+
+/// A grant was not recorded; no token may leave.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordFault {
+    /// Its proof is spent.
+    #[error("the proof is spent")]
+    Replayed,
+    /// Something changed since it was decided, and decided again it is refused.
+    #[error("refused on the newer state: {}", .0.reason)]
+    Refused(Box<Refused>),
+    /// The journal cannot record.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why the journal stopped itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum StopReason {
+    /// At this entry the database holds what no batch of ours wrote.
+    Foreign {
+        /// The entry.
+        index: u64,
+        /// What does not hold.
+        what: String,
+    },
+    /// A commit was neither confirmed nor denied, and the head could not be read again.
+    OutcomeUnknown,
+}
+
+/// How the journal is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Health {
+    /// The last commit, or the last probe after a failed one, went through.
+    pub writable: bool,
+    /// The anchor file holds all that it should.
+    pub anchored: bool,
+    /// How far the node's clock is behind the newest entry (ABUSE L-10).
+    pub behind: crate::domain::clock::Seconds,
+    /// Set once, for good.
+    pub stopped: Option<StopReason>,
+}

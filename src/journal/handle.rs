@@ -1,0 +1,383 @@
+//! The journal as the rest of the house holds it: a handle that is cheap to clone.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::batch::{Beside, Head};
+use super::fault::{Health, OpenFault, RecordFault, Unavailable};
+use super::kek::{BlobName, Kek, SealedBlob};
+use super::merkle::{self, Subtree};
+use super::note::{Checkpoint, SignerKey, VerifierKey};
+use super::open::{self, Outside, Scratch, Settings, Start};
+use super::proof::{Consistency, InclusionProof};
+use super::reader::{Query, Reader, StoredEntry};
+use super::refusals::RefusalNote;
+use super::sequencer::{Again, Item, Wish, Wished, Work};
+use super::tree::Tree;
+use super::view::{Marker, Shared, View};
+use crate::domain::change::Change;
+use crate::domain::clock::{Clock, Entropy, Seconds, Timestamp};
+use crate::domain::entry::{ChangeEntry, Entry};
+use crate::domain::grant::Grant;
+use crate::domain::names::RequestId;
+use crate::domain::state::State;
+use crate::domain::text::{TextDigest, TextRow};
+
+/// Something that stands durably in the journal. There is no other way to one than [`Journal::record`].
+#[derive(Debug)]
+pub struct Recorded<T> {
+    value: T,
+    index: u64,
+    time: Timestamp,
+}
+
+impl<T> Recorded<T> {
+    /// What was recorded.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// Its place in the log.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// The store's time.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+}
+
+/// A change that somebody wants to make on a state that they saw.
+pub struct Proposal {
+    /// The change. Plain texts that its reasons and people hold are sealed on the way.
+    pub change: Change,
+    /// Texts that were sealed already, of records.
+    pub texts: Vec<TextRow>,
+    /// Rows that the keyring gets in the same transaction.
+    pub sealed: Vec<SealedBlob>,
+    /// Rows that the keyring loses in the same transaction.
+    pub destroy: Vec<BlobName>,
+}
+
+impl From<Change> for Proposal {
+    fn from(change: Change) -> Self {
+        Self { change, texts: Vec::new(), sealed: Vec::new(), destroy: Vec::new() }
+    }
+}
+
+/// A change that stands in the log.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// Where.
+    pub index: u64,
+    /// A state that holds it.
+    pub view: Arc<View>,
+}
+
+/// A point of the past.
+#[derive(Clone, Copy, Debug)]
+pub enum At {
+    /// After the entry with this index.
+    Index(u64),
+    /// After the last entry of this second.
+    Time(Timestamp),
+}
+
+/// The journal.
+#[derive(Clone)]
+pub struct Journal {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Work>,
+    reader: Reader,
+    signer: Arc<SignerKey>,
+    origin: Arc<str>,
+    entropy: Arc<dyn Entropy>,
+    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+    _scratch: Option<Arc<Scratch>>,
+}
+
+/// What a handle is made of.
+pub(super) struct Parts {
+    pub shared: Arc<Shared>,
+    pub queue: mpsc::Sender<Work>,
+    pub reader: Reader,
+    pub signer: Arc<SignerKey>,
+    pub origin: String,
+    pub entropy: Arc<dyn Entropy>,
+    pub task: JoinHandle<()>,
+    pub scratch: Option<Scratch>,
+}
+
+/// Rounds of a change that other changes come before. Each round one of the rivals gets in, so this many must be at it at once
+/// for one to lose.
+const ROUNDS: u32 = 1000;
+
+impl Journal {
+    /// Opens the journal, or makes it where the settings ask for it. An existing one is proved before it is believed.
+    pub async fn open(
+        settings: &Settings,
+        kek: &Kek,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenFault> {
+        open::start(settings, kek, Outside { clock, entropy }, Start::Open, |store| store).await
+    }
+
+    /// Puts a restored or forked journal back to work: a new epoch, recorded, in which every signing key is tainted and nothing is
+    /// minted for `rest` ([`super::LONGEST_ASSERTION`] unless the operator knows better), and a new anchor. Not for a journal whose
+    /// entries do not hold.
+    pub async fn reopen(
+        settings: &Settings,
+        kek: &Kek,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+        rest: Seconds,
+    ) -> Result<Self, OpenFault> {
+        open::start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest), |store| store).await
+    }
+
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            shared: parts.shared,
+            queue: parts.queue,
+            reader: parts.reader,
+            signer: parts.signer,
+            origin: parts.origin.into(),
+            entropy: parts.entropy,
+            task: Arc::new(Mutex::new(Some(parts.task))),
+            _scratch: parts.scratch.map(Arc::new),
+        }
+    }
+
+    /// The newest state.
+    pub fn view(&self) -> Arc<View> {
+        self.shared.view.load_full()
+    }
+
+    /// The present second, never before the newest entry's.
+    pub fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+
+    /// Records a grant and spends its proof, durably and at once. `seen` is [`View::seen`] of the state that the grant was decided
+    /// on; where a change came since, `again` decides on the newer state while the batch holds the head.
+    ///
+    /// Dropping the future takes nothing back: the grant may be recorded, and its token never leaves, which is harmless.
+    pub async fn record(
+        &self,
+        seen: Option<u64>,
+        grant: Box<Grant>,
+        again: Again,
+    ) -> Result<Recorded<Box<Grant>>, RecordFault> {
+        self.shared.running()?;
+        let (answer, outcome) = oneshot::channel();
+        // A full queue means a store that does not keep up: say so at once instead of letting callers pile up (ABUSE L-07).
+        self.queue.try_send(Work::Record(Item { seen, grant, again, answer })).map_err(|_| Unavailable::BUSY)?;
+        let (value, index, time) = outcome.await.map_err(|_| Unavailable::BUSY)??;
+        Ok(Recorded { value, index, time })
+    }
+
+    /// Makes a change. `propose` is asked again whenever another change came first; its error ends the matter.
+    ///
+    /// Dropping the future takes nothing back.
+    pub async fn change<E>(
+        &self,
+        request: Option<RequestId>,
+        mut propose: impl FnMut(&State, Timestamp) -> Result<Proposal, E> + Send,
+    ) -> Result<Result<Committed, E>, Unavailable> {
+        for _ in 0..ROUNDS {
+            self.shared.running()?;
+            let view = self.view();
+            let proposal = match propose(&view.state, self.now()) {
+                Ok(proposal) => proposal,
+                Err(error) => return Ok(Err(error)),
+            };
+            let wish = self.wish(proposal, view.seen, request.clone());
+            let (answer, outcome) = oneshot::channel();
+            self.queue.try_send(Work::Change(Box::new(wish), answer)).map_err(|_| Unavailable::BUSY)?;
+            match outcome.await.map_err(|_| Unavailable::BUSY)?? {
+                Wished::Done(index) => return Ok(Ok(Committed { index, view: self.view() })),
+                Wished::Stale => {}
+            }
+        }
+        Err(Unavailable::BUSY)
+    }
+
+    fn wish(&self, proposal: Proposal, seen: Option<u64>, request: Option<RequestId>) -> Wish {
+        let Proposal { mut change, mut texts, sealed, destroy } = proposal;
+        texts.extend(change.texts_mut().into_iter().filter_map(|text| text.seal(&*self.entropy)));
+        let beside = Beside { texts, erased: change.what.erased(), sealed, destroyed: destroy };
+        Wish { seen, request, change, beside }
+    }
+
+    /// Puts a refusal on record, soon. Never waits: what cannot be kept as an entry of its own is counted.
+    pub fn refuse(&self, note: RefusalNote) {
+        let now = self.shared.now();
+        if self.shared.with_refusals(|refusals| refusals.take(note, now)) {
+            // A full queue is being worked on, and the sequencer looks for refusals each second anyway.
+            let _later = self.queue.try_send(Work::Refusals);
+        }
+    }
+
+    /// One entry.
+    pub async fn entry(&self, index: u64) -> Result<Option<Entry>, Unavailable> {
+        self.shared.running()?;
+        let Some(body) = self.reader.body(index).await? else { return Ok(None) };
+        // What cannot be read in our own log is an inconsistency, never an absence.
+        Entry::parse(body.as_bytes()).map(Some).map_err(|error| {
+            tracing::error!(index, %error, "an entry cannot be read");
+            Unavailable::STOPPED
+        })
+    }
+
+    /// The exact bytes of one entry.
+    pub async fn body(&self, index: u64) -> Result<Option<String>, Unavailable> {
+        self.shared.running()?;
+        Ok(self.reader.body(index).await?)
+    }
+
+    /// Entries that a query asks for.
+    pub async fn entries(&self, query: &Query) -> Result<Vec<StoredEntry>, Unavailable> {
+        self.shared.running()?;
+        Ok(self.reader.list(query).await?)
+    }
+
+    /// Changes from the index `from` on, in order, at most 1000 at a time.
+    pub async fn changes(&self, from: u64) -> Result<Vec<ChangeEntry>, Unavailable> {
+        self.shared.running()?;
+        Ok(self.reader.changes(from).await?)
+    }
+
+    /// The state at a point of the past.
+    pub async fn state_at(&self, at: At) -> Result<State, Unavailable> {
+        self.shared.running()?;
+        let size = match at {
+            At::Index(index) => index.saturating_add(1),
+            At::Time(time) => self.reader.count_until(time, self.view().size).await?,
+        };
+        let mut state = State::default();
+        let mut from = 0;
+        loop {
+            let changes = self.reader.changes(from).await?;
+            let Some(last) = changes.last().map(|entry| entry.index) else { return Ok(state) };
+            for entry in changes.iter().take_while(|entry| entry.index < size) {
+                state.apply(entry.index, entry.time, &entry.change);
+            }
+            if last >= size {
+                return Ok(state);
+            }
+            from = last + 1;
+        }
+    }
+
+    /// What these digests stand for; forgotten texts are missing.
+    pub async fn texts(&self, digests: &[TextDigest]) -> Result<HashMap<TextDigest, TextRow>, Unavailable> {
+        Ok(self.reader.texts(digests).await?)
+    }
+
+    /// A sealed blob of the keyring.
+    pub async fn blob(&self, name: &BlobName) -> Result<Option<SealedBlob>, Unavailable> {
+        Ok(self.reader.blob(name).await?)
+    }
+
+    /// The newest checkpoint as a signed note (C2SP tlog-checkpoint).
+    pub fn checkpoint(&self) -> Result<String, Unavailable> {
+        let view = self.view();
+        self.signed(view.size, view.root)
+    }
+
+    fn signed(&self, size: u64, root: crate::domain::digest::Digest) -> Result<String, Unavailable> {
+        self.shared.running()?;
+        let checkpoint = Checkpoint { origin: self.origin.to_string(), size, root };
+        checkpoint.signed(&[&self.signer]).map_err(|fault| {
+            tracing::error!(%fault, "the checkpoint cannot be signed");
+            Unavailable::BUSY
+        })
+    }
+
+    /// The key that checkpoints verify with; as text it is what `carnet key show --checkpoint` prints.
+    pub fn verifier_key(&self) -> &VerifierKey {
+        self.signer.verifier()
+    }
+
+    /// A proof that the entry stands in the newest checkpoint, which comes with it. Nothing when there is no such entry.
+    pub async fn prove(&self, index: u64) -> Result<Option<InclusionProof>, Unavailable> {
+        let (head, tree) = self.tree().await?;
+        let Some(path) = merkle::inclusion_path(index, head.size) else { return Ok(None) };
+        let Some(body) = self.body(index).await? else { return Ok(None) };
+        let hashes = self.reader.roots(&tree, &path).await?.ok_or(Unavailable::STOPPED)?;
+        let checkpoint = self.signed(head.size, head.root)?;
+        Ok(Some(InclusionProof { index, entry: body, hashes, checkpoint }))
+    }
+
+    /// A proof that the newest checkpoint extends the tree of the first `size` entries. Nothing when there are not so many.
+    pub async fn prove_consistency(&self, size: u64) -> Result<Option<Consistency>, Unavailable> {
+        let (head, tree) = self.tree().await?;
+        let Some(path) = merkle::consistency_path(size, head.size) else { return Ok(None) };
+        let hashes = self.reader.roots(&tree, &path).await?.ok_or(Unavailable::STOPPED)?;
+        Ok(Some(Consistency { size, hashes, checkpoint: self.signed(head.size, head.root)? }))
+    }
+
+    /// Whether this journal extends a checkpoint of its own that was kept elsewhere (Redis, another node) in `epoch`. One of an
+    /// earlier epoch is superseded; one of a later epoch is ahead of us.
+    pub async fn extends(&self, epoch: u64, note: &str) -> Result<bool, Unavailable> {
+        let (head, tree) = self.tree().await?;
+        let own = self.view().state.epoch;
+        if epoch != own {
+            return Ok(epoch < own);
+        }
+        let Ok(text) = self.signer.verifier().open(note) else { return Ok(false) };
+        let Ok(kept) = Checkpoint::parse(text) else { return Ok(false) };
+        if kept.origin != *self.origin || kept.size > head.size {
+            return Ok(false);
+        }
+        let roots = self.reader.roots(&tree, &[Subtree::whole(kept.size)]).await?;
+        Ok(roots.is_some_and(|roots| roots == [kept.root]))
+    }
+
+    /// Follows the head: it changes with every commit, and who is late sees the newest.
+    pub fn follow(&self) -> watch::Receiver<Marker> {
+        self.shared.marker.subscribe()
+    }
+
+    /// How far the journal is.
+    pub fn marker(&self) -> Marker {
+        self.shared.marker.borrow().clone()
+    }
+
+    /// How the journal is.
+    pub fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    /// Writes what waits, anchors it, and closes the database. Later calls are refused.
+    pub async fn close(&self) {
+        let (answer, closed) = oneshot::channel();
+        if self.queue.send(Work::Close(answer)).await.is_ok() {
+            let _done = closed.await;
+        }
+        self.reader.close().await;
+    }
+
+    pub(super) async fn tree(&self) -> Result<(Head, Tree), Unavailable> {
+        self.shared.running()?;
+        let (answer, tree) = oneshot::channel();
+        self.queue.send(Work::Tree(answer)).await.map_err(|_| Unavailable::BUSY)?;
+        tree.await.map_err(|_| Unavailable::BUSY)
+    }
+
+    pub(super) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Ends the sequencer wherever it is, as `kill -9` does.
+    #[cfg(test)]
+    pub(super) fn kill(&self) {
+        if let Some(task) = self.task.lock().expect("no panic holds it").take() {
+            task.abort();
+        }
+    }
+}

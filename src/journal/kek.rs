@@ -1,0 +1,248 @@
+//! The key-encryption key: 32 bytes that seal every private key of the house, and from which other secrets are derived.
+//!
+//! Enter through [`Kek::load`]. A sealed blob is AES-256-GCM under a key derived from the KEK, its name (environment, purpose,
+//! key id) as associated data: a blob that was moved to another name does not open. Deliberately not here: where blobs are
+//! kept (the `keyring` table) and what they hold (issuance).
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hkdf;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::domain::clock::Entropy;
+use crate::domain::digest::Digest;
+use crate::domain::names::{EnvironmentName, KeyId};
+
+/// Length of the key in bytes.
+const LENGTH: usize = 32;
+
+/// What the key that seals blobs is derived for.
+const SEALING: &str = "sealed blobs";
+
+/// The key-encryption key. Neither printable nor serialisable; its bytes are overwritten when it goes.
+pub struct Kek(Zeroizing<[u8; LENGTH]>);
+
+/// The name of a sealed blob: environment, purpose and key id apart by `/`, which none of them can hold.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct BlobName(String);
+
+/// Something sealed under the KEK.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SealedBlob {
+    /// Its name, which is sealed with it.
+    pub name: BlobName,
+    /// Nonce, ciphertext and tag.
+    pub sealed: Vec<u8>,
+}
+
+/// Why a KEK or a blob cannot be used. Says nothing of their content.
+#[derive(Debug, thiserror::Error)]
+pub enum KekFault {
+    /// The file cannot be read or written.
+    #[error("the KEK file {path}: {cause}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Others than the owner may read the file.
+    #[error("the KEK file {0} is open to others: its mode must be 0600")]
+    Mode(String),
+    /// Not 32 bytes.
+    #[error("the KEK file {0} does not hold exactly 32 bytes; `carnet key init PATH` makes one")]
+    Length(String),
+    /// Another KEK sealed it, or it was changed or moved.
+    #[error("the sealed blob {0} does not open with this KEK")]
+    Sealed(BlobName),
+}
+
+impl BlobName {
+    /// The name of a key's private half in an environment.
+    pub fn new(environment: &EnvironmentName, purpose: &'static str, kid: &KeyId) -> Self {
+        Self(format!("{environment}/{purpose}/{kid}"))
+    }
+
+    /// The name of a secret of the journal itself: no environment can be called `-`.
+    pub(super) fn of_journal(purpose: &'static str) -> Self {
+        Self(format!("-/{purpose}/-"))
+    }
+
+    /// As it was read from the keyring.
+    pub(super) fn stored(name: String) -> Self {
+        Self(name)
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl SealedBlob {
+    /// SHA-256 of the sealed bytes, as a change entry names them.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.sealed)
+    }
+}
+
+impl Kek {
+    /// A KEK from bytes that came by another way than a file (a credential, an unwrap, a throw-away for `dev`).
+    pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// A fresh KEK that lives as long as the process.
+    pub fn ephemeral(entropy: &dyn Entropy) -> Self {
+        let mut bytes = Zeroizing::new([0; LENGTH]);
+        entropy.fill(&mut *bytes);
+        Self(bytes)
+    }
+
+    /// Makes a KEK file with mode 0600. A file that is there already is never replaced: with it all keys would be lost.
+    pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, KekFault> {
+        let kek = Self::ephemeral(entropy);
+        let written = private(path).and_then(|mut file| {
+            file.write_all(&*kek.0)?;
+            file.sync_all()
+        });
+        written.map_err(|cause| KekFault::File { path: path.display().to_string(), cause })?;
+        Ok(kek)
+    }
+
+    /// Reads a KEK file: exactly 32 bytes, for its owner alone.
+    pub fn load(path: &Path) -> Result<Self, KekFault> {
+        let named = || path.display().to_string();
+        let fault = |cause| KekFault::File { path: named(), cause };
+        let mode = fs::metadata(path).map_err(fault)?;
+        if is_open_to_others(&mode) {
+            return Err(KekFault::Mode(named()));
+        }
+        let mut content = fs::read(path).map_err(fault)?;
+        let kek = <[u8; LENGTH]>::try_from(content.as_slice()).map(Self::from_bytes);
+        content.zeroize();
+        kek.map_err(|_| KekFault::Length(named()))
+    }
+
+    /// Seals `plain` under `name`. The nonce is random; a KEK seals keys, far fewer than 2^32 of them.
+    pub fn seal(&self, name: BlobName, plain: &[u8], entropy: &dyn Entropy) -> SealedBlob {
+        let mut nonce = [0; NONCE_LEN];
+        entropy.fill(&mut nonce);
+        let mut sealed = plain.to_vec();
+        self.sealing()
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name.as_str()), &mut sealed)
+            // Invariant: AES-256-GCM fails only beyond 64 GiB.
+            .expect("a key is shorter than 64 GiB");
+        SealedBlob { name, sealed: [&nonce[..], &sealed].concat() }
+    }
+
+    /// Opens a blob, if this KEK sealed it under its name.
+    pub fn open(&self, blob: &SealedBlob) -> Result<Zeroizing<Vec<u8>>, KekFault> {
+        let fault = || KekFault::Sealed(blob.name.clone());
+        let (nonce, sealed) = blob.sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(fault)?;
+        let mut plain = Zeroizing::new(sealed.to_vec());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = self.sealing().open_in_place(nonce, Aad::from(blob.name.as_str()), &mut plain);
+        let length = opened.map_err(|_| fault())?.len();
+        plain.truncate(length);
+        Ok(plain)
+    }
+
+    /// A secret for one use, by HKDF-SHA256 (RFC 5869): what is derived for one label tells nothing of another.
+    pub fn derive(&self, label: &str) -> Zeroizing<[u8; LENGTH]> {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"carnet/v1");
+        let mut derived = Zeroizing::new([0; LENGTH]);
+        salt.extract(&*self.0)
+            .expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut *derived))
+            // Invariant: HKDF-SHA256 gives 32 bytes for its own length of 32.
+            .expect("32 bytes are what HKDF-SHA256 was asked for");
+        derived
+    }
+
+    fn sealing(&self) -> LessSafeKey {
+        // Invariant: the derived key has the 32 bytes of AES-256.
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*self.derive(SEALING)).expect("32 bytes are an AES-256 key"))
+    }
+}
+
+/// A new file that only its owner may read; an error when there is one already.
+pub(super) fn private(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(unix)]
+fn is_open_to_others(file: &fs::Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 != 0
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixture::Seeded;
+
+    fn name(kid: &str) -> BlobName {
+        BlobName::new(&"production".parse().expect("name"), "signing", &kid.parse().expect("kid"))
+    }
+
+    #[test]
+    fn a_blob_opens_with_its_kek_under_its_name_and_else_not() {
+        let entropy = Seeded::new(1);
+        let kek = Kek::from_bytes([7; 32]);
+        let blob = kek.seal(name("k1"), b"private half", &entropy);
+        assert_eq!(kek.open(&blob).expect("opens").as_slice(), b"private half");
+        assert!(!blob.sealed.windows(7).any(|bytes| bytes == b"private"));
+
+        let moved = SealedBlob { name: name("k2"), ..blob.clone() };
+        assert!(matches!(kek.open(&moved), Err(KekFault::Sealed(_))));
+        assert!(matches!(Kek::from_bytes([8; 32]).open(&blob), Err(KekFault::Sealed(_))));
+        for at in 0..blob.sealed.len() {
+            let mut bent = blob.clone();
+            bent.sealed[at] ^= 1;
+            assert!(kek.open(&bent).is_err(), "byte {at}");
+        }
+        assert!(kek.open(&SealedBlob { sealed: vec![0; 11], ..blob }).is_err());
+    }
+
+    #[test]
+    fn labels_derive_secrets_of_their_own() {
+        let kek = Kek::from_bytes([7; 32]);
+        assert_ne!(*kek.derive("a"), *kek.derive("b"));
+        assert_eq!(*kek.derive("a"), *kek.derive("a"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_kek_file_is_made_once_and_read_only_when_closed_to_others() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("kek");
+        let made = Kek::create(&path, &Seeded::new(1)).expect("made");
+        assert_eq!(*Kek::load(&path).expect("loads").derive("x"), *made.derive("x"));
+        assert!(matches!(Kek::create(&path, &Seeded::new(2)), Err(KekFault::File { .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("mode");
+        assert!(matches!(Kek::load(&path), Err(KekFault::Mode(_))));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("mode");
+        fs::write(&path, [1; 33]).expect("write");
+        assert!(matches!(Kek::load(&path), Err(KekFault::Length(_))));
+    }
+}

@@ -1,0 +1,56 @@
+//! The journal: one append-only, totally ordered, Merkle-hashed log of every change, every issuance, and every refusal of a
+//! known caller. It is the truth; `State` is a fold of it (DESIGN.md section 3). The home of `sqlx`.
+//!
+//! Enter through [`Journal`]: [`Journal::open`], then [`Journal::record`] for grants and [`Journal::change`] for changes.
+//!
+//! **What a return means.** `Ok` of `record` or `change`: the entry is durable (SQLite WAL, synchronous=FULL: the commit's `fsync`
+//! has returned), its proof is spent, and [`Journal::view`] shows it. An error: nothing was written, no proof is spent, and it may
+//! be sent again; [`RecordFault::Replayed`] and [`RecordFault::Refused`] are answers, not failures. `record` never answers `Ok`
+//! for a token whose cause was revoked by an entry before it: what has not seen the last change is decided again while the
+//! batch holds the head.
+//!
+//! **A late or lost answer.** A commit that fails is settled by reading the head again, so nobody is told a guess. If the head
+//! cannot be read either, the journal stops ([`Health::stopped`]) and everything is refused. A caller that went away, or a process
+//! that was killed, may leave a recorded token that never left: harmless; the reverse cannot be.
+//!
+//! **Who retries.** `record`: the partner, after a 503. `change`: the journal itself, whenever another change came first. A full
+//! queue refuses at once. A store that failed is probed each second, and takes work again when a commit goes through.
+//!
+//! **Who is believed.** Every batch carries a MAC under the KEK; a start proves the newest batch and every change, and the head
+//! against the anchor ([`Settings::anchor`]). A running node that finds the head moved proves it in the same way or stops.
+//! [`verify`] reads everything, and needs only the public key for an export.
+//!
+//! **What is sealed.** Signing keys and the checkpoint key lie in the `keyring` table under the [`kek`]; people's names and free
+//! text in `texts`, by their digest, until a recorded change erases them.
+//!
+//! Deliberately not here: decisions (domain), signing of tokens (issuance), Redis (revocation), and the scheduling of exports.
+
+mod anchor;
+mod batch;
+mod fault;
+mod handle;
+pub mod kek;
+mod load;
+pub mod merkle;
+pub mod note;
+mod open;
+pub mod proof;
+mod reader;
+mod refusals;
+mod schema;
+mod sequencer;
+mod store;
+#[cfg(test)]
+mod tests;
+pub mod tiles;
+mod tree;
+mod view;
+
+pub use fault::{Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
+pub use handle::{At, Committed, Journal, Proposal, Recorded};
+pub use kek::{BlobName, Kek, SealedBlob};
+pub use open::{LONGEST_ASSERTION, Location, Settings};
+pub use reader::{Query, StoredEntry};
+pub use refusals::RefusalNote;
+pub use sequencer::Again;
+pub use view::{Marker, View};

@@ -1,0 +1,237 @@
+//! Starting the journal: made new, opened, or reopened after a restore.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use super::anchor::Anchor;
+use super::batch::{Beside, MacKey};
+use super::fault::{OpenFault, Unavailable};
+use super::handle::Journal;
+use super::kek::{self, BlobName, Kek, KekFault};
+use super::load::{self, Loaded};
+use super::merkle::Subtree;
+use super::note::SignerKey;
+use super::reader::Reader;
+use super::schema;
+use super::sequencer::{Sequencer, Wish, Wished};
+use super::store::{SqliteStore, Store};
+use super::view::{Shared, View};
+use crate::domain::actor::Actor;
+use crate::domain::change::{Change, What};
+use crate::domain::clock::{Clock, Entropy, Seconds, Timestamp};
+
+/// Where the journal is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// An SQLite database.
+    File(PathBuf),
+    /// A directory of its own that goes with the journal (`carnet dev`). Not durable.
+    Temporary,
+}
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The database.
+    pub location: Location,
+    /// `[journal] origin`: the name of the log, a URL without scheme.
+    pub origin: String,
+    /// A journal of `carnet dev`: said in its first entry, and refused by `serve`.
+    pub dev: bool,
+    /// The anchor file, beside the configuration and not beside the database. Without one a restored backup goes unseen.
+    pub anchor: Option<PathBuf>,
+    /// Whether to make the database where there is none.
+    pub create: bool,
+}
+
+/// How long nothing is minted after `reopen`, where nothing else is said: the longest life that an assertion may have, so that
+/// every proof that was spent in the lost part is over (CONTRACT.md section 3, `maxLife`).
+pub const LONGEST_ASSERTION: Seconds = Seconds::hours(24);
+
+/// The name of the checkpoint key's seed in the keyring.
+const CHECKPOINT: &str = "checkpoint";
+
+/// What the journal needs of the house.
+#[derive(Clone)]
+pub struct Outside {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Removes a temporary journal's directory when the last handle goes.
+pub(super) struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, path = %self.0.display(), "a temporary journal is left behind");
+        }
+    }
+}
+
+/// Which way the journal is started.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    Open,
+    /// Accept the head as it is and begin a new epoch, in which nothing is minted for so long.
+    Reopen(Seconds),
+}
+
+/// Starts with the store that `wrap` makes of ours: where the failure table of the tests gets in.
+pub(super) async fn start<S: Store>(
+    settings: &Settings,
+    kek: &Kek,
+    outside: Outside,
+    start: Start,
+    wrap: impl FnOnce(SqliteStore) -> S,
+) -> Result<Journal, OpenFault> {
+    let anchor = settings.anchor.clone().map(Anchor::at);
+    let (path, scratch) = place(settings, &*outside.entropy)?;
+    let exists = path.try_exists().map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
+    // A database that is gone while its anchor is there was not there for the first time.
+    let may_create = settings.create && matches!(start, Start::Open) && !anchor.as_ref().is_some_and(Anchor::exists);
+    if !exists {
+        if !may_create {
+            return Err(OpenFault::Missing(path));
+        }
+        kek::private(&path).map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
+    }
+    // The writer comes first: it recovers the write-ahead log of a process that was killed.
+    let mut store = SqliteStore::connect(schema::writer(&path, scratch.is_none())).await?;
+    if !exists {
+        store.create(schema::TABLES).await?;
+    }
+    let reader = Reader::connect(&path).await?;
+    let key = MacKey::of(kek);
+    let loaded = load::load(&reader, &key).await?;
+    let fresh = loaded.head.size == 0;
+    if fresh && !may_create {
+        return Err(load::inconsistent(0, "the log is empty"));
+    }
+    let seed = if fresh { new_seed(&outside) } else { stored_seed(&reader, kek).await? };
+    let signer = SignerKey::from_seed(&settings.origin, &seed).map_err(|_| origin_fault(settings, ""))?;
+    if !fresh {
+        suits(settings, &loaded)?;
+        if matches!(start, Start::Open) {
+            holds(anchor.as_ref(), &signer, &reader, &loaded).await?;
+        }
+    }
+    let Loaded { head, tree, state } = loaded;
+    let state = Arc::new(state);
+    let view = View::of(&head, Arc::clone(&state));
+    let mut sequencer = Sequencer {
+        store: wrap(store),
+        reader: reader.clone(),
+        shared: Arc::new(Shared::new(view, Arc::clone(&outside.clock))),
+        key,
+        signer: Arc::new(signer),
+        origin: settings.origin.clone(),
+        anchor,
+        head,
+        tree,
+        state,
+        anchored: 0,
+        purge: (0, Timestamp::default()),
+    };
+    if fresh {
+        let what = What::JournalOpened { origin: settings.origin.clone(), dev: settings.dev };
+        let sealed = vec![kek.seal(BlobName::of_journal(CHECKPOINT), &*seed, &*outside.entropy)];
+        by_operator(&mut sequencer, what, Beside { sealed, ..Beside::default() }).await?;
+    }
+    if let Start::Reopen(rest) = start {
+        let epoch = sequencer.state.epoch + 1;
+        let mints_from = sequencer.shared.now().plus(rest);
+        by_operator(&mut sequencer, What::JournalReopened { epoch, mints_from }, Beside::default()).await?;
+    }
+    sequencer.write_anchor().await;
+    Ok(spawn(sequencer, reader, outside, scratch))
+}
+
+/// Where the database is; a temporary one gets a directory that nobody else may enter.
+fn place(settings: &Settings, entropy: &(dyn Entropy + 'static)) -> Result<(PathBuf, Option<Scratch>), OpenFault> {
+    let Location::File(path) = &settings.location else {
+        let directory = std::env::temp_dir().join(format!("carnet-{}", entropy.identifier()));
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&directory).map_err(|cause| OpenFault::File { path: directory.clone(), cause })?;
+        return Ok((directory.join("journal.db"), Some(Scratch(directory))));
+    };
+    Ok((path.clone(), None))
+}
+
+fn new_seed(outside: &Outside) -> Zeroizing<[u8; 32]> {
+    let mut seed = Zeroizing::new([0; 32]);
+    outside.entropy.fill(&mut *seed);
+    seed
+}
+
+async fn stored_seed(reader: &Reader, kek: &Kek) -> Result<Zeroizing<[u8; 32]>, OpenFault> {
+    let name = BlobName::of_journal(CHECKPOINT);
+    let blob = reader.blob(&name).await?;
+    let blob = blob.ok_or_else(|| load::inconsistent(0, "the checkpoint key is not in the keyring"))?;
+    let plain = kek.open(&blob)?;
+    let seed = plain.as_slice().try_into().map_err(|_| KekFault::Sealed(name))?;
+    Ok(Zeroizing::new(seed))
+}
+
+/// The signer of an existing journal, for commands that read it.
+pub(super) async fn signer(reader: &Reader, kek: &Kek, origin: &str) -> Result<SignerKey, OpenFault> {
+    let seed = stored_seed(reader, kek).await?;
+    SignerKey::from_seed(origin, &seed).map_err(|_| load::inconsistent(0, "the origin is not a name for a key"))
+}
+
+fn origin_fault(settings: &Settings, found: &str) -> OpenFault {
+    OpenFault::Origin { found: found.to_owned(), configured: settings.origin.clone() }
+}
+
+/// Whether it is the journal that the configuration means.
+fn suits(settings: &Settings, loaded: &Loaded) -> Result<(), OpenFault> {
+    if loaded.state.dev != settings.dev {
+        return Err(OpenFault::Dev(loaded.state.dev));
+    }
+    if loaded.state.origin == settings.origin { Ok(()) } else { Err(origin_fault(settings, &loaded.state.origin)) }
+}
+
+/// Whether the head extends the anchored checkpoint.
+async fn holds(anchor: Option<&Anchor>, signer: &SignerKey, reader: &Reader, loaded: &Loaded) -> Result<(), OpenFault> {
+    let Some(anchor) = anchor else { return Ok(()) };
+    let Some(checkpoint) = anchor.read(signer.verifier())? else {
+        // A journal that was killed between its first entry and its first anchor has no past to lose.
+        let newborn = loaded.head.size == 1;
+        return if newborn { Ok(()) } else { Err(anchor.fault("the file is not there, although the journal has a past")) };
+    };
+    let rollback = OpenFault::Rollback { anchored: checkpoint.size, head: loaded.head.size };
+    if checkpoint.origin != loaded.state.origin || checkpoint.size > loaded.head.size {
+        return Err(rollback);
+    }
+    let roots = reader.roots(&loaded.tree, &[Subtree::whole(checkpoint.size)]).await?;
+    if roots.is_some_and(|roots| roots == [checkpoint.root]) { Ok(()) } else { Err(rollback) }
+}
+
+async fn by_operator<S: Store>(sequencer: &mut Sequencer<S>, what: What, beside: Beside) -> Result<(), OpenFault> {
+    let change = Change { by: Actor::Operator, what };
+    let wish = Wish { seen: sequencer.head.last_change, request: None, change, beside };
+    match sequencer.change(wish).await? {
+        Wished::Done(_) => Ok(()),
+        // Another process writes to this journal right now.
+        Wished::Stale => Err(Unavailable::BUSY.into()),
+    }
+}
+
+/// Grants and changes that may wait for the next commit; beyond it callers are told to come again.
+const QUEUE: usize = 4096;
+
+fn spawn<S: Store>(sequencer: Sequencer<S>, reader: Reader, outside: Outside, scratch: Option<Scratch>) -> Journal {
+    let (queue, work) = mpsc::channel(QUEUE);
+    let shared = Arc::clone(&sequencer.shared);
+    let signer = Arc::clone(&sequencer.signer);
+    let origin = sequencer.origin.clone();
+    let task = tokio::spawn(sequencer.run(work));
+    Journal::new(super::handle::Parts { shared, queue, reader, signer, origin, entropy: outside.entropy, task, scratch })
+}

@@ -1,0 +1,209 @@
+//! The read side: entries, texts, sealed blobs and tiles, by a small pool of connections that cannot write.
+
+use std::collections::HashMap;
+
+use sqlx::sqlite::{SqlitePoolOptions, SqliteRow};
+use sqlx::{Row as _, SqlitePool};
+
+use super::fault::StoreFault;
+use super::kek::{BlobName, SealedBlob};
+use super::merkle::{NodeAt, Subtree};
+use super::schema::{self, sql};
+use super::store::{digest, number, strange, time};
+use super::tiles::{Kind, Tile};
+use super::tree::{Contents, Tree};
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::entry::{ChangeEntry, Entry};
+use crate::domain::names::{RequestId, TokenId};
+use crate::domain::text::{TextDigest, TextRow};
+
+/// Which entries.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// From this index on.
+    pub from: u64,
+    /// Before this index; to the end where nothing is said.
+    pub to: Option<u64>,
+    /// Of exactly this kind.
+    pub kind: Option<String>,
+    /// About exactly this subject.
+    pub subject: Option<String>,
+    /// Of this request; found by an index.
+    pub request_id: Option<RequestId>,
+    /// The issuance of this token. Found by looking through `from..to`: bound it by the longest life of a token.
+    pub token: Option<TokenId>,
+    /// Newest first.
+    pub newest_first: bool,
+    /// At most so many; 100 where nothing is said, never more than 1000.
+    pub limit: Option<u32>,
+}
+
+/// An entry as it is stored, and as it reads.
+#[derive(Clone, Debug)]
+pub struct StoredEntry {
+    /// The exact bytes that were hashed.
+    pub json: String,
+    /// What they say.
+    pub entry: Entry,
+}
+
+/// The pool.
+#[derive(Clone)]
+pub struct Reader {
+    pool: SqlitePool,
+}
+
+const LONGEST_LIST: u32 = 1000;
+
+/// The same statement forwards and backwards. What is not asked for is NULL.
+macro_rules! listing {
+    ($first:literal, $order:literal) => {
+        concat!(
+            "SELECT body FROM entries WHERE ",
+            $first,
+            " AND idx >= ?2 AND idx < ?3 AND (?4 IS NULL OR kind = ?4) AND (?5 IS NULL OR subject = ?5)",
+            " AND (?6 IS NULL OR jti = ?6) ORDER BY idx ",
+            $order,
+            " LIMIT ?7"
+        )
+    };
+}
+
+impl Reader {
+    /// Connects to the database at `path`.
+    pub async fn connect(path: &std::path::Path) -> Result<Self, StoreFault> {
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(schema::reader(path)).await?;
+        Ok(Self { pool })
+    }
+
+    /// The pool, for what reads in one transaction.
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// The exact bytes of one entry.
+    pub async fn body(&self, index: u64) -> Result<Option<String>, StoreFault> {
+        let query = sqlx::query("SELECT body FROM entries WHERE idx = ?").bind(sql(index));
+        let row = query.fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Entries in order of their index.
+    pub async fn list(&self, query: &Query) -> Result<Vec<StoredEntry>, StoreFault> {
+        let text = match (&query.request_id, query.newest_first) {
+            (Some(_), false) => listing!("request_id = ?1", "ASC"),
+            (Some(_), true) => listing!("request_id = ?1", "DESC"),
+            (None, false) => listing!("?1 IS NULL", "ASC"),
+            (None, true) => listing!("?1 IS NULL", "DESC"),
+        };
+        let bound = sqlx::query(text)
+            .bind(query.request_id.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(sql(query.from))
+            .bind(query.to.map_or(i64::MAX, sql))
+            .bind(query.kind.clone())
+            .bind(query.subject.clone())
+            .bind(query.token.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(i64::from(query.limit.unwrap_or(100).min(LONGEST_LIST)));
+        bound.fetch_all(&self.pool).await?.iter().map(stored).collect()
+    }
+
+    /// Change entries from `from` on, in order, at most 1000.
+    pub async fn changes(&self, from: u64) -> Result<Vec<ChangeEntry>, StoreFault> {
+        let query = sqlx::query(
+            "SELECT body FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals') AND idx >= ? ORDER BY idx LIMIT 1000",
+        );
+        let rows = query.bind(sql(from)).fetch_all(&self.pool).await?;
+        let entries = rows.iter().map(|row| match stored(row)?.entry {
+            Entry::Change(entry) => Ok(*entry),
+            _ => Err(strange("an entry whose kind is not that of its row")),
+        });
+        entries.collect()
+    }
+
+    /// The time of an entry.
+    pub async fn time_of(&self, index: u64) -> Result<Option<Timestamp>, StoreFault> {
+        let query = sqlx::query("SELECT time FROM entries WHERE idx = ?").bind(sql(index));
+        query.fetch_optional(&self.pool).await?.map(|row| time(row.try_get(0)?)).transpose()
+    }
+
+    /// The texts that these digests stand for; those that were forgotten are missing.
+    pub async fn texts(&self, digests: &[TextDigest]) -> Result<HashMap<TextDigest, TextRow>, StoreFault> {
+        let mut texts = HashMap::with_capacity(digests.len());
+        for wanted in digests {
+            let query = sqlx::query("SELECT salt, text FROM texts WHERE digest = ?").bind(wanted.0.to_vec());
+            let Some(row) = query.fetch_optional(&self.pool).await? else { continue };
+            let salt: &[u8] = row.try_get(0)?;
+            let salt = salt.try_into().map_err(|_| strange("a salt that is not of 16 bytes"))?;
+            let text: String = row.try_get(1)?;
+            // A text that somebody wrote over is not what was said.
+            if TextDigest::of(&salt, &text) == *wanted {
+                texts.insert(*wanted, TextRow { digest: *wanted, salt, text });
+            }
+        }
+        Ok(texts)
+    }
+
+    /// One sealed blob.
+    pub async fn blob(&self, name: &BlobName) -> Result<Option<SealedBlob>, StoreFault> {
+        let query = sqlx::query("SELECT sealed FROM keyring WHERE name = ?").bind(name.as_str().to_owned());
+        let row = query.fetch_optional(&self.pool).await?;
+        row.map(|row| Ok(SealedBlob { name: name.clone(), sealed: row.try_get(0)? })).transpose()
+    }
+
+    /// The contents of full tiles; those that are not stored are missing.
+    pub async fn tiles(&self, wanted: &[Tile]) -> Result<Contents, StoreFault> {
+        let mut contents = Contents::with_capacity(wanted.len());
+        for tile in wanted {
+            let Kind::Hashes(level) = tile.kind() else { continue };
+            let query = sqlx::query("SELECT content FROM tiles WHERE level = ? AND idx = ?");
+            let row = query.bind(i64::from(level)).bind(sql(tile.index())).fetch_optional(&self.pool).await?;
+            if let Some(row) = row {
+                contents.insert(*tile, row.try_get(0)?);
+            }
+        }
+        Ok(contents)
+    }
+
+    /// The roots of `subtrees` of `tree`, by way of the stored tiles; nothing when one is missing.
+    pub async fn roots(&self, tree: &Tree, subtrees: &[Subtree]) -> Result<Option<Vec<Digest>>, StoreFault> {
+        let nodes: Vec<NodeAt> = subtrees.iter().flat_map(Subtree::nodes).collect();
+        let contents = self.tiles(&Tree::wanted(&nodes, tree.size())).await?;
+        Ok(super::merkle::prove(subtrees, |node| tree.node(node, &contents)))
+    }
+
+    /// How many entries there are up to `at`, by halving: times never fall.
+    pub async fn count_until(&self, at: Timestamp, size: u64) -> Result<u64, StoreFault> {
+        let (mut low, mut high) = (0, size);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.time_of(middle).await? {
+                Some(time) if time <= at => low = middle + 1,
+                Some(_) => high = middle,
+                None => return Err(strange("an entry that is missing")),
+            }
+        }
+        Ok(low)
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn stored(row: &SqliteRow) -> Result<StoredEntry, StoreFault> {
+    let json: String = row.try_get(0)?;
+    let entry = Entry::parse(json.as_bytes()).map_err(|error| StoreFault(sqlx::Error::Decode(error.into())))?;
+    Ok(StoredEntry { json, entry })
+}
+
+/// The index column of a row.
+pub fn index(row: &SqliteRow, column: usize) -> Result<u64, StoreFault> {
+    number(row.try_get(column)?)
+}
+
+/// A hash column of a row.
+pub fn hash(row: &SqliteRow, column: usize) -> Result<Digest, StoreFault> {
+    digest(row, column)
+}

@@ -1,0 +1,63 @@
+//! The tables, and how connections to them are made. All SQL of the house is here, in `store` and in `reader`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+/// The version of these tables. Another one is refused: no node guesses at rows that decide who gets a token.
+pub const VERSION: i64 = 1;
+
+/// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments one day while
+/// changes and tiles stay. Secondary indexes are few: each is paid by every token. A proof has no index on its end; `store`
+/// purges slices of the primary key instead.
+pub const TABLES: &str = "
+CREATE TABLE meta (version INTEGER NOT NULL) STRICT;
+INSERT INTO meta (version) VALUES (1);
+CREATE TABLE head (
+    id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root BLOB NOT NULL, last_change INTEGER, time INTEGER NOT NULL
+) STRICT;
+CREATE TABLE entries (
+    idx INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, request_id TEXT, jti TEXT,
+    body TEXT NOT NULL, leaf BLOB NOT NULL
+) STRICT;
+CREATE INDEX entries_changes ON entries (idx) WHERE kind NOT IN ('issued', 'refused', 'refusals');
+CREATE INDEX entries_request ON entries (request_id) WHERE request_id IS NOT NULL;
+CREATE TABLE batches (
+    first INTEGER PRIMARY KEY, size_after INTEGER NOT NULL, prior_root BLOB NOT NULL, root BLOB NOT NULL, prior_change INTEGER,
+    mac BLOB NOT NULL
+) STRICT;
+CREATE TABLE tiles (level INTEGER NOT NULL, idx INTEGER NOT NULL, content BLOB NOT NULL, PRIMARY KEY (level, idx)) STRICT;
+CREATE TABLE consumed (proof BLOB PRIMARY KEY, gone_after INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE texts (digest BLOB PRIMARY KEY, salt BLOB NOT NULL, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE keyring (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
+";
+
+/// The one connection that writes. `durable`: a commit that returned is on the disk (WAL, synchronous=FULL); without it only a
+/// journal that is gone with its process may run. What is deleted is overwritten: forgotten texts and destroyed keys.
+pub fn writer(path: &Path, durable: bool) -> SqliteConnectOptions {
+    let synchronous = if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off };
+    connection(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .pragma("secure_delete", "ON")
+        .statement_cache_capacity(64)
+        .thread_name(|_| "journal-writer".to_owned())
+}
+
+/// A connection that cannot write.
+pub fn reader(path: &Path) -> SqliteConnectOptions {
+    connection(path).read_only(true).thread_name(|_| "journal-reader".to_owned())
+}
+
+fn connection(path: &Path) -> SqliteConnectOptions {
+    // A file that is not there is never made by accident (ABUSE F-14: silent new database).
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(Duration::from_secs(2));
+    options.disable_statement_logging()
+}
+
+/// SQL has 63 bits; no log reaches them.
+pub fn sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,451 @@
+//! The one task of a node that writes: it puts everything that queued up while the last commit ran into the next one.
+//!
+//! There is no timer on the way of a token: an idle broker commits at once, a busy one in batches, so that one `fsync` serves
+//! many (DESIGN.md section 3, "Group commit"). A change is alone in its batch. Order: lock and look at the head, decide again
+//! what has not seen the last change, spend proofs, write, commit, publish, answer. Nothing is answered before its outcome is
+//! known; a failed commit is settled by reading the head again.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+
+use super::anchor::Anchor;
+use super::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
+use super::fault::{OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
+use super::load::{self, Loaded};
+use super::merkle::Subtree;
+use super::note::{Checkpoint, SignerKey};
+use super::reader::Reader;
+use super::refusals::{Counts, Known};
+use super::store::{Found, Store};
+use super::tree::Tree;
+use super::view::{Shared, View};
+use crate::domain::change::Change;
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::Refused;
+use crate::domain::entry::{ChangeEntry, Counted, CountedKind, Issued, RefusedEntry, RefusedKind};
+use crate::domain::grant::{Decision, Grant};
+use crate::domain::names::RequestId;
+use crate::domain::proof_key::ProofKey;
+use crate::domain::reason::ReasonCode;
+use crate::domain::state::State;
+
+/// Grants in one commit.
+const LARGEST_BATCH: usize = 256;
+
+/// Refusals that share a commit with grants.
+const REFUSALS: usize = 128;
+
+/// How often a head is read again after a commit of unknown outcome, and how long apart.
+const SETTLING: u32 = 10;
+const SETTLING_PAUSE: Duration = Duration::from_millis(200);
+
+/// Decides a grant again on a newer state.
+pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
+
+/// A grant on its way into the log.
+pub struct Item {
+    pub seen: Option<u64>,
+    pub grant: Box<Grant>,
+    pub again: Again,
+    pub answer: oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>,
+}
+
+/// A change on its way into the log.
+pub struct Wish {
+    pub seen: Option<u64>,
+    pub request: Option<RequestId>,
+    pub change: Change,
+    pub beside: Beside,
+}
+
+/// What became of a change.
+pub enum Wished {
+    /// It stands at this index.
+    Done(u64),
+    /// Another change was first.
+    Stale,
+}
+
+/// What the queue holds.
+pub enum Work {
+    Record(Item),
+    Change(Box<Wish>, oneshot::Sender<Result<Wished, Unavailable>>),
+    /// Refusals wait.
+    Refusals,
+    /// The tree as it is, for proofs.
+    Tree(oneshot::Sender<(Head, Tree)>),
+    Close(oneshot::Sender<()>),
+}
+
+/// Everything that a sequencer works with.
+pub struct Sequencer<S> {
+    pub store: S,
+    pub reader: Reader,
+    pub shared: Arc<Shared>,
+    pub key: MacKey,
+    pub signer: Arc<SignerKey>,
+    pub origin: String,
+    pub anchor: Option<Anchor>,
+    pub head: Head,
+    pub tree: Tree,
+    pub state: Arc<State>,
+    /// Entries that the anchor covers.
+    pub anchored: u64,
+    /// The slice of spent proofs that is purged next, and the second of the last purge.
+    pub purge: (u8, Timestamp),
+}
+
+impl<S: Store> Sequencer<S> {
+    /// Works until the queue closes.
+    pub async fn run(mut self, mut queue: mpsc::Receiver<Work>) {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut closing = None;
+        while closing.is_none() {
+            let first = tokio::select! {
+                work = queue.recv() => work,
+                _ = tick.tick() => {
+                    self.each_second().await;
+                    continue;
+                }
+            };
+            let Some(first) = first else { break };
+            let mut waiting = VecDeque::from([first]);
+            while waiting.len() < LARGEST_BATCH
+                && let Ok(work) = queue.try_recv()
+            {
+                waiting.push_back(work);
+            }
+            closing = self.serve(waiting).await;
+        }
+        self.write_records(Vec::new(), true).await;
+        self.write_anchor().await;
+        // What is still queued is answered by the closing of its channel: not written.
+        drop(queue);
+        self.store.close().await;
+        if let Some(closed) = closing {
+            let _gone = closed.send(());
+        }
+    }
+
+    /// Serves what was drained, in its order: grants together, each change by itself.
+    async fn serve(&mut self, waiting: VecDeque<Work>) -> Option<oneshot::Sender<()>> {
+        let mut items = Vec::new();
+        let mut refusals = false;
+        for work in waiting {
+            match work {
+                Work::Record(item) => items.push(item),
+                Work::Refusals => refusals = true,
+                Work::Change(wish, answer) => {
+                    self.write_records(std::mem::take(&mut items), false).await;
+                    // Whoever asked may be gone; the change stands all the same.
+                    let _gone = answer.send(self.change(*wish).await);
+                }
+                Work::Tree(answer) => {
+                    let _gone = answer.send((self.head.clone(), self.tree.clone()));
+                }
+                Work::Close(answer) => {
+                    self.write_records(items, false).await;
+                    return Some(answer);
+                }
+            }
+        }
+        if refusals || !items.is_empty() {
+            self.write_records(items, false).await;
+        }
+        None
+    }
+
+    /// What does not wait for work: counts of the last minute, the anchor, and whether the disk takes writes again.
+    async fn each_second(&mut self) {
+        if !self.shared.health().writable && self.shared.running().is_ok() {
+            self.shared.set_writable(self.store.probe().await.is_ok());
+        }
+        self.write_records(Vec::new(), false).await;
+        self.write_anchor().await;
+    }
+
+    /// One commit: `items`, and refusals that wait. Answers every item.
+    async fn write_records(&mut self, items: Vec<Item>, everything: bool) {
+        let now = self.shared.now();
+        let (known, counts) = self.shared.with_refusals(|refusals| refusals.due(now, REFUSALS, everything));
+        if items.is_empty() && known.is_empty() && counts.is_empty() {
+            return;
+        }
+        let mut pending = items;
+        match self.try_records(&mut pending, &known, &counts).await {
+            Ok(recorded) => {
+                for (item, index, time) in recorded {
+                    let _gone = item.answer.send(Ok((item.grant, index, time)));
+                }
+            }
+            Err(unavailable) => {
+                self.shared.with_refusals(|refusals| refusals.put_back(known, counts));
+                for item in pending {
+                    let _gone = item.answer.send(Err(unavailable.into()));
+                }
+            }
+        }
+    }
+
+    /// Takes the items out of `pending` that are answered with a refusal, or written; what is left there on an error was not.
+    async fn try_records(
+        &mut self,
+        pending: &mut Vec<Item>,
+        known: &[Known],
+        counts: &Counts,
+    ) -> Result<Vec<(Item, u64, Timestamp)>, Unavailable> {
+        self.begin().await?;
+        let time = self.shared.clock.now().max(self.head.time);
+        self.decide_again(pending, time);
+        let proofs = pending.iter().map(|item| item.grant.spends()).collect();
+        let replayed = match self.spend(proofs).await {
+            Ok(replayed) => replayed,
+            Err(fault) => return Err(self.failed(fault.into()).await),
+        };
+        // Replays are answered after the commit: the entry that beat them may be in this very batch.
+        let mut losers = Vec::new();
+        let mut winners = Vec::new();
+        for (item, lost) in std::mem::take(pending).into_iter().zip(replayed) {
+            if lost { losers.push(item) } else { winners.push(item) }
+        }
+        let rows = self.rows(&winners, known, counts, time);
+        let outcome = if rows.is_empty() { self.nothing().await } else { self.write(rows, None, time).await };
+        if let Err(unavailable) = outcome {
+            pending.extend(winners.into_iter().chain(losers));
+            return Err(unavailable);
+        }
+        for item in losers {
+            let _gone = item.answer.send(Err(RecordFault::Replayed));
+        }
+        let first = self.head.size - (winners.len() + known.len() + counts.len()) as u64;
+        Ok(winners.into_iter().zip(first..).map(|(item, index)| (item, index, time)).collect())
+    }
+
+    /// Decisions that have not seen the last change are taken again while this batch holds the head.
+    fn decide_again(&self, pending: &mut Vec<Item>, now: Timestamp) {
+        for mut item in std::mem::take(pending) {
+            if item.seen != self.head.last_change {
+                match (item.again)(&self.state, now) {
+                    Decision::Granted(grant) => item.grant = grant,
+                    Decision::NeedsElevation(refused) | Decision::Refused(refused) => {
+                        answer_refused(item, refused);
+                        continue;
+                    }
+                }
+            }
+            pending.push(item);
+        }
+    }
+
+    /// Spends proofs; says of each whether it was spent before, here or in the database. What spends nothing never was.
+    async fn spend(&mut self, proofs: Vec<Option<(ProofKey, Timestamp)>>) -> Result<Vec<bool>, StoreFault> {
+        let mut seen = HashSet::new();
+        let unique: Vec<_> = proofs.iter().flatten().filter(|(key, _)| seen.insert(*key)).copied().collect();
+        let mut fresh = if unique.is_empty() { HashSet::new() } else { self.store.spend(&unique).await? };
+        // The first takes its proof out of the set, so a second one with the same proof does not find it.
+        Ok(proofs.iter().map(|proof| proof.is_some_and(|(key, _)| !fresh.remove(&key))).collect())
+    }
+
+    fn rows(&self, items: &[Item], known: &[Known], counts: &Counts, time: Timestamp) -> Vec<Row> {
+        let mut index = self.head.size..;
+        let mut next = || index.next().unwrap_or(u64::MAX);
+        let issued = items.iter().map(|item| Row::issued(&Issued::of(&item.grant, next(), time)));
+        let mut rows: Vec<Row> = issued.collect();
+        rows.extend(known.iter().map(|Known { client, note }| {
+            Row::refused(&RefusedEntry {
+                index: next(),
+                time,
+                kind: RefusedKind::Refused,
+                subject: client.clone(),
+                request_id: note.request.clone(),
+                environment: note.environment.clone(),
+                reason: ReasonCode(note.refused.reason),
+                tree: note.refused.tree.clone(),
+            })
+        }));
+        rows.extend(counts.iter().map(|(subject, counts)| {
+            let (subject, counts) = (subject.clone(), counts.clone());
+            Row::counted(&Counted { index: next(), time, kind: CountedKind::Refusals, subject, counts })
+        }));
+        rows
+    }
+
+    /// One commit: a change alone.
+    pub async fn change(&mut self, wish: Wish) -> Result<Wished, Unavailable> {
+        self.begin().await?;
+        if wish.seen != self.head.last_change {
+            self.store.abort().await;
+            return Ok(Wished::Stale);
+        }
+        let index = self.head.size;
+        let time = self.shared.clock.now().max(self.head.time);
+        let entry = ChangeEntry {
+            index,
+            time,
+            subject: wish.change.what.subject(),
+            request_id: wish.request,
+            prior: self.head.last_change,
+            change: wish.change,
+        };
+        let row = Row::change(&entry);
+        if row.body.len() > LONGEST {
+            self.store.abort().await;
+            return Err(Unavailable::TOO_LONG);
+        }
+        let mut state = State::clone(&self.state);
+        state.apply(index, time, &entry.change);
+        state.forget_expired(time);
+        let sweep = !wish.beside.erased.is_empty() || !wish.beside.destroyed.is_empty();
+        self.write(vec![row], Some((wish.beside, Arc::new(state))), time).await?;
+        if sweep && let Err(fault) = self.store.sweep().await {
+            tracing::warn!(%fault, "what was deleted stays in the write-ahead log until it is written over");
+        }
+        self.write_anchor().await;
+        Ok(Wished::Done(index))
+    }
+
+    /// Takes the lock and makes sure that the log ends where this node left it.
+    async fn begin(&mut self) -> Result<(), Unavailable> {
+        for _ in 0..2 {
+            self.shared.running()?;
+            let found = match self.store.begin().await {
+                Ok(found) => found,
+                Err(fault) => return Err(self.failed(fault.into()).await),
+            };
+            if found == (Found { head: self.head.clone(), rows: self.head.size }) {
+                return Ok(());
+            }
+            self.store.abort().await;
+            self.catch_up().await?;
+        }
+        Err(Unavailable::BUSY)
+    }
+
+    /// Somebody else wrote. What carries our MAC and extends our tree is taken in; anything else stops the node.
+    async fn catch_up(&mut self) -> Result<(), Unavailable> {
+        let loaded = match load::load(&self.reader, &self.key).await {
+            Ok(loaded) => loaded,
+            Err(OpenFault::Inconsistent { index, what }) => return Err(self.shared.stop(StopReason::Foreign { index, what })),
+            Err(fault) => {
+                tracing::warn!(%fault, "the journal could not be read again");
+                return Err(Unavailable::BUSY);
+            }
+        };
+        if extends(&self.reader, &loaded, &self.head).await? {
+            self.head = loaded.head;
+            self.tree = loaded.tree;
+            self.state = Arc::new(loaded.state);
+            self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
+            return Ok(());
+        }
+        let what = "the log does not extend what this node wrote".to_owned();
+        Err(self.shared.stop(StopReason::Foreign { index: loaded.head.size.min(self.head.size), what }))
+    }
+
+    /// Writes and commits `rows`; on success this node's head, tree and state are those after them.
+    async fn write(
+        &mut self,
+        rows: Vec<Row>,
+        change: Option<(Beside, Arc<State>)>,
+        time: Timestamp,
+    ) -> Result<(), Unavailable> {
+        let mut tree = self.tree.clone();
+        let mut batch = Batch::of(rows, change.is_some(), &self.head, &mut tree, &self.key);
+        let state = match change {
+            Some((beside, state)) => {
+                batch.beside = beside;
+                state
+            }
+            None => Arc::clone(&self.state),
+        };
+        let after = batch.after.clone();
+        let (slice, purged) = self.purge;
+        if time > purged {
+            if let Err(fault) = self.store.purge(slice, time).await {
+                return Err(self.failed(fault.into()).await);
+            }
+            self.purge = (slice.wrapping_add(1), time);
+        }
+        if let Err(fault) = self.store.append(batch).await {
+            return Err(self.failed(fault.into()).await);
+        }
+        self.commit(&after).await?;
+        self.shared.set_writable(true);
+        (self.head, self.tree, self.state) = (after, tree, state);
+        self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
+        Ok(())
+    }
+
+    /// Commits. When the store does not say that it did, the head says whether it did.
+    async fn commit(&mut self, after: &Head) -> Result<(), Unavailable> {
+        let Err(fault) = self.store.commit().await else { return Ok(()) };
+        tracing::warn!(%fault, "a commit failed; reading the head to learn its outcome");
+        self.shared.set_writable(false);
+        for _ in 0..SETTLING {
+            self.store.abort().await;
+            match self.store.head().await {
+                Ok(found) if found.head == *after && found.rows == after.size => return Ok(()),
+                Ok(found) if found.head == self.head && found.rows == self.head.size => return Err(Unavailable::BUSY),
+                Ok(found) => {
+                    let what = "the head is neither before nor after the commit".to_owned();
+                    return Err(self.shared.stop(StopReason::Foreign { index: found.head.size, what }));
+                }
+                Err(fault) => tracing::warn!(%fault, "the head cannot be read"),
+            }
+            tokio::time::sleep(SETTLING_PAUSE).await;
+        }
+        Err(self.shared.stop(StopReason::OutcomeUnknown))
+    }
+
+    async fn failed(&mut self, unavailable: Unavailable) -> Unavailable {
+        self.shared.set_writable(false);
+        self.store.abort().await;
+        unavailable
+    }
+
+    /// Ends a batch of which nothing was left.
+    async fn nothing(&mut self) -> Result<(), Unavailable> {
+        self.store.abort().await;
+        Ok(())
+    }
+
+    /// Puts the newest checkpoint in the anchor file, if it is not there.
+    pub async fn write_anchor(&mut self) {
+        let Some(anchor) = self.anchor.clone() else { return };
+        if self.anchored == self.head.size {
+            return;
+        }
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.head.size, root: self.head.root };
+        let signed = checkpoint.signed(&[&self.signer]).map_err(|fault| fault.to_string());
+        let written = match signed {
+            Ok(note) => {
+                let task = tokio::task::spawn_blocking(move || anchor.write(&note).map_err(|error| error.to_string()));
+                task.await.unwrap_or_else(|error| Err(error.to_string()))
+            }
+            Err(fault) => Err(fault),
+        };
+        match written {
+            Ok(()) => self.anchored = self.head.size,
+            Err(fault) => tracing::error!(fault, "the anchor of the journal cannot be written"),
+        }
+        self.shared.set_anchored(self.anchored == self.head.size);
+    }
+}
+
+/// Whether what was loaded extends the log that ends at `head`.
+async fn extends(reader: &Reader, loaded: &Loaded, head: &Head) -> Result<bool, Unavailable> {
+    if loaded.head.size < head.size {
+        return Ok(false);
+    }
+    let roots = reader.roots(&loaded.tree, &[Subtree::whole(head.size)]).await?;
+    Ok(roots.is_some_and(|roots| roots == [head.root]))
+}
+
+fn answer_refused(item: Item, refused: Refused) {
+    let _gone = item.answer.send(Err(RecordFault::Refused(Box::new(refused))));
+}

@@ -1,0 +1,287 @@
+//! The writer: one connection, one transaction at a time, nothing else awaited inside.
+//!
+//! [`Store`] is the seam at which the failure table of the tests stands (STYLE.md 19): each step may fail, and a commit may fail
+//! and yet be persisted.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection};
+
+use super::batch::{Batch, Beside, Head, Row};
+use super::fault::StoreFault;
+use super::schema::sql;
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::proof_key::ProofKey;
+
+/// What the database says of its end: the head row, and where the entries really end.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Found {
+    /// The head row.
+    pub head: Head,
+    /// One more than the greatest index.
+    pub rows: u64,
+}
+
+/// The write side of the database. Calls come in the order begin, spend, append, commit; abort ends any of them.
+pub trait Store: Send + 'static {
+    /// Takes the write lock and reads the head.
+    fn begin(&mut self) -> impl Future<Output = Result<Found, StoreFault>> + Send;
+    /// Marks proofs as spent; returns those that were not spent before.
+    fn spend(&mut self, proofs: &[(ProofKey, Timestamp)])
+    -> impl Future<Output = Result<HashSet<ProofKey>, StoreFault>> + Send;
+    /// Forgets spent proofs of one slice of the key space (0 to 255) whose time is over.
+    fn purge(&mut self, slice: u8, now: Timestamp) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Writes a batch.
+    fn append(&mut self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Makes it durable. After an error it may or may not be: read the head.
+    fn commit(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Gives the lock back, nothing written.
+    fn abort(&mut self) -> impl Future<Output = ()> + Send;
+    /// Reads the head outside of a transaction.
+    fn head(&mut self) -> impl Future<Output = Result<Found, StoreFault>> + Send;
+    /// Takes the lock, writes a page and commits: whether the disk takes writes again.
+    fn probe(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Empties the write-ahead log, which else keeps what was deleted from the tables.
+    fn sweep(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Closes the connection.
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// SQLite.
+pub struct SqliteStore {
+    options: SqliteConnectOptions,
+    connection: Option<SqliteConnection>,
+}
+
+const HEAD: &str = "SELECT size, root, last_change, time, (SELECT max(idx) FROM entries) FROM head WHERE id = 1";
+const BEGIN: &str =
+    "BEGIN IMMEDIATE; SELECT size, root, last_change, time, (SELECT max(idx) FROM entries) FROM head WHERE id = 1";
+const APPEND: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?); \
+     UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1";
+
+/// Rows are written in chunks of a power of two, so that few statements serve every batch: sqlx keeps them prepared by their
+/// text, and pays a hop to its thread for each.
+const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+
+static ENTRIES: LazyLock<[&str; 7]> = LazyLock::new(|| {
+    let head = "INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) VALUES ";
+    CHUNKS.map(|rows| statement(head, "(?,?,?,?,?,?,?,?)", rows, ""))
+});
+static CONSUMED: LazyLock<[&str; 7]> = LazyLock::new(|| {
+    let tail = " ON CONFLICT DO NOTHING RETURNING proof";
+    CHUNKS.map(|rows| statement("INSERT INTO consumed (proof, gone_after) VALUES ", "(?,?)", rows, tail))
+});
+
+/// Made once per size and kept as long as the program: `sqlx` takes only such a text without doubt.
+fn statement(head: &str, row: &str, rows: usize, tail: &str) -> &'static str {
+    format!("{head}{}{tail}", vec![row; rows].join(",")).leak()
+}
+
+impl SqliteStore {
+    /// Connects.
+    pub async fn connect(options: SqliteConnectOptions) -> Result<Self, StoreFault> {
+        let connection = Some(options.connect().await?);
+        Ok(Self { options, connection })
+    }
+
+    /// Makes the tables of a new database.
+    pub async fn create(&mut self, tables: &'static str) -> Result<(), StoreFault> {
+        let head = Head::empty();
+        let connection = self.connection().await?;
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(tables).execute(&mut *transaction).await?;
+        let insert = sqlx::query("INSERT INTO head (id, size, root, last_change, time) VALUES (1, 0, ?, NULL, 0)");
+        insert.bind(head.root.0.to_vec()).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreFault> {
+        if self.connection.is_none() {
+            self.connection = Some(self.options.connect().await?);
+        }
+        // Invariant: set above.
+        Ok(self.connection.as_mut().expect("a connection was made"))
+    }
+
+    async fn run(&mut self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<(), StoreFault> {
+        query.execute(self.connection().await?).await?;
+        Ok(())
+    }
+
+    async fn write(&mut self, rows: Vec<Row>) -> Result<(), StoreFault> {
+        let mut rows = rows.into_iter();
+        while rows.len() > 0 {
+            let (chunk, text) = fitting(rows.len(), &ENTRIES);
+            let query = rows.by_ref().take(chunk).fold(sqlx::query(text), |query, row| {
+                query
+                    .bind(sql(row.index))
+                    .bind(row.time.as_seconds())
+                    .bind(row.kind)
+                    .bind(row.subject)
+                    .bind(row.request)
+                    .bind(row.token)
+                    .bind(row.body)
+                    .bind(row.leaf.0.to_vec())
+            });
+            self.run(query).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_beside(&mut self, beside: Beside) -> Result<(), StoreFault> {
+        for row in beside.texts {
+            let insert = sqlx::query("INSERT INTO texts (digest, salt, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+            self.run(insert.bind(row.digest.0.to_vec()).bind(row.salt.to_vec()).bind(row.text)).await?;
+        }
+        for digest in beside.erased {
+            self.run(sqlx::query("DELETE FROM texts WHERE digest = ?").bind(digest.0.to_vec())).await?;
+        }
+        for blob in beside.sealed {
+            let insert = sqlx::query("INSERT INTO keyring (name, sealed) VALUES (?, ?)");
+            self.run(insert.bind(blob.name.as_str().to_owned()).bind(blob.sealed)).await?;
+        }
+        for name in beside.destroyed {
+            self.run(sqlx::query("DELETE FROM keyring WHERE name = ?").bind(name.as_str().to_owned())).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The largest chunk that `rows` fill, and its statement.
+fn fitting(rows: usize, statements: &[&'static str; 7]) -> (usize, &'static str) {
+    let largest = CHUNKS.into_iter().zip(*statements).find(|(chunk, _)| *chunk <= rows);
+    largest.unwrap_or((1, statements[6]))
+}
+
+impl Store for SqliteStore {
+    async fn begin(&mut self) -> Result<Found, StoreFault> {
+        let rows = sqlx::query(BEGIN).fetch_all(self.connection().await?).await?;
+        found(rows.first())
+    }
+
+    async fn spend(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<HashSet<ProofKey>, StoreFault> {
+        let mut fresh = HashSet::with_capacity(proofs.len());
+        let mut rest = proofs;
+        while !rest.is_empty() {
+            let (chunk, text) = fitting(rest.len(), &CONSUMED);
+            let (now, later) = rest.split_at(chunk);
+            let query = now
+                .iter()
+                .fold(sqlx::query(text), |query, (proof, until)| query.bind(proof.0.0.to_vec()).bind(until.as_seconds()));
+            for row in query.fetch_all(self.connection().await?).await? {
+                fresh.insert(ProofKey(digest(&row, 0)?));
+            }
+            rest = later;
+        }
+        Ok(fresh)
+    }
+
+    async fn purge(&mut self, slice: u8, now: Timestamp) -> Result<(), StoreFault> {
+        let from = vec![slice];
+        // Blobs compare byte by byte: all that begin with `slice`, and all that follow the last slice.
+        let to = slice.checked_add(1).map_or_else(|| vec![0xff; 33], |next| vec![next]);
+        let delete = sqlx::query("DELETE FROM consumed WHERE proof >= ? AND proof < ? AND gone_after < ?");
+        self.run(delete.bind(from).bind(to).bind(now.as_seconds())).await
+    }
+
+    async fn append(&mut self, batch: Batch) -> Result<(), StoreFault> {
+        let Batch { rows, tiles, prior_root, prior_change, after, mac, beside } = batch;
+        let first = rows.first().map_or(after.size, |row| row.index);
+        self.write(rows).await?;
+        for tile in tiles {
+            let insert = sqlx::query("INSERT INTO tiles (level, idx, content) VALUES (?, ?, ?)");
+            self.run(insert.bind(i64::from(tile.level)).bind(sql(tile.index)).bind(tile.content)).await?;
+        }
+        self.write_beside(beside).await?;
+        let query = sqlx::query(APPEND)
+            .bind(sql(first))
+            .bind(sql(after.size))
+            .bind(prior_root.0.to_vec())
+            .bind(after.root.0.to_vec())
+            .bind(prior_change.map(sql))
+            .bind(mac.to_vec())
+            .bind(sql(after.size))
+            .bind(after.root.0.to_vec())
+            .bind(after.last_change.map(sql))
+            .bind(after.time.as_seconds());
+        self.run(query).await
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreFault> {
+        self.run(sqlx::query("COMMIT")).await
+    }
+
+    async fn abort(&mut self) {
+        if let Some(connection) = &mut self.connection
+            && sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err()
+        {
+            // Either SQLite rolled back by itself, or the connection is done for. A new one is right in both cases.
+            if let Some(connection) = self.connection.take() {
+                let _closed = connection.close().await;
+            }
+        }
+    }
+
+    async fn head(&mut self) -> Result<Found, StoreFault> {
+        let row = sqlx::query(HEAD).fetch_optional(self.connection().await?).await?;
+        found(row.as_ref())
+    }
+
+    async fn probe(&mut self) -> Result<(), StoreFault> {
+        let probe = sqlx::query("BEGIN IMMEDIATE; UPDATE head SET size = size WHERE id = 1; COMMIT");
+        let outcome = self.run(probe).await;
+        if outcome.is_err() {
+            self.abort().await;
+        }
+        outcome
+    }
+
+    async fn sweep(&mut self) -> Result<(), StoreFault> {
+        self.run(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")).await
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            let _closed = connection.close().await;
+        }
+    }
+}
+
+/// The columns of [`HEAD`].
+fn found(row: Option<&SqliteRow>) -> Result<Found, StoreFault> {
+    let row = row.ok_or(StoreFault(sqlx::Error::RowNotFound))?;
+    let newest: Option<i64> = row.try_get(4)?;
+    let last_change: Option<i64> = row.try_get(2)?;
+    let head = Head {
+        size: number(row.try_get(0)?)?,
+        root: digest(row, 1)?,
+        last_change: last_change.map(number).transpose()?,
+        time: time(row.try_get(3)?)?,
+    };
+    Ok(Found { head, rows: newest.map(number).transpose()?.map_or(0, |newest| newest + 1) })
+}
+
+/// A column of 32 bytes.
+pub fn digest(row: &SqliteRow, column: usize) -> Result<Digest, StoreFault> {
+    let bytes: &[u8] = row.try_get(column)?;
+    bytes.try_into().map(Digest).map_err(|_| strange("a hash that is not of 32 bytes"))
+}
+
+/// A number that is never negative.
+pub fn number(value: i64) -> Result<u64, StoreFault> {
+    u64::try_from(value).map_err(|_| strange("a negative number"))
+}
+
+/// A time.
+pub fn time(value: i64) -> Result<Timestamp, StoreFault> {
+    Timestamp::from_seconds(value).ok_or_else(|| strange("a time outside the years 1970 to 9999"))
+}
+
+/// A row that nothing of ours writes.
+pub fn strange(what: &'static str) -> StoreFault {
+    StoreFault(sqlx::Error::Decode(what.into()))
+}

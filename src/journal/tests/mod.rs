@@ -1,0 +1,234 @@
+//! The journal under faults and under hands that are not its own. Real databases in temporary directories.
+
+mod faults;
+mod recording;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::fault::{OpenFault, RecordFault, StoreFault};
+use super::handle::{Committed, Journal, Proposal, Recorded};
+use super::kek::Kek;
+use super::open::{self, Location, Outside, Settings, Start};
+use super::store::{Found, SqliteStore, Store};
+use crate::domain::actor::Actor;
+use crate::domain::change::{Change, What};
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::fixture::{self, Seeded, SetClock};
+use crate::domain::grant::{Decision, Grant};
+use crate::domain::proof_key::ProofKey;
+use crate::domain::revocation::Subject;
+
+/// One journal in a directory, which is opened, killed and opened again.
+pub struct House {
+    pub directory: tempfile::TempDir,
+    pub clock: Arc<SetClock>,
+    pub faults: Arc<Mutex<Option<Fault>>>,
+    pub settings: Settings,
+}
+
+/// What the store does at its next step of that kind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    BeginFails,
+    AppendFails,
+    /// The commit fails, and nothing is persisted.
+    CommitLost,
+    /// The commit says that it fails, and is persisted.
+    CommitKept,
+    /// The process dies before the commit.
+    KilledBefore,
+    /// The process dies between the commit and its answer.
+    KilledAfter,
+}
+
+/// SQLite that fails as it is told to.
+pub struct Faulty {
+    inner: SqliteStore,
+    faults: Arc<Mutex<Option<Fault>>>,
+}
+
+impl House {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let settings = Settings {
+            location: Location::File(directory.path().join("journal.db")),
+            origin: "sts.acme.example/carnet".to_owned(),
+            dev: false,
+            anchor: Some(directory.path().join("anchor")),
+            create: true,
+        };
+        Self { directory, clock: Arc::new(SetClock::new()), faults: Arc::default(), settings }
+    }
+
+    pub fn kek() -> Kek {
+        Kek::from_bytes([7; 32])
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.directory.path().join("journal.db")
+    }
+
+    pub async fn open(&self) -> Result<Journal, OpenFault> {
+        self.start(Start::Open).await
+    }
+
+    pub async fn reopen(&self) -> Result<Journal, OpenFault> {
+        self.start(Start::Reopen(Seconds::hours(24))).await
+    }
+
+    async fn start(&self, start: Start) -> Result<Journal, OpenFault> {
+        let outside = Outside { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(Seeded::new(1)) };
+        let faults = Arc::clone(&self.faults);
+        open::start(&self.settings, &Self::kek(), outside, start, |inner| Faulty { inner, faults }).await
+    }
+
+    /// A journal with the fixture's registry.
+    pub async fn furnished(&self) -> Journal {
+        let journal = self.open().await.expect("opens");
+        for change in fixture::registry() {
+            make(&journal, change).await;
+        }
+        journal
+    }
+
+    pub fn fail(&self, fault: Fault) {
+        *self.faults.lock().expect("no panic") = Some(fault);
+    }
+
+    /// Runs SQL by another hand.
+    pub async fn sql(&self, text: &'static str) {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.database());
+        let mut connection = options.connect().await.expect("connects");
+        sqlx::raw_sql(text).execute(&mut connection).await.expect("runs");
+        connection.close().await.expect("closes");
+    }
+}
+
+impl Faulty {
+    fn takes(&self, wanted: &[Fault]) -> Option<Fault> {
+        let mut planned = self.faults.lock().expect("no panic");
+        planned.take_if(|fault| wanted.contains(fault))
+    }
+
+    fn broken() -> StoreFault {
+        StoreFault(sqlx::Error::WorkerCrashed)
+    }
+}
+
+impl Store for Faulty {
+    async fn begin(&mut self) -> Result<Found, StoreFault> {
+        match self.takes(&[Fault::BeginFails]) {
+            Some(_) => Err(Self::broken()),
+            None => self.inner.begin().await,
+        }
+    }
+
+    async fn spend(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<std::collections::HashSet<ProofKey>, StoreFault> {
+        self.inner.spend(proofs).await
+    }
+
+    async fn purge(&mut self, slice: u8, now: Timestamp) -> Result<(), StoreFault> {
+        self.inner.purge(slice, now).await
+    }
+
+    async fn append(&mut self, batch: super::batch::Batch) -> Result<(), StoreFault> {
+        self.inner.append(batch).await?;
+        match self.takes(&[Fault::AppendFails]) {
+            Some(_) => Err(Self::broken()),
+            None => Ok(()),
+        }
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreFault> {
+        match self.takes(&[Fault::CommitLost, Fault::CommitKept, Fault::KilledBefore, Fault::KilledAfter]) {
+            None => self.inner.commit().await,
+            Some(Fault::CommitKept) => {
+                self.inner.commit().await?;
+                Err(Self::broken())
+            }
+            Some(Fault::KilledAfter) => {
+                self.inner.commit().await?;
+                std::future::pending().await
+            }
+            Some(Fault::KilledBefore) => std::future::pending().await,
+            Some(_) => {
+                self.inner.abort().await;
+                Err(Self::broken())
+            }
+        }
+    }
+
+    async fn abort(&mut self) {
+        self.inner.abort().await;
+    }
+
+    async fn head(&mut self) -> Result<Found, StoreFault> {
+        self.inner.head().await
+    }
+
+    async fn probe(&mut self) -> Result<(), StoreFault> {
+        self.inner.probe().await
+    }
+
+    async fn sweep(&mut self) -> Result<(), StoreFault> {
+        self.inner.sweep().await
+    }
+
+    async fn close(&mut self) {
+        self.inner.close().await;
+    }
+}
+
+/// Makes a change.
+pub async fn make(journal: &Journal, change: Change) -> Committed {
+    let made = journal.change(None, |_, _| Ok::<_, ()>(Proposal::from(change.clone()))).await;
+    made.expect("the store takes it").expect("proposed")
+}
+
+/// Revokes everything of the fixture's partner.
+pub fn revocation() -> Change {
+    let what = What::RevocationAdded {
+        id: "revocation-1".parse().expect("an id"),
+        subject: Subject::Partner { partner: "globex".parse().expect("a name") },
+        tokens_only: false,
+        reason: "stolen laptop".into(),
+    };
+    Change { by: Actor::Operator, what }
+}
+
+/// Exchanges the proof `jti`, decided on the newest state.
+pub async fn record(journal: &Journal, jti: &str, name: &str) -> Result<Recorded<Box<Grant>>, RecordFault> {
+    let view = journal.view();
+    let grant = fixture::granted(jti, name, &view.state, journal.now());
+    let (jti, name) = (jti.to_owned(), name.to_owned());
+    journal.record(view.seen, grant, Box::new(move |state, now| fixture::decide(&jti, &name, state, now))).await
+}
+
+/// Revokes one token that never was.
+pub fn revocation_of_token() -> Change {
+    let what = What::RevocationAdded {
+        id: "revocation-2".parse().expect("an id"),
+        subject: Subject::Token {
+            environment: fixture::production(),
+            id: "nobody".parse().expect("an id"),
+            expires: fixture::at(600),
+        },
+        tokens_only: false,
+        reason: "a test".into(),
+    };
+    Change { by: Actor::Operator, what }
+}
+
+impl House {
+    /// First index and size after of every batch.
+    pub async fn batches(&self) -> Vec<(u64, u64)> {
+        use sqlx::{ConnectOptions as _, Row as _};
+        let options = super::schema::reader(&self.database());
+        let mut connection = options.connect().await.expect("connects");
+        let rows = sqlx::query("SELECT first, size_after FROM batches ORDER BY first").fetch_all(&mut connection).await;
+        let number = |row: &sqlx::sqlite::SqliteRow, at: usize| row.try_get::<i64, _>(at).expect("a number").unsigned_abs();
+        rows.expect("reads").iter().map(|row| (number(row, 0), number(row, 1))).collect()
+    }
+}

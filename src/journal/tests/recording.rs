@@ -1,0 +1,118 @@
+//! What is recorded, once and in order.
+
+use std::collections::HashSet;
+
+use super::*;
+use crate::domain::entry::Entry;
+use crate::domain::reason;
+use crate::journal::reader::Query;
+
+#[tokio::test]
+async fn a_grant_is_recorded_with_its_index_and_read_back() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let recorded = record(&journal, "proof-1", "1").await.expect("recorded");
+    assert_eq!(recorded.index(), journal.view().size - 1);
+    let Some(Entry::Issued(entry)) = journal.entry(recorded.index()).await.expect("reads") else { panic!("not issued") };
+    assert_eq!(entry.jti.as_str(), "token-1");
+    assert_eq!(entry.claims, recorded.value().claims().payload(recorded.index()).digest());
+    assert!(journal.entry(recorded.index() + 1).await.expect("reads").is_none());
+
+    let journal = &journal;
+    let by = |query: Query| async move { journal.entries(&query).await.expect("reads").len() };
+    assert_eq!(by(Query { request_id: "request-1".parse().ok(), ..Query::default() }).await, 1);
+    assert_eq!(by(Query { token: "token-1".parse().ok(), newest_first: true, ..Query::default() }).await, 1);
+    assert_eq!(by(Query { kind: Some("issued".into()), ..Query::default() }).await, 1);
+    assert_eq!(by(Query { subject: Some("globex/order-sync".into()), from: 9, ..Query::default() }).await, 2);
+    assert_eq!(by(Query { to: Some(4), limit: Some(3), ..Query::default() }).await, 3);
+}
+
+/// T-02 in its one-node form, T-06: a proof is spent once, also over a restart, and a refusal spends nothing.
+#[tokio::test]
+async fn t_02_a_hundred_at_once_and_one_wins() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let tasks: Vec<_> = (0..100)
+        .map(|n| {
+            let journal = journal.clone();
+            tokio::spawn(async move { record(&journal, "proof", &n.to_string()).await.map(|recorded| recorded.index()) })
+        })
+        .collect();
+    let mut won = 0;
+    for task in tasks {
+        match task.await.expect("no panic") {
+            Ok(_) => won += 1,
+            Err(fault) => assert!(matches!(fault, RecordFault::Replayed), "{fault}"),
+        }
+    }
+    assert_eq!(won, 1);
+    journal.close().await;
+    let journal = house.open().await.expect("opens");
+    assert!(matches!(record(&journal, "proof", "again").await, Err(RecordFault::Replayed)));
+    assert!(record(&journal, "another", "other").await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_token_is_recorded_after_the_revocation_that_should_have_stopped_it() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let minters: Vec<_> = (0..8)
+        .map(|minter| {
+            let journal = journal.clone();
+            tokio::spawn(async move {
+                let mut indexes = Vec::new();
+                for n in 0..200 {
+                    // Everybody decides on what they saw before, as a slow node would.
+                    let view = journal.view();
+                    let name = format!("{minter}-{n}");
+                    let Decision::Granted(grant) = fixture::decide(&name, &name, &view.state, journal.now()) else { break };
+                    tokio::task::yield_now().await;
+                    let again = move |state: &_, now| fixture::decide(&name, &name, state, now);
+                    match journal.record(view.seen, grant, Box::new(again)).await {
+                        Ok(recorded) => indexes.push(recorded.index()),
+                        Err(RecordFault::Refused(refused)) => assert_eq!(*refused.reason, reason::REVOKED),
+                        Err(fault) => panic!("{fault}"),
+                    }
+                }
+                indexes
+            })
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let revoked = make(&journal, revocation()).await.index;
+    let mut all = HashSet::new();
+    for minter in minters {
+        for index in minter.await.expect("no panic") {
+            assert!(index < revoked, "a token at {index} after the revocation at {revoked}");
+            assert!(all.insert(index), "index {index} given twice");
+        }
+    }
+    assert!(!all.is_empty());
+}
+
+#[tokio::test]
+async fn what_queues_up_shares_a_commit_and_a_change_stands_alone() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let before = journal.view().size;
+    // One thread: all of these are queued before the sequencer runs.
+    let grants: Vec<_> = (0..40).map(|n| record_owned(&journal, n)).collect();
+    let change = {
+        let journal = journal.clone();
+        tokio::spawn(async move { make(&journal, revocation_of_token()).await.index })
+    };
+    for grant in grants {
+        grant.await.expect("no panic").expect("recorded");
+    }
+    let changed = change.await.expect("no panic");
+    journal.close().await;
+    let batches = house.batches().await;
+    let after: Vec<_> = batches.into_iter().filter(|(first, _)| *first >= before).collect();
+    assert!(after.contains(&(changed, changed + 1)), "{after:?}");
+    assert!(after.len() <= 4, "{after:?}");
+}
+
+fn record_owned(journal: &Journal, n: usize) -> tokio::task::JoinHandle<Result<u64, RecordFault>> {
+    let journal = journal.clone();
+    tokio::spawn(async move { record(&journal, &format!("p{n}"), &n.to_string()).await.map(|recorded| recorded.index()) })
+}

@@ -1,0 +1,129 @@
+//! What everybody may read of the journal without asking it: the newest state, and how the journal is.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::batch::Head;
+use super::fault::{Health, StopReason, Unavailable};
+use super::refusals::Refusals;
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::digest::Digest;
+use crate::domain::state::State;
+
+/// A snapshot: the state after every change of the first `size` entries.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What is.
+    pub state: Arc<State>,
+    /// Index of the last change: what a decision on this state has seen.
+    pub seen: Option<u64>,
+    /// Entries.
+    pub size: u64,
+    /// Root over them.
+    pub root: Digest,
+    /// Time of the newest entry; no decision uses an earlier `now`.
+    pub time: Timestamp,
+}
+
+/// How far the journal is, for those who follow it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Marker {
+    /// One more after each `reopen`.
+    pub epoch: u64,
+    /// The last change.
+    pub index: Option<u64>,
+    /// Entries.
+    pub size: u64,
+    /// Root over them.
+    pub root: Digest,
+    /// Time of the newest entry.
+    pub time: Timestamp,
+}
+
+impl View {
+    /// The state at a head.
+    pub(super) fn of(head: &Head, state: Arc<State>) -> Self {
+        Self { state, seen: head.last_change, size: head.size, root: head.root, time: head.time }
+    }
+
+    /// As those who follow see it.
+    pub fn marker(&self) -> Marker {
+        Marker { epoch: self.state.epoch, index: self.seen, size: self.size, root: self.root, time: self.time }
+    }
+}
+
+/// What the sequencer and the handles share.
+pub(super) struct Shared {
+    pub view: ArcSwap<View>,
+    pub marker: watch::Sender<Marker>,
+    pub clock: Arc<dyn Clock>,
+    refusals: Mutex<Refusals>,
+    writable: AtomicBool,
+    anchored: AtomicBool,
+    stopped: OnceLock<StopReason>,
+}
+
+impl Shared {
+    pub fn new(view: View, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            marker: watch::Sender::new(view.marker()),
+            view: ArcSwap::from_pointee(view),
+            clock,
+            refusals: Mutex::default(),
+            writable: AtomicBool::new(true),
+            anchored: AtomicBool::new(true),
+            stopped: OnceLock::new(),
+        }
+    }
+
+    /// Shows a new head; whoever is answered afterwards can see it.
+    pub fn publish(&self, view: View) {
+        let marker = view.marker();
+        self.view.store(Arc::new(view));
+        self.marker.send_replace(marker);
+    }
+
+    /// The present second, never before the head's.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now().max(self.view.load().time)
+    }
+
+    pub fn with_refusals<T>(&self, act: impl FnOnce(&mut Refusals) -> T) -> T {
+        // Counting leaves no half-done state behind, so a poisoned lock is still good.
+        act(&mut self.refusals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn set_writable(&self, writable: bool) {
+        if self.writable.swap(writable, Ordering::Relaxed) != writable {
+            tracing::warn!(writable, "the journal's store changed its mind about writes");
+        }
+    }
+
+    pub fn set_anchored(&self, anchored: bool) {
+        self.anchored.store(anchored, Ordering::Relaxed);
+    }
+
+    /// Stops for good. The first reason counts.
+    pub fn stop(&self, reason: StopReason) -> Unavailable {
+        tracing::error!(?reason, "the journal stopped itself");
+        let _first = self.stopped.set(reason);
+        Unavailable::STOPPED
+    }
+
+    /// Refuses once the journal has stopped.
+    pub fn running(&self) -> Result<(), Unavailable> {
+        if self.stopped.get().is_some() { Err(Unavailable::STOPPED) } else { Ok(()) }
+    }
+
+    pub fn health(&self) -> Health {
+        Health {
+            writable: self.writable.load(Ordering::Relaxed),
+            anchored: self.anchored.load(Ordering::Relaxed),
+            behind: self.view.load().time.since(self.clock.now()),
+            stopped: self.stopped.get().cloned(),
+        }
+    }
+}
