@@ -82,11 +82,7 @@ impl Broker {
         // The fast lane: quota and seen-set in one round trip. No answer is a refusal (ABUSE T-07).
         self.pass_gate(&principal, &view.state).await.map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
         // Step 6: the decision.
-        let context = Context {
-            request: request.id.clone(),
-            token: self.token_id(),
-            source: request.source,
-        };
+        let context = Context { request: request.id.clone(), token: self.token_id(), source: request.source };
         let grant = match decide(&principal, &request.ask, &context, &view.state, self.now()) {
             Decision::Granted(grant) => grant,
             Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
@@ -94,9 +90,9 @@ impl Broker {
         // Step 7: on record, with the proof spent in the same commit. On a newer state the decision is taken again from step 5.
         let again = self.decide_again(request, &shown, &context);
         let recorded = self.journal.record(view.seen, grant, again).await.map_err(|fault| match fault {
-            RecordFault::Refused(refused) => refused,
+            RecordFault::Refused(refused) => *refused,
             RecordFault::Replayed => known(Refused::unknown(&reason::ASSERTION_REPLAYED)),
-            RecordFault::Unavailable => known(away()),
+            RecordFault::Unavailable(fault) => known(busy(fault.reason())),
         })?;
         // Step 8: signed, and read back.
         let token = self.issuance.issue(&recorded).map_err(|_| known(busy(&reason::KEY_UNAVAILABLE)))?;

@@ -73,8 +73,8 @@ impl Broker {
         if let Some(recent) = self.recent.find(request) {
             return Ok(recent);
         }
-        let query = Query { request: Some(request.clone()), limit: 1, ..Query::default() };
-        let entries = self.journal.entries(query).await?;
+        let query = Query { request_id: Some(request.clone()), limit: Some(1), ..Query::default() };
+        let entries = self.journal.entries(&query).await?;
         let entry = entries.into_iter().next().ok_or(&reason::NOT_FOUND)?;
         match entry.entry {
             Entry::Refused(refused) => Ok(Explanation {

@@ -12,9 +12,8 @@ use tokio::sync::watch;
 use super::Broker;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::{all, cuts};
-use crate::domain::entry::Entry;
 use crate::domain::names::EnvironmentName;
-use crate::journal::{Query, View};
+use crate::journal::View;
 use crate::revocation::{Applied, Marker, Snapshot, Update};
 
 /// A node that has not heard of the live index for so long neither mints nor says "active" (ABUSE I-16).
@@ -26,7 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// How far the live index has followed.
 #[derive(Debug)]
 pub struct Follower {
-    /// One more than the index of the last change that the live index has; 0 before the first.
+    /// One more than the index of the last entry up to which the live index is complete; 0 before the first.
     reached: watch::Sender<u64>,
     /// When the live index last answered, in seconds.
     heard: AtomicI64,
@@ -66,9 +65,9 @@ impl Follower {
         matches!(tokio::time::timeout(within, arrived).await, Ok(Ok(_)))
     }
 
-    fn heard(&self, now: Timestamp, index: Option<u64>) {
+    fn heard(&self, now: Timestamp, index: u64) {
         self.heard.store(now.as_seconds(), Ordering::Release);
-        let next = index.map_or(0, |index| index + 1);
+        let next = index + 1;
         self.reached.send_if_modified(|reached| {
             let moved = *reached != next;
             *reached = next;
@@ -84,33 +83,36 @@ impl Follower {
 impl Broker {
     /// Keeps the live index where the journal is, until the task is dropped.
     pub async fn follow(self) {
-        let mut heads = self.journal.heads();
+        let mut heads = self.journal.follow();
         let mut last: Option<Marker> = None;
         loop {
+            let change = heads.borrow_and_update().index;
             let view = self.journal.view();
             let done = match &last {
-                Some(marker) if Some(marker.index) == view.seen && marker.epoch == view.state.epoch => self.renew(marker).await,
+                Some(marker) if marker.index + 1 == view.size && marker.epoch == view.state.epoch => self.renew(marker).await,
                 Some(marker) => self.advance(marker, &view).await,
                 None => self.adopt(&view).await,
             };
-            match done {
+            let pause = match done {
                 Followed::At(marker) => {
-                    self.follower.heard(self.clock.now(), Some(marker.index));
+                    self.follower.heard(self.clock.now(), marker.index);
                     last = Some(marker);
+                    RENEW_EVERY
                 }
                 Followed::Lost => {
                     self.follower.lost();
                     last = None;
+                    continue;
                 }
-                Followed::Away => {}
+                Followed::Away => RETRY_AFTER,
                 Followed::Forked => {
                     self.follower.forked.store(true, Ordering::Release);
                     tracing::error!("the live index is ahead of this journal: the node says and mints nothing");
                     return;
                 }
-            }
-            let pause = if matches!(done_kind(&last, &self), Pace::Settled) { RENEW_EVERY } else { RETRY_AFTER };
-            let _ = tokio::time::timeout(pause, heads.changed()).await;
+            };
+            // Issuance moves the head as well, and cuts nothing: only a change is worth hurrying for.
+            let _ = tokio::time::timeout(pause, heads.wait_for(|head| head.index != change)).await;
         }
     }
 
@@ -130,13 +132,15 @@ impl Broker {
 
     /// Applies the changes since `last`, in order.
     async fn advance(&self, last: &Marker, view: &View) -> Followed {
-        let query = Query { from: last.index + 1, changes_only: true, ..Query::default() };
-        let Ok(entries) = self.journal.entries(query).await else { return Followed::Away };
         let mut changed = Vec::new();
-        for stored in &entries {
-            if let Entry::Change(entry) = &stored.entry {
-                changed.extend(cuts(&entry.change, entry.index, &view.state));
-            }
+        let mut from = last.index + 1;
+        while from < view.size {
+            let Ok(entries) = self.journal.changes(from).await else { return Followed::Away };
+            let Some(newest) = entries.last().map(|entry| entry.index) else { break };
+            // A change after the view's is applied by the next round, on a state that has it.
+            let known = entries.iter().filter(|entry| entry.index < view.size);
+            changed.extend(known.flat_map(|entry| cuts(&entry.change, entry.index, &view.state)));
+            from = newest + 1;
         }
         let Some(marker) = self.marker(view) else { return Followed::Lost };
         for environment in self.environments() {
@@ -180,11 +184,12 @@ impl Broker {
         if found.index > ours.index {
             return true;
         }
-        !matches!(self.journal.root_after(found.index).await, Ok(Some(root)) if root == found.root)
+        !matches!(self.journal.root(found.index + 1).await, Ok(Some(root)) if root == found.root)
     }
 
     fn marker(&self, view: &View) -> Option<Marker> {
-        Some(Marker { epoch: view.state.epoch, index: view.seen?, root: view.root_after_change, time: self.clock.now() })
+        let index = view.size.checked_sub(1)?;
+        Some(Marker { epoch: view.state.epoch, index, root: view.root, time: self.clock.now() })
     }
 
     fn environments(&self) -> Vec<EnvironmentName> {
@@ -199,15 +204,4 @@ enum Followed {
     Lost,
     Away,
     Forked,
-}
-
-enum Pace {
-    Settled,
-    Behind,
-}
-
-fn done_kind(last: &Option<Marker>, broker: &Broker) -> Pace {
-    let seen = broker.journal.view().seen;
-    let settled = last.as_ref().is_some_and(|marker| Some(marker.index) == seen) && broker.follower.is_live(broker.clock.now());
-    if settled { Pace::Settled } else { Pace::Behind }
 }

@@ -63,7 +63,11 @@ impl Broker {
                 let audience = found.claims.aud.as_str() == found.claims.iss.as_str();
                 let scope = ScopeSet::parse(&found.claims.scope).ok();
                 let introspects = scope.is_some_and(|scope| scope.iter().any(|scope| scope.as_str() == BUILT_IN_SCOPES[0]));
-                if audience && introspects { Ok(found.claims.client_id) } else { Err(Refused::unknown(&reason::CLIENT_MISSING).into()) }
+                if audience && introspects {
+                    Ok(found.claims.client_id)
+                } else {
+                    Err(Refused::unknown(&reason::CLIENT_MISSING).into())
+                }
             }
         }
     }
@@ -109,11 +113,8 @@ impl Broker {
             self.note(environment, request, &refused);
             return Ok(());
         }
-        let subject = Subject::Token {
-            environment: environment.clone(),
-            id: found.entry.jti.clone(),
-            expires: found.entry.exp,
-        };
+        let subject =
+            Subject::Token { environment: environment.clone(), id: found.entry.jti.clone(), expires: found.entry.exp };
         let by = match caller {
             ClientId::Integration(id) => Actor::Workload(id.clone()),
             ClientId::Api(_) => Actor::Broker,

@@ -44,7 +44,7 @@ impl Broker {
                 let barred = held.version.by.person().cloned().into_iter().collect();
                 let approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
                 let what = What::IntegrationSubmitted { integration: id.clone(), approval };
-                Ok::<_, &'static Reason>(Proposal::of(Change { by: actor.clone(), what }, None))
+                Ok::<_, &'static Reason>(Proposal::from(Change { by: actor.clone(), what }))
             })
             .await?;
         outcome?;
@@ -59,8 +59,7 @@ impl Broker {
         why: &str,
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
-        let mut text = Text::from(why);
-        let row = text.seal(self.entropy.as_ref());
+        let text = Text::from(why);
         let outcome = self
             .journal
             .change(request, |state, _now| {
@@ -76,7 +75,7 @@ impl Broker {
                         What::IntegrationSuspended { integration: id.clone(), reason: text.clone() }
                     }
                 };
-                Ok::<_, &'static Reason>(Proposal::of(Change { by: by.staff().actor(), what }, row.clone()))
+                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
         let committed = outcome?;
@@ -94,8 +93,7 @@ impl Broker {
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.name();
         let actor = by.staff().actor();
-        let mut text = Text::from(why);
-        let row = text.seal(self.entropy.as_ref());
+        let text = Text::from(why);
         let outcome = self
             .journal
             .change(request, |state, now| {
@@ -118,7 +116,7 @@ impl Broker {
                     Party::Partner(partner) => What::PartnerResumeAsked { partner: partner.clone(), reason, approval },
                     Party::Integration(id) => What::IntegrationResumeAsked { integration: id.clone(), reason, approval },
                 };
-                Ok::<_, &'static Reason>(Proposal::of(Change { by: actor.clone(), what }, row.clone()))
+                Ok::<_, &'static Reason>(Proposal::from(Change { by: actor.clone(), what }))
             })
             .await?;
         outcome?;
@@ -133,13 +131,12 @@ impl Broker {
         why: &str,
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
-        let mut text = Text::from(why);
-        let row = text.seal(self.entropy.as_ref());
+        let text = Text::from(why);
         let outcome = self
             .journal
             .change(request, |_state, _now| {
                 let what = What::StaffCut { person: person.clone(), reason: text.clone() };
-                Ok::<_, &'static Reason>(Proposal::of(Change { by: by.staff().actor(), what }, row.clone()))
+                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
         outcome?;

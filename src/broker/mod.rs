@@ -81,9 +81,7 @@ impl Broker {
         self.journal.refuse(RefusalNote {
             environment: environment.clone(),
             request: request.clone(),
-            reason: refused.reason,
-            known: refused.known.clone(),
-            tree: refused.tree.clone(),
+            refused: refused.clone(),
         });
     }
 }

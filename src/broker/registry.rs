@@ -90,7 +90,8 @@ impl Broker {
         for located in located {
             items.push(self.item(located.record, &view.state).await?);
         }
-        let bases: Vec<String> = items.iter().map(|item| format!("{}:{:?}:{}", item.subject, item.base, item.action.name())).collect();
+        let bases: Vec<String> =
+            items.iter().map(|item| format!("{}:{:?}:{}", item.subject, item.base, item.action.name())).collect();
         let id = Digest::of_parts(&[yaml.as_bytes(), b"\0", bases.join("\n").as_bytes()]).to_string();
         items.sort_by_key(|item| item.differences.iter().map(|difference| difference.weight).min());
         Ok(Plan { id: format!("plan_{}", id.get(..24).unwrap_or(&id)), items, warnings })
@@ -133,7 +134,7 @@ impl Broker {
                     return Err(&reason::PLAN_STALE);
                 }
                 let what = what(item, &approval, &actor, now);
-                let mut proposal = Proposal::of(Change { by: actor.clone(), what }, None);
+                let mut proposal = Proposal::from(Change { by: actor.clone(), what });
                 proposal.texts.extend(item.rows.iter().cloned());
                 Ok::<_, &'static Reason>(proposal)
             })
@@ -175,7 +176,10 @@ impl Broker {
     }
 
     /// A stored record with its texts in plain, as far as they were not forgotten; and the digests by their text.
-    pub async fn unsealed(&self, mut record: Record) -> Result<(Record, HashMap<String, crate::domain::text::TextDigest>), Failure> {
+    pub async fn unsealed(
+        &self,
+        mut record: Record,
+    ) -> Result<(Record, HashMap<String, crate::domain::text::TextDigest>), Failure> {
         let digests: Vec<_> = record.texts_mut().iter().filter_map(|text| text.digest()).collect();
         let rows = self.journal.texts(&digests).await?;
         let mut known = HashMap::new();

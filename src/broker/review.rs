@@ -51,16 +51,14 @@ impl Broker {
         seen: Digest,
         request: Option<RequestId>,
     ) -> Result<Standing, Failure> {
-        let mut text = Text::from(why);
-        let row = text.seal(self.entropy.as_ref());
+        let text = Text::from(why);
         let outcome = self
             .journal
             .change(request, |state, now| {
                 let approval = state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
                 let roles = approval.review(by.staff(), seen, now)?;
-                let what =
-                    What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };
-                Ok::<_, &'static reason::Reason>(Proposal::of(Change { by: by.staff().actor(), what }, row.clone()))
+                let what = What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };
+                Ok::<_, &'static reason::Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
         let committed = outcome?;
@@ -79,10 +77,10 @@ impl Broker {
                     Some(what) => {
                         // The sealed half of a retired key is destroyed in the transaction that says so.
                         let destroyed = match &what {
-                            What::KeyRetired { kid, .. } => vec![kid.clone()],
+                            What::KeyRetired { environment, kid } => vec![crate::issuance::blob_name(environment, kid)],
                             _ => Vec::new(),
                         };
-                        Ok(Proposal { destroy: destroyed, ..Proposal::of(Change { by: Actor::Broker, what }, None) })
+                        Ok(Proposal { destroy: destroyed, ..Change { by: Actor::Broker, what }.into() })
                     }
                     None => Err(()),
                 })

@@ -34,8 +34,7 @@ impl Broker {
     /// Revokes. Returns once the journal has it and the live index confirms it; repeating a revocation is safe.
     pub async fn revoke(&self, by: Actor, revoke: Revoke, request: Option<RequestId>) -> Result<RevocationId, Denied> {
         let id: RevocationId = self.name();
-        let mut text = Text::Plain(revoke.reason);
-        let row = text.seal(self.entropy.as_ref());
+        let text = Text::Plain(revoke.reason);
         let committed = self
             .journal
             .change(request, |_state, _now| {
@@ -45,7 +44,7 @@ impl Broker {
                     tokens_only: revoke.tokens_only,
                     reason: text.clone(),
                 };
-                Ok::<_, std::convert::Infallible>(Proposal::of(Change { by: by.clone(), what }, row.clone()))
+                Ok::<_, std::convert::Infallible>(Proposal::from(Change { by: by.clone(), what }))
             })
             .await
             .map_err(|_| away())?;
@@ -71,8 +70,7 @@ impl Broker {
         why: &str,
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.name();
-        let mut text = Text::from(why);
-        let row = text.seal(self.entropy.as_ref());
+        let text = Text::from(why);
         let actor = by.staff().actor();
         let outcome = self
             .journal
@@ -88,7 +86,7 @@ impl Broker {
                 let barred = revocation.by.person().cloned().into_iter().collect();
                 let approval = ask(&approval, Kind::Lift, id.to_string(), version, &actor, barred, now);
                 let what = What::RevocationLiftAsked { id: id.clone(), reason: text.clone(), approval };
-                Ok(Proposal::of(Change { by: actor.clone(), what }, row.clone()))
+                Ok(Proposal::from(Change { by: actor.clone(), what }))
             })
             .await?;
         outcome?;
@@ -110,8 +108,6 @@ pub enum Failure {
     Refused(&'static Reason),
     /// The content has these faults.
     Faults(Vec<Fault>),
-    /// The journal does not answer.
-    Away,
 }
 
 /// A fault of what was sent, as the admin API lists it.
@@ -132,8 +128,8 @@ impl From<&'static Reason> for Failure {
 }
 
 impl From<crate::journal::Unavailable> for Failure {
-    fn from(_: crate::journal::Unavailable) -> Self {
-        Self::Away
+    fn from(fault: crate::journal::Unavailable) -> Self {
+        Self::Refused(fault.reason())
     }
 }
 

@@ -26,7 +26,7 @@ impl Broker {
                         return Err(());
                     }
                     let what = What::ConfigurationChanged(configuration.clone());
-                    Ok(Proposal::of(Change { by: Actor::Operator, what }, None))
+                    Ok(Proposal::from(Change { by: Actor::Operator, what }))
                 })
                 .await?;
             drop(recorded);
@@ -34,7 +34,10 @@ impl Broker {
         while let Some((environment, alg)) = missing(&self.journal.view().state) {
             self.create_key(Actor::Broker, &environment, alg, true, None).await?;
         }
-        self.issuance.load(&self.journal, &self.journal.view().state).await.map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))
+        self.issuance
+            .load(&self.journal, &self.journal.view().state)
+            .await
+            .map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))
     }
 
     /// Makes the next key of `alg` in `environment`. It signs when every verifier can know it; at once only where it is the first, or
@@ -62,8 +65,7 @@ impl Broker {
         why: &str,
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
-        let mut text = Text::from(why);
-        let row = text.seal(self.entropy.as_ref());
+        let text = Text::from(why);
         let outcome = self
             .journal
             .change(request, |state, _now| {
@@ -72,7 +74,7 @@ impl Broker {
                     return Err(&reason::LIFECYCLE_STATE);
                 }
                 let what = What::KeyTainted { environment: environment.clone(), kid: kid.clone(), reason: text.clone() };
-                Ok::<_, &'static Reason>(Proposal::of(Change { by: by.staff().actor(), what }, row.clone()))
+                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
         let committed = outcome?;
@@ -91,12 +93,13 @@ impl Broker {
     ) -> Result<KeyId, Failure> {
         let now = self.now();
         let usable_from = if at_once { now } else { now.plus(PUBLISHED_BEFORE_USE) };
-        let new = self.issuance.create(environment, alg, usable_from).map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))?;
+        let new =
+            self.issuance.create(environment, alg, usable_from).map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))?;
         let outcome = self
             .journal
             .change(request, |_state, _now| {
                 let what = What::KeyCreated(new.record.clone());
-                let mut proposal = Proposal::of(Change { by: by.clone(), what }, None);
+                let mut proposal = Proposal::from(Change { by: by.clone(), what });
                 proposal.sealed.push(new.sealed.clone());
                 Ok::<_, std::convert::Infallible>(proposal)
             })

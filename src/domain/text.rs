@@ -117,6 +117,13 @@ impl fmt::Debug for TextDigest {
     }
 }
 
+/// Neither salt nor text is printed.
+impl fmt::Debug for TextRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TextRow({})", self.digest)
+    }
+}
+
 /// Plain text is never printed: it is somebody's name, address or words.
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,9 @@
 //!
 //! Enter through [`front::wrap`] for what every route has in common.
 
+pub mod error;
+pub mod form;
 pub mod front;
 pub mod health;
 pub mod metrics;
+pub mod public;

@@ -19,12 +19,12 @@ use josekit::jws::{self, JwsHeader};
 use crate::domain::alg::Alg;
 use crate::domain::change::SigningKey;
 use crate::domain::claims::Payload;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Entropy, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::grant::Grant;
 use crate::domain::names::{EnvironmentName, KeyId};
 use crate::domain::state::State;
-use crate::journal::{Journal, Kek, Recorded, SealedBlob};
+use crate::journal::{BlobName, Journal, Kek, Recorded, SealedBlob};
 
 pub use jwks::{KeySet, document};
 pub use signer::{PrivateKey, UnusableKey};
@@ -35,6 +35,7 @@ const PURPOSE: &str = "signing";
 /// The unsealed ring of this node.
 pub struct Issuance {
     kek: Kek,
+    entropy: Arc<dyn Entropy>,
     ring: RwLock<HashMap<KeyId, Arc<PrivateKey>>>,
 }
 
@@ -86,8 +87,8 @@ pub struct NewKey {
 
 impl Issuance {
     /// An empty ring; [`load`](Self::load) fills it.
-    pub fn new(kek: Kek) -> Self {
-        Self { kek, ring: RwLock::default() }
+    pub fn new(kek: Kek, entropy: Arc<dyn Entropy>) -> Self {
+        Self { kek, entropy, ring: RwLock::default() }
     }
 
     /// Brings the ring in line with the state: unseals what is new, drops what is retired or tainted. A blob that is missing or does
@@ -115,11 +116,11 @@ impl Issuance {
     }
 
     async fn unseal(&self, journal: &Journal, key: &SigningKey) -> Result<PrivateKey, UnusableKey> {
-        let blob = journal.blob(key.kid.as_str()).await.map_err(|_| UnusableKey)?.ok_or(UnusableKey)?;
+        let blob = journal.blob(&blob_name(&key.environment, &key.kid)).await.map_err(|_| UnusableKey)?.ok_or(UnusableKey)?;
         if blob.digest() != key.sealed {
             return Err(UnusableKey);
         }
-        let der = self.kek.open(&blob, key.environment.as_str(), PURPOSE, key.kid.as_str()).map_err(|_| UnusableKey)?;
+        let der = self.kek.open(&blob).map_err(|_| UnusableKey)?;
         let private = PrivateKey::from_pkcs8(key.alg, &der)?;
         if *private.kid() == key.kid { Ok(private) } else { Err(UnusableKey) }
     }
@@ -132,7 +133,7 @@ impl Issuance {
     pub fn create(&self, environment: &EnvironmentName, alg: Alg, usable_from: Timestamp) -> Result<NewKey, UnusableKey> {
         let (private, der) = PrivateKey::generate(alg)?;
         let kid = private.kid().clone();
-        let sealed = self.kek.seal(environment.as_str(), PURPOSE, kid.as_str(), &der).map_err(|_| UnusableKey)?;
+        let sealed = self.kek.seal(blob_name(environment, &kid), &der, self.entropy.as_ref());
         let record = SigningKey {
             environment: environment.clone(),
             kid,
@@ -171,6 +172,11 @@ impl Issuance {
         let claims: Payload = serde_json::from_slice(&bytes).ok()?;
         Some((claims, Digest::of(&bytes)))
     }
+}
+
+/// The name of a signing key's sealed half in the keyring.
+pub fn blob_name(environment: &EnvironmentName, kid: &KeyId) -> BlobName {
+    BlobName::new(environment, PURPOSE, kid)
 }
 
 /// The header of our tokens: these members and no others.

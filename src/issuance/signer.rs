@@ -6,7 +6,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::encoding::AsBigEndian as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -86,8 +85,7 @@ impl PrivateKey {
             Alg::Rs256 => {
                 let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| UnusableKey)?;
                 let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
-                let members =
-                    json!({"e": b64(e.big_endian_without_leading_zero()), "kty": "RSA", "n": b64(n.big_endian_without_leading_zero())});
+                let members = json!({"e": b64(e.big_endian_without_leading_zero()), "kty": "RSA", "n": b64(n.big_endian_without_leading_zero())});
                 (Pair::Rsa(Box::new(pair)), members)
             }
             Alg::Ps256 => return Err(UnusableKey),
@@ -176,7 +174,9 @@ impl fmt::Debug for PrivateKey {
 
 /// Verifies a compact JWS of ours by a published JWK.
 pub(super) fn verify(alg: Alg, public: &Value, token: &str) -> bool {
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey};
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+    };
     let member = |name: &str| URL_SAFE_NO_PAD.decode(public.get(name)?.as_str()?).ok();
     let check = || {
         let (message, signature) = token.rsplit_once('.')?;

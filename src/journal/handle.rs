@@ -338,6 +338,22 @@ impl Journal {
         Ok(roots.is_some_and(|roots| roots == [kept.root]))
     }
 
+    /// The root over the first `size` entries. Nothing when there are not so many.
+    pub async fn root(&self, size: u64) -> Result<Option<crate::domain::digest::Digest>, Unavailable> {
+        let (head, tree) = self.tree().await?;
+        if size > head.size {
+            return Ok(None);
+        }
+        let roots = self.reader.roots(&tree, &[Subtree::whole(size)]).await?;
+        Ok(roots.and_then(|roots| roots.first().copied()))
+    }
+
+    /// Whether a token was paid for with this proof.
+    pub async fn is_spent(&self, proof: &crate::domain::proof_key::ProofKey) -> Result<bool, Unavailable> {
+        self.shared.running()?;
+        Ok(self.reader.is_spent(proof).await?)
+    }
+
     /// Follows the head: it changes with every commit, and who is late sees the newest.
     pub fn follow(&self) -> watch::Receiver<Marker> {
         self.shared.marker.subscribe()

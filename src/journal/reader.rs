@@ -144,6 +144,12 @@ impl Reader {
         Ok(texts)
     }
 
+    /// Whether a proof is among those that were spent.
+    pub async fn is_spent(&self, proof: &crate::domain::proof_key::ProofKey) -> Result<bool, StoreFault> {
+        let row = sqlx::query("SELECT 1 FROM consumed WHERE proof = ?").bind(&proof.0.0[..]).fetch_optional(&self.pool).await?;
+        Ok(row.is_some())
+    }
+
     /// One sealed blob.
     pub async fn blob(&self, name: &BlobName) -> Result<Option<SealedBlob>, StoreFault> {
         let query = sqlx::query("SELECT sealed FROM keyring WHERE name = ?").bind(name.as_str().to_owned());

@@ -46,8 +46,10 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
     scopes.extend(crate::domain::grant::BUILT_IN_SCOPES);
     scopes.sort_unstable();
     scopes.dedup();
-    let resources: Vec<&str> =
-        here_in_force().filter_map(|api| api.record.audience.get(&here.environment)).map(|audience| audience.as_str()).collect();
+    let resources: Vec<&str> = here_in_force()
+        .filter_map(|api| api.record.audience.get(&here.environment))
+        .map(|audience| audience.as_str())
+        .collect();
     let mut document = json!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/token"),

@@ -98,16 +98,11 @@ fn request(mut form: Form, headers: &HeaderMap, here: &Here) -> Result<(Request,
     }
     let missing = if slot == Slot::ClientAssertion { &reason::CLIENT_MISSING } else { &reason::FORM_MISSING };
     let proof = form.take(parameter).ok_or(missing)?;
-    let target = form.target().map(|(is_resource, value)| if is_resource { Target::Resource(value) } else { Target::Name(value) });
+    let target =
+        form.target().map(|(is_resource, value)| if is_resource { Target::Resource(value) } else { Target::Name(value) });
     let ask = Ask { target, scope: form.take("scope"), client: form.take("client_id") };
-    let request = Request {
-        environment: here.environment.clone(),
-        proof,
-        slot,
-        ask,
-        source: Some(here.peer),
-        id: here.request.clone(),
-    };
+    let request =
+        Request { environment: here.environment.clone(), proof, slot, ask, source: Some(here.peer), id: here.request.clone() };
     Ok((request, slotted))
 }
 
