@@ -8,5 +8,6 @@ pub mod issuance;
 pub mod journal;
 pub mod outbound;
 pub mod revocation;
+pub mod serve;
 pub mod server;
 pub mod telemetry;

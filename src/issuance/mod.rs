@@ -115,6 +115,12 @@ impl Issuance {
         outcome
     }
 
+    /// Whether the ring holds every key that may sign now or later.
+    pub fn is_complete(&self, state: &State) -> bool {
+        let ring = self.ring.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.keys.all().filter(|key| !key.tainted && !key.retired).all(|key| ring.contains_key(&key.key.kid))
+    }
+
     async fn unseal(&self, journal: &Journal, key: &SigningKey) -> Result<PrivateKey, UnusableKey> {
         let blob = journal.blob(&blob_name(&key.environment, &key.kid)).await.map_err(|_| UnusableKey)?.ok_or(UnusableKey)?;
         if blob.digest() != key.sealed {

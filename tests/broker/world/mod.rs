@@ -93,7 +93,7 @@ impl World {
         let ports = (client::free_port(), client::free_port());
         let text = configuration(&folder, ports, &staff, &[&partner, &staff], redis.as_ref()) + &options.configuration;
         std::fs::write(folder.path().join("carnet.toml"), text).expect("written");
-        carnet::journal::Kek::create(&folder.path().join("kek")).expect("a key-encryption key");
+        carnet::journal::Kek::create(&folder.path().join("kek"), &carnet::server::OsEntropy).expect("a key-encryption key");
         let mut world = Self {
             public: SocketAddr::from(([127, 0, 0, 1], ports.0)),
             admin: SocketAddr::from(([127, 0, 0, 1], ports.1)),

@@ -1,0 +1,50 @@
+//! What a running broker does by itself, each a task that lives as long as the node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::broker::Broker;
+use crate::http::metrics::Metrics;
+
+/// How often keys of issuers that are due are looked for; a change of bindings is looked at at once.
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
+
+/// Keeps the keys of every issuer that a binding in force names, and of the staff's, ahead of requests.
+pub async fn issuers(broker: Broker) {
+    let mut heads = broker.journal.follow();
+    loop {
+        let change = heads.borrow_and_update().index;
+        let mut sources = broker.journal.view().state.candidates.sources();
+        sources.push(broker.staff.source().clone());
+        broker.issuers.keep_fresh(sources).await;
+        let _ = timeout(REFRESH_EVERY, heads.wait_for(|head| head.index != change)).await;
+    }
+}
+
+/// How often the broker looks for what time alone has brought about: keys whose time on the ladder is over, a start of contract.
+const SETTLE_EVERY: Duration = Duration::from_secs(10);
+
+/// Records what follows from the state by itself.
+pub async fn consequences(broker: Broker) {
+    let mut ticks = interval(SETTLE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if broker.settle().await.is_err() {
+            // Nothing that ends a right waits for this; the journal's own health says what is wrong.
+            tracing::warn!("what follows from the journal could not be recorded; trying again");
+        }
+    }
+}
+
+/// Counts what nobody else counts.
+pub async fn gauges(broker: Broker, metrics: Arc<Metrics>) {
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        metrics.live_index(broker.follower.is_live(broker.clock.now()));
+    }
+}

@@ -1,0 +1,317 @@
+//! The composition: a configuration becomes a running broker. The only place that knows all rooms at once.
+//!
+//! Enter through [`start`]. In this order, and no step begins before the one above it holds:
+//! 1. files: the key-encryption key and certificates; 2. sockets are bound (nobody is answered yet); 3. the journal is opened and
+//! proved; 4. the configuration is put on record where it changed, and first keys are made; 5. the live index follows; 6. the
+//! sockets serve.
+//!
+//! All faults of steps 1 and 2 are told at once. Stores and issuers that are away at the start leave the node up and not ready
+//! (ABUSE F-15, K-24); a journal that does not hold keeps it from starting.
+//!
+//! Not here: the text of the configuration (`config`), commands and signals (`cli`), the demo's furniture (`dev`).
+
+mod keepers;
+mod ready;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::authn::{IssuerKeys, StaffSettings, StaffVerifier, Verifier, tls};
+use crate::broker::{Broker, Parts};
+use crate::config::{Config, ConfigFault, JournalUrl};
+use crate::domain::binding::ClaimPath;
+use crate::domain::change::{Configuration, Environment};
+use crate::domain::clock::{Clock, Entropy};
+use crate::domain::digest::Digest;
+use crate::domain::names::EnvironmentName;
+use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts};
+use crate::http::health::{self, Audience};
+use crate::http::metrics::{Metrics, Socket};
+use crate::http::public::Public;
+use crate::issuance::Issuance;
+use crate::journal::{Journal, Kek, Location, Settings as JournalSettings};
+use crate::outbound::{Origin, OutboundSettings};
+use crate::revocation::Index;
+use crate::server::{Listener, Settings as Limits};
+
+/// Time and randomness of the whole house.
+#[derive(Clone)]
+pub struct Ambient {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Unguessable bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Why the broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// What the configuration names cannot be had: files, addresses, stores. All of it.
+    #[error("{} faults of the configuration", .0.len())]
+    Configuration(Vec<ConfigFault>),
+    /// The journal does not open, or does not hold.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::OpenFault),
+    /// The client for what leaves the house could not be made.
+    #[error(transparent)]
+    Outbound(#[from] crate::outbound::Unbuildable),
+    /// The journal took no first changes, or a signing key does not open.
+    #[error("the broker cannot be prepared: {0}")]
+    Prepare(&'static str),
+}
+
+/// The sockets of a node, bound and not yet served.
+pub struct Sockets {
+    public: Listener,
+    admin: Listener,
+}
+
+impl Sockets {
+    /// The bound addresses: public, admin.
+    pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.public.address(), self.admin.address())
+    }
+}
+
+/// What tells one kind of broker from another: where its journal is, and what seals its keys.
+pub struct Foundation {
+    /// The key-encryption key.
+    pub kek: Kek,
+    /// The journal.
+    pub journal: JournalSettings,
+}
+
+/// A running broker.
+pub struct Running {
+    /// The broker inside.
+    pub broker: Broker,
+    /// The public socket.
+    pub public: SocketAddr,
+    /// `http://…` or `https://…` of the public socket.
+    pub public_url: String,
+    /// The admin socket.
+    pub admin: SocketAddr,
+    /// `http://…` of the admin socket.
+    pub admin_url: String,
+    stop: watch::Sender<bool>,
+    sockets: JoinSet<()>,
+    keepers: JoinSet<()>,
+}
+
+/// The file beside the configuration that holds the newest signed checkpoint.
+pub const ANCHOR: &str = "journal.anchor";
+
+/// How long a start waits for the live index. One that is away is no reason not to start: the node is up, and not ready.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Longest body of records, and of any other request to the admin API.
+const RECORDS_LIMIT: usize = 1024 * 1024;
+const ADMIN_LIMIT: usize = 64 * 1024;
+
+/// Starts the broker that `config` describes. Every socket accepts when this returns.
+///
+/// # Errors
+/// All faults of files and addresses at once, or the first thing after them that does not hold.
+pub async fn start(config: Config, ambient: Ambient) -> Result<Running, StartFault> {
+    let mut faults = Vec::new();
+    let kek = Kek::load(&config.keys.kek_file).map_err(|fault| {
+        let fix = "create it with `carnet key init PATH`, owned by this user, mode 0600";
+        faults.push(at("keys.kek_file", fault.to_string(), fix));
+    });
+    let sockets = bind(&config, &mut faults).await;
+    let (Ok(kek), Some(sockets), true) = (kek, sockets, faults.is_empty()) else {
+        return Err(StartFault::Configuration(faults));
+    };
+    let journal = journal_settings(&config);
+    launch(config, sockets, Foundation { kek, journal }, ambient).await
+}
+
+/// The journal that a configuration names.
+pub fn journal_settings(config: &Config) -> JournalSettings {
+    let JournalUrl::Sqlite(path) = &config.journal.url;
+    JournalSettings {
+        location: Location::File(path.clone()),
+        origin: origin(config),
+        dev: false,
+        anchor: Some(config.folder.join(ANCHOR)),
+        create: true,
+    }
+}
+
+/// The name of the log: as configured, else the first issuer without its scheme (C2SP tlog-checkpoint asks for that form).
+fn origin(config: &Config) -> String {
+    let first = || config.environments.values().next().map(|environment| environment.issuer.as_str());
+    let named = || first().and_then(|issuer| issuer.split_once("://")).map_or("carnet", |(_, rest)| rest).to_owned();
+    config.journal.origin.clone().unwrap_or_else(named)
+}
+
+/// Binds the sockets of `config`; what fails is among `faults`.
+pub async fn bind(config: &Config, faults: &mut Vec<ConfigFault>) -> Option<Sockets> {
+    let listen = &config.listen;
+    let tls = match listen.public_tls.as_ref().map(|files| crate::server::tls::load(&files.cert, &files.key)).transpose() {
+        Ok(tls) => tls,
+        Err(fault) => {
+            faults.push(at("listen.public_tls", fault.to_string(), "name a PEM chain, leaf first, and its PEM key"));
+            None
+        }
+    };
+    let mut bound = |field: &'static str, outcome: std::io::Result<Listener>| {
+        outcome.map_err(|error| faults.push(at(field, error.to_string(), "name an address of this machine that is free"))).ok()
+    };
+    let public = bound("listen.public", Listener::bind(Socket::Public, listen.public, tls).await);
+    let admin = bound("listen.admin", Listener::bind(Socket::Admin, listen.admin, None).await);
+    Some(Sockets { public: public?, admin: admin? })
+}
+
+fn at(field: &str, reason: String, fix: &str) -> ConfigFault {
+    ConfigFault { field: field.to_owned(), line: None, reason, fix: fix.to_owned() }
+}
+
+/// Starts a broker on sockets that are bound.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, ambient: Ambient) -> Result<Running, StartFault> {
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let broker = furnish(&config, foundation, &ambient).await?;
+    broker
+        .prepare(Some(&configuration(&config)))
+        .await
+        .map_err(|_| StartFault::Prepare("its configuration is not on record"))?;
+    broker.settle().await.map_err(|_| StartFault::Prepare("what follows from the journal cannot be recorded"))?;
+    let mut keepers = JoinSet::new();
+    keepers.spawn(broker.clone().follow());
+    keepers.spawn(keepers::issuers(broker.clone()));
+    keepers.spawn(keepers::consequences(broker.clone()));
+    keepers.spawn(keepers::gauges(broker.clone(), Arc::clone(&metrics)));
+    let _ready = broker.follower.reached(0, PATIENCE).await;
+    let (stop, stopped) = watch::channel(false);
+    let (public, admin) = sockets.addresses();
+    let (public_url, admin_url) = (sockets.public.url(), sockets.admin.url());
+    let mut served = JoinSet::new();
+    let limits = Limits {
+        connections_per_address: config.listen.connections_per_address,
+        uncounted: config.listen.trusted_proxies.clone(),
+        ..Limits::default()
+    };
+    let front = |socket| front_of(socket, &config, &ambient, &metrics);
+    let check = ready::check(broker.clone());
+    let public_router = Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config)).router();
+    let public_router = public_router.merge(health::routes(Arc::clone(&check), Audience::Strangers));
+    let public_router = front::wrap(public_router, front(Socket::Public));
+    let admin_router = health::routes(check, Audience::Operators).merge(health::metrics_route(Arc::clone(&metrics)));
+    let admin_router = front::wrap(admin_router, front(Socket::Admin));
+    served.spawn(sockets.public.serve(public_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
+    served.spawn(sockets.admin.serve(admin_router, limits, metrics, stopped));
+    Ok(Running { broker, public, public_url, admin, admin_url, stop, sockets: served, keepers })
+}
+
+/// The broker with its gateways.
+async fn furnish(config: &Config, foundation: Foundation, ambient: &Ambient) -> Result<Broker, StartFault> {
+    let Ambient { clock, entropy } = ambient;
+    let live = live_index(config)?;
+    let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(clock), Arc::clone(entropy)).await?;
+    let outbound = tls::outbound(OutboundSettings { issuers: origins(&config.outbound.issuers)? }, &[])?;
+    let issuers = IssuerKeys::new(Arc::new(outbound), Arc::clone(clock));
+    let staff = StaffVerifier::new(staff_settings(config)?, issuers.clone());
+    Ok(Broker::new(Parts {
+        journal,
+        verifier: Verifier::new(issuers.clone()),
+        issuers,
+        staff,
+        issuance: Issuance::new(foundation.kek, Arc::clone(entropy)),
+        live,
+        follower: crate::broker::follow::Follower::default(),
+        recent: crate::broker::explain::Recent::default(),
+        clock: Arc::clone(clock),
+        entropy: Arc::clone(entropy),
+    }))
+}
+
+fn live_index(config: &Config) -> Result<Index, StartFault> {
+    let Some(redis) = &config.redis else { return Ok(Index::in_process()) };
+    Index::redis(redis.url.as_str()).map_err(|fault| {
+        StartFault::Configuration(vec![at("redis.url", fault.to_string(), "write url = \"redis://127.0.0.1:6379/0\"")])
+    })
+}
+
+fn origins(configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
+    let parsed = configured.iter().map(|origin| origin.as_str().parse::<Origin>());
+    parsed.collect::<Result<_, _>>().map_err(|fault| {
+        StartFault::Configuration(vec![at("outbound.issuers", fault.to_string(), "write exact origins, without a path")])
+    })
+}
+
+fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
+    let staff = &config.staff;
+    let claim = |field: &str, name: &str| {
+        name.parse::<ClaimPath>()
+            .map_err(|fault| StartFault::Configuration(vec![at(field, fault.to_owned(), "write the name of a claim")]))
+    };
+    Ok(StaffSettings {
+        issuer: staff.issuer.clone(),
+        audience: staff.audience.clone(),
+        person_claim: claim("staff.person_claim", &staff.person_claim)?,
+        max_age: staff.max_age,
+        roles_claim: claim("staff.roles_claim", &staff.roles_claim)?,
+        roles: staff.roles.iter().map(|(role, groups)| (*role, groups.iter().cloned().collect())).collect(),
+    })
+}
+
+fn environments(config: &Config) -> BTreeMap<EnvironmentName, Environment> {
+    let environment = |(name, section): (&EnvironmentName, &crate::config::EnvironmentSection)| {
+        (name.clone(), Environment { issuer: section.issuer.clone(), max_ttl: section.max_ttl })
+    };
+    config.environments.iter().map(environment).collect()
+}
+
+/// What decisions rest on, as it is recorded: the environments, and a digest of who counts as staff.
+fn configuration(config: &Config) -> Configuration {
+    let staff = &config.staff;
+    let parts = format!(
+        "{} {} {} {} {} {:?}",
+        staff.issuer, staff.audience, staff.person_claim, staff.max_age.0, staff.roles_claim, staff.roles
+    );
+    Configuration { environments: environments(config), staff: Digest::of(parts.as_bytes()) }
+}
+
+fn front_of(socket: Socket, config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Front {
+    let is_public = socket == Socket::Public;
+    let admin_names = config.listen.admin_url.iter().map(|origin| origin.authority().to_owned()).collect();
+    let records = ["/v1/records/plan", "/v1/records/apply"].map(|route| (route, RECORDS_LIMIT)).to_vec();
+    Front {
+        socket,
+        shape: if is_public { ErrorShape::OAuth } else { ErrorShape::Problem },
+        hosts: if is_public { Hosts::RoutesLook } else { Hosts::Named(admin_names) },
+        bodies: if is_public {
+            BodyLimits { default: config.listen.body_limit, routes: Vec::new() }
+        } else {
+            BodyLimits { default: ADMIN_LIMIT, routes: records }
+        },
+        body_time: Front::BODY_TIME,
+        handler_time: Front::HANDLER_TIME,
+        trusted_proxies: config.listen.trusted_proxies.clone(),
+        entropy: Arc::clone(&ambient.entropy),
+        metrics: Arc::clone(metrics),
+    }
+}
+
+impl Running {
+    /// Whether every task that keeps the broker is alive. One that died is a defect, and the node says so in its readiness.
+    pub fn is_sound(&mut self) -> bool {
+        self.keepers.try_join_next().is_none() && self.sockets.try_join_next().is_none()
+    }
+
+    /// Stops accepting, lets requests in flight end, writes what waits, and closes the journal.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        while self.sockets.join_next().await.is_some() {}
+        self.keepers.shutdown().await;
+        self.broker.journal.close().await;
+    }
+}
