@@ -13,7 +13,7 @@ use super::Broker;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::{all, cuts};
 use crate::domain::names::EnvironmentName;
-use crate::journal::View;
+use crate::journal::{Unavailable, View};
 use crate::revocation::{Applied, Marker, Snapshot, Update};
 
 /// A node that has not heard of the live index for so long neither mints nor says "active" (ABUSE I-16).
@@ -96,6 +96,9 @@ impl Broker {
             let pause = match done {
                 Followed::At(marker) => {
                     self.follower.heard(self.clock.now(), marker.index);
+                    if last.as_ref().is_none_or(|last| last.index != marker.index) {
+                        self.keep_checkpoint().await;
+                    }
                     last = Some(marker);
                     RENEW_EVERY
                 }
@@ -156,9 +159,32 @@ impl Broker {
         Followed::At(marker)
     }
 
+    /// Keeps the newest checkpoint beside the index: the anchor that a restored copy of the journal's own machine does not roll back.
+    /// Not kept this time is kept next time; the file beside the configuration is the first anchor.
+    async fn keep_checkpoint(&self) {
+        let epoch = self.journal.view().state.epoch;
+        if let Ok(note) = self.journal.checkpoint() {
+            let _later = self.live.store_checkpoint(&format!("{epoch}\n{note}")).await;
+        }
+    }
+
+    /// Whether the checkpoint beside the index is one that this journal extends. What cannot be read is nobody's of ours.
+    async fn extends_kept(&self, kept: Option<String>) -> Result<bool, Unavailable> {
+        let Some(kept) = kept else { return Ok(true) };
+        let Some((epoch, note)) = kept.split_once('\n') else { return Ok(false) };
+        let Ok(epoch) = epoch.parse() else { return Ok(false) };
+        self.journal.extends(epoch, note).await
+    }
+
     /// Takes over an index: a marker ahead of the journal, or at another root, is somebody else's; anything else is rebuilt.
     async fn adopt(&self, view: &View) -> Followed {
         let Some(marker) = self.marker(view) else { return Followed::Away };
+        let Ok(kept) = self.live.load_checkpoint().await else { return Followed::Away };
+        match self.extends_kept(kept).await {
+            Ok(true) => {}
+            Ok(false) => return Followed::Forked,
+            Err(_) => return Followed::Away,
+        }
         for environment in self.environments() {
             match self.live.marker(&environment).await {
                 Ok(Some(found)) if self.is_foreign(&found, &marker).await => return Followed::Forked,
