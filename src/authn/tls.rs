@@ -19,6 +19,15 @@ const BUNDLES: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/
 ///
 /// Without any root every https fetch fails, and the issuers are unhealthy; the broker starts all the same (ABUSE K-24).
 pub fn outbound(settings: OutboundSettings, extra_roots: &[CertificateDer<'static>]) -> Result<Outbound, Unbuildable> {
+    Outbound::new(settings, &trusting(extra_roots)?)
+}
+
+/// The TLS of the command line's own calls: the system's roots.
+pub fn client() -> Result<ClientConfig, Unbuildable> {
+    trusting(&[])
+}
+
+fn trusting(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, Unbuildable> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(system_roots());
     for root in extra_roots {
@@ -30,7 +39,7 @@ pub fn outbound(settings: OutboundSettings, extra_roots: &[CertificateDer<'stati
         .with_root_certificates(roots)
         .with_no_client_auth();
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Outbound::new(settings, &tls)
+    Ok(tls)
 }
 
 fn system_roots() -> Vec<CertificateDer<'static>> {

@@ -24,7 +24,11 @@ impl Form {
         if !is_form(headers) {
             return Err(&reason::FORM_MALFORMED);
         }
-        let text = std::str::from_utf8(body).map_err(|_| &reason::FORM_MALFORMED)?;
+        Self::parse(std::str::from_utf8(body).map_err(|_| &reason::FORM_MALFORMED)?)
+    }
+
+    /// Reads a query, or a body as text, just as strictly.
+    pub fn parse(text: &str) -> Result<Self, &'static Reason> {
         let mut form = Self::default();
         if text.is_empty() {
             return Ok(form);

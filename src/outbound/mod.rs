@@ -13,6 +13,7 @@
 //! Not here: what a body means, caches, and the TLS configuration (`authn::tls` builds it).
 
 mod address;
+pub mod operator;
 mod origin;
 mod resolve;
 

@@ -1,0 +1,130 @@
+//! An OpenID provider without sign-in: discovery, keys, and a proof for whoever asks, in the form of GitHub's own token service.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::domain::clock::{Clock, Entropy};
+use crate::http::form::Form;
+
+/// The demo people and the groups that their tokens carry.
+pub const PEOPLE: [(&str, &str); 5] =
+    [("ann", "owners"), ("olga", "owners"), ("sven", "security"), ("sara", "security"), ("adam", "administrators")];
+
+/// The immutable claims of the demo workload.
+pub const WORKLOAD_REPOSITORY: (&str, &str) = ("456789", "998877");
+
+/// Whose tokens it makes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Of partners' workloads and of the demo API.
+    Workloads,
+    /// Of the company's people.
+    Staff,
+}
+
+/// A demo provider.
+pub struct DemoIssuer {
+    issuer: String,
+    kind: Kind,
+    key: EcdsaKeyPair,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// How long what it makes is good for, in seconds.
+const LIFE: i64 = 300;
+
+impl DemoIssuer {
+    /// One with a fresh key that lives as long as the process.
+    pub fn new(issuer: String, kind: Kind, (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>)) -> Option<Self> {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?;
+        Some(Self { issuer, kind, key, clock, entropy })
+    }
+
+    /// The public key as a JWK. An uncompressed point is 0x04, x, y (SEC 1 section 2.3.3).
+    fn jwk(&self) -> Value {
+        let point = self.key.public_key().as_ref();
+        let (x, y) = point.get(1..).unwrap_or_default().split_at_checked(32).unwrap_or_default();
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256", "kid": "demo"})
+    }
+
+    /// A proof of the demo workload on this branch, for one audience.
+    pub fn workload(&self, audience: &str, branch: &str) -> Option<String> {
+        let (repository, owner) = WORKLOAD_REPOSITORY;
+        self.sign(json!({
+            "sub": format!("repo:globex/orders:ref:refs/heads/{branch}"), "aud": audience, "ref": format!("refs/heads/{branch}"),
+            "repository_id": repository, "repository_owner_id": owner,
+        }))
+    }
+
+    /// A proof of the demo API's own workload, for one audience.
+    pub fn api(&self, audience: &str) -> Option<String> {
+        self.sign(json!({"sub": "demo:orders-api", "aud": audience}))
+    }
+
+    /// A bearer of a demo person.
+    pub fn person(&self, name: &str) -> Option<String> {
+        let (person, group) = PEOPLE.iter().find(|(person, _)| *person == name)?;
+        self.sign(json!({
+            "sub": person, "name": person, "groups": [group], "aud": "carnet", "auth_time": self.clock.now().as_seconds(),
+        }))
+    }
+
+    fn sign(&self, mut claims: Value) -> Option<String> {
+        let now = self.clock.now().as_seconds();
+        claims["iss"] = self.issuer.as_str().into();
+        claims["iat"] = now.into();
+        claims["exp"] = now.saturating_add(LIFE).into();
+        claims["jti"] = self.entropy.identifier().into();
+        let header = json!({"alg": "ES256", "kid": "demo", "typ": "JWT"});
+        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let signature = self.key.sign(&SystemRandom::new(), input.as_bytes()).ok()?;
+        Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+}
+
+/// Discovery, keys and tokens below `path`.
+pub(super) fn routes(path: &str, issuer: Arc<DemoIssuer>) -> Router {
+    Router::new()
+        .route(&format!("{path}/.well-known/openid-configuration"), get(discovery))
+        .route(&format!("{path}/jwks"), get(keys))
+        .route(&format!("{path}/token"), get(token))
+        .with_state(issuer)
+}
+
+async fn discovery(State(issuer): State<Arc<DemoIssuer>>) -> Json<Value> {
+    let base = &issuer.issuer;
+    Json(json!({"issuer": base, "jwks_uri": format!("{base}/jwks"), "token_endpoint": format!("{base}/token")}))
+}
+
+async fn keys(State(issuer): State<Arc<DemoIssuer>>) -> Json<Value> {
+    Json(json!({"keys": [issuer.jwk()]}))
+}
+
+/// `{"value": "<JWT>"}`, as GitHub's token service answers its runners: `?audience=…&branch=…` at the workloads', `?person=…` at
+/// the staff's.
+async fn token(State(issuer): State<Arc<DemoIssuer>>, RawQuery(query): RawQuery) -> Response {
+    let Ok(mut wanted) = Form::parse(&query.unwrap_or_default()) else { return StatusCode::BAD_REQUEST.into_response() };
+    let audience = wanted.target().map(|(_, audience)| audience);
+    let branch = wanted.get("branch").unwrap_or("main");
+    let token = match (issuer.kind, &audience, wanted.get("person")) {
+        (Kind::Workloads, Some(audience), None) => issuer.workload(audience, branch),
+        (Kind::Staff, None, Some(person)) => issuer.person(person),
+        _ => None,
+    };
+    match token {
+        Some(token) => Json(json!({"value": token})).into_response(),
+        None => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
