@@ -2,6 +2,7 @@
 pub mod authn;
 pub mod broker;
 pub mod config;
+pub mod dev;
 pub mod domain;
 pub mod http;
 pub mod issuance;

@@ -31,6 +31,8 @@ pub enum Socket {
     Admin,
     /// For workloads with a client certificate.
     Mtls,
+    /// For the furniture of `carnet dev`.
+    Demo,
 }
 
 impl Socket {
@@ -40,6 +42,7 @@ impl Socket {
             Self::Public => "public",
             Self::Admin => "admin",
             Self::Mtls => "mtls",
+            Self::Demo => "demo",
         }
     }
 }

@@ -72,6 +72,11 @@ pub struct Sockets {
 }
 
 impl Sockets {
+    /// Of listeners that are bound already.
+    pub fn of(public: Listener, admin: Listener) -> Self {
+        Self { public, admin }
+    }
+
     /// The bound addresses: public, admin.
     pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
         (self.public.address(), self.admin.address())

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 
 pub use issuer::{DemoIssuer, Kind, PEOPLE, WORKLOAD_REPOSITORY};
-pub use orders::Orders;
+pub use orders::{Introspect, Orders};
 
 /// The routes of the demo socket.
 pub fn routes(workloads: Arc<DemoIssuer>, staff: Arc<DemoIssuer>, orders: Arc<Orders>) -> Router {

@@ -1,0 +1,91 @@
+//! What stands around a development broker: its issuers of proofs, and an API that takes its tokens.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::authn::{IssuerKeys, Verifier, tls};
+use crate::http::demo::{self, DemoIssuer, Introspect, Kind, Orders};
+use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts};
+use crate::http::metrics::{Metrics, Socket};
+use crate::outbound::operator::{Call, OperatorClient};
+use crate::outbound::{Origin, OutboundSettings};
+use crate::serve::Ambient;
+use crate::server::{Listener, Settings as Limits};
+
+/// The audience of the demo API in production.
+pub const AUDIENCE: &str = "https://orders.acme.example";
+
+/// The furniture.
+pub struct Furniture {
+    /// Proofs of demo workloads.
+    pub workloads: Arc<DemoIssuer>,
+    /// Bearers of demo people.
+    pub staff: Arc<DemoIssuer>,
+    /// Where the issuers answer.
+    pub url: String,
+    orders: Arc<Orders>,
+}
+
+impl Furniture {
+    /// For the demo socket at `url` and the broker at `broker`.
+    pub fn new(url: &str, broker: &str, ambient: &Ambient) -> Option<Self> {
+        let outside = || (Arc::clone(&ambient.clock), Arc::clone(&ambient.entropy));
+        let workloads = Arc::new(DemoIssuer::new(format!("{url}/workloads"), Kind::Workloads, outside())?);
+        let staff = Arc::new(DemoIssuer::new(format!("{url}/staff"), Kind::Staff, outside())?);
+        let allowed = vec![broker.parse::<Origin>().ok()?];
+        let outbound = tls::outbound(OutboundSettings { issuers: allowed }, &[]).ok()?;
+        let orders = Arc::new(Orders {
+            issuer: format!("{broker}/production").parse().ok()?,
+            audience: AUDIENCE.to_owned(),
+            verifier: Verifier::new(IssuerKeys::new(Arc::new(outbound), Arc::clone(&ambient.clock))),
+            workloads: Arc::clone(&workloads),
+            introspect: introspection(broker)?,
+            clock: Arc::clone(&ambient.clock),
+        });
+        Some(Self { workloads, staff, url: url.to_owned(), orders })
+    }
+
+    /// Serves the demo socket until `stop`.
+    pub fn serve(
+        &self,
+        listener: Listener,
+        ambient: &Ambient,
+        stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let routes = demo::routes(Arc::clone(&self.workloads), Arc::clone(&self.staff), Arc::clone(&self.orders));
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let router = front::wrap(
+            routes,
+            Front {
+                socket: Socket::Demo,
+                shape: ErrorShape::OAuth,
+                hosts: Hosts::Named(Vec::new()),
+                bodies: BodyLimits { default: 64 * 1024, routes: Vec::new() },
+                body_time: Front::BODY_TIME,
+                handler_time: Front::HANDLER_TIME,
+                trusted_proxies: Vec::new(),
+                entropy: Arc::clone(&ambient.entropy),
+                metrics: Arc::clone(&metrics),
+            },
+        );
+        listener.serve(router, Limits::default(), metrics, stop)
+    }
+}
+
+/// How the demo API asks the broker (RFC 7662, with the proof of RFC 7523 section 2.2). Every character of a JWT stands for itself
+/// in a form.
+fn introspection(broker: &str) -> Option<Introspect> {
+    let client = OperatorClient::new(broker, &tls::client().ok()?).ok()?;
+    Some(Box::new(move |proof, token| {
+        let client = client.clone();
+        Box::pin(async move {
+            let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+            let form = format!("token={token}&client_assertion_type={kind}&client_assertion={proof}");
+            let body = Some(("application/x-www-form-urlencoded", form.into_bytes()));
+            let call = Call { method: "POST", path: "/production/introspect", body, ..Call::default() };
+            let reply = client.call(call).await.ok()?;
+            if reply.status == 200 { serde_json::from_slice(&reply.body).ok() } else { None }
+        })
+    }))
+}

@@ -1,0 +1,188 @@
+//! `carnet dev`: a whole broker with everything around it, in one process and on the loopback alone. No Redis, no file, no account.
+//!
+//! Enter through [`start`]. It is the broker that `serve` runs, on a journal that says `dev` in its first entry; around it stand a
+//! demo workload issuer, demo staff and a demo API on a socket of their own (`http::demo`). The demo partner is onboarded as any
+//! other: applied, submitted and approved by two people, over the admin API.
+//!
+//! Not here: the commands `dev` and `demo` themselves (`cli`), and what `demo` tells (`story`).
+
+mod furniture;
+mod onboard;
+mod records;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::{self, Config, ConfigFault};
+use crate::http::metrics::Socket;
+use crate::journal::kek::KekFault;
+use crate::journal::{Kek, Location, Settings as JournalSettings};
+use crate::serve::{self, Ambient, Foundation, Running, Sockets, StartFault};
+use crate::server::{Listener, OsEntropy, SystemClock};
+
+pub use furniture::Furniture;
+
+/// Where a development broker listens, and whether it keeps anything.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// For workloads and APIs.
+    pub public: SocketAddr,
+    /// For staff.
+    pub admin: SocketAddr,
+    /// For the demo issuers and the demo API.
+    pub demo: SocketAddr,
+    /// Keeps journal and key-encryption key here; gone on exit where nothing is said.
+    pub data: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self { public: loopback(7400), admin: loopback(7401), demo: loopback(7402), data: None }
+    }
+}
+
+/// A running development broker.
+pub struct DevBroker {
+    /// The broker.
+    pub running: Running,
+    /// `http://…` of the demo socket.
+    pub demo_url: String,
+    /// The issuers of its environments: name, issuer.
+    pub environments: Vec<(String, String)>,
+    stop: watch::Sender<bool>,
+    demo: JoinHandle<()>,
+}
+
+/// Why a development broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DevFault {
+    /// An address that is not this machine's alone.
+    #[error("{0} is not a loopback address: everybody could be anybody there")]
+    NotLoopback(SocketAddr),
+    /// A socket is taken.
+    #[error("{address}: {cause}; name another with --public, --admin or --demo, or port 0")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The data folder cannot be used.
+    #[error("{path}: {cause}")]
+    Data {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The key-encryption key in the data folder.
+    #[error(transparent)]
+    Kek(#[from] KekFault),
+    /// The configuration that it makes for itself: a defect.
+    #[error("the development configuration does not hold: {0:?}")]
+    Configuration(Vec<ConfigFault>),
+    /// The broker.
+    #[error(transparent)]
+    Start(#[from] StartFault),
+    /// The demo's issuers or API.
+    #[error("the demo furniture cannot be made")]
+    Furniture,
+    /// The demo partner could not be onboarded.
+    #[error("the demo partner could not be onboarded: {0}")]
+    Onboard(String),
+}
+
+/// Starts one. Everything answers, and the demo partner is active, when this returns.
+///
+/// # Errors
+/// Taken ports, an unusable data folder, or a defect.
+pub async fn start(options: Options) -> Result<DevBroker, DevFault> {
+    for address in [options.public, options.admin, options.demo] {
+        if !address.ip().is_loopback() {
+            return Err(DevFault::NotLoopback(address));
+        }
+    }
+    let bind =
+        async |socket, address| Listener::bind(socket, address, None).await.map_err(|cause| DevFault::Bind { address, cause });
+    let sockets = Sockets::of(bind(Socket::Public, options.public).await?, bind(Socket::Admin, options.admin).await?);
+    let demo = bind(Socket::Demo, options.demo).await?;
+    let (public, admin) = sockets.addresses();
+    let (demo_url, public_url) = (demo.url(), format!("http://{public}"));
+    let folder = data_folder(&options)?;
+    let config = configuration(&folder, (public, admin), &demo_url)?;
+    let foundation = foundation(&options, &config)?;
+    let ambient = Ambient { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
+    let environments: Vec<(String, String)> =
+        config.environments.iter().map(|(name, environment)| (name.to_string(), environment.issuer.to_string())).collect();
+    // The issuers answer before the broker looks for their keys.
+    let furniture = Furniture::new(&demo_url, &public_url, &ambient).ok_or(DevFault::Furniture)?;
+    let (stop, stopped) = watch::channel(false);
+    let demo = tokio::spawn(furniture.serve(demo, &ambient, stopped));
+    let running = serve::launch(config, sockets, foundation, ambient).await?;
+    onboard::onboard(&running.admin_url, &furniture).await.map_err(DevFault::Onboard)?;
+    Ok(DevBroker { running, demo_url, environments, stop, demo })
+}
+
+/// Where the configuration is said to lie: the data folder, or one that exists anyway and gets nothing.
+fn data_folder(options: &Options) -> Result<PathBuf, DevFault> {
+    let Some(path) = &options.data else { return Ok(std::env::temp_dir()) };
+    let fault = |cause| DevFault::Data { path: path.clone(), cause };
+    std::fs::create_dir_all(path).map_err(fault)?;
+    std::path::absolute(path).map_err(fault)
+}
+
+/// What seals and holds: fresh and gone on exit, or in the data folder.
+fn foundation(options: &Options, config: &Config) -> Result<Foundation, DevFault> {
+    let journal = JournalSettings { dev: true, ..serve::journal_settings(config) };
+    if options.data.is_none() {
+        let journal = JournalSettings { location: Location::Temporary, anchor: None, ..journal };
+        return Ok(Foundation { kek: Kek::ephemeral(&OsEntropy), journal });
+    }
+    let path = &config.keys.kek_file;
+    let kek = if path.exists() { Kek::load(path)? } else { Kek::create(path, &OsEntropy)? };
+    Ok(Foundation { kek, journal })
+}
+
+/// The configuration, as a file would have it.
+fn configuration(folder: &std::path::Path, (public, admin): (SocketAddr, SocketAddr), demo: &str) -> Result<Config, DevFault> {
+    let text = format!(
+        r#"
+[listen]
+public = "{public}"
+admin = "{admin}"
+[journal]
+url = "sqlite://{folder}/journal.db"
+origin = "localhost/carnet-dev"
+[keys]
+kek_file = "kek"
+[staff]
+issuer = "{demo}/staff"
+audience = "carnet"
+roles = {{ administrator = ["administrators"], security = ["security"], owner = ["owners"], auditor = ["auditors"] }}
+[outbound]
+issuers = ["{demo}"]
+[environments.sandbox]
+issuer = "http://{public}/sandbox"
+max_ttl = "15m"
+[environments.production]
+issuer = "http://{public}/production"
+max_ttl = "10m"
+"#,
+        folder = folder.display(),
+    );
+    config::parse(&text, folder).map_err(DevFault::Configuration)
+}
+
+impl DevBroker {
+    /// Stops it. What `--data` does not keep is gone.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        let _ended = self.demo.await;
+        self.running.shutdown().await;
+    }
+}
