@@ -3,6 +3,9 @@
 
 mod architecture;
 mod assertions;
+mod crash;
 mod exchange;
+mod oracles;
+mod policy;
 mod revocation;
 mod world;

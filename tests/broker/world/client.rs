@@ -58,12 +58,17 @@ pub async fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &s
 
 /// Sends bytes and reads the answer until the connection closes.
 pub async fn raw(to: SocketAddr, bytes: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(to).await.expect("connects");
+    try_raw(to, bytes).await.expect("connects")
+}
+
+/// The same for a server that may not be there, or die on the way; what came of it then has status 0.
+pub async fn try_raw(to: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(to).await.ok()?;
     // A server that refuses early may close while we still write.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
-    parse(&answer)
+    Some(parse(&answer))
 }
 
 fn parse(bytes: &[u8]) -> Answer {
@@ -105,6 +110,15 @@ pub async fn post_form(to: SocketAddr, path: &str, form: &[(&str, &str)]) -> Ans
     let body: Vec<String> = form.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     send(to, "POST", path, &headers, body.join("&").as_bytes()).await
+}
+
+/// The bytes of a form POST on a connection of its own.
+pub fn form_request(to: SocketAddr, path: &str, form: &[(&str, &str)]) -> Vec<u8> {
+    let pairs: Vec<String> = form.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+    let body = pairs.join("&");
+    let kind = "application/x-www-form-urlencoded";
+    let head = format!("POST {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-type: {kind}\r\n");
+    format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// Percent-encodes everything that is not unreserved.

@@ -72,3 +72,9 @@ environments:
         binding("ci-main", ", ref: {oneOf: [refs/heads/main, refs/heads/release]}"),
     )
 }
+
+/// The usual integration with room for a load.
+pub fn busy(issuer: &str) -> String {
+    let usual = integration(issuer, "order-sync", "456789");
+    usual.replace("    elevation:\n", "    limits: {exchangesPerMinute: 1000000}\n    elevation:\n")
+}
