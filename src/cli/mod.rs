@@ -10,15 +10,21 @@
 
 mod answer;
 mod approval;
+mod can_i;
 pub mod context;
+mod doctor;
 mod exit;
 mod explain;
 mod files;
+mod inspect;
 mod key;
+mod partner;
 mod proof;
 mod reach;
 mod records;
+mod revoke;
 mod serve;
+mod status;
 mod token;
 mod url;
 mod yaml;
@@ -64,6 +70,16 @@ enum Command {
     /// Tell why: an exchange by its request id, or a reason by its name
     #[command(before_help = "Examples:\n  carnet explain binding.no-match\n  carnet explain Yk3mQ9vTz0aBcDeFgHiJkL -o json")]
     Explain(explain::Explain),
+    /// Ask whether an integration would get a scope now; exit 3 for no
+    #[command(
+        before_help = "Examples:\n  carnet can-i orders:read --api orders-api -i globex/order-sync --env production\n  carnet can-i orders:write --api orders-api -i globex/order-sync --env sandbox -o json"
+    )]
+    CanI(can_i::CanI),
+    /// Read a token: header, claims, life left, and whether a known issuer signed it
+    #[command(
+        before_help = "Examples:\n  carnet inspect token.txt\n  carnet token --env production --api orders-api --scope orders:read | carnet inspect -"
+    )]
+    Inspect(inspect::Inspect),
     /// Check records offline: form, lint and their own tests
     #[command(
         before_help = "Examples:\n  carnet validate -f partners/\n  carnet validate -f partners/globex.yaml --partial -c carnet.toml -o json"
@@ -90,9 +106,33 @@ enum Command {
         before_help = "Examples:\n  carnet deny 4fJq8Zr0 --reason \"no contract\"\n  carnet deny 4fJq8Zr0 --reason \"no contract\" -o json"
     )]
     Deny(approval::Review),
+    /// Partners: inventory and life cycle
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet partner list\n  carnet partner suspend globex --reason \"leaked key\""
+    )]
+    Partner(partner::Partner),
+    /// Integrations: inventory and life cycle
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet integration show globex/order-sync\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\""
+    )]
+    Integration(partner::Integration),
+    /// Cut tokens, and what they came through
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet revoke integration globex/order-sync --reason incident\n  carnet revoke list"
+    )]
+    Revoke(revoke::Revoke),
     /// Keys: the key-encryption key, signing keys, the journal's key
-    #[command(subcommand, before_help = "Examples:\n  carnet key init keys/kek\n  carnet key init /var/lib/carnet/kek -o json")]
+    #[command(subcommand, before_help = "Examples:\n  carnet key init keys/kek\n  carnet key rotate production")]
     Key(Key),
+    /// Look at everything that a server needs
+    #[command(before_help = "Examples:\n  carnet doctor\n  carnet doctor -c /etc/carnet/carnet.toml -o json")]
+    Doctor(doctor::Doctor),
+    /// Tell which broker this is, whether it is ready, and whether you are signed in
+    #[command(before_help = "Examples:\n  carnet status\n  carnet status --server https://carnet.acme.example -o json")]
+    Status,
     /// Print completions for a shell
     #[command(before_help = "Examples:\n  carnet completion bash\n  carnet completion zsh")]
     Completion {
@@ -144,7 +184,14 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Approvals(args) => approval::list(&args, reach).await,
         Command::Approve(args) => approval::review(&args, Verdict::Approve, reach).await,
         Command::Deny(args) => approval::review(&args, Verdict::Deny, reach).await,
-        Command::Key(Key::Init { path }) => key::init(&path),
+        Command::CanI(args) => can_i::run(&args, reach).await,
+        Command::Inspect(args) => inspect::run(&args, reach).await,
+        Command::Partner(verb) => partner::partner(verb, reach).await,
+        Command::Integration(verb) => partner::integration(verb, reach).await,
+        Command::Revoke(verb) => revoke::run(verb, reach).await,
+        Command::Key(verb) => key::run(verb, reach).await,
+        Command::Doctor(args) => doctor::run(&args).await,
+        Command::Status => status::run(reach).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut parser(), "carnet", &mut script);

@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn values_are_written_as_blocks() {
         let value = json!({"empty": {}, "items": [{"id": 1, "on": true}, "x", [], ["y"]], "name": "globex", "none": null});
-        let wanted = "empty: {}\nitems:\n  - id: 1\n    \"on\": true\n  - x\n  - []\n  -\n    - \"y\"\nname: globex\nnone: null\n";
+        let wanted =
+            "empty: {}\nitems:\n  - id: 1\n    \"on\": true\n  - x\n  - []\n  -\n    - \"y\"\nname: globex\nnone: null\n";
         assert_eq!(write(&value), wanted);
     }
 
