@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::yaml;
+use crate::domain::clock::Timestamp;
 
 /// How data is printed: `-o`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
@@ -213,6 +214,11 @@ pub fn cell(value: &Value, member: &str) -> String {
         }
         Some(other) => other.to_string(),
     }
+}
+
+/// A time of the API (seconds since 1970) for a table, as RFC 3339.
+pub fn time(value: &Value) -> String {
+    value.as_i64().and_then(Timestamp::from_seconds).map_or_else(|| "-".to_owned(), |time| time.to_string())
 }
 
 /// Control characters, and what reorders text on a screen, as escapes; lines stay lines.

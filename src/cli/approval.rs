@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, cell, table};
+use super::answer::{Answer, Failure, cell, table, time};
 use super::reach::{Admin, Reach};
 use super::url;
 
@@ -49,16 +49,16 @@ pub async fn list(args: &Approvals, reach: &Reach) -> Result<Answer, Failure> {
 }
 
 fn row(item: &Value) -> Vec<String> {
-    let mut cells: Vec<String> = ["id", "kind", "subject", "state", "slots"].iter().map(|name| cell(item, name)).collect();
-    cells.push(item.get("requestedBy").map_or_else(|| "-".to_owned(), person));
-    cells.push(cell(item, "expires"));
+    let mut cells: Vec<String> = ["id", "kind", "subject", "state", "openSlots"].iter().map(|name| cell(item, name)).collect();
+    cells.push(who(&item["requestedBy"]));
+    cells.push(time(&item["expires"]));
     cells
 }
 
-/// A person's name, else their id.
-pub fn person(person: &Value) -> String {
-    let name = person.get("name").or_else(|| person.get("id")).and_then(Value::as_str);
-    name.or_else(|| person.as_str()).unwrap_or("-").to_owned()
+/// A person's name, else their id; else the word for who else it was.
+fn who(actor: &Value) -> String {
+    let named = ["name", "id", "integration"].iter().find_map(|name| actor[*name].as_str());
+    named.or_else(|| actor.as_str()).unwrap_or("-").to_owned()
 }
 
 /// Reviews one.

@@ -47,8 +47,10 @@ fn judge(args: &CanI, found: &Value, partner: &Value, now: Timestamp) -> Result<
         "offboarding" | "ended" => return Err(&reason::INTEGRATION_ENDED),
         _ => return Err(&reason::INTEGRATION_NOT_ACTIVE),
     }
-    if cell(partner, "state") == "suspended" {
-        return Err(&reason::PARTNER_SUSPENDED);
+    match cell(partner, "state").as_str() {
+        "verified" => {}
+        "suspended" => return Err(&reason::PARTNER_SUSPENDED),
+        _ => return Err(&reason::PARTNER_UNVERIFIED),
     }
     let record = found.get("record").unwrap_or(&Value::Null);
     let time = |name: &str| record["contract"][name].as_i64().and_then(Timestamp::from_seconds);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, cell, table};
+use super::answer::{Answer, Failure, cell, table, time};
 use super::exit::Exit;
 use super::reach::Reach;
 use super::url;
@@ -66,10 +66,9 @@ pub fn tree(explained: &Value) -> String {
         (Some(code), None) => format!("refused {code}\n"),
         (Some(code), Some(page)) => format!("refused {code}  {}\n", page.what),
     };
-    let client = ["client", "subject"].iter().find_map(|name| text(name)).unwrap_or("a stranger");
-    lines += &format!("  what   {client} in {} at {}\n", cell(explained, "environment"), cell(explained, "time"));
-    let steps = ["tree", "checks", "steps"].iter().find_map(|name| explained.get(name).and_then(Value::as_array));
-    let steps = steps.map(Vec::as_slice).unwrap_or_default();
+    let client = text("client").unwrap_or("a stranger");
+    lines += &format!("  what   {client} in {} at {}\n", cell(explained, "environment"), time(&explained["time"]));
+    let steps = explained["tree"].as_array().map(Vec::as_slice).unwrap_or_default();
     let width = steps.iter().map(|step| cell(step, "check").chars().count()).max().unwrap_or(0);
     let held = steps.iter().filter(|step| step.get("holds") == Some(&Value::Bool(true))).count();
     if !steps.is_empty() {
@@ -86,9 +85,8 @@ pub fn tree(explained: &Value) -> String {
     if let Some(page) = page {
         lines += &format!("  fix    {}\n", page.fix);
     }
-    let request = ["requestId", "request_id", "request", "id"].iter().find_map(|name| text(name));
     let entry = explained.get("entry").and_then(Value::as_u64).map(|entry| format!(" · entry {entry}")).unwrap_or_default();
-    lines + &format!("  where  request {}{entry}\n", request.unwrap_or("-"))
+    lines + &format!("  where  request {}{entry}\n", text("request").unwrap_or("-"))
 }
 
 #[cfg(test)]
@@ -108,7 +106,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_as_a_tree() {
         let explained = json!({
-            "requestId": "r1", "environment": "production", "time": "2026-11-25T10:00:00Z", "client": "globex/order-sync",
+            "request": "r1", "environment": "production", "time": 1_795_600_800, "client": "globex/order-sync",
             "entry": 7, "reason": "binding.no-match", "tree": [
                 {"check": "claim.repository_id", "want": "456789", "seen": "456789", "holds": true},
                 {"check": "claim.ref", "want": "refs/heads/main", "seen": "refs/heads/dev", "holds": false},

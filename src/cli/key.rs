@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, cell, table};
+use super::answer::{Answer, Failure, cell, table, time};
 use super::exit::Exit;
 use super::reach::Reach;
 use super::url;
@@ -67,27 +67,32 @@ pub async fn run(verb: Key, reach: &Reach) -> Result<Answer, Failure> {
         Key::List => list(reach).await,
         Key::Rotate { environment, alg, i_accept_outage } => {
             let body = json!({"alg": alg.to_string(), "acceptOutage": i_accept_outage});
-            step(&environment, "rotate", &body, reach).await
+            let outcome = step(&environment, "rotate", &body, reach).await?;
+            let text = format!("{environment}  {}  {}\n", cell(&outcome, "kid"), cell(&outcome, "state"));
+            Ok(Answer::of(outcome, text))
         }
         Key::Taint { environment, kid, reason } => {
-            step(&environment, "taint", &json!({"kid": kid.to_string(), "reason": reason}), reach).await
+            step(&environment, "taint", &json!({"kid": kid.to_string(), "reason": reason}), reach).await?;
+            let data = json!({"environment": environment.as_str(), "kid": kid.to_string(), "state": "tainted"});
+            Ok(Answer::of(data, format!("{environment}  {kid}  tainted\n")))
         }
     }
 }
 
 async fn list(reach: &Reach) -> Result<Answer, Failure> {
     let items = reach.places()?.admin().await?.list("/v1/keys", usize::MAX).await?;
-    let columns = ["environment", "kid", "alg", "state", "since", "until"];
-    let rows: Vec<Vec<String>> = items.iter().map(|item| columns.iter().map(|name| cell(item, name)).collect()).collect();
-    let text = table(&["ENVIRONMENT", "KID", "ALG", "STATE", "SINCE", "UNTIL"], &rows);
+    let row = |item: &Value| {
+        let mut cells: Vec<String> = ["environment", "kid", "alg", "state"].iter().map(|name| cell(item, name)).collect();
+        cells.extend([time(&item["created"]), time(&item["usableFrom"])]);
+        cells
+    };
+    let rows: Vec<_> = items.iter().map(row).collect();
+    let text = table(&["ENVIRONMENT", "KID", "ALG", "STATE", "CREATED", "SIGNS FROM"], &rows);
     Ok(Answer::of(items.into(), text))
 }
 
-async fn step(environment: &EnvironmentName, verb: &str, body: &Value, reach: &Reach) -> Result<Answer, Failure> {
-    let admin = reach.places()?.admin().await?;
-    let outcome = admin.post(&url::path(&["keys", environment.as_str(), verb]), body).await?;
-    let text = format!("{environment}  {}  {}\n", cell(&outcome, "kid"), cell(&outcome, "state"));
-    Ok(Answer::of(outcome, text))
+async fn step(environment: &EnvironmentName, verb: &str, body: &Value, reach: &Reach) -> Result<Value, Failure> {
+    reach.places()?.admin().await?.post(&url::path(&["keys", environment.as_str(), verb]), body).await
 }
 
 fn init(path: &Path) -> Result<Answer, Failure> {

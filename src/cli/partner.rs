@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, cell, table};
+use super::answer::{Answer, Failure, cell, table, time};
 use super::reach::{Admin, Reach};
 use super::{url, yaml};
 use crate::domain::names::{IntegrationId, PartnerName};
@@ -90,19 +90,15 @@ pub async fn partner(verb: Partner, reach: &Reach) -> Result<Answer, Failure> {
     match verb {
         Partner::List => {
             let items = admin.list("/v1/partners", usize::MAX).await?;
-            let columns = ["id", "state", "legalName", "endsNext", "version"];
-            Ok(Answer::of(
-                items.clone().into(),
-                listed(&["PARTNER", "STATE", "LEGAL NAME", "ENDS NEXT", "VERSION"], &columns, &items),
-            ))
+            let row = |item: &Value| {
+                vec![cell(item, "id"), cell(item, "state"), time(&item["verification"]), cell(item, "integrations")]
+            };
+            let text =
+                table(&["PARTNER", "STATE", "VERIFIED UNTIL", "INTEGRATIONS"], &items.iter().map(row).collect::<Vec<_>>());
+            Ok(Answer::of(items.into(), text))
         }
         Partner::Show { partner } => {
-            let mut found = admin.get(&url::path(&["partners", partner.as_str()])).await?;
-            let integrations = of_partner(&admin, &partner).await?;
-            let ids: Vec<Value> = integrations.iter().map(|item| json!({"id": item["id"], "state": item["state"]})).collect();
-            if let Some(members) = found.as_object_mut() {
-                members.insert("integrations".to_owned(), ids.into());
-            }
+            let found = admin.get(&url::path(&["partners", partner.as_str()])).await?;
             let text = yaml::write(&found);
             Ok(Answer::of(found, text))
         }
@@ -125,9 +121,13 @@ pub async fn integration(verb: Integration, reach: &Reach) -> Result<Answer, Fai
                 Some(partner) => of_partner(&admin, partner).await?,
                 None => admin.list("/v1/integrations", usize::MAX).await?,
             };
-            let columns = ["id", "state", "lastUse", "endsNext", "version"];
-            let headings = ["INTEGRATION", "STATE", "LAST USE", "ENDS NEXT", "VERSION"];
-            Ok(Answer::of(items.clone().into(), listed(&headings, &columns, &items)))
+            let row = |item: &Value| {
+                let ends = &item["endsNext"];
+                vec![cell(item, "id"), cell(item, "state"), cell(item, "environments"), time(&ends["at"]), cell(ends, "what")]
+            };
+            let headings = ["INTEGRATION", "STATE", "ENVIRONMENTS", "ENDS NEXT", "BY"];
+            let text = table(&headings, &items.iter().map(row).collect::<Vec<_>>());
+            Ok(Answer::of(items.into(), text))
         }
         Integration::Show { integration } => {
             let path = url::path(&["integrations", integration.partner.as_str(), integration.name.as_str()]);
@@ -142,15 +142,25 @@ pub async fn integration(verb: Integration, reach: &Reach) -> Result<Answer, Fai
 }
 
 async fn of_partner(admin: &Admin, partner: &PartnerName) -> Result<Vec<Value>, Failure> {
-    let all = admin.list("/v1/integrations", usize::MAX).await?;
-    let own = format!("{partner}/");
-    Ok(all.into_iter().filter(|item| cell(item, "id").starts_with(&own)).collect())
+    admin.list(&format!("/v1/integrations?partner={partner}"), usize::MAX).await
 }
 
 async fn acted(admin: &Admin, path: &[&str], reason: &str) -> Result<Answer, Failure> {
     let outcome = admin.post(&url::path(path), &json!({"reason": reason})).await?;
-    let text = format!("{}  {}\n", cell(&outcome, "id"), cell(&outcome, "state"));
-    Ok(Answer::of(outcome, text))
+    let (verb, name) =
+        path.split_last().map(|(verb, rest)| (*verb, rest.get(1..).unwrap_or_default().join("/"))).unwrap_or_default();
+    Ok(done(&name, verb, &outcome))
+}
+
+/// What was done: at once, or once somebody else approves it.
+pub fn done(name: &str, verb: &str, outcome: &Value) -> Answer {
+    match outcome["approval"].as_str() {
+        Some(approval) => {
+            let data = json!({"id": name, "asked": verb, "approval": approval});
+            Answer::of(data, format!("{name}  {verb} waits for approval {approval}\n"))
+        }
+        None => Answer::of(json!({"id": name, "done": verb}), format!("{name}  {verb} done\n")),
+    }
 }
 
 /// A partner with every integration, as they are stored: presets and defaults written out.
@@ -166,9 +176,4 @@ async fn export(admin: &Admin, partner: &PartnerName) -> Result<Answer, Failure>
     }
     let text = documents.iter().map(yaml::write).collect::<Vec<_>>().join("---\n");
     Ok(Answer::of(documents.into(), text))
-}
-
-fn listed(headings: &[&str], columns: &[&str], items: &[Value]) -> String {
-    let rows: Vec<_> = items.iter().map(|item| columns.iter().map(|name| cell(item, name)).collect()).collect();
-    table(headings, &rows)
 }

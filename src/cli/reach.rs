@@ -302,12 +302,13 @@ fn refusal(reply: &Reply) -> Failure {
         408 | 429 | 502 | 503 | 504 => Exit::Unavailable,
         _ => Exit::Failure,
     };
-    let what = text("title").unwrap_or_else(|| format!("the server answered with status {}", reply.status));
-    let reason = text("reason").or_else(|| text("code"));
+    let what = text("detail").or_else(|| text("title"));
+    let what = what.unwrap_or_else(|| format!("the server answered with status {}", reply.status));
+    let reason = text("reason");
     let page = reason.as_deref().and_then(crate::domain::reason::Reason::find);
     let request = text("request_id").or_else(|| reply.header("x-request-id").map(str::to_owned));
     let mut failure = Failure::new(exit, what);
-    failure.why = text("detail").or_else(|| page.map(|page| page.why.to_owned()));
+    failure.why = page.map(|page| page.why.to_owned());
     failure.fix = page.map(|page| page.fix.to_owned());
     failure.reason = reason;
     failure.place = request.map(|request| format!("request {request}"));
@@ -318,8 +319,9 @@ fn refusal(reply: &Reply) -> Failure {
 
 fn fault_text(fault: &Value) -> String {
     let text = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or_default();
-    let line = fault.get("line").and_then(Value::as_u64).map(|line| format!("line {line}: ")).unwrap_or_default();
-    format!("{line}{}: {} [{}]", text("at"), text("message"), text("reason"))
+    let at = text("at");
+    let colon = if at.is_empty() { "" } else { ": " };
+    format!("{at}{colon}{} [{}]", text("message"), text("reason"))
 }
 
 #[cfg(test)]

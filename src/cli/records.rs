@@ -140,7 +140,7 @@ pub async fn plan(args: &Plan, reach: &Reach) -> Result<Answer, Failure> {
     let files = readable(&args.file)?;
     let admin = reach.places()?.admin().await?;
     let plan = send(&admin, "/v1/records/plan", &files, None).await?;
-    let changes = items(&plan).iter().any(|item| cell(item, "action") != "unchanged");
+    let changes = plan["changes"] != false;
     let text = diff(&plan);
     Ok(Answer::of(plan, text).exit(if changes { Exit::Changes } else { Exit::Ok }))
 }
@@ -170,21 +170,29 @@ async fn send(admin: &Admin, path: &str, files: &Files, plan: Option<&str>) -> R
     let quoted = plan.map(|plan| format!("\"{plan}\""));
     let headers: Vec<_> = quoted.iter().map(|plan| ("if-match", plan.as_str())).collect();
     let body = ("application/yaml", files.joined().into_bytes());
-    admin.post_as(path, body, &headers).await.map_err(|failure| placed(failure, files))
+    let mut plan = admin.post_as(path, body, &headers).await.map_err(|failure| placed(failure, files))?;
+    for warning in plan["warnings"].as_array_mut().into_iter().flatten() {
+        warning["at"] = at(&cell(warning, "at"), files).into();
+    }
+    Ok(plan)
 }
 
 /// The server counts lines in what was sent; people look at their files.
 fn placed(mut failure: Failure, files: &Files) -> Failure {
     for (text, fault) in &mut failure.faults {
-        let line = fault.get("line").and_then(Value::as_u64).and_then(|line| usize::try_from(line).ok());
-        let Some((file, line)) = line.and_then(|line| files.place(line)) else { continue };
-        *text = format!("{file}:{line}: {}: {} [{}]", cell(fault, "at"), cell(fault, "message"), cell(fault, "reason"));
-        if let Some(members) = fault.as_object_mut() {
-            members.insert("file".to_owned(), file.into());
-            members.insert("line".to_owned(), line.into());
-        }
+        fault["at"] = at(&cell(fault, "at"), files).into();
+        *text = format!("{}: {} [{}]", cell(fault, "at"), cell(fault, "message"), cell(fault, "reason"));
     }
     failure
+}
+
+/// `records:12 contract.ends`, as the server has it, becomes `partners/globex.yaml:4 contract.ends`.
+fn at(at: &str, files: &Files) -> String {
+    let (line, path) = at.strip_prefix("records:").and_then(|rest| rest.split_once(' ')).unwrap_or_default();
+    match line.parse().ok().and_then(|line| files.place(line)) {
+        Some((file, line)) => format!("{file}:{line} {path}").trim_end().to_owned(),
+        None => at.to_owned(),
+    }
 }
 
 fn items(plan: &Value) -> &[Value] {
@@ -257,9 +265,10 @@ mod tests {
         let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         let files = Files { list: vec![file("a.yaml", "1\n2\n"), file("b.yaml", "1\n2\n")] };
         let mut failure = Failure::usage("invalid");
-        failure.faults = vec![(String::new(), json!({"at": "x", "line": 5, "message": "m", "reason": "record.value"}))];
+        failure.faults = vec![(String::new(), json!({"at": "records:5 x", "message": "m", "reason": "record.value"}))];
         let failure = placed(failure, &files);
-        assert_eq!(failure.faults[0].0, "b.yaml:2: x: m [record.value]");
-        assert_eq!(failure.faults[0].1["file"], "b.yaml");
+        assert_eq!(failure.faults[0].0, "b.yaml:2 x: m [record.value]");
+        assert_eq!(failure.faults[0].1["at"], "b.yaml:2 x");
+        assert_eq!(at("elsewhere", &files), "elsewhere");
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, cell, table};
+use super::answer::{Answer, Failure, cell, table, time};
+use super::partner::done;
 use super::reach::Reach;
 use super::url;
 use crate::domain::names::{IntegrationId, Issuer, PartnerName, TokenId};
@@ -90,7 +91,7 @@ pub async fn run(verb: Revoke, reach: &Reach) -> Result<Answer, Failure> {
         Revoke::Lift { id, reason } => return lift(&id, &reason, reach).await,
     };
     let outcome = reach.places()?.admin().await?.post("/v1/revocations", &body).await?;
-    let text = format!("{}  {}\n", cell(&outcome, "id"), cell(&outcome, "state"));
+    let text = format!("{}  {}  revoked\n", cell(&outcome, "id"), cell(&outcome, "subject"));
     Ok(Answer::of(outcome, text))
 }
 
@@ -105,7 +106,9 @@ fn body(kind: &str, name: &str, reason: &str, tokens_only: bool) -> Value {
 
 async fn list(reach: &Reach) -> Result<Answer, Failure> {
     let items = reach.places()?.admin().await?.list("/v1/revocations", usize::MAX).await?;
-    let row = |item: &Value| ["id", "state", "subject", "tokensOnly", "time"].iter().map(|name| cell(item, name)).collect();
+    let row = |item: &Value| {
+        vec![cell(item, "id"), cell(item, "state"), cell(item, "subject"), cell(item, "tokensOnly"), time(&item["at"])]
+    };
     let rows: Vec<_> = items.iter().map(row).collect();
     let text = table(&["REVOCATION", "STATE", "OF", "TOKENS ONLY", "SINCE"], &rows);
     Ok(Answer::of(items.into(), text))
@@ -114,6 +117,5 @@ async fn list(reach: &Reach) -> Result<Answer, Failure> {
 async fn lift(id: &str, reason: &str, reach: &Reach) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
     let outcome = admin.post(&url::path(&["revocations", id, "lift"]), &json!({"reason": reason})).await?;
-    let text = format!("{}  {}\n", cell(&outcome, "id"), cell(&outcome, "state"));
-    Ok(Answer::of(outcome, text))
+    Ok(done(id, "lift", &outcome))
 }
