@@ -41,7 +41,7 @@ pub struct Reach {
         value_name = "FILE|-",
         help_heading = "Server"
     )]
-    staff_token_file: Option<PathBuf>,
+    staff_token_file: Option<String>,
     /// Context of contexts.toml
     #[arg(long, global = true, env = "CARNET_CONTEXT", hide_env_values = true, value_name = "NAME", help_heading = "Server")]
     context: Option<String>,
@@ -87,9 +87,10 @@ impl Reach {
             })?,
             None => context::Contexts::default(),
         };
-        let name = self.context.as_ref().or(contexts.current.as_ref());
+        let asked = given(&self.context);
+        let name = asked.as_ref().or(contexts.current.as_ref());
         let context = match name {
-            Some(name) => match (contexts.contexts.get(name), &self.context) {
+            Some(name) => match (contexts.contexts.get(name), &asked) {
                 (Some(context), _) => context.clone(),
                 (None, None) => Context::default(),
                 (None, Some(_)) => {
@@ -107,11 +108,12 @@ impl Reach {
     }
 
     fn combine(&self, context: Context) -> Result<Places, Failure> {
-        let same = |flag: &Option<String>, known: &Option<String>| flag.is_none() || flag == known;
-        let own = same(&self.server, &context.server);
-        let own_public = same(&self.public_server, &context.public_server);
+        let (server, public) = (given(&self.server), given(&self.public_server));
+        let own = server.is_none() || server == context.server;
+        let own_public = public.is_none() || public == context.public_server;
+        let file = given(&self.staff_token_file).map(PathBuf::from);
         let person = self.person.as_ref().or(context.person.as_ref());
-        let bearer = match (&self.staff_token_file, &context.staff_token_file, &context.staff_token_url, person) {
+        let bearer = match (&file, &context.staff_token_file, &context.staff_token_url, person) {
             (Some(_), ..) if self.person.is_some() => {
                 return Err(Failure::usage("--as and a staff token file exclude each other"));
             }
@@ -124,13 +126,18 @@ impl Reach {
             _ => Bearer::None,
         };
         Ok(Places {
-            server: self.server.clone().or(context.server),
-            public: self.public_server.clone().or(context.public_server),
+            server: server.or(context.server),
+            public: public.or(context.public_server),
             environments: if own_public { context.environments } else { BTreeMap::new() },
             bearer,
             assertion_url: if own_public { context.assertion_url } else { None },
         })
     }
+}
+
+/// A flag or variable that says something: CI platforms set what they do not know to the empty text.
+pub fn given(flag: &Option<String>) -> Option<String> {
+    flag.clone().filter(|text| !text.is_empty())
 }
 
 impl Places {
@@ -352,7 +359,7 @@ mod tests {
         let file = Context { staff_token_url: None, staff_token_file: Some("/t".into()), ..dev() };
         assert_eq!(elsewhere.combine(file.clone()).expect("places").bearer, Bearer::None);
         assert_eq!(Reach::default().combine(file).expect("places").bearer, Bearer::File("/t".into()));
-        let named = Reach { staff_token_file: Some("/mine".into()), ..elsewhere };
+        let named = Reach { staff_token_file: Some("/mine".to_owned()), ..elsewhere };
         assert_eq!(named.combine(dev()).expect("places").bearer, Bearer::File("/mine".into()));
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::{Answer, Failure};
 use super::exit::Exit;
 use super::proof::{self, Surroundings};
-use super::reach::{Reach, client, unanswered};
+use super::reach::{Reach, client, given, unanswered};
 use super::url;
 use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::domain::reason::Reason;
@@ -33,7 +33,7 @@ pub struct Token {
     scope: Vec<String>,
     /// File with the workload's JWT; - for stdin
     #[arg(long, env = "CARNET_ASSERTION_FILE", hide_env_values = true, value_name = "FILE|-")]
-    assertion_file: Option<PathBuf>,
+    assertion_file: Option<String>,
     /// How the proof is shown; a JWT of a `key` binding is taken as client-credentials only
     #[arg(long, value_enum, default_value_t)]
     grant: Grant,
@@ -57,13 +57,14 @@ enum Grant {
 /// Runs it.
 pub async fn run(token: Token, reach: &Reach) -> Result<Answer, Failure> {
     let places = reach.places()?;
-    let issuer = match &token.issuer {
-        Some(issuer) => issuer.clone(),
+    let issuer = match given(&token.issuer) {
+        Some(issuer) => issuer,
         None => places.issuer(token.env.as_str())?,
     };
     let variable = |name: &str| std::env::var(name).ok();
     let around = Surroundings { variable: &variable, exists: &|path| path.is_file() };
-    let source = proof::find(token.assertion_file.as_deref(), places.assertion_url.as_deref(), &issuer, &around)?;
+    let file = given(&token.assertion_file).map(PathBuf::from);
+    let source = proof::find(file.as_deref(), places.assertion_url.as_deref(), &issuer, &around)?;
     let endpoint = endpoint(&issuer).await?;
     let proof = source.read().await?;
     let (base, path) = url::split(&endpoint).ok_or_else(|| bad_metadata(&issuer, "its token_endpoint is not a URL"))?;

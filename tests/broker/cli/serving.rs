@@ -75,6 +75,7 @@ async fn a_server_refuses_with_every_fault_of_its_configuration() {
     }
     // What the files are is told with what the addresses are.
     configuration(&program);
+    program.file("kek", "too short");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let ran = program.run(&["serve", "--admin", &address, "-o", "json"]).await.ended(2);
