@@ -1,0 +1,2 @@
+#!/bin/sh
+# Nothing to install yet.
