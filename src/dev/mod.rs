@@ -9,6 +9,7 @@
 mod furniture;
 mod onboard;
 mod records;
+pub mod story;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

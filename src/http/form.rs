@@ -63,6 +63,12 @@ impl Form {
         (!value.is_empty()).then_some(value.as_str())
     }
 
+    /// The names of what was sent.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let targets = self.targets.iter().map(|(is_resource, _)| if *is_resource { "resource" } else { "audience" });
+        self.parameters.iter().map(|(name, _)| name.as_str()).chain(targets)
+    }
+
     /// Takes the parameter's value, if it was sent with one.
     pub fn take(&mut self, name: &str) -> Option<String> {
         let (_, value) = self.parameters.iter_mut().find(|(known, _)| known == name)?;

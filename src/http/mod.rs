@@ -2,6 +2,7 @@
 //!
 //! Enter through [`front::wrap`] for what every route has in common.
 
+pub mod admin;
 pub mod demo;
 pub mod error;
 pub mod form;

@@ -29,6 +29,7 @@ use crate::domain::change::{Configuration, Environment};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::digest::Digest;
 use crate::domain::names::EnvironmentName;
+use crate::http::admin;
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts};
 use crate::http::health::{self, Audience};
 use crate::http::metrics::{Metrics, Socket};
@@ -209,7 +210,9 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     let public_router = Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config)).router();
     let public_router = public_router.merge(health::routes(Arc::clone(&check), Audience::Strangers));
     let public_router = front::wrap(public_router, front(Socket::Public));
-    let admin_router = health::routes(check, Audience::Operators).merge(health::metrics_route(Arc::clone(&metrics)));
+    let admin_router = admin::routes(broker.clone())
+        .merge(health::routes(check, Audience::Operators))
+        .merge(health::metrics_route(Arc::clone(&metrics)));
     let admin_router = front::wrap(admin_router, front(Socket::Admin));
     served.spawn(sockets.public.serve(public_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
     served.spawn(sockets.admin.serve(admin_router, limits, metrics, stopped));

@@ -1,7 +1,7 @@
 //! The plan of the house, held by a test: imports go down, each dependency has one home, and what the compiler cannot wall off has
 //! one caller (DESIGN.md sections 1 and 2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -39,11 +39,15 @@ struct Source {
     room: String,
     /// Without the tests at its end and without comments.
     code: String,
+    /// The files of modules that it declares for tests alone: like code below `#[cfg(test)]` they may reach further.
+    tests: Vec<PathBuf>,
 }
 
 fn sources() -> Vec<Source> {
     let mut sources = Vec::new();
     collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut sources);
+    let of_tests: BTreeSet<PathBuf> = sources.iter().flat_map(|source: &Source| source.tests.clone()).collect();
+    sources.retain(|source| !of_tests.contains(&source.path));
     assert!(sources.len() > 50, "the sources are read");
     sources
 }
@@ -62,9 +66,21 @@ fn collect(folder: &Path, sources: &mut Vec<Source>) {
             let text = fs::read_to_string(&path).expect("a source file");
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-            sources.push(Source { path: below.to_owned(), room, code });
+            let tests = test_modules(below, &text);
+            sources.push(Source { path: below.to_owned(), room, code, tests });
         }
     }
+}
+
+/// `#[cfg(test)] mod name;` of a file: where those modules lie.
+fn test_modules(file: &Path, text: &str) -> Vec<PathBuf> {
+    let own = file.with_extension("");
+    let folder = if file.ends_with("mod.rs") { file.parent().expect("a folder").to_owned() } else { own };
+    let declared = text.split("#[cfg(test)]").skip(1).filter_map(|rest| {
+        let line = rest.lines().find(|line| !line.trim().is_empty())?;
+        line.trim_start_matches("pub(crate) ").strip_prefix("mod ")?.strip_suffix(';')
+    });
+    declared.map(|name| folder.join(format!("{name}.rs"))).collect()
 }
 
 fn floor(room: &str) -> Option<usize> {

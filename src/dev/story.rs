@@ -1,0 +1,241 @@
+//! `carnet demo`: the whole story, told by what really happens against a development broker, over the wire like anybody else.
+//!
+//! Each step says what it expects and fails if it is not so. Elevation is not part of it yet: the story tells that the scope can be
+//! had by one, and goes on.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::authn::tls;
+use crate::journal::note::VerifierKey;
+use crate::journal::proof::InclusionProof;
+use crate::outbound::operator::{Call, OperatorClient, Reply};
+
+/// Where the story takes place.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The admin address.
+    pub admin: String,
+    /// The public address.
+    pub public: String,
+    /// The demo socket.
+    pub demo: String,
+    /// The issuer of production.
+    pub issuer: String,
+}
+
+/// One step, as it went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// Its short name.
+    pub name: &'static str,
+    /// What happened.
+    pub says: String,
+    /// Whether that is what should have.
+    pub ok: bool,
+    /// How long it took.
+    pub millis: u64,
+}
+
+/// A revocation holds everywhere within this (CONTRACT.md; ABUSE R-01).
+const REVOKED_WITHIN: Duration = Duration::from_secs(1);
+
+/// Tells the story; each step is shown when it is over. The steps end with the first that did not go as it says.
+pub async fn tell(stage: &Stage, mut show: impl FnMut(&Step)) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let Some(teller) = Teller::new(stage) else { return steps };
+    let mut token = Token::default();
+    let names = ["mint", "call", "denied", "needs-elevation", "revoke", "refused", "verified"];
+    for name in names {
+        let started = Instant::now();
+        let told = match name {
+            "mint" => teller.mint(&mut token).await,
+            "call" => teller.call(&token).await,
+            "denied" => teller.denied().await,
+            "needs-elevation" => teller.needs_elevation().await,
+            "revoke" => teller.revoke(&token).await,
+            "refused" => teller.refused(&token).await,
+            _ => teller.verified(&token).await,
+        };
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (ok, says) = told.map_or_else(|says| (false, says), |says| (true, says));
+        let step = Step { name, says, ok, millis };
+        show(&step);
+        steps.push(step);
+        if !ok {
+            break;
+        }
+    }
+    steps
+}
+
+/// Whether the whole story went as it says.
+pub fn went_well(steps: &[Step]) -> bool {
+    steps.len() == 7 && steps.iter().all(|step| step.ok)
+}
+
+/// What the story knows of its token.
+#[derive(Default)]
+struct Token {
+    text: String,
+    jti: String,
+    entry: u64,
+}
+
+/// What happened, or what happened instead.
+type Told = Result<String, String>;
+
+struct Teller<'a> {
+    stage: &'a Stage,
+    admin: OperatorClient,
+    public: OperatorClient,
+    demo: OperatorClient,
+}
+
+impl<'a> Teller<'a> {
+    fn new(stage: &'a Stage) -> Option<Self> {
+        let tls = tls::client().ok()?;
+        let client = |base: &str| OperatorClient::new(base, &tls).ok();
+        Some(Self { stage, admin: client(&stage.admin)?, public: client(&stage.public)?, demo: client(&stage.demo)? })
+    }
+
+    async fn mint(&self, token: &mut Token) -> Told {
+        let answer = self.exchange("main", "orders:read").await?;
+        let told = json_of(&answer);
+        let text = told["access_token"].as_str().filter(|_| answer.status == 200).ok_or_else(|| seen(&answer))?;
+        let claims = claims_of(text).ok_or("the token is no JWT")?;
+        token.text = text.to_owned();
+        token.jti = claims["jti"].as_str().ok_or("the token has no jti")?.to_owned();
+        token.entry = claims["entry"].as_u64().ok_or("the token names no entry")?;
+        Ok(format!(
+            "globex/order-sync showed its workload's JWT and got a token for {} with {}, good for {} s, on record as entry {}",
+            claims["aud"], told["scope"], told["expires_in"], token.entry
+        ))
+    }
+
+    async fn call(&self, token: &Token) -> Told {
+        let answer = self.api("GET", "/v1/orders", token).await?;
+        if answer.status == 200 {
+            Ok(format!("GET /v1/orders: 200, signature verified by JWKS, client {}", json_of(&answer)["client"]))
+        } else {
+            Err(seen(&answer))
+        }
+    }
+
+    /// From another branch than the record's: refused, and told why by name.
+    async fn denied(&self) -> Told {
+        let answer = self.exchange("feature", "orders:read").await?;
+        let told = json_of(&answer);
+        if answer.status != 400 || told["reason"] != "binding.no-match" {
+            return Err(seen(&answer));
+        }
+        let request = told["request_id"].as_str().ok_or("the refusal has no request id")?;
+        let explained = self.staff("GET", &format!("/v1/explain/{request}"), "sven", None).await?;
+        let tree = json_of(&explained);
+        let failed = tree["tree"].as_array().into_iter().flatten().find(|step| step["holds"] == false);
+        let failed = failed.ok_or_else(|| format!("nothing explains {request}: {tree}"))?;
+        Ok(format!(
+            "from branch feature: binding.no-match ({} wants {}, got {})",
+            failed["check"], failed["want"], failed["seen"]
+        ))
+    }
+
+    async fn needs_elevation(&self) -> Told {
+        let answer = self.exchange("main", "orders:write").await?;
+        let told = json_of(&answer);
+        if answer.status == 400 && told["reason"] == "scope.needs-elevation" {
+            Ok("orders:write: scope.needs-elevation; the record makes it eligible, and nobody has approved it".to_owned())
+        } else {
+            Err(seen(&answer))
+        }
+    }
+
+    async fn revoke(&self, token: &Token) -> Told {
+        let body = json!({"token": token.jti, "reason": "the demo ends here"});
+        let answer = self.staff("POST", "/v1/revocations", "sven", Some(body)).await?;
+        if answer.status < 300 { Ok(format!("sven (security) revoked token {}", token.jti)) } else { Err(seen(&answer)) }
+    }
+
+    async fn refused(&self, token: &Token) -> Told {
+        let started = Instant::now();
+        loop {
+            let answer = self.api("GET", "/v1/orders", token).await?;
+            let took = started.elapsed();
+            match answer.status {
+                401 => {
+                    return Ok(format!(
+                        "GET /v1/orders with the same token: 401, {} ms after the revocation",
+                        took.as_millis()
+                    ));
+                }
+                200 if took < REVOKED_WITHIN => tokio::time::sleep(Duration::from_millis(20)).await,
+                _ => return Err(seen(&answer)),
+            }
+        }
+    }
+
+    /// The token's entry is proved into the newest signed checkpoint, with the public key alone.
+    async fn verified(&self, token: &Token) -> Told {
+        let path = format!("/v1/journal/proof?index={}", token.entry);
+        let told = json_of(&self.staff("GET", &path, "sven", None).await?);
+        let text = |name: &str| told[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name} in {told}"));
+        let key: VerifierKey = text("key")?.parse().map_err(|fault| format!("the verifier key: {fault}"))?;
+        let proof = InclusionProof::parse(&text("proof")?, text("entry")?).map_err(|fault| fault.to_string())?;
+        let names_it = serde_json::from_str::<Value>(&proof.entry).is_ok_and(|entry| entry["jti"] == token.jti);
+        let checkpoint = proof.verify(&key).map_err(|fault| fault.to_string())?;
+        if names_it {
+            Ok(format!("entry {} is in the signed checkpoint of {} entries; key {key}", token.entry, checkpoint.size))
+        } else {
+            Err("the proved entry is not the token's".to_owned())
+        }
+    }
+
+    async fn exchange(&self, branch: &str, scope: &str) -> Result<Reply, String> {
+        let path = format!("/workloads/token?audience={}&branch={branch}", self.stage.issuer);
+        let proof = json_of(&send(&self.demo, Call { method: "GET", path: &path, ..Call::default() }).await?);
+        let proof = proof["value"].as_str().ok_or("the demo issuer gives no proof")?;
+        let form = format!(
+            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={proof}\
+             &subject_token_type=urn:ietf:params:oauth:token-type:jwt&audience=orders-api&scope={scope}"
+        );
+        let path = self.stage.issuer.strip_prefix(self.stage.public.as_str()).ok_or("the issuer lies elsewhere")?;
+        let body = Some(("application/x-www-form-urlencoded", form.into_bytes()));
+        send(&self.public, Call { method: "POST", path: &format!("{path}/token"), body, ..Call::default() }).await
+    }
+
+    async fn api(&self, method: &str, path: &str, token: &Token) -> Result<Reply, String> {
+        send(&self.demo, Call { method, path, bearer: Some(&token.text), ..Call::default() }).await
+    }
+
+    async fn staff(&self, method: &str, path: &str, person: &str, body: Option<Value>) -> Result<Reply, String> {
+        let ask = format!("/staff/token?person={person}");
+        let bearer = json_of(&send(&self.demo, Call { method: "GET", path: &ask, ..Call::default() }).await?);
+        let bearer = bearer["value"].as_str().ok_or("the demo staff issuer gives no bearer")?;
+        let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
+        send(&self.admin, Call { method, path, bearer: Some(bearer), body, ..Call::default() }).await
+    }
+}
+
+async fn send(client: &OperatorClient, call: Call<'_>) -> Result<Reply, String> {
+    client.call(call).await.map_err(|fault| fault.to_string())
+}
+
+fn json_of(reply: &Reply) -> Value {
+    serde_json::from_slice(&reply.body).unwrap_or(Value::Null)
+}
+
+/// What came instead: status and reason. The body of an answer that went wrong may hold anything, a token too.
+fn seen(reply: &Reply) -> String {
+    let told = json_of(reply);
+    let reason = told["reason"].as_str().or(told["error"].as_str()).unwrap_or("no reason");
+    format!("unexpected answer: {} {reason}", reply.status)
+}
+
+fn claims_of(token: &str) -> Option<Value> {
+    use base64::Engine as _;
+    let payload = token.split('.').nth(1)?;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}

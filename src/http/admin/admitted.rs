@@ -1,0 +1,53 @@
+//! Who calls, and whether they may: the extractor that every handler of the admin API begins with.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::problem::Problem;
+use crate::broker::Broker;
+use crate::domain::actor::{Authorized, Forbidden, Permission, Staff};
+use crate::domain::names::RequestId;
+use crate::domain::reason;
+use crate::http::public::introspection::bearer;
+
+/// A caller who holds the permission `P`, and the request's id.
+pub struct Admitted<P> {
+    /// The proof of it.
+    pub by: Authorized<P>,
+    /// The request.
+    pub request: RequestId,
+}
+
+impl<P: Permission> FromRequestParts<Broker> for Admitted<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, broker: &Broker) -> Result<Self, Problem> {
+        let request = parts.extensions.get::<RequestId>().cloned().ok_or_else(|| Problem::of(&reason::REQUEST_MALFORMED))?;
+        // A bearer in a query ends in logs (ABUSE A-15).
+        if parts.uri.query().is_some_and(|query| query.contains("access_token") || query.contains("id_token")) {
+            return Err(Problem::of(&reason::REQUEST_MALFORMED).at(&request));
+        }
+        let staff = staff(parts, broker).await.map_err(|problem| problem.at(&request))?;
+        let by = Authorized::assertion(staff).map_err(|forbidden| Problem::of(forbidden_reason(forbidden)).at(&request))?;
+        Ok(Self { by, request })
+    }
+}
+
+async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Problem> {
+    let bearer = bearer(&parts.headers).ok().flatten().ok_or_else(|| Problem::of(&reason::STAFF_UNAUTHENTICATED))?;
+    let staff = broker.staff.verify(&bearer, broker.now()).await.map_err(|fault| {
+        tracing::debug!(cause = fault.cause, "a staff bearer was refused");
+        Problem::of(fault.reason)
+    })?;
+    // A cut ends access whatever the token says; a person comes back by a new decision, not by a new token.
+    let cut = broker.journal.view().state.staff_cuts.iter().any(|(person, _)| person.is(&staff.person));
+    if cut { Err(Problem::of(&reason::STAFF_CUT)) } else { Ok(staff) }
+}
+
+fn forbidden_reason(forbidden: Forbidden) -> &'static reason::Reason {
+    match forbidden {
+        Forbidden::Role => &reason::STAFF_ROLE,
+        Forbidden::Machine => &reason::STAFF_MACHINE,
+        Forbidden::Stale => &reason::STAFF_STALE,
+    }
+}

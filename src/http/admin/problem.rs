@@ -1,0 +1,111 @@
+//! The only mapping from reasons to the statuses of the admin API: `application/problem+json` (RFC 9457), never on an OAuth endpoint.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::broker::revocation::{Failure, Fault};
+use crate::domain::names::RequestId;
+use crate::domain::reason::{Class, Reason};
+
+/// Why a request of the admin API was not done.
+#[derive(Debug)]
+pub struct Problem {
+    reason: &'static Reason,
+    faults: Vec<Fault>,
+    request: Option<RequestId>,
+    status: Option<StatusCode>,
+}
+
+impl Problem {
+    /// For one reason.
+    pub fn of(reason: &'static Reason) -> Self {
+        Self { reason, faults: Vec::new(), request: None, status: None }
+    }
+
+    /// With every fault of the content.
+    pub fn faults(faults: Vec<Fault>) -> Self {
+        let reason = faults.first().map_or(&crate::domain::reason::REQUEST_INVALID, |fault| fault.reason);
+        Self { faults, ..Self::of(reason) }
+    }
+
+    /// Of another media type than the route takes (ABUSE A-23).
+    pub fn media_type() -> Self {
+        Self { status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), ..Self::of(&crate::domain::reason::REQUEST_MALFORMED) }
+    }
+
+    /// In the answer to this request.
+    pub fn at(mut self, request: &RequestId) -> Self {
+        self.request = Some(request.clone());
+        self
+    }
+
+    fn status(&self) -> StatusCode {
+        self.status.unwrap_or(match self.reason.class {
+            Class::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Class::Conflict => StatusCode::CONFLICT,
+            Class::Forbidden => StatusCode::FORBIDDEN,
+            Class::Form => StatusCode::BAD_REQUEST,
+            Class::Missing => StatusCode::NOT_FOUND,
+            Class::Quota => StatusCode::TOO_MANY_REQUESTS,
+            Class::Stale => StatusCode::PRECONDITION_FAILED,
+            Class::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Class::Client
+            | Class::Details
+            | Class::GrantType
+            | Class::Invalid
+            | Class::Proof
+            | Class::Scope
+            | Class::Target => StatusCode::UNPROCESSABLE_ENTITY,
+        })
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(reason) => Self::of(reason),
+            Failure::Faults(faults) => Self::faults(faults),
+        }
+    }
+}
+
+impl From<crate::broker::exchange::Denied> for Problem {
+    fn from(denied: crate::broker::exchange::Denied) -> Self {
+        Self::of(denied.refused.reason)
+    }
+}
+
+impl From<crate::journal::Unavailable> for Problem {
+    fn from(fault: crate::journal::Unavailable) -> Self {
+        Self::of(fault.reason())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let mut body = json!({
+            "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.reason.what,
+            "reason": self.reason.code, "request_id": self.request,
+        });
+        if !self.faults.is_empty() {
+            let fault = |fault: &Fault| json!({"at": fault.at, "reason": fault.reason.code, "message": fault.message});
+            body["errors"] = self.faults.iter().map(fault).collect();
+        }
+        let mut response = (status, axum::Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self.reason.class {
+            Class::Busy => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Class::Unauthenticated => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

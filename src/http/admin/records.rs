@@ -1,0 +1,68 @@
+//! Records as code: `plan` tells, `apply` does.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::admitted::Admitted;
+use super::input::media_type;
+use super::problem::Problem;
+use crate::broker::Broker;
+use crate::broker::registry::{Item, Plan};
+use crate::domain::actor::Submit;
+use crate::domain::reason;
+
+/// `POST /v1/records/plan`.
+pub async fn plan(
+    State(broker): State<Broker>,
+    by: Admitted<Submit>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let told = async { Ok(broker.plan(&by.by, yaml(&headers, &body)?).await?) };
+    told.await.map(|plan| axum::Json(show(&plan)).into_response()).map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// `POST /v1/records/apply`; with `If-Match: PLAN_ID` only while the plan is still that one.
+pub async fn apply(
+    State(broker): State<Broker>,
+    by: Admitted<Submit>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let told = async {
+        let expected = headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default().trim_matches('"'));
+        Ok(broker.apply(&by.by, yaml(&headers, &body)?, expected, Some(by.request.clone())).await?)
+    };
+    told.await.map(|plan| axum::Json(show(&plan)).into_response()).map_err(|problem: Problem| problem.at(&by.request))
+}
+
+fn yaml<'b>(headers: &HeaderMap, body: &'b Bytes) -> Result<&'b str, Problem> {
+    if media_type(headers) != Some("application/yaml") {
+        return Err(Problem::media_type());
+    }
+    std::str::from_utf8(body).map_err(|_| Problem::of(&reason::REQUEST_MALFORMED))
+}
+
+fn show(plan: &Plan) -> Value {
+    let warning = |fault: &crate::domain::record::Fault| {
+        json!({
+            "at": format!("{}:{} {}", fault.file, fault.line, fault.at), "reason": fault.reason.code, "message": fault.message,
+        })
+    };
+    json!({
+        "id": plan.id, "changes": plan.items.iter().any(|item| item.action.name() != "unchanged"),
+        "items": plan.items.iter().map(item).collect::<Vec<_>>(),
+        "warnings": plan.warnings.iter().map(warning).collect::<Vec<_>>(),
+    })
+}
+
+fn item(item: &Item) -> Value {
+    let difference = |difference: &crate::domain::record::Difference| json!({"at": difference.at, "from": difference.from, "to": difference.to, "weight": difference.weight.word()});
+    json!({
+        "kind": item.kind, "subject": item.subject, "action": item.action.name(),
+        "differences": item.differences.iter().map(difference).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,223 @@
+//! The inventory, and the life cycle of what is in it.
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::admitted::Admitted;
+use super::input::{Page, body, named};
+use super::people::{Why, Words, names, sealed};
+use super::problem::Problem;
+use crate::broker::Broker;
+use crate::broker::lifecycle::Party;
+use crate::domain::actor::{Contain, Read, Submit};
+use crate::domain::clock::Timestamp;
+use crate::domain::integration::Integration;
+use crate::domain::names::{IntegrationId, PartnerName};
+use crate::domain::reason;
+use crate::domain::record::Record;
+use crate::domain::state::{IntegrationState, PartnerState, State as House};
+use crate::journal::Query;
+
+/// `GET /v1/integrations`.
+pub async fn integrations(
+    State(broker): State<Broker>,
+    by: Admitted<Read>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let listed = async {
+        let page = Page::of(query.as_deref(), &["partner", "state"])?;
+        let view = broker.journal.view();
+        let wanted = |(id, integration): &(&IntegrationId, &IntegrationState)| {
+            page.filters.get("partner").is_none_or(|partner| id.partner.as_str() == partner)
+                && page.filters.get("state").is_none_or(|state| integration.phase().name() == state)
+        };
+        let found = view.state.integrations.iter().filter(wanted).map(|(id, integration)| (id.to_string(), (id, integration)));
+        Ok(page.cut(found, |(id, integration)| brief(&view.state, id, integration, broker.now())))
+    };
+    listed.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// `GET /v1/integrations/{p}/{i}`: the record with its texts, who owns it, its last token, and what ends next.
+pub async fn integration(
+    State(broker): State<Broker>,
+    by: Admitted<Read>,
+    Path((partner, name)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let shown = async {
+        let id: IntegrationId = named(&format!("{partner}/{name}"))?;
+        let view = broker.journal.view();
+        let integration = view.state.integrations.get(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+        let mut shown = brief(&view.state, &id, integration, broker.now());
+        if let Some(version) = integration.shown() {
+            let (record, _) = broker.unsealed(Record::Integration(version.record.as_ref().clone())).await?;
+            let Record::Integration(record) = record else { return Err(Problem::of(&reason::NOT_FOUND)) };
+            shown["owners"] = json!(record.owners);
+            shown["record"] = json!(record);
+        }
+        let newest = Query {
+            kind: Some("issued".to_owned()),
+            subject: Some(id.to_string()),
+            newest_first: true,
+            limit: Some(1),
+            ..Query::default()
+        };
+        let last = broker.journal.entries(&newest).await?.into_iter().next();
+        shown["lastUse"] = json!(last.map(|stored| time_of(&stored.entry)));
+        Ok(axum::Json(shown).into_response())
+    };
+    shown.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// `GET /v1/partners`.
+pub async fn partners(
+    State(broker): State<Broker>,
+    by: Admitted<Read>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let listed = async {
+        let page = Page::of(query.as_deref(), &["state"])?;
+        let (view, now) = (broker.journal.view(), broker.now());
+        let wanted = |partner: &PartnerState| page.filters.get("state").is_none_or(|state| state_of(partner, now) == state);
+        let found = view.state.partners.iter().filter(|(_, partner)| wanted(partner));
+        Ok(page.cut(found.map(|(name, partner)| (name.to_string(), (name, partner))), |(name, partner)| {
+            brief_partner(&view.state, name, partner, now)
+        }))
+    };
+    listed.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// `GET /v1/partners/{p}`.
+pub async fn partner(State(broker): State<Broker>, by: Admitted<Read>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let shown = async {
+        let name: PartnerName = named(&name)?;
+        let view = broker.journal.view();
+        let partner = view.state.partners.get(&name).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+        let mut shown = brief_partner(&view.state, &name, partner, broker.now());
+        let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
+        if let Some(version) = version {
+            let (record, _) = broker.unsealed(Record::Partner(version.record.as_ref().clone())).await?;
+            if let Record::Partner(record) = record {
+                shown["record"] = json!(record);
+            }
+        }
+        if let Some(stop) = &partner.suspended {
+            let words = Words::of(&broker, sealed(names(&stop.by).chain([&stop.reason]))).await?;
+            shown["suspended"] = json!({"by": words.actor(&stop.by), "at": stop.at, "reason": words.plain(&stop.reason)});
+        }
+        Ok(axum::Json(shown).into_response())
+    };
+    shown.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// `POST /v1/integrations/{p}/{i}/submit`.
+pub async fn submit(
+    State(broker): State<Broker>,
+    by: Admitted<Submit>,
+    Path((partner, name)): Path<(String, String)>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Response, Problem> {
+    let done = async {
+        let _why: Why = body(&headers, &bytes)?;
+        let id = named(&format!("{partner}/{name}"))?;
+        let approval = broker.submit(&by.by, &id, Some(by.request.clone())).await?;
+        Ok((StatusCode::ACCEPTED, axum::Json(json!({"approval": approval}))).into_response())
+    };
+    done.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+macro_rules! acts {
+    ($($name:ident: $permission:ty, $path:ty, $party:expr, $act:ident;)+) => {$(
+        /// The life-cycle route of this name.
+        pub async fn $name(
+            State(broker): State<Broker>,
+            by: Admitted<$permission>,
+            Path(path): Path<$path>,
+            headers: HeaderMap,
+            bytes: Bytes,
+        ) -> Result<Response, Problem> {
+            let done = async {
+                let why: Why = body(&headers, &bytes)?;
+                let party: Party = $party(path)?;
+                $act(&broker, &by, &party, &why.reason).await
+            };
+            done.await.map_err(|problem: Problem| problem.at(&by.request))
+        }
+    )+};
+}
+
+acts! {
+    suspend_integration: Contain, (String, String), an_integration, suspend;
+    resume_integration: Submit, (String, String), an_integration, resume;
+    suspend_partner: Contain, String, a_partner, suspend;
+    resume_partner: Submit, String, a_partner, resume;
+}
+
+fn an_integration((partner, name): (String, String)) -> Result<Party, Problem> {
+    named(&format!("{partner}/{name}")).map(Party::Integration)
+}
+
+fn a_partner(name: String) -> Result<Party, Problem> {
+    named(&name).map(Party::Partner)
+}
+
+async fn suspend(broker: &Broker, by: &Admitted<Contain>, party: &Party, why: &str) -> Result<Response, Problem> {
+    broker.suspend(&by.by, party, why, Some(by.request.clone())).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn resume(broker: &Broker, by: &Admitted<Submit>, party: &Party, why: &str) -> Result<Response, Problem> {
+    let approval = broker.ask_resume(&by.by, party, why, Some(by.request.clone())).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(json!({"approval": approval}))).into_response())
+}
+
+fn time_of(entry: &crate::domain::entry::Entry) -> Option<Timestamp> {
+    match entry {
+        crate::domain::entry::Entry::Issued(issued) => Some(issued.time),
+        _ => None,
+    }
+}
+
+fn brief(state: &House, id: &IntegrationId, integration: &IntegrationState, now: Timestamp) -> Value {
+    let shown = integration.shown();
+    json!({
+        "id": id, "state": integration.phase().name(), "version": shown.map(|version| version.version),
+        "held": integration.held.as_ref().filter(|_| integration.current.is_some()).map(|held| json!({
+            "version": held.version.version, "approval": held.approval,
+        })),
+        "contract": shown.map(|version| json!(version.record.contract)),
+        "environments": shown.map(|version| version.record.environments.keys().collect::<Vec<_>>()),
+        "endsNext": shown.and_then(|version| ends_next(state, &version.record, now)),
+    })
+}
+
+/// The first date that ends a right of this integration.
+fn ends_next(state: &House, record: &Integration, now: Timestamp) -> Option<Value> {
+    let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
+    let exceptions = record.exceptions.iter().map(|exception| ("exception", exception.ends));
+    let ends = [("contract", record.contract.ends)].into_iter().chain(exceptions);
+    let ends = ends.chain(partner.map(|partner| ("verification", partner.record.verification.expires)));
+    let next = ends.filter(|(_, end)| *end > now).min_by_key(|(_, end)| *end)?;
+    Some(json!({"what": next.0, "at": next.1}))
+}
+
+fn state_of(partner: &PartnerState, now: Timestamp) -> &'static str {
+    match (&partner.suspended, &partner.current) {
+        (Some(_), _) => "suspended",
+        (None, Some(current)) if now < current.record.verification.expires => "verified",
+        (None, Some(_)) => "verification-expired",
+        (None, None) => "submitted",
+    }
+}
+
+fn brief_partner(state: &House, name: &PartnerName, partner: &PartnerState, now: Timestamp) -> Value {
+    let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
+    let integrations: Vec<_> = state.integrations.keys().filter(|id| id.partner == *name).collect();
+    json!({
+        "id": name, "state": state_of(partner, now), "version": version.map(|version| version.version),
+        "verification": version.map(|version| version.record.verification.expires), "integrations": integrations,
+    })
+}
