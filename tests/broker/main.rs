@@ -5,6 +5,7 @@ mod architecture;
 mod assertions;
 mod crash;
 mod exchange;
+mod interop;
 mod oracles;
 mod policy;
 mod revocation;

@@ -9,7 +9,9 @@ import { take } from './packages.mjs';
 const { createRemoteJWKSet, jwtVerify } = await take('jose');
 
 const [issuer] = process.argv.slice(2);
-const metadata = await (await fetch(`${issuer}/.well-known/oauth-authorization-server`)).json();
+// RFC 8414 section 3.1: the well-known part goes between host and path.
+const { origin, pathname } = new URL(issuer);
+const metadata = await (await fetch(`${origin}/.well-known/oauth-authorization-server${pathname}`)).json();
 if (metadata.issuer !== issuer) throw new Error(`${metadata.issuer} is not ${issuer}`);
 const discovered = createRemoteJWKSet(new URL(metadata.jwks_uri));
 
