@@ -9,4 +9,5 @@ mod interop;
 mod oracles;
 mod policy;
 mod revocation;
+mod standards;
 mod world;
