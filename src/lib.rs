@@ -1,6 +1,7 @@
 //! Carnet: a credential broker for partner workloads.
 pub mod authn;
 pub mod broker;
+pub mod cli;
 pub mod config;
 pub mod dev;
 pub mod domain;

@@ -1,1 +1,10 @@
-fn main() {}
+//! The program. Everything is in the library; see `carnet::cli`.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    carnet::cli::main()
+}

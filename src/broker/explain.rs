@@ -1,7 +1,8 @@
 //! Explaining: why an exchange came out as it did, by its request id.
 //!
 //! A known caller's refusal stands in the journal with its tree; a grant's tree is made again from its entry. Strangers' refusals
-//! are counted in the journal and remembered one by one in memory alone, for a while, for whoever debugs an onboarding.
+//! are counted in the journal. The last refusals, of strangers too, are remembered one by one in memory, for whoever debugs an
+//! onboarding, and because an entry is written a moment after its refusal was told.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -16,7 +17,7 @@ use crate::domain::reason::{self, Reason};
 use crate::journal::Query;
 
 /// One exchange, explained.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Explanation {
     /// The request.
     pub request: RequestId,
@@ -34,48 +35,38 @@ pub struct Explanation {
     pub tree: Vec<Step>,
 }
 
-/// The last refusals of strangers.
+/// The last refusals.
 #[derive(Debug, Default)]
 pub struct Recent {
-    ring: Mutex<VecDeque<(RequestId, EnvironmentName, &'static Reason, Timestamp)>>,
+    ring: Mutex<VecDeque<Explanation>>,
 }
 
 /// As many as somebody who debugs looks back at; bounds the memory that strangers can use.
 const REMEMBERED: usize = 1000;
 
 impl Recent {
-    pub(super) fn add(&self, request: RequestId, environment: EnvironmentName, reason: &'static Reason, at: Timestamp) {
+    pub(super) fn add(&self, explanation: Explanation) {
         let mut ring = self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if ring.len() == REMEMBERED {
             ring.pop_front();
         }
-        ring.push_back((request, environment, reason, at));
+        ring.push_back(explanation);
     }
 
     fn find(&self, request: &RequestId) -> Option<Explanation> {
         let ring = self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (request, environment, reason, time) = ring.iter().rev().find(|(known, ..)| known == request)?;
-        Some(Explanation {
-            request: request.clone(),
-            environment: environment.clone(),
-            time: *time,
-            client: None,
-            entry: None,
-            reason: Some(reason),
-            tree: Vec::new(),
-        })
+        ring.iter().rev().find(|known| known.request == *request).cloned()
     }
 }
 
 impl Broker {
     /// Why the exchange of `request` came out as it did.
     pub async fn explain(&self, request: &RequestId) -> Result<Explanation, Failure> {
-        if let Some(recent) = self.recent.find(request) {
-            return Ok(recent);
-        }
         let query = Query { request_id: Some(request.clone()), limit: Some(1), ..Query::default() };
         let entries = self.journal.entries(&query).await?;
-        let entry = entries.into_iter().next().ok_or(&reason::NOT_FOUND)?;
+        let Some(entry) = entries.into_iter().next() else {
+            return self.recent.find(request).ok_or_else(|| (&reason::NOT_FOUND).into());
+        };
         match entry.entry {
             Entry::Refused(refused) => Ok(Explanation {
                 request: refused.request_id,

@@ -73,11 +73,17 @@ impl Broker {
         self.journal.now()
     }
 
-    /// Puts a refusal on record: of a known caller as an entry, of a stranger as a count.
+    /// Puts a refusal on its way to the record: of a known caller as an entry, of a stranger as a count. Never waits.
     pub fn note(&self, environment: &EnvironmentName, request: &RequestId, refused: &Refused) {
-        if refused.known.is_none() {
-            self.recent.add(request.clone(), environment.clone(), refused.reason, self.now());
-        }
+        self.recent.add(explain::Explanation {
+            request: request.clone(),
+            environment: environment.clone(),
+            time: self.now(),
+            client: refused.known.as_ref().map(ToString::to_string),
+            entry: None,
+            reason: Some(refused.reason),
+            tree: refused.tree.clone(),
+        });
         self.journal.refuse(RefusalNote {
             environment: environment.clone(),
             request: request.clone(),

@@ -93,7 +93,11 @@ impl Broker {
         let bases: Vec<String> =
             items.iter().map(|item| format!("{}:{:?}:{}", item.subject, item.base, item.action.name())).collect();
         let id = Digest::of_parts(&[yaml.as_bytes(), b"\0", bases.join("\n").as_bytes()]).to_string();
-        items.sort_by_key(|item| item.differences.iter().map(|difference| difference.weight).min());
+        // What differs in nothing comes last.
+        items.sort_by_key(|item| {
+            let weight = item.differences.iter().map(|difference| difference.weight).min();
+            (weight.is_none(), weight)
+        });
         Ok(Plan { id: format!("plan_{}", id.get(..24).unwrap_or(&id)), items, warnings })
     }
 

@@ -40,14 +40,14 @@ environments:
   sandbox:
     bindings:
       - name: ci
-        oidc: {{issuer: "{issuer}", match: {{repository_id: "{repository}", repository_owner_id: "{owner}"}}, owner: [repository_owner_id]}}
+        oidc: {{issuer: "{issuer}", match: {{sub: {{prefix: "repo:"}}, repository_id: "{repository}", repository_owner_id: "{owner}"}}, owner: [repository_owner_id]}}
     scopes: {{orders-api: [orders:read, orders:write]}}
   production:
     bindings:
       - name: ci-main
         oidc:
           issuer: "{issuer}"
-          match: {{repository_id: "{repository}", repository_owner_id: "{owner}", ref: refs/heads/main}}
+          match: {{sub: {{prefix: "repo:"}}, repository_id: "{repository}", repository_owner_id: "{owner}", ref: refs/heads/main}}
           owner: [repository_owner_id]
     scopes:
       orders-api:

@@ -221,7 +221,8 @@ pub enum What {
     RevocationAdded {
         /// Its id.
         id: RevocationId,
-        /// What is cut.
+        /// What is cut. The entry's own `subject` says the same as a word.
+        #[serde(rename = "cuts")]
         subject: Subject,
         /// Cuts what was issued and refuses nothing later.
         tokens_only: bool,

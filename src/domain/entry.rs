@@ -256,3 +256,48 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::actor::Actor;
+    use crate::domain::change::What;
+    use crate::domain::revocation::Subject;
+
+    fn entry(what: What) -> ChangeEntry {
+        let subject = what.subject();
+        let change = Change { by: Actor::Broker, what };
+        let request_id = Some("r1".parse().expect("an id"));
+        ChangeEntry { index: 7, time: Timestamp::default(), subject, request_id, prior: Some(6), change }
+    }
+
+    /// A member of a change that has the name of one of the entry's would make an entry that nobody can read again: the journal
+    /// of a node that revoked something did not open.
+    #[test]
+    fn every_subject_of_a_revocation_reads_back_as_it_was_written() {
+        let environment = || "production".parse().expect("a name");
+        let integration = || "globex/order-sync".parse().expect("a name");
+        let subjects = [
+            Subject::Token { environment: environment(), id: "t1".parse().expect("an id"), expires: Timestamp::default() },
+            Subject::Binding {
+                client: "globex/order-sync".parse().expect("a client"),
+                environment: environment(),
+                binding: "ci-main".parse().expect("a name"),
+            },
+            Subject::Integration { integration: integration() },
+            Subject::IntegrationEnvironment { integration: integration(), environment: environment() },
+            Subject::Partner { partner: "globex".parse().expect("a name") },
+            Subject::Environment { environment: environment() },
+            Subject::Issuer { issuer: "https://idp.example".parse().expect("an issuer") },
+            Subject::Key { environment: environment(), kid: "k1".parse().expect("a name") },
+        ];
+        for subject in subjects {
+            let id = "v1".parse().expect("an id");
+            let what = What::RevocationAdded { id, subject, tokens_only: false, reason: "leaked".into() };
+            let written = serde_json::to_string(&entry(what)).expect("written");
+            let read = Entry::parse(written.as_bytes()).unwrap_or_else(|error| panic!("{error}: {written}"));
+            let Entry::Change(read) = read else { panic!("a change: {written}") };
+            assert_eq!(serde_json::to_string(&*read).expect("written"), written);
+        }
+    }
+}

@@ -26,7 +26,7 @@ use super::view::{Shared, View};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
-use crate::domain::entry::{ChangeEntry, Counted, CountedKind, Issued, RefusedEntry, RefusedKind};
+use crate::domain::entry::{ChangeEntry, Counted, CountedKind, Entry, Issued, RefusedEntry, RefusedKind};
 use crate::domain::grant::{Decision, Grant};
 use crate::domain::names::RequestId;
 use crate::domain::proof_key::ProofKey;
@@ -296,6 +296,12 @@ impl<S: Store> Sequencer<S> {
         if row.body.len() > LONGEST {
             self.store.abort().await;
             return Err(Unavailable::TOO_LONG);
+        }
+        // Read back before it is written: a change that nobody can read again would keep every later start from folding the log.
+        if let Err(error) = Entry::parse(row.body.as_bytes()) {
+            tracing::error!(kind = row.kind, %error, "a change does not read back as it was written; this is a defect");
+            self.store.abort().await;
+            return Err(Unavailable::BUSY);
         }
         let mut state = State::clone(&self.state);
         state.apply(index, time, &entry.change);

@@ -248,14 +248,22 @@ fn live_index(config: &Config) -> Result<Index, StartFault> {
     })
 }
 
-fn origins(configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
+/// The origins that may be fetched from although private.
+///
+/// # Errors
+/// One that is no origin.
+pub fn origins(configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
     let parsed = configured.iter().map(|origin| origin.as_str().parse::<Origin>());
     parsed.collect::<Result<_, _>>().map_err(|fault| {
         StartFault::Configuration(vec![at("outbound.issuers", fault.to_string(), "write exact origins, without a path")])
     })
 }
 
-fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
+/// Who counts as staff.
+///
+/// # Errors
+/// A claim that cannot be named.
+pub fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
     let staff = &config.staff;
     let claim = |field: &str, name: &str| {
         name.parse::<ClaimPath>()

@@ -308,9 +308,9 @@ async fn t_08_to_t_10_time_ends_where_it_says() {
     };
     let answer = exchange().await;
     assert_eq!((answer.status, answer.json()["expires_in"].as_u64()), (200, Some(40)), "t_09 {}", answer.text());
-    world.clock.advance(35);
+    world.advance(35).await;
     refused(&world, "t_10", &exchange().await, "invalid_request", "life.too-short").await;
-    world.clock.advance(5);
+    world.advance(5).await;
     refused(&world, "t_10", &exchange().await, "invalid_request", "contract.ended").await;
 }
 

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod assertions;
+mod cli;
 mod crash;
 mod exchange;
 mod interop;

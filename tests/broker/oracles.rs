@@ -168,8 +168,15 @@ async fn l_05_hostile_texts_are_inert_wherever_they_are_kept() {
     let explained = world.admin_send("GET", &format!("/v1/explain/{request}"), "alan", None).await;
     assert_eq!(explained.status, 200, "{}", explained.text());
     assert!(explained.body.iter().all(|byte| *byte >= 0x20 || *byte == b'\n'), "l_05: raw control characters in JSON");
-    // One entry of one line, that reads back as what was sent.
-    let entries = world.admin_get("/v1/journal?kind=refused", "alan").await;
+    // One entry of one line, that reads back as what was sent; it is written a moment after the refusal was told.
+    let mut entries = world.admin_get("/v1/journal?kind=refused", "alan").await;
+    for _ in 0..100 {
+        if entries["items"].as_array().is_some_and(|items| !items.is_empty()) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        entries = world.admin_get("/v1/journal?kind=refused", "alan").await;
+    }
     assert_eq!(entries["items"].as_array().map(Vec::len), Some(1), "{entries}");
     assert!(escape(hostile).len() > hostile.len());
 }

@@ -112,6 +112,8 @@ async fn p_24_shared_connections_mix_nobody_up() {
         .map(|n| records::integration(&world.partner.issuer, &format!("flow-{n}"), &format!("9000{n}")))
         .collect();
     world.onboard(&documents.join("---\n")).await;
+    // Plain HTTP, and yet the client wants a provider.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     #[expect(clippy::disallowed_methods, reason = "a test's own client, to share HTTP/2 connections")]
     let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().expect("a client");
     let mut asked = tokio::task::JoinSet::new();

@@ -136,6 +136,18 @@ impl World {
         }
     }
 
+    /// Moves the clock, and waits until the live index has heard of the new time: by the clock it has been silent for as long.
+    pub async fn advance(&self, seconds: i64) {
+        self.clock.advance(seconds);
+        for _ in 0..200 {
+            if get(self.public, "/readyz").await.status == 200 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("the node is not ready again after its clock moved");
+    }
+
     /// The broker inside.
     pub fn broker(&self) -> &carnet::broker::Broker {
         &self.running.as_ref().expect("the server runs").broker

@@ -36,7 +36,7 @@ pub fn integration(issuer: &str, name: &str, repository: &str) -> String {
     let binding = |name: &str, condition: &str| {
         format!(
             r#"      - name: {name}
-        oidc: {{issuer: "{issuer}", match: {{repository_id: "{repository}", repository_owner_id: "998877"{condition}}}, owner: [repository_owner_id]}}"#
+        oidc: {{issuer: "{issuer}", match: {{sub: {{prefix: "repo:"}}, repository_id: "{repository}", repository_owner_id: "998877"{condition}}}, owner: [repository_owner_id]}}"#
         )
     };
     format!(

@@ -1,0 +1,86 @@
+//! `carnet approvals`, `approve` and `deny`: four eyes from the command line.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure, cell, table, time};
+use super::reach::{Admin, Reach};
+use super::url;
+
+/// Arguments of `approvals`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Approvals {
+    /// Those that are decided, too
+    #[arg(long)]
+    all: bool,
+}
+
+/// Arguments of `approve` and `deny`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Review {
+    /// Approval, as `carnet approvals` lists it
+    #[arg(value_name = "APPROVAL")]
+    id: String,
+    /// Why; it is recorded
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// The version that you saw; without it, the one that is current now and is shown
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+}
+
+/// What a review says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Yes.
+    Approve,
+    /// No.
+    Deny,
+}
+
+/// Lists approvals.
+pub async fn list(args: &Approvals, reach: &Reach) -> Result<Answer, Failure> {
+    let mut items = reach.places()?.admin().await?.list("/v1/approvals", usize::MAX).await?;
+    if !args.all {
+        items.retain(|item| cell(item, "state") == "pending");
+    }
+    let rows: Vec<_> = items.iter().map(row).collect();
+    let text = table(&["APPROVAL", "KIND", "SUBJECT", "STATE", "NEEDS", "REQUESTED BY", "EXPIRES"], &rows);
+    Ok(Answer::of(items.into(), text))
+}
+
+fn row(item: &Value) -> Vec<String> {
+    let mut cells: Vec<String> = ["id", "kind", "subject", "state", "openSlots"].iter().map(|name| cell(item, name)).collect();
+    cells.push(who(&item["requestedBy"]));
+    cells.push(time(&item["expires"]));
+    cells
+}
+
+/// A person's name, else their id; else the word for who else it was.
+fn who(actor: &Value) -> String {
+    let named = ["name", "id", "integration"].iter().find_map(|name| actor[*name].as_str());
+    named.or_else(|| actor.as_str()).unwrap_or("-").to_owned()
+}
+
+/// Reviews one.
+pub async fn review(args: &Review, verdict: Verdict, reach: &Reach) -> Result<Answer, Failure> {
+    let admin = reach.places()?.admin().await?;
+    let (version, note) = match &args.version {
+        Some(version) => (Value::from(version.clone()), None),
+        None => current(&admin, &args.id).await?,
+    };
+    let word = if verdict == Verdict::Approve { "approve" } else { "deny" };
+    let body = json!({"verdict": word, "reason": args.reason, "version": version});
+    let outcome = admin.post(&url::path(&["approvals", &args.id, "reviews"]), &body).await?;
+    let state = cell(&outcome, "state");
+    let mut answer = Answer::of(outcome, format!("{}  {state}\n", args.id));
+    answer.notes.extend(note);
+    Ok(answer)
+}
+
+/// The version that is current, and what it is about.
+async fn current(admin: &Admin, id: &str) -> Result<(Value, Option<String>), Failure> {
+    let found = admin.get(&url::path(&["approvals", id])).await?;
+    let version = found.get("version").cloned().unwrap_or(Value::Null);
+    let about = format!("{} {}, version {}", cell(&found, "kind"), cell(&found, "subject"), cell(&found, "version"));
+    Ok((version, Some(about)))
+}

@@ -1,0 +1,253 @@
+//! Where the servers are: `$XDG_CONFIG_HOME/carnet/contexts.toml`, written by `carnet dev` and later by `carnet login`.
+//!
+//! ```toml
+//! current = "dev"                                          # which context counts where --context names none
+//!
+//! [contexts.dev]
+//! server = "http://127.0.0.1:7401"                         # the admin address
+//! public_server = "http://127.0.0.1:7400"
+//! staff_token_file = "/home/jane/.config/carnet/staff"     # a file with the staff bearer, or …
+//! staff_token_url = "http://127.0.0.1:7402/staff/token"    # … who gives one (`dev` only): GET ?person=NAME → {"value": …}
+//! person = "ann"                                           # whom staff_token_url is asked for where --as names nobody
+//! assertion_url = "http://127.0.0.1:7402/workloads/token"  # who gives proofs (`dev` only): GET ?audience=ISSUER → {"value": …}
+//!
+//! [contexts.dev.environments]                              # environment → its issuer
+//! production = "http://127.0.0.1:7400/production"
+//! ```
+//!
+//! The file says where bearers are sent, so it must be its owner's alone (mode 0600): any other is refused, not repaired.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The file.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contexts {
+    /// Which one counts where none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// By name.
+    #[serde(default)]
+    pub contexts: BTreeMap<String, Context>,
+}
+
+/// One broker, as its users reach it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Context {
+    /// The admin address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The public address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_server: Option<String>,
+    /// A file with the staff bearer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staff_token_file: Option<PathBuf>,
+    /// Who gives staff bearers (`dev` only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staff_token_url: Option<String>,
+    /// Whom `staff_token_url` is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// Who gives workloads' proofs (`dev` only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assertion_url: Option<String>,
+    /// Environments and their issuers.
+    #[serde(default)]
+    pub environments: BTreeMap<String, String>,
+}
+
+/// Why contexts cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextFault {
+    /// There is no place for the file.
+    #[error("neither XDG_CONFIG_HOME nor HOME is set")]
+    NoHome,
+    /// The file cannot be read or written.
+    #[error("{path}: {cause}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Others may read or write it.
+    #[error("{0} is open to others: its mode must be 0600")]
+    Mode(PathBuf),
+    /// It is not a context file. The message quotes nothing of it.
+    #[error("{path}: line {line}: {message}")]
+    Form {
+        /// Which.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// `$XDG_CONFIG_HOME/carnet/contexts.toml`, else `$HOME/.config/carnet/contexts.toml`.
+pub fn default_path() -> Result<PathBuf, ContextFault> {
+    path_of(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+}
+
+fn path_of(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf, ContextFault> {
+    // The XDG specification has relative paths ignored.
+    let configured = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+    let folder = configured.or_else(|| variable("HOME").map(|home| home.join(".config"))).ok_or(ContextFault::NoHome)?;
+    Ok(folder.join("carnet").join("contexts.toml"))
+}
+
+/// Reads the file; nothing where there is none.
+///
+/// # Errors
+/// A file that others may read or write, or one of another form.
+pub fn read(path: &Path) -> Result<Contexts, ContextFault> {
+    let fault = |cause| ContextFault::File { path: path.to_owned(), cause };
+    let file = match fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contexts::default()),
+        opened => opened.map_err(fault)?,
+    };
+    if is_open_to_others(&file.metadata().map_err(fault)?) {
+        return Err(ContextFault::Mode(path.to_owned()));
+    }
+    let text = io::read_to_string(file).map_err(fault)?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
+        ContextFault::Form { path: path.to_owned(), line, message: error.message().to_owned() }
+    })
+}
+
+/// Writes a context under its name into the user's file and makes it the current one; the others stay. Returns the file.
+///
+/// # Errors
+/// No place for it, or a file that is there and cannot be read or replaced.
+pub fn write(name: &str, context: &Context) -> Result<PathBuf, ContextFault> {
+    let path = default_path()?;
+    let mut contexts = read(&path)?;
+    contexts.contexts.insert(name.to_owned(), context.clone());
+    contexts.current = Some(name.to_owned());
+    store(&path, &contexts)?;
+    Ok(path)
+}
+
+/// Takes a context out again, if it is still the one that was written.
+///
+/// # Errors
+/// As [`write`].
+pub fn remove(name: &str, context: &Context) -> Result<(), ContextFault> {
+    let path = default_path()?;
+    let mut contexts = read(&path)?;
+    if contexts.contexts.get(name) != Some(context) {
+        return Ok(());
+    }
+    contexts.contexts.remove(name);
+    if contexts.current.as_deref() == Some(name) {
+        contexts.current = contexts.contexts.keys().next().cloned();
+    }
+    store(&path, &contexts)
+}
+
+/// Replaces the file as a whole: a reader sees the old or the new one, and nobody else sees either.
+fn store(path: &Path, contexts: &Contexts) -> Result<(), ContextFault> {
+    let fault = |cause| ContextFault::File { path: path.to_owned(), cause };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    create_folder(folder).map_err(fault)?;
+    let text = toml::to_string(contexts).map_err(|error| fault(io::Error::other(error)))?;
+    let fresh = folder.join(format!(".contexts.{}", std::process::id()));
+    let written = new_file(&fresh).and_then(|mut file| {
+        file.write_all(b"# Written by carnet; see `carnet help status`.\n")?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    let moved = written.and_then(|()| fs::rename(&fresh, path));
+    if moved.is_err() {
+        let _left = fs::remove_file(&fresh);
+    }
+    moved.map_err(fault)
+}
+
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn new_file(path: &Path) -> io::Result<fs::File> {
+    let _stale = fs::remove_file(path);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(unix)]
+fn is_open_to_others(file: &fs::Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 != 0
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(server: &str) -> Context {
+        let environments = BTreeMap::from([("production".to_owned(), format!("{server}/production"))]);
+        Context { server: Some(server.to_owned()), environments, ..Context::default() }
+    }
+
+    #[test]
+    fn the_place_follows_the_xdg_specification() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            path_of(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value)))
+        };
+        assert_eq!(with(&[("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")]).expect("a path"), Path::new("/x/carnet/contexts.toml"));
+        assert_eq!(
+            with(&[("XDG_CONFIG_HOME", "x"), ("HOME", "/h")]).expect("a path"),
+            Path::new("/h/.config/carnet/contexts.toml")
+        );
+        assert!(matches!(with(&[]), Err(ContextFault::NoHome)));
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_nobody_else_may_read_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("carnet/contexts.toml");
+        assert!(read(&path).expect("none").contexts.is_empty());
+        let one =
+            Contexts { current: Some("dev".to_owned()), contexts: BTreeMap::from([("dev".to_owned(), context("http://a"))]) };
+        store(&path, &one).expect("stored");
+        assert_eq!(read(&path).expect("read").contexts["dev"], context("http://a"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
+            assert!(matches!(read(&path), Err(ContextFault::Mode(_))));
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o602)).expect("a mode");
+            assert!(matches!(read(&path), Err(ContextFault::Mode(_))));
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("contexts.toml");
+        new_file(&path).expect("a file").write_all(b"current = \"dev\"\n[contexts.dev]\nsevrer = \"x\"\n").expect("written");
+        let ContextFault::Form { line, .. } = read(&path).expect_err("refused") else { panic!("another fault") };
+        assert_eq!(line, 3);
+    }
+}

@@ -1,0 +1,282 @@
+//! The command line: what people and scripts type. Thin: each command asks the admin API, the public endpoints, the journal or
+//! the domain, and shows what they say.
+//!
+//! Enter through [`main`]. One file per noun; each has its arguments (clap) and a function that returns an
+//! [`Answer`](answer::Answer) or a [`Failure`](answer::Failure). Printing is `answer`'s alone: data on stdout, messages on stderr,
+//! `-o table|json|yaml` everywhere, exit codes as in `exit`. Secrets come from files, stdin and the environment; a token among the
+//! arguments is refused before anything repeats it.
+//!
+//! Not here: what the demo tells (`dev`), the composition of a server (`serve`).
+
+mod answer;
+mod approval;
+mod can_i;
+pub mod context;
+mod doctor;
+mod exit;
+mod explain;
+mod files;
+mod inspect;
+mod key;
+mod partner;
+mod proof;
+mod reach;
+mod records;
+mod revoke;
+mod serve;
+mod status;
+mod token;
+mod url;
+mod yaml;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use answer::{Answer, Failure, Format};
+use approval::Verdict;
+use exit::Exit;
+use key::Key;
+use reach::Reach;
+
+/// A credential broker for partner workloads: proof in, minutes-long scoped token out, everything stamped.
+#[derive(Debug, Parser)]
+#[command(name = "carnet", version, propagate_version = false, arg_required_else_help = true)]
+#[command(before_help = "Examples:\n  carnet serve -c carnet.toml\n  carnet explain binding.no-match")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How data is printed
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Format,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    #[command(
+        before_help = "Examples:\n  carnet serve -c carnet.toml\n  carnet serve -c carnet.toml --public 127.0.0.1:0 --admin 127.0.0.1:0 -o json"
+    )]
+    Serve(serve::Serve),
+    /// Exchange a workload's proof for a token; prints the bare token
+    #[command(
+        before_help = "Examples:\n  carnet token -i globex/order-sync --env production --api orders-api --scope orders:read --assertion-file jwt.txt\n  carnet token --env sandbox --api orders-api --scope orders:read --scope orders:write --assertion-file -"
+    )]
+    Token(token::Token),
+    /// Tell why: an exchange by its request id, or a reason by its name
+    #[command(before_help = "Examples:\n  carnet explain binding.no-match\n  carnet explain Yk3mQ9vTz0aBcDeFgHiJkL -o json")]
+    Explain(explain::Explain),
+    /// Ask whether an integration would get a scope now; exit 3 for no
+    #[command(
+        before_help = "Examples:\n  carnet can-i orders:read --api orders-api -i globex/order-sync --env production\n  carnet can-i orders:write --api orders-api -i globex/order-sync --env sandbox -o json"
+    )]
+    CanI(can_i::CanI),
+    /// Read a token: header, claims, life left, and whether a known issuer signed it
+    #[command(
+        before_help = "Examples:\n  carnet inspect token.txt\n  carnet token --env production --api orders-api --scope orders:read | carnet inspect -"
+    )]
+    Inspect(inspect::Inspect),
+    /// Check records offline: form, lint and their own tests
+    #[command(
+        before_help = "Examples:\n  carnet validate -f partners/\n  carnet validate -f partners/globex.yaml --partial -c carnet.toml -o json"
+    )]
+    Validate(records::Validate),
+    /// Show what applying records would change, riskiest first
+    #[command(before_help = "Examples:\n  carnet plan -f partners/\n  carnet plan -f apis/ -f partners/ -o json")]
+    Plan(records::Plan),
+    /// Submit records; what widens waits for its approvals
+    #[command(
+        before_help = "Examples:\n  carnet apply -f partners/\n  carnet apply -f partners/ --plan plan_0123456789abcdef01234567"
+    )]
+    Apply(records::Apply),
+    /// List what waits for approval
+    #[command(before_help = "Examples:\n  carnet approvals\n  carnet approvals --all -o json")]
+    Approvals(approval::Approvals),
+    /// Approve what waits
+    #[command(
+        before_help = "Examples:\n  carnet approve 4fJq8Zr0 --reason \"checked with Globex\"\n  carnet approve 4fJq8Zr0 --version sha256:ab12 --reason ok"
+    )]
+    Approve(approval::Review),
+    /// Deny what waits
+    #[command(
+        before_help = "Examples:\n  carnet deny 4fJq8Zr0 --reason \"no contract\"\n  carnet deny 4fJq8Zr0 --reason \"no contract\" -o json"
+    )]
+    Deny(approval::Review),
+    /// Partners: inventory and life cycle
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet partner list\n  carnet partner suspend globex --reason \"leaked key\""
+    )]
+    Partner(partner::Partner),
+    /// Integrations: inventory and life cycle
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet integration show globex/order-sync\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\""
+    )]
+    Integration(partner::Integration),
+    /// Cut tokens, and what they came through
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet revoke integration globex/order-sync --reason incident\n  carnet revoke list"
+    )]
+    Revoke(revoke::Revoke),
+    /// Keys: the key-encryption key, signing keys, the journal's key
+    #[command(subcommand, before_help = "Examples:\n  carnet key init keys/kek\n  carnet key rotate production")]
+    Key(Key),
+    /// Look at everything that a server needs
+    #[command(before_help = "Examples:\n  carnet doctor\n  carnet doctor -c /etc/carnet/carnet.toml -o json")]
+    Doctor(doctor::Doctor),
+    /// Tell which broker this is, whether it is ready, and whether you are signed in
+    #[command(before_help = "Examples:\n  carnet status\n  carnet status --server https://carnet.acme.example -o json")]
+    Status,
+    /// Print completions for a shell
+    #[command(before_help = "Examples:\n  carnet completion bash\n  carnet completion zsh")]
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    run(std::env::args_os().collect()).into()
+}
+
+fn run(arguments: Vec<OsString>) -> Exit {
+    if arguments.iter().skip(1).any(|argument| holds_token(&argument.to_string_lossy())) {
+        let failure = Failure::usage("a token was given as an argument; arguments show in process lists and shell history")
+            .fix("put it in a file and name the file, or pass - and give it on stdin");
+        return answer::complain(&failure, Format::Table);
+    }
+    let cli = match parser().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _gone = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::new(Exit::Failure, "the program cannot start its threads").why(error.to_string());
+            return answer::complain(&failure, cli.output);
+        }
+    };
+    match runtime.block_on(dispatch(cli.command, &cli.reach, cli.output)) {
+        Ok(answer) => answer::print(&answer, cli.output),
+        Err(failure) => answer::complain(&failure, cli.output),
+    }
+}
+
+async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Answer, Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args, format).await,
+        Command::Token(args) => token::run(args, reach).await,
+        Command::Explain(args) => explain::run(args, reach).await,
+        Command::Validate(args) => records::validate(&args),
+        Command::Plan(args) => records::plan(&args, reach).await,
+        Command::Apply(args) => records::apply(&args, reach).await,
+        Command::Approvals(args) => approval::list(&args, reach).await,
+        Command::Approve(args) => approval::review(&args, Verdict::Approve, reach).await,
+        Command::Deny(args) => approval::review(&args, Verdict::Deny, reach).await,
+        Command::CanI(args) => can_i::run(&args, reach).await,
+        Command::Inspect(args) => inspect::run(&args, reach).await,
+        Command::Partner(verb) => partner::partner(verb, reach).await,
+        Command::Integration(verb) => partner::integration(verb, reach).await,
+        Command::Revoke(verb) => revoke::run(verb, reach).await,
+        Command::Key(verb) => key::run(verb, reach).await,
+        Command::Doctor(args) => doctor::run(&args).await,
+        Command::Status => status::run(reach).await,
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut parser(), "carnet", &mut script);
+            answer::stdout(&String::from_utf8_lossy(&script));
+            Ok(Answer::done())
+        }
+    }
+}
+
+/// The commands as clap knows them, each page of help led by its examples.
+fn parser() -> clap::Command {
+    fn led_by_examples(command: clap::Command) -> clap::Command {
+        let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+        let template = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+        names.into_iter().fold(command.help_template(template), |command, name| command.mut_subcommand(name, led_by_examples))
+    }
+    led_by_examples(Cli::command())
+}
+
+/// Whether an argument holds something that looks like a compact JWS (RFC 7515 section 7.1).
+fn holds_token(argument: &str) -> bool {
+    argument.split(['=', ' ', ',', '"', '\'']).any(|part| part.starts_with("eyJ") && part.matches('.').count() >= 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+        found.push((path.to_owned(), command.clone()));
+        for sub in command.get_subcommands() {
+            leaves(sub, &format!("{path} {}", sub.get_name()), found);
+        }
+    }
+
+    /// The words of a line, as a shell splits them.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quoted) = (vec![String::new()], false);
+        for c in line.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                other => words.last_mut().expect("a word").push(other),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_command_leads_with_two_examples_that_parse() {
+        let mut found = Vec::new();
+        leaves(&parser(), "carnet", &mut found);
+        assert!(found.len() > 10);
+        for (path, command) in found {
+            let help = command.get_before_help().unwrap_or_else(|| panic!("{path} has no examples")).to_string();
+            let examples: Vec<_> = help.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+            assert!(help.starts_with("Examples:\n") && examples.len() >= 2, "{path}: {help}");
+            for example in examples {
+                assert!(example.starts_with("carnet "), "{path}: {example}");
+                let line = example.split(" | ").next().expect("a command");
+                if let Err(error) = Cli::command().try_get_matches_from(words(line)) {
+                    panic!("{path}: {example}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        parser().debug_assert();
+    }
+
+    #[test]
+    fn l_04_a_token_among_the_arguments_is_seen() {
+        for bad in ["eyJh.eyJi.c", "--assertion=eyJh.eyJi.c", "Bearer eyJh.eyJi.c", "eyJh.eyJi."] {
+            assert!(holds_token(bad), "{bad}");
+        }
+        for good in ["eyJ", "jwt.txt", "eyJ.txt", "-", "a.b.c"] {
+            assert!(!holds_token(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_verb_suggests_the_one_that_was_meant() {
+        let error = parser().try_get_matches_from(["carnet", "exlpain"]).expect_err("unknown");
+        assert!(error.to_string().contains("'explain'"), "{error}");
+    }
+}

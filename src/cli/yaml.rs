@@ -1,0 +1,109 @@
+//! JSON values as YAML: `-o yaml` and `partner export`. Writing only; records are read by `domain::record`.
+
+use serde_json::Value;
+
+/// A value as a block of YAML. Texts stand bare only where no reader of YAML 1.1 or 1.2 could take them for something else;
+/// otherwise as JSON strings, which are YAML too.
+pub fn write(value: &Value) -> String {
+    let mut out = String::new();
+    match value {
+        Value::Object(members) if !members.is_empty() => members_of(members, 0, false, &mut out),
+        Value::Array(items) if !items.is_empty() => items_of(items, 0, &mut out),
+        leaf => {
+            out.push_str(&scalar(leaf));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn members_of(members: &serde_json::Map<String, Value>, depth: usize, inline: bool, out: &mut String) {
+    for (i, (name, value)) in members.iter().enumerate() {
+        if i > 0 || !inline {
+            out.push_str(&"  ".repeat(depth));
+        }
+        out.push_str(&text(name));
+        out.push(':');
+        below(value, depth, out);
+    }
+}
+
+fn items_of(items: &[Value], depth: usize, out: &mut String) {
+    for item in items {
+        out.push_str(&"  ".repeat(depth));
+        out.push('-');
+        match item {
+            Value::Object(members) if !members.is_empty() => {
+                out.push(' ');
+                members_of(members, depth + 1, true, out);
+            }
+            other => below(other, depth, out),
+        }
+    }
+}
+
+fn below(value: &Value, depth: usize, out: &mut String) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            out.push('\n');
+            members_of(members, depth + 1, false, out);
+        }
+        Value::Array(items) if !items.is_empty() => {
+            out.push('\n');
+            items_of(items, depth + 1, out);
+        }
+        leaf => {
+            out.push(' ');
+            out.push_str(&scalar(leaf));
+            out.push('\n');
+        }
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(value) => text(value),
+        Value::Array(_) => "[]".to_owned(),
+        Value::Object(_) => "{}".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn text(value: &str) -> String {
+    if is_plain(value) { value.to_owned() } else { Value::from(value).to_string() }
+}
+
+/// Words that readers of YAML 1.1 take for booleans or null.
+const WORDS: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "~"];
+
+fn is_plain(value: &str) -> bool {
+    let first = value.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '/');
+    let rest = value.chars().all(|c| c.is_ascii_alphanumeric() || " -_./:@+".contains(c));
+    let joined = !value.contains(": ") && !value.ends_with(':') && !value.ends_with(' ');
+    first && rest && joined && !WORDS.contains(&value.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_blocks() {
+        let value = json!({"empty": {}, "items": [{"id": 1, "on": true}, "x", [], ["y"]], "name": "globex", "none": null});
+        let wanted =
+            "empty: {}\nitems:\n  - id: 1\n    \"on\": true\n  - x\n  - []\n  -\n    - \"y\"\nname: globex\nnone: null\n";
+        assert_eq!(write(&value), wanted);
+    }
+
+    #[test]
+    fn texts_that_look_like_something_else_are_quoted() {
+        for odd in ["no", "1.0", "", " x", "a: b", "- x", "#", "a #b", "x:", "0x1", "\u{1b}", "é", "true", "{a}"] {
+            assert!(write(&json!(odd)).starts_with('"'), "{odd}");
+        }
+        for plain in ["globex/order-sync", "https://a.example/x", "orders:read", "GET /v1/orders", "refs/heads/main"] {
+            assert_eq!(write(&json!(plain)), format!("{plain}\n"));
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Commands against a whole server: every exit code by a real run.
+
+use super::program::Program;
+use crate::world::{World, records};
+
+const TOKEN: [&str; 9] =
+    ["token", "-i", "globex/order-sync", "--env", "production", "--api", "orders-api", "--scope", "orders:read"];
+
+fn token<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    TOKEN.iter().copied().chain(more.iter().copied()).collect()
+}
+
+#[tokio::test]
+async fn a_token_is_printed_bare_and_nothing_else() {
+    let world = World::start().await;
+    let program = Program::of(&world, "sven");
+    let assertion = world.assertion("production");
+    program.file("jwt", &assertion);
+    let ran = program.run(&token(&["--assertion-file", "jwt"])).await.ended(0);
+    assert!(ran.stderr.is_empty(), "{ran:?}");
+    let bare = ran.stdout.strip_suffix('\n').expect("one line");
+    assert!(bare.split('.').count() == 3 && !bare.contains(char::is_whitespace), "{ran:?}");
+
+    // The same by stdin and by environment, and the whole response as data.
+    let ran = program.run_with(&token(&["--assertion-file", "-", "-o", "json"]), &world.assertion("production")).await.ended(0);
+    assert_eq!(ran.json()["token_type"], "Bearer");
+    let mut by_variable = Program::of(&world, "sven");
+    by_variable.set("CARNET_ID_TOKEN", &world.assertion("production"));
+    by_variable.run(&TOKEN).await.ended(0);
+
+    // What it says, and who signed it.
+    let told = program.run_with(&["inspect", "-", "-o", "json"], bare).await.ended(0).json();
+    assert_eq!((told["signature"].as_str(), told["claims"]["sub"].as_str()), (Some("good"), Some("globex/order-sync")));
+    let bent = bare.replace(bare.split('.').next_back().expect("a signature"), &"A".repeat(86));
+    let told = program.run_with(&["inspect", "-o", "json"], &bent).await.ended(1).json();
+    assert_eq!(told["signature"], "bad");
+    let stranger = Program::alone().run_with(&["inspect", "-o", "json"], bare).await.ended(0).json();
+    assert_eq!(stranger["signature"], "unchecked");
+}
+
+#[tokio::test]
+async fn a_denial_is_exit_3_with_its_reason_and_explained_by_its_request() {
+    let world = World::start().await;
+    let program = Program::of(&world, "sven");
+    let mut claims = world.claims("production");
+    claims["ref"] = "refs/heads/dev".into();
+    program.file("jwt", &world.partner.sign(&claims));
+    let ran = program.run(&token(&["--assertion-file", "jwt", "-o", "json"])).await.ended(3);
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+    let error = ran.error();
+    assert_eq!(error["reason"], "binding.no-match");
+    let place = error["where"].as_str().expect("a request").to_owned();
+    let request = place.strip_prefix("request ").expect("a request");
+
+    let explained = program.run(&["explain", request]).await.ended(0);
+    assert!(explained.stdout.starts_with("refused binding.no-match"), "{explained:?}");
+    let line = explained.stdout.lines().find(|line| line.contains("claim.ref")).expect("the condition");
+    assert!(line.trim().starts_with("NO") && line.contains("got refs/heads/dev"), "{line}");
+    let told = program.run(&["explain", request, "-o", "json"]).await.ended(0).json();
+    assert_eq!(told["client"], "globex/order-sync");
+
+    // A stranger is told nothing but whom to ask.
+    let mut claims = world.claims("production");
+    claims["repository_owner_id"] = "1".into();
+    program.file("jwt", &world.partner.sign(&claims));
+    let ran = program.run(&token(&["--assertion-file", "jwt"])).await.ended(3);
+    assert!(ran.stderr.contains("carnet explain ") && !ran.stderr.contains("binding."), "{ran:?}");
+}
+
+#[tokio::test]
+async fn can_i_answers_by_exit_code() {
+    let world = World::start().await;
+    let program = Program::of(&world, "alan");
+    let ask = |scope: &'static str, env: &'static str| {
+        ["can-i", scope, "--api", "orders-api", "-i", "globex/order-sync", "--env", env]
+    };
+    let yes = program.run(&ask("orders:read", "production")).await.ended(0);
+    assert_eq!(yes.stdout, "yes\n");
+    let elevation = program.run(&ask("orders:write", "production")).await.ended(3);
+    assert!(elevation.stdout.starts_with("no  scope.needs-elevation"), "{elevation:?}");
+    program.run(&ask("orders:write", "sandbox")).await.ended(0);
+    program.run(&ask("orders:nope", "sandbox")).await.ended(3);
+    Program::of(&world, "sven").run(&["integration", "suspend", "globex/order-sync", "--reason", "odd calls"]).await.ended(0);
+    let suspended = program.run(&ask("orders:read", "production")).await.ended(3);
+    assert!(suspended.stdout.starts_with("no  integration.suspended"), "{suspended:?}");
+}
+
+#[tokio::test]
+async fn sign_in_roles_and_absence_have_their_exit_codes() {
+    let world = World::start().await;
+    let mut nobody = Program::of(&world, "sven");
+    nobody.set("CARNET_STAFF_TOKEN_FILE", "");
+    let ran = nobody.run(&["partner", "list"]).await.ended(4);
+    assert!(ran.stdout.is_empty() && ran.stderr.contains("CARNET_STAFF_TOKEN_FILE"), "{ran:?}");
+    let stranger = Program::of(&world, "sven");
+    stranger.file("staff", "not a token");
+    stranger.run(&["partner", "list"]).await.ended(4);
+
+    let auditor = Program::of(&world, "alan");
+    let denied = auditor.run(&["partner", "suspend", "globex", "--reason", "x", "-o", "json"]).await.ended(3);
+    assert_eq!(denied.error()["reason"], "staff.role");
+    auditor.run(&["partner", "show", "nobody"]).await.ended(5);
+    auditor.run(&["explain", "AAAAAAAAAAAAAAAAAAAAAA"]).await.ended(5);
+
+    let mut away = Program::of(&world, "sven");
+    away.set("CARNET_SERVER", "http://127.0.0.1:9");
+    away.set("CARNET_PUBLIC_SERVER", "http://127.0.0.1:9");
+    away.run(&["partner", "list"]).await.ended(7);
+    away.run_with(&token(&["--assertion-file", "-"]), "x").await.ended(7);
+    away.run(&["status"]).await.ended(7);
+    let status = Program::of(&world, "sven").run(&["status", "-o", "json"]).await.ended(0).json();
+    assert_eq!((status["ready"].as_bool(), status["staff"].as_str()), (Some(true), Some("signed in")));
+}
+
+#[tokio::test]
+async fn records_are_planned_applied_and_approved_by_four_eyes() {
+    let world = World::start().await;
+    let (ann, olga, sven) = (Program::of(&world, "ann"), Program::of(&world, "olga"), Program::of(&world, "sven"));
+    let usual = records::usual(&world.partner.issuer);
+    ann.file("records/all.yaml", &usual);
+    let same = ann.run(&["plan", "-f", "records"]).await.ended(0);
+    assert!(same.stdout.contains("0 to change"), "{same:?}");
+
+    let wider = usual.replace("refs/heads/main, refs/heads/release", "refs/heads/main, refs/heads/release, refs/heads/dev");
+    ann.file("records/all.yaml", &wider);
+    let plan = ann.run(&["plan", "-f", "records"]).await.ended(6);
+    let first = plan.stdout.lines().nth(1).expect("a difference");
+    assert!(first.trim_start().starts_with("WIDENS"), "{plan:?}");
+    let id = ann.run(&["plan", "-f", "records", "-o", "json"]).await.ended(6).json()["id"].as_str().expect("an id").to_owned();
+
+    let stale = ann.run(&["apply", "-f", "records", "--plan", "plan_000000000000000000000000", "-o", "json"]).await.ended(1);
+    assert_eq!(stale.error()["reason"], "plan.stale");
+    ann.run(&["apply", "-f", "records", "--plan", &id]).await.ended(0);
+
+    let pending = olga.run(&["approvals", "-o", "json"]).await.ended(0).json();
+    assert_eq!(pending.as_array().expect("a list").len(), 1, "{pending}");
+    let approval = pending[0]["id"].as_str().expect("an id").to_owned();
+    let version = pending[0]["version"].as_str().expect("a version").to_owned();
+    let own = ann.run(&["approve", &approval, "--reason", "mine", "-o", "json"]).await.ended(1);
+    assert_eq!(own.error()["reason"], "approval.own-request");
+    olga.run(&["approve", &approval, "--version", &version, "--reason", "looked at"]).await.ended(0);
+    olga.run(&["approve", &approval, "--version", &version, "--reason", "again"]).await.ended(1);
+    let done = sven.run(&["approve", &approval, "--reason", "looked at"]).await.ended(0);
+    assert!(done.stdout.ends_with("approved\n") && done.stderr.contains("globex/order-sync"), "{done:?}");
+    ann.run(&["plan", "-f", "records"]).await.ended(0);
+}
+
+#[tokio::test]
+async fn faults_of_records_are_told_in_their_files() {
+    let world = World::start().await;
+    let ann = Program::of(&world, "ann");
+    ann.file("records/a.yaml", "apiVersion: carnet/v1\nkind: Nothing\n");
+    let ran = ann.run(&["plan", "-f", "records"]).await.ended(2);
+    assert!(
+        ran.stdout.is_empty() && ran.stderr.contains("records/a.yaml:2:") && ran.stderr.contains("nothing was sent"),
+        "{ran:?}"
+    );
+
+    // What only the server knows: that there is no such scope.
+    ann.file("records/a.yaml", "# nothing here but a remark\n");
+    let odd = records::integration(&world.partner.issuer, "other", "777").replace("scope: orders:list", "scope: orders:nope");
+    ann.file("records/b.yaml", &odd);
+    let line = odd.lines().position(|line| line.contains("orders:nope")).expect("a line") + 1;
+    let ran = ann.run(&["apply", "-f", "records/b.yaml", "-o", "json"]).await.ended(2);
+    let at = ran.error()["faults"][0]["at"].as_str().expect("a place").to_owned();
+    assert!(at.starts_with(&format!("records/b.yaml:{line} ")), "{at}");
+}
+
+#[tokio::test]
+async fn the_inventory_is_listed_suspended_resumed_and_revoked() {
+    let world = World::start().await;
+    let (sven, sara, adam) = (Program::of(&world, "sven"), Program::of(&world, "sara"), Program::of(&world, "adam"));
+    let list = sven.run(&["partner", "list"]).await.ended(0);
+    assert!(list.stdout.starts_with("PARTNER") && list.stdout.contains("globex   verified"), "{list:?}");
+    let shown = sven.run(&["integration", "show", "globex/order-sync", "-o", "json"]).await.ended(0).json();
+    assert_eq!(shown["state"], "active");
+    let listed = sven.run(&["integration", "list", "--partner", "globex", "-o", "json"]).await.ended(0).json();
+    assert_eq!(listed.as_array().expect("a list").len(), 1);
+
+    sven.run(&["partner", "suspend", "globex", "--reason", "breach"]).await.ended(0);
+    let refused =
+        sven.run_with(&token(&["--assertion-file", "-", "-o", "json"]), &world.assertion("production")).await.ended(3);
+    assert_eq!(refused.error()["reason"], "partner.suspended");
+    let asked = sven.run(&["partner", "resume", "globex", "--reason", "over", "-o", "json"]).await.ended(0).json();
+    let approval = asked["approval"].as_str().expect("an approval").to_owned();
+    sven.run(&["approve", &approval, "--reason", "mine"]).await.ended(1);
+    sara.run(&["approve", &approval, "--reason", "looked at"]).await.ended(0);
+    sven.run_with(&token(&["--assertion-file", "-"]), &world.assertion("production")).await.ended(0);
+
+    let cut = sven.run(&["revoke", "binding", "globex/order-sync/production/ci-main", "--reason", "taken over", "-o", "json"]);
+    let id = cut.await.ended(0).json()["id"].as_str().expect("an id").to_owned();
+    sven.run_with(&token(&["--assertion-file", "-"]), &world.assertion("production")).await.ended(3);
+    let list = sven.run(&["revoke", "list"]).await.ended(0);
+    assert!(list.stdout.contains(&id) && list.stdout.contains("standing"), "{list:?}");
+    let lift = sven.run(&["revoke", "lift", &id, "--reason", "recovered"]).await.ended(0);
+    assert!(lift.stdout.contains("waits for approval"), "{lift:?}");
+    sven.run(&["revoke", "partner", "nobody", "--reason", "x"]).await.ended(5);
+
+    let keys = adam.run(&["key", "list", "-o", "json"]).await.ended(0).json();
+    let kid =
+        keys.as_array().expect("keys").iter().find(|key| key["environment"] == "production").expect("a key")["kid"].clone();
+    let made = adam.run(&["key", "rotate", "production", "-o", "json"]).await.ended(0).json();
+    assert_eq!(made["state"], "next");
+    sven.run(&["key", "rotate", "production"]).await.ended(3);
+    adam.run(&["key", "taint", "production", kid.as_str().expect("a kid"), "--reason", "stolen"]).await.ended(0);
+}
+
+#[tokio::test]
+async fn l_04_no_secret_reaches_stderr_or_the_data_of_a_failure() {
+    let world = World::start().await;
+    let program = Program::of(&world, "sven");
+    let canary = "KANARIE0123456789";
+    // A proof, a staff bearer and a token service that hold it, each refused in its own way.
+    let mut claims = world.claims("production");
+    claims["ref"] = "refs/heads/dev".into();
+    let refused = world.partner.sign(&claims);
+    let bearer = world.staff_token("nobody");
+    for (proof, staff) in [(refused.as_str(), bearer.as_str()), (canary, canary)] {
+        program.file("jwt", proof);
+        program.file("staff", staff);
+        let runs = [
+            program.run(&token(&["--assertion-file", "jwt"])).await,
+            program.run(&token(&["--assertion-file", "jwt", "-o", "json"])).await,
+            program.run(&["partner", "list"]).await,
+            program.run(&["partner", "suspend", "globex", "--reason", "x", "-o", "yaml"]).await,
+            program.run(&["inspect", "jwt"]).await,
+            program.run(&["status"]).await,
+        ];
+        for ran in runs {
+            let signature = |text: &str| text.split('.').next_back().unwrap_or_default().to_owned();
+            for secret in [canary.to_owned(), signature(proof), signature(staff)] {
+                assert!(!ran.stderr.contains(&secret) && !ran.stdout.contains(&secret), "{ran:?}");
+            }
+        }
+    }
+}
