@@ -9,6 +9,7 @@ mod exchange;
 mod interop;
 mod oracles;
 mod policy;
+mod readme;
 mod revocation;
 mod standards;
 mod world;
