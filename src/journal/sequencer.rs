@@ -46,12 +46,15 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(200);
 /// Decides a grant again on a newer state.
 pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
 
+/// Who waits for a grant: it comes back with its place and time.
+type Asker = oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>;
+
 /// A grant on its way into the log.
 pub struct Item {
     pub seen: Option<u64>,
     pub grant: Box<Grant>,
     pub again: Again,
-    pub answer: oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>,
+    pub answer: Asker,
 }
 
 /// A change on its way into the log.

@@ -10,5 +10,6 @@ mod interop;
 mod oracles;
 mod policy;
 mod revocation;
+mod secrets;
 mod standards;
 mod world;
