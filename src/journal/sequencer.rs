@@ -7,7 +7,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
@@ -363,6 +363,7 @@ impl<S: Store> Sequencer<S> {
         change: Option<(Beside, Arc<State>)>,
         time: Timestamp,
     ) -> Result<(), Unavailable> {
+        let started = Instant::now();
         let mut tree = self.tree.clone();
         let mut batch = Batch::of(rows, change.is_some(), &self.head, &mut tree, &self.key);
         let state = match change {
@@ -384,6 +385,7 @@ impl<S: Store> Sequencer<S> {
             return Err(self.failed(fault.into()).await);
         }
         self.commit(&after).await?;
+        self.shared.committed(started.elapsed());
         self.shared.set_writable(true);
         (self.head, self.tree, self.state) = (after, tree, state);
         self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
