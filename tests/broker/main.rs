@@ -11,5 +11,6 @@ mod oracles;
 mod policy;
 mod readme;
 mod revocation;
+mod secrets;
 mod standards;
 mod world;
