@@ -10,6 +10,7 @@ mod exchange;
 mod interop;
 mod oracles;
 mod policy;
+mod readme;
 mod revocation;
 mod secrets;
 mod standards;

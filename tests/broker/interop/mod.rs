@@ -2,7 +2,7 @@
 //! and the example clients in between. What they are is pinned by the lock files beside this file; `make setup` installs them.
 
 mod clients;
-mod process;
+pub mod process;
 mod provider;
 mod tokens;
 
