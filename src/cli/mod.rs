@@ -195,7 +195,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Deny(args) => approval::review(&args, Verdict::Deny, reach).await,
         Command::CanI(args) => can_i::run(&args, reach).await,
         Command::Inspect(args) => inspect::run(&args, reach).await,
-        Command::Partner(verb) => partner::partner(verb, reach).await,
+        Command::Partner(verb) => partner::partner(verb, reach, format).await,
         Command::Integration(verb) => partner::integration(verb, reach).await,
         Command::Revoke(verb) => revoke::run(verb, reach).await,
         Command::Key(verb) => key::run(verb, reach).await,
