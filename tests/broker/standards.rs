@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::world::client::{escape, raw};
-use crate::world::{Answer, Provider, World, get};
+use crate::world::{Answer, Provider, World, claims, get};
 
 const RESOURCE: &str = "https://orders.api.prod.internal.example";
 const AUDIENCE: &str = "https://orders.example";
@@ -218,7 +218,7 @@ async fn h2_a_token_that_is_none_of_ours_is_inactive_and_nothing_else() {
     let token = world.minted().await;
     let active = H2.replay(&world, &[("garbage", &token), ("RS_CLIENT_ASSERTION", &proof(&world))]).await;
     assert_eq!(active.json()["active"], true, "{}", active.text());
-    let id = parts(&json!(token))[1]["jti"].clone();
+    let id = claims(&token)["jti"].clone();
     let revoked = world.admin_post("/v1/revocations", "sven", &json!({"token": id, "reason": "an example"})).await;
     assert!(revoked.status < 300, "{}", revoked.text());
     for (name, token) in [("foreign", &foreign), ("revoked", &token)] {

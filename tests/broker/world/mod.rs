@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use base64::Engine as _;
 use carnet::domain::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
@@ -78,6 +79,13 @@ pub struct World {
     /// Where journal, key and configuration lie.
     pub folder: tempfile::TempDir,
     running: Option<carnet::serve::Running>,
+}
+
+/// The claims of a token, unverified.
+pub fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).expect("a payload");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    serde_json::from_slice(&bytes).expect("claims")
 }
 
 /// The exchange grant.
