@@ -342,3 +342,50 @@ async fn the_past_is_as_it_was() {
     }
     assert_eq!(state("time=2001-01-01T00:00:00Z".into()).await, "none");
 }
+
+#[tokio::test]
+async fn can_i_says_what_an_exchange_would_come_to() {
+    let world = World::start().await;
+    let ask = async |environment: &str, api: &str, scope: &str| {
+        let query = format!("integration=globex/order-sync&environment={environment}&api={api}&scope={scope}");
+        world.admin_get(&format!("/v1/can-i?{query}"), "alan").await
+    };
+    let size = world.issued().await;
+    let yes = ask("production", "orders-api", "orders:read").await;
+    assert_eq!((&yes["allowed"], &yes["binding"]), (&json!(true), &json!("ci-main")), "{yes}");
+    let cases = [
+        ("production", "orders-api", "orders:write"),
+        ("production", "orders-api", "orders:delete"),
+        ("production", "payroll", "orders:read"),
+    ];
+    for (environment, api, scope) in cases {
+        let told = ask(environment, api, scope).await;
+        let real = world
+            .token(
+                environment,
+                &[
+                    ("grant_type", crate::world::TOKEN_EXCHANGE),
+                    ("subject_token", &world.assertion(environment)),
+                    ("subject_token_type", crate::world::TYPE_JWT),
+                    ("audience", api),
+                    ("scope", scope),
+                ],
+            )
+            .await;
+        assert_eq!((&told["allowed"], &told["reason"]), (&json!(false), &real.json()["reason"]), "{told}");
+    }
+    assert_eq!(ask("sandbox", "orders-api", "orders:write").await["allowed"], true);
+    let stop = json!({"environment": "globex/order-sync/production", "reason": "drill"});
+    assert_eq!(world.admin_post("/v1/revocations", "sven", &stop).await.status, 201);
+    assert_eq!(ask("production", "orders-api", "orders:read").await["reason"], "trust.revoked");
+    assert_eq!(ask("sandbox", "orders-api", "orders:read").await["allowed"], true);
+    assert_eq!(world.issued().await, size, "nothing was minted");
+    for (query, status) in [
+        ("integration=globex/none&environment=production&api=a&scope=b", 404),
+        ("integration=globex/order-sync&environment=none&api=a&scope=b", 404),
+        ("integration=globex/order-sync&environment=production&api=a", 400),
+        ("integration=globex/order-sync&environment=production&api=a&scope=b&source=x", 400),
+    ] {
+        refused(&world.admin_send("GET", &format!("/v1/can-i?{query}"), "alan", None).await, status, query);
+    }
+}

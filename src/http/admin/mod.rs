@@ -52,6 +52,7 @@ routes! {
     "/v1/approvals": get approvals::list;
     "/v1/approvals/{id}": get approvals::one;
     "/v1/approvals/{id}/reviews": post approvals::review;
+    "/v1/can-i": get evidence::can_i;
     "/v1/explain/{request}": get evidence::explain;
     "/v1/integrations": get registry::integrations;
     "/v1/integrations/{p}/{i}": get registry::integration;
