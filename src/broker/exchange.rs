@@ -18,7 +18,7 @@ use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::state::State;
 use crate::issuance::IssuedToken;
-use crate::journal::RecordFault;
+use crate::journal::{Again, RecordFault};
 use crate::revocation::Quota;
 
 /// A request for a token, its form already strict.
@@ -112,12 +112,7 @@ impl Broker {
         })
     }
 
-    fn decide_again(
-        &self,
-        request: &Request,
-        shown: &Shown,
-        context: &Context,
-    ) -> Box<dyn Fn(&State, crate::domain::clock::Timestamp) -> Decision + Send> {
+    fn decide_again(&self, request: &Request, shown: &Shown, context: &Context) -> Again {
         let (environment, shown, ask, context) =
             (request.environment.clone(), shown.clone(), request.ask.clone(), context.clone());
         Box::new(move |state, now| match Self::admit(&environment, &shown, state, now) {

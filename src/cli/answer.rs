@@ -106,13 +106,6 @@ impl Failure {
         self
     }
 
-    /// With the place.
-    #[must_use]
-    pub fn at(mut self, place: impl Into<String>) -> Self {
-        self.place = Some(place.into());
-        self
-    }
-
     fn text(&self) -> String {
         let mut text = String::from("error");
         if let Some(reason) = &self.reason {
@@ -258,7 +251,8 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_in_four_parts_and_as_one_json_line() {
-        let mut failure = Failure::new(Exit::Denied, "refused").why("ref is dev").fix("run from main").at("request r1");
+        let mut failure = Failure::new(Exit::Denied, "refused").why("ref is dev").fix("run from main");
+        failure.place = Some("request r1".to_owned());
         failure.reason = Some("binding.no-match".to_owned());
         let wanted = "error binding.no-match  refused\n  why    ref is dev\n  fix    run from main\n  where  request r1\n";
         assert_eq!(failure.text(), wanted);

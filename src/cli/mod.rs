@@ -12,6 +12,7 @@ mod answer;
 mod approval;
 mod can_i;
 pub mod context;
+mod dev;
 mod doctor;
 mod exit;
 mod explain;
@@ -57,6 +58,12 @@ struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tell the whole story on one screen, against a development broker
+    #[command(before_help = "Examples:\n  carnet demo\n  carnet demo -o json")]
+    Demo,
+    /// Run an embedded broker with a demo partner, demo people and a demo API; loopback only
+    #[command(before_help = "Examples:\n  carnet dev\n  carnet dev --data ./carnet-dev -o json")]
+    Dev(dev::Dev),
     /// Run the server
     #[command(
         before_help = "Examples:\n  carnet serve -c carnet.toml\n  carnet serve -c carnet.toml --public 127.0.0.1:0 --admin 127.0.0.1:0 -o json"
@@ -175,6 +182,8 @@ fn run(arguments: Vec<OsString>) -> Exit {
 
 async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Answer, Failure> {
     match command {
+        Command::Demo => dev::demo(format).await,
+        Command::Dev(args) => dev::run(args, format).await,
         Command::Serve(args) => serve::run(args, format).await,
         Command::Token(args) => token::run(args, reach).await,
         Command::Explain(args) => explain::run(args, reach).await,
@@ -186,7 +195,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Deny(args) => approval::review(&args, Verdict::Deny, reach).await,
         Command::CanI(args) => can_i::run(&args, reach).await,
         Command::Inspect(args) => inspect::run(&args, reach).await,
-        Command::Partner(verb) => partner::partner(verb, reach).await,
+        Command::Partner(verb) => partner::partner(verb, reach, format).await,
         Command::Integration(verb) => partner::integration(verb, reach).await,
         Command::Revoke(verb) => revoke::run(verb, reach).await,
         Command::Key(verb) => key::run(verb, reach).await,

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, cell, table, time};
+use super::answer::{Answer, Failure, Format, cell, stdout, table, time};
+use super::exit::Exit;
 use super::reach::{Admin, Reach};
 use super::{url, yaml};
 use crate::domain::names::{IntegrationId, PartnerName};
+use crate::domain::record::{self, Record};
 
 /// Verbs of `partner`.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -19,7 +21,7 @@ pub enum Partner {
         /// Partner
         partner: PartnerName,
     },
-    /// Print the stored records of a partner as one document
+    /// Print a partner's records as they would be written, ready to be applied again
     #[command(before_help = "Examples:\n  carnet partner export globex\n  carnet partner export globex -o json")]
     Export {
         /// Partner
@@ -85,7 +87,7 @@ pub struct Act<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error
 }
 
 /// Runs a verb of `partner`.
-pub async fn partner(verb: Partner, reach: &Reach) -> Result<Answer, Failure> {
+pub async fn partner(verb: Partner, reach: &Reach, format: Format) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
     match verb {
         Partner::List => {
@@ -102,7 +104,7 @@ pub async fn partner(verb: Partner, reach: &Reach) -> Result<Answer, Failure> {
             let text = yaml::write(&found);
             Ok(Answer::of(found, text))
         }
-        Partner::Export { partner } => export(&admin, &partner).await,
+        Partner::Export { partner } => export(&admin, &partner, format).await,
         Partner::Suspend(act) => acted(&admin, &["partners", act.name.as_str(), "suspend"], &act.reason).await,
         Partner::Resume(act) => acted(&admin, &["partners", act.name.as_str(), "resume"], &act.reason).await,
     }
@@ -163,17 +165,28 @@ pub fn done(name: &str, verb: &str, outcome: &Value) -> Answer {
     }
 }
 
-/// A partner with every integration, as they are stored: presets and defaults written out.
-async fn export(admin: &Admin, partner: &PartnerName) -> Result<Answer, Failure> {
+/// A partner with every integration, as their author would write them: what is printed can be applied again.
+async fn export(admin: &Admin, partner: &PartnerName, format: Format) -> Result<Answer, Failure> {
     let found = admin.get(&url::path(&["partners", partner.as_str()])).await?;
-    let mut documents = vec![found.get("record").cloned().unwrap_or(Value::Null)];
+    let mut documents = vec![record::document(&Record::Partner(stored(&found)?))];
     for item in of_partner(admin, partner).await? {
         let id = cell(&item, "id");
         let mut segments = vec!["integrations"];
         segments.extend(id.split('/'));
         let found = admin.get(&url::path(&segments)).await?;
-        documents.push(found.get("record").cloned().unwrap_or(Value::Null));
+        documents.push(record::document(&Record::Integration(stored(&found)?)));
     }
     let text = documents.iter().map(yaml::write).collect::<Vec<_>>().join("---\n");
+    if format == Format::Yaml {
+        // A file of documents, not a list of them.
+        stdout(&text);
+        return Ok(Answer::done());
+    }
     Ok(Answer::of(documents.into(), text))
+}
+
+fn stored<T: serde::de::DeserializeOwned>(found: &Value) -> Result<T, Failure> {
+    serde_json::from_value(found["record"].clone()).map_err(|_| {
+        Failure::new(Exit::Failure, format!("the record of {} is of another version than this program", cell(found, "id")))
+    })
 }

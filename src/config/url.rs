@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use crate::domain::names::Issuer;
 
@@ -19,6 +20,13 @@ impl Origin {
     /// Host and port, as a `Host` header names them.
     pub fn authority(&self) -> &str {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        origin(text)
     }
 }
 

@@ -11,14 +11,21 @@ mod onboard;
 mod records;
 pub mod story;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::{self, Config, ConfigFault};
+use crate::config::{
+    Config, EnvironmentSection, JournalSection, JournalUrl, KeysSection, ListenSection, OutboundSection, StaffSection,
+};
+use crate::domain::actor::Role;
+use crate::domain::clock::Seconds;
+use crate::domain::names::EnvironmentName;
+use crate::http::demo::PEOPLE;
 use crate::http::metrics::Socket;
 use crate::journal::kek::KekFault;
 use crate::journal::{Kek, Location, Settings as JournalSettings};
@@ -85,8 +92,8 @@ pub enum DevFault {
     #[error(transparent)]
     Kek(#[from] KekFault),
     /// The configuration that it makes for itself: a defect.
-    #[error("the development configuration does not hold: {0:?}")]
-    Configuration(Vec<ConfigFault>),
+    #[error("the development configuration does not hold: {0}")]
+    Configuration(String),
     /// The broker.
     #[error(transparent)]
     Start(#[from] StartFault),
@@ -149,34 +156,41 @@ fn foundation(options: &Options, config: &Config) -> Result<Foundation, DevFault
     Ok(Foundation { kek, journal })
 }
 
-/// The configuration, as a file would have it.
-fn configuration(folder: &std::path::Path, (public, admin): (SocketAddr, SocketAddr), demo: &str) -> Result<Config, DevFault> {
-    let text = format!(
-        r#"
-[listen]
-public = "{public}"
-admin = "{admin}"
-[journal]
-url = "sqlite://{folder}/journal.db"
-origin = "localhost/carnet-dev"
-[keys]
-kek_file = "kek"
-[staff]
-issuer = "{demo}/staff"
-audience = "carnet"
-roles = {{ administrator = ["administrators"], security = ["security"], owner = ["owners"], auditor = ["auditors"] }}
-[outbound]
-issuers = ["{demo}"]
-[environments.sandbox]
-issuer = "http://{public}/sandbox"
-max_ttl = "15m"
-[environments.production]
-issuer = "http://{public}/production"
-max_ttl = "10m"
-"#,
-        folder = folder.display(),
-    );
-    config::parse(&text, folder).map_err(DevFault::Configuration)
+/// The configuration that `serve` would read from a file.
+fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo: &str) -> Result<Config, DevFault> {
+    let defect = |what: String| DevFault::Configuration(what);
+    let environment = |name: &str, max_ttl| {
+        let issuer = format!("http://{public}/{name}").parse().map_err(|_| defect(format!("the issuer of {name}")))?;
+        let name: EnvironmentName = name.parse().map_err(|_| defect(name.to_owned()))?;
+        Ok::<_, DevFault>((name, EnvironmentSection { issuer, max_ttl, trust_domain: None }))
+    };
+    let groups = [Role::Administrator, Role::Auditor, Role::Owner, Role::Security].map(|role| {
+        let group = PEOPLE.iter().filter(|(_, held, _)| *held == role).map(|(_, _, group)| (*group).to_owned());
+        (role, group.collect::<BTreeSet<_>>())
+    });
+    Ok(Config {
+        folder: folder.to_owned(),
+        listen: ListenSection { public, admin, ..ListenSection::default() },
+        journal: JournalSection {
+            url: JournalUrl::Sqlite(folder.join("journal.db")),
+            origin: Some("localhost/carnet-dev".to_owned()),
+            retention: None,
+        },
+        redis: None,
+        keys: KeysSection { kek_file: folder.join("kek") },
+        staff: StaffSection {
+            issuer: format!("{demo}/staff").parse().map_err(|_| defect("the staff issuer".to_owned()))?,
+            audience: "carnet".to_owned(),
+            person_claim: "sub".to_owned(),
+            max_age: Seconds::hours(1),
+            roles_claim: "groups".to_owned(),
+            roles: groups.into_iter().collect(),
+            client_id: None,
+            client_secret_file: None,
+        },
+        outbound: OutboundSection { issuers: vec![demo.parse().map_err(defect)?], ..OutboundSection::default() },
+        environments: [environment("sandbox", Seconds::minutes(15))?, environment("production", Seconds::minutes(10))?].into(),
+    })
 }
 
 impl DevBroker {

@@ -2,10 +2,10 @@
 //!
 //! Enter through [`read`] for one file, [`check`] for what a record needs of the others (APIs, scopes, environments, overlap and
 //! its own `tests:`), [`compare`] for what a new version changes, and [`schema`] for editors. [`Record::texts_mut`] lists the
-//! personal texts, so that they can be sealed and joined again.
+//! personal texts, so that they can be sealed and joined again. [`document`] is a record as its author would write it.
 //!
 //! Deliberately not here: fetching anything, whether an address may be reached (`outbound`), approvals and life cycle, and
-//! writing YAML. There is no `now`: dates are compared with each other only.
+//! the layout of YAML that is written. There is no `now`: dates are compared with each other only.
 
 mod claims;
 mod compare;
@@ -27,6 +27,7 @@ mod tests;
 mod texts;
 mod tree;
 mod values;
+mod write;
 
 #[cfg(test)]
 mod hostile;
@@ -37,6 +38,7 @@ pub use schema::schema;
 pub use surroundings::{Surroundings, check};
 pub use tests::run as run_tests;
 pub use tree::Position;
+pub use write::document;
 
 use serde::Serialize;
 

@@ -7,8 +7,9 @@ use super::fault::{Faults, shown};
 use super::keys::{self, Shape};
 use super::place::{Fields, Place};
 use super::read_binding::{Settings, condition, extra_audience, issuer};
+use super::write;
 use crate::domain::alg::Alg;
-use crate::domain::binding::{ClaimPath, Condition, JwtKind, JwtRule, KeySource, Matcher, Preset};
+use crate::domain::binding::{ClaimPath, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher, Preset};
 use crate::domain::clock::Seconds;
 use crate::domain::reason;
 
@@ -135,6 +136,30 @@ fn matchers(plan: &Plan, fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec
         }
     }
     whole.then_some(matchers)
+}
+
+/// The inverse of [`expand`]: the key of the preset, and its fields as an author would write them.
+pub(super) fn preset(preset: Preset, rule: &JwtRule) -> (&'static str, serde_json::Value) {
+    let plan = plan(preset);
+    let mut fields = write::Fields::default();
+    fields.unless(plan.issuer == Some(rule.issuer.as_str()), "issuer", || rule.issuer.as_str().into());
+    let ids = plan.ids.map(|(key, claim, _)| (key, claim));
+    for (key, claim) in ids.into_iter().chain(plan.more.iter().map(|key| (*key, *key))) {
+        let found = rule.matchers.iter().find(|matcher| matcher.claim.as_str() == claim);
+        if let Some(matcher) = found {
+            fields.add(key, write::condition(&matcher.condition));
+        }
+    }
+    if let Some(ExtraAudience::Value(audience)) = &rule.audience {
+        fields.add("audience", audience.as_str());
+    }
+    let Settings { single_use, max_life, max_age } = plan.settings;
+    fields.unless(rule.single_use == single_use, "singleUse", || rule.single_use.into());
+    // A reusable proof has the preset's age where the record says nothing, a single-use one has none.
+    let age = if rule.single_use { None } else { max_age.or(REUSED.max_age) };
+    let told = JwtRule { max_age: if rule.max_age == age { None } else { rule.max_age }, ..rule.clone() };
+    write::times(&told, max_life, &mut fields);
+    (plan.shape.name, fields.into_value())
 }
 
 /// An immutable id: one exact value of its form.

@@ -13,12 +13,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use crate::domain::actor::Role;
 use crate::domain::clock::{Clock, Entropy};
 use crate::http::form::Form;
 
-/// The demo people and the groups that their tokens carry.
-pub const PEOPLE: [(&str, &str); 5] =
-    [("ann", "owners"), ("olga", "owners"), ("sven", "security"), ("sara", "security"), ("adam", "administrators")];
+/// The demo people: name, role, and the group that their tokens carry.
+pub const PEOPLE: [(&str, Role, &str); 6] = [
+    ("ann", Role::Owner, "owners"),
+    ("olga", Role::Owner, "owners"),
+    ("sven", Role::Security, "security"),
+    ("sara", Role::Security, "security"),
+    ("adam", Role::Administrator, "administrators"),
+    ("alan", Role::Auditor, "auditors"),
+];
 
 /// The immutable claims of the demo workload.
 pub const WORKLOAD_REPOSITORY: (&str, &str) = ("456789", "998877");
@@ -75,7 +82,7 @@ impl DemoIssuer {
 
     /// A bearer of a demo person.
     pub fn person(&self, name: &str) -> Option<String> {
-        let (person, group) = PEOPLE.iter().find(|(person, _)| *person == name)?;
+        let (person, _, group) = PEOPLE.iter().find(|(person, ..)| *person == name)?;
         self.sign(json!({
             "sub": person, "name": person, "groups": [group], "aud": "carnet", "auth_time": self.clock.now().as_seconds(),
         }))

@@ -206,6 +206,19 @@ async fn the_inventory_is_listed_suspended_resumed_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_partner_that_is_exported_is_applied_again_unchanged() {
+    let world = World::start().await;
+    let ann = Program::of(&world, "ann");
+    let exported = ann.run(&["partner", "export", "globex"]).await.ended(0);
+    assert!(exported.stdout.starts_with("apiVersion: carnet/v1\nkind: Partner\n"), "{exported:?}");
+    assert_eq!(ann.run(&["partner", "export", "globex", "-o", "yaml"]).await.ended(0).stdout, exported.stdout);
+    let plan = ann.run_with(&["plan", "-f", "-"], &exported.stdout).await.ended(0);
+    assert!(plan.stdout.contains("= Partner globex") && plan.stdout.contains("= Integration globex/order-sync"), "{plan:?}");
+    let data = ann.run(&["partner", "export", "globex", "-o", "json"]).await.ended(0).json();
+    assert_eq!(data[1]["kind"], "Integration");
+}
+
+#[tokio::test]
 async fn l_04_no_secret_reaches_stderr_or_the_data_of_a_failure() {
     let world = World::start().await;
     let program = Program::of(&world, "sven");

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use base64::Engine as _;
 use carnet::domain::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
@@ -53,6 +54,8 @@ impl Clock for TestClock {
 pub struct Options {
     /// A real Redis instead of the in-process index.
     pub redis: bool,
+    /// Issuers besides the fake ones that the configuration allows on this machine.
+    pub issuers: Vec<String>,
     /// Records to apply and approve instead of the usual ones.
     pub records: Option<String>,
     /// Changes to the configuration text.
@@ -78,6 +81,13 @@ pub struct World {
     running: Option<carnet::serve::Running>,
 }
 
+/// The claims of a token, unverified.
+pub fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).expect("a payload");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    serde_json::from_slice(&bytes).expect("claims")
+}
+
 /// The exchange grant.
 pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// The type of a partner's token.
@@ -97,7 +107,8 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let redis = if options.redis { Some(Redis::start().await) } else { None };
         let ports = (client::free_port(), client::free_port());
-        let text = configuration(&folder, ports, &staff, &[&partner, &staff], redis.as_ref()) + &options.configuration;
+        let allowed = [&[partner.issuer.clone(), staff.issuer.clone()], options.issuers.as_slice()].concat();
+        let text = configuration(&folder, ports, &staff, &allowed, redis.as_ref()) + &options.configuration;
         std::fs::write(folder.path().join("carnet.toml"), text).expect("written");
         carnet::journal::Kek::create(&folder.path().join("kek"), &carnet::server::OsEntropy).expect("a key-encryption key");
         let mut world = Self {
@@ -296,11 +307,11 @@ fn configuration(
     folder: &tempfile::TempDir,
     ports: (u16, u16),
     staff: &Provider,
-    allowed: &[&Provider],
+    allowed: &[String],
     redis: Option<&Redis>,
 ) -> String {
     let (public, admin) = ports;
-    let origins: Vec<String> = allowed.iter().map(|provider| format!("\"{}\"", provider.issuer)).collect();
+    let origins: Vec<String> = allowed.iter().map(|origin| format!("\"{origin}\"")).collect();
     let redis = redis.map_or_else(String::new, |redis| format!("[redis]\nurl = \"{}\"\n", redis.url));
     format!(
         r#"

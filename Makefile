@@ -1,0 +1,30 @@
+# The two commands of the README, and what they stand on. Everything that is installed without apt lands in .tools/ and target/.
+
+.PHONY: help demo test bench setup build
+
+help:
+	@echo "make demo    the whole story on one screen, from nothing"
+	@echo "make test    format, lints and every test, with the real servers they need"
+	@echo "make bench   how fast: stages in process, exchanges over HTTP"
+	@echo "make setup   only install what a bare Debian lacks"
+
+# What compiling needs: a C compiler, OpenSSL's headers (josekit).
+build:
+	tests/setup/debian.sh build
+	cargo build --release --locked --bin carnet
+
+demo: build
+	target/release/carnet demo
+
+# What the tests need besides: Redis, and Node and Python with the pinned packages of tests/setup.
+setup:
+	tests/setup/debian.sh build test
+	tests/setup/packages.sh
+
+test: setup
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked
+
+bench: setup
+	cargo bench --locked

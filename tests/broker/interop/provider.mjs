@@ -1,0 +1,68 @@
+// An independent OpenID provider (npm oidc-provider), as a partner would run it: the code flow with PKCE gives a workload ID tokens
+// (RS256), client credentials with a resource indicator give JWT access tokens (RFC 9068, ES256). Users sign in without a page.
+//
+//     node provider.mjs     prints {"issuer": …, "client": …, "secret": …} once it listens; ends with its standard input
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+
+import { take } from './packages.mjs';
+
+const { default: Provider } = await take('oidc-provider');
+const jose = await take('jose');
+
+const client = 'warehouse';
+const secret = randomBytes(24).toString('base64url');
+
+async function key(alg) {
+  const { privateKey } = await jose.generateKeyPair(alg, { extractable: true });
+  const jwk = await jose.exportJWK(privateKey);
+  return { ...jwk, alg, use: 'sig', kid: await jose.calculateJwkThumbprint(jwk) };
+}
+
+const server = createServer();
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+const issuer = `http://127.0.0.1:${server.address().port}`;
+
+const provider = new Provider(issuer, {
+  clients: [{
+    client_id: client,
+    client_secret: secret,
+    grant_types: ['authorization_code', 'client_credentials'],
+    response_types: ['code'],
+    redirect_uris: ['http://127.0.0.1/callback'],
+    id_token_signed_response_alg: 'RS256',
+  }],
+  jwks: { keys: [await key('RS256'), await key('ES256')] },
+  cookies: { keys: [randomBytes(24).toString('base64url')] },
+  ttl: { IdToken: 600, ClientCredentials: 300 },
+  findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
+  interactions: { url: (_, interaction) => `/sign-in/${interaction.uid}` },
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_, resource) => ({
+        scope: 'exchange', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: 300, jwt: { sign: { alg: 'ES256' } },
+      }),
+    },
+  },
+});
+
+// The page that is none: whoever comes is the service account of the warehouse, and consents.
+provider.use(async (ctx, next) => {
+  if (!ctx.path.startsWith('/sign-in/')) return next();
+  const { prompt, params } = await provider.interactionDetails(ctx.req, ctx.res);
+  let result = { login: { accountId: 'warehouse-sync' } };
+  if (prompt.name === 'consent') {
+    const grant = new provider.Grant({ accountId: 'warehouse-sync', clientId: params.client_id });
+    grant.addOIDCScope('openid');
+    result = { consent: { grantId: await grant.save() } };
+  }
+  ctx.respond = false;
+  return provider.interactionFinished(ctx.req, ctx.res, result, { mergeWithLastSubmission: true });
+});
+
+server.on('request', provider.callback());
+console.log(JSON.stringify({ issuer, client, secret }));
+process.stdin.on('end', () => process.exit(0)).resume();

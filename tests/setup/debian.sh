@@ -1,0 +1,52 @@
+#!/bin/sh
+# Installs the Debian packages of the named groups that are not there yet. Does nothing, and asks for nothing, where all are there.
+set -eu
+
+missing=
+need() { # COMMAND-THAT-PROVES-IT PACKAGE
+    sh -c "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+
+for group in "$@"; do
+    case $group in
+    build)
+        need 'command -v cc' gcc
+        need 'echo "#include <stdlib.h>" | cc -E -' libc6-dev
+        need 'command -v pkg-config' pkg-config
+        need 'pkg-config --exists openssl' libssl-dev
+        ;;
+    test)
+        need 'command -v redis-server' redis-server
+        need 'python3 -c "import ensurepip, venv"' python3-venv
+        need 'command -v curl' curl
+        ;;
+    *)
+        echo "setup: no group '$group'; there are: build test" >&2
+        exit 2
+        ;;
+    esac
+done
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "setup: cargo is missing. Install Rust 1.94 or newer first: https://rustup.rs" >&2
+    exit 1
+fi
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "setup: this is no Debian; install the equivalents of these by hand:$missing" >&2
+    exit 1
+elif [ "$(id -u)" = 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null 2>&1; then
+    as_root=sudo
+else
+    echo "setup: missing packages, and neither root nor sudo to install them. As root: apt-get install$missing" >&2
+    exit 1
+fi
+echo "setup: installing$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+# redis-server's package would start a service on 6379; the tests start their own servers.
+$as_root apt-get -qq update
+# shellcheck disable=SC2086 # a list of words on purpose
+$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install --yes --no-install-recommends $missing >&2
