@@ -197,6 +197,8 @@ async fn a_17_a_23_d_03_bodies_are_of_one_shape() {
         let status = post(&["application/json"], body).await.status;
         assert_eq!(status, 400, "{body:?}");
     }
+    let answer = world.admin_post("/v1/keys/production/rotate", "adam", &json!({"alg": "PS256"})).await;
+    refused(&answer, 422, "an algorithm that no token is signed with");
     let started = Instant::now();
     let deep = format!(r#"{{"reason":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     assert!([400, 422].contains(&post(&["application/json"], deep.as_bytes()).await.status));
