@@ -187,6 +187,9 @@ fn at(field: &str, reason: String, fix: &str) -> ConfigFault {
 /// # Errors
 /// The first thing that does not hold.
 pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, ambient: Ambient) -> Result<Running, StartFault> {
+    if config.journal.retention.is_some() {
+        tracing::warn!("[journal] retention is read, and nothing leaves the database yet: every entry stays");
+    }
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let broker = furnish(&config, foundation, &ambient).await?;
     broker

@@ -197,6 +197,8 @@ async fn a_17_a_23_d_03_bodies_are_of_one_shape() {
         let status = post(&["application/json"], body).await.status;
         assert_eq!(status, 400, "{body:?}");
     }
+    let answer = world.admin_post("/v1/keys/production/rotate", "adam", &json!({"alg": "PS256"})).await;
+    refused(&answer, 422, "an algorithm that no token is signed with");
     let started = Instant::now();
     let deep = format!(r#"{{"reason":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     assert!([400, 422].contains(&post(&["application/json"], deep.as_bytes()).await.status));
@@ -270,10 +272,15 @@ async fn l_05_hostile_texts_stay_texts() {
     let entries = world.admin_get("/v1/journal?kind=revocation.added", "alan").await;
     assert_eq!(entries["items"].as_array().map(Vec::len), Some(1), "{entries}");
     assert!(!entries.to_string().contains("script"), "the journal has a digest of what people write");
-    for path in ["/v1/staff/a%0d%0ab/cut", "/v1/integrations/glo%0d%0abex/x/suspend", "/v1/keys/pro%1bduction/taint"] {
-        let person = if path.contains("keys") { "adam" } else { "sven" };
-        let answer = world.admin_post(path, person, &json!({"reason": "x", "kid": "k"})).await;
-        assert!((400..500).contains(&answer.status), "{path}: {}", answer.text());
+    let why = json!({"reason": "x"});
+    for (path, person, body) in [
+        ("/v1/staff/a%0d%0ab/cut", "sven", &why),
+        ("/v1/staff/a%20b/cut", "sven", &why),
+        ("/v1/integrations/glo%0d%0abex/x/suspend", "sven", &why),
+        ("/v1/keys/pro%1bduction/taint", "adam", &json!({"reason": "x", "kid": "k"})),
+        ("/v1/keys/production/taint", "adam", &json!({"reason": "x", "kid": "k\r\n"})),
+    ] {
+        refused(&world.admin_post(path, person, body).await, 404, path);
     }
 }
 
@@ -388,4 +395,20 @@ async fn can_i_says_what_an_exchange_would_come_to() {
     ] {
         refused(&world.admin_send("GET", &format!("/v1/can-i?{query}"), "alan", None).await, status, query);
     }
+}
+
+#[tokio::test]
+async fn the_inventory_says_whose_it_is_and_what_ends_next() {
+    let world = World::start().await;
+    let listed = world.admin_get("/v1/integrations", "alan").await["items"][0].clone();
+    let one = world.admin_get("/v1/integrations/globex/order-sync", "alan").await;
+    assert_eq!(listed["owners"], json!({"business": "jane@acme.example", "application": "raj@acme.example"}));
+    assert_eq!((&listed["state"], &listed["endsNext"]["what"]), (&json!("active"), &json!("verification")));
+    assert_eq!((&one["owners"], &one["endsNext"], &one["lastUse"]), (&listed["owners"], &listed["endsNext"], &Value::Null));
+    let partner = world.admin_get("/v1/partners", "alan").await["items"][0].clone();
+    assert_eq!((&partner["state"], &partner["endsNext"]), (&json!("verified"), &listed["endsNext"]));
+    world.clock.advance(5);
+    world.minted().await;
+    let one = world.admin_get("/v1/integrations/globex/order-sync", "alan").await;
+    assert_eq!(one["lastUse"], world.clock.seconds());
 }
