@@ -26,7 +26,7 @@ use super::view::{Shared, View};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
-use crate::domain::entry::{ChangeEntry, Counted, CountedKind, Issued, RefusedEntry, RefusedKind};
+use crate::domain::entry::{ChangeEntry, Counted, CountedKind, Entry, Issued, RefusedEntry, RefusedKind};
 use crate::domain::grant::{Decision, Grant};
 use crate::domain::names::RequestId;
 use crate::domain::proof_key::ProofKey;
@@ -296,6 +296,12 @@ impl<S: Store> Sequencer<S> {
         if row.body.len() > LONGEST {
             self.store.abort().await;
             return Err(Unavailable::TOO_LONG);
+        }
+        // What cannot be read again would keep every later start from the journal.
+        if let Err(error) = Entry::parse(row.body.as_bytes()) {
+            tracing::error!(%error, kind = row.kind, "a change that cannot be read again is not written");
+            self.store.abort().await;
+            return Err(Unavailable::BUSY);
         }
         let mut state = State::clone(&self.state);
         state.apply(index, time, &entry.change);

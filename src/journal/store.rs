@@ -99,6 +99,13 @@ impl SqliteStore {
         Ok(transaction.commit().await?)
     }
 
+    /// Sets a limit of this connection, as a full disk would.
+    #[cfg(test)]
+    pub async fn limit(&mut self, pragma: &'static str) -> Result<(), StoreFault> {
+        sqlx::raw_sql(pragma).execute(self.connection().await?).await?;
+        Ok(())
+    }
+
     async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreFault> {
         if self.connection.is_none() {
             self.connection = Some(self.options.connect().await?);
@@ -245,6 +252,13 @@ impl Store for SqliteStore {
     }
 
     async fn close(&mut self) {
+        // The readers close last and cannot write: without this an orderly end leaves the newest entries in the write-ahead log,
+        // and whoever then copies the one file that they know about loses them.
+        if self.connection.is_some()
+            && let Err(fault) = self.sweep().await
+        {
+            tracing::warn!(%fault, "the newest entries stay in the write-ahead log");
+        }
         if let Some(connection) = self.connection.take() {
             let _closed = connection.close().await;
         }
