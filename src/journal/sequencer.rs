@@ -46,12 +46,15 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(200);
 /// Decides a grant again on a newer state.
 pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
 
+/// Takes what became of a grant: itself again with its place and time.
+pub type Answer = oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>;
+
 /// A grant on its way into the log.
 pub struct Item {
     pub seen: Option<u64>,
     pub grant: Box<Grant>,
     pub again: Again,
-    pub answer: oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>,
+    pub answer: Answer,
 }
 
 /// A change on its way into the log.

@@ -73,13 +73,12 @@ pub fn prove_offline(dir: &Path, index: u64, key: &VerifierKey) -> Result<Inclus
     let entry = entries.get(place).ok_or_else(none)?;
     let entry = String::from_utf8(entry.to_vec()).map_err(|_| fault("the entry is not text".to_owned()))?;
 
-    let wanted = path.iter().flat_map(|subtree| subtree.nodes()).filter_map(|node| Tile::holding(node, size));
-    let mut tiles: HashMap<Tile, Vec<u8>> = HashMap::new();
-    for (tile, _) in wanted {
-        if !tiles.contains_key(&tile) {
-            tiles.insert(tile, self::content(dir, tile)?);
-        }
-    }
+    let nodes = path.iter().flat_map(|subtree| subtree.nodes());
+    let mut wanted: Vec<Tile> = nodes.filter_map(|node| Tile::holding(node, size)).map(|(tile, _)| tile).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let tiles = wanted.into_iter().map(|tile| Ok((tile, self::content(dir, tile)?)));
+    let tiles = tiles.collect::<Result<HashMap<Tile, Vec<u8>>, VerifyFault>>()?;
     let node = |node| {
         let (tile, range) = Tile::holding(node, size)?;
         tile.hash(tiles.get(&tile)?, range).ok()

@@ -163,6 +163,41 @@ async fn f_12_a_full_disk_mints_nothing_and_recovers_with_room() {
     again(&house, size + 1).await;
 }
 
+/// S13 on a disk that is really full: `mount -t tmpfs -o size=1m none DIR`, then `TMPDIR=DIR cargo test --lib s13 -- --ignored`.
+#[tokio::test]
+#[ignore = "needs TMPDIR on a file system of 1 to 4 MB, and fills it"]
+async fn s13_a_full_tmpfs_mints_nothing_and_recovers_with_room() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let filler = house.directory.path().join("filler");
+    let mut file = std::fs::File::create(&filler).expect("makes");
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {
+        assert!(file.metadata().expect("reads").len() < 1 << 23, "TMPDIR is not a small file system");
+    }
+    let mut minted = 0;
+    let refused = loop {
+        match record(&journal, &format!("proof-{minted}"), &minted.to_string()).await {
+            Ok(_) => minted += 1,
+            Err(fault) => break fault,
+        }
+    };
+    assert!(matches!(refused, RecordFault::Unavailable(why) if why == Unavailable::BUSY), "{refused}");
+    let size = journal.view().size;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!journal.health().writable, "a probe does not take a full disk for one with room");
+    assert!(change(&journal).await.is_err());
+    assert_eq!(journal.verify(&House::kek(), None).await.expect("what stands holds").size, size);
+
+    drop(file);
+    std::fs::remove_file(&filler).expect("removes");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(journal.health().writable && journal.health().anchored, "it recovers by itself");
+    let same = format!("proof-{minted}");
+    assert_eq!(record(&journal, &same, "late").await.expect("the same proof, nothing spent").index(), size);
+    journal.close().await;
+    again(&house, size + 1).await;
+}
+
 /// L-10: order is by index, times never fall, and the difference is shown.
 #[tokio::test]
 async fn l_10_a_clock_that_goes_back_does_not_turn_time_back() {

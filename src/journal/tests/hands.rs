@@ -386,7 +386,9 @@ async fn a_bare_row_by_another_hand_stops_the_node() {
     house.with_tokens(1).await;
     let journal = house.open().await.expect("opens");
     let at = journal.view().size;
-    house.sql("INSERT INTO entries SELECT idx + 1, time, kind, subject, request_id, jti, body, leaf FROM entries ORDER BY idx DESC LIMIT 1").await;
+    let text = "INSERT INTO entries SELECT idx + 1, time, kind, subject, request_id, jti, body, leaf FROM entries \
+                ORDER BY idx DESC LIMIT 1";
+    house.sql(text).await;
     assert!(record(&journal, "next", "next").await.is_err());
     assert!(matches!(journal.health().stopped, Some(StopReason::Foreign { index, .. }) if index == at));
     assert_eq!(fault_of(&house).await.index(), Some(at));
