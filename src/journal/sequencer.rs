@@ -46,15 +46,15 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(200);
 /// Decides a grant again on a newer state.
 pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
 
-/// Who waits for a grant: it comes back with its place and time.
-type Asker = oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>;
+/// Takes what became of a grant: itself again with its place and time.
+pub type Answer = oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>;
 
 /// A grant on its way into the log.
 pub struct Item {
     pub seen: Option<u64>,
     pub grant: Box<Grant>,
     pub again: Again,
-    pub answer: Asker,
+    pub answer: Answer,
 }
 
 /// A change on its way into the log.
@@ -300,9 +300,9 @@ impl<S: Store> Sequencer<S> {
             self.store.abort().await;
             return Err(Unavailable::TOO_LONG);
         }
-        // Read back before it is written: a change that nobody can read again would keep every later start from folding the log.
+        // What cannot be read again would keep every later start from the journal.
         if let Err(error) = Entry::parse(row.body.as_bytes()) {
-            tracing::error!(kind = row.kind, %error, "a change does not read back as it was written; this is a defect");
+            tracing::error!(%error, kind = row.kind, "a change that cannot be read again is not written");
             self.store.abort().await;
             return Err(Unavailable::BUSY);
         }

@@ -43,7 +43,7 @@ pub trait Store: Send + 'static {
     fn abort(&mut self) -> impl Future<Output = ()> + Send;
     /// Reads the head outside of a transaction.
     fn head(&mut self) -> impl Future<Output = Result<Found, StoreFault>> + Send;
-    /// Takes the lock, writes a page and commits: whether the disk takes writes again.
+    /// Takes the lock, writes some pages and commits: whether the disk has room again.
     fn probe(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Empties the write-ahead log, which else keeps what was deleted from the tables.
     fn sweep(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
@@ -97,6 +97,13 @@ impl SqliteStore {
         let insert = sqlx::query("INSERT INTO head (id, size, root, last_change, time) VALUES (1, 0, ?, NULL, 0)");
         insert.bind(head.root.0.to_vec()).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Sets a limit of this connection, as a full disk would.
+    #[cfg(test)]
+    pub async fn limit(&mut self, pragma: &'static str) -> Result<(), StoreFault> {
+        sqlx::raw_sql(pragma).execute(self.connection().await?).await?;
+        Ok(())
     }
 
     async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreFault> {
@@ -232,8 +239,10 @@ impl Store for SqliteStore {
     }
 
     async fn probe(&mut self) -> Result<(), StoreFault> {
-        let probe = sqlx::query("BEGIN IMMEDIATE; UPDATE head SET size = size WHERE id = 1; COMMIT");
-        let outcome = self.run(probe).await;
+        // More than a commit of some tokens: a disk that has room for one page only is full. Deleted pages are written, as zeros.
+        let probe = "BEGIN IMMEDIATE; INSERT INTO tiles (level, idx, content) VALUES (-1, 0, zeroblob(262144)); \
+                     DELETE FROM tiles WHERE level = -1; COMMIT";
+        let outcome = self.run(sqlx::query(probe)).await;
         if outcome.is_err() {
             self.abort().await;
         }
@@ -245,6 +254,13 @@ impl Store for SqliteStore {
     }
 
     async fn close(&mut self) {
+        // The readers close last and cannot write: without this an orderly end leaves the newest entries in the write-ahead log,
+        // and whoever then copies the one file that they know about loses them.
+        if self.connection.is_some()
+            && let Err(fault) = self.sweep().await
+        {
+            tracing::warn!(%fault, "the newest entries stay in the write-ahead log");
+        }
         if let Some(connection) = self.connection.take() {
             let _closed = connection.close().await;
         }
