@@ -55,7 +55,7 @@ pub struct Report {
     pub anchored: Option<u64>,
 }
 
-/// Proves the configured journal, whether a server runs on it or not. `kept`: the text of a checkpoint of this log that its user
+/// Proves the configured journal, whether a server runs on it or not. `kept`: the text of a checkpoint of this log that somebody
 /// kept.
 pub async fn verify_database(settings: &Settings, kek: &Kek, kept: Option<&str>) -> Result<Report, VerifyFault> {
     let source = Source::of(settings, kek).await?;

@@ -55,7 +55,7 @@ fn put_back(house: &House, copied: &Path) {
     copy(copied, &house.database());
 }
 
-/// L-01: whatever is done to a record, `verify` names it. 300 tokens, so that older entries lie in a tile and newer ones do not.
+/// L-01: whatever is done to a record, `verify` names it. 300 tokens: older entries lie in a tile and newer ones do not.
 #[tokio::test]
 async fn l_01_any_row_that_was_touched_is_named_exactly() {
     let house = House::new();
