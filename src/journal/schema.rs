@@ -42,7 +42,7 @@ pub fn writer(path: &Path, durable: bool) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .pragma("secure_delete", "ON")
-        .statement_cache_capacity(64)
+        .statement_cache_capacity(super::store::STATEMENTS)
         .thread_name(|_| "journal-writer".to_owned())
 }
 
