@@ -63,17 +63,20 @@ const BEGIN: &str =
 const APPEND: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?); \
      UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1";
 
-/// Rows are written in chunks of a power of two, so that few statements serve every batch: sqlx keeps them prepared by their
-/// text, and pays a hop to its thread for each.
-const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+/// Rows are written in one statement, up to this many; of more, so many at once. Each statement is a hop to the thread of sqlx and
+/// back, and it keeps them prepared by their text, so every size has a text of its own that stays.
+const CHUNK: usize = 32;
 
-static ENTRIES: LazyLock<[&str; 7]> = LazyLock::new(|| {
+/// Statements that stay prepared: both tables' for every size, and the rest of this file's.
+pub const STATEMENTS: usize = 2 * CHUNK + 16;
+
+static ENTRIES: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let head = "INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) VALUES ";
-    CHUNKS.map(|rows| statement(head, "(?,?,?,?,?,?,?,?)", rows, ""))
+    (1..=CHUNK).map(|rows| statement(head, "(?,?,?,?,?,?,?,?)", rows, "")).collect()
 });
-static CONSUMED: LazyLock<[&str; 7]> = LazyLock::new(|| {
+static CONSUMED: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let tail = " ON CONFLICT DO NOTHING RETURNING proof";
-    CHUNKS.map(|rows| statement("INSERT INTO consumed (proof, gone_after) VALUES ", "(?,?)", rows, tail))
+    (1..=CHUNK).map(|rows| statement("INSERT INTO consumed (proof, gone_after) VALUES ", "(?,?)", rows, tail)).collect()
 });
 
 /// Made once per size and kept as long as the program: `sqlx` takes only such a text without doubt.
@@ -158,10 +161,11 @@ impl SqliteStore {
     }
 }
 
-/// The largest chunk that `rows` fill, and its statement.
-fn fitting(rows: usize, statements: &[&'static str; 7]) -> (usize, &'static str) {
-    let largest = CHUNKS.into_iter().zip(*statements).find(|(chunk, _)| *chunk <= rows);
-    largest.unwrap_or((1, statements[6]))
+/// How many of `rows` go at once, and their statement. There is at least one.
+fn fitting(rows: usize, statements: &[&'static str]) -> (usize, &'static str) {
+    let chunk = rows.clamp(1, CHUNK);
+    // Invariant: there is a statement for every size from 1 to `CHUNK`.
+    (chunk, statements.get(chunk - 1).expect("a statement of this size"))
 }
 
 impl Store for SqliteStore {
