@@ -1,197 +1,134 @@
-//! The whole exchange over HTTP with durable records: the real program on one core, its load on the other (PEERS.md's setting).
+//! The whole exchange over HTTP with durable records: `carnet serve` on one core, Redis and a bounded load on the other.
 //!
-//! Prints exchanges per second and core, CPU time per exchange of the program and of Redis, the ratio to "one verify plus one sign"
-//! of the same run, latency at full load and at 70 % of it, memory, and the time from start to ready. Nothing is asserted about speed.
-//! `CARNET_BENCH_SECONDS` (default 8) bounds each phase; `CARNET_BENCH_HOLD` keeps the program under full load for a profiler.
+//! A partner's ES256 assertion with a fresh `jti` in, an ES256 `at+jwt` out, 16 keep-alive connections, SQLite with
+//! `synchronous=FULL`. CPU is that of the server's process. "Share of the limit" compares with one verify plus one sign in the same run;
+//! absolute figures of a shared machine say little (DEPENDENCIES.md B.6).
+//!
+//! `cargo bench --bench exchange -- seconds=10` sets the length of a phase; `hold` keeps the server under load for a profiler.
+//! K-22 and K-23 of ABUSE.md are measured at the end. Nothing is asserted about speed.
 
-#[path = "house/mod.rs"]
-mod house;
+mod bench;
+#[path = "exchange/load.rs"]
+mod load;
+#[path = "exchange/partners.rs"]
+mod partners;
+#[path = "exchange/server.rs"]
+mod server;
+#[path = "../tests/broker/world/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
+mod world;
 
-use std::net::SocketAddr;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use bench::{clock, floor};
+use load::{Load, Outcome};
+use server::Server;
+use world::{Options, World, records};
 
-use house::{Issuers, Process, cpu_of, crypto_floor, memory_of, quantile};
-
-/// Keep-alive connections of the load.
+/// Connections of the load.
 const CONNECTIONS: usize = 16;
 
+/// The share of the highest rate at which response times are taken.
+const CALM: f64 = 0.7;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
-    let seconds = std::env::var("CARNET_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
-    // The load and all else of this process on one core, the program on the other.
-    pin(std::process::id(), "1");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(run(Duration::from_secs(seconds)));
+    // Before a thread is started: they inherit it, and so does Redis.
+    server::pin_self();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    runtime.block_on(run());
 }
 
-fn pin(pid: u32, core: &str) {
-    let pinned = Command::new("taskset").args(["-acp", core, &pid.to_string()]).stdout(Stdio::null()).status();
-    if !pinned.is_ok_and(|status| status.success()) {
-        eprintln!("taskset is missing or there is one core: the figures are not those of one core");
-    }
+fn argument(name: &str) -> Option<u64> {
+    std::env::args().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
-async fn run(phase: Duration) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let issuers = Issuers::start().await;
-    let (redis, url) = house::redis(folder.path()).await;
-    pin(redis.0.id(), "1");
-    let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let (public, admin) = (loopback(house::free_port()), loopback(house::free_port()));
-    house::configure(folder.path(), (public, admin), &issuers, Some(&url));
-    let started = Instant::now();
-    let program = Process(
-        Command::new("taskset")
-            .args(["-c", "0", env!("CARGO_BIN_EXE_carnet"), "serve", "-c"])
-            .arg(folder.path().join("carnet.toml"))
-            .env("CARNET_LOG", "warn")
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the program starts"),
-    );
-    // taskset replaces itself by the program.
-    let pid = program.0.id();
-    while !ready(public).await {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-        assert!(started.elapsed() < Duration::from_secs(20), "the program is ready");
+async fn run() {
+    let phase = Duration::from_secs(argument("seconds").unwrap_or(10));
+    let mut world = World::with(Options { redis: true, records: None, ..Options::default() }).await;
+    world.onboard(&records::busy(&world.partner.issuer)).await;
+    world.stop().await;
+    world.clock.synchronise();
+    let server = Server::start(&world).await;
+    let idle = clock::status_kilobytes(server.pid(), "VmRSS");
+    let first = server.first_token(&world).await;
+    println!("start to ready {:.0} ms, to the first token {first:.0} ms", server.ready_after());
+
+    // Short, and thrown away: caches, prepared statements, the journal's pages.
+    measure(&world, &server, Load::full(Duration::from_secs(2))).await;
+    if std::env::args().any(|argument| argument == "hold") {
+        println!("the server is process {}", server.pid());
     }
-    let start = started.elapsed();
-    house::onboard(&format!("http://{admin}"), &issuers).await;
-    let idle = memory_of(pid, "VmRSS");
-    let floor = crypto_floor();
-    println!("start to ready              {:>9.0} ms", start.as_secs_f64() * 1e3);
-    println!("one verify plus one sign    {floor:>9.1} µs CPU (ES256, aws-lc-rs, this run)");
-    // Warm: keys fetched, connections to stores open, allocator grown.
-    load(public, &issuers, Duration::from_millis(500), None).await;
-    let (cpu, of_redis) = (cpu_of(pid), cpu_of(redis.0.id()));
-    let full = load(public, &issuers, phase, None).await;
-    let (cpu, of_redis) = (cpu_of(pid) - cpu, cpu_of(redis.0.id()) - of_redis);
-    let count = full.samples.len() as f64;
-    let each = cpu.as_secs_f64() * 1e6 / count;
-    let rate = count / full.took.as_secs_f64();
+    let full = measure(&world, &server, Load::full(phase)).await;
+    let rate = full.per_second() * CALM;
+    let calm = measure(&world, &server, Load::paced(phase, rate)).await;
+    println!("\n{:<34} {:>12} {:>12}", "", "full load", "at 70 %");
+    let line = |name: &str, of: &dyn Fn(&Measured) -> String| println!("{name:<34} {:>12} {:>12}", of(&full), of(&calm));
+    line("exchanges per second", &|it| format!("{:.0}", it.per_second()));
+    line("server CPU, us per exchange", &|it| format!("{:.1}", it.cpu()));
+    line("  of these in the kernel", &|it| format!("{:.1}", it.kernel / it.count()));
+    line("exchanges per second and core", &|it| format!("{:.0}", 1e6 / it.cpu()));
+    line("one verify + one sign, us", &|it| format!("{:.1}", it.floor));
+    line("share of the limit", &|it| format!("{:.2}", it.floor / it.cpu()));
+    line("Redis CPU, us per exchange", &|it| format!("{:.1}", it.redis / it.count()));
+    line("tokens per commit", &|it| format!("{:.1}", it.count() / it.commits));
+    line("p50, ms", &|it| format!("{:.2}", it.outcome.quantile(0.5)));
+    line("p99, ms", &|it| format!("{:.2}", it.outcome.quantile(0.99)));
+    line("not answered with a token", &|it| it.outcome.failed.to_string());
     println!(
-        "exchanges                   {count:>9.0} in {:.1} s, {CONNECTIONS} connections, {} refused",
-        full.took.as_secs_f64(),
-        full.refused
+        "RSS idle {:.1} MB, peak {:.1} MB",
+        idle as f64 / 1e3,
+        clock::status_kilobytes(server.pid(), "VmHWM") as f64 / 1e3
     );
-    println!("per second on one core      {rate:>9.0}");
-    println!("CPU per exchange            {each:>9.1} µs (Redis besides: {:.1} µs)", of_redis.as_secs_f64() * 1e6 / count);
-    println!("share of the crypto floor   {:>9.2} by CPU time, {:.2} by wall clock", floor / each, floor * rate / 1e6);
-    println!("p50 / p99 at full load      {:>9.2} / {:.2} ms", quantile(&full.samples, 0.5), quantile(&full.samples, 0.99));
-    let paced = load(public, &issuers, phase, Some(rate * 0.7)).await;
-    println!(
-        "p50 / p99 at 70 % load      {:>9.2} / {:.2} ms ({} exchanges, {} refused)",
-        quantile(&paced.samples, 0.5),
-        quantile(&paced.samples, 0.99),
-        paced.samples.len(),
-        paced.refused
-    );
-    println!("RSS idle / peak             {:>9.1} / {:.1} MB", idle as f64 / 1024.0, memory_of(pid, "VmHWM") as f64 / 1024.0);
-    drop(program);
+    drop(server);
+    partners::stampede().await;
+    partners::hanging_issuer().await;
 }
 
-async fn ready(public: SocketAddr) -> bool {
-    let Ok(mut stream) = TcpStream::connect(public).await else { return false };
-    let request = format!("GET /readyz HTTP/1.1\r\nhost: {public}\r\nconnection: close\r\n\r\n");
-    let mut answer = Vec::new();
-    stream.write_all(request.as_bytes()).await.is_ok()
-        && stream.read_to_end(&mut answer).await.is_ok()
-        && answer.starts_with(b"HTTP/1.1 200")
+/// One phase of load with the server's costs.
+struct Measured {
+    outcome: Outcome,
+    user: f64,
+    kernel: f64,
+    redis: f64,
+    commits: f64,
+    floor: f64,
 }
 
-/// What a phase saw.
-struct Seen {
-    samples: Vec<Duration>,
-    refused: usize,
-    took: Duration,
-}
-
-/// Loads for `phase`: each connection as fast as it is answered, or all together at `rate` a second. Assertions are signed beforehand.
-async fn load(public: SocketAddr, issuers: &Issuers, phase: Duration, rate: Option<f64>) -> Seen {
-    static RUN: AtomicUsize = AtomicUsize::new(0);
-    let run = RUN.fetch_add(1, Ordering::Relaxed);
-    let audience = format!("http://{public}/production");
-    let now = house::now();
-    // More than any rate that can be reached.
-    let wanted = rate.unwrap_or(16_000.0) * phase.as_secs_f64();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-    let wanted = wanted as usize + CONNECTIONS;
-    let requests: Vec<Vec<u8>> = (0..wanted)
-        .map(|n| {
-            let assertion = issuers.assertion(&audience, &format!("r{run}-{n}"), now);
-            let body = format!(
-                "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token={assertion}\
-                 &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt&audience=orders-api&scope=orders%3Aread"
-            );
-            let head = format!(
-                "POST /production/token HTTP/1.1\r\nhost: {public}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-                 content-length: {}\r\n\r\n",
-                body.len()
-            );
-            [head.into_bytes(), body.into_bytes()].concat()
-        })
-        .collect();
-    let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
-    let started = Instant::now();
-    let workers: Vec<_> = (0..CONNECTIONS)
-        .map(|_| tokio::spawn(connection(public, Arc::clone(&requests), Arc::clone(&next), (started, phase, rate))))
-        .collect();
-    let mut seen = Seen { samples: Vec::new(), refused: 0, took: Duration::ZERO };
-    for worker in workers {
-        let (samples, refused) = worker.await.expect("no panic");
-        seen.samples.extend(samples);
-        seen.refused += refused;
+impl Measured {
+    fn count(&self) -> f64 {
+        self.outcome.times.len() as f64
     }
-    seen.took = started.elapsed();
-    seen.samples.sort_unstable();
-    seen
-}
 
-async fn connection(
-    public: SocketAddr,
-    requests: Arc<Vec<Vec<u8>>>,
-    next: Arc<AtomicUsize>,
-    (started, phase, rate): (Instant, Duration, Option<f64>),
-) -> (Vec<Duration>, usize) {
-    let mut stream = TcpStream::connect(public).await.expect("connects");
-    stream.set_nodelay(true).expect("a socket");
-    let (mut samples, mut refused) = (Vec::new(), 0);
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        let Some(request) = requests.get(number) else { break };
-        // At a pace, latency counts from when the request was due: a slow answer delays nobody's clock but its own.
-        let due = match rate {
-            Some(rate) => started + Duration::from_secs_f64(number as f64 / rate),
-            None => Instant::now(),
-        };
-        if due.duration_since(started) >= phase {
-            break;
-        }
-        tokio::time::sleep_until(due.into()).await;
-        stream.write_all(request).await.expect("written");
-        if answer(&mut stream, &mut buffer).await { samples.push(due.elapsed()) } else { refused += 1 }
+    fn per_second(&self) -> f64 {
+        self.count() / self.outcome.took.as_secs_f64()
     }
-    (samples, refused)
+
+    fn cpu(&self) -> f64 {
+        (self.user + self.kernel) / self.count()
+    }
 }
 
-/// Reads one answer; whether it is a token.
-async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> bool {
-    let mut filled = 0;
-    loop {
-        let read = stream.read(&mut buffer[filled..]).await.expect("read");
-        assert!(read > 0, "the program closed a connection");
-        filled += read;
-        let Some(end) = buffer[..filled].windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok()).unwrap_or(0);
-        if filled >= end + 4 + length {
-            return head.starts_with("http/1.1 200");
-        }
+async fn measure(world: &World, server: &Server, load: Load) -> Measured {
+    world.clock.synchronise();
+    let requests = load.requests(world);
+    let redis = world.redis.as_ref().map_or(0, |redis| redis.child.id());
+    let floor_before = floor::microseconds();
+    let commits = server.commits(world).await;
+    let (user, kernel) = clock::user_and_system(server.pid());
+    let (redis_user, redis_kernel) = clock::user_and_system(redis);
+    let outcome = load.run(world.public, requests, CONNECTIONS).await;
+    let (user_after, kernel_after) = clock::user_and_system(server.pid());
+    let (redis_user_after, redis_kernel_after) = clock::user_and_system(redis);
+    let commits = server.commits(world).await - commits;
+    Measured {
+        outcome,
+        user: user_after - user,
+        kernel: kernel_after - kernel,
+        redis: redis_user_after - redis_user + redis_kernel_after - redis_kernel,
+        commits,
+        floor: (floor_before + floor::microseconds()) / 2.0,
     }
 }

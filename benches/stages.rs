@@ -1,197 +1,248 @@
-//! The stages of an exchange, in process and on one thread: CPU time of each, beside "one verify plus one sign" of the same run.
+//! The stages of an exchange in process, each against "one verify plus one sign" of the same run.
 //!
-//! Real parts over a real SQLite file; the live index is in-process. The journal's stage has wall-clock time too, since most of it is
-//! waiting for the disk. Nothing is asserted about speed.
+//! `cargo bench --bench stages`; a word after `--` picks the stages whose names hold it, which is what a profiler wants. Figures are
+//! CPU time (of this thread, or of the process where a stage has threads of its own): smallest and median of some rounds. The
+//! smallest is the cost, the median says how quiet the machine was.
 
-#[path = "house/mod.rs"]
-mod house;
+mod bench;
+#[path = "../tests/broker/world/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
+mod world;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::hint::black_box;
 
+use bench::clock::{Cpu, of_process};
+use bench::floor::{self, median};
 use carnet::authn::{Trust, UnverifiedAssertion};
 use carnet::broker::Broker;
 use carnet::broker::exchange::Request;
 use carnet::domain::admission::{Place, Slot, admit};
+use carnet::domain::clock::Entropy;
 use carnet::domain::grant::{Ask, Context, Decision, Grant, Target, decide};
 use carnet::domain::names::EnvironmentName;
-use carnet::domain::state::State;
+use carnet::domain::proof::{Assertion, Verified};
 use carnet::http::form::Form;
-use carnet::serve::{Ambient, Running};
+use carnet::journal::Recorded;
+use carnet::server::OsEntropy;
+use tokio::runtime::Runtime;
+use world::client::escape;
+use world::{Options, TOKEN_EXCHANGE, TYPE_JWT, World, records};
 
-use house::{Issuers, cpu_of, crypto_floor};
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Exchanges of a round, and rounds; the median round counts.
-const ROUND: usize = 500;
-const ROUNDS: usize = 7;
+/// Rounds of each stage, and how often it is done in one.
+const ROUNDS: usize = 11;
+const TIMES: usize = 400;
+
+/// Exchanges that are at it at once.
+const AT_ONCE: usize = 16;
+
+struct Bench {
+    runtime: Runtime,
+    world: World,
+    broker: Broker,
+    environment: EnvironmentName,
+    floor: f64,
+    wanted: Option<String>,
+}
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(run());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let world = runtime.block_on(async {
+        let world = World::with(Options::default()).await;
+        world.onboard(&records::busy(&world.partner.issuer)).await;
+        world
+    });
+    let broker = world.running.as_ref().expect("it runs").broker.clone();
+    let environment = "production".parse().expect("a name");
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let bench = Bench { runtime, world, broker, environment, floor: floor::microseconds(), wanted };
+    println!("{:<44} {:>9} {:>9} {:>9}", "microseconds of CPU", "least", "median", "of limit");
+    println!("{:<44} {:>9} {:>9.1} {:>9.2}", "one verify + one sign (ES256)", "", bench.floor, 1.0);
+    bench.run();
+    println!("{:<44} {:>9} {:>9.1}", "one verify + one sign, once more", "", floor::microseconds());
+    let Bench { runtime, mut world, .. } = bench;
+    runtime.block_on(world.stop());
 }
 
-async fn run() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let issuers = Issuers::start().await;
-    let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let (public, admin) = (loopback(house::free_port()), loopback(house::free_port()));
-    house::configure(folder.path(), (public, admin), &issuers, None);
-    let config = carnet::config::load(&folder.path().join("carnet.toml")).expect("a valid configuration");
-    let ambient = Ambient { clock: Arc::new(carnet::server::SystemClock), entropy: Arc::new(carnet::server::OsEntropy) };
-    let running: Running = carnet::serve::start(config, ambient).await.expect("the broker starts");
-    house::onboard(&running.admin_url, &issuers).await;
-    let house = House { broker: running.broker.clone(), issuers, public, environment: "production".parse().expect("a name") };
-    house.exchange(house.assertion("warm")).await;
-    let floor = crypto_floor();
-    println!("{:<28} {:>9} {:>9} {:>9}", "stage", "CPU µs", "wall µs", "of floor");
-    println!("{:<28} {floor:>9.1} {:>9} {:>9.2}", "one verify plus one sign", "", 1.0);
-    house.stage(floor, "form", async |house, texts| texts.iter().for_each(|text| house.form(text))).await;
-    house
-        .stage(floor, "parse", async |_, texts| {
-            for text in texts {
-                std::hint::black_box(UnverifiedAssertion::parse(text).expect("a JWT"));
-            }
-        })
-        .await;
-    house
-        .stage(floor, "parse, verify", async |house, texts| {
-            for text in texts {
-                std::hint::black_box(house.verified(text).await);
-            }
-        })
-        .await;
-    house
-        .stage(floor, "parse, verify, admit, decide", async |house, texts| {
-            for text in texts {
-                std::hint::black_box(house.granted(text).await);
-            }
-        })
-        .await;
-    house
-        .stage(floor, "… append, one by one", async |house, texts| {
-            for text in texts {
-                house.recorded(text).await;
-            }
-        })
-        .await;
-    house
-        .stage(floor, "… append, 64 at once", async |house, texts| {
-            for batch in texts.chunks(64) {
-                all(batch.iter().map(|text| house.recorded(text))).await;
-            }
-        })
-        .await;
-    house
-        .stage(floor, "whole exchange, 64 at once", async |house, texts| {
-            for batch in texts.chunks(64) {
-                all(batch.iter().map(|text| house.exchange(text.clone()))).await;
-            }
-        })
-        .await;
-    running.shutdown().await;
-}
-
-struct House {
-    broker: Broker,
-    issuers: Issuers,
-    public: SocketAddr,
-    environment: EnvironmentName,
-}
-
-impl House {
-    fn assertion(&self, jti: &str) -> String {
-        self.issuers.assertion(&format!("http://{}/production", self.public), jti, house::now())
-    }
-
-    /// Times `work` over fresh assertions, all threads of this process counted: the journal's writer has one of its own.
-    async fn stage(&self, floor: f64, name: &str, work: impl AsyncFn(&Self, &[String])) {
-        let mut rounds = Vec::new();
-        for round in 0..ROUNDS {
-            let texts: Vec<String> = (0..ROUND).map(|n| self.assertion(&format!("{name}-{round}-{n}"))).collect();
-            let (cpu, wall) = (cpu_of(std::process::id()), Instant::now());
-            work(self, &texts).await;
-            let each = |seconds: f64| seconds * 1e6 / ROUND as f64;
-            rounds.push((each((cpu_of(std::process::id()) - cpu).as_secs_f64()), each(wall.elapsed().as_secs_f64())));
+impl Bench {
+    fn run(&self) {
+        let assertion = self.world.assertion("production");
+        self.form(&assertion);
+        self.verify(&assertion);
+        self.decide(&assertion);
+        for batch in [1, 10, 100] {
+            self.append(batch);
         }
-        rounds.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let (cpu, wall) = rounds[ROUNDS / 2];
-        println!("{name:<28} {cpu:>9.1} {wall:>9.1} {:>9.2}", cpu / floor);
+        self.issue();
+        self.exchange();
     }
 
-    fn form(&self, text: &str) {
+    /// Prints rounds of microseconds each.
+    fn stage(&self, name: &str, mut round: impl FnMut() -> f64) {
+        if self.wanted.as_ref().is_some_and(|wanted| !name.contains(wanted.as_str())) {
+            return;
+        }
+        round();
+        let rounds: Vec<f64> = (0..ROUNDS).map(|_| round()).collect();
+        let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
+        let median = median(rounds);
+        println!("{name:<44} {least:>9.1} {median:>9.1} {:>9.2}", median / self.floor);
+    }
+
+    fn form(&self, assertion: &str) {
         let body = format!(
-            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token={text}\
-             &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt&audience=orders-api&scope=orders%3Aread"
+            "grant_type={}&subject_token={assertion}&subject_token_type={}&audience=orders-api&scope=orders%3Aread",
+            escape(TOKEN_EXCHANGE),
+            escape(TYPE_JWT)
         );
-        std::hint::black_box(Form::parse(&body).expect("a form"));
+        self.stage("form", || {
+            each(TIMES, || {
+                black_box(Form::parse(black_box(&body)).expect("a form"));
+            })
+        });
     }
 
-    async fn verified(&self, text: &str) -> carnet::domain::proof::Verified<carnet::domain::proof::Assertion> {
-        let unverified = UnverifiedAssertion::parse(text).expect("a JWT");
+    async fn verified(&self, assertion: &str) -> Verified<Assertion> {
+        let unverified = UnverifiedAssertion::parse(assertion).expect("a JWT");
         let view = self.broker.journal.view();
         let candidates = view.state.candidates(&self.environment, unverified.issuer());
         let trust: Vec<Trust<'_>> =
-            candidates.iter().map(|one| Trust { source: &one.rule.keys, algs: &one.rule.algs }).collect();
-        self.broker.verifier.verify(unverified, &trust).await.expect("verifies")
+            candidates.iter().map(|candidate| Trust { source: &candidate.rule.keys, algs: &candidate.rule.algs }).collect();
+        self.broker.verifier.verify(unverified, &trust[..1]).await.expect("verified")
     }
 
-    async fn granted(&self, text: &str) -> Box<Grant> {
-        let assertion = self.verified(text).await;
+    fn verify(&self, assertion: &str) {
+        self.stage("authn: parse", || {
+            each(TIMES, || {
+                black_box(UnverifiedAssertion::parse(black_box(assertion)).is_ok());
+            })
+        });
+        self.stage("authn: parse and verify", || {
+            self.runtime.block_on(async {
+                let begun = Cpu::of_thread();
+                for _ in 0..TIMES {
+                    black_box(self.verified(black_box(assertion)).await);
+                }
+                begun.microseconds() / TIMES as f64
+            })
+        });
+    }
+
+    /// The grant for a verified assertion, as `broker/exchange.rs` asks for it.
+    fn grant(&self, shown: &Verified<Assertion>) -> Box<Grant> {
         let view = self.broker.journal.view();
-        let state: &State = &view.state;
-        let environment = state.environment(&self.environment).expect("configured");
-        let place = Place { environment: &self.environment, issuer: &environment.issuer };
-        let candidates = state.candidates(&self.environment, &assertion.issuer);
-        let now = self.broker.now();
-        let principal = admit(candidates, &assertion, Slot::SubjectToken, place, now).expect("admitted");
-        let name = |text: String| text.parse().expect("a name");
+        let state = &view.state;
+        let issuer = &state.environment(&self.environment).expect("configured").issuer;
+        let place = Place { environment: &self.environment, issuer };
+        let candidates = state.candidates(&self.environment, &shown.issuer);
+        let principal = admit(candidates, shown, Slot::SubjectToken, place, self.broker.now()).expect("admitted");
         let context = Context {
-            request: self.broker.entropy.identifier().parse().expect("a name"),
-            token: name(self.broker.entropy.identifier()),
+            request: identifier().parse().expect("an id"),
+            token: identifier().parse().expect("an id"),
             source: None,
         };
-        match decide(&principal, &self.ask(), &context, state, now) {
+        match decide(&principal, &ask(), &context, state, self.broker.now()) {
             Decision::Granted(grant) => grant,
-            other => panic!("{other:?}"),
+            Decision::NeedsElevation(refused) | Decision::Refused(refused) => panic!("{refused:?}"),
         }
     }
 
-    async fn recorded(&self, text: &str) {
-        let grant = self.granted(text).await;
+    fn decide(&self, assertion: &str) {
+        let shown = self.runtime.block_on(self.verified(assertion));
+        self.stage("domain: admit and decide", || {
+            each(TIMES, || {
+                black_box(self.grant(black_box(&shown)));
+            })
+        });
+    }
+
+    /// Grants with a proof each, made before the clock runs.
+    fn grants(&self, number: usize) -> Vec<Box<Grant>> {
+        let grants = (0..number).map(|_| {
+            let assertion = self.world.assertion("production");
+            self.grant(&self.runtime.block_on(self.verified(&assertion)))
+        });
+        grants.collect()
+    }
+
+    async fn record(&self, grants: Vec<Box<Grant>>) -> Vec<Recorded<Box<Grant>>> {
         let seen = self.broker.journal.view().seen;
-        let again = grant.clone();
-        let recorded = self.broker.journal.record(seen, grant, Box::new(move |_, _| Decision::Granted(again.clone()))).await;
-        std::hint::black_box(self.broker.issuance.issue(&recorded.expect("recorded")).expect("signed"));
+        let mut waiting = tokio::task::JoinSet::new();
+        for grant in grants {
+            let journal = self.broker.journal.clone();
+            let again = Box::new(|_: &_, _| unreachable!("nothing changes beside a bench"));
+            waiting.spawn(async move { journal.record(seen, grant, again).await.expect("recorded") });
+        }
+        waiting.join_all().await
     }
 
-    async fn exchange(&self, proof: String) {
-        let request = Request {
-            environment: self.environment.clone(),
-            proof,
-            slot: Slot::SubjectToken,
-            ask: self.ask(),
-            source: None,
-            id: self.broker.entropy.identifier().parse().expect("a name"),
-        };
-        std::hint::black_box(self.broker.exchange(request).await.expect("exchanged"));
+    fn append(&self, at_once: usize) {
+        self.stage(&format!("journal: append, {at_once} at once (and fsync)"), || {
+            let rounds = 200_usize.div_ceil(at_once);
+            let batches: Vec<_> = (0..rounds).map(|_| self.grants(at_once)).collect();
+            let begun = of_process();
+            for batch in batches {
+                self.runtime.block_on(self.record(batch));
+            }
+            (of_process() - begun) as f64 / 1e3 / (rounds * at_once) as f64
+        });
     }
 
-    fn ask(&self) -> Ask {
-        Ask { target: Some(Target::Name("orders-api".into())), scope: Some("orders:read".into()), client: None }
+    fn issue(&self) {
+        let recorded = self.runtime.block_on(self.record(self.grants(50)));
+        self.stage("issuance: sign and read back", || {
+            each(TIMES / recorded.len(), || {
+                for recorded in &recorded {
+                    black_box(self.broker.issuance.issue(black_box(recorded)).expect("signed"));
+                }
+            }) / recorded.len() as f64
+        });
+    }
+
+    fn exchange(&self) {
+        self.stage("broker: exchange, 16 at once", || {
+            let assertions: Vec<Vec<String>> =
+                (0..AT_ONCE).map(|_| (0..TIMES / AT_ONCE).map(|_| self.world.assertion("production")).collect()).collect();
+            let begun = of_process();
+            self.runtime.block_on(async {
+                let mut clients = tokio::task::JoinSet::new();
+                for assertions in assertions {
+                    clients.spawn(exchanges(self.broker.clone(), self.environment.clone(), assertions));
+                }
+                clients.join_all().await;
+            });
+            (of_process() - begun) as f64 / 1e3 / (TIMES / AT_ONCE * AT_ONCE) as f64
+        });
     }
 }
 
-/// Runs all of them on this thread at once.
-async fn all<F: Future<Output = ()>>(work: impl Iterator<Item = F>) {
-    let mut running: Vec<_> = work.map(|future| Some(Box::pin(future))).collect();
-    std::future::poll_fn(|context| {
-        for slot in &mut running {
-            if slot.as_mut().is_some_and(|future| future.as_mut().poll(context).is_ready()) {
-                *slot = None;
-            }
+async fn exchanges(broker: Broker, environment: EnvironmentName, assertions: Vec<String>) {
+    for proof in assertions {
+        let id = identifier().parse().expect("an id");
+        let request =
+            Request { environment: environment.clone(), proof, slot: Slot::SubjectToken, ask: ask(), source: None, id };
+        if let Err(denied) = broker.exchange(request).await {
+            panic!("{denied:?}");
         }
-        if running.iter().all(Option::is_none) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
+    }
+}
+
+fn ask() -> Ask {
+    Ask { target: Some(Target::Name("orders-api".into())), scope: Some("orders:read".into()), client: None }
+}
+
+fn identifier() -> String {
+    let entropy: &dyn Entropy = &OsEntropy;
+    entropy.identifier()
+}
+
+/// Microseconds of this thread for each of `times`.
+fn each(times: usize, mut work: impl FnMut()) -> f64 {
+    let begun = Cpu::of_thread();
+    for _ in 0..times {
+        work();
+    }
+    begun.microseconds() / times as f64
 }

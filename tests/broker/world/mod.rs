@@ -78,7 +78,8 @@ pub struct World {
     pub redis: Option<Redis>,
     /// Where journal, key and configuration lie.
     pub folder: tempfile::TempDir,
-    running: Option<carnet::serve::Running>,
+    /// The broker, while it runs in this process.
+    pub running: Option<carnet::serve::Running>,
 }
 
 /// The claims of a token, unverified.
