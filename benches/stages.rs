@@ -159,6 +159,7 @@ impl Bench {
     }
 
     /// Grants with a proof each, made before the clock runs.
+    #[expect(clippy::vec_box, reason = "the journal takes each in the box that the decision made")]
     fn grants(&self, number: usize) -> Vec<Box<Grant>> {
         let grants = (0..number).map(|_| {
             let assertion = self.world.assertion("production");
@@ -167,6 +168,7 @@ impl Bench {
         grants.collect()
     }
 
+    #[expect(clippy::vec_box, reason = "as above")]
     async fn record(&self, grants: Vec<Box<Grant>>) -> Vec<Recorded<Box<Grant>>> {
         let seen = self.broker.journal.view().seen;
         let mut waiting = tokio::task::JoinSet::new();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answer::{Answer, Failure, cell};
 use super::exit::Exit;
@@ -103,7 +103,7 @@ fn unverified(fault: &VerifyFault) -> Failure {
     };
     let mut failure = Failure::new(exit, fault.to_string());
     if let Some(index) = fault.index() {
-        failure.faults = vec![(format!("entry {index}"), Value::from(json!({"index": index})))];
+        failure.faults = vec![(format!("entry {index}"), json!({"index": index}))];
     }
     failure
 }

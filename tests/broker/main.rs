@@ -8,6 +8,7 @@ mod cli;
 mod crash;
 mod exchange;
 mod interop;
+mod issuers;
 mod oracles;
 mod policy;
 mod readme;

@@ -108,7 +108,7 @@ async fn c2_an_assertion_that_is_no_good_is_an_invalid_grant_for_every_cause() {
     // The issuer of the example is nobody here.
     C2.assert_exact("unknown issuer", &C2.replay(&world, &[]).await);
     // An issuer that nobody registered, with a good signature and a good audience.
-    let stranger = Provider::start(std::sync::Arc::clone(&world.clock)).await;
+    let stranger = Provider::start().await;
     let mut claims = world.claims("production");
     claims["iss"] = json!(stranger.issuer);
     let unknown = stranger.sign(&claims);

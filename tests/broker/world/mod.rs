@@ -103,8 +103,8 @@ impl World {
     /// A world with these options.
     pub async fn with(options: Options) -> Self {
         let clock = TestClock::start();
-        let partner = Provider::start(Arc::clone(&clock)).await;
-        let staff = Provider::start(Arc::clone(&clock)).await;
+        let partner = Provider::start().await;
+        let staff = Provider::start().await;
         let folder = tempfile::tempdir().expect("a folder");
         let redis = if options.redis { Some(Redis::start().await) } else { None };
         let ports = (client::free_port(), client::free_port());
@@ -155,11 +155,6 @@ impl World {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         panic!("the node is not ready again after its clock moved");
-    }
-
-    /// The broker inside.
-    pub fn broker(&self) -> &carnet::broker::Broker {
-        &self.running.as_ref().expect("the server runs").broker
     }
 
     /// The issuer of an environment.
