@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::authn::{IssuerKeys, Verifier, tls};
 use crate::http::demo::{self, DemoIssuer, Introspect, Kind, Orders};
-use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts};
+use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
 use crate::http::metrics::{Metrics, Socket};
 use crate::outbound::operator::{Call, OperatorClient};
 use crate::outbound::{Origin, OutboundSettings};
@@ -65,7 +65,7 @@ impl Furniture {
                 body_time: Front::BODY_TIME,
                 handler_time: Front::HANDLER_TIME,
                 trusted_proxies: Vec::new(),
-                entropy: Arc::clone(&ambient.entropy),
+                ids: RequestIds::new(Arc::clone(&ambient.entropy)),
                 metrics: Arc::clone(&metrics),
             },
         );

@@ -26,10 +26,15 @@ pub struct Found {
     pub rows: u64,
 }
 
-/// The write side of the database. Calls come in the order begin, spend, append, commit; abort ends any of them.
+/// The write side of the database. Calls come in the order begin, spend, append, commit; abort ends any of them. A fault of `append`
+/// may come up in `commit`: an implementation may keep what is to be written until then.
 pub trait Store: Send + 'static {
-    /// Takes the write lock and reads the head.
-    fn begin(&mut self) -> impl Future<Output = Result<Found, StoreFault>> + Send;
+    /// Takes the write lock, reads the head, and marks `proofs` as spent, on the guess that the head is the expected one; returns it,
+    /// and those proofs that were not spent before.
+    fn begin(
+        &mut self,
+        proofs: &[(ProofKey, Timestamp)],
+    ) -> impl Future<Output = Result<(Found, HashSet<ProofKey>), StoreFault>> + Send;
     /// Marks proofs as spent; returns those that were not spent before.
     fn spend(&mut self, proofs: &[(ProofKey, Timestamp)])
     -> impl Future<Output = Result<HashSet<ProofKey>, StoreFault>> + Send;
@@ -55,29 +60,50 @@ pub trait Store: Send + 'static {
 pub struct SqliteStore {
     options: SqliteConnectOptions,
     connection: Option<SqliteConnection>,
+    /// What `commit` still has to write.
+    tail: Option<Tail>,
+}
+
+/// The end of a batch: rows that fit into one statement, and the batch's own line.
+struct Tail {
+    rows: Vec<Row>,
+    first: u64,
+    prior_root: Digest,
+    prior_change: Option<u64>,
+    after: Head,
+    mac: [u8; 32],
 }
 
 const HEAD: &str = "SELECT size, root, last_change, time, (SELECT max(idx) FROM entries) FROM head WHERE id = 1";
 const BEGIN: &str =
     "BEGIN IMMEDIATE; SELECT size, root, last_change, time, (SELECT max(idx) FROM entries) FROM head WHERE id = 1";
-const APPEND: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?); \
-     UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1";
+const BATCH: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?); \
+     UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1; COMMIT";
 
 /// Rows are written in one statement, up to this many; of more, so many at once. Each statement is a hop to the thread of sqlx and
 /// back, and it keeps them prepared by their text, so every size has a text of its own that stays.
 const CHUNK: usize = 32;
 
-/// Statements that stay prepared: both tables' for every size, and the rest of this file's.
-pub const STATEMENTS: usize = 2 * CHUNK + 16;
+/// Statements that stay prepared: four of every size, and the rest of this file's.
+pub const STATEMENTS: usize = 4 * CHUNK + 16;
 
-static ENTRIES: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let head = "INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) VALUES ";
-    (1..=CHUNK).map(|rows| statement(head, "(?,?,?,?,?,?,?,?)", rows, "")).collect()
-});
-static CONSUMED: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let tail = " ON CONFLICT DO NOTHING RETURNING proof";
-    (1..=CHUNK).map(|rows| statement("INSERT INTO consumed (proof, gone_after) VALUES ", "(?,?)", rows, tail)).collect()
-});
+const INTO_ENTRIES: &str = "INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) VALUES ";
+const ENTRY: &str = "(?,?,?,?,?,?,?,?)";
+const INTO_CONSUMED: &str = "INSERT INTO consumed (proof, gone_after) VALUES ";
+const SPENT: &str = " ON CONFLICT DO NOTHING RETURNING proof";
+
+static ENTRIES: LazyLock<Vec<&str>> = LazyLock::new(|| sizes(|rows| statement(INTO_ENTRIES, ENTRY, rows, "")));
+static CONSUMED: LazyLock<Vec<&str>> = LazyLock::new(|| sizes(|rows| statement(INTO_CONSUMED, "(?,?)", rows, SPENT)));
+/// The first hop of a batch: lock, head, proofs.
+static BEGIN_SPENDING: LazyLock<Vec<&str>> =
+    LazyLock::new(|| sizes(|rows| statement(&format!("{BEGIN}; {INTO_CONSUMED}"), "(?,?)", rows, SPENT)));
+/// Its second and last: rows, the batch's line, head, commit.
+static ENTRIES_AND_COMMIT: LazyLock<Vec<&str>> =
+    LazyLock::new(|| sizes(|rows| statement(INTO_ENTRIES, ENTRY, rows, &format!("; {BATCH}"))));
+
+fn sizes(of: impl Fn(usize) -> &'static str) -> Vec<&'static str> {
+    (1..=CHUNK).map(of).collect()
+}
 
 /// Made once per size and kept as long as the program: `sqlx` takes only such a text without doubt.
 fn statement(head: &str, row: &str, rows: usize, tail: &str) -> &'static str {
@@ -88,7 +114,7 @@ impl SqliteStore {
     /// Connects.
     pub async fn connect(options: SqliteConnectOptions) -> Result<Self, StoreFault> {
         let connection = Some(options.connect().await?);
-        Ok(Self { options, connection })
+        Ok(Self { options, connection, tail: None })
     }
 
     /// Makes the tables of a new database.
@@ -126,17 +152,7 @@ impl SqliteStore {
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
             let (chunk, text) = fitting(rows.len(), &ENTRIES);
-            let query = rows.by_ref().take(chunk).fold(sqlx::query(text), |query, row| {
-                query
-                    .bind(sql(row.index))
-                    .bind(row.time.as_seconds())
-                    .bind(row.kind)
-                    .bind(row.subject)
-                    .bind(row.request)
-                    .bind(row.token)
-                    .bind(row.body)
-                    .bind(row.leaf.0.to_vec())
-            });
+            let query = rows.by_ref().take(chunk).fold(sqlx::query(text), bind_row);
             self.run(query).await?;
         }
         Ok(())
@@ -161,6 +177,24 @@ impl SqliteStore {
     }
 }
 
+type Statement = Query<'static, Sqlite, SqliteArguments>;
+
+fn bind_row(query: Statement, row: Row) -> Statement {
+    query
+        .bind(sql(row.index))
+        .bind(row.time.as_seconds())
+        .bind(row.kind)
+        .bind(row.subject)
+        .bind(row.request)
+        .bind(row.token)
+        .bind(row.body)
+        .bind(row.leaf.0.to_vec())
+}
+
+fn bind_proof(query: Statement, (proof, until): &(ProofKey, Timestamp)) -> Statement {
+    query.bind(proof.0.0.to_vec()).bind(until.as_seconds())
+}
+
 /// How many of `rows` go at once, and their statement. There is at least one.
 fn fitting(rows: usize, statements: &[&'static str]) -> (usize, &'static str) {
     let chunk = rows.clamp(1, CHUNK);
@@ -169,9 +203,19 @@ fn fitting(rows: usize, statements: &[&'static str]) -> (usize, &'static str) {
 }
 
 impl Store for SqliteStore {
-    async fn begin(&mut self) -> Result<Found, StoreFault> {
-        let rows = sqlx::query(BEGIN).fetch_all(self.connection().await?).await?;
-        found(rows.first())
+    async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<(Found, HashSet<ProofKey>), StoreFault> {
+        self.tail = None;
+        let (now, later) = proofs.split_at(proofs.len().min(CHUNK));
+        let text = if now.is_empty() { BEGIN } else { fitting(now.len(), &BEGIN_SPENDING).1 };
+        let query = now.iter().fold(sqlx::query(text), bind_proof);
+        let rows = query.fetch_all(self.connection().await?).await?;
+        // The head's row comes first, then one for each proof that is spent now.
+        let found = found(rows.first())?;
+        let mut fresh = if later.is_empty() { HashSet::new() } else { self.spend(later).await? };
+        for row in rows.iter().skip(1) {
+            fresh.insert(ProofKey(digest(row, 0)?));
+        }
+        Ok((found, fresh))
     }
 
     async fn spend(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<HashSet<ProofKey>, StoreFault> {
@@ -180,9 +224,7 @@ impl Store for SqliteStore {
         while !rest.is_empty() {
             let (chunk, text) = fitting(rest.len(), &CONSUMED);
             let (now, later) = rest.split_at(chunk);
-            let query = now
-                .iter()
-                .fold(sqlx::query(text), |query, (proof, until)| query.bind(proof.0.0.to_vec()).bind(until.as_seconds()));
+            let query = now.iter().fold(sqlx::query(text), bind_proof);
             for row in query.fetch_all(self.connection().await?).await? {
                 fresh.insert(ProofKey(digest(&row, 0)?));
             }
@@ -200,15 +242,28 @@ impl Store for SqliteStore {
     }
 
     async fn append(&mut self, batch: Batch) -> Result<(), StoreFault> {
-        let Batch { rows, tiles, prior_root, prior_change, after, mac, beside } = batch;
+        let Batch { mut rows, tiles, prior_root, prior_change, after, mac, beside } = batch;
         let first = rows.first().map_or(after.size, |row| row.index);
+        // What fits into one statement goes with the commit: each statement is a hop to SQLite's thread and back.
+        let last = rows.split_off(rows.len() - rows.len().min(CHUNK));
         self.write(rows).await?;
         for tile in tiles {
             let insert = sqlx::query("INSERT INTO tiles (level, idx, content) VALUES (?, ?, ?)");
             self.run(insert.bind(i64::from(tile.level)).bind(sql(tile.index)).bind(tile.content)).await?;
         }
         self.write_beside(beside).await?;
-        let query = sqlx::query(APPEND)
+        self.tail = Some(Tail { rows: last, first, prior_root, prior_change, after, mac });
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreFault> {
+        let Some(Tail { rows, first, prior_root, prior_change, after, mac }) = self.tail.take() else {
+            return self.run(sqlx::query("COMMIT")).await;
+        };
+        let text = if rows.is_empty() { BATCH } else { fitting(rows.len(), &ENTRIES_AND_COMMIT).1 };
+        let query = rows
+            .into_iter()
+            .fold(sqlx::query(text), bind_row)
             .bind(sql(first))
             .bind(sql(after.size))
             .bind(prior_root.0.to_vec())
@@ -222,11 +277,8 @@ impl Store for SqliteStore {
         self.run(query).await
     }
 
-    async fn commit(&mut self) -> Result<(), StoreFault> {
-        self.run(sqlx::query("COMMIT")).await
-    }
-
     async fn abort(&mut self) {
+        self.tail = None;
         if let Some(connection) = &mut self.connection
             && sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err()
         {

@@ -34,7 +34,7 @@ use crate::domain::clock::{Clock, Entropy};
 use crate::domain::digest::Digest;
 use crate::domain::names::EnvironmentName;
 use crate::http::admin;
-use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts};
+use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
 use crate::http::health::{self, Audience};
 use crate::http::metrics::{Metrics, Socket};
 use crate::http::public::Public;
@@ -319,7 +319,7 @@ fn front_of(socket: Socket, config: &Config, ambient: &Ambient, metrics: &Arc<Me
         body_time: Front::BODY_TIME,
         handler_time: Front::HANDLER_TIME,
         trusted_proxies: config.listen.trusted_proxies.clone(),
-        entropy: Arc::clone(&ambient.entropy),
+        ids: RequestIds::new(Arc::clone(&ambient.entropy)),
         metrics: Arc::clone(metrics),
     }
 }

@@ -8,6 +8,7 @@ mod address;
 mod body;
 mod fault;
 mod host;
+mod ids;
 mod log;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,9 +29,9 @@ pub use address::{ClientAddress, PeerAddress};
 pub use body::BodyLimits;
 pub use fault::{ErrorShape, Fault};
 pub use host::{Hosts, host_matches, host_of};
+pub use ids::RequestIds;
 
 use super::metrics::{Metrics, Socket};
-use crate::domain::clock::Entropy;
 use crate::domain::names::RequestId;
 use crate::domain::network::Cidr;
 
@@ -50,8 +51,8 @@ pub struct Front {
     pub handler_time: Duration,
     /// Proxies that may say whose request it is.
     pub trusted_proxies: Vec<Cidr>,
-    /// For request ids.
-    pub entropy: Arc<dyn Entropy>,
+    /// Request ids.
+    pub ids: RequestIds,
     /// Where answers and panics are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -84,7 +85,7 @@ pub fn wrap(router: Router, front: Front) -> Router {
 async fn pass(State(front): State<Arc<Front>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     // 1. An id of our own: one that a caller chose could be made to match somebody else's in journal and logs.
-    let id = front.entropy.identifier();
+    let id = front.ids.next();
     let facts = log::Facts::of(&request);
     // 22 characters of base64url are a RequestId; should that ever change, the request goes on without one in its extensions.
     if let Ok(id) = id.parse::<RequestId>() {

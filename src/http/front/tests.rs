@@ -1,5 +1,6 @@
 //! The front before a small router, in process. `server`'s tests drive the same router over sockets.
 
+use crate::domain::clock::Entropy;
 use axum::body::to_bytes;
 use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
@@ -28,7 +29,7 @@ pub(crate) fn front(shape: ErrorShape, hosts: Hosts) -> Front {
         body_time: Duration::from_millis(300),
         handler_time: Duration::from_millis(500),
         trusted_proxies: vec!["10.0.0.0/8".parse::<Cidr>().expect("a network")],
-        entropy: Arc::new(Counting(0.into())),
+        ids: RequestIds::new(Arc::new(Counting(0.into()))),
         metrics: Metrics::new("0"),
     }
 }

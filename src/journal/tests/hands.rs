@@ -313,7 +313,7 @@ async fn a_forked_journal_is_refused() {
 async fn forge(house: &House, token: bool) -> u64 {
     let kek = Kek::from_bytes([8; 32]);
     let mut store = SqliteStore::connect(schema::writer(&house.database(), true)).await.expect("connects");
-    let found = store.begin().await.expect("begins");
+    let (found, _) = store.begin(&[]).await.expect("begins");
     let Head { size, last_change, time, .. } = found.head.clone();
     let mut connection = hand(house).await;
     let rows = sqlx::query("SELECT leaf FROM entries ORDER BY idx").fetch_all(&mut connection).await.expect("reads");

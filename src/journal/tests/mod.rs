@@ -150,7 +150,10 @@ impl Faulty {
 }
 
 impl Store for Faulty {
-    async fn begin(&mut self) -> Result<Found, StoreFault> {
+    async fn begin(
+        &mut self,
+        proofs: &[(ProofKey, crate::domain::clock::Timestamp)],
+    ) -> Result<(Found, std::collections::HashSet<ProofKey>), StoreFault> {
         match self.takes(&[Fault::BeginFails, Fault::DiskFull, Fault::DiskRoomy]) {
             Some(Fault::DiskFull) => self.full = true,
             Some(Fault::DiskRoomy) => self.full = false,
@@ -160,7 +163,7 @@ impl Store for Faulty {
         // Of a connection, and a failed one is replaced: said each time. SQLite takes the present size for a smaller limit.
         let limit = if self.full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 4294967294" };
         self.inner.limit(limit).await?;
-        self.inner.begin().await
+        self.inner.begin(proofs).await
     }
 
     async fn spend(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<std::collections::HashSet<ProofKey>, StoreFault> {

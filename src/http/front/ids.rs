@@ -1,0 +1,58 @@
+//! Request ids: 22 characters of base64url that nobody can guess, and that begin alike when they were made at about one time.
+//!
+//! The journal finds an entry by its request id. Ids that are random from their first character land on a page of the index each,
+//! and every commit writes them all; with the milliseconds since the start in front (from a random beginning, so that they tell
+//! nothing but their order), the ids of a commit share a page or two. 80 bits stay random.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::domain::clock::Entropy;
+
+/// Makes them.
+pub struct RequestIds {
+    entropy: Arc<dyn Entropy>,
+    since: Instant,
+    beginning: u64,
+}
+
+impl RequestIds {
+    /// From now on.
+    pub fn new(entropy: Arc<dyn Entropy>) -> Self {
+        let mut bytes = [0; 8];
+        entropy.fill(&mut bytes);
+        Self { entropy, since: Instant::now(), beginning: u64::from_be_bytes(bytes) }
+    }
+
+    /// A fresh one.
+    pub fn next(&self) -> String {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        let elapsed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // The low 48 bits are eight characters.
+        let prefix = self.beginning.wrapping_add(elapsed).to_be_bytes();
+        bytes[..6].copy_from_slice(&prefix[2..]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::OsEntropy;
+
+    #[test]
+    fn ids_of_one_moment_begin_alike_and_differ() {
+        let ids = RequestIds::new(Arc::new(OsEntropy));
+        let made: std::collections::BTreeSet<String> = (0..1000).map(|_| ids.next()).collect();
+        assert_eq!(made.len(), 1000);
+        // Six characters stand for 4 seconds and more; a border may fall between.
+        let begins: std::collections::BTreeSet<&str> = made.iter().map(|id| &id[..6]).collect();
+        assert!(begins.len() <= 2 && made.iter().all(|id| id.len() == 22), "{begins:?}");
+        let others = RequestIds::new(Arc::new(OsEntropy)).next();
+        assert_ne!(others[..8], made.first().expect("an id")[..8], "another start begins elsewhere");
+    }
+}
