@@ -24,6 +24,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+/// The same for `carnet help status`.
+pub const HELP: &str = "\
+Contexts: $XDG_CONFIG_HOME/carnet/contexts.toml (mode 0600), which `carnet dev` writes:
+  current = \"dev\"
+  [contexts.dev]
+  server = \"http://127.0.0.1:7401\"           # admin address
+  public_server = \"http://127.0.0.1:7400\"
+  staff_token_file = \"/path/to/a/file\"       # your staff token
+  [contexts.dev.environments]
+  production = \"http://127.0.0.1:7400/production\"";
+
 /// The file.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, cell, table, time};
+use super::evidence;
 use super::exit::Exit;
 use super::reach::Reach;
 use super::url;
@@ -28,6 +29,15 @@ pub enum Key {
     /// List signing keys and where they are on the ladder
     #[command(before_help = "Examples:\n  carnet key list\n  carnet key list -o json")]
     List,
+    /// Print the key that the journal's checkpoints verify with
+    #[command(
+        before_help = "Examples:\n  carnet key show --checkpoint\n  carnet key show --checkpoint --server https://carnet.acme.example"
+    )]
+    Show {
+        /// The journal's verifier key (C2SP signed note): NAME+ID+KEY
+        #[arg(long, required = true)]
+        checkpoint: bool,
+    },
     /// Make the next signing key; it signs when every verifier can know it
     #[command(
         before_help = "Examples:\n  carnet key rotate production\n  carnet key rotate production --alg RS256 --i-accept-outage"
@@ -64,6 +74,7 @@ pub enum Key {
 pub async fn run(verb: Key, reach: &Reach) -> Result<Answer, Failure> {
     match verb {
         Key::Init { path } => init(&path),
+        Key::Show { checkpoint: _ } => evidence::key(reach).await,
         Key::List => list(reach).await,
         Key::Rotate { environment, alg, i_accept_outage } => {
             let body = json!({"alg": alg.to_string(), "acceptOutage": i_accept_outage});

@@ -14,10 +14,12 @@ mod can_i;
 pub mod context;
 mod dev;
 mod doctor;
+mod evidence;
 mod exit;
 mod explain;
 mod files;
 mod inspect;
+mod journal;
 mod key;
 mod partner;
 mod proof;
@@ -134,11 +136,17 @@ enum Command {
     /// Keys: the key-encryption key, signing keys, the journal's key
     #[command(subcommand, before_help = "Examples:\n  carnet key init keys/kek\n  carnet key rotate production")]
     Key(Key),
+    /// Evidence: entries, proofs, checkpoints, exports
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet journal checkpoint\n  carnet journal query --kind issued --limit 10"
+    )]
+    Journal(journal::Verb),
     /// Look at everything that a server needs
     #[command(before_help = "Examples:\n  carnet doctor\n  carnet doctor -c /etc/carnet/carnet.toml -o json")]
     Doctor(doctor::Doctor),
     /// Tell which broker this is, whether it is ready, and whether you are signed in
-    #[command(before_help = "Examples:\n  carnet status\n  carnet status --server https://carnet.acme.example -o json")]
+    #[command(before_help = "Examples:\n  carnet status\n  carnet status --server https://carnet.acme.example -o json", after_help = context::HELP)]
     Status,
     /// Print completions for a shell
     #[command(before_help = "Examples:\n  carnet completion bash\n  carnet completion zsh")]
@@ -199,6 +207,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Integration(verb) => partner::integration(verb, reach).await,
         Command::Revoke(verb) => revoke::run(verb, reach).await,
         Command::Key(verb) => key::run(verb, reach).await,
+        Command::Journal(verb) => journal::run(verb, reach).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Status => status::run(reach).await,
         Command::Completion { shell } => {

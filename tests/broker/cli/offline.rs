@@ -32,6 +32,50 @@ async fn wrong_use_is_exit_2_and_an_unknown_verb_suggests_the_one_that_was_meant
     assert!(examples < help.stdout.find("Usage:").expect("usage") && help.stderr.is_empty(), "{help:?}");
 }
 
+/// The commands of CONTRACT.md section 1 that exist so far.
+#[tokio::test]
+async fn the_commands_of_the_contract_are_there() {
+    let program = Program::alone();
+    let commands: [&[&str]; 32] = [
+        &["serve"],
+        &["token"],
+        &["explain"],
+        &["can-i"],
+        &["inspect"],
+        &["validate"],
+        &["plan"],
+        &["apply"],
+        &["approvals"],
+        &["approve"],
+        &["deny"],
+        &["partner", "list"],
+        &["partner", "show"],
+        &["partner", "export"],
+        &["partner", "suspend"],
+        &["partner", "resume"],
+        &["integration", "submit"],
+        &["revoke", "token"],
+        &["revoke", "lift"],
+        &["key", "init"],
+        &["key", "list"],
+        &["key", "rotate"],
+        &["key", "taint"],
+        &["key", "show"],
+        &["journal", "query"],
+        &["journal", "prove"],
+        &["journal", "at"],
+        &["journal", "reopen"],
+        &["journal", "checkpoint"],
+        &["doctor"],
+        &["status"],
+        &["completion"],
+    ];
+    for command in commands {
+        let help = program.run(&[command, &["--help"]].concat()).await.ended(0);
+        assert!(help.stdout.contains(&format!("Usage: carnet {}", command.join(" "))), "{help:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_key_encryption_key_is_made_once_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -102,6 +102,10 @@ async fn sign_in_roles_and_absence_have_their_exit_codes() {
     auditor.run(&["partner", "show", "nobody"]).await.ended(5);
     auditor.run(&["explain", "AAAAAAAAAAAAAAAAAAAAAA"]).await.ended(5);
 
+    let nowhere = ["token", "--env", "nowhere", "--api", "orders-api", "--scope", "orders:read", "--assertion-file", "-"];
+    let ran = auditor.run_with(&nowhere, "x").await.ended(5);
+    assert!(ran.stderr.contains("is no environment of this broker"), "{ran:?}");
+
     let mut away = Program::of(&world, "sven");
     away.set("CARNET_SERVER", "http://127.0.0.1:9");
     away.set("CARNET_PUBLIC_SERVER", "http://127.0.0.1:9");

@@ -1,0 +1,160 @@
+//! `carnet journal`: evidence. Some of it the running server tells, and stands here; what reads the journal itself or an export is
+//! in [`evidence`](super::evidence).
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure, cell, table, time};
+use super::evidence::{self, CONFIG};
+use super::exit::Exit;
+use super::reach::{Admin, Reach};
+use super::url;
+use crate::journal::note::VerifierKey;
+use crate::journal::proof::InclusionProof;
+
+/// Verbs.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Verb {
+    /// List entries, oldest first
+    #[command(
+        before_help = "Examples:\n  carnet journal query --kind issued --subject globex/order-sync\n  carnet journal query --from 1000 --limit 50 -o json"
+    )]
+    Query(Query),
+    /// Prove that an entry is in the log (C2SP tlog-proof)
+    #[command(
+        before_help = "Examples:\n  carnet journal prove 1042\n  carnet journal prove 1042 --key sts.acme.example/carnet+a1b2c3d4+ATxyz"
+    )]
+    Prove(Prove),
+    /// Tell what was in force at a time
+    #[command(
+        before_help = "Examples:\n  carnet journal at 2026-05-07T03:12:00Z\n  carnet journal at 2026-05-07T03:12:00Z -o json"
+    )]
+    At {
+        /// RFC 3339
+        #[arg(value_name = "TIME")]
+        time: String,
+    },
+    /// Print the newest signed checkpoint
+    #[command(before_help = "Examples:\n  carnet journal checkpoint > last.txt\n  carnet journal checkpoint -o json")]
+    Checkpoint,
+    /// Begin a new epoch after a restore: taints every signing key, and mints nothing for the longest assertion life
+    #[command(
+        before_help = "Examples:\n  carnet journal reopen -c carnet.toml --confirm sts.acme.example/carnet\n  carnet journal reopen --confirm sts.acme.example/carnet -o json"
+    )]
+    Reopen {
+        /// Configuration
+        #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+        config: PathBuf,
+        /// The origin of the log, typed out
+        #[arg(long, value_name = "ORIGIN")]
+        confirm: String,
+    },
+}
+
+/// Arguments of `query`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Query {
+    /// Of this kind: issued, refused, integration.activated …
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// About this partner, integration or API
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
+    /// Of this request
+    #[arg(long, value_name = "REQUEST_ID")]
+    request: Option<String>,
+    /// From this index on
+    #[arg(long, value_name = "INDEX")]
+    from: Option<u64>,
+    /// Before this index
+    #[arg(long, value_name = "INDEX")]
+    to: Option<u64>,
+    /// At most so many
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: usize,
+}
+
+/// Arguments of `prove`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Prove {
+    /// Index of the entry
+    #[arg(value_name = "INDEX")]
+    index: u64,
+    /// The journal's verifier key; without it, the running server's is taken
+    #[arg(long, value_name = "VKEY")]
+    key: Option<VerifierKey>,
+}
+
+/// Runs a verb.
+pub async fn run(verb: Verb, reach: &Reach) -> Result<Answer, Failure> {
+    match verb {
+        Verb::Query(args) => query(&args, reach).await,
+        Verb::Prove(args) => prove(&args, reach).await,
+        Verb::At { time } => {
+            let at = admin(reach).await?.get(&format!("/v1/journal/at?time={}", url::encode(&time))).await?;
+            let text = super::yaml::write(&at);
+            Ok(Answer::of(at, text))
+        }
+        Verb::Checkpoint => {
+            let found = admin(reach).await?.get("/v1/journal/checkpoint").await?;
+            let text = cell(&found, "checkpoint");
+            Ok(Answer::of(found, text))
+        }
+        Verb::Reopen { config, confirm } => evidence::reopen(&config, &confirm).await,
+    }
+}
+
+/// The running server.
+pub async fn admin(reach: &Reach) -> Result<Admin, Failure> {
+    reach.places()?.admin().await
+}
+
+async fn query(args: &Query, reach: &Reach) -> Result<Answer, Failure> {
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let filters = [
+        ("kind", args.kind.clone()),
+        ("subject", args.subject.clone()),
+        ("requestId", args.request.clone()),
+        ("from", number(args.from)),
+        ("to", number(args.to)),
+    ];
+    let pairs: Vec<(&str, &str)> = filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+    let path = if pairs.is_empty() { "/v1/journal".to_owned() } else { format!("/v1/journal?{}", url::form(&pairs)) };
+    let items = admin(reach).await?.list(&path, args.limit).await?;
+    let row = |item: &Value| {
+        let what = ["reason", "scope"].iter().find_map(|name| item[*name].as_str()).unwrap_or("-");
+        vec![
+            cell(item, "index"),
+            time(&item["time"]),
+            cell(item, "kind"),
+            cell(item, "subject"),
+            what.to_owned(),
+            cell(item, "requestId"),
+        ]
+    };
+    let rows: Vec<_> = items.iter().map(row).collect();
+    let text = table(&["INDEX", "TIME", "KIND", "SUBJECT", "WHAT", "REQUEST"], &rows);
+    Ok(Answer::of(items.into(), text))
+}
+
+/// Nothing is printed that was not verified here.
+async fn prove(args: &Prove, reach: &Reach) -> Result<Answer, Failure> {
+    let found = admin(reach).await?.get(&format!("/v1/journal/proof?index={}", args.index)).await?;
+    let key = cell(&found, "key");
+    let trusted = match &args.key {
+        Some(key) => key.clone(),
+        None => key.parse().map_err(|_| Failure::new(Exit::Failure, "the server's key is no verifier key"))?,
+    };
+    let proof = InclusionProof::parse(&cell(&found, "proof"), cell(&found, "entry"));
+    let proof = proof.and_then(|proof| proof.verify(&trusted).map(|_| proof));
+    let proof =
+        proof.map_err(|fault| Failure::new(Exit::Failure, "the server's proof proves nothing").why(fault.to_string()))?;
+    let data = json!({"index": proof.index, "entry": proof.entry, "proof": proof.text(), "key": key});
+    let answer = Answer::of(data, proof.text()).note(format!("entry  {}", proof.entry));
+    Ok(if args.key.is_some() {
+        answer
+    } else {
+        answer.note("verified with the key that the server itself named; give yours with --key")
+    })
+}

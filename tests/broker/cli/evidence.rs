@@ -1,0 +1,50 @@
+//! Evidence from the command line: online, from the journal itself, and from an export that trusts nothing but a key.
+
+use super::program::Program;
+use crate::world::World;
+
+/// The path of a world's configuration.
+fn configuration(world: &World) -> String {
+    world.folder.path().join("carnet.toml").display().to_string()
+}
+
+#[tokio::test]
+async fn entries_checkpoints_and_proofs_are_told_by_a_running_server() {
+    let world = World::start().await;
+    world.minted().await;
+    let auditor = Program::of(&world, "alan");
+    let issued = auditor.run(&["journal", "query", "--kind", "issued", "-o", "json"]).await.ended(0).json();
+    assert_eq!(issued.as_array().map(Vec::len), Some(1), "{issued}");
+    let index = issued[0]["index"].as_u64().expect("an index").to_string();
+    let all = auditor.run(&["journal", "query", "--limit", "2", "-o", "json"]).await.ended(0).json();
+    assert_eq!(all.as_array().map(Vec::len), Some(2));
+
+    let key = auditor.run(&["key", "show", "--checkpoint"]).await.ended(0).stdout;
+    let note = auditor.run(&["journal", "checkpoint"]).await.ended(0).stdout;
+    assert!(note.starts_with("test.example/carnet\n"), "{note}");
+    let proof = auditor.run(&["journal", "prove", &index, "--key", key.trim()]).await.ended(0);
+    assert!(proof.stdout.starts_with("c2sp.org/tlog-proof@v1\n") && proof.stderr.starts_with("entry  {"), "{proof:?}");
+    let unkeyed = auditor.run(&["journal", "prove", &index]).await.ended(0);
+    assert!(unkeyed.stderr.contains("--key"), "{unkeyed:?}");
+    auditor.run(&["journal", "prove", "100000"]).await.ended(5);
+    // Another key than the one that signed: nothing is printed.
+    let other = "test.example/carnet+e7bea8c4+Adda3DqnrlYLcdcwd6gQ4v2FFfDRqJgaIdi7LGmZIgiY";
+    let ran = auditor.run(&["journal", "prove", &index, "--key", other]).await;
+    assert!(ran.code != 0 && ran.stdout.is_empty(), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_journal_is_reopened_only_under_its_name_and_rests_then() {
+    let mut world = World::start().await;
+    world.stop().await;
+    let config = configuration(&world);
+    let program = Program::alone();
+    program.run(&["journal", "reopen", "-c", &config, "--confirm", "another"]).await.ended(2);
+    let reopen = ["journal", "reopen", "-c", &config, "--confirm", "test.example/carnet", "-o", "json"];
+    let reopened = program.run(&reopen).await.ended(0).json();
+    assert!(reopened["mintsFrom"].is_string(), "{reopened}");
+    world.boot().await;
+    let arguments = ["token", "--env", "production", "--api", "orders-api", "--scope", "orders:read", "--assertion-file", "-"];
+    let ran = Program::of(&world, "sven").run_with(&arguments, &world.assertion("production")).await.ended(7);
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+}
