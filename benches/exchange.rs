@@ -1,1 +1,134 @@
-fn main() {}
+//! The whole exchange over HTTP with durable records: `carnet serve` on one core, Redis and a bounded load on the other.
+//!
+//! A partner's ES256 assertion with a fresh `jti` in, an ES256 `at+jwt` out, 16 keep-alive connections, SQLite with
+//! `synchronous=FULL`. CPU is that of the server's process. "Share of the limit" compares with one verify plus one sign in the same run;
+//! absolute figures of a shared machine say little (DEPENDENCIES.md B.6).
+//!
+//! `cargo bench --bench exchange -- seconds=10` sets the length of a phase; `hold` keeps the server under load for a profiler.
+//! K-22 and K-23 of ABUSE.md are measured at the end. Nothing is asserted about speed.
+
+mod bench;
+#[path = "exchange/load.rs"]
+mod load;
+#[path = "exchange/partners.rs"]
+mod partners;
+#[path = "exchange/server.rs"]
+mod server;
+#[path = "../tests/broker/world/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
+mod world;
+
+use std::time::Duration;
+
+use bench::{clock, floor};
+use load::{Load, Outcome};
+use server::Server;
+use world::{Options, World, records};
+
+/// Connections of the load.
+const CONNECTIONS: usize = 16;
+
+/// The share of the highest rate at which response times are taken.
+const CALM: f64 = 0.7;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    // Before a thread is started: they inherit it, and so does Redis.
+    server::pin_self();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    runtime.block_on(run());
+}
+
+fn argument(name: &str) -> Option<u64> {
+    std::env::args().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+}
+
+async fn run() {
+    let phase = Duration::from_secs(argument("seconds").unwrap_or(10));
+    let mut world = World::with(Options { redis: true, records: None, ..Options::default() }).await;
+    world.onboard(&records::busy(&world.partner.issuer)).await;
+    world.stop().await;
+    world.clock.synchronise();
+    let server = Server::start(&world).await;
+    let idle = clock::status_kilobytes(server.pid(), "VmRSS");
+    let first = server.first_token(&world).await;
+    println!("start to ready {:.0} ms, to the first token {first:.0} ms", server.ready_after());
+
+    // Short, and thrown away: caches, prepared statements, the journal's pages.
+    measure(&world, &server, Load::full(Duration::from_secs(2))).await;
+    if std::env::args().any(|argument| argument == "hold") {
+        println!("the server is process {}", server.pid());
+    }
+    let full = measure(&world, &server, Load::full(phase)).await;
+    let rate = full.per_second() * CALM;
+    let calm = measure(&world, &server, Load::paced(phase, rate)).await;
+    println!("\n{:<34} {:>12} {:>12}", "", "full load", "at 70 %");
+    let line = |name: &str, of: &dyn Fn(&Measured) -> String| println!("{name:<34} {:>12} {:>12}", of(&full), of(&calm));
+    line("exchanges per second", &|it| format!("{:.0}", it.per_second()));
+    line("server CPU, us per exchange", &|it| format!("{:.1}", it.cpu()));
+    line("  of these in the kernel", &|it| format!("{:.1}", it.kernel / it.count()));
+    line("exchanges per second and core", &|it| format!("{:.0}", 1e6 / it.cpu()));
+    line("one verify + one sign, us", &|it| format!("{:.1}", it.floor));
+    line("share of the limit", &|it| format!("{:.2}", it.floor / it.cpu()));
+    line("Redis CPU, us per exchange", &|it| format!("{:.1}", it.redis / it.count()));
+    line("tokens per commit", &|it| format!("{:.1}", it.count() / it.commits));
+    line("p50, ms", &|it| format!("{:.2}", it.outcome.quantile(0.5)));
+    line("p99, ms", &|it| format!("{:.2}", it.outcome.quantile(0.99)));
+    line("not answered with a token", &|it| it.outcome.failed.to_string());
+    println!(
+        "RSS idle {:.1} MB, peak {:.1} MB",
+        idle as f64 / 1e3,
+        clock::status_kilobytes(server.pid(), "VmHWM") as f64 / 1e3
+    );
+    drop(server);
+    partners::stampede().await;
+    partners::hanging_issuer().await;
+}
+
+/// One phase of load with the server's costs.
+struct Measured {
+    outcome: Outcome,
+    user: f64,
+    kernel: f64,
+    redis: f64,
+    commits: f64,
+    floor: f64,
+}
+
+impl Measured {
+    fn count(&self) -> f64 {
+        self.outcome.times.len() as f64
+    }
+
+    fn per_second(&self) -> f64 {
+        self.count() / self.outcome.took.as_secs_f64()
+    }
+
+    fn cpu(&self) -> f64 {
+        (self.user + self.kernel) / self.count()
+    }
+}
+
+async fn measure(world: &World, server: &Server, load: Load) -> Measured {
+    world.clock.synchronise();
+    let requests = load.requests(world);
+    let redis = world.redis.as_ref().map_or(0, |redis| redis.child.id());
+    let floor_before = floor::microseconds();
+    let commits = server.commits(world).await;
+    let (user, kernel) = clock::user_and_system(server.pid());
+    let (redis_user, redis_kernel) = clock::user_and_system(redis);
+    let outcome = load.run(world.public, requests, CONNECTIONS).await;
+    let (user_after, kernel_after) = clock::user_and_system(server.pid());
+    let (redis_user_after, redis_kernel_after) = clock::user_and_system(redis);
+    let commits = server.commits(world).await - commits;
+    Measured {
+        outcome,
+        user: user_after - user,
+        kernel: kernel_after - kernel,
+        redis: redis_user_after - redis_user + redis_kernel_after - redis_kernel,
+        commits,
+        floor: (floor_before + floor::microseconds()) / 2.0,
+    }
+}

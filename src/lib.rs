@@ -1,4 +1,68 @@
-//! Carnet: a credential broker for partner workloads.
+//! Carnet: a credential broker for partner workloads. Proof in, minutes-long scoped token out, everything stamped.
+//!
+//! Folders are floors (what a file may know), file names are columns (what it is about). The same noun on three floors is one
+//! feature: `http/admin/revocations.rs` → `broker/revocation.rs` → `domain/revocation.rs`. Imports go down only;
+//! `tests/broker/architecture.rs` reads them.
+//!
+//! ```text
+//!  5  shell     main  cli  serve  dev  server  config  telemetry     composition, sockets, signals, commands
+//!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+//!  4  http      front · public: token introspection publication · admin/* · error       status codes, untrusted bytes
+//!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+//!  3  broker    exchange introspection registry review revocation rotation lifecycle    one file per operation
+//!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+//!  2  gateways  issuance ──► journal      nothing is signed that is not recorded
+//!               authn ──► outbound        one client, one set of rules for what leaves
+//!               revocation                the live index that others read
+//!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+//!  1  domain    names scope binding admission grant decision state change record reason clock
+//!               pure, synchronous, no I/O: values in, values out
+//! ```
+//!
+//! A fact once established is a type, and one room alone can make it. "Verified, admitted, decided, recorded, signed" is the only
+//! order that compiles; `tests/unbuildable` holds the attempts at another one.
+//!
+//! ```text
+//! UnverifiedAssertion → Verified<Assertion> → Principal → Grant → Recorded<Grant> → IssuedToken
+//!  form text             authn                domain's     domain's  journal          issuance
+//!                                             admission    decide()
+//! ```
+//!
+//! # An exchange, file by file
+//!
+//! 1. [`server`] accepts within its caps, [`http::front`] gives the request an id and finds the environment by host and path.
+//!    `http/public/token.rs` reads a strict form: a repeated parameter is refused, not resolved.
+//! 2. [`broker::exchange`] is the list of steps; all three grants take it. `broker/caller.rs` looks the *unverified* issuer up among
+//!    the bindings in force ([`domain::candidates`]). One that none names is refused, and not one packet leaves.
+//! 3. [`authn`] has the issuer's keys ([`authn::IssuerKeys`], fetched ahead through [`outbound`]), checks the signature, then our own
+//!    typed claims. Absent means refused. → [`domain::proof::Verified`]
+//! 4. [`domain::admission`] asks which bindings admit these claims: exactly one client, or a refusal. From here on the caller is
+//!    known and is told reasons. → [`domain::admission::Principal`]
+//! 5. [`revocation`]'s fast lane takes from the quota and asks whether the proof was seen. No answer is a refusal.
+//! 6. [`domain::grant::decide`] compares with contract, catalogue, dates, revocations, and takes the minimum of all ends of life.
+//!    → [`domain::grant::Grant`], or a refusal with its decision tree
+//! 7. [`journal`] appends the grant and spends the proof in one commit, unless a change came in between; then steps 4 and 6 are taken
+//!    again on the newer state. → [`journal::Recorded`]
+//! 8. [`issuance`] signs what was recorded, reads its own output back, and refuses it if it is anything else.
+//!    → [`issuance::IssuedToken`]
+//! 9. `http/public/token.rs` answers (RFC 8693 section 2.2.1); refusals are mapped by `http/error.rs` and nowhere else.
+//!
+//! # An onboarding, file by file
+//!
+//! 1. `carnet plan` and `carnet apply` ([`cli`]) send the files to [`http::admin`], whose handlers take an `Admitted` of the permission
+//!    they need: [`authn`] verified the staff token, [`domain::actor`] knows what each role may.
+//! 2. [`domain::record`] parses: unknown keys refused, every fault of a file told at once with its line, lint, overlaps with other
+//!    bindings. Two types instead of a flag: what was read is not yet a record.
+//! 3. [`broker::registry`] compares with what is in force (`domain/record/compare.rs`). What is not provably narrower is held.
+//!    Names and free text of people are sealed ([`domain::text`]); what goes on is their digest.
+//! 4. Each change is an entry: [`journal`] appends a [`domain::change::Change`], and [`domain::state`] is the fold of them all.
+//! 5. [`broker::review`]: approvals open with the change. Nobody approves what they applied or submitted; the version seen is
+//!    part of the vote. With the last one, [`domain::consequence`] says what follows: the integration is active.
+//! 6. Who follows the journal hears of it: `serve/keepers.rs` fetches the new issuer's keys before the first request needs them,
+//!    `broker/follow.rs` moves the live index.
+//!
+//! What is kept where, how long, and which store is trusted for what: see the README.
+
 pub mod authn;
 pub mod broker;
 pub mod cli;

@@ -12,7 +12,8 @@ What it checks, and who gets in if one check is left out:
   exp, iat         whoever finds an old log
   scope            a caller that may read, writing
   endpoints        a caller whose contract names three routes, on the fourth
-Revocation: a token lives for minutes. An API that cannot wait asks `POST ISSUER/introspect`, or reads the index in Redis.
+  revocation       a partner whom security has just cut off, for the minutes that the token lives. Only with CARNET_REDIS, see
+                   revocations.py; who has no Redis in reach asks `POST ISSUER/introspect`
 """
 
 import json
@@ -44,20 +45,21 @@ class Refused(Exception):
 class Verifier:
     """Who is calling? Make one per process: it keeps the issuer's keys for five minutes."""
 
-    def __init__(self, issuer: str, audience: str):
+    def __init__(self, issuer: str, audience: str, revocations=None):
         with urllib.request.urlopen(f"{issuer}/.well-known/oauth-authorization-server", timeout=10) as answer:
             metadata = json.load(answer)
         if metadata["issuer"] != issuer:
             raise SystemExit(f"metadata of {metadata['issuer']}, wanted {issuer}")
         self.issuer, self.audience = issuer, audience
         self.keys = jwt.PyJWKClient(metadata["jwks_uri"], lifespan=300, timeout=10)
+        self.revocations = revocations
 
     def claims(self, authorization: str | None) -> dict:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Refused(401, "Bearer")
         try:
-            token_of_ours = jwt.decode_complete(
+            verified = jwt.decode_complete(
                 token,
                 self.keys.get_signing_key_from_jwt(token),
                 algorithms=["ES256"],
@@ -70,11 +72,16 @@ class Verifier:
             raise Refused(503, "") from None
         except jwt.PyJWTError:
             raise Refused(401, 'Bearer error="invalid_token"') from None
-        if token_of_ours["header"].get("typ") != "at+jwt":
+        header, claims = verified["header"], verified["payload"]
+        # A token with cnf is bound to a key whose proof this API does not ask for.
+        if header.get("typ") != "at+jwt" or "cnf" in claims:
             raise Refused(401, 'Bearer error="invalid_token"')
-        if "cnf" in token_of_ours["payload"]:  # bound to a key whose proof this API does not ask for
-            raise Refused(401, 'Bearer error="invalid_token"')
-        return token_of_ours["payload"]
+        try:
+            if self.revocations and self.revocations.is_cut(header, claims):
+                raise Refused(401, 'Bearer error="invalid_token"')
+        except ConnectionError:  # the index does not know: not letting anybody in is the only safe answer
+            raise Refused(503, "") from None
+        return claims
 
 
 def permit(claims: dict, scope: str, method: str, path: str, audience: str) -> None:
@@ -128,7 +135,12 @@ class Orders(BaseHTTPRequestHandler):
 
 
 def main():
-    Orders.verifier = Verifier(os.environ["CARNET_ISSUER"], os.environ["CARNET_AUDIENCE"])
+    revocations = None
+    if "CARNET_REDIS" in os.environ:
+        from revocations import Index
+
+        revocations = Index(os.environ["CARNET_REDIS"])
+    Orders.verifier = Verifier(os.environ["CARNET_ISSUER"], os.environ["CARNET_AUDIENCE"], revocations)
     server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8080), Orders)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     server.serve_forever()

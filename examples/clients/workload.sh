@@ -7,8 +7,8 @@
 # Needs curl. Neither the assertion nor the token is ever an argument: arguments are readable by every user of the machine.
 set -eu
 
-: "${CARNET_ISSUER:?the environment\'s issuer}" "${CARNET_API:?the name of the API}" "${CARNET_SCOPE:?scopes, space-separated}"
-: "${CARNET_ASSERTION_FILE:?the file with the platform\'s JWT; its audience is CARNET_ISSUER}"
+: "${CARNET_ISSUER:?the issuer of the environment}" "${CARNET_API:?the name of the API}" "${CARNET_SCOPE:?scopes, space-separated}"
+: "${CARNET_ASSERTION_FILE:?the file with the JWT of your platform; its audience is CARNET_ISSUER}"
 [ $# = 1 ] || { echo "usage: workload.sh URL" >&2; exit 2; }
 
 # The one member of a JSON object of strings without escapes, which holds for everything that is read here.

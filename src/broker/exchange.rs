@@ -18,7 +18,7 @@ use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::state::State;
 use crate::issuance::IssuedToken;
-use crate::journal::RecordFault;
+use crate::journal::{Again, RecordFault};
 use crate::revocation::Quota;
 
 /// A request for a token, its form already strict.
@@ -88,7 +88,7 @@ impl Broker {
             Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
         };
         // Step 7: on record, with the proof spent in the same commit. On a newer state the decision is taken again from step 5.
-        let again = self.decide_again(request, &shown, &context);
+        let again = Self::decide_again(request, shown, context);
         let recorded = self.journal.record(view.seen, grant, again).await.map_err(|fault| match fault {
             RecordFault::Refused(refused) => *refused,
             RecordFault::Replayed => known(Refused::unknown(&reason::ASSERTION_REPLAYED)),
@@ -112,14 +112,8 @@ impl Broker {
         })
     }
 
-    fn decide_again(
-        &self,
-        request: &Request,
-        shown: &Shown,
-        context: &Context,
-    ) -> Box<dyn Fn(&State, crate::domain::clock::Timestamp) -> Decision + Send> {
-        let (environment, shown, ask, context) =
-            (request.environment.clone(), shown.clone(), request.ask.clone(), context.clone());
+    fn decide_again(request: &Request, shown: Shown, context: Context) -> Again {
+        let (environment, ask) = (request.environment.clone(), request.ask.clone());
         Box::new(move |state, now| match Self::admit(&environment, &shown, state, now) {
             Ok(principal) => decide(&principal, &ask, &context, state, now),
             Err(refused) => Decision::Refused(refused),

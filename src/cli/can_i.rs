@@ -1,18 +1,19 @@
 //! `carnet can-i`: would this integration get this scope now? Exit 3 for no.
 //!
-//! Told from the inventory: what is in force, and what ended or suspends it. A proof, its binding and quotas are not part of the
-//! question; `carnet explain REQUEST_ID` tells about a real exchange.
+//! The broker rehearses an exchange by each binding in force; nothing is minted or recorded. A proof and its quotas are not part of
+//! the question; `carnet explain REQUEST_ID` tells about a real exchange.
 
-use serde_json::{Value, json};
+use std::net::IpAddr;
+
+use serde_json::Value;
 
 use super::answer::{Answer, Failure, cell};
 use super::exit::Exit;
+use super::explain::checks;
 use super::reach::Reach;
 use super::url;
-use crate::domain::clock::{Clock as _, Timestamp};
 use crate::domain::names::{EnvironmentName, IntegrationId};
-use crate::domain::reason::{self, Reason};
-use crate::server::SystemClock;
+use crate::domain::reason::Reason;
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,57 +30,27 @@ pub struct CanI {
     /// Environment
     #[arg(long, value_name = "ENV")]
     env: EnvironmentName,
+    /// Address that it would ask from, where its record names source networks
+    #[arg(long, value_name = "ADDRESS")]
+    source: Option<IpAddr>,
 }
 
 /// Runs it.
 pub async fn run(args: &CanI, reach: &Reach) -> Result<Answer, Failure> {
-    let admin = reach.places()?.admin().await?;
-    let IntegrationId { partner, name } = &args.integration;
-    let found = admin.get(&url::path(&["integrations", partner.as_str(), name.as_str()])).await?;
-    let partner = admin.get(&url::path(&["partners", partner.as_str()])).await?;
-    Ok(told(args, judge(args, &found, &partner, SystemClock.now())))
-}
-
-fn judge(args: &CanI, found: &Value, partner: &Value, now: Timestamp) -> Result<(), &'static Reason> {
-    match cell(found, "state").as_str() {
-        "active" => {}
-        "suspended" => return Err(&reason::INTEGRATION_SUSPENDED),
-        "offboarding" | "ended" => return Err(&reason::INTEGRATION_ENDED),
-        _ => return Err(&reason::INTEGRATION_NOT_ACTIVE),
+    let (integration, source) = (args.integration.to_string(), args.source.map(|source| source.to_string()));
+    let mut asked = vec![
+        ("integration", integration.as_str()),
+        ("environment", args.env.as_str()),
+        ("api", args.api.as_str()),
+        ("scope", args.scope.as_str()),
+    ];
+    asked.extend(source.as_deref().map(|source| ("source", source)));
+    let told = reach.places()?.admin().await?.get(&format!("/v1/can-i?{}", url::form(&asked))).await?;
+    if told.get("allowed") == Some(&Value::Bool(true)) {
+        return Ok(Answer::of(told, "yes\n"));
     }
-    match cell(partner, "state").as_str() {
-        "verified" => {}
-        "suspended" => return Err(&reason::PARTNER_SUSPENDED),
-        _ => return Err(&reason::PARTNER_UNVERIFIED),
-    }
-    let record = found.get("record").unwrap_or(&Value::Null);
-    let time = |name: &str| record["contract"][name].as_i64().and_then(Timestamp::from_seconds);
-    if time("starts").is_some_and(|starts| now < starts) {
-        return Err(&reason::CONTRACT_NOT_STARTED);
-    }
-    if time("ends").is_some_and(|ends| now >= ends) {
-        return Err(&reason::CONTRACT_ENDED);
-    }
-    let access = &record["environments"][args.env.as_str()];
-    let has = |rules: &Value| rules.as_array().into_iter().flatten().any(|rule| rule["scope"] == args.scope);
-    if has(&access["scopes"][&args.api]) {
-        return Ok(());
-    }
-    let eligible = access["elevation"].as_array().into_iter().flatten();
-    if eligible.into_iter().any(|rule| rule["api"] == args.api.as_str() && rule["scope"] == args.scope) {
-        return Err(&reason::SCOPE_NEEDS_ELEVATION);
-    }
-    Err(if access["scopes"].get(&args.api).is_none() { &reason::TARGET_UNKNOWN } else { &reason::SCOPE_NOT_CONTRACTED })
-}
-
-fn told(args: &CanI, verdict: Result<(), &'static Reason>) -> Answer {
-    let reason = verdict.err();
-    let data = json!({
-        "allowed": reason.is_none(), "reason": reason.map(|reason| reason.code), "integration": args.integration.to_string(),
-        "environment": args.env.as_str(), "api": args.api, "scope": args.scope,
-    });
-    match reason {
-        None => Answer::of(data, "yes\n"),
-        Some(reason) => Answer::of(data, format!("no  {}  {}\n", reason.code, reason.what)).exit(Exit::Denied),
-    }
+    let reason = cell(&told, "reason");
+    let what = Reason::find(&reason).map_or("", |page| page.what);
+    let text = format!("no  {reason}  {what}\n{}", checks(&told));
+    Ok(Answer::of(told, text).exit(Exit::Denied))
 }

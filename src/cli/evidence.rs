@@ -1,6 +1,6 @@
 //! What is done to the journal itself, beside any server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -10,16 +10,102 @@ use super::journal::admin;
 use super::reach::Reach;
 use super::serve::{ambient, invalid};
 use crate::config;
-use crate::journal::{Journal, Kek, LONGEST_ASSERTION, OpenFault, Settings};
+use crate::journal::note::VerifierKey;
+use crate::journal::{self, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Settings, VerifyFault};
 use crate::serve::journal_settings;
 
 /// Where a configuration is looked for.
 pub const CONFIG: &str = "carnet.toml";
 
-/// The verifier key of the running server.
-pub async fn key(reach: &Reach) -> Result<Answer, Failure> {
-    let key = cell(&admin(reach).await?.get("/v1/journal/checkpoint").await?, "key");
+/// Arguments of `verify`: a configured journal, or an export.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Verify {
+    /// An export; without it, the configured journal
+    #[arg(value_name = "EXPORT", conflicts_with = "config", requires = "key")]
+    export: Option<PathBuf>,
+    /// Configuration
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// The journal's verifier key, of an export
+    #[arg(long, value_name = "VKEY")]
+    key: Option<VerifierKey>,
+    /// The last checkpoint that you kept: what it knows must still be there
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+}
+
+/// Verifies all of it. Exit 1 where something does not hold, with the index of the entry where there is one.
+pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
+    let kept = args.checkpoint.as_deref().map(text).transpose()?;
+    let report = match (&args.export, &args.key) {
+        (Some(export), Some(key)) => journal::verify_export(export, key, kept.as_deref()),
+        _ => {
+            let (settings, kek) = configured(&args.config)?;
+            journal::verify_database(&settings, &kek, kept.as_deref()).await
+        }
+    };
+    report.map(|report| told(&report, "verified")).map_err(|fault| unverified(&fault))
+}
+
+/// Writes an export: all entries, tiles and a signed checkpoint; no secret, no text of people.
+pub async fn export(config: &Path, folder: &Path) -> Result<Answer, Failure> {
+    let (settings, kek) = configured(config)?;
+    let report = journal::export(&settings, &kek, folder).await.map_err(|fault| unverified(&fault))?;
+    Ok(told(&report, "exported"))
+}
+
+/// Proves an entry from an export alone.
+pub fn prove(export: &Path, index: u64, key: &VerifierKey) -> Result<Answer, Failure> {
+    let proof = journal::prove_offline(export, index, key).map_err(|fault| unverified(&fault))?;
+    let data = json!({"index": proof.index, "entry": proof.entry, "proof": proof.text(), "key": key.to_string()});
+    Ok(Answer::of(data, proof.text()).note(format!("entry  {}", proof.entry)))
+}
+
+/// The verifier key: of the configured journal, or of the running server.
+pub async fn key(config: Option<&Path>, reach: &Reach) -> Result<Answer, Failure> {
+    let key = match config {
+        Some(config) => {
+            let (settings, kek) = configured(config)?;
+            journal::verifier_key(&settings, &kek).await.map_err(|fault| unopened(&fault))?.to_string()
+        }
+        None => cell(&admin(reach).await?.get("/v1/journal/checkpoint").await?, "key"),
+    };
     Ok(Answer::of(json!({"key": key}), key))
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {}", path.display(), error.kind())))
+}
+
+fn told(report: &Report, done: &str) -> Answer {
+    let data = json!({
+        "origin": report.origin, "entries": report.size, "root": report.root, "epoch": report.epoch, "newest": report.newest,
+        "kept": report.kept, "anchored": report.anchored,
+    });
+    let newest = report.newest;
+    let text =
+        format!("{done} {} entries of {}; the newest is of {newest}\nroot {}\n", report.size, report.origin, report.root);
+    let answer = Answer::of(data, text);
+    match (report.kept, report.anchored) {
+        (None, None) => {
+            answer.note("no kept checkpoint was given (--checkpoint FILE): nothing shows whether later entries exist")
+        }
+        _ => answer,
+    }
+}
+
+fn unverified(fault: &VerifyFault) -> Failure {
+    let exit = match fault {
+        VerifyFault::Open(fault) => return unopened(fault),
+        VerifyFault::NoEntry { .. } => Exit::Missing,
+        VerifyFault::File { .. } => Exit::Usage,
+        _ => Exit::Failure,
+    };
+    let mut failure = Failure::new(exit, fault.to_string());
+    if let Some(index) = fault.index() {
+        failure.faults = vec![(format!("entry {index}"), json!({"index": index}))];
+    }
+    failure
 }
 
 /// The journal that a configuration names, and what opens it. Never makes one.

@@ -68,6 +68,17 @@ pub fn tree(explained: &Value) -> String {
     };
     let client = text("client").unwrap_or("a stranger");
     lines += &format!("  what   {client} in {} at {}\n", cell(explained, "environment"), time(&explained["time"]));
+    lines += &checks(explained);
+    if let Some(page) = page {
+        lines += &format!("  fix    {}\n", page.fix);
+    }
+    let entry = explained.get("entry").and_then(Value::as_u64).map(|entry| format!(" · entry {entry}")).unwrap_or_default();
+    lines + &format!("  where  request {}{entry}\n", text("request").unwrap_or("-"))
+}
+
+/// The checks of a decision, one a line: those that hold, and what the others want and got.
+pub fn checks(explained: &Value) -> String {
+    let mut lines = String::new();
     let steps = explained["tree"].as_array().map(Vec::as_slice).unwrap_or_default();
     let width = steps.iter().map(|step| cell(step, "check").chars().count()).max().unwrap_or(0);
     let held = steps.iter().filter(|step| step.get("holds") == Some(&Value::Bool(true))).count();
@@ -82,11 +93,7 @@ pub fn tree(explained: &Value) -> String {
             format!("           NO   {check:<width$}  want {want}   got {seen}\n")
         };
     }
-    if let Some(page) = page {
-        lines += &format!("  fix    {}\n", page.fix);
-    }
-    let entry = explained.get("entry").and_then(Value::as_u64).map(|entry| format!(" · entry {entry}")).unwrap_or_default();
-    lines + &format!("  where  request {}{entry}\n", text("request").unwrap_or("-"))
+    lines
 }
 
 #[cfg(test)]

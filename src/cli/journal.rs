@@ -16,6 +16,23 @@ use crate::journal::proof::InclusionProof;
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Verb {
+    /// Verify all of it: entries, order, signatures, proofs spent once; or an export with nothing but its key
+    #[command(
+        before_help = "Examples:\n  carnet journal verify -c carnet.toml --checkpoint last.txt\n  carnet journal verify ./export --key sts.acme.example/carnet+a1b2c3d4+ATxyz"
+    )]
+    Verify(evidence::Verify),
+    /// Write entries, tiles and a signed checkpoint to a new folder, verified first
+    #[command(
+        before_help = "Examples:\n  carnet journal export ./export\n  carnet journal export ./export -c /etc/carnet/carnet.toml"
+    )]
+    Export {
+        /// The folder to make
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Configuration
+        #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+        config: PathBuf,
+    },
     /// List entries, oldest first
     #[command(
         before_help = "Examples:\n  carnet journal query --kind issued --subject globex/order-sync\n  carnet journal query --from 1000 --limit 50 -o json"
@@ -23,7 +40,7 @@ pub enum Verb {
     Query(Query),
     /// Prove that an entry is in the log (C2SP tlog-proof)
     #[command(
-        before_help = "Examples:\n  carnet journal prove 1042\n  carnet journal prove 1042 --key sts.acme.example/carnet+a1b2c3d4+ATxyz"
+        before_help = "Examples:\n  carnet journal prove 1042\n  carnet journal prove 1042 --export ./export --key sts.acme.example/carnet+a1b2c3d4+ATxyz"
     )]
     Prove(Prove),
     /// Tell what was in force at a time
@@ -81,6 +98,9 @@ pub struct Prove {
     /// Index of the entry
     #[arg(value_name = "INDEX")]
     index: u64,
+    /// Prove from this export, without any server
+    #[arg(long, value_name = "DIR", requires = "key")]
+    export: Option<PathBuf>,
     /// The journal's verifier key; without it, the running server's is taken
     #[arg(long, value_name = "VKEY")]
     key: Option<VerifierKey>,
@@ -89,6 +109,8 @@ pub struct Prove {
 /// Runs a verb.
 pub async fn run(verb: Verb, reach: &Reach) -> Result<Answer, Failure> {
     match verb {
+        Verb::Verify(args) => evidence::verify(&args).await,
+        Verb::Export { folder, config } => evidence::export(&config, &folder).await,
         Verb::Query(args) => query(&args, reach).await,
         Verb::Prove(args) => prove(&args, reach).await,
         Verb::At { time } => {
@@ -140,6 +162,9 @@ async fn query(args: &Query, reach: &Reach) -> Result<Answer, Failure> {
 
 /// Nothing is printed that was not verified here.
 async fn prove(args: &Prove, reach: &Reach) -> Result<Answer, Failure> {
+    if let (Some(export), Some(key)) = (&args.export, &args.key) {
+        return evidence::prove(export, args.index, key);
+    }
     let found = admin(reach).await?.get(&format!("/v1/journal/proof?index={}", args.index)).await?;
     let key = cell(&found, "key");
     let trusted = match &args.key {

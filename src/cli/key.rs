@@ -30,10 +30,11 @@ pub enum Key {
     #[command(before_help = "Examples:\n  carnet key list\n  carnet key list -o json")]
     List,
     /// Print the key that the journal's checkpoints verify with
-    #[command(
-        before_help = "Examples:\n  carnet key show --checkpoint\n  carnet key show --checkpoint --server https://carnet.acme.example"
-    )]
+    #[command(before_help = "Examples:\n  carnet key show --checkpoint\n  carnet key show --checkpoint -c carnet.toml")]
     Show {
+        /// Of the journal that this configuration names; without it, of the running server
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
         /// The journal's verifier key (C2SP signed note): NAME+ID+KEY
         #[arg(long, required = true)]
         checkpoint: bool,
@@ -74,7 +75,7 @@ pub enum Key {
 pub async fn run(verb: Key, reach: &Reach) -> Result<Answer, Failure> {
     match verb {
         Key::Init { path } => init(&path),
-        Key::Show { checkpoint: _ } => evidence::key(reach).await,
+        Key::Show { config, checkpoint: _ } => evidence::key(config.as_deref(), reach).await,
         Key::List => list(reach).await,
         Key::Rotate { environment, alg, i_accept_outage } => {
             let body = json!({"alg": alg.to_string(), "acceptOutage": i_accept_outage});

@@ -67,6 +67,26 @@ pub struct Proof {
 }
 
 impl Principal {
+    /// Whom `candidate` would admit with a proof that never ends. For `rehearsal` alone, which lets no grant out: what is only supposed
+    /// is never recorded, and so never signed.
+    pub(super) fn supposed(candidate: &Candidate, subject: Subject) -> Self {
+        let proof = Proof {
+            issuer: candidate.rule.issuer.clone(),
+            subject,
+            id: None,
+            expires: Timestamp::MAX,
+            key: Digest::of(b"no key"),
+            single_use: false,
+        };
+        Self {
+            client: candidate.client.clone(),
+            environment: candidate.environment.clone(),
+            binding: candidate.binding.clone(),
+            version: candidate.version,
+            proof,
+        }
+    }
+
     /// Whom the binding admitted.
     pub fn client(&self) -> &ClientId {
         &self.client

@@ -221,8 +221,8 @@ pub enum What {
     RevocationAdded {
         /// Its id.
         id: RevocationId,
-        /// What is cut. The entry's own `subject` says the same as a word.
-        #[serde(rename = "cuts")]
+        /// What is cut. On the wire the entry itself has a `subject`, and no member may stand twice.
+        #[serde(rename = "cut")]
         subject: Subject,
         /// Cuts what was issued and refuses nothing later.
         tokens_only: bool,

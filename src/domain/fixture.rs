@@ -34,10 +34,17 @@ pub struct Seeded {
     drawn: AtomicU64,
 }
 
+impl Default for SetClock {
+    /// At [`NOON`].
+    fn default() -> Self {
+        Self(AtomicI64::new(NOON))
+    }
+}
+
 impl SetClock {
     /// At [`NOON`].
     pub fn new() -> Self {
-        Self(AtomicI64::new(NOON))
+        Self::default()
     }
 
     /// Sets it to so many seconds after [`NOON`], forwards or backwards.

@@ -33,6 +33,7 @@ pub mod proof;
 pub mod proof_key;
 pub mod reason;
 pub mod record;
+pub mod rehearsal;
 pub mod revocation;
 pub mod scope;
 pub mod state;

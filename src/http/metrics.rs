@@ -93,11 +93,6 @@ struct ResultLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct KindLabels {
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct SocketLabels {
     socket: Socket,
 }
@@ -116,10 +111,10 @@ pub struct Metrics {
     exchange_duration: Histogram,
     issued: Family<IssuedLabels, Counter>,
     refusals: Family<ReasonLabels, Counter>,
-    issuer_fetches: Family<ResultLabels, Counter>,
-    entries: Family<KindLabels, Counter>,
-    commit: Histogram,
-    batch: Histogram,
+    issuers: Family<ResultLabels, Gauge>,
+    entries: Gauge,
+    commits: Counter,
+    commit_seconds: Counter<f64, AtomicU64>,
     live_index: Gauge<i64, AtomicI64>,
     requests: Family<RequestLabels, Counter>,
     panics: Counter<u64, AtomicU64>,
@@ -145,10 +140,10 @@ impl Metrics {
             exchange_duration: Histogram::new(exponential_buckets(0.000_05, 2.0, 17)),
             issued: Family::default(),
             refusals: Family::default(),
-            issuer_fetches: Family::default(),
-            entries: Family::default(),
-            commit: Histogram::new(exponential_buckets(0.000_05, 2.0, 17)),
-            batch: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            issuers: Family::default(),
+            entries: Gauge::default(),
+            commits: Counter::default(),
+            commit_seconds: Counter::default(),
             live_index: Gauge::default(),
             requests: Family::default(),
             panics: Counter::default(),
@@ -167,11 +162,15 @@ impl Metrics {
             self.exchange_duration.clone(),
         );
         registry.register("tokens_issued", "Tokens recorded, signed and released", self.issued.clone());
-        registry.register("refusals", "Refusals anywhere, by reason", self.refusals.clone());
-        registry.register("issuer_fetch", "Fetches of issuers' metadata and keys", self.issuer_fetches.clone());
-        registry.register("journal_entries", "Entries written to the journal", self.entries.clone());
-        registry.register("journal_commit_seconds", "Time of one durable commit", self.commit.clone());
-        registry.register("journal_batch_size", "Entries in one commit", self.batch.clone());
+        registry.register("refusals", "Refusals of the OAuth endpoints, by reason", self.refusals.clone());
+        registry.register("issuers", "Issuers whose keys are kept, by how they do", self.issuers.clone());
+        registry.register("journal_entries", "Entries of the journal", self.entries.clone());
+        registry.register(
+            "journal_commits",
+            "Durable commits; entries by commits is the size of a batch",
+            self.commits.clone(),
+        );
+        registry.register("journal_commit_seconds", "Time of all durable commits", self.commit_seconds.clone());
         registry.register("live_index_up", "1 when the live revocation index is complete", self.live_index.clone());
         registry.register("http_requests", "Answers, by route template", self.requests.clone());
         registry.register("http_panics", "Handlers that panicked: each is a defect", self.panics.clone());
@@ -191,25 +190,26 @@ impl Metrics {
         self.issued.get_or_create(&IssuedLabels { environment: Name(environment.clone()), api: Name(api.clone()) }).inc();
     }
 
-    /// Something was refused, on any endpoint.
+    /// An OAuth endpoint refused something.
     pub fn refused(&self, reason: &'static Reason) {
         self.refusals.get_or_create(&ReasonLabels { reason: reason.code }).inc();
     }
 
-    /// An issuer's document was fetched; `result` is a word of ours (`ok`, `timeout`, `too-large` …).
-    pub fn issuer_fetched(&self, result: &'static str) {
-        self.issuer_fetches.get_or_create(&ResultLabels { result }).inc();
+    /// How many issuers have fresh keys, and how many do not.
+    pub fn issuers(&self, healthy: usize, unhealthy: usize) {
+        for (result, number) in [("healthy", healthy), ("unhealthy", unhealthy)] {
+            self.issuers.get_or_create(&ResultLabels { result }).set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
     }
 
-    /// An entry of this kind was written.
-    pub fn entry(&self, kind: &'static str) {
-        self.entries.get_or_create(&KindLabels { kind }).inc();
-    }
-
-    /// A batch of `entries` became durable in this time.
-    pub fn committed(&self, entries: usize, took: Duration) {
-        self.commit.observe(took.as_secs_f64());
-        self.batch.observe(f64::from(u32::try_from(entries).unwrap_or(u32::MAX)));
+    /// The journal as it is now: its size, and the commits of this process with their time.
+    pub fn journal(&self, entries: u64, commits: u64, took: Duration) {
+        self.entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.commits.inc_by(commits.saturating_sub(self.commits.get()));
+        let more = took.as_secs_f64() - self.commit_seconds.get();
+        if more > 0.0 {
+            self.commit_seconds.inc_by(more);
+        }
     }
 
     /// Whether the live revocation index is complete.
@@ -260,7 +260,7 @@ mod tests {
         metrics.issued(&production, &"orders-api".parse().expect("a label"));
         metrics.live_index(true);
         metrics.request(Socket::Public, "/{*path}", 404);
-        metrics.committed(3, Duration::from_millis(1));
+        metrics.journal(12, 3, Duration::from_millis(1));
         let open = metrics.connection(Socket::Admin);
         let text = metrics.encode();
         for line in [
@@ -271,7 +271,7 @@ mod tests {
             "carnet_http_panics_total 0",
             r#"carnet_connections{socket="admin"} 1"#,
             r#"carnet_build_info{version="9.9.9"} 1"#,
-            "carnet_journal_batch_size_sum 3.0",
+            "carnet_journal_commits_total 3",
             "carnet_exchange_duration_seconds_count 1",
         ] {
             assert!(text.lines().any(|seen| seen == line), "{line}\n{text}");

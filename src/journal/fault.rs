@@ -150,6 +150,10 @@ pub struct Health {
     pub writable: bool,
     /// The anchor file holds all that it should.
     pub anchored: bool,
+    /// Batches that became durable since the start.
+    pub commits: u64,
+    /// The time that they took, all together.
+    pub commit_time: std::time::Duration,
     /// How far the node's clock is behind the newest entry (ABUSE L-10).
     pub behind: crate::domain::clock::Seconds,
     /// Set once, for good.

@@ -96,6 +96,7 @@ pub struct Journal {
     signer: Arc<SignerKey>,
     origin: Arc<str>,
     entropy: Arc<dyn Entropy>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests end the sequencer from outside"))]
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
     _scratch: Option<Arc<Scratch>>,
 }

@@ -77,6 +77,11 @@ impl BlobName {
         Self(name)
     }
 
+    /// Whether it names a secret of the journal itself.
+    pub(super) fn is_of_journal(&self) -> bool {
+        self.0.starts_with("-/")
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

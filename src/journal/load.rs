@@ -31,13 +31,13 @@ pub struct Loaded {
 }
 
 /// The rows of one batch, as they were read.
-struct StoredBatch {
-    first: u64,
-    size_after: u64,
-    prior_root: Digest,
-    root: Digest,
-    prior_change: Option<u64>,
-    mac: Vec<u8>,
+pub struct StoredBatch {
+    pub first: u64,
+    pub size_after: u64,
+    pub prior_root: Digest,
+    pub root: Digest,
+    pub prior_change: Option<u64>,
+    pub mac: Vec<u8>,
 }
 
 /// Reads and proves everything that decisions rest on, in one snapshot.
@@ -85,7 +85,8 @@ pub fn inconsistent(index: u64, what: impl Into<String>) -> OpenFault {
     OpenFault::Inconsistent { index, what: what.into() }
 }
 
-async fn head(connection: &mut SqliteConnection) -> Result<Head, OpenFault> {
+/// Where the log ends, if the head row and the entries agree on it.
+pub async fn head(connection: &mut SqliteConnection) -> Result<Head, OpenFault> {
     let text = "SELECT size, root, last_change, time, (SELECT max(idx) FROM entries), \
                 (SELECT time FROM entries ORDER BY idx DESC LIMIT 1) FROM head WHERE id = 1";
     let row = sqlx::query(text).fetch_optional(connection).await?;
@@ -221,7 +222,8 @@ async fn tile(connection: &mut SqliteConnection, level: u8, at: u64) -> Result<D
 }
 
 impl StoredBatch {
-    fn read(row: &SqliteRow) -> Result<Self, OpenFault> {
+    /// Columns first, size after, prior root, root, prior change, MAC.
+    pub fn read(row: &SqliteRow) -> Result<Self, OpenFault> {
         Self::read_at(row, 0)
     }
 

@@ -18,7 +18,7 @@
 //!
 //! **Who is believed.** Every batch carries a MAC under the KEK; a start proves the newest batch and every change, and the head
 //! against the anchor ([`Settings::anchor`]). A running node that finds the head moved proves it in the same way or stops.
-//! [`verify`] reads everything, and needs only the public key for an export.
+//! [`verify_database`] reads everything; [`verify_export`] needs only the public key.
 //!
 //! **What is sealed.** Signing keys and the checkpoint key lie in the `keyring` table under the [`kek`]; people's names and free
 //! text in `texts`, by their digest, until a recorded change erases them.
@@ -27,6 +27,7 @@
 
 mod anchor;
 mod batch;
+mod evidence;
 mod fault;
 mod handle;
 pub mod kek;
@@ -46,6 +47,7 @@ pub mod tiles;
 mod tree;
 mod view;
 
+pub use evidence::{Report, VerifyFault, export, prove_offline, verifier_key, verify_database, verify_export};
 pub use fault::{Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use kek::{BlobName, Kek, SealedBlob};

@@ -7,7 +7,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
@@ -46,12 +46,15 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(200);
 /// Decides a grant again on a newer state.
 pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
 
+/// Takes what became of a grant: itself again with its place and time.
+pub type Answer = oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>;
+
 /// A grant on its way into the log.
 pub struct Item {
     pub seen: Option<u64>,
     pub grant: Box<Grant>,
     pub again: Again,
-    pub answer: oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>,
+    pub answer: Answer,
 }
 
 /// A change on its way into the log.
@@ -297,9 +300,9 @@ impl<S: Store> Sequencer<S> {
             self.store.abort().await;
             return Err(Unavailable::TOO_LONG);
         }
-        // Read back before it is written: a change that nobody can read again would keep every later start from folding the log.
+        // What cannot be read again would keep every later start from the journal.
         if let Err(error) = Entry::parse(row.body.as_bytes()) {
-            tracing::error!(kind = row.kind, %error, "a change does not read back as it was written; this is a defect");
+            tracing::error!(%error, kind = row.kind, "a change that cannot be read again is not written");
             self.store.abort().await;
             return Err(Unavailable::BUSY);
         }
@@ -360,6 +363,7 @@ impl<S: Store> Sequencer<S> {
         change: Option<(Beside, Arc<State>)>,
         time: Timestamp,
     ) -> Result<(), Unavailable> {
+        let started = Instant::now();
         let mut tree = self.tree.clone();
         let mut batch = Batch::of(rows, change.is_some(), &self.head, &mut tree, &self.key);
         let state = match change {
@@ -381,6 +385,7 @@ impl<S: Store> Sequencer<S> {
             return Err(self.failed(fault.into()).await);
         }
         self.commit(&after).await?;
+        self.shared.committed(started.elapsed());
         self.shared.set_writable(true);
         (self.head, self.tree, self.state) = (after, tree, state);
         self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));

@@ -43,7 +43,7 @@ pub trait Store: Send + 'static {
     fn abort(&mut self) -> impl Future<Output = ()> + Send;
     /// Reads the head outside of a transaction.
     fn head(&mut self) -> impl Future<Output = Result<Found, StoreFault>> + Send;
-    /// Takes the lock, writes a page and commits: whether the disk takes writes again.
+    /// Takes the lock, writes some pages and commits: whether the disk has room again.
     fn probe(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Empties the write-ahead log, which else keeps what was deleted from the tables.
     fn sweep(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
@@ -63,17 +63,20 @@ const BEGIN: &str =
 const APPEND: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?); \
      UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1";
 
-/// Rows are written in chunks of a power of two, so that few statements serve every batch: sqlx keeps them prepared by their
-/// text, and pays a hop to its thread for each.
-const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+/// Rows are written in one statement, up to this many; of more, so many at once. Each statement is a hop to the thread of sqlx and
+/// back, and it keeps them prepared by their text, so every size has a text of its own that stays.
+const CHUNK: usize = 32;
 
-static ENTRIES: LazyLock<[&str; 7]> = LazyLock::new(|| {
+/// Statements that stay prepared: both tables' for every size, and the rest of this file's.
+pub const STATEMENTS: usize = 2 * CHUNK + 16;
+
+static ENTRIES: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let head = "INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) VALUES ";
-    CHUNKS.map(|rows| statement(head, "(?,?,?,?,?,?,?,?)", rows, ""))
+    (1..=CHUNK).map(|rows| statement(head, "(?,?,?,?,?,?,?,?)", rows, "")).collect()
 });
-static CONSUMED: LazyLock<[&str; 7]> = LazyLock::new(|| {
+static CONSUMED: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let tail = " ON CONFLICT DO NOTHING RETURNING proof";
-    CHUNKS.map(|rows| statement("INSERT INTO consumed (proof, gone_after) VALUES ", "(?,?)", rows, tail))
+    (1..=CHUNK).map(|rows| statement("INSERT INTO consumed (proof, gone_after) VALUES ", "(?,?)", rows, tail)).collect()
 });
 
 /// Made once per size and kept as long as the program: `sqlx` takes only such a text without doubt.
@@ -97,6 +100,13 @@ impl SqliteStore {
         let insert = sqlx::query("INSERT INTO head (id, size, root, last_change, time) VALUES (1, 0, ?, NULL, 0)");
         insert.bind(head.root.0.to_vec()).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Sets a limit of this connection, as a full disk would.
+    #[cfg(test)]
+    pub async fn limit(&mut self, pragma: &'static str) -> Result<(), StoreFault> {
+        sqlx::raw_sql(pragma).execute(self.connection().await?).await?;
+        Ok(())
     }
 
     async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreFault> {
@@ -151,10 +161,11 @@ impl SqliteStore {
     }
 }
 
-/// The largest chunk that `rows` fill, and its statement.
-fn fitting(rows: usize, statements: &[&'static str; 7]) -> (usize, &'static str) {
-    let largest = CHUNKS.into_iter().zip(*statements).find(|(chunk, _)| *chunk <= rows);
-    largest.unwrap_or((1, statements[6]))
+/// How many of `rows` go at once, and their statement. There is at least one.
+fn fitting(rows: usize, statements: &[&'static str]) -> (usize, &'static str) {
+    let chunk = rows.clamp(1, CHUNK);
+    // Invariant: there is a statement for every size from 1 to `CHUNK`.
+    (chunk, statements.get(chunk - 1).expect("a statement of this size"))
 }
 
 impl Store for SqliteStore {
@@ -232,8 +243,10 @@ impl Store for SqliteStore {
     }
 
     async fn probe(&mut self) -> Result<(), StoreFault> {
-        let probe = sqlx::query("BEGIN IMMEDIATE; UPDATE head SET size = size WHERE id = 1; COMMIT");
-        let outcome = self.run(probe).await;
+        // More than a commit of some tokens: a disk that has room for one page only is full. Deleted pages are written, as zeros.
+        let probe = "BEGIN IMMEDIATE; INSERT INTO tiles (level, idx, content) VALUES (-1, 0, zeroblob(262144)); \
+                     DELETE FROM tiles WHERE level = -1; COMMIT";
+        let outcome = self.run(sqlx::query(probe)).await;
         if outcome.is_err() {
             self.abort().await;
         }
@@ -245,6 +258,13 @@ impl Store for SqliteStore {
     }
 
     async fn close(&mut self) {
+        // The readers close last and cannot write: without this an orderly end leaves the newest entries in the write-ahead log,
+        // and whoever then copies the one file that they know about loses them.
+        if self.connection.is_some()
+            && let Err(fault) = self.sweep().await
+        {
+            tracing::warn!(%fault, "the newest entries stay in the write-ahead log");
+        }
         if let Some(connection) = self.connection.take() {
             let _closed = connection.close().await;
         }

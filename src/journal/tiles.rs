@@ -87,6 +87,20 @@ impl Tile {
         Self { kind: Kind::Hashes(level), index, width: WIDTH }
     }
 
+    /// The bundle of a log of `size` entries that holds `entry`; nothing when there is no such entry.
+    pub(super) fn bundle(entry: u64, size: u64) -> Option<Self> {
+        let index = entry / u64::from(WIDTH);
+        (entry < size).then(|| Self { kind: Kind::Entries, index, width: width_at(index, size) })
+    }
+
+    /// The first entry below it.
+    pub(super) fn covers(&self) -> u64 {
+        match self.kind {
+            Kind::Entries => self.first(),
+            Kind::Hashes(level) => self.first().saturating_mul(1 << (HEIGHT * level)),
+        }
+    }
+
     /// What it holds.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -1,7 +1,8 @@
 //! What everybody may read of the journal without asking it: the newest state, and how the journal is.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -63,6 +64,8 @@ pub(super) struct Shared {
     refusals: Mutex<Refusals>,
     writable: AtomicBool,
     anchored: AtomicBool,
+    commits: AtomicU64,
+    commit_micros: AtomicU64,
     stopped: OnceLock<StopReason>,
 }
 
@@ -75,6 +78,8 @@ impl Shared {
             refusals: Mutex::default(),
             writable: AtomicBool::new(true),
             anchored: AtomicBool::new(true),
+            commits: AtomicU64::new(0),
+            commit_micros: AtomicU64::new(0),
             stopped: OnceLock::new(),
         }
     }
@@ -106,6 +111,12 @@ impl Shared {
         self.anchored.store(anchored, Ordering::Relaxed);
     }
 
+    /// A batch became durable in this time.
+    pub fn committed(&self, took: Duration) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.commit_micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Stops for good. The first reason counts.
     pub fn stop(&self, reason: StopReason) -> Unavailable {
         tracing::error!(?reason, "the journal stopped itself");
@@ -122,6 +133,8 @@ impl Shared {
         Health {
             writable: self.writable.load(Ordering::Relaxed),
             anchored: self.anchored.load(Ordering::Relaxed),
+            commits: self.commits.load(Ordering::Relaxed),
+            commit_time: Duration::from_micros(self.commit_micros.load(Ordering::Relaxed)),
             behind: self.view.load().time.since(self.clock.now()),
             stopped: self.stopped.get().cloned(),
         }

@@ -164,20 +164,23 @@ impl Inner {
         }
         self.swept = now;
         self.seen.retain(|_, until| *until >= now);
-        let full = now.as_seconds() * 1000;
+        let full = now.as_seconds() * 1_000_000;
         self.buckets.retain(|_, empty_until| *empty_until > full);
     }
 }
 
-/// Takes one from a bucket that holds `per_minute` and refills evenly. The bucket is the millisecond at which it would be full
+/// Microseconds in which a bucket fills: milliseconds would hold nobody to more than 60 000 a minute, whatever their record says.
+const MINUTE: i64 = 60_000_000;
+
+/// Takes one from a bucket that holds `per_minute` and refills evenly. The bucket is the microsecond at which it would be full
 /// again (the generic cell rate algorithm), so an untouched one needs no memory.
 fn take(bucket: &mut i64, per_minute: u32, now: Timestamp) -> Quota {
-    let now = now.as_seconds() * 1000;
-    let every = 60_000 / i64::from(per_minute.max(1));
-    let full_again = (*bucket).max(now) + every.max(1);
-    let over = full_again - now - 60_000;
+    let now = now.as_seconds() * 1_000_000;
+    let every = MINUTE / i64::from(per_minute.max(1));
+    let full_again = (*bucket).max(now) + every;
+    let over = full_again - now - MINUTE;
     if over > 0 {
-        let retry_after = Seconds(u32::try_from((over + 999) / 1000).unwrap_or(60));
+        let retry_after = Seconds(u32::try_from((over + 999_999) / 1_000_000).unwrap_or(60));
         return Quota::Exceeded { retry_after };
     }
     *bucket = full_again;

@@ -27,6 +27,9 @@ pub struct Redis {
     take: Script,
 }
 
+/// Microseconds in which a bucket fills: milliseconds would hold nobody to more than 60 000 a minute, whatever their record says.
+const MINUTE: i64 = 60_000_000;
+
 const CHECKPOINT: &str = "carnet:checkpoint";
 
 /// Compares the marker with (prior, wanted); applies the cuts and moves it where it is the prior one. Returns 1 done, 2 already
@@ -64,11 +67,11 @@ if fe > we or (fe == we and fi > wi) then return {-1, found[1], found[2], found[
 return {0}
 ";
 
-/// The bucket: the millisecond at which it is full again. Returns how many milliseconds too early the caller is, 0 for allowed.
+/// The bucket: the microsecond at which it is full again. Returns how many microseconds too early the caller is, 0 for allowed.
 const TAKE: &str = r"
 local now, every = tonumber(ARGV[1]), tonumber(ARGV[2])
 local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + every
-local over = full - now - 60000
+local over = full - now - 60000000
 if over > 0 then return over end
 redis.call('SET', KEYS[1], string.format('%d', full), 'PX', 120000)
 return 0
@@ -172,7 +175,7 @@ impl Redis {
         proof: Option<&ProofKey>,
         now: Timestamp,
     ) -> Result<Admission, Away> {
-        let every = (60_000 / i64::from(per_minute.max(1))).max(1);
+        let every = MINUTE / i64::from(per_minute.max(1));
         let bucket = key(environment, &format!("quota:{caller}"));
         let answer = self.admit_once(&bucket, every, proof, now).await;
         // A server that does not know the script yet says so, having done nothing of the pipeline that matters twice.
@@ -188,7 +191,7 @@ impl Redis {
         let quota = if over == 0 {
             Quota::Allowed
         } else {
-            Quota::Exceeded { retry_after: Seconds(u32::try_from((over + 999) / 1000).unwrap_or(60)) }
+            Quota::Exceeded { retry_after: Seconds(u32::try_from((over + 999_999) / 1_000_000).unwrap_or(60)) }
         };
         Ok(Admission { seen, quota })
     }
@@ -201,7 +204,7 @@ impl Redis {
         now: Timestamp,
     ) -> Result<(i64, bool), Absent> {
         let mut pipe = Pipeline::with_capacity(2);
-        pipe.cmd("EVALSHA").arg(self.take.get_hash()).arg(1).arg(bucket).arg(now.as_seconds() * 1000).arg(every);
+        pipe.cmd("EVALSHA").arg(self.take.get_hash()).arg(1).arg(bucket).arg(now.as_seconds() * 1_000_000).arg(every);
         pipe.exists(proof.map_or_else(|| "carnet:{seen}:none".to_owned(), seen_key));
         let mut connection = self.connection.clone();
         let patience = RESPONSE_TIME + CONNECTION_TIME / 4;

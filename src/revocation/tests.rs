@@ -172,6 +172,17 @@ async fn quotas_are_buckets_that_refill_evenly() {
     }
 }
 
+/// A record may allow a million a minute; nobody is held to fewer than theirs.
+#[tokio::test]
+async fn a_large_quota_is_what_it_says() {
+    let (index, at) = (Index::in_process(), now());
+    let mut allowed = 0;
+    while index.admit(&environment(), "globex/a", 100_000, None, at).await.expect("an answer").quota == Quota::Allowed {
+        allowed += 1;
+    }
+    assert_eq!(allowed, 100_000);
+}
+
 /// T-02 at this floor: of a hundred at once exactly one is first.
 #[tokio::test]
 async fn t_02_a_read_spends_a_proof_once() {

@@ -39,12 +39,17 @@ pub async fn consequences(broker: Broker) {
     }
 }
 
-/// Counts what nobody else counts.
+/// Shows in metrics what the rooms below say of themselves.
 pub async fn gauges(broker: Broker, metrics: Arc<Metrics>) {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         metrics.live_index(broker.follower.is_live(broker.clock.now()));
+        let health = broker.journal.health();
+        metrics.journal(broker.journal.view().size, health.commits, health.commit_time);
+        let issuers = broker.issuers.health();
+        let healthy = issuers.iter().filter(|issuer| issuer.is_healthy()).count();
+        metrics.issuers(healthy, issuers.len() - healthy);
     }
 }

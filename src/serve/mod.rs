@@ -1,9 +1,13 @@
 //! The composition: a configuration becomes a running broker. The only place that knows all rooms at once.
 //!
-//! Enter through [`start`]. In this order, and no step begins before the one above it holds:
-//! 1. files: the key-encryption key and certificates; 2. sockets are bound (nobody is answered yet); 3. the journal is opened and
-//! proved; 4. the configuration is put on record where it changed, and first keys are made; 5. the live index follows; 6. the
-//! sockets serve.
+//! Enter through [`start`]. No step begins before the one above it holds:
+//!
+//! 1. files: the key-encryption key and certificates;
+//! 2. sockets are bound (nobody is answered yet);
+//! 3. the journal is opened and proved;
+//! 4. the configuration is put on record where it changed, and first keys are made;
+//! 5. the live index follows;
+//! 6. the sockets serve.
 //!
 //! All faults of steps 1 and 2 are told at once. Stores and issuers that are away at the start leave the node up and not ready
 //! (ABUSE F-15, K-24); a journal that does not hold keeps it from starting.
@@ -183,6 +187,9 @@ fn at(field: &str, reason: String, fix: &str) -> ConfigFault {
 /// # Errors
 /// The first thing that does not hold.
 pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, ambient: Ambient) -> Result<Running, StartFault> {
+    if config.journal.retention.is_some() {
+        tracing::warn!("[journal] retention is read, and nothing leaves the database yet: every entry stays");
+    }
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let broker = furnish(&config, foundation, &ambient).await?;
     broker

@@ -78,7 +78,7 @@ fn test_modules(file: &Path, text: &str) -> Vec<PathBuf> {
     let folder = if file.ends_with("mod.rs") { file.parent().expect("a folder").to_owned() } else { own };
     let declared = text.split("#[cfg(test)]").skip(1).filter_map(|rest| {
         let line = rest.lines().find(|line| !line.trim().is_empty())?;
-        line.trim_start_matches("pub(crate) ").strip_prefix("mod ")?.strip_suffix(';')
+        line.trim_start_matches("pub(crate) ").trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';')
     });
     declared.map(|name| folder.join(format!("{name}.rs"))).collect()
 }

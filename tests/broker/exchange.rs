@@ -261,7 +261,7 @@ async fn futures<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
 #[tokio::test]
 async fn t_03_the_same_jti_of_two_issuers_are_two_proofs() {
     let mut world = World::start().await;
-    let other = crate::world::Provider::start(std::sync::Arc::clone(&world.clock)).await;
+    let other = crate::world::Provider::start().await;
     world.stop().await;
     let path = world.folder.path().join("carnet.toml");
     let text = std::fs::read_to_string(&path).expect("read");

@@ -1,14 +1,18 @@
 //! The broker as its users see it: the whole server in process on port 0, over the wire, with real stores, a fake partner issuer,
 //! a settable clock. Fakes, not mocks. A test's name begins with the ABUSE row that it shows.
 
+mod admin;
 mod architecture;
 mod assertions;
 mod cli;
 mod crash;
 mod exchange;
 mod interop;
+mod issuers;
 mod oracles;
 mod policy;
+mod readme;
 mod revocation;
+mod secrets;
 mod standards;
 mod world;

@@ -17,7 +17,7 @@ async fn strangers(world: &World) -> Vec<(&'static str, String)> {
     };
     let good = world.assertion("production");
     let (input, _) = good.rsplit_once('.').expect("three parts");
-    let other = crate::world::Provider::start(std::sync::Arc::clone(&world.clock)).await;
+    let other = crate::world::Provider::start().await;
     let mut foreign = world.claims("production");
     foreign["iss"] = other.issuer.as_str().into();
     let header = json!({"alg": "ES256", "kid": other.key.kid().as_str(), "typ": "JWT"}).to_string();

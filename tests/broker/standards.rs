@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::world::client::{escape, raw};
-use crate::world::{Answer, Provider, World, get};
+use crate::world::{Answer, Provider, World, claims, get};
 
 const RESOURCE: &str = "https://orders.api.prod.internal.example";
 const AUDIENCE: &str = "https://orders.example";
@@ -108,7 +108,7 @@ async fn c2_an_assertion_that_is_no_good_is_an_invalid_grant_for_every_cause() {
     // The issuer of the example is nobody here.
     C2.assert_exact("unknown issuer", &C2.replay(&world, &[]).await);
     // An issuer that nobody registered, with a good signature and a good audience.
-    let stranger = Provider::start(std::sync::Arc::clone(&world.clock)).await;
+    let stranger = Provider::start().await;
     let mut claims = world.claims("production");
     claims["iss"] = json!(stranger.issuer);
     let unknown = stranger.sign(&claims);
@@ -218,7 +218,7 @@ async fn h2_a_token_that_is_none_of_ours_is_inactive_and_nothing_else() {
     let token = world.minted().await;
     let active = H2.replay(&world, &[("garbage", &token), ("RS_CLIENT_ASSERTION", &proof(&world))]).await;
     assert_eq!(active.json()["active"], true, "{}", active.text());
-    let id = parts(&json!(token))[1]["jti"].clone();
+    let id = claims(&token)["jti"].clone();
     let revoked = world.admin_post("/v1/revocations", "sven", &json!({"token": id, "reason": "an example"})).await;
     assert!(revoked.status < 300, "{}", revoked.text());
     for (name, token) in [("foreign", &foreign), ("revoked", &token)] {

@@ -27,10 +27,18 @@ for group in "$@"; do
     esac
 done
 
-if ! command -v cargo >/dev/null 2>&1; then
-    echo "setup: cargo is missing. Install Rust 1.94 or newer first: https://rustup.rs" >&2
+rust=$(cargo --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\)\..*/\1/p')
+if [ "${rust:-0}" -lt 94 ]; then
+    echo "setup: Rust 1.94 or newer is needed, and $(cargo --version 2>/dev/null || echo none) is here: https://rustup.rs" >&2
     exit 1
 fi
+case " $* " in *" test "*)
+    if ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
+        echo "setup: rustfmt and clippy are missing: rustup component add rustfmt clippy" >&2
+        exit 1
+    fi
+    ;;
+esac
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -33,7 +33,8 @@ impl<P: Permission> FromRequestParts<Broker> for Admitted<P> {
     }
 }
 
-async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Problem> {
+/// Who shows a bearer that counts, and was not cut.
+pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Problem> {
     let bearer = bearer(&parts.headers).ok().flatten().ok_or_else(|| Problem::of(&reason::STAFF_UNAUTHENTICATED))?;
     let staff = broker.staff.verify(&bearer, broker.now()).await.map_err(|fault| {
         tracing::debug!(cause = fault.cause, "a staff bearer was refused");

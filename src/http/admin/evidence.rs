@@ -11,6 +11,7 @@ use crate::broker::Broker;
 use crate::domain::actor::Read;
 use crate::domain::names::RequestId;
 use crate::domain::reason;
+use crate::domain::rehearsal::{Question, rehearse};
 use crate::journal::Query;
 
 /// `GET /v1/journal`: entries in their order, by kind, subject or request.
@@ -92,4 +93,35 @@ pub async fn explain(
         .into_response())
     };
     explained.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// `GET /v1/can-i?integration=P/I&environment=E&api=A&scope=S[&source=IP]`: what an exchange would come to now, if a good proof came.
+pub async fn can_i(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let told = || {
+        let page = Page::of(query.as_deref(), &["integration", "environment", "api", "scope", "source"])?;
+        let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
+        let value = |name: &str| page.filters.get(name).ok_or_else(malformed);
+        let question = Question {
+            integration: named(value("integration")?)?,
+            environment: named(value("environment")?)?,
+            api: named(value("api")?)?,
+            scope: value("scope")?.to_owned(),
+            source: page.filters.get("source").map(str::parse).transpose().map_err(|_| malformed())?,
+        };
+        let view = broker.journal.view();
+        if !view.state.integrations.contains_key(&question.integration)
+            || view.state.environment(&question.environment).is_none()
+        {
+            return Err(Problem::of(&reason::NOT_FOUND));
+        }
+        let found = rehearse(&question, &view.state, broker.now());
+        Ok(axum::Json(json!({
+            "allowed": found.reason.is_none(), "reason": found.reason.map(|reason| reason.code),
+            "detail": found.reason.map(|reason| reason.what), "integration": question.integration,
+            "environment": question.environment, "api": question.api, "scope": question.scope, "binding": found.binding,
+            "tree": found.tree,
+        }))
+        .into_response())
+    };
+    told().map_err(|problem: Problem| problem.at(&by.request))
 }

@@ -11,10 +11,12 @@ use super::admitted::Admitted;
 use super::input::{Page, body, named};
 use super::problem::Problem;
 use crate::broker::Broker;
+use crate::broker::revocation::Fault;
 use crate::domain::actor::{Operate, Read};
 use crate::domain::alg::Alg;
 use crate::domain::clock::Timestamp;
 use crate::domain::keys::KeyState;
+use crate::domain::reason;
 use crate::domain::state::State as House;
 
 /// What a rotation is told.
@@ -56,6 +58,10 @@ pub async fn rotate(
 ) -> Result<Response, Problem> {
     let done = async {
         let wanted: Rotate = body(&headers, &bytes)?;
+        if wanted.alg == Alg::Ps256 {
+            let message = "tokens are signed with ES256, RS256, EdDSA or Ed25519".to_owned();
+            return Err(Problem::faults(vec![Fault { at: "alg".to_owned(), reason: &reason::REQUEST_INVALID, message }]));
+        }
         let environment = named(&environment)?;
         let request = Some(by.request.clone());
         let kid = broker.rotate(&by.by, &environment, wanted.alg, wanted.accept_outage, request).await?;

@@ -8,49 +8,136 @@
 mod admitted;
 mod approvals;
 mod evidence;
+mod gate;
+mod idempotency;
 mod input;
 mod keys;
+mod past;
 mod people;
 mod problem;
 mod records;
 mod registry;
 mod revocations;
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::routing::{get, post};
+use axum::http::header;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse as _;
+use axum::routing::MethodRouter;
 
 use crate::broker::Broker;
 
 pub use admitted::Admitted;
 pub use problem::Problem;
 
-/// The routes of the admin API. State is the broker alone.
+/// The description of this API (OpenAPI 3.1), as it stands beside the code; a test holds it to [`ROUTES`].
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// The routes, once for the router and once for whoever compares them with the description.
+macro_rules! routes {
+    ($($path:literal: $($method:ident $handler:path),+;)+) => {
+        /// Every route with its method.
+        pub const ROUTES: &[(&str, &str)] = &[$($((stringify!($method), $path)),+),+];
+
+        fn table() -> Router<Broker> {
+            Router::new()$(.route($path, MethodRouter::new()$(.$method($handler))+))+
+        }
+    };
+}
+
+routes! {
+    "/openapi.json": get description;
+    "/v1/approvals": get approvals::list;
+    "/v1/approvals/{id}": get approvals::one;
+    "/v1/approvals/{id}/reviews": post approvals::review;
+    "/v1/can-i": get evidence::can_i;
+    "/v1/explain/{request}": get evidence::explain;
+    "/v1/integrations": get registry::integrations;
+    "/v1/integrations/{p}/{i}": get registry::integration;
+    "/v1/integrations/{p}/{i}/resume": post registry::resume_integration;
+    "/v1/integrations/{p}/{i}/submit": post registry::submit;
+    "/v1/integrations/{p}/{i}/suspend": post registry::suspend_integration;
+    "/v1/journal": get evidence::entries;
+    "/v1/journal/at": get past::at;
+    "/v1/journal/checkpoint": get evidence::checkpoint;
+    "/v1/journal/proof": get evidence::proof;
+    "/v1/keys": get keys::list;
+    "/v1/keys/{environment}/rotate": post keys::rotate;
+    "/v1/keys/{environment}/taint": post keys::taint;
+    "/v1/partners": get registry::partners;
+    "/v1/partners/{p}": get registry::partner;
+    "/v1/partners/{p}/resume": post registry::resume_partner;
+    "/v1/partners/{p}/suspend": post registry::suspend_partner;
+    "/v1/records/apply": post records::apply;
+    "/v1/records/plan": post records::plan;
+    "/v1/revocations": get revocations::list, post revocations::revoke;
+    "/v1/revocations/{id}": get revocations::one;
+    "/v1/revocations/{id}/lift": post revocations::lift;
+    "/v1/staff/{id}/cut": post people::cut;
+}
+
+/// The routes of the admin API.
 pub fn routes(broker: Broker) -> Router {
-    Router::new()
-        .route("/v1/records/plan", post(records::plan))
-        .route("/v1/records/apply", post(records::apply))
-        .route("/v1/partners", get(registry::partners))
-        .route("/v1/partners/{p}", get(registry::partner))
-        .route("/v1/partners/{p}/suspend", post(registry::suspend_partner))
-        .route("/v1/partners/{p}/resume", post(registry::resume_partner))
-        .route("/v1/integrations", get(registry::integrations))
-        .route("/v1/integrations/{p}/{i}", get(registry::integration))
-        .route("/v1/integrations/{p}/{i}/submit", post(registry::submit))
-        .route("/v1/integrations/{p}/{i}/suspend", post(registry::suspend_integration))
-        .route("/v1/integrations/{p}/{i}/resume", post(registry::resume_integration))
-        .route("/v1/approvals", get(approvals::list))
-        .route("/v1/approvals/{id}", get(approvals::one))
-        .route("/v1/approvals/{id}/reviews", post(approvals::review))
-        .route("/v1/revocations", get(revocations::list).post(revocations::revoke))
-        .route("/v1/revocations/{id}", get(revocations::one))
-        .route("/v1/revocations/{id}/lift", post(revocations::lift))
-        .route("/v1/journal", get(evidence::entries))
-        .route("/v1/journal/checkpoint", get(evidence::checkpoint))
-        .route("/v1/journal/proof", get(evidence::proof))
-        .route("/v1/explain/{request}", get(evidence::explain))
-        .route("/v1/keys", get(keys::list))
-        .route("/v1/keys/{environment}/rotate", post(keys::rotate))
-        .route("/v1/keys/{environment}/taint", post(keys::taint))
-        .route("/v1/staff/{id}/cut", post(people::cut))
-        .with_state(broker)
+    let gate = Arc::new(gate::Gate::new(broker.clone()));
+    table().route_layer(from_fn_with_state(gate, gate::pass)).with_state(broker)
+}
+
+/// `GET /openapi.json`: what the API is, of no house in particular; the one route without a bearer.
+async fn description() -> axum::response::Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn described() -> Value {
+        serde_json::from_str(OPENAPI).expect("JSON")
+    }
+
+    #[test]
+    fn a_01_the_description_has_exactly_the_routes() {
+        let mut found = BTreeSet::new();
+        for (path, methods) in described()["paths"].as_object().expect("paths") {
+            for (method, operation) in methods.as_object().expect("methods") {
+                assert!(found.insert((method.clone(), path.clone())));
+                let named = operation["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "path");
+                let named: Vec<_> = named.map(|one| format!("{{{}}}", one["name"].as_str().expect("a name"))).collect();
+                let parts: Vec<_> = path.split('/').filter(|part| part.starts_with('{')).collect();
+                assert_eq!(named, parts, "{method} {path}");
+                let is_open = operation["security"] == Value::Array(Vec::new());
+                assert_eq!(operation["x-roles"].is_array(), !is_open, "{method} {path}");
+                assert_eq!(is_open, path == "/openapi.json");
+            }
+        }
+        let built: BTreeSet<_> = ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+        assert_eq!(found, built);
+    }
+
+    #[test]
+    fn every_reference_of_the_description_leads_somewhere() {
+        fn references<'v>(value: &'v Value, found: &mut BTreeSet<&'v str>) {
+            match value {
+                Value::Object(members) => {
+                    found.extend(members.get("$ref").and_then(Value::as_str));
+                    members.values().for_each(|value| references(value, found));
+                }
+                Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+                _ => {}
+            }
+        }
+        let described = described();
+        let mut found = BTreeSet::new();
+        references(&described, &mut found);
+        assert!(found.len() > 10, "{found:?}");
+        for reference in found {
+            assert!(reference.strip_prefix('#').and_then(|pointer| described.pointer(pointer)).is_some(), "{reference}");
+        }
+    }
 }

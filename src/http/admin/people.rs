@@ -14,6 +14,7 @@ use super::input::body;
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::domain::actor::{Actor, Contain, Person};
+use crate::domain::reason;
 use crate::domain::text::{Text, TextDigest, TextRow};
 
 /// Why something is done: every action that ends or restores a right takes it.
@@ -83,7 +84,11 @@ pub async fn cut(
 ) -> Result<Response, Problem> {
     let done = async {
         let why: Why = body(&headers, &bytes)?;
-        // Only the staff issuer's people have access that could end; the id is what its person claim says.
+        // Only the staff issuer's people have access that could end; the id is what its person claim says. What no token can
+        // say is a typing error, and must not look like a cut.
+        if id.is_empty() || id.len() > 255 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Problem::of(&reason::NOT_FOUND));
+        }
         let person = Person { iss: by.by.staff().person.iss.clone(), id, name: None };
         broker.cut_staff(&by.by, person, &why.reason, Some(by.request.clone())).await?;
         Ok(StatusCode::NO_CONTENT.into_response())

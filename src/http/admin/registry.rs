@@ -34,8 +34,22 @@ pub async fn integrations(
             page.filters.get("partner").is_none_or(|partner| id.partner.as_str() == partner)
                 && page.filters.get("state").is_none_or(|state| integration.phase().name() == state)
         };
-        let found = view.state.integrations.iter().filter(wanted).map(|(id, integration)| (id.to_string(), (id, integration)));
-        Ok(page.cut(found, |(id, integration)| brief(&view.state, id, integration, broker.now())))
+        let found: Vec<_> = view.state.integrations.iter().filter(wanted).collect();
+        let owners = found.iter().filter_map(|(_, integration)| integration.shown()).flat_map(|version| {
+            let owners = &version.record.owners;
+            [&owners.business, &owners.application]
+        });
+        let words = Words::of(&broker, sealed(owners)).await?;
+        let listed = found.into_iter().map(|(id, integration)| (id.to_string(), (id, integration)));
+        Ok(page.cut(listed, |(id, integration)| {
+            let mut shown = brief(&view.state, id, integration, broker.now());
+            if let Some(version) = integration.shown() {
+                let owners = &version.record.owners;
+                shown["owners"] =
+                    json!({"business": words.plain(&owners.business), "application": words.plain(&owners.application)});
+            }
+            shown
+        }))
     };
     listed.await.map_err(|problem: Problem| problem.at(&by.request))
 }
@@ -204,6 +218,13 @@ fn ends_next(state: &House, record: &Integration, now: Timestamp) -> Option<Valu
     Some(json!({"what": next.0, "at": next.1}))
 }
 
+/// The first date that ends a right of this partner or of one of its integrations.
+fn ends_next_of(state: &House, name: &PartnerName, now: Timestamp) -> Option<Value> {
+    let of_partner = state.integrations.values().filter_map(|integration| integration.current.as_ref());
+    let own = of_partner.filter(|version| version.record.id.partner == *name);
+    own.filter_map(|version| ends_next(state, &version.record, now)).min_by_key(|end| end["at"].as_i64())
+}
+
 fn state_of(partner: &PartnerState, now: Timestamp) -> &'static str {
     match (&partner.suspended, &partner.current) {
         (Some(_), _) => "suspended",
@@ -219,5 +240,6 @@ fn brief_partner(state: &House, name: &PartnerName, partner: &PartnerState, now:
     json!({
         "id": name, "state": state_of(partner, now), "version": version.map(|version| version.version),
         "verification": version.map(|version| version.record.verification.expires), "integrations": integrations,
+        "endsNext": ends_next_of(state, name, now),
     })
 }

@@ -52,9 +52,15 @@ pub async fn revoke(
         let member = subject.member();
         let asked = Revoke { subject, tokens_only, reason };
         let id = broker.revoke(by.by.staff().actor(), asked, Some(by.request.clone())).await?;
-        let location = format!("/v1/revocations/{id}");
-        let told = json!({"id": id, "subject": member, "tokensOnly": tokens_only});
-        Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(told)).into_response())
+        let view = broker.journal.view();
+        let (state, version) = view.state.revocations.get(&id).map_or(("done", None), |one| (state(one), Some(version(one))));
+        let told = json!({"id": id, "version": version, "state": state, "subject": member, "tokensOnly": tokens_only});
+        let mut response = (StatusCode::CREATED, axum::Json(told)).into_response();
+        // That of a single token stands in the journal alone: there is no place to look at it.
+        if let (Some(_), Ok(location)) = (version, format!("/v1/revocations/{id}").parse()) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))
 }
@@ -187,10 +193,13 @@ fn state(one: &Revocation) -> &'static str {
     }
 }
 
+fn version(one: &Revocation) -> Digest {
+    Digest::of(format!("{} {} {:?}", one.id, one.lifted, one.lift).as_bytes())
+}
+
 fn show(one: &Revocation, words: &Words) -> Value {
-    let version = Digest::of(format!("{} {} {:?}", one.id, one.lifted, one.lift).as_bytes());
     json!({
-        "id": one.id, "version": version, "state": state(one), "subject": one.subject.member(), "tokensOnly": one.tokens_only,
+        "id": one.id, "version": version(one), "state": state(one), "subject": one.subject.member(), "tokensOnly": one.tokens_only,
         "by": words.actor(&one.by), "reason": words.plain(&one.reason), "at": one.at, "entry": one.index, "lift": one.lift,
     })
 }

@@ -113,6 +113,7 @@ fn active(found: Found) -> Value {
 
 fn refused(here: &Here, denied: &Denied, headers: &HeaderMap) -> Response {
     here.broker.note(&here.environment, &here.request, &denied.refused);
+    here.metrics.refused(denied.refused.reason);
     let mut response = refuse(denied, Slotted::Endpoint, &here.request);
     if response.status() == StatusCode::UNAUTHORIZED {
         let challenge = if headers.contains_key(header::AUTHORIZATION) { "Bearer error=\"invalid_token\"" } else { "Bearer" };

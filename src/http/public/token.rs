@@ -50,6 +50,7 @@ pub async fn token(here: Here, headers: HeaderMap, body: Bytes) -> Response {
             here.broker.note(&here.environment, &here.request, &refused);
             let slot = Slotted::TokenExchange;
             here.metrics.exchange(&here.environment, Some(reason), here.started.elapsed());
+            here.metrics.refused(reason);
             return refuse(&Denied::from(refused), slot, &here.request);
         }
     };
@@ -61,6 +62,7 @@ pub async fn token(here: Here, headers: HeaderMap, body: Bytes) -> Response {
         }
         Err(denied) => {
             here.metrics.exchange(&here.environment, Some(denied.refused.reason), here.started.elapsed());
+            here.metrics.refused(denied.refused.reason);
             refuse(&denied, slot, &here.request)
         }
     }

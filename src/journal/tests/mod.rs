@@ -1,18 +1,22 @@
 //! The journal under faults and under hands that are not its own. Real databases in temporary directories.
 
+mod evidence;
 mod faults;
+mod forgetting;
+mod hands;
 mod recording;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use super::evidence::{Report, VerifyFault, verify_database};
 use super::fault::{OpenFault, RecordFault, StoreFault};
 use super::handle::{Committed, Journal, Proposal, Recorded};
-use super::kek::Kek;
+use super::kek::{BlobName, Kek};
 use super::open::{self, Location, Outside, Settings, Start};
 use super::store::{Found, SqliteStore, Store};
 use crate::domain::actor::Actor;
-use crate::domain::change::{Change, What};
+use crate::domain::change::{Change, SigningKey, What};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::fixture::{self, Seeded, SetClock};
 use crate::domain::grant::{Decision, Grant};
@@ -40,12 +44,17 @@ pub enum Fault {
     KilledBefore,
     /// The process dies between the commit and its answer.
     KilledAfter,
+    /// From now on the database may not grow.
+    DiskFull,
+    /// From now on it may again.
+    DiskRoomy,
 }
 
 /// SQLite that fails as it is told to.
 pub struct Faulty {
     inner: SqliteStore,
     faults: Arc<Mutex<Option<Fault>>>,
+    full: bool,
 }
 
 impl House {
@@ -73,23 +82,46 @@ impl House {
         self.start(Start::Open).await
     }
 
-    pub async fn reopen(&self) -> Result<Journal, OpenFault> {
-        self.start(Start::Reopen(Seconds::hours(24))).await
+    pub async fn reopen(&self, rest: Seconds) -> Result<Journal, OpenFault> {
+        self.start(Start::Reopen(rest)).await
     }
 
     async fn start(&self, start: Start) -> Result<Journal, OpenFault> {
         let outside = Outside { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(Seeded::new(1)) };
         let faults = Arc::clone(&self.faults);
-        open::start(&self.settings, &Self::kek(), outside, start, |inner| Faulty { inner, faults }).await
+        open::start(&self.settings, &Self::kek(), outside, start, |inner| Faulty { inner, faults, full: false }).await
     }
 
     /// A journal with the fixture's registry.
     pub async fn furnished(&self) -> Journal {
         let journal = self.open().await.expect("opens");
         for change in fixture::registry() {
-            make(&journal, change).await;
+            match change {
+                Change { what: What::KeyCreated(key), .. } => create_key(&journal, key).await,
+                change => {
+                    make(&journal, change).await;
+                }
+            }
         }
         journal
+    }
+
+    /// As [`Self::furnished`], with `count` tokens issued, and closed. Returns the last checkpoint.
+    pub async fn with_tokens(&self, count: usize) -> String {
+        let journal = self.furnished().await;
+        issue(&journal, 0..count).await;
+        let note = journal.checkpoint().expect("signs");
+        journal.close().await;
+        note
+    }
+
+    pub async fn verify(&self, kept: Option<&str>) -> Result<Report, VerifyFault> {
+        verify_database(&self.settings, &Self::kek(), kept).await
+    }
+
+    /// The same journal without its anchor: what whoever has only the database can know.
+    pub fn without_anchor(&self) -> Settings {
+        Settings { anchor: None, create: false, ..self.settings.clone() }
     }
 
     pub fn fail(&self, fault: Fault) {
@@ -119,10 +151,16 @@ impl Faulty {
 
 impl Store for Faulty {
     async fn begin(&mut self) -> Result<Found, StoreFault> {
-        match self.takes(&[Fault::BeginFails]) {
-            Some(_) => Err(Self::broken()),
-            None => self.inner.begin().await,
+        match self.takes(&[Fault::BeginFails, Fault::DiskFull, Fault::DiskRoomy]) {
+            Some(Fault::DiskFull) => self.full = true,
+            Some(Fault::DiskRoomy) => self.full = false,
+            Some(_) => return Err(Self::broken()),
+            None => {}
         }
+        // Of a connection, and a failed one is replaced: said each time. SQLite takes the present size for a smaller limit.
+        let limit = if self.full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 4294967294" };
+        self.inner.limit(limit).await?;
+        self.inner.begin().await
     }
 
     async fn spend(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<std::collections::HashSet<ProofKey>, StoreFault> {
@@ -178,6 +216,28 @@ impl Store for Faulty {
 
     async fn close(&mut self) {
         self.inner.close().await;
+    }
+}
+
+/// Makes a signing key with a sealed private half of its own.
+pub async fn create_key(journal: &Journal, mut key: SigningKey) {
+    let name = BlobName::new(&key.environment, "signing", &key.kid);
+    let blob = House::kek().seal(name, b"the private half", &Seeded::new(2));
+    key.sealed = blob.digest();
+    let change = Change { by: Actor::Broker, what: What::KeyCreated(key) };
+    let proposal = |_: &_, _| Ok::<_, ()>(Proposal { sealed: vec![blob.clone()], ..change.clone().into() });
+    journal.change(None, proposal).await.expect("the store takes it").expect("proposed");
+}
+
+/// Issues tokens for the proofs `proof-N`, all at once.
+pub async fn issue(journal: &Journal, numbers: std::ops::Range<usize>) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in numbers {
+        let journal = journal.clone();
+        tasks.spawn(async move { record(&journal, &format!("proof-{n}"), &n.to_string()).await.map(|_| ()) });
+    }
+    while let Some(outcome) = tasks.join_next().await {
+        outcome.expect("no panic").expect("recorded");
     }
 }
 

@@ -40,11 +40,47 @@ async fn a_journal_is_reopened_only_under_its_name_and_rests_then() {
     let config = configuration(&world);
     let program = Program::alone();
     program.run(&["journal", "reopen", "-c", &config, "--confirm", "another"]).await.ended(2);
-    let reopen = ["journal", "reopen", "-c", &config, "--confirm", "test.example/carnet", "-o", "json"];
-    let reopened = program.run(&reopen).await.ended(0).json();
+    let arguments = ["journal", "reopen", "-c", &config, "--confirm", "test.example/carnet", "-o", "json"];
+    let reopened = program.run(&arguments).await.ended(0).json();
     assert!(reopened["mintsFrom"].is_string(), "{reopened}");
     world.boot().await;
     let arguments = ["token", "--env", "production", "--api", "orders-api", "--scope", "orders:read", "--assertion-file", "-"];
     let ran = Program::of(&world, "sven").run_with(&arguments, &world.assertion("production")).await.ended(7);
     assert!(ran.stdout.is_empty(), "{ran:?}");
+}
+
+/// L-01, L-02 as an auditor meets them: an export verifies with its key alone, a kept checkpoint tells what was cut, and a changed byte
+/// is named.
+#[tokio::test]
+async fn l_01_l_02_an_export_is_verified_with_nothing_but_its_key() {
+    let world = World::start().await;
+    world.minted().await;
+    let config = configuration(&world);
+    let program = Program::alone();
+    let folder = world.folder.path().join("export");
+    let export = folder.display().to_string();
+    let key = program.run(&["key", "show", "--checkpoint", "-c", &config]).await.ended(0).stdout;
+    // Of a server that runs.
+    let verified = program.run(&["journal", "verify", "-c", &config, "-o", "json"]).await.ended(0).json();
+    assert!(verified["entries"].as_u64().is_some_and(|entries| entries > 10), "{verified}");
+    program.run(&["journal", "export", &export, "-c", &config]).await.ended(0);
+    program.run(&["journal", "export", &export, "-c", &config]).await.ended(2);
+    let ran = program.run(&["journal", "verify", &export, "--key", key.trim()]).await.ended(0);
+    assert!(ran.stderr.contains("later entries"), "{ran:?}");
+    let proof = program.run(&["journal", "prove", "3", "--export", &export, "--key", key.trim()]).await.ended(0);
+    assert!(proof.stdout.starts_with("c2sp.org/tlog-proof@v1\nindex 3\n"), "{proof:?}");
+    program.run(&["journal", "prove", "99999", "--export", &export, "--key", key.trim()]).await.ended(5);
+    // A checkpoint that knows more than the export.
+    world.minted().await;
+    let note = Program::of(&world, "alan").run(&["journal", "checkpoint"]).await.ended(0).stdout;
+    let kept = world.folder.path().join("kept").display().to_string();
+    std::fs::write(&kept, note).expect("written");
+    program.run(&["journal", "verify", &export, "--key", key.trim(), "--checkpoint", &kept]).await.ended(1);
+    program.run(&["journal", "verify", "-c", &config, "--checkpoint", &kept]).await.ended(0);
+    // A changed entry.
+    let entries = folder.join("entries.ndjson");
+    let text = std::fs::read_to_string(&entries).expect("entries");
+    std::fs::write(&entries, text.replacen("globex", "gl0bex", 1)).expect("written");
+    let ran = program.run(&["journal", "verify", &export, "--key", key.trim(), "-o", "json"]).await.ended(1);
+    assert!(ran.stderr.contains("\"index\""), "{ran:?}");
 }

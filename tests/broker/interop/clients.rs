@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use super::process::{self, Server, python};
-use crate::world::World;
+use serde_json::json;
+
+use crate::world::{Options, World, claims, send};
 
 /// A workload of the examples.
 fn workload(script: &str) -> Command {
@@ -14,6 +16,7 @@ fn workload(script: &str) -> Command {
 async fn api(world: &World) -> Server {
     let mut command = python("examples/clients/orders_api.py");
     command.arg("0").env("CARNET_ISSUER", world.issuer("production")).env("CARNET_AUDIENCE", "https://orders.example");
+    command.envs(world.redis.as_ref().map(|redis| ("CARNET_REDIS", &redis.url)));
     Server::start(command).await
 }
 
@@ -88,10 +91,55 @@ async fn the_example_api_refuses_what_its_document_says() {
     ];
     for (method, path, token, status, challenge) in cases {
         let bearer = format!("Bearer {token}");
-        let answer = crate::world::send(address, method, path, &[("authorization", &bearer)], b"").await;
+        let answer = send(address, method, path, &[("authorization", &bearer)], b"").await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
         assert!(answer.header("www-authenticate").unwrap_or_default().contains(challenge), "{method} {path}: {answer:?}");
     }
     let nobody = crate::world::get(address, "/v1/orders").await;
     assert_eq!((nobody.status, nobody.header("www-authenticate")), (401, Some("Bearer")));
+}
+
+#[tokio::test]
+async fn the_example_api_reads_revocations_in_redis() {
+    let mut world = World::with(Options { redis: true, ..Options::default() }).await;
+    let api = api(&world).await;
+    let address = api.line.strip_prefix("http://").expect("a URL").parse().expect("an address");
+    let call =
+        async |token: &str| send(address, "GET", "/v1/orders", &[("authorization", &format!("Bearer {token}"))], b"").await;
+    for what in [
+        json!({"token": "?"}),
+        json!({"binding": "globex/order-sync/production/ci-main", "tokensOnly": true}),
+        json!({"environment": "globex/order-sync/production", "tokensOnly": true}),
+        json!({"integration": "globex/order-sync", "tokensOnly": true}),
+        json!({"partner": "globex", "tokensOnly": true}),
+        json!({"environment": "production", "tokensOnly": true}),
+    ] {
+        world.clock.synchronise();
+        let token = world.minted().await;
+        assert_eq!(call(&token).await.status, 200, "{what}");
+        let mut body = what.clone();
+        body["reason"] = json!("a test");
+        if what.get("token").is_some() {
+            body["token"] = claims(&token)["jti"].clone();
+        }
+        let answer = world.admin_post("/v1/revocations", "sven", &body).await;
+        assert!(answer.status < 300, "{what}: {}", answer.text());
+        // The answer came after the index had it.
+        let refused = call(&token).await;
+        assert_eq!(refused.status, 401, "{what}: {}", refused.text());
+        assert!(refused.header("www-authenticate").unwrap_or_default().contains("invalid_token"), "{what}");
+        // One that was minted afterwards is none of it.
+        let another = world.minted().await;
+        assert_eq!((call(&another).await.status, call(&token).await.status), (200, 401), "{what}");
+    }
+    // An index that nobody renews, an empty one, and none at all: nobody knows, so nobody comes in.
+    world.clock.synchronise();
+    let token = world.minted().await;
+    world.stop().await;
+    tokio::time::sleep(std::time::Duration::from_secs(7)).await;
+    assert_eq!(call(&token).await.status, 503, "stale");
+    world.redis.as_mut().expect("a Redis").restart_empty().await;
+    assert_eq!(call(&token).await.status, 503, "empty");
+    world.redis.as_mut().expect("a Redis").kill();
+    assert_eq!(call(&token).await.status, 503, "away");
 }

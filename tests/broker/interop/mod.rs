@@ -1,8 +1,9 @@
 //! Carnet among programs that nobody here wrote: an independent OpenID provider in front of it, independent JOSE libraries behind it,
 //! and the example clients in between. What they are is pinned by the lock files beside this file; `make setup` installs them.
 
+mod client;
 mod clients;
-mod process;
+pub mod process;
 mod provider;
 mod tokens;
 

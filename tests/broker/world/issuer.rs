@@ -15,8 +15,6 @@ use carnet::issuance::PrivateKey;
 use josekit::jws::JwsSigner as _;
 use serde_json::{Value, json};
 
-use super::TestClock;
-
 /// A key of a provider.
 pub type Key = PrivateKey;
 
@@ -35,8 +33,6 @@ pub struct Provider {
     pub issuer: String,
     /// Its signing key.
     pub key: Key,
-    /// Its clock.
-    pub clock: Arc<TestClock>,
     shared: Arc<Shared>,
 }
 
@@ -49,12 +45,12 @@ struct Shared {
 
 impl Provider {
     /// Starts one with an ES256 key.
-    pub async fn start(clock: Arc<TestClock>) -> Self {
-        Self::with_alg(clock, Alg::Es256).await
+    pub async fn start() -> Self {
+        Self::with_alg(Alg::Es256).await
     }
 
     /// Starts one with a key of `alg`.
-    pub async fn with_alg(clock: Arc<TestClock>, alg: Alg) -> Self {
+    pub async fn with_alg(alg: Alg) -> Self {
         let (key, _) = Key::generate(alg).expect("a key");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let issuer = format!("http://{}", listener.local_addr().expect("bound"));
@@ -69,7 +65,7 @@ impl Provider {
             .route("/keys", get(keys))
             .with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { issuer, key, clock, shared }
+        Self { issuer, key, shared }
     }
 
     /// Requests so far.

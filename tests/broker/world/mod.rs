@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use base64::Engine as _;
 use carnet::domain::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
@@ -77,7 +78,15 @@ pub struct World {
     pub redis: Option<Redis>,
     /// Where journal, key and configuration lie.
     pub folder: tempfile::TempDir,
-    running: Option<carnet::serve::Running>,
+    /// The broker, while it runs in this process.
+    pub running: Option<carnet::serve::Running>,
+}
+
+/// The claims of a token, unverified.
+pub fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).expect("a payload");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    serde_json::from_slice(&bytes).expect("claims")
 }
 
 /// The exchange grant.
@@ -94,8 +103,8 @@ impl World {
     /// A world with these options.
     pub async fn with(options: Options) -> Self {
         let clock = TestClock::start();
-        let partner = Provider::start(Arc::clone(&clock)).await;
-        let staff = Provider::start(Arc::clone(&clock)).await;
+        let partner = Provider::start().await;
+        let staff = Provider::start().await;
         let folder = tempfile::tempdir().expect("a folder");
         let redis = if options.redis { Some(Redis::start().await) } else { None };
         let ports = (client::free_port(), client::free_port());
@@ -146,11 +155,6 @@ impl World {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         panic!("the node is not ready again after its clock moved");
-    }
-
-    /// The broker inside.
-    pub fn broker(&self) -> &carnet::broker::Broker {
-        &self.running.as_ref().expect("the server runs").broker
     }
 
     /// The issuer of an environment.

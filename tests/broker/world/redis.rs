@@ -8,7 +8,8 @@ pub struct Redis {
     pub url: String,
     /// Its port.
     pub port: u16,
-    child: Child,
+    /// Its process.
+    pub child: Child,
     folder: tempfile::TempDir,
 }
 

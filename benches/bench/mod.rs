@@ -1,0 +1,4 @@
+//! What both benches measure with.
+
+pub mod clock;
+pub mod floor;

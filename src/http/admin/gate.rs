@@ -1,0 +1,69 @@
+//! What every request of the admin API passes before its handler: its method, its query, and whether it was done already.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::admitted::staff;
+use super::idempotency::{Answers, Asked, IDEMPOTENCY_KEY};
+use super::problem::Problem;
+use crate::broker::Broker;
+use crate::domain::names::RequestId;
+use crate::domain::reason;
+use crate::http::front::{ErrorShape, Fault};
+
+/// What the gate needs.
+pub struct Gate {
+    broker: Broker,
+    answers: Answers,
+}
+
+/// The front has refused what is longer.
+const MOST: usize = 2 * 1024 * 1024;
+
+impl Gate {
+    /// A gate that remembers nothing yet.
+    pub fn new(broker: Broker) -> Self {
+        Self { broker, answers: Answers::default() }
+    }
+}
+
+/// Lets a request in.
+pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    // axum answers HEAD like GET; nobody asks this API so, and every route names all methods that it takes.
+    if request.method() == Method::HEAD {
+        return Fault::Method.response(ErrorShape::Problem);
+    }
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    let id = request.extensions().get::<RequestId>().cloned();
+    let refuse = |problem: Problem| match &id {
+        Some(id) => problem.at(id).into_response(),
+        None => problem.into_response(),
+    };
+    // No POST takes a query: whatever stands there would end in logs (ABUSE A-15).
+    if request.uri().query().is_some() {
+        return refuse(Problem::of(&reason::REQUEST_MALFORMED));
+    }
+    if !request.headers().contains_key(IDEMPOTENCY_KEY) {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MOST).await else { return refuse(Problem::of(&reason::REQUEST_TOO_LARGE)) };
+    // Who it is comes first, also for an answer that is only repeated: a person who was cut is told nothing.
+    let asked = match staff(&parts, &gate.broker).await {
+        Ok(staff) => Asked::of(&staff, parts.uri.path(), &parts.headers, &body),
+        Err(problem) => Err(problem),
+    };
+    let request = Request::from_parts(parts, Body::from(body));
+    match asked {
+        Err(problem) => refuse(problem),
+        Ok(None) => next.run(request).await,
+        Ok(Some(asked)) => gate.answers.once(&asked, gate.broker.now(), next.run(request)).await,
+    }
+}

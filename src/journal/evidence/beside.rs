@@ -1,0 +1,138 @@
+//! The tables beside the entries: nothing in them may say more, or less, than the entries do.
+
+use std::collections::HashMap;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::super::batch::Head;
+use super::super::kek::{BlobName, Kek, SealedBlob};
+use super::super::reader::hash;
+use super::super::tiles::WIDTH;
+use super::VerifyFault;
+use super::chain::Chain;
+use crate::domain::digest::Digest;
+use crate::domain::text::TextDigest;
+
+/// Checks all of them.
+pub async fn check(connection: &mut SqliteConnection, kek: &Kek, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
+    counts(connection, head.size).await?;
+    consumed(connection, chain, head).await?;
+    texts(connection, chain).await?;
+    keyring(connection, kek, chain).await
+}
+
+fn beside(table: &'static str) -> impl Fn(String) -> VerifyFault {
+    move |what| VerifyFault::Beside { table, what }
+}
+
+/// Rows that the walk did not come by: before the first, behind the last, or of a level that no tree has.
+async fn counts(connection: &mut SqliteConnection, size: u64) -> Result<(), VerifyFault> {
+    let text = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM batches WHERE first < 0 OR first >= ?1), \
+                (SELECT count(*) FROM batches b WHERE NOT EXISTS (SELECT 1 FROM entries e WHERE e.idx = b.first)), \
+                (SELECT count(*) FROM tiles)";
+    let row = sqlx::query(text).bind(super::super::schema::sql(size)).fetch_one(connection).await?;
+    let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+    let mut full = 0;
+    let mut below = size / u64::from(WIDTH);
+    while below > 0 {
+        full += below;
+        below /= u64::from(WIDTH);
+    }
+    if count(0)? != size {
+        return Err(VerifyFault::entry(0, "there are rows before the first entry"));
+    }
+    if count(1)? + count(2)? > 0 {
+        return Err(beside("batches")("there are batches without entries".to_owned()));
+    }
+    if count(3)? == full { Ok(()) } else { Err(beside("tiles")("there are tiles that no tree of this size has".to_owned())) }
+}
+
+/// Every proof that paid and is to be remembered is there, and nothing else.
+async fn consumed(connection: &mut SqliteConnection, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
+    let mut wanted: HashMap<Digest, u64> = HashMap::new();
+    for (proof, (until, index)) in &chain.paid {
+        if *until >= head.time {
+            wanted.insert(*proof, *index);
+        }
+    }
+    let mut from: Vec<u8> = Vec::new();
+    loop {
+        let query = sqlx::query("SELECT proof, gone_after FROM consumed WHERE proof > ? ORDER BY proof LIMIT 1000");
+        let rows = query.bind(from).fetch_all(&mut *connection).await?;
+        let Some(last) = rows.last() else { break };
+        from = last.try_get(0)?;
+        for row in &rows {
+            spent(row, chain, head, &mut wanted)?;
+        }
+    }
+    match wanted.into_values().min() {
+        None => Ok(()),
+        Some(index) => Err(VerifyFault::entry(index, "its proof is not among the spent ones: it could pay once more")),
+    }
+}
+
+fn spent(row: &SqliteRow, chain: &Chain, head: &Head, wanted: &mut HashMap<Digest, u64>) -> Result<(), VerifyFault> {
+    let (proof, until): (Digest, i64) = (hash(row, 0)?, row.try_get(1)?);
+    match chain.paid.get(&proof) {
+        Some((paid, index)) if paid.as_seconds() != until => {
+            Err(VerifyFault::entry(*index, "its proof is remembered for another time than it must be"))
+        }
+        // What is over may lie there until its slice is purged.
+        None if until >= head.time.as_seconds() => Err(beside("consumed")(format!("no entry was paid with the proof {proof}"))),
+        _ => {
+            wanted.remove(&proof);
+            Ok(())
+        }
+    }
+}
+
+/// A text is what its digest says, and a forgotten one is gone.
+async fn texts(connection: &mut SqliteConnection, chain: &Chain) -> Result<(), VerifyFault> {
+    let mut from: Vec<u8> = Vec::new();
+    loop {
+        let query = sqlx::query("SELECT digest, salt, text FROM texts WHERE digest > ? ORDER BY digest LIMIT 1000");
+        let rows = query.bind(from).fetch_all(&mut *connection).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        from = last.try_get(0)?;
+        for row in &rows {
+            let digest = TextDigest(hash(row, 0)?.0);
+            if let Some(index) = chain.erased.get(&digest) {
+                return Err(VerifyFault::entry(*index, "a text that the change forgot is still there"));
+            }
+            let salt: &[u8] = row.try_get(1)?;
+            let said = row.try_get::<&str, _>(2).ok().zip(salt.try_into().ok());
+            if said.is_none_or(|(text, salt)| TextDigest::of(&salt, text) != digest) {
+                return Err(beside("texts")(format!("the row of {} is not what was said", Digest(digest.0))));
+            }
+        }
+    }
+}
+
+/// Living keys have exactly the sealed half that their change names, and it opens; retired keys have none; nobody else has one.
+async fn keyring(connection: &mut SqliteConnection, kek: &Kek, chain: &Chain) -> Result<(), VerifyFault> {
+    let fault = beside("keyring");
+    let rows = sqlx::query("SELECT name, sealed FROM keyring ORDER BY name").fetch_all(connection).await?;
+    let mut blobs: HashMap<Digest, SealedBlob> = HashMap::new();
+    for row in rows {
+        let blob = SealedBlob { name: BlobName::stored(row.try_get(0)?), sealed: row.try_get(1)? };
+        if let Err(fault) = kek.open(&blob) {
+            return Err(beside("keyring")(fault.to_string()));
+        }
+        if !blob.name.is_of_journal() {
+            blobs.insert(blob.digest(), blob);
+        }
+    }
+    for key in chain.state.keys.all() {
+        let name = format!("{}/{}", key.key.environment, key.key.kid);
+        match (blobs.remove(&key.key.sealed), key.retired) {
+            (Some(_), true) => return Err(fault(format!("the private half of the retired key {name} is still there"))),
+            (None, false) => return Err(fault(format!("the private half of the key {name} is missing, or another one"))),
+            _ => {}
+        }
+    }
+    match blobs.into_values().next() {
+        None => Ok(()),
+        Some(blob) => Err(fault(format!("no change made {}", blob.name))),
+    }
+}

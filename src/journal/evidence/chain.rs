@@ -1,0 +1,167 @@
+//! What holds from entry to entry, wherever they were read: order, times, the chain of changes, and one payment per proof.
+
+use std::collections::HashMap;
+
+use super::super::batch::LONGEST;
+use super::super::merkle::empty_root;
+use super::super::note::Checkpoint;
+use super::super::tree::{FullTile, Tree};
+use super::{Report, VerifyFault};
+use crate::domain::binding::Admits;
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::entry::{Entry, Issued};
+use crate::domain::names::ClientId;
+use crate::domain::proof_key::ProofKey;
+use crate::domain::state::State;
+use crate::domain::text::TextDigest;
+
+/// The entries so far.
+#[derive(Default)]
+pub struct Chain {
+    pub tree: Tree,
+    /// The fold of the changes so far.
+    pub state: State,
+    pub time: Timestamp,
+    pub last_change: Option<u64>,
+    /// Proofs that may be remembered still: until when, and which entry they paid for.
+    pub paid: HashMap<Digest, (Timestamp, u64)>,
+    /// Forgotten texts, and the change that forgot them.
+    pub erased: HashMap<TextDigest, u64>,
+    /// When `paid` is next cleared of what is over.
+    crowded: usize,
+    watched: Vec<Watched>,
+    /// The first of them that the log did not have. Told last: an entry that does not hold says more.
+    forked: Option<(u64, &'static str)>,
+}
+
+/// A root that the log must have had at a size.
+pub struct Watched {
+    size: u64,
+    root: Digest,
+    by: &'static str,
+}
+
+/// An entry that follows the one before.
+pub struct Taken {
+    pub entry: Entry,
+    /// Tiles that it filled.
+    pub full: Vec<FullTile>,
+}
+
+/// Proofs remembered before the first clearing.
+const CROWDED: usize = 4096;
+
+impl Watched {
+    pub fn of(checkpoint: &Checkpoint, by: &'static str) -> Self {
+        Self { size: checkpoint.size, root: checkpoint.root, by }
+    }
+}
+
+impl Chain {
+    /// Entries so far.
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    pub fn watch(&mut self, watched: Option<Watched>) {
+        self.watched.extend(watched);
+    }
+
+    /// Takes the next entry, whose hash is `leaf`, if it may follow.
+    pub fn take(&mut self, body: &[u8], leaf: Digest) -> Result<Taken, VerifyFault> {
+        let at = self.size();
+        let fault = |what: &str| VerifyFault::entry(at, what);
+        if body.len() > LONGEST {
+            return Err(fault("the entry is longer than an entry can be"));
+        }
+        let entry = Entry::parse(body).map_err(|error| VerifyFault::entry(at, format!("the entry cannot be read: {error}")))?;
+        if entry.index() != at {
+            return Err(VerifyFault::entry(at, format!("here stands the entry that says it is {}", entry.index())));
+        }
+        if entry.time() < self.time {
+            return Err(fault("the entry is older than the one before it"));
+        }
+        match &entry {
+            Entry::Change(change) => {
+                if change.prior != self.last_change {
+                    return Err(fault("the change does not follow the change before it"));
+                }
+                self.state.apply(at, change.time, &change.change);
+                self.state.forget_expired(change.time);
+                self.erased.extend(change.change.what.erased().into_iter().map(|digest| (digest, at)));
+                self.last_change = Some(at);
+            }
+            Entry::Issued(issued) => self.pay(issued)?,
+            Entry::Refused(_) | Entry::Counted(_) => {}
+        }
+        self.time = entry.time();
+        let full = self.tree.append(leaf);
+        self.compare_roots();
+        Ok(Taken { entry, full })
+    }
+
+    /// A token is allowed by a record in force, and a proof that is for single use pays once while it is remembered.
+    fn pay(&mut self, issued: &Issued) -> Result<(), VerifyFault> {
+        let fault = |what: &str| VerifyFault::entry(issued.index, what);
+        let single =
+            single_use(&self.state, issued).ok_or_else(|| fault("no binding of a record in force allows the token"))?;
+        if !single {
+            return Ok(());
+        }
+        let id = issued.proof.id.ok_or_else(|| fault("the proof is for single use and has no id"))?;
+        let until = ProofKey::remembered_until(issued.proof.expires);
+        if let Some((earlier, index)) = self.paid.insert(id, (until, issued.index))
+            && earlier >= issued.time
+        {
+            return Err(VerifyFault::entry(issued.index, format!("the proof had paid for entry {index} already")));
+        }
+        if self.paid.len() > self.crowded.max(CROWDED) {
+            self.paid.retain(|_, (until, _)| *until >= issued.time);
+            self.crowded = 2 * self.paid.len();
+        }
+        Ok(())
+    }
+
+    fn compare_roots(&mut self) {
+        let size = self.size();
+        let mut here = self.watched.iter().filter(|watched| watched.size == size).peekable();
+        if self.forked.is_none() && here.peek().is_some() {
+            let root = self.tree.root();
+            self.forked = here.find(|watched| watched.root != root).map(|watched| (size, watched.by));
+        }
+    }
+
+    /// Ends the log here.
+    pub fn finish(&self, kept: Option<u64>, anchored: Option<u64>) -> Result<Report, VerifyFault> {
+        let size = self.size();
+        if let Some((known, by)) = self.forked {
+            return Err(VerifyFault::Forked { known, by });
+        }
+        for Watched { size: known, root, by } in &self.watched {
+            if *known > size {
+                return Err(VerifyFault::Cut { size, known: *known, by });
+            }
+            if *known == 0 && *root != empty_root() {
+                return Err(VerifyFault::Forked { known: 0, by });
+            }
+        }
+        if size == 0 {
+            return Err(VerifyFault::entry(0, "the log is empty"));
+        }
+        let (root, newest) = (self.tree.root(), self.time);
+        let (origin, epoch) = (self.state.origin.clone(), self.state.epoch);
+        Ok(Report { origin, size, root, epoch, newest, kept, anchored })
+    }
+}
+
+/// Whether the binding that admitted spends its proofs; nothing when no record in force has that binding.
+fn single_use(state: &State, issued: &Issued) -> Option<bool> {
+    let ClientId::Integration(id) = &issued.subject else { return None };
+    let current = state.integrations.get(id)?.current.as_ref().filter(|current| current.version == issued.record)?;
+    let bindings = &current.record.environments.get(&issued.environment)?.bindings;
+    match &bindings.iter().find(|binding| binding.name == issued.binding)?.admits {
+        Admits::Jwt(rule) => Some(rule.single_use),
+        Admits::Certificate => None,
+    }
+}

@@ -1,0 +1,171 @@
+//! Evidence: showing to somebody who believes nobody that the log is whole.
+//!
+//! Enter through [`verify_database`] for the configured journal, [`export`] for a copy that leaves the house, and
+//! [`verify_export`] and [`prove_offline`] for whoever got one and has nothing but the verifier key.
+//!
+//! Everything is read, in one snapshot, and the first thing that does not hold ends it with its place. A database is proved by
+//! the MAC of every batch, an export by the signature of its checkpoint; both by the tree made again from the entries' bytes.
+//! What only later entries could show, a checkpoint shows that was kept elsewhere: without one, [`Report::kept`] is none.
+//! An export is signed only after all of the journal was found to hold, so nobody who can write SQL gets a signature for it.
+//!
+//! These functions are for commands: they read and write files on the thread that calls them.
+
+mod beside;
+mod chain;
+mod export;
+mod exported;
+mod fault;
+mod walk;
+
+use std::path::Path;
+
+pub use exported::{prove_offline, verify_export};
+pub use fault::VerifyFault;
+
+use self::chain::{Chain, Watched};
+use self::export::Writer;
+use super::anchor::Anchor;
+use super::batch::MacKey;
+use super::fault::OpenFault;
+use super::handle::Journal;
+use super::kek::Kek;
+use super::load;
+use super::note::{Checkpoint, SignerKey, VerifierKey};
+use super::open::{self, Location, Settings};
+use super::reader::Reader;
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+
+/// What was found to hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Report {
+    /// The log's name.
+    pub origin: String,
+    /// Entries.
+    pub size: u64,
+    /// Root over them.
+    pub root: Digest,
+    /// 1, and one more after each `reopen`.
+    pub epoch: u64,
+    /// The newest entry's time.
+    pub newest: Timestamp,
+    /// Size of the kept checkpoint that this extends. None: none was given, and nothing shows whether later entries exist.
+    pub kept: Option<u64>,
+    /// Size of the anchored checkpoint that this extends. None for an export, and for a journal without an anchor.
+    pub anchored: Option<u64>,
+}
+
+/// Proves the configured journal, whether a server runs on it or not. `kept`: the text of a checkpoint of this log that somebody
+/// kept.
+pub async fn verify_database(settings: &Settings, kek: &Kek, kept: Option<&str>) -> Result<Report, VerifyFault> {
+    let source = Source::of(settings, kek).await?;
+    let report = source.prove(kek, kept, None).await;
+    source.reader.close().await;
+    report
+}
+
+/// Proves the configured journal and puts a copy of it at `dir`, where nothing or an empty directory must be: `checkpoint`,
+/// `tile/…` and `entries.ndjson`, without keys and without the texts of people. The copy appears whole or not at all.
+pub async fn export(settings: &Settings, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
+    let source = Source::of(settings, kek).await?;
+    let report = source.export(kek, dir).await;
+    source.reader.close().await;
+    report
+}
+
+/// The key that checkpoints of the configured journal verify with. Its private half lies sealed in the keyring.
+pub async fn verifier_key(settings: &Settings, kek: &Kek) -> Result<VerifierKey, OpenFault> {
+    let reader = connect(settings).await?;
+    let signer = open::signer(&reader, kek, &settings.origin).await;
+    reader.close().await;
+    Ok(signer?.verifier().clone())
+}
+
+impl Journal {
+    /// As [`verify_database`], on an open journal. The anchor is left to [`verify_database`].
+    pub async fn verify(&self, kek: &Kek, kept: Option<&str>) -> Result<Report, VerifyFault> {
+        self.source(kek).await?.prove(kek, kept, None).await
+    }
+
+    /// As [`export`], of an open journal.
+    pub async fn export(&self, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
+        self.source(kek).await?.export(kek, dir).await
+    }
+
+    async fn source(&self, kek: &Kek) -> Result<Source, VerifyFault> {
+        let reader = self.reader().clone();
+        let signer = open::signer(&reader, kek, self.verifier_key().name()).await?;
+        Ok(Source { reader, signer, anchor: None })
+    }
+}
+
+/// A database to prove.
+struct Source {
+    reader: Reader,
+    signer: SignerKey,
+    anchor: Option<Anchor>,
+}
+
+impl Source {
+    async fn of(settings: &Settings, kek: &Kek) -> Result<Self, VerifyFault> {
+        let reader = connect(settings).await?;
+        let signer = open::signer(&reader, kek, &settings.origin).await?;
+        Ok(Self { reader, signer, anchor: settings.anchor.clone().map(Anchor::at) })
+    }
+
+    async fn prove(&self, kek: &Kek, kept: Option<&str>, out: Option<&mut Writer>) -> Result<Report, VerifyFault> {
+        let verifier = self.signer.verifier();
+        let kept = kept.map(|note| checkpoint(note, verifier, "kept checkpoint")).transpose()?;
+        // Before the snapshot: a running node moves both on, and the log must be the later of the two.
+        let anchored = self.anchor.as_ref().map(|anchor| anchor.read(verifier)).transpose()?.flatten();
+        let mut chain = Chain::default();
+        chain.watch(kept.as_ref().map(|kept| Watched::of(kept, "kept checkpoint")));
+        chain.watch(anchored.as_ref().map(|anchored| Watched::of(anchored, "anchor")));
+
+        let mut transaction = self.reader.pool().begin().await?;
+        load::version(&mut transaction).await?;
+        let head = walk::walk(&mut transaction, &MacKey::of(kek), &mut chain, out).await?;
+        beside::check(&mut transaction, kek, &chain, &head).await?;
+        transaction.commit().await?;
+
+        let report = chain.finish(kept.map(|kept| kept.size), anchored.map(|anchored| anchored.size))?;
+        if report.origin != verifier.name() {
+            return Err(OpenFault::Origin { found: report.origin, configured: verifier.name().to_owned() }.into());
+        }
+        match &self.anchor {
+            // As at a start: a journal with a past has an anchor.
+            Some(anchor) if report.anchored.is_none() && report.size > 1 => {
+                Err(anchor.fault("the file is not there, although the journal has a past").into())
+            }
+            _ => Ok(report),
+        }
+    }
+
+    async fn export(&self, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
+        let mut writer = Writer::beside(dir)?;
+        let report = self.prove(kek, None, Some(&mut writer)).await?;
+        let checkpoint = Checkpoint { origin: report.origin.clone(), size: report.size, root: report.root };
+        let note = checkpoint.signed(&[&self.signer]).map_err(|fault| VerifyFault::Note { which: "checkpoint", fault })?;
+        writer.place(&note, dir)?;
+        Ok(report)
+    }
+}
+
+async fn connect(settings: &Settings) -> Result<Reader, OpenFault> {
+    let Location::File(path) = &settings.location else { return Err(OpenFault::Missing(std::env::temp_dir())) };
+    match path.try_exists() {
+        Ok(true) => Ok(Reader::connect(path).await?),
+        Ok(false) => Err(OpenFault::Missing(path.clone())),
+        Err(cause) => Err(OpenFault::File { path: path.clone(), cause }),
+    }
+}
+
+/// A checkpoint that `key` signed, of the log that the key is named after.
+fn checkpoint(note: &str, key: &VerifierKey, which: &'static str) -> Result<Checkpoint, VerifyFault> {
+    let checkpoint = key.open(note).and_then(Checkpoint::parse).map_err(|fault| VerifyFault::Note { which, fault })?;
+    if checkpoint.origin == key.name() {
+        Ok(checkpoint)
+    } else {
+        Err(OpenFault::Origin { found: checkpoint.origin, configured: key.name().to_owned() }.into())
+    }
+}

@@ -1,0 +1,165 @@
+//! Every entry, batch and tile of a database, from the first to the head.
+//!
+//! An entry whose bytes changed is named exactly: by its leaf hash, or, where that was changed with it, by the tile that holds
+//! it. Where neither tells (the newest 255 entries are in no stored tile), the MAC names the batch, and the index is its first.
+
+use std::collections::BTreeMap;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::super::batch::{Head, MacKey, Row};
+use super::super::load::{self, StoredBatch};
+use super::super::merkle::leaf_hash;
+use super::super::reader::hash;
+use super::super::schema::sql;
+use super::super::tiles::{Tile, WIDTH};
+use super::super::tree::FullTile;
+use super::VerifyFault;
+use super::chain::{Chain, Taken};
+use super::export::Writer;
+use crate::domain::digest::Digest;
+use crate::domain::entry::Entry;
+
+/// A batch of which entries are still to come.
+struct Open {
+    batch: StoredBatch,
+    leaves: Vec<Digest>,
+    has_change: bool,
+}
+
+/// Takes every entry into `chain`, and hands it to `out`. Returns the head, which is where the entries end.
+pub async fn walk(
+    connection: &mut SqliteConnection,
+    key: &MacKey,
+    chain: &mut Chain,
+    mut out: Option<&mut Writer>,
+) -> Result<Head, VerifyFault> {
+    let head = load::head(connection).await?;
+    let mut open: Option<Open> = None;
+    loop {
+        // A page is what one tile of level 0 spans.
+        let (page, from) = (chain.size() / u64::from(WIDTH), chain.size());
+        let text =
+            "SELECT idx, time, kind, subject, request_id, jti, body, leaf FROM entries WHERE idx >= ? ORDER BY idx LIMIT 256";
+        let rows = sqlx::query(text).bind(sql(from)).fetch_all(&mut *connection).await?;
+        if rows.is_empty() {
+            break;
+        }
+        let mut batches = batches(connection, from).await?;
+        let tile = stored(connection, 0, page).await?;
+        for row in &rows {
+            let at = chain.size();
+            let fault = |what: &str| VerifyFault::entry(at, what);
+            if row.try_get::<i64, _>(0)? != sql(at) {
+                return Err(fault("the entry is missing"));
+            }
+            let body: &[u8] = row.try_get(6)?;
+            let leaf = leaf_hash(body);
+            if hash(row, 7).ok() != Some(leaf) {
+                return Err(fault("the entry does not have its leaf hash"));
+            }
+            // Invariant: a remainder of 256 fits.
+            let place = usize::from((at % u64::from(WIDTH)).to_le_bytes()[0]) * 32;
+            if tile.as_ref().is_some_and(|tile| tile.get(place..place + 32) != Some(&leaf.0)) {
+                return Err(fault("the entry is not the one that its tile was made of"));
+            }
+            match (&open, batches.remove(&at)) {
+                (None, Some(batch)) => open = Some(begin(batch, chain)?),
+                (Some(_), None) => {}
+                (None, None) => return Err(fault("the entry is in no batch of a node of ours")),
+                (Some(_), Some(_)) => return Err(fault("a batch begins within another")),
+            }
+            let Taken { entry, full } = chain.take(body, leaf)?;
+            columns(row, &entry)?;
+            for tile in full {
+                filled(connection, &tile).await?;
+                if let Some(out) = &mut out {
+                    out.tile(&tile)?;
+                }
+            }
+            if let Some(out) = &mut out {
+                out.entry(body)?;
+            }
+            let Some(mut started) = open.take() else { continue };
+            started.leaves.push(leaf);
+            started.has_change |= matches!(entry, Entry::Change(_));
+            open = end(started, key, chain)?;
+        }
+    }
+    if let Some(open) = open {
+        return Err(VerifyFault::entry(chain.size(), format!("the batch from {} on goes further", open.batch.first)));
+    }
+    let same = head.size == chain.size() && head.root == chain.tree.root();
+    if !same || head.last_change != chain.last_change || head.time != chain.time {
+        let at = head.size.min(chain.size()).saturating_sub(1);
+        return Err(VerifyFault::entry(at, "the head is not where the entries end"));
+    }
+    if let Some(out) = out {
+        out.edge(&chain.tree)?;
+    }
+    Ok(head)
+}
+
+async fn batches(connection: &mut SqliteConnection, from: u64) -> Result<BTreeMap<u64, StoredBatch>, VerifyFault> {
+    let text = "SELECT first, size_after, prior_root, root, prior_change, mac FROM batches WHERE first >= ? AND first < ?";
+    let rows = sqlx::query(text).bind(sql(from)).bind(sql(from + u64::from(WIDTH))).fetch_all(connection).await?;
+    let read = rows.iter().map(|row| StoredBatch::read(row).map(|batch| (batch.first, batch)));
+    Ok(read.collect::<Result<_, _>>()?)
+}
+
+fn begin(batch: StoredBatch, chain: &Chain) -> Result<Open, VerifyFault> {
+    if batch.prior_root != chain.tree.root() || batch.prior_change != chain.last_change || batch.size_after <= batch.first {
+        return Err(VerifyFault::entry(batch.first, "the batch does not follow the entries before it"));
+    }
+    Ok(Open { batch, leaves: Vec::new(), has_change: false })
+}
+
+/// Proves the batch when its last entry is there.
+fn end(open: Open, key: &MacKey, chain: &Chain) -> Result<Option<Open>, VerifyFault> {
+    let Open { batch, leaves, has_change } = &open;
+    if chain.size() < batch.size_after {
+        return Ok(Some(open));
+    }
+    if *has_change && leaves.len() != 1 {
+        return Err(VerifyFault::entry(batch.first, "a change is not alone in its batch"));
+    }
+    if !key.verifies(&batch.mac, batch.prior_root, batch.first, batch.prior_change, leaves) {
+        let last = batch.size_after - 1;
+        let what = format!("the batch of entries {} to {last} does not have the MAC of a node of ours", batch.first);
+        return Err(VerifyFault::entry(batch.first, what));
+    }
+    if batch.root == chain.tree.root() { Ok(None) } else { Err(VerifyFault::entry(batch.first, "the batch has another root")) }
+}
+
+/// What a row says beside its entry, for those who search, must be what the entry says.
+fn columns(row: &SqliteRow, entry: &Entry) -> Result<(), VerifyFault> {
+    let ours = match entry {
+        Entry::Issued(entry) => Row::issued(entry),
+        Entry::Refused(entry) => Row::refused(entry),
+        Entry::Counted(entry) => Row::counted(entry),
+        Entry::Change(entry) => Row::change(entry),
+    };
+    let text = |column: usize| row.try_get::<Option<&str>, _>(column).ok().flatten();
+    let same = row.try_get::<i64, _>(1).ok() == Some(ours.time.as_seconds())
+        && text(2) == Some(ours.kind)
+        && text(3) == Some(&ours.subject)
+        && text(4) == ours.request.as_deref()
+        && text(5) == ours.token.as_deref();
+    if same { Ok(()) } else { Err(VerifyFault::entry(ours.index, "the row's columns are not those of its entry")) }
+}
+
+/// Whether a tile that is full now is stored as the tree has it.
+async fn filled(connection: &mut SqliteConnection, tile: &FullTile) -> Result<(), VerifyFault> {
+    if stored(connection, tile.level, tile.index).await?.as_deref() == Some(&tile.content) {
+        return Ok(());
+    }
+    let name = Tile::full(tile.level, tile.index);
+    Err(VerifyFault::entry(name.covers(), format!("{name} is missing or not that of its entries")))
+}
+
+async fn stored(connection: &mut SqliteConnection, level: u8, at: u64) -> Result<Option<Vec<u8>>, VerifyFault> {
+    let query = sqlx::query("SELECT content FROM tiles WHERE level = ? AND idx = ?").bind(i64::from(level)).bind(sql(at));
+    let row = query.fetch_optional(connection).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}

@@ -1,0 +1,500 @@
+//! Hands that are not the journal's own: rows changed, added, taken away; files put back, cut and bent.
+
+use std::path::Path;
+
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+
+use super::*;
+use crate::domain::reason;
+use crate::journal::StopReason;
+use crate::journal::batch::{Batch, Head, MacKey, Row};
+use crate::journal::merkle::leaf_hash;
+use crate::journal::schema;
+use crate::journal::tree::Tree;
+
+/// Entries before the first token.
+const REGISTRY: u64 = 10;
+
+async fn hand(house: &House) -> SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(house.database());
+    options.connect().await.expect("connects")
+}
+
+async fn body_of(house: &House, index: u64) -> String {
+    let mut connection = hand(house).await;
+    let row = sqlx::query("SELECT body FROM entries WHERE idx = ?").bind(schema::sql(index)).fetch_one(&mut connection).await;
+    row.expect("is there").try_get(0).expect("text")
+}
+
+/// Writes over an entry, with a leaf hash that fits.
+async fn rewrite(house: &House, index: u64, body: &str) {
+    let mut connection = hand(house).await;
+    let leaf = leaf_hash(body.as_bytes());
+    let update = sqlx::query("UPDATE entries SET body = ?, leaf = ? WHERE idx = ?");
+    let update = update.bind(body.to_owned()).bind(leaf.0.to_vec()).bind(schema::sql(index));
+    assert_eq!(update.execute(&mut connection).await.expect("runs").rows_affected(), 1);
+    connection.close().await.expect("closes");
+}
+
+async fn fault_of(house: &House) -> VerifyFault {
+    match house.verify(None).await {
+        Err(fault) => fault,
+        Ok(report) => panic!("nothing was found: {report:?}"),
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::copy(from, to).expect("copies");
+}
+
+/// Puts a copy in the place of the database, as an operator does: without a write-ahead log of another time.
+fn put_back(house: &House, copied: &Path) {
+    for rest in ["journal.db-wal", "journal.db-shm"] {
+        let _absent = std::fs::remove_file(house.directory.path().join(rest));
+    }
+    copy(copied, &house.database());
+}
+
+/// L-01: whatever is done to a record, `verify` names it. 300 tokens: older entries lie in a tile and newer ones do not.
+#[tokio::test]
+async fn l_01_any_row_that_was_touched_is_named_exactly() {
+    let house = House::new();
+    house.with_tokens(300).await;
+    let size = house.verify(None).await.expect("verifies").size;
+    assert_eq!(size, REGISTRY + 300);
+    let whole = house.directory.path().join("whole.db");
+    copy(&house.database(), &whole);
+    let cases: [(&'static str, &'static str, u64); 22] = [
+        ("edited", "UPDATE entries SET body = replace(body, 'orders:read', 'orders:root') WHERE idx = 100", 100),
+        ("edited, newest", "UPDATE entries SET body = replace(body, 'orders:read', 'orders:root') WHERE idx = 309", 309),
+        ("edited, a change", "UPDATE entries SET body = replace(body, 'globex', 'umbrex') WHERE idx = 9", 9),
+        ("column: kind", "UPDATE entries SET kind = 'refused' WHERE idx = 100", 100),
+        ("column: kind of a change", "UPDATE entries SET kind = 'refused' WHERE idx = 7", 7),
+        ("column: subject", "UPDATE entries SET subject = 'umbrex/x' WHERE idx = 101", 101),
+        ("column: request", "UPDATE entries SET request_id = 'request-x' WHERE idx = 102", 102),
+        ("column: token", "UPDATE entries SET jti = 'token-x' WHERE idx = 103", 103),
+        ("column: time", "UPDATE entries SET time = time + 1 WHERE idx = 104", 104),
+        ("leaf", "UPDATE entries SET leaf = zeroblob(32) WHERE idx = 105", 105),
+        ("deleted", "DELETE FROM entries WHERE idx = 100", 100),
+        ("deleted, a change", "DELETE FROM entries WHERE idx = 5", 5),
+        ("deleted, the first", "DELETE FROM entries WHERE idx = 0", 0),
+        (
+            "deleted and closed up",
+            "DELETE FROM entries WHERE idx = 100; UPDATE entries SET idx = -idx - 1 WHERE idx > 100; \
+             UPDATE entries SET idx = -idx - 2 WHERE idx < 0; UPDATE head SET size = size - 1",
+            100,
+        ),
+        (
+            "swapped",
+            "UPDATE entries SET idx = -1 WHERE idx = 100; UPDATE entries SET idx = 100 WHERE idx = 101; \
+             UPDATE entries SET idx = 101 WHERE idx = -1",
+            100,
+        ),
+        (
+            "swapped, newest",
+            "UPDATE entries SET idx = -1 WHERE idx = 307; UPDATE entries SET idx = 307 WHERE idx = 308; \
+             UPDATE entries SET idx = 308 WHERE idx = -1",
+            307,
+        ),
+        (
+            "duplicated in place of the next",
+            "UPDATE entries SET (body, leaf) = (SELECT body, leaf FROM entries WHERE idx = 100) WHERE idx = 101",
+            101,
+        ),
+        (
+            "duplicated at the end",
+            "INSERT INTO entries SELECT 310, time, kind, subject, request_id, jti, body, leaf FROM entries WHERE idx = 309",
+            310,
+        ),
+        (
+            "duplicated at the end, head moved",
+            "INSERT INTO entries SELECT 310, time, kind, subject, request_id, jti, body, leaf FROM entries WHERE idx = 309; \
+             UPDATE head SET size = 311",
+            310,
+        ),
+        ("batch deleted", "DELETE FROM batches WHERE first = 8", 8),
+        ("tile bent", "UPDATE tiles SET content = CAST(zeroblob(32) || substr(content, 33) AS BLOB)", 0),
+        ("tile deleted", "DELETE FROM tiles", 0),
+    ];
+    for (name, sql, index) in cases {
+        house.sql(sql).await;
+        let fault = fault_of(&house).await;
+        assert_eq!(fault.index(), Some(index), "{name}: {fault}");
+        put_back(&house, &whole);
+    }
+    house.verify(None).await.expect("put back, it holds");
+}
+
+/// L-01 with the leaf hash made to fit: older entries are named by their tile, the newest by their batch.
+#[tokio::test]
+async fn l_01_an_edit_with_a_leaf_that_fits_is_found_by_tile_or_mac() {
+    let house = House::new();
+    house.with_tokens(300).await;
+    for index in [3, 40, 255, 305] {
+        let (before, whole) = (body_of(&house, index).await, house.directory.path().join("whole.db"));
+        copy(&house.database(), &whole);
+        let after = before.replacen("api.ttl", "api.tt1", 1).replacen("team:orders", "team:others", 1);
+        assert_ne!(before, after, "{index}: {before}");
+        rewrite(&house, index, &after).await;
+        let fault = fault_of(&house).await;
+        if index < 256 {
+            assert_eq!(fault.index(), Some(index), "{fault}");
+        } else {
+            let batches = house.batches().await;
+            let batch = batches.iter().find(|(first, after)| (*first..*after).contains(&index)).expect("a batch");
+            assert_eq!(fault.index(), Some(batch.0), "{fault}");
+        }
+        put_back(&house, &whole);
+    }
+    // A change that was edited is found at the start as well.
+    let body = body_of(&house, 3).await;
+    rewrite(&house, 3, &body.replace("orders-api", "orders-apx")).await;
+    assert!(matches!(house.open().await, Err(OpenFault::Inconsistent { index: 3, .. })));
+}
+
+/// The tables beside the entries.
+#[tokio::test]
+async fn l_01_proofs_texts_keys_and_strange_rows_are_found() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    make(&journal, revocation_of_token()).await;
+    issue(&journal, 0..3).await;
+    journal.close().await;
+    house.verify(None).await.expect("verifies");
+    let whole = house.directory.path().join("whole.db");
+    copy(&house.database(), &whole);
+    let cases: [(&'static str, &'static str); 10] = [
+        ("consumed", "INSERT INTO consumed VALUES (zeroblob(32), 1999999999)"),
+        ("could pay once more", "DELETE FROM consumed"),
+        ("remembered for another time", "UPDATE consumed SET gone_after = gone_after - 3600"),
+        ("texts", "UPDATE texts SET text = 'another reason'"),
+        ("keyring", "UPDATE keyring SET sealed = zeroblob(40) WHERE name LIKE 'production/%'"),
+        ("is missing", "DELETE FROM keyring WHERE name LIKE 'production/%'"),
+        (
+            "keyring",
+            "INSERT INTO keyring SELECT 'production/signing/key-2', sealed FROM keyring WHERE name LIKE 'production/%'",
+        ),
+        ("tiles", "INSERT INTO tiles VALUES (3, 0, zeroblob(8192))"),
+        ("batches", "INSERT INTO batches SELECT 400, 401, prior_root, root, prior_change, mac FROM batches WHERE first = 3"),
+        (
+            "before the first entry",
+            "INSERT INTO entries SELECT -5, time, kind, subject, request_id, jti, body, leaf FROM entries WHERE idx = 3",
+        ),
+    ];
+    for (what, sql) in cases {
+        house.sql(sql).await;
+        let fault = fault_of(&house).await;
+        assert!(fault.to_string().contains(what), "{sql}: {fault}");
+        put_back(&house, &whole);
+    }
+}
+
+/// A node of ours that lost its list of spent proofs (a bug, or a hand in `consumed`) is found out by its own entries.
+#[tokio::test]
+async fn a_proof_that_paid_twice_is_found() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let first = record(&journal, "proof", "1").await.expect("recorded").index();
+    house.sql("DELETE FROM consumed").await;
+    let second = record(&journal, "proof", "2").await.expect("the database has forgotten it").index();
+    journal.close().await;
+    let fault = fault_of(&house).await;
+    assert_eq!(fault.index(), Some(second));
+    assert!(fault.to_string().contains(&format!("paid for entry {first}")), "{fault}");
+}
+
+/// Cuts the log by hand behind the batch that ends at `size`, and leaves everything consistent, as who knows the tables can.
+async fn cut(house: &House, size: u64) {
+    let mut connection = hand(house).await;
+    let text = "DELETE FROM entries WHERE idx >= ?1; DELETE FROM batches WHERE first >= ?1; \
+                DELETE FROM tiles WHERE (idx + 1) * (256 << (8 * level)) > ?1";
+    for statement in text.split("; ") {
+        sqlx::query(statement).bind(schema::sql(size)).execute(&mut connection).await.expect("runs");
+    }
+    let text = "UPDATE head SET size = ?1, root = (SELECT root FROM batches WHERE size_after = ?1), \
+                last_change = (SELECT max(idx) FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals')), \
+                time = (SELECT time FROM entries WHERE idx = ?1 - 1)";
+    sqlx::query(text).bind(schema::sql(size)).execute(&mut connection).await.expect("runs");
+    sqlx::query("DELETE FROM consumed WHERE gone_after > 0").execute(&mut connection).await.expect("runs");
+    connection.close().await.expect("closes");
+}
+
+/// L-02: cut cleanly, a log says nothing of its lost end; the anchor and a checkpoint that was kept do.
+#[tokio::test]
+async fn l_02_a_cut_end_is_shown_by_anchor_and_kept_checkpoint() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    for n in 0..5 {
+        record(&journal, &format!("proof-{n}"), &n.to_string()).await.expect("recorded");
+    }
+    let kept = journal.checkpoint().expect("signs");
+    journal.close().await;
+    cut(&house, REGISTRY).await;
+    let Err(OpenFault::Rollback { anchored: 15, head: REGISTRY }) = house.open().await else { panic!("started") };
+    assert!(matches!(fault_of(&house).await, VerifyFault::Cut { size: REGISTRY, known: 15, by: "anchor" }));
+
+    let bare = house.without_anchor();
+    let fault = verify_database(&bare, &House::kek(), Some(&kept)).await.expect_err("cut");
+    assert!(matches!(fault, VerifyFault::Cut { size: REGISTRY, known: 15, by: "kept checkpoint" }), "{fault}");
+    assert_eq!(fault.index(), Some(REGISTRY));
+    // With neither, nothing can show it, and the report says so.
+    let report = verify_database(&bare, &House::kek(), None).await.expect("what is left holds");
+    assert_eq!((report.size, report.kept, report.anchored), (REGISTRY, None, None));
+}
+
+/// An older copy of the database put back; then `reopen`.
+#[tokio::test]
+async fn an_older_copy_put_back_is_refused_until_it_is_reopened() {
+    let house = House::new();
+    house.with_tokens(2).await;
+    let older = house.directory.path().join("older.db");
+    copy(&house.database(), &older);
+    let journal = house.open().await.expect("opens");
+    issue(&journal, 10..12).await;
+    make(&journal, revocation()).await;
+    let kept = journal.checkpoint().expect("signs");
+    journal.close().await;
+    put_back(&house, &older);
+
+    assert!(matches!(house.open().await, Err(OpenFault::Rollback { anchored: 15, head: 12 })));
+    assert!(matches!(fault_of(&house).await, VerifyFault::Cut { size: 12, known: 15, .. }));
+    let journal = house.reopen(Seconds(120)).await.expect("reopens");
+    let view = journal.view();
+    assert_eq!((view.state.epoch, view.size, view.state.mints_from), (2, 13, fixture::at(120)));
+    assert!(view.state.keys.all().all(|key| key.tainted), "every signing key is tainted");
+
+    // A proof that was spent in the lost part, on a new key: nothing is minted before the rest is over.
+    let mut key = view.state.keys.all().next().expect("a key").key.clone();
+    key.kid = "key-2".parse().expect("an id");
+    create_key(&journal, key).await;
+    let decide = |at| fixture::decide("proof-10", "again", &journal.view().state, at);
+    for seconds in [0, 60, 119] {
+        let Decision::Refused(refused) = decide(fixture::at(seconds)) else { panic!("minted at {seconds}") };
+        assert_eq!(*refused.reason, reason::JOURNAL_REOPENED);
+    }
+    house.clock.set(120);
+    let recorded = record(&journal, "after-the-rest", "later").await.expect("minted again");
+    journal.close().await;
+
+    let report = house.verify(None).await.expect("verifies");
+    assert_eq!((report.epoch, report.size), (2, recorded.index() + 1));
+    // The checkpoint of the lost part still tells: this is another history.
+    assert!(matches!(house.verify(Some(&kept)).await, Err(VerifyFault::Forked { known: 15, .. })));
+    house.open().await.expect("opens, with its new anchor").close().await;
+}
+
+/// Two histories of the same length.
+#[tokio::test]
+async fn a_forked_journal_is_refused() {
+    let house = House::new();
+    house.with_tokens(2).await;
+    let (older, anchor) = (house.directory.path().join("older.db"), house.directory.path().join("anchor"));
+    copy(&house.database(), &older);
+    let journal = house.open().await.expect("opens");
+    issue(&journal, 10..12).await;
+    let kept = journal.checkpoint().expect("signs");
+    journal.close().await;
+    let left = std::fs::read(&anchor).expect("reads");
+    put_back(&house, &older);
+    let elsewhere = Settings { anchor: Some(house.directory.path().join("elsewhere")), ..house.settings.clone() };
+    let outside = Outside { clock: Arc::clone(&house.clock) as _, entropy: Arc::new(Seeded::new(1)) };
+    let start = Start::Reopen(Seconds(0));
+    let journal = open::start(&elsewhere, &House::kek(), outside, start, |store| store).await.expect("reopens");
+    make(&journal, revocation_of_token()).await;
+    journal.close().await;
+    std::fs::write(&anchor, left).expect("writes");
+    assert!(matches!(house.open().await, Err(OpenFault::Rollback { anchored: 14, head: 14 })));
+    assert!(matches!(fault_of(&house).await, VerifyFault::Forked { known: 14, by: "anchor" }));
+    let fault = verify_database(&house.without_anchor(), &House::kek(), Some(&kept)).await.expect_err("forked");
+    assert!(matches!(fault, VerifyFault::Forked { known: 14, by: "kept checkpoint" }), "{fault}");
+}
+
+/// Appends with everything right but the KEK: by somebody who can write SQL and knows this program.
+async fn forge(house: &House, token: bool) -> u64 {
+    let kek = Kek::from_bytes([8; 32]);
+    let mut store = SqliteStore::connect(schema::writer(&house.database(), true)).await.expect("connects");
+    let found = store.begin().await.expect("begins");
+    let Head { size, last_change, time, .. } = found.head.clone();
+    let mut connection = hand(house).await;
+    let rows = sqlx::query("SELECT leaf FROM entries ORDER BY idx").fetch_all(&mut connection).await.expect("reads");
+    let mut tree = Tree::default();
+    for row in rows {
+        tree.append(crate::domain::digest::Digest(row.try_get::<Vec<u8>, _>(0).expect("a leaf").try_into().expect("32 bytes")));
+    }
+    let row = if token {
+        let body = body_of(house, size - 1).await;
+        let body =
+            body.replace(&format!("\"index\":{}", size - 1), &format!("\"index\":{size}")).replace("token-0", "token-forged");
+        let crate::domain::entry::Entry::Issued(entry) = crate::domain::entry::Entry::parse(body.as_bytes()).expect("parses")
+        else {
+            panic!("a token")
+        };
+        Row::issued(&entry)
+    } else {
+        let what = What::IntegrationResumed { integration: "globex/order-sync".parse().expect("an id") };
+        let change = Change { by: Actor::Operator, what };
+        let subject = change.what.subject();
+        Row::change(&crate::domain::entry::ChangeEntry {
+            index: size,
+            time,
+            subject,
+            request_id: None,
+            prior: last_change,
+            change,
+        })
+    };
+    let batch = Batch::of(vec![row], !token, &found.head, &mut tree, &MacKey::of(&kek));
+    store.append(batch).await.expect("appends");
+    store.commit().await.expect("commits");
+    store.close().await;
+    size
+}
+
+/// A well-formed row appended by hand: a running node stops and names it, a start refuses it, `verify` finds it.
+#[tokio::test]
+async fn a_well_formed_row_by_another_hand_stops_the_node() {
+    for token in [true, false] {
+        let house = House::new();
+        house.with_tokens(1).await;
+        let journal = house.open().await.expect("opens");
+        let at = forge(&house, token).await;
+        let answer = record(&journal, "next", "next").await;
+        assert!(
+            matches!(&answer, Err(RecordFault::Unavailable(why)) if *why.reason() == reason::JOURNAL_STOPPED),
+            "{answer:?}"
+        );
+        let stopped = journal.health().stopped;
+        assert!(matches!(stopped, Some(StopReason::Foreign { index, .. }) if index == at), "{stopped:?}");
+        assert!(journal.checkpoint().is_err(), "no checkpoint is signed over it");
+        assert_eq!(journal.view().size, at, "it is not folded");
+        journal.close().await;
+        let refused = house.open().await.err();
+        assert!(matches!(refused, Some(OpenFault::Inconsistent { index, .. }) if index == at), "{refused:?}");
+        let fault = fault_of(&house).await;
+        assert_eq!(fault.index(), Some(at), "{fault}");
+        let out = house.directory.path().join("export");
+        let fault = super::super::export(&house.settings, &House::kek(), &out).await.expect_err("not signed");
+        assert_eq!(fault.index(), Some(at));
+        assert!(!out.exists());
+    }
+}
+
+/// A row without batch, tree and head.
+#[tokio::test]
+async fn a_bare_row_by_another_hand_stops_the_node() {
+    let house = House::new();
+    house.with_tokens(1).await;
+    let journal = house.open().await.expect("opens");
+    let at = journal.view().size;
+    let text = "INSERT INTO entries SELECT idx + 1, time, kind, subject, request_id, jti, body, leaf FROM entries \
+                ORDER BY idx DESC LIMIT 1";
+    house.sql(text).await;
+    assert!(record(&journal, "next", "next").await.is_err());
+    assert!(matches!(journal.health().stopped, Some(StopReason::Foreign { index, .. }) if index == at));
+    assert_eq!(fault_of(&house).await.index(), Some(at));
+}
+
+/// F-14: a write-ahead log that is deleted takes the newest entries with it; the anchor knows them.
+#[tokio::test]
+async fn f_14_a_deleted_write_ahead_log_is_a_rollback_and_no_new_journal() {
+    let house = House::new();
+    house.with_tokens(1).await;
+    let journal = house.open().await.expect("opens");
+    let revoked = make(&journal, revocation()).await.index;
+    // As it lies there when the process is killed; without its -wal.
+    let rest = House::new();
+    copy(&house.database(), &rest.database());
+    copy(&house.directory.path().join("anchor"), &rest.directory.path().join("anchor"));
+    assert!(house.directory.path().join("journal.db-wal").metadata().expect("is there").len() > 0);
+    assert!(
+        matches!(rest.open().await, Err(OpenFault::Rollback { anchored, head }) if anchored == revoked + 1 && head == revoked)
+    );
+    assert_eq!(fault_of(&rest).await.index(), Some(revoked));
+    // With it, nothing is lost.
+    let whole = House::new();
+    for name in ["journal.db", "journal.db-wal", "anchor"] {
+        copy(&house.directory.path().join(name), &whole.directory.path().join(name));
+    }
+    let again = whole.open().await.expect("recovers");
+    assert_eq!(again.view().seen, Some(revoked));
+    again.close().await;
+    whole.verify(None).await.expect("verifies");
+
+    // And a database that is gone is not made anew.
+    std::fs::remove_file(rest.database()).expect("removes");
+    assert!(matches!(rest.open().await, Err(OpenFault::Missing(_))));
+    assert!(matches!(fault_of(&rest).await, VerifyFault::Open(OpenFault::Missing(_))));
+    std::fs::write(rest.database(), b"").expect("writes");
+    assert!(matches!(rest.open().await, Err(OpenFault::Schema(_))));
+    // An anchor that is gone is not forgiven either.
+    std::fs::remove_file(whole.directory.path().join("anchor")).expect("removes");
+    assert!(matches!(whole.open().await, Err(OpenFault::Anchor { .. })));
+    assert!(matches!(fault_of(&whole).await, VerifyFault::Open(OpenFault::Anchor { .. })));
+}
+
+/// F-20: a bit in the middle.
+#[tokio::test]
+async fn f_20_a_flipped_bit_is_named_with_its_entry() {
+    let house = House::new();
+    house.with_tokens(300).await;
+    let file = std::fs::read(house.database()).expect("reads");
+    let wanted = b"\"jti\":\"token-57\"";
+    let places: Vec<usize> =
+        file.windows(wanted.len()).enumerate().filter(|(_, here)| here == wanted).map(|(at, _)| at).collect();
+    let mut bent = file.clone();
+    for at in &places {
+        bent[at + 14] ^= 1;
+    }
+    assert!(!places.is_empty());
+    let mut index = None;
+    for at in REGISTRY..310 {
+        if body_of(&house, at).await.contains("\"jti\":\"token-57\"") {
+            index = Some(at);
+        }
+    }
+    std::fs::write(house.database(), &bent).expect("writes");
+    let fault = fault_of(&house).await;
+    assert_eq!(fault.index(), index, "{fault}");
+    assert_eq!(std::fs::read(house.database()).expect("reads"), bent, "nothing was repaired in silence");
+    std::fs::write(house.database(), &file).expect("writes");
+    house.verify(None).await.expect("verifies");
+}
+
+/// F-20, anywhere: what `verify` lets pass is the same log.
+#[tokio::test]
+async fn f_20_a_bit_flipped_anywhere_is_found_or_says_nothing() {
+    let house = House::new();
+    house.with_tokens(40).await;
+    let file = std::fs::read(house.database()).expect("reads");
+    let whole = house.verify(None).await.expect("verifies");
+    let (mut found, mut silent) = (0, 0);
+    for step in 0..150_usize {
+        let at = step * 7919 * 13 % file.len();
+        let mut bent = file.clone();
+        bent[at] ^= 1 << (step % 8);
+        for rest in ["journal.db-wal", "journal.db-shm"] {
+            let _absent = std::fs::remove_file(house.directory.path().join(rest));
+        }
+        std::fs::write(house.database(), &bent).expect("writes");
+        match house.verify(None).await {
+            Err(_) => found += 1,
+            Ok(report) => {
+                assert_eq!(report, whole, "byte {at}");
+                silent += 1;
+            }
+        }
+    }
+    assert!(found > 30, "{found} found, {silent} silent");
+}
+
+/// Which journal it is.
+#[tokio::test]
+async fn another_kek_origin_or_place_is_said() {
+    let house = House::new();
+    house.with_tokens(1).await;
+    let fault = verify_database(&house.settings, &Kek::from_bytes([9; 32]), None).await.expect_err("another KEK");
+    assert!(matches!(fault, VerifyFault::Open(OpenFault::Kek(_))), "{fault}");
+    let other = Settings { origin: "sts.other.example/carnet".to_owned(), anchor: None, ..house.settings.clone() };
+    let fault = verify_database(&other, &House::kek(), None).await.expect_err("another origin");
+    assert!(matches!(fault, VerifyFault::Open(OpenFault::Origin { .. })), "{fault}");
+}

@@ -1,0 +1,414 @@
+//! The admin API on the wire: ABUSE rows A, D and L that apply to it, and what the contract promises of it.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carnet::http::admin::{OPENAPI, ROUTES};
+use serde_json::{Value, json};
+
+use crate::world::client::{get, raw, send};
+use crate::world::{Answer, Options, World, records};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// A refusal of this API: its status, the form of RFC 9457, and nothing that a cache may keep.
+fn refused(answer: &Answer, status: u16, about: &str) {
+    assert_eq!(answer.status, status, "{about}: {}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{about}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{about}");
+    assert_eq!(answer.json()["status"], status, "{about}");
+}
+
+/// A path of a route with things that are there, where they need to be.
+fn filled(template: &str) -> String {
+    let filling = [("{p}", "globex"), ("{i}", "order-sync"), ("{environment}", "production"), ("{id}", "nobody")];
+    let path = filling.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
+    path.replace("{request}", "nothing")
+}
+
+async fn with_key(world: &World, person: &str, path: &str, key: &str, body: &Value) -> Answer {
+    let bearer = format!("Bearer {}", world.staff_token(person));
+    let headers = [("authorization", bearer.as_str()), JSON, ("idempotency-key", key)];
+    send(world.admin, "POST", path, &headers, body.to_string().as_bytes()).await
+}
+
+#[tokio::test]
+async fn a_01_every_route_refuses_who_may_not() {
+    let world = World::start().await;
+    let described: Value = serde_json::from_str(OPENAPI).expect("JSON");
+    let mut stale = world.staff.sign(&json!({
+        "iss": world.staff.issuer, "sub": "ann", "aud": "carnet", "exp": world.clock.seconds() - 1,
+        "iat": world.clock.seconds() - 600, "groups": ["owners"],
+    }));
+    let stranger = world.partner.sign(&json!({
+        "iss": world.staff.issuer, "sub": "ann", "aud": "carnet", "exp": world.clock.seconds() + 600, "iat": world.clock.seconds(),
+        "groups": ["owners", "security", "admins"],
+    }));
+    stale.insert_str(0, "Bearer ");
+    let bad =
+        [stale, format!("Bearer {stranger}"), "Bearer x".into(), "Bearer a.b.c".into(), "Basic YTpi".into(), "Bearer".into()];
+    let people = [("ann", "owner"), ("sven", "security"), ("adam", "administrator"), ("alan", "auditor"), ("zoe", "nothing")];
+    let size = world.admin_get("/v1/journal/proof?index=0", "alan").await["proof"].clone();
+    for (method, template) in ROUTES.iter().filter(|(_, path)| *path != "/openapi.json") {
+        let (path, about) = (filled(template), format!("{method} {template}"));
+        let method = method.to_ascii_uppercase();
+        let answer = send(world.admin, &method, &path, &[], b"").await;
+        refused(&answer, 401, &about);
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{about}");
+        for bearer in &bad {
+            refused(&send(world.admin, &method, &path, &[("authorization", bearer)], b"").await, 401, &about);
+        }
+        let roles = described["paths"][*template][method.to_ascii_lowercase()]["x-roles"].clone();
+        for (person, role) in people {
+            // Without a body no POST does anything.
+            let answer = world.admin_send(&method, &path, person, None).await;
+            if roles.as_array().expect("roles").contains(&role.into()) {
+                assert!(![401, 403, 405].contains(&answer.status) && answer.status < 500, "{role} {about}: {}", answer.text());
+                assert!(method == "GET" || answer.status >= 400, "{role} {about}: {}", answer.text());
+            } else {
+                refused(&answer, 403, &format!("{role} {about}"));
+            }
+        }
+        for other in ["PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"] {
+            let answer = world.admin_send(other, &path, "sven", None).await;
+            assert_eq!(answer.status, 405, "{other} {about}");
+        }
+    }
+    assert_eq!(world.admin_get("/v1/journal/proof?index=0", "alan").await["proof"], size, "nothing was recorded");
+    let answer = get(world.admin, "/openapi.json").await;
+    assert_eq!((answer.status, answer.json()), (200, described));
+    for path in
+        ["/v1", "/v1/", "/v1/elevations", "/v1/enrolments", "/v1/reviews", "/v1/approvals/", "/v1//approvals", "/v2/keys"]
+    {
+        refused(&world.admin_send("GET", path, "sven", None).await, 404, path);
+    }
+}
+
+#[tokio::test]
+async fn a_15_a_16_queries_are_taken_as_described_or_not() {
+    let world = World::start().await;
+    world.onboard(&records::integration(&world.partner.issuer, "second", "77")).await;
+    let token = world.staff_token("sven");
+    for path in ["/v1/approvals", "/v1/journal/checkpoint", "/v1/partners/globex"] {
+        for name in ["access_token", "id_token"] {
+            refused(&world.admin_send("GET", &format!("{path}?{name}={token}"), "sven", None).await, 400, path);
+        }
+    }
+    let body = json!({"partner": "globex", "reason": "x"});
+    refused(&world.admin_post(&format!("/v1/revocations?access_token={token}"), "sven", &body).await, 400, "POST");
+    refused(&get(world.admin, &format!("/v1/approvals?access_token={token}")).await, 400, "no header");
+
+    let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let forged = [
+        "x".into(),
+        "%00".into(),
+        "..%2f".into(),
+        encoded("' OR 1=1 --"),
+        encoded("\0"),
+        encoded("é"),
+        encoded(&"a".repeat(300)),
+        encoded("a") + "=",
+    ];
+    for list in ["/v1/approvals", "/v1/integrations", "/v1/partners", "/v1/revocations", "/v1/keys", "/v1/journal"] {
+        for cursor in &forged {
+            refused(
+                &world.admin_send("GET", &format!("{list}?cursor={cursor}"), "sven", None).await,
+                400,
+                &format!("{list} {cursor}"),
+            );
+        }
+        for query in ["limit=0", "limit=1001", "limit=-1", "limit=x", "sort=id", "limit=1&limit=2", "a", "limit=%zz"] {
+            refused(&world.admin_send("GET", &format!("{list}?{query}"), "sven", None).await, 400, &format!("{list} {query}"));
+        }
+        // Pages of one and the whole list are the same.
+        let whole = world.admin_get(&format!("{list}?limit=1000"), "sven").await;
+        let (mut paged, mut next) = (Vec::new(), String::new());
+        loop {
+            let page = world.admin_get(&format!("{list}?limit=1{next}"), "sven").await;
+            paged.extend(page["items"].as_array().expect("items").clone());
+            let Some(cursor) = page["next"].as_str() else { break };
+            next = format!("&cursor={cursor}");
+        }
+        assert_eq!(json!(paged), whole["items"], "{list}");
+        assert_eq!(whole["next"], Value::Null);
+    }
+    for sql in ["'%20OR%201=1", "%27;DROP%20TABLE%20entries;--"] {
+        let found = world.admin_get(&format!("/v1/journal?subject={sql}"), "alan").await;
+        assert_eq!(found["items"], json!([]), "{sql}");
+    }
+    for path in [
+        "/v1/approvals/other",
+        "/v1/partners/initech",
+        "/v1/integrations/globex/none",
+        "/v1/integrations/..%2f/x",
+        "/v1/revocations/x",
+    ] {
+        refused(&world.admin_send("GET", path, "sven", None).await, 404, path);
+    }
+}
+
+#[tokio::test]
+async fn a_17_a_23_d_03_bodies_are_of_one_shape() {
+    let world = World::start().await;
+    let good = json!({"issuer": world.partner.issuer, "tokensOnly": true, "reason": "drill"});
+    for (name, value) in
+        [("role", json!("security")), ("partner_id", json!(1)), ("created_by", json!("olga")), ("__proto__", json!({}))]
+    {
+        let mut body = good.clone();
+        body[name] = value;
+        let answer = world.admin_post("/v1/revocations", "sven", &body).await;
+        refused(&answer, 422, name);
+        assert_eq!(answer.json()["errors"][0]["reason"], "request.invalid");
+        assert!(answer.json()["request_id"].is_string());
+    }
+    for body in [
+        json!({}),
+        json!([]),
+        json!("x"),
+        json!(null),
+        json!({"reason": 1}),
+        json!({"partner": "globex", "issuer": "x", "reason": ""}),
+    ] {
+        refused(&world.admin_post("/v1/revocations", "sven", &body).await, 422, &body.to_string());
+    }
+    let bearer = format!("Bearer {}", world.staff_token("sven"));
+    let post = async |kinds: &[&str], body: &[u8]| {
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(kinds.iter().map(|kind| ("content-type", *kind)));
+        send(world.admin, "POST", "/v1/revocations", &headers, body).await
+    };
+    let text = good.to_string();
+    let forms: [&[&str]; 6] = [
+        &[],
+        &["text/plain"],
+        &["application/x-www-form-urlencoded"],
+        &["application/yaml"],
+        &["application/json", "application/json"],
+        &["json"],
+    ];
+    for kinds in forms {
+        refused(&post(kinds, text.as_bytes()).await, 415, &format!("{kinds:?}"));
+    }
+    let answer = world.admin_send("POST", "/v1/records/plan", "ann", Some(("application/json", "{}".into()))).await;
+    refused(&answer, 415, "records as JSON");
+    refused(&post(&["application/json"], br#"{"issuer":"a","issuer":"b","reason":"x"}"#).await, 422, "a member twice");
+    for body in [&b"{"[..], b"", b"\xff\xfe", b"{\"reason\":\"\xff\"}"] {
+        let status = post(&["application/json"], body).await.status;
+        assert_eq!(status, 400, "{body:?}");
+    }
+    let answer = world.admin_post("/v1/keys/production/rotate", "adam", &json!({"alg": "PS256"})).await;
+    refused(&answer, 422, "an algorithm that no token is signed with");
+    let started = Instant::now();
+    let deep = format!(r#"{{"reason":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+    assert!([400, 422].contains(&post(&["application/json"], deep.as_bytes()).await.status));
+    refused(&post(&["application/json"], format!("[{}0]", "0,".repeat(1_000_000)).as_bytes()).await, 413, "a million members");
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(world.admin_get("/v1/revocations", "alan").await["items"], json!([]), "nothing was cut");
+    assert_eq!(post(&["application/json; charset=utf-8"], text.as_bytes()).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_18_what_was_seen_is_what_is_changed() {
+    let world = World::start().await;
+    let yaml = |text: &str| Some(("application/yaml", text.to_owned()));
+    let usual = records::usual(&world.partner.issuer);
+    let (mine, theirs) = (usual.replace("Copies orders.", "Mine."), usual.replace("Copies orders.", "Theirs."));
+    let plan = world.admin_send("POST", "/v1/records/plan", "ann", yaml(&mine)).await.json();
+    assert_eq!(world.admin_send("POST", "/v1/records/apply", "olga", yaml(&theirs)).await.status, 200);
+    let bearer = format!("Bearer {}", world.staff_token("ann"));
+    let seen = format!("\"{}\"", plan["id"].as_str().expect("an id"));
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/yaml"), ("if-match", seen.as_str())];
+    let answer = send(world.admin, "POST", "/v1/records/apply", &headers, mine.as_bytes()).await;
+    refused(&answer, 412, "apply");
+    assert_eq!(answer.json()["reason"], "plan.stale");
+    let shown = world.admin_get("/v1/integrations/globex/order-sync", "ann").await;
+    assert_ne!(shown["record"]["purpose"], "Mine.");
+
+    // Somebody else stops it and asks to resume; a review names the version that was seen.
+    let why = json!({"reason": "odd"});
+    assert_eq!(world.admin_post("/v1/integrations/globex/order-sync/suspend", "sven", &why).await.status, 204);
+    let asked = world.admin_post("/v1/integrations/globex/order-sync/resume", "ann", &why).await.json();
+    let id = asked["approval"].as_str().expect("an approval").to_owned();
+    let body = json!({"verdict": "approve", "reason": "fine", "version": "0".repeat(64)});
+    let answer = world.admin_post(&format!("/v1/approvals/{id}/reviews"), "sara", &body).await;
+    refused(&answer, 412, "review");
+    let approval = world.admin_get(&format!("/v1/approvals/{id}"), "alan").await;
+    assert_eq!((&approval["reviews"], &approval["state"]), (&json!([]), &json!("pending")));
+    assert_eq!(approval["requestedBy"], json!({"iss": world.staff.issuer, "id": "ann", "name": "ann"}));
+}
+
+#[tokio::test]
+async fn a_11_a_19_pages_of_others_get_nothing() {
+    let world = World::start().await;
+    let token = world.staff_token("sven");
+    for host in ["evil.example", "evil.example:7401", "127.0.0.1.evil.example"] {
+        let head =
+            format!("GET /v1/keys HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
+        refused(&raw(world.admin, head.as_bytes()).await, 421, host);
+    }
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("origin", "https://evil.example")];
+    let answer = send(world.admin, "GET", "/v1/keys", &headers, b"").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("access-control-")), "{:?}", answer.headers);
+    assert_eq!(answer.header("content-security-policy"), Some("default-src 'none'; frame-ancestors 'none'"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let preflight = [("origin", "https://evil.example"), ("access-control-request-method", "POST")];
+    assert_eq!(send(world.admin, "OPTIONS", "/v1/revocations", &preflight, b"").await.status, 405);
+}
+
+#[tokio::test]
+async fn l_05_hostile_texts_stay_texts() {
+    let world = World::start().await;
+    let hostile = "a\r\nX: y\u{1b}[31m\u{2028}\u{2029}\"}],\u{0}<script>\u{202e}";
+    let body = json!({"partner": "globex", "tokensOnly": true, "reason": hostile});
+    let made = world.admin_post("/v1/revocations", "sven", &body).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let path = format!("/v1/revocations/{}", made.json()["id"].as_str().expect("an id"));
+    let answer = world.admin_send("GET", &path, "alan", None).await;
+    assert_eq!(answer.json()["reason"], hostile);
+    assert!(answer.body.iter().all(|byte| *byte >= 0x20), "control characters are escaped");
+    let entries = world.admin_get("/v1/journal?kind=revocation.added", "alan").await;
+    assert_eq!(entries["items"].as_array().map(Vec::len), Some(1), "{entries}");
+    assert!(!entries.to_string().contains("script"), "the journal has a digest of what people write");
+    let why = json!({"reason": "x"});
+    for (path, person, body) in [
+        ("/v1/staff/a%0d%0ab/cut", "sven", &why),
+        ("/v1/staff/a%20b/cut", "sven", &why),
+        ("/v1/integrations/glo%0d%0abex/x/suspend", "sven", &why),
+        ("/v1/keys/pro%1bduction/taint", "adam", &json!({"reason": "x", "kid": "k"})),
+        ("/v1/keys/production/taint", "adam", &json!({"reason": "x", "kid": "k\r\n"})),
+    ] {
+        refused(&world.admin_post(path, person, body).await, 404, path);
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_twice_with_a_key_is_done_once() {
+    let world = World::start().await;
+    let body = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
+    let path = "/v1/revocations";
+    let (first, second) =
+        tokio::join!(with_key(&world, "sven", path, "k1", &body), with_key(&world, "sven", path, "k1", &body));
+    assert_eq!((first.status, second.status), (201, 201), "{}", second.text());
+    assert_eq!(first.json(), second.json());
+    assert_eq!(first.header("location"), second.header("location"));
+    let cut = async || world.admin_get(path, "alan").await["items"].as_array().map_or(0, Vec::len);
+    assert_eq!(cut().await, 1);
+    let other = json!({"partner": "globex", "tokensOnly": true, "reason": "another"});
+    let answer = with_key(&world, "sven", path, "k1", &other).await;
+    refused(&answer, 422, "another body");
+    assert_eq!(answer.json()["reason"], "request.idempotency-key-reused");
+    // Of another person the key is another; without the role there is nothing to repeat.
+    assert_eq!(with_key(&world, "sara", path, "k1", &body).await.status, 201);
+    refused(&with_key(&world, "ann", path, "k1", &body).await, 403, "role");
+    assert_eq!(cut().await, 2);
+    refused(&with_key(&world, "sven", path, "a b", &body).await, 400, "no key");
+    // A day later it is a new request.
+    world.clock.advance(86_400);
+    assert_eq!(with_key(&world, "sven", path, "k1", &other).await.status, 201);
+    assert_eq!(cut().await, 3);
+    // Who was cut is told nothing, not even again.
+    assert_eq!(world.admin_post("/v1/staff/sven/cut", "sara", &json!({"reason": "left"})).await.status, 204);
+    let answer = with_key(&world, "sven", path, "k1", &other).await;
+    refused(&answer, 401, "cut");
+    assert_eq!(answer.json()["reason"], "staff.cut");
+    refused(&world.admin_send("GET", "/v1/keys", "sven", None).await, 401, "cut");
+}
+
+#[tokio::test]
+async fn the_past_is_as_it_was() {
+    let world = World::with(Options::default()).await;
+    let state = async |query: String| {
+        let past = world.admin_get(&format!("/v1/journal/at?{query}"), "alan").await;
+        past["integrations"][0]["state"].as_str().unwrap_or("none").to_owned()
+    };
+    let before = world.clock.seconds();
+    world.clock.advance(60);
+    let answer = world.admin_post("/v1/integrations/globex/order-sync/suspend", "sven", &json!({"reason": "odd"})).await;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    assert_eq!(state(format!("time={before}")).await, "active");
+    assert_eq!(state(format!("time={}", before + 60)).await, "suspended");
+    assert_eq!(state("index=0".into()).await, "none");
+    let entries = world.admin_get("/v1/journal?kind=integration.suspended", "alan").await;
+    let index = entries["items"][0]["index"].as_u64().expect("an index");
+    assert_eq!(state(format!("index={}", index - 1)).await, "active");
+    assert_eq!(state(format!("index={index}")).await, "suspended");
+    for (query, status) in [
+        (format!("time={}", before + 61), 404),
+        (format!("index={}", index + 1000), 404),
+        ("time=yesterday".into(), 400),
+        (String::new(), 400),
+        ("time=1&index=1".into(), 400),
+        ("time=-1".into(), 400),
+        ("index=-1".into(), 400),
+    ] {
+        let answer = world.admin_send("GET", &format!("/v1/journal/at?{query}"), "alan", None).await;
+        refused(&answer, status, &query);
+    }
+    assert_eq!(state("time=2001-01-01T00:00:00Z".into()).await, "none");
+}
+
+#[tokio::test]
+async fn can_i_says_what_an_exchange_would_come_to() {
+    let world = World::start().await;
+    let ask = async |environment: &str, api: &str, scope: &str| {
+        let query = format!("integration=globex/order-sync&environment={environment}&api={api}&scope={scope}");
+        world.admin_get(&format!("/v1/can-i?{query}"), "alan").await
+    };
+    let size = world.issued().await;
+    let yes = ask("production", "orders-api", "orders:read").await;
+    assert_eq!((&yes["allowed"], &yes["binding"]), (&json!(true), &json!("ci-main")), "{yes}");
+    let cases = [
+        ("production", "orders-api", "orders:write"),
+        ("production", "orders-api", "orders:delete"),
+        ("production", "payroll", "orders:read"),
+    ];
+    for (environment, api, scope) in cases {
+        let told = ask(environment, api, scope).await;
+        let real = world
+            .token(
+                environment,
+                &[
+                    ("grant_type", crate::world::TOKEN_EXCHANGE),
+                    ("subject_token", &world.assertion(environment)),
+                    ("subject_token_type", crate::world::TYPE_JWT),
+                    ("audience", api),
+                    ("scope", scope),
+                ],
+            )
+            .await;
+        assert_eq!((&told["allowed"], &told["reason"]), (&json!(false), &real.json()["reason"]), "{told}");
+    }
+    assert_eq!(ask("sandbox", "orders-api", "orders:write").await["allowed"], true);
+    let stop = json!({"environment": "globex/order-sync/production", "reason": "drill"});
+    assert_eq!(world.admin_post("/v1/revocations", "sven", &stop).await.status, 201);
+    assert_eq!(ask("production", "orders-api", "orders:read").await["reason"], "trust.revoked");
+    assert_eq!(ask("sandbox", "orders-api", "orders:read").await["allowed"], true);
+    assert_eq!(world.issued().await, size, "nothing was minted");
+    for (query, status) in [
+        ("integration=globex/none&environment=production&api=a&scope=b", 404),
+        ("integration=globex/order-sync&environment=none&api=a&scope=b", 404),
+        ("integration=globex/order-sync&environment=production&api=a", 400),
+        ("integration=globex/order-sync&environment=production&api=a&scope=b&source=x", 400),
+    ] {
+        refused(&world.admin_send("GET", &format!("/v1/can-i?{query}"), "alan", None).await, status, query);
+    }
+}
+
+#[tokio::test]
+async fn the_inventory_says_whose_it_is_and_what_ends_next() {
+    let world = World::start().await;
+    let listed = world.admin_get("/v1/integrations", "alan").await["items"][0].clone();
+    let one = world.admin_get("/v1/integrations/globex/order-sync", "alan").await;
+    assert_eq!(listed["owners"], json!({"business": "jane@acme.example", "application": "raj@acme.example"}));
+    assert_eq!((&listed["state"], &listed["endsNext"]["what"]), (&json!("active"), &json!("verification")));
+    assert_eq!((&one["owners"], &one["endsNext"], &one["lastUse"]), (&listed["owners"], &listed["endsNext"], &Value::Null));
+    let partner = world.admin_get("/v1/partners", "alan").await["items"][0].clone();
+    assert_eq!((&partner["state"], &partner["endsNext"]), (&json!("verified"), &listed["endsNext"]));
+    world.clock.advance(5);
+    world.minted().await;
+    let one = world.admin_get("/v1/integrations/globex/order-sync", "alan").await;
+    assert_eq!(one["lastUse"], world.clock.seconds());
+}
