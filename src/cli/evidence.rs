@@ -26,7 +26,7 @@ pub struct Verify {
     /// Configuration
     #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
-    /// The journal's verifier key, of an export
+    /// The journal's verifier key: needed for an export; a configured journal must sign with it
     #[arg(long, value_name = "VKEY")]
     key: Option<VerifierKey>,
     /// The last checkpoint that you kept: what it knows must still be there
@@ -41,10 +41,22 @@ pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
         (Some(export), Some(key)) => journal::verify_export(export, key, kept.as_deref()),
         _ => {
             let (settings, kek) = configured(&args.config)?;
+            if let Some(wanted) = &args.key {
+                signs_with(&settings, &kek, wanted).await?;
+            }
             journal::verify_database(&settings, &kek, kept.as_deref()).await
         }
     };
     report.map(|report| told(&report, "verified")).map_err(|fault| unverified(&fault))
+}
+
+/// A key that somebody pinned is never left out of account: a journal that was replaced as a whole signs with another one.
+async fn signs_with(settings: &Settings, kek: &Kek, wanted: &VerifierKey) -> Result<(), Failure> {
+    let found = journal::verifier_key(settings, kek).await.map_err(|fault| unopened(&fault))?;
+    if found.to_string() == wanted.to_string() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failure, "the journal signs with another key than --key").why(found.to_string()))
 }
 
 /// Writes an export: all entries, tiles and a signed checkpoint; no secret, no text of people.

@@ -18,7 +18,7 @@ use crate::journal::proof::InclusionProof;
 pub enum Verb {
     /// Verify all of it: entries, order, signatures, proofs spent once; or an export with nothing but its key
     #[command(
-        before_help = "Examples:\n  carnet journal verify -c carnet.toml --checkpoint last.txt\n  carnet journal verify ./export --key sts.acme.example/carnet+a1b2c3d4+ATxyz"
+        before_help = "Examples:\n  carnet journal verify -c carnet.toml --checkpoint last.txt\n  carnet journal verify ./export --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
     )]
     Verify(evidence::Verify),
     /// Write entries, tiles and a signed checkpoint to a new folder, verified first
@@ -40,7 +40,7 @@ pub enum Verb {
     Query(Query),
     /// Prove that an entry is in the log (C2SP tlog-proof)
     #[command(
-        before_help = "Examples:\n  carnet journal prove 1042\n  carnet journal prove 1042 --export ./export --key sts.acme.example/carnet+a1b2c3d4+ATxyz"
+        before_help = "Examples:\n  carnet journal prove 1042\n  carnet journal prove 1042 --export ./export --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
     )]
     Prove(Prove),
     /// Tell what was in force at a time

@@ -269,7 +269,7 @@ mod tests {
             assert!(help.starts_with("Examples:\n") && examples.len() >= 2, "{path}: {help}");
             for example in examples {
                 assert!(example.starts_with("carnet "), "{path}: {example}");
-                let line = example.split(" | ").next().expect("a command");
+                let line = example.split(" | ").next().and_then(|line| line.split(" > ").next()).expect("a command");
                 if let Err(error) = Cli::command().try_get_matches_from(words(line)) {
                     panic!("{path}: {example}: {error}");
                 }
