@@ -12,6 +12,7 @@
 //!
 //! Deliberately not here: any decision. Home of `redis`.
 
+mod lane;
 mod memory;
 mod redis;
 

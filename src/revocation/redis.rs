@@ -8,6 +8,7 @@ use std::fmt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands as _, Client, IntoConnectionInfo as _, Pipeline, RedisResult, Script};
 
+use super::lane::{Admit, Lane};
 use super::{
     Admission, Applied, Away, CONNECTION_TIME, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, RESPONSE_TIME, STALE_AFTER,
     Snapshot, Unusable, Update,
@@ -24,7 +25,7 @@ pub struct Redis {
     connection: ConnectionManager,
     apply: Script,
     renew: Script,
-    take: Script,
+    lane: Lane,
 }
 
 /// Microseconds in which a bucket fills: milliseconds would hold nobody to more than 60 000 a minute, whatever their record says.
@@ -89,8 +90,8 @@ impl Redis {
             .set_number_of_retries(1)
             .set_pipeline_buffer_size(1024);
         let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(bad)?;
-        let (apply, renew, take) = (Script::new(APPLY), Script::new(RENEW), Script::new(TAKE));
-        Ok(Self { connection, apply, renew, take })
+        let lane = Lane::new(connection.clone(), Script::new(TAKE));
+        Ok(Self { connection, apply: Script::new(APPLY), renew: Script::new(RENEW), lane })
     }
 
     /// Any answer of Redis, within the house's patience: its own limits end at the connection, which may come back in between.
@@ -175,19 +176,15 @@ impl Redis {
         proof: Option<&ProofKey>,
         now: Timestamp,
     ) -> Result<Admission, Away> {
-        let every = MINUTE / i64::from(per_minute.max(1));
-        let bucket = key(environment, &format!("quota:{caller}"));
-        let answer = self.admit_once(&bucket, every, proof, now).await;
-        // A server that does not know the script yet says so, having done nothing of the pipeline that matters twice.
-        let (over, seen) = match answer {
-            Err(Absent::Script) => {
-                let mut connection = self.connection.clone();
-                let _: String = self.ask(self.take.prepare_invoke().load_async(&mut connection)).await?;
-                self.admit_once(&bucket, every, proof, now).await.map_err(|_| Away)?
-            }
-            Err(Absent::Answer) => return Err(Away),
-            Ok(answer) => answer,
-        };
+        let (over, seen) = self
+            .lane
+            .admit(Admit {
+                bucket: key(environment, &format!("quota:{caller}")),
+                now: now.as_seconds() * 1_000_000,
+                every: MINUTE / i64::from(per_minute.max(1)),
+                seen: proof.map(seen_key),
+            })
+            .await?;
         let quota = if over == 0 {
             Quota::Allowed
         } else {
@@ -196,33 +193,8 @@ impl Redis {
         Ok(Admission { seen, quota })
     }
 
-    async fn admit_once(
-        &self,
-        bucket: &str,
-        every: i64,
-        proof: Option<&ProofKey>,
-        now: Timestamp,
-    ) -> Result<(i64, bool), Absent> {
-        let mut pipe = Pipeline::with_capacity(2);
-        pipe.cmd("EVALSHA").arg(self.take.get_hash()).arg(1).arg(bucket).arg(now.as_seconds() * 1_000_000).arg(every);
-        pipe.exists(proof.map_or_else(|| "carnet:{seen}:none".to_owned(), seen_key));
-        let mut connection = self.connection.clone();
-        let patience = RESPONSE_TIME + CONNECTION_TIME / 4;
-        match tokio::time::timeout(patience, pipe.query_async::<(i64, bool)>(&mut connection)).await {
-            Ok(Ok((over, seen))) if over >= 0 => Ok((over, seen && proof.is_some())),
-            Ok(Err(error)) if error.code() == Some("NOSCRIPT") => Err(Absent::Script),
-            _ => Err(Absent::Answer),
-        }
-    }
-
     pub(super) fn spend(&self, proof: &ProofKey, until: Timestamp) {
-        let (mut connection, key) = (self.connection.clone(), seen_key(proof));
-        tokio::spawn(async move {
-            let mut command = redis::cmd("SET");
-            command.arg(key).arg("").arg("EXAT").arg(until.as_seconds());
-            // Nobody depends on it: the journal has spent the proof.
-            let _: RedisResult<()> = command.query_async(&mut connection).await;
-        });
+        self.lane.spend(seen_key(proof), until.as_seconds());
     }
 
     pub(super) async fn spend_read(&self, proof: &ProofKey, until: Timestamp) -> Result<bool, Away> {
@@ -284,11 +256,6 @@ impl Redis {
             "maxmemory-policy is not noeviction: Redis may drop revocations; they are found missing and rebuilt late",
         ))
     }
-}
-
-enum Absent {
-    Answer,
-    Script,
 }
 
 fn key(environment: &EnvironmentName, what: &str) -> String {

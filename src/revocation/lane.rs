@@ -1,0 +1,154 @@
+//! The fast lane to Redis: what exchanges ask of it, many in one round trip.
+//!
+//! Each exchange asks once before it is decided ([`Lane::admit`]) and tells once after it is recorded ([`Lane::spend`]). By itself
+//! each would be a write, a wake-up on either side and a read. One task takes what has come, lets whoever is ready run first, and
+//! sends it as one pipeline; while that is on its way, the next gathers. There is no timer: an idle broker sends at once.
+//!
+//! A pipeline that fails refuses everybody in it. An asker waits no longer than [`PATIENCE`] in all, queue included.
+
+use std::time::Duration;
+
+use redis::aio::ConnectionManager;
+use redis::{Pipeline, RedisResult, Script, Value};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::{Away, CONNECTION_TIME, RESPONSE_TIME};
+
+/// What an asker waits at the most; beyond it the store counts as away.
+const PATIENCE: Duration = RESPONSE_TIME.saturating_add(CONNECTION_TIME.checked_div(4).expect("four is not zero"));
+
+/// Askers that may wait; beyond it the store does not keep up, and says so at once.
+const QUEUE: usize = 1024;
+
+/// The most in one pipeline: a few hundred commands, well below a millisecond of Redis' time.
+const MOST: usize = 64;
+
+/// Turns that a gathering gives the rest of the process without anything new coming of it.
+const IDLE_TURNS: u32 = 2;
+
+/// The door to the task. Cheap to clone; the task ends with the last one.
+#[derive(Clone)]
+pub(super) struct Lane(mpsc::Sender<Ask>);
+
+/// One question or one note.
+enum Ask {
+    Admit(Admit, oneshot::Sender<Result<(i64, bool), Away>>),
+    Spend { key: String, until: i64 },
+}
+
+/// A caller's bucket, and a proof that may have been seen.
+pub(super) struct Admit {
+    /// The bucket's key.
+    pub bucket: String,
+    /// The present microsecond.
+    pub now: i64,
+    /// Microseconds in which one comes back.
+    pub every: i64,
+    /// The proof's key.
+    pub seen: Option<String>,
+}
+
+struct Task {
+    connection: ConnectionManager,
+    take: Script,
+}
+
+impl Lane {
+    /// Starts the task. `take` takes one from a bucket: how many microseconds too early the caller is, 0 for allowed.
+    pub fn new(connection: ConnectionManager, take: Script) -> Self {
+        let (lane, asks) = mpsc::channel(QUEUE);
+        tokio::spawn(Task { connection, take }.run(asks));
+        Self(lane)
+    }
+
+    /// Microseconds too early, 0 for allowed; and whether the proof was seen.
+    pub async fn admit(&self, admit: Admit) -> Result<(i64, bool), Away> {
+        let (answer, outcome) = oneshot::channel();
+        self.0.try_send(Ask::Admit(admit, answer)).map_err(|_| Away)?;
+        timeout(PATIENCE, outcome).await.map_err(|_| Away)?.map_err(|_| Away)?
+    }
+
+    /// Notes a proof as seen until its second. Nobody depends on it: the journal has spent the proof.
+    pub fn spend(&self, key: String, until: i64) {
+        let _full = self.0.try_send(Ask::Spend { key, until });
+    }
+}
+
+impl Task {
+    async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        while let Some(first) = asks.recv().await {
+            let mut batch = vec![first];
+            gather(&mut asks, &mut batch).await;
+            // Who has stopped waiting was refused already, and takes nothing from a bucket.
+            batch.retain(|ask| !matches!(ask, Ask::Admit(_, answer) if answer.is_closed()));
+            let mut answers = self.send(&batch).await.map(Vec::into_iter);
+            for ask in batch {
+                let Ask::Admit(admit, answer) = ask else { continue };
+                let told = answers.as_mut().map_err(|away| *away).and_then(|values| read(values.next(), values.next(), &admit));
+                let _gone = answer.send(told);
+            }
+        }
+    }
+
+    /// One round trip; two where the server does not know the script yet: it then has taken nothing from any bucket, and the rest
+    /// may be said twice.
+    async fn send(&mut self, batch: &[Ask]) -> Result<Vec<Value>, Away> {
+        let pipeline = self.pipeline(batch);
+        let fault = match self.query(&pipeline).await? {
+            Ok(values) => return Ok(values),
+            Err(fault) => fault,
+        };
+        if fault.code() != Some("NOSCRIPT") {
+            return Err(Away);
+        }
+        let load = self.take.prepare_invoke();
+        let loaded: RedisResult<String> =
+            timeout(RESPONSE_TIME, load.load_async(&mut self.connection)).await.map_err(|_| Away)?;
+        loaded.map_err(|_| Away)?;
+        self.query(&pipeline).await?.map_err(|_| Away)
+    }
+
+    async fn query(&mut self, pipeline: &Pipeline) -> Result<RedisResult<Vec<Value>>, Away> {
+        timeout(RESPONSE_TIME, pipeline.query_async(&mut self.connection)).await.map_err(|_| Away)
+    }
+
+    fn pipeline(&self, batch: &[Ask]) -> Pipeline {
+        let mut pipeline = Pipeline::with_capacity(2 * batch.len());
+        for ask in batch {
+            match ask {
+                Ask::Admit(Admit { bucket, now, every, seen }, _) => {
+                    pipeline.cmd("EVALSHA").arg(self.take.get_hash()).arg(1).arg(bucket).arg(*now).arg(*every);
+                    pipeline.exists(seen.as_deref().unwrap_or("carnet:{seen}:none"));
+                }
+                Ask::Spend { key, until } => {
+                    pipeline.cmd("SET").arg(key).arg("").arg("EXAT").arg(*until).ignore();
+                }
+            }
+        }
+        pipeline
+    }
+}
+
+/// Takes what is there, and lets whoever is ready run first.
+async fn gather(asks: &mut mpsc::Receiver<Ask>, batch: &mut Vec<Ask>) {
+    let mut idle = 0;
+    while idle < IDLE_TURNS && batch.len() < MOST {
+        let before = batch.len();
+        while batch.len() < MOST
+            && let Ok(ask) = asks.try_recv()
+        {
+            batch.push(ask);
+        }
+        idle = if batch.len() > before { 0 } else { idle + 1 };
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The two answers to one question. Anything else than two sound numbers is no answer.
+fn read(over: Option<Value>, seen: Option<Value>, admit: &Admit) -> Result<(i64, bool), Away> {
+    match (over, seen) {
+        (Some(Value::Int(over @ 0..)), Some(Value::Int(seen @ 0..=1))) => Ok((over, seen == 1 && admit.seen.is_some())),
+        _ => Err(Away),
+    }
+}
