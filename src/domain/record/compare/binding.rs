@@ -43,13 +43,21 @@ pub(super) fn compare(at: &str, old: &Binding, new: &Binding, found: &mut Found)
     };
     found.ranked(format!("{at}.audience"), (&was.audience, &is.audience), audience, |_, new| new.is_none());
     found.members(&format!("{at}.algs"), &was.algs, &is.algs);
-    found.members(&format!("{at}.typ"), &was.typ, &is.typ);
+    found.members(&format!("{at}.typ"), &types(was), &types(is));
     let flag = |value: &bool| value.to_string();
     found.ranked(format!("{at}.singleUse"), (&was.single_use, &is.single_use), flag, |_, new| *new);
     found.ceiling(format!("{at}.maxLife"), Some(&was.max_life), Some(&is.max_life));
     found.ceiling(format!("{at}.maxAge"), was.max_age.as_ref(), is.max_age.as_ref());
     let preset = |preset: &Option<crate::domain::binding::Preset>| format!("{preset:?}").to_lowercase();
     found.value(format!("{at}.preset"), (&was.preset, &is.preset), preset, Weight::Neutral);
+}
+
+/// The types that a rule takes beyond those that its kind always takes: a `key` binding that lists none takes three, and one that lists
+/// some takes only those (REFERENCE.md 2.3).
+fn types(rule: &JwtRule) -> Vec<String> {
+    let of_keys = ["none", "JWT", "client-authentication+jwt"];
+    let silent = rule.kind == JwtKind::Key && rule.typ.is_empty();
+    if silent { of_keys.map(str::to_owned).to_vec() } else { rule.typ.clone() }
 }
 
 /// All conditions must hold, so one more narrows and one less widens. A claim may be conditioned more than once.

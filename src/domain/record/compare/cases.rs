@@ -227,3 +227,23 @@ fn changes(json: &Value, pointer: &str) -> Vec<Value> {
     }
     vec![changed, without]
 }
+
+/// A `key` binding takes three types where it lists none, and only those that it lists where it lists some: to drop the last listed one
+/// admits more.
+#[test]
+fn the_types_of_a_key_binding_are_weighed_by_what_it_takes() {
+    let with = |typ: &str| {
+        let key = r#"key: {jwksUri: "https://globex.example/jwks.json""#;
+        assert!(CONTRACT.contains(key));
+        let text = CONTRACT.replacen(key, &format!("{key}{typ}"), 1);
+        read("records.yaml", &text).unwrap_or_else(|faults| panic!("{faults:#?}")).pop().expect("an integration").record
+    };
+    let weights = |old: &str, new: &str| {
+        let found = compare(Some(&with(old)), &with(new));
+        found.iter().map(|difference| difference.weight.word()).collect::<Vec<_>>()
+    };
+    let (none, one) = ("", ", typ: [client-authentication+jwt]");
+    assert_eq!(weights(one, none), ["WIDENS"; 2], "JWT and no type at all are taken again");
+    assert_eq!(weights(none, one), ["narrows"; 2]);
+    assert_eq!(weights(one, ", typ: [at+jwt]"), ["WIDENS", "narrows"]);
+}
