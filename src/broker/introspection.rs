@@ -77,10 +77,10 @@ impl Broker {
         let Some(id) = proof.id.as_ref().filter(|_| proof.single_use) else { return Ok(()) };
         let key = ProofKey::of(&proof.issuer, id);
         let until = ProofKey::remembered_until(proof.expires);
-        let first = self.live.spend_read(&key, until).await.map_err(|_| away())?;
-        // One namespace over reads and mints: what paid for a token is spent here as well, also when the index has lost it.
+        // One namespace over reads and mints: what paid for a token is spent here as well, also when the index has lost it. The journal
+        // is asked first: while it is away nothing is spent, and the proof may be sent again after the 503.
         let spent = self.journal.is_spent(&key).await.map_err(|_| away())?;
-        if first && !spent {
+        if !spent && self.live.spend_read(&key, until).await.map_err(|_| away())? {
             return Ok(());
         }
         let known = Some(principal.client().clone());

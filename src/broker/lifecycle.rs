@@ -37,6 +37,7 @@ impl Broker {
         let outcome = self
             .journal
             .change(request, |state, now| {
+                state.ensure_not_cut(&by.staff().person)?;
                 let integration = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
                 let held = integration.held.as_ref().filter(|_| integration.phase() == Phase::Draft);
                 let held = held.ok_or(&reason::LIFECYCLE_STATE)?;
@@ -97,6 +98,7 @@ impl Broker {
         let outcome = self
             .journal
             .change(request, |state, now| {
+                state.ensure_not_cut(&by.staff().person)?;
                 let (stop, subject) = match party {
                     Party::Partner(partner) => {
                         let known = state.partners.get(partner).ok_or(&reason::NOT_FOUND)?;

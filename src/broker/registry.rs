@@ -11,7 +11,7 @@ use super::Broker;
 use super::review::ask;
 use super::revocation::{Failure, Fault};
 use crate::domain::actor::{Actor, Authorized, Submit};
-use crate::domain::approval::Kind;
+use crate::domain::approval::{Kind, Standing};
 use crate::domain::binding::{Admits, Binding, KeySource};
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
@@ -134,6 +134,7 @@ impl Broker {
         let outcome = self
             .journal
             .change(request, |state, now| {
+                state.ensure_not_cut(&by.staff().person)?;
                 if base(&item.record, state) != item.base {
                     return Err(&reason::PLAN_STALE);
                 }
@@ -166,7 +167,9 @@ impl Broker {
                 None => rows.extend(text.seal(self.entropy.as_ref())),
             }
         }
-        let unchanged = newest.as_ref().is_some_and(|newest| Digest::of_json(newest) == Digest::of_json(&new));
+        // What was denied, or not answered in time, is news when it is sent again.
+        let unchanged = newest.as_ref().is_some_and(|newest| Digest::of_json(newest) == Digest::of_json(&new))
+            && !is_turned_down(&new, state, self.now());
         let narrows = in_force.is_some() && record::is_provably_narrowing(&differences);
         let action = match &new {
             _ if unchanged => Action::Unchanged,
@@ -278,6 +281,21 @@ fn in_force(new: &Record, state: &State) -> Option<Record> {
             current.map(|current| Record::Integration(current.record.as_ref().clone()))
         }
     }
+}
+
+/// Whether the version that waits was denied, or nobody answered in time.
+fn is_turned_down(new: &Record, state: &State, now: Timestamp) -> bool {
+    let asked = match new {
+        Record::Api(api) => state.apis.get(&api.name).and_then(|api| api.held.as_ref()?.approval.as_ref()),
+        Record::Partner(partner) => {
+            state.partners.get(&partner.name).and_then(|partner| partner.held.as_ref()?.approval.as_ref())
+        }
+        Record::Integration(integration) => {
+            state.integrations.get(&integration.id).and_then(|integration| integration.held.as_ref()?.approval.as_ref())
+        }
+    };
+    let standing = asked.and_then(|id| state.approvals.get(id)).map(|approval| approval.standing(now));
+    matches!(standing, Some(Standing::Denied | Standing::Expired))
 }
 
 /// The versions that a plan was made against: in force, and waiting.

@@ -55,6 +55,7 @@ impl Broker {
         let outcome = self
             .journal
             .change(request, |state, now| {
+                state.ensure_not_cut(&by.staff().person)?;
                 let approval = state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
                 let roles = approval.review(by.staff(), seen, now)?;
                 let what = What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };

@@ -49,6 +49,10 @@ impl Broker {
             .await
             .map_err(|_| away())?;
         let Ok(committed) = committed;
+        if matches!(revoke.subject, Subject::Key { .. }) {
+            // A revoked key signs nothing by the state alone; its unsealed half goes as well (ABUSE R-18).
+            self.reload_ring().await.map_err(|_| away())?;
+        }
         self.confirm(committed.index).await?;
         Ok(id)
     }
@@ -75,6 +79,7 @@ impl Broker {
         let outcome = self
             .journal
             .change(None, |state, now| {
+                state.ensure_not_cut(&by.staff().person)?;
                 let revocation = state.revocations.get(id).ok_or(&reason::NOT_FOUND)?;
                 if !revocation.subject.can_be_lifted() {
                     return Err(&reason::REVOCATION_FINAL);

@@ -32,7 +32,7 @@ impl Broker {
             drop(recorded);
         }
         while let Some((environment, alg)) = missing(&self.journal.view().state) {
-            self.create_key(Actor::Broker, &environment, alg, true, None).await?;
+            self.create_key(Actor::Broker, &environment, alg, When::First, None).await?;
         }
         self.issuance
             .load(&self.journal, &self.journal.view().state)
@@ -53,7 +53,9 @@ impl Broker {
         if self.journal.view().state.environment(environment).is_none() {
             return Err((&reason::NOT_FOUND).into());
         }
-        self.create_key(by.staff().actor(), environment, alg, accept_outage, request).await
+        let when = if accept_outage { When::Now } else { When::Published };
+        let made = self.create_key(by.staff().actor(), environment, alg, when, request).await?;
+        made.ok_or(Failure::Refused(&reason::LIFECYCLE_STATE))
     }
 
     /// Taints a key: it signs no more, leaves the JWKS, and what it signed is revoked. Returns when the live index confirms it.
@@ -88,31 +90,48 @@ impl Broker {
         by: Actor,
         environment: &EnvironmentName,
         alg: Alg,
-        at_once: bool,
+        when: When,
         request: Option<RequestId>,
-    ) -> Result<KeyId, Failure> {
+    ) -> Result<Option<KeyId>, Failure> {
         let now = self.now();
-        let usable_from = if at_once { now } else { now.plus(PUBLISHED_BEFORE_USE) };
+        let usable_from = if when == When::Published { now.plus(PUBLISHED_BEFORE_USE) } else { now };
         let new =
             self.issuance.create(environment, alg, usable_from).map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))?;
         let outcome = self
             .journal
-            .change(request, |_state, _now| {
+            .change(request, |state, _now| {
+                // Asked again on the state that it is written on: two that found none at one time make one first key (ABUSE Q-03).
+                if when == When::First && state.keys.of(environment).any(|key| key.key.alg == alg) {
+                    return Err(());
+                }
                 let what = What::KeyCreated(new.record.clone());
                 let mut proposal = Proposal::from(Change { by: by.clone(), what });
                 proposal.sealed.push(new.sealed.clone());
-                Ok::<_, std::convert::Infallible>(proposal)
+                Ok(proposal)
             })
             .await?;
-        let Ok(_committed) = outcome;
+        if outcome.is_err() {
+            return Ok(None);
+        }
         self.reload_ring().await?;
-        Ok(new.record.kid)
+        Ok(Some(new.record.kid))
     }
 
-    async fn reload_ring(&self) -> Result<(), Failure> {
+    pub(crate) async fn reload_ring(&self) -> Result<(), Failure> {
         let view = self.journal.view();
         self.issuance.load(&self.journal, &view.state).await.map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))
     }
+}
+
+/// From when a new key signs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum When {
+    /// At once, if it is the first of its algorithm in its environment: no verifier can hold a set for it.
+    First,
+    /// At once, by an operator who accepts that verifiers refuse tokens meanwhile.
+    Now,
+    /// When every verifier can know it.
+    Published,
 }
 
 /// An environment and an algorithm that some API there asks for and that never had a key. Only the first key of an algorithm in an

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::actor::{Actor, Person};
 use super::api::Api;
-use super::approval::{Approval, Review};
+use super::approval::{Approval, Review, Standing};
 use super::change::{Change, Configuration, Environment, What};
 use super::clock::Timestamp;
 use super::digest::Digest;
@@ -181,13 +181,20 @@ pub struct State {
     pub refused: HashSet<String>,
     /// Tokens with a lower entry are cut, by member; only ever forward.
     pub revoked_before: BTreeMap<String, u64>,
-    /// People whose access was ended, with the time of the cut: tokens issued earlier do not count.
+    /// People whose access was ended, with the time of the cut. It stays ended.
     pub staff_cuts: Vec<(Person, Timestamp)>,
     /// Bindings by environment and issuer, of what is in force.
     pub candidates: Candidates,
 }
 
 impl State {
+    /// Refuses a person whose access was ended, whatever their token says: asked again where a right is decided on, so that a cut
+    /// that comes in between counts (ABUSE I-11).
+    pub fn ensure_not_cut(&self, person: &Person) -> Result<(), &'static super::reason::Reason> {
+        let cut = self.staff_cuts.iter().any(|(known, _)| known.is(person));
+        if cut { Err(&super::reason::STAFF_CUT) } else { Ok(()) }
+    }
+
     /// Folds the change that stands at `index` with time `at` into the state.
     pub fn apply(&mut self, index: u64, at: Timestamp, change: &Change) {
         let by = &change.by;
@@ -211,7 +218,7 @@ impl State {
                 self.cut(&Subject::Key { environment: environment.clone(), kid: kid.clone() }, index);
             }
             What::KeyRetired { environment, kid } => self.keys.retire(environment, kid),
-            What::ApiSubmitted { .. } | What::ApiApproved { .. } | What::ApiNarrowed { .. } => self.apply_api(change),
+            What::ApiSubmitted { .. } | What::ApiApproved { .. } | What::ApiNarrowed { .. } => self.apply_api(at, change),
             What::PartnerSubmitted { .. }
             | What::PartnerVerified { .. }
             | What::PartnerSuspended { .. }
@@ -240,13 +247,13 @@ impl State {
         }
     }
 
-    fn apply_api(&mut self, change: &Change) {
+    fn apply_api(&mut self, at: Timestamp, change: &Change) {
         match &change.what {
             What::ApiSubmitted { record, approval } => {
                 let held = hold(record.as_ref(), &change.by, Some(approval));
                 let api = self.apis.entry(record.name.clone()).or_default();
                 let earlier = api.held.replace(held);
-                self.reopen(earlier.and_then(|held| held.approval), Some(approval));
+                self.reopen(earlier.and_then(|held| held.approval), Some(approval), at);
             }
             What::ApiApproved { api: name, version } => {
                 let Some(api) = self.apis.get_mut(name) else { return };
@@ -258,7 +265,7 @@ impl State {
                 api.current = Some(version(record.as_ref(), &change.by));
                 let earlier = api.held.take();
                 self.candidates.index_api(api);
-                self.reopen(earlier.and_then(|held| held.approval), None);
+                self.reopen(earlier.and_then(|held| held.approval), None, at);
             }
             _ => {}
         }
@@ -269,7 +276,7 @@ impl State {
             What::PartnerSubmitted { record, approval } => {
                 let held = hold(record.as_ref(), &change.by, Some(approval));
                 let earlier = self.partners.entry(record.name.clone()).or_default().held.replace(held);
-                self.reopen(earlier.and_then(|held| held.approval), Some(approval));
+                self.reopen(earlier.and_then(|held| held.approval), Some(approval), at);
             }
             What::PartnerVerified { partner, version } => {
                 let Some(partner) = self.partners.get_mut(partner) else { return };
@@ -283,7 +290,7 @@ impl State {
             What::PartnerResumeAsked { partner, approval, .. } => {
                 let stop = self.partners.get_mut(partner).and_then(|partner| partner.suspended.as_mut());
                 let earlier = stop.and_then(|stop| stop.lift.replace(approval.id.clone()));
-                self.reopen(earlier, Some(approval));
+                self.reopen(earlier, Some(approval), at);
             }
             What::PartnerResumed { partner } => {
                 if let Some(partner) = self.partners.get_mut(partner) {
@@ -299,17 +306,17 @@ impl State {
             What::IntegrationDrafted { record } => {
                 let held = hold(record.as_ref(), &change.by, None);
                 let earlier = self.integrations.entry(record.id.clone()).or_default().held.replace(held);
-                self.reopen(earlier.and_then(|held| held.approval), None);
+                self.reopen(earlier.and_then(|held| held.approval), None, at);
             }
             What::IntegrationSubmitted { integration, approval } => {
                 let held = self.integrations.get_mut(integration).and_then(|integration| integration.held.as_mut());
                 let earlier = held.and_then(|held| held.approval.replace(approval.id.clone()));
-                self.reopen(earlier, Some(approval));
+                self.reopen(earlier, Some(approval), at);
             }
             What::IntegrationChangeHeld { record, approval } => {
                 let held = hold(record.as_ref(), &change.by, Some(approval));
                 let earlier = self.integrations.entry(record.id.clone()).or_default().held.replace(held);
-                self.reopen(earlier.and_then(|held| held.approval), Some(approval));
+                self.reopen(earlier.and_then(|held| held.approval), Some(approval), at);
             }
             What::IntegrationActivated { integration, version } | What::IntegrationChanged { integration, version } => {
                 let Some(state) = self.integrations.get_mut(integration) else { return };
@@ -321,7 +328,7 @@ impl State {
                 state.current = Some(version(record.as_ref(), &change.by));
                 let earlier = state.held.take();
                 self.candidates.index_integration(state);
-                self.reopen(earlier.and_then(|held| held.approval), None);
+                self.reopen(earlier.and_then(|held| held.approval), None, at);
             }
             What::IntegrationSuspended { integration, reason } => {
                 let Some(state) = self.integrations.get_mut(integration) else { return };
@@ -331,7 +338,7 @@ impl State {
             What::IntegrationResumeAsked { integration, approval, .. } => {
                 let stop = self.integrations.get_mut(integration).and_then(|state| state.suspended.as_mut());
                 let earlier = stop.and_then(|stop| stop.lift.replace(approval.id.clone()));
-                self.reopen(earlier, Some(approval));
+                self.reopen(earlier, Some(approval), at);
             }
             What::IntegrationResumed { integration } => {
                 if let Some(state) = self.integrations.get_mut(integration) {
@@ -369,7 +376,7 @@ impl State {
             What::RevocationLiftAsked { id, approval, .. } => {
                 let revocation = self.revocations.get_mut(id);
                 let earlier = revocation.and_then(|revocation| revocation.lift.replace(approval.id.clone()));
-                self.reopen(earlier, Some(approval));
+                self.reopen(earlier, Some(approval), at);
             }
             What::RevocationLifted { id } => {
                 if let Some(revocation) = self.revocations.get_mut(id) {
@@ -396,9 +403,10 @@ impl State {
     }
 
     /// Withdraws the approval of an earlier version and opens that of the new one.
-    fn reopen(&mut self, earlier: Option<ApprovalId>, approval: Option<&Approval>) {
+    fn reopen(&mut self, earlier: Option<ApprovalId>, approval: Option<&Approval>, at: Timestamp) {
         if let Some(approval) = earlier.and_then(|id| self.approvals.get_mut(&id)) {
-            approval.withdrawn = true;
+            // What was denied or lapsed stays so (ABUSE I-9).
+            approval.withdrawn |= !matches!(approval.standing(at), Standing::Denied | Standing::Expired);
         }
         if let Some(approval) = approval {
             self.approvals.insert(approval.id.clone(), approval.clone());

@@ -12,6 +12,7 @@ mod issuers;
 mod oracles;
 mod policy;
 mod readme;
+mod registry;
 mod revocation;
 mod secrets;
 mod standards;

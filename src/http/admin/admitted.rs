@@ -41,8 +41,8 @@ pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Probl
         Problem::of(fault.reason)
     })?;
     // A cut ends access whatever the token says; a person comes back by a new decision, not by a new token.
-    let cut = broker.journal.view().state.staff_cuts.iter().any(|(person, _)| person.is(&staff.person));
-    if cut { Err(Problem::of(&reason::STAFF_CUT)) } else { Ok(staff) }
+    broker.journal.view().state.ensure_not_cut(&staff.person).map_err(Problem::of)?;
+    Ok(staff)
 }
 
 fn forbidden_reason(forbidden: Forbidden) -> &'static reason::Reason {
