@@ -240,6 +240,17 @@ async fn j_22_to_j_38_types_kids_times_and_lives() {
         assert_eq!(answer.json()["reason"], reason, "{name}");
         assert!(answer.json()["request_id"].is_string());
     }
+    // J-37: who does not say since when may have lived for a year.
+    for nbf in [None, Some(now)] {
+        let token = claims(&world, |c| {
+            c.as_object_mut().expect("claims").remove("iat");
+            if let Some(nbf) = nbf {
+                c["nbf"] = nbf.into();
+            }
+        });
+        let answer = refused(&world, "j_37 no iat", &token).await;
+        assert_eq!(answer.json()["reason"], "assertion.life-too-long", "j_37 {nbf:?}");
+    }
     for (name, exp, iat) in [("iat within leeway", now + 300, now + 30), ("the longest life", now + 3600, now)] {
         accepted(&world, name, &claims(&world, |c| (c["exp"], c["iat"]) = (exp.into(), iat.into()))).await;
     }

@@ -63,9 +63,9 @@ super::reasons! {
         "A clock may be 30 s ahead, not more.";
         "Correct the issuer's clock.";
     ASSERTION_LIFE = "assertion.life-too-long", Proof;
-        "The assertion lives longer than the binding allows.";
-        "A stolen assertion is good until its exp; the binding's maxLife bounds that, and nothing is clamped silently.";
-        "Ask the issuer for a shorter life, or have maxLife raised in the record.";
+        "The assertion lives longer than the binding allows, or does not say since when.";
+        "A stolen assertion is good until its exp; the binding's maxLife bounds exp - iat, and nothing is clamped silently.";
+        "Ask the issuer for iat and a shorter life, or have maxLife raised in the record.";
     ASSERTION_AGE = "assertion.too-old", Proof;
         "The assertion was issued longer ago than the binding's maxAge, or does not say when.";
         "A proof that can be used again must at least be fresh.";

@@ -19,9 +19,16 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as text.
+    /// Status and body, for messages: a token that should not have been is not printed either.
     pub fn text(&self) -> String {
-        format!("{} {}", self.status, String::from_utf8_lossy(&self.body))
+        let mut told = self.json();
+        match told.get_mut("access_token") {
+            Some(token) => {
+                *token = "[a token]".into();
+                format!("{} {told}", self.status)
+            }
+            None => format!("{} {}", self.status, String::from_utf8_lossy(&self.body)),
+        }
     }
 
     /// The body as JSON; null if it is none.
