@@ -6,6 +6,8 @@ use super::approval::{Approval, Standing};
 use super::change::What;
 use super::clock::Timestamp;
 use super::names::ApprovalId;
+use super::reason::{self, Reason};
+use super::record::{callers_overlap, integration_overlaps};
 use super::state::{Held, IntegrationState, Phase, State};
 
 /// The next step that is due, if any.
@@ -31,6 +33,9 @@ fn ready<'a, T>(state: &State, held: Option<&'a Held<T>>, now: Timestamp) -> Opt
 fn api(state: &State, now: Timestamp) -> Option<What> {
     state.apis.iter().find_map(|(name, api)| {
         let held = ready(state, api.held.as_ref(), now)?;
+        if callers_overlap(&held.version.record, state) {
+            return None;
+        }
         Some(What::ApiApproved { api: name.clone(), version: held.version.version })
     })
 }
@@ -53,26 +58,40 @@ fn integration(state: &State, now: Timestamp) -> Option<What> {
         }
         let held = ready(state, integration.held.as_ref(), now)?;
         let version = held.version.version;
+        if !waits_for(state, integration, now).is_empty() {
+            return None;
+        }
         match integration.phase() {
             Phase::Active => Some(What::IntegrationChanged { integration: id.clone(), version }),
-            Phase::Submitted if may_start(state, integration, now) => {
-                Some(What::IntegrationActivated { integration: id.clone(), version })
-            }
-            Phase::Draft | Phase::Submitted | Phase::Suspended => None,
+            Phase::Submitted => Some(What::IntegrationActivated { integration: id.clone(), version }),
+            Phase::Draft | Phase::Suspended => None,
         }
     })
 }
 
-/// The conditions besides the approvals: a partner whose verification counts, and every API that it names in force. Two different
-/// owners were checked when the record was read.
-fn may_start(state: &State, integration: &IntegrationState, now: Timestamp) -> bool {
-    let Some(held) = &integration.held else { return false };
+/// What the waiting version of an integration lacks besides its approvals: a partner whose verification counts and every API that it
+/// names in force, before its activation; and always bindings that take no proof of somebody else's. Drafts reserve nothing, so two may
+/// have passed their plans, and only one of them can come into force (CONTRACT.md section 3; ABUSE I-18). Two different owners were
+/// checked when the record was read.
+pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp) -> Vec<&'static Reason> {
+    let Some(held) = &integration.held else { return Vec::new() };
     let record = &held.version.record;
-    let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
-    let verified = partner.is_some_and(|current| now < current.record.verification.expires);
-    let named = record.environments.values().flat_map(|access| access.scopes.keys());
-    let mut apis = named.filter(|api| api.as_str() != super::grant::BUILT_IN_API);
-    verified && apis.all(|api| state.apis.get(api).is_some_and(|api| api.current.is_some()))
+    let mut lacking = Vec::new();
+    if integration.current.is_none() {
+        let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
+        if partner.is_none_or(|current| now >= current.record.verification.expires) {
+            lacking.push(&reason::PARTNER_UNVERIFIED);
+        }
+        let named = record.environments.values().flat_map(|access| access.scopes.keys());
+        let mut apis = named.filter(|api| api.as_str() != super::grant::BUILT_IN_API);
+        if !apis.all(|api| state.apis.get(api).is_some_and(|api| api.current.is_some())) {
+            lacking.push(&reason::RECORD_UNKNOWN_REFERENCE);
+        }
+    }
+    if integration_overlaps(record, state) {
+        lacking.push(&reason::BINDING_OVERLAP);
+    }
+    lacking
 }
 
 fn revocation(state: &State, now: Timestamp) -> Option<What> {

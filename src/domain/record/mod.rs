@@ -35,7 +35,7 @@ mod hostile;
 pub use compare::{Difference, Weight, compare, is_provably_narrowing};
 pub use fault::{Fault, Severity};
 pub use schema::schema;
-pub use surroundings::{Surroundings, check};
+pub use surroundings::{Surroundings, callers_overlap, check, integration_overlaps};
 pub use tests::run as run_tests;
 pub use tree::Position;
 pub use write::document;

@@ -14,6 +14,7 @@ use crate::domain::integration::Integration;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName, IntegrationId, Issuer, PartnerName};
 use crate::domain::reason;
 use crate::domain::scope::Scope;
+use crate::domain::state::State;
 
 /// The records that are in force, and the environments that are configured.
 #[derive(Clone, Debug, Default)]
@@ -237,6 +238,25 @@ impl<'a> View<'a> {
             }
         }
     }
+}
+
+/// Whether a proof that this integration admits could also be admitted by what is in force of somebody else, or by another of its own
+/// environments.
+pub fn integration_overlaps(record: &Integration, state: &State) -> bool {
+    overlaps_in_force(&of_integration(record), state)
+}
+
+/// The same for the callers of an API.
+pub fn callers_overlap(record: &Api, state: &State) -> bool {
+    overlaps_in_force(&of_api(record), state)
+}
+
+fn overlaps_in_force(own: &[Claimed<'_>], state: &State) -> bool {
+    let apis = state.apis.values().filter_map(|api| api.current.as_ref()).flat_map(|current| of_api(&current.record));
+    let integrations = state.integrations.values().filter_map(|integration| integration.current.as_ref());
+    let mut others = apis.chain(integrations.flat_map(|current| of_integration(&current.record)));
+    // What is in force of the same client is what this version replaces.
+    others.any(|other| own.iter().any(|one| one.client != other.client && one.overlaps(&other)))
 }
 
 fn of(record: &Record) -> Vec<Claimed<'_>> {

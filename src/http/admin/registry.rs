@@ -14,6 +14,7 @@ use crate::broker::Broker;
 use crate::broker::lifecycle::Party;
 use crate::domain::actor::{Contain, Read, Submit};
 use crate::domain::clock::Timestamp;
+use crate::domain::consequence::waits_for;
 use crate::domain::integration::Integration;
 use crate::domain::names::{IntegrationId, PartnerName};
 use crate::domain::reason;
@@ -202,6 +203,7 @@ fn brief(state: &House, id: &IntegrationId, integration: &IntegrationState, now:
         "held": integration.held.as_ref().filter(|_| integration.current.is_some()).map(|held| json!({
             "version": held.version.version, "approval": held.approval,
         })),
+        "waitsFor": waits_for(state, integration, now).iter().map(|reason| reason.code).collect::<Vec<_>>(),
         "contract": shown.map(|version| json!(version.record.contract)),
         "environments": shown.map(|version| version.record.environments.keys().collect::<Vec<_>>()),
         "endsNext": shown.and_then(|version| ends_next(state, &version.record, now)),
