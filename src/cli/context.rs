@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::kek::{is_open_to_others, private};
+
 /// The same for `carnet help status`.
 pub const HELP: &str = "\
 Contexts: $XDG_CONFIG_HOME/carnet/contexts.toml (mode 0600), which `carnet dev` writes:
@@ -194,21 +196,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 
 fn new_file(path: &Path) -> io::Result<fs::File> {
     let _stale = fs::remove_file(path);
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-#[cfg(unix)]
-fn is_open_to_others(file: &fs::Metadata) -> bool {
-    std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 != 0
-}
-
-#[cfg(not(unix))]
-fn is_open_to_others(_: &fs::Metadata) -> bool {
-    false
+    private(path)
 }
 
 #[cfg(test)]

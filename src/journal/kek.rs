@@ -182,7 +182,7 @@ impl Kek {
 }
 
 /// A new file that only its owner may read; an error when there is one already.
-pub(super) fn private(path: &Path) -> io::Result<fs::File> {
+pub(crate) fn private(path: &Path) -> io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -190,13 +190,15 @@ pub(super) fn private(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
+/// Whether anybody but its owner may read or write a file.
 #[cfg(unix)]
-fn is_open_to_others(file: &fs::Metadata) -> bool {
+pub(crate) fn is_open_to_others(file: &fs::Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 != 0
 }
 
+/// Whether anybody but its owner may read or write a file: not known here.
 #[cfg(not(unix))]
-fn is_open_to_others(_: &fs::Metadata) -> bool {
+pub(crate) fn is_open_to_others(_: &fs::Metadata) -> bool {
     false
 }
 
