@@ -36,6 +36,7 @@ pub mod merkle;
 pub mod note;
 mod open;
 pub mod proof;
+mod queue;
 mod reader;
 mod refusals;
 mod schema;
@@ -52,7 +53,7 @@ pub use fault::{Health, OpenFault, RecordFault, StopReason, StoreFault, Unavaila
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use kek::{BlobName, Kek, SealedBlob};
 pub use open::{LONGEST_ASSERTION, Location, Settings};
+pub use queue::Again;
 pub use reader::{Query, StoredEntry};
 pub use refusals::RefusalNote;
-pub use sequencer::Again;
 pub use view::{Marker, View};

@@ -18,23 +18,19 @@ use super::fault::{OpenFault, RecordFault, StopReason, Unavailable};
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
 use super::note::{Checkpoint, SignerKey};
+use super::queue::{Item, Wish, Wished, Work, gather, replayed, unique};
 use super::reader::Reader;
 use super::refusals::{Counts, Known};
 use super::store::{Found, Store};
 use super::tree::Tree;
 use super::view::{Shared, View};
-use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::entry::{ChangeEntry, Counted, CountedKind, Entry, Issued, RefusedEntry, RefusedKind};
-use crate::domain::grant::{Decision, Grant};
-use crate::domain::names::RequestId;
+use crate::domain::grant::Decision;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason::ReasonCode;
 use crate::domain::state::State;
-
-/// Grants in one commit.
-const LARGEST_BATCH: usize = 256;
 
 /// Refusals that share a commit with grants.
 const REFUSALS: usize = 128;
@@ -42,81 +38,6 @@ const REFUSALS: usize = 128;
 /// How often a head is read again after a commit of unknown outcome, and how long apart.
 const SETTLING: u32 = 10;
 const SETTLING_PAUSE: Duration = Duration::from_millis(200);
-
-/// Decides a grant again on a newer state.
-pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
-
-/// Takes what became of a grant: itself again with its place and time.
-pub type Answer = oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>;
-
-/// A grant on its way into the log.
-pub struct Item {
-    pub seen: Option<u64>,
-    pub grant: Box<Grant>,
-    pub again: Again,
-    pub answer: Answer,
-}
-
-/// A change on its way into the log.
-pub struct Wish {
-    pub seen: Option<u64>,
-    pub request: Option<RequestId>,
-    pub change: Change,
-    pub beside: Beside,
-}
-
-/// What became of a change.
-pub enum Wished {
-    /// It stands at this index.
-    Done(u64),
-    /// Another change was first.
-    Stale,
-}
-
-/// What the queue holds.
-pub enum Work {
-    Record(Item),
-    Change(Box<Wish>, oneshot::Sender<Result<Wished, Unavailable>>),
-    /// Refusals wait.
-    Refusals,
-    /// The tree as it is, for proofs.
-    Tree(oneshot::Sender<(Head, Tree)>),
-    Close(oneshot::Sender<()>),
-}
-
-/// The proofs that items spend, each once.
-fn unique(items: &[Item]) -> Vec<(ProofKey, Timestamp)> {
-    let mut seen = HashSet::new();
-    items.iter().filter_map(|item| item.grant.spends()).filter(|(key, _)| seen.insert(*key)).collect()
-}
-
-/// Says of each item whether its proof was spent before, here or in the database. What spends nothing never was.
-fn replayed(items: &[Item], mut fresh: HashSet<ProofKey>) -> Vec<bool> {
-    // The first takes its proof out of the set, so a second one with the same proof does not find it.
-    items.iter().map(|item| item.grant.spends().is_some_and(|(key, _)| !fresh.remove(&key))).collect()
-}
-
-/// Turns that a gathering gives the rest of the process without anything new coming of it.
-const IDLE_TURNS: u32 = 3;
-
-/// Takes what is there, and lets whoever is ready run first: work that is about to come joins this commit instead of waiting out its
-/// `fsync`. There is no timer: an idle broker gets a few turns that cost nothing, a busy one is done when nothing new comes.
-async fn gather(queue: &mut mpsc::Receiver<Work>, waiting: &mut VecDeque<Work>) {
-    let mut idle = 0;
-    while idle < IDLE_TURNS {
-        let before = waiting.len();
-        while waiting.len() < LARGEST_BATCH
-            && let Ok(work) = queue.try_recv()
-        {
-            waiting.push_back(work);
-        }
-        if waiting.len() >= LARGEST_BATCH {
-            return;
-        }
-        idle = if waiting.len() > before { 0 } else { idle + 1 };
-        tokio::task::yield_now().await;
-    }
-}
 
 /// Everything that a sequencer works with.
 pub struct Sequencer<S> {

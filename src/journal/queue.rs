@@ -1,0 +1,95 @@
+//! What waits for the next commit: grants, changes, and who wants to know what became of them.
+//!
+//! Enter through [`gather`]. The journal's handles put work in; the sequencer takes it out, all that is there at once.
+
+use std::collections::{HashSet, VecDeque};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{Beside, Head};
+use super::fault::{RecordFault, Unavailable};
+use super::tree::Tree;
+use crate::domain::change::Change;
+use crate::domain::clock::Timestamp;
+use crate::domain::grant::{Decision, Grant};
+use crate::domain::names::RequestId;
+use crate::domain::proof_key::ProofKey;
+use crate::domain::state::State;
+
+/// Grants in one commit.
+const LARGEST_BATCH: usize = 256;
+
+/// Decides a grant again on a newer state.
+pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
+
+/// Takes what became of a grant: itself again with its place and time.
+pub type Answer = oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>;
+
+/// A grant on its way into the log.
+pub struct Item {
+    pub seen: Option<u64>,
+    pub grant: Box<Grant>,
+    pub again: Again,
+    pub answer: Answer,
+}
+
+/// A change on its way into the log.
+pub struct Wish {
+    pub seen: Option<u64>,
+    pub request: Option<RequestId>,
+    pub change: Change,
+    pub beside: Beside,
+}
+
+/// What became of a change.
+pub enum Wished {
+    /// It stands at this index.
+    Done(u64),
+    /// Another change was first.
+    Stale,
+}
+
+/// What the queue holds.
+pub enum Work {
+    Record(Item),
+    Change(Box<Wish>, oneshot::Sender<Result<Wished, Unavailable>>),
+    /// Refusals wait.
+    Refusals,
+    /// The tree as it is, for proofs.
+    Tree(oneshot::Sender<(Head, Tree)>),
+    Close(oneshot::Sender<()>),
+}
+
+/// The proofs that items spend, each once.
+pub fn unique(items: &[Item]) -> Vec<(ProofKey, Timestamp)> {
+    let mut seen = HashSet::new();
+    items.iter().filter_map(|item| item.grant.spends()).filter(|(key, _)| seen.insert(*key)).collect()
+}
+
+/// Says of each item whether its proof was spent before, here or in the database. What spends nothing never was.
+pub fn replayed(items: &[Item], mut fresh: HashSet<ProofKey>) -> Vec<bool> {
+    // The first takes its proof out of the set, so a second one with the same proof does not find it.
+    items.iter().map(|item| item.grant.spends().is_some_and(|(key, _)| !fresh.remove(&key))).collect()
+}
+
+/// Turns that a gathering gives the rest of the process without anything new coming of it.
+const IDLE_TURNS: u32 = 3;
+
+/// Takes what is there, and lets whoever is ready run first: work that is about to come joins this commit instead of waiting out its
+/// `fsync`. There is no timer: an idle broker gets a few turns that cost nothing, a busy one is done when nothing new comes.
+pub async fn gather(queue: &mut mpsc::Receiver<Work>, waiting: &mut VecDeque<Work>) {
+    let mut idle = 0;
+    while idle < IDLE_TURNS {
+        let before = waiting.len();
+        while waiting.len() < LARGEST_BATCH
+            && let Ok(work) = queue.try_recv()
+        {
+            waiting.push_back(work);
+        }
+        if waiting.len() >= LARGEST_BATCH {
+            return;
+        }
+        idle = if waiting.len() > before { 0 } else { idle + 1 };
+        tokio::task::yield_now().await;
+    }
+}
