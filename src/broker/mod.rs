@@ -82,7 +82,7 @@ impl Broker {
             client: refused.known.as_ref().map(ToString::to_string),
             entry: None,
             reason: Some(refused.reason),
-            tree: refused.tree.clone(),
+            tree: refused.clone().bounded().tree,
         });
         self.journal.refuse(RefusalNote {
             environment: environment.clone(),

@@ -31,10 +31,33 @@ pub struct Refused {
     pub tree: Vec<Step>,
 }
 
+/// Steps of a tree that is kept, and characters of each text.
+const STEPS: usize = 48;
+const TEXT: usize = 256;
+
 impl Refused {
     /// A refusal of a caller who is not known.
     pub fn unknown(reason: &'static Reason) -> Self {
         Self { reason, known: None, tree: Vec::new() }
+    }
+
+    /// The same with a tree of bounded size, to be kept: part of it is the caller's own words, and whoever keeps many refusals must not be
+    /// filled by them (ABUSE D-22).
+    pub fn bounded(mut self) -> Self {
+        let tree = &mut self.tree;
+        // The check that failed comes last; what is cut is in the middle of a long list.
+        if tree.len() > STEPS {
+            tree.drain(STEPS / 2..tree.len() - STEPS / 2);
+        }
+        for Step { check, want, seen, .. } in tree {
+            for text in [check, want, seen] {
+                if let Some((at, _)) = text.char_indices().nth(TEXT) {
+                    text.truncate(at);
+                    text.push('…');
+                }
+            }
+        }
+        self
     }
 
     /// The check that failed, as `check: wanted …, seen …`.
@@ -82,5 +105,21 @@ impl Trace {
     /// The steps so far.
     pub fn into_steps(self) -> Vec<Step> {
         self.steps.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::reason;
+
+    #[test]
+    fn d_22_a_tree_that_is_kept_is_bounded_in_steps_and_characters() {
+        let step = |n: usize| Step { check: format!("c{n}"), want: "ä".repeat(1000), seen: String::new(), holds: false };
+        let long = Refused { tree: (0..500).map(step).collect(), ..Refused::unknown(&reason::ASSERTION_EXPIRED) };
+        let tree = long.bounded().tree;
+        assert_eq!(tree.len(), STEPS);
+        assert_eq!(tree.last().map(|step| step.check.as_str()), Some("c499"));
+        assert!(tree.iter().all(|step| step.want.chars().count() == TEXT + 1));
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{Refused, Step};
+use crate::domain::decision::Refused;
 use crate::domain::names::{ClientId, EnvironmentName, RequestId};
 
 /// Refusals with an entry of their own, by caller and minute.
@@ -14,10 +14,6 @@ pub const QUOTA: u32 = 60;
 
 /// Refusals that wait to be written.
 const WAITING: usize = 1024;
-
-/// Steps of a decision that an entry keeps, and characters of each text.
-const STEPS: usize = 48;
-const TEXT: usize = 256;
 
 /// A refusal to be put on record.
 #[derive(Clone, Debug)]
@@ -64,7 +60,7 @@ impl Refusals {
             count(&mut self.counting, &client.to_string(), note.refused.reason.code, 1);
             return false;
         }
-        self.waiting.push_back(Known { client, note: bounded(note) });
+        self.waiting.push_back(Known { client, note: RefusalNote { refused: note.refused.bounded(), ..note } });
         true
     }
 
@@ -117,24 +113,6 @@ fn count(counts: &mut Counts, subject: &str, reason: &str, times: u64) {
     *counts.entry(subject.to_owned()).or_default().entry(reason.to_owned()).or_default() += times;
 }
 
-/// A tree of bounded size: part of it is the caller's own words.
-fn bounded(mut note: RefusalNote) -> RefusalNote {
-    // The check that failed comes last; what is cut is in the middle of a long list.
-    let tree = &mut note.refused.tree;
-    if tree.len() > STEPS {
-        tree.drain(STEPS / 2..tree.len() - STEPS / 2);
-    }
-    for Step { check, want, seen, .. } in tree {
-        for text in [check, want, seen] {
-            if let Some((at, _)) = text.char_indices().nth(TEXT) {
-                text.truncate(at);
-                text.push('…');
-            }
-        }
-    }
-    note
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,16 +160,5 @@ mod tests {
         refusals.put_back(known, counts);
         let (known, counts) = refusals.due(at(60), 5000, true);
         assert_eq!((known.len(), counts.len()), (WAITING, 2000 - WAITING));
-    }
-
-    #[test]
-    fn a_tree_is_bounded_in_steps_and_characters() {
-        let step = |n: usize| Step { check: format!("c{n}"), want: "ä".repeat(1000), seen: String::new(), holds: false };
-        let mut long = note(Some("globex/order-sync"));
-        long.refused.tree = (0..500).map(step).collect();
-        let tree = bounded(long).refused.tree;
-        assert_eq!(tree.len(), STEPS);
-        assert_eq!(tree.last().map(|step| step.check.as_str()), Some("c499"));
-        assert!(tree.iter().all(|step| step.want.chars().count() == TEXT + 1));
     }
 }
