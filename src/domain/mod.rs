@@ -14,6 +14,7 @@ pub mod change;
 pub mod claims;
 pub mod clock;
 pub mod conditions;
+pub mod confirmation;
 pub mod consequence;
 pub mod cut;
 pub mod decision;
