@@ -42,9 +42,12 @@ pub fn writer(path: &Path, durable: bool) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .pragma("secure_delete", "ON")
-        // Spent proofs and request ids are random, so each lands on a page of its own: with these in memory, and carried from
-        // the log to the tables once in 32 MB (SQLite's default is 4), a page is written home once for many tokens.
-        .pragma("cache_size", "-32768")
+        // Nothing of the log may lie in a temporary file: where those go is nobody's decision, and there may be no such place.
+        .pragma("temp_store", "MEMORY")
+        // Spent proofs are random, so each lands on a page of its own: with these in memory, and carried from the log to the tables
+        // once in 32 MB (SQLite's default is 4), a page is written home once for many tokens. The cache is no larger, because
+        // SQLite walks its table at each commit.
+        .pragma("cache_size", "-8192")
         .pragma("wal_autocheckpoint", "8192")
         .statement_cache_capacity(super::store::STATEMENTS)
         .thread_name(|_| "journal-writer".to_owned())

@@ -74,29 +74,32 @@ struct Tail {
     mac: [u8; 32],
 }
 
-const HEAD: &str = "SELECT size, root, last_change, time, (SELECT max(idx) FROM entries) FROM head WHERE id = 1";
-const BEGIN: &str =
-    "BEGIN IMMEDIATE; SELECT size, root, last_change, time, (SELECT max(idx) FROM entries) FROM head WHERE id = 1";
+/// The head row, where the entries end, and how many rows the statement before it wrote.
+const HEAD: &str = "SELECT size, root, last_change, time, (SELECT max(idx) FROM entries), changes() FROM head WHERE id = 1";
+const BEGIN: &str = "BEGIN IMMEDIATE";
 const BATCH: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?); \
      UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1; COMMIT";
 
 /// Rows are written in one statement, up to this many; of more, so many at once. Each statement is a hop to the thread of sqlx and
 /// back, and it keeps them prepared by their text, so every size has a text of its own that stays.
-const CHUNK: usize = 32;
+const CHUNK: usize = 64;
 
 /// Statements that stay prepared: four of every size, and the rest of this file's.
 pub const STATEMENTS: usize = 4 * CHUNK + 16;
 
-const INTO_ENTRIES: &str = "INSERT INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) VALUES ";
+/// `OR FAIL` and `OR IGNORE`: a statement of many rows that may abort alone makes SQLite keep the old form of each page that it
+/// touches in a statement journal, which from 64 KiB on is a temporary file. Here a failure ends the transaction in any case, and a
+/// proof that is there already is the one thing that is ignored.
+const INTO_ENTRIES: &str = "INSERT OR FAIL INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) VALUES ";
 const ENTRY: &str = "(?,?,?,?,?,?,?,?)";
-const INTO_CONSUMED: &str = "INSERT INTO consumed (proof, gone_after) VALUES ";
-const SPENT: &str = " ON CONFLICT DO NOTHING RETURNING proof";
+const INTO_CONSUMED: &str = "INSERT OR IGNORE INTO consumed (proof, gone_after) VALUES ";
+const FRESH: &str = " RETURNING proof";
 
 static ENTRIES: LazyLock<Vec<&str>> = LazyLock::new(|| sizes(|rows| statement(INTO_ENTRIES, ENTRY, rows, "")));
-static CONSUMED: LazyLock<Vec<&str>> = LazyLock::new(|| sizes(|rows| statement(INTO_CONSUMED, "(?,?)", rows, SPENT)));
-/// The first hop of a batch: lock, head, proofs.
+static CONSUMED: LazyLock<Vec<&str>> = LazyLock::new(|| sizes(|rows| statement(INTO_CONSUMED, "(?,?)", rows, FRESH)));
+/// The first hop of a batch: lock, proofs, head.
 static BEGIN_SPENDING: LazyLock<Vec<&str>> =
-    LazyLock::new(|| sizes(|rows| statement(&format!("{BEGIN}; {INTO_CONSUMED}"), "(?,?)", rows, SPENT)));
+    LazyLock::new(|| sizes(|rows| statement(&format!("{BEGIN}; {INTO_CONSUMED}"), "(?,?)", rows, &format!("; {HEAD}"))));
 /// Its second and last: rows, the batch's line, head, commit.
 static ENTRIES_AND_COMMIT: LazyLock<Vec<&str>> =
     LazyLock::new(|| sizes(|rows| statement(INTO_ENTRIES, ENTRY, rows, &format!("; {BATCH}"))));
@@ -205,17 +208,20 @@ fn fitting(rows: usize, statements: &[&'static str]) -> (usize, &'static str) {
 impl Store for SqliteStore {
     async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<(Found, HashSet<ProofKey>), StoreFault> {
         self.tail = None;
-        let (now, later) = proofs.split_at(proofs.len().min(CHUNK));
-        let text = if now.is_empty() { BEGIN } else { fitting(now.len(), &BEGIN_SPENDING).1 };
-        let query = now.iter().fold(sqlx::query(text), bind_proof);
-        let rows = query.fetch_all(self.connection().await?).await?;
-        // The head's row comes first, then one for each proof that is spent now.
-        let found = found(rows.first())?;
-        let mut fresh = if later.is_empty() { HashSet::new() } else { self.spend(later).await? };
-        for row in rows.iter().skip(1) {
-            fresh.insert(ProofKey(digest(row, 0)?));
+        if !proofs.is_empty() && proofs.len() <= CHUNK {
+            let query = proofs.iter().fold(sqlx::query(fitting(proofs.len(), &BEGIN_SPENDING).1), bind_proof);
+            let rows = query.fetch_all(self.connection().await?).await?;
+            let (row, found) = (rows.first(), found(rows.first())?);
+            let written: i64 = row.map_or(Ok(0), |row| row.try_get(5))?;
+            if number(written)? == proofs.len() as u64 {
+                return Ok((found, proofs.iter().map(|(proof, _)| *proof).collect()));
+            }
+            // Some were spent before: which of them costs a second look, that only a replay pays.
+            self.run(sqlx::query("ROLLBACK")).await?;
         }
-        Ok((found, fresh))
+        self.run(sqlx::query(BEGIN)).await?;
+        let found = self.head().await?;
+        Ok((found, self.spend(proofs).await?))
     }
 
     async fn spend(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<HashSet<ProofKey>, StoreFault> {
