@@ -4,6 +4,7 @@
 //! can lack a check (ABUSE P-20, I-19).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::caller::Shown;
 use super::{Broker, away, busy};
@@ -46,7 +47,7 @@ pub struct Exchanged {
     /// What it is good for.
     pub scope: String,
     /// Endpoint conditions.
-    pub details: Vec<Detail>,
+    pub details: Arc<[Detail]>,
     /// Its client, for metrics.
     pub client: ClientId,
     /// Its API, for metrics.
@@ -106,7 +107,7 @@ impl Broker {
             token,
             expires_in: claims.expires.since(self.now()),
             scope: claims.scope.to_string(),
-            details: claims.wire_details(),
+            details: Arc::clone(&claims.details),
             client: claims.client.clone(),
             api: grant.ingredients().api.clone(),
         })

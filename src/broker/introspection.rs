@@ -18,7 +18,6 @@ use crate::domain::names::{ClientId, EnvironmentName, RequestId};
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::revocation::Subject;
-use crate::domain::scope::ScopeSet;
 use crate::revocation::Liveness;
 
 /// How a caller of introspection or revocation proves who it is.
@@ -61,8 +60,7 @@ impl Broker {
             Credential::Token(text) => {
                 let found = self.find(environment, text).await?.ok_or_else(|| Refused::unknown(&reason::CLIENT_MISSING))?;
                 let audience = found.claims.aud.as_str() == found.claims.iss.as_str();
-                let scope = ScopeSet::parse(&found.claims.scope).ok();
-                let introspects = scope.is_some_and(|scope| scope.iter().any(|scope| scope.as_str() == BUILT_IN_SCOPES[0]));
+                let introspects = found.claims.scope.iter().any(|scope| scope.as_str() == BUILT_IN_SCOPES[0]);
                 if audience && introspects {
                     Ok(found.claims.client_id)
                 } else {

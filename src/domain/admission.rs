@@ -132,7 +132,7 @@ pub fn admit(
             admitting.push(candidate);
         }
     }
-    admitting.sort_by_key(|candidate| (!candidate.rule.single_use, candidate.binding.clone()));
+    admitting.sort_by_key(|candidate| (!candidate.rule.single_use, &candidate.binding));
     let Some(first) = admitting.first() else {
         return Err(nearest(candidates, assertion, judge));
     };
@@ -186,8 +186,8 @@ pub fn known(candidates: &[Candidate], assertion: &Verified<Assertion>) -> Optio
         if rule.owner.is_empty() {
             return trusted.iter().all(|other| partner(&other.client) == partner(&candidate.client));
         }
-        let results = conditions(rule, &assertion.claims);
-        rule.owner.iter().all(|owner| results.iter().any(|result| result.claim == *owner && result.holds))
+        let held = |owner| conditions(rule, &assertion.claims).any(|result| result.claim == owner && result.holds);
+        rule.owner.iter().all(held)
     };
     trusted.iter().find(names).map(|candidate| candidate.client.clone())
 }
@@ -244,15 +244,17 @@ fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Tra
 /// RFC 7515 section 4.1.9: a `typ` without `/` stands for `application/` in front of it; the types are compared without case.
 fn accepts_typ(rule: &JwtRule, typ: Option<&str>) -> bool {
     let Some(typ) = typ else { return rule.kind == JwtKind::Oidc || rule.typ.is_empty() };
-    let short = |text: &str| text.strip_prefix("application/").unwrap_or(text).to_ascii_lowercase();
-    let typ = short(typ);
-    if rule.typ.iter().any(|listed| short(listed) == typ) {
+    fn short(text: &str) -> &str {
+        text.strip_prefix("application/").unwrap_or(text)
+    }
+    let is = |listed: &str| short(listed).eq_ignore_ascii_case(short(typ));
+    if rule.typ.iter().any(|listed| is(listed)) {
         return true;
     }
     match rule.kind {
-        JwtKind::Oidc => typ == "jwt",
+        JwtKind::Oidc => is("jwt"),
         // A listed typ of a `key` binding is the only one that it takes (REFERENCE.md 2.3).
-        JwtKind::Key => rule.typ.is_empty() && (typ == "jwt" || typ == "client-authentication+jwt"),
+        JwtKind::Key => rule.typ.is_empty() && (is("jwt") || is("client-authentication+jwt")),
     }
 }
 
@@ -326,11 +328,10 @@ fn judge_claims(rule: &JwtRule, assertion: &Assertion, trace: &mut Trace) -> Res
         };
     }
     // Every condition is noted, so that the tree shows all that failed; a rule without conditions admits nobody.
-    let results = conditions(rule, &assertion.claims);
-    let mut all = !results.is_empty();
-    for result in results {
-        let texts = || (result.want.to_string(), result.seen.clone().unwrap_or_else(|| "nothing".to_owned()));
-        all &= trace.check(&format!("claim.{}", result.claim), result.holds, texts);
+    let mut all = !rule.matchers.is_empty();
+    for result in conditions(rule, &assertion.claims) {
+        let texts = || (result.want.to_string(), result.seen().unwrap_or_else(|| "nothing".to_owned()));
+        all &= trace.check(format_args!("claim.{}", result.claim), result.holds, texts);
     }
     if all { Ok(()) } else { Err(&reason::BINDING_NO_MATCH) }
 }

@@ -3,6 +3,8 @@
 //! The bytes are a function of grant and journal index. Their SHA-256 stands in the entry, so that a token that verifies but was
 //! not recorded is nothing (DESIGN.md section 3).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
@@ -33,16 +35,7 @@ pub struct Claims {
     /// `binding`.
     pub binding: BindingName,
     /// `authorization_details` (RFC 9396): endpoint conditions.
-    pub details: Vec<EndpointDetail>,
-}
-
-/// `{"type":"endpoints","locations":[AUD],"actions":["GET /v1/orders"]}`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EndpointDetail {
-    /// The API.
-    pub audience: Audience,
-    /// What may be called.
-    pub actions: Vec<Endpoint>,
+    pub details: Arc<[Detail]>,
 }
 
 /// The types of `authorization_details` that metadata lists.
@@ -69,7 +62,8 @@ pub struct Payload {
     /// The token's id.
     pub jti: TokenId,
     /// Scopes apart by a space.
-    pub scope: String,
+    #[serde(with = "super::scope::parameter")]
+    pub scope: ScopeSet,
     /// The environment.
     pub env: EnvironmentName,
     /// The journal index.
@@ -77,20 +71,21 @@ pub struct Payload {
     /// The binding that admitted.
     pub binding: BindingName,
     /// Endpoint conditions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub authorization_details: Vec<Detail>,
+    #[serde(default, skip_serializing_if = "<[Detail]>::is_empty")]
+    pub authorization_details: Arc<[Detail]>,
 }
 
-/// One authorization detail on the wire.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Detail {
-    /// `endpoints`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The API's audience.
-    pub locations: Vec<Audience>,
-    /// Methods and path templates.
-    pub actions: Vec<Endpoint>,
+/// One authorization detail (RFC 9396 section 2), as token, response and introspection have it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Detail {
+    /// Endpoint conditions: `{"type":"endpoints","locations":[AUD],"actions":["GET /v1/orders"]}`.
+    Endpoints {
+        /// The API's audience.
+        locations: [Audience; 1],
+        /// Methods and path templates.
+        actions: Vec<Endpoint>,
+    },
 }
 
 impl Claims {
@@ -105,22 +100,12 @@ impl Claims {
             iat: self.issued,
             nbf: self.issued,
             jti: self.id.clone(),
-            scope: self.scope.to_string(),
+            scope: self.scope.clone(),
             env: self.environment.clone(),
             entry,
             binding: self.binding.clone(),
-            authorization_details: self.wire_details(),
+            authorization_details: Arc::clone(&self.details),
         }
-    }
-
-    /// Endpoint conditions as token, response and introspection have them.
-    pub fn wire_details(&self) -> Vec<Detail> {
-        let detail = |detail: &EndpointDetail| Detail {
-            kind: DETAIL_TYPES[0].to_owned(),
-            locations: vec![detail.audience.clone()],
-            actions: detail.actions.clone(),
-        };
-        self.details.iter().map(detail).collect()
     }
 }
 

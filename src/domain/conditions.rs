@@ -3,44 +3,52 @@
 //! Enter through [`conditions`]. Admission, the tests of a record and `explain` all read the same answer, so that what is
 //! explained is what was decided. Deliberately not here: issuer, audience, times and signature.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::binding::{ClaimPath, Condition, JwtRule};
 
 /// One condition of a rule and what became of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ConditionResult {
+pub struct ConditionResult<'a> {
     /// Which claim.
-    pub claim: ClaimPath,
+    pub claim: &'a ClaimPath,
     /// What the record wants of it.
-    pub want: Condition,
-    /// What the claim is, for people: at most 256 characters of its text. `None` where it is missing, null, an object or an array.
-    pub seen: Option<String>,
+    pub want: &'a Condition,
+    /// What the claim is, as text. `None` where it is missing, null, an object or an array.
+    seen: Option<Cow<'a, str>>,
     /// Whether the condition holds. Judged on the whole value, never on the shortened one.
     pub holds: bool,
+}
+
+impl ConditionResult<'_> {
+    /// What the claim is, for people: at most 256 characters of its text.
+    pub fn seen(&self) -> Option<String> {
+        self.seen.as_deref().map(|value| value.chars().take(MOST_SHOWN).collect())
+    }
 }
 
 /// Every condition of `rule` against `claims`, in the order of the record. The rule's conditions hold when all of these do.
 ///
 /// Time is linear in the size of the claims: there are no patterns, only comparisons (ABUSE D-13).
-pub fn conditions(rule: &JwtRule, claims: &Value) -> Vec<ConditionResult> {
-    let one = |matcher: &super::binding::Matcher| {
+pub fn conditions<'a>(rule: &'a JwtRule, claims: &'a Value) -> impl Iterator<Item = ConditionResult<'a>> {
+    rule.matchers.iter().map(|matcher| {
         let seen = matcher.claim.find(claims).and_then(scalar_text);
         ConditionResult {
-            claim: matcher.claim.clone(),
-            want: matcher.condition.clone(),
+            claim: &matcher.claim,
+            want: &matcher.condition,
             holds: seen.as_deref().is_some_and(|value| matcher.condition.holds(value)),
-            seen: seen.map(|value| value.chars().take(MOST_SHOWN).collect()),
+            seen,
         }
-    };
-    rule.matchers.iter().map(one).collect()
+    })
 }
 
 const MOST_SHOWN: usize = 256;
 
 /// Strings as they are, numbers and booleans by their JSON text. Objects, arrays and null have none, so they never match
 /// (an array that holds the wanted value is not the wanted value: ABUSE P-06).
-fn scalar_text(value: &Value) -> Option<std::borrow::Cow<'_, str>> {
+fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(text.as_str().into()),
         Value::Number(number) => Some(number.to_string().into()),
@@ -80,7 +88,7 @@ mod tests {
     }
 
     fn holds(claim: &str, condition: Condition, claims: &Value) -> bool {
-        conditions(&rule(&[(claim, condition)]), claims)[0].holds
+        conditions(&rule(&[(claim, condition)]), claims).all(|result| result.holds)
     }
 
     #[test]
@@ -115,8 +123,8 @@ mod tests {
         let huge = "a".repeat(100_000);
         let many: Vec<_> = (0..200).map(|_| ("sub", Condition::Prefix(format!("{}b", "a".repeat(99_999))))).collect();
         let started = std::time::Instant::now();
-        let results = conditions(&rule(&many), &json!({ "sub": huge }));
-        assert!(results.iter().all(|result| !result.holds && result.seen.as_ref().is_some_and(|seen| seen.len() == 256)));
+        let (rule, claims) = (rule(&many), json!({ "sub": huge }));
+        assert!(conditions(&rule, &claims).all(|result| !result.holds && result.seen().is_some_and(|seen| seen.len() == 256)));
         assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! A decision is pure, so it is taken without a tree first and taken again with one where somebody wants to read it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::names::ClientId;
@@ -94,10 +96,10 @@ impl Trace {
     }
 
     /// Notes a check; `texts` gives (want, seen) and is called only when somebody reads the tree. Returns `holds`.
-    pub fn check(&mut self, check: &str, holds: bool, texts: impl FnOnce() -> (String, String)) -> bool {
+    pub fn check(&mut self, check: impl fmt::Display, holds: bool, texts: impl FnOnce() -> (String, String)) -> bool {
         if let Some(steps) = &mut self.steps {
             let (want, seen) = texts();
-            steps.push(Step { check: check.to_owned(), want, seen, holds });
+            steps.push(Step { check: check.to_string(), want, seen, holds });
         }
         holds
     }

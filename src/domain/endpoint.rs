@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// One method on one path template. `{name}` stands for exactly one path segment.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Endpoint {
-    text: String,
+    text: Arc<str>,
 }
 
 impl Endpoint {
@@ -37,7 +38,7 @@ impl FromStr for Endpoint {
             }
         };
         let segments = path.strip_prefix('/').ok_or(EXPECTED)?;
-        if segments.is_empty() || segments.split('/').all(segment) { Ok(Self { text: text.to_owned() }) } else { Err(EXPECTED) }
+        if segments.is_empty() || segments.split('/').all(segment) { Ok(Self { text: Arc::from(text) }) } else { Err(EXPECTED) }
     }
 }
 
@@ -48,9 +49,9 @@ impl TryFrom<String> for Endpoint {
     }
 }
 
-impl From<Endpoint> for String {
-    fn from(endpoint: Endpoint) -> String {
-        endpoint.text
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 

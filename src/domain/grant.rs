@@ -5,11 +5,12 @@
 //! the intersection of all; there is no way to widen either (ABUSE I-1, I-3).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::admission::Principal;
 use super::alg::Alg;
 use super::api::{Profile, TokenForm};
-use super::claims::{Claims, EndpointDetail};
+use super::claims::{Claims, Detail};
 use super::clock::{Seconds, Timestamp};
 use super::decision::{Refused, Step, Trace};
 use super::integration::{Access, ScopeRule};
@@ -391,7 +392,7 @@ fn scope(
     access: &Access,
     target: &Chosen<'_>,
     trace: &mut Trace,
-) -> Result<(ScopeSet, Vec<EndpointDetail>), &'static Reason> {
+) -> Result<(ScopeSet, Arc<[Detail]>), &'static Reason> {
     let parameter = ask.scope.as_deref();
     trace.check("scope.named", parameter.is_some(), || ("a scope".into(), "none".into()));
     let parsed = ScopeSet::parse(parameter.ok_or(&reason::SCOPE_MISSING)?);
@@ -404,14 +405,14 @@ fn scope(
         let elevates = !asked.is_empty() && asked.beyond(&standing).all(|scope| eligible.contains(scope));
         return Err(if elevates { &reason::SCOPE_NEEDS_ELEVATION } else { &reason::SCOPE_NOT_CONTRACTED });
     }
-    let mut details: Vec<EndpointDetail> = Vec::new();
+    let mut details: Vec<Detail> = Vec::new();
     for rule in target.rules.iter().filter(|rule| asked.contains(&rule.scope) && !rule.allow.is_empty()) {
-        let detail = EndpointDetail { audience: target.audience.clone(), actions: rule.allow.clone() };
+        let detail = Detail::Endpoints { locations: [target.audience.clone()], actions: rule.allow.clone() };
         if !details.contains(&detail) {
             details.push(detail);
         }
     }
-    Ok((asked, details))
+    Ok((asked, details.into()))
 }
 
 fn unrevoked(ingredients: &Ingredients, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {

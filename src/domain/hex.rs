@@ -1,8 +1,19 @@
 //! Lower-case hexadecimal, as digests are shown.
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Writes the digits of 32 bytes into `digits` and returns them as text.
+pub fn encode_32<'a>(bytes: &[u8; 32], digits: &'a mut [u8; 64]) -> &'a str {
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    // Invariant: the sixteen digits are ASCII.
+    std::str::from_utf8(digits).expect("hexadecimal digits are text")
+}
+
 /// Two digits a byte.
 pub fn encode(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         text.push(char::from(DIGITS[usize::from(byte >> 4)]));

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A name that could not be parsed: what was expected, never what was seen (it may be hostile).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -17,8 +17,8 @@ pub struct InvalidName(pub &'static str);
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $parse:path) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $type(Arc<str>);
 
         impl $type {
@@ -46,6 +46,12 @@ macro_rules! name {
         impl From<$type> for String {
             fn from(name: $type) -> String {
                 name.0.as_ref().to_owned()
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
@@ -128,8 +134,8 @@ name!(
 );
 
 /// An integration: `partner/name`. It is also the `client_id` and the `sub` of the tokens that it gets.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
+#[serde(try_from = "String")]
 pub struct IntegrationId {
     /// Who it belongs to.
     pub partner: PartnerName,
@@ -152,15 +158,17 @@ impl TryFrom<String> for IntegrationId {
     }
 }
 
-impl From<IntegrationId> for String {
-    fn from(id: IntegrationId) -> String {
-        id.to_string()
+impl Serialize for IntegrationId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
 impl fmt::Display for IntegrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.partner, self.name)
+        f.write_str(self.partner.as_str())?;
+        f.write_str("/")?;
+        f.write_str(self.name.as_str())
     }
 }
 
@@ -171,8 +179,8 @@ impl fmt::Debug for IntegrationId {
 }
 
 /// Who a `client_id` names: an integration, or the workloads of one of our own APIs (`api/NAME`, CONTRACT.md section 4).
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
+#[serde(try_from = "String")]
 pub enum ClientId {
     /// A partner's integration.
     Integration(IntegrationId),
@@ -197,17 +205,20 @@ impl TryFrom<String> for ClientId {
     }
 }
 
-impl From<ClientId> for String {
-    fn from(id: ClientId) -> String {
-        id.to_string()
+impl Serialize for ClientId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Integration(id) => write!(f, "{id}"),
-            Self::Api(api) => write!(f, "api/{api}"),
+            Self::Integration(id) => fmt::Display::fmt(id, f),
+            Self::Api(api) => {
+                f.write_str("api/")?;
+                f.write_str(api.as_str())
+            }
         }
     }
 }

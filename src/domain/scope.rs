@@ -5,15 +5,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::names::InvalidName;
 
 /// One scope of one API, such as `orders:read`: `[a-z0-9]` followed by up to 63 of `[a-z0-9:._/-]`.
 ///
 /// This is narrower than RFC 6749 section 3.3 on purpose: what differs by case or quoting cannot be confused (ABUSE P-11).
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Scope(Arc<str>);
 
 /// A set of scopes. It is made by parsing a request or a record; from then on there is [`ScopeSet::narrow`], and no widening.
@@ -123,9 +123,9 @@ impl TryFrom<String> for Scope {
     }
 }
 
-impl From<Scope> for String {
-    fn from(scope: Scope) -> String {
-        scope.0.as_ref().to_owned()
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -138,6 +138,27 @@ impl fmt::Display for Scope {
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// A set of scopes in JSON as the `scope` claim has it: one string.
+pub mod parameter {
+    use std::borrow::Cow;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::ScopeSet;
+
+    /// Writes the scopes apart by one space.
+    pub fn serialize<S: Serializer>(scopes: &ScopeSet, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(scopes)
+    }
+
+    /// Reads what [`serialize`] wrote.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ScopeSet, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        ScopeSet::parse(&text).map_err(D::Error::custom)
     }
 }
 

@@ -93,6 +93,9 @@ fn is_form(headers: &HeaderMap) -> bool {
 
 /// `+` is a space, `%XX` a byte; anything else that is not a sound escape is refused, as are control characters.
 fn decode(text: &str) -> Result<String, &'static Reason> {
+    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%' | b'\0')) {
+        return Ok(text.to_owned());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);

@@ -10,6 +10,7 @@
 mod jwks;
 mod signer;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, RwLock};
@@ -168,9 +169,10 @@ impl Issuance {
     /// Returns the claims; whether the token is on record, live and whose it is, is for the caller to judge.
     pub fn verify(&self, state: &State, environment: &EnvironmentName, token: &str) -> Option<(Payload, Digest)> {
         let (header, payload, _) = parts(token)?;
-        let header: Header = serde_json::from_slice(&decode(header)?).ok()?;
-        let key = state.keys.of(environment).find(|key| key.key.kid.as_str() == header.kid)?;
-        if header.alg != key.key.alg.name() || !["at+jwt", "JWT"].contains(&header.typ.as_str()) {
+        let header = decode(header)?;
+        let header: Header<'_> = serde_json::from_slice(&header).ok()?;
+        let key = state.keys.of(environment).find(|key| *key.key.kid.as_str() == *header.kid)?;
+        if header.alg != key.key.alg.name() || !["at+jwt", "JWT"].contains(&&*header.typ) {
             return None;
         }
         signer::verify(key.key.alg, &key.key.public, token).then_some(())?;
@@ -188,17 +190,21 @@ pub fn blob_name(environment: &EnvironmentName, kid: &KeyId) -> BlobName {
 /// The header of our tokens: these members and no others.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    kid: String,
-    typ: String,
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow)]
+    kid: Cow<'a, str>,
+    #[serde(borrow)]
+    typ: Cow<'a, str>,
 }
 
 /// Reads our own output as a verifier would: header and claims, byte for byte what was recorded (DESIGN.md section 5, step 8).
 fn read_back(text: &str, payload: &[u8], grant: &Grant, key: &PrivateKey) -> Result<(), IssueFault> {
     let check = || {
         let (header, claims, _) = parts(text)?;
-        let header: Header = serde_json::from_slice(&decode(header)?).ok()?;
+        let header = decode(header)?;
+        let header: Header<'_> = serde_json::from_slice(&header).ok()?;
         let named = header.alg == grant.alg().name() && header.kid == key.kid().as_str() && header.typ == grant.profile().typ();
         (named && key.alg() == grant.alg() && decode(claims)? == payload).then_some(())
     };

@@ -50,7 +50,7 @@ fn outcome<'a>(bindings: &'a [Binding], claims: &Map<String, Value>) -> Result<&
         }
         known = true;
         let subject = rule.kind == JwtKind::Oidc || claims.get("sub").and_then(Value::as_str) == Some(issuer);
-        if subject && conditions(rule, &all).iter().all(|condition| condition.holds) {
+        if subject && conditions(rule, &all).all(|condition| condition.holds) {
             return Ok(&binding.name);
         }
     }

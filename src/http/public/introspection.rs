@@ -99,7 +99,7 @@ fn active(found: Found) -> Value {
         "iat": claims.iat,
         "nbf": claims.nbf,
         "jti": claims.jti,
-        "scope": claims.scope,
+        "scope": claims.scope.to_string(),
         "token_type": "Bearer",
         "env": claims.env,
         "entry": claims.entry,
