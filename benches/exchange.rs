@@ -1,6 +1,6 @@
 //! The whole exchange over HTTP with durable records: `carnet serve` on one core, Redis and a bounded load on the other.
 //!
-//! A partner's ES256 assertion with a fresh `jti` in, an ES256 `at+jwt` out, 16 keep-alive connections, SQLite with
+//! A partner's ES256 assertion with a fresh `jti` in, an ES256 `at+jwt` out, 16 and then 128 keep-alive connections, SQLite with
 //! `synchronous=FULL`. CPU is that of the server's process. "Share of the limit" compares with one verify plus one sign in the same run;
 //! absolute figures of a shared machine say little (DEPENDENCIES.md B.6).
 //!
@@ -25,8 +25,11 @@ use load::{Load, Outcome};
 use server::Server;
 use world::{Options, World, records};
 
-/// Connections of the load, as PEERS.md has them; `connections=64` takes others.
-const CONNECTIONS: u64 = 16;
+/// Connections of the load, as PEERS.md has them.
+const CONNECTIONS: usize = 16;
+
+/// Connections of a load at which the journal's batches, and so the cost of one `fdatasync`, are shared by many.
+const MANY_CONNECTIONS: usize = 128;
 
 /// The share of the highest rate at which response times are taken.
 const CALM: f64 = 0.7;
@@ -45,10 +48,6 @@ fn argument(name: &str) -> Option<u64> {
     std::env::args().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
-fn connections() -> usize {
-    usize::try_from(argument("connections").unwrap_or(CONNECTIONS)).expect("few connections")
-}
-
 async fn run() {
     let phase = Duration::from_secs(argument("seconds").unwrap_or(10));
     let mut world = World::with(Options { redis: true, records: None, ..Options::default() }).await;
@@ -61,15 +60,18 @@ async fn run() {
     println!("start to ready {:.0} ms, to the first token {first:.0} ms", server.ready_after());
 
     // Short, and thrown away: caches, prepared statements, the journal's pages.
-    measure(&world, &server, Load::full(Duration::from_secs(2))).await;
+    measure(&world, &server, Load::full(Duration::from_secs(2)), CONNECTIONS).await;
     if std::env::args().any(|argument| argument == "hold") {
         println!("the server is process {}", server.pid());
     }
-    let full = measure(&world, &server, Load::full(phase)).await;
-    let rate = full.per_second() * CALM;
-    let calm = measure(&world, &server, Load::paced(phase, rate)).await;
-    println!("\n{:<34} {:>12} {:>12}", "", "full load", "at 70 %");
-    let line = |name: &str, of: &dyn Fn(&Measured) -> String| println!("{name:<34} {:>12} {:>12}", of(&full), of(&calm));
+    let few = measure(&world, &server, Load::full(phase), CONNECTIONS).await;
+    let calm = measure(&world, &server, Load::paced(phase, few.per_second() * CALM), CONNECTIONS).await;
+    let many = measure(&world, &server, Load::full(phase), MANY_CONNECTIONS).await;
+    println!("\n{:<34} {:>12} {:>12} {:>12}", "", "full load", "at 70 %", "full load");
+    println!("{:<34} {CONNECTIONS:>12} {CONNECTIONS:>12} {MANY_CONNECTIONS:>12}", "connections");
+    let line = |name: &str, of: &dyn Fn(&Measured) -> String| {
+        println!("{name:<34} {:>12} {:>12} {:>12}", of(&few), of(&calm), of(&many));
+    };
     line("exchanges per second", &|it| format!("{:.0}", it.per_second()));
     line("server CPU, us per exchange", &|it| format!("{:.1}", it.cpu()));
     line("  of these in the kernel", &|it| format!("{:.1}", it.kernel / it.count()));
@@ -115,7 +117,7 @@ impl Measured {
     }
 }
 
-async fn measure(world: &World, server: &Server, load: Load) -> Measured {
+async fn measure(world: &World, server: &Server, load: Load, connections: usize) -> Measured {
     world.clock.synchronise();
     let requests = load.requests(world);
     let redis = world.redis.as_ref().map_or(0, |redis| redis.child.id());
@@ -123,7 +125,7 @@ async fn measure(world: &World, server: &Server, load: Load) -> Measured {
     let commits = server.commits(world).await;
     let (user, kernel) = clock::user_and_system(server.pid());
     let (redis_user, redis_kernel) = clock::user_and_system(redis);
-    let outcome = load.run(world.public, requests, connections()).await;
+    let outcome = load.run(world.public, requests, connections).await;
     let (user_after, kernel_after) = clock::user_and_system(server.pid());
     let (redis_user_after, redis_kernel_after) = clock::user_and_system(redis);
     let commits = server.commits(world).await - commits;
