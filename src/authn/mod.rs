@@ -13,6 +13,7 @@
 //! Deliberately not here: times and which claims admit (`domain::admission`), replay (`journal`), certificates of clients (later).
 
 mod assertion;
+pub mod certificate;
 mod discovery;
 mod json;
 mod jwks;

@@ -2,8 +2,9 @@
 //! introspection and revocation.
 
 use super::Broker;
-use crate::authn::{Trust, UnverifiedAssertion};
-use crate::domain::admission::{Place, Principal, Slot, admit};
+use crate::authn::{Trust, UnverifiedAssertion, certificate};
+use crate::domain::admission::{Place, Principal, Slot, admit, admit_certificate};
+use crate::domain::certificate::ClientCertificate;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::names::EnvironmentName;
@@ -11,7 +12,29 @@ use crate::domain::proof::{Assertion, Verified};
 use crate::domain::reason;
 use crate::domain::state::State;
 
-/// A verified proof with the slot that it came in.
+/// What a request shows of who calls.
+pub enum Presented {
+    /// A signed JWT.
+    Assertion {
+        /// As it was sent.
+        text: String,
+        /// The parameter that it came in.
+        slot: Slot,
+    },
+    /// The certificate of its connection alone (RFC 8705 section 2.1).
+    Certificate,
+}
+
+/// What was verified of it.
+#[derive(Clone)]
+pub enum Evidence {
+    /// A signed JWT.
+    Assertion(Shown),
+    /// The certificate of the connection.
+    Certificate(Verified<ClientCertificate>),
+}
+
+/// A verified assertion with the slot that it came in.
 #[derive(Clone)]
 pub struct Shown {
     /// The proof.
@@ -21,6 +44,49 @@ pub struct Shown {
 }
 
 impl Broker {
+    /// Verifies what a request shows. The certificate of the connection was verified with the connection; whether it counts is the
+    /// decision's.
+    pub(crate) async fn establish(
+        &self,
+        environment: &EnvironmentName,
+        presented: &Presented,
+        certificate: Option<&Verified<ClientCertificate>>,
+    ) -> Result<Evidence, Refused> {
+        match presented {
+            Presented::Assertion { text, slot } => Ok(Evidence::Assertion(self.verify(environment, *slot, text).await?)),
+            Presented::Certificate => {
+                certificate.cloned().map(Evidence::Certificate).ok_or_else(|| Refused::unknown(&reason::CERTIFICATE_MISSING))
+            }
+        }
+    }
+
+    /// Verifies the leaf of a connection by the authorities of `environment`. A name in it that is none of ours, or another environment's,
+    /// is no certificate here; what exactly is wrong is for the log, not for the caller, who has not been identified by it.
+    pub fn certificate(&self, environment: &EnvironmentName, leaf: &[u8]) -> Option<Verified<ClientCertificate>> {
+        let view = self.journal.view();
+        let trust_domain = &view.state.environment(environment)?.trust_domain;
+        let authorities = view.state.certificates.authorities(environment, self.now());
+        certificate::verify(leaf, trust_domain, authorities)
+            .map_err(|fault| tracing::info!(%environment, %fault, "a client certificate was not taken"))
+            .ok()
+    }
+
+    /// Finds the one client that the evidence admits in `state` at `now`.
+    pub(crate) fn identify(
+        environment: &EnvironmentName,
+        evidence: &Evidence,
+        state: &State,
+        now: Timestamp,
+    ) -> Result<Principal, Refused> {
+        match evidence {
+            Evidence::Assertion(shown) => Self::admit(environment, shown, state, now),
+            Evidence::Certificate(certificate) => {
+                let configured = state.environment(environment).ok_or_else(|| Refused::unknown(&reason::ISSUER_UNKNOWN))?;
+                admit_certificate(certificate, environment, &configured.trust_domain, state)
+            }
+        }
+    }
+
     /// Verifies the text of a proof by the keys that the bindings of `environment` name for its issuer. For an issuer that no
     /// binding names, not one packet leaves, and it takes as long as a bad signature (ABUSE K-01, O-02).
     pub(crate) async fn verify(&self, environment: &EnvironmentName, slot: Slot, text: &str) -> Result<Shown, Refused> {

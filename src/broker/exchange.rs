@@ -6,15 +6,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::caller::Shown;
+use super::caller::{Evidence, Presented};
 use super::{Broker, away, busy};
-use crate::domain::admission::{Principal, Slot};
+use crate::domain::admission::Principal;
+use crate::domain::certificate::ClientCertificate;
 use crate::domain::claims::Detail;
 use crate::domain::clock::Seconds;
 use crate::domain::decision::Refused;
 use crate::domain::grant::{Ask, Context, Decision, decide};
 use crate::domain::integration::Limits;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName, RequestId};
+use crate::domain::proof::Verified;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::state::State;
@@ -26,14 +28,14 @@ use crate::revocation::Quota;
 pub struct Request {
     /// Where it was made.
     pub environment: EnvironmentName,
-    /// The proof, as sent.
-    pub proof: String,
-    /// The parameter that it came in.
-    pub slot: Slot,
+    /// What it shows of who calls.
+    pub proof: Presented,
     /// What is asked for.
     pub ask: Ask,
     /// Where the request comes from.
     pub source: Option<IpAddr>,
+    /// The client certificate of its connection.
+    pub certificate: Option<Verified<ClientCertificate>>,
     /// Its id.
     pub id: RequestId,
 }
@@ -75,15 +77,20 @@ impl Broker {
 
     async fn run(&self, request: &Request) -> Result<Exchanged, Denied> {
         // Steps 3 and 4: the unverified issuer finds the keys, the keys verify.
-        let shown = self.verify(&request.environment, request.slot, &request.proof).await?;
+        let shown = self.establish(&request.environment, &request.proof, request.certificate.as_ref()).await?;
         // Step 5: the claims find the client.
         let view = self.journal.view();
-        let principal = Self::admit(&request.environment, &shown, &view.state, self.now())?;
+        let principal = Self::identify(&request.environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
         // The fast lane: quota and seen-set in one round trip. No answer is a refusal (ABUSE T-07).
         self.pass_gate(&principal, &view.state).await.map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
         // Step 6: the decision.
-        let context = Context { request: request.id.clone(), token: self.token_id(), source: request.source };
+        let context = Context {
+            request: request.id.clone(),
+            token: self.token_id(),
+            source: request.source,
+            certificate: request.certificate.clone(),
+        };
         let grant = match decide(&principal, &request.ask, &context, &view.state, self.now()) {
             Decision::Granted(grant) => grant,
             Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
@@ -113,9 +120,9 @@ impl Broker {
         })
     }
 
-    fn decide_again(request: &Request, shown: Shown, context: Context) -> Again {
+    fn decide_again(request: &Request, shown: Evidence, context: Context) -> Again {
         let (environment, ask) = (request.environment.clone(), request.ask.clone());
-        Box::new(move |state, now| match Self::admit(&environment, &shown, state, now) {
+        Box::new(move |state, now| match Self::identify(&environment, &shown, state, now) {
             Ok(principal) => decide(&principal, &ask, &context, state, now),
             Err(refused) => Decision::Refused(refused),
         })

@@ -34,6 +34,7 @@ impl Broker {
         while let Some((environment, alg)) = missing(&self.journal.view().state) {
             self.create_key(Actor::Broker, &environment, alg, When::First, None).await?;
         }
+        self.prepare_authorities().await?;
         self.issuance
             .load(&self.journal, &self.journal.view().state)
             .await

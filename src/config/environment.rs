@@ -6,7 +6,7 @@ use super::fault::Faults;
 use super::section::Section;
 use super::url;
 use crate::domain::clock::Seconds;
-use crate::domain::names::{EnvironmentName, Issuer};
+use crate::domain::names::{EnvironmentName, Issuer, TrustDomain};
 
 /// `[environments.NAME]`.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct EnvironmentSection {
     /// No token lives longer, whatever record or API say.
     pub max_ttl: Seconds,
     /// Of its SPIFFE IDs.
-    pub trust_domain: Option<String>,
+    pub trust_domain: TrustDomain,
 }
 
 impl EnvironmentSection {
@@ -67,11 +67,12 @@ pub(super) fn read(section: Option<Section<'_>>, faults: &mut Faults<'_>) -> BTr
 struct Seen {
     field: String,
     issuer: String,
-    trust_domain: Option<String>,
+    trust_domain: Option<TrustDomain>,
 }
 
 fn one(mut section: Section<'_>, seen: &mut Vec<Seen>, faults: &mut Faults<'_>) -> Option<EnvironmentSection> {
-    let name = section.at().0.to_owned();
+    let field = section.at().0.to_owned();
+    let name = field.strip_prefix("environments.").unwrap_or(&field).to_owned();
     let issuer = section.required("issuer", ISSUER_FIX, faults).and_then(|issuer| {
         let parsed = issuer.parse(faults, |text| url::environment_issuer(text), ISSUER_FIX)?;
         if let Some(other) = seen.iter().find(|other| overlap(&other.issuer, &issuer.value)) {
@@ -83,17 +84,26 @@ fn one(mut section: Section<'_>, seen: &mut Vec<Seen>, faults: &mut Faults<'_>) 
     let max_ttl = section.duration("max_ttl", (Seconds(15), Seconds::hours(1)), faults);
     let trust_domain = section.text("trust_domain", faults).and_then(|domain| {
         let fix = "write a name such as production.partners.acme.example, one per environment";
-        let parsed = domain.parse(faults, |text| trust_domain(text), fix)?;
+        let parsed = domain.parse(faults, |text| text.parse().map_err(|_| "this is not a trust domain".to_owned()), fix)?;
         if seen.iter().any(|other| other.trust_domain.as_ref() == Some(&parsed)) {
             faults.add(domain.at(), "another environment has this trust domain", fix);
         }
         Some(parsed)
     });
+    let trust_domain = trust_domain.or_else(|| {
+        let made = default_trust_domain(&name, issuer.as_ref()?.as_str());
+        let free = made.filter(|made| seen.iter().all(|other| other.trust_domain.as_ref() != Some(made)));
+        if free.is_none() {
+            let reason = "no trust domain of its own can be made of its name and its issuer's host";
+            faults.add(section.at(), reason, "set trust_domain, one per environment");
+        }
+        free
+    });
     section.finish(faults);
     if let Some(issuer) = &issuer {
-        seen.push(Seen { field: name, issuer: issuer.as_str().to_owned(), trust_domain: trust_domain.clone() });
+        seen.push(Seen { field, issuer: issuer.as_str().to_owned(), trust_domain: trust_domain.clone() });
     }
-    Some(EnvironmentSection { issuer: issuer?, max_ttl: max_ttl.unwrap_or(MAX_TTL), trust_domain })
+    Some(EnvironmentSection { issuer: issuer?, max_ttl: max_ttl.unwrap_or(MAX_TTL), trust_domain: trust_domain? })
 }
 
 /// Same host, and one path is the other's or lies below it: a request could then belong to both. The scheme is no difference,
@@ -104,12 +114,14 @@ fn overlap(one: &str, other: &str) -> bool {
     one.authority == other.authority && (below(one.path, other.path) || below(other.path, one.path))
 }
 
-/// SPIFFE-ID section 2.1: lower-case letters, digits, dots, dashes, underscores.
-fn trust_domain(text: &str) -> Result<String, String> {
-    let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b);
-    if !text.is_empty() && text.len() <= 255 && text.bytes().all(is_name) {
-        Ok(text.to_owned())
-    } else {
-        Err("this is not a trust domain".to_owned())
-    }
+/// Where none is configured: the environment's name before the host of its issuer, so that no two share one.
+pub(crate) fn default_trust_domain(environment: &str, issuer: &str) -> Option<TrustDomain> {
+    let authority = url::split(issuer).ok()?.authority;
+    // Without the port; an IPv6 address has colons of its own, in brackets.
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address.replace(':', "-"),
+        None => authority.split(':').next().unwrap_or_default().to_ascii_lowercase(),
+    };
+    // A name that is none has a fault of its own.
+    format!("{}.{host}", environment.to_ascii_lowercase()).parse().ok()
 }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use environment::EnvironmentSection;
+pub(crate) use environment::default_trust_domain;
 pub use fault::ConfigFault;
 pub use listen::{ListenSection, TlsFiles};
 pub use staff::{OutboundSection, StaffSection};

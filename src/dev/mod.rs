@@ -21,10 +21,11 @@ use tokio::task::JoinHandle;
 
 use crate::config::{
     Config, EnvironmentSection, JournalSection, JournalUrl, KeysSection, ListenSection, OutboundSection, StaffSection,
+    default_trust_domain,
 };
 use crate::domain::actor::Role;
 use crate::domain::clock::Seconds;
-use crate::domain::names::EnvironmentName;
+use crate::domain::names::{EnvironmentName, Issuer};
 use crate::http::demo::PEOPLE;
 use crate::http::metrics::Socket;
 use crate::journal::kek::KekFault;
@@ -160,9 +161,11 @@ fn foundation(options: &Options, config: &Config) -> Result<Foundation, DevFault
 fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo: &str) -> Result<Config, DevFault> {
     let defect = |what: String| DevFault::Configuration(what);
     let environment = |name: &str, max_ttl| {
-        let issuer = format!("http://{public}/{name}").parse().map_err(|_| defect(format!("the issuer of {name}")))?;
+        let issuer: Issuer = format!("http://{public}/{name}").parse().map_err(|_| defect(format!("the issuer of {name}")))?;
+        let trust_domain =
+            default_trust_domain(name, issuer.as_str()).ok_or_else(|| defect(format!("the trust domain of {name}")))?;
         let name: EnvironmentName = name.parse().map_err(|_| defect(name.to_owned()))?;
-        Ok::<_, DevFault>((name, EnvironmentSection { issuer, max_ttl, trust_domain: None }))
+        Ok::<_, DevFault>((name, EnvironmentSection { issuer, max_ttl, trust_domain }))
     };
     let groups = [Role::Administrator, Role::Auditor, Role::Owner, Role::Security].map(|role| {
         let group = PEOPLE.iter().filter(|(_, held, _)| *held == role).map(|(_, _, group)| (*group).to_owned());

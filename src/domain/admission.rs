@@ -3,15 +3,17 @@
 //! Enter through [`admit`]. Everything that a binding asks of a proof is judged here, each time that a decision is taken: slot,
 //! algorithm, `typ`, times, audience, life, age, `jti`, conditions (CONTRACT.md section 3). A [`Principal`] comes from nowhere else.
 
-use super::binding::{ExtraAudience, JwtKind, JwtRule};
+use super::binding::{Admits, ExtraAudience, JwtKind, JwtRule};
 use super::candidates::Candidate;
+use super::certificate::ClientCertificate;
 use super::clock::{Seconds, Timestamp};
 use super::conditions::conditions;
 use super::decision::{Refused, Trace};
 use super::digest::Digest;
-use super::names::{BindingName, ClientId, EnvironmentName, Issuer, ProofId, Subject};
+use super::names::{BindingName, ClientId, EnvironmentName, Issuer, ProofId, Subject, TrustDomain};
 use super::proof::{Assertion, Verified};
 use super::reason::{self, Reason};
+use super::state::State;
 
 /// How far ahead a partner's clock may be (`iat`, `nbf`). `exp` has no leeway: an expired proof proves nothing.
 pub const CLOCK_AHEAD: Seconds = Seconds(30);
@@ -152,6 +154,38 @@ pub fn admit(
             key: assertion.key,
             single_use: first.rule.single_use,
         },
+    })
+}
+
+/// Finds the client that the certificate of a connection names (RFC 8705 section 2.1): the integration in force must have an `mtls`
+/// binding in the certificate's environment. That the certificate counts is judged by the decision, as for one beside an assertion.
+pub fn admit_certificate(
+    shown: &Verified<ClientCertificate>,
+    environment: &EnvironmentName,
+    trust_domain: &TrustDomain,
+    state: &State,
+) -> Result<Principal, Refused> {
+    let leaf = &shown.leaf;
+    let client = ClientId::Integration(leaf.integration.clone());
+    let refused = |reason| Refused { known: Some(client.clone()), ..Refused::unknown(reason) };
+    if leaf.environment != *environment {
+        return Err(refused(&reason::CERTIFICATE_PROFILE));
+    }
+    let integration = state.integrations.get(&leaf.integration);
+    // Suspended and ended ones are told so by the decision, once it is known who asks.
+    let current = integration.and_then(|it| it.current.as_ref()).ok_or_else(|| refused(&reason::INTEGRATION_NOT_ACTIVE))?;
+    let access = current.record.environments.get(environment);
+    let binding = access.and_then(|access| access.bindings.iter().find(|binding| binding.admits == Admits::Certificate));
+    let binding = binding.ok_or_else(|| refused(&reason::BINDING_NO_MATCH))?;
+    // Invariant: a trust domain of at most 118 characters and an id of 127 are printable names of at most 255.
+    let issuer = format!("spiffe://{trust_domain}").parse().expect("a trust domain is an issuer's name");
+    let subject = client.to_string().parse().expect("an integration's id is a subject");
+    Ok(Principal {
+        client,
+        environment: environment.clone(),
+        binding: binding.name.clone(),
+        version: current.version,
+        proof: Proof { issuer, subject, id: None, expires: leaf.ends, key: leaf.key, single_use: false },
     })
 }
 

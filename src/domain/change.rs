@@ -11,10 +11,13 @@ use super::actor::{Actor, Person};
 use super::alg::Alg;
 use super::api::Api;
 use super::approval::{Approval, Verdict};
+use super::certificate::{Authority, Leaf};
 use super::clock::{Seconds, Timestamp};
 use super::digest::Digest;
 use super::integration::Integration;
-use super::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, RevocationId};
+use super::names::{
+    ApiName, ApprovalId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, RevocationId, TrustDomain,
+};
 use super::partner::Partner;
 use super::revocation::Subject;
 use super::text::{Text, TextDigest};
@@ -73,6 +76,44 @@ pub enum What {
         environment: EnvironmentName,
         /// The key.
         kid: KeyId,
+    },
+    /// An authority for certificates was made; from now on it issues.
+    #[serde(rename = "authority.created")]
+    AuthorityCreated(Box<Authority>),
+    /// An authority's issuing key counts no more, nor what it signed.
+    #[serde(rename = "authority.tainted")]
+    AuthorityTainted {
+        /// Its environment.
+        environment: EnvironmentName,
+        /// The issuing key.
+        kid: KeyId,
+        /// Why.
+        reason: Text,
+    },
+    /// Somebody asked for a one-time enrolment token.
+    #[serde(rename = "enrolment.asked")]
+    EnrolmentAsked {
+        /// Its id.
+        id: EnrolmentId,
+        /// For whom.
+        integration: IntegrationId,
+        /// Where.
+        environment: EnvironmentName,
+        /// SHA-256 of the token's secret.
+        secret: Digest,
+        /// Why.
+        reason: Text,
+        /// What must be approved.
+        approval: Approval,
+    },
+    /// A certificate is about to be signed.
+    #[serde(rename = "certificate.issued")]
+    CertificateIssued {
+        /// What it will say.
+        leaf: Leaf,
+        /// The enrolment that it uses up; none for one that a certificate or a person asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enrolment: Option<EnrolmentId>,
     },
     /// A new or changed API was submitted and waits for its approval.
     #[serde(rename = "api.submitted")]
@@ -281,6 +322,8 @@ pub struct Environment {
     pub issuer: Issuer,
     /// The longest life of a token there.
     pub max_ttl: Seconds,
+    /// The trust domain of its SPIFFE IDs.
+    pub trust_domain: TrustDomain,
 }
 
 /// A signing key: its public half and its place on the ladder, which is a function of time (DESIGN.md section 7).
@@ -318,6 +361,10 @@ impl What {
             Self::KeyCreated(_) => "key.created",
             Self::KeyTainted { .. } => "key.tainted",
             Self::KeyRetired { .. } => "key.retired",
+            Self::AuthorityCreated(_) => "authority.created",
+            Self::AuthorityTainted { .. } => "authority.tainted",
+            Self::EnrolmentAsked { .. } => "enrolment.asked",
+            Self::CertificateIssued { .. } => "certificate.issued",
             Self::ApiSubmitted { .. } => "api.submitted",
             Self::ApiApproved { .. } => "api.approved",
             Self::ApiNarrowed { .. } => "api.narrowed",
@@ -352,6 +399,10 @@ impl What {
             Self::ConfigurationChanged(_) => "configuration".to_owned(),
             Self::KeyCreated(key) => format!("{}/{}", key.environment, key.kid),
             Self::KeyTainted { environment, kid, .. } | Self::KeyRetired { environment, kid } => format!("{environment}/{kid}"),
+            Self::AuthorityCreated(authority) => format!("{}/{}", authority.environment, authority.kid),
+            Self::AuthorityTainted { environment, kid, .. } => format!("{environment}/{kid}"),
+            Self::EnrolmentAsked { integration, .. } => integration.to_string(),
+            Self::CertificateIssued { leaf, .. } => leaf.integration.to_string(),
             Self::ApiSubmitted { record, .. } | Self::ApiNarrowed { record } => record.name.to_string(),
             Self::ApiApproved { api, .. } => api.to_string(),
             Self::PartnerSubmitted { record, .. } => record.name.to_string(),
@@ -381,12 +432,14 @@ impl What {
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
         match self {
             Self::KeyTainted { reason, .. }
+            | Self::AuthorityTainted { reason, .. }
             | Self::IntegrationSuspended { reason, .. }
             | Self::PartnerSuspended { reason, .. }
             | Self::ApprovalReviewed { reason, .. }
             | Self::RevocationAdded { reason, .. }
             | Self::TextErased { reason, .. } => vec![reason],
             Self::IntegrationResumeAsked { reason, approval, .. }
+            | Self::EnrolmentAsked { reason, approval, .. }
             | Self::PartnerResumeAsked { reason, approval, .. }
             | Self::RevocationLiftAsked { reason, approval, .. } => approval.texts_mut().chain([reason]).collect(),
             Self::ApiSubmitted { approval, .. }

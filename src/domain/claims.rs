@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
+use super::confirmation::Confirmation;
 use super::digest::Digest;
 use super::endpoint::Endpoint;
 use super::names::{Audience, BindingName, ClientId, EnvironmentName, Issuer, TokenId};
@@ -36,6 +37,8 @@ pub struct Claims {
     pub binding: BindingName,
     /// `authorization_details` (RFC 9396): endpoint conditions.
     pub details: Arc<[Detail]>,
+    /// `cnf`: the key that the token is bound to.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// The types of `authorization_details` that metadata lists.
@@ -70,6 +73,9 @@ pub struct Payload {
     pub entry: u64,
     /// The binding that admitted.
     pub binding: BindingName,
+    /// The key that the token is bound to (RFC 7800).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// Endpoint conditions.
     #[serde(default, skip_serializing_if = "<[Detail]>::is_empty")]
     pub authorization_details: Arc<[Detail]>,
@@ -104,6 +110,7 @@ impl Claims {
             env: self.environment.clone(),
             entry,
             binding: self.binding.clone(),
+            cnf: self.confirmation,
             authorization_details: Arc::clone(&self.details),
         }
     }

@@ -96,6 +96,8 @@ fn place(subject: &Subject) -> Option<EnvironmentName> {
         | Subject::Binding { environment, .. }
         | Subject::IntegrationEnvironment { environment, .. }
         | Subject::Environment { environment }
+        | Subject::Certificate { environment, .. }
+        | Subject::Authority { environment, .. }
         | Subject::Key { environment, .. } => Some(environment.clone()),
         Subject::Integration { .. } | Subject::Partner { .. } | Subject::Issuer { .. } => None,
     }

@@ -9,7 +9,9 @@ use super::clock::Timestamp;
 use super::decision::Step;
 use super::digest::Digest;
 use super::grant::Grant;
-use super::names::{ApiName, Audience, BindingName, ClientId, EnvironmentName, Issuer, KeyId, RequestId, Subject, TokenId};
+use super::names::{
+    ApiName, Audience, BindingName, ClientId, EnvironmentName, Issuer, KeyId, RequestId, Serial, Subject, TokenId,
+};
 use super::reason::ReasonCode;
 use super::revocation::Ingredients;
 
@@ -64,6 +66,19 @@ pub struct Issued {
     pub ceiling: String,
     /// The proof that paid for it.
     pub proof: ProofOnRecord,
+    /// The certificate that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateOnRecord>,
+}
+
+/// What the record says of a client certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateOnRecord {
+    /// Its serial number.
+    pub serial: Serial,
+    /// The key that issued it.
+    pub authority: KeyId,
 }
 
 /// What the record says of a proof.
@@ -194,6 +209,7 @@ impl Issued {
                 id: proof.id.as_ref().map(|id| super::proof_key::ProofKey::of(&proof.issuer, id).0),
                 expires: proof.expires,
             },
+            certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),
         }
     }
 
@@ -206,6 +222,7 @@ impl Issued {
             issuer: self.proof.issuer.clone(),
             kid: self.kid.clone(),
             api: self.api.clone(),
+            certificate: self.certificate.as_ref().map(|shown| (shown.serial.clone(), shown.authority.clone())),
         }
     }
 }

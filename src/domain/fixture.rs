@@ -90,7 +90,7 @@ pub fn production() -> EnvironmentName {
 /// (`globex/order-sync`) in force.
 pub fn registry() -> Vec<Change> {
     let json = serde_json::json!({
-        "environments": {"production": {"issuer": ISSUER, "maxTtl": 600}},
+        "environments": {"production": {"issuer": ISSUER, "maxTtl": 600, "trustDomain": "production.sts.acme.example"}},
         "staff": Digest::of(b"staff"),
     });
     let configuration = serde_json::from_value(json).expect("a configuration");
@@ -204,7 +204,7 @@ pub fn decide(jti: &str, name: &str, state: &State, now: Timestamp) -> Decision 
     let ask = Ask { target, scope: Some("orders:read".to_owned()), client: None };
     let request = format!("request-{name}").parse().expect("an id");
     let token = format!("token-{name}").parse().expect("an id");
-    grant::decide(&principal, &ask, &Context { request, token, source: None }, state, now)
+    grant::decide(&principal, &ask, &Context { request, token, source: None, certificate: None }, state, now)
 }
 
 /// The grant of [`decide`]; the fixture's registry allows it.

@@ -10,11 +10,14 @@ use std::sync::Arc;
 use super::admission::Principal;
 use super::alg::Alg;
 use super::api::{Profile, TokenForm};
+use super::certificate::ClientCertificate;
 use super::claims::{Claims, Detail};
 use super::clock::{Seconds, Timestamp};
+use super::confirmation::Confirmation;
 use super::decision::{Refused, Step, Trace};
 use super::integration::{Access, ScopeRule};
 use super::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
+use super::proof::Verified;
 use super::proof_key::ProofKey;
 use super::reason::{self, Reason};
 use super::revocation::Ingredients;
@@ -56,6 +59,8 @@ pub struct Context {
     pub token: TokenId,
     /// Where the request comes from.
     pub source: Option<IpAddr>,
+    /// The client certificate of the connection; the token is bound to it.
+    pub certificate: Option<Verified<ClientCertificate>>,
 }
 
 /// A token that may be: decided, and neither recorded nor signed yet.
@@ -181,6 +186,7 @@ fn run(
     let mut life = Life::new();
     standing(id, state, now, trace, &mut life)?;
     let access = access(principal, id, state).ok_or(&reason::BINDING_NO_MATCH)?;
+    possession(principal, access, context, state, now, trace, &mut life)?;
     source(access, context, trace)?;
     let target = target(principal, ask, access, state, trace)?;
     let (asked, details) = scope(ask, access, &target, trace)?;
@@ -194,6 +200,7 @@ fn run(
         issuer: principal.proof().issuer.clone(),
         kid: key.key.kid.clone(),
         api: target.api.clone(),
+        certificate: context.certificate.as_ref().map(|shown| (shown.leaf.serial.clone(), shown.leaf.authority.clone())),
     };
     unrevoked(&ingredients, state, trace)?;
 
@@ -220,6 +227,7 @@ fn run(
             environment: principal.environment().clone(),
             binding: principal.binding().clone(),
             details,
+            confirmation: context.certificate.as_ref().map(|shown| Confirmation::Certificate(shown.fingerprint)),
         },
         alg: target.form.alg,
         profile: target.form.profile,
@@ -320,12 +328,50 @@ fn access<'a>(principal: &Principal, id: &IntegrationId, state: &'a State) -> Op
     state.integrations.get(id)?.current.as_ref()?.record.environments.get(principal.environment())
 }
 
-fn source(access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
-    let bound = !access.require_bound;
+/// The key that the token is bound to, where one is shown: a certificate of the connection counts only if it is this client's here,
+/// stands on record, and was not revoked; judged at every request (ABUSE M-22). What is shown is never ignored.
+fn possession(
+    principal: &Principal,
+    access: &Access,
+    context: &Context,
+    state: &State,
+    now: Timestamp,
+    trace: &mut Trace,
+    life: &mut Life,
+) -> Result<(), &'static Reason> {
+    if let Some(shown) = &context.certificate {
+        let leaf = &shown.leaf;
+        let own = *principal.client() == ClientId::Integration(leaf.integration.clone())
+            && *principal.environment() == leaf.environment;
+        let texts = || (principal.client().to_string(), format!("{} in {}", leaf.integration, leaf.environment));
+        ensure(trace.check("certificate.client", own, texts), &reason::CERTIFICATE_OTHER)?;
+        counts(shown, state, now, trace)?;
+        life.end("certificate.not-after", leaf.ends);
+    }
+    let bound = !access.require_bound || context.certificate.is_some();
+    ensure(trace.check("proof.bound", bound, || ("a certificate or DPoP proof".into(), "none".into())), &reason::PROOF_UNBOUND)
+}
+
+/// Whether a verified certificate counts now: validity, authority, record, revocation.
+fn counts(shown: &ClientCertificate, state: &State, now: Timestamp, trace: &mut Trace) -> Result<(), &'static Reason> {
+    let leaf = &shown.leaf;
+    let standing = state.certificates.standing(shown, now);
+    let texts = || (format!("on record and valid at {now}"), format!("{} until {}", leaf.serial, leaf.ends));
+    trace.check("certificate.standing", standing.is_ok(), texts);
+    standing?;
+    let unrevoked = !state.is_refused(&leaf.member());
     ensure(
-        trace.check("proof.bound", bound, || ("a certificate or DPoP proof".into(), "none".into())),
-        &reason::PROOF_UNBOUND,
-    )?;
+        trace.check("certificate.revoked", unrevoked, || ("not revoked".into(), leaf.serial.to_string())),
+        &reason::CERTIFICATE_REVOKED,
+    )
+}
+
+/// Whether a certificate may be used at all now, for what is no token: enrolment, introspection.
+pub fn certificate_counts(shown: &ClientCertificate, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+    counts(shown, state, now, &mut Trace::off())
+}
+
+fn source(access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
     let networks = &access.limits.source_cidrs;
     let inside = context.source.is_some_and(|source| networks.iter().any(|network| network.contains(source)));
     let want = || networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -170,7 +170,11 @@ fn state(case: &Case) -> State {
     };
     let configured = ["sandbox", "production"].map(|name| {
         let name: EnvironmentName = name.parse().expect("a name");
-        let environment = Environment { issuer: issuer(&name), max_ttl: Seconds(case.max_ttl) };
+        let environment = Environment {
+            issuer: issuer(&name),
+            max_ttl: Seconds(case.max_ttl),
+            trust_domain: "e.example".parse().expect("a name"),
+        };
         (name, environment)
     });
     fold(What::JournalOpened { origin: "x".into(), dev: false });
@@ -248,7 +252,8 @@ fn run(case: &Case) -> Option<Box<Grant>> {
     let candidates = state.candidates(&environment, &assertion.issuer);
     let principal = admit(candidates, &assertion, Slot::SubjectToken, place, at(0)).ok()?;
     let ask = Ask { target: Some(Target::Name("orders".into())), scope: Some(scopes(case.asked).to_string()), client: None };
-    let context = Context { request: "q".parse().expect("an id"), token: "t".parse().expect("an id"), source: None };
+    let context =
+        Context { request: "q".parse().expect("an id"), token: "t".parse().expect("an id"), source: None, certificate: None };
     match decide(&principal, &ask, &context, &state, at(0)) {
         Decision::Granted(grant) => Some(grant),
         Decision::NeedsElevation(_) | Decision::Refused(_) => None,

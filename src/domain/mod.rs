@@ -10,6 +10,7 @@ pub mod api;
 pub mod approval;
 pub mod binding;
 pub mod candidates;
+pub mod certificate;
 pub mod change;
 pub mod claims;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod cut;
 pub mod decision;
 pub mod digest;
 pub mod endpoint;
+pub mod enrolment;
 pub mod entry;
 #[cfg(test)]
 pub mod fixture;

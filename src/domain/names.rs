@@ -132,6 +132,20 @@ name!(
     /// One revocation, until it is lifted.
     RevocationId, url_safe
 );
+name!(
+    /// One first enrolment for a certificate.
+    EnrolmentId, url_safe
+);
+name!(
+    /// A SPIFFE trust domain, such as `production.partners.acme.example` (SPIFFE-ID section 2.1); one per environment. Shorter than the
+    /// standard allows, so that every name made with it fits where names do.
+    TrustDomain, trust_domain
+);
+name!(
+    /// The serial number of a certificate of ours: 16 bytes in lower-case hexadecimal, positive and without leading zeros
+    /// (RFC 5280 section 4.1.2.2).
+    Serial, serial
+);
 
 /// An integration: `partner/name`. It is also the `client_id` and the `sub` of the tokens that it gets.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
@@ -257,6 +271,25 @@ fn url_safe(text: &str) -> Result<(), InvalidName> {
         Ok(())
     } else {
         Err(InvalidName("expected 1 to 128 of A-Z, a-z, 0-9, - and _"))
+    }
+}
+
+fn trust_domain(text: &str) -> Result<(), InvalidName> {
+    let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b);
+    if !text.is_empty() && text.len() <= 118 && text.bytes().all(is_name) {
+        Ok(())
+    } else {
+        Err(InvalidName("expected 1 to 118 of a-z, 0-9, ., - and _"))
+    }
+}
+
+fn serial(text: &str) -> Result<(), InvalidName> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let first = text.as_bytes().first().is_some_and(|b| (b'1'..=b'7').contains(b));
+    if text.len() == 32 && digits && first {
+        Ok(())
+    } else {
+        Err(InvalidName("expected 32 hexadecimal digits, the first 1 to 7"))
     }
 }
 

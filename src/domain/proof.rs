@@ -12,9 +12,9 @@ use super::names::{Issuer, ProofId, Subject};
 
 /// Something whose signature was verified.
 ///
-/// The compiler cannot wall this constructor off from the rest of the crate, so it is a function named `assertion()` with one
-/// caller, `authn`, counted by the architecture test.
-#[derive(Clone, Debug)]
+/// The compiler cannot wall this constructor off from the rest of the crate, so it is a function named `assertion()` whose callers, all in
+/// `authn`, one for each kind of proof, are counted by the architecture test.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {

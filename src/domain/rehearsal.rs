@@ -48,8 +48,12 @@ pub fn rehearse(question: &Question, state: &State, now: Timestamp) -> Rehearsed
             let principal = Principal::supposed(candidate, "rehearsal".parse().ok()?);
             let ask =
                 Ask { target: Some(Target::Name(question.api.to_string())), scope: Some(question.scope.clone()), client: None };
-            let context =
-                Context { request: "rehearsal".parse().ok()?, token: "rehearsal".parse().ok()?, source: question.source };
+            let context = Context {
+                request: "rehearsal".parse().ok()?,
+                token: "rehearsal".parse().ok()?,
+                source: question.source,
+                certificate: None,
+            };
             let (outcome, tree) = explain(&principal, &ask, &context, state, now);
             Some(Rehearsed { binding: Some(candidate.binding.clone()), reason: outcome.err(), tree })
         })

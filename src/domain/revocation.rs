@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
-use super::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, TokenId};
+use super::names::{
+    ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, Serial, TokenId,
+};
 
 /// What a revocation cuts.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -57,6 +59,20 @@ pub enum Subject {
         /// Which.
         issuer: Issuer,
     },
+    /// A certificate of our authority, for ever.
+    Certificate {
+        /// Its environment.
+        environment: EnvironmentName,
+        /// Its serial number.
+        serial: Serial,
+    },
+    /// An authority's issuing key, for ever.
+    Authority {
+        /// Its environment.
+        environment: EnvironmentName,
+        /// The key.
+        kid: KeyId,
+    },
     /// A signing key of ours, for ever.
     Key {
         /// Its environment.
@@ -77,13 +93,15 @@ impl Subject {
             Self::Partner { partner } => format!("partner:{partner}"),
             Self::Environment { environment } => format!("environment:{environment}"),
             Self::Issuer { issuer } => format!("issuer:{issuer}"),
+            Self::Certificate { environment, serial } => format!("certificate:{environment}/{serial}"),
+            Self::Authority { environment, kid } => format!("authority:{environment}/{kid}"),
             Self::Key { environment, kid } => format!("key:{environment}/{kid}"),
         }
     }
 
-    /// Whether a lift is possible at all: a token or key is revoked for ever.
+    /// Whether a lift is possible at all: a token, a certificate or a key is revoked for ever.
     pub fn can_be_lifted(&self) -> bool {
-        !matches!(self, Self::Token { .. } | Self::Key { .. })
+        !matches!(self, Self::Token { .. } | Self::Certificate { .. } | Self::Authority { .. } | Self::Key { .. })
     }
 }
 
@@ -102,6 +120,8 @@ pub struct Ingredients {
     pub kid: KeyId,
     /// The API.
     pub api: ApiName,
+    /// The certificate that was shown, and the key that issued it.
+    pub certificate: Option<(Serial, KeyId)>,
 }
 
 impl Ingredients {
@@ -119,6 +139,10 @@ impl Ingredients {
             format!("issuer:{}", self.issuer),
             format!("api:{}", self.api),
         ];
+        if let Some((serial, authority)) = &self.certificate {
+            members.push(format!("certificate:{}/{serial}", self.environment));
+            members.push(format!("authority:{}/{authority}", self.environment));
+        }
         if let ClientId::Integration(id) = &self.client {
             members.push(format!("partner:{}", id.partner));
             members.push(format!("integration:{id}"));

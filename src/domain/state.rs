@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::actor::{Actor, Person};
 use super::api::Api;
 use super::approval::{Approval, Review, Standing};
+use super::certificate::{Certificates, Enrolment};
 use super::change::{Change, Configuration, Environment, What};
 use super::clock::Timestamp;
 use super::digest::Digest;
@@ -165,6 +166,8 @@ pub struct State {
     pub configuration: Option<Configuration>,
     /// Signing keys of all environments.
     pub keys: Keys,
+    /// Authorities, certificates and enrolments of all environments.
+    pub certificates: Certificates,
     /// The catalogue.
     pub apis: BTreeMap<ApiName, ApiState>,
     /// The partners.
@@ -218,6 +221,19 @@ impl State {
                 self.cut(&Subject::Key { environment: environment.clone(), kid: kid.clone() }, index);
             }
             What::KeyRetired { environment, kid } => self.keys.retire(environment, kid),
+            What::AuthorityCreated(authority) => self.certificates.add_authority(authority.as_ref().clone()),
+            What::AuthorityTainted { environment, kid, .. } => {
+                self.certificates.taint(environment, kid);
+                self.cut(&Subject::Authority { environment: environment.clone(), kid: kid.clone() }, index);
+            }
+            What::EnrolmentAsked { id, integration, environment, secret, approval, .. } => {
+                let (integration, environment) = (integration.clone(), environment.clone());
+                let enrolment =
+                    Enrolment { integration, environment, secret: *secret, approval: approval.id.clone(), used: false };
+                self.certificates.add_enrolment(id.clone(), enrolment);
+                self.reopen(None, Some(approval), at);
+            }
+            What::CertificateIssued { leaf, enrolment } => self.certificates.add_leaf(leaf.clone(), enrolment.as_ref(), at),
             What::ApiSubmitted { .. } | What::ApiApproved { .. } | What::ApiNarrowed { .. } => self.apply_api(at, change),
             What::PartnerSubmitted { .. }
             | What::PartnerVerified { .. }

@@ -7,6 +7,7 @@
 //! Contract: `issue` returns a token or nothing; nothing is retried; a recorded grant whose token was refused here stays on record
 //! as a token that never left. Keys come from the journal's sealed keyring and are held unsealed in memory only.
 
+pub mod authority;
 mod jwks;
 mod signer;
 
@@ -38,6 +39,7 @@ pub struct Issuance {
     kek: Kek,
     entropy: Arc<dyn Entropy>,
     ring: RwLock<HashMap<KeyId, Arc<PrivateKey>>>,
+    authorities: RwLock<HashMap<KeyId, Arc<authority::IssuingKey>>>,
 }
 
 /// A signed token. It has no `Debug` and no `Serialize`: it is written into one response and nowhere else.
@@ -89,7 +91,7 @@ pub struct NewKey {
 impl Issuance {
     /// An empty ring; [`load`](Self::load) fills it.
     pub fn new(kek: Kek, entropy: Arc<dyn Entropy>) -> Self {
-        Self { kek, entropy, ring: RwLock::default() }
+        Self { kek, entropy, ring: RwLock::default(), authorities: RwLock::default() }
     }
 
     /// Brings the ring in line with the state: unseals what is new, drops what is retired or tainted. A blob that is missing or does

@@ -288,7 +288,14 @@ pub fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
 
 fn environments(config: &Config) -> BTreeMap<EnvironmentName, Environment> {
     let environment = |(name, section): (&EnvironmentName, &crate::config::EnvironmentSection)| {
-        (name.clone(), Environment { issuer: section.issuer.clone(), max_ttl: section.max_ttl })
+        (
+            name.clone(),
+            Environment {
+                issuer: section.issuer.clone(),
+                max_ttl: section.max_ttl,
+                trust_domain: section.trust_domain.clone(),
+            },
+        )
     };
     config.environments.iter().map(environment).collect()
 }

@@ -9,10 +9,12 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod certificate;
 mod exchange;
 mod governance;
 mod records;
 
+pub use certificate::*;
 pub use exchange::*;
 pub use governance::*;
 pub use records::*;
@@ -69,14 +71,14 @@ pub enum Class {
 impl Reason {
     /// All reasons, in the order of their codes.
     pub fn all() -> Vec<&'static Self> {
-        let mut all: Vec<_> = [exchange::REASONS, governance::REASONS, records::REASONS].concat();
+        let mut all: Vec<_> = [certificate::REASONS, exchange::REASONS, governance::REASONS, records::REASONS].concat();
         all.sort_by_key(|reason| reason.code);
         all
     }
 
     /// The reason with this code.
     pub fn find(code: &str) -> Option<&'static Self> {
-        [exchange::REASONS, governance::REASONS, records::REASONS]
+        [certificate::REASONS, exchange::REASONS, governance::REASONS, records::REASONS]
             .into_iter()
             .flatten()
             .copied()

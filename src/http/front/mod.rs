@@ -6,6 +6,7 @@
 
 mod address;
 mod body;
+mod certificate;
 mod fault;
 mod host;
 mod ids;
@@ -27,6 +28,7 @@ use tokio::time::timeout;
 
 pub use address::{ClientAddress, PeerAddress};
 pub use body::BodyLimits;
+pub use certificate::PeerCertificate;
 pub use fault::{ErrorShape, Fault};
 pub use host::{Hosts, host_matches, host_of};
 pub use ids::RequestIds;

@@ -20,9 +20,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use crate::broker::Broker;
+use crate::domain::certificate::ClientCertificate;
 use crate::domain::change::Environment;
 use crate::domain::names::{EnvironmentName, Issuer, RequestId};
-use crate::http::front::{self, ClientAddress, ErrorShape, Fault};
+use crate::domain::proof::Verified;
+use crate::http::front::{self, ClientAddress, ErrorShape, Fault, PeerCertificate};
 use crate::http::metrics::Metrics;
 use crate::issuance::KeySet;
 use publication::Flavour;
@@ -59,6 +61,8 @@ pub struct Here {
     pub request: RequestId,
     /// Where it comes from.
     pub peer: IpAddr,
+    /// The client certificate of its connection, verified by this environment's authorities.
+    pub certificate: Option<Verified<ClientCertificate>>,
     /// When it began, for the histogram.
     pub started: Instant,
 }
@@ -181,7 +185,12 @@ impl Route {
 
 fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
     let extensions = request.extensions();
+    // One that does not verify here is none here: the routes that need one say so.
+    let certificate = extensions
+        .get::<PeerCertificate>()
+        .and_then(|peer| peer.verified(&place.environment, |leaf| public.broker.certificate(&place.environment, leaf)));
     Some(Here {
+        certificate,
         broker: public.broker.clone(),
         metrics: Arc::clone(&public.metrics),
         environment: place.environment.clone(),

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Here;
+use crate::broker::caller::Presented;
 use crate::broker::exchange::{Denied, Exchanged, Request};
 use crate::domain::admission::Slot;
 use crate::domain::claims::Detail;
@@ -94,17 +95,32 @@ fn request(mut form: Form, headers: &HeaderMap, here: &Here) -> Result<(Request,
     if slot == Slot::SubjectToken {
         exchange_types(&form)?;
     }
-    client_authentication(&form, headers, slot)?;
+    // A certificate is the client's authentication where no assertion is (RFC 8705 section 2); it must then be named.
+    let by_certificate = slot == Slot::ClientAssertion && here.certificate.is_some() && !asserts(&form);
+    if by_certificate && form.get("client_id").is_none() {
+        return Err(&reason::FORM_MISSING);
+    }
+    client_authentication(&form, headers, slot, by_certificate)?;
     if form.get("authorization_details").is_some() {
         return Err(&reason::DETAILS_UNSUPPORTED);
     }
     let missing = if slot == Slot::ClientAssertion { &reason::CLIENT_MISSING } else { &reason::FORM_MISSING };
-    let proof = form.take(parameter).ok_or(missing)?;
+    let proof = match form.take(parameter) {
+        Some(text) => Presented::Assertion { text, slot },
+        None if by_certificate => Presented::Certificate,
+        None => return Err(missing),
+    };
     let target =
         form.target().map(|(is_resource, value)| if is_resource { Target::Resource(value) } else { Target::Name(value) });
     let ask = Ask { target, scope: form.take("scope"), client: form.take("client_id") };
-    let request =
-        Request { environment: here.environment.clone(), proof, slot, ask, source: Some(here.peer), id: here.request.clone() };
+    let request = Request {
+        environment: here.environment.clone(),
+        proof,
+        ask,
+        source: Some(here.peer),
+        certificate: here.certificate.clone(),
+        id: here.request.clone(),
+    };
     Ok((request, slotted))
 }
 
@@ -125,9 +141,9 @@ fn exchange_types(form: &Form) -> Result<(), &'static Reason> {
 
 /// At most one method of client authentication (RFC 6749 section 2.3). Besides an exchange or grant the proof itself is the client's;
 /// a second proof is not taken yet, and what is sent is never ignored.
-fn client_authentication(form: &Form, headers: &HeaderMap, slot: Slot) -> Result<(), &'static Reason> {
+fn client_authentication(form: &Form, headers: &HeaderMap, slot: Slot, by_certificate: bool) -> Result<(), &'static Reason> {
     let basic = headers.contains_key(header::AUTHORIZATION) || form.get("client_secret").is_some();
-    let assertion = form.get("client_assertion").is_some() || form.get("client_assertion_type").is_some();
+    let assertion = asserts(form);
     if basic && assertion {
         return Err(&reason::FORM_TWO_PROOFS);
     }
@@ -135,10 +151,14 @@ fn client_authentication(form: &Form, headers: &HeaderMap, slot: Slot) -> Result
         return Err(&reason::CLIENT_MISSING);
     }
     if !assertion {
-        return if slot == Slot::ClientAssertion { Err(&reason::CLIENT_MISSING) } else { Ok(()) };
+        return if slot == Slot::ClientAssertion && !by_certificate { Err(&reason::CLIENT_MISSING) } else { Ok(()) };
     }
     if form.get("client_assertion_type") != Some(ASSERTION_TYPE) {
         return Err(if form.get("client_assertion_type").is_some() { &reason::FORM_TOKEN_TYPE } else { &reason::FORM_MISSING });
     }
     if slot == Slot::ClientAssertion { Ok(()) } else { Err(&reason::FORM_TWO_PROOFS) }
+}
+
+fn asserts(form: &Form) -> bool {
+    form.get("client_assertion").is_some() || form.get("client_assertion_type").is_some()
 }

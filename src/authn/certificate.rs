@@ -1,0 +1,135 @@
+//! Client certificates: from DER to a verified leaf of ours.
+//!
+//! Enter through [`verify`]. TLS has proved that the peer has the key, and its verifier that some authority of ours signed; what
+//! that leaves open (S9 of ABUSE.md: no EKU, no SAN, a life of a century all pass) is closed here: one of *this environment's* authorities
+//! signed it, and its form is exactly that of the leaves that `issuance` makes. Home of x509-parser for what others show.
+//!
+//! Not here, because they change while a connection lives: validity, record, revocation (`domain::certificate`).
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use crate::domain::certificate::{Authority, ClientCertificate, Leaf, SpiffeId};
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::hex;
+use crate::domain::names::TrustDomain;
+use crate::domain::proof::Verified;
+
+/// The largest certificate that is looked at; ours have some 700 bytes (ABUSE M-19).
+const LARGEST: usize = 8 * 1024;
+
+/// What is wrong with a certificate. For logs and tests: the caller is told that there is none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NotOurs {
+    /// Not one DER certificate, or a large one.
+    #[error("it is not a certificate")]
+    Malformed,
+    /// No authority of this environment signed it.
+    #[error("no authority of this environment signed it")]
+    Issuer,
+    /// A name that is not exactly one SPIFFE ID of an integration in this environment.
+    #[error("it does not name exactly one integration of this environment")]
+    Name,
+    /// Usages, constraints or a serial number that our leaves do not have.
+    #[error("it has not the form of a leaf: {0}")]
+    Form(&'static str),
+}
+
+/// Verifies a leaf by the authorities of one environment, whose trust domain is given.
+///
+/// # Errors
+/// What is not as it is in every leaf of ours.
+pub fn verify<'a>(
+    der: &[u8],
+    trust_domain: &TrustDomain,
+    authorities: impl Iterator<Item = &'a Authority>,
+) -> Result<Verified<ClientCertificate>, NotOurs> {
+    if der.len() > LARGEST {
+        return Err(NotOurs::Malformed);
+    }
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| NotOurs::Malformed)?;
+    if !rest.is_empty() {
+        return Err(NotOurs::Malformed);
+    }
+    // The signature first: nothing is believed of bytes that nobody of ours signed.
+    let authority = signer(&certificate, authorities).ok_or(NotOurs::Issuer)?;
+    let id = name(&certificate)?;
+    if id.trust_domain != *trust_domain {
+        return Err(NotOurs::Name);
+    }
+    form(&certificate)?;
+    let leaf = Leaf {
+        environment: authority.environment.clone(),
+        integration: id.integration,
+        serial: hex::encode(certificate.raw_serial()).parse().map_err(|_| NotOurs::Form("its serial number"))?,
+        authority: authority.kid.clone(),
+        key: Digest::of(certificate.public_key().raw),
+        starts: time(certificate.validity().not_before.timestamp())?,
+        ends: time(certificate.validity().not_after.timestamp())?,
+    };
+    Ok(Verified::assertion(ClientCertificate { leaf, fingerprint: Digest::of(der) }))
+}
+
+/// The authority that signed: by its signature, never by its name (ABUSE M-03).
+fn signer<'a>(
+    certificate: &X509Certificate<'_>,
+    mut authorities: impl Iterator<Item = &'a Authority>,
+) -> Option<&'a Authority> {
+    authorities.find(|authority| {
+        let issuing = X509Certificate::from_der(&authority.issuing.0).ok();
+        issuing.is_some_and(|(_, issuing)| {
+            let key: &SubjectPublicKeyInfo<'_> = issuing.public_key();
+            issuing.subject() == certificate.issuer() && certificate.verify_signature(Some(key)).is_ok()
+        })
+    })
+}
+
+/// Exactly one name, and that one a URI (X509-SVID section 2; ABUSE M-06, M-10).
+fn name(certificate: &X509Certificate<'_>) -> Result<SpiffeId, NotOurs> {
+    let san = certificate.subject_alternative_name().map_err(|_| NotOurs::Name)?.ok_or(NotOurs::Name)?;
+    let [GeneralName::URI(uri)] = san.value.general_names.as_slice() else { return Err(NotOurs::Name) };
+    if certificate.subject().iter().next().is_some() {
+        return Err(NotOurs::Name);
+    }
+    uri.parse().map_err(|_| NotOurs::Name)
+}
+
+/// Usages and constraints as every leaf of ours has them (X509-SVID section 4; RFC 5280 section 4.2.1; ABUSE M-04, M-05).
+fn form(certificate: &X509Certificate<'_>) -> Result<(), NotOurs> {
+    let wrong = NotOurs::Form;
+    let constraints = certificate.basic_constraints().map_err(|_| wrong("basicConstraints"))?;
+    if constraints.is_some_and(|constraints| constraints.value.ca) {
+        return Err(wrong("it is an authority"));
+    }
+    let usage = certificate.key_usage().map_err(|_| wrong("keyUsage"))?.ok_or(wrong("no keyUsage"))?;
+    let signs = usage.value.digital_signature() && !usage.value.key_cert_sign() && !usage.value.crl_sign();
+    if !usage.critical || !signs {
+        return Err(wrong("keyUsage"));
+    }
+    let extended = certificate.extended_key_usage().map_err(|_| wrong("extendedKeyUsage"))?;
+    let extended = extended.ok_or(wrong("no extendedKeyUsage"))?.value;
+    if !extended.client_auth || extended.any || extended.ocsp_signing || extended.code_signing {
+        return Err(wrong("extendedKeyUsage"));
+    }
+    // What is critical and not understood here must not be taken (RFC 5280 section 4.2).
+    let understood = |extension: &x509_parser::extensions::X509Extension<'_>| {
+        matches!(
+            extension.parsed_extension(),
+            ParsedExtension::BasicConstraints(_)
+                | ParsedExtension::KeyUsage(_)
+                | ParsedExtension::ExtendedKeyUsage(_)
+                | ParsedExtension::SubjectAlternativeName(_)
+        )
+    };
+    if certificate.extensions().iter().any(|extension| extension.critical && !understood(extension)) {
+        return Err(wrong("a critical extension"));
+    }
+    Ok(())
+}
+
+fn time(seconds: i64) -> Result<Timestamp, NotOurs> {
+    Timestamp::from_seconds(seconds).ok_or(NotOurs::Form("its validity"))
+}

@@ -1,0 +1,236 @@
+//! Certificates: the authorities that make them, first enrolment by a one-time token, and renewal (RFC 7030).
+//!
+//! Enter through [`Broker::enrol`]. On record first, then signed, as for tokens. A first enrolment takes two people: one asks
+//! ([`Broker::ask_enrolment`]), another approves; the token then enrols one key once within ten minutes.
+
+use super::Broker;
+use super::review::ask;
+use super::revocation::Failure;
+use crate::domain::actor::{Actor, Authorized, Operate, Submit};
+use crate::domain::approval::Kind;
+use crate::domain::certificate::{Authority, ClientCertificate, Der, SpiffeId};
+use crate::domain::change::{Change, What};
+use crate::domain::digest::Digest;
+use crate::domain::enrolment::{Credential, Wanted, decide_enrolment};
+use crate::domain::names::{ApprovalId, EnrolmentId, EnvironmentName, IntegrationId, KeyId, RequestId};
+use crate::domain::proof::Verified;
+use crate::domain::reason::{self, Reason};
+use crate::domain::state::State;
+use crate::domain::text::Text;
+use crate::issuance::authority::request::RequestedKey;
+use crate::issuance::authority::{Addresses, Chain, Revoked};
+use crate::journal::Proposal;
+
+/// What whoever enrols shows.
+pub enum Shown {
+    /// User name and password of HTTP Basic: the integration, and the enrolment token.
+    Token {
+        /// The integration.
+        integration: IntegrationId,
+        /// `ID.SECRET`.
+        token: String,
+    },
+    /// The certificate in use.
+    Certificate(Verified<ClientCertificate>),
+}
+
+/// An enrolment that was asked for. The token is shown once, and works once it is approved.
+pub struct Asked {
+    /// Which.
+    pub id: EnrolmentId,
+    /// What a second person must approve.
+    pub approval: ApprovalId,
+    /// `ID.SECRET`.
+    pub token: String,
+}
+
+impl Broker {
+    /// Asks for a one-time enrolment token of an integration in an environment.
+    pub async fn ask_enrolment(
+        &self,
+        by: &Authorized<Submit>,
+        integration: &IntegrationId,
+        environment: &EnvironmentName,
+        why: &str,
+        request: Option<RequestId>,
+    ) -> Result<Asked, Failure> {
+        let (id, approval): (EnrolmentId, ApprovalId) = (self.name(), self.name());
+        let token_secret = self.entropy.identifier();
+        let secret = Digest::of(token_secret.as_bytes());
+        let (text, actor) = (Text::from(why), by.staff().actor());
+        let outcome = self
+            .journal
+            .change(request, |state, now| {
+                state.ensure_not_cut(&by.staff().person)?;
+                state.environment(environment).ok_or(&reason::NOT_FOUND)?;
+                state.integrations.get(integration).ok_or(&reason::NOT_FOUND)?;
+                let subject = format!("{integration}/{environment}");
+                let approval = ask(&approval, Kind::Enrolment, subject, secret, &actor, Vec::new(), now);
+                let what = What::EnrolmentAsked {
+                    id: id.clone(),
+                    integration: integration.clone(),
+                    environment: environment.clone(),
+                    secret,
+                    reason: text.clone(),
+                    approval,
+                };
+                Ok::<_, &'static Reason>(Proposal::from(Change { by: actor.clone(), what }))
+            })
+            .await?;
+        outcome?;
+        let token = format!("{id}.{token_secret}");
+        Ok(Asked { id, approval, token })
+    }
+
+    /// Makes a certificate for the key of a certification request, in DER.
+    pub async fn enrol(
+        &self,
+        environment: &EnvironmentName,
+        shown: &Shown,
+        request: &[u8],
+        id: &RequestId,
+    ) -> Result<Chain, Failure> {
+        let (integration, credential) = match shown {
+            Shown::Token { integration, token } => {
+                let (id, secret) = token.split_once('.').ok_or(&reason::ENROLMENT_REFUSED)?;
+                let id = id.parse().map_err(|_| &reason::ENROLMENT_REFUSED)?;
+                (integration, Credential::Token { id, secret: Digest::of(secret.as_bytes()) })
+            }
+            Shown::Certificate(shown) => (&shown.leaf.integration, Credential::Certificate((**shown).clone())),
+        };
+        let view = self.journal.view();
+        let configured = view.state.environment(environment).ok_or(&reason::NOT_FOUND)?;
+        let addresses = addresses(&configured.issuer);
+        let probe = Wanted {
+            environment: environment.clone(),
+            integration: integration.clone(),
+            key: Digest::of(b""),
+            serial: self.issuance.serial(),
+        };
+        // Who asks is judged before what they ask for: a stranger's request costs no signature check.
+        decide_enrolment(&probe, &credential, &view.state, self.now())?;
+        let key = RequestedKey::read(request, &SpiffeId::of(&configured.trust_domain, integration))?;
+        let wanted = Wanted { key: key.digest(), ..probe };
+        let mut made = None;
+        let outcome = self
+            .journal
+            .change(Some(id.clone()), |state, now| {
+                let (leaf, enrolment) = decide_enrolment(&wanted, &credential, state, now)?;
+                made = Some(leaf.clone());
+                let by = Actor::Workload(integration.clone());
+                Ok::<_, &'static Reason>(Proposal::from(Change { by, what: What::CertificateIssued { leaf, enrolment } }))
+            })
+            .await?;
+        let committed = outcome?;
+        let leaf = made.ok_or(&reason::AUTHORITY_AWAY)?;
+        let chain = self.issuance.certify(&committed, &leaf, &key, &addresses).map_err(|_| &reason::AUTHORITY_AWAY)?;
+        // Read as a stranger would read it: what we would not admit does not leave.
+        match self.certificate(environment, &chain.leaf.0) {
+            Some(read) if read.leaf == leaf => Ok(chain),
+            _ => Err((&reason::AUTHORITY_AWAY).into()),
+        }
+    }
+
+    /// The certificates that a relying party of `environment` trusts: roots, and the issuing ones that count.
+    pub fn authority_certificates(&self, environment: &EnvironmentName) -> Vec<Der> {
+        let view = self.journal.view();
+        let mut certificates: Vec<Der> = Vec::new();
+        for authority in view.state.certificates.authorities(environment, self.now()) {
+            for one in [&authority.root, &authority.issuing] {
+                if !certificates.contains(one) {
+                    certificates.push(one.clone());
+                }
+            }
+        }
+        certificates
+    }
+
+    /// The revocation list of the authority that issues in `environment`, with the number of the newest entry.
+    pub fn revocation_list(&self, environment: &EnvironmentName) -> Result<Der, &'static Reason> {
+        let (view, now) = (self.journal.view(), self.now());
+        let authority = view.state.certificates.issuing(environment, now).ok_or(&reason::AUTHORITY_AWAY)?;
+        let revoked = revoked(&view.state, authority);
+        self.issuance.revocation_list(authority, view.size, &revoked, now).map_err(|_| &reason::AUTHORITY_AWAY)
+    }
+
+    /// Another issuing key under the root of `environment`; it issues from now on, and what the earlier ones signed still counts.
+    pub async fn rotate_authority(
+        &self,
+        by: &Authorized<Operate>,
+        environment: &EnvironmentName,
+        request: Option<RequestId>,
+    ) -> Result<KeyId, Failure> {
+        if self.journal.view().state.environment(environment).is_none() {
+            return Err((&reason::NOT_FOUND).into());
+        }
+        let made = self.create_authority(by.staff().actor(), environment, false, request).await?;
+        made.ok_or(Failure::Refused(&reason::LIFECYCLE_STATE))
+    }
+
+    /// Makes the first authority of every environment that has none.
+    pub(super) async fn prepare_authorities(&self) -> Result<(), Failure> {
+        while let Some(environment) = without_authority(&self.journal.view().state) {
+            if self.create_authority(Actor::Broker, &environment, true, None).await?.is_none() {
+                break;
+            }
+        }
+        let view = self.journal.view();
+        let loaded = self.issuance.load_authorities(&self.journal, &view.state).await;
+        loaded.map_err(|_| Failure::Refused(&reason::AUTHORITY_AWAY))
+    }
+
+    async fn create_authority(
+        &self,
+        by: Actor,
+        environment: &EnvironmentName,
+        first: bool,
+        request: Option<RequestId>,
+    ) -> Result<Option<KeyId>, Failure> {
+        let (view, now) = (self.journal.view(), self.now());
+        let earlier = view.state.certificates.issuing(environment, now);
+        let made = self.issuance.create_authority(&self.journal, environment, earlier, now).await;
+        let made = made.map_err(|_| Failure::Refused(&reason::AUTHORITY_AWAY))?;
+        let outcome = self
+            .journal
+            .change(request, |state, _now| {
+                if first && state.certificates.all_authorities().any(|known| known.authority.environment == *environment) {
+                    return Err(());
+                }
+                let what = What::AuthorityCreated(Box::new(made.record.clone()));
+                Ok(Proposal { sealed: made.sealed.clone(), ..Change { by: by.clone(), what }.into() })
+            })
+            .await?;
+        if outcome.is_err() {
+            return Ok(None);
+        }
+        let view = self.journal.view();
+        let loaded = self.issuance.load_authorities(&self.journal, &view.state).await;
+        loaded.map_err(|_| Failure::Refused(&reason::AUTHORITY_AWAY))?;
+        Ok(Some(made.record.kid))
+    }
+}
+
+/// Where the certificates of an environment say that their revocation list is.
+fn addresses(issuer: &crate::domain::names::Issuer) -> Addresses {
+    Addresses { list: format!("{issuer}/crl"), responder: None }
+}
+
+/// The revoked certificates of one authority that have not been forgotten.
+fn revoked(state: &State, authority: &Authority) -> Vec<Revoked> {
+    let leaves = state.certificates.leaves().filter(|leaf| leaf.authority == authority.kid);
+    leaves
+        .filter_map(|leaf| {
+            let member = leaf.member();
+            let revocation = state.revocations.values().find(|revocation| revocation.subject.member() == member)?;
+            Some(Revoked { serial: leaf.serial.clone(), at: revocation.at })
+        })
+        .collect()
+}
+
+fn without_authority(state: &State) -> Option<EnvironmentName> {
+    let configured = state.configuration.as_ref()?.environments.keys();
+    let has = |environment: &EnvironmentName| {
+        state.certificates.all_authorities().any(|known| known.authority.environment == *environment)
+    };
+    configured.into_iter().find(|environment| !has(environment)).cloned()
+}

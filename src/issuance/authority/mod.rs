@@ -1,0 +1,306 @@
+//! The authority of an environment: a root, an issuing key under it, and what that key signs.
+//!
+//! Enter through [`Issuance::create_authority`] and [`Issuance::certify`]. A leaf is signed only when it stands on record: `certify` takes
+//! the commit that recorded it. What a certificate says comes from that record; of the request only the public key is taken ([`request`]).
+//! Every certificate is read back as a stranger would read it before it is released. Home of rcgen.
+//!
+//! The root's key signs issuing certificates and nothing else. Both private halves are sealed in the journal's keyring; a node keeps
+//! the issuing key unsealed in memory, and unseals the root's for the moment of a rotation.
+
+mod list;
+pub mod request;
+
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CrlDistributionPoint, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber,
+    SubjectPublicKeyInfo,
+};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::signer::UnusableKey;
+use super::{Issuance, IssueFault};
+use crate::domain::certificate::{Authority, Der, Leaf, SpiffeId};
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::digest::Digest;
+use crate::domain::hex;
+use crate::domain::names::{EnvironmentName, KeyId, Serial, TrustDomain};
+use crate::domain::state::State;
+use crate::journal::{BlobName, Committed, Journal, SealedBlob};
+use request::RequestedKey;
+
+pub use list::{LIST_LIFE, Revoked};
+
+/// The life of a root, and of an issuing certificate under it.
+const ROOT_LIFE: Seconds = Seconds::days(3650);
+const ISSUING_LIFE: Seconds = Seconds::days(365);
+
+/// How far the beginning of our own certificates lies back.
+const BACKDATED: Seconds = Seconds::minutes(5);
+
+const ROOT: &str = "authority-root";
+const ISSUING: &str = "authority";
+
+/// An issuing key in use.
+pub struct IssuingKey {
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// An authority that was made and is not yet in the journal.
+pub struct NewAuthority {
+    /// For the change.
+    pub record: Authority,
+    /// For the keyring, in the same transaction: the issuing key, and a new root's.
+    pub sealed: Vec<SealedBlob>,
+}
+
+/// A signed certificate with those that lead to the root, leaf first, the root last.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// The leaf.
+    pub leaf: Der,
+    /// The issuing certificate.
+    pub issuing: Der,
+    /// The root.
+    pub root: Der,
+}
+
+/// Where relying parties find what they need to judge a certificate.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Of the revocation list.
+    pub list: String,
+    /// Of the OCSP responder, where there is one.
+    pub responder: Option<String>,
+}
+
+impl Issuance {
+    /// Makes an authority: a new root with an issuing key, or, where there is one already, another issuing key under its root.
+    ///
+    /// # Errors
+    /// A key that cannot be made, or a root that does not open.
+    pub async fn create_authority(
+        &self,
+        journal: &Journal,
+        environment: &EnvironmentName,
+        earlier: Option<&Authority>,
+        now: Timestamp,
+    ) -> Result<NewAuthority, UnusableKey> {
+        let (root, root_key, mut sealed) = match earlier {
+            Some(authority) => (authority.root.clone(), self.root_key(journal, authority).await?, Vec::new()),
+            None => self.new_root(environment, now)?,
+        };
+        let issuing_key = KeyPair::generate().map_err(|_| UnusableKey)?;
+        let kid = kid(&issuing_key)?;
+        let mut params = self.authority_params(environment, "issuing", &kid);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.use_authority_key_identifier_extension = true;
+        let ends = now.plus(ISSUING_LIFE);
+        (params.not_before, params.not_after) = (date(now.minus(BACKDATED))?, date(ends)?);
+        let root_issuer = Issuer::from_ca_cert_der(&root.0.as_slice().into(), root_key).map_err(|_| UnusableKey)?;
+        let issuing = params.signed_by(&issuing_key, &root_issuer).map_err(|_| UnusableKey)?;
+        let private = Zeroizing::new(issuing_key.serialize_der());
+        let blob = self.kek.seal(BlobName::new(environment, ISSUING, &kid), &private, self.entropy.as_ref());
+        let record = Authority {
+            environment: environment.clone(),
+            kid,
+            root,
+            issuing: Der(issuing.der().to_vec()),
+            ends,
+            sealed: blob.digest(),
+        };
+        sealed.push(blob);
+        Ok(NewAuthority { record, sealed })
+    }
+
+    fn new_root(&self, environment: &EnvironmentName, now: Timestamp) -> Result<(Der, KeyPair, Vec<SealedBlob>), UnusableKey> {
+        let key = KeyPair::generate().map_err(|_| UnusableKey)?;
+        let kid = kid(&key)?;
+        let mut params = self.authority_params(environment, "root", &kid);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+        (params.not_before, params.not_after) = (date(now.minus(BACKDATED))?, date(now.plus(ROOT_LIFE))?);
+        let certificate = params.self_signed(&key).map_err(|_| UnusableKey)?;
+        let root = Der(certificate.der().to_vec());
+        let private = Zeroizing::new(key.serialize_der());
+        let blob = self.kek.seal(root_blob(environment, &root)?, &private, self.entropy.as_ref());
+        Ok((root, key, vec![blob]))
+    }
+
+    async fn root_key(&self, journal: &Journal, authority: &Authority) -> Result<KeyPair, UnusableKey> {
+        let name = root_blob(&authority.environment, &authority.root)?;
+        let blob = journal.blob(&name).await.map_err(|_| UnusableKey)?.ok_or(UnusableKey)?;
+        let der = self.kek.open(&blob).map_err(|_| UnusableKey)?;
+        KeyPair::try_from(der.as_slice()).map_err(|_| UnusableKey)
+    }
+
+    fn authority_params(&self, environment: &EnvironmentName, what: &str, kid: &KeyId) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        let mut name = DistinguishedName::new();
+        // The key's name makes the subject unique: a path builder that goes by names finds one authority, not two.
+        let short = kid.as_str().get(..8).unwrap_or_default();
+        name.push(DnType::OrganizationName, "Carnet");
+        name.push(DnType::CommonName, format!("{environment} {what} {short}"));
+        params.distinguished_name = name;
+        params.serial_number = Some(serial_number(&self.serial()));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params
+    }
+
+    /// A serial number: 123 random bits, positive, of a fixed length (RFC 5280 section 4.1.2.2).
+    pub fn serial(&self) -> Serial {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        bytes[0] = bytes[0] & 0x3f | 0x40;
+        // Invariant: 32 digits of which the first is 4 to 7.
+        hex::encode(&bytes).parse().expect("sixteen bytes are a serial number")
+    }
+
+    /// Unseals the issuing keys of the authorities that count; drops the others.
+    ///
+    /// # Errors
+    /// A blob that is missing or does not open; the rest of the ring is loaded all the same.
+    pub async fn load_authorities(&self, journal: &Journal, state: &State) -> Result<(), UnusableKey> {
+        let mut ring = std::collections::HashMap::new();
+        let mut outcome = Ok(());
+        for known in state.certificates.all_authorities().filter(|known| !known.tainted) {
+            let authority = &known.authority;
+            let held = self.issuing_key(&authority.kid);
+            let key = match held {
+                Some(held) => Ok(held),
+                None => self.unseal_authority(journal, authority).await.map(Arc::new),
+            };
+            match key {
+                Ok(key) => drop(ring.insert(authority.kid.clone(), key)),
+                Err(fault) => outcome = Err(fault),
+            }
+        }
+        *self.authorities.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        outcome
+    }
+
+    async fn unseal_authority(&self, journal: &Journal, authority: &Authority) -> Result<IssuingKey, UnusableKey> {
+        let name = BlobName::new(&authority.environment, ISSUING, &authority.kid);
+        let blob = journal.blob(&name).await.map_err(|_| UnusableKey)?.ok_or(UnusableKey)?;
+        if blob.digest() != authority.sealed {
+            return Err(UnusableKey);
+        }
+        let der = self.kek.open(&blob).map_err(|_| UnusableKey)?;
+        let key = KeyPair::try_from(der.as_slice()).map_err(|_| UnusableKey)?;
+        if kid(&key)? != authority.kid {
+            return Err(UnusableKey);
+        }
+        let issuer = Issuer::from_ca_cert_der(&authority.issuing.0.as_slice().into(), key).map_err(|_| UnusableKey)?;
+        Ok(IssuingKey { issuer })
+    }
+
+    fn issuing_key(&self, kid: &KeyId) -> Option<Arc<IssuingKey>> {
+        self.authorities.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
+    }
+
+    /// Signs the leaf that `committed` recorded, for the key that was asked for, and reads it back.
+    ///
+    /// # Errors
+    /// No such leaf on record, a key that is not the recorded one, no issuing key, or a certificate that reads back as something else.
+    pub fn certify(
+        &self,
+        committed: &Committed,
+        leaf: &Leaf,
+        key: &RequestedKey,
+        addresses: &Addresses,
+    ) -> Result<Chain, IssueFault> {
+        let state = &committed.view.state;
+        let recorded = state.certificates.leaf(&leaf.environment, &leaf.serial).filter(|recorded| *recorded == leaf);
+        let leaf = recorded.filter(|leaf| leaf.key == key.digest()).ok_or(IssueFault::ReadBack)?;
+        let trust_domain = &state.environment(&leaf.environment).ok_or(IssueFault::NoKey)?.trust_domain;
+        let authority =
+            state.certificates.all_authorities().find(|known| known.authority.kid == leaf.authority && !known.tainted);
+        let authority = &authority.ok_or(IssueFault::NoKey)?.authority;
+        let issuing = self.issuing_key(&authority.kid).ok_or(IssueFault::NoKey)?;
+        let params = leaf_params(leaf, trust_domain, addresses).map_err(|_| IssueFault::Signing)?;
+        let public = SubjectPublicKeyInfo::from_der(key.info()).map_err(|_| IssueFault::Signing)?;
+        let signed = params.signed_by(&public, &issuing.issuer).map_err(|_| IssueFault::Signing)?;
+        let der = Der(signed.der().to_vec());
+        read_back(&der, leaf, key).ok_or(IssueFault::ReadBack)?;
+        Ok(Chain { leaf: der, issuing: authority.issuing.clone(), root: authority.root.clone() })
+    }
+}
+
+/// The profile of a leaf (X509-SVID sections 3 and 4, RFC 5280): one name, no power to sign certificates, both ends of a TLS connection.
+fn leaf_params(leaf: &Leaf, trust_domain: &TrustDomain, addresses: &Addresses) -> Result<CertificateParams, UnusableKey> {
+    let mut params = CertificateParams::default();
+    // Empty, so that the one name is the URI; rcgen then marks subjectAltName as critical (RFC 5280 section 4.2.1.6).
+    params.distinguished_name = DistinguishedName::new();
+    let id = SpiffeId::of(trust_domain, &leaf.integration).to_string();
+    params.subject_alt_names = vec![SanType::URI(id.try_into().map_err(|_| UnusableKey)?)];
+    params.serial_number = Some(serial_number(&leaf.serial));
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![addresses.list.clone()] }];
+    if let Some(responder) = &addresses.responder {
+        params.custom_extensions.push(information_access(responder));
+    }
+    (params.not_before, params.not_after) = (date(leaf.starts)?, date(leaf.ends)?);
+    Ok(params)
+}
+
+/// Authority Information Access with one OCSP responder (RFC 5280 section 4.2.2.1).
+fn information_access(responder: &str) -> CustomExtension {
+    const AIA: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 1];
+    /// 1.3.6.1.5.5.7.48.1, encoded.
+    const OCSP: [u8; 10] = [0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
+    /// Context-specific tag 6: uniformResourceIdentifier.
+    const URI: u8 = 0x86;
+    let method = [&OCSP[..], &list::element(URI, responder.as_bytes())].concat();
+    let content = list::element(list::SEQUENCE, &list::element(list::SEQUENCE, &method));
+    CustomExtension::from_oid_content(&AIA, content)
+}
+
+/// Reads a new leaf as a stranger would: what is in it must be what stands on record.
+fn read_back(der: &Der, leaf: &Leaf, key: &RequestedKey) -> Option<()> {
+    let (rest, read) = x509_parser::parse_x509_certificate(&der.0).ok()?;
+    let validity = read.validity();
+    let same = rest.is_empty()
+        && hex::encode(read.raw_serial()) == leaf.serial.as_str()
+        && read.public_key().raw == key.info()
+        && validity.not_before.timestamp() == leaf.starts.as_seconds()
+        && validity.not_after.timestamp() == leaf.ends.as_seconds()
+        && !read.is_ca();
+    same.then_some(())
+}
+
+fn serial_number(serial: &Serial) -> SerialNumber {
+    let digits = serial.as_str().as_bytes();
+    let value = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { digit.wrapping_sub(b'a').wrapping_add(10) };
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| value(pair[0]) << 4 | value(pair[1])).collect();
+    SerialNumber::from_slice(&bytes)
+}
+
+/// base64url of the SHA-256 of the SubjectPublicKeyInfo.
+fn kid(key: &KeyPair) -> Result<KeyId, UnusableKey> {
+    name_of(&key.subject_public_key_info())
+}
+
+fn name_of(info: &[u8]) -> Result<KeyId, UnusableKey> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Digest::of(info).0).parse().map_err(|_| UnusableKey)
+}
+
+/// A root's key is found by its certificate.
+fn root_blob(environment: &EnvironmentName, root: &Der) -> Result<BlobName, UnusableKey> {
+    Ok(BlobName::new(environment, ROOT, &name_of(&root.0)?))
+}
+
+fn date(time: Timestamp) -> Result<OffsetDateTime, UnusableKey> {
+    OffsetDateTime::from_unix_timestamp(time.as_seconds()).map_err(|_| UnusableKey)
+}
+
+impl fmt::Debug for IssuingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IssuingKey")
+    }
+}
