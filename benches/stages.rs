@@ -15,6 +15,7 @@ use bench::clock::{Cpu, of_process};
 use bench::floor::{self, median};
 use carnet::authn::{Trust, UnverifiedAssertion};
 use carnet::broker::Broker;
+use carnet::broker::caller::Presented;
 use carnet::broker::exchange::Request;
 use carnet::domain::admission::{Place, Slot, admit};
 use carnet::domain::clock::Entropy;
@@ -142,6 +143,7 @@ impl Bench {
             request: identifier().parse().expect("an id"),
             token: identifier().parse().expect("an id"),
             source: None,
+            certificate: None,
         };
         match decide(&principal, &ask(), &context, state, self.broker.now()) {
             Decision::Granted(grant) => grant,
@@ -223,8 +225,8 @@ impl Bench {
 async fn exchanges(broker: Broker, environment: EnvironmentName, assertions: Vec<String>) {
     for proof in assertions {
         let id = identifier().parse().expect("an id");
-        let request =
-            Request { environment: environment.clone(), proof, slot: Slot::SubjectToken, ask: ask(), source: None, id };
+        let proof = Presented::Assertion { text: proof, slot: Slot::SubjectToken };
+        let request = Request { environment: environment.clone(), proof, ask: ask(), source: None, certificate: None, id };
         if let Err(denied) = broker.exchange(request).await {
             panic!("{denied:?}");
         }

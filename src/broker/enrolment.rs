@@ -8,7 +8,7 @@ use super::review::ask;
 use super::revocation::Failure;
 use crate::domain::actor::{Actor, Authorized, Operate, Submit};
 use crate::domain::approval::Kind;
-use crate::domain::certificate::{Authority, ClientCertificate, Der, SpiffeId};
+use crate::domain::certificate::{Authority, ClientCertificate, Der, LEAF_BACKDATED, SERVER_LIFE, ServerLeaf, SpiffeId};
 use crate::domain::change::{Change, What};
 use crate::domain::digest::Digest;
 use crate::domain::enrolment::{Credential, Wanted, decide_enrolment};
@@ -18,7 +18,7 @@ use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
 use crate::domain::text::Text;
 use crate::issuance::authority::request::RequestedKey;
-use crate::issuance::authority::{Addresses, Chain, Revoked};
+use crate::issuance::authority::{Addresses, Chain, Revoked, ServerIdentity, ServerKey};
 use crate::journal::Proposal;
 
 /// What whoever enrols shows.
@@ -158,19 +158,49 @@ impl Broker {
         &self,
         by: &Authorized<Operate>,
         environment: &EnvironmentName,
+        why: &str,
         request: Option<RequestId>,
     ) -> Result<KeyId, Failure> {
         if self.journal.view().state.environment(environment).is_none() {
             return Err((&reason::NOT_FOUND).into());
         }
-        let made = self.create_authority(by.staff().actor(), environment, false, request).await?;
+        let made = self.create_authority(by.staff().actor(), environment, Some(Text::from(why)), request).await?;
         made.ok_or(Failure::Refused(&reason::LIFECYCLE_STATE))
+    }
+
+    /// A certificate for a socket of ours by the authority of `environment`, with a key of its own.
+    pub async fn server_identity(&self, environment: &EnvironmentName, names: &[String]) -> Result<ServerIdentity, Failure> {
+        let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
+        let key = ServerKey::generate().map_err(|_| unavailable())?;
+        let serial = self.issuance.serial();
+        let mut made = None;
+        let outcome = self
+            .journal
+            .change(None, |state, now| {
+                let authority = state.certificates.issuing(environment, now).ok_or(&reason::AUTHORITY_AWAY)?;
+                let leaf = ServerLeaf {
+                    environment: environment.clone(),
+                    serial: serial.clone(),
+                    authority: authority.kid.clone(),
+                    key: key.digest(),
+                    names: names.to_vec(),
+                    starts: now.minus(LEAF_BACKDATED),
+                    ends: now.plus(SERVER_LIFE).min(authority.ends),
+                };
+                made = Some(leaf.clone());
+                let what = What::ServerCertificateIssued { leaf };
+                Ok::<_, &'static Reason>(Proposal::from(Change { by: Actor::Broker, what }))
+            })
+            .await?;
+        let committed = outcome?;
+        let leaf = made.ok_or_else(unavailable)?;
+        self.issuance.certify_server(&committed, &leaf, &key).map_err(|_| unavailable())
     }
 
     /// Makes the first authority of every environment that has none.
     pub(super) async fn prepare_authorities(&self) -> Result<(), Failure> {
         while let Some(environment) = without_authority(&self.journal.view().state) {
-            if self.create_authority(Actor::Broker, &environment, true, None).await?.is_none() {
+            if self.create_authority(Actor::Broker, &environment, None, None).await?.is_none() {
                 break;
             }
         }
@@ -183,7 +213,7 @@ impl Broker {
         &self,
         by: Actor,
         environment: &EnvironmentName,
-        first: bool,
+        reason: Option<Text>,
         request: Option<RequestId>,
     ) -> Result<Option<KeyId>, Failure> {
         let (view, now) = (self.journal.view(), self.now());
@@ -193,10 +223,13 @@ impl Broker {
         let outcome = self
             .journal
             .change(request, |state, _now| {
-                if first && state.certificates.all_authorities().any(|known| known.authority.environment == *environment) {
+                // Two nodes that start at one time make one first authority.
+                if reason.is_none()
+                    && state.certificates.all_authorities().any(|known| known.authority.environment == *environment)
+                {
                     return Err(());
                 }
-                let what = What::AuthorityCreated(Box::new(made.record.clone()));
+                let what = What::AuthorityCreated { authority: Box::new(made.record.clone()), reason: reason.clone() };
                 Ok(Proposal { sealed: made.sealed.clone(), ..Change { by: by.clone(), what }.into() })
             })
             .await?;

@@ -5,16 +5,19 @@
 //! never "active" (ABUSE I-15).
 
 use super::Broker;
+use super::caller::Evidence;
 use super::exchange::Denied;
 use super::{away, revocation::Revoke};
 use crate::domain::actor::Actor;
 use crate::domain::admission::{Principal, Slot};
+use crate::domain::certificate::ClientCertificate;
 use crate::domain::claims::Payload;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::entry::{Entry, Issued};
-use crate::domain::grant::{BUILT_IN_SCOPES, in_good_standing};
+use crate::domain::grant::{BUILT_IN_SCOPES, certificate_counts, in_good_standing};
 use crate::domain::names::{ClientId, EnvironmentName, RequestId};
+use crate::domain::proof::Verified;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::revocation::Subject;
@@ -28,6 +31,13 @@ pub enum Credential {
         text: String,
         /// `client_id`.
         client: Option<String>,
+    },
+    /// The certificate of the connection (RFC 8705 section 2.1), with the `client_id` that was sent.
+    Certificate {
+        /// What was verified with the connection.
+        shown: Verified<ClientCertificate>,
+        /// `client_id`.
+        client: String,
     },
     /// `Authorization: Bearer` with a token of ours for API `carnet` with scope `carnet:introspect`.
     Token(String),
@@ -45,6 +55,18 @@ impl Broker {
     /// Who calls. A proof is spent in the live index, since nothing is recorded for a read.
     pub async fn authenticate(&self, environment: &EnvironmentName, credential: &Credential) -> Result<ClientId, Denied> {
         match credential {
+            Credential::Certificate { shown, client } => {
+                let view = self.journal.view();
+                let evidence = Evidence::Certificate(shown.clone());
+                let principal = Self::identify(environment, &evidence, &view.state, self.now())?;
+                let known = |reason| Refused { known: Some(principal.client().clone()), ..Refused::unknown(reason) };
+                if *client != principal.client().to_string() {
+                    return Err(known(&reason::CLIENT_MISMATCH).into());
+                }
+                certificate_counts(shown, &view.state, self.now()).map_err(known)?;
+                in_good_standing(&principal, &view.state, self.now()).map_err(known)?;
+                Ok(principal.client().clone())
+            }
             Credential::Assertion { text, client } => {
                 let shown = self.verify(environment, Slot::ClientAssertion, text).await?;
                 let view = self.journal.view();

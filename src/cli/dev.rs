@@ -27,6 +27,9 @@ pub struct Dev {
     /// Admin address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7401")]
     admin: SocketAddr,
+    /// mTLS address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
+    mtls: SocketAddr,
     /// Address of the demo issuers and the demo API
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7402")]
     demo: SocketAddr,
@@ -43,7 +46,7 @@ pub async fn run(args: Dev, format: Format) -> Result<Answer, Failure> {
     quiet(args.logs)?;
     let mut stop =
         Stop::listen().map_err(|error| Failure::new(Exit::Failure, "signals cannot be heard").why(error.to_string()))?;
-    let options = Options { public: args.public, admin: args.admin, demo: args.demo, data: args.data };
+    let options = Options { public: args.public, admin: args.admin, mtls: args.mtls, demo: args.demo, data: args.data };
     let broker = dev::start(options).await.map_err(unstarted)?;
     let context = context_of(&broker);
     let written = context::write(CONTEXT, &context);
@@ -66,7 +69,7 @@ pub async fn demo(format: Format) -> Result<Answer, Failure> {
         Some(stage) => (stage, None),
         None => {
             let free = SocketAddr::from(([127, 0, 0, 1], 0));
-            let options = Options { public: free, admin: free, demo: free, data: None };
+            let options = Options { public: free, admin: free, mtls: free, demo: free, data: None };
             let broker = dev::start(options).await.map_err(unstarted)?;
             let stage =
                 stage_of(&broker).ok_or_else(|| Failure::new(Exit::Failure, "the demo has no environment production"))?;
@@ -142,12 +145,13 @@ fn context_of(broker: &DevBroker) -> Context {
 /// The bound addresses; for people with what to type next, which is the last thing on the screen.
 fn announce(broker: &DevBroker, format: Format) {
     let (public, admin, demo) = (&broker.running.public_url, &broker.running.admin_url, &broker.demo_url);
-    let addresses = json!({"public": public, "admin": admin, "demo": demo});
+    let mtls = &broker.running.mtls_url;
+    let addresses = json!({"public": public, "admin": admin, "mtls": mtls, "demo": demo});
     stdout(&match format {
         Format::Json => addresses.to_string(),
         Format::Yaml => super::yaml::write(&addresses),
         Format::Table => format!(
-            "public  {public}\nadmin   {admin}\ndemo    {demo}  (issuers of demo workloads and people, and an API)\n\n\
+            "public  {public}\nadmin   {admin}\nmtls    {mtls}\ndemo    {demo}  (issuers of demo workloads and people, and an API)\n\n\
              For development only: fresh keys, a demo partner, demo people. In another terminal:\n  \
              carnet demo\n  \
              carnet token -i globex/order-sync --env production --api orders-api --scope orders:read\n  \

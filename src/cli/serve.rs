@@ -27,7 +27,7 @@ pub struct Serve {
     /// Admin address instead of the configured one
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
-    /// mTLS address instead of the configured one (read, and not bound yet)
+    /// mTLS address instead of the configured one
     #[arg(long, value_name = "ADDRESS")]
     mtls: Option<SocketAddr>,
 }
@@ -118,9 +118,9 @@ fn refusal(path: &std::path::Path, fault: StartFault) -> Failure {
 
 /// The bound addresses, on stdout, once all sockets accept.
 fn announce(running: &Running, format: Format) {
-    let addresses = json!({"public": running.public_url, "admin": running.admin_url});
+    let addresses = json!({"public": running.public_url, "admin": running.admin_url, "mtls": running.mtls_url});
     stdout(&match format {
-        Format::Table => format!("public  {}\nadmin   {}", running.public_url, running.admin_url),
+        Format::Table => format!("public  {}\nadmin   {}\nmtls    {}", running.public_url, running.admin_url, running.mtls_url),
         Format::Json => addresses.to_string(),
         Format::Yaml => super::yaml::write(&addresses),
     });

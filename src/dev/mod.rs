@@ -42,6 +42,8 @@ pub struct Options {
     pub public: SocketAddr,
     /// For staff.
     pub admin: SocketAddr,
+    /// For workloads with a certificate.
+    pub mtls: SocketAddr,
     /// For the demo issuers and the demo API.
     pub demo: SocketAddr,
     /// Keeps journal and key-encryption key here; gone on exit where nothing is said.
@@ -51,7 +53,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Self { public: loopback(7400), admin: loopback(7401), demo: loopback(7402), data: None }
+        Self { public: loopback(7400), admin: loopback(7401), mtls: loopback(7443), demo: loopback(7402), data: None }
     }
 }
 
@@ -111,14 +113,18 @@ pub enum DevFault {
 /// # Errors
 /// Taken ports, an unusable data folder, or a defect.
 pub async fn start(options: Options) -> Result<DevBroker, DevFault> {
-    for address in [options.public, options.admin, options.demo] {
+    for address in [options.public, options.admin, options.mtls, options.demo] {
         if !address.ip().is_loopback() {
             return Err(DevFault::NotLoopback(address));
         }
     }
     let bind =
         async |socket, address| Listener::bind(socket, address, None).await.map_err(|cause| DevFault::Bind { address, cause });
-    let sockets = Sockets::of(bind(Socket::Public, options.public).await?, bind(Socket::Admin, options.admin).await?);
+    let sockets = Sockets::of(
+        bind(Socket::Public, options.public).await?,
+        bind(Socket::Admin, options.admin).await?,
+        bind(Socket::Mtls, options.mtls).await?,
+    );
     let demo = bind(Socket::Demo, options.demo).await?;
     let (public, admin) = sockets.addresses();
     let (demo_url, public_url) = (demo.url(), format!("http://{public}"));

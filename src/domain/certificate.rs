@@ -30,6 +30,9 @@ pub const LEAF_BACKDATED: Seconds = Seconds::minutes(5);
 /// Less than this left until one of its ceilings: no certificate.
 pub const SHORTEST_LEAF_LIFE: Seconds = Seconds::minutes(5);
 
+/// The life of a certificate of our own sockets; it is made anew long before.
+pub const SERVER_LIFE: Seconds = Seconds::days(7);
+
 /// How long an approved enrolment token can be used.
 pub const ENROLMENT_LIFE: Seconds = Seconds::minutes(10);
 
@@ -61,6 +64,8 @@ pub struct Authority {
     pub ends: Timestamp,
     /// SHA-256 of the sealed issuing key, which lies in the journal's keyring.
     pub sealed: Digest,
+    /// SHA-256 of the root's sealed key.
+    pub sealed_root: Digest,
 }
 
 /// An authority and whether it still counts.
@@ -97,6 +102,26 @@ pub struct Leaf {
     pub ends: Timestamp,
 }
 
+/// A certificate of our own sockets as it stands on record before it is signed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerLeaf {
+    /// The environment whose authority signs.
+    pub environment: EnvironmentName,
+    /// Its serial number.
+    pub serial: Serial,
+    /// The issuing key.
+    pub authority: KeyId,
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub key: Digest,
+    /// Host names and addresses.
+    pub names: Vec<String>,
+    /// `notBefore`.
+    pub starts: Timestamp,
+    /// `notAfter`.
+    pub ends: Timestamp,
+}
+
 /// A certificate whose chain was verified and whose form is that of our leaves.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientCertificate {
@@ -127,6 +152,8 @@ pub struct Certificates {
     authorities: BTreeMap<EnvironmentName, Vec<AuthorityState>>,
     leaves: BTreeMap<(EnvironmentName, Serial), Leaf>,
     enrolments: BTreeMap<EnrolmentId, Enrolment>,
+    /// The newest of each environment's authority.
+    servers: BTreeMap<EnvironmentName, ServerLeaf>,
 }
 
 impl SpiffeId {
@@ -167,6 +194,17 @@ impl Certificates {
         }
     }
 
+    /// Ends every authority: after a restore nobody knows which certificates were revoked since.
+    pub(super) fn taint_all(&mut self) -> Vec<(EnvironmentName, KeyId)> {
+        let known = self.authorities.values_mut().flatten().filter(|state| !state.tainted);
+        known
+            .map(|state| {
+                state.tainted = true;
+                (state.authority.environment.clone(), state.authority.kid.clone())
+            })
+            .collect()
+    }
+
     /// Takes a certificate in, recorded at `now`; forgets those that ended long before.
     pub(super) fn add_leaf(&mut self, leaf: Leaf, enrolment: Option<&EnrolmentId>, now: Timestamp) {
         self.leaves.retain(|_, leaf| now <= leaf.ends.plus(REMEMBERED));
@@ -179,6 +217,16 @@ impl Certificates {
     /// Takes an enrolment in.
     pub(super) fn add_enrolment(&mut self, id: EnrolmentId, enrolment: Enrolment) {
         self.enrolments.insert(id, enrolment);
+    }
+
+    /// Takes a certificate of our own sockets in.
+    pub(super) fn add_server(&mut self, leaf: ServerLeaf) {
+        self.servers.insert(leaf.environment.clone(), leaf);
+    }
+
+    /// The newest certificate of our own sockets by the authority of `environment`.
+    pub fn server(&self, environment: &EnvironmentName) -> Option<&ServerLeaf> {
+        self.servers.get(environment)
     }
 
     /// The authorities of `environment` that count at `now`, the one that issues last.

@@ -11,7 +11,7 @@ use super::actor::{Actor, Person};
 use super::alg::Alg;
 use super::api::Api;
 use super::approval::{Approval, Verdict};
-use super::certificate::{Authority, Leaf};
+use super::certificate::{Authority, Leaf, ServerLeaf};
 use super::clock::{Seconds, Timestamp};
 use super::digest::Digest;
 use super::integration::Integration;
@@ -79,7 +79,13 @@ pub enum What {
     },
     /// An authority for certificates was made; from now on it issues.
     #[serde(rename = "authority.created")]
-    AuthorityCreated(Box<Authority>),
+    AuthorityCreated {
+        /// The authority.
+        authority: Box<Authority>,
+        /// Why, where somebody asked for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<Text>,
+    },
     /// An authority's issuing key counts no more, nor what it signed.
     #[serde(rename = "authority.tainted")]
     AuthorityTainted {
@@ -114,6 +120,12 @@ pub enum What {
         /// The enrolment that it uses up; none for one that a certificate or a person asked for.
         #[serde(skip_serializing_if = "Option::is_none")]
         enrolment: Option<EnrolmentId>,
+    },
+    /// A certificate of our own sockets is about to be signed.
+    #[serde(rename = "certificate.server-issued")]
+    ServerCertificateIssued {
+        /// What it will say.
+        leaf: ServerLeaf,
     },
     /// A new or changed API was submitted and waits for its approval.
     #[serde(rename = "api.submitted")]
@@ -361,10 +373,11 @@ impl What {
             Self::KeyCreated(_) => "key.created",
             Self::KeyTainted { .. } => "key.tainted",
             Self::KeyRetired { .. } => "key.retired",
-            Self::AuthorityCreated(_) => "authority.created",
+            Self::AuthorityCreated { .. } => "authority.created",
             Self::AuthorityTainted { .. } => "authority.tainted",
             Self::EnrolmentAsked { .. } => "enrolment.asked",
             Self::CertificateIssued { .. } => "certificate.issued",
+            Self::ServerCertificateIssued { .. } => "certificate.server-issued",
             Self::ApiSubmitted { .. } => "api.submitted",
             Self::ApiApproved { .. } => "api.approved",
             Self::ApiNarrowed { .. } => "api.narrowed",
@@ -399,10 +412,11 @@ impl What {
             Self::ConfigurationChanged(_) => "configuration".to_owned(),
             Self::KeyCreated(key) => format!("{}/{}", key.environment, key.kid),
             Self::KeyTainted { environment, kid, .. } | Self::KeyRetired { environment, kid } => format!("{environment}/{kid}"),
-            Self::AuthorityCreated(authority) => format!("{}/{}", authority.environment, authority.kid),
+            Self::AuthorityCreated { authority, .. } => format!("{}/{}", authority.environment, authority.kid),
             Self::AuthorityTainted { environment, kid, .. } => format!("{environment}/{kid}"),
             Self::EnrolmentAsked { integration, .. } => integration.to_string(),
             Self::CertificateIssued { leaf, .. } => leaf.integration.to_string(),
+            Self::ServerCertificateIssued { leaf } => format!("{}/{}", leaf.environment, leaf.serial),
             Self::ApiSubmitted { record, .. } | Self::ApiNarrowed { record } => record.name.to_string(),
             Self::ApiApproved { api, .. } => api.to_string(),
             Self::PartnerSubmitted { record, .. } => record.name.to_string(),
@@ -446,6 +460,7 @@ impl What {
             | Self::PartnerSubmitted { approval, .. }
             | Self::IntegrationSubmitted { approval, .. }
             | Self::IntegrationChangeHeld { approval, .. } => approval.texts_mut().collect(),
+            Self::AuthorityCreated { reason, .. } => reason.iter_mut().collect(),
             Self::StaffCut { reason, person } => person.name.iter_mut().chain([reason]).collect(),
             _ => Vec::new(),
         }

@@ -213,6 +213,9 @@ impl State {
                 for (environment, kid) in self.keys.taint_all() {
                     self.cut(&Subject::Key { environment, kid }, index);
                 }
+                for (environment, kid) in self.certificates.taint_all() {
+                    self.cut(&Subject::Authority { environment, kid }, index);
+                }
             }
             What::ConfigurationChanged(configuration) => self.configuration = Some(configuration.clone()),
             What::KeyCreated(key) => self.keys.add(key.clone(), at),
@@ -221,7 +224,7 @@ impl State {
                 self.cut(&Subject::Key { environment: environment.clone(), kid: kid.clone() }, index);
             }
             What::KeyRetired { environment, kid } => self.keys.retire(environment, kid),
-            What::AuthorityCreated(authority) => self.certificates.add_authority(authority.as_ref().clone()),
+            What::AuthorityCreated { authority, .. } => self.certificates.add_authority(authority.as_ref().clone()),
             What::AuthorityTainted { environment, kid, .. } => {
                 self.certificates.taint(environment, kid);
                 self.cut(&Subject::Authority { environment: environment.clone(), kid: kid.clone() }, index);
@@ -233,6 +236,7 @@ impl State {
                 self.certificates.add_enrolment(id.clone(), enrolment);
                 self.reopen(None, Some(approval), at);
             }
+            What::ServerCertificateIssued { leaf } => self.certificates.add_server(leaf.clone()),
             What::CertificateIssued { leaf, enrolment } => self.certificates.add_leaf(leaf.clone(), enrolment.as_ref(), at),
             What::ApiSubmitted { .. } | What::ApiApproved { .. } | What::ApiNarrowed { .. } => self.apply_api(at, change),
             What::PartnerSubmitted { .. }

@@ -15,6 +15,7 @@
 //! Not here: the text of the configuration (`config`), commands and signals (`cli`), the demo's furniture (`dev`).
 
 mod keepers;
+mod mtls;
 mod ready;
 
 use std::collections::BTreeMap;
@@ -74,12 +75,13 @@ pub enum StartFault {
 pub struct Sockets {
     public: Listener,
     admin: Listener,
+    mtls: Listener,
 }
 
 impl Sockets {
     /// Of listeners that are bound already.
-    pub fn of(public: Listener, admin: Listener) -> Self {
-        Self { public, admin }
+    pub fn of(public: Listener, admin: Listener, mtls: Listener) -> Self {
+        Self { public, admin, mtls }
     }
 
     /// The bound addresses: public, admin.
@@ -108,6 +110,10 @@ pub struct Running {
     pub admin: SocketAddr,
     /// `http://…` of the admin socket.
     pub admin_url: String,
+    /// The mTLS socket.
+    pub mtls: SocketAddr,
+    /// `https://…` of the mTLS socket.
+    pub mtls_url: String,
     stop: watch::Sender<bool>,
     sockets: JoinSet<()>,
     keepers: JoinSet<()>,
@@ -175,7 +181,8 @@ pub async fn bind(config: &Config, faults: &mut Vec<ConfigFault>) -> Option<Sock
     };
     let public = bound("listen.public", Listener::bind(Socket::Public, listen.public, tls).await);
     let admin = bound("listen.admin", Listener::bind(Socket::Admin, listen.admin, None).await);
-    Some(Sockets { public: public?, admin: admin? })
+    let mtls = bound("listen.mtls", Listener::bind(Socket::Mtls, listen.mtls, None).await);
+    Some(Sockets { public: public?, admin: admin?, mtls: mtls? })
 }
 
 fn at(field: &str, reason: String, fix: &str) -> ConfigFault {
@@ -203,9 +210,15 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     keepers.spawn(keepers::consequences(broker.clone()));
     keepers.spawn(keepers::gauges(broker.clone(), Arc::clone(&metrics)));
     let _ready = broker.follower.reached(0, PATIENCE).await;
-    let (stop, stopped) = watch::channel(false);
+    // What was revoked is known before the first client certificate is looked at (ABUSE M-12): the journal was read above.
     let (public, admin) = sockets.addresses();
-    let (public_url, admin_url) = (sockets.public.url(), sockets.admin.url());
+    let Sockets { public: public_socket, admin: admin_socket, mtls: mtls_socket } = sockets;
+    let door = mtls::Door::open(broker.clone(), &config, mtls_socket.address()).await?;
+    let listener = mtls_socket.with_mtls(door.tls());
+    let (mtls, mtls_url) = (listener.address(), listener.url());
+    keepers.spawn(mtls::keep(door));
+    let (stop, stopped) = watch::channel(false);
+    let (public_url, admin_url) = (public_socket.url(), admin_socket.url());
     let mut served = JoinSet::new();
     let limits = Limits {
         connections_per_address: config.listen.connections_per_address,
@@ -214,16 +227,28 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     };
     let front = |socket| front_of(socket, &config, &ambient, &metrics);
     let check = ready::check(broker.clone());
-    let public_router = Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config)).router();
+    let published = config.listen.mtls_url.as_ref().map_or_else(|| mtls_url.clone(), |url| url.as_str().to_owned());
+    let public_router = Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config)).naming(&published).router();
     let public_router = public_router.merge(health::routes(Arc::clone(&check), Audience::Strangers));
     let public_router = front::wrap(public_router, front(Socket::Public));
     let admin_router = admin::routes(broker.clone())
         .merge(health::routes(check, Audience::Operators))
         .merge(health::metrics_route(Arc::clone(&metrics)));
     let admin_router = front::wrap(admin_router, front(Socket::Admin));
-    served.spawn(sockets.public.serve(public_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
-    served.spawn(sockets.admin.serve(admin_router, limits, metrics, stopped));
-    Ok(Running { broker, public, public_url, admin, admin_url, stop, sockets: served, keepers })
+    let hosts = mtls_hosts(&config, mtls);
+    let mtls_router =
+        Public::on_mtls(broker.clone(), Arc::clone(&metrics), &environments(&config), hosts).naming(&published).router();
+    let mtls_router = front::wrap(mtls_router, front(Socket::Mtls));
+    served.spawn(listener.serve(mtls_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
+    served.spawn(public_socket.serve(public_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
+    served.spawn(admin_socket.serve(admin_router, limits, metrics, stopped));
+    Ok(Running { broker, public, public_url, admin, admin_url, mtls, mtls_url, stop, sockets: served, keepers })
+}
+
+/// The hosts that the mTLS socket answers to besides those of the issuers.
+fn mtls_hosts(config: &Config, bound: SocketAddr) -> Vec<String> {
+    let published = config.listen.mtls_url.iter().map(|url| url.authority().to_owned());
+    published.chain([bound.to_string(), format!("localhost:{}", bound.port())]).collect()
 }
 
 /// The broker with its gateways.
@@ -311,7 +336,7 @@ fn configuration(config: &Config) -> Configuration {
 }
 
 fn front_of(socket: Socket, config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Front {
-    let is_public = socket == Socket::Public;
+    let is_public = matches!(socket, Socket::Public | Socket::Mtls);
     let admin_names = config.listen.admin_url.iter().map(|origin| origin.authority().to_owned()).collect();
     let records = ["/v1/records/plan", "/v1/records/apply"].map(|route| (route, RECORDS_LIMIT)).to_vec();
     Front {

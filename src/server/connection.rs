@@ -25,7 +25,7 @@ use super::activity::{Activity, OpenRequest};
 use super::framing::Strict;
 use super::pace::Paced;
 use super::settings::Settings;
-use crate::http::front::PeerAddress;
+use crate::http::front::{PeerAddress, PeerCertificate};
 
 /// The largest head of a request, and the largest HTTP/2 header list: 431 above it (ABUSE D-08, D-14).
 const MAX_HEAD: usize = 16 * 1024;
@@ -71,16 +71,24 @@ where
     let settings = &shared.settings;
     let paced = Paced::new(stream, settings.sending, settings.linger);
     match &shared.tls {
-        None => serve_http(paced, peer, &shared, stop).await,
+        None => serve_http(paced, (peer, None), &shared, stop).await,
         Some(acceptor) => match timeout(settings.handshake, acceptor.accept(paced)).await {
-            Ok(Ok(stream)) => serve_http(stream, peer, &shared, stop).await,
+            Ok(Ok(stream)) => {
+                let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let certificate = leaf.map(|leaf| PeerCertificate::new(leaf));
+                serve_http(stream, (peer, certificate), &shared, stop).await;
+            }
             Ok(Err(_)) | Err(_) => tracing::debug!(%peer, "TLS handshake failed or took too long"),
         },
     }
 }
 
-async fn serve_http<T, S, B>(transport: T, peer: IpAddr, shared: &Shared<S>, mut stop: watch::Receiver<bool>)
-where
+async fn serve_http<T, S, B>(
+    transport: T,
+    (peer, certificate): (IpAddr, Option<PeerCertificate>),
+    shared: &Shared<S>,
+    mut stop: watch::Receiver<bool>,
+) where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -93,6 +101,9 @@ where
         // Behind a chunked body `framing` looks no more, so the connection ends there (ABUSE D-16).
         let last = request.headers().contains_key(TRANSFER_ENCODING);
         request.extensions_mut().insert(PeerAddress(peer));
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let answered = shared.service.clone().oneshot(request);
         async move {
             let mut response = answered.await?;

@@ -17,6 +17,7 @@ use tower::Service;
 
 use super::caps::AddressCounts;
 use super::connection::{self, Shared};
+use super::mtls::Mtls;
 use super::settings::Settings;
 use crate::http::metrics::{Metrics, Socket};
 
@@ -41,6 +42,12 @@ impl Listener {
         let tcp = TcpListener::bind(address).await?;
         let address = tcp.local_addr()?;
         Ok(Self { socket, tcp, address, tls: tls.map(TlsAcceptor::from) })
+    }
+
+    /// The same socket, speaking TLS: for one whose certificates are known only after others were bound.
+    #[must_use]
+    pub fn with_mtls(self, mtls: &Mtls) -> Self {
+        Self { tls: Some(TlsAcceptor::from(mtls.config())), ..self }
     }
 
     /// The bound address, with its real port.

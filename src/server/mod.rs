@@ -14,6 +14,7 @@ mod caps;
 mod connection;
 mod framing;
 mod listener;
+pub mod mtls;
 mod pace;
 mod settings;
 pub mod tls;

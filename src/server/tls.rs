@@ -1,6 +1,6 @@
 //! TLS of the public socket: certificate and key from PEM files, TLS 1.2 and 1.3 by aws-lc-rs.
 //!
-//! Not here: client certificates (their verifier comes with the mTLS socket). No early data: a replayed request must not
+//! Not here: client certificates (`mtls`). No early data: a replayed request must not
 //! begin an exchange (RFC 8446 section 8).
 
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
 /// Why TLS cannot be served. Never holds what a file contains.
 #[derive(Debug, thiserror::Error)]
@@ -30,13 +31,7 @@ pub enum TlsFault {
 /// # Errors
 /// Tells which file is at fault.
 pub fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsFault> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|_| TlsFault::Certificate(certificate.to_owned()))?;
-    if chain.is_empty() {
-        return Err(TlsFault::Certificate(certificate.to_owned()));
-    }
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|_| TlsFault::Key(key.to_owned()))?;
+    let (chain, key) = read(certificate, key)?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
@@ -45,4 +40,24 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsFaul
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.max_early_data_size = 0;
     Ok(Arc::new(config))
+}
+
+/// A certificate chain with its key, both in PEM, for a socket that chooses what it presents.
+///
+/// # Errors
+/// Tells which file is at fault.
+pub fn load_certified(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsFault> {
+    let (chain, key) = read(certificate, key)?;
+    Ok(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?)
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsFault> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect)
+        .map_err(|_| TlsFault::Certificate(certificate.to_owned()))?;
+    if chain.is_empty() {
+        return Err(TlsFault::Certificate(certificate.to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|_| TlsFault::Key(key.to_owned()))?;
+    Ok((chain, key))
 }

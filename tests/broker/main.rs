@@ -4,6 +4,7 @@
 mod admin;
 mod architecture;
 mod assertions;
+mod certificates;
 mod cli;
 mod crash;
 mod exchange;

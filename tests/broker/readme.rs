@@ -106,7 +106,7 @@ async fn what_it_shows_against_a_development_broker_happens() {
         command.env_clear().env("PATH", path).env("HOME", folder.path()).current_dir(folder.path());
     };
     let mut dev = carnet();
-    dev.args(["dev", "--public", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--demo", "127.0.0.1:0"]);
+    dev.args(["dev", "--public", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--mtls", "127.0.0.1:0", "--demo", "127.0.0.1:0"]);
     around(&mut dev);
     let _dev = Server::start(dev).await;
 

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::problem::Problem;
@@ -107,8 +107,12 @@ impl Answers {
             return Problem::of(&reason::STORE_UNAVAILABLE).into_response();
         };
         let bytes = body.len();
-        *answer =
-            Some(Done { content: asked.content, status: parts.status, headers: parts.headers.clone(), body: body.clone() });
+        *answer = Some(Done {
+            content: asked.content,
+            status: parts.status,
+            headers: parts.headers.clone(),
+            body: kept(&parts.extensions, &body),
+        });
         drop(answer);
         self.keep(asked, &slot, bytes);
         Response::from_parts(parts, Body::from(body))
@@ -144,6 +148,20 @@ impl Answers {
     fn people(&self) -> MutexGuard<'_, HashMap<Digest, VecDeque<Slot>>> {
         self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The member of an answer that is told once: whoever repeats the request gets the answer without it (CONTRACT.md section 6).
+#[derive(Clone, Copy)]
+pub struct ShownOnce(pub &'static str);
+
+/// The answer as it may be repeated. One that cannot be read as JSON is kept without a body rather than with its secret.
+fn kept(extensions: &Extensions, body: &Bytes) -> Bytes {
+    let Some(ShownOnce(member)) = extensions.get() else { return body.clone() };
+    let Ok(mut answer) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body) else {
+        return Bytes::new();
+    };
+    answer.remove(*member);
+    serde_json::Value::Object(answer).to_string().into()
 }
 
 /// Forgets the oldest answers beyond the limits; never one that somebody waits for.

@@ -3,10 +3,11 @@
 //! Enter through [`routes`]. A handler takes an [`Admitted`] of the permission that it needs: who forgot the check does not
 //! compile. Here JSON becomes a call of the broker and its outcome JSON again; every rule is below.
 //!
-//! Not here yet: elevations, enrolment, recertification, offboarding; their paths are answered 404 like any other.
+//! Not here yet: elevations, recertification, offboarding; their paths are answered 404 like any other.
 
 mod admitted;
 mod approvals;
+mod certificates;
 mod evidence;
 mod gate;
 mod idempotency;
@@ -52,7 +53,11 @@ routes! {
     "/v1/approvals": get approvals::list;
     "/v1/approvals/{id}": get approvals::one;
     "/v1/approvals/{id}/reviews": post approvals::review;
+    "/v1/authorities": get certificates::authorities;
+    "/v1/authorities/{environment}/rotate": post certificates::rotate;
     "/v1/can-i": get evidence::can_i;
+    "/v1/certificates": get certificates::list;
+    "/v1/enrolments": post certificates::ask;
     "/v1/explain/{request}": get evidence::explain;
     "/v1/integrations": get registry::integrations;
     "/v1/integrations/{p}/{i}": get registry::integration;

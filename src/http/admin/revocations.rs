@@ -16,10 +16,10 @@ use crate::broker::revocation::{Fault, Revoke};
 use crate::domain::actor::{Contain, Read};
 use crate::domain::digest::Digest;
 use crate::domain::entry::Entry;
-use crate::domain::names::{RevocationId, TokenId};
+use crate::domain::names::{BindingName, ClientId, EnvironmentName, RevocationId, TokenId};
 use crate::domain::reason;
 use crate::domain::revocation::Subject;
-use crate::domain::state::Revocation;
+use crate::domain::state::{Revocation, State as House};
 use crate::journal::Query;
 
 /// What is to be cut: exactly one of these, and why.
@@ -32,6 +32,7 @@ struct Wanted {
     partner: Option<String>,
     environment: Option<String>,
     issuer: Option<String>,
+    certificate: Option<String>,
     key: Option<String>,
     #[serde(default)]
     tokens_only: bool,
@@ -117,11 +118,13 @@ async fn subject(broker: &Broker, wanted: Wanted) -> Result<Subject, Problem> {
         ("partner", wanted.partner),
         ("environment", wanted.environment),
         ("issuer", wanted.issuer),
+        ("certificate", wanted.certificate),
         ("key", wanted.key),
     ];
     let mut things = named_things.into_iter().filter_map(|(kind, text)| Some((kind, text?)));
     let (Some((kind, text)), None) = (things.next(), things.next()) else {
-        let message = "name exactly one of token, binding, integration, partner, environment, issuer, key".to_owned();
+        let message =
+            "name exactly one of token, binding, integration, partner, environment, issuer, certificate, key".to_owned();
         return Err(Problem::faults(vec![Fault { at: String::new(), reason: &reason::REQUEST_INVALID, message }]));
     };
     let missing = || Problem::of(&reason::NOT_FOUND);
@@ -137,6 +140,7 @@ async fn subject(broker: &Broker, wanted: Wanted) -> Result<Subject, Problem> {
                 .candidates
                 .all()
                 .any(|one| one.client == client && one.environment == environment && one.binding == binding);
+            let known = known || has_binding(state, &client, &environment, &binding);
             known.then_some(Subject::Binding { client, environment, binding }).ok_or_else(missing)
         }
         ("integration", _) => {
@@ -164,6 +168,11 @@ async fn subject(broker: &Broker, wanted: Wanted) -> Result<Subject, Problem> {
             let known = state.candidates.all().any(|one| one.rule.issuer == issuer);
             known.then_some(Subject::Issuer { issuer }).ok_or_else(missing)
         }
+        ("certificate", [environment, serial]) => {
+            let (environment, serial) = (named(environment)?, named(serial)?);
+            let known = state.certificates.leaf(&environment, &serial).is_some();
+            known.then_some(Subject::Certificate { environment, serial }).ok_or_else(missing)
+        }
         ("key", [environment, kid]) => {
             let (environment, kid) = (named(environment)?, named(kid)?);
             state.keys.find(&environment, &kid).ok_or_else(missing)?;
@@ -171,6 +180,14 @@ async fn subject(broker: &Broker, wanted: Wanted) -> Result<Subject, Problem> {
         }
         _ => Err(missing()),
     }
+}
+
+/// Whether the record in force has a binding: those by certificate are in no index of issuers.
+fn has_binding(state: &House, client: &ClientId, environment: &EnvironmentName, binding: &BindingName) -> bool {
+    let ClientId::Integration(id) = client else { return false };
+    let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
+    let access = current.and_then(|current| current.record.environments.get(environment));
+    access.is_some_and(|access| access.bindings.iter().any(|one| one.name == *binding))
 }
 
 /// A token by its `jti`: its entry tells its environment and end.

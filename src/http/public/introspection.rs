@@ -52,14 +52,14 @@ pub async fn revoke(here: Here, headers: HeaderMap, body: Bytes) -> Response {
 async fn asked(here: &Here, headers: &HeaderMap, body: &[u8]) -> Result<(String, ClientId), Denied> {
     let fault = |reason: &'static Reason| Denied::from(Refused::unknown(reason));
     let mut form = Form::read(headers, body).map_err(fault)?;
-    let credential = credential(&mut form, headers).map_err(fault)?;
+    let credential = credential(here, &mut form, headers).map_err(fault)?;
     // The caller first: a stranger learns nothing of the form.
     let caller = here.broker.authenticate(&here.environment, &credential).await?;
     let token = form.take("token").ok_or_else(|| fault(&reason::FORM_MISSING))?;
     Ok((token, caller))
 }
 
-fn credential(form: &mut Form, headers: &HeaderMap) -> Result<Credential, &'static Reason> {
+fn credential(here: &Here, form: &mut Form, headers: &HeaderMap) -> Result<Credential, &'static Reason> {
     let bearer = bearer(headers)?;
     let assertion = form.take("client_assertion");
     match (bearer, assertion) {
@@ -68,7 +68,12 @@ fn credential(form: &mut Form, headers: &HeaderMap) -> Result<Credential, &'stat
         (None, Some(text)) if form.get("client_assertion_type") == Some(ASSERTION_TYPE) => {
             Ok(Credential::Assertion { text, client: form.take("client_id") })
         }
-        (None, _) => Err(&reason::CLIENT_MISSING),
+        (None, Some(_)) => Err(&reason::CLIENT_MISSING),
+        // RFC 8705 section 2: the certificate of the connection, and client_id to say whose.
+        (None, None) => match (here.certificate.clone(), form.take("client_id")) {
+            (Some(shown), Some(client)) => Ok(Credential::Certificate { shown, client }),
+            _ => Err(&reason::CLIENT_MISSING),
+        },
     }
 }
 
@@ -105,6 +110,9 @@ fn active(found: Found) -> Value {
         "entry": claims.entry,
         "binding": claims.binding,
     });
+    if let Some(confirmation) = claims.cnf {
+        answer["cnf"] = json!(confirmation);
+    }
     if !claims.authorization_details.is_empty() {
         answer["authorization_details"] = json!(claims.authorization_details);
     }

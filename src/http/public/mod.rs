@@ -3,6 +3,7 @@
 //! Environments are told apart by host and path of their issuers, which operators choose. Each path is a literal route, so nothing is
 //! normalised into another (ABUSE D-17); the host is compared here, and one that no environment has at this path is answered 421.
 
+pub mod enrolment;
 pub mod introspection;
 pub mod publication;
 pub mod token;
@@ -20,13 +21,18 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use crate::broker::Broker;
+use crate::broker::exchange::Denied;
 use crate::domain::certificate::ClientCertificate;
 use crate::domain::change::Environment;
+use crate::domain::decision::Refused;
 use crate::domain::names::{EnvironmentName, Issuer, RequestId};
 use crate::domain::proof::Verified;
+use crate::domain::reason;
+use crate::http::error::{Slotted, refuse};
 use crate::http::front::{self, ClientAddress, ErrorShape, Fault, PeerCertificate};
 use crate::http::metrics::Metrics;
 use crate::issuance::KeySet;
+use enrolment::Operation;
 use publication::Flavour;
 
 /// The longest body of the OAuth endpoints that a handler reads; the front has refused what is over `body_limit`.
@@ -37,6 +43,10 @@ pub struct Public {
     broker: Broker,
     metrics: Arc<Metrics>,
     places: Vec<Place>,
+    /// The hosts of the mTLS socket, where this is its side.
+    mtls: Option<Vec<String>>,
+    /// `https://…` of the mTLS socket, as it is published.
+    mtls_url: Option<Arc<str>>,
 }
 
 /// An environment's address.
@@ -61,6 +71,8 @@ pub struct Here {
     pub request: RequestId,
     /// Where it comes from.
     pub peer: IpAddr,
+    /// `https://…` of the mTLS socket, as it is published.
+    pub mtls: Option<Arc<str>>,
     /// The client certificate of its connection, verified by this environment's authorities.
     pub certificate: Option<Verified<ClientCertificate>>,
     /// When it began, for the histogram.
@@ -70,22 +82,29 @@ pub struct Here {
 /// A route below an issuer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Route {
+    Enrolment(Operation),
     Introspect,
     Jwks(KeySet),
+    List,
     Metadata(Flavour),
     Revoke,
     Token,
 }
 
-const ROUTES: [(&str, Route); 7] = [
+const ROUTES: [(&str, Route); 8] = [
     ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
     ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
+    ("/crl", Route::List),
     ("/introspect", Route::Introspect),
     ("/jwks", Route::Jwks(KeySet::Default)),
     ("/jwks/ed25519", Route::Jwks(KeySet::Edwards)),
     ("/revoke", Route::Revoke),
     ("/token", Route::Token),
 ];
+
+/// Below `/.well-known/est/ENVIRONMENT` of the mTLS socket (RFC 7030 section 3.2.2).
+const ENROLMENT: [(&str, Operation); 3] =
+    [("cacerts", Operation::CaCerts), ("simpleenroll", Operation::Enroll), ("simplereenroll", Operation::Reenroll)];
 
 impl Public {
     /// The public socket of these environments.
@@ -96,7 +115,23 @@ impl Public {
             let (authority, path) = (authority.to_owned(), path.to_owned());
             Some(Place { environment: name.clone(), issuer: environment.issuer.clone(), authority, path })
         };
-        Self { broker, metrics, places: environments.iter().filter_map(place).collect() }
+        Self { broker, metrics, places: environments.iter().filter_map(place).collect(), mtls: None, mtls_url: None }
+    }
+
+    /// The same, with the address of the mTLS socket in its metadata.
+    #[must_use]
+    pub fn naming(self, mtls_url: &str) -> Self {
+        Self { mtls_url: Some(mtls_url.into()), ..self }
+    }
+
+    /// The same routes on the mTLS socket, which answers to `hosts` besides, and enrolment.
+    pub fn on_mtls(
+        broker: Broker,
+        metrics: Arc<Metrics>,
+        environments: &BTreeMap<EnvironmentName, Environment>,
+        hosts: Vec<String>,
+    ) -> Self {
+        Self { mtls: Some(hosts), ..Self::new(broker, metrics, environments) }
     }
 
     /// The hosts of all environments, for the front.
@@ -118,6 +153,15 @@ impl Public {
             }
         }
         let mut router = Router::new();
+        if public.mtls.is_some() {
+            for place in &public.places {
+                for (name, operation) in ENROLMENT {
+                    let path = format!("/.well-known/est/{}/{name}", place.environment);
+                    // The environment stands in the path: whatever host the certificate of the socket is for serves it.
+                    router = router.route(&path, Route::Enrolment(operation).handler(place.path.clone()));
+                }
+            }
+        }
         let mut taken = BTreeSet::new();
         for (path, number, below) in routes {
             // Two environments on two hosts may have one path: one route, told apart by the host.
@@ -130,7 +174,12 @@ impl Public {
 
     fn find(&self, request: &Request, path: &str) -> Option<&Place> {
         let named = front::host_of(request.uri(), request.headers())?;
-        self.places.iter().find(|place| place.path == path && front::host_matches(named, &place.authority))
+        let own = self.mtls.iter().flatten().any(|host| front::host_matches(named, host));
+        let here = |place: &&Place| own || front::host_matches(named, &place.authority);
+        match request.uri().path().strip_prefix("/.well-known/est/").and_then(|rest| rest.split_once('/')) {
+            Some((environment, _)) => self.places.iter().find(|place| place.environment.as_str() == environment && here(place)),
+            None => self.places.iter().find(|place| place.path == path && here(place)),
+        }
     }
 }
 
@@ -142,8 +191,10 @@ impl Route {
             async move { self.answer(&public, &path, request).await }
         };
         match self {
-            Self::Introspect | Self::Revoke | Self::Token => post(handle),
-            Self::Jwks(_) | Self::Metadata(_) => get(handle),
+            Self::Introspect | Self::Revoke | Self::Token | Self::Enrolment(Operation::Enroll | Operation::Reenroll) => {
+                post(handle)
+            }
+            Self::Enrolment(Operation::CaCerts) | Self::Jwks(_) | Self::List | Self::Metadata(_) => get(handle),
         }
     }
 
@@ -159,12 +210,19 @@ impl Route {
         let Some(here) = here(public, place, &request) else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
+        // Without a certificate only these two answer there: nothing falls through to what an assertion alone may do (ABUSE M-01).
+        let open = matches!(self, Self::Enrolment(Operation::CaCerts | Operation::Enroll));
+        if public.mtls.is_some() && here.certificate.is_none() && !open {
+            return without_certificate(&here);
+        }
         let (parts, body) = request.into_parts();
         let headers = parts.headers;
         match self {
             Self::Metadata(flavour) => publication::metadata(&here, flavour, &headers),
             Self::Jwks(set) => publication::jwks(&here, set, &headers),
-            Self::Introspect | Self::Revoke | Self::Token => {
+            Self::List => enrolment::revocation_list(&here),
+            Self::Enrolment(Operation::CaCerts) => enrolment::authorities(&here),
+            Self::Introspect | Self::Revoke | Self::Token | Self::Enrolment(_) => {
                 // The front has read the body whole, within its limits.
                 let Ok(body) = axum::body::to_bytes(body, MOST).await else {
                     return Fault::TooLarge.response(ErrorShape::OAuth);
@@ -178,9 +236,17 @@ impl Route {
         match self {
             Self::Introspect => introspection::introspect(here, headers, body).await,
             Self::Revoke => introspection::revoke(here, headers, body).await,
-            Self::Jwks(_) | Self::Metadata(_) | Self::Token => token::token(here, headers, body).await,
+            Self::Enrolment(operation) => enrolment::enrol(here, operation, headers, body).await,
+            Self::Jwks(_) | Self::List | Self::Metadata(_) | Self::Token => token::token(here, headers, body).await,
         }
     }
+}
+
+fn without_certificate(here: &Here) -> Response {
+    let refused = Refused::unknown(&reason::CERTIFICATE_MISSING);
+    here.broker.note(&here.environment, &here.request, &refused);
+    here.metrics.refused(refused.reason);
+    refuse(&Denied::from(refused), Slotted::ClientCredentials, &here.request)
 }
 
 fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
@@ -191,6 +257,7 @@ fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
         .and_then(|peer| peer.verified(&place.environment, |leaf| public.broker.certificate(&place.environment, leaf)));
     Some(Here {
         certificate,
+        mtls: public.mtls_url.clone(),
         broker: public.broker.clone(),
         metrics: Arc::clone(&public.metrics),
         environment: place.environment.clone(),

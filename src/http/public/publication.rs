@@ -55,17 +55,27 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
         "token_endpoint": format!("{issuer}/token"),
         "jwks_uri": format!("{issuer}/jwks"),
         "grant_types_supported": GRANTS,
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth"],
+        "tls_client_certificate_bound_access_tokens": true,
         "token_endpoint_auth_signing_alg_values_supported": auth_algs,
         "introspection_endpoint": format!("{issuer}/introspect"),
-        "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "introspection_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth"],
         "introspection_endpoint_auth_signing_alg_values_supported": auth_algs,
         "revocation_endpoint": format!("{issuer}/revoke"),
-        "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "revocation_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth"],
         "revocation_endpoint_auth_signing_alg_values_supported": auth_algs,
         "authorization_details_types_supported": DETAIL_TYPES,
         "scopes_supported": scopes,
     });
+    if let Some(mtls) = &here.mtls {
+        // RFC 8705 section 5: the same endpoints where a certificate can be shown.
+        let path = issuer.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or_default();
+        document["mtls_endpoint_aliases"] = json!({
+            "token_endpoint": format!("{mtls}{path}/token"),
+            "introspection_endpoint": format!("{mtls}{path}/introspect"),
+            "revocation_endpoint": format!("{mtls}{path}/revoke"),
+        });
+    }
     if !resources.is_empty() {
         document["protected_resources"] = json!(resources);
     }

@@ -1,4 +1,4 @@
-//! The revocation list of an authority (RFC 5280 section 5), and the few DER elements that rcgen does not write.
+//! The revocation list of an authority (RFC 5280 section 5).
 
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber};
 
@@ -53,25 +53,4 @@ impl Issuance {
         let list = params.signed_by(&key.issuer).map_err(|_| IssueFault::Signing)?;
         Ok(Der(list.der().to_vec()))
     }
-}
-
-/// The tag of a SEQUENCE.
-pub const SEQUENCE: u8 = 0x30;
-
-/// One DER element: tag, length in the shortest form (X.690 section 10.1), content.
-pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len();
-    let mut bytes = vec![tag];
-    if let Ok(short) = u8::try_from(length)
-        && short < 0x80
-    {
-        bytes.push(short);
-    } else {
-        let long: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
-        // Invariant: a length has at most eight bytes.
-        bytes.push(0x80 | u8::try_from(long.len()).unwrap_or(8));
-        bytes.extend(long);
-    }
-    bytes.extend_from_slice(content);
-    bytes
 }

@@ -7,8 +7,10 @@
 //! The root's key signs issuing certificates and nothing else. Both private halves are sealed in the journal's keyring; a node keeps
 //! the issuing key unsealed in memory, and unseals the root's for the moment of a rotation.
 
+mod der;
 mod list;
 pub mod request;
+mod server;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
@@ -32,7 +34,9 @@ use crate::domain::state::State;
 use crate::journal::{BlobName, Committed, Journal, SealedBlob};
 use request::RequestedKey;
 
+pub use der::certificates_only;
 pub use list::{LIST_LIFE, Revoked};
+pub use server::{ServerIdentity, ServerKey};
 
 /// The life of a root, and of an issuing certificate under it.
 const ROOT_LIFE: Seconds = Seconds::days(3650);
@@ -89,8 +93,11 @@ impl Issuance {
         earlier: Option<&Authority>,
         now: Timestamp,
     ) -> Result<NewAuthority, UnusableKey> {
-        let (root, root_key, mut sealed) = match earlier {
-            Some(authority) => (authority.root.clone(), self.root_key(journal, authority).await?, Vec::new()),
+        let (root, root_key, sealed_root, mut sealed) = match earlier {
+            Some(authority) => {
+                let key = self.root_key(journal, authority).await?;
+                (authority.root.clone(), key, authority.sealed_root, Vec::new())
+            }
             None => self.new_root(environment, now)?,
         };
         let issuing_key = KeyPair::generate().map_err(|_| UnusableKey)?;
@@ -111,12 +118,17 @@ impl Issuance {
             issuing: Der(issuing.der().to_vec()),
             ends,
             sealed: blob.digest(),
+            sealed_root,
         };
         sealed.push(blob);
         Ok(NewAuthority { record, sealed })
     }
 
-    fn new_root(&self, environment: &EnvironmentName, now: Timestamp) -> Result<(Der, KeyPair, Vec<SealedBlob>), UnusableKey> {
+    fn new_root(
+        &self,
+        environment: &EnvironmentName,
+        now: Timestamp,
+    ) -> Result<(Der, KeyPair, Digest, Vec<SealedBlob>), UnusableKey> {
         let key = KeyPair::generate().map_err(|_| UnusableKey)?;
         let kid = kid(&key)?;
         let mut params = self.authority_params(environment, "root", &kid);
@@ -126,12 +138,15 @@ impl Issuance {
         let root = Der(certificate.der().to_vec());
         let private = Zeroizing::new(key.serialize_der());
         let blob = self.kek.seal(root_blob(environment, &root)?, &private, self.entropy.as_ref());
-        Ok((root, key, vec![blob]))
+        Ok((root, key, blob.digest(), vec![blob]))
     }
 
     async fn root_key(&self, journal: &Journal, authority: &Authority) -> Result<KeyPair, UnusableKey> {
         let name = root_blob(&authority.environment, &authority.root)?;
         let blob = journal.blob(&name).await.map_err(|_| UnusableKey)?.ok_or(UnusableKey)?;
+        if blob.digest() != authority.sealed_root {
+            return Err(UnusableKey);
+        }
         let der = self.kek.open(&blob).map_err(|_| UnusableKey)?;
         KeyPair::try_from(der.as_slice()).map_err(|_| UnusableKey)
     }
@@ -255,8 +270,8 @@ fn information_access(responder: &str) -> CustomExtension {
     const OCSP: [u8; 10] = [0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
     /// Context-specific tag 6: uniformResourceIdentifier.
     const URI: u8 = 0x86;
-    let method = [&OCSP[..], &list::element(URI, responder.as_bytes())].concat();
-    let content = list::element(list::SEQUENCE, &list::element(list::SEQUENCE, &method));
+    let method = [&OCSP[..], &der::element(URI, responder.as_bytes())].concat();
+    let content = der::element(der::SEQUENCE, &der::element(der::SEQUENCE, &method));
     CustomExtension::from_oid_content(&AIA, content)
 }
 

@@ -131,6 +131,16 @@ async fn keyring(connection: &mut SqliteConnection, kek: &Kek, chain: &Chain) ->
             _ => {}
         }
     }
+    let authorities: Vec<_> = chain.state.certificates.all_authorities().map(|known| &known.authority).collect();
+    // Several issuing keys may stand under one root.
+    let halves: std::collections::BTreeSet<_> = authorities.iter().flat_map(|one| [one.sealed, one.sealed_root]).collect();
+    for sealed in halves {
+        if blobs.remove(&sealed).is_none() {
+            let named = authorities.iter().find(|one| one.sealed == sealed || one.sealed_root == sealed);
+            let name = named.map(|one| format!("{}/{}", one.environment, one.kid)).unwrap_or_default();
+            return Err(fault(format!("a private half of the authority {name} is missing, or another one")));
+        }
+    }
     match blobs.into_values().next() {
         None => Ok(()),
         Some(blob) => Err(fault(format!("no change made {}", blob.name))),

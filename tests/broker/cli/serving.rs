@@ -11,7 +11,7 @@ use super::program::Program;
 /// A configuration on free ports, with no Redis and a staff issuer that is away.
 fn configuration(program: &Program) {
     let text = format!(
-        "[listen]\npublic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[journal]\nurl = \"sqlite://{}/journal.db\"\n\
+        "[listen]\npublic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nmtls = \"127.0.0.1:0\"\n[journal]\nurl = \"sqlite://{}/journal.db\"\n\
          [keys]\nkek_file = \"kek\"\n[staff]\nissuer = \"http://127.0.0.1:9/idp\"\naudience = \"carnet\"\n\
          roles = {{ security = [\"security\"] }}\n[outbound]\nissuers = [\"http://127.0.0.1:9\"]\n\
          [environments.production]\nissuer = \"https://sts.acme.example/production\"\nmax_ttl = \"10m\"\n",
@@ -46,7 +46,7 @@ async fn a_server_tells_its_addresses_once_they_answer_and_drains_on_a_signal() 
             let answer = crate::world::send(address.parse().expect("an address"), "GET", "/livez", &[], b"").await;
             assert_eq!(answer.status, 200, "{socket}");
         }
-        assert!(addresses.get("mtls").is_none());
+        assert!(addresses["mtls"].as_str().expect("an address").starts_with("https://127.0.0.1:"));
         signal(&child, name);
         let ended = tokio::task::spawn_blocking(move || {
             let status = child.wait().expect("it ends");

@@ -1,0 +1,141 @@
+//! Enrolment over the mTLS socket (RFC 7030, RFC 8951), and the revocation list of the environment's authority.
+//!
+//! `cacerts` and `simpleenroll` answer without a certificate; `simplereenroll` takes the certificate in use. The first enrolment is
+//! authenticated by a one-time token as the password of HTTP Basic, the integration as its user name.
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Here;
+use crate::broker::enrolment::Shown;
+use crate::broker::revocation::Failure;
+use crate::domain::certificate::Der;
+use crate::domain::decision::Refused;
+use crate::domain::names::{ClientId, IntegrationId};
+use crate::domain::reason::{self, Class, Reason};
+use crate::issuance::authority::certificates_only;
+
+/// The operations of EST that are served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Operation {
+    /// The authority's certificates.
+    CaCerts,
+    /// A first certificate, by token.
+    Enroll,
+    /// The next one, by the certificate in use.
+    Reenroll,
+}
+
+/// `GET cacerts`.
+pub fn authorities(here: &Here) -> Response {
+    let certificates = here.broker.authority_certificates(&here.environment);
+    if certificates.is_empty() {
+        return refuse(here, None, &reason::AUTHORITY_AWAY);
+    }
+    message(&certificates)
+}
+
+/// `POST simpleenroll` and `simplereenroll`.
+pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: Bytes) -> Response {
+    let shown = match operation {
+        Operation::Reenroll => here.certificate.clone().map(Shown::Certificate).ok_or(&reason::CERTIFICATE_MISSING),
+        Operation::CaCerts | Operation::Enroll => basic(&headers),
+    };
+    let shown = match shown {
+        Ok(shown) => shown,
+        Err(reason) => return refuse(&here, None, reason),
+    };
+    // Whose it is, once a certificate was verified; the name beside a token is a claim like any other.
+    let known = match &shown {
+        Shown::Certificate(shown) => Some(shown.leaf.integration.clone()),
+        Shown::Token { .. } => None,
+    };
+    let Some(request) = request(&headers, &body) else {
+        return refuse(&here, known, &reason::ENROLMENT_REQUEST);
+    };
+    match here.broker.enrol(&here.environment, &shown, &request, &here.request).await {
+        // The leaf and what leads to the root; the root comes from cacerts.
+        Ok(chain) => message(&[chain.leaf, chain.issuing]),
+        Err(Failure::Refused(reason)) => refuse(&here, known, reason),
+        Err(Failure::Faults(_)) => refuse(&here, known, &reason::ENROLMENT_REQUEST),
+    }
+}
+
+/// `GET I/crl`: the list in DER (RFC 5280 section 5), good for [`LIST_LIFE`](crate::issuance::authority::LIST_LIFE).
+pub fn revocation_list(here: &Here) -> Response {
+    match here.broker.revocation_list(&here.environment) {
+        Ok(list) => {
+            let mut response = list.0.into_response();
+            let fields = response.headers_mut();
+            fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pkix-crl"));
+            // Seconds, not hours: whoever asks wants to know of a revocation of now.
+            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+            response
+        }
+        Err(reason) => refuse(here, None, reason),
+    }
+}
+
+/// User name and password of HTTP Basic (RFC 7617), exactly one of it.
+fn basic(headers: &HeaderMap) -> Result<Shown, &'static Reason> {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (fields.next(), fields.next()) else { return Err(&reason::ENROLMENT_REFUSED) };
+    let shown = || {
+        let (scheme, credentials) = only.to_str().ok()?.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let pair = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
+        let (integration, token) = pair.split_once(':')?;
+        Some(Shown::Token { integration: integration.parse().ok()?, token: token.to_owned() })
+    };
+    shown().ok_or(&reason::ENROLMENT_REFUSED)
+}
+
+/// The DER of a request: base64 of it, with line ends anywhere (RFC 8951 section 3.1); `Content-Transfer-Encoding` says nothing.
+fn request(headers: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
+    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
+    if !kind.eq_ignore_ascii_case("application/pkcs10") {
+        return None;
+    }
+    let text: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(text).ok()
+}
+
+/// A certs-only message in base64 lines.
+fn message(certificates: &[Der]) -> Response {
+    let text = STANDARD.encode(certificates_only(certificates));
+    let lines: Vec<String> = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    let mut response = (lines.join("\n") + "\n").into_response();
+    let kind = HeaderValue::from_static("application/pkcs7-mime; smime-type=certs-only");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// A refusal in words (RFC 7030 section 4.2.3): the reason, what it means and what to do. It goes to the record like any other.
+fn refuse(here: &Here, known: Option<IntegrationId>, reason: &'static Reason) -> Response {
+    let refused = Refused { known: known.map(ClientId::Integration), ..Refused::unknown(reason) };
+    here.broker.note(&here.environment, &here.request, &refused);
+    here.metrics.refused(reason);
+    let status = match reason.class {
+        Class::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Class::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Class::Proof | Class::Client => StatusCode::FORBIDDEN,
+        Class::Missing => StatusCode::NOT_FOUND,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let text = format!("{}: {}\n{}\nrequest {}\n", reason.code, reason.what, reason.fix, here.request);
+    let mut response = (status, text).into_response();
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if status == StatusCode::UNAUTHORIZED {
+        fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"carnet\""));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        fields.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}

@@ -1,0 +1,82 @@
+//! Certificates of our own sockets: on record, then signed, like those of partners.
+
+use std::net::IpAddr;
+
+use rcgen::{
+    CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
+};
+use zeroize::Zeroizing;
+
+use super::{Issuance, IssueFault, UnusableKey, date, serial_number};
+use crate::domain::certificate::{Der, ServerLeaf};
+use crate::domain::digest::Digest;
+use crate::journal::Committed;
+
+/// A key for a socket of ours. It lives in this process alone and is made anew with each certificate.
+pub struct ServerKey(KeyPair);
+
+/// What a socket presents.
+pub struct ServerIdentity {
+    /// Leaf first, without the root.
+    pub chain: Vec<Der>,
+    /// PKCS #8.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+impl ServerKey {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// The platform makes no keys.
+    pub fn generate() -> Result<Self, UnusableKey> {
+        KeyPair::generate().map(Self).map_err(|_| UnusableKey)
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.0.subject_public_key_info())
+    }
+}
+
+impl Issuance {
+    /// Signs the certificate that `committed` recorded for this key.
+    ///
+    /// # Errors
+    /// No such certificate on record, another key, or no issuing key.
+    pub fn certify_server(
+        &self,
+        committed: &Committed,
+        leaf: &ServerLeaf,
+        key: &ServerKey,
+    ) -> Result<ServerIdentity, IssueFault> {
+        let certificates = &committed.view.state.certificates;
+        let recorded = certificates.server(&leaf.environment).filter(|recorded| *recorded == leaf);
+        let leaf = recorded.filter(|leaf| leaf.key == key.digest()).ok_or(IssueFault::ReadBack)?;
+        let authority = certificates.all_authorities().find(|known| known.authority.kid == leaf.authority && !known.tainted);
+        let authority = &authority.ok_or(IssueFault::NoKey)?.authority;
+        let issuing = self.issuing_key(&authority.kid).ok_or(IssueFault::NoKey)?;
+        let params = params(leaf).map_err(|_| IssueFault::Signing)?;
+        let signed = params.signed_by(&key.0, &issuing.issuer).map_err(|_| IssueFault::Signing)?;
+        Ok(ServerIdentity {
+            chain: vec![Der(signed.der().to_vec()), authority.issuing.clone()],
+            key: Zeroizing::new(key.0.serialize_der()),
+        })
+    }
+}
+
+fn params(leaf: &ServerLeaf) -> Result<CertificateParams, UnusableKey> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    let name = |name: &String| match name.parse::<IpAddr>() {
+        Ok(address) => Ok(SanType::IpAddress(address)),
+        Err(_) => name.clone().try_into().map(SanType::DnsName).map_err(|_| UnusableKey),
+    };
+    params.subject_alt_names = leaf.names.iter().map(name).collect::<Result<_, _>>()?;
+    params.serial_number = Some(serial_number(&leaf.serial));
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    (params.not_before, params.not_after) = (date(leaf.starts)?, date(leaf.ends)?);
+    Ok(params)
+}

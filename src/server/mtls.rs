@@ -1,0 +1,210 @@
+//! TLS of the mTLS socket: a certificate of our own authority for us, one of our leaves for the peer.
+//!
+//! Enter through [`Mtls::new`]. A peer may come without a certificate (first enrolment); one that shows a certificate which no authority
+//! of ours signed, or that is outside its validity, gets no connection. What else a certificate must be, and whether it still counts, is
+//! judged above, at every request: so there is no session that could be resumed with yesterday's answer (DEPENDENCIES.md, 5: a resumed
+//! session skips the verifier), and no early data (ABUSE M-23).
+//!
+//! Authorities and our own certificate change while the socket is open; both are swapped whole ([`Mtls::trust`], [`Mtls::present`]).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme};
+use zeroize::Zeroizing;
+
+use crate::domain::certificate::Der;
+use crate::domain::clock::Clock;
+
+/// The TLS side of the mTLS socket.
+#[derive(Clone)]
+pub struct Mtls {
+    config: Arc<ServerConfig>,
+    clients: Arc<Clients>,
+    own: Arc<Own>,
+}
+
+/// Our own certificate for one host name.
+pub struct Presented {
+    /// Leaf first, without the root.
+    pub chain: Vec<Der>,
+    /// PKCS #8.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+impl Mtls {
+    /// Trusts nobody and presents nothing yet.
+    ///
+    /// # Errors
+    /// What rustls does not take: never, with its own provider.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let clients = Arc::new(Clients { provider: Arc::clone(&provider), current: ArcSwapOption::empty() });
+        let own = Arc::new(Own { provider: Arc::clone(&provider), by_host: ArcSwap::default() });
+        let mut config = ServerConfig::builder_with_details(provider, Arc::new(HouseTime(clock)))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_client_cert_verifier(Arc::clone(&clients) as Arc<dyn ClientCertVerifier>)
+            .with_cert_resolver(Arc::clone(&own) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.max_early_data_size = 0;
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Self { config: Arc::new(config), clients, own })
+    }
+
+    /// For the listener.
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Takes these authorities, roots and issuing ones, and no others from now on.
+    ///
+    /// # Errors
+    /// A certificate that cannot be an anchor; the earlier ones stay.
+    pub fn trust(&self, authorities: &[Der]) -> Result<(), Error> {
+        if authorities.is_empty() {
+            self.clients.current.store(None);
+            return Ok(());
+        }
+        let mut anchors = RootCertStore::empty();
+        for authority in authorities {
+            anchors.add(CertificateDer::from(authority.0.clone()))?;
+        }
+        let provider = Arc::clone(&self.clients.provider);
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), provider).build();
+        let verifier = verifier.map_err(|fault| Error::General(fault.to_string()))?;
+        self.clients.current.store(Some(Arc::new(verifier)));
+        Ok(())
+    }
+
+    /// Presents these certificates from now on, each to whoever names its host; the first also to everybody else.
+    ///
+    /// # Errors
+    /// A key that is not its certificate's.
+    pub fn present(&self, certificates: &[(String, Presented)]) -> Result<(), Error> {
+        let mut own = Certified::default();
+        for (host, presented) in certificates {
+            let chain = presented.chain.iter().map(|der| CertificateDer::from(der.0.clone())).collect();
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(presented.key.as_slice())).clone_key();
+            let certified = Arc::new(CertifiedKey::from_der(chain, key, &self.own.provider)?);
+            own.default.get_or_insert_with(|| Arc::clone(&certified));
+            own.by_host.entry(host.clone()).or_insert(certified);
+        }
+        self.own.by_host.store(Arc::new(own));
+        Ok(())
+    }
+
+    /// Presents a certificate of the operator's from now on.
+    pub fn present_file(&self, certified: CertifiedKey) {
+        let own = Certified { by_host: BTreeMap::new(), default: Some(Arc::new(certified)) };
+        self.own.by_host.store(Arc::new(own));
+    }
+}
+
+/// Who may come: the authorities as they are now.
+struct Clients {
+    provider: Arc<CryptoProvider>,
+    current: ArcSwapOption<Arc<dyn ClientCertVerifier>>,
+}
+
+impl ClientCertVerifier for Clients {
+    fn client_auth_mandatory(&self) -> bool {
+        // A first enrolment comes without one; the routes say what needs one.
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // Which authorities there are changes; a client that has several certificates knows which is ours.
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let current = self.current.load_full().ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+        current.verify_client_cert(end_entity, intermediates, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What we present.
+struct Own {
+    provider: Arc<CryptoProvider>,
+    by_host: ArcSwap<Certified>,
+}
+
+#[derive(Default)]
+struct Certified {
+    by_host: BTreeMap<String, Arc<CertifiedKey>>,
+    default: Option<Arc<CertifiedKey>>,
+}
+
+impl ResolvesServerCert for Own {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let own = self.by_host.load();
+        let named = hello.server_name().and_then(|host| own.by_host.get(host));
+        named.or(own.default.as_ref()).cloned()
+    }
+}
+
+/// The house's time, so that validity is judged by the same clock in the handshake and after it.
+struct HouseTime(Arc<dyn Clock>);
+
+impl TimeProvider for HouseTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.0.now().as_seconds()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
+impl fmt::Debug for HouseTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HouseTime")
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clients")
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Own")
+    }
+}

@@ -1,0 +1,374 @@
+//! Certificates on the wire: enrolment, tokens by certificate, bound tokens, and what ends them. The partner's side is `openssl` and
+//! `curl`, unmodified.
+
+mod tool;
+
+use serde_json::{Value, json};
+
+use crate::world::{World, claims, post_form, records};
+use tool::Machine;
+
+const P256: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+
+/// The usual integration, that may also show a certificate.
+fn with_certificates(issuer: &str) -> String {
+    let binding = "      - {name: data-centre, mtls: {}}\n";
+    let usual = records::usual(issuer);
+    let sandbox = usual.replacen(
+        "    scopes: {orders-api: [orders:read, orders:write]}",
+        &format!("{binding}    scopes: {{orders-api: [orders:read, orders:write]}}"),
+        1,
+    );
+    sandbox.replacen("    scopes:\n      orders-api:\n", &format!("{binding}    scopes:\n      orders-api:\n"), 1)
+}
+
+async fn world() -> World {
+    let world = World::start().await;
+    world.onboard(&with_certificates(&world.partner.issuer)).await;
+    world.clock.synchronise();
+    world
+}
+
+/// Asks for an enrolment token as `ann`; `HTTP Basic` user and password, and the approval.
+async fn ask(world: &World, environment: &str) -> (String, Value) {
+    let body = json!({"integration": "globex/order-sync", "environment": environment, "reason": "a new machine"});
+    let asked = world.admin_post("/v1/enrolments", "ann", &body).await;
+    assert_eq!(asked.status, 201, "{}", asked.text());
+    let asked = asked.json();
+    (format!("globex/order-sync:{}", asked["token"].as_str().expect("a token")), asked["approval"].clone())
+}
+
+async fn review(world: &World, approval: &Value, person: &str) -> u16 {
+    let path = format!("/v1/approvals/{}", approval.as_str().expect("an id"));
+    let seen = world.admin_get(&path, person).await;
+    let body = json!({"verdict": "approve", "reason": "it is ours", "version": seen["version"]});
+    world.admin_post(&format!("{path}/reviews"), person, &body).await.status
+}
+
+/// A machine with a certificate `one` for `environment`.
+async fn enrolled(world: &World, environment: &str) -> Machine {
+    let machine = Machine::new(world).await;
+    let (user, approval) = ask(world, environment).await;
+    assert_eq!(review(world, &approval, "sven").await, 200);
+    machine.request("one", P256, "").await;
+    let reply = machine.enrol(environment, "simpleenroll", "one", None, Some(&user)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    machine
+}
+
+async fn certificates_on_record(world: &World) -> usize {
+    world.admin_get("/v1/journal?kind=certificate.issued&limit=1000", "alan").await["items"].as_array().expect("items").len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_makes_the_request_and_curl_enrols_renews_and_gets_bound_tokens() {
+    let world = world().await;
+    let machine = Machine::new(&world).await;
+    machine.request("one", P256, "").await;
+    let (user, approval) = ask(&world, "production").await;
+
+    // Not before a second person approved it, and not by the one who asked.
+    assert_eq!(machine.enrol("production", "simpleenroll", "one", None, Some(&user)).await.status, 401);
+    assert_eq!(review(&world, &approval, "ann").await, 409);
+    assert_eq!(certificates_on_record(&world).await, 0);
+    assert_eq!(review(&world, &approval, "sven").await, 200);
+
+    // Only there, only for that integration, only with that secret.
+    assert_eq!(machine.enrol("sandbox", "simpleenroll", "one", None, Some(&user)).await.status, 401);
+    let other = user.replace("globex/order-sync", "globex/other");
+    assert_eq!(machine.enrol("production", "simpleenroll", "one", None, Some(&other)).await.status, 401);
+    assert_eq!(machine.enrol("production", "simpleenroll", "one", None, Some(&format!("{user}x"))).await.status, 401);
+    assert_eq!(machine.enrol("production", "simpleenroll", "one", None, None).await.status, 401);
+    assert_eq!(certificates_on_record(&world).await, 0);
+
+    // A hundred at once: the token enrols one key once.
+    let reply = machine.enrol("production", "simpleenroll", "one", None, Some(&user)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(machine.enrol("production", "simpleenroll", "one", None, Some(&user)).await.status, 401);
+    assert_eq!(certificates_on_record(&world).await, 1);
+
+    // The certificate is what the record says.
+    let text = machine.openssl("x509 -in one.pem -noout -text").await;
+    let name = "URI:spiffe://production.127.0.0.1/globex/order-sync";
+    for expected in [name, "CA:FALSE", "Digital Signature", "TLS Web Client Authentication", "/production/crl"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    machine.openssl("verify -x509_strict -purpose sslclient -CAfile ca.pem one.pem").await;
+
+    // A token by the certificate alone, bound to it.
+    let minted = machine.token(Some("one"), "production", &[]).await;
+    assert_eq!(minted.status, 200, "{minted:?}");
+    let token = minted.json()["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!(minted.json()["token_type"], "Bearer");
+    let thumbprint = machine.thumbprint("one").await;
+    assert_eq!(claims(&token)["cnf"], json!({"x5t#S256": thumbprint}));
+    assert_eq!(claims(&token)["binding"], "data-centre");
+    let seen = world.introspect("production", &token).await.json();
+    assert_eq!((&seen["active"], &seen["cnf"]), (&json!(true), &json!({"x5t#S256": thumbprint})), "{seen}");
+
+    // Its own tokens it may ask about and revoke, by the same certificate.
+    let own = format!("token={token}");
+    let client = "client_id=globex/order-sync";
+    let seen = machine.curl(Some("one"), "/production/introspect", &["-d", &own, "-d", client]).await;
+    assert_eq!((seen.status, &seen.json()["active"]), (200, &json!(true)), "{seen:?}");
+    let nameless = machine.curl(Some("one"), "/production/introspect", &["-d", &own]).await;
+    assert_eq!(nameless.status, 401, "{nameless:?}");
+    let revoked = machine.curl(Some("one"), "/production/revoke", &["-d", &own, "-d", client]).await;
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    assert_eq!(world.introspect("production", &token).await.json(), json!({"active": false}));
+
+    // An assertion beside the certificate: one client, and the token is bound all the same.
+    let assertion = format!("client_assertion={}", world.assertion("production"));
+    let kind = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let both = machine.token(Some("one"), "production", &["-d", &assertion, "-d", kind]).await;
+    let both = both.json()["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!((&claims(&both)["binding"], &claims(&both)["cnf"]["x5t#S256"]), (&json!("ci-main"), &json!(thumbprint)));
+
+    // The next certificate by the one in use, for another key.
+    machine.request("two", P256, "").await;
+    let renewed = machine.enrol("production", "simplereenroll", "two", Some("one"), None).await;
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    assert_ne!(machine.serial("one").await, machine.serial("two").await);
+    let minted = machine.token(Some("two"), "production", &[]).await;
+    assert_eq!(
+        claims(minted.json()["access_token"].as_str().expect("a token"))["cnf"]["x5t#S256"],
+        machine.thumbprint("two").await
+    );
+
+    // Metadata names the way.
+    let metadata = crate::world::get(world.public, "/production/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(metadata["mtls_endpoint_aliases"]["token_endpoint"], format!("{}/production/token", machine.mtls));
+    assert_eq!(metadata["tls_client_certificate_bound_access_tokens"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn m_01_without_a_certificate_only_two_routes_answer() {
+    let world = world().await;
+    let machine = Machine::new(&world).await;
+    let assertion = format!("client_assertion={}", world.assertion("production"));
+    let kind = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    for (path, arguments) in [
+        (
+            "/production/token",
+            vec!["-d", "grant_type=client_credentials", "-d", "client_id=globex/order-sync", "-d", "scope=orders:read"],
+        ),
+        (
+            "/production/token",
+            vec![
+                "-d",
+                "grant_type=client_credentials",
+                "-d",
+                &assertion,
+                "-d",
+                kind,
+                "-d",
+                "audience=orders-api",
+                "-d",
+                "scope=orders:read",
+            ],
+        ),
+        ("/production/introspect", vec!["-d", "token=x"]),
+        ("/production/revoke", vec!["-d", "token=x"]),
+        ("/production/jwks", vec![]),
+        ("/production/crl", vec![]),
+        ("/production/.well-known/oauth-authorization-server", vec![]),
+    ] {
+        let reply = machine.curl(None, path, &arguments).await;
+        assert_eq!((reply.status, &reply.json()["error"]), (400, &json!("invalid_client")), "{path}: {reply:?}");
+    }
+    // Renewal needs the certificate in use.
+    machine.request("one", P256, "").await;
+    assert_eq!(machine.enrol("production", "simplereenroll", "one", None, None).await.status, 400);
+    assert_eq!(world.issued().await, 0);
+}
+
+/// M-03, M-17 and M-16: a name proves nothing, neither in a certificate of somebody else, nor in a form, nor in a header.
+#[tokio::test(flavor = "multi_thread")]
+async fn m_03_m_16_m_17_a_name_alone_is_nobody() {
+    let world = world().await;
+    let machine = enrolled(&world, "production").await;
+    let name = "subjectAltName=URI:spiffe://production.127.0.0.1/globex/order-sync";
+    machine.openssl(&format!("genpkey {P256} -out fake.key")).await;
+    machine.openssl(&format!("req -new -x509 -key fake.key -subj / -days 1 -addext {name} -out fake.pem")).await;
+    assert_eq!(machine.token(Some("fake"), "production", &[]).await.status, 0, "the handshake fails");
+
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "globex/order-sync"),
+        ("audience", "orders-api"),
+        ("scope", "orders:read"),
+    ];
+    let answer = post_form(world.public, "/production/token", &form).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_client")));
+
+    let der = machine.openssl("x509 -in one.pem -outform DER -out one.der").await;
+    drop(der);
+    machine.openssl("base64 -A -in one.der -out one.b64").await;
+    let b64 = machine.read("one.b64");
+    for header in [
+        format!("Client-Cert: :{b64}:"),
+        format!("X-SSL-Client-Cert: {b64}"),
+        "X-Forwarded-Client-Cert: URI=spiffe://production.127.0.0.1/globex/order-sync".to_owned(),
+        "X-SSL-Client-Verify: SUCCESS".to_owned(),
+    ] {
+        let reply = machine.token(None, "production", &["-H", &header]).await;
+        assert_eq!((reply.status, &reply.json()["error"]), (400, &json!("invalid_client")), "{header}");
+    }
+    assert_eq!(world.issued().await, 0);
+}
+
+/// M-07: the leaf alone says who it is. M-09: another environment's certificate is none here.
+#[tokio::test(flavor = "multi_thread")]
+async fn m_07_m_09_a_certificate_is_of_one_integration_in_one_environment() {
+    let world = world().await;
+    let machine = enrolled(&world, "sandbox").await;
+    assert_eq!(machine.token(Some("one"), "sandbox", &[]).await.status, 200);
+    let reply = machine.token(Some("one"), "production", &[]).await;
+    assert_eq!((reply.status, &reply.json()["error"]), (400, &json!("invalid_client")), "{reply:?}");
+    // Another client's name beside it.
+    let reply = machine.token(Some("one"), "sandbox", &["-d", "client_id=globex/other"]).await;
+    assert_eq!((reply.status, &reply.json()["error"]), (400, &json!("invalid_client")), "{reply:?}");
+    assert_eq!(world.issued().await, 1);
+}
+
+/// M-22: a certificate that is revoked, whose integration is suspended, or whose time is over, is refused on the connection that is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn m_22_what_ends_a_certificate_ends_it_on_an_open_connection() {
+    let world = world().await;
+    let machine = enrolled(&world, "production").await;
+    machine.request("two", P256, "").await;
+    assert_eq!(machine.enrol("production", "simplereenroll", "two", Some("one"), None).await.status, 200);
+    let (mut one, mut two) = (machine.connect("one"), machine.connect("two"));
+    let (status, body) = one.token("production");
+    assert_eq!(status, 200, "{body}");
+    let token: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(two.token("production").0, 200);
+
+    let revoke = json!({"certificate": format!("production/{}", machine.serial("one").await), "reason": "stolen"});
+    assert_eq!(world.admin_post("/v1/revocations", "sven", &revoke).await.status, 201);
+    let (status, body) = one.token("production");
+    assert!(status == 400 && body.contains("certificate.revoked"), "{status} {body}");
+    assert_eq!(two.token("production").0, 200, "the other one is another certificate");
+    // What it got is cut with it (CONTRACT.md section 6).
+    let seen = world.introspect("production", token["access_token"].as_str().expect("a token")).await.json();
+    assert_eq!(seen, json!({"active": false}));
+    // It renews nothing, and its key enrols no more.
+    machine.request("three", P256, "").await;
+    let refused = machine.enrol("production", "simplereenroll", "three", Some("one"), None).await;
+    assert!(refused.status == 403 && refused.body.contains("certificate.revoked"), "{refused:?}");
+    std::fs::copy(machine.path("one.csr"), machine.path("again.csr")).expect("copied");
+    let refused = machine.enrol("production", "simplereenroll", "again", Some("two"), None).await;
+    assert!(refused.status == 400 && refused.body.contains("enrolment.revoked-key"), "{refused:?}");
+    // And the world is told: openssl refuses it by the list.
+    let list = crate::world::get(world.public, "/production/crl").await;
+    std::fs::write(machine.path("list.der"), &list.body).expect("written");
+    machine.openssl("crl -inform DER -in list.der -out list.pem").await;
+    machine.openssl("crl -inform DER -in list.der -noout -CAfile ca.pem -verify").await;
+    let text = machine.openssl("crl -inform DER -in list.der -noout -text").await;
+    assert!(
+        text.contains("X509v3 CRL Number") && text.contains("Next Update") && text.contains("Authority Key Identifier"),
+        "{text}"
+    );
+    machine.openssl("verify -crl_check -CAfile ca.pem -CRLfile list.pem two.pem").await;
+    let refused = machine.try_openssl(&["verify", "-crl_check", "-CAfile", "ca.pem", "-CRLfile", "list.pem", "one.pem"]).await;
+    assert!(refused.expect_err("it is revoked").contains("certificate revoked"));
+
+    // Its time is over: the connection was opened in time.
+    world.advance(24 * 3600 + 60).await;
+    let (status, body) = two.token("production");
+    assert!(status == 400 && body.contains("certificate.expired"), "{status} {body}");
+    assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 0, "a new handshake fails (M-02)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn m_22_a_suspended_integration_is_refused_on_an_open_connection() {
+    let world = world().await;
+    let machine = enrolled(&world, "production").await;
+    let mut one = machine.connect("one");
+    assert_eq!(one.token("production").0, 200);
+    let path = "/v1/integrations/globex/order-sync/suspend";
+    assert!(world.admin_post(path, "sven", &json!({"reason": "incident"})).await.status < 300);
+    let (status, body) = one.token("production");
+    assert!(status == 400 && body.contains("integration.suspended"), "{status} {body}");
+    machine.request("two", P256, "").await;
+    let refused = machine.enrol("production", "simplereenroll", "two", Some("one"), None).await;
+    assert!(refused.status == 400 && refused.body.contains("enrolment.no-binding"), "{refused:?}");
+}
+
+/// T-09, certificate column: a token ends with the certificate that it is bound to; where less than the shortest life is left, there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn t_09_a_token_ends_with_its_certificate() {
+    let world = world().await;
+    let machine = enrolled(&world, "production").await;
+    let ends = world.admin_get("/v1/certificates", "alan").await["items"][0]["ends"].as_i64().expect("an end");
+    let mut one = machine.connect("one");
+    world.advance(ends - world.clock.seconds() - 100).await;
+    let (status, body) = one.token("production");
+    assert_eq!(status, 200, "{body}");
+    let token: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(claims(token["access_token"].as_str().expect("a token"))["exp"], ends);
+    world.advance(ends - world.clock.seconds() - 10).await;
+    let (status, body) = one.token("production");
+    assert!(status == 400 && body.contains("life.too-short"), "{status} {body}");
+}
+
+/// a request gives a key and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_20_a_request_gives_a_key_and_nothing_else() {
+    let world = world().await;
+    let machine = enrolled(&world, "production").await;
+    let foreign = [
+        " -addext subjectAltName=URI:spiffe://production.127.0.0.1/initech/order-sync",
+        " -addext subjectAltName=URI:spiffe://production.127.0.0.1/globex/order-sync,DNS:globex.example",
+        " -addext subjectAltName=DNS:globex.example",
+        " -subj /CN=initech\\/order-sync",
+        " -subj /O=Globex",
+    ];
+    for (number, names) in foreign.iter().enumerate() {
+        let name = format!("foreign{number}");
+        machine.request(&name, P256, names).await;
+        let reply = machine.enrol("production", "simplereenroll", &name, Some("one"), None).await;
+        assert!(reply.status == 400 && reply.body.contains("enrolment.foreign-name"), "{names}: {reply:?}");
+    }
+    for (number, weak) in [
+        "-algorithm RSA -pkeyopt rsa_keygen_bits:1024",
+        "-algorithm EC -pkeyopt ec_paramgen_curve:secp521r1",
+        "-algorithm ED448",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("weak{number}");
+        machine.request(&name, weak, "").await;
+        let reply = machine.enrol("production", "simplereenroll", &name, Some("one"), None).await;
+        assert!(reply.status == 400 && reply.body.contains("enrolment.weak-key"), "{weak}: {reply:?}");
+    }
+    // Wishes are not names: an authority that can sign anything for ever becomes a leaf of a day.
+    let own = " -addext subjectAltName=URI:spiffe://production.127.0.0.1/globex/order-sync";
+    let wishes = format!(
+        "{own} -addext basicConstraints=critical,CA:TRUE -addext keyUsage=keyCertSign -addext extendedKeyUsage=anyExtendedKeyUsage"
+    );
+    for (name, key, more) in [
+        ("wishes", P256, wishes.as_str()),
+        ("p384", "-algorithm EC -pkeyopt ec_paramgen_curve:P-384", ""),
+        ("rsa", "-algorithm RSA -pkeyopt rsa_keygen_bits:2048", ""),
+        ("ed", "-algorithm ED25519", ""),
+    ] {
+        machine.request(name, key, more).await;
+        let reply = machine.enrol("production", "simplereenroll", name, Some("one"), None).await;
+        assert_eq!(reply.status, 200, "{name}: {reply:?}");
+        let text = machine.openssl(&format!("x509 -in {name}.pem -noout -text")).await;
+        assert!(text.contains("CA:FALSE") && !text.contains("Any Extended") && !text.contains("Certificate Sign"), "{text}");
+        machine.openssl(&format!("verify -x509_strict -purpose sslclient -CAfile ca.pem {name}.pem")).await;
+        assert_eq!(machine.token(Some(name), "production", &[]).await.status, 200, "{name}");
+    }
+    // Proof of possession: the signature of another key.
+    let mut bent = std::fs::read(machine.path("p384.csr.der")).expect("a request");
+    *bent.last_mut().expect("bytes") ^= 1;
+    std::fs::write(machine.path("bent.csr.der"), bent).expect("written");
+    machine.openssl("base64 -in bent.csr.der -out bent.csr").await;
+    let reply = machine.enrol("production", "simplereenroll", "bent", Some("one"), None).await;
+    assert!(reply.status == 400 && reply.body.contains("enrolment.malformed"), "{reply:?}");
+    assert_eq!(certificates_on_record(&world).await, 5);
+    let _kept = machine.folder();
+}
