@@ -10,6 +10,7 @@
 
 mod answer;
 mod approval;
+mod ca;
 mod can_i;
 pub mod context;
 mod dev;
@@ -136,6 +137,12 @@ enum Command {
     /// Keys: the key-encryption key, signing keys, the journal's key
     #[command(subcommand, before_help = "Examples:\n  carnet key init keys/kek\n  carnet key rotate production")]
     Key(Key),
+    /// Certificates: authorities, enrolment, revocation
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet ca show\n  carnet ca issue globex/order-sync --env production --reason \"new machine\""
+    )]
+    Ca(ca::Ca),
     /// Evidence: entries, proofs, checkpoints, exports
     #[command(
         subcommand,
@@ -207,6 +214,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Integration(verb) => partner::integration(verb, reach).await,
         Command::Revoke(verb) => revoke::run(verb, reach).await,
         Command::Key(verb) => key::run(verb, reach).await,
+        Command::Ca(verb) => ca::run(verb, reach).await,
         Command::Journal(verb) => journal::run(verb, reach).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Status => status::run(reach).await,

@@ -41,6 +41,11 @@ pub enum Revoke {
         before_help = "Examples:\n  carnet revoke issuer https://idp.globex.example --reason \"key stolen\"\n  carnet revoke issuer https://idp.globex.example --tokens-only --reason rotation"
     )]
     Issuer(Cut<Issuer>),
+    /// A certificate of our authority, for ever: ENVIRONMENT/SERIAL
+    #[command(
+        before_help = "Examples:\n  carnet revoke certificate production/4fa0c1d2e3b4a5968778695a4b3c2d1e --reason stolen\n  carnet revoke certificate production/4fa0c1d2e3b4a5968778695a4b3c2d1e --reason stolen -o json"
+    )]
+    Certificate(Cut<String>),
     /// A signing key of ours, for ever: ENVIRONMENT/KID
     #[command(
         before_help = "Examples:\n  carnet revoke key production/Yk3mQ9vTz0aB --reason stolen\n  carnet revoke key production/Yk3mQ9vTz0aB --reason stolen -o json"
@@ -86,6 +91,7 @@ pub async fn run(verb: Revoke, reach: &Reach) -> Result<Answer, Failure> {
         Revoke::Partner(cut) => body("partner", cut.name.as_str(), &cut.reason, cut.tokens_only),
         Revoke::Environment(cut) => body("environment", &cut.name, &cut.reason, cut.tokens_only),
         Revoke::Issuer(cut) => body("issuer", cut.name.as_str(), &cut.reason, cut.tokens_only),
+        Revoke::Certificate(cut) => body("certificate", &cut.name, &cut.reason, cut.tokens_only),
         Revoke::Key(cut) => body("key", &cut.name, &cut.reason, cut.tokens_only),
         Revoke::List => return list(reach).await,
         Revoke::Lift { id, reason } => return lift(&id, &reason, reach).await,

@@ -4,5 +4,5 @@
 mod evidence;
 mod offline;
 mod online;
-mod program;
+pub mod program;
 mod serving;

@@ -5,6 +5,7 @@ mod tool;
 
 use serde_json::{Value, json};
 
+use crate::cli::program::Program;
 use crate::world::{World, claims, post_form, records};
 use tool::Machine;
 
@@ -371,4 +372,44 @@ async fn a_20_a_request_gives_a_key_and_nothing_else() {
     assert!(reply.status == 400 && reply.body.contains("enrolment.malformed"), "{reply:?}");
     assert_eq!(certificates_on_record(&world).await, 5);
     let _kept = machine.folder();
+}
+
+/// The same by the program, as operators type it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_asks_approves_shows_rotates_and_revokes() {
+    let world = world().await;
+    let (ann, sven, adam) = (Program::of(&world, "ann"), Program::of(&world, "sven"), Program::of(&world, "adam"));
+    let machine = Machine::new(&world).await;
+    let pem = ann.run(&["ca", "show", "production", "--pem"]).await.ended(0).stdout;
+    std::fs::write(machine.path("ca.pem"), pem).expect("written");
+
+    let asked =
+        ann.run(&["ca", "issue", "globex/order-sync", "--env", "production", "--reason", "a machine", "-o", "json"]).await;
+    let asked = asked.ended(0).json();
+    let approval = asked["approval"].as_str().expect("an approval");
+    let seen = sven.run(&["approvals", "-o", "json"]).await.ended(0).json();
+    assert!(seen.as_array().expect("a list").iter().any(|one| one["id"] == approval && one["kind"] == "enrolment"), "{seen}");
+    sven.run(&["approve", approval, "--reason", "it is ours"]).await.ended(0);
+    machine.request("one", P256, "").await;
+    let user = format!("globex/order-sync:{}", asked["token"].as_str().expect("a token"));
+    let reply = machine.enrol("production", "simpleenroll", "one", None, Some(&user)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+
+    // Another issuing key under the same root: what the first one signed still counts, and what the next one signs as well.
+    let before = machine.read("one.pem");
+    adam.run(&["ca", "rotate", "production", "--reason", "yearly"]).await.ended(0);
+    assert_eq!(machine.token(Some("one"), "production", &[]).await.status, 200);
+    machine.request("two", P256, "").await;
+    assert_eq!(machine.enrol("production", "simplereenroll", "two", Some("one"), None).await.status, 200);
+    assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 200);
+    machine.openssl("verify -CAfile ca.pem -untrusted two.pem two.pem").await;
+    assert_ne!(before, machine.read("two.pem"));
+
+    let serial = machine.serial("one").await;
+    let shown = sven.run(&["ca", "show", "production"]).await.ended(0).stdout;
+    assert!(shown.contains(&serial) && shown.contains("retiring"), "{shown}");
+    adam.run(&["ca", "revoke", "production", &serial, "--reason", "x"]).await.ended(3);
+    sven.run(&["ca", "revoke", "production", &serial, "--reason", "stolen"]).await.ended(0);
+    assert_eq!(machine.token(Some("one"), "production", &[]).await.status, 400);
+    assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 200);
 }
