@@ -12,7 +12,7 @@ use crate::domain::certificate::{Authority, ClientCertificate, Der, LEAF_BACKDAT
 use crate::domain::change::{Change, What};
 use crate::domain::digest::Digest;
 use crate::domain::enrolment::{Credential, Wanted, decide_enrolment};
-use crate::domain::names::{ApprovalId, EnrolmentId, EnvironmentName, IntegrationId, KeyId, RequestId};
+use crate::domain::names::{ApprovalId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId};
 use crate::domain::proof::Verified;
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
@@ -100,7 +100,6 @@ impl Broker {
         };
         let view = self.journal.view();
         let configured = view.state.environment(environment).ok_or(&reason::NOT_FOUND)?;
-        let addresses = addresses(&configured.issuer);
         let probe = Wanted {
             environment: environment.clone(),
             integration: integration.clone(),
@@ -123,6 +122,7 @@ impl Broker {
             .await?;
         let committed = outcome?;
         let leaf = made.ok_or(&reason::AUTHORITY_AWAY)?;
+        let addresses = addresses(&configured.issuer, &leaf.authority);
         let chain = self.issuance.certify(&committed, &leaf, &key, &addresses).map_err(|_| &reason::AUTHORITY_AWAY)?;
         // Read as a stranger would read it: what we would not admit does not leave.
         match self.certificate(environment, &chain.leaf.0) {
@@ -145,10 +145,17 @@ impl Broker {
         certificates
     }
 
-    /// The revocation list of the authority that issues in `environment`, with the number of the newest entry.
-    pub fn revocation_list(&self, environment: &EnvironmentName) -> Result<Der, &'static Reason> {
+    /// The revocation list of one issuing key of `environment`, or of the one that issues now, with the number of the newest entry. A
+    /// certificate names the list of the key that signed it: after a rotation there are several.
+    pub fn revocation_list(&self, environment: &EnvironmentName, kid: Option<&str>) -> Result<Der, &'static Reason> {
         let (view, now) = (self.journal.view(), self.now());
-        let authority = view.state.certificates.issuing(environment, now).ok_or(&reason::AUTHORITY_AWAY)?;
+        let authority = match kid {
+            None => view.state.certificates.issuing(environment, now).ok_or(&reason::AUTHORITY_AWAY)?,
+            Some(kid) => {
+                let mut counting = view.state.certificates.authorities(environment, now);
+                counting.find(|authority| authority.kid.as_str() == kid).ok_or(&reason::NOT_FOUND)?
+            }
+        };
         let revoked = revoked(&view.state, authority);
         self.issuance.revocation_list(authority, view.size, &revoked, now).map_err(|_| &reason::AUTHORITY_AWAY)
     }
@@ -244,8 +251,8 @@ impl Broker {
 }
 
 /// Where the certificates of an environment say that their revocation list is.
-fn addresses(issuer: &crate::domain::names::Issuer) -> Addresses {
-    Addresses { list: format!("{issuer}/crl"), responder: None }
+fn addresses(issuer: &Issuer, authority: &KeyId) -> Addresses {
+    Addresses { list: format!("{issuer}/crl/{authority}"), responder: None }
 }
 
 /// The revoked certificates of one authority that have not been forgotten.

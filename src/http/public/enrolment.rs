@@ -64,9 +64,9 @@ pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: B
     }
 }
 
-/// `GET I/crl`: the list in DER (RFC 5280 section 5), good for [`LIST_LIFE`](crate::issuance::authority::LIST_LIFE).
-pub fn revocation_list(here: &Here) -> Response {
-    match here.broker.revocation_list(&here.environment) {
+/// `GET I/crl` and, for each issuing key, `GET I/crl/KID`: the list in DER (RFC 5280 section 5), good for [`LIST_LIFE`](crate::issuance::authority::LIST_LIFE).
+pub fn revocation_list(here: &Here, kid: Option<&str>) -> Response {
+    match here.broker.revocation_list(&here.environment, kid) {
         Ok(list) => {
             let mut response = list.0.into_response();
             let fields = response.headers_mut();

@@ -91,10 +91,11 @@ enum Route {
     Token,
 }
 
-const ROUTES: [(&str, Route); 8] = [
+const ROUTES: [(&str, Route); 9] = [
     ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
     ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
     ("/crl", Route::List),
+    ("/crl/{kid}", Route::List),
     ("/introspect", Route::Introspect),
     ("/jwks", Route::Jwks(KeySet::Default)),
     ("/jwks/ed25519", Route::Jwks(KeySet::Edwards)),
@@ -216,11 +217,14 @@ impl Route {
             return without_certificate(&here);
         }
         let (parts, body) = request.into_parts();
-        let headers = parts.headers;
+        let (headers, uri) = (parts.headers, parts.uri);
         match self {
             Self::Metadata(flavour) => publication::metadata(&here, flavour, &headers),
             Self::Jwks(set) => publication::jwks(&here, set, &headers),
-            Self::List => enrolment::revocation_list(&here),
+            Self::List => {
+                let kid = uri.path().rsplit_once("/crl/").map(|(_, kid)| kid);
+                enrolment::revocation_list(&here, kid)
+            }
             Self::Enrolment(Operation::CaCerts) => enrolment::authorities(&here),
             Self::Introspect | Self::Revoke | Self::Token | Self::Enrolment(_) => {
                 // The front has read the body whole, within its limits.

@@ -261,7 +261,12 @@ async fn m_22_what_ends_a_certificate_ends_it_on_an_open_connection() {
     let refused = machine.enrol("production", "simplereenroll", "again", Some("two"), None).await;
     assert!(refused.status == 400 && refused.body.contains("enrolment.revoked-key"), "{refused:?}");
     // And the world is told: openssl refuses it by the list.
-    let list = crate::world::get(world.public, "/production/crl").await;
+    let text = machine.openssl("x509 -in one.pem -noout -text").await;
+    let place = text.split("URI:http://").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a place of the list");
+    let path = place.split_once('/').map(|(_, path)| format!("/{path}")).expect("a path");
+    let list = crate::world::get(world.public, &path).await;
+    assert_eq!(crate::world::get(world.public, "/production/crl/none").await.status, 404);
+    assert_eq!(crate::world::get(world.public, "/production/crl").await.header("content-type"), Some("application/pkix-crl"));
     std::fs::write(machine.path("list.der"), &list.body).expect("written");
     machine.openssl("crl -inform DER -in list.der -out list.pem").await;
     machine.openssl("crl -inform DER -in list.der -noout -CAfile ca.pem -verify").await;
@@ -404,6 +409,17 @@ async fn the_command_line_asks_approves_shows_rotates_and_revokes() {
     assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 200);
     machine.openssl("verify -CAfile ca.pem -untrusted two.pem two.pem").await;
     assert_ne!(before, machine.read("two.pem"));
+
+    // Each certificate names the list of the key that signed it, and both lists verify.
+    for name in ["one", "two"] {
+        let text = machine.openssl(&format!("x509 -in {name}.pem -noout -text")).await;
+        let place = text.split("URI:http://").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a place");
+        let list = crate::world::get(world.public, &format!("/{}", place.split_once('/').expect("a path").1)).await;
+        std::fs::write(machine.path("list.der"), &list.body).expect("written");
+        machine.openssl("crl -inform DER -in list.der -out list.pem").await;
+        let verified = format!("verify -crl_check -CAfile ca.pem -untrusted {name}.pem -CRLfile list.pem {name}.pem");
+        machine.openssl(&verified).await;
+    }
 
     let serial = machine.serial("one").await;
     let shown = sven.run(&["ca", "show", "production"]).await.ended(0).stdout;
