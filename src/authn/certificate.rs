@@ -51,7 +51,7 @@ pub fn verify<'a>(
         return Err(NotOurs::Malformed);
     }
     let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| NotOurs::Malformed)?;
-    if !rest.is_empty() {
+    if !rest.is_empty() || !is_framed(der, &certificate) {
         return Err(NotOurs::Malformed);
     }
     // The signature first: nothing is believed of bytes that nobody of ours signed.
@@ -71,6 +71,18 @@ pub fn verify<'a>(
         ends: time(certificate.validity().not_after.timestamp())?,
     };
     Ok(Verified::assertion(ClientCertificate { leaf, fingerprint: Digest::of(der) }))
+}
+
+/// What no signature covers is exactly as `issuance` writes it: one SEQUENCE, the signed part, the algorithm, a BIT STRING. The parser
+/// takes other tags and another algorithm there, and one certificate would have many fingerprints (RFC 5280 section 4.1.1.2).
+fn is_framed(der: &[u8], certificate: &X509Certificate<'_>) -> bool {
+    /// ecdsa-with-SHA256 (RFC 5758 section 3.2): every authority of ours is P-256.
+    const ALGORITHM: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+    const BIT_STRING: u8 = 0x03;
+    let signed = certificate.tbs_certificate.as_ref();
+    // A sequence of 256 to 65535 bytes: tag, two bytes of length behind 0x82.
+    let after = der.strip_prefix(&[0x30, 0x82]).and_then(|rest| rest.get(2..)).and_then(|rest| rest.strip_prefix(signed));
+    after.and_then(|rest| rest.strip_prefix(&ALGORITHM)).is_some_and(|signature| signature.first() == Some(&BIT_STRING))
 }
 
 /// The authority that signed: by its signature, never by its name (ABUSE M-03).

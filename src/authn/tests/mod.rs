@@ -1,6 +1,7 @@
 //! Rows J and K of ABUSE.md at this floor, against a fake issuer on a real socket.
 
 mod assertions;
+mod certificates;
 mod fetches;
 mod fixtures;
 mod interop;
