@@ -144,6 +144,7 @@ impl Bench {
             token: identifier().parse().expect("an id"),
             source: None,
             certificate: None,
+            possession: None,
         };
         match decide(&principal, &ask(), &context, state, self.broker.now()) {
             Decision::Granted(grant) => grant,
@@ -226,7 +227,15 @@ async fn exchanges(broker: Broker, environment: EnvironmentName, assertions: Vec
     for proof in assertions {
         let id = identifier().parse().expect("an id");
         let proof = Presented::Assertion { text: proof, slot: Slot::SubjectToken };
-        let request = Request { environment: environment.clone(), proof, ask: ask(), source: None, certificate: None, id };
+        let request = Request {
+            environment: environment.clone(),
+            proof,
+            ask: ask(),
+            source: None,
+            certificate: None,
+            possession: None,
+            id,
+        };
         if let Err(denied) = broker.exchange(request).await {
             panic!("{denied:?}");
         }

@@ -101,7 +101,7 @@ fn unambiguous(mut keys: Vec<Key>) -> Vec<Arc<Key>> {
     keys.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|(key, _)| Arc::new(key)).collect()
 }
 
-fn is_private(entry: &Value) -> bool {
+pub(super) fn is_private(entry: &Value) -> bool {
     entry.as_object().is_some_and(|members| PRIVATE.iter().any(|name| members.contains_key(*name)))
 }
 
@@ -117,7 +117,7 @@ impl Key {
     }
 
     /// A key for signatures with one algorithm, or nothing. `x5c`, `x5t` and unknown members are ignored.
-    fn parse(entry: &Value) -> Option<Self> {
+    pub(super) fn parse(entry: &Value) -> Option<Self> {
         let members = entry.as_object()?;
         let kid = optional_text(members, "kid")?.map(str::to_owned);
         let alg = optional_text(members, "alg")?;

@@ -15,6 +15,7 @@
 mod assertion;
 pub mod certificate;
 mod discovery;
+pub mod dpop;
 mod json;
 mod jwks;
 mod keys;

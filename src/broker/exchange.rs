@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use super::caller::{Evidence, Presented};
 use super::{Broker, away, busy};
+use crate::authn::dpop;
 use crate::domain::admission::Principal;
 use crate::domain::certificate::ClientCertificate;
 use crate::domain::claims::Detail;
 use crate::domain::clock::Seconds;
+use crate::domain::confirmation::Confirmation;
 use crate::domain::decision::Refused;
 use crate::domain::grant::{Ask, Context, Decision, decide};
 use crate::domain::integration::Limits;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName, RequestId};
-use crate::domain::proof::Verified;
+use crate::domain::proof::{Possession, Verified};
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::state::State;
@@ -36,6 +38,8 @@ pub struct Request {
     pub source: Option<IpAddr>,
     /// The client certificate of its connection.
     pub certificate: Option<Verified<ClientCertificate>>,
+    /// The key of its DPoP proof.
+    pub possession: Option<Verified<Possession>>,
     /// Its id.
     pub id: RequestId,
 }
@@ -48,6 +52,8 @@ pub struct Exchanged {
     pub expires_in: Seconds,
     /// What it is good for.
     pub scope: String,
+    /// Whether it works only beside a DPoP proof: its `token_type`.
+    pub by_proof: bool,
     /// Endpoint conditions.
     pub details: Arc<[Detail]>,
     /// Its client, for metrics.
@@ -90,11 +96,14 @@ impl Broker {
             token: self.token_id(),
             source: request.source,
             certificate: request.certificate.clone(),
+            possession: request.possession.clone(),
         };
         let grant = match decide(&principal, &request.ask, &context, &view.state, self.now()) {
             Decision::Granted(grant) => grant,
             Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
         };
+        // A proof of possession is used once. It is spent when all else holds: what was refused before may be sent again.
+        self.spend_possession(request.possession.as_ref()).await.map_err(known)?;
         // Step 7: on record, with the proof spent in the same commit. On a newer state the decision is taken again from step 5.
         let again = Self::decide_again(request, shown, context);
         let recorded = self.journal.record(view.seen, grant, again).await.map_err(|fault| match fault {
@@ -114,10 +123,22 @@ impl Broker {
             token,
             expires_in: claims.expires.since(self.now()),
             scope: claims.scope.to_string(),
+            by_proof: matches!(claims.confirmation, Some(Confirmation::ProofKey(_))),
             details: Arc::clone(&claims.details),
             client: claims.client.clone(),
             api: grant.ingredients().api.clone(),
         })
+    }
+
+    async fn spend_possession(&self, shown: Option<&Verified<Possession>>) -> Result<(), Refused> {
+        let Some(shown) = shown else { return Ok(()) };
+        let owner = format!("dpop:{}", shown.key);
+        let key = ProofKey::of(&owner.parse().map_err(|_| away())?, &shown.id);
+        match self.live.spend_read(&key, shown.issued.plus(dpop::REMEMBERED)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refused::unknown(&reason::DPOP_REPLAYED)),
+            Err(_) => Err(away()),
+        }
     }
 
     fn decide_again(request: &Request, shown: Evidence, context: Context) -> Again {

@@ -17,6 +17,7 @@ pub mod rotation;
 
 use std::sync::Arc;
 
+use crate::authn::dpop::Nonces;
 use crate::authn::{IssuerKeys, StaffVerifier, Verifier};
 use crate::domain::clock::{Clock, Entropy, Timestamp};
 use crate::domain::decision::Refused;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub verifier: Verifier,
     /// The keys of partners' issuers.
     pub issuers: IssuerKeys,
+    /// The nonces of DPoP proofs.
+    pub nonces: Nonces,
     /// Who verifies staff.
     pub staff: StaffVerifier,
     /// Who signs.

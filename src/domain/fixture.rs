@@ -204,7 +204,7 @@ pub fn decide(jti: &str, name: &str, state: &State, now: Timestamp) -> Decision 
     let ask = Ask { target, scope: Some("orders:read".to_owned()), client: None };
     let request = format!("request-{name}").parse().expect("an id");
     let token = format!("token-{name}").parse().expect("an id");
-    grant::decide(&principal, &ask, &Context { request, token, source: None, certificate: None }, state, now)
+    grant::decide(&principal, &ask, &Context { request, token, source: None, certificate: None, possession: None }, state, now)
 }
 
 /// The grant of [`decide`]; the fixture's registry allows it.

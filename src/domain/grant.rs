@@ -17,7 +17,7 @@ use super::confirmation::Confirmation;
 use super::decision::{Refused, Step, Trace};
 use super::integration::{Access, ScopeRule};
 use super::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
-use super::proof::Verified;
+use super::proof::{Possession, Verified};
 use super::proof_key::ProofKey;
 use super::reason::{self, Reason};
 use super::revocation::Ingredients;
@@ -59,8 +59,10 @@ pub struct Context {
     pub token: TokenId,
     /// Where the request comes from.
     pub source: Option<IpAddr>,
-    /// The client certificate of the connection; the token is bound to it.
+    /// The client certificate of the connection; the token is bound to it, where no proof of another key is shown.
     pub certificate: Option<Verified<ClientCertificate>>,
+    /// The key of a DPoP proof; the token is bound to it.
+    pub possession: Option<Verified<Possession>>,
 }
 
 /// A token that may be: decided, and neither recorded nor signed yet.
@@ -227,7 +229,7 @@ fn run(
             environment: principal.environment().clone(),
             binding: principal.binding().clone(),
             details,
-            confirmation: context.certificate.as_ref().map(|shown| Confirmation::Certificate(shown.fingerprint)),
+            confirmation: confirmation(context),
         },
         alg: target.form.alg,
         profile: target.form.profile,
@@ -348,8 +350,14 @@ fn possession(
         counts(shown, state, now, trace)?;
         life.end("certificate.not-after", leaf.ends);
     }
-    let bound = !access.require_bound || context.certificate.is_some();
+    let bound = !access.require_bound || confirmation(context).is_some();
     ensure(trace.check("proof.bound", bound, || ("a certificate or DPoP proof".into(), "none".into())), &reason::PROOF_UNBOUND)
+}
+
+/// What the token is bound to. `cnf` holds one key: whoever makes a DPoP proof asks for that.
+fn confirmation(context: &Context) -> Option<Confirmation> {
+    let proof = context.possession.as_ref().map(|shown| Confirmation::ProofKey(shown.key));
+    proof.or_else(|| context.certificate.as_ref().map(|shown| Confirmation::Certificate(shown.fingerprint)))
 }
 
 /// Whether a verified certificate counts now: validity, authority, record, revocation.

@@ -252,8 +252,13 @@ fn run(case: &Case) -> Option<Box<Grant>> {
     let candidates = state.candidates(&environment, &assertion.issuer);
     let principal = admit(candidates, &assertion, Slot::SubjectToken, place, at(0)).ok()?;
     let ask = Ask { target: Some(Target::Name("orders".into())), scope: Some(scopes(case.asked).to_string()), client: None };
-    let context =
-        Context { request: "q".parse().expect("an id"), token: "t".parse().expect("an id"), source: None, certificate: None };
+    let context = Context {
+        request: "q".parse().expect("an id"),
+        token: "t".parse().expect("an id"),
+        source: None,
+        certificate: None,
+        possession: None,
+    };
     match decide(&principal, &ask, &context, &state, at(0)) {
         Decision::Granted(grant) => Some(grant),
         Decision::NeedsElevation(_) | Decision::Refused(_) => None,

@@ -31,6 +31,17 @@ impl<T> std::ops::Deref for Verified<T> {
     }
 }
 
+/// A key that the caller showed to have, for this request (RFC 9449).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Possession {
+    /// RFC 7638 thumbprint (SHA-256) of the key.
+    pub key: Digest,
+    /// The proof's `jti`.
+    pub id: ProofId,
+    /// Its `iat`.
+    pub issued: Timestamp,
+}
+
 /// The claims of a partner's JWT, each strictly of its type; what is absent is `None` and never a default.
 ///
 /// Signature and header are judged when this exists. Times, audience, life, age and conditions are judged by `admission`, each

@@ -53,6 +53,7 @@ pub fn rehearse(question: &Question, state: &State, now: Timestamp) -> Rehearsed
                 token: "rehearsal".parse().ok()?,
                 source: question.source,
                 certificate: None,
+                possession: None,
             };
             let (outcome, tree) = explain(&principal, &ask, &context, state, now);
             Some(Rehearsed { binding: Some(candidate.binding.clone()), reason: outcome.err(), tree })

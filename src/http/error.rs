@@ -44,7 +44,7 @@ pub fn refuse(denied: &Denied, slot: Slotted, request: &RequestId) -> Response {
     let told = detail.map_or_else(|| text.to_owned(), |detail| format!("{text}: {}", printable(&detail)));
     let class = refused.reason.class;
     // Faults of the form are told to everybody, and so are full stores: they say nothing of the proof.
-    let told_to_all = matches!(class, Class::Form | Class::GrantType | Class::Details);
+    let told_to_all = matches!(class, Class::Form | Class::GrantType | Class::Details | Class::Possession | Class::Nonce);
     let reason = (known || told_to_all).then_some(refused.reason.code);
     let body = Body { error, error_description: &told, reason, request_id: reason.map(|_| request.as_str()) };
     answer(status, &body, retry_after(class, denied.retry_after))
@@ -63,6 +63,8 @@ fn wire(reason: &Reason, slot: Slotted) -> (StatusCode, &'static str, &'static s
     let bad = StatusCode::BAD_REQUEST;
     match reason.class {
         Class::Form => (bad, "invalid_request", reason.what),
+        Class::Possession => (bad, "invalid_dpop_proof", reason.what),
+        Class::Nonce => (bad, "use_dpop_nonce", reason.what),
         Class::GrantType => (bad, "unsupported_grant_type", reason.what),
         Class::Details => (bad, "invalid_authorization_details", reason.what),
         Class::Proof => match slot {

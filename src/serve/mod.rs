@@ -26,6 +26,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::authn::dpop::Nonces;
 use crate::authn::{IssuerKeys, StaffSettings, StaffVerifier, Verifier, tls};
 use crate::broker::{Broker, Parts};
 use crate::config::{Config, ConfigFault, JournalUrl};
@@ -264,6 +265,7 @@ async fn furnish(config: &Config, foundation: Foundation, ambient: &Ambient) -> 
         verifier: Verifier::new(issuers.clone()),
         issuers,
         staff,
+        nonces: Nonces::new(&foundation.kek.derive("dpop nonces")),
         issuance: Issuance::new(foundation.kek, Arc::clone(entropy)),
         live,
         follower: crate::broker::follow::Follower::default(),

@@ -12,6 +12,7 @@ mod interop;
 mod issuers;
 mod oracles;
 mod policy;
+mod possession;
 mod readme;
 mod registry;
 mod revocation;

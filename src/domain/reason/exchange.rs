@@ -115,7 +115,7 @@ super::reasons! {
         "Two bindings that would give different rights admit the assertion.";
         "Which of them should count would be a guess.";
         "Have the bindings changed so that they differ on a claim.";
-    PROOF_UNBOUND = "proof.unbound", Proof;
+    PROOF_UNBOUND = "proof.unbound", Possession;
         "The record wants tokens that are bound to a key, and the request shows none.";
         "A bearer token can be used by whoever steals it.";
         "Show a certificate or a DPoP proof.";

@@ -12,11 +12,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 mod certificate;
 mod exchange;
 mod governance;
+mod possession;
 mod records;
 
 pub use certificate::*;
 pub use exchange::*;
 pub use governance::*;
+pub use possession::*;
 pub use records::*;
 
 /// Why something was refused.
@@ -48,6 +50,10 @@ pub enum Class {
     Forbidden,
     /// The form of the request; told to everybody.
     Form,
+    /// A DPoP proof that needs the server's nonce; told to everybody.
+    Nonce,
+    /// A DPoP proof that does not hold, or is missing where it must be.
+    Possession,
     /// A grant type that is not known.
     GrantType,
     /// The content of a record or request is not valid (admin).
@@ -71,14 +77,15 @@ pub enum Class {
 impl Reason {
     /// All reasons, in the order of their codes.
     pub fn all() -> Vec<&'static Self> {
-        let mut all: Vec<_> = [certificate::REASONS, exchange::REASONS, governance::REASONS, records::REASONS].concat();
+        let mut all: Vec<_> =
+            [certificate::REASONS, exchange::REASONS, governance::REASONS, possession::REASONS, records::REASONS].concat();
         all.sort_by_key(|reason| reason.code);
         all
     }
 
     /// The reason with this code.
     pub fn find(code: &str) -> Option<&'static Self> {
-        [certificate::REASONS, exchange::REASONS, governance::REASONS, records::REASONS]
+        [certificate::REASONS, exchange::REASONS, governance::REASONS, possession::REASONS, records::REASONS]
             .into_iter()
             .flatten()
             .copied()

@@ -54,6 +54,8 @@ impl Problem {
             | Class::Details
             | Class::GrantType
             | Class::Invalid
+            | Class::Nonce
+            | Class::Possession
             | Class::Proof
             | Class::Scope
             | Class::Target => StatusCode::UNPROCESSABLE_ENTITY,

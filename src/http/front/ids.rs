@@ -35,6 +35,8 @@ impl RequestIds {
         // The low 48 bits are eight characters.
         let prefix = self.beginning.wrapping_add(elapsed).to_be_bytes();
         bytes[..6].copy_from_slice(&prefix[2..]);
+        // A letter first: `carnet explain -xyz` would be an option.
+        bytes[0] &= 0x7f;
         URL_SAFE_NO_PAD.encode(bytes)
     }
 }

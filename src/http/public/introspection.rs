@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Here;
 use crate::broker::exchange::Denied;
 use crate::broker::introspection::{Credential, Found};
+use crate::domain::confirmation::Confirmation;
 use crate::domain::decision::Refused;
 use crate::domain::names::ClientId;
 use crate::domain::reason::{self, Reason};
@@ -105,7 +106,7 @@ fn active(found: Found) -> Value {
         "nbf": claims.nbf,
         "jti": claims.jti,
         "scope": claims.scope.to_string(),
-        "token_type": "Bearer",
+        "token_type": if matches!(claims.cnf, Some(Confirmation::ProofKey(_))) { "DPoP" } else { "Bearer" },
         "env": claims.env,
         "entry": claims.entry,
         "binding": claims.binding,

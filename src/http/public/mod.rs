@@ -79,6 +79,15 @@ pub struct Here {
     pub started: Instant,
 }
 
+impl Here {
+    /// What the issuer's URL is on the mTLS socket.
+    pub fn mtls_base(&self) -> Option<String> {
+        let (_, rest) = self.issuer.as_str().split_once("://")?;
+        let path = rest.find('/').map_or("", |at| rest.split_at(at).1);
+        Some(format!("{}{path}", self.mtls.as_deref()?))
+    }
+}
+
 /// A route below an issuer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Route {

@@ -58,6 +58,7 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
         "token_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth"],
         "tls_client_certificate_bound_access_tokens": true,
         "token_endpoint_auth_signing_alg_values_supported": auth_algs,
+        "dpop_signing_alg_values_supported": crate::authn::dpop::ALGORITHMS.map(Alg::name),
         "introspection_endpoint": format!("{issuer}/introspect"),
         "introspection_endpoint_auth_methods_supported": ["private_key_jwt", "tls_client_auth"],
         "introspection_endpoint_auth_signing_alg_values_supported": auth_algs,
@@ -67,13 +68,12 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
         "authorization_details_types_supported": DETAIL_TYPES,
         "scopes_supported": scopes,
     });
-    if let Some(mtls) = &here.mtls {
+    if let Some(base) = here.mtls_base() {
         // RFC 8705 section 5: the same endpoints where a certificate can be shown.
-        let path = issuer.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or_default();
         document["mtls_endpoint_aliases"] = json!({
-            "token_endpoint": format!("{mtls}{path}/token"),
-            "introspection_endpoint": format!("{mtls}{path}/introspect"),
-            "revocation_endpoint": format!("{mtls}{path}/revoke"),
+            "token_endpoint": format!("{base}/token"),
+            "introspection_endpoint": format!("{base}/introspect"),
+            "revocation_endpoint": format!("{base}/revoke"),
         });
     }
     if !resources.is_empty() {

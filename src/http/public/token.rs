@@ -3,21 +3,25 @@
 //! Here a strict form becomes a request of the broker and its outcome a response; every rule is below.
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Here;
+use crate::authn::dpop::{self, Expected};
 use crate::broker::caller::Presented;
 use crate::broker::exchange::{Denied, Exchanged, Request};
 use crate::domain::admission::Slot;
 use crate::domain::claims::Detail;
 use crate::domain::decision::Refused;
 use crate::domain::grant::{Ask, Target};
+use crate::domain::proof::{Possession, Verified};
 use crate::domain::reason::{self, Reason};
 use crate::http::error::{Slotted, no_store, refuse};
 use crate::http::form::Form;
 
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const CLIENT_CREDENTIALS: &str = "client_credentials";
@@ -43,7 +47,18 @@ struct Success<'a> {
 
 /// Answers a token request.
 pub async fn token(here: Here, headers: HeaderMap, body: Bytes) -> Response {
-    let read = Form::read(&headers, &body).and_then(|form| request(form, &headers, &here));
+    let mut response = answer(&here, &headers, &body).await;
+    // Whoever makes proofs is told the nonce for the next one (RFC 9449 section 8.2).
+    if headers.contains_key(DPOP)
+        && let Ok(nonce) = HeaderValue::from_str(&here.broker.nonces.current(here.broker.now()))
+    {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
+    }
+    response
+}
+
+async fn answer(here: &Here, headers: &HeaderMap, body: &[u8]) -> Response {
+    let read = Form::read(headers, body).and_then(|form| request(form, headers, here));
     let (request, slot) = match read {
         Ok(read) => read,
         Err(reason) => {
@@ -73,7 +88,7 @@ fn success(exchanged: &Exchanged, slot: Slotted) -> Response {
     let body = Success {
         access_token: exchanged.token.reveal(),
         issued_token_type: (slot == Slotted::TokenExchange).then_some(TYPE_ACCESS_TOKEN),
-        token_type: "Bearer",
+        token_type: if exchanged.by_proof { "DPoP" } else { "Bearer" },
         expires_in: exchanged.expires_in.0,
         scope: &exchanged.scope,
         authorization_details: &exchanged.details,
@@ -113,7 +128,9 @@ fn request(mut form: Form, headers: &HeaderMap, here: &Here) -> Result<(Request,
     let target =
         form.target().map(|(is_resource, value)| if is_resource { Target::Resource(value) } else { Target::Name(value) });
     let ask = Ask { target, scope: form.take("scope"), client: form.take("client_id") };
+    let possession = possession(headers, here)?;
     let request = Request {
+        possession,
         environment: here.environment.clone(),
         proof,
         ask,
@@ -157,6 +174,22 @@ fn client_authentication(form: &Form, headers: &HeaderMap, slot: Slot, by_certif
         return Err(if form.get("client_assertion_type").is_some() { &reason::FORM_TOKEN_TYPE } else { &reason::FORM_MISSING });
     }
     if slot == Slot::ClientAssertion { Ok(()) } else { Err(&reason::FORM_TWO_PROOFS) }
+}
+
+/// The key of the one `DPoP` header, if there is one. It is judged before anything is looked up or spent, so that a client that needs a
+/// nonce sends the same assertion again (REFERENCE.md 2.10).
+fn possession(headers: &HeaderMap, here: &Here) -> Result<Option<Verified<Possession>>, &'static Reason> {
+    let mut proofs = headers.get_all(DPOP).iter();
+    let text = match (proofs.next(), proofs.next()) {
+        (None, _) => return Ok(None),
+        (Some(only), None) => only.to_str().map_err(|_| &reason::DPOP_MALFORMED)?,
+        (Some(_), Some(_)) => return Err(&reason::DPOP_MALFORMED),
+    };
+    let issuer = here.issuer.as_str();
+    let urls: Vec<String> =
+        std::iter::once(format!("{issuer}/token")).chain(here.mtls_base().map(|base| format!("{base}/token"))).collect();
+    let expected = Expected { method: "POST", urls: &urls, now: here.broker.now() };
+    dpop::verify(text, expected, &here.broker.nonces).map(Some)
 }
 
 fn asserts(form: &Form) -> bool {

@@ -1,0 +1,176 @@
+//! DPoP proofs at our own endpoints (RFC 9449): a key that the caller shows to have, freshly.
+//!
+//! Enter through [`verify`], with the proof as the header has it and what it must be for. The nonce comes first in what a caller has to
+//! mend: a server-made value of the last minutes, which no proof can hold that was made ahead of time ([`Nonces`]). Nothing is spent here;
+//! that a proof's `jti` is used once is for the broker, after everything else held (RFC 9449 section 11.1, REFERENCE.md 2.10).
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use josekit::jws::JwsVerifier as _;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::json;
+use super::jwks::{Key, is_private};
+use crate::domain::alg::Alg;
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::proof::{Possession, Verified};
+use crate::domain::reason::{self, Reason};
+
+/// The longest proof that is looked at: one with an RSA-4096 key has some 1 700 bytes.
+const LONGEST: usize = 4 * 1024;
+
+/// JSON values in its header or claims.
+const MAX_VALUES: usize = 128;
+
+/// How far `iat` may lie ahead, and behind. With a nonce its age is bounded by the nonce; this is for clocks.
+const AHEAD: Seconds = Seconds(30);
+const BEHIND: Seconds = Seconds::minutes(5);
+
+/// How long a nonce is handed out; it is taken for as long again.
+const STEP: i64 = 90;
+
+/// Until when a proof's `jti` is remembered after its `iat`: as long as the proof itself could be taken.
+pub const REMEMBERED: Seconds = Seconds::minutes(10);
+
+/// The algorithms of proofs: those of keys that a partner makes (RS256 is for platforms).
+pub const ALGORITHMS: [Alg; 4] = Alg::KEY;
+
+/// What a proof must be for.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The method of the request.
+    pub method: &'a str,
+    /// The URLs of the endpoint, without query and fragment: one for each socket that it is reached by.
+    pub urls: &'a [String],
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// Server-made nonces (RFC 9449 section 8): a MAC over the time step, so that every node with the key takes what another gave, and none
+/// has to remember any.
+pub struct Nonces(hmac::Key);
+
+impl Nonces {
+    /// Nonces under a secret of the house.
+    pub fn new(secret: &Zeroizing<[u8; 32]>) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &**secret))
+    }
+
+    /// The nonce to use now.
+    pub fn current(&self, now: Timestamp) -> String {
+        self.of(now.as_seconds() / STEP)
+    }
+
+    fn of(&self, step: i64) -> String {
+        let tag = hmac::sign(&self.0, format!("dpop {step}").as_bytes());
+        URL_SAFE_NO_PAD.encode(tag.as_ref().get(..16).unwrap_or_default())
+    }
+
+    fn takes(&self, nonce: &str, now: Timestamp) -> bool {
+        let step = now.as_seconds() / STEP;
+        // A nonce is no secret: how long the comparison takes tells nothing that the last answer did not.
+        [step, step - 1].iter().any(|step| self.of(*step) == nonce)
+    }
+}
+
+/// Verifies one proof.
+///
+/// # Errors
+/// The first thing that does not hold, in this order: form and header, signature, what it is for, time, nonce.
+pub fn verify(text: &str, expected: Expected<'_>, nonces: &Nonces) -> Result<Verified<Possession>, &'static Reason> {
+    if text.len() > LONGEST {
+        return Err(&reason::DPOP_MALFORMED);
+    }
+    let mut parts = text.splitn(4, '.');
+    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(&reason::DPOP_MALFORMED);
+    };
+    let (alg, key) = header_of(&object(header)?)?;
+    let claims = object(payload)?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| &reason::DPOP_MALFORMED)?;
+    let signed = text.get(..header.len() + 1 + payload.len()).unwrap_or_default();
+    let public = key.public(alg).ok_or(&reason::DPOP_HEADER)?;
+    public.verify(signed.as_bytes(), &signature).map_err(|_| &reason::DPOP_SIGNATURE)?;
+
+    let id = text_of(&claims, "jti")?.parse().map_err(|_| &reason::DPOP_MALFORMED)?;
+    let (method, url) = (text_of(&claims, "htm")?, text_of(&claims, "htu")?);
+    let wanted = normalised(url).ok_or(&reason::DPOP_MISMATCH)?;
+    let here = expected.urls.iter().any(|url| normalised(url).as_ref() == Some(&wanted));
+    if method != expected.method || !here {
+        return Err(&reason::DPOP_MISMATCH);
+    }
+    let issued = times(&claims, expected.now)?;
+    match claims.get("nonce") {
+        Some(Value::String(nonce)) if nonces.takes(nonce, expected.now) => {}
+        Some(Value::String(_)) | None => return Err(&reason::DPOP_NONCE),
+        Some(_) => return Err(&reason::DPOP_MALFORMED),
+    }
+    Ok(Verified::assertion(Possession { key: key.thumbprint, id, issued }))
+}
+
+fn object(part: &str) -> Result<Map<String, Value>, &'static Reason> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| &reason::DPOP_MALFORMED)?;
+    match json::parse(&bytes, MAX_VALUES) {
+        Some(Value::Object(members)) => Ok(members),
+        _ => Err(&reason::DPOP_MALFORMED),
+    }
+}
+
+/// The algorithm and the public key (RFC 9449 section 4.2). Members that would choose another key or meaning are refused.
+fn header_of(header: &Map<String, Value>) -> Result<(Alg, Key), &'static Reason> {
+    const REFUSED: [&str; 7] = ["jku", "x5u", "x5c", "zip", "enc", "b64", "crit"];
+    let typ = header.get("typ").and_then(Value::as_str);
+    if typ.is_none_or(|typ| !typ.eq_ignore_ascii_case("dpop+jwt")) || REFUSED.iter().any(|name| header.contains_key(*name)) {
+        return Err(&reason::DPOP_HEADER);
+    }
+    let alg: Alg = header.get("alg").and_then(Value::as_str).and_then(|name| name.parse().ok()).ok_or(&reason::DPOP_HEADER)?;
+    let jwk = header.get("jwk").filter(|jwk| jwk.is_object()).ok_or(&reason::DPOP_HEADER)?;
+    if !ALGORITHMS.contains(&alg) || is_private(jwk) || jwk.get("k").is_some() {
+        return Err(&reason::DPOP_HEADER);
+    }
+    // A key says what it is for in `alg` where it is RSA; in a proof the header says it.
+    let mut jwk = jwk.clone();
+    if let Some(members) = jwk.as_object_mut()
+        && members.get("kty").and_then(Value::as_str) == Some("RSA")
+        && !members.contains_key("alg")
+    {
+        members.insert("alg".to_owned(), alg.name().into());
+    }
+    Ok((alg, Key::parse(&jwk).ok_or(&reason::DPOP_HEADER)?))
+}
+
+fn text_of<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, &'static Reason> {
+    claims.get(name).and_then(Value::as_str).ok_or(&reason::DPOP_MALFORMED)
+}
+
+/// `iat` within the window; `exp` and `nbf` count where they stand.
+fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'static Reason> {
+    let time = |name: &str| match claims.get(name) {
+        None => Ok(None),
+        Some(value) => value.as_i64().and_then(Timestamp::from_seconds).map(Some).ok_or(&reason::DPOP_MALFORMED),
+    };
+    let issued = time("iat")?.ok_or(&reason::DPOP_MALFORMED)?;
+    let ahead = now.plus(AHEAD);
+    let fresh = issued <= ahead && now.since(issued) <= BEHIND;
+    let valid = time("nbf")?.is_none_or(|from| from <= ahead) && time("exp")?.is_none_or(|until| now < until);
+    if fresh && valid { Ok(issued) } else { Err(&reason::DPOP_STALE) }
+}
+
+/// A URL as it is compared (RFC 9449 section 4.3, RFC 3986 section 6.2): scheme and host in lower case, no default port, no query and no
+/// fragment. The path is compared as it stands.
+fn normalised(url: &str) -> Option<(String, String, String)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let scheme = scheme.to_ascii_lowercase();
+    let authority = authority.to_ascii_lowercase();
+    let default = match scheme.as_str() {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return None,
+    };
+    let host = authority.strip_suffix(default).unwrap_or(&authority).to_owned();
+    (!host.is_empty() && !host.contains('@')).then(|| (scheme, host, path.to_owned()))
+}
