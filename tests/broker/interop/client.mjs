@@ -4,6 +4,8 @@
 //     node client.mjs key FILE                         makes a key pair: private to FILE, public printed
 //     node client.mjs story ISSUER CLIENT FILE AUDIENCE
 //         discovery, client credentials by private_key_jwt, the token's check by RFC 9068, introspection, revocation, introspection
+//     node client.mjs bound ISSUER CLIENT FILE AUDIENCE
+//         the same grant with DPoP: the library is asked for a nonce, and sends the request again with it
 import { readFileSync, writeFileSync } from 'node:fs';
 
 import { take } from './packages.mjs';
@@ -20,15 +22,36 @@ async function key(file) {
   console.log(JSON.stringify({ ...(await jose.exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' }));
 }
 
-async function story(name, id, file, audience) {
-  const here = { [oauth.allowInsecureRequests]: true };
+const here = { [oauth.allowInsecureRequests]: true };
+
+async function meet(name, id, file) {
   const issuer = new URL(name);
   const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...here }));
   const { kid, ...jwk } = JSON.parse(readFileSync(file));
-  const client = { client_id: id };
-  const proof = () => oauth.PrivateKeyJwt({ key: signer, kid });
   const signer = await crypto.subtle.importKey('jwk', jwk, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
+  return { as, client: { client_id: id }, proof: () => oauth.PrivateKeyJwt({ key: signer, kid }) };
+}
 
+async function bound(name, id, file, audience) {
+  const { as, client, proof } = await meet(name, id, file);
+  const DPoP = oauth.DPoP(client, await oauth.generateKeyPair('ES256'));
+  const form = { resource: audience, scope: 'orders:read' };
+  const ask = async () => oauth.processClientCredentialsResponse(
+    as, client, await oauth.clientCredentialsGrantRequest(as, client, proof(), form, { DPoP, ...here }));
+  let asked = 0;
+  const granted = await ask().catch((error) => {
+    if (!oauth.isDPoPNonceError(error)) throw error;
+    asked += 1;
+    return ask();
+  });
+  const seen = await oauth.processIntrospectionResponse(
+    as, client, await oauth.introspectionRequest(as, client, proof(), granted.access_token, here));
+  const { cnf } = jose.decodeJwt(granted.access_token);
+  console.log(JSON.stringify({ asked, type: granted.token_type, cnf, thumbprint: await DPoP.calculateThumbprint(), seen }));
+}
+
+async function story(name, id, file, audience) {
+  const { as, client, proof } = await meet(name, id, file);
   const form = { resource: audience, scope: 'orders:read' };
   const granted = await oauth.processClientCredentialsResponse(
     as, client, await oauth.clientCredentialsGrantRequest(as, client, proof(), form, here));
@@ -43,4 +66,4 @@ async function story(name, id, file, audience) {
   console.log(JSON.stringify({ granted: { ...granted, access_token: typeof token }, claims, before, after }));
 }
 
-await { key, story }[verb](...rest);
+await { bound, key, story }[verb](...rest);

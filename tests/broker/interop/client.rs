@@ -52,4 +52,11 @@ async fn an_independent_client_gets_checks_and_revokes_its_token() {
     );
     assert_eq!((&told["before"]["active"], &told["before"]["jti"]), (&json!(true), &told["claims"]["jti"]), "{told}");
     assert_eq!(told["after"], json!({"active": false}), "{told}");
+
+    let mut command = node("client.mjs");
+    command.args(["bound", &world.issuer("production"), "globex/robot"]).arg(&file).arg("https://orders.example");
+    let told: Value = serde_json::from_str(&output(command, String::new()).await).expect("JSON");
+    assert_eq!((&told["asked"], &told["type"]), (&json!(1), &json!("dpop")), "{told}");
+    assert_eq!(told["cnf"], json!({"jkt": told["thumbprint"]}), "{told}");
+    assert_eq!((&told["seen"]["active"], &told["seen"]["token_type"]), (&json!(true), &json!("DPoP")), "{told}");
 }
