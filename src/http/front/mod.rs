@@ -96,6 +96,12 @@ async fn pass(State(front): State<Arc<Front>>, mut request: Request, next: Next)
     if let Some(PeerAddress(peer)) = facts.peer {
         let client = address::client_address(peer, request.headers(), &front.trusted_proxies);
         request.extensions_mut().insert(client);
+        // What a handshake of our own proved stands; a proxy's word counts only where there was none.
+        if request.extensions().get::<PeerCertificate>().is_none()
+            && let Some(certificate) = certificate::forwarded(peer, request.headers(), &front.trusted_proxies)
+        {
+            request.extensions_mut().insert(certificate);
+        }
     }
     // 2. The message, then the route.
     let mut response = match admit(&front, request).await {

@@ -6,7 +6,7 @@ mod tool;
 use serde_json::{Value, json};
 
 use crate::cli::program::Program;
-use crate::world::{World, claims, post_form, records};
+use crate::world::{Options, World, claims, post_form, records, send};
 use tool::Machine;
 
 const P256: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
@@ -428,4 +428,37 @@ async fn the_command_line_asks_approves_shows_rotates_and_revokes() {
     sven.run(&["ca", "revoke", "production", &serial, "--reason", "stolen"]).await.ended(0);
     assert_eq!(machine.token(Some("one"), "production", &[]).await.status, 400);
     assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 200);
+}
+
+/// RFC 9440: a proxy that ends TLS hands the certificate on. Only one that the operator named, and only in one readable field.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_proxy_hands_the_certificate_on() {
+    let world =
+        World::with(Options { configuration: "trusted_proxies = [\"127.0.0.0/8\"]\n".to_owned(), ..Options::default() }).await;
+    world.onboard(&with_certificates(&world.partner.issuer)).await;
+    world.clock.synchronise();
+    let machine = enrolled(&world, "production").await;
+    machine.openssl("x509 -in one.pem -outform DER -out one.der").await;
+    machine.openssl("base64 -A -in one.der -out one.b64").await;
+    let field = format!(":{}:", machine.read("one.b64").trim());
+    let form = b"grant_type=client_credentials&client_id=globex%2Forder-sync&audience=orders-api&scope=orders%3Aread";
+    let ask = async |fields: &[&str]| {
+        let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
+        headers.extend(fields.iter().map(|field| ("client-cert", *field)));
+        send(world.public, "POST", "/production/token", &headers, form).await
+    };
+    for bad in
+        [vec![], vec![field.as_str(), field.as_str()], vec![field.trim_matches(':')], vec!["::"], vec![":eHg=:"], vec![":%%:"]]
+    {
+        let answer = ask(&bad).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_client")), "{bad:?}: {}", answer.text());
+    }
+    assert_eq!(world.issued().await, 0);
+    let answer = ask(&[&field]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let thumbprint = machine.thumbprint("one").await;
+    assert_eq!(claims(answer.json()["access_token"].as_str().expect("a token"))["cnf"]["x5t#S256"], thumbprint);
+    let revoke = json!({"certificate": format!("production/{}", machine.serial("one").await), "reason": "stolen"});
+    assert_eq!(world.admin_post("/v1/revocations", "sven", &revoke).await.status, 201);
+    assert_eq!(ask(&[&field]).await.json()["reason"], "certificate.revoked");
 }
