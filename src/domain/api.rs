@@ -43,6 +43,9 @@ pub struct TokenForm {
     pub alg: Alg,
     /// The longest life; the environment's `max_ttl` caps it.
     pub ttl: Seconds,
+    /// Whether a token for it must be bound to a key of the caller's (`require: bound`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_bound: bool,
 }
 
 /// The token profile of an API.

@@ -191,6 +191,7 @@ fn run(
     possession(principal, access, context, state, now, trace, &mut life)?;
     source(access, context, trace)?;
     let target = target(principal, ask, access, state, trace)?;
+    bound(target.form.require_bound, context, trace)?;
     let (asked, details) = scope(ask, access, &target, trace)?;
 
     let environment = state.environment(principal.environment()).ok_or(&reason::TARGET_UNKNOWN)?;
@@ -350,7 +351,12 @@ fn possession(
         counts(shown, state, now, trace)?;
         life.end("certificate.not-after", leaf.ends);
     }
-    let bound = !access.require_bound || confirmation(context).is_some();
+    bound(access.require_bound, context, trace)
+}
+
+/// `require: bound`, of the record or of the API.
+fn bound(required: bool, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
+    let bound = !required || confirmation(context).is_some();
     ensure(trace.check("proof.bound", bound, || ("a certificate or DPoP proof".into(), "none".into())), &reason::PROOF_UNBOUND)
 }
 
@@ -429,7 +435,7 @@ fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &
     let rules = access.scopes.get(api).map_or(&[][..], Vec::as_slice);
     if api.as_str() == BUILT_IN_API {
         let environment = state.environment(principal.environment())?;
-        let form = TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds::minutes(5) };
+        let form = TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds::minutes(5), require_bound: false };
         let catalogue = BUILT_IN_SCOPES.iter().filter_map(|scope| scope.parse().ok()).collect();
         let audience = environment.issuer.as_str().parse().ok()?;
         return Some(Chosen { api: api.clone(), audience, form, rules, catalogue });

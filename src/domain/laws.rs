@@ -89,7 +89,7 @@ fn api(case: &Case) -> Api {
         name: "orders".parse().expect("a name"),
         owner: "team:x".into(),
         audience: audience.into_iter().collect(),
-        token: TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds(case.api_ttl) },
+        token: TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds(case.api_ttl), require_bound: false },
         scopes: scopes(case.catalogue).iter().map(|scope| (scope.clone(), entry())).collect(),
         callers: BTreeMap::new(),
         approval: Form::Plain,

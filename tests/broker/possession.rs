@@ -260,3 +260,25 @@ async fn a_record_that_asks_for_bound_tokens_gives_no_other() {
     let proof = holder.sign(&holder.header(), &proof_claims(&world, &nonce));
     assert_eq!(exchange(&world, &assertion, &[("dpop", &proof)]).await.status, 200);
 }
+
+/// The same, asked by the API, for every integration: like every change of its token it waits for approval (CONTRACT.md section 3).
+#[tokio::test]
+async fn an_api_that_asks_for_bound_tokens_gets_no_other() {
+    let world = World::start().await;
+    let usual = records::usual(&world.partner.issuer);
+    let bound = usual.replacen("ttl: 5m}", "ttl: 5m, require: bound}", 1);
+    assert_ne!(bound, usual);
+    let apply = async |records: &str| {
+        world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", records.to_owned()))).await
+    };
+    assert_eq!(apply(&bound).await.status, 200);
+    assert_eq!(exchange(&world, &world.assertion("production"), &[]).await.status, 200, "not in force yet");
+    world.approve_all().await;
+    let assertion = world.assertion("production");
+    let answer = exchange(&world, &assertion, &[]).await;
+    assert_eq!((answer.status, &answer.json()["reason"]), (400, &json!("proof.unbound")), "{}", answer.text());
+    assert_eq!(apply(&usual).await.status, 200);
+    assert_eq!(exchange(&world, &assertion, &[]).await.json()["reason"], "proof.unbound", "held for approval");
+    assert_eq!(world.issued().await, 1);
+    assert_eq!(exchange(&world, &assertion, &[("dpop", &fresh_proof(&world).await)]).await.status, 200);
+}

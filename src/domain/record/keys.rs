@@ -26,7 +26,7 @@ shapes! {
     API_SHAPES:
     API = "" ["apiVersion" "kind" "metadata" "owner" "audience" "scopes"] + ["token" "callers" "approval"];
     API_METADATA = "metadata" ["name"] + [];
-    TOKEN = "token" [] + ["profile" "alg" "ttl"];
+    TOKEN = "token" [] + ["profile" "alg" "ttl" "require"];
     SCOPE_ENTRY = "scopeEntry" ["meaning" "risk"] + [];
 }
 

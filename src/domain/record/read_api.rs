@@ -48,7 +48,8 @@ pub(super) fn api(document: &Place<'_>, faults: &mut Faults) -> Option<Api> {
 }
 
 /// RFC 9068 and ES256, for five minutes (DESIGN.md section 8).
-const DEFAULT_TOKEN: TokenForm = TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds::minutes(5) };
+const DEFAULT_TOKEN: TokenForm =
+    TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds::minutes(5), require_bound: false };
 
 fn name(place: &Place<'_>, faults: &mut Faults) -> Option<ApiName> {
     let name: ApiName = place.parse(faults)?;
@@ -104,7 +105,8 @@ fn token(place: &Place<'_>, faults: &mut Faults) -> Option<TokenForm> {
     let algs = [Alg::Es256, Alg::Rs256, Alg::EdDsa, Alg::Ed25519].map(|alg| (alg.name(), alg));
     let alg = fields.get("alg").map_or(Some(DEFAULT_TOKEN.alg), |place| place.word(&algs, faults));
     let ttl = fields.get("ttl").map_or(Some(DEFAULT_TOKEN.ttl), |place| place.duration(SHORTEST_TTL, LONGEST_TTL, faults));
-    Some(TokenForm { profile: profile?, alg: alg?, ttl: ttl? })
+    let require_bound = fields.get("require").map_or(Some(false), |place| place.word(&[("bound", true)], faults));
+    Some(TokenForm { profile: profile?, alg: alg?, ttl: ttl?, require_bound: require_bound? })
 }
 
 fn scopes(place: &Place<'_>, faults: &mut Faults) -> Option<BTreeMap<Scope, ScopeEntry>> {

@@ -58,7 +58,11 @@ fn api(api: &Api) -> Fields {
     let mut fields = Fields::default();
     fields.add("owner", text(&api.owner));
     fields.add("audience", json!(api.audience));
-    fields.add("token", json!({"profile": api.token.profile, "alg": api.token.alg, "ttl": api.token.ttl.to_string()}));
+    let mut token = json!({"profile": api.token.profile, "alg": api.token.alg, "ttl": api.token.ttl.to_string()});
+    if api.token.require_bound {
+        token["require"] = "bound".into();
+    }
+    fields.add("token", token);
     fields.add("scopes", json!(api.scopes));
     let callers: BTreeMap<_, _> = api.callers.iter().map(|(name, list)| (name, bindings(list))).collect();
     fields.unless(callers.is_empty(), "callers", || json!(callers));
@@ -261,7 +265,7 @@ kind: Api
 metadata: {name: orders-api}
 owner: team:orders-platform
 audience: {sandbox: https://orders.sandbox.acme.example, production: https://orders.acme.example}
-token: {profile: compat, alg: RS256, ttl: 4m}
+token: {profile: compat, alg: RS256, ttl: 4m, require: bound}
 scopes:
   orders:read: {meaning: "See orders: all of them", risk: low}
   orders:write: {meaning: Change the status of an order, risk: high}

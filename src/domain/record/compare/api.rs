@@ -73,7 +73,8 @@ fn token(form: &TokenForm) -> String {
         Profile::Compat => "compat",
         Profile::Rfc9068 => "rfc9068",
     };
-    format!("{profile}, {}, {}", form.alg, form.ttl)
+    let bound = if form.require_bound { ", bound" } else { "" };
+    format!("{profile}, {}, {}{bound}", form.alg, form.ttl)
 }
 
 fn approval(approval: Approval) -> &'static str {
