@@ -3,20 +3,26 @@
 //! Enter through [`Broker::enrol`]. On record first, then signed, as for tokens. A first enrolment takes two people: one asks
 //! ([`Broker::ask_enrolment`]), another approves; the token then enrols one key once within ten minutes.
 
+use std::sync::Arc;
+
 use super::Broker;
 use super::review::ask;
 use super::revocation::Failure;
 use crate::domain::actor::{Actor, Authorized, Operate, Submit};
 use crate::domain::approval::Kind;
-use crate::domain::certificate::{Authority, ClientCertificate, Der, LEAF_BACKDATED, SERVER_LIFE, ServerLeaf, SpiffeId};
+use crate::domain::certificate::{
+    Authority, ClientCertificate, Der, LEAF_BACKDATED, Purpose, SERVER_LIFE, ServerLeaf, SpiffeId,
+};
 use crate::domain::change::{Change, What};
+use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::enrolment::{Credential, Wanted, decide_enrolment};
-use crate::domain::names::{ApprovalId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId};
+use crate::domain::names::{ApprovalId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId, Serial};
 use crate::domain::proof::Verified;
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
 use crate::domain::text::Text;
+use crate::issuance::authority::ocsp::{Question, Responder, Status, Unsigned};
 use crate::issuance::authority::request::RequestedKey;
 use crate::issuance::authority::{Addresses, Chain, Revoked, ServerIdentity, ServerKey};
 use crate::journal::Proposal;
@@ -175,8 +181,53 @@ impl Broker {
         made.ok_or(Failure::Refused(&reason::LIFECYCLE_STATE))
     }
 
-    /// A certificate for a socket of ours by the authority of `environment`, with a key of its own.
-    pub async fn server_identity(&self, environment: &EnvironmentName, names: &[String]) -> Result<ServerIdentity, Failure> {
+    /// What is known of the certificates that somebody asks about (RFC 6960), signed by a responder of their authority.
+    pub async fn certificate_status(&self, environment: &EnvironmentName, request: &[u8]) -> Result<Vec<u8>, Unsigned> {
+        let question = Question::read(request)?;
+        let (view, now) = (self.journal.view(), self.now());
+        let certificates = &view.state.certificates;
+        let authority = question.authority(certificates.authorities(environment, now)).ok_or(Unsigned::Unauthorized)?;
+        let responder = self.responder(authority, now).await.map_err(|_| Unsigned::TryLater)?;
+        let status = |serial: &Serial| match certificates.leaf(environment, serial) {
+            Some(leaf) if leaf.authority == authority.kid => {
+                let revoked = revoked(&view.state, authority).into_iter().find(|one| one.serial == *serial);
+                revoked.map_or(Status::Good, |one| Status::Revoked(one.at))
+            }
+            _ => Status::Unknown,
+        };
+        responder.answer(&question, authority, now, status).map_err(|_| Unsigned::TryLater)
+    }
+
+    /// The responder of an authority: its certificate is made when first asked for, and anew at half of its life. Only for the authority that
+    /// issues now is one made; an earlier one keeps what it has, and then answers "try later": its list goes on.
+    async fn responder(&self, authority: &Authority, now: Timestamp) -> Result<Arc<Responder>, Failure> {
+        let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
+        let held = self.issuance.responder(&authority.kid);
+        if let Some((ends, responder)) = &held
+            && ends.since(now) > Seconds(SERVER_LIFE.0 / 2)
+        {
+            return Ok(Arc::clone(responder));
+        }
+        let view = self.journal.view();
+        let issues = view.state.certificates.issuing(&authority.environment, now);
+        if issues.is_some_and(|issuing| issuing.kid == authority.kid) {
+            let identity = self.own_certificate(&authority.environment, Purpose::Responder, &[]).await?;
+            let certificate = identity.chain.into_iter().next().ok_or_else(unavailable)?;
+            let responder = Arc::new(Responder::new(certificate, &identity.key).map_err(|_| unavailable())?);
+            let ends = now.plus(SERVER_LIFE).min(authority.ends);
+            self.issuance.keep_responder(&authority.kid, ends, Arc::clone(&responder));
+            return Ok(responder);
+        }
+        held.filter(|(ends, _)| now < *ends).map(|(_, responder)| responder).ok_or_else(unavailable)
+    }
+
+    /// A certificate of our own by the authority of `environment`, with a key of its own.
+    pub async fn own_certificate(
+        &self,
+        environment: &EnvironmentName,
+        purpose: Purpose,
+        names: &[String],
+    ) -> Result<ServerIdentity, Failure> {
         let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
         let key = ServerKey::generate().map_err(|_| unavailable())?;
         let serial = self.issuance.serial();
@@ -187,6 +238,7 @@ impl Broker {
                 let authority = state.certificates.issuing(environment, now).ok_or(&reason::AUTHORITY_AWAY)?;
                 let leaf = ServerLeaf {
                     environment: environment.clone(),
+                    purpose,
                     serial: serial.clone(),
                     authority: authority.kid.clone(),
                     key: key.digest(),
@@ -252,7 +304,7 @@ impl Broker {
 
 /// Where the certificates of an environment say that their revocation list is.
 fn addresses(issuer: &Issuer, authority: &KeyId) -> Addresses {
-    Addresses { list: format!("{issuer}/crl/{authority}"), responder: None }
+    Addresses { list: format!("{issuer}/crl/{authority}"), responder: Some(format!("{issuer}/ocsp")) }
 }
 
 /// The revoked certificates of one authority that have not been forgotten.

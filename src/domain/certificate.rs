@@ -102,12 +102,24 @@ pub struct Leaf {
     pub ends: Timestamp,
 }
 
-/// A certificate of our own sockets as it stands on record before it is signed.
+/// What a certificate of our own is for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// The mTLS socket presents it.
+    Socket,
+    /// It signs OCSP answers for its authority (RFC 6960 section 4.2.2.2).
+    Responder,
+}
+
+/// A certificate of our own, of a socket or of a responder, as it stands on record before it is signed.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerLeaf {
     /// The environment whose authority signs.
     pub environment: EnvironmentName,
+    /// What it is for.
+    pub purpose: Purpose,
     /// Its serial number.
     pub serial: Serial,
     /// The issuing key.
@@ -152,8 +164,8 @@ pub struct Certificates {
     authorities: BTreeMap<EnvironmentName, Vec<AuthorityState>>,
     leaves: BTreeMap<(EnvironmentName, Serial), Leaf>,
     enrolments: BTreeMap<EnrolmentId, Enrolment>,
-    /// The newest of each environment's authority.
-    servers: BTreeMap<EnvironmentName, ServerLeaf>,
+    /// The newest of each environment's authority, by what it is for.
+    servers: BTreeMap<(EnvironmentName, Purpose), ServerLeaf>,
 }
 
 impl SpiffeId {
@@ -221,12 +233,12 @@ impl Certificates {
 
     /// Takes a certificate of our own sockets in.
     pub(super) fn add_server(&mut self, leaf: ServerLeaf) {
-        self.servers.insert(leaf.environment.clone(), leaf);
+        self.servers.insert((leaf.environment.clone(), leaf.purpose), leaf);
     }
 
-    /// The newest certificate of our own sockets by the authority of `environment`.
-    pub fn server(&self, environment: &EnvironmentName) -> Option<&ServerLeaf> {
-        self.servers.get(environment)
+    /// The newest certificate of our own for this purpose by the authority of `environment`.
+    pub fn own(&self, environment: &EnvironmentName, purpose: Purpose) -> Option<&ServerLeaf> {
+        self.servers.get(&(environment.clone(), purpose))
     }
 
     /// The authorities of `environment` that count at `now`, the one that issues last.

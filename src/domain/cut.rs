@@ -42,6 +42,9 @@ pub fn cuts(change: &Change, index: u64, state: &State) -> Vec<Cut> {
     let subject = match &change.what {
         What::RevocationAdded { subject, .. } => subject.clone(),
         What::KeyTainted { environment, kid, .. } => Subject::Key { environment: environment.clone(), kid: kid.clone() },
+        What::AuthorityTainted { environment, kid, .. } => {
+            Subject::Authority { environment: environment.clone(), kid: kid.clone() }
+        }
         What::IntegrationSuspended { integration, .. } => Subject::Integration { integration: integration.clone() },
         What::PartnerSuspended { partner, .. } => Subject::Partner { partner: partner.clone() },
         What::JournalReopened { .. } => return all(state),
@@ -50,10 +53,7 @@ pub fn cuts(change: &Change, index: u64, state: &State) -> Vec<Cut> {
     if let Subject::Token { environment, id, expires } = subject {
         return vec![Cut { environment, what: CutWhat::Token { id, expires } }];
     }
-    let mut members = vec![subject.member()];
-    if let Subject::Issuer { issuer } = &subject {
-        members.extend(state.candidates.members_of(issuer));
-    }
+    let members = state.lines(&subject);
     let place = place(&subject);
     let environments = environments(state).filter(|environment| place.as_ref().is_none_or(|place| place == *environment));
     environments

@@ -409,14 +409,30 @@ impl State {
         self.refused = refusing.map(|revocation| revocation.subject.member()).collect();
     }
 
-    /// Moves the line of `subject` forward to `index`. For an issuer the lines of its bindings move as well, so that a gateway
-    /// that sees only the token can tell.
-    fn cut(&mut self, subject: &Subject, index: u64) {
+    /// The members whose lines a revocation of `subject` moves. A gateway that sees only the token knows neither the proof's issuer nor the
+    /// serial number of a certificate, so the lines of what it does know move as well: the issuer's bindings; for a certificate its
+    /// integration in that environment; for an authority all of the environment. That cuts more than had to be, and for as long as it
+    /// takes to ask again.
+    pub(super) fn lines(&self, subject: &Subject) -> Vec<String> {
         let mut members = vec![subject.member()];
-        if let Subject::Issuer { issuer } = subject {
-            members.extend(self.candidates.members_of(issuer));
+        match subject {
+            Subject::Issuer { issuer } => members.extend(self.candidates.members_of(issuer)),
+            Subject::Certificate { environment, serial } => {
+                let integration = self.certificates.leaf(environment, serial).map(|leaf| leaf.integration.clone());
+                let whole = |integration| Subject::IntegrationEnvironment { integration, environment: environment.clone() };
+                members.extend(integration.map(|integration| whole(integration).member()));
+            }
+            Subject::Authority { environment, .. } => {
+                members.push(Subject::Environment { environment: environment.clone() }.member());
+            }
+            _ => {}
         }
-        for member in members {
+        members
+    }
+
+    /// Moves the lines of `subject` forward to `index`.
+    fn cut(&mut self, subject: &Subject, index: u64) {
+        for member in self.lines(subject) {
             let line = self.revoked_before.entry(member).or_default();
             *line = (*line).max(index);
         }

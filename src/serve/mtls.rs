@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{StartFault, at};
 use crate::broker::Broker;
 use crate::config::Config;
-use crate::domain::certificate::SERVER_LIFE;
+use crate::domain::certificate::{Purpose, SERVER_LIFE};
 use crate::domain::clock::Seconds;
 use crate::domain::names::EnvironmentName;
 use crate::server::mtls::{Mtls, Presented};
@@ -70,7 +70,7 @@ impl Door {
     async fn present(&self) -> Result<(), StartFault> {
         let mut certificates = Vec::new();
         for (environment, host, names) in &self.names {
-            let identity = self.broker.server_identity(environment, names).await;
+            let identity = self.broker.own_certificate(environment, Purpose::Socket, names).await;
             let identity = identity.map_err(|_| StartFault::Prepare("the mTLS socket's certificate cannot be signed"))?;
             certificates.push((host.clone(), Presented { chain: identity.chain, key: identity.key }));
         }
@@ -85,7 +85,7 @@ impl Door {
         let (view, now) = (self.broker.journal.view(), self.broker.now());
         let certificates = &view.state.certificates;
         self.names.iter().any(|(environment, _, _)| {
-            certificates.server(environment).is_none_or(|leaf| {
+            certificates.own(environment, Purpose::Socket).is_none_or(|leaf| {
                 let counts = certificates.authorities(environment, now).any(|authority| authority.kid == leaf.authority);
                 !counts || leaf.ends.since(now) < Seconds(SERVER_LIFE.0 / 2)
             })

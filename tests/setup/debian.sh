@@ -19,6 +19,7 @@ for group in "$@"; do
         need 'command -v redis-server' redis-server
         need 'python3 -c "import ensurepip, venv"' python3-venv
         need 'command -v curl' curl
+        need 'command -v openssl' openssl
         ;;
     *)
         echo "setup: no group '$group'; there are: build test" >&2

@@ -13,6 +13,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::names::TrustDomain;
 use crate::domain::reason;
+use crate::issuance::authority::ocsp::Question;
 use crate::issuance::authority::request::RequestedKey;
 
 const NAME: &str = "spiffe://production.acme.example/globex/order-sync";
@@ -230,6 +231,9 @@ proptest! {
             }
             let _refused = RequestedKey::read(&noise, &id());
             let _refused = verify(&noise, &trust_domain(), std::iter::empty());
+            // The same bytes as a question about a certificate, bare and as a sequence.
+            let framed = [&[0x30, noise.len().min(127) as u8][..], &noise].concat();
+            prop_assert!(Question::read(&noise).is_err() && Question::read(&framed).is_err());
             Ok(())
         })?;
     }

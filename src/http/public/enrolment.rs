@@ -79,6 +79,22 @@ pub fn revocation_list(here: &Here, kid: Option<&str>) -> Response {
     }
 }
 
+/// `POST I/ocsp`, and `GET I/ocsp/BASE64` (RFC 6960 appendix A.1). The answer is signed and says itself how long it counts; who asks with a
+/// nonce wants a fresh one, so nothing is cached.
+pub async fn certificate_status(here: &Here, request: &[u8]) -> Response {
+    let answer = here.broker.certificate_status(&here.environment, request).await;
+    let mut response = answer.unwrap_or_else(|unsigned| unsigned.der()).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/ocsp-response"));
+    response
+}
+
+/// The question in the path of a GET: base64 of its DER, with `+`, `/` and `=` as they are or escaped.
+pub fn asked_in_path(path: &str) -> Option<Vec<u8>> {
+    let (_, encoded) = path.split_once("/ocsp/")?;
+    let text = encoded.replace("%2B", "+").replace("%2b", "+").replace("%2F", "/").replace("%2f", "/");
+    STANDARD.decode(text.replace("%3D", "=").replace("%3d", "=")).ok()
+}
+
 /// User name and password of HTTP Basic (RFC 7617), exactly one of it.
 fn basic(headers: &HeaderMap) -> Result<Shown, &'static Reason> {
     let mut fields = headers.get_all(header::AUTHORIZATION).iter();

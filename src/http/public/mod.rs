@@ -96,16 +96,20 @@ enum Route {
     Jwks(KeySet),
     List,
     Metadata(Flavour),
+    Status,
+    StatusInPath,
     Revoke,
     Token,
 }
 
-const ROUTES: [(&str, Route); 9] = [
+const ROUTES: [(&str, Route); 11] = [
     ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
     ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
     ("/crl", Route::List),
     ("/crl/{kid}", Route::List),
     ("/introspect", Route::Introspect),
+    ("/ocsp", Route::Status),
+    ("/ocsp/{*question}", Route::StatusInPath),
     ("/jwks", Route::Jwks(KeySet::Default)),
     ("/jwks/ed25519", Route::Jwks(KeySet::Edwards)),
     ("/revoke", Route::Revoke),
@@ -201,9 +205,12 @@ impl Route {
             async move { self.answer(&public, &path, request).await }
         };
         match self {
-            Self::Introspect | Self::Revoke | Self::Token | Self::Enrolment(Operation::Enroll | Operation::Reenroll) => {
-                post(handle)
-            }
+            Self::Introspect
+            | Self::Revoke
+            | Self::Status
+            | Self::Token
+            | Self::Enrolment(Operation::Enroll | Operation::Reenroll) => post(handle),
+            Self::StatusInPath => get(handle),
             Self::Enrolment(Operation::CaCerts) | Self::Jwks(_) | Self::List | Self::Metadata(_) => get(handle),
         }
     }
@@ -235,7 +242,11 @@ impl Route {
                 enrolment::revocation_list(&here, kid)
             }
             Self::Enrolment(Operation::CaCerts) => enrolment::authorities(&here),
-            Self::Introspect | Self::Revoke | Self::Token | Self::Enrolment(_) => {
+            Self::StatusInPath => {
+                let question = enrolment::asked_in_path(uri.path()).unwrap_or_default();
+                enrolment::certificate_status(&here, &question).await
+            }
+            Self::Introspect | Self::Revoke | Self::Status | Self::Token | Self::Enrolment(_) => {
                 // The front has read the body whole, within its limits.
                 let Ok(body) = axum::body::to_bytes(body, MOST).await else {
                     return Fault::TooLarge.response(ErrorShape::OAuth);
@@ -249,8 +260,11 @@ impl Route {
         match self {
             Self::Introspect => introspection::introspect(here, headers, body).await,
             Self::Revoke => introspection::revoke(here, headers, body).await,
+            Self::Status => enrolment::certificate_status(&here, &body).await,
             Self::Enrolment(operation) => enrolment::enrol(here, operation, headers, body).await,
-            Self::Jwks(_) | Self::List | Self::Metadata(_) | Self::Token => token::token(here, headers, body).await,
+            Self::Jwks(_) | Self::List | Self::Metadata(_) | Self::StatusInPath | Self::Token => {
+                token::token(here, headers, body).await
+            }
         }
     }
 }

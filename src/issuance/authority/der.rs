@@ -23,6 +23,9 @@ pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The tag of a GeneralizedTime.
+pub const GENERALIZED_TIME: u8 = 0x18;
+
 const SET: u8 = 0x31;
 /// Context-specific, constructed, number 0.
 const FIRST: u8 = 0xa0;

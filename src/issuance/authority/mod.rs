@@ -9,6 +9,7 @@
 
 mod der;
 mod list;
+pub mod ocsp;
 pub mod request;
 mod server;
 

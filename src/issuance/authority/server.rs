@@ -1,15 +1,20 @@
 //! Certificates of our own sockets: on record, then signed, like those of partners.
 
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
 
 use rcgen::{
-    CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
+    CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    PublicKeyData as _, SanType,
 };
 use zeroize::Zeroizing;
 
+use super::ocsp::Responder;
 use super::{Issuance, IssueFault, UnusableKey, date, serial_number};
-use crate::domain::certificate::{Der, ServerLeaf};
+use crate::domain::certificate::{Der, Purpose, ServerLeaf};
+use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::names::KeyId;
 use crate::journal::Committed;
 
 /// A key for a socket of ours. It lives in this process alone and is made anew with each certificate.
@@ -50,7 +55,7 @@ impl Issuance {
         key: &ServerKey,
     ) -> Result<ServerIdentity, IssueFault> {
         let certificates = &committed.view.state.certificates;
-        let recorded = certificates.server(&leaf.environment).filter(|recorded| *recorded == leaf);
+        let recorded = certificates.own(&leaf.environment, leaf.purpose).filter(|recorded| *recorded == leaf);
         let leaf = recorded.filter(|leaf| leaf.key == key.digest()).ok_or(IssueFault::ReadBack)?;
         let authority = certificates.all_authorities().find(|known| known.authority.kid == leaf.authority && !known.tainted);
         let authority = &authority.ok_or(IssueFault::NoKey)?.authority;
@@ -61,6 +66,18 @@ impl Issuance {
             chain: vec![Der(signed.der().to_vec()), authority.issuing.clone()],
             key: Zeroizing::new(key.0.serialize_der()),
         })
+    }
+}
+
+impl Issuance {
+    /// The responder that was kept for an authority, and the end of its certificate.
+    pub fn responder(&self, authority: &KeyId) -> Option<(Timestamp, Arc<Responder>)> {
+        self.responders.read().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
+    }
+
+    /// Keeps a responder for an authority.
+    pub fn keep_responder(&self, authority: &KeyId, ends: Timestamp, responder: Arc<Responder>) {
+        self.responders.write().unwrap_or_else(PoisonError::into_inner).insert(authority.clone(), (ends, responder));
     }
 }
 
@@ -75,7 +92,15 @@ fn params(leaf: &ServerLeaf) -> Result<CertificateParams, UnusableKey> {
     params.serial_number = Some(serial_number(&leaf.serial));
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    match leaf.purpose {
+        Purpose::Socket => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth],
+        Purpose::Responder => {
+            params.distinguished_name.push(DnType::CommonName, format!("{} OCSP responder", leaf.environment));
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+            // id-pkix-ocsp-nocheck: it lives for days, and whom would one ask about it (RFC 6960 section 4.2.2.2.1)?
+            params.custom_extensions.push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![5, 0]));
+        }
+    }
     params.use_authority_key_identifier_extension = true;
     (params.not_before, params.not_after) = (date(leaf.starts)?, date(leaf.ends)?);
     Ok(params)

@@ -250,7 +250,10 @@ async fn m_22_what_ends_a_certificate_ends_it_on_an_open_connection() {
     let (status, body) = one.token("production");
     assert!(status == 400 && body.contains("certificate.revoked"), "{status} {body}");
     assert_eq!(two.token("production").0, 200, "the other one is another certificate");
-    // What it got is cut with it (CONTRACT.md section 6).
+    // What it got is cut with it (CONTRACT.md section 6), also for who sees the token alone: the line of its integration there has moved.
+    let entry = claims(token["access_token"].as_str().expect("a token"))["entry"].as_u64().expect("an entry");
+    let lines = world.running.as_ref().expect("running").broker.journal.view().state.revoked_before.clone();
+    assert!(lines.get("integration:globex/order-sync/production").is_some_and(|line| *line > entry), "{lines:?}");
     let seen = world.introspect("production", token["access_token"].as_str().expect("a token")).await.json();
     assert_eq!(seen, json!({"active": false}));
     // It renews nothing, and its key enrols no more.
@@ -278,6 +281,34 @@ async fn m_22_what_ends_a_certificate_ends_it_on_an_open_connection() {
     machine.openssl("verify -crl_check -CAfile ca.pem -CRLfile list.pem two.pem").await;
     let refused = machine.try_openssl(&["verify", "-crl_check", "-CAfile", "ca.pem", "-CRLfile", "list.pem", "one.pem"]).await;
     assert!(refused.expect_err("it is revoked").contains("certificate revoked"));
+
+    // Whoever asks of one certificate is told the same.
+    let (port, chain) = (world.public.port(), machine.read("one.pem"));
+    let issuing = chain.split("-----BEGIN CERTIFICATE-----").nth(2).expect("the issuing certificate");
+    std::fs::write(machine.path("issuing.pem"), format!("-----BEGIN CERTIFICATE-----{issuing}")).expect("written");
+    let url = // openssl leaves the port out of Host, which says another place than ours where it is not the scheme's own.
+        format!("-header Host=127.0.0.1:{port} -url http://127.0.0.1:{port}/production/ocsp -CAfile ca.pem -issuer issuing.pem");
+    let good = machine.openssl(&format!("ocsp {url} -cert two.pem -resp_text -reqout question.der")).await;
+    for expected in ["two.pem: good", "OCSP Signing", "OCSP No Check", "OCSP Nonce"] {
+        assert!(good.contains(expected), "{expected}: {good}");
+    }
+    let told = machine.openssl(&format!("ocsp {url} -sha256 -cert one.pem")).await;
+    assert!(told.contains("one.pem: revoked") && told.contains("cessationOfOperation"), "{told}");
+    let told = machine.openssl(&format!("ocsp {url} -serial 0x4142434445464748494a4b4c4d4e4f50")).await;
+    assert!(told.contains(": unknown"), "{told}");
+    // The same question in a path; and what is no question, or about somebody else's certificate.
+    machine.openssl("base64 -A -in question.der -out question.b64").await;
+    let path = machine.read("question.b64").trim().replace('+', "%2B").replace('=', "%3D");
+    let answer = crate::world::get(world.public, &format!("/production/ocsp/{path}")).await;
+    assert_eq!(answer.header("content-type"), Some("application/ocsp-response"));
+    std::fs::write(machine.path("answer.der"), &answer.body).expect("written");
+    let read = "ocsp -respin answer.der -no_nonce -CAfile ca.pem -issuer issuing.pem -cert two.pem";
+    assert!(machine.openssl(read).await.contains("two.pem: good"));
+    let malformed = send(world.public, "POST", "/production/ocsp", &[("content-type", "application/ocsp-request")], b"x").await;
+    assert_eq!(malformed.body, [0x30, 3, 0x0a, 1, 1]);
+    let elsewhere = std::fs::read(machine.path("question.der")).expect("a question");
+    let elsewhere = send(world.public, "POST", "/sandbox/ocsp", &[], &elsewhere).await;
+    assert_eq!(elsewhere.body, [0x30, 3, 0x0a, 1, 6]);
 
     // Its time is over: the connection was opened in time.
     world.advance(24 * 3600 + 60).await;

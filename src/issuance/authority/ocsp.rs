@@ -1,0 +1,282 @@
+//! OCSP (RFC 6960): what somebody asks about certificates of ours, and the signed answer of a delegated responder.
+//!
+//! Enter through [`Question::read`] and [`Responder::answer`]. "Good" is said only of a certificate that is on record and not revoked; of
+//! one that nobody recorded nothing is known, whoever signed it.
+
+use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
+use time::OffsetDateTime;
+use yasna::models::ObjectIdentifier;
+use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReaderSeq, DERWriter, Tag};
+
+use super::{IssueFault, UnusableKey, date};
+use crate::domain::certificate::{Authority, Der};
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::hex;
+use crate::domain::names::Serial;
+
+/// The largest question that is read, and how many certificates it may ask about.
+pub const LARGEST: usize = 4 * 1024;
+const MOST: usize = 16;
+
+/// The longest nonce (RFC 9654 section 2.1).
+const LONGEST_NONCE: usize = 128;
+
+/// How long an answer may be used.
+pub const ANSWER_LIFE: Seconds = Seconds::minutes(10);
+
+const OCSP_BASIC: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 1, 1];
+const OCSP_NONCE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 1, 2];
+const ECDSA_WITH_SHA256: &[u64] = &[1, 2, 840, 10045, 4, 3, 2];
+const SHA_1: &[u64] = &[1, 3, 14, 3, 2, 26];
+const SHA_256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
+
+/// `cessationOfOperation` (RFC 5280 section 5.3.1), as the revocation list says.
+const CESSATION: i64 = 5;
+
+/// An answer without a signature (RFC 6960 section 4.2.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unsigned {
+    /// The question cannot be read.
+    Malformed = 1,
+    /// The responder cannot answer now.
+    TryLater = 3,
+    /// None of the certificates is of an authority of this environment.
+    Unauthorized = 6,
+}
+
+/// What is asked.
+pub struct Question {
+    ids: Vec<CertId>,
+    nonce: Option<Vec<u8>>,
+}
+
+/// One certificate, as OCSP names it.
+struct CertId {
+    raw: Vec<u8>,
+    algorithm: Vec<u64>,
+    name: Vec<u8>,
+    key: Vec<u8>,
+    serial: Vec<u8>,
+}
+
+/// What is known of a certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    /// On record and not revoked.
+    Good,
+    /// Revoked since then.
+    Revoked(Timestamp),
+    /// Not on record.
+    Unknown,
+}
+
+/// Who signs answers for one authority.
+pub struct Responder {
+    certificate: Der,
+    key: KeyPair,
+}
+
+impl Unsigned {
+    /// OCSPResponse with a status alone.
+    pub fn der(self) -> Vec<u8> {
+        yasna::construct_der(|writer| writer.write_sequence(|writer| writer.next().write_enum(self as i64)))
+    }
+}
+
+impl Question {
+    /// Reads an OCSPRequest. Its signature, where it has one, says nothing to us: everybody may ask.
+    ///
+    /// # Errors
+    /// It is none, or asks for too much.
+    pub fn read(der: &[u8]) -> Result<Self, Unsigned> {
+        if der.len() > LARGEST {
+            return Err(Unsigned::Malformed);
+        }
+        let read = yasna::parse_der(der, |reader| {
+            reader.read_sequence(|reader| {
+                let question = reader.next().read_sequence(Self::of)?;
+                reader.read_optional(|reader| reader.read_tagged(Tag::context(0), |reader| reader.read_der()))?;
+                Ok(question)
+            })
+        });
+        read.ok().filter(|question: &Self| (1..=MOST).contains(&question.ids.len())).ok_or(Unsigned::Malformed)
+    }
+
+    /// TBSRequest.
+    fn of(reader: &mut BERReaderSeq<'_, '_>) -> ASN1Result<Self> {
+        reader.read_optional(|reader| reader.read_tagged(Tag::context(0), |reader| reader.read_i64()))?;
+        reader.read_optional(|reader| reader.read_tagged(Tag::context(1), |reader| reader.read_der()))?;
+        let ids = reader.next().collect_sequence_of(|reader| {
+            reader.read_sequence(|reader| {
+                let raw = reader.next().read_der()?;
+                reader.read_optional(|reader| reader.read_tagged(Tag::context(0), |reader| reader.read_der()))?;
+                CertId::of(raw)
+            })
+        })?;
+        let extensions = reader.read_optional(|reader| {
+            reader.read_tagged(Tag::context(2), |reader| {
+                reader.collect_sequence_of(|reader| {
+                    reader.read_sequence(|reader| {
+                        let oid = reader.next().read_oid()?;
+                        reader.read_optional(|reader| reader.read_bool())?;
+                        Ok((oid, reader.next().read_bytes()?))
+                    })
+                })
+            })
+        })?;
+        let nonce = extensions.into_iter().flatten().find(|(oid, _)| oid.components().as_slice() == OCSP_NONCE);
+        let nonce = nonce.map(|(_, value)| value);
+        if nonce.as_ref().is_some_and(|nonce| nonce.is_empty() || nonce.len() > LONGEST_NONCE + 3) {
+            return Err(ASN1Error::new(ASN1ErrorKind::Invalid));
+        }
+        Ok(Self { ids, nonce })
+    }
+
+    /// The first of these authorities that the question is about.
+    pub fn authority<'a>(&self, mut authorities: impl Iterator<Item = &'a Authority>) -> Option<&'a Authority> {
+        authorities.find(|authority| self.ids.iter().any(|id| id.is_of(authority)))
+    }
+}
+
+impl CertId {
+    fn of(raw: Vec<u8>) -> ASN1Result<Self> {
+        let (algorithm, name, key, serial) = yasna::parse_der(&raw, |reader| {
+            reader.read_sequence(|reader| {
+                let algorithm = reader.next().read_sequence(|reader| {
+                    let oid = reader.next().read_oid()?;
+                    reader.read_optional(|reader| reader.read_der())?;
+                    Ok(oid.components().clone())
+                })?;
+                let (name, key) = (reader.next().read_bytes()?, reader.next().read_bytes()?);
+                Ok((algorithm, name, key, reader.next().read_bigint_bytes()?.0))
+            })
+        })?;
+        Ok(Self { raw, algorithm, name, key, serial })
+    }
+
+    /// Whether the certificate is said to be of this authority: by the hashes of its name and key (RFC 6960 section 4.1.1).
+    fn is_of(&self, authority: &Authority) -> bool {
+        let algorithm = match self.algorithm.as_slice() {
+            SHA_1 => &SHA1_FOR_LEGACY_USE_ONLY,
+            SHA_256 => &SHA256,
+            _ => return false,
+        };
+        let Ok((_, issuing)) = x509_parser::parse_x509_certificate(&authority.issuing.0) else { return false };
+        let hash = |bytes: &[u8]| digest::digest(algorithm, bytes);
+        hash(issuing.subject().as_raw()).as_ref() == self.name
+            && hash(&issuing.public_key().subject_public_key.data).as_ref() == self.key
+    }
+
+    fn serial(&self) -> Option<Serial> {
+        hex::encode(&self.serial).parse().ok()
+    }
+}
+
+impl Responder {
+    /// Of a certificate that `certify_own` made, and its key in PKCS #8.
+    ///
+    /// # Errors
+    /// A key that cannot be read.
+    pub fn new(certificate: Der, key: &[u8]) -> Result<Self, UnusableKey> {
+        Ok(Self { certificate, key: KeyPair::try_from(key).map_err(|_| UnusableKey)? })
+    }
+
+    /// Signs what is known of each certificate of `authority` that is asked about; nothing is known of others.
+    ///
+    /// # Errors
+    /// A time that cannot be written, or a signature that could not be made.
+    pub fn answer(
+        &self,
+        question: &Question,
+        authority: &Authority,
+        now: Timestamp,
+        known: impl Fn(&Serial) -> Status,
+    ) -> Result<Vec<u8>, IssueFault> {
+        let (this, next) = (time(now)?, time(now.plus(ANSWER_LIFE))?);
+        let mut statuses = Vec::new();
+        for id in &question.ids {
+            let status = id.serial().filter(|_| id.is_of(authority)).map_or(Status::Unknown, |serial| known(&serial));
+            let revoked = if let Status::Revoked(at) = status { Some(time(at)?) } else { None };
+            statuses.push((id, status, revoked));
+        }
+        let key = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, self.key.der_bytes());
+        let data = yasna::construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                writer.next().write_tagged(Tag::context(2), |writer| writer.write_bytes(key.as_ref()));
+                writer.next().write_der(&this);
+                writer.next().write_sequence_of(|writer| {
+                    for (id, status, revoked) in &statuses {
+                        writer.next().write_sequence(|writer| {
+                            writer.next().write_der(&id.raw);
+                            write_status(writer.next(), *status, revoked.as_deref());
+                            writer.next().write_der(&this);
+                            writer.next().write_tagged(Tag::context(0), |writer| writer.write_der(&next));
+                        });
+                    }
+                });
+                if let Some(nonce) = &question.nonce {
+                    writer.next().write_tagged(Tag::context(1), |writer| {
+                        writer.write_sequence_of(|writer| {
+                            writer.next().write_sequence(|writer| {
+                                writer.next().write_oid(&ObjectIdentifier::from_slice(OCSP_NONCE));
+                                writer.next().write_bytes(nonce);
+                            });
+                        });
+                    });
+                }
+            });
+        });
+        let signature = self.key.sign(&data).map_err(|_| IssueFault::Signing)?;
+        Ok(self.signed(&data, &signature))
+    }
+
+    /// OCSPResponse of a successful BasicOCSPResponse.
+    fn signed(&self, data: &[u8], signature: &[u8]) -> Vec<u8> {
+        let basic = yasna::construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                writer.next().write_der(data);
+                writer.next().write_sequence(|writer| {
+                    writer.next().write_oid(&ObjectIdentifier::from_slice(ECDSA_WITH_SHA256));
+                });
+                writer.next().write_bitvec_bytes(signature, signature.len() * 8);
+                writer.next().write_tagged(Tag::context(0), |writer| {
+                    writer.write_sequence_of(|writer| writer.next().write_der(&self.certificate.0));
+                });
+            });
+        });
+        yasna::construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                writer.next().write_enum(0);
+                writer.next().write_tagged(Tag::context(0), |writer| {
+                    writer.write_sequence(|writer| {
+                        writer.next().write_oid(&ObjectIdentifier::from_slice(OCSP_BASIC));
+                        writer.next().write_bytes(&basic);
+                    });
+                });
+            });
+        })
+    }
+}
+
+/// CertStatus: a choice of implicitly tagged forms.
+fn write_status(writer: DERWriter<'_>, status: Status, revoked: Option<&[u8]>) {
+    match status {
+        Status::Good => writer.write_tagged_implicit(Tag::context(0), |writer| writer.write_null()),
+        Status::Unknown => writer.write_tagged_implicit(Tag::context(2), |writer| writer.write_null()),
+        Status::Revoked(_) => writer.write_tagged_implicit(Tag::context(1), |writer| {
+            writer.write_sequence(|writer| {
+                writer.next().write_der(revoked.unwrap_or_default());
+                writer.next().write_tagged(Tag::context(0), |writer| writer.write_enum(CESSATION));
+            });
+        }),
+    }
+}
+
+/// GeneralizedTime to the second.
+fn time(at: Timestamp) -> Result<Vec<u8>, IssueFault> {
+    let at: OffsetDateTime = date(at).map_err(|_| IssueFault::Signing)?;
+    let (hour, minute, second) = at.to_hms();
+    let text = format!("{:04}{:02}{:02}{hour:02}{minute:02}{second:02}Z", at.year(), u8::from(at.month()), at.day());
+    Ok(super::der::element(super::der::GENERALIZED_TIME, text.as_bytes()))
+}
