@@ -228,28 +228,24 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     };
     let front = |socket| front_of(socket, &config, &ambient, &metrics);
     let check = ready::check(broker.clone());
-    let published = config.listen.mtls_url.as_ref().map_or_else(|| mtls_url.clone(), |url| url.as_str().to_owned());
-    let public_router = Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config)).naming(&published).router();
+    let published = mtls::published(&config, mtls);
+    let public_router =
+        Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config)).naming(published.as_deref()).router();
     let public_router = public_router.merge(health::routes(Arc::clone(&check), Audience::Strangers));
     let public_router = front::wrap(public_router, front(Socket::Public));
     let admin_router = admin::routes(broker.clone())
         .merge(health::routes(check, Audience::Operators))
         .merge(health::metrics_route(Arc::clone(&metrics)));
     let admin_router = front::wrap(admin_router, front(Socket::Admin));
-    let hosts = mtls_hosts(&config, mtls);
-    let mtls_router =
-        Public::on_mtls(broker.clone(), Arc::clone(&metrics), &environments(&config), hosts).naming(&published).router();
+    let hosts = mtls::hosts(&config, mtls);
+    let mtls_router = Public::on_mtls(broker.clone(), Arc::clone(&metrics), &environments(&config), hosts)
+        .naming(published.as_deref())
+        .router();
     let mtls_router = front::wrap(mtls_router, front(Socket::Mtls));
     served.spawn(listener.serve(mtls_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
     served.spawn(public_socket.serve(public_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
     served.spawn(admin_socket.serve(admin_router, limits, metrics, stopped));
     Ok(Running { broker, public, public_url, admin, admin_url, mtls, mtls_url, stop, sockets: served, keepers })
-}
-
-/// The hosts that the mTLS socket answers to besides those of the issuers.
-fn mtls_hosts(config: &Config, bound: SocketAddr) -> Vec<String> {
-    let published = config.listen.mtls_url.iter().map(|url| url.authority().to_owned());
-    published.chain([bound.to_string(), format!("localhost:{}", bound.port())]).collect()
 }
 
 /// The broker with its gateways.

@@ -2,6 +2,7 @@
 //!
 //! Enter through [`Door::open`] before the socket serves; [`keep`] is its keeper. Revocation is not here: it is judged at every request.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Door {
     broker: Broker,
     /// Each environment with the host that leads to it, and the names that its certificate has; nothing where files are presented.
     names: Vec<(EnvironmentName, String, Vec<String>)>,
+    /// What is presented now, with its host.
+    current: BTreeMap<EnvironmentName, (String, Presented)>,
 }
 
 impl Door {
@@ -39,7 +42,7 @@ impl Door {
         let mtls = Mtls::new(Arc::clone(&broker.clock)).map_err(prepare)?;
         let files = config.listen.mtls_tls.as_ref();
         let names = if files.is_some() { Vec::new() } else { names(config, bound) };
-        let door = Self { mtls, broker, names };
+        let mut door = Self { mtls, broker, names, current: BTreeMap::new() };
         if let Some(files) = files {
             let certified = tls::load_certified(&files.cert, &files.key).map_err(|fault| {
                 let fix = "name a PEM chain, leaf first, and its PEM key";
@@ -48,9 +51,10 @@ impl Door {
             door.mtls.present_file(certified);
         }
         door.trust()?;
-        if let Err(fault) = door.present().await {
+        door.present().await?;
+        if files.is_none() && door.current.is_empty() {
             // After a restore every authority is tainted until an operator makes new ones: the node runs, and this socket waits.
-            tracing::warn!(%fault, "the mTLS socket presents no certificate yet; carnet ca rotate makes an authority");
+            tracing::warn!("the mTLS socket presents no certificate yet; carnet ca rotate makes an authority");
         }
         Ok(door)
     }
@@ -67,45 +71,72 @@ impl Door {
         self.mtls.trust(&authorities).map_err(|_| StartFault::Prepare("an authority cannot be trusted by the mTLS socket"))
     }
 
-    async fn present(&self) -> Result<(), StartFault> {
-        let mut certificates = Vec::new();
-        for (environment, host, names) in &self.names {
-            let identity = self.broker.own_certificate(environment, Purpose::Socket, names).await;
-            let identity = identity.map_err(|_| StartFault::Prepare("the mTLS socket's certificate cannot be signed"))?;
-            certificates.push((host.clone(), Presented { chain: identity.chain, key: identity.key }));
+    /// Makes anew what is due, each environment for itself: one whose authority cannot sign keeps no other from being served.
+    async fn present(&mut self) -> Result<(), StartFault> {
+        let due: Vec<_> = self.names.iter().filter(|(environment, _, _)| self.is_due(environment)).cloned().collect();
+        for (environment, host, names) in &due {
+            match self.broker.own_certificate(environment, Purpose::Socket, names).await {
+                Ok(identity) => {
+                    let presented = Presented { chain: identity.chain, key: identity.key };
+                    self.current.insert(environment.clone(), (host.clone(), presented));
+                }
+                Err(_) => tracing::warn!(%environment, "no certificate of the mTLS socket could be signed"),
+            }
         }
-        if certificates.is_empty() {
+        if due.is_empty() || self.current.is_empty() {
             return Ok(());
         }
-        self.mtls.present(&certificates).map_err(|_| StartFault::Prepare("the mTLS socket's certificate cannot be used"))
+        self.mtls
+            .present(self.current.values())
+            .map_err(|_| StartFault::Prepare("the mTLS socket's certificate cannot be used"))
     }
 
-    /// Whether one of our own certificates should be made anew: half of its life is over, or its authority counts no more.
-    fn is_due(&self) -> bool {
+    /// Whether the certificate of an environment should be made anew: there is none yet, half of its life is over, or its authority counts no
+    /// more. Not where nobody can sign it.
+    fn is_due(&self, environment: &EnvironmentName) -> bool {
         let (view, now) = (self.broker.journal.view(), self.broker.now());
         let certificates = &view.state.certificates;
-        self.names.iter().any(|(environment, _, _)| {
-            certificates.own(environment, Purpose::Socket).is_none_or(|leaf| {
-                let counts = certificates.authorities(environment, now).any(|authority| authority.kid == leaf.authority);
-                !counts || leaf.ends.since(now) < Seconds(SERVER_LIFE.0 / 2)
-            })
-        })
+        let fresh = certificates.own(environment, Purpose::Socket).is_some_and(|leaf| {
+            let counts = certificates.authorities(environment, now).any(|authority| authority.kid == leaf.authority);
+            counts && leaf.ends.since(now) >= Seconds(SERVER_LIFE.0 / 2)
+        });
+        let held = self.current.contains_key(environment);
+        !(fresh && held) && certificates.issuing(environment, now).is_some()
     }
 }
 
 /// Follows the journal: a new or tainted authority is known to the socket at once.
-pub async fn keep(door: Door) {
+pub async fn keep(mut door: Door) {
     let mut heads = door.broker.journal.follow();
     loop {
         let change = heads.borrow_and_update().index;
         // A change, or the time for a look; either way the state is read.
         let moved = async { heads.wait_for(|head| head.index != change).await.is_ok() };
         let _changed = timeout(LOOK, moved).await;
-        if door.trust().is_err() || (door.is_due() && door.present().await.is_err()) {
+        if door.trust().is_err() || door.present().await.is_err() {
             tracing::error!("the certificates of the mTLS socket could not be brought up to date; trying again");
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
     }
+}
+
+/// `https://…` of the mTLS socket as metadata names it: as configured, else the bound address. A socket that is bound to every address has
+/// none that others could use, so nothing is named until `mtls_url` says it.
+pub fn published(config: &Config, bound: SocketAddr) -> Option<String> {
+    let own = || (!bound.ip().is_unspecified()).then(|| format!("https://{bound}"));
+    config.listen.mtls_url.as_ref().map(|url| url.as_str().to_owned()).or_else(own)
+}
+
+/// The hosts that the mTLS socket answers to besides those of the issuers: the published one, the bound address, and the issuers' own names
+/// with its port.
+pub fn hosts(config: &Config, bound: SocketAddr) -> Vec<String> {
+    let published = config.listen.mtls_url.iter().map(|url| url.authority().to_owned());
+    let issuers = config.environments.values().map(|section| {
+        let authority = section.authority();
+        let host = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(authority, |(host, _)| host);
+        format!("{host}:{}", bound.port())
+    });
+    published.chain(issuers).chain([bound.to_string(), format!("localhost:{}", bound.port())]).collect()
 }
 
 /// The names that a certificate of each environment has: the host of its issuer, the published host, the bound address.

@@ -91,7 +91,7 @@ impl Mtls {
     ///
     /// # Errors
     /// A key that is not its certificate's.
-    pub fn present(&self, certificates: &[(String, Presented)]) -> Result<(), Error> {
+    pub fn present<'a>(&self, certificates: impl Iterator<Item = &'a (String, Presented)>) -> Result<(), Error> {
         let mut own = Certified::default();
         for (host, presented) in certificates {
             let chain = presented.chain.iter().map(|der| CertificateDer::from(der.0.clone())).collect();

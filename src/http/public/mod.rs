@@ -134,8 +134,8 @@ impl Public {
 
     /// The same, with the address of the mTLS socket in its metadata.
     #[must_use]
-    pub fn naming(self, mtls_url: &str) -> Self {
-        Self { mtls_url: Some(mtls_url.into()), ..self }
+    pub fn naming(self, mtls_url: Option<&str>) -> Self {
+        Self { mtls_url: mtls_url.map(Arc::from), ..self }
     }
 
     /// The same routes on the mTLS socket, which answers to `hosts` besides, and enrolment.

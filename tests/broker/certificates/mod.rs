@@ -493,3 +493,29 @@ async fn a_named_proxy_hands_the_certificate_on() {
     assert_eq!(world.admin_post("/v1/revocations", "sven", &revoke).await.status, 201);
     assert_eq!(ask(&[&field]).await.json()["reason"], "certificate.revoked");
 }
+
+/// After a restore nobody knows which certificates were revoked since: every authority is tainted, the node runs all the same, and an operator
+/// makes a new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reopened_journal_trusts_no_certificate_until_an_operator_makes_an_authority() {
+    let mut world = world().await;
+    let machine = enrolled(&world, "production").await;
+    let old = machine.read("ca.pem");
+    world.stop().await;
+    let config = world.folder.path().join("carnet.toml").display().to_string();
+    let origin = std::fs::read_to_string(&config).expect("a file");
+    let origin =
+        origin.lines().find_map(|line| line.strip_prefix("origin = ")).expect("an origin").trim_matches('"').to_owned();
+    Program::alone().run(&["journal", "reopen", "-c", &config, "--confirm", &origin]).await.ended(0);
+    world.boot().await;
+    let seen = world.admin_get("/v1/authorities?environment=production", "alan").await;
+    assert!(seen["items"].as_array().expect("items").iter().all(|one| one["state"] == "tainted"), "{seen}");
+    assert_eq!(crate::world::get(world.public, "/production/crl").await.status, 503);
+
+    Program::of(&world, "adam").run(&["ca", "rotate", "production", "--reason", "restored"]).await.ended(0);
+    let again = Machine::new_when_ready(&world).await;
+    assert_ne!(again.read("ca.pem"), old, "another root");
+    std::fs::copy(machine.path("one.pem"), again.path("one.pem")).expect("copied");
+    std::fs::copy(machine.path("one.key"), again.path("one.key")).expect("copied");
+    assert_eq!(again.token(Some("one"), "production", &[]).await.status, 0, "the handshake fails");
+}

@@ -39,6 +39,20 @@ impl Machine {
         machine
     }
 
+    /// The same, once the socket presents a certificate again.
+    pub async fn new_when_ready(world: &World) -> Self {
+        let address = world.running.as_ref().expect("a server in this process").mtls;
+        let machine = Self { folder: tempfile::tempdir().expect("a folder"), mtls: format!("https://{address}"), address };
+        for _ in 0..100 {
+            if machine.curl(None, "/.well-known/est/production/cacerts", &[]).await.status == 200 {
+                machine.authorities("production").await;
+                return machine;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("the socket presents no certificate");
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
