@@ -76,7 +76,7 @@ pub async fn run(verb: Ca, reach: &Reach) -> Result<Answer, Failure> {
             let asked = reach.places()?.admin().await?.post("/v1/enrolments", &body).await?;
             let token = cell(&asked, "token");
             let note = format!(
-                "approval {} by somebody else of security: carnet approve {}\nthen, within ten minutes, on the machine: curl --cacert ROOT.pem -u '{integration}:TOKEN' \
+                "approval {} by somebody else of security: carnet approve {}\nthen, within ten minutes, on the machine: curl --cacert ROOT.pem -u '{integration}' (asks for the token) \
                  -H 'content-type: application/pkcs10' --data-binary @REQUEST MTLS/.well-known/est/{environment}/simpleenroll",
                 cell(&asked, "approval"),
                 cell(&asked, "approval"),

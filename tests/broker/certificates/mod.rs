@@ -519,3 +519,39 @@ async fn a_reopened_journal_trusts_no_certificate_until_an_operator_makes_an_aut
     std::fs::copy(machine.path("one.key"), again.path("one.key")).expect("copied");
     assert_eq!(again.token(Some("one"), "production", &[]).await.status, 0, "the handshake fails");
 }
+
+/// The example of a workload: enrols, renews, and leaves a pair that works, or the one that was there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_script_enrols_and_renews() {
+    let world = world().await;
+    let machine = Machine::new(&world).await;
+    let (user, approval) = ask(&world, "production").await;
+    assert_eq!(review(&world, &approval, "sven").await, 200);
+    std::fs::write(machine.path("token"), user.rsplit_once(':').expect("a token").1).expect("written");
+    let run = async |verb: &str| {
+        let mut command = std::process::Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/clients/certificate.sh"));
+        command
+            .arg(verb)
+            .current_dir(machine.folder())
+            .env("CARNET_MTLS", &machine.mtls)
+            .env("CARNET_ENVIRONMENT", "production");
+        command.env("CARNET_CA", "ca.pem").env("CARNET_DIR", "own").env("CARNET_INTEGRATION", "globex/order-sync");
+        command.env("CARNET_ENROLMENT_FILE", "token");
+        tokio::task::spawn_blocking(move || command.output().expect("the script runs")).await.expect("it ran")
+    };
+    assert_eq!(run("renew").await.status.code(), Some(58), "curl has no certificate to show yet");
+    let enrolled = run("enrol").await;
+    assert!(enrolled.status.success(), "{enrolled:?}");
+    let first = machine.serial("own/current/chain").await;
+    let refused = run("enrol").await;
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("enrolment.refused"), "{refused:?}");
+    assert_eq!(machine.serial("own/current/chain").await, first, "the pair stays");
+    assert!(run("renew").await.status.success());
+    assert_ne!(machine.serial("own/current/chain").await, first);
+    // One pair and the link to it; nothing else is left.
+    assert_eq!(std::fs::read_dir(machine.path("own")).expect("a folder").count(), 2);
+    std::fs::copy(machine.path("own/current/chain.pem"), machine.path("own.pem")).expect("copied");
+    std::fs::copy(machine.path("own/current/key.pem"), machine.path("own.key")).expect("copied");
+    assert_eq!(machine.token(Some("own"), "production", &[]).await.status, 200);
+}
