@@ -73,16 +73,20 @@ pub fn verify<'a>(
     Ok(Verified::assertion(ClientCertificate { leaf, fingerprint: Digest::of(der) }))
 }
 
-/// What no signature covers is exactly as `issuance` writes it: one SEQUENCE, the signed part, the algorithm, a BIT STRING. The parser
-/// takes other tags and another algorithm there, and one certificate would have many fingerprints (RFC 5280 section 4.1.1.2).
+/// What no signature covers is exactly as `issuance` writes it: one SEQUENCE, the signed part, the algorithm, a BIT STRING of whole bytes.
+/// The parser takes other tags, another algorithm and a bit less there, and one certificate would have many fingerprints (RFC 5280
+/// section 4.1.1.2). That the two numbers of the signature have a twin (r, n − s) remains: nothing rests on a fingerprint but the binding of
+/// a token to what its holder showed; record and revocation go by the serial number.
 fn is_framed(der: &[u8], certificate: &X509Certificate<'_>) -> bool {
+    const BIT_STRING: u8 = 0x03;
     /// ecdsa-with-SHA256 (RFC 5758 section 3.2): every authority of ours is P-256.
     const ALGORITHM: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-    const BIT_STRING: u8 = 0x03;
     let signed = certificate.tbs_certificate.as_ref();
     // A sequence of 256 to 65535 bytes: tag, two bytes of length behind 0x82.
     let after = der.strip_prefix(&[0x30, 0x82]).and_then(|rest| rest.get(2..)).and_then(|rest| rest.strip_prefix(signed));
-    after.and_then(|rest| rest.strip_prefix(&ALGORITHM)).is_some_and(|signature| signature.first() == Some(&BIT_STRING))
+    let signature = after.and_then(|rest| rest.strip_prefix(&ALGORITHM));
+    // Of a P-256 signature the length is one byte, and it fills its last byte: no bits unused.
+    signature.is_some_and(|signature| matches!(signature, [BIT_STRING, length, 0, ..] if *length < 0x80))
 }
 
 /// The authority that signed: by its signature, never by its name (ABUSE M-03).

@@ -43,7 +43,7 @@ super::reasons! {
         "Make it with openssl req -new and send its DER as base64.";
     ENROLMENT_KEY = "enrolment.weak-key", Form;
         "The key of the request is of a kind or size that is not taken.";
-        "Taken are P-256, P-384, Ed25519, and RSA of 2048 to 4096 bits.";
+        "Taken are P-256 and P-384 with the whole point, Ed25519, and RSA of 2048 to 4096 bits with exponent 65537. A key has one form, so that a revoked one does not come back in another.";
         "Make a key with openssl ecparam -name prime256v1 -genkey.";
     ENROLMENT_KEY_REUSED = "enrolment.revoked-key", Form;
         "The key of the request is that of a revoked certificate.";

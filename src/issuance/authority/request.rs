@@ -5,9 +5,9 @@
 
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_SIG_ED25519};
+use x509_parser::oid_registry::OID_PKCS1_SHA1WITHRSA;
 use x509_parser::prelude::FromDer as _;
-use x509_parser::public_key::PublicKey;
+use x509_parser::public_key::{PublicKey, RSAPublicKey};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::domain::certificate::SpiffeId;
@@ -41,6 +41,9 @@ impl RequestedKey {
         if !is_taken(key) {
             return Err(&reason::ENROLMENT_KEY);
         }
+        if request.signature_algorithm.algorithm == OID_PKCS1_SHA1WITHRSA {
+            return Err(&reason::ENROLMENT_REQUEST);
+        }
         request.verify_signature().map_err(|_| &reason::ENROLMENT_REQUEST)?;
         if !names_only(&request, id) {
             return Err(&reason::ENROLMENT_NAMES);
@@ -59,17 +62,43 @@ impl RequestedKey {
     }
 }
 
-/// P-256, P-384, Ed25519, and RSA of 2048 to 4096 bits.
+/// P-256, P-384, Ed25519, and RSA of 2048 to 4096 bits with the usual exponent, each in the one form that its standard gives it (RFC 5480
+/// section 2, RFC 8410 section 4, RFC 3279 section 2.3.1). The cryptography underneath takes more: compressed points, a whole
+/// SubjectPublicKeyInfo in place of a point, other parameters. What has two forms has two digests, and a revoked key would come back in
+/// the other one.
 fn is_taken(key: &SubjectPublicKeyInfo<'_>) -> bool {
-    match key.parsed() {
-        Ok(PublicKey::RSA(rsa)) => (2048..=4096).contains(&rsa.key_size()),
-        Ok(PublicKey::EC(_)) => {
-            let curve = key.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
-            curve.is_some_and(|curve| curve == OID_EC_P256 || curve == OID_NIST_EC_P384)
-        }
-        Ok(PublicKey::Unknown(bytes)) => key.algorithm.algorithm == OID_SIG_ED25519 && bytes.len() == 32,
-        _ => false,
-    }
+    const ED25519: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    const P256: &[u8] = &[
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d,
+        0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+    ];
+    const P384: &[u8] = &[
+        0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22,
+        0x03, 0x62, 0x00, 0x04,
+    ];
+    let is = |head: &[u8], size: usize| key.raw.strip_prefix(head).is_some_and(|point| point.len() == size);
+    is(P256, 64) || is(P384, 96) || is(ED25519, 32) || matches!(key.parsed(), Ok(PublicKey::RSA(rsa)) if is_rsa(&rsa, key.raw))
+}
+
+/// Whether `raw` is the one way to write `key`, and `key` neither small nor slow.
+fn is_rsa(key: &RSAPublicKey<'_>, raw: &[u8]) -> bool {
+    const ENCRYPTION: &[u64] = &[1, 2, 840, 113_549, 1, 1, 1];
+    let numbers = yasna::construct_der(|writer| {
+        writer.write_sequence(|writer| {
+            writer.next().write_bigint_bytes(key.modulus, true);
+            writer.next().write_u32(65_537);
+        });
+    });
+    let only = yasna::construct_der(|writer| {
+        writer.write_sequence(|writer| {
+            writer.next().write_sequence(|writer| {
+                writer.next().write_oid(&yasna::models::ObjectIdentifier::from_slice(ENCRYPTION));
+                writer.next().write_null();
+            });
+            writer.next().write_bitvec_bytes(&numbers, numbers.len() * 8);
+        });
+    });
+    (2048..=4096).contains(&key.key_size()) && only == raw
 }
 
 /// Names nothing, or exactly whom it may: as the one URI, and as a common name for tools that must have a subject.

@@ -371,6 +371,7 @@ async fn a_20_a_request_gives_a_key_and_nothing_else() {
         "-algorithm RSA -pkeyopt rsa_keygen_bits:1024",
         "-algorithm EC -pkeyopt ec_paramgen_curve:secp521r1",
         "-algorithm ED448",
+        "-algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_pubexp:3",
     ]
     .iter()
     .enumerate()
@@ -399,7 +400,17 @@ async fn a_20_a_request_gives_a_key_and_nothing_else() {
         machine.openssl(&format!("verify -x509_strict -purpose sslclient -CAfile ca.pem {name}.pem")).await;
         assert_eq!(machine.token(Some(name), "production", &[]).await.status, 200, "{name}");
     }
-    // Proof of possession: the signature of another key.
+    // The same key as of a certificate that lives, its point written in another form: it could come back after a revocation.
+    machine.openssl("ec -in one.key -conv_form compressed -out compressed.key").await;
+    machine.openssl("req -new -key compressed.key -subj / -outform DER -out compressed.csr.der").await;
+    machine.openssl("base64 -in compressed.csr.der -out compressed.csr").await;
+    let reply = machine.enrol("production", "simplereenroll", "compressed", Some("one"), None).await;
+    assert!(reply.status == 400 && reply.body.contains("enrolment.weak-key"), "{reply:?}");
+    // Proof of possession: by a hash that collides, and the signature of another key.
+    machine.openssl("req -new -key rsa.key -sha1 -subj / -outform DER -out sha1.csr.der").await;
+    machine.openssl("base64 -in sha1.csr.der -out sha1.csr").await;
+    let reply = machine.enrol("production", "simplereenroll", "sha1", Some("one"), None).await;
+    assert!(reply.status == 400 && reply.body.contains("enrolment.malformed"), "{reply:?}");
     let mut bent = std::fs::read(machine.path("p384.csr.der")).expect("a request");
     *bent.last_mut().expect("bytes") ^= 1;
     std::fs::write(machine.path("bent.csr.der"), bent).expect("written");
