@@ -15,6 +15,7 @@ use super::json;
 use super::jwks::{Key, is_private};
 use crate::domain::alg::Alg;
 use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::digest::Digest;
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::reason::{self, Reason};
 
@@ -44,6 +45,9 @@ pub struct Expected<'a> {
     pub method: &'a str,
     /// The URLs of the endpoint, without query and fragment: one for each socket that it is reached by.
     pub urls: &'a [String],
+    /// The access token that it is shown with. A proof without one must have our nonce; beside a token it must name that token in `ath`
+    /// (RFC 9449 sections 4.2 and 7), and needs no nonce, which a client of an API never sees.
+    pub token: Option<&'a str>,
     /// The present.
     pub now: Timestamp,
 }
@@ -104,8 +108,14 @@ pub fn verify(text: &str, expected: Expected<'_>, nonces: &Nonces) -> Result<Ver
     let issued = times(&claims, expected.now)?;
     match claims.get("nonce") {
         Some(Value::String(nonce)) if nonces.takes(nonce, expected.now) => {}
+        Some(Value::String(_)) | None if expected.token.is_some() => {}
         Some(Value::String(_)) | None => return Err(&reason::DPOP_NONCE),
         Some(_) => return Err(&reason::DPOP_MALFORMED),
+    }
+    if let Some(token) = expected.token
+        && text_of(&claims, "ath")? != URL_SAFE_NO_PAD.encode(Digest::of(token.as_bytes()).0)
+    {
+        return Err(&reason::DPOP_MISMATCH);
     }
     Ok(Verified::assertion(Possession { key: key.thumbprint, id, issued }))
 }

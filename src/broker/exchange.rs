@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::caller::{Evidence, Presented};
 use super::{Broker, away, busy};
-use crate::authn::dpop;
 use crate::domain::admission::Principal;
 use crate::domain::certificate::ClientCertificate;
 use crate::domain::claims::Detail;
@@ -128,17 +127,6 @@ impl Broker {
             client: claims.client.clone(),
             api: grant.ingredients().api.clone(),
         })
-    }
-
-    async fn spend_possession(&self, shown: Option<&Verified<Possession>>) -> Result<(), Refused> {
-        let Some(shown) = shown else { return Ok(()) };
-        let owner = format!("dpop:{}", shown.key);
-        let key = ProofKey::of(&owner.parse().map_err(|_| away())?, &shown.id);
-        match self.live.spend_read(&key, shown.issued.plus(dpop::REMEMBERED)).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Refused::unknown(&reason::DPOP_REPLAYED)),
-            Err(_) => Err(away()),
-        }
     }
 
     fn decide_again(request: &Request, shown: Evidence, context: Context) -> Again {

@@ -7,6 +7,7 @@
 use super::Broker;
 use super::caller::Evidence;
 use super::exchange::Denied;
+use super::verification::HeldToken;
 use super::{away, revocation::Revoke};
 use crate::domain::actor::Actor;
 use crate::domain::admission::{Principal, Slot};
@@ -40,7 +41,7 @@ pub enum Credential {
         client: String,
     },
     /// `Authorization: Bearer` with a token of ours for API `carnet` with scope `carnet:introspect`.
-    Token(String),
+    Token(HeldToken),
 }
 
 /// A live token on record.
@@ -79,15 +80,16 @@ impl Broker {
                 self.spend_read(&principal).await?;
                 Ok(principal.client().clone())
             }
-            Credential::Token(text) => {
-                let found = self.find(environment, text).await?.ok_or_else(|| Refused::unknown(&reason::CLIENT_MISSING))?;
+            Credential::Token(token) => {
+                let found =
+                    self.find(environment, &token.text).await?.ok_or_else(|| Refused::unknown(&reason::CLIENT_MISSING))?;
                 let audience = found.claims.aud.as_str() == found.claims.iss.as_str();
                 let introspects = found.claims.scope.iter().any(|scope| scope.as_str() == BUILT_IN_SCOPES[0]);
-                if audience && introspects {
-                    Ok(found.claims.client_id)
-                } else {
-                    Err(Refused::unknown(&reason::CLIENT_MISSING).into())
+                if !audience || !introspects {
+                    return Err(Refused::unknown(&reason::CLIENT_MISSING).into());
                 }
+                self.ensure_held(&found, token).await?;
+                Ok(found.claims.client_id)
             }
         }
     }

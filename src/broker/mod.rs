@@ -14,6 +14,7 @@ pub mod registry;
 pub mod review;
 pub mod revocation;
 pub mod rotation;
+pub mod verification;
 
 use std::sync::Arc;
 

@@ -94,6 +94,15 @@ pub enum Detail {
     },
 }
 
+impl Detail {
+    /// Whether endpoint conditions admit a request. Where a token has any, one of them must: a scope beside them that has none is narrowed
+    /// too, because nothing in a token says which scope a condition came from (CONTRACT.md section 4).
+    pub fn admit(details: &[Self], method: &str, path: &str) -> bool {
+        let mut conditions = details.iter().map(|Self::Endpoints { actions, .. }| actions).peekable();
+        conditions.peek().is_none() || conditions.flatten().any(|endpoint| endpoint.admits(method, path))
+    }
+}
+
 impl Claims {
     /// The claims with their journal index, as they are signed.
     pub fn payload(&self, entry: u64) -> Payload {

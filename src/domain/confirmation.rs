@@ -19,6 +19,16 @@ pub enum Confirmation {
     ProofKey(Digest),
 }
 
+impl Confirmation {
+    /// Whether what a request shows is the key that the token is bound to.
+    pub fn is_met(&self, certificate: Option<Digest>, proof_key: Option<Digest>) -> bool {
+        match self {
+            Self::Certificate(wanted) => certificate == Some(*wanted),
+            Self::ProofKey(wanted) => proof_key == Some(*wanted),
+        }
+    }
+}
+
 /// The members on the wire. Exactly one stands: a verifier that meets another one, or two, cannot know what to check.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,10 +7,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::authn::dpop;
 use crate::broker::exchange::Denied;
+use crate::domain::alg::Alg;
 use crate::domain::clock::Seconds;
 use crate::domain::names::RequestId;
-use crate::domain::reason::{Class, Reason};
+use crate::domain::reason::{self, Class, Reason};
 
 /// The endpoint or grant that refuses: the same bad JWT is another error in another slot (REFERENCE.md 2.6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +52,31 @@ pub fn refuse(denied: &Denied, slot: Slotted, request: &RequestId) -> Response {
     answer(status, &body, retry_after(class, denied.retry_after))
 }
 
+/// The answer of whoever guards an API to a request whose token must not count (RFC 6750 section 3, RFC 9449 section 7.1, REFERENCE.md
+/// 4.3). `scope` is what the request needs.
+pub fn challenge(reason: &Reason, scope: Option<&str>, request: &RequestId) -> Response {
+    let (status, error) = match reason.class {
+        Class::Access => (StatusCode::FORBIDDEN, "insufficient_scope"),
+        Class::Possession => (StatusCode::UNAUTHORIZED, "invalid_dpop_proof"),
+        _ => (StatusCode::UNAUTHORIZED, "invalid_token"),
+    };
+    let body = Body { error, error_description: reason.what, reason: Some(reason.code), request_id: Some(request.as_str()) };
+    let mut response = answer(status, &body, None);
+    // Without any credential there is nothing to find fault with (RFC 6750 section 3.1).
+    let fault = if *reason == reason::TOKEN_MISSING { String::new() } else { format!(" error=\"{error}\",") };
+    let needed = scope.filter(|_| reason.class == Class::Access).map(|scope| format!(" scope=\"{scope}\","));
+    let parameters = format!("{fault}{}", needed.unwrap_or_default());
+    let algs = dpop::ALGORITHMS.map(Alg::name).join(" ");
+    let challenges = [format!("Bearer{}", parameters.trim_end_matches(',')), format!("DPoP{parameters} algs=\"{algs}\"")];
+    for text in challenges.iter().skip(usize::from(reason.class == Class::Possession)) {
+        // Invariant: scopes, codes and algorithm names are visible ASCII without quotes.
+        if let Ok(value) = HeaderValue::from_str(text) {
+            response.headers_mut().append(header::WWW_AUTHENTICATE, value);
+        }
+    }
+    response
+}
+
 fn retry_after(class: Class, told: Option<Seconds>) -> Option<Seconds> {
     match class {
         Class::Busy => Some(told.unwrap_or(Seconds(1))),
@@ -63,7 +90,10 @@ fn wire(reason: &Reason, slot: Slotted) -> (StatusCode, &'static str, &'static s
     let bad = StatusCode::BAD_REQUEST;
     match reason.class {
         Class::Form => (bad, "invalid_request", reason.what),
+        // There a proof goes with a token, as at a resource (RFC 9449 section 7.1).
+        Class::Possession if slot == Slotted::Endpoint => (StatusCode::UNAUTHORIZED, "invalid_dpop_proof", reason.what),
         Class::Possession => (bad, "invalid_dpop_proof", reason.what),
+        Class::Token => (StatusCode::UNAUTHORIZED, "invalid_token", reason.what),
         Class::Nonce => (bad, "use_dpop_nonce", reason.what),
         Class::GrantType => (bad, "unsupported_grant_type", reason.what),
         Class::Details => (bad, "invalid_authorization_details", reason.what),

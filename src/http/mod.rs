@@ -3,6 +3,7 @@
 //! Enter through [`front::wrap`] for what every route has in common.
 
 pub mod admin;
+pub mod authorization;
 pub mod demo;
 pub mod error;
 pub mod form;

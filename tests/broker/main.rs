@@ -18,4 +18,5 @@ mod registry;
 mod revocation;
 mod secrets;
 mod standards;
+mod verification;
 mod world;

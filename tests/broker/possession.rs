@@ -11,16 +11,16 @@ use crate::world::client::{escape, unique};
 use crate::world::{Answer, Options, TOKEN_EXCHANGE, TYPE_JWT, World, claims, records, send};
 
 /// A workload's key.
-struct Holder {
+pub struct Holder {
     pair: EcdsaKeyPair,
 }
 
 impl Holder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key") }
     }
 
-    fn jwk(&self) -> Value {
+    pub fn jwk(&self) -> Value {
         let point = self.pair.public_key().as_ref();
         json!({"crv": "P-256", "kty": "EC", "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..])})
     }
@@ -33,11 +33,11 @@ impl Holder {
         URL_SAFE_NO_PAD.encode(digest.as_ref())
     }
 
-    fn header(&self) -> Value {
+    pub fn header(&self) -> Value {
         json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk()})
     }
 
-    fn sign(&self, header: &Value, claims: &Value) -> String {
+    pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(header), part(claims));
         let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).expect("signed");
@@ -60,11 +60,31 @@ pub async fn fresh_proof(world: &World) -> String {
     holder.sign(&holder.header(), &proof_claims(world, &nonce))
 }
 
+/// A token for `orders:read` that is bound to this key.
+pub async fn bound_token(world: &World, holder: &Holder) -> String {
+    bound_token_for(world, holder, "orders-api", "orders:read").await
+}
+
+/// A token that is bound to this key.
+pub async fn bound_token_for(world: &World, holder: &Holder, api: &str, scope: &str) -> String {
+    let nonce = nonce(world, holder).await;
+    let proof = holder.sign(&holder.header(), &proof_claims(world, &nonce));
+    let answer = exchange_for(world, &world.assertion("production"), &[("dpop", &proof)], (api, scope)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["access_token"].as_str().expect("a token").to_owned()
+}
+
 async fn exchange(world: &World, assertion: &str, proofs: &[(&str, &str)]) -> Answer {
+    exchange_for(world, assertion, proofs, ("orders-api", "orders:read")).await
+}
+
+async fn exchange_for(world: &World, assertion: &str, proofs: &[(&str, &str)], target: (&str, &str)) -> Answer {
     let form = format!(
-        "grant_type={}&subject_token={assertion}&subject_token_type={}&audience=orders-api&scope=orders%3Aread",
+        "grant_type={}&subject_token={assertion}&subject_token_type={}&audience={}&scope={}",
         escape(TOKEN_EXCHANGE),
-        escape(TYPE_JWT)
+        escape(TYPE_JWT),
+        target.0,
+        escape(target.1)
     );
     let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
     headers.extend_from_slice(proofs);

@@ -20,6 +20,9 @@ for group in "$@"; do
         need 'python3 -c "import ensurepip, venv"' python3-venv
         need 'command -v curl' curl
         need 'command -v openssl' openssl
+        # Proxies that ask Carnet for verdicts.
+        need 'command -v nginx || test -x /usr/sbin/nginx' nginx-light
+        need 'command -v caddy' caddy
         ;;
     *)
         echo "setup: no group '$group'; there are: build test" >&2

@@ -14,12 +14,14 @@ mod exchange;
 mod governance;
 mod possession;
 mod records;
+mod verification;
 
 pub use certificate::*;
 pub use exchange::*;
 pub use governance::*;
 pub use possession::*;
 pub use records::*;
+pub use verification::*;
 
 /// Why something was refused.
 pub struct Reason {
@@ -46,6 +48,8 @@ pub enum Class {
     Conflict,
     /// Requested authorization details that cannot be honoured.
     Details,
+    /// A live token that does not reach what is asked of an API (RFC 6750 section 3.1, `insufficient_scope`).
+    Access,
     /// The caller's role does not allow it (admin).
     Forbidden,
     /// The form of the request; told to everybody.
@@ -62,6 +66,8 @@ pub enum Class {
     Missing,
     /// The proof is not acceptable, for any reason: the slot that it came in decides the wire error.
     Proof,
+    /// A token that an API must not take (RFC 6750 section 3.1, `invalid_token`).
+    Token,
     /// Too many requests of this caller.
     Quota,
     /// Scope unknown, malformed or too wide.
@@ -74,22 +80,26 @@ pub enum Class {
     Unauthenticated,
 }
 
+static LISTS: [&[&Reason]; 6] = [
+    certificate::REASONS,
+    exchange::REASONS,
+    governance::REASONS,
+    possession::REASONS,
+    records::REASONS,
+    verification::REASONS,
+];
+
 impl Reason {
     /// All reasons, in the order of their codes.
     pub fn all() -> Vec<&'static Self> {
-        let mut all: Vec<_> =
-            [certificate::REASONS, exchange::REASONS, governance::REASONS, possession::REASONS, records::REASONS].concat();
+        let mut all: Vec<_> = LISTS.concat();
         all.sort_by_key(|reason| reason.code);
         all
     }
 
     /// The reason with this code.
     pub fn find(code: &str) -> Option<&'static Self> {
-        [certificate::REASONS, exchange::REASONS, governance::REASONS, possession::REASONS, records::REASONS]
-            .into_iter()
-            .flatten()
-            .copied()
-            .find(|reason| reason.code == code)
+        LISTS.into_iter().flatten().copied().find(|reason| reason.code == code)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::broker::Broker;
 use crate::domain::actor::{Authorized, Forbidden, Permission, Staff};
 use crate::domain::names::RequestId;
 use crate::domain::reason;
-use crate::http::public::introspection::bearer;
+use crate::http::authorization::Authorization;
 
 /// A caller who holds the permission `P`, and the request's id.
 pub struct Admitted<P> {
@@ -35,7 +35,7 @@ impl<P: Permission> FromRequestParts<Broker> for Admitted<P> {
 
 /// Who shows a bearer that counts, and was not cut.
 pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Problem> {
-    let bearer = bearer(&parts.headers).ok().flatten().ok_or_else(|| Problem::of(&reason::STAFF_UNAUTHENTICATED))?;
+    let bearer = Authorization::bearer(&parts.headers).ok_or_else(|| Problem::of(&reason::STAFF_UNAUTHENTICATED))?;
     let staff = broker.staff.verify(&bearer, broker.now()).await.map_err(|fault| {
         tracing::debug!(cause = fault.cause, "a staff bearer was refused");
         Problem::of(fault.reason)

@@ -50,7 +50,8 @@ impl Problem {
             Class::Quota => StatusCode::TOO_MANY_REQUESTS,
             Class::Stale => StatusCode::PRECONDITION_FAILED,
             Class::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Class::Client
+            Class::Access
+            | Class::Client
             | Class::Details
             | Class::GrantType
             | Class::Invalid
@@ -58,6 +59,7 @@ impl Problem {
             | Class::Possession
             | Class::Proof
             | Class::Scope
+            | Class::Token
             | Class::Target => StatusCode::UNPROCESSABLE_ENTITY,
         })
     }

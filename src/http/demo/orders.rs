@@ -17,7 +17,7 @@ use crate::domain::binding::KeySource;
 use crate::domain::clock::Clock;
 use crate::domain::names::Issuer;
 use crate::domain::proof::Assertion;
-use crate::http::public::introspection::bearer;
+use crate::http::authorization::Authorization;
 
 /// Asks the broker whether a token is active: the API's own proof and the token in, the answer out. Nothing where there is none.
 pub type Introspect =
@@ -68,7 +68,7 @@ async fn change(State(orders): State<Arc<Orders>>, headers: HeaderMap) -> Respon
 impl Orders {
     /// Whose token it is, if the token is good for `scope` here and now.
     async fn admit(&self, headers: &HeaderMap, scope: &'static str) -> Result<String, Challenge> {
-        let text = bearer(headers).map_err(|_| Challenge::Missing)?.ok_or(Challenge::Missing)?;
+        let text = Authorization::bearer(headers).ok_or(Challenge::Missing)?;
         let token = UnverifiedAssertion::parse(&text).map_err(|_| Challenge::Invalid("not a JWT"))?;
         if *token.issuer() != self.issuer {
             return Err(Challenge::Invalid("another issuer"));

@@ -52,8 +52,13 @@ pub(super) fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> 
     if !trusted.iter().any(|network| network.contains(peer)) {
         return None;
     }
+    client_cert(headers).map(|leaf| PeerCertificate::new(&leaf))
+}
+
+/// The DER in `Client-Cert`. Only for whoever knows that it comes from a proxy that may say so.
+pub fn client_cert(headers: &HeaderMap) -> Option<Vec<u8>> {
     let mut fields = headers.get_all(CLIENT_CERT).iter();
     let (Some(only), None) = (fields.next(), fields.next()) else { return None };
     let encoded = only.to_str().ok()?.trim().strip_prefix(':')?.strip_suffix(':')?;
-    Some(PeerCertificate::new(&STANDARD.decode(encoded).ok()?))
+    STANDARD.decode(encoded).ok()
 }

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 pub use address::{ClientAddress, PeerAddress};
 pub use body::BodyLimits;
-pub use certificate::PeerCertificate;
+pub use certificate::{PeerCertificate, client_cert};
 pub use fault::{ErrorShape, Fault};
 pub use host::{Hosts, host_matches, host_of};
 pub use ids::RequestIds;
@@ -36,6 +36,10 @@ pub use ids::RequestIds;
 use super::metrics::{Metrics, Socket};
 use crate::domain::names::RequestId;
 use crate::domain::network::Cidr;
+
+/// On a request that comes from an address among the trusted proxies.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustedProxy;
 
 /// What the front of a socket needs to know.
 pub struct Front {
@@ -94,6 +98,9 @@ async fn pass(State(front): State<Arc<Front>>, mut request: Request, next: Next)
         request.extensions_mut().insert(id);
     }
     if let Some(PeerAddress(peer)) = facts.peer {
+        if front.trusted_proxies.iter().any(|network| network.contains(peer)) {
+            request.extensions_mut().insert(TrustedProxy);
+        }
         let client = address::client_address(peer, request.headers(), &front.trusted_proxies);
         request.extensions_mut().insert(client);
         // What a handshake of our own proved stands; a proxy's word counts only where there was none.

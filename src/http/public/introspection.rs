@@ -6,12 +6,15 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::Here;
+use super::held;
 use crate::broker::exchange::Denied;
 use crate::broker::introspection::{Credential, Found};
+use crate::broker::verification::HeldToken;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::decision::Refused;
 use crate::domain::names::ClientId;
 use crate::domain::reason::{self, Reason};
+use crate::http::authorization::Authorization;
 use crate::http::error::{Slotted, no_store, refuse};
 use crate::http::form::Form;
 
@@ -19,7 +22,7 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 
 /// What the caller may know of a token.
 pub async fn introspect(here: Here, headers: HeaderMap, body: Bytes) -> Response {
-    let (token, caller) = match asked(&here, &headers, &body).await {
+    let (token, caller) = match asked(&here, &headers, &body, "/introspect").await {
         Ok(asked) => asked,
         Err(denied) => return refused(&here, &denied, &headers),
     };
@@ -35,7 +38,7 @@ pub async fn introspect(here: Here, headers: HeaderMap, body: Bytes) -> Response
 
 /// Revokes a token of the caller's; 200 for anything else as well (RFC 7009 section 2.2).
 pub async fn revoke(here: Here, headers: HeaderMap, body: Bytes) -> Response {
-    let (token, caller) = match asked(&here, &headers, &body).await {
+    let (token, caller) = match asked(&here, &headers, &body, "/revoke").await {
         Ok(asked) => asked,
         Err(denied) => return refused(&here, &denied, &headers),
     };
@@ -50,47 +53,39 @@ pub async fn revoke(here: Here, headers: HeaderMap, body: Bytes) -> Response {
 }
 
 /// The token that is asked about, and who asks.
-async fn asked(here: &Here, headers: &HeaderMap, body: &[u8]) -> Result<(String, ClientId), Denied> {
+async fn asked(here: &Here, headers: &HeaderMap, body: &[u8], endpoint: &str) -> Result<(String, ClientId), Denied> {
     let fault = |reason: &'static Reason| Denied::from(Refused::unknown(reason));
     let mut form = Form::read(headers, body).map_err(fault)?;
-    let credential = credential(here, &mut form, headers).map_err(fault)?;
+    let credential = credential(here, &mut form, headers, endpoint).map_err(fault)?;
     // The caller first: a stranger learns nothing of the form.
     let caller = here.broker.authenticate(&here.environment, &credential).await?;
     let token = form.take("token").ok_or_else(|| fault(&reason::FORM_MISSING))?;
     Ok((token, caller))
 }
 
-fn credential(here: &Here, form: &mut Form, headers: &HeaderMap) -> Result<Credential, &'static Reason> {
-    let bearer = bearer(headers)?;
+fn credential(here: &Here, form: &mut Form, headers: &HeaderMap, endpoint: &str) -> Result<Credential, &'static Reason> {
     let assertion = form.take("client_assertion");
-    match (bearer, assertion) {
-        (Some(_), Some(_)) => Err(&reason::FORM_TWO_PROOFS),
-        (Some(token), None) => Ok(Credential::Token(token)),
-        (None, Some(text)) if form.get("client_assertion_type") == Some(ASSERTION_TYPE) => {
+    match (Authorization::of(headers), assertion) {
+        (Authorization::Several, _) | (Authorization::Token { .. } | Authorization::Other, Some(_)) => {
+            Err(&reason::FORM_TWO_PROOFS)
+        }
+        (Authorization::Other, None) => Err(&reason::CLIENT_MISSING),
+        (Authorization::Token { text, as_dpop }, None) => {
+            // Only a bound token has a use for a proof, and that names this endpoint and this token.
+            let possession = held::proof(here, headers, || Ok(held::own_endpoint(here, endpoint)), Some(&text))?;
+            let certificate = here.certificate.as_ref().map(|shown| shown.fingerprint);
+            Ok(Credential::Token(HeldToken { text, as_dpop, certificate, possession }))
+        }
+        (Authorization::Absent, Some(text)) if form.get("client_assertion_type") == Some(ASSERTION_TYPE) => {
             Ok(Credential::Assertion { text, client: form.take("client_id") })
         }
-        (None, Some(_)) => Err(&reason::CLIENT_MISSING),
+        (Authorization::Absent, Some(_)) => Err(&reason::CLIENT_MISSING),
         // RFC 8705 section 2: the certificate of the connection, and client_id to say whose.
-        (None, None) => match (here.certificate.clone(), form.take("client_id")) {
+        (Authorization::Absent, None) => match (here.certificate.clone(), form.take("client_id")) {
             (Some(shown), Some(client)) => Ok(Credential::Certificate { shown, client }),
             _ => Err(&reason::CLIENT_MISSING),
         },
     }
-}
-
-/// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1). Another scheme is no proof that is taken here.
-pub fn bearer(headers: &HeaderMap) -> Result<Option<String>, &'static Reason> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (first, second) = (values.next(), values.next());
-    if second.is_some() {
-        return Err(&reason::FORM_TWO_PROOFS);
-    }
-    let Some(value) = first else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|text| {
-        let (scheme, token) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("Bearer").then(|| token.to_owned())
-    });
-    token.filter(|token| !token.is_empty()).map(Some).ok_or(&reason::CLIENT_MISSING)
 }
 
 fn active(found: Found) -> Value {

@@ -4,9 +4,11 @@
 //! normalised into another (ABUSE D-17); the host is compared here, and one that no environment has at this path is answered 421.
 
 pub mod enrolment;
+mod held;
 pub mod introspection;
 pub mod publication;
 pub mod token;
+pub mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,7 +31,7 @@ use crate::domain::names::{EnvironmentName, Issuer, RequestId};
 use crate::domain::proof::Verified;
 use crate::domain::reason;
 use crate::http::error::{Slotted, refuse};
-use crate::http::front::{self, ClientAddress, ErrorShape, Fault, PeerCertificate};
+use crate::http::front::{self, ClientAddress, ErrorShape, Fault, PeerCertificate, TrustedProxy};
 use crate::http::metrics::Metrics;
 use crate::issuance::KeySet;
 use enrolment::Operation;
@@ -71,6 +73,8 @@ pub struct Here {
     pub request: RequestId,
     /// Where it comes from.
     pub peer: IpAddr,
+    /// Whether the operator lists its address among the trusted proxies.
+    pub by_trusted_proxy: bool,
     /// `https://…` of the mTLS socket, as it is published.
     pub mtls: Option<Arc<str>>,
     /// The client certificate of its connection, verified by this environment's authorities.
@@ -100,9 +104,10 @@ enum Route {
     StatusInPath,
     Revoke,
     Token,
+    Verify,
 }
 
-const ROUTES: [(&str, Route); 11] = [
+const ROUTES: [(&str, Route); 12] = [
     ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
     ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
     ("/crl", Route::List),
@@ -114,6 +119,7 @@ const ROUTES: [(&str, Route); 11] = [
     ("/jwks/ed25519", Route::Jwks(KeySet::Edwards)),
     ("/revoke", Route::Revoke),
     ("/token", Route::Token),
+    ("/verify", Route::Verify),
 ];
 
 /// Below `/.well-known/est/ENVIRONMENT` of the mTLS socket (RFC 7030 section 3.2.2).
@@ -210,6 +216,7 @@ impl Route {
             | Self::Status
             | Self::Token
             | Self::Enrolment(Operation::Enroll | Operation::Reenroll) => post(handle),
+            Self::Verify => get(handle.clone()).post(handle),
             Self::StatusInPath => get(handle),
             Self::Enrolment(Operation::CaCerts) | Self::Jwks(_) | Self::List | Self::Metadata(_) => get(handle),
         }
@@ -220,7 +227,7 @@ impl Route {
             return Fault::Host.response(ErrorShape::OAuth);
         };
         // A token in a query ends in logs (ABUSE A-15): the routes that take one take no query.
-        let takes_query = matches!(self, Self::Jwks(_) | Self::Metadata(_));
+        let takes_query = matches!(self, Self::Jwks(_) | Self::Metadata(_) | Self::Verify);
         if request.uri().query().is_some() && !takes_query {
             return StatusCode::BAD_REQUEST.into_response();
         }
@@ -242,6 +249,7 @@ impl Route {
                 enrolment::revocation_list(&here, kid)
             }
             Self::Enrolment(Operation::CaCerts) => enrolment::authorities(&here),
+            Self::Verify => verification::verify(here, uri.query(), headers).await,
             Self::StatusInPath => {
                 let question = enrolment::asked_in_path(uri.path()).unwrap_or_default();
                 enrolment::certificate_status(&here, &question).await
@@ -262,7 +270,7 @@ impl Route {
             Self::Revoke => introspection::revoke(here, headers, body).await,
             Self::Status => enrolment::certificate_status(&here, &body).await,
             Self::Enrolment(operation) => enrolment::enrol(here, operation, headers, body).await,
-            Self::Jwks(_) | Self::List | Self::Metadata(_) | Self::StatusInPath | Self::Token => {
+            Self::Jwks(_) | Self::List | Self::Metadata(_) | Self::StatusInPath | Self::Token | Self::Verify => {
                 token::token(here, headers, body).await
             }
         }
@@ -284,6 +292,7 @@ fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
         .and_then(|peer| peer.verified(&place.environment, |leaf| public.broker.certificate(&place.environment, leaf)));
     Some(Here {
         certificate,
+        by_trusted_proxy: extensions.get::<TrustedProxy>().is_some(),
         mtls: public.mtls_url.clone(),
         broker: public.broker.clone(),
         metrics: Arc::clone(&public.metrics),

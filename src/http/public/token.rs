@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Here;
-use crate::authn::dpop::{self, Expected};
+use super::held::{self, DPOP};
 use crate::broker::caller::Presented;
 use crate::broker::exchange::{Denied, Exchanged, Request};
 use crate::domain::admission::Slot;
@@ -20,7 +20,6 @@ use crate::domain::reason::{self, Reason};
 use crate::http::error::{Slotted, no_store, refuse};
 use crate::http::form::Form;
 
-const DPOP: HeaderName = HeaderName::from_static("dpop");
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -179,17 +178,7 @@ fn client_authentication(form: &Form, headers: &HeaderMap, slot: Slot, by_certif
 /// The key of the one `DPoP` header, if there is one. It is judged before anything is looked up or spent, so that a client that needs a
 /// nonce sends the same assertion again (REFERENCE.md 2.10).
 fn possession(headers: &HeaderMap, here: &Here) -> Result<Option<Verified<Possession>>, &'static Reason> {
-    let mut proofs = headers.get_all(DPOP).iter();
-    let text = match (proofs.next(), proofs.next()) {
-        (None, _) => return Ok(None),
-        (Some(only), None) => only.to_str().map_err(|_| &reason::DPOP_MALFORMED)?,
-        (Some(_), Some(_)) => return Err(&reason::DPOP_MALFORMED),
-    };
-    let issuer = here.issuer.as_str();
-    let urls: Vec<String> =
-        std::iter::once(format!("{issuer}/token")).chain(here.mtls_base().map(|base| format!("{base}/token"))).collect();
-    let expected = Expected { method: "POST", urls: &urls, now: here.broker.now() };
-    dpop::verify(text, expected, &here.broker.nonces).map(Some)
+    held::proof(here, headers, || Ok(held::own_endpoint(here, "/token")), None)
 }
 
 fn asserts(form: &Form) -> bool {

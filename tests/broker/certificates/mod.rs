@@ -472,6 +472,26 @@ async fn the_command_line_asks_approves_shows_rotates_and_revokes() {
     assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 200);
 }
 
+/// For a world whose proxies are trusted: a token bound to a certificate, that certificate as `Client-Cert` has it, and another one.
+pub async fn bound_by_proxy(world: &World) -> (String, String, String) {
+    world.onboard(&with_certificates(&world.partner.issuer)).await;
+    world.clock.synchronise();
+    let machine = enrolled(world, "production").await;
+    machine.request("two", P256, "").await;
+    assert_eq!(machine.enrol("production", "simplereenroll", "two", Some("one"), None).await.status, 200);
+    let mut fields = Vec::new();
+    for name in ["one", "two"] {
+        machine.openssl(&format!("x509 -in {name}.pem -outform DER -out {name}.der")).await;
+        machine.openssl(&format!("base64 -A -in {name}.der -out {name}.b64")).await;
+        fields.push(format!(":{}:", machine.read(&format!("{name}.b64")).trim()));
+    }
+    let minted = machine.token(Some("one"), "production", &[]).await;
+    assert_eq!(minted.status, 200, "{minted:?}");
+    let token = minted.json()["access_token"].as_str().expect("a token").to_owned();
+    let other = fields.pop().expect("two");
+    (token, fields.pop().expect("one"), other)
+}
+
 /// RFC 9440: a proxy that ends TLS hands the certificate on. Only one that the operator named, and only in one readable field.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_named_proxy_hands_the_certificate_on() {

@@ -1,0 +1,114 @@
+//! A verdict about a request that somebody else serves: forward-auth for proxies in front of an API (CONTRACT.md section 4).
+//!
+//! Enter through [`Broker::verdict`]. The proxy comes first: what it says of the request (method, path, client certificate) is believed,
+//! so a stranger gets no verdict. Then the token, as at introspection; then the key that it is bound to; then scope and endpoint
+//! conditions. A store that does not answer is no verdict, never a good one.
+
+use super::Broker;
+use super::away;
+use super::exchange::Denied;
+use super::introspection::{Credential, Found};
+use crate::authn::dpop;
+use crate::domain::claims::Detail;
+use crate::domain::confirmation::Confirmation;
+use crate::domain::decision::Refused;
+use crate::domain::digest::Digest;
+use crate::domain::names::{ApiName, ClientId, EnvironmentName};
+use crate::domain::proof::{Possession, Verified};
+use crate::domain::proof_key::ProofKey;
+use crate::domain::reason::{self, Reason};
+use crate::domain::scope::ScopeSet;
+
+/// A token with what shows the key that it is bound to.
+pub struct HeldToken {
+    /// The token, as it was sent.
+    pub text: String,
+    /// Whether it came with scheme `DPoP`, and not `Bearer`.
+    pub as_dpop: bool,
+    /// SHA-256 of the client certificate of the connection that it came over.
+    pub certificate: Option<Digest>,
+    /// The DPoP proof that it came with.
+    pub possession: Option<Verified<Possession>>,
+}
+
+/// Who asks for a verdict.
+pub enum Proxy {
+    /// One whose address the operator trusts, for every API.
+    Trusted,
+    /// A caller of the API, with its proof.
+    Caller(Credential),
+}
+
+/// What a verdict is asked about.
+pub struct Asked {
+    /// The API that the request goes to.
+    pub api: ApiName,
+    /// What the request needs, all of it.
+    pub scope: ScopeSet,
+    /// Method and path of the request, without the query, if the proxy named them.
+    pub request: Option<(String, String)>,
+    /// The token of the request.
+    pub token: HeldToken,
+}
+
+impl Broker {
+    /// Whether the proxy may ask about `api`.
+    pub async fn admit_proxy(&self, environment: &EnvironmentName, proxy: &Proxy, api: &ApiName) -> Result<(), Denied> {
+        let unknown = || Denied::from(Refused::unknown(&reason::PROXY_UNKNOWN));
+        match proxy {
+            Proxy::Trusted => Ok(()),
+            Proxy::Caller(credential) => match self.authenticate(environment, credential).await? {
+                ClientId::Api(caller) if caller == *api => Ok(()),
+                _ => Err(unknown()),
+            },
+        }
+    }
+
+    /// The token's record, if the request may go on.
+    pub async fn verdict(&self, environment: &EnvironmentName, asked: Asked) -> Result<Found, Denied> {
+        let refused = |reason| Denied::from(Refused::unknown(reason));
+        let found = self.find(environment, &asked.token.text).await?.ok_or_else(|| refused(&reason::TOKEN_INACTIVE))?;
+        let known = |reason| Refused { known: Some(found.claims.client_id.clone()), ..Refused::unknown(reason) };
+        if found.entry.api != asked.api {
+            return Err(known(&reason::TOKEN_OTHER_API).into());
+        }
+        self.ensure_held(&found, &asked.token)
+            .await
+            .map_err(|refused| Refused { known: known(refused.reason).known, ..refused })?;
+        reaches(&found, &asked).map_err(known)?;
+        Ok(found)
+    }
+
+    /// Whether the request shows the key that the token is bound to. A proof of possession is used once; it is spent last, here.
+    pub(crate) async fn ensure_held(&self, found: &Found, token: &HeldToken) -> Result<(), Refused> {
+        let by_proof = matches!(found.claims.cnf, Some(Confirmation::ProofKey(_)));
+        let shown = token.possession.as_ref().map(|shown| shown.key);
+        let met = found.claims.cnf.is_none_or(|bound| bound.is_met(token.certificate, shown));
+        // RFC 9449 section 7.2: a bound token never counts as a bearer token, and a bearer token with a proof is neither.
+        if !met || by_proof != token.as_dpop || by_proof != token.possession.is_some() {
+            return Err(Refused::unknown(&reason::TOKEN_NOT_HELD));
+        }
+        self.spend_possession(token.possession.as_ref()).await
+    }
+
+    /// Uses a proof of possession up (RFC 9449 section 11.1).
+    pub(crate) async fn spend_possession(&self, shown: Option<&Verified<Possession>>) -> Result<(), Refused> {
+        let Some(shown) = shown else { return Ok(()) };
+        let owner = format!("dpop:{}", shown.key);
+        let key = ProofKey::of(&owner.parse().map_err(|_| away())?, &shown.id);
+        match self.live.spend_read(&key, shown.issued.plus(dpop::REMEMBERED)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refused::unknown(&reason::DPOP_REPLAYED)),
+            Err(_) => Err(away()),
+        }
+    }
+}
+
+/// Scope, then endpoint conditions. A token that has conditions reaches nothing where the proxy does not say what is asked.
+fn reaches(found: &Found, asked: &Asked) -> Result<(), &'static Reason> {
+    if !asked.scope.is_within(&found.claims.scope) {
+        return Err(&reason::ACCESS_SCOPE);
+    }
+    let (method, path) = asked.request.as_ref().map_or(("", ""), |(method, path)| (method, path));
+    if Detail::admit(&found.claims.authorization_details, method, path) { Ok(()) } else { Err(&reason::ACCESS_ENDPOINT) }
+}

@@ -1,0 +1,45 @@
+//! The `Authorization` header, read once and strictly.
+
+use axum::http::{HeaderMap, header};
+
+/// What `Authorization` holds.
+pub enum Authorization {
+    /// No such header.
+    Absent,
+    /// A token (RFC 6750 section 2.1, RFC 9449 section 7.1).
+    Token {
+        /// As it was sent.
+        text: String,
+        /// Whether the scheme is `DPoP`, and not `Bearer`.
+        as_dpop: bool,
+    },
+    /// Another scheme, or nothing that can be read.
+    Other,
+    /// More than one: which of them counts is not for us to choose.
+    Several,
+}
+
+impl Authorization {
+    /// Reads it.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let only = match (values.next(), values.next()) {
+            (None, _) => return Self::Absent,
+            (Some(only), None) => only,
+            (Some(_), Some(_)) => return Self::Several,
+        };
+        let parts = only.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(_, token)| !token.is_empty());
+        let Some((scheme, token)) = parts else { return Self::Other };
+        let as_dpop = scheme.eq_ignore_ascii_case("DPoP");
+        let taken = as_dpop || scheme.eq_ignore_ascii_case("Bearer");
+        if taken { Self::Token { text: token.to_owned(), as_dpop } } else { Self::Other }
+    }
+
+    /// The token of scheme `Bearer`; another scheme is no proof that is taken where this is asked.
+    pub fn bearer(headers: &HeaderMap) -> Option<String> {
+        match Self::of(headers) {
+            Self::Token { text, as_dpop: false } => Some(text),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The one `DPoP` proof of a request (RFC 9449 section 4.3), and what it must be for.
+
+use axum::http::{HeaderMap, HeaderName};
+
+use super::Here;
+use crate::authn::dpop::{self, Expected};
+use crate::domain::proof::{Possession, Verified};
+use crate::domain::reason::{self, Reason};
+
+/// The header of proofs (RFC 9449 section 4.1).
+pub const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// The proof of the one `DPoP` header, if there is one.
+pub fn proof(
+    here: &Here,
+    headers: &HeaderMap,
+    expected: impl FnOnce() -> Result<(String, Vec<String>), &'static Reason>,
+    token: Option<&str>,
+) -> Result<Option<Verified<Possession>>, &'static Reason> {
+    let mut proofs = headers.get_all(DPOP).iter();
+    let text = match (proofs.next(), proofs.next()) {
+        (None, _) => return Ok(None),
+        (Some(only), None) => only.to_str().map_err(|_| &reason::DPOP_MALFORMED)?,
+        (Some(_), Some(_)) => return Err(&reason::DPOP_MALFORMED),
+    };
+    let (method, urls) = expected()?;
+    dpop::verify(text, Expected { method: &method, urls: &urls, token, now: here.broker.now() }, &here.broker.nonces).map(Some)
+}
+
+/// What a proof for one of our own endpoints is for: `POST` there, on either socket.
+pub fn own_endpoint(here: &Here, suffix: &str) -> (String, Vec<String>) {
+    let issuer = here.issuer.as_str();
+    let alias = here.mtls_base().map(|base| format!("{base}{suffix}"));
+    ("POST".to_owned(), std::iter::once(format!("{issuer}{suffix}")).chain(alias).collect())
+}

@@ -1,0 +1,347 @@
+//! Forward-auth: what a proxy is told of a token, who is told anything, and two real proxies (CONTRACT.md section 4, `I/verify`).
+
+mod proxies;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::possession::{Holder, bound_token};
+use crate::world::client::unique;
+use crate::world::{Answer, Options, World, claims, records, send};
+
+const TRUSTED: &str = "trusted_proxies = [\"127.0.0.0/8\"]\n";
+const READ: &str = "/production/verify?api=orders-api&scope=orders:read";
+
+async fn trusting() -> World {
+    World::with(Options { configuration: TRUSTED.to_owned(), redis: true, ..Options::default() }).await
+}
+
+/// A question about `GET /v1/orders/42` with these headers.
+async fn ask(world: &World, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = [("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders/42?full=1")];
+    let named = |name: &str| headers.iter().any(|(given, _)| *given == name);
+    let all: Vec<(&str, &str)> = request.iter().filter(|(name, _)| !named(name)).chain(headers).copied().collect();
+    send(world.public, "GET", path, &all, b"").await
+}
+
+async fn ask_with(world: &World, token: &str, more: &[(&str, &str)]) -> Answer {
+    let bearer = format!("Bearer {token}");
+    ask(world, READ, &[&[("authorization", bearer.as_str())], more].concat()).await
+}
+
+#[track_caller]
+fn challenged(answer: &Answer, status: u16, error: &str, reason: &str) {
+    let text = answer.text();
+    assert_eq!((answer.status, &answer.json()["error"]), (status, &json!(error)), "{text}");
+    assert_eq!(answer.json()["reason"], reason, "{text}");
+    let challenge = answer.header("www-authenticate").expect("a challenge");
+    assert!(challenge.contains(&format!("error=\"{error}\"")), "{challenge}");
+    assert!(answer.header("x-carnet-client").is_none() && answer.header("cache-control") == Some("no-store"));
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_is_told_whose_token_it_is() {
+    let world = trusting().await;
+    let token = world.minted().await;
+    let answer = ask_with(&world, &token, &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let known = claims(&token);
+    for (name, value) in [
+        ("x-carnet-client", "globex/order-sync"),
+        ("x-carnet-partner", "globex"),
+        ("x-carnet-integration", "order-sync"),
+        ("x-carnet-environment", "production"),
+        ("x-carnet-api", "orders-api"),
+        ("x-carnet-binding", "ci-main"),
+        ("x-carnet-scope", "orders:read"),
+        ("x-carnet-token", known["jti"].as_str().expect("an id")),
+        ("x-carnet-expires", known["exp"].to_string().as_str()),
+        ("x-carnet-entry", known["entry"].to_string().as_str()),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{name}");
+    }
+    // The proxy may ask by POST as well, whatever body it passes on.
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders")];
+    assert_eq!(send(world.public, "POST", READ, &headers, b"{}").await.status, 200);
+    assert_eq!(send(world.public, "PUT", READ, &headers, b"{}").await.status, 405);
+
+    // Revoked is refused at once, by a token's id and by whatever it was made from.
+    let revoke = json!({"token": known["jti"], "reason": "leaked"});
+    assert_eq!(world.admin_post("/v1/revocations", "sven", &revoke).await.status, 201);
+    challenged(&ask_with(&world, &token, &[]).await, 401, "invalid_token", "token.inactive");
+}
+
+#[tokio::test]
+async fn what_a_request_must_not_reach_is_refused_with_the_challenge_of_its_kind() {
+    let world = trusting().await;
+    let token = world.minted().await;
+    // No credential, another scheme: nothing to find fault with. Two, or one in the query: none that counts.
+    for headers in [vec![], vec![("authorization", "Basic eA==")], vec![("authorization", "Bearer ")]] {
+        let answer = ask(&world, READ, &headers).await;
+        let challenge = answer.header("www-authenticate").expect("a challenge").to_owned();
+        assert!(answer.status == 401 && !challenge.contains("error"), "{headers:?}: {} {challenge}", answer.text());
+    }
+    let bearer = format!("Bearer {token}");
+    let twice = ask_with(&world, &token, &[("authorization", &bearer)]).await;
+    challenged(&twice, 401, "invalid_token", "token.inactive");
+    let in_query = ask_with(&world, &token, &[("x-forwarded-uri", "/v1/orders/42?a=b&access_token=x")]).await;
+    challenged(&in_query, 401, "invalid_token", "token.inactive");
+    let mut bent = token.clone().into_bytes();
+    let last = bent.len() - 10;
+    bent[last] = if bent[last] == b'A' { b'B' } else { b'A' };
+    let bent = String::from_utf8(bent).expect("ASCII");
+    for garbage in ["x", "a.b.c", &bent, &world.assertion("production")] {
+        challenged(&ask_with(&world, garbage, &[]).await, 401, "invalid_token", "token.inactive");
+    }
+    // Another environment's, another API's.
+    let other = ask(&world, "/sandbox/verify?api=orders-api&scope=orders:read", &[("authorization", &bearer)]).await;
+    challenged(&other, 401, "invalid_token", "token.inactive");
+    let other = ask(&world, "/production/verify?api=billing-api&scope=orders:read", &[("authorization", &bearer)]).await;
+    challenged(&other, 401, "invalid_token", "token.other-api");
+    // Scope and endpoint conditions.
+    for scope in ["orders:write", "orders:read%20orders:list"] {
+        let answer =
+            ask(&world, &format!("/production/verify?api=orders-api&scope={scope}"), &[("authorization", &bearer)]).await;
+        challenged(&answer, 403, "insufficient_scope", "access.scope");
+        let wanted = format!("scope=\"{}\"", scope.replace("%20", " "));
+        let challenge = answer.header("www-authenticate").expect("a challenge");
+        // A set has one order, and it is not the caller's.
+        assert!(scope.contains("%20") || challenge.contains(&wanted), "{challenge}");
+    }
+    for (method, uri) in [
+        ("POST", "/v1/orders"),
+        ("GET", "/v1/orders/42/lines"),
+        ("GET", "/v1/orders/..%2f..%2fadmin"),
+        ("GET", "/v1/orders/.."),
+        ("GET", "/v1/orders/1;a=b"),
+        ("get", "/v1/orders"),
+        ("GET", "//v1/orders"),
+        ("GET", "/V1/orders"),
+    ] {
+        let answer = ask_with(&world, &token, &[("x-forwarded-method", method), ("x-forwarded-uri", uri)]).await;
+        challenged(&answer, 403, "insufficient_scope", "access.endpoint");
+    }
+    // A token with conditions reaches nothing where the proxy does not say what is asked; one without them does.
+    let untold = send(world.public, "GET", READ, &[("authorization", bearer.as_str())], b"").await;
+    challenged(&untold, 403, "insufficient_scope", "access.endpoint");
+    let free = world.exchange("production", &world.assertion("production"), "orders:list").await.json();
+    let free = format!("Bearer {}", free["access_token"].as_str().expect("a token"));
+    let list = "/production/verify?api=orders-api&scope=orders:list";
+    assert_eq!(send(world.public, "GET", list, &[("authorization", free.as_str())], b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_question_that_is_not_asked_soundly_has_no_answer() {
+    let world = trusting().await;
+    let token = world.minted().await;
+    let bearer = format!("Bearer {token}");
+    for query in [
+        "",
+        "?api=orders-api",
+        "?scope=orders:read",
+        "?api=orders-api&scope=",
+        "?api=orders-api&api=orders-api&scope=orders:read",
+        "?api=orders-api&scope=orders:read&scope=orders:list",
+        "?api=Orders&scope=orders:read",
+        "?api=orders-api&scope=%zz",
+    ] {
+        let answer = ask(&world, &format!("/production/verify{query}"), &[("authorization", &bearer)]).await;
+        assert_eq!((answer.status, &answer.json()["reason"]), (400, &json!("proxy.request")), "{query}: {}", answer.text());
+    }
+    // Half of a request, one told twice, one that is no path: a client's header beside the proxy's must not choose.
+    for headers in [
+        vec![("x-forwarded-uri", "/v1/orders")],
+        vec![("x-forwarded-method", "GET")],
+        vec![("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders"), ("x-forwarded-uri", "/v1/orders/42")],
+        vec![("x-forwarded-method", "GET"), ("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders")],
+        vec![("x-forwarded-method", "GET"), ("x-forwarded-uri", "v1/orders")],
+        vec![("x-forwarded-method", "GET"), ("x-forwarded-uri", "http://orders.example/v1/orders")],
+    ] {
+        let all = [headers.as_slice(), &[("authorization", bearer.as_str())]].concat();
+        let answer = send(world.public, "GET", READ, &all, b"").await;
+        assert_eq!((answer.status, &answer.json()["reason"]), (400, &json!("proxy.request")), "{headers:?}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn only_a_proxy_of_the_api_is_told_anything() {
+    let world = World::start().await;
+    let token = world.minted().await;
+    // No proxy that anybody named: whatever it asks, one answer.
+    let strange = ask_with(&world, &token, &[]).await;
+    assert_eq!((strange.status, &strange.json()["error"]), (401, &json!("invalid_client")), "{}", strange.text());
+    let ignorant = ask_with(&world, "x", &[]).await;
+    assert_eq!(strange.shape(), ignorant.shape());
+    for proof in ["x", world.assertion("production").as_str(), world.api_proof("sandbox").as_str(), token.as_str()] {
+        let answer = ask_with(&world, &token, &[("x-carnet-caller", proof)]).await;
+        assert_eq!(answer.shape(), strange.shape(), "{}", answer.text());
+    }
+    // The API's own workload, once per proof; for its own API alone.
+    let proof = world.api_proof("production");
+    assert_eq!(ask_with(&world, &token, &[("x-carnet-caller", &proof)]).await.status, 200);
+    assert_eq!(ask_with(&world, &token, &[("x-carnet-caller", &proof)]).await.shape(), strange.shape());
+    let other = world.api_proof("production");
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("x-carnet-caller", other.as_str())];
+    let answer = ask(&world, "/production/verify?api=billing-api&scope=orders:read", &headers).await;
+    assert_eq!(answer.shape(), strange.shape());
+}
+
+/// I-15: a store that does not answer is no verdict.
+#[tokio::test]
+async fn without_redis_nobody_is_let_through() {
+    let mut world = trusting().await;
+    let token = world.minted().await;
+    assert_eq!(ask_with(&world, &token, &[]).await.status, 200);
+    world.redis.as_mut().expect("redis").kill();
+    let answer = ask_with(&world, &token, &[]).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (503, &json!("temporarily_unavailable")), "{}", answer.text());
+}
+
+/// M-24: the certificate that a token is bound to must be that of the connection, as the proxy names it (RFC 9440).
+#[tokio::test(flavor = "multi_thread")]
+async fn m_24_a_token_bound_to_a_certificate_is_worth_nothing_beside_another() {
+    let world = World::with(Options { configuration: TRUSTED.to_owned(), ..Options::default() }).await;
+    let (token, field, other) = crate::certificates::bound_by_proxy(&world).await;
+    let ask = async |fields: &[&str]| {
+        let more: Vec<(&str, &str)> = fields.iter().map(|field| ("client-cert", *field)).collect();
+        ask_with(&world, &token, &more).await
+    };
+    assert_eq!(ask(&[&field]).await.status, 200);
+    for fields in
+        [vec![], vec![other.as_str()], vec![field.as_str(), other.as_str()], vec!["::"], vec![field.trim_matches(':')]]
+    {
+        challenged(&ask(&fields).await, 401, "invalid_token", "token.not-held");
+    }
+    let as_dpop = format!("DPoP {token}");
+    let answer = self::ask(&world, READ, &[("authorization", &as_dpop), ("client-cert", &field)]).await;
+    challenged(&answer, 401, "invalid_token", "token.not-held");
+    // From whoever is no trusted proxy the field says nothing.
+    let forged = STANDARD.encode("not a certificate");
+    challenged(&ask(&[&format!(":{forged}:")]).await, 401, "invalid_token", "token.not-held");
+}
+
+fn resource_proof(world: &World, token: &str) -> Value {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+    json!({
+        "jti": unique(), "htm": "GET", "htu": "https://orders.example/v1/orders/42", "iat": world.clock.seconds(),
+        "ath": URL_SAFE_NO_PAD.encode(digest.as_ref()),
+    })
+}
+
+async fn ask_bound(world: &World, scheme: &str, token: &str, proofs: &[&str]) -> Answer {
+    let credential = format!("{scheme} {token}");
+    let mut headers =
+        vec![("authorization", credential.as_str()), ("x-forwarded-proto", "https"), ("x-forwarded-host", "orders.example")];
+    headers.extend(proofs.iter().map(|proof| ("dpop", *proof)));
+    ask(world, READ, &headers).await
+}
+
+/// REFERENCE.md 5.1 at a resource: each must be refused, and a last good request succeeds.
+#[tokio::test]
+async fn dpop_matrix_at_a_resource() {
+    let world = trusting().await;
+    let (holder, thief) = (Holder::new(), Holder::new());
+    let token = bound_token(&world, &holder).await;
+    let good = || resource_proof(&world, &token);
+    let sign = |claims: &Value| holder.sign(&holder.header(), claims);
+    let with = |name: &str, value: Value| {
+        let mut claims = good();
+        claims[name] = value;
+        sign(&claims)
+    };
+    let without = |name: &str| {
+        let mut claims = good();
+        claims.as_object_mut().expect("claims").remove(name);
+        sign(&claims)
+    };
+    let now = world.clock.seconds();
+    let first = sign(&good());
+    assert_eq!(ask_bound(&world, "DPoP", &token, &[&first]).await.status, 200);
+    challenged(&ask_bound(&world, "DPoP", &token, &[&first]).await, 401, "invalid_dpop_proof", "dpop.replayed");
+    for (row, proof, reason) in [
+        ("missing ath", without("ath"), "dpop.malformed"),
+        ("missing jti", without("jti"), "dpop.malformed"),
+        ("missing htm", without("htm"), "dpop.malformed"),
+        ("missing htu", without("htu"), "dpop.malformed"),
+        ("missing iat", without("iat"), "dpop.malformed"),
+        ("wrong ath", with("ath", json!(URL_SAFE_NO_PAD.encode([7; 32]))), "dpop.other-request"),
+        ("wrong htm", with("htm", "POST".into()), "dpop.other-request"),
+        ("another path", with("htu", "https://orders.example/v1/orders/43".into()), "dpop.other-request"),
+        ("another host", with("htu", "https://evil.example/v1/orders/42".into()), "dpop.other-request"),
+        ("another scheme", with("htu", "http://orders.example/v1/orders/42".into()), "dpop.other-request"),
+        ("an hour ahead", with("iat", json!(now + 3600)), "dpop.stale"),
+        ("an hour behind", with("iat", json!(now - 3600)), "dpop.stale"),
+        ("not a JWT", "x".into(), "dpop.malformed"),
+        ("another key's signature", thief.sign(&holder.header(), &good()), "dpop.signature"),
+    ] {
+        let answer = ask_bound(&world, "DPoP", &token, &[&proof]).await;
+        assert_eq!((answer.status, &answer.json()["reason"]), (401, &json!(reason)), "{row}: {}", answer.text());
+        challenged(&answer, 401, "invalid_dpop_proof", reason);
+    }
+    let two = ask_bound(&world, "DPoP", &token, &[&sign(&good()), &sign(&good())]).await;
+    challenged(&two, 401, "invalid_dpop_proof", "dpop.malformed");
+    // A key of the caller's own, no proof at all, and the token as a bearer token.
+    let thiefs = thief.sign(&thief.header(), &good());
+    challenged(&ask_bound(&world, "DPoP", &token, &[&thiefs]).await, 401, "invalid_token", "token.not-held");
+    challenged(&ask_bound(&world, "DPoP", &token, &[]).await, 401, "invalid_token", "token.not-held");
+    challenged(&ask_bound(&world, "Bearer", &token, &[]).await, 401, "invalid_token", "token.not-held");
+    challenged(&ask_bound(&world, "Bearer", &token, &[&sign(&good())]).await, 401, "invalid_token", "token.not-held");
+    let bearer = world.minted().await;
+    let beside = sign(&resource_proof(&world, &bearer));
+    challenged(&ask_bound(&world, "DPoP", &bearer, &[&beside]).await, 401, "invalid_token", "token.not-held");
+    // What is spelled otherwise and means the same.
+    for (row, proof) in [
+        ("a query and a fragment", with("htu", "https://orders.example/v1/orders/42?a=b#c".into())),
+        ("upper case", with("htu", "HTTPS://Orders.Example/v1/orders/42".into())),
+        ("a default port", with("htu", "https://orders.example:443/v1/orders/42".into())),
+        ("a nonce of somebody's", with("nonce", "x".into())),
+        ("ten seconds ahead", with("iat", json!(now + 10))),
+        ("more members", with("more", json!([1]))),
+        ("plain", sign(&good())),
+    ] {
+        let answer = ask_bound(&world, "dpop", &token, &[&proof]).await;
+        assert_eq!(answer.status, 200, "{row}: {}", answer.text());
+    }
+}
+
+/// A token that may ask about others is worth as much as they are: bound, it needs its key at introspection too.
+#[tokio::test]
+async fn a_bound_token_asks_only_with_its_key() {
+    let world = World::start().await;
+    let usual = records::usual(&world.partner.issuer);
+    let asks = usual.replacen(
+        "        - scope: orders:list\n",
+        "        - scope: orders:list\n      carnet: [carnet:introspect]\n",
+        1,
+    );
+    assert_ne!(asks, usual);
+    world.onboard(&asks).await;
+    let token = world.minted().await;
+    let holder = Holder::new();
+    let asking = crate::possession::bound_token_for(&world, &holder, "carnet", "carnet:introspect").await;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, asking.as_bytes());
+    let proof = || {
+        let claims = json!({
+            "jti": unique(), "htm": "POST", "htu": format!("{}/introspect", world.issuer("production")),
+            "iat": world.clock.seconds(), "ath": URL_SAFE_NO_PAD.encode(digest.as_ref()),
+        });
+        holder.sign(&holder.header(), &claims)
+    };
+    let ask = async |scheme: &str, proofs: &[&str]| {
+        let credential = format!("{scheme} {asking}");
+        let mut headers = vec![("authorization", credential.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        headers.extend(proofs.iter().map(|proof| ("dpop", *proof)));
+        send(world.public, "POST", "/production/introspect", &headers, format!("token={token}").as_bytes()).await
+    };
+    for (scheme, proofs) in [("Bearer", vec![]), ("DPoP", vec![]), ("Bearer", vec![proof()])] {
+        let proofs: Vec<&str> = proofs.iter().map(String::as_str).collect();
+        assert_eq!(ask(scheme, &proofs).await.status, 401, "{scheme} {proofs:?}");
+    }
+    let good = proof();
+    let answer = ask("DPoP", &[&good]).await;
+    assert_eq!((answer.status, &answer.json()["active"]), (200, &json!(true)), "{}", answer.text());
+    assert_ne!(ask("DPoP", &[&good]).await.status, 200, "once");
+}

@@ -1,0 +1,162 @@
+//! Behind a real nginx (`auth_request`) and a real Caddy (`forward_auth`), both from Debian's packages.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::{TRUSTED, claims};
+use crate::world::client::free_port;
+use crate::world::{Answer, Options, World, send};
+
+/// An API that answers with the head of each request.
+async fn api() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut seen, mut part) = (Vec::new(), [0; 4096]);
+                while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
+                    match stream.read(&mut part).await {
+                        Ok(read) if read > 0 => seen.extend_from_slice(&part[..read]),
+                        _ => return,
+                    }
+                }
+                let head = [b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", seen.as_slice()].concat();
+                let _sent = stream.write_all(&head).await;
+            });
+        }
+    });
+    port
+}
+
+/// A proxy that runs, ended with its handle.
+struct Proxy {
+    port: u16,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _killed = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+async fn proxy(example: &str, world: &World, start: impl FnOnce(&Path) -> Command) -> Proxy {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (port, upstream) = (free_port(), api().await);
+    let text =
+        std::fs::read_to_string(format!("{}/examples/proxies/{example}", env!("CARGO_MANIFEST_DIR"))).expect("an example");
+    // The example is for the defaults of `carnet dev`; here everything has a port of its own.
+    let text = text
+        .replace("127.0.0.1:7400", &world.public.to_string())
+        .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
+        .replace("127.0.0.1:8081", &format!("127.0.0.1:{upstream}"))
+        .replace("/dev/shm/carnet-nginx", &folder.path().display().to_string());
+    std::fs::write(folder.path().join(example), text).expect("written");
+    let mut command = start(&folder.path().join(example));
+    command
+        .current_dir(folder.path())
+        .env("HOME", folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let child = command.spawn().unwrap_or_else(|error| panic!("{example}: {error}; is it installed? (make setup)"));
+    let proxy = Proxy { port, child, _folder: folder };
+    for _ in 0..200 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return proxy;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("{example}: it does not accept");
+}
+
+impl Proxy {
+    async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        send(([127, 0, 0, 1], self.port).into(), method, path, headers, b"").await
+    }
+}
+
+/// What an API behind either proxy sees, and what never gets to it.
+async fn guards(world: &World, proxy: &Proxy) {
+    let token = world.minted().await;
+    let bearer = format!("Bearer {token}");
+    let auth = ("authorization", bearer.as_str());
+    // Good: through, with who it is, whatever the client says of itself.
+    let forged =
+        [auth, ("x-carnet-client", "initech/other"), ("x-carnet-partner", "initech"), ("x-carnet-scope", "orders:write")];
+    let answer = proxy.call("GET", "/v1/orders/42?full=1", &forged).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let seen = answer.text().to_ascii_lowercase();
+    assert!(seen.contains("get /v1/orders/42?full=1 "), "{seen}");
+    assert!(seen.contains("x-carnet-client: globex/order-sync") && !seen.contains("initech"), "{seen}");
+    assert!(seen.contains("x-carnet-scope: orders:read") && !seen.contains("orders:write"), "{seen}");
+
+    // Not: none, garbage, another method, another path, and headers that would name a request that may pass.
+    assert_eq!(proxy.call("GET", "/v1/orders", &[]).await.status, 401);
+    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", "Bearer x")]).await.status, 401);
+    assert_eq!(proxy.call("POST", "/v1/orders", &[auth]).await.status, 403);
+    assert_eq!(proxy.call("GET", "/v1/admin", &[auth]).await.status, 403);
+    for (name, value) in
+        [("x-forwarded-uri", "/v1/orders"), ("x-original-uri", "/v1/orders"), ("x-forwarded-prefix", "/v1/orders")]
+    {
+        let answer = proxy.call("GET", "/v1/admin", &[auth, (name, value)]).await;
+        assert!(matches!(answer.status, 401 | 403 | 500), "{name}: {}", answer.text());
+    }
+    let answer = proxy.call("DELETE", "/v1/orders", &[auth, ("x-forwarded-method", "GET")]).await;
+    assert!(matches!(answer.status, 401 | 403 | 500), "{}", answer.text());
+    for path in ["/v1/orders/..%2f..%2fv1%2fadmin", "/v1/orders/%2e%2e", "/v1/orders/x/../../admin", "//v1/orders"] {
+        let answer = proxy.call("GET", path, &[auth]).await;
+        assert!(matches!(answer.status, 400 | 401 | 403 | 500), "{path}: {}", answer.text());
+    }
+
+    // Revoked: refused within a second.
+    let revoke = json!({"token": claims(&token)["jti"], "reason": "leaked"});
+    assert_eq!(world.admin_post("/v1/revocations", "sven", &revoke).await.status, 201);
+    assert_eq!(proxy.call("GET", "/v1/orders", &[auth]).await.status, 401);
+    let seen: Value = world.introspect("production", &token).await.json();
+    assert_eq!(seen, json!({"active": false}));
+}
+
+async fn world() -> World {
+    World::with(Options { configuration: TRUSTED.to_owned(), ..Options::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_guards_an_api_with_auth_request() {
+    let mut world = world().await;
+    let proxy = proxy("nginx.conf", &world, |file| {
+        let mut command = Command::new(if Path::new("/usr/sbin/nginx").exists() { "/usr/sbin/nginx" } else { "nginx" });
+        command.arg("-c").arg(file);
+        command
+    })
+    .await;
+    guards(&world, &proxy).await;
+    // No broker, no way through.
+    let bearer = format!("Bearer {}", world.minted().await);
+    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, 200);
+    world.stop().await;
+    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caddy_guards_an_api_with_forward_auth() {
+    let mut world = world().await;
+    let proxy = proxy("Caddyfile", &world, |file| {
+        let mut command = Command::new("caddy");
+        command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
+        command
+    })
+    .await;
+    guards(&world, &proxy).await;
+    let bearer = format!("Bearer {}", world.minted().await);
+    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, 200);
+    world.stop().await;
+    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, 502);
+}
