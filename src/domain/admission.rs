@@ -49,6 +49,7 @@ pub struct Principal {
     binding: BindingName,
     version: Digest,
     proof: Proof,
+    by_certificate: bool,
 }
 
 /// What a token's record says of the proof that paid for it.
@@ -86,7 +87,13 @@ impl Principal {
             binding: candidate.binding.clone(),
             version: candidate.version,
             proof,
+            by_certificate: false,
         }
+    }
+
+    /// Whether the proof is the certificate of the connection, and no assertion.
+    pub fn is_by_certificate(&self) -> bool {
+        self.by_certificate
     }
 
     /// Whom the binding admitted.
@@ -154,6 +161,7 @@ pub fn admit(
             key: assertion.key,
             single_use: first.rule.single_use,
         },
+        by_certificate: false,
     })
 }
 
@@ -186,6 +194,7 @@ pub fn admit_certificate(
         binding: binding.name.clone(),
         version: current.version,
         proof: Proof { issuer, subject, id: None, expires: leaf.ends, key: leaf.key, single_use: false },
+        by_certificate: true,
     })
 }
 

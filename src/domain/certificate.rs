@@ -39,6 +39,9 @@ pub const ENROLMENT_LIFE: Seconds = Seconds::minutes(10);
 /// How long a certificate stays in the state after its end: a revocation list shows it once more after that (RFC 5280 section 3.3).
 const REMEMBERED: Seconds = Seconds::days(2);
 
+/// How long the age of a key is remembered after its last certificate: a key that rests for less is as old as it was.
+const KEYS_REMEMBERED: Seconds = Seconds::days(90);
+
 /// The name in a certificate: `spiffe://TRUST-DOMAIN/PARTNER/INTEGRATION` (SPIFFE-ID section 2).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SpiffeId {
@@ -163,9 +166,22 @@ pub struct Enrolment {
 pub struct Certificates {
     authorities: BTreeMap<EnvironmentName, Vec<AuthorityState>>,
     leaves: BTreeMap<(EnvironmentName, Serial), Leaf>,
+    /// What is known of the keys that certificates were made for, by environment and SHA-256 of the SubjectPublicKeyInfo.
+    keys: BTreeMap<(EnvironmentName, Digest), KeyHistory>,
     enrolments: BTreeMap<EnrolmentId, Enrolment>,
     /// The newest of each environment's authority, by what it is for.
     servers: BTreeMap<(EnvironmentName, Purpose), ServerLeaf>,
+}
+
+/// What is known of a key that certificates were made for.
+#[derive(Clone, Debug)]
+struct KeyHistory {
+    /// When the first certificate for it was made.
+    since: Timestamp,
+    /// The end of the newest.
+    ends: Timestamp,
+    /// Whether one of them was revoked: then it is never forgotten, and none is made for it again.
+    revoked: bool,
 }
 
 impl SpiffeId {
@@ -220,10 +236,32 @@ impl Certificates {
     /// Takes a certificate in, recorded at `now`; forgets those that ended long before.
     pub(super) fn add_leaf(&mut self, leaf: Leaf, enrolment: Option<&EnrolmentId>, now: Timestamp) {
         self.leaves.retain(|_, leaf| now <= leaf.ends.plus(REMEMBERED));
+        self.keys.retain(|_, key| key.revoked || now <= key.ends.plus(KEYS_REMEMBERED));
+        let fresh = KeyHistory { since: now, ends: leaf.ends, revoked: false };
+        let key = self.keys.entry((leaf.environment.clone(), leaf.key)).or_insert(fresh);
+        key.ends = key.ends.max(leaf.ends);
         self.leaves.insert((leaf.environment.clone(), leaf.serial.clone()), leaf);
         if let Some(enrolment) = enrolment.and_then(|id| self.enrolments.get_mut(id)) {
             enrolment.used = true;
         }
+    }
+
+    /// Notes that a certificate was revoked: its key may be known.
+    pub(super) fn spoil(&mut self, environment: &EnvironmentName, serial: &Serial) {
+        let key = self.leaf(environment, serial).map(|leaf| (environment.clone(), leaf.key));
+        if let Some(key) = key.and_then(|key| self.keys.get_mut(&key)) {
+            key.revoked = true;
+        }
+    }
+
+    /// Whether a certificate for this key was ever revoked, in any environment.
+    pub fn is_spoilt(&self, key: Digest) -> bool {
+        self.keys.iter().any(|((_, known), history)| *known == key && history.revoked)
+    }
+
+    /// Since when certificates are made for this key: what a rotation cadence is measured by.
+    pub fn key_since(&self, environment: &EnvironmentName, key: Digest) -> Option<Timestamp> {
+        self.keys.get(&(environment.clone(), key)).map(|history| history.since)
     }
 
     /// Takes an enrolment in.
@@ -348,6 +386,32 @@ mod tests {
         ] {
             assert!(bad.parse::<SpiffeId>().is_err(), "{bad:?}");
         }
+    }
+
+    /// The key of a revoked certificate is refused when the certificate itself is long forgotten; other keys are forgotten with theirs.
+    #[test]
+    fn a_revoked_key_is_remembered_for_ever() {
+        let day = |days: u32| Timestamp::default().plus(Seconds::days(days));
+        let leaf = |serial: &str, key: &[u8], from: u32| Leaf {
+            environment: "production".parse().expect("a name"),
+            integration: "globex/order-sync".parse().expect("a name"),
+            serial: serial.parse().expect("a serial number"),
+            authority: "kid".parse().expect("a name"),
+            key: Digest::of(key),
+            starts: day(from),
+            ends: day(from + 1),
+        };
+        let mut certificates = Certificates::default();
+        let (one, two) = (leaf(&"41".repeat(16), b"one", 1), leaf(&"42".repeat(16), b"two", 1));
+        certificates.add_leaf(one.clone(), None, day(1));
+        certificates.add_leaf(two.clone(), None, day(1));
+        certificates.spoil(&one.environment, &one.serial);
+        for days in [2, 10, 400, 9000] {
+            certificates.add_leaf(leaf(&"43".repeat(16), b"three", days), None, day(days));
+            assert!(certificates.is_spoilt(one.key) && !certificates.is_spoilt(two.key), "after {days} days");
+        }
+        assert_eq!(certificates.leaves().count(), 1);
+        assert_eq!(certificates.key_since(&two.environment, two.key), None);
     }
 
     #[test]

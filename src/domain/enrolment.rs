@@ -9,6 +9,7 @@ use super::certificate::{ClientCertificate, ENROLMENT_LIFE, Enrolment, LEAF_BACK
 use super::clock::Timestamp;
 use super::digest::Digest;
 use super::grant::certificate_counts;
+use super::integration::{Integration, OnLate};
 use super::names::{EnrolmentId, EnvironmentName, IntegrationId, Serial};
 use super::reason::{self, Reason};
 use super::state::{Phase, State};
@@ -73,9 +74,13 @@ pub fn decide_enrolment(
     if !access.bindings.iter().any(|binding| binding.admits == Admits::Certificate) || now < record.contract.starts {
         return Err(&reason::ENROLMENT_BINDING);
     }
-    let revoked = |leaf: &Leaf| leaf.key == wanted.key && state.is_refused(&leaf.member());
-    if state.certificates.leaves().any(revoked) {
+    if state.certificates.is_spoilt(wanted.key) {
         return Err(&reason::ENROLMENT_KEY_REUSED);
+    }
+    // A late key gets no new certificate, so that a new key is the only way on.
+    let due = rotation_due(record, state.certificates.key_since(&wanted.environment, wanted.key));
+    if due.is_some_and(|due| due.refuses && now >= due.at) {
+        return Err(&reason::CERTIFICATE_LATE);
     }
     let authority = state.certificates.issuing(&wanted.environment, now).ok_or(&reason::AUTHORITY_AWAY)?;
     let ceilings = [record.contract.ends, verified.record.verification.expires, authority.ends];
@@ -90,6 +95,21 @@ pub fn decide_enrolment(
         ends,
     };
     Ok((leaf, uses))
+}
+
+/// When a key is due to change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RotationDue {
+    /// The first second at which it is late.
+    pub at: Timestamp,
+    /// Whether it then admits no more (`onLate: refuse`).
+    pub refuses: bool,
+}
+
+/// When a key that certificates are made for since `since` is due to change by the record's cadence, if the record has one.
+pub fn rotation_due(record: &Integration, since: Option<Timestamp>) -> Option<RotationDue> {
+    let rotation = record.rotation.as_ref()?;
+    Some(RotationDue { at: since?.plus(rotation.certificate?), refuses: rotation.on_late == OnLate::Refuse })
 }
 
 /// A token that is known, for this integration and environment, approved within its ten minutes, and not used up.

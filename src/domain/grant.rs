@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::admission::Principal;
 use super::alg::Alg;
 use super::api::{Profile, TokenForm};
-use super::certificate::ClientCertificate;
+use super::certificate::{ClientCertificate, Leaf};
 use super::claims::{Claims, Detail};
 use super::clock::{Seconds, Timestamp};
 use super::confirmation::Confirmation;
 use super::decision::{Refused, Step, Trace};
-use super::integration::{Access, ScopeRule};
+use super::enrolment::rotation_due;
+use super::integration::{Access, Require, ScopeRule};
 use super::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
 use super::proof::{Possession, Verified};
 use super::proof_key::ProofKey;
@@ -350,14 +351,36 @@ fn possession(
         ensure(trace.check("certificate.client", own, texts), &reason::CERTIFICATE_OTHER)?;
         counts(shown, state, now, trace)?;
         life.end("certificate.not-after", leaf.ends);
+        rotated(leaf, state, now, trace, life)?;
     }
-    bound(access.require_bound, context, trace)
+    dual(principal, access, context, trace)?;
+    bound(access.require >= Require::Bound, context, trace)
+}
+
+/// The rotation cadence of the record, where a late key is refused; then no token outlives it either.
+fn rotated(leaf: &Leaf, state: &State, now: Timestamp, trace: &mut Trace, life: &mut Life) -> Result<(), &'static Reason> {
+    let current = state.integrations.get(&leaf.integration).and_then(|integration| integration.current.as_ref());
+    let since = state.certificates.key_since(&leaf.environment, leaf.key);
+    let due = current.and_then(|current| rotation_due(&current.record, since)).filter(|due| due.refuses);
+    let Some(due) = due else { return Ok(()) };
+    life.end("certificate.rotation", due.at);
+    let texts = || (format!("a key that is changed by {}", due.at), format!("{now}"));
+    ensure(trace.check("certificate.rotation", now < due.at, texts), &reason::CERTIFICATE_LATE)
 }
 
 /// `require: bound`, of the record or of the API.
 fn bound(required: bool, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
     let bound = !required || confirmation(context).is_some();
     ensure(trace.check("proof.bound", bound, || ("a certificate or DPoP proof".into(), "none".into())), &reason::PROOF_UNBOUND)
+}
+
+/// `require: dual`: an assertion and a certificate of one integration. That the two are of one is judged where the certificate is.
+fn dual(principal: &Principal, access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
+    let both = access.require < Require::Dual || (context.certificate.is_some() && !principal.is_by_certificate());
+    ensure(
+        trace.check("proof.dual", both, || ("an assertion and a certificate".into(), "one of them".into())),
+        &reason::PROOF_SINGLE,
+    )
 }
 
 /// What the token is bound to. `cnf` holds one key: whoever makes a DPoP proof asks for that.

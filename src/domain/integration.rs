@@ -96,9 +96,23 @@ pub struct Rotation {
     /// Of an issuer's or `key` binding's keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_keys: Option<Seconds>,
-    /// Of certificates from our CA.
+    /// Of the keys that certificates from our CA are for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Seconds>,
+    /// What becomes of a key that is older.
+    #[serde(default)]
+    pub on_late: OnLate,
+}
+
+/// What becomes of a key that is older than its cadence.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLate {
+    /// It is shown as late.
+    #[default]
+    Report,
+    /// It admits no more, and no certificate is made for it.
+    Refuse,
 }
 
 /// The end of an integration, planned from its first day.
@@ -130,14 +144,42 @@ pub struct Access {
     /// Ceilings besides the API's and the environment's.
     #[serde(default)]
     pub limits: Limits,
-    /// Whether a token must be bound to a key of the caller's.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub require_bound: bool,
+    /// What a caller must show besides one proof.
+    #[serde(default, skip_serializing_if = "Require::is_nothing")]
+    pub require: Require,
     /// What may be asked for at any time.
     pub scopes: BTreeMap<ApiName, Vec<ScopeRule>>,
     /// What may be had for a while, when somebody approves it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elevation: Vec<Eligible>,
+}
+
+/// What a caller must show besides one proof; each asks for more than the one before.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Require {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A key that the token is bound to: a certificate or a DPoP proof.
+    Bound,
+    /// Two proofs of the same integration: an assertion, and a certificate of ours. Whoever steals one of them has nothing.
+    Dual,
+}
+
+impl Require {
+    /// As a record says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Bound => "bound",
+            Self::Dual => "dual",
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
 }
 
 /// Ceilings of one environment of one integration.

@@ -115,7 +115,7 @@ fn integration(case: &Case) -> Integration {
     let access = Access {
         bindings: vec![Binding { name: "ci".parse().expect("a name"), admits: Admits::Jwt(Box::new(rule)) }],
         limits: Limits { ttl: case.record_ttl.map(Seconds), ..Limits::default() },
-        require_bound: false,
+        require: Default::default(),
         scopes: [("orders".parse().expect("a name"), rules(case.standing))].into(),
         elevation: vec![],
     };

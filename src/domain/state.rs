@@ -391,6 +391,9 @@ impl State {
                     lift: None,
                     lifted: false,
                 };
+                if let Subject::Certificate { environment, serial } = subject {
+                    self.certificates.spoil(environment, serial);
+                }
                 self.revocations.insert(id.clone(), revocation);
             }
             What::RevocationLiftAsked { id, approval, .. } => {

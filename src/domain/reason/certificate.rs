@@ -29,6 +29,14 @@ super::reasons! {
         "The certificate of the connection names another integration than the proof in the request.";
         "Two proofs of one request must be of one client; which of them should count would be a guess.";
         "Connect with the certificate of the integration that the assertion names, or without one.";
+    CERTIFICATE_LATE = "certificate.key-late", Proof;
+        "The key of the certificate is older than the record's rotation cadence.";
+        "The record says how long a key may be in use (rotation.certificate) and that a late one is refused (onLate: refuse).";
+        "Make a new key and re-enrol with it (the late certificate may still ask for that); carnet agent makes one at each renewal.";
+    PROOF_SINGLE = "proof.single", Proof;
+        "The record asks for two proofs, an assertion and a client certificate, and the request shows one.";
+        "With require: dual, whoever steals one of them has nothing.";
+        "Send the assertion over a connection with the integration's certificate, to the mTLS address.";
     AUTHORITY_AWAY = "authority.unavailable", Busy;
         "The environment has no authority that can sign now.";
         "Its key is not in this node's ring, or was tainted and not replaced.";

@@ -48,7 +48,7 @@ shapes! {
     OWNERS = "owners" ["business" "application"] + [];
     CONTRACT = "contract" ["ref" "starts" "ends"] + [];
     REVIEW = "review" ["every" "onSilence"] + [];
-    ROTATION = "rotation" [] + ["issuerKeys" "certificate"];
+    ROTATION = "rotation" [] + ["issuerKeys" "certificate" "onLate"];
     OFFBOARDING = "offboarding" ["trigger" "contact"] + [];
     ACCESS = "access" ["bindings"] + ["limits" "require" "scopes" "elevation"];
     LIMITS = "limits" [] + ["ttl" "exchangesPerMinute" "sourceCidrs"];

@@ -11,7 +11,7 @@ use super::read_integration::every;
 use crate::domain::actor::Role;
 use crate::domain::clock::Seconds;
 use crate::domain::endpoint::Endpoint;
-use crate::domain::integration::{Access, Approvers, Eligible, Limits, Required, ScopeRule};
+use crate::domain::integration::{Access, Approvers, Eligible, Limits, Require, Required, ScopeRule};
 use crate::domain::names::{ApiName, ClientId, EnvironmentName, IntegrationId};
 use crate::domain::reason;
 use crate::domain::scope::Scope;
@@ -49,14 +49,15 @@ pub(super) fn environments(
 fn access(place: &Place<'_>, client: Option<&ClientId>, production: bool, faults: &mut Faults) -> Option<Access> {
     let fields = place.fields(&keys::ACCESS, faults)?;
     let limits = fields.get("limits").map_or_else(|| Some(Limits::default()), |place| limits(place, faults));
-    let require_bound = fields.get("require").map_or(Some(false), |place| place.word(&[("bound", true)], faults));
+    let words = [("bound", Require::Bound), ("dual", Require::Dual)];
+    let require = fields.get("require").map_or(Some(Require::default()), |place| place.word(&words, faults));
     // Where either was refused the record is refused anyway: a second fault would only mislead.
-    let bounded = require_bound.unwrap_or(true) || limits.as_ref().is_none_or(|limits| !limits.source_cidrs.is_empty());
+    let bounded = require != Some(Require::Nothing) || limits.as_ref().is_none_or(|limits| !limits.source_cidrs.is_empty());
     let ground = Ground { client, production, bounded };
     let bindings = fields.get("bindings").and_then(|place| Bindings { ground }.read(place, faults));
     let scopes = fields.get("scopes").map_or_else(|| Some(BTreeMap::new()), |place| scopes(place, faults));
     let elevation = fields.get("elevation").map_or(Some(Vec::new()), |place| elevation(place, faults));
-    Some(Access { bindings: bindings?, limits: limits?, require_bound: require_bound?, scopes: scopes?, elevation: elevation? })
+    Some(Access { bindings: bindings?, limits: limits?, require: require?, scopes: scopes?, elevation: elevation? })
 }
 
 fn limits(place: &Place<'_>, faults: &mut Faults) -> Option<Limits> {

@@ -7,7 +7,8 @@ use super::read_access;
 use super::values::Day;
 use crate::domain::clock::Seconds;
 use crate::domain::integration::{
-    Contract, Expectation, Integration, Offboarding, OnSilence, Owners, RecordTest, Review, Rotation, StaticSecret, Trigger,
+    Contract, Expectation, Integration, Offboarding, OnLate, OnSilence, Owners, RecordTest, Review, Rotation, StaticSecret,
+    Trigger,
 };
 use crate::domain::names::IntegrationId;
 use crate::domain::reason::{self, Reason};
@@ -120,7 +121,9 @@ fn rotation(place: &Place<'_>, faults: &mut Faults) -> Option<Rotation> {
         None => Some(None),
     };
     let (issuer_keys, certificate) = (cadence("issuerKeys"), cadence("certificate"));
-    Some(Rotation { issuer_keys: issuer_keys?, certificate: certificate? })
+    let words = [("report", OnLate::Report), ("refuse", OnLate::Refuse)];
+    let on_late = fields.get("onLate").map_or(Some(OnLate::default()), |place| place.word(&words, faults));
+    Some(Rotation { issuer_keys: issuer_keys?, certificate: certificate?, on_late: on_late? })
 }
 
 fn offboarding(place: &Place<'_>, faults: &mut Faults) -> Option<Offboarding> {

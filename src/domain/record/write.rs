@@ -14,7 +14,7 @@ use crate::domain::alg::Alg;
 use crate::domain::api::{Api, Approval};
 use crate::domain::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
 use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::integration::{Access, Eligible, Integration, Limits, ScopeRule};
+use crate::domain::integration::{Access, Eligible, Integration, Limits, OnLate, Require, ScopeRule};
 use crate::domain::partner::Partner;
 use crate::domain::text::Text;
 
@@ -98,6 +98,7 @@ fn integration(record: &Integration) -> Fields {
         for (key, cadence) in [("issuerKeys", rotation.issuer_keys), ("certificate", rotation.certificate)] {
             cadences.unless(cadence.is_none(), key, || duration(cadence));
         }
+        cadences.unless(rotation.on_late == OnLate::default(), "onLate", || json!(rotation.on_late));
         fields.add("rotation", cadences.into_value());
     }
     let offboarding = &record.offboarding;
@@ -125,7 +126,7 @@ fn access(access: &Access) -> Fields {
         limits.unless(networks.is_empty(), "sourceCidrs", || json!(networks));
         limits.into_value()
     });
-    fields.unless(!access.require_bound, "require", || "bound".into());
+    fields.unless(access.require == Require::Nothing, "require", || access.require.name().into());
     let rules = |rules: &Vec<ScopeRule>| rules.iter().map(scope_rule).collect::<Vec<_>>();
     let scopes: BTreeMap<_, _> = access.scopes.iter().map(|(api, list)| (api, rules(list))).collect();
     fields.unless(scopes.is_empty(), "scopes", || json!(scopes));
@@ -289,7 +290,7 @@ owners: {business: jane@acme.example, application: raj@acme.example}
 contract: {ref: MSA-2291, starts: 2026-12-01, ends: 2027-11-30}
 dataClasses: [customer-address]
 review: {every: 90d, onSilence: report}
-rotation: {issuerKeys: 180d}
+rotation: {issuerKeys: 180d, certificate: 90d, onLate: refuse}
 offboarding: {trigger: contract-end, contact: ops@globex.example}
 environments:
   sandbox:
@@ -324,7 +325,7 @@ environments:
           algs: [ES256]
           typ: [at+jwt]
     limits: {ttl: 5m, exchangesPerMinute: 60, sourceCidrs: [203.0.113.0/24]}
-    require: bound
+    require: dual
     scopes:
       orders-api:
         - scope: orders:read

@@ -15,6 +15,7 @@ use crate::broker::lifecycle::Party;
 use crate::domain::actor::{Contain, Read, Submit};
 use crate::domain::clock::Timestamp;
 use crate::domain::consequence::waits_for;
+use crate::domain::enrolment::rotation_due;
 use crate::domain::integration::Integration;
 use crate::domain::names::{IntegrationId, PartnerName};
 use crate::domain::reason;
@@ -70,6 +71,7 @@ pub async fn integration(
             let (record, _) = broker.unsealed(Record::Integration(version.record.as_ref().clone())).await?;
             let Record::Integration(record) = record else { return Err(Problem::of(&reason::NOT_FOUND)) };
             shown["owners"] = json!(record.owners);
+            shown["keys"] = keys_in_use(&view.state, &record, broker.now());
             shown["record"] = json!(record);
         }
         let newest = Query {
@@ -208,6 +210,20 @@ fn brief(state: &House, id: &IntegrationId, integration: &IntegrationState, now:
         "environments": shown.map(|version| version.record.environments.keys().collect::<Vec<_>>()),
         "endsNext": shown.and_then(|version| ends_next(state, &version.record, now)),
     })
+}
+
+/// The keys that live certificates are for: how old they are, and when the record's cadence has them changed.
+fn keys_in_use(state: &House, record: &Integration, now: Timestamp) -> Value {
+    let live = state.certificates.leaves().filter(|leaf| leaf.integration == record.id && now < leaf.ends);
+    let shown = live.map(|leaf| {
+        let since = state.certificates.key_since(&leaf.environment, leaf.key);
+        let due = rotation_due(record, since).map(|due| due.at);
+        json!({
+            "environment": leaf.environment, "certificate": leaf.serial, "ends": leaf.ends, "since": since, "due": due,
+            "late": due.is_some_and(|due| now >= due),
+        })
+    });
+    shown.collect::<Vec<_>>().into()
 }
 
 /// The first date that ends a right of this integration.

@@ -586,3 +586,73 @@ async fn the_example_script_enrols_and_renews() {
     std::fs::copy(machine.path("own/current/key.pem"), machine.path("own.key")).expect("copied");
     assert_eq!(machine.token(Some("own"), "production", &[]).await.status, 200);
 }
+
+/// `require: dual`: an assertion and a certificate of one integration. Whoever has one of them has nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_asks_for_two_proofs_takes_neither_alone() {
+    let world = world().await;
+    let machine = enrolled(&world, "production").await;
+    let usual = with_certificates(&world.partner.issuer);
+    let dual = usual.replacen("  production:\n    bindings:\n", "  production:\n    require: dual\n    bindings:\n", 1);
+    assert_ne!(dual, usual);
+    world.onboard(&dual).await;
+    let before = world.issued().await;
+    let assertion = world.assertion("production");
+    let alone = world.exchange("production", &assertion, "orders:read").await;
+    assert_eq!((alone.status, &alone.json()["reason"]), (400, &json!("proof.single")), "{}", alone.text());
+    let proof = crate::possession::fresh_proof(&world).await;
+    let form = format!(
+        "grant_type=client_credentials&client_assertion={assertion}&audience=orders-api&scope=orders%3Aread&client_assertion_type={}",
+        "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+    );
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("dpop", proof.as_str())];
+    let bound = send(world.public, "POST", "/production/token", &headers, form.as_bytes()).await;
+    assert_eq!((bound.status, &bound.json()["reason"]), (400, &json!("proof.single")), "{}", bound.text());
+    let certificate = machine.token(Some("one"), "production", &[]).await;
+    assert_eq!((certificate.status, &certificate.json()["reason"]), (400, &json!("proof.single")), "{certificate:?}");
+    assert_eq!(world.issued().await, before);
+    let assertion = format!("client_assertion={assertion}");
+    let kind = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let both = machine.token(Some("one"), "production", &["-d", &assertion, "-d", kind]).await;
+    assert_eq!(both.status, 200, "{both:?}");
+    let token = both.json()["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!(claims(&token)["cnf"]["x5t#S256"], machine.thumbprint("one").await);
+    // Less is a widening.
+    let applied = world.admin_send("POST", "/v1/records/plan", "ann", Some(("application/yaml", usual))).await;
+    assert!(applied.text().contains("WIDENS"), "{}", applied.text());
+}
+
+/// The cadence of the record: measured by the key and not by the certificate, shown, and a late key refused where the record says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_as_old_as_its_first_certificate_and_a_late_one_admits_no_more() {
+    let world = world().await;
+    let usual = with_certificates(&world.partner.issuer);
+    let offboarding = "offboarding: {trigger: contract-end, contact: ops@globex.example}\n";
+    let with = |more: &str| usual.replacen(offboarding, &format!("rotation: {{certificate: 1d{more}}}\n{offboarding}"), 1);
+    world.onboard(&with("")).await;
+    let machine = enrolled(&world, "production").await;
+    let keys = async || world.admin_get("/v1/integrations/globex/order-sync", "alan").await["keys"].clone();
+    let first = keys().await;
+    assert_eq!((first.as_array().map(Vec::len), &first[0]["late"]), (Some(1), &json!(false)), "{first}");
+
+    // Twenty hours later the same key gets another certificate, and is no younger for it.
+    world.advance(20 * 3600).await;
+    let renewed = machine.enrol("production", "simplereenroll", "one", Some("one"), None).await;
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    world.advance(5 * 3600).await;
+    let late = keys().await;
+    assert_eq!((&late[0]["since"], &late[0]["late"]), (&first[0]["since"], &json!(true)), "{late}");
+    assert_eq!(machine.token(Some("one"), "production", &[]).await.status, 200, "it is only shown");
+
+    world.onboard(&with(", onLate: refuse")).await;
+    let before = world.issued().await;
+    let refused = machine.token(Some("one"), "production", &[]).await;
+    assert_eq!((refused.status, &refused.json()["reason"]), (400, &json!("certificate.key-late")), "{refused:?}");
+    let again = machine.enrol("production", "simplereenroll", "one", Some("one"), None).await;
+    assert!(again.status == 403 && again.body.contains("certificate.key-late"), "{again:?}");
+    assert_eq!(world.issued().await, before);
+    machine.request("two", P256, "").await;
+    let renewed = machine.enrol("production", "simplereenroll", "two", Some("one"), None).await;
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 200);
+}

@@ -4,7 +4,7 @@ use super::api::union;
 use super::{Found, Weight, binding, list};
 use crate::domain::binding::Binding;
 use crate::domain::endpoint::Endpoint;
-use crate::domain::integration::{Access, Approvers, Eligible, Required, ScopeRule};
+use crate::domain::integration::{Access, Approvers, Eligible, Require, Required, ScopeRule};
 use crate::domain::network::Cidr;
 
 pub(super) fn introduce(at: &str, new: &Access, found: &mut Found) {
@@ -33,8 +33,8 @@ const WHOLE: &str = "the whole API";
 
 pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
     bindings(&format!("{at}.bindings"), &old.bindings, &new.bindings, found);
-    let require = |bound: &bool| if *bound { "bound" } else { "nothing" }.to_owned();
-    found.ranked(format!("{at}.require"), (&old.require_bound, &new.require_bound), require, |_, new| *new);
+    let require = |require: &Require| require.name().to_owned();
+    found.ranked(format!("{at}.require"), (&old.require, &new.require), require, |old, new| new >= old);
     let (was, is) = (&old.limits, &new.limits);
     found.ceiling(format!("{at}.limits.ttl"), was.ttl.as_ref(), is.ttl.as_ref());
     let per_minute = |limits: &crate::domain::integration::Limits| Some(limits.per_minute());

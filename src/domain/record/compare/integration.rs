@@ -3,7 +3,7 @@
 use super::access;
 use super::api::union;
 use super::{Found, Weight, shown_text};
-use crate::domain::integration::{Integration, OnSilence, StaticSecret, Trigger};
+use crate::domain::integration::{Integration, OnLate, OnSilence, StaticSecret, Trigger};
 
 pub(super) fn introduce(new: &Integration, found: &mut Found) {
     found.push("owners.business", None, Some(shown_text(&new.owners.business)), Weight::Widens);
@@ -37,6 +37,9 @@ pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
     let ((old_keys, old_certificate), (new_keys, new_certificate)) = (cadence(old), cadence(new));
     found.ceiling("rotation.issuerKeys", old_keys.as_ref(), new_keys.as_ref());
     found.ceiling("rotation.certificate", old_certificate.as_ref(), new_certificate.as_ref());
+    let late = |record: &Integration| record.rotation.as_ref().map_or(OnLate::default(), |rotation| rotation.on_late);
+    let shown = |late: &OnLate| if *late == OnLate::Refuse { "refuse" } else { "report" }.to_owned();
+    found.ranked("rotation.onLate", (&late(old), &late(new)), shown, |_, new| *new == OnLate::Refuse);
     let trigger = (&old.offboarding.trigger, &new.offboarding.trigger);
     found.ranked(
         "offboarding.trigger",
