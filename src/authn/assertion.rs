@@ -13,6 +13,7 @@ use crate::domain::alg::Alg;
 use crate::domain::clock::Timestamp;
 use crate::domain::names::{Issuer, ProofId, Subject};
 use crate::domain::reason::{ASSERTION_ALGORITHM, ASSERTION_HEADER, ASSERTION_MALFORMED, Reason};
+use crate::domain::spiffe::WorkloadId;
 
 /// The longest assertion that is looked at. Real ones are 1 to 4 KiB; a stranger's cost nothing beyond this (ABUSE J-31, I-21).
 pub const MAX_ASSERTION: usize = 16 * 1024;
@@ -79,6 +80,15 @@ impl UnverifiedAssertion {
     pub fn issuer(&self) -> &Issuer {
         &self.claims.issuer
     }
+
+    /// Looks it up by the trust domain of its subject from now on, if it has one.
+    pub fn take_trust_domain(&mut self) -> bool {
+        let domain = trust_domain(&self.claims.subject);
+        domain.is_some_and(|domain| {
+            self.claims.issuer = domain;
+            true
+        })
+    }
 }
 
 /// Strict base64url: no padding, no white space, no other alphabet, no non-zero tail bits (ABUSE J-32): one token, one text.
@@ -120,9 +130,14 @@ impl Claims {
             None => None,
             Some(id) => Some(id.as_str()?.parse().ok()?),
         };
+        let subject: Subject = members.get("sub")?.as_str()?.parse().ok()?;
+        let issuer = match members.get("iss") {
+            Some(issuer) => issuer.as_str()?.parse().ok()?,
+            None => trust_domain(&subject)?,
+        };
         Some(Self {
-            issuer: members.get("iss")?.as_str()?.parse().ok()?,
-            subject: members.get("sub")?.as_str()?.parse().ok()?,
+            issuer,
+            subject,
             audience: audience(members.get("aud")?)?,
             expires: numeric_date(members.get("exp")?)?,
             issued: optional_date(members, "iat")?,
@@ -131,6 +146,11 @@ impl Claims {
             all,
         })
     }
+}
+
+/// The trust domain of a SPIFFE ID, as the issuer that a JWT-SVID has by nature (JWT-SVID section 3.1): one without `iss` must have one.
+fn trust_domain(subject: &Subject) -> Option<Issuer> {
+    subject.as_str().parse::<WorkloadId>().ok().map(|id| id.issuer())
 }
 
 /// A string or an array of strings, none empty (RFC 7519 section 4.1.3).

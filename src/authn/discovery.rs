@@ -56,21 +56,25 @@ pub(super) async fn load(outbound: &Outbound, source: &KeySource) -> Attempt {
             let outcome = KeySet::parse(set.as_bytes()).map_err(KeysFault::from);
             return Attempt { outcome, asked_for_keys: false };
         }
-        KeySource::JwksUri(url) => outbound.may_fetch(url).map_err(KeysFault::from),
+        KeySource::InlineBundle(bundle) => {
+            let outcome = KeySet::bundle(bundle.as_bytes()).map_err(KeysFault::from);
+            return Attempt { outcome, asked_for_keys: false };
+        }
+        KeySource::JwksUri(url) | KeySource::BundleUrl(url) => outbound.may_fetch(url).map_err(KeysFault::from),
         KeySource::Discovery(issuer) => jwks_uri(outbound, issuer).await,
     };
     match url {
-        Ok(url) => key_set(outbound, &url).await,
+        Ok(url) => key_set(outbound, &url, if source.is_bundle() { KeySet::bundle } else { KeySet::parse }).await,
         Err(fault) => Attempt { outcome: Err(fault), asked_for_keys: false },
     }
 }
 
-async fn key_set(outbound: &Outbound, url: &FetchUrl) -> Attempt {
+async fn key_set(outbound: &Outbound, url: &FetchUrl, read: fn(&[u8]) -> Result<KeySet, SetFault>) -> Attempt {
     let (fetched, asked_for_keys) = match outbound.fetch(url).await {
         Ok(fetched) => (Ok(fetched), true),
         Err(fault) => (Err(KeysFault::from(fault)), fault.reached()),
     };
-    let outcome = fetched.and_then(json_body).and_then(|body| Ok(KeySet::parse(&body)?));
+    let outcome = fetched.and_then(json_body).and_then(|body| Ok(read(&body)?));
     Attempt { outcome, asked_for_keys }
 }
 

@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::json;
 use super::signature::PublicKey;
+use super::svid::Anchors;
 use crate::domain::alg::Alg;
+use crate::domain::certificate::Der;
 use crate::domain::digest::Digest;
 
 /// Usable keys that are kept of a set. More, and selection and memory are the issuer's to choose (ABUSE K-18).
@@ -29,11 +31,20 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"];
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// The usable public keys of one source.
-#[derive(Debug)]
 pub(super) struct KeySet {
     keys: Vec<Arc<Key>>,
     /// Entries that were no usable key.
     pub(super) ignored: usize,
+    /// What only the bundle of a SPIFFE trust domain has.
+    pub(super) bundle: Option<Bundle>,
+}
+
+/// What only the bundle of a SPIFFE trust domain has.
+pub(super) struct Bundle {
+    /// Its X.509 authorities; none where there are none.
+    pub(super) anchors: Option<Anchors>,
+    /// Its number among the domain's bundles.
+    sequence: Option<u64>,
 }
 
 /// One public key: one kid, one algorithm.
@@ -55,6 +66,9 @@ pub enum SetFault {
     /// A private key.
     #[error("the key set holds a private key")]
     Private,
+    /// An older bundle than the one that is in use.
+    #[error("the bundle has a lower sequence number than the one before")]
+    Rollback,
     /// Nothing in it can be used.
     #[error("the key set has no usable key")]
     Empty,
@@ -73,7 +87,40 @@ impl KeySet {
         if keys.is_empty() {
             return Err(SetFault::Empty);
         }
-        Ok(Self { ignored: entries.len() - keys.len(), keys })
+        Ok(Self { ignored: entries.len() - keys.len(), keys, bundle: None })
+    }
+
+    /// Reads the bundle of a SPIFFE trust domain (SPIFFE Trust Domain and Bundle, section 4): keys of JWT-SVIDs, authorities of X.509-SVIDs.
+    /// What has another `use` is ignored. One that is empty is no fault: the domain has withdrawn everything.
+    pub(super) fn bundle(bytes: &[u8]) -> Result<Self, SetFault> {
+        let set = json::parse(bytes, MAX_VALUES).ok_or(SetFault::Malformed)?;
+        let entries = set.get("keys").and_then(Value::as_array).ok_or(SetFault::Malformed)?;
+        if entries.iter().any(is_private) {
+            return Err(SetFault::Private);
+        }
+        let sequence = match set.get("spiffe_sequence") {
+            None => None,
+            Some(number) => Some(number.as_u64().ok_or(SetFault::Malformed)?),
+        };
+        let of_use = |usage: &'static str| entries.iter().filter(move |entry| entry["use"] == usage);
+        // A JWT-SVID names its key, so a key without a name verifies none (section 4.2.2).
+        let named = of_use("jwt-svid").filter_map(|entry| Key::of_use(entry, "jwt-svid")).filter(|key| key.kid.is_some());
+        let keys = unambiguous(named.take(MAX_KEYS).collect());
+        let authorities: Vec<Der> = of_use("x509-svid").filter_map(authority).take(MAX_KEYS).collect();
+        let bundle = Bundle { anchors: Anchors::of(authorities), sequence };
+        let taken = keys.len() + bundle.anchors.as_ref().map_or(0, |anchors| anchors.authorities.len());
+        Ok(Self { ignored: entries.len().saturating_sub(taken), keys, bundle: Some(bundle) })
+    }
+
+    /// Whether this bundle is older than the one that is in use: taking it would bring withdrawn keys back.
+    pub(super) fn rolls_back(&self, earlier: &Self) -> bool {
+        let sequence = |set: &Self| set.bundle.as_ref().and_then(|bundle| bundle.sequence);
+        match (sequence(earlier), sequence(self)) {
+            (Some(earlier), Some(now)) => now < earlier,
+            // A number that is gone could be any.
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
     }
 
     /// How many keys can be used.
@@ -89,6 +136,12 @@ impl KeySet {
         let key = candidates.next()?;
         candidates.next().is_none().then(|| key.clone())
     }
+}
+
+/// The one certificate of an X.509 authority (section 4.2.1); its JWK members are not read, the certificate says it all.
+fn authority(entry: &Value) -> Option<Der> {
+    let [Value::String(only)] = entry.get("x5c")?.as_array()?.as_slice() else { return None };
+    STANDARD.decode(only).ok().map(Der)
 }
 
 /// Two different keys under one kid and algorithm: which is meant would be a guess, so neither counts. A repetition of the
@@ -118,11 +171,16 @@ impl Key {
 
     /// A key for signatures with one algorithm, or nothing. `x5c`, `x5t` and unknown members are ignored.
     pub(super) fn parse(entry: &Value) -> Option<Self> {
+        Self::of_use(entry, "sig")
+    }
+
+    /// The same, where `use` may be absent or is this one.
+    fn of_use(entry: &Value, wanted: &str) -> Option<Self> {
         let members = entry.as_object()?;
         let kid = optional_text(members, "kid")?.map(str::to_owned);
         let alg = optional_text(members, "alg")?;
         let usage = optional_text(members, "use")?;
-        if usage.is_some_and(|usage| usage != "sig") || !may_verify(members) {
+        if usage.is_some_and(|usage| usage != wanted) || !may_verify(members) {
             return None;
         }
         match text(members, "kty")? {

@@ -21,10 +21,14 @@ use moka::future::Cache;
 use tokio::task::JoinSet;
 
 use super::discovery::{self, KeysFault};
-use super::jwks::{Key, KeySet};
+use super::jwks::{Key, KeySet, SetFault};
+use super::svid;
 use crate::domain::alg::Alg;
 use crate::domain::binding::KeySource;
+use crate::domain::certificate::Der;
 use crate::domain::clock::{Clock, Seconds, Timestamp};
+use crate::domain::proof::Verified;
+use crate::domain::spiffe::Svid;
 use crate::outbound::Outbound;
 
 /// Keys older than this are fetched again, while the old ones still serve.
@@ -52,6 +56,8 @@ struct Inner {
     /// One load per source and generation, however many wait for it.
     flights: Cache<(KeySource, u64), Arc<KeySet>>,
     generation: AtomicU64,
+    /// How often a bundle arrived.
+    bundles: AtomicU64,
     sources: Mutex<HashMap<KeySource, Source>>,
 }
 
@@ -106,7 +112,14 @@ impl IssuerKeys {
     /// Knows nothing yet; keys are fetched by `outbound` only.
     pub fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>) -> Self {
         let flights = Cache::builder().max_capacity(1024).build();
-        Self(Arc::new(Inner { outbound, clock, flights, generation: AtomicU64::new(0), sources: Mutex::default() }))
+        Self(Arc::new(Inner {
+            outbound,
+            clock,
+            flights,
+            generation: AtomicU64::new(0),
+            bundles: AtomicU64::new(0),
+            sources: Mutex::default(),
+        }))
     }
 
     /// The client by which keys are fetched.
@@ -131,6 +144,30 @@ impl IssuerKeys {
             tasks.spawn(async move { keys.refresh(&source).await.map(drop) });
         }
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// A number that is another one once a bundle arrived.
+    pub fn authorities_number(&self) -> u64 {
+        self.0.bundles.load(Ordering::Relaxed)
+    }
+
+    /// The X.509 authorities of every bundle, for the handshake, with [`Self::authorities_number`] of before.
+    pub fn authorities(&self) -> (u64, Vec<Der>) {
+        let number = self.authorities_number();
+        let now = self.0.clock.now();
+        let sources = self.0.sources();
+        let sets = sources.iter().filter_map(|(source, state)| state.usable(source, now));
+        let of_set = |set: Arc<KeySet>| {
+            let anchors = set.bundle.as_ref().and_then(|bundle| bundle.anchors.as_ref());
+            anchors.map_or_else(Vec::new, |anchors| anchors.authorities.clone())
+        };
+        (number, sets.flat_map(of_set).collect())
+    }
+
+    /// Verifies the chain of an X.509-SVID by the bundle at `source`, as it is here now: no packet leaves for it.
+    pub fn svid(&self, chain: &[Der], source: &KeySource) -> Option<Verified<Svid>> {
+        let set = self.0.usable(source)?;
+        svid::verify(chain, source, set.bundle.as_ref()?.anchors.as_ref()?, self.0.clock.now())
     }
 
     /// How every known source does, by name.
@@ -195,7 +232,7 @@ impl Inner {
         self.sources().get(source).is_none_or(|state| {
             let due = match &state.good {
                 None => true,
-                Some(good) => !is_inline(source) && now >= good.fetched.plus(REFRESH),
+                Some(good) => !source.is_inline() && now >= good.fetched.plus(REFRESH),
             };
             due && !state.rests(now)
         })
@@ -209,7 +246,7 @@ impl Inner {
         if let Some(generation) = state.flight {
             return Ok(generation);
         }
-        if state.rests(now) || (is_inline(source) && state.good.is_some()) {
+        if state.rests(now) || (source.is_inline() && state.good.is_some()) {
             let usable = state.usable(source, now);
             return Err(usable.ok_or(state.fault.unwrap_or(KeysFault::Aborted)));
         }
@@ -232,8 +269,14 @@ impl Inner {
         let Some(state) = sources.get_mut(source).filter(|state| state.flight == Some(generation)) else { return outcome };
         state.flight = None;
         state.rest_until = Some(now.plus(if attempt.asked_for_keys { FLOOR } else { AFTER_FAILURE }));
+        // Withdrawn authorities must not come back by way of an old copy.
+        let older = |set: &Arc<KeySet>| state.good.as_ref().is_some_and(|good| set.rolls_back(&good.set));
+        let outcome = if outcome.as_ref().is_ok_and(older) { Err(KeysFault::Set(SetFault::Rollback)) } else { outcome };
         match &outcome {
             Ok(set) => {
+                if source.is_bundle() {
+                    self.bundles.fetch_add(1, Ordering::Relaxed);
+                }
                 state.good = Some(Good { set: set.clone(), fetched: now });
                 state.fault = None;
             }
@@ -259,7 +302,7 @@ impl Source {
 
     fn usable(&self, source: &KeySource, now: Timestamp) -> Option<Arc<KeySet>> {
         let good = self.good.as_ref()?;
-        (is_inline(source) || now < good.fetched.plus(MAX_STALE)).then(|| good.set.clone())
+        (source.is_inline() || now < good.fetched.plus(MAX_STALE)).then(|| good.set.clone())
     }
 
     fn health(&self, source: &KeySource, now: Timestamp) -> IssuerHealth {
@@ -271,11 +314,6 @@ impl Source {
             fault: self.fault,
         }
     }
-}
-
-/// A set in a record changes with the record, and is then another source.
-fn is_inline(source: &KeySource) -> bool {
-    matches!(source, KeySource::Inline(_))
 }
 
 fn report(source: &KeySource, outcome: Result<&KeySet, &KeysFault>) {

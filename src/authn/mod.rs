@@ -10,7 +10,9 @@
 //!
 //! Fetches leave by `outbound` alone. An assertion of an issuer that no binding names causes none (ABUSE K-01).
 //!
-//! Deliberately not here: times and which claims admit (`domain::admission`), replay (`journal`), certificates of clients (later).
+//! [`certificate::verify`] (leaves of our own authority), [`IssuerKeys::svid`] (X.509-SVIDs by a partner's bundle), [`dpop::verify`].
+//!
+//! Deliberately not here: times and which claims admit (`domain::admission`), replay (`journal`).
 
 mod assertion;
 pub mod certificate;
@@ -21,6 +23,7 @@ mod jwks;
 mod keys;
 mod signature;
 mod staff;
+pub mod svid;
 pub mod tls;
 mod verify;
 

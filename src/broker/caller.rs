@@ -2,12 +2,14 @@
 //! introspection and revocation.
 
 use super::Broker;
-use crate::authn::{Trust, UnverifiedAssertion, certificate};
-use crate::domain::admission::{Place, Principal, Slot, admit, admit_certificate};
-use crate::domain::certificate::ClientCertificate;
+use crate::authn::{Trust, UnverifiedAssertion, certificate, svid};
+use crate::domain::admission::{Place, Principal, Slot, admit};
+use crate::domain::binding::KeySource;
+use crate::domain::certificate::{ClientCertificate, Der};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::names::EnvironmentName;
+use crate::domain::peer::{Peer, admit_peer};
 use crate::domain::proof::{Assertion, Verified};
 use crate::domain::reason;
 use crate::domain::state::State;
@@ -31,7 +33,7 @@ pub enum Evidence {
     /// A signed JWT.
     Assertion(Shown),
     /// The certificate of the connection.
-    Certificate(Verified<ClientCertificate>),
+    Certificate(Peer),
 }
 
 /// A verified assertion with the slot that it came in.
@@ -50,7 +52,7 @@ impl Broker {
         &self,
         environment: &EnvironmentName,
         presented: &Presented,
-        certificate: Option<&Verified<ClientCertificate>>,
+        certificate: Option<&Peer>,
     ) -> Result<Evidence, Refused> {
         match presented {
             Presented::Assertion { text, slot } => Ok(Evidence::Assertion(self.verify(environment, *slot, text).await?)),
@@ -71,6 +73,28 @@ impl Broker {
             .ok()
     }
 
+    /// Verifies the chain of a connection, leaf first, in `environment`: as a leaf of ours, or else as an X.509-SVID of a trust domain that
+    /// bindings of this environment name. Bundles are asked one by one, each for itself; no packet leaves.
+    pub fn peer(&self, environment: &EnvironmentName, chain: &[Der], own: Option<Verified<ClientCertificate>>) -> Option<Peer> {
+        if let Some(own) = own {
+            return Some(Peer::Own(own));
+        }
+        let id = svid::claimed(chain.first()?)?;
+        let view = self.journal.view();
+        let mut asked: Vec<&KeySource> = Vec::new();
+        for candidate in view.state.candidates(environment, &id.issuer()) {
+            let source = &candidate.rule.keys;
+            if !source.is_bundle() || asked.contains(&source) {
+                continue;
+            }
+            asked.push(source);
+            if let Some(verified) = self.issuers.svid(chain, source) {
+                return Some(Peer::Svid(verified));
+            }
+        }
+        None
+    }
+
     /// Finds the one client that the evidence admits in `state` at `now`.
     pub(crate) fn identify(
         environment: &EnvironmentName,
@@ -82,7 +106,7 @@ impl Broker {
             Evidence::Assertion(shown) => Self::admit(environment, shown, state, now),
             Evidence::Certificate(certificate) => {
                 let configured = state.environment(environment).ok_or_else(|| Refused::unknown(&reason::ISSUER_UNKNOWN))?;
-                admit_certificate(certificate, environment, &configured.trust_domain, state)
+                admit_peer(certificate, environment, &configured.trust_domain, state)
             }
         }
     }
@@ -90,9 +114,13 @@ impl Broker {
     /// Verifies the text of a proof by the keys that the bindings of `environment` name for its issuer. For an issuer that no
     /// binding names, not one packet leaves, and it takes as long as a bad signature (ABUSE K-01, O-02).
     pub(crate) async fn verify(&self, environment: &EnvironmentName, slot: Slot, text: &str) -> Result<Shown, Refused> {
-        let unverified = UnverifiedAssertion::parse(text).map_err(Refused::unknown)?;
+        let mut unverified = UnverifiedAssertion::parse(text).map_err(Refused::unknown)?;
         let view = self.journal.view();
-        let candidates = view.state.candidates(environment, unverified.issuer());
+        let mut candidates = view.state.candidates(environment, unverified.issuer());
+        if candidates.is_empty() && unverified.take_trust_domain() {
+            // A JWT-SVID is its trust domain's, whatever issuer it names besides (JWT-SVID section 3 knows no `iss`).
+            candidates = view.state.candidates(environment, unverified.issuer());
+        }
         let mut trust: Vec<Trust<'_>> = Vec::new();
         for candidate in candidates {
             let rule = &candidate.rule;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::caller::{Evidence, Presented};
 use super::{Broker, away, busy};
 use crate::domain::admission::Principal;
-use crate::domain::certificate::ClientCertificate;
 use crate::domain::claims::Detail;
 use crate::domain::clock::Seconds;
 use crate::domain::confirmation::Confirmation;
@@ -17,6 +16,7 @@ use crate::domain::decision::Refused;
 use crate::domain::grant::{Ask, Context, Decision, decide};
 use crate::domain::integration::Limits;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName, RequestId};
+use crate::domain::peer::Peer;
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
@@ -36,7 +36,7 @@ pub struct Request {
     /// Where the request comes from.
     pub source: Option<IpAddr>,
     /// The client certificate of its connection.
-    pub certificate: Option<Verified<ClientCertificate>>,
+    pub certificate: Option<Peer>,
     /// The key of its DPoP proof.
     pub possession: Option<Verified<Possession>>,
     /// Its id.

@@ -11,14 +11,14 @@ use super::verification::HeldToken;
 use super::{away, revocation::Revoke};
 use crate::domain::actor::Actor;
 use crate::domain::admission::{Principal, Slot};
-use crate::domain::certificate::ClientCertificate;
 use crate::domain::claims::Payload;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::entry::{Entry, Issued};
-use crate::domain::grant::{BUILT_IN_SCOPES, certificate_counts, in_good_standing};
+use crate::domain::grant::{BUILT_IN_SCOPES, in_good_standing};
 use crate::domain::names::{ClientId, EnvironmentName, RequestId};
-use crate::domain::proof::Verified;
+use crate::domain::peer::Peer;
+use crate::domain::possession::peer_counts;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::revocation::Subject;
@@ -36,7 +36,7 @@ pub enum Credential {
     /// The certificate of the connection (RFC 8705 section 2.1), with the `client_id` that was sent.
     Certificate {
         /// What was verified with the connection.
-        shown: Verified<ClientCertificate>,
+        shown: Peer,
         /// `client_id`.
         client: String,
     },
@@ -64,7 +64,7 @@ impl Broker {
                 if *client != principal.client().to_string() {
                     return Err(known(&reason::CLIENT_MISMATCH).into());
                 }
-                certificate_counts(shown, &view.state, self.now()).map_err(known)?;
+                peer_counts(&principal, shown, &view.state, self.now()).map_err(known)?;
                 in_good_standing(&principal, &view.state, self.now()).map_err(known)?;
                 Ok(principal.client().clone())
             }

@@ -207,8 +207,8 @@ impl Broker {
                 let Admits::Jwt(rule) = &binding.admits else { continue };
                 let url = match &rule.keys {
                     KeySource::Discovery(issuer) => issuer.as_str(),
-                    KeySource::JwksUri(url) => url,
-                    KeySource::Inline(_) => continue,
+                    KeySource::JwksUri(url) | KeySource::BundleUrl(url) => url,
+                    KeySource::Inline(_) | KeySource::InlineBundle(_) => continue,
                 };
                 if let Err(why) = self.issuers.outbound().may_fetch(url) {
                     faults.push(record::Fault {

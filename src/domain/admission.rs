@@ -3,7 +3,7 @@
 //! Enter through [`admit`]. Everything that a binding asks of a proof is judged here, each time that a decision is taken: slot,
 //! algorithm, `typ`, times, audience, life, age, `jti`, conditions (CONTRACT.md section 3). A [`Principal`] comes from nowhere else.
 
-use super::binding::{Admits, ExtraAudience, JwtKind, JwtRule};
+use super::binding::{ExtraAudience, JwtKind, JwtRule};
 use super::candidates::Candidate;
 use super::certificate::ClientCertificate;
 use super::clock::{Seconds, Timestamp};
@@ -13,7 +13,7 @@ use super::digest::Digest;
 use super::names::{BindingName, ClientId, EnvironmentName, Issuer, ProofId, Subject, TrustDomain};
 use super::proof::{Assertion, Verified};
 use super::reason::{self, Reason};
-use super::state::State;
+use super::spiffe::Svid;
 
 /// How far ahead a partner's clock may be (`iat`, `nbf`). `exp` has no leeway: an expired proof proves nothing.
 pub const CLOCK_AHEAD: Seconds = Seconds(30);
@@ -91,6 +91,43 @@ impl Principal {
         }
     }
 
+    /// The integration that a leaf of ours names.
+    pub(super) fn by_own(
+        shown: &Verified<ClientCertificate>,
+        trust_domain: &TrustDomain,
+        binding: &BindingName,
+        version: Digest,
+    ) -> Self {
+        let leaf = &shown.leaf;
+        let client = ClientId::Integration(leaf.integration.clone());
+        // Invariant: a trust domain of at most 118 characters and an id of 127 are printable names of at most 255.
+        let issuer = format!("spiffe://{trust_domain}").parse().expect("a trust domain is an issuer's name");
+        let subject = client.to_string().parse().expect("an integration's id is a subject");
+        Self {
+            client,
+            environment: leaf.environment.clone(),
+            binding: binding.clone(),
+            version,
+            proof: Proof { issuer, subject, id: None, expires: leaf.ends, key: leaf.key, single_use: false },
+            by_certificate: true,
+        }
+    }
+
+    /// Whom `candidate` admits by an X.509-SVID.
+    pub(super) fn by_svid(shown: &Verified<Svid>, candidate: &Candidate) -> Self {
+        // Invariant: a workload's ID has at most 255 printable characters, as a subject has.
+        let subject = shown.id.as_str().parse().expect("a workload's ID is a subject");
+        let issuer = shown.id.issuer();
+        Self {
+            client: candidate.client.clone(),
+            environment: candidate.environment.clone(),
+            binding: candidate.binding.clone(),
+            version: candidate.version,
+            proof: Proof { issuer, subject, id: None, expires: shown.ends, key: shown.key, single_use: false },
+            by_certificate: true,
+        }
+    }
+
     /// Whether the proof is the certificate of the connection, and no assertion.
     pub fn is_by_certificate(&self) -> bool {
         self.by_certificate
@@ -162,39 +199,6 @@ pub fn admit(
             single_use: first.rule.single_use,
         },
         by_certificate: false,
-    })
-}
-
-/// Finds the client that the certificate of a connection names (RFC 8705 section 2.1): the integration in force must have an `mtls`
-/// binding in the certificate's environment. That the certificate counts is judged by the decision, as for one beside an assertion.
-pub fn admit_certificate(
-    shown: &Verified<ClientCertificate>,
-    environment: &EnvironmentName,
-    trust_domain: &TrustDomain,
-    state: &State,
-) -> Result<Principal, Refused> {
-    let leaf = &shown.leaf;
-    let client = ClientId::Integration(leaf.integration.clone());
-    let refused = |reason| Refused { known: Some(client.clone()), ..Refused::unknown(reason) };
-    if leaf.environment != *environment {
-        return Err(refused(&reason::CERTIFICATE_PROFILE));
-    }
-    let integration = state.integrations.get(&leaf.integration);
-    // Suspended and ended ones are told so by the decision, once it is known who asks.
-    let current = integration.and_then(|it| it.current.as_ref()).ok_or_else(|| refused(&reason::INTEGRATION_NOT_ACTIVE))?;
-    let access = current.record.environments.get(environment);
-    let binding = access.and_then(|access| access.bindings.iter().find(|binding| binding.admits == Admits::Certificate));
-    let binding = binding.ok_or_else(|| refused(&reason::BINDING_NO_MATCH))?;
-    // Invariant: a trust domain of at most 118 characters and an id of 127 are printable names of at most 255.
-    let issuer = format!("spiffe://{trust_domain}").parse().expect("a trust domain is an issuer's name");
-    let subject = client.to_string().parse().expect("an integration's id is a subject");
-    Ok(Principal {
-        client,
-        environment: environment.clone(),
-        binding: binding.name.clone(),
-        version: current.version,
-        proof: Proof { issuer, subject, id: None, expires: leaf.ends, key: leaf.key, single_use: false },
-        by_certificate: true,
     })
 }
 

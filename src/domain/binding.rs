@@ -29,7 +29,7 @@ pub struct Binding {
 pub enum Admits {
     /// A signed JWT: a workload's token (`oidc`) or one signed by the partner's own key pair (`key`).
     Jwt(Box<JwtRule>),
-    /// A certificate of this integration and environment from our own CA (`mtls`). Kept, and admits nobody yet.
+    /// A certificate of this integration and environment from our own CA (`mtls`).
     Certificate,
 }
 
@@ -89,6 +89,8 @@ pub enum Preset {
     Gitlab,
     /// Kubernetes service account tokens.
     Kubernetes,
+    /// A workload of a SPIFFE trust domain, by JWT-SVID or X.509-SVID.
+    Spiffe,
 }
 
 /// Where the public keys of a rule come from.
@@ -101,15 +103,29 @@ pub enum KeySource {
     JwksUri(String),
     /// The key set itself, as JSON text, in the record.
     Inline(String),
+    /// The bundle of a SPIFFE trust domain at this URL (profile `https_web`).
+    BundleUrl(String),
+    /// The bundle itself, as JSON text, in the record.
+    InlineBundle(String),
 }
 
 impl KeySource {
+    /// Whether it is a bundle of a SPIFFE trust domain.
+    pub fn is_bundle(&self) -> bool {
+        matches!(self, Self::BundleUrl(_) | Self::InlineBundle(_))
+    }
+
+    /// Whether it stands in the record, and changes with it alone.
+    pub fn is_inline(&self) -> bool {
+        matches!(self, Self::Inline(_) | Self::InlineBundle(_))
+    }
+
     /// A short name for logs, entries and caches: never the key set itself.
     pub fn label(&self) -> String {
         match self {
             Self::Discovery(issuer) => issuer.to_string(),
-            Self::JwksUri(url) => url.clone(),
-            Self::Inline(set) => format!("inline:{}", Digest::of(set.as_bytes())),
+            Self::JwksUri(url) | Self::BundleUrl(url) => url.clone(),
+            Self::Inline(set) | Self::InlineBundle(set) => format!("inline:{}", Digest::of(set.as_bytes())),
         }
     }
 }

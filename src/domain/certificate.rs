@@ -290,6 +290,12 @@ impl Certificates {
         self.authorities(environment, now).next_back()
     }
 
+    /// How often what the authorities of `environment` are has changed until `now`: one was made, tainted, or ended. It only grows.
+    pub fn authorities_sequence(&self, environment: &EnvironmentName, now: Timestamp) -> u64 {
+        let of = |state: &AuthorityState| 1 + u64::from(state.tainted) + u64::from(now >= state.authority.ends);
+        self.authorities.get(environment).into_iter().flatten().map(of).sum()
+    }
+
     /// Every authority that was ever made.
     pub fn all_authorities(&self) -> impl Iterator<Item = &AuthorityState> {
         self.authorities.values().flatten()

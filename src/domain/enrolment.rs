@@ -8,9 +8,9 @@ use super::binding::Admits;
 use super::certificate::{ClientCertificate, ENROLMENT_LIFE, Enrolment, LEAF_BACKDATED, LEAF_LIFE, Leaf, leaf_end};
 use super::clock::Timestamp;
 use super::digest::Digest;
-use super::grant::certificate_counts;
 use super::integration::{Integration, OnLate};
 use super::names::{EnrolmentId, EnvironmentName, IntegrationId, Serial};
+use super::possession::certificate_counts;
 use super::reason::{self, Reason};
 use super::state::{Phase, State};
 

@@ -10,14 +10,13 @@ use std::sync::Arc;
 use super::admission::Principal;
 use super::alg::Alg;
 use super::api::{Profile, TokenForm};
-use super::certificate::{ClientCertificate, Leaf};
 use super::claims::{Claims, Detail};
 use super::clock::{Seconds, Timestamp};
-use super::confirmation::Confirmation;
 use super::decision::{Refused, Step, Trace};
-use super::enrolment::rotation_due;
-use super::integration::{Access, Require, ScopeRule};
+use super::integration::{Access, ScopeRule};
 use super::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
+use super::peer::Peer;
+use super::possession::{bound, confirmation, possession};
 use super::proof::{Possession, Verified};
 use super::proof_key::ProofKey;
 use super::reason::{self, Reason};
@@ -61,7 +60,7 @@ pub struct Context {
     /// Where the request comes from.
     pub source: Option<IpAddr>,
     /// The client certificate of the connection; the token is bound to it, where no proof of another key is shown.
-    pub certificate: Option<Verified<ClientCertificate>>,
+    pub certificate: Option<Peer>,
     /// The key of a DPoP proof; the token is bound to it.
     pub possession: Option<Verified<Possession>>,
 }
@@ -204,7 +203,11 @@ fn run(
         issuer: principal.proof().issuer.clone(),
         kid: key.key.kid.clone(),
         api: target.api.clone(),
-        certificate: context.certificate.as_ref().map(|shown| (shown.leaf.serial.clone(), shown.leaf.authority.clone())),
+        certificate: context
+            .certificate
+            .as_ref()
+            .and_then(Peer::own)
+            .map(|shown| (shown.leaf.serial.clone(), shown.leaf.authority.clone())),
     };
     unrevoked(&ingredients, state, trace)?;
 
@@ -266,7 +269,7 @@ pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) ->
 }
 
 /// The life of a token: it ends with the first of its ceilings.
-struct Life {
+pub(super) struct Life {
     ends: Timestamp,
     ceiling: &'static str,
 }
@@ -276,7 +279,8 @@ impl Life {
         Self { ends: Timestamp::MAX, ceiling: "none" }
     }
 
-    fn end(&mut self, ceiling: &'static str, at: Timestamp) {
+    /// Takes one of the ends of life.
+    pub(super) fn end(&mut self, ceiling: &'static str, at: Timestamp) {
         if at < self.ends {
             self.ends = at;
             self.ceiling = ceiling;
@@ -330,82 +334,6 @@ fn standing(
 
 fn access<'a>(principal: &Principal, id: &IntegrationId, state: &'a State) -> Option<&'a Access> {
     state.integrations.get(id)?.current.as_ref()?.record.environments.get(principal.environment())
-}
-
-/// The key that the token is bound to, where one is shown: a certificate of the connection counts only if it is this client's here,
-/// stands on record, and was not revoked; judged at every request (ABUSE M-22). What is shown is never ignored.
-fn possession(
-    principal: &Principal,
-    access: &Access,
-    context: &Context,
-    state: &State,
-    now: Timestamp,
-    trace: &mut Trace,
-    life: &mut Life,
-) -> Result<(), &'static Reason> {
-    if let Some(shown) = &context.certificate {
-        let leaf = &shown.leaf;
-        let own = *principal.client() == ClientId::Integration(leaf.integration.clone())
-            && *principal.environment() == leaf.environment;
-        let texts = || (principal.client().to_string(), format!("{} in {}", leaf.integration, leaf.environment));
-        ensure(trace.check("certificate.client", own, texts), &reason::CERTIFICATE_OTHER)?;
-        counts(shown, state, now, trace)?;
-        life.end("certificate.not-after", leaf.ends);
-        rotated(leaf, state, now, trace, life)?;
-    }
-    dual(principal, access, context, trace)?;
-    bound(access.require >= Require::Bound, context, trace)
-}
-
-/// The rotation cadence of the record, where a late key is refused; then no token outlives it either.
-fn rotated(leaf: &Leaf, state: &State, now: Timestamp, trace: &mut Trace, life: &mut Life) -> Result<(), &'static Reason> {
-    let current = state.integrations.get(&leaf.integration).and_then(|integration| integration.current.as_ref());
-    let since = state.certificates.key_since(&leaf.environment, leaf.key);
-    let due = current.and_then(|current| rotation_due(&current.record, since)).filter(|due| due.refuses);
-    let Some(due) = due else { return Ok(()) };
-    life.end("certificate.rotation", due.at);
-    let texts = || (format!("a key that is changed by {}", due.at), format!("{now}"));
-    ensure(trace.check("certificate.rotation", now < due.at, texts), &reason::CERTIFICATE_LATE)
-}
-
-/// `require: bound`, of the record or of the API.
-fn bound(required: bool, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
-    let bound = !required || confirmation(context).is_some();
-    ensure(trace.check("proof.bound", bound, || ("a certificate or DPoP proof".into(), "none".into())), &reason::PROOF_UNBOUND)
-}
-
-/// `require: dual`: an assertion and a certificate of one integration. That the two are of one is judged where the certificate is.
-fn dual(principal: &Principal, access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
-    let both = access.require < Require::Dual || (context.certificate.is_some() && !principal.is_by_certificate());
-    ensure(
-        trace.check("proof.dual", both, || ("an assertion and a certificate".into(), "one of them".into())),
-        &reason::PROOF_SINGLE,
-    )
-}
-
-/// What the token is bound to. `cnf` holds one key: whoever makes a DPoP proof asks for that.
-fn confirmation(context: &Context) -> Option<Confirmation> {
-    let proof = context.possession.as_ref().map(|shown| Confirmation::ProofKey(shown.key));
-    proof.or_else(|| context.certificate.as_ref().map(|shown| Confirmation::Certificate(shown.fingerprint)))
-}
-
-/// Whether a verified certificate counts now: validity, authority, record, revocation.
-fn counts(shown: &ClientCertificate, state: &State, now: Timestamp, trace: &mut Trace) -> Result<(), &'static Reason> {
-    let leaf = &shown.leaf;
-    let standing = state.certificates.standing(shown, now);
-    let texts = || (format!("on record and valid at {now}"), format!("{} until {}", leaf.serial, leaf.ends));
-    trace.check("certificate.standing", standing.is_ok(), texts);
-    standing?;
-    let unrevoked = !state.is_refused(&leaf.member());
-    ensure(
-        trace.check("certificate.revoked", unrevoked, || ("not revoked".into(), leaf.serial.to_string())),
-        &reason::CERTIFICATE_REVOKED,
-    )
-}
-
-/// Whether a certificate may be used at all now, for what is no token: enrolment, introspection.
-pub fn certificate_counts(shown: &ClientCertificate, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
-    counts(shown, state, now, &mut Trace::off())
 }
 
 fn source(access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
@@ -507,6 +435,6 @@ fn unrevoked(ingredients: &Ingredients, state: &State, trace: &mut Trace) -> Res
     ensure(trace.check("revocations", refused.is_none(), || ("nothing revoked".into(), seen())), &reason::REVOKED)
 }
 
-fn ensure(holds: bool, otherwise: &'static Reason) -> Result<(), &'static Reason> {
+pub(super) fn ensure(holds: bool, otherwise: &'static Reason) -> Result<(), &'static Reason> {
     if holds { Ok(()) } else { Err(otherwise) }
 }

@@ -21,6 +21,9 @@ use crate::server::tls;
 /// How often the keeper looks although nothing changed: our own certificate is made anew at half of its life.
 const LOOK: Duration = Duration::from_secs(300);
 
+/// How often bundles are looked at.
+const BUNDLES: Duration = Duration::from_secs(1);
+
 /// The certificates of the mTLS socket.
 pub struct Door {
     mtls: Mtls,
@@ -29,6 +32,8 @@ pub struct Door {
     names: Vec<(EnvironmentName, String, Vec<String>)>,
     /// What is presented now, with its host.
     current: BTreeMap<EnvironmentName, (String, Presented)>,
+    /// Which of the partners' bundles the socket knows.
+    bundles: u64,
 }
 
 impl Door {
@@ -42,7 +47,7 @@ impl Door {
         let mtls = Mtls::new(Arc::clone(&broker.clock)).map_err(prepare)?;
         let files = config.listen.mtls_tls.as_ref();
         let names = if files.is_some() { Vec::new() } else { names(config, bound) };
-        let mut door = Self { mtls, broker, names, current: BTreeMap::new() };
+        let mut door = Self { mtls, broker, names, current: BTreeMap::new(), bundles: 0 };
         if let Some(files) = files {
             let certified = tls::load_certified(&files.cert, &files.key).map_err(|fault| {
                 let fix = "name a PEM chain, leaf first, and its PEM key";
@@ -64,10 +69,14 @@ impl Door {
         &self.mtls
     }
 
-    fn trust(&self) -> Result<(), StartFault> {
+    fn trust(&mut self) -> Result<(), StartFault> {
         let view = self.broker.journal.view();
         let environments = view.state.configuration.iter().flat_map(|configuration| configuration.environments.keys());
-        let authorities: Vec<_> = environments.flat_map(|name| self.broker.authority_certificates(name)).collect();
+        let own = environments.flat_map(|name| self.broker.authority_certificates(name));
+        // In the handshake any bundle will do; which trust domain a chain is of is judged by its own bundle, at each request.
+        let (bundles, partners) = self.broker.issuers.authorities();
+        self.bundles = bundles;
+        let authorities: Vec<_> = own.chain(partners).collect();
         self.mtls.trust(&authorities).map_err(|_| StartFault::Prepare("an authority cannot be trusted by the mTLS socket"))
     }
 
@@ -91,6 +100,13 @@ impl Door {
             .map_err(|_| StartFault::Prepare("the mTLS socket's certificate cannot be used"))
     }
 
+    /// Returns once a bundle arrived that the socket does not know.
+    async fn other_bundles(&self) {
+        while self.broker.issuers.authorities_number() == self.bundles {
+            tokio::time::sleep(BUNDLES).await;
+        }
+    }
+
     /// Whether the certificate of an environment should be made anew: there is none yet, half of its life is over, or its authority counts no
     /// more. Not where nobody can sign it.
     fn is_due(&self, environment: &EnvironmentName) -> bool {
@@ -112,7 +128,10 @@ pub async fn keep(mut door: Door) {
         let change = heads.borrow_and_update().index;
         // A change, or the time for a look; either way the state is read.
         let moved = async { heads.wait_for(|head| head.index != change).await.is_ok() };
-        let _changed = timeout(LOOK, moved).await;
+        let _changed = timeout(LOOK, async {
+            tokio::select! { _ = moved => {}, () = door.other_bundles() => {} }
+        })
+        .await;
         if door.trust().is_err() || door.present().await.is_err() {
             tracing::error!("the certificates of the mTLS socket could not be brought up to date; trying again");
             tokio::time::sleep(Duration::from_secs(5)).await;

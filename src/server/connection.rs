@@ -74,8 +74,8 @@ where
         None => serve_http(paced, (peer, None), &shared, stop).await,
         Some(acceptor) => match timeout(settings.handshake, acceptor.accept(paced)).await {
             Ok(Ok(stream)) => {
-                let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                let certificate = leaf.map(|leaf| PeerCertificate::new(leaf));
+                let chain = stream.get_ref().1.peer_certificates();
+                let certificate = chain.map(|chain| PeerCertificate::new(chain.iter().map(|der| &**der)));
                 serve_http(stream, (peer, certificate), &shared, stop).await;
             }
             Ok(Err(_)) | Err(_) => tracing::debug!(%peer, "TLS handshake failed or took too long"),

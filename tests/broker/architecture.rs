@@ -154,7 +154,7 @@ fn assertions_have_one_caller_each() {
     }
     let mut verified = callers.get("Verified").cloned().unwrap_or_default();
     verified.sort();
-    assert_eq!(verified, ["authn/certificate.rs", "authn/dpop.rs", "authn/verify.rs"]);
+    assert_eq!(verified, ["authn/certificate.rs", "authn/dpop.rs", "authn/svid.rs", "authn/verify.rs"]);
     let authorized = callers.get("Authorized").cloned().unwrap_or_default();
     assert_eq!(authorized.len(), 1, "{authorized:?}");
     assert!(authorized[0].starts_with("http/admin/"), "{authorized:?}");

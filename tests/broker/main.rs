@@ -17,6 +17,7 @@ mod readme;
 mod registry;
 mod revocation;
 mod secrets;
+mod spiffe;
 mod standards;
 mod verification;
 mod world;

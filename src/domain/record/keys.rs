@@ -63,7 +63,7 @@ shapes! {
 shapes! {
     /// The maps of bindings, in the records of APIs (`callers`) and integrations.
     BINDING_SHAPES:
-    BINDING = "binding" ["name"] + ["oidc" "key" "mtls" "github" "gitlab" "kubernetes"];
+    BINDING = "binding" ["name"] + ["oidc" "key" "mtls" "github" "gitlab" "kubernetes" "spiffe"];
     OIDC = "oidc" ["issuer" "match"]
         + ["owner" "audience" "algs" "typ" "jwks" "jwksUri" "singleUse" "maxLife" "maxAge"];
     KEY = "key" [] + ["jwks" "jwksUri" "audience" "algs" "typ" "maxLife" "maxAge"];
@@ -71,6 +71,7 @@ shapes! {
     GITHUB = "github" ["repositoryId" "ownerId"] + ["ref" "environment" "issuer" "audience" "singleUse" "maxLife" "maxAge"];
     GITLAB = "gitlab" ["projectId" "namespaceId"] + ["ref" "environment" "issuer" "audience" "singleUse" "maxLife" "maxAge"];
     KUBERNETES = "kubernetes" ["issuer" "namespace" "serviceAccountUid"] + ["audience" "singleUse" "maxLife" "maxAge"];
+    SPIFFE = "spiffe" ["id"] + ["bundle" "bundleUrl" "audience" "singleUse" "maxLife" "maxAge"];
     ONE_OF = "oneOf" ["oneOf"] + [];
     PREFIX = "prefix" ["prefix"] + [];
 }

@@ -21,6 +21,7 @@ mod read_integration;
 mod read_keyset;
 mod read_partner;
 mod read_preset;
+mod read_spiffe;
 mod schema;
 mod surroundings;
 mod tests;

@@ -162,6 +162,15 @@ impl<'a> Place<'a> {
         found
     }
 
+    /// JSON, written in YAML or as one string. What comes of it is what was parsed here, so that a member that stands twice cannot be
+    /// read in two ways.
+    pub fn json(&self) -> serde_json::Value {
+        match &self.node.value {
+            Value::Scalar { text, .. } => serde_json::from_str(text).unwrap_or(serde_json::Value::Null),
+            _ => self.node.to_json(),
+        }
+    }
+
     /// `true` or `false`, without quotes.
     pub fn flag(&self, faults: &mut Faults) -> Option<bool> {
         self.word(&[("true", true), ("false", false)], faults)

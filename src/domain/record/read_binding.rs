@@ -11,6 +11,7 @@ use super::lint;
 use super::place::{Fields, Place};
 use super::read_keyset::inline_keys;
 use super::read_preset;
+use super::read_spiffe;
 use super::tree::Value;
 use crate::domain::alg::Alg;
 use crate::domain::binding::{
@@ -71,7 +72,7 @@ impl Bindings<'_> {
         let name = fields.get("name").and_then(|place| place.parse(faults));
         let proofs: Vec<_> = fields.names().filter(|key| *key != "name").collect();
         let ([proof], Some(admits)) = (proofs.as_slice(), proofs.first().and_then(|key| fields.get(key))) else {
-            let message = "expected exactly one of oidc, key, mtls, github, gitlab and kubernetes";
+            let message = "expected exactly one of oidc, key, mtls, github, gitlab, kubernetes and spiffe";
             faults.error(&place.at, if proofs.is_empty() { &reason::RECORD_MISSING } else { &reason::RECORD_VALUE }, message);
             return None;
         };
@@ -84,6 +85,7 @@ impl Bindings<'_> {
             "key" => self.key(admits, faults),
             "github" => read_preset::expand(Preset::Github, admits, faults),
             "gitlab" => read_preset::expand(Preset::Gitlab, admits, faults),
+            "spiffe" => read_spiffe::spiffe(admits, faults),
             _ => read_preset::expand(Preset::Kubernetes, admits, faults),
         }?;
         let sound = self.is_bounded(&rule, &admits.at, faults);

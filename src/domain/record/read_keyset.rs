@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::fault::Faults;
 use super::place::Place;
-use super::tree::Value as Tree;
 use crate::domain::reason;
 
 /// The members that only a private or symmetric key has (RFC 7518 sections 6.2.2, 6.3.2, 6.4).
@@ -19,11 +18,7 @@ const MOST_KEYS: usize = 20;
 
 /// The key set as JSON text, as it was judged. Written in YAML, or as one string of JSON.
 pub(super) fn inline_keys(place: &Place<'_>, faults: &mut Faults) -> Option<String> {
-    let set = match &place.node.value {
-        // What is stored is what was parsed here, so a member that stands twice cannot be read in two ways.
-        Tree::Scalar { text, .. } => serde_json::from_str(text).unwrap_or(Value::Null),
-        _ => place.node.to_json(),
-    };
+    let set = place.json();
     match judge(&set) {
         Ok(()) => Some(set.to_string()),
         Err(fault) => {

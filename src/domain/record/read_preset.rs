@@ -59,7 +59,8 @@ fn plan(preset: Preset) -> Plan {
             owner: &["namespace_id"],
             settings: Settings { max_life: Seconds::hours(24), ..REUSED },
         },
-        Preset::Kubernetes => Plan {
+        // `spiffe` has a reader of its own, so this one is Kubernetes' alone.
+        Preset::Kubernetes | Preset::Spiffe => Plan {
             shape: &keys::KUBERNETES,
             issuer: None,
             ids: [

@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::Record;
 use super::read_preset::preset;
+use super::read_spiffe;
 use crate::domain::alg::Alg;
 use crate::domain::api::{Api, Approval};
-use crate::domain::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
+use crate::domain::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher, Preset};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::integration::{Access, Eligible, Integration, Limits, OnLate, Require, ScopeRule};
 use crate::domain::partner::Partner;
@@ -158,6 +159,7 @@ fn bindings(bindings: &[Binding]) -> Value {
         match &binding.admits {
             Admits::Certificate => fields.add("mtls", json!({})),
             Admits::Jwt(rule) => match rule.preset {
+                Some(Preset::Spiffe) => fields.add("spiffe", read_spiffe::written(rule)),
                 Some(known) => {
                     let (key, rule) = preset(known, rule);
                     fields.add(key, rule);
@@ -203,6 +205,8 @@ fn keys(rule: &JwtRule, fields: &mut Fields) {
         KeySource::JwksUri(url) => fields.add("jwksUri", url.clone()),
         // As one string it is read back byte for byte.
         KeySource::Inline(set) => fields.add("jwks", set.clone()),
+        // Of `spiffe` alone, which writes them itself.
+        KeySource::BundleUrl(_) | KeySource::InlineBundle(_) => {}
     }
 }
 
@@ -299,6 +303,7 @@ environments:
       - {name: again, github: {repositoryId: "456788", ownerId: "998877", singleUse: false, maxLife: 2h}}
       - {name: lab, gitlab: {projectId: "1", namespaceId: "2", issuer: "https://gitlab.globex.example", maxAge: 10m, audience: x}}
       - {name: lab-once, gitlab: {projectId: "1", namespaceId: "3", singleUse: true}}
+      - {name: mesh, spiffe: {id: "spiffe://prod.globex.example/sync", bundleUrl: "https://globex.example/bundle", maxAge: 5m}}
       - {name: pod, kubernetes: {issuer: "https://k.globex.example", namespace: shop, serviceAccountUid: 4c8e9ef1-0f2c-4a7c-9d2e-0d1b7a3c5e6f}}
       - {name: pair, key: {jwksUri: "https://globex.example/jwks.json", audience: token-endpoint, maxLife: 10m, algs: [ES256, RS256]}}
       - {name: data-centre, mtls: {}}

@@ -8,23 +8,29 @@ use axum::http::{HeaderMap, HeaderName};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::domain::certificate::ClientCertificate;
+use crate::domain::certificate::{ClientCertificate, Der};
 use crate::domain::names::EnvironmentName;
 use crate::domain::network::Cidr;
 use crate::domain::proof::Verified;
 
-/// The leaf that the peer proved to have the key of, and what became of verifying it. Only ever the leaf: who else's certificate was
-/// sent along says nothing (ABUSE M-07).
+/// The leaf that the peer proved to have the key of, with what it sent to prove it, and what became of verifying it. Only ever the leaf
+/// names anybody: who else's certificate was sent along says nothing (ABUSE M-07).
 #[derive(Clone)]
 pub struct PeerCertificate {
-    leaf: Arc<[u8]>,
+    /// Leaf first.
+    chain: Arc<[Der]>,
     verified: Arc<OnceLock<Verified<ClientCertificate>>>,
 }
 
 impl PeerCertificate {
-    /// The leaf's DER.
-    pub fn new(leaf: &[u8]) -> Self {
-        Self { leaf: leaf.into(), verified: Arc::default() }
+    /// The DER of a chain, leaf first. One without a leaf is nobody's.
+    pub fn new<'a>(chain: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self { chain: chain.into_iter().map(|der| Der(der.to_vec())).collect(), verified: Arc::default() }
+    }
+
+    /// The chain, leaf first.
+    pub fn chain(&self) -> &[Der] {
+        &self.chain
     }
 
     /// What it says, once `verify` has verified it in `environment`. The signature and the form are looked at once per connection;
@@ -37,7 +43,7 @@ impl PeerCertificate {
         if let Some(known) = self.verified.get().filter(|known| known.leaf.environment == *environment) {
             return Some(known.clone());
         }
-        let verified = verify(&self.leaf)?;
+        let verified = verify(&self.chain.first()?.0)?;
         let _first = self.verified.set(verified.clone());
         Some(verified)
     }
@@ -52,7 +58,7 @@ pub(super) fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> 
     if !trusted.iter().any(|network| network.contains(peer)) {
         return None;
     }
-    client_cert(headers).map(|leaf| PeerCertificate::new(&leaf))
+    client_cert(headers).map(|leaf| PeerCertificate::new([leaf.as_slice()]))
 }
 
 /// The DER in `Client-Cert`. Only for whoever knows that it comes from a proxy that may say so.

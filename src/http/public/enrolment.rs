@@ -15,6 +15,7 @@ use crate::broker::revocation::Failure;
 use crate::domain::certificate::Der;
 use crate::domain::decision::Refused;
 use crate::domain::names::{ClientId, IntegrationId};
+use crate::domain::peer::Peer;
 use crate::domain::reason::{self, Class, Reason};
 use crate::issuance::authority::certificates_only;
 
@@ -41,7 +42,9 @@ pub fn authorities(here: &Here) -> Response {
 /// `POST simpleenroll` and `simplereenroll`.
 pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: Bytes) -> Response {
     let shown = match operation {
-        Operation::Reenroll => here.certificate.clone().map(Shown::Certificate).ok_or(&reason::CERTIFICATE_MISSING),
+        Operation::Reenroll => {
+            here.certificate.as_ref().and_then(Peer::own).cloned().map(Shown::Certificate).ok_or(&reason::CERTIFICATE_MISSING)
+        }
         Operation::CaCerts | Operation::Enroll => basic(&headers),
     };
     let shown = match shown {

@@ -13,6 +13,7 @@ use crate::broker::verification::HeldToken;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::decision::Refused;
 use crate::domain::names::ClientId;
+use crate::domain::peer::Peer;
 use crate::domain::reason::{self, Reason};
 use crate::http::authorization::Authorization;
 use crate::http::error::{Slotted, no_store, refuse};
@@ -73,7 +74,7 @@ fn credential(here: &Here, form: &mut Form, headers: &HeaderMap, endpoint: &str)
         (Authorization::Token { text, as_dpop }, None) => {
             // Only a bound token has a use for a proof, and that names this endpoint and this token.
             let possession = held::proof(here, headers, || Ok(held::own_endpoint(here, endpoint)), Some(&text))?;
-            let certificate = here.certificate.as_ref().map(|shown| shown.fingerprint);
+            let certificate = here.certificate.as_ref().map(Peer::fingerprint);
             Ok(Credential::Token(HeldToken { text, as_dpop, certificate, possession }))
         }
         (Authorization::Absent, Some(text)) if form.get("client_assertion_type") == Some(ASSERTION_TYPE) => {

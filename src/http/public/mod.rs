@@ -24,11 +24,10 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::broker::Broker;
 use crate::broker::exchange::Denied;
-use crate::domain::certificate::ClientCertificate;
 use crate::domain::change::Environment;
 use crate::domain::decision::Refused;
 use crate::domain::names::{EnvironmentName, Issuer, RequestId};
-use crate::domain::proof::Verified;
+use crate::domain::peer::Peer;
 use crate::domain::reason;
 use crate::http::error::{Slotted, refuse};
 use crate::http::front::{self, ClientAddress, ErrorShape, Fault, PeerCertificate, TrustedProxy};
@@ -77,8 +76,8 @@ pub struct Here {
     pub by_trusted_proxy: bool,
     /// `https://…` of the mTLS socket, as it is published.
     pub mtls: Option<Arc<str>>,
-    /// The client certificate of its connection, verified by this environment's authorities.
-    pub certificate: Option<Verified<ClientCertificate>>,
+    /// The client certificate of its connection, verified by this environment's authorities or a bundle that its bindings name.
+    pub certificate: Option<Peer>,
     /// When it began, for the histogram.
     pub started: Instant,
 }
@@ -95,6 +94,7 @@ impl Here {
 /// A route below an issuer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Route {
+    Bundle,
     Enrolment(Operation),
     Introspect,
     Jwks(KeySet),
@@ -107,9 +107,10 @@ enum Route {
     Verify,
 }
 
-const ROUTES: [(&str, Route); 12] = [
+const ROUTES: [(&str, Route); 13] = [
     ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
     ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
+    ("/bundle", Route::Bundle),
     ("/crl", Route::List),
     ("/crl/{kid}", Route::List),
     ("/introspect", Route::Introspect),
@@ -218,7 +219,7 @@ impl Route {
             | Self::Enrolment(Operation::Enroll | Operation::Reenroll) => post(handle),
             Self::Verify => get(handle.clone()).post(handle),
             Self::StatusInPath => get(handle),
-            Self::Enrolment(Operation::CaCerts) | Self::Jwks(_) | Self::List | Self::Metadata(_) => get(handle),
+            Self::Bundle | Self::Enrolment(Operation::CaCerts) | Self::Jwks(_) | Self::List | Self::Metadata(_) => get(handle),
         }
     }
 
@@ -227,7 +228,7 @@ impl Route {
             return Fault::Host.response(ErrorShape::OAuth);
         };
         // A token in a query ends in logs (ABUSE A-15): the routes that take one take no query.
-        let takes_query = matches!(self, Self::Jwks(_) | Self::Metadata(_) | Self::Verify);
+        let takes_query = matches!(self, Self::Bundle | Self::Jwks(_) | Self::Metadata(_) | Self::Verify);
         if request.uri().query().is_some() && !takes_query {
             return StatusCode::BAD_REQUEST.into_response();
         }
@@ -244,6 +245,7 @@ impl Route {
         match self {
             Self::Metadata(flavour) => publication::metadata(&here, flavour, &headers),
             Self::Jwks(set) => publication::jwks(&here, set, &headers),
+            Self::Bundle => publication::trust_bundle(&here, &headers),
             Self::List => {
                 let kid = uri.path().rsplit_once("/crl/").map(|(_, kid)| kid);
                 enrolment::revocation_list(&here, kid)
@@ -270,7 +272,7 @@ impl Route {
             Self::Revoke => introspection::revoke(here, headers, body).await,
             Self::Status => enrolment::certificate_status(&here, &body).await,
             Self::Enrolment(operation) => enrolment::enrol(here, operation, headers, body).await,
-            Self::Jwks(_) | Self::List | Self::Metadata(_) | Self::StatusInPath | Self::Token | Self::Verify => {
+            Self::Bundle | Self::Jwks(_) | Self::List | Self::Metadata(_) | Self::StatusInPath | Self::Token | Self::Verify => {
                 token::token(here, headers, body).await
             }
         }
@@ -287,9 +289,10 @@ fn without_certificate(here: &Here) -> Response {
 fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
     let extensions = request.extensions();
     // One that does not verify here is none here: the routes that need one say so.
-    let certificate = extensions
-        .get::<PeerCertificate>()
-        .and_then(|peer| peer.verified(&place.environment, |leaf| public.broker.certificate(&place.environment, leaf)));
+    let certificate = extensions.get::<PeerCertificate>().and_then(|peer| {
+        let own = peer.verified(&place.environment, |leaf| public.broker.certificate(&place.environment, leaf));
+        public.broker.peer(&place.environment, peer.chain(), own)
+    });
     Some(Here {
         certificate,
         by_trusted_proxy: extensions.get::<TrustedProxy>().is_some(),

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use super::Here;
 use super::token::GRANTS;
 use crate::domain::alg::Alg;
+use crate::domain::certificate::Der;
 use crate::domain::claims::DETAIL_TYPES;
 use crate::domain::digest::Digest;
 use crate::domain::state::State;
+use crate::issuance::authority::bundle;
 use crate::issuance::{KeySet, document};
 
 /// The two documents: RFC 8414 wants empty members left out, OIDC relying parties want theirs present (REFERENCE.md 2.5).
@@ -33,6 +35,16 @@ pub fn jwks(here: &Here, set: KeySet, headers: &HeaderMap) -> Response {
     let view = here.broker.journal.view();
     let document = document(&view.state, &here.environment, set, here.broker.now());
     cached(&document, "application/jwk-set+json", headers)
+}
+
+/// The environment's trust bundle, in which its leaves are X.509-SVIDs.
+pub fn trust_bundle(here: &Here, headers: &HeaderMap) -> Response {
+    let (view, now) = (here.broker.journal.view(), here.broker.now());
+    let certificates = &view.state.certificates;
+    let mut roots: Vec<&Der> = certificates.authorities(&here.environment, now).map(|authority| &authority.root).collect();
+    roots.dedup();
+    let document = bundle(roots.into_iter(), certificates.authorities_sequence(&here.environment, now));
+    cached(&document, "application/json", headers)
 }
 
 fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
@@ -67,6 +79,7 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
         "revocation_endpoint_auth_signing_alg_values_supported": auth_algs,
         "authorization_details_types_supported": DETAIL_TYPES,
         "scopes_supported": scopes,
+        "spiffe_bundle_endpoint": format!("{issuer}/bundle"),
     });
     if let Some(base) = here.mtls_base() {
         // RFC 8705 section 5: the same endpoints where a certificate can be shown.

@@ -7,6 +7,7 @@
 //! The root's key signs issuing certificates and nothing else. Both private halves are sealed in the journal's keyring; a node keeps
 //! the issuing key unsealed in memory, and unseals the root's for the moment of a rotation.
 
+mod bundle;
 mod der;
 mod list;
 pub mod ocsp;
@@ -35,6 +36,7 @@ use crate::domain::state::State;
 use crate::journal::{BlobName, Committed, Journal, SealedBlob};
 use request::RequestedKey;
 
+pub use bundle::bundle;
 pub use der::certificates_only;
 pub use list::{LIST_LIFE, Revoked};
 pub use server::{ServerIdentity, ServerKey};

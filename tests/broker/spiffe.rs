@@ -1,0 +1,247 @@
+//! SPIFFE: workloads of partners' trust domains, by JWT-SVID and X.509-SVID, and our own bundle. The trust domains are made by openssl.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::certificates::tool::Machine;
+use crate::world::issuer::{Behaviour, sign};
+use crate::world::{Answer, Options, Provider, World, claims, get, records};
+
+const ID: &str = "spiffe://mesh.globex.example/orders/sync";
+
+/// A trust domain whose bundle is served where `mesh` serves its keys.
+fn publish(mesh: &Provider, keys: &[Value], sequence: u64) {
+    let bundle = json!({"keys": keys, "spiffe_sequence": sequence, "spiffe_refresh_hint": 300});
+    mesh.behave(Behaviour { discovery: None, keys: Some((200, bundle.to_string())) });
+}
+
+fn jwt_key(of: &Provider) -> Value {
+    let mut key = of.key.public().clone();
+    key["use"] = "jwt-svid".into();
+    key.as_object_mut().expect("a JWK").remove("alg");
+    key
+}
+
+/// The usual integration that also admits `ID`, by the bundle at `mesh`.
+fn admitting(issuer: &str, more: &str) -> String {
+    let usual = records::usual(issuer);
+    usual.replacen("    scopes:\n      orders-api:\n", &format!("{more}    scopes:\n      orders-api:\n"), 1)
+}
+
+fn binding(name: &str, id: &str, mesh: &Provider) -> String {
+    format!("      - {{name: {name}, spiffe: {{id: \"{id}\", bundleUrl: \"{}/keys\"}}}}\n", mesh.issuer)
+}
+
+async fn world(meshes: &[(&str, &str, &Provider)]) -> World {
+    let issuers = meshes.iter().map(|(_, _, mesh)| mesh.issuer.clone()).collect();
+    let world = World::with(Options { issuers, ..Options::default() }).await;
+    let more: String = meshes.iter().map(|(name, id, mesh)| binding(name, id, mesh)).collect();
+    let usual = records::usual(&world.partner.issuer);
+    let records = admitting(&world.partner.issuer, &more);
+    assert_ne!(records, usual);
+    world.onboard(&records).await;
+    world
+}
+
+/// What a workload of the mesh gets from its agent: no issuer, no `jti`.
+fn svid(world: &World, by: &Provider, change: &Value) -> String {
+    let now = world.clock.seconds();
+    let mut claims = json!({"sub": ID, "aud": [world.issuer("production")], "exp": now + 300, "iat": now});
+    claims.as_object_mut().expect("claims").extend(change.as_object().expect("changes").clone());
+    let header = json!({"alg": "ES256", "kid": by.key.kid().as_str(), "typ": "JWT"});
+    sign(&by.key, &header.to_string(), &claims.to_string())
+}
+
+async fn exchange(world: &World, svid: &str) -> Answer {
+    world.exchange("production", svid, "orders:read").await
+}
+
+/// Refused like anything of a stranger, and nothing minted.
+async fn refused(world: &World, svid: &str, row: &str) {
+    let before = world.issued().await;
+    let answer = exchange(world, svid).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")), "{row}: {}", answer.text());
+    assert_eq!(world.issued().await, before, "{row}");
+}
+
+#[tokio::test]
+async fn a_jwt_svid_is_its_trust_domains_by_the_bundle_and_nothing_else() {
+    let (mesh, other) = (Provider::start().await, Provider::start().await);
+    let sig = other.key.public().clone();
+    publish(&mesh, &[jwt_key(&mesh), sig, json!({"kty": "EC", "use": "wit-svid"}), json!({"use": 7})], 5);
+    publish(&other, &[jwt_key(&other)], 1);
+    let world = world(&[("mesh", ID, &mesh), ("lab", "spiffe://lab.globex.example/sync", &other)]).await;
+
+    let answer = exchange(&world, &svid(&world, &mesh, &json!({}))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!((&claims(&token)["binding"], &claims(&token)["sub"]), (&json!("mesh"), &json!("globex/order-sync")));
+    // SVIDs are shown again, and some agents write an issuer into them that says nothing.
+    for change in [json!({}), json!({"iss": "https://spire.globex.example"}), json!({"aud": world.issuer("production")})] {
+        assert_eq!(exchange(&world, &svid(&world, &mesh, &change)).await.status, 200, "{change}");
+    }
+    let rows = [
+        ("another workload", svid(&world, &mesh, &json!({"sub": "spiffe://mesh.globex.example/orders/other"}))),
+        ("a longer path", svid(&world, &mesh, &json!({"sub": format!("{ID}/x")}))),
+        ("another trust domain's key", svid(&world, &other, &json!({}))),
+        ("another trust domain, its ID not admitted", svid(&world, &other, &json!({"sub": "spiffe://lab.globex.example/x"}))),
+        ("an unknown trust domain", svid(&world, &mesh, &json!({"sub": "spiffe://mesh.initech.example/orders/sync"}))),
+        ("the trust domain alone", svid(&world, &mesh, &json!({"sub": "spiffe://mesh.globex.example"}))),
+        ("upper case", svid(&world, &mesh, &json!({"sub": ID.replace("mesh", "Mesh")}))),
+        ("another audience", svid(&world, &mesh, &json!({"aud": [world.issuer("sandbox")]}))),
+        ("a foreign audience besides", svid(&world, &mesh, &json!({"aud": [world.issuer("production"), "x"]}))),
+        ("over", svid(&world, &mesh, &json!({"exp": world.clock.seconds() - 1}))),
+        ("no end", svid(&world, &mesh, &json!({"exp": null}))),
+        ("no iat: nobody knows its age", svid(&world, &mesh, &json!({"iat": null}))),
+        (
+            "a partner's issuer with the ID as subject",
+            world.partner.sign(&json!({
+                "iss": world.partner.issuer, "sub": ID, "aud": world.issuer("production"), "exp": world.clock.seconds() + 300,
+                "iat": world.clock.seconds(), "jti": "x1",
+            })),
+        ),
+    ];
+    for (row, svid) in &rows {
+        refused(&world, svid, row).await;
+    }
+
+    // An older bundle brings no withdrawn key back; a newer one without keys ends everything.
+    let thief = Provider::start().await;
+    publish(&mesh, &[jwt_key(&thief)], 4);
+    world.advance(310).await;
+    let _refreshing = exchange(&world, &svid(&world, &mesh, &json!({}))).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    refused(&world, &svid(&world, &thief, &json!({})), "rolled back").await;
+    assert_eq!(exchange(&world, &svid(&world, &mesh, &json!({}))).await.status, 200);
+    publish(&mesh, &[], 6);
+    world.advance(310).await;
+    let _refreshing = exchange(&world, &svid(&world, &mesh, &json!({}))).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    refused(&world, &svid(&world, &mesh, &json!({})), "withdrawn").await;
+}
+
+/// A trust domain's authority, in the folder of a machine.
+async fn authority(machine: &Machine, name: &str) -> Value {
+    let profile = "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign";
+    machine.openssl(&format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {name}.key")).await;
+    // openssl adds its own basicConstraints unless it is told not to read its configuration.
+    machine
+        .openssl(&format!(
+            "req -x509 -new -key {name}.key -subj /O={name} -days 30 -config /dev/null {profile} -out {name}.pem"
+        ))
+        .await;
+    machine.openssl(&format!("x509 -in {name}.pem -outform DER -out {name}.der")).await;
+    let der = std::fs::read(machine.path(&format!("{name}.der"))).expect("a certificate");
+    json!({"kty": "EC", "crv": "P-256", "use": "x509-svid", "x": "", "y": "", "x5c": [STANDARD.encode(der)]})
+}
+
+/// A leaf for `id` by an authority.
+async fn leaf(machine: &Machine, name: &str, by: &str, extensions: &str) {
+    machine.openssl(&format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {name}.key")).await;
+    machine.openssl(&format!("req -new -key {name}.key -subj / -config /dev/null -out {name}.req")).await;
+    std::fs::write(machine.path(&format!("{name}.cnf")), extensions.replace("; ", "\n")).expect("written");
+    let sign = format!("x509 -req -in {name}.req -CA {by}.pem -CAkey {by}.key -days 1 -extfile {name}.cnf -out {name}.pem");
+    machine.openssl(&sign).await;
+}
+
+fn profile(id: &str) -> String {
+    format!(
+        "subjectAltName=critical,URI:{id}; basicConstraints=critical,CA:FALSE; keyUsage=critical,digitalSignature; \
+         extendedKeyUsage=serverAuth,clientAuth"
+    )
+}
+
+/// M-05, M-06, M-08: identity is the leaf's, by the bundle of its own trust domain.
+#[tokio::test(flavor = "multi_thread")]
+async fn m_08_an_x509_svid_counts_by_the_bundle_of_its_own_trust_domain() {
+    let (mesh, lab) = (Provider::start().await, Provider::start().await);
+    publish(&mesh, &[], 1);
+    publish(&lab, &[], 1);
+    let world = world(&[("mesh", ID, &mesh), ("lab", "spiffe://lab.globex.example/sync", &lab)]).await;
+    world.clock.synchronise();
+    let machine = Machine::new(&world).await;
+    let (mesh_root, lab_root) = (authority(&machine, "mesh").await, authority(&machine, "lab").await);
+    authority(&machine, "rogue").await;
+    publish(&mesh, &[mesh_root], 2);
+    publish(&lab, &[lab_root], 2);
+    leaf(&machine, "good", "mesh", &profile(ID)).await;
+    // The bundles are new: nobody is let in by them before they were fetched.
+    assert_eq!(machine.token(Some("good"), "production", &[]).await.status, 0, "unknown authorities fail the handshake");
+    world.advance(310).await;
+    let mut minted = machine.token(Some("good"), "production", &[]).await;
+    for _ in 0..60 {
+        if minted.status == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        let _fetching = exchange(&world, &svid(&world, &mesh, &json!({}))).await;
+        minted = machine.token(Some("good"), "production", &[]).await;
+    }
+    assert_eq!(minted.status, 200, "{minted:?}");
+    let token = minted.json()["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!(claims(&token)["cnf"]["x5t#S256"], machine.thumbprint("good").await);
+    assert_eq!((&claims(&token)["binding"], &claims(&token)["sub"]), (&json!("mesh"), &json!("globex/order-sync")));
+    // An SVID is no leaf of ours: it enrols nobody.
+    machine.request("two", "-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "").await;
+    let reply = machine.enrol("production", "simplereenroll", "two", Some("good"), None).await;
+    assert!(matches!(reply.status, 400 | 401 | 403), "{reply:?}");
+
+    let before = world.issued().await;
+    let rows = [
+        ("forged", "rogue", profile(ID)),
+        ("by-the-other", "lab", profile(ID)),
+        ("not-admitted", "mesh", profile("spiffe://mesh.globex.example/orders/other")),
+        ("two-names", "mesh", profile(ID).replace("URI:", "URI:spiffe://mesh.globex.example/x,URI:")),
+        ("no-name", "mesh", profile(ID).replace(&format!("critical,URI:{ID}"), "DNS:globex.example")),
+        ("an-authority", "mesh", profile(ID).replace("CA:FALSE", "CA:TRUE")),
+        ("signs-lists", "mesh", profile(ID).replace("digitalSignature", "digitalSignature,cRLSign")),
+        ("no-usage", "mesh", profile(ID).replace("keyUsage=critical,digitalSignature; ", "")),
+        ("server-only", "mesh", profile(ID).replace("serverAuth,clientAuth", "serverAuth")),
+        ("any-usage", "mesh", profile(ID).replace("serverAuth,clientAuth", "clientAuth,anyExtendedKeyUsage")),
+    ];
+    for (name, by, extensions) in &rows {
+        leaf(&machine, name, by, extensions).await;
+        let reply = machine.token(Some(name), "production", &[]).await;
+        assert!(matches!(reply.status, 0 | 400), "{name}: {reply:?}");
+    }
+    // Nor in the other environment, which names no bundle.
+    assert_ne!(machine.token(Some("good"), "sandbox", &[]).await.status, 200);
+    assert_eq!(world.issued().await, before);
+
+    // The bundle goes, and with it whoever it stood for.
+    publish(&mesh, &[], 3);
+    world.advance(310).await;
+    let _fetching = exchange(&world, &svid(&world, &mesh, &json!({}))).await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_ne!(machine.token(Some("good"), "production", &[]).await.status, 200);
+    assert_eq!(world.issued().await, before);
+}
+
+/// Our own bundle: a leaf of ours verifies by it, and the number grows with each change.
+#[tokio::test]
+async fn our_bundle_verifies_our_leaves() {
+    let world = World::start().await;
+    let answer = get(world.public, "/production/bundle").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{}", answer.text());
+    let bundle = answer.json();
+    let [key] = bundle["keys"].as_array().expect("keys").as_slice() else { panic!("{bundle}") };
+    assert_eq!((&key["use"], &key["kid"], key["x5c"].as_array().map(Vec::len)), (&json!("x509-svid"), &Value::Null, Some(1)));
+    assert_eq!(bundle["spiffe_refresh_hint"], 300);
+    let machine = Machine::new(&world).await;
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", key["x5c"][0].as_str().expect("base64"));
+    std::fs::write(machine.path("root.pem"), pem).expect("written");
+    // The key of the JWK is that of the certificate, as a reader of JWK alone would take it.
+    let text = machine.openssl("x509 -in root.pem -noout -pubkey").await;
+    let der = STANDARD.decode(text.lines().filter(|line| !line.starts_with('-')).collect::<String>()).expect("base64");
+    let point = [key["x"].as_str(), key["y"].as_str()]
+        .map(|part| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part.expect("text")).expect("base64url"));
+    assert!(der.ends_with(&point.concat()));
+    machine.openssl("verify -CAfile root.pem -untrusted ca.pem ca.pem").await;
+    let before = bundle["spiffe_sequence"].as_u64().expect("a number");
+    let rotated = world.admin_post("/v1/authorities/production/rotate", "adam", &json!({"reason": "yearly"})).await;
+    assert!(rotated.status < 300, "{}", rotated.text());
+    let after = get(world.public, "/production/bundle").await.json();
+    assert!(after["spiffe_sequence"].as_u64().expect("a number") > before, "{after}");
+    assert_eq!(get(world.public, "/sandbox/bundle").await.json()["keys"].as_array().map(Vec::len), Some(1));
+}
