@@ -25,6 +25,7 @@ setup:
 test: setup
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --lib --no-default-features --features verifier -- -D warnings
 	cargo test --locked
 
 bench: setup

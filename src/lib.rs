@@ -14,6 +14,7 @@
 //!  2  gateways  issuance ──► journal      nothing is signed that is not recorded
 //!               authn ──► outbound        one client, one set of rules for what leaves
 //!               revocation                the live index that others read
+//!               verifier                  what an API embeds; its own feature, nobody here imports it
 //!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 //!  1  domain    names scope binding admission grant decision state change record reason clock
 //!               pure, synchronous, no I/O: values in, values out
@@ -63,17 +64,32 @@
 //!
 //! What is kept where, how long, and which store is trusted for what: see the README.
 
+#[cfg(feature = "broker")]
 pub mod authn;
+#[cfg(feature = "broker")]
 pub mod broker;
+#[cfg(feature = "broker")]
 pub mod cli;
+#[cfg(feature = "broker")]
 pub mod config;
+#[cfg(feature = "broker")]
 pub mod dev;
 pub mod domain;
+#[cfg(feature = "broker")]
 pub mod http;
+#[cfg(feature = "broker")]
 pub mod issuance;
+#[cfg(feature = "broker")]
 pub mod journal;
+#[cfg(feature = "broker")]
 pub mod outbound;
+#[cfg(feature = "broker")]
 pub mod revocation;
+#[cfg(feature = "broker")]
 pub mod serve;
+#[cfg(feature = "broker")]
 pub mod server;
+#[cfg(feature = "broker")]
 pub mod telemetry;
+#[cfg(feature = "verifier")]
+pub mod verifier;

@@ -152,6 +152,7 @@ pub enum Forbidden {
 
 impl<P: Permission> Authorized<P> {
     /// Checks the permission; the only way to an `Authorized`.
+    #[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "only the broker has operators"))]
     pub(crate) fn assertion(staff: Staff) -> Result<Self, Forbidden> {
         if !P::ANY_OF.iter().any(|role| staff.roles.contains(role)) {
             return Err(Forbidden::Role);

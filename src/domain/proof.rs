@@ -19,6 +19,7 @@ pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
     /// States that `value` was verified. Only `authn` may say so, at the line where the signature was checked.
+    #[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "only the broker takes proofs"))]
     pub(crate) fn assertion(value: T) -> Self {
         Self(value)
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Floors from below; a file may import its own floor's room and lower floors.
 const FLOORS: [(&str, &[&str]); 5] = [
     ("domain", &["domain"]),
-    ("gateways", &["authn", "issuance", "journal", "outbound", "policy", "revocation"]),
+    ("gateways", &["authn", "issuance", "journal", "outbound", "policy", "revocation", "verifier"]),
     ("broker", &["broker"]),
     ("http", &["http"]),
     ("shell", &["cli", "config", "dev", "serve", "server", "telemetry"]),

@@ -20,4 +20,5 @@ mod secrets;
 mod spiffe;
 mod standards;
 mod verification;
+mod verifier;
 mod world;

@@ -1,0 +1,112 @@
+//! DPoP proofs beside a token (RFC 9449 section 7): for this request, for this token, fresh, and once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+use super::jws::{Compact, Key};
+use super::{Refusal, Shown};
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::digest::Digest;
+
+/// What challenges list.
+pub(super) const ALGORITHMS: &str = "ES256 PS256 EdDSA Ed25519";
+
+const AHEAD: Seconds = Seconds(30);
+const BEHIND: Seconds = Seconds::minutes(5);
+
+/// Proofs that are remembered; over that the API is flooded, and refuses rather than forgets.
+const MOST: usize = 200_000;
+
+/// A proof that holds.
+pub(super) struct Proof {
+    /// Thumbprint of its key.
+    pub(super) key: Digest,
+    /// SHA-256 of key and `jti`: what is remembered.
+    name: Digest,
+    until: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    jti: String,
+    htm: String,
+    htu: String,
+    iat: i64,
+    ath: String,
+    exp: Option<i64>,
+    nbf: Option<i64>,
+}
+
+/// The proof of the request, if it shows one.
+pub(super) fn proof(shown: &Shown<'_>, token: &str, now: Timestamp) -> Result<Option<Proof>, Refusal> {
+    match shown.proofs.as_slice() {
+        [] => Ok(None),
+        [only] => judge(only, shown, token, now).map(Some),
+        _ => Err(Refusal::Proof("there is more than one")),
+    }
+}
+
+fn judge(text: &str, shown: &Shown<'_>, token: &str, now: Timestamp) -> Result<Proof, Refusal> {
+    let fault = Refusal::Proof;
+    let proof = Compact::parse(text).ok_or(fault("it is not a compact JWS"))?;
+    let typ = proof.header.typ.as_deref().unwrap_or_default();
+    let listed = ALGORITHMS.split(' ').any(|alg| alg == proof.header.alg);
+    if !typ.eq_ignore_ascii_case("dpop+jwt") || !listed {
+        return Err(fault("its typ or alg is another"));
+    }
+    let jwk = proof.header.jwk.as_ref().ok_or(fault("it has no key"))?;
+    let key = Key::read(jwk, Some(&proof.header.alg)).ok_or(fault("its key is not one that is taken"))?;
+    if !key.signed(&proof) {
+        return Err(fault("its key did not sign it"));
+    }
+    let claims: Claims = serde_json::from_slice(&proof.payload).map_err(|_| fault("a claim is missing or of another type"))?;
+    let here = shown.origin.and_then(|origin| normalised(&format!("{origin}{}", shown.path)));
+    if claims.htm != shown.method || here.is_none() || normalised(&claims.htu) != here {
+        return Err(fault("it is for another request"));
+    }
+    if claims.ath != URL_SAFE_NO_PAD.encode(Digest::of(token.as_bytes()).0) {
+        return Err(fault("it is for another token"));
+    }
+    let time = |seconds: i64| Timestamp::from_seconds(seconds).ok_or(fault("a time is none"));
+    let (issued, ahead) = (time(claims.iat)?, now.plus(AHEAD));
+    let over = claims.exp.map(time).transpose()?.is_some_and(|until| now >= until);
+    let early = claims.nbf.map(time).transpose()?.is_some_and(|from| from > ahead);
+    if issued > ahead || now.since(issued) > BEHIND || over || early {
+        return Err(fault("it is not fresh"));
+    }
+    if claims.jti.is_empty() || claims.jti.len() > 255 {
+        return Err(fault("its jti is none"));
+    }
+    let name = Digest::of_parts(&[&key.thumbprint.0, claims.jti.as_bytes()]);
+    Ok(Proof { key: key.thumbprint, name, until: issued.plus(Seconds(BEHIND.0 + AHEAD.0)) })
+}
+
+/// Scheme and host in lower case, no default port, no query and fragment (RFC 9449 section 4.3); the path as it stands.
+fn normalised(url: &str) -> Option<(String, String, String)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let (scheme, authority) = (scheme.to_ascii_lowercase(), authority.to_ascii_lowercase());
+    let default = if scheme == "https" { ":443" } else { ":80" };
+    let host = authority.strip_suffix(default).unwrap_or(&authority).to_owned();
+    (!host.is_empty()).then(|| (scheme, host, path.to_owned()))
+}
+
+/// Proofs that were used, as long as they could be taken again. One node's: with several, a proof works once on each within its minutes.
+#[derive(Default)]
+pub(super) struct Seen(Mutex<HashMap<Digest, Timestamp>>);
+
+impl Seen {
+    /// Whether this is the first time.
+    pub(super) fn spend(&self, proof: &Proof, now: Timestamp) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= MOST {
+            seen.retain(|_, until| now <= *until);
+        }
+        seen.len() < MOST && seen.insert(proof.name, proof.until).is_none()
+    }
+}

@@ -1,0 +1,108 @@
+//! The issuer's keys: fetched when first needed, kept, refreshed ahead, and never fetched more often than twice a minute.
+//!
+//! | what | how long |
+//! |---|---|
+//! | keys | fetched again after 5 min, while the old ones still serve; not used later than 1 h after they arrived |
+//! | an unknown `kid` | one fetch in 30 s, whoever invents how many |
+//!
+//! One fetch at a time; who comes meanwhile waits for it. A bad answer never replaces good keys.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::Mutex as Turn;
+
+use super::Refusal;
+use super::jws::{Compact, Key};
+use crate::domain::clock::{Seconds, Timestamp};
+
+/// A future of a trait that is used as an object.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Fetches the body of `ISSUER/jwks`: over TLS, without following redirects, with a time limit, at most 64 KiB. `None` is "not now".
+pub trait Fetch: Send + Sync {
+    /// The bytes of the key set.
+    fn fetch(&self) -> Answer<'_, Option<Vec<u8>>>;
+}
+
+const REFRESH: Seconds = Seconds::minutes(5);
+const MAX_STALE: Seconds = Seconds::hours(1);
+const FLOOR: Seconds = Seconds(30);
+const MOST_KEYS: usize = 100;
+
+/// The keys of one issuer.
+pub struct Keys {
+    source: Box<dyn Fetch>,
+    held: Mutex<Held>,
+    turn: Turn<()>,
+}
+
+#[derive(Default)]
+struct Held {
+    keys: Arc<[Arc<Key>]>,
+    fetched: Option<Timestamp>,
+    tried: Option<Timestamp>,
+}
+
+impl Keys {
+    /// Knows none yet.
+    pub fn new(source: impl Fetch + 'static) -> Self {
+        Self { source: Box::new(source), held: Mutex::default(), turn: Turn::new(()) }
+    }
+
+    /// The key that the token names. Without `kid` none: keys are never tried one after the other.
+    pub(super) async fn find(&self, token: &Compact<'_>, now: Timestamp) -> Result<Arc<Key>, Refusal> {
+        let kid = token.header.kid.as_deref().ok_or(Refusal::Token("it names no key"))?;
+        if let Some(key) = self.known(kid, now, REFRESH) {
+            return Ok(key);
+        }
+        let _turn = self.turn.lock().await;
+        // Whoever had the turn before may have brought it.
+        if let Some(key) = self.known(kid, now, REFRESH) {
+            return Ok(key);
+        }
+        if self.may_try(now)
+            && let Some(keys) = self.source.fetch().await.as_deref().and_then(read)
+        {
+            let mut held = self.held();
+            held.keys = keys;
+            held.fetched = Some(now);
+        }
+        if let Some(key) = self.known(kid, now, MAX_STALE) {
+            return Ok(key);
+        }
+        let any = self.held().fetched.is_some_and(|fetched| now < fetched.plus(MAX_STALE));
+        Err(if any { Refusal::Token("no key of the issuer has its kid") } else { Refusal::Away })
+    }
+
+    /// A poisoned lock is taken all the same: every change is a plain assignment.
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, kid: &str, now: Timestamp, age: Seconds) -> Option<Arc<Key>> {
+        let held = self.held();
+        let fresh = held.fetched.is_some_and(|fetched| now < fetched.plus(age));
+        let mut named = held.keys.iter().filter(|key| key.kid.as_deref() == Some(kid));
+        let key = named.next().filter(|_| fresh)?;
+        // Two keys of one name: which is meant would be a guess.
+        named.next().is_none().then(|| Arc::clone(key))
+    }
+
+    fn may_try(&self, now: Timestamp) -> bool {
+        let mut held = self.held();
+        let rests = held.tried.is_some_and(|tried| now < tried.plus(FLOOR));
+        if !rests {
+            held.tried = Some(now);
+        }
+        !rests
+    }
+}
+
+fn read(bytes: &[u8]) -> Option<Arc<[Arc<Key>]>> {
+    let set: Value = serde_json::from_slice(bytes).ok()?;
+    let entries = set.get("keys")?.as_array()?;
+    let keys: Arc<[_]> = entries.iter().filter_map(|entry| Key::read(entry, None)).take(MOST_KEYS).map(Arc::new).collect();
+    (!keys.is_empty()).then_some(keys)
+}
