@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::outbound::{Outbound, OutboundSettings, Unbuildable};
@@ -25,6 +25,34 @@ pub fn outbound(settings: OutboundSettings, extra_roots: &[CertificateDer<'stati
 /// The TLS of the command line's own calls: the system's roots.
 pub fn client() -> Result<ClientConfig, Unbuildable> {
     trusting(&[])
+}
+
+/// The TLS of an agent towards the mTLS socket: these roots (PEM) and no others, and the certificate with its key (one PEM), if it has one.
+///
+/// # Errors
+/// No root, or a key that is not its certificate's.
+pub fn identified(roots: &[u8], identity: Option<&[u8]>) -> Result<ClientConfig, Unbuildable> {
+    let mut store = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(roots) {
+        store.add(root.map_err(|_| Unbuildable)?).map_err(|_| Unbuildable)?;
+    }
+    if store.is_empty() {
+        return Err(Unbuildable);
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|_| Unbuildable)?
+        .with_root_certificates(store);
+    let mut tls = match identity {
+        None => builder.with_no_client_auth(),
+        Some(pem) => {
+            let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| Unbuildable)?;
+            let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| Unbuildable)?;
+            builder.with_client_auth_cert(chain, key).map_err(|_| Unbuildable)?
+        }
+    };
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tls)
 }
 
 fn trusting(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, Unbuildable> {

@@ -51,6 +51,8 @@ pub struct Failure {
     pub fix: Option<String>,
     /// Which request, file or server.
     pub place: Option<String>,
+    /// How many seconds the server wants to be left alone.
+    pub wait: Option<u16>,
     /// Single faults, for people and as data.
     pub faults: Vec<(String, Value)>,
 }
@@ -84,7 +86,7 @@ impl Answer {
 impl Failure {
     /// What happened, and how the command ends.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, reason: None, what: what.into(), why: None, fix: None, place: None, faults: Vec::new() }
+        Self { exit, reason: None, what: what.into(), why: None, fix: None, place: None, wait: None, faults: Vec::new() }
     }
 
     /// Wrong use.

@@ -8,6 +8,7 @@
 //!
 //! Not here: what the demo tells (`dev`), the composition of a server (`serve`).
 
+mod agent;
 mod answer;
 mod approval;
 mod ca;
@@ -16,6 +17,7 @@ pub mod context;
 mod dev;
 mod doctor;
 mod evidence;
+mod exec;
 mod exit;
 mod explain;
 mod files;
@@ -149,6 +151,18 @@ enum Command {
         before_help = "Examples:\n  carnet journal checkpoint\n  carnet journal query --kind issued --limit 10"
     )]
     Journal(journal::Verb),
+    /// Keep tokens and a certificate current in files, beside a workload
+    #[command(
+        before_help = "Examples:\n  carnet agent --config agent.toml --ready 127.0.0.1:7410\n  carnet agent --env production --api orders-api --scope orders:read --token-file /run/carnet/token",
+        after_help = context::HELP
+    )]
+    Agent(Box<agent::Agent>),
+    /// Run a command with a token in its environment
+    #[command(
+        before_help = "Examples:\n  carnet exec --env production --api orders-api --scope orders:read -- ./sync.sh\n  carnet exec --env production --api orders-api --scope orders:read --file-variable TOKEN_FILE -- ./worker",
+        after_help = context::HELP
+    )]
+    Exec(Box<exec::Exec>),
     /// Look at everything that a server needs
     #[command(before_help = "Examples:\n  carnet doctor\n  carnet doctor -c /etc/carnet/carnet.toml -o json")]
     Doctor(doctor::Doctor),
@@ -216,6 +230,8 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Key(verb) => key::run(verb, reach).await,
         Command::Ca(verb) => ca::run(verb, reach).await,
         Command::Journal(verb) => journal::run(verb, reach).await,
+        Command::Agent(args) => agent::run(*args, reach, format).await,
+        Command::Exec(args) => exec::run(*args, reach).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Status => status::run(reach).await,
         Command::Completion { shell } => {

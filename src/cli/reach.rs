@@ -77,6 +77,15 @@ pub struct Admin {
 }
 
 impl Reach {
+    /// The flags that were given, for a program of ours that does the same.
+    pub fn arguments(&self) -> Vec<String> {
+        let flags = [("--public-server", &self.public_server), ("--context", &self.context)];
+        flags
+            .into_iter()
+            .flat_map(|(flag, value)| given(value).into_iter().flat_map(move |value| [flag.to_owned(), value]))
+            .collect()
+    }
+
     /// Finds the servers.
     pub fn places(&self) -> Result<Places, Failure> {
         let path = context::default_path().ok();

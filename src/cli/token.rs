@@ -7,44 +7,44 @@ use serde_json::Value;
 use super::answer::{Answer, Failure};
 use super::exit::Exit;
 use super::proof::{self, Surroundings};
-use super::reach::{Reach, client, given, unanswered};
+use super::reach::{Places, Reach, client, given, unanswered};
 use super::url;
 use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::domain::reason::Reason;
-use crate::outbound::operator::{Call, Reply};
+use crate::outbound::operator::{Call, OperatorClient, Reply};
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Token {
     /// Integration that asks; may be left out where the proof names one
     #[arg(short, long, value_name = "PARTNER/INTEGRATION")]
-    integration: Option<IntegrationId>,
+    pub(super) integration: Option<IntegrationId>,
     /// Environment
     #[arg(long, value_name = "ENV")]
-    env: EnvironmentName,
+    pub(super) env: EnvironmentName,
     /// API that the token is for, by name
     #[arg(long, value_name = "API", required_unless_present = "resource", conflicts_with = "resource")]
-    api: Option<String>,
+    pub(super) api: Option<String>,
     /// API that the token is for, by its audience
     #[arg(long, value_name = "URI")]
-    resource: Option<String>,
+    pub(super) resource: Option<String>,
     /// Scope; may be repeated
     #[arg(long, value_name = "SCOPE", required = true)]
-    scope: Vec<String>,
+    pub(super) scope: Vec<String>,
     /// File with the workload's JWT; - for stdin
     #[arg(long, env = "CARNET_ASSERTION_FILE", hide_env_values = true, value_name = "FILE|-")]
-    assertion_file: Option<String>,
+    pub(super) assertion_file: Option<String>,
     /// How the proof is shown; a JWT of a `key` binding is taken as client-credentials only
     #[arg(long, value_enum, default_value_t)]
-    grant: Grant,
+    pub(super) grant: Grant,
     /// Issuer of the environment, where it is not PUBLIC-SERVER/ENV
     #[arg(long, env = "CARNET_ISSUER", hide_env_values = true, value_name = "URL")]
-    issuer: Option<String>,
+    pub(super) issuer: Option<String>,
 }
 
 /// The grants.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-enum Grant {
+pub enum Grant {
     /// RFC 8693.
     #[default]
     TokenExchange,
@@ -54,29 +54,83 @@ enum Grant {
     ClientCredentials,
 }
 
+/// A token that was given.
+pub struct Minted {
+    /// The bare token.
+    pub token: String,
+    /// How many seconds it lives.
+    pub expires_in: u32,
+    /// The whole answer.
+    pub answer: Value,
+    /// The request's id: what `carnet explain` and the security team ask for.
+    pub request: Option<String>,
+}
+
 /// Runs it.
 pub async fn run(token: Token, reach: &Reach) -> Result<Answer, Failure> {
-    let places = reach.places()?;
-    let issuer = match given(&token.issuer) {
-        Some(issuer) => issuer,
-        None => places.issuer(token.env.as_str())?,
-    };
+    let minted = mint(&token, &reach.places()?).await?;
+    Ok(Answer::of(minted.answer, minted.token))
+}
+
+/// Asks for a token by the workload's assertion.
+pub async fn mint(token: &Token, places: &Places) -> Result<Minted, Failure> {
+    let issuer = issuer(token, places)?;
+    let source = source(token, places, &issuer)?;
+    let metadata = metadata(&issuer).await?;
+    let endpoint = own_endpoint(&metadata, &issuer)?;
+    let proof = source.read().await?;
+    let (base, path) = url::split(&endpoint).ok_or_else(|| bad_metadata(&issuer, "its token_endpoint is not a URL"))?;
+    ask(&client(base)?, path, form(token, &proof)).await
+}
+
+/// Asks for a token by the certificate of the connection (RFC 8705); `reached` makes the connection to the mTLS address that metadata names.
+pub async fn mint_by_certificate(
+    token: &Token,
+    places: &Places,
+    reached: impl FnOnce(&str) -> Result<OperatorClient, Failure>,
+) -> Result<Minted, Failure> {
+    let issuer = issuer(token, places)?;
+    let metadata = metadata(&issuer).await?;
+    let alias = metadata.pointer("/mtls_endpoint_aliases/token_endpoint").and_then(Value::as_str);
+    let alias = alias.ok_or_else(|| bad_metadata(&issuer, "it names no mtls_endpoint_aliases"))?;
+    let (base, path) = url::split(alias).ok_or_else(|| bad_metadata(&issuer, "its mTLS token_endpoint is not a URL"))?;
+    let scope = token.scope.join(" ");
+    let client = token.integration.as_ref().map(ToString::to_string);
+    let mut pairs = vec![("grant_type", "client_credentials"), ("scope", scope.as_str())];
+    pairs.extend(client.as_deref().map(|client| ("client_id", client)));
+    pairs.extend(token.api.as_deref().map(|api| ("audience", api)));
+    ask(&reached(base)?, path, url::form(&pairs)).await
+}
+
+/// Where the proof comes from.
+fn source(token: &Token, places: &Places, issuer: &str) -> Result<proof::Source, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     let around = Surroundings { variable: &variable, exists: &|path| path.is_file() };
     let file = given(&token.assertion_file).map(PathBuf::from);
-    let source = proof::find(file.as_deref(), places.assertion_url.as_deref(), &issuer, &around)?;
-    let endpoint = endpoint(&issuer).await?;
-    let proof = source.read().await?;
-    let (base, path) = url::split(&endpoint).ok_or_else(|| bad_metadata(&issuer, "its token_endpoint is not a URL"))?;
-    let body = Some(("application/x-www-form-urlencoded", form(&token, &proof).into_bytes()));
-    let reply = client(base)?.call(Call { method: "POST", path, body, ..Call::default() }).await;
+    proof::find(file.as_deref(), places.assertion_url.as_deref(), issuer, &around)
+}
+
+fn issuer(token: &Token, places: &Places) -> Result<String, Failure> {
+    match given(&token.issuer) {
+        Some(issuer) => Ok(issuer),
+        None => places.issuer(token.env.as_str()),
+    }
+}
+
+async fn ask(client: &OperatorClient, path: &str, form: String) -> Result<Minted, Failure> {
+    let body = Some(("application/x-www-form-urlencoded", form.into_bytes()));
+    let reply = client.call(Call { method: "POST", path, body, ..Call::default() }).await;
     let reply = reply.map_err(|fault| unanswered(&fault))?;
     if reply.status != 200 {
         return Err(refusal(&reply));
     }
     let answer: Value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+    let expires_in = answer.get("expires_in").and_then(Value::as_u64).and_then(|life| u32::try_from(life).ok()).unwrap_or(0);
     match answer.get("access_token").and_then(Value::as_str) {
-        Some(bare) => Ok(Answer::of(answer.clone(), bare)),
+        Some(bare) => {
+            let request = reply.header("x-request-id").map(str::to_owned);
+            Ok(Minted { token: bare.to_owned(), expires_in, request, answer: answer.clone() })
+        }
         None => Err(Failure::new(Exit::Failure, "the answer holds no token")),
     }
 }
@@ -104,9 +158,8 @@ fn form(token: &Token, proof: &str) -> String {
     url::form(&pairs)
 }
 
-/// The token endpoint of the issuer's own metadata (RFC 8414 section 3). The document must name this very issuer, and the
-/// endpoint must be on its host: a proof is sent nowhere else.
-async fn endpoint(issuer: &str) -> Result<String, Failure> {
+/// The issuer's own metadata (RFC 8414 section 3), which must name this very issuer.
+async fn metadata(issuer: &str) -> Result<Value, Failure> {
     let (base, path) = url::split(issuer).ok_or_else(|| Failure::usage("the issuer is not a URL"))?;
     let path = format!("{}/.well-known/openid-configuration", path.trim_end_matches('/'));
     let call = Call { method: "GET", path: &path, ..Call::default() };
@@ -119,11 +172,18 @@ async fn endpoint(issuer: &str) -> Result<String, Failure> {
         return Err(Failure::new(Exit::Unavailable, format!("the metadata of {issuer} is away (status {})", reply.status)));
     }
     let metadata: Value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
-    if metadata.get("issuer").and_then(Value::as_str) != Some(issuer) {
-        return Err(bad_metadata(issuer, "it names another issuer, or none"));
+    if metadata.get("issuer").and_then(Value::as_str) == Some(issuer) {
+        Ok(metadata)
+    } else {
+        Err(bad_metadata(issuer, "it names another issuer, or none"))
     }
+}
+
+/// The token endpoint, which must be on the issuer's host: a proof is sent nowhere else.
+fn own_endpoint(metadata: &Value, issuer: &str) -> Result<String, Failure> {
+    let base = url::split(issuer).map(|(base, _)| base);
     match metadata.get("token_endpoint").and_then(Value::as_str) {
-        Some(endpoint) if url::split(endpoint).is_some_and(|(host, _)| host == base) => Ok(endpoint.to_owned()),
+        Some(endpoint) if url::split(endpoint).map(|(host, _)| host) == base => Ok(endpoint.to_owned()),
         _ => Err(bad_metadata(issuer, "its token_endpoint is on another host, or missing")),
     }
 }
@@ -143,6 +203,7 @@ fn refusal(reply: &Reply) -> Failure {
         failure.reason = text("reason");
         failure.why = text("error_description").or_else(|| text("error"));
         failure.fix = wait.or_else(|| Some("try again; the proof is not spent".to_owned()));
+        failure.wait = reply.header("retry-after").and_then(|seconds| seconds.parse().ok());
         failure.place = request.map(|request| format!("request {request}"));
         return failure;
     }

@@ -33,6 +33,8 @@ pub enum Socket {
     Mtls,
     /// For the furniture of `carnet dev`.
     Demo,
+    /// For whoever asks an agent whether its files are current.
+    Agent,
 }
 
 impl Socket {
@@ -43,6 +45,7 @@ impl Socket {
             Self::Admin => "admin",
             Self::Mtls => "mtls",
             Self::Demo => "demo",
+            Self::Agent => "agent",
         }
     }
 }

@@ -8,6 +8,7 @@
 //! as a token that never left. Keys come from the journal's sealed keyring and are held unsealed in memory only.
 
 pub mod authority;
+pub mod identity;
 mod jwks;
 mod signer;
 

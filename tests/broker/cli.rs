@@ -1,6 +1,7 @@
 //! The command line as scripts use it: the real binary against a whole server. Exit codes, what goes to stdout and what to stderr,
 //! and that no secret goes anywhere.
 
+mod agent;
 mod evidence;
 mod offline;
 mod online;

@@ -35,6 +35,36 @@ const DATA: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x
 /// INTEGER 1.
 const VERSION_1: [u8; 3] = [0x02, 0x01, 0x01];
 
+/// The certificates of a certs-only message, as they come; nothing where it is none (RFC 7030 section 4.1.3).
+pub fn read_certificates_only(message: &[u8]) -> Option<Vec<Vec<u8>>> {
+    // Servers write them leaf first and not in the order that DER wants of a set.
+    let certificates = yasna::parse_ber(message, |reader| {
+        reader.read_sequence(|reader| {
+            let signed = reader.next().read_oid()?;
+            if signed != yasna::models::ObjectIdentifier::from_slice(&[1, 2, 840, 113_549, 1, 7, 2]) {
+                return Err(yasna::ASN1Error::new(yasna::ASN1ErrorKind::Invalid));
+            }
+            reader.next().read_tagged(yasna::Tag::context(0), |reader| {
+                reader.read_sequence(|reader| {
+                    reader.next().read_u8()?;
+                    reader.next().read_set_of(|reader| reader.read_der().map(drop))?;
+                    reader.next().read_der()?;
+                    let mut found = Vec::new();
+                    reader.next().read_tagged_implicit(yasna::Tag::context(0), |reader| {
+                        reader.read_set_of(|reader| {
+                            found.push(reader.read_der()?);
+                            Ok(())
+                        })
+                    })?;
+                    reader.next().read_set_of(|reader| reader.read_der().map(drop))?;
+                    Ok(found)
+                })
+            })
+        })
+    });
+    certificates.ok()
+}
+
 /// A certs-only message: signed data that nobody signed (RFC 7030 section 4.1.3, RFC 2315 section 9).
 pub fn certificates_only(certificates: &[Der]) -> Vec<u8> {
     let all: Vec<u8> = certificates.iter().flat_map(|der| der.0.iter().copied()).collect();

@@ -37,7 +37,7 @@ use crate::journal::{BlobName, Committed, Journal, SealedBlob};
 use request::RequestedKey;
 
 pub use bundle::bundle;
-pub use der::certificates_only;
+pub use der::{certificates_only, read_certificates_only};
 pub use list::{LIST_LIFE, Revoked};
 pub use server::{ServerIdentity, ServerKey};
 

@@ -472,6 +472,18 @@ async fn the_command_line_asks_approves_shows_rotates_and_revokes() {
     assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 200);
 }
 
+/// The usual records with certificates.
+pub async fn onboard(world: &World) {
+    world.onboard(&with_certificates(&world.partner.issuer)).await;
+}
+
+/// The one-time token of an approved enrolment.
+pub async fn enrolment_token(world: &World, environment: &str) -> String {
+    let (user, approval) = ask(world, environment).await;
+    assert_eq!(review(world, &approval, "sven").await, 200);
+    user.rsplit_once(':').expect("a token").1.to_owned()
+}
+
 /// For a world whose proxies are trusted: a token bound to a certificate, that certificate as `Client-Cert` has it, and another one.
 pub async fn bound_by_proxy(world: &World) -> (String, String, String) {
     world.onboard(&with_certificates(&world.partner.issuer)).await;

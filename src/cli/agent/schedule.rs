@@ -1,0 +1,50 @@
+//! When to fetch next: a function of what is known, so that it can be tested without waiting.
+
+use std::time::Duration;
+
+use crate::domain::clock::{Seconds, Timestamp};
+
+/// The longest pause after failures.
+const LONGEST: u32 = 60;
+
+/// When a thing that was fetched at `fetched` and ends at `ends` is fetched again: at two thirds of its life, up to a tenth of it earlier, so
+/// that a fleet that started at one time does not come back at one time. `jitter` is 0 to 255.
+pub fn renewal(fetched: Timestamp, ends: Timestamp, jitter: u8) -> Timestamp {
+    let life = ends.since(fetched).0;
+    let early = u64::from(life / 10) * u64::from(jitter) / 255;
+    let wait = u64::from(life) * 2 / 3 - early.min(u64::from(life) * 2 / 3);
+    fetched.plus(Seconds(u32::try_from(wait).unwrap_or(u32::MAX)))
+}
+
+/// How long to wait after so many failures in a row: one second, doubled each time, at most a minute; longer where the broker says so.
+pub fn pause(failures: u32, told: Option<u32>, jitter: u8) -> Duration {
+    let doubled = 1_u32.checked_shl(failures.saturating_sub(1).min(16)).unwrap_or(LONGEST).min(LONGEST);
+    let base = u64::from(doubled.max(told.unwrap_or(0).min(600))) * 1000;
+    Duration::from_millis(base + base / 5 * u64::from(jitter) / 255)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renewal_comes_before_two_thirds_of_life_and_after_half() {
+        let at = |seconds| Timestamp::from_seconds(seconds).expect("a time");
+        assert_eq!(renewal(at(1000), at(1300), 0), at(1200));
+        assert_eq!(renewal(at(1000), at(1300), 255), at(1170));
+        assert_eq!(renewal(at(1000), at(1000), 255), at(1000));
+        assert_eq!(renewal(at(1000), at(900), 9), at(1000));
+        for jitter in 0..=255 {
+            let next = renewal(at(0), at(86_400), jitter);
+            assert!(next > at(43_200) && next <= at(57_600), "{next}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_are_bounded_and_as_long_as_the_broker_says() {
+        let seconds = |failures, told| pause(failures, told, 0).as_secs();
+        assert_eq!([1, 2, 3, 4, 7, 8, 100].map(|failures| seconds(failures, None)), [1, 2, 4, 8, 60, 60, 60]);
+        assert_eq!((seconds(1, Some(30)), seconds(1, Some(100_000))), (30, 600));
+        assert!(pause(1, None, 255) > pause(1, None, 0));
+    }
+}
