@@ -18,6 +18,7 @@ use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::reason::{self, Reason};
+use crate::domain::resource::normalised;
 
 /// The longest proof that is looked at: one with an RSA-4096 key has some 1 700 bytes.
 const LONGEST: usize = 4 * 1024;
@@ -166,21 +167,4 @@ fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'sta
     let fresh = issued <= ahead && now.since(issued) <= BEHIND;
     let valid = time("nbf")?.is_none_or(|from| from <= ahead) && time("exp")?.is_none_or(|until| now < until);
     if fresh && valid { Ok(issued) } else { Err(&reason::DPOP_STALE) }
-}
-
-/// A URL as it is compared (RFC 9449 section 4.3, RFC 3986 section 6.2): scheme and host in lower case, no default port, no query and no
-/// fragment. The path is compared as it stands.
-fn normalised(url: &str) -> Option<(String, String, String)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let scheme = scheme.to_ascii_lowercase();
-    let authority = authority.to_ascii_lowercase();
-    let default = match scheme.as_str() {
-        "https" => ":443",
-        "http" => ":80",
-        _ => return None,
-    };
-    let host = authority.strip_suffix(default).unwrap_or(&authority).to_owned();
-    (!host.is_empty() && !host.contains('@')).then(|| (scheme, host, path.to_owned()))
 }

@@ -108,8 +108,9 @@ impl KeySet {
         let keys = unambiguous(named.take(MAX_KEYS).collect());
         let authorities: Vec<Der> = of_use("x509-svid").filter_map(authority).take(MAX_KEYS).collect();
         let bundle = Bundle { anchors: Anchors::of(authorities), sequence };
-        let taken = keys.len() + bundle.anchors.as_ref().map_or(0, |anchors| anchors.authorities.len());
-        Ok(Self { ignored: entries.len().saturating_sub(taken), keys, bundle: Some(bundle) })
+        let mut set = Self { ignored: 0, keys, bundle: Some(bundle) };
+        set.ignored = entries.len().saturating_sub(set.len());
+        Ok(set)
     }
 
     /// Whether this bundle is older than the one that is in use: taking it would bring withdrawn keys back.
@@ -123,9 +124,10 @@ impl KeySet {
         }
     }
 
-    /// How many keys can be used.
+    /// How many keys can be used, authorities of X.509-SVIDs among them.
     pub(super) fn len(&self) -> usize {
-        self.keys.len()
+        let anchors = self.bundle.as_ref().and_then(|bundle| bundle.anchors.as_ref());
+        self.keys.len() + anchors.map_or(0, |anchors| anchors.authorities.len())
     }
 
     /// The key that `kid` and `alg` name. Without `kid` only the one key of that algorithm, if it is the only one: keys are

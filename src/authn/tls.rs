@@ -39,20 +39,7 @@ pub fn identified(roots: &[u8], identity: Option<&[u8]>) -> Result<ClientConfig,
     if store.is_empty() {
         return Err(Unbuildable);
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|_| Unbuildable)?
-        .with_root_certificates(store);
-    let mut tls = match identity {
-        None => builder.with_no_client_auth(),
-        Some(pem) => {
-            let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| Unbuildable)?;
-            let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| Unbuildable)?;
-            builder.with_client_auth_cert(chain, key).map_err(|_| Unbuildable)?
-        }
-    };
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(tls)
+    configuration(store, identity)
 }
 
 fn trusting(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, Unbuildable> {
@@ -61,11 +48,23 @@ fn trusting(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, Unb
     for root in extra_roots {
         roots.add(root.clone()).map_err(|_| Unbuildable)?;
     }
-    let mut tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    configuration(roots, None)
+}
+
+/// These roots, and the certificate with its key (one PEM), if there is one to show.
+fn configuration(roots: RootCertStore, identity: Option<&[u8]>) -> Result<ClientConfig, Unbuildable> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|_| Unbuildable)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut tls = match identity {
+        None => builder.with_no_client_auth(),
+        Some(pem) => {
+            let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| Unbuildable)?;
+            let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| Unbuildable)?;
+            builder.with_client_auth_cert(chain, key).map_err(|_| Unbuildable)?
+        }
+    };
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(tls)
 }

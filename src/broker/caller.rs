@@ -12,6 +12,7 @@ use crate::domain::names::EnvironmentName;
 use crate::domain::peer::{Peer, admit_peer};
 use crate::domain::proof::{Assertion, Verified};
 use crate::domain::reason;
+use crate::domain::spiffe::Svid;
 use crate::domain::state::State;
 
 /// What a request shows of who calls.
@@ -73,12 +74,9 @@ impl Broker {
             .ok()
     }
 
-    /// Verifies the chain of a connection, leaf first, in `environment`: as a leaf of ours, or else as an X.509-SVID of a trust domain that
-    /// bindings of this environment name. Bundles are asked one by one, each for itself; no packet leaves.
-    pub fn peer(&self, environment: &EnvironmentName, chain: &[Der], own: Option<Verified<ClientCertificate>>) -> Option<Peer> {
-        if let Some(own) = own {
-            return Some(Peer::Own(own));
-        }
+    /// Verifies the chain of a connection, leaf first, as an X.509-SVID of a trust domain that bindings of `environment` name. Bundles are
+    /// asked one by one, each for itself; no packet leaves.
+    pub fn svid(&self, environment: &EnvironmentName, chain: &[Der]) -> Option<Verified<Svid>> {
         let id = svid::claimed(chain.first()?)?;
         let view = self.journal.view();
         let mut asked: Vec<&KeySource> = Vec::new();
@@ -89,7 +87,7 @@ impl Broker {
             }
             asked.push(source);
             if let Some(verified) = self.issuers.svid(chain, source) {
-                return Some(Peer::Svid(verified));
+                return Some(verified);
             }
         }
         None

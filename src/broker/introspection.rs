@@ -88,7 +88,8 @@ impl Broker {
                 if !audience || !introspects {
                     return Err(Refused::unknown(&reason::CLIENT_MISSING).into());
                 }
-                self.ensure_held(&found, token).await?;
+                token.ensure_held(&found).map_err(Refused::unknown)?;
+                self.spend_possession(token.possession.as_ref()).await?;
                 Ok(found.claims.client_id)
             }
         }

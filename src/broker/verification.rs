@@ -10,13 +10,13 @@ use super::exchange::Denied;
 use super::introspection::{Credential, Found};
 use crate::authn::dpop;
 use crate::domain::claims::Detail;
-use crate::domain::confirmation::Confirmation;
 use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName};
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason::{self, Reason};
+use crate::domain::resource::{Beside, is_held};
 use crate::domain::scope::ScopeSet;
 
 /// A token with what shows the key that it is bound to.
@@ -29,6 +29,15 @@ pub struct HeldToken {
     pub certificate: Option<Digest>,
     /// The DPoP proof that it came with.
     pub possession: Option<Verified<Possession>>,
+}
+
+impl HeldToken {
+    /// Whether the request shows the key that the token is bound to.
+    pub(super) fn ensure_held(&self, found: &Found) -> Result<(), &'static Reason> {
+        let proof_key = self.possession.as_ref().map(|shown| shown.key);
+        let beside = Beside { as_dpop: self.as_dpop, certificate: self.certificate, proof_key };
+        if is_held(found.claims.cnf, &beside) { Ok(()) } else { Err(&reason::TOKEN_NOT_HELD) }
+    }
 }
 
 /// Who asks for a verdict.
@@ -72,23 +81,11 @@ impl Broker {
         if found.entry.api != asked.api {
             return Err(known(&reason::TOKEN_OTHER_API).into());
         }
-        self.ensure_held(&found, &asked.token)
-            .await
-            .map_err(|refused| Refused { known: known(refused.reason).known, ..refused })?;
+        asked.token.ensure_held(&found).map_err(known)?;
         reaches(&found, &asked).map_err(known)?;
+        // A proof is used up when all else holds: what was refused before may be sent again.
+        self.spend_possession(asked.token.possession.as_ref()).await.map_err(|refused| known(refused.reason))?;
         Ok(found)
-    }
-
-    /// Whether the request shows the key that the token is bound to. A proof of possession is used once; it is spent last, here.
-    pub(crate) async fn ensure_held(&self, found: &Found, token: &HeldToken) -> Result<(), Refused> {
-        let by_proof = matches!(found.claims.cnf, Some(Confirmation::ProofKey(_)));
-        let shown = token.possession.as_ref().map(|shown| shown.key);
-        let met = found.claims.cnf.is_none_or(|bound| bound.is_met(token.certificate, shown));
-        // RFC 9449 section 7.2: a bound token never counts as a bearer token, and a bearer token with a proof is neither.
-        if !met || by_proof != token.as_dpop || by_proof != token.possession.is_some() {
-            return Err(Refused::unknown(&reason::TOKEN_NOT_HELD));
-        }
-        self.spend_possession(token.possession.as_ref()).await
     }
 
     /// Uses a proof of possession up (RFC 9449 section 11.1).

@@ -39,6 +39,7 @@ pub mod proof_key;
 pub mod reason;
 pub mod record;
 pub mod rehearsal;
+pub mod resource;
 pub mod revocation;
 pub mod scope;
 pub mod spiffe;

@@ -11,6 +11,7 @@ use super::jws::{Compact, Key};
 use super::{Refusal, Shown};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
+use crate::domain::resource::normalised;
 
 /// What challenges list.
 pub(super) const ALGORITHMS: &str = "ES256 PS256 EdDSA Ed25519";
@@ -83,17 +84,6 @@ fn judge(text: &str, shown: &Shown<'_>, token: &str, now: Timestamp) -> Result<P
     }
     let name = Digest::of_parts(&[&key.thumbprint.0, claims.jti.as_bytes()]);
     Ok(Proof { key: key.thumbprint, name, until: issued.plus(Seconds(BEHIND.0 + AHEAD.0)) })
-}
-
-/// Scheme and host in lower case, no default port, no query and fragment (RFC 9449 section 4.3); the path as it stands.
-fn normalised(url: &str) -> Option<(String, String, String)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let (scheme, authority) = (scheme.to_ascii_lowercase(), authority.to_ascii_lowercase());
-    let default = if scheme == "https" { ":443" } else { ":80" };
-    let host = authority.strip_suffix(default).unwrap_or(&authority).to_owned();
-    (!host.is_empty()).then(|| (scheme, host, path.to_owned()))
 }
 
 /// Proofs that were used, as long as they could be taken again. One node's: with several, a proof works once on each within its minutes.

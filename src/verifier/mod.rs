@@ -28,9 +28,9 @@ use std::sync::Arc;
 
 use crate::domain::claims::Detail;
 use crate::domain::clock::{Clock, Seconds};
-use crate::domain::confirmation::Confirmation;
 use crate::domain::digest::Digest;
 use crate::domain::names::{ApiName, Audience, EnvironmentName, Issuer};
+use crate::domain::resource::{Beside, has_token, is_held};
 use crate::domain::scope::ScopeSet;
 pub use claims::{Access, Elevation};
 use dpop::Seen;
@@ -125,7 +125,10 @@ impl Verifier {
         }
         let access = claims::read(&token, &self.policy, now)?;
         let proof = dpop::proof(shown, text, now)?;
-        held(&access, as_dpop, shown.certificate, proof.as_ref())?;
+        let beside = Beside { as_dpop, certificate: shown.certificate, proof_key: proof.as_ref().map(|proof| proof.key) };
+        if !is_held(access.confirmation, &beside) {
+            return Err(Refusal::Token("it is bound to a key that the request does not show"));
+        }
         match self.liveness.standing(&access, text, now).await {
             Standing::Active => {}
             Standing::Ended => return Err(Refusal::Token("it was revoked, or is not on record")),
@@ -142,7 +145,7 @@ impl Verifier {
 
 /// The one credential and whether its scheme is `DPoP` (RFC 6750 section 2, RFC 9449 section 7.1).
 fn credential<'a>(shown: &Shown<'a>) -> Result<(bool, &'a str), Refusal> {
-    let in_query = shown.query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("access_token")));
+    let in_query = shown.query.is_some_and(has_token);
     let only = match shown.authorization.as_slice() {
         _ if in_query => return Err(Refusal::Request),
         [] => return Err(Refusal::Missing),
@@ -152,17 +155,6 @@ fn credential<'a>(shown: &Shown<'a>) -> Result<(bool, &'a str), Refusal> {
     let (scheme, token) = only.split_once(' ').ok_or(Refusal::Missing)?;
     let as_dpop = scheme.eq_ignore_ascii_case("DPoP");
     if as_dpop || scheme.eq_ignore_ascii_case("Bearer") { Ok((as_dpop, token)) } else { Err(Refusal::Missing) }
-}
-
-/// A bound token counts only beside its key, and never as a bearer token (RFC 8705 section 3, RFC 9449 section 7.2).
-fn held(access: &Access, as_dpop: bool, certificate: Option<Digest>, proof: Option<&dpop::Proof>) -> Result<(), Refusal> {
-    let by_proof = matches!(access.confirmation, Some(Confirmation::ProofKey(_)));
-    let met = access.confirmation.is_none_or(|bound| bound.is_met(certificate, proof.map(|proof| proof.key)));
-    if met && by_proof == as_dpop && by_proof == proof.is_some() {
-        Ok(())
-    } else {
-        Err(Refusal::Token("it is bound to a key that the request does not show"))
-    }
 }
 
 /// Scope, then endpoint conditions, which narrow all of the token's scopes ([`Detail::admit`]).

@@ -169,15 +169,7 @@ async fn guards(world: &World, api: SocketAddr) {
 
 async fn world() -> World {
     let world = World::with(Options { redis: true, ..Options::default() }).await;
-    world.clock.synchronise();
-    // The broker's clock goes with the wall's, as the API's does.
-    let clock = Arc::clone(&world.clock);
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            clock.synchronise();
-        }
-    });
+    world.follow_the_wall();
     world
 }
 

@@ -11,7 +11,6 @@ use super::lint;
 use super::place::{Fields, Place};
 use super::read_keyset::inline_keys;
 use super::read_preset;
-use super::read_spiffe;
 use super::tree::Value;
 use crate::domain::alg::Alg;
 use crate::domain::binding::{
@@ -85,7 +84,7 @@ impl Bindings<'_> {
             "key" => self.key(admits, faults),
             "github" => read_preset::expand(Preset::Github, admits, faults),
             "gitlab" => read_preset::expand(Preset::Gitlab, admits, faults),
-            "spiffe" => read_spiffe::spiffe(admits, faults),
+            "spiffe" => read_preset::expand(Preset::Spiffe, admits, faults),
             _ => read_preset::expand(Preset::Kubernetes, admits, faults),
         }?;
         let sound = self.is_bounded(&rule, &admits.at, faults);

@@ -7,6 +7,7 @@ use super::fault::{Faults, shown};
 use super::keys::{self, Shape};
 use super::place::{Fields, Place};
 use super::read_binding::{Settings, condition, extra_audience, issuer};
+use super::read_spiffe;
 use super::write;
 use crate::domain::alg::Alg;
 use crate::domain::binding::{ClaimPath, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher, Preset};
@@ -41,8 +42,10 @@ enum Form {
 /// A platform that hands a workload the same token until it expires: reusable, so its age is bounded.
 const REUSED: Settings = Settings { single_use: false, max_life: Seconds::hours(1), max_age: Some(JwtRule::LONGEST_MAX_AGE) };
 
-fn plan(preset: Preset) -> Plan {
-    match preset {
+/// `spiffe` is no platform whose claims are known, and has a reader of its own.
+fn plan(preset: Preset) -> Option<Plan> {
+    Some(match preset {
+        Preset::Spiffe => return None,
         Preset::Github => Plan {
             shape: &keys::GITHUB,
             issuer: Some(GITHUB),
@@ -59,8 +62,7 @@ fn plan(preset: Preset) -> Plan {
             owner: &["namespace_id"],
             settings: Settings { max_life: Seconds::hours(24), ..REUSED },
         },
-        // `spiffe` has a reader of its own, so this one is Kubernetes' alone.
-        Preset::Kubernetes | Preset::Spiffe => Plan {
+        Preset::Kubernetes => Plan {
             shape: &keys::KUBERNETES,
             issuer: None,
             ids: [
@@ -72,12 +74,12 @@ fn plan(preset: Preset) -> Plan {
             owner: &[],
             settings: REUSED,
         },
-    }
+    })
 }
 
 /// The rule that a preset stands for.
 pub(super) fn expand(preset: Preset, place: &Place<'_>, faults: &mut Faults) -> Option<JwtRule> {
-    let plan = plan(preset);
+    let Some(plan) = plan(preset) else { return read_spiffe::spiffe(place, faults) };
     let fields = place.fields(plan.shape, faults)?;
     let issuer = match (fields.get("issuer"), plan.issuer) {
         (Some(place), _) => issuer(place, faults),
@@ -141,7 +143,7 @@ fn matchers(plan: &Plan, fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec
 
 /// The inverse of [`expand`]: the key of the preset, and its fields as an author would write them.
 pub(super) fn preset(preset: Preset, rule: &JwtRule) -> (&'static str, serde_json::Value) {
-    let plan = plan(preset);
+    let Some(plan) = plan(preset) else { return (keys::SPIFFE.name, read_spiffe::written(rule)) };
     let mut fields = write::Fields::default();
     fields.unless(plan.issuer == Some(rule.issuer.as_str()), "issuer", || rule.issuer.as_str().into());
     let ids = plan.ids.map(|(key, claim, _)| (key, claim));

@@ -10,10 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::Record;
 use super::read_preset::preset;
-use super::read_spiffe;
 use crate::domain::alg::Alg;
 use crate::domain::api::{Api, Approval};
-use crate::domain::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher, Preset};
+use crate::domain::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::integration::{Access, Eligible, Integration, Limits, OnLate, Require, ScopeRule};
 use crate::domain::partner::Partner;
@@ -159,7 +158,6 @@ fn bindings(bindings: &[Binding]) -> Value {
         match &binding.admits {
             Admits::Certificate => fields.add("mtls", json!({})),
             Admits::Jwt(rule) => match rule.preset {
-                Some(Preset::Spiffe) => fields.add("spiffe", read_spiffe::written(rule)),
                 Some(known) => {
                     let (key, rule) = preset(known, rule);
                     fields.add(key, rule);

@@ -291,7 +291,7 @@ fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
     // One that does not verify here is none here: the routes that need one say so.
     let certificate = extensions.get::<PeerCertificate>().and_then(|peer| {
         let own = peer.verified(&place.environment, |leaf| public.broker.certificate(&place.environment, leaf));
-        public.broker.peer(&place.environment, peer.chain(), own)
+        own.map(Peer::Own).or_else(|| public.broker.svid(&place.environment, peer.chain()).map(Peer::Svid))
     });
     Some(Here {
         certificate,

@@ -17,6 +17,7 @@ use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
 use crate::domain::names::{ApiName, ClientId};
 use crate::domain::reason::{self, Class, Reason};
+use crate::domain::resource::has_token;
 use crate::domain::scope::ScopeSet;
 use crate::http::authorization::Authorization;
 use crate::http::error::{Slotted, challenge, no_store, refuse};
@@ -110,8 +111,7 @@ fn forwarded(headers: &HeaderMap) -> Result<Option<Forwarded>, &'static Reason> 
     if !path.starts_with('/') || path.contains('#') {
         return Err(&reason::PROXY_REQUEST);
     }
-    // A token in a query ends in logs (ABUSE A-15), and might be the one that the API takes.
-    if query.split('&').any(|pair| pair.split('=').next() == Some("access_token")) {
+    if has_token(query) {
         return Err(&reason::TOKEN_INACTIVE);
     }
     let base = only(headers, &PROTO)?.zip(only(headers, &HOST)?).map(|(proto, host)| format!("{proto}://{host}"));

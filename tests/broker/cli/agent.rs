@@ -4,7 +4,6 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Child;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -16,14 +15,7 @@ use crate::world::{World, claims, records};
 /// A world whose clock goes with the wall's, as the program's does.
 async fn world() -> World {
     let world = World::start().await;
-    world.clock.synchronise();
-    let clock = Arc::clone(&world.clock);
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            clock.synchronise();
-        }
-    });
+    world.follow_the_wall();
     world
 }
 

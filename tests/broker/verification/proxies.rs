@@ -84,7 +84,7 @@ impl Proxy {
 }
 
 /// What an API behind either proxy sees, and what never gets to it.
-async fn guards(world: &World, proxy: &Proxy) {
+async fn guards(mut world: World, proxy: &Proxy, closed: u16) {
     let token = world.minted().await;
     let bearer = format!("Bearer {token}");
     let auth = ("authorization", bearer.as_str());
@@ -122,6 +122,12 @@ async fn guards(world: &World, proxy: &Proxy) {
     assert_eq!(proxy.call("GET", "/v1/orders", &[auth]).await.status, 401);
     let seen: Value = world.introspect("production", &token).await.json();
     assert_eq!(seen, json!({"active": false}));
+
+    // No broker, no way through.
+    let bearer = format!("Bearer {}", world.minted().await);
+    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, 200);
+    world.stop().await;
+    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, closed);
 }
 
 async fn world() -> World {
@@ -130,33 +136,24 @@ async fn world() -> World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nginx_guards_an_api_with_auth_request() {
-    let mut world = world().await;
+    let world = world().await;
     let proxy = proxy("nginx.conf", &world, |file| {
         let mut command = Command::new(if Path::new("/usr/sbin/nginx").exists() { "/usr/sbin/nginx" } else { "nginx" });
         command.arg("-c").arg(file);
         command
     })
     .await;
-    guards(&world, &proxy).await;
-    // No broker, no way through.
-    let bearer = format!("Bearer {}", world.minted().await);
-    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, 200);
-    world.stop().await;
-    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, 500);
+    guards(world, &proxy, 500).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn caddy_guards_an_api_with_forward_auth() {
-    let mut world = world().await;
+    let world = world().await;
     let proxy = proxy("Caddyfile", &world, |file| {
         let mut command = Command::new("caddy");
         command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
         command
     })
     .await;
-    guards(&world, &proxy).await;
-    let bearer = format!("Bearer {}", world.minted().await);
-    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, 200);
-    world.stop().await;
-    assert_eq!(proxy.call("GET", "/v1/orders", &[("authorization", &bearer)]).await.status, 502);
+    guards(world, &proxy, 502).await;
 }

@@ -145,6 +145,18 @@ impl World {
         }
     }
 
+    /// From now on the clock goes with the wall's, as that of programs and APIs beside the broker does.
+    pub fn follow_the_wall(&self) {
+        self.clock.synchronise();
+        let clock = Arc::clone(&self.clock);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                clock.synchronise();
+            }
+        });
+    }
+
     /// Moves the clock, and waits until the live index has heard of the new time: by the clock it has been silent for as long.
     pub async fn advance(&self, seconds: i64) {
         self.clock.advance(seconds);
