@@ -12,9 +12,9 @@ use super::agent::store;
 use super::answer::{Answer, Failure};
 use super::exit::Exit;
 use super::reach::Reach;
-use super::token::{self, Token};
-use crate::domain::clock::{Clock as _, Entropy, Seconds};
-use crate::server::{OsEntropy, SystemClock};
+use super::token::{self, Grant, Token};
+use crate::domain::clock::Entropy;
+use crate::server::OsEntropy;
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
@@ -54,6 +54,11 @@ pub async fn run(exec: Exec, reach: &Reach) -> Result<Answer, Failure> {
 
 /// A file with the token, and an agent of our own that keeps it current until the process that runs now has ended.
 async fn kept(token: &Token, reach: &Reach) -> Result<PathBuf, Failure> {
+    let stdin = token.assertion_file.as_deref() == Some("-");
+    if token.api.is_none() || token.grant != Grant::default() || stdin {
+        return Err(Failure::usage("with --file-variable the token is renewed, and this one could not be asked for again")
+            .fix("name the API with --api, leave --grant out, and give the proof in a file and not on stdin"));
+    }
     // The first is asked for here, so that a refusal is told with its reason; the agent goes on from it.
     let first = token::mint(token, &reach.places()?).await?;
     let entropy: &dyn Entropy = &OsEntropy;
@@ -64,9 +69,9 @@ async fn kept(token: &Token, reach: &Reach) -> Result<PathBuf, Failure> {
     std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(&folder).map_err(unusable)?;
     let file = folder.join("token");
     store::write(&file, &first.token).map_err(unusable)?;
-    let ends = SystemClock.now().plus(Seconds(first.expires_in)).as_seconds().to_string();
+    let parent = std::process::id().to_string();
     let mut agent = Command::new(std::env::current_exe().map_err(unusable)?);
-    agent.args(["agent", "--for-parent", &ends, "--token-file"]).arg(&file).args(arguments(token)).args(reach.arguments());
+    agent.args(["agent", "--for-parent", &parent, "--token-file"]).arg(&file).args(arguments(token)).args(reach.arguments());
     // In a group of its own: what ends the command from the terminal must not end its token first.
     agent.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().map_err(unusable)?;
     Ok(file)

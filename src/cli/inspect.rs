@@ -67,6 +67,13 @@ fn parts(token: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
     (parts.next().is_some() && parts.next().is_none()).then_some((header, claims))
 }
 
+/// From when to when a token says that it is good, unverified: for whoever holds it and has to know when to ask for the next.
+pub fn life(token: &str) -> Option<(Timestamp, Timestamp)> {
+    let (_, claims) = parts(token.trim())?;
+    let time = |name: &str| claims.get(name).and_then(Value::as_i64).and_then(Timestamp::from_seconds);
+    time("iat").zip(time("exp"))
+}
+
 async fn verify(token: &str, issuer: &str) -> Signature {
     let unchecked = |why: &str| Signature::Unchecked(why.to_owned());
     let Ok(unverified) = UnverifiedAssertion::parse(token) else {

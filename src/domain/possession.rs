@@ -14,6 +14,7 @@ use super::names::ClientId;
 use super::peer::{Peer, admit_svid};
 use super::proof::Verified;
 use super::reason::{self, Reason};
+use super::revocation::Subject;
 use super::spiffe::Svid;
 use super::state::State;
 
@@ -61,6 +62,21 @@ fn svid(
     let own = admitted.as_ref().is_ok_and(|admitted| admitted.client() == principal.client());
     let texts = || (principal.client().to_string(), shown.id.to_string());
     ensure(trace.check("certificate.client", own, texts), &reason::CERTIFICATE_OTHER)?;
+    // Beside an assertion it is no ingredient that the decision would look up by itself: what it came through is asked here.
+    let through = admitted.iter().flat_map(|by| {
+        let subjects = [
+            Subject::Issuer { issuer: by.proof().issuer.clone() },
+            Subject::Binding {
+                client: by.client().clone(),
+                environment: by.environment().clone(),
+                binding: by.binding().clone(),
+            },
+        ];
+        subjects.map(|subject| subject.member())
+    });
+    let refused = through.into_iter().find(|member| state.is_refused(member));
+    let seen = || refused.clone().unwrap_or_else(|| "nothing".to_owned());
+    ensure(trace.check("certificate.revoked", refused.is_none(), || ("nothing revoked".into(), seen())), &reason::REVOKED)?;
     let valid = shown.starts <= now && now < shown.ends;
     let texts = || (format!("valid at {now}"), format!("from {} until {}", shown.starts, shown.ends));
     ensure(trace.check("certificate.standing", valid, texts), &reason::CERTIFICATE_EXPIRED)

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::jws::Compact;
+use super::jws::{Compact, present};
 use super::{Policy, Refusal};
 use crate::domain::claims::Detail;
 use crate::domain::clock::Timestamp;
@@ -64,7 +64,7 @@ struct Wire {
     env: EnvironmentName,
     entry: u64,
     binding: BindingName,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     cnf: Option<Confirmation>,
     #[serde(default)]
     authorization_details: Vec<Value>,

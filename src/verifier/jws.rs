@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::domain::alg::Alg;
@@ -31,13 +31,25 @@ pub(super) struct Header {
     pub(super) kid: Option<String>,
     pub(super) jwk: Option<Value>,
     // Members that would choose keys or meanings for the verifier: refused whatever they hold.
+    #[serde(default, deserialize_with = "present")]
     jku: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     x5u: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     x5c: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     crit: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     zip: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     enc: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     b64: Option<Value>,
+}
+
+/// A member that is there, also where it is null: serde takes null for absent.
+pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Compact<'a> {
@@ -79,7 +91,9 @@ struct Jwk {
     y: Option<String>,
     n: Option<String>,
     e: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     d: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     k: Option<Value>,
     kid: Option<String>,
     alg: Option<String>,

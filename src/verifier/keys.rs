@@ -5,7 +5,7 @@
 //! | keys | fetched again after 5 min, while the old ones still serve; not used later than 1 h after they arrived |
 //! | an unknown `kid` | one fetch in 30 s, whoever invents how many |
 //!
-//! One fetch at a time; who comes meanwhile waits for it. A bad answer never replaces good keys.
+//! One fetch at a time; who comes meanwhile is served by the old keys, and waits where they do not have the key. A bad answer never replaces good keys.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,7 +57,14 @@ impl Keys {
         if let Some(key) = self.known(kid, now, REFRESH) {
             return Ok(key);
         }
-        let _turn = self.turn.lock().await;
+        // One request fetches; while it does, the old keys serve all others that they can.
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => match self.known(kid, now, MAX_STALE) {
+                Some(key) => return Ok(key),
+                None => self.turn.lock().await,
+            },
+        };
         // Whoever had the turn before may have brought it.
         if let Some(key) = self.known(kid, now, REFRESH) {
             return Ok(key);

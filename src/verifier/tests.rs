@@ -189,6 +189,8 @@ async fn every_claim_must_be_there_and_be_what_it_must() {
     assert!(house.ask(|_| {}, &house.token(&json!({"exp": NOW - 29}))).await.is_ok());
     assert!(house.ask(|_| {}, &house.token(&json!({"exp": NOW - 30}))).await.is_err());
     assert!(house.ask(|_| {}, &house.token(&json!({"nbf": NOW + 30, "iat": NOW + 30}))).await.is_ok());
+    let unbound = claims().to_string().replacen('{', "{\"cnf\":null,", 1);
+    assert!(house.ask(|_| {}, &house.key.sign(HEADER, &unbound)).await.is_err(), "a cnf that names no key binds to nobody");
     // Twice the same member: whoever reads the first and whoever reads the last would see two tokens.
     let twice = claims().to_string().replacen('{', "{\"exp\":1,", 1);
     assert!(house.ask(|_| {}, &house.key.sign(HEADER, &twice)).await.is_err());
@@ -211,6 +213,7 @@ async fn signature_header_and_algorithm_are_those_of_the_issuers_key() {
         ("JWT instead of at+jwt", house.key.sign(&HEADER.replace("at+jwt", "JWT"), &body)),
         ("no typ", house.key.sign(&HEADER.replace(r#","typ":"at+jwt""#, ""), &body)),
         ("two algs", house.key.sign(&HEADER.replacen('{', r#"{"alg":"none","#, 1), &body)),
+        ("crit null", house.key.sign(&HEADER.replacen('{', r#"{"crit":null,"#, 1), &body)),
         ("crit", house.key.sign(&HEADER.replacen('{', r#"{"crit":["x"],"#, 1), &body)),
         ("b64", house.key.sign(&HEADER.replacen('{', r#"{"b64":true,"#, 1), &body)),
         ("jku", house.key.sign(&HEADER.replacen('{', r#"{"jku":"https://evil.example","#, 1), &body)),
@@ -406,6 +409,37 @@ async fn keys_are_fetched_rarely_and_kept_for_an_hour() {
     }
     house.clock.0.store(NOW + 3601, Ordering::SeqCst);
     assert_eq!(house.ask(|_| {}, &good).await.expect_err("too old"), Refusal::Away);
+}
+
+/// A fetch that hangs for as long as the test wants.
+struct Slow(Served, Arc<tokio::sync::Notify>);
+impl Fetch for Slow {
+    fn fetch(&self) -> Answer<'_, Option<Vec<u8>>> {
+        Box::pin(async {
+            if self.0.hits.load(Ordering::SeqCst) > 0 {
+                self.1.notified().await;
+            }
+            self.0.fetch().await
+        })
+    }
+}
+
+/// While the keys are fetched again the old ones serve everybody but the one request that fetches.
+#[tokio::test]
+async fn a_slow_issuer_holds_up_one_request_and_not_all() {
+    let mut house = house(Standing::Active);
+    let go_on = Arc::new(tokio::sync::Notify::new());
+    house.verifier.keys = Keys::new(Slow(house.served.clone(), Arc::clone(&go_on)));
+    let good = house.token(&json!({"exp": NOW + 100_000}));
+    assert!(house.ask(|_| {}, &good).await.is_ok());
+    house.clock.0.store(NOW + 400, Ordering::SeqCst);
+    let (first, second) = (house.ask(|_| {}, &good), house.ask(|_| {}, &good));
+    tokio::pin!(first);
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), &mut first).await.is_err(), "it fetches");
+    let served = tokio::time::timeout(std::time::Duration::from_secs(2), second).await;
+    assert!(served.expect("nobody else waits").is_ok());
+    go_on.notify_one();
+    assert!(first.await.is_ok());
 }
 
 struct Lining(Option<Lines>);

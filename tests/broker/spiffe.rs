@@ -187,6 +187,29 @@ async fn m_08_an_x509_svid_counts_by_the_bundle_of_its_own_trust_domain() {
     let reply = machine.enrol("production", "simplereenroll", "two", Some("good"), None).await;
     assert!(matches!(reply.status, 400 | 401 | 403), "{reply:?}");
 
+    // Whoever revokes the trust domain ends what it signed, as the one proof and as the second.
+    let revoke = json!({"issuer": "spiffe://mesh.globex.example", "reason": "its authority was stolen"});
+    let revoked = world.admin_post("/v1/revocations", "sven", &revoke).await;
+    assert_eq!(revoked.status, 201, "{}", revoked.text());
+    assert_eq!(world.introspect("production", &token).await.json(), json!({"active": false}));
+    let alone = machine.token(Some("good"), "production", &[]).await;
+    assert_eq!((alone.status, &alone.json()["reason"]), (400, &json!("trust.revoked")), "{alone:?}");
+    let assertion = format!("client_assertion={}", world.assertion("production"));
+    let kind = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let beside = machine.token(Some("good"), "production", &["-d", &assertion, "-d", kind]).await;
+    assert_eq!((beside.status, &beside.json()["reason"]), (400, &json!("trust.revoked")), "{beside:?}");
+    let path = format!("/v1/revocations/{}/lift", revoked.json()["id"].as_str().expect("an id"));
+    assert!(world.admin_post(&path, "sven", &json!({"reason": "replaced"})).await.status < 300);
+    assert_eq!(world.admin_get("/v1/approvals", "sara").await["items"].as_array().map(Vec::is_empty), Some(false));
+    for approval in world.admin_get("/v1/approvals?limit=1000", "sara").await["items"].as_array().expect("items") {
+        if approval["state"] == "pending" {
+            let body = json!({"verdict": "approve", "reason": "replaced", "version": approval["version"]});
+            let path = format!("/v1/approvals/{}/reviews", approval["id"].as_str().expect("an id"));
+            assert!(world.admin_post(&path, "sara", &body).await.status < 300);
+        }
+    }
+    assert_eq!(machine.token(Some("good"), "production", &[]).await.status, 200, "lifted");
+
     let before = world.issued().await;
     let rows = [
         ("forged", "rogue", profile(ID)),

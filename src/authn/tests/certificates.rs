@@ -184,7 +184,10 @@ fn m_19_large_certificates_are_not_looked_at() {
 #[test]
 fn a_certificate_with_another_count_of_unused_bits_is_nobody() {
     let house = house("issuing");
-    let good = house.sign(&leaf());
+    // DER has unused bits be zero: a signature that ends in one is read either way.
+    let good = std::iter::repeat_with(|| house.sign(&leaf())).find(|der| der.last().is_some_and(|last| last % 4 == 0));
+    let good = good.expect("one in four");
+    assert_eq!(house.judge(&good), Ok(()));
     let signature = good.windows(5).rposition(|at| at[0] == 0x03 && at[2..4] == [0x00, 0x30]).expect("a BIT STRING");
     for unused in 1..=8 {
         let mut der = good.clone();

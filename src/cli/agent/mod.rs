@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::answer::{Answer, Failure, Format, stdout};
 use super::exit::Exit;
+use super::inspect;
 use super::reach::{Places, Reach};
 use super::serve::Stop;
 use super::token::{self, Minted, Token};
@@ -62,15 +63,15 @@ pub struct Agent {
     /// Serve /livez and /readyz here; port 0 takes a free one, and the address is printed
     #[arg(long, value_name = "ADDRESS")]
     ready: Option<SocketAddr>,
-    /// Go on from a token that ends then, until the process that started this one ends
-    #[arg(long, hide = true, value_name = "SECONDS")]
-    for_parent: Option<i64>,
+    /// End, and take the files away, when this process is no more the one that started this one
+    #[arg(long, hide = true, value_name = "PID")]
+    for_parent: Option<u32>,
 }
 
 /// A thing that is kept.
 enum Item {
-    /// With the certificate that it is asked by, and the end of one that is there already.
-    Token(KeptToken, Option<KeptCertificate>, Option<Timestamp>),
+    /// With the certificate that it is asked by.
+    Token(KeptToken, Option<KeptCertificate>),
     Certificate(KeptCertificate),
 }
 
@@ -94,7 +95,7 @@ pub async fn run(args: Agent, reach: &Reach, format: Format) -> Result<Answer, F
     telemetry::install(telemetry::Format::of_stderr(), "info").map_err(|fault| Failure::usage(fault.to_string()))?;
     let keeps = keeps(&args)?;
     let places = Arc::new(reach.places()?);
-    let items = items(keeps, args.for_parent.and_then(Timestamp::from_seconds));
+    let items = items(keeps);
     if args.once {
         for item in &items {
             item.fetch(&places).await?;
@@ -115,7 +116,7 @@ pub async fn run(args: Agent, reach: &Reach, format: Format) -> Result<Answer, F
     }
     tokio::select! {
         () = stop.heard() => {}
-        () = orphaned(args.for_parent.is_some()) => leave(&board),
+        () = orphaned(args.for_parent) => leave(&board),
         _ = keepers.join_next() => return Err(Failure::new(Exit::Failure, "a part of the agent ended by itself")),
     }
     let _nobody = shut.send(true);
@@ -147,11 +148,11 @@ fn keeps(args: &Agent) -> Result<Keeps, Failure> {
 }
 
 /// The certificate first: tokens may need it.
-fn items(keeps: Keeps, first: Option<Timestamp>) -> Vec<Item> {
+fn items(keeps: Keeps) -> Vec<Item> {
     let certificate = keeps.certificate.clone();
     let tokens = keeps.tokens.into_iter().map(|token| {
         let by = certificate.clone().filter(|_| token.by_certificate);
-        Item::Token(token, by, first)
+        Item::Token(token, by)
     });
     keeps.certificate.into_iter().map(Item::Certificate).chain(tokens).collect()
 }
@@ -159,7 +160,7 @@ fn items(keeps: Keeps, first: Option<Timestamp>) -> Vec<Item> {
 impl Item {
     fn file(&self) -> &Path {
         match self {
-            Self::Token(token, ..) => &token.file,
+            Self::Token(token, _) => &token.file,
             Self::Certificate(certificate) => &certificate.file,
         }
     }
@@ -176,7 +177,7 @@ impl Item {
                 let identity = certificate.renew(now).await?;
                 Ok(Fetched { ends: identity.ends, request: None })
             }
-            Self::Token(kept, by, _) => {
+            Self::Token(kept, by) => {
                 let asked: Token = kept.asked();
                 let minted: Minted = match by {
                     None => token::mint(&asked, places).await?,
@@ -193,14 +194,15 @@ impl Item {
         }
     }
 
-    /// What is there from an earlier run, and is good for more than a third of its life: a restart fetches nothing needlessly.
+    /// From when to when what is there from an earlier run is good: a restart fetches nothing needlessly.
     fn inherited(&self) -> Option<(Timestamp, Timestamp)> {
+        let now = SystemClock.now();
         match self {
-            Self::Certificate(certificate) => {
-                let now = SystemClock.now();
-                certificate.current(now).map(|identity| (identity.starts, identity.ends))
+            Self::Certificate(certificate) => certificate.current(now).map(|identity| (identity.starts, identity.ends)),
+            Self::Token(kept, _) => {
+                let token = std::fs::read_to_string(&kept.file).ok()?;
+                inspect::life(&token).filter(|(_, ends)| now < *ends)
             }
-            Self::Token(_, _, first) => first.map(|ends| (SystemClock.now(), ends)),
         }
     }
 }
@@ -209,10 +211,15 @@ impl Item {
 async fn keep(item: Item, places: Arc<Places>, board: Board, place: usize) {
     let file = item.file().to_owned();
     let (mut failures, mut ends) = (0_u32, None);
-    if let Some((starts, end)) = item.inherited() {
-        ends = Some(end);
-        post(&board, place, ends, None);
-        sleep_until(schedule::renewal(starts, end, jitter())).await;
+    match item.inherited() {
+        Some((starts, end)) => {
+            ends = Some(end);
+            post(&board, place, ends, None);
+            sleep_until(schedule::renewal(starts, end, jitter())).await;
+        }
+        // What an earlier run left has ended, or is no token. An identity stays: a clock that is wrong at boot must not cost the key.
+        None if matches!(item, Item::Token(..)) => store::remove(&file),
+        None => {}
     }
     loop {
         match item.fetch(&places).await {
@@ -283,10 +290,10 @@ fn leave(board: &Board) {
     }
 }
 
-/// Returns once the process that started this one is gone.
-async fn orphaned(watch: bool) {
-    let parent = std::os::unix::process::parent_id();
-    while !watch || std::os::unix::process::parent_id() == parent {
+/// Returns once `parent` is gone; never where there is none to wait for. Its number is told and not asked for: it may be gone before this
+/// process looks for the first time.
+async fn orphaned(parent: Option<u32>) {
+    while parent.is_none_or(|parent| std::os::unix::process::parent_id() == parent) {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }

@@ -135,6 +135,14 @@ async fn an_agent_renews_in_time_and_takes_away_what_has_ended() {
     until("back", 60, async || status().await == 200).await;
     assert!(token.exists());
     assert_eq!(agent.terminate().await, Some(0));
+    // Started again while the broker is away, after the old token has ended: nobody finds that one any more.
+    world.stop().await;
+    std::fs::write(&token, &first).expect("written");
+    let mut command = program.command(&["agent"]);
+    command.arg("--token-file").arg(&token).arg("--assertion-file").arg(&assertion).args(ASKED);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let _again = Running(command.spawn().expect("it starts"));
+    until("taken away at once", 10, async || !token.exists()).await;
     let log = log.join().expect("a log");
     assert!(log.contains("written") && log.contains("not renewed") && !log.contains("eyJ"), "{log}");
 }
@@ -231,6 +239,33 @@ async fn exec_runs_a_command_with_a_token_that_nobody_else_sees() {
     std::fs::write(&assertion, world.assertion("production")).expect("written");
     let arguments = [&["exec", "--assertion-file", &assertion], &ASKED[..], &["--", "no-such-command"]].concat();
     program.run(&arguments).await.ended(5);
+
+    // What an agent could not ask for again is refused before anything is fetched.
+    let kept = async |more: &[&str]| {
+        program
+            .run(
+                &[&["exec", "--file-variable", "F", "--env", "production", "--scope", "orders:read"], more, &["--", "true"]]
+                    .concat(),
+            )
+            .await
+    };
+    kept(&["--resource", "https://orders.example", "--assertion-file", &assertion]).await.ended(2);
+    kept(&["--api", "orders-api", "--assertion-file", "-"]).await.ended(2);
+    kept(&["--api", "orders-api", "--grant", "client-credentials", "--assertion-file", &assertion]).await.ended(2);
+
+    // A command that cannot be started leaves nothing behind: no file, and no agent that goes on.
+    std::fs::write(&assertion, world.assertion("production")).expect("written");
+    let head =
+        [&["exec", "--assertion-file", &assertion], &ASKED[..], &["--file-variable", "F", "--", "no-such-command"]].concat();
+    let mut command = program.command(&head);
+    command.env("XDG_RUNTIME_DIR", program.home());
+    let status = tokio::task::spawn_blocking(move || command.status().expect("it runs")).await.expect("it ran");
+    assert_eq!(status.code(), Some(5));
+    let left = || {
+        let entries = std::fs::read_dir(program.home()).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        entries.filter(|name| name.to_string_lossy().starts_with("carnet-")).count()
+    };
+    until("nothing is left", 5, async || left() == 0).await;
 
     // In a file that is there as long as the command runs, readable for its owner alone; a signal reaches the command itself.
     std::fs::write(&assertion, world.assertion("production")).expect("written");

@@ -281,6 +281,17 @@ async fn dpop_matrix_at_a_resource() {
         assert_eq!((answer.status, &answer.json()["reason"]), (401, &json!(reason)), "{row}: {}", answer.text());
         challenged(&answer, 401, "invalid_dpop_proof", reason);
     }
+    // A proof that was refused for the scope was not used up.
+    let (credential, again) = (format!("DPoP {token}"), sign(&good()));
+    let narrow = [
+        ("authorization", credential.as_str()),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "orders.example"),
+        ("dpop", again.as_str()),
+    ];
+    let write = ask(&world, "/production/verify?api=orders-api&scope=orders:write", &narrow).await;
+    challenged(&write, 403, "insufficient_scope", "access.scope");
+    assert_eq!(ask(&world, READ, &narrow).await.status, 200);
     let two = ask_bound(&world, "DPoP", &token, &[&sign(&good()), &sign(&good())]).await;
     challenged(&two, 401, "invalid_dpop_proof", "dpop.malformed");
     // A key of the caller's own, no proof at all, and the token as a bearer token.
