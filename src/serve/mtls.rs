@@ -125,17 +125,19 @@ impl Door {
 pub async fn keep(mut door: Door) {
     let mut heads = door.broker.journal.follow();
     loop {
-        let change = heads.borrow_and_update().index;
-        // A change, or the time for a look; either way the state is read.
-        let moved = async { heads.wait_for(|head| head.index != change).await.is_ok() };
+        // Before the state is read: what comes while it is read is a change that this round may not have seen.
+        let seen = heads.borrow_and_update().index;
+        if door.trust().is_err() || door.present().await.is_err() {
+            tracing::error!("the certificates of the mTLS socket could not be brought up to date; trying again");
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            continue;
+        }
+        // A change, a bundle, or the time for a look; either way the state is read.
+        let moved = async { heads.wait_for(|head| head.index != seen).await.is_ok() };
         let _changed = timeout(LOOK, async {
             tokio::select! { _ = moved => {}, () = door.other_bundles() => {} }
         })
         .await;
-        if door.trust().is_err() || door.present().await.is_err() {
-            tracing::error!("the certificates of the mTLS socket could not be brought up to date; trying again");
-            tokio::time::sleep(Duration::from_secs(5)).await;
-        }
     }
 }
 
