@@ -1,6 +1,7 @@
 //! Certificates on the wire: enrolment, tokens by certificate, bound tokens, and what ends them. The partner's side is `openssl` and
 //! `curl`, unmodified.
 
+mod linters;
 pub mod tool;
 
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ async fn review(world: &World, approval: &Value, person: &str) -> u16 {
 }
 
 /// A machine with a certificate `one` for `environment`.
-async fn enrolled(world: &World, environment: &str) -> Machine {
+pub async fn enrolled(world: &World, environment: &str) -> Machine {
     let machine = Machine::new(world).await;
     let (user, approval) = ask(world, environment).await;
     assert_eq!(review(world, &approval, "sven").await, 200);

@@ -27,7 +27,8 @@ pub fn python(script: &str) -> Command {
     command
 }
 
-fn installed(program: &str) -> Command {
+/// A program that came with the packages.
+pub fn installed(program: &str) -> Command {
     let path = file(".tools/python/bin").join(program);
     assert!(path.exists(), "{} is missing: make setup", path.display());
     let mut command = Command::new(path);
