@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::certificates::tool::Machine;
+use crate::interop::process::{output, python};
 use crate::world::issuer::{Behaviour, sign};
 use crate::world::{Answer, Options, Provider, World, claims, get, records};
 
@@ -139,9 +140,15 @@ async fn authority(machine: &Machine, name: &str) -> Value {
 /// A leaf for `id` by an authority.
 async fn leaf(machine: &Machine, name: &str, by: &str, extensions: &str) {
     machine.openssl(&format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {name}.key")).await;
+    certify(machine, name, by, extensions, "-sha256").await;
+}
+
+/// A certificate for the key `NAME.key`.
+async fn certify(machine: &Machine, name: &str, by: &str, extensions: &str, hash: &str) {
     machine.openssl(&format!("req -new -key {name}.key -subj / -config /dev/null -out {name}.req")).await;
     std::fs::write(machine.path(&format!("{name}.cnf")), extensions.replace("; ", "\n")).expect("written");
     let sign = format!("x509 -req -in {name}.req -CA {by}.pem -CAkey {by}.key -days 1 -extfile {name}.cnf -out {name}.pem");
+    let sign = format!("{sign} {hash}");
     machine.openssl(&sign).await;
 }
 
@@ -228,6 +235,28 @@ async fn m_08_an_x509_svid_counts_by_the_bundle_of_its_own_trust_domain() {
         let reply = machine.token(Some(name), "production", &[]).await;
         assert!(matches!(reply.status, 0 | 400), "{name}: {reply:?}");
     }
+    // M-20: keys and hashes that nobody should trust, certified by an authority that is the partner's own.
+    let huge = output(python("tests/broker/interop/huge_key.py"), String::new()).await;
+    std::fs::write(machine.path("huge.key"), huge + "\n").expect("written");
+    for (name, key, hash) in [
+        ("huge", None, "-sha256"),
+        ("small", Some("-algorithm RSA -pkeyopt rsa_keygen_bits:1024"), "-sha256"),
+        ("bitcoin", Some("-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1"), "-sha256"),
+        ("brainpool", Some("-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1"), "-sha256"),
+        ("sha1", Some("-algorithm EC -pkeyopt ec_paramgen_curve:P-256"), "-sha1"),
+    ] {
+        if let Some(key) = key {
+            machine.openssl(&format!("genpkey {key} -out {name}.key")).await;
+        }
+        certify(&machine, name, "mesh", &profile(ID), hash).await;
+        let reply = machine.token(Some(name), "production", &[]).await;
+        // openssl itself shows no certificate where TLS 1.3 has no name for the curve.
+        assert!(matches!(reply.status, 0 | 400), "M-20 {name}: {reply:?}");
+    }
+    assert_eq!(world.issued().await, before);
+    // The authority itself still counts: it was the keys.
+    assert_eq!(machine.token(Some("good"), "production", &[]).await.status, 200);
+    let before = before + 1;
     // Nor in the other environment, which names no bundle.
     assert_ne!(machine.token(Some("good"), "sandbox", &[]).await.status, 200);
     assert_eq!(world.issued().await, before);

@@ -1,6 +1,7 @@
 //! Certificates on the wire: enrolment, tokens by certificate, bound tokens, and what ends them. The partner's side is `openssl` and
 //! `curl`, unmodified.
 
+mod handshake;
 mod linters;
 pub mod tool;
 

@@ -53,6 +53,17 @@ impl Machine {
         panic!("the socket presents no certificate");
     }
 
+    /// Goes on with the server as it runs now: its port changed with a restart.
+    pub fn follow(&mut self, world: &World) {
+        self.address = world.running.as_ref().expect("a server in this process").mtls;
+        self.mtls = format!("https://{}", self.address);
+    }
+
+    /// Host and port of the mTLS socket.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
