@@ -5,15 +5,20 @@
 //! absolute figures of a shared machine say little (DEPENDENCIES.md B.6).
 //!
 //! `cargo bench --bench exchange -- seconds=10` sets the length of a phase; `hold` keeps the server under load for a profiler.
-//! K-22 and K-23 of ABUSE.md are measured at the end. Nothing is asserted about speed.
+//! New mTLS connections, and K-22 and K-23 of ABUSE.md, are measured at the end; `certificates` measures the connections alone. Nothing is asserted about speed.
 
 mod bench;
+#[path = "exchange/certificates.rs"]
+mod certificates;
 #[path = "exchange/load.rs"]
 mod load;
 #[path = "exchange/partners.rs"]
 mod partners;
 #[path = "exchange/server.rs"]
 mod server;
+#[path = "../tests/broker/certificates/tool.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod tool;
 #[path = "../tests/broker/world/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests use more of it")]
 mod world;
@@ -50,6 +55,9 @@ fn argument(name: &str) -> Option<u64> {
 
 async fn run() {
     let phase = Duration::from_secs(argument("seconds").unwrap_or(10));
+    if std::env::args().any(|argument| argument == "certificates") {
+        return certificates::new_connections(phase).await;
+    }
     let mut world = World::with(Options { redis: true, records: None, ..Options::default() }).await;
     world.onboard(&records::busy(&world.partner.issuer)).await;
     world.stop().await;
@@ -89,6 +97,7 @@ async fn run() {
         clock::status_kilobytes(server.pid(), "VmHWM") as f64 / 1e3
     );
     drop(server);
+    certificates::new_connections(phase).await;
     partners::stampede().await;
     partners::hanging_issuer().await;
 }

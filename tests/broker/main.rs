@@ -8,6 +8,7 @@ mod certificates;
 mod cli;
 mod crash;
 mod exchange;
+mod fuzz;
 mod interop;
 mod issuers;
 mod oracles;

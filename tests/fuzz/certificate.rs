@@ -1,0 +1,7 @@
+//! See `targets::certificate`.
+#![no_main]
+
+#[expect(dead_code, reason = "the other targets use the rest")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::certificate(data));

@@ -1,0 +1,7 @@
+//! See `targets::request`.
+#![no_main]
+
+#[expect(dead_code, reason = "the other targets use the rest")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::request(data));

@@ -1,0 +1,60 @@
+//! What must hold of any bytes. Each target panics where it does not; a panic below it is a finding as well.
+//!
+//! The seeds were made by `openssl` and a broker of the tests; the keys of that broker's authorities are gone, so whatever counts as one
+//! of its leaves and is not among the seeds is a forgery.
+
+use carnet::authn::certificate;
+use carnet::authn::svid;
+use carnet::domain::certificate::{Authority, Der, SpiffeId};
+use carnet::domain::clock::Timestamp;
+use carnet::domain::digest::Digest;
+use carnet::issuance::authority::ocsp::Question;
+use carnet::issuance::authority::request::RequestedKey;
+
+const ROOT: &[u8] = include_bytes!("corpus/certificate/ca0.der");
+const ISSUING: &[u8] = include_bytes!("corpus/certificate/leaf1.der");
+const LEAVES: [&[u8]; 2] = [include_bytes!("corpus/certificate/leaf0.der"), include_bytes!("corpus/certificate/rsa0.der")];
+const REQUESTS: [&[u8]; 4] = [
+    include_bytes!("corpus/request/one.csr.der"),
+    include_bytes!("corpus/request/two.csr.der"),
+    include_bytes!("corpus/request/rsa.csr.der"),
+    include_bytes!("corpus/request/ed25519.der"),
+];
+const NAME: &str = "spiffe://production.127.0.0.1/globex/order-sync";
+
+fn authority() -> Authority {
+    Authority {
+        environment: "production".parse().expect("a name"),
+        kid: "kid".parse().expect("a name"),
+        root: Der(ROOT.to_vec()),
+        issuing: Der(ISSUING.to_vec()),
+        ends: Timestamp::MAX,
+        sealed: Digest::of(b""),
+        sealed_root: Digest::of(b""),
+    }
+}
+
+/// Nothing counts as a leaf of ours but what our authority signed, byte for byte. Returns whether it does.
+pub fn certificate(data: &[u8]) -> bool {
+    let domain = "production.127.0.0.1".parse().expect("a name");
+    let taken = certificate::verify(data, &domain, [&authority()].into_iter()).is_ok();
+    assert_eq!(taken, LEAVES.contains(&data), "a certificate that nobody signed");
+    // The same bytes as somebody's SVID: only whom it claims to be.
+    let _claimed = svid::claimed(&Der(data.to_vec()));
+    taken
+}
+
+/// A request gives a key whose holder signed it, in the one form of that key. Returns whether it does.
+pub fn request(data: &[u8]) -> bool {
+    let id: SpiffeId = NAME.parse().expect("a name");
+    let Ok(key) = RequestedKey::read(data, &id) else { return false };
+    // Nobody signs while fuzzing: the key is that of a seed, whatever else was bent.
+    let known = |seed: &[u8]| RequestedKey::read(seed, &id).expect("a seed").digest() == key.digest();
+    assert!(REQUESTS.iter().any(|seed| known(seed)), "a key that nobody proved to have");
+    true
+}
+
+/// A question about certificates is bounded. Returns whether it is one.
+pub fn question(data: &[u8]) -> bool {
+    Question::read(data).is_ok()
+}
