@@ -1,4 +1,5 @@
-//! The few DER structures that rcgen does not write: elements, and a PKCS #7 message that holds certificates alone.
+//! The few DER structures that rcgen does not write: elements, and a PKCS #7 message that holds certificates alone. And the one thing to
+//! ask of bytes before a reader of them is let loose: [`is_framed`].
 
 use crate::domain::certificate::Der;
 
@@ -35,8 +36,55 @@ const DATA: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x
 /// INTEGER 1.
 const VERSION_1: [u8; 3] = [0x02, 0x01, 0x01];
 
+/// Constructed: the content is elements again.
+const CONSTRUCTED: u8 = 0x20;
+/// A tag of more than one byte, which nothing that we read has.
+const LONG_TAG: u8 = 0x1f;
+/// The deepest nesting of what we read is half of it.
+const DEEPEST: u8 = 24;
+
+/// Whether `bytes` are elements of definite length one after the other, each inside the one around it (X.690 section 8.1.3).
+///
+/// The reader below adds lengths to positions without looking: a length near 2^64 is a panic there (yasna 0.6, `skip_general`; found by the
+/// fuzz target `question`). So nothing reaches it that this does not hold of.
+pub fn is_framed(bytes: &[u8]) -> bool {
+    fn frame(mut rest: &[u8], deeper: u8) -> bool {
+        while !rest.is_empty() {
+            let Some((tag, content, after)) = split(rest) else { return false };
+            if tag & CONSTRUCTED != 0 && !(deeper > 0 && frame(content, deeper - 1)) {
+                return false;
+            }
+            rest = after;
+        }
+        true
+    }
+    !bytes.is_empty() && frame(bytes, DEEPEST)
+}
+
+/// Tag, content, and what follows.
+fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    if tag & LONG_TAG == LONG_TAG {
+        return None;
+    }
+    let (length, rest) = match first {
+        0..0x80 => (usize::from(first), rest),
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
+        }
+        _ => return None,
+    };
+    let (content, after) = rest.split_at_checked(length)?;
+    Some((tag, content, after))
+}
+
 /// The certificates of a certs-only message, as they come; nothing where it is none (RFC 7030 section 4.1.3).
 pub fn read_certificates_only(message: &[u8]) -> Option<Vec<Vec<u8>>> {
+    if !is_framed(message) {
+        return None;
+    }
     // Servers write them leaf first and not in the order that DER wants of a set.
     let certificates = yasna::parse_ber(message, |reader| {
         reader.read_sequence(|reader| {
@@ -72,4 +120,34 @@ pub fn certificates_only(certificates: &[Der]) -> Vec<u8> {
         [&VERSION_1[..], &element(SET, &[]), &element(SEQUENCE, &DATA), &element(FIRST, &all), &element(SET, &[])].concat();
     let signed = element(FIRST, &element(SEQUENCE, &content));
     element(SEQUENCE, &[&SIGNED_DATA[..], &signed].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_that_reaches_beyond_the_one_around_it_is_not_framed() {
+        let inner = element(SEQUENCE, &element(0x04, b"four"));
+        assert!(
+            is_framed(&element(SEQUENCE, &inner))
+                && is_framed(&element(SEQUENCE, &[]))
+                && is_framed(&[inner, vec![5, 0]].concat())
+        );
+        for bad in [
+            &[][..],
+            &[0x30],
+            &[0x30, 1],
+            &[0x30, 2, 4, 1],
+            &[0x30, 0x80, 0, 0],
+            &[0x30, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+            &[0x1f, 0x81, 1, 0],
+            &[0x30, 3, 0xad, 0x82, 1],
+        ] {
+            assert!(!is_framed(bad), "{bad:x?}");
+        }
+        let deep = (0..30).fold(Vec::new(), |inner, _| element(SEQUENCE, &inner));
+        assert!(!is_framed(&deep));
+    }
 }

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use yasna::models::ObjectIdentifier;
 use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReaderSeq, DERWriter, Tag};
 
+use super::der::is_framed;
 use super::{IssueFault, UnusableKey, date};
 use crate::domain::certificate::{Authority, Der};
 use crate::domain::clock::{Seconds, Timestamp};
@@ -90,7 +91,7 @@ impl Question {
     /// # Errors
     /// It is none, or asks for too much.
     pub fn read(der: &[u8]) -> Result<Self, Unsigned> {
-        if der.len() > LARGEST {
+        if der.len() > LARGEST || !is_framed(der) {
             return Err(Unsigned::Malformed);
         }
         let read = yasna::parse_der(der, |reader| {

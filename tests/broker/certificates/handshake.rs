@@ -99,3 +99,12 @@ async fn m_23_nothing_is_minted_by_early_data() {
     }
     assert_eq!(world.issued().await, before);
 }
+
+/// Found by the fuzz target `question`: a length near 2^64 made the reader of questions panic.
+#[tokio::test]
+async fn a_question_whose_lengths_lie_is_malformed() {
+    let world = World::start().await;
+    let question = include_bytes!("../../fuzz/corpus/question/length-of-2-to-the-64.der");
+    let answer = crate::world::send(world.public, "POST", "/production/ocsp", &[], question).await;
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &[0x30, 3, 0x0a, 1, 1][..]));
+}
