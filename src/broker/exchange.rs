@@ -138,7 +138,7 @@ impl Broker {
     }
 
     /// Quota and replay at the live index.
-    async fn pass_gate(&self, principal: &Principal, state: &State) -> Result<(), Denied> {
+    pub(super) async fn pass_gate(&self, principal: &Principal, state: &State) -> Result<(), Denied> {
         if !self.follower.is_live(self.clock.now()) {
             return Err(away().into());
         }

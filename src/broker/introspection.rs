@@ -95,7 +95,7 @@ impl Broker {
         }
     }
 
-    async fn spend_read(&self, principal: &Principal) -> Result<(), Denied> {
+    pub(super) async fn spend_read(&self, principal: &Principal) -> Result<(), Denied> {
         let proof = principal.proof();
         let Some(id) = proof.id.as_ref().filter(|_| proof.single_use) else { return Ok(()) };
         let key = ProofKey::of(&proof.issuer, id);

@@ -4,6 +4,7 @@
 //! Enter through [`Broker`]. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
 
 pub mod caller;
+pub mod elevation;
 pub mod enrolment;
 pub mod exchange;
 pub mod explain;

@@ -127,6 +127,8 @@ permissions! {
     Review: [Owner, Security], true;
     /// Suspend, revoke, cut staff, probe issuers; ask to lift or resume.
     Contain: [Security];
+    /// Ask for an elevation, and end one.
+    Elevate: [Owner, Security];
     /// Rotate and taint keys.
     Operate: [Administrator];
 }

@@ -311,6 +311,11 @@ impl Certificates {
         self.leaves.get(&(environment.clone(), serial.clone()))
     }
 
+    /// Every first enrolment that was ever asked for.
+    pub fn enrolments(&self) -> impl Iterator<Item = &Enrolment> {
+        self.enrolments.values()
+    }
+
     /// One enrolment.
     pub fn enrolment(&self, id: &EnrolmentId) -> Option<&Enrolment> {
         self.enrolments.get(id)

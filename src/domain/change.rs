@@ -14,9 +14,11 @@ use super::approval::{Approval, Verdict};
 use super::certificate::{Authority, Leaf, ServerLeaf};
 use super::clock::{Seconds, Timestamp};
 use super::digest::Digest;
+use super::elevation::{Elevation, Narrowing};
 use super::integration::Integration;
 use super::names::{
-    ApiName, ApprovalId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, RevocationId, TrustDomain,
+    ApiName, ApprovalId, ElevationId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, RevocationId,
+    TrustDomain,
 };
 use super::partner::Partner;
 use super::revocation::Subject;
@@ -269,6 +271,34 @@ pub enum What {
         /// The slots that this review may fill (the reviewer's roles at that moment).
         roles: Vec<super::actor::Role>,
     },
+    /// Somebody asked for an elevation.
+    #[serde(rename = "elevation.asked")]
+    ElevationAsked {
+        /// What was asked.
+        elevation: Box<Elevation>,
+    },
+    /// Somebody reviewed an elevation.
+    #[serde(rename = "elevation.reviewed")]
+    ElevationReviewed {
+        /// Which.
+        elevation: ElevationId,
+        /// For or against.
+        verdict: Verdict,
+        /// Why.
+        reason: Text,
+        /// What the reviewer was at that moment.
+        roles: Vec<super::actor::Role>,
+        /// What the reviewer took away.
+        narrowing: Narrowing,
+    },
+    /// An elevation was ended before its time, or taken back.
+    #[serde(rename = "elevation.ended")]
+    ElevationEnded {
+        /// Which.
+        elevation: ElevationId,
+        /// Why.
+        reason: Text,
+    },
     /// Something was revoked.
     #[serde(rename = "revocation.added")]
     RevocationAdded {
@@ -396,6 +426,9 @@ impl What {
             Self::PartnerResumeAsked { .. } => "partner.resume-asked",
             Self::PartnerResumed { .. } => "partner.resumed",
             Self::ApprovalReviewed { .. } => "approval.reviewed",
+            Self::ElevationAsked { .. } => "elevation.asked",
+            Self::ElevationReviewed { .. } => "elevation.reviewed",
+            Self::ElevationEnded { .. } => "elevation.ended",
             Self::RevocationAdded { .. } => "revocation.added",
             Self::RevocationLiftAsked { .. } => "revocation.lift-asked",
             Self::RevocationLifted { .. } => "revocation.lifted",
@@ -434,6 +467,8 @@ impl What {
             | Self::IntegrationResumeAsked { integration, .. }
             | Self::IntegrationResumed { integration } => integration.to_string(),
             Self::ApprovalReviewed { approval, .. } => approval.to_string(),
+            Self::ElevationAsked { elevation } => elevation.id.to_string(),
+            Self::ElevationReviewed { elevation, .. } | Self::ElevationEnded { elevation, .. } => elevation.to_string(),
             Self::RevocationAdded { subject, .. } => subject.member(),
             Self::RevocationLiftAsked { id, .. } | Self::RevocationLifted { id } => id.to_string(),
             Self::StaffCut { person, .. } => person.id.clone(),
@@ -450,6 +485,8 @@ impl What {
             | Self::IntegrationSuspended { reason, .. }
             | Self::PartnerSuspended { reason, .. }
             | Self::ApprovalReviewed { reason, .. }
+            | Self::ElevationReviewed { reason, .. }
+            | Self::ElevationEnded { reason, .. }
             | Self::RevocationAdded { reason, .. }
             | Self::TextErased { reason, .. } => vec![reason],
             Self::IntegrationResumeAsked { reason, approval, .. }
@@ -460,6 +497,9 @@ impl What {
             | Self::PartnerSubmitted { approval, .. }
             | Self::IntegrationSubmitted { approval, .. }
             | Self::IntegrationChangeHeld { approval, .. } => approval.texts_mut().collect(),
+            Self::ElevationAsked { elevation } => {
+                elevation.requested_by.name_mut().into_iter().chain([&mut elevation.reason]).collect()
+            }
             Self::AuthorityCreated { reason, .. } => reason.iter_mut().collect(),
             Self::StaffCut { reason, person } => person.name.iter_mut().chain([reason]).collect(),
             _ => Vec::new(),

@@ -11,7 +11,7 @@ use super::clock::Timestamp;
 use super::confirmation::Confirmation;
 use super::digest::Digest;
 use super::endpoint::Endpoint;
-use super::names::{Audience, BindingName, ClientId, EnvironmentName, Issuer, TokenId};
+use super::names::{Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, Ticket, TokenId};
 use super::scope::ScopeSet;
 
 /// Claims of an access token (RFC 9068 section 2.2, CONTRACT.md section 4), but for `entry`, which the journal gives.
@@ -35,7 +35,7 @@ pub struct Claims {
     pub environment: EnvironmentName,
     /// `binding`.
     pub binding: BindingName,
-    /// `authorization_details` (RFC 9396): endpoint conditions.
+    /// `authorization_details` (RFC 9396): endpoint conditions, elevations.
     pub details: Arc<[Detail]>,
     /// `cnf`: the key that the token is bound to.
     pub confirmation: Option<Confirmation>,
@@ -92,13 +92,30 @@ pub enum Detail {
         /// Methods and path templates.
         actions: Vec<Endpoint>,
     },
+    /// An elevation that the token rests on: `{"type":"jit_elevation","id","scopes","ends","ticket"?}`, so that an API's logs line up with
+    /// the approval.
+    JitElevation {
+        /// Which.
+        id: ElevationId,
+        /// The scopes that the token has by it.
+        scopes: ScopeSet,
+        /// Its end.
+        ends: Timestamp,
+        /// The ticket that it names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ticket: Option<Ticket>,
+    },
 }
 
 impl Detail {
     /// Whether endpoint conditions admit a request. Where a token has any, one of them must: a scope beside them that has none is narrowed
     /// too, because nothing in a token says which scope a condition came from (CONTRACT.md section 4).
     pub fn admit(details: &[Self], method: &str, path: &str) -> bool {
-        let mut conditions = details.iter().map(|Self::Endpoints { actions, .. }| actions).peekable();
+        let conditions = details.iter().filter_map(|detail| match detail {
+            Self::Endpoints { actions, .. } => Some(actions),
+            Self::JitElevation { .. } => None,
+        });
+        let mut conditions = conditions.peekable();
         conditions.peek().is_none() || conditions.flatten().any(|endpoint| endpoint.admits(method, path))
     }
 }

@@ -1,6 +1,7 @@
 //! Consequences: what follows from the state by itself, one step at a time.
 //!
-//! Everything here brings a right into force that people have approved; nothing that ends a right waits for it.
+//! Everything here brings a right into force that people have approved, or puts on record what holds already; nothing that ends a right
+//! waits for it.
 
 use super::approval::{Approval, Standing};
 use super::change::What;
@@ -9,6 +10,7 @@ use super::names::ApprovalId;
 use super::reason::{self, Reason};
 use super::record::{callers_overlap, integration_overlaps};
 use super::state::{Held, IntegrationState, Phase, State};
+use super::text::Text;
 
 /// The next step that is due, if any.
 pub fn next(state: &State, now: Timestamp) -> Option<What> {
@@ -17,6 +19,7 @@ pub fn next(state: &State, now: Timestamp) -> Option<What> {
         .or_else(|| integration(state, now))
         .or_else(|| revocation(state, now))
         .or_else(|| key(state, now))
+        .or_else(|| unreviewed(state, now))
 }
 
 fn approved<'a>(state: &'a State, id: Option<&ApprovalId>, now: Timestamp) -> Option<&'a Approval> {
@@ -99,6 +102,15 @@ fn revocation(state: &State, now: Timestamp) -> Option<What> {
         approved(state, revocation.lift.as_ref(), now)?;
         revocation.subject.can_be_lifted().then(|| What::RevocationLifted { id: revocation.id.clone() })
     })
+}
+
+/// Somebody broke the glass and nobody looked at it: the integration stops. Nothing waits for this; no token is granted meanwhile either.
+fn unreviewed(state: &State, now: Timestamp) -> Option<What> {
+    let stands = |id| state.integrations.get(id).is_some_and(|integration: &IntegrationState| integration.suspended.is_none());
+    let overdue = state.elevations.overdue(now).find(|request| stands(&request.elevation.integration))?;
+    let reason =
+        Text::from(format!("elevation {} began without an approval, and nobody reviewed it", overdue.elevation.id).as_str());
+    Some(What::IntegrationSuspended { integration: overdue.elevation.integration.clone(), reason })
 }
 
 /// A key whose time on the ladder is over; its sealed half is destroyed with the change.

@@ -45,6 +45,7 @@ pub fn cuts(change: &Change, index: u64, state: &State) -> Vec<Cut> {
         What::AuthorityTainted { environment, kid, .. } => {
             Subject::Authority { environment: environment.clone(), kid: kid.clone() }
         }
+        What::ElevationEnded { .. } | What::ElevationReviewed { .. } => return ended(change, index, state),
         What::IntegrationSuspended { integration, .. } => Subject::Integration { integration: integration.clone() },
         What::PartnerSuspended { partner, .. } => Subject::Partner { partner: partner.clone() },
         What::JournalReopened { .. } => return all(state),
@@ -65,6 +66,21 @@ pub fn cuts(change: &Change, index: u64, state: &State) -> Vec<Cut> {
             members.iter().map(before).collect::<Vec<_>>()
         })
         .collect()
+}
+
+/// What was issued under an elevation that is over before its time: by word, or by a look at one that started without anybody.
+fn ended(change: &Change, index: u64, state: &State) -> Vec<Cut> {
+    let (What::ElevationEnded { elevation, .. } | What::ElevationReviewed { elevation, .. }) = &change.what else {
+        return Vec::new();
+    };
+    let member = Subject::elevation(elevation);
+    let line = state.revoked_before.get(&member).filter(|line| **line == index);
+    let request = state.elevations.find(elevation).zip(line);
+    let cut = request.map(|(request, _)| Cut {
+        environment: request.elevation.environment.clone(),
+        what: CutWhat::Before { member, index },
+    });
+    cut.into_iter().collect()
 }
 
 /// Everything that is cut, for a rebuild.
@@ -95,6 +111,7 @@ fn place(subject: &Subject) -> Option<EnvironmentName> {
         Subject::Token { environment, .. }
         | Subject::Binding { environment, .. }
         | Subject::IntegrationEnvironment { environment, .. }
+        | Subject::Elevation { environment, .. }
         | Subject::Environment { environment }
         | Subject::Certificate { environment, .. }
         | Subject::Authority { environment, .. }

@@ -10,7 +10,7 @@ use super::decision::Step;
 use super::digest::Digest;
 use super::grant::Grant;
 use super::names::{
-    ApiName, Audience, BindingName, ClientId, EnvironmentName, Issuer, KeyId, RequestId, Serial, Subject, TokenId,
+    ApiName, Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, KeyId, RequestId, Serial, Subject, TokenId,
 };
 use super::reason::ReasonCode;
 use super::revocation::Ingredients;
@@ -69,6 +69,9 @@ pub struct Issued {
     /// The certificate that it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateOnRecord>,
+    /// The elevations that its scope rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elevations: Vec<ElevationId>,
 }
 
 /// What the record says of a client certificate.
@@ -210,6 +213,7 @@ impl Issued {
                 expires: proof.expires,
             },
             certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),
+            elevations: from.elevations.clone(),
         }
     }
 
@@ -223,6 +227,7 @@ impl Issued {
             kid: self.kid.clone(),
             api: self.api.clone(),
             certificate: self.certificate.as_ref().map(|shown| (shown.serial.clone(), shown.authority.clone())),
+            elevations: self.elevations.clone(),
         }
     }
 }

@@ -5,14 +5,14 @@
 //! the intersection of all; there is no way to widen either (ABUSE I-1, I-3).
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::admission::Principal;
 use super::alg::Alg;
 use super::api::{Profile, TokenForm};
-use super::claims::{Claims, Detail};
+use super::claims::Claims;
 use super::clock::{Seconds, Timestamp};
 use super::decision::{Refused, Step, Trace};
+use super::entitlement::{Place, entitled};
 use super::integration::{Access, ScopeRule};
 use super::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
 use super::peer::Peer;
@@ -192,7 +192,8 @@ fn run(
     source(access, context, trace)?;
     let target = target(principal, ask, access, state, trace)?;
     bound(target.form.require_bound, context, trace)?;
-    let (asked, details) = scope(ask, access, &target, trace)?;
+    let entitled =
+        entitled(ask, &Place { id, environment: principal.environment(), access, state, now }, &target, trace, &mut life)?;
 
     let environment = state.environment(principal.environment()).ok_or(&reason::TARGET_UNKNOWN)?;
     let key = state.keys.active(principal.environment(), target.form.alg, now).ok_or(&reason::KEY_UNAVAILABLE)?;
@@ -208,6 +209,7 @@ fn run(
             .as_ref()
             .and_then(Peer::own)
             .map(|shown| (shown.leaf.serial.clone(), shown.leaf.authority.clone())),
+        elevations: entitled.elevations,
     };
     unrevoked(&ingredients, state, trace)?;
 
@@ -230,10 +232,10 @@ fn run(
             expires: life.ends,
             issued,
             id: context.token.clone(),
-            scope: asked,
+            scope: entitled.scopes,
             environment: principal.environment().clone(),
             binding: principal.binding().clone(),
-            details,
+            details: entitled.details,
             confirmation: confirmation(context),
         },
         alg: target.form.alg,
@@ -250,7 +252,7 @@ fn run(
 pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     let client = principal.client();
     if let ClientId::Integration(id) = client {
-        standing(id, state, now, &mut Trace::off(), &mut Life::new())?;
+        stands(id, state, now)?;
     }
     let environment = principal.environment();
     let mut members = vec![
@@ -266,6 +268,20 @@ pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) ->
         ]);
     }
     ensure(!members.iter().any(|member| state.is_refused(member)), &reason::REVOKED)
+}
+
+/// Whether a principal may ask for an elevation: all that a token takes, but target and scope.
+pub fn may_elevate(principal: &Principal, context: &Context, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+    in_good_standing(principal, state, now)?;
+    let ClientId::Integration(id) = principal.client() else { return Err(&reason::TARGET_UNKNOWN) };
+    let access = access(principal, id, state).ok_or(&reason::BINDING_NO_MATCH)?;
+    possession(principal, access, context, state, now, &mut Trace::off(), &mut Life::new())?;
+    source(access, context, &mut Trace::off())
+}
+
+/// Whether an integration is in good standing: active, within its contract, its partner verified.
+pub fn stands(id: &IntegrationId, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+    standing(id, state, now, &mut Trace::off(), &mut Life::new())
 }
 
 /// The life of a token: it ends with the first of its ceilings.
@@ -319,6 +335,12 @@ fn standing(
     )?;
     let current = integration.filter(|_| phase == Some(Phase::Active)).and_then(|integration| integration.current.as_ref());
     trace.check("integration.active", current.is_some(), || ("active".into(), seen()));
+    let overdue = state.elevations.overdue(now).find(|request| request.elevation.integration == *id);
+    let seen = || overdue.map_or_else(|| "none".to_owned(), |request| request.elevation.id.to_string());
+    ensure(
+        trace.check("elevation.reviewed", overdue.is_none(), || ("no unreviewed break-glass".into(), seen())),
+        &reason::ELEVATION_UNREVIEWED,
+    )?;
     let contract = &current.ok_or(&reason::INTEGRATION_NOT_ACTIVE)?.record.contract;
     let (starts, ends) = (contract.starts, contract.ends);
     ensure(
@@ -345,12 +367,12 @@ fn source(access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &
 }
 
 /// An API that a token can be for.
-struct Chosen<'a> {
-    api: ApiName,
-    audience: Audience,
+pub(super) struct Chosen<'a> {
+    pub(super) api: ApiName,
+    pub(super) audience: Audience,
     form: TokenForm,
-    rules: &'a [ScopeRule],
-    catalogue: ScopeSet,
+    pub(super) rules: &'a [ScopeRule],
+    pub(super) catalogue: ScopeSet,
 }
 
 /// The built-in API: its audience is the environment's issuer.
@@ -395,35 +417,6 @@ fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &
     let audience = record.audience.get(principal.environment())?.clone();
     let catalogue = record.scopes.keys().cloned().collect();
     Some(Chosen { api: api.clone(), audience, form: record.token.clone(), rules, catalogue })
-}
-
-/// All of the scope or none of it: inside contract and catalogue. Returns it with the endpoint conditions that travel in the token.
-fn scope(
-    ask: &Ask,
-    access: &Access,
-    target: &Chosen<'_>,
-    trace: &mut Trace,
-) -> Result<(ScopeSet, Arc<[Detail]>), &'static Reason> {
-    let parameter = ask.scope.as_deref();
-    trace.check("scope.named", parameter.is_some(), || ("a scope".into(), "none".into()));
-    let parsed = ScopeSet::parse(parameter.ok_or(&reason::SCOPE_MISSING)?);
-    trace.check("scope.form", parsed.is_ok(), || ("scopes apart by one space".into(), "something else".into()));
-    let asked = parsed.map_err(|_| &reason::SCOPE_MALFORMED)?;
-    let standing = access.standing(&target.api).narrow(&target.catalogue);
-    let within = !asked.is_empty() && asked.is_within(&standing);
-    if !trace.check("scope", within, || (standing.to_string(), asked.to_string())) {
-        let eligible = access.eligible(&target.api).narrow(&target.catalogue);
-        let elevates = !asked.is_empty() && asked.beyond(&standing).all(|scope| eligible.contains(scope));
-        return Err(if elevates { &reason::SCOPE_NEEDS_ELEVATION } else { &reason::SCOPE_NOT_CONTRACTED });
-    }
-    let mut details: Vec<Detail> = Vec::new();
-    for rule in target.rules.iter().filter(|rule| asked.contains(&rule.scope) && !rule.allow.is_empty()) {
-        let detail = Detail::Endpoints { locations: [target.audience.clone()], actions: rule.allow.clone() };
-        if !details.contains(&detail) {
-            details.push(detail);
-        }
-    }
-    Ok((asked, details.into()))
 }
 
 fn unrevoked(ingredients: &Ingredients, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {

@@ -220,7 +220,7 @@ pub struct ScopeRule {
 
 /// A scope that takes an approval each time.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Eligible {
     /// The scope.
     pub scope: Scope,
@@ -239,6 +239,9 @@ pub struct Eligible {
     /// What a request must name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<Required>,
+    /// A person may start it at once, for an hour at most; somebody of security looks at it afterwards.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
 }
 
 /// Who approves an elevation: a role or named people, and how many of them.
@@ -253,6 +256,19 @@ pub struct Approvers {
     pub people: Vec<String>,
     /// How many different people.
     pub count: u8,
+    /// Who stands in when they do not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// Who may approve besides, after a while.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    /// After how long.
+    pub after: Seconds,
+    /// `security` or `owner`.
+    pub role: super::actor::Role,
 }
 
 /// What an elevation request must name.

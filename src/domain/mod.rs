@@ -20,8 +20,10 @@ pub mod consequence;
 pub mod cut;
 pub mod decision;
 pub mod digest;
+pub mod elevation;
 pub mod endpoint;
 pub mod enrolment;
+mod entitlement;
 pub mod entry;
 #[cfg(test)]
 pub mod fixture;

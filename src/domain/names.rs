@@ -133,6 +133,14 @@ name!(
     RevocationId, url_safe
 );
 name!(
+    /// One request for an elevation, and what came of it.
+    ElevationId, url_safe
+);
+name!(
+    /// A ticket in the company's own system, by its number or address.
+    Ticket, opaque_255
+);
+name!(
     /// One first enrolment for a certificate.
     EnrolmentId, url_safe
 );

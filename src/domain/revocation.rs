@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::names::{
-    ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, Serial, TokenId,
+    ApiName, BindingName, ClientId, ElevationId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, Serial, TokenId,
 };
 
 /// What a revocation cuts.
@@ -48,6 +48,13 @@ pub enum Subject {
     Partner {
         /// Which.
         partner: PartnerName,
+    },
+    /// An elevation; it ends, and with it what was issued under it.
+    Elevation {
+        /// Its environment.
+        environment: EnvironmentName,
+        /// Which.
+        elevation: ElevationId,
     },
     /// A whole environment.
     Environment {
@@ -91,6 +98,7 @@ impl Subject {
             Self::Integration { integration } => format!("integration:{integration}"),
             Self::IntegrationEnvironment { integration, environment } => format!("integration:{integration}/{environment}"),
             Self::Partner { partner } => format!("partner:{partner}"),
+            Self::Elevation { elevation, .. } => Self::elevation(elevation),
             Self::Environment { environment } => format!("environment:{environment}"),
             Self::Issuer { issuer } => format!("issuer:{issuer}"),
             Self::Certificate { environment, serial } => format!("certificate:{environment}/{serial}"),
@@ -99,9 +107,17 @@ impl Subject {
         }
     }
 
-    /// Whether a lift is possible at all: a token, a certificate or a key is revoked for ever.
+    /// The member of an elevation.
+    pub(super) fn elevation(elevation: &ElevationId) -> String {
+        format!("elevation:{elevation}")
+    }
+
+    /// Whether a lift is possible at all: a token, an elevation, a certificate or a key is revoked for ever.
     pub fn can_be_lifted(&self) -> bool {
-        !matches!(self, Self::Token { .. } | Self::Certificate { .. } | Self::Authority { .. } | Self::Key { .. })
+        !matches!(
+            self,
+            Self::Token { .. } | Self::Elevation { .. } | Self::Certificate { .. } | Self::Authority { .. } | Self::Key { .. }
+        )
     }
 }
 
@@ -122,6 +138,8 @@ pub struct Ingredients {
     pub api: ApiName,
     /// The certificate that was shown, and the key that issued it.
     pub certificate: Option<(Serial, KeyId)>,
+    /// The elevations that its scope rests on.
+    pub elevations: Vec<ElevationId>,
 }
 
 impl Ingredients {
@@ -143,6 +161,7 @@ impl Ingredients {
             members.push(format!("certificate:{}/{serial}", self.environment));
             members.push(format!("authority:{}/{authority}", self.environment));
         }
+        members.extend(self.elevations.iter().map(Subject::elevation));
         if let ClientId::Integration(id) = &self.client {
             members.push(format!("partner:{}", id.partner));
             members.push(format!("integration:{id}"));

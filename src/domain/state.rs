@@ -1,6 +1,6 @@
 //! What is: the registry, approvals, revocations and keys, as a pure fold of the journal's changes.
 //!
-//! Enter through [`State::apply`]. Deliberately not here: issued tokens (the journal's entries), elevations (a later room), and
+//! Enter through [`State::apply`]. Deliberately not here: issued tokens (the journal's entries), and
 //! any rule that would keep a change from happening: a change in the journal has happened.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,6 +13,7 @@ use super::certificate::{Certificates, Enrolment};
 use super::change::{Change, Configuration, Environment, What};
 use super::clock::Timestamp;
 use super::digest::Digest;
+use super::elevation::{self, Elevations, Ended};
 use super::integration::Integration;
 use super::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId, TokenId};
 use super::partner::Partner;
@@ -176,6 +177,8 @@ pub struct State {
     pub integrations: BTreeMap<IntegrationId, IntegrationState>,
     /// All approvals that were ever opened.
     pub approvals: BTreeMap<ApprovalId, Approval>,
+    /// All elevations that were ever asked for.
+    pub elevations: Elevations,
     /// All revocations that were ever made, but those of single tokens.
     pub revocations: BTreeMap<RevocationId, Revocation>,
     /// Revoked tokens with their environment and `exp`.
@@ -215,6 +218,9 @@ impl State {
                 }
                 for (environment, kid) in self.certificates.taint_all() {
                     self.cut(&Subject::Authority { environment, kid }, index);
+                }
+                for (environment, elevation) in self.elevations.end_all(at) {
+                    self.cut(&Subject::Elevation { environment, elevation }, index);
                 }
             }
             What::ConfigurationChanged(configuration) => self.configuration = Some(configuration.clone()),
@@ -258,6 +264,9 @@ impl State {
                     let review = Review { by: by.clone(), verdict: *verdict, reason: reason.clone(), roles: roles.clone(), at };
                     approval.reviews.push(review);
                 }
+            }
+            What::ElevationAsked { .. } | What::ElevationReviewed { .. } | What::ElevationEnded { .. } => {
+                self.apply_elevation(index, at, change);
             }
             What::RevocationAdded { .. } | What::RevocationLiftAsked { .. } | What::RevocationLifted { .. } => {
                 self.apply_revocation(index, at, change);
@@ -380,6 +389,9 @@ impl State {
                     self.keys.taint(environment, kid);
                 }
                 self.cut(subject, index);
+                if let Subject::Elevation { elevation, .. } = subject {
+                    self.elevations.end(elevation, Ended { by: change.by.clone(), reason: Some(reason.clone()), at });
+                }
                 let revocation = Revocation {
                     id: id.clone(),
                     subject: subject.clone(),
@@ -410,6 +422,30 @@ impl State {
         }
         let refusing = self.revocations.values().filter(|revocation| !revocation.lifted && !revocation.tokens_only);
         self.refused = refusing.map(|revocation| revocation.subject.member()).collect();
+    }
+
+    fn apply_elevation(&mut self, index: u64, at: Timestamp, change: &Change) {
+        let over = match &change.what {
+            What::ElevationAsked { elevation } => {
+                self.elevations.add(elevation.as_ref().clone(), at);
+                return;
+            }
+            What::ElevationReviewed { elevation, verdict, reason, roles, narrowing } => {
+                let Some(by) = change.by.person().cloned() else { return };
+                let (reason, roles, narrowing) = (reason.clone(), roles.clone(), narrowing.clone());
+                let review = elevation::Review { by, verdict: *verdict, reason, roles, narrowing, at };
+                self.elevations.review(elevation, review).then_some(elevation)
+            }
+            What::ElevationEnded { elevation, reason } => {
+                self.elevations.end(elevation, Ended { by: change.by.clone(), reason: Some(reason.clone()), at });
+                Some(elevation)
+            }
+            _ => None,
+        };
+        let request = over.and_then(|id| self.elevations.find(id)).map(|request| &request.elevation);
+        if let Some((environment, elevation)) = request.map(|one| (one.environment.clone(), one.id.clone())) {
+            self.cut(&Subject::Elevation { environment, elevation }, index);
+        }
     }
 
     /// The members whose lines a revocation of `subject` moves. A gateway that sees only the token knows neither the proof's issuer nor the

@@ -31,6 +31,14 @@ impl Window {
         let in_days = if first <= last { (first..=last).contains(&today) } else { today >= first || today <= last };
         in_days && self.from <= local.time() && local.time() < self.to
     }
+
+    /// When the window that holds `now` closes; nothing where none does.
+    pub fn closes(&self, now: Timestamp) -> Option<Timestamp> {
+        let local = jiff::Timestamp::from_second(now.as_seconds()).ok()?.to_zoned(self.zone.clone());
+        let closes = local.date().to_datetime(self.to).to_zoned(self.zone.clone()).ok()?;
+        let closes = Timestamp::from_seconds(closes.timestamp().as_second())?;
+        (self.holds(now) && now < closes).then_some(closes)
+    }
 }
 
 impl FromStr for Window {
@@ -118,6 +126,9 @@ mod tests {
         assert!(window.holds(at("2026-07-07T04:00:00Z"))); // 06:00 CEST
         assert!(!window.holds(at("2026-11-24T19:00:00Z"))); // 20:00
         assert!(!window.holds(at("2026-11-22T12:00:00Z"))); // Sunday
+        assert_eq!(window.closes(at("2026-11-24T05:00:00Z")), Some(at("2026-11-24T19:00:00Z")));
+        assert_eq!(window.closes(at("2026-07-07T04:00:00Z")), Some(at("2026-07-07T18:00:00Z")));
+        assert_eq!(window.closes(at("2026-11-24T19:00:00Z")), None);
         for bad in ["", "Mon 6:00-20:00 UTC", "Mon-Fri 20:00-06:00 UTC", "Mon-Fri 06:00-20:00 Mars/Base", "mon 06:00-20:00 UTC"]
         {
             assert!(bad.parse::<Window>().is_err(), "{bad}");

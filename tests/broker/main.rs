@@ -7,6 +7,7 @@ mod assertions;
 mod certificates;
 mod cli;
 mod crash;
+mod elevation;
 mod exchange;
 mod fuzz;
 mod interop;

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod certificate;
+mod elevation;
 mod exchange;
 mod governance;
 mod possession;
@@ -17,6 +18,7 @@ mod records;
 mod verification;
 
 pub use certificate::*;
+pub use elevation::*;
 pub use exchange::*;
 pub use governance::*;
 pub use possession::*;
@@ -80,8 +82,9 @@ pub enum Class {
     Unauthenticated,
 }
 
-static LISTS: [&[&Reason]; 6] = [
+static LISTS: [&[&Reason]; 7] = [
     certificate::REASONS,
+    elevation::REASONS,
     exchange::REASONS,
     governance::REASONS,
     possession::REASONS,

@@ -53,8 +53,9 @@ shapes! {
     ACCESS = "access" ["bindings"] + ["limits" "require" "scopes" "elevation"];
     LIMITS = "limits" [] + ["ttl" "exchangesPerMinute" "sourceCidrs"];
     SCOPE_RULE = "scopeRule" ["scope"] + ["allow"];
-    ELIGIBLE = "eligible" ["scope" "api" "max" "approvers"] + ["allow" "window" "require"];
-    APPROVERS = "approvers" ["count"] + ["role" "people"];
+    ELIGIBLE = "eligible" ["scope" "api" "max" "approvers"] + ["allow" "window" "require" "breakGlass"];
+    APPROVERS = "approvers" ["count"] + ["role" "people" "fallback"];
+    FALLBACK = "fallback" ["after" "role"] + [];
     EXCEPTION = "exception" ["what" "control" "owner" "ends"] + [];
     TEST = "test" ["claims" "expect"] + [];
     EXPECTATION = "expectation" ["environment"] + ["allow" "deny"];

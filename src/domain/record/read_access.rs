@@ -10,8 +10,9 @@ use super::read_binding::{Bindings, Ground};
 use super::read_integration::every;
 use crate::domain::actor::Role;
 use crate::domain::clock::Seconds;
+use crate::domain::elevation::PATIENCE;
 use crate::domain::endpoint::Endpoint;
-use crate::domain::integration::{Access, Approvers, Eligible, Limits, Require, Required, ScopeRule};
+use crate::domain::integration::{Access, Approvers, Eligible, Fallback, Limits, Require, Required, ScopeRule};
 use crate::domain::names::{ApiName, ClientId, EnvironmentName, IntegrationId};
 use crate::domain::reason;
 use crate::domain::scope::Scope;
@@ -21,6 +22,8 @@ pub(super) const PRODUCTION: &str = "production";
 
 /// The longest elevation: a working day, not a standing right.
 const LONGEST_ELEVATION: Seconds = Seconds::hours(24);
+/// Administrators and auditors approve nothing (CONTRACT.md section 6).
+const APPROVING: [(&str, Role); 2] = [("security", Role::Security), ("owner", Role::Owner)];
 /// A bucket beyond this bounds nothing.
 const MOST_EXCHANGES: u32 = 1_000_000;
 
@@ -159,6 +162,7 @@ fn eligible(place: &Place<'_>, faults: &mut Faults) -> Option<Eligible> {
         };
         every(place, word, faults)
     });
+    let break_glass = fields.get("breakGlass").map_or(Some(false), |place| place.flag(faults));
     Some(Eligible {
         scope: scope?,
         api: api?,
@@ -167,15 +171,16 @@ fn eligible(place: &Place<'_>, faults: &mut Faults) -> Option<Eligible> {
         window: window?,
         approvers: approvers?,
         require: require?,
+        break_glass: break_glass?,
     })
 }
 
 fn approvers(place: &Place<'_>, faults: &mut Faults) -> Option<Approvers> {
     let fields = place.fields(&keys::APPROVERS, faults)?;
     let count = fields.get("count").and_then(|place| place.number(1, 10, faults));
-    // Administrators and auditors approve nothing (CONTRACT.md section 6).
-    let role = optional(&fields, "role", |place| place.word(&[("security", Role::Security), ("owner", Role::Owner)], faults));
+    let role = optional(&fields, "role", |place| place.word(&APPROVING, faults));
     let people = fields.get("people").map_or(Some(Vec::new()), |place| place.list::<String>(faults));
+    let fallback = optional(&fields, "fallback", |place| fallback(place, faults));
     let (count, role, people) = (u8::try_from(count?).ok()?, role?, people?);
     if role.is_none() && people.is_empty() {
         faults.warning(&place.at, &reason::LINT_APPROVERS, "neither a role nor people are named: nobody could approve");
@@ -183,5 +188,12 @@ fn approvers(place: &Place<'_>, faults: &mut Faults) -> Option<Approvers> {
         let message = format!("{count} approvals are wanted of {} people: nobody could approve", people.len());
         faults.warning(&place.at, &reason::LINT_APPROVERS, message);
     }
-    Some(Approvers { role, people, count })
+    Some(Approvers { role, people, count, fallback: fallback? })
+}
+
+fn fallback(place: &Place<'_>, faults: &mut Faults) -> Option<Fallback> {
+    let fields = place.fields(&keys::FALLBACK, faults)?;
+    let after = fields.get("after").and_then(|place| place.duration(Seconds::minutes(1), PATIENCE, faults));
+    let role = fields.get("role").and_then(|place| place.word(&APPROVING, faults));
+    Some(Fallback { after: after?, role: role? })
 }

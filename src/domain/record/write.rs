@@ -14,7 +14,7 @@ use crate::domain::alg::Alg;
 use crate::domain::api::{Api, Approval};
 use crate::domain::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
 use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::integration::{Access, Eligible, Integration, Limits, OnLate, Require, ScopeRule};
+use crate::domain::integration::{Access, Approvers, Eligible, Integration, Limits, OnLate, Require, ScopeRule};
 use crate::domain::partner::Partner;
 use crate::domain::text::Text;
 
@@ -146,8 +146,20 @@ fn eligible(eligible: &Eligible) -> Value {
     fields.unless(eligible.allow.is_empty(), "allow", || json!(eligible.allow));
     fields.add("max", eligible.max.to_string());
     fields.unless(eligible.window.is_none(), "window", || json!(eligible.window));
-    fields.add("approvers", json!(eligible.approvers));
+    fields.add("approvers", approvers(&eligible.approvers));
     fields.unless(eligible.require.is_empty(), "require", || json!(eligible.require));
+    fields.unless(!eligible.break_glass, "breakGlass", || true.into());
+    fields.into_value()
+}
+
+fn approvers(approvers: &Approvers) -> Value {
+    let mut fields = Fields::default();
+    fields.unless(approvers.role.is_none(), "role", || json!(approvers.role));
+    fields.unless(approvers.people.is_empty(), "people", || json!(approvers.people));
+    fields.add("count", approvers.count);
+    if let Some(fallback) = &approvers.fallback {
+        fields.add("fallback", json!({"after": fallback.after.to_string(), "role": fallback.role}));
+    }
     fields.into_value()
 }
 
@@ -339,8 +351,9 @@ environments:
         allow: ["PATCH /v1/orders/{id}/status"]
         max: 1h
         window: Mon-Fri 06:00-20:00 Europe/Berlin
-        approvers: {role: security, count: 1}
+        approvers: {role: security, count: 1, fallback: {after: 15m, role: owner}}
         require: [reason, ticket]
+        breakGlass: true
 exceptions:
   - {what: legacy SFTP key, control: source network allow-list, owner: raj@acme.example, ends: 2027-02-28}
 tests:

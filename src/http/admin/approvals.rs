@@ -1,42 +1,38 @@
-//! Approvals: what waits for whom, and the reviews.
+//! Approvals: what waits for whom, and the reviews. An elevation is an approval too, under its own id.
 
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admitted::Admitted;
+use super::elevations::{self, Reviewed};
 use super::input::{Page, body, named};
 use super::people::{Words, names, sealed};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::domain::actor::{Read, Review};
-use crate::domain::approval::{Approval, Verdict};
+use crate::domain::approval::{self, Approval};
 use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
-use crate::domain::names::ApprovalId;
+use crate::domain::elevation::{self, Narrowing, Request};
+use crate::domain::integration::Approvers;
+use crate::domain::names::{ApprovalId, ElevationId};
 use crate::domain::reason;
-
-/// What a reviewer sends; the version seen is required.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    verdict: Verdict,
-    reason: String,
-    version: Digest,
-}
+use crate::domain::state::State as House;
+use crate::domain::text::Text;
 
 /// `GET /v1/approvals`.
 pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let listed = async {
         let page = Page::of(query.as_deref(), &["state", "subject", "kind"])?;
         let (view, now) = (broker.journal.view(), broker.now());
-        let all: Vec<&Approval> = view.state.approvals.values().filter(|approval| is_wanted(approval, &page, now)).collect();
-        let words = Words::of(&broker, sealed(all.iter().flat_map(|approval| texts(approval)))).await?;
-        Ok(page
-            .cut(all.into_iter().map(|approval| (approval.id.to_string(), approval)), |approval| show(approval, &words, now)))
+        let governance = view.state.approvals.values().map(Any::Governance);
+        let all = governance.chain(view.state.elevations.all().map(Any::Elevation));
+        let mut all: Vec<(String, Any<'_>)> = all.filter(|any| any.is_wanted(&page, now)).map(|any| (any.id(), any)).collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let words = Words::of(&broker, sealed(all.iter().flat_map(|(_, any)| any.texts()))).await?;
+        Ok(page.cut(all.into_iter(), |any| any.show(&view.state, &words, now)))
     };
     listed.await.map_err(|problem: Problem| problem.at(&by.request))
 }
@@ -55,7 +51,14 @@ pub async fn review(
     bytes: Bytes,
 ) -> Result<Response, Problem> {
     let done = async {
-        let wanted: Wanted = body(&headers, &bytes)?;
+        let wanted: Reviewed = body(&headers, &bytes)?;
+        let elevation: ElevationId = named(&id)?;
+        if broker.journal.view().state.elevations.find(&elevation).is_some() {
+            return elevations::reviewed(&broker, &by, &elevation, wanted).await;
+        }
+        if wanted.narrowing()? != Narrowing::default() {
+            return Err(Problem::of(&reason::REQUEST_INVALID));
+        }
         let name: ApprovalId = named(&id)?;
         let request = Some(by.request.clone());
         broker.review(&by.by, &name, wanted.verdict, &wanted.reason, wanted.version, request).await?;
@@ -65,16 +68,84 @@ pub async fn review(
 }
 
 async fn answer(broker: &Broker, id: &str) -> Result<Response, Problem> {
-    let id: ApprovalId = named(id)?;
+    let (name, elevation): (ApprovalId, ElevationId) = (named(id)?, named(id)?);
     let view = broker.journal.view();
-    let approval = view.state.approvals.get(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
-    let words = Words::of(broker, sealed(texts(approval))).await?;
-    Ok(axum::Json(show(approval, &words, broker.now())).into_response())
+    let governance = view.state.approvals.get(&name).map(Any::Governance);
+    let found = governance.or_else(|| view.state.elevations.find(&elevation).map(Any::Elevation));
+    let any = found.ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+    let words = Words::of(broker, sealed(any.texts().into_iter())).await?;
+    Ok(axum::Json(any.show(&view.state, &words, broker.now())).into_response())
 }
 
-fn is_wanted(approval: &Approval, page: &Page, now: Timestamp) -> bool {
-    let is = |name: &str, value: Value| page.filters.get(name).is_none_or(|wanted| value == wanted);
-    is("state", json!(approval.standing(now))) && is("kind", json!(approval.kind)) && is("subject", json!(approval.subject))
+/// One word for each person that is wanted: a role, or that somebody of a list is.
+fn slots<'a>(demands: impl Iterator<Item = &'a Approvers>) -> Value {
+    let words = demands.flat_map(|demand| {
+        let word = demand.role.map_or_else(|| json!("named"), |role| json!(role));
+        std::iter::repeat_n(word, usize::from(demand.count))
+    });
+    words.collect()
+}
+
+/// An approval of either kind.
+enum Any<'a> {
+    Governance(&'a Approval),
+    Elevation(&'a Request),
+}
+
+impl<'a> Any<'a> {
+    fn id(&self) -> String {
+        match self {
+            Self::Governance(approval) => approval.id.to_string(),
+            Self::Elevation(request) => request.elevation.id.to_string(),
+        }
+    }
+
+    fn standing(&self, now: Timestamp) -> approval::Standing {
+        let request = match self {
+            Self::Governance(approval) => return approval.standing(now),
+            Self::Elevation(request) => request,
+        };
+        match request.standing(now) {
+            // It ran, and somebody has to look at it.
+            _ if request.lacks_review() => approval::Standing::Pending,
+            elevation::Standing::Pending => approval::Standing::Pending,
+            elevation::Standing::Denied => approval::Standing::Denied,
+            elevation::Standing::Expired => approval::Standing::Expired,
+            elevation::Standing::Withdrawn => approval::Standing::Withdrawn,
+            elevation::Standing::Active | elevation::Standing::Approved | elevation::Standing::Ended => {
+                approval::Standing::Approved
+            }
+        }
+    }
+
+    fn is_wanted(&self, page: &Page, now: Timestamp) -> bool {
+        let (kind, subject) = match self {
+            Self::Governance(approval) => (json!(approval.kind), approval.subject.clone()),
+            Self::Elevation(request) => (json!("elevation"), request.elevation.integration.to_string()),
+        };
+        let is = |name: &str, value: Value| page.filters.get(name).is_none_or(|wanted| value == wanted);
+        is("state", json!(self.standing(now))) && is("kind", kind) && is("subject", json!(subject))
+    }
+
+    fn texts(&self) -> Vec<&'a Text> {
+        match self {
+            Self::Governance(approval) => texts(approval).collect(),
+            Self::Elevation(request) => elevations::texts(request).collect(),
+        }
+    }
+
+    fn show(&self, house: &House, words: &Words, now: Timestamp) -> Value {
+        match self {
+            Self::Governance(approval) => show(approval, words, now),
+            Self::Elevation(request) => {
+                let mut shown = elevations::show(house, request, words, now);
+                shown["state"] = json!(self.standing(now));
+                shown["slots"] = slots(request.elevation.rule.demands.iter());
+                shown["openSlots"] = slots(request.open(now).into_iter());
+                shown
+            }
+        }
+    }
 }
 
 fn texts(approval: &Approval) -> impl Iterator<Item = &crate::domain::text::Text> {

@@ -3,15 +3,16 @@
 //! Enter through [`routes`]. A handler takes an [`Admitted`] of the permission that it needs: who forgot the check does not
 //! compile. Here JSON becomes a call of the broker and its outcome JSON again; every rule is below.
 //!
-//! Not here yet: elevations, recertification, offboarding; their paths are answered 404 like any other.
+//! Not here yet: recertification, offboarding; their paths are answered 404 like any other.
 
 mod admitted;
 mod approvals;
 mod certificates;
+pub mod elevations;
 mod evidence;
 mod gate;
 mod idempotency;
-mod input;
+pub mod input;
 mod keys;
 mod past;
 mod people;
@@ -57,6 +58,10 @@ routes! {
     "/v1/authorities/{environment}/rotate": post certificates::rotate;
     "/v1/can-i": get evidence::can_i;
     "/v1/certificates": get certificates::list;
+    "/v1/elevations": get elevations::list, post elevations::ask;
+    "/v1/elevations/{id}": get elevations::one;
+    "/v1/elevations/{id}/end": post elevations::end;
+    "/v1/elevations/{id}/reviews": post elevations::review;
     "/v1/enrolments": post certificates::ask;
     "/v1/explain/{request}": get evidence::explain;
     "/v1/integrations": get registry::integrations;

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::broker::revocation::{Failure, Fault};
+use crate::domain::clock::Seconds;
 use crate::domain::names::RequestId;
 use crate::domain::reason::{Class, Reason};
 
@@ -15,12 +16,15 @@ pub struct Problem {
     faults: Vec<Fault>,
     request: Option<RequestId>,
     status: Option<StatusCode>,
+    retry_after: Option<Seconds>,
+    /// Whoever asks is not known, and told nothing but that.
+    to_stranger: bool,
 }
 
 impl Problem {
     /// For one reason.
     pub fn of(reason: &'static Reason) -> Self {
-        Self { reason, faults: Vec::new(), request: None, status: None }
+        Self { reason, faults: Vec::new(), request: None, status: None, retry_after: None, to_stranger: false }
     }
 
     /// With every fault of the content.
@@ -32,6 +36,26 @@ impl Problem {
     /// Of another media type than the route takes (ABUSE A-23).
     pub fn media_type() -> Self {
         Self { status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), ..Self::of(&crate::domain::reason::REQUEST_MALFORMED) }
+    }
+
+    /// For a caller of the public socket who is not known: the same whatever was wrong (CONTRACT.md section 5).
+    pub fn to_stranger() -> Self {
+        let status = Some(StatusCode::UNAUTHORIZED);
+        Self { status, to_stranger: true, ..Self::of(&crate::domain::reason::CLIENT_MISSING) }
+    }
+
+    /// For a caller of the public socket who is known: a proof that is not enough is 403 there.
+    pub fn known(mut self) -> Self {
+        if matches!(self.reason.class, Class::Proof | Class::Client | Class::Possession | Class::Nonce) {
+            self.status = Some(StatusCode::FORBIDDEN);
+        }
+        self
+    }
+
+    /// With the time after which to try again.
+    pub fn after(mut self, seconds: Option<Seconds>) -> Self {
+        self.retry_after = seconds;
+        self
     }
 
     /// In the answer to this request.
@@ -91,8 +115,13 @@ impl IntoResponse for Problem {
         let status = self.status();
         let mut body = json!({
             "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.reason.what,
-            "reason": self.reason.code, "request_id": self.request,
         });
+        if self.to_stranger {
+            body["detail"] = "The request shows no proof that is taken here.".into();
+        } else {
+            body["reason"] = self.reason.code.into();
+            body["request_id"] = json!(self.request);
+        }
         if !self.faults.is_empty() {
             let fault = |fault: &Fault| json!({"at": fault.at, "reason": fault.reason.code, "message": fault.message});
             body["errors"] = self.faults.iter().map(fault).collect();
@@ -101,11 +130,14 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(Ok(seconds)) = self.retry_after.map(|seconds| HeaderValue::from_str(&seconds.0.to_string())) {
+            headers.insert(header::RETRY_AFTER, seconds);
+        }
         match self.reason.class {
             Class::Busy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Class::Unauthenticated => {
+            _ if status == StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}

@@ -28,6 +28,7 @@ use crate::journal::Query;
 struct Wanted {
     token: Option<String>,
     binding: Option<String>,
+    elevation: Option<String>,
     integration: Option<String>,
     partner: Option<String>,
     environment: Option<String>,
@@ -114,6 +115,7 @@ async fn subject(broker: &Broker, wanted: Wanted) -> Result<Subject, Problem> {
     let named_things = [
         ("token", wanted.token),
         ("binding", wanted.binding),
+        ("elevation", wanted.elevation),
         ("integration", wanted.integration),
         ("partner", wanted.partner),
         ("environment", wanted.environment),
@@ -124,7 +126,8 @@ async fn subject(broker: &Broker, wanted: Wanted) -> Result<Subject, Problem> {
     let mut things = named_things.into_iter().filter_map(|(kind, text)| Some((kind, text?)));
     let (Some((kind, text)), None) = (things.next(), things.next()) else {
         let message =
-            "name exactly one of token, binding, integration, partner, environment, issuer, certificate, key".to_owned();
+            "name exactly one of token, elevation, binding, integration, partner, environment, issuer, certificate, key"
+                .to_owned();
         return Err(Problem::faults(vec![Fault { at: String::new(), reason: &reason::REQUEST_INVALID, message }]));
     };
     let missing = || Problem::of(&reason::NOT_FOUND);
@@ -142,6 +145,11 @@ async fn subject(broker: &Broker, wanted: Wanted) -> Result<Subject, Problem> {
                 .any(|one| one.client == client && one.environment == environment && one.binding == binding);
             let known = known || has_binding(state, &client, &environment, &binding);
             known.then_some(Subject::Binding { client, environment, binding }).ok_or_else(missing)
+        }
+        ("elevation", _) => {
+            let request = state.elevations.find(&named(&text)?).ok_or_else(missing)?;
+            let (environment, elevation) = (request.elevation.environment.clone(), request.elevation.id.clone());
+            Ok(Subject::Elevation { environment, elevation })
         }
         ("integration", _) => {
             let integration = named(&text)?;

@@ -3,6 +3,7 @@
 //! Environments are told apart by host and path of their issuers, which operators choose. Each path is a literal route, so nothing is
 //! normalised into another (ABUSE D-17); the host is compared here, and one that no environment has at this path is answered 421.
 
+pub mod elevations;
 pub mod enrolment;
 mod held;
 pub mod introspection;
@@ -95,6 +96,8 @@ impl Here {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Route {
     Bundle,
+    Elevation,
+    Elevations,
     Enrolment(Operation),
     Introspect,
     Jwks(KeySet),
@@ -107,10 +110,12 @@ enum Route {
     Verify,
 }
 
-const ROUTES: [(&str, Route); 13] = [
+const ROUTES: [(&str, Route); 15] = [
     ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
     ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
     ("/bundle", Route::Bundle),
+    ("/elevations", Route::Elevations),
+    ("/elevations/{id}", Route::Elevation),
     ("/crl", Route::List),
     ("/crl/{kid}", Route::List),
     ("/introspect", Route::Introspect),
@@ -212,14 +217,20 @@ impl Route {
             async move { self.answer(&public, &path, request).await }
         };
         match self {
-            Self::Introspect
+            Self::Elevations
+            | Self::Introspect
             | Self::Revoke
             | Self::Status
             | Self::Token
             | Self::Enrolment(Operation::Enroll | Operation::Reenroll) => post(handle),
             Self::Verify => get(handle.clone()).post(handle),
             Self::StatusInPath => get(handle),
-            Self::Bundle | Self::Enrolment(Operation::CaCerts) | Self::Jwks(_) | Self::List | Self::Metadata(_) => get(handle),
+            Self::Bundle
+            | Self::Elevation
+            | Self::Enrolment(Operation::CaCerts)
+            | Self::Jwks(_)
+            | Self::List
+            | Self::Metadata(_) => get(handle),
         }
     }
 
@@ -256,7 +267,11 @@ impl Route {
                 let question = enrolment::asked_in_path(uri.path()).unwrap_or_default();
                 enrolment::certificate_status(&here, &question).await
             }
-            Self::Introspect | Self::Revoke | Self::Status | Self::Token | Self::Enrolment(_) => {
+            Self::Elevation => {
+                let id = uri.path().rsplit_once("/elevations/").map(|(_, id)| id);
+                elevations::poll(&here, &headers, id.unwrap_or_default())
+            }
+            Self::Elevations | Self::Introspect | Self::Revoke | Self::Status | Self::Token | Self::Enrolment(_) => {
                 // The front has read the body whole, within its limits.
                 let Ok(body) = axum::body::to_bytes(body, MOST).await else {
                     return Fault::TooLarge.response(ErrorShape::OAuth);
@@ -268,13 +283,19 @@ impl Route {
 
     async fn post(self, here: Here, headers: axum::http::HeaderMap, body: Bytes) -> Response {
         match self {
+            Self::Elevations => elevations::ask(here, headers, body).await,
             Self::Introspect => introspection::introspect(here, headers, body).await,
             Self::Revoke => introspection::revoke(here, headers, body).await,
             Self::Status => enrolment::certificate_status(&here, &body).await,
             Self::Enrolment(operation) => enrolment::enrol(here, operation, headers, body).await,
-            Self::Bundle | Self::Jwks(_) | Self::List | Self::Metadata(_) | Self::StatusInPath | Self::Token | Self::Verify => {
-                token::token(here, headers, body).await
-            }
+            Self::Bundle
+            | Self::Elevation
+            | Self::Jwks(_)
+            | Self::List
+            | Self::Metadata(_)
+            | Self::StatusInPath
+            | Self::Token
+            | Self::Verify => token::token(here, headers, body).await,
         }
     }
 }

@@ -104,8 +104,11 @@ fn elevations(at: &str, old: &[Eligible], new: &[Eligible], found: &mut Found) {
         };
         found.ranked(format!("{at}.window"), (&was.window, &one.window), window, |old, _| old.is_none());
         found.ranked(format!("{at}.approvers"), (&was.approvers, &one.approvers), approvers, |old, new| {
-            old.role == new.role && old.people == new.people && new.count > old.count
+            let fewer = new.fallback.is_none() || new.fallback == old.fallback;
+            old.role == new.role && old.people == new.people && new.count >= old.count && fewer
         });
+        let glass = |allowed: &bool| if *allowed { "may be broken" } else { "whole" }.to_owned();
+        found.ranked(format!("{at}.breakGlass"), (&was.break_glass, &one.break_glass), glass, |old, _| *old);
         found.ranked(
             format!("{at}.require"),
             (&was.require, &one.require),
@@ -122,7 +125,11 @@ fn eligible(one: &Eligible) -> String {
 fn approvers(approvers: &Approvers) -> String {
     let role = approvers.role.map(|role| format!("{role:?}").to_lowercase());
     let named: Vec<_> = role.into_iter().chain(approvers.people.iter().cloned()).collect();
-    format!("{} of {}", approvers.count, list(&named, "nobody"))
+    let stands_in = approvers
+        .fallback
+        .as_ref()
+        .map(|fallback| format!(", after {} also {}", fallback.after, format!("{:?}", fallback.role).to_lowercase()));
+    format!("{} of {}{}", approvers.count, list(&named, "nobody"), stands_in.unwrap_or_default())
 }
 
 fn required(require: &[Required]) -> String {

@@ -1,0 +1,270 @@
+//! Just-in-time elevation: asking, reviewing, ending (DESIGN.md section 6). Each is one change; the rules are `domain/elevation`'s.
+//!
+//! Nothing happens here when an elevation begins, lapses or ends by itself: that is a function of `now`, asked at every mint.
+
+use super::caller::Presented;
+use super::exchange::Denied;
+use super::revocation::{Failure, Fault};
+use super::{Broker, away};
+use crate::domain::actor::{Actor, Authorized, Elevate, Review};
+use crate::domain::approval::Verdict;
+use crate::domain::change::{Change, What};
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::decision::Refused;
+use crate::domain::digest::Digest;
+use crate::domain::elevation::{Elevation, Narrowing, Standing, Unfit, Wanted, ask};
+use crate::domain::endpoint::Endpoint;
+use crate::domain::grant::{Context, may_elevate, stands};
+use crate::domain::names::{ApiName, ClientId, ElevationId, EnvironmentName, IntegrationId, RequestId, Ticket};
+use crate::domain::peer::Peer;
+use crate::domain::proof::{Possession, Verified};
+use crate::domain::reason;
+use crate::domain::scope::ScopeSet;
+use crate::domain::state::State;
+use crate::domain::text::Text;
+use crate::journal::Proposal;
+
+/// What is wished for, whoever wishes.
+#[derive(Clone)]
+pub struct Wish {
+    /// At which API.
+    pub api: ApiName,
+    /// The scopes.
+    pub scopes: ScopeSet,
+    /// Endpoint conditions; none means those of the record.
+    pub allow: Vec<Endpoint>,
+    /// How long.
+    pub duration: Seconds,
+    /// Why.
+    pub reason: String,
+    /// The ticket.
+    pub ticket: Option<Ticket>,
+    /// From when.
+    pub starts: Option<Timestamp>,
+    /// At once, to be looked at afterwards.
+    pub break_glass: bool,
+}
+
+/// What a reviewer says: `seen` is the version that the reviewer saw.
+pub struct Word {
+    /// For or against.
+    pub verdict: Verdict,
+    /// Why.
+    pub why: String,
+    /// The version that was seen.
+    pub seen: Digest,
+    /// What is taken away.
+    pub narrowing: Narrowing,
+}
+
+/// A workload that asks for itself.
+pub struct Workload {
+    /// Where.
+    pub environment: EnvironmentName,
+    /// What it shows of who calls.
+    pub proof: Presented,
+    /// The client certificate of its connection.
+    pub certificate: Option<Peer>,
+    /// The key of its DPoP proof.
+    pub possession: Option<Verified<Possession>>,
+    /// Where the request comes from.
+    pub source: Option<std::net::IpAddr>,
+    /// Its id.
+    pub request: RequestId,
+}
+
+/// Why a workload's request was not taken.
+pub enum NotAsked {
+    /// Who calls, or what the caller may.
+    Denied(Denied),
+    /// What was asked for.
+    Unfit(Vec<Unfit>),
+}
+
+impl Wish {
+    fn wanted(self, id: ElevationId, integration: IntegrationId, environment: EnvironmentName, by: Actor) -> Wanted {
+        Wanted {
+            id,
+            integration,
+            environment,
+            api: self.api,
+            scopes: self.scopes,
+            allow: self.allow,
+            duration: self.duration,
+            reason: self.reason,
+            ticket: self.ticket,
+            starts: self.starts,
+            break_glass: self.break_glass,
+            by,
+            binding: None,
+            poll: None,
+        }
+    }
+}
+
+impl Broker {
+    /// Asks for an integration, once for each environment. Nothing is asked where one of them cannot be.
+    pub async fn elevate(
+        &self,
+        by: &Authorized<Elevate>,
+        integration: &IntegrationId,
+        environments: Vec<EnvironmentName>,
+        wish: Wish,
+        request: &RequestId,
+    ) -> Result<Vec<ElevationId>, Failure> {
+        let actor = by.staff().actor();
+        let wanted = |environment| wish.clone().wanted(self.name(), integration.clone(), environment, actor.clone());
+        let wanted: Vec<Wanted> = environments.into_iter().map(wanted).collect();
+        let make = |wanted: Wanted, state: &State, now| -> Result<Elevation, Failure> {
+            state.ensure_not_cut(&by.staff().person)?;
+            stands(&wanted.integration, state, now)?;
+            ask(wanted, state, now).map_err(faults)
+        };
+        // All of them against what is, before the first is on record.
+        let view = self.journal.view();
+        for one in &wanted {
+            make(one.clone(), &view.state, self.now())?;
+        }
+        let mut ids = Vec::new();
+        for one in wanted {
+            ids.push(one.id.clone());
+            let outcome = self
+                .journal
+                .change(Some(request.clone()), |state, now| {
+                    let elevation = Box::new(make(one.clone(), state, now)?);
+                    Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what: What::ElevationAsked { elevation } }))
+                })
+                .await?;
+            outcome?;
+            if one.break_glass {
+                tracing::warn!(integration = %one.integration, environment = %one.environment, elevation = %one.id, "the glass was broken");
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Asks for the workload that shows its own proof. Returns the id, and the token by which it asks how it stands; that is shown once.
+    /// The proof is spent in the live index, as for a read: what it pays for is no token.
+    pub async fn elevate_workload(&self, workload: Workload, wish: Wish) -> Result<(ElevationId, String), NotAsked> {
+        let Workload { environment, request, .. } = &workload;
+        let outcome = self.ask_for(&workload, wish).await;
+        if let Err(NotAsked::Denied(denied)) = &outcome {
+            self.note(environment, request, &denied.refused);
+        }
+        outcome
+    }
+
+    async fn ask_for(&self, workload: &Workload, wish: Wish) -> Result<(ElevationId, String), NotAsked> {
+        let Workload { environment, request, .. } = workload;
+        let shown = self.establish(environment, &workload.proof, workload.certificate.as_ref()).await?;
+        let view = self.journal.view();
+        let principal = Self::identify(environment, &shown, &view.state, self.now())?;
+        let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
+        self.pass_gate(&principal, &view.state).await.map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
+        let context = Context {
+            request: request.clone(),
+            token: self.name(),
+            source: workload.source,
+            certificate: workload.certificate.clone(),
+            possession: workload.possession.clone(),
+        };
+        let (id, poll): (ElevationId, String) = (self.name(), self.entropy.identifier());
+        let digest = Digest::of(poll.as_bytes());
+        // The same judgement twice: before the proof is spent, and on the newest state while the journal holds its head.
+        let make = |state: &State, now| -> Result<Proposal, NotAsked> {
+            let principal = Self::identify(environment, &shown, state, now)?;
+            let known = |reason| Refused { known: Some(principal.client().clone()), ..Refused::unknown(reason) };
+            may_elevate(&principal, &context, state, now).map_err(known)?;
+            let ClientId::Integration(integration) = principal.client() else {
+                return Err(known(&reason::TARGET_UNKNOWN).into());
+            };
+            let by = Actor::Workload(integration.clone());
+            let wanted = Wanted {
+                binding: Some(principal.binding().clone()),
+                poll: Some(digest),
+                ..wish.clone().wanted(id.clone(), integration.clone(), environment.clone(), by.clone())
+            };
+            let elevation = Box::new(ask(wanted, state, now).map_err(NotAsked::Unfit)?);
+            Ok(Proposal::from(Change { by, what: What::ElevationAsked { elevation } }))
+        };
+        make(&view.state, self.now())?;
+        self.spend_possession(workload.possession.as_ref()).await.map_err(known)?;
+        self.spend_read(&principal).await?;
+        let outcome = self.journal.change(Some(request.clone()), make).await.map_err(|_| known(away()))?;
+        outcome?;
+        Ok((id, poll))
+    }
+
+    /// Reviews an elevation. Returns where it stands then.
+    pub async fn review_elevation(
+        &self,
+        by: &Authorized<Review>,
+        id: &ElevationId,
+        word: Word,
+        request: Option<RequestId>,
+    ) -> Result<Standing, Failure> {
+        let Word { verdict, seen, narrowing, .. } = word;
+        let text = Text::from(word.why.as_str());
+        let outcome = self
+            .journal
+            .change(request, |state, now| {
+                state.ensure_not_cut(&by.staff().person)?;
+                let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
+                let roles = request.review(by.staff(), seen, &narrowing, state, now)?;
+                let (reason, narrowing) = (text.clone(), narrowing.clone());
+                let what = What::ElevationReviewed { elevation: id.clone(), verdict, reason, roles, narrowing };
+                Ok::<_, &'static reason::Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
+            })
+            .await?;
+        let committed = outcome?;
+        if verdict == Verdict::Deny {
+            // A look at a break-glass that found it wrong cuts what was issued.
+            self.confirm(committed.index).await?;
+        }
+        let request = committed.view.state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
+        Ok(request.standing(self.now()))
+    }
+
+    /// Ends an elevation, or takes the request back. Returns once every reader of the live index refuses what was issued under it.
+    pub async fn end_elevation(
+        &self,
+        by: &Authorized<Elevate>,
+        id: &ElevationId,
+        why: &str,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let text = Text::from(why);
+        let outcome = self
+            .journal
+            .change(request, |state, now| {
+                state.ensure_not_cut(&by.staff().person)?;
+                let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
+                if !matches!(request.standing(now), Standing::Active | Standing::Approved | Standing::Pending) {
+                    return Err(&reason::ELEVATION_OVER);
+                }
+                let what = What::ElevationEnded { elevation: id.clone(), reason: text.clone() };
+                Ok(Proposal::from(Change { by: by.staff().actor(), what }))
+            })
+            .await?;
+        let index = outcome?.index;
+        self.confirm(index).await?;
+        Ok(())
+    }
+}
+
+fn faults(unfit: Vec<Unfit>) -> Failure {
+    let fault = |one: Unfit| Fault { at: one.at.to_owned(), reason: one.reason, message: one.message };
+    Failure::Faults(unfit.into_iter().map(fault).collect())
+}
+
+impl From<Refused> for NotAsked {
+    fn from(refused: Refused) -> Self {
+        Self::Denied(refused.into())
+    }
+}
+
+impl From<Denied> for NotAsked {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}

@@ -1,0 +1,205 @@
+//! Asking: from what somebody wants to an elevation that people may agree to, or every reason why not.
+
+use super::{Elevation, LONGEST_BREAK_GLASS, PATIENCE, Standing, rule};
+use crate::domain::actor::Actor;
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::digest::Digest;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::integration::{Access, Eligible, Required};
+use crate::domain::names::{ApiName, BindingName, ElevationId, EnvironmentName, IntegrationId, Ticket};
+use crate::domain::reason::{self, Reason};
+use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::state::State;
+use crate::domain::text::Text;
+
+/// More open requests of one integration in one environment are refused: people who must look at them are few (ABUSE D-22).
+const MOST_OPEN: usize = 20;
+
+/// The furthest start.
+const FURTHEST: Seconds = Seconds::days(30);
+
+/// What somebody wants.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The id that it will have.
+    pub id: ElevationId,
+    /// For whom.
+    pub integration: IntegrationId,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// At which API.
+    pub api: ApiName,
+    /// The scopes.
+    pub scopes: ScopeSet,
+    /// Endpoint conditions; none means those of the record.
+    pub allow: Vec<Endpoint>,
+    /// How long.
+    pub duration: Seconds,
+    /// Why.
+    pub reason: String,
+    /// The ticket.
+    pub ticket: Option<Ticket>,
+    /// From when.
+    pub starts: Option<Timestamp>,
+    /// At once, to be looked at afterwards.
+    pub break_glass: bool,
+    /// Who asks.
+    pub by: Actor,
+    /// The binding that a workload asks through.
+    pub binding: Option<BindingName>,
+    /// SHA-256 of the token by which it asks how it stands.
+    pub poll: Option<Digest>,
+}
+
+/// One thing that does not fit: which member of the request, which reason, what exactly.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unfit {
+    /// The member.
+    pub at: &'static str,
+    /// The reason.
+    pub reason: &'static Reason,
+    /// What was wanted, and what the record has.
+    pub message: String,
+}
+
+/// Makes an elevation that people may agree to. The standing of integration and partner is for the caller to ask.
+///
+/// # Errors
+/// Everything that does not fit, all at once.
+pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
+    let Some(access) = access(state, &wanted.integration, &wanted.environment) else {
+        let message = format!("{} has no environment {}", wanted.integration, wanted.environment);
+        return Err(vec![Unfit { at: "environments", reason: &reason::ELEVATION_NOT_ELIGIBLE, message }]);
+    };
+    let mut unfit = Vec::new();
+    let mut eligible = Vec::new();
+    for scope in wanted.scopes.iter() {
+        let found = access.elevation.iter().find(|one| one.api == wanted.api && one.scope == *scope);
+        match found.filter(|_| in_catalogue(state, &wanted.api, scope)) {
+            Some(one) => eligible.push(one),
+            None => {
+                let message = format!("{scope} of {} is nothing that the record lets be elevated", wanted.api);
+                unfit.push(Unfit { at: "scopes", reason: &reason::ELEVATION_NOT_ELIGIBLE, message });
+            }
+        }
+    }
+    if wanted.scopes.is_empty() {
+        let message = "expected at least one scope".to_owned();
+        unfit.push(Unfit { at: "scopes", reason: &reason::REQUEST_INVALID, message });
+    }
+    fit(&wanted, &eligible, now, &mut unfit);
+    let rule = super::Rule {
+        demands: if wanted.break_glass { rule::afterwards() } else { rule::demands(&eligible) },
+        barred: barred(&wanted, state),
+    };
+    if let Some(demand) = rule.demands.iter().find(|demand| !rule::can_be_met(demand, &rule.barred, state)) {
+        let message = format!(
+            "{} of {} must approve, and who asked, applied the record or enrolled the workload may not; the rule is the record's, whose business owner can have it changed",
+            demand.count,
+            demand.people.join(", ")
+        );
+        unfit.push(Unfit { at: "scopes", reason: &reason::ELEVATION_NO_APPROVER, message });
+    }
+    let open = state.elevations.of(&wanted.integration, &wanted.environment);
+    if open.filter(|request| request.standing(now) == Standing::Pending).count() >= MOST_OPEN {
+        let message = format!("{MOST_OPEN} requests wait already");
+        unfit.push(Unfit { at: "", reason: &reason::ELEVATION_TOO_MANY, message });
+    }
+    if !unfit.is_empty() {
+        return Err(unfit);
+    }
+    let patient = now.plus(PATIENCE);
+    Ok(Elevation {
+        expires: wanted.starts.map_or(patient, |starts| patient.max(starts).min(starts.plus(wanted.duration))),
+        id: wanted.id,
+        integration: wanted.integration,
+        environment: wanted.environment,
+        api: wanted.api,
+        scopes: wanted.scopes,
+        allow: wanted.allow,
+        duration: wanted.duration,
+        starts: wanted.starts,
+        reason: Text::from(wanted.reason.as_str()),
+        ticket: wanted.ticket,
+        requested_by: wanted.by,
+        binding: wanted.binding,
+        rule,
+        break_glass: wanted.break_glass,
+        poll: wanted.poll,
+    })
+}
+
+/// What the request names, against what the record has for each scope.
+fn fit(wanted: &Wanted, eligible: &[&Eligible], now: Timestamp, unfit: &mut Vec<Unfit>) {
+    let mut add = |at, reason, message: String| unfit.push(Unfit { at, reason, message });
+    let most = eligible.iter().map(|one| one.max).min().unwrap_or(Seconds::hours(24));
+    let most = if wanted.break_glass { most.min(LONGEST_BREAK_GLASS) } else { most };
+    if wanted.duration > most || wanted.duration < Seconds::minutes(1) {
+        let message = format!("expected 1m to {most}, which is the longest for all of these scopes");
+        add("duration", &reason::ELEVATION_TOO_LONG, message);
+    }
+    for one in eligible.iter().filter(|one| !one.allow.is_empty()) {
+        for endpoint in wanted.allow.iter().filter(|endpoint| !one.allow.contains(endpoint)) {
+            add("allow", &reason::ELEVATION_WIDENS, format!("{endpoint} is none of the endpoints that {} has", one.scope));
+        }
+    }
+    if eligible.iter().any(|one| one.require.contains(&Required::Ticket)) && wanted.ticket.is_none() {
+        add("ticket", &reason::ELEVATION_TICKET, "the record asks for a ticket".to_owned());
+    }
+    if wanted.starts.is_some_and(|starts| starts < now || starts > now.plus(FURTHEST) || wanted.break_glass) {
+        let message = format!("expected a time from now to {FURTHEST} ahead, and none for break-glass");
+        add("starts", &reason::ELEVATION_START, message);
+    }
+    let starts = wanted.starts.unwrap_or(now);
+    for one in eligible {
+        // Approvals may take until the window has closed again; that is looked at when a token is asked for.
+        if let Some(window) = one.window.as_ref().filter(|window| wanted.starts.is_some() && !window.holds(starts)) {
+            add("starts", &reason::ELEVATION_WINDOW, format!("{} runs {window}", one.scope));
+        }
+        if wanted.break_glass && !one.break_glass {
+            add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, format!("the record does not allow it for {}", one.scope));
+        }
+    }
+    if wanted.break_glass && matches!(wanted.by, Actor::Workload(_) | Actor::Machine(_)) {
+        add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, "only a person may break the glass".to_owned());
+    }
+    if wanted.reason.trim().is_empty() || wanted.reason.chars().count() > 1000 {
+        add("reason", &reason::REQUEST_INVALID, "expected a reason of 1 to 1000 characters".to_owned());
+    }
+}
+
+fn barred(wanted: &Wanted, state: &State) -> Vec<crate::domain::actor::Person> {
+    let current = state.integrations.get(&wanted.integration).and_then(|integration| integration.current.as_ref());
+    let applied = current.and_then(|current| current.by.person());
+    let enrolled =
+        rule::enrollers(state, &wanted.integration, &wanted.environment).filter(|_| matches!(wanted.by, Actor::Workload(_)));
+    let mut barred: Vec<crate::domain::actor::Person> = Vec::new();
+    for person in wanted.by.person().into_iter().chain(applied).chain(enrolled) {
+        if !barred.iter().any(|known| known.is(person)) {
+            // Names are for people to read, and stand elsewhere; who may not review is a matter of issuer and id.
+            barred.push(crate::domain::actor::Person { name: None, ..person.clone() });
+        }
+    }
+    barred
+}
+
+/// What the record in force still has for each scope of an elevation; nothing where one of them is gone.
+pub(super) fn eligible<'a>(state: &'a State, elevation: &Elevation) -> Option<Vec<&'a Eligible>> {
+    elevation.scopes.iter().map(|scope| eligible_for(state, elevation, scope)).collect()
+}
+
+/// What the record in force still has for one of the scopes.
+pub(super) fn eligible_for<'a>(state: &'a State, elevation: &Elevation, scope: &Scope) -> Option<&'a Eligible> {
+    let access = access(state, &elevation.integration, &elevation.environment)?;
+    let found = access.elevation.iter().find(|one| one.api == elevation.api && one.scope == *scope);
+    found.filter(|_| in_catalogue(state, &elevation.api, scope))
+}
+
+fn access<'a>(state: &'a State, integration: &IntegrationId, environment: &EnvironmentName) -> Option<&'a Access> {
+    state.integrations.get(integration)?.current.as_ref()?.record.environments.get(environment)
+}
+
+fn in_catalogue(state: &State, api: &ApiName, scope: &Scope) -> bool {
+    let current = state.apis.get(api).and_then(|api| api.current.as_ref());
+    current.is_some_and(|current| current.record.scopes.contains_key(scope))
+}

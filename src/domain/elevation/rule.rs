@@ -1,0 +1,99 @@
+//! Who must agree: what the record demands for each scope of a request, all of it together.
+//!
+//! Where several scopes are asked for at once, each one's demand is to be met; so the strictest wins, and no mixture of scopes is easier
+//! to get than the hardest of them. Nobody counts who asked, who last applied the record, or who enrolled the workload that asks.
+
+use serde::{Deserialize, Serialize};
+
+use super::Review;
+use crate::domain::actor::{Person, Role, Staff};
+use crate::domain::approval::Verdict;
+use crate::domain::clock::Timestamp;
+use crate::domain::integration::{Approvers, Eligible};
+use crate::domain::names::{EnvironmentName, IntegrationId};
+use crate::domain::state::State;
+
+/// The demands of a request as they stood when it was made, and who may not meet them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rule {
+    /// Each is to be met; one person may meet several.
+    pub demands: Vec<Approvers>,
+    /// People who may not review.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barred: Vec<Person>,
+}
+
+impl Rule {
+    /// Whether this person may never review it.
+    pub fn is_barred(&self, person: &Person) -> bool {
+        self.barred.iter().any(|barred| barred.is(person))
+    }
+
+    /// The demands that `reviews` do not meet yet.
+    pub fn open<'a>(&'a self, reviews: &[Review], asked: Timestamp) -> Vec<&'a Approvers> {
+        self.demands.iter().filter(|demand| !is_met(demand, reviews, asked)).collect()
+    }
+}
+
+/// Whether enough different people of those that `demand` admits approved. Reviews are of different people: nobody votes twice.
+pub(super) fn is_met(demand: &Approvers, reviews: &[Review], asked: Timestamp) -> bool {
+    let counts =
+        |review: &&Review| review.verdict == Verdict::Approve && admits(demand, &review.by, &review.roles, asked, review.at);
+    reviews.iter().filter(counts).count() >= usize::from(demand.count)
+}
+
+/// Whether a person who carries `roles` is one of those whom `demand` admits at `now`, or of those who stand in for them by then.
+pub(super) fn admits(demand: &Approvers, person: &Person, roles: &[Role], asked: Timestamp, now: Timestamp) -> bool {
+    let by_role = demand.role.is_some_and(|role| roles.contains(&role));
+    let stands_in =
+        demand.fallback.as_ref().is_some_and(|fallback| now >= asked.plus(fallback.after) && roles.contains(&fallback.role));
+    by_role || demand.people.contains(&person.id) || stands_in
+}
+
+/// The roles that a reviewer carries: security counts as security alone (CONTRACT.md section 6).
+pub(super) fn carried(staff: &Staff) -> Vec<Role> {
+    if staff.roles.contains(&Role::Security) { vec![Role::Security] } else { staff.roles.iter().copied().collect() }
+}
+
+/// What the record demands for all of these scopes, each demand once.
+pub(super) fn demands(eligible: &[&Eligible]) -> Vec<Approvers> {
+    let mut demands: Vec<Approvers> = Vec::new();
+    for one in eligible {
+        if !demands.contains(&one.approvers) {
+            demands.push(one.approvers.clone());
+        }
+    }
+    demands
+}
+
+/// Who looks at what started without anybody: one of security.
+pub(super) fn afterwards() -> Vec<Approvers> {
+    vec![Approvers { role: Some(Role::Security), people: Vec::new(), count: 1, fallback: None }]
+}
+
+/// Whether this person applied the version of the record that is in force.
+pub(super) fn applied_last(state: &State, integration: &IntegrationId, person: &Person) -> bool {
+    let current = state.integrations.get(integration).and_then(|integration| integration.current.as_ref());
+    current.and_then(|current| current.by.person()).is_some_and(|by| by.is(person))
+}
+
+/// Who asked for a certificate of this integration there: what the workload shows is theirs, however often it was renewed since.
+pub(super) fn enrollers<'a>(
+    state: &'a State,
+    integration: &'a IntegrationId,
+    environment: &'a EnvironmentName,
+) -> impl Iterator<Item = &'a Person> {
+    let here =
+        state.certificates.enrolments().filter(move |one| one.integration == *integration && one.environment == *environment);
+    here.filter_map(|one| state.approvals.get(&one.approval)?.requested_by.person())
+}
+
+/// Whether anybody could ever meet `demand`. Who has a role is known to the identity provider alone, so only lists of people are counted.
+pub(super) fn can_be_met(demand: &Approvers, barred: &[Person], state: &State) -> bool {
+    if demand.role.is_some() || demand.fallback.is_some() {
+        return true;
+    }
+    let out =
+        |id: &String| barred.iter().chain(state.staff_cuts.iter().map(|(person, _)| person)).any(|person| person.id == *id);
+    demand.people.iter().filter(|id| !out(id)).count() >= usize::from(demand.count)
+}

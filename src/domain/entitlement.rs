@@ -1,0 +1,105 @@
+//! Entitlement: which scopes may be had now, by the contract and by elevations, and the conditions that travel in the token.
+//!
+//! Enter through [`entitled`], one step of the decision on a grant. All of a request is granted or none of it.
+
+use std::sync::Arc;
+
+use super::claims::Detail;
+use super::clock::Timestamp;
+use super::decision::Trace;
+use super::elevation::{Live, live};
+use super::endpoint::Endpoint;
+use super::grant::{Ask, Chosen, Life};
+use super::integration::Access;
+use super::names::{Audience, ElevationId, EnvironmentName, IntegrationId};
+use super::reason::{self, Reason};
+use super::scope::{Scope, ScopeSet};
+use super::state::State;
+
+/// Whose request, where and when.
+pub(super) struct Place<'a> {
+    pub(super) id: &'a IntegrationId,
+    pub(super) environment: &'a EnvironmentName,
+    pub(super) access: &'a Access,
+    pub(super) state: &'a State,
+    pub(super) now: Timestamp,
+}
+
+/// What a token may say.
+pub(super) struct Entitled {
+    /// The scopes, all that were asked for.
+    pub(super) scopes: ScopeSet,
+    /// Endpoint conditions and elevations.
+    pub(super) details: Arc<[Detail]>,
+    /// The elevations that the scopes rest on.
+    pub(super) elevations: Vec<ElevationId>,
+}
+
+/// All of the scope or none of it: inside contract and catalogue, and what is beyond the contract inside elevations that are live.
+pub(super) fn entitled(
+    ask: &Ask,
+    place: &Place<'_>,
+    target: &Chosen<'_>,
+    trace: &mut Trace,
+    life: &mut Life,
+) -> Result<Entitled, &'static Reason> {
+    let parameter = ask.scope.as_deref();
+    trace.check("scope.named", parameter.is_some(), || ("a scope".into(), "none".into()));
+    let parsed = ScopeSet::parse(parameter.ok_or(&reason::SCOPE_MISSING)?);
+    trace.check("scope.form", parsed.is_ok(), || ("scopes apart by one space".into(), "something else".into()));
+    let scopes = parsed.map_err(|_| &reason::SCOPE_MALFORMED)?;
+    let standing = place.access.standing(&target.api).narrow(&target.catalogue);
+    let mut details = Details { audience: &target.audience, found: Vec::new() };
+    for rule in target.rules.iter().filter(|rule| scopes.contains(&rule.scope) && standing.contains(&rule.scope)) {
+        details.endpoints(&rule.allow);
+    }
+    let mut elevations: Vec<(Live<'_>, Vec<Scope>)> = Vec::new();
+    if scopes.is_empty() || !scopes.is_within(&standing) {
+        let eligible = place.access.eligible(&target.api).narrow(&target.catalogue);
+        let reachable = !scopes.is_empty() && scopes.beyond(&standing).all(|scope| eligible.contains(scope));
+        if !trace.check("scope", reachable, || (standing.to_string(), scopes.to_string())) {
+            return Err(&reason::SCOPE_NOT_CONTRACTED);
+        }
+        for scope in scopes.beyond(&standing) {
+            let found = live(place.state, place.id, place.environment, &target.api, scope, place.now);
+            let seen = || found.as_ref().map_or_else(|| "none".to_owned(), |live| format!("{} until {}", live.id, live.ends));
+            trace.check("elevation", found.is_some(), || (format!("one for {scope} that is live"), seen()));
+            let found = found.ok_or(&reason::SCOPE_NEEDS_ELEVATION)?;
+            life.end("elevation.end", found.ends);
+            details.endpoints(&found.allow);
+            match elevations.iter_mut().find(|(known, _)| known.id == found.id) {
+                Some((known, its)) => {
+                    known.ends = known.ends.min(found.ends);
+                    its.push(scope.clone());
+                }
+                None => elevations.push((found, vec![scope.clone()])),
+            }
+        }
+    } else {
+        trace.check("scope", true, || (standing.to_string(), scopes.to_string()));
+    }
+    let mut found = details.found;
+    found.extend(elevations.iter().map(|(live, scopes)| Detail::JitElevation {
+        id: live.id.clone(),
+        scopes: scopes.iter().cloned().collect(),
+        ends: live.ends,
+        ticket: live.ticket.cloned(),
+    }));
+    let elevations = elevations.into_iter().map(|(live, _)| live.id.clone()).collect();
+    Ok(Entitled { scopes, details: found.into(), elevations })
+}
+
+/// Endpoint conditions, one object per distinct list.
+struct Details<'a> {
+    audience: &'a Audience,
+    found: Vec<Detail>,
+}
+
+impl Details<'_> {
+    fn endpoints(&mut self, allow: &[Endpoint]) {
+        let detail = Detail::Endpoints { locations: [self.audience.clone()], actions: allow.to_vec() };
+        if !allow.is_empty() && !self.found.contains(&detail) {
+            self.found.push(detail);
+        }
+    }
+}

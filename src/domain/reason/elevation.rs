@@ -1,0 +1,52 @@
+//! Reasons of just-in-time elevation.
+
+super::reasons! {
+    ELEVATION_NOT_ELIGIBLE = "elevation.not-eligible", Invalid;
+        "The record does not let this scope be elevated.";
+        "An elevation gives what the integration's record lists under elevation for that API and environment, and the catalogue has.";
+        "Ask for a scope that is listed there: carnet partner show; or have the record changed.";
+    ELEVATION_TOO_LONG = "elevation.too-long", Invalid;
+        "The duration is longer than the record allows.";
+        "Each eligible scope has a max; a request for several ends with the shortest; break-glass lasts an hour at most.";
+        "Ask for less time, and again if it was not enough.";
+    ELEVATION_WIDENS = "elevation.not-narrower", Invalid;
+        "Something is wider than what it may be.";
+        "A request may name less than the record allows, a review less than was asked for; nothing is ever added.";
+        "Name only scopes, endpoints and a duration that are there already.";
+    ELEVATION_TICKET = "elevation.ticket-missing", Invalid;
+        "The record asks for a ticket.";
+        "An elevation of this scope lines up with a ticket, so that whoever reads the logs finds out why.";
+        "Name the ticket.";
+    ELEVATION_START = "elevation.start", Invalid;
+        "The start is in the past or too far ahead.";
+        "An elevation may start up to 30 days ahead; break-glass starts at once.";
+        "Leave the start out to begin with the approval.";
+    ELEVATION_WINDOW = "elevation.outside-window", Invalid;
+        "The start lies outside the hours of the record.";
+        "The record says at which hours an elevation of this scope may run.";
+        "Choose a start inside the window that the message names.";
+    ELEVATION_NO_APPROVER = "elevation.no-approver", Invalid;
+        "Nobody could approve it.";
+        "Who asked, who applied the record and who enrolled the workload may not approve, and of the named people too few are left.";
+        "Have the record's business owner name more people, or a role.";
+    ELEVATION_TOO_MANY = "elevation.too-many", Invalid;
+        "Too many requests of this integration wait already.";
+        "People have to look at each of them.";
+        "Wait until some are decided, or take some back: carnet elevations end.";
+    ELEVATION_NO_BREAK_GLASS = "elevation.no-break-glass", Invalid;
+        "The glass may not be broken for this.";
+        "The record says for which scopes a person may start an elevation without an approval; a workload never may.";
+        "Ask for an ordinary elevation.";
+    ELEVATION_RECORD_CHANGED = "elevation.record-changed", Conflict;
+        "The record no longer has what was asked for, or asks for other approvers.";
+        "An approval counts under the rule by which it was asked for, and never of who applied the record last.";
+        "Ask again: the new request goes to whom the record names now.";
+    ELEVATION_OVER = "elevation.over", Conflict;
+        "The elevation is over already.";
+        "What was denied, ended, expired or taken back stays so.";
+        "Ask for a new one.";
+    ELEVATION_UNREVIEWED = "elevation.unreviewed", Proof;
+        "Somebody broke the glass, and nobody looked at it in time.";
+        "An elevation that starts without an approval is reviewed within 24 hours; until then nothing more is issued to its integration.";
+        "Have somebody from security review it: carnet elevations --state unreviewed.";
+}

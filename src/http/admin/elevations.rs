@@ -1,0 +1,324 @@
+//! Elevations: who asks for what, for how long and why, who agreed, and the end of it.
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::admitted::Admitted;
+use super::input::{Page, body, named};
+use super::people::{Why, Words, names, sealed};
+use super::problem::Problem;
+use crate::broker::Broker;
+use crate::broker::elevation::{Wish, Word};
+use crate::broker::revocation::Fault;
+use crate::domain::actor::{Elevate, Read, Review};
+use crate::domain::approval::Verdict;
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::digest::Digest;
+use crate::domain::elevation::{Narrowing, Request, briefing};
+use crate::domain::endpoint::Endpoint;
+use crate::domain::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
+use crate::domain::reason;
+use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::state::State as House;
+use crate::domain::text::Text;
+
+/// More environments than any house has; bounds one request.
+const MOST_ENVIRONMENTS: usize = 16;
+
+/// What somebody asks for; a workload names neither integration nor environments.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Asked {
+    api: ApiName,
+    scopes: Vec<Scope>,
+    #[serde(default)]
+    allow: Vec<Endpoint>,
+    duration: String,
+    reason: String,
+    ticket: Option<Ticket>,
+    starts: Option<String>,
+    #[serde(default)]
+    break_glass: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Wanted {
+    integration: IntegrationId,
+    environments: Vec<EnvironmentName>,
+    api: ApiName,
+    scopes: Vec<Scope>,
+    #[serde(default)]
+    allow: Vec<Endpoint>,
+    duration: String,
+    reason: String,
+    ticket: Option<Ticket>,
+    starts: Option<String>,
+    #[serde(default)]
+    break_glass: bool,
+}
+
+/// What a reviewer sends; the version seen is required, and what is named besides can only take away.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reviewed {
+    pub(super) verdict: Verdict,
+    pub(super) reason: String,
+    pub(super) version: Digest,
+    scopes: Option<Vec<Scope>>,
+    allow: Option<Vec<Endpoint>>,
+    duration: Option<String>,
+}
+
+impl Asked {
+    /// As the broker takes it.
+    pub fn wish(self) -> Result<Wish, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut add = |at: &str, message: &str| {
+            faults.push(Fault { at: at.to_owned(), reason: &reason::REQUEST_INVALID, message: message.to_owned() });
+        };
+        let number = self.scopes.len();
+        let scopes: ScopeSet = self.scopes.into_iter().collect();
+        if scopes.is_empty() || scopes.len() != number {
+            add("scopes", "expected at least one scope, and none twice");
+        }
+        let duration = duration(&self.duration);
+        if duration.is_none() {
+            add("duration", DURATION);
+        }
+        let starts = self.starts.as_deref().map(instant);
+        if starts == Some(None) {
+            add("starts", "expected a time as RFC 3339 has it, such as 2026-12-01T08:00:00Z");
+        }
+        match (duration, faults.is_empty()) {
+            (Some(duration), true) => Ok(Wish {
+                api: self.api,
+                scopes,
+                allow: self.allow,
+                duration,
+                reason: self.reason,
+                ticket: self.ticket,
+                starts: starts.flatten(),
+                break_glass: self.break_glass,
+            }),
+            _ => Err(faults),
+        }
+    }
+}
+
+const DURATION: &str = "expected a duration such as 30m or 1h";
+
+fn duration(text: &str) -> Option<Seconds> {
+    Seconds::parse(text)
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    text.parse::<jiff::Timestamp>().ok().and_then(|time| Timestamp::from_seconds(time.as_second()))
+}
+
+impl Reviewed {
+    pub(super) fn narrowing(&self) -> Result<Narrowing, Problem> {
+        let fault =
+            || vec![Fault { at: "duration".to_owned(), reason: &reason::REQUEST_INVALID, message: DURATION.to_owned() }];
+        let duration = self.duration.as_deref().map(|text| duration(text).ok_or_else(|| Problem::faults(fault())));
+        Ok(Narrowing {
+            scopes: self.scopes.as_ref().map(|scopes| scopes.iter().cloned().collect()),
+            allow: self.allow.clone(),
+            duration: duration.transpose()?,
+        })
+    }
+}
+
+/// `POST /v1/elevations`: one elevation for each environment.
+pub async fn ask(
+    State(broker): State<Broker>,
+    by: Admitted<Elevate>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Response, Problem> {
+    let done = async {
+        let wanted: Wanted = body(&headers, &bytes)?;
+        let Wanted { integration, environments, api, scopes, allow, duration, reason, ticket, starts, break_glass } = wanted;
+        let mut known: Vec<&EnvironmentName> = Vec::new();
+        for environment in &environments {
+            if !known.contains(&environment) {
+                known.push(environment);
+            }
+        }
+        if environments.is_empty() || environments.len() > MOST_ENVIRONMENTS || known.len() != environments.len() {
+            let message = "expected at least one environment, and none twice".to_owned();
+            return Err(Problem::faults(vec![Fault {
+                at: "environments".to_owned(),
+                reason: &reason::REQUEST_INVALID,
+                message,
+            }]));
+        }
+        if !broker.journal.view().state.integrations.contains_key(&integration) {
+            return Err(Problem::of(&reason::NOT_FOUND));
+        }
+        let asked = Asked { api, scopes, allow, duration, reason, ticket, starts, break_glass };
+        let wish = asked.wish().map_err(Problem::faults)?;
+        let ids = broker.elevate(&by.by, &integration, environments, wish, &by.request).await?;
+        let view = broker.journal.view();
+        let made: Vec<&Request> = ids.iter().filter_map(|id| view.state.elevations.find(id)).collect();
+        let words = Words::of(&broker, sealed(made.iter().flat_map(|request| texts(request)))).await?;
+        let items: Vec<Value> = made.iter().map(|request| show(&view.state, request, &words, broker.now())).collect();
+        // One environment is the usual case: then the answer is that elevation as well.
+        let mut told = match items.as_slice() {
+            [only] => only.clone(),
+            _ => json!({}),
+        };
+        told["items"] = json!(items);
+        told["next"] = Value::Null;
+        let mut response = (StatusCode::CREATED, axum::Json(told)).into_response();
+        if let ([only], Ok(place)) = (ids.as_slice(), format!("/v1/elevations/{}", ids[0]).parse()) {
+            debug_assert_eq!(only, &ids[0]);
+            response.headers_mut().insert(header::LOCATION, place);
+        }
+        Ok(response)
+    };
+    done.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// `GET /v1/elevations`.
+pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let listed = async {
+        let page = Page::of(query.as_deref(), &["state", "integration", "environment"])?;
+        let (view, now) = (broker.journal.view(), broker.now());
+        let is = |name: &str, value: &str| page.filters.get(name).is_none_or(|wanted| wanted == value);
+        let wanted = |request: &&Request| {
+            let state = page.filters.get("state").is_none_or(|wanted| match wanted {
+                "unreviewed" => request.lacks_review(),
+                wanted => json!(request.standing(now)) == wanted,
+            });
+            state
+                && is("integration", &request.elevation.integration.to_string())
+                && is("environment", request.elevation.environment.as_str())
+        };
+        let all: Vec<&Request> = view.state.elevations.all().filter(wanted).collect();
+        let words = Words::of(&broker, sealed(all.iter().flat_map(|request| texts(request)))).await?;
+        let keyed = all.into_iter().map(|request| (request.elevation.id.to_string(), request));
+        Ok(page.cut(keyed, |request| show(&view.state, request, &words, now)))
+    };
+    listed.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// `GET /v1/elevations/{id}`: all that an approver must see.
+pub async fn one(State(broker): State<Broker>, by: Admitted<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
+    answer(&broker, &id).await.map_err(|problem| problem.at(&by.request))
+}
+
+/// `POST /v1/elevations/{id}/reviews`.
+pub async fn review(
+    State(broker): State<Broker>,
+    by: Admitted<Review>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Response, Problem> {
+    let done = async {
+        let wanted: Reviewed = body(&headers, &bytes)?;
+        reviewed(&broker, &by, &named(&id)?, wanted).await
+    };
+    done.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// Reviews; also for who names an elevation among the approvals.
+pub(super) async fn reviewed(
+    broker: &Broker,
+    by: &Admitted<Review>,
+    id: &ElevationId,
+    wanted: Reviewed,
+) -> Result<Response, Problem> {
+    let narrowing = wanted.narrowing()?;
+    let request = Some(by.request.clone());
+    let word = Word { verdict: wanted.verdict, why: wanted.reason, seen: wanted.version, narrowing };
+    broker.review_elevation(&by.by, id, word, request).await?;
+    answer(broker, id.as_str()).await
+}
+
+/// `POST /v1/elevations/{id}/end`.
+pub async fn end(
+    State(broker): State<Broker>,
+    by: Admitted<Elevate>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Response, Problem> {
+    let done = async {
+        let why: Why = body(&headers, &bytes)?;
+        let name: ElevationId = named(&id)?;
+        broker.end_elevation(&by.by, &name, &why.reason, Some(by.request.clone())).await?;
+        answer(&broker, &id).await
+    };
+    done.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+async fn answer(broker: &Broker, id: &str) -> Result<Response, Problem> {
+    let id: ElevationId = named(id)?;
+    let (view, now) = (broker.journal.view(), broker.now());
+    let request = view.state.elevations.find(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+    let seen = briefing(request, &view.state, now);
+    let owners = seen.iter().flat_map(|(_, record)| [&record.purpose, &record.owners.business, &record.owners.application]);
+    let words = Words::of(broker, sealed(texts(request).chain(owners))).await?;
+    let mut shown = show(&view.state, request, &words, now);
+    if let Some((seen, record)) = &seen {
+        shown["briefing"] = json!(seen);
+        shown["briefing"]["purpose"] = json!(words.plain(&record.purpose));
+        let owner = |text: &Text| words.plain(text).map(str::to_owned);
+        shown["briefing"]["owners"] =
+            json!({"business": owner(&record.owners.business), "application": owner(&record.owners.application)});
+    }
+    Ok(axum::Json(shown).into_response())
+}
+
+/// The texts that it is shown with.
+pub(super) fn texts(request: &Request) -> impl Iterator<Item = &Text> {
+    let of_reviews = request.reviews.iter().flat_map(|review| review.by.name.iter().chain([&review.reason]));
+    let of_end = request.ended.iter().flat_map(|ended| names(&ended.by).chain(&ended.reason));
+    names(&request.elevation.requested_by).chain([&request.elevation.reason]).chain(of_reviews).chain(of_end)
+}
+
+/// An elevation as it is shown: what was asked, what is left of it, who must agree and who did.
+pub(super) fn show(house: &House, request: &Request, words: &Words, now: Timestamp) -> Value {
+    let asked = &request.elevation;
+    let terms = request.terms();
+    let review = |review: &crate::domain::elevation::Review| {
+        json!({
+            "by": words.person(&review.by), "verdict": review.verdict, "reason": words.plain(&review.reason), "at": review.at,
+            "roles": review.roles, "scopes": review.narrowing.scopes, "allow": review.narrowing.allow,
+            "duration": review.narrowing.duration.map(|duration| duration.to_string()),
+        })
+    };
+    let period = request.period();
+    let starts = period.map(|(starts, _)| starts).or(asked.starts);
+    let ended = request.ended.as_ref().map(|ended| {
+        let why = ended.reason.as_ref().and_then(|reason| words.plain(reason));
+        json!({"by": words.actor(&ended.by), "at": ended.at, "reason": why})
+    });
+    let demand = |demand: &crate::domain::integration::Approvers| {
+        json!({
+            "role": demand.role, "people": demand.people, "count": demand.count,
+            "fallback": demand.fallback.as_ref().map(|one| json!({"role": one.role, "after": one.after.to_string()})),
+        })
+    };
+    let open = request.open(now);
+    json!({
+        "id": asked.id, "version": request.version(house), "state": request.standing(now), "kind": "elevation",
+        "subject": asked.integration.to_string(), "integration": asked.integration, "environment": asked.environment,
+        "api": asked.api, "scopes": terms.scopes, "allow": terms.allow, "duration": terms.duration.to_string(),
+        "asked": {
+            "at": request.asked, "scopes": asked.scopes, "allow": asked.allow, "duration": asked.duration.to_string(),
+            "starts": asked.starts,
+        },
+        "reason": words.plain(&asked.reason), "ticket": asked.ticket, "breakGlass": asked.break_glass, "binding": asked.binding,
+        "requestedBy": words.actor(&asked.requested_by), "expires": asked.expires, "starts": starts,
+        "ends": period.map(|(_, ends)| ends), "needs": asked.rule.demands.iter().map(demand).collect::<Vec<_>>(),
+        "open": open.into_iter().map(demand).collect::<Vec<_>>(),
+        "reviews": request.reviews.iter().map(review).collect::<Vec<_>>(), "unreviewed": request.lacks_review(), "ended": ended,
+    })
+}

@@ -1,0 +1,129 @@
+//! `POST I/elevations`: a workload asks for itself, by its own proof, and looks with a poll token how it stands (CONTRACT.md section 6).
+//!
+//! Nobody has to be signed in at the partner. Errors are `application/problem+json`; a reason is told once the caller is known, as at the
+//! token endpoint.
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq as _;
+
+use super::Here;
+use super::held;
+use crate::broker::caller::Presented;
+use crate::broker::elevation::{NotAsked, Workload};
+use crate::broker::exchange::Denied;
+use crate::broker::revocation::Fault;
+use crate::domain::admission::Slot;
+use crate::domain::decision::Refused;
+use crate::domain::digest::Digest;
+use crate::domain::elevation::{Request, Standing};
+use crate::domain::names::ElevationId;
+use crate::domain::reason::{self, Reason};
+use crate::http::admin::{Problem, elevations::Asked, input};
+use crate::http::authorization::Authorization;
+use crate::http::error::no_store;
+
+/// What a waiting workload is told to wait, in seconds.
+const WAIT: &str = "2";
+
+/// Asks for an elevation.
+pub async fn ask(here: Here, headers: HeaderMap, body: Bytes) -> Response {
+    match asked(&here, &headers, &body).await {
+        Ok(response) => response,
+        Err(problem) => problem.at(&here.request).into_response(),
+    }
+}
+
+async fn asked(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Response, Problem> {
+    let proof = proof(here, headers)?;
+    let asked: Asked = input::body(headers, body)?;
+    let wish = asked.wish().map_err(Problem::faults)?;
+    let possession = held::proof(here, headers, || Ok(held::own_endpoint(here, "/elevations")), None);
+    let workload = Workload {
+        environment: here.environment.clone(),
+        proof,
+        certificate: here.certificate.clone(),
+        possession: possession.map_err(|reason| stranger(here, reason))?,
+        source: Some(here.peer),
+        request: here.request.clone(),
+    };
+    let (id, poll) = here.broker.elevate_workload(workload, wish).await.map_err(|fault| match fault {
+        NotAsked::Denied(denied) => denied_problem(here, &denied),
+        NotAsked::Unfit(unfit) => Problem::faults(
+            unfit.into_iter().map(|one| Fault { at: one.at.to_owned(), reason: one.reason, message: one.message }).collect(),
+        ),
+    })?;
+    let view = here.broker.journal.view();
+    let request = view.state.elevations.find(&id).ok_or_else(|| Problem::of(&reason::STORE_UNAVAILABLE))?;
+    let mut told = show(here, request);
+    told["pollToken"] = poll.into();
+    let mut response = (StatusCode::ACCEPTED, axum::Json(told)).into_response();
+    let response_headers = response.headers_mut();
+    no_store(response_headers);
+    if let Ok(place) = format!("{}/elevations/{id}", here.issuer).parse() {
+        response_headers.insert(header::LOCATION, place);
+    }
+    response_headers.insert(header::RETRY_AFTER, HeaderValue::from_static(WAIT));
+    Ok(response)
+}
+
+fn proof(here: &Here, headers: &HeaderMap) -> Result<Presented, Problem> {
+    match (Authorization::of(headers), &here.certificate) {
+        (Authorization::Token { text, as_dpop: false }, _) => Ok(Presented::Assertion { text, slot: Slot::ClientAssertion }),
+        (Authorization::Absent, Some(_)) => Ok(Presented::Certificate),
+        _ => Err(stranger(here, &reason::CLIENT_MISSING)),
+    }
+}
+
+/// What a stranger is told: that there is no caller, and never why (CONTRACT.md section 5).
+fn stranger(here: &Here, reason: &'static Reason) -> Problem {
+    denied_problem(here, &Denied::from(Refused::unknown(reason)))
+}
+
+fn denied_problem(here: &Here, denied: &Denied) -> Problem {
+    let refused = &denied.refused;
+    here.metrics.refused(refused.reason);
+    let is_busy = matches!(refused.reason.class, reason::Class::Busy | reason::Class::Form | reason::Class::Quota);
+    if refused.known.is_some() {
+        Problem::of(refused.reason).known().after(denied.retry_after)
+    } else if is_busy {
+        Problem::of(refused.reason).after(denied.retry_after)
+    } else {
+        Problem::to_stranger()
+    }
+}
+
+/// How an elevation stands, for who holds its poll token. Anybody else is told that there is none.
+pub fn poll(here: &Here, headers: &HeaderMap, id: &str) -> Response {
+    let found = || {
+        let id: ElevationId = id.parse().ok()?;
+        let token = Authorization::bearer(headers)?;
+        let view = here.broker.journal.view();
+        let request = view.state.elevations.find(&id)?;
+        let known = request.elevation.poll?.0.ct_eq(&Digest::of(token.as_bytes()).0);
+        let here_too = request.elevation.environment == here.environment;
+        (bool::from(known) && here_too).then(|| show(here, request))
+    };
+    let Some(told) = found() else { return Problem::of(&reason::NOT_FOUND).at(&here.request).into_response() };
+    let waits = told["state"] == json!(Standing::Pending);
+    let mut response = axum::Json(told).into_response();
+    no_store(response.headers_mut());
+    if waits {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(WAIT));
+    }
+    response
+}
+
+/// What the workload may know: what it asked for, what is left of it, and when. Who decided is our own people's business.
+fn show(here: &Here, request: &Request) -> Value {
+    let (terms, period) = (request.terms(), request.period());
+    let asked = &request.elevation;
+    json!({
+        "id": asked.id, "version": request.version(&here.broker.journal.view().state),
+        "state": request.standing(here.broker.now()), "api": asked.api, "scopes": terms.scopes, "allow": terms.allow,
+        "duration": terms.duration.to_string(), "starts": period.map(|(starts, _)| starts).or(asked.starts),
+        "ends": period.map(|(_, ends)| ends), "expires": asked.expires, "ticket": asked.ticket,
+    })
+}
