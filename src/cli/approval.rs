@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, cell, table, time};
+use super::elevation;
 use super::reach::{Admin, Reach};
 use super::url;
 
@@ -23,6 +24,15 @@ pub struct Review {
     /// Why; it is recorded
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// Approve only so long, for an elevation
+    #[arg(long = "for", value_name = "DURATION")]
+    duration: Option<String>,
+    /// Approve only this scope of an elevation; may be repeated
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+    /// Approve only this endpoint of an elevation; may be repeated
+    #[arg(long, value_name = "METHOD /PATH")]
+    allow: Vec<String>,
     /// The version that you saw; without it, the one that is current now and is shown
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
@@ -56,7 +66,7 @@ fn row(item: &Value) -> Vec<String> {
 }
 
 /// A person's name, else their id; else the word for who else it was.
-fn who(actor: &Value) -> String {
+pub fn who(actor: &Value) -> String {
     let named = ["name", "id", "integration"].iter().find_map(|name| actor[*name].as_str());
     named.or_else(|| actor.as_str()).unwrap_or("-").to_owned()
 }
@@ -64,12 +74,19 @@ fn who(actor: &Value) -> String {
 /// Reviews one.
 pub async fn review(args: &Review, verdict: Verdict, reach: &Reach) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
+    let word = if verdict == Verdict::Approve { "approve" } else { "deny" };
     let (version, note) = match &args.version {
         Some(version) => (Value::from(version.clone()), None),
-        None => current(&admin, &args.id).await?,
+        None => current(&admin, &args.id, word).await?,
     };
-    let word = if verdict == Verdict::Approve { "approve" } else { "deny" };
-    let body = json!({"verdict": word, "reason": args.reason, "version": version});
+    let mut body = json!({"verdict": word, "reason": args.reason, "version": version});
+    let lists = [("scopes", &args.scope), ("allow", &args.allow)];
+    for (name, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
+        body[name] = json!(values);
+    }
+    if let Some(duration) = &args.duration {
+        body["duration"] = duration.clone().into();
+    }
     let outcome = admin.post(&url::path(&["approvals", &args.id, "reviews"]), &body).await?;
     let state = cell(&outcome, "state");
     let mut answer = Answer::of(outcome, format!("{}  {state}\n", args.id));
@@ -78,8 +95,14 @@ pub async fn review(args: &Review, verdict: Verdict, reach: &Reach) -> Result<An
 }
 
 /// The version that is current, and what it is about.
-async fn current(admin: &Admin, id: &str) -> Result<(Value, Option<String>), Failure> {
+async fn current(admin: &Admin, id: &str, word: &str) -> Result<(Value, Option<String>), Failure> {
     let found = admin.get(&url::path(&["approvals", id])).await?;
+    if cell(&found, "kind") == "elevation" {
+        // All that an approver must see, on one screen; what is approved is this version and no later one.
+        let whole = admin.get(&url::path(&["elevations", id])).await?;
+        let version = whole.get("version").cloned().unwrap_or(Value::Null);
+        return Ok((version, Some(format!("{}{}", elevation::screen(&whole), elevation::sentence(&whole, word)))));
+    }
     let version = found.get("version").cloned().unwrap_or(Value::Null);
     let about = format!("{} {}, version {}", cell(&found, "kind"), cell(&found, "subject"), cell(&found, "version"));
     Ok((version, Some(about)))

@@ -16,6 +16,7 @@ mod can_i;
 pub mod context;
 mod dev;
 mod doctor;
+mod elevation;
 mod evidence;
 mod exec;
 mod exit;
@@ -108,6 +109,17 @@ enum Command {
     /// List what waits for approval
     #[command(before_help = "Examples:\n  carnet approvals\n  carnet approvals --all -o json")]
     Approvals(approval::Approvals),
+    /// Ask for scopes for a while: for an integration, or as the workload itself
+    #[command(
+        before_help = "Examples:\n  carnet elevate -i globex/order-sync --env production --api orders-api --scope orders:write --for 30m --reason \"order 1001 is stuck\" --ticket INC-7\n  carnet elevate --own --env production --api orders-api --scope orders:write --for 30m --reason \"nightly repair\""
+    )]
+    Elevate(Box<elevation::Elevate>),
+    /// Elevations: who has what until when; show or end one
+    #[command(
+        args_conflicts_with_subcommands = true,
+        before_help = "Examples:\n  carnet elevations --state pending\n  carnet elevations -i globex/order-sync -o json"
+    )]
+    Elevations(elevation::Elevations),
     /// Approve what waits
     #[command(
         before_help = "Examples:\n  carnet approve 4fJq8Zr0 --reason \"checked with Globex\"\n  carnet approve 4fJq8Zr0 --version sha256:ab12 --reason ok"
@@ -220,6 +232,8 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Plan(args) => records::plan(&args, reach).await,
         Command::Apply(args) => records::apply(&args, reach).await,
         Command::Approvals(args) => approval::list(&args, reach).await,
+        Command::Elevate(args) => elevation::elevate(*args, reach).await,
+        Command::Elevations(args) => elevation::elevations(args, reach).await,
         Command::Approve(args) => approval::review(&args, Verdict::Approve, reach).await,
         Command::Deny(args) => approval::review(&args, Verdict::Deny, reach).await,
         Command::CanI(args) => can_i::run(&args, reach).await,

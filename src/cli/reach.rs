@@ -306,8 +306,8 @@ fn read(reply: &Reply) -> Result<Value, Failure> {
     serde_json::from_slice(&reply.body).map_err(|_| Failure::new(Exit::Failure, "the server's answer is no JSON"))
 }
 
-/// A refusal of the admin API (RFC 9457), as a failure.
-fn refusal(reply: &Reply) -> Failure {
+/// A refusal as `application/problem+json` (RFC 9457), as a failure.
+pub fn refusal(reply: &Reply) -> Failure {
     let problem: Value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
     let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);
     let exit = match reply.status {

@@ -6,7 +6,7 @@ use super::answer::{Answer, Failure, cell, table, time};
 use super::partner::done;
 use super::reach::Reach;
 use super::url;
-use crate::domain::names::{IntegrationId, Issuer, PartnerName, TokenId};
+use crate::domain::names::{ElevationId, IntegrationId, Issuer, PartnerName, TokenId};
 
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -31,6 +31,11 @@ pub enum Revoke {
         before_help = "Examples:\n  carnet revoke partner globex --reason breach\n  carnet revoke partner globex --tokens-only --reason breach"
     )]
     Partner(Cut<PartnerName>),
+    /// An elevation; it ends for ever
+    #[command(
+        before_help = "Examples:\n  carnet revoke elevation 4fJq8Zr0 --reason misused\n  carnet revoke elevation 4fJq8Zr0 --reason misused -o json"
+    )]
+    Elevation(Cut<ElevationId>),
     /// A whole environment, or one integration's: PARTNER/INTEGRATION/ENVIRONMENT
     #[command(
         before_help = "Examples:\n  carnet revoke environment sandbox --reason incident\n  carnet revoke environment globex/order-sync/production --reason incident"
@@ -89,6 +94,7 @@ pub async fn run(verb: Revoke, reach: &Reach) -> Result<Answer, Failure> {
         Revoke::Binding(cut) => body("binding", &cut.name, &cut.reason, cut.tokens_only),
         Revoke::Integration(cut) => body("integration", &cut.name.to_string(), &cut.reason, cut.tokens_only),
         Revoke::Partner(cut) => body("partner", cut.name.as_str(), &cut.reason, cut.tokens_only),
+        Revoke::Elevation(cut) => body("elevation", cut.name.as_str(), &cut.reason, cut.tokens_only),
         Revoke::Environment(cut) => body("environment", &cut.name, &cut.reason, cut.tokens_only),
         Revoke::Issuer(cut) => body("issuer", cut.name.as_str(), &cut.reason, cut.tokens_only),
         Revoke::Certificate(cut) => body("certificate", &cut.name, &cut.reason, cut.tokens_only),

@@ -1,7 +1,6 @@
 //! `carnet demo`: the whole story, told by what really happens against a development broker, over the wire like anybody else.
 //!
-//! Each step says what it expects and fails if it is not so. Elevation is not part of it yet: the story tells that the scope can be
-//! had by one, and goes on.
+//! Each step says what it expects and fails if it is not so.
 
 use std::time::{Duration, Instant};
 
@@ -39,6 +38,10 @@ pub struct Step {
     pub millis: u64,
 }
 
+/// The steps, in order.
+const STEPS: [&str; 9] =
+    ["mint", "call", "denied", "needs-elevation", "elevate", "call-again", "revoke", "refused", "verified"];
+
 /// A revocation holds everywhere within this (CONTRACT.md; ABUSE R-01).
 const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -47,14 +50,15 @@ pub async fn tell(stage: &Stage, mut show: impl FnMut(&Step)) -> Vec<Step> {
     let mut steps = Vec::new();
     let Some(teller) = Teller::new(stage) else { return steps };
     let mut token = Token::default();
-    let names = ["mint", "call", "denied", "needs-elevation", "revoke", "refused", "verified"];
-    for name in names {
+    for name in STEPS {
         let started = Instant::now();
         let told = match name {
             "mint" => teller.mint(&mut token).await,
             "call" => teller.call(&token).await,
             "denied" => teller.denied().await,
             "needs-elevation" => teller.needs_elevation().await,
+            "elevate" => teller.elevate(&mut token).await,
+            "call-again" => teller.call_again(&mut token).await,
             "revoke" => teller.revoke(&token).await,
             "refused" => teller.refused(&token).await,
             _ => teller.verified(&token).await,
@@ -73,15 +77,29 @@ pub async fn tell(stage: &Stage, mut show: impl FnMut(&Step)) -> Vec<Step> {
 
 /// Whether the whole story went as it says.
 pub fn went_well(steps: &[Step]) -> bool {
-    steps.len() == 7 && steps.iter().all(|step| step.ok)
+    steps.len() == STEPS.len() && steps.iter().all(|step| step.ok)
 }
 
 /// What the story knows of its token.
 #[derive(Default)]
 struct Token {
+    elevation: String,
     text: String,
     jti: String,
     entry: u64,
+}
+
+impl Token {
+    /// Takes the token of an answer; its claims.
+    fn take(&mut self, answer: &Reply) -> Result<Value, String> {
+        let told = json_of(answer);
+        let text = told["access_token"].as_str().filter(|_| answer.status == 200).ok_or_else(|| seen(answer))?;
+        let claims = claims_of(text).ok_or("the token is no JWT")?;
+        self.text = text.to_owned();
+        self.jti = claims["jti"].as_str().ok_or("the token has no jti")?.to_owned();
+        self.entry = claims["entry"].as_u64().ok_or("the token names no entry")?;
+        Ok(claims)
+    }
 }
 
 /// What happened, or what happened instead.
@@ -104,11 +122,7 @@ impl<'a> Teller<'a> {
     async fn mint(&self, token: &mut Token) -> Told {
         let answer = self.exchange("main", "orders:read").await?;
         let told = json_of(&answer);
-        let text = told["access_token"].as_str().filter(|_| answer.status == 200).ok_or_else(|| seen(&answer))?;
-        let claims = claims_of(text).ok_or("the token is no JWT")?;
-        token.text = text.to_owned();
-        token.jti = claims["jti"].as_str().ok_or("the token has no jti")?.to_owned();
-        token.entry = claims["entry"].as_u64().ok_or("the token names no entry")?;
+        let claims = token.take(&answer)?;
         Ok(format!(
             "globex/order-sync showed its workload's JWT and got a token for {} with {}, good for {} s, on record as entry {}",
             claims["aud"], told["scope"], told["expires_in"], token.entry
@@ -152,10 +166,59 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// The workload asks for itself, with nobody signed in at the partner; somebody of security agrees.
+    async fn elevate(&self, token: &mut Token) -> Told {
+        let body = json!({
+            "api": "orders-api", "scopes": ["orders:write"], "duration": "15m", "reason": "order 1001 hangs", "ticket": "INC-7",
+        });
+        let proof = self.proof("main").await?;
+        let path = self.path("/elevations")?;
+        let content = Some(("application/json", body.to_string().into_bytes()));
+        let call = Call { method: "POST", path: &path, bearer: Some(&proof), body: content, ..Call::default() };
+        let asked = send(&self.public, call).await?;
+        let id = json_of(&asked)["id"].as_str().filter(|_| asked.status == 202).ok_or_else(|| seen(&asked))?.to_owned();
+        let shown = json_of(&self.staff("GET", &format!("/v1/elevations/{id}"), "sven", None).await?);
+        let verdict = json!({"verdict": "approve", "reason": "the demo wants it", "version": shown["version"]});
+        let decided = self.staff("POST", &format!("/v1/elevations/{id}/reviews"), "sven", Some(verdict)).await?;
+        if json_of(&decided)["state"] == "active" {
+            token.elevation.clone_from(&id);
+            let meaning = &shown["briefing"]["asked"][0]["meaning"];
+            Ok(format!("the workload asked for orders:write ({meaning}) for 15m; sven (security) approved elevation {id}"))
+        } else {
+            Err(seen(&decided))
+        }
+    }
+
+    async fn call_again(&self, token: &mut Token) -> Told {
+        let answer = self.exchange("main", "orders:read orders:write").await?;
+        let claims = token.take(&answer)?;
+        let details = claims["authorization_details"].as_array().into_iter().flatten();
+        let elevation = details.clone().find(|detail| detail["type"] == "jit_elevation");
+        let elevation = elevation.ok_or("the token names no elevation")?;
+        let answer = self.api("PATCH", "/v1/orders/1001/status", token).await?;
+        if answer.status == 200 {
+            Ok(format!(
+                "PATCH /v1/orders/1001/status: 200; the token has {} by ticket {}, and ends with the elevation",
+                elevation["scopes"], elevation["ticket"]
+            ))
+        } else {
+            Err(seen(&answer))
+        }
+    }
+
     async fn revoke(&self, token: &Token) -> Told {
         let body = json!({"token": token.jti, "reason": "the demo ends here"});
         let answer = self.staff("POST", "/v1/revocations", "sven", Some(body)).await?;
-        if answer.status < 300 { Ok(format!("sven (security) revoked token {}", token.jti)) } else { Err(seen(&answer)) }
+        if answer.status >= 300 {
+            return Err(seen(&answer));
+        }
+        let path = format!("/v1/elevations/{}/end", token.elevation);
+        let ended = self.staff("POST", &path, "sven", Some(json!({"reason": "the demo ends here"}))).await?;
+        if json_of(&ended)["state"] == "ended" {
+            Ok(format!("sven (security) revoked token {} and ended the elevation", token.jti))
+        } else {
+            Err(seen(&ended))
+        }
     }
 
     async fn refused(&self, token: &Token) -> Told {
@@ -193,16 +256,27 @@ impl<'a> Teller<'a> {
     }
 
     async fn exchange(&self, branch: &str, scope: &str) -> Result<Reply, String> {
-        let path = format!("/workloads/token?audience={}&branch={branch}", self.stage.issuer);
-        let proof = json_of(&send(&self.demo, Call { method: "GET", path: &path, ..Call::default() }).await?);
-        let proof = proof["value"].as_str().ok_or("the demo issuer gives no proof")?;
+        let proof = self.proof(branch).await?;
+        let scope = scope.replace(' ', "+");
         let form = format!(
             "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={proof}\
              &subject_token_type=urn:ietf:params:oauth:token-type:jwt&audience=orders-api&scope={scope}"
         );
-        let path = self.stage.issuer.strip_prefix(self.stage.public.as_str()).ok_or("the issuer lies elsewhere")?;
         let body = Some(("application/x-www-form-urlencoded", form.into_bytes()));
-        send(&self.public, Call { method: "POST", path: &format!("{path}/token"), body, ..Call::default() }).await
+        send(&self.public, Call { method: "POST", path: &self.path("/token")?, body, ..Call::default() }).await
+    }
+
+    /// What the workload's platform gives it.
+    async fn proof(&self, branch: &str) -> Result<String, String> {
+        let path = format!("/workloads/token?audience={}&branch={branch}", self.stage.issuer);
+        let proof = json_of(&send(&self.demo, Call { method: "GET", path: &path, ..Call::default() }).await?);
+        Ok(proof["value"].as_str().ok_or("the demo issuer gives no proof")?.to_owned())
+    }
+
+    /// A path below the issuer, on the public socket.
+    fn path(&self, suffix: &str) -> Result<String, String> {
+        let path = self.stage.issuer.strip_prefix(self.stage.public.as_str()).ok_or("the issuer lies elsewhere")?;
+        Ok(format!("{path}{suffix}"))
     }
 
     async fn api(&self, method: &str, path: &str, token: &Token) -> Result<Reply, String> {

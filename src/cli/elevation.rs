@@ -1,0 +1,403 @@
+//! `carnet elevate` and `carnet elevations`: a scope for a while, asked for by people or by the workload itself, and what an approver sees.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure, cell, one_line, table, time};
+use super::approval::who;
+use super::context;
+use super::exit::Exit;
+use super::proof::{self, Surroundings};
+use super::reach::{Places, Reach, client, given, refusal, unanswered};
+use super::url;
+use crate::domain::clock::Seconds;
+use crate::domain::names::{EnvironmentName, IntegrationId};
+use crate::outbound::operator::{Call, Reply};
+
+/// Arguments of `elevate`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Elevate {
+    /// Integration; with --own the proof names it
+    #[arg(short, long, value_name = "PARTNER/INTEGRATION", required_unless_present_any = ["own", "profile"])]
+    integration: Option<IntegrationId>,
+    /// Environment; may be repeated, one elevation for each
+    #[arg(long, value_name = "ENV", required_unless_present = "profile")]
+    env: Vec<EnvironmentName>,
+    /// API, by name
+    #[arg(long, value_name = "API", required_unless_present = "profile")]
+    api: Option<String>,
+    /// Scope; may be repeated
+    #[arg(long, value_name = "SCOPE", required_unless_present = "profile")]
+    scope: Vec<String>,
+    /// Fewer endpoints than the record allows; may be repeated
+    #[arg(long, value_name = "METHOD /PATH")]
+    allow: Vec<String>,
+    /// How long
+    #[arg(long = "for", value_name = "DURATION", required_unless_present = "profile")]
+    duration: Option<String>,
+    /// Why; it is recorded, and shown to whoever approves
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// The ticket that it belongs to
+    #[arg(long, value_name = "TICKET")]
+    ticket: Option<String>,
+    /// From when (RFC 3339); with the approval where nothing is said
+    #[arg(long, value_name = "TIME")]
+    starts: Option<String>,
+    /// At once and without an approval, where the record allows it; security looks at it within a day
+    #[arg(long, conflicts_with_all = ["own", "starts"])]
+    break_glass: bool,
+    /// Ask as the workload itself, by its own proof, and wait until somebody has decided
+    #[arg(long)]
+    own: bool,
+    /// How long --own waits; 0s prints the answer, with the token to ask again, and goes
+    #[arg(long, value_name = "DURATION", default_value = "4h", requires = "own")]
+    wait: String,
+    /// File with the workload's JWT; - for stdin
+    #[arg(long, env = "CARNET_ASSERTION_FILE", hide_env_values = true, value_name = "FILE|-", requires = "own")]
+    assertion_file: Option<String>,
+    /// Issuer of the environment, where it is not PUBLIC-SERVER/ENV
+    #[arg(long, env = "CARNET_ISSUER", hide_env_values = true, value_name = "URL")]
+    issuer: Option<String>,
+    /// Take integration, environments, API, scopes, endpoints and duration from what was saved under this name
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Save them under this name
+    #[arg(long, value_name = "NAME", conflicts_with = "profile")]
+    save: Option<String>,
+}
+
+/// Arguments of `elevations`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Elevations {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Only those in this state: pending, approved, active, ended, denied, expired, withdrawn, unreviewed
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+    /// Only those of this integration
+    #[arg(short, long, value_name = "PARTNER/INTEGRATION")]
+    integration: Option<IntegrationId>,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Verb {
+    /// Everything about one, as its approver sees it
+    #[command(before_help = "Examples:\n  carnet elevations show 4fJq8Zr0\n  carnet elevations show 4fJq8Zr0 -o json")]
+    Show {
+        /// Elevation
+        #[arg(value_name = "ELEVATION")]
+        id: String,
+    },
+    /// End one, or take the request back; what was issued under it is cut
+    #[command(
+        before_help = "Examples:\n  carnet elevations end 4fJq8Zr0 --reason done\n  carnet elevations end 4fJq8Zr0 --reason done -o json"
+    )]
+    End {
+        /// Elevation
+        #[arg(value_name = "ELEVATION")]
+        id: String,
+        /// Why; it is recorded
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+/// What is asked for often, under a name.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Profile {
+    integration: Option<IntegrationId>,
+    environments: Vec<EnvironmentName>,
+    api: String,
+    scopes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    allow: Vec<String>,
+    duration: String,
+}
+
+/// Asks.
+pub async fn elevate(args: Elevate, reach: &Reach) -> Result<Answer, Failure> {
+    let wanted = wanted(&args)?;
+    let mut body = json!({
+        "api": wanted.api, "scopes": wanted.scopes, "allow": wanted.allow, "duration": wanted.duration, "reason": args.reason,
+    });
+    for (name, value) in [("ticket", &args.ticket), ("starts", &args.starts)] {
+        if let Some(value) = value {
+            body[name] = value.clone().into();
+        }
+    }
+    if args.own {
+        return own(&args, &wanted, &body, &reach.places()?).await;
+    }
+    let integration = wanted.integration.ok_or_else(|| Failure::usage("an integration is wanted: -i PARTNER/INTEGRATION"))?;
+    body["integration"] = json!(integration);
+    body["environments"] = json!(wanted.environments);
+    if args.break_glass {
+        body["breakGlass"] = true.into();
+    }
+    let told = reach.places()?.admin().await?.post("/v1/elevations", &body).await?;
+    let items = told.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = listed(&items);
+    let mut answer = Answer::of(Value::from(items.clone()), text);
+    for item in items.iter().filter(|item| cell(item, "state") == "pending") {
+        answer = answer.note(format!("approve with: carnet approve {}", cell(item, "id")));
+    }
+    Ok(answer)
+}
+
+/// From the arguments, or from what was saved; saved if that is asked for.
+fn wanted(args: &Elevate) -> Result<Profile, Failure> {
+    let path = context::default_path().ok().map(|path| path.with_file_name("elevations.toml"));
+    let broken = |path: &PathBuf| Failure::usage(format!("{} cannot be read", path.display()));
+    let mut saved: BTreeMap<String, Profile> = match &path {
+        Some(path) if path.exists() => {
+            let text = std::fs::read_to_string(path).map_err(|_| broken(path))?;
+            toml::from_str(&text).map_err(|error| broken(path).why(error.message().to_owned()))?
+        }
+        _ => BTreeMap::new(),
+    };
+    let base = match &args.profile {
+        Some(name) => saved.get(name).cloned().ok_or_else(|| {
+            let known = saved.keys().cloned().collect::<Vec<_>>().join(", ");
+            Failure::new(Exit::Missing, format!("nothing is saved as {name}")).fix(format!("saved are: {known}"))
+        })?,
+        None => Profile::default(),
+    };
+    let or = |given: &[String], saved: Vec<String>| if given.is_empty() { saved } else { given.to_vec() };
+    let wanted = Profile {
+        integration: args.integration.clone().or(base.integration),
+        environments: if args.env.is_empty() { base.environments } else { args.env.clone() },
+        api: args.api.clone().unwrap_or(base.api),
+        scopes: or(&args.scope, base.scopes),
+        allow: or(&args.allow, base.allow),
+        duration: args.duration.clone().unwrap_or(base.duration),
+    };
+    if let (Some(name), Some(path)) = (&args.save, &path) {
+        saved.insert(name.clone(), wanted.clone());
+        let unsaved = |_| Failure::new(Exit::Failure, format!("{} cannot be written", path.display()));
+        let text = toml::to_string(&saved).map_err(|_| Failure::new(Exit::Failure, "what is saved is no TOML"))?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(unsaved)?;
+        }
+        std::fs::write(path, text).map_err(unsaved)?;
+    }
+    Ok(wanted)
+}
+
+/// Asks as the workload itself, and waits.
+async fn own(args: &Elevate, wanted: &Profile, body: &Value, places: &Places) -> Result<Answer, Failure> {
+    let [environment] = wanted.environments.as_slice() else {
+        return Err(Failure::usage("a workload asks for one environment at a time: its proof is for one"));
+    };
+    let issuer = match given(&args.issuer) {
+        Some(issuer) => issuer,
+        None => places.issuer(environment.as_str())?,
+    };
+    let wait = Seconds::parse(&args.wait).ok_or_else(|| Failure::usage("--wait takes a duration such as 30m"))?;
+    let variable = |name: &str| std::env::var(name).ok();
+    let around = Surroundings { variable: &variable, exists: &|path| path.is_file() };
+    let file = given(&args.assertion_file).map(PathBuf::from);
+    let source = proof::find(file.as_deref(), places.assertion_url.as_deref(), &issuer, &around)?;
+    let (base, path) = url::split(&issuer).ok_or_else(|| Failure::usage("the issuer is not a URL"))?;
+    let (client, path) = (client(base)?, format!("{}/elevations", path.trim_end_matches('/')));
+    let proof = source.read().await?;
+    let content = Some(("application/json", body.to_string().into_bytes()));
+    let call = Call { method: "POST", path: &path, bearer: Some(&proof), body: content, ..Call::default() };
+    let reply = client.call(call).await.map_err(|fault| unanswered(&fault))?;
+    if reply.status != 202 {
+        return Err(refusal(&reply));
+    }
+    let mut told = parsed(&reply)?;
+    if wait == Seconds(0) {
+        let text = format!("{}  {}\n", cell(&told, "id"), cell(&told, "state"));
+        return Ok(Answer::of(told, text));
+    }
+    let token = told.get("pollToken").and_then(Value::as_str).map(str::to_owned);
+    let token = token.ok_or_else(|| Failure::new(Exit::Failure, "the answer holds no token to ask with"))?;
+    let place = format!("{path}/{}", url::encode(&cell(&told, "id")));
+    let begun = std::time::Instant::now();
+    while cell(&told, "state") == "pending" && begun.elapsed().as_secs() < u64::from(wait.0) {
+        tokio::time::sleep(POLLED).await;
+        let call = Call { method: "GET", path: &place, bearer: Some(&token), ..Call::default() };
+        match client.call(call).await {
+            Ok(reply) if reply.status == 200 => told = parsed(&reply)?,
+            // A broker that restarts meanwhile has not forgotten: the request is on record.
+            Ok(reply) if reply.status >= 500 || reply.status == 429 => {}
+            Ok(reply) => return Err(refusal(&reply)),
+            Err(_) => {}
+        }
+    }
+    let state = cell(&told, "state");
+    let text = format!("{}  {state}  until {}\n", cell(&told, "id"), time(&told["ends"]));
+    match state.as_str() {
+        "active" | "approved" => Ok(Answer::of(told, text)),
+        "pending" | "expired" => Err(Failure::new(Exit::Unavailable, "nobody has decided in time")),
+        _ => Err(Failure::new(Exit::Denied, format!("the elevation is {state}"))),
+    }
+}
+
+/// How often a waiting workload asks.
+const POLLED: Duration = Duration::from_secs(1);
+
+fn parsed(reply: &Reply) -> Result<Value, Failure> {
+    serde_json::from_slice(&reply.body).map_err(|_| Failure::new(Exit::Failure, "the server's answer is no JSON"))
+}
+
+/// Lists, shows, ends.
+pub async fn elevations(args: Elevations, reach: &Reach) -> Result<Answer, Failure> {
+    let admin = reach.places()?.admin().await?;
+    match args.verb {
+        Some(Verb::Show { id }) => {
+            let found = admin.get(&url::path(&["elevations", &id])).await?;
+            let text = screen(&found);
+            Ok(Answer::of(found, text))
+        }
+        Some(Verb::End { id, reason }) => {
+            let ended = admin.post(&url::path(&["elevations", &id, "end"]), &json!({"reason": reason})).await?;
+            let text = format!("{id}  {}\n", cell(&ended, "state"));
+            Ok(Answer::of(ended, text))
+        }
+        None => {
+            let integration = args.integration.map(|integration| integration.to_string());
+            let filters = [("state", args.state), ("integration", integration)];
+            let pairs: Vec<(&str, &str)> =
+                filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+            let query = if pairs.is_empty() { String::new() } else { format!("?{}", url::form(&pairs)) };
+            let items = admin.list(&format!("/v1/elevations{query}"), usize::MAX).await?;
+            let text = listed(&items);
+            Ok(Answer::of(items.into(), text))
+        }
+    }
+}
+
+fn listed(items: &[Value]) -> String {
+    let row = |item: &Value| {
+        let mut cells: Vec<String> =
+            ["id", "state", "integration", "environment", "api", "scopes"].iter().map(|name| cell(item, name)).collect();
+        cells.extend([cell(item, "duration"), time(&item["ends"]), who(&item["requestedBy"])]);
+        cells
+    };
+    let rows: Vec<_> = items.iter().map(row).collect();
+    table(&["ELEVATION", "STATE", "INTEGRATION", "ENV", "API", "SCOPES", "FOR", "ENDS", "REQUESTED BY"], &rows)
+}
+
+/// All that an approver must see, on one screen (UX.md 3.3).
+pub fn screen(one: &Value) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(text, "{name:<12} {}", one_line(&value));
+    };
+    let seen = &one["briefing"];
+    let by = who(&one["requestedBy"]);
+    let through = match (one["binding"].as_str(), seen["issuer"].as_str()) {
+        (Some(binding), Some(issuer)) => format!(", by its own proof: binding {binding}, issuer {issuer}"),
+        (Some(binding), None) => format!(", by its own proof: binding {binding}"),
+        _ => ", signed in".to_owned(),
+    };
+    line("elevation", format!("{}  {}", cell(one, "id"), cell(one, "state")));
+    line("who", format!("{by}{through}"));
+    line("for", format!("{} in {}: {}", cell(one, "integration"), cell(one, "environment"), cell(seen, "purpose")));
+    line(
+        "owners",
+        format!("{} (business), {} (application)", cell(&seen["owners"], "business"), cell(&seen["owners"], "application")),
+    );
+    for asked in seen["asked"].as_array().into_iter().flatten() {
+        let allow = if asked["allow"].as_array().is_some_and(Vec::is_empty) {
+            "the whole API".to_owned()
+        } else {
+            cell(asked, "allow")
+        };
+        line(
+            "scope",
+            format!(
+                "{} at {}: {} (risk {}; {allow}; at most {})",
+                cell(asked, "scope"),
+                cell(one, "api"),
+                cell(asked, "meaning"),
+                cell(asked, "risk"),
+                span(&asked["max"])
+            ),
+        );
+    }
+    if one["allow"].as_array().is_some_and(|allow| !allow.is_empty()) {
+        line("only", cell(one, "allow"));
+    }
+    let has: Vec<String> = seen["standing"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|rule| rule["scope"].as_str().map_or_else(|| rule.to_string(), str::to_owned))
+        .collect();
+    line("has now", if has.is_empty() { "nothing at this API".to_owned() } else { has.join(" ") });
+    line("data", cell(seen, "dataClasses"));
+    line(
+        "how long",
+        format!(
+            "{} (asked for {}), from {} to {}",
+            cell(one, "duration"),
+            cell(&one["asked"], "duration"),
+            time(&one["starts"]),
+            time(&one["ends"])
+        ),
+    );
+    line("why", format!("{}  ticket {}", cell(one, "reason"), cell(one, "ticket")));
+    line(
+        "contract",
+        format!(
+            "{} until {}; partner verified until {}",
+            cell(seen, "contract"),
+            time(&seen["contractEnds"]),
+            time(&seen["partnerVerified"])
+        ),
+    );
+    line("running", requests(&seen["running"]));
+    line("before", requests(&seen["precedents"]));
+    line("unusual", cell(seen, "flags"));
+    let needs: Vec<String> = one["needs"].as_array().into_iter().flatten().map(demand).collect();
+    line("needs", format!("{}; unanswered it is denied at {}", needs.join(", and "), time(&one["expires"])));
+    for review in one["reviews"].as_array().into_iter().flatten() {
+        line("review", format!("{} by {}: {}", cell(review, "verdict"), who(&review["by"]), cell(review, "reason")));
+    }
+    text
+}
+
+/// The sentence that the record will hold.
+pub fn sentence(one: &Value, verdict: &str) -> String {
+    let verb = if verdict == "approve" { "lets" } else { "does not let" };
+    format!(
+        "on record: {verb} {} have {} at {} in {} for {}",
+        cell(one, "integration"),
+        cell(one, "scopes"),
+        cell(one, "api"),
+        cell(one, "environment"),
+        cell(one, "duration")
+    )
+}
+
+fn span(seconds: &Value) -> String {
+    let seconds = seconds.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+    seconds.map_or_else(|| "-".to_owned(), |seconds| Seconds(seconds).to_string())
+}
+
+fn requests(list: &Value) -> String {
+    let one = |item: &Value| format!("{} {} ({})", cell(item, "id"), cell(item, "state"), time(&item["asked"]));
+    let all: Vec<String> = list.as_array().into_iter().flatten().map(one).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+fn demand(demand: &Value) -> String {
+    let of = demand["role"].as_str().map_or_else(|| cell(demand, "people"), |role| format!("role {role}"));
+    let fallback = &demand["fallback"];
+    let stands_in = if fallback.is_null() {
+        String::new()
+    } else {
+        format!(", after {} also role {}", cell(fallback, "after"), cell(fallback, "role"))
+    };
+    format!("{} of {of}{stands_in}", demand["count"])
+}

@@ -1,0 +1,94 @@
+//! Elevation from the command line: an owner, an approver who sees all of it on one screen, and a workload with nobody beside it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::program::Program;
+use crate::world::World;
+
+const ASKED: [&str; 8] = ["--env", "production", "--api", "orders-api", "--scope", "orders:write", "--for", "30m"];
+
+fn elevate(more: &[&'static str]) -> Vec<&'static str> {
+    [&["elevate"], &ASKED[..], more].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_asks_and_security_sees_all_of_it_and_shortens() {
+    let world = World::start().await;
+    let (olga, sven, sara) = (Program::of(&world, "olga"), Program::of(&world, "sven"), Program::of(&world, "sara"));
+    let who = ["-i", "globex/order-sync", "--reason", "order 1001 is stuck", "--ticket", "INC-7", "-o", "json"];
+    let asked = olga.run(&elevate(&[&who[..], &["--save", "stuck"]].concat())).await.ended(0).json();
+    let id = asked[0]["id"].as_str().expect("an id").to_owned();
+
+    let screen = sven.run(&["elevations", "show", &id]).await.ended(0).stdout;
+    for seen in [
+        "olga",
+        "Change orders",
+        "risk high",
+        "order 1001 is stuck",
+        "INC-7",
+        "jane@acme.example",
+        "MSA-1",
+        "high-risk",
+        "role security",
+    ] {
+        assert!(screen.contains(seen), "{seen}: {screen}");
+    }
+    let listed = sven.run(&["approvals"]).await.ended(0).stdout;
+    assert!(listed.contains(&id) && listed.contains("elevation"), "{listed}");
+    olga.run(&["approve", &id, "--reason", "mine"]).await.ended(1);
+    let approved = sven.run(&["approve", &id, "--reason", "seen", "--for", "5m", "-o", "json"]).await.ended(0);
+    assert_eq!((&approved.json()["state"], &approved.json()["duration"]), (&"active".into(), &"5m".into()));
+    assert!(approved.stderr.contains("on record: lets globex/order-sync have orders:write"), "{approved:?}");
+    let listed = sara.run(&["elevations", "--state", "active"]).await.ended(0).stdout;
+    assert!(listed.contains(&id), "{listed}");
+    sara.run(&["elevations", "end", &id, "--reason", "done"]).await.ended(0);
+
+    // What was saved is asked for again by its name, and denied this time.
+    let again = olga.run(&["elevate", "--profile", "stuck", "--reason", "again", "-o", "json"]).await.ended(0).json();
+    assert_eq!((&again[0]["scopes"], &again[0]["duration"]), (&serde_json::json!(["orders:write"]), &"30m".into()));
+    let id = again[0]["id"].as_str().expect("an id").to_owned();
+    sven.run(&["deny", &id, "--reason", "not again"]).await.ended(0);
+    sven.run(&["approve", &id, "--reason", "x"]).await.ended(1);
+    olga.run(&["elevate", "--profile", "nothing", "--reason", "x"]).await.ended(5);
+    let denied =
+        olga.run(&elevate(&["-i", "globex/order-sync", "--reason", "x", "--env", "sandbox", "-o", "json"])).await.ended(2);
+    assert_eq!(denied.error()["reason"], "elevation.not-eligible");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_asks_for_itself_and_waits_until_somebody_has_decided() {
+    let world = World::start().await;
+    for (verdict, code) in [("approve", 0), ("deny", 3)] {
+        let mut workload = Program::alone();
+        workload.set("CARNET_PUBLIC_SERVER", &format!("http://{}", world.public));
+        workload.file("jwt", &world.assertion("production"));
+        let arguments = elevate(&["--own", "--assertion-file", "jwt", "--reason", "nightly repair", "-o", "json"]);
+        let decide = async {
+            let sven = Program::of(&world, "sven");
+            loop {
+                let waiting = sven.run(&["elevations", "--state", "pending", "-o", "json"]).await.ended(0).json();
+                if let Some(id) = waiting[0]["id"].as_str() {
+                    sven.run(&[verdict, id, "--reason", "seen"]).await.ended(0);
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let (ran, ()) = tokio::join!(workload.run(&arguments), decide);
+        let ran = ran.ended(code);
+        assert!(!ran.stderr.contains("pollToken") && !ran.stderr.contains("eyJ"), "{ran:?}");
+        if code == 0 {
+            let told: Value = ran.json();
+            assert_eq!(told["state"], "active");
+            world
+                .admin_post(
+                    &format!("/v1/elevations/{}/end", told["id"].as_str().expect("an id")),
+                    "sara",
+                    &serde_json::json!({"reason": "x"}),
+                )
+                .await;
+        }
+    }
+}
