@@ -11,6 +11,9 @@ mod briefing;
 mod live;
 mod rule;
 
+#[cfg(test)]
+mod model;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
