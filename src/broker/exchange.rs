@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::caller::{Evidence, Presented};
 use super::{Broker, away, busy};
+use crate::domain::actor::Actor;
 use crate::domain::admission::Principal;
+use crate::domain::change::{Change, What};
 use crate::domain::claims::Detail;
 use crate::domain::clock::Seconds;
 use crate::domain::confirmation::Confirmation;
@@ -22,7 +24,7 @@ use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::state::State;
 use crate::issuance::IssuedToken;
-use crate::journal::{Again, RecordFault};
+use crate::journal::{Again, Proposal, RecordFault};
 use crate::revocation::Quota;
 
 /// A request for a token, its form already strict.
@@ -112,6 +114,7 @@ impl Broker {
         })?;
         // Step 8: signed, and read back.
         let token = self.issuance.issue(&recorded).map_err(|_| known(busy(&reason::KEY_UNAVAILABLE)))?;
+        self.note_issuer_key(&principal).await;
         // The seen-set is filled after the commit; the journal refuses a replay whatever becomes of this.
         let grant = recorded.value();
         if let Some((proof, until)) = grant.spends() {
@@ -157,6 +160,25 @@ impl Broker {
             return Err(Refused::unknown(&reason::ASSERTION_REPLAYED).into());
         }
         Ok(())
+    }
+
+    /// Puts the first use of a key on record, for a record that asks how old it is. It is no part of the token: what is not written now is
+    /// written with the next one.
+    async fn note_issuer_key(&self, principal: &Principal) {
+        let ClientId::Integration(id) = principal.client() else { return };
+        let (proof, view) = (principal.proof(), self.journal.view());
+        let current = view.state.integrations.get(id).and_then(|integration| integration.current.as_ref());
+        let asks = current.and_then(|current| current.record.rotation.as_ref()?.issuer_keys).is_some();
+        let news = |state: &State, now| state.issuer_keys.is_news(&proof.issuer, proof.key, now);
+        if principal.is_by_certificate() || !asks || !news(&view.state, self.now()) {
+            return;
+        }
+        let what = || What::IssuerKeyFirstUsed { issuer: proof.issuer.clone(), key: proof.key };
+        let propose =
+            |state: &State, now| news(state, now).then(|| Proposal::from(Change { by: Actor::Broker, what: what() })).ok_or(());
+        if self.journal.change(None, propose).await.is_err() {
+            tracing::warn!(issuer = %proof.issuer, "the first use of a key could not be recorded");
+        }
     }
 
     fn token_id(&self) -> crate::domain::names::TokenId {

@@ -129,6 +129,14 @@ pub enum What {
         /// What it will say.
         leaf: ServerLeaf,
     },
+    /// A partner's issuer signed with a key for the first time, as far as we know.
+    #[serde(rename = "issuer-key.first-used")]
+    IssuerKeyFirstUsed {
+        /// The issuer.
+        issuer: Issuer,
+        /// The key's thumbprint.
+        key: Digest,
+    },
     /// A new or changed API was submitted and waits for its approval.
     #[serde(rename = "api.submitted")]
     ApiSubmitted {
@@ -408,6 +416,7 @@ impl What {
             Self::EnrolmentAsked { .. } => "enrolment.asked",
             Self::CertificateIssued { .. } => "certificate.issued",
             Self::ServerCertificateIssued { .. } => "certificate.server-issued",
+            Self::IssuerKeyFirstUsed { .. } => "issuer-key.first-used",
             Self::ApiSubmitted { .. } => "api.submitted",
             Self::ApiApproved { .. } => "api.approved",
             Self::ApiNarrowed { .. } => "api.narrowed",
@@ -450,6 +459,7 @@ impl What {
             Self::EnrolmentAsked { integration, .. } => integration.to_string(),
             Self::CertificateIssued { leaf, .. } => leaf.integration.to_string(),
             Self::ServerCertificateIssued { leaf } => format!("{}/{}", leaf.environment, leaf.serial),
+            Self::IssuerKeyFirstUsed { issuer, .. } => issuer.to_string(),
             Self::ApiSubmitted { record, .. } | Self::ApiNarrowed { record } => record.name.to_string(),
             Self::ApiApproved { api, .. } => api.to_string(),
             Self::PartnerSubmitted { record, .. } => record.name.to_string(),

@@ -69,6 +69,9 @@ pub struct Issued {
     /// The certificate that it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateOnRecord>,
+    /// The trust domain of the X.509-SVID that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Issuer>,
     /// The elevations that its scope rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elevations: Vec<ElevationId>,
@@ -213,6 +216,7 @@ impl Issued {
                 expires: proof.expires,
             },
             certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),
+            beside: from.beside.clone(),
             elevations: from.elevations.clone(),
         }
     }
@@ -227,6 +231,7 @@ impl Issued {
             kid: self.kid.clone(),
             api: self.api.clone(),
             certificate: self.certificate.as_ref().map(|shown| (shown.serial.clone(), shown.authority.clone())),
+            beside: self.beside.clone(),
             elevations: self.elevations.clone(),
         }
     }

@@ -13,7 +13,8 @@ use super::claims::Claims;
 use super::clock::{Seconds, Timestamp};
 use super::decision::{Refused, Step, Trace};
 use super::entitlement::{Place, entitled};
-use super::integration::{Access, ScopeRule};
+use super::integration::{Access, Integration, ScopeRule};
+use super::issuer_keys;
 use super::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
 use super::peer::Peer;
 use super::possession::{bound, confirmation, possession};
@@ -187,8 +188,10 @@ fn run(
     let ClientId::Integration(id) = client else { return Err(&reason::TARGET_UNKNOWN) };
     let mut life = Life::new();
     standing(id, state, now, trace, &mut life)?;
-    let access = access(principal, id, state).ok_or(&reason::BINDING_NO_MATCH)?;
+    let record = record(id, state).ok_or(&reason::BINDING_NO_MATCH)?;
+    let access = record.environments.get(principal.environment()).ok_or(&reason::BINDING_NO_MATCH)?;
     possession(principal, access, context, state, now, trace, &mut life)?;
+    issuer_keys::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?;
     source(access, context, trace)?;
     let target = target(principal, ask, access, state, trace)?;
     bound(target.form.require_bound, context, trace)?;
@@ -209,6 +212,7 @@ fn run(
             .as_ref()
             .and_then(Peer::own)
             .map(|shown| (shown.leaf.serial.clone(), shown.leaf.authority.clone())),
+        beside: context.certificate.as_ref().and_then(Peer::svid).map(|shown| shown.id.issuer()),
         elevations: entitled.elevations,
     };
     unrevoked(&ingredients, state, trace)?;
@@ -274,8 +278,10 @@ pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) ->
 pub fn may_elevate(principal: &Principal, context: &Context, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     in_good_standing(principal, state, now)?;
     let ClientId::Integration(id) = principal.client() else { return Err(&reason::TARGET_UNKNOWN) };
-    let access = access(principal, id, state).ok_or(&reason::BINDING_NO_MATCH)?;
+    let record = record(id, state).ok_or(&reason::BINDING_NO_MATCH)?;
+    let access = record.environments.get(principal.environment()).ok_or(&reason::BINDING_NO_MATCH)?;
     possession(principal, access, context, state, now, &mut Trace::off(), &mut Life::new())?;
+    issuer_keys::rotated(principal, record, &state.issuer_keys, now, &mut Trace::off(), &mut Life::new())?;
     source(access, context, &mut Trace::off())
 }
 
@@ -354,8 +360,8 @@ fn standing(
     Ok(())
 }
 
-fn access<'a>(principal: &Principal, id: &IntegrationId, state: &'a State) -> Option<&'a Access> {
-    state.integrations.get(id)?.current.as_ref()?.record.environments.get(principal.environment())
+fn record<'a>(id: &IntegrationId, state: &'a State) -> Option<&'a Integration> {
+    Some(&state.integrations.get(id)?.current.as_ref()?.record)
 }
 
 fn source(access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {

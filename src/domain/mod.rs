@@ -30,6 +30,7 @@ pub mod fixture;
 pub mod grant;
 pub mod hex;
 pub mod integration;
+pub mod issuer_keys;
 pub mod keys;
 pub mod names;
 pub mod network;

@@ -33,6 +33,14 @@ impl Peer {
         }
     }
 
+    /// The SVID, if it is one.
+    pub fn svid(&self) -> Option<&Verified<Svid>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Svid(shown) => Some(shown),
+        }
+    }
+
     /// The leaf of ours, if it is one.
     pub fn own(&self) -> Option<&Verified<ClientCertificate>> {
         match self {

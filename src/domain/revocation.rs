@@ -138,6 +138,8 @@ pub struct Ingredients {
     pub api: ApiName,
     /// The certificate that was shown, and the key that issued it.
     pub certificate: Option<(Serial, KeyId)>,
+    /// The trust domain of an X.509-SVID that was shown.
+    pub beside: Option<Issuer>,
     /// The elevations that its scope rests on.
     pub elevations: Vec<ElevationId>,
 }
@@ -161,6 +163,7 @@ impl Ingredients {
             members.push(format!("certificate:{}/{serial}", self.environment));
             members.push(format!("authority:{}/{authority}", self.environment));
         }
+        members.extend(self.beside.as_ref().filter(|beside| **beside != self.issuer).map(|beside| format!("issuer:{beside}")));
         members.extend(self.elevations.iter().map(Subject::elevation));
         if let ClientId::Integration(id) = &self.client {
             members.push(format!("partner:{}", id.partner));

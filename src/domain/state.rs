@@ -15,6 +15,7 @@ use super::clock::Timestamp;
 use super::digest::Digest;
 use super::elevation::{self, Elevations, Ended};
 use super::integration::Integration;
+use super::issuer_keys::IssuerKeys;
 use super::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId, TokenId};
 use super::partner::Partner;
 use super::revocation::Subject;
@@ -169,6 +170,8 @@ pub struct State {
     pub keys: Keys,
     /// Authorities, certificates and enrolments of all environments.
     pub certificates: Certificates,
+    /// When partners' issuers first used their keys.
+    pub issuer_keys: IssuerKeys,
     /// The catalogue.
     pub apis: BTreeMap<ApiName, ApiState>,
     /// The partners.
@@ -242,6 +245,7 @@ impl State {
                 self.certificates.add_enrolment(id.clone(), enrolment);
                 self.reopen(None, Some(approval), at);
             }
+            What::IssuerKeyFirstUsed { issuer, key } => self.issuer_keys.add(issuer, *key, at),
             What::ServerCertificateIssued { leaf } => self.certificates.add_server(leaf.clone()),
             What::CertificateIssued { leaf, enrolment } => self.certificates.add_leaf(leaf.clone(), enrolment.as_ref(), at),
             What::ApiSubmitted { .. } | What::ApiApproved { .. } | What::ApiNarrowed { .. } => self.apply_api(at, change),

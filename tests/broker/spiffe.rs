@@ -194,11 +194,25 @@ async fn m_08_an_x509_svid_counts_by_the_bundle_of_its_own_trust_domain() {
     let reply = machine.enrol("production", "simplereenroll", "two", Some("good"), None).await;
     assert!(matches!(reply.status, 400 | 401 | 403), "{reply:?}");
 
+    // Beside an assertion it is an ingredient all the same.
+    let assertion = format!("client_assertion={}", world.assertion("production"));
+    let kind = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let both = machine.token(Some("good"), "production", &["-d", &assertion, "-d", kind]).await;
+    assert_eq!(both.status, 200, "{both:?}");
+    let both = both.json()["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!(claims(&both)["binding"], "ci-main");
+    assert_eq!(world.introspect("production", &both).await.json()["active"], true);
+
     // Whoever revokes the trust domain ends what it signed, as the one proof and as the second.
     let revoke = json!({"issuer": "spiffe://mesh.globex.example", "reason": "its authority was stolen"});
     let revoked = world.admin_post("/v1/revocations", "sven", &revoke).await;
     assert_eq!(revoked.status, 201, "{}", revoked.text());
     assert_eq!(world.introspect("production", &token).await.json(), json!({"active": false}));
+    assert_eq!(world.introspect("production", &both).await.json(), json!({"active": false}));
+    // Also for who reads the index and has the token alone.
+    let entry = claims(&both)["entry"].as_u64().expect("an entry");
+    let lines = world.running.as_ref().expect("running").broker.journal.view().state.revoked_before.clone();
+    assert!(lines.get("integration:globex/order-sync/production").is_some_and(|line| *line > entry), "{lines:?}");
     let alone = machine.token(Some("good"), "production", &[]).await;
     assert_eq!((alone.status, &alone.json()["reason"]), (400, &json!("trust.revoked")), "{alone:?}");
     let assertion = format!("client_assertion={}", world.assertion("production"));

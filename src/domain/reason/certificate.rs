@@ -33,6 +33,10 @@ super::reasons! {
         "The key of the certificate is older than the record's rotation cadence.";
         "The record says how long a key may be in use (rotation.certificate) and that a late one is refused (onLate: refuse).";
         "Make a new key and re-enrol with it (the late certificate may still ask for that); carnet agent makes one at each renewal.";
+    ASSERTION_KEY_LATE = "assertion.key-late", Proof;
+        "The key that signed the assertion is older than the record's rotation cadence.";
+        "The record says how long an issuer's key may be in use (rotation.issuerKeys) and that a late one is refused (onLate: refuse); it counts from its first use here.";
+        "Have the issuer change its key, or the record its cadence.";
     PROOF_SINGLE = "proof.single", Proof;
         "The record asks for two proofs, an assertion and a client certificate, and the request shows one.";
         "With require: dual, whoever steals one of them has nothing.";

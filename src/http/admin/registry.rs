@@ -13,10 +13,12 @@ use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::lifecycle::Party;
 use crate::domain::actor::{Contain, Read, Submit};
+use crate::domain::binding::Admits;
 use crate::domain::clock::Timestamp;
 use crate::domain::consequence::waits_for;
 use crate::domain::enrolment::rotation_due;
 use crate::domain::integration::Integration;
+use crate::domain::issuer_keys::issuer_key_due;
 use crate::domain::names::{IntegrationId, PartnerName};
 use crate::domain::reason;
 use crate::domain::record::Record;
@@ -223,7 +225,23 @@ fn keys_in_use(state: &House, record: &Integration, now: Timestamp) -> Value {
             "late": due.is_some_and(|due| now >= due),
         })
     });
-    shown.collect::<Vec<_>>().into()
+    let certificates = shown.collect::<Vec<_>>();
+    // Of an issuer's keys the newest counts: while there is none newer, it is the one in use.
+    let bindings = record.environments.iter().flat_map(|(environment, access)| {
+        access.bindings.iter().filter_map(move |binding| match &binding.admits {
+            Admits::Jwt(rule) => Some((environment, &binding.name, &rule.issuer)),
+            Admits::Certificate => None,
+        })
+    });
+    let issuers = bindings.filter_map(|(environment, binding, issuer)| {
+        let (key, since) = state.issuer_keys.newest(issuer)?;
+        let due = issuer_key_due(record, Some(since)).map(|due| due.at);
+        Some(json!({
+            "environment": environment, "binding": binding, "issuer": issuer, "key": key, "since": since, "due": due,
+            "late": due.is_some_and(|due| now >= due),
+        }))
+    });
+    certificates.into_iter().chain(issuers).collect()
 }
 
 /// The first date that ends a right of this integration.

@@ -670,3 +670,85 @@ async fn a_key_is_as_old_as_its_first_certificate_and_a_late_one_admits_no_more(
     assert_eq!(renewed.status, 200, "{renewed:?}");
     assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 200);
 }
+
+/// The same for the keys of a partner's issuer: a key is as old as its first use here.
+#[tokio::test]
+async fn an_issuers_key_is_as_old_as_its_first_use_and_a_late_one_admits_no_more() {
+    let world = World::start().await;
+    let usual = records::usual(&world.partner.issuer);
+    let offboarding = "offboarding: {trigger: contract-end, contact: ops@globex.example}\n";
+    let with = |more: &str| usual.replacen(offboarding, &format!("rotation: {{issuerKeys: 1d{more}}}\n{offboarding}"), 1);
+    let keys = async || world.admin_get("/v1/integrations/globex/order-sync", "alan").await["keys"].clone();
+    world.minted().await;
+    assert_eq!(keys().await, json!([]), "nothing is measured that no record asks for");
+    world.onboard(&with("")).await;
+    world.minted().await;
+    let began = world.clock.seconds();
+    let first = keys().await;
+    let production = first.as_array().expect("keys").iter().find(|key| key["environment"] == "production").expect("a key");
+    assert_eq!((&production["issuer"], &production["late"]), (&json!(world.partner.issuer), &json!(false)), "{first}");
+    assert_eq!((production["since"].as_i64(), production["due"].as_i64()), (Some(began), Some(began + 86_400)));
+    world.minted().await;
+    let used = world.admin_get("/v1/journal?kind=issuer-key.first-used", "alan").await;
+    assert_eq!(used["items"].as_array().map(Vec::len), Some(1), "{used}");
+    world.advance(86_400).await;
+    assert_eq!(keys().await[0]["late"], true);
+    world.minted().await;
+    world.onboard(&with(", onLate: refuse")).await;
+    let before = world.issued().await;
+    let answer = world.exchange("production", &world.assertion("production"), "orders:read").await;
+    assert_eq!((answer.status, &answer.json()["reason"]), (400, &json!("assertion.key-late")), "{}", answer.text());
+    assert_eq!(world.issued().await, before);
+}
+
+/// M-15: another certificate of the same integration, with another key, in the middle of an elevation: the elevation is the integration's.
+/// Somebody else's certificate has none of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn m_15_an_elevation_outlives_a_certificate_and_is_nobody_elses() {
+    let world = world().await;
+    world
+        .onboard(&records::integration(&world.partner.issuer, "other-sync", "111222").replacen(
+            "    scopes:\n      orders-api:\n",
+            "      - {name: data-centre, mtls: {}}\n    scopes:\n      orders-api:\n",
+            1,
+        ))
+        .await;
+    let machine = enrolled(&world, "production").await;
+    let body = json!({
+        "api": "orders-api", "scopes": ["orders:write"], "duration": "30m", "reason": "a repair",
+    });
+    let arguments = ["-H", "content-type: application/json", "-d", &body.to_string()];
+    let asked = machine.curl(Some("one"), "/production/elevations", &arguments).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let path = format!("/v1/elevations/{}", asked.json()["id"].as_str().expect("an id"));
+    // Who enrolled the machine that asks does not agree to what it asks for: ann asked for its enrolment.
+    let version = world.admin_get(&path, "alan").await["version"].clone();
+    let word = json!({"verdict": "approve", "reason": "x", "version": version});
+    let own = world.admin_post(&format!("{path}/reviews"), "ann", &word).await;
+    assert_eq!((own.status, &own.json()["reason"]), (409, &json!("approval.own-request")), "{}", own.text());
+    assert_eq!(world.admin_post(&format!("{path}/reviews"), "sara", &word).await.status, 200);
+    let write = ["-d", "grant_type=client_credentials", "-d", "audience=orders-api", "-d", "scope=orders:write"];
+    let token = async |name: &str, client: &str| {
+        machine.curl(Some(name), "/production/token", &[&write[..], &["-d", client]].concat()).await
+    };
+    assert_eq!(token("one", "client_id=globex/order-sync").await.status, 200);
+    machine.request("two", P256, "").await;
+    assert_eq!(machine.enrol("production", "simplereenroll", "two", Some("one"), None).await.status, 200);
+    let renewed = token("two", "client_id=globex/order-sync").await;
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    assert_eq!(
+        claims(renewed.json()["access_token"].as_str().expect("a token"))["cnf"]["x5t#S256"],
+        machine.thumbprint("two").await
+    );
+    // Another integration's machine.
+    let body = json!({"integration": "globex/other-sync", "environment": "production", "reason": "another machine"});
+    let asked = world.admin_post("/v1/enrolments", "ann", &body).await.json();
+    assert_eq!(review(&world, &asked["approval"], "sven").await, 200);
+    machine.request("other", P256, "").await;
+    let user = format!("globex/other-sync:{}", asked["token"].as_str().expect("a token"));
+    assert_eq!(machine.enrol("production", "simpleenroll", "other", None, Some(&user)).await.status, 200);
+    let refused = token("other", "client_id=globex/other-sync").await;
+    assert_eq!((refused.status, &refused.json()["reason"]), (400, &json!("scope.needs-elevation")), "{refused:?}");
+    let borrowed = token("other", "client_id=globex/order-sync").await;
+    assert_eq!((borrowed.status, &borrowed.json()["error"]), (400, &json!("invalid_client")), "{borrowed:?}");
+}
