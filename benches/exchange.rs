@@ -5,11 +5,14 @@
 //! absolute figures of a shared machine say little (DEPENDENCIES.md B.6).
 //!
 //! `cargo bench --bench exchange -- seconds=10` sets the length of a phase; `hold` keeps the server under load for a profiler.
-//! New mTLS connections, and K-22 and K-23 of ABUSE.md, are measured at the end; `certificates` measures the connections alone. Nothing is asserted about speed.
+//! New mTLS connections, approvals of elevations, and K-22 and K-23 of ABUSE.md, are measured at the end; `certificates` and `elevations`
+//! measure the first two alone. Nothing is asserted about speed.
 
 mod bench;
 #[path = "exchange/certificates.rs"]
 mod certificates;
+#[path = "exchange/elevation.rs"]
+mod elevation;
 #[path = "exchange/load.rs"]
 mod load;
 #[path = "exchange/partners.rs"]
@@ -58,6 +61,9 @@ async fn run() {
     if std::env::args().any(|argument| argument == "certificates") {
         return certificates::new_connections(phase).await;
     }
+    if std::env::args().any(|argument| argument == "elevations") {
+        return elevation::approvals().await;
+    }
     let mut world = World::with(Options { redis: true, records: None, ..Options::default() }).await;
     world.onboard(&records::busy(&world.partner.issuer)).await;
     world.stop().await;
@@ -98,6 +104,7 @@ async fn run() {
     );
     drop(server);
     certificates::new_connections(phase).await;
+    elevation::approvals().await;
     partners::stampede().await;
     partners::hanging_issuer().await;
 }
