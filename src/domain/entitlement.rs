@@ -63,7 +63,12 @@ pub(super) fn entitled(
         for scope in scopes.beyond(&standing) {
             let found = live(place.state, place.id, place.environment, &target.api, scope, place.now);
             let seen = || found.as_ref().map_or_else(|| "none".to_owned(), |live| format!("{} until {}", live.id, live.ends));
-            trace.check("elevation", found.is_some(), || (format!("one for {scope} that is live"), seen()));
+            // Whoever reads the refusal learns that it can be had, and how.
+            let how = || {
+                let issuer = place.state.environment(place.environment).map(|environment| environment.issuer.as_str());
+                format!("one for {scope} that is live; POST {}/elevations asks for it", issuer.unwrap_or_default())
+            };
+            trace.check("elevation", found.is_some(), || (how(), seen()));
             let found = found.ok_or(&reason::SCOPE_NEEDS_ELEVATION)?;
             life.end("elevation.end", found.ends);
             details.endpoints(&found.allow);

@@ -176,3 +176,54 @@ async fn f_01_killed_at_random_moments_nothing_is_lost_and_nothing_is_paid_for_t
         .expect("the program runs");
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
+
+/// E-21: killed between the commit and everything that follows it, the program comes back with state, record and index agreeing: what was
+/// ended is cut in Redis as well, also when the index was lost meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn e_21_a_kill_after_an_end_leaves_journal_state_and_index_agreed() {
+    let mut world = World::with(Options { redis: true, ..Options::default() }).await;
+    world.stop().await;
+    let mut program = Program::start(&world).await;
+    for round in 0..6_u64 {
+        world.clock.synchronise();
+        let wish = serde_json::json!({
+            "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
+            "duration": "10m", "reason": "x",
+        });
+        let asked = world.admin_post("/v1/elevations", "olga", &wish).await.json();
+        let path = format!("/v1/elevations/{}", asked["id"].as_str().expect("an id"));
+        let word = serde_json::json!({"verdict": "approve", "reason": "x", "version": asked["version"]});
+        assert_eq!(world.admin_post(&format!("{path}/reviews"), "sven", &word).await.status, 200);
+        let answer = world.exchange("production", &world.assertion("production"), "orders:write").await;
+        let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
+        // The end is sent, and the program killed a few milliseconds later, whatever it has done by then.
+        let bearer = format!("Bearer {}", world.staff_token("sara"));
+        let (admin, end) = (world.admin, format!("{path}/end"));
+        let sent = tokio::spawn(async move {
+            let head = format!(
+                "POST {end} HTTP/1.1\r\nhost: {admin}\r\nauthorization: {bearer}\r\ncontent-type: application/json\r\n"
+            );
+            let body = r#"{"reason":"x"}"#;
+            let request = format!("{head}connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            try_raw(admin, request.as_bytes()).await.map(|answer| answer.status)
+        });
+        tokio::time::sleep(Duration::from_millis(round * 2)).await;
+        program.kill();
+        let told = sent.await.expect("sent");
+        if round % 2 == 1 {
+            world.redis.as_mut().expect("a Redis").restart_empty().await;
+        }
+        program = Program::start(&world).await;
+        world.clock.synchronise();
+        let state = world.admin_get(&path, "alan").await["state"].clone();
+        assert!(told != Some(200) || state == "ended", "an end that was confirmed is one: {state}");
+        let active = world.introspect("production", &token).await.json()["active"] == true;
+        assert_eq!(active, state == "active", "round {round}: {state}");
+        let ended = world.admin_get("/v1/journal?kind=elevation.ended&limit=1000", "alan").await;
+        let recorded = ended["items"].as_array().expect("items").iter().filter(|one| one["subject"] == asked["id"]).count();
+        assert_eq!(recorded, usize::from(state == "ended"), "round {round}");
+        if state == "active" {
+            assert_eq!(world.admin_post(&format!("{path}/end"), "sara", &serde_json::json!({"reason": "x"})).await.status, 200);
+        }
+    }
+}

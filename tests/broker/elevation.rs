@@ -91,6 +91,8 @@ async fn poll(world: &World, asked: &Value) -> Answer {
 async fn a_workload_asks_waits_and_goes_on() {
     let world = World::with(Options { redis: true, ..Options::default() }).await;
     nothing(&world, "scope.needs-elevation").await;
+    let told = exchange(&world, "orders:write").await.json()["error_description"].as_str().expect("text").to_owned();
+    assert!(told.contains(&format!("POST {}/elevations", world.issuer("production"))), "{told}");
     let answer = ask_as_workload(&world, &world.assertion("production"), &own_wish("30m")).await;
     assert_eq!(answer.status, 202, "{}", answer.text());
     let told = answer.json();

@@ -68,6 +68,55 @@ async fn the_example_workloads_call_the_example_api() {
     }
 }
 
+/// The worker asks for what it lacks, waits for somebody, and calls; where nobody lets it, it says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_worker_asks_waits_and_goes_on() {
+    let world = World::start().await;
+    let api = api(&world).await;
+    for (verdict, code) in [("approve", Some(0)), ("deny", Some(3))] {
+        world.clock.synchronise();
+        let assertion = world.folder.path().join("assertion");
+        std::fs::write(&assertion, world.assertion("production")).expect("written");
+        let mut command = python("examples/clients/worker.py");
+        command
+            .args(["PATCH", &format!("{}/v1/orders/1001/status", api.line)])
+            .env("CARNET_ISSUER", world.issuer("production"))
+            .env("CARNET_API", "orders-api")
+            .env("CARNET_SCOPE", "orders:write")
+            .env("CARNET_FOR", "15m")
+            .env("CARNET_REASON", "order 1001 hangs")
+            .env("CARNET_ASSERTION_FILE", &assertion);
+        let people = async {
+            let mut decided = None;
+            loop {
+                // The platform projects a fresh one all the time; whoever reads sees a whole one.
+                let next = world.folder.path().join("next");
+                std::fs::write(&next, world.assertion("production")).expect("written");
+                std::fs::rename(&next, &assertion).expect("renamed");
+                let pending = world.admin_get("/v1/elevations?state=pending", "sven").await["items"][0].clone();
+                if let (Some(id), None) = (pending["id"].as_str(), &decided) {
+                    let body = json!({"verdict": verdict, "reason": "seen", "version": pending["version"]});
+                    let answer = world.admin_post(&format!("/v1/elevations/{id}/reviews"), "sven", &body).await;
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    decided = Some(id.to_owned());
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        let output = tokio::select! { output = process::run(command, String::new()) => output, () = people => unreachable!() };
+        let err = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), code, "{err}");
+        assert!(err.contains("waiting for an approval") && !err.contains("eyJ"), "{err}");
+        if code == Some(0) {
+            let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            assert_eq!(told["status"], 200, "{told}");
+            let active = world.admin_get("/v1/elevations?state=active", "sven").await["items"][0]["id"].clone();
+            let path = format!("/v1/elevations/{}/end", active.as_str().expect("an id"));
+            assert_eq!(world.admin_post(&path, "sara", &json!({"reason": "next"})).await.status, 200);
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_example_api_refuses_what_its_document_says() {
     let world = World::start().await;
