@@ -4,8 +4,10 @@
 //! Enter through [`Broker`]. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
 
 pub mod caller;
+pub mod delivery;
 pub mod elevation;
 pub mod enrolment;
+pub mod event;
 pub mod exchange;
 pub mod explain;
 pub mod follow;
@@ -55,6 +57,8 @@ pub struct Parts {
     pub follower: follow::Follower,
     /// Recent refusals of strangers, for `explain`.
     pub recent: explain::Recent,
+    /// Who is told what happens.
+    pub receivers: Vec<Arc<delivery::Receiver>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Unguessable bytes.

@@ -139,12 +139,13 @@ async fn index(config: &Config) -> Finding {
 /// The issuer's discovery, complete enough to sign in with, and its keys.
 async fn staff(config: &Config) -> Finding {
     let name = "staff issuer";
-    let settings = serve::origins(&config.outbound.issuers).and_then(|issuers| Ok((issuers, serve::staff_settings(config)?)));
+    let settings = serve::origins("outbound.issuers", &config.outbound.issuers)
+        .and_then(|issuers| Ok((issuers, serve::staff_settings(config)?)));
     let (issuers, settings) = match settings {
         Ok(settings) => settings,
         Err(fault) => return no(name, fault.to_string(), "correct [staff] and [outbound]"),
     };
-    let Ok(outbound) = tls::outbound(OutboundSettings { issuers }, &[]) else {
+    let Ok(outbound) = tls::outbound(OutboundSettings { issuers, ..OutboundSettings::default() }, &[]) else {
         return no(name, "the client for issuers cannot be made", "report this");
     };
     let issuer = settings.issuer.to_string();

@@ -83,7 +83,7 @@ async fn verify(token: &str, issuer: &str) -> Signature {
     let Some(origin) = url::split(issuer).and_then(|(origin, _)| origin.parse().ok()) else {
         return unchecked("its issuer is no URL");
     };
-    let Ok(outbound) = tls::outbound(OutboundSettings { issuers: vec![origin] }, &[]) else {
+    let Ok(outbound) = tls::outbound(OutboundSettings { issuers: vec![origin], ..OutboundSettings::default() }, &[]) else {
         return unchecked("the client for its issuer could not be made");
     };
     let verifier = Verifier::new(IssuerKeys::new(Arc::new(outbound), Arc::new(SystemClock)));

@@ -34,6 +34,7 @@ mod serve;
 mod status;
 mod token;
 mod url;
+mod webhook;
 mod yaml;
 
 use std::ffi::OsString;
@@ -157,6 +158,9 @@ enum Command {
         before_help = "Examples:\n  carnet ca show\n  carnet ca issue globex/order-sync --env production --reason \"new machine\""
     )]
     Ca(ca::Ca),
+    /// Receivers of events: how far each is, and sending again
+    #[command(subcommand, before_help = "Examples:\n  carnet webhook list\n  carnet webhook replay siem --from 4711")]
+    Webhook(webhook::Webhook),
     /// Evidence: entries, proofs, checkpoints, exports
     #[command(
         subcommand,
@@ -243,6 +247,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Revoke(verb) => revoke::run(verb, reach).await,
         Command::Key(verb) => key::run(verb, reach).await,
         Command::Ca(verb) => ca::run(verb, reach).await,
+        Command::Webhook(verb) => webhook::run(verb, reach).await,
         Command::Journal(verb) => journal::run(verb, reach).await,
         Command::Agent(args) => agent::run(*args, reach, format).await,
         Command::Exec(args) => exec::run(*args, reach).await,

@@ -12,6 +12,7 @@ mod section;
 mod staff;
 mod store;
 mod url;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use listen::{ListenSection, TlsFiles};
 pub use staff::{OutboundSection, StaffSection};
 pub use store::{JournalSection, JournalUrl, RedisSection, RedisUrl};
 pub use url::Origin;
+pub use webhooks::WebhookSection;
 
 use crate::domain::names::EnvironmentName;
 use fault::Faults;
@@ -49,6 +51,8 @@ pub struct Config {
     pub outbound: OutboundSection,
     /// `[environments.NAME]`; at least one.
     pub environments: BTreeMap<EnvironmentName, EnvironmentSection>,
+    /// `[webhooks.NAME]`: who is told what happens.
+    pub webhooks: BTreeMap<String, WebhookSection>,
 }
 
 /// `[keys]`.
@@ -109,6 +113,8 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
     let staff = staff::staff(staff, folder, &outbound, faults);
     let environments = root.section("environments", faults);
     let environments = environment::read(environments, faults);
+    let webhooks = root.section("webhooks", faults);
+    let webhooks = webhooks::read(webhooks, folder, faults);
     root.finish(faults);
     Some(Config {
         folder: folder.to_owned(),
@@ -119,6 +125,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
         staff: staff?,
         outbound,
         environments,
+        webhooks,
     })
 }
 

@@ -34,7 +34,7 @@ impl Furniture {
         let workloads = Arc::new(DemoIssuer::new(format!("{url}/workloads"), Kind::Workloads, outside())?);
         let staff = Arc::new(DemoIssuer::new(format!("{url}/staff"), Kind::Staff, outside())?);
         let allowed = vec![broker.parse::<Origin>().ok()?];
-        let outbound = tls::outbound(OutboundSettings { issuers: allowed }, &[]).ok()?;
+        let outbound = tls::outbound(OutboundSettings { issuers: allowed, ..OutboundSettings::default() }, &[]).ok()?;
         let orders = Arc::new(Orders {
             issuer: format!("{broker}/production").parse().ok()?,
             audience: AUDIENCE.to_owned(),

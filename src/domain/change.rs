@@ -14,7 +14,7 @@ use super::approval::{Approval, Verdict};
 use super::certificate::{Authority, Leaf, ServerLeaf};
 use super::clock::{Seconds, Timestamp};
 use super::digest::Digest;
-use super::elevation::{Elevation, Narrowing};
+use super::elevation::{Elevation, Narrowing, Notice};
 use super::integration::Integration;
 use super::names::{
     ApiName, ApprovalId, ElevationId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, RevocationId,
@@ -307,6 +307,14 @@ pub enum What {
         /// Why.
         reason: Text,
     },
+    /// Time has come to tell people about an elevation.
+    #[serde(rename = "elevation.noticed")]
+    ElevationNoticed {
+        /// Which.
+        elevation: ElevationId,
+        /// What about.
+        notice: Notice,
+    },
     /// Something was revoked.
     #[serde(rename = "revocation.added")]
     RevocationAdded {
@@ -438,6 +446,7 @@ impl What {
             Self::ElevationAsked { .. } => "elevation.asked",
             Self::ElevationReviewed { .. } => "elevation.reviewed",
             Self::ElevationEnded { .. } => "elevation.ended",
+            Self::ElevationNoticed { .. } => "elevation.noticed",
             Self::RevocationAdded { .. } => "revocation.added",
             Self::RevocationLiftAsked { .. } => "revocation.lift-asked",
             Self::RevocationLifted { .. } => "revocation.lifted",
@@ -478,7 +487,9 @@ impl What {
             | Self::IntegrationResumed { integration } => integration.to_string(),
             Self::ApprovalReviewed { approval, .. } => approval.to_string(),
             Self::ElevationAsked { elevation } => elevation.id.to_string(),
-            Self::ElevationReviewed { elevation, .. } | Self::ElevationEnded { elevation, .. } => elevation.to_string(),
+            Self::ElevationReviewed { elevation, .. }
+            | Self::ElevationEnded { elevation, .. }
+            | Self::ElevationNoticed { elevation, .. } => elevation.to_string(),
             Self::RevocationAdded { subject, .. } => subject.member(),
             Self::RevocationLiftAsked { id, .. } | Self::RevocationLifted { id } => id.to_string(),
             Self::StaffCut { person, .. } => person.id.clone(),

@@ -20,6 +20,7 @@ pub fn next(state: &State, now: Timestamp) -> Option<What> {
         .or_else(|| revocation(state, now))
         .or_else(|| key(state, now))
         .or_else(|| unreviewed(state, now))
+        .or_else(|| notice(state, now))
 }
 
 fn approved<'a>(state: &'a State, id: Option<&ApprovalId>, now: Timestamp) -> Option<&'a Approval> {
@@ -111,6 +112,13 @@ fn unreviewed(state: &State, now: Timestamp) -> Option<What> {
     let reason =
         Text::from(format!("elevation {} began without an approval, and nobody reviewed it", overdue.elevation.id).as_str());
     Some(What::IntegrationSuspended { integration: overdue.elevation.integration.clone(), reason })
+}
+
+/// What people are to be told of an elevation that time alone has brought about.
+fn notice(state: &State, now: Timestamp) -> Option<What> {
+    state.elevations.all().find_map(|request| {
+        Some(What::ElevationNoticed { elevation: request.elevation.id.clone(), notice: request.notice_due(now)? })
+    })
 }
 
 /// A key whose time on the ladder is over; its sealed half is destroyed with the change.

@@ -269,7 +269,10 @@ impl State {
                     approval.reviews.push(review);
                 }
             }
-            What::ElevationAsked { .. } | What::ElevationReviewed { .. } | What::ElevationEnded { .. } => {
+            What::ElevationAsked { .. }
+            | What::ElevationReviewed { .. }
+            | What::ElevationEnded { .. }
+            | What::ElevationNoticed { .. } => {
                 self.apply_elevation(index, at, change);
             }
             What::RevocationAdded { .. } | What::RevocationLiftAsked { .. } | What::RevocationLifted { .. } => {
@@ -432,6 +435,10 @@ impl State {
         let over = match &change.what {
             What::ElevationAsked { elevation } => {
                 self.elevations.add(elevation.as_ref().clone(), at);
+                return;
+            }
+            What::ElevationNoticed { elevation, notice } => {
+                self.elevations.notice(elevation, *notice);
                 return;
             }
             What::ElevationReviewed { elevation, verdict, reason, roles, narrowing } => {

@@ -1,7 +1,7 @@
 //! Outbound: the one client for what leaves the house, with one set of rules.
 //!
 //! Enter through [`Outbound::may_fetch`] (may this URL be fetched at all: asked when a record is applied) and
-//! [`Outbound::fetch`] (fetch it: asked by `authn`). What every fetch holds to:
+//! [`Outbound::fetch`] (fetch it: asked by `authn`); for events [`webhook`] has the same two. What every fetch holds to:
 //! - https to public addresses; anything else only for an exact origin that the operator listed (ABUSE K-02, K-03, K-11);
 //! - GET, no redirect is followed, no proxy, cookie, credential or retry is ambient (K-05, K-08, K-09), HTTP/1.1 only (K-13);
 //! - one deadline of 3 s for name, connection, headers and body together, a body of at most 256 KiB, never decompressed (K-19);
@@ -16,6 +16,7 @@ mod address;
 pub mod operator;
 mod origin;
 mod resolve;
+pub mod webhook;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -44,11 +45,14 @@ const USER_AGENT: &str = concat!("carnet/", env!("CARGO_PKG_VERSION"));
 pub struct OutboundSettings {
     /// `[outbound] issuers`: exact origins that may be private or plain http.
     pub issuers: Vec<Origin>,
+    /// `[outbound] events`: the same for receivers of events.
+    pub events: Vec<Origin>,
 }
 
 /// The client. Cheap to share behind an `Arc`.
 pub struct Outbound {
     issuers: Vec<Origin>,
+    events: Vec<Origin>,
     /// For everybody: connects to public addresses only.
     public: reqwest::Client,
     /// For listed origins: any address.
@@ -110,6 +114,7 @@ impl Outbound {
             public: client(Vetted::new(System), tls.clone())?,
             listed: client(System, tls.clone())?,
             issuers: settings.issuers,
+            events: settings.events,
             lanes: Mutex::default(),
         })
     }

@@ -17,6 +17,7 @@
 mod keepers;
 mod mtls;
 mod ready;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -209,6 +210,9 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     keepers.spawn(broker.clone().follow());
     keepers.spawn(keepers::issuers(broker.clone()));
     keepers.spawn(keepers::consequences(broker.clone()));
+    for receiver in &broker.receivers {
+        keepers.spawn(crate::broker::delivery::deliver(broker.clone(), Arc::clone(receiver)));
+    }
     keepers.spawn(keepers::gauges(broker.clone(), Arc::clone(&metrics)));
     let _ready = broker.follower.reached(0, PATIENCE).await;
     // What was revoked is known before the first client certificate is looked at (ABUSE M-12): the journal was read above.
@@ -253,8 +257,16 @@ async fn furnish(config: &Config, foundation: Foundation, ambient: &Ambient) -> 
     let Ambient { clock, entropy } = ambient;
     let live = live_index(config)?;
     let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(clock), Arc::clone(entropy)).await?;
-    let outbound = tls::outbound(OutboundSettings { issuers: origins(&config.outbound.issuers)? }, &[])?;
-    let issuers = IssuerKeys::new(Arc::new(outbound), Arc::clone(clock));
+    let outbound = tls::outbound(
+        OutboundSettings {
+            issuers: origins("outbound.issuers", &config.outbound.issuers)?,
+            events: origins("outbound.events", &config.outbound.events)?,
+        },
+        &[],
+    )?;
+    let outbound = Arc::new(outbound);
+    let receivers = webhooks::receivers(config, &outbound, journal.view().size)?;
+    let issuers = IssuerKeys::new(outbound, Arc::clone(clock));
     let staff = StaffVerifier::new(staff_settings(config)?, issuers.clone());
     Ok(Broker::new(Parts {
         journal,
@@ -266,6 +278,7 @@ async fn furnish(config: &Config, foundation: Foundation, ambient: &Ambient) -> 
         live,
         follower: crate::broker::follow::Follower::default(),
         recent: crate::broker::explain::Recent::default(),
+        receivers,
         clock: Arc::clone(clock),
         entropy: Arc::clone(entropy),
     }))
@@ -278,15 +291,15 @@ fn live_index(config: &Config) -> Result<Index, StartFault> {
     })
 }
 
-/// The origins that may be fetched from although private.
+/// The origins that may be reached although private.
 ///
 /// # Errors
 /// One that is no origin.
-pub fn origins(configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
+pub fn origins(field: &'static str, configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
     let parsed = configured.iter().map(|origin| origin.as_str().parse::<Origin>());
-    parsed.collect::<Result<_, _>>().map_err(|fault| {
-        StartFault::Configuration(vec![at("outbound.issuers", fault.to_string(), "write exact origins, without a path")])
-    })
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(|fault| StartFault::Configuration(vec![at(field, fault.to_string(), "write exact origins, without a path")]))
 }
 
 /// Who counts as staff.

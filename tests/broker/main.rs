@@ -23,4 +23,5 @@ mod spiffe;
 mod standards;
 mod verification;
 mod verifier;
+mod webhooks;
 mod world;

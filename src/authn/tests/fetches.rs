@@ -15,7 +15,8 @@ use crate::domain::alg::Alg;
 use crate::outbound::{FetchFault, Outbound, OutboundSettings};
 
 fn client(listed: &str, roots: &[CertificateDer<'static>]) -> Outbound {
-    tls::outbound(OutboundSettings { issuers: vec![listed.parse().expect("an origin")] }, roots).expect("a client")
+    tls::outbound(OutboundSettings { issuers: vec![listed.parse().expect("an origin")], ..OutboundSettings::default() }, roots)
+        .expect("a client")
 }
 
 async fn fetch(outbound: &Outbound, url: &str) -> Result<crate::outbound::Fetched, FetchFault> {
@@ -149,7 +150,7 @@ async fn k_23_a_hanging_origin_has_its_own_lane() {
     slow.answer("/x", Answer::Silence);
     quick.answer("/x", json_answer(&json!({})));
     let issuers = vec![slow.url.parse().expect("an origin"), quick.url.parse().expect("an origin")];
-    let outbound = Arc::new(tls::outbound(OutboundSettings { issuers }, &[]).expect("a client"));
+    let outbound = Arc::new(tls::outbound(OutboundSettings { issuers, ..OutboundSettings::default() }, &[]).expect("a client"));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..10 {
         let (outbound, url) = (outbound.clone(), format!("{}/x", slow.url));

@@ -148,7 +148,7 @@ pub fn claims(issuer: &str) -> Value {
 /// The whole gateway, with the origins that may be fetched.
 pub fn keys(clock: &Arc<TestClock>, listed: &[&str]) -> IssuerKeys {
     let issuers = listed.iter().map(|origin| origin.parse::<Origin>().expect("an origin")).collect();
-    let outbound = tls::outbound(OutboundSettings { issuers }, &[]).expect("a client");
+    let outbound = tls::outbound(OutboundSettings { issuers, ..OutboundSettings::default() }, &[]).expect("a client");
     IssuerKeys::new(Arc::new(outbound), clock.clone())
 }
 

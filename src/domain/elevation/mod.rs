@@ -144,7 +144,24 @@ pub struct Request {
     pub approved: Option<Timestamp>,
     /// Ended early, or withdrawn.
     pub ended: Option<Ended>,
+    /// What people were told of it.
+    pub noticed: Vec<Notice>,
 }
+
+/// What people are told that no change of theirs says: time has done it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Notice {
+    /// It ends soon.
+    Ending,
+    /// Nobody answered.
+    Expired,
+    /// Its time is over.
+    Lapsed,
+}
+
+/// How long before the end people are told.
+const ENDING: Seconds = Seconds::minutes(10);
 
 /// What it gives, after everything that approvers took away.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -209,6 +226,21 @@ impl Request {
             None if now >= self.elevation.expires => Standing::Expired,
             None => Standing::Pending,
         }
+    }
+
+    /// What people are to be told now, if they were not yet.
+    pub fn notice_due(&self, now: Timestamp) -> Option<Notice> {
+        let due = match (self.standing(now), self.period()) {
+            (Standing::Active, Some((starts, ends))) => {
+                // A shorter one was just begun: there is nothing to be reminded of.
+                let soon = ends.since(now) <= ENDING && ends.since(starts) > ENDING;
+                soon.then_some(Notice::Ending)
+            }
+            (Standing::Ended, _) if self.ended.is_none() => Some(Notice::Lapsed),
+            (Standing::Expired, _) => Some(Notice::Expired),
+            _ => None,
+        };
+        due.filter(|due| !self.noticed.contains(due))
     }
 
     /// Whether it was decided, lapsed or is over: nothing about it can change again. A break-glass that nobody has looked at is not.
@@ -345,7 +377,7 @@ impl Elevations {
         let place = (elevation.integration.clone(), elevation.environment.clone());
         let (id, approved) = (elevation.id.clone(), elevation.break_glass.then_some(at));
         self.by_place.entry(place).or_default().push(id.clone());
-        self.all.insert(id, Request { elevation, asked: at, reviews: Vec::new(), approved, ended: None });
+        self.all.insert(id, Request { elevation, asked: at, reviews: Vec::new(), approved, ended: None, noticed: Vec::new() });
     }
 
     /// Adds a review. Returns whether it ended what already ran: a look at a break-glass that found it wrong.
@@ -363,6 +395,12 @@ impl Elevations {
             request.approved = (!denied).then_some(at);
         }
         false
+    }
+
+    pub(super) fn notice(&mut self, id: &ElevationId, notice: Notice) {
+        if let Some(request) = self.all.get_mut(id) {
+            request.noticed.push(notice);
+        }
     }
 
     /// Ends one before its time. What has ended stays as it ended (ABUSE I-9).

@@ -20,6 +20,7 @@ mod problem;
 mod records;
 mod registry;
 mod revocations;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -86,6 +87,8 @@ routes! {
     "/v1/revocations/{id}": get revocations::one;
     "/v1/revocations/{id}/lift": post revocations::lift;
     "/v1/staff/{id}/cut": post people::cut;
+    "/v1/webhooks": get webhooks::list;
+    "/v1/webhooks/{name}/replay": post webhooks::replay;
 }
 
 /// The routes of the admin API.

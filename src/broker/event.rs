@@ -1,0 +1,104 @@
+//! What a receiver is told: the entry as it stands on record, and of an elevation what people want to know, in words.
+//!
+//! Whom it concerns is part of it (`tell`), so that a gateway to mail or chat can pass it on: the requester, who may approve, the
+//! partner's contact (UX.md 3.2, J8). The newest checkpoint goes with each event: a copy of the log's head leaves the house.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::Broker;
+use super::delivery::elevation_of;
+use crate::domain::actor::{Actor, Person};
+use crate::domain::change::What;
+use crate::domain::elevation::Request;
+use crate::domain::entry::ChangeEntry;
+use crate::domain::state::State;
+use crate::domain::text::{Text, TextDigest, TextRow};
+use crate::journal::Unavailable;
+
+/// The id of an event: the same at every try, and another one in another epoch.
+pub fn id(epoch: u64, index: u64) -> String {
+    format!("evt_{epoch}_{index}")
+}
+
+/// The body of an event.
+///
+/// # Errors
+/// The journal does not answer.
+pub async fn of(broker: &Broker, entry: &ChangeEntry) -> Result<String, Unavailable> {
+    let view = broker.journal.view();
+    let mut change = entry.change.clone();
+    let texts: Vec<TextDigest> = change.texts_mut().into_iter().filter_map(|text| text.digest()).collect();
+    let request = elevation_of(&entry.change.what).and_then(|id| view.state.elevations.find(id));
+    let contact = request.and_then(|request| contact(&view.state, request));
+    let beside = request.iter().map(|request| &request.elevation.reason).chain(contact);
+    let wanted: Vec<TextDigest> = texts.into_iter().chain(beside.filter_map(Text::digest)).collect();
+    let words = if wanted.is_empty() { HashMap::new() } else { broker.journal.texts(&wanted).await? };
+    let mut data = json!({
+        "index": entry.index, "time": entry.time, "subject": entry.subject, "requestId": entry.request_id,
+        "by": actor(&entry.change.by), "entry": entry.change.what, "checkpoint": broker.journal.checkpoint()?,
+    });
+    if let Some(reason) = reason(&entry.change.what).and_then(|text| plain(&words, text)) {
+        data["reason"] = reason.into();
+    }
+    if let Some(request) = request {
+        data["elevation"] = elevation(broker, request, &words);
+        data["tell"] = tell(request, contact.and_then(|contact| plain(&words, contact)));
+    }
+    let event = json!({"type": entry.change.what.kind(), "timestamp": entry.time.to_string(), "data": data});
+    Ok(event.to_string())
+}
+
+fn reason(what: &What) -> Option<&Text> {
+    match what {
+        What::ElevationReviewed { reason, .. }
+        | What::ElevationEnded { reason, .. }
+        | What::IntegrationSuspended { reason, .. }
+        | What::PartnerSuspended { reason, .. }
+        | What::RevocationAdded { reason, .. }
+        | What::ApprovalReviewed { reason, .. }
+        | What::StaffCut { reason, .. } => Some(reason),
+        _ => None,
+    }
+}
+
+/// As it was written; nothing where it was forgotten.
+fn plain(words: &HashMap<TextDigest, TextRow>, text: &Text) -> Option<String> {
+    words.get(&text.digest()?).map(|row| row.text.clone())
+}
+
+fn contact<'a>(state: &'a State, request: &Request) -> Option<&'a Text> {
+    let partner = state.partners.get(&request.elevation.integration.partner)?;
+    Some(&partner.current.as_ref()?.record.contacts.technical)
+}
+
+fn elevation(broker: &Broker, request: &Request, words: &HashMap<TextDigest, TextRow>) -> Value {
+    let (asked, terms, period) = (&request.elevation, request.terms(), request.period());
+    json!({
+        "id": asked.id, "state": request.standing(broker.now()), "integration": asked.integration,
+        "environment": asked.environment, "api": asked.api, "scopes": terms.scopes, "allow": terms.allow,
+        "duration": terms.duration.to_string(), "starts": period.map(|(starts, _)| starts).or(asked.starts),
+        "ends": period.map(|(_, ends)| ends), "reason": plain(words, &asked.reason), "ticket": asked.ticket,
+        "breakGlass": asked.break_glass, "requestedBy": actor(&asked.requested_by), "unreviewed": request.lacks_review(),
+    })
+}
+
+/// Whom it concerns.
+fn tell(request: &Request, contact: Option<String>) -> Value {
+    let rule = &request.elevation.rule;
+    let approvers = rule.demands.iter().map(|demand| json!({"role": demand.role, "people": demand.people}));
+    json!({
+        "requester": actor(&request.elevation.requested_by), "approvers": approvers.collect::<Vec<_>>(), "partner": contact,
+    })
+}
+
+fn actor(actor: &Actor) -> Value {
+    let person = |person: &Person| json!({"iss": person.iss, "id": person.id});
+    match actor {
+        Actor::Staff(who) | Actor::Machine(who) => person(who),
+        Actor::Workload(integration) => json!({"integration": integration}),
+        Actor::Operator => json!("operator"),
+        Actor::Broker => json!("broker"),
+    }
+}

@@ -1,0 +1,56 @@
+//! `[webhooks.NAME]`: who is told what happens, and how each knows that it was us.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::fault::Faults;
+use super::section::Section;
+use crate::domain::clock::Seconds;
+
+/// One receiver.
+#[derive(Clone, Debug)]
+pub struct WebhookSection {
+    /// Where events are sent.
+    pub url: String,
+    /// The file with the secret that signs them: `whsec_` and base64.
+    pub secret_file: PathBuf,
+    /// The kinds of events, or the first words of them; empty means all.
+    pub kinds: Vec<String>,
+    /// After so long without success an event is put aside, and the next one is sent.
+    pub give_up_after: Seconds,
+}
+
+const GIVE_UP_AFTER: Seconds = Seconds::hours(24);
+const URL_FIX: &str = "write https://HOST/PATH; a private address needs its exact origin in [outbound] events";
+const SECRET_FIX: &str = "make one with: printf 'whsec_%s' \"$(openssl rand -base64 32)\" > FILE; chmod 600 FILE";
+
+pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Faults<'_>) -> BTreeMap<String, WebhookSection> {
+    let mut receivers = BTreeMap::new();
+    let Some(mut section) = section else { return receivers };
+    for (name, line) in section.keys() {
+        let field = format!("webhooks.{name}");
+        let Some(below) = section.named_section(&name, faults) else { continue };
+        // The name is that of a file, too.
+        if name.parse::<crate::domain::names::ApiName>().is_err() {
+            faults.add((&field, Some(line)), "this is not a name", "write 1 to 63 of a-z, 0-9 and -");
+            continue;
+        }
+        if let Some(one) = one(below, folder, faults) {
+            receivers.insert(name, one);
+        }
+    }
+    receivers
+}
+
+fn one(mut section: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Option<WebhookSection> {
+    let url = section.required("url", URL_FIX, faults).map(|url| url.value);
+    if section.keys().iter().all(|(name, _)| name != "secret_file") {
+        let field = format!("{}.secret_file", section.at().0);
+        faults.add((&field, section.at().1), "it is missing", SECRET_FIX);
+    }
+    let secret_file = section.file("secret_file", folder, SECRET_FIX, faults);
+    let kinds = section.texts("kinds", faults).into_iter().map(|kind| kind.value).collect();
+    let give_up_after = section.duration("give_up_after", (Seconds(1), Seconds::days(30)), faults);
+    section.finish(faults);
+    Some(WebhookSection { url: url?, secret_file: secret_file?, kinds, give_up_after: give_up_after.unwrap_or(GIVE_UP_AFTER) })
+}
