@@ -204,6 +204,9 @@ impl Broker {
         request: Option<RequestId>,
     ) -> Result<Standing, Failure> {
         let Word { verdict, seen, narrowing, .. } = word;
+        if verdict == Verdict::Approve {
+            self.ask_ticket(id).await?;
+        }
         let text = Text::from(word.why.as_str());
         let outcome = self
             .journal

@@ -17,6 +17,7 @@ pub mod registry;
 pub mod review;
 pub mod revocation;
 pub mod rotation;
+pub mod ticket;
 pub mod verification;
 
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub follower: follow::Follower,
     /// Recent refusals of strangers, for `explain`.
     pub recent: explain::Recent,
+    /// Where tickets are, if anywhere.
+    pub tickets: Option<Arc<ticket::Tickets>>,
     /// Who is told what happens.
     pub receivers: Vec<Arc<delivery::Receiver>>,
     /// The clock.

@@ -11,6 +11,7 @@ mod listen;
 mod section;
 mod staff;
 mod store;
+mod tickets;
 mod url;
 mod webhooks;
 
@@ -25,6 +26,7 @@ pub use fault::ConfigFault;
 pub use listen::{ListenSection, TlsFiles};
 pub use staff::{OutboundSection, StaffSection};
 pub use store::{JournalSection, JournalUrl, RedisSection, RedisUrl};
+pub use tickets::TicketSection;
 pub use url::Origin;
 pub use webhooks::WebhookSection;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub outbound: OutboundSection,
     /// `[environments.NAME]`; at least one.
     pub environments: BTreeMap<EnvironmentName, EnvironmentSection>,
+    /// `[tickets]`: where to ask whether a ticket is open.
+    pub tickets: Option<TicketSection>,
     /// `[webhooks.NAME]`: who is told what happens.
     pub webhooks: BTreeMap<String, WebhookSection>,
 }
@@ -113,6 +117,8 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
     let staff = staff::staff(staff, folder, &outbound, faults);
     let environments = root.section("environments", faults);
     let environments = environment::read(environments, faults);
+    let tickets = root.section("tickets", faults);
+    let tickets = tickets::read(tickets, folder, faults);
     let webhooks = root.section("webhooks", faults);
     let webhooks = webhooks::read(webhooks, folder, faults);
     root.finish(faults);
@@ -125,6 +131,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
         staff: staff?,
         outbound,
         environments,
+        tickets,
         webhooks,
     })
 }

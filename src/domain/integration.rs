@@ -279,6 +279,9 @@ pub enum Required {
     Reason,
     /// The ticket.
     Ticket,
+    /// The ticket, and that it is open for as long as the elevation runs.
+    #[serde(rename = "open-ticket")]
+    OpenTicket,
 }
 
 /// A static secret that is still alive at the partner: named, owned, ended.

@@ -1,7 +1,7 @@
 //! Outbound: the one client for what leaves the house, with one set of rules.
 //!
 //! Enter through [`Outbound::may_fetch`] (may this URL be fetched at all: asked when a record is applied) and
-//! [`Outbound::fetch`] (fetch it: asked by `authn`); for events [`webhook`] has the same two. What every fetch holds to:
+//! [`Outbound::fetch`] (fetch it: asked by `authn`); for events [`webhook`], for tickets [`ticket`] has the same two. What every fetch holds to:
 //! - https to public addresses; anything else only for an exact origin that the operator listed (ABUSE K-02, K-03, K-11);
 //! - GET, no redirect is followed, no proxy, cookie, credential or retry is ambient (K-05, K-08, K-09), HTTP/1.1 only (K-13);
 //! - one deadline of 3 s for name, connection, headers and body together, a body of at most 256 KiB, never decompressed (K-19);
@@ -16,6 +16,7 @@ mod address;
 pub mod operator;
 mod origin;
 mod resolve;
+pub mod ticket;
 pub mod webhook;
 
 use std::any::Any;
@@ -47,12 +48,15 @@ pub struct OutboundSettings {
     pub issuers: Vec<Origin>,
     /// `[outbound] events`: the same for receivers of events.
     pub events: Vec<Origin>,
+    /// `[outbound] tickets`: the same for the ticket system.
+    pub tickets: Vec<Origin>,
 }
 
 /// The client. Cheap to share behind an `Arc`.
 pub struct Outbound {
     issuers: Vec<Origin>,
     events: Vec<Origin>,
+    tickets: Vec<Origin>,
     /// For everybody: connects to public addresses only.
     public: reqwest::Client,
     /// For listed origins: any address.
@@ -115,6 +119,7 @@ impl Outbound {
             listed: client(System, tls.clone())?,
             issuers: settings.issuers,
             events: settings.events,
+            tickets: settings.tickets,
             lanes: Mutex::default(),
         })
     }
@@ -135,7 +140,7 @@ impl Outbound {
         let _turn = lane.try_acquire().map_err(|_| FetchFault::Crowded)?;
         let client = if url.listed { &self.listed } else { &self.public };
         // The client's own time-out covers the same; this one holds even where the client's does not reach (name look-up).
-        tokio::time::timeout(TIMEOUT, get(client, url)).await.map_err(|_| FetchFault::Timeout)?
+        tokio::time::timeout(TIMEOUT, read(client.get(url.url.clone()))).await.map_err(|_| FetchFault::Timeout)?
     }
 
     fn lane(&self, origin: &Origin) -> Arc<Semaphore> {
@@ -145,8 +150,9 @@ impl Outbound {
     }
 }
 
-async fn get(client: &reqwest::Client, url: &FetchUrl) -> Result<Fetched, FetchFault> {
-    let mut response = client.get(url.url.clone()).send().await.map_err(fault)?;
+/// Sends a request and takes its answer whole, or not at all.
+async fn read(request: reqwest::RequestBuilder) -> Result<Fetched, FetchFault> {
+    let mut response = request.send().await.map_err(fault)?;
     if response.headers().contains_key(CONTENT_ENCODING) {
         return Err(FetchFault::Encoded);
     }

@@ -16,8 +16,8 @@
 
 mod keepers;
 mod mtls;
+mod outside;
 mod ready;
-mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -210,6 +210,9 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     keepers.spawn(broker.clone().follow());
     keepers.spawn(keepers::issuers(broker.clone()));
     keepers.spawn(keepers::consequences(broker.clone()));
+    if broker.tickets.is_some() {
+        keepers.spawn(broker.clone().watch_tickets());
+    }
     for receiver in &broker.receivers {
         keepers.spawn(crate::broker::delivery::deliver(broker.clone(), Arc::clone(receiver)));
     }
@@ -261,11 +264,13 @@ async fn furnish(config: &Config, foundation: Foundation, ambient: &Ambient) -> 
         OutboundSettings {
             issuers: origins("outbound.issuers", &config.outbound.issuers)?,
             events: origins("outbound.events", &config.outbound.events)?,
+            tickets: origins("outbound.tickets", &config.outbound.tickets)?,
         },
         &[],
     )?;
     let outbound = Arc::new(outbound);
-    let receivers = webhooks::receivers(config, &outbound, journal.view().size)?;
+    let receivers = outside::receivers(config, &outbound, journal.view().size)?;
+    let tickets = outside::tickets(config, &outbound)?;
     let issuers = IssuerKeys::new(outbound, Arc::clone(clock));
     let staff = StaffVerifier::new(staff_settings(config)?, issuers.clone());
     Ok(Broker::new(Parts {
@@ -278,6 +283,7 @@ async fn furnish(config: &Config, foundation: Foundation, ambient: &Ambient) -> 
         live,
         follower: crate::broker::follow::Follower::default(),
         recent: crate::broker::explain::Recent::default(),
+        tickets,
         receivers,
         clock: Arc::clone(clock),
         entropy: Arc::clone(entropy),

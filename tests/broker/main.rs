@@ -21,6 +21,7 @@ mod revocation;
 mod secrets;
 mod spiffe;
 mod standards;
+mod tickets;
 mod verification;
 mod verifier;
 mod webhooks;

@@ -23,7 +23,7 @@ struct Receiver {
 
 /// A port that nobody listens at, below those that the kernel gives to connections: somebody who tries again and again to reach a port
 /// without a listener may be given that very port, and be connected with itself.
-fn low_port() -> u16 {
+pub fn low_port() -> u16 {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let from = 10_000 + (std::process::id() % 10_000) as u16;
     loop {
@@ -83,7 +83,7 @@ async fn world(folder: &Path, receivers: &[(&str, u16, &str)]) -> World {
     world
 }
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {
         assert!(begun.elapsed() < Duration::from_secs(60), "{what}");

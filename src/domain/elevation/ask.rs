@@ -109,6 +109,7 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
         return Err(unfit);
     }
     let patient = now.plus(PATIENCE);
+    let tied = eligible.iter().any(|one| one.require.contains(&Required::OpenTicket));
     Ok(Elevation {
         expires: wanted.starts.map_or(patient, |starts| patient.max(starts).min(starts.plus(wanted.duration))),
         id: wanted.id,
@@ -121,6 +122,7 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
         starts: wanted.starts,
         reason: Text::from(wanted.reason.as_str()),
         ticket: wanted.ticket,
+        tied,
         requested_by: wanted.by,
         binding: wanted.binding,
         rule,
@@ -143,7 +145,8 @@ fn fit(wanted: &Wanted, eligible: &[&Eligible], now: Timestamp, unfit: &mut Vec<
             add("allow", &reason::ELEVATION_WIDENS, format!("{endpoint} is none of the endpoints that {} has", one.scope));
         }
     }
-    if eligible.iter().any(|one| one.require.contains(&Required::Ticket)) && wanted.ticket.is_none() {
+    let named = |one: &&Eligible| one.require.contains(&Required::Ticket) || one.require.contains(&Required::OpenTicket);
+    if eligible.iter().any(named) && wanted.ticket.is_none() {
         add("ticket", &reason::ELEVATION_TICKET, "the record asks for a ticket".to_owned());
     }
     if wanted.starts.is_some_and(|starts| starts < now || starts > now.plus(FURTHEST) || wanted.break_glass) {

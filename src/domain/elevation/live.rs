@@ -3,6 +3,7 @@
 use super::{Request, Standing, ask, rule};
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::Endpoint;
+use crate::domain::integration::Required;
 use crate::domain::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
 use crate::domain::scope::Scope;
 use crate::domain::state::State;
@@ -51,7 +52,7 @@ fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timest
     } else {
         rule::is_met(&eligible.approvers, &request.reviews, request.asked)
     };
-    if !agreed {
+    if !agreed || (eligible.require.contains(&Required::OpenTicket) && !elevation.tied) {
         return None;
     }
     let mut ends = ends.min(starts.plus(eligible.max));

@@ -71,6 +71,9 @@ pub struct Elevation {
     /// The ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Ticket>,
+    /// It runs while the ticket is open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tied: bool,
     /// Who asked.
     pub requested_by: Actor,
     /// The binding that the workload asked through.

@@ -17,6 +17,14 @@ super::reasons! {
         "The record asks for a ticket.";
         "An elevation of this scope lines up with a ticket, so that whoever reads the logs finds out why.";
         "Name the ticket.";
+    ELEVATION_TICKET_CLOSED = "elevation.ticket-closed", Conflict;
+        "The ticket is not open.";
+        "The record ties the elevation to a ticket: it is given while the ticket is open, and ends when it is closed.";
+        "Reopen the ticket, or name another one in a new request.";
+    ELEVATION_TICKET_UNKNOWN = "elevation.ticket-unknown", Busy;
+        "Nobody says whether the ticket is open.";
+        "An elevation that is tied to a ticket counts while the ticket system says so, and not while it does not answer.";
+        "Try again; if it lasts, have the operator look at [tickets] and the ticket system.";
     ELEVATION_START = "elevation.start", Invalid;
         "The start is in the past or too far ahead.";
         "An elevation may start up to 30 days ahead; break-glass starts at once.";

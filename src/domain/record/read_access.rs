@@ -158,7 +158,10 @@ fn eligible(place: &Place<'_>, faults: &mut Faults) -> Option<Eligible> {
     let approvers = fields.get("approvers").and_then(|place| approvers(place, faults));
     let require = fields.get("require").map_or(Some(Vec::new()), |place| {
         let word = |place: &Place<'_>, faults: &mut Faults| {
-            place.word(&[("reason", Required::Reason), ("ticket", Required::Ticket)], faults)
+            place.word(
+                &[("reason", Required::Reason), ("ticket", Required::Ticket), ("open-ticket", Required::OpenTicket)],
+                faults,
+            )
         };
         every(place, word, faults)
     });

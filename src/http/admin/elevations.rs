@@ -315,7 +315,7 @@ pub(super) fn show(house: &House, request: &Request, words: &Words, now: Timesta
             "at": request.asked, "scopes": asked.scopes, "allow": asked.allow, "duration": asked.duration.to_string(),
             "starts": asked.starts,
         },
-        "reason": words.plain(&asked.reason), "ticket": asked.ticket, "breakGlass": asked.break_glass, "binding": asked.binding,
+        "reason": words.plain(&asked.reason), "ticket": asked.ticket, "tied": asked.tied, "breakGlass": asked.break_glass, "binding": asked.binding,
         "requestedBy": words.actor(&asked.requested_by), "expires": asked.expires, "starts": starts,
         "ends": period.map(|(_, ends)| ends), "needs": asked.rule.demands.iter().map(demand).collect::<Vec<_>>(),
         "open": open.into_iter().map(demand).collect::<Vec<_>>(),

@@ -133,6 +133,11 @@ fn approvers(approvers: &Approvers) -> String {
 }
 
 fn required(require: &[Required]) -> String {
-    let words: Vec<_> = require.iter().map(|required| format!("{required:?}").to_lowercase()).collect();
+    let word = |required: &Required| match required {
+        Required::Reason => "reason".to_owned(),
+        Required::Ticket => "ticket".to_owned(),
+        Required::OpenTicket => "open-ticket".to_owned(),
+    };
+    let words: Vec<_> = require.iter().map(word).collect();
     list(&words, "nothing")
 }

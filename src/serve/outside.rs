@@ -1,4 +1,4 @@
-//! The receivers of events that a configuration names, each where it left off.
+//! What a configuration names outside of the house: receivers of events, each where it left off, and the ticket system.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,8 +6,10 @@ use zeroize::Zeroizing;
 
 use super::{StartFault, at};
 use crate::broker::delivery::{Receiver, resume};
+use crate::broker::ticket::Tickets;
 use crate::config::Config;
 use crate::outbound::Outbound;
+use crate::outbound::ticket::Credential;
 use crate::outbound::webhook::Secret;
 
 /// Who is told what happens. `size` is that of the journal: a receiver that is new begins there.
@@ -45,4 +47,38 @@ pub(super) fn receivers(config: &Config, outbound: &Arc<Outbound>, size: u64) ->
         }
     }
     if faults.is_empty() { Ok(found) } else { Err(StartFault::Configuration(faults)) }
+}
+
+/// The ticket system, if there is one.
+///
+/// # Errors
+/// Every fault of its section.
+pub(super) fn tickets(config: &Config, outbound: &Arc<Outbound>) -> Result<Option<Arc<Tickets>>, StartFault> {
+    let Some(section) = &config.tickets else { return Ok(None) };
+    let mut faults = Vec::new();
+    // A ticket's number changes neither host nor form.
+    if let Err(forbidden) = outbound.may_ask(&section.url.replace("{ticket}", "1")) {
+        let fix = "list its exact origin in [outbound] tickets, if it is meant";
+        faults.push(at("tickets.url", forbidden.to_string(), fix));
+    }
+    let token = std::fs::read_to_string(&section.token_file).map(Zeroizing::new);
+    let Some(credential) = token.ok().and_then(|token| Credential::bearer(&token)) else {
+        faults.push(at(
+            "tickets.token_file",
+            "it holds no token".to_owned(),
+            "write the bearer token into it, and nothing else",
+        ));
+        return Err(StartFault::Configuration(faults));
+    };
+    if !faults.is_empty() {
+        return Err(StartFault::Configuration(faults));
+    }
+    Ok(Some(Arc::new(Tickets {
+        url: section.url.clone(),
+        credential,
+        pointer: section.pointer.clone(),
+        open: section.open.clone(),
+        outbound: Arc::clone(outbound),
+        seen: Mutex::default(),
+    })))
 }
