@@ -41,7 +41,9 @@ class Index:
 def members(header: dict, claims: dict) -> list[str]:
     """Everything that a line can cut this token by, as far as the token itself tells."""
     client, environment = claims["client_id"], claims["env"]
-    return [
+    details = claims.get("authorization_details", [])
+    elevations = [f"elevation:{detail['id']}" for detail in details if detail["type"] == "jit_elevation"]
+    return elevations + [
         f"partner:{client.partition('/')[0]}",
         f"integration:{client}",
         f"integration:{client}/{environment}",

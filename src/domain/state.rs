@@ -13,7 +13,7 @@ use super::certificate::{Certificates, Enrolment};
 use super::change::{Change, Configuration, Environment, What};
 use super::clock::Timestamp;
 use super::digest::Digest;
-use super::elevation::{self, Elevations, Ended};
+use super::elevation::{Elevations, Ended};
 use super::integration::Integration;
 use super::issuer_keys::IssuerKeys;
 use super::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId, TokenId};
@@ -273,7 +273,9 @@ impl State {
             | What::ElevationReviewed { .. }
             | What::ElevationEnded { .. }
             | What::ElevationNoticed { .. } => {
-                self.apply_elevation(index, at, change);
+                if let Some(over) = self.elevations.apply(at, change) {
+                    self.cut(&over, index);
+                }
             }
             What::RevocationAdded { .. } | What::RevocationLiftAsked { .. } | What::RevocationLifted { .. } => {
                 self.apply_revocation(index, at, change);
@@ -429,34 +431,6 @@ impl State {
         }
         let refusing = self.revocations.values().filter(|revocation| !revocation.lifted && !revocation.tokens_only);
         self.refused = refusing.map(|revocation| revocation.subject.member()).collect();
-    }
-
-    fn apply_elevation(&mut self, index: u64, at: Timestamp, change: &Change) {
-        let over = match &change.what {
-            What::ElevationAsked { elevation } => {
-                self.elevations.add(elevation.as_ref().clone(), at);
-                return;
-            }
-            What::ElevationNoticed { elevation, notice } => {
-                self.elevations.notice(elevation, *notice);
-                return;
-            }
-            What::ElevationReviewed { elevation, verdict, reason, roles, narrowing } => {
-                let Some(by) = change.by.person().cloned() else { return };
-                let (reason, roles, narrowing) = (reason.clone(), roles.clone(), narrowing.clone());
-                let review = elevation::Review { by, verdict: *verdict, reason, roles, narrowing, at };
-                self.elevations.review(elevation, review).then_some(elevation)
-            }
-            What::ElevationEnded { elevation, reason } => {
-                self.elevations.end(elevation, Ended { by: change.by.clone(), reason: Some(reason.clone()), at });
-                Some(elevation)
-            }
-            _ => None,
-        };
-        let request = over.and_then(|id| self.elevations.find(id)).map(|request| &request.elevation);
-        if let Some((environment, elevation)) = request.map(|one| (one.environment.clone(), one.id.clone())) {
-            self.cut(&Subject::Elevation { environment, elevation }, index);
-        }
     }
 
     /// The members whose lines a revocation of `subject` moves. A gateway that sees only the token knows neither the proof's issuer nor the

@@ -600,3 +600,38 @@ async fn e_24_break_glass_starts_at_once_and_must_be_looked_at() {
     }
     token(&exchange(&world, "orders:read").await);
 }
+
+/// A record that asks for bound tokens asks for the key here as well; the nonce is told with the first answer (RFC 9449 section 8).
+#[tokio::test]
+async fn a_workload_whose_tokens_are_bound_shows_its_key_when_it_asks() {
+    let world = World::start().await;
+    let usual = records::usual(&world.partner.issuer);
+    world.onboard(&usual.replacen("    elevation:\n", "    require: bound\n    elevation:\n", 1)).await;
+    let holder = crate::possession::Holder::new();
+    let ask = async |proof: Option<String>| {
+        let bearer = format!("Bearer {}", world.assertion("production"));
+        let mut headers = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
+        headers.extend(proof.as_deref().map(|proof| ("dpop", proof)));
+        send(world.public, "POST", "/production/elevations", &headers, own_wish("30m").to_string().as_bytes()).await
+    };
+    refused(&ask(None).await, 403, "proof.unbound");
+    let claims = |nonce: Option<&str>, path: &str| {
+        let mut claims = json!({
+            "jti": format!("p-{path}-{}", nonce.is_some()), "htm": "POST", "htu": format!("{}{path}", world.issuer("production")),
+            "iat": world.clock.seconds(),
+        });
+        if let Some(nonce) = nonce {
+            claims["nonce"] = nonce.into();
+        }
+        claims
+    };
+    let first = ask(Some(holder.sign(&holder.header(), &claims(None, "/elevations")))).await;
+    assert_eq!(first.status, 403, "{}", first.text());
+    let nonce = first.header("dpop-nonce").expect("a nonce").to_owned();
+    let elsewhere = ask(Some(holder.sign(&holder.header(), &claims(Some(&nonce), "/token")))).await;
+    assert_eq!(elsewhere.status, 403, "{}", elsewhere.text());
+    assert_eq!(world.admin_get("/v1/elevations", "alan").await["items"], json!([]));
+    let proof = holder.sign(&holder.header(), &claims(Some(&nonce), "/elevations"));
+    assert_eq!(ask(Some(proof.clone())).await.status, 202);
+    assert_eq!(ask(Some(proof)).await.status, 403, "a proof is used once");
+}

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
 use super::Here;
-use super::held;
+use super::held::{self, DPOP};
+use super::token::DPOP_NONCE;
 use crate::broker::caller::Presented;
 use crate::broker::elevation::{NotAsked, Workload};
 use crate::broker::exchange::Denied;
@@ -30,10 +31,15 @@ const WAIT: &str = "2";
 
 /// Asks for an elevation.
 pub async fn ask(here: Here, headers: HeaderMap, body: Bytes) -> Response {
-    match asked(&here, &headers, &body).await {
-        Ok(response) => response,
-        Err(problem) => problem.at(&here.request).into_response(),
+    let asked = asked(&here, &headers, &body).await;
+    let mut response = asked.unwrap_or_else(|problem| problem.at(&here.request).into_response());
+    // Whoever makes proofs is told the nonce for the next one (RFC 9449 section 8.2).
+    if headers.contains_key(DPOP)
+        && let Ok(nonce) = HeaderValue::from_str(&here.broker.nonces.current(here.broker.now()))
+    {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
     }
+    response
 }
 
 async fn asked(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Response, Problem> {
@@ -86,7 +92,9 @@ fn denied_problem(here: &Here, denied: &Denied) -> Problem {
     let refused = &denied.refused;
     here.metrics.refused(refused.reason);
     let is_busy = matches!(refused.reason.class, reason::Class::Busy | reason::Class::Form | reason::Class::Quota);
-    if refused.known.is_some() {
+    // What is wrong with a DPoP proof says nothing of who calls, and nobody could make a better one without being told.
+    let of_proof = matches!(refused.reason.class, reason::Class::Possession | reason::Class::Nonce);
+    if refused.known.is_some() || of_proof {
         Problem::of(refused.reason).known().after(denied.retry_after)
     } else if is_busy {
         Problem::of(refused.reason).after(denied.retry_after)

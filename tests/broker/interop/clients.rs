@@ -181,6 +181,21 @@ async fn the_example_api_reads_revocations_in_redis() {
         let another = world.minted().await;
         assert_eq!((call(&another).await.status, call(&token).await.status), (200, 401), "{what}");
     }
+    // The end of an elevation cuts what was issued under it.
+    let wish = json!({
+        "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
+        "duration": "10m", "reason": "a test",
+    });
+    let asked = world.admin_post("/v1/elevations", "olga", &wish).await.json();
+    let path = format!("/v1/elevations/{}", asked["id"].as_str().expect("an id"));
+    let word = json!({"verdict": "approve", "reason": "a test", "version": asked["version"]});
+    assert_eq!(world.admin_post(&format!("{path}/reviews"), "sven", &word).await.status, 200);
+    let answer = world.exchange("production", &world.assertion("production"), "orders:read orders:write").await;
+    let elevated = answer.json()["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!(call(&elevated).await.status, 200);
+    assert_eq!(world.admin_post(&format!("{path}/end"), "sara", &json!({"reason": "a test"})).await.status, 200);
+    assert_eq!(call(&elevated).await.status, 401);
+
     // An index that nobody renews, an empty one, and none at all: nobody knows, so nobody comes in.
     world.clock.synchronise();
     let token = world.minted().await;
