@@ -9,41 +9,17 @@ use super::{Broker, away};
 use crate::domain::actor::{Actor, Authorized, Elevate, Review};
 use crate::domain::approval::Verdict;
 use crate::domain::change::{Change, What};
-use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
-use crate::domain::elevation::{Elevation, Narrowing, Standing, Unfit, Wanted, ask};
-use crate::domain::endpoint::Endpoint;
+use crate::domain::elevation::{Elevation, Narrowing, Standing, Unfit, Wanted, Wish, ask};
 use crate::domain::grant::{Context, may_elevate, stands};
-use crate::domain::names::{ApiName, ClientId, ElevationId, EnvironmentName, IntegrationId, RequestId, Ticket};
+use crate::domain::names::{ClientId, ElevationId, EnvironmentName, IntegrationId, RequestId};
 use crate::domain::peer::Peer;
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::reason;
-use crate::domain::scope::ScopeSet;
 use crate::domain::state::State;
 use crate::domain::text::Text;
 use crate::journal::Proposal;
-
-/// What is wished for, whoever wishes.
-#[derive(Clone)]
-pub struct Wish {
-    /// At which API.
-    pub api: ApiName,
-    /// The scopes.
-    pub scopes: ScopeSet,
-    /// Endpoint conditions; none means those of the record.
-    pub allow: Vec<Endpoint>,
-    /// How long.
-    pub duration: Seconds,
-    /// Why.
-    pub reason: String,
-    /// The ticket.
-    pub ticket: Option<Ticket>,
-    /// From when.
-    pub starts: Option<Timestamp>,
-    /// At once, to be looked at afterwards.
-    pub break_glass: bool,
-}
 
 /// What a reviewer says: `seen` is the version that the reviewer saw.
 pub struct Word {
@@ -81,27 +57,6 @@ pub enum NotAsked {
     Unfit(Vec<Unfit>),
 }
 
-impl Wish {
-    fn wanted(self, id: ElevationId, integration: IntegrationId, environment: EnvironmentName, by: Actor) -> Wanted {
-        Wanted {
-            id,
-            integration,
-            environment,
-            api: self.api,
-            scopes: self.scopes,
-            allow: self.allow,
-            duration: self.duration,
-            reason: self.reason,
-            ticket: self.ticket,
-            starts: self.starts,
-            break_glass: self.break_glass,
-            by,
-            binding: None,
-            poll: None,
-        }
-    }
-}
-
 impl Broker {
     /// Asks for an integration, once for each environment. Nothing is asked where one of them cannot be.
     pub async fn elevate(
@@ -113,7 +68,15 @@ impl Broker {
         request: &RequestId,
     ) -> Result<Vec<ElevationId>, Failure> {
         let actor = by.staff().actor();
-        let wanted = |environment| wish.clone().wanted(self.name(), integration.clone(), environment, actor.clone());
+        let wanted = |environment| Wanted {
+            id: self.name(),
+            integration: integration.clone(),
+            environment,
+            wish: wish.clone(),
+            by: actor.clone(),
+            binding: None,
+            poll: None,
+        };
         let wanted: Vec<Wanted> = environments.into_iter().map(wanted).collect();
         let make = |wanted: Wanted, state: &State, now| -> Result<Elevation, Failure> {
             state.ensure_not_cut(&by.staff().person)?;
@@ -136,7 +99,7 @@ impl Broker {
                 })
                 .await?;
             outcome?;
-            if one.break_glass {
+            if one.wish.break_glass {
                 tracing::warn!(integration = %one.integration, environment = %one.environment, elevation = %one.id, "the glass was broken");
             }
         }
@@ -180,9 +143,13 @@ impl Broker {
             };
             let by = Actor::Workload(integration.clone());
             let wanted = Wanted {
+                id: id.clone(),
+                integration: integration.clone(),
+                environment: environment.clone(),
+                wish: wish.clone(),
+                by: by.clone(),
                 binding: Some(principal.binding().clone()),
                 poll: Some(digest),
-                ..wish.clone().wanted(id.clone(), integration.clone(), environment.clone(), by.clone())
             };
             let elevation = Box::new(ask(wanted, state, now).map_err(NotAsked::Unfit)?);
             Ok(Proposal::from(Change { by, what: What::ElevationAsked { elevation } }))

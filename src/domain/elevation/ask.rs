@@ -18,15 +18,9 @@ const MOST_OPEN: usize = 20;
 /// The furthest start.
 const FURTHEST: Seconds = Seconds::days(30);
 
-/// What somebody wants.
+/// What is wished for, whoever wishes.
 #[derive(Clone, Debug)]
-pub struct Wanted {
-    /// The id that it will have.
-    pub id: ElevationId,
-    /// For whom.
-    pub integration: IntegrationId,
-    /// Where.
-    pub environment: EnvironmentName,
+pub struct Wish {
     /// At which API.
     pub api: ApiName,
     /// The scopes.
@@ -43,6 +37,19 @@ pub struct Wanted {
     pub starts: Option<Timestamp>,
     /// At once, to be looked at afterwards.
     pub break_glass: bool,
+}
+
+/// Who wants it, for whom and where.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The id that it will have.
+    pub id: ElevationId,
+    /// For whom.
+    pub integration: IntegrationId,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// What.
+    pub wish: Wish,
     /// Who asks.
     pub by: Actor,
     /// The binding that a workload asks through.
@@ -73,23 +80,23 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
     };
     let mut unfit = Vec::new();
     let mut eligible = Vec::new();
-    for scope in wanted.scopes.iter() {
-        let found = access.elevation.iter().find(|one| one.api == wanted.api && one.scope == *scope);
-        match found.filter(|_| in_catalogue(state, &wanted.api, scope)) {
+    for scope in wanted.wish.scopes.iter() {
+        let found = access.elevation.iter().find(|one| one.api == wanted.wish.api && one.scope == *scope);
+        match found.filter(|_| in_catalogue(state, &wanted.wish.api, scope)) {
             Some(one) => eligible.push(one),
             None => {
-                let message = format!("{scope} of {} is nothing that the record lets be elevated", wanted.api);
+                let message = format!("{scope} of {} is nothing that the record lets be elevated", wanted.wish.api);
                 unfit.push(Unfit { at: "scopes", reason: &reason::ELEVATION_NOT_ELIGIBLE, message });
             }
         }
     }
-    if wanted.scopes.is_empty() {
+    if wanted.wish.scopes.is_empty() {
         let message = "expected at least one scope".to_owned();
         unfit.push(Unfit { at: "scopes", reason: &reason::REQUEST_INVALID, message });
     }
     fit(&wanted, &eligible, now, &mut unfit);
     let rule = super::Rule {
-        demands: if wanted.break_glass { rule::afterwards() } else { rule::demands(&eligible) },
+        demands: if wanted.wish.break_glass { rule::afterwards() } else { rule::demands(&eligible) },
         barred: barred(&wanted, state),
     };
     if let Some(demand) = rule.demands.iter().find(|demand| !rule::can_be_met(demand, &rule.barred, state)) {
@@ -111,22 +118,22 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
     let patient = now.plus(PATIENCE);
     let tied = eligible.iter().any(|one| one.require.contains(&Required::OpenTicket));
     Ok(Elevation {
-        expires: wanted.starts.map_or(patient, |starts| patient.max(starts).min(starts.plus(wanted.duration))),
+        expires: wanted.wish.starts.map_or(patient, |starts| patient.max(starts).min(starts.plus(wanted.wish.duration))),
         id: wanted.id,
         integration: wanted.integration,
         environment: wanted.environment,
-        api: wanted.api,
-        scopes: wanted.scopes,
-        allow: wanted.allow,
-        duration: wanted.duration,
-        starts: wanted.starts,
-        reason: Text::from(wanted.reason.as_str()),
-        ticket: wanted.ticket,
+        api: wanted.wish.api,
+        scopes: wanted.wish.scopes,
+        allow: wanted.wish.allow,
+        duration: wanted.wish.duration,
+        starts: wanted.wish.starts,
+        reason: Text::from(wanted.wish.reason.as_str()),
+        ticket: wanted.wish.ticket,
         tied,
         requested_by: wanted.by,
         binding: wanted.binding,
         rule,
-        break_glass: wanted.break_glass,
+        break_glass: wanted.wish.break_glass,
         poll: wanted.poll,
     })
 }
@@ -135,38 +142,38 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
 fn fit(wanted: &Wanted, eligible: &[&Eligible], now: Timestamp, unfit: &mut Vec<Unfit>) {
     let mut add = |at, reason, message: String| unfit.push(Unfit { at, reason, message });
     let most = eligible.iter().map(|one| one.max).min().unwrap_or(Seconds::hours(24));
-    let most = if wanted.break_glass { most.min(LONGEST_BREAK_GLASS) } else { most };
-    if wanted.duration > most || wanted.duration < Seconds::minutes(1) {
+    let most = if wanted.wish.break_glass { most.min(LONGEST_BREAK_GLASS) } else { most };
+    if wanted.wish.duration > most || wanted.wish.duration < Seconds::minutes(1) {
         let message = format!("expected 1m to {most}, which is the longest for all of these scopes");
         add("duration", &reason::ELEVATION_TOO_LONG, message);
     }
     for one in eligible.iter().filter(|one| !one.allow.is_empty()) {
-        for endpoint in wanted.allow.iter().filter(|endpoint| !one.allow.contains(endpoint)) {
+        for endpoint in wanted.wish.allow.iter().filter(|endpoint| !one.allow.contains(endpoint)) {
             add("allow", &reason::ELEVATION_WIDENS, format!("{endpoint} is none of the endpoints that {} has", one.scope));
         }
     }
     let named = |one: &&Eligible| one.require.contains(&Required::Ticket) || one.require.contains(&Required::OpenTicket);
-    if eligible.iter().any(named) && wanted.ticket.is_none() {
+    if eligible.iter().any(named) && wanted.wish.ticket.is_none() {
         add("ticket", &reason::ELEVATION_TICKET, "the record asks for a ticket".to_owned());
     }
-    if wanted.starts.is_some_and(|starts| starts < now || starts > now.plus(FURTHEST) || wanted.break_glass) {
+    if wanted.wish.starts.is_some_and(|starts| starts < now || starts > now.plus(FURTHEST) || wanted.wish.break_glass) {
         let message = format!("expected a time from now to {FURTHEST} ahead, and none for break-glass");
         add("starts", &reason::ELEVATION_START, message);
     }
-    let starts = wanted.starts.unwrap_or(now);
+    let starts = wanted.wish.starts.unwrap_or(now);
     for one in eligible {
         // Approvals may take until the window has closed again; that is looked at when a token is asked for.
-        if let Some(window) = one.window.as_ref().filter(|window| wanted.starts.is_some() && !window.holds(starts)) {
+        if let Some(window) = one.window.as_ref().filter(|window| wanted.wish.starts.is_some() && !window.holds(starts)) {
             add("starts", &reason::ELEVATION_WINDOW, format!("{} runs {window}", one.scope));
         }
-        if wanted.break_glass && !one.break_glass {
+        if wanted.wish.break_glass && !one.break_glass {
             add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, format!("the record does not allow it for {}", one.scope));
         }
     }
-    if wanted.break_glass && matches!(wanted.by, Actor::Workload(_) | Actor::Machine(_)) {
+    if wanted.wish.break_glass && matches!(wanted.by, Actor::Workload(_) | Actor::Machine(_)) {
         add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, "only a person may break the glass".to_owned());
     }
-    if wanted.reason.trim().is_empty() || wanted.reason.chars().count() > 1000 {
+    if wanted.wish.reason.trim().is_empty() || wanted.wish.reason.chars().count() > 1000 {
         add("reason", &reason::REQUEST_INVALID, "expected a reason of 1 to 1000 characters".to_owned());
     }
 }

@@ -29,7 +29,7 @@ use super::scope::ScopeSet;
 use super::state::State;
 use super::text::Text;
 
-pub use ask::{Unfit, Wanted, ask};
+pub use ask::{Unfit, Wanted, Wish, ask};
 pub use briefing::{Briefing, briefing};
 pub use fold::Elevations;
 pub use live::{Live, live};

@@ -5,20 +5,21 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 
 use super::admitted::Admitted;
-use super::input::{Page, body, named};
+use super::input::{Page, body, named, shaped};
 use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::broker::elevation::{Wish, Word};
+use crate::broker::elevation::Word;
 use crate::broker::revocation::Fault;
 use crate::domain::actor::{Elevate, Read, Review};
 use crate::domain::approval::Verdict;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
-use crate::domain::elevation::{Narrowing, Request, briefing};
+use crate::domain::elevation::{Narrowing, Request, Wish, briefing};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
 use crate::domain::reason;
@@ -33,23 +34,6 @@ const MOST_ENVIRONMENTS: usize = 16;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Asked {
-    api: ApiName,
-    scopes: Vec<Scope>,
-    #[serde(default)]
-    allow: Vec<Endpoint>,
-    duration: String,
-    reason: String,
-    ticket: Option<Ticket>,
-    starts: Option<String>,
-    #[serde(default)]
-    break_glass: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wanted {
-    integration: IntegrationId,
-    environments: Vec<EnvironmentName>,
     api: ApiName,
     scopes: Vec<Scope>,
     #[serde(default)]
@@ -141,8 +125,11 @@ pub async fn ask(
     bytes: Bytes,
 ) -> Result<Response, Problem> {
     let done = async {
-        let wanted: Wanted = body(&headers, &bytes)?;
-        let Wanted { integration, environments, api, scopes, allow, duration, reason, ticket, starts, break_glass } = wanted;
+        // For whom and where stands beside what a workload sends too.
+        let mut members: Map<String, Value> = body(&headers, &bytes)?;
+        let integration: IntegrationId = taken(&mut members, "integration")?;
+        let environments: Vec<EnvironmentName> = taken(&mut members, "environments")?;
+        let asked: Asked = shaped(members.into())?;
         let mut known: Vec<&EnvironmentName> = Vec::new();
         for environment in &environments {
             if !known.contains(&environment) {
@@ -160,7 +147,6 @@ pub async fn ask(
         if !broker.journal.view().state.integrations.contains_key(&integration) {
             return Err(Problem::of(&reason::NOT_FOUND));
         }
-        let asked = Asked { api, scopes, allow, duration, reason, ticket, starts, break_glass };
         let wish = asked.wish().map_err(Problem::faults)?;
         let ids = broker.elevate(&by.by, &integration, environments, wish, &by.request).await?;
         let view = broker.journal.view();
@@ -256,6 +242,11 @@ pub async fn end(
         answer(&broker, &id).await
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// A member of a body.
+fn taken<T: DeserializeOwned>(members: &mut Map<String, Value>, name: &str) -> Result<T, Problem> {
+    shaped(members.remove(name).unwrap_or(Value::Null))
 }
 
 async fn answer(broker: &Broker, id: &str) -> Result<Response, Problem> {

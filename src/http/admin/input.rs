@@ -24,15 +24,22 @@ pub fn body<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T,
     if media_type(headers) != Some("application/json") {
         return Err(Problem::media_type());
     }
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            let at = format!("line {} column {}", error.line(), error.column());
-            let message = "a member is missing, unknown or of another type".to_owned();
-            Problem::faults(vec![Fault { at, reason: &reason::REQUEST_INVALID, message }])
-        } else {
-            Problem::of(&reason::REQUEST_MALFORMED)
-        }
-    })
+    serde_json::from_slice(body).map_err(|error| misshapen(&error))
+}
+
+/// A part of a body of exactly the shape of `T`.
+pub fn shaped<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_json::from_value(value).map_err(|error| misshapen(&error))
+}
+
+fn misshapen(error: &serde_json::Error) -> Problem {
+    if error.is_data() {
+        let at = format!("line {} column {}", error.line(), error.column());
+        let message = "a member is missing, unknown or of another type".to_owned();
+        Problem::faults(vec![Fault { at, reason: &reason::REQUEST_INVALID, message }])
+    } else {
+        Problem::of(&reason::REQUEST_MALFORMED)
+    }
 }
 
 /// A name in a path or query; what is no name names nothing.
