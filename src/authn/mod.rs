@@ -21,6 +21,7 @@ pub mod dpop;
 mod json;
 mod jwks;
 mod keys;
+pub mod sign_in;
 mod signature;
 mod staff;
 pub mod svid;

@@ -25,6 +25,7 @@ mod files;
 mod inspect;
 mod journal;
 mod key;
+mod login;
 mod partner;
 mod proof;
 mod reach;
@@ -161,6 +162,11 @@ enum Command {
     /// Receivers of events: how far each is, and sending again
     #[command(subcommand, before_help = "Examples:\n  carnet webhook list\n  carnet webhook replay siem --from 4711")]
     Webhook(webhook::Webhook),
+    /// Sign in at the company's identity provider, in the browser
+    #[command(
+        before_help = "Examples:\n  carnet login --server https://carnet.acme.example --issuer https://idp.acme.example --client-id carnet-cli\n  carnet login --no-browser --issuer https://idp.acme.example --client-id carnet-cli"
+    )]
+    Login(Box<login::Login>),
     /// Evidence: entries, proofs, checkpoints, exports
     #[command(
         subcommand,
@@ -248,6 +254,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Key(verb) => key::run(verb, reach).await,
         Command::Ca(verb) => ca::run(verb, reach).await,
         Command::Webhook(verb) => webhook::run(verb, reach).await,
+        Command::Login(args) => login::run(*args, reach).await,
         Command::Journal(verb) => journal::run(verb, reach).await,
         Command::Agent(args) => agent::run(*args, reach, format).await,
         Command::Exec(args) => exec::run(*args, reach).await,

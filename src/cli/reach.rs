@@ -150,6 +150,16 @@ pub fn given(flag: &Option<String>) -> Option<String> {
 }
 
 impl Places {
+    /// The servers, to be kept.
+    pub fn context(&self) -> Context {
+        Context {
+            server: self.server.clone(),
+            public_server: self.public.clone(),
+            environments: self.environments.clone(),
+            ..Context::default()
+        }
+    }
+
     /// The admin address.
     pub fn server(&self) -> Result<&str, Failure> {
         self.server.as_deref().ok_or_else(|| {

@@ -4,6 +4,7 @@
 mod agent;
 mod elevation;
 mod evidence;
+mod login;
 mod offline;
 mod online;
 pub mod program;

@@ -8,4 +8,4 @@ mod provider;
 mod tokens;
 
 use process::Verifier;
-use provider::Independent;
+pub use provider::Independent;

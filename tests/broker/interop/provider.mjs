@@ -31,11 +31,22 @@ const provider = new Provider(issuer, {
     response_types: ['code'],
     redirect_uris: ['http://127.0.0.1/callback'],
     id_token_signed_response_alg: 'RS256',
+  }, {
+    // The command line of the company's own staff: public, on whatever port of its own machine is free (RFC 8252).
+    client_id: 'carnet-cli',
+    application_type: 'native',
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code'],
+    response_types: ['code'],
+    redirect_uris: ['http://127.0.0.1/callback'],
+    id_token_signed_response_alg: 'ES256',
   }],
   jwks: { keys: [await key('RS256'), await key('ES256')] },
   cookies: { keys: [randomBytes(24).toString('base64url')] },
   ttl: { IdToken: 600, ClientCredentials: 300 },
-  findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
+  findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, groups: ['security'], name: 'Sven' }) }),
+  claims: { openid: ['sub', 'groups'], profile: ['name'] },
+  conformIdTokenClaims: false,
   interactions: { url: (_, interaction) => `/sign-in/${interaction.uid}` },
   features: {
     devInteractions: { enabled: false },
@@ -56,7 +67,7 @@ provider.use(async (ctx, next) => {
   let result = { login: { accountId: 'warehouse-sync' } };
   if (prompt.name === 'consent') {
     const grant = new provider.Grant({ accountId: 'warehouse-sync', clientId: params.client_id });
-    grant.addOIDCScope('openid');
+    grant.addOIDCScope(params.scope);
     result = { consent: { grantId: await grant.save() } };
   }
   ctx.respond = false;
