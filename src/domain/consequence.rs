@@ -116,9 +116,8 @@ fn unreviewed(state: &State, now: Timestamp) -> Option<What> {
 
 /// What people are to be told of an elevation that time alone has brought about.
 fn notice(state: &State, now: Timestamp) -> Option<What> {
-    state.elevations.all().find_map(|request| {
-        Some(What::ElevationNoticed { elevation: request.elevation.id.clone(), notice: request.notice_due(now)? })
-    })
+    let (elevation, notice) = state.elevations.notice_due(now)?;
+    Some(What::ElevationNoticed { elevation: elevation.clone(), notice })
 }
 
 /// A key whose time on the ladder is over; its sealed half is destroyed with the change.

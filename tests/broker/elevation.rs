@@ -558,6 +558,7 @@ async fn e_24_break_glass_starts_at_once_and_must_be_looked_at() {
     let running = asked(&world, "olga", &body).await;
     assert_eq!((&running["state"], &running["unreviewed"]), (&json!("active"), &json!(true)));
     let elevated = token(&exchange(&world, "orders:write").await);
+    refused(&world.admin_post("/v1/elevations", "olga", &body).await, 422, "elevation.no-break-glass");
     let waits = world.admin_get("/v1/elevations?state=unreviewed", "sven").await;
     assert_eq!(waits["items"][0]["id"], running["id"]);
     // A look that finds it wrong ends it at once.
@@ -634,4 +635,17 @@ async fn a_workload_whose_tokens_are_bound_shows_its_key_when_it_asks() {
     let proof = holder.sign(&holder.header(), &claims(Some(&nonce), "/elevations"));
     assert_eq!(ask(Some(proof.clone())).await.status, 202);
     assert_eq!(ask(Some(proof)).await.status, 403, "a proof is used once");
+}
+
+/// An API that takes signed approvals alone gives nothing while nobody can sign: neither asked for later, nor approved before.
+#[tokio::test]
+async fn what_needs_a_signature_is_not_given_without_one() {
+    let world = World::start().await;
+    let it = id(&asked(&world, "olga", &wish("1h")).await);
+    approved(&world, &it, "sven").await;
+    token(&exchange(&world, "orders:write").await);
+    let usual = records::usual(&world.partner.issuer);
+    world.onboard(&usual.replacen("owner: team:orders\n", "owner: team:orders\napproval: signed\n", 1)).await;
+    nothing(&world, "scope.needs-elevation").await;
+    refused(&world.admin_post("/v1/elevations", "olga", &wish("30m")).await, 422, "elevation.signature-missing");
 }

@@ -2,6 +2,7 @@
 
 use super::{Elevation, LONGEST_BREAK_GLASS, PATIENCE, Standing, rule};
 use crate::domain::actor::Actor;
+use crate::domain::api::Approval;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::endpoint::Endpoint;
@@ -94,7 +95,11 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
         let message = "expected at least one scope".to_owned();
         unfit.push(Unfit { at: "scopes", reason: &reason::REQUEST_INVALID, message });
     }
-    fit(&wanted, &eligible, now, &mut unfit);
+    if is_signed(state, &wanted.wish.api) {
+        let message = format!("{} says approval: signed", wanted.wish.api);
+        unfit.push(Unfit { at: "api", reason: &reason::ELEVATION_SIGNATURE, message });
+    }
+    fit(&wanted, &eligible, state, now, &mut unfit);
     let rule = super::Rule {
         demands: if wanted.wish.break_glass { rule::afterwards() } else { rule::demands(&eligible) },
         barred: barred(&wanted, state),
@@ -139,7 +144,7 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
 }
 
 /// What the request names, against what the record has for each scope.
-fn fit(wanted: &Wanted, eligible: &[&Eligible], now: Timestamp, unfit: &mut Vec<Unfit>) {
+fn fit(wanted: &Wanted, eligible: &[&Eligible], state: &State, now: Timestamp, unfit: &mut Vec<Unfit>) {
     let mut add = |at, reason, message: String| unfit.push(Unfit { at, reason, message });
     let most = eligible.iter().map(|one| one.max).min().unwrap_or(Seconds::hours(24));
     let most = if wanted.wish.break_glass { most.min(LONGEST_BREAK_GLASS) } else { most };
@@ -169,6 +174,12 @@ fn fit(wanted: &Wanted, eligible: &[&Eligible], now: Timestamp, unfit: &mut Vec<
         if wanted.wish.break_glass && !one.break_glass {
             add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, format!("the record does not allow it for {}", one.scope));
         }
+    }
+    // One at a time: what nobody has looked at is not repeated until somebody has.
+    let waits = state.elevations.unreviewed().find(|request| request.elevation.integration == wanted.integration);
+    if let Some(request) = waits.filter(|_| wanted.wish.break_glass) {
+        let message = format!("elevation {} began without an approval and waits for its review", request.elevation.id);
+        add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, message);
     }
     if wanted.wish.break_glass && matches!(wanted.by, Actor::Workload(_) | Actor::Machine(_)) {
         add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, "only a person may break the glass".to_owned());
@@ -207,6 +218,12 @@ pub(super) fn eligible_for<'a>(state: &'a State, elevation: &Elevation, scope: &
 
 fn access<'a>(state: &'a State, integration: &IntegrationId, environment: &EnvironmentName) -> Option<&'a Access> {
     state.integrations.get(integration)?.current.as_ref()?.record.environments.get(environment)
+}
+
+/// Whether an API takes signed approvals alone. Nobody can sign yet, so nothing of it is given: asked at the request and at every mint.
+pub(super) fn is_signed(state: &State, api: &ApiName) -> bool {
+    let current = state.apis.get(api).and_then(|api| api.current.as_ref());
+    current.is_some_and(|current| current.record.approval == Approval::Signed)
 }
 
 fn in_catalogue(state: &State, api: &ApiName, scope: &Scope) -> bool {

@@ -1,6 +1,6 @@
 //! All elevations, as the journal tells them: what happened has happened, and nothing here forbids it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Elevation, Ended, Notice, Request, Review};
 use crate::domain::actor::Actor;
@@ -14,7 +14,12 @@ use crate::domain::revocation::Subject;
 #[derive(Clone, Debug, Default)]
 pub struct Elevations {
     all: BTreeMap<ElevationId, Request>,
+    /// Those that may still matter to a decision: every exchange that asks for more looks at them, so what is over is taken out.
     by_place: HashMap<(IntegrationId, EnvironmentName), Vec<ElevationId>>,
+    /// Those that began without anybody, and wait for a look: every exchange asks whether one is overdue.
+    unreviewed: BTreeSet<ElevationId>,
+    /// Those of which time may still bring something about that people are told.
+    unsettled: BTreeSet<ElevationId>,
 }
 
 impl Elevations {
@@ -28,7 +33,7 @@ impl Elevations {
         self.all.values()
     }
 
-    /// Those of one environment of one integration, in the order in which they were asked for.
+    /// Those of one environment of one integration that may still count, in the order in which they were asked for.
     pub fn of(&self, integration: &IntegrationId, environment: &EnvironmentName) -> impl DoubleEndedIterator<Item = &Request> {
         let ids = self.by_place.get(&(integration.clone(), environment.clone()));
         ids.into_iter().flatten().filter_map(|id| self.all.get(id))
@@ -36,7 +41,18 @@ impl Elevations {
 
     /// Those of an integration that started without anybody, and that nobody looked at in time.
     pub fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &Request> {
-        self.all.values().filter(move |request| request.is_overdue(now))
+        self.unreviewed.iter().filter_map(|id| self.all.get(id)).filter(move |request| request.is_overdue(now))
+    }
+
+    /// Those that began without anybody, and wait for a look.
+    pub fn unreviewed(&self) -> impl Iterator<Item = &Request> {
+        self.unreviewed.iter().filter_map(|id| self.all.get(id))
+    }
+
+    /// What people are to be told now.
+    pub fn notice_due(&self, now: Timestamp) -> Option<(&ElevationId, Notice)> {
+        let unsettled = self.unsettled.iter().filter_map(|id| self.all.get(id));
+        unsettled.into_iter().find_map(|request| Some((&request.elevation.id, request.notice_due(now)?)))
     }
 
     /// Folds a change in. Returns the elevation whose tokens it cuts, if it cuts some.
@@ -69,7 +85,13 @@ impl Elevations {
     fn add(&mut self, elevation: Elevation, at: Timestamp) {
         let place = (elevation.integration.clone(), elevation.environment.clone());
         let (id, approved) = (elevation.id.clone(), elevation.break_glass.then_some(at));
-        self.by_place.entry(place).or_default().push(id.clone());
+        let here = self.by_place.entry(place).or_default();
+        here.retain(|known| self.all.get(known).is_some_and(|request| !request.is_closed(at)));
+        here.push(id.clone());
+        if elevation.break_glass {
+            self.unreviewed.insert(id.clone());
+        }
+        self.unsettled.insert(id.clone());
         self.all.insert(id, Request { elevation, asked: at, reviews: Vec::new(), approved, ended: None, noticed: Vec::new() });
     }
 
@@ -78,7 +100,9 @@ impl Elevations {
         let Some(request) = self.all.get_mut(id) else { return false };
         let (by, at, denied) = (review.by.clone(), review.at, review.verdict == Verdict::Deny);
         request.reviews.push(review);
+        self.unreviewed.remove(id);
         if denied {
+            self.unsettled.remove(id);
             if request.approved.is_some() && request.ended.is_none() {
                 request.ended = Some(Ended { by: Actor::Staff(by), reason: None, at });
                 return true;
@@ -94,6 +118,9 @@ impl Elevations {
         if let Some(request) = self.all.get_mut(id) {
             request.noticed.push(notice);
         }
+        if notice != Notice::Ending {
+            self.unsettled.remove(id);
+        }
     }
 
     /// Ends one before its time. What has ended stays as it ended (ABUSE I-9).
@@ -101,10 +128,12 @@ impl Elevations {
         if let Some(request) = self.all.get_mut(id) {
             request.ended.get_or_insert(ended);
         }
+        self.unsettled.remove(id);
     }
 
     /// Ends all: after a `reopen` nobody knows what was decided since the backup.
     pub(in crate::domain) fn end_all(&mut self, at: Timestamp) -> Vec<(EnvironmentName, ElevationId)> {
+        self.unsettled.clear();
         let open = self.all.values_mut().filter(|request| !request.is_closed(at) && request.ended.is_none());
         open.map(|request| {
             request.ended = Some(Ended { by: Actor::Operator, reason: None, at });

@@ -52,7 +52,8 @@ fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timest
     } else {
         rule::is_met(&eligible.approvers, &request.reviews, request.asked)
     };
-    if !agreed || (eligible.require.contains(&Required::OpenTicket) && !elevation.tied) {
+    if !agreed || ask::is_signed(state, &elevation.api) || (eligible.require.contains(&Required::OpenTicket) && !elevation.tied)
+    {
         return None;
     }
     let mut ends = ends.min(starts.plus(eligible.max));

@@ -25,6 +25,10 @@ super::reasons! {
         "Nobody says whether the ticket is open.";
         "An elevation that is tied to a ticket counts while the ticket system says so, and not while it does not answer.";
         "Try again; if it lasts, have the operator look at [tickets] and the ticket system.";
+    ELEVATION_SIGNATURE = "elevation.signature-missing", Invalid;
+        "The API takes signed approvals alone.";
+        "Its record says approval: signed, and this version has no way yet for an approver to sign; an approval without a signature is none.";
+        "Wait for the version that has it, or have the API's owner change approval (a widening, with its approvals).";
     ELEVATION_START = "elevation.start", Invalid;
         "The start is in the past or too far ahead.";
         "An elevation may start up to 30 days ahead; break-glass starts at once.";
