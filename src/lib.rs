@@ -9,14 +9,14 @@
 //!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 //!  4  http      front · public: token introspection publication · admin/* · error       status codes, untrusted bytes
 //!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-//!  3  broker    exchange introspection registry review revocation rotation lifecycle    one file per operation
+//!  3  broker    exchange elevation introspection registry review revocation delivery …    one file per operation
 //!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 //!  2  gateways  issuance ──► journal      nothing is signed that is not recorded
 //!               authn ──► outbound        one client, one set of rules for what leaves
 //!               revocation                the live index that others read
 //!               verifier                  what an API embeds; its own feature, nobody here imports it
 //!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-//!  1  domain    names scope binding admission grant decision state change record reason clock
+//!  1  domain    names scope binding admission grant entitlement elevation state change record reason clock
 //!               pure, synchronous, no I/O: values in, values out
 //! ```
 //!
@@ -47,6 +47,16 @@
 //! 8. [`issuance`] signs what was recorded, reads its own output back, and refuses it if it is anything else.
 //!    → [`issuance::IssuedToken`]
 //! 9. `http/public/token.rs` answers (RFC 8693 section 2.2.1); refusals are mapped by `http/error.rs` and nowhere else.
+//!
+//! # An elevation, file by file
+//!
+//! 1. `http/public/elevations.rs` takes a workload's proof the way an exchange does; `http/admin/elevations.rs` takes people. Both call
+//!    [`broker::elevation`], and [`domain::elevation::ask()`] says whether the record lets it be asked for and who must agree.
+//! 2. A review names the version that was seen, and may only take away ([`domain::elevation::Request::review`]). The last one that was
+//!    needed starts it: the fold of the journal says so, nobody sets a flag.
+//! 3. Each exchange that asks for more than the contract has is judged anew by [`domain::elevation::live()`]: record, catalogue, hours,
+//!    approvals and requester as they are now. The token ends with the elevation and names it.
+//! 4. An end cuts what was issued; `broker/ticket.rs` ends it with its ticket; [`broker::delivery`] tells whom it concerns.
 //!
 //! # An onboarding, file by file
 //!

@@ -80,6 +80,10 @@ impl SignIn {
         let issuer = IssuerUrl::new(issuer.to_owned()).map_err(|_| SignInFault::Url("the issuer"))?;
         let redirect = RedirectUrl::new(redirect.to_owned()).map_err(|_| SignInFault::Url("the redirect"))?;
         let metadata = CoreProviderMetadata::discover_async(issuer, &send).await.map_err(|_| SignInFault::Metadata)?;
+        // A desktop opens whatever it is given: what metadata names must be a web page.
+        if !matches!(metadata.authorization_endpoint().url().scheme(), "https" | "http") {
+            return Err(SignInFault::Metadata);
+        }
         let client = ClientId::new(client.to_owned());
         // Two identifiers are 44 characters, of 43 to 128 that RFC 7636 section 4.1 asks for.
         let verifier = PkceCodeVerifier::new(entropy.identifier() + &entropy.identifier());

@@ -358,6 +358,11 @@ pub fn screen(one: &Value) -> String {
     );
     line("running", requests(&seen["running"]));
     line("before", requests(&seen["precedents"]));
+    let usual = &seen["usual"];
+    let refusal = |one: &Value| format!("{} ({})", cell(one, "reason"), time(&one["at"]));
+    let refusals: Vec<String> = usual["lastRefusals"].as_array().into_iter().flatten().map(refusal).collect();
+    line("last token", time(&usual["lastToken"]));
+    line("refused", if refusals.is_empty() { "never".to_owned() } else { refusals.join(", ") });
     line("unusual", cell(seen, "flags"));
     let needs: Vec<String> = one["needs"].as_array().into_iter().flatten().map(demand).collect();
     line("needs", format!("{}; unanswered it is denied at {}", needs.join(", and "), time(&one["expires"])));

@@ -117,6 +117,8 @@ async fn a_workload_asks_waits_and_goes_on() {
     assert_eq!((&briefing["contract"], &briefing["issuer"]), (&json!("MSA-1"), &json!(world.partner.issuer)));
     assert_eq!(briefing["flags"], json!(["high-risk", "first-for-scope", "new-requester", "whole-api"]));
     assert_eq!(seen["open"][0]["role"], "security");
+    let usual = &briefing["usual"];
+    assert_eq!((&usual["lastToken"], &usual["lastRefusals"][0]["reason"]), (&Value::Null, &json!("scope.needs-elevation")));
     let among = world.admin_get("/v1/approvals?kind=elevation&state=pending", "sven").await;
     assert_eq!((&among["items"][0]["id"], &among["items"][0]["openSlots"]), (&seen["id"], &json!(["security"])));
 

@@ -21,11 +21,13 @@ use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::elevation::{Narrowing, Request, Wish, briefing};
 use crate::domain::endpoint::Endpoint;
+use crate::domain::entry::Entry;
 use crate::domain::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
 use crate::domain::reason;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::state::State as House;
 use crate::domain::text::Text;
+use crate::journal::{Query, StoredEntry};
 
 /// More environments than any house has; bounds one request.
 const MOST_ENVIRONMENTS: usize = 16;
@@ -244,6 +246,29 @@ pub async fn end(
     done.await.map_err(|problem: Problem| problem.at(&by.request))
 }
 
+/// How many of the last refusals are shown.
+const REFUSALS: u32 = 5;
+
+/// How the integration behaves otherwise: its last token, and why it was refused last.
+async fn usual(broker: &Broker, integration: &IntegrationId) -> Result<Value, Problem> {
+    let newest = async |kind: &str, limit: u32| {
+        let (kind, subject) = (Some(kind.to_owned()), Some(integration.to_string()));
+        let query = Query { kind, subject, newest_first: true, limit: Some(limit), ..Query::default() };
+        broker.journal.entries(&query).await
+    };
+    let (issued, refused) = (newest("issued", 1).await?, newest("refused", REFUSALS).await?);
+    let refusal = |stored: &StoredEntry| match &stored.entry {
+        Entry::Refused(refused) => {
+            Some(json!({"at": refused.time, "reason": refused.reason, "environment": refused.environment}))
+        }
+        _ => None,
+    };
+    Ok(json!({
+        "lastToken": issued.first().map(|stored| stored.entry.time()),
+        "lastRefusals": refused.iter().filter_map(refusal).collect::<Vec<_>>(),
+    }))
+}
+
 /// A member of a body.
 fn taken<T: DeserializeOwned>(members: &mut Map<String, Value>, name: &str) -> Result<T, Problem> {
     shaped(members.remove(name).unwrap_or(Value::Null))
@@ -260,6 +285,7 @@ async fn answer(broker: &Broker, id: &str) -> Result<Response, Problem> {
     if let Some((seen, record)) = &seen {
         shown["briefing"] = json!(seen);
         shown["briefing"]["purpose"] = json!(words.plain(&record.purpose));
+        shown["briefing"]["usual"] = usual(broker, &request.elevation.integration).await?;
         let owner = |text: &Text| words.plain(text).map(str::to_owned);
         shown["briefing"]["owners"] =
             json!({"business": owner(&record.owners.business), "application": owner(&record.owners.application)});
