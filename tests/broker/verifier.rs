@@ -148,6 +148,25 @@ async fn guards(world: &World, api: SocketAddr) {
     assert_eq!(send(api, "GET", "/v1/orders/42", &headers, b"").await.status, 200);
     assert_eq!(send(api, "GET", "/v1/orders/42", &headers, b"").await.status, 401, "once");
 
+    // What an elevation gives is served while it runs, and not a moment after its end was acknowledged (or introspection asked again).
+    let wish = json!({
+        "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
+        "duration": "10m", "reason": "order 42 is stuck",
+    });
+    let asked = world.admin_post("/v1/elevations", "olga", &wish).await.json();
+    let path = format!("/v1/elevations/{}", asked["id"].as_str().expect("an id"));
+    let word = json!({"verdict": "approve", "reason": "seen", "version": asked["version"]});
+    assert_eq!(world.admin_post(&format!("{path}/reviews"), "sven", &word).await.status, 200);
+    let elevated = world.exchange("production", &world.assertion("production"), "orders:write").await.json();
+    let elevated = elevated["access_token"].as_str().expect("a token");
+    assert_eq!(call(api, "PATCH", "/v1/orders/42/status", elevated).await.status, 200);
+    assert_eq!(world.admin_post(&format!("{path}/end"), "sara", &json!({"reason": "done"})).await.status, 200);
+    let since = Instant::now();
+    while call(api, "PATCH", "/v1/orders/42/status", elevated).await.status != 401 {
+        assert!(since.elapsed() < Duration::from_secs(4), "the end of an elevation is not seen");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
     // Revoked by its id, and by what it was made from.
     let revoke = async |body: Value, token: &str| {
         assert_eq!(world.admin_post("/v1/revocations", "sven", &body).await.status, 201);

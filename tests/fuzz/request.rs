@@ -4,4 +4,6 @@
 #[expect(dead_code, reason = "the other targets use the rest")]
 mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| { let _taken = targets::request(data); });
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _taken = targets::request(data);
+});
