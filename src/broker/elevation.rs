@@ -54,7 +54,7 @@ pub enum NotAsked {
     /// Who calls, or what the caller may.
     Denied(Denied),
     /// What was asked for.
-    Unfit(Vec<Unfit>),
+    Unfit(Vec<Fault>),
 }
 
 impl Broker {
@@ -81,7 +81,7 @@ impl Broker {
         let make = |wanted: Wanted, state: &State, now| -> Result<Elevation, Failure> {
             state.ensure_not_cut(&by.staff().person)?;
             stands(&wanted.integration, state, now)?;
-            ask(wanted, state, now).map_err(faults)
+            ask(wanted, state, now).map_err(|unfit| Failure::Faults(faults(unfit)))
         };
         // All of them against what is, before the first is on record.
         let view = self.journal.view();
@@ -151,7 +151,7 @@ impl Broker {
                 binding: Some(principal.binding().clone()),
                 poll: Some(digest),
             };
-            let elevation = Box::new(ask(wanted, state, now).map_err(NotAsked::Unfit)?);
+            let elevation = Box::new(ask(wanted, state, now).map_err(|unfit| NotAsked::Unfit(faults(unfit)))?);
             Ok(Proposal::from(Change { by, what: What::ElevationAsked { elevation } }))
         };
         make(&view.state, self.now())?;
@@ -222,9 +222,9 @@ impl Broker {
     }
 }
 
-fn faults(unfit: Vec<Unfit>) -> Failure {
+fn faults(unfit: Vec<Unfit>) -> Vec<Fault> {
     let fault = |one: Unfit| Fault { at: one.at.to_owned(), reason: one.reason, message: one.message };
-    Failure::Faults(unfit.into_iter().map(fault).collect())
+    unfit.into_iter().map(fault).collect()
 }
 
 impl From<Refused> for NotAsked {

@@ -651,3 +651,22 @@ async fn what_needs_a_signature_is_not_given_without_one() {
     nothing(&world, "scope.needs-elevation").await;
     refused(&world.admin_post("/v1/elevations", "olga", &wish("30m")).await, 422, "elevation.signature-missing");
 }
+
+/// Whatever became of the record meanwhile, what began without anybody can be looked at: else its integration would be stopped for good.
+#[tokio::test]
+async fn e_24_a_record_that_changed_keeps_nobody_from_looking() {
+    let world = World::start().await;
+    let allowing = "{scope: orders:write, api: orders-api, max: 1h, approvers: {role: owner, count: 1}, breakGlass: true}";
+    world.onboard(&with_elevation(&world, allowing)).await;
+    let mut body = wish("30m");
+    body["breakGlass"] = true.into();
+    let running = id(&asked(&world, "olga", &body).await);
+    let gone = records::usual(&world.partner.issuer).split("    elevation:\n").next().expect("a record").to_owned();
+    let applied = world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", gone))).await;
+    assert_eq!(applied.status, 200, "{}", applied.text());
+    nothing(&world, "scope.not-contracted").await;
+    let looked_at = review(&world, &running, "sven", "approve", &json!({})).await;
+    assert_eq!((looked_at.status, &looked_at.json()["unreviewed"]), (200, &json!(false)), "{}", looked_at.text());
+    world.advance(25 * 3600).await;
+    token(&exchange(&world, "orders:read").await);
+}

@@ -22,7 +22,7 @@ use super::approval::Verdict;
 use super::clock::{Seconds, Timestamp};
 use super::digest::Digest;
 use super::endpoint::Endpoint;
-use super::integration::Approvers;
+use super::integration::{Approvers, Eligible};
 use super::names::{ApiName, BindingName, ElevationId, EnvironmentName, IntegrationId, Ticket};
 use super::reason::{self, Reason};
 use super::scope::ScopeSet;
@@ -279,6 +279,13 @@ impl Request {
         Digest::of_json(&(asked, self.terms(), record.map(|record| record.version), api.map(|api| api.version)))
     }
 
+    /// Whether the record still asks for the approvers by whom it was asked for. Who looks at what began without anybody is no record's to
+    /// say: were it, a record that changed would keep everybody from looking, and its integration stopped for good.
+    fn rule_stands(&self, state: &State) -> bool {
+        let asks_the_same = |eligible: Vec<&Eligible>| rule::demands(&eligible) == self.elevation.rule.demands;
+        self.elevation.break_glass || ask::eligible(state, &self.elevation).is_some_and(asks_the_same)
+    }
+
     /// Whether `staff` may review it now, having seen `version`; the roles that the review carries, or why not.
     ///
     /// # Errors
@@ -308,9 +315,7 @@ impl Request {
             return Err(&reason::APPROVAL_STALE);
         }
         let roles = rule::carried(staff);
-        let eligible = ask::eligible(state, &self.elevation).ok_or(&reason::ELEVATION_RECORD_CHANGED)?;
-        let current = if self.elevation.break_glass { rule::afterwards() } else { rule::demands(&eligible) };
-        if current != self.elevation.rule.demands || rule::applied_last(state, &self.elevation.integration, person) {
+        if !self.rule_stands(state) || rule::applied_last(state, &self.elevation.integration, person) {
             return Err(&reason::ELEVATION_RECORD_CHANGED);
         }
         let open = self.elevation.rule.open(&self.reviews, self.asked);

@@ -163,8 +163,9 @@ pub async fn ask(
         told["items"] = json!(items);
         told["next"] = Value::Null;
         let mut response = (StatusCode::CREATED, axum::Json(told)).into_response();
-        if let ([only], Ok(place)) = (ids.as_slice(), format!("/v1/elevations/{}", ids[0]).parse()) {
-            debug_assert_eq!(only, &ids[0]);
+        if let [only] = ids.as_slice()
+            && let Ok(place) = format!("/v1/elevations/{only}").parse()
+        {
             response.headers_mut().insert(header::LOCATION, place);
         }
         Ok(response)

@@ -10,12 +10,10 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
 use super::Here;
-use super::held::{self, DPOP};
-use super::token::DPOP_NONCE;
+use super::held;
 use crate::broker::caller::Presented;
 use crate::broker::elevation::{NotAsked, Workload};
 use crate::broker::exchange::Denied;
-use crate::broker::revocation::Fault;
 use crate::domain::admission::Slot;
 use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
@@ -33,12 +31,7 @@ const WAIT: &str = "2";
 pub async fn ask(here: Here, headers: HeaderMap, body: Bytes) -> Response {
     let asked = asked(&here, &headers, &body).await;
     let mut response = asked.unwrap_or_else(|problem| problem.at(&here.request).into_response());
-    // Whoever makes proofs is told the nonce for the next one (RFC 9449 section 8.2).
-    if headers.contains_key(DPOP)
-        && let Ok(nonce) = HeaderValue::from_str(&here.broker.nonces.current(here.broker.now()))
-    {
-        response.headers_mut().insert(DPOP_NONCE, nonce);
-    }
+    held::tell_nonce(&here, &headers, &mut response);
     response
 }
 
@@ -57,9 +50,7 @@ async fn asked(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Respons
     };
     let (id, poll) = here.broker.elevate_workload(workload, wish).await.map_err(|fault| match fault {
         NotAsked::Denied(denied) => denied_problem(here, &denied),
-        NotAsked::Unfit(unfit) => Problem::faults(
-            unfit.into_iter().map(|one| Fault { at: one.at.to_owned(), reason: one.reason, message: one.message }).collect(),
-        ),
+        NotAsked::Unfit(faults) => Problem::faults(faults),
     })?;
     let view = here.broker.journal.view();
     let request = view.state.elevations.find(&id).ok_or_else(|| Problem::of(&reason::STORE_UNAVAILABLE))?;

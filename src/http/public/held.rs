@@ -1,6 +1,7 @@
 //! The one `DPoP` proof of a request (RFC 9449 section 4.3), and what it must be for.
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
 
 use super::Here;
 use crate::authn::dpop::{self, Expected};
@@ -9,6 +10,17 @@ use crate::domain::reason::{self, Reason};
 
 /// The header of proofs (RFC 9449 section 4.1).
 pub const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// Tells whoever makes proofs the nonce for the next one (RFC 9449 section 8.2).
+pub fn tell_nonce(here: &Here, headers: &HeaderMap, response: &mut Response) {
+    if headers.contains_key(DPOP)
+        && let Ok(nonce) = HeaderValue::from_str(&here.broker.nonces.current(here.broker.now()))
+    {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
+    }
+}
 
 /// The proof of the one `DPoP` header, if there is one.
 pub fn proof(

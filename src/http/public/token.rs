@@ -3,12 +3,12 @@
 //! Here a strict form becomes a request of the broker and its outcome a response; every rule is below.
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Here;
-use super::held::{self, DPOP};
+use super::held;
 use crate::broker::caller::Presented;
 use crate::broker::exchange::{Denied, Exchanged, Request};
 use crate::domain::admission::Slot;
@@ -20,7 +20,6 @@ use crate::domain::reason::{self, Reason};
 use crate::http::error::{Slotted, no_store, refuse};
 use crate::http::form::Form;
 
-pub(super) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const CLIENT_CREDENTIALS: &str = "client_credentials";
@@ -47,12 +46,7 @@ struct Success<'a> {
 /// Answers a token request.
 pub async fn token(here: Here, headers: HeaderMap, body: Bytes) -> Response {
     let mut response = answer(&here, &headers, &body).await;
-    // Whoever makes proofs is told the nonce for the next one (RFC 9449 section 8.2).
-    if headers.contains_key(DPOP)
-        && let Ok(nonce) = HeaderValue::from_str(&here.broker.nonces.current(here.broker.now()))
-    {
-        response.headers_mut().insert(DPOP_NONCE, nonce);
-    }
+    held::tell_nonce(&here, &headers, &mut response);
     response
 }
 
