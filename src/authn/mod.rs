@@ -1,7 +1,7 @@
 //! Authn: who signed this? JWTs of partners' workloads and of our own staff.
 //!
 //! The doors: [`UnverifiedAssertion::parse`] (form), [`Verifier::verify`] (key and signature), [`StaffVerifier::verify`]
-//! (staff bearers), [`IssuerKeys`] (keys, health, refresh ahead of requests), [`tls::outbound`] (the client that fetches).
+//! (staff bearers), [`sign_in`] (staff in a browser), [`passkey`] (what approvers sign with), [`IssuerKeys`] (keys, health, refresh ahead of requests), [`tls::outbound`] (the client that fetches).
 //!
 //! What a return means: `Verified<Assertion>` says that a key of a trusted source signed these claims, not that they
 //! are in their time; it lives in memory only, nothing here is durable, and nothing is spent. A fault of class `Proof` is final for
@@ -21,6 +21,7 @@ pub mod dpop;
 mod json;
 mod jwks;
 mod keys;
+pub mod passkey;
 pub mod sign_in;
 mod signature;
 mod staff;
@@ -35,7 +36,7 @@ pub use assertion::{MAX_ASSERTION, UnverifiedAssertion};
 pub use discovery::KeysFault;
 pub use jwks::SetFault;
 pub use keys::{FLOOR, IssuerHealth, IssuerKeys, MAX_STALE, REFRESH};
-pub use staff::{FRESH, StaffFault, StaffSettings, StaffVerifier};
+pub use staff::{FRESH, SignedIn, StaffFault, StaffSettings, StaffVerifier};
 pub use verify::{Trust, Verifier, VerifyFault};
 
 /// Checks a key set that stands in a record and tells how many of its keys can be used.

@@ -1,28 +1,54 @@
-//! Sign-in of staff in a browser, for a program on the person's own machine: OIDC code flow with PKCE (OpenID Connect Core 3.1, RFC 7636)
-//! on a loopback address (RFC 8252 section 7.3).
+//! Sign-in of staff in a browser: OIDC code flow with PKCE (OpenID Connect Core 3.1, RFC 7636), by openidconnect.
 //!
-//! Enter through [`SignIn::begin`], send the browser to its URL, and give what the browser brings back to [`SignIn::finish`]. State, nonce and
-//! verifier are of one use; an answer with another state or of another issuer is nobody's (RFC 9207, RFC 9700 section 4.7). The
-//! client is public: it has no secret that a person's machine could keep.
+//! Enter through [`Client::begin`], send the browser to the URL, and give what the browser brings back to [`Client::finish`]. State, nonce
+//! and verifier are of one use; an answer with another state or of another issuer is nobody's (RFC 9207, RFC 9700 section 4.7).
+//!
+//! Two clients use it. The command line is public (it has no secret that a person's machine could keep) and listens on a loopback address
+//! (RFC 8252 section 7.3). The console is the broker's own: what it fetches leaves by [`Outbound`] under its rules, and neither code
+//! nor secret goes to an origin that is not the issuer's, unless the operator listed it (as `jwks_uri`, ABUSE K-06).
 
 use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
+use moka::future::Cache;
+use openidconnect::core::{CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreProviderMetadata};
 use openidconnect::{
-    AuthorizationCode, ClientId, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse as _,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse as _,
+    AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl,
+    Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse as _,
 };
 use zeroize::Zeroizing;
 
 use super::tls;
 use crate::domain::clock::Entropy;
 use crate::outbound::operator::{Call, OperatorClient};
+use crate::outbound::{Origin, Outbound};
+
+/// How long the issuer's metadata is kept: a stranger who opens the page again and again sends nobody to the issuer.
+const METADATA_LIFE: Duration = Duration::from_secs(300);
+
+/// A client of an issuer, as the issuer knows it.
+pub struct Client {
+    issuer: IssuerUrl,
+    id: ClientId,
+    secret: Option<ClientSecret>,
+    redirect: RedirectUrl,
+    sender: Sender,
+    metadata: Cache<(), CoreProviderMetadata>,
+}
+
+/// By what its requests leave.
+pub enum Way {
+    /// The client of the person at the keyboard: the system's roots, no redirect, no proxy.
+    Operator,
+    /// The broker's own, under the rules of `outbound`.
+    Broker(Arc<Outbound>),
+}
 
 /// A sign-in that was begun.
 pub struct SignIn {
     metadata: CoreProviderMetadata,
-    client: ClientId,
-    redirect: RedirectUrl,
     state: CsrfToken,
     nonce: Nonce,
     verifier: PkceCodeVerifier,
@@ -66,50 +92,79 @@ pub enum SignInFault {
     Token,
 }
 
-impl SignIn {
-    /// Begins: metadata of `issuer`, and where to send the browser. `redirect` is a loopback address of this machine.
+impl Client {
+    /// A client with this id, where the browser comes back to `redirect`.
     ///
     /// # Errors
-    /// A URL that is none, or metadata that cannot be had.
-    pub async fn begin(
-        issuer: &str,
-        client: &str,
-        redirect: &str,
-        entropy: &(dyn Entropy + 'static),
-    ) -> Result<Self, SignInFault> {
-        let issuer = IssuerUrl::new(issuer.to_owned()).map_err(|_| SignInFault::Url("the issuer"))?;
-        let redirect = RedirectUrl::new(redirect.to_owned()).map_err(|_| SignInFault::Url("the redirect"))?;
-        let metadata = CoreProviderMetadata::discover_async(issuer, &send).await.map_err(|_| SignInFault::Metadata)?;
+    /// A URL that is none.
+    pub fn new(issuer: &str, id: &str, redirect: &str, way: Way) -> Result<Self, SignInFault> {
+        let home = Origin::of(issuer).map_err(|_| SignInFault::Url("the issuer"))?;
+        Ok(Self {
+            issuer: IssuerUrl::new(issuer.to_owned()).map_err(|_| SignInFault::Url("the issuer"))?,
+            sender: Sender { way, home },
+            id: ClientId::new(id.to_owned()),
+            secret: None,
+            redirect: RedirectUrl::new(redirect.to_owned()).map_err(|_| SignInFault::Url("the redirect"))?,
+            metadata: Cache::builder().max_capacity(1).time_to_live(METADATA_LIFE).build(),
+        })
+    }
+
+    /// With the secret that it shares with the issuer.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Option<&str>) -> Self {
+        self.secret = secret.map(|secret| ClientSecret::new(secret.to_owned()));
+        self
+    }
+
+    /// Its id: the audience of the ID tokens that it gets.
+    pub fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// Begins: metadata of the issuer, and where to send the browser. `anew` asks the issuer to have the person sign in again, whoever
+    /// they are to it already.
+    ///
+    /// # Errors
+    /// Metadata that cannot be had, or that is another's.
+    pub async fn begin(&self, anew: bool, entropy: &(dyn Entropy + 'static)) -> Result<SignIn, SignInFault> {
+        let discovered = self.metadata.try_get_with((), async {
+            CoreProviderMetadata::discover_async(self.issuer.clone(), &self.sender).await.map_err(drop)
+        });
+        let metadata = discovered.await.map_err(|_| SignInFault::Metadata)?;
         // A desktop opens whatever it is given: what metadata names must be a web page.
         if !matches!(metadata.authorization_endpoint().url().scheme(), "https" | "http") {
             return Err(SignInFault::Metadata);
         }
-        let client = ClientId::new(client.to_owned());
         // Two identifiers are 44 characters, of 43 to 128 that RFC 7636 section 4.1 asks for.
         let verifier = PkceCodeVerifier::new(entropy.identifier() + &entropy.identifier());
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
         let (state, nonce) = (CsrfToken::new(entropy.identifier()), Nonce::new(entropy.identifier()));
         let flow = CoreAuthenticationFlow::AuthorizationCode;
-        let (url, state, nonce) = CoreClient::from_provider_metadata(metadata.clone(), client.clone(), None)
-            .set_redirect_uri(redirect.clone())
+        let client = CoreClient::from_provider_metadata(metadata.clone(), self.id.clone(), None);
+        let client = client.set_redirect_uri(self.redirect.clone());
+        let mut request = client
             .authorize_url(flow, || state, || nonce)
             .add_scope(Scope::new("profile".to_owned()))
-            .set_pkce_challenge(challenge)
-            .url();
-        Ok(Self { metadata, client, redirect, state, nonce, verifier, url: url.to_string() })
+            .set_pkce_challenge(challenge);
+        if anew {
+            // `max_age` has the issuer say when the person signed in (OpenID Connect Core 3.1.2.1).
+            request = request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO);
+        }
+        let (url, state, nonce) = request.url();
+        Ok(SignIn { metadata, state, nonce, verifier, url: url.to_string() })
     }
 
     /// Takes what the browser brought: the ID token, verified.
     ///
     /// # Errors
     /// It is not to this sign-in, or it came to nothing.
-    pub async fn finish(self, returned: Returned) -> Result<Zeroizing<String>, SignInFault> {
+    pub async fn finish(&self, sign_in: SignIn, returned: Returned) -> Result<Zeroizing<String>, SignInFault> {
         use subtle::ConstantTimeEq as _;
         let state = returned.state.as_deref().unwrap_or_default();
-        if !bool::from(state.as_bytes().ct_eq(self.state.secret().as_bytes())) {
+        if !bool::from(state.as_bytes().ct_eq(sign_in.state.secret().as_bytes())) {
             return Err(SignInFault::NotOurs);
         }
-        if returned.issuer.as_ref().is_some_and(|issuer| issuer != self.metadata.issuer().as_str()) {
+        if returned.issuer.as_ref().is_some_and(|issuer| issuer != sign_in.metadata.issuer().as_str()) {
             return Err(SignInFault::NotOurs);
         }
         if let Some(error) = returned.error {
@@ -117,12 +172,14 @@ impl SignIn {
             return Err(SignInFault::Denied(name));
         }
         let code = AuthorizationCode::new(returned.code.ok_or(SignInFault::Code)?);
-        let client = CoreClient::from_provider_metadata(self.metadata, self.client, None).set_redirect_uri(self.redirect);
-        let request = client.exchange_code(code).map_err(|_| SignInFault::Code)?.set_pkce_verifier(self.verifier);
-        let answer = request.request_async(&send).await.map_err(|_| SignInFault::Code)?;
+        let client = CoreClient::from_provider_metadata(sign_in.metadata.clone(), self.id.clone(), self.secret.clone())
+            .set_redirect_uri(self.redirect.clone())
+            .set_auth_type(how(&sign_in.metadata));
+        let request = client.exchange_code(code).map_err(|_| SignInFault::Code)?.set_pkce_verifier(sign_in.verifier);
+        let answer = request.request_async(&self.sender).await.map_err(|_| SignInFault::Code)?;
         let token = answer.id_token().ok_or(SignInFault::Token)?;
         let verifier = client.id_token_verifier();
-        let claims = token.claims(&verifier, &self.nonce).map_err(|_| SignInFault::Token)?;
+        let claims = token.claims(&verifier, &sign_in.nonce).map_err(|_| SignInFault::Token)?;
         // OpenID Connect Core 3.1.3.8: where the token speaks of the access token, it must be this one.
         if let Some(expected) = claims.access_token_hash() {
             let alg = token.signing_alg().map_err(|_| SignInFault::Token)?;
@@ -136,6 +193,60 @@ impl SignIn {
     }
 }
 
+/// Sends the library's requests.
+struct Sender {
+    way: Way,
+    /// The issuer's origin.
+    home: Origin,
+}
+
+impl<'c> AsyncHttpClient<'c> for Sender {
+    type Error = Unanswered;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Unanswered>> + Send + Sync + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        match &self.way {
+            Way::Operator => Box::pin(by_operator(request)),
+            Way::Broker(outbound) => Box::pin(by_broker(outbound, &self.home, request)),
+        }
+    }
+}
+
+/// How a client with a secret shows it: as the standard's default, unless the issuer takes it in the body alone.
+fn how(metadata: &CoreProviderMetadata) -> AuthType {
+    let methods = metadata.token_endpoint_auth_methods_supported();
+    let has = |wanted: CoreClientAuthMethod| methods.is_some_and(|methods| methods.contains(&wanted));
+    if has(CoreClientAuthMethod::ClientSecretPost) && !has(CoreClientAuthMethod::ClientSecretBasic) {
+        AuthType::RequestBody
+    } else {
+        AuthType::BasicAuth
+    }
+}
+
+/// The headers of the library's requests that mean something to an issuer.
+const HEADERS: [&str; 3] = ["accept", "authorization", "content-type"];
+
+/// To the issuer's own origin, or one that the operator listed.
+async fn by_broker(outbound: &Outbound, home: &Origin, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
+    let (parts, body) = request.into_parts();
+    let url = outbound.may_fetch(&parts.uri.to_string()).map_err(|_| Unanswered)?;
+    if url.origin() != home && !url.is_listed() {
+        return Err(Unanswered);
+    }
+    let headers = HEADERS.into_iter().filter_map(|name| Some((name, parts.headers.get(name)?.to_str().ok()?)));
+    let fetched = if body.is_empty() {
+        outbound.fetch(&url).await
+    } else {
+        outbound.post_form(&url, &headers.collect::<Vec<_>>(), body).await
+    };
+    let fetched = fetched.map_err(|_| Unanswered)?;
+    let mut response = http::Response::builder().status(fetched.status);
+    if let Some(media) = fetched.content_type {
+        response = response.header("content-type", media);
+    }
+    response.body(fetched.body).map_err(|_| Unanswered)
+}
+
 #[derive(Debug)]
 struct Unanswered;
 
@@ -147,8 +258,8 @@ impl fmt::Display for Unanswered {
 
 impl std::error::Error for Unanswered {}
 
-/// One request of the library, by the operator's client: no redirect, no proxy, the system's roots.
-async fn send(request: HttpRequest) -> Result<HttpResponse, Unanswered> {
+/// By the operator's client: no redirect, no proxy, the system's roots.
+async fn by_operator(request: HttpRequest) -> Result<HttpResponse, Unanswered> {
     let (parts, body) = request.into_parts();
     let (scheme, authority) = (parts.uri.scheme_str(), parts.uri.authority());
     let base = format!("{}://{}", scheme.ok_or(Unanswered)?, authority.ok_or(Unanswered)?);

@@ -10,7 +10,8 @@
 //! with `oid` = `sub` (Entra's application tokens); a service account by its name (Keycloak's `preferred_username`,
 //! Kubernetes' `sub`). A machine that is taken for one may submit and never review: the error is on the safe side.
 //!
-//! Not here: sessions and sign-in in the browser; [`StaffVerifier::check`] only tells whether the issuer could serve it.
+//! A sign-in in the browser ends here too ([`StaffVerifier::signed_in`]), under the same rules. Not here: the flow before it (`sign_in`),
+//! and sessions (`http::console`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +53,29 @@ pub struct StaffSettings {
     pub roles_claim: ClaimPath,
     /// Which groups make which role.
     pub roles: BTreeMap<Role, Vec<String>>,
+}
+
+/// A member of staff as a token of theirs told, to be asked again as time goes on.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    person: Person,
+    roles: BTreeSet<Role>,
+    machine: bool,
+    issued: Timestamp,
+    signed_in: Timestamp,
+    max_age: Seconds,
+}
+
+impl SignedIn {
+    /// Who it is, as long as it counts: `max_age` after the token was issued, whatever the token's own end.
+    pub fn at(&self, now: Timestamp) -> Option<Staff> {
+        (now.since(self.issued) <= self.max_age).then(|| Staff {
+            person: self.person.clone(),
+            roles: self.roles.clone(),
+            machine: self.machine,
+            fresh: now.since(self.signed_in) <= FRESH,
+        })
+    }
 }
 
 /// Why a bearer does not count.
@@ -96,13 +120,23 @@ impl StaffVerifier {
 
     /// Who shows this bearer, at `now`.
     pub async fn verify(&self, bearer: &str, now: Timestamp) -> Result<Staff, StaffFault> {
+        let signed_in = self.read(bearer, &self.settings.audience, now).await?;
+        signed_in.at(now).ok_or_else(|| refuse("older than [staff] max_age"))
+    }
+
+    /// Who signed in, by the ID token that `client` got for them: its audience is the client (OpenID Connect Core 1.0, section 2).
+    pub async fn signed_in(&self, id_token: &str, client: &str, now: Timestamp) -> Result<SignedIn, StaffFault> {
+        self.read(id_token, client, now).await
+    }
+
+    async fn read(&self, bearer: &str, audience: &str, now: Timestamp) -> Result<SignedIn, StaffFault> {
         let unverified = UnverifiedAssertion::parse(bearer).map_err(|reason| refuse(reason.code))?;
         if unverified.issuer() != &self.settings.issuer {
             return Err(refuse("another issuer than [staff] issuer"));
         }
         let trust = [Trust { source: &self.source, algs: &Alg::WORKLOAD }];
         match self.verifier.verify(unverified, &trust).await {
-            Ok(assertion) => staff(&self.settings, &assertion, now).map_err(refuse),
+            Ok(assertion) => signed_in(&self.settings, &assertion, audience, now).map_err(refuse),
             Err(fault) if fault.reason.class == Class::Busy => {
                 Err(StaffFault { reason: &ISSUER_UNAVAILABLE, cause: fault.reason.code })
             }
@@ -116,13 +150,13 @@ fn refuse(cause: &'static str) -> StaffFault {
 }
 
 /// The rules on the claims of a verified staff token.
-fn staff(settings: &StaffSettings, token: &Assertion, now: Timestamp) -> Result<Staff, &'static str> {
+fn signed_in(settings: &StaffSettings, token: &Assertion, audience: &str, now: Timestamp) -> Result<SignedIn, &'static str> {
     if token.typ.as_deref().is_some_and(|typ| !TYP.contains(&typ)) {
         return Err("a typ of another kind of token");
     }
     // Exactly ours: a token that other services take too could be replayed by any of them.
-    if token.audience != [settings.audience.as_str()] {
-        return Err("another audience than [staff] audience, or more than one");
+    if token.audience != [audience] {
+        return Err("another audience than ours, or more than one");
     }
     let issued = token.issued.ok_or("no iat")?;
     if token.expires <= now {
@@ -132,19 +166,18 @@ fn staff(settings: &StaffSettings, token: &Assertion, now: Timestamp) -> Result<
     if issued > soon || token.not_before.is_some_and(|time| time > soon) {
         return Err("not yet valid");
     }
-    if now.since(issued) > settings.max_age {
-        return Err("older than [staff] max_age");
-    }
     let id = person_id(settings, token).ok_or("no person_claim, or not a name")?;
     let signed_in = match token.claims.get("auth_time") {
         None => issued,
         Some(time) => numeric_date(time).filter(|time| *time <= soon).ok_or("an auth_time that cannot be")?,
     };
-    Ok(Staff {
+    Ok(SignedIn {
         machine: is_machine(settings, token, &id),
         roles: roles(settings, token)?,
-        fresh: now.since(signed_in) <= FRESH,
         person: Person { iss: token.issuer.clone(), id, name: name(token) },
+        issued,
+        signed_in,
+        max_age: settings.max_age,
     })
 }
 

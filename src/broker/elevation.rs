@@ -7,13 +7,16 @@ use super::exchange::Denied;
 use super::revocation::{Failure, Fault};
 use super::{Broker, away};
 use crate::domain::actor::{Actor, Authorized, Elevate, Review};
+use crate::domain::api::Approval;
 use crate::domain::approval::Verdict;
 use crate::domain::change::{Change, What};
+use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
-use crate::domain::elevation::{Elevation, Narrowing, Standing, Unfit, Wanted, Wish, ask};
+use crate::domain::elevation::{Elevation, Narrowing, Standing, Unfit, Vote, Wanted, Wish, ask};
 use crate::domain::grant::{Context, may_elevate, stands};
 use crate::domain::names::{ClientId, ElevationId, EnvironmentName, IntegrationId, RequestId};
+use crate::domain::passkey::Signature;
 use crate::domain::peer::Peer;
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::reason;
@@ -31,6 +34,8 @@ pub struct Word {
     pub seen: Digest,
     /// What is taken away.
     pub narrowing: Narrowing,
+    /// The signature of the reviewer's passkey, where there is one.
+    pub signature: Option<Signature>,
 }
 
 /// A workload that asks for itself.
@@ -81,7 +86,7 @@ impl Broker {
         let make = |wanted: Wanted, state: &State, now| -> Result<Elevation, Failure> {
             state.ensure_not_cut(&by.staff().person)?;
             stands(&wanted.integration, state, now)?;
-            ask(wanted, state, now).map_err(|unfit| Failure::Faults(faults(unfit)))
+            self.ask(wanted, state, now).map_err(|unfit| Failure::Faults(faults(unfit)))
         };
         // All of them against what is, before the first is on record.
         let view = self.journal.view();
@@ -151,7 +156,7 @@ impl Broker {
                 binding: Some(principal.binding().clone()),
                 poll: Some(digest),
             };
-            let elevation = Box::new(ask(wanted, state, now).map_err(|unfit| NotAsked::Unfit(faults(unfit)))?);
+            let elevation = Box::new(self.ask(wanted, state, now).map_err(|unfit| NotAsked::Unfit(faults(unfit)))?);
             Ok(Proposal::from(Change { by, what: What::ElevationAsked { elevation } }))
         };
         make(&view.state, self.now())?;
@@ -162,6 +167,18 @@ impl Broker {
         Ok((id, poll))
     }
 
+    /// An elevation, if one can be asked for; where its API takes signed approvals alone, only if somebody could sign.
+    fn ask(&self, wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
+        let elevation = ask(wanted, state, now)?;
+        let api = state.apis.get(&elevation.api).and_then(|api| api.current.as_ref());
+        let signed = api.is_some_and(|current| current.record.approval == Approval::Signed);
+        if signed && self.passkeys.is_none() {
+            let message = format!("{} says approval: signed, and no sign-in in a browser is configured", elevation.api);
+            return Err(vec![Unfit { at: "api", reason: &reason::ELEVATION_SIGNATURE, message }]);
+        }
+        Ok(elevation)
+    }
+
     /// Reviews an elevation. Returns where it stands then.
     pub async fn review_elevation(
         &self,
@@ -170,7 +187,10 @@ impl Broker {
         word: Word,
         request: Option<RequestId>,
     ) -> Result<Standing, Failure> {
-        let Word { verdict, seen, narrowing, .. } = word;
+        let Word { verdict, seen, narrowing, signature, .. } = word;
+        if let Some(signature) = &signature {
+            self.judge_signature(by, id, &narrowing, signature)?;
+        }
         if verdict == Verdict::Approve {
             self.ask_ticket(id).await?;
         }
@@ -180,9 +200,10 @@ impl Broker {
             .change(request, |state, now| {
                 state.ensure_not_cut(&by.staff().person)?;
                 let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
-                let roles = request.review(by.staff(), seen, &narrowing, state, now)?;
-                let (reason, narrowing) = (text.clone(), narrowing.clone());
-                let what = What::ElevationReviewed { elevation: id.clone(), verdict, reason, roles, narrowing };
+                let vote = Vote { verdict, seen, narrowing: &narrowing, signature: signature.as_ref() };
+                let roles = request.review(by.staff(), vote, state, now)?;
+                let (reason, narrowing, signature) = (text.clone(), narrowing.clone(), signature.clone().map(Box::new));
+                let what = What::ElevationReviewed { elevation: id.clone(), verdict, reason, roles, narrowing, signature };
                 Ok::<_, &'static reason::Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;

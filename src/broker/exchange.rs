@@ -104,7 +104,9 @@ impl Broker {
             Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
         };
         let known_to = |refused: Refused| Denied::from(known(refused));
-        self.tickets_are_open(&grant.ingredients().elevations).map_err(known_to)?;
+        let elevations = &grant.ingredients().elevations;
+        self.signatures_hold(elevations).map_err(known_to)?;
+        self.tickets_are_open(elevations).map_err(known_to)?;
         // A proof of possession is used once. It is spent when all else holds: what was refused before may be sent again.
         self.spend_possession(request.possession.as_ref()).await.map_err(known)?;
         // Step 7: on record, with the proof spent in the same commit. On a newer state the decision is taken again from step 5.
@@ -115,7 +117,9 @@ impl Broker {
             RecordFault::Unavailable(fault) => known(busy(fault.reason())),
         })?;
         // Decided again meanwhile, it may rest on another elevation: what is recorded and not released is harmless.
-        self.tickets_are_open(&recorded.value().ingredients().elevations).map_err(known_to)?;
+        let elevations = &recorded.value().ingredients().elevations;
+        self.signatures_hold(elevations).map_err(known_to)?;
+        self.tickets_are_open(elevations).map_err(known_to)?;
         // Step 8: signed, and read back.
         let token = self.issuance.issue(&recorded).map_err(|_| known(busy(&reason::KEY_UNAVAILABLE)))?;
         self.note_issuer_key(&principal).await;

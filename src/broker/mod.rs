@@ -13,6 +13,7 @@ pub mod explain;
 pub mod follow;
 pub mod introspection;
 pub mod lifecycle;
+pub mod passkey;
 pub mod registry;
 pub mod review;
 pub mod revocation;
@@ -23,6 +24,7 @@ pub mod verification;
 use std::sync::Arc;
 
 use crate::authn::dpop::Nonces;
+use crate::authn::passkey::Passkeys;
 use crate::authn::{IssuerKeys, StaffVerifier, Verifier};
 use crate::domain::clock::{Clock, Entropy, Timestamp};
 use crate::domain::decision::Refused;
@@ -58,6 +60,8 @@ pub struct Parts {
     pub follower: follow::Follower,
     /// Recent refusals of strangers, for `explain`.
     pub recent: explain::Recent,
+    /// What approvers sign with; nothing where nobody can sign in in a browser.
+    pub passkeys: Option<Passkeys>,
     /// Where tickets are, if anywhere.
     pub tickets: Option<Arc<ticket::Tickets>>,
     /// Who is told what happens.

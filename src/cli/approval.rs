@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, cell, table, time};
 use super::elevation;
+use super::exit::Exit;
 use super::reach::{Admin, Reach};
 use super::url;
+use crate::http::console::briefing::{self, who};
 
 /// Arguments of `approvals`.
 #[derive(Clone, Debug, clap::Args)]
@@ -65,19 +67,14 @@ fn row(item: &Value) -> Vec<String> {
     cells
 }
 
-/// A person's name, else their id; else the word for who else it was.
-pub fn who(actor: &Value) -> String {
-    let named = ["name", "id", "integration"].iter().find_map(|name| actor[*name].as_str());
-    named.or_else(|| actor.as_str()).unwrap_or("-").to_owned()
-}
-
 /// Reviews one.
 pub async fn review(args: &Review, verdict: Verdict, reach: &Reach) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
     let word = if verdict == Verdict::Approve { "approve" } else { "deny" };
+    let (current, note) = current(&admin, &args.id, verdict).await?;
     let (version, note) = match &args.version {
         Some(version) => (Value::from(version.clone()), None),
-        None => current(&admin, &args.id, word).await?,
+        None => (current, note),
     };
     let mut body = json!({"verdict": word, "reason": args.reason, "version": version});
     let lists = [("scopes", &args.scope), ("allow", &args.allow)];
@@ -95,13 +92,20 @@ pub async fn review(args: &Review, verdict: Verdict, reach: &Reach) -> Result<An
 }
 
 /// The version that is current, and what it is about.
-async fn current(admin: &Admin, id: &str, word: &str) -> Result<(Value, Option<String>), Failure> {
+async fn current(admin: &Admin, id: &str, verdict: Verdict) -> Result<(Value, Option<String>), Failure> {
     let found = admin.get(&url::path(&["approvals", id])).await?;
     if cell(&found, "kind") == "elevation" {
         // All that an approver must see, on one screen; what is approved is this version and no later one.
         let whole = admin.get(&url::path(&["elevations", id])).await?;
         let version = whole.get("version").cloned().unwrap_or(Value::Null);
-        return Ok((version, Some(format!("{}{}", elevation::screen(&whole), elevation::sentence(&whole, word)))));
+        let approves = verdict == Verdict::Approve;
+        // A passkey signs in a browser, at the console's own address.
+        if let Some(page) = whole["page"].as_str().filter(|_| approves) {
+            let about = format!("{}{}", elevation::screen(&whole), briefing::sentence(&whole, true));
+            let failure = Failure::new(Exit::SignIn, "this API takes approvals with the approver's passkey alone");
+            return Err(failure.why(about).fix(format!("approve at {page}")));
+        }
+        return Ok((version, Some(format!("{}{}", elevation::screen(&whole), briefing::sentence(&whole, approves)))));
     }
     let version = found.get("version").cloned().unwrap_or(Value::Null);
     let about = format!("{} {}, version {}", cell(&found, "kind"), cell(&found, "subject"), cell(&found, "version"));

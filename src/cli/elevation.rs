@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, cell, one_line, table, time};
-use super::approval::who;
 use super::context;
 use super::exit::Exit;
 use super::proof::{self, Surroundings};
@@ -17,6 +16,7 @@ use super::reach::{Places, Reach, client, given, refusal, unanswered};
 use super::url;
 use crate::domain::clock::Seconds;
 use crate::domain::names::{EnvironmentName, IntegrationId};
+use crate::http::console::briefing::{self, who};
 use crate::outbound::operator::{Call, Reply};
 
 /// Arguments of `elevate`.
@@ -287,122 +287,20 @@ fn listed(items: &[Value]) -> String {
     table(&["ELEVATION", "STATE", "INTEGRATION", "ENV", "API", "SCOPES", "FOR", "ENDS", "REQUESTED BY"], &rows)
 }
 
-/// All that an approver must see, on one screen (UX.md 3.3).
+/// All that an approver must see, on one screen (UX.md 3.3): the lines of the approval page.
 pub fn screen(one: &Value) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: String| {
-        let _infallible = writeln!(text, "{name:<12} {}", one_line(&value));
+    let mut line = |name: &str, value: &str| {
+        let _infallible = writeln!(text, "{name:<12} {}", one_line(value));
     };
-    let seen = &one["briefing"];
-    let by = who(&one["requestedBy"]);
-    let through = match (one["binding"].as_str(), seen["issuer"].as_str()) {
-        (Some(binding), Some(issuer)) => format!(", by its own proof: binding {binding}, issuer {issuer}"),
-        (Some(binding), None) => format!(", by its own proof: binding {binding}"),
-        _ => ", signed in".to_owned(),
-    };
-    line("elevation", format!("{}  {}", cell(one, "id"), cell(one, "state")));
-    line("who", format!("{by}{through}"));
-    line("for", format!("{} in {}: {}", cell(one, "integration"), cell(one, "environment"), cell(seen, "purpose")));
-    line(
-        "owners",
-        format!("{} (business), {} (application)", cell(&seen["owners"], "business"), cell(&seen["owners"], "application")),
-    );
-    for asked in seen["asked"].as_array().into_iter().flatten() {
-        let allow = if asked["allow"].as_array().is_some_and(Vec::is_empty) {
-            "the whole API".to_owned()
-        } else {
-            cell(asked, "allow")
-        };
-        line(
-            "scope",
-            format!(
-                "{} at {}: {} (risk {}; {allow}; at most {})",
-                cell(asked, "scope"),
-                cell(one, "api"),
-                cell(asked, "meaning"),
-                cell(asked, "risk"),
-                span(&asked["max"])
-            ),
-        );
+    line("elevation", &format!("{}  {}", cell(one, "id"), cell(one, "state")));
+    for (name, value) in briefing::lines(one) {
+        line(name, &value);
     }
-    if one["allow"].as_array().is_some_and(|allow| !allow.is_empty()) {
-        line("only", cell(one, "allow"));
-    }
-    let has: Vec<String> = seen["standing"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|rule| rule["scope"].as_str().map_or_else(|| rule.to_string(), str::to_owned))
-        .collect();
-    line("has now", if has.is_empty() { "nothing at this API".to_owned() } else { has.join(" ") });
-    line("data", cell(seen, "dataClasses"));
-    line(
-        "how long",
-        format!(
-            "{} (asked for {}), from {} to {}",
-            cell(one, "duration"),
-            cell(&one["asked"], "duration"),
-            time(&one["starts"]),
-            time(&one["ends"])
-        ),
-    );
-    line("why", format!("{}  ticket {}", cell(one, "reason"), cell(one, "ticket")));
-    line(
-        "contract",
-        format!(
-            "{} until {}; partner verified until {}",
-            cell(seen, "contract"),
-            time(&seen["contractEnds"]),
-            time(&seen["partnerVerified"])
-        ),
-    );
-    line("running", requests(&seen["running"]));
-    line("before", requests(&seen["precedents"]));
-    let usual = &seen["usual"];
-    let refusal = |one: &Value| format!("{} ({})", cell(one, "reason"), time(&one["at"]));
-    let refusals: Vec<String> = usual["lastRefusals"].as_array().into_iter().flatten().map(refusal).collect();
-    line("last token", time(&usual["lastToken"]));
-    line("refused", if refusals.is_empty() { "never".to_owned() } else { refusals.join(", ") });
-    line("unusual", cell(seen, "flags"));
-    let needs: Vec<String> = one["needs"].as_array().into_iter().flatten().map(demand).collect();
-    line("needs", format!("{}; unanswered it is denied at {}", needs.join(", and "), time(&one["expires"])));
-    for review in one["reviews"].as_array().into_iter().flatten() {
-        line("review", format!("{} by {}: {}", cell(review, "verdict"), who(&review["by"]), cell(review, "reason")));
+    let flags = briefing::flags(one);
+    line("unusual", &if flags.is_empty() { "nothing".to_owned() } else { flags.join(" ") });
+    if let Some(page) = one["page"].as_str() {
+        line("page", page);
     }
     text
-}
-
-/// The sentence that the record will hold.
-pub fn sentence(one: &Value, verdict: &str) -> String {
-    let verb = if verdict == "approve" { "lets" } else { "does not let" };
-    format!(
-        "on record: {verb} {} have {} at {} in {} for {}",
-        cell(one, "integration"),
-        cell(one, "scopes"),
-        cell(one, "api"),
-        cell(one, "environment"),
-        cell(one, "duration")
-    )
-}
-
-fn span(seconds: &Value) -> String {
-    let seconds = seconds.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
-    seconds.map_or_else(|| "-".to_owned(), |seconds| Seconds(seconds).to_string())
-}
-
-fn requests(list: &Value) -> String {
-    let one = |item: &Value| format!("{} {} ({})", cell(item, "id"), cell(item, "state"), time(&item["asked"]));
-    let all: Vec<String> = list.as_array().into_iter().flatten().map(one).collect();
-    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
-}
-
-fn demand(demand: &Value) -> String {
-    let of = demand["role"].as_str().map_or_else(|| cell(demand, "people"), |role| format!("role {role}"));
-    let fallback = &demand["fallback"];
-    let stands_in = if fallback.is_null() {
-        String::new()
-    } else {
-        format!(", after {} also role {}", cell(fallback, "after"), cell(fallback, "role"))
-    };
-    format!("{} of {of}{stands_in}", demand["count"])
 }

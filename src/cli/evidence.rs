@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::journal::admin;
 use super::reach::Reach;
 use super::serve::{ambient, invalid};
+use crate::broker::passkey::forged;
 use crate::config;
 use crate::journal::note::VerifierKey;
 use crate::journal::{self, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Settings, VerifyFault};
@@ -47,7 +48,17 @@ pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
             journal::verify_database(&settings, &kek, kept.as_deref()).await
         }
     };
-    report.map(|report| told(&report, "verified")).map_err(|fault| unverified(&fault))
+    let report = report.map_err(|fault| unverified(&fault))?;
+    // What is whole may still say what nobody signed: whoever has the key-encryption key can write a sound entry.
+    let changes = match &args.export {
+        Some(export) => journal::exported_changes(export),
+        None => journal::changes(&configured(&args.config)?.0).await,
+    };
+    if let Some(index) = forged(&changes.map_err(|fault| unverified(&fault))?) {
+        let what = "an approval is not signed by the passkey of who approved";
+        return Err(unverified(&VerifyFault::entry(index, what)));
+    }
+    Ok(told(&report, "verified"))
 }
 
 /// A key that somebody pinned is never left out of account: a journal that was replaced as a whole signs with another one.

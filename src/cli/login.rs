@@ -11,7 +11,7 @@ use super::answer::{Answer, Failure, stderr};
 use super::context::{self, Context};
 use super::exit::Exit;
 use super::reach::Reach;
-use crate::authn::sign_in::{Returned, SignIn, SignInFault};
+use crate::authn::sign_in::{Client, Returned, SignInFault, Way};
 use crate::http::form::Form;
 use crate::journal::kek::private;
 use crate::server::OsEntropy;
@@ -48,7 +48,8 @@ pub async fn run(args: Login, reach: &Reach) -> Result<Answer, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(unable)?;
     let port = listener.local_addr().map_err(unable)?.port();
     let redirect = format!("http://127.0.0.1:{port}/callback");
-    let sign_in = SignIn::begin(&args.issuer, &args.client_id, &redirect, &OsEntropy).await.map_err(fault)?;
+    let client = Client::new(&args.issuer, &args.client_id, &redirect, Way::Operator).map_err(fault)?;
+    let sign_in = client.begin(false, &OsEntropy).await.map_err(fault)?;
     stderr(&format!("sign in at\n  {}\n", sign_in.url));
     if !args.no_browser {
         open(&sign_in.url);
@@ -56,7 +57,7 @@ pub async fn run(args: Login, reach: &Reach) -> Result<Answer, Failure> {
     let returned = tokio::time::timeout(PATIENCE, returned(&listener)).await;
     let (returned, browser) =
         returned.map_err(|_| Failure::new(Exit::Unavailable, "nobody has signed in within five minutes"))?;
-    let outcome = sign_in.finish(returned).await;
+    let outcome = client.finish(sign_in, returned).await;
     told(browser, outcome.is_ok()).await;
     let token = outcome.map_err(fault)?;
 

@@ -129,6 +129,8 @@ permissions! {
     Contain: [Security];
     /// Ask for an elevation, and end one.
     Elevate: [Owner, Security];
+    /// Revoke a passkey; whose, is for the domain to say.
+    Retire: [Administrator, Owner, Security];
     /// Rotate and taint keys.
     Operate: [Administrator];
 }

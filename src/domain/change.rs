@@ -17,10 +17,11 @@ use super::digest::Digest;
 use super::elevation::{Elevation, Narrowing, Notice};
 use super::integration::Integration;
 use super::names::{
-    ApiName, ApprovalId, ElevationId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, RevocationId,
-    TrustDomain,
+    ApiName, ApprovalId, ElevationId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, PasskeyId,
+    RevocationId, TrustDomain,
 };
 use super::partner::Partner;
+use super::passkey::Signature;
 use super::revocation::Subject;
 use super::text::{Text, TextDigest};
 
@@ -298,6 +299,9 @@ pub enum What {
         roles: Vec<super::actor::Role>,
         /// What the reviewer took away.
         narrowing: Narrowing,
+        /// The approver's signature, where the API takes no approval without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<Box<Signature>>,
     },
     /// An elevation was ended before its time, or taken back.
     #[serde(rename = "elevation.ended")]
@@ -314,6 +318,24 @@ pub enum What {
         elevation: ElevationId,
         /// What about.
         notice: Notice,
+    },
+    /// Somebody registered a passkey to sign approvals with.
+    #[serde(rename = "passkey.registered")]
+    PasskeyRegistered {
+        /// Its id.
+        passkey: PasskeyId,
+        /// How its owner calls it.
+        label: Text,
+        /// Credential id and public key, as `authn::passkey` persists them.
+        credential: serde_json::Value,
+    },
+    /// A passkey counts no more, nor what it signed.
+    #[serde(rename = "passkey.revoked")]
+    PasskeyRevoked {
+        /// Which.
+        passkey: PasskeyId,
+        /// Why.
+        reason: Text,
     },
     /// Something was revoked.
     #[serde(rename = "revocation.added")]
@@ -447,6 +469,8 @@ impl What {
             Self::ElevationReviewed { .. } => "elevation.reviewed",
             Self::ElevationEnded { .. } => "elevation.ended",
             Self::ElevationNoticed { .. } => "elevation.noticed",
+            Self::PasskeyRegistered { .. } => "passkey.registered",
+            Self::PasskeyRevoked { .. } => "passkey.revoked",
             Self::RevocationAdded { .. } => "revocation.added",
             Self::RevocationLiftAsked { .. } => "revocation.lift-asked",
             Self::RevocationLifted { .. } => "revocation.lifted",
@@ -490,6 +514,7 @@ impl What {
             Self::ElevationReviewed { elevation, .. }
             | Self::ElevationEnded { elevation, .. }
             | Self::ElevationNoticed { elevation, .. } => elevation.to_string(),
+            Self::PasskeyRegistered { passkey, .. } | Self::PasskeyRevoked { passkey, .. } => passkey.to_string(),
             Self::RevocationAdded { subject, .. } => subject.member(),
             Self::RevocationLiftAsked { id, .. } | Self::RevocationLifted { id } => id.to_string(),
             Self::StaffCut { person, .. } => person.id.clone(),
@@ -508,6 +533,8 @@ impl What {
             | Self::ApprovalReviewed { reason, .. }
             | Self::ElevationReviewed { reason, .. }
             | Self::ElevationEnded { reason, .. }
+            | Self::PasskeyRegistered { label: reason, .. }
+            | Self::PasskeyRevoked { reason, .. }
             | Self::RevocationAdded { reason, .. }
             | Self::TextErased { reason, .. } => vec![reason],
             Self::IntegrationResumeAsked { reason, approval, .. }

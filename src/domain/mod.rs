@@ -35,6 +35,7 @@ pub mod keys;
 pub mod names;
 pub mod network;
 pub mod partner;
+pub mod passkey;
 pub mod peer;
 pub mod possession;
 pub mod proof;

@@ -137,6 +137,10 @@ name!(
     ElevationId, url_safe
 );
 name!(
+    /// One passkey of an approver: base64url of the SHA-256 of its credential id.
+    PasskeyId, url_safe
+);
+name!(
     /// A ticket in the company's own system, by its number or address.
     Ticket, opaque_255
 );

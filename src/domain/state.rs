@@ -18,6 +18,7 @@ use super::integration::Integration;
 use super::issuer_keys::IssuerKeys;
 use super::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId, TokenId};
 use super::partner::Partner;
+use super::passkey::{Passkey, Passkeys};
 use super::revocation::Subject;
 use super::text::Text;
 
@@ -182,6 +183,8 @@ pub struct State {
     pub approvals: BTreeMap<ApprovalId, Approval>,
     /// All elevations that were ever asked for.
     pub elevations: Elevations,
+    /// What approvers sign with.
+    pub passkeys: Passkeys,
     /// All revocations that were ever made, but those of single tokens.
     pub revocations: BTreeMap<RevocationId, Revocation>,
     /// Revoked tokens with their environment and `exp`.
@@ -273,10 +276,21 @@ impl State {
             | What::ElevationReviewed { .. }
             | What::ElevationEnded { .. }
             | What::ElevationNoticed { .. } => {
+                if let What::ElevationReviewed { signature: Some(signature), .. } = &change.what {
+                    self.passkeys.used(signature);
+                }
                 if let Some(over) = self.elevations.apply(at, change) {
                     self.cut(&over, index);
                 }
             }
+            What::PasskeyRegistered { passkey, label, credential } => {
+                if let Some(by) = by.person() {
+                    let (id, by, label, credential) = (passkey.clone(), by.clone(), label.clone(), credential.clone());
+                    let passkey = Passkey { id, by, label, credential, registered: at, revoked: None, counter: 0 };
+                    self.passkeys.register(passkey);
+                }
+            }
+            What::PasskeyRevoked { passkey, .. } => self.passkeys.revoke(passkey, at),
             What::RevocationAdded { .. } | What::RevocationLiftAsked { .. } | What::RevocationLifted { .. } => {
                 self.apply_revocation(index, at, change);
             }

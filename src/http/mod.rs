@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod authorization;
+pub mod console;
 pub mod demo;
 pub mod error;
 pub mod form;

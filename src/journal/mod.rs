@@ -48,7 +48,9 @@ pub mod tiles;
 mod tree;
 mod view;
 
-pub use evidence::{Report, VerifyFault, export, prove_offline, verifier_key, verify_database, verify_export};
+pub use evidence::{
+    Report, VerifyFault, changes, export, exported_changes, prove_offline, verifier_key, verify_database, verify_export,
+};
 pub use fault::{Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use kek::{BlobName, Kek, SealedBlob};

@@ -16,6 +16,7 @@ mod address;
 pub mod operator;
 mod origin;
 mod resolve;
+mod sign_in;
 pub mod ticket;
 pub mod webhook;
 

@@ -28,6 +28,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::authn::dpop::Nonces;
+use crate::authn::passkey::Passkeys;
+use crate::authn::sign_in::Client;
 use crate::authn::{IssuerKeys, StaffSettings, StaffVerifier, Verifier, tls};
 use crate::broker::{Broker, Parts};
 use crate::config::{Config, ConfigFault, JournalUrl};
@@ -37,6 +39,7 @@ use crate::domain::clock::{Clock, Entropy};
 use crate::domain::digest::Digest;
 use crate::domain::names::EnvironmentName;
 use crate::http::admin;
+use crate::http::console::{self, Console};
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
 use crate::http::health::{self, Audience};
 use crate::http::metrics::{Metrics, Socket};
@@ -200,7 +203,9 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
         tracing::warn!("[journal] retention is read, and nothing leaves the database yet: every entry stays");
     }
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-    let broker = furnish(&config, foundation, &ambient).await?;
+    let origin = console_origin(&config, sockets.admin.address());
+    let (broker, client) = furnish(&config, foundation, &ambient, &origin).await?;
+    let console = Console::new(broker.clone(), client, &origin);
     broker
         .prepare(Some(&configuration(&config)))
         .await
@@ -243,6 +248,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     let admin_router = admin::routes(broker.clone())
         .merge(health::routes(check, Audience::Operators))
         .merge(health::metrics_route(Arc::clone(&metrics)));
+    let admin_router = console::beside(admin_router, console);
     let admin_router = front::wrap(admin_router, front(Socket::Admin));
     let hosts = mtls::hosts(&config, mtls);
     let mtls_router = Public::on_mtls(broker.clone(), Arc::clone(&metrics), &environments(&config), hosts)
@@ -256,7 +262,12 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
 }
 
 /// The broker with its gateways.
-async fn furnish(config: &Config, foundation: Foundation, ambient: &Ambient) -> Result<Broker, StartFault> {
+async fn furnish(
+    config: &Config,
+    foundation: Foundation,
+    ambient: &Ambient,
+    origin: &str,
+) -> Result<(Broker, Option<Client>), StartFault> {
     let Ambient { clock, entropy } = ambient;
     let live = live_index(config)?;
     let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(clock), Arc::clone(entropy)).await?;
@@ -271,9 +282,11 @@ async fn furnish(config: &Config, foundation: Foundation, ambient: &Ambient) -> 
     let outbound = Arc::new(outbound);
     let receivers = outside::receivers(config, &outbound, journal.view().size)?;
     let tickets = outside::tickets(config, &outbound)?;
+    let client = outside::console(config, &outbound, origin)?;
+    let passkeys = client.as_ref().and_then(|_| Passkeys::at(origin));
     let issuers = IssuerKeys::new(outbound, Arc::clone(clock));
     let staff = StaffVerifier::new(staff_settings(config)?, issuers.clone());
-    Ok(Broker::new(Parts {
+    let broker = Broker::new(Parts {
         journal,
         verifier: Verifier::new(issuers.clone()),
         issuers,
@@ -287,7 +300,15 @@ async fn furnish(config: &Config, foundation: Foundation, ambient: &Ambient) -> 
         receivers,
         clock: Arc::clone(clock),
         entropy: Arc::clone(entropy),
-    }))
+        passkeys,
+    });
+    Ok((broker, client))
+}
+
+/// Where pages, cookies and passkeys live.
+pub fn console_origin(config: &Config, admin: SocketAddr) -> String {
+    let named = config.listen.admin_url.as_ref().map(|origin| origin.as_str().to_owned());
+    named.unwrap_or_else(|| format!("http://localhost:{}", admin.port()))
 }
 
 fn live_index(config: &Config) -> Result<Index, StartFault> {

@@ -1,10 +1,12 @@
-//! What a configuration names outside of the house: receivers of events, each where it left off, and the ticket system.
+//! What a configuration names outside of the house: receivers of events, each where it left off, the ticket system, and the staff's
+//! sign-in in a browser.
 
 use std::sync::{Arc, Mutex};
 
 use zeroize::Zeroizing;
 
 use super::{StartFault, at};
+use crate::authn::sign_in::{Client, Way};
 use crate::broker::delivery::{Receiver, resume};
 use crate::broker::ticket::Tickets;
 use crate::config::Config;
@@ -81,4 +83,28 @@ pub(super) fn tickets(config: &Config, outbound: &Arc<Outbound>) -> Result<Optio
         outbound: Arc::clone(outbound),
         seen: Mutex::default(),
     })))
+}
+
+/// The client by which staff sign in in a browser, if one is configured.
+///
+/// # Errors
+/// Its secret cannot be read, or the issuer is no URL.
+pub(super) fn console(config: &Config, outbound: &Arc<Outbound>, origin: &str) -> Result<Option<Client>, StartFault> {
+    let staff = &config.staff;
+    let Some(id) = &staff.client_id else { return Ok(None) };
+    let fault = |field: &str, what: String, fix: &str| Err(StartFault::Configuration(vec![at(field, what, fix)]));
+    let secret = match &staff.client_secret_file {
+        None => None,
+        Some(file) => match std::fs::read_to_string(file).map(Zeroizing::new) {
+            Ok(secret) if !secret.trim().is_empty() => Some(secret),
+            _ => {
+                return fault("staff.client_secret_file", "it holds no secret".to_owned(), "write the client's secret into it");
+            }
+        },
+    };
+    let way = Way::Broker(Arc::clone(outbound));
+    match Client::new(staff.issuer.as_str(), id, &format!("{origin}/console/callback"), way) {
+        Ok(client) => Ok(Some(client.with_secret(secret.as_deref().map(|secret| secret.trim())))),
+        Err(cause) => fault("staff.issuer", cause.to_string(), "write the issuer as its discovery document spells it"),
+    }
 }

@@ -18,7 +18,8 @@ const FLOORS: [(&str, &[&str]); 5] = [
 const ARROWS: [(&str, &str); 2] = [("issuance", "journal"), ("authn", "outbound")];
 
 /// Where each dependency lives.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 16] = [
+    ("askama", &["http"]),
     ("axum", &["http"]),
     ("cedar_policy", &["policy"]),
     ("josekit", &["authn", "issuance"]),
@@ -32,6 +33,7 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("serde_saphyr", &["domain"]),
     ("sqlx", &["journal"]),
     ("tokio_rustls", &["server"]),
+    ("webauthn_rs", &["authn"]),
     ("x509_parser", &["authn", "issuance"]),
 ];
 

@@ -6,6 +6,7 @@ mod architecture;
 mod assertions;
 mod certificates;
 mod cli;
+mod console;
 mod crash;
 mod elevation;
 mod exchange;

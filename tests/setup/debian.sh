@@ -23,6 +23,8 @@ for group in "$@"; do
         # Proxies that ask Carnet for verdicts.
         need 'command -v nginx || test -x /usr/sbin/nginx' nginx-light
         need 'command -v caddy' caddy
+        # The browser in which the console is used.
+        need 'command -v chromium' chromium
         ;;
     *)
         echo "setup: no group '$group'; there are: build test" >&2

@@ -95,9 +95,10 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
         let message = "expected at least one scope".to_owned();
         unfit.push(Unfit { at: "scopes", reason: &reason::REQUEST_INVALID, message });
     }
-    if is_signed(state, &wanted.wish.api) {
-        let message = format!("{} says approval: signed", wanted.wish.api);
-        unfit.push(Unfit { at: "api", reason: &reason::ELEVATION_SIGNATURE, message });
+    if wanted.wish.break_glass && is_signed(state, &wanted.wish.api) {
+        let message =
+            format!("{} says approval: signed, and what starts without an approval has no signature", wanted.wish.api);
+        unfit.push(Unfit { at: "breakGlass", reason: &reason::ELEVATION_NO_BREAK_GLASS, message });
     }
     fit(&wanted, &eligible, state, now, &mut unfit);
     let rule = super::Rule {
@@ -220,7 +221,7 @@ fn access<'a>(state: &'a State, integration: &IntegrationId, environment: &Envir
     state.integrations.get(integration)?.current.as_ref()?.record.environments.get(environment)
 }
 
-/// Whether an API takes signed approvals alone. Nobody can sign yet, so nothing of it is given: asked at the request and at every mint.
+/// Whether an API takes signed approvals alone.
 pub(super) fn is_signed(state: &State, api: &ApiName) -> bool {
     let current = state.apis.get(api).and_then(|api| api.current.as_ref());
     current.is_some_and(|current| current.record.approval == Approval::Signed)

@@ -66,10 +66,11 @@ impl Elevations {
                 self.notice(elevation, *notice);
                 return None;
             }
-            What::ElevationReviewed { elevation, verdict, reason, roles, narrowing } => {
+            What::ElevationReviewed { elevation, verdict, reason, roles, narrowing, signature } => {
                 let by = change.by.person()?.clone();
                 let (reason, roles, narrowing) = (reason.clone(), roles.clone(), narrowing.clone());
-                let review = Review { by, verdict: *verdict, reason, roles, narrowing, at };
+                let signature = signature.clone();
+                let review = Review { by, verdict: *verdict, reason, roles, narrowing, signature, at };
                 self.review(elevation, review).then_some(elevation)?
             }
             What::ElevationEnded { elevation, reason } => {

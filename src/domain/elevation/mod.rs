@@ -24,6 +24,7 @@ use super::digest::Digest;
 use super::endpoint::Endpoint;
 use super::integration::{Approvers, Eligible};
 use super::names::{ApiName, BindingName, ElevationId, EnvironmentName, IntegrationId, Ticket};
+use super::passkey::{Signature, statement};
 use super::reason::{self, Reason};
 use super::scope::ScopeSet;
 use super::state::State;
@@ -119,8 +120,23 @@ pub struct Review {
     pub roles: Vec<Role>,
     /// What is taken away.
     pub narrowing: Narrowing,
+    /// The reviewer's signature, where there is one.
+    pub signature: Option<Box<Signature>>,
     /// When.
     pub at: Timestamp,
+}
+
+/// What somebody is about to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Vote<'a> {
+    /// For or against.
+    pub verdict: Verdict,
+    /// The version that was seen.
+    pub seen: Digest,
+    /// What is taken away.
+    pub narrowing: &'a Narrowing,
+    /// The signature, where there is one; whether it holds is not asked here.
+    pub signature: Option<&'a Signature>,
 }
 
 /// How and when it was ended before its time.
@@ -286,18 +302,27 @@ impl Request {
         self.elevation.break_glass || ask::eligible(state, &self.elevation).is_some_and(asks_the_same)
     }
 
-    /// Whether `staff` may review it now, having seen `version`; the roles that the review carries, or why not.
+    /// Whether nobody's approval counts without a signature: the API says so as it is now.
+    pub fn is_signed(&self, state: &State) -> bool {
+        ask::is_signed(state, &self.elevation.api)
+    }
+
+    /// The approvals whose signatures a token rests on, each with what was signed. None where the API does not ask for any.
+    pub fn signed(&self, state: &State) -> Vec<(&Person, &Signature, Digest)> {
+        let approvals = self.reviews.iter().filter(|review| review.verdict == Verdict::Approve && self.is_signed(state));
+        approvals
+            .filter_map(|review| {
+                let signature = review.signature.as_deref()?;
+                Some((&review.by, signature, statement(&self.elevation, signature.seen, &review.narrowing, &review.by)))
+            })
+            .collect()
+    }
+
+    /// Whether `staff` may say this now; the roles that the review carries, or why not.
     ///
     /// # Errors
-    /// Own request, second vote, over, changed since seen, not among the approvers, or more than was asked for.
-    pub fn review(
-        &self,
-        staff: &Staff,
-        seen: Digest,
-        narrowing: &Narrowing,
-        state: &State,
-        now: Timestamp,
-    ) -> Result<Vec<Role>, &'static Reason> {
+    /// Own request, second vote, over, changed since seen, not among the approvers, unsigned, or more than was asked for.
+    pub fn review(&self, staff: &Staff, vote: Vote<'_>, state: &State, now: Timestamp) -> Result<Vec<Role>, &'static Reason> {
         let person = &staff.person;
         if self.elevation.rule.is_barred(person) {
             return Err(&reason::APPROVAL_OWN_REQUEST);
@@ -311,7 +336,7 @@ impl Request {
             _ if self.lacks_review() => {}
             _ => return Err(&reason::APPROVAL_DECIDED),
         }
-        if seen != self.version(state) {
+        if vote.seen != self.version(state) {
             return Err(&reason::APPROVAL_STALE);
         }
         let roles = rule::carried(staff);
@@ -322,7 +347,16 @@ impl Request {
         if !open.iter().any(|demand| rule::admits(demand, person, &roles, self.asked, now)) {
             return Err(&reason::APPROVAL_SLOT);
         }
-        if self.terms().can(narrowing) { Ok(roles) } else { Err(&reason::ELEVATION_WIDENS) }
+        if !self.terms().can(vote.narrowing) {
+            return Err(&reason::ELEVATION_WIDENS);
+        }
+        // Who is against needs no passkey: the safe word is never harder to say.
+        if vote.verdict == Verdict::Approve && self.is_signed(state) {
+            let signature = vote.signature.ok_or(&reason::ELEVATION_SIGNATURE)?;
+            let known = state.passkeys.signing(signature, person).filter(|_| signature.seen == vote.seen);
+            known.ok_or(&reason::ELEVATION_SIGNATURE_INVALID)?;
+        }
+        Ok(roles)
     }
 }
 

@@ -227,8 +227,10 @@ impl World {
         let current = request.version(&self.state);
         let version = if seen == Seen::Now { current } else { last.first_seen };
         let narrowing = Narrowing { duration: shorter.then_some(Seconds(DURATION / 2)), ..Narrowing::default() };
-        let Ok(roles) = request.review(&staff, version, &narrowing, &self.state, at(self.now)) else { return false };
-        let what = What::ElevationReviewed { elevation: last.id, verdict, reason: "x".into(), roles, narrowing };
+        let vote = Vote { verdict, seen: version, narrowing: &narrowing, signature: None };
+        let Ok(roles) = request.review(&staff, vote, &self.state, at(self.now)) else { return false };
+        let what =
+            What::ElevationReviewed { elevation: last.id, verdict, reason: "x".into(), roles, narrowing, signature: None };
         self.apply(Actor::Staff(person(who)), what);
         let word = Word { who, at: self.now, had_role: staff.roles.contains(&Role::Security), saw_current: version == current };
         let last = self.requests.last_mut().expect("a request");

@@ -36,10 +36,10 @@ impl Rule {
 }
 
 /// Whether enough different people of those that `demand` admits approved. Reviews are of different people: nobody votes twice.
-pub(super) fn is_met(demand: &Approvers, reviews: &[Review], asked: Timestamp) -> bool {
+pub(super) fn is_met<'a>(demand: &Approvers, reviews: impl IntoIterator<Item = &'a Review>, asked: Timestamp) -> bool {
     let counts =
         |review: &&Review| review.verdict == Verdict::Approve && admits(demand, &review.by, &review.roles, asked, review.at);
-    reviews.iter().filter(counts).count() >= usize::from(demand.count)
+    reviews.into_iter().filter(counts).count() >= usize::from(demand.count)
 }
 
 /// Whether a person who carries `roles` is one of those whom `demand` admits at `now`, or of those who stand in for them by then.

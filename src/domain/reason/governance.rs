@@ -17,6 +17,10 @@ super::reasons! {
         "A machine cannot do this.";
         "A machine may submit, and never reviews: a review is a human's word.";
         "Have a person do it.";
+    STAFF_OTHER_SITE = "staff.other-site", Forbidden;
+        "The request does not come from a page of this session.";
+        "A browser sends a session's cookie with whatever makes it ask; so what changes something must come from a page of ours, with the session's own token.";
+        "Open the page again, and send the form from there.";
     STAFF_STALE = "staff.sign-in-too-old", Forbidden;
         "The sign-in is too old for a review.";
         "A review needs a sign-in of the last 15 minutes.";

@@ -1,6 +1,6 @@
 //! Who calls, and whether they may: the extractor that every handler of the admin API begins with.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
 use super::problem::Problem;
@@ -9,6 +9,7 @@ use crate::domain::actor::{Authorized, Forbidden, Permission, Staff};
 use crate::domain::names::RequestId;
 use crate::domain::reason;
 use crate::http::authorization::Authorization;
+use crate::http::console::session::Visitor;
 
 /// A caller who holds the permission `P`, and the request's id.
 pub struct Admitted<P> {
@@ -18,23 +19,30 @@ pub struct Admitted<P> {
     pub request: RequestId,
 }
 
-impl<P: Permission> FromRequestParts<Broker> for Admitted<P> {
+impl<P: Permission, S: Send + Sync> FromRequestParts<S> for Admitted<P>
+where
+    Broker: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, broker: &Broker) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let broker = Broker::from_ref(state);
         let request = parts.extensions.get::<RequestId>().cloned().ok_or_else(|| Problem::of(&reason::REQUEST_MALFORMED))?;
         // A bearer in a query ends in logs (ABUSE A-15).
         if parts.uri.query().is_some_and(|query| query.contains("access_token") || query.contains("id_token")) {
             return Err(Problem::of(&reason::REQUEST_MALFORMED).at(&request));
         }
-        let staff = staff(parts, broker).await.map_err(|problem| problem.at(&request))?;
+        let staff = staff(parts, &broker).await.map_err(|problem| problem.at(&request))?;
         let by = Authorized::assertion(staff).map_err(|forbidden| Problem::of(forbidden_reason(forbidden)).at(&request))?;
         Ok(Self { by, request })
     }
 }
 
-/// Who shows a bearer that counts, and was not cut.
+/// Who shows a bearer that counts, or a session of the console (which `console::recognise` has looked at), and was not cut.
 pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Problem> {
+    if let Some(visitor) = parts.extensions.get::<Visitor>() {
+        return Ok(visitor.staff.clone());
+    }
     let bearer = Authorization::bearer(&parts.headers).ok_or_else(|| Problem::of(&reason::STAFF_UNAUTHENTICATED))?;
     let staff = broker.staff.verify(&bearer, broker.now()).await.map_err(|fault| {
         tracing::debug!(cause = fault.cause, "a staff bearer was refused");

@@ -37,6 +37,16 @@ pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(que
     listed.await.map_err(|problem: Problem| problem.at(&by.request))
 }
 
+/// What waits for people, of either kind; for pages.
+pub async fn pending(broker: &Broker) -> Result<Vec<Value>, Problem> {
+    let (view, now) = (broker.journal.view(), broker.now());
+    let governance = view.state.approvals.values().map(Any::Governance);
+    let all = governance.chain(view.state.elevations.all().map(Any::Elevation));
+    let all: Vec<Any<'_>> = all.filter(|any| any.standing(now) == approval::Standing::Pending).collect();
+    let words = Words::of(broker, sealed(all.iter().flat_map(Any::texts))).await?;
+    Ok(all.iter().map(|any| any.show(&view.state, &words, now)).collect())
+}
+
 /// `GET /v1/approvals/{id}`.
 pub async fn one(State(broker): State<Broker>, by: Admitted<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
     answer(&broker, &id).await.map_err(|problem| problem.at(&by.request))

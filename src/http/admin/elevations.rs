@@ -27,6 +27,7 @@ use crate::domain::reason;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::state::State as House;
 use crate::domain::text::Text;
+use crate::http::console::address;
 use crate::journal::{Query, StoredEntry};
 
 /// More environments than any house has; bounds one request.
@@ -225,7 +226,7 @@ pub(super) async fn reviewed(
 ) -> Result<Response, Problem> {
     let narrowing = wanted.narrowing()?;
     let request = Some(by.request.clone());
-    let word = Word { verdict: wanted.verdict, why: wanted.reason, seen: wanted.version, narrowing };
+    let word = Word { verdict: wanted.verdict, why: wanted.reason, seen: wanted.version, narrowing, signature: None };
     broker.review_elevation(&by.by, id, word, request).await?;
     answer(broker, id.as_str()).await
 }
@@ -276,6 +277,11 @@ fn taken<T: DeserializeOwned>(members: &mut Map<String, Value>, name: &str) -> R
 }
 
 async fn answer(broker: &Broker, id: &str) -> Result<Response, Problem> {
+    Ok(axum::Json(whole(broker, id).await?).into_response())
+}
+
+/// All that an approver must see.
+pub async fn whole(broker: &Broker, id: &str) -> Result<Value, Problem> {
     let id: ElevationId = named(id)?;
     let (view, now) = (broker.journal.view(), broker.now());
     let request = view.state.elevations.find(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
@@ -291,7 +297,10 @@ async fn answer(broker: &Broker, id: &str) -> Result<Response, Problem> {
         shown["briefing"]["owners"] =
             json!({"business": owner(&record.owners.business), "application": owner(&record.owners.application)});
     }
-    Ok(axum::Json(shown).into_response())
+    if let Some(passkeys) = broker.passkeys.as_ref().filter(|_| shown["signed"] == true) {
+        shown["page"] = address(passkeys.origin(), request.elevation.id.as_str()).into();
+    }
+    Ok(shown)
 }
 
 /// The texts that it is shown with.
@@ -309,7 +318,7 @@ pub(super) fn show(house: &House, request: &Request, words: &Words, now: Timesta
         json!({
             "by": words.person(&review.by), "verdict": review.verdict, "reason": words.plain(&review.reason), "at": review.at,
             "roles": review.roles, "scopes": review.narrowing.scopes, "allow": review.narrowing.allow,
-            "duration": review.narrowing.duration.map(|duration| duration.to_string()),
+            "duration": review.narrowing.duration.map(|duration| duration.to_string()), "signed": review.signature.is_some(),
         })
     };
     let period = request.period();
@@ -338,5 +347,6 @@ pub(super) fn show(house: &House, request: &Request, words: &Words, now: Timesta
         "ends": period.map(|(_, ends)| ends), "needs": asked.rule.demands.iter().map(demand).collect::<Vec<_>>(),
         "open": open.into_iter().map(demand).collect::<Vec<_>>(),
         "reviews": request.reviews.iter().map(review).collect::<Vec<_>>(), "unreviewed": request.lacks_review(), "ended": ended,
+        "signed": request.is_signed(house),
     })
 }

@@ -6,7 +6,7 @@
 //! Not here yet: recertification, offboarding; their paths are answered 404 like any other.
 
 mod admitted;
-mod approvals;
+pub mod approvals;
 mod certificates;
 pub mod elevations;
 mod evidence;
@@ -14,8 +14,9 @@ mod gate;
 mod idempotency;
 pub mod input;
 mod keys;
+mod passkeys;
 mod past;
-mod people;
+pub mod people;
 mod problem;
 mod records;
 mod registry;
@@ -77,6 +78,8 @@ routes! {
     "/v1/keys": get keys::list;
     "/v1/keys/{environment}/rotate": post keys::rotate;
     "/v1/keys/{environment}/taint": post keys::taint;
+    "/v1/passkeys": get passkeys::list;
+    "/v1/passkeys/{id}/revoke": post passkeys::revoke;
     "/v1/partners": get registry::partners;
     "/v1/partners/{p}": get registry::partner;
     "/v1/partners/{p}/resume": post registry::resume_partner;

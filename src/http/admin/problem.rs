@@ -64,6 +64,11 @@ impl Problem {
         self
     }
 
+    /// For who writes it in another form: its status, its reason, and every fault of the content.
+    pub fn parts(&self) -> (StatusCode, &'static Reason, &[Fault]) {
+        (self.status(), self.reason, &self.faults)
+    }
+
     fn status(&self) -> StatusCode {
         self.status.unwrap_or(match self.reason.class {
             Class::Busy => StatusCode::SERVICE_UNAVAILABLE,

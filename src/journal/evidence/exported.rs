@@ -14,6 +14,7 @@ use super::super::tree::FullTile;
 use super::chain::{Chain, Watched};
 use super::export::{CHECKPOINT, ENTRIES};
 use super::{Report, VerifyFault, checkpoint};
+use crate::domain::entry::{ChangeEntry, Entry};
 
 /// The longest tile: a bundle of 256 of the longest entries.
 const LONGEST_TILE: u64 = 256 * (LONGEST as u64 + 2);
@@ -55,6 +56,22 @@ pub fn verify_export(dir: &Path, key: &VerifierKey, kept: Option<&str>) -> Resul
     }
     let report = chain.finish(kept.map(|kept| kept.size), None)?;
     if report.origin == signed.origin { Ok(report) } else { Err(VerifyFault::entry(0, "the entry opens another log")) }
+}
+
+/// The changes of an export, in order: for who judges what they say, once the export was found to hold.
+pub fn exported_changes(dir: &Path) -> Result<Vec<ChangeEntry>, VerifyFault> {
+    let path = dir.join(ENTRIES);
+    let mut lines = BufReader::new(fs::File::open(&path).map_err(VerifyFault::file(&path))?);
+    let mut all = Vec::new();
+    for at in 0.. {
+        let Some(body) = line(&mut lines, at).map_err(VerifyFault::file(&path))? else { break };
+        match Entry::parse(&body) {
+            Ok(Entry::Change(entry)) => all.push(*entry),
+            Ok(_) => {}
+            Err(_) => return Err(VerifyFault::entry(at, "the entry cannot be read")),
+        }
+    }
+    Ok(all)
 }
 
 /// A proof that entry `index` is in the export's checkpoint, made from its tiles and found right with `key`.

@@ -81,7 +81,8 @@ impl VerifyFault {
         }
     }
 
-    pub(super) fn entry(index: u64, what: impl Into<String>) -> Self {
+    /// What does not hold, and where.
+    pub fn entry(index: u64, what: impl Into<String>) -> Self {
         Self::Entry { index, what: what.into() }
     }
 

@@ -19,7 +19,7 @@ mod walk;
 
 use std::path::Path;
 
-pub use exported::{prove_offline, verify_export};
+pub use exported::{exported_changes, prove_offline, verify_export};
 pub use fault::VerifyFault;
 
 use self::chain::{Chain, Watched};
@@ -35,6 +35,7 @@ use super::open::{self, Location, Settings};
 use super::reader::Reader;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::entry::ChangeEntry;
 
 /// What was found to hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -79,6 +80,21 @@ pub async fn verifier_key(settings: &Settings, kek: &Kek) -> Result<VerifierKey,
     let signer = open::signer(&reader, kek, &settings.origin).await;
     reader.close().await;
     Ok(signer?.verifier().clone())
+}
+
+/// The changes of the configured journal, in order: for who judges what they say, once the journal was found to hold.
+pub async fn changes(settings: &Settings) -> Result<Vec<ChangeEntry>, VerifyFault> {
+    let reader = connect(settings).await?;
+    let mut all: Vec<ChangeEntry> = Vec::new();
+    loop {
+        let from = all.last().map_or(0, |entry| entry.index + 1);
+        let page = reader.changes(from).await.map_err(OpenFault::from)?;
+        if page.is_empty() {
+            reader.close().await;
+            return Ok(all);
+        }
+        all.extend(page);
+    }
 }
 
 impl Journal {

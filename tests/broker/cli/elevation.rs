@@ -30,7 +30,7 @@ async fn an_owner_asks_and_security_sees_all_of_it_and_shortens() {
         "INC-7",
         "jane@acme.example",
         "MSA-1",
-        "high-risk",
+        "of high risk",
         "role security",
     ] {
         assert!(screen.contains(seen), "{seen}: {screen}");

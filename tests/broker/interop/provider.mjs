@@ -1,7 +1,8 @@
 // An independent OpenID provider (npm oidc-provider), as a partner would run it: the code flow with PKCE gives a workload ID tokens
-// (RS256), client credentials with a resource indicator give JWT access tokens (RFC 9068, ES256). Users sign in without a page.
+// (RS256), client credentials with a resource indicator give JWT access tokens (RFC 9068, ES256). Users sign in without a page, but for the console's client: there a person chooses who they are.
 //
-//     node provider.mjs     prints {"issuer": …, "client": …, "secret": …} once it listens; ends with its standard input
+//     node provider.mjs [CONSOLE]   CONSOLE: where the console is, such as http://localhost:7401
+//                           prints {"issuer": …, "client": …, "secret": …} once it listens; ends with its standard input
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 
@@ -11,6 +12,7 @@ const { default: Provider } = await take('oidc-provider');
 const jose = await take('jose');
 
 const client = 'warehouse';
+const console_ = process.argv[2];
 const secret = randomBytes(24).toString('base64url');
 
 async function key(alg) {
@@ -18,6 +20,10 @@ async function key(alg) {
   const jwk = await jose.exportJWK(privateKey);
   return { ...jwk, alg, use: 'sig', kid: await jose.calculateJwkThumbprint(jwk) };
 }
+
+const groups = {
+  ann: ['owners'], olga: ['owners'], sven: ['security'], sara: ['security'], adam: ['admins'], alan: ['audit'], nobody: ['canteen'],
+};
 
 const server = createServer();
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -40,11 +46,21 @@ const provider = new Provider(issuer, {
     response_types: ['code'],
     redirect_uris: ['http://127.0.0.1/callback'],
     id_token_signed_response_alg: 'ES256',
-  }],
+  }, ...(console_ ? [{
+    client_id: 'carnet-console',
+    client_secret: secret,
+    grant_types: ['authorization_code'],
+    response_types: ['code'],
+    redirect_uris: [`${console_}/console/callback`],
+    id_token_signed_response_alg: 'ES256',
+    require_auth_time: true,
+  }] : [])],
   jwks: { keys: [await key('RS256'), await key('ES256')] },
   cookies: { keys: [randomBytes(24).toString('base64url')] },
   ttl: { IdToken: 600, ClientCredentials: 300 },
-  findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, groups: ['security'], name: 'Sven' }) }),
+  findAccount: (_, sub) => ({
+    accountId: sub, claims: () => ({ sub, groups: groups[sub] ?? ['security'], name: groups[sub] ? sub : 'Sven' }),
+  }),
   claims: { openid: ['sub', 'groups'], profile: ['name'] },
   conformIdTokenClaims: false,
   interactions: { url: (_, interaction) => `/sign-in/${interaction.uid}` },
@@ -60,13 +76,19 @@ const provider = new Provider(issuer, {
   },
 });
 
-// The page that is none: whoever comes is the service account of the warehouse, and consents.
+// The page that hardly is one: whoever comes is whom they choose, else the service account of the warehouse; and consents.
 provider.use(async (ctx, next) => {
   if (!ctx.path.startsWith('/sign-in/')) return next();
-  const { prompt, params } = await provider.interactionDetails(ctx.req, ctx.res);
-  let result = { login: { accountId: 'warehouse-sync' } };
+  const { prompt, params, session } = await provider.interactionDetails(ctx.req, ctx.res);
+  const person = new URL(ctx.href).searchParams.get('person');
+  if (params.client_id === 'carnet-console' && prompt.name === 'login' && !person) {
+    ctx.type = 'text/html';
+    ctx.body = Object.keys(groups).map((name) => `<a id="${name}" href="?person=${name}">${name}</a>`).join(' ');
+    return undefined;
+  }
+  let result = { login: { accountId: person ?? 'warehouse-sync' } };
   if (prompt.name === 'consent') {
-    const grant = new provider.Grant({ accountId: 'warehouse-sync', clientId: params.client_id });
+    const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
     grant.addOIDCScope(params.scope);
     result = { consent: { grantId: await grant.save() } };
   }

@@ -16,7 +16,23 @@ pub struct Independent {
 impl Independent {
     /// Starts one.
     pub async fn start() -> Self {
-        let server = Server::start(node("provider.mjs")).await;
+        Self::run(node("provider.mjs")).await
+    }
+
+    /// Starts one that knows the console at this origin as its client `carnet-console`.
+    pub async fn of_console(origin: &str) -> Self {
+        let mut command = node("provider.mjs");
+        command.arg(origin);
+        Self::run(command).await
+    }
+
+    /// The secret of its confidential clients.
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    async fn run(command: std::process::Command) -> Self {
+        let server = Server::start(command).await;
         let told: Value = serde_json::from_str(&server.line).expect("JSON");
         let member = |name: &str| told[name].as_str().expect("a string").to_owned();
         Self { issuer: member("issuer"), client: member("client"), secret: member("secret"), _server: server }

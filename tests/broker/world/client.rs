@@ -63,6 +63,15 @@ pub async fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &s
     raw(to, &[head.as_bytes(), body].concat()).await
 }
 
+/// GET, naming another host than the address says.
+pub async fn send_as(to: SocketAddr, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    raw(to, format!("{head}\r\n").as_bytes()).await
+}
+
 /// Sends bytes and reads the answer until the connection closes.
 pub async fn raw(to: SocketAddr, bytes: &[u8]) -> Answer {
     try_raw(to, bytes).await.expect("connects")

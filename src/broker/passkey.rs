@@ -1,0 +1,185 @@
+//! Signed approvals: an approver's passkeys, and the question that is asked before a token leaves: does every signature still hold?
+//!
+//! The account of passkeys is `domain::passkey`'s, the cryptography `authn::passkey`'s. What is asked here is asked of the state as it is:
+//! a review that somebody wrote into the journal by other means than a review has no signature of its approver, and gives nothing.
+
+use super::Broker;
+use super::revocation::Failure;
+use crate::authn::passkey::{Passkeys, Registration};
+use crate::domain::actor::{Authorized, Retire, Review};
+use crate::domain::approval::Verdict;
+use crate::domain::change::{Change, What};
+use crate::domain::decision::Refused;
+use crate::domain::digest::Digest;
+use crate::domain::elevation::Narrowing;
+use crate::domain::entry::ChangeEntry;
+use crate::domain::names::{ElevationId, PasskeyId, RequestId};
+use crate::domain::passkey::{Signature, statement};
+use crate::domain::reason::{self, Reason};
+use crate::domain::state::State;
+use crate::domain::text::Text;
+use crate::journal::Proposal;
+
+/// What the browser brought of a registration.
+pub struct Registered<'a> {
+    /// What was begun.
+    pub registration: &'a Registration,
+    /// The new passkey.
+    pub answer: &'a str,
+    /// The word of one that the person has, where they have one.
+    pub confirmation: Option<&'a str>,
+    /// How it is called.
+    pub label: &'a str,
+}
+
+/// The first change that lets an approval in whose signature does not hold, or is missing where its API took none without: for who
+/// verifies a journal. Each signature is judged at the origin that it names itself; whose passkey it is, and over what, is what counts.
+pub fn forged<'a>(changes: impl IntoIterator<Item = &'a ChangeEntry>) -> Option<u64> {
+    let mut state = State::default();
+    let found = changes.into_iter().find(|entry| {
+        let holds = holds(&state, &entry.change);
+        state.apply(entry.index, entry.time, &entry.change);
+        !holds
+    });
+    found.map(|entry| entry.index)
+}
+
+/// Whether a change that is about to be folded into `state` says nothing that was not signed.
+fn holds(state: &State, change: &Change) -> bool {
+    let What::ElevationReviewed { elevation, verdict: Verdict::Approve, narrowing, signature, .. } = &change.what else {
+        return true;
+    };
+    let (Some(request), Some(person)) = (state.elevations.find(elevation), change.by.person()) else { return false };
+    // A look at what began without an approval gives nothing.
+    let Some(signature) = signature else { return request.elevation.break_glass || !request.is_signed(state) };
+    let known = signature.origin().and_then(|origin| Passkeys::at(&origin)).zip(state.passkeys.signing(signature, person));
+    let digest = statement(&request.elevation, signature.seen, narrowing, person);
+    known.is_some_and(|(passkeys, known)| passkeys.verify(known, signature, digest).is_ok())
+}
+
+impl Broker {
+    /// Registers a passkey for the person who shows it. A further one needs the word of one that is there: a sign-in alone, which a stolen
+    /// session at the identity provider would be, makes no new signature of somebody who has one already.
+    pub async fn register_passkey(
+        &self,
+        by: &Authorized<Review>,
+        wanted: Registered<'_>,
+        request: Option<RequestId>,
+    ) -> Result<PasskeyId, Failure> {
+        let passkeys = self.passkeys.as_ref().ok_or(&reason::ELEVATION_SIGNATURE)?;
+        let refuse = |refused: crate::authn::passkey::Refused| {
+            tracing::info!(cause = %refused, "a passkey was not registered");
+            &reason::PASSKEY_REFUSED
+        };
+        let (id, credential) = passkeys.finish(wanted.registration, wanted.answer).map_err(refuse)?;
+        let digest = wanted.registration.confirmation;
+        let confirmation = wanted.confirmation.map(|word| passkeys.read(word, digest)).transpose().map_err(refuse)?;
+        let person = &by.staff().person;
+        let label = Text::from(wanted.label);
+        let outcome = self
+            .journal
+            .change(request, |state, _| {
+                state.ensure_not_cut(person)?;
+                state.passkeys.may_register(&id, person)?;
+                if state.passkeys.of(person).next().is_some() {
+                    let word = confirmation.as_ref().ok_or(&reason::PASSKEY_SIGNATURE)?;
+                    let known = state.passkeys.signing(word, person).ok_or(&reason::PASSKEY_SIGNATURE)?;
+                    passkeys.verify_new(known, word, digest).map_err(refuse)?;
+                }
+                let (passkey, label, credential) = (id.clone(), label.clone(), credential.clone());
+                let what = What::PasskeyRegistered { passkey, label, credential };
+                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
+            })
+            .await?;
+        outcome?;
+        tracing::warn!(person = %person.id, passkey = %id, "a passkey was registered");
+        Ok(id)
+    }
+
+    /// Revokes a passkey: what it signed counts no more.
+    pub async fn revoke_passkey(
+        &self,
+        by: &Authorized<Retire>,
+        id: &PasskeyId,
+        why: &str,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let text = Text::from(why);
+        let outcome = self
+            .journal
+            .change(request, |state, _| {
+                state.ensure_not_cut(&by.staff().person)?;
+                state.passkeys.may_revoke(id, by.staff())?;
+                let what = What::PasskeyRevoked { passkey: id.clone(), reason: text.clone() };
+                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
+            })
+            .await?;
+        outcome?;
+        Ok(())
+    }
+
+    /// What the approver's authenticator is to sign for this approval, as options for the browser. Nothing where the person has no passkey.
+    ///
+    /// # Errors
+    /// There is no such elevation, or nobody can sign here.
+    pub fn to_sign(
+        &self,
+        by: &Authorized<Review>,
+        id: &ElevationId,
+        seen: Digest,
+        narrowing: &Narrowing,
+    ) -> Result<Option<String>, &'static Reason> {
+        let passkeys = self.passkeys.as_ref().ok_or(&reason::ELEVATION_SIGNATURE)?;
+        let view = self.journal.view();
+        let request = view.state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
+        let person = &by.staff().person;
+        if view.state.passkeys.of(person).next().is_none() {
+            return Ok(None);
+        }
+        let digest = statement(&request.elevation, seen, narrowing, person);
+        let options = passkeys.ask(view.state.passkeys.of(person), digest);
+        options.map(Some).map_err(|_| &reason::PASSKEY_REFUSED)
+    }
+
+    /// Whether a signature that was just made is one over this approval, by a passkey of whoever reviews.
+    pub(super) fn judge_signature(
+        &self,
+        by: &Authorized<Review>,
+        id: &ElevationId,
+        narrowing: &Narrowing,
+        signature: &Signature,
+    ) -> Result<(), &'static Reason> {
+        let passkeys = self.passkeys.as_ref().ok_or(&reason::ELEVATION_SIGNATURE)?;
+        let view = self.journal.view();
+        let request = view.state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
+        let person = &by.staff().person;
+        let known = view.state.passkeys.signing(signature, person).ok_or(&reason::ELEVATION_SIGNATURE_INVALID)?;
+        let digest = statement(&request.elevation, signature.seen, narrowing, person);
+        passkeys.verify_new(known, signature, digest).map_err(|refused| {
+            tracing::info!(cause = %refused, "a signature was refused");
+            &reason::ELEVATION_SIGNATURE_INVALID
+        })
+    }
+
+    /// Whether every approval that these elevations rest on is signed by who approved, where their API takes no other.
+    pub(super) fn signatures_hold(&self, elevations: &[ElevationId]) -> Result<(), Refused> {
+        if elevations.is_empty() {
+            return Ok(());
+        }
+        let view = self.journal.view();
+        let holds = |id: &ElevationId| self.signatures_of(&view.state, id);
+        if elevations.iter().all(holds) { Ok(()) } else { Err(Refused::unknown(&reason::ELEVATION_SIGNATURE_INVALID)) }
+    }
+
+    fn signatures_of(&self, state: &State, id: &ElevationId) -> bool {
+        let Some(request) = state.elevations.find(id) else { return false };
+        request.signed(state).into_iter().all(|(person, signature, digest)| {
+            let known = self.passkeys.as_ref().zip(state.passkeys.signing(signature, person));
+            let holds = known.is_some_and(|(passkeys, known)| passkeys.verify(known, signature, digest).is_ok());
+            if !holds {
+                tracing::error!(elevation = %id, approver = %person.id, "an approval on record is not signed by who approved");
+            }
+            holds
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! What an approver must see, in words: line for line the same on the page and in the command line (UX.md 3.3).
+//!
+//! It reads an elevation as `GET /v1/elevations/{id}` tells it. Every value is somebody's text: whoever shows a line escapes it.
+
+use serde_json::Value;
+
+use crate::domain::clock::Seconds;
+
+/// What each flag says to a person.
+const FLAGS: [(&str, &str); 7] = [
+    ("break-glass", "It began without an approval."),
+    ("high-risk", "A scope of it is of high risk."),
+    ("first-for-scope", "This integration never had it before."),
+    ("new-requester", "Who asks has not asked before."),
+    ("contract-ends-soon", "The contract ends within 30 days."),
+    ("others-running", "Another elevation of this integration runs, or will."),
+    ("whole-api", "It is not limited to endpoints."),
+];
+
+/// The lines: what each is about, and what there is to say.
+pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
+    let seen = &one["briefing"];
+    let mut lines = vec![("who", who_asks(one)), ("for", purpose(one)), ("owners", owners(seen))];
+    lines.extend(all(&seen["asked"]).map(|asked| ("scope", scope(one, asked))));
+    if all(&one["allow"]).next().is_some() {
+        lines.push(("only", cell(one, "allow")));
+    }
+    let has = all(&seen["standing"]).map(|rule| rule["scope"].as_str().map_or_else(|| rule.to_string(), str::to_owned));
+    lines.push(("has now", some(has.collect(), "nothing at this API", " ")));
+    lines.push(("data", some(words(&seen["dataClasses"]), "no class of data is named", ", ")));
+    lines.push(("how long", how_long(one)));
+    lines.push(("why", format!("{}  ticket {}", cell(one, "reason"), cell(one, "ticket"))));
+    if let Some(state) = one["ticketState"].as_str() {
+        lines.push(("ticket", state.to_owned()));
+    }
+    let (contract, ends, verified) = (cell(seen, "contract"), time(&seen["contractEnds"]), time(&seen["partnerVerified"]));
+    lines.push(("contract", format!("{contract} until {ends}; partner verified until {verified}")));
+    lines.push(("running", requests(&seen["running"])));
+    lines.push(("before", requests(&seen["precedents"])));
+    lines.extend(usual(&seen["usual"]));
+    let needs = all(&one["needs"]).map(demand).collect();
+    lines.push(("needs", format!("{}; unanswered it is denied at {}", some(needs, "nobody", ", and "), time(&one["expires"]))));
+    lines.extend(all(&one["reviews"]).map(|review| {
+        let (verdict, by, why) = (cell(review, "verdict"), who(&review["by"]), cell(review, "reason"));
+        let signed = if review["signed"] == true { ", signed" } else { "" };
+        ("review", format!("{verdict} by {by}{signed}: {why}"))
+    }));
+    lines
+}
+
+/// What is worth a second look.
+pub fn flags(one: &Value) -> Vec<String> {
+    let flags = words(&one["briefing"]["flags"]);
+    let say = |flag: &String| {
+        FLAGS.iter().find(|(code, _)| code == flag).map_or_else(|| flag.clone(), |(_, says)| (*says).to_owned())
+    };
+    flags.iter().map(say).collect()
+}
+
+/// The sentence that the record will hold.
+pub fn sentence(one: &Value, approves: bool) -> String {
+    format!(
+        "on record: {} {} have {} at {} in {} for {}",
+        if approves { "lets" } else { "does not let" },
+        cell(one, "integration"),
+        cell(one, "scopes"),
+        cell(one, "api"),
+        cell(one, "environment"),
+        cell(one, "duration")
+    )
+}
+
+/// A person's name, else their id; else the word for who else it was.
+pub fn who(actor: &Value) -> String {
+    let named = ["name", "id", "integration"].iter().find_map(|name| actor[*name].as_str());
+    named.or_else(|| actor.as_str()).unwrap_or("-").to_owned()
+}
+
+/// Who must agree, in words.
+pub fn demand(demand: &Value) -> String {
+    let of = demand["role"].as_str().map_or_else(|| cell(demand, "people"), |role| format!("role {role}"));
+    let fallback = &demand["fallback"];
+    let stands_in = if fallback.is_null() {
+        String::new()
+    } else {
+        format!(", after {} also role {}", cell(fallback, "after"), cell(fallback, "role"))
+    };
+    format!("{} of {of}{stands_in}", demand["count"])
+}
+
+fn who_asks(one: &Value) -> String {
+    let by = who(&one["requestedBy"]);
+    match (one["binding"].as_str(), one["briefing"]["issuer"].as_str()) {
+        (Some(binding), Some(issuer)) => format!("{by}, by its own proof: binding {binding}, issuer {issuer}"),
+        (Some(binding), None) => format!("{by}, by its own proof: binding {binding}"),
+        _ => format!("{by}, signed in"),
+    }
+}
+
+fn purpose(one: &Value) -> String {
+    format!("{} in {}: {}", cell(one, "integration"), cell(one, "environment"), cell(&one["briefing"], "purpose"))
+}
+
+fn owners(seen: &Value) -> String {
+    let owner = |kind: &str| cell(&seen["owners"], kind);
+    format!("{} (business), {} (application)", owner("business"), owner("application"))
+}
+
+fn scope(one: &Value, asked: &Value) -> String {
+    let allow = some(words(&asked["allow"]), "the whole API", ", ");
+    let (scope, api, meaning, risk) = (cell(asked, "scope"), cell(one, "api"), cell(asked, "meaning"), cell(asked, "risk"));
+    format!("{scope} at {api}: {meaning} (risk {risk}; {allow}; at most {})", span(&asked["max"]))
+}
+
+fn how_long(one: &Value) -> String {
+    let (duration, asked) = (cell(one, "duration"), cell(&one["asked"], "duration"));
+    format!("{duration} (asked for {asked}), from {} to {}", time(&one["starts"]), time(&one["ends"]))
+}
+
+fn usual(usual: &Value) -> Vec<(&'static str, String)> {
+    let refusals = all(&usual["lastRefusals"]).map(|one| format!("{} ({})", cell(one, "reason"), time(&one["at"])));
+    vec![("last token", time(&usual["lastToken"])), ("refused", some(refusals.collect(), "never", ", "))]
+}
+
+fn requests(list: &Value) -> String {
+    let one = |item: &Value| format!("{} {} ({})", cell(item, "id"), cell(item, "state"), time(&item["asked"]));
+    some(all(list).map(one).collect(), "none", ", ")
+}
+
+fn all(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn words(list: &Value) -> Vec<String> {
+    all(list).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn some(list: Vec<String>, nothing: &str, between: &str) -> String {
+    if list.is_empty() { nothing.to_owned() } else { list.join(between) }
+}
+
+/// A member as text; a dash where there is none.
+fn cell(one: &Value, name: &str) -> String {
+    match &one[name] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        list @ Value::Array(_) => some(words(list), "-", ", "),
+        other => other.to_string(),
+    }
+}
+
+/// A time as people read it: to the minute, in UTC.
+fn time(value: &Value) -> String {
+    let text =
+        value.as_i64().and_then(|seconds| crate::domain::clock::Timestamp::from_seconds(seconds).map(|time| time.to_string()));
+    let text = text.or_else(|| value.as_str().map(str::to_owned));
+    text.map_or_else(|| "-".to_owned(), |text| text.get(..16).map_or(text.clone(), |start| start.replace('T', " ") + " UTC"))
+}
+
+fn span(seconds: &Value) -> String {
+    let seconds = seconds.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+    seconds.map_or_else(|| "-".to_owned(), |seconds| Seconds(seconds).to_string())
+}

@@ -1,0 +1,172 @@
+//! Sessions: who is signed in in a browser, for how long.
+//!
+//! A session is a cookie of 128 unguessable bits; here stands its digest alone. It ends with the person's [`SignedIn`] (`[staff] max_age`),
+//! after [`IDLE`] without a request, by signing out, and by a cut. A new sign-in makes a new one and ends the old (ABUSE ).
+//!
+//! Over https the cookie is `__Host-`: no sibling domain can put its own in place. `SameSite=Lax`: a link from a mail opens the page, no
+//! other site's form does anything.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use std::sync::Arc;
+use subtle::ConstantTimeEq as _;
+
+use super::Console;
+use crate::authn::SignedIn;
+use crate::authn::passkey::Registration;
+use crate::domain::actor::Staff;
+use crate::domain::clock::{Entropy, Seconds, Timestamp};
+use crate::domain::digest::Digest;
+
+/// Without a request for so long, a session is over.
+pub const IDLE: Seconds = Seconds::minutes(30);
+
+/// More at once have the one that rested longest ended: memory is bounded, and no staff is so large.
+const MOST: usize = 10_000;
+
+/// Who is on a page, as it is at this request.
+#[derive(Clone)]
+pub struct Visitor {
+    /// The person with roles and freshness.
+    pub staff: Staff,
+    /// What every form of theirs holds.
+    pub token: String,
+    key: Digest,
+}
+
+impl Visitor {
+    /// Whether a form holds the token of this session.
+    pub fn owns(&self, token: Option<&str>) -> bool {
+        bool::from(token.unwrap_or_default().as_bytes().ct_eq(self.token.as_bytes()))
+    }
+}
+
+impl FromRequestParts<Arc<Console>> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Response> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| console.to_sign_in(parts))
+    }
+}
+
+struct Session {
+    who: SignedIn,
+    token: String,
+    last: Timestamp,
+    registration: Option<Arc<Registration>>,
+}
+
+/// The sessions of a node.
+pub struct Sessions {
+    cookie: Cookie,
+    all: Mutex<HashMap<Digest, Session>>,
+}
+
+impl Sessions {
+    /// None yet.
+    pub fn new(is_secure: bool) -> Self {
+        Self { cookie: Cookie::new("session", is_secure), all: Mutex::default() }
+    }
+
+    /// Opens one; the `Set-Cookie` of it.
+    pub fn open(&self, who: SignedIn, now: Timestamp, entropy: &(dyn Entropy + 'static)) -> Option<HeaderValue> {
+        let (id, token) = (entropy.identifier(), entropy.identifier());
+        let mut all = self.lock();
+        all.retain(|_, session| counts(session, now));
+        if all.len() >= MOST
+            && let Some(oldest) = all.iter().min_by_key(|(_, session)| session.last).map(|(key, _)| *key)
+        {
+            all.remove(&oldest);
+        }
+        all.insert(Digest::of(id.as_bytes()), Session { who, token, last: now, registration: None });
+        self.cookie.set(&id)
+    }
+
+    /// Whose session the cookie names, if it counts at `now`.
+    pub fn find(&self, headers: &HeaderMap, now: Timestamp) -> Option<Visitor> {
+        let key = self.key(headers)?;
+        let mut all = self.lock();
+        let session = all.get_mut(&key)?;
+        let staff = session.who.at(now).filter(|_| counts(session, now));
+        let Some(staff) = staff else {
+            all.remove(&key);
+            return None;
+        };
+        session.last = now;
+        Some(Visitor { staff, token: session.token.clone(), key })
+    }
+
+    /// Ends the session that the cookie names; the `Set-Cookie` that forgets it.
+    pub fn close(&self, headers: &HeaderMap) -> HeaderValue {
+        if let Some(key) = self.key(headers) {
+            self.lock().remove(&key);
+        }
+        self.cookie.forget()
+    }
+
+    /// Keeps what a registration was begun with until its answer comes.
+    pub fn begin(&self, visitor: &Visitor, registration: Arc<Registration>) {
+        if let Some(session) = self.lock().get_mut(&visitor.key) {
+            session.registration = Some(registration);
+        }
+    }
+
+    /// Takes it: an answer is to one question, once.
+    pub fn begun(&self, visitor: &Visitor) -> Option<Arc<Registration>> {
+        self.lock().get_mut(&visitor.key)?.registration.take()
+    }
+
+    fn key(&self, headers: &HeaderMap) -> Option<Digest> {
+        self.cookie.of(headers).map(|id| Digest::of(id.as_bytes()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Session>> {
+        // A poisoned lock is harmless: each entry is whole by itself.
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn counts(session: &Session, now: Timestamp) -> bool {
+    now.since(session.last) < IDLE && session.who.at(now).is_some()
+}
+
+/// A cookie of ours.
+pub struct Cookie {
+    name: String,
+    attributes: &'static str,
+}
+
+impl Cookie {
+    /// Named so; on https as `__Host-` (RFC 6265bis section 4.1.3.2).
+    pub fn new(name: &str, is_secure: bool) -> Self {
+        if is_secure {
+            Self { name: format!("__Host-carnet-{name}"), attributes: "; Path=/; HttpOnly; SameSite=Lax; Secure" }
+        } else {
+            Self { name: format!("carnet-{name}"), attributes: "; Path=/; HttpOnly; SameSite=Lax" }
+        }
+    }
+
+    /// Its value; nothing where it was not sent, or twice.
+    pub fn of<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let mut found = pairs.filter(|(name, _)| *name == self.name).map(|(_, value)| value);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// Sets it.
+    pub fn set(&self, value: &str) -> Option<HeaderValue> {
+        HeaderValue::from_str(&format!("{}={value}{}", self.name, self.attributes)).ok()
+    }
+
+    /// Forgets it.
+    pub fn forget(&self) -> HeaderValue {
+        let text = format!("{}={}; Max-Age=0", self.name, self.attributes);
+        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+    }
+}

@@ -1,0 +1,185 @@
+//! Signing in and out in a browser.
+//!
+//! What a sign-in was begun with lies here under a cookie of its own, is taken once, and lives for ten minutes. Nothing that the identity
+//! provider or the address bar says is shown (ABUSE A-03); where the visit goes on is a page of ours or the beginning.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+
+use super::page::{self, Message};
+use super::session::{Cookie, Visitor};
+use super::{Console, QUEUE};
+use crate::authn::sign_in::{Returned, SignIn};
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::digest::Digest;
+use crate::http::form::Form;
+
+/// How long a person may take at the identity provider.
+const PATIENCE: Seconds = Seconds::minutes(10);
+
+/// More at once have the oldest forgotten: who begins and never comes back fills no memory.
+const MOST: usize = 1000;
+
+/// Sign-ins that were begun, by the digest of their cookie.
+pub struct Begun {
+    cookie: Cookie,
+    all: Mutex<HashMap<Digest, Pending>>,
+}
+
+struct Pending {
+    sign_in: SignIn,
+    to: String,
+    since: Timestamp,
+}
+
+impl Begun {
+    /// None yet.
+    pub fn new(is_secure: bool) -> Self {
+        Self { cookie: Cookie::new("sign-in", is_secure), all: Mutex::default() }
+    }
+
+    fn add(&self, id: &str, pending: Pending) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, one| pending.since.since(one.since) <= PATIENCE);
+        if all.len() >= MOST
+            && let Some(oldest) = all.iter().min_by_key(|(_, one)| one.since).map(|(key, _)| *key)
+        {
+            all.remove(&oldest);
+        }
+        all.insert(Digest::of(id.as_bytes()), pending);
+    }
+
+    fn take(&self, headers: &HeaderMap, now: Timestamp) -> Option<Pending> {
+        let key = Digest::of(self.cookie.of(headers)?.as_bytes());
+        let pending = self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)?;
+        (now.since(pending.since) <= PATIENCE).then_some(pending)
+    }
+}
+
+/// A page of ours to go on to: a path of plain characters below `/console/` (ABUSE A-06). Anything else is the beginning.
+fn ours(to: Option<&str>) -> &str {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
+    let is_ours = |to: &&str| to.starts_with("/console/") && !to.contains("//") && to.len() <= 200 && to.bytes().all(plain);
+    to.filter(is_ours).unwrap_or(QUEUE)
+}
+
+/// `GET /console/sign-in`: to the identity provider. With `anew`, whoever the person is there already.
+pub async fn begin(State(console): State<Arc<Console>>, RawQuery(query): RawQuery) -> Response {
+    let Ok(form) = Form::parse(&query.unwrap_or_default()) else { return failed("The address is not one of ours.") };
+    let Some(client) = &console.client else {
+        return failed("Sign-in in a browser is not configured: [staff] client_id is missing in carnet.toml.");
+    };
+    let entropy = console.broker.entropy.as_ref();
+    let Ok(sign_in) = client.begin(form.get("anew").is_some(), entropy).await else {
+        let heading = "The identity provider does not answer";
+        let message =
+            Message::plain(heading, &["Try again in a moment. Whoever holds a staff token can use the command line."]);
+        return page::show(StatusCode::SERVICE_UNAVAILABLE, &message);
+    };
+    let (id, url) = (entropy.identifier(), sign_in.url.clone());
+    let pending = Pending { sign_in, to: ours(form.get("to")).to_owned(), since: console.broker.now() };
+    console.begun.add(&id, pending);
+    let (Some(cookie), Ok(url)) = (console.begun.cookie.set(&id), HeaderValue::from_str(&url)) else {
+        return failed("The identity provider's address cannot be followed.");
+    };
+    (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, url)]).into_response()
+}
+
+/// `GET /console/callback`: back from the identity provider.
+pub async fn callback(State(console): State<Arc<Console>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let now = console.broker.now();
+    let form = Form::parse(&query.unwrap_or_default());
+    let (Ok(mut form), Some(client), Some(pending)) = (form, &console.client, console.begun.take(&headers, now)) else {
+        return failed("This is no answer to a sign-in that was begun in this browser within ten minutes.");
+    };
+    let mut take = |name: &str| form.take(name);
+    let returned = Returned { code: take("code"), state: take("state"), issuer: take("iss"), error: take("error") };
+    let token = match client.finish(pending.sign_in, returned).await {
+        Ok(token) => token,
+        Err(fault) => {
+            tracing::info!(cause = %fault, "a sign-in failed");
+            return failed("The identity provider's answer is not one to this sign-in, or says no.");
+        }
+    };
+    let who = match console.broker.staff.signed_in(&token, client.id(), now).await {
+        Ok(who) => who,
+        Err(fault) => {
+            tracing::info!(cause = fault.cause, "a sign-in was refused");
+            return failed("The identity provider's token does not count here.");
+        }
+    };
+    // A person without a role has nothing to see; one whose access was ended comes back by a decision, not by a sign-in.
+    let view = console.broker.journal.view();
+    let known = who.at(now).filter(|staff| !staff.machine && !staff.roles.is_empty());
+    if known.is_none_or(|staff| view.state.ensure_not_cut(&staff.person).is_err()) {
+        let message =
+            Message::plain("You have no role here", &["Your sign-in is good, and none of your groups makes you one of ours."]);
+        return page::show(StatusCode::FORBIDDEN, &message);
+    }
+    let forget = console.sessions.close(&headers);
+    let cookie = console.sessions.open(who, now, console.broker.entropy.as_ref()).unwrap_or(forget);
+    let mut response = Redirect::to(&pending.to).into_response();
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response.headers_mut().append(header::SET_COOKIE, console.begun.cookie.forget());
+    response
+}
+
+/// `POST /console/sign-out`.
+pub async fn end(
+    State(console): State<Arc<Console>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Response {
+    let form = Form::read(&headers, &body);
+    if !form.is_ok_and(|form| visitor.owns(form.get("token"))) {
+        return super::approvals::forged(&console, &visitor);
+    }
+    let cookie = console.sessions.close(&headers);
+    let mut message = Message::plain("You are signed out", &["At the identity provider you may still be signed in."]);
+    message.sign_in = Some("/console/sign-in");
+    let mut response = page::show(StatusCode::OK, &message);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
+}
+
+/// In fixed words.
+fn failed(why: &str) -> Response {
+    let mut message = Message::plain("The sign-in failed", &[why]);
+    message.sign_in = Some("/console/sign-in");
+    page::show(StatusCode::BAD_REQUEST, &message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_06_a_visit_goes_on_to_a_page_of_ours_alone() {
+        for good in ["/console/approvals", "/console/approvals/AbC_1-2", "/console/passkeys"] {
+            assert_eq!(ours(Some(good)), good);
+        }
+        for bad in [
+            "//e.example",
+            "/\\e.example",
+            "https:e.example",
+            "https://e.example/console/",
+            "%2f%2fe.example",
+            "@e.example",
+            "/console//e.example",
+            "/console/../v1",
+            "/console/a\r\nSet-Cookie: x=y",
+            "/console/a?b=c",
+            "/console/\u{202e}",
+            "/v1/approvals",
+            "",
+        ] {
+            assert_eq!(ours(Some(bad)), QUEUE, "{bad}");
+        }
+        assert_eq!(ours(None), QUEUE);
+    }
+}

@@ -1,0 +1,253 @@
+//! Approvals that a passkey signs (`approval: signed`), with Chromium's own virtual authenticator.
+
+use serde_json::json;
+
+use super::House;
+
+impl House {
+    /// Registers a passkey for who is signed in.
+    async fn registered(&self, label: &str) -> u64 {
+        self.browser.goto(&self.at("/console/passkeys")).await;
+        self.browser.fill("#label", label).await;
+        self.browser.follow("form[data-create] button").await
+    }
+
+    /// Approves on the page up to where the passkey is asked for.
+    async fn to_sign(&self, id: &str) {
+        self.browser.goto(&self.page(id)).await;
+        self.browser.fill("#reason", "looked at").await;
+        assert_eq!(self.browser.follow("button[value=approve]").await, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_signs_an_approval_and_the_token_rests_on_it() {
+    let mut house = House::signed().await;
+    house.browser.tell("authenticator", &[]).await;
+    let id = house.asked(|_| {}).await;
+    house.sign_in("sven").await;
+    // Who has no passkey is led to where they get one.
+    house.to_sign(&id).await;
+    assert_eq!(house.browser.url().await, house.at("/console/passkeys"));
+    house.browser.is_clean().await;
+    assert_eq!(house.registered("my laptop").await, 200);
+    assert!(house.browser.text().await.contains("my laptop"));
+    house.browser.is_clean().await;
+
+    house.browser.goto(&house.page(&id)).await;
+    house.browser.fill("#duration", "10m").await;
+    house.browser.fill("#reason", "looked at").await;
+    house.browser.follow("button[value=approve]").await;
+    let text = house.browser.text().await;
+    assert!(text.contains("on record: lets globex/order-sync have orders:write at orders-api in production for 10m"), "{text}");
+    house.browser.is_clean().await;
+    house.nothing_is_minted("scope.needs-elevation").await;
+    assert_eq!(house.browser.follow("form[data-get] button").await, 200);
+    let text = house.browser.text().await;
+    assert!(text.contains("active") && text.contains("approve by sven, signed"), "{text}");
+    let answer = house.exchanged().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.json()["expires_in"].as_u64().expect("seconds") <= 600);
+
+    // The journal has it, and a node that begins with the journal alone verifies it anew.
+    house.world.stop().await;
+    house.world.clock.synchronise();
+    house.world.boot().await;
+    house.world.advance(0).await;
+    assert_eq!(house.exchanged().await.status, 200);
+
+    // A passkey that is revoked takes what it signed with it.
+    house.sign_in("sven").await;
+    house.browser.goto(&house.at("/console/passkeys")).await;
+    house.browser.fill(".passkeys input[name=reason]", "lost").await;
+    house.browser.follow(".passkeys button").await;
+    assert!(house.browser.text().await.contains("You have none."));
+    house.nothing_is_minted("scope.needs-elevation").await;
+    let passkeys = house.read("/v1/passkeys").await;
+    assert_eq!(passkeys["items"][0]["state"], "revoked", "{passkeys}");
+}
+
+/// E-15: an approval that needs more than a sign-in is not given for less: without the passkey, by an authenticator that verified nobody,
+/// by one that is somebody else's, or with a signature over something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn e_15_a_signature_that_does_not_hold_approves_nothing() {
+    let house = House::signed().await;
+    let browser = &house.browser;
+    browser.tell("authenticator", &[]).await;
+    let id = house.asked(|_| {}).await;
+    house.sign_in("sven").await;
+    browser.tell("verified", &[json!(false)]).await;
+    browser.goto(&house.at("/console/passkeys")).await;
+    browser.fill("#label", "unverified").await;
+    browser.click("form[data-create] button").await;
+    for _ in 0..100 {
+        if browser.text().await.contains("gave no answer") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(browser.text().await.contains("gave no answer"), "{}", browser.text().await);
+    browser.tell("verified", &[json!(true)]).await;
+    assert_eq!(house.registered("my laptop").await, 200);
+
+    // Without a signature, by whatever sends it: the API says where it is signed.
+    let told = house.read(&format!("/v1/elevations/{id}")).await;
+    assert_eq!((&told["signed"], &told["page"]), (&json!(true), &json!(house.page(&id))), "{told}");
+    let body = json!({"verdict": "approve", "reason": "x", "version": told["version"]}).to_string();
+    let cookie = browser.cookie().await;
+    let headers = [("cookie", cookie.as_str()), ("content-type", "application/json"), ("origin", house.console.as_str())];
+    for path in [format!("/v1/elevations/{id}/reviews"), format!("/v1/approvals/{id}/reviews")] {
+        let answer = crate::world::send(house.world.admin, "POST", &path, &headers, body.as_bytes()).await;
+        assert_eq!((answer.status, answer.json()["reason"].as_str()), (422, Some("elevation.signature-missing")));
+    }
+
+    // Over something else: the approver saw and signed ten minutes, and half an hour is sent.
+    browser.goto(&house.page(&id)).await;
+    browser.fill("#duration", "10m").await;
+    browser.fill("#reason", "looked at").await;
+    browser.follow("button[value=approve]").await;
+    browser.tell("set", &[json!("input[name=duration]"), json!("30m")]).await;
+    assert_eq!(browser.follow("form[data-get] button").await, 422);
+    assert!(browser.text().await.contains("elevation.signature-invalid"));
+
+    // What the authenticator said for one elevation, sent with another.
+    let other = house.asked(|_| {}).await;
+    house.to_sign(&id).await;
+    let seen = house.read(&format!("/v1/elevations/{other}")).await;
+    browser
+        .tell("retarget", &[json!("form[data-get]"), json!(format!("/console/approvals/{other}")), seen["version"].clone()])
+        .await;
+    assert_eq!(browser.follow("form[data-get] button").await, 422);
+    assert!(browser.text().await.contains("elevation.signature-invalid"));
+
+    // Who is against needs none.
+    house.nothing_is_minted("scope.needs-elevation").await;
+    browser.goto(&house.page(&other)).await;
+    browser.fill("#reason", "no").await;
+    browser.follow("button[value=deny]").await;
+    assert!(browser.text().await.contains("deny by sven: no"));
+
+    // Somebody else with sven's authenticator in hand: it is not theirs.
+    browser.tell("forget", &[]).await;
+    house.sign_in("sara").await;
+    house.to_sign(&id).await;
+    assert_eq!(browser.url().await, house.at("/console/passkeys"));
+    house.nothing_is_minted("scope.needs-elevation").await;
+    let entries = house.read("/v1/journal?kind=elevation.reviewed").await;
+    assert_eq!(entries["items"].as_array().expect("items").len(), 1, "the denial alone: {entries}");
+}
+
+/// A second passkey is let in by the first: a sign-in alone, however it was come by, makes no new signature.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_further_passkey_needs_the_word_of_one_that_is_there() {
+    let house = House::signed().await;
+    let browser = &house.browser;
+    browser.tell("authenticator", &[]).await;
+    house.sign_in("sven").await;
+    assert_eq!(house.registered("my laptop").await, 200);
+    // The thief has the session and an authenticator of their own.
+    browser.tell("remove", &[]).await;
+    browser.tell("authenticator", &[]).await;
+    browser.goto(&house.at("/console/passkeys")).await;
+    browser.tell("attribute", &[json!("form[data-create]"), json!("data-get"), json!("")]).await;
+    browser.fill("#label", "the thief's").await;
+    assert_eq!(browser.follow("form[data-create] button").await, 403);
+    assert!(browser.text().await.contains("passkey.signature-missing"));
+    let passkeys = house.read("/v1/passkeys").await;
+    assert_eq!(passkeys["items"].as_array().expect("items").len(), 1, "{passkeys}");
+    // An answer to a registration is taken once, and only in the session that began it.
+    let stale = house.post("/console/passkeys", &[("origin", house.console.as_str())], "token=x&label=y&answer=%7B%7D").await;
+    assert_eq!(stale.status, 403);
+}
+
+/// A row that is edited in the database, and one that is forged with the key-encryption key in hand: neither elevates anybody, and the
+/// journal check names it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
+    let mut house = House::signed().await;
+    house.browser.tell("authenticator", &[]).await;
+    let short = house.asked(|wish| wish["duration"] = json!("5m")).await;
+    house.sign_in("sven").await;
+    assert_eq!(house.registered("my laptop").await, 200);
+    house.to_sign(&short).await;
+    assert_eq!(house.browser.follow("form[data-get] button").await, 200);
+    assert_eq!(house.exchanged().await.status, 200);
+    let wanted = house.asked(|wish| wish["duration"] = json!("1h")).await;
+    // The first approval runs out.
+    house.world.advance(5 * 60).await;
+    house.nothing_is_minted("scope.needs-elevation").await;
+    house.world.stop().await;
+    let file = house.world.folder.path().join("carnet.toml");
+    let verify = async || {
+        let program = crate::cli::program::Program::alone();
+        program.run(&["journal", "verify", "-c", file.to_str().expect("a path"), "-o", "json"]).await
+    };
+    verify().await.ended(0);
+
+    // With everything in hand but sven's authenticator: a sound entry, sealed by the journal itself, that carries his true signature over
+    // the other elevation.
+    let config = carnet::config::load(&file).expect("a configuration");
+    let kek = carnet::journal::Kek::load(&config.keys.kek_file).expect("the key-encryption key");
+    let settings = carnet::serve::journal_settings(&config);
+    let clock = std::sync::Arc::clone(&house.world.clock) as std::sync::Arc<dyn carnet::domain::clock::Clock>;
+    let entropy = std::sync::Arc::new(carnet::server::OsEntropy);
+    let journal = carnet::journal::Journal::open(&settings, &kek, clock, entropy).await.expect("opens");
+    let forged = journal
+        .change(None, |state, _| {
+            use carnet::domain::change::{Change, What};
+            let true_one = state.elevations.find(&short.parse().expect("an id")).expect("the first");
+            let target = state.elevations.find(&wanted.parse().expect("an id")).expect("the second");
+            let mut review = true_one.reviews[0].clone();
+            if let Some(signature) = review.signature.as_mut() {
+                signature.seen = target.version(state);
+            }
+            let what = What::ElevationReviewed {
+                elevation: target.elevation.id.clone(),
+                verdict: review.verdict,
+                reason: "looked at".into(),
+                roles: review.roles,
+                narrowing: review.narrowing,
+                signature: review.signature,
+            };
+            let by = carnet::domain::actor::Actor::Staff(review.by);
+            Ok::<_, ()>(carnet::journal::Proposal::from(Change { by, what }))
+        })
+        .await
+        .expect("available")
+        .expect("proposed");
+    journal.close().await;
+    house.world.boot().await;
+    house.world.advance(0).await;
+    // The state takes it for approved; what is signed is asked before anything is issued.
+    let answer = house.exchanged().await;
+    assert_eq!(
+        (answer.status, answer.json()["reason"].as_str()),
+        (400, Some("elevation.signature-invalid")),
+        "{}",
+        answer.text()
+    );
+    house.world.stop().await;
+    let ran = verify().await.ended(1);
+    assert!(
+        ran.stderr.contains(&format!("{}", forged.index)) && ran.stderr.contains("not signed by the passkey"),
+        "{}",
+        ran.stderr
+    );
+
+    // And a row that is only edited: the node does not begin on it, and the check names it.
+    let database = house.world.folder.path().join("journal.db");
+    let edited = std::process::Command::new("python3")
+        .args(["-c", "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); print(c.execute(\"update entries set body=replace(body,'\\\"duration\\\":300','\\\"duration\\\":3600') where kind='elevation.asked' and body like '%\\\"duration\\\":300%'\").rowcount); c.commit()"])
+        .arg(&database)
+        .output()
+        .expect("python runs");
+    assert_eq!(String::from_utf8_lossy(&edited.stdout).trim(), "1", "{}", String::from_utf8_lossy(&edited.stderr));
+    let ran = verify().await.ended(1);
+    assert!(ran.stderr.contains("entry"), "{}", ran.stderr);
+    let ambient = carnet::serve::Ambient {
+        clock: std::sync::Arc::clone(&house.world.clock) as std::sync::Arc<dyn carnet::domain::clock::Clock>,
+        entropy: std::sync::Arc::new(carnet::server::OsEntropy),
+    };
+    let config = carnet::config::load(&file).expect("a configuration");
+    assert!(carnet::serve::start(config, ambient).await.is_err(), "a node does not begin on an edited entry");
+}
