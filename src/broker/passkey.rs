@@ -92,7 +92,7 @@ impl Broker {
             })
             .await?;
         outcome?;
-        tracing::warn!(person = %person.id, passkey = %id, "a passkey was registered");
+        tracing::warn!(passkey = %id, "a passkey was registered");
         Ok(id)
     }
 
@@ -177,7 +177,7 @@ impl Broker {
             let known = self.passkeys.as_ref().zip(state.passkeys.signing(signature, person));
             let holds = known.is_some_and(|(passkeys, known)| passkeys.verify(known, signature, digest).is_ok());
             if !holds {
-                tracing::error!(elevation = %id, approver = %person.id, "an approval on record is not signed by who approved");
+                tracing::error!(elevation = %id, "an approval on record is not signed by who approved");
             }
             holds
         })

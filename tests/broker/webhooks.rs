@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::cli::program::Program;
 use crate::interop::process::{Server, node};
+use crate::world::client::free_port;
 use crate::world::{Options, World};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
@@ -19,19 +19,6 @@ struct Receiver {
     file: PathBuf,
     running: Option<Server>,
     anytime: bool,
-}
-
-/// A port that nobody listens at, below those that the kernel gives to connections: somebody who tries again and again to reach a port
-/// without a listener may be given that very port, and be connected with itself.
-pub fn low_port() -> u16 {
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let from = 10_000 + (std::process::id() % 10_000) as u16;
-    loop {
-        let port = from + GIVEN.fetch_add(1, Ordering::Relaxed);
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 impl Receiver {
@@ -122,7 +109,7 @@ async fn on_record(world: &World, kinds: &str) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_events_arrive_in_order_through_a_receiver_that_dies_again_and_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (port, dead, deaf) = (low_port(), low_port(), tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds"));
+    let (port, dead, deaf) = (free_port(), free_port(), tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds"));
     let deaf_port = deaf.local_addr().expect("bound").port();
     let mut receiver = Receiver::at(port, folder.path(), "good");
     let kinds = "kinds = [\"elevation\"]";
@@ -173,7 +160,7 @@ async fn a_thousand_events_arrive_in_order_through_a_receiver_that_dies_again_an
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_told_what_was_asked_decided_and_what_time_has_done() {
     let folder = tempfile::tempdir().expect("a folder");
-    let port = low_port();
+    let port = free_port();
     let mut receiver = Receiver { anytime: true, ..Receiver::at(port, folder.path(), "told") };
     receiver.start().await;
     let world = world(folder.path(), &[("told", port, "kinds = [\"elevation\"]")]).await;
@@ -224,7 +211,7 @@ async fn people_are_told_what_was_asked_decided_and_what_time_has_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_taken_is_put_aside_and_can_be_sent_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let port = low_port();
+    let port = free_port();
     let mut receiver = Receiver::at(port, folder.path(), "late");
     let mut world = world(folder.path(), &[("late", port, "kinds = [\"elevation.asked\"]\ngive_up_after = \"1s\"")]).await;
     elevation(&world).await;

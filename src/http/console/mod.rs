@@ -141,8 +141,11 @@ async fn recognise(State(console): State<Arc<Console>>, mut request: Request, ne
     if is_page && reads {
         let named = host_of(request.uri(), request.headers());
         if !named.is_some_and(|host| host_matches(host, console.authority())) {
-            let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-            return Redirect::temporary(&format!("{}{path}", console.origin)).into_response();
+            let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
+            let place = HeaderValue::from_str(&format!("{}{}{query}", console.origin, request.uri().path()));
+            // A path or query of bytes that no header can hold is no address of ours.
+            let Ok(place) = place else { return Fault::NoRoute.response(ErrorShape::Problem) };
+            return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response();
         }
     }
     // A bearer is its own proof, and no browser sends one by itself.
@@ -202,8 +205,7 @@ impl Console {
             );
         }
         if request.method == Method::GET {
-            let to = request.uri.path();
-            return Redirect::to(&format!("/console/sign-in?to={to}")).into_response();
+            return Redirect::to(&format!("/console/sign-in?to={}", sign_in::ours(Some(request.uri.path())))).into_response();
         }
         let mut message = Message::plain("Your session is over", &["Nothing was changed. Sign in, and do it again."]);
         message.sign_in = Some("/console/sign-in");

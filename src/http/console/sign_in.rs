@@ -61,7 +61,7 @@ impl Begun {
 }
 
 /// A page of ours to go on to: a path of plain characters below `/console/` (ABUSE A-06). Anything else is the beginning.
-fn ours(to: Option<&str>) -> &str {
+pub(super) fn ours(to: Option<&str>) -> &str {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
     let is_ours = |to: &&str| to.starts_with("/console/") && !to.contains("//") && to.len() <= 200 && to.bytes().all(plain);
     to.filter(is_ours).unwrap_or(QUEUE)

@@ -154,18 +154,13 @@ async fn e_19_a_02_markup_is_text() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
-/// A-13: a session ends by signing out, by rest, by age and by a cut; E-15: a decision wants a sign-in of the last quarter of an hour, and the
-/// identity provider's word that there was one.
+/// E-15: a decision wants a sign-in of the last quarter of an hour, and the identity provider's word that there was one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_13_e_15_a_session_ends_and_a_decision_wants_a_fresh_sign_in() {
+async fn e_15_a_decision_wants_a_fresh_sign_in() {
     let house = House::open().await;
     let browser = &house.browser;
-    let id = house.asked(|wish| wish["duration"] = json!("30m")).await;
+    let id = house.asked(|_| {}).await;
     house.sign_in("sven").await;
-    let cookies = browser.tell("cookies", &[]).await;
-    let cookies = cookies.as_array().expect("cookies");
-    let session = cookies.iter().find(|one| one["name"] == "carnet-session").expect("a session");
-    assert_eq!((&session["httpOnly"], &session["sameSite"]), (&json!(true), &json!("Lax")));
     // Sixteen minutes later it can be read and not decided.
     house.world.advance(16 * 60).await;
     assert_eq!(browser.goto(&house.page(&id)).await, 200);
@@ -173,49 +168,71 @@ async fn a_13_e_15_a_session_ends_and_a_decision_wants_a_fresh_sign_in() {
     assert_eq!(browser.follow("button[value=approve]").await, 403);
     assert!(browser.text().await.contains("staff.sign-in-too-old"));
     browser.is_clean().await;
-    // Signing in again at a provider that does not say so now changes nothing: its word is a quarter of an hour old.
+    // Signing in again at a provider that does not say so of now changes nothing: by its clock it was a quarter of an hour ago.
+    let old = browser.cookie().await;
     browser.follow("a.button").await;
     house.choose("sven").await;
+    assert_ne!(browser.cookie().await, old, "a new session");
     browser.goto(&house.page(&id)).await;
     browser.fill("#reason", "still late").await;
     assert_eq!(browser.follow("button[value=approve]").await, 403);
+    assert!(browser.text().await.contains("staff.sign-in-too-old"));
     house.nothing_is_minted("scope.needs-elevation").await;
-    // With the clocks as they are, it is fresh.
-    house.sign_in_again("sven").await;
-    browser.goto(&house.page(&id)).await;
-    browser.fill("#reason", "in time").await;
-    assert_eq!(browser.follow("button[value=approve]").await, 200);
+    assert_eq!(house.read(&format!("/v1/elevations/{id}")).await["state"], "pending");
+}
 
-    // Rest.
-    let cookie = browser.cookie().await;
+/// A-13: a session ends by rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_13_a_session_that_rests_is_over() {
+    let house = House::open().await;
+    house.sign_in("sven").await;
+    let cookies = house.browser.tell("cookies", &[]).await;
+    let cookies = cookies.as_array().expect("cookies");
+    let session = cookies.iter().find(|one| one["name"] == "carnet-session").expect("a session");
+    assert_eq!((&session["httpOnly"], &session["sameSite"]), (&json!(true), &json!("Lax")));
+    let cookie = house.browser.cookie().await;
+    house.world.advance(30 * 60 - 60).await;
+    assert_eq!(get_as(&house, &cookie).await, 200);
     house.world.advance(30 * 60).await;
-    let answer = get_as(&house, &cookie).await;
-    assert_eq!(answer, 401);
-    // The page leads to a new sign-in, and a token of half an hour ago is over.
-    assert_eq!(browser.goto(&house.page(&id)).await, 400);
-    assert!(browser.text().await.contains("The sign-in failed"));
-    // Age: an hour after the token was issued, however busy the session was.
-    house.sign_in_again("sven").await;
-    let cookie = browser.cookie().await;
+    assert_eq!(get_as(&house, &cookie).await, 401);
+}
+
+/// A-13: a session ends an hour after its token was issued (`[staff] max_age`), however busy it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_13_a_session_ends_however_busy_it_was() {
+    let house = House::open().await;
+    let id = house.asked(|_| {}).await;
+    house.sign_in("sven").await;
+    let cookie = house.browser.cookie().await;
+    house.browser.goto(&house.page(&id)).await;
     for _ in 0..3 {
-        house.world.advance(20 * 60 - 10).await;
+        house.world.advance(20 * 60 - 30).await;
         assert_eq!(get_as(&house, &cookie).await, 200);
     }
-    house.world.advance(60).await;
+    house.world.advance(120).await;
+    // The form of the page that is still open does nothing, and says so.
+    house.browser.fill("#reason", "too late").await;
+    assert_eq!(house.browser.follow("button[value=deny]").await, 401);
+    assert!(house.browser.text().await.contains("Your session is over"));
+    house.browser.is_clean().await;
     assert_eq!(get_as(&house, &cookie).await, 401);
-    // A form that is sent after the end does nothing, and says so.
-    let answer = house.post(&format!("/console/approvals/{id}"), &[("origin", &house.console)], "verdict=deny").await;
-    assert_eq!(answer.status, 401);
-    // Signing out.
-    house.sign_in_again("sven").await;
+}
+
+/// A-13: a session ends by signing out, and by a cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_13_signing_out_and_a_cut_end_a_session() {
+    let house = House::open().await;
+    let browser = &house.browser;
+    house.sign_in("sven").await;
     let cookie = browser.cookie().await;
     assert_eq!(browser.follow(".who button").await, 200);
     assert!(browser.text().await.contains("You are signed out"));
     browser.is_clean().await;
     assert_eq!(get_as(&house, &cookie).await, 401);
-    // A cut.
-    house.sign_in_again("sven").await;
+    browser.goto(&house.at("/console/sign-in?anew=yes")).await;
+    house.choose("sven").await;
     let cookie = browser.cookie().await;
+    assert_eq!(get_as(&house, &cookie).await, 200);
     let headers = [("cookie", cookie.as_str()), ("content-type", "application/json"), ("origin", house.console.as_str())];
     let cut = send(house.world.admin, "POST", "/v1/staff/sven/cut", &headers, br#"{"reason":"left"}"#).await;
     assert_eq!(cut.status, 204, "{}", cut.text());
@@ -223,16 +240,6 @@ async fn a_13_e_15_a_session_ends_and_a_decision_wants_a_fresh_sign_in() {
     browser.goto(&house.at("/console/sign-in?anew=yes")).await;
     browser.follow("#sven").await;
     assert!(browser.text().await.contains("You have no role here"));
-}
-
-impl House {
-    /// Signs in anew with the clocks as they are.
-    async fn sign_in_again(&self, person: &str) {
-        self.world.clock.synchronise();
-        self.browser.goto(&self.at("/console/sign-in?anew=yes")).await;
-        self.choose(person).await;
-        assert!(self.browser.url().await.starts_with(&self.at("/console/approvals")), "{}", self.browser.url().await);
-    }
 }
 
 async fn get_as(house: &House, cookie: &str) -> u16 {
@@ -276,6 +283,11 @@ async fn a_08_a_03_an_answer_to_another_sign_in_signs_nobody_in() {
         assert_eq!(again.status, 400);
         assert!(again.text().contains("within ten minutes"));
     }
+    // Somebody of the company without a role among us.
+    house.browser.goto(&house.at("/console/approvals")).await;
+    assert_eq!(house.browser.follow("#nobody").await, 403);
+    assert!(house.browser.text().await.contains("You have no role here"));
+    assert_eq!(house.browser.cookie().await, "");
     // Without the cookie it was begun in another browser (login forgery), and ten minutes later it is over.
     let (cookie, state) = begin().await;
     let path = format!("/console/callback?code=x&state={state}");
@@ -283,12 +295,6 @@ async fn a_08_a_03_an_answer_to_another_sign_in_signs_nobody_in() {
     house.world.advance(601).await;
     let late = crate::world::client::send_as(house.world.admin, &host, &path, &[("cookie", &cookie)]).await;
     assert!(late.text().contains("within ten minutes"));
-    // Somebody of the company without a role among us.
-    house.world.clock.synchronise();
-    house.browser.goto(&house.at("/console/approvals")).await;
-    assert_eq!(house.browser.follow("#nobody").await, 403);
-    assert!(house.browser.text().await.contains("You have no role here"));
-    assert_eq!(house.browser.cookie().await, "");
 }
 
 /// A-07, A-11: pages live at one address; another name is sent there or refused, and no header of the request makes a link.
@@ -306,6 +312,13 @@ async fn a_07_a_11_pages_have_one_address() {
     assert_eq!((answer.status, answer.header("location")), (303, Some("/console/sign-in?to=/console/approvals")));
     let answer = crate::world::client::send_as(house.world.admin, host, "/console/sign-in", &headers).await;
     assert!(answer.header("location").is_some_and(|place| !place.contains("evil")));
+    // Bytes that no header can hold are no address, and no defect either.
+    for host in [host, "127.0.0.1"] {
+        let mut request = b"GET /console/approvals/a\xff?\xff HTTP/1.1\r\nhost: ".to_vec();
+        request.extend_from_slice(format!("{host}\r\nconnection: close\r\n\r\n").as_bytes());
+        let answer = crate::world::client::raw(house.world.admin, &request).await;
+        assert!(matches!(answer.status, 303 | 400 | 404), "{host}: {}", answer.text());
+    }
     // A-15: a session in a query is none.
     assert_eq!(get(house.world.admin, "/v1/approvals?carnet-session=x").await.status, 401);
 }

@@ -1,7 +1,7 @@
 //! The plainest HTTP/1.1 client: what a test sends is what stands here.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -143,9 +143,18 @@ pub fn escape(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody listens at, never given twice, and below those that the kernel gives to connections: a server that is stopped finds
+/// its port free when it starts again, and somebody who tries again and again to reach a port without a listener is not given that very
+/// port, and connected with itself.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("bound").port()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let from = 10_000 + (std::process::id() % 10_000) as u16;
+    loop {
+        let port = from + GIVEN.fetch_add(1, Ordering::Relaxed);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A text that no other call of this process got.
