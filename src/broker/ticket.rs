@@ -36,6 +36,8 @@ pub struct Tickets {
     pub credential: Credential,
     /// Where the state stands in the answer.
     pub pointer: String,
+    /// Where the title stands, if it is to be shown.
+    pub title: Option<String>,
     /// The states in which a ticket is open.
     pub open: Vec<String>,
     /// The client.
@@ -53,26 +55,49 @@ enum Known {
     Nothing,
 }
 
+/// The longest title that is shown.
+const TITLE: usize = 200;
+
 impl Tickets {
+    /// What an approver sees of a ticket: how it stands, and its title.
+    pub async fn look(&self, ticket: &Ticket) -> String {
+        let (known, title) = self.read(ticket).await;
+        let state = match known {
+            Known::Open => "open",
+            Known::Closed => "not open",
+            Known::Nothing => "nobody says whether it is open",
+        };
+        title.map_or_else(|| state.to_owned(), |title| format!("{state}: {title}"))
+    }
+
     async fn ask(&self, ticket: &Ticket) -> Known {
+        self.read(ticket).await.0
+    }
+
+    async fn read(&self, ticket: &Ticket) -> (Known, Option<String>) {
         // A ticket's number stands in a path: what could lead to another one is no ticket.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !ticket.as_str().bytes().all(plain) || ticket.as_str().bytes().all(|byte| byte == b'.') {
-            return Known::Closed;
+            return (Known::Closed, None);
         }
-        let Ok(url) = self.outbound.may_ask(&self.url.replace("{ticket}", ticket.as_str())) else { return Known::Nothing };
+        let Ok(url) = self.outbound.may_ask(&self.url.replace("{ticket}", ticket.as_str())) else {
+            return (Known::Nothing, None);
+        };
         match self.outbound.ask(&url, &self.credential).await {
             Ok(answer) if answer.status == 200 => {
                 let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
-                match body.pointer(&self.pointer).and_then(Value::as_str) {
+                let title = self.title.as_ref().and_then(|title| body.pointer(title)?.as_str());
+                let shown = title.map(|title| title.chars().filter(|c| !c.is_control()).take(TITLE).collect());
+                let known = match body.pointer(&self.pointer).and_then(Value::as_str) {
                     Some(state) if self.open.iter().any(|open| open == state) => Known::Open,
                     Some(_) => Known::Closed,
                     None => Known::Nothing,
-                }
+                };
+                (known, shown)
             }
             // It is not there, or no more.
-            Ok(answer) if matches!(answer.status, 404 | 410) => Known::Closed,
-            _ => Known::Nothing,
+            Ok(answer) if matches!(answer.status, 404 | 410) => (Known::Closed, None),
+            _ => (Known::Nothing, None),
         }
     }
 

@@ -16,6 +16,8 @@ pub struct TicketSection {
     pub pointer: String,
     /// The states in which a ticket is open.
     pub open: Vec<String>,
+    /// The JSON Pointer of its title, to be shown to approvers.
+    pub title: Option<String>,
 }
 
 const URL_FIX: &str = "write https://HOST/PATH/{ticket}; a private address needs its exact origin in [outbound] tickets";
@@ -33,6 +35,8 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
         |text: &String| if text.starts_with('/') { Ok(text.clone()) } else { Err("this is no JSON Pointer".to_owned()) };
     let pointer = section.required("pointer", POINTER_FIX, faults);
     let pointer = pointer.and_then(|pointer| pointer.parse(faults, is_pointer, POINTER_FIX));
+    let title = section.text("title", faults);
+    let title = title.and_then(|title| title.parse(faults, is_pointer, "write the JSON Pointer of the ticket's title"));
     let open: Vec<String> = section.texts("open", faults).into_iter().map(|state| state.value).collect();
     if open.is_empty() {
         let field = format!("{}.open", section.at().0);
@@ -44,5 +48,5 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
     }
     let token_file = section.file("token_file", folder, "name a readable file", faults);
     section.finish(faults);
-    Some(TicketSection { url: url?, token_file: token_file?, pointer: pointer?, open })
+    Some(TicketSection { url: url?, token_file: token_file?, pointer: pointer?, open, title })
 }

@@ -246,6 +246,13 @@ impl Journal {
         Ok(self.reader.list(query).await?)
     }
 
+    /// How many tokens `subject` was issued on each day (days since 1970) from `since` on, of the newest `among` entries.
+    pub async fn issued_by_day(&self, subject: &str, among: u64, since: Timestamp) -> Result<Vec<(i64, u64)>, Unavailable> {
+        self.shared.running()?;
+        let from = self.view().size.saturating_sub(among);
+        Ok(self.reader.issued_by_day(subject, from, since).await?)
+    }
+
     /// Changes from the index `from` on, in order, at most 1000 at a time.
     pub async fn changes(&self, from: u64) -> Result<Vec<ChangeEntry>, Unavailable> {
         self.shared.running()?;

@@ -108,6 +108,15 @@ impl Reader {
         bound.fetch_all(&self.pool).await?.iter().map(stored).collect()
     }
 
+    /// How many tokens `subject` was issued on each day (days since 1970) from `since` on, of the entries from `from` on.
+    pub async fn issued_by_day(&self, subject: &str, from: u64, since: Timestamp) -> Result<Vec<(i64, u64)>, StoreFault> {
+        let text = "SELECT time / 86400, count(*) FROM entries WHERE idx >= ? AND kind = 'issued' AND subject = ? AND time >= ? \
+            GROUP BY 1 ORDER BY 1";
+        let query = sqlx::query(text).bind(sql(from)).bind(subject.to_owned()).bind(since.as_seconds());
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0)))).collect()
+    }
+
     /// Change entries from `from` on, in order, at most 1000.
     pub async fn changes(&self, from: u64) -> Result<Vec<ChangeEntry>, StoreFault> {
         let query = sqlx::query(

@@ -79,6 +79,7 @@ pub(super) fn tickets(config: &Config, outbound: &Arc<Outbound>) -> Result<Optio
         url: section.url.clone(),
         credential,
         pointer: section.pointer.clone(),
+        title: section.title.clone(),
         open: section.open.clone(),
         outbound: Arc::clone(outbound),
         seen: Mutex::default(),

@@ -22,7 +22,8 @@ async fn ticket(State(tracker): State<Tracker>, Path(id): Path<String>, headers:
     match state {
         None => StatusCode::BAD_GATEWAY.into_response(),
         Some(_) if id != "INC-7" => StatusCode::NOT_FOUND.into_response(),
-        Some(state) => axum::Json(json!({"key": id, "fields": {"status": {"name": state}}})).into_response(),
+        Some(state) => axum::Json(json!({"key": id, "fields": {"summary": "Orders are\nstuck", "status": {"name": state}}}))
+            .into_response(),
     }
 }
 
@@ -41,7 +42,7 @@ async fn world() -> (World, Tracker) {
     std::fs::write(world.folder.path().join("tracker"), "tracker-token\n").expect("written");
     let text = text.replace("[outbound]\n", &format!("[outbound]\ntickets = [\"{origin}\"]\n"));
     let section = format!(
-        "[tickets]\nurl = \"{origin}/api/tickets/{{ticket}}\"\ntoken_file = \"tracker\"\npointer = \"/fields/status/name\"\nopen = [\"open\", \"in progress\"]\n"
+        "[tickets]\nurl = \"{origin}/api/tickets/{{ticket}}\"\ntoken_file = \"tracker\"\npointer = \"/fields/status/name\"\ntitle = \"/fields/summary\"\nopen = [\"open\", \"in progress\"]\n"
     );
     std::fs::write(&file, text + &section).expect("written");
     world.boot().await;
@@ -78,6 +79,9 @@ async fn a_closed_ticket_ends_its_elevation_within_five_seconds() {
     let sly = ask(&world, "../tickets/INC-7").await.json();
     assert_eq!(approve(&world, &sly).await.json()["reason"], "elevation.ticket-closed");
     let asked = ask(&world, "INC-7").await.json();
+    // The approver sees how it stands, and what it is about.
+    let path = format!("/v1/elevations/{}", asked["id"].as_str().expect("an id"));
+    assert_eq!(world.admin_get(&path, "sven").await["ticketState"], "open: Orders arestuck");
     for (state, status, reason) in [(None, 503, "elevation.ticket-unknown"), (Some("done"), 409, "elevation.ticket-closed")] {
         set(state);
         let refused = approve(&world, &asked).await;

@@ -251,8 +251,19 @@ pub async fn end(
 /// How many of the last refusals are shown.
 const REFUSALS: u32 = 5;
 
-/// How the integration behaves otherwise: its last token, and why it was refused last.
+/// How many of the newest entries are counted for what is usual: an approver who looks costs a journal of years no more than this.
+const COUNTED: u64 = 100_000;
+
+/// The days that are shown.
+const DAYS: u32 = 30;
+
+/// How the integration behaves otherwise: its tokens of each of the last days, the last one, and why it was refused last.
 async fn usual(broker: &Broker, integration: &IntegrationId) -> Result<Value, Problem> {
+    let now = broker.now();
+    let counted = broker.journal.issued_by_day(&integration.to_string(), COUNTED, now.minus(Seconds::days(DAYS))).await?;
+    let today = now.as_seconds().div_euclid(86_400);
+    let on = |day: i64| counted.iter().find(|(known, _)| *known == day).map_or(0, |(_, number)| *number);
+    let days: Vec<u64> = (0..i64::from(DAYS)).rev().map(|ago| on(today - ago)).collect();
     let newest = async |kind: &str, limit: u32| {
         let (kind, subject) = (Some(kind.to_owned()), Some(integration.to_string()));
         let query = Query { kind, subject, newest_first: true, limit: Some(limit), ..Query::default() };
@@ -267,6 +278,7 @@ async fn usual(broker: &Broker, integration: &IntegrationId) -> Result<Value, Pr
     };
     Ok(json!({
         "lastToken": issued.first().map(|stored| stored.entry.time()),
+        "tokensByDay": days,
         "lastRefusals": refused.iter().filter_map(refusal).collect::<Vec<_>>(),
     }))
 }
@@ -296,6 +308,9 @@ pub async fn whole(broker: &Broker, id: &str) -> Result<Value, Problem> {
         let owner = |text: &Text| words.plain(text).map(str::to_owned);
         shown["briefing"]["owners"] =
             json!({"business": owner(&record.owners.business), "application": owner(&record.owners.application)});
+    }
+    if let (Some(tickets), Some(ticket)) = (&broker.tickets, &request.elevation.ticket) {
+        shown["ticketState"] = tickets.look(ticket).await.into();
     }
     if let Some(passkeys) = broker.passkeys.as_ref().filter(|_| shown["signed"] == true) {
         shown["page"] = address(passkeys.origin(), request.elevation.id.as_str()).into();

@@ -119,7 +119,28 @@ fn how_long(one: &Value) -> String {
 
 fn usual(usual: &Value) -> Vec<(&'static str, String)> {
     let refusals = all(&usual["lastRefusals"]).map(|one| format!("{} ({})", cell(one, "reason"), time(&one["at"])));
-    vec![("last token", time(&usual["lastToken"])), ("refused", some(refusals.collect(), "never", ", "))]
+    vec![
+        ("calls", calls(usual)),
+        ("last token", time(&usual["lastToken"])),
+        ("refused", some(refusals.collect(), "never", ", ")),
+    ]
+}
+
+/// The tokens of the last days, as a row of bars and in numbers.
+fn calls(usual: &Value) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let days: Vec<u64> = all(&usual["tokensByDay"]).filter_map(Value::as_u64).collect();
+    let (sum, most) = (days.iter().sum::<u64>(), days.iter().copied().max().unwrap_or(0));
+    if sum == 0 {
+        return "no token in the last 30 days".to_owned();
+    }
+    // Nothing is the lowest bar, and whatever is not nothing stands above it.
+    let bar = |day: &u64| BARS[usize::try_from((day * 7).div_ceil(most)).unwrap_or(0).min(7)];
+    let today = days.last().copied().unwrap_or(0);
+    format!(
+        "{} {sum} tokens in the last 30 days, {most} on the busiest, {today} today",
+        days.iter().map(bar).collect::<String>()
+    )
 }
 
 fn requests(list: &Value) -> String {

@@ -92,3 +92,33 @@ async fn a_workload_asks_for_itself_and_waits_until_somebody_has_decided() {
         }
     }
 }
+
+/// Where an approval must be signed, `carnet approve` shows it all and says where; nothing is decided by it. A denial needs no passkey.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_passkey_is_needed_approve_prints_the_page() {
+    let mut world = World::start().await;
+    let usual = crate::world::records::usual(&world.partner.issuer);
+    world.onboard(&usual.replacen("owner: team:orders\n", "owner: team:orders\napproval: signed\n", 1)).await;
+    world.stop().await;
+    let file = world.folder.path().join("carnet.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    let text = text.replace("audience = \"carnet\"\n", "audience = \"carnet\"\nclient_id = \"console\"\n");
+    let text = text.replace("[listen]\n", "[listen]\nadmin_url = \"https://carnet.acme.example\"\n");
+    std::fs::write(&file, text).expect("written");
+    world.boot().await;
+    world.advance(0).await;
+    let (olga, sven) = (Program::of(&world, "olga"), Program::of(&world, "sven"));
+    let asked = olga.run(&elevate(&["-i", "globex/order-sync", "--reason", "stuck", "-o", "json"])).await.ended(0).json();
+    let id = asked[0]["id"].as_str().expect("an id").to_owned();
+    let page = format!("https://carnet.acme.example/console/approvals/{id}");
+    let shown = sven.run(&["elevations", "show", &id]).await.ended(0).stdout;
+    assert!(shown.contains(&page), "{shown}");
+    let version = asked[0]["version"].as_str().expect("a version");
+    for more in [vec![], vec!["--version", version]] {
+        let ran = sven.run(&[&["approve", &id, "--reason", "x"], &more[..]].concat()).await.ended(4);
+        assert!(ran.stderr.contains(&page) && ran.stderr.contains("Change orders") && ran.stdout.is_empty(), "{}", ran.stderr);
+    }
+    let told = world.admin_get(&format!("/v1/elevations/{id}"), "alan").await;
+    assert_eq!((&told["state"], told["reviews"].as_array().map(Vec::len)), (&"pending".into(), Some(0)), "{told}");
+    sven.run(&["deny", &id, "--reason", "not now"]).await.ended(0);
+}

@@ -10,6 +10,8 @@ use crate::world::claims;
 async fn an_approval_on_the_page_reaches_the_workload() {
     let house = House::open().await;
     let browser = &house.browser;
+    house.world.minted().await;
+    house.world.minted().await;
     let id = house.asked(|_| {}).await;
     house.nothing_is_minted("scope.needs-elevation").await;
     // The link of a mail leads through the sign-in to the page itself.
@@ -32,6 +34,8 @@ async fn an_approval_on_the_page_reaches_the_workload() {
         "1 of role security",
         "A scope of it is of high risk.",
         "This integration never had it before.",
+        "█ 2 tokens in the last 30 days, 2 on the busiest, 2 today",
+        "scope.needs-elevation",
         "on record: lets globex/order-sync have orders:write at orders-api in production for 30m",
         "carnet approve",
         "sven (security)",
