@@ -151,12 +151,14 @@ fn announce(broker: &DevBroker, format: Format) {
         Format::Json => addresses.to_string(),
         Format::Yaml => super::yaml::write(&addresses),
         Format::Table => format!(
-            "public  {public}\nadmin   {admin}\nmtls    {mtls}\ndemo    {demo}  (issuers of demo workloads and people, and an API)\n\n\
+            "public  {public}\nadmin   {admin}\nmtls    {mtls}\ndemo    {demo}  (issuers of demo workloads and people, and an API)\n\
+             console {}/console  (sign in as sven)\n\n\
              For development only: fresh keys, a demo partner, demo people. In another terminal:\n  \
              carnet demo\n  \
              carnet token -i globex/order-sync --env production --api orders-api --scope orders:read\n  \
              carnet token -i globex/order-sync --env production --api orders-api --scope orders:write   # refused, and told why\n  \
-             carnet revoke integration globex/order-sync --reason trying"
+             carnet revoke integration globex/order-sync --reason trying",
+            broker.console_url
         ),
     });
 }

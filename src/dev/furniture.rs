@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::authn::{IssuerKeys, Verifier, tls};
-use crate::http::demo::{self, DemoIssuer, Introspect, Kind, Orders};
+use crate::http::demo::{self, DemoIssuer, Introspect, Kind, Orders, SignIn};
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
 use crate::http::metrics::{Metrics, Socket};
 use crate::outbound::operator::{Call, OperatorClient};
@@ -25,11 +25,12 @@ pub struct Furniture {
     /// Where the issuers answer.
     pub url: String,
     orders: Arc<Orders>,
+    sign_in: Arc<SignIn>,
 }
 
 impl Furniture {
-    /// For the demo socket at `url` and the broker at `broker`.
-    pub fn new(url: &str, broker: &str, ambient: &Ambient) -> Option<Self> {
+    /// For the demo socket at `url`, the broker at `broker` and its console at `console`.
+    pub fn new(url: &str, (broker, console): (&str, &str), ambient: &Ambient) -> Option<Self> {
         let outside = || (Arc::clone(&ambient.clock), Arc::clone(&ambient.entropy));
         let workloads = Arc::new(DemoIssuer::new(format!("{url}/workloads"), Kind::Workloads, outside())?);
         let staff = Arc::new(DemoIssuer::new(format!("{url}/staff"), Kind::Staff, outside())?);
@@ -43,7 +44,8 @@ impl Furniture {
             introspect: introspection(broker)?,
             clock: Arc::clone(&ambient.clock),
         });
-        Some(Self { workloads, staff, url: url.to_owned(), orders })
+        let sign_in = Arc::new(SignIn::new(Arc::clone(&staff), console));
+        Some(Self { workloads, staff, url: url.to_owned(), orders, sign_in })
     }
 
     /// Serves the demo socket until `stop`.
@@ -53,7 +55,12 @@ impl Furniture {
         ambient: &Ambient,
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let routes = demo::routes(Arc::clone(&self.workloads), Arc::clone(&self.staff), Arc::clone(&self.orders));
+        let routes = demo::routes(
+            Arc::clone(&self.workloads),
+            Arc::clone(&self.staff),
+            Arc::clone(&self.sign_in),
+            Arc::clone(&self.orders),
+        );
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let router = front::wrap(
             routes,

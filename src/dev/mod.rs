@@ -26,7 +26,7 @@ use crate::config::{
 use crate::domain::actor::Role;
 use crate::domain::clock::Seconds;
 use crate::domain::names::{EnvironmentName, Issuer};
-use crate::http::demo::PEOPLE;
+use crate::http::demo::{CONSOLE, PEOPLE};
 use crate::http::metrics::Socket;
 use crate::journal::kek::KekFault;
 use crate::journal::{Kek, Location, Settings as JournalSettings};
@@ -63,6 +63,8 @@ pub struct DevBroker {
     pub running: Running,
     /// `http://…` of the demo socket.
     pub demo_url: String,
+    /// `http://localhost:…` of the console.
+    pub console_url: String,
     /// The issuers of its environments: name, issuer.
     pub environments: Vec<(String, String)>,
     stop: watch::Sender<bool>,
@@ -134,13 +136,14 @@ pub async fn start(options: Options) -> Result<DevBroker, DevFault> {
     let ambient = Ambient { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
     let environments: Vec<(String, String)> =
         config.environments.iter().map(|(name, environment)| (name.to_string(), environment.issuer.to_string())).collect();
+    let console_url = serve::console_origin(&config, admin);
     // The issuers answer before the broker looks for their keys.
-    let furniture = Furniture::new(&demo_url, &public_url, &ambient).ok_or(DevFault::Furniture)?;
+    let furniture = Furniture::new(&demo_url, (&public_url, &console_url), &ambient).ok_or(DevFault::Furniture)?;
     let (stop, stopped) = watch::channel(false);
     let demo = tokio::spawn(furniture.serve(demo, &ambient, stopped));
     let running = serve::launch(config, sockets, foundation, ambient).await?;
     onboard::onboard(&running.admin_url, &furniture).await.map_err(DevFault::Onboard)?;
-    Ok(DevBroker { running, demo_url, environments, stop, demo })
+    Ok(DevBroker { running, demo_url, console_url, environments, stop, demo })
 }
 
 /// Where the configuration is said to lie: the data folder, or one that exists anyway and gets nothing.
@@ -194,7 +197,7 @@ fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo:
             max_age: Seconds::hours(1),
             roles_claim: "groups".to_owned(),
             roles: groups.into_iter().collect(),
-            client_id: None,
+            client_id: Some(CONSOLE.to_owned()),
             client_secret_file: None,
         },
         outbound: OutboundSection { issuers: vec![demo.parse().map_err(defect)?], ..OutboundSection::default() },

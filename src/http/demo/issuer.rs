@@ -1,4 +1,5 @@
-//! An OpenID provider without sign-in: discovery, keys, and a proof for whoever asks, in the form of GitHub's own token service.
+//! An OpenID provider: discovery, keys, and a proof for whoever asks, in the form of GitHub's own token service. Sign-in in a
+//! browser is beside it (`sign_in`).
 
 use std::sync::Arc;
 
@@ -7,12 +8,13 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use super::sign_in::{self, SignIn};
 use crate::domain::actor::Role;
 use crate::domain::clock::{Clock, Entropy};
 use crate::http::form::Form;
@@ -82,10 +84,25 @@ impl DemoIssuer {
 
     /// A bearer of a demo person.
     pub fn person(&self, name: &str) -> Option<String> {
+        self.sign(self.claims(name, "carnet")?)
+    }
+
+    /// The ID token of a demo person who signed in at `client` (OpenID Connect Core 1.0, section 2).
+    pub fn signed_in(&self, name: &str, client: &str, nonce: &str) -> Option<String> {
+        let mut claims = self.claims(name, client)?;
+        claims["nonce"] = nonce.into();
+        self.sign(claims)
+    }
+
+    /// What nobody guesses.
+    pub fn unguessable(&self) -> String {
+        self.entropy.identifier()
+    }
+
+    fn claims(&self, name: &str, audience: &str) -> Option<Value> {
         let (person, _, group) = PEOPLE.iter().find(|(person, ..)| *person == name)?;
-        self.sign(json!({
-            "sub": person, "name": person, "groups": [group], "aud": "carnet", "auth_time": self.clock.now().as_seconds(),
-        }))
+        let now = self.clock.now().as_seconds();
+        Some(json!({"sub": person, "name": person, "groups": [group], "aud": audience, "auth_time": now}))
     }
 
     fn sign(&self, mut claims: Value) -> Option<String> {
@@ -102,17 +119,26 @@ impl DemoIssuer {
 }
 
 /// Discovery, keys and tokens below `path`.
-pub(super) fn routes(path: &str, issuer: Arc<DemoIssuer>) -> Router {
+pub(super) fn routes(path: &str, issuer: Arc<DemoIssuer>, sign_in: Option<Arc<SignIn>>) -> Router {
+    let taken = sign_in.map_or_else(MethodRouter::new, |sign_in| post(sign_in::token).with_state(sign_in));
     Router::new()
         .route(&format!("{path}/.well-known/openid-configuration"), get(discovery))
         .route(&format!("{path}/jwks"), get(keys))
-        .route(&format!("{path}/token"), get(token))
+        .route(&format!("{path}/token"), taken.get(token))
         .with_state(issuer)
 }
 
 async fn discovery(State(issuer): State<Arc<DemoIssuer>>) -> Json<Value> {
     let base = &issuer.issuer;
-    Json(json!({"issuer": base, "jwks_uri": format!("{base}/jwks"), "token_endpoint": format!("{base}/token")}))
+    let mut metadata = json!({"issuer": base, "jwks_uri": format!("{base}/jwks"), "token_endpoint": format!("{base}/token")});
+    if issuer.kind == Kind::Staff {
+        // OpenID Connect Discovery 1.0 section 3 asks for these.
+        metadata["authorization_endpoint"] = format!("{base}/authorize").into();
+        metadata["response_types_supported"] = json!(["code"]);
+        metadata["subject_types_supported"] = json!(["public"]);
+        metadata["id_token_signing_alg_values_supported"] = json!(["ES256"]);
+    }
+    Json(metadata)
 }
 
 async fn keys(State(issuer): State<Arc<DemoIssuer>>) -> Json<Value> {

@@ -7,6 +7,7 @@
 
 mod issuer;
 mod orders;
+mod sign_in;
 
 use std::sync::Arc;
 
@@ -14,11 +15,13 @@ use axum::Router;
 
 pub use issuer::{DemoIssuer, Kind, PEOPLE, WORKLOAD_REPOSITORY};
 pub use orders::{Introspect, Orders};
+pub use sign_in::{CONSOLE, SignIn};
 
 /// The routes of the demo socket.
-pub fn routes(workloads: Arc<DemoIssuer>, staff: Arc<DemoIssuer>, orders: Arc<Orders>) -> Router {
+pub fn routes(workloads: Arc<DemoIssuer>, staff: Arc<DemoIssuer>, sign_in: Arc<SignIn>, orders: Arc<Orders>) -> Router {
     Router::new()
-        .merge(issuer::routes("/workloads", workloads))
-        .merge(issuer::routes("/staff", staff))
+        .merge(issuer::routes("/workloads", workloads, None))
+        .merge(issuer::routes("/staff", staff, Some(Arc::clone(&sign_in))))
+        .merge(sign_in::routes("/staff", sign_in))
         .merge(orders::routes(orders))
 }

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod decisions;
+mod development;
 mod signatures;
 
 use serde_json::{Value, json};
