@@ -7,7 +7,7 @@
 //! ```text
 //!  5  shell     main  cli  serve  dev  server  config  telemetry     composition, sockets, signals, commands
 //!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-//!  4  http      front · public: token introspection publication · admin/* · error       status codes, untrusted bytes
+//!  4  http      front · public: token introspection publication · admin/* console/* · error   status codes, untrusted bytes
 //!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 //!  3  broker    exchange elevation introspection registry review revocation delivery …    one file per operation
 //!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -53,9 +53,11 @@
 //! 1. `http/public/elevations.rs` takes a workload's proof the way an exchange does; `http/admin/elevations.rs` takes people. Both call
 //!    [`broker::elevation`], and [`domain::elevation::ask()`] says whether the record lets it be asked for and who must agree.
 //! 2. A review names the version that was seen, and may only take away ([`domain::elevation::Request::review`]). The last one that was
-//!    needed starts it: the fold of the journal says so, nobody sets a flag.
+//!    needed starts it: the fold of the journal says so, nobody sets a flag. On a page it is `http/console/approvals.rs`; where the API
+//!    says `approval: signed`, the approver's passkey signs [`domain::passkey::statement`], and [`authn::passkey`] judges it.
 //! 3. Each exchange that asks for more than the contract has is judged anew by [`domain::elevation::live()`]: record, catalogue, hours,
-//!    approvals and requester as they are now. The token ends with the elevation and names it.
+//!    approvals and requester as they are now; [`broker::passkey`] asks whether each signature holds. The token ends with the elevation
+//!    and names it.
 //! 4. An end cuts what was issued; `broker/ticket.rs` ends it with its ticket; [`broker::delivery`] tells whom it concerns.
 //!
 //! # An onboarding, file by file
