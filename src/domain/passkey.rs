@@ -70,6 +70,8 @@ struct Statement<'a> {
 
 /// The challenge of the approver's authenticator: SHA-256 of the elevation as it stands on record, of the version of it (and with it of
 /// record and catalogue) that was seen, of what the approver takes away, and of who the approver is.
+///
+/// A member that an elevation gets one day must be absent from the JSON where it says nothing: else what was signed before counts no more.
 pub fn statement(elevation: &Elevation, seen: Digest, narrowing: &Narrowing, approver: &Person) -> Digest {
     let statement = "carnet elevation approval v1";
     Digest::of_json(&Statement { statement, elevation, seen, narrowing, approver: (approver.iss.as_str(), &approver.id) })

@@ -307,12 +307,14 @@ impl Request {
         ask::is_signed(state, &self.elevation.api)
     }
 
-    /// The approvals whose signatures a token rests on, each with what was signed. None where the API does not ask for any.
+    /// The approvals whose signatures a token rests on, each with what was signed: those that [`live`] counts. None where the API does not
+    /// ask for any.
     pub fn signed(&self, state: &State) -> Vec<(&Person, &Signature, Digest)> {
         let approvals = self.reviews.iter().filter(|review| review.verdict == Verdict::Approve && self.is_signed(state));
         approvals
             .filter_map(|review| {
                 let signature = review.signature.as_deref()?;
+                state.passkeys.signing(signature, &review.by)?;
                 Some((&review.by, signature, statement(&self.elevation, signature.seen, &review.narrowing, &review.by)))
             })
             .collect()
