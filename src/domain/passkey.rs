@@ -2,7 +2,8 @@
 //!
 //! Where an API says `approval: signed`, an approval is a signature of the approver's own authenticator over the digest that
 //! [`statement`] makes of the exact elevation. It stands on record with the review, and is verified again at every mint: who can write
-//! entries, and even seal them, elevates nobody without that authenticator in hand.
+//! approvals, and even seal them, elevates nobody without that authenticator in hand. Registrations are what it rests on: the word of an
+//! earlier passkey is asked for and not put on record, so who can seal entries can forge one. Each is an event, to be watched.
 //!
 //! What is here is the account of who has which passkey, a fold of the journal. Whether a signature holds is for `authn::passkey` to say;
 //! a credential stands here as that room persists it.

@@ -234,6 +234,18 @@ async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
         ran.stderr
     );
 
+    // An auditor with an export and its key alone finds the same.
+    let program = crate::cli::program::Program::alone();
+    let (config, export) = (file.display().to_string(), house.world.folder.path().join("export").display().to_string());
+    program.run(&["journal", "export", &export, "-c", &config]).await.ended(0);
+    let key = program.run(&["key", "show", "--checkpoint", "-c", &config]).await.ended(0).stdout;
+    let ran = program.run(&["journal", "verify", &export, "--key", key.trim()]).await.ended(1);
+    assert!(
+        ran.stderr.contains(&forged.index.to_string()) && ran.stderr.contains("not signed by the passkey"),
+        "{}",
+        ran.stderr
+    );
+
     // And a row that is only edited: the node does not begin on it, and the check names it.
     let database = house.world.folder.path().join("journal.db");
     let edited = std::process::Command::new("python3")
