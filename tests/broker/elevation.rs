@@ -161,7 +161,7 @@ async fn a_workload_asks_waits_and_goes_on() {
 
 /// Whoever is not the workload is told nothing, and asks for nothing.
 #[tokio::test]
-async fn o_02_strangers_ask_for_no_elevation_and_learn_nothing() {
+async fn o_02_e_03_strangers_ask_for_no_elevation_and_learn_nothing() {
     let world = World::start().await;
     let stranger = crate::world::Provider::start().await;
     let foreign = stranger.sign(&world.claims("production"));
@@ -308,7 +308,7 @@ async fn e_06_e_23_an_approval_is_of_what_was_seen_and_never_of_more() {
 
 /// Approvers give less, for a shorter time; what is left is what counts.
 #[tokio::test]
-async fn an_approver_shortens_and_narrows() {
+async fn t_09_e_12_an_approver_shortens_and_narrows() {
     let world = World::start().await;
     let elevation = asked(&world, "olga", &wish("1h")).await;
     let it = id(&elevation);
@@ -354,7 +354,7 @@ async fn e_07_silence_denies_and_a_denial_is_final() {
 
 /// E-08, E-09, E-10: a hundred at once decide once; the same request again is the same answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn e_08_e_09_e_10_a_hundred_words_at_once_are_one_decision() {
+async fn e_08_e_09_e_10_e_20_a_hundred_words_at_once_are_one_decision() {
     let world = World::start().await;
     for _ in 0..3 {
         let elevation = asked(&world, "olga", &wish("30m")).await;
