@@ -32,8 +32,8 @@ pub struct Registered<'a> {
     pub label: &'a str,
 }
 
-/// The first change that lets an approval in whose signature does not hold, or is missing where its API took none without: for who
-/// verifies a journal. Each signature is judged at the origin that it names itself; whose passkey it is, and over what, is what counts.
+/// The first change that lets an approval in whose signature does not hold, is missing where its API took none without, or was entered
+/// before: for who verifies a journal. Each signature is judged at the origin that it names itself; whose passkey it is, and over what, is what counts.
 pub fn forged<'a>(changes: impl IntoIterator<Item = &'a ChangeEntry>) -> Option<u64> {
     let mut state = State::default();
     let found = changes.into_iter().find(|entry| {
@@ -50,6 +50,9 @@ fn holds(state: &State, change: &Change) -> bool {
         return true;
     };
     let (Some(request), Some(person)) = (state.elevations.find(elevation), change.by.person()) else { return false };
+    if request.reviews.iter().any(|review| review.by.is(person)) {
+        return false;
+    }
     // A look at what began without an approval gives nothing.
     let Some(signature) = signature else { return request.elevation.break_glass || !request.is_signed(state) };
     let known = signature.origin().and_then(|origin| Passkeys::at(&origin)).zip(state.passkeys.signing(signature, person));
@@ -173,7 +176,12 @@ impl Broker {
 
     fn signatures_of(&self, state: &State, id: &ElevationId) -> bool {
         let Some(request) = state.elevations.find(id) else { return false };
-        request.signed(state).into_iter().all(|(person, signature, digest)| {
+        let signed = request.signed(state);
+        // What must be signed and is by nobody is no approval, whoever said otherwise a moment ago.
+        if signed.is_empty() {
+            return !request.is_signed(state);
+        }
+        signed.into_iter().all(|(person, signature, digest)| {
             let known = self.passkeys.as_ref().zip(state.passkeys.signing(signature, person));
             let holds = known.is_some_and(|(passkeys, known)| passkeys.verify(known, signature, digest).is_ok());
             if !holds {

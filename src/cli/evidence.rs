@@ -55,7 +55,7 @@ pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
         None => journal::changes(&configured(&args.config)?.0).await,
     };
     if let Some(index) = forged(&changes.map_err(|fault| unverified(&fault))?) {
-        let what = "an approval is not signed by the passkey of who approved";
+        let what = "an approval is not signed by the passkey of who approved, or was entered twice";
         return Err(unverified(&VerifyFault::entry(index, what)));
     }
     Ok(told(&report, "verified"))

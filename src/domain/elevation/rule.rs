@@ -35,11 +35,18 @@ impl Rule {
     }
 }
 
-/// Whether enough different people of those that `demand` admits approved. Reviews are of different people: nobody votes twice.
+/// Whether enough different people of those that `demand` admits approved. Nobody votes twice by a review; people are counted all the same,
+/// because what is folded may have been written by other means, and one true signature entered twice is one person's word.
 pub(super) fn is_met<'a>(demand: &Approvers, reviews: impl IntoIterator<Item = &'a Review>, asked: Timestamp) -> bool {
     let counts =
         |review: &&Review| review.verdict == Verdict::Approve && admits(demand, &review.by, &review.roles, asked, review.at);
-    reviews.into_iter().filter(counts).count() >= usize::from(demand.count)
+    let mut people: Vec<&Person> = Vec::new();
+    for review in reviews.into_iter().filter(counts) {
+        if !people.iter().any(|known| known.is(&review.by)) {
+            people.push(&review.by);
+        }
+    }
+    people.len() >= usize::from(demand.count)
 }
 
 /// Whether a person who carries `roles` is one of those whom `demand` admits at `now`, or of those who stand in for them by then.

@@ -12,6 +12,48 @@ impl House {
         self.browser.follow("form[data-create] button").await
     }
 
+    /// What the journal check says of the stopped house.
+    async fn verify(&self) -> crate::cli::program::Ran {
+        let file = self.world.folder.path().join("carnet.toml").display().to_string();
+        crate::cli::program::Program::alone().run(&["journal", "verify", "-c", &file, "-o", "json"]).await
+    }
+
+    /// Writes into the journal of the stopped house, with its own key-encryption key, the first review of `from` as one of `to`; the index.
+    async fn forge(&self, from: &str, to: &str) -> u64 {
+        use carnet::domain::actor::Actor;
+        use carnet::domain::change::{Change, What};
+        let file = self.world.folder.path().join("carnet.toml");
+        let config = carnet::config::load(&file).expect("a configuration");
+        let kek = carnet::journal::Kek::load(&config.keys.kek_file).expect("the key-encryption key");
+        let settings = carnet::serve::journal_settings(&config);
+        let clock = std::sync::Arc::clone(&self.world.clock) as std::sync::Arc<dyn carnet::domain::clock::Clock>;
+        let entropy = std::sync::Arc::new(carnet::server::OsEntropy);
+        let journal = carnet::journal::Journal::open(&settings, &kek, clock, entropy).await.expect("opens");
+        let forged = journal
+            .change(None, |state, _| {
+                let true_one = state.elevations.find(&from.parse().expect("an id")).expect("the first");
+                let target = state.elevations.find(&to.parse().expect("an id")).expect("the second");
+                let mut review = true_one.reviews[0].clone();
+                if let Some(signature) = review.signature.as_mut().filter(|_| from != to) {
+                    signature.seen = target.version(state);
+                }
+                let what = What::ElevationReviewed {
+                    elevation: target.elevation.id.clone(),
+                    verdict: review.verdict,
+                    reason: "looked at".into(),
+                    roles: review.roles,
+                    narrowing: review.narrowing,
+                    signature: review.signature,
+                };
+                Ok::<_, ()>(carnet::journal::Proposal::from(Change { by: Actor::Staff(review.by), what }))
+            })
+            .await
+            .expect("available")
+            .expect("proposed");
+        journal.close().await;
+        forged.index
+    }
+
     /// Approves on the page up to where the passkey is asked for.
     async fn to_sign(&self, id: &str) {
         self.browser.goto(&self.page(id)).await;
@@ -178,44 +220,11 @@ async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
     house.nothing_is_minted("scope.needs-elevation").await;
     house.world.stop().await;
     let file = house.world.folder.path().join("carnet.toml");
-    let verify = async || {
-        let program = crate::cli::program::Program::alone();
-        program.run(&["journal", "verify", "-c", file.to_str().expect("a path"), "-o", "json"]).await
-    };
-    verify().await.ended(0);
+    house.verify().await.ended(0);
 
     // With everything in hand but sven's authenticator: a sound entry, sealed by the journal itself, that carries his true signature over
     // the other elevation.
-    let config = carnet::config::load(&file).expect("a configuration");
-    let kek = carnet::journal::Kek::load(&config.keys.kek_file).expect("the key-encryption key");
-    let settings = carnet::serve::journal_settings(&config);
-    let clock = std::sync::Arc::clone(&house.world.clock) as std::sync::Arc<dyn carnet::domain::clock::Clock>;
-    let entropy = std::sync::Arc::new(carnet::server::OsEntropy);
-    let journal = carnet::journal::Journal::open(&settings, &kek, clock, entropy).await.expect("opens");
-    let forged = journal
-        .change(None, |state, _| {
-            use carnet::domain::change::{Change, What};
-            let true_one = state.elevations.find(&short.parse().expect("an id")).expect("the first");
-            let target = state.elevations.find(&wanted.parse().expect("an id")).expect("the second");
-            let mut review = true_one.reviews[0].clone();
-            if let Some(signature) = review.signature.as_mut() {
-                signature.seen = target.version(state);
-            }
-            let what = What::ElevationReviewed {
-                elevation: target.elevation.id.clone(),
-                verdict: review.verdict,
-                reason: "looked at".into(),
-                roles: review.roles,
-                narrowing: review.narrowing,
-                signature: review.signature,
-            };
-            let by = carnet::domain::actor::Actor::Staff(review.by);
-            Ok::<_, ()>(carnet::journal::Proposal::from(Change { by, what }))
-        })
-        .await
-        .expect("available")
-        .expect("proposed");
-    journal.close().await;
+    let forged = house.forge(&short, &wanted).await;
     house.world.boot().await;
     house.world.advance(0).await;
     // The state takes it for approved; what is signed is asked before anything is issued.
@@ -227,12 +236,8 @@ async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
         answer.text()
     );
     house.world.stop().await;
-    let ran = verify().await.ended(1);
-    assert!(
-        ran.stderr.contains(&format!("{}", forged.index)) && ran.stderr.contains("not signed by the passkey"),
-        "{}",
-        ran.stderr
-    );
+    let ran = house.verify().await.ended(1);
+    assert!(ran.stderr.contains(&forged.to_string()) && ran.stderr.contains("not signed by the passkey"), "{}", ran.stderr);
 
     // An auditor with an export and its key alone finds the same.
     let program = crate::cli::program::Program::alone();
@@ -240,11 +245,7 @@ async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
     program.run(&["journal", "export", &export, "-c", &config]).await.ended(0);
     let key = program.run(&["key", "show", "--checkpoint", "-c", &config]).await.ended(0).stdout;
     let ran = program.run(&["journal", "verify", &export, "--key", key.trim()]).await.ended(1);
-    assert!(
-        ran.stderr.contains(&forged.index.to_string()) && ran.stderr.contains("not signed by the passkey"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains(&forged.to_string()) && ran.stderr.contains("not signed by the passkey"), "{}", ran.stderr);
 
     // And a row that is only edited: the node does not begin on it, and the check names it.
     let database = house.world.folder.path().join("journal.db");
@@ -254,7 +255,7 @@ async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
         .output()
         .expect("python runs");
     assert_eq!(String::from_utf8_lossy(&edited.stdout).trim(), "1", "{}", String::from_utf8_lossy(&edited.stderr));
-    let ran = verify().await.ended(1);
+    let ran = house.verify().await.ended(1);
     assert!(ran.stderr.contains("entry"), "{}", ran.stderr);
     let ambient = carnet::serve::Ambient {
         clock: std::sync::Arc::clone(&house.world.clock) as std::sync::Arc<dyn carnet::domain::clock::Clock>,
@@ -262,4 +263,30 @@ async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
     };
     let config = carnet::config::load(&file).expect("a configuration");
     assert!(carnet::serve::start(config, ambient).await.is_err(), "a node does not begin on an edited entry");
+}
+
+/// Where two people must agree, the true signature of one, entered twice by who can seal entries, is one person's word still.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_signature_entered_twice_is_one_persons_word() {
+    let mut house = House::with(|records| {
+        let records = records.replacen("owner: team:orders\n", "owner: team:orders\napproval: signed\n", 1);
+        records.replace("approvers: {role: security, count: 1}", "approvers: {role: security, count: 2}")
+    })
+    .await;
+    house.browser.tell("authenticator", &[]).await;
+    let id = house.asked(|_| {}).await;
+    house.sign_in("sven").await;
+    assert_eq!(house.registered("my laptop").await, 200);
+    house.to_sign(&id).await;
+    assert_eq!(house.browser.follow("form[data-get] button").await, 200);
+    assert!(house.browser.text().await.contains("pending"));
+    house.nothing_is_minted("scope.needs-elevation").await;
+    house.world.stop().await;
+    let forged = house.forge(&id, &id).await;
+    house.world.boot().await;
+    house.world.advance(0).await;
+    house.nothing_is_minted("scope.needs-elevation").await;
+    house.world.stop().await;
+    let ran = house.verify().await.ended(1);
+    assert!(ran.stderr.contains(&forged.to_string()), "{}", ran.stderr);
 }
