@@ -1,7 +1,8 @@
 //! Authn: who signed this? JWTs of partners' workloads and of our own staff.
 //!
 //! The doors: [`UnverifiedAssertion::parse`] (form), [`Verifier::verify`] (key and signature), [`StaffVerifier::verify`]
-//! (staff bearers), [`sign_in`] (staff in a browser), [`passkey`] (what approvers sign with), [`IssuerKeys`] (keys, health, refresh ahead of requests), [`tls::outbound`] (the client that fetches).
+//! (staff bearers), [`sign_in`] (staff in a browser), [`passkey`] (what approvers sign with), [`IssuerKeys`] (keys, health, refresh ahead
+//! of requests), [`tls::outbound`] (the client that fetches).
 //!
 //! What a return means: `Verified<Assertion>` says that a key of a trusted source signed these claims, not that they
 //! are in their time; it lives in memory only, nothing here is durable, and nothing is spent. A fault of class `Proof` is final for

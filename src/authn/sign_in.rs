@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::tls;
 use crate::domain::clock::Entropy;
 use crate::outbound::operator::{Call, OperatorClient};
-use crate::outbound::{Origin, Outbound};
+use crate::outbound::{FetchUrl, Origin, Outbound};
 
 /// How long the issuer's metadata is kept: a stranger who opens the page again and again sends nobody to the issuer.
 const METADATA_LIFE: Duration = Duration::from_secs(300);
@@ -226,13 +226,15 @@ fn how(metadata: &CoreProviderMetadata) -> AuthType {
 /// The headers of the library's requests that mean something to an issuer.
 const HEADERS: [&str; 3] = ["accept", "authorization", "content-type"];
 
-/// To the issuer's own origin, or one that the operator listed.
+/// Whether a code, or the client's secret, may go there: to the issuer's own origin, or one that the operator listed.
+fn may_send(outbound: &Outbound, home: &Origin, url: &str) -> Option<FetchUrl> {
+    outbound.may_fetch(url).ok().filter(|url| url.origin() == home || url.is_listed())
+}
+
+/// By the broker's own client.
 async fn by_broker(outbound: &Outbound, home: &Origin, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
     let (parts, body) = request.into_parts();
-    let url = outbound.may_fetch(&parts.uri.to_string()).map_err(|_| Unanswered)?;
-    if url.origin() != home && !url.is_listed() {
-        return Err(Unanswered);
-    }
+    let url = may_send(outbound, home, &parts.uri.to_string()).ok_or(Unanswered)?;
     let headers = HEADERS.into_iter().filter_map(|name| Some((name, parts.headers.get(name)?.to_str().ok()?)));
     let fetched = if body.is_empty() {
         outbound.fetch(&url).await
@@ -274,4 +276,33 @@ async fn by_operator(request: HttpRequest) -> Result<HttpResponse, Unanswered> {
         response = response.header(name, value);
     }
     response.body(reply.body).map_err(|_| Unanswered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::OutboundSettings;
+
+    /// K-06, for code and secret: metadata that names a token endpoint elsewhere gets neither.
+    #[test]
+    fn k_06_codes_and_secrets_go_to_the_issuer_alone() {
+        let listed = "https://login.acme.example".parse().expect("an origin");
+        let settings = OutboundSettings { issuers: vec![listed], ..OutboundSettings::default() };
+        let outbound = tls::outbound(settings, &[]).expect("a client");
+        let home = Origin::of("https://idp.acme.example/tenant").expect("an origin");
+        for good in
+            ["https://idp.acme.example/token", "https://idp.acme.example:443/oauth/token", "https://login.acme.example/t"]
+        {
+            assert!(may_send(&outbound, &home, good).is_some(), "{good}");
+        }
+        for bad in [
+            "https://evil.example/token",
+            "https://idp.acme.example.evil.example/token",
+            "https://idp.acme.example:8443/token",
+            "http://idp.acme.example/token",
+            "https://login.acme.example:8443/t",
+        ] {
+            assert!(may_send(&outbound, &home, bad).is_none(), "{bad}");
+        }
+    }
 }

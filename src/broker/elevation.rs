@@ -7,13 +7,12 @@ use super::exchange::Denied;
 use super::revocation::{Failure, Fault};
 use super::{Broker, away};
 use crate::domain::actor::{Actor, Authorized, Elevate, Review};
-use crate::domain::api::Approval;
 use crate::domain::approval::Verdict;
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
-use crate::domain::elevation::{Elevation, Narrowing, Standing, Unfit, Vote, Wanted, Wish, ask};
+use crate::domain::elevation::{Elevation, Narrowing, Standing, Unfit, Vote, Wanted, Wish, ask, is_signed};
 use crate::domain::grant::{Context, may_elevate, stands};
 use crate::domain::names::{ClientId, ElevationId, EnvironmentName, IntegrationId, RequestId};
 use crate::domain::passkey::Signature;
@@ -170,9 +169,7 @@ impl Broker {
     /// An elevation, if one can be asked for; where its API takes signed approvals alone, only if somebody could sign.
     fn ask(&self, wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
         let elevation = ask(wanted, state, now)?;
-        let api = state.apis.get(&elevation.api).and_then(|api| api.current.as_ref());
-        let signed = api.is_some_and(|current| current.record.approval == Approval::Signed);
-        if signed && self.passkeys.is_none() {
+        if is_signed(state, &elevation.api) && self.passkeys.is_none() {
             let message = format!("{} says approval: signed, and no sign-in in a browser is configured", elevation.api);
             return Err(vec![Unfit { at: "api", reason: &reason::ELEVATION_SIGNATURE, message }]);
         }

@@ -54,6 +54,7 @@ fn reason(what: &What) -> Option<&Text> {
     match what {
         What::ElevationReviewed { reason, .. }
         | What::ElevationEnded { reason, .. }
+        | What::PasskeyRevoked { reason, .. }
         | What::IntegrationSuspended { reason, .. }
         | What::PartnerSuspended { reason, .. }
         | What::RevocationAdded { reason, .. }

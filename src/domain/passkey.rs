@@ -10,6 +10,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -149,16 +151,13 @@ impl Passkeys {
 impl Signature {
     /// The origin at which it was made, as the browser says.
     pub fn origin(&self) -> Option<String> {
-        use base64::Engine as _;
-        let data = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&self.client_data).ok()?;
-        let said: Value = serde_json::from_slice(&data).ok()?;
+        let said: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&self.client_data).ok()?).ok()?;
         Some(said.get("origin")?.as_str()?.to_owned())
     }
 
     /// The authenticator's counter: the last four bytes of the fixed part (section 6.1).
     pub fn counter(&self) -> Option<u32> {
-        use base64::Engine as _;
-        let data = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&self.authenticator_data).ok()?;
+        let data = URL_SAFE_NO_PAD.decode(&self.authenticator_data).ok()?;
         Some(u32::from_be_bytes(data.get(33..37)?.try_into().ok()?))
     }
 }

@@ -222,7 +222,7 @@ fn access<'a>(state: &'a State, integration: &IntegrationId, environment: &Envir
 }
 
 /// Whether an API takes signed approvals alone.
-pub(super) fn is_signed(state: &State, api: &ApiName) -> bool {
+pub fn is_signed(state: &State, api: &ApiName) -> bool {
     let current = state.apis.get(api).and_then(|api| api.current.as_ref());
     current.is_some_and(|current| current.record.approval == Approval::Signed)
 }

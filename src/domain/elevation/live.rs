@@ -1,12 +1,10 @@
 //! What is elevated at this second: asked at every mint, because an approval is not a promise.
 
 use super::{Request, Review, Standing, ask, rule};
-use crate::domain::actor::Person;
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::integration::Required;
 use crate::domain::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
-use crate::domain::passkey::Signature;
 use crate::domain::scope::Scope;
 use crate::domain::state::State;
 
@@ -52,7 +50,7 @@ fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timest
     let signed = request.is_signed(state);
     // Where approvals are signed, one counts that carries a signature by a passkey that is the approver's still. Whether the signature
     // holds is asked before anything is issued (`broker/passkey.rs`).
-    let counts = |review: &&Review| !signed || review.signature.as_ref().is_some_and(|one| is_theirs(state, one, &review.by));
+    let counts = |review: &&Review| !signed || review.is_signed(state);
     let agreed = if elevation.break_glass {
         eligible.break_glass && !signed
     } else {
@@ -73,8 +71,4 @@ fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timest
     // Conditions that have nothing in common leave nothing, not everything.
     let nothing = allow.is_empty() && !(eligible.allow.is_empty() && request.terms().allow.is_empty());
     (now < ends && !nothing).then_some(Live { id: &elevation.id, ticket: elevation.ticket.as_ref(), allow, ends })
-}
-
-fn is_theirs(state: &State, signature: &Signature, person: &Person) -> bool {
-    state.passkeys.signing(signature, person).is_some()
 }

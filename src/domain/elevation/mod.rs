@@ -30,7 +30,7 @@ use super::scope::ScopeSet;
 use super::state::State;
 use super::text::Text;
 
-pub use ask::{Unfit, Wanted, Wish, ask};
+pub use ask::{Unfit, Wanted, Wish, ask, is_signed};
 pub use briefing::{Briefing, briefing};
 pub use fold::Elevations;
 pub use live::{Live, live};
@@ -124,6 +124,13 @@ pub struct Review {
     pub signature: Option<Box<Signature>>,
     /// When.
     pub at: Timestamp,
+}
+
+impl Review {
+    /// Whether it carries a signature by a passkey that is the reviewer's still; whether that holds is not asked here.
+    pub fn is_signed(&self, state: &State) -> bool {
+        self.signature.as_ref().is_some_and(|signature| state.passkeys.signing(signature, &self.by).is_some())
+    }
 }
 
 /// What somebody is about to say.
@@ -310,12 +317,15 @@ impl Request {
     /// The approvals whose signatures a token rests on, each with what was signed: those that [`live`] counts. None where the API does not
     /// ask for any.
     pub fn signed(&self, state: &State) -> Vec<(&Person, &Signature, Digest)> {
-        let approvals = self.reviews.iter().filter(|review| review.verdict == Verdict::Approve && self.is_signed(state));
+        if !self.is_signed(state) {
+            return Vec::new();
+        }
+        let approvals = self.reviews.iter().filter(|review| review.verdict == Verdict::Approve && review.is_signed(state));
+        let what = |review: &'_ Review, seen| statement(&self.elevation, seen, &review.narrowing, &review.by);
         approvals
             .filter_map(|review| {
                 let signature = review.signature.as_deref()?;
-                state.passkeys.signing(signature, &review.by)?;
-                Some((&review.by, signature, statement(&self.elevation, signature.seen, &review.narrowing, &review.by)))
+                Some((&review.by, signature, what(review, signature.seen)))
             })
             .collect()
     }

@@ -199,7 +199,8 @@ pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(que
 
 /// `GET /v1/elevations/{id}`: all that an approver must see.
 pub async fn one(State(broker): State<Broker>, by: Admitted<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
-    answer(&broker, &id).await.map_err(|problem| problem.at(&by.request))
+    let shown = seen(&broker, &id).await.map_err(|problem| problem.at(&by.request))?;
+    Ok(axum::Json(shown).into_response())
 }
 
 /// `POST /v1/elevations/{id}/reviews`.
@@ -257,13 +258,17 @@ const COUNTED: u64 = 100_000;
 /// The days that are shown.
 const DAYS: u32 = 30;
 
-/// How the integration behaves otherwise: its tokens of each of the last days, the last one, and why it was refused last.
-async fn usual(broker: &Broker, integration: &IntegrationId) -> Result<Value, Problem> {
+/// The integration's tokens of each of the last days, today last.
+async fn by_day(broker: &Broker, integration: &IntegrationId) -> Result<Vec<u64>, Problem> {
     let now = broker.now();
     let counted = broker.journal.issued_by_day(&integration.to_string(), COUNTED, now.minus(Seconds::days(DAYS))).await?;
     let today = now.as_seconds().div_euclid(86_400);
     let on = |day: i64| counted.iter().find(|(known, _)| *known == day).map_or(0, |(_, number)| *number);
-    let days: Vec<u64> = (0..i64::from(DAYS)).rev().map(|ago| on(today - ago)).collect();
+    Ok((0..i64::from(DAYS)).rev().map(|ago| on(today - ago)).collect())
+}
+
+/// How the integration behaves otherwise: its last token, and why it was refused last.
+async fn usual(broker: &Broker, integration: &IntegrationId) -> Result<Value, Problem> {
     let newest = async |kind: &str, limit: u32| {
         let (kind, subject) = (Some(kind.to_owned()), Some(integration.to_string()));
         let query = Query { kind, subject, newest_first: true, limit: Some(limit), ..Query::default() };
@@ -278,7 +283,6 @@ async fn usual(broker: &Broker, integration: &IntegrationId) -> Result<Value, Pr
     };
     Ok(json!({
         "lastToken": issued.first().map(|stored| stored.entry.time()),
-        "tokensByDay": days,
         "lastRefusals": refused.iter().filter_map(refusal).collect::<Vec<_>>(),
     }))
 }
@@ -292,7 +296,22 @@ async fn answer(broker: &Broker, id: &str) -> Result<Response, Problem> {
     Ok(axum::Json(whole(broker, id).await?).into_response())
 }
 
-/// All that an approver must see.
+/// All that an approver must see: what is told of an elevation, and what takes longer to find out. Only for who looks: a decision waits
+/// neither for the ticket system nor for a look through the log.
+pub async fn seen(broker: &Broker, id: &str) -> Result<Value, Problem> {
+    let mut shown = whole(broker, id).await?;
+    let (view, id): (_, ElevationId) = (broker.journal.view(), named(id)?);
+    let request = view.state.elevations.find(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+    if shown["briefing"].is_object() {
+        shown["briefing"]["usual"]["tokensByDay"] = json!(by_day(broker, &request.elevation.integration).await?);
+    }
+    if let (Some(tickets), Some(ticket)) = (&broker.tickets, &request.elevation.ticket) {
+        shown["ticketState"] = tickets.look(ticket).await.into();
+    }
+    Ok(shown)
+}
+
+/// What is told of an elevation.
 pub async fn whole(broker: &Broker, id: &str) -> Result<Value, Problem> {
     let id: ElevationId = named(id)?;
     let (view, now) = (broker.journal.view(), broker.now());
@@ -308,9 +327,6 @@ pub async fn whole(broker: &Broker, id: &str) -> Result<Value, Problem> {
         let owner = |text: &Text| words.plain(text).map(str::to_owned);
         shown["briefing"]["owners"] =
             json!({"business": owner(&record.owners.business), "application": owner(&record.owners.application)});
-    }
-    if let (Some(tickets), Some(ticket)) = (&broker.tickets, &request.elevation.ticket) {
-        shown["ticketState"] = tickets.look(ticket).await.into();
     }
     if let Some(passkeys) = broker.passkeys.as_ref().filter(|_| shown["signed"] == true) {
         shown["page"] = address(passkeys.origin(), request.elevation.id.as_str()).into();

@@ -87,7 +87,7 @@ pub async fn one(
 }
 
 async fn decision(console: &Console, visitor: &Visitor, id: &str) -> Result<Decision, Problem> {
-    let told = elevations::whole(&console.broker, id).await?;
+    let told = elevations::seen(&console.broker, id).await?;
     let view = console.broker.journal.view();
     let id: ElevationId = id.parse().map_err(|_| Problem::of(&reason::NOT_FOUND))?;
     let request = view.state.elevations.find(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
@@ -149,23 +149,16 @@ pub async fn review(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Ok(form) = Form::read(&headers, &body) else {
-        return console.told(Some(&visitor), &Problem::of(&reason::REQUEST_MALFORMED));
+    let form = match console.form(&visitor, &headers, &body) {
+        Ok(form) => form,
+        Err(refused) => return refused,
     };
-    if !visitor.owns(form.get("token")) {
-        return forged(&console, &visitor);
-    }
     let done = async {
         let by = by?;
         let wanted = Wanted::read(&console, &id, &form).await?;
         wanted.decide(&console, &visitor, &by, form).await
     };
     done.await.unwrap_or_else(|problem: Problem| console.told(Some(&visitor), &problem))
-}
-
-/// A form that is not of a page of this session: of another site, or of a session that is over.
-pub(super) fn forged(console: &Console, visitor: &Visitor) -> Response {
-    console.told(Some(visitor), &Problem::of(&reason::STAFF_OTHER_SITE))
 }
 
 /// What a form says.

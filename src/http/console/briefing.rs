@@ -119,11 +119,10 @@ fn how_long(one: &Value) -> String {
 
 fn usual(usual: &Value) -> Vec<(&'static str, String)> {
     let refusals = all(&usual["lastRefusals"]).map(|one| format!("{} ({})", cell(one, "reason"), time(&one["at"])));
-    vec![
-        ("calls", calls(usual)),
-        ("last token", time(&usual["lastToken"])),
-        ("refused", some(refusals.collect(), "never", ", ")),
-    ]
+    // An answer to a decision does not count them; nothing is said then.
+    let mut lines: Vec<_> = usual["tokensByDay"].as_array().map(|_| ("calls", calls(usual))).into_iter().collect();
+    lines.extend([("last token", time(&usual["lastToken"])), ("refused", some(refusals.collect(), "never", ", "))]);
+    lines
 }
 
 /// The tokens of the last days, as a row of bars and in numbers.

@@ -33,6 +33,7 @@ use self::page::{Frame, Message};
 use self::session::{Sessions, Visitor};
 use self::sign_in::Begun;
 use super::admin::Problem;
+use super::form::Form;
 use super::front::{ErrorShape, Fault, host_matches, host_of};
 use crate::authn::sign_in::Client;
 use crate::broker::Broker;
@@ -172,6 +173,13 @@ impl Console {
                 None
             }
         }
+    }
+
+    /// A form of a page of this session; the page that refuses it otherwise.
+    fn form(&self, visitor: &Visitor, headers: &HeaderMap, body: &[u8]) -> Result<Form, Response> {
+        let refuse = |reason| self.told(Some(visitor), &Problem::of(reason));
+        let form = Form::read(headers, body).map_err(|_| refuse(&reason::REQUEST_MALFORMED))?;
+        if visitor.owns(form.get("token")) { Ok(form) } else { Err(refuse(&reason::STAFF_OTHER_SITE)) }
     }
 
     /// A problem as a page.

@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 
 use super::Console;
-use super::approvals::forged;
 use super::page::{self, Frame, Own, Shown};
 use super::session::Visitor;
 use crate::broker::passkey::Registered;
@@ -68,11 +67,7 @@ pub async fn register(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let form = match own_form(&console, &visitor, &headers, &body) {
-        Ok(form) => form,
-        Err(response) => return response,
-    };
-    let done = async {
+    let done = async |form: Form| {
         let by = by?;
         let refused = || Problem::of(&reason::PASSKEY_REFUSED);
         let registration = console.sessions.begun(&visitor).ok_or_else(refused)?;
@@ -83,7 +78,10 @@ pub async fn register(
         console.broker.register_passkey(&by.by, wanted, Some(by.request.clone())).await?;
         Ok(())
     };
-    finished(&console, &visitor, done.await)
+    match console.form(&visitor, &headers, &body) {
+        Ok(form) => finished(&console, &visitor, done(form).await),
+        Err(refused) => refused,
+    }
 }
 
 /// `POST /console/passkeys/{id}/revoke`.
@@ -95,24 +93,17 @@ pub async fn revoke(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let form = match own_form(&console, &visitor, &headers, &body) {
-        Ok(form) => form,
-        Err(response) => return response,
-    };
-    let done = async {
+    let done = async |form: Form| {
         let by = by?;
         let id: PasskeyId = id.parse().map_err(|_| Problem::of(&reason::NOT_FOUND))?;
         let why = form.get("reason").ok_or_else(|| Problem::of(&reason::REQUEST_INVALID))?;
         console.broker.revoke_passkey(&by.by, &id, why, Some(by.request.clone())).await?;
         Ok(())
     };
-    finished(&console, &visitor, done.await)
-}
-
-fn own_form(console: &Console, visitor: &Visitor, headers: &HeaderMap, body: &Bytes) -> Result<Form, Response> {
-    let malformed = |_| console.told(Some(visitor), &Problem::of(&reason::REQUEST_MALFORMED));
-    let form = Form::read(headers, body).map_err(malformed)?;
-    if visitor.owns(form.get("token")) { Ok(form) } else { Err(forged(console, visitor)) }
+    match console.form(&visitor, &headers, &body) {
+        Ok(form) => finished(&console, &visitor, done(form).await),
+        Err(refused) => refused,
+    }
 }
 
 fn finished(console: &Console, visitor: &Visitor, outcome: Result<(), Problem>) -> Response {

@@ -135,9 +135,8 @@ pub async fn end(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    let form = Form::read(&headers, &body);
-    if !form.is_ok_and(|form| visitor.owns(form.get("token"))) {
-        return super::approvals::forged(&console, &visitor);
+    if let Err(refused) = console.form(&visitor, &headers, &body) {
+        return refused;
     }
     let cookie = console.sessions.close(&headers);
     let mut message = Message::plain("You are signed out", &["At the identity provider you may still be signed in."]);

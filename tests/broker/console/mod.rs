@@ -115,6 +115,13 @@ impl House {
         answer.json()
     }
 
+    /// A POST to the admin API by the browser's own session, as a page of `origin` would send it.
+    pub async fn send_json(&self, path: &str, origin: &str, body: &Value) -> Answer {
+        let cookie = self.browser.cookie().await;
+        let headers = [("cookie", cookie.as_str()), ("content-type", "application/json"), ("origin", origin)];
+        send(self.world.admin, "POST", path, &headers, body.to_string().as_bytes()).await
+    }
+
     /// A POST of a form to the console, as any program could send it.
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
         let cookie = self.browser.cookie().await;

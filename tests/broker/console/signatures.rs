@@ -290,3 +290,62 @@ async fn one_signature_entered_twice_is_one_persons_word() {
     let ran = house.verify().await.ended(1);
     assert!(ran.stderr.contains(&forged.to_string()), "{}", ran.stderr);
 }
+
+/// A copy of an authenticator is known by its counter, which is behind (Web Authentication Level 2, section 6.1.1).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_authenticator_signs_nothing() {
+    let house = House::signed().await;
+    let browser = &house.browser;
+    browser.tell("authenticator", &[]).await;
+    let (first, second) = (house.asked(|_| {}).await, house.asked(|_| {}).await);
+    house.sign_in("sven").await;
+    assert_eq!(house.registered("my laptop").await, 200);
+    house.to_sign(&first).await;
+    assert_eq!(browser.follow("form[data-get] button").await, 200);
+    browser.tell("copy", &[]).await;
+    house.to_sign(&second).await;
+    assert_eq!(browser.follow("form[data-get] button").await, 422);
+    assert!(browser.text().await.contains("elevation.signature-invalid"));
+    assert_eq!(house.read(&format!("/v1/elevations/{second}")).await["state"], "pending");
+}
+
+/// Who may revoke a passkey: its owner, security and administrators. And what starts without an approval has no signature: at an API that
+/// takes signed ones alone no glass is broken, whatever the record says.
+#[tokio::test(flavor = "multi_thread")]
+async fn passkeys_are_revoked_by_who_may_and_no_glass_is_broken_without_one() {
+    let house = House::with(|records| {
+        let records = records.replacen("owner: team:orders\n", "owner: team:orders\napproval: signed\n", 1);
+        records.replace("        require: [reason]\n", "        require: [reason]\n        breakGlass: true\n")
+    })
+    .await;
+    let browser = &house.browser;
+    browser.tell("authenticator", &[]).await;
+    house.sign_in("sven").await;
+    assert_eq!(house.registered("my laptop").await, 200);
+    let glass = json!({
+        "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
+        "duration": "30m", "reason": "fire", "breakGlass": true,
+    });
+    let refused = house.send_json("/v1/elevations", &house.console, &glass).await;
+    assert_eq!(
+        (refused.status, refused.json()["reason"].as_str()),
+        (422, Some("elevation.no-break-glass")),
+        "{}",
+        refused.text()
+    );
+    house.nothing_is_minted("scope.needs-elevation").await;
+    let passkeys = house.read("/v1/passkeys?person=sven").await;
+    let path = format!("/v1/passkeys/{}/revoke", passkeys["items"][0]["id"].as_str().expect("an id"));
+    let why = json!({"reason": "lost"});
+    // A-05 at the API: the session's cookie with a request of another site is nobody.
+    for origin in ["http://evil.example", "null"] {
+        let answer = house.send_json(&path, origin, &why).await;
+        assert_eq!((answer.status, answer.json()["reason"].as_str()), (403, Some("staff.other-site")), "{origin}");
+    }
+    for (person, status) in [("olga", 403), ("alan", 403), ("adam", 204), ("adam", 404)] {
+        browser.tell("forget", &[]).await;
+        house.sign_in(person).await;
+        let answer = house.send_json(&path, &house.console, &why).await;
+        assert_eq!(answer.status, status, "{person}: {}", answer.text());
+    }
+}

@@ -87,6 +87,15 @@ const verbs = {
   },
   verified: (isUserVerified) => devtools.send('WebAuthn.setUserVerified', { authenticatorId: authenticator, isUserVerified }),
   remove: () => devtools.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId: authenticator }),
+  // Another authenticator with the same keys, as if it had been copied when it was new.
+  copy: async () => {
+    const { credentials } = await devtools.send('WebAuthn.getCredentials', { authenticatorId: authenticator });
+    await devtools.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId: authenticator });
+    await verbs.authenticator();
+    for (const credential of credentials) {
+      await devtools.send('WebAuthn.addCredential', { authenticatorId: authenticator, credential: { ...credential, signCount: 1 } });
+    }
+  },
   credentials: async () => (await devtools.send('WebAuthn.getCredentials', { authenticatorId: authenticator })).credentials.length,
   // A page of another site (another host than the console's), which does what its author likes.
   elsewhere: async (html) => {
