@@ -188,10 +188,11 @@ pub struct ChangeEntry {
 }
 
 impl Issued {
-    /// The entry of a grant at `index`.
-    pub fn of(grant: &Grant, index: u64, time: Timestamp) -> Self {
+    /// The entry of a grant at `index`, and the bytes that are to be signed: those of which the entry has the digest.
+    pub fn of(grant: &Grant, index: u64, time: Timestamp) -> (Self, Vec<u8>) {
+        let bytes = grant.claims().payload(index).bytes();
         let (claims, proof, from) = (grant.claims(), grant.proof(), grant.ingredients());
-        Self {
+        let entry = Self {
             index,
             time,
             kind: IssuedKind::Issued,
@@ -206,7 +207,7 @@ impl Issued {
             binding: claims.binding.clone(),
             record: grant.record(),
             kid: from.kid.clone(),
-            claims: claims.payload(index).digest(),
+            claims: Digest::of(&bytes),
             ceiling: grant.ceiling().to_owned(),
             proof: ProofOnRecord {
                 issuer: proof.issuer.clone(),
@@ -218,7 +219,8 @@ impl Issued {
             certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),
             beside: from.beside.clone(),
             elevations: from.elevations.clone(),
-        }
+        };
+        (entry, bytes)
     }
 
     /// What the token was made from.

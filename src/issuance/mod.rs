@@ -1,7 +1,7 @@
 //! Issuance: the only place that signs tokens, and it signs only what the journal recorded.
 //!
-//! Enter through [`Issuance::issue`], which takes a [`Recorded`] grant, or [`Issuance::create`] for a new key. A token's bytes are a
-//! function of grant and journal index; after signing they are read back, and a token that is not what was recorded is refused
+//! Enter through [`Issuance::issue`], which takes a [`Recorded`] grant, or [`Issuance::create`] for a new key. A token's bytes are
+//! those of which the entry has the digest; after signing they are read back, and a token that is not what was recorded is refused
 //! rather than released. Home of josekit (signing) and, for tests, of rcgen.
 //!
 //! Contract: `issue` returns a token or nothing; nothing is retried; a recorded grant whose token was refused here stays on record
@@ -160,12 +160,12 @@ impl Issuance {
     pub fn issue(&self, recorded: &Recorded<Box<Grant>>) -> Result<IssuedToken, IssueFault> {
         let grant = recorded.value();
         let key = self.held(&grant.ingredients().kid).ok_or(IssueFault::NoKey)?;
-        let payload = grant.claims().payload(recorded.index()).bytes();
+        let payload = recorded.claims();
         let mut header = JwsHeader::new();
         header.set_token_type(grant.profile().typ());
         header.set_key_id(key.kid().as_str());
-        let text = jws::serialize_compact(&payload, &header, key.as_ref()).map_err(|_| IssueFault::Signing)?;
-        read_back(&text, &payload, grant, &key)?;
+        let text = jws::serialize_compact(payload, &header, key.as_ref()).map_err(|_| IssueFault::Signing)?;
+        read_back(&text, payload, grant, &key)?;
         Ok(IssuedToken { text, entry: recorded.index() })
     }
 

@@ -52,8 +52,7 @@ pub struct Beside {
 pub struct Batch {
     pub rows: Vec<Row>,
     pub tiles: Vec<FullTile>,
-    pub prior_root: Digest,
-    pub prior_change: Option<u64>,
+    pub prior: Head,
     pub after: Head,
     pub mac: [u8; 32],
     pub beside: Beside,
@@ -66,6 +65,12 @@ impl Head {
     /// Of a log without entries.
     pub fn empty() -> Self {
         Self { size: 0, root: merkle::empty_root(), last_change: None, time: Timestamp::default() }
+    }
+}
+
+impl Beside {
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.erased.is_empty() && self.sealed.is_empty() && self.destroyed.is_empty()
     }
 }
 
@@ -113,8 +118,7 @@ impl Batch {
             last_change: if change { Some(prior.size) } else { prior.last_change },
             time: rows.last().map_or(prior.time, |row| row.time),
         };
-        let (prior_root, prior_change) = (prior.root, prior.last_change);
-        Self { rows, tiles, prior_root, prior_change, after, mac, beside: Beside::default() }
+        Self { rows, tiles, prior: prior.clone(), after, mac, beside: Beside::default() }
     }
 }
 

@@ -13,7 +13,7 @@ use super::merkle::{self, Subtree};
 use super::note::{Checkpoint, SignerKey, VerifierKey};
 use super::open::{self, Outside, Scratch, Settings, Start};
 use super::proof::{Consistency, InclusionProof};
-use super::queue::{Again, Item, Wish, Wished, Work};
+use super::queue::{Again, Item, Placed, Wish, Wished, Work};
 use super::reader::{Query, Reader, StoredEntry};
 use super::refusals::RefusalNote;
 use super::tree::Tree;
@@ -32,6 +32,7 @@ pub struct Recorded<T> {
     value: T,
     index: u64,
     time: Timestamp,
+    claims: Vec<u8>,
 }
 
 impl<T> Recorded<T> {
@@ -43,6 +44,11 @@ impl<T> Recorded<T> {
     /// Its place in the log.
     pub fn index(&self) -> u64 {
         self.index
+    }
+
+    /// The bytes of which the entry has the digest, and that a token of it is made of.
+    pub fn claims(&self) -> &[u8] {
+        &self.claims
     }
 
     /// The store's time.
@@ -177,8 +183,8 @@ impl Journal {
         let (answer, outcome) = oneshot::channel();
         // A full queue means a store that does not keep up: say so at once instead of letting callers pile up (ABUSE L-07).
         self.queue.try_send(Work::Record(Item { seen, grant, again, answer })).map_err(|_| Unavailable::BUSY)?;
-        let (value, index, time) = outcome.await.map_err(|_| Unavailable::BUSY)??;
-        Ok(Recorded { value, index, time })
+        let Placed { grant, index, time, claims } = outcome.await.map_err(|_| Unavailable::BUSY)??;
+        Ok(Recorded { value: grant, index, time, claims })
     }
 
     /// Makes a change. `propose` is asked again whenever another change came first; its error ends the matter.

@@ -41,6 +41,8 @@ mod reader;
 mod refusals;
 mod schema;
 mod sequencer;
+mod spent;
+mod statement;
 mod store;
 #[cfg(test)]
 mod tests;

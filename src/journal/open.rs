@@ -107,7 +107,7 @@ pub(super) async fn start<S: Store>(
     if !exists {
         store.create(schema::TABLES).await?;
     }
-    let reader = Reader::connect(&path).await?;
+    let reader = Reader::connect(&path).await?.beside(store.lately());
     let key = MacKey::of(kek);
     let loaded = load::load(&reader, &key).await?;
     let fresh = loaded.head.size == 0;

@@ -22,8 +22,17 @@ const LARGEST_BATCH: usize = 256;
 /// Decides a grant again on a newer state.
 pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
 
-/// Takes what became of a grant: itself again with its place and time.
-pub type Answer = oneshot::Sender<Result<(Box<Grant>, u64, Timestamp), RecordFault>>;
+/// Takes what became of a grant.
+pub type Answer = oneshot::Sender<Result<Placed, RecordFault>>;
+
+/// A grant in the log.
+pub struct Placed {
+    pub grant: Box<Grant>,
+    pub index: u64,
+    pub time: Timestamp,
+    /// The bytes of which the entry has the digest.
+    pub claims: Vec<u8>,
+}
 
 /// A grant on its way into the log.
 pub struct Item {

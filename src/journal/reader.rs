@@ -9,6 +9,8 @@ use super::fault::StoreFault;
 use super::kek::{BlobName, SealedBlob};
 use super::merkle::{NodeAt, Subtree};
 use super::schema::{self, sql};
+use super::spent::{self, Memory};
+use super::statement::LATELY;
 use super::store::{digest, number, strange, time};
 use super::tiles::{Kind, Tile};
 use super::tree::{Contents, Tree};
@@ -16,6 +18,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::entry::{ChangeEntry, Entry};
 use crate::domain::names::{RequestId, TokenId};
+use crate::domain::proof_key::ProofKey;
 use crate::domain::text::{TextDigest, TextRow};
 
 /// Which entries.
@@ -52,6 +55,8 @@ pub struct StoredEntry {
 #[derive(Clone)]
 pub struct Reader {
     pool: SqlitePool,
+    /// What was spent lately, where somebody writes in this process.
+    lately: Memory,
 }
 
 const LONGEST_LIST: u32 = 1000;
@@ -74,7 +79,12 @@ impl Reader {
     /// Connects to the database at `path`.
     pub async fn connect(path: &std::path::Path) -> Result<Self, StoreFault> {
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(schema::reader(path)).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, lately: Memory::default() })
+    }
+
+    /// The same beside a writer of this process.
+    pub fn beside(self, lately: Memory) -> Self {
+        Self { lately, ..self }
     }
 
     /// The pool, for what reads in one transaction.
@@ -153,10 +163,27 @@ impl Reader {
         Ok(texts)
     }
 
-    /// Whether a proof is among those that were spent.
-    pub async fn is_spent(&self, proof: &crate::domain::proof_key::ProofKey) -> Result<bool, StoreFault> {
-        let row = sqlx::query("SELECT 1 FROM consumed WHERE proof = ?").bind(&proof.0.0[..]).fetch_optional(&self.pool).await?;
-        Ok(row.is_some())
+    /// Whether a proof is among those that were spent. Memory comes first, for proofs move from there to the table; where it is not
+    /// what the log says, the log is asked.
+    pub async fn is_spent(&self, proof: &ProofKey) -> Result<bool, StoreFault> {
+        let known = self.lately.look(|head, lately| (head.size, lately.holds(proof)));
+        if let Some((_, true)) = known {
+            return Ok(true);
+        }
+        let text = "SELECT (SELECT size FROM head WHERE id = 1), EXISTS (SELECT 1 FROM consumed WHERE proof = ?)";
+        let mut snapshot = self.pool.begin().await?;
+        let row = sqlx::query(text).bind(&proof.0.0[..]).fetch_one(&mut *snapshot).await?;
+        let (size, is_there): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
+        if is_there || known.is_some_and(|(known, _)| known == number(size).unwrap_or(u64::MAX)) {
+            return Ok(is_there);
+        }
+        for row in sqlx::query(LATELY).fetch_all(&mut *snapshot).await? {
+            let spent = spent::read(row.try_get(0)?).ok_or_else(|| strange("a row that is no list of proofs"))?;
+            if spent.iter().any(|(key, _)| key == proof) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// One sealed blob.

@@ -7,14 +7,14 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 /// The version of these tables. Another one is refused: no node guesses at rows that decide who gets a token.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments one day while
 /// changes and tiles stay. Secondary indexes are few: each is paid by every token. A proof has no index on its end; `store`
-/// purges slices of the primary key instead.
+/// purges slices of the primary key instead. Proofs come to `consumed` by way of `consumed_lately`, a row for each batch (`spent`).
 pub const TABLES: &str = "
 CREATE TABLE meta (version INTEGER NOT NULL) STRICT;
-INSERT INTO meta (version) VALUES (1);
+INSERT INTO meta (version) VALUES (2);
 CREATE TABLE head (
     id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root BLOB NOT NULL, last_change INTEGER, time INTEGER NOT NULL
 ) STRICT;
@@ -30,6 +30,7 @@ CREATE TABLE batches (
 ) STRICT;
 CREATE TABLE tiles (level INTEGER NOT NULL, idx INTEGER NOT NULL, content BLOB NOT NULL, PRIMARY KEY (level, idx)) STRICT;
 CREATE TABLE consumed (proof BLOB PRIMARY KEY, gone_after INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE consumed_lately (first INTEGER PRIMARY KEY, proofs BLOB NOT NULL) STRICT;
 CREATE TABLE texts (digest BLOB PRIMARY KEY, salt BLOB NOT NULL, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE keyring (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 ";
@@ -44,12 +45,12 @@ pub fn writer(path: &Path, durable: bool) -> SqliteConnectOptions {
         .pragma("secure_delete", "ON")
         // Nothing of the log may lie in a temporary file: where those go is nobody's decision, and there may be no such place.
         .pragma("temp_store", "MEMORY")
-        // Spent proofs are random, so each lands on a page of its own: with these in memory, and carried from the log to the tables
-        // once in 32 MB (SQLite's default is 4), a page is written home once for many tokens. The cache is no larger, because
-        // SQLite walks its table at each commit.
+        // The keys of spent proofs are random: pages of `consumed` stay in memory, and what was logged is carried home once in 32 MB
+        // (SQLite's default is 4), so that a page goes home once for many tokens. The cache is no larger, because SQLite walks its
+        // table at each commit.
         .pragma("cache_size", "-8192")
         .pragma("wal_autocheckpoint", "8192")
-        .statement_cache_capacity(super::store::STATEMENTS)
+        .statement_cache_capacity(super::statement::KEPT)
         .thread_name(|_| "journal-writer".to_owned())
 }
 

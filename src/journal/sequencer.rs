@@ -14,14 +14,14 @@ use tokio::time::MissedTickBehavior;
 
 use super::anchor::Anchor;
 use super::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
-use super::fault::{OpenFault, RecordFault, StopReason, Unavailable};
+use super::fault::{OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
 use super::note::{Checkpoint, SignerKey};
-use super::queue::{Item, Wish, Wished, Work, gather, replayed, unique};
+use super::queue::{Answer, Item, Placed, Wish, Wished, Work, gather, replayed, unique};
 use super::reader::Reader;
 use super::refusals::{Counts, Known};
-use super::store::{Found, Store};
+use super::store::{Found, Store, Tried};
 use super::tree::Tree;
 use super::view::{Shared, View};
 use crate::domain::clock::Timestamp;
@@ -133,8 +133,8 @@ impl<S: Store> Sequencer<S> {
         let mut pending = items;
         match self.try_records(&mut pending, &known, &counts).await {
             Ok(recorded) => {
-                for (item, index, time) in recorded {
-                    let _gone = item.answer.send(Ok((item.grant, index, time)));
+                for (answer, placed) in recorded {
+                    let _gone = answer.send(Ok(placed));
                 }
             }
             Err(unavailable) => {
@@ -152,10 +152,19 @@ impl<S: Store> Sequencer<S> {
         pending: &mut Vec<Item>,
         known: &[Known],
         counts: &Counts,
-    ) -> Result<Vec<(Item, u64, Timestamp)>, Unavailable> {
-        // Grants that have seen the last change spend their proofs as the lock is taken: one hop to the store less. Should the head be
-        // another one all the same, that is taken back with the lock, and each is decided again before it spends.
+    ) -> Result<Vec<(Answer, Placed)>, Unavailable> {
+        // Where all have seen the last change the batch is tried at once: one hop to the store. Else, and where it did not go, the
+        // lock is taken, each is decided again that must be, and then it is written.
+        let time = self.shared.clock.now().max(self.head.time);
         let current = pending.iter().all(|item| item.seen == self.head.last_change);
+        if current
+            && time <= self.purge.1
+            && let Some(recorded) = self.try_at_once(pending, known, counts, time).await?
+        {
+            return Ok(recorded);
+        }
+        // Grants that have seen the last change spend their proofs as the lock is taken. Should the head be another one all the same,
+        // that is taken back with the lock, and each is decided again before it spends.
         let guess = if current { unique(pending) } else { Vec::new() };
         let fresh = self.begin(&guess).await?;
         let time = self.shared.clock.now().max(self.head.time);
@@ -168,23 +177,54 @@ impl<S: Store> Sequencer<S> {
             },
         };
         let replayed = replayed(pending, fresh);
-        // Replays are answered after the commit: the entry that beat them may be in this very batch.
-        let mut losers = Vec::new();
-        let mut winners = Vec::new();
-        for (item, lost) in std::mem::take(pending).into_iter().zip(replayed) {
-            if lost { losers.push(item) } else { winners.push(item) }
-        }
-        let rows = self.rows(&winners, known, counts, time);
+        let (winners, losers) = apart(std::mem::take(pending), replayed);
+        let (rows, claims) = self.rows(&winners, known, counts, time);
         let outcome = if rows.is_empty() { self.nothing().await } else { self.write(rows, None, time).await };
         if let Err(unavailable) = outcome {
             pending.extend(winners.into_iter().chain(losers));
             return Err(unavailable);
         }
-        for item in losers {
-            let _gone = item.answer.send(Err(RecordFault::Replayed));
-        }
+        answer_replayed(losers);
         let first = self.head.size - (winners.len() + known.len() + counts.len()) as u64;
-        Ok(winners.into_iter().zip(first..).map(|(item, index)| (item, index, time)).collect())
+        Ok(place(winners, claims, first, time))
+    }
+
+    /// The same for what has seen the last change, as one hop to the store. Nothing when it did not go; then nothing was written.
+    async fn try_at_once(
+        &mut self,
+        pending: &mut Vec<Item>,
+        known: &[Known],
+        counts: &Counts,
+        time: Timestamp,
+    ) -> Result<Option<Vec<(Answer, Placed)>>, Unavailable> {
+        self.shared.running()?;
+        let started = Instant::now();
+        let proofs = unique(pending);
+        let replayed = replayed(pending, proofs.iter().map(|(proof, _)| *proof).collect());
+        let rows = replayed.iter().filter(|lost| !**lost).count() + known.len() + counts.len();
+        if !self.store.goes_at_once(&self.head, rows, &proofs) {
+            return Ok(None);
+        }
+        let (winners, losers) = apart(std::mem::take(pending), replayed);
+        let mut tree = self.tree.clone();
+        let (rows, claims) = self.rows(&winners, known, counts, time);
+        let batch = Batch::of(rows, false, &self.head, &mut tree, &self.key);
+        let (first, after) = (self.head.size, batch.after.clone());
+        let outcome = match self.store.record(batch, &proofs).await {
+            Ok(Tried::Done) => Ok(()),
+            Ok(Tried::Not) => {
+                pending.extend(winners.into_iter().chain(losers));
+                return Ok(None);
+            }
+            Err(fault) => self.settle(fault, &after).await,
+        };
+        if let Err(unavailable) = outcome {
+            pending.extend(winners.into_iter().chain(losers));
+            return Err(unavailable);
+        }
+        self.took(after, tree, None, started);
+        answer_replayed(losers);
+        Ok(Some(place(winners, claims, first, time)))
     }
 
     /// Decisions that have not seen the last change are taken again while this batch holds the head.
@@ -203,11 +243,17 @@ impl<S: Store> Sequencer<S> {
         }
     }
 
-    fn rows(&self, items: &[Item], known: &[Known], counts: &Counts, time: Timestamp) -> Vec<Row> {
+    /// The rows of a batch, and of each of `items` the bytes that are to be signed.
+    fn rows(&self, items: &[Item], known: &[Known], counts: &Counts, time: Timestamp) -> (Vec<Row>, Vec<Vec<u8>>) {
         let mut index = self.head.size..;
         let mut next = || index.next().unwrap_or(u64::MAX);
-        let issued = items.iter().map(|item| Row::issued(&Issued::of(&item.grant, next(), time)));
-        let mut rows: Vec<Row> = issued.collect();
+        let mut rows = Vec::with_capacity(items.len() + known.len() + counts.len());
+        let mut claims = Vec::with_capacity(items.len());
+        for item in items {
+            let (entry, bytes) = Issued::of(&item.grant, next(), time);
+            rows.push(Row::issued(&entry));
+            claims.push(bytes);
+        }
         rows.extend(known.iter().map(|Known { client, note }| {
             Row::refused(&RefusedEntry {
                 index: next(),
@@ -224,7 +270,7 @@ impl<S: Store> Sequencer<S> {
             let (subject, counts) = (subject.clone(), counts.clone());
             Row::counted(&Counted { index: next(), time, kind: CountedKind::Refusals, subject, counts })
         }));
-        rows
+        (rows, claims)
     }
 
     /// One commit: a change alone.
@@ -316,13 +362,10 @@ impl<S: Store> Sequencer<S> {
         let started = Instant::now();
         let mut tree = self.tree.clone();
         let mut batch = Batch::of(rows, change.is_some(), &self.head, &mut tree, &self.key);
-        let state = match change {
-            Some((beside, state)) => {
-                batch.beside = beside;
-                state
-            }
-            None => Arc::clone(&self.state),
-        };
+        let state = change.map(|(beside, state)| {
+            batch.beside = beside;
+            state
+        });
         let after = batch.after.clone();
         let (slice, purged) = self.purge;
         if time > purged {
@@ -334,17 +377,26 @@ impl<S: Store> Sequencer<S> {
         if let Err(fault) = self.store.append(batch).await {
             return Err(self.failed(fault.into()).await);
         }
-        self.commit(&after).await?;
-        self.shared.committed(started.elapsed());
-        self.shared.set_writable(true);
-        (self.head, self.tree, self.state) = (after, tree, state);
-        self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
+        if let Err(fault) = self.store.commit().await {
+            self.settle(fault, &after).await?;
+        }
+        self.took(after, tree, state, started);
         Ok(())
     }
 
-    /// Commits. When the store does not say that it did, the head says whether it did.
-    async fn commit(&mut self, after: &Head) -> Result<(), Unavailable> {
-        let Err(fault) = self.store.commit().await else { return Ok(()) };
+    /// A batch is durable: this node's head, tree and state are those after it.
+    fn took(&mut self, after: Head, tree: Tree, state: Option<Arc<State>>, started: Instant) {
+        self.shared.committed(started.elapsed());
+        self.shared.set_writable(true);
+        (self.head, self.tree) = (after, tree);
+        if let Some(state) = state {
+            self.state = state;
+        }
+        self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
+    }
+
+    /// When the store does not say that it committed, the head says whether it did.
+    async fn settle(&mut self, fault: StoreFault, after: &Head) -> Result<(), Unavailable> {
         tracing::warn!(%fault, "a commit failed; reading the head to learn its outcome");
         self.shared.set_writable(false);
         for _ in 0..SETTLING {
@@ -405,6 +457,27 @@ async fn extends(reader: &Reader, loaded: &Loaded, head: &Head) -> Result<bool, 
     }
     let roots = reader.roots(&loaded.tree, &[Subtree::whole(head.size)]).await?;
     Ok(roots.is_some_and(|roots| roots == [head.root]))
+}
+
+/// Those that won and those whose proof was spent before. These are answered after the commit: the entry that beat them may be in
+/// this very batch.
+fn apart(items: Vec<Item>, replayed: Vec<bool>) -> (Vec<Item>, Vec<Item>) {
+    let (losers, winners): (Vec<_>, Vec<_>) = items.into_iter().zip(replayed).partition(|(_, lost)| *lost);
+    let items = |these: Vec<(Item, bool)>| these.into_iter().map(|(item, _)| item).collect();
+    (items(winners), items(losers))
+}
+
+/// Those that are in the log, from `first` on.
+fn place(items: Vec<Item>, claims: Vec<Vec<u8>>, first: u64, time: Timestamp) -> Vec<(Answer, Placed)> {
+    let placed =
+        |((item, claims), index): ((Item, Vec<u8>), u64)| (item.answer, Placed { grant: item.grant, index, time, claims });
+    items.into_iter().zip(claims).zip(first..).map(placed).collect()
+}
+
+fn answer_replayed(items: Vec<Item>) {
+    for item in items {
+        let _gone = item.answer.send(Err(RecordFault::Replayed));
+    }
 }
 
 fn answer_refused(item: Item, refused: Refused) {

@@ -4,7 +4,6 @@
 //! and yet be persisted.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
 
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
@@ -13,6 +12,9 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnect
 use super::batch::{Batch, Beside, Head, Row};
 use super::fault::StoreFault;
 use super::schema::sql;
+use super::spent::{Lately, Memory, Spent, Step};
+use super::statement::{self, BEGIN, HEAD, LATELY, MOST, NOT_NULL};
+use super::tiles::WIDTH;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::proof_key::ProofKey;
@@ -26,18 +28,28 @@ pub struct Found {
     pub rows: u64,
 }
 
-/// The write side of the database. Calls come in the order begin, spend, append, commit; abort ends any of them. A fault of `append`
-/// may come up in `commit`: an implementation may keep what is to be written until then.
+/// What became of a batch that was tried at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tried {
+    /// It is durable.
+    Done,
+    /// Nothing was written: the log ends elsewhere, or a proof was spent before. Which of it, the other calls tell.
+    Not,
+}
+
+/// The write side of the database. Either `record`, or calls in the order begin, spend, append, commit; abort ends any of them. A fault
+/// of `append` may come up in `commit`: an implementation may keep what is to be written until then.
 pub trait Store: Send + 'static {
-    /// Takes the write lock, reads the head, and marks `proofs` as spent, on the guess that the head is the expected one; returns it,
-    /// and those proofs that were not spent before.
-    fn begin(
-        &mut self,
-        proofs: &[(ProofKey, Timestamp)],
-    ) -> impl Future<Output = Result<(Found, HashSet<ProofKey>), StoreFault>> + Send;
-    /// Marks proofs as spent; returns those that were not spent before.
-    fn spend(&mut self, proofs: &[(ProofKey, Timestamp)])
-    -> impl Future<Output = Result<HashSet<ProofKey>, StoreFault>> + Send;
+    /// Whether it is worth while to make a batch of so many rows after `prior` for [`Self::record`].
+    fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool;
+    /// Takes the lock, looks whether the log ends where `batch` begins and none of `proofs` was spent, writes it, spends them and commits.
+    /// After an error it may or may not be durable: read the head.
+    fn record(&mut self, batch: Batch, proofs: &[Spent]) -> impl Future<Output = Result<Tried, StoreFault>> + Send;
+    /// Takes the write lock, reads the head, and spends `proofs`, on the guess that the head is the expected one; returns it, and
+    /// those proofs that were not spent before.
+    fn begin(&mut self, proofs: &[Spent]) -> impl Future<Output = Result<(Found, HashSet<ProofKey>), StoreFault>> + Send;
+    /// Spends proofs, as the commit says; returns those that were not spent before.
+    fn spend(&mut self, proofs: &[Spent]) -> impl Future<Output = Result<HashSet<ProofKey>, StoreFault>> + Send;
     /// Forgets spent proofs of one slice of the key space (0 to 255) whose time is over.
     fn purge(&mut self, slice: u8, now: Timestamp) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Writes a batch.
@@ -62,62 +74,31 @@ pub struct SqliteStore {
     connection: Option<SqliteConnection>,
     /// What `commit` still has to write.
     tail: Option<Tail>,
+    /// The proofs that were spent lately, as they are before this batch.
+    lately: Memory,
+    /// Those that this batch spends, and what moves with it.
+    spends: Vec<Spent>,
+    step: Step,
 }
 
 /// The end of a batch: rows that fit into one statement, and the batch's own line.
 struct Tail {
     rows: Vec<Row>,
-    first: u64,
-    prior_root: Digest,
-    prior_change: Option<u64>,
+    prior: Head,
     after: Head,
     mac: [u8; 32],
-}
-
-/// The head row, where the entries end, and how many rows the statement before it wrote.
-const HEAD: &str = "SELECT size, root, last_change, time, (SELECT max(idx) FROM entries), changes() FROM head WHERE id = 1";
-const BEGIN: &str = "BEGIN IMMEDIATE";
-const BATCH: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?); \
-     UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1; COMMIT";
-
-/// Rows are written in one statement, up to this many; of more, so many at once. Each statement is a hop to the thread of sqlx and
-/// back, and it keeps them prepared by their text, so every size has a text of its own that stays.
-const CHUNK: usize = 64;
-
-/// Statements that stay prepared: four of every size, and the rest of this file's.
-pub const STATEMENTS: usize = 4 * CHUNK + 16;
-
-/// `OR FAIL` and `OR IGNORE`: a statement of many rows that may abort alone makes SQLite keep the old form of each page that it
-/// touches in a statement journal, which from 64 KiB on is a temporary file. Here a failure ends the transaction in any case, and a
-/// proof that is there already is the one thing that is ignored.
-const INTO_ENTRIES: &str = "INSERT OR FAIL INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) VALUES ";
-const ENTRY: &str = "(?,?,?,?,?,?,?,?)";
-const INTO_CONSUMED: &str = "INSERT OR IGNORE INTO consumed (proof, gone_after) VALUES ";
-const FRESH: &str = " RETURNING proof";
-
-static ENTRIES: LazyLock<Vec<&str>> = LazyLock::new(|| sizes(|rows| statement(INTO_ENTRIES, ENTRY, rows, "")));
-static CONSUMED: LazyLock<Vec<&str>> = LazyLock::new(|| sizes(|rows| statement(INTO_CONSUMED, "(?,?)", rows, FRESH)));
-/// The first hop of a batch: lock, proofs, head.
-static BEGIN_SPENDING: LazyLock<Vec<&str>> =
-    LazyLock::new(|| sizes(|rows| statement(&format!("{BEGIN}; {INTO_CONSUMED}"), "(?,?)", rows, &format!("; {HEAD}"))));
-/// Its second and last: rows, the batch's line, head, commit.
-static ENTRIES_AND_COMMIT: LazyLock<Vec<&str>> =
-    LazyLock::new(|| sizes(|rows| statement(INTO_ENTRIES, ENTRY, rows, &format!("; {BATCH}"))));
-
-fn sizes(of: impl Fn(usize) -> &'static str) -> Vec<&'static str> {
-    (1..=CHUNK).map(of).collect()
-}
-
-/// Made once per size and kept as long as the program: `sqlx` takes only such a text without doubt.
-fn statement(head: &str, row: &str, rows: usize, tail: &str) -> &'static str {
-    format!("{head}{}{tail}", vec![row; rows].join(",")).leak()
 }
 
 impl SqliteStore {
     /// Connects.
     pub async fn connect(options: SqliteConnectOptions) -> Result<Self, StoreFault> {
         let connection = Some(options.connect().await?);
-        Ok(Self { options, connection, tail: None })
+        Ok(Self { options, connection, tail: None, lately: Memory::default(), spends: Vec::new(), step: Step::default() })
+    }
+
+    /// The proofs that were spent lately, for who reads.
+    pub fn lately(&self) -> Memory {
+        self.lately.clone()
     }
 
     /// Makes the tables of a new database.
@@ -154,10 +135,43 @@ impl SqliteStore {
     async fn write(&mut self, rows: Vec<Row>) -> Result<(), StoreFault> {
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
-            let (chunk, text) = fitting(rows.len(), &ENTRIES);
-            let query = rows.by_ref().take(chunk).fold(sqlx::query(text), bind_row);
-            self.run(query).await?;
+            self.run(statement::entries(rows.by_ref().take(MOST).collect())).await?;
         }
+        Ok(())
+    }
+
+    /// Reads what was spent lately again, where somebody else wrote or nobody knows. The lock is held.
+    async fn know(&mut self, found: &Found) -> Result<(), StoreFault> {
+        if found.rows == found.head.size && self.lately.look(|head, _| *head == found.head) == Some(true) {
+            return Ok(());
+        }
+        let rows = sqlx::query(LATELY).fetch_all(self.connection().await?).await?;
+        let rows: Vec<&[u8]> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        let lately = Lately::read(rows, found.rows).ok_or_else(|| strange("a row that is no list of proofs"))?;
+        self.lately.put(found.head.clone(), lately);
+        Ok(())
+    }
+
+    /// Those that are neither in `consumed`, as `among` says, nor were spent lately, are spent by this batch.
+    fn spend_all_but(&mut self, among: &HashSet<ProofKey>, proofs: &[Spent]) {
+        let fresh = |lately: &Lately| {
+            let fresh = proofs.iter().filter(|(proof, _)| !among.contains(proof) && !lately.holds(proof));
+            fresh.copied().collect()
+        };
+        // Nothing is known only after a failure, and what follows a failure begins anew: nothing is fresh.
+        self.spends = self.lately.look(|_, lately| fresh(lately)).unwrap_or_default();
+    }
+
+    /// Moves proofs to `consumed`, and forgets the rows of those that are there.
+    async fn move_proofs(&mut self, now: Timestamp) -> Result<(), StoreFault> {
+        let step = self.lately.look(|_, lately| lately.step(self.spends.len(), now)).unwrap_or_default();
+        for proofs in step.home.chunks(MOST) {
+            self.run(statement::consumed(proofs)).await?;
+        }
+        if let Some(before) = step.forgets {
+            self.run(sqlx::query("DELETE FROM consumed_lately WHERE first < ?").bind(sql(before))).await?;
+        }
+        self.step = step;
         Ok(())
     }
 
@@ -180,63 +194,60 @@ impl SqliteStore {
     }
 }
 
-type Statement = Query<'static, Sqlite, SqliteArguments>;
-
-fn bind_row(query: Statement, row: Row) -> Statement {
-    query
-        .bind(sql(row.index))
-        .bind(row.time.as_seconds())
-        .bind(row.kind)
-        .bind(row.subject)
-        .bind(row.request)
-        .bind(row.token)
-        .bind(row.body)
-        .bind(row.leaf.0.to_vec())
-}
-
-fn bind_proof(query: Statement, (proof, until): &(ProofKey, Timestamp)) -> Statement {
-    query.bind(proof.0.0.to_vec()).bind(until.as_seconds())
-}
-
-/// How many of `rows` go at once, and their statement. There is at least one.
-fn fitting(rows: usize, statements: &[&'static str]) -> (usize, &'static str) {
-    let chunk = rows.clamp(1, CHUNK);
-    // Invariant: there is a statement for every size from 1 to `CHUNK`.
-    (chunk, statements.get(chunk - 1).expect("a statement of this size"))
-}
-
 impl Store for SqliteStore {
-    async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<(Found, HashSet<ProofKey>), StoreFault> {
-        self.tail = None;
-        if !proofs.is_empty() && proofs.len() <= CHUNK {
-            let query = proofs.iter().fold(sqlx::query(fitting(proofs.len(), &BEGIN_SPENDING).1), bind_proof);
-            let rows = query.fetch_all(self.connection().await?).await?;
-            let (row, found) = (rows.first(), found(rows.first())?);
-            let written: i64 = row.map_or(Ok(0), |row| row.try_get(5))?;
-            if number(written)? == proofs.len() as u64 {
-                return Ok((found, proofs.iter().map(|(proof, _)| *proof).collect()));
-            }
-            // Some were spent before: which of them costs a second look, that only a replay pays.
-            self.run(sqlx::query("ROLLBACK")).await?;
-        }
-        self.run(sqlx::query(BEGIN)).await?;
-        let found = self.head().await?;
-        Ok((found, self.spend(proofs).await?))
+    fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
+        // A tile that becomes full is written by itself.
+        let fills_tile = prior.size % u64::from(WIDTH) + rows as u64 >= u64::from(WIDTH);
+        let knows = |head: &Head, lately: &Lately| {
+            *head == *prior && lately.moving(proofs.len()) == 0 && !proofs.iter().any(|(proof, _)| lately.holds(proof))
+        };
+        (1..=MOST).contains(&rows) && proofs.len() <= rows && !fills_tile && self.lately.look(knows) == Some(true)
     }
 
-    async fn spend(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<HashSet<ProofKey>, StoreFault> {
-        let mut fresh = HashSet::with_capacity(proofs.len());
-        let mut rest = proofs;
-        while !rest.is_empty() {
-            let (chunk, text) = fitting(rest.len(), &CONSUMED);
-            let (now, later) = rest.split_at(chunk);
-            let query = now.iter().fold(sqlx::query(text), bind_proof);
-            for row in query.fetch_all(self.connection().await?).await? {
-                fresh.insert(ProofKey(digest(&row, 0)?));
-            }
-            rest = later;
+    async fn record(&mut self, batch: Batch, proofs: &[Spent]) -> Result<Tried, StoreFault> {
+        if !batch.tiles.is_empty() || !batch.beside.is_empty() || !self.goes_at_once(&batch.prior, batch.rows.len(), proofs) {
+            return Ok(Tried::Not);
         }
-        Ok(fresh)
+        let after = batch.after.clone();
+        match self.run(statement::at_once(batch, proofs)).await {
+            Ok(()) => {
+                self.lately.take(&Step::default(), proofs, after);
+                Ok(Tried::Done)
+            }
+            Err(StoreFault(sqlx::Error::Database(fault))) if fault.code().as_deref() == Some(NOT_NULL) => {
+                self.abort().await;
+                Ok(Tried::Not)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn begin(&mut self, proofs: &[Spent]) -> Result<(Found, HashSet<ProofKey>), StoreFault> {
+        (self.tail, self.step) = (None, Step::default());
+        self.spends.clear();
+        if proofs.is_empty() || proofs.len() > MOST {
+            self.run(sqlx::query(BEGIN)).await?;
+            let found = self.head().await?;
+            self.know(&found).await?;
+            return Ok((found, self.spend(proofs).await?));
+        }
+        let mut rows = statement::begin_spending(proofs).fetch_all(self.connection().await?).await?;
+        let found = found(rows.pop().as_ref())?;
+        self.know(&found).await?;
+        let among = rows.iter().map(|row| Ok(ProofKey(digest(row, 0)?))).collect::<Result<_, StoreFault>>()?;
+        self.spend_all_but(&among, proofs);
+        Ok((found, self.spends.iter().map(|(proof, _)| *proof).collect()))
+    }
+
+    async fn spend(&mut self, proofs: &[Spent]) -> Result<HashSet<ProofKey>, StoreFault> {
+        let mut among = HashSet::new();
+        for chunk in proofs.chunks(MOST) {
+            for row in statement::among_consumed(chunk).fetch_all(self.connection().await?).await? {
+                among.insert(ProofKey(digest(&row, 0)?));
+            }
+        }
+        self.spend_all_but(&among, proofs);
+        Ok(self.spends.iter().map(|(proof, _)| *proof).collect())
     }
 
     async fn purge(&mut self, slice: u8, now: Timestamp) -> Result<(), StoreFault> {
@@ -248,43 +259,32 @@ impl Store for SqliteStore {
     }
 
     async fn append(&mut self, batch: Batch) -> Result<(), StoreFault> {
-        let Batch { mut rows, tiles, prior_root, prior_change, after, mac, beside } = batch;
-        let first = rows.first().map_or(after.size, |row| row.index);
+        let Batch { mut rows, tiles, prior, after, mac, beside } = batch;
         // What fits into one statement goes with the commit: each statement is a hop to SQLite's thread and back.
-        let last = rows.split_off(rows.len() - rows.len().min(CHUNK));
+        let last = rows.split_off(rows.len() - rows.len().min(MOST));
         self.write(rows).await?;
         for tile in tiles {
             let insert = sqlx::query("INSERT INTO tiles (level, idx, content) VALUES (?, ?, ?)");
             self.run(insert.bind(i64::from(tile.level)).bind(sql(tile.index)).bind(tile.content)).await?;
         }
         self.write_beside(beside).await?;
-        self.tail = Some(Tail { rows: last, first, prior_root, prior_change, after, mac });
+        self.move_proofs(after.time).await?;
+        self.tail = Some(Tail { rows: last, prior, after, mac });
         Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), StoreFault> {
-        let Some(Tail { rows, first, prior_root, prior_change, after, mac }) = self.tail.take() else {
+        let Some(Tail { rows, prior, after, mac }) = self.tail.take() else {
             return self.run(sqlx::query("COMMIT")).await;
         };
-        let text = if rows.is_empty() { BATCH } else { fitting(rows.len(), &ENTRIES_AND_COMMIT).1 };
-        let query = rows
-            .into_iter()
-            .fold(sqlx::query(text), bind_row)
-            .bind(sql(first))
-            .bind(sql(after.size))
-            .bind(prior_root.0.to_vec())
-            .bind(after.root.0.to_vec())
-            .bind(prior_change.map(sql))
-            .bind(mac.to_vec())
-            .bind(sql(after.size))
-            .bind(after.root.0.to_vec())
-            .bind(after.last_change.map(sql))
-            .bind(after.time.as_seconds());
-        self.run(query).await
+        self.run(statement::entries_and_commit(rows, &prior, &after, &mac, &self.spends)).await?;
+        self.lately.take(&self.step, &self.spends, after);
+        Ok(())
     }
 
     async fn abort(&mut self) {
-        self.tail = None;
+        (self.tail, self.step) = (None, Step::default());
+        self.spends.clear();
         if let Some(connection) = &mut self.connection
             && sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err()
         {

@@ -3,7 +3,7 @@ use carnet::domain::grant::Grant;
 use carnet::journal::Recorded;
 
 fn forge(grant: Box<Grant>) -> Recorded<Box<Grant>> {
-    Recorded { value: grant, index: 1, time: Default::default() }
+    Recorded { value: grant, index: 1, time: Default::default(), claims: Vec::new() }
 }
 
 fn main() {}

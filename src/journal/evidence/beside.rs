@@ -2,22 +2,24 @@
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::batch::Head;
 use super::super::kek::{BlobName, Kek, SealedBlob};
 use super::super::reader::hash;
+use super::super::spent;
+use super::super::statement::LATELY;
 use super::super::tiles::WIDTH;
 use super::VerifyFault;
 use super::chain::Chain;
 use crate::domain::digest::Digest;
+use crate::domain::proof_key::ProofKey;
 use crate::domain::text::TextDigest;
 
 /// Checks all of them.
 pub async fn check(connection: &mut SqliteConnection, kek: &Kek, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
     counts(connection, head.size).await?;
-    consumed(connection, chain, head).await?;
+    spent(connection, chain, head).await?;
     texts(connection, chain).await?;
     keyring(connection, kek, chain).await
 }
@@ -48,8 +50,8 @@ async fn counts(connection: &mut SqliteConnection, size: u64) -> Result<(), Veri
     if count(3)? == full { Ok(()) } else { Err(beside("tiles")("there are tiles that no tree of this size has".to_owned())) }
 }
 
-/// Every proof that paid and is to be remembered is there, and nothing else.
-async fn consumed(connection: &mut SqliteConnection, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
+/// Every proof that paid and is to be remembered is in one of the two tables, and nothing else.
+async fn spent(connection: &mut SqliteConnection, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
     let mut wanted: HashMap<Digest, u64> = HashMap::new();
     for (proof, (until, index)) in &chain.paid {
         if *until >= head.time {
@@ -63,7 +65,16 @@ async fn consumed(connection: &mut SqliteConnection, chain: &Chain, head: &Head)
         let Some(last) = rows.last() else { break };
         from = last.try_get(0)?;
         for row in &rows {
-            spent(row, chain, head, &mut wanted)?;
+            let proof = hash(row, 0)?;
+            paid("consumed", proof, row.try_get(1)?, chain, head)?;
+            wanted.remove(&proof);
+        }
+    }
+    for row in sqlx::query(LATELY).fetch_all(&mut *connection).await? {
+        let strange = || beside("consumed_lately")("there is a row that is no list of proofs".to_owned());
+        for (ProofKey(proof), until) in spent::read(row.try_get(0)?).ok_or_else(strange)? {
+            paid("consumed_lately", proof, until.as_seconds(), chain, head)?;
+            wanted.remove(&proof);
         }
     }
     match wanted.into_values().min() {
@@ -72,18 +83,15 @@ async fn consumed(connection: &mut SqliteConnection, chain: &Chain, head: &Head)
     }
 }
 
-fn spent(row: &SqliteRow, chain: &Chain, head: &Head, wanted: &mut HashMap<Digest, u64>) -> Result<(), VerifyFault> {
-    let (proof, until): (Digest, i64) = (hash(row, 0)?, row.try_get(1)?);
+/// Whether an entry was paid with the proof, and it is remembered for as long as it must be.
+fn paid(table: &'static str, proof: Digest, until: i64, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
     match chain.paid.get(&proof) {
         Some((paid, index)) if paid.as_seconds() != until => {
             Err(VerifyFault::entry(*index, "its proof is remembered for another time than it must be"))
         }
-        // What is over may lie there until its slice is purged.
-        None if until >= head.time.as_seconds() => Err(beside("consumed")(format!("no entry was paid with the proof {proof}"))),
-        _ => {
-            wanted.remove(&proof);
-            Ok(())
-        }
+        // What is over may lie there: until its slice is purged, or its round is over.
+        None if until >= head.time.as_seconds() => Err(beside(table)(format!("no entry was paid with the proof {proof}"))),
+        _ => Ok(()),
     }
 }
 

@@ -163,10 +163,15 @@ async fn l_01_proofs_texts_keys_and_strange_rows_are_found() {
     house.verify(None).await.expect("verifies");
     let whole = house.directory.path().join("whole.db");
     copy(&house.database(), &whole);
-    let cases: [(&'static str, &'static str); 10] = [
+    let cases: [(&'static str, &'static str); 12] = [
         ("consumed", "INSERT INTO consumed VALUES (zeroblob(32), 1999999999)"),
-        ("could pay once more", "DELETE FROM consumed"),
-        ("remembered for another time", "UPDATE consumed SET gone_after = gone_after - 3600"),
+        ("consumed_lately", "INSERT INTO consumed_lately VALUES (0, CAST(zeroblob(32) || x'0000000077359400' AS BLOB))"),
+        ("no list of proofs", "UPDATE consumed_lately SET proofs = CAST(x'00' || proofs AS BLOB)"),
+        ("could pay once more", "DELETE FROM consumed_lately"),
+        (
+            "remembered for another time",
+            "INSERT INTO consumed SELECT substr(proofs, 1, 32), 1999999999 FROM consumed_lately WHERE length(proofs) > 0 LIMIT 1",
+        ),
         ("texts", "UPDATE texts SET text = 'another reason'"),
         ("keyring", "UPDATE keyring SET sealed = zeroblob(40) WHERE name LIKE 'production/%'"),
         ("is missing", "DELETE FROM keyring WHERE name LIKE 'production/%'"),
@@ -189,13 +194,16 @@ async fn l_01_proofs_texts_keys_and_strange_rows_are_found() {
     }
 }
 
-/// A node of ours that lost its list of spent proofs (a bug, or a hand in `consumed`) is found out by its own entries.
+/// A node of ours that lost its list of spent proofs (a bug, or a hand in `consumed_lately`) is found out by its own entries.
 #[tokio::test]
 async fn a_proof_that_paid_twice_is_found() {
     let house = House::new();
     let journal = house.furnished().await;
     let first = record(&journal, "proof", "1").await.expect("recorded").index();
-    house.sql("DELETE FROM consumed").await;
+    house.sql("DELETE FROM consumed_lately").await;
+    assert!(record(&journal, "proof", "2").await.is_err(), "a node that runs remembers it");
+    journal.close().await;
+    let journal = house.open().await.expect("opens");
     let second = record(&journal, "proof", "2").await.expect("the database has forgotten it").index();
     journal.close().await;
     let fault = fault_of(&house).await;
@@ -215,7 +223,7 @@ async fn cut(house: &House, size: u64) {
                 last_change = (SELECT max(idx) FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals')), \
                 time = (SELECT time FROM entries WHERE idx = ?1 - 1)";
     sqlx::query(text).bind(schema::sql(size)).execute(&mut connection).await.expect("runs");
-    sqlx::query("DELETE FROM consumed WHERE gone_after > 0").execute(&mut connection).await.expect("runs");
+    sqlx::query("DELETE FROM consumed_lately WHERE first >= 0").execute(&mut connection).await.expect("runs");
     connection.close().await.expect("closes");
 }
 
@@ -392,6 +400,29 @@ async fn a_bare_row_by_another_hand_stops_the_node() {
     assert!(record(&journal, "next", "next").await.is_err());
     assert!(matches!(journal.health().stopped, Some(StopReason::Foreign { index, .. }) if index == at));
     assert_eq!(fault_of(&house).await.index(), Some(at));
+}
+
+/// The head row by itself, while a batch would go at once.
+#[tokio::test]
+async fn a_head_by_another_hand_stops_the_node() {
+    for text in [
+        "UPDATE head SET root = zeroblob(32)",
+        "UPDATE head SET last_change = last_change - 1",
+        "UPDATE head SET size = size - 1",
+    ] {
+        for house in House::each_way() {
+            let journal = house.furnished().await;
+            issue(&journal, 0..1).await;
+            issue(&journal, 1..2).await;
+            let size = journal.view().size;
+            house.sql(text).await;
+            assert!(record(&journal, "next", "next").await.is_err(), "{text}");
+            assert!(matches!(journal.health().stopped, Some(StopReason::Foreign { .. })), "{text}");
+            assert_eq!(journal.view().size, size);
+            journal.close().await;
+            fault_of(&house).await;
+        }
+    }
 }
 
 /// F-14: a write-ahead log that is deleted takes the newest entries with it; the anchor knows them.

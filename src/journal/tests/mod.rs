@@ -5,6 +5,7 @@ mod faults;
 mod forgetting;
 mod hands;
 mod recording;
+mod spending;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,8 @@ use super::fault::{OpenFault, RecordFault, StoreFault};
 use super::handle::{Committed, Journal, Proposal, Recorded};
 use super::kek::{BlobName, Kek};
 use super::open::{self, Location, Outside, Settings, Start};
-use super::store::{Found, SqliteStore, Store};
+use super::spent::Spent;
+use super::store::{Found, SqliteStore, Store, Tried};
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, SigningKey, What};
 use crate::domain::clock::{Seconds, Timestamp};
@@ -29,6 +31,8 @@ pub struct House {
     pub clock: Arc<SetClock>,
     pub faults: Arc<Mutex<Option<Fault>>>,
     pub settings: Settings,
+    /// Whether a batch never goes at once.
+    pub step_by_step: bool,
 }
 
 /// What the store does at its next step of that kind.
@@ -55,6 +59,7 @@ pub struct Faulty {
     inner: SqliteStore,
     faults: Arc<Mutex<Option<Fault>>>,
     full: bool,
+    step_by_step: bool,
 }
 
 impl House {
@@ -67,7 +72,12 @@ impl House {
             anchor: Some(directory.path().join("anchor")),
             create: true,
         };
-        Self { directory, clock: Arc::new(SetClock::new()), faults: Arc::default(), settings }
+        Self { directory, clock: Arc::new(SetClock::new()), faults: Arc::default(), settings, step_by_step: false }
+    }
+
+    /// One whose batches go at once where they can, and one where they never do.
+    pub fn each_way() -> [Self; 2] {
+        [Self::new(), Self { step_by_step: true, ..Self::new() }]
     }
 
     pub fn kek() -> Kek {
@@ -89,7 +99,8 @@ impl House {
     async fn start(&self, start: Start) -> Result<Journal, OpenFault> {
         let outside = Outside { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(Seeded::new(1)) };
         let faults = Arc::clone(&self.faults);
-        open::start(&self.settings, &Self::kek(), outside, start, |inner| Faulty { inner, faults, full: false }).await
+        let faulty = |inner| Faulty { inner, faults, full: false, step_by_step: self.step_by_step };
+        open::start(&self.settings, &Self::kek(), outside, start, faulty).await
     }
 
     /// A journal with the fixture's registry.
@@ -144,29 +155,51 @@ impl Faulty {
         planned.take_if(|fault| wanted.contains(fault))
     }
 
+    async fn make_room(&mut self) -> Result<(), StoreFault> {
+        if let Some(fault) = self.takes(&[Fault::DiskFull, Fault::DiskRoomy]) {
+            self.full = fault == Fault::DiskFull;
+        }
+        // Of a connection, and a failed one is replaced: said each time. SQLite takes the present size for a smaller limit.
+        let limit = if self.full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 4294967294" };
+        self.inner.limit(limit).await
+    }
+
     fn broken() -> StoreFault {
         StoreFault(sqlx::Error::WorkerCrashed)
     }
 }
 
 impl Store for Faulty {
-    async fn begin(
-        &mut self,
-        proofs: &[(ProofKey, crate::domain::clock::Timestamp)],
-    ) -> Result<(Found, std::collections::HashSet<ProofKey>), StoreFault> {
-        match self.takes(&[Fault::BeginFails, Fault::DiskFull, Fault::DiskRoomy]) {
-            Some(Fault::DiskFull) => self.full = true,
-            Some(Fault::DiskRoomy) => self.full = false,
+    fn goes_at_once(&self, prior: &super::batch::Head, rows: usize, proofs: &[Spent]) -> bool {
+        !self.step_by_step && self.inner.goes_at_once(prior, rows, proofs)
+    }
+
+    async fn record(&mut self, batch: super::batch::Batch, proofs: &[Spent]) -> Result<Tried, StoreFault> {
+        self.make_room().await?;
+        match self.takes(&[Fault::BeginFails, Fault::AppendFails, Fault::CommitLost, Fault::KilledBefore]) {
+            Some(Fault::KilledBefore) => return std::future::pending().await,
             Some(_) => return Err(Self::broken()),
             None => {}
         }
-        // Of a connection, and a failed one is replaced: said each time. SQLite takes the present size for a smaller limit.
-        let limit = if self.full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 4294967294" };
-        self.inner.limit(limit).await?;
+        let tried = self.inner.record(batch, proofs).await?;
+        // What did not go at once goes step by step, and fails there.
+        let fault = if tried == Tried::Done { self.takes(&[Fault::CommitKept, Fault::KilledAfter]) } else { None };
+        match fault {
+            Some(Fault::CommitKept) => Err(Self::broken()),
+            Some(_) => std::future::pending().await,
+            None => Ok(tried),
+        }
+    }
+
+    async fn begin(&mut self, proofs: &[Spent]) -> Result<(Found, std::collections::HashSet<ProofKey>), StoreFault> {
+        if self.takes(&[Fault::BeginFails]).is_some() {
+            return Err(Self::broken());
+        }
+        self.make_room().await?;
         self.inner.begin(proofs).await
     }
 
-    async fn spend(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<std::collections::HashSet<ProofKey>, StoreFault> {
+    async fn spend(&mut self, proofs: &[Spent]) -> Result<std::collections::HashSet<ProofKey>, StoreFault> {
         self.inner.spend(proofs).await
     }
 

@@ -16,6 +16,11 @@ async fn a_grant_is_recorded_with_its_index_and_read_back() {
     let Some(Entry::Issued(entry)) = journal.entry(recorded.index()).await.expect("reads") else { panic!("not issued") };
     assert_eq!(entry.jti.as_str(), "token-1");
     assert_eq!(entry.claims, recorded.value().claims().payload(recorded.index()).digest());
+    assert_eq!(
+        recorded.claims(),
+        recorded.value().claims().payload(recorded.index()).bytes(),
+        "what is signed is what was recorded"
+    );
     assert!(journal.entry(recorded.index() + 1).await.expect("reads").is_none());
 
     let journal = &journal;

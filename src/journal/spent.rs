@@ -1,0 +1,252 @@
+//! Spent proofs: the latest in memory and, as each batch spent them, in `consumed_lately`; all others in `consumed` by their keys.
+//!
+//! The key of a proof is a hash. One that goes into a table by its key lands on a page of its own, and a batch of sixty tokens would
+//! write sixty pages for nothing but that. So a batch writes its proofs as one row, which lies beside the row before it, and they are
+//! looked up in memory. Of more than [`MOST`] in memory the next [`STEP`] in the order of their keys move to `consumed`, with the commit
+//! of a batch: they are neighbours there as well, and share a page or two. At the last key a round ends: what was there when it
+//! began has moved, so its rows go.
+//!
+//! Memory is never more than a copy of the rows. Who opens the journal, and who holds its lock and finds that the log does not end where
+//! this copy was taken, reads them again before anything is looked up; so a proof is spent once, whoever writes.
+//!
+//! Deliberately not here: SQL (`store`).
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::batch::Head;
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::proof_key::ProofKey;
+
+/// A proof, and until when it is remembered.
+pub type Spent = (ProofKey, Timestamp);
+
+/// Proofs in memory before any move: some 3 MB, and the tokens of five seconds on one busy core. A round lasts as long as twice as
+/// many take to come (what comes before its last key moves in it), so the rows are those of four times as many at the most.
+pub const MOST: usize = 32_768;
+
+/// Proofs that move at a time, and at the most with one commit.
+pub const STEP: usize = 128;
+const FARTHEST: usize = 8 * STEP;
+
+/// Bytes of a proof in a row: its key, and the second until which it is remembered.
+const WIDTH: usize = 40;
+
+/// The proofs that were spent lately.
+#[derive(Clone, Debug, Default)]
+pub struct Lately {
+    proofs: BTreeMap<ProofKey, Timestamp>,
+    /// The last key that moved in this round.
+    moved: Option<ProofKey>,
+    /// Rows of batches before this entry are those that were there when the round began.
+    round: u64,
+}
+
+/// What moves with the next commit.
+#[derive(Clone, Debug, Default)]
+pub struct Step {
+    /// What goes into `consumed`, in the order of the keys. What is over by then is not among it.
+    pub home: Vec<Spent>,
+    /// The rows of batches before this entry go.
+    pub forgets: Option<u64>,
+    keys: Vec<ProofKey>,
+}
+
+impl Lately {
+    /// What the rows of a log of `size` entries say. Nothing when one of them is no list of proofs.
+    pub fn read<'r>(rows: impl IntoIterator<Item = &'r [u8]>, size: u64) -> Option<Self> {
+        let mut proofs = BTreeMap::new();
+        for row in rows {
+            proofs.extend(read(row)?);
+        }
+        Some(Self { proofs, moved: None, round: size })
+    }
+
+    /// Whether it is among them. Who is not may still be in `consumed`.
+    pub fn holds(&self, proof: &ProofKey) -> bool {
+        self.proofs.contains_key(proof)
+    }
+
+    /// How many move with a batch that spends `coming` more.
+    pub fn moving(&self, coming: usize) -> usize {
+        let over = (self.proofs.len() + coming).saturating_sub(MOST);
+        over.min(FARTHEST) / STEP * STEP
+    }
+
+    /// What moves with a batch that spends `coming` more at `now`.
+    pub fn step(&self, coming: usize, now: Timestamp) -> Step {
+        let most = self.moving(coming);
+        let after = self.moved.map_or(Bound::Unbounded, Bound::Excluded);
+        let moving = || self.proofs.range((after, Bound::Unbounded)).take(most);
+        let keys: Vec<ProofKey> = moving().map(|(key, _)| *key).collect();
+        let home = moving().filter(|(_, until)| **until >= now).map(|(key, until)| (*key, *until)).collect();
+        let forgets = (keys.len() < most).then_some(self.round);
+        Step { home, forgets, keys }
+    }
+
+    /// Takes in what a commit did, after which the log has `size` entries.
+    pub fn take(&mut self, step: &Step, spent: &[Spent], size: u64) {
+        for key in &step.keys {
+            self.proofs.remove(key);
+        }
+        if step.forgets.is_some() {
+            (self.moved, self.round) = (None, size);
+        } else if let Some(last) = step.keys.last() {
+            self.moved = Some(*last);
+        }
+        self.proofs.extend(spent.iter().copied());
+    }
+}
+
+/// The row of a batch; nothing for one that spent nothing.
+pub fn row(spent: &[Spent]) -> Option<Vec<u8>> {
+    let one = |(proof, until): &Spent| [&proof.0.0[..], &until.as_seconds().to_be_bytes()].concat();
+    (!spent.is_empty()).then(|| spent.iter().flat_map(one).collect())
+}
+
+/// The proofs of a row.
+pub fn read(row: &[u8]) -> Option<Vec<Spent>> {
+    let proof = |bytes: &[u8]| {
+        let (key, until) = bytes.split_at_checked(WIDTH - 8)?;
+        let until = Timestamp::from_seconds(i64::from_be_bytes(until.try_into().ok()?))?;
+        Some((ProofKey(Digest(key.try_into().ok()?)), until))
+    };
+    row.chunks(WIDTH).map(proof).collect()
+}
+
+/// The copy that the writer keeps, and that who only reads looks into: with the head at which it is right, or none.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<RwLock<Option<(Head, Lately)>>>);
+
+impl Memory {
+    /// Looks into it, if there is one.
+    pub fn look<T>(&self, look: impl FnOnce(&Head, &Lately) -> T) -> Option<T> {
+        // Nothing panics while it holds the lock, so a poisoned one has nothing half done behind it.
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(head, lately)| look(head, lately))
+    }
+
+    /// It is right at `head` now.
+    pub fn put(&self, head: Head, lately: Lately) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((head, lately));
+    }
+
+    /// Takes in what a commit did that ended at `after`.
+    pub fn take(&self, step: &Step, spent: &[Spent], after: Head) {
+        if let Some((head, lately)) = self.0.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            lately.take(step, spent, after.size);
+            *head = after;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn proof(number: u64) -> ProofKey {
+        ProofKey(Digest::of(&number.to_be_bytes()))
+    }
+
+    fn second(number: i64) -> Timestamp {
+        Timestamp::from_seconds(number).expect("a time")
+    }
+
+    /// The tables, as `store` keeps them.
+    #[derive(Default)]
+    struct Tables {
+        consumed: BTreeSet<ProofKey>,
+        rows: Vec<(u64, Vec<u8>)>,
+        size: u64,
+    }
+
+    impl Tables {
+        fn commit(&mut self, lately: &mut Lately, spent: &[Spent], now: Timestamp) {
+            let step = lately.step(spent.len(), now);
+            self.consumed.extend(step.home.iter().map(|(key, _)| *key));
+            if let Some(before) = step.forgets {
+                self.rows.retain(|(first, _)| *first >= before);
+            }
+            self.rows.extend(row(spent).map(|row| (self.size, row)));
+            self.size += spent.len().max(1) as u64;
+            lately.take(&step, spent, self.size);
+        }
+
+        fn read(&self) -> Lately {
+            Lately::read(self.rows.iter().map(|(_, row)| &row[..]), self.size).expect("rows of ours")
+        }
+    }
+
+    #[test]
+    fn a_row_reads_back_and_nothing_else_does() {
+        let spent: Vec<Spent> = (0..3).map(|number| (proof(number), second(1_700_000_000 + number as i64))).collect();
+        let bytes = row(&spent).expect("a row");
+        assert_eq!((bytes.len(), read(&bytes)), (120, Some(spent)));
+        assert_eq!(row(&[]), None);
+        for bad in [&bytes[..119], &bytes[..32], &bytes[..7], &[0xff; 40]] {
+            assert_eq!(read(bad), None);
+        }
+    }
+
+    /// Past the most that memory holds, what moves are neighbours, and rows of moved proofs go.
+    #[test]
+    fn memory_and_rows_are_bounded_and_neighbours_move_together() {
+        const ALL: u64 = 10 * MOST as u64;
+        let (mut tables, mut lately, until) = (Tables::default(), Lately::default(), second(2_000_000_000));
+        for batch in 0..ALL / 32 {
+            let spent: Vec<Spent> = (0..32).map(|number| (proof(32 * batch + number), until)).collect();
+            let home = lately.step(spent.len(), second(1)).home;
+            if let [(first, _), .., (last, _)] = home[..] {
+                assert_eq!(lately.proofs.range(first..=last).count(), home.len(), "all that lie between move too");
+            }
+            let ends = lately.step(spent.len(), second(1)).forgets.is_some();
+            tables.commit(&mut lately, &spent, second(1));
+            if ends {
+                let (read, to) = (tables.read(), 32 * (batch + 1));
+                assert!((0..to).all(|number| read.holds(&proof(number)) || tables.consumed.contains(&proof(number))), "{to}");
+            }
+            assert!(lately.proofs.len() < MOST + STEP, "{}", lately.proofs.len());
+        }
+        assert!(tables.rows.len() <= 4 * MOST / 32, "{}", tables.rows.len());
+        assert!(tables.consumed.len() as u64 >= ALL - (MOST + STEP) as u64);
+        for lately in [&lately, &tables.read()] {
+            assert!((0..ALL).all(|number| lately.holds(&proof(number)) || tables.consumed.contains(&proof(number))));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Whatever batches come, and wherever the copy is lost: no proof is forgotten before it is over, nor was one there that was not spent.
+        #[test]
+        fn no_spent_proof_is_forgotten(batches in proptest::collection::vec((1_u64..900, 0_u32..12), 40..120)) {
+            let (mut tables, mut lately) = (Tables::default(), Lately::default());
+            let mut all: Vec<Spent> = Vec::new();
+            for (count, dice) in batches {
+                let now = second(1_000 + all.len() as i64);
+                let spent: Vec<Spent> = (0..count).map(|number| {
+                    let number = all.len() as u64 + number;
+                    (proof(number), now.plus(crate::domain::clock::Seconds((number % 90_000) as u32)))
+                }).collect();
+                tables.commit(&mut lately, &spent, now);
+                all.extend(spent);
+                if dice == 0 {
+                    lately = tables.read();
+                }
+            }
+            let now = second(1_000 + all.len() as i64);
+            let read = tables.read();
+            for (key, until) in &all {
+                let found = |lately: &Lately| lately.holds(key) || tables.consumed.contains(key);
+                prop_assert!(*until < now || (found(&lately) && found(&read)));
+            }
+            prop_assert!(!lately.holds(&proof(all.len() as u64)));
+            prop_assert_eq!(tables.consumed.len() + lately.proofs.len() <= all.len() + 2 * MOST, true);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The statements that many rows share, with what is bound to them.
+//!
+//! A statement is a hop to the thread of `sqlx` and back, so a batch is one of them, or a few. Each is kept prepared by its text, and there
+//! is a text for every number of places in [`PLACES`]: places that are left over are NULL, and pass for no row.
+//!
+//! Deliberately not here: in which order they run, and what an answer means (`store`).
+
+use std::iter::repeat_n;
+use std::sync::LazyLock;
+
+use sqlx::Sqlite;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+
+use super::batch::{Batch, Head, Row};
+use super::schema::sql;
+use super::spent::{self, Spent};
+
+pub type Statement = Query<'static, Sqlite, SqliteArguments>;
+
+/// Numbers of places. More rows than the last of them go in several statements.
+const PLACES: [usize; 12] = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, MOST];
+
+/// The most rows of a statement.
+pub const MOST: usize = 128;
+
+/// Statements that stay prepared: six of every number of places, and the rest of `store`.
+pub const KEPT: usize = 6 * PLACES.len() + 16;
+
+/// The head row, and where the entries end.
+pub const HEAD: &str = "SELECT size, root, last_change, time, (SELECT max(idx) FROM entries) FROM head WHERE id = 1";
+
+/// Takes the lock.
+pub const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// What batches spent lately.
+pub const LATELY: &str = "SELECT proofs FROM consumed_lately ORDER BY first";
+
+/// SQLite's code for a NULL where none may be: what becomes of [`at_once`] where its condition does not hold.
+pub const NOT_NULL: &str = "1299";
+
+const BATCH: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?)";
+const COMMIT: &str = "INSERT INTO consumed_lately (first, proofs) SELECT column1, column2 FROM (VALUES (?, ?)) WHERE column2 NOTNULL; \
+     UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1; COMMIT";
+
+/// The line of a batch that is tried at once: it has no MAC, and so cannot be written, unless the log ends where it begins and none of
+/// these proofs is in `consumed`. A place that is left over is equal to nothing.
+const BATCH_IF: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, iif( \
+     (SELECT size = ? AND root = ? AND last_change IS ? AND time = ? FROM head WHERE id = 1) \
+     AND (SELECT max(idx) FROM entries) = ? AND NOT EXISTS (SELECT 1 FROM consumed WHERE proof IN (";
+const THEN: &str = ")), ?, NULL))";
+
+/// `OR FAIL` and `OR IGNORE`: a statement of many rows that may abort alone makes SQLite keep the old form of each page that it
+/// touches in a statement journal, which from 64 KiB on is a temporary file. Here a failure ends the transaction in any case, and a
+/// proof that is there already is the one thing that is ignored.
+const INTO_ENTRIES: &str =
+    "INSERT OR FAIL INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) SELECT * FROM (VALUES ";
+const INTO_CONSUMED: &str = "INSERT OR IGNORE INTO consumed (proof, gone_after) SELECT * FROM (VALUES ";
+const THAT_ARE: &str = ") WHERE column1 NOTNULL";
+const ENTRY: &str = "(?,?,?,?,?,?,?,?)";
+const PROOF: &str = "(?,?)";
+const AMONG: &str = "SELECT proof FROM consumed WHERE proof IN (";
+
+/// A statement, by its number of places.
+struct Sized(LazyLock<Vec<&'static str>>);
+
+/// Made once per number of places and kept as long as the program: `sqlx` takes only such a text without doubt.
+macro_rules! sized {
+    (|$places:ident| $parts:expr) => {
+        Sized(LazyLock::new(|| PLACES.iter().map(|$places| -> &'static str { $parts.concat().leak() }).collect()))
+    };
+}
+static INSERT_ENTRIES: Sized = sized!(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE]);
+static ENTRIES_AND_COMMIT: Sized = sized!(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", BATCH, "; ", COMMIT]);
+static INSERT_CONSUMED: Sized = sized!(|places| [INTO_CONSUMED, &row(PROOF, places), THAT_ARE]);
+static AMONG_CONSUMED: Sized = sized!(|places| [AMONG, &row("?", places), ")"]);
+static BEGIN_SPENDING: Sized = sized!(|places| [BEGIN, "; ", AMONG, &row("?", places), "); ", HEAD]);
+static AT_ONCE: Sized = sized!(|places| [
+    BEGIN,
+    "; ",
+    BATCH_IF,
+    &row("?", places),
+    THEN,
+    "; ",
+    INTO_ENTRIES,
+    &row(ENTRY, places),
+    THAT_ARE,
+    "; ",
+    COMMIT
+]);
+
+fn row(one: &str, places: &usize) -> String {
+    vec![one; *places].join(",")
+}
+
+impl Sized {
+    /// The statement for so many rows, and its places.
+    fn of(&self, rows: usize) -> (Statement, usize) {
+        let fits = |(places, _): &(usize, _)| *places >= rows;
+        // Invariant: there is a text for each of `PLACES`, and nobody brings more rows than its last.
+        let (places, text) = PLACES.into_iter().zip(self.0.iter()).find(fits).expect("a text for every number of places");
+        (sqlx::query(*text), places)
+    }
+}
+
+/// Writes entries, at most [`MOST`].
+pub fn entries(rows: Vec<Row>) -> Statement {
+    let (query, places) = INSERT_ENTRIES.of(rows.len());
+    bind_rows(query, rows, places)
+}
+
+/// The end of a batch: its last rows, at most [`MOST`], its line, the proofs that it spends, the head, commit.
+pub fn entries_and_commit(rows: Vec<Row>, prior: &Head, after: &Head, mac: &[u8; 32], spends: &[Spent]) -> Statement {
+    let (query, places) = ENTRIES_AND_COMMIT.of(rows.len());
+    bind_commit(bind_batch(bind_rows(query, rows, places), prior, after).bind(mac.to_vec()), prior, after, spends)
+}
+
+/// Moves proofs to `consumed`, at most [`MOST`].
+pub fn consumed(proofs: &[Spent]) -> Statement {
+    let (query, places) = INSERT_CONSUMED.of(proofs.len());
+    let query = proofs.iter().fold(query, |query, (proof, until)| query.bind(proof.0.0.to_vec()).bind(until.as_seconds()));
+    bind_nothing(query, 2 * (places - proofs.len()))
+}
+
+/// Those of `proofs`, at most [`MOST`], that are in `consumed`.
+pub fn among_consumed(proofs: &[Spent]) -> Statement {
+    let (query, places) = AMONG_CONSUMED.of(proofs.len());
+    bind_proofs(query, proofs, places)
+}
+
+/// Takes the lock; then the same rows, and the head's as the last.
+pub fn begin_spending(proofs: &[Spent]) -> Statement {
+    let (query, places) = BEGIN_SPENDING.of(proofs.len());
+    bind_proofs(query, proofs, places)
+}
+
+/// A whole batch of at most [`MOST`] rows, if the log ends where it begins and none of as many `proofs` is in `consumed`. Else it fails
+/// with [`NOT_NULL`].
+pub fn at_once(batch: Batch, proofs: &[Spent]) -> Statement {
+    let Batch { rows, prior, after, mac, .. } = batch;
+    let (query, places) = AT_ONCE.of(rows.len());
+    let query = bind_batch(query, &prior, &after);
+    let query = query.bind(sql(prior.size)).bind(prior.root.0.to_vec()).bind(prior.last_change.map(sql));
+    let query = query.bind(prior.time.as_seconds()).bind(sql(prior.size) - 1);
+    let query = bind_proofs(query, proofs, places).bind(mac.to_vec());
+    bind_commit(bind_rows(query, rows, places), &prior, &after, proofs)
+}
+
+fn bind_rows(query: Statement, rows: Vec<Row>, places: usize) -> Statement {
+    let left = places - rows.len();
+    bind_nothing(rows.into_iter().fold(query, bind_row), 8 * left)
+}
+
+fn bind_row(query: Statement, row: Row) -> Statement {
+    query
+        .bind(sql(row.index))
+        .bind(row.time.as_seconds())
+        .bind(row.kind)
+        .bind(row.subject)
+        .bind(row.request)
+        .bind(row.token)
+        .bind(row.body)
+        .bind(row.leaf.0.to_vec())
+}
+
+fn bind_proofs(query: Statement, proofs: &[Spent], places: usize) -> Statement {
+    let query = proofs.iter().fold(query, |query, (proof, _)| query.bind(proof.0.0.to_vec()));
+    bind_nothing(query, places - proofs.len())
+}
+
+fn bind_nothing(query: Statement, times: usize) -> Statement {
+    repeat_n(None::<i64>, times).fold(query, Query::bind)
+}
+
+fn bind_batch(query: Statement, prior: &Head, after: &Head) -> Statement {
+    query
+        .bind(sql(prior.size))
+        .bind(sql(after.size))
+        .bind(prior.root.0.to_vec())
+        .bind(after.root.0.to_vec())
+        .bind(prior.last_change.map(sql))
+}
+
+fn bind_commit(query: Statement, prior: &Head, after: &Head, spends: &[Spent]) -> Statement {
+    query
+        .bind(sql(prior.size))
+        .bind(spent::row(spends))
+        .bind(sql(after.size))
+        .bind(after.root.0.to_vec())
+        .bind(after.last_change.map(sql))
+        .bind(after.time.as_seconds())
+}
