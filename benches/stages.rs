@@ -236,7 +236,7 @@ async fn exchanges(broker: Broker, environment: EnvironmentName, assertions: Vec
             possession: None,
             id,
         };
-        if let Err(denied) = broker.exchange(request).await {
+        if let Err(denied) = broker.exchange(&request).await {
             panic!("{denied:?}");
         }
     }

@@ -74,8 +74,8 @@ pub struct Denied {
 
 impl Broker {
     /// Exchanges a proof for a token. A refusal is on its way to the record when this returns; it spends nothing.
-    pub async fn exchange(&self, request: Request) -> Result<Exchanged, Denied> {
-        let outcome = self.run(&request).await;
+    pub async fn exchange(&self, request: &Request) -> Result<Exchanged, Denied> {
+        let outcome = self.run(request).await;
         if let Err(denied) = &outcome {
             self.note(&request.environment, &request.id, &denied.refused);
         }

@@ -12,12 +12,14 @@ pub mod token;
 pub mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Shared};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -212,10 +214,7 @@ impl Public {
 impl Route {
     fn handler(self, path: String) -> MethodRouter<Arc<Public>> {
         let path: Arc<str> = path.into();
-        let handle = move |Shared(public): Shared<Arc<Public>>, request: Request| {
-            let path = Arc::clone(&path);
-            async move { self.answer(&public, &path, request).await }
-        };
+        let handle = move |Shared(public): Shared<Arc<Public>>, request: Request| self.answer(&public, &path, request);
         match self {
             Self::Elevations
             | Self::Introspect
@@ -234,70 +233,73 @@ impl Route {
         }
     }
 
-    async fn answer(self, public: &Public, path: &str, request: Request) -> Response {
+    /// What is answered at once, or what will be: each route's own future, no larger than it must be. A future of all of them would be as
+    /// large as the largest, and moved with every request.
+    fn answer(self, public: &Public, path: &str, request: Request) -> Answer {
         let Some(place) = public.find(&request, path) else {
-            return Fault::Host.response(ErrorShape::OAuth);
+            return at_once(Fault::Host.response(ErrorShape::OAuth));
         };
         // A token in a query ends in logs (ABUSE A-15): the routes that take one take no query.
         let takes_query = matches!(self, Self::Bundle | Self::Jwks(_) | Self::Metadata(_) | Self::Verify);
         if request.uri().query().is_some() && !takes_query {
-            return StatusCode::BAD_REQUEST.into_response();
+            return at_once(StatusCode::BAD_REQUEST.into_response());
         }
         let Some(here) = here(public, place, &request) else {
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            return at_once(StatusCode::INTERNAL_SERVER_ERROR.into_response());
         };
         // Without a certificate only these two answer there: nothing falls through to what an assertion alone may do (ABUSE M-01).
         let open = matches!(self, Self::Enrolment(Operation::CaCerts | Operation::Enroll));
         if public.mtls.is_some() && here.certificate.is_none() && !open {
-            return without_certificate(&here);
+            return at_once(without_certificate(&here));
         }
         let (parts, body) = request.into_parts();
         let (headers, uri) = (parts.headers, parts.uri);
         match self {
-            Self::Metadata(flavour) => publication::metadata(&here, flavour, &headers),
-            Self::Jwks(set) => publication::jwks(&here, set, &headers),
-            Self::Bundle => publication::trust_bundle(&here, &headers),
+            Self::Metadata(flavour) => at_once(publication::metadata(&here, flavour, &headers)),
+            Self::Jwks(set) => at_once(publication::jwks(&here, set, &headers)),
+            Self::Bundle => at_once(publication::trust_bundle(&here, &headers)),
             Self::List => {
                 let kid = uri.path().rsplit_once("/crl/").map(|(_, kid)| kid);
-                enrolment::revocation_list(&here, kid)
+                at_once(enrolment::revocation_list(&here, kid))
             }
-            Self::Enrolment(Operation::CaCerts) => enrolment::authorities(&here),
-            Self::Verify => verification::verify(here, uri.query(), headers).await,
-            Self::StatusInPath => {
-                let question = enrolment::asked_in_path(uri.path()).unwrap_or_default();
-                enrolment::certificate_status(&here, &question).await
-            }
+            Self::Enrolment(Operation::CaCerts) => at_once(enrolment::authorities(&here)),
             Self::Elevation => {
                 let id = uri.path().rsplit_once("/elevations/").map(|(_, id)| id);
-                elevations::poll(&here, &headers, id.unwrap_or_default())
+                at_once(elevations::poll(&here, &headers, id.unwrap_or_default()))
             }
-            Self::Elevations | Self::Introspect | Self::Revoke | Self::Status | Self::Token | Self::Enrolment(_) => {
-                // The front has read the body whole, within its limits.
-                let Ok(body) = axum::body::to_bytes(body, MOST).await else {
-                    return Fault::TooLarge.response(ErrorShape::OAuth);
-                };
-                self.post(here, headers, body).await
+            Self::Verify => Box::pin(async move { verification::verify(here, uri.query(), headers).await }),
+            Self::StatusInPath => {
+                let question = enrolment::asked_in_path(uri.path()).unwrap_or_default();
+                Box::pin(async move { enrolment::certificate_status(&here, &question).await })
             }
+            Self::Elevations => whole(body, |body| elevations::ask(here, headers, body)),
+            Self::Introspect => whole(body, |body| introspection::introspect(here, headers, body)),
+            Self::Revoke => whole(body, |body| introspection::revoke(here, headers, body)),
+            Self::Status => whole(body, async move |body| enrolment::certificate_status(&here, &body).await),
+            Self::Enrolment(operation) => whole(body, move |body| enrolment::enrol(here, operation, headers, body)),
+            Self::Token => whole(body, |body| token::token(here, headers, body)),
         }
     }
+}
 
-    async fn post(self, here: Here, headers: axum::http::HeaderMap, body: Bytes) -> Response {
-        match self {
-            Self::Elevations => elevations::ask(here, headers, body).await,
-            Self::Introspect => introspection::introspect(here, headers, body).await,
-            Self::Revoke => introspection::revoke(here, headers, body).await,
-            Self::Status => enrolment::certificate_status(&here, &body).await,
-            Self::Enrolment(operation) => enrolment::enrol(here, operation, headers, body).await,
-            Self::Bundle
-            | Self::Elevation
-            | Self::Jwks(_)
-            | Self::List
-            | Self::Metadata(_)
-            | Self::StatusInPath
-            | Self::Token
-            | Self::Verify => token::token(here, headers, body).await,
+/// An answer on its way.
+type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+fn at_once(response: Response) -> Answer {
+    Box::pin(ready(response))
+}
+
+/// With the body, which the front has read whole, within its limits.
+fn whole<F>(body: Body, then: impl FnOnce(Bytes) -> F + Send + 'static) -> Answer
+where
+    F: Future<Output = Response> + Send,
+{
+    Box::pin(async move {
+        match axum::body::to_bytes(body, MOST).await {
+            Ok(body) => then(body).await,
+            Err(_) => Fault::TooLarge.response(ErrorShape::OAuth),
         }
-    }
+    })
 }
 
 fn without_certificate(here: &Here) -> Response {

@@ -53,7 +53,7 @@ pub async fn token(here: Here, headers: HeaderMap, body: Bytes) -> Response {
 async fn answer(here: &Here, headers: &HeaderMap, body: &[u8]) -> Response {
     let read = Form::read(headers, body).and_then(|form| request(form, headers, here));
     let (request, slot) = match read {
-        Ok(read) => read,
+        Ok((request, slot)) => (request, slot),
         Err(reason) => {
             let refused = Refused::unknown(reason);
             here.broker.note(&here.environment, &here.request, &refused);
@@ -63,7 +63,7 @@ async fn answer(here: &Here, headers: &HeaderMap, body: &[u8]) -> Response {
             return refuse(&Denied::from(refused), slot, &here.request);
         }
     };
-    match here.broker.exchange(request).await {
+    match here.broker.exchange(&request).await {
         Ok(exchanged) => {
             here.metrics.exchange(&here.environment, None, here.started.elapsed());
             here.metrics.issued(&here.environment, &exchanged.api);
