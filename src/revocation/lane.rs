@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use redis::aio::ConnectionManager;
-use redis::{Pipeline, RedisResult, Script, Value};
+use redis::{Cmd, Pipeline, RedisResult, Script, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -118,16 +118,28 @@ impl Task {
         for ask in batch {
             match ask {
                 Ask::Admit(Admit { bucket, now, every, seen }, _) => {
-                    pipeline.cmd("EVALSHA").arg(self.take.get_hash()).arg(1).arg(bucket).arg(*now).arg(*every);
-                    pipeline.exists(seen.as_deref().unwrap_or("carnet:{seen}:none"));
+                    let mut take = command("EVALSHA", 6);
+                    take.arg(self.take.get_hash()).arg(1).arg(bucket).arg(*now).arg(*every);
+                    let mut exists = command("EXISTS", 2);
+                    exists.arg(seen.as_deref().unwrap_or("carnet:{seen}:none"));
+                    pipeline.add_command(take).add_command(exists);
                 }
                 Ask::Spend { key, until } => {
-                    pipeline.cmd("SET").arg(key).arg("").arg("EXAT").arg(*until).ignore();
+                    let mut set = command("SET", 5);
+                    set.arg(key).arg("").arg("EXAT").arg(*until);
+                    pipeline.add_command(set).ignore();
                 }
             }
         }
         pipeline
     }
+}
+
+/// A command of so many words, with room for ours: a command grows by each word otherwise.
+fn command(name: &str, words: usize) -> Cmd {
+    let mut command = Cmd::with_capacity(words, 256);
+    command.arg(name);
+    command
 }
 
 /// Takes what is there, and lets whoever is ready run first.
