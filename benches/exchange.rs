@@ -5,12 +5,15 @@
 //! absolute figures of a shared machine say little (DEPENDENCIES.md B.6).
 //!
 //! `cargo bench --bench exchange -- seconds=10` sets the length of a phase; `hold` keeps the server under load for a profiler.
+//! `compare` with `CARNET_BENCH_PROGRAM` set to another build's program measures the two in turns, a second each, and prints their ratio.
 //! New mTLS connections, approvals of elevations, and K-22 and K-23 of ABUSE.md, are measured at the end; `certificates` and `elevations`
 //! measure the first two alone. Nothing is asserted about speed.
 
 mod bench;
 #[path = "exchange/certificates.rs"]
 mod certificates;
+#[path = "exchange/compare.rs"]
+mod compare;
 #[path = "exchange/elevation.rs"]
 mod elevation;
 #[path = "exchange/load.rs"]
@@ -39,6 +42,9 @@ const CONNECTIONS: usize = 16;
 /// Connections of a load at which the journal's batches, and so the cost of one `fdatasync`, are shared by many.
 const MANY_CONNECTIONS: usize = 128;
 
+/// From here on a server is as it will be.
+const WARM: Duration = Duration::from_secs(8);
+
 /// The share of the highest rate at which response times are taken.
 const CALM: f64 = 0.7;
 
@@ -64,17 +70,17 @@ async fn run() {
     if std::env::args().any(|argument| argument == "elevations") {
         return elevation::approvals().await;
     }
-    let mut world = World::with(Options { redis: true, records: None, ..Options::default() }).await;
-    world.onboard(&records::busy(&world.partner.issuer)).await;
-    world.stop().await;
-    world.clock.synchronise();
+    if std::env::args().any(|argument| argument == "compare") {
+        return compare::two_programs().await;
+    }
+    let world = onboarded().await;
     let server = Server::start(&world).await;
     let idle = clock::status_kilobytes(server.pid(), "VmRSS");
     let first = server.first_token(&world).await;
     println!("start to ready {:.0} ms, to the first token {first:.0} ms", server.ready_after());
 
-    // Short, and thrown away: caches, prepared statements, the journal's pages.
-    measure(&world, &server, Load::full(Duration::from_secs(2)), CONNECTIONS).await;
+    // Thrown away: caches, prepared statements, the journal's pages, and as many spent proofs as it keeps in memory.
+    measure(&world, &server, Load::full(WARM), CONNECTIONS).await;
     if std::env::args().any(|argument| argument == "hold") {
         println!("the server is process {}", server.pid());
     }
@@ -107,6 +113,15 @@ async fn run() {
     elevation::approvals().await;
     partners::stampede().await;
     partners::hanging_issuer().await;
+}
+
+/// A broker's folder, Redis and busy integration, ready for a server.
+async fn onboarded() -> World {
+    let mut world = World::with(Options { redis: true, records: None, ..Options::default() }).await;
+    world.onboard(&records::busy(&world.partner.issuer)).await;
+    world.stop().await;
+    world.clock.synchronise();
+    world
 }
 
 /// One phase of load with the server's costs.

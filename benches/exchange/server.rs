@@ -27,11 +27,14 @@ pub fn pin_self() {
 impl Server {
     /// Starts it over the folder of `world` and waits until it is ready.
     pub async fn start(world: &World) -> Self {
-        // Another build's program, to compare the two in one hour on one machine.
-        let program = std::env::var("CARNET_BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_carnet").to_owned());
+        Self::start_program(env!("CARGO_BIN_EXE_carnet"), world).await
+    }
+
+    /// The same with another build's program.
+    pub async fn start_program(program: &str, world: &World) -> Self {
         let started = Instant::now();
         let child = Command::new("taskset")
-            .args(["-c", "0", &program, "serve", "-c"])
+            .args(["-c", "0", program, "serve", "-c"])
             .arg(world.folder.path().join("carnet.toml"))
             .env("CARNET_LOG", "warn")
             .stdout(Stdio::null())

@@ -1,0 +1,49 @@
+//! Two builds of the program in turns: what a change is worth, on a machine that is never the same for a minute.
+
+use std::time::Duration;
+
+use crate::load::Load;
+use crate::server::Server;
+use crate::world::World;
+use crate::{CONNECTIONS, MANY_CONNECTIONS, WARM, measure, onboarded};
+
+/// Turns of each program and number of connections.
+const TURNS: usize = 12;
+
+/// How long a turn is.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Measures this build's program (`new`) and the one that `CARNET_BENCH_PROGRAM` names (`old`). Each turn's ratio is of neighbours in
+/// time; what is printed is the median.
+pub async fn two_programs() {
+    let old = std::env::var("CARNET_BENCH_PROGRAM").expect("CARNET_BENCH_PROGRAM names the other program");
+    let (world_new, world_old) = (onboarded().await, onboarded().await);
+    let new = Server::start(&world_new).await;
+    let old = Server::start_program(&old, &world_old).await;
+    turn(&world_new, &new, WARM, CONNECTIONS).await;
+    turn(&world_old, &old, WARM, CONNECTIONS).await;
+    println!(
+        "{:<12} {:>10} {:>10} {:>10} {:>14} {:>14}",
+        "connections", "new, us", "old, us", "new / old", "new of limit", "old of limit"
+    );
+    for connections in [CONNECTIONS, MANY_CONNECTIONS] {
+        let mut figures = [const { Vec::new() }; 5];
+        for _ in 0..TURNS {
+            let (new_cpu, new_floor) = turn(&world_new, &new, TURN, connections).await;
+            let (old_cpu, old_floor) = turn(&world_old, &old, TURN, connections).await;
+            let turn = [new_cpu, old_cpu, new_cpu / old_cpu, new_floor / new_cpu, old_floor / old_cpu];
+            figures.iter_mut().zip(turn).for_each(|(figures, figure)| figures.push(figure));
+        }
+        let [new_cpu, old_cpu, ratio, new_share, old_share] = figures.map(|mut figures| {
+            figures.sort_by(f64::total_cmp);
+            figures[TURNS / 2]
+        });
+        println!("{connections:<12} {new_cpu:>10.1} {old_cpu:>10.1} {ratio:>10.3} {new_share:>14.3} {old_share:>14.3}");
+    }
+}
+
+/// CPU per exchange, and the floor.
+async fn turn(world: &World, server: &Server, time: Duration, connections: usize) -> (f64, f64) {
+    let measured = measure(world, server, Load::full(time), connections).await;
+    (measured.cpu(), measured.floor)
+}
