@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bench::floor;
 use crate::load::Load;
 use crate::server::Server;
 use crate::world::World;
@@ -34,10 +35,7 @@ pub async fn two_programs() {
             let turn = [new_cpu, old_cpu, new_cpu / old_cpu, new_floor / new_cpu, old_floor / old_cpu];
             figures.iter_mut().zip(turn).for_each(|(figures, figure)| figures.push(figure));
         }
-        let [new_cpu, old_cpu, ratio, new_share, old_share] = figures.map(|mut figures| {
-            figures.sort_by(f64::total_cmp);
-            figures[TURNS / 2]
-        });
+        let [new_cpu, old_cpu, ratio, new_share, old_share] = figures.map(floor::median);
         println!("{connections:<12} {new_cpu:>10.1} {old_cpu:>10.1} {ratio:>10.3} {new_share:>14.3} {old_share:>14.3}");
     }
 }

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::confirmation::Confirmation;
-use super::digest::Digest;
 use super::endpoint::Endpoint;
 use super::names::{Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, Ticket, TokenId};
 use super::scope::ScopeSet;
@@ -147,10 +146,5 @@ impl Payload {
     pub fn bytes(&self) -> Vec<u8> {
         // Invariant: every member serialises; there is no map and no float.
         serde_json::to_vec(self).expect("claims are JSON")
-    }
-
-    /// SHA-256 of those bytes, as the entry has it.
-    pub fn digest(&self) -> Digest {
-        Digest::of(&self.bytes())
     }
 }

@@ -11,6 +11,7 @@ use super::fault::{RecordFault, Unavailable};
 use super::tree::Tree;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
+use crate::domain::decision::Refused;
 use crate::domain::grant::{Decision, Grant};
 use crate::domain::names::RequestId;
 use crate::domain::proof_key::ProofKey;
@@ -79,6 +80,31 @@ pub fn unique(items: &[Item]) -> Vec<(ProofKey, Timestamp)> {
 pub fn replayed(items: &[Item], mut fresh: HashSet<ProofKey>) -> Vec<bool> {
     // The first takes its proof out of the set, so a second one with the same proof does not find it.
     items.iter().map(|item| item.grant.spends().is_some_and(|(key, _)| !fresh.remove(&key))).collect()
+}
+
+/// Those that won and those whose proof was spent before. These are answered after the commit: the entry that beat them may be in
+/// this very batch.
+pub fn apart(items: Vec<Item>, replayed: Vec<bool>) -> (Vec<Item>, Vec<Item>) {
+    let (losers, winners): (Vec<_>, Vec<_>) = items.into_iter().zip(replayed).partition(|(_, lost)| *lost);
+    let items = |these: Vec<(Item, bool)>| these.into_iter().map(|(item, _)| item).collect();
+    (items(winners), items(losers))
+}
+
+/// Those that are in the log, from `first` on.
+pub fn place(items: Vec<Item>, claims: Vec<Vec<u8>>, first: u64, time: Timestamp) -> Vec<(Answer, Placed)> {
+    let placed =
+        |((item, claims), index): ((Item, Vec<u8>), u64)| (item.answer, Placed { grant: item.grant, index, time, claims });
+    items.into_iter().zip(claims).zip(first..).map(placed).collect()
+}
+
+pub fn answer_replayed(items: Vec<Item>) {
+    for item in items {
+        let _gone = item.answer.send(Err(RecordFault::Replayed));
+    }
+}
+
+pub fn answer_refused(item: Item, refused: Refused) {
+    let _gone = item.answer.send(Err(RecordFault::Refused(Box::new(refused))));
 }
 
 /// Turns that a gathering gives the rest of the process without anything new coming of it.

@@ -1,4 +1,4 @@
-//! The tables, and how connections to them are made. All SQL of the house is here, in `store` and in `reader`.
+//! The tables, and how connections to them are made. All SQL of the house is here, in `statement`, `store` and `reader`.
 
 use std::path::Path;
 use std::time::Duration;

@@ -14,18 +14,19 @@ use tokio::time::MissedTickBehavior;
 
 use super::anchor::Anchor;
 use super::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
-use super::fault::{OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
+use super::fault::{OpenFault, StopReason, StoreFault, Unavailable};
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
 use super::note::{Checkpoint, SignerKey};
-use super::queue::{Answer, Item, Placed, Wish, Wished, Work, gather, replayed, unique};
+use super::queue::{
+    Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, unique,
+};
 use super::reader::Reader;
 use super::refusals::{Counts, Known};
 use super::store::{Found, Store, Tried};
 use super::tree::Tree;
 use super::view::{Shared, View};
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::Refused;
 use crate::domain::entry::{ChangeEntry, Counted, CountedKind, Entry, Issued, RefusedEntry, RefusedKind};
 use crate::domain::grant::Decision;
 use crate::domain::proof_key::ProofKey;
@@ -457,29 +458,4 @@ async fn extends(reader: &Reader, loaded: &Loaded, head: &Head) -> Result<bool, 
     }
     let roots = reader.roots(&loaded.tree, &[Subtree::whole(head.size)]).await?;
     Ok(roots.is_some_and(|roots| roots == [head.root]))
-}
-
-/// Those that won and those whose proof was spent before. These are answered after the commit: the entry that beat them may be in
-/// this very batch.
-fn apart(items: Vec<Item>, replayed: Vec<bool>) -> (Vec<Item>, Vec<Item>) {
-    let (losers, winners): (Vec<_>, Vec<_>) = items.into_iter().zip(replayed).partition(|(_, lost)| *lost);
-    let items = |these: Vec<(Item, bool)>| these.into_iter().map(|(item, _)| item).collect();
-    (items(winners), items(losers))
-}
-
-/// Those that are in the log, from `first` on.
-fn place(items: Vec<Item>, claims: Vec<Vec<u8>>, first: u64, time: Timestamp) -> Vec<(Answer, Placed)> {
-    let placed =
-        |((item, claims), index): ((Item, Vec<u8>), u64)| (item.answer, Placed { grant: item.grant, index, time, claims });
-    items.into_iter().zip(claims).zip(first..).map(placed).collect()
-}
-
-fn answer_replayed(items: Vec<Item>) {
-    for item in items {
-        let _gone = item.answer.send(Err(RecordFault::Replayed));
-    }
-}
-
-fn answer_refused(item: Item, refused: Refused) {
-    let _gone = item.answer.send(Err(RecordFault::Refused(Box::new(refused))));
 }

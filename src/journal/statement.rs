@@ -62,75 +62,66 @@ const PROOF: &str = "(?,?)";
 const AMONG: &str = "SELECT proof FROM consumed WHERE proof IN (";
 
 /// A statement, by its number of places.
-struct Sized(LazyLock<Vec<&'static str>>);
+type Texts = LazyLock<Vec<&'static str>>;
+
+static INSERT_ENTRIES: Texts = LazyLock::new(|| texts(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE].concat()));
+static ENTRIES_AND_COMMIT: Texts =
+    LazyLock::new(|| texts(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", BATCH, "; ", COMMIT].concat()));
+static INSERT_CONSUMED: Texts = LazyLock::new(|| texts(|places| [INTO_CONSUMED, &row(PROOF, places), THAT_ARE].concat()));
+static AMONG_CONSUMED: Texts = LazyLock::new(|| texts(|places| [AMONG, &row("?", places), ")"].concat()));
+static BEGIN_SPENDING: Texts = LazyLock::new(|| texts(|places| [BEGIN, "; ", AMONG, &row("?", places), "); ", HEAD].concat()));
+static AT_ONCE: Texts = LazyLock::new(|| {
+    texts(|places| {
+        let line = [BEGIN, "; ", BATCH_IF, &row("?", places), THEN].concat();
+        [&line, "; ", INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", COMMIT].concat()
+    })
+});
 
 /// Made once per number of places and kept as long as the program: `sqlx` takes only such a text without doubt.
-macro_rules! sized {
-    (|$places:ident| $parts:expr) => {
-        Sized(LazyLock::new(|| PLACES.iter().map(|$places| -> &'static str { $parts.concat().leak() }).collect()))
-    };
-}
-static INSERT_ENTRIES: Sized = sized!(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE]);
-static ENTRIES_AND_COMMIT: Sized = sized!(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", BATCH, "; ", COMMIT]);
-static INSERT_CONSUMED: Sized = sized!(|places| [INTO_CONSUMED, &row(PROOF, places), THAT_ARE]);
-static AMONG_CONSUMED: Sized = sized!(|places| [AMONG, &row("?", places), ")"]);
-static BEGIN_SPENDING: Sized = sized!(|places| [BEGIN, "; ", AMONG, &row("?", places), "); ", HEAD]);
-static AT_ONCE: Sized = sized!(|places| [
-    BEGIN,
-    "; ",
-    BATCH_IF,
-    &row("?", places),
-    THEN,
-    "; ",
-    INTO_ENTRIES,
-    &row(ENTRY, places),
-    THAT_ARE,
-    "; ",
-    COMMIT
-]);
-
-fn row(one: &str, places: &usize) -> String {
-    vec![one; *places].join(",")
+fn texts(of: impl Fn(usize) -> String) -> Vec<&'static str> {
+    PLACES.into_iter().map(|places| -> &'static str { of(places).leak() }).collect()
 }
 
-impl Sized {
-    /// The statement for so many rows, and its places.
-    fn of(&self, rows: usize) -> (Statement, usize) {
-        let fits = |(places, _): &(usize, _)| *places >= rows;
-        // Invariant: there is a text for each of `PLACES`, and nobody brings more rows than its last.
-        let (places, text) = PLACES.into_iter().zip(self.0.iter()).find(fits).expect("a text for every number of places");
-        (sqlx::query(*text), places)
-    }
+fn row(one: &str, places: usize) -> String {
+    vec![one; places].join(",")
+}
+
+/// The statement for so many rows, and its places.
+fn fitting(texts: &Texts, rows: usize) -> (Statement, usize) {
+    let fits = |(places, _): &(usize, _)| *places >= rows;
+    // Invariant: there is a text for each of `PLACES`, and nobody brings more rows than its last.
+    let (places, text) = PLACES.into_iter().zip(texts.iter()).find(fits).expect("a text for every number of places");
+    (sqlx::query(*text), places)
 }
 
 /// Writes entries, at most [`MOST`].
 pub fn entries(rows: Vec<Row>) -> Statement {
-    let (query, places) = INSERT_ENTRIES.of(rows.len());
+    let (query, places) = fitting(&INSERT_ENTRIES, rows.len());
     bind_rows(query, rows, places)
 }
 
 /// The end of a batch: its last rows, at most [`MOST`], its line, the proofs that it spends, the head, commit.
 pub fn entries_and_commit(rows: Vec<Row>, prior: &Head, after: &Head, mac: &[u8; 32], spends: &[Spent]) -> Statement {
-    let (query, places) = ENTRIES_AND_COMMIT.of(rows.len());
+    let (query, places) = fitting(&ENTRIES_AND_COMMIT, rows.len());
     bind_commit(bind_batch(bind_rows(query, rows, places), prior, after).bind(mac.to_vec()), prior, after, spends)
 }
 
 /// Moves proofs to `consumed`, at most [`MOST`].
 pub fn consumed(proofs: &[Spent]) -> Statement {
-    let (query, places) = INSERT_CONSUMED.of(proofs.len());
+    let (query, places) = fitting(&INSERT_CONSUMED, proofs.len());
     let query = proofs.iter().fold(query, |query, (proof, until)| query.bind(proof.0.0.to_vec()).bind(until.as_seconds()));
     bind_nothing(query, 2 * (places - proofs.len()))
 }
 
 /// Those of `proofs`, at most [`MOST`], that are in `consumed`.
 pub fn among_consumed(proofs: &[Spent]) -> Statement {
-    let (query, places) = AMONG_CONSUMED.of(proofs.len());
+    let (query, places) = fitting(&AMONG_CONSUMED, proofs.len());
     bind_proofs(query, proofs, places)
 }
 
 /// Takes the lock; then the same rows, and the head's as the last.
 pub fn begin_spending(proofs: &[Spent]) -> Statement {
-    let (query, places) = BEGIN_SPENDING.of(proofs.len());
+    let (query, places) = fitting(&BEGIN_SPENDING, proofs.len());
     bind_proofs(query, proofs, places)
 }
 
@@ -138,7 +129,7 @@ pub fn begin_spending(proofs: &[Spent]) -> Statement {
 /// with [`NOT_NULL`].
 pub fn at_once(batch: Batch, proofs: &[Spent]) -> Statement {
     let Batch { rows, prior, after, mac, .. } = batch;
-    let (query, places) = AT_ONCE.of(rows.len());
+    let (query, places) = fitting(&AT_ONCE, rows.len());
     let query = bind_batch(query, &prior, &after);
     let query = query.bind(sql(prior.size)).bind(prior.root.0.to_vec()).bind(prior.last_change.map(sql));
     let query = query.bind(prior.time.as_seconds()).bind(sql(prior.size) - 1);

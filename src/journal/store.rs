@@ -33,7 +33,8 @@ pub struct Found {
 pub enum Tried {
     /// It is durable.
     Done,
-    /// Nothing was written: the log ends elsewhere, or a proof was spent before. Which of it, the other calls tell.
+    /// Nothing was written: the log ends elsewhere, a proof was spent before, or the batch is not one that goes at once. Which of it,
+    /// the other calls tell.
     Not,
 }
 
@@ -158,7 +159,7 @@ impl SqliteStore {
             let fresh = proofs.iter().filter(|(proof, _)| !among.contains(proof) && !lately.holds(proof));
             fresh.copied().collect()
         };
-        // Nothing is known only after a failure, and what follows a failure begins anew: nothing is fresh.
+        // `know` came before. Were it not so, nothing would be fresh.
         self.spends = self.lately.look(|_, lately| fresh(lately)).unwrap_or_default();
     }
 

@@ -16,11 +16,6 @@ async fn change(journal: &Journal) -> Result<Committed, Unavailable> {
     journal.change(None, proposal).await.map(|made| made.expect("proposed"))
 }
 
-async fn is_spent(journal: &Journal, jti: &str) -> bool {
-    let proof = ProofKey::of(&fixture::WORKLOADS.parse().expect("an issuer"), &jti.parse().expect("an id"));
-    journal.is_spent(&proof).await.expect("reads")
-}
-
 /// Opens again and proves everything.
 async fn again(house: &House, size: u64) -> Journal {
     let report = house.verify(None).await.expect("verifies before the start");

@@ -302,6 +302,12 @@ pub async fn record(journal: &Journal, jti: &str, name: &str) -> Result<Recorded
     journal.record(view.seen, grant, Box::new(move |state, now| fixture::decide(&jti, &name, state, now))).await
 }
 
+/// Whether the proof `jti` is spent.
+pub async fn is_spent(journal: &Journal, jti: &str) -> bool {
+    let proof = ProofKey::of(&fixture::WORKLOADS.parse().expect("an issuer"), &jti.parse().expect("an id"));
+    journal.is_spent(&proof).await.expect("reads")
+}
+
 /// Revokes one token that never was.
 pub fn revocation_of_token() -> Change {
     let what = What::RevocationAdded {

@@ -11,11 +11,6 @@ async fn replayed(journal: &Journal, jti: &str) -> bool {
     }
 }
 
-async fn is_spent(journal: &Journal, jti: &str) -> bool {
-    let proof = ProofKey::of(&fixture::WORKLOADS.parse().expect("an issuer"), &jti.parse().expect("an id"));
-    journal.is_spent(&proof).await.expect("reads")
-}
-
 async fn rows(house: &House, text: &'static str) -> i64 {
     use sqlx::{ConnectOptions as _, Row as _};
     let mut connection = super::super::schema::reader(&house.database()).connect().await.expect("connects");
