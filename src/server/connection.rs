@@ -42,9 +42,9 @@ pub(super) struct Shared<S> {
 /// HTTP/1 and HTTP/2 with bounds on everything that a peer can make grow (ABUSE D-07 to D-09).
 pub(super) fn protocol(settings: &Settings) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // hyper's header timer does nothing without a timer of the runtime (ABUSE S11). It also runs between requests, so it is
-    // the idle limit here; the limit of a head that has begun is kept by `framing` and `activity`.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.idle).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+    // hyper's header timer is a timer for each request, for what `activity` sees anyway: how long a connection is idle, and how long
+    // a head takes. It would do nothing without a timer of the runtime, whatever it is set to (ABUSE S11).
+    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -116,17 +116,27 @@ impl Scanner {
     /// Reads on. A position is the byte at which the input stops being unambiguous.
     fn scan(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             match self.place {
                 Place::Head => {
-                    if self.head_byte(*byte).is_err() {
+                    let ends = rest.iter().position(|byte| *byte == b'\n');
+                    let line = rest.get(..ends.unwrap_or(rest.len())).unwrap_or_default();
+                    if self.part_of_line(line).is_err() {
+                        self.place = Place::Refused;
+                        return Some(at);
+                    }
+                    at += line.len();
+                    if ends.is_none() {
+                        continue;
+                    }
+                    if self.end_of_line().is_err() {
                         self.place = Place::Refused;
                         return Some(at);
                     }
                     at += 1;
                 }
                 Place::Body(left) => {
-                    let here = u64::try_from(bytes.len() - at).unwrap_or(u64::MAX).min(left);
+                    let here = u64::try_from(rest.len()).unwrap_or(u64::MAX).min(left);
                     self.place = if here == left { Place::Head } else { Place::Body(left - here) };
                     at += usize::try_from(here).unwrap_or(usize::MAX);
                 }
@@ -140,23 +150,25 @@ impl Scanner {
         self.place == Place::Head && (self.started || self.length > 0)
     }
 
-    fn head_byte(&mut self, byte: u8) -> Result<(), ()> {
-        if byte == b'\n' {
-            return if self.after_cr { self.end_of_line() } else { Err(()) };
-        }
+    /// More of the present line, without its end.
+    fn part_of_line(&mut self, part: &[u8]) -> Result<(), ()> {
+        let (Some(first), Some(last)) = (part.first(), part.last()) else { return Ok(()) };
         // A line that continues the one before it (obs-fold, RFC 9112 section 5.2).
-        if self.length == 0 && self.started && matches!(byte, b' ' | b'\t') {
+        if self.length == 0 && self.started && matches!(first, b' ' | b'\t') {
             return Err(());
         }
-        self.after_cr = byte == b'\r';
-        self.length = self.length.saturating_add(1);
-        if self.line.len() < KEPT {
-            self.line.push(byte);
-        }
+        self.after_cr = *last == b'\r';
+        self.length = self.length.saturating_add(part.len());
+        let room = KEPT - self.line.len().min(KEPT);
+        self.line.extend_from_slice(part.get(..room).unwrap_or(part));
         Ok(())
     }
 
+    /// A line ends with CR LF (RFC 9112 section 2.2 lets others end it with LF alone).
     fn end_of_line(&mut self) -> Result<(), ()> {
+        if !self.after_cr {
+            return Err(());
+        }
         let line = std::mem::take(&mut self.line);
         let whole = self.length == line.len();
         let is_empty = self.length == 1;
