@@ -6,10 +6,10 @@ use crate::bench::floor;
 use crate::load::Load;
 use crate::server::Server;
 use crate::world::World;
-use crate::{CONNECTIONS, MANY_CONNECTIONS, WARM, measure, onboarded};
+use crate::{CONNECTIONS, MANY_CONNECTIONS, WARM, argument, measure, onboarded};
 
-/// Turns of each program and number of connections.
-const TURNS: usize = 12;
+/// Turns of each program and number of connections; `turns=40` makes them more.
+const TURNS: u64 = 12;
 
 /// How long a turn is.
 const TURN: Duration = Duration::from_secs(1);
@@ -17,6 +17,7 @@ const TURN: Duration = Duration::from_secs(1);
 /// Measures this build's program (`new`) and the one that `CARNET_BENCH_PROGRAM` names (`old`). Each turn's ratio is of neighbours in
 /// time; what is printed is the median.
 pub async fn two_programs() {
+    let turns = argument("turns").unwrap_or(TURNS);
     let old = std::env::var("CARNET_BENCH_PROGRAM").expect("CARNET_BENCH_PROGRAM names the other program");
     let (world_new, world_old) = (onboarded().await, onboarded().await);
     let new = Server::start(&world_new).await;
@@ -29,7 +30,7 @@ pub async fn two_programs() {
     );
     for connections in [CONNECTIONS, MANY_CONNECTIONS] {
         let mut figures = [const { Vec::new() }; 5];
-        for _ in 0..TURNS {
+        for _ in 0..turns {
             let (new_cpu, new_floor) = turn(&world_new, &new, TURN, connections).await;
             let (old_cpu, old_floor) = turn(&world_old, &old, TURN, connections).await;
             let turn = [new_cpu, old_cpu, new_cpu / old_cpu, new_floor / new_cpu, old_floor / old_cpu];
