@@ -65,7 +65,7 @@ impl UnverifiedAssertion {
         else {
             return Err(&ASSERTION_MALFORMED);
         };
-        let signed = format!("{header}.{payload}");
+        let signed = text.get(..header.len() + 1 + payload.len()).ok_or(&ASSERTION_MALFORMED)?.to_owned();
         let header = Header::parse(&decode(header)?)?;
         let claims = Claims::parse(&decode(payload)?).ok_or(&ASSERTION_MALFORMED)?;
         Ok(Self { signed, signature: decode(signature)?, header, claims })
@@ -102,22 +102,64 @@ fn decode(part: &str) -> Result<Vec<u8>, &'static Reason> {
 impl Header {
     fn parse(bytes: &[u8]) -> Result<Self, &'static Reason> {
         let Some(Value::Object(members)) = json::parse(bytes, MAX_VALUES) else { return Err(&ASSERTION_MALFORMED) };
-        if REFUSED.iter().any(|name| members.contains_key(*name)) {
+        if members.keys().any(|name| REFUSED.contains(&name.as_str())) {
             return Err(&ASSERTION_HEADER);
         }
-        let alg = match members.get("alg") {
+        // They are gone through once: to be looked up, each name would be hashed.
+        let (mut alg, mut kid, mut typ) = (None, None, None);
+        for (name, value) in members {
+            match name.as_str() {
+                "alg" => alg = Some(value),
+                "kid" => kid = Some(value),
+                "typ" => typ = Some(value),
+                _ => {}
+            }
+        }
+        let alg = match alg {
             Some(Value::String(name)) => name.parse().map_err(|_| &ASSERTION_ALGORITHM)?,
             _ => return Err(&ASSERTION_ALGORITHM),
         };
-        Ok(Self { alg, kid: text_member(&members, "kid")?, typ: text_member(&members, "typ")? })
+        Ok(Self { alg, kid: text_member(kid)?, typ: text_member(typ)? })
     }
 }
 
-fn text_member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, &'static Reason> {
-    match members.get(name) {
+fn text_member(value: Option<Value>) -> Result<Option<String>, &'static Reason> {
+    match value {
         None => Ok(None),
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= 255 => Ok(Some(text.clone())),
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= 255 => Ok(Some(text)),
         Some(_) => Err(&ASSERTION_HEADER),
+    }
+}
+
+/// The registered claims, as they were written.
+#[derive(Default)]
+struct Registered<'a> {
+    iss: Option<&'a Value>,
+    sub: Option<&'a Value>,
+    aud: Option<&'a Value>,
+    exp: Option<&'a Value>,
+    iat: Option<&'a Value>,
+    nbf: Option<&'a Value>,
+    jti: Option<&'a Value>,
+}
+
+impl<'a> Registered<'a> {
+    fn of(claims: &'a Map<String, Value>) -> Self {
+        let mut found = Self::default();
+        for (name, value) in claims {
+            let place = match name.as_str() {
+                "iss" => &mut found.iss,
+                "sub" => &mut found.sub,
+                "aud" => &mut found.aud,
+                "exp" => &mut found.exp,
+                "iat" => &mut found.iat,
+                "nbf" => &mut found.nbf,
+                "jti" => &mut found.jti,
+                _ => continue,
+            };
+            *place = Some(value);
+        }
+        found
     }
 }
 
@@ -125,23 +167,23 @@ impl Claims {
     /// Absent is `None`, and a claim of the wrong type is no assertion: it is never treated as absent (ABUSE S1, J-10).
     fn parse(bytes: &[u8]) -> Option<Self> {
         let all = json::parse(bytes, MAX_VALUES)?;
-        let members = all.as_object()?;
-        let id = match members.get("jti") {
+        let claims = Registered::of(all.as_object()?);
+        let id = match claims.jti {
             None => None,
             Some(id) => Some(id.as_str()?.parse().ok()?),
         };
-        let subject: Subject = members.get("sub")?.as_str()?.parse().ok()?;
-        let issuer = match members.get("iss") {
+        let subject: Subject = claims.sub?.as_str()?.parse().ok()?;
+        let issuer = match claims.iss {
             Some(issuer) => issuer.as_str()?.parse().ok()?,
             None => trust_domain(&subject)?,
         };
         Some(Self {
             issuer,
             subject,
-            audience: audience(members.get("aud")?)?,
-            expires: numeric_date(members.get("exp")?)?,
-            issued: optional_date(members, "iat")?,
-            not_before: optional_date(members, "nbf")?,
+            audience: audience(claims.aud?)?,
+            expires: numeric_date(claims.exp?)?,
+            issued: optional_date(claims.iat)?,
+            not_before: optional_date(claims.nbf)?,
             id,
             all,
         })
@@ -163,8 +205,8 @@ fn audience(value: &Value) -> Option<Vec<String>> {
     (!values.is_empty() && values.iter().all(|one| !one.is_empty())).then_some(values)
 }
 
-fn optional_date(members: &Map<String, Value>, name: &str) -> Option<Option<Timestamp>> {
-    match members.get(name) {
+fn optional_date(claim: Option<&Value>) -> Option<Option<Timestamp>> {
+    match claim {
         None => Some(None),
         Some(value) => numeric_date(value).map(Some),
     }

@@ -87,7 +87,8 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
+        // Claims are about a dozen; what stands within them is small.
+        let mut map = Map::with_capacity(if self.depth == 0 { 14 } else { 0 });
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(self.within()?)?;
             if map.insert(name, value).is_some() {
