@@ -73,7 +73,7 @@ impl Broker {
     ) -> Result<Vec<ElevationId>, Failure> {
         let actor = by.staff().actor();
         let wanted = |environment| Wanted {
-            id: self.name(),
+            id: self.entropy.name(),
             integration: integration.clone(),
             environment,
             wish: wish.clone(),
@@ -130,12 +130,12 @@ impl Broker {
         self.pass_gate(&principal, &view.state).await.map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
         let context = Context {
             request: request.clone(),
-            token: self.name(),
+            token: self.entropy.name(),
             source: workload.source,
             certificate: workload.certificate.clone(),
             possession: workload.possession.clone(),
         };
-        let (id, poll): (ElevationId, String) = (self.name(), self.entropy.identifier());
+        let (id, poll): (ElevationId, String) = (self.entropy.name(), self.entropy.identifier());
         let digest = Digest::of(poll.as_bytes());
         // The same judgement twice: before the proof is spent, and on the newest state while the journal holds its head.
         let make = |state: &State, now| -> Result<Proposal, NotAsked> {

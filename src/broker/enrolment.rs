@@ -60,7 +60,7 @@ impl Broker {
         why: &str,
         request: Option<RequestId>,
     ) -> Result<Asked, Failure> {
-        let (id, approval): (EnrolmentId, ApprovalId) = (self.name(), self.name());
+        let (id, approval): (EnrolmentId, ApprovalId) = (self.entropy.name(), self.entropy.name());
         let token_secret = self.entropy.identifier();
         let secret = Digest::of(token_secret.as_bytes());
         let (text, actor) = (Text::from(why), by.staff().actor());

@@ -20,7 +20,6 @@ use crate::domain::integration::Limits;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName, RequestId};
 use crate::domain::peer::Peer;
 use crate::domain::proof::{Possession, Verified};
-use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::state::State;
 use crate::issuance::IssuedToken;
@@ -94,7 +93,7 @@ impl Broker {
         // Step 6: the decision.
         let context = Context {
             request: request.id.clone(),
-            token: self.token_id(),
+            token: self.entropy.name(),
             source: request.source,
             certificate: request.certificate.clone(),
             possession: request.possession.clone(),
@@ -154,11 +153,9 @@ impl Broker {
             return Err(away().into());
         }
         let proof = principal.proof();
-        let key = proof.id.as_ref().filter(|_| proof.single_use).map(|id| ProofKey::of(&proof.issuer, id));
-        let quota = format!("{}", principal.client());
         let admission = self
             .live
-            .admit(principal.environment(), &quota, per_minute(principal, state), key.as_ref(), self.clock.now())
+            .admit(principal.environment(), principal.client(), per_minute(principal, state), proof.spends(), self.clock.now())
             .await
             .map_err(|_| away())?;
         if let Quota::Exceeded { retry_after } = admission.quota {
@@ -187,11 +184,6 @@ impl Broker {
         if self.journal.change(None, propose).await.is_err() {
             tracing::warn!(issuer = %proof.issuer, "the first use of a key could not be recorded");
         }
-    }
-
-    fn token_id(&self) -> crate::domain::names::TokenId {
-        // Invariant: base64url of 16 bytes is a URL-safe name.
-        self.entropy.identifier().parse().expect("an identifier is URL-safe")
     }
 }
 

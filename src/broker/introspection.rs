@@ -97,8 +97,7 @@ impl Broker {
 
     pub(super) async fn spend_read(&self, principal: &Principal) -> Result<(), Denied> {
         let proof = principal.proof();
-        let Some(id) = proof.id.as_ref().filter(|_| proof.single_use) else { return Ok(()) };
-        let key = ProofKey::of(&proof.issuer, id);
+        let Some(key) = proof.spends() else { return Ok(()) };
         let until = ProofKey::remembered_until(proof.expires);
         // One namespace over reads and mints: what paid for a token is spent here as well, also when the index has lost it. The journal
         // is asked first: while it is away nothing is spent, and the proof may be sent again after the 503.

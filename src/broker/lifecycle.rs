@@ -32,7 +32,7 @@ impl Broker {
         id: &IntegrationId,
         request: Option<RequestId>,
     ) -> Result<ApprovalId, Failure> {
-        let approval: ApprovalId = self.name();
+        let approval: ApprovalId = self.entropy.name();
         let actor = by.staff().actor();
         let outcome = self
             .journal
@@ -92,7 +92,7 @@ impl Broker {
         why: &str,
         request: Option<RequestId>,
     ) -> Result<ApprovalId, Failure> {
-        let approval: ApprovalId = self.name();
+        let approval: ApprovalId = self.entropy.name();
         let actor = by.staff().actor();
         let text = Text::from(why);
         let outcome = self

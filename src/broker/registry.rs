@@ -130,7 +130,7 @@ impl Broker {
 
     async fn store(&self, by: &Authorized<Submit>, item: &Item, request: Option<RequestId>) -> Result<(), Failure> {
         let actor = by.staff().actor();
-        let approval: ApprovalId = self.name();
+        let approval: ApprovalId = self.entropy.name();
         let outcome = self
             .journal
             .change(request, |state, now| {

@@ -33,7 +33,7 @@ const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
 impl Broker {
     /// Revokes. Returns once the journal has it and the live index confirms it; repeating a revocation is safe.
     pub async fn revoke(&self, by: Actor, revoke: Revoke, request: Option<RequestId>) -> Result<RevocationId, Denied> {
-        let id: RevocationId = self.name();
+        let id: RevocationId = self.entropy.name();
         let text = Text::Plain(revoke.reason);
         let committed = self
             .journal
@@ -73,7 +73,7 @@ impl Broker {
         id: &RevocationId,
         why: &str,
     ) -> Result<ApprovalId, Failure> {
-        let approval: ApprovalId = self.name();
+        let approval: ApprovalId = self.entropy.name();
         let text = Text::from(why);
         let actor = by.staff().actor();
         let outcome = self
@@ -96,13 +96,6 @@ impl Broker {
             .await?;
         outcome?;
         Ok(approval)
-    }
-
-    /// A fresh name of any of the URL-safe kinds.
-    pub(crate) fn name<N: std::str::FromStr>(&self) -> N {
-        let text = self.entropy.identifier();
-        // Invariant: base64url of 16 bytes is a URL-safe name.
-        text.parse().unwrap_or_else(|_| unreachable!("an identifier is a URL-safe name"))
     }
 }
 

@@ -10,8 +10,9 @@ use super::clock::{Seconds, Timestamp};
 use super::conditions::conditions;
 use super::decision::{Refused, Trace};
 use super::digest::Digest;
-use super::names::{BindingName, ClientId, EnvironmentName, Issuer, ProofId, Subject, TrustDomain};
+use super::names::{BindingName, ClientId, EnvironmentName, Issuer, Subject, TrustDomain};
 use super::proof::{Assertion, Verified};
+use super::proof_key::ProofKey;
 use super::reason::{self, Reason};
 use super::spiffe::Svid;
 
@@ -59,14 +60,21 @@ pub struct Proof {
     pub issuer: Issuer,
     /// Its subject.
     pub subject: Subject,
-    /// Its `jti`.
-    pub id: Option<ProofId>,
+    /// What its issuer and `jti` are known by among the proofs that are spent, where it has one.
+    pub id: Option<ProofKey>,
     /// Its `exp`.
     pub expires: Timestamp,
     /// Thumbprint of the key that signed it.
     pub key: Digest,
     /// Whether it is spent by the token that it pays for.
     pub single_use: bool,
+}
+
+impl Proof {
+    /// Its place among the proofs that are spent, where the token that it pays for spends it.
+    pub fn spends(&self) -> Option<ProofKey> {
+        self.id.filter(|_| self.single_use)
+    }
 }
 
 impl Principal {
@@ -193,7 +201,7 @@ pub fn admit(
         proof: Proof {
             issuer: assertion.issuer.clone(),
             subject: assertion.subject.clone(),
-            id: assertion.id.clone(),
+            id: assertion.id.as_ref().map(|id| ProofKey::of(&assertion.issuer, id)),
             expires: assertion.expires,
             key: assertion.key,
             single_use: first.rule.single_use,

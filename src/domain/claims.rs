@@ -144,7 +144,9 @@ impl Claims {
 impl Payload {
     /// The bytes that are signed.
     pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(768);
         // Invariant: every member serialises; there is no map and no float.
-        serde_json::to_vec(self).expect("claims are JSON")
+        serde_json::to_writer(&mut bytes, self).expect("claims are JSON");
+        bytes
     }
 }

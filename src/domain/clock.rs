@@ -1,7 +1,10 @@
 //! Time and randomness as the house sees them: made once in `server`, passed on, never ambient.
 
-use std::fmt;
+use std::fmt::{self, Debug};
+use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 /// A second of UTC, as seconds since 1970 (the unit of `NumericDate`, RFC 7519 section 2).
@@ -132,12 +135,24 @@ impl dyn Entropy {
     /// A fresh identifier of 127 bits in base64url (22 characters), as `jti`, approvals and the like use it. It begins with a letter, so that
     /// no command line takes it for an option.
     pub fn identifier(&self) -> String {
-        use base64::Engine as _;
+        self.name()
+    }
+
+    /// The same as a name of its type.
+    pub fn name<N: FromStr<Err: Debug>>(&self) -> N {
         let mut bytes = [0; 16];
         self.fill(&mut bytes);
-        bytes[0] &= 0x7f;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+        named(bytes)
     }
+}
+
+/// 127 of these bits in base64url, as a name: 22 characters of which the first is a letter.
+pub fn named<N: FromStr<Err: Debug>>(mut bytes: [u8; 16]) -> N {
+    bytes[0] &= 0x7f;
+    let mut text = [0; 22];
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap_or(0);
+    // Invariant: 16 bytes are 22 characters of base64url, which are ASCII, and a name as every name of ours allows.
+    str::from_utf8(&text[..written]).expect("base64url is text").parse().expect("an identifier is URL-safe")
 }
 
 #[cfg(test)]

@@ -15,17 +15,33 @@ pub struct Digest(pub [u8; 32]);
 impl Digest {
     /// SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self::of_parts(&[bytes])
+        Self::read(digest::digest(&digest::SHA256, bytes))
     }
 
     /// SHA-256 of the parts one after the other. Where parts vary in length the caller puts a separator between them.
     pub fn of_parts(parts: &[&[u8]]) -> Self {
+        // A context is an object of aws-lc's, made and freed: dearer than the hash of what fits here.
+        let mut small = [0; 1024];
+        let mut length = 0;
+        for part in parts {
+            let Some(place) = small.get_mut(length..length + part.len()) else { return Self::of_long(parts) };
+            place.copy_from_slice(part);
+            length += part.len();
+        }
+        Self::of(small.get(..length).unwrap_or_default())
+    }
+
+    fn of_long(parts: &[&[u8]]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
         for part in parts {
             context.update(part);
         }
+        Self::read(context.finish())
+    }
+
+    fn read(digest: digest::Digest) -> Self {
         let mut value = [0; 32];
-        value.copy_from_slice(context.finish().as_ref());
+        value.copy_from_slice(digest.as_ref());
         Self(value)
     }
 
@@ -58,5 +74,23 @@ impl fmt::Display for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FIPS 180-4's example, and parts on both sides of what fits on the stack.
+    #[test]
+    fn parts_are_hashed_as_one() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Digest::of(b"abc").to_string(), abc);
+        assert_eq!(Digest::of_parts(&[b"a", b"", b"bc"]).to_string(), abc);
+        for length in [0, 1, 1021, 1022, 1023, 1024, 5000] {
+            let long: Vec<u8> = (0..length).map(|n: u16| n.to_le_bytes()[0]).collect();
+            let whole = [&[7], &long[..], &[8]].concat();
+            assert_eq!(Digest::of_parts(&[&[7], &long, &[8]]), Digest::of(&whole), "{length}");
+        }
     }
 }

@@ -48,19 +48,22 @@ pub(super) fn entitled(
     let parsed = ScopeSet::parse(parameter.ok_or(&reason::SCOPE_MISSING)?);
     trace.check("scope.form", parsed.is_ok(), || ("scopes apart by one space".into(), "something else".into()));
     let scopes = parsed.map_err(|_| &reason::SCOPE_MALFORMED)?;
-    let standing = place.access.standing(&target.api).narrow(&target.catalogue);
+    let standing = target.rules.iter().filter(|rule| target.catalogue.holds(&rule.scope));
+    let stands = |scope: &Scope| standing.clone().any(|rule| rule.scope == *scope);
+    let all_standing = || standing.clone().map(|rule| rule.scope.clone()).collect::<ScopeSet>().to_string();
     let mut details = Details { audience: &target.audience, found: Vec::new() };
-    for rule in target.rules.iter().filter(|rule| scopes.contains(&rule.scope) && standing.contains(&rule.scope)) {
+    for rule in standing.clone().filter(|rule| scopes.contains(&rule.scope)) {
         details.endpoints(&rule.allow);
     }
     let mut elevations: Vec<(Live<'_>, Vec<Scope>)> = Vec::new();
-    if scopes.is_empty() || !scopes.is_within(&standing) {
-        let eligible = place.access.eligible(&target.api).narrow(&target.catalogue);
-        let reachable = !scopes.is_empty() && scopes.beyond(&standing).all(|scope| eligible.contains(scope));
-        if !trace.check("scope", reachable, || (standing.to_string(), scopes.to_string())) {
+    if scopes.is_empty() || !scopes.iter().all(stands) {
+        let eligible = place.access.eligible(&target.api);
+        let may_be = |scope: &Scope| eligible.contains(scope) && target.catalogue.holds(scope);
+        let reachable = !scopes.is_empty() && scopes.iter().all(|scope| stands(scope) || may_be(scope));
+        if !trace.check("scope", reachable, || (all_standing(), scopes.to_string())) {
             return Err(&reason::SCOPE_NOT_CONTRACTED);
         }
-        for scope in scopes.beyond(&standing) {
+        for scope in scopes.iter().filter(|scope| !stands(scope)) {
             let found = live(place.state, place.id, place.environment, &target.api, scope, place.now);
             let seen = || found.as_ref().map_or_else(|| "none".to_owned(), |live| format!("{} until {}", live.id, live.ends));
             // Whoever reads the refusal learns that it can be had, and how.
@@ -81,7 +84,7 @@ pub(super) fn entitled(
             }
         }
     } else {
-        trace.check("scope", true, || (standing.to_string(), scopes.to_string()));
+        trace.check("scope", true, || (all_standing(), scopes.to_string()));
     }
     let mut found = details.found;
     found.extend(elevations.iter().map(|(live, scopes)| Detail::JitElevation {
@@ -102,9 +105,9 @@ struct Details<'a> {
 
 impl Details<'_> {
     fn endpoints(&mut self, allow: &[Endpoint]) {
-        let detail = Detail::Endpoints { locations: [self.audience.clone()], actions: allow.to_vec() };
-        if !allow.is_empty() && !self.found.contains(&detail) {
-            self.found.push(detail);
+        let known = |detail: &Detail| matches!(detail, Detail::Endpoints { actions, .. } if actions == allow);
+        if !allow.is_empty() && !self.found.iter().any(known) {
+            self.found.push(Detail::Endpoints { locations: [self.audience.clone()], actions: allow.to_vec() });
         }
     }
 }

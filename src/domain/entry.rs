@@ -12,6 +12,7 @@ use super::grant::Grant;
 use super::names::{
     ApiName, Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, KeyId, RequestId, Serial, Subject, TokenId,
 };
+use super::proof_key::ProofKey;
 use super::reason::ReasonCode;
 use super::revocation::Ingredients;
 
@@ -213,7 +214,7 @@ impl Issued {
                 issuer: proof.issuer.clone(),
                 subject: proof.subject.clone(),
                 key: proof.key,
-                id: proof.id.as_ref().map(|id| super::proof_key::ProofKey::of(&proof.issuer, id).0),
+                id: proof.id.map(|ProofKey(digest)| digest),
                 expires: proof.expires,
             },
             certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),

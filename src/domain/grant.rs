@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::admission::Principal;
 use super::alg::Alg;
-use super::api::{Profile, TokenForm};
+use super::api::{Api, Profile, TokenForm};
 use super::claims::Claims;
 use super::clock::{Seconds, Timestamp};
 use super::decision::{Refused, Step, Trace};
@@ -22,7 +22,7 @@ use super::proof::{Possession, Verified};
 use super::proof_key::ProofKey;
 use super::reason::{self, Reason};
 use super::revocation::Ingredients;
-use super::scope::ScopeSet;
+use super::scope::Scope;
 use super::state::{Phase, State};
 
 /// Less than this left of a token's life: no token (CONTRACT.md section 3).
@@ -129,9 +129,7 @@ impl Grant {
     /// The proof's place among those that are spent, where it is spent: and until when it must be remembered (`exp` plus twice
     /// the allowed clock difference, and the leeway).
     pub fn spends(&self) -> Option<(ProofKey, Timestamp)> {
-        let proof = &self.proof;
-        let id = proof.id.as_ref().filter(|_| proof.single_use)?;
-        Some((ProofKey::of(&proof.issuer, id), ProofKey::remembered_until(proof.expires)))
+        Some((self.proof.spends()?, ProofKey::remembered_until(self.proof.expires)))
     }
 
     /// Which of the ceilings ended the token's life.
@@ -378,7 +376,26 @@ pub(super) struct Chosen<'a> {
     pub(super) audience: Audience,
     form: TokenForm,
     pub(super) rules: &'a [ScopeRule],
-    pub(super) catalogue: ScopeSet,
+    pub(super) catalogue: Catalogue<'a>,
+}
+
+/// The scopes that an API has.
+#[derive(Clone, Copy)]
+pub(super) enum Catalogue<'a> {
+    /// Of a record.
+    Record(&'a Api),
+    /// Of the built-in API.
+    BuiltIn,
+}
+
+impl Catalogue<'_> {
+    /// Whether it has this one.
+    pub(super) fn holds(&self, scope: &Scope) -> bool {
+        match self {
+            Self::Record(api) => api.scopes.contains_key(scope),
+            Self::BuiltIn => BUILT_IN_SCOPES.contains(&scope.as_str()),
+        }
+    }
 }
 
 /// The built-in API: its audience is the environment's issuer.
@@ -391,7 +408,7 @@ fn target<'a>(
     principal: &Principal,
     ask: &Ask,
     access: &'a Access,
-    state: &State,
+    state: &'a State,
     trace: &mut Trace,
 ) -> Result<Chosen<'a>, &'static Reason> {
     let wanted = ask.target.as_ref();
@@ -410,19 +427,17 @@ fn target<'a>(
     chosen.ok_or(&reason::TARGET_UNKNOWN)
 }
 
-fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &State) -> Option<Chosen<'a>> {
+fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &'a State) -> Option<Chosen<'a>> {
     let rules = access.scopes.get(api).map_or(&[][..], Vec::as_slice);
     if api.as_str() == BUILT_IN_API {
         let environment = state.environment(principal.environment())?;
         let form = TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds::minutes(5), require_bound: false };
-        let catalogue = BUILT_IN_SCOPES.iter().filter_map(|scope| scope.parse().ok()).collect();
         let audience = environment.issuer.as_str().parse().ok()?;
-        return Some(Chosen { api: api.clone(), audience, form, rules, catalogue });
+        return Some(Chosen { api: api.clone(), audience, form, rules, catalogue: Catalogue::BuiltIn });
     }
     let record = &state.apis.get(api)?.current.as_ref()?.record;
     let audience = record.audience.get(principal.environment())?.clone();
-    let catalogue = record.scopes.keys().cloned().collect();
-    Some(Chosen { api: api.clone(), audience, form: record.token.clone(), rules, catalogue })
+    Some(Chosen { api: api.clone(), audience, form: record.token.clone(), rules, catalogue: Catalogue::Record(record) })
 }
 
 fn unrevoked(ingredients: &Ingredients, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {

@@ -323,11 +323,6 @@ pub struct Expectation {
 }
 
 impl Access {
-    /// The scopes of `api` that may be asked for at any time.
-    pub fn standing(&self, api: &ApiName) -> ScopeSet {
-        self.scopes.get(api).into_iter().flatten().map(|rule| rule.scope.clone()).collect()
-    }
-
     /// The scopes of `api` that take an approval.
     pub fn eligible(&self, api: &ApiName) -> ScopeSet {
         self.elevation.iter().filter(|eligible| eligible.api == *api).map(|eligible| eligible.scope.clone()).collect()

@@ -184,17 +184,21 @@ impl TryFrom<String> for IntegrationId {
     }
 }
 
+impl IntegrationId {
+    fn text<'b>(&self, room: &'b mut [u8; LONGEST_ID]) -> &'b str {
+        joined([self.partner.as_str(), "/", self.name.as_str()], room)
+    }
+}
+
 impl Serialize for IntegrationId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text(&mut [0; LONGEST_ID]))
     }
 }
 
 impl fmt::Display for IntegrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.partner.as_str())?;
-        f.write_str("/")?;
-        f.write_str(self.name.as_str())
+        f.write_str(self.text(&mut [0; LONGEST_ID]))
     }
 }
 
@@ -231,22 +235,40 @@ impl TryFrom<String> for ClientId {
     }
 }
 
+impl ClientId {
+    fn text<'b>(&self, room: &'b mut [u8; LONGEST_ID]) -> &'b str {
+        match self {
+            Self::Integration(id) => id.text(room),
+            Self::Api(api) => joined(["api", "/", api.as_str()], room),
+        }
+    }
+}
+
 impl Serialize for ClientId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text(&mut [0; LONGEST_ID]))
     }
 }
 
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Integration(id) => fmt::Display::fmt(id, f),
-            Self::Api(api) => {
-                f.write_str("api/")?;
-                f.write_str(api.as_str())
-            }
-        }
+        f.write_str(self.text(&mut [0; LONGEST_ID]))
     }
+}
+
+/// Two labels and a slash.
+const LONGEST_ID: usize = 127;
+
+/// An id in one piece, and on the stack: it is written several times for each token.
+fn joined<'b>(parts: [&str; 3], room: &'b mut [u8; LONGEST_ID]) -> &'b str {
+    let mut length = 0;
+    for part in parts {
+        let end = length + part.len();
+        room[length..end].copy_from_slice(part.as_bytes());
+        length = end;
+    }
+    // Invariant: what was joined was text, of two labels of at most 63 characters each.
+    str::from_utf8(&room[..length]).expect("labels are text")
 }
 
 const RESERVED_PARTNERS: [&str; 4] = ["api", "carnet", "node", "staff"];
@@ -316,6 +338,16 @@ mod tests {
         }
         for bad in ["", "-a", "a-", "A", "a_b", "a b", "a.b", "ä", "a\0", "a/b", &"x".repeat(64)] {
             assert!(bad.parse::<IntegrationName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn ids_of_any_length_are_written_as_they_were_read() {
+        let longest = "x".repeat(63);
+        for id in ["a/b".to_owned(), format!("{longest}/{longest}"), format!("a/{longest}"), format!("api/{longest}")] {
+            let client: ClientId = id.parse().expect("a client");
+            assert_eq!(client.to_string(), id);
+            assert_eq!(serde_json::to_string(&client).expect("JSON"), format!("\"{id}\""));
         }
     }
 

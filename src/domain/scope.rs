@@ -52,11 +52,6 @@ impl ScopeSet {
         Self(self.0.intersection(&to.0).cloned().collect())
     }
 
-    /// What this set holds and `other` does not.
-    pub fn beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Scope> {
-        self.0.difference(&other.0)
-    }
-
     /// Whether nothing in this set lies outside `ceiling`.
     pub fn is_within(&self, ceiling: &Self) -> bool {
         self.0.is_subset(&ceiling.0)

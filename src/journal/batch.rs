@@ -100,8 +100,10 @@ impl Row {
 
     fn new(index: u64, time: Timestamp, kind: &'static str, subject: String, entry: &impl Serialize) -> Self {
         // Invariant: entries serialise to JSON, like every record of the domain (`Digest::of_json`).
-        let body = serde_json::to_string(entry).expect("an entry is JSON");
-        let leaf = merkle::leaf_hash(body.as_bytes());
+        let mut body = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut body, entry).expect("an entry is JSON");
+        let leaf = merkle::leaf_hash(&body);
+        let body = String::from_utf8(body).expect("JSON is text");
         Self { index, time, kind, subject, request: None, token: None, body, leaf }
     }
 }

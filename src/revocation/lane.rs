@@ -118,14 +118,14 @@ impl Task {
         for ask in batch {
             match ask {
                 Ask::Admit(Admit { bucket, now, every, seen }, _) => {
-                    let mut take = command("EVALSHA", 6);
+                    let mut take = command("EVALSHA", 6, 192);
                     take.arg(self.take.get_hash()).arg(1).arg(bucket).arg(*now).arg(*every);
-                    let mut exists = command("EXISTS", 2);
+                    let mut exists = command("EXISTS", 2, 96);
                     exists.arg(seen.as_deref().unwrap_or("carnet:{seen}:none"));
                     pipeline.add_command(take).add_command(exists);
                 }
                 Ask::Spend { key, until } => {
-                    let mut set = command("SET", 5);
+                    let mut set = command("SET", 5, 112);
                     set.arg(key).arg("").arg("EXAT").arg(*until);
                     pipeline.add_command(set).ignore();
                 }
@@ -135,9 +135,9 @@ impl Task {
     }
 }
 
-/// A command of so many words, with room for ours: a command grows by each word otherwise.
-fn command(name: &str, words: usize) -> Cmd {
-    let mut command = Cmd::with_capacity(words, 256);
+/// A command of so many words of so many bytes: it grows by each word otherwise.
+fn command(name: &str, words: usize, bytes: usize) -> Cmd {
+    let mut command = Cmd::with_capacity(words, bytes);
     command.arg(name);
     command
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::{Admission, Applied, Away, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, STALE_AFTER, Snapshot, Update, compare};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::{Cut, CutWhat};
-use crate::domain::names::{EnvironmentName, TokenId};
+use crate::domain::names::{ClientId, EnvironmentName, TokenId};
 use crate::domain::proof_key::ProofKey;
 
 /// An index in memory.
@@ -19,7 +19,7 @@ pub struct Memory {
 struct Inner {
     environments: HashMap<EnvironmentName, Shadow>,
     seen: HashMap<ProofKey, Timestamp>,
-    buckets: HashMap<(EnvironmentName, String), i64>,
+    buckets: HashMap<(EnvironmentName, ClientId), i64>,
     checkpoint: Option<String>,
     swept: Timestamp,
 }
@@ -83,15 +83,15 @@ impl Memory {
     pub(super) async fn admit(
         &self,
         environment: &EnvironmentName,
-        caller: &str,
+        caller: &ClientId,
         per_minute: u32,
-        proof: Option<&ProofKey>,
+        proof: Option<ProofKey>,
         now: Timestamp,
     ) -> Result<Admission, Away> {
         let mut inner = self.lock();
         inner.sweep(now);
-        let seen = proof.is_some_and(|proof| inner.seen.contains_key(proof));
-        let bucket = inner.buckets.entry((environment.clone(), caller.to_owned())).or_default();
+        let seen = proof.is_some_and(|proof| inner.seen.contains_key(&proof));
+        let bucket = inner.buckets.entry((environment.clone(), caller.clone())).or_default();
         Ok(Admission { seen, quota: take(bucket, per_minute, now) })
     }
 

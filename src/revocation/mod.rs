@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::Cut;
 use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, TokenId};
+use crate::domain::names::{ClientId, EnvironmentName, TokenId};
 use crate::domain::proof_key::ProofKey;
 
 use self::memory::Memory;
@@ -181,9 +181,9 @@ impl Index {
     pub async fn admit(
         &self,
         environment: &EnvironmentName,
-        caller: &str,
+        caller: &ClientId,
         per_minute: u32,
-        proof: Option<&ProofKey>,
+        proof: Option<ProofKey>,
         now: Timestamp,
     ) -> Result<Admission, Away> {
         either!(self, store => store.admit(environment, caller, per_minute, proof, now).await)

@@ -16,7 +16,7 @@ use super::{
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::CutWhat;
 use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, TokenId};
+use crate::domain::names::{ClientId, EnvironmentName, TokenId};
 use crate::domain::proof_key::ProofKey;
 
 /// An index in Redis.
@@ -171,18 +171,18 @@ impl Redis {
     pub(super) async fn admit(
         &self,
         environment: &EnvironmentName,
-        caller: &str,
+        caller: &ClientId,
         per_minute: u32,
-        proof: Option<&ProofKey>,
+        proof: Option<ProofKey>,
         now: Timestamp,
     ) -> Result<Admission, Away> {
         let (over, seen) = self
             .lane
             .admit(Admit {
-                bucket: key(environment, &format!("quota:{caller}")),
+                bucket: format!("carnet:{{{environment}}}:quota:{caller}"),
                 now: now.as_seconds() * 1_000_000,
                 every: MINUTE / i64::from(per_minute.max(1)),
-                seen: proof.map(seen_key),
+                seen: proof.as_ref().map(seen_key),
             })
             .await?;
         let quota = if over == 0 {

@@ -46,6 +46,10 @@ fn both() -> (Server, [Index; 2]) {
     (server, [Index::in_process(), redis])
 }
 
+fn client(id: &str) -> ClientId {
+    id.parse().expect("an integration")
+}
+
 fn environment() -> EnvironmentName {
     "production".parse().expect("a name")
 }
@@ -160,14 +164,15 @@ async fn quotas_are_buckets_that_refill_evenly() {
     let (_server, stores) = both();
     for index in stores {
         let start = now();
-        let take = async |at: Timestamp| index.admit(&environment(), "globex/a", 6, None, at).await.expect("an answer").quota;
+        let take =
+            async |at: Timestamp| index.admit(&environment(), &client("globex/a"), 6, None, at).await.expect("an answer").quota;
         for _ in 0..6 {
             assert_eq!(take(start).await, Quota::Allowed, "{index:?}");
         }
         assert_eq!(take(start).await, Quota::Exceeded { retry_after: Seconds(10) }, "{index:?}");
         assert_eq!(take(start.plus(Seconds(10))).await, Quota::Allowed, "{index:?}");
         assert!(matches!(take(start.plus(Seconds(10))).await, Quota::Exceeded { .. }), "{index:?}");
-        let other = index.admit(&environment(), "globex/b", 6, None, start).await.expect("an answer");
+        let other = index.admit(&environment(), &client("globex/b"), 6, None, start).await.expect("an answer");
         assert_eq!(other.quota, Quota::Allowed, "{index:?}: one caller's bucket is its own");
     }
 }
@@ -177,7 +182,8 @@ async fn quotas_are_buckets_that_refill_evenly() {
 async fn a_large_quota_is_what_it_says() {
     let (index, at) = (Index::in_process(), now());
     let mut allowed = 0;
-    while index.admit(&environment(), "globex/a", 100_000, None, at).await.expect("an answer").quota == Quota::Allowed {
+    while index.admit(&environment(), &client("globex/a"), 100_000, None, at).await.expect("an answer").quota == Quota::Allowed
+    {
         allowed += 1;
     }
     assert_eq!(allowed, 100_000);
@@ -197,11 +203,11 @@ async fn t_02_a_read_spends_a_proof_once() {
         }
         let firsts = tasks.join_all().await.into_iter().filter(|first| *first).count();
         assert_eq!(firsts, 1, "{index:?}");
-        assert!(index.admit(&environment(), "c", 600, Some(&key), now()).await.expect("an answer").seen);
+        assert!(index.admit(&environment(), &client("globex/c"), 600, Some(key), now()).await.expect("an answer").seen);
         let spent = ProofKey(Digest::of(b"spent"));
         index.spend(&spent, until);
         for _ in 0..100 {
-            if index.admit(&environment(), "d", 6000, Some(&spent), now()).await.expect("an answer").seen {
+            if index.admit(&environment(), &client("globex/d"), 6000, Some(spent), now()).await.expect("an answer").seen {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -217,7 +223,7 @@ async fn f_05_a_server_that_stands_still_is_away() {
     index.ping().await.expect("answers");
     server.signal("-STOP");
     let started = std::time::Instant::now();
-    assert_eq!(index.admit(&environment(), "c", 600, None, now()).await, Err(Away));
+    assert_eq!(index.admit(&environment(), &client("globex/c"), 600, None, now()).await, Err(Away));
     assert_eq!(index.marker(&environment()).await, Err(Away));
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     server.signal("-CONT");

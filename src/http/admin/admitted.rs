@@ -10,6 +10,7 @@ use crate::domain::names::RequestId;
 use crate::domain::reason;
 use crate::http::authorization::Authorization;
 use crate::http::console::session::Visitor;
+use crate::http::front::Arrival;
 
 /// A caller who holds the permission `P`, and the request's id.
 pub struct Admitted<P> {
@@ -27,7 +28,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let broker = Broker::from_ref(state);
-        let request = parts.extensions.get::<RequestId>().cloned().ok_or_else(|| Problem::of(&reason::REQUEST_MALFORMED))?;
+        let request = parts.extensions.get::<Arrival>().ok_or_else(|| Problem::of(&reason::REQUEST_MALFORMED))?.id.clone();
         // A bearer in a query ends in logs (ABUSE A-15).
         if parts.uri.query().is_some_and(|query| query.contains("access_token") || query.contains("id_token")) {
             return Err(Problem::of(&reason::REQUEST_MALFORMED).at(&request));

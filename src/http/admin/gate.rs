@@ -12,9 +12,8 @@ use super::admitted::staff;
 use super::idempotency::{Answers, Asked, IDEMPOTENCY_KEY};
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::domain::names::RequestId;
 use crate::domain::reason;
-use crate::http::front::{ErrorShape, Fault};
+use crate::http::front::{Arrival, ErrorShape, Fault};
 
 /// What the gate needs.
 pub struct Gate {
@@ -41,7 +40,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
     if request.method() != Method::POST {
         return next.run(request).await;
     }
-    let id = request.extensions().get::<RequestId>().cloned();
+    let id = request.extensions().get::<Arrival>().map(|arrival| arrival.id.clone());
     let refuse = |problem: Problem| match &id {
         Some(id) => problem.at(id).into_response(),
         None => problem.into_response(),

@@ -54,7 +54,7 @@ pub struct Page {
     /// After this key.
     pub after: Option<String>,
     /// Further filters.
-    pub filters: Form,
+    pub filters: Form<'static>,
 }
 
 const LIMIT: usize = 100;
@@ -64,7 +64,7 @@ impl Page {
     /// Reads a query; anything that is not one of `known`, `limit` or `cursor` is refused.
     pub fn of(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
         let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
-        let filters = Form::parse(query.unwrap_or_default()).map_err(|_| malformed())?;
+        let filters = Form::parse(query.unwrap_or_default()).map_err(|_| malformed())?.into_owned();
         if filters.names().any(|name| !known.contains(&name) && !["limit", "cursor"].contains(&name)) {
             return Err(malformed());
         }

@@ -170,7 +170,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    async fn read(console: &Console, id: &str, form: &Form) -> Result<Self, Problem> {
+    async fn read(console: &Console, id: &str, form: &Form<'_>) -> Result<Self, Problem> {
         let told = elevations::whole(&console.broker, id).await?;
         let id: ElevationId = id.parse().map_err(|_| Problem::of(&reason::NOT_FOUND))?;
         let view = console.broker.journal.view();
@@ -201,7 +201,7 @@ impl Wanted {
         console: &Console,
         visitor: &Visitor,
         by: &Admitted<Review>,
-        form: Form,
+        form: Form<'_>,
     ) -> Result<Response, Problem> {
         if self.signed && self.word.verdict == Verdict::Approve && self.word.signature.is_none() {
             return self.have_signed(console, visitor, by, form);
@@ -212,7 +212,13 @@ impl Wanted {
     }
 
     /// The page on which the passkey signs: it says what is given as it will be, narrowed, and nothing of it can be changed there.
-    fn have_signed(self, console: &Console, visitor: &Visitor, by: &Admitted<Review>, form: Form) -> Result<Response, Problem> {
+    fn have_signed(
+        self,
+        console: &Console,
+        visitor: &Visitor,
+        by: &Admitted<Review>,
+        form: Form<'_>,
+    ) -> Result<Response, Problem> {
         let narrowing = &self.word.narrowing;
         let Some(options) = console.broker.to_sign(&by.by, &self.id, self.word.seen, narrowing).map_err(Problem::of)? else {
             return Ok(Redirect::to("/console/passkeys").into_response());
@@ -237,7 +243,7 @@ impl Wanted {
 }
 
 /// What the approver took away: whatever of it is not there was unchecked, or is shorter.
-fn narrowing(form: &Form, request: &Request, told: &Value) -> Result<Narrowing, Problem> {
+fn narrowing(form: &Form<'_>, request: &Request, told: &Value) -> Result<Narrowing, Problem> {
     let invalid = || Problem::of(&reason::REQUEST_INVALID);
     let terms = request.terms();
     let chosen = |prefix: &str| (0..MOST).filter_map(|number| form.get(&format!("{prefix}-{number}"))).collect::<Vec<_>>();

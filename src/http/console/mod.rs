@@ -176,7 +176,7 @@ impl Console {
     }
 
     /// A form of a page of this session; the page that refuses it otherwise.
-    fn form(&self, visitor: &Visitor, headers: &HeaderMap, body: &[u8]) -> Result<Form, Response> {
+    fn form<'b>(&self, visitor: &Visitor, headers: &HeaderMap, body: &'b [u8]) -> Result<Form<'b>, Response> {
         let refuse = |reason| self.told(Some(visitor), &Problem::of(reason));
         let form = Form::read(headers, body).map_err(|_| refuse(&reason::REQUEST_MALFORMED))?;
         if visitor.owns(form.get("token")) { Ok(form) } else { Err(refuse(&reason::STAFF_OTHER_SITE)) }

@@ -67,7 +67,7 @@ pub async fn register(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let done = async |form: Form| {
+    let done = async |form: Form<'_>| {
         let by = by?;
         let refused = || Problem::of(&reason::PASSKEY_REFUSED);
         let registration = console.sessions.begun(&visitor).ok_or_else(refused)?;
@@ -93,7 +93,7 @@ pub async fn revoke(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let done = async |form: Form| {
+    let done = async |form: Form<'_>| {
         let by = by?;
         let id: PasskeyId = id.parse().map_err(|_| Problem::of(&reason::NOT_FOUND))?;
         let why = form.get("reason").ok_or_else(|| Problem::of(&reason::REQUEST_INVALID))?;

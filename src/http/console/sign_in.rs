@@ -69,7 +69,8 @@ pub(super) fn ours(to: Option<&str>) -> &str {
 
 /// `GET /console/sign-in`: to the identity provider. With `anew`, whoever the person is there already.
 pub async fn begin(State(console): State<Arc<Console>>, RawQuery(query): RawQuery) -> Response {
-    let Ok(form) = Form::parse(&query.unwrap_or_default()) else { return failed("The address is not one of ours.") };
+    let query = query.unwrap_or_default();
+    let Ok(form) = Form::parse(&query) else { return failed("The address is not one of ours.") };
     let Some(client) = &console.client else {
         return failed("Sign-in in a browser is not configured: [staff] client_id is missing in carnet.toml.");
     };
@@ -92,7 +93,8 @@ pub async fn begin(State(console): State<Arc<Console>>, RawQuery(query): RawQuer
 /// `GET /console/callback`: back from the identity provider.
 pub async fn callback(State(console): State<Arc<Console>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let now = console.broker.now();
-    let form = Form::parse(&query.unwrap_or_default());
+    let query = query.unwrap_or_default();
+    let form = Form::parse(&query);
     let (Ok(mut form), Some(client), Some(pending)) = (form, &console.client, console.begun.take(&headers, now)) else {
         return failed("This is no answer to a sign-in that was begun in this browser within ten minutes.");
     };

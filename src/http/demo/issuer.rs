@@ -148,7 +148,8 @@ async fn keys(State(issuer): State<Arc<DemoIssuer>>) -> Json<Value> {
 /// `{"value": "<JWT>"}`, as GitHub's token service answers its runners: `?audience=…&branch=…` at the workloads', `?person=…` at
 /// the staff's.
 async fn token(State(issuer): State<Arc<DemoIssuer>>, RawQuery(query): RawQuery) -> Response {
-    let Ok(mut wanted) = Form::parse(&query.unwrap_or_default()) else { return StatusCode::BAD_REQUEST.into_response() };
+    let query = query.unwrap_or_default();
+    let Ok(mut wanted) = Form::parse(&query) else { return StatusCode::BAD_REQUEST.into_response() };
     let audience = wanted.target().map(|(_, audience)| audience);
     let branch = wanted.get("branch").unwrap_or("main");
     let token = match (issuer.kind, &audience, wanted.get("person")) {

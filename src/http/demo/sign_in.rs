@@ -47,7 +47,7 @@ impl SignIn {
     }
 
     /// Whether a request to sign in is the console's (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
-    fn is_ours(&self, form: &Form) -> bool {
+    fn is_ours(&self, form: &Form<'_>) -> bool {
         form.get("client_id") == Some(CONSOLE)
             && form.get("redirect_uri") == Some(self.redirect.as_str())
             && form.get("response_type") == Some("code")

@@ -10,30 +10,26 @@ use crate::domain::network::Cidr;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PeerAddress(pub IpAddr);
 
-/// Where the request comes from, as far as we trust what is said of it. Absent when the peer is unknown.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ClientAddress(pub IpAddr);
-
 /// The client of a request: the last address, read from our side, that is not a trusted proxy. What a stranger writes into
 /// `Forwarded` stands left of what the first trusted proxy appended, and is never reached. An element that cannot be read ends
 /// the walk at the proxy that sent it: a proxy's own address opens no source network of a partner.
-pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> ClientAddress {
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer;
     if !is_trusted(peer) {
-        return ClientAddress(client);
+        return client;
     }
     for value in headers.get_all(header::FORWARDED).iter().collect::<Vec<_>>().into_iter().rev() {
         let Ok(value) = value.to_str() else { break };
         for element in value.rsplit(',') {
-            let Some(address) = for_of(element) else { return ClientAddress(client) };
+            let Some(address) = for_of(element) else { return client };
             client = address;
             if !is_trusted(client) {
-                return ClientAddress(client);
+                return client;
             }
         }
     }
-    ClientAddress(client)
+    client
 }
 
 /// The address of `for=` in one element; exactly one, no obfuscated identifiers.
@@ -73,7 +69,7 @@ mod tests {
             for value in forwarded {
                 headers.append(header::FORWARDED, value.parse().expect("a value"));
             }
-            client_address(peer.parse().expect("an address"), &headers, &trusted).0.to_string()
+            client_address(peer.parse().expect("an address"), &headers, &trusted).to_string()
         };
         assert_eq!(client("203.0.113.9", &["for=198.51.100.1"]), "203.0.113.9", "a stranger says nothing");
         assert_eq!(client("10.0.0.1", &["for=198.51.100.1"]), "198.51.100.1");

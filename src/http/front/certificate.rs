@@ -1,7 +1,6 @@
 //! The client certificate of a connection: as the handshake left it, put on each request by `server`; or as a trusted proxy that ended
 //! TLS says it was (RFC 9440).
 
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::http::{HeaderMap, HeaderName};
@@ -10,7 +9,6 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::certificate::{ClientCertificate, Der};
 use crate::domain::names::EnvironmentName;
-use crate::domain::network::Cidr;
 use crate::domain::proof::Verified;
 
 /// The leaf that the peer proved to have the key of, with what it sent to prove it, and what became of verifying it. Only ever the leaf
@@ -53,11 +51,9 @@ impl PeerCertificate {
 const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 
 /// The certificate that a trusted proxy names in `Client-Cert`: exactly one field, exactly one byte sequence (RFC 9440 section 2.2). From
-/// anybody else the field says nothing, under whatever name (ABUSE M-16); one that cannot be read is none.
-pub(super) fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> Option<PeerCertificate> {
-    if !trusted.iter().any(|network| network.contains(peer)) {
-        return None;
-    }
+/// anybody else the field says nothing, under whatever name (ABUSE M-16): whoever calls this knows whom it is from. One that cannot be
+/// read is none.
+pub(super) fn forwarded(headers: &HeaderMap) -> Option<PeerCertificate> {
     client_cert(headers).map(|leaf| PeerCertificate::new([leaf.as_slice()]))
 }
 

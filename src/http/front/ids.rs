@@ -7,10 +7,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-use crate::domain::clock::Entropy;
+use crate::domain::clock::{self, Entropy};
+use crate::domain::names::RequestId;
 
 /// Makes them.
 pub struct RequestIds {
@@ -28,16 +26,14 @@ impl RequestIds {
     }
 
     /// A fresh one.
-    pub fn next(&self) -> String {
+    pub fn next(&self) -> RequestId {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes);
         let elapsed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         // The low 48 bits are eight characters.
         let prefix = self.beginning.wrapping_add(elapsed).to_be_bytes();
         bytes[..6].copy_from_slice(&prefix[2..]);
-        // A letter first: `carnet explain -xyz` would be an option.
-        bytes[0] &= 0x7f;
-        URL_SAFE_NO_PAD.encode(bytes)
+        clock::named(bytes)
     }
 }
 
@@ -49,12 +45,12 @@ mod tests {
     #[test]
     fn ids_of_one_moment_begin_alike_and_differ() {
         let ids = RequestIds::new(Arc::new(OsEntropy));
-        let made: std::collections::BTreeSet<String> = (0..1000).map(|_| ids.next()).collect();
+        let made: std::collections::BTreeSet<String> = (0..1000).map(|_| ids.next().to_string()).collect();
         assert_eq!(made.len(), 1000);
         // Six characters stand for 4 seconds and more; a border may fall between.
         let begins: std::collections::BTreeSet<&str> = made.iter().map(|id| &id[..6]).collect();
         assert!(begins.len() <= 2 && made.iter().all(|id| id.len() == 22), "{begins:?}");
-        let others = RequestIds::new(Arc::new(OsEntropy)).next();
+        let others = RequestIds::new(Arc::new(OsEntropy)).next().to_string();
         assert_ne!(others[..8], made.first().expect("an id")[..8], "another start begins elsewhere");
     }
 }

@@ -6,6 +6,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 
 use super::{NO_ROUTE, PeerAddress};
+use crate::domain::names::RequestId;
 use crate::http::metrics::Socket;
 
 /// What is kept of a request before it is handed on.
@@ -16,11 +17,12 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(request: &Request) -> Self {
+    /// The peer is taken out: from here on [`super::Arrival`] says whose the request is.
+    pub(super) fn taken(request: &mut Request) -> Self {
         Self {
             method: method(request.method()),
             route: request.extensions().get().cloned(),
-            peer: request.extensions().get().copied(),
+            peer: request.extensions_mut().remove(),
         }
     }
 
@@ -29,7 +31,7 @@ impl Facts {
         self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str)
     }
 
-    pub(super) fn write(&self, socket: Socket, id: &str, status: StatusCode, took: Duration) {
+    pub(super) fn write(&self, socket: Socket, id: &RequestId, status: StatusCode, took: Duration) {
         tracing::info!(
             target: "carnet::access",
             socket = socket.as_str(),
@@ -37,7 +39,7 @@ impl Facts {
             route = self.route(),
             status = status.as_u16(),
             micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            request_id = id,
+            request_id = id.as_str(),
             peer = self.peer.map(|PeerAddress(peer)| tracing::field::display(peer)),
         );
     }

@@ -12,21 +12,25 @@ mod host;
 mod ids;
 mod log;
 
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use axum::routing::Route;
 use tokio::time::timeout;
+use tower::layer::layer_fn;
+use tower::{Service, ServiceExt as _};
 
-pub use address::{ClientAddress, PeerAddress};
+pub use address::PeerAddress;
 pub use body::BodyLimits;
 pub use certificate::{PeerCertificate, client_cert};
 pub use fault::{ErrorShape, Fault};
@@ -37,9 +41,17 @@ use super::metrics::{Metrics, Socket};
 use crate::domain::names::RequestId;
 use crate::domain::network::Cidr;
 
-/// On a request that comes from an address among the trusted proxies.
-#[derive(Clone, Copy, Debug)]
-pub struct TrustedProxy;
+/// What the front knows of a request: handlers find it among the request's extensions.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Its id.
+    pub id: RequestId,
+    /// Where it comes from, as far as we trust what is said of it: the peer of the connection, or whom a trusted proxy names. Nothing
+    /// where the peer is unknown.
+    pub client: Option<IpAddr>,
+    /// Whether the peer is an address among the trusted proxies.
+    pub by_trusted_proxy: bool,
+}
 
 /// What the front of a socket needs to know.
 pub struct Front {
@@ -78,48 +90,67 @@ const NO_ROUTE: &str = "none";
 
 /// Puts the front before a complete router: routes that are added later are not covered.
 ///
-/// Handlers find a [`RequestId`] and, where the peer is known, a [`ClientAddress`] among the request's extensions, and a body
-/// that is whole.
+/// Handlers find an [`Arrival`] among the request's extensions, and a body that is whole.
 pub fn wrap(router: Router, front: Front) -> Router {
     let shape = front.shape;
     router
         .fallback(move || std::future::ready(Fault::NoRoute.response(shape)))
         .method_not_allowed_fallback(move || std::future::ready(Fault::Method.response(shape)))
-        .layer(from_fn_with_state(Arc::new(front), pass))
+        .layer({
+            let front = Arc::new(front);
+            layer_fn(move |route| Behind { front: Arc::clone(&front), route })
+        })
 }
 
-async fn pass(State(front): State<Arc<Front>>, mut request: Request, next: Next) -> Response {
+/// A route behind the front. axum's own middleware would do the same with two more objects for each request.
+#[derive(Clone)]
+struct Behind {
+    front: Arc<Front>,
+    route: Route,
+}
+
+impl Service<Request> for Behind {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        <Route as Service<Request>>::poll_ready(&mut self.route, cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        Box::pin(pass(Arc::clone(&self.front), request, self.route.clone()))
+    }
+}
+
+async fn pass(front: Arc<Front>, mut request: Request, route: Route) -> Result<Response, Infallible> {
     let started = Instant::now();
     // 1. An id of our own: one that a caller chose could be made to match somebody else's in journal and logs.
     let id = front.ids.next();
-    let facts = log::Facts::of(&request);
-    // 22 characters of base64url are a RequestId; should that ever change, the request goes on without one in its extensions.
-    if let Ok(id) = id.parse::<RequestId>() {
-        request.extensions_mut().insert(id);
-    }
+    let facts = log::Facts::taken(&mut request);
+    let mut arrival = Arrival { id: id.clone(), client: None, by_trusted_proxy: false };
     if let Some(PeerAddress(peer)) = facts.peer {
-        if front.trusted_proxies.iter().any(|network| network.contains(peer)) {
-            request.extensions_mut().insert(TrustedProxy);
-        }
-        let client = address::client_address(peer, request.headers(), &front.trusted_proxies);
-        request.extensions_mut().insert(client);
+        arrival.by_trusted_proxy = front.trusted_proxies.iter().any(|network| network.contains(peer));
+        arrival.client = Some(address::client_address(peer, request.headers(), &front.trusted_proxies));
         // What a handshake of our own proved stands; a proxy's word counts only where there was none.
-        if request.extensions().get::<PeerCertificate>().is_none()
-            && let Some(certificate) = certificate::forwarded(peer, request.headers(), &front.trusted_proxies)
+        if arrival.by_trusted_proxy
+            && request.extensions().get::<PeerCertificate>().is_none()
+            && let Some(certificate) = certificate::forwarded(request.headers())
         {
             request.extensions_mut().insert(certificate);
         }
     }
+    request.extensions_mut().insert(arrival);
     // 2. The message, then the route.
     let mut response = match admit(&front, request).await {
-        Ok(request) => handle(&front, request, next, &id).await,
+        Ok(request) => handle(&front, request, route, &id).await,
         Err(fault) => fault.response(front.shape),
     };
     // 3. What every answer carries, and what is kept of it.
     add_headers(&mut response, &id);
     front.metrics.request(front.socket, facts.route(), response.status().as_u16());
     facts.write(front.socket, &id, response.status(), started.elapsed());
-    response
+    Ok(response)
 }
 
 /// Host, content coding, body: in the order of what they cost.
@@ -135,8 +166,8 @@ async fn admit(front: &Front, request: Request) -> Result<Request, Fault> {
 }
 
 /// Runs the route. A panic becomes an answer, so that a defect is a 500 with an id and not a closed connection (ABUSE S10).
-async fn handle(front: &Front, request: Request, next: Next, id: &str) -> Response {
-    let mut running = pin!(next.run(request));
+async fn handle(front: &Front, request: Request, route: Route, id: &RequestId) -> Response {
+    let mut running = pin!(route.oneshot(request));
     let caught = std::future::poll_fn(|cx| {
         // The future is not polled again after a panic, and what it shares with others is behind locks of their own.
         match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
@@ -145,10 +176,10 @@ async fn handle(front: &Front, request: Request, next: Next, id: &str) -> Respon
         }
     });
     match timeout(front.handler_time, caught).await {
-        Ok(Some(response)) => response,
+        Ok(Some(Ok(response))) => response,
         Ok(None) => {
             front.metrics.panicked();
-            tracing::error!(request_id = id, "a handler panicked; this is a defect");
+            tracing::error!(request_id = id.as_str(), "a handler panicked; this is a defect");
             Fault::Panic.response(front.shape)
         }
         Err(_) => Fault::Late.response(front.shape),
@@ -163,12 +194,12 @@ const DEFAULTS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
 
-fn add_headers(response: &mut Response, id: &str) {
+fn add_headers(response: &mut Response, id: &RequestId) {
     let headers = response.headers_mut();
     for (name, value) in DEFAULTS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    if let Ok(id) = HeaderValue::from_str(id) {
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         headers.insert(X_REQUEST_ID, id);
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn router(front: Front) -> Router {
         .route("/slow", get(|| async { tokio::time::sleep(Duration::from_millis(300)).await }))
         .route("/stuck", get(std::future::pending::<()>))
         .route("/panic", get(panics))
-        .route("/whose", get(|client: axum::Extension<ClientAddress>| async move { client.0.0.to_string() }));
+        .route("/whose", get(|arrival: axum::Extension<Arrival>| async move { arrival.0.client.expect("a peer").to_string() }));
     wrap(routes, front)
 }
 

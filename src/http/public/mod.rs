@@ -33,7 +33,7 @@ use crate::domain::names::{EnvironmentName, Issuer, RequestId};
 use crate::domain::peer::Peer;
 use crate::domain::reason;
 use crate::http::error::{Slotted, refuse};
-use crate::http::front::{self, ClientAddress, ErrorShape, Fault, PeerCertificate, TrustedProxy};
+use crate::http::front::{self, Arrival, ErrorShape, Fault, PeerCertificate};
 use crate::http::metrics::Metrics;
 use crate::issuance::KeySet;
 use enrolment::Operation;
@@ -311,6 +311,7 @@ fn without_certificate(here: &Here) -> Response {
 
 fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
     let extensions = request.extensions();
+    let arrival = extensions.get::<Arrival>()?;
     // One that does not verify here is none here: the routes that need one say so.
     let certificate = extensions.get::<PeerCertificate>().and_then(|peer| {
         let own = peer.verified(&place.environment, |leaf| public.broker.certificate(&place.environment, leaf));
@@ -318,15 +319,15 @@ fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
     });
     Some(Here {
         certificate,
-        by_trusted_proxy: extensions.get::<TrustedProxy>().is_some(),
+        by_trusted_proxy: arrival.by_trusted_proxy,
         mtls: public.mtls_url.clone(),
         broker: public.broker.clone(),
         metrics: Arc::clone(&public.metrics),
         environment: place.environment.clone(),
         issuer: place.issuer.clone(),
-        request: extensions.get::<RequestId>()?.clone(),
+        request: arrival.id.clone(),
         // An unknown peer lies in no partner's network.
-        peer: extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.0),
+        peer: arrival.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         started: Instant::now(),
     })
 }

@@ -2,8 +2,8 @@
 //!
 //! Here a strict form becomes a request of the broker and its outcome a response; every rule is below.
 
-use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -31,9 +31,9 @@ const TYPE_ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// The grants that metadata lists.
 pub const GRANTS: [&str; 3] = [CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE];
 
+/// What a token is answered with, besides the token.
 #[derive(Serialize)]
 struct Success<'a> {
-    access_token: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_token_type: Option<&'static str>,
     token_type: &'static str,
@@ -79,22 +79,41 @@ async fn answer(here: &Here, headers: &HeaderMap, body: &[u8]) -> Response {
 
 fn success(exchanged: &Exchanged, slot: Slotted) -> Response {
     let body = Success {
-        access_token: exchanged.token.reveal(),
         issued_token_type: (slot == Slotted::TokenExchange).then_some(TYPE_ACCESS_TOKEN),
         token_type: if exchanged.by_proof { "DPoP" } else { "Bearer" },
         expires_in: exchanged.expires_in.0,
         scope: &exchanged.scope,
         authorization_details: &exchanged.details,
     };
-    let mut response = (StatusCode::OK, axum::Json(body)).into_response();
-    no_store(response.headers_mut());
+    response(exchanged.token.reveal(), &body)
+}
+
+/// Body and headers in one piece of memory each: grown as they are written, either would be copied some times. A token is base64url with
+/// two dots, which JSON writes as it is; the rest is an object of which the token becomes the first member.
+fn response(token: &str, rest: &Success<'_>) -> Response {
+    let mut json = Vec::with_capacity(token.len() + 512);
+    json.extend_from_slice(br#"{"access_token":""#);
+    json.extend_from_slice(token.as_bytes());
+    json.push(b'"');
+    let joint = json.len();
+    if serde_json::to_writer(&mut json, rest).is_err() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    if let Some(brace) = json.get_mut(joint) {
+        *brace = b',';
+    }
+    let mut response = Response::new(Body::from(json));
+    let headers = response.headers_mut();
+    // These, those of the front, and a nonce.
+    *headers = HeaderMap::with_capacity(9);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    no_store(headers);
     response
 }
 
 /// The request of a strict form. What is wrong with the form is told to everybody.
-fn request(mut form: Form, headers: &HeaderMap, here: &Here) -> Result<(Request, Slotted), &'static Reason> {
-    let grant = form.take("grant_type").ok_or(&reason::FORM_MISSING)?;
-    let (slot, slotted, parameter) = match grant.as_str() {
+fn request(mut form: Form<'_>, headers: &HeaderMap, here: &Here) -> Result<(Request, Slotted), &'static Reason> {
+    let (slot, slotted, parameter) = match form.get("grant_type").ok_or(&reason::FORM_MISSING)? {
         TOKEN_EXCHANGE => (Slot::SubjectToken, Slotted::TokenExchange, "subject_token"),
         JWT_BEARER => (Slot::Assertion, Slotted::JwtBearer, "assertion"),
         CLIENT_CREDENTIALS => (Slot::ClientAssertion, Slotted::ClientCredentials, "client_assertion"),
@@ -136,7 +155,7 @@ fn request(mut form: Form, headers: &HeaderMap, here: &Here) -> Result<(Request,
 
 /// RFC 8693 section 2.1: a partner's token is a `jwt` or an `id_token`; what we issue is an access token; an actor is refused until
 /// delegation exists, never dropped.
-fn exchange_types(form: &Form) -> Result<(), &'static Reason> {
+fn exchange_types(form: &Form<'_>) -> Result<(), &'static Reason> {
     if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
         return Err(&reason::ACTOR_UNSUPPORTED);
     }
@@ -151,7 +170,12 @@ fn exchange_types(form: &Form) -> Result<(), &'static Reason> {
 
 /// At most one method of client authentication (RFC 6749 section 2.3). Besides an exchange or grant the proof itself is the client's;
 /// a second proof is not taken yet, and what is sent is never ignored.
-fn client_authentication(form: &Form, headers: &HeaderMap, slot: Slot, by_certificate: bool) -> Result<(), &'static Reason> {
+fn client_authentication(
+    form: &Form<'_>,
+    headers: &HeaderMap,
+    slot: Slot,
+    by_certificate: bool,
+) -> Result<(), &'static Reason> {
     let basic = headers.contains_key(header::AUTHORIZATION) || form.get("client_secret").is_some();
     let assertion = asserts(form);
     if basic && assertion {
@@ -175,6 +199,6 @@ fn possession(headers: &HeaderMap, here: &Here) -> Result<Option<Verified<Posses
     held::proof(here, headers, || Ok(held::own_endpoint(here, "/token")), None)
 }
 
-fn asserts(form: &Form) -> bool {
+fn asserts(form: &Form<'_>) -> bool {
     form.get("client_assertion").is_some() || form.get("client_assertion_type").is_some()
 }
