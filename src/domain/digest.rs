@@ -28,7 +28,7 @@ impl Digest {
             place.copy_from_slice(part);
             length += part.len();
         }
-        Self::of(small.get(..length).unwrap_or_default())
+        Self::of(&small[..length])
     }
 
     fn of_long(parts: &[&[u8]]) -> Self {

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use super::api::Api;
 use super::claims::Detail;
 use super::clock::Timestamp;
 use super::decision::Trace;
 use super::elevation::{Live, live};
 use super::endpoint::Endpoint;
-use super::grant::{Ask, Chosen, Life};
+use super::grant::{Ask, BUILT_IN_SCOPES, Chosen, Life};
 use super::integration::Access;
 use super::names::{Audience, ElevationId, EnvironmentName, IntegrationId};
 use super::reason::{self, Reason};
@@ -23,6 +24,25 @@ pub(super) struct Place<'a> {
     pub(super) access: &'a Access,
     pub(super) state: &'a State,
     pub(super) now: Timestamp,
+}
+
+/// The scopes that an API has.
+#[derive(Clone, Copy)]
+pub(super) enum Catalogue<'a> {
+    /// Of a record.
+    Record(&'a Api),
+    /// Of the built-in API.
+    BuiltIn,
+}
+
+impl Catalogue<'_> {
+    /// Whether it has this one.
+    pub(super) fn holds(&self, scope: &Scope) -> bool {
+        match self {
+            Self::Record(api) => api.scopes.contains_key(scope),
+            Self::BuiltIn => BUILT_IN_SCOPES.contains(&scope.as_str()),
+        }
+    }
 }
 
 /// What a token may say.

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 
 use super::admission::Principal;
 use super::alg::Alg;
-use super::api::{Api, Profile, TokenForm};
+use super::api::{Profile, TokenForm};
 use super::claims::Claims;
 use super::clock::{Seconds, Timestamp};
 use super::decision::{Refused, Step, Trace};
-use super::entitlement::{Place, entitled};
+use super::entitlement::{Catalogue, Place, entitled};
 use super::integration::{Access, Integration, ScopeRule};
 use super::issuer_keys;
 use super::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
@@ -22,7 +22,6 @@ use super::proof::{Possession, Verified};
 use super::proof_key::ProofKey;
 use super::reason::{self, Reason};
 use super::revocation::Ingredients;
-use super::scope::Scope;
 use super::state::{Phase, State};
 
 /// Less than this left of a token's life: no token (CONTRACT.md section 3).
@@ -377,25 +376,6 @@ pub(super) struct Chosen<'a> {
     form: TokenForm,
     pub(super) rules: &'a [ScopeRule],
     pub(super) catalogue: Catalogue<'a>,
-}
-
-/// The scopes that an API has.
-#[derive(Clone, Copy)]
-pub(super) enum Catalogue<'a> {
-    /// Of a record.
-    Record(&'a Api),
-    /// Of the built-in API.
-    BuiltIn,
-}
-
-impl Catalogue<'_> {
-    /// Whether it has this one.
-    pub(super) fn holds(&self, scope: &Scope) -> bool {
-        match self {
-            Self::Record(api) => api.scopes.contains_key(scope),
-            Self::BuiltIn => BUILT_IN_SCOPES.contains(&scope.as_str()),
-        }
-    }
 }
 
 /// The built-in API: its audience is the environment's issuer.

@@ -33,10 +33,10 @@ impl<'t> Form<'t> {
 
     /// Reads a query, or a body as text, just as strictly.
     pub fn parse(text: &'t str) -> Result<Self, &'static Reason> {
-        let mut form = Self { parameters: Vec::with_capacity(6), targets: Vec::new() };
         if text.is_empty() {
-            return Ok(form);
+            return Ok(Self::default());
         }
+        let mut form = Self { parameters: Vec::with_capacity(6), targets: Vec::new() };
         for (count, pair) in text.split('&').enumerate() {
             if count == MOST_PARAMETERS {
                 return Err(&reason::FORM_MALFORMED);

@@ -176,10 +176,11 @@ impl Redis {
         proof: Option<ProofKey>,
         now: Timestamp,
     ) -> Result<Admission, Away> {
+        let bucket = key(environment, format_args!("quota:{caller}"));
         let (over, seen) = self
             .lane
             .admit(Admit {
-                bucket: format!("carnet:{{{environment}}}:quota:{caller}"),
+                bucket,
                 now: now.as_seconds() * 1_000_000,
                 every: MINUTE / i64::from(per_minute.max(1)),
                 seen: proof.as_ref().map(seen_key),
@@ -258,7 +259,7 @@ impl Redis {
     }
 }
 
-fn key(environment: &EnvironmentName, what: &str) -> String {
+fn key(environment: &EnvironmentName, what: impl fmt::Display) -> String {
     format!("carnet:{{{environment}}}:{what}")
 }
 

@@ -120,7 +120,7 @@ impl Scanner {
             match self.place {
                 Place::Head => {
                     let ends = rest.iter().position(|byte| *byte == b'\n');
-                    let line = rest.get(..ends.unwrap_or(rest.len())).unwrap_or_default();
+                    let (line, _) = rest.split_at(ends.unwrap_or(rest.len()));
                     if self.part_of_line(line).is_err() {
                         self.place = Place::Refused;
                         return Some(at);
