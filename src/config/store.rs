@@ -14,7 +14,7 @@ pub struct JournalSection {
     pub url: JournalUrl,
     /// The name of the log in checkpoints; absent, the composition derives one from the first environment.
     pub origin: Option<String>,
-    /// How long issuance and refusal entries stay in SQL; absent, for ever.
+    /// How long issuance and refusal entries stay in the database; then segments beside it have them. Absent: for ever.
     pub retention: Option<Seconds>,
 }
 

@@ -11,6 +11,7 @@ use super::actor::{Actor, Person};
 use super::alg::Alg;
 use super::api::Api;
 use super::approval::{Approval, Verdict};
+use super::archive::Segment;
 use super::certificate::{Authority, Leaf, ServerLeaf};
 use super::clock::{Seconds, Timestamp};
 use super::digest::Digest;
@@ -56,6 +57,9 @@ pub enum What {
         /// Until then a proof may have been spent that this journal does not know.
         mints_from: Timestamp,
     },
+    /// Old entries lie in a segment, and all of them but the changes may leave the database (`[journal] retention`).
+    #[serde(rename = "journal.archived")]
+    JournalArchived(Segment),
     /// The environment table and the staff section differ from the last ones.
     #[serde(rename = "configuration.changed")]
     ConfigurationChanged(Configuration),
@@ -437,6 +441,7 @@ impl What {
         match self {
             Self::JournalOpened { .. } => "journal.opened",
             Self::JournalReopened { .. } => "journal.reopened",
+            Self::JournalArchived(_) => "journal.archived",
             Self::ConfigurationChanged(_) => "configuration.changed",
             Self::KeyCreated(_) => "key.created",
             Self::KeyTainted { .. } => "key.tainted",
@@ -484,6 +489,7 @@ impl What {
         match self {
             Self::JournalOpened { origin, .. } => origin.clone(),
             Self::JournalReopened { epoch, .. } => format!("epoch {epoch}"),
+            Self::JournalArchived(segment) => format!("entries {} to {}", segment.first, segment.until.saturating_sub(1)),
             Self::ConfigurationChanged(_) => "configuration".to_owned(),
             Self::KeyCreated(key) => format!("{}/{}", key.environment, key.kid),
             Self::KeyTainted { environment, kid, .. } | Self::KeyRetired { environment, kid } => format!("{environment}/{kid}"),

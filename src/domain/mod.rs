@@ -8,6 +8,7 @@ pub mod admission;
 pub mod alg;
 pub mod api;
 pub mod approval;
+pub mod archive;
 pub mod binding;
 pub mod candidates;
 pub mod certificate;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::actor::{Actor, Person};
 use super::api::Api;
 use super::approval::{Approval, Review, Standing};
+use super::archive::Archive;
 use super::certificate::{Certificates, Enrolment};
 use super::change::{Change, Configuration, Environment, What};
 use super::clock::Timestamp;
@@ -165,6 +166,8 @@ pub struct State {
     pub origin: String,
     /// Nothing is minted earlier (after `reopen`).
     pub mints_from: Timestamp,
+    /// Which entries lie outside of the database.
+    pub archive: Archive,
     /// What the operator configured.
     pub configuration: Option<Configuration>,
     /// Signing keys of all environments.
@@ -229,6 +232,7 @@ impl State {
                     self.cut(&Subject::Elevation { environment, elevation }, index);
                 }
             }
+            What::JournalArchived(segment) => self.archive.take(segment),
             What::ConfigurationChanged(configuration) => self.configuration = Some(configuration.clone()),
             What::KeyCreated(key) => self.keys.add(key.clone(), at),
             What::KeyTainted { environment, kid, .. } => {

@@ -16,6 +16,7 @@ use super::proof::{Consistency, InclusionProof};
 use super::queue::{Again, Item, Placed, Wish, Wished, Work};
 use super::reader::{Query, Reader, StoredEntry};
 use super::refusals::RefusalNote;
+use super::segment::Shelf;
 use super::tree::Tree;
 use super::view::{Marker, Shared, View};
 use crate::domain::change::Change;
@@ -99,6 +100,7 @@ pub struct Journal {
     shared: Arc<Shared>,
     queue: mpsc::Sender<Work>,
     reader: Reader,
+    shelf: Shelf,
     signer: Arc<SignerKey>,
     origin: Arc<str>,
     entropy: Arc<dyn Entropy>,
@@ -112,6 +114,7 @@ pub(super) struct Parts {
     pub shared: Arc<Shared>,
     pub queue: mpsc::Sender<Work>,
     pub reader: Reader,
+    pub shelf: Shelf,
     pub signer: Arc<SignerKey>,
     pub origin: String,
     pub entropy: Arc<dyn Entropy>,
@@ -151,6 +154,7 @@ impl Journal {
             shared: parts.shared,
             queue: parts.queue,
             reader: parts.reader,
+            shelf: parts.shelf,
             signer: parts.signer,
             origin: parts.origin.into(),
             entropy: parts.entropy,
@@ -229,10 +233,9 @@ impl Journal {
         }
     }
 
-    /// One entry.
+    /// One entry, in the database or in its segment.
     pub async fn entry(&self, index: u64) -> Result<Option<Entry>, Unavailable> {
-        self.shared.running()?;
-        let Some(body) = self.reader.body(index).await? else { return Ok(None) };
+        let Some(body) = self.body(index).await? else { return Ok(None) };
         // What cannot be read in our own log is an inconsistency, never an absence.
         Entry::parse(body.as_bytes()).map(Some).map_err(|error| {
             tracing::error!(index, %error, "an entry cannot be read");
@@ -240,13 +243,7 @@ impl Journal {
         })
     }
 
-    /// The exact bytes of one entry.
-    pub async fn body(&self, index: u64) -> Result<Option<String>, Unavailable> {
-        self.shared.running()?;
-        Ok(self.reader.body(index).await?)
-    }
-
-    /// Entries that a query asks for.
+    /// Entries of the database that a query asks for; [`Self::page`] reads on in segments.
     pub async fn entries(&self, query: &Query) -> Result<Vec<StoredEntry>, Unavailable> {
         self.shared.running()?;
         Ok(self.reader.list(query).await?)
@@ -395,12 +392,25 @@ impl Journal {
     pub(super) async fn tree(&self) -> Result<(Head, Tree), Unavailable> {
         self.shared.running()?;
         let (answer, tree) = oneshot::channel();
-        self.queue.send(Work::Tree(answer)).await.map_err(|_| Unavailable::BUSY)?;
+        self.queue(Work::Tree(answer)).await?;
         tree.await.map_err(|_| Unavailable::BUSY)
     }
 
     pub(super) fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    pub(super) fn running(&self) -> Result<(), Unavailable> {
+        self.shared.running()
+    }
+
+    /// Puts work in the queue, when there is room.
+    pub(super) async fn queue(&self, work: Work) -> Result<(), Unavailable> {
+        self.queue.send(work).await.map_err(|_| Unavailable::BUSY)
     }
 
     /// Ends the sequencer wherever it is, as `kill -9` does.

@@ -23,9 +23,14 @@
 //! **What is sealed.** Signing keys and the checkpoint key lie in the `keyring` table under the [`kek`]; people's names and free
 //! text in `texts`, by their digest, until a recorded change erases them.
 //!
+//! **What leaves.** With `[journal] retention`, old issuance and refusal entries leave the database for sealed segments beside it
+//! ([`Journal::archive`]). What reads one entry, a page of them, or all to prove them, reads on in the segments; [`Journal::entries`]
+//! is of the database alone.
+//!
 //! Deliberately not here: decisions (domain), signing of tokens (issuance), Redis (revocation), and the scheduling of exports.
 
 mod anchor;
+mod archive;
 mod batch;
 mod evidence;
 mod fault;
@@ -40,6 +45,7 @@ mod queue;
 mod reader;
 mod refusals;
 mod schema;
+mod segment;
 mod sequencer;
 mod spent;
 mod statement;
@@ -50,6 +56,7 @@ pub mod tiles;
 mod tree;
 mod view;
 
+pub use archive::{ArchiveFault, Page};
 pub use evidence::{
     Report, VerifyFault, changes, export, exported_changes, prove_offline, verifier_key, verify_database, verify_export,
 };

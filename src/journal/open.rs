@@ -17,6 +17,7 @@ use super::note::SignerKey;
 use super::queue::{Wish, Wished};
 use super::reader::Reader;
 use super::schema;
+use super::segment::Shelf;
 use super::sequencer::Sequencer;
 use super::store::{SqliteStore, Store};
 use super::view::{Shared, View};
@@ -150,7 +151,8 @@ pub(super) async fn start<S: Store>(
         by_operator(&mut sequencer, What::JournalReopened { epoch, mints_from }, Beside::default()).await?;
     }
     sequencer.write_anchor().await;
-    Ok(spawn(sequencer, reader, outside, scratch))
+    let from = (reader, Shelf::of(&path));
+    Ok(spawn(sequencer, from, outside, scratch))
 }
 
 /// Where the database is; a temporary one gets a directory that nobody else may enter.
@@ -228,11 +230,17 @@ async fn by_operator<S: Store>(sequencer: &mut Sequencer<S>, what: What, beside:
 /// Grants and changes that may wait for the next commit; beyond it callers are told to come again.
 const QUEUE: usize = 4096;
 
-fn spawn<S: Store>(sequencer: Sequencer<S>, reader: Reader, outside: Outside, scratch: Option<Scratch>) -> Journal {
+fn spawn<S: Store>(
+    sequencer: Sequencer<S>,
+    (reader, shelf): (Reader, Shelf),
+    outside: Outside,
+    scratch: Option<Scratch>,
+) -> Journal {
     let (queue, work) = mpsc::channel(QUEUE);
     let shared = Arc::clone(&sequencer.shared);
     let signer = Arc::clone(&sequencer.signer);
     let origin = sequencer.origin.clone();
     let task = tokio::spawn(sequencer.run(work));
-    Journal::new(super::handle::Parts { shared, queue, reader, signer, origin, entropy: outside.entropy, task, scratch })
+    let entropy = outside.entropy;
+    Journal::new(super::handle::Parts { shared, queue, reader, shelf, signer, origin, entropy, task, scratch })
 }

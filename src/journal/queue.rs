@@ -65,6 +65,12 @@ pub enum Work {
     Change(Box<Wish>, oneshot::Sender<Result<Wished, Unavailable>>),
     /// Refusals wait.
     Refusals,
+    /// Issuance and refusal entries of this range leave the database.
+    Leave {
+        from: u64,
+        until: u64,
+        answer: oneshot::Sender<Result<(), Unavailable>>,
+    },
     /// The tree as it is, for proofs.
     Tree(oneshot::Sender<(Head, Tree)>),
     Close(oneshot::Sender<()>),

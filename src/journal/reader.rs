@@ -61,6 +61,27 @@ pub struct Reader {
 
 const LONGEST_LIST: u32 = 1000;
 
+impl Query {
+    /// The most entries of its answer.
+    pub fn limit(&self) -> usize {
+        self.limit.unwrap_or(100).min(LONGEST_LIST) as usize
+    }
+
+    /// Whether it asks for this entry, wherever that stands.
+    pub fn wants(&self, entry: &Entry) -> bool {
+        let (subject, request, token) = match entry {
+            Entry::Issued(entry) => (entry.subject.to_string(), Some(&entry.request_id), Some(&entry.jti)),
+            Entry::Refused(entry) => (entry.subject.to_string(), Some(&entry.request_id), None),
+            Entry::Counted(entry) => (entry.subject.clone(), None, None),
+            Entry::Change(entry) => (entry.subject.clone(), entry.request_id.as_ref(), None),
+        };
+        self.kind.as_deref().is_none_or(|kind| kind == entry.kind())
+            && self.subject.as_ref().is_none_or(|wanted| *wanted == subject)
+            && self.request_id.as_ref().is_none_or(|wanted| Some(wanted) == request)
+            && self.token.as_ref().is_none_or(|wanted| Some(wanted) == token)
+    }
+}
+
 /// The same statement forwards and backwards. What is not asked for is NULL.
 macro_rules! listing {
     ($first:literal, $order:literal) => {
@@ -114,7 +135,7 @@ impl Reader {
             .bind(query.kind.clone())
             .bind(query.subject.clone())
             .bind(query.token.as_ref().map(|id| id.as_str().to_owned()))
-            .bind(i64::from(query.limit.unwrap_or(100).min(LONGEST_LIST)));
+            .bind(i64::try_from(query.limit()).unwrap_or(i64::MAX));
         bound.fetch_all(&self.pool).await?.iter().map(stored).collect()
     }
 
@@ -140,9 +161,23 @@ impl Reader {
         entries.collect()
     }
 
-    /// The time of an entry.
-    pub async fn time_of(&self, index: u64) -> Result<Option<Timestamp>, StoreFault> {
-        let query = sqlx::query("SELECT time FROM entries WHERE idx = ?").bind(sql(index));
+    /// The exact bytes of the entries from `from` on and before `until`, in order; an entry that is not there is left out.
+    pub async fn bodies(&self, from: u64, until: u64) -> Result<Vec<String>, StoreFault> {
+        let query = sqlx::query("SELECT body FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx").bind(sql(from));
+        let rows = query.bind(sql(until)).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// The first entry before `until` that is no change.
+    pub async fn first_that_may_leave(&self, until: u64) -> Result<Option<u64>, StoreFault> {
+        let text = "SELECT idx FROM entries WHERE idx < ? AND kind IN ('issued', 'refused', 'refusals') ORDER BY idx LIMIT 1";
+        let row = sqlx::query(text).bind(sql(until)).fetch_optional(&self.pool).await?;
+        row.map(|row| index(&row, 0)).transpose()
+    }
+
+    /// The time of the first entry of the database that is not before `index`. Times never fall, so an entry that has left was no later.
+    pub async fn time_from(&self, index: u64) -> Result<Option<Timestamp>, StoreFault> {
+        let query = sqlx::query("SELECT time FROM entries WHERE idx >= ? ORDER BY idx LIMIT 1").bind(sql(index));
         query.fetch_optional(&self.pool).await?.map(|row| time(row.try_get(0)?)).transpose()
     }
 
@@ -215,12 +250,13 @@ impl Reader {
         Ok(super::merkle::prove(subtrees, |node| tree.node(node, &contents)))
     }
 
-    /// How many entries there are up to `at`, by halving: times never fall.
+    /// How many entries there are up to `at`, by halving: times never fall. Among entries that have left it is exact for changes alone,
+    /// and for what comes after the last that left.
     pub async fn count_until(&self, at: Timestamp, size: u64) -> Result<u64, StoreFault> {
         let (mut low, mut high) = (0, size);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.time_of(middle).await? {
+            match self.time_from(middle).await? {
                 Some(time) if time <= at => low = middle + 1,
                 Some(_) => high = middle,
                 None => return Err(strange("an entry that is missing")),

@@ -100,6 +100,9 @@ impl<S: Store> Sequencer<S> {
                     // Whoever asked may be gone; the change stands all the same.
                     let _gone = answer.send(self.change(*wish).await);
                 }
+                Work::Leave { from, until, answer } => {
+                    let _gone = answer.send(self.leave(from, until).await);
+                }
                 Work::Tree(answer) => {
                     let _gone = answer.send((self.head.clone(), self.tree.clone()));
                 }
@@ -226,6 +229,15 @@ impl<S: Store> Sequencer<S> {
         self.took(after, tree, None, started);
         answer_replayed(losers);
         Ok(Some(place(winners, claims, first, time)))
+    }
+
+    /// Entries that a segment on record holds leave the database.
+    async fn leave(&mut self, from: u64, until: u64) -> Result<(), Unavailable> {
+        self.shared.running()?;
+        match self.store.leave(from, until.min(self.state.archive.until())).await {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(self.failed(fault.into()).await),
+        }
     }
 
     /// Decisions that have not seen the last change are taken again while this batch holds the head.

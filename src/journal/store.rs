@@ -53,6 +53,8 @@ pub trait Store: Send + 'static {
     fn spend(&mut self, proofs: &[Spent]) -> impl Future<Output = Result<HashSet<ProofKey>, StoreFault>> + Send;
     /// Forgets spent proofs of one slice of the key space (0 to 255) whose time is over.
     fn purge(&mut self, slice: u8, now: Timestamp) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Issuance and refusal entries of this range leave the table. All, or after an error perhaps none.
+    fn leave(&mut self, from: u64, until: u64) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Writes a batch.
     fn append(&mut self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Makes it durable. After an error it may or may not be: read the head.
@@ -257,6 +259,11 @@ impl Store for SqliteStore {
         let to = slice.checked_add(1).map_or_else(|| vec![0xff; 33], |next| vec![next]);
         let delete = sqlx::query("DELETE FROM consumed WHERE proof >= ? AND proof < ? AND gone_after < ?");
         self.run(delete.bind(from).bind(to).bind(now.as_seconds())).await
+    }
+
+    async fn leave(&mut self, from: u64, until: u64) -> Result<(), StoreFault> {
+        let delete = "DELETE FROM entries WHERE idx >= ? AND idx < ? AND kind IN ('issued', 'refused', 'refusals')";
+        self.run(sqlx::query(delete).bind(sql(from)).bind(sql(until))).await
     }
 
     async fn append(&mut self, batch: Batch) -> Result<(), StoreFault> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::broker::Broker;
+use crate::domain::clock::Seconds;
 use crate::http::metrics::Metrics;
 
 /// How often keys of issuers that are due are looked for; a change of bindings is looked at at once.
@@ -36,6 +37,28 @@ pub async fn consequences(broker: Broker) {
             // Nothing that ends a right waits for this; the journal's own health says what is wrong.
             tracing::warn!("what follows from the journal could not be recorded; trying again");
         }
+    }
+}
+
+/// How often entries are looked for that are older than the retention, and how soon after a segment the next one is made.
+const ARCHIVE_EVERY: Duration = Duration::from_secs(60);
+const ARCHIVE_NEXT: Duration = Duration::from_secs(1);
+
+/// Moves entries that are older than `retention` out of the database.
+pub async fn retention(broker: Broker, retention: Seconds) {
+    loop {
+        let pause = match broker.journal.archive(retention).await {
+            Ok(Some(segment)) => {
+                tracing::info!(first = segment.first, until = segment.until, digest = %segment.digest, "entries left the database");
+                ARCHIVE_NEXT
+            }
+            Ok(None) => ARCHIVE_EVERY,
+            Err(fault) => {
+                tracing::error!(%fault, "old entries stay in the database");
+                ARCHIVE_EVERY
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -199,9 +199,6 @@ fn at(field: &str, reason: String, fix: &str) -> ConfigFault {
 /// # Errors
 /// The first thing that does not hold.
 pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, ambient: Ambient) -> Result<Running, StartFault> {
-    if config.journal.retention.is_some() {
-        tracing::warn!("[journal] retention is read, and nothing leaves the database yet: every entry stays");
-    }
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let origin = console_origin(&config, sockets.admin.address());
     let (broker, client) = furnish(&config, foundation, &ambient, &origin).await?;
@@ -215,6 +212,9 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     keepers.spawn(broker.clone().follow());
     keepers.spawn(keepers::issuers(broker.clone()));
     keepers.spawn(keepers::consequences(broker.clone()));
+    if let Some(retention) = config.journal.retention {
+        keepers.spawn(keepers::retention(broker.clone(), retention));
+    }
     if broker.tickets.is_some() {
         keepers.spawn(broker.clone().watch_tickets());
     }

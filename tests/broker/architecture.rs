@@ -18,10 +18,11 @@ const FLOORS: [(&str, &[&str]); 5] = [
 const ARROWS: [(&str, &str); 2] = [("issuance", "journal"), ("authn", "outbound")];
 
 /// Where each dependency lives.
-const HOMES: [(&str, &[&str]); 16] = [
+const HOMES: [(&str, &[&str]); 17] = [
     ("askama", &["http"]),
     ("axum", &["http"]),
     ("cedar_policy", &["policy"]),
+    ("flate2", &["journal"]),
     ("josekit", &["authn", "issuance"]),
     ("moka", &["authn"]),
     ("openidconnect", &["authn"]),

@@ -14,7 +14,8 @@ use crate::domain::reason;
 use crate::domain::rehearsal::{Question, rehearse};
 use crate::journal::Query;
 
-/// `GET /v1/journal`: entries in their order, by kind, subject or request.
+/// `GET /v1/journal`: entries in their order, by kind, subject or request. Where they have left the database, a page looks through a part
+/// of a segment: it may be short, or empty, and have a `next`.
 pub async fn entries(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let listed = async {
         let page = Page::of(query.as_deref(), &["kind", "subject", "requestId", "from", "to"])?;
@@ -34,10 +35,9 @@ pub async fn entries(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(
             limit: Some(limit),
             ..Query::default()
         };
-        let stored = broker.journal.entries(&query).await?;
-        let items: Vec<Value> = stored.iter().filter_map(|stored| serde_json::from_str(&stored.json).ok()).collect();
-        let last = items.last().and_then(|entry| entry["index"].as_u64());
-        let next = last.filter(|_| items.len() == page.limit).map(|last| cursor(&last.to_string()));
+        let found = broker.journal.page(&query).await?;
+        let items: Vec<Value> = found.entries.iter().filter_map(|stored| serde_json::from_str(&stored.json).ok()).collect();
+        let next = found.after.map(|after| cursor(&after.to_string()));
         Ok(axum::Json(json!({"items": items, "next": next})).into_response())
     };
     listed.await.map_err(|problem: Problem| problem.at(&by.request))

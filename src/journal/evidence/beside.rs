@@ -12,13 +12,19 @@ use super::super::statement::LATELY;
 use super::super::tiles::WIDTH;
 use super::VerifyFault;
 use super::chain::Chain;
+use super::walk::Walked;
 use crate::domain::digest::Digest;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::text::TextDigest;
 
 /// Checks all of them.
-pub async fn check(connection: &mut SqliteConnection, kek: &Kek, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
-    counts(connection, head.size).await?;
+pub async fn check(
+    connection: &mut SqliteConnection,
+    kek: &Kek,
+    chain: &Chain,
+    Walked { head, rows }: &Walked,
+) -> Result<(), VerifyFault> {
+    counts(connection, head.size, *rows).await?;
     spent(connection, chain, head).await?;
     texts(connection, chain).await?;
     keyring(connection, kek, chain).await
@@ -28,10 +34,9 @@ fn beside(table: &'static str) -> impl Fn(String) -> VerifyFault {
     move |what| VerifyFault::Beside { table, what }
 }
 
-/// Rows that the walk did not come by: before the first, behind the last, or of a level that no tree has.
-async fn counts(connection: &mut SqliteConnection, size: u64) -> Result<(), VerifyFault> {
+/// Rows that the walk, which came by `seen` entries, did not come by: before the first, behind the last, or of a level that no tree has.
+async fn counts(connection: &mut SqliteConnection, size: u64, seen: u64) -> Result<(), VerifyFault> {
     let text = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM batches WHERE first < 0 OR first >= ?1), \
-                (SELECT count(*) FROM batches b WHERE NOT EXISTS (SELECT 1 FROM entries e WHERE e.idx = b.first)), \
                 (SELECT count(*) FROM tiles)";
     let row = sqlx::query(text).bind(super::super::schema::sql(size)).fetch_one(connection).await?;
     let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
@@ -41,13 +46,13 @@ async fn counts(connection: &mut SqliteConnection, size: u64) -> Result<(), Veri
         full += below;
         below /= u64::from(WIDTH);
     }
-    if count(0)? != size {
+    if count(0)? != seen {
         return Err(VerifyFault::entry(0, "there are rows before the first entry"));
     }
-    if count(1)? + count(2)? > 0 {
+    if count(1)? > 0 {
         return Err(beside("batches")("there are batches without entries".to_owned()));
     }
-    if count(3)? == full { Ok(()) } else { Err(beside("tiles")("there are tiles that no tree of this size has".to_owned())) }
+    if count(2)? == full { Ok(()) } else { Err(beside("tiles")("there are tiles that no tree of this size has".to_owned())) }
 }
 
 /// Every proof that paid and is to be remembered is in one of the two tables, and nothing else.

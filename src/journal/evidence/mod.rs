@@ -33,6 +33,7 @@ use super::load;
 use super::note::{Checkpoint, SignerKey, VerifierKey};
 use super::open::{self, Location, Settings};
 use super::reader::Reader;
+use super::segment::Shelf;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::entry::ChangeEntry;
@@ -111,22 +112,23 @@ impl Journal {
     async fn source(&self, kek: &Kek) -> Result<Source, VerifyFault> {
         let reader = self.reader().clone();
         let signer = open::signer(&reader, kek, self.verifier_key().name()).await?;
-        Ok(Source { reader, signer, anchor: None })
+        Ok(Source { reader, shelf: self.shelf().clone(), signer, anchor: None })
     }
 }
 
 /// A database to prove.
 struct Source {
     reader: Reader,
+    shelf: Shelf,
     signer: SignerKey,
     anchor: Option<Anchor>,
 }
 
 impl Source {
     async fn of(settings: &Settings, kek: &Kek) -> Result<Self, VerifyFault> {
-        let reader = connect(settings).await?;
+        let (reader, shelf) = (connect(settings).await?, Shelf::of(database(settings)?));
         let signer = open::signer(&reader, kek, &settings.origin).await?;
-        Ok(Self { reader, signer, anchor: settings.anchor.clone().map(Anchor::at) })
+        Ok(Self { reader, shelf, signer, anchor: settings.anchor.clone().map(Anchor::at) })
     }
 
     async fn prove(&self, kek: &Kek, kept: Option<&str>, out: Option<&mut Writer>) -> Result<Report, VerifyFault> {
@@ -140,8 +142,8 @@ impl Source {
 
         let mut transaction = self.reader.pool().begin().await?;
         load::version(&mut transaction).await?;
-        let head = walk::walk(&mut transaction, &MacKey::of(kek), &mut chain, out).await?;
-        beside::check(&mut transaction, kek, &chain, &head).await?;
+        let walked = walk::walk((&mut transaction, &self.shelf), &MacKey::of(kek), &mut chain, out).await?;
+        beside::check(&mut transaction, kek, &chain, &walked).await?;
         transaction.commit().await?;
 
         let report = chain.finish(kept.map(|kept| kept.size), anchored.map(|anchored| anchored.size))?;
@@ -168,11 +170,18 @@ impl Source {
 }
 
 async fn connect(settings: &Settings) -> Result<Reader, OpenFault> {
-    let Location::File(path) = &settings.location else { return Err(OpenFault::Missing(std::env::temp_dir())) };
+    let path = database(settings)?;
     match path.try_exists() {
         Ok(true) => Ok(Reader::connect(path).await?),
-        Ok(false) => Err(OpenFault::Missing(path.clone())),
-        Err(cause) => Err(OpenFault::File { path: path.clone(), cause }),
+        Ok(false) => Err(OpenFault::Missing(path.to_owned())),
+        Err(cause) => Err(OpenFault::File { path: path.to_owned(), cause }),
+    }
+}
+
+fn database(settings: &Settings) -> Result<&Path, OpenFault> {
+    match &settings.location {
+        Location::File(path) => Ok(path),
+        Location::Temporary => Err(OpenFault::Missing(std::env::temp_dir())),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Every entry, batch and tile of a database, from the first to the head.
+//! Every entry, batch and tile of a database, from the first to the head; of entries that have left it, as their segment has them.
 //!
 //! An entry whose bytes changed is named exactly: by its leaf hash, or, where that was changed with it, by the tile that holds
 //! it. Where neither tells (the newest 255 entries are in no stored tile), the MAC names the batch, and the index is its first.
@@ -11,13 +11,16 @@ use sqlx::{Row as _, SqliteConnection};
 use super::super::batch::{Head, MacKey, Row};
 use super::super::load::{self, StoredBatch};
 use super::super::merkle::leaf_hash;
-use super::super::reader::hash;
+use super::super::reader::{hash, index};
 use super::super::schema::sql;
+use super::super::segment::{SegmentFault, Shelf};
 use super::super::tiles::{Tile, WIDTH};
 use super::super::tree::FullTile;
 use super::VerifyFault;
 use super::chain::{Chain, Taken};
 use super::export::Writer;
+use crate::domain::archive::{Archive, Segment};
+use crate::domain::change::What;
 use crate::domain::digest::Digest;
 use crate::domain::entry::Entry;
 
@@ -28,14 +31,24 @@ struct Open {
     has_change: bool,
 }
 
-/// Takes every entry into `chain`, and hands it to `out`. Returns the head, which is where the entries end.
+/// What a walk came by.
+pub struct Walked {
+    /// Where the entries end.
+    pub head: Head,
+    /// Entries that are in the database.
+    pub rows: u64,
+}
+
+/// Takes every entry into `chain`, and hands it to `out`.
 pub async fn walk(
-    connection: &mut SqliteConnection,
+    (connection, shelf): (&mut SqliteConnection, &Shelf),
     key: &MacKey,
     chain: &mut Chain,
     mut out: Option<&mut Writer>,
-) -> Result<Head, VerifyFault> {
+) -> Result<Walked, VerifyFault> {
     let head = load::head(connection).await?;
+    let archive = archive(connection).await?;
+    let mut seen = 0;
     let mut open: Option<Open> = None;
     loop {
         // A page is what one tile of level 0 spans.
@@ -43,20 +56,18 @@ pub async fn walk(
         let text =
             "SELECT idx, time, kind, subject, request_id, jti, body, leaf FROM entries WHERE idx >= ? ORDER BY idx LIMIT 256";
         let rows = sqlx::query(text).bind(sql(from)).fetch_all(&mut *connection).await?;
-        if rows.is_empty() {
+        let sealed = archive.holding(from).map(|segment| sealed(shelf, segment, from)).transpose()?;
+        if rows.is_empty() && sealed.is_none() {
             break;
         }
         let mut batches = batches(connection, from).await?;
         let tile = stored(connection, 0, page).await?;
-        for row in &rows {
+        for (row, sealed) in page_of(&rows, sealed.as_deref(), from) {
             let at = chain.size();
             let fault = |what: &str| VerifyFault::entry(at, what);
-            if row.try_get::<i64, _>(0)? != sql(at) {
-                return Err(fault("the entry is missing"));
-            }
-            let body: &[u8] = row.try_get(6)?;
+            let body = body(row, sealed, at)?;
             let leaf = leaf_hash(body);
-            if hash(row, 7).ok() != Some(leaf) {
+            if row.is_some_and(|row| hash(row, 7).ok() != Some(leaf)) {
                 return Err(fault("the entry does not have its leaf hash"));
             }
             // Invariant: a remainder of 256 fits.
@@ -71,7 +82,12 @@ pub async fn walk(
                 (Some(_), Some(_)) => return Err(fault("a batch begins within another")),
             }
             let Taken { entry, full } = chain.take(body, leaf)?;
-            columns(row, &entry)?;
+            match row {
+                Some(row) => columns(row, &entry)?,
+                None if matches!(entry, Entry::Change(_)) => return Err(fault("the change has left the database")),
+                None => {}
+            }
+            seen += u64::from(row.is_some());
             for tile in full {
                 filled(connection, &tile).await?;
                 if let Some(out) = &mut out {
@@ -95,10 +111,64 @@ pub async fn walk(
         let at = head.size.min(chain.size()).saturating_sub(1);
         return Err(VerifyFault::entry(at, "the head is not where the entries end"));
     }
+    // Where entries were looked for was read before it was proved.
+    if archive != chain.state.archive {
+        return Err(VerifyFault::entry(0, "the segments are not those that the changes name"));
+    }
     if let Some(out) = out {
         out.edge(&chain.tree)?;
     }
-    Ok(head)
+    Ok(Walked { head, rows: seen })
+}
+
+/// The segments as rows name them.
+async fn archive(connection: &mut SqliteConnection) -> Result<Archive, VerifyFault> {
+    let mut archive = Archive::default();
+    let strange =
+        |row: &SqliteRow| Ok::<_, VerifyFault>(VerifyFault::entry(index(row, 0)?, "the row's kind is not that of its entry"));
+    let text = "SELECT idx, body FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals') AND kind = 'journal.archived' ORDER BY idx";
+    for row in sqlx::query(text).fetch_all(connection).await? {
+        let entry = Entry::parse(row.try_get::<&str, _>(1)?.as_bytes()).ok();
+        let Some(Entry::Change(entry)) = entry else { return Err(strange(&row)?) };
+        let What::JournalArchived(segment) = &entry.change.what else { return Err(strange(&row)?) };
+        archive.take(segment);
+    }
+    Ok(archive)
+}
+
+/// The 256 entries from `from` on, out of their segment.
+fn sealed(shelf: &Shelf, segment: &Segment, from: u64) -> Result<Vec<Vec<u8>>, VerifyFault> {
+    let read = || {
+        if from == segment.first {
+            shelf.check(segment)?;
+        }
+        shelf.bundle(segment, from)
+    };
+    read().map_err(|fault: SegmentFault| VerifyFault::entry(from, format!("its segment cannot be read: {fault}")))
+}
+
+/// One entry: its row, what its segment says, or both.
+type Place<'a> = (Option<&'a SqliteRow>, Option<&'a [u8]>);
+
+/// The entries of a page. Without a segment there are as many as rows, and one whose row is not there is neither.
+fn page_of<'a>(rows: &'a [SqliteRow], sealed: Option<&'a [Vec<u8>]>, from: u64) -> Vec<Place<'a>> {
+    let is_at = |row: &&SqliteRow, at: u64| row.try_get::<i64, _>(0).is_ok_and(|index| index == sql(at));
+    let Some(sealed) = sealed else {
+        return rows.iter().zip(from..).map(|(row, at)| (Some(row).filter(|row| is_at(row, at)), None)).collect();
+    };
+    let mut rows = rows.iter().peekable();
+    sealed.iter().zip(from..).map(|(sealed, at)| (rows.next_if(|row| is_at(row, at)), Some(sealed.as_slice()))).collect()
+}
+
+fn body<'a>(row: Option<&'a SqliteRow>, sealed: Option<&'a [u8]>, at: u64) -> Result<&'a [u8], VerifyFault> {
+    let row: Option<&[u8]> = row.map(|row| row.try_get(6)).transpose()?;
+    match (row, sealed) {
+        (Some(row), Some(sealed)) if row != sealed => {
+            Err(VerifyFault::entry(at, "the entry and its segment say different things"))
+        }
+        (Some(body), _) | (None, Some(body)) => Ok(body),
+        (None, None) => Err(VerifyFault::entry(at, "the entry is missing")),
+    }
 }
 
 async fn batches(connection: &mut SqliteConnection, from: u64) -> Result<BTreeMap<u64, StoredBatch>, VerifyFault> {

@@ -1,5 +1,6 @@
 //! The journal under faults and under hands that are not its own. Real databases in temporary directories.
 
+mod archive;
 mod evidence;
 mod faults;
 mod forgetting;
@@ -40,6 +41,8 @@ pub struct House {
 pub enum Fault {
     BeginFails,
     AppendFails,
+    /// Entries do not leave.
+    LeaveFails,
     /// The commit fails, and nothing is persisted.
     CommitLost,
     /// The commit says that it fails, and is persisted.
@@ -232,6 +235,13 @@ impl Store for Faulty {
                 Err(Self::broken())
             }
         }
+    }
+
+    async fn leave(&mut self, from: u64, until: u64) -> Result<(), StoreFault> {
+        if self.takes(&[Fault::LeaveFails]).is_some() {
+            return Err(Self::broken());
+        }
+        self.inner.leave(from, until).await
     }
 
     async fn abort(&mut self) {

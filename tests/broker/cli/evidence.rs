@@ -89,3 +89,76 @@ async fn l_01_l_02_an_export_is_verified_with_nothing_but_its_key() {
     let ran = program.run(&["journal", "verify", &export, "--key", key.trim(), "-o", "json"]).await.ended(1);
     assert!(ran.stderr.contains("\"index\""), "{ran:?}");
 }
+
+/// What `[journal] retention` does: turned on later, it moves old entries out of the database, and whoever reads or proves has them all.
+#[tokio::test]
+async fn old_entries_leave_the_database_and_all_evidence_stays() {
+    let mut world = World::start().await;
+    for _ in 0..260 {
+        world.minted().await;
+    }
+    let before = world.admin_get("/v1/journal?limit=1000", "alan").await["items"].clone();
+    let before = before.as_array().expect("items");
+    let note = Program::of(&world, "alan").run(&["journal", "checkpoint"]).await.ended(0).stdout;
+    let kept = world.folder.path().join("kept").display().to_string();
+    std::fs::write(&kept, note).expect("written");
+    world.stop().await;
+    let config = configuration(&world);
+    let text = std::fs::read_to_string(&config).expect("a configuration");
+    std::fs::write(&config, text.replace("[journal]", "[journal]\nretention = \"1d\"")).expect("written");
+    world.clock.advance(3 * 86_400);
+    world.boot().await;
+    let segments = world.folder.path().join("journal.db.segments");
+    let mut archived = serde_json::Value::Null;
+    for _ in 0..500 {
+        archived = world.admin_get("/v1/journal?kind=journal.archived", "alan").await["items"][0].clone();
+        if archived.is_object() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(
+        (&archived["first"], &archived["until"], &archived["by"]),
+        (&0.into(), &256.into(), &"broker".into()),
+        "{archived}"
+    );
+    assert_eq!(std::fs::read_dir(&segments).expect("a directory").count(), 1);
+
+    // Pages of the API go on where entries have left, in any size, and by kind.
+    for (query, limit) in
+        [("", 1000), ("", 100), ("&kind=issued", 50), ("&kind=partner.verified", 1000), ("&subject=nobody", 10)]
+    {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = world.admin_get(&format!("/v1/journal?to={}&limit={limit}{query}{cursor}", before.len()), "alan").await;
+            all.extend(page["items"].as_array().expect("items").clone());
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        let wanted = before.iter().filter(|entry| match query {
+            "&kind=issued" => entry["kind"] == "issued",
+            "&kind=partner.verified" => entry["kind"] == "partner.verified",
+            "&subject=nobody" => false,
+            _ => true,
+        });
+        assert_eq!(all, wanted.cloned().collect::<Vec<_>>(), "{query} {limit}");
+    }
+    let program = Program::of(&world, "alan");
+    let key = program.run(&["key", "show", "--checkpoint"]).await.ended(0).stdout;
+    program.run(&["journal", "prove", "200", "--key", key.trim()]).await.ended(0);
+    world.minted().await;
+
+    let export = world.folder.path().join("export").display().to_string();
+    program.run(&["journal", "verify", "-c", &config, "--checkpoint", &kept]).await.ended(0);
+    program.run(&["journal", "export", &export, "-c", &config]).await.ended(0);
+    program.run(&["journal", "verify", &export, "--key", key.trim(), "--checkpoint", &kept]).await.ended(0);
+    // Without its segment the journal is not whole, and says so.
+    std::fs::remove_dir_all(&segments).expect("removed");
+    let ran = program.run(&["journal", "verify", "-c", &config]).await.ended(1);
+    assert!(ran.stderr.contains("segment"), "{ran:?}");
+    let answer = world.admin_send("GET", "/v1/journal?from=200&to=201", "alan", None).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    // A change is in the database, and nobody needs the segment to decide.
+    world.minted().await;
+    world.stop().await;
+}

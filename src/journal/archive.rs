@@ -1,0 +1,216 @@
+//! Retention: issuance and refusal entries older than it leave the database for segments beside it (DESIGN.md section 3, "It grows").
+//!
+//! Enter through [`Journal::archive`], which somebody calls each minute, and [`Journal::page`], which reads on where entries have left.
+//! Changes and tiles stay, so the state, proofs and [`Journal::verify`] need nothing of a segment but the entries that they prove.
+//!
+//! **The order, and what a power cut leaves.** The file is written and synced; a change puts it on record with its hash; its entries
+//! leave the database, some at a time. Cut short before the change, a file lies there that nobody asks for. Cut short after it, the
+//! entries that are still there leave at the next call, once the file was found whole again: what a restored backup lacks, it keeps.
+//!
+//! **What is refused.** An entry that does not have the hash that its tile holds is not sealed, neither out of the database nor back
+//! from a file: somebody else wrote it. A file that is missing or damaged is told as a failure, never as an entry that is not there.
+//!
+//! Deliberately not here: the form of the files ([`super::segment`]), and the consumed proofs, which go once their time is over.
+
+use tokio::sync::oneshot;
+
+use super::fault::Unavailable;
+use super::handle::{Journal, Proposal};
+use super::merkle::leaf_hash;
+use super::queue::Work;
+use super::reader::{Query, StoredEntry};
+use super::segment::{self, Bundles, SegmentFault};
+use super::tiles::{Tile, WIDTH};
+use crate::domain::actor::Actor;
+use crate::domain::archive::Segment;
+use crate::domain::change::{Change, What};
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::entry::Entry;
+
+/// A segment is full, or its first entry has been due for so long: a quiet broker seals once a day, and a busy one when it can.
+const PATIENCE: Seconds = Seconds::days(1);
+
+/// Entries that leave with one statement, between the commits of others.
+const STEP: u64 = 1024;
+
+/// Bundles that one page looks through: what is asked for may be rare, and nobody waits for all of a past.
+const BUNDLES: usize = 64;
+
+const BUNDLE: u64 = WIDTH as u64;
+
+/// Why nothing was sealed, or nothing left.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveFault {
+    /// An entry is not the one that its tile was made of, or is missing.
+    #[error("entry {0} is not the one that its tile was made of: it is not sealed, and `carnet journal verify` says more")]
+    Foreign(u64),
+    /// A file.
+    #[error(transparent)]
+    Segment(#[from] SegmentFault),
+    /// The journal.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// A page of entries.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// In order of their index.
+    pub entries: Vec<StoredEntry>,
+    /// Where to read on: after the last entry that was looked at. None: there is no more.
+    pub after: Option<u64>,
+}
+
+impl Journal {
+    /// Seals the next entries that are older than `retention`, if they are enough for a segment, and lets those leave the database that are
+    /// sealed. Returns the new segment; there may be more to seal.
+    ///
+    /// # Errors
+    /// What keeps entries where they are. Nothing is lost then, and the next call goes on.
+    pub async fn archive(&self, retention: Seconds) -> Result<Option<Segment>, ArchiveFault> {
+        self.leave().await?;
+        let Some((first, until)) = self.due(retention).await? else { return Ok(None) };
+        let bundles = self.collect(first, until).await?;
+        let shelf = self.shelf().clone();
+        let segment = blocking(move || shelf.put(&bundles)).await??;
+        let proposal = |state: &crate::domain::state::State, _| {
+            let change = Change { by: Actor::Broker, what: What::JournalArchived(segment.clone()) };
+            (state.archive.until() == segment.first).then(|| Proposal::from(change)).ok_or(())
+        };
+        if self.change(None, proposal).await?.is_err() {
+            // Another process was first.
+            return Ok(None);
+        }
+        self.leave().await?;
+        Ok(Some(segment))
+    }
+
+    /// Which entries are to be sealed now.
+    async fn due(&self, retention: Seconds) -> Result<Option<(u64, u64)>, Unavailable> {
+        let (view, now) = (self.view(), self.now());
+        let first = view.state.archive.until();
+        // Before the epoch nothing was written.
+        let old = now.as_seconds().checked_sub(i64::from(retention.0)).and_then(Timestamp::from_seconds);
+        let Some(old) = old else { return Ok(None) };
+        let count = self.reader().count_until(old, view.size).await?;
+        let bundles = (count / BUNDLE).saturating_sub(first / BUNDLE).min(segment::MOST as u64);
+        let Some(oldest) = self.reader().time_from(first).await?.filter(|_| bundles > 0) else { return Ok(None) };
+        let is_full = bundles == segment::MOST as u64;
+        let is_due = is_full || oldest.plus(PATIENCE) <= old;
+        Ok(is_due.then_some((first, first + bundles * BUNDLE)))
+    }
+
+    async fn collect(&self, first: u64, until: u64) -> Result<Bundles, ArchiveFault> {
+        let mut bundles = Bundles::from(first);
+        while bundles.until() < until {
+            let from = bundles.until();
+            let rows = self.reader().bodies(from, from + BUNDLE).await.map_err(Unavailable::from)?;
+            let bodies: Vec<Vec<u8>> = rows.into_iter().map(String::into_bytes).collect();
+            self.ensure_ours(from, &bodies).await?;
+            bundles = blocking(move || bundles.push(bodies.iter().map(Vec::as_slice)).map(|()| bundles))
+                .await?
+                .map_err(|cause| SegmentFault { path: self.shelf().directory().to_owned(), cause })?;
+        }
+        Ok(bundles)
+    }
+
+    /// Whether the 256 entries from `first` on are those of their tile.
+    async fn ensure_ours(&self, first: u64, bodies: &[Vec<u8>]) -> Result<(), ArchiveFault> {
+        let tile = Tile::full(0, first / BUNDLE);
+        let contents = self.reader().tiles(&[tile]).await.map_err(Unavailable::from)?;
+        let hashes = contents.get(&tile).and_then(|content| tile.hashes(content).ok()).ok_or(ArchiveFault::Foreign(first))?;
+        let mut bodies = bodies.iter();
+        match hashes.iter().zip(first..).find(|(hash, _)| bodies.next().is_none_or(|body| leaf_hash(body) != **hash)) {
+            Some((_, index)) => Err(ArchiveFault::Foreign(index)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets leave what was sealed and is still in the database.
+    async fn leave(&self) -> Result<(), ArchiveFault> {
+        let archive = self.view().state.archive.clone();
+        let mut from = self.reader().first_that_may_leave(archive.until()).await.map_err(Unavailable::from)?;
+        while let Some(segment) = from.and_then(|from| archive.holding(from)).cloned() {
+            let (shelf, checked) = (self.shelf().clone(), segment.clone());
+            blocking(move || shelf.check(&checked)).await??;
+            for step in (segment.first..segment.until).step_by(usize::try_from(STEP).unwrap_or(usize::MAX)) {
+                let (answer, left) = oneshot::channel();
+                self.queue(Work::Leave { from: step, until: segment.until.min(step + STEP), answer }).await?;
+                left.await.map_err(|_| Unavailable::BUSY)??;
+            }
+            from = Some(segment.until);
+        }
+        Ok(())
+    }
+
+    /// The exact bytes of one entry, in the database or in its segment.
+    pub async fn body(&self, index: u64) -> Result<Option<String>, Unavailable> {
+        self.running()?;
+        if let Some(body) = self.reader().body(index).await? {
+            return Ok(Some(body));
+        }
+        let Some(segment) = self.view().state.archive.holding(index).cloned() else { return Ok(None) };
+        let bundle = self.bundle(&segment, index).await?;
+        Ok(bundle.into_iter().zip(index / BUNDLE * BUNDLE..).find(|(_, at)| *at == index).map(|(body, _)| body))
+    }
+
+    /// The entries of the bundle that holds `index`, from their segment.
+    async fn bundle(&self, segment: &Segment, index: u64) -> Result<Vec<String>, Unavailable> {
+        let (shelf, from) = (self.shelf().clone(), segment.clone());
+        let read = async {
+            let bodies = blocking(move || shelf.bundle(&from, index)).await??;
+            self.ensure_ours(index / BUNDLE * BUNDLE, &bodies).await?;
+            Ok(bodies)
+        };
+        let bodies = read.await.map_err(|fault: ArchiveFault| {
+            tracing::error!(%fault, index, "an entry that left the database cannot be read");
+            Unavailable::BUSY
+        })?;
+        let text = |body| String::from_utf8(body).map_err(|_| Unavailable::STOPPED);
+        bodies.into_iter().map(text).collect()
+    }
+
+    /// Entries that a query asks for, oldest first, whether or not they have left the database. A page may be short, or empty, and have
+    /// more after it.
+    pub async fn page(&self, query: &Query) -> Result<Page, Unavailable> {
+        let limit = query.limit();
+        let archive = self.view().state.archive.clone();
+        let until = archive.until().min(query.to.unwrap_or(u64::MAX));
+        let (mut entries, mut at) = (Vec::new(), query.from);
+        // Changes are all in the database.
+        let leaves = query.kind.as_deref().is_none_or(|kind| matches!(kind, "issued" | "refused" | "refusals"));
+        if leaves {
+            for _ in 0..BUNDLES {
+                let Some(segment) = archive.holding(at).filter(|_| at < until && entries.len() < limit) else { break };
+                let begins = at / BUNDLE * BUNDLE;
+                for (json, index) in self.bundle(segment, at).await?.into_iter().zip(begins..) {
+                    if index < at || index >= until || entries.len() >= limit {
+                        continue;
+                    }
+                    at = index + 1;
+                    let entry = Entry::parse(json.as_bytes()).map_err(|_| Unavailable::STOPPED)?;
+                    if query.wants(&entry) {
+                        entries.push(StoredEntry { json, entry });
+                    }
+                }
+            }
+            if at < until || entries.len() >= limit {
+                return Ok(Page { entries, after: at.checked_sub(1) });
+            }
+        }
+        let rest = Query {
+            from: at,
+            limit: Some(u32::try_from(limit - entries.len()).unwrap_or(u32::MAX)),
+            newest_first: false,
+            ..query.clone()
+        };
+        entries.extend(self.entries(&rest).await?);
+        let after = entries.last().filter(|_| entries.len() >= limit).map(|last| last.entry.index());
+        Ok(Page { entries, after })
+    }
+}
+
+/// Reads and writes files where nobody waits for the thread.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Unavailable::BUSY)
+}
