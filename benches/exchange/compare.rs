@@ -6,13 +6,17 @@ use crate::bench::floor;
 use crate::load::Load;
 use crate::server::Server;
 use crate::world::World;
-use crate::{CONNECTIONS, MANY_CONNECTIONS, WARM, argument, measure, onboarded};
+use crate::{CALM, CONNECTIONS, MANY_CONNECTIONS, WARM, argument, measure, onboarded};
 
 /// Turns of each program and number of connections; `turns=40` makes them more.
 const TURNS: u64 = 12;
 
 /// How long a turn is.
 const TURN: Duration = Duration::from_secs(1);
+
+/// Turns of each in which response times are taken, and how long one is.
+const LONG_TURNS: usize = 3;
+const LONG_TURN: Duration = Duration::from_secs(10);
 
 /// Measures this build's program (`new`) and the one that `CARNET_BENCH_PROGRAM` names (`old`). Each turn's ratio is of neighbours in
 /// time; what is printed is the median.
@@ -39,6 +43,23 @@ pub async fn two_programs() {
         let [new_cpu, old_cpu, ratio, new_share, old_share] = figures.map(floor::median);
         println!("{connections:<12} {new_cpu:>10.1} {old_cpu:>10.1} {ratio:>10.3} {new_share:>14.3} {old_share:>14.3}");
     }
+    response_times((&world_new, &new), (&world_old, &old)).await;
+}
+
+/// Response times of the two at one rate, which both can serve: some turns of each, as long as a log takes to fill.
+async fn response_times(new: (&World, &Server), old: (&World, &Server)) {
+    let full = measure(old.0, old.1, Load::full(TURN), CONNECTIONS).await;
+    let load = || Load::paced(LONG_TURN, full.per_second() * CALM);
+    let mut figures = [const { Vec::new() }; 4];
+    for _ in 0..LONG_TURNS {
+        for (which, (world, server)) in [new, old].into_iter().enumerate() {
+            let outcome = measure(world, server, load(), CONNECTIONS).await.outcome;
+            figures[2 * which].push(outcome.quantile(0.5));
+            figures[2 * which + 1].push(outcome.quantile(0.99));
+        }
+    }
+    let [new_p50, new_p99, old_p50, old_p99] = figures.map(floor::median);
+    println!("at 70 %, ms: new p50 {new_p50:.2}, p99 {new_p99:.2}; old p50 {old_p50:.2}, p99 {old_p99:.2}");
 }
 
 /// CPU per exchange, and the floor.

@@ -32,6 +32,7 @@
 mod anchor;
 mod archive;
 mod batch;
+mod carry;
 mod evidence;
 mod fault;
 mod handle;

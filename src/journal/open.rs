@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::anchor::Anchor;
 use super::batch::{Beside, MacKey};
+use super::carry::Carrier;
 use super::fault::{OpenFault, Unavailable};
 use super::handle::Journal;
 use super::kek::{self, BlobName, Kek, KekFault};
@@ -138,6 +139,7 @@ pub(super) async fn start<S: Store>(
         tree,
         state,
         anchored: 0,
+        carrier: None,
         purge: (0, Timestamp::default()),
     };
     if fresh {
@@ -151,8 +153,12 @@ pub(super) async fn start<S: Store>(
         by_operator(&mut sequencer, What::JournalReopened { epoch, mints_from }, Beside::default()).await?;
     }
     sequencer.write_anchor().await;
-    let from = (reader, Shelf::of(&path));
-    Ok(spawn(sequencer, from, outside, scratch))
+    let (queue, work) = mpsc::channel(QUEUE);
+    sequencer.carrier = Some(Carrier::start(schema::carrier(&path, scratch.is_none()), queue.downgrade()));
+    let (shared, signer, origin) = (Arc::clone(&sequencer.shared), Arc::clone(&sequencer.signer), sequencer.origin.clone());
+    let task = tokio::spawn(sequencer.run(work));
+    let (shelf, entropy) = (Shelf::of(&path), outside.entropy);
+    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, signer, origin, entropy, task, scratch }))
 }
 
 /// Where the database is; a temporary one gets a directory that nobody else may enter.
@@ -229,18 +235,3 @@ async fn by_operator<S: Store>(sequencer: &mut Sequencer<S>, what: What, beside:
 
 /// Grants and changes that may wait for the next commit; beyond it callers are told to come again.
 const QUEUE: usize = 4096;
-
-fn spawn<S: Store>(
-    sequencer: Sequencer<S>,
-    (reader, shelf): (Reader, Shelf),
-    outside: Outside,
-    scratch: Option<Scratch>,
-) -> Journal {
-    let (queue, work) = mpsc::channel(QUEUE);
-    let shared = Arc::clone(&sequencer.shared);
-    let signer = Arc::clone(&sequencer.signer);
-    let origin = sequencer.origin.clone();
-    let task = tokio::spawn(sequencer.run(work));
-    let entropy = outside.entropy;
-    Journal::new(super::handle::Parts { shared, queue, reader, shelf, signer, origin, entropy, task, scratch })
-}

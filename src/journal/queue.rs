@@ -71,6 +71,8 @@ pub enum Work {
         until: u64,
         answer: oneshot::Sender<Result<(), Unavailable>>,
     },
+    /// Most of the write-ahead log is home; the rest is the writer's.
+    Carry,
     /// The tree as it is, for proofs.
     Tree(oneshot::Sender<(Head, Tree)>),
     Close(oneshot::Sender<()>),

@@ -54,6 +54,11 @@ pub fn writer(path: &Path, durable: bool) -> SqliteConnectOptions {
         .thread_name(|_| "journal-writer".to_owned())
 }
 
+/// The connection that carries the write-ahead log home ([`super::carry`]), and writes nothing else.
+pub fn carrier(path: &Path, durable: bool) -> SqliteConnectOptions {
+    writer(path, durable).thread_name(|_| "journal-carrier".to_owned())
+}
+
 /// A connection that cannot write.
 pub fn reader(path: &Path) -> SqliteConnectOptions {
     connection(path).read_only(true).thread_name(|_| "journal-reader".to_owned())

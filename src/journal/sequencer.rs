@@ -14,6 +14,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::anchor::Anchor;
 use super::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
+use super::carry::Carrier;
 use super::fault::{OpenFault, StopReason, StoreFault, Unavailable};
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
@@ -54,6 +55,8 @@ pub struct Sequencer<S> {
     pub state: Arc<State>,
     /// Entries that the anchor covers.
     pub anchored: u64,
+    /// Carries the write-ahead log home.
+    pub carrier: Option<Carrier>,
     /// The slice of spent proofs that is purged next, and the second of the last purge.
     pub purge: (u8, Timestamp),
 }
@@ -81,6 +84,9 @@ impl<S: Store> Sequencer<S> {
         self.write_anchor().await;
         // What is still queued is answered by the closing of its channel: not written.
         drop(queue);
+        if let Some(carrier) = self.carrier.take() {
+            carrier.end().await;
+        }
         self.store.close().await;
         if let Some(closed) = closing {
             let _gone = closed.send(());
@@ -102,6 +108,11 @@ impl<S: Store> Sequencer<S> {
                 }
                 Work::Leave { from, until, answer } => {
                     let _gone = answer.send(self.leave(from, until).await);
+                }
+                Work::Carry => {
+                    if let Err(fault) = self.store.carry().await {
+                        tracing::warn!(%fault, "the write-ahead log stays as long as it is");
+                    }
                 }
                 Work::Tree(answer) => {
                     let _gone = answer.send((self.head.clone(), self.tree.clone()));
@@ -400,6 +411,9 @@ impl<S: Store> Sequencer<S> {
     /// A batch is durable: this node's head, tree and state are those after it.
     fn took(&mut self, after: Head, tree: Tree, state: Option<Arc<State>>, started: Instant) {
         self.shared.committed(started.elapsed());
+        if let Some(carrier) = &mut self.carrier {
+            carrier.committed(after.size - self.head.size);
+        }
         self.shared.set_writable(true);
         (self.head, self.tree) = (after, tree);
         if let Some(state) = state {

@@ -4,6 +4,7 @@
 //! and yet be persisted.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
@@ -27,6 +28,13 @@ pub struct Found {
     /// One more than the greatest index.
     pub rows: u64,
 }
+
+/// Carries the write-ahead log home as far as nobody is kept waiting by it.
+pub const CARRY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+
+/// How long a sweep waits for others to leave the log, and how often it looks.
+const SWEEPING: Duration = Duration::from_secs(2);
+const SWEEPING_PAUSE: Duration = Duration::from_millis(20);
 
 /// What became of a batch that was tried at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,7 +73,9 @@ pub trait Store: Send + 'static {
     fn head(&mut self) -> impl Future<Output = Result<Found, StoreFault>> + Send;
     /// Takes the lock, writes some pages and commits: whether the disk has room again.
     fn probe(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
-    /// Empties the write-ahead log, which else keeps what was deleted from the tables.
+    /// Carries home what is left in the write-ahead log, so that it begins anew.
+    fn carry(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Empties the write-ahead log, which else keeps what was deleted from the tables. An error: somebody reads in it, and it stays.
     fn sweep(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Closes the connection.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
@@ -319,8 +329,23 @@ impl Store for SqliteStore {
         outcome
     }
 
+    async fn carry(&mut self) -> Result<(), StoreFault> {
+        self.run(sqlx::query(CARRY)).await
+    }
+
     async fn sweep(&mut self) -> Result<(), StoreFault> {
-        self.run(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")).await
+        let begun = Instant::now();
+        loop {
+            let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(self.connection().await?).await?;
+            // Kept from it by a reader or by the carrier, it is no error to SQLite.
+            if row.try_get::<i64, _>(0)? == 0 {
+                return Ok(());
+            }
+            if begun.elapsed() > SWEEPING {
+                return Err(StoreFault(sqlx::Error::Protocol("somebody reads in the write-ahead log".to_owned())));
+            }
+            tokio::time::sleep(SWEEPING_PAUSE).await;
+        }
     }
 
     async fn close(&mut self) {

@@ -108,3 +108,21 @@ async fn a_retired_key_loses_its_private_half_with_the_entry() {
     let fault = house.verify(None).await.expect_err("it is retired");
     assert!(fault.to_string().contains("retired key production/key-1 is still there"), "{fault}");
 }
+
+/// While somebody reads in the write-ahead log it cannot be emptied: that is told, and not passed over.
+#[tokio::test]
+async fn a_log_in_which_somebody_reads_is_not_taken_for_an_empty_one() {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let house = House::new();
+    let journal = house.furnished().await;
+    let mut reader = super::super::schema::reader(&house.database()).connect().await.expect("connects");
+    let mut reading = reader.begin().await.expect("begins");
+    sqlx::query("SELECT count(*) FROM entries").execute(&mut *reading).await.expect("reads");
+    let mut store = SqliteStore::connect(super::super::schema::writer(&house.database(), true)).await.expect("connects");
+    make(&journal, revocation()).await;
+    store.sweep().await.expect_err("the reader is in its way");
+    reading.rollback().await.expect("ends");
+    store.sweep().await.expect("nobody is in its way");
+    store.close().await;
+    journal.close().await;
+}

@@ -256,6 +256,10 @@ impl Store for Faulty {
         self.inner.probe().await
     }
 
+    async fn carry(&mut self) -> Result<(), StoreFault> {
+        self.inner.carry().await
+    }
+
     async fn sweep(&mut self) -> Result<(), StoreFault> {
         self.inner.sweep().await
     }

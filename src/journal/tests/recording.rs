@@ -121,3 +121,29 @@ fn record_owned(journal: &Journal, n: usize) -> tokio::task::JoinHandle<Result<u
     let journal = journal.clone();
     tokio::spawn(async move { record(&journal, &format!("p{n}"), &n.to_string()).await.map(|recorded| recorded.index()) })
 }
+
+/// How often the write-ahead log began anew (its header's checkpoint number).
+fn logs(house: &House) -> u32 {
+    let log = std::fs::read(house.directory.path().join("journal.db-wal")).expect("a log");
+    u32::from_be_bytes(log[12..16].try_into().expect("four bytes"))
+}
+
+/// The log is carried home beside the commits long before the writer would have to, and begins anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_log_is_carried_home_beside_the_commits() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let before = logs(&house);
+    let mut count = 0;
+    while logs(&house) == before {
+        record(&journal, &format!("proof-{count}"), "a").await.expect("recorded");
+        count += 1;
+        assert!(count < 2000, "the log is not carried home");
+    }
+    let pages = std::fs::metadata(house.directory.path().join("journal.db-wal")).expect("a log").len() / 4096;
+    assert!(pages < 8192, "the writer had to: {pages} pages");
+    journal.close().await;
+    let left = std::fs::metadata(house.directory.path().join("journal.db-wal")).map_or(0, |log| log.len());
+    assert_eq!(left, 0, "nothing is left in the log at an orderly end");
+    assert_eq!(house.verify(None).await.expect("verifies").size, 10 + count);
+}
