@@ -12,7 +12,7 @@ use super::serve::{ambient, invalid};
 use crate::broker::passkey::forged;
 use crate::config;
 use crate::journal::note::VerifierKey;
-use crate::journal::{self, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Settings, VerifyFault};
+use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Settings, VerifyFault};
 use crate::serve::journal_settings;
 
 /// Where a configuration is looked for.
@@ -61,12 +61,13 @@ pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
     Ok(told(&report, "verified"))
 }
 
-/// A key that somebody pinned is never left out of account: a journal that was replaced as a whole signs with another one.
+/// A key that somebody pinned is never left out of account: a journal that was replaced as a whole signs with another one. A key that
+/// followed the pinned one, signed by it, will do.
 async fn signs_with(settings: &Settings, kek: &Kek, wanted: &VerifierKey) -> Result<(), Failure> {
-    let found = journal::verifier_key(settings, kek).await.map_err(|fault| unopened(&fault))?;
-    if found.to_string() == wanted.to_string() {
+    if journal::leads_to_verifier_key(settings, kek, wanted).await.map_err(|fault| unopened(&fault))? {
         return Ok(());
     }
+    let found = journal::verifier_key(settings, kek).await.map_err(|fault| unopened(&fault))?;
     Err(Failure::new(Exit::Failure, "the journal signs with another key than --key").why(found.to_string()))
 }
 
@@ -149,12 +150,35 @@ fn unopened(fault: &OpenFault) -> Failure {
     Failure::new(exit, fault.to_string())
 }
 
+/// Puts another checkpoint key in the place of the one that signs.
+pub async fn succeed(path: &Path, confirm: &str) -> Result<Answer, Failure> {
+    let (settings, kek) = confirmed(path, confirm)?;
+    let outside = ambient();
+    let before = journal::verifier_key(&settings, &kek).await.map_err(|fault| unopened(&fault))?.to_string();
+    let journal = Journal::succeed_checkpoint_key(&settings, &kek, (outside.clock, outside.entropy))
+        .await
+        .map_err(|fault| unopened(&fault))?;
+    let (key, entry) = (journal.verifier_key().to_string(), journal.view().size - 1);
+    let until = journal.now().plus(HANDOVER).to_string();
+    journal.close().await;
+    let data = json!({"key": key, "before": before, "entry": entry, "bothSignUntil": until});
+    Ok(Answer::of(data, format!("{key}\n"))
+        .note(format!("entry {entry} says so, signed by both keys; {before} signs as well until {until}"))
+        .note("a server that runs on this journal stops at its next commit: start it again"))
+}
+
+/// The configured journal, whose name was typed out.
+fn confirmed(path: &Path, confirm: &str) -> Result<(Settings, Kek), Failure> {
+    let (settings, kek) = configured(path)?;
+    if settings.origin == confirm {
+        return Ok((settings, kek));
+    }
+    Err(Failure::usage("--confirm is not the origin of this log").fix(format!("the log is {}", settings.origin)))
+}
+
 /// Begins a new epoch.
 pub async fn reopen(path: &Path, confirm: &str) -> Result<Answer, Failure> {
-    let (settings, kek) = configured(path)?;
-    if settings.origin != confirm {
-        return Err(Failure::usage("--confirm is not the origin of this log").fix(format!("the log is {}", settings.origin)));
-    }
+    let (settings, kek) = confirmed(path, confirm)?;
     let outside = ambient();
     let journal = Journal::reopen(&settings, &kek, (outside.clock, outside.entropy), LONGEST_ASSERTION)
         .await

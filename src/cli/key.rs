@@ -54,6 +54,21 @@ pub enum Key {
         #[arg(long)]
         i_accept_outage: bool,
     },
+    /// Put another key in the place of the one that signs the journal's checkpoints; both sign the handing-over
+    #[command(
+        before_help = "Examples:\n  carnet key succeed --checkpoint --confirm sts.acme.example/carnet\n  carnet key succeed --checkpoint -c /etc/carnet/carnet.toml --confirm sts.acme.example/carnet -o json"
+    )]
+    Succeed {
+        /// Configuration
+        #[arg(short, long, value_name = "FILE", default_value = evidence::CONFIG)]
+        config: PathBuf,
+        /// The journal's verifier key (C2SP signed note)
+        #[arg(long, required = true)]
+        checkpoint: bool,
+        /// The origin of the log, typed out
+        #[arg(long, value_name = "ORIGIN")]
+        confirm: String,
+    },
     /// Take a key out for ever: it signs no more, and all that it signed is revoked
     #[command(
         before_help = "Examples:\n  carnet key taint production Yk3mQ9vTz0aB --reason stolen\n  carnet key taint production Yk3mQ9vTz0aB --reason stolen -o json"
@@ -76,6 +91,7 @@ pub async fn run(verb: Key, reach: &Reach) -> Result<Answer, Failure> {
     match verb {
         Key::Init { path } => init(&path),
         Key::Show { config, checkpoint: _ } => evidence::key(config.as_deref(), reach).await,
+        Key::Succeed { config, checkpoint: _, confirm } => evidence::succeed(&config, &confirm).await,
         Key::List => list(reach).await,
         Key::Rotate { environment, alg, i_accept_outage } => {
             let body = json!({"alg": alg.to_string(), "acceptOutage": i_accept_outage});

@@ -60,6 +60,12 @@ pub enum What {
     /// Old entries lie in a segment, and all of them but the changes may leave the database (`[journal] retention`).
     #[serde(rename = "journal.archived")]
     JournalArchived(Segment),
+    /// Another key signs checkpoints from now on.
+    #[serde(rename = "checkpoint-key.succeeded")]
+    CheckpointKeySucceeded {
+        /// A signed note of both keys, which names them.
+        statement: String,
+    },
     /// The environment table and the staff section differ from the last ones.
     #[serde(rename = "configuration.changed")]
     ConfigurationChanged(Configuration),
@@ -442,6 +448,7 @@ impl What {
             Self::JournalOpened { .. } => "journal.opened",
             Self::JournalReopened { .. } => "journal.reopened",
             Self::JournalArchived(_) => "journal.archived",
+            Self::CheckpointKeySucceeded { .. } => "checkpoint-key.succeeded",
             Self::ConfigurationChanged(_) => "configuration.changed",
             Self::KeyCreated(_) => "key.created",
             Self::KeyTainted { .. } => "key.tainted",
@@ -490,6 +497,7 @@ impl What {
             Self::JournalOpened { origin, .. } => origin.clone(),
             Self::JournalReopened { epoch, .. } => format!("epoch {epoch}"),
             Self::JournalArchived(segment) => format!("entries {} to {}", segment.first, segment.until.saturating_sub(1)),
+            Self::CheckpointKeySucceeded { .. } => "checkpoint key".to_owned(),
             Self::ConfigurationChanged(_) => "configuration".to_owned(),
             Self::KeyCreated(key) => format!("{}/{}", key.environment, key.kid),
             Self::KeyTainted { environment, kid, .. } | Self::KeyRetired { environment, kid } => format!("{environment}/{kid}"),

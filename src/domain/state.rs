@@ -168,6 +168,8 @@ pub struct State {
     pub mints_from: Timestamp,
     /// Which entries lie outside of the database.
     pub archive: Archive,
+    /// How many keys that signed checkpoints have been succeeded.
+    pub checkpoint_keys: u64,
     /// What the operator configured.
     pub configuration: Option<Configuration>,
     /// Signing keys of all environments.
@@ -232,6 +234,7 @@ impl State {
                     self.cut(&Subject::Elevation { environment, elevation }, index);
                 }
             }
+            What::CheckpointKeySucceeded { .. } => self.checkpoint_keys += 1,
             What::JournalArchived(segment) => self.archive.take(segment),
             What::ConfigurationChanged(configuration) => self.configuration = Some(configuration.clone()),
             What::KeyCreated(key) => self.keys.add(key.clone(), at),

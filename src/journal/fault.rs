@@ -139,6 +139,8 @@ pub enum StopReason {
         /// What does not hold.
         what: String,
     },
+    /// Another key signs checkpoints now, and this node does not have it: start it again.
+    KeySucceeded,
     /// A commit was neither confirmed nor denied, and the head could not be read again.
     OutcomeUnknown,
 }

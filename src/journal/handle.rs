@@ -10,13 +10,14 @@ use super::batch::{Beside, Head};
 use super::fault::{Health, OpenFault, RecordFault, Unavailable};
 use super::kek::{BlobName, Kek, SealedBlob};
 use super::merkle::{self, Subtree};
-use super::note::{Checkpoint, SignerKey, VerifierKey};
+use super::note::{Checkpoint, VerifierKey};
 use super::open::{self, Outside, Scratch, Settings, Start};
 use super::proof::{Consistency, InclusionProof};
 use super::queue::{Again, Item, Placed, Wish, Wished, Work};
 use super::reader::{Query, Reader, StoredEntry};
 use super::refusals::RefusalNote;
 use super::segment::Shelf;
+use super::signers::Signers;
 use super::tree::Tree;
 use super::view::{Marker, Shared, View};
 use crate::domain::change::Change;
@@ -101,7 +102,7 @@ pub struct Journal {
     queue: mpsc::Sender<Work>,
     reader: Reader,
     shelf: Shelf,
-    signer: Arc<SignerKey>,
+    signers: Arc<Signers>,
     origin: Arc<str>,
     entropy: Arc<dyn Entropy>,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests end the sequencer from outside"))]
@@ -115,7 +116,7 @@ pub(super) struct Parts {
     pub queue: mpsc::Sender<Work>,
     pub reader: Reader,
     pub shelf: Shelf,
-    pub signer: Arc<SignerKey>,
+    pub signers: Arc<Signers>,
     pub origin: String,
     pub entropy: Arc<dyn Entropy>,
     pub task: JoinHandle<()>,
@@ -149,13 +150,23 @@ impl Journal {
         open::start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest), |store| store).await
     }
 
+    /// Puts another key in the place of the one that signs checkpoints, on record and signed by both. For [`super::HANDOVER`] both sign.
+    /// Another node on this journal stops at its next commit, and has the key when it is started again.
+    pub async fn succeed_checkpoint_key(
+        settings: &Settings,
+        kek: &Kek,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    ) -> Result<Self, OpenFault> {
+        open::start(settings, kek, Outside { clock, entropy }, Start::Succeed, |store| store).await
+    }
+
     pub(super) fn new(parts: Parts) -> Self {
         Self {
             shared: parts.shared,
             queue: parts.queue,
             reader: parts.reader,
             shelf: parts.shelf,
-            signer: parts.signer,
+            signers: parts.signers,
             origin: parts.origin.into(),
             entropy: parts.entropy,
             task: Arc::new(Mutex::new(Some(parts.task))),
@@ -303,7 +314,7 @@ impl Journal {
     fn signed(&self, size: u64, root: crate::domain::digest::Digest) -> Result<String, Unavailable> {
         self.shared.running()?;
         let checkpoint = Checkpoint { origin: self.origin.to_string(), size, root };
-        checkpoint.signed(&[&self.signer]).map_err(|fault| {
+        self.signers.sign(&checkpoint, self.now()).map_err(|fault| {
             tracing::error!(%fault, "the checkpoint cannot be signed");
             Unavailable::BUSY
         })
@@ -311,7 +322,7 @@ impl Journal {
 
     /// The key that checkpoints verify with; as text it is what `carnet key show --checkpoint` prints.
     pub fn verifier_key(&self) -> &VerifierKey {
-        self.signer.verifier()
+        self.signers.verifier()
     }
 
     /// A proof that the entry stands in the newest checkpoint, which comes with it. Nothing when there is no such entry.
@@ -340,7 +351,7 @@ impl Journal {
         if epoch != own {
             return Ok(epoch < own);
         }
-        let Ok(text) = self.signer.verifier().open(note) else { return Ok(false) };
+        let Ok(text) = self.signers.lineage().open_kept(note) else { return Ok(false) };
         let Ok(kept) = Checkpoint::parse(text) else { return Ok(false) };
         if kept.origin != *self.origin || kept.size > head.size {
             return Ok(false);

@@ -68,7 +68,7 @@ impl BlobName {
     }
 
     /// The name of a secret of the journal itself: no environment can be called `-`.
-    pub(super) fn of_journal(purpose: &'static str) -> Self {
+    pub(super) fn of_journal(purpose: &str) -> Self {
         Self(format!("-/{purpose}/-"))
     }
 

@@ -48,6 +48,7 @@ mod refusals;
 mod schema;
 mod segment;
 mod sequencer;
+mod signers;
 mod spent;
 mod statement;
 mod store;
@@ -59,7 +60,8 @@ mod view;
 
 pub use archive::{ArchiveFault, Page};
 pub use evidence::{
-    Report, VerifyFault, changes, export, exported_changes, prove_offline, verifier_key, verify_database, verify_export,
+    Report, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline, verifier_key,
+    verify_database, verify_export,
 };
 pub use fault::{Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
@@ -68,4 +70,5 @@ pub use open::{LONGEST_ASSERTION, Location, Settings};
 pub use queue::Again;
 pub use reader::{Query, StoredEntry};
 pub use refusals::RefusalNote;
+pub use signers::HANDOVER;
 pub use view::{Marker, View};

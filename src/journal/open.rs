@@ -11,7 +11,7 @@ use super::batch::{Beside, MacKey};
 use super::carry::Carrier;
 use super::fault::{OpenFault, Unavailable};
 use super::handle::Journal;
-use super::kek::{self, BlobName, Kek, KekFault};
+use super::kek::{self, Kek};
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
 use super::note::SignerKey;
@@ -20,6 +20,7 @@ use super::reader::Reader;
 use super::schema;
 use super::segment::Shelf;
 use super::sequencer::Sequencer;
+use super::signers::{self, Signers};
 use super::store::{SqliteStore, Store};
 use super::view::{Shared, View};
 use crate::domain::actor::Actor;
@@ -54,9 +55,6 @@ pub struct Settings {
 /// every proof that was spent in the lost part is over (CONTRACT.md section 3, `maxLife`).
 pub const LONGEST_ASSERTION: Seconds = Seconds::hours(24);
 
-/// The name of the checkpoint key's seed in the keyring.
-const CHECKPOINT: &str = "checkpoint";
-
 /// What the journal needs of the house.
 #[derive(Clone)]
 pub struct Outside {
@@ -83,6 +81,8 @@ pub(super) enum Start {
     Open,
     /// Accept the head as it is and begin a new epoch, in which nothing is minted for so long.
     Reopen(Seconds),
+    /// Open, and put another key in the place of the one that signs checkpoints.
+    Succeed,
 }
 
 /// Starts with the store that `wrap` makes of ours: where the failure table of the tests gets in.
@@ -116,14 +116,18 @@ pub(super) async fn start<S: Store>(
     if fresh && !may_create {
         return Err(load::inconsistent(0, "the log is empty"));
     }
-    let seed = if fresh { new_seed(&outside) } else { stored_seed(&reader, kek).await? };
-    let signer = SignerKey::from_seed(&settings.origin, &seed).map_err(|_| origin_fault(settings, ""))?;
-    if !fresh {
+    let seed = new_seed(&outside);
+    let made = SignerKey::from_seed(&settings.origin, &seed).map_err(|_| origin_fault(settings, ""))?;
+    let signers = if fresh {
+        Signers::first(made)
+    } else {
         suits(settings, &loaded)?;
-        if matches!(start, Start::Open) {
-            holds(anchor.as_ref(), &signer, &reader, &loaded).await?;
+        let signers = Signers::stored(&reader, kek, &settings.origin).await?;
+        if !matches!(start, Start::Reopen(_)) {
+            holds(anchor.as_ref(), &signers, &reader, &loaded).await?;
         }
-    }
+        signers
+    };
     let Loaded { head, tree, state } = loaded;
     let state = Arc::new(state);
     let view = View::of(&head, Arc::clone(&state));
@@ -132,7 +136,7 @@ pub(super) async fn start<S: Store>(
         reader: reader.clone(),
         shared: Arc::new(Shared::new(view, Arc::clone(&outside.clock))),
         key,
-        signer: Arc::new(signer),
+        signers: Arc::new(signers),
         origin: settings.origin.clone(),
         anchor,
         head,
@@ -144,7 +148,7 @@ pub(super) async fn start<S: Store>(
     };
     if fresh {
         let what = What::JournalOpened { origin: settings.origin.clone(), dev: settings.dev };
-        let sealed = vec![kek.seal(BlobName::of_journal(CHECKPOINT), &*seed, &*outside.entropy)];
+        let sealed = vec![kek.seal(signers::name(0), &*seed, &*outside.entropy)];
         by_operator(&mut sequencer, what, Beside { sealed, ..Beside::default() }).await?;
     }
     if let Start::Reopen(rest) = start {
@@ -152,13 +156,16 @@ pub(super) async fn start<S: Store>(
         let mints_from = sequencer.shared.now().plus(rest);
         by_operator(&mut sequencer, What::JournalReopened { epoch, mints_from }, Beside::default()).await?;
     }
+    if matches!(start, Start::Succeed) {
+        succeed(&mut sequencer, kek, &outside).await?;
+    }
     sequencer.write_anchor().await;
     let (queue, work) = mpsc::channel(QUEUE);
     sequencer.carrier = Some(Carrier::start(schema::carrier(&path, scratch.is_none()), queue.downgrade()));
-    let (shared, signer, origin) = (Arc::clone(&sequencer.shared), Arc::clone(&sequencer.signer), sequencer.origin.clone());
+    let (shared, signers, origin) = (Arc::clone(&sequencer.shared), Arc::clone(&sequencer.signers), sequencer.origin.clone());
     let task = tokio::spawn(sequencer.run(work));
     let (shelf, entropy) = (Shelf::of(&path), outside.entropy);
-    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, signer, origin, entropy, task, scratch }))
+    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, signers, origin, entropy, task, scratch }))
 }
 
 /// Where the database is; a temporary one gets a directory that nobody else may enter.
@@ -174,25 +181,31 @@ fn place(settings: &Settings, entropy: &(dyn Entropy + 'static)) -> Result<(Path
     Ok((path.clone(), None))
 }
 
+/// The next checkpoint key. The anchor has both signatures before the change is on record, so that it holds whichever key a start finds.
+async fn succeed<S: Store>(sequencer: &mut Sequencer<S>, kek: &Kek, outside: &Outside) -> Result<(), OpenFault> {
+    let seed = new_seed(outside);
+    let fault = |_| load::inconsistent(0, "the origin is not a name for a key");
+    let next = SignerKey::from_seed(&sequencer.origin, &seed).map_err(fault)?;
+    let stored = Signers::stored(&sequencer.reader, kek, &sequencer.origin).await?;
+    let number = stored.number();
+    let (signers, statement) = stored.succeeded(next, sequencer.shared.now()).map_err(fault)?;
+    (sequencer.signers, sequencer.anchored) = (Arc::new(signers), 0);
+    sequencer.write_anchor().await;
+    if let Some(anchor) = sequencer.anchor.as_ref().filter(|_| sequencer.anchored != sequencer.head.size) {
+        return Err(anchor.fault("it cannot be written"));
+    }
+    let beside = Beside {
+        sealed: vec![kek.seal(signers::name(number + 1), &*seed, &*outside.entropy)],
+        destroyed: number.checked_sub(1).map(signers::name).into_iter().collect(),
+        ..Beside::default()
+    };
+    by_operator(sequencer, What::CheckpointKeySucceeded { statement }, beside).await
+}
+
 fn new_seed(outside: &Outside) -> Zeroizing<[u8; 32]> {
     let mut seed = Zeroizing::new([0; 32]);
     outside.entropy.fill(&mut *seed);
     seed
-}
-
-async fn stored_seed(reader: &Reader, kek: &Kek) -> Result<Zeroizing<[u8; 32]>, OpenFault> {
-    let name = BlobName::of_journal(CHECKPOINT);
-    let blob = reader.blob(&name).await?;
-    let blob = blob.ok_or_else(|| load::inconsistent(0, "the checkpoint key is not in the keyring"))?;
-    let plain = kek.open(&blob)?;
-    let seed = plain.as_slice().try_into().map_err(|_| KekFault::Sealed(name))?;
-    Ok(Zeroizing::new(seed))
-}
-
-/// The signer of an existing journal, for commands that read it.
-pub(super) async fn signer(reader: &Reader, kek: &Kek, origin: &str) -> Result<SignerKey, OpenFault> {
-    let seed = stored_seed(reader, kek).await?;
-    SignerKey::from_seed(origin, &seed).map_err(|_| load::inconsistent(0, "the origin is not a name for a key"))
 }
 
 fn origin_fault(settings: &Settings, found: &str) -> OpenFault {
@@ -208,9 +221,9 @@ fn suits(settings: &Settings, loaded: &Loaded) -> Result<(), OpenFault> {
 }
 
 /// Whether the head extends the anchored checkpoint.
-async fn holds(anchor: Option<&Anchor>, signer: &SignerKey, reader: &Reader, loaded: &Loaded) -> Result<(), OpenFault> {
+async fn holds(anchor: Option<&Anchor>, signers: &Signers, reader: &Reader, loaded: &Loaded) -> Result<(), OpenFault> {
     let Some(anchor) = anchor else { return Ok(()) };
-    let Some(checkpoint) = anchor.read(signer.verifier())? else {
+    let Some(checkpoint) = anchor.read(signers.verifier())? else {
         // A journal that was killed between its first entry and its first anchor has no past to lose.
         let newborn = loaded.head.size == 1;
         return if newborn { Ok(()) } else { Err(anchor.fault("the file is not there, although the journal has a past")) };

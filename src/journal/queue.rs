@@ -6,15 +6,18 @@ use std::collections::{HashSet, VecDeque};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{Beside, Head};
+use super::batch::{Beside, Head, Row};
 use super::fault::{RecordFault, Unavailable};
+use super::refusals::{Counts, Known};
 use super::tree::Tree;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
+use crate::domain::entry::{Counted, CountedKind, Issued, RefusedEntry, RefusedKind};
 use crate::domain::grant::{Decision, Grant};
 use crate::domain::names::RequestId;
 use crate::domain::proof_key::ProofKey;
+use crate::domain::reason::ReasonCode;
 use crate::domain::state::State;
 
 /// Grants in one commit.
@@ -96,6 +99,36 @@ pub fn apart(items: Vec<Item>, replayed: Vec<bool>) -> (Vec<Item>, Vec<Item>) {
     let (losers, winners): (Vec<_>, Vec<_>) = items.into_iter().zip(replayed).partition(|(_, lost)| *lost);
     let items = |these: Vec<(Item, bool)>| these.into_iter().map(|(item, _)| item).collect();
     (items(winners), items(losers))
+}
+
+/// The rows of a batch that begins at `first`, and of each of `items` the bytes that are to be signed.
+pub fn rows(items: &[Item], (known, counts): (&[Known], &Counts), first: u64, time: Timestamp) -> (Vec<Row>, Vec<Vec<u8>>) {
+    let mut index = first..;
+    let mut next = || index.next().unwrap_or(u64::MAX);
+    let mut rows = Vec::with_capacity(items.len() + known.len() + counts.len());
+    let mut claims = Vec::with_capacity(items.len());
+    for item in items {
+        let (entry, bytes) = Issued::of(&item.grant, next(), time);
+        rows.push(Row::issued(&entry));
+        claims.push(bytes);
+    }
+    rows.extend(known.iter().map(|Known { client, note }| {
+        Row::refused(&RefusedEntry {
+            index: next(),
+            time,
+            kind: RefusedKind::Refused,
+            subject: client.clone(),
+            request_id: note.request.clone(),
+            environment: note.environment.clone(),
+            reason: ReasonCode(note.refused.reason),
+            tree: note.refused.tree.clone(),
+        })
+    }));
+    rows.extend(counts.iter().map(|(subject, counts)| {
+        let (subject, counts) = (subject.clone(), counts.clone());
+        Row::counted(&Counted { index: next(), time, kind: CountedKind::Refusals, subject, counts })
+    }));
+    (rows, claims)
 }
 
 /// Those that are in the log, from `first` on.

@@ -18,20 +18,20 @@ use super::carry::Carrier;
 use super::fault::{OpenFault, StopReason, StoreFault, Unavailable};
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
-use super::note::{Checkpoint, SignerKey};
+use super::note::Checkpoint;
 use super::queue::{
-    Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, unique,
+    Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
 };
 use super::reader::Reader;
 use super::refusals::{Counts, Known};
+use super::signers::Signers;
 use super::store::{Found, Store, Tried};
 use super::tree::Tree;
 use super::view::{Shared, View};
 use crate::domain::clock::Timestamp;
-use crate::domain::entry::{ChangeEntry, Counted, CountedKind, Entry, Issued, RefusedEntry, RefusedKind};
+use crate::domain::entry::{ChangeEntry, Entry};
 use crate::domain::grant::Decision;
 use crate::domain::proof_key::ProofKey;
-use crate::domain::reason::ReasonCode;
 use crate::domain::state::State;
 
 /// Refusals that share a commit with grants.
@@ -47,7 +47,7 @@ pub struct Sequencer<S> {
     pub reader: Reader,
     pub shared: Arc<Shared>,
     pub key: MacKey,
-    pub signer: Arc<SignerKey>,
+    pub signers: Arc<Signers>,
     pub origin: String,
     pub anchor: Option<Anchor>,
     pub head: Head,
@@ -193,7 +193,7 @@ impl<S: Store> Sequencer<S> {
         };
         let replayed = replayed(pending, fresh);
         let (winners, losers) = apart(std::mem::take(pending), replayed);
-        let (rows, claims) = self.rows(&winners, known, counts, time);
+        let (rows, claims) = rows(&winners, (known, counts), self.head.size, time);
         let outcome = if rows.is_empty() { self.nothing().await } else { self.write(rows, None, time).await };
         if let Err(unavailable) = outcome {
             pending.extend(winners.into_iter().chain(losers));
@@ -216,13 +216,13 @@ impl<S: Store> Sequencer<S> {
         let started = Instant::now();
         let proofs = unique(pending);
         let replayed = replayed(pending, proofs.iter().map(|(proof, _)| *proof).collect());
-        let rows = replayed.iter().filter(|lost| !**lost).count() + known.len() + counts.len();
-        if !self.store.goes_at_once(&self.head, rows, &proofs) {
+        let count = replayed.iter().filter(|lost| !**lost).count() + known.len() + counts.len();
+        if !self.store.goes_at_once(&self.head, count, &proofs) {
             return Ok(None);
         }
         let (winners, losers) = apart(std::mem::take(pending), replayed);
         let mut tree = self.tree.clone();
-        let (rows, claims) = self.rows(&winners, known, counts, time);
+        let (rows, claims) = rows(&winners, (known, counts), self.head.size, time);
         let batch = Batch::of(rows, false, &self.head, &mut tree, &self.key);
         let (first, after) = (self.head.size, batch.after.clone());
         let outcome = match self.store.record(batch, &proofs).await {
@@ -265,36 +265,6 @@ impl<S: Store> Sequencer<S> {
             }
             pending.push(item);
         }
-    }
-
-    /// The rows of a batch, and of each of `items` the bytes that are to be signed.
-    fn rows(&self, items: &[Item], known: &[Known], counts: &Counts, time: Timestamp) -> (Vec<Row>, Vec<Vec<u8>>) {
-        let mut index = self.head.size..;
-        let mut next = || index.next().unwrap_or(u64::MAX);
-        let mut rows = Vec::with_capacity(items.len() + known.len() + counts.len());
-        let mut claims = Vec::with_capacity(items.len());
-        for item in items {
-            let (entry, bytes) = Issued::of(&item.grant, next(), time);
-            rows.push(Row::issued(&entry));
-            claims.push(bytes);
-        }
-        rows.extend(known.iter().map(|Known { client, note }| {
-            Row::refused(&RefusedEntry {
-                index: next(),
-                time,
-                kind: RefusedKind::Refused,
-                subject: client.clone(),
-                request_id: note.request.clone(),
-                environment: note.environment.clone(),
-                reason: ReasonCode(note.refused.reason),
-                tree: note.refused.tree.clone(),
-            })
-        }));
-        rows.extend(counts.iter().map(|(subject, counts)| {
-            let (subject, counts) = (subject.clone(), counts.clone());
-            Row::counted(&Counted { index: next(), time, kind: CountedKind::Refusals, subject, counts })
-        }));
-        (rows, claims)
     }
 
     /// One commit: a change alone.
@@ -365,6 +335,9 @@ impl<S: Store> Sequencer<S> {
                 return Err(Unavailable::BUSY);
             }
         };
+        if loaded.state.checkpoint_keys != self.state.checkpoint_keys {
+            return Err(self.shared.stop(StopReason::KeySucceeded));
+        }
         if extends(&self.reader, &loaded, &self.head).await? {
             self.head = loaded.head;
             self.tree = loaded.tree;
@@ -457,11 +430,12 @@ impl<S: Store> Sequencer<S> {
     /// Puts the newest checkpoint in the anchor file, if it is not there.
     pub async fn write_anchor(&mut self) {
         let Some(anchor) = self.anchor.clone() else { return };
-        if self.anchored == self.head.size {
+        // A journal that stopped has nothing to say of what is newest.
+        if self.anchored == self.head.size || self.shared.running().is_err() {
             return;
         }
         let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.head.size, root: self.head.root };
-        let signed = checkpoint.signed(&[&self.signer]).map_err(|fault| fault.to_string());
+        let signed = self.signers.sign(&checkpoint, self.shared.now()).map_err(|fault| fault.to_string());
         let written = match signed {
             Ok(note) => {
                 let task = tokio::task::spawn_blocking(move || anchor.write(&note).map_err(|error| error.to_string()));

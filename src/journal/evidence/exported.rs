@@ -7,8 +7,9 @@ use std::path::Path;
 
 use super::super::batch::LONGEST;
 use super::super::merkle::{NodeAt, inclusion_path, leaf_hash, prove};
-use super::super::note::{Checkpoint, VerifierKey};
+use super::super::note::{NoteFault, VerifierKey};
 use super::super::proof::InclusionProof;
+use super::super::signers::{Lineage, stated};
 use super::super::tiles::{Kind, Tile, WIDTH};
 use super::super::tree::FullTile;
 use super::chain::{Chain, Watched};
@@ -21,8 +22,10 @@ const LONGEST_TILE: u64 = 256 * (LONGEST as u64 + 2);
 
 /// Proves an export: its checkpoint is signed by `key`, and entries, bundles and tiles are those that it names.
 pub fn verify_export(dir: &Path, key: &VerifierKey, kept: Option<&str>) -> Result<Report, VerifyFault> {
-    let signed = signed(dir, key)?;
-    let kept = kept.map(|note| checkpoint(note, key, "kept checkpoint")).transpose()?;
+    let note = note(dir)?;
+    let lineage = lineage(dir, key, [Some(&*note), kept])?;
+    let signed = checkpoint(lineage.open(&note), key, "export's checkpoint")?;
+    let kept = kept.map(|note| checkpoint(lineage.open_kept(note), key, "kept checkpoint")).transpose()?;
     let mut chain = Chain::default();
     chain.watch(Some(Watched::of(&signed, "export's checkpoint")));
     chain.watch(kept.as_ref().map(|kept| Watched::of(kept, "kept checkpoint")));
@@ -76,9 +79,9 @@ pub fn exported_changes(dir: &Path) -> Result<Vec<ChangeEntry>, VerifyFault> {
 
 /// A proof that entry `index` is in the export's checkpoint, made from its tiles and found right with `key`.
 pub fn prove_offline(dir: &Path, index: u64, key: &VerifierKey) -> Result<InclusionProof, VerifyFault> {
-    let path = dir.join(CHECKPOINT);
-    let note = fs::read_to_string(&path).map_err(VerifyFault::file(&path))?;
-    let size = signed(dir, key)?.size;
+    let note = note(dir)?;
+    let lineage = lineage(dir, key, [Some(&*note), None])?;
+    let size = checkpoint(lineage.open(&note), key, "export's checkpoint")?.size;
     let none = || VerifyFault::NoEntry { index, size };
     let bundle = Tile::bundle(index, size).ok_or_else(none)?;
     let path = inclusion_path(index, size).ok_or_else(none)?;
@@ -102,14 +105,28 @@ pub fn prove_offline(dir: &Path, index: u64, key: &VerifierKey) -> Result<Inclus
     };
     let hashes = prove(&path, node).ok_or_else(|| fault("a tile on its way to the root is not of its width".to_owned()))?;
     let proof = InclusionProof { index, entry, hashes, checkpoint: note };
-    proof.verify(key).map_err(|cause| fault(cause.to_string()))?;
+    proof.verify_with(|note| lineage.open(note)).map_err(|cause| fault(cause.to_string()))?;
     Ok(proof)
 }
 
-fn signed(dir: &Path, key: &VerifierKey) -> Result<Checkpoint, VerifyFault> {
+fn note(dir: &Path) -> Result<String, VerifyFault> {
     let path = dir.join(CHECKPOINT);
-    let note = fs::read_to_string(&path).map_err(VerifyFault::file(&path))?;
-    checkpoint(&note, key, "export's checkpoint")
+    fs::read_to_string(&path).map_err(VerifyFault::file(&path))
+}
+
+/// `key`, and where it does not open every note, the keys that the export says came before and after it. They are as good as their
+/// signatures; whether the log has them, its checkpoint tells.
+fn lineage(dir: &Path, key: &VerifierKey, notes: [Option<&str>; 2]) -> Result<Lineage, VerifyFault> {
+    let mut successions = Vec::new();
+    if notes.into_iter().flatten().any(|note| key.open(note) == Err(NoteFault::Unsigned)) {
+        let path = dir.join(ENTRIES);
+        let mut lines = BufReader::new(fs::File::open(&path).map_err(VerifyFault::file(&path))?);
+        for at in 0.. {
+            let Some(body) = line(&mut lines, at).map_err(VerifyFault::file(&path))? else { break };
+            successions.extend(stated(&body));
+        }
+    }
+    Ok(Lineage::around(key, &successions))
 }
 
 /// The next line without its end, or nothing at the end of the file. A file may end only at the end of a line.

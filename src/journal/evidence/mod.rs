@@ -30,10 +30,11 @@ use super::fault::OpenFault;
 use super::handle::Journal;
 use super::kek::Kek;
 use super::load;
-use super::note::{Checkpoint, SignerKey, VerifierKey};
-use super::open::{self, Location, Settings};
+use super::note::{Checkpoint, NoteFault, VerifierKey};
+use super::open::{Location, Settings};
 use super::reader::Reader;
 use super::segment::Shelf;
+use super::signers::Signers;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::entry::ChangeEntry;
@@ -78,9 +79,17 @@ pub async fn export(settings: &Settings, kek: &Kek, dir: &Path) -> Result<Report
 /// The key that checkpoints of the configured journal verify with. Its private half lies sealed in the keyring.
 pub async fn verifier_key(settings: &Settings, kek: &Kek) -> Result<VerifierKey, OpenFault> {
     let reader = connect(settings).await?;
-    let signer = open::signer(&reader, kek, &settings.origin).await;
+    let signers = Signers::stored(&reader, kek, &settings.origin).await;
     reader.close().await;
-    Ok(signer?.verifier().clone())
+    Ok(signers?.verifier().clone())
+}
+
+/// Whether `key` verifies checkpoints of the configured journal, or came before the key that does.
+pub async fn leads_to_verifier_key(settings: &Settings, kek: &Kek, key: &VerifierKey) -> Result<bool, OpenFault> {
+    let reader = connect(settings).await?;
+    let signers = Signers::stored(&reader, kek, &settings.origin).await;
+    reader.close().await;
+    Ok(signers?.lineage().reaches(key))
 }
 
 /// The changes of the configured journal, in order: for who judges what they say, once the journal was found to hold.
@@ -111,8 +120,8 @@ impl Journal {
 
     async fn source(&self, kek: &Kek) -> Result<Source, VerifyFault> {
         let reader = self.reader().clone();
-        let signer = open::signer(&reader, kek, self.verifier_key().name()).await?;
-        Ok(Source { reader, shelf: self.shelf().clone(), signer, anchor: None })
+        let signers = Signers::stored(&reader, kek, self.verifier_key().name()).await?;
+        Ok(Source { reader, shelf: self.shelf().clone(), signers, anchor: None })
     }
 }
 
@@ -120,20 +129,20 @@ impl Journal {
 struct Source {
     reader: Reader,
     shelf: Shelf,
-    signer: SignerKey,
+    signers: Signers,
     anchor: Option<Anchor>,
 }
 
 impl Source {
     async fn of(settings: &Settings, kek: &Kek) -> Result<Self, VerifyFault> {
         let (reader, shelf) = (connect(settings).await?, Shelf::of(database(settings)?));
-        let signer = open::signer(&reader, kek, &settings.origin).await?;
-        Ok(Self { reader, shelf, signer, anchor: settings.anchor.clone().map(Anchor::at) })
+        let signers = Signers::stored(&reader, kek, &settings.origin).await?;
+        Ok(Self { reader, shelf, signers, anchor: settings.anchor.clone().map(Anchor::at) })
     }
 
     async fn prove(&self, kek: &Kek, kept: Option<&str>, out: Option<&mut Writer>) -> Result<Report, VerifyFault> {
-        let verifier = self.signer.verifier();
-        let kept = kept.map(|note| checkpoint(note, verifier, "kept checkpoint")).transpose()?;
+        let (verifier, lineage) = (self.signers.verifier(), self.signers.lineage());
+        let kept = kept.map(|note| checkpoint(lineage.open_kept(note), verifier, "kept checkpoint")).transpose()?;
         // Before the snapshot: a running node moves both on, and the log must be the later of the two.
         let anchored = self.anchor.as_ref().map(|anchor| anchor.read(verifier)).transpose()?.flatten();
         let mut chain = Chain::default();
@@ -163,7 +172,8 @@ impl Source {
         let mut writer = Writer::beside(dir)?;
         let report = self.prove(kek, None, Some(&mut writer)).await?;
         let checkpoint = Checkpoint { origin: report.origin.clone(), size: report.size, root: report.root };
-        let note = checkpoint.signed(&[&self.signer]).map_err(|fault| VerifyFault::Note { which: "checkpoint", fault })?;
+        let note =
+            self.signers.sign(&checkpoint, report.newest).map_err(|fault| VerifyFault::Note { which: "checkpoint", fault })?;
         writer.place(&note, dir)?;
         Ok(report)
     }
@@ -185,9 +195,9 @@ fn database(settings: &Settings) -> Result<&Path, OpenFault> {
     }
 }
 
-/// A checkpoint that `key` signed, of the log that the key is named after.
-fn checkpoint(note: &str, key: &VerifierKey, which: &'static str) -> Result<Checkpoint, VerifyFault> {
-    let checkpoint = key.open(note).and_then(Checkpoint::parse).map_err(|fault| VerifyFault::Note { which, fault })?;
+/// The checkpoint of a note that was opened, of the log that `key` is named after.
+fn checkpoint(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Checkpoint, VerifyFault> {
+    let checkpoint = opened.and_then(Checkpoint::parse).map_err(|fault| VerifyFault::Note { which, fault })?;
     if checkpoint.origin == key.name() {
         Ok(checkpoint)
     } else {

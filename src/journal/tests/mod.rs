@@ -7,8 +7,10 @@ mod forgetting;
 mod hands;
 mod recording;
 mod spending;
+mod succession;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::evidence::{Report, VerifyFault, verify_database};
@@ -34,6 +36,7 @@ pub struct House {
     pub settings: Settings,
     /// Whether a batch never goes at once.
     pub step_by_step: bool,
+    starts: AtomicU64,
 }
 
 /// What the store does at its next step of that kind.
@@ -75,7 +78,14 @@ impl House {
             anchor: Some(directory.path().join("anchor")),
             create: true,
         };
-        Self { directory, clock: Arc::new(SetClock::new()), faults: Arc::default(), settings, step_by_step: false }
+        Self {
+            directory,
+            clock: Arc::new(SetClock::new()),
+            faults: Arc::default(),
+            settings,
+            step_by_step: false,
+            starts: AtomicU64::new(1),
+        }
     }
 
     /// One whose batches go at once where they can, and one where they never do.
@@ -99,8 +109,14 @@ impl House {
         self.start(Start::Reopen(rest)).await
     }
 
+    pub async fn succeed(&self) -> Result<Journal, OpenFault> {
+        self.start(Start::Succeed).await
+    }
+
     async fn start(&self, start: Start) -> Result<Journal, OpenFault> {
-        let outside = Outside { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(Seeded::new(1)) };
+        // Each start draws other numbers.
+        let seed = self.starts.fetch_add(1, Ordering::Relaxed);
+        let outside = Outside { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(Seeded::new(seed)) };
         let faults = Arc::clone(&self.faults);
         let faulty = |inner| Faulty { inner, faults, full: false, step_by_step: self.step_by_step };
         open::start(&self.settings, &Self::kek(), outside, start, faulty).await

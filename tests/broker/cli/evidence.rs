@@ -162,3 +162,41 @@ async fn old_entries_leave_the_database_and_all_evidence_stays() {
     world.minted().await;
     world.stop().await;
 }
+
+/// The key that signs checkpoints is succeeded on the machine; who keeps the old one finds the new one in an export.
+#[tokio::test]
+async fn a_checkpoint_key_is_succeeded_and_the_old_one_leads_to_it() {
+    let mut world = World::start().await;
+    world.minted().await;
+    let config = configuration(&world);
+    let program = Program::alone();
+    let shown = async || program.run(&["key", "show", "--checkpoint", "-c", &config]).await.ended(0).stdout.trim().to_owned();
+    let (before, arguments) = (shown().await, ["key", "succeed", "--checkpoint", "-c", &config, "--confirm"]);
+    program.run(&[&arguments[..], &["another"]].concat()).await.ended(2);
+    assert_eq!(shown().await, before);
+    world.stop().await;
+    let done = program.run(&[&arguments[..], &["test.example/carnet", "-o", "json"]].concat()).await.ended(0).json();
+    let key = shown().await;
+    assert_eq!((done["key"].as_str(), done["before"].as_str()), (Some(&*key), Some(&*before)));
+    assert_ne!(key, before);
+
+    world.boot().await;
+    let token = world.minted().await;
+    assert_eq!(world.introspect("production", &token).await.json()["active"], true);
+    let told = world.admin_get("/v1/journal?kind=checkpoint-key.succeeded", "alan").await;
+    assert_eq!((&told["items"][0]["index"], &told["items"][0]["by"]), (&done["entry"], &"operator".into()), "{told}");
+    let note = world.admin_get("/v1/journal/checkpoint", "alan").await;
+    assert_eq!(
+        (note["key"].as_str(), note["checkpoint"].as_str().expect("a note").matches("\u{2014} ").count()),
+        (Some(&*key), 2)
+    );
+    let export = world.folder.path().join("export").display().to_string();
+    program.run(&["journal", "export", &export, "-c", &config]).await.ended(0);
+    let other = "test.example/carnet+69fb3c92+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+    for (key, exit) in [(&*key, 0), (&*before, 0), (other, 1)] {
+        program.run(&["journal", "verify", "-c", &config, "--key", key]).await.ended(exit);
+        program.run(&["journal", "verify", &export, "--key", key]).await.ended(exit);
+        program.run(&["journal", "prove", "3", "--export", &export, "--key", key]).await.ended(exit);
+    }
+    world.stop().await;
+}

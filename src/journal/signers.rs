@@ -1,0 +1,290 @@
+//! The checkpoint key, and how another one takes its place.
+//!
+//! Enter through [`Signers`] to sign and [`Lineage`] to read. A succession is a signed note that both keys sign: the old one says who
+//! comes after it, and the new one that it is there. The note stands in the log as a change, so an export carries it, and whoever keeps an
+//! old verifier key follows it to the new one without asking anybody. For [`HANDOVER`] checkpoints have both signatures, for those who
+//! cannot; then the old key signs no more. Its sealed half goes with the next succession.
+//!
+//! **What an old key is still worth.** It verifies what somebody kept from its time. It does not verify a new anchor or export for whoever
+//! holds the new key: a key that was succeeded because it was stolen is worth nothing to the thief.
+
+use sqlx::Row as _;
+use zeroize::Zeroizing;
+
+use super::fault::OpenFault;
+use super::kek::{BlobName, Kek, KekFault};
+use super::load;
+use super::note::{Checkpoint, NoteFault, SignerKey, VerifierKey, sign};
+use super::reader::{Reader, index};
+use super::store::time;
+use crate::domain::change::What;
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::entry::Entry;
+
+/// How long checkpoints carry the signature of the key before as well.
+pub const HANDOVER: Seconds = Seconds::days(90);
+
+/// That one key took the place of another.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Succession {
+    from: VerifierKey,
+    to: VerifierKey,
+}
+
+/// Keys of one log, each the successor of the one before. One of them is trusted to begin with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Lineage {
+    keys: Vec<VerifierKey>,
+    trusted: usize,
+}
+
+/// What signs checkpoints. Neither printable nor serialisable.
+pub struct Signers {
+    current: SignerKey,
+    earlier: Option<(SignerKey, Timestamp)>,
+    lineage: Lineage,
+}
+
+impl Succession {
+    /// The statement, signed by both.
+    pub fn statement(from: &SignerKey, to: &SignerKey) -> Result<String, NoteFault> {
+        let both = Self { from: from.verifier().clone(), to: to.verifier().clone() };
+        sign(&both.text(), &[from, to])
+    }
+
+    /// Reads a statement, whose two signatures are found right.
+    pub fn read(statement: &str) -> Result<Self, NoteFault> {
+        let mut lines = statement.lines().skip(1);
+        let mut key = |before: &str| lines.next().and_then(|line| line.strip_prefix(before)?.parse().ok());
+        let (from, to) = key("checkpoint key ").zip(key("succeeded by ")).ok_or(NoteFault::Key)?;
+        let read = Self { from, to };
+        let is_ours = read.from.name() == read.to.name() && read.from != read.to;
+        for key in [&read.from, &read.to] {
+            if key.open(statement)? != read.text() || !is_ours {
+                return Err(NoteFault::Key);
+            }
+        }
+        Ok(read)
+    }
+
+    fn text(&self) -> String {
+        format!("{}\ncheckpoint key {}\nsucceeded by {}\n", self.from.name(), self.from, self.to)
+    }
+}
+
+impl Lineage {
+    /// The keys before and after `trusted`, as far as `successions`, in their order, lead.
+    pub fn around(trusted: &VerifierKey, successions: &[Succession]) -> Self {
+        let mut keys = vec![trusted.clone()];
+        for earlier in successions.iter().rev() {
+            if keys.first() == Some(&earlier.to) && !keys.contains(&earlier.from) {
+                keys.insert(0, earlier.from.clone());
+            }
+        }
+        let at = keys.len() - 1;
+        for later in successions {
+            if keys.last() == Some(&later.from) && !keys.contains(&later.to) {
+                keys.push(later.to.clone());
+            }
+        }
+        Self { keys, trusted: at }
+    }
+
+    /// The key that is trusted.
+    pub fn trusted(&self) -> &VerifierKey {
+        // Invariant: made with at least one key, at that index.
+        &self.keys[self.trusted]
+    }
+
+    /// Whether `key` is the trusted one, or came before it.
+    pub fn reaches(&self, key: &VerifierKey) -> bool {
+        self.keys[..=self.trusted].contains(key)
+    }
+
+    /// The text of a note that the trusted key signed, or one that came after it.
+    pub fn open<'n>(&self, note: &'n str) -> Result<&'n str, NoteFault> {
+        open(&self.keys[self.trusted..], note)
+    }
+
+    /// The same of a note that somebody kept: it may be from the time of an earlier key.
+    pub fn open_kept<'n>(&self, note: &'n str) -> Result<&'n str, NoteFault> {
+        open(&self.keys, note)
+    }
+}
+
+fn open<'n>(keys: &[VerifierKey], note: &'n str) -> Result<&'n str, NoteFault> {
+    for key in keys {
+        match key.open(note) {
+            Err(NoteFault::Unsigned) => {}
+            outcome => return outcome,
+        }
+    }
+    Err(NoteFault::Unsigned)
+}
+
+impl Signers {
+    /// The first key of a log.
+    pub fn first(key: SignerKey) -> Self {
+        let lineage = Lineage::around(key.verifier(), &[]);
+        Self { current: key, earlier: None, lineage }
+    }
+
+    /// The key that signs now, the one before it, and all of their line.
+    pub async fn stored(reader: &Reader, kek: &Kek, origin: &str) -> Result<Self, OpenFault> {
+        let (successions, last) = successions(reader).await?;
+        let number = successions.len();
+        let current = signer(reader, kek, origin, number).await?;
+        let lineage = Lineage::around(current.verifier(), &successions);
+        if lineage.keys.len() != number + 1 || lineage.trusted != number {
+            return Err(load::inconsistent(0, "the checkpoint key is not the one that the changes name"));
+        }
+        let earlier = match (number.checked_sub(1), last) {
+            (Some(before), Some(at)) => Some((signer(reader, kek, origin, before).await?, at.plus(HANDOVER))),
+            _ => None,
+        };
+        Ok(Self { current, earlier, lineage })
+    }
+
+    /// The same with `next` in the place of the key that signs now, at `now`; and the statement of it.
+    pub fn succeeded(self, next: SignerKey, now: Timestamp) -> Result<(Self, String), NoteFault> {
+        let statement = Succession::statement(&self.current, &next)?;
+        let mut keys = self.lineage.keys;
+        keys.push(next.verifier().clone());
+        let lineage = Lineage { trusted: keys.len() - 1, keys };
+        Ok((Self { current: next, earlier: Some((self.current, now.plus(HANDOVER))), lineage }, statement))
+    }
+
+    /// Signs a checkpoint: with the key, and with the one before while that is handed over.
+    pub fn sign(&self, checkpoint: &Checkpoint, now: Timestamp) -> Result<String, NoteFault> {
+        let earlier = self.earlier.as_ref().filter(|(_, until)| now < *until).map(|(key, _)| key);
+        let keys: Vec<&SignerKey> = earlier.into_iter().chain([&self.current]).collect();
+        checkpoint.signed(&keys)
+    }
+
+    /// The key that a reader trusts today.
+    pub fn verifier(&self) -> &VerifierKey {
+        self.lineage.trusted()
+    }
+
+    /// It, and all that were before it.
+    pub fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// How many keys there were before.
+    pub fn number(&self) -> usize {
+        self.lineage.trusted
+    }
+}
+
+/// Where the sealed seed of the key lies that so many came before.
+pub fn name(number: usize) -> BlobName {
+    match number {
+        0 => BlobName::of_journal("checkpoint"),
+        number => BlobName::of_journal(&format!("checkpoint-{number}")),
+    }
+}
+
+async fn signer(reader: &Reader, kek: &Kek, origin: &str, number: usize) -> Result<SignerKey, OpenFault> {
+    let name = name(number);
+    let blob = reader.blob(&name).await?;
+    let blob = blob.ok_or_else(|| load::inconsistent(0, "the checkpoint key is not in the keyring"))?;
+    let plain = kek.open(&blob)?;
+    let seed: Zeroizing<[u8; 32]> = Zeroizing::new(plain.as_slice().try_into().map_err(|_| KekFault::Sealed(name))?);
+    SignerKey::from_seed(origin, &seed).map_err(|_| load::inconsistent(0, "the origin is not a name for a key"))
+}
+
+/// The successions of a database, and the time of the last. They prove themselves; that none is missing, the chain of changes proves.
+async fn successions(reader: &Reader) -> Result<(Vec<Succession>, Option<Timestamp>), OpenFault> {
+    let text = "SELECT idx, body, time FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals') \
+                AND kind = 'checkpoint-key.succeeded' ORDER BY idx";
+    let (mut all, mut last) = (Vec::new(), None);
+    for row in sqlx::query(text).fetch_all(reader.pool()).await? {
+        let at = index(&row, 0)?;
+        let succession = stated(row.try_get::<&str, _>(1)?.as_bytes());
+        all.push(
+            succession
+                .ok_or_else(|| load::inconsistent(at, "the succession of the checkpoint key is not signed by both keys"))?,
+        );
+        last = Some(time(row.try_get(2)?)?);
+    }
+    Ok((all, last))
+}
+
+/// The succession that an entry states.
+pub fn stated(entry: &[u8]) -> Option<Succession> {
+    // Of many entries few are worth the reading.
+    std::str::from_utf8(entry).ok().filter(|text| text.contains("checkpoint-key.succeeded"))?;
+    let Ok(Entry::Change(entry)) = Entry::parse(entry) else { return None };
+    let What::CheckpointKeySucceeded { statement } = &entry.change.what else { return None };
+    Succession::read(statement).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> SignerKey {
+        SignerKey::from_seed("log.example", &[seed; 32]).expect("a key")
+    }
+
+    fn succession(from: u8, to: u8) -> Succession {
+        Succession::read(&Succession::statement(&key(from), &key(to)).expect("signed")).expect("signed by both")
+    }
+
+    #[test]
+    fn a_statement_needs_both_signatures_and_says_nothing_else() {
+        let statement = Succession::statement(&key(1), &key(2)).expect("signed");
+        let text = statement.split_once("\n\n").expect("a note").0.to_owned() + "\n";
+        for signers in [vec![key(1)], vec![key(2)], vec![key(1), key(3)], vec![key(3), key(2)]] {
+            let note = sign(&text, &signers.iter().collect::<Vec<_>>()).expect("signed");
+            assert!(Succession::read(&note).is_err(), "{note}");
+        }
+        let (one, two) = (key(1), key(2));
+        let other = SignerKey::from_seed("other.example", &[1; 32]).expect("a key");
+        for (text, signers) in [
+            (text.replace("log.example\n", "other.example\n"), [&one, &two]),
+            (format!("{text}and more\n"), [&one, &two]),
+            (text.replace(&two.verifier().to_string(), &one.verifier().to_string()), [&one, &one]),
+            (text.replace(&one.verifier().to_string(), &other.verifier().to_string()), [&other, &two]),
+        ] {
+            assert!(Succession::read(&sign(&text, &signers).expect("signed")).is_err(), "{text}");
+        }
+        for bad in ["", "\n\n\n", "log.example\ncheckpoint key x\nsucceeded by y\n\n— a b\n"] {
+            assert!(Succession::read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn trust_goes_forward_and_back_only_for_what_was_kept() {
+        let checkpoint =
+            Checkpoint { origin: "log.example".to_owned(), size: 7, root: crate::domain::digest::Digest::of(b"x") };
+        let notes: Vec<String> = (1..=4).map(|seed| checkpoint.signed(&[&key(seed)]).expect("signed")).collect();
+        // The fourth is somebody else's, and a key that follows itself in a ring is met once.
+        let successions = [succession(1, 2), succession(2, 3), succession(3, 1)];
+        for trusted in 1..=3_u8 {
+            let lineage = Lineage::around(key(trusted).verifier(), &successions[..2]);
+            let opened: Vec<bool> = notes.iter().map(|note| lineage.open(note).is_ok()).collect();
+            let kept: Vec<bool> = notes.iter().map(|note| lineage.open_kept(note).is_ok()).collect();
+            assert_eq!(opened, [trusted <= 1, trusted <= 2, true, false], "{trusted}");
+            assert_eq!(kept, [true, true, true, false], "{trusted}");
+            assert!(lineage.reaches(key(1).verifier()) && lineage.reaches(key(trusted).verifier()));
+            assert_eq!(lineage.reaches(key(3).verifier()), trusted == 3);
+            assert!(Lineage::around(key(trusted).verifier(), &successions).keys.len() <= 3);
+        }
+        assert!(Lineage::around(key(1).verifier(), &[succession(2, 3)]).open(&notes[2]).is_err(), "a gap is no way");
+    }
+
+    #[test]
+    fn two_keys_sign_while_one_is_handed_over() {
+        let checkpoint =
+            Checkpoint { origin: "log.example".to_owned(), size: 7, root: crate::domain::digest::Digest::of(b"x") };
+        let now = Timestamp::from_seconds(1_000_000).expect("a time");
+        let (signers, statement) = Signers::first(key(1)).succeeded(key(2), now).expect("signed");
+        assert_eq!(Succession::read(&statement), Ok(succession(1, 2)));
+        let by = |note: &str| [1, 2].map(|seed| key(seed).verifier().open(note).is_ok());
+        assert_eq!(by(&signers.sign(&checkpoint, now).expect("signed")), [true, true]);
+        assert_eq!(by(&signers.sign(&checkpoint, now.plus(HANDOVER)).expect("signed")), [false, true]);
+        assert_eq!((signers.verifier(), signers.number()), (key(2).verifier(), 1));
+    }
+}

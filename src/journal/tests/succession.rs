@@ -1,0 +1,142 @@
+//! Another checkpoint key takes the place of the one that signs: on record, signed by both, and without a gap for those who verify.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+use crate::journal::anchor::Anchor;
+use crate::journal::note::{Checkpoint, VerifierKey};
+use crate::journal::signers::{HANDOVER, Signers};
+use crate::journal::{StopReason, export, leads_to_verifier_key, prove_offline, verifier_key, verify_export};
+
+async fn key(house: &House) -> VerifierKey {
+    verifier_key(&house.settings, &House::kek()).await.expect("the key")
+}
+
+async fn exported(house: &House, name: &str) -> PathBuf {
+    let dir = house.directory.path().join(name);
+    export(&house.settings, &House::kek(), &dir).await.expect("exports");
+    dir
+}
+
+async fn sealed(house: &House) -> Vec<String> {
+    use sqlx::{ConnectOptions as _, Row as _};
+    let mut connection = super::super::schema::reader(&house.database()).connect().await.expect("connects");
+    let rows = sqlx::query("SELECT name FROM keyring WHERE name LIKE '-/%' ORDER BY name").fetch_all(&mut connection).await;
+    rows.expect("reads").iter().map(|row| row.try_get(0).expect("a name")).collect()
+}
+
+#[tokio::test]
+async fn a_checkpoint_key_is_succeeded_on_record_and_signed_by_both() {
+    let house = House::new();
+    let kept = house.with_tokens(3).await;
+    let first = key(&house).await;
+    let early = exported(&house, "early").await;
+    let journal = house.succeed().await.expect("succeeds");
+    let second = journal.verifier_key().clone();
+    assert_ne!(first, second);
+    let note = journal.checkpoint().expect("signs");
+    assert!(first.open(&note).is_ok() && second.open(&note).is_ok(), "both sign while one is handed over");
+    issue(&journal, 10..13).await;
+    assert!(journal.extends(1, &kept).await.expect("reads"), "what Redis has is of the time before");
+    journal.close().await;
+    assert_eq!(sealed(&house).await, ["-/checkpoint-1/-", "-/checkpoint/-"]);
+
+    // Started again it signs with both, and every reader finds its way with the key that it has.
+    house.open().await.expect("opens").close().await;
+    assert_eq!(key(&house).await, second);
+    for trusted in [&first, &second] {
+        assert!(leads_to_verifier_key(&house.settings, &House::kek(), trusted).await.expect("reads"));
+    }
+    let other = VerifierKey::new(first.name(), [3; 32]).expect("a key");
+    assert!(!leads_to_verifier_key(&house.settings, &House::kek(), &other).await.expect("reads"));
+    assert_eq!(house.verify(Some(&kept)).await.expect("verifies").kept, Some(13));
+
+    // After the handover the old key signs no more, and leads to the new one by what the export holds.
+    house.clock.set(i64::from(HANDOVER.0) + 10);
+    let journal = house.open().await.expect("opens");
+    let late = journal.checkpoint().expect("signs");
+    assert!(first.open(&late).is_err() && second.open(&late).is_ok());
+    make(&journal, revocation_of_token()).await;
+    journal.close().await;
+    let dir = exported(&house, "late").await;
+    assert!(first.open(&fs::read_to_string(dir.join("checkpoint")).expect("reads")).is_err());
+    for trusted in [&first, &second] {
+        assert_eq!(verify_export(&dir, trusted, Some(&kept)).expect("verifies").kept, Some(13));
+        prove_offline(&dir, 12, trusted).expect("proves");
+    }
+    assert!(verify_export(&dir, &other, None).is_err());
+    // Trust goes forward: what only the old key signed is nothing to who has the new one.
+    verify_export(&early, &first, None).expect("verifies");
+    assert!(verify_export(&early, &second, None).is_err());
+
+    // The next succession destroys the key before the last.
+    house.succeed().await.expect("succeeds").close().await;
+    assert_eq!(sealed(&house).await, ["-/checkpoint-1/-", "-/checkpoint-2/-"]);
+    house.open().await.expect("opens").close().await;
+    let dir = exported(&house, "third").await;
+    assert!(first.open(&fs::read_to_string(dir.join("checkpoint")).expect("reads")).is_err());
+    verify_export(&dir, &first, Some(&kept)).expect("from the first to the third");
+}
+
+/// L-01: a succession that was taken out, or put in by whoever has no key, is found; and so is an anchor of the old key alone.
+#[tokio::test]
+async fn l_01_a_stolen_old_key_is_worth_nothing_after_it_was_succeeded() {
+    let house = House::new();
+    house.with_tokens(3).await;
+    let stolen = {
+        let reader = crate::journal::reader::Reader::connect(&house.database()).await.expect("connects");
+        Signers::stored(&reader, &House::kek(), &house.settings.origin).await.expect("the key")
+    };
+    let journal = house.succeed().await.expect("succeeds");
+    let view = journal.view();
+    journal.close().await;
+    // The thief puts an anchor of his own: the same head, by the old key.
+    let checkpoint = Checkpoint { origin: house.settings.origin.clone(), size: view.size, root: view.root };
+    let own = fs::read_to_string(house.directory.path().join("anchor")).expect("reads");
+    let anchor = Anchor::at(house.directory.path().join("anchor"));
+    anchor.write(&stolen.sign(&checkpoint, fixture::at(0)).expect("signs")).expect("writes");
+    assert!(matches!(house.open().await.err(), Some(OpenFault::Anchor { .. })));
+    anchor.write(&own).expect("writes");
+    house.open().await.expect("opens").close().await;
+    house
+        .sql("UPDATE entries SET body = replace(body, 'succeeded by', 'succeeded By') WHERE kind = 'checkpoint-key.succeeded'")
+        .await;
+    assert!(house.open().await.is_err());
+    assert!(house.verify(None).await.is_err());
+    house.sql("DELETE FROM entries WHERE kind = 'checkpoint-key.succeeded'").await;
+    assert!(house.open().await.is_err());
+}
+
+/// The anchor has both signatures before the change is on record: a start after a power cut finds one that it takes, whichever came first.
+#[tokio::test]
+async fn a_succession_that_was_cut_short_changes_nothing() {
+    let house = House::new();
+    house.with_tokens(3).await;
+    let first = key(&house).await;
+    house.fail(Fault::CommitLost);
+    assert!(house.succeed().await.is_err());
+    assert_eq!((key(&house).await, sealed(&house).await), (first.clone(), vec!["-/checkpoint/-".to_owned()]));
+    let journal = house.open().await.expect("opens");
+    issue(&journal, 10..11).await;
+    journal.close().await;
+    house.succeed().await.expect("succeeds").close().await;
+    assert_ne!(key(&house).await, first);
+    house.verify(None).await.expect("verifies");
+}
+
+/// A node that has only the old key stops where it learns of the new one, and writes no anchor over the new one's.
+#[tokio::test]
+async fn a_node_without_the_new_key_stops() {
+    let house = House::new();
+    let running = house.furnished().await;
+    house.succeed().await.expect("succeeds").close().await;
+    record(&running, "proof", "1").await.expect_err("it stops");
+    assert_eq!(running.health().stopped, Some(StopReason::KeySucceeded));
+    assert!(running.checkpoint().is_err());
+    running.close().await;
+    let journal = house.open().await.expect("the anchor is the new key's");
+    issue(&journal, 1..2).await;
+    journal.close().await;
+    house.verify(None).await.expect("verifies");
+}
