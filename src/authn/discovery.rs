@@ -5,8 +5,10 @@
 use serde_json::Value;
 
 use super::json;
-use super::jwks::{KeySet, SetFault};
+use super::jwks::{Key, KeySet, SetFault};
+use crate::domain::alg::Alg;
 use crate::domain::binding::KeySource;
+use crate::domain::digest::Digest;
 use crate::domain::names::Issuer;
 use crate::outbound::{FetchFault, FetchUrl, Fetched, Forbidden, Outbound};
 
@@ -47,6 +49,35 @@ pub(super) struct Attempt {
     pub(super) outcome: Result<KeySet, KeysFault>,
     /// Whether the issuer may have seen a request for its key set: this is what the floor of 30 s counts (ABUSE K-20, I-13).
     pub(super) asked_for_keys: bool,
+}
+
+/// What an issuer has, as somebody sees it who asks on purpose.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// Where its keys are.
+    pub jwks_uri: String,
+    /// Those that could be used.
+    pub keys: Vec<ProbedKey>,
+    /// Entries of its set that are no usable key.
+    pub ignored: usize,
+}
+
+/// One key of a probed issuer.
+#[derive(Clone, Debug)]
+pub struct ProbedKey {
+    /// Its name.
+    pub kid: Option<String>,
+    /// What it verifies.
+    pub algs: Vec<Alg>,
+    /// RFC 7638, SHA-256.
+    pub thumbprint: Digest,
+}
+
+/// Fetches the discovery document and the keys of `issuer` once, for whoever wants to see them. Nothing is kept.
+pub(super) async fn probe(outbound: &Outbound, issuer: &Issuer) -> Result<Probed, KeysFault> {
+    let url = jwks_uri(outbound, issuer).await?;
+    let set = key_set(outbound, &url, KeySet::parse).await.outcome?;
+    Ok(Probed { jwks_uri: url.as_str().to_owned(), keys: set.keys().map(Key::probed).collect(), ignored: set.ignored })
 }
 
 /// Fetches (or parses) the keys of `source` once.

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
+use super::discovery::ProbedKey;
 use super::json;
 use super::signature::PublicKey;
 use super::svid::Anchors;
@@ -124,6 +125,11 @@ impl KeySet {
         }
     }
 
+    /// The keys that verify tokens.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().map(|key| &**key)
+    }
+
     /// How many keys can be used, authorities of X.509-SVIDs among them.
     pub(super) fn len(&self) -> usize {
         let anchors = self.bundle.as_ref().and_then(|bundle| bundle.anchors.as_ref());
@@ -164,6 +170,12 @@ impl Key {
     /// The key as it verifies `alg`, if it does.
     pub(super) fn public(&self, alg: Alg) -> Option<&PublicKey> {
         self.publics.iter().find(|public| public.alg() == alg)
+    }
+
+    /// As whoever probes its issuer is shown it.
+    pub(super) fn probed(&self) -> ProbedKey {
+        let algs = self.publics.iter().map(PublicKey::alg).collect();
+        ProbedKey { kid: self.kid.clone(), algs, thumbprint: self.thumbprint }
     }
 
     /// True of a key and itself, too.

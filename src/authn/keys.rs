@@ -7,7 +7,7 @@
 //! |---|---|
 //! | keys, per source | refreshed after 5 min; used up to 1 h after the last good fetch while the issuer is down (K-25) |
 //! | a failed attempt | remembered for 10 s, so that a dead issuer costs nobody else's time |
-//! | key-set requests | at most one in 30 s per source, whatever comes in (K-20, I-13) |
+//! | key-set requests | at most one in 30 s per source, whatever comes in (K-20, I-13), and for whoever probes an issuer on purpose |
 //!
 //! A bad answer never replaces good keys (K-06, K-08). Each attempt has a generation number of its own, and only the
 //! generation that a source waits for is stored: a load that was overtaken cannot bring old keys back (ABUSE S7). The attempt
@@ -20,13 +20,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use moka::future::Cache;
 use tokio::task::JoinSet;
 
-use super::discovery::{self, KeysFault};
+use super::discovery::{self, KeysFault, Probed};
 use super::jwks::{Key, KeySet, SetFault};
 use super::svid;
 use crate::domain::alg::Alg;
 use crate::domain::binding::KeySource;
 use crate::domain::certificate::Der;
 use crate::domain::clock::{Clock, Seconds, Timestamp};
+use crate::domain::names::Issuer;
 use crate::domain::proof::Verified;
 use crate::domain::spiffe::Svid;
 use crate::outbound::Outbound;
@@ -59,6 +60,8 @@ struct Inner {
     /// How often a bundle arrived.
     bundles: AtomicU64,
     sources: Mutex<HashMap<KeySource, Source>>,
+    /// When issuers were probed, of the last [`FLOOR`].
+    probes: Mutex<HashMap<Issuer, Timestamp>>,
 }
 
 #[derive(Default)]
@@ -99,6 +102,17 @@ impl IssuerHealth {
     }
 }
 
+/// Why an issuer that was probed shows no keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ProbeFault {
+    /// It was asked a moment ago, and is left in peace for so long.
+    #[error("the issuer was asked less than 30 s ago")]
+    Rests(Seconds),
+    /// What it answered, or did not.
+    #[error(transparent)]
+    Keys(#[from] KeysFault),
+}
+
 /// Why there is no key to verify with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Missing {
@@ -119,7 +133,16 @@ impl IssuerKeys {
             generation: AtomicU64::new(0),
             bundles: AtomicU64::new(0),
             sources: Mutex::default(),
+            probes: Mutex::default(),
         }))
+    }
+
+    /// Asks an issuer for its discovery document and keys, because somebody wants to see them. Nothing of the answer is kept or used.
+    pub async fn probe(&self, issuer: &Issuer) -> Result<Probed, ProbeFault> {
+        if let Some(rest) = self.0.ensure_asked_rarely(issuer) {
+            return Err(ProbeFault::Rests(rest));
+        }
+        Ok(discovery::probe(&self.0.outbound, issuer).await?)
     }
 
     /// The client by which keys are fetched.
@@ -221,6 +244,20 @@ impl Inner {
     /// A poisoned lock is taken all the same: every change below is a plain assignment.
     fn sources(&self) -> MutexGuard<'_, HashMap<KeySource, Source>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long `issuer` is left in peace; nothing, and it counts as asked, when it may be asked now.
+    fn ensure_asked_rarely(&self, issuer: &Issuer) -> Option<Seconds> {
+        let now = self.clock.now();
+        let kept = self.sources().get(&KeySource::Discovery(issuer.clone())).and_then(|state| state.rest_until);
+        let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        probes.retain(|_, asked| asked.plus(FLOOR) > now);
+        let until = kept.into_iter().chain(probes.get(issuer).map(|asked| asked.plus(FLOOR))).max();
+        if let Some(until) = until.filter(|until| *until > now) {
+            return Some(until.since(now));
+        }
+        probes.insert(issuer.clone(), now);
+        None
     }
 
     fn usable(&self, source: &KeySource) -> Option<Arc<KeySet>> {

@@ -27,6 +27,7 @@ mod journal;
 mod key;
 mod login;
 mod partner;
+mod probe;
 mod proof;
 mod reach;
 mod records;
@@ -108,6 +109,11 @@ enum Command {
         before_help = "Examples:\n  carnet apply -f partners/\n  carnet apply -f partners/ --plan plan_0123456789abcdef01234567"
     )]
     Apply(records::Apply),
+    /// Fetch an issuer's discovery document and keys on purpose, before a record that names it is approved
+    #[command(
+        before_help = "Examples:\n  carnet probe https://token.actions.githubusercontent.com\n  carnet probe https://idp.globex.example/realms/ci -o json"
+    )]
+    Probe(probe::Probe),
     /// List what waits for approval
     #[command(before_help = "Examples:\n  carnet approvals\n  carnet approvals --all -o json")]
     Approvals(approval::Approvals),
@@ -241,6 +247,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Validate(args) => records::validate(&args),
         Command::Plan(args) => records::plan(&args, reach).await,
         Command::Apply(args) => records::apply(&args, reach).await,
+        Command::Probe(args) => probe::run(&args, reach).await,
         Command::Approvals(args) => approval::list(&args, reach).await,
         Command::Elevate(args) => elevation::elevate(*args, reach).await,
         Command::Elevations(args) => elevation::elevations(args, reach).await,

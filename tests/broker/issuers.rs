@@ -67,3 +67,69 @@ async fn k_01_an_unknown_issuer_hears_nothing() {
     }
     assert_eq!(stranger.hits(), 0, "k_01");
 }
+
+/// `carnet probe`: an issuer that no record names yet is looked at by security alone, once in thirty seconds, by the rules of every fetch;
+/// what it says is shown without a word of its own, and nothing of it is used.
+#[tokio::test]
+async fn an_issuer_is_probed_on_purpose_and_nothing_of_it_is_used() {
+    let newcomer = crate::world::Provider::start().await;
+    let allowed = crate::world::Options { issuers: vec![newcomer.issuer.clone()], ..Default::default() };
+    let world = World::with(allowed).await;
+    let asked = json!({"issuer": newcomer.issuer});
+    for (person, status) in [("ann", 403), ("alan", 403), ("adam", 403)] {
+        assert_eq!(world.admin_post("/v1/issuers/probe", person, &asked).await.status, status, "{person}");
+    }
+    assert_eq!(newcomer.hits(), 0);
+    let found = world.admin_post("/v1/issuers/probe", "sven", &asked).await;
+    assert_eq!(found.status, 200, "{}", found.text());
+    let found = found.json();
+    assert_eq!(found["jwksUri"], format!("{}/keys", newcomer.issuer));
+    assert_eq!((&found["keys"][0]["kid"], &found["keys"][0]["algs"]), (&newcomer.key.kid().as_str().into(), &json!(["ES256"])));
+    assert_eq!((found["keys"].as_array().map(Vec::len), &found["ignored"]), (Some(1), &json!(0)));
+    assert_eq!(newcomer.hits(), 2);
+
+    // I-13, K-20: it is asked rarely, whoever wants it; also one whose keys are in use.
+    for issuer in [&newcomer.issuer, &world.partner.issuer] {
+        let again = world.admin_post("/v1/issuers/probe", "sara", &json!({"issuer": issuer})).await;
+        assert_eq!((again.status, again.json()["reason"].as_str()), (429, Some("issuer.rests")), "{}", again.text());
+        assert!(again.header("retry-after").is_some_and(|after| (1..=30).contains(&after.parse::<u32>().expect("seconds"))));
+    }
+    assert_eq!(newcomer.hits(), 2);
+    // K-01: its tokens are nobody's, and it hears of nothing.
+    let mut claims = world.claims("production");
+    claims["iss"] = newcomer.issuer.as_str().into();
+    assert_eq!(world.exchange("production", &newcomer.sign(&claims), "orders:read").await.status, 400);
+    assert_eq!((newcomer.hits(), world.issued().await), (2, 0));
+
+    // What is wrong is said in our words.
+    for (behaviour, said) in [
+        (discovery(500, "CANARY".to_owned()), "status 500"),
+        (discovery(302, "CANARY".to_owned()), "status 302"),
+        (discovery(200, json!({"issuer": "https://CANARY.example", "jwks_uri": "x"}).to_string()), "another issuer"),
+        (discovery(200, json!({"issuer": newcomer.issuer, "jwks_uri": "http://127.0.0.1:1/CANARY"}).to_string()), "outbound"),
+        (Behaviour { discovery: None, keys: Some((200, private_keys(&world))) }, "private key"),
+    ] {
+        newcomer.behave(behaviour);
+        world.advance(31).await;
+        let answer = world.admin_post("/v1/issuers/probe", "sven", &asked).await;
+        assert_eq!((answer.status, answer.json()["errors"][0]["reason"].as_str()), (422, Some("issuer.unusable")), "{said}");
+        assert!(answer.text().contains(said) && !answer.text().contains("CANARY"), "{said}: {}", answer.text());
+    }
+    // K-09 to K-12: a place that no operator listed is not asked for being private, and what is no issuer is no URL.
+    let hidden = crate::world::Provider::start().await;
+    for bad in [hidden.issuer.as_str(), "http://169.254.169.254", "file:///etc/passwd", "https://user@idp.example", "", "x"] {
+        let answer = world.admin_post("/v1/issuers/probe", "sven", &json!({"issuer": bad})).await;
+        assert_eq!(answer.status, 422, "{bad}: {}", answer.text());
+    }
+    assert_eq!(hidden.hits(), 0);
+
+    // And from the command line.
+    newcomer.behave(Behaviour { discovery: None, keys: None });
+    world.advance(31).await;
+    let program = crate::cli::program::Program::of(&world, "sven");
+    let shown = program.run(&["probe", &newcomer.issuer]).await.ended(0);
+    assert!(shown.stdout.contains(newcomer.key.kid().as_str()) && shown.stdout.contains("/keys"), "{shown:?}");
+    program.run(&["probe", &newcomer.issuer]).await.ended(7);
+    world.advance(31).await;
+    crate::cli::program::Program::of(&world, "ann").run(&["probe", &newcomer.issuer]).await.ended(3);
+}

@@ -33,6 +33,14 @@ super::reasons! {
         "The content of the request is not valid.";
         "Each fault is listed in errors.";
         "Correct what errors names.";
+    ISSUER_UNUSABLE = "issuer.unusable", Invalid;
+        "The issuer has no keys that could be used.";
+        "Its discovery document or key set could not be fetched by the rules, or is not what it must be; errors says which.";
+        "Correct the issuer; a private address needs its exact origin in [outbound] issuers.";
+    ISSUER_RESTS = "issuer.rests", Quota;
+        "The issuer was asked for its keys less than 30 s ago.";
+        "Whoever is asked by us is asked rarely, whoever wants it.";
+        "Wait Retry-After seconds.";
     REQUEST_TOO_LARGE = "request.too-large", Form;
         "The request body is larger than the limit.";
         "Records are taken up to 1 MiB.";

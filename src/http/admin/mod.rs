@@ -13,6 +13,7 @@ mod evidence;
 mod gate;
 mod idempotency;
 pub mod input;
+mod issuers;
 mod keys;
 mod passkeys;
 mod past;
@@ -71,6 +72,7 @@ routes! {
     "/v1/integrations/{p}/{i}/resume": post registry::resume_integration;
     "/v1/integrations/{p}/{i}/submit": post registry::submit;
     "/v1/integrations/{p}/{i}/suspend": post registry::suspend_integration;
+    "/v1/issuers/probe": post issuers::probe;
     "/v1/journal": get evidence::entries;
     "/v1/journal/at": get past::at;
     "/v1/journal/checkpoint": get evidence::checkpoint;
