@@ -1,6 +1,6 @@
 //! The journal as the rest of the house holds it: a handle that is cheap to clone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -258,6 +258,12 @@ impl Journal {
     pub async fn entries(&self, query: &Query) -> Result<Vec<StoredEntry>, Unavailable> {
         self.shared.running()?;
         Ok(self.reader.list(query).await?)
+    }
+
+    /// When each client was last issued a token, by its id.
+    pub async fn last_uses(&self) -> Result<BTreeMap<String, Timestamp>, Unavailable> {
+        self.shared.running()?;
+        Ok(self.reader.last_uses().await?)
     }
 
     /// How many tokens `subject` was issued on each day (days since 1970) from `since` on, of the newest `among` entries.

@@ -106,7 +106,9 @@ pub(super) async fn start<S: Store>(
     }
     // The writer comes first: it recovers the write-ahead log of a process that was killed.
     let mut store = SqliteStore::connect(schema::writer(&path, scratch.is_none())).await?;
-    if !exists {
+    if exists {
+        store.upgrade().await?;
+    } else {
         store.create(schema::TABLES).await?;
     }
     let reader = Reader::connect(&path).await?.beside(store.lately());

@@ -1,6 +1,6 @@
 //! The read side: entries, texts, sealed blobs and tiles, by a small pool of connections that cannot write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::sqlite::{SqlitePoolOptions, SqliteRow};
 use sqlx::{Row as _, SqlitePool};
@@ -137,6 +137,12 @@ impl Reader {
             .bind(query.token.as_ref().map(|id| id.as_str().to_owned()))
             .bind(i64::try_from(query.limit()).unwrap_or(i64::MAX));
         bound.fetch_all(&self.pool).await?.iter().map(stored).collect()
+    }
+
+    /// When each client was last issued a token.
+    pub async fn last_uses(&self) -> Result<BTreeMap<String, Timestamp>, StoreFault> {
+        let rows = sqlx::query("SELECT subject, time FROM last_use").fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, time(row.try_get(1)?)?))).collect()
     }
 
     /// How many tokens `subject` was issued on each day (days since 1970) from `since` on, of the entries from `from` on.

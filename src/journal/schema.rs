@@ -7,14 +7,24 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 /// The version of these tables. Another one is refused: no node guesses at rows that decide who gets a token.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
+
+/// The version before, which a writer brings to this one.
+pub const BEFORE: i64 = 2;
+
+/// What that takes: the last use of each client, which was looked for among all entries.
+pub const UPGRADE: &str = "
+CREATE TABLE last_use (subject TEXT PRIMARY KEY, idx INTEGER NOT NULL, time INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO last_use (subject, idx, time) SELECT subject, max(idx), max(time) FROM entries WHERE kind = 'issued' GROUP BY subject;
+UPDATE meta SET version = 3;
+";
 
 /// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments one day while
 /// changes and tiles stay. Secondary indexes are few: each is paid by every token. A proof has no index on its end; `store`
 /// purges slices of the primary key instead. Proofs come to `consumed` by way of `consumed_lately`, a row for each batch (`spent`).
 pub const TABLES: &str = "
 CREATE TABLE meta (version INTEGER NOT NULL) STRICT;
-INSERT INTO meta (version) VALUES (2);
+INSERT INTO meta (version) VALUES (3);
 CREATE TABLE head (
     id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root BLOB NOT NULL, last_change INTEGER, time INTEGER NOT NULL
 ) STRICT;
@@ -32,6 +42,7 @@ CREATE TABLE tiles (level INTEGER NOT NULL, idx INTEGER NOT NULL, content BLOB N
 CREATE TABLE consumed (proof BLOB PRIMARY KEY, gone_after INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE consumed_lately (first INTEGER PRIMARY KEY, proofs BLOB NOT NULL) STRICT;
 CREATE TABLE texts (digest BLOB PRIMARY KEY, salt BLOB NOT NULL, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE last_use (subject TEXT PRIMARY KEY, idx INTEGER NOT NULL, time INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE keyring (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 ";
 

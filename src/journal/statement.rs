@@ -41,6 +41,8 @@ pub const NOT_NULL: &str = "1299";
 
 const BATCH: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?)";
 const COMMIT: &str = "INSERT INTO consumed_lately (first, proofs) SELECT column1, column2 FROM (VALUES (?, ?)) WHERE column2 NOTNULL; \
+     REPLACE INTO last_use (subject, idx, time) SELECT subject, max(idx), max(time) FROM entries WHERE idx >= ? AND kind = 'issued' \
+     GROUP BY subject; \
      UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1; COMMIT";
 
 /// The line of a batch that is tried at once: it has no MAC, and so cannot be written, unless the log ends where it begins and none of
@@ -176,6 +178,7 @@ fn bind_commit(query: Statement, prior: &Head, after: &Head, spends: &[Spent]) -
     query
         .bind(sql(prior.size))
         .bind(spent::row(spends))
+        .bind(sql(prior.size))
         .bind(sql(after.size))
         .bind(after.root.0.to_vec())
         .bind(after.last_change.map(sql))

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnect
 
 use super::batch::{Batch, Beside, Head, Row};
 use super::fault::StoreFault;
-use super::schema::sql;
+use super::schema::{BEFORE, UPGRADE, sql};
 use super::spent::{Lately, Memory, Spent, Step};
 use super::statement::{self, BEGIN, HEAD, LATELY, MOST, NOT_NULL};
 use super::tiles::WIDTH;
@@ -122,6 +122,17 @@ impl SqliteStore {
         sqlx::raw_sql(tables).execute(&mut *transaction).await?;
         let insert = sqlx::query("INSERT INTO head (id, size, root, last_change, time) VALUES (1, 0, ?, NULL, 0)");
         insert.bind(head.root.0.to_vec()).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Brings tables of the version before to this one. Any other is left for whoever reads it to refuse.
+    pub async fn upgrade(&mut self) -> Result<(), StoreFault> {
+        let mut transaction = self.connection().await?.begin_with("BEGIN IMMEDIATE").await?;
+        let version = sqlx::query("SELECT version FROM meta").fetch_optional(&mut *transaction).await;
+        let version = version.ok().flatten().and_then(|row| row.try_get::<i64, _>(0).ok());
+        if version == Some(BEFORE) {
+            sqlx::raw_sql(UPGRADE).execute(&mut *transaction).await?;
+        }
         Ok(transaction.commit().await?)
     }
 

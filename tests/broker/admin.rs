@@ -405,8 +405,17 @@ async fn the_inventory_says_whose_it_is_and_what_ends_next() {
     assert_eq!((&one["owners"], &one["endsNext"], &one["lastUse"]), (&listed["owners"], &listed["endsNext"], &Value::Null));
     let partner = world.admin_get("/v1/partners", "alan").await["items"][0].clone();
     assert_eq!((&partner["state"], &partner["endsNext"]), (&json!("verified"), &listed["endsNext"]));
+    assert_eq!((&partner["lastUse"], &listed["lastUse"]), (&Value::Null, &Value::Null));
     world.clock.advance(5);
     world.minted().await;
-    let one = world.admin_get("/v1/integrations/globex/order-sync", "alan").await;
-    assert_eq!(one["lastUse"], world.clock.seconds());
+    let last = world.clock.seconds();
+    world.clock.advance(5);
+    for path in ["/v1/integrations", "/v1/partners"] {
+        let listed = world.admin_get(path, "alan").await;
+        let used: Vec<_> = listed["items"].as_array().expect("items").iter().map(|item| item["lastUse"].clone()).collect();
+        assert_eq!(used.iter().filter(|used| **used == last).count(), 1, "{path}: {listed}");
+    }
+    for path in ["/v1/integrations/globex/order-sync", "/v1/partners/globex"] {
+        assert_eq!(world.admin_get(path, "alan").await["lastUse"], last, "{path}");
+    }
 }

@@ -1,5 +1,7 @@
 //! The inventory, and the life cycle of what is in it.
 
+use std::collections::BTreeMap;
+
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -23,7 +25,6 @@ use crate::domain::names::{IntegrationId, PartnerName};
 use crate::domain::reason;
 use crate::domain::record::Record;
 use crate::domain::state::{IntegrationState, PartnerState, State as House};
-use crate::journal::Query;
 
 /// `GET /v1/integrations`.
 pub async fn integrations(
@@ -44,6 +45,7 @@ pub async fn integrations(
             [&owners.business, &owners.application]
         });
         let words = Words::of(&broker, sealed(owners)).await?;
+        let uses = broker.journal.last_uses().await?;
         let listed = found.into_iter().map(|(id, integration)| (id.to_string(), (id, integration)));
         Ok(page.cut(listed, |(id, integration)| {
             let mut shown = brief(&view.state, id, integration, broker.now());
@@ -52,6 +54,7 @@ pub async fn integrations(
                 shown["owners"] =
                     json!({"business": words.plain(&owners.business), "application": words.plain(&owners.application)});
             }
+            shown["lastUse"] = json!(uses.get(&id.to_string()));
             shown
         }))
     };
@@ -76,15 +79,7 @@ pub async fn integration(
             shown["keys"] = keys_in_use(&view.state, &record, broker.now());
             shown["record"] = json!(record);
         }
-        let newest = Query {
-            kind: Some("issued".to_owned()),
-            subject: Some(id.to_string()),
-            newest_first: true,
-            limit: Some(1),
-            ..Query::default()
-        };
-        let last = broker.journal.entries(&newest).await?.into_iter().next();
-        shown["lastUse"] = json!(last.map(|stored| time_of(&stored.entry)));
+        shown["lastUse"] = json!(broker.journal.last_uses().await?.get(&id.to_string()));
         Ok(axum::Json(shown).into_response())
     };
     shown.await.map_err(|problem: Problem| problem.at(&by.request))
@@ -99,10 +94,13 @@ pub async fn partners(
     let listed = async {
         let page = Page::of(query.as_deref(), &["state"])?;
         let (view, now) = (broker.journal.view(), broker.now());
+        let uses = broker.journal.last_uses().await?;
         let wanted = |partner: &PartnerState| page.filters.get("state").is_none_or(|state| state_of(partner, now) == state);
         let found = view.state.partners.iter().filter(|(_, partner)| wanted(partner));
         Ok(page.cut(found.map(|(name, partner)| (name.to_string(), (name, partner))), |(name, partner)| {
-            brief_partner(&view.state, name, partner, now)
+            let mut shown = brief_partner(&view.state, name, partner, now);
+            shown["lastUse"] = json!(last_use(&uses, name));
+            shown
         }))
     };
     listed.await.map_err(|problem: Problem| problem.at(&by.request))
@@ -115,6 +113,7 @@ pub async fn partner(State(broker): State<Broker>, by: Admitted<Read>, Path(name
         let view = broker.journal.view();
         let partner = view.state.partners.get(&name).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
         let mut shown = brief_partner(&view.state, &name, partner, broker.now());
+        shown["lastUse"] = json!(last_use(&broker.journal.last_uses().await?, &name));
         let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
         if let Some(version) = version {
             let (record, _) = broker.unsealed(Record::Partner(version.record.as_ref().clone())).await?;
@@ -193,11 +192,10 @@ async fn resume(broker: &Broker, by: &Admitted<Submit>, party: &Party, why: &str
     Ok((StatusCode::ACCEPTED, axum::Json(json!({"approval": approval}))).into_response())
 }
 
-fn time_of(entry: &crate::domain::entry::Entry) -> Option<Timestamp> {
-    match entry {
-        crate::domain::entry::Entry::Issued(issued) => Some(issued.time),
-        _ => None,
-    }
+/// When any integration of a partner was last issued a token.
+fn last_use(uses: &BTreeMap<String, Timestamp>, partner: &PartnerName) -> Option<Timestamp> {
+    let before = format!("{partner}/");
+    uses.range(before.clone()..).take_while(|(client, _)| client.starts_with(&before)).map(|(_, time)| *time).max()
 }
 
 fn brief(state: &House, id: &IntegrationId, integration: &IntegrationState, now: Timestamp) -> Value {

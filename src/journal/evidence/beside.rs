@@ -6,13 +6,15 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::super::batch::Head;
 use super::super::kek::{BlobName, Kek, SealedBlob};
-use super::super::reader::hash;
+use super::super::reader::{hash, index};
 use super::super::spent;
 use super::super::statement::LATELY;
+use super::super::store::time;
 use super::super::tiles::WIDTH;
 use super::VerifyFault;
 use super::chain::Chain;
 use super::walk::Walked;
+use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::text::TextDigest;
@@ -26,6 +28,7 @@ pub async fn check(
 ) -> Result<(), VerifyFault> {
     counts(connection, head.size, *rows).await?;
     spent(connection, chain, head).await?;
+    used(connection, chain).await?;
     texts(connection, chain).await?;
     keyring(connection, kek, chain).await
 }
@@ -97,6 +100,22 @@ fn paid(table: &'static str, proof: Digest, until: i64, chain: &Chain, head: &He
         // What is over may lie there: until its slice is purged, or its round is over.
         None if until >= head.time.as_seconds() => Err(beside(table)(format!("no entry was paid with the proof {proof}"))),
         _ => Ok(()),
+    }
+}
+
+/// The last use of each client is the one that the entries have.
+async fn used(connection: &mut SqliteConnection, chain: &Chain) -> Result<(), VerifyFault> {
+    let mut wanted: HashMap<&str, (u64, Timestamp)> = chain.used.iter().map(|(subject, last)| (&**subject, *last)).collect();
+    for row in sqlx::query("SELECT subject, idx, time FROM last_use ORDER BY subject").fetch_all(connection).await? {
+        let subject: &str = row.try_get(0)?;
+        let said = (index(&row, 1)?, time(row.try_get(2)?)?);
+        if wanted.remove(subject) != Some(said) {
+            return Err(beside("last_use")(format!("the row of {subject} is not its last token")));
+        }
+    }
+    match wanted.into_values().min() {
+        None => Ok(()),
+        Some((index, _)) => Err(VerifyFault::entry(index, "it is not kept as its client's last token")),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Chain {
     pub last_change: Option<u64>,
     /// Proofs that may be remembered still: until when, and which entry they paid for.
     pub paid: HashMap<Digest, (Timestamp, u64)>,
+    /// The last token of each client: its entry and its time.
+    pub used: HashMap<String, (u64, Timestamp)>,
     /// Forgotten texts, and the change that forgot them.
     pub erased: HashMap<TextDigest, u64>,
     /// When `paid` is next cleared of what is over.
@@ -92,7 +94,10 @@ impl Chain {
                 self.erased.extend(change.change.what.erased().into_iter().map(|digest| (digest, at)));
                 self.last_change = Some(at);
             }
-            Entry::Issued(issued) => self.pay(issued)?,
+            Entry::Issued(issued) => {
+                self.used.insert(issued.subject.to_string(), (at, issued.time));
+                self.pay(issued)?;
+            }
             Entry::Refused(_) | Entry::Counted(_) => {}
         }
         self.time = entry.time();

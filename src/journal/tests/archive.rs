@@ -72,6 +72,7 @@ async fn old_entries_leave_the_database_and_stay_readable_and_proved() {
     assert_eq!((segment.first, segment.until), (0, OLD));
     assert_eq!(files(&house), [Shelf::of(&house.database()).path(&segment)]);
     assert_eq!(journal.archive(RETENTION).await.expect("nothing is due").map(|_| ()), None);
+    assert_eq!(journal.last_uses().await.expect("reads").len(), 1, "when a client was last issued a token stays known");
     let there: Vec<u64> = (0..10).chain(OLD..=ALL).collect();
     assert_eq!(in_database(&journal).await, there, "changes stay, and so does what is in no segment");
 

@@ -223,7 +223,9 @@ async fn cut(house: &House, size: u64) {
                 last_change = (SELECT max(idx) FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals')), \
                 time = (SELECT time FROM entries WHERE idx = ?1 - 1)";
     sqlx::query(text).bind(schema::sql(size)).execute(&mut connection).await.expect("runs");
-    sqlx::query("DELETE FROM consumed_lately WHERE first >= 0").execute(&mut connection).await.expect("runs");
+    for beside in ["DELETE FROM consumed_lately WHERE first >= 0", "DELETE FROM last_use WHERE idx >= 0"] {
+        sqlx::query(beside).execute(&mut connection).await.expect("runs");
+    }
     connection.close().await.expect("closes");
 }
 

@@ -147,3 +147,45 @@ async fn a_long_log_is_carried_home_beside_the_commits() {
     assert_eq!(left, 0, "nothing is left in the log at an orderly end");
     assert_eq!(house.verify(None).await.expect("verifies").size, 10 + count);
 }
+
+/// The last token of each client is kept beside the log, in step with it, and by hand it cannot be made another.
+#[tokio::test]
+async fn the_last_use_of_a_client_is_kept_and_proved() {
+    for house in House::each_way() {
+        let journal = house.furnished().await;
+        assert!(journal.last_uses().await.expect("reads").is_empty());
+        issue(&journal, 0..3).await;
+        house.clock.set(60);
+        issue(&journal, 3..200).await;
+        let last = fixture::at(60);
+        let uses = journal.last_uses().await.expect("reads");
+        assert_eq!(uses.iter().map(|(client, at)| (&**client, *at)).collect::<Vec<_>>(), [("globex/order-sync", last)]);
+        house.clock.set(120);
+        house.fail(Fault::CommitLost);
+        record(&journal, "lost", "lost").await.expect_err("not recorded");
+        make(&journal, revocation_of_token()).await;
+        assert_eq!(journal.last_uses().await.expect("reads"), uses, "what is not on record is no use");
+        journal.close().await;
+        house.verify(None).await.expect("verifies");
+
+        // A journal of the version before is brought to this one by whoever writes, and is refused by whoever reads.
+        house.sql("DROP TABLE last_use; UPDATE meta SET version = 2").await;
+        assert!(matches!(house.verify(None).await, Err(VerifyFault::Open(OpenFault::Schema(version))) if version == "2"));
+        let journal = house.open().await.expect("opens");
+        assert_eq!(journal.last_uses().await.expect("reads"), uses);
+        journal.close().await;
+        house.verify(None).await.expect("verifies");
+        for (hand, back) in [
+            ("UPDATE last_use SET time = time + 1", "UPDATE last_use SET time = time - 1"),
+            ("UPDATE last_use SET idx = idx - 1", "UPDATE last_use SET idx = idx + 1"),
+            ("INSERT INTO last_use VALUES ('globex/other', 1, 1)", "DELETE FROM last_use WHERE subject = 'globex/other'"),
+            ("DELETE FROM last_use", ""),
+        ] {
+            house.sql(hand).await;
+            house.verify(None).await.expect_err(hand);
+            house.sql(back).await;
+        }
+        house.sql("UPDATE meta SET version = 1").await;
+        assert!(matches!(house.open().await.err(), Some(OpenFault::Schema(version)) if version == "1"));
+    }
+}
