@@ -76,6 +76,11 @@ pub struct ProbedKey {
 /// Fetches the discovery document and the keys of `issuer` once, for whoever wants to see them. Nothing is kept.
 pub(super) async fn probe(outbound: &Outbound, issuer: &Issuer) -> Result<Probed, KeysFault> {
     let url = jwks_uri(outbound, issuer).await?;
+    // Nobody approved the issuer yet: it must not choose which of the listed places we ask, unless it is one of them.
+    let own = outbound.may_fetch(issuer.as_str())?;
+    if url.origin() != own.origin() && !own.is_listed() {
+        return Err(KeysFault::OtherOrigin);
+    }
     let set = key_set(outbound, &url, KeySet::parse).await.outcome?;
     Ok(Probed { jwks_uri: url.as_str().to_owned(), keys: set.keys().map(Key::probed).collect(), ignored: set.ignored })
 }

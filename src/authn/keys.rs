@@ -7,7 +7,7 @@
 //! |---|---|
 //! | keys, per source | refreshed after 5 min; used up to 1 h after the last good fetch while the issuer is down (K-25) |
 //! | a failed attempt | remembered for 10 s, so that a dead issuer costs nobody else's time |
-//! | key-set requests | at most one in 30 s per source, whatever comes in (K-20, I-13), and for whoever probes an issuer on purpose |
+//! | key-set requests | at most one in 30 s per source, whatever comes in (K-20, I-13); probes at most one in 30 s per origin |
 //!
 //! A bad answer never replaces good keys (K-06, K-08). Each attempt has a generation number of its own, and only the
 //! generation that a source waits for is stored: a load that was overtaken cannot bring old keys back (ABUSE S7). The attempt
@@ -30,7 +30,7 @@ use crate::domain::clock::{Clock, Seconds, Timestamp};
 use crate::domain::names::Issuer;
 use crate::domain::proof::Verified;
 use crate::domain::spiffe::Svid;
-use crate::outbound::Outbound;
+use crate::outbound::{Origin, Outbound};
 
 /// Keys older than this are fetched again, while the old ones still serve.
 pub const REFRESH: Seconds = Seconds::minutes(5);
@@ -60,8 +60,8 @@ struct Inner {
     /// How often a bundle arrived.
     bundles: AtomicU64,
     sources: Mutex<HashMap<KeySource, Source>>,
-    /// When issuers were probed, of the last [`FLOOR`].
-    probes: Mutex<HashMap<Issuer, Timestamp>>,
+    /// When the issuers of an origin were probed, of the last [`FLOOR`].
+    probes: Mutex<HashMap<Origin, Timestamp>>,
 }
 
 #[derive(Default)]
@@ -139,10 +139,13 @@ impl IssuerKeys {
 
     /// Asks an issuer for its discovery document and keys, because somebody wants to see them. Nothing of the answer is kept or used.
     pub async fn probe(&self, issuer: &Issuer) -> Result<Probed, ProbeFault> {
-        if let Some(rest) = self.0.ensure_asked_rarely(issuer) {
+        let origin = self.0.outbound.may_fetch(issuer.as_str()).map_err(KeysFault::from)?.origin().clone();
+        if let Some(rest) = self.0.ensure_asked_rarely(issuer, origin) {
             return Err(ProbeFault::Rests(rest));
         }
-        Ok(discovery::probe(&self.0.outbound, issuer).await?)
+        let found = discovery::probe(&self.0.outbound, issuer).await;
+        self.0.rested(issuer, found.as_ref().ok().map(|found| &*found.jwks_uri));
+        Ok(found?)
     }
 
     /// The client by which keys are fetched.
@@ -246,18 +249,32 @@ impl Inner {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long `issuer` is left in peace; nothing, and it counts as asked, when it may be asked now.
-    fn ensure_asked_rarely(&self, issuer: &Issuer) -> Option<Seconds> {
+    /// How long `issuer`, of `origin`, is left in peace; nothing, and it counts as asked, when it may be asked now.
+    fn ensure_asked_rarely(&self, issuer: &Issuer, origin: Origin) -> Option<Seconds> {
         let now = self.clock.now();
-        let kept = self.sources().get(&KeySource::Discovery(issuer.clone())).and_then(|state| state.rest_until);
+        let kept = self.sources().get(&KeySource::Discovery(issuer.clone())).and_then(|state| match state.flight {
+            Some(_) => Some(now.plus(FLOOR)),
+            None => state.rest_until,
+        });
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         probes.retain(|_, asked| asked.plus(FLOOR) > now);
-        let until = kept.into_iter().chain(probes.get(issuer).map(|asked| asked.plus(FLOOR))).max();
+        let until = kept.into_iter().chain(probes.get(&origin).map(|asked| asked.plus(FLOOR))).max();
         if let Some(until) = until.filter(|until| *until > now) {
             return Some(until.since(now));
         }
-        probes.insert(issuer.clone(), now);
+        probes.insert(origin, now);
         None
+    }
+
+    /// The key set at `url`, if it came to that, was asked for by a probe: bindings by the same issuer or URL wait as after a fetch of theirs.
+    fn rested(&self, issuer: &Issuer, url: Option<&str>) {
+        let until = self.clock.now().plus(FLOOR);
+        let mut sources = self.sources();
+        for source in [Some(KeySource::Discovery(issuer.clone())), url.map(|url| KeySource::JwksUri(url.to_owned()))] {
+            if let Some(state) = source.and_then(|source| sources.get_mut(&source)) {
+                state.rest_until = state.rest_until.max(Some(until));
+            }
+        }
     }
 
     fn usable(&self, source: &KeySource) -> Option<Arc<KeySet>> {

@@ -8,7 +8,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::fault::OpenFault;
-use super::note::{Checkpoint, VerifierKey};
+use super::note::Checkpoint;
+use super::signers::Signers;
 
 /// The file.
 #[derive(Clone, Debug)]
@@ -38,15 +39,14 @@ impl Anchor {
         fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }
 
-    /// The checkpoint in the file, signed by `key`; nothing when there is no file.
-    pub fn read(&self, key: &VerifierKey) -> Result<Option<Checkpoint>, OpenFault> {
+    /// The checkpoint in the file, as `signers` let it count; nothing when there is no file.
+    pub fn read(&self, signers: &Signers) -> Result<Option<Checkpoint>, OpenFault> {
         let note = match fs::read_to_string(&self.path) {
             Ok(note) => note,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.fault(error.to_string())),
         };
-        let text = key.open(&note).map_err(|fault| self.fault(fault.to_string()))?;
-        Ok(Some(Checkpoint::parse(text).map_err(|fault| self.fault(fault.to_string()))?))
+        signers.anchored(&note).map(Some).map_err(|fault| self.fault(fault.to_string()))
     }
 
     /// Whether there is a file.

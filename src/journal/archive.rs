@@ -7,16 +7,18 @@
 //! leave the database, some at a time. Cut short before the change, a file lies there that nobody asks for. Cut short after it, the
 //! entries that are still there leave at the next call, once the file was found whole again: what a restored backup lacks, it keeps.
 //!
-//! **What is refused.** An entry that does not have the hash that its tile holds is not sealed, neither out of the database nor back
-//! from a file: somebody else wrote it. A file that is missing or damaged is told as a failure, never as an entry that is not there.
+//! **What is refused.** A bundle that does not lead to the head's root by way of its tile is neither sealed nor told out of a file: somebody
+//! else wrote it, or its tile. A file that is missing or damaged is told as a failure, never as an entry that is not there.
 //!
 //! Deliberately not here: the form of the files ([`super::segment`]), and the consumed proofs, which go once their time is over.
+
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::fault::Unavailable;
 use super::handle::{Journal, Proposal};
-use super::merkle::leaf_hash;
+use super::merkle::{inclusion_path, leaf_hash, verify_inclusion};
 use super::queue::Work;
 use super::reader::{Query, StoredEntry};
 use super::segment::{self, Bundles, SegmentFault};
@@ -25,13 +27,17 @@ use crate::domain::actor::Actor;
 use crate::domain::archive::Segment;
 use crate::domain::change::{Change, What};
 use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::digest::Digest;
 use crate::domain::entry::Entry;
 
 /// A segment is full, or its first entry has been due for so long: a quiet broker seals once a day, and a busy one when it can.
 const PATIENCE: Seconds = Seconds::days(1);
 
 /// Entries that leave with one statement, between the commits of others.
-const STEP: u64 = 1024;
+const STEP: u64 = 256;
+
+/// How long others have the store to themselves between two of them.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Bundles that one page looks through: what is asked for may be rare, and nobody waits for all of a past.
 const BUNDLES: usize = 64;
@@ -41,8 +47,8 @@ const BUNDLE: u64 = WIDTH as u64;
 /// Why nothing was sealed, or nothing left.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveFault {
-    /// An entry is not the one that its tile was made of, or is missing.
-    #[error("entry {0} is not the one that its tile was made of: it is not sealed, and `carnet journal verify` says more")]
+    /// An entry is not the one that the tree was made of, or is missing.
+    #[error("entry {0} is not the one that the tree was made of: it is not sealed, and `carnet journal verify` says more")]
     Foreign(u64),
     /// A file.
     #[error(transparent)]
@@ -114,15 +120,24 @@ impl Journal {
         Ok(bundles)
     }
 
-    /// Whether the 256 entries from `first` on are those of their tile.
+    /// Whether the 256 entries from `first` on are those of their tile, and the tile is the log's.
     async fn ensure_ours(&self, first: u64, bodies: &[Vec<u8>]) -> Result<(), ArchiveFault> {
         let tile = Tile::full(0, first / BUNDLE);
         let contents = self.reader().tiles(&[tile]).await.map_err(Unavailable::from)?;
         let hashes = contents.get(&tile).and_then(|content| tile.hashes(content).ok()).ok_or(ArchiveFault::Foreign(first))?;
-        let mut bodies = bodies.iter();
-        match hashes.iter().zip(first..).find(|(hash, _)| bodies.next().is_none_or(|body| leaf_hash(body) != **hash)) {
-            Some((_, index)) => Err(ArchiveFault::Foreign(index)),
-            None => Ok(()),
+        let leaves: Vec<Digest> = bodies.iter().map(|body| leaf_hash(body)).collect();
+        let mut found = leaves.iter();
+        if let Some((_, index)) = hashes.iter().zip(first..).find(|(hash, _)| found.next() != Some(*hash)) {
+            return Err(ArchiveFault::Foreign(index));
+        }
+        // A tile is a row like any other. The way from one of its leaves to the root of the head, which is in memory, goes by way of all
+        // the others.
+        let (head, tree) = self.tree().await?;
+        let path = inclusion_path(first, head.size).ok_or(ArchiveFault::Foreign(first))?;
+        let path = self.reader().roots(&tree, &path).await.map_err(Unavailable::from)?.ok_or(ArchiveFault::Foreign(first))?;
+        match leaves.first() {
+            Some(leaf) if verify_inclusion(*leaf, first, (head.size, head.root), &path) => Ok(()),
+            _ => Err(ArchiveFault::Foreign(first)),
         }
     }
 
@@ -137,6 +152,7 @@ impl Journal {
                 let (answer, left) = oneshot::channel();
                 self.queue(Work::Leave { from: step, until: segment.until.min(step + STEP), answer }).await?;
                 left.await.map_err(|_| Unavailable::BUSY)??;
+                tokio::time::sleep(PAUSE).await;
             }
             from = Some(segment.until);
         }
@@ -173,6 +189,17 @@ impl Journal {
     /// Entries that a query asks for, oldest first, whether or not they have left the database. A page may be short, or empty, and have
     /// more after it.
     pub async fn page(&self, query: &Query) -> Result<Page, Unavailable> {
+        loop {
+            let until = self.view().state.archive.until();
+            let page = self.page_once(query).await?;
+            // What was sealed meanwhile may have left where the database was read.
+            if self.view().state.archive.until() == until {
+                return Ok(page);
+            }
+        }
+    }
+
+    async fn page_once(&self, query: &Query) -> Result<Page, Unavailable> {
         let limit = query.limit();
         let archive = self.view().state.archive.clone();
         let until = archive.until().min(query.to.unwrap_or(u64::MAX));

@@ -417,6 +417,11 @@ impl Journal {
         &self.reader
     }
 
+    #[cfg(test)]
+    pub(super) fn signers(&self) -> &Signers {
+        &self.signers
+    }
+
     pub(super) fn shelf(&self) -> &Shelf {
         &self.shelf
     }

@@ -190,7 +190,7 @@ async fn succeed<S: Store>(sequencer: &mut Sequencer<S>, kek: &Kek, outside: &Ou
     let next = SignerKey::from_seed(&sequencer.origin, &seed).map_err(fault)?;
     let stored = Signers::stored(&sequencer.reader, kek, &sequencer.origin).await?;
     let number = stored.number();
-    let (signers, statement) = stored.succeeded(next, sequencer.shared.now()).map_err(fault)?;
+    let (signers, statement) = stored.succeeded(next, (sequencer.head.size, sequencer.shared.now())).map_err(fault)?;
     (sequencer.signers, sequencer.anchored) = (Arc::new(signers), 0);
     sequencer.write_anchor().await;
     if let Some(anchor) = sequencer.anchor.as_ref().filter(|_| sequencer.anchored != sequencer.head.size) {
@@ -225,7 +225,7 @@ fn suits(settings: &Settings, loaded: &Loaded) -> Result<(), OpenFault> {
 /// Whether the head extends the anchored checkpoint.
 async fn holds(anchor: Option<&Anchor>, signers: &Signers, reader: &Reader, loaded: &Loaded) -> Result<(), OpenFault> {
     let Some(anchor) = anchor else { return Ok(()) };
-    let Some(checkpoint) = anchor.read(signers.verifier())? else {
+    let Some(checkpoint) = anchor.read(signers)? else {
         // A journal that was killed between its first entry and its first anchor has no past to lose.
         let newborn = loaded.head.size == 1;
         return if newborn { Ok(()) } else { Err(anchor.fault("the file is not there, although the journal has a past")) };

@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -43,7 +44,7 @@ pub struct Shelf {
     directory: PathBuf,
 }
 
-/// A segment that is being made, in memory: some 20 MB at the most.
+/// A segment that is being made, in memory: some 20 MB of entries as they are usually.
 pub struct Bundles {
     first: u64,
     compressed: Vec<Vec<u8>>,
@@ -69,16 +70,19 @@ impl Shelf {
 
     /// Writes the file of a segment, durably: when this returns, a power cut takes nothing away.
     pub fn put(&self, bundles: &Bundles) -> Result<Segment, SegmentFault> {
-        let content = bundles.content();
-        let segment = Segment { first: bundles.first, until: bundles.until(), digest: Digest::of(&content) };
-        let (path, next) = (self.path(&segment), self.directory.join("next"));
+        let mut hash = Hash::default();
+        bundles.pieces(|piece| hash.write_all(piece)).map_err(|cause| self.fault(cause))?;
+        let segment = Segment { first: bundles.first, until: bundles.until(), digest: hash.digest() };
+        // A name of this process: another one that seals the same must not take this file from under our hands.
+        let next = self.directory.join(format!("next.{}", std::process::id()));
+        let path = self.path(&segment);
         let written = self.make().and_then(|()| {
             match fs::remove_file(&next) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
             let mut file = super::kek::private(&next)?;
-            file.write_all(&content)?;
+            bundles.pieces(|piece| file.write_all(piece))?;
             file.sync_all()?;
             fs::rename(&next, &path)?;
             fs::File::open(&self.directory)?.sync_all()
@@ -94,17 +98,25 @@ impl Shelf {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         match builder.create(&self.directory) {
-            Ok(()) => fs::File::open(self.directory.parent().unwrap_or(Path::new(".")))?.sync_all(),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            // Made before, it may not be synced yet.
+            _ => fs::File::open(self.directory.parent().unwrap_or(Path::new(".")))?.sync_all(),
         }
+    }
+
+    fn fault(&self, cause: io::Error) -> SegmentFault {
+        SegmentFault { path: self.directory.clone(), cause }
     }
 
     /// Whether the file is the one that was sealed.
     pub fn check(&self, segment: &Segment) -> Result<(), SegmentFault> {
         let path = self.path(segment);
-        match fs::read(&path) {
-            Ok(content) if Digest::of(&content) == segment.digest => Ok(()),
+        let hashed = regular(&path).and_then(|mut file| {
+            let mut hash = Hash::default();
+            io::copy(&mut file, &mut hash).map(|_| hash.digest())
+        });
+        match hashed {
+            Ok(digest) if digest == segment.digest => Ok(()),
             Ok(_) => Err(SegmentFault { path, cause: strange("it is not the file that was sealed") }),
             Err(cause) => Err(SegmentFault { path, cause }),
         }
@@ -117,6 +129,39 @@ impl Shelf {
     }
 }
 
+/// A file that is one: whoever opens something else may wait for ever.
+fn regular(path: &Path) -> io::Result<fs::File> {
+    if fs::metadata(path)?.is_file() { fs::File::open(path) } else { Err(strange("it is not a file")) }
+}
+
+/// SHA-256 of what is written to it.
+struct Hash(digest::Context);
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Hash {
+    fn digest(self) -> Digest {
+        let mut value = [0; 32];
+        value.copy_from_slice(self.0.finish().as_ref());
+        Digest(value)
+    }
+}
+
+impl io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn read(path: &Path, segment: &Segment, entry: u64) -> io::Result<Vec<Vec<u8>>> {
     let outside = || strange("it does not hold the entry");
     let bundles = segment.until.saturating_sub(segment.first) / u64::from(WIDTH);
@@ -124,7 +169,7 @@ fn read(path: &Path, segment: &Segment, entry: u64) -> io::Result<Vec<Vec<u8>>> 
     let wanted = entry.checked_sub(segment.first).ok_or_else(outside)? / u64::from(WIDTH);
     let wanted = usize::try_from(wanted).ok().filter(|wanted| *wanted < bundles).ok_or_else(outside)?;
 
-    let mut file = fs::File::open(path)?;
+    let mut file = regular(path)?;
     let mut head = vec![0; FORM.len() + 4 + 4 * bundles];
     file.read_exact(&mut head)?;
     let numbers = head.strip_prefix(FORM).ok_or_else(|| strange("it is no segment of this form"))?;
@@ -166,14 +211,14 @@ impl Bundles {
         Ok(())
     }
 
-    fn content(&self) -> Vec<u8> {
+    /// The file, piece by piece.
+    fn pieces(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         // Invariant: 256 bundles at the most, and none of 4 GiB.
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
-        let mut content = FORM.to_vec();
-        content.extend_from_slice(&number(self.compressed.len()));
-        self.compressed.iter().for_each(|bundle| content.extend_from_slice(&number(bundle.len())));
-        self.compressed.iter().for_each(|bundle| content.extend_from_slice(bundle));
-        content
+        take(FORM)?;
+        take(&number(self.compressed.len()))?;
+        self.compressed.iter().try_for_each(|bundle| take(&number(bundle.len())))?;
+        self.compressed.iter().try_for_each(|bundle| take(bundle))
     }
 }
 
@@ -247,10 +292,15 @@ mod tests {
         let mut bomb = ZlibEncoder::new(Vec::new(), Compression::default());
         bomb.write_all(&vec![0; 64 << 20]).expect("compresses");
         let all = Bundles { first: 0, compressed: vec![bomb.finish().expect("compresses"); 2] };
-        fs::write(shelf.path(&segment), all.content()).expect("writes");
+        let mut content = Vec::new();
+        all.pieces(|piece| content.write_all(piece)).expect("writes");
+        fs::write(shelf.path(&segment), content).expect("writes");
         shelf.bundle(&segment, 0).expect_err("longer than a bundle");
         fs::remove_file(shelf.path(&segment)).expect("removed");
         assert_eq!(shelf.check(&segment).expect_err("gone").cause.kind(), io::ErrorKind::NotFound);
+        fs::create_dir(shelf.path(&segment)).expect("made");
+        shelf.check(&segment).expect_err("not a file");
+        shelf.bundle(&segment, 0).expect_err("not a file");
         let few: Vec<_> = (0..255).map(entry).collect();
         Bundles::from(0).push(few.iter().map(Vec::as_slice)).expect_err("no full bundle");
     }

@@ -246,7 +246,13 @@ impl<S: Store> Sequencer<S> {
     async fn leave(&mut self, from: u64, until: u64) -> Result<(), Unavailable> {
         self.shared.running()?;
         match self.store.leave(from, until.min(self.state.archive.until())).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if let Some(carrier) = &mut self.carrier {
+                    // A page of the table for three entries, and one of the index for each.
+                    carrier.committed(2 * (until - from));
+                }
+                Ok(())
+            }
             Err(fault) => Err(self.failed(fault.into()).await),
         }
     }

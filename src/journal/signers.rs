@@ -5,8 +5,10 @@
 //! old verifier key follows it to the new one without asking anybody. For [`HANDOVER`] checkpoints have both signatures, for those who
 //! cannot; then the old key signs no more. Its sealed half goes with the next succession.
 //!
-//! **What an old key is still worth.** It verifies what somebody kept from its time. It does not verify a new anchor or export for whoever
-//! holds the new key: a key that was succeeded because it was stolen is worth nothing to the thief.
+//! **What an old key is still worth.** It verifies what somebody kept from its time, and an anchor of a log no longer than it was when the key
+//! was succeeded: a node that ran beside the succession may have written one. For whoever trusts the new key it verifies nothing else. It is
+//! worth as much as before to those who trust it still, and in an older copy of the journal that is put back with an anchor of that time:
+//! only a checkpoint that is kept elsewhere, in Redis or by an auditor, tells of that.
 
 use sqlx::Row as _;
 use zeroize::Zeroizing;
@@ -43,6 +45,8 @@ pub struct Signers {
     current: SignerKey,
     earlier: Option<(SignerKey, Timestamp)>,
     lineage: Lineage,
+    /// Of each key but the last, the entry that says what came after it.
+    succeeded_at: Vec<u64>,
 }
 
 impl Succession {
@@ -126,12 +130,12 @@ impl Signers {
     /// The first key of a log.
     pub fn first(key: SignerKey) -> Self {
         let lineage = Lineage::around(key.verifier(), &[]);
-        Self { current: key, earlier: None, lineage }
+        Self { current: key, earlier: None, lineage, succeeded_at: Vec::new() }
     }
 
     /// The key that signs now, the one before it, and all of their line.
     pub async fn stored(reader: &Reader, kek: &Kek, origin: &str) -> Result<Self, OpenFault> {
-        let (successions, last) = successions(reader).await?;
+        let (successions, succeeded_at, last) = successions(reader).await?;
         let number = successions.len();
         let current = signer(reader, kek, origin, number).await?;
         let lineage = Lineage::around(current.verifier(), &successions);
@@ -142,16 +146,31 @@ impl Signers {
             (Some(before), Some(at)) => Some((signer(reader, kek, origin, before).await?, at.plus(HANDOVER))),
             _ => None,
         };
-        Ok(Self { current, earlier, lineage })
+        Ok(Self { current, earlier, lineage, succeeded_at })
     }
 
-    /// The same with `next` in the place of the key that signs now, at `now`; and the statement of it.
-    pub fn succeeded(self, next: SignerKey, now: Timestamp) -> Result<(Self, String), NoteFault> {
+    /// The same with `next` in the place of the key that signs now, from the entry `at` and the time `now` on; and the statement of it.
+    pub fn succeeded(self, next: SignerKey, (at, now): (u64, Timestamp)) -> Result<(Self, String), NoteFault> {
         let statement = Succession::statement(&self.current, &next)?;
-        let mut keys = self.lineage.keys;
+        let (mut keys, mut succeeded_at) = (self.lineage.keys, self.succeeded_at);
         keys.push(next.verifier().clone());
+        succeeded_at.push(at);
         let lineage = Lineage { trusted: keys.len() - 1, keys };
-        Ok((Self { current: next, earlier: Some((self.current, now.plus(HANDOVER))), lineage }, statement))
+        let earlier = Some((self.current, now.plus(HANDOVER)));
+        Ok((Self { current: next, earlier, lineage, succeeded_at }, statement))
+    }
+
+    /// The checkpoint of an anchor: by the key that signs now, or by one before it, of a log that was no longer when that key was succeeded.
+    pub fn anchored(&self, note: &str) -> Result<Checkpoint, NoteFault> {
+        let ends = self.succeeded_at.iter().copied().chain([u64::MAX]);
+        for (key, end) in self.lineage.keys.iter().zip(ends).collect::<Vec<_>>().into_iter().rev() {
+            match key.open(note).and_then(Checkpoint::parse) {
+                Ok(checkpoint) if checkpoint.size <= end => return Ok(checkpoint),
+                Ok(_) | Err(NoteFault::Unsigned) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Err(NoteFault::Unsigned)
     }
 
     /// Signs a checkpoint: with the key, and with the one before while that is handed over.
@@ -194,11 +213,12 @@ async fn signer(reader: &Reader, kek: &Kek, origin: &str, number: usize) -> Resu
     SignerKey::from_seed(origin, &seed).map_err(|_| load::inconsistent(0, "the origin is not a name for a key"))
 }
 
-/// The successions of a database, and the time of the last. They prove themselves; that none is missing, the chain of changes proves.
-async fn successions(reader: &Reader) -> Result<(Vec<Succession>, Option<Timestamp>), OpenFault> {
+/// The successions of a database, the entries that they are, and the time of the last. They prove themselves; that none is missing, the
+/// chain of changes proves.
+async fn successions(reader: &Reader) -> Result<(Vec<Succession>, Vec<u64>, Option<Timestamp>), OpenFault> {
     let text = "SELECT idx, body, time FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals') \
                 AND kind = 'checkpoint-key.succeeded' ORDER BY idx";
-    let (mut all, mut last) = (Vec::new(), None);
+    let (mut all, mut entries, mut last) = (Vec::new(), Vec::new(), None);
     for row in sqlx::query(text).fetch_all(reader.pool()).await? {
         let at = index(&row, 0)?;
         let succession = stated(row.try_get::<&str, _>(1)?.as_bytes());
@@ -206,9 +226,10 @@ async fn successions(reader: &Reader) -> Result<(Vec<Succession>, Option<Timesta
             succession
                 .ok_or_else(|| load::inconsistent(at, "the succession of the checkpoint key is not signed by both keys"))?,
         );
+        entries.push(at);
         last = Some(time(row.try_get(2)?)?);
     }
-    Ok((all, last))
+    Ok((all, entries, last))
 }
 
 /// The succession that an entry states.
@@ -280,11 +301,16 @@ mod tests {
         let checkpoint =
             Checkpoint { origin: "log.example".to_owned(), size: 7, root: crate::domain::digest::Digest::of(b"x") };
         let now = Timestamp::from_seconds(1_000_000).expect("a time");
-        let (signers, statement) = Signers::first(key(1)).succeeded(key(2), now).expect("signed");
+        let (signers, statement) = Signers::first(key(1)).succeeded(key(2), (7, now)).expect("signed");
         assert_eq!(Succession::read(&statement), Ok(succession(1, 2)));
         let by = |note: &str| [1, 2].map(|seed| key(seed).verifier().open(note).is_ok());
         assert_eq!(by(&signers.sign(&checkpoint, now).expect("signed")), [true, true]);
         assert_eq!(by(&signers.sign(&checkpoint, now.plus(HANDOVER)).expect("signed")), [false, true]);
         assert_eq!((signers.verifier(), signers.number()), (key(2).verifier(), 1));
+        // An anchor by the old key alone is of a log that was no longer than when it was succeeded.
+        for (seed, size, holds) in [(1, 7, true), (1, 8, false), (2, 7, true), (2, 8, true), (3, 7, false)] {
+            let note = Checkpoint { size, ..checkpoint.clone() }.signed(&[&key(seed)]).expect("signed");
+            assert_eq!(signers.anchored(&note).is_ok(), holds, "{seed} {size}");
+        }
     }
 }

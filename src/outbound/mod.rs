@@ -145,11 +145,18 @@ impl Outbound {
     }
 
     fn lane(&self, origin: &Origin) -> Arc<Semaphore> {
-        // A poisoned lock is harmless: the map is only ever added to.
+        // A poisoned lock is harmless: each change of the map is whole.
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if lanes.len() >= LANES {
+            // In nobody's hands but the map's: nobody is on it.
+            lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
+        }
         lanes.entry(origin.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_ORIGIN))).clone()
     }
 }
+
+/// Lanes before those are forgotten that nobody is on: origins are as many as somebody who may probe issuers thinks of.
+const LANES: usize = 1024;
 
 /// Sends a request and takes its answer whole, or not at all.
 async fn read(request: reqwest::RequestBuilder) -> Result<Fetched, FetchFault> {

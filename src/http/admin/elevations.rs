@@ -267,14 +267,17 @@ async fn by_day(broker: &Broker, integration: &IntegrationId) -> Result<Vec<u64>
     Ok((0..i64::from(DAYS)).rev().map(|ago| on(today - ago)).collect())
 }
 
-/// How the integration behaves otherwise: its last token, and why it was refused last.
+/// How the integration behaves otherwise: its last token, and why it was refused lately.
 async fn usual(broker: &Broker, integration: &IntegrationId) -> Result<Value, Problem> {
-    let newest = async |kind: &str, limit: u32| {
-        let (kind, subject) = (Some(kind.to_owned()), Some(integration.to_string()));
-        let query = Query { kind, subject, newest_first: true, limit: Some(limit), ..Query::default() };
-        broker.journal.entries(&query).await
+    let query = Query {
+        from: broker.journal.view().size.saturating_sub(COUNTED),
+        kind: Some("refused".to_owned()),
+        subject: Some(integration.to_string()),
+        newest_first: true,
+        limit: Some(REFUSALS),
+        ..Query::default()
     };
-    let (issued, refused) = (newest("issued", 1).await?, newest("refused", REFUSALS).await?);
+    let refused = broker.journal.entries(&query).await?;
     let refusal = |stored: &StoredEntry| match &stored.entry {
         Entry::Refused(refused) => {
             Some(json!({"at": refused.time, "reason": refused.reason, "environment": refused.environment}))
@@ -282,7 +285,7 @@ async fn usual(broker: &Broker, integration: &IntegrationId) -> Result<Value, Pr
         _ => None,
     };
     Ok(json!({
-        "lastToken": issued.first().map(|stored| stored.entry.time()),
+        "lastToken": broker.journal.last_uses().await?.get(&integration.to_string()),
         "lastRefusals": refused.iter().filter_map(refusal).collect::<Vec<_>>(),
     }))
 }

@@ -121,7 +121,7 @@ fn usual(usual: &Value) -> Vec<(&'static str, String)> {
     let refusals = all(&usual["lastRefusals"]).map(|one| format!("{} ({})", cell(one, "reason"), time(&one["at"])));
     // An answer to a decision does not count them; nothing is said then.
     let mut lines: Vec<_> = usual["tokensByDay"].as_array().map(|_| ("calls", calls(usual))).into_iter().collect();
-    lines.extend([("last token", time(&usual["lastToken"])), ("refused", some(refusals.collect(), "never", ", "))]);
+    lines.extend([("last token", time(&usual["lastToken"])), ("refused", some(refusals.collect(), "not lately", ", "))]);
     lines
 }
 

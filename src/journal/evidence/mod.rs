@@ -144,7 +144,7 @@ impl Source {
         let (verifier, lineage) = (self.signers.verifier(), self.signers.lineage());
         let kept = kept.map(|note| checkpoint(lineage.open_kept(note), verifier, "kept checkpoint")).transpose()?;
         // Before the snapshot: a running node moves both on, and the log must be the later of the two.
-        let anchored = self.anchor.as_ref().map(|anchor| anchor.read(verifier)).transpose()?.flatten();
+        let anchored = self.anchor.as_ref().map(|anchor| anchor.read(&self.signers)).transpose()?.flatten();
         let mut chain = Chain::default();
         chain.watch(kept.as_ref().map(|kept| Watched::of(kept, "kept checkpoint")));
         chain.watch(anchored.as_ref().map(|anchored| Watched::of(anchored, "anchor")));

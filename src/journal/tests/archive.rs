@@ -206,6 +206,30 @@ async fn l_01_what_another_hand_wrote_is_not_sealed() {
     assert_eq!(house.verify(None).await.expect_err("found").index(), Some(300));
 }
 
+/// L-01: nor is one with which its tile was changed, while the node runs. What is put on record as sealed is the log's own.
+#[tokio::test]
+async fn l_01_an_entry_that_was_changed_with_its_tile_is_not_sealed() {
+    use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+    let house = House::new();
+    let journal = aged(&house).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(house.database());
+    let mut hand = options.connect().await.expect("connects");
+    let body = journal.body(300).await.expect("reads").expect("an entry").replace("orders:read", "orders:root");
+    let leaf = crate::journal::merkle::leaf_hash(body.as_bytes());
+    let update = sqlx::query("UPDATE entries SET body = ?, leaf = ? WHERE idx = 300").bind(body).bind(leaf.0.to_vec());
+    update.execute(&mut hand).await.expect("runs");
+    let row = sqlx::query("SELECT content FROM tiles WHERE level = 0 AND idx = 1").fetch_one(&mut hand).await.expect("a tile");
+    let mut tile: Vec<u8> = row.try_get(0).expect("bytes");
+    tile[44 * 32..45 * 32].copy_from_slice(&leaf.0);
+    let update = sqlx::query("UPDATE tiles SET content = ? WHERE level = 0 AND idx = 1").bind(tile);
+    update.execute(&mut hand).await.expect("runs");
+    hand.close().await.expect("closes");
+    let fault = journal.archive(RETENTION).await.expect_err("it does not lead to the root");
+    assert!(matches!(fault, ArchiveFault::Foreign(256)), "{fault}");
+    assert_eq!((files(&house).len(), in_database(&journal).await.len()), (0, 650));
+    journal.close().await;
+}
+
 /// F-01, L-01: an old backup of the database without its segments keeps what it has; and what has left is missed without its segment.
 #[tokio::test]
 async fn l_01_nothing_leaves_for_a_segment_that_is_not_there() {

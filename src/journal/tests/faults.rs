@@ -220,7 +220,7 @@ async fn the_anchor_follows_each_change_at_once_and_tokens_within_a_second() {
     let journal = house.furnished().await;
     let anchored = || {
         let anchor = crate::journal::anchor::Anchor::at(house.directory.path().join("anchor"));
-        anchor.read(journal.verifier_key()).expect("reads").expect("is there")
+        anchor.read(journal.signers()).expect("reads").expect("is there")
     };
     for _ in 0..3 {
         let made = change(&journal).await.expect("made");

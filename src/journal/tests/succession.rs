@@ -81,7 +81,7 @@ async fn a_checkpoint_key_is_succeeded_on_record_and_signed_by_both() {
 
 /// L-01: a succession that was taken out, or put in by whoever has no key, is found; and so is an anchor of the old key alone.
 #[tokio::test]
-async fn l_01_a_stolen_old_key_is_worth_nothing_after_it_was_succeeded() {
+async fn l_01_a_stolen_old_key_makes_no_anchor_of_what_came_after_it() {
     let house = House::new();
     house.with_tokens(3).await;
     let stolen = {
@@ -138,5 +138,19 @@ async fn a_node_without_the_new_key_stops() {
     let journal = house.open().await.expect("the anchor is the new key's");
     issue(&journal, 1..2).await;
     journal.close().await;
+    house.verify(None).await.expect("verifies");
+}
+
+/// A node that runs beside a succession may write its last anchor after it, with the old key alone: of a log that was no longer then.
+#[tokio::test]
+async fn an_anchor_that_a_running_node_wrote_last_holds() {
+    let house = House::new();
+    let running = house.furnished().await;
+    record(&running, "proof", "1").await.expect("recorded, and not anchored yet");
+    house.succeed().await.expect("succeeds").close().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1300)).await;
+    running.close().await;
+    house.verify(None).await.expect("verifies");
+    house.open().await.expect("opens").close().await;
     house.verify(None).await.expect("verifies");
 }
