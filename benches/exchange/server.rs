@@ -24,6 +24,27 @@ pub fn pin_self() {
     }
 }
 
+/// One verify plus one sign on the server's core, in microseconds, with the other core as it is under load: awake. What a core does in
+/// a microsecond depends on its neighbour.
+pub fn floor() -> f64 {
+    let program = std::env::current_exe().expect("this program");
+    let mut child = Command::new("taskset")
+        .args(["-c", "0"])
+        .arg(program)
+        .args(["--bench", FLOOR])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("taskset (util-linux) pins processes to cores");
+    while child.try_wait().expect("waits").is_none() {
+        std::thread::yield_now();
+    }
+    let told = child.wait_with_output().expect("ended");
+    String::from_utf8_lossy(&told.stdout).trim().parse().expect("a figure")
+}
+
+/// The argument that makes this program measure the floor and nothing else.
+pub const FLOOR: &str = "floor";
+
 impl Server {
     /// Starts it over the folder of `world` and waits until it is ready.
     pub async fn start(world: &World) -> Self {
