@@ -1,8 +1,10 @@
 //! Revocation and introspection on the wire, in-process and over a real Redis. ABUSE rows R.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::world::{Options, World, client, post_form, records};
+use crate::world::{Options, World, client, get, post_form, records};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -22,9 +24,8 @@ async fn active(world: &World, token: &str) -> bool {
 }
 
 fn jti(token: &str) -> String {
-    use base64::Engine as _;
     let part = token.split('.').nth(1).expect("a payload");
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
     serde_json::from_slice::<Value>(&bytes).expect("claims")["jti"].as_str().expect("a jti").to_owned()
 }
 
@@ -169,4 +170,37 @@ async fn r_03_r_07_t_07_without_redis_nothing_is_minted_or_active() {
     // The revocation that was not acknowledged is on record all the same.
     assert!(!active(&world, &token).await, "r_03: committed");
     world.minted().await;
+}
+
+/// a tainted key has signed its last token within a second; what it signed is inactive, it is in no JWKS, and the next key revives
+/// nothing. Another environment does not notice.
+#[tokio::test]
+async fn r_18_q_05_a_tainted_key_is_out_at_once_and_for_ever() {
+    let world = World::with(Options { redis: true, ..Options::default() }).await;
+    let published = async |environment: &str| {
+        let keys = get(world.public, &format!("/{environment}/jwks")).await.json();
+        let kids = keys["keys"].as_array().expect("keys").iter().map(|key| key["kid"].as_str().expect("a kid").to_owned());
+        kids.collect::<Vec<_>>()
+    };
+    let taint =
+        async |kid: &str| world.admin_post("/v1/keys/production/taint", "adam", &json!({"kid": kid, "reason": "stolen"})).await;
+    let (token, sandbox) = (world.minted().await, published("sandbox").await);
+    let header = token.split('.').next().expect("a header");
+    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).expect("base64url")).expect("JSON");
+    let kid = header["kid"].as_str().expect("a kid").to_owned();
+    assert!(active(&world, &token).await && published("production").await.contains(&kid));
+    let begun = std::time::Instant::now();
+    assert_eq!(taint(&kid).await.status, 204);
+    assert!(!active(&world, &token).await, "r_18");
+    assert!(!published("production").await.contains(&kid), "r_18");
+    let before = world.issued().await;
+    let answer = world.exchange("production", &world.assertion("production"), "orders:read").await;
+    assert_eq!((answer.status, world.issued().await), (503, before), "q_05: {}", answer.text());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(1), "q_05: {:?}", begun.elapsed());
+    assert_eq!((taint(&kid).await.status, published("sandbox").await), (409, sandbox), "it was out already");
+
+    let next = json!({"alg": "ES256", "acceptOutage": true});
+    assert_eq!(world.admin_post("/v1/keys/production/rotate", "adam", &next).await.status, 201);
+    assert!(active(&world, &world.minted().await).await);
+    assert!(!active(&world, &token).await && !published("production").await.contains(&kid), "revoked never revives");
 }
