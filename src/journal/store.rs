@@ -127,10 +127,13 @@ impl SqliteStore {
 
     /// Brings tables of the version before to this one. Any other is left for whoever reads it to refuse.
     pub async fn upgrade(&mut self) -> Result<(), StoreFault> {
-        let mut transaction = self.connection().await?.begin_with("BEGIN IMMEDIATE").await?;
-        let version = sqlx::query("SELECT version FROM meta").fetch_optional(&mut *transaction).await;
-        let version = version.ok().flatten().and_then(|row| row.try_get::<i64, _>(0).ok());
-        if version == Some(BEFORE) {
+        let connection = self.connection().await?;
+        if version(connection).await != Some(BEFORE) {
+            return Ok(());
+        }
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        // Another process may have been first.
+        if version(&mut transaction).await == Some(BEFORE) {
             sqlx::raw_sql(UPGRADE).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
@@ -371,6 +374,11 @@ impl Store for SqliteStore {
             let _closed = connection.close().await;
         }
     }
+}
+
+async fn version(connection: &mut SqliteConnection) -> Option<i64> {
+    let row = sqlx::query("SELECT version FROM meta").fetch_optional(connection).await;
+    row.ok().flatten().and_then(|row| row.try_get(0).ok())
 }
 
 /// The columns of [`HEAD`].
