@@ -21,7 +21,8 @@
 //! [`verify_database`] reads everything; [`verify_export`] needs only the public key.
 //!
 //! **What is sealed.** Signing keys and the checkpoint key lie in the `keyring` table under the [`kek`]; people's names and free
-//! text in `texts`, by their digest, until a recorded change erases them.
+//! text in `texts`, by their digest, until a recorded change erases them. Another checkpoint key takes the place of one by a change that
+//! both sign ([`Journal::succeed_checkpoint_key`]).
 //!
 //! **What leaves.** With `[journal] retention`, old issuance and refusal entries leave the database for sealed segments beside it
 //! ([`Journal::archive`]). What reads one entry, a page of them, or all to prove them, reads on in the segments; [`Journal::entries`]
