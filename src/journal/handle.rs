@@ -266,11 +266,20 @@ impl Journal {
         Ok(self.reader.last_uses().await?)
     }
 
-    /// How many tokens `subject` was issued on each day (days since 1970) from `since` on, of the newest `among` entries.
-    pub async fn issued_by_day(&self, subject: &str, among: u64, since: Timestamp) -> Result<Vec<(i64, u64)>, Unavailable> {
+    /// How many tokens `subject` was issued on each day (days since 1970) from `since` on, of the newest `among` entries in the database;
+    /// and since when that is all of them: from a later time than `since` where there are more entries, or they have left.
+    pub async fn issued_by_day(
+        &self,
+        subject: &str,
+        among: u64,
+        since: Timestamp,
+    ) -> Result<(Vec<(i64, u64)>, Timestamp), Unavailable> {
         self.shared.running()?;
-        let from = self.view().size.saturating_sub(among);
-        Ok(self.reader.issued_by_day(subject, from, since).await?)
+        let view = self.view();
+        let from = view.size.saturating_sub(among).max(view.state.archive.until());
+        let first = if from > 0 { self.reader.time_from(from).await? } else { None };
+        let days = self.reader.issued_by_day(subject, from, since).await?;
+        Ok((days, first.map_or(since, |first| first.max(since))))
     }
 
     /// Changes from the index `from` on, in order, at most 1000 at a time.

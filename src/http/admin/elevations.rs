@@ -258,13 +258,16 @@ const COUNTED: u64 = 100_000;
 /// The days that are shown.
 const DAYS: u32 = 30;
 
-/// The integration's tokens of each of the last days, today last.
-async fn by_day(broker: &Broker, integration: &IntegrationId) -> Result<Vec<u64>, Problem> {
+/// The integration's tokens of each of the last days, today last; null where they are not all in the database any more.
+async fn by_day(broker: &Broker, integration: &IntegrationId) -> Result<Vec<Option<u64>>, Problem> {
     let now = broker.now();
-    let counted = broker.journal.issued_by_day(&integration.to_string(), COUNTED, now.minus(Seconds::days(DAYS))).await?;
-    let today = now.as_seconds().div_euclid(86_400);
+    let asked = now.minus(Seconds::days(DAYS));
+    let (counted, since) = broker.journal.issued_by_day(&integration.to_string(), COUNTED, asked).await?;
+    let day = |time: Timestamp| time.as_seconds().div_euclid(86_400);
+    // The day on which the counting begins is not whole, but for the oldest that is asked for.
+    let whole = if since > asked { day(since) + 1 } else { day(since) };
     let on = |day: i64| counted.iter().find(|(known, _)| *known == day).map_or(0, |(_, number)| *number);
-    Ok((0..i64::from(DAYS)).rev().map(|ago| on(today - ago)).collect())
+    Ok((0..i64::from(DAYS)).rev().map(|ago| day(now) - ago).map(|day| (day >= whole).then(|| on(day))).collect())
 }
 
 /// How the integration behaves otherwise: its last token, and why it was refused lately.

@@ -128,18 +128,21 @@ fn usual(usual: &Value) -> Vec<(&'static str, String)> {
 /// The tokens of the last days, as a row of bars and in numbers.
 fn calls(usual: &Value) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    // Days of which not all is known are null, and stand before the others.
     let days: Vec<u64> = all(&usual["tokensByDay"]).filter_map(Value::as_u64).collect();
     let (sum, most) = (days.iter().sum::<u64>(), days.iter().copied().max().unwrap_or(0));
+    let last = match days.len() {
+        0 => return "not known: older entries have left the database".to_owned(),
+        1 => "today".to_owned(),
+        some => format!("in the last {some} days"),
+    };
     if sum == 0 {
-        return "no token in the last 30 days".to_owned();
+        return format!("no token {last}");
     }
     // Nothing is the lowest bar, and whatever is not nothing stands above it.
     let bar = |day: &u64| BARS[usize::try_from((day * 7).div_ceil(most)).unwrap_or(0).min(7)];
     let today = days.last().copied().unwrap_or(0);
-    format!(
-        "{} {sum} tokens in the last 30 days, {most} on the busiest, {today} today",
-        days.iter().map(bar).collect::<String>()
-    )
+    format!("{} {sum} tokens {last}, {most} on the busiest, {today} today", days.iter().map(bar).collect::<String>())
 }
 
 fn requests(list: &Value) -> String {
@@ -180,4 +183,24 @@ fn time(value: &Value) -> String {
 fn span(seconds: &Value) -> String {
     let seconds = seconds.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
     seconds.map_or_else(|| "-".to_owned(), |seconds| Seconds(seconds).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn days_that_are_not_known_are_not_shown_as_idle() {
+        let shown = |days: Vec<Option<u64>>| calls(&json!({"tokensByDay": days}));
+        let of = |unknown: usize, known: &[u64]| {
+            shown(vec![None; unknown].into_iter().chain(known.iter().copied().map(Some)).collect())
+        };
+        assert_eq!(of(0, &[0; 30]), "no token in the last 30 days");
+        assert_eq!(of(27, &[0, 4, 1]), "▁█▃ 5 tokens in the last 3 days, 4 on the busiest, 1 today");
+        assert_eq!(of(28, &[0, 0]), "no token in the last 2 days");
+        assert_eq!(of(29, &[0]), "no token today");
+        assert_eq!(of(30, &[]), "not known: older entries have left the database");
+    }
 }

@@ -120,6 +120,11 @@ async fn what_is_younger_than_the_retention_stays() {
         assert_eq!(usize::from(sealed.is_some()), segments, "{second}");
     }
     assert_eq!(in_database(&journal).await.len(), 10 + 55, "255 to 310, the change among them");
+    // Who counts what is there is told since when it is all.
+    let (days, since) = journal.issued_by_day("globex/order-sync", 100_000, fixture::at(-DAY)).await.expect("reads");
+    assert_eq!((days.iter().map(|(_, number)| *number).collect::<Vec<_>>(), since), (vec![54], fixture::at(0)));
+    let (_, since) = journal.issued_by_day("globex/order-sync", 1, fixture::at(-DAY)).await.expect("reads");
+    assert_eq!(since, fixture::at(2 * DAY));
     house.clock.set(-DAY * 400);
     assert!(journal.archive(Seconds::days(36_500)).await.expect("runs").is_none(), "before 1970 there was nothing");
     journal.close().await;
