@@ -1,6 +1,6 @@
 //! Carrying the write-ahead log home beside the commits, not within one of them.
 //!
-//! By itself SQLite does it in the commit that makes the log long: eight thousand pages at a time, and for those fifty milliseconds
+//! By itself SQLite does it in the commit that makes the log long: eight thousand pages at a time, and for as long as that takes a disk
 //! nobody gets a token. So a connection of its own does it, with `wal_checkpoint(PASSIVE)`, which waits for nobody and which nobody
 //! waits for; what came in between is little, and a second pass leaves less. The writer then carries the last pages, and with its next
 //! commit the log begins anew: it can while all of it is home, and under load it never is unless the writer sees to it.
