@@ -140,9 +140,7 @@ impl IssuerKeys {
     /// Asks an issuer for its discovery document and keys, because somebody wants to see them. Nothing of the answer is kept or used.
     pub async fn probe(&self, issuer: &Issuer) -> Result<Probed, ProbeFault> {
         let origin = self.0.outbound.may_fetch(issuer.as_str()).map_err(KeysFault::from)?.origin().clone();
-        if let Some(rest) = self.0.ensure_asked_rarely(issuer, origin) {
-            return Err(ProbeFault::Rests(rest));
-        }
+        self.0.ensure_asked_rarely(issuer, origin).map_err(ProbeFault::Rests)?;
         let found = discovery::probe(&self.0.outbound, issuer).await;
         self.0.rested(issuer, found.as_ref().ok().map(|found| &*found.jwks_uri));
         Ok(found?)
@@ -249,8 +247,8 @@ impl Inner {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long `issuer`, of `origin`, is left in peace; nothing, and it counts as asked, when it may be asked now.
-    fn ensure_asked_rarely(&self, issuer: &Issuer, origin: Origin) -> Option<Seconds> {
+    /// Counts `issuer`, of `origin`, as asked now; or tells how long it is left in peace.
+    fn ensure_asked_rarely(&self, issuer: &Issuer, origin: Origin) -> Result<(), Seconds> {
         let now = self.clock.now();
         let kept = self.sources().get(&KeySource::Discovery(issuer.clone())).and_then(|state| match state.flight {
             Some(_) => Some(now.plus(FLOOR)),
@@ -260,10 +258,10 @@ impl Inner {
         probes.retain(|_, asked| asked.plus(FLOOR) > now);
         let until = kept.into_iter().chain(probes.get(&origin).map(|asked| asked.plus(FLOOR))).max();
         if let Some(until) = until.filter(|until| *until > now) {
-            return Some(until.since(now));
+            return Err(until.since(now));
         }
         probes.insert(origin, now);
-        None
+        Ok(())
     }
 
     /// The key set at `url`, if it came to that, was asked for by a probe: bindings by the same issuer or URL wait as after a fetch of theirs.

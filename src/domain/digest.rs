@@ -1,6 +1,7 @@
 //! SHA-256 values that name versions, claims and sealed blobs.
 
 use std::fmt;
+use std::io::{self, Write};
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize, Serializer};
@@ -11,6 +12,33 @@ use super::hex;
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Digest(pub [u8; 32]);
+
+/// A SHA-256 value on its way: of whatever is written to it.
+pub struct Hasher(digest::Context);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Hasher {
+    /// Of all that was written.
+    pub fn digest(self) -> Digest {
+        Digest::read(self.0.finish())
+    }
+}
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Digest {
     /// SHA-256 of `bytes`.
@@ -32,11 +60,9 @@ impl Digest {
     }
 
     fn of_long(parts: &[&[u8]]) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in parts {
-            context.update(part);
-        }
-        Self::read(context.finish())
+        let mut hasher = Hasher::default();
+        parts.iter().for_each(|part| hasher.0.update(part));
+        hasher.digest()
     }
 
     fn read(digest: digest::Digest) -> Self {

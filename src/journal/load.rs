@@ -12,7 +12,7 @@ use super::batch::{Head, MacKey};
 use super::fault::{OpenFault, StoreFault};
 use super::merkle::leaf_hash;
 use super::reader::{Reader, hash, index};
-use super::schema::sql;
+use super::schema::{self, sql};
 use super::store::{number, time};
 use super::tiles::{Tile, WIDTH};
 use super::tree::Tree;
@@ -67,18 +67,13 @@ pub async fn load(reader: &Reader, key: &MacKey) -> Result<Loaded, OpenFault> {
     Ok(loaded)
 }
 
-/// The version of the tables, if they are ours at all.
+/// Whether the tables are of the version that this program knows.
 pub async fn version(connection: &mut SqliteConnection) -> Result<(), OpenFault> {
-    let row = sqlx::query("SELECT version FROM meta").fetch_optional(connection).await;
-    let version: i64 = match row {
-        Ok(Some(row)) => row.try_get(0)?,
-        Ok(None) => return Err(OpenFault::Schema("none".to_owned())),
-        Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => {
-            return Err(OpenFault::Schema("none".to_owned()));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if version == super::schema::VERSION { Ok(()) } else { Err(OpenFault::Schema(version.to_string())) }
+    match schema::version(connection).await? {
+        Some(schema::VERSION) => Ok(()),
+        Some(other) => Err(OpenFault::Schema(other.to_string())),
+        None => Err(OpenFault::Schema("none".to_owned())),
+    }
 }
 
 pub fn inconsistent(index: u64, what: impl Into<String>) -> OpenFault {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sqlx::sqlite::{SqlitePoolOptions, SqliteRow};
-use sqlx::{Row as _, SqlitePool};
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::fault::StoreFault;
 use super::kek::{BlobName, SealedBlob};
@@ -281,6 +281,14 @@ fn stored(row: &SqliteRow) -> Result<StoredEntry, StoreFault> {
     let json: String = row.try_get(0)?;
     let entry = Entry::parse(json.as_bytes()).map_err(|error| StoreFault(sqlx::Error::Decode(error.into())))?;
     Ok(StoredEntry { json, entry })
+}
+
+/// The changes of a kind as rows have them, with their index: nothing is proved by it.
+pub async fn of_kind(connection: &mut SqliteConnection, kind: &'static str) -> Result<Vec<(u64, String)>, StoreFault> {
+    // The first condition is that of the index.
+    let text = "SELECT idx, body FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals') AND kind = ? ORDER BY idx";
+    let rows = sqlx::query(text).bind(kind).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((index(row, 0)?, row.try_get(1)?))).collect()
 }
 
 /// The index column of a row.

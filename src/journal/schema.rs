@@ -1,28 +1,40 @@
-//! The tables, and how connections to them are made. All SQL of the house is here, in `statement`, `store` and `reader`.
+//! The tables, and how connections to them are made. SQL that writes is here, in `statement` and in `store`; what reads
+//! is in `reader`, `load` and `evidence`.
 
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 
 /// The version of these tables. Another one is refused: no node guesses at rows that decide who gets a token.
 pub const VERSION: i64 = 3;
+
+/// When each client was last issued a token: a row of it is written with every batch.
+macro_rules! last_use {
+    () => {
+        "CREATE TABLE last_use (subject TEXT PRIMARY KEY, idx INTEGER NOT NULL, time INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    };
+}
 
 /// The version before, which a writer brings to this one.
 pub const BEFORE: i64 = 2;
 
 /// What that takes: the last use of each client, which was looked for among all entries.
-pub const UPGRADE: &str = "
-CREATE TABLE last_use (subject TEXT PRIMARY KEY, idx INTEGER NOT NULL, time INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+pub const UPGRADE: &str = concat!(
+    last_use!(),
+    "
 INSERT INTO last_use (subject, idx, time) SELECT subject, max(idx), max(time) FROM entries WHERE kind = 'issued' GROUP BY subject;
 UPDATE meta SET version = 3;
-";
+"
+);
 
-/// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments one day while
+/// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments while
 /// changes and tiles stay. Secondary indexes are few: each is paid by every token. A proof has no index on its end; `store`
 /// purges slices of the primary key instead. Proofs come to `consumed` by way of `consumed_lately`, a row for each batch (`spent`).
-pub const TABLES: &str = "
+pub const TABLES: &str = concat!(
+    last_use!(),
+    "
 CREATE TABLE meta (version INTEGER NOT NULL) STRICT;
 INSERT INTO meta (version) VALUES (3);
 CREATE TABLE head (
@@ -42,9 +54,9 @@ CREATE TABLE tiles (level INTEGER NOT NULL, idx INTEGER NOT NULL, content BLOB N
 CREATE TABLE consumed (proof BLOB PRIMARY KEY, gone_after INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE consumed_lately (first INTEGER PRIMARY KEY, proofs BLOB NOT NULL) STRICT;
 CREATE TABLE texts (digest BLOB PRIMARY KEY, salt BLOB NOT NULL, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE last_use (subject TEXT PRIMARY KEY, idx INTEGER NOT NULL, time INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE keyring (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
-";
+"
+);
 
 /// The one connection that writes. `durable`: a commit that returned is on the disk (WAL, synchronous=FULL); without it only a
 /// journal that is gone with its process may run. What is deleted is overwritten: forgotten texts and destroyed keys.
@@ -56,8 +68,8 @@ pub fn writer(path: &Path, durable: bool) -> SqliteConnectOptions {
         .pragma("secure_delete", "ON")
         // Nothing of the log may lie in a temporary file: where those go is nobody's decision, and there may be no such place.
         .pragma("temp_store", "MEMORY")
-        // The keys of spent proofs are random: pages of `consumed` stay in memory, and what was logged is carried home once in 32 MB
-        // (SQLite's default is 4), so that a page goes home once for many tokens. The cache is no larger, because SQLite walks its
+        // The keys of spent proofs are random: pages of `consumed` stay in memory, and where nobody did before (`carry`) what was
+        // logged is carried home once in 32 MB (SQLite's default is 4), so that a page goes home once for many tokens. The cache is no larger, because SQLite walks its
         // table at each commit.
         .pragma("cache_size", "-8192")
         .pragma("wal_autocheckpoint", "8192")
@@ -79,6 +91,15 @@ fn connection(path: &Path) -> SqliteConnectOptions {
     // A file that is not there is never made by accident (ABUSE F-14: silent new database).
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(Duration::from_secs(2));
     options.disable_statement_logging()
+}
+
+/// The version of the tables; none where they are not ours.
+pub async fn version(connection: &mut SqliteConnection) -> Result<Option<i64>, sqlx::Error> {
+    match sqlx::query("SELECT version FROM meta").fetch_optional(connection).await {
+        Ok(row) => row.map(|row| row.try_get(0)).transpose(),
+        Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// SQL has 63 bits; no log reaches them.

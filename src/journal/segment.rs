@@ -10,14 +10,13 @@ use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
 use super::tiles::{self, Tile, WIDTH};
 use crate::domain::archive::Segment;
-use crate::domain::digest::Digest;
+use crate::domain::digest::Hasher;
 
 /// Bundles of the largest segment: as many entries as a tile of level 1 is over.
 pub const MOST: usize = 256;
@@ -70,7 +69,7 @@ impl Shelf {
 
     /// Writes the file of a segment, durably: when this returns, a power cut takes nothing away.
     pub fn put(&self, bundles: &Bundles) -> Result<Segment, SegmentFault> {
-        let mut hash = Hash::default();
+        let mut hash = Hasher::default();
         bundles.pieces(|piece| hash.write_all(piece)).map_err(|cause| self.fault(cause))?;
         let segment = Segment { first: bundles.first, until: bundles.until(), digest: hash.digest() };
         // A name of this process: another one that seals the same must not take this file from under our hands.
@@ -112,7 +111,7 @@ impl Shelf {
     pub fn check(&self, segment: &Segment) -> Result<(), SegmentFault> {
         let path = self.path(segment);
         let hashed = regular(&path).and_then(|mut file| {
-            let mut hash = Hash::default();
+            let mut hash = Hasher::default();
             io::copy(&mut file, &mut hash).map(|_| hash.digest())
         });
         match hashed {
@@ -132,34 +131,6 @@ impl Shelf {
 /// A file that is one: whoever opens something else may wait for ever.
 fn regular(path: &Path) -> io::Result<fs::File> {
     if fs::metadata(path)?.is_file() { fs::File::open(path) } else { Err(strange("it is not a file")) }
-}
-
-/// SHA-256 of what is written to it.
-struct Hash(digest::Context);
-
-impl Default for Hash {
-    fn default() -> Self {
-        Self(digest::Context::new(&digest::SHA256))
-    }
-}
-
-impl Hash {
-    fn digest(self) -> Digest {
-        let mut value = [0; 32];
-        value.copy_from_slice(self.0.finish().as_ref());
-        Digest(value)
-    }
-}
-
-impl io::Write for Hash {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 fn read(path: &Path, segment: &Segment, entry: u64) -> io::Result<Vec<Vec<u8>>> {

@@ -10,18 +10,19 @@
 //! worth as much as before to those who trust it still, and in an older copy of the journal that is put back with an anchor of that time:
 //! only a checkpoint that is kept elsewhere, in Redis or by an auditor, tells of that.
 
-use sqlx::Row as _;
 use zeroize::Zeroizing;
 
 use super::fault::OpenFault;
 use super::kek::{BlobName, Kek, KekFault};
 use super::load;
 use super::note::{Checkpoint, NoteFault, SignerKey, VerifierKey, sign};
-use super::reader::{Reader, index};
-use super::store::time;
+use super::reader::{Reader, of_kind};
 use crate::domain::change::What;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::entry::Entry;
+
+/// The kind of the change.
+const SUCCEEDED: &str = "checkpoint-key.succeeded";
 
 /// How long checkpoints carry the signature of the key before as well.
 pub const HANDOVER: Seconds = Seconds::days(90);
@@ -163,7 +164,7 @@ impl Signers {
     /// The checkpoint of an anchor: by the key that signs now, or by one before it, of a log that was no longer when that key was succeeded.
     pub fn anchored(&self, note: &str) -> Result<Checkpoint, NoteFault> {
         let ends = self.succeeded_at.iter().copied().chain([u64::MAX]);
-        for (key, end) in self.lineage.keys.iter().zip(ends).collect::<Vec<_>>().into_iter().rev() {
+        for (key, end) in self.lineage.keys.iter().zip(ends) {
             match key.open(note).and_then(Checkpoint::parse) {
                 Ok(checkpoint) if checkpoint.size <= end => return Ok(checkpoint),
                 Ok(_) | Err(NoteFault::Unsigned) => {}
@@ -216,29 +217,26 @@ async fn signer(reader: &Reader, kek: &Kek, origin: &str, number: usize) -> Resu
 /// The successions of a database, the entries that they are, and the time of the last. They prove themselves; that none is missing, the
 /// chain of changes proves.
 async fn successions(reader: &Reader) -> Result<(Vec<Succession>, Vec<u64>, Option<Timestamp>), OpenFault> {
-    let text = "SELECT idx, body, time FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals') \
-                AND kind = 'checkpoint-key.succeeded' ORDER BY idx";
     let (mut all, mut entries, mut last) = (Vec::new(), Vec::new(), None);
-    for row in sqlx::query(text).fetch_all(reader.pool()).await? {
-        let at = index(&row, 0)?;
-        let succession = stated(row.try_get::<&str, _>(1)?.as_bytes());
-        all.push(
-            succession
-                .ok_or_else(|| load::inconsistent(at, "the succession of the checkpoint key is not signed by both keys"))?,
-        );
+    let mut connection = reader.pool().acquire().await?;
+    for (at, body) in of_kind(&mut connection, SUCCEEDED).await? {
+        let stated = stated(body.as_bytes());
+        let (succession, time) =
+            stated.ok_or_else(|| load::inconsistent(at, "the succession of the checkpoint key is not signed by both keys"))?;
+        all.push(succession);
         entries.push(at);
-        last = Some(time(row.try_get(2)?)?);
+        last = Some(time);
     }
     Ok((all, entries, last))
 }
 
-/// The succession that an entry states.
-pub fn stated(entry: &[u8]) -> Option<Succession> {
+/// The succession that an entry states, and when.
+pub fn stated(entry: &[u8]) -> Option<(Succession, Timestamp)> {
     // Of many entries few are worth the reading.
-    std::str::from_utf8(entry).ok().filter(|text| text.contains("checkpoint-key.succeeded"))?;
+    std::str::from_utf8(entry).ok().filter(|text| text.contains(SUCCEEDED))?;
     let Ok(Entry::Change(entry)) = Entry::parse(entry) else { return None };
     let What::CheckpointKeySucceeded { statement } = &entry.change.what else { return None };
-    Succession::read(statement).ok()
+    Some((Succession::read(statement).ok()?, entry.time))
 }
 
 #[cfg(test)]

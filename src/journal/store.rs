@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnect
 
 use super::batch::{Batch, Beside, Head, Row};
 use super::fault::StoreFault;
-use super::schema::{BEFORE, UPGRADE, sql};
+use super::schema::{self, BEFORE, UPGRADE, sql};
 use super::spent::{Lately, Memory, Spent, Step};
 use super::statement::{self, BEGIN, HEAD, LATELY, MOST, NOT_NULL};
 use super::tiles::WIDTH;
@@ -128,12 +128,12 @@ impl SqliteStore {
     /// Brings tables of the version before to this one. Any other is left for whoever reads it to refuse.
     pub async fn upgrade(&mut self) -> Result<(), StoreFault> {
         let connection = self.connection().await?;
-        if version(connection).await != Some(BEFORE) {
+        if schema::version(connection).await? != Some(BEFORE) {
             return Ok(());
         }
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         // Another process may have been first.
-        if version(&mut transaction).await == Some(BEFORE) {
+        if schema::version(&mut transaction).await? == Some(BEFORE) {
             sqlx::raw_sql(UPGRADE).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
@@ -374,11 +374,6 @@ impl Store for SqliteStore {
             let _closed = connection.close().await;
         }
     }
-}
-
-async fn version(connection: &mut SqliteConnection) -> Option<i64> {
-    let row = sqlx::query("SELECT version FROM meta").fetch_optional(connection).await;
-    row.ok().flatten().and_then(|row| row.try_get(0).ok())
 }
 
 /// The columns of [`HEAD`].

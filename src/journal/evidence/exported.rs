@@ -123,7 +123,7 @@ fn lineage(dir: &Path, key: &VerifierKey, notes: [Option<&str>; 2]) -> Result<Li
         let mut lines = BufReader::new(fs::File::open(&path).map_err(VerifyFault::file(&path))?);
         for at in 0.. {
             let Some(body) = line(&mut lines, at).map_err(VerifyFault::file(&path))? else { break };
-            successions.extend(stated(&body));
+            successions.extend(stated(&body).map(|(succession, _)| succession));
         }
     }
     Ok(Lineage::around(key, &successions))

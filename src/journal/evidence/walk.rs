@@ -11,7 +11,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::super::batch::{Head, MacKey, Row};
 use super::super::load::{self, StoredBatch};
 use super::super::merkle::leaf_hash;
-use super::super::reader::{hash, index};
+use super::super::reader::{hash, of_kind};
 use super::super::schema::sql;
 use super::super::segment::{SegmentFault, Shelf};
 use super::super::tiles::{Tile, WIDTH};
@@ -124,13 +124,10 @@ pub async fn walk(
 /// The segments as rows name them.
 async fn archive(connection: &mut SqliteConnection) -> Result<Archive, VerifyFault> {
     let mut archive = Archive::default();
-    let strange =
-        |row: &SqliteRow| Ok::<_, VerifyFault>(VerifyFault::entry(index(row, 0)?, "the row's kind is not that of its entry"));
-    let text = "SELECT idx, body FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals') AND kind = 'journal.archived' ORDER BY idx";
-    for row in sqlx::query(text).fetch_all(connection).await? {
-        let entry = Entry::parse(row.try_get::<&str, _>(1)?.as_bytes()).ok();
-        let Some(Entry::Change(entry)) = entry else { return Err(strange(&row)?) };
-        let What::JournalArchived(segment) = &entry.change.what else { return Err(strange(&row)?) };
+    for (at, body) in of_kind(connection, "journal.archived").await? {
+        let strange = || VerifyFault::entry(at, "the row's kind is not that of its entry");
+        let Ok(Entry::Change(entry)) = Entry::parse(body.as_bytes()) else { return Err(strange()) };
+        let What::JournalArchived(segment) = &entry.change.what else { return Err(strange()) };
         archive.take(segment);
     }
     Ok(archive)
