@@ -223,16 +223,17 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
-        // A tile that becomes full is written by itself.
-        let fills_tile = prior.size % u64::from(WIDTH) + rows as u64 >= u64::from(WIDTH);
+        // So few rows fill one tile at the most; the one that fills the tile above it does not go at once.
+        let (width, full) = (u64::from(WIDTH), (prior.size + rows as u64) / u64::from(WIDTH));
+        let fills_two = full > prior.size / width && full.is_multiple_of(width);
         let knows = |head: &Head, lately: &Lately| {
             *head == *prior && lately.moving(proofs.len()) == 0 && !proofs.iter().any(|(proof, _)| lately.holds(proof))
         };
-        (1..=MOST).contains(&rows) && proofs.len() <= rows && !fills_tile && self.lately.look(knows) == Some(true)
+        (1..=MOST).contains(&rows) && proofs.len() <= rows && !fills_two && self.lately.look(knows) == Some(true)
     }
 
     async fn record(&mut self, batch: Batch, proofs: &[Spent]) -> Result<Tried, StoreFault> {
-        if !batch.tiles.is_empty() || !batch.beside.is_empty() || !self.goes_at_once(&batch.prior, batch.rows.len(), proofs) {
+        if batch.tiles.len() > 1 || !batch.beside.is_empty() || !self.goes_at_once(&batch.prior, batch.rows.len(), proofs) {
             return Ok(Tried::Not);
         }
         let after = batch.after.clone();
@@ -296,8 +297,7 @@ impl Store for SqliteStore {
         let last = rows.split_off(rows.len() - rows.len().min(MOST));
         self.write(rows).await?;
         for tile in tiles {
-            let insert = sqlx::query("INSERT INTO tiles (level, idx, content) VALUES (?, ?, ?)");
-            self.run(insert.bind(i64::from(tile.level)).bind(sql(tile.index)).bind(tile.content)).await?;
+            self.run(statement::tile(tile)).await?;
         }
         self.write_beside(beside).await?;
         self.move_proofs(after.time).await?;

@@ -189,3 +189,24 @@ async fn the_last_use_of_a_client_is_kept_and_proved() {
         assert!(matches!(house.open().await.err(), Some(OpenFault::Schema(version)) if version == "1"));
     }
 }
+
+/// A tile that becomes full is written with the batch that fills it.
+#[tokio::test]
+async fn a_batch_that_fills_a_tile_goes_at_once_as_any_other() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    // Alone: the first batch of a second purges, and so goes step by step.
+    record(&journal, "first", "first").await.expect("recorded");
+    let before = house.at_once.load(Ordering::Relaxed);
+    for number in 0..600 {
+        let name = format!("one-{number}");
+        record(&journal, &name, &name).await.expect("recorded");
+    }
+    assert_eq!(house.at_once.load(Ordering::Relaxed) - before, 600);
+    assert!(journal.view().size > 2 * 256);
+    journal.close().await;
+    house.verify(None).await.expect("tiles, roots and MACs hold");
+    let journal = house.open().await.expect("opens by its tiles");
+    record(&journal, "last", "last").await.expect("recorded");
+    journal.close().await;
+}
