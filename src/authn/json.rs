@@ -15,8 +15,7 @@ const MAX_DEPTH: usize = 16;
 /// Parses one JSON text with nothing after it, of at most `most` values. The error says nothing: the text may be hostile.
 pub(super) fn parse(text: &[u8], most: usize) -> Option<Value> {
     let mut left = most;
-    // Whether it is text is judged once: from bytes, each string in it would be judged by itself.
-    let mut deserializer = serde_json::Deserializer::from_str(std::str::from_utf8(text).ok()?);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Strict { depth: 0, left: &mut left }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(value)

@@ -190,7 +190,7 @@ impl IssuerKeys {
 
     /// Verifies the chain of an X.509-SVID by the bundle at `source`, as it is here now: no packet leaves for it.
     pub fn svid(&self, chain: &[Der], source: &KeySource) -> Option<Verified<Svid>> {
-        let (set, _) = self.0.usable(source)?;
+        let set = self.0.usable(source)?;
         svid::verify(chain, source, set.bundle.as_ref()?.anchors.as_ref()?, self.0.clock.now())
     }
 
@@ -204,24 +204,24 @@ impl IssuerKeys {
 
     /// The one key of `source` with this kid and algorithm. An unknown one asks the issuer again, no oftener than the floor.
     pub(super) async fn find(&self, source: &KeySource, kid: Option<&str>, alg: Alg) -> Result<Arc<Key>, Missing> {
-        let (set, is_due) = match self.0.usable(source) {
-            Some(usable) => usable,
-            None => (self.refresh(source).await.map_err(|_| Missing::Unavailable)?, false),
+        let set = match self.0.usable(source) {
+            Some(set) => set,
+            None => self.refresh(source).await.map_err(|_| Missing::Unavailable)?,
         };
         if let Some(key) = set.select(kid, alg) {
-            if is_due {
-                self.refresh_behind(source);
-            }
+            self.refresh_behind(source);
             return Ok(key);
         }
         let newer = self.refresh(source).await.map_err(|_| Missing::Unknown)?;
         newer.select(kid, alg).ok_or(Missing::Unknown)
     }
 
-    /// Starts a refresh and does not wait for it.
+    /// Starts a refresh that is due and does not wait for it.
     fn refresh_behind(&self, source: &KeySource) {
-        let (keys, source) = (self.clone(), source.clone());
-        tokio::spawn(async move { keys.refresh(&source).await.map(drop) });
+        if self.0.is_due(source) {
+            let (keys, source) = (self.clone(), source.clone());
+            tokio::spawn(async move { keys.refresh(&source).await.map(drop) });
+        }
     }
 
     /// Joins the attempt under way or makes one; while the source rests, what there is.
@@ -275,17 +275,19 @@ impl Inner {
         }
     }
 
-    /// The keys of `source`, and whether they are due to be fetched again.
-    fn usable(&self, source: &KeySource) -> Option<(Arc<KeySet>, bool)> {
-        let now = self.clock.now();
-        let sources = self.sources();
-        let state = sources.get(source)?;
-        state.usable(source, now).map(|set| (set, state.is_due(source, now)))
+    fn usable(&self, source: &KeySource) -> Option<Arc<KeySet>> {
+        self.sources().get(source)?.usable(source, self.clock.now())
     }
 
     fn is_due(&self, source: &KeySource) -> bool {
         let now = self.clock.now();
-        self.sources().get(source).is_none_or(|state| state.is_due(source, now))
+        self.sources().get(source).is_none_or(|state| {
+            let due = match &state.good {
+                None => true,
+                Some(good) => !source.is_inline() && now >= good.fetched.plus(REFRESH),
+            };
+            due && !state.rests(now)
+        })
     }
 
     /// The generation to wait for; or, while the source rests, its usable keys or its last fault.
@@ -346,14 +348,6 @@ impl Inner {
 }
 
 impl Source {
-    fn is_due(&self, source: &KeySource, now: Timestamp) -> bool {
-        let due = match &self.good {
-            None => true,
-            Some(good) => !source.is_inline() && now >= good.fetched.plus(REFRESH),
-        };
-        due && !self.rests(now)
-    }
-
     fn rests(&self, now: Timestamp) -> bool {
         self.rest_until.is_some_and(|until| now < until)
     }

@@ -27,9 +27,9 @@ pub type Spent = (ProofKey, Timestamp);
 /// many take to come (what comes before its last key moves in it), so the rows are those of four times as many at the most.
 pub const MOST: usize = 32_768;
 
-/// Proofs that move at a time, and at the most with one commit. A batch that moves some does not go at once (`store`), so they are many.
-pub const STEP: usize = 512;
-const FARTHEST: usize = 2 * STEP;
+/// Proofs that move at a time, and at the most with one commit.
+pub const STEP: usize = 128;
+const FARTHEST: usize = 8 * STEP;
 
 /// Bytes of a proof in a row: its key, and the second until which it is remembered.
 const WIDTH: usize = 40;
@@ -210,10 +210,10 @@ mod tests {
                 let (read, to) = (tables.read(), 32 * (batch + 1));
                 assert!((0..to).all(|number| read.holds(&proof(number)) || tables.consumed.contains(&proof(number))), "{to}");
             }
-            assert!(lately.proofs.len() < MOST + 2 * STEP, "{}", lately.proofs.len());
+            assert!(lately.proofs.len() < MOST + STEP, "{}", lately.proofs.len());
         }
         assert!(tables.rows.len() <= 4 * MOST / 32, "{}", tables.rows.len());
-        assert!(tables.consumed.len() as u64 >= ALL - (MOST + 2 * STEP) as u64);
+        assert!(tables.consumed.len() as u64 >= ALL - (MOST + STEP) as u64);
         for lately in [&lately, &tables.read()] {
             assert!((0..ALL).all(|number| lately.holds(&proof(number)) || tables.consumed.contains(&proof(number))));
         }

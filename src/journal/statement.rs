@@ -77,6 +77,7 @@ static BEGIN_SPENDING: Texts = LazyLock::new(|| texts(|places| [BEGIN, "; ", AMO
 static AT_ONCE: Texts = LazyLock::new(|| texts(|places| whole(places, "")));
 static AT_ONCE_WITH_TILE: Texts = LazyLock::new(|| texts(|places| whole(places, &[TILE, "; "].concat())));
 
+/// A batch from the lock to the commit, with the statement that writes a tile or none.
 fn whole(places: usize, tile: &str) -> String {
     let line = [BEGIN, "; ", BATCH_IF, &row("?", places), THEN].concat();
     [&line, "; ", tile, INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", COMMIT].concat()

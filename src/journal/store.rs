@@ -15,7 +15,6 @@ use super::fault::StoreFault;
 use super::schema::{self, BEFORE, UPGRADE, sql};
 use super::spent::{Lately, Memory, Spent, Step};
 use super::statement::{self, BEGIN, HEAD, LATELY, MOST, NOT_NULL};
-use super::tiles::WIDTH;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::proof_key::ProofKey;
@@ -223,16 +222,14 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
-        // So few rows fill one tile at the most; the one that fills the tile above it does not go at once.
-        let (width, full) = (u64::from(WIDTH), (prior.size + rows as u64) / u64::from(WIDTH));
-        let fills_two = full > prior.size / width && full.is_multiple_of(width);
         let knows = |head: &Head, lately: &Lately| {
             *head == *prior && lately.moving(proofs.len()) == 0 && !proofs.iter().any(|(proof, _)| lately.holds(proof))
         };
-        (1..=MOST).contains(&rows) && proofs.len() <= rows && !fills_two && self.lately.look(knows) == Some(true)
+        (1..=MOST).contains(&rows) && proofs.len() <= rows && self.lately.look(knows) == Some(true)
     }
 
     async fn record(&mut self, batch: Batch, proofs: &[Spent]) -> Result<Tried, StoreFault> {
+        // So few rows fill one tile; the one that with it fills the tile above, once in 65 536 entries, goes step by step.
         if batch.tiles.len() > 1 || !batch.beside.is_empty() || !self.goes_at_once(&batch.prior, batch.rows.len(), proofs) {
             return Ok(Tried::Not);
         }

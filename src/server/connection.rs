@@ -44,7 +44,7 @@ pub(super) fn protocol(settings: &Settings) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // hyper's header timer is a timer for each request, for what `activity` sees anyway: how long a connection is idle, and how long
     // a head takes. It would do nothing without a timer of the runtime, whatever it is set to (ABUSE S11).
-    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS).writev(false);
+    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())

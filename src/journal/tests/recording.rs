@@ -210,3 +210,20 @@ async fn a_batch_that_fills_a_tile_goes_at_once_as_any_other() {
     record(&journal, "last", "last").await.expect("recorded");
     journal.close().await;
 }
+
+/// One entry in 65 536 fills a tile and with it the tile above: such a batch goes step by step, and loses neither.
+#[tokio::test]
+async fn a_batch_that_fills_two_tiles_loses_neither() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let mut number = 0;
+    while journal.view().size < 256 * 256 + 1 {
+        // The batch at the border is one token, of which no proof moves elsewhere.
+        let left = (256 * 256 - 1_u64).saturating_sub(journal.view().size);
+        let count = usize::try_from(left.clamp(1, 128)).expect("a small number");
+        issue(&journal, number..number + count).await;
+        number += count;
+    }
+    journal.close().await;
+    house.verify(None).await.expect("both tiles are there");
+}
