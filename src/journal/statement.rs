@@ -15,7 +15,6 @@ use sqlx::sqlite::SqliteArguments;
 use super::batch::{Batch, Head, Row};
 use super::schema::sql;
 use super::spent::{self, Spent};
-use super::tree::FullTile;
 
 pub type Statement = Query<'static, Sqlite, SqliteArguments>;
 
@@ -25,8 +24,8 @@ const PLACES: [usize; 12] = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, MOST];
 /// The most rows of a statement.
 pub const MOST: usize = 128;
 
-/// Statements that stay prepared: seven of every number of places, and the rest of `store`.
-pub const KEPT: usize = 7 * PLACES.len() + 16;
+/// Statements that stay prepared: six of every number of places, and the rest of `store`.
+pub const KEPT: usize = 6 * PLACES.len() + 16;
 
 /// The head row, and where the entries end.
 pub const HEAD: &str = "SELECT size, root, last_change, time, (SELECT max(idx) FROM entries) FROM head WHERE id = 1";
@@ -52,7 +51,6 @@ const BATCH_IF: &str = "INSERT INTO batches (first, size_after, prior_root, root
      (SELECT size = ? AND root = ? AND last_change IS ? AND time = ? FROM head WHERE id = 1) \
      AND (SELECT max(idx) FROM entries) = ? AND NOT EXISTS (SELECT 1 FROM consumed WHERE proof IN (";
 const THEN: &str = ")), ?, NULL))";
-const TILE: &str = "INSERT INTO tiles (level, idx, content) VALUES (?, ?, ?)";
 
 /// `OR FAIL` and `OR IGNORE`: a statement of many rows that may abort alone makes SQLite keep the old form of each page that it
 /// touches in a statement journal, which from 64 KiB on is a temporary file. Here a failure ends the transaction in any case, and a
@@ -74,14 +72,12 @@ static ENTRIES_AND_COMMIT: Texts =
 static INSERT_CONSUMED: Texts = LazyLock::new(|| texts(|places| [INTO_CONSUMED, &row(PROOF, places), THAT_ARE].concat()));
 static AMONG_CONSUMED: Texts = LazyLock::new(|| texts(|places| [AMONG, &row("?", places), ")"].concat()));
 static BEGIN_SPENDING: Texts = LazyLock::new(|| texts(|places| [BEGIN, "; ", AMONG, &row("?", places), "); ", HEAD].concat()));
-static AT_ONCE: Texts = LazyLock::new(|| texts(|places| whole(places, "")));
-static AT_ONCE_WITH_TILE: Texts = LazyLock::new(|| texts(|places| whole(places, &[TILE, "; "].concat())));
-
-/// A batch from the lock to the commit, with the statement that writes a tile or none.
-fn whole(places: usize, tile: &str) -> String {
-    let line = [BEGIN, "; ", BATCH_IF, &row("?", places), THEN].concat();
-    [&line, "; ", tile, INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", COMMIT].concat()
-}
+static AT_ONCE: Texts = LazyLock::new(|| {
+    texts(|places| {
+        let line = [BEGIN, "; ", BATCH_IF, &row("?", places), THEN].concat();
+        [&line, "; ", INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", COMMIT].concat()
+    })
+});
 
 /// Made once per number of places and kept as long as the program: `sqlx` takes only such a text without doubt.
 fn texts(of: impl Fn(usize) -> String) -> Vec<&'static str> {
@@ -131,23 +127,15 @@ pub fn begin_spending(proofs: &[Spent]) -> Statement {
     bind_proofs(query, proofs, places)
 }
 
-/// A tile that became full.
-pub fn tile(tile: FullTile) -> Statement {
-    bind_tile(sqlx::query(TILE), tile)
-}
-
-/// A whole batch of at most [`MOST`] rows and one tile, if the log ends where it begins and none of as many `proofs` is in `consumed`.
-/// Else it fails with [`NOT_NULL`].
+/// A whole batch of at most [`MOST`] rows, if the log ends where it begins and none of as many `proofs` is in `consumed`. Else it fails
+/// with [`NOT_NULL`].
 pub fn at_once(batch: Batch, proofs: &[Spent]) -> Statement {
-    let Batch { rows, prior, after, mac, mut tiles, .. } = batch;
-    let tile = tiles.pop();
-    let texts = if tile.is_some() { &AT_ONCE_WITH_TILE } else { &AT_ONCE };
-    let (query, places) = fitting(texts, rows.len());
+    let Batch { rows, prior, after, mac, .. } = batch;
+    let (query, places) = fitting(&AT_ONCE, rows.len());
     let query = bind_batch(query, &prior, &after);
     let query = query.bind(sql(prior.size)).bind(prior.root.0.to_vec()).bind(prior.last_change.map(sql));
     let query = query.bind(prior.time.as_seconds()).bind(sql(prior.size) - 1);
     let query = bind_proofs(query, proofs, places).bind(mac.to_vec());
-    let query = tile.into_iter().fold(query, bind_tile);
     bind_commit(bind_rows(query, rows, places), &prior, &after, proofs)
 }
 
@@ -171,10 +159,6 @@ fn bind_row(query: Statement, row: Row) -> Statement {
 fn bind_proofs(query: Statement, proofs: &[Spent], places: usize) -> Statement {
     let query = proofs.iter().fold(query, |query, (proof, _)| query.bind(proof.0.0.to_vec()));
     bind_nothing(query, places - proofs.len())
-}
-
-fn bind_tile(query: Statement, tile: FullTile) -> Statement {
-    query.bind(i64::from(tile.level)).bind(sql(tile.index)).bind(tile.content)
 }
 
 fn bind_nothing(query: Statement, times: usize) -> Statement {

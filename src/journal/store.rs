@@ -15,6 +15,7 @@ use super::fault::StoreFault;
 use super::schema::{self, BEFORE, UPGRADE, sql};
 use super::spent::{Lately, Memory, Spent, Step};
 use super::statement::{self, BEGIN, HEAD, LATELY, MOST, NOT_NULL};
+use super::tiles::WIDTH;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::proof_key::ProofKey;
@@ -222,15 +223,16 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
+        // A tile that becomes full is written by itself.
+        let fills_tile = prior.size % u64::from(WIDTH) + rows as u64 >= u64::from(WIDTH);
         let knows = |head: &Head, lately: &Lately| {
             *head == *prior && lately.moving(proofs.len()) == 0 && !proofs.iter().any(|(proof, _)| lately.holds(proof))
         };
-        (1..=MOST).contains(&rows) && proofs.len() <= rows && self.lately.look(knows) == Some(true)
+        (1..=MOST).contains(&rows) && proofs.len() <= rows && !fills_tile && self.lately.look(knows) == Some(true)
     }
 
     async fn record(&mut self, batch: Batch, proofs: &[Spent]) -> Result<Tried, StoreFault> {
-        // So few rows fill one tile; the one that with it fills the tile above, once in 65 536 entries, goes step by step.
-        if batch.tiles.len() > 1 || !batch.beside.is_empty() || !self.goes_at_once(&batch.prior, batch.rows.len(), proofs) {
+        if !batch.tiles.is_empty() || !batch.beside.is_empty() || !self.goes_at_once(&batch.prior, batch.rows.len(), proofs) {
             return Ok(Tried::Not);
         }
         let after = batch.after.clone();
@@ -294,7 +296,8 @@ impl Store for SqliteStore {
         let last = rows.split_off(rows.len() - rows.len().min(MOST));
         self.write(rows).await?;
         for tile in tiles {
-            self.run(statement::tile(tile)).await?;
+            let insert = sqlx::query("INSERT INTO tiles (level, idx, content) VALUES (?, ?, ?)");
+            self.run(insert.bind(i64::from(tile.level)).bind(sql(tile.index)).bind(tile.content)).await?;
         }
         self.write_beside(beside).await?;
         self.move_proofs(after.time).await?;

@@ -36,8 +36,6 @@ pub struct House {
     pub settings: Settings,
     /// Whether a batch never goes at once.
     pub step_by_step: bool,
-    /// How many batches went at once.
-    pub at_once: Arc<AtomicU64>,
     starts: AtomicU64,
 }
 
@@ -68,7 +66,6 @@ pub struct Faulty {
     faults: Arc<Mutex<Option<Fault>>>,
     full: bool,
     step_by_step: bool,
-    at_once: Arc<AtomicU64>,
 }
 
 impl House {
@@ -87,7 +84,6 @@ impl House {
             faults: Arc::default(),
             settings,
             step_by_step: false,
-            at_once: Arc::default(),
             starts: AtomicU64::new(1),
         }
     }
@@ -121,8 +117,8 @@ impl House {
         // Each start draws other numbers.
         let seed = self.starts.fetch_add(1, Ordering::Relaxed);
         let outside = Outside { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(Seeded::new(seed)) };
-        let (faults, at_once) = (Arc::clone(&self.faults), Arc::clone(&self.at_once));
-        let faulty = |inner| Faulty { inner, faults, full: false, step_by_step: self.step_by_step, at_once };
+        let faults = Arc::clone(&self.faults);
+        let faulty = |inner| Faulty { inner, faults, full: false, step_by_step: self.step_by_step };
         open::start(&self.settings, &Self::kek(), outside, start, faulty).await
     }
 
@@ -205,7 +201,6 @@ impl Store for Faulty {
             None => {}
         }
         let tried = self.inner.record(batch, proofs).await?;
-        self.at_once.fetch_add(u64::from(tried == Tried::Done), Ordering::Relaxed);
         // What did not go at once goes step by step, and fails there.
         let fault = if tried == Tried::Done { self.takes(&[Fault::CommitKept, Fault::KilledAfter]) } else { None };
         match fault {

@@ -190,35 +190,14 @@ async fn the_last_use_of_a_client_is_kept_and_proved() {
     }
 }
 
-/// A tile that becomes full is written with the batch that fills it.
-#[tokio::test]
-async fn a_batch_that_fills_a_tile_goes_at_once_as_any_other() {
-    let house = House::new();
-    let journal = house.furnished().await;
-    // Alone: the first batch of a second purges, and so goes step by step.
-    record(&journal, "first", "first").await.expect("recorded");
-    let before = house.at_once.load(Ordering::Relaxed);
-    for number in 0..600 {
-        let name = format!("one-{number}");
-        record(&journal, &name, &name).await.expect("recorded");
-    }
-    assert_eq!(house.at_once.load(Ordering::Relaxed) - before, 600);
-    assert!(journal.view().size > 2 * 256);
-    journal.close().await;
-    house.verify(None).await.expect("tiles, roots and MACs hold");
-    let journal = house.open().await.expect("opens by its tiles");
-    record(&journal, "last", "last").await.expect("recorded");
-    journal.close().await;
-}
-
-/// One entry in 65 536 fills a tile and with it the tile above: such a batch goes step by step, and loses neither.
+/// One entry in 65 536 fills a tile and with it the tile above.
 #[tokio::test]
 async fn a_batch_that_fills_two_tiles_loses_neither() {
     let house = House::new();
     let journal = house.furnished().await;
     let mut number = 0;
     while journal.view().size < 256 * 256 + 1 {
-        // The batch at the border is one token, of which no proof moves elsewhere.
+        // The batch at the border is one token, so that nothing else keeps it from going at once.
         let left = (256 * 256 - 1_u64).saturating_sub(journal.view().size);
         let count = usize::try_from(left.clamp(1, 128)).expect("a small number");
         issue(&journal, number..number + count).await;
