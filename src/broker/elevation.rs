@@ -21,7 +21,7 @@ use crate::domain::proof::{Possession, Verified};
 use crate::domain::reason;
 use crate::domain::state::State;
 use crate::domain::text::Text;
-use crate::journal::Proposal;
+use crate::journal::{ForRequest, Proposal};
 
 /// What a reviewer says: `seen` is the version that the reviewer saw.
 pub struct Word {
@@ -97,7 +97,7 @@ impl Broker {
             ids.push(one.id.clone());
             let outcome = self
                 .journal
-                .change(Some(request.clone()), |state, now| {
+                .change(Some(request.clone().into()), |state, now| {
                     let elevation = Box::new(make(one.clone(), state, now)?);
                     Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what: What::ElevationAsked { elevation } }))
                 })
@@ -161,7 +161,7 @@ impl Broker {
         make(&view.state, self.now())?;
         self.spend_possession(workload.possession.as_ref()).await.map_err(known)?;
         self.spend_read(&principal).await?;
-        let outcome = self.journal.change(Some(request.clone()), make).await.map_err(|_| known(away()))?;
+        let outcome = self.journal.change(Some(request.clone().into()), make).await.map_err(|_| known(away()))?;
         outcome?;
         Ok((id, poll))
     }
@@ -182,7 +182,7 @@ impl Broker {
         by: &Authorized<Review>,
         id: &ElevationId,
         word: Word,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<Standing, Failure> {
         let Word { verdict, seen, narrowing, signature, .. } = word;
         if let Some(signature) = &signature {
@@ -219,7 +219,7 @@ impl Broker {
         by: &Authorized<Elevate>,
         id: &ElevationId,
         why: &str,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<(), Failure> {
         let text = Text::from(why);
         let outcome = self

@@ -25,7 +25,7 @@ use crate::domain::text::Text;
 use crate::issuance::authority::ocsp::{Question, Responder, Status, Unsigned};
 use crate::issuance::authority::request::RequestedKey;
 use crate::issuance::authority::{Addresses, Chain, Revoked, ServerIdentity, ServerKey};
-use crate::journal::Proposal;
+use crate::journal::{ForRequest, Proposal};
 
 /// What whoever enrols shows.
 pub enum Shown {
@@ -58,7 +58,7 @@ impl Broker {
         integration: &IntegrationId,
         environment: &EnvironmentName,
         why: &str,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<Asked, Failure> {
         let (id, approval): (EnrolmentId, ApprovalId) = (self.entropy.name(), self.entropy.name());
         let token_secret = self.entropy.identifier();
@@ -119,7 +119,7 @@ impl Broker {
         let mut made = None;
         let outcome = self
             .journal
-            .change(Some(id.clone()), |state, now| {
+            .change(Some(id.clone().into()), |state, now| {
                 let (leaf, enrolment) = decide_enrolment(&wanted, &credential, state, now)?;
                 made = Some(leaf.clone());
                 let by = Actor::Workload(integration.clone());
@@ -172,7 +172,7 @@ impl Broker {
         by: &Authorized<Operate>,
         environment: &EnvironmentName,
         why: &str,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<KeyId, Failure> {
         if self.journal.view().state.environment(environment).is_none() {
             return Err((&reason::NOT_FOUND).into());
@@ -273,7 +273,7 @@ impl Broker {
         by: Actor,
         environment: &EnvironmentName,
         reason: Option<Text>,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<Option<KeyId>, Failure> {
         let (view, now) = (self.journal.view(), self.now());
         let earlier = view.state.certificates.issuing(environment, now);

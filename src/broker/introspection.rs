@@ -142,7 +142,7 @@ impl Broker {
             ClientId::Api(_) => Actor::Broker,
         };
         let text = format!("asked for by {caller}");
-        self.revoke(by, Revoke { subject, tokens_only: true, reason: text }, Some(request.clone())).await?;
+        self.revoke(by, Revoke { subject, tokens_only: true, reason: text }, Some(request.clone().into())).await?;
         Ok(())
     }
 

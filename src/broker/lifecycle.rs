@@ -9,11 +9,11 @@ use crate::domain::actor::{Authorized, Contain, Person, Submit};
 use crate::domain::approval::Kind;
 use crate::domain::change::{Change, What};
 use crate::domain::digest::Digest;
-use crate::domain::names::{ApprovalId, IntegrationId, PartnerName, RequestId};
+use crate::domain::names::{ApprovalId, IntegrationId, PartnerName};
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::Phase;
 use crate::domain::text::Text;
-use crate::journal::Proposal;
+use crate::journal::{ForRequest, Proposal};
 
 /// What a step of the life cycle is about.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Broker {
         &self,
         by: &Authorized<Submit>,
         id: &IntegrationId,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.entropy.name();
         let actor = by.staff().actor();
@@ -58,7 +58,7 @@ impl Broker {
         by: &Authorized<Contain>,
         party: &Party,
         why: &str,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<(), Failure> {
         let text = Text::from(why);
         let outcome = self
@@ -90,7 +90,7 @@ impl Broker {
         by: &Authorized<Submit>,
         party: &Party,
         why: &str,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.entropy.name();
         let actor = by.staff().actor();
@@ -131,7 +131,7 @@ impl Broker {
         by: &Authorized<Contain>,
         person: Person,
         why: &str,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<(), Failure> {
         let text = Text::from(why);
         let outcome = self

@@ -13,12 +13,12 @@ use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
 use crate::domain::elevation::Narrowing;
 use crate::domain::entry::ChangeEntry;
-use crate::domain::names::{ElevationId, PasskeyId, RequestId};
+use crate::domain::names::{ElevationId, PasskeyId};
 use crate::domain::passkey::{Signature, statement};
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
 use crate::domain::text::Text;
-use crate::journal::Proposal;
+use crate::journal::{ForRequest, Proposal};
 
 /// What the browser brought of a registration.
 pub struct Registered<'a> {
@@ -67,7 +67,7 @@ impl Broker {
         &self,
         by: &Authorized<Review>,
         wanted: Registered<'_>,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<PasskeyId, Failure> {
         let passkeys = self.passkeys.as_ref().ok_or(&reason::ELEVATION_SIGNATURE)?;
         let refuse = |refused: crate::authn::passkey::Refused| {
@@ -105,7 +105,7 @@ impl Broker {
         by: &Authorized<Retire>,
         id: &PasskeyId,
         why: &str,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<(), Failure> {
         let text = Text::from(why);
         let outcome = self

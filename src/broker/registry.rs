@@ -16,12 +16,12 @@ use crate::domain::binding::{Admits, Binding, KeySource};
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
-use crate::domain::names::{ApprovalId, RequestId};
+use crate::domain::names::ApprovalId;
 use crate::domain::reason::{self, Reason};
 use crate::domain::record::{self, Difference, Located, Record, Severity, Surroundings};
 use crate::domain::state::State;
 use crate::domain::text::{Text, TextRow};
-use crate::journal::Proposal;
+use crate::journal::{ForRequest, Proposal};
 
 /// What an apply of these documents would do.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl Broker {
         by: &Authorized<Submit>,
         yaml: &str,
         expected: Option<&str>,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<Plan, Failure> {
         let plan = self.plan(by, yaml).await?;
         if expected.is_some_and(|expected| expected != plan.id) {
@@ -128,7 +128,7 @@ impl Broker {
         Ok(plan)
     }
 
-    async fn store(&self, by: &Authorized<Submit>, item: &Item, request: Option<RequestId>) -> Result<(), Failure> {
+    async fn store(&self, by: &Authorized<Submit>, item: &Item, request: Option<ForRequest>) -> Result<(), Failure> {
         let actor = by.staff().actor();
         let approval: ApprovalId = self.entropy.name();
         let outcome = self

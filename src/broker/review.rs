@@ -11,10 +11,10 @@ use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
 use crate::domain::consequence::next;
 use crate::domain::digest::Digest;
-use crate::domain::names::{ApprovalId, RequestId};
+use crate::domain::names::ApprovalId;
 use crate::domain::reason;
 use crate::domain::text::Text;
-use crate::journal::Proposal;
+use crate::journal::{ForRequest, Proposal};
 
 /// Opens an approval at `now`.
 pub(super) fn ask(
@@ -49,7 +49,7 @@ impl Broker {
         verdict: Verdict,
         why: &str,
         seen: Digest,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<Standing, Failure> {
         let text = Text::from(why);
         let outcome = self

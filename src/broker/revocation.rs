@@ -11,11 +11,11 @@ use crate::domain::actor::{Actor, Authorized};
 use crate::domain::approval::Kind;
 use crate::domain::change::{Change, What};
 use crate::domain::decision::Refused;
-use crate::domain::names::{ApprovalId, RequestId, RevocationId};
+use crate::domain::names::{ApprovalId, RevocationId};
 use crate::domain::reason::{self, Reason};
 use crate::domain::revocation::Subject;
 use crate::domain::text::Text;
-use crate::journal::Proposal;
+use crate::journal::{ForRequest, Proposal};
 
 /// A revocation that is asked for.
 pub struct Revoke {
@@ -32,7 +32,7 @@ const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
 
 impl Broker {
     /// Revokes. Returns once the journal has it and the live index confirms it; repeating a revocation is safe.
-    pub async fn revoke(&self, by: Actor, revoke: Revoke, request: Option<RequestId>) -> Result<RevocationId, Denied> {
+    pub async fn revoke(&self, by: Actor, revoke: Revoke, request: Option<ForRequest>) -> Result<RevocationId, Denied> {
         let id: RevocationId = self.entropy.name();
         let text = Text::Plain(revoke.reason);
         let committed = self

@@ -8,11 +8,11 @@ use crate::domain::actor::{Actor, Authorized, Operate};
 use crate::domain::alg::Alg;
 use crate::domain::change::{Change, Configuration, What};
 use crate::domain::keys::PUBLISHED_BEFORE_USE;
-use crate::domain::names::{EnvironmentName, KeyId, RequestId};
+use crate::domain::names::{EnvironmentName, KeyId};
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
 use crate::domain::text::Text;
-use crate::journal::Proposal;
+use crate::journal::{ForRequest, Proposal};
 
 impl Broker {
     /// Records the configuration where it differs from the last one, and makes the first key of every algorithm that an API in force
@@ -49,7 +49,7 @@ impl Broker {
         environment: &EnvironmentName,
         alg: Alg,
         accept_outage: bool,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<KeyId, Failure> {
         if self.journal.view().state.environment(environment).is_none() {
             return Err((&reason::NOT_FOUND).into());
@@ -66,7 +66,7 @@ impl Broker {
         environment: &EnvironmentName,
         kid: &KeyId,
         why: &str,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<(), Failure> {
         let text = Text::from(why);
         let outcome = self
@@ -92,7 +92,7 @@ impl Broker {
         environment: &EnvironmentName,
         alg: Alg,
         when: When,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
     ) -> Result<Option<KeyId>, Failure> {
         let now = self.now();
         let usable_from = if when == When::Published { now.plus(PUBLISHED_BEFORE_USE) } else { now };

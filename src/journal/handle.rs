@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::answers::ForRequest;
 use super::batch::{Beside, Head};
 use super::fault::{Health, OpenFault, RecordFault, Unavailable};
-use super::kek::{BlobName, Kek, SealedBlob};
+use super::kek::{BlobName, Kek, SealedBlob, SealingKey};
 use super::merkle::{self, Subtree};
 use super::note::{Checkpoint, VerifierKey};
 use super::open::{self, Outside, Scratch, Settings, Start};
@@ -24,7 +25,6 @@ use crate::domain::change::Change;
 use crate::domain::clock::{Clock, Entropy, Seconds, Timestamp};
 use crate::domain::entry::{ChangeEntry, Entry};
 use crate::domain::grant::Grant;
-use crate::domain::names::RequestId;
 use crate::domain::state::State;
 use crate::domain::text::{TextDigest, TextRow};
 
@@ -103,6 +103,7 @@ pub struct Journal {
     reader: Reader,
     shelf: Shelf,
     signers: Arc<Signers>,
+    sealing: Arc<SealingKey>,
     origin: Arc<str>,
     entropy: Arc<dyn Entropy>,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests end the sequencer from outside"))]
@@ -117,6 +118,8 @@ pub(super) struct Parts {
     pub reader: Reader,
     pub shelf: Shelf,
     pub signers: Arc<Signers>,
+    /// What seals answers.
+    pub sealing: SealingKey,
     pub origin: String,
     pub entropy: Arc<dyn Entropy>,
     pub task: JoinHandle<()>,
@@ -167,6 +170,7 @@ impl Journal {
             reader: parts.reader,
             shelf: parts.shelf,
             signers: parts.signers,
+            sealing: Arc::new(parts.sealing),
             origin: parts.origin.into(),
             entropy: parts.entropy,
             task: Arc::new(Mutex::new(Some(parts.task))),
@@ -202,12 +206,13 @@ impl Journal {
         Ok(Recorded { value: grant, index, time, claims })
     }
 
-    /// Makes a change. `propose` is asked again whenever another change came first; its error ends the matter.
+    /// Makes a change. `propose` is asked again whenever another change came first; its error ends the matter. Where `request` has a key
+    /// that another request was done with, nothing is changed, and the store is as good as away ([`Self::done`] came too early).
     ///
     /// Dropping the future takes nothing back.
     pub async fn change<E>(
         &self,
-        request: Option<RequestId>,
+        request: Option<ForRequest>,
         mut propose: impl FnMut(&State, Timestamp) -> Result<Proposal, E> + Send,
     ) -> Result<Result<Committed, E>, Unavailable> {
         for _ in 0..ROUNDS {
@@ -228,7 +233,7 @@ impl Journal {
         Err(Unavailable::BUSY)
     }
 
-    fn wish(&self, proposal: Proposal, seen: Option<u64>, request: Option<RequestId>) -> Wish {
+    fn wish(&self, proposal: Proposal, seen: Option<u64>, request: Option<ForRequest>) -> Wish {
         let Proposal { mut change, mut texts, sealed, destroy } = proposal;
         texts.extend(change.texts_mut().into_iter().filter_map(|text| text.seal(&*self.entropy)));
         let beside = Beside { texts, erased: change.what.erased(), sealed, destroyed: destroy };
@@ -429,6 +434,14 @@ impl Journal {
     #[cfg(test)]
     pub(super) fn signers(&self) -> &Signers {
         &self.signers
+    }
+
+    pub(super) fn sealing(&self) -> &SealingKey {
+        &self.sealing
+    }
+
+    pub(super) fn entropy(&self) -> &dyn Entropy {
+        &*self.entropy
     }
 
     pub(super) fn shelf(&self) -> &Shelf {

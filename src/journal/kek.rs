@@ -23,8 +23,14 @@ const LENGTH: usize = 32;
 /// What the key that seals blobs is derived for.
 const SEALING: &str = "sealed blobs";
 
+/// What the key that seals kept answers is derived for.
+const ANSWERS: &str = "kept answers";
+
 /// The key-encryption key. Neither printable nor serialisable; its bytes are overwritten when it goes.
 pub struct Kek(Zeroizing<[u8; LENGTH]>);
+
+/// A key derived from the KEK that seals one kind of thing. Neither printable nor serialisable.
+pub struct SealingKey(LessSafeKey);
 
 /// The name of a sealed blob: environment, purpose and key id apart by `/`, which none of them can hold.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -141,26 +147,19 @@ impl Kek {
 
     /// Seals `plain` under `name`. The nonce is random; a KEK seals keys, far fewer than 2^32 of them.
     pub fn seal(&self, name: BlobName, plain: &[u8], entropy: &dyn Entropy) -> SealedBlob {
-        let mut nonce = [0; NONCE_LEN];
-        entropy.fill(&mut nonce);
-        let mut sealed = plain.to_vec();
-        self.sealing()
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name.as_str()), &mut sealed)
-            // Invariant: AES-256-GCM fails only beyond 64 GiB.
-            .expect("a key is shorter than 64 GiB");
-        SealedBlob { name, sealed: [&nonce[..], &sealed].concat() }
+        let sealed = self.sealing(SEALING).seal(name.as_str(), plain, entropy);
+        SealedBlob { name, sealed }
     }
 
     /// Opens a blob, if this KEK sealed it under its name.
     pub fn open(&self, blob: &SealedBlob) -> Result<Zeroizing<Vec<u8>>, KekFault> {
-        let fault = || KekFault::Sealed(blob.name.clone());
-        let (nonce, sealed) = blob.sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(fault)?;
-        let mut plain = Zeroizing::new(sealed.to_vec());
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self.sealing().open_in_place(nonce, Aad::from(blob.name.as_str()), &mut plain);
-        let length = opened.map_err(|_| fault())?.len();
-        plain.truncate(length);
-        Ok(plain)
+        let opened = self.sealing(SEALING).open(blob.name.as_str(), &blob.sealed);
+        opened.ok_or_else(|| KekFault::Sealed(blob.name.clone()))
+    }
+
+    /// The key that seals what was answered.
+    pub(super) fn of_answers(&self) -> SealingKey {
+        self.sealing(ANSWERS)
     }
 
     /// A secret for one use, by HKDF-SHA256 (RFC 5869): what is derived for one label tells nothing of another.
@@ -175,9 +174,33 @@ impl Kek {
         derived
     }
 
-    fn sealing(&self) -> LessSafeKey {
+    fn sealing(&self, label: &str) -> SealingKey {
         // Invariant: the derived key has the 32 bytes of AES-256.
-        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*self.derive(SEALING)).expect("32 bytes are an AES-256 key"))
+        SealingKey(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*self.derive(label)).expect("32 bytes are an AES-256 key")))
+    }
+}
+
+impl SealingKey {
+    /// Seals `plain` under `name`: nonce, ciphertext and tag. The nonce is random, which is good for fewer than 2^32 of them.
+    pub fn seal(&self, name: &str, plain: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
+        let mut nonce = [0; NONCE_LEN];
+        entropy.fill(&mut nonce);
+        let mut sealed = plain.to_vec();
+        self.0
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name), &mut sealed)
+            // Invariant: AES-256-GCM fails only beyond 64 GiB, and nothing of ours comes near.
+            .expect("what is sealed is shorter than 64 GiB");
+        [&nonce[..], &sealed].concat()
+    }
+
+    /// Opens what this key sealed under `name`; nothing else.
+    pub fn open(&self, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut plain = Zeroizing::new(sealed.to_vec());
+        let opened = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(name), &mut plain);
+        let length = opened.ok()?.len();
+        plain.truncate(length);
+        Some(plain)
     }
 }
 

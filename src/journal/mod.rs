@@ -24,6 +24,9 @@
 //! text in `texts`, by their digest, until a recorded change erases them. Another checkpoint key takes the place of one by a change that
 //! both sign ([`Journal::succeed_checkpoint_key`]).
 //!
+//! **What is done once.** A change for a request with an idempotency key is written with the key, or not at all; what was answered is kept
+//! beside it, sealed, for a day ([`Journal::done`], [`Journal::keep_answer`]).
+//!
 //! **What leaves.** With `[journal] retention`, old issuance and refusal entries leave the database for sealed segments beside it
 //! ([`Journal::archive`]). What reads one entry, a page of them, or all to prove them, reads on in the segments; [`Journal::entries`]
 //! is of the database alone.
@@ -31,6 +34,7 @@
 //! Deliberately not here: decisions (domain), signing of tokens (issuance), Redis (revocation), and the scheduling of exports.
 
 mod anchor;
+mod answers;
 mod archive;
 mod batch;
 mod carry;
@@ -59,6 +63,7 @@ pub mod tiles;
 mod tree;
 mod view;
 
+pub use answers::{Done, ForRequest, Idempotency};
 pub use archive::{ArchiveFault, Page};
 pub use evidence::{
     Report, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline, verifier_key,

@@ -167,7 +167,8 @@ pub(super) async fn start<S: Store>(
     let (shared, signers, origin) = (Arc::clone(&sequencer.shared), Arc::clone(&sequencer.signers), sequencer.origin.clone());
     let task = tokio::spawn(sequencer.run(work));
     let (shelf, entropy) = (Shelf::of(&path), outside.entropy);
-    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, signers, origin, entropy, task, scratch }))
+    let sealing = kek.of_answers();
+    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, signers, sealing, origin, entropy, task, scratch }))
 }
 
 /// Where the database is; a temporary one gets a directory that nobody else may enter.

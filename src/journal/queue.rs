@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::answers;
 use super::batch::{Beside, Head, Row};
 use super::fault::{RecordFault, Unavailable};
 use super::refusals::{Counts, Known};
@@ -15,7 +16,6 @@ use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::entry::{Counted, CountedKind, Issued, RefusedEntry, RefusedKind};
 use crate::domain::grant::{Decision, Grant};
-use crate::domain::names::RequestId;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason::ReasonCode;
 use crate::domain::state::State;
@@ -49,7 +49,7 @@ pub struct Item {
 /// A change on its way into the log.
 pub struct Wish {
     pub seen: Option<u64>,
-    pub request: Option<RequestId>,
+    pub request: Option<answers::ForRequest>,
     pub change: Change,
     pub beside: Beside,
 }
@@ -66,6 +66,8 @@ pub enum Wished {
 pub enum Work {
     Record(Item),
     Change(Box<Wish>, oneshot::Sender<Result<Wished, Unavailable>>),
+    /// What was answered to a request that may come twice.
+    Answer(Box<answers::Answer>, oneshot::Sender<Result<(), Unavailable>>),
     /// Refusals wait.
     Refusals,
     /// Issuance and refusal entries of this range leave the database.

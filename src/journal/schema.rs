@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 
 /// The version of these tables. Another one is refused: no node guesses at rows that decide who gets a token.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// When each client was last issued a token: a row of it is written with every batch.
 macro_rules! last_use {
@@ -17,26 +17,42 @@ macro_rules! last_use {
     };
 }
 
-/// The version before, which a writer brings to this one.
-pub const BEFORE: i64 = 2;
+/// Which requests of staff with an `Idempotency-Key` were done lately, and what was answered (`answers`).
+macro_rules! answers {
+    () => {
+        "
+CREATE TABLE answers (
+    person BLOB NOT NULL, key BLOB NOT NULL, fingerprint BLOB NOT NULL, request TEXT NOT NULL, since INTEGER NOT NULL, answer BLOB,
+    PRIMARY KEY (person, key)
+) STRICT, WITHOUT ROWID;"
+    };
+}
 
-/// What that takes: the last use of each client, which was looked for among all entries.
-pub const UPGRADE: &str = concat!(
-    last_use!(),
-    "
+/// Versions that a writer brings to the next, and what that takes: of 2 the last use of each client, which was looked for among all
+/// entries; of 3 the answers, which lay in memory.
+pub const UPGRADES: [(i64, &str); 2] = [
+    (
+        2,
+        concat!(
+            last_use!(),
+            "
 INSERT INTO last_use (subject, idx, time) SELECT subject, max(idx), max(time) FROM entries WHERE kind = 'issued' GROUP BY subject;
 UPDATE meta SET version = 3;
 "
-);
+        ),
+    ),
+    (3, concat!(answers!(), "\nUPDATE meta SET version = 4;")),
+];
 
 /// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments while
 /// changes and tiles stay. Secondary indexes are few: each is paid by every token. A proof has no index on its end; `store`
 /// purges slices of the primary key instead. Proofs come to `consumed` by way of `consumed_lately`, a row for each batch (`spent`).
 pub const TABLES: &str = concat!(
     last_use!(),
+    answers!(),
     "
 CREATE TABLE meta (version INTEGER NOT NULL) STRICT;
-INSERT INTO meta (version) VALUES (3);
+INSERT INTO meta (version) VALUES (4);
 CREATE TABLE head (
     id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root BLOB NOT NULL, last_change INTEGER, time INTEGER NOT NULL
 ) STRICT;

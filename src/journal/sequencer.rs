@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::anchor::Anchor;
+use super::answers::{self, ForRequest};
 use super::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
 use super::carry::Carrier;
 use super::fault::{OpenFault, StopReason, StoreFault, Unavailable};
@@ -105,6 +106,9 @@ impl<S: Store> Sequencer<S> {
                     self.write_records(std::mem::take(&mut items), false).await;
                     // Whoever asked may be gone; the change stands all the same.
                     let _gone = answer.send(self.change(*wish).await);
+                }
+                Work::Answer(reply, answer) => {
+                    let _gone = answer.send(self.keep(*reply).await);
                 }
                 Work::Leave { from, until, answer } => {
                     let _gone = answer.send(self.leave(from, until).await);
@@ -242,6 +246,15 @@ impl<S: Store> Sequencer<S> {
         Ok(Some(place(winners, claims, first, time)))
     }
 
+    /// Keeps what was answered to a request that may come twice.
+    async fn keep(&mut self, answer: answers::Answer) -> Result<(), Unavailable> {
+        self.shared.running()?;
+        match self.store.keep(answer, self.shared.now()).await {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(self.failed(fault.into()).await),
+        }
+    }
+
     /// Entries that a segment on record holds leave the database.
     async fn leave(&mut self, from: u64, until: u64) -> Result<(), Unavailable> {
         self.shared.running()?;
@@ -282,11 +295,22 @@ impl<S: Store> Sequencer<S> {
         }
         let index = self.head.size;
         let time = self.shared.clock.now().max(self.head.time);
+        if let Some(ForRequest { id, once: Some(once) }) = &wish.request {
+            match self.store.claim(once, id, time).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    // Another node did it since somebody looked here.
+                    self.store.abort().await;
+                    return Err(Unavailable::BUSY);
+                }
+                Err(fault) => return Err(self.failed(fault.into()).await),
+            }
+        }
         let entry = ChangeEntry {
             index,
             time,
             subject: wish.change.what.subject(),
-            request_id: wish.request,
+            request_id: wish.request.map(|request| request.id),
             prior: self.head.last_change,
             change: wish.change,
         };

@@ -36,6 +36,28 @@ pub const BEGIN: &str = "BEGIN IMMEDIATE";
 /// What batches spent lately.
 pub const LATELY: &str = "SELECT proofs FROM consumed_lately ORDER BY first";
 
+/// Requests that were done so long ago go.
+pub const FORGET_REQUESTS: &str = "DELETE FROM answers WHERE since <= ?";
+
+/// A request is done from now on, if it was not; and which it was that did it.
+pub const CLAIM: &str = "INSERT INTO answers (person, key, fingerprint, request, since) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING; \
+     SELECT request FROM answers WHERE person = ? AND key = ?";
+
+/// What was answered to a request that was done.
+pub const KEEP_DONE: &str = "INSERT INTO answers (person, key, fingerprint, request, since, answer) VALUES (?, ?, ?, ?, ?, ?) \
+     ON CONFLICT DO UPDATE SET answer = excluded.answer WHERE request = excluded.request";
+
+/// What was answered to a request that was refused, if it had changed something by then.
+pub const KEEP_REFUSED: &str = "UPDATE answers SET answer = ? WHERE person = ? AND key = ? AND request = ?";
+
+/// Of one person the newest answers stay, up to so many bytes. Which requests were done stays.
+pub const BOUND_ANSWERS: &str = "UPDATE answers SET answer = NULL WHERE person = ? AND key IN (SELECT key FROM \
+     (SELECT key, sum(length(answer)) OVER (ORDER BY since DESC, key) AS bytes FROM answers WHERE person = ? AND answer NOTNULL) \
+     WHERE bytes > ?)";
+
+/// All answers go. Which requests were done stays.
+pub const FORGET_ANSWERS: &str = "UPDATE answers SET answer = NULL WHERE answer NOTNULL";
+
 /// SQLite's code for a NULL where none may be: what becomes of [`at_once`] where its condition does not hold.
 pub const NOT_NULL: &str = "1299";
 

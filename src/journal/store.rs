@@ -10,14 +10,18 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection};
 
+use super::answers::{self, Idempotency, forgotten};
 use super::batch::{Batch, Beside, Head, Row};
 use super::fault::StoreFault;
-use super::schema::{self, BEFORE, UPGRADE, sql};
+use super::schema::{self, UPGRADES, sql};
 use super::spent::{Lately, Memory, Spent, Step};
-use super::statement::{self, BEGIN, HEAD, LATELY, MOST, NOT_NULL};
+use super::statement::{
+    self, BEGIN, BOUND_ANSWERS, CLAIM, FORGET_ANSWERS, FORGET_REQUESTS, HEAD, KEEP_DONE, KEEP_REFUSED, LATELY, MOST, NOT_NULL,
+};
 use super::tiles::WIDTH;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::names::RequestId;
 use crate::domain::proof_key::ProofKey;
 
 /// What the database says of its end: the head row, and where the entries really end.
@@ -63,6 +67,15 @@ pub trait Store: Send + 'static {
     fn purge(&mut self, slice: u8, now: Timestamp) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Issuance and refusal entries of this range leave the table. All, or after an error perhaps none.
     fn leave(&mut self, from: u64, until: u64) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// After begin: `request` is the one that is done for its key, as the commit says. False where another one was.
+    fn claim(
+        &mut self,
+        once: &Idempotency,
+        request: &RequestId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreFault>> + Send;
+    /// Keeps an answer, in a transaction of its own. After an error perhaps not.
+    fn keep(&mut self, answer: answers::Answer, now: Timestamp) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Writes a batch.
     fn append(&mut self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Makes it durable. After an error it may or may not be: read the head.
@@ -125,18 +138,21 @@ impl SqliteStore {
         Ok(transaction.commit().await?)
     }
 
-    /// Brings tables of the version before to this one. Any other is left for whoever reads it to refuse.
+    /// Brings tables of earlier versions to this one. Any other is left for whoever reads it to refuse.
     pub async fn upgrade(&mut self) -> Result<(), StoreFault> {
-        let connection = self.connection().await?;
-        if schema::version(connection).await? != Some(BEFORE) {
-            return Ok(());
+        for (before, upgrade) in UPGRADES {
+            let connection = self.connection().await?;
+            if schema::version(connection).await? != Some(before) {
+                continue;
+            }
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+            // Another process may have been first.
+            if schema::version(&mut transaction).await? == Some(before) {
+                sqlx::raw_sql(upgrade).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
         }
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        // Another process may have been first.
-        if schema::version(&mut transaction).await? == Some(BEFORE) {
-            sqlx::raw_sql(UPGRADE).execute(&mut *transaction).await?;
-        }
-        Ok(transaction.commit().await?)
+        Ok(())
     }
 
     /// Sets a limit of this connection, as a full disk would.
@@ -202,10 +218,29 @@ impl SqliteStore {
         Ok(())
     }
 
+    async fn try_keep(&mut self, answer: answers::Answer, now: Timestamp) -> Result<(), StoreFault> {
+        let answers::Answer { once, request, done, sealed } = answer;
+        let (person, key) = (once.person.0.to_vec(), once.key.0.to_vec());
+        self.run(sqlx::query(BEGIN)).await?;
+        self.run(sqlx::query(FORGET_REQUESTS).bind(forgotten(now).as_seconds())).await?;
+        if done {
+            let keep = sqlx::query(KEEP_DONE).bind(person.clone()).bind(key).bind(once.fingerprint.0.to_vec());
+            self.run(keep.bind(request.to_string()).bind(now.as_seconds()).bind(sealed)).await?;
+        } else {
+            self.run(sqlx::query(KEEP_REFUSED).bind(sealed).bind(person.clone()).bind(key).bind(request.to_string())).await?;
+        }
+        self.run(sqlx::query(BOUND_ANSWERS).bind(person.clone()).bind(person).bind(answers::MOST_BYTES)).await?;
+        self.run(sqlx::query("COMMIT")).await
+    }
+
     async fn write_beside(&mut self, beside: Beside) -> Result<(), StoreFault> {
         for row in beside.texts {
             let insert = sqlx::query("INSERT INTO texts (digest, salt, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
             self.run(insert.bind(row.digest.0.to_vec()).bind(row.salt.to_vec()).bind(row.text)).await?;
+        }
+        // Nobody knows which answer has a text that is erased.
+        if !beside.erased.is_empty() {
+            self.run(sqlx::query(FORGET_ANSWERS)).await?;
         }
         for digest in beside.erased {
             self.run(sqlx::query("DELETE FROM texts WHERE digest = ?").bind(digest.0.to_vec())).await?;
@@ -288,6 +323,23 @@ impl Store for SqliteStore {
     async fn leave(&mut self, from: u64, until: u64) -> Result<(), StoreFault> {
         let delete = "DELETE FROM entries WHERE idx >= ? AND idx < ? AND kind IN ('issued', 'refused', 'refusals')";
         self.run(sqlx::query(delete).bind(sql(from)).bind(sql(until))).await
+    }
+
+    async fn claim(&mut self, once: &Idempotency, request: &RequestId, now: Timestamp) -> Result<bool, StoreFault> {
+        self.run(sqlx::query(FORGET_REQUESTS).bind(forgotten(now).as_seconds())).await?;
+        let claim = sqlx::query(CLAIM).bind(once.person.0.to_vec()).bind(once.key.0.to_vec()).bind(once.fingerprint.0.to_vec());
+        let claim = claim.bind(request.to_string()).bind(now.as_seconds());
+        let claim = claim.bind(once.person.0.to_vec()).bind(once.key.0.to_vec());
+        let row = claim.fetch_one(self.connection().await?).await?;
+        Ok(row.try_get::<&str, _>(0)? == request.as_str())
+    }
+
+    async fn keep(&mut self, answer: answers::Answer, now: Timestamp) -> Result<(), StoreFault> {
+        let kept = self.try_keep(answer, now).await;
+        if kept.is_err() {
+            self.abort().await;
+        }
+        kept
     }
 
     async fn append(&mut self, batch: Batch) -> Result<(), StoreFault> {

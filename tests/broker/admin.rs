@@ -315,6 +315,79 @@ async fn what_is_sent_twice_with_a_key_is_done_once() {
     refused(&world.admin_send("GET", "/v1/keys", "sven", None).await, 401, "cut");
 }
 
+/// A key is good for its day whatever becomes of the node; and the answer comes without its secret.
+#[tokio::test]
+async fn what_was_done_before_a_restart_is_not_done_again() {
+    let mut world = World::start().await;
+    let asked = json!({"integration": "globex/order-sync", "environment": "production", "reason": "a new machine"});
+    let cut = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
+    let plan = |world: &World| {
+        let bearer = format!("Bearer {}", world.staff_token("ann"));
+        let (admin, record) = (world.admin, records::usual(&world.partner.issuer));
+        async move {
+            let headers = [("authorization", bearer.as_str()), ("content-type", "application/yaml"), ("idempotency-key", "k")];
+            send(admin, "POST", "/v1/records/plan", &headers, record.as_bytes()).await
+        }
+    };
+    let enrolled = with_key(&world, "ann", "/v1/enrolments", "k", &asked).await;
+    let revoked = with_key(&world, "sven", "/v1/revocations", "k", &cut).await;
+    let ended = with_key(&world, "sven", "/v1/staff/olga/cut", "k", &json!({"reason": "left"})).await;
+    let planned = plan(&world).await;
+    assert_eq!((enrolled.status, revoked.status, ended.status, planned.status), (201, 201, 204, 200));
+    let mut without = enrolled.json();
+    assert!(without.as_object_mut().expect("an object").remove("token").is_some());
+    // What somebody asked for; the broker's own work goes on.
+    let all = async |world: &World| {
+        let entries = world.admin_get("/v1/journal?limit=1000", "alan").await["items"].clone();
+        let entries = entries.as_array().expect("a list").iter().filter(|entry| !entry["requestId"].is_null()).count();
+        (entries, world.admin_get("/v1/approvals", "alan").await["items"].as_array().map(Vec::len))
+    };
+    let before = all(&world).await;
+    world.clock.advance(3_600);
+    world.stop().await;
+    world.boot().await;
+    assert_eq!(with_key(&world, "ann", "/v1/enrolments", "k", &asked).await.json(), without);
+    let again = with_key(&world, "sven", "/v1/revocations", "k", &cut).await;
+    assert_eq!((again.status, again.header("location")), (201, revoked.header("location")));
+    assert_eq!(again.json(), revoked.json());
+    assert_eq!(with_key(&world, "sven", "/v1/staff/olga/cut", "k", &json!({"reason": "left"})).await.status, 204);
+    let again = plan(&world).await;
+    assert_eq!((again.status, again.json()), (200, planned.json()));
+    let other = json!({"partner": "globex", "tokensOnly": false, "reason": "drill"});
+    refused(&with_key(&world, "sven", "/v1/revocations", "k", &other).await, 422, "another body");
+    assert_eq!(all(&world).await, before);
+    // The second answer has the headers of every answer, each once.
+    let names = |answer: &Answer| answer.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&with_key(&world, "sven", "/v1/revocations", "k", &cut).await), names(&revoked));
+}
+
+/// Who hangs up while it is done, and sends it again, gets the answer of the one time that it was done.
+#[tokio::test]
+async fn who_hangs_up_and_comes_again_finds_it_done_once() {
+    use tokio::io::AsyncWriteExt as _;
+    let world = World::start().await;
+    let body = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
+    let bearer = world.staff_token("sven");
+    for number in 0..40_u64 {
+        let key = format!("k{number}");
+        let sent = body.to_string();
+        let head = format!(
+            "POST /v1/revocations HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {bearer}\r\ncontent-type: application/json\r\n\
+             idempotency-key: {key}\r\ncontent-length: {}\r\n\r\n{sent}",
+            world.admin,
+            sent.len()
+        );
+        let mut stream = tokio::net::TcpStream::connect(world.admin).await.expect("connects");
+        stream.write_all(head.as_bytes()).await.expect("writes");
+        tokio::time::sleep(Duration::from_micros(number * 200)).await;
+        drop(stream);
+        let answer = with_key(&world, "sven", "/v1/revocations", &key, &body).await;
+        assert_eq!(answer.status, 201, "{number}: {}", answer.text());
+    }
+    let entries = world.admin_get("/v1/journal?kind=revocation.added&limit=1000", "alan").await;
+    assert_eq!(entries["items"].as_array().map(Vec::len), Some(40));
+}
+
 #[tokio::test]
 async fn the_past_is_as_it_was() {
     let world = World::with(Options::default()).await;

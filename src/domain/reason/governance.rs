@@ -53,6 +53,10 @@ super::reasons! {
         "The Idempotency-Key was used with another body.";
         "A key stands for one request of one person on one route, for 24 hours.";
         "Use a new key for a new request.";
+    IDEMPOTENCY_DONE = "request.done-before", Conflict;
+        "The request with this Idempotency-Key was done, and its answer is not there to be repeated.";
+        "The entries stand in the journal, but the answer was not kept: the connection or the node ended first, an erasure took it, or newer ones of the same person.";
+        "Look at what it did, by the request id in errors: GET /v1/journal?requestId=ID. Use a new key for what is left to do.";
     PLAN_STALE = "plan.stale", Stale;
         "The plan is no longer current.";
         "Something that it would change has changed since.";

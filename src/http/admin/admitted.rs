@@ -11,6 +11,7 @@ use crate::domain::reason;
 use crate::http::authorization::Authorization;
 use crate::http::console::session::Visitor;
 use crate::http::front::Arrival;
+use crate::journal::{ForRequest, Idempotency};
 
 /// A caller who holds the permission `P`, and the request's id.
 pub struct Admitted<P> {
@@ -18,6 +19,15 @@ pub struct Admitted<P> {
     pub by: Authorized<P>,
     /// The request.
     pub request: RequestId,
+    /// What it is done once for, if it has a key. The gate has looked whether it was.
+    once: Option<Idempotency>,
+}
+
+impl<P> Admitted<P> {
+    /// The request, for the changes that are made for it.
+    pub fn made_for(&self) -> Option<ForRequest> {
+        Some(ForRequest { id: self.request.clone(), once: self.once })
+    }
 }
 
 impl<P: Permission, S: Send + Sync> FromRequestParts<S> for Admitted<P>
@@ -35,7 +45,8 @@ where
         }
         let staff = staff(parts, &broker).await.map_err(|problem| problem.at(&request))?;
         let by = Authorized::assertion(staff).map_err(|forbidden| Problem::of(forbidden_reason(forbidden)).at(&request))?;
-        Ok(Self { by, request })
+        let once = parts.extensions.get().copied();
+        Ok(Self { by, request, once })
     }
 }
 

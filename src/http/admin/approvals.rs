@@ -70,7 +70,7 @@ pub async fn review(
             return Err(Problem::of(&reason::REQUEST_INVALID));
         }
         let name: ApprovalId = named(&id)?;
-        let request = Some(by.request.clone());
+        let request = by.made_for();
         broker.review(&by.by, &name, wanted.verdict, &wanted.reason, wanted.version, request).await?;
         answer(&broker, &id).await
     };

@@ -39,7 +39,7 @@ pub async fn ask(
     let done = async {
         let wanted: Ask = body(&headers, &bytes)?;
         let (integration, environment) = (named(&wanted.integration)?, named(&wanted.environment)?);
-        let request = Some(by.request.clone());
+        let request = by.made_for();
         let asked = broker.ask_enrolment(&by.by, &integration, &environment, &wanted.reason, request).await?;
         let told = json!({"id": asked.id, "approval": asked.approval, "token": asked.token});
         let mut response = (StatusCode::CREATED, axum::Json(told)).into_response();
@@ -82,7 +82,7 @@ pub async fn rotate(
     let done = async {
         let why: Why = body(&headers, &bytes)?;
         let environment = named(&environment)?;
-        let kid = broker.rotate_authority(&by.by, &environment, &why.reason, Some(by.request.clone())).await?;
+        let kid = broker.rotate_authority(&by.by, &environment, &why.reason, by.made_for()).await?;
         let (view, now) = (broker.journal.view(), broker.now());
         let made = view.state.certificates.all_authorities().find(|known| known.authority.kid == kid);
         let made = made.ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;

@@ -226,7 +226,7 @@ pub(super) async fn reviewed(
     wanted: Reviewed,
 ) -> Result<Response, Problem> {
     let narrowing = wanted.narrowing()?;
-    let request = Some(by.request.clone());
+    let request = by.made_for();
     let word = Word { verdict: wanted.verdict, why: wanted.reason, seen: wanted.version, narrowing, signature: None };
     broker.review_elevation(&by.by, id, word, request).await?;
     answer(broker, id.as_str()).await
@@ -243,7 +243,7 @@ pub async fn end(
     let done = async {
         let why: Why = body(&headers, &bytes)?;
         let name: ElevationId = named(&id)?;
-        broker.end_elevation(&by.by, &name, &why.reason, Some(by.request.clone())).await?;
+        broker.end_elevation(&by.by, &name, &why.reason, by.made_for()).await?;
         answer(&broker, &id).await
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))

@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::admitted::staff;
-use super::idempotency::{Answers, Asked, IDEMPOTENCY_KEY};
+use super::idempotency::{IDEMPOTENCY_KEY, Turns, key};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::domain::reason;
@@ -18,16 +18,16 @@ use crate::http::front::{Arrival, ErrorShape, Fault};
 /// What the gate needs.
 pub struct Gate {
     broker: Broker,
-    answers: Answers,
+    turns: Turns,
 }
 
 /// The front has refused what is longer.
 const MOST: usize = 2 * 1024 * 1024;
 
 impl Gate {
-    /// A gate that remembers nothing yet.
+    /// A gate.
     pub fn new(broker: Broker) -> Self {
-        Self { broker, answers: Answers::default() }
+        Self { broker, turns: Turns::default() }
     }
 }
 
@@ -40,11 +40,10 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
     if request.method() != Method::POST {
         return next.run(request).await;
     }
-    let id = request.extensions().get::<Arrival>().map(|arrival| arrival.id.clone());
-    let refuse = |problem: Problem| match &id {
-        Some(id) => problem.at(id).into_response(),
-        None => problem.into_response(),
+    let Some(id) = request.extensions().get::<Arrival>().map(|arrival| arrival.id.clone()) else {
+        return Problem::of(&reason::REQUEST_MALFORMED).into_response();
     };
+    let refuse = |problem: Problem| problem.at(&id).into_response();
     // No POST takes a query: whatever stands there would end in logs (ABUSE A-15).
     if request.uri().query().is_some() {
         return refuse(Problem::of(&reason::REQUEST_MALFORMED));
@@ -55,14 +54,25 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MOST).await else { return refuse(Problem::of(&reason::REQUEST_TOO_LARGE)) };
     // Who it is comes first, also for an answer that is only repeated: a person who was cut is told nothing.
-    let asked = match staff(&parts, &gate.broker).await {
-        Ok(staff) => Asked::of(&staff, parts.uri.path(), &parts.headers, &body),
+    let once = match staff(&parts, &gate.broker).await {
+        Ok(staff) => key(&staff, parts.uri.path(), &parts.headers, &body),
         Err(problem) => Err(problem),
     };
-    let request = Request::from_parts(parts, Body::from(body));
-    match asked {
+    let mut request = Request::from_parts(parts, Body::from(body));
+    match once {
         Err(problem) => refuse(problem),
         Ok(None) => next.run(request).await,
-        Ok(Some(asked)) => gate.answers.once(&asked, gate.broker.now(), next.run(request)).await,
+        Ok(Some(once)) => {
+            request.extensions_mut().insert(once);
+            // Whoever sent it may go away or be told that it takes too long: it is done to its end, for when it comes again.
+            let done =
+                tokio::spawn(async move { gate.turns.once(&gate.broker.journal, (&id, &once), next.run(request)).await });
+            done.await.unwrap_or_else(|fault| match fault.try_into_panic() {
+                // The front answers it.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The process ends.
+                Err(_) => Problem::of(&reason::STORE_UNAVAILABLE).into_response(),
+            })
+        }
     }
 }

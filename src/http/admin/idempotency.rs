@@ -1,81 +1,49 @@
 //! `Idempotency-Key`: what is sent twice is done once, and answered twice (CONTRACT.md section 6).
 //!
-//! Enter through [`Answers::once`]. A key belongs to one person on one route for 24 hours. Only what was done is kept: a refusal
-//! changed nothing, so the same key may try again. Two requests with one key at one time queue up; the second finds the answer
-//! of the first. What is kept lies in memory: a restart forgets it, as does a person who sends more than [`MOST`] keys or
-//! [`MOST_BYTES`] of answers, oldest first. Nobody can push out the answers of somebody else.
+//! Enter through [`Turns::once`]. A key belongs to one person on one route for 24 hours. A request that changes something is known by its key
+//! from the commit of the change on, whoever still waits for the answer (`journal`'s `answers`); so it is done to its end even if who sent it
+//! went away, and whoever sends it again finds the answer. A refusal changed nothing, so the same key may try again; one of a request
+//! that had changed something is repeated like any other answer. Requests with one key take turns: the second finds the answer of the
+//! first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::body::{Body, Bytes};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use super::problem::Problem;
+use crate::broker::revocation::Fault;
 use crate::domain::actor::Staff;
-use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
+use crate::domain::names::RequestId;
 use crate::domain::reason;
+use crate::journal::{Done, Idempotency, Journal};
 
 /// The header.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// How long an answer is repeated.
-const KEPT: Seconds = Seconds::hours(24);
-/// Keys of one person that are remembered.
-const MOST: usize = 1024;
-/// Bytes of answers of one person that are remembered.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
-
-/// One request, as far as a repetition must be the same.
-pub struct Asked {
-    person: Digest,
-    key: Digest,
-    content: Digest,
-}
-
-/// What was answered to whom.
-#[derive(Default)]
-pub struct Answers {
-    people: Mutex<HashMap<Digest, VecDeque<Slot>>>,
-}
-
-/// The answer to one key. Whoever holds the lock is doing it.
-struct Slot {
-    key: Digest,
-    since: Timestamp,
-    bytes: usize,
-    answer: Arc<tokio::sync::Mutex<Option<Done>>>,
-}
-
-struct Done {
-    content: Digest,
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Asked {
-    /// The request of `staff`, if it has a key. Roles are part of what must be the same: an answer that was given to somebody who
-    /// might have it is not repeated to the same person without that role.
-    pub fn of(staff: &Staff, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<Option<Self>, Problem> {
-        let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
-        let Some(key) = keys.next() else { return Ok(None) };
-        let sound = (1..=255).contains(&key.len()) && key.as_bytes().iter().all(u8::is_ascii_graphic);
-        if !sound || keys.next().is_some() {
-            return Err(Problem::of(&reason::REQUEST_MALFORMED));
-        }
-        let sent = |name: HeaderName| headers.get(name).map_or(&[][..], HeaderValue::as_bytes);
-        let who = format!("{:?} {}", staff.roles, staff.machine);
-        let content = [who.as_bytes(), sent(header::CONTENT_TYPE), sent(header::IF_MATCH), body];
-        Ok(Some(Self {
-            person: digest(&[staff.person.iss.as_str().as_bytes(), staff.person.id.as_bytes()]),
-            key: digest(&[path.as_bytes(), key.as_bytes()]),
-            content: digest(&content),
-        }))
+/// The key of a request of `staff`, if it has one. Roles are part of what must be the same: an answer that was given to somebody who
+/// might have it is not repeated to the same person without that role.
+pub fn key(staff: &Staff, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    let sound = (1..=255).contains(&key.len()) && key.as_bytes().iter().all(u8::is_ascii_graphic);
+    if !sound || keys.next().is_some() {
+        return Err(Problem::of(&reason::REQUEST_MALFORMED));
     }
+    let sent = |name: HeaderName| headers.get(name).map_or(&[][..], HeaderValue::as_bytes);
+    let who = format!("{:?} {}", staff.roles, staff.machine);
+    let all = [who.as_bytes(), sent(header::CONTENT_TYPE), sent(header::IF_MATCH), body];
+    Ok(Some(Idempotency {
+        person: digest(&[staff.person.iss.as_str().as_bytes(), staff.person.id.as_bytes()]),
+        key: digest(&[path.as_bytes(), key.as_bytes()]),
+        fingerprint: digest(&all),
+    }))
 }
 
 /// Of parts that no other parts have: each begins with its length.
@@ -85,68 +53,102 @@ fn digest(parts: &[&[u8]]) -> Digest {
     Digest::of_parts(&framed)
 }
 
-impl Answers {
-    /// Does `act` unless it was done; the answer either way.
-    pub async fn once(&self, asked: &Asked, now: Timestamp, act: impl Future<Output = Response>) -> Response {
-        let slot = self.slot(asked, now);
-        let mut answer = slot.lock().await;
-        if let Some(done) = answer.as_ref() {
-            return if done.content == asked.content {
-                done.repeat()
-            } else {
-                Problem::of(&reason::IDEMPOTENCY_REUSED).into_response()
-            };
-        }
-        let response = act.await;
-        if !response.status().is_success() {
-            return response;
-        }
-        let (parts, body) = response.into_parts();
-        // Answers of this API are whole values in memory already.
-        let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
-            return Problem::of(&reason::STORE_UNAVAILABLE).into_response();
-        };
-        let bytes = body.len();
-        *answer = Some(Done {
-            content: asked.content,
-            status: parts.status,
-            headers: parts.headers.clone(),
-            body: kept(&parts.extensions, &body),
-        });
-        drop(answer);
-        self.keep(asked, &slot, bytes);
-        Response::from_parts(parts, Body::from(body))
-    }
+/// Whose turn it is, by person and key.
+#[derive(Default)]
+pub struct Turns(Mutex<Waiting>);
 
-    fn slot(&self, asked: &Asked, now: Timestamp) -> Arc<tokio::sync::Mutex<Option<Done>>> {
-        let mut people = self.people();
-        for slots in people.values_mut() {
-            while slots.front().is_some_and(|slot| now.since(slot.since) >= KEPT && !slot.is_in_use()) {
-                slots.pop_front();
+type Waiting = HashMap<(Digest, Digest), Weak<Turn<()>>>;
+
+/// An answer as it is kept.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Turns {
+    /// The answer of `act` to `request`, or, where a request with this key was done before, the answer to that.
+    pub async fn once(
+        &self,
+        journal: &Journal,
+        (request, once): (&RequestId, &Idempotency),
+        act: impl Future<Output = Response>,
+    ) -> Response {
+        let _turn = self.turn(once).await;
+        match journal.done(once).await {
+            Err(fault) => Problem::from(fault).at(request).into_response(),
+            Ok(Some(done)) if done.fingerprint != once.fingerprint => {
+                Problem::of(&reason::IDEMPOTENCY_REUSED).at(request).into_response()
             }
+            Ok(Some(done)) => again(done, request),
+            Ok(None) => keep(journal, (request, once), act.await).await,
         }
-        people.retain(|_, slots| !slots.is_empty());
-        let slots = people.entry(asked.person).or_default();
-        if let Some(known) = slots.iter().find(|slot| slot.key == asked.key) {
-            return Arc::clone(&known.answer);
-        }
-        let answer = Arc::default();
-        slots.push_back(Slot { key: asked.key, since: now, bytes: 0, answer: Arc::clone(&answer) });
-        shrink(slots);
-        answer
     }
 
-    fn keep(&self, asked: &Asked, done: &Arc<tokio::sync::Mutex<Option<Done>>>, bytes: usize) {
-        let mut people = self.people();
-        let Some(slots) = people.get_mut(&asked.person) else { return };
-        if let Some(slot) = slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.answer, done)) {
-            slot.bytes = bytes;
-        }
-        shrink(slots);
+    async fn turn(&self, once: &Idempotency) -> OwnedMutexGuard<()> {
+        let turn = {
+            // Nothing panics while it holds the lock.
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let known = turns.get(&(once.person, once.key)).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let turn = Arc::new(Turn::new(()));
+                turns.insert((once.person, once.key), Arc::downgrade(&turn));
+                turn
+            })
+        };
+        turn.lock_owned().await
+    }
+}
+
+/// The answer that was given before; where it is not there, who gave it.
+fn again(done: Done, request: &RequestId) -> Response {
+    let kept = done.answer.and_then(|answer| serde_json::from_slice::<Kept>(&answer).ok());
+    if let Some(response) = kept.and_then(Kept::response) {
+        return response;
+    }
+    let reason = &reason::IDEMPOTENCY_DONE;
+    let message = format!("it was done as the request {}", done.request);
+    let fault = Fault { at: IDEMPOTENCY_KEY.to_string(), reason, message };
+    Problem::faults(vec![fault]).at(request).into_response()
+}
+
+/// Keeps `response`, if it is to be repeated. What was done is told even if it cannot be kept.
+async fn keep(journal: &Journal, (request, once): (&RequestId, &Idempotency), response: Response) -> Response {
+    let status = response.status();
+    // After a fault of ours nobody knows how far it came: the journal does.
+    if status.is_server_error() {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    // Answers of this API are whole values in memory already.
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
+        return Problem::of(&reason::STORE_UNAVAILABLE).at(request).into_response();
+    };
+    let kept = Kept::of(status, &parts.headers, &repeatable(&parts.extensions, &body));
+    let kept = kept.and_then(|kept| serde_json::to_vec(&kept).ok());
+    if let Err(fault) = journal.keep_answer(request, once, (status.is_success(), kept.as_deref())).await {
+        tracing::warn!(request_id = request.as_str(), %fault, "an answer is not kept, and will not be repeated");
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+impl Kept {
+    /// Nothing where it is not all text.
+    fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+        let header = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), value.to_str().ok()?.to_owned()));
+        let headers = headers.iter().map(header).collect::<Option<_>>()?;
+        Some(Self { status: status.as_u16(), headers, body: std::str::from_utf8(body).ok()?.to_owned() })
     }
 
-    fn people(&self) -> MutexGuard<'_, HashMap<Digest, VecDeque<Slot>>> {
-        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    fn response(self) -> Option<Response> {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::from_u16(self.status).ok()?;
+        for (name, value) in self.headers {
+            response.headers_mut().append(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
+        }
+        Some(response)
     }
 }
 
@@ -155,7 +157,7 @@ impl Answers {
 pub struct ShownOnce(pub &'static str);
 
 /// The answer as it may be repeated. One that cannot be read as JSON is kept without a body rather than with its secret.
-fn kept(extensions: &Extensions, body: &Bytes) -> Bytes {
+fn repeatable(extensions: &Extensions, body: &Bytes) -> Bytes {
     let Some(ShownOnce(member)) = extensions.get() else { return body.clone() };
     let Ok(mut answer) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body) else {
         return Bytes::new();
@@ -164,101 +166,157 @@ fn kept(extensions: &Extensions, body: &Bytes) -> Bytes {
     serde_json::Value::Object(answer).to_string().into()
 }
 
-/// Forgets the oldest answers beyond the limits; never one that somebody waits for.
-fn shrink(slots: &mut VecDeque<Slot>) {
-    while slots.len() > MOST || slots.iter().map(|slot| slot.bytes).sum::<usize>() > MOST_BYTES {
-        let Some(oldest) = slots.iter().position(|slot| !slot.is_in_use()) else { return };
-        slots.remove(oldest);
-    }
-}
-
-impl Slot {
-    fn is_in_use(&self) -> bool {
-        Arc::strong_count(&self.answer) > 1
-    }
-}
-
-impl Done {
-    fn repeat(&self) -> Response {
-        (self.status, self.headers.clone(), self.body.clone()).into_response()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::domain::actor::{Person, Role};
+    use crate::domain::actor::{Actor, Person, Role};
+    use crate::domain::change::{Change, What};
+    use crate::domain::fixture::SetClock;
+    use crate::journal::{Kek, Location, Proposal, Settings};
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_seconds(seconds).expect("a time")
+    async fn journal() -> Journal {
+        let settings = Settings {
+            location: Location::Temporary,
+            origin: "sts.acme.example/carnet".to_owned(),
+            dev: true,
+            anchor: None,
+            create: true,
+        };
+        let outside = (Arc::new(SetClock::new()), Arc::new(crate::server::OsEntropy));
+        Journal::open(&settings, &Kek::from_bytes([7; 32]), outside.0, outside.1).await.expect("opens")
     }
 
-    fn asked(person: &str, path: &str, key: &str, body: &str) -> Asked {
+    fn asked(person: &str, path: &str, key_of_it: &str, body: &str) -> Idempotency {
         let person = Person { iss: "https://id.example".parse().expect("an issuer"), id: person.to_owned(), name: None };
         let staff = Staff { person, roles: [Role::Owner].into(), machine: false, fresh: true };
         let mut headers = HeaderMap::new();
-        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key).expect("a value"));
-        Asked::of(&staff, path, &headers, body.as_bytes()).expect("sound").expect("a key")
+        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key_of_it).expect("a value"));
+        key(&staff, path, &headers, body.as_bytes()).expect("sound").expect("a key")
+    }
+
+    fn id(name: &str) -> RequestId {
+        name.parse().expect("a name")
     }
 
     /// Does something each time it is called; tells how often it was.
     async fn act(count: &AtomicUsize, status: StatusCode) -> Response {
         tokio::task::yield_now().await;
-        (status, count.fetch_add(1, Ordering::SeqCst).to_string()).into_response()
+        (status, [("x-kept", "yes")], count.fetch_add(1, Ordering::SeqCst).to_string()).into_response()
+    }
+
+    async fn text(response: Response) -> String {
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+        String::from_utf8(body.to_vec()).expect("a text")
+    }
+
+    /// Changes something for `request`, and then answers `status`.
+    async fn change(journal: &Journal, request: (&RequestId, &Idempotency), status: StatusCode) -> Response {
+        let made_for = crate::journal::ForRequest { id: request.0.clone(), once: Some(*request.1) };
+        let what = What::PartnerResumed { partner: "globex".parse().expect("a name") };
+        let change = Change { by: Actor::Operator, what };
+        let made = journal.change(Some(made_for), |_, _| Ok::<_, ()>(Proposal::from(change.clone()))).await;
+        made.expect("the store takes it").expect("proposed");
+        status.into_response()
     }
 
     #[tokio::test]
     async fn what_is_sent_twice_is_done_once() {
-        let (answers, count) = (Answers::default(), AtomicUsize::new(0));
+        let (journal, turns, count) = (journal().await, Turns::default(), AtomicUsize::new(0));
         let one = asked("ann", "/v1/a", "k", "{}");
         let ok = StatusCode::CREATED;
-        let once = || answers.once(&one, at(0), act(&count, ok));
-        let (first, second, third) = tokio::join!(once(), once(), once());
-        for response in [first, second, third, once().await] {
+        let (ids, journal) = ([id("r-1"), id("r-2"), id("r-3"), id("r-4")], &journal);
+        let once = |at: usize| turns.once(journal, (&ids[at], &one), act(&count, ok));
+        let (first, second, third) = tokio::join!(once(0), once(1), once(2));
+        for response in [first, second, third, once(3).await] {
             assert_eq!(response.status(), ok);
-            let body = axum::body::to_bytes(response.into_body(), 10).await.expect("a body");
-            assert_eq!(body, "0");
+            assert_eq!(response.headers()["x-kept"], "yes");
+            assert_eq!(text(response).await, "0");
         }
-        let other = answers.once(&asked("ann", "/v1/a", "k", "{} "), at(0), act(&count, ok)).await;
+        assert!(turns.0.lock().expect("no panic").len() <= 1, "who has had their turn is forgotten");
+        let other = asked("ann", "/v1/a", "k", "{} ");
+        let other = turns.once(journal, (&ids[1], &other), act(&count, ok)).await;
         assert_eq!(other.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(count.load(Ordering::SeqCst), 1);
         for other in [asked("olga", "/v1/a", "k", "{}"), asked("ann", "/v1/b", "k", "{}"), asked("ann", "/v1/a", "l", "{}")] {
-            assert_eq!(answers.once(&other, at(0), act(&count, ok)).await.status(), ok);
+            assert_eq!(turns.once(journal, (&ids[2], &other), act(&count, ok)).await.status(), ok);
         }
         assert_eq!(count.load(Ordering::SeqCst), 4);
-        answers.once(&one, at(86_399), act(&count, ok)).await;
-        assert_eq!(count.load(Ordering::SeqCst), 4);
-        answers.once(&one, at(86_400), act(&count, ok)).await;
-        assert_eq!(count.load(Ordering::SeqCst), 5);
     }
 
     #[tokio::test]
-    async fn a_refusal_is_not_kept() {
-        let (answers, count) = (Answers::default(), AtomicUsize::new(0));
-        let one = asked("ann", "/v1/a", "k", "{}");
+    async fn a_refusal_is_not_kept_unless_something_was_changed() {
+        let (journal, turns, count) = (journal().await, Turns::default(), AtomicUsize::new(0));
+        let (one, request) = (asked("ann", "/v1/a", "k", "{}"), id("r-1"));
         for status in [StatusCode::CONFLICT, StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK, StatusCode::OK] {
-            assert_eq!(answers.once(&one, at(0), act(&count, status)).await.status(), status);
+            let response = turns.once(&journal, (&request, &one), act(&count, status)).await;
+            assert_eq!(response.status(), status);
         }
         assert_eq!(count.load(Ordering::SeqCst), 3);
+
+        let (two, begun) = (asked("ann", "/v1/a", "l", "{}"), id("r-2"));
+        let size = journal.view().size;
+        for request in [&begun, &request] {
+            let response = turns.once(&journal, (request, &two), change(&journal, (request, &two), StatusCode::CONFLICT)).await;
+            assert_eq!(response.status(), StatusCode::CONFLICT);
+            assert_eq!(text(response).await, "");
+        }
+        assert_eq!(journal.view().size, size + 1);
     }
 
+    /// F-09: where nobody knows how it ended, the entries do; whoever asks again is told where they are.
     #[tokio::test]
-    async fn memory_is_bounded_by_person() {
-        let answers = Answers::default();
-        let large = || async { vec![b'x'; 1024 * 1024].into_response() };
-        let ann = asked("ann", "/v1/a", "first", "{}");
-        answers.once(&ann, at(0), large()).await;
-        for number in 0..MOST + 10 {
-            let small = async { "done".into_response() };
-            answers.once(&asked("olga", "/v1/a", &number.to_string(), "{}"), at(0), small).await;
+    async fn f_09_what_was_done_without_an_answer_is_not_done_again() {
+        let (journal, turns) = (journal().await, Turns::default());
+        let size = journal.view().size;
+        let answers = [
+            // A fault of ours after the change.
+            (asked("ann", "/v1/a", "k", "{}"), Some(StatusCode::SERVICE_UNAVAILABLE)),
+            // Nobody waited for the answer.
+            (asked("ann", "/v1/a", "l", "{}"), None),
+        ];
+        for (at, (once, status)) in (1..).zip(answers) {
+            let first = id(&format!("r-{at}"));
+            if let Some(status) = status {
+                let response = turns.once(&journal, (&first, &once), change(&journal, (&first, &once), status)).await;
+                assert_eq!(response.status(), status);
+            } else {
+                change(&journal, (&first, &once), StatusCode::OK).await;
+            }
+            let again = id("r-again");
+            let response = turns.once(&journal, (&again, &once), async { unreachable!("it was done") }).await;
+            assert_eq!(response.status(), StatusCode::CONFLICT);
+            let problem: serde_json::Value = serde_json::from_str(&text(response).await).expect("JSON");
+            assert_eq!(problem["reason"], "request.done-before");
+            assert_eq!(problem["request_id"], "r-again");
+            let said = format!("it was done as the request {first}");
+            assert_eq!(
+                problem["errors"],
+                serde_json::json!([{
+                    "at": "idempotency-key", "reason": "request.done-before", "message": said,
+                }])
+            );
+            assert_eq!(journal.view().size, size + at);
         }
-        for number in 0..10 {
-            answers.once(&asked("sven", "/v1/a", &number.to_string(), "{}"), at(0), large()).await;
+    }
+
+    /// What is shown once is not kept, nor is what cannot be kept without it.
+    #[tokio::test]
+    async fn a_secret_is_not_kept() {
+        let (journal, turns) = (journal().await, Turns::default());
+        for (key, body, again) in
+            [("k", r#"{"id":"e","token":"s3cret"}"#, r#"{"id":"e"}"#), ("l", "token: s3cret", ""), ("m", r#"["s3cret"]"#, "")]
+        {
+            let (once, request) = (asked("ann", "/v1/a", key, "{}"), id("r-1"));
+            let act = async {
+                let mut response = body.into_response();
+                response.extensions_mut().insert(ShownOnce("token"));
+                response
+            };
+            assert_eq!(text(turns.once(&journal, (&request, &once), act).await).await, body);
+            let repeated = turns.once(&journal, (&request, &once), async { unreachable!("it was done") }).await;
+            assert_eq!(text(repeated).await, again);
         }
-        let people = answers.people();
-        let held = |person: &str| people[&asked(person, "", "k", "").person].len();
-        assert_eq!((held("ann"), held("olga"), held("sven")), (1, MOST, MOST_BYTES / (1024 * 1024)));
     }
 }

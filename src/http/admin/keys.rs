@@ -63,7 +63,7 @@ pub async fn rotate(
             return Err(Problem::faults(vec![Fault { at: "alg".to_owned(), reason: &reason::REQUEST_INVALID, message }]));
         }
         let environment = named(&environment)?;
-        let request = Some(by.request.clone());
+        let request = by.made_for();
         let kid = broker.rotate(&by.by, &environment, wanted.alg, wanted.accept_outage, request).await?;
         let view = broker.journal.view();
         let made = view.state.keys.find(&environment, &kid).map(|key| show(&view.state, key, broker.now()));
@@ -83,7 +83,7 @@ pub async fn taint(
     let done = async {
         let wanted: Taint = body(&headers, &bytes)?;
         let (environment, kid) = (named(&environment)?, named(&wanted.kid)?);
-        broker.taint(&by.by, &environment, &kid, &wanted.reason, Some(by.request.clone())).await?;
+        broker.taint(&by.by, &environment, &kid, &wanted.reason, by.made_for()).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))

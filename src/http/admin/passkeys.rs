@@ -49,7 +49,7 @@ pub async fn revoke(
     let done = async {
         let why: Why = body(&headers, &bytes)?;
         let id: PasskeyId = named(&id)?;
-        broker.revoke_passkey(&by.by, &id, &why.reason, Some(by.request.clone())).await?;
+        broker.revoke_passkey(&by.by, &id, &why.reason, by.made_for()).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))

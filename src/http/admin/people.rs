@@ -90,7 +90,7 @@ pub async fn cut(
             return Err(Problem::of(&reason::NOT_FOUND));
         }
         let person = Person { iss: by.by.staff().person.iss.clone(), id, name: None };
-        broker.cut_staff(&by.by, person, &why.reason, Some(by.request.clone())).await?;
+        broker.cut_staff(&by.by, person, &why.reason, by.made_for()).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))

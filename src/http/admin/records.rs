@@ -34,7 +34,7 @@ pub async fn apply(
 ) -> Result<Response, Problem> {
     let told = async {
         let expected = headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default().trim_matches('"'));
-        Ok(broker.apply(&by.by, yaml(&headers, &body)?, expected, Some(by.request.clone())).await?)
+        Ok(broker.apply(&by.by, yaml(&headers, &body)?, expected, by.made_for()).await?)
     };
     told.await.map(|plan| axum::Json(show(&plan)).into_response()).map_err(|problem: Problem| problem.at(&by.request))
 }

@@ -141,7 +141,7 @@ pub async fn submit(
     let done = async {
         let _why: Why = body(&headers, &bytes)?;
         let id = named(&format!("{partner}/{name}"))?;
-        let approval = broker.submit(&by.by, &id, Some(by.request.clone())).await?;
+        let approval = broker.submit(&by.by, &id, by.made_for()).await?;
         Ok((StatusCode::ACCEPTED, axum::Json(json!({"approval": approval}))).into_response())
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))
@@ -183,12 +183,12 @@ fn a_partner(name: String) -> Result<Party, Problem> {
 }
 
 async fn suspend(broker: &Broker, by: &Admitted<Contain>, party: &Party, why: &str) -> Result<Response, Problem> {
-    broker.suspend(&by.by, party, why, Some(by.request.clone())).await?;
+    broker.suspend(&by.by, party, why, by.made_for()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn resume(broker: &Broker, by: &Admitted<Submit>, party: &Party, why: &str) -> Result<Response, Problem> {
-    let approval = broker.ask_resume(&by.by, party, why, Some(by.request.clone())).await?;
+    let approval = broker.ask_resume(&by.by, party, why, by.made_for()).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(json!({"approval": approval}))).into_response())
 }
 

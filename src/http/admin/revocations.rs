@@ -53,7 +53,7 @@ pub async fn revoke(
         let subject = subject(&broker, wanted).await?;
         let member = subject.member();
         let asked = Revoke { subject, tokens_only, reason };
-        let id = broker.revoke(by.by.staff().actor(), asked, Some(by.request.clone())).await?;
+        let id = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
         let view = broker.journal.view();
         let (state, version) = view.state.revocations.get(&id).map_or(("done", None), |one| (state(one), Some(version(one))));
         let told = json!({"id": id, "version": version, "state": state, "subject": member, "tokensOnly": tokens_only});

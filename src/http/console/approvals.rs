@@ -207,7 +207,7 @@ impl Wanted {
             return self.have_signed(console, visitor, by, form);
         }
         let Self { id, word, .. } = self;
-        console.broker.review_elevation(&by.by, &id, word, Some(by.request.clone())).await?;
+        console.broker.review_elevation(&by.by, &id, word, by.made_for()).await?;
         Ok(Redirect::to(&format!("{QUEUE}/{id}")).into_response())
     }
 

@@ -75,7 +75,7 @@ pub async fn register(
         let label = form.get("label").map(str::trim).filter(|label| !label.is_empty() && label.chars().count() <= 60);
         let label = label.ok_or_else(|| Problem::of(&reason::REQUEST_INVALID))?;
         let wanted = Registered { registration: &registration, answer, confirmation: form.get("confirmation"), label };
-        console.broker.register_passkey(&by.by, wanted, Some(by.request.clone())).await?;
+        console.broker.register_passkey(&by.by, wanted, by.made_for()).await?;
         Ok(())
     };
     match console.form(&visitor, &headers, &body) {
@@ -97,7 +97,7 @@ pub async fn revoke(
         let by = by?;
         let id: PasskeyId = id.parse().map_err(|_| Problem::of(&reason::NOT_FOUND))?;
         let why = form.get("reason").ok_or_else(|| Problem::of(&reason::REQUEST_INVALID))?;
-        console.broker.revoke_passkey(&by.by, &id, why, Some(by.request.clone())).await?;
+        console.broker.revoke_passkey(&by.by, &id, why, by.made_for()).await?;
         Ok(())
     };
     match console.form(&visitor, &headers, &body) {

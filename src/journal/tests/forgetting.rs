@@ -5,12 +5,12 @@ use crate::domain::text::{Text, TextDigest};
 use crate::journal::At;
 
 /// Everything that lies in the journal's directory, as bytes.
-fn bytes(house: &House) -> Vec<u8> {
+pub fn bytes(house: &House) -> Vec<u8> {
     let files = std::fs::read_dir(house.directory.path()).expect("reads");
     files.flat_map(|file| std::fs::read(file.expect("an entry").path()).expect("reads")).collect()
 }
 
-fn holds(all: &[u8], part: &[u8]) -> bool {
+pub fn holds(all: &[u8], part: &[u8]) -> bool {
     all.windows(part.len()).any(|here| here == part)
 }
 

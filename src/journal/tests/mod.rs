@@ -1,5 +1,6 @@
 //! The journal under faults and under hands that are not its own. Real databases in temporary directories.
 
+mod answers;
 mod archive;
 mod evidence;
 mod faults;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::answers::{Answer, Idempotency};
 use super::evidence::{Report, VerifyFault, verify_database};
 use super::fault::{OpenFault, RecordFault, StoreFault};
 use super::handle::{Committed, Journal, Proposal, Recorded};
@@ -25,6 +27,7 @@ use crate::domain::change::{Change, SigningKey, What};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::fixture::{self, Seeded, SetClock};
 use crate::domain::grant::{Decision, Grant};
+use crate::domain::names::RequestId;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::revocation::Subject;
 
@@ -46,6 +49,8 @@ pub enum Fault {
     AppendFails,
     /// Entries do not leave.
     LeaveFails,
+    /// An answer is not kept.
+    KeepFails,
     /// The commit fails, and nothing is persisted.
     CommitLost,
     /// The commit says that it fails, and is persisted.
@@ -258,6 +263,18 @@ impl Store for Faulty {
             return Err(Self::broken());
         }
         self.inner.leave(from, until).await
+    }
+
+    async fn claim(&mut self, once: &Idempotency, request: &RequestId, now: Timestamp) -> Result<bool, StoreFault> {
+        self.inner.claim(once, request, now).await
+    }
+
+    async fn keep(&mut self, answer: Answer, now: Timestamp) -> Result<(), StoreFault> {
+        self.make_room().await?;
+        if self.takes(&[Fault::KeepFails]).is_some() {
+            return Err(Self::broken());
+        }
+        self.inner.keep(answer, now).await
     }
 
     async fn abort(&mut self) {

@@ -168,13 +168,22 @@ async fn the_last_use_of_a_client_is_kept_and_proved() {
         journal.close().await;
         house.verify(None).await.expect("verifies");
 
-        // A journal of the version before is brought to this one by whoever writes, and is refused by whoever reads.
-        house.sql("DROP TABLE last_use; UPDATE meta SET version = 2").await;
-        assert!(matches!(house.verify(None).await, Err(VerifyFault::Open(OpenFault::Schema(version))) if version == "2"));
-        let journal = house.open().await.expect("opens");
-        assert_eq!(journal.last_uses().await.expect("reads"), uses);
-        journal.close().await;
-        house.verify(None).await.expect("verifies");
+        // A journal of an earlier version is brought to this one by whoever writes, and is refused by whoever reads.
+        for (hand, before) in [
+            ("DROP TABLE answers; UPDATE meta SET version = 3", "3"),
+            ("DROP TABLE answers; DROP TABLE last_use; UPDATE meta SET version = 2", "2"),
+        ] {
+            let made = tables(&house).await;
+            house.sql(hand).await;
+            assert!(
+                matches!(house.verify(None).await, Err(VerifyFault::Open(OpenFault::Schema(version))) if version == before)
+            );
+            let journal = house.open().await.expect("opens");
+            assert_eq!(journal.last_uses().await.expect("reads"), uses);
+            journal.close().await;
+            house.verify(None).await.expect("verifies");
+            assert_eq!(tables(&house).await, made, "no other than a new one");
+        }
         for (hand, back) in [
             ("UPDATE last_use SET time = time + 1", "UPDATE last_use SET time = time - 1"),
             ("UPDATE last_use SET idx = idx - 1", "UPDATE last_use SET idx = idx + 1"),
@@ -205,4 +214,13 @@ async fn a_batch_that_fills_two_tiles_loses_neither() {
     }
     journal.close().await;
     house.verify(None).await.expect("both tiles are there");
+}
+
+/// How the tables are made, by their names.
+async fn tables(house: &House) -> Vec<(String, String)> {
+    use sqlx::{ConnectOptions as _, Row as _};
+    let mut connection = super::super::schema::reader(&house.database()).connect().await.expect("connects");
+    let text = "SELECT name, sql FROM sqlite_schema WHERE sql NOTNULL ORDER BY name";
+    let rows = sqlx::query(text).fetch_all(&mut connection).await.expect("reads");
+    rows.iter().map(|row| (row.try_get(0).expect("a text"), row.try_get(1).expect("a text"))).collect()
 }
