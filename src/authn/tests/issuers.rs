@@ -8,6 +8,7 @@ use super::fixtures::*;
 use crate::authn::{IssuerKeys, KeysFault, UnverifiedAssertion, Verifier};
 use crate::domain::alg::Alg;
 use crate::domain::binding::KeySource;
+use crate::domain::clock::Clock as _;
 use crate::outbound::{FetchFault, Forbidden};
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -280,4 +281,36 @@ async fn keys_are_fetched_ahead_and_again_when_due() {
     assert_eq!(code(&keys, &issuer.source(), &signer.token(&claims(&issuer.url))).await, "assertion.key");
     keys.keep_fresh(vec![]).await;
     assert!(keys.health().is_empty());
+}
+
+/// Between two rounds of `keep_fresh` the requests themselves see to it: served by what there is, and nobody waits.
+#[tokio::test]
+async fn a_request_that_finds_its_keys_due_is_served_and_has_them_fetched_behind_it() {
+    let (signer, next) = (Signer::new(Alg::Es256, "k1"), Signer::new(Alg::Es256, "k2"));
+    let issuer = FakeIssuer::with_keys(&[&signer]).await;
+    let clock = TestClock::new();
+    let keys = keys(&clock, &[&issuer.url]);
+    keys.keep_fresh(vec![issuer.source()]).await;
+    issuer.publish(&[&next]);
+    let token = signer.token(&claims(&issuer.url));
+    clock.pass(299);
+    assert_eq!(code(&keys, &issuer.source(), &token).await, "ok");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(issuer.hits("/jwks"), 1, "they are not due");
+    clock.pass(1);
+    let Answer::Raw(set) = json_answer(&json!({"keys": [next.jwk()]})) else { panic!("raw") };
+    issuer.answer("/jwks", Answer::Late(Duration::from_millis(300), set));
+    for _ in 0..20 {
+        assert_eq!(code(&keys, &issuer.source(), &token).await, "ok", "nobody waits for the issuer");
+    }
+    // The key that the issuer withdrew counts until the answer is there, and then no more.
+    let gone = async {
+        while keys.health()[0].fetched != Some(clock.now()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("fetched behind the requests");
+    assert_eq!(code(&keys, &issuer.source(), &token).await, "assertion.key");
+    assert_eq!(code(&keys, &issuer.source(), &next.token(&claims(&issuer.url))).await, "ok");
+    assert_eq!(issuer.hits("/jwks"), 2, "twenty requests make one");
 }
