@@ -4,7 +4,7 @@
 
 use super::caller::Presented;
 use super::exchange::Denied;
-use super::revocation::{Failure, Fault};
+use super::revocation::{Failure, Fault, Unconfirmed};
 use super::{Broker, away};
 use crate::domain::actor::{Actor, Authorized, Elevate, Review};
 use crate::domain::approval::Verdict;
@@ -69,7 +69,7 @@ impl Broker {
         integration: &IntegrationId,
         environments: Vec<EnvironmentName>,
         wish: Wish,
-        request: &RequestId,
+        request: Option<ForRequest>,
     ) -> Result<Vec<ElevationId>, Failure> {
         let actor = by.staff().actor();
         let wanted = |environment| Wanted {
@@ -97,7 +97,7 @@ impl Broker {
             ids.push(one.id.clone());
             let outcome = self
                 .journal
-                .change(Some(request.clone().into()), |state, now| {
+                .change(request.clone(), |state, now| {
                     let elevation = Box::new(make(one.clone(), state, now)?);
                     Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what: What::ElevationAsked { elevation } }))
                 })
@@ -161,7 +161,8 @@ impl Broker {
         make(&view.state, self.now())?;
         self.spend_possession(workload.possession.as_ref()).await.map_err(known)?;
         self.spend_read(&principal).await?;
-        let outcome = self.journal.change(Some(request.clone().into()), make).await.map_err(|_| known(away()))?;
+        let outcome =
+            self.journal.change(Some(ForRequest::without_key(request.clone())), make).await.map_err(|_| known(away()))?;
         outcome?;
         Ok((id, poll))
     }
@@ -176,14 +177,14 @@ impl Broker {
         Ok(elevation)
     }
 
-    /// Reviews an elevation. Returns where it stands then.
+    /// Reviews an elevation. A word that cuts what was issued is to be confirmed.
     pub async fn review_elevation(
         &self,
         by: &Authorized<Review>,
         id: &ElevationId,
         word: Word,
         request: Option<ForRequest>,
-    ) -> Result<Standing, Failure> {
+    ) -> Result<Option<Unconfirmed>, Failure> {
         let Word { verdict, seen, narrowing, signature, .. } = word;
         if let Some(signature) = &signature {
             self.judge_signature(by, id, &narrowing, signature)?;
@@ -205,22 +206,18 @@ impl Broker {
             })
             .await?;
         let committed = outcome?;
-        if verdict == Verdict::Deny {
-            // A look at a break-glass that found it wrong cuts what was issued.
-            self.confirm(committed.index).await?;
-        }
-        let request = committed.view.state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
-        Ok(request.standing(self.now()))
+        // A look at a break-glass that found it wrong cuts what was issued.
+        Ok((verdict == Verdict::Deny).then_some(Unconfirmed::at(committed.index)))
     }
 
-    /// Ends an elevation, or takes the request back. Returns once every reader of the live index refuses what was issued under it.
+    /// Ends an elevation, or takes the request back. What was issued under it is refused by every reader of the live index that knows it.
     pub async fn end_elevation(
         &self,
         by: &Authorized<Elevate>,
         id: &ElevationId,
         why: &str,
         request: Option<ForRequest>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Unconfirmed, Failure> {
         let text = Text::from(why);
         let outcome = self
             .journal
@@ -234,9 +231,7 @@ impl Broker {
                 Ok(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
-        let index = outcome?.index;
-        self.confirm(index).await?;
-        Ok(())
+        Ok(Unconfirmed::at(outcome?.index))
     }
 }
 

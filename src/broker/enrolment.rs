@@ -119,7 +119,7 @@ impl Broker {
         let mut made = None;
         let outcome = self
             .journal
-            .change(Some(id.clone().into()), |state, now| {
+            .change(Some(ForRequest::without_key(id.clone())), |state, now| {
                 let (leaf, enrolment) = decide_enrolment(&wanted, &credential, state, now)?;
                 made = Some(leaf.clone());
                 let by = Actor::Workload(integration.clone());

@@ -22,6 +22,7 @@ use crate::domain::possession::peer_counts;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::revocation::Subject;
+use crate::journal::ForRequest;
 use crate::revocation::Liveness;
 
 /// How a caller of introspection or revocation proves who it is.
@@ -142,8 +143,9 @@ impl Broker {
             ClientId::Api(_) => Actor::Broker,
         };
         let text = format!("asked for by {caller}");
-        self.revoke(by, Revoke { subject, tokens_only: true, reason: text }, Some(request.clone().into())).await?;
-        Ok(())
+        let made_for = Some(ForRequest::without_key(request.clone()));
+        let (_, revoked) = self.revoke(by, Revoke { subject, tokens_only: true, reason: text }, made_for).await?;
+        self.confirm(revoked).await
     }
 
     /// The token's record, if it is active now.

@@ -4,7 +4,7 @@
 
 use super::Broker;
 use super::review::ask;
-use super::revocation::Failure;
+use super::revocation::{Failure, Unconfirmed};
 use crate::domain::actor::{Authorized, Contain, Person, Submit};
 use crate::domain::approval::Kind;
 use crate::domain::change::{Change, What};
@@ -52,14 +52,14 @@ impl Broker {
         Ok(approval)
     }
 
-    /// Suspends at once: nothing more is minted, and what was issued is cut. Returns when the live index confirms it.
+    /// Suspends at once: nothing more is minted, and what was issued is cut.
     pub async fn suspend(
         &self,
         by: &Authorized<Contain>,
         party: &Party,
         why: &str,
         request: Option<ForRequest>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Unconfirmed, Failure> {
         let text = Text::from(why);
         let outcome = self
             .journal
@@ -79,9 +79,7 @@ impl Broker {
                 Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
-        let committed = outcome?;
-        self.confirm(committed.index).await?;
-        Ok(())
+        Ok(Unconfirmed::at(outcome?.index))
     }
 
     /// Asks to lift a suspension: one `security` who neither suspended nor asked approves.

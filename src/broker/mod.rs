@@ -19,9 +19,12 @@ pub mod review;
 pub mod revocation;
 pub mod rotation;
 pub mod ticket;
+pub mod underway;
 pub mod verification;
 
 use std::sync::Arc;
+
+use underway::Underway;
 
 use crate::authn::dpop::Nonces;
 use crate::authn::passkey::Passkeys;
@@ -66,6 +69,8 @@ pub struct Parts {
     pub tickets: Option<Arc<ticket::Tickets>>,
     /// Who is told what happens.
     pub receivers: Vec<Arc<delivery::Receiver>>,
+    /// Requests that are done to their end.
+    pub underway: Underway,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Unguessable bytes.

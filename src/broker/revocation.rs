@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::exchange::Denied;
 use super::review::ask;
 use super::{Broker, away};
@@ -30,9 +32,26 @@ pub struct Revoke {
 /// How long an acknowledgement waits for the live index.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
 
+/// Something was cut, on record. It is acknowledged to nobody before [`Broker::confirm`].
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[must_use = "what is not confirmed is not acknowledged"]
+pub struct Unconfirmed(u64);
+
+impl Unconfirmed {
+    /// By the entry with this index.
+    pub(super) fn at(index: u64) -> Self {
+        Self(index)
+    }
+}
+
 impl Broker {
-    /// Revokes. Returns once the journal has it and the live index confirms it; repeating a revocation is safe.
-    pub async fn revoke(&self, by: Actor, revoke: Revoke, request: Option<ForRequest>) -> Result<RevocationId, Denied> {
+    /// Revokes. Repeating a revocation is safe.
+    pub async fn revoke(
+        &self,
+        by: Actor,
+        revoke: Revoke,
+        request: Option<ForRequest>,
+    ) -> Result<(RevocationId, Unconfirmed), Denied> {
         let id: RevocationId = self.entropy.name();
         let text = Text::Plain(revoke.reason);
         let committed = self
@@ -53,13 +72,12 @@ impl Broker {
             // A revoked key signs nothing by the state alone; its unsealed half goes as well (ABUSE R-18).
             self.reload_ring().await.map_err(|_| away())?;
         }
-        self.confirm(committed.index).await?;
-        Ok(id)
+        Ok((id, Unconfirmed::at(committed.index)))
     }
 
-    /// Waits until the live index has followed to `index`.
-    pub(crate) async fn confirm(&self, index: u64) -> Result<(), Denied> {
-        if self.follower.reached(index, ACKNOWLEDGE_WITHIN).await {
+    /// Waits until every reader of the live index is certain to refuse what was cut.
+    pub async fn confirm(&self, done: Unconfirmed) -> Result<(), Denied> {
+        if self.follower.reached(done.0, ACKNOWLEDGE_WITHIN).await {
             Ok(())
         } else {
             Err(Refused::unknown(&reason::REVOCATION_PENDING).into())
@@ -72,13 +90,14 @@ impl Broker {
         by: &Authorized<crate::domain::actor::Contain>,
         id: &RevocationId,
         why: &str,
+        request: Option<ForRequest>,
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.entropy.name();
         let text = Text::from(why);
         let actor = by.staff().actor();
         let outcome = self
             .journal
-            .change(None, |state, now| {
+            .change(request, |state, now| {
                 state.ensure_not_cut(&by.staff().person)?;
                 let revocation = state.revocations.get(id).ok_or(&reason::NOT_FOUND)?;
                 if !revocation.subject.can_be_lifted() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Broker;
-use super::revocation::Failure;
+use super::revocation::{Failure, Unconfirmed};
 use crate::domain::actor::{Actor, Authorized, Operate};
 use crate::domain::alg::Alg;
 use crate::domain::change::{Change, Configuration, What};
@@ -59,7 +59,7 @@ impl Broker {
         made.ok_or(Failure::Refused(&reason::LIFECYCLE_STATE))
     }
 
-    /// Taints a key: it signs no more, leaves the JWKS, and what it signed is revoked. Returns when the live index confirms it.
+    /// Taints a key: it signs no more, leaves the JWKS, and what it signed is revoked.
     pub async fn taint(
         &self,
         by: &Authorized<Operate>,
@@ -67,7 +67,7 @@ impl Broker {
         kid: &KeyId,
         why: &str,
         request: Option<ForRequest>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Unconfirmed, Failure> {
         let text = Text::from(why);
         let outcome = self
             .journal
@@ -82,8 +82,7 @@ impl Broker {
             .await?;
         let committed = outcome?;
         self.reload_ring().await?;
-        self.confirm(committed.index).await?;
-        Ok(())
+        Ok(Unconfirmed::at(committed.index))
     }
 
     async fn create_key(

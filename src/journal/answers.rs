@@ -3,10 +3,11 @@
 //! A request with a key is known by its row from the commit of its first change on: the row stands or falls with the entry. So whatever
 //! becomes of the answer, of the connection or of the process, nothing is done twice for one key within [`KEPT`]. The answer is written
 //! after it was made, and before it leaves ([`Journal::keep_answer`]). Where that did not come to pass, what is told of the request is that it
-//! was done, and by which request the entries say so.
+//! was begun, and by which request the entries say how far it came.
 //!
-//! Answers hold people's names and what they wrote, so they are sealed, go with every erasure, and of one person no more are kept than
-//! [`MOST_BYTES`]. Which requests were done stays for its time all the same.
+//! Answers hold people's names and what they wrote, so they are sealed and go with every erasure; of one person [`MOST_BYTES`] and
+//! [`MOST_ANSWERS`] are kept. That a request changed something stays known for its time all the same. A row has no MAC: whoever writes to the
+//! database by another hand can bar a key or free one, and cannot make an answer.
 //!
 //! Deliberately not here: what makes two requests the same, and how an answer becomes bytes (`http/admin/idempotency`).
 
@@ -22,6 +23,9 @@ pub const KEPT: Seconds = Seconds::hours(24);
 
 /// Bytes of answers to one person that are kept; the oldest go first.
 pub const MOST_BYTES: u32 = 4 * 1024 * 1024;
+
+/// Answers to one person that are kept.
+pub const MOST_ANSWERS: u32 = 1024;
 
 /// The request that a change is made for.
 #[derive(Clone, Debug)]
@@ -43,24 +47,40 @@ pub struct Idempotency {
     pub fingerprint: Digest,
 }
 
-/// A request that was done.
+/// A request that was begun before.
 #[derive(Debug)]
-pub struct Done {
+pub struct Before {
     /// The fingerprint of the one that did it.
     pub fingerprint: Digest,
     /// Its name: the entries have it.
     pub request: RequestId,
+    /// Whether it came to its end. Else some of its changes may not have been made.
+    pub finished: bool,
     /// What was answered, where that is kept.
     pub answer: Option<Vec<u8>>,
 }
 
-/// An answer on its way to its row.
+/// What is answered to a request with a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// The request.
+    pub request: &'a RequestId,
+    /// Its key.
+    pub once: &'a Idempotency,
+    /// How many entries the log had when it was begun: what was erased since may be in the answer.
+    pub seen: u64,
+    /// Whether it was done, even if that changed nothing. Else it is a refusal, and kept only where something was changed before.
+    pub done: bool,
+    /// What the same request gets when it comes again; nothing where that cannot be kept.
+    pub answer: Option<&'a [u8]>,
+}
+
+/// A reply on its way to its row.
 pub struct Answer {
     pub once: Idempotency,
     pub request: RequestId,
-    /// Whether it says that the request was done. Else it is kept only if the request had changed something.
+    pub seen: u64,
     pub done: bool,
-    /// Sealed; nothing where it is not to be kept.
     pub sealed: Option<Vec<u8>>,
 }
 
@@ -68,11 +88,13 @@ pub struct Answer {
 pub struct Row {
     pub fingerprint: Digest,
     pub request: RequestId,
+    pub finished: bool,
     pub sealed: Option<Vec<u8>>,
 }
 
-impl From<RequestId> for ForRequest {
-    fn from(id: RequestId) -> Self {
+impl ForRequest {
+    /// One that may come twice, and is done twice then.
+    pub fn without_key(id: RequestId) -> Self {
         Self { id, once: None }
     }
 }
@@ -90,11 +112,11 @@ impl Idempotency {
 }
 
 impl Journal {
-    /// What became of a request with this key, if one was done. `fingerprint` says whether it is the same.
-    pub async fn done(&self, once: &Idempotency) -> Result<Option<Done>, Unavailable> {
+    /// What became of a request with this key, if one was begun. `fingerprint` says whether it is the same.
+    pub async fn before(&self, once: &Idempotency) -> Result<Option<Before>, Unavailable> {
         self.running()?;
         let Some(row) = self.reader().answer(once, self.now()).await? else { return Ok(None) };
-        let Row { fingerprint, request, sealed } = row;
+        let Row { fingerprint, request, finished, sealed } = row;
         let sealed_for = Idempotency { fingerprint, ..*once };
         let answer = sealed.and_then(|sealed| {
             let opened = self.sealing().open(&sealed_for.name(&request), &sealed);
@@ -103,20 +125,16 @@ impl Journal {
             }
             opened.map(|plain| plain.to_vec())
         });
-        Ok(Some(Done { fingerprint, request, answer }))
+        Ok(Some(Before { fingerprint, request, finished, answer }))
     }
 
-    /// Keeps what is answered to `request`; `None`: that it was answered, and not what. With `done` it is known from now on even if it changed
-    /// nothing; without it the answer is a refusal, and only kept where something was changed before.
-    pub async fn keep_answer(
-        &self,
-        request: &RequestId,
-        once: &Idempotency,
-        (done, answer): (bool, Option<&[u8]>),
-    ) -> Result<(), Unavailable> {
+    /// Keeps what is answered.
+    pub async fn keep_answer(&self, reply: Reply<'_>) -> Result<(), Unavailable> {
         self.running()?;
-        let sealed = answer.map(|plain| self.sealing().seal(&once.name(request), plain, self.entropy()));
-        let answer = Answer { once: *once, request: request.clone(), done, sealed };
+        let Reply { request, once, seen, done, answer } = reply;
+        let fits = |plain: &&[u8]| plain.len() < MOST_BYTES as usize;
+        let sealed = answer.filter(fits).map(|plain| self.sealing().seal(&once.name(request), plain, self.entropy()));
+        let answer = Answer { once: *once, request: request.clone(), seen, done, sealed };
         let (told, kept) = tokio::sync::oneshot::channel();
         self.queue(Work::Answer(Box::new(answer), told)).await?;
         kept.await.map_err(|_| Unavailable::BUSY)?

@@ -207,7 +207,7 @@ impl Journal {
     }
 
     /// Makes a change. `propose` is asked again whenever another change came first; its error ends the matter. Where `request` has a key
-    /// that another request was done with, nothing is changed, and the store is as good as away ([`Self::done`] came too early).
+    /// that another request was done with, nothing is changed, and the store is as good as away ([`Self::before`] came too early).
     ///
     /// Dropping the future takes nothing back.
     pub async fn change<E>(

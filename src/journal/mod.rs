@@ -25,7 +25,7 @@
 //! both sign ([`Journal::succeed_checkpoint_key`]).
 //!
 //! **What is done once.** A change for a request with an idempotency key is written with the key, or not at all; what was answered is kept
-//! beside it, sealed, for a day ([`Journal::done`], [`Journal::keep_answer`]).
+//! beside it, sealed, for a day ([`Journal::before`], [`Journal::keep_answer`]).
 //!
 //! **What leaves.** With `[journal] retention`, old issuance and refusal entries leave the database for sealed segments beside it
 //! ([`Journal::archive`]). What reads one entry, a page of them, or all to prove them, reads on in the segments; [`Journal::entries`]
@@ -61,9 +61,10 @@ mod store;
 mod tests;
 pub mod tiles;
 mod tree;
+mod upkeep;
 mod view;
 
-pub use answers::{Done, ForRequest, Idempotency};
+pub use answers::{Before, ForRequest, Idempotency, Reply};
 pub use archive::{ArchiveFault, Page};
 pub use evidence::{
     Report, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline, verifier_key,

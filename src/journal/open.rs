@@ -147,6 +147,8 @@ pub(super) async fn start<S: Store>(
         anchored: 0,
         carrier: None,
         purge: (0, Timestamp::default()),
+        forgot: Timestamp::default(),
+        erased: 0,
     };
     if fresh {
         let what = What::JournalOpened { origin: settings.origin.clone(), dev: settings.dev };

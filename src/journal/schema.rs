@@ -17,14 +17,17 @@ macro_rules! last_use {
     };
 }
 
-/// Which requests of staff with an `Idempotency-Key` were done lately, and what was answered (`answers`).
+/// Which requests of staff with an `Idempotency-Key` were done lately, and what was answered (`answers`). A request is begun with its
+/// first change, and done when it is answered; one that changed nothing was only told something.
 macro_rules! answers {
     () => {
         "
 CREATE TABLE answers (
-    person BLOB NOT NULL, key BLOB NOT NULL, fingerprint BLOB NOT NULL, request TEXT NOT NULL, since INTEGER NOT NULL, answer BLOB,
-    PRIMARY KEY (person, key)
-) STRICT, WITHOUT ROWID;"
+    person BLOB NOT NULL, key BLOB NOT NULL, fingerprint BLOB NOT NULL, request TEXT NOT NULL, since INTEGER NOT NULL,
+    stage TEXT NOT NULL CHECK (stage IN ('begun', 'done', 'told')), answer BLOB, PRIMARY KEY (person, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX answers_since ON answers (since);
+CREATE INDEX answers_kept ON answers (person, since) WHERE answer NOTNULL;"
     };
 }
 

@@ -13,13 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::anchor::Anchor;
-use super::answers::{self, ForRequest};
+use super::answers::ForRequest;
 use super::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
 use super::carry::Carrier;
 use super::fault::{OpenFault, StopReason, StoreFault, Unavailable};
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
-use super::note::Checkpoint;
 use super::queue::{
     Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
 };
@@ -60,6 +59,10 @@ pub struct Sequencer<S> {
     pub carrier: Option<Carrier>,
     /// The slice of spent proofs that is purged next, and the second of the last purge.
     pub purge: (u8, Timestamp),
+    /// When requests were last forgotten whose time was over.
+    pub forgot: Timestamp,
+    /// One more than the index of the last erasure that this node knows of.
+    pub erased: u64,
 }
 
 impl<S: Store> Sequencer<S> {
@@ -97,6 +100,7 @@ impl<S: Store> Sequencer<S> {
     /// Serves what was drained, in its order: grants together, each change by itself.
     async fn serve(&mut self, waiting: VecDeque<Work>) -> Option<oneshot::Sender<()>> {
         let mut items = Vec::new();
+        let mut replies = Vec::new();
         let mut refusals = false;
         for work in waiting {
             match work {
@@ -107,9 +111,8 @@ impl<S: Store> Sequencer<S> {
                     // Whoever asked may be gone; the change stands all the same.
                     let _gone = answer.send(self.change(*wish).await);
                 }
-                Work::Answer(reply, answer) => {
-                    let _gone = answer.send(self.keep(*reply).await);
-                }
+                // After the grants: nobody's token waits for an answer.
+                Work::Answer(reply, answer) => replies.push((*reply, answer)),
                 Work::Leave { from, until, answer } => {
                     let _gone = answer.send(self.leave(from, until).await);
                 }
@@ -123,6 +126,7 @@ impl<S: Store> Sequencer<S> {
                 }
                 Work::Close(answer) => {
                     self.write_records(items, false).await;
+                    self.keep(replies).await;
                     return Some(answer);
                 }
             }
@@ -130,20 +134,14 @@ impl<S: Store> Sequencer<S> {
         if refusals || !items.is_empty() {
             self.write_records(items, false).await;
         }
+        if !replies.is_empty() {
+            self.keep(replies).await;
+        }
         None
     }
 
-    /// What does not wait for work: counts of the last minute, the anchor, and whether the disk takes writes again.
-    async fn each_second(&mut self) {
-        if !self.shared.health().writable && self.shared.running().is_ok() {
-            self.shared.set_writable(self.store.probe().await.is_ok());
-        }
-        self.write_records(Vec::new(), false).await;
-        self.write_anchor().await;
-    }
-
     /// One commit: `items`, and refusals that wait. Answers every item.
-    async fn write_records(&mut self, items: Vec<Item>, everything: bool) {
+    pub(super) async fn write_records(&mut self, items: Vec<Item>, everything: bool) {
         let now = self.shared.now();
         let (known, counts) = self.shared.with_refusals(|refusals| refusals.due(now, REFUSALS, everything));
         if items.is_empty() && known.is_empty() && counts.is_empty() {
@@ -246,30 +244,6 @@ impl<S: Store> Sequencer<S> {
         Ok(Some(place(winners, claims, first, time)))
     }
 
-    /// Keeps what was answered to a request that may come twice.
-    async fn keep(&mut self, answer: answers::Answer) -> Result<(), Unavailable> {
-        self.shared.running()?;
-        match self.store.keep(answer, self.shared.now()).await {
-            Ok(()) => Ok(()),
-            Err(fault) => Err(self.failed(fault.into()).await),
-        }
-    }
-
-    /// Entries that a segment on record holds leave the database.
-    async fn leave(&mut self, from: u64, until: u64) -> Result<(), Unavailable> {
-        self.shared.running()?;
-        match self.store.leave(from, until.min(self.state.archive.until())).await {
-            Ok(()) => {
-                if let Some(carrier) = &mut self.carrier {
-                    // A page of the table for three entries, and one of the index for each.
-                    carrier.committed(2 * (until - from));
-                }
-                Ok(())
-            }
-            Err(fault) => Err(self.failed(fault.into()).await),
-        }
-    }
-
     /// Decisions that have not seen the last change are taken again while this batch holds the head.
     fn decide_again(&self, pending: &mut Vec<Item>, now: Timestamp) {
         for mut item in std::mem::take(pending) {
@@ -329,7 +303,11 @@ impl<S: Store> Sequencer<S> {
         state.apply(index, time, &entry.change);
         state.forget_expired(time);
         let sweep = !wish.beside.erased.is_empty() || !wish.beside.destroyed.is_empty();
+        let erases = !wish.beside.erased.is_empty();
         self.write(vec![row], Some((wish.beside, Arc::new(state))), time).await?;
+        if erases {
+            self.erased = index + 1;
+        }
         if sweep && let Err(fault) = self.store.sweep().await {
             tracing::warn!(%fault, "what was deleted stays in the write-ahead log until it is written over");
         }
@@ -371,6 +349,8 @@ impl<S: Store> Sequencer<S> {
         if extends(&self.reader, &loaded, &self.head).await? {
             self.head = loaded.head;
             self.tree = loaded.tree;
+            // It may have erased something.
+            self.erased = self.head.size;
             self.state = Arc::new(loaded.state);
             self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
             return Ok(());
@@ -445,7 +425,7 @@ impl<S: Store> Sequencer<S> {
         Err(self.shared.stop(StopReason::OutcomeUnknown))
     }
 
-    async fn failed(&mut self, unavailable: Unavailable) -> Unavailable {
+    pub(super) async fn failed(&mut self, unavailable: Unavailable) -> Unavailable {
         self.shared.set_writable(false);
         self.store.abort().await;
         unavailable
@@ -455,29 +435,6 @@ impl<S: Store> Sequencer<S> {
     async fn nothing(&mut self) -> Result<(), Unavailable> {
         self.store.abort().await;
         Ok(())
-    }
-
-    /// Puts the newest checkpoint in the anchor file, if it is not there.
-    pub async fn write_anchor(&mut self) {
-        let Some(anchor) = self.anchor.clone() else { return };
-        // A journal that stopped has nothing to say of what is newest.
-        if self.anchored == self.head.size || self.shared.running().is_err() {
-            return;
-        }
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.head.size, root: self.head.root };
-        let signed = self.signers.sign(&checkpoint, self.shared.now()).map_err(|fault| fault.to_string());
-        let written = match signed {
-            Ok(note) => {
-                let task = tokio::task::spawn_blocking(move || anchor.write(&note).map_err(|error| error.to_string()));
-                task.await.unwrap_or_else(|error| Err(error.to_string()))
-            }
-            Err(fault) => Err(fault),
-        };
-        match written {
-            Ok(()) => self.anchored = self.head.size,
-            Err(fault) => tracing::error!(fault, "the anchor of the journal cannot be written"),
-        }
-        self.shared.set_anchored(self.anchored == self.head.size);
     }
 }
 

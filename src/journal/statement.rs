@@ -39,24 +39,33 @@ pub const LATELY: &str = "SELECT proofs FROM consumed_lately ORDER BY first";
 /// Requests that were done so long ago go.
 pub const FORGET_REQUESTS: &str = "DELETE FROM answers WHERE since <= ?";
 
-/// A request is done from now on, if it was not; and which it was that did it.
-pub const CLAIM: &str = "INSERT INTO answers (person, key, fingerprint, request, since) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING; \
-     SELECT request FROM answers WHERE person = ? AND key = ?";
+/// A request is begun, if none was; and which it was.
+pub const CLAIM: &str = "INSERT INTO answers (person, key, fingerprint, request, since, stage) VALUES (?, ?, ?, ?, ?, 'begun') \
+     ON CONFLICT DO NOTHING; SELECT request FROM answers WHERE person = ? AND key = ?";
 
 /// What was answered to a request that was done.
-pub const KEEP_DONE: &str = "INSERT INTO answers (person, key, fingerprint, request, since, answer) VALUES (?, ?, ?, ?, ?, ?) \
-     ON CONFLICT DO UPDATE SET answer = excluded.answer WHERE request = excluded.request";
+pub const KEEP_DONE: &str = "INSERT INTO answers (person, key, fingerprint, request, since, stage, answer) \
+     VALUES (?, ?, ?, ?, ?, 'told', ?) ON CONFLICT DO UPDATE SET answer = excluded.answer, \
+     stage = iif(stage = 'begun', 'done', stage) WHERE request = excluded.request";
 
-/// What was answered to a request that was refused, if it had changed something by then.
-pub const KEEP_REFUSED: &str = "UPDATE answers SET answer = ? WHERE person = ? AND key = ? AND request = ?";
+/// What was answered to a request, if it had changed something by then.
+pub const KEEP_CHANGED: &str = "UPDATE answers SET answer = ?, stage = 'done' WHERE person = ? AND key = ? AND request = ?";
 
-/// Of one person the newest answers stay, up to so many bytes. Which requests were done stays.
-pub const BOUND_ANSWERS: &str = "UPDATE answers SET answer = NULL WHERE person = ? AND key IN (SELECT key FROM \
-     (SELECT key, sum(length(answer)) OVER (ORDER BY since DESC, key) AS bytes FROM answers WHERE person = ? AND answer NOTNULL) \
-     WHERE bytes > ?)";
+macro_rules! beyond {
+    () => {
+        "WHERE person = ? AND key IN (SELECT key FROM \
+         (SELECT key, sum(length(answer)) OVER newest AS bytes, row_number() OVER newest AS place FROM answers \
+         WHERE person = ? AND answer NOTNULL WINDOW newest AS (ORDER BY since DESC, key)) WHERE bytes > ? OR place > ?)"
+    };
+}
 
-/// All answers go. Which requests were done stays.
-pub const FORGET_ANSWERS: &str = "UPDATE answers SET answer = NULL WHERE answer NOTNULL";
+/// Of one person the newest answers stay, up to so many bytes and so many. Of what changed something it stays known that it was done.
+pub const BOUND_TOLD: &str = concat!("DELETE FROM answers ", beyond!(), " AND stage = 'told'");
+pub const BOUND_DONE: &str = concat!("UPDATE answers SET answer = NULL ", beyond!());
+
+/// All answers go. Of what changed something it stays known that it was done.
+pub const FORGET_ANSWERS: &str =
+    "DELETE FROM answers WHERE stage = 'told'; UPDATE answers SET answer = NULL WHERE answer NOTNULL";
 
 /// SQLite's code for a NULL where none may be: what becomes of [`at_once`] where its condition does not hold.
 pub const NOT_NULL: &str = "1299";

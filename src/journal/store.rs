@@ -16,7 +16,8 @@ use super::fault::StoreFault;
 use super::schema::{self, UPGRADES, sql};
 use super::spent::{Lately, Memory, Spent, Step};
 use super::statement::{
-    self, BEGIN, BOUND_ANSWERS, CLAIM, FORGET_ANSWERS, FORGET_REQUESTS, HEAD, KEEP_DONE, KEEP_REFUSED, LATELY, MOST, NOT_NULL,
+    self, BEGIN, BOUND_DONE, BOUND_TOLD, CLAIM, FORGET_ANSWERS, FORGET_REQUESTS, HEAD, KEEP_CHANGED, KEEP_DONE, LATELY, MOST,
+    NOT_NULL,
 };
 use super::tiles::WIDTH;
 use crate::domain::clock::Timestamp;
@@ -74,8 +75,8 @@ pub trait Store: Send + 'static {
         request: &RequestId,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, StoreFault>> + Send;
-    /// Keeps an answer, in a transaction of its own. After an error perhaps not.
-    fn keep(&mut self, answer: answers::Answer, now: Timestamp) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Keeps answers, and forgets requests whose time is over, in a transaction of its own. After an error perhaps not.
+    fn keep(&mut self, all: Vec<answers::Answer>, now: Timestamp) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Writes a batch.
     fn append(&mut self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Makes it durable. After an error it may or may not be: read the head.
@@ -218,18 +219,23 @@ impl SqliteStore {
         Ok(())
     }
 
-    async fn try_keep(&mut self, answer: answers::Answer, now: Timestamp) -> Result<(), StoreFault> {
-        let answers::Answer { once, request, done, sealed } = answer;
-        let (person, key) = (once.person.0.to_vec(), once.key.0.to_vec());
+    async fn try_keep(&mut self, all: Vec<answers::Answer>, now: Timestamp) -> Result<(), StoreFault> {
         self.run(sqlx::query(BEGIN)).await?;
         self.run(sqlx::query(FORGET_REQUESTS).bind(forgotten(now).as_seconds())).await?;
-        if done {
-            let keep = sqlx::query(KEEP_DONE).bind(person.clone()).bind(key).bind(once.fingerprint.0.to_vec());
-            self.run(keep.bind(request.to_string()).bind(now.as_seconds()).bind(sealed)).await?;
-        } else {
-            self.run(sqlx::query(KEEP_REFUSED).bind(sealed).bind(person.clone()).bind(key).bind(request.to_string())).await?;
+        for answers::Answer { once, request, done, sealed, .. } in all {
+            let (person, key, request) = (once.person.0.to_vec(), once.key.0.to_vec(), request.to_string());
+            let keep = if done && sealed.is_some() {
+                let keep = sqlx::query(KEEP_DONE).bind(person.clone()).bind(key).bind(once.fingerprint.0.to_vec());
+                keep.bind(request).bind(now.as_seconds()).bind(sealed)
+            } else {
+                sqlx::query(KEEP_CHANGED).bind(sealed).bind(person.clone()).bind(key).bind(request)
+            };
+            self.run(keep).await?;
+            for bound in [BOUND_TOLD, BOUND_DONE] {
+                let bound = sqlx::query(bound).bind(person.clone()).bind(person.clone());
+                self.run(bound.bind(answers::MOST_BYTES).bind(answers::MOST_ANSWERS)).await?;
+            }
         }
-        self.run(sqlx::query(BOUND_ANSWERS).bind(person.clone()).bind(person).bind(answers::MOST_BYTES)).await?;
         self.run(sqlx::query("COMMIT")).await
     }
 
@@ -334,8 +340,8 @@ impl Store for SqliteStore {
         Ok(row.try_get::<&str, _>(0)? == request.as_str())
     }
 
-    async fn keep(&mut self, answer: answers::Answer, now: Timestamp) -> Result<(), StoreFault> {
-        let kept = self.try_keep(answer, now).await;
+    async fn keep(&mut self, all: Vec<answers::Answer>, now: Timestamp) -> Result<(), StoreFault> {
+        let kept = self.try_keep(all, now).await;
         if kept.is_err() {
             self.abort().await;
         }

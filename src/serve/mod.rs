@@ -31,6 +31,7 @@ use crate::authn::dpop::Nonces;
 use crate::authn::passkey::Passkeys;
 use crate::authn::sign_in::Client;
 use crate::authn::{IssuerKeys, StaffSettings, StaffVerifier, Verifier, tls};
+use crate::broker::underway::Underway;
 use crate::broker::{Broker, Parts};
 use crate::config::{Config, ConfigFault, JournalUrl};
 use crate::domain::binding::ClaimPath;
@@ -301,6 +302,7 @@ async fn furnish(
         clock: Arc::clone(clock),
         entropy: Arc::clone(entropy),
         passkeys,
+        underway: Underway::default(),
     });
     Ok((broker, client))
 }
@@ -400,10 +402,13 @@ impl Running {
         self.keepers.try_join_next().is_none() && self.sockets.try_join_next().is_none()
     }
 
-    /// Stops accepting, lets requests in flight end, writes what waits, and closes the journal.
+    /// Stops accepting, lets requests in flight end and those whose sender went away, writes what waits, and closes the journal.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         while self.sockets.join_next().await.is_some() {}
+        if !self.broker.underway.end(Front::HANDLER_TIME).await {
+            tracing::warn!("some requests do not come to their end");
+        }
         self.keepers.shutdown().await;
         self.broker.journal.close().await;
     }

@@ -10,10 +10,8 @@ use serde_json::{Value, json};
 use crate::world::client::{get, raw, send};
 use crate::world::{Answer, Options, World, records};
 
-const JSON: (&str, &str) = ("content-type", "application/json");
-
 /// A refusal of this API: its status, the form of RFC 9457, and nothing that a cache may keep.
-fn refused(answer: &Answer, status: u16, about: &str) {
+pub fn refused(answer: &Answer, status: u16, about: &str) {
     assert_eq!(answer.status, status, "{about}: {}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{about}");
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{about}");
@@ -25,12 +23,6 @@ fn filled(template: &str) -> String {
     let filling = [("{p}", "globex"), ("{i}", "order-sync"), ("{environment}", "production"), ("{id}", "nobody")];
     let path = filling.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
     path.replace("{request}", "nothing")
-}
-
-async fn with_key(world: &World, person: &str, path: &str, key: &str, body: &Value) -> Answer {
-    let bearer = format!("Bearer {}", world.staff_token(person));
-    let headers = [("authorization", bearer.as_str()), JSON, ("idempotency-key", key)];
-    send(world.admin, "POST", path, &headers, body.to_string().as_bytes()).await
 }
 
 #[tokio::test]
@@ -280,112 +272,6 @@ async fn l_05_hostile_texts_stay_texts() {
     ] {
         refused(&world.admin_post(path, person, body).await, 404, path);
     }
-}
-
-#[tokio::test]
-async fn what_is_sent_twice_with_a_key_is_done_once() {
-    let world = World::start().await;
-    let body = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
-    let path = "/v1/revocations";
-    let (first, second) =
-        tokio::join!(with_key(&world, "sven", path, "k1", &body), with_key(&world, "sven", path, "k1", &body));
-    assert_eq!((first.status, second.status), (201, 201), "{}", second.text());
-    assert_eq!(first.json(), second.json());
-    assert_eq!(first.header("location"), second.header("location"));
-    let cut = async || world.admin_get(path, "alan").await["items"].as_array().map_or(0, Vec::len);
-    assert_eq!(cut().await, 1);
-    let other = json!({"partner": "globex", "tokensOnly": true, "reason": "another"});
-    let answer = with_key(&world, "sven", path, "k1", &other).await;
-    refused(&answer, 422, "another body");
-    assert_eq!(answer.json()["reason"], "request.idempotency-key-reused");
-    // Of another person the key is another; without the role there is nothing to repeat.
-    assert_eq!(with_key(&world, "sara", path, "k1", &body).await.status, 201);
-    refused(&with_key(&world, "ann", path, "k1", &body).await, 403, "role");
-    assert_eq!(cut().await, 2);
-    refused(&with_key(&world, "sven", path, "a b", &body).await, 400, "no key");
-    // A day later it is a new request.
-    world.clock.advance(86_400);
-    assert_eq!(with_key(&world, "sven", path, "k1", &other).await.status, 201);
-    assert_eq!(cut().await, 3);
-    // Who was cut is told nothing, not even again.
-    assert_eq!(world.admin_post("/v1/staff/sven/cut", "sara", &json!({"reason": "left"})).await.status, 204);
-    let answer = with_key(&world, "sven", path, "k1", &other).await;
-    refused(&answer, 401, "cut");
-    assert_eq!(answer.json()["reason"], "staff.cut");
-    refused(&world.admin_send("GET", "/v1/keys", "sven", None).await, 401, "cut");
-}
-
-/// A key is good for its day whatever becomes of the node; and the answer comes without its secret.
-#[tokio::test]
-async fn what_was_done_before_a_restart_is_not_done_again() {
-    let mut world = World::start().await;
-    let asked = json!({"integration": "globex/order-sync", "environment": "production", "reason": "a new machine"});
-    let cut = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
-    let plan = |world: &World| {
-        let bearer = format!("Bearer {}", world.staff_token("ann"));
-        let (admin, record) = (world.admin, records::usual(&world.partner.issuer));
-        async move {
-            let headers = [("authorization", bearer.as_str()), ("content-type", "application/yaml"), ("idempotency-key", "k")];
-            send(admin, "POST", "/v1/records/plan", &headers, record.as_bytes()).await
-        }
-    };
-    let enrolled = with_key(&world, "ann", "/v1/enrolments", "k", &asked).await;
-    let revoked = with_key(&world, "sven", "/v1/revocations", "k", &cut).await;
-    let ended = with_key(&world, "sven", "/v1/staff/olga/cut", "k", &json!({"reason": "left"})).await;
-    let planned = plan(&world).await;
-    assert_eq!((enrolled.status, revoked.status, ended.status, planned.status), (201, 201, 204, 200));
-    let mut without = enrolled.json();
-    assert!(without.as_object_mut().expect("an object").remove("token").is_some());
-    // What somebody asked for; the broker's own work goes on.
-    let all = async |world: &World| {
-        let entries = world.admin_get("/v1/journal?limit=1000", "alan").await["items"].clone();
-        let entries = entries.as_array().expect("a list").iter().filter(|entry| !entry["requestId"].is_null()).count();
-        (entries, world.admin_get("/v1/approvals", "alan").await["items"].as_array().map(Vec::len))
-    };
-    let before = all(&world).await;
-    world.clock.advance(3_600);
-    world.stop().await;
-    world.boot().await;
-    assert_eq!(with_key(&world, "ann", "/v1/enrolments", "k", &asked).await.json(), without);
-    let again = with_key(&world, "sven", "/v1/revocations", "k", &cut).await;
-    assert_eq!((again.status, again.header("location")), (201, revoked.header("location")));
-    assert_eq!(again.json(), revoked.json());
-    assert_eq!(with_key(&world, "sven", "/v1/staff/olga/cut", "k", &json!({"reason": "left"})).await.status, 204);
-    let again = plan(&world).await;
-    assert_eq!((again.status, again.json()), (200, planned.json()));
-    let other = json!({"partner": "globex", "tokensOnly": false, "reason": "drill"});
-    refused(&with_key(&world, "sven", "/v1/revocations", "k", &other).await, 422, "another body");
-    assert_eq!(all(&world).await, before);
-    // The second answer has the headers of every answer, each once.
-    let names = |answer: &Answer| answer.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&with_key(&world, "sven", "/v1/revocations", "k", &cut).await), names(&revoked));
-}
-
-/// Who hangs up while it is done, and sends it again, gets the answer of the one time that it was done.
-#[tokio::test]
-async fn who_hangs_up_and_comes_again_finds_it_done_once() {
-    use tokio::io::AsyncWriteExt as _;
-    let world = World::start().await;
-    let body = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
-    let bearer = world.staff_token("sven");
-    for number in 0..40_u64 {
-        let key = format!("k{number}");
-        let sent = body.to_string();
-        let head = format!(
-            "POST /v1/revocations HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {bearer}\r\ncontent-type: application/json\r\n\
-             idempotency-key: {key}\r\ncontent-length: {}\r\n\r\n{sent}",
-            world.admin,
-            sent.len()
-        );
-        let mut stream = tokio::net::TcpStream::connect(world.admin).await.expect("connects");
-        stream.write_all(head.as_bytes()).await.expect("writes");
-        tokio::time::sleep(Duration::from_micros(number * 200)).await;
-        drop(stream);
-        let answer = with_key(&world, "sven", "/v1/revocations", &key, &body).await;
-        assert_eq!(answer.status, 201, "{number}: {}", answer.text());
-    }
-    let entries = world.admin_get("/v1/journal?kind=revocation.added&limit=1000", "alan").await;
-    assert_eq!(entries["items"].as_array().map(Vec::len), Some(40));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod crash;
 mod elevation;
 mod exchange;
 mod fuzz;
+mod idempotency;
 mod interop;
 mod issuers;
 mod oracles;

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::admitted::Admitted;
+use super::idempotency::confirmed;
 use super::input::{Page, body, named, shaped};
 use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
@@ -151,7 +152,7 @@ pub async fn ask(
             return Err(Problem::of(&reason::NOT_FOUND));
         }
         let wish = asked.wish().map_err(Problem::faults)?;
-        let ids = broker.elevate(&by.by, &integration, environments, wish, &by.request).await?;
+        let ids = broker.elevate(&by.by, &integration, environments, wish, by.made_for()).await?;
         let view = broker.journal.view();
         let made: Vec<&Request> = ids.iter().filter_map(|id| view.state.elevations.find(id)).collect();
         let words = Words::of(&broker, sealed(made.iter().flat_map(|request| texts(request)))).await?;
@@ -228,8 +229,12 @@ pub(super) async fn reviewed(
     let narrowing = wanted.narrowing()?;
     let request = by.made_for();
     let word = Word { verdict: wanted.verdict, why: wanted.reason, seen: wanted.version, narrowing, signature: None };
-    broker.review_elevation(&by.by, id, word, request).await?;
-    answer(broker, id.as_str()).await
+    let cut = broker.review_elevation(&by.by, id, word, request).await?;
+    let answer = answer(broker, id.as_str()).await?;
+    Ok(match cut {
+        Some(cut) => confirmed(broker, &by.request, cut, answer).await,
+        None => answer,
+    })
 }
 
 /// `POST /v1/elevations/{id}/end`.
@@ -243,8 +248,9 @@ pub async fn end(
     let done = async {
         let why: Why = body(&headers, &bytes)?;
         let name: ElevationId = named(&id)?;
-        broker.end_elevation(&by.by, &name, &why.reason, by.made_for()).await?;
-        answer(&broker, &id).await
+        let cut = broker.end_elevation(&by.by, &name, &why.reason, by.made_for()).await?;
+        let answer = answer(&broker, &id).await?;
+        Ok(confirmed(&broker, &by.request, cut, answer).await)
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))
 }

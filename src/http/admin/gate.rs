@@ -9,11 +9,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::admitted::staff;
-use super::idempotency::{IDEMPOTENCY_KEY, Turns, key};
+use super::idempotency::{IDEMPOTENCY_KEY, Turns, before, keep, key};
 use super::problem::Problem;
 use crate::broker::Broker;
+use crate::domain::actor::Staff;
+use crate::domain::names::RequestId;
 use crate::domain::reason;
 use crate::http::front::{Arrival, ErrorShape, Fault};
+use crate::journal::Idempotency;
 
 /// What the gate needs.
 pub struct Gate {
@@ -54,25 +57,50 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MOST).await else { return refuse(Problem::of(&reason::REQUEST_TOO_LARGE)) };
     // Who it is comes first, also for an answer that is only repeated: a person who was cut is told nothing.
-    let once = match staff(&parts, &gate.broker).await {
-        Ok(staff) => key(&staff, parts.uri.path(), &parts.headers, &body),
-        Err(problem) => Err(problem),
+    let staff = match staff(&parts, &gate.broker).await {
+        Ok(staff) => staff,
+        Err(problem) => return refuse(problem),
     };
-    let mut request = Request::from_parts(parts, Body::from(body));
-    match once {
-        Err(problem) => refuse(problem),
-        Ok(None) => next.run(request).await,
-        Ok(Some(once)) => {
-            request.extensions_mut().insert(once);
-            // Whoever sent it may go away or be told that it takes too long: it is done to its end, for when it comes again.
-            let done =
-                tokio::spawn(async move { gate.turns.once(&gate.broker.journal, (&id, &once), next.run(request)).await });
-            done.await.unwrap_or_else(|fault| match fault.try_into_panic() {
-                // The front answers it.
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The process ends.
-                Err(_) => Problem::of(&reason::STORE_UNAVAILABLE).into_response(),
-            })
+    let once = match key(&staff, parts.uri.path(), &parts.headers, &body) {
+        Ok(Some(once)) => once,
+        Ok(None) => return next.run(Request::from_parts(parts, Body::from(body))).await,
+        Err(problem) => return refuse(problem),
+    };
+    let request = Request::from_parts(parts, Body::from(body));
+    gate.once((&id, once), &staff, request, next).await.unwrap_or_else(refuse)
+}
+
+impl Gate {
+    /// Does a request that has a key, unless it was begun before.
+    async fn once(
+        &self,
+        (id, once): (&RequestId, Idempotency),
+        staff: &Staff,
+        mut request: Request,
+        next: Next,
+    ) -> Result<Response, Problem> {
+        let turn = self.turns.take(&once).await?;
+        // They waited, and may have been cut meanwhile.
+        self.broker.journal.view().state.ensure_not_cut(&staff.person).map_err(Problem::of)?;
+        if let Some(answered) = before(&self.broker.journal, id, &once).await? {
+            return answered.told(&self.broker).await;
         }
+        let underway = self.broker.underway.begin().ok_or_else(|| Problem::of(&reason::IDEMPOTENCY_MANY))?;
+        let (broker, id) = (self.broker.clone(), id.clone());
+        let seen = broker.journal.view().size;
+        request.extensions_mut().insert(once);
+        // Who sent it may go away, or be told that it takes too long: it is done to its end, for when it comes again.
+        let done = tokio::spawn(async move {
+            let response = next.run(request).await;
+            let response = keep(&broker.journal, (&id, &once, seen), response).await;
+            drop((turn, underway));
+            response
+        });
+        done.await.or_else(|fault| match fault.try_into_panic() {
+            // The front answers it.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The process ends.
+            Err(_) => Err(Problem::of(&reason::STORE_UNAVAILABLE)),
+        })
     }
 }

@@ -1,28 +1,29 @@
 //! `Idempotency-Key`: what is sent twice is done once, and answered twice (CONTRACT.md section 6).
 //!
-//! Enter through [`Turns::once`]. A key belongs to one person on one route for 24 hours. A request that changes something is known by its key
-//! from the commit of the change on, whoever still waits for the answer (`journal`'s `answers`); so it is done to its end even if who sent it
-//! went away, and whoever sends it again finds the answer. A refusal changed nothing, so the same key may try again; one of a request
-//! that had changed something is repeated like any other answer. Requests with one key take turns: the second finds the answer of the
-//! first.
+//! Enter through [`Turns`]; `gate` says in which order. A key belongs to one person on one route for 24 hours. A request that changes something is
+//! known by its key from the commit of the change on, whoever still waits for the answer (`journal`'s `answers`); so it is done to its end even
+//! if who sent it went away, and whoever sends it again finds the answer. A refusal changed nothing, so the same key may try again; one
+//! of a request that had changed something is repeated like any other answer. Requests with one key take turns: the second finds the
+//! answer of the first. What cuts something is answered once that is confirmed, the first time as well as later ([`confirmed`]).
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::body::{Body, Bytes};
+use axum::http::response::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use super::problem::Problem;
-use crate::broker::revocation::Fault;
+use crate::broker::Broker;
+use crate::broker::revocation::{Fault, Unconfirmed};
 use crate::domain::actor::Staff;
 use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;
 use crate::domain::reason;
-use crate::journal::{Done, Idempotency, Journal};
+use crate::journal::{Idempotency, Journal, Reply};
 
 /// The header.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -53,102 +54,167 @@ fn digest(parts: &[&[u8]]) -> Digest {
     Digest::of_parts(&framed)
 }
 
+/// Keys of one person that are under way at a time.
+const MOST: usize = 32;
+
 /// Whose turn it is, by person and key.
 #[derive(Default)]
 pub struct Turns(Mutex<Waiting>);
 
 type Waiting = HashMap<(Digest, Digest), Weak<Turn<()>>>;
 
+/// Nobody else has this key as long as it is held.
+pub type MyTurn = OwnedMutexGuard<()>;
+
+impl Turns {
+    /// Waits for the turn of a key.
+    pub async fn take(&self, once: &Idempotency) -> Result<MyTurn, Problem> {
+        let turn = self.of(once).ok_or_else(|| Problem::of(&reason::IDEMPOTENCY_MANY))?;
+        Ok(turn.lock_owned().await)
+    }
+
+    fn of(&self, once: &Idempotency) -> Option<Arc<Turn<()>>> {
+        // Nothing panics while it holds the lock.
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(&(once.person, once.key)).and_then(Weak::upgrade) {
+            return Some(turn);
+        }
+        if turns.keys().filter(|(person, _)| *person == once.person).count() >= MOST {
+            return None;
+        }
+        let turn = Arc::new(Turn::new(()));
+        turns.insert((once.person, once.key), Arc::downgrade(&turn));
+        Some(turn)
+    }
+}
+
 /// An answer as it is kept.
-#[derive(Deserialize, Serialize)]
-struct Kept {
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Kept {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
+    /// It is told once this is confirmed.
+    after: Option<Unconfirmed>,
 }
 
-impl Turns {
-    /// The answer of `act` to `request`, or, where a request with this key was done before, the answer to that.
-    pub async fn once(
-        &self,
-        journal: &Journal,
-        (request, once): (&RequestId, &Idempotency),
-        act: impl Future<Output = Response>,
-    ) -> Response {
-        let _turn = self.turn(once).await;
-        match journal.done(once).await {
-            Err(fault) => Problem::from(fault).at(request).into_response(),
-            Ok(Some(done)) if done.fingerprint != once.fingerprint => {
-                Problem::of(&reason::IDEMPOTENCY_REUSED).at(request).into_response()
-            }
-            Ok(Some(done)) => again(done, request),
-            Ok(None) => keep(journal, (request, once), act.await).await,
+/// What is kept in the place of the answer that it comes with.
+#[derive(Clone)]
+struct InItsPlace(Option<Arc<Kept>>);
+
+/// `answer`, once it is certain that every reader of the live index knows of the cut. Until then a 503, after which the same request gets `answer`.
+pub async fn confirmed(broker: &Broker, request: &RequestId, cut: Unconfirmed, answer: Response) -> Response {
+    let Err(denied) = broker.confirm(cut).await else { return answer };
+    let kept = match taken_apart(answer).await {
+        Ok((parts, body)) => Kept::of(&parts, &body),
+        Err(_) => None,
+    };
+    let kept = kept.map(|kept| Arc::new(Kept { after: Some(cut), ..kept }));
+    let mut response = Problem::from(denied).at(request).into_response();
+    response.extensions_mut().insert(InItsPlace(kept));
+    response
+}
+
+/// What a request with this key was answered before.
+#[derive(Debug)]
+pub struct Answered {
+    response: Response,
+    after: Option<Unconfirmed>,
+}
+
+impl Answered {
+    /// The answer, once it may be told.
+    pub async fn told(self, broker: &Broker) -> Result<Response, Problem> {
+        if let Some(cut) = self.after {
+            broker.confirm(cut).await?;
         }
-    }
-
-    async fn turn(&self, once: &Idempotency) -> OwnedMutexGuard<()> {
-        let turn = {
-            // Nothing panics while it holds the lock.
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| turn.strong_count() > 0);
-            let known = turns.get(&(once.person, once.key)).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                let turn = Arc::new(Turn::new(()));
-                turns.insert((once.person, once.key), Arc::downgrade(&turn));
-                turn
-            })
-        };
-        turn.lock_owned().await
+        Ok(self.response)
     }
 }
 
-/// The answer that was given before; where it is not there, who gave it.
-fn again(done: Done, request: &RequestId) -> Response {
-    let kept = done.answer.and_then(|answer| serde_json::from_slice::<Kept>(&answer).ok());
-    if let Some(response) = kept.and_then(Kept::response) {
-        return response;
+/// What is answered to `request` where one with its key was begun before.
+pub async fn before(journal: &Journal, request: &RequestId, once: &Idempotency) -> Result<Option<Answered>, Problem> {
+    let Some(before) = journal.before(once).await? else { return Ok(None) };
+    if before.fingerprint != once.fingerprint {
+        return Err(Problem::of(&reason::IDEMPOTENCY_REUSED));
+    }
+    let kept = before.answer.as_ref().and_then(|answer| serde_json::from_slice::<Kept>(answer).ok());
+    if let Some(answered) = kept.and_then(Kept::answered) {
+        return Ok(Some(answered));
     }
     let reason = &reason::IDEMPOTENCY_DONE;
-    let message = format!("it was done as the request {}", done.request);
+    let message = if before.finished {
+        format!("it was done as the request {}", before.request)
+    } else {
+        format!("it was begun as the request {}, and may not have come to its end", before.request)
+    };
     let fault = Fault { at: IDEMPOTENCY_KEY.to_string(), reason, message };
-    Problem::faults(vec![fault]).at(request).into_response()
+    let response = Problem::faults(vec![fault]).at(request).into_response();
+    Ok(Some(Answered { response, after: None }))
 }
 
-/// Keeps `response`, if it is to be repeated. What was done is told even if it cannot be kept.
-async fn keep(journal: &Journal, (request, once): (&RequestId, &Idempotency), response: Response) -> Response {
-    let status = response.status();
+/// Keeps `response`, if it is to be repeated. `seen`: the entries of the log when the request was begun. What was done is told even if it cannot be
+/// kept.
+pub async fn keep(
+    journal: &Journal,
+    (request, once, seen): (&RequestId, &Idempotency, u64),
+    mut response: Response,
+) -> Response {
+    if let Some(InItsPlace(kept)) = response.extensions_mut().remove() {
+        keep_answer(journal, (request, once, seen), (true, kept.as_deref())).await;
+        return response;
+    }
     // After a fault of ours nobody knows how far it came: the journal does.
+    let status = response.status();
     if status.is_server_error() {
         return response;
     }
-    let (parts, body) = response.into_parts();
-    // Answers of this API are whole values in memory already.
-    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
-        return Problem::of(&reason::STORE_UNAVAILABLE).at(request).into_response();
-    };
-    let kept = Kept::of(status, &parts.headers, &repeatable(&parts.extensions, &body));
-    let kept = kept.and_then(|kept| serde_json::to_vec(&kept).ok());
-    if let Err(fault) = journal.keep_answer(request, once, (status.is_success(), kept.as_deref())).await {
+    match taken_apart(response).await {
+        Ok((parts, body)) => {
+            let kept = Kept::of(&parts, &body);
+            keep_answer(journal, (request, once, seen), (status.is_success(), kept.as_ref())).await;
+            Response::from_parts(parts, Body::from(body))
+        }
+        Err(problem) => problem.at(request).into_response(),
+    }
+}
+
+async fn keep_answer(
+    journal: &Journal,
+    (request, once, seen): (&RequestId, &Idempotency, u64),
+    (done, kept): (bool, Option<&Kept>),
+) {
+    let answer = kept.and_then(|kept| serde_json::to_vec(kept).ok());
+    let reply = Reply { request, once, seen, done, answer: answer.as_deref() };
+    if let Err(fault) = journal.keep_answer(reply).await {
         tracing::warn!(request_id = request.as_str(), %fault, "an answer is not kept, and will not be repeated");
     }
-    Response::from_parts(parts, Body::from(body))
+}
+
+/// Answers of this API are whole values in memory already.
+async fn taken_apart(response: Response) -> Result<(Parts, Bytes), Problem> {
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await;
+    Ok((parts, body.map_err(|_| Problem::of(&reason::STORE_UNAVAILABLE))?))
 }
 
 impl Kept {
     /// Nothing where it is not all text.
-    fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+    fn of(parts: &Parts, body: &Bytes) -> Option<Self> {
         let header = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), value.to_str().ok()?.to_owned()));
-        let headers = headers.iter().map(header).collect::<Option<_>>()?;
-        Some(Self { status: status.as_u16(), headers, body: std::str::from_utf8(body).ok()?.to_owned() })
+        let headers = parts.headers.iter().map(header).collect::<Option<_>>()?;
+        let body = String::from_utf8(repeatable(&parts.extensions, body).into()).ok()?;
+        Some(Self { status: parts.status.as_u16(), headers, body, after: None })
     }
 
-    fn response(self) -> Option<Response> {
+    fn answered(self) -> Option<Answered> {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = StatusCode::from_u16(self.status).ok()?;
         for (name, value) in self.headers {
             response.headers_mut().append(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
         }
-        Some(response)
+        Some(Answered { response, after: self.after })
     }
 }
 
@@ -221,26 +287,44 @@ mod tests {
         status.into_response()
     }
 
+    /// As the gate does it, where nobody goes away and nothing is cut.
+    async fn once(
+        turns: &Turns,
+        journal: &Journal,
+        (request, once): (&RequestId, &Idempotency),
+        act: impl Future<Output = Response>,
+    ) -> Response {
+        let _turn = turns.take(once).await.expect("not too many");
+        match before(journal, request, once).await {
+            Ok(Some(answered)) => answered.response,
+            Ok(None) => {
+                let seen = journal.view().size;
+                keep(journal, (request, once, seen), act.await).await
+            }
+            Err(problem) => problem.at(request).into_response(),
+        }
+    }
+
     #[tokio::test]
     async fn what_is_sent_twice_is_done_once() {
         let (journal, turns, count) = (journal().await, Turns::default(), AtomicUsize::new(0));
         let one = asked("ann", "/v1/a", "k", "{}");
         let ok = StatusCode::CREATED;
         let (ids, journal) = ([id("r-1"), id("r-2"), id("r-3"), id("r-4")], &journal);
-        let once = |at: usize| turns.once(journal, (&ids[at], &one), act(&count, ok));
-        let (first, second, third) = tokio::join!(once(0), once(1), once(2));
-        for response in [first, second, third, once(3).await] {
+        let again = |at: usize| once(&turns, journal, (&ids[at], &one), act(&count, ok));
+        let (first, second, third) = tokio::join!(again(0), again(1), again(2));
+        for response in [first, second, third, again(3).await] {
             assert_eq!(response.status(), ok);
             assert_eq!(response.headers()["x-kept"], "yes");
             assert_eq!(text(response).await, "0");
         }
         assert!(turns.0.lock().expect("no panic").len() <= 1, "who has had their turn is forgotten");
         let other = asked("ann", "/v1/a", "k", "{} ");
-        let other = turns.once(journal, (&ids[1], &other), act(&count, ok)).await;
+        let other = once(&turns, journal, (&ids[1], &other), act(&count, ok)).await;
         assert_eq!(other.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(count.load(Ordering::SeqCst), 1);
         for other in [asked("olga", "/v1/a", "k", "{}"), asked("ann", "/v1/b", "k", "{}"), asked("ann", "/v1/a", "l", "{}")] {
-            assert_eq!(turns.once(journal, (&ids[2], &other), act(&count, ok)).await.status(), ok);
+            assert_eq!(once(&turns, journal, (&ids[2], &other), act(&count, ok)).await.status(), ok);
         }
         assert_eq!(count.load(Ordering::SeqCst), 4);
     }
@@ -250,7 +334,7 @@ mod tests {
         let (journal, turns, count) = (journal().await, Turns::default(), AtomicUsize::new(0));
         let (one, request) = (asked("ann", "/v1/a", "k", "{}"), id("r-1"));
         for status in [StatusCode::CONFLICT, StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK, StatusCode::OK] {
-            let response = turns.once(&journal, (&request, &one), act(&count, status)).await;
+            let response = once(&turns, &journal, (&request, &one), act(&count, status)).await;
             assert_eq!(response.status(), status);
         }
         assert_eq!(count.load(Ordering::SeqCst), 3);
@@ -258,7 +342,8 @@ mod tests {
         let (two, begun) = (asked("ann", "/v1/a", "l", "{}"), id("r-2"));
         let size = journal.view().size;
         for request in [&begun, &request] {
-            let response = turns.once(&journal, (request, &two), change(&journal, (request, &two), StatusCode::CONFLICT)).await;
+            let response =
+                once(&turns, &journal, (request, &two), change(&journal, (request, &two), StatusCode::CONFLICT)).await;
             assert_eq!(response.status(), StatusCode::CONFLICT);
             assert_eq!(text(response).await, "");
         }
@@ -276,21 +361,21 @@ mod tests {
             // Nobody waited for the answer.
             (asked("ann", "/v1/a", "l", "{}"), None),
         ];
-        for (at, (once, status)) in (1..).zip(answers) {
+        for (at, (key, status)) in (1..).zip(answers) {
             let first = id(&format!("r-{at}"));
             if let Some(status) = status {
-                let response = turns.once(&journal, (&first, &once), change(&journal, (&first, &once), status)).await;
+                let response = once(&turns, &journal, (&first, &key), change(&journal, (&first, &key), status)).await;
                 assert_eq!(response.status(), status);
             } else {
-                change(&journal, (&first, &once), StatusCode::OK).await;
+                change(&journal, (&first, &key), StatusCode::OK).await;
             }
             let again = id("r-again");
-            let response = turns.once(&journal, (&again, &once), async { unreachable!("it was done") }).await;
+            let response = once(&turns, &journal, (&again, &key), async { unreachable!("it was done") }).await;
             assert_eq!(response.status(), StatusCode::CONFLICT);
             let problem: serde_json::Value = serde_json::from_str(&text(response).await).expect("JSON");
             assert_eq!(problem["reason"], "request.done-before");
             assert_eq!(problem["request_id"], "r-again");
-            let said = format!("it was done as the request {first}");
+            let said = format!("it was begun as the request {first}, and may not have come to its end");
             assert_eq!(
                 problem["errors"],
                 serde_json::json!([{
@@ -301,6 +386,22 @@ mod tests {
         }
     }
 
+    /// A person has so many keys under way, and nobody else's.
+    #[tokio::test]
+    async fn a_person_takes_so_many_turns_at_a_time() {
+        let turns = Turns::default();
+        let mut held = Vec::new();
+        for number in 0..MOST {
+            held.push(turns.take(&asked("ann", "/v1/a", &number.to_string(), "{}")).await.expect("not too many"));
+        }
+        let more = asked("ann", "/v1/a", "more", "{}");
+        let refused = turns.take(&more).await.expect_err("too many").into_response();
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        turns.take(&asked("olga", "/v1/a", "more", "{}")).await.expect("another person");
+        drop(held.pop());
+        turns.take(&more).await.expect("one less");
+    }
+
     /// What is shown once is not kept, nor is what cannot be kept without it.
     #[tokio::test]
     async fn a_secret_is_not_kept() {
@@ -308,14 +409,14 @@ mod tests {
         for (key, body, again) in
             [("k", r#"{"id":"e","token":"s3cret"}"#, r#"{"id":"e"}"#), ("l", "token: s3cret", ""), ("m", r#"["s3cret"]"#, "")]
         {
-            let (once, request) = (asked("ann", "/v1/a", key, "{}"), id("r-1"));
+            let (key, request) = (asked("ann", "/v1/a", key, "{}"), id("r-1"));
             let act = async {
                 let mut response = body.into_response();
                 response.extensions_mut().insert(ShownOnce("token"));
                 response
             };
-            assert_eq!(text(turns.once(&journal, (&request, &once), act).await).await, body);
-            let repeated = turns.once(&journal, (&request, &once), async { unreachable!("it was done") }).await;
+            assert_eq!(text(once(&turns, &journal, (&request, &key), act).await).await, body);
+            let repeated = once(&turns, &journal, (&request, &key), async { unreachable!("it was done") }).await;
             assert_eq!(text(repeated).await, again);
         }
     }

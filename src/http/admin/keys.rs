@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admitted::Admitted;
+use super::idempotency::confirmed;
 use super::input::{Page, body, named};
 use super::problem::Problem;
 use crate::broker::Broker;
@@ -83,8 +84,8 @@ pub async fn taint(
     let done = async {
         let wanted: Taint = body(&headers, &bytes)?;
         let (environment, kid) = (named(&environment)?, named(&wanted.kid)?);
-        broker.taint(&by.by, &environment, &kid, &wanted.reason, by.made_for()).await?;
-        Ok(StatusCode::NO_CONTENT.into_response())
+        let cut = broker.taint(&by.by, &environment, &kid, &wanted.reason, by.made_for()).await?;
+        Ok(confirmed(&broker, &by.request, cut, StatusCode::NO_CONTENT.into_response()).await)
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::admitted::Admitted;
+use super::idempotency::confirmed;
 use super::input::{Page, body, named};
 use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
@@ -183,8 +184,8 @@ fn a_partner(name: String) -> Result<Party, Problem> {
 }
 
 async fn suspend(broker: &Broker, by: &Admitted<Contain>, party: &Party, why: &str) -> Result<Response, Problem> {
-    broker.suspend(&by.by, party, why, by.made_for()).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let cut = broker.suspend(&by.by, party, why, by.made_for()).await?;
+    Ok(confirmed(broker, &by.request, cut, StatusCode::NO_CONTENT.into_response()).await)
 }
 
 async fn resume(broker: &Broker, by: &Admitted<Submit>, party: &Party, why: &str) -> Result<Response, Problem> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admitted::Admitted;
+use super::idempotency::confirmed;
 use super::input::{Page, body, named};
 use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
@@ -53,7 +54,7 @@ pub async fn revoke(
         let subject = subject(&broker, wanted).await?;
         let member = subject.member();
         let asked = Revoke { subject, tokens_only, reason };
-        let id = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
+        let (id, cut) = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
         let view = broker.journal.view();
         let (state, version) = view.state.revocations.get(&id).map_or(("done", None), |one| (state(one), Some(version(one))));
         let told = json!({"id": id, "version": version, "state": state, "subject": member, "tokensOnly": tokens_only});
@@ -62,7 +63,7 @@ pub async fn revoke(
         if let (Some(_), Ok(location)) = (version, format!("/v1/revocations/{id}").parse()) {
             response.headers_mut().insert(header::LOCATION, location);
         }
-        Ok(response)
+        Ok(confirmed(&broker, &by.request, cut, response).await)
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))
 }
@@ -104,7 +105,7 @@ pub async fn lift(
     let done = async {
         let why: Why = body(&headers, &bytes)?;
         let id: RevocationId = named(&id)?;
-        let approval = broker.ask_lift(&by.by, &id, &why.reason).await?;
+        let approval = broker.ask_lift(&by.by, &id, &why.reason, by.made_for()).await?;
         Ok((StatusCode::ACCEPTED, axum::Json(json!({"approval": approval}))).into_response())
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))

@@ -207,7 +207,9 @@ impl Wanted {
             return self.have_signed(console, visitor, by, form);
         }
         let Self { id, word, .. } = self;
-        console.broker.review_elevation(&by.by, &id, word, by.made_for()).await?;
+        if let Some(cut) = console.broker.review_elevation(&by.by, &id, word, by.made_for()).await? {
+            console.broker.confirm(cut).await?;
+        }
         Ok(Redirect::to(&format!("{QUEUE}/{id}")).into_response())
     }
 

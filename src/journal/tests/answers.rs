@@ -1,6 +1,6 @@
 //! Requests that may come twice: known with their first change or not at all, and for a day.
 
-use super::super::answers::{Done, ForRequest, Idempotency, MOST_BYTES};
+use super::super::answers::{Before, ForRequest, Idempotency, MOST_ANSWERS, MOST_BYTES, Reply};
 use super::super::fault::Unavailable;
 use super::*;
 use crate::domain::digest::Digest;
@@ -26,14 +26,24 @@ async fn make_for(journal: &Journal, request: Option<ForRequest>) -> Result<(), 
     made.map(|_| ()).map_err(|()| unreachable!("it is proposed"))
 }
 
-/// What is known of a key: which request was done, and the answer.
-async fn known(journal: &Journal, once: &Idempotency) -> Option<(String, Option<Vec<u8>>)> {
-    let done = journal.done(once).await.expect("reads");
-    done.map(|Done { request, answer, .. }| (request.to_string(), answer))
+/// Keeps what is answered to a request that was begun at the end of the log.
+async fn keep(journal: &Journal, (request, once): (&str, &Idempotency), done: bool, answer: Option<&[u8]>) {
+    let (request, seen) = (id(request), journal.view().size);
+    journal.keep_answer(Reply { request: &request, once, seen, done, answer }).await.expect("kept");
 }
 
-fn done(request: &str, answer: Option<&[u8]>) -> Option<(String, Option<Vec<u8>>)> {
-    Some((request.to_owned(), answer.map(<[u8]>::to_vec)))
+/// What is known of a key: which request was begun, whether it came to its end, and the answer.
+async fn known(journal: &Journal, once: &Idempotency) -> Option<(String, bool, Option<Vec<u8>>)> {
+    let before = journal.before(once).await.expect("reads");
+    before.map(|Before { request, finished, answer, .. }| (request.to_string(), finished, answer))
+}
+
+fn begun(request: &str) -> Option<(String, bool, Option<Vec<u8>>)> {
+    Some((request.to_owned(), false, None))
+}
+
+fn done(request: &str, answer: Option<&[u8]>) -> Option<(String, bool, Option<Vec<u8>>)> {
+    Some((request.to_owned(), true, answer.map(<[u8]>::to_vec)))
 }
 
 /// F-09: whatever becomes of the commit and of its answer, the key is known if and only if the change stands.
@@ -57,7 +67,7 @@ async fn f_09_a_request_is_known_exactly_if_its_change_stands() {
         }
         let stands = kept.contains(&fault);
         assert_eq!(journal.view().size, size + u64::from(stands), "{fault:?}");
-        assert_eq!(known(&journal, &once).await, if stands { done("r-1", None) } else { None }, "{fault:?}");
+        assert_eq!(known(&journal, &once).await, if stands { begun("r-1") } else { None }, "{fault:?}");
         // Sent again it is another request, and changes nothing where the first one did.
         assert_eq!(make_for(&journal, of("r-2", once)).await.is_ok(), !stands, "{fault:?}");
         assert_eq!(journal.view().size, size + 1, "{fault:?}");
@@ -81,7 +91,7 @@ async fn a_key_is_of_one_request_and_of_all_changes_that_are_made_for_it() {
     make_for(&journal, of("r-5", once("ann", "l"))).await.expect("another key");
     assert_eq!(journal.view().size, size + 5);
     assert!(journal.health().writable, "a key that is taken is no fault of the store");
-    let told = journal.done(&other).await.expect("reads").expect("done");
+    let told = journal.before(&other).await.expect("reads").expect("begun");
     assert_eq!((told.fingerprint, told.request.as_str()), (ann.fingerprint, "r-1"));
     // Nothing was done for this one.
     assert_eq!(known(&journal, &once("ann", "m")).await, None);
@@ -93,11 +103,12 @@ async fn an_answer_is_kept_for_a_day_whatever_starts_anew() {
     let mut journal = house.furnished().await;
     let (ann, read) = (once("ann", "k"), once("ann", "read"));
     make_for(&journal, of("r-1", ann)).await.expect("changes");
-    journal.keep_answer(&id("r-1"), &ann, (true, Some(b"first"))).await.expect("kept");
+    keep(&journal, ("r-1", &ann), true, Some(b"first")).await;
     // One that changed nothing is known by its answer.
-    journal.keep_answer(&id("r-2"), &read, (true, Some(b"plan"))).await.expect("kept");
+    keep(&journal, ("r-2", &read), true, Some(b"plan")).await;
     // The answer of another request takes the place of neither.
-    journal.keep_answer(&id("r-3"), &ann, (true, Some(b"second"))).await.expect("kept");
+    keep(&journal, ("r-3", &ann), true, Some(b"second")).await;
+    keep(&journal, ("r-3", &read), false, None).await;
     for _ in 0..2 {
         assert_eq!(known(&journal, &ann).await, done("r-1", Some(b"first")));
         assert_eq!(known(&journal, &read).await, done("r-2", Some(b"plan")));
@@ -110,8 +121,25 @@ async fn an_answer_is_kept_for_a_day_whatever_starts_anew() {
     house.clock.set(DAY);
     assert_eq!(known(&journal, &ann).await, None);
     make_for(&journal, of("r-4", ann)).await.expect("a new request");
-    assert_eq!(known(&journal, &ann).await, done("r-4", None));
+    assert_eq!(known(&journal, &ann).await, begun("r-4"));
     assert_eq!(rows(&house).await, 1, "what is forgotten goes with the next one");
+}
+
+/// Nobody has to ask again for it.
+#[tokio::test]
+async fn what_is_over_is_not_kept_any_longer() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    keep(&journal, ("r-1", &once("ann", "k")), true, Some(b"plan")).await;
+    assert_eq!(rows(&house).await, 1);
+    house.clock.set(DAY);
+    let gone = async {
+        while rows(&house).await > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), gone).await.expect("it goes by itself");
+    journal.close().await;
 }
 
 /// A refusal is kept only for who had changed something before it.
@@ -120,20 +148,30 @@ async fn a_refusal_is_an_answer_only_to_who_changed_something() {
     let house = House::new();
     let journal = house.furnished().await;
     let (idle, busy) = (once("ann", "idle"), once("ann", "busy"));
-    journal.keep_answer(&id("r-1"), &idle, (false, Some(b"no"))).await.expect("taken");
+    keep(&journal, ("r-1", &idle), false, Some(b"no")).await;
     assert_eq!(known(&journal, &idle).await, None);
     make_for(&journal, of("r-2", busy)).await.expect("changes");
-    journal.keep_answer(&id("r-2"), &busy, (false, Some(b"half"))).await.expect("kept");
+    keep(&journal, ("r-2", &busy), false, Some(b"half")).await;
     assert_eq!(known(&journal, &busy).await, done("r-2", Some(b"half")));
-    // One that is not kept leaves the request done.
+    // One that is not kept leaves the request begun.
     house.fail(Fault::KeepFails);
     make_for(&journal, of("r-3", idle)).await.expect("changes");
-    journal.keep_answer(&id("r-3"), &idle, (true, Some(b"lost"))).await.expect_err("not kept");
-    assert_eq!(known(&journal, &idle).await, done("r-3", None));
+    let (request, seen) = (id("r-3"), journal.view().size);
+    let reply = Reply { request: &request, once: &idle, seen, done: true, answer: Some(b"lost") };
+    journal.keep_answer(reply).await.expect_err("not kept");
+    assert_eq!(known(&journal, &idle).await, begun("r-3"));
     issue(&journal, 0..1).await;
+    // What is too long, or no text, is done without an answer; where nothing was changed nothing is known.
+    let long = vec![b'x'; MOST_BYTES as usize];
+    for answer in [Some(&long[..]), None] {
+        keep(&journal, ("r-3", &idle), true, answer).await;
+        assert_eq!(known(&journal, &idle).await, done("r-3", None));
+        keep(&journal, ("r-4", &once("ann", "plan")), true, answer).await;
+        assert_eq!(known(&journal, &once("ann", "plan")).await, None);
+    }
 }
 
-/// Of one person the newest answers are kept, as far as they fit. Nobody pushes out those of somebody else, and which requests were done
+/// Of one person the newest answers are kept, as far as they fit. Nobody pushes out those of somebody else, and that something was changed
 /// stays.
 #[tokio::test]
 async fn answers_are_bounded_by_person() {
@@ -141,49 +179,80 @@ async fn answers_are_bounded_by_person() {
     let journal = house.furnished().await;
     let third = vec![b'x'; MOST_BYTES as usize / 3];
     let olga = once("olga", "k");
-    journal.keep_answer(&id("r-olga"), &olga, (true, Some(&third))).await.expect("kept");
+    keep(&journal, ("r-olga", &olga), true, Some(&third)).await;
     for number in 0..5 {
         house.clock.set(number);
         let (name, once) = (format!("r-{number}"), once("ann", &number.to_string()));
-        journal.keep_answer(&id(&name), &once, (true, Some(&third))).await.expect("kept");
+        if number == 0 {
+            make_for(&journal, of(&name, once)).await.expect("changes");
+        }
+        keep(&journal, (&name, &once), true, Some(&third)).await;
     }
     let mut kept = Vec::new();
     for number in 0..5 {
-        let known = known(&journal, &once("ann", &number.to_string())).await.expect("done");
-        kept.push(known.1.is_some());
+        kept.push(known(&journal, &once("ann", &number.to_string())).await.map(|(_, _, answer)| answer.is_some()));
     }
-    assert_eq!(kept, [false, false, false, true, true], "with nonce and tag three do not fit");
+    // With nonce and tag three do not fit.
+    assert_eq!(kept, [Some(false), None, None, Some(true), Some(true)]);
+    assert_eq!(known(&journal, &olga).await, done("r-olga", Some(&third)));
+
+    house.clock.set(100);
+    let changed = once("sven", "changed");
+    make_for(&journal, of("r-changed", changed)).await.expect("changes");
+    keep(&journal, ("r-changed", &changed), true, Some(b"first")).await;
+    house.clock.set(101);
+    for number in 0..MOST_ANSWERS {
+        keep(&journal, ("r-sven", &once("sven", &number.to_string())), true, Some(b"plan")).await;
+    }
+    assert_eq!(known(&journal, &changed).await, done("r-changed", None), "the oldest answer");
+    assert_eq!(rows(&house).await, 1 + 3 + 1 + i64::from(MOST_ANSWERS));
+    house.clock.set(102);
+    keep(&journal, ("r-sven", &once("sven", "more")), true, Some(b"plan")).await;
+    assert_eq!(rows(&house).await, 1 + 3 + 1 + i64::from(MOST_ANSWERS));
     assert_eq!(known(&journal, &olga).await, done("r-olga", Some(&third)));
 }
 
 /// Answers are not readable beside the log, open in their own row alone, and go with an erasure.
 #[tokio::test]
 async fn answers_are_sealed_and_go_with_an_erasure() {
+    const SAID: &[u8] = b"reason: stolen shoes";
     let house = House::new();
     let journal = house.furnished().await;
     let revoked = make(&journal, revocation()).await;
     let said = revoked.view.state.revocations.values().next().expect("a revocation").reason.clone();
-    let (one, other) = (once("ann", "one"), once("ann", "other"));
+    let (one, other, read) = (once("ann", "one"), once("ann", "other"), once("ann", "read"));
     for (name, once) in [("r-1", one), ("r-2", other)] {
         make_for(&journal, of(name, once)).await.expect("changes");
-        journal.keep_answer(&id(name), &once, (true, Some(b"reason: stolen shoes"))).await.expect("kept");
+        keep(&journal, (name, &once), true, Some(SAID)).await;
     }
+    keep(&journal, ("r-3", &read), true, Some(SAID)).await;
     assert!(!forgetting::holds(&forgetting::bytes(&house), b"stolen shoes"));
-    assert_eq!(known(&journal, &one).await, done("r-1", Some(b"reason: stolen shoes")));
+    assert_eq!(known(&journal, &one).await, done("r-1", Some(SAID)));
     // Moved by another hand, bent, or of another request it is as good as none.
     for hand in [
         "UPDATE answers SET answer = (SELECT answer FROM answers WHERE request = 'r-2') WHERE request = 'r-1'",
         "UPDATE answers SET answer = x'00' WHERE request = 'r-1'",
-        "UPDATE answers SET answer = (SELECT answer FROM answers WHERE request = 'r-2'), request = 'r-3' WHERE request = 'r-1'",
+        "UPDATE answers SET answer = (SELECT answer FROM answers WHERE request = 'r-2'), request = 'r-9' WHERE request = 'r-1'",
     ] {
         house.sql(hand).await;
-        let (_, answer) = known(&journal, &one).await.expect("done");
+        let (_, _, answer) = known(&journal, &one).await.expect("done");
         assert_eq!(answer, None, "{hand}");
     }
-    assert_eq!(known(&journal, &other).await, done("r-2", Some(b"reason: stolen shoes")));
+    assert_eq!(known(&journal, &other).await, done("r-2", Some(SAID)));
+    // One that was begun before the erasure, and is answered after it, may hold what was erased.
+    let (late, seen) = (once("ann", "late"), journal.view().size);
+    make_for(&journal, of("r-4", late)).await.expect("changes");
     let erased = What::TextErased { texts: vec![Text::Sealed(said.digest().expect("sealed"))], reason: "asked".into() };
     make(&journal, Change { by: Actor::Operator, what: erased }).await;
-    assert_eq!(known(&journal, &other).await, done("r-2", None));
+    let request = id("r-4");
+    let reply = Reply { request: &request, once: &late, seen, done: true, answer: Some(SAID) };
+    journal.keep_answer(reply).await.expect("taken");
+    for (name, once) in [("r-2", other), ("r-4", late)] {
+        assert_eq!(known(&journal, &once).await, done(name, None));
+    }
+    assert_eq!(known(&journal, &read).await, None, "it changed nothing, and may be asked again");
+    keep(&journal, ("r-5", &read), true, Some(SAID)).await;
+    assert_eq!(known(&journal, &read).await, done("r-5", Some(SAID)), "begun after it");
 }
 
 async fn rows(house: &House) -> i64 {

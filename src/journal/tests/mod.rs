@@ -269,12 +269,12 @@ impl Store for Faulty {
         self.inner.claim(once, request, now).await
     }
 
-    async fn keep(&mut self, answer: Answer, now: Timestamp) -> Result<(), StoreFault> {
+    async fn keep(&mut self, all: Vec<Answer>, now: Timestamp) -> Result<(), StoreFault> {
         self.make_room().await?;
-        if self.takes(&[Fault::KeepFails]).is_some() {
+        if !all.is_empty() && self.takes(&[Fault::KeepFails]).is_some() {
             return Err(Self::broken());
         }
-        self.inner.keep(answer, now).await
+        self.inner.keep(all, now).await
     }
 
     async fn abort(&mut self) {

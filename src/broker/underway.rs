@@ -1,0 +1,57 @@
+//! Requests that are done to their end, whoever still waits for them: not too many at a time, and none cut short when the node ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Those that are done at a time.
+const MOST: u32 = 256;
+
+/// Those that are being done.
+pub struct Underway(Arc<Semaphore>);
+
+impl Default for Underway {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST as usize)))
+    }
+}
+
+impl Underway {
+    /// One more is done as long as what is returned lives. Nothing where there are too many.
+    pub fn begin(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+
+    /// Lets nothing more begin, and waits for what did, no longer than `within`. Whether all came to their end.
+    pub async fn end(&self, within: Duration) -> bool {
+        let all = tokio::time::timeout(within, self.0.acquire_many(MOST)).await;
+        let ended = matches!(all, Ok(Ok(_)));
+        self.0.close();
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_under_way_is_waited_for_and_nothing_more_begins() {
+        let underway = Underway::default();
+        let all: Vec<_> = (0..MOST).map(|_| underway.begin().expect("not too many")).collect();
+        assert!(underway.begin().is_none(), "too many");
+        assert!(!underway.end(Duration::from_millis(20)).await, "they are not done");
+        drop(all);
+        assert!(underway.begin().is_none(), "the node ends");
+
+        let underway = Underway::default();
+        let one = underway.begin().expect("the first");
+        let ends = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            drop(one);
+        };
+        let (ended, ()) = tokio::join!(underway.end(Duration::from_secs(10)), ends);
+        assert!(ended);
+    }
+}

@@ -1,0 +1,91 @@
+//! What the sequencer does besides committing entries: the anchor, answers beside the log, entries that leave, and what is due each second.
+//!
+//! It is the same task: nothing here runs while a batch is being written.
+
+use tokio::sync::oneshot;
+
+use super::answers::Answer;
+use super::fault::Unavailable;
+use super::note::Checkpoint;
+use super::sequencer::Sequencer;
+use super::store::Store;
+use crate::domain::clock::Seconds;
+
+/// How often requests are forgotten whose time is over.
+const FORGETTING: Seconds = Seconds::minutes(1);
+
+/// An answer, and who waits until it is kept.
+pub type Reply = (Answer, oneshot::Sender<Result<(), Unavailable>>);
+
+impl<S: Store> Sequencer<S> {
+    /// What does not wait for work: counts of the last minute, the anchor, and whether the disk takes writes again.
+    pub async fn each_second(&mut self) {
+        if !self.shared.health().writable && self.shared.running().is_ok() {
+            self.shared.set_writable(self.store.probe().await.is_ok());
+        }
+        self.write_records(Vec::new(), false).await;
+        self.write_anchor().await;
+        let now = self.shared.now();
+        if now >= self.forgot.plus(FORGETTING) {
+            self.forgot = now;
+            self.keep(Vec::new()).await;
+        }
+    }
+
+    /// Keeps what was answered to requests that may come twice, in one commit, and forgets those whose time is over.
+    pub async fn keep(&mut self, replies: Vec<Reply>) {
+        let (mut replies, waiting): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
+        for reply in &mut replies {
+            if reply.seen < self.erased {
+                reply.sealed = None;
+            }
+        }
+        let mut kept = self.shared.running();
+        if kept.is_ok()
+            && let Err(fault) = self.store.keep(replies, self.shared.now()).await
+        {
+            kept = Err(self.failed(fault.into()).await);
+        }
+        for answer in waiting {
+            let _gone = answer.send(kept);
+        }
+    }
+
+    /// Entries that a segment on record holds leave the database.
+    pub async fn leave(&mut self, from: u64, until: u64) -> Result<(), Unavailable> {
+        self.shared.running()?;
+        match self.store.leave(from, until.min(self.state.archive.until())).await {
+            Ok(()) => {
+                if let Some(carrier) = &mut self.carrier {
+                    // A page of the table for three entries, and one of the index for each.
+                    carrier.committed(2 * (until - from));
+                }
+                Ok(())
+            }
+            Err(fault) => Err(self.failed(fault.into()).await),
+        }
+    }
+
+    /// Puts the newest checkpoint in the anchor file, if it is not there.
+    pub async fn write_anchor(&mut self) {
+        let Some(anchor) = self.anchor.clone() else { return };
+        // A journal that stopped has nothing to say of what is newest.
+        if self.anchored == self.head.size || self.shared.running().is_err() {
+            return;
+        }
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.head.size, root: self.head.root };
+        let signed = self.signers.sign(&checkpoint, self.shared.now()).map_err(|fault| fault.to_string());
+        let written = match signed {
+            Ok(note) => {
+                let task = tokio::task::spawn_blocking(move || anchor.write(&note).map_err(|error| error.to_string()));
+                task.await.unwrap_or_else(|error| Err(error.to_string()))
+            }
+            Err(fault) => Err(fault),
+        };
+        match written {
+            Ok(()) => self.anchored = self.head.size,
+            Err(fault) => tracing::error!(fault, "the anchor of the journal cannot be written"),
+        }
+        self.shared.set_anchored(self.anchored == self.head.size);
+    }
+}

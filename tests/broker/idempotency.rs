@@ -1,0 +1,266 @@
+//! `Idempotency-Key` on the wire (CONTRACT.md section 6): what is sent twice is done once, whoever hangs up, starts anew or is away.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use carnet::http::admin::ROUTES;
+use serde_json::{Value, json};
+use sqlx::{ConnectOptions as _, Row as _};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::admin::refused;
+use crate::world::client::send;
+use crate::world::{Answer, Options, World, records};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+async fn with_key(world: &World, person: &str, path: &str, key: &str, body: &Value) -> Answer {
+    let bearer = format!("Bearer {}", world.staff_token(person));
+    let headers = [("authorization", bearer.as_str()), JSON, ("idempotency-key", key)];
+    send(world.admin, "POST", path, &headers, body.to_string().as_bytes()).await
+}
+
+#[tokio::test]
+async fn what_is_sent_twice_with_a_key_is_done_once() {
+    let world = World::start().await;
+    let body = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
+    let path = "/v1/revocations";
+    let (first, second) =
+        tokio::join!(with_key(&world, "sven", path, "k1", &body), with_key(&world, "sven", path, "k1", &body));
+    assert_eq!((first.status, second.status), (201, 201), "{}", second.text());
+    assert_eq!(first.json(), second.json());
+    assert_eq!(first.header("location"), second.header("location"));
+    let cut = async || world.admin_get(path, "alan").await["items"].as_array().map_or(0, Vec::len);
+    assert_eq!(cut().await, 1);
+    let other = json!({"partner": "globex", "tokensOnly": true, "reason": "another"});
+    let answer = with_key(&world, "sven", path, "k1", &other).await;
+    refused(&answer, 422, "another body");
+    assert_eq!(answer.json()["reason"], "request.idempotency-key-reused");
+    // Of another person the key is another; without the role there is nothing to repeat.
+    assert_eq!(with_key(&world, "sara", path, "k1", &body).await.status, 201);
+    refused(&with_key(&world, "ann", path, "k1", &body).await, 403, "role");
+    assert_eq!(cut().await, 2);
+    refused(&with_key(&world, "sven", path, "a b", &body).await, 400, "no key");
+    // A day later it is a new request.
+    world.clock.advance(86_400);
+    assert_eq!(with_key(&world, "sven", path, "k1", &other).await.status, 201);
+    assert_eq!(cut().await, 3);
+    // Who was cut is told nothing, not even again.
+    assert_eq!(world.admin_post("/v1/staff/sven/cut", "sara", &json!({"reason": "left"})).await.status, 204);
+    let answer = with_key(&world, "sven", path, "k1", &other).await;
+    refused(&answer, 401, "cut");
+    assert_eq!(answer.json()["reason"], "staff.cut");
+    refused(&world.admin_send("GET", "/v1/keys", "sven", None).await, 401, "cut");
+}
+
+/// A key is good for its day whatever becomes of the node; and the answer comes without its secret.
+#[tokio::test]
+async fn what_was_done_before_a_restart_is_not_done_again() {
+    let mut world = World::start().await;
+    let asked = json!({"integration": "globex/order-sync", "environment": "production", "reason": "a new machine"});
+    let cut = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
+    let plan = |world: &World| {
+        let bearer = format!("Bearer {}", world.staff_token("ann"));
+        let (admin, record) = (world.admin, records::usual(&world.partner.issuer));
+        async move {
+            let headers = [("authorization", bearer.as_str()), ("content-type", "application/yaml"), ("idempotency-key", "k")];
+            send(admin, "POST", "/v1/records/plan", &headers, record.as_bytes()).await
+        }
+    };
+    let enrolled = with_key(&world, "ann", "/v1/enrolments", "k", &asked).await;
+    let revoked = with_key(&world, "sven", "/v1/revocations", "k", &cut).await;
+    let ended = with_key(&world, "sven", "/v1/staff/olga/cut", "k", &json!({"reason": "left"})).await;
+    let planned = plan(&world).await;
+    assert_eq!((enrolled.status, revoked.status, ended.status, planned.status), (201, 201, 204, 200));
+    let mut without = enrolled.json();
+    assert!(without.as_object_mut().expect("an object").remove("token").is_some());
+    // What somebody asked for; the broker's own work goes on.
+    let all = async |world: &World| {
+        let entries = world.admin_get("/v1/journal?limit=1000", "alan").await["items"].clone();
+        let entries = entries.as_array().expect("a list").iter().filter(|entry| !entry["requestId"].is_null()).count();
+        (entries, world.admin_get("/v1/approvals", "alan").await["items"].as_array().map(Vec::len))
+    };
+    let before = all(&world).await;
+    world.clock.advance(3_600);
+    world.stop().await;
+    world.boot().await;
+    assert_eq!(with_key(&world, "ann", "/v1/enrolments", "k", &asked).await.json(), without);
+    let again = with_key(&world, "sven", "/v1/revocations", "k", &cut).await;
+    assert_eq!((again.status, again.header("location")), (201, revoked.header("location")));
+    assert_eq!(again.json(), revoked.json());
+    assert_eq!(with_key(&world, "sven", "/v1/staff/olga/cut", "k", &json!({"reason": "left"})).await.status, 204);
+    let again = plan(&world).await;
+    assert_eq!((again.status, again.json()), (200, planned.json()));
+    let other = json!({"partner": "globex", "tokensOnly": false, "reason": "drill"});
+    refused(&with_key(&world, "sven", "/v1/revocations", "k", &other).await, 422, "another body");
+    assert_eq!(all(&world).await, before);
+    // The second answer has the headers of every answer, each once.
+    let names = |answer: &Answer| answer.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&with_key(&world, "sven", "/v1/revocations", "k", &cut).await), names(&revoked));
+}
+
+/// Who hangs up while it is done, and sends it again, gets the answer of the one time that it was done.
+#[tokio::test]
+async fn who_hangs_up_and_comes_again_finds_it_done_once() {
+    let world = World::start().await;
+    let body = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
+    let bearer = world.staff_token("sven");
+    for number in 0..40_u64 {
+        let key = format!("k{number}");
+        let sent = body.to_string();
+        let head = format!(
+            "POST /v1/revocations HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {bearer}\r\ncontent-type: application/json\r\n\
+             idempotency-key: {key}\r\ncontent-length: {}\r\n\r\n{sent}",
+            world.admin,
+            sent.len()
+        );
+        let mut stream = tokio::net::TcpStream::connect(world.admin).await.expect("connects");
+        stream.write_all(head.as_bytes()).await.expect("writes");
+        tokio::time::sleep(Duration::from_micros(number * 200)).await;
+        drop(stream);
+        let answer = with_key(&world, "sven", "/v1/revocations", &key, &body).await;
+        assert_eq!(answer.status, 201, "{number}: {}", answer.text());
+    }
+    let entries = world.admin_get("/v1/journal?kind=revocation.added&limit=1000", "alan").await;
+    assert_eq!(entries["items"].as_array().map(Vec::len), Some(40));
+}
+
+/// R-03: a cut that is on record, and that not every reader knows yet, is acknowledged to nobody; the same request is told once it is, and
+/// cuts nothing twice.
+#[tokio::test]
+async fn r_03_a_cut_is_acknowledged_once_it_is_confirmed_however_often_it_is_sent() {
+    let mut world = World::with(Options { redis: true, ..Options::default() }).await;
+    let cut = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
+    let why = json!({"reason": "odd"});
+    let (cuts, suspend) = ("/v1/revocations", "/v1/integrations/globex/order-sync/suspend");
+    world.redis.as_mut().expect("redis").kill();
+    for _ in 0..2 {
+        for (path, body) in [(cuts, &cut), (suspend, &why)] {
+            let answer = with_key(&world, "sven", path, "k1", body).await;
+            refused(&answer, 503, path);
+            assert_eq!(answer.json()["reason"], "revocation.not-propagated", "{path}");
+        }
+    }
+    world.redis.as_mut().expect("redis").restart_empty().await;
+    let told = async |world: &World, path: &str, body: &Value| {
+        for _ in 0..50 {
+            let answer = with_key(world, "sven", path, "k1", body).await;
+            if answer.status != 503 {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{path}: never confirmed")
+    };
+    let revoked = told(&world, cuts, &cut).await;
+    assert_eq!(revoked.status, 201, "{}", revoked.text());
+    assert_eq!(revoked.header("location"), Some(format!("/v1/revocations/{}", text(&revoked, "id")).as_str()));
+    assert_eq!(told(&world, suspend, &why).await.status, 204);
+    for kind in ["revocation.added", "integration.suspended"] {
+        let entries = world.admin_get(&format!("/v1/journal?kind={kind}"), "alan").await;
+        assert_eq!(entries["items"].as_array().map(Vec::len), Some(1), "{kind}");
+    }
+}
+
+/// Whatever a POST changes, its key goes with the change: each route here changes something, and leaves a key that was begun and done.
+#[tokio::test]
+async fn every_route_that_changes_something_is_done_once() {
+    let world = World::start().await;
+    let mut seen = Seen { world: &world, routes: BTreeSet::new() };
+    let why = json!({"reason": "a drill"});
+    let wish = json!({
+        "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
+        "duration": "30m", "reason": "order 1001 is stuck", "ticket": "INC-7",
+    });
+
+    let asked = seen.post("/v1/elevations", "/v1/elevations", "olga", &wish).await;
+    let elevation = text(&asked, "id");
+    let yes = json!({"verdict": "approve", "reason": "looked at", "version": asked.json()["version"]});
+    seen.post("/v1/elevations/{id}/reviews", &format!("/v1/elevations/{elevation}/reviews"), "sven", &yes).await;
+    seen.post("/v1/elevations/{id}/end", &format!("/v1/elevations/{elevation}/end"), "sven", &why).await;
+
+    let enrol = json!({"integration": "globex/order-sync", "environment": "production", "reason": "a new machine"});
+    let asked = seen.post("/v1/enrolments", "/v1/enrolments", "ann", &enrol).await;
+    let approval = text(&asked, "approval");
+    let version = world.admin_get(&format!("/v1/approvals/{approval}"), "alan").await["version"].clone();
+    let yes = json!({"verdict": "approve", "reason": "looked at", "version": version});
+    seen.post("/v1/approvals/{id}/reviews", &format!("/v1/approvals/{approval}/reviews"), "sven", &yes).await;
+
+    seen.apply(&records::integration(&world.partner.issuer, "second", "77")).await;
+    let second = "/v1/integrations/globex/second/submit";
+    seen.post("/v1/integrations/{p}/{i}/submit", second, "ann", &why).await;
+
+    let cut = json!({"partner": "globex", "reason": "a drill"});
+    let revoked = seen.post("/v1/revocations", "/v1/revocations", "sven", &cut).await;
+    let lift = format!("/v1/revocations/{}/lift", text(&revoked, "id"));
+    seen.post("/v1/revocations/{id}/lift", &lift, "sven", &why).await;
+
+    for (route, path) in
+        [("/v1/integrations/{p}/{i}", "/v1/integrations/globex/order-sync"), ("/v1/partners/{p}", "/v1/partners/globex")]
+    {
+        seen.post(&format!("{route}/suspend"), &format!("{path}/suspend"), "sven", &why).await;
+        seen.post(&format!("{route}/resume"), &format!("{path}/resume"), "ann", &why).await;
+    }
+
+    let rotate = json!({"alg": "ES256", "acceptOutage": true});
+    let key = seen.post("/v1/keys/{environment}/rotate", "/v1/keys/production/rotate", "adam", &rotate).await;
+    let taint = json!({"kid": key.json()["kid"], "reason": "a drill"});
+    seen.post("/v1/keys/{environment}/taint", "/v1/keys/production/taint", "adam", &taint).await;
+    seen.post("/v1/authorities/{environment}/rotate", "/v1/authorities/production/rotate", "adam", &why).await;
+    seen.post("/v1/staff/{id}/cut", "/v1/staff/olga/cut", "sven", &why).await;
+
+    let posts = ROUTES.iter().filter(|(method, _)| *method == "post").map(|(_, path)| (*path).to_owned());
+    let left: BTreeSet<String> = posts.filter(|path| !seen.routes.contains(path)).collect();
+    let left: Vec<&str> = left.iter().map(String::as_str).collect();
+    // These change nothing that is in the log; and a passkey takes a browser (`console::signatures` revokes one).
+    let known = ["/v1/issuers/probe", "/v1/passkeys/{id}/revoke", "/v1/records/plan", "/v1/webhooks/{name}/replay"];
+    assert_eq!(left, known, "a route that no line above sends");
+}
+
+/// Sends each with a key of its own, and looks at what came of it.
+struct Seen<'w> {
+    world: &'w World,
+    routes: BTreeSet<String>,
+}
+
+impl Seen<'_> {
+    async fn post(&mut self, route: &str, path: &str, person: &str, body: &Value) -> Answer {
+        let before = done(self.world).await;
+        let answer = with_key(self.world, person, path, route, body).await;
+        self.look(route, before, &answer).await;
+        let again = with_key(self.world, person, path, route, body).await;
+        assert_eq!((again.status, again.header("location")), (answer.status, answer.header("location")), "{route}");
+        assert_eq!(done(self.world).await, before + 1, "{route}: twice is once");
+        answer
+    }
+
+    async fn apply(&mut self, record: &str) {
+        let (route, before) = ("/v1/records/apply", done(self.world).await);
+        let bearer = format!("Bearer {}", self.world.staff_token("ann"));
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/yaml"), ("idempotency-key", "k")];
+        let answer = send(self.world.admin, "POST", route, &headers, record.as_bytes()).await;
+        self.look(route, before, &answer).await;
+    }
+
+    /// An entry names the request, and its key was begun with it and then done.
+    async fn look(&mut self, route: &str, before: i64, answer: &Answer) {
+        assert!((200..300).contains(&answer.status), "{route}: {}", answer.text());
+        assert_eq!(done(self.world).await, before + 1, "{route}: its key is not known by a change");
+        let request = answer.header("x-request-id").expect("an id");
+        let entries = self.world.admin_get(&format!("/v1/journal?requestId={request}"), "alan").await;
+        assert!(!entries["items"].as_array().expect("a list").is_empty(), "{route}: no entry names the request");
+        assert!(self.routes.insert(route.to_owned()), "{route} is sent once");
+    }
+}
+
+/// Keys that a change brought, and that were answered.
+async fn done(world: &World) -> i64 {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(world.folder.path().join("journal.db")).read_only(true);
+    let mut connection = options.connect().await.expect("connects");
+    let row = sqlx::query("SELECT count(*) FROM answers WHERE stage = 'done'").fetch_one(&mut connection).await.expect("reads");
+    row.try_get(0).expect("a number")
+}
+
+fn text(answer: &Answer, member: &str) -> String {
+    answer.json()[member].as_str().unwrap_or_else(|| panic!("{member} in {}", answer.text())).to_owned()
+}
