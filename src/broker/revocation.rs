@@ -35,12 +35,21 @@ const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
 /// Something was cut, on record. It is acknowledged to nobody before [`Broker::confirm`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[must_use = "what is not confirmed is not acknowledged"]
-pub struct Unconfirmed(u64);
+pub struct Unconfirmed {
+    index: u64,
+    /// The ring may still hold a key that signs no more.
+    of_key: bool,
+}
 
 impl Unconfirmed {
-    /// By the entry with this index.
-    pub(super) fn at(index: u64) -> Self {
-        Self(index)
+    /// By the entry with this index, or before it.
+    pub fn at(index: u64) -> Self {
+        Self { index, of_key: false }
+    }
+
+    /// A key, by the entry with this index.
+    pub(super) fn of_key(index: u64) -> Self {
+        Self { index, of_key: true }
     }
 }
 
@@ -68,16 +77,18 @@ impl Broker {
             .await
             .map_err(|_| away())?;
         let Ok(committed) = committed;
-        if matches!(revoke.subject, Subject::Key { .. }) {
-            // A revoked key signs nothing by the state alone; its unsealed half goes as well (ABUSE R-18).
-            self.reload_ring().await.map_err(|_| away())?;
-        }
-        Ok((id, Unconfirmed::at(committed.index)))
+        let is_key = matches!(revoke.subject, Subject::Key { .. });
+        let cut = if is_key { Unconfirmed::of_key(committed.index) } else { Unconfirmed::at(committed.index) };
+        Ok((id, cut))
     }
 
     /// Waits until every reader of the live index is certain to refuse what was cut.
     pub async fn confirm(&self, done: Unconfirmed) -> Result<(), Denied> {
-        if self.follower.reached(done.0, ACKNOWLEDGE_WITHIN).await {
+        if done.of_key {
+            // A key that was cut signs nothing by the state alone; its unsealed half goes as well (ABUSE R-18).
+            self.reload_ring().await.map_err(|_| away())?;
+        }
+        if self.follower.reached(done.index, ACKNOWLEDGE_WITHIN).await {
             Ok(())
         } else {
             Err(Refused::unknown(&reason::REVOCATION_PENDING).into())

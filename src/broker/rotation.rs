@@ -81,8 +81,7 @@ impl Broker {
             })
             .await?;
         let committed = outcome?;
-        self.reload_ring().await?;
-        Ok(Unconfirmed::at(committed.index))
+        Ok(Unconfirmed::of_key(committed.index))
     }
 
     async fn create_key(

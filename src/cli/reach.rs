@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -287,8 +288,8 @@ impl Admin {
         self.post_as(path, ("application/json", body.to_string().into_bytes()), &[]).await
     }
 
-    /// The same with a body of another kind, or further headers. Each call has a key of its own, so that a proxy that sends it twice
-    /// does it once (CONTRACT.md section 6).
+    /// The same with a body of another kind, or further headers. Each call has a key of its own, so that it is done once, even if a proxy sends
+    /// it twice (CONTRACT.md section 6); and with that key it is sent again for some seconds where a cut is not confirmed yet.
     pub async fn post_as(
         &self,
         path: &str,
@@ -299,17 +300,41 @@ impl Admin {
         let key = entropy.identifier();
         let mut all = vec![("idempotency-key", key.as_str())];
         all.extend_from_slice(headers);
-        self.send(Call { method: "POST", path, headers: &all, body: Some(body), ..Call::default() }).await
+        let call = || Call { method: "POST", path, headers: &all, body: Some(body.clone()), ..Call::default() };
+        for _ in 0..CONFIRMING {
+            let reply = self.reply(call()).await?;
+            if !is_unconfirmed(&reply) {
+                return outcome(&reply);
+            }
+            tokio::time::sleep(CONFIRMING_PAUSE).await;
+        }
+        self.send(call()).await
     }
 
     async fn send(&self, call: Call<'_>) -> Result<Value, Failure> {
-        let call = Call { bearer: Some(&self.bearer), ..call };
-        let reply = self.client.call(call).await.map_err(|fault| unanswered(&fault))?;
-        if reply.status < 300 {
-            return if reply.body.is_empty() { Ok(Value::Null) } else { read(&reply) };
-        }
-        Err(refusal(&reply))
+        outcome(&self.reply(call).await?)
     }
+
+    async fn reply(&self, call: Call<'_>) -> Result<Reply, Failure> {
+        let call = Call { bearer: Some(&self.bearer), ..call };
+        self.client.call(call).await.map_err(|fault| unanswered(&fault))
+    }
+}
+
+/// How often a cut is asked for again that is on record and not confirmed, and how long apart.
+const CONFIRMING: u32 = 10;
+const CONFIRMING_PAUSE: Duration = Duration::from_secs(1);
+
+fn is_unconfirmed(reply: &Reply) -> bool {
+    let reason = || serde_json::from_slice::<Value>(&reply.body).ok()?.get("reason")?.as_str().map(str::to_owned);
+    reply.status == 503 && reason().as_deref() == Some(crate::domain::reason::REVOCATION_PENDING.code)
+}
+
+fn outcome(reply: &Reply) -> Result<Value, Failure> {
+    if reply.status < 300 {
+        return if reply.body.is_empty() { Ok(Value::Null) } else { read(reply) };
+    }
+    Err(refusal(reply))
 }
 
 fn read(reply: &Reply) -> Result<Value, Failure> {

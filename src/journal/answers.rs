@@ -1,9 +1,12 @@
 //! Requests that may come twice: which of them were done, and what was answered (CONTRACT.md section 6, `Idempotency-Key`).
 //!
 //! A request with a key is known by its row from the commit of its first change on: the row stands or falls with the entry. So whatever
-//! becomes of the answer, of the connection or of the process, nothing is done twice for one key within [`KEPT`]. The answer is written
+//! becomes of the answer, of the connection or of the process, nothing is changed twice for one key within [`KEPT`]. The answer is written
 //! after it was made, and before it leaves ([`Journal::keep_answer`]). Where that did not come to pass, what is told of the request is that it
 //! was begun, and by which request the entries say how far it came.
+//!
+//! A request that changes nothing in the log (a plan, a probe, a replay of deliveries, which are at least once in any case) is known by its
+//! answer alone, and may be done again where that is gone.
 //!
 //! Answers hold people's names and what they wrote, so they are sealed and go with every erasure; of one person [`MOST_BYTES`] and
 //! [`MOST_ANSWERS`] are kept. That a request changed something stays known for its time all the same. A row has no MAC: whoever writes to the

@@ -31,8 +31,16 @@ CREATE INDEX answers_kept ON answers (person, since) WHERE answer NOTNULL;"
     };
 }
 
+/// How far the moving of spent proofs has come (`spent`): the last key that moved in this round, and the first entry after its beginning.
+macro_rules! round {
+    () => {
+        "
+CREATE TABLE round (id INTEGER PRIMARY KEY CHECK (id = 1), moved BLOB, first INTEGER NOT NULL) STRICT;"
+    };
+}
+
 /// Versions that a writer brings to the next, and what that takes: of 2 the last use of each client, which was looked for among all
-/// entries; of 3 the answers, which lay in memory.
+/// entries; of 3 the answers and the round, which lay in memory.
 pub const UPGRADES: [(i64, &str); 2] = [
     (
         2,
@@ -44,7 +52,7 @@ UPDATE meta SET version = 3;
 "
         ),
     ),
-    (3, concat!(answers!(), "\nUPDATE meta SET version = 4;")),
+    (3, concat!(answers!(), round!(), "\nINSERT INTO round SELECT 1, NULL, size FROM head; UPDATE meta SET version = 4;")),
 ];
 
 /// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments while
@@ -53,9 +61,11 @@ UPDATE meta SET version = 3;
 pub const TABLES: &str = concat!(
     last_use!(),
     answers!(),
+    round!(),
     "
 CREATE TABLE meta (version INTEGER NOT NULL) STRICT;
 INSERT INTO meta (version) VALUES (4);
+INSERT INTO round (id, first) VALUES (1, 0);
 CREATE TABLE head (
     id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root BLOB NOT NULL, last_change INTEGER, time INTEGER NOT NULL
 ) STRICT;

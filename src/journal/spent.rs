@@ -6,7 +6,8 @@
 //! of a batch: they are neighbours there as well, and share pages. At the last key a round ends: what was there when it
 //! began has moved, so its rows go, and the next round begins with the same commit.
 //!
-//! Memory is never more than a copy of the rows. Who opens the journal, and who holds its lock and finds that the log does not end where
+//! Memory is never more than a copy of the rows, and how far a round has come is on record as well: whoever starts again goes on with it, so
+//! rows go however often that is. Who opens the journal, and who holds its lock and finds that the log does not end where
 //! this copy was taken, reads them again before anything is looked up; so a proof is spent once, whoever writes.
 //!
 //! Deliberately not here: SQL (`store`).
@@ -24,7 +25,7 @@ use crate::domain::proof_key::ProofKey;
 pub type Spent = (ProofKey, Timestamp);
 
 /// Proofs in memory before any move: some 3 MB, and the tokens of five seconds on one busy core. A round lasts as long as twice as
-/// many take to come (what comes before its last key moves in it), so the rows are those of four times as many at the most.
+/// many take to come (what comes before its last key moves in it), so the rows are those of less than five times as many.
 pub const MOST: usize = 32_768;
 
 /// Proofs that move at a time, and at the most with one commit. A batch with which some move goes to the store step by step, so they
@@ -52,19 +53,20 @@ pub struct Step {
     pub home: Vec<Spent>,
     /// The rows of batches before this entry go.
     pub forgets: Option<u64>,
+    /// The last key that moves in the round that then goes on; nothing where none moves.
+    pub moved: Option<ProofKey>,
     keys: Vec<ProofKey>,
-    /// The last key that moves in the round that then goes on.
-    moved: Option<ProofKey>,
 }
 
 impl Lately {
-    /// What the rows of a log of `size` entries say. Nothing when one of them is no list of proofs.
-    pub fn read<'r>(rows: impl IntoIterator<Item = &'r [u8]>, size: u64) -> Option<Self> {
+    /// What the rows say, and how far the round had come: at least all that was there, since rows go at the end of a round. Nothing when
+    /// one of them is no list of proofs.
+    pub fn read<'r>(rows: impl IntoIterator<Item = &'r [u8]>, (moved, round): (Option<ProofKey>, u64)) -> Option<Self> {
         let mut proofs = BTreeMap::new();
         for row in rows {
             proofs.extend(read(row)?);
         }
-        Some(Self { proofs, moved: None, round: size })
+        Some(Self { proofs, moved, round })
     }
 
     /// Whether it is among them. Who is not may still be in `consumed`.
@@ -83,7 +85,7 @@ impl Lately {
         let most = self.moving(coming);
         let after = self.moved.map_or(Bound::Unbounded, Bound::Excluded);
         let mut moving: Vec<Spent> = self.proofs.range((after, Bound::Unbounded)).take(most).map(spent).collect();
-        let mut moved = moving.last().map(|(key, _)| *key).or(self.moved);
+        let mut moved = moving.last().map(|(key, _)| *key);
         let rest = most - moving.len();
         if let (1.., Some(end)) = (rest, self.moved) {
             let next = moving.len();
@@ -105,9 +107,7 @@ impl Lately {
             // What this batch spends may lie behind the key at which the round is already, so its row is one of the next.
             self.round = first;
         }
-        if !step.keys.is_empty() {
-            self.moved = step.moved;
-        }
+        self.moved = step.moved.or(self.moved);
         self.proofs.extend(spent.iter().copied());
     }
 }
@@ -192,6 +192,7 @@ mod tests {
     struct Tables {
         consumed: BTreeSet<ProofKey>,
         rows: Vec<(u64, Vec<u8>)>,
+        round: (Option<ProofKey>, u64),
         size: u64,
     }
 
@@ -201,14 +202,16 @@ mod tests {
             self.consumed.extend(step.home.iter().map(|(key, _)| *key));
             if let Some(before) = step.forgets {
                 self.rows.retain(|(first, _)| *first >= before);
+                self.round.1 = self.size;
             }
+            self.round.0 = step.moved.or(self.round.0);
             lately.take(&step, spent, self.size);
             self.rows.extend(row(spent).map(|row| (self.size, row)));
             self.size += spent.len().max(1) as u64;
         }
 
         fn read(&self) -> Lately {
-            Lately::read(self.rows.iter().map(|(_, row)| &row[..]), self.size).expect("rows of ours")
+            Lately::read(self.rows.iter().map(|(_, row)| &row[..]), self.round).expect("rows of ours")
         }
     }
 
@@ -226,15 +229,23 @@ mod tests {
     /// Past the most that memory holds, what moves are neighbours, and rows of moved proofs go.
     #[test]
     fn memory_and_rows_are_bounded_and_neighbours_move_together() {
-        bounded(false);
+        bounded(false, usize::MAX);
     }
 
     #[test]
     fn what_is_spent_behind_a_round_is_in_the_rows_of_the_next() {
-        bounded(true);
+        bounded(true, usize::MAX);
     }
 
-    fn bounded(short: bool) {
+    /// However often somebody starts again, and reads the rows.
+    #[test]
+    fn rounds_go_on_where_they_were() {
+        for often in [MOST / 3, MOST - 32, 3 * MOST] {
+            bounded(false, often);
+        }
+    }
+
+    fn bounded(short: bool, reads: usize) {
         const ALL: usize = 10 * MOST;
         let (mut tables, mut lately, until) = (Tables::default(), Lately::default(), second(2_000_000_000));
         let mut all: Vec<ProofKey> = Vec::new();
@@ -262,14 +273,23 @@ mod tests {
             let spent: Vec<Spent> = (0..32).map(|number| (next(number), until)).collect();
             all.extend(spent.iter().map(|(key, _)| *key));
             tables.commit(&mut lately, &spent, second(1));
+            assert!(tables.rows.len() <= 5 * MOST / 32, "{}", tables.rows.len());
+            if all.len().is_multiple_of((reads / 32).saturating_mul(32)) {
+                let read = tables.read();
+                assert!(all.iter().all(|key| read.holds(key) || tables.consumed.contains(key)), "of {}", all.len());
+                lately = read;
+            }
             if ends {
                 let read = tables.read();
                 assert!(all.iter().all(|key| read.holds(key) || tables.consumed.contains(key)), "of {}", all.len());
             }
-            assert!(lately.proofs.len() < MOST + STEP, "{}", lately.proofs.len());
+            let most = if reads == usize::MAX { MOST + STEP } else { 5 * MOST };
+            assert!(lately.proofs.len() < most, "{}", lately.proofs.len());
         }
-        assert!(tables.rows.len() <= 4 * MOST / 32, "{}", tables.rows.len());
-        assert!(tables.consumed.len() >= ALL - (MOST + STEP));
+        if reads == usize::MAX {
+            assert!(tables.rows.len() <= 4 * MOST / 32, "{}", tables.rows.len());
+            assert!(tables.consumed.len() >= ALL - (MOST + STEP));
+        }
         for lately in [&lately, &tables.read()] {
             assert!(all.iter().all(|key| lately.holds(key) || tables.consumed.contains(key)));
         }

@@ -59,6 +59,10 @@ macro_rules! beyond {
     };
 }
 
+/// Whether a person has more answers than so many bytes, or so many.
+pub const BEYOND: &str =
+    "SELECT coalesce(sum(length(answer)), 0) > ? OR count(*) > ? FROM answers WHERE person = ? AND answer NOTNULL";
+
 /// Of one person the newest answers stay, up to so many bytes and so many. Of what changed something it stays known that it was done.
 pub const BOUND_TOLD: &str = concat!("DELETE FROM answers ", beyond!(), " AND stage = 'told'");
 pub const BOUND_DONE: &str = concat!("UPDATE answers SET answer = NULL ", beyond!());
@@ -66,6 +70,9 @@ pub const BOUND_DONE: &str = concat!("UPDATE answers SET answer = NULL ", beyond
 /// All answers go. Of what changed something it stays known that it was done.
 pub const FORGET_ANSWERS: &str =
     "DELETE FROM answers WHERE stage = 'told'; UPDATE answers SET answer = NULL WHERE answer NOTNULL";
+
+/// How far the round has come.
+pub const ROUND: &str = "SELECT moved, first FROM round WHERE id = 1";
 
 /// SQLite's code for a NULL where none may be: what becomes of [`at_once`] where its condition does not hold.
 pub const NOT_NULL: &str = "1299";

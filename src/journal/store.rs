@@ -16,8 +16,8 @@ use super::fault::StoreFault;
 use super::schema::{self, UPGRADES, sql};
 use super::spent::{Lately, Memory, Spent, Step};
 use super::statement::{
-    self, BEGIN, BOUND_DONE, BOUND_TOLD, CLAIM, FORGET_ANSWERS, FORGET_REQUESTS, HEAD, KEEP_CHANGED, KEEP_DONE, LATELY, MOST,
-    NOT_NULL,
+    self, BEGIN, BEYOND, BOUND_DONE, BOUND_TOLD, CLAIM, FORGET_ANSWERS, FORGET_REQUESTS, HEAD, KEEP_CHANGED, KEEP_DONE, LATELY,
+    MOST, NOT_NULL, ROUND,
 };
 use super::tiles::WIDTH;
 use crate::domain::clock::Timestamp;
@@ -191,7 +191,10 @@ impl SqliteStore {
         }
         let rows = sqlx::query(LATELY).fetch_all(self.connection().await?).await?;
         let rows: Vec<&[u8]> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-        let lately = Lately::read(rows, found.rows).ok_or_else(|| strange("a row that is no list of proofs"))?;
+        let round = sqlx::query(ROUND).fetch_one(self.connection().await?).await?;
+        let moved = round.try_get::<Option<&[u8]>, _>(0)?.map(|_| digest(&round, 0)).transpose()?.map(ProofKey);
+        let lately = Lately::read(rows, (moved, number(round.try_get(1)?)?));
+        let lately = lately.ok_or_else(|| strange("a row that is no list of proofs"))?;
         self.lately.put(found.head.clone(), lately);
         Ok(())
     }
@@ -206,14 +209,18 @@ impl SqliteStore {
         self.spends = self.lately.look(|_, lately| fresh(lately)).unwrap_or_default();
     }
 
-    /// Moves proofs to `consumed`, and forgets the rows of those that are there.
-    async fn move_proofs(&mut self, now: Timestamp) -> Result<(), StoreFault> {
+    /// Moves proofs to `consumed` with the batch that begins at `first`, and forgets the rows of those that are there.
+    async fn move_proofs(&mut self, first: u64, now: Timestamp) -> Result<(), StoreFault> {
         let step = self.lately.look(|_, lately| lately.step(self.spends.len(), now)).unwrap_or_default();
         for proofs in step.home.chunks(MOST) {
             self.run(statement::consumed(proofs)).await?;
         }
         if let Some(before) = step.forgets {
             self.run(sqlx::query("DELETE FROM consumed_lately WHERE first < ?").bind(sql(before))).await?;
+            self.run(sqlx::query("UPDATE round SET first = ?").bind(sql(first))).await?;
+        }
+        if let Some(moved) = step.moved {
+            self.run(sqlx::query("UPDATE round SET moved = ?").bind(moved.0.0.to_vec())).await?;
         }
         self.step = step;
         Ok(())
@@ -222,6 +229,7 @@ impl SqliteStore {
     async fn try_keep(&mut self, all: Vec<answers::Answer>, now: Timestamp) -> Result<(), StoreFault> {
         self.run(sqlx::query(BEGIN)).await?;
         self.run(sqlx::query(FORGET_REQUESTS).bind(forgotten(now).as_seconds())).await?;
+        let mut people = HashSet::new();
         for answers::Answer { once, request, done, sealed, .. } in all {
             let (person, key, request) = (once.person.0.to_vec(), once.key.0.to_vec(), request.to_string());
             let keep = if done && sealed.is_some() {
@@ -231,12 +239,24 @@ impl SqliteStore {
                 sqlx::query(KEEP_CHANGED).bind(sealed).bind(person.clone()).bind(key).bind(request)
             };
             self.run(keep).await?;
+            people.insert(person);
+        }
+        for person in people {
+            self.bound(person).await?;
+        }
+        self.run(sqlx::query("COMMIT")).await
+    }
+
+    /// Of one person only so many answers stay. To look costs a fraction of a millisecond, to bound some.
+    async fn bound(&mut self, person: Vec<u8>) -> Result<(), StoreFault> {
+        let look = sqlx::query(BEYOND).bind(answers::MOST_BYTES).bind(answers::MOST_ANSWERS).bind(person.clone());
+        if look.fetch_one(self.connection().await?).await?.try_get(0)? {
             for bound in [BOUND_TOLD, BOUND_DONE] {
                 let bound = sqlx::query(bound).bind(person.clone()).bind(person.clone());
                 self.run(bound.bind(answers::MOST_BYTES).bind(answers::MOST_ANSWERS)).await?;
             }
         }
-        self.run(sqlx::query("COMMIT")).await
+        Ok(())
     }
 
     async fn write_beside(&mut self, beside: Beside) -> Result<(), StoreFault> {
@@ -358,7 +378,7 @@ impl Store for SqliteStore {
             self.run(insert.bind(i64::from(tile.level)).bind(sql(tile.index)).bind(tile.content)).await?;
         }
         self.write_beside(beside).await?;
-        self.move_proofs(after.time).await?;
+        self.move_proofs(prior.size, after.time).await?;
         self.tail = Some(Tail { rows: last, prior, after, mac });
         Ok(())
     }

@@ -44,7 +44,7 @@ impl<S: Store> Sequencer<S> {
         if kept.is_ok()
             && let Err(fault) = self.store.keep(replies, self.shared.now()).await
         {
-            kept = Err(self.failed(fault.into()).await);
+            kept = Err(fault.into());
         }
         for answer in waiting {
             let _gone = answer.send(kept);

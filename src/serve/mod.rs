@@ -22,7 +22,7 @@ mod ready;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -396,6 +396,10 @@ fn front_of(socket: Socket, config: &Config, ambient: &Ambient, metrics: &Arc<Me
     }
 }
 
+/// How long requests have to come to their end when the node does (ABUSE F-03); those whose sender went away at least the second.
+const LONGEST_END: Duration = Duration::from_secs(10);
+const SHORTEST_END: Duration = Duration::from_secs(1);
+
 impl Running {
     /// Whether every task that keeps the broker is alive. One that died is a defect, and the node says so in its readiness.
     pub fn is_sound(&mut self) -> bool {
@@ -404,9 +408,11 @@ impl Running {
 
     /// Stops accepting, lets requests in flight end and those whose sender went away, writes what waits, and closes the journal.
     pub async fn shutdown(mut self) {
+        let begun = Instant::now();
         self.stop.send_replace(true);
         while self.sockets.join_next().await.is_some() {}
-        if !self.broker.underway.end(Front::HANDLER_TIME).await {
+        let left = LONGEST_END.saturating_sub(begun.elapsed()).max(SHORTEST_END);
+        if !self.broker.underway.end(left).await {
             tracing::warn!("some requests do not come to their end");
         }
         self.keepers.shutdown().await;

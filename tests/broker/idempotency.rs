@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet::http::admin::ROUTES;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, Row as _};
@@ -132,19 +134,34 @@ async fn r_03_a_cut_is_acknowledged_once_it_is_confirmed_however_often_it_is_sen
     let mut world = World::with(Options { redis: true, ..Options::default() }).await;
     let cut = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
     let why = json!({"reason": "odd"});
+    let wish = json!({
+        "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
+        "duration": "30m", "reason": "order 1001 is stuck", "ticket": "INC-7",
+    });
+    let asked = world.admin_post("/v1/elevations", "olga", &wish).await;
+    let elevation = format!("/v1/elevations/{}", text(&asked, "id"));
+    let yes = json!({"verdict": "approve", "reason": "looked at", "version": asked.json()["version"]});
+    assert_eq!(world.admin_post(&format!("{elevation}/reviews"), "sven", &yes).await.status, 200);
+    let header = URL_SAFE_NO_PAD.decode(world.minted().await.split('.').next().expect("a header")).expect("base64url");
+    let kid = serde_json::from_slice::<Value>(&header).expect("JSON")["kid"].clone();
     let (cuts, suspend) = ("/v1/revocations", "/v1/integrations/globex/order-sync/suspend");
+    let (end, taint) = (&*format!("{elevation}/end"), "/v1/keys/sandbox/taint");
+    let sandbox = json!({"kid": sandbox_key(&world).await, "reason": "odd"});
+    let key = json!({"key": format!("production/{}", kid.as_str().expect("a kid")), "reason": "odd"});
+    let all = [("sven", cuts, "k1", &cut), ("sven", suspend, "k1", &why), ("sven", end, "k1", &why)];
+    let all = [&all[..], &[("adam", taint, "k1", &sandbox), ("sven", cuts, "k2", &key)]].concat();
     world.redis.as_mut().expect("redis").kill();
     for _ in 0..2 {
-        for (path, body) in [(cuts, &cut), (suspend, &why)] {
-            let answer = with_key(&world, "sven", path, "k1", body).await;
+        for (person, path, key, body) in &all {
+            let answer = with_key(&world, person, path, key, body).await;
             refused(&answer, 503, path);
             assert_eq!(answer.json()["reason"], "revocation.not-propagated", "{path}");
         }
     }
     world.redis.as_mut().expect("redis").restart_empty().await;
-    let told = async |world: &World, path: &str, body: &Value| {
+    let told = async |person: &str, path: &str, key: &str, body: &Value| {
         for _ in 0..50 {
-            let answer = with_key(world, "sven", path, "k1", body).await;
+            let answer = with_key(&world, person, path, key, body).await;
             if answer.status != 503 {
                 return answer;
             }
@@ -152,14 +169,25 @@ async fn r_03_a_cut_is_acknowledged_once_it_is_confirmed_however_often_it_is_sen
         }
         panic!("{path}: never confirmed")
     };
-    let revoked = told(&world, cuts, &cut).await;
-    assert_eq!(revoked.status, 201, "{}", revoked.text());
-    assert_eq!(revoked.header("location"), Some(format!("/v1/revocations/{}", text(&revoked, "id")).as_str()));
-    assert_eq!(told(&world, suspend, &why).await.status, 204);
-    for kind in ["revocation.added", "integration.suspended"] {
-        let entries = world.admin_get(&format!("/v1/journal?kind={kind}"), "alan").await;
-        assert_eq!(entries["items"].as_array().map(Vec::len), Some(1), "{kind}");
+    let mut answers = Vec::new();
+    for (person, path, key, body) in &all {
+        answers.push(told(person, path, key, body).await);
     }
+    assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [201, 204, 200, 204, 201]);
+    assert_eq!(answers[0].header("location"), Some(format!("/v1/revocations/{}", text(&answers[0], "id")).as_str()));
+    assert_eq!(text(&answers[2], "state"), "ended");
+    for (kind, count) in [("revocation.added", 2), ("integration.suspended", 1), ("elevation.ended", 1), ("key.tainted", 1)] {
+        let entries = world.admin_get(&format!("/v1/journal?kind={kind}"), "alan").await;
+        assert_eq!(entries["items"].as_array().map(Vec::len), Some(count), "{kind}");
+    }
+}
+
+/// The key that signs in the sandbox.
+async fn sandbox_key(world: &World) -> Value {
+    let keys = world.admin_get("/v1/keys", "alan").await["items"].clone();
+    let all = keys.as_array().expect("a list").iter();
+    let mut active = all.filter(|key| key["environment"] == "sandbox" && key["state"] == "active");
+    active.next().expect("a key")["kid"].clone()
 }
 
 /// Whatever a POST changes, its key goes with the change: each route here changes something, and leaves a key that was begun and done.
@@ -240,6 +268,9 @@ impl Seen<'_> {
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/yaml"), ("idempotency-key", "k")];
         let answer = send(self.world.admin, "POST", route, &headers, record.as_bytes()).await;
         self.look(route, before, &answer).await;
+        let again = send(self.world.admin, "POST", route, &headers, record.as_bytes()).await;
+        assert_eq!((again.status, again.json()), (answer.status, answer.json()));
+        assert_eq!(done(self.world).await, before + 1, "{route}: twice is once");
     }
 
     /// An entry names the request, and its key was begun with it and then done.

@@ -100,7 +100,7 @@ super::reasons! {
     REVOCATION_PENDING = "revocation.not-propagated", Busy;
         "The revocation is on record, and the live index does not confirm it yet.";
         "It is acknowledged only when every reader is certain to refuse.";
-        "Send the same request again, with the same Idempotency-Key if it had one: it is not done twice, and answered once it is confirmed.";
+        "Send the same request again with the same Idempotency-Key: it is not done twice, and answered once it is confirmed. Without a key, look at the journal first.";
     KEY_TOO_EARLY = "key.too-early", Conflict;
         "The key cannot be used so soon.";
         "A key signs only when every verifier's cache can know it (24 h after it was published).";

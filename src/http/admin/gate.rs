@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::admitted::staff;
-use super::idempotency::{IDEMPOTENCY_KEY, Turns, before, keep, key};
+use super::idempotency::{IDEMPOTENCY_KEY, Turns, before, keep, key, too_many};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::domain::actor::Staff;
@@ -85,7 +85,7 @@ impl Gate {
         if let Some(answered) = before(&self.broker.journal, id, &once).await? {
             return answered.told(&self.broker).await;
         }
-        let underway = self.broker.underway.begin().ok_or_else(|| Problem::of(&reason::IDEMPOTENCY_MANY))?;
+        let underway = self.broker.underway.begin().ok_or_else(too_many)?;
         let (broker, id) = (self.broker.clone(), id.clone());
         let seen = broker.journal.view().size;
         request.extensions_mut().insert(once);

@@ -20,6 +20,7 @@ use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::revocation::{Fault, Unconfirmed};
 use crate::domain::actor::Staff;
+use crate::domain::clock::Seconds;
 use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;
 use crate::domain::reason;
@@ -69,7 +70,7 @@ pub type MyTurn = OwnedMutexGuard<()>;
 impl Turns {
     /// Waits for the turn of a key.
     pub async fn take(&self, once: &Idempotency) -> Result<MyTurn, Problem> {
-        let turn = self.of(once).ok_or_else(|| Problem::of(&reason::IDEMPOTENCY_MANY))?;
+        let turn = self.of(once).ok_or_else(too_many)?;
         Ok(turn.lock_owned().await)
     }
 
@@ -87,6 +88,11 @@ impl Turns {
         turns.insert((once.person, once.key), Arc::downgrade(&turn));
         Some(turn)
     }
+}
+
+/// For who has too much under way.
+pub fn too_many() -> Problem {
+    Problem::of(&reason::IDEMPOTENCY_MANY).after(Some(Seconds(1)))
 }
 
 /// An answer as it is kept.
@@ -151,7 +157,9 @@ pub async fn before(journal: &Journal, request: &RequestId, once: &Idempotency) 
     };
     let fault = Fault { at: IDEMPOTENCY_KEY.to_string(), reason, message };
     let response = Problem::faults(vec![fault]).at(request).into_response();
-    Ok(Some(Answered { response, after: None }))
+    // It may have cut something, and this must not look like the acknowledgement of what is not confirmed.
+    let after = journal.view().seen.map(Unconfirmed::at);
+    Ok(Some(Answered { response, after }))
 }
 
 /// Keeps `response`, if it is to be repeated. `seen`: the entries of the log when the request was begun. What was done is told even if it cannot be

@@ -57,7 +57,7 @@ async fn f_09_a_request_is_known_exactly_if_its_change_stands() {
         let (size, once) = (journal.view().size, once("ann", "k"));
         house.fail(fault);
         if [Fault::KilledBefore, Fault::KilledAfter].contains(&fault) {
-            let patience = std::time::Duration::from_millis(300);
+            let patience = std::time::Duration::from_secs(1);
             let waited = tokio::time::timeout(patience, make_for(&journal, of("r-1", once))).await;
             assert!(waited.is_err(), "{fault:?}: nobody is answered");
             journal.kill();
@@ -253,6 +253,14 @@ async fn answers_are_sealed_and_go_with_an_erasure() {
     assert_eq!(known(&journal, &read).await, None, "it changed nothing, and may be asked again");
     keep(&journal, ("r-5", &read), true, Some(SAID)).await;
     assert_eq!(known(&journal, &read).await, done("r-5", Some(SAID)), "begun after it");
+    // Another node may have erased something, too.
+    let (late, seen, other) = (once("ann", "later"), journal.view().size, house.open().await.expect("opens"));
+    make(&other, revocation_of_token()).await;
+    make_for(&journal, of("r-6", late)).await.expect("changes");
+    let request = id("r-6");
+    let reply = Reply { request: &request, once: &late, seen, done: true, answer: Some(SAID) };
+    journal.keep_answer(reply).await.expect("taken");
+    assert_eq!(known(&journal, &late).await, done("r-6", None));
 }
 
 async fn rows(house: &House) -> i64 {

@@ -96,4 +96,21 @@ async fn proofs_move_to_their_table_and_stay_spent() {
     for jti in ["first", "proof-0", "proof-299"] {
         assert!(is_spent(&journal, jti).await && replayed(&journal, jti).await, "{jti} after a restart");
     }
+    // The round goes on where it was.
+    let moved = rows(&house, "SELECT count(*) FROM consumed").await;
+    assert_eq!(rows(&house, "SELECT count(*) FROM consumed WHERE proof <= (SELECT moved FROM round)").await, moved);
+    assert_eq!(rows(&house, "SELECT count(*) FROM consumed WHERE proof = (SELECT moved FROM round)").await, 1);
+    issue(&journal, 300..301).await;
+    assert_eq!(rows(&house, "SELECT count(*) FROM consumed").await, moved + 2 * spent::STEP as i64);
+    journal.close().await;
+    // As if it had come to the last key: the rows of before it began go, and the next begins with the batch that ends it.
+    house.sql("UPDATE round SET moved = x'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'").await;
+    let journal = house.open().await.expect("opens");
+    let size = journal.view().size;
+    issue(&journal, 301..302).await;
+    assert_eq!(rows(&house, "SELECT count(*) FROM consumed_lately WHERE first < 0").await, 0);
+    assert_eq!(rows(&house, "SELECT first FROM round").await.unsigned_abs(), size);
+    for jti in ["first", "proof-0", "proof-299", "proof-300", "proof-301"] {
+        assert!(is_spent(&journal, jti).await && replayed(&journal, jti).await, "{jti} in the next round");
+    }
 }

@@ -1,7 +1,7 @@
 //! Commands against a whole server: every exit code by a real run.
 
 use super::program::Program;
-use crate::world::{World, records};
+use crate::world::{Options, World, records};
 
 const TOKEN: [&str; 9] =
     ["token", "-i", "globex/order-sync", "--env", "production", "--api", "orders-api", "--scope", "orders:read"];
@@ -250,4 +250,27 @@ async fn l_04_no_secret_reaches_stderr_or_the_data_of_a_failure() {
             }
         }
     }
+}
+
+/// a cut that is on record and not confirmed is asked for again with its key, until it is, and is one cut.
+#[tokio::test]
+async fn r_03_a_cut_is_waited_for_and_made_once() {
+    let mut world = World::with(Options { redis: true, ..Options::default() }).await;
+    let mut redis = world.redis.take().expect("redis");
+    redis.kill();
+    let sven = Program::of(&world, "sven");
+    let cut = sven.run(&["revoke", "partner", "globex", "--reason", "taken over", "-o", "json"]);
+    let entries = async || world.admin_get("/v1/journal?kind=revocation.added", "alan").await["items"].as_array().map(Vec::len);
+    let back = async {
+        while entries().await != Some(1) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        // The first answer is that it is not confirmed, after a second.
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        redis.restart_empty().await;
+    };
+    let (cut, ()) = tokio::join!(cut, back);
+    let told = cut.ended(0).json();
+    assert!(told["id"].is_string(), "{told}");
+    assert_eq!(entries().await, Some(1));
 }
