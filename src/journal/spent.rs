@@ -28,10 +28,9 @@ pub type Spent = (ProofKey, Timestamp);
 /// many take to come (what comes before its last key moves in it), so the rows are those of less than five times as many.
 pub const MOST: usize = 32_768;
 
-/// Proofs that move at a time, and at the most with one commit. A batch with which some move goes to the store step by step, so they
-/// move seldom and many at once.
-pub const STEP: usize = 512;
-const FARTHEST: usize = 2 * STEP;
+/// Proofs that move at a time, and at the most with one commit. Steps of 512 were no faster.
+pub const STEP: usize = 128;
+pub const FARTHEST: usize = 8 * STEP;
 
 /// Bytes of a proof in a row: its key, and the second until which it is remembered.
 const WIDTH: usize = 40;

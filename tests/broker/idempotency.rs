@@ -1,6 +1,7 @@
 //! `Idempotency-Key` on the wire (CONTRACT.md section 6): what is sent twice is done once, whoever hangs up, starts anew or is away.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,7 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet::http::admin::ROUTES;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, Row as _};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Notify;
 
 use crate::admin::refused;
 use crate::world::client::send;
@@ -188,6 +190,50 @@ async fn sandbox_key(world: &World) -> Value {
     let all = keys.as_array().expect("a list").iter();
     let mut active = all.filter(|key| key["environment"] == "sandbox" && key["state"] == "active");
     active.next().expect("a key")["kid"].clone()
+}
+
+/// Who is cut while they wait for the turn of a key is told nothing, not even what they were answered before.
+#[tokio::test]
+async fn who_is_cut_while_they_wait_is_told_nothing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let issuer = format!("http://{}", listener.local_addr().expect("an address"));
+    let world = World::with(Options { issuers: vec![issuer.clone()], ..Options::default() }).await;
+    let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")}).to_string();
+    let keys = json!({"keys": [world.partner.key.public()]}).to_string();
+    let (heard, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (hears, waits) = (Arc::clone(&heard), Arc::clone(&released));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 4096];
+            let read = stream.read(&mut asked).await.unwrap_or(0);
+            let discovers = String::from_utf8_lossy(&asked[..read]).contains("openid-configuration");
+            if discovers {
+                hears.notify_one();
+                waits.notified().await;
+            }
+            let body = if discovers { &document } else { &keys };
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
+            let _sent = stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes()).await;
+        }
+    });
+    let probe = json!({"issuer": issuer});
+    let ask = || with_key(&world, "sven", "/v1/issuers/probe", "k", &probe);
+    let cut = async {
+        heard.notified().await;
+        // The second has shown who it is, and waits.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let answer = world.admin_post("/v1/staff/sven/cut", "sara", &json!({"reason": "left"})).await;
+        assert_eq!(answer.status, 204, "{}", answer.text());
+        released.notify_one();
+    };
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        ask().await
+    };
+    let (first, second, ()) = tokio::join!(ask(), second, cut);
+    assert_eq!(first.status, 200, "{}", first.text());
+    refused(&second, 401, "cut");
+    assert_eq!(second.json()["reason"], "staff.cut");
 }
 
 /// Whatever a POST changes, its key goes with the change: each route here changes something, and leaves a key that was begun and done.

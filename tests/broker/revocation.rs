@@ -190,7 +190,11 @@ async fn r_18_q_05_a_tainted_key_is_out_at_once_and_for_ever() {
     let kid = header["kid"].as_str().expect("a kid").to_owned();
     assert!(active(&world, &token).await && published("production").await.contains(&kid));
     let begun = std::time::Instant::now();
+    let broker = &world.running.as_ref().expect("it runs").broker;
+    let untainted = broker.journal.view();
+    assert!(broker.issuance.is_complete(&untainted.state));
     assert_eq!(taint(&kid).await.status, 204);
+    assert!(!broker.issuance.is_complete(&untainted.state), "r_18: its unsealed half is in memory no more");
     assert!(!active(&world, &token).await, "r_18");
     assert!(!published("production").await.contains(&kid), "r_18");
     let before = world.issued().await;
@@ -203,4 +207,18 @@ async fn r_18_q_05_a_tainted_key_is_out_at_once_and_for_ever() {
     assert_eq!(world.admin_post("/v1/keys/production/rotate", "adam", &next).await.status, 201);
     assert!(active(&world, &world.minted().await).await);
     assert!(!active(&world, &token).await && !published("production").await.contains(&kid), "revoked never revives");
+}
+
+/// a signing key that is revoked leaves memory as one that is tainted does.
+#[tokio::test]
+async fn r_18_a_revoked_key_is_unsealed_no_more() {
+    let world = World::start().await;
+    let broker = &world.running.as_ref().expect("it runs").broker;
+    let before = broker.journal.view();
+    let keys = world.admin_get("/v1/keys", "alan").await;
+    let key = keys["items"][0]["id"].as_str().expect("a key").to_owned();
+    assert!(broker.issuance.is_complete(&before.state));
+    let answer = world.admin_post("/v1/revocations", "sven", &json!({"key": key, "reason": "a copy was found"})).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert!(!broker.issuance.is_complete(&before.state));
 }

@@ -101,7 +101,7 @@ async fn proofs_move_to_their_table_and_stay_spent() {
     assert_eq!(rows(&house, "SELECT count(*) FROM consumed WHERE proof <= (SELECT moved FROM round)").await, moved);
     assert_eq!(rows(&house, "SELECT count(*) FROM consumed WHERE proof = (SELECT moved FROM round)").await, 1);
     issue(&journal, 300..301).await;
-    assert_eq!(rows(&house, "SELECT count(*) FROM consumed").await, moved + 2 * spent::STEP as i64);
+    assert_eq!(rows(&house, "SELECT count(*) FROM consumed").await, moved + spent::FARTHEST as i64);
     journal.close().await;
     // As if it had come to the last key: the rows of before it began go, and the next begins with the batch that ends it.
     house.sql("UPDATE round SET moved = x'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'").await;
