@@ -246,7 +246,6 @@ mod tests {
         }
     }
 
-    /// RFC 7638 section 3.1: the thumbprint of the example key, by the same canonical form.
     /// A bug once: one key in 64 could not be named on a command line, in the hour when it has to be tainted.
     #[test]
     fn no_kid_begins_with_a_hyphen() {
@@ -256,6 +255,7 @@ mod tests {
         }
     }
 
+    /// RFC 7638 section 3.1: the thumbprint of the example key, by the same canonical form.
     #[test]
     fn thumbprints_are_those_of_rfc_7638() {
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";

@@ -10,10 +10,7 @@ use super::answers::ForRequest;
 use super::batch::{Beside, Head};
 use super::fault::{Health, OpenFault, RecordFault, Unavailable};
 use super::kek::{BlobName, Kek, SealedBlob, SealingKey};
-use super::merkle::{self, Subtree};
-use super::note::{Checkpoint, VerifierKey};
 use super::open::{self, Outside, Scratch, Settings, Start};
-use super::proof::{Consistency, InclusionProof};
 use super::queue::{Again, Item, Placed, Wish, Wished, Work};
 use super::reader::{Query, Reader, StoredEntry};
 use super::refusals::RefusalNote;
@@ -325,71 +322,6 @@ impl Journal {
         Ok(self.reader.blob(name).await?)
     }
 
-    /// The newest checkpoint as a signed note (C2SP tlog-checkpoint).
-    pub fn checkpoint(&self) -> Result<String, Unavailable> {
-        let view = self.view();
-        self.signed(view.size, view.root)
-    }
-
-    fn signed(&self, size: u64, root: crate::domain::digest::Digest) -> Result<String, Unavailable> {
-        self.shared.running()?;
-        let checkpoint = Checkpoint { origin: self.origin.to_string(), size, root };
-        self.signers.sign(&checkpoint, self.now()).map_err(|fault| {
-            tracing::error!(%fault, "the checkpoint cannot be signed");
-            Unavailable::BUSY
-        })
-    }
-
-    /// The key that checkpoints verify with; as text it is what `carnet key show --checkpoint` prints.
-    pub fn verifier_key(&self) -> &VerifierKey {
-        self.signers.verifier()
-    }
-
-    /// A proof that the entry stands in the newest checkpoint, which comes with it. Nothing when there is no such entry.
-    pub async fn prove(&self, index: u64) -> Result<Option<InclusionProof>, Unavailable> {
-        let (head, tree) = self.tree().await?;
-        let Some(path) = merkle::inclusion_path(index, head.size) else { return Ok(None) };
-        let Some(body) = self.body(index).await? else { return Ok(None) };
-        let hashes = self.reader.roots(&tree, &path).await?.ok_or(Unavailable::STOPPED)?;
-        let checkpoint = self.signed(head.size, head.root)?;
-        Ok(Some(InclusionProof { index, entry: body, hashes, checkpoint }))
-    }
-
-    /// A proof that the newest checkpoint extends the tree of the first `size` entries. Nothing when there are not so many.
-    pub async fn prove_consistency(&self, size: u64) -> Result<Option<Consistency>, Unavailable> {
-        let (head, tree) = self.tree().await?;
-        let Some(path) = merkle::consistency_path(size, head.size) else { return Ok(None) };
-        let hashes = self.reader.roots(&tree, &path).await?.ok_or(Unavailable::STOPPED)?;
-        Ok(Some(Consistency { size, hashes, checkpoint: self.signed(head.size, head.root)? }))
-    }
-
-    /// Whether this journal extends a checkpoint of its own that was kept elsewhere (Redis, another node) in `epoch`. One of an
-    /// earlier epoch is superseded; one of a later epoch is ahead of us.
-    pub async fn extends(&self, epoch: u64, note: &str) -> Result<bool, Unavailable> {
-        let (head, tree) = self.tree().await?;
-        let own = self.view().state.epoch;
-        if epoch != own {
-            return Ok(epoch < own);
-        }
-        let Ok(text) = self.signers.lineage().open_kept(note) else { return Ok(false) };
-        let Ok(kept) = Checkpoint::parse(text) else { return Ok(false) };
-        if kept.origin != *self.origin || kept.size > head.size {
-            return Ok(false);
-        }
-        let roots = self.reader.roots(&tree, &[Subtree::whole(kept.size)]).await?;
-        Ok(roots.is_some_and(|roots| roots == [kept.root]))
-    }
-
-    /// The root over the first `size` entries. Nothing when there are not so many.
-    pub async fn root(&self, size: u64) -> Result<Option<crate::domain::digest::Digest>, Unavailable> {
-        let (head, tree) = self.tree().await?;
-        if size > head.size {
-            return Ok(None);
-        }
-        let roots = self.reader.roots(&tree, &[Subtree::whole(size)]).await?;
-        Ok(roots.and_then(|roots| roots.first().copied()))
-    }
-
     /// Whether a token was paid for with this proof.
     pub async fn is_spent(&self, proof: &crate::domain::proof_key::ProofKey) -> Result<bool, Unavailable> {
         self.shared.running()?;
@@ -431,7 +363,10 @@ impl Journal {
         &self.reader
     }
 
-    #[cfg(test)]
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     pub(super) fn signers(&self) -> &Signers {
         &self.signers
     }

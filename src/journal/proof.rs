@@ -1,13 +1,15 @@
 //! Proofs that leave the house: that an entry is in a checkpoint (C2SP tlog-proof), and that one checkpoint extends another.
 //!
-//! [`InclusionProof`] is verified with nothing but the verifier key. The entry itself stands beside the proof, not in it.
+//! [`Journal::checkpoint`], [`Journal::prove`] and [`Journal::prove_consistency`] make them. [`InclusionProof`] is verified with nothing but the verifier key. The entry itself stands beside the proof, not in it.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::merkle::{leaf_hash, verify_consistency, verify_inclusion};
+use super::fault::Unavailable;
+use super::handle::Journal;
+use super::merkle::{Subtree, consistency_path, inclusion_path, leaf_hash, verify_consistency, verify_inclusion};
 use super::note::{Checkpoint, NoteFault, VerifierKey};
 use crate::domain::digest::Digest;
 
@@ -53,6 +55,73 @@ pub enum ProofFault {
     /// The path does not lead from the entry to the root.
     #[error("the proof does not lead from the entry to the checkpoint's root")]
     Path,
+}
+
+impl Journal {
+    /// The newest checkpoint as a signed note (C2SP tlog-checkpoint).
+    pub fn checkpoint(&self) -> Result<String, Unavailable> {
+        let view = self.view();
+        self.signed(view.size, view.root)
+    }
+
+    fn signed(&self, size: u64, root: Digest) -> Result<String, Unavailable> {
+        self.running()?;
+        let checkpoint = Checkpoint { origin: self.origin().to_owned(), size, root };
+        self.signers().sign(&checkpoint, self.now()).map_err(|fault| {
+            tracing::error!(%fault, "the checkpoint cannot be signed");
+            Unavailable::BUSY
+        })
+    }
+
+    /// The key that checkpoints verify with; as text it is what `carnet key show --checkpoint` prints.
+    pub fn verifier_key(&self) -> &VerifierKey {
+        self.signers().verifier()
+    }
+
+    /// A proof that the entry stands in the newest checkpoint, which comes with it. Nothing when there is no such entry.
+    pub async fn prove(&self, index: u64) -> Result<Option<InclusionProof>, Unavailable> {
+        let (head, tree) = self.tree().await?;
+        let Some(path) = inclusion_path(index, head.size) else { return Ok(None) };
+        let Some(body) = self.body(index).await? else { return Ok(None) };
+        let hashes = self.reader().roots(&tree, &path).await?.ok_or(Unavailable::STOPPED)?;
+        let checkpoint = self.signed(head.size, head.root)?;
+        Ok(Some(InclusionProof { index, entry: body, hashes, checkpoint }))
+    }
+
+    /// A proof that the newest checkpoint extends the tree of the first `size` entries. Nothing when there are not so many.
+    pub async fn prove_consistency(&self, size: u64) -> Result<Option<Consistency>, Unavailable> {
+        let (head, tree) = self.tree().await?;
+        let Some(path) = consistency_path(size, head.size) else { return Ok(None) };
+        let hashes = self.reader().roots(&tree, &path).await?.ok_or(Unavailable::STOPPED)?;
+        Ok(Some(Consistency { size, hashes, checkpoint: self.signed(head.size, head.root)? }))
+    }
+
+    /// Whether this journal extends a checkpoint of its own that was kept elsewhere (Redis, another node) in `epoch`. One of an
+    /// earlier epoch is superseded; one of a later epoch is ahead of us.
+    pub async fn extends(&self, epoch: u64, note: &str) -> Result<bool, Unavailable> {
+        let (head, tree) = self.tree().await?;
+        let own = self.view().state.epoch;
+        if epoch != own {
+            return Ok(epoch < own);
+        }
+        let Ok(text) = self.signers().lineage().open_kept(note) else { return Ok(false) };
+        let Ok(kept) = Checkpoint::parse(text) else { return Ok(false) };
+        if kept.origin != self.origin() || kept.size > head.size {
+            return Ok(false);
+        }
+        let roots = self.reader().roots(&tree, &[Subtree::whole(kept.size)]).await?;
+        Ok(roots.is_some_and(|roots| roots == [kept.root]))
+    }
+
+    /// The root over the first `size` entries. Nothing when there are not so many.
+    pub async fn root(&self, size: u64) -> Result<Option<Digest>, Unavailable> {
+        let (head, tree) = self.tree().await?;
+        if size > head.size {
+            return Ok(None);
+        }
+        let roots = self.reader().roots(&tree, &[Subtree::whole(size)]).await?;
+        Ok(roots.and_then(|roots| roots.first().copied()))
+    }
 }
 
 impl InclusionProof {

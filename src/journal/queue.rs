@@ -67,7 +67,7 @@ pub enum Work {
     Record(Item),
     Change(Box<Wish>, oneshot::Sender<Result<Wished, Unavailable>>),
     /// What was answered to a request that may come twice.
-    Answer(Box<answers::Answer>, oneshot::Sender<Result<(), Unavailable>>),
+    Keep(Box<answers::Sealed>, oneshot::Sender<Result<(), Unavailable>>),
     /// Refusals wait.
     Refusals,
     /// Issuance and refusal entries of this range leave the database.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::sqlite::{SqlitePoolOptions, SqliteRow};
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
-use super::answers::{self, Idempotency, forgotten};
 use super::fault::StoreFault;
 use super::kek::{BlobName, SealedBlob};
 use super::merkle::{NodeAt, Subtree};
@@ -112,19 +111,6 @@ impl Reader {
     /// The pool, for what reads in one transaction.
     pub fn pool(&self) -> &SqlitePool {
         &self.pool
-    }
-
-    /// What is known at `now` of a request with this key.
-    pub async fn answer(&self, once: &Idempotency, now: Timestamp) -> Result<Option<answers::Row>, StoreFault> {
-        let text =
-            "SELECT fingerprint, request, stage != 'begun', answer FROM answers WHERE person = ? AND key = ? AND since > ?";
-        let query = sqlx::query(text).bind(once.person.0.to_vec()).bind(once.key.0.to_vec());
-        let row = query.bind(forgotten(now).as_seconds()).fetch_optional(&self.pool).await?;
-        let read = |row: SqliteRow| {
-            let request = row.try_get::<&str, _>(1)?.parse().map_err(|_| strange("a request that has no name"))?;
-            Ok(answers::Row { fingerprint: digest(&row, 0)?, request, finished: row.try_get(2)?, sealed: row.try_get(3)? })
-        };
-        row.map(read).transpose()
     }
 
     /// The exact bytes of one entry.

@@ -1,4 +1,4 @@
-//! The tables, and how connections to them are made. SQL that writes is here, in `statement` and in `store`; what reads
+//! The tables, and how connections to them are made. SQL that writes is here, in `statement`, in `answers` and in `store`; what reads
 //! is in `reader`, `load` and `evidence`.
 
 use std::path::Path;

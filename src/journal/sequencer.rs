@@ -112,7 +112,7 @@ impl<S: Store> Sequencer<S> {
                     let _gone = answer.send(self.change(*wish).await);
                 }
                 // After the grants: nobody's token waits for an answer.
-                Work::Answer(reply, answer) => replies.push((*reply, answer)),
+                Work::Keep(reply, answer) => replies.push((*reply, answer)),
                 Work::Leave { from, until, answer } => {
                     let _gone = answer.send(self.leave(from, until).await);
                 }
@@ -302,8 +302,8 @@ impl<S: Store> Sequencer<S> {
         let mut state = State::clone(&self.state);
         state.apply(index, time, &entry.change);
         state.forget_expired(time);
-        let sweep = !wish.beside.erased.is_empty() || !wish.beside.destroyed.is_empty();
         let erases = !wish.beside.erased.is_empty();
+        let sweep = erases || !wish.beside.destroyed.is_empty();
         self.write(vec![row], Some((wish.beside, Arc::new(state))), time).await?;
         if erases {
             self.erased = index + 1;

@@ -24,8 +24,8 @@ const PLACES: [usize; 12] = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, MOST];
 /// The most rows of a statement.
 pub const MOST: usize = 128;
 
-/// Statements that stay prepared: six of every number of places, and the rest of `store`.
-pub const KEPT: usize = 6 * PLACES.len() + 16;
+/// Statements that stay prepared: six of every number of places, and the rest of `store` and `answers`.
+pub const KEPT: usize = 6 * PLACES.len() + 28;
 
 /// The head row, and where the entries end.
 pub const HEAD: &str = "SELECT size, root, last_change, time, (SELECT max(idx) FROM entries) FROM head WHERE id = 1";
@@ -35,41 +35,6 @@ pub const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// What batches spent lately.
 pub const LATELY: &str = "SELECT proofs FROM consumed_lately ORDER BY first";
-
-/// Requests that were done so long ago go.
-pub const FORGET_REQUESTS: &str = "DELETE FROM answers WHERE since <= ?";
-
-/// A request is begun, if none was; and which it was.
-pub const CLAIM: &str = "INSERT INTO answers (person, key, fingerprint, request, since, stage) VALUES (?, ?, ?, ?, ?, 'begun') \
-     ON CONFLICT DO NOTHING; SELECT request FROM answers WHERE person = ? AND key = ?";
-
-/// What was answered to a request that was done.
-pub const KEEP_DONE: &str = "INSERT INTO answers (person, key, fingerprint, request, since, stage, answer) \
-     VALUES (?, ?, ?, ?, ?, 'told', ?) ON CONFLICT DO UPDATE SET answer = excluded.answer, \
-     stage = iif(stage = 'begun', 'done', stage) WHERE request = excluded.request";
-
-/// What was answered to a request, if it had changed something by then.
-pub const KEEP_CHANGED: &str = "UPDATE answers SET answer = ?, stage = 'done' WHERE person = ? AND key = ? AND request = ?";
-
-macro_rules! beyond {
-    () => {
-        "WHERE person = ? AND key IN (SELECT key FROM \
-         (SELECT key, sum(length(answer)) OVER newest AS bytes, row_number() OVER newest AS place FROM answers \
-         WHERE person = ? AND answer NOTNULL WINDOW newest AS (ORDER BY since DESC, key)) WHERE bytes > ? OR place > ?)"
-    };
-}
-
-/// Whether a person has more answers than so many bytes, or so many.
-pub const BEYOND: &str =
-    "SELECT coalesce(sum(length(answer)), 0) > ? OR count(*) > ? FROM answers WHERE person = ? AND answer NOTNULL";
-
-/// Of one person the newest answers stay, up to so many bytes and so many. Of what changed something it stays known that it was done.
-pub const BOUND_TOLD: &str = concat!("DELETE FROM answers ", beyond!(), " AND stage = 'told'");
-pub const BOUND_DONE: &str = concat!("UPDATE answers SET answer = NULL ", beyond!());
-
-/// All answers go. Of what changed something it stays known that it was done.
-pub const FORGET_ANSWERS: &str =
-    "DELETE FROM answers WHERE stage = 'told'; UPDATE answers SET answer = NULL WHERE answer NOTNULL";
 
 /// How far the round has come.
 pub const ROUND: &str = "SELECT moved, first FROM round WHERE id = 1";

@@ -10,15 +10,12 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection};
 
-use super::answers::{self, Idempotency, forgotten};
+use super::answers::{Idempotency, Sealed, rows};
 use super::batch::{Batch, Beside, Head, Row};
 use super::fault::StoreFault;
 use super::schema::{self, UPGRADES, sql};
 use super::spent::{Lately, Memory, Spent, Step};
-use super::statement::{
-    self, BEGIN, BEYOND, BOUND_DONE, BOUND_TOLD, CLAIM, FORGET_ANSWERS, FORGET_REQUESTS, HEAD, KEEP_CHANGED, KEEP_DONE, LATELY,
-    MOST, NOT_NULL, ROUND,
-};
+use super::statement::{self, BEGIN, HEAD, LATELY, MOST, NOT_NULL, ROUND};
 use super::tiles::WIDTH;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
@@ -76,7 +73,7 @@ pub trait Store: Send + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, StoreFault>> + Send;
     /// Keeps answers, and forgets requests whose time is over, in a transaction of its own. After an error perhaps not.
-    fn keep(&mut self, all: Vec<answers::Answer>, now: Timestamp) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    fn keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Writes a batch.
     fn append(&mut self, batch: Batch) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Makes it durable. After an error it may or may not be: read the head.
@@ -226,37 +223,10 @@ impl SqliteStore {
         Ok(())
     }
 
-    async fn try_keep(&mut self, all: Vec<answers::Answer>, now: Timestamp) -> Result<(), StoreFault> {
+    async fn try_keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> Result<(), StoreFault> {
         self.run(sqlx::query(BEGIN)).await?;
-        self.run(sqlx::query(FORGET_REQUESTS).bind(forgotten(now).as_seconds())).await?;
-        let mut people = HashSet::new();
-        for answers::Answer { once, request, done, sealed, .. } in all {
-            let (person, key, request) = (once.person.0.to_vec(), once.key.0.to_vec(), request.to_string());
-            let keep = if done && sealed.is_some() {
-                let keep = sqlx::query(KEEP_DONE).bind(person.clone()).bind(key).bind(once.fingerprint.0.to_vec());
-                keep.bind(request).bind(now.as_seconds()).bind(sealed)
-            } else {
-                sqlx::query(KEEP_CHANGED).bind(sealed).bind(person.clone()).bind(key).bind(request)
-            };
-            self.run(keep).await?;
-            people.insert(person);
-        }
-        for person in people {
-            self.bound(person).await?;
-        }
+        rows::keep(self.connection().await?, all, now).await?;
         self.run(sqlx::query("COMMIT")).await
-    }
-
-    /// Of one person only so many answers stay. To look costs a fraction of a millisecond, to bound some.
-    async fn bound(&mut self, person: Vec<u8>) -> Result<(), StoreFault> {
-        let look = sqlx::query(BEYOND).bind(answers::MOST_BYTES).bind(answers::MOST_ANSWERS).bind(person.clone());
-        if look.fetch_one(self.connection().await?).await?.try_get(0)? {
-            for bound in [BOUND_TOLD, BOUND_DONE] {
-                let bound = sqlx::query(bound).bind(person.clone()).bind(person.clone());
-                self.run(bound.bind(answers::MOST_BYTES).bind(answers::MOST_ANSWERS)).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn write_beside(&mut self, beside: Beside) -> Result<(), StoreFault> {
@@ -264,9 +234,8 @@ impl SqliteStore {
             let insert = sqlx::query("INSERT INTO texts (digest, salt, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
             self.run(insert.bind(row.digest.0.to_vec()).bind(row.salt.to_vec()).bind(row.text)).await?;
         }
-        // Nobody knows which answer has a text that is erased.
         if !beside.erased.is_empty() {
-            self.run(sqlx::query(FORGET_ANSWERS)).await?;
+            rows::erase(self.connection().await?).await?;
         }
         for digest in beside.erased {
             self.run(sqlx::query("DELETE FROM texts WHERE digest = ?").bind(digest.0.to_vec())).await?;
@@ -352,15 +321,10 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&mut self, once: &Idempotency, request: &RequestId, now: Timestamp) -> Result<bool, StoreFault> {
-        self.run(sqlx::query(FORGET_REQUESTS).bind(forgotten(now).as_seconds())).await?;
-        let claim = sqlx::query(CLAIM).bind(once.person.0.to_vec()).bind(once.key.0.to_vec()).bind(once.fingerprint.0.to_vec());
-        let claim = claim.bind(request.to_string()).bind(now.as_seconds());
-        let claim = claim.bind(once.person.0.to_vec()).bind(once.key.0.to_vec());
-        let row = claim.fetch_one(self.connection().await?).await?;
-        Ok(row.try_get::<&str, _>(0)? == request.as_str())
+        rows::claim(self.connection().await?, (once, request), now).await
     }
 
-    async fn keep(&mut self, all: Vec<answers::Answer>, now: Timestamp) -> Result<(), StoreFault> {
+    async fn keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> Result<(), StoreFault> {
         let kept = self.try_keep(all, now).await;
         if kept.is_err() {
             self.abort().await;

@@ -4,7 +4,7 @@
 
 use tokio::sync::oneshot;
 
-use super::answers::Answer;
+use super::answers::Sealed;
 use super::fault::Unavailable;
 use super::note::Checkpoint;
 use super::sequencer::Sequencer;
@@ -14,8 +14,8 @@ use crate::domain::clock::Seconds;
 /// How often requests are forgotten whose time is over.
 const FORGETTING: Seconds = Seconds::minutes(1);
 
-/// An answer, and who waits until it is kept.
-pub type Reply = (Answer, oneshot::Sender<Result<(), Unavailable>>);
+/// A reply, and who waits until it is kept.
+pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
 
 impl<S: Store> Sequencer<S> {
     /// What does not wait for work: counts of the last minute, the anchor, and whether the disk takes writes again.
@@ -33,11 +33,11 @@ impl<S: Store> Sequencer<S> {
     }
 
     /// Keeps what was answered to requests that may come twice, in one commit, and forgets those whose time is over.
-    pub async fn keep(&mut self, replies: Vec<Reply>) {
+    pub async fn keep(&mut self, replies: Vec<Waiting>) {
         let (mut replies, waiting): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
         for reply in &mut replies {
             if reply.seen < self.erased {
-                reply.sealed = None;
+                reply.answer = None;
             }
         }
         let mut kept = self.shared.running();

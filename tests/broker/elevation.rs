@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{Answer, Options, World, claims, get, records, send};
 
 /// A request for `orders:write` in production.
-fn wish(duration: &str) -> Value {
+pub fn wish(duration: &str) -> Value {
     json!({
         "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
         "duration": duration, "reason": "order 1001 is stuck", "ticket": "INC-7",

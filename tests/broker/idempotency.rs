@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carnet::http::admin::ROUTES;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, Row as _};
@@ -13,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
 
 use crate::admin::refused;
+use crate::elevation::wish;
 use crate::world::client::send;
 use crate::world::{Answer, Options, World, records};
 
@@ -136,20 +135,14 @@ async fn r_03_a_cut_is_acknowledged_once_it_is_confirmed_however_often_it_is_sen
     let mut world = World::with(Options { redis: true, ..Options::default() }).await;
     let cut = json!({"partner": "globex", "tokensOnly": true, "reason": "drill"});
     let why = json!({"reason": "odd"});
-    let wish = json!({
-        "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
-        "duration": "30m", "reason": "order 1001 is stuck", "ticket": "INC-7",
-    });
-    let asked = world.admin_post("/v1/elevations", "olga", &wish).await;
+    let asked = world.admin_post("/v1/elevations", "olga", &wish("30m")).await;
     let elevation = format!("/v1/elevations/{}", text(&asked, "id"));
     let yes = json!({"verdict": "approve", "reason": "looked at", "version": asked.json()["version"]});
     assert_eq!(world.admin_post(&format!("{elevation}/reviews"), "sven", &yes).await.status, 200);
-    let header = URL_SAFE_NO_PAD.decode(world.minted().await.split('.').next().expect("a header")).expect("base64url");
-    let kid = serde_json::from_slice::<Value>(&header).expect("JSON")["kid"].clone();
     let (cuts, suspend) = ("/v1/revocations", "/v1/integrations/globex/order-sync/suspend");
     let (end, taint) = (&*format!("{elevation}/end"), "/v1/keys/sandbox/taint");
-    let sandbox = json!({"kid": sandbox_key(&world).await, "reason": "odd"});
-    let key = json!({"key": format!("production/{}", kid.as_str().expect("a kid")), "reason": "odd"});
+    let sandbox = json!({"kid": signing_key(&world, "sandbox").await, "reason": "odd"});
+    let key = json!({"key": format!("production/{}", signing_key(&world, "production").await.as_str().expect("a kid")), "reason": "odd"});
     let all = [("sven", cuts, "k1", &cut), ("sven", suspend, "k1", &why), ("sven", end, "k1", &why)];
     let all = [&all[..], &[("adam", taint, "k1", &sandbox), ("sven", cuts, "k2", &key)]].concat();
     world.redis.as_mut().expect("redis").kill();
@@ -184,11 +177,11 @@ async fn r_03_a_cut_is_acknowledged_once_it_is_confirmed_however_often_it_is_sen
     }
 }
 
-/// The key that signs in the sandbox.
-async fn sandbox_key(world: &World) -> Value {
+/// The key that signs there.
+async fn signing_key(world: &World, environment: &str) -> Value {
     let keys = world.admin_get("/v1/keys", "alan").await["items"].clone();
     let all = keys.as_array().expect("a list").iter();
-    let mut active = all.filter(|key| key["environment"] == "sandbox" && key["state"] == "active");
+    let mut active = all.filter(|key| key["environment"] == environment && key["state"] == "active");
     active.next().expect("a key")["kid"].clone()
 }
 
@@ -242,12 +235,8 @@ async fn every_route_that_changes_something_is_done_once() {
     let world = World::start().await;
     let mut seen = Seen { world: &world, routes: BTreeSet::new() };
     let why = json!({"reason": "a drill"});
-    let wish = json!({
-        "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
-        "duration": "30m", "reason": "order 1001 is stuck", "ticket": "INC-7",
-    });
 
-    let asked = seen.post("/v1/elevations", "/v1/elevations", "olga", &wish).await;
+    let asked = seen.post("/v1/elevations", "/v1/elevations", "olga", &wish("30m")).await;
     let elevation = text(&asked, "id");
     let yes = json!({"verdict": "approve", "reason": "looked at", "version": asked.json()["version"]});
     seen.post("/v1/elevations/{id}/reviews", &format!("/v1/elevations/{elevation}/reviews"), "sven", &yes).await;

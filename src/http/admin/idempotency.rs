@@ -96,7 +96,7 @@ pub fn too_many() -> Problem {
 }
 
 /// An answer as it is kept.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Kept {
     status: u16,
     headers: Vec<(String, String)>,
@@ -378,6 +378,8 @@ mod tests {
                 change(&journal, (&first, &key), StatusCode::OK).await;
             }
             let again = id("r-again");
+            let answered = before(&journal, &again, &key).await.expect("reads").expect("it was begun");
+            assert_eq!(answered.after, journal.view().seen.map(Unconfirmed::at), "it may have cut something");
             let response = once(&turns, &journal, (&again, &key), async { unreachable!("it was done") }).await;
             assert_eq!(response.status(), StatusCode::CONFLICT);
             let problem: serde_json::Value = serde_json::from_str(&text(response).await).expect("JSON");
@@ -405,6 +407,7 @@ mod tests {
         let more = asked("ann", "/v1/a", "more", "{}");
         let refused = turns.take(&more).await.expect_err("too many").into_response();
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
         turns.take(&asked("olga", "/v1/a", "more", "{}")).await.expect("another person");
         drop(held.pop());
         turns.take(&more).await.expect("one less");

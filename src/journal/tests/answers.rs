@@ -7,6 +7,7 @@ use crate::domain::digest::Digest;
 use crate::domain::text::Text;
 
 const DAY: i64 = 86_400;
+const COUNT: &str = "SELECT count(*) FROM answers";
 
 fn once(person: &str, key: &str) -> Idempotency {
     Idempotency { person: Digest::of(person.as_bytes()), key: Digest::of(key.as_bytes()), fingerprint: Digest::of(b"a body") }
@@ -122,7 +123,7 @@ async fn an_answer_is_kept_for_a_day_whatever_starts_anew() {
     assert_eq!(known(&journal, &ann).await, None);
     make_for(&journal, of("r-4", ann)).await.expect("a new request");
     assert_eq!(known(&journal, &ann).await, begun("r-4"));
-    assert_eq!(rows(&house).await, 1, "what is forgotten goes with the next one");
+    assert_eq!(spending::rows(&house, COUNT).await, 1, "what is forgotten goes with the next one");
 }
 
 /// Nobody has to ask again for it.
@@ -131,10 +132,10 @@ async fn what_is_over_is_not_kept_any_longer() {
     let house = House::new();
     let journal = house.furnished().await;
     keep(&journal, ("r-1", &once("ann", "k")), true, Some(b"plan")).await;
-    assert_eq!(rows(&house).await, 1);
+    assert_eq!(spending::rows(&house, COUNT).await, 1);
     house.clock.set(DAY);
     let gone = async {
-        while rows(&house).await > 0 {
+        while spending::rows(&house, COUNT).await > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
@@ -205,10 +206,10 @@ async fn answers_are_bounded_by_person() {
         keep(&journal, ("r-sven", &once("sven", &number.to_string())), true, Some(b"plan")).await;
     }
     assert_eq!(known(&journal, &changed).await, done("r-changed", None), "the oldest answer");
-    assert_eq!(rows(&house).await, 1 + 3 + 1 + i64::from(MOST_ANSWERS));
+    assert_eq!(spending::rows(&house, COUNT).await, 1 + 3 + 1 + i64::from(MOST_ANSWERS));
     house.clock.set(102);
     keep(&journal, ("r-sven", &once("sven", "more")), true, Some(b"plan")).await;
-    assert_eq!(rows(&house).await, 1 + 3 + 1 + i64::from(MOST_ANSWERS));
+    assert_eq!(spending::rows(&house, COUNT).await, 1 + 3 + 1 + i64::from(MOST_ANSWERS));
     assert_eq!(known(&journal, &olga).await, done("r-olga", Some(&third)));
 }
 
@@ -261,11 +262,4 @@ async fn answers_are_sealed_and_go_with_an_erasure() {
     let reply = Reply { request: &request, once: &late, seen, done: true, answer: Some(SAID) };
     journal.keep_answer(reply).await.expect("taken");
     assert_eq!(known(&journal, &late).await, done("r-6", None));
-}
-
-async fn rows(house: &House) -> i64 {
-    use sqlx::{ConnectOptions as _, Row as _};
-    let mut connection = super::super::schema::reader(&house.database()).connect().await.expect("connects");
-    let row = sqlx::query("SELECT count(*) FROM answers").fetch_one(&mut connection).await.expect("reads");
-    row.try_get(0).expect("a number")
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::answers::{Answer, Idempotency};
+use super::answers::{Idempotency, Sealed};
 use super::evidence::{Report, VerifyFault, verify_database};
 use super::fault::{OpenFault, RecordFault, StoreFault};
 use super::handle::{Committed, Journal, Proposal, Recorded};
@@ -269,7 +269,7 @@ impl Store for Faulty {
         self.inner.claim(once, request, now).await
     }
 
-    async fn keep(&mut self, all: Vec<Answer>, now: Timestamp) -> Result<(), StoreFault> {
+    async fn keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> Result<(), StoreFault> {
         self.make_room().await?;
         if !all.is_empty() && self.takes(&[Fault::KeepFails]).is_some() {
             return Err(Self::broken());

@@ -11,7 +11,7 @@ async fn replayed(journal: &Journal, jti: &str) -> bool {
     }
 }
 
-async fn rows(house: &House, text: &'static str) -> i64 {
+pub async fn rows(house: &House, text: &'static str) -> i64 {
     use sqlx::{ConnectOptions as _, Row as _};
     let mut connection = super::super::schema::reader(&house.database()).connect().await.expect("connects");
     sqlx::query(text).fetch_one(&mut connection).await.expect("reads").get(0)

@@ -14,10 +14,14 @@
 //!
 //! Deliberately not here: what makes two requests the same, and how an answer becomes bytes (`http/admin/idempotency`).
 
+pub mod rows;
+
+use rows::Row;
+
 use super::fault::Unavailable;
 use super::handle::Journal;
 use super::queue::Work;
-use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::clock::Seconds;
 use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;
 
@@ -51,7 +55,6 @@ pub struct Idempotency {
 }
 
 /// A request that was begun before.
-#[derive(Debug)]
 pub struct Before {
     /// The fingerprint of the one that did it.
     pub fingerprint: Digest,
@@ -64,7 +67,6 @@ pub struct Before {
 }
 
 /// What is answered to a request with a key.
-#[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
     /// The request.
     pub request: &'a RequestId,
@@ -79,20 +81,12 @@ pub struct Reply<'a> {
 }
 
 /// A reply on its way to its row.
-pub struct Answer {
+pub struct Sealed {
     pub once: Idempotency,
     pub request: RequestId,
     pub seen: u64,
     pub done: bool,
-    pub sealed: Option<Vec<u8>>,
-}
-
-/// A row as it is read.
-pub struct Row {
-    pub fingerprint: Digest,
-    pub request: RequestId,
-    pub finished: bool,
-    pub sealed: Option<Vec<u8>>,
+    pub answer: Option<Vec<u8>>,
 }
 
 impl ForRequest {
@@ -100,11 +94,6 @@ impl ForRequest {
     pub fn without_key(id: RequestId) -> Self {
         Self { id, once: None }
     }
-}
-
-/// Requests that were done then, or before, are not known at `now`.
-pub fn forgotten(now: Timestamp) -> Timestamp {
-    now.minus(KEPT)
 }
 
 impl Idempotency {
@@ -118,7 +107,7 @@ impl Journal {
     /// What became of a request with this key, if one was begun. `fingerprint` says whether it is the same.
     pub async fn before(&self, once: &Idempotency) -> Result<Option<Before>, Unavailable> {
         self.running()?;
-        let Some(row) = self.reader().answer(once, self.now()).await? else { return Ok(None) };
+        let Some(row) = rows::read(self.reader().pool(), once, self.now()).await? else { return Ok(None) };
         let Row { fingerprint, request, finished, sealed } = row;
         let sealed_for = Idempotency { fingerprint, ..*once };
         let answer = sealed.and_then(|sealed| {
@@ -136,10 +125,10 @@ impl Journal {
         self.running()?;
         let Reply { request, once, seen, done, answer } = reply;
         let fits = |plain: &&[u8]| plain.len() < MOST_BYTES as usize;
-        let sealed = answer.filter(fits).map(|plain| self.sealing().seal(&once.name(request), plain, self.entropy()));
-        let answer = Answer { once: *once, request: request.clone(), seen, done, sealed };
+        let answer = answer.filter(fits).map(|plain| self.sealing().seal(&once.name(request), plain, self.entropy()));
+        let sealed = Sealed { once: *once, request: request.clone(), seen, done, answer };
         let (told, kept) = tokio::sync::oneshot::channel();
-        self.queue(Work::Answer(Box::new(answer), told)).await?;
+        self.queue(Work::Keep(Box::new(sealed), told)).await?;
         kept.await.map_err(|_| Unavailable::BUSY)?
     }
 }

@@ -1,0 +1,127 @@
+//! The rows of answers: the SQL of their table.
+
+use std::collections::HashSet;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
+
+use super::{Idempotency, KEPT, MOST_ANSWERS, MOST_BYTES, Sealed};
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::names::RequestId;
+use crate::journal::fault::StoreFault;
+use crate::journal::store::{digest, strange};
+
+/// Requests that were done so long ago go.
+const FORGET: &str = "DELETE FROM answers WHERE since <= ?";
+
+/// A request with this key, of a later time.
+const KNOWN: &str =
+    "SELECT fingerprint, request, stage != 'begun', answer FROM answers WHERE person = ? AND key = ? AND since > ?";
+
+/// A request is begun, if none was; and which it was.
+const CLAIM: &str = "INSERT INTO answers (person, key, fingerprint, request, since, stage) VALUES (?, ?, ?, ?, ?, 'begun') \
+     ON CONFLICT DO NOTHING; SELECT request FROM answers WHERE person = ? AND key = ?";
+
+/// What was answered to a request that was done.
+const KEEP_DONE: &str = "INSERT INTO answers (person, key, fingerprint, request, since, stage, answer) \
+     VALUES (?, ?, ?, ?, ?, 'told', ?) ON CONFLICT DO UPDATE SET answer = excluded.answer, \
+     stage = iif(stage = 'begun', 'done', stage) WHERE request = excluded.request";
+
+/// What was answered to a request, if it had changed something by then.
+const KEEP_CHANGED: &str = "UPDATE answers SET answer = ?, stage = 'done' WHERE person = ? AND key = ? AND request = ?";
+
+macro_rules! beyond {
+    () => {
+        "WHERE person = ? AND key IN (SELECT key FROM \
+         (SELECT key, sum(length(answer)) OVER newest AS bytes, row_number() OVER newest AS place FROM answers \
+         WHERE person = ? AND answer NOTNULL WINDOW newest AS (ORDER BY since DESC, key)) WHERE bytes > ? OR place > ?)"
+    };
+}
+
+/// Whether a person has more answers than so many bytes, or so many.
+const IS_BEYOND: &str =
+    "SELECT coalesce(sum(length(answer)), 0) > ? OR count(*) > ? FROM answers WHERE person = ? AND answer NOTNULL";
+
+/// Of one person the newest answers stay, up to so many bytes and so many. Of what changed something it stays known that it was done.
+const BOUND_TOLD: &str = concat!("DELETE FROM answers ", beyond!(), " AND stage = 'told'");
+const BOUND_DONE: &str = concat!("UPDATE answers SET answer = NULL ", beyond!());
+
+/// All answers go. Of what changed something it stays known that it was done.
+const FORGET_ANSWERS: &str = "DELETE FROM answers WHERE stage = 'told'; UPDATE answers SET answer = NULL WHERE answer NOTNULL";
+
+/// A request that is known.
+pub struct Row {
+    pub fingerprint: Digest,
+    pub request: RequestId,
+    pub finished: bool,
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// What is known at `now` of a request with this key.
+pub async fn read(pool: &SqlitePool, once: &Idempotency, now: Timestamp) -> Result<Option<Row>, StoreFault> {
+    let query = sqlx::query(KNOWN).bind(once.person.0.to_vec()).bind(once.key.0.to_vec());
+    let row = query.bind(forgotten(now)).fetch_optional(pool).await?;
+    let read = |row: SqliteRow| {
+        let request = row.try_get::<&str, _>(1)?.parse().map_err(|_| strange("a request that has no name"))?;
+        Ok(Row { fingerprint: digest(&row, 0)?, request, finished: row.try_get(2)?, sealed: row.try_get(3)? })
+    };
+    row.map(read).transpose()
+}
+
+/// In the transaction of a change: `request` is the one that is begun for its key. False where another one was.
+pub async fn claim(
+    connection: &mut SqliteConnection,
+    (once, request): (&Idempotency, &RequestId),
+    now: Timestamp,
+) -> Result<bool, StoreFault> {
+    sqlx::query(FORGET).bind(forgotten(now)).execute(&mut *connection).await?;
+    let claim = sqlx::query(CLAIM).bind(once.person.0.to_vec()).bind(once.key.0.to_vec()).bind(once.fingerprint.0.to_vec());
+    let claim = claim.bind(request.to_string()).bind(now.as_seconds());
+    let row = claim.bind(once.person.0.to_vec()).bind(once.key.0.to_vec()).fetch_one(connection).await?;
+    Ok(row.try_get::<&str, _>(0)? == request.as_str())
+}
+
+/// Keeps answers, in a transaction, and forgets requests whose time is over.
+pub async fn keep(connection: &mut SqliteConnection, all: Vec<Sealed>, now: Timestamp) -> Result<(), StoreFault> {
+    sqlx::query(FORGET).bind(forgotten(now)).execute(&mut *connection).await?;
+    let mut people = HashSet::new();
+    for Sealed { once, request, done, answer, .. } in all {
+        let (person, key, request) = (once.person.0.to_vec(), once.key.0.to_vec(), request.to_string());
+        let keep = if done && answer.is_some() {
+            let keep = sqlx::query(KEEP_DONE).bind(person.clone()).bind(key).bind(once.fingerprint.0.to_vec());
+            keep.bind(request).bind(now.as_seconds()).bind(answer)
+        } else {
+            sqlx::query(KEEP_CHANGED).bind(answer).bind(person.clone()).bind(key).bind(request)
+        };
+        keep.execute(&mut *connection).await?;
+        people.insert(person);
+    }
+    for person in people {
+        bound(connection, person).await?;
+    }
+    Ok(())
+}
+
+/// Of one person only so many answers stay. To look costs less than to bound, so that is done only where it must be.
+async fn bound(connection: &mut SqliteConnection, person: Vec<u8>) -> Result<(), StoreFault> {
+    let look = sqlx::query(IS_BEYOND).bind(MOST_BYTES).bind(MOST_ANSWERS).bind(person.clone());
+    if look.fetch_one(&mut *connection).await?.try_get(0)? {
+        for bound in [BOUND_TOLD, BOUND_DONE] {
+            let bound = sqlx::query(bound).bind(person.clone()).bind(person.clone());
+            bound.bind(MOST_BYTES).bind(MOST_ANSWERS).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
+/// In the transaction of an erasure: nobody knows which answer has a text that is erased.
+pub async fn erase(connection: &mut SqliteConnection) -> Result<(), StoreFault> {
+    sqlx::query(FORGET_ANSWERS).execute(connection).await?;
+    Ok(())
+}
+
+/// Requests that were done then, or before, are not known at `now`.
+fn forgotten(now: Timestamp) -> i64 {
+    now.minus(KEPT).as_seconds()
+}
