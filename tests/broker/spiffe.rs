@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::certificates::tool::Machine;
+use crate::certificates::tool::{Machine, Reply};
 use crate::interop::process::{output, python};
 use crate::world::issuer::{Behaviour, sign};
 use crate::world::{Answer, Options, Provider, World, claims, get, records};
@@ -159,6 +159,45 @@ fn profile(id: &str) -> String {
     )
 }
 
+/// The token by the certificate `good`, once the broker has fetched the new bundle of `mesh`.
+async fn minted_once_fetched(world: &World, mesh: &Provider, machine: &Machine) -> Reply {
+    world.advance(310).await;
+    let mut minted = machine.token(Some("good"), "production", &[]).await;
+    for _ in 0..60 {
+        if minted.status == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        let _fetching = exchange(world, &svid(world, mesh, &json!({}))).await;
+        minted = machine.token(Some("good"), "production", &[]).await;
+    }
+    assert_eq!(minted.status, 200, "{minted:?}");
+    minted
+}
+
+/// A certificate has no `jti`: it pays again where a JWT-SVID of the same ID pays once, and the journal verifies with both.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_x509_svid_spends_nothing_where_jwt_svids_are_for_single_use() {
+    let mesh = Provider::start().await;
+    publish(&mesh, &[], 1);
+    let world = World::with(Options { issuers: vec![mesh.issuer.clone()], ..Options::default() }).await;
+    let once = binding("mesh", ID, &mesh).replace("spiffe: {", "spiffe: {singleUse: true, ");
+    world.onboard(&admitting(&world.partner.issuer, &once)).await;
+    world.clock.synchronise();
+    let machine = Machine::new(&world).await;
+    let root = authority(&machine, "mesh").await;
+    publish(&mesh, &[root, jwt_key(&mesh)], 2);
+    leaf(&machine, "good", "mesh", &profile(ID)).await;
+    minted_once_fetched(&world, &mesh, &machine).await;
+    assert_eq!(machine.token(Some("good"), "production", &[]).await.status, 200);
+
+    let named = svid(&world, &mesh, &json!({"jti": "once"}));
+    let answer = exchange(&world, &named).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    refused(&world, &named, "the same JWT-SVID again").await;
+    refused(&world, &svid(&world, &mesh, &json!({})), "a JWT-SVID without a jti").await;
+}
+
 /// M-05, M-06, M-08: identity is the leaf's, by the bundle of its own trust domain.
 #[tokio::test(flavor = "multi_thread")]
 async fn m_08_an_x509_svid_counts_by_the_bundle_of_its_own_trust_domain() {
@@ -175,17 +214,7 @@ async fn m_08_an_x509_svid_counts_by_the_bundle_of_its_own_trust_domain() {
     leaf(&machine, "good", "mesh", &profile(ID)).await;
     // The bundles are new: nobody is let in by them before they were fetched.
     assert_eq!(machine.token(Some("good"), "production", &[]).await.status, 0, "unknown authorities fail the handshake");
-    world.advance(310).await;
-    let mut minted = machine.token(Some("good"), "production", &[]).await;
-    for _ in 0..60 {
-        if minted.status == 200 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-        let _fetching = exchange(&world, &svid(&world, &mesh, &json!({}))).await;
-        minted = machine.token(Some("good"), "production", &[]).await;
-    }
-    assert_eq!(minted.status, 200, "{minted:?}");
+    let minted = minted_once_fetched(&world, &mesh, &machine).await;
     let token = minted.json()["access_token"].as_str().expect("a token").to_owned();
     assert_eq!(claims(&token)["cnf"]["x5t#S256"], machine.thumbprint("good").await);
     assert_eq!((&claims(&token)["binding"], &claims(&token)["sub"]), (&json!("mesh"), &json!("globex/order-sync")));

@@ -7,7 +7,7 @@ use super::super::merkle::empty_root;
 use super::super::note::Checkpoint;
 use super::super::tree::{FullTile, Tree};
 use super::{Report, VerifyFault};
-use crate::domain::binding::Admits;
+use crate::domain::binding::{Admits, Preset};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::entry::{Entry, Issued};
@@ -106,15 +106,10 @@ impl Chain {
         Ok(Taken { entry, full })
     }
 
-    /// A token is allowed by a record in force, and a proof that is for single use pays once while it is remembered.
+    /// Checks that a record in force allows the token, and that a single-use proof pays once while it is remembered.
     fn pay(&mut self, issued: &Issued) -> Result<(), VerifyFault> {
-        let fault = |what: &str| VerifyFault::entry(issued.index, what);
-        let single =
-            single_use(&self.state, issued).ok_or_else(|| fault("no binding of a record in force allows the token"))?;
-        if !single {
-            return Ok(());
-        }
-        let id = issued.proof.id.ok_or_else(|| fault("the proof is for single use and has no id"))?;
+        let spent = spent(&self.state, issued).map_err(|what| VerifyFault::entry(issued.index, what))?;
+        let Some(id) = spent else { return Ok(()) };
         let until = ProofKey::remembered_until(issued.proof.expires);
         if let Some((earlier, index)) = self.paid.insert(id, (until, issued.index))
             && earlier >= issued.time
@@ -160,13 +155,28 @@ impl Chain {
     }
 }
 
-/// Whether the binding that admitted spends its proofs; nothing when no record in force has that binding.
-fn single_use(state: &State, issued: &Issued) -> Option<bool> {
-    let ClientId::Integration(id) = &issued.subject else { return None };
-    let current = state.integrations.get(id)?.current.as_ref().filter(|current| current.version == issued.record)?;
-    let bindings = &current.record.environments.get(&issued.environment)?.bindings;
-    match &bindings.iter().find(|binding| binding.name == issued.binding)?.admits {
-        Admits::Jwt(rule) => Some(rule.single_use),
-        Admits::Certificate => None,
+/// The proof that the token spent, by the binding of the record in force that admitted its caller.
+///
+/// `Ok(None)` where the proof may be presented again: a client certificate always, a JWT where the binding says so.
+fn spent(state: &State, issued: &Issued) -> Result<Option<Digest>, &'static str> {
+    const NOT_ALLOWED: &str = "no binding of a record in force allows the token";
+    let ClientId::Integration(id) = &issued.subject else { return Err("the token is not an integration's") };
+    let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
+    let record = &current.filter(|current| current.version == issued.record).ok_or(NOT_ALLOWED)?.record;
+    let bindings = record.environments.get(&issued.environment).map(|access| &access.bindings).ok_or(NOT_ALLOWED)?;
+    match &bindings.iter().find(|binding| binding.name == issued.binding).ok_or(NOT_ALLOWED)?.admits {
+        Admits::Certificate if issued.certificate.is_none() => {
+            Err("its binding admits a certificate, and the entry names none")
+        }
+        Admits::Certificate => Ok(None),
+        // One SPIFFE ID is proved by a JWT-SVID or by an X.509-SVID. A certificate has no `jti`, and spends nothing.
+        Admits::Jwt(rule) if rule.preset == Some(Preset::Spiffe) && is_by_svid(issued) => Ok(None),
+        Admits::Jwt(rule) if rule.single_use => issued.proof.id.map(Some).ok_or("the proof is for single use and has no id"),
+        Admits::Jwt(_) => Ok(None),
     }
+}
+
+/// Whether the X.509-SVID of the connection was the proof, and not a JWT beside it.
+fn is_by_svid(issued: &Issued) -> bool {
+    issued.proof.id.is_none() && issued.beside.as_ref() == Some(&issued.proof.issuer)
 }

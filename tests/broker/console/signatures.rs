@@ -224,6 +224,7 @@ async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
 
     // With everything in hand but sven's authenticator: a sound entry, sealed by the journal itself, that carries his true signature over
     // the other elevation.
+    house.world.leaves_unverified("it forges an approval, and edits an entry");
     let forged = house.forge(&short, &wanted).await;
     house.world.boot().await;
     house.world.advance(0).await;
@@ -282,6 +283,7 @@ async fn one_signature_entered_twice_is_one_persons_word() {
     assert!(house.browser.text().await.contains("pending"));
     house.nothing_is_minted("scope.needs-elevation").await;
     house.world.stop().await;
+    house.world.leaves_unverified("it forges an approval");
     let forged = house.forge(&id, &id).await;
     house.world.boot().await;
     house.world.advance(0).await;

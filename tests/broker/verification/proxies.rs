@@ -33,7 +33,7 @@ async fn api() -> u16 {
     port
 }
 
-/// A proxy that runs, ended with its handle.
+/// A proxy that runs, ended with its handle: by SIGTERM, because the workers of an nginx outlive a master that is killed.
 struct Proxy {
     port: u16,
     child: Child,
@@ -42,7 +42,10 @@ struct Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        let _killed = self.child.kill();
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _killed = self.child.kill();
+        }
         let _ended = self.child.wait();
     }
 }

@@ -1,6 +1,7 @@
 //! The world of a test: a server, a partner's issuer, a company's identity provider, and a clock that the test moves.
 
 pub mod client;
+mod evidence;
 pub mod issuer;
 pub mod records;
 pub mod redis;
@@ -80,6 +81,20 @@ pub struct World {
     pub folder: tempfile::TempDir,
     /// The broker, while it runs in this process.
     pub running: Option<carnet::serve::Running>,
+    /// Why the journal is not verified when the test ends; nothing in nearly every test.
+    unverified: Option<&'static str>,
+}
+
+/// Every test ends with a journal that verifies, and so does its export (FAULTS.md E-1). A test that has failed already is left alone.
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.unverified.is_some() {
+            return;
+        }
+        if let Err(fault) = evidence::verify(self.folder.path()) {
+            panic!("the test leaves a journal that does not verify: {fault}");
+        }
+    }
 }
 
 /// The claims of a token, unverified.
@@ -121,6 +136,7 @@ impl World {
             redis,
             folder,
             running: None,
+            unverified: None,
         };
         world.boot().await;
         let records = options.records.unwrap_or_else(|| records::usual(&world.partner.issuer));
@@ -136,6 +152,11 @@ impl World {
             entropy: Arc::new(carnet::server::OsEntropy),
         };
         self.running = Some(carnet::serve::start(config, ambient).await.expect("the server starts"));
+    }
+
+    /// Says that this test leaves a journal which cannot verify, and why: it damages the journal, its key or its configuration.
+    pub fn leaves_unverified(&mut self, why: &'static str) {
+        self.unverified = Some(why);
     }
 
     /// Stops the server and waits for it.
