@@ -12,6 +12,7 @@ use super::json;
 use crate::domain::alg::Alg;
 use crate::domain::clock::Timestamp;
 use crate::domain::names::{Issuer, ProofId, Subject};
+use crate::domain::p256;
 use crate::domain::reason::{ASSERTION_ALGORITHM, ASSERTION_HEADER, ASSERTION_MALFORMED, Reason};
 use crate::domain::spiffe::WorkloadId;
 
@@ -79,6 +80,11 @@ impl UnverifiedAssertion {
     /// What it says about its issuer: for looking up whose keys could verify it, and for nothing else.
     pub fn issuer(&self) -> &Issuer {
         &self.claims.issuer
+    }
+
+    /// Whether it has the other one of the two ES256 signatures that verify: a token of ours never has it, a partner's may.
+    pub fn is_twin(&self) -> bool {
+        self.header.alg == Alg::Es256 && !p256::is_low(&self.signature)
     }
 
     /// Looks it up by the trust domain of its subject from now on, if it has one.

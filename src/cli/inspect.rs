@@ -50,7 +50,7 @@ pub async fn run(args: &Inspect, reach: &Reach) -> Result<Answer, Failure> {
     let places = reach.places()?;
     let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
     let signature = if args.issuer.as_deref() == Some(issuer) || places.knows(issuer) {
-        verify(&token, issuer).await
+        verify(&token, issuer, is_ours(&claims)).await
     } else {
         Signature::Unchecked("its issuer is none that you named: --issuer, --public-server or a context".to_owned())
     };
@@ -74,11 +74,19 @@ pub fn life(token: &str) -> Option<(Timestamp, Timestamp)> {
     time("iat").zip(time("exp"))
 }
 
-async fn verify(token: &str, issuer: &str) -> Signature {
+/// Whether the claims are those of a token that a broker gave: an issuer's own tokens name neither an entry nor a binding.
+fn is_ours(claims: &Map<String, Value>) -> bool {
+    claims.contains_key("entry") && claims.contains_key("binding")
+}
+
+async fn verify(token: &str, issuer: &str, ours: bool) -> Signature {
     let unchecked = |why: &str| Signature::Unchecked(why.to_owned());
     let Ok(unverified) = UnverifiedAssertion::parse(token) else {
         return Signature::Bad("its form is not one that is accepted anywhere here".to_owned());
     };
+    if ours && unverified.is_twin() {
+        return Signature::Bad("it is the twin of the signature that the broker released, made by somebody else".to_owned());
+    }
     let Ok(named) = issuer.parse::<Issuer>() else { return unchecked("its issuer is no URL") };
     let Some(origin) = url::split(issuer).and_then(|(origin, _)| origin.parse().ok()) else {
         return unchecked("its issuer is no URL");

@@ -35,6 +35,7 @@ pub mod issuer_keys;
 pub mod keys;
 pub mod names;
 pub mod network;
+pub(crate) mod p256;
 pub mod partner;
 pub mod passkey;
 pub mod peer;

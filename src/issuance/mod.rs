@@ -26,6 +26,7 @@ use crate::domain::clock::{Entropy, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::grant::Grant;
 use crate::domain::names::{EnvironmentName, KeyId};
+use crate::domain::p256;
 use crate::domain::state::State;
 use crate::journal::{BlobName, Journal, Kek, Recorded, SealedBlob};
 
@@ -218,12 +219,17 @@ fn compact(header: &Header<'_>, payload: &[u8], key: &PrivateKey) -> Option<Stri
     Some(text)
 }
 
-/// Reads our own output as a verifier would: header and claims, byte for byte what was recorded (DESIGN.md section 5, step 8).
+/// Reads our own output as a verifier would: header and claims, byte for byte what was recorded, and a signature in its one form (DESIGN.md
+/// section 5, step 8).
 fn read_back(text: &str, payload: &[u8], grant: &Grant, key: &PrivateKey) -> Result<(), IssueFault> {
     let check = || {
-        let (header, claims, _) = parts(text)?;
+        let (header, claims, signature) = parts(text)?;
         let header = decode(header)?;
         let header: Header<'_> = serde_json::from_slice(&header).ok()?;
+        // What we would not take back ourselves is not released.
+        let signature = decode(signature)?;
+        let one_form = signature.len() == key.signature_len() && (key.alg() != Alg::Es256 || p256::is_low(&signature));
+        one_form.then_some(())?;
         let named = header.alg == grant.alg().name() && header.kid == key.kid().as_str() && header.typ == grant.profile().typ();
         (named && key.alg() == grant.alg() && decode(claims)? == payload).then_some(())
     };

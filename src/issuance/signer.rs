@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::domain::alg::Alg;
 use crate::domain::digest::Digest;
 use crate::domain::names::KeyId;
+use crate::domain::p256;
 
 /// A private signing key in use.
 #[derive(Clone)]
@@ -160,7 +161,8 @@ impl JwsSigner for PrivateKey {
         let failed = || JoseError::InvalidSignature(anyhow::anyhow!("signing failed"));
         match self.pair.as_ref() {
             Pair::Ecdsa(pair) => {
-                pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(|_| failed())
+                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| failed())?;
+                p256::lower(signature.as_ref()).map(Vec::from).ok_or_else(failed)
             }
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
             Pair::Rsa(pair) => {
@@ -182,7 +184,8 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Verifies a compact JWS of ours by a published JWK.
+/// Verifies a compact JWS of ours by a published JWK. An ES256 signature has a twin that anybody can compute; only the one that we release
+/// is taken back.
 pub(super) fn verify(alg: Alg, public: &Value, token: &str) -> bool {
     use aws_lc_rs::signature::{
         ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
@@ -194,6 +197,7 @@ pub(super) fn verify(alg: Alg, public: &Value, token: &str) -> bool {
         let message = message.as_bytes();
         match alg {
             Alg::Es256 => {
+                p256::is_low(&signature).then_some(())?;
                 let point = [&[4][..], &member("x")?, &member("y")?].concat();
                 UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, &signature).ok()
             }
@@ -243,6 +247,22 @@ mod tests {
             assert_ne!(broken, text);
             assert!(!verify(alg, key.public(), &broken));
             assert!(jws::deserialize_compact(&broken, stock.as_ref()).is_err());
+        }
+    }
+
+    /// Of the two signatures that verify, the signer releases the low one, and the reader takes that one alone: no token has a twin.
+    #[test]
+    fn only_the_low_signature_is_ours() {
+        let (key, _) = PrivateKey::generate(Alg::Es256).expect("a key");
+        let stock = stock_verifier(Alg::Es256, key.public());
+        for n in 0..32 {
+            let text = jws::serialize_compact(format!("{{\"n\":{n}}}").as_bytes(), &JwsHeader::new(), &key).expect("signed");
+            let (input, signature) = text.rsplit_once('.').expect("three parts");
+            let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+            assert!(p256::is_low(&signature) && verify(Alg::Es256, key.public(), &text));
+            let twin = format!("{input}.{}", b64(&p256::twin(&signature)));
+            jws::deserialize_compact(&twin, stock.as_ref()).expect("any other verifier takes the twin");
+            assert!(!verify(Alg::Es256, key.public(), &twin), "the twin of signature {n}");
         }
     }
 

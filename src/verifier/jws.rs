@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::domain::alg::Alg;
 use crate::domain::digest::Digest;
+use crate::domain::p256;
 
 /// The longest token or proof that is looked at.
 const LONGEST: usize = 16 * 1024;
@@ -70,6 +71,12 @@ impl<'a> Compact<'a> {
             return None;
         }
         Some(Self { header, payload: decode(payload)?, signed, signature: decode(signature)? })
+    }
+
+    /// Whether the signature has the one form that the broker releases. JWS takes the other one of ES256 as well, so this is asked of tokens
+    /// and not of proofs, which clients sign.
+    pub(super) fn is_of_one_form(&self) -> bool {
+        self.header.alg != Alg::Es256.name() || p256::is_low(&self.signature)
     }
 }
 

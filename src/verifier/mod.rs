@@ -123,6 +123,9 @@ impl Verifier {
         if !key.signed(&token) {
             return Err(Refusal::Token("no key of the issuer signed it"));
         }
+        if !token.is_of_one_form() {
+            return Err(Refusal::Token("its signature is the twin of the one that the issuer released"));
+        }
         let access = claims::read(&token, &self.policy, now)?;
         let proof = dpop::proof(shown, text, now)?;
         let beside = Beside { as_dpop, certificate: shown.certificate, proof_key: proof.as_ref().map(|proof| proof.key) };

@@ -16,6 +16,7 @@ use super::{Access, Policy, Refusal, Shown, Verifier};
 use crate::domain::clock::{Clock, Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::names::{EnvironmentName, TokenId};
+use crate::domain::p256;
 
 const NOW: i64 = 1_795_262_400;
 const ISSUER: &str = "https://sts.acme.example/production";
@@ -64,7 +65,7 @@ impl Pair {
     fn sign(&self, header: &str, payload: &str) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).expect("signed");
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(p256::lower(signature.as_ref()).expect("a signature")))
     }
 }
 
@@ -101,6 +102,13 @@ fn claims() -> Value {
         "iss": ISSUER, "aud": AUDIENCE, "sub": "globex/order-sync", "client_id": "globex/order-sync", "exp": NOW + 300, "iat": NOW - 2,
         "nbf": NOW - 2, "jti": "j1", "scope": "orders:list orders:read", "env": "production", "entry": 7, "binding": "ci",
     })
+}
+
+/// The same token with the other signature that verifies.
+fn twin(token: &str) -> String {
+    let (signed, signature) = token.rsplit_once('.').expect("three parts");
+    let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(p256::twin(&signature)))
 }
 
 const HEADER: &str = r#"{"alg":"ES256","kid":"k1","typ":"at+jwt"}"#;
@@ -217,6 +225,7 @@ async fn signature_header_and_algorithm_are_those_of_the_issuers_key() {
         ("crit", house.key.sign(&HEADER.replacen('{', r#"{"crit":["x"],"#, 1), &body)),
         ("b64", house.key.sign(&HEADER.replacen('{', r#"{"b64":true,"#, 1), &body)),
         ("jku", house.key.sign(&HEADER.replacen('{', r#"{"jku":"https://evil.example","#, 1), &body)),
+        ("the twin of its signature", twin(&good)),
         ("a part more", format!("{good}.x")),
         ("padding", format!("{good}=")),
         ("a part less", good.rsplit_once('.').expect("parts").0.to_owned()),

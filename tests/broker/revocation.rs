@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use crate::world::issuer::twin;
 use crate::world::{Options, World, client, get, post_form, records};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -221,4 +222,44 @@ async fn r_18_a_revoked_key_is_unsealed_no_more() {
     let answer = world.admin_post("/v1/revocations", "sven", &json!({"key": key, "reason": "a copy was found"})).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     assert!(!broker.issuance.is_complete(&before.state));
+}
+
+/// One token, one text: with the twin of its signature, or in another encoding, a token of ours is nobody's. It is not active, and whoever
+/// sends such a text to be revoked revokes nothing.
+#[tokio::test]
+async fn a_token_has_one_text() {
+    let world = World::start().await;
+    let api_form = async |path: &str, token: &str| {
+        let proof = world.api_proof("production");
+        let form = [("token", token), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", proof.as_str())];
+        post_form(world.public, path, &form).await
+    };
+    // Every second signature is high by chance: a signer that does not choose would be found out by ten.
+    for _ in 0..10 {
+        let token = world.minted().await;
+        let (input, signature) = token.rsplit_once('.').expect("three parts");
+        let mut tail = signature.as_bytes().to_vec();
+        let last = tail.pop().expect("a signature");
+        // 64 bytes leave four bits of the last character without meaning.
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let at = alphabet.iter().position(|letter| *letter == last).expect("base64url");
+        tail.push(alphabet[at ^ 1]);
+        let tail = String::from_utf8(tail).expect("ASCII");
+        let others = [
+            twin(&token),
+            format!("{input}.{tail}"),
+            format!("{token}="),
+            format!("{token}=="),
+            format!(" {token}"),
+            format!("{token}\n"),
+            format!("{}.{signature}", input.replacen('.', "=.", 1)),
+            format!("{token}."),
+        ];
+        for other in &others {
+            assert!(!active(&world, other).await, "{other:?}");
+            assert_eq!(api_form("/production/revoke", other).await.status, 200);
+        }
+        assert!(active(&world, &token).await, "a text that is no token of ours revoked one");
+        assert_eq!(twin(&twin(&token)), token);
+    }
 }

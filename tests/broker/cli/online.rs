@@ -1,6 +1,7 @@
 //! Commands against a whole server: every exit code by a real run.
 
 use super::program::Program;
+use crate::world::issuer::twin;
 use crate::world::{Options, World, records};
 
 const TOKEN: [&str; 9] =
@@ -34,6 +35,8 @@ async fn a_token_is_printed_bare_and_nothing_else() {
     let bent = bare.replace(bare.split('.').next_back().expect("a signature"), &"A".repeat(86));
     let told = program.run_with(&["inspect", "-o", "json"], &bent).await.ended(1).json();
     assert_eq!(told["signature"], "bad");
+    let told = program.run_with(&["inspect", "-o", "json"], &twin(bare)).await.ended(1).json();
+    assert_eq!(told["signature"], "bad", "the broker takes this text for no token of its own");
     let stranger = Program::alone().run_with(&["inspect", "-o", "json"], bare).await.ended(0).json();
     assert_eq!(stranger["signature"], "unchecked");
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::possession::{Holder, bound_token};
 use crate::world::client::unique;
+use crate::world::issuer::twin;
 use crate::world::{Answer, Options, World, claims, records, send};
 
 const TRUSTED: &str = "trusted_proxies = [\"127.0.0.0/8\"]\n";
@@ -92,7 +93,7 @@ async fn what_a_request_must_not_reach_is_refused_with_the_challenge_of_its_kind
     let last = bent.len() - 10;
     bent[last] = if bent[last] == b'A' { b'B' } else { b'A' };
     let bent = String::from_utf8(bent).expect("ASCII");
-    for garbage in ["x", "a.b.c", &bent, &world.assertion("production")] {
+    for garbage in ["x", "a.b.c", &bent, &twin(&token), &world.assertion("production")] {
         challenged(&ask_with(&world, garbage, &[]).await, 401, "invalid_token", "token.inactive");
     }
     // Another environment's, another API's.
@@ -350,6 +351,26 @@ async fn a_bound_token_asks_only_with_its_key() {
     for (scheme, proofs) in [("Bearer", vec![]), ("DPoP", vec![]), ("Bearer", vec![proof()])] {
         let proofs: Vec<&str> = proofs.iter().map(String::as_str).collect();
         assert_eq!(ask(scheme, &proofs).await.status, 401, "{scheme} {proofs:?}");
+    }
+    // An unbound one asks as it is, and not with the twin of its signature.
+    let answer = world
+        .token(
+            "production",
+            &[
+                ("grant_type", crate::world::TOKEN_EXCHANGE),
+                ("subject_token", &world.assertion("production")),
+                ("subject_token_type", crate::world::TYPE_JWT),
+                ("audience", "carnet"),
+                ("scope", "carnet:introspect"),
+            ],
+        )
+        .await;
+    let unbound = answer.json()["access_token"].as_str().expect("a token").to_owned();
+    for (bearer, status) in [(twin(&unbound), 401), (unbound, 200)] {
+        let credential = format!("Bearer {bearer}");
+        let headers = [("authorization", credential.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        let told = send(world.public, "POST", "/production/introspect", &headers, format!("token={token}").as_bytes()).await;
+        assert_eq!(told.status, status, "{}", told.text());
     }
     let good = proof();
     let answer = ask("DPoP", &[&good]).await;

@@ -92,6 +92,21 @@ pub fn sign(key: &Key, header: &str, payload: &str) -> String {
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
+/// The same token with the other ES256 signature that verifies: n − s in the place of s (SEC 2 section 2.4.2 for n).
+pub fn twin(token: &str) -> String {
+    let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let (input, signature) = token.rsplit_once('.').expect("three parts");
+    let mut bytes = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    let mut borrow = 0;
+    for at in (0..32).rev() {
+        let of_order = i16::from_str_radix(&order[2 * at..2 * at + 2], 16).expect("hexadecimal");
+        let difference = of_order - i16::from(bytes[32 + at]) - borrow;
+        borrow = i16::from(difference < 0);
+        bytes[32 + at] = u8::try_from(difference.rem_euclid(256)).expect("a byte");
+    }
+    format!("{input}.{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
 async fn discovery(State(shared): State<Arc<Shared>>) -> Response {
     shared.hits.fetch_add(1, Ordering::SeqCst);
     let told = shared.behaviour.lock().expect("not poisoned").discovery.clone();
