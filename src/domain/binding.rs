@@ -262,6 +262,9 @@ impl JwtRule {
     pub const CALLER_CONTROLLED: [&str; 9] =
         ["ref", "head_ref", "base_ref", "environment", "workflow", "actor", "email", "name", "groups"];
 
+    /// The longest `maxLife` of any binding. Azure's managed identities live 24 h 5 min: their `iat` is set back by five minutes.
+    pub const LONGEST_LIFE: Seconds = Seconds::hours(25);
+
     /// The longest `maxAge` that lets a reusable proof into production.
     pub const LONGEST_MAX_AGE: Seconds = Seconds::hours(1);
 }

@@ -24,6 +24,7 @@ use super::signers::{self, Signers};
 use super::store::{SqliteStore, Store};
 use super::view::{Shared, View};
 use crate::domain::actor::Actor;
+use crate::domain::binding::JwtRule;
 use crate::domain::change::{Change, What};
 use crate::domain::clock::{Clock, Entropy, Seconds, Timestamp};
 
@@ -53,7 +54,7 @@ pub struct Settings {
 
 /// How long nothing is minted after `reopen`, where nothing else is said: the longest life that an assertion may have, so that
 /// every proof that was spent in the lost part is over (CONTRACT.md section 3, `maxLife`).
-pub const LONGEST_ASSERTION: Seconds = Seconds::hours(24);
+pub const LONGEST_ASSERTION: Seconds = JwtRule::LONGEST_LIFE;
 
 /// What the journal needs of the house.
 #[derive(Clone)]

@@ -67,7 +67,7 @@ super::reasons! {
         "Export the public half only.";
     LIMIT_TOO_LONG = "limit.too-long", Invalid;
         "A duration is beyond its hard maximum.";
-        "Tokens live minutes, assertions at most 24 h, elevations hours.";
+        "Tokens live minutes, assertions at most 25 h, elevations hours.";
         "Use a shorter duration.";
     RECORD_TEST_FAILED = "record.test-failed", Invalid;
         "A test of the record does not come out as it expects.";

@@ -441,8 +441,10 @@ fn k_03_issuer_and_key_urls() {
 fn t_14_durations_have_hard_maxima() {
     let oidc = |more: &str| bound(&format!("{{name: ci, oidc: {{issuer: https://i.example, match: {{sub: a}}, {more}}}}}"));
     let at = "environments.production.bindings[0].oidc";
-    assert_eq!(rule_of(&oidc("maxLife: 24h")).max_life, Seconds::hours(24));
-    refused(&oidc("maxLife: 25h"), &format!("12 {at}.maxLife limit.too-long"));
+    assert_eq!(rule_of(&oidc("maxLife: 25h")).max_life, Seconds::hours(25));
+    for long in ["26h", "2d", "90001s", "1501m"] {
+        refused(&oidc(&format!("maxLife: {long}")), &format!("12 {at}.maxLife limit.too-long"));
+    }
     refused(&oidc("maxLife: 0s"), &format!("12 {at}.maxLife record.value"));
     refused(&oidc("maxLife: 9999999d"), &format!("12 {at}.maxLife record.value"));
     refused(&oidc("maxAge: 2h"), &format!("12 {at}.maxAge limit.too-long"));

@@ -37,8 +37,6 @@ pub(super) struct Bindings<'a> {
     pub ground: Ground<'a>,
 }
 
-/// The longest life of an assertion (CONTRACT.md section 3).
-pub(super) const LONGEST_LIFE: Seconds = Seconds::hours(24);
 /// The longest life of an assertion that the partner signs itself.
 const LONGEST_KEY_LIFE: Seconds = Seconds::hours(1);
 /// Shorter lives are below the 15 s that must be left.
@@ -173,7 +171,7 @@ impl Settings {
     /// These, unless the record says otherwise.
     pub fn read(self, fields: &Fields<'_>, faults: &mut Faults) -> Option<Self> {
         let single_use = fields.get("singleUse").map_or(Some(self.single_use), |place| place.flag(faults));
-        let max_life = life(fields, self.max_life, LONGEST_LIFE, faults);
+        let max_life = life(fields, self.max_life, JwtRule::LONGEST_LIFE, faults);
         let max_age = age(fields, self.max_age, faults);
         Some(Self { single_use: single_use?, max_life: max_life?, max_age: max_age? })
     }
