@@ -20,6 +20,7 @@ use openidconnect::{
 };
 use zeroize::Zeroizing;
 
+use super::staff::FRESH;
 use super::tls;
 use crate::domain::clock::Entropy;
 use crate::outbound::operator::{Call, OperatorClient};
@@ -47,6 +48,17 @@ pub enum Way {
 }
 
 /// A sign-in that was begun.
+/// How recently the person must have signed in to the issuer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Recency {
+    /// Whenever it was.
+    Any,
+    /// At most as long ago as a review takes, and the issuer says when: `max_age` obliges it to (OpenID Connect Core 1.0 section 3.1.2.1).
+    ForReview,
+    /// Now, whoever they are to the issuer already.
+    Anew,
+}
+
 pub struct SignIn {
     metadata: CoreProviderMetadata,
     state: CsrfToken,
@@ -121,12 +133,11 @@ impl Client {
         self.id.as_str()
     }
 
-    /// Begins: metadata of the issuer, and where to send the browser. `anew` asks the issuer to have the person sign in again, whoever
-    /// they are to it already.
+    /// Begins: metadata of the issuer, and where to send the browser.
     ///
     /// # Errors
     /// Metadata that cannot be had, or that is another's.
-    pub async fn begin(&self, anew: bool, entropy: &(dyn Entropy + 'static)) -> Result<SignIn, SignInFault> {
+    pub async fn begin(&self, recency: Recency, entropy: &(dyn Entropy + 'static)) -> Result<SignIn, SignInFault> {
         let discovered = self.metadata.try_get_with((), async {
             CoreProviderMetadata::discover_async(self.issuer.clone(), &self.sender).await.map_err(drop)
         });
@@ -146,10 +157,11 @@ impl Client {
             .authorize_url(flow, || state, || nonce)
             .add_scope(Scope::new("profile".to_owned()))
             .set_pkce_challenge(challenge);
-        if anew {
-            // `max_age` has the issuer say when the person signed in (OpenID Connect Core 3.1.2.1).
-            request = request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO);
-        }
+        request = match recency {
+            Recency::Any => request,
+            Recency::ForReview => request.set_max_age(Duration::from_secs(FRESH.0.into())),
+            Recency::Anew => request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO),
+        };
         let (url, state, nonce) = request.url();
         Ok(SignIn { metadata, state, nonce, verifier, url: url.to_string() })
     }

@@ -10,6 +10,10 @@
 //! with `oid` = `sub` (Entra's application tokens); a service account by its name (Keycloak's `preferred_username`,
 //! Kubernetes' `sub`). A machine that is taken for one may submit and never review: the error is on the safe side.
 //!
+//! **Who is a person.** That no sign of a machine is seen shows nothing: a client's own token may have an `azp` that is not its `sub`. A
+//! review takes a positive sign ([`FRESH`]): `auth_time`, which an issuer sets where a person signed in (OpenID Connect Core 1.0 section
+//! 2), or a sign-in in the browser that this house began. `iat` is none: a machine has a fresh one whenever it likes.
+//!
 //! A sign-in in the browser ends here too ([`StaffVerifier::signed_in`]), under the same rules. Not here: the flow before it (`sign_in`),
 //! and sessions (`http::console`).
 
@@ -32,7 +36,7 @@ use crate::domain::proof::Assertion;
 use crate::domain::reason::{Class, ISSUER_UNAVAILABLE, Reason, STAFF_UNAUTHENTICATED};
 use crate::domain::text::Text;
 
-/// A review needs a sign-in at most this long ago (DESIGN.md section 10).
+/// A review needs a person's sign-in at most this long ago.
 pub const FRESH: Seconds = Seconds::minutes(15);
 
 /// `typ` headers of staff tokens: ID tokens and RFC 9068 access tokens. Others are other kinds of token (ABUSE J-22).
@@ -62,7 +66,8 @@ pub struct SignedIn {
     roles: BTreeSet<Role>,
     machine: bool,
     issued: Timestamp,
-    signed_in: Timestamp,
+    /// When a person signed in, where anything shows that one did.
+    signed_in: Option<Timestamp>,
     max_age: Seconds,
 }
 
@@ -73,7 +78,7 @@ impl SignedIn {
             person: self.person.clone(),
             roles: self.roles.clone(),
             machine: self.machine,
-            fresh: now.since(self.signed_in) <= FRESH,
+            fresh: !self.machine && self.signed_in.is_some_and(|time| now.since(time) <= FRESH),
         })
     }
 }
@@ -126,7 +131,10 @@ impl StaffVerifier {
 
     /// Who signed in, by the ID token that `client` got for them: its audience is the client (OpenID Connect Core 1.0, section 2).
     pub async fn signed_in(&self, id_token: &str, client: &str, now: Timestamp) -> Result<SignedIn, StaffFault> {
-        self.read(id_token, client, now).await
+        let mut who = self.read(id_token, client, now).await?;
+        // Somebody came back by a browser that we sent there: where the issuer does not say when they signed in, it was by now.
+        who.signed_in = who.signed_in.or(Some(who.issued));
+        Ok(who)
     }
 
     async fn read(&self, bearer: &str, audience: &str, now: Timestamp) -> Result<SignedIn, StaffFault> {
@@ -168,8 +176,8 @@ fn signed_in(settings: &StaffSettings, token: &Assertion, audience: &str, now: T
     }
     let id = person_id(settings, token).ok_or("no person_claim, or not a name")?;
     let signed_in = match token.claims.get("auth_time") {
-        None => issued,
-        Some(time) => numeric_date(time).filter(|time| *time <= soon).ok_or("an auth_time that cannot be")?,
+        None => None,
+        Some(time) => Some(numeric_date(time).filter(|time| *time <= soon).ok_or("an auth_time that cannot be")?),
     };
     Ok(SignedIn {
         machine: is_machine(settings, token, &id),

@@ -72,6 +72,10 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<Vec<ElevationId>, Failure> {
         let actor = by.staff().actor();
+        // What starts without an approval takes the same sign of a person as an approval does. A machine is told so further on.
+        if wish.break_glass && !by.staff().machine && !by.staff().fresh {
+            return Err((&reason::STAFF_STALE).into());
+        }
         let wanted = |environment| Wanted {
             id: self.entropy.name(),
             integration: integration.clone(),

@@ -11,7 +11,7 @@ use super::answer::{Answer, Failure, stderr};
 use super::context::{self, Context};
 use super::exit::Exit;
 use super::reach::Reach;
-use crate::authn::sign_in::{Client, Returned, SignInFault, Way};
+use crate::authn::sign_in::{Client, Recency, Returned, SignInFault, Way};
 use crate::http::form::Form;
 use crate::journal::kek::private;
 use crate::server::OsEntropy;
@@ -49,7 +49,7 @@ pub async fn run(args: Login, reach: &Reach) -> Result<Answer, Failure> {
     let port = listener.local_addr().map_err(unable)?.port();
     let redirect = format!("http://127.0.0.1:{port}/callback");
     let client = Client::new(&args.issuer, &args.client_id, &redirect, Way::Operator).map_err(fault)?;
-    let sign_in = client.begin(false, &OsEntropy).await.map_err(fault)?;
+    let sign_in = client.begin(Recency::ForReview, &OsEntropy).await.map_err(fault)?;
     stderr(&format!("sign in at\n  {}\n", sign_in.url));
     if !args.no_browser {
         open(&sign_in.url);

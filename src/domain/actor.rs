@@ -87,7 +87,7 @@ pub struct Staff {
     pub roles: BTreeSet<Role>,
     /// Whether this is a machine's token (no human): it never reviews.
     pub machine: bool,
-    /// Whether the sign-in is recent enough for a review (15 min since `auth_time` or `iat`).
+    /// Whether something shows that a person signed in recently enough for a review: `auth_time`, or a session of the console.
     pub fresh: bool,
 }
 
@@ -150,7 +150,7 @@ pub enum Forbidden {
     Role,
     /// A machine where a human is asked for.
     Machine,
-    /// A sign-in too long ago for a review.
+    /// Nothing that shows a person's sign-in, or one too long ago for a review.
     Stale,
 }
 

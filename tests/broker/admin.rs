@@ -378,3 +378,70 @@ async fn the_inventory_says_whose_it_is_and_what_ends_next() {
         assert_eq!(world.admin_get(path, "alan").await["lastUse"], last, "{path}");
     }
 }
+
+/// S-16: a review takes a positive sign of a person. That no sign of a machine is seen shows nothing: a client's own token has a fresh `iat`
+/// whenever it likes, and an `azp` that need not be its `sub`. It may submit all the same.
+#[tokio::test]
+async fn a_machine_reviews_nothing_whatever_its_token_looks_like() {
+    let world = World::start().await;
+    let now = world.clock.seconds();
+    let bearer = |person: &str, groups: &str, changes: Value| {
+        let mut claims = json!({
+            "iss": world.staff.issuer, "sub": person, "aud": "carnet", "exp": now + 600, "iat": now, "groups": [groups], "azp": "automation",
+            "scope": "carnet", "client_id": "automation",
+        });
+        for (name, value) in changes.as_object().expect("changes") {
+            claims[name] = value.clone();
+        }
+        format!("Bearer {}", world.staff.sign(&claims))
+    };
+    let post = async |bearer: &str, path: &str, kind: &str, body: &str| {
+        send(world.admin, "POST", path, &[("authorization", bearer), ("content-type", kind)], body.as_bytes()).await
+    };
+    // A machine applies and submits.
+    let robot = bearer("robot-17", "owners", json!({}));
+    let record = records::integration(&world.partner.issuer, "stock-sync", "456790");
+    let applied = post(&robot, "/v1/records/apply", "application/yaml", &record).await;
+    assert_eq!(applied.status, 200, "{}", applied.text());
+    let submitted =
+        post(&robot, "/v1/integrations/globex/stock-sync/submit", "application/json", &json!({"reason": "ready"}).to_string())
+            .await;
+    assert!(submitted.status < 300, "{}", submitted.text());
+    let approvals = world.admin_get("/v1/approvals?limit=1000", "sven").await;
+    let pending =
+        approvals["items"].as_array().expect("items").iter().find(|one| one["state"] == "pending").expect("one").clone();
+    let path = format!("/v1/approvals/{}/reviews", pending["id"].as_str().expect("an id"));
+    let verdict = json!({"verdict": "approve", "reason": "looked at", "version": pending["version"]}).to_string();
+    for (changes, status) in [
+        (json!({}), 403),
+        (json!({"iat": now - 1}), 403),
+        (json!({"auth_time": now - 901}), 403),
+        (json!({"auth_time": 0}), 403),
+        (json!({"auth_time": now - 5, "azp": "sven"}), 403),
+        (json!({"auth_time": now - 5, "gty": "client-credentials"}), 403),
+        (json!({"auth_time": now - 5, "idtyp": "app"}), 403),
+        (json!({"auth_time": now + 31}), 401),
+        (json!({"auth_time": null}), 401),
+        (json!({"auth_time": now.to_string()}), 401),
+        (json!({"auth_time": true}), 401),
+        (json!({"auth_time": -1}), 401),
+    ] {
+        for verdict in [&verdict, &verdict.replace("approve", "deny")] {
+            let answer = post(&bearer("sven", "security", changes.clone()), &path, "application/json", verdict).await;
+            refused(&answer, status, &changes.to_string());
+        }
+    }
+    // Nor does it have an elevation begin without an approval.
+    let wish = json!({
+        "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
+        "duration": "10m", "reason": "order 42 is stuck", "breakGlass": true,
+    });
+    let asked = post(&robot, "/v1/elevations", "application/json", &wish.to_string()).await;
+    refused(&asked, 403, "break-glass by what may be a machine");
+    assert_eq!(asked.json()["reason"], "staff.sign-in-too-old");
+    assert_ne!(world.admin_post("/v1/elevations", "olga", &wish).await.status, 403, "a person's is judged by the record");
+    // The same person, signed in a moment ago.
+    let person = bearer("sven", "security", json!({"auth_time": now - 4}));
+    let answer = post(&person, &path, "application/json", &verdict).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}

@@ -64,7 +64,7 @@ async fn a_staff_token_is_a_person_with_roles() {
     let staff = company.with(json!({})).await.expect("staff");
     assert_eq!((staff.person.id.as_str(), staff.person.iss.as_str()), ("u1", company.idp.url.as_str()));
     assert_eq!(staff.roles.into_iter().collect::<Vec<_>>(), [Role::Security]);
-    assert!(!staff.machine && staff.fresh);
+    assert!(!staff.machine && !staff.fresh, "nothing shows that a person signed in");
     assert_eq!(staff.person.name.expect("a name").plain(), Some("Jane"));
     assert_eq!(
         company.with(json!({"groups": "owners"})).await.expect("staff").roles.into_iter().collect::<Vec<_>>(),
@@ -147,17 +147,44 @@ async fn any_sign_of_a_machine_makes_a_machine() {
     }
 }
 
+/// A machine has a fresh `iat` whenever it likes: `auth_time` alone shows that somebody signed in, and a machine's own shows nothing.
 #[tokio::test]
 async fn a_sign_in_is_fresh_for_fifteen_minutes() {
     let company = Company::new().await;
     for (changes, fresh) in [
         (json!({"auth_time": NOW - 900}), true),
         (json!({"auth_time": NOW - 901}), false),
-        (json!({"iat": NOW - 900}), true),
-        (json!({"iat": NOW - 901}), false),
+        (json!({"auth_time": NOW - 900, "iat": NOW}), true),
+        (json!({"auth_time": null, "iat": NOW}), false),
+        (json!({"auth_time": null, "iat": NOW - 900}), false),
+        (json!({"azp": "bot-client", "sub": "service-17", "iat": NOW}), false),
         (json!({"iat": NOW - 5, "auth_time": NOW - 40_000}), false),
+        (json!({"auth_time": 0}), false),
+        (json!({"auth_time": NOW - 5, "azp": "u1"}), false),
+        (json!({"auth_time": NOW - 5, "gty": "client-credentials"}), false),
     ] {
         assert_eq!(company.with(changes.clone()).await.expect("staff").fresh, fresh, "{changes}");
+    }
+}
+
+/// A sign-in in the browser that we began is such a sign by itself; where the issuer says when it was, that counts.
+#[tokio::test]
+async fn a_sign_in_in_the_browser_is_a_persons() {
+    let company = Company::new().await;
+    let verifier = StaffVerifier::new(company.settings.clone(), company.keys.clone());
+    for (changes, fresh) in [
+        (json!({"iat": NOW - 900}), true),
+        (json!({"iat": NOW - 901}), false),
+        (json!({"iat": NOW, "auth_time": NOW - 901}), false),
+        (json!({"iat": NOW, "azp": "u1"}), false),
+    ] {
+        let mut claims = company.claims();
+        claims["aud"] = "console".into();
+        for (name, value) in changes.as_object().expect("an object") {
+            claims[name] = value.clone();
+        }
+        let who = verifier.signed_in(&company.signer.token(&claims), "console", at(NOW)).await.expect("signed in");
+        assert_eq!(who.at(at(NOW)).expect("counts").fresh, fresh, "{changes}");
     }
 }
 

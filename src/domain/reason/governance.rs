@@ -22,9 +22,9 @@ super::reasons! {
         "A browser sends a session's cookie with whatever makes it ask; so what changes something must come from a page of ours, with the session's own token.";
         "Open the page again, and send the form from there.";
     STAFF_STALE = "staff.sign-in-too-old", Forbidden;
-        "The sign-in is too old for a review.";
-        "A review needs a sign-in of the last 15 minutes.";
-        "Sign in again: carnet login.";
+        "Nothing shows that a person signed in within the last 15 minutes.";
+        "A review, or an elevation that starts without one, is a person's word: it takes a token whose auth_time is at most 15 minutes old, or a session of the console. A token without auth_time may be a machine's, however fresh it is.";
+        "Sign in again (carnet login asks the identity provider for auth_time), or do it on a page of the console. If it persists, have the identity provider put auth_time into tokens.";
     REQUEST_MALFORMED = "request.malformed", Form;
         "The request is not what the route takes.";
         "Unknown members, wrong types and broken documents are refused, never guessed.";

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use super::page::{self, Message};
 use super::session::{Cookie, Visitor};
 use super::{Console, QUEUE};
-use crate::authn::sign_in::{Returned, SignIn};
+use crate::authn::sign_in::{Recency, Returned, SignIn};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::http::form::Form;
@@ -75,7 +75,8 @@ pub async fn begin(State(console): State<Arc<Console>>, RawQuery(query): RawQuer
         return failed("Sign-in in a browser is not configured: [staff] client_id is missing in carnet.toml.");
     };
     let entropy = console.broker.entropy.as_ref();
-    let Ok(sign_in) = client.begin(form.get("anew").is_some(), entropy).await else {
+    let recency = if form.get("anew").is_some() { Recency::Anew } else { Recency::Any };
+    let Ok(sign_in) = client.begin(recency, entropy).await else {
         let heading = "The identity provider does not answer";
         let message =
             Message::plain(heading, &["Try again in a moment. Whoever holds a staff token can use the command line."]);
