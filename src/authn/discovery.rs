@@ -34,7 +34,10 @@ pub enum KeysFault {
     #[error("the discovery document names another issuer, byte for byte")]
     OtherIssuer,
     /// `jwks_uri` leads elsewhere (ABUSE K-06).
-    #[error("jwks_uri is on another origin, which is not listed in [outbound] issuers")]
+    #[error(
+        "jwks_uri is on another origin than the issuer: name it as jwksUri in the record, or allow that origin for this issuer in \
+         [outbound] issuer_origins"
+    )]
     OtherOrigin,
     /// The set.
     #[error("{0}")]
@@ -76,11 +79,6 @@ pub struct ProbedKey {
 /// Fetches the discovery document and the keys of `issuer` once, for whoever wants to see them. Nothing is kept.
 pub(super) async fn probe(outbound: &Outbound, issuer: &Issuer) -> Result<Probed, KeysFault> {
     let url = jwks_uri(outbound, issuer).await?;
-    // Nobody approved the issuer yet: it must not choose which of the listed places we ask, unless it is one of them.
-    let own = outbound.may_fetch(issuer.as_str())?;
-    if url.origin() != own.origin() && !own.is_listed() {
-        return Err(KeysFault::OtherOrigin);
-    }
     let set = key_set(outbound, &url, KeySet::parse).await.outcome?;
     Ok(Probed { jwks_uri: url.as_str().to_owned(), keys: set.keys().map(Key::probed).collect(), ignored: set.ignored })
 }
@@ -96,7 +94,8 @@ pub(super) async fn load(outbound: &Outbound, source: &KeySource) -> Attempt {
             let outcome = KeySet::bundle(bundle.as_bytes()).map_err(KeysFault::from);
             return Attempt { outcome, asked_for_keys: false };
         }
-        KeySource::JwksUri(url) | KeySource::BundleUrl(url) => outbound.may_fetch(url).map_err(KeysFault::from),
+        KeySource::JwksUri(url) => outbound.may_fetch_keys(url).map_err(KeysFault::from),
+        KeySource::BundleUrl(url) => outbound.may_fetch(url).map_err(KeysFault::from),
         KeySource::Discovery(issuer) => jwks_uri(outbound, issuer).await,
     };
     match url {
@@ -116,22 +115,18 @@ async fn key_set(outbound: &Outbound, url: &FetchUrl, read: fn(&[u8]) -> Result<
 
 /// Fetches the discovery document of `issuer` and tells its `jwks_uri` (OpenID Connect Discovery 1.0 section 4).
 async fn jwks_uri(outbound: &Outbound, issuer: &Issuer) -> Result<FetchUrl, KeysFault> {
-    let (own, body) = document(outbound, issuer).await?;
-    let url = outbound.may_fetch(&jwks_uri_of(&body, issuer)?)?;
+    let body = document(outbound, issuer).await?;
+    let url = outbound.may_fetch_keys(&jwks_uri_of(&body, issuer)?)?;
     // An issuer that could point anywhere could have us take anybody's keys for its own (K-06).
-    if url.origin() != own.origin() && !url.is_listed() {
-        return Err(KeysFault::OtherOrigin);
-    }
-    Ok(url)
+    if outbound.is_of_issuer(&url, issuer) { Ok(url) } else { Err(KeysFault::OtherOrigin) }
 }
 
-/// Fetches the discovery document: its URL and its bytes.
-pub(super) async fn document(outbound: &Outbound, issuer: &Issuer) -> Result<(FetchUrl, Vec<u8>), KeysFault> {
+/// Fetches the bytes of the discovery document.
+pub(super) async fn document(outbound: &Outbound, issuer: &Issuer) -> Result<Vec<u8>, KeysFault> {
     // A terminating slash goes before the path is appended (section 4.1).
     let base = issuer.as_str().strip_suffix('/').unwrap_or(issuer.as_str());
     let url = outbound.may_fetch(&format!("{base}/.well-known/openid-configuration"))?;
-    let body = json_body(outbound.fetch(&url).await?)?;
-    Ok((url, body))
+    json_body(outbound.fetch(&url).await?)
 }
 
 /// Our own reading of the document: `issuer` and `jwks_uri` are required, the rest is ignored. openidconnect's type refuses a

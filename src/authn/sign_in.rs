@@ -5,7 +5,7 @@
 //!
 //! Two clients use it. The command line is public (it has no secret that a person's machine could keep) and listens on a loopback address
 //! (RFC 8252 section 7.3). The console is the broker's own: what it fetches leaves by [`Outbound`] under its rules, and neither code
-//! nor secret goes to an origin that is not the issuer's, unless the operator listed it (as `jwks_uri`, ABUSE K-06).
+//! nor secret goes to an origin that is not the issuer's, unless the operator allowed it for this issuer (as `jwks_uri`, ABUSE K-06).
 
 use std::fmt;
 use std::pin::Pin;
@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use super::staff::FRESH;
 use super::tls;
 use crate::domain::clock::Entropy;
+use crate::domain::names::Issuer;
 use crate::outbound::operator::{Call, OperatorClient};
 use crate::outbound::{FetchUrl, Origin, Outbound};
 
@@ -47,7 +48,6 @@ pub enum Way {
     Broker(Arc<Outbound>),
 }
 
-/// A sign-in that was begun.
 /// How recently the person must have signed in to the issuer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Recency {
@@ -59,6 +59,7 @@ pub enum Recency {
     Anew,
 }
 
+/// A sign-in that was begun.
 pub struct SignIn {
     metadata: CoreProviderMetadata,
     state: CsrfToken,
@@ -110,7 +111,8 @@ impl Client {
     /// # Errors
     /// A URL that is none.
     pub fn new(issuer: &str, id: &str, redirect: &str, way: Way) -> Result<Self, SignInFault> {
-        let home = Origin::of(issuer).map_err(|_| SignInFault::Url("the issuer"))?;
+        let home = issuer.parse().map_err(|_| SignInFault::Url("the issuer"))?;
+        Origin::of(issuer).map_err(|_| SignInFault::Url("the issuer"))?;
         Ok(Self {
             issuer: IssuerUrl::new(issuer.to_owned()).map_err(|_| SignInFault::Url("the issuer"))?,
             sender: Sender { way, home },
@@ -208,8 +210,8 @@ impl Client {
 /// Sends the library's requests.
 struct Sender {
     way: Way,
-    /// The issuer's origin.
-    home: Origin,
+    /// Whose documents say where to.
+    home: Issuer,
 }
 
 impl<'c> AsyncHttpClient<'c> for Sender {
@@ -238,13 +240,13 @@ fn how(metadata: &CoreProviderMetadata) -> AuthType {
 /// The headers of the library's requests that mean something to an issuer.
 const HEADERS: [&str; 3] = ["accept", "authorization", "content-type"];
 
-/// Whether a code, or the client's secret, may go there: to the issuer's own origin, or one that the operator listed.
-fn may_send(outbound: &Outbound, home: &Origin, url: &str) -> Option<FetchUrl> {
-    outbound.may_fetch(url).ok().filter(|url| url.origin() == home || url.is_listed())
+/// Whether a code, or the client's secret, may go there: to the issuer's own origin, or one that the operator allowed for this issuer.
+fn may_send(outbound: &Outbound, home: &Issuer, url: &str) -> Option<FetchUrl> {
+    outbound.may_fetch_keys(url).ok().filter(|url| outbound.is_of_issuer(url, home))
 }
 
 /// By the broker's own client.
-async fn by_broker(outbound: &Outbound, home: &Origin, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
+async fn by_broker(outbound: &Outbound, home: &Issuer, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
     let (parts, body) = request.into_parts();
     let url = may_send(outbound, home, &parts.uri.to_string()).ok_or(Unanswered)?;
     let headers = HEADERS.into_iter().filter_map(|name| Some((name, parts.headers.get(name)?.to_str().ok()?)));
@@ -298,15 +300,28 @@ mod tests {
     /// K-06, for code and secret: metadata that names a token endpoint elsewhere gets neither.
     #[test]
     fn k_06_codes_and_secrets_go_to_the_issuer_alone() {
-        let listed = "https://login.acme.example".parse().expect("an origin");
-        let settings = OutboundSettings { issuers: vec![listed], ..OutboundSettings::default() };
+        let origin = |text: &str| text.parse::<Origin>().expect("an origin");
+        let home: Issuer = "https://idp.acme.example/tenant".parse().expect("an issuer");
+        let another: Issuer = "https://idp.acme.example/other".parse().expect("an issuer");
+        let settings = OutboundSettings {
+            issuers: vec![origin("https://listed.acme.example"), origin("http://10.0.0.1")],
+            issuer_origins: [
+                (home.clone(), vec![origin("https://login.acme.example")]),
+                (another, vec![origin("https://others.acme.example")]),
+            ]
+            .into(),
+            ..OutboundSettings::default()
+        };
         let outbound = tls::outbound(settings, &[]).expect("a client");
-        let home = Origin::of("https://idp.acme.example/tenant").expect("an origin");
         for good in ["https://idp.acme.example/token", "https://idp.acme.example/", "https://login.acme.example/t"] {
             assert!(may_send(&outbound, &home, good).is_some(), "{good}");
         }
         for bad in [
             "https://evil.example/token",
+            // Listed for whoever it is that lives there, and allowed for another issuer: neither is this one's.
+            "https://listed.acme.example/token",
+            "http://10.0.0.1/token",
+            "https://others.acme.example/token",
             "https://idp.acme.example.evil.example/token",
             "https://idp.acme.example:8443/token",
             // One origin, one spelling: `url`, by which the library writes its requests, leaves a scheme's own port out.

@@ -115,7 +115,7 @@ impl StaffVerifier {
     /// Whether the issuer's metadata is complete enough to sign in with (OpenID Connect Discovery 1.0), as openidconnect reads
     /// it from bytes that `outbound` fetched. Bearers do not need it.
     pub async fn check(&self) -> Result<(), KeysFault> {
-        let (_, body) = discovery::document(self.keys.outbound(), &self.settings.issuer).await?;
+        let body = discovery::document(self.keys.outbound(), &self.settings.issuer).await?;
         let metadata: CoreProviderMetadata = serde_json::from_slice(&body).map_err(|_| KeysFault::Document)?;
         if metadata.issuer().as_str() != self.settings.issuer.as_str() {
             return Err(KeysFault::OtherIssuer);

@@ -205,12 +205,14 @@ impl Broker {
         for document in located {
             for (at, binding) in bindings(&document.record) {
                 let Admits::Jwt(rule) = &binding.admits else { continue };
-                let url = match &rule.keys {
-                    KeySource::Discovery(issuer) => issuer.as_str(),
-                    KeySource::JwksUri(url) | KeySource::BundleUrl(url) => url,
+                let outbound = self.issuers.outbound();
+                let (url, judged) = match &rule.keys {
+                    KeySource::Discovery(issuer) => (issuer.as_str(), outbound.may_fetch(issuer.as_str())),
+                    KeySource::JwksUri(url) => (url.as_str(), outbound.may_fetch_keys(url)),
+                    KeySource::BundleUrl(url) => (url.as_str(), outbound.may_fetch(url)),
                     KeySource::Inline(_) | KeySource::InlineBundle(_) => continue,
                 };
-                if let Err(why) = self.issuers.outbound().may_fetch(url) {
+                if let Err(why) = judged {
                     faults.push(record::Fault {
                         file: document.file.clone(),
                         line: document.line,

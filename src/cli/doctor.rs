@@ -17,7 +17,6 @@ use crate::authn::{IssuerKeys, StaffVerifier, tls};
 use crate::config::{self, Config, JournalUrl};
 use crate::domain::clock::{Clock as _, Timestamp};
 use crate::journal::Kek;
-use crate::outbound::OutboundSettings;
 use crate::outbound::operator::{Call, Reply};
 use crate::revocation::Index;
 use crate::serve;
@@ -139,13 +138,12 @@ async fn index(config: &Config) -> Finding {
 /// The issuer's discovery, complete enough to sign in with, and its keys.
 async fn staff(config: &Config) -> Finding {
     let name = "staff issuer";
-    let settings = serve::origins("outbound.issuers", &config.outbound.issuers)
-        .and_then(|issuers| Ok((issuers, serve::staff_settings(config)?)));
-    let (issuers, settings) = match settings {
+    let settings = serve::outbound_settings(config).and_then(|allowed| Ok((allowed, serve::staff_settings(config)?)));
+    let (allowed, settings) = match settings {
         Ok(settings) => settings,
         Err(fault) => return no(name, fault.to_string(), "correct [staff] and [outbound]"),
     };
-    let Ok(outbound) = tls::outbound(OutboundSettings { issuers, ..OutboundSettings::default() }, &[]) else {
+    let Ok(outbound) = tls::outbound(allowed, &[]) else {
         return no(name, "the client for issuers cannot be made", "report this");
     };
     let issuer = settings.issuer.to_string();

@@ -40,9 +40,12 @@ pub struct OutboundSection {
     pub events: Vec<Origin>,
     /// Ticket systems.
     pub tickets: Vec<Origin>,
+    /// For one issuer: origins besides its own that its documents may name.
+    pub issuer_origins: BTreeMap<Issuer, Vec<Origin>>,
 }
 
 const ISSUER_FIX: &str = "write the issuer as its discovery document spells it, such as https://idp.acme.example";
+const ORIGIN_FIX: &str = "write exact origins such as https://idp.intranet.example:8443, without a path";
 const CLAIM_FIX: &str = "write the name of a claim, such as sub";
 const ROLES: [(&str, Role); 4] =
     [("administrator", Role::Administrator), ("security", Role::Security), ("owner", Role::Owner), ("auditor", Role::Auditor)];
@@ -50,13 +53,30 @@ const ROLES: [(&str, Role); 4] =
 pub(super) fn outbound(section: Option<Section<'_>>, faults: &mut Faults<'_>) -> OutboundSection {
     let Some(mut section) = section else { return OutboundSection::default() };
     let mut origins = |key| {
-        let fix = "write exact origins such as https://idp.intranet.example:8443, without a path";
         let texts = section.texts(key, faults);
-        texts.iter().filter_map(|text| text.parse(faults, |text| url::origin(text), fix)).collect()
+        texts.iter().filter_map(|text| text.parse(faults, |text| url::origin(text), ORIGIN_FIX)).collect()
     };
-    let outbound = OutboundSection { issuers: origins("issuers"), events: origins("events"), tickets: origins("tickets") };
+    let (issuers, events, tickets) = (origins("issuers"), origins("events"), origins("tickets"));
+    let issuer_origins = section.section("issuer_origins", faults).map_or_else(BTreeMap::new, |table| beside(table, faults));
     section.finish(faults);
-    outbound
+    OutboundSection { issuers, events, tickets, issuer_origins }
+}
+
+/// `issuer_origins`: an issuer, and the origins besides its own that its documents may name.
+fn beside(mut table: Section<'_>, faults: &mut Faults<'_>) -> BTreeMap<Issuer, Vec<Origin>> {
+    let mut found = BTreeMap::new();
+    for (name, line) in table.keys() {
+        let texts = table.named_texts(&name, faults);
+        let origins = texts.iter().filter_map(|text| text.parse(faults, |text| url::origin(text), ORIGIN_FIX)).collect();
+        match name.parse() {
+            Ok(issuer) => drop(found.insert(issuer, origins)),
+            Err(error) => {
+                let error: crate::domain::names::InvalidName = error;
+                faults.add((&format!("outbound.issuer_origins.{name}"), Some(line)), error.to_string(), ISSUER_FIX);
+            }
+        }
+    }
+    found
 }
 
 pub(super) fn staff(

@@ -25,11 +25,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use tokio::sync::Semaphore;
 
 pub use origin::{FetchUrl, Forbidden, Origin};
 use resolve::{System, Vetted};
+
+use crate::domain::names::Issuer;
 
 /// One deadline for a whole fetch. Longer, and a dripping issuer holds a request beyond its own time-out (K-19).
 pub const TIMEOUT: Duration = Duration::from_secs(3);
@@ -51,6 +53,8 @@ pub struct OutboundSettings {
     pub events: Vec<Origin>,
     /// `[outbound] tickets`: the same for the ticket system.
     pub tickets: Vec<Origin>,
+    /// `[outbound] issuer_origins`: for one issuer, origins besides its own that its documents may name.
+    pub issuer_origins: HashMap<Issuer, Vec<Origin>>,
 }
 
 /// The client. Cheap to share behind an `Arc`.
@@ -58,6 +62,7 @@ pub struct Outbound {
     issuers: Vec<Origin>,
     events: Vec<Origin>,
     tickets: Vec<Origin>,
+    issuer_origins: HashMap<Issuer, Vec<Origin>>,
     /// For everybody: connects to public addresses only.
     public: reqwest::Client,
     /// For listed origins: any address.
@@ -94,8 +99,8 @@ pub enum FetchFault {
     /// A body beyond [`MAX_BODY`].
     #[error("the answer is larger than 256 KiB")]
     TooLarge,
-    /// A `Content-Encoding`; it was not asked for and could be a bomb.
-    #[error("the answer is compressed, which was not asked for")]
+    /// A `Content-Encoding` other than `identity`, which alone was asked for; it could be a bomb.
+    #[error("the answer has a Content-Encoding, and none but identity is taken (Accept-Encoding: identity was sent)")]
     Encoded,
 }
 
@@ -121,6 +126,7 @@ impl Outbound {
             issuers: settings.issuers,
             events: settings.events,
             tickets: settings.tickets,
+            issuer_origins: settings.issuer_origins,
             lanes: Mutex::default(),
         })
     }
@@ -130,9 +136,17 @@ impl Outbound {
         FetchUrl::judge(url, &self.issuers)
     }
 
-    /// Whether the operator listed `origin` in `[outbound] issuers`.
-    pub fn is_listed(&self, origin: &Origin) -> bool {
-        self.issuers.contains(origin)
+    /// The same for the URL of a key set, which may have a query.
+    pub fn may_fetch_keys(&self, url: &str) -> Result<FetchUrl, Forbidden> {
+        FetchUrl::judge_with_query(url, &self.issuers)
+    }
+
+    /// Whether documents of `issuer` may name `url`: it is on the issuer's own origin, or on one that the operator allowed for this issuer.
+    /// An origin that is listed for another purpose is no reason: an issuer could then have us take keys, or send a code, anywhere in the
+    /// list (ABUSE K-06).
+    pub fn is_of_issuer(&self, url: &FetchUrl, issuer: &Issuer) -> bool {
+        let own = Origin::of(issuer.as_str()).is_ok_and(|origin| origin == url.origin);
+        own || self.issuer_origins.get(issuer).is_some_and(|origins| origins.contains(&url.origin))
     }
 
     /// GETs `url`. Every status is an answer; only a transport that failed is a fault.
@@ -161,7 +175,8 @@ const LANES: usize = 1024;
 /// Sends a request and takes its answer whole, or not at all.
 async fn read(request: reqwest::RequestBuilder) -> Result<Fetched, FetchFault> {
     let mut response = request.send().await.map_err(fault)?;
-    if response.headers().contains_key(CONTENT_ENCODING) {
+    let mut codings = response.headers().get_all(CONTENT_ENCODING).iter();
+    if !codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(FetchFault::Encoded);
     }
     if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
@@ -195,6 +210,8 @@ fn fault(error: reqwest::Error) -> FetchFault {
 fn client(resolver: impl reqwest::dns::Resolve + 'static, tls: impl Any) -> Result<reqwest::Client, Unbuildable> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    // A request without it takes every coding (RFC 9110 section 12.5.3), and nothing here decodes any.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     #[expect(clippy::disallowed_methods, reason = "this is the one place where a client is built")]
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)

@@ -30,8 +30,8 @@ pub enum Forbidden {
     /// Another scheme than https.
     #[error("plain http is taken only for an exact origin in [outbound] issuers, and no other scheme but https at all")]
     Scheme,
-    /// User, password, query or fragment.
-    #[error("the URL must have no user, password, query or fragment")]
+    /// User, password or fragment; a query where none is taken.
+    #[error("the URL must have no user, password or fragment, and only that of a key set may have a query")]
     Parts,
     /// A host that names the inside.
     #[error("the host is a private or special address; the operator may list its exact origin in [outbound] issuers")]
@@ -46,7 +46,10 @@ impl Origin {
 
     /// The origin of a URL, which need not be one that may be fetched.
     pub fn of(url: &str) -> Result<Self, Forbidden> {
-        parse(url).map(|(_, origin)| origin)
+        match parse(url)? {
+            (url, _) if url.query().is_some() => Err(Forbidden::Parts),
+            (_, origin) => Ok(origin),
+        }
     }
 }
 
@@ -82,6 +85,14 @@ impl FetchUrl {
     }
 
     pub(super) fn judge(text: &str, listed: &[Origin]) -> Result<Self, Forbidden> {
+        Self::judge_with_query(text, listed).and_then(|judged| match judged.url.query() {
+            None => Ok(judged),
+            Some(_) => Err(Forbidden::Parts),
+        })
+    }
+
+    /// The same where a query is taken: OpenID Connect Discovery 1.0 forbids one in `issuer`, and not in `jwks_uri` (section 3).
+    pub(super) fn judge_with_query(text: &str, listed: &[Origin]) -> Result<Self, Forbidden> {
         let (url, origin) = parse(text)?;
         // Listed by scheme, host and port together: a host-only list would open every port of it (K-02).
         let listed = listed.contains(&origin);
@@ -108,7 +119,7 @@ fn parse(text: &str) -> Result<(Url, Origin), Forbidden> {
     }
     let url = Url::parse(text).map_err(|_| Forbidden::Form)?;
     let has_user = text.split('/').nth(2).is_some_and(|authority| authority.contains('@'));
-    if has_user || url.query().is_some() || url.fragment().is_some() {
+    if has_user || url.query() == Some("") || url.fragment().is_some() {
         return Err(Forbidden::Parts);
     }
     let canonical = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
@@ -236,6 +247,28 @@ mod tests {
         for url in ["https://idp.example", "https://idp.example/", "https://idp.example:8443/a/b.json", "https://8.8.8.8/"] {
             let judged = judge(url).expect(url);
             assert!(!judged.is_listed());
+        }
+    }
+
+    #[test]
+    fn a_key_set_may_have_a_query_and_an_issuer_may_not() {
+        let url = "https://idp.example/discovery/v2.0/keys?p=b2c_1_sign_in&x=%2F";
+        assert_eq!(judge(url), Err(Forbidden::Parts));
+        assert_eq!(Origin::of(url), Err(Forbidden::Parts));
+        let keys = |url: &str| FetchUrl::judge_with_query(url, &[]);
+        assert_eq!(keys(url).expect("a URL of keys").as_str(), url);
+        for bad in [
+            "https://idp.example/keys?",
+            "https://idp.example/keys?a=b#c",
+            "https://idp.example/keys?a b",
+            "https://idp.example/keys?a='b'",
+            "https://idp.example/keys?a=\"b\"",
+            "https://user@idp.example/keys?a=b",
+            "https://10.0.0.1/keys?a=b",
+            "https://idp.example?a=b",
+            "http://idp.example/keys?a=b",
+        ] {
+            assert!(keys(bad).is_err(), "{bad}");
         }
     }
 

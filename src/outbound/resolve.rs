@@ -13,7 +13,8 @@ use super::address::is_public;
 /// Asks the system's resolver.
 pub(super) struct System;
 
-/// Lets only public addresses through.
+/// Takes an answer whose addresses are all public, and no other: a name that mixes them is somebody's try to have us connect to the inside,
+/// and which of its addresses would be connected to is a matter of chance.
 pub(super) struct Vetted<R>(Arc<R>);
 
 impl<R> Vetted<R> {
@@ -36,9 +37,9 @@ impl<R: Resolve + 'static> Resolve for Vetted<R> {
     fn resolve(&self, name: Name) -> Resolving {
         let inner = self.0.clone();
         Box::pin(async move {
-            let vetted: Vec<_> = inner.resolve(name).await?.filter(|address| is_public(address.ip())).collect();
-            if vetted.is_empty() {
-                return Err("no public address".into());
+            let vetted: Vec<_> = inner.resolve(name).await?.collect();
+            if vetted.is_empty() || !vetted.iter().all(|address| is_public(address.ip())) {
+                return Err("no address, or one that is not public".into());
             }
             Ok(Box::new(vetted.into_iter()) as Addrs)
         })
@@ -69,11 +70,31 @@ mod tests {
 
     #[tokio::test]
     async fn k_11_a_name_that_rebinds_to_loopback_is_not_connected() {
-        let answers = vec![vec!["8.8.8.8"], vec!["127.0.0.1"], vec!["10.0.0.1", "8.8.4.4"], vec!["::ffff:127.0.0.1"]];
+        let answers = vec![vec!["8.8.8.8"], vec!["127.0.0.1"], vec!["8.8.8.8", "2606:4700::1111"], vec!["::ffff:127.0.0.1"]];
         let resolver = Vetted::new(Rebinding(AtomicUsize::new(0), answers));
         assert_eq!(ask(&resolver).await, Some(vec!["8.8.8.8".into()]));
         assert_eq!(ask(&resolver).await, None);
-        assert_eq!(ask(&resolver).await, Some(vec!["8.8.4.4".into()]));
+        assert_eq!(ask(&resolver).await, Some(vec!["8.8.8.8".into(), "2606:4700::1111".into()]));
         assert_eq!(ask(&resolver).await, None);
+    }
+
+    /// One address that is not allowed refuses the whole answer, wherever it stands in it and whatever it is mapped from.
+    #[tokio::test]
+    async fn k_11_an_answer_that_mixes_public_and_private_addresses_is_refused() {
+        let mixed: Vec<Vec<&str>> = vec![
+            vec!["10.0.0.1", "8.8.4.4"],
+            vec!["8.8.4.4", "10.0.0.1"],
+            vec!["8.8.4.4", "8.8.8.8", "169.254.169.254"],
+            vec!["2606:4700::1111", "::ffff:127.0.0.1"],
+            vec!["8.8.8.8", "::ffff:8.8.8.8"],
+            vec!["8.8.8.8", "64:ff9b::a00:1"],
+            vec!["8.8.8.8", "fd00::1"],
+            vec![],
+        ];
+        let count = mixed.len();
+        let resolver = Vetted::new(Rebinding(AtomicUsize::new(0), mixed.clone()));
+        for answer in mixed.iter().take(count) {
+            assert_eq!(ask(&resolver).await, None, "{answer:?}");
+        }
     }
 }

@@ -38,7 +38,7 @@ use crate::domain::binding::ClaimPath;
 use crate::domain::change::{Configuration, Environment};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::digest::Digest;
-use crate::domain::names::EnvironmentName;
+use crate::domain::names::{EnvironmentName, Issuer};
 use crate::http::admin;
 use crate::http::console::{self, Console};
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
@@ -272,14 +272,7 @@ async fn furnish(
     let Ambient { clock, entropy } = ambient;
     let live = live_index(config)?;
     let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(clock), Arc::clone(entropy)).await?;
-    let outbound = tls::outbound(
-        OutboundSettings {
-            issuers: origins("outbound.issuers", &config.outbound.issuers)?,
-            events: origins("outbound.events", &config.outbound.events)?,
-            tickets: origins("outbound.tickets", &config.outbound.tickets)?,
-        },
-        &[],
-    )?;
+    let outbound = tls::outbound(outbound_settings(config)?, &[])?;
     let outbound = Arc::new(outbound);
     let receivers = outside::receivers(config, &outbound, journal.view().size)?;
     let tickets = outside::tickets(config, &outbound)?;
@@ -329,6 +322,23 @@ pub fn origins(field: &'static str, configured: &[crate::config::Origin]) -> Res
     parsed
         .collect::<Result<_, _>>()
         .map_err(|fault| StartFault::Configuration(vec![at(field, fault.to_string(), "write exact origins, without a path")]))
+}
+
+/// What the operator allows besides https to public addresses.
+///
+/// # Errors
+/// One that is no origin.
+pub fn outbound_settings(config: &Config) -> Result<OutboundSettings, StartFault> {
+    let section = &config.outbound;
+    let of_issuer = |(issuer, allowed): (&Issuer, &Vec<crate::config::Origin>)| {
+        Ok((issuer.clone(), origins("outbound.issuer_origins", allowed)?))
+    };
+    Ok(OutboundSettings {
+        issuers: origins("outbound.issuers", &section.issuers)?,
+        events: origins("outbound.events", &section.events)?,
+        tickets: origins("outbound.tickets", &section.tickets)?,
+        issuer_origins: section.issuer_origins.iter().map(of_issuer).collect::<Result<_, StartFault>>()?,
+    })
 }
 
 /// Who counts as staff.

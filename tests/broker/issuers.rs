@@ -133,3 +133,43 @@ async fn an_issuer_is_probed_on_purpose_and_nothing_of_it_is_used() {
     world.advance(31).await;
     crate::cli::program::Program::of(&world, "ann").run(&["probe", &newcomer.issuer]).await.ended(3);
 }
+
+/// S-15: an origin that is listed for one purpose is no place where any issuer may have its keys. One that an operator allows for this very
+/// issuer is, and so is the URL that an approved record names.
+#[tokio::test]
+async fn k_06_a_listed_origin_holds_the_keys_of_no_other_issuer() {
+    let (here, there) = (crate::world::Provider::start().await, crate::world::Provider::start().await);
+    // The keys of `here` lie at `there`, with a query besides.
+    let elsewhere = format!("{}/keys?tenant=7&p=sign_in", there.issuer);
+    let keys = json!({"keys": [here.key.public()]}).to_string();
+    there.behave(Behaviour { discovery: None, keys: Some((200, keys)) });
+    here.behave(discovery(200, json!({"issuer": here.issuer, "jwks_uri": elsewhere}).to_string()));
+    let listed = vec![here.issuer.clone(), there.issuer.clone()];
+    let token = |world: &World| {
+        let mut claims = world.claims("production");
+        claims["iss"] = here.issuer.as_str().into();
+        here.sign(&claims)
+    };
+    let records = crate::world::records::usual(&here.issuer);
+    let discovered = format!("oidc: {{issuer: \"{}\", match:", here.issuer);
+    let named = discovered.replace("match:", &format!("jwksUri: \"{elsewhere}\", match:"));
+    let allow = |issuer: &str| format!("[outbound.issuer_origins]\n\"{issuer}\" = [\"{}\"]\n", there.issuer);
+    for (row, configuration, records, status) in [
+        ("listed", String::new(), records.clone(), 503),
+        ("allowed for another issuer", allow(&there.issuer), records.clone(), 503),
+        ("allowed for this issuer", allow(&here.issuer), records.clone(), 200),
+        ("named by the record", String::new(), records.replace(&discovered, &named), 200),
+    ] {
+        let asked = there.hits();
+        let options = crate::world::Options {
+            issuers: listed.clone(),
+            records: Some(records),
+            configuration,
+            ..crate::world::Options::default()
+        };
+        let world = World::with(options).await;
+        let answer = world.exchange("production", &token(&world), "orders:read").await;
+        assert_eq!(answer.status, status, "{row}: {}", answer.text());
+        assert_eq!(there.hits() > asked, status == 200, "{row}: who was asked");
+    }
+}

@@ -53,7 +53,13 @@ async fn k_09_requests_carry_nothing_ambient() {
         let mut lines: Vec<_> = request.trim_end().lines().map(str::to_ascii_lowercase).collect();
         lines.sort();
         let agent = format!("user-agent: carnet/{}", env!("CARGO_PKG_VERSION"));
-        let mut want = vec!["get /x http/1.1".to_owned(), "accept: application/json".into(), agent, format!("host: {host}")];
+        let mut want = vec![
+            "get /x http/1.1".to_owned(),
+            "accept: application/json".into(),
+            "accept-encoding: identity".into(),
+            agent,
+            format!("host: {host}"),
+        ];
         want.sort();
         assert_eq!(lines, want);
     }
@@ -101,6 +107,9 @@ async fn k_19_bodies_and_time_are_bounded() {
     issuer.answer("/drip", Answer::Drip);
     issuer.answer("/silence", Answer::Silence);
     issuer.answer("/gzip", Answer::Raw(http("200 OK", "Content-Encoding: gzip\r\n", b"\x1f\x8b")));
+    issuer.answer("/identity", Answer::Raw(http("200 OK", "Content-Encoding: Identity\r\n", b"{}")));
+    issuer.answer("/both", Answer::Raw(http("200 OK", "Content-Encoding: identity\r\nContent-Encoding: br\r\n", b"{}")));
+    issuer.answer("/list", Answer::Raw(http("200 OK", "Content-Encoding: identity, gzip\r\n", b"{}")));
     issuer.answer("/short", Answer::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}".to_vec()));
     issuer.answer("/garbage", Answer::Raw(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()));
     let outbound = client(&issuer.url, &[]);
@@ -115,6 +124,9 @@ async fn k_19_bodies_and_time_are_bounded() {
     assert_eq!(outcome("/huge").await, Err(FetchFault::TooLarge));
     assert_eq!(outcome("/endless").await, Err(FetchFault::TooLarge));
     assert_eq!(outcome("/gzip").await, Err(FetchFault::Encoded));
+    assert_eq!(outcome("/identity").await, Ok(2));
+    assert_eq!(outcome("/both").await, Err(FetchFault::Encoded));
+    assert_eq!(outcome("/list").await, Err(FetchFault::Encoded));
     assert_eq!(outcome("/short").await, Err(FetchFault::Broken));
     assert_eq!(outcome("/garbage").await, Err(FetchFault::Broken));
     let (drip, silence) = tokio::join!(outcome("/drip"), outcome("/silence"));

@@ -152,6 +152,17 @@ pub fn keys(clock: &Arc<TestClock>, listed: &[&str]) -> IssuerKeys {
     IssuerKeys::new(Arc::new(outbound), clock.clone())
 }
 
+/// The same, where documents of one issuer may name one other origin.
+pub fn keys_beside(clock: &Arc<TestClock>, listed: &[&str], issuer: &str, beside: &str) -> IssuerKeys {
+    let origin = |text: &str| text.parse::<Origin>().expect("an origin");
+    let settings = OutboundSettings {
+        issuers: listed.iter().map(|text| origin(text)).collect(),
+        issuer_origins: [(issuer.parse().expect("an issuer"), vec![origin(beside)])].into(),
+        ..OutboundSettings::default()
+    };
+    IssuerKeys::new(Arc::new(tls::outbound(settings, &[]).expect("a client")), clock.clone())
+}
+
 /// Parses and verifies with one source and all algorithms.
 pub async fn verify(keys: &IssuerKeys, source: &KeySource, token: &str) -> Result<Verified<Assertion>, VerifyFault> {
     let unverified = UnverifiedAssertion::parse(token).map_err(|reason| VerifyFault { reason })?;

@@ -121,13 +121,48 @@ async fn k_06_k_07_k_08_a_bad_answer_never_replaces_good_keys() {
     assert!(other.requests().is_empty());
 }
 
+/// An origin that is listed may be called; that makes it no place of this issuer's keys. The operator allows that issuer by issuer, or the
+/// record names the URL.
 #[tokio::test]
-async fn k_06_an_allow_listed_origin_may_hold_the_keys() {
+async fn k_06_keys_on_another_origin_are_those_of_issuers_that_may_have_them_there() {
     let signer = Signer::new(Alg::Es256, "k1");
     let (issuer, other) = (FakeIssuer::start().await, FakeIssuer::with_keys(&[&signer]).await);
-    issuer.document(json!({"issuer": issuer.url, "jwks_uri": format!("{}/jwks", other.url)}));
-    let keys = keys(&TestClock::new(), &[&issuer.url, &other.url]);
-    assert_eq!(code(&keys, &issuer.source(), &signer.token(&claims(&issuer.url))).await, "ok");
+    let elsewhere = format!("{}/jwks", other.url);
+    issuer.document(json!({"issuer": issuer.url, "jwks_uri": elsewhere}));
+    let token = signer.token(&claims(&issuer.url));
+    let listed = keys(&TestClock::new(), &[&issuer.url, &other.url]);
+    assert_eq!(code(&listed, &issuer.source(), &token).await, "issuer.unavailable");
+    assert_eq!(fault(&listed), Some(KeysFault::OtherOrigin));
+    let probed = listed.probe(&issuer.url.parse().expect("an issuer")).await;
+    assert!(matches!(probed, Err(crate::authn::ProbeFault::Rests(_))), "{probed:?}");
+    let probed = keys(&TestClock::new(), &[&issuer.url, &other.url]).probe(&issuer.url.parse().expect("an issuer")).await;
+    assert_eq!(probed.map(drop), Err(crate::authn::ProbeFault::Keys(KeysFault::OtherOrigin)));
+    for (of, want) in
+        [(&other.url, "issuer.unavailable"), (&format!("{}/", issuer.url), "issuer.unavailable"), (&issuer.url, "ok")]
+    {
+        let keys = keys_beside(&TestClock::new(), &[&issuer.url, &other.url], of, &other.url);
+        assert_eq!(code(&keys, &issuer.source(), &token).await, want, "allowed for {of}");
+    }
+    // Allowed for the issuer is not allowed to be private: that is said of the origin.
+    let keys_of = keys_beside(&TestClock::new(), &[&issuer.url], &issuer.url, &other.url);
+    assert_eq!(code(&keys_of, &issuer.source(), &token).await, "issuer.unavailable");
+    assert_eq!(fault(&keys_of), Some(KeysFault::Forbidden(Forbidden::Scheme)));
+    let named = KeySource::JwksUri(elsewhere);
+    assert_eq!(code(&listed, &named, &token).await, "ok", "the record's own word");
+}
+
+/// OpenID Connect Discovery 1.0 forbids a query in `issuer` and not in `jwks_uri` (Azure AD B2C has one).
+#[tokio::test]
+async fn a_key_set_is_fetched_with_its_query() {
+    let signer = Signer::new(Alg::Es256, "k1");
+    let issuer = FakeIssuer::start().await;
+    let url = format!("{}/keys?p=b2c_1_sign_in&v=2.0", issuer.url);
+    issuer.document(json!({"issuer": issuer.url, "jwks_uri": url}));
+    issuer.answer("/keys?p=b2c_1_sign_in&v=2.0", json_answer(&json!({"keys": [signer.jwk()]})));
+    let keys = keys(&TestClock::new(), &[&issuer.url]);
+    let token = signer.token(&claims(&issuer.url));
+    assert_eq!(code(&keys, &issuer.source(), &token).await, "ok");
+    assert_eq!(code(&keys, &KeySource::JwksUri(url), &token).await, "ok");
 }
 
 /// K-15, at this floor: a source that is no longer listed is forgotten, and an overtaken load cannot bring it back (S7).

@@ -203,7 +203,7 @@ fn key_source(fields: &Fields<'_>, faults: &mut Faults) -> Option<Option<KeySour
     match (fields.get("jwks"), fields.get("jwksUri")) {
         (None, None) => Some(None),
         (Some(place), None) => inline_keys(place, faults).map(|set| Some(KeySource::Inline(set))),
-        (None, Some(place)) => place.url(faults).map(|url| Some(KeySource::JwksUri(url))),
+        (None, Some(place)) => place.key_url(faults).map(|url| Some(KeySource::JwksUri(url))),
         (Some(place), Some(_)) => {
             place.refuse("expected jwks or jwksUri, not both", faults);
             None

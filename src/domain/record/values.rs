@@ -53,9 +53,25 @@ impl Place<'_> {
         }
     }
 
-    /// A URL from which keys or discovery may be fetched. Whether its address may be reached is for `outbound` to say.
+    /// A URL from which discovery or a bundle may be fetched. Whether its address may be reached is for `outbound` to say.
     pub fn url(&self, faults: &mut Faults) -> Option<String> {
         let text = self.scalar(faults)?;
+        self.fetched(text, text, faults)
+    }
+
+    /// The URL of a key set, which may have a query: OpenID Connect Discovery 1.0 section 3 forbids one in `issuer` alone.
+    pub fn key_url(&self, faults: &mut Faults) -> Option<String> {
+        let text = self.scalar(faults)?;
+        let sign = |b: u8| b.is_ascii_alphanumeric() || b"-._~%&=+/:,;@!$()?".contains(&b);
+        // `https://host?query` is no canonical URL: a path comes first.
+        let has_path = |base: &str| base.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+        let plain = |(base, query): &(&str, &str)| has_path(base) && !query.is_empty() && query.bytes().all(sign);
+        let base = text.split_once('?').filter(plain);
+        self.fetched(text, base.map_or(text, |(base, _)| base), faults)
+    }
+
+    /// `text` as a URL whose part before a query that is taken is `base`.
+    fn fetched(&self, text: &str, base: &str, faults: &mut Faults) -> Option<String> {
         if text.contains('*') {
             faults.error(
                 &self.at,
@@ -64,7 +80,7 @@ impl Place<'_> {
             );
             return None;
         }
-        let host = match url_host(text) {
+        let host = match url_host(base).and_then(|host| if text.len() > LONGEST_URL { Err(TOO_LONG) } else { Ok(host) }) {
             Ok(host) => host,
             Err(expected) => {
                 faults.error(&self.at, &reason::BINDING_ISSUER, format!("{expected}, not {}", shown(text)));
@@ -126,11 +142,14 @@ fn time(text: &str, day: Day) -> Result<Timestamp, &'static str> {
     Timestamp::from_seconds(second).ok_or(ERA)
 }
 
+const LONGEST_URL: usize = 255;
+const TOO_LONG: &str = "expected a URL of at most 255 printable ASCII characters";
+
 /// The host of an http or https URL without userinfo, query, fragment and dot segments (ABUSE K-03).
 fn url_host(text: &str) -> Result<&str, &'static str> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or("expected an https URL")?;
-    if text.len() > 255 || !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err("expected a URL of at most 255 printable ASCII characters");
+    if text.len() > LONGEST_URL || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(TOO_LONG);
     }
     if rest.contains(['?', '#', '@', '\\', '"', '<', '>', '^', '`', '{', '|', '}']) {
         return Err("expected a URL without user, query, fragment and other signs that programs read differently");
