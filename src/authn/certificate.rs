@@ -21,6 +21,14 @@ use crate::domain::proof::Verified;
 /// The largest certificate that is looked at; ours have some 700 bytes (ABUSE M-19).
 const LARGEST: usize = 8 * 1024;
 
+/// The largest certificate of any authority that is read.
+const LARGEST_OF_OTHERS: usize = 16 * 1024;
+
+/// Whether these bytes are one X.509 certificate in DER, and nothing behind it. Whose it is and whether it counts is another question.
+pub fn is_certificate(der: &[u8]) -> bool {
+    der.len() <= LARGEST_OF_OTHERS && X509Certificate::from_der(der).is_ok_and(|(rest, _)| rest.is_empty())
+}
+
 /// What is wrong with a certificate. For logs and tests: the caller is told that there is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotOurs {

@@ -42,8 +42,8 @@ impl HeldToken {
 
 /// Who asks for a verdict.
 pub enum Proxy {
-    /// One whose address the operator trusts, for every API.
-    Trusted,
+    /// One whose address the operator lists in `verify_callers`, for every API.
+    Listed,
     /// A caller of the API, with its proof.
     Caller(Credential),
 }
@@ -65,7 +65,7 @@ impl Broker {
     pub async fn admit_proxy(&self, environment: &EnvironmentName, proxy: &Proxy, api: &ApiName) -> Result<(), Denied> {
         let unknown = || Denied::from(Refused::unknown(&reason::PROXY_UNKNOWN));
         match proxy {
-            Proxy::Trusted => Ok(()),
+            Proxy::Listed => Ok(()),
             Proxy::Caller(credential) => match self.authenticate(environment, credential).await? {
                 ClientId::Api(caller) if caller == *api => Ok(()),
                 _ => Err(unknown()),

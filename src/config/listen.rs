@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::fault::Faults;
-use super::section::Section;
+use super::section::{Located, Section};
 use super::url::{self, Origin};
 use crate::domain::network::Cidr;
 
@@ -27,6 +27,8 @@ pub struct ListenSection {
     pub admin_url: Option<Origin>,
     /// Proxies that may set `Forwarded` and `Client-Cert`.
     pub trusted_proxies: Vec<Cidr>,
+    /// Proxies that may ask `I/verify` without a proof of the API's `callers`.
+    pub verify_callers: Vec<Cidr>,
     /// Connections of one address to one socket.
     pub connections_per_address: usize,
     /// Bytes of a request to the token endpoint.
@@ -54,6 +56,7 @@ impl Default for ListenSection {
             mtls_url: None,
             admin_url: None,
             trusted_proxies: Vec::new(),
+            verify_callers: Vec::new(),
             connections_per_address: 256,
             body_limit: 16 * 1024,
         }
@@ -70,11 +73,8 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
     listen.mtls_tls = section.section("mtls_tls", faults).and_then(|tls| tls_files(tls, folder, faults));
     listen.mtls_url = own_origin(&mut section, "mtls_url", faults);
     listen.admin_url = own_origin(&mut section, "admin_url", faults);
-    for proxy in section.texts("trusted_proxies", faults) {
-        let network =
-            proxy.parse(faults, |text| text.parse::<Cidr>().map_err(str::to_owned), "write networks such as 10.0.0.0/8");
-        listen.trusted_proxies.extend(network);
-    }
+    listen.trusted_proxies = networks(&mut section, "trusted_proxies", faults);
+    listen.verify_callers = networks(&mut section, "verify_callers", faults);
     let most = section.number("connections_per_address", (1, 65_535), faults);
     listen.connections_per_address = most.unwrap_or(listen.connections_per_address);
     let limit = section.text("body_limit", faults);
@@ -83,6 +83,14 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
     check_apart(&listen, section.at(), faults);
     section.finish(faults);
     listen
+}
+
+fn networks(section: &mut Section<'_>, key: &'static str, faults: &mut Faults<'_>) -> Vec<Cidr> {
+    let texts = section.texts(key, faults);
+    let mut read = |text: Located<String>| {
+        text.parse(faults, |text| text.parse::<Cidr>().map_err(str::to_owned), "write networks such as 10.0.0.0/8")
+    };
+    texts.into_iter().filter_map(&mut read).collect()
 }
 
 fn own_origin(section: &mut Section<'_>, key: &'static str, faults: &mut Faults<'_>) -> Option<Origin> {

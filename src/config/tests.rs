@@ -25,6 +25,7 @@ public = "127.0.0.1:0"
 public_tls = {cert = "chain.pem", key = "key.pem"}
 admin_url = "https://carnet.acme.example"
 trusted_proxies = ["10.0.0.0/8"]
+verify_callers = ["10.0.7.0/24", "2001:db8::/32"]
 connections_per_address = 10
 body_limit = "32KiB"
 [journal]
@@ -58,6 +59,9 @@ fn a_good_file_is_read_whole() {
     assert_eq!(config.listen.public.port(), 0);
     assert_eq!(config.listen.admin.to_string(), "127.0.0.1:7401");
     assert_eq!(config.listen.body_limit, 32 * 1024);
+    let listed = |networks: &[crate::domain::network::Cidr]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(listed(&config.listen.trusted_proxies), ["10.0.0.0/8"]);
+    assert_eq!(listed(&config.listen.verify_callers), ["10.0.7.0/24", "2001:db8::/32"]);
     assert_eq!(config.listen.public_tls.as_ref().map(|tls| tls.cert.clone()), Some(folder.path().join("chain.pem")));
     assert_eq!(config.listen.admin_url.as_ref().map(Origin::authority), Some("carnet.acme.example"));
     assert_eq!(config.journal.url, JournalUrl::Sqlite(folder.path().join("journal.db")));
@@ -85,6 +89,7 @@ pubic = "127.0.0.1:1"
 public_tls = {cert = "absent.pem"}
 mtls_url = "http://mtls.acme.example"
 trusted_proxies = ["10.0.0.1/8", 5]
+verify_callers = ["10.0.7.0", "gateway"]
 connections_per_address = 0
 body_limit = "16KB"
 [journal]
@@ -133,7 +138,7 @@ fn what_is_missing_is_told_too() {
 #[test]
 fn broken_toml_has_a_line() {
     let list = faults(&format!("{GOOD}\n[journal\nx = \n"));
-    assert!(list.iter().any(|fault| fault.starts_with("line 30: unclosed table")), "{list:#?}");
+    assert!(list.iter().any(|fault| fault.starts_with("line 31: unclosed table")), "{list:#?}");
     let twice = faults(&format!("{GOOD}\n[redis]\n"));
     assert!(twice.iter().any(|fault| fault.contains("duplicate")), "{twice:#?}");
 }

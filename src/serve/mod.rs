@@ -236,14 +236,16 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     let mut served = JoinSet::new();
     let limits = Limits {
         connections_per_address: config.listen.connections_per_address,
-        uncounted: config.listen.trusted_proxies.clone(),
+        uncounted: [config.listen.trusted_proxies.as_slice(), &config.listen.verify_callers].concat(),
         ..Limits::default()
     };
     let front = |socket| front_of(socket, &config, &ambient, &metrics);
     let check = ready::check(broker.clone());
     let published = mtls::published(&config, mtls);
-    let public_router =
-        Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config)).naming(published.as_deref()).router();
+    let public_router = Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config))
+        .naming(published.as_deref())
+        .telling(&config.listen.verify_callers)
+        .router();
     let public_router = public_router.merge(health::routes(Arc::clone(&check), Audience::Strangers));
     let public_router = front::wrap(public_router, front(Socket::Public));
     let admin_router = admin::routes(broker.clone())
@@ -254,6 +256,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     let hosts = mtls::hosts(&config, mtls);
     let mtls_router = Public::on_mtls(broker.clone(), Arc::clone(&metrics), &environments(&config), hosts)
         .naming(published.as_deref())
+        .telling(&config.listen.verify_callers)
         .router();
     let mtls_router = front::wrap(mtls_router, front(Socket::Mtls));
     served.spawn(listener.serve(mtls_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));

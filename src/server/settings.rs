@@ -27,7 +27,7 @@ pub struct Settings {
     pub connections: usize,
     /// Connections per address (IPv6: per /64 network); more are closed at once.
     pub connections_per_address: usize,
-    /// Networks that the limit per address does not count: the trusted proxies.
+    /// Networks that the limit per address does not count: proxies, trusted or asking for verdicts.
     pub uncounted: Vec<Cidr>,
 }
 

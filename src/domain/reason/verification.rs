@@ -23,14 +23,14 @@ super::reasons! {
         "Fetch a token with that scope; carnet elevate asks for one that the contract allows on request.";
     ACCESS_ENDPOINT = "access.endpoint", Access;
         "The token's endpoint conditions do not admit this method and path.";
-        "The integration's record allows these endpoints alone; paths are compared as they are sent, never normalised.";
-        "Call one of the endpoints in the token's authorization_details, or have the record changed.";
+        "The integration's record allows these endpoints alone; paths are compared as they are sent, never normalised. A request whose headers name another method or path than its proxy does is refused too.";
+        "Call one of the endpoints in the token's authorization_details, without X-Forwarded-* and X-Original-* of your own, or have the record changed.";
     PROXY_UNKNOWN = "proxy.unknown", Client;
         "The caller is no proxy that may ask for verdicts.";
         "Whoever may ask can find out what a token is worth, and names method, path and client certificate for others.";
-        "List the proxy's address in [listen] trusted_proxies, or send X-Carnet-Caller with a proof of the API's callers.";
+        "List the proxy's address in [listen] verify_callers, or send X-Carnet-Caller with a proof of the API's callers.";
     PROXY_REQUEST = "proxy.request", Form;
         "The proxy's request does not say once, and soundly, what is asked.";
         "A verdict about another request than the one that goes on to the API is worse than none.";
-        "Ask for ?api=NAME&scope=SCOPE, and set X-Forwarded-Method and X-Forwarded-Uri to what the client sent.";
+        "Ask for ?api=NAME&scope=SCOPE, set X-Forwarded-Method and X-Forwarded-Uri to what the client sent, or append the path to /verify, and clear every other header that names method, path or certificate.";
 }

@@ -31,6 +31,10 @@ pub enum Fault {
     Method,
     /// A host that is not ours (ABUSE A-11).
     Host,
+    /// `Client-Cert` or `Client-Cert-Chain` of a trusted proxy that cannot be read.
+    ClientCert,
+    /// `Forwarded` of a trusted proxy that cannot be read.
+    Forwarded,
     /// A handler panicked.
     Panic,
     /// A handler took too long.
@@ -70,6 +74,14 @@ impl Fault {
             Self::NoRoute => (StatusCode::NOT_FOUND, "invalid_request", "There is no such resource"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "The resource does not take this method"),
             Self::Host => (StatusCode::MISDIRECTED_REQUEST, "invalid_request", "This host is not served here"),
+            Self::ClientCert => (
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "The proxy's Client-Cert is not one certificate in DER, in base64 between two colons (RFC 9440)",
+            ),
+            Self::Forwarded => {
+                (StatusCode::BAD_REQUEST, "invalid_request", "The proxy's Forwarded does not follow RFC 7239 section 4")
+            }
             Self::Panic => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "Something went wrong inside"),
             Self::Late => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "The answer took too long"),
         }
@@ -77,6 +89,9 @@ impl Fault {
 
     /// After these the rest of the body is not worth reading: the connection ends.
     fn leaves_body_unread(self) -> bool {
-        matches!(self, Self::TooLarge | Self::TooSlow | Self::Broken | Self::Encoding | Self::Host)
+        matches!(
+            self,
+            Self::TooLarge | Self::TooSlow | Self::Broken | Self::Encoding | Self::Host | Self::ClientCert | Self::Forwarded
+        )
     }
 }

@@ -32,7 +32,7 @@ use tower::{Service, ServiceExt as _};
 
 pub use address::PeerAddress;
 pub use body::BodyLimits;
-pub use certificate::{PeerCertificate, client_cert};
+pub use certificate::{PeerCertificate, Unreadable, client_cert};
 pub use fault::{ErrorShape, Fault};
 pub use host::{Hosts, host_matches, host_of};
 pub use ids::RequestIds;
@@ -46,11 +46,9 @@ use crate::domain::network::Cidr;
 pub struct Arrival {
     /// Its id.
     pub id: RequestId,
-    /// Where it comes from, as far as we trust what is said of it: the peer of the connection, or whom a trusted proxy names. Nothing
-    /// where the peer is unknown.
+    /// Where it comes from, as far as we trust what is said of it: the peer of the connection, or the client that a trusted proxy names.
+    /// Nothing where the peer is unknown, or the proxy hides its client.
     pub client: Option<IpAddr>,
-    /// Whether the peer is an address among the trusted proxies.
-    pub by_trusted_proxy: bool,
 }
 
 /// What the front of a socket needs to know.
@@ -128,36 +126,54 @@ async fn pass(front: Arc<Front>, mut request: Request, route: Route) -> Result<R
     // 1. An id of our own: one that a caller chose could be made to match somebody else's in journal and logs.
     let id = front.ids.next();
     let facts = log::Facts::taken(&mut request);
-    let mut arrival = Arrival { id: id.clone(), client: None, by_trusted_proxy: false };
-    if let Some(PeerAddress(peer)) = facts.peer {
-        arrival.by_trusted_proxy = front.trusted_proxies.iter().any(|network| network.contains(peer));
-        arrival.client = Some(address::client_address(peer, request.headers(), &front.trusted_proxies));
-        // What a handshake of our own proved stands; a proxy's word counts only where there was none.
-        if arrival.by_trusted_proxy
-            && request.extensions().get::<PeerCertificate>().is_none()
-            && let Some(certificate) = certificate::forwarded(request.headers())
-        {
-            request.extensions_mut().insert(certificate);
-        }
-    }
-    request.extensions_mut().insert(arrival);
-    // 2. The message, then the route.
-    let mut response = match admit(&front, request).await {
+    // 2. Whose it is. Probes are answered whatever a proxy says of them.
+    let told = origin(&front, facts.peer, &mut request);
+    let client = told.ok().flatten();
+    request.extensions_mut().insert(Arrival { id: id.clone(), client });
+    // 3. The message, then the route.
+    let admitted = match told {
+        Err(fault) if !is_probe(facts.route()) => Err(fault),
+        _ => admit(&front, request).await,
+    };
+    let mut response = match admitted {
         Ok(request) => handle(&front, request, route, &id).await,
         Err(fault) => fault.response(front.shape),
     };
-    // 3. What every answer carries, and what is kept of it.
+    // 4. What every answer carries, and what is kept of it.
     add_headers(&mut response, &id);
     front.metrics.request(front.socket, facts.route(), response.status().as_u16());
     facts.write(front.socket, &id, response.status(), started.elapsed());
     Ok(response)
 }
 
+/// Where a request comes from; what a trusted proxy says of its client's certificate is put on the request. What such a proxy sends is
+/// taken or refused, never dropped.
+fn origin(front: &Front, peer: Option<PeerAddress>, request: &mut Request) -> Result<Option<IpAddr>, Fault> {
+    let Some(PeerAddress(peer)) = peer else { return Ok(None) };
+    if !front.trusted_proxies.iter().any(|network| network.contains(peer)) {
+        return Ok(Some(peer));
+    }
+    let client = address::client_address(peer, request.headers(), &front.trusted_proxies).map_err(|_| Fault::Forwarded)?;
+    let certificate = certificate::forwarded(request.headers()).map_err(|_| Fault::ClientCert)?;
+    // What a handshake of our own proved stands; a proxy's word counts only where there was none.
+    if let Some(certificate) = certificate
+        && request.extensions().get::<PeerCertificate>().is_none()
+    {
+        request.extensions_mut().insert(certificate);
+    }
+    Ok(client)
+}
+
+/// Routes that answer to every host and every proxy: whoever asks names an address of its own making.
+fn is_probe(route: &str) -> bool {
+    matches!(route, "/livez" | "/readyz")
+}
+
 /// Host, content coding, body: in the order of what they cost.
 async fn admit(front: &Front, request: Request) -> Result<Request, Fault> {
     let (parts, body) = request.into_parts();
     let route = parts.extensions.get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);
-    if !matches!(route, "/livez" | "/readyz") && !front.hosts.admit(&parts) {
+    if !is_probe(route) && !front.hosts.admit(&parts) {
         return Err(Fault::Host);
     }
     body::check_coding(&parts.headers)?;

@@ -116,7 +116,8 @@ fn active(found: Found) -> Value {
     answer
 }
 
-fn refused(here: &Here, denied: &Denied, headers: &HeaderMap) -> Response {
+/// A refusal of either endpoint.
+pub(super) fn refused(here: &Here, denied: &Denied, headers: &HeaderMap) -> Response {
     here.broker.note(&here.environment, &here.request, &denied.refused);
     here.metrics.refused(denied.refused.reason);
     let mut response = refuse(denied, Slotted::Endpoint, &here.request);

@@ -21,17 +21,18 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Shared};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 
 use crate::broker::Broker;
 use crate::broker::exchange::Denied;
 use crate::domain::change::Environment;
 use crate::domain::decision::Refused;
 use crate::domain::names::{EnvironmentName, Issuer, RequestId};
+use crate::domain::network::Cidr;
 use crate::domain::peer::Peer;
-use crate::domain::reason;
+use crate::domain::reason::{self, Reason};
 use crate::http::error::{Slotted, refuse};
 use crate::http::front::{self, Arrival, ErrorShape, Fault, PeerCertificate};
 use crate::http::metrics::Metrics;
@@ -51,6 +52,8 @@ pub struct Public {
     mtls: Option<Vec<String>>,
     /// `https://…` of the mTLS socket, as it is published.
     mtls_url: Option<Arc<str>>,
+    /// The networks of proxies that may ask for verdicts without a proof.
+    verify_callers: Vec<Cidr>,
 }
 
 /// An environment's address.
@@ -75,8 +78,8 @@ pub struct Here {
     pub request: RequestId,
     /// Where it comes from.
     pub peer: IpAddr,
-    /// Whether the operator lists its address among the trusted proxies.
-    pub by_trusted_proxy: bool,
+    /// Whether the operator lists that address among those that may ask for verdicts.
+    pub may_verify: bool,
     /// `https://…` of the mTLS socket, as it is published.
     pub mtls: Option<Arc<str>>,
     /// The client certificate of its connection, verified by this environment's authorities or a bundle that its bindings name.
@@ -110,9 +113,10 @@ enum Route {
     Revoke,
     Token,
     Verify,
+    VerifyInPath,
 }
 
-const ROUTES: [(&str, Route); 15] = [
+const ROUTES: [(&str, Route); 17] = [
     ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
     ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
     ("/bundle", Route::Bundle),
@@ -128,6 +132,9 @@ const ROUTES: [(&str, Route); 15] = [
     ("/revoke", Route::Revoke),
     ("/token", Route::Token),
     ("/verify", Route::Verify),
+    // A wildcard takes no empty rest, and `/` is a path that a proxy appends.
+    ("/verify/", Route::VerifyInPath),
+    ("/verify/{*path}", Route::VerifyInPath),
 ];
 
 /// Below `/.well-known/est/ENVIRONMENT` of the mTLS socket (RFC 7030 section 3.2.2).
@@ -143,7 +150,20 @@ impl Public {
             let (authority, path) = (authority.to_owned(), path.to_owned());
             Some(Place { environment: name.clone(), issuer: environment.issuer.clone(), authority, path })
         };
-        Self { broker, metrics, places: environments.iter().filter_map(place).collect(), mtls: None, mtls_url: None }
+        Self {
+            broker,
+            metrics,
+            places: environments.iter().filter_map(place).collect(),
+            mtls: None,
+            mtls_url: None,
+            verify_callers: Vec::new(),
+        }
+    }
+
+    /// The same, with proxies that may ask for verdicts without a proof.
+    #[must_use]
+    pub fn telling(self, verify_callers: &[Cidr]) -> Self {
+        Self { verify_callers: verify_callers.to_vec(), ..self }
     }
 
     /// The same, with the address of the mTLS socket in its metadata.
@@ -165,6 +185,18 @@ impl Public {
     /// The hosts of all environments, for the front.
     pub fn hosts(&self) -> Vec<String> {
         self.places.iter().map(|place| place.authority.clone()).collect()
+    }
+
+    /// The environment at a path, whatever the host: the one of the host where there are several, and none where that does not tell.
+    fn find_by_path(&self, path: &str, named: Option<&str>) -> Option<&Place> {
+        let mut at_path = self.places.iter().filter(|place| place.path == path);
+        match (at_path.next(), at_path.next()) {
+            (Some(only), None) => Some(only),
+            _ => self
+                .places
+                .iter()
+                .find(|place| place.path == path && named.is_some_and(|named| front::host_matches(named, &place.authority))),
+        }
     }
 
     /// The routes of all environments.
@@ -200,8 +232,11 @@ impl Public {
         router.with_state(public)
     }
 
-    fn find(&self, request: &Request, path: &str) -> Option<&Place> {
-        let named = front::host_of(request.uri(), request.headers())?;
+    fn find(&self, request: &Request, path: &str, route: Route) -> Option<&Place> {
+        let named = front::host_of(request.uri(), request.headers());
+        let Some(named) = named.filter(|_| !route.is_found_by_path()) else {
+            return if route.is_found_by_path() { self.find_by_path(path, named) } else { None };
+        };
         let own = self.mtls.iter().flatten().any(|host| front::host_matches(named, host));
         let here = |place: &&Place| own || front::host_matches(named, &place.authority);
         match request.uri().path().strip_prefix("/.well-known/est/").and_then(|rest| rest.split_once('/')) {
@@ -212,6 +247,43 @@ impl Public {
 }
 
 impl Route {
+    /// Whether the path alone names the environment. An `ext_authz` filter sends the host of the API.
+    fn is_found_by_path(self) -> bool {
+        match self {
+            Self::VerifyInPath => true,
+            Self::Bundle
+            | Self::Elevation
+            | Self::Elevations
+            | Self::Enrolment(_)
+            | Self::Introspect
+            | Self::Jwks(_)
+            | Self::List
+            | Self::Metadata(_)
+            | Self::Status
+            | Self::StatusInPath
+            | Self::Revoke
+            | Self::Token
+            | Self::Verify => false,
+        }
+    }
+
+    /// Whether the route takes a certificate as the proof of its client, or binds what it gives to one.
+    fn takes_certificate(self) -> bool {
+        match self {
+            Self::Elevations | Self::Enrolment(Operation::Reenroll) | Self::Introspect | Self::Revoke | Self::Token => true,
+            Self::Bundle
+            | Self::Elevation
+            | Self::Enrolment(Operation::CaCerts | Operation::Enroll)
+            | Self::Jwks(_)
+            | Self::List
+            | Self::Metadata(_)
+            | Self::Status
+            | Self::StatusInPath
+            | Self::Verify
+            | Self::VerifyInPath => false,
+        }
+    }
+
     fn handler(self, path: String) -> MethodRouter<Arc<Public>> {
         let path: Arc<str> = path.into();
         let handle = move |Shared(public): Shared<Arc<Public>>, request: Request| self.answer(&public, &path, request);
@@ -222,7 +294,8 @@ impl Route {
             | Self::Status
             | Self::Token
             | Self::Enrolment(Operation::Enroll | Operation::Reenroll) => post(handle),
-            Self::Verify => get(handle.clone()).post(handle),
+            // A proxy may ask with the method of the request that it holds back, whatever that is.
+            Self::Verify | Self::VerifyInPath => any(handle),
             Self::StatusInPath => get(handle),
             Self::Bundle
             | Self::Elevation
@@ -236,21 +309,30 @@ impl Route {
     /// What is answered at once, or what will be: each route's own future, no larger than it must be. A future of all of them would be as
     /// large as the largest, and moved with every request.
     fn answer(self, public: &Public, path: &str, request: Request) -> Answer {
-        let Some(place) = public.find(&request, path) else {
+        let Some(place) = public.find(&request, path, self) else {
             return at_once(Fault::Host.response(ErrorShape::OAuth));
         };
         // A token in a query ends in logs (ABUSE A-15): the routes that take one take no query.
-        let takes_query = matches!(self, Self::Bundle | Self::Jwks(_) | Self::Metadata(_) | Self::Verify);
+        let takes_query = matches!(self, Self::Bundle | Self::Jwks(_) | Self::Metadata(_) | Self::Verify | Self::VerifyInPath);
         if request.uri().query().is_some() && !takes_query {
             return at_once(StatusCode::BAD_REQUEST.into_response());
         }
+        let shows_certificate = request.extensions().get::<PeerCertificate>().is_some();
         let Some(here) = here(public, place, &request) else {
             return at_once(StatusCode::INTERNAL_SERVER_ERROR.into_response());
         };
         // Without a certificate only these two answer there: nothing falls through to what an assertion alone may do (ABUSE M-01).
         let open = matches!(self, Self::Enrolment(Operation::CaCerts | Operation::Enroll));
         if public.mtls.is_some() && here.certificate.is_none() && !open {
-            return at_once(without_certificate(&here));
+            return at_once(uncertified(&here, &reason::CERTIFICATE_MISSING));
+        }
+        // Nor is one that a proxy names passed over because it verifies nowhere here: its owner would be given an unbound token.
+        if shows_certificate && here.certificate.is_none() && self.takes_certificate() {
+            if matches!(self, Self::Introspect | Self::Revoke) {
+                let denied = Denied::from(Refused::unknown(&reason::CERTIFICATE_PROFILE));
+                return at_once(introspection::refused(&here, &denied, request.headers()));
+            }
+            return at_once(uncertified(&here, &reason::CERTIFICATE_PROFILE));
         }
         let (parts, body) = request.into_parts();
         let (headers, uri) = (parts.headers, parts.uri);
@@ -267,7 +349,11 @@ impl Route {
                 let id = uri.path().rsplit_once("/elevations/").map(|(_, id)| id);
                 at_once(elevations::poll(&here, &headers, id.unwrap_or_default()))
             }
-            Self::Verify => Box::pin(async move { verification::verify(here, uri.query(), headers).await }),
+            Self::Verify | Self::VerifyInPath => {
+                let appended = (self == Self::VerifyInPath).then(|| below(&uri, path, "/verify")).flatten();
+                let asked = verification::Question { method: parts.method, uri, appended, headers };
+                Box::pin(async move { verification::verify(here, &asked).await })
+            }
             Self::StatusInPath => {
                 let question = enrolment::asked_in_path(uri.path()).unwrap_or_default();
                 Box::pin(async move { enrolment::certificate_status(&here, &question).await })
@@ -280,6 +366,18 @@ impl Route {
             Self::Token => whole(body, |body| token::token(here, headers, body)),
         }
     }
+}
+
+fn uncertified(here: &Here, reason: &'static Reason) -> Response {
+    let denied = Denied::from(Refused::unknown(reason));
+    here.broker.note(&here.environment, &here.request, &denied.refused);
+    here.metrics.refused(reason);
+    refuse(&denied, Slotted::ClientCredentials, &here.request)
+}
+
+/// What stands in a request line below a route of the issuer with this path.
+fn below(uri: &Uri, issuer: &str, route: &str) -> Option<String> {
+    uri.path().strip_prefix(issuer)?.strip_prefix(route).map(str::to_owned)
 }
 
 /// An answer on its way.
@@ -302,24 +400,17 @@ where
     })
 }
 
-fn without_certificate(here: &Here) -> Response {
-    let refused = Refused::unknown(&reason::CERTIFICATE_MISSING);
-    here.broker.note(&here.environment, &here.request, &refused);
-    here.metrics.refused(refused.reason);
-    refuse(&Denied::from(refused), Slotted::ClientCredentials, &here.request)
-}
-
 fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
     let extensions = request.extensions();
     let arrival = extensions.get::<Arrival>()?;
-    // One that does not verify here is none here: the routes that need one say so.
+    // One that does not verify here is none here: `answer` refuses it where one is taken.
     let certificate = extensions.get::<PeerCertificate>().and_then(|peer| {
         let own = peer.verified(&place.environment, |leaf| public.broker.certificate(&place.environment, leaf));
         own.map(Peer::Own).or_else(|| public.broker.svid(&place.environment, peer.chain()).map(Peer::Svid))
     });
     Some(Here {
         certificate,
-        by_trusted_proxy: arrival.by_trusted_proxy,
+        may_verify: arrival.client.is_some_and(|client| public.verify_callers.iter().any(|network| network.contains(client))),
         mtls: public.mtls_url.clone(),
         broker: public.broker.clone(),
         metrics: Arc::clone(&public.metrics),

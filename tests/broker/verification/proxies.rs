@@ -1,4 +1,4 @@
-//! Behind a real nginx (`auth_request`) and a real Caddy (`forward_auth`), both from Debian's packages.
+//! Behind a real nginx (`auth_request`), a real Caddy (`forward_auth`), both from Debian's packages, and a real Envoy (`ext_authz`) from PyPI.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{TRUSTED, claims};
+use super::{LISTED, claims};
 use crate::world::client::free_port;
 use crate::world::{Answer, Options, World, send};
 
@@ -60,6 +60,9 @@ async fn proxy(example: &str, world: &World, start: impl FnOnce(&Path) -> Comman
         .replace("127.0.0.1:7400", &world.public.to_string())
         .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
         .replace("127.0.0.1:8081", &format!("127.0.0.1:{upstream}"))
+        .replace("port_value: 7400", &format!("port_value: {}", world.public.port()))
+        .replace("port_value: 8080", &format!("port_value: {port}"))
+        .replace("port_value: 8081", &format!("port_value: {upstream}"))
         .replace("/dev/shm/carnet-nginx", &folder.path().display().to_string());
     std::fs::write(folder.path().join(example), text).expect("written");
     let mut command = start(&folder.path().join(example));
@@ -134,7 +137,7 @@ async fn guards(mut world: World, proxy: &Proxy, closed: u16) {
 }
 
 async fn world() -> World {
-    World::with(Options { configuration: TRUSTED.to_owned(), ..Options::default() }).await
+    World::with(Options { configuration: LISTED.to_owned(), ..Options::default() }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,4 +162,26 @@ async fn caddy_guards_an_api_with_forward_auth() {
     })
     .await;
     guards(world, &proxy, 502).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c_10_envoy_guards_an_api_with_ext_authz() {
+    let world = world().await;
+    let proxy = proxy("envoy.yaml", &world, |file| {
+        let mut command = crate::interop::process::packaged("envoy/_bin/envoy");
+        // Two of them on one machine must not share memory, and the test wants no threads to spare.
+        command.args(["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error", "-c"]).arg(file);
+        command
+    })
+    .await;
+    // The client's own words do not choose what is judged.
+    let bearer = format!("Bearer {}", world.minted().await);
+    let auth = ("authorization", bearer.as_str());
+    for path in ["/v1/admin?api=orders-api&scope=orders:read", "/v1/orders?api=billing-api", "/v1/orders?access_token=x"] {
+        let answer = proxy.call("GET", path, &[auth, ("x-carnet-api", "billing-api")]).await;
+        assert!(matches!(answer.status, 400 | 401 | 403), "{path}: {}", answer.text());
+    }
+    assert_eq!(proxy.call("GET", "/v1/orders?full=1&flag", &[auth]).await.status, 200);
+    assert_eq!(proxy.call("PUT", "/v1/orders/42", &[auth]).await.status, 403);
+    guards(world, &proxy, 503).await;
 }
