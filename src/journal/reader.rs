@@ -17,6 +17,7 @@ use super::tree::{Contents, Tree};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::entry::{ChangeEntry, Entry};
+use crate::domain::hex;
 use crate::domain::names::{RequestId, TokenId};
 use crate::domain::proof_key::ProofKey;
 use crate::domain::text::{TextDigest, TextRow};
@@ -189,16 +190,22 @@ impl Reader {
 
     /// The texts that these digests stand for; those that were forgotten are missing.
     pub async fn texts(&self, digests: &[TextDigest]) -> Result<HashMap<TextDigest, TextRow>, StoreFault> {
+        if digests.is_empty() {
+            return Ok(HashMap::new());
+        }
+        // One statement, and one text of it however many are wanted.
+        let wanted: Vec<String> = digests.iter().map(|digest| hex::encode(&digest.0)).collect();
+        let wanted = serde_json::to_string(&wanted).map_err(|_| strange("digests that are no JSON"))?;
+        let query = sqlx::query("SELECT digest, salt, text FROM texts WHERE digest IN (SELECT unhex(value) FROM json_each(?))");
         let mut texts = HashMap::with_capacity(digests.len());
-        for wanted in digests {
-            let query = sqlx::query("SELECT salt, text FROM texts WHERE digest = ?").bind(wanted.0.to_vec());
-            let Some(row) = query.fetch_optional(&self.pool).await? else { continue };
-            let salt: &[u8] = row.try_get(0)?;
+        for row in query.bind(wanted).fetch_all(&self.pool).await? {
+            let (digest, salt): (&[u8], &[u8]) = (row.try_get(0)?, row.try_get(1)?);
+            let digest = TextDigest(digest.try_into().map_err(|_| strange("a digest that is not of 32 bytes"))?);
             let salt = salt.try_into().map_err(|_| strange("a salt that is not of 16 bytes"))?;
-            let text: String = row.try_get(1)?;
+            let text: String = row.try_get(2)?;
             // A text that somebody wrote over is not what was said.
-            if TextDigest::of(&salt, &text) == *wanted {
-                texts.insert(*wanted, TextRow { digest: *wanted, salt, text });
+            if TextDigest::of(&salt, &text) == digest {
+                texts.insert(digest, TextRow { digest, salt, text });
             }
         }
         Ok(texts)

@@ -190,10 +190,10 @@ pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(que
                 && is("integration", &request.elevation.integration.to_string())
                 && is("environment", request.elevation.environment.as_str())
         };
-        let all: Vec<&Request> = view.state.elevations.all().filter(wanted).collect();
-        let words = Words::of(&broker, sealed(all.iter().flat_map(|request| texts(request)))).await?;
-        let keyed = all.into_iter().map(|request| (request.elevation.id.to_string(), request));
-        Ok(page.cut(keyed, |request| show(&view.state, request, &words, now)))
+        let all = view.state.elevations.all().filter(wanted);
+        let part = page.part(all.map(|request| (request.elevation.id.to_string(), request)));
+        let words = Words::of(&broker, sealed(part.items.iter().flat_map(|request| texts(request)))).await?;
+        Ok(part.show(|request| show(&view.state, request, &words, now)))
     };
     listed.await.map_err(|problem: Problem| problem.at(&by.request))
 }

@@ -76,17 +76,37 @@ impl Page {
         Ok(Self { limit, after, filters })
     }
 
-    /// One page of `items`, which are in the order of their keys.
-    pub fn cut<T>(&self, items: impl Iterator<Item = (String, T)>, mut show: impl FnMut(T) -> Value) -> Response {
+    /// The part of `items`, which are in the order of their keys, that this page shows. What an answer needs to look up is looked up for
+    /// these alone.
+    pub fn part<T>(&self, items: impl Iterator<Item = (String, T)>) -> Part<T> {
         let mut rest = items.skip_while(|(key, _)| self.after.as_ref().is_some_and(|after| key <= after));
         let mut shown = Vec::new();
         let mut last = None;
         for (key, item) in rest.by_ref().take(self.limit) {
-            shown.push(show(item));
+            shown.push(item);
             last = Some(key);
         }
-        let next = rest.next().and(last).map(|key| cursor(&key));
-        axum::Json(json!({"items": shown, "next": next})).into_response()
+        Part { items: shown, next: rest.next().and(last).map(|key| cursor(&key)) }
+    }
+
+    /// One page of `items`, which are in the order of their keys.
+    pub fn cut<T>(&self, items: impl Iterator<Item = (String, T)>, show: impl FnMut(T) -> Value) -> Response {
+        self.part(items).show(show)
+    }
+}
+
+/// The items of one page.
+pub struct Part<T> {
+    /// In the order of their keys.
+    pub items: Vec<T>,
+    next: Option<String>,
+}
+
+impl<T> Part<T> {
+    /// As a list is answered.
+    pub fn show(self, show: impl FnMut(T) -> Value) -> Response {
+        let items: Vec<Value> = self.items.into_iter().map(show).collect();
+        axum::Json(json!({"items": items, "next": self.next})).into_response()
     }
 }
 

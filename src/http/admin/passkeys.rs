@@ -21,11 +21,11 @@ pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(que
         let page = Page::of(query.as_deref(), &["person"])?;
         let view = broker.journal.view();
         let wanted = |passkey: &&Passkey| page.filters.get("person").is_none_or(|id| passkey.by.id == id);
-        let all: Vec<&Passkey> = view.state.passkeys.all().filter(wanted).collect();
-        let texts = all.iter().flat_map(|passkey| passkey.by.name.iter().chain([&passkey.label]));
+        let all = view.state.passkeys.all().filter(wanted);
+        let part = page.part(all.map(|passkey| (passkey.id.to_string(), passkey)));
+        let texts = part.items.iter().flat_map(|passkey| passkey.by.name.iter().chain([&passkey.label]));
         let words = Words::of(&broker, sealed(texts)).await?;
-        let keyed = all.into_iter().map(|passkey| (passkey.id.to_string(), passkey));
-        Ok(page.cut(keyed, |passkey| show(passkey, &words)))
+        Ok(part.show(|passkey| show(passkey, &words)))
     };
     listed.await.map_err(|problem: Problem| problem.at(&by.request))
 }

@@ -40,15 +40,15 @@ pub async fn integrations(
             page.filters.get("partner").is_none_or(|partner| id.partner.as_str() == partner)
                 && page.filters.get("state").is_none_or(|state| integration.phase().name() == state)
         };
-        let found: Vec<_> = view.state.integrations.iter().filter(wanted).collect();
-        let owners = found.iter().filter_map(|(_, integration)| integration.shown()).flat_map(|version| {
+        let found = view.state.integrations.iter().filter(wanted);
+        let part = page.part(found.map(|(id, integration)| (id.to_string(), (id, integration))));
+        let owners = part.items.iter().filter_map(|(_, integration)| integration.shown()).flat_map(|version| {
             let owners = &version.record.owners;
             [&owners.business, &owners.application]
         });
         let words = Words::of(&broker, sealed(owners)).await?;
         let uses = broker.journal.last_uses().await?;
-        let listed = found.into_iter().map(|(id, integration)| (id.to_string(), (id, integration)));
-        Ok(page.cut(listed, |(id, integration)| {
+        Ok(part.show(|(id, integration)| {
             let mut shown = brief(&view.state, id, integration, broker.now());
             if let Some(version) = integration.shown() {
                 let owners = &version.record.owners;

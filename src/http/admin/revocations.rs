@@ -75,9 +75,10 @@ pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(que
         let view = broker.journal.view();
         let is = |name: &str, value: &str| page.filters.get(name).is_none_or(|wanted| wanted == value);
         let wanted = |one: &&Revocation| is("state", state(one)) && is("subject", &one.subject.member());
-        let all: Vec<&Revocation> = view.state.revocations.values().filter(wanted).collect();
-        let words = Words::of(&broker, sealed(all.iter().flat_map(|one| names(&one.by).chain([&one.reason])))).await?;
-        Ok(page.cut(all.into_iter().map(|one| (one.id.to_string(), one)), |one| show(one, &words)))
+        let all = view.state.revocations.values().filter(wanted);
+        let part = page.part(all.map(|one| (one.id.to_string(), one)));
+        let words = Words::of(&broker, sealed(part.items.iter().flat_map(|one| names(&one.by).chain([&one.reason])))).await?;
+        Ok(part.show(|one| show(one, &words)))
     };
     listed.await.map_err(|problem: Problem| problem.at(&by.request))
 }
