@@ -8,7 +8,6 @@ use super::revocation::{Failure, Unconfirmed};
 use crate::domain::actor::{Authorized, Contain, Person, Submit};
 use crate::domain::approval::Kind;
 use crate::domain::change::{Change, What};
-use crate::domain::digest::Digest;
 use crate::domain::names::{ApprovalId, IntegrationId, PartnerName};
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::Phase;
@@ -30,6 +29,7 @@ impl Broker {
         &self,
         by: &Authorized<Submit>,
         id: &IntegrationId,
+        why: &str,
         request: Option<ForRequest>,
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.entropy.name();
@@ -43,7 +43,8 @@ impl Broker {
                 let held = held.ok_or(&reason::LIFECYCLE_STATE)?;
                 // Nobody approves what they applied or submitted.
                 let barred = held.version.by.person().cloned().into_iter().collect();
-                let approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
+                let mut approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
+                approval.reason = Some(Text::from(why));
                 let what = What::IntegrationSubmitted { integration: id.clone(), approval };
                 Ok::<_, &'static Reason>(Proposal::from(Change { by: actor.clone(), what }))
             })
@@ -108,7 +109,7 @@ impl Broker {
                     }
                 };
                 let stop = stop.ok_or(&reason::LIFECYCLE_STATE)?;
-                let version = Digest::of(format!("{subject} suspended {}", stop.at).as_bytes());
+                let version = stop.version(&subject);
                 let barred = stop.by.person().cloned().into_iter().collect();
                 let approval = ask(&approval, Kind::Resume, subject, version, &actor, barred, now);
                 let reason = text.clone();

@@ -3,6 +3,7 @@
 //!
 //! Enter through [`Broker`]. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
 
+pub mod approval_view;
 pub mod caller;
 pub mod delivery;
 pub mod elevation;
@@ -21,6 +22,7 @@ pub mod rotation;
 pub mod ticket;
 pub mod underway;
 pub mod verification;
+pub mod words;
 
 use std::sync::Arc;
 

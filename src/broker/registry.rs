@@ -11,7 +11,7 @@ use super::Broker;
 use super::review::ask;
 use super::revocation::{Failure, Fault};
 use crate::domain::actor::{Actor, Authorized, Submit};
-use crate::domain::approval::{Kind, Standing};
+use crate::domain::approval::{Approval, Kind, Standing};
 use crate::domain::binding::{Admits, Binding, KeySource};
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
@@ -101,12 +101,14 @@ impl Broker {
         Ok(Plan { id: format!("plan_{}", id.get(..24).unwrap_or(&id)), items, warnings })
     }
 
-    /// Applies the documents of `yaml`; with `expected`, only if the plan is still that one. Returns the plan as it was done.
+    /// Applies the documents of `yaml`; with `expected`, only if the plan is still that one. `why` is recorded with each change.
+    /// Returns the plan as it was done.
     pub async fn apply(
         &self,
         by: &Authorized<Submit>,
         yaml: &str,
         expected: Option<&str>,
+        why: Option<&str>,
         request: Option<ForRequest>,
     ) -> Result<Plan, Failure> {
         let plan = self.plan(by, yaml).await?;
@@ -121,14 +123,21 @@ impl Broker {
         };
         let mut order: Vec<&Item> = plan.items.iter().filter(|item| item.action != Action::Unchanged).collect();
         order.sort_by_key(rank);
+        let why = why.map(Text::from);
         for item in order {
-            self.store(by, item, request.clone()).await?;
+            self.store(by, item, why.as_ref(), request.clone()).await?;
         }
         self.settle().await?;
         Ok(plan)
     }
 
-    async fn store(&self, by: &Authorized<Submit>, item: &Item, request: Option<ForRequest>) -> Result<(), Failure> {
+    async fn store(
+        &self,
+        by: &Authorized<Submit>,
+        item: &Item,
+        why: Option<&Text>,
+        request: Option<ForRequest>,
+    ) -> Result<(), Failure> {
         let actor = by.staff().actor();
         let approval: ApprovalId = self.entropy.name();
         let outcome = self
@@ -138,7 +147,7 @@ impl Broker {
                 if base(&item.record, state) != item.base {
                     return Err(&reason::PLAN_STALE);
                 }
-                let what = what(item, &approval, &actor, now);
+                let what = what(item, &approval, &actor, why, now);
                 let mut proposal = Proposal::from(Change { by: actor.clone(), what });
                 proposal.texts.extend(item.rows.iter().cloned());
                 Ok::<_, &'static Reason>(proposal)
@@ -200,7 +209,7 @@ impl Broker {
     }
 
     /// Issuers and key URLs that may not be fetched (ABUSE K-02, K-03).
-    fn unreachable(&self, located: &[Located]) -> Vec<record::Fault> {
+    pub(super) fn unreachable(&self, located: &[Located]) -> Vec<record::Fault> {
         let mut faults = Vec::new();
         for document in located {
             for (at, binding) in bindings(&document.record) {
@@ -229,22 +238,26 @@ impl Broker {
     }
 }
 
-fn what(item: &Item, approval: &ApprovalId, by: &Actor, now: Timestamp) -> What {
-    let open = |kind: Kind, version: Digest| ask(approval, kind, item.subject.clone(), version, by, Vec::new(), now);
+fn what(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now: Timestamp) -> What {
+    let reason = why.cloned();
+    let open = |kind: Kind, version: Digest| Approval {
+        reason: why.cloned(),
+        ..ask(approval, kind, item.subject.clone(), version, by, Vec::new(), now)
+    };
     match (&item.record, item.action) {
-        (Record::Api(record), Action::Narrow) => What::ApiNarrowed { record: Box::new(record.clone()) },
+        (Record::Api(record), Action::Narrow) => What::ApiNarrowed { record: Box::new(record.clone()), reason },
         (Record::Api(record), _) => {
             What::ApiSubmitted { approval: open(Kind::Api, Digest::of_json(record)), record: Box::new(record.clone()) }
         }
         (Record::Partner(record), _) => {
             What::PartnerSubmitted { approval: open(Kind::Partner, Digest::of_json(record)), record: Box::new(record.clone()) }
         }
-        (Record::Integration(record), Action::Narrow) => What::IntegrationNarrowed { record: Box::new(record.clone()) },
+        (Record::Integration(record), Action::Narrow) => What::IntegrationNarrowed { record: Box::new(record.clone()), reason },
         (Record::Integration(record), Action::Hold) => What::IntegrationChangeHeld {
             approval: open(Kind::Change, Digest::of_json(record)),
             record: Box::new(record.clone()),
         },
-        (Record::Integration(record), _) => What::IntegrationDrafted { record: Box::new(record.clone()) },
+        (Record::Integration(record), _) => What::IntegrationDrafted { record: Box::new(record.clone()), reason },
     }
 }
 

@@ -6,7 +6,7 @@
 use super::Broker;
 use super::revocation::Failure;
 use crate::domain::actor::{Actor, Authorized, Person, Review};
-use crate::domain::approval::{Approval, Kind, Standing, Verdict};
+use crate::domain::approval::{Approval, Kind, Opened, Standing, Verdict};
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
 use crate::domain::consequence::next;
@@ -37,6 +37,8 @@ pub(super) fn ask(
         expires: now.plus(Kind::PATIENCE),
         reviews: Vec::new(),
         withdrawn: false,
+        reason: None,
+        opened: Opened::default(),
     }
 }
 
@@ -58,6 +60,10 @@ impl Broker {
                 state.ensure_not_cut(&by.staff().person)?;
                 let approval = state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
                 let roles = approval.review(by.staff(), seen, now)?;
+                // What was shown is not there any more, whatever its version says.
+                if !approval.is_current(state) {
+                    return Err(&reason::APPROVAL_STALE);
+                }
                 let what = What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };
                 Ok::<_, &'static reason::Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
             })

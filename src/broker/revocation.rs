@@ -117,7 +117,7 @@ impl Broker {
                 if revocation.lifted {
                     return Err(&reason::LIFECYCLE_STATE);
                 }
-                let version = crate::domain::digest::Digest::of(revocation.id.as_str().as_bytes());
+                let version = revocation.version();
                 let barred = revocation.by.person().cloned().into_iter().collect();
                 let approval = ask(&approval, Kind::Lift, id.to_string(), version, &actor, barred, now);
                 let what = What::RevocationLiftAsked { id: id.clone(), reason: text.clone(), approval };

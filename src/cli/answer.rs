@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::yaml;
 use crate::domain::clock::Timestamp;
+use crate::domain::text::visible;
 
 /// How data is printed: `-o`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
@@ -218,23 +219,12 @@ pub fn time(value: &Value) -> String {
 
 /// Control characters, and what reorders text on a screen, as escapes; lines stay lines.
 pub fn block(text: &str) -> String {
-    escape(text, |c| c == '\n')
+    visible(text, |c| c == '\n')
 }
 
 /// The same on one line.
 pub fn one_line(text: &str) -> String {
-    escape(text, |_| false)
-}
-
-fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
-    let hostile = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if hostile(c) && !keep(c) { escaped.extend(c.escape_default()) } else { escaped.push(c) }
-    }
-    escaped
+    visible(text, |_| false)
 }
 
 #[cfg(test)]

@@ -37,7 +37,6 @@ mod status;
 mod token;
 mod url;
 mod webhook;
-mod yaml;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -49,6 +48,8 @@ use approval::Verdict;
 use exit::Exit;
 use key::Key;
 use reach::Reach;
+
+use crate::domain::yaml;
 
 /// A credential broker for partner workloads: proof in, minutes-long scoped token out, everything stamped.
 #[derive(Debug, Parser)]
@@ -114,8 +115,11 @@ enum Command {
         before_help = "Examples:\n  carnet probe https://token.actions.githubusercontent.com\n  carnet probe https://idp.globex.example/realms/ci -o json"
     )]
     Probe(probe::Probe),
-    /// List what waits for approval
-    #[command(before_help = "Examples:\n  carnet approvals\n  carnet approvals --all -o json")]
+    /// List what waits for approval; show one with all that is needed to decide
+    #[command(
+        args_conflicts_with_subcommands = true,
+        before_help = "Examples:\n  carnet approvals\n  carnet approvals show 4fJq8Zr0"
+    )]
     Approvals(approval::Approvals),
     /// Ask for scopes for a while: for an integration, or as the workload itself
     #[command(
@@ -128,14 +132,12 @@ enum Command {
         before_help = "Examples:\n  carnet elevations --state pending\n  carnet elevations -i globex/order-sync -o json"
     )]
     Elevations(elevation::Elevations),
-    /// Approve what waits
-    #[command(
-        before_help = "Examples:\n  carnet approve 4fJq8Zr0 --reason \"checked with Globex\"\n  carnet approve 4fJq8Zr0 --version sha256:ab12 --reason ok"
-    )]
+    /// Approve what waits: on a terminal it is shown and asked about, in a script --version names what was seen
+    #[command(before_help = "Examples:\n  carnet approve 4fJq8Zr0\n  carnet approve 4fJq8Zr0 --version ab12 --reason ok")]
     Approve(approval::Review),
-    /// Deny what waits
+    /// Deny what waits, in the same way
     #[command(
-        before_help = "Examples:\n  carnet deny 4fJq8Zr0 --reason \"no contract\"\n  carnet deny 4fJq8Zr0 --reason \"no contract\" -o json"
+        before_help = "Examples:\n  carnet deny 4fJq8Zr0\n  carnet deny 4fJq8Zr0 --version ab12 --reason \"no contract\" -o json"
     )]
     Deny(approval::Review),
     /// Partners: inventory and life cycle
@@ -248,7 +250,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Plan(args) => records::plan(&args, reach).await,
         Command::Apply(args) => records::apply(&args, reach).await,
         Command::Probe(args) => probe::run(&args, reach).await,
-        Command::Approvals(args) => approval::list(&args, reach).await,
+        Command::Approvals(args) => approval::approvals(args, reach).await,
         Command::Elevate(args) => elevation::elevate(*args, reach).await,
         Command::Elevations(args) => elevation::elevations(args, reach).await,
         Command::Approve(args) => approval::review(&args, Verdict::Approve, reach).await,

@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::files::Files;
 use super::reach::{Admin, Reach};
 use super::serve::invalid;
+use super::url;
 use crate::config;
 use crate::domain::names::EnvironmentName;
 use crate::domain::reason;
@@ -49,6 +50,9 @@ pub struct Apply {
     /// Only if the plan is still this one
     #[arg(long, value_name = "PLAN_ID")]
     plan: Option<String>,
+    /// Why; it is recorded, and shown to whoever approves
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// Checks records offline.
@@ -139,7 +143,7 @@ fn named(records: &[Located]) -> BTreeSet<EnvironmentName> {
 pub async fn plan(args: &Plan, reach: &Reach) -> Result<Answer, Failure> {
     let files = readable(&args.file)?;
     let admin = reach.places()?.admin().await?;
-    let plan = send(&admin, "/v1/records/plan", &files, None).await?;
+    let plan = send(&admin, "/v1/records/plan", &files, &[]).await?;
     let changes = plan["changes"] != false;
     let text = diff(&plan);
     Ok(Answer::of(plan, text).exit(if changes { Exit::Changes } else { Exit::Ok }))
@@ -149,7 +153,9 @@ pub async fn plan(args: &Plan, reach: &Reach) -> Result<Answer, Failure> {
 pub async fn apply(args: &Apply, reach: &Reach) -> Result<Answer, Failure> {
     let files = readable(&args.file)?;
     let admin = reach.places()?.admin().await?;
-    let plan = send(&admin, "/v1/records/apply", &files, args.plan.as_deref()).await?;
+    let mut headers: Vec<_> = args.plan.iter().map(|plan| ("if-match", format!("\"{plan}\""))).collect();
+    headers.extend(args.reason.iter().map(|reason| ("carnet-reason", url::encode(reason))));
+    let plan = send(&admin, "/v1/records/apply", &files, &headers).await?;
     let text = diff(&plan);
     Ok(Answer::of(plan, text))
 }
@@ -166,9 +172,8 @@ fn readable(paths: &[PathBuf]) -> Result<Files, Failure> {
     Err(failure)
 }
 
-async fn send(admin: &Admin, path: &str, files: &Files, plan: Option<&str>) -> Result<Value, Failure> {
-    let quoted = plan.map(|plan| format!("\"{plan}\""));
-    let headers: Vec<_> = quoted.iter().map(|plan| ("if-match", plan.as_str())).collect();
+async fn send(admin: &Admin, path: &str, files: &Files, headers: &[(&'static str, String)]) -> Result<Value, Failure> {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let body = ("application/yaml", files.joined().into_bytes());
     let mut plan = admin.post_as(path, body, &headers).await.map_err(|failure| placed(failure, files))?;
     for warning in plan["warnings"].as_array_mut().into_iter().flatten() {

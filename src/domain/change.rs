@@ -169,6 +169,9 @@ pub enum What {
     ApiNarrowed {
         /// The record.
         record: Box<Api>,
+        /// Why, where whoever applied it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Text>,
     },
     /// A new or changed partner was submitted and waits for its approval.
     #[serde(rename = "partner.submitted")]
@@ -191,6 +194,9 @@ pub enum What {
     IntegrationDrafted {
         /// The record.
         record: Box<Integration>,
+        /// Why, where whoever applied it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Text>,
     },
     /// A draft was submitted.
     #[serde(rename = "integration.submitted")]
@@ -229,6 +235,9 @@ pub enum What {
     IntegrationNarrowed {
         /// The record.
         record: Box<Integration>,
+        /// Why, where whoever applied it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Text>,
     },
     /// Security stopped an integration.
     #[serde(rename = "integration.suspended")]
@@ -507,16 +516,16 @@ impl What {
             Self::CertificateIssued { leaf, .. } => leaf.integration.to_string(),
             Self::ServerCertificateIssued { leaf } => format!("{}/{}", leaf.environment, leaf.serial),
             Self::IssuerKeyFirstUsed { issuer, .. } => issuer.to_string(),
-            Self::ApiSubmitted { record, .. } | Self::ApiNarrowed { record } => record.name.to_string(),
+            Self::ApiSubmitted { record, .. } | Self::ApiNarrowed { record, .. } => record.name.to_string(),
             Self::ApiApproved { api, .. } => api.to_string(),
             Self::PartnerSubmitted { record, .. } => record.name.to_string(),
             Self::PartnerVerified { partner, .. }
             | Self::PartnerSuspended { partner, .. }
             | Self::PartnerResumeAsked { partner, .. }
             | Self::PartnerResumed { partner } => partner.to_string(),
-            Self::IntegrationDrafted { record }
+            Self::IntegrationDrafted { record, .. }
             | Self::IntegrationChangeHeld { record, .. }
-            | Self::IntegrationNarrowed { record } => record.id.to_string(),
+            | Self::IntegrationNarrowed { record, .. } => record.id.to_string(),
             Self::IntegrationSubmitted { integration, .. }
             | Self::IntegrationActivated { integration, .. }
             | Self::IntegrationChanged { integration, .. }
@@ -562,7 +571,10 @@ impl What {
             Self::ElevationAsked { elevation } => {
                 elevation.requested_by.name_mut().into_iter().chain([&mut elevation.reason]).collect()
             }
-            Self::AuthorityCreated { reason, .. } => reason.iter_mut().collect(),
+            Self::AuthorityCreated { reason, .. }
+            | Self::ApiNarrowed { reason, .. }
+            | Self::IntegrationDrafted { reason, .. }
+            | Self::IntegrationNarrowed { reason, .. } => reason.iter_mut().collect(),
             Self::StaffCut { reason, person } => person.name.iter_mut().chain([reason]).collect(),
             _ => Vec::new(),
         }

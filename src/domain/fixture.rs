@@ -145,6 +145,8 @@ pub fn registry() -> Vec<Change> {
         expires: at(86_400),
         reviews: Vec::new(),
         withdrawn: false,
+        reason: None,
+        opened: Default::default(),
     };
     let changes = vec![
         What::ConfigurationChanged(configuration),
@@ -153,7 +155,7 @@ pub fn registry() -> Vec<Change> {
         What::ApiApproved { api: api_name, version: api_version },
         What::PartnerSubmitted { approval: approval("globex", partner_version), record: Box::new(partner) },
         What::PartnerVerified { partner: partner_name, version: partner_version },
-        What::IntegrationDrafted { record: Box::new(integration) },
+        What::IntegrationDrafted { record: Box::new(integration), reason: None },
         What::IntegrationSubmitted { integration: id.clone(), approval: approval("globex/order-sync", integration_version) },
         What::IntegrationActivated { integration: id, version: integration_version },
     ];

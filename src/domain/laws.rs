@@ -183,10 +183,15 @@ fn state(case: &Case) -> State {
     if let Some(next) = case.next_key {
         fold(key(case, "k2", next));
     }
-    fold(What::ApiNarrowed { record: Box::new(api(case)) });
-    let mut state = fold(What::IntegrationNarrowed { record: Box::new(integration(case)) });
-    let held =
-        super::state::Versioned { version: Digest::of(b"p"), record: std::sync::Arc::new(partner(case)), by: Actor::Operator };
+    fold(What::ApiNarrowed { record: Box::new(api(case)), reason: None });
+    let mut state = fold(What::IntegrationNarrowed { record: Box::new(integration(case)), reason: None });
+    let held = super::state::Versioned {
+        version: Digest::of(b"p"),
+        record: std::sync::Arc::new(partner(case)),
+        by: Actor::Operator,
+        at: at(-1000),
+        reason: None,
+    };
     state.partners.entry("globex".parse().expect("a name")).or_default().held = Some(Held { version: held, approval: None });
     let verified = What::PartnerVerified { partner: "globex".parse().expect("a name"), version: Digest::of(b"p") };
     state.apply(50, at(-1000), &Change { by: Actor::Broker, what: verified });

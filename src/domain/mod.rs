@@ -35,6 +35,7 @@ pub mod issuer_keys;
 pub mod keys;
 pub mod names;
 pub mod network;
+mod opening;
 pub(crate) mod p256;
 pub mod partner;
 pub mod passkey;
@@ -50,8 +51,10 @@ pub mod revocation;
 pub mod scope;
 pub mod spiffe;
 pub mod state;
+pub mod stop;
 pub mod text;
 pub mod window;
+pub mod yaml;
 
 #[cfg(test)]
 mod laws;

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::actor::{Actor, Person};
 use super::api::Api;
 use super::approval::{Approval, Review, Standing};
@@ -25,6 +27,7 @@ use super::text::Text;
 
 pub use super::candidates::{Candidate, Candidates};
 pub use super::keys::Keys;
+pub use super::stop::{Revocation, Stop};
 
 /// A record with the digest that names its version.
 #[derive(Clone, Debug)]
@@ -35,6 +38,10 @@ pub struct Versioned<T> {
     pub record: Arc<T>,
     /// Who applied it.
     pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// Why, where whoever applied it said so.
+    pub reason: Option<Text>,
 }
 
 /// A version that waits: a draft, or a change that is held.
@@ -77,19 +84,6 @@ pub struct IntegrationState {
     pub suspended: Option<Stop>,
 }
 
-/// Who stopped something, when and why.
-#[derive(Clone, Debug)]
-pub struct Stop {
-    /// Who.
-    pub by: Actor,
-    /// Why.
-    pub reason: Text,
-    /// When.
-    pub at: Timestamp,
-    /// The approval that would lift it.
-    pub lift: Option<ApprovalId>,
-}
-
 /// Where an integration is in its life (CONTRACT.md section 3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Phase {
@@ -130,29 +124,6 @@ impl IntegrationState {
     pub fn shown(&self) -> Option<&Versioned<Integration>> {
         self.current.as_ref().or(self.held.as_ref().map(|held| &held.version))
     }
-}
-
-/// A revocation and whether it still refuses later exchanges.
-#[derive(Clone, Debug)]
-pub struct Revocation {
-    /// Its id.
-    pub id: RevocationId,
-    /// What it cuts.
-    pub subject: Subject,
-    /// Cuts what was issued and refuses nothing later.
-    pub tokens_only: bool,
-    /// Who revoked.
-    pub by: Actor,
-    /// Why.
-    pub reason: Text,
-    /// When.
-    pub at: Timestamp,
-    /// The entry.
-    pub index: u64,
-    /// The approval that would lift it.
-    pub lift: Option<ApprovalId>,
-    /// Lifted: later exchanges are allowed again.
-    pub lifted: bool,
 }
 
 /// Everything that decisions rest on.
@@ -304,12 +275,13 @@ impl State {
             What::StaffCut { person, .. } => self.staff_cuts.push((person.clone(), at)),
             What::TextErased { .. } => {}
         }
+        self.note_opening(at, &change.what);
     }
 
     fn apply_api(&mut self, at: Timestamp, change: &Change) {
         match &change.what {
             What::ApiSubmitted { record, approval } => {
-                let held = hold(record.as_ref(), &change.by, Some(approval));
+                let held = hold(record.as_ref(), change, at, Some(approval));
                 let api = self.apis.entry(record.name.clone()).or_default();
                 let earlier = api.held.replace(held);
                 self.reopen(earlier.and_then(|held| held.approval), Some(approval), at);
@@ -319,9 +291,9 @@ impl State {
                 promote(&mut api.held, &mut api.current, version);
                 self.candidates.index_api(api);
             }
-            What::ApiNarrowed { record } => {
+            What::ApiNarrowed { record, .. } => {
                 let api = self.apis.entry(record.name.clone()).or_default();
-                api.current = Some(version(record.as_ref(), &change.by));
+                api.current = Some(version(record.as_ref(), change, at));
                 let earlier = api.held.take();
                 self.candidates.index_api(api);
                 self.reopen(earlier.and_then(|held| held.approval), None, at);
@@ -333,7 +305,7 @@ impl State {
     fn apply_partner(&mut self, index: u64, at: Timestamp, change: &Change) {
         match &change.what {
             What::PartnerSubmitted { record, approval } => {
-                let held = hold(record.as_ref(), &change.by, Some(approval));
+                let held = hold(record.as_ref(), change, at, Some(approval));
                 let earlier = self.partners.entry(record.name.clone()).or_default().held.replace(held);
                 self.reopen(earlier.and_then(|held| held.approval), Some(approval), at);
             }
@@ -362,8 +334,8 @@ impl State {
 
     fn apply_integration(&mut self, index: u64, at: Timestamp, change: &Change) {
         match &change.what {
-            What::IntegrationDrafted { record } => {
-                let held = hold(record.as_ref(), &change.by, None);
+            What::IntegrationDrafted { record, .. } => {
+                let held = hold(record.as_ref(), change, at, None);
                 let earlier = self.integrations.entry(record.id.clone()).or_default().held.replace(held);
                 self.reopen(earlier.and_then(|held| held.approval), None, at);
             }
@@ -373,7 +345,7 @@ impl State {
                 self.reopen(earlier, Some(approval), at);
             }
             What::IntegrationChangeHeld { record, approval } => {
-                let held = hold(record.as_ref(), &change.by, Some(approval));
+                let held = hold(record.as_ref(), change, at, Some(approval));
                 let earlier = self.integrations.entry(record.id.clone()).or_default().held.replace(held);
                 self.reopen(earlier.and_then(|held| held.approval), Some(approval), at);
             }
@@ -382,9 +354,9 @@ impl State {
                 promote(&mut state.held, &mut state.current, version);
                 self.candidates.index_integration(state);
             }
-            What::IntegrationNarrowed { record } => {
+            What::IntegrationNarrowed { record, .. } => {
                 let state = self.integrations.entry(record.id.clone()).or_default();
-                state.current = Some(version(record.as_ref(), &change.by));
+                state.current = Some(version(record.as_ref(), change, at));
                 let earlier = state.held.take();
                 self.candidates.index_integration(state);
                 self.reopen(earlier.and_then(|held| held.approval), None, at);
@@ -515,12 +487,13 @@ impl State {
     }
 }
 
-fn version<T: Clone + serde::Serialize>(record: &T, by: &Actor) -> Versioned<T> {
-    Versioned { version: Digest::of_json(record), record: Arc::new(record.clone()), by: by.clone() }
+fn version<T: Clone + Serialize>(record: &T, change: &Change, at: Timestamp) -> Versioned<T> {
+    let reason = change.what.applied_because().cloned();
+    Versioned { version: Digest::of_json(record), record: Arc::new(record.clone()), by: change.by.clone(), at, reason }
 }
 
-fn hold<T: Clone + serde::Serialize>(record: &T, by: &Actor, approval: Option<&Approval>) -> Held<T> {
-    Held { version: version(record, by), approval: approval.map(|approval| approval.id.clone()) }
+fn hold<T: Clone + Serialize>(record: &T, change: &Change, at: Timestamp, approval: Option<&Approval>) -> Held<T> {
+    Held { version: version(record, change, at), approval: approval.map(|approval| approval.id.clone()) }
 }
 
 /// Puts the held version in force, if it is the one that was approved.

@@ -38,6 +38,21 @@ pub struct TextRow {
 
 const PREFIX: &str = "text:";
 
+/// Whether a character hides or reorders text on a screen: controls, line and paragraph separators, zero-width and bidirectional
+/// marks (Trojan source).
+pub fn misleads(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A text as it may be shown: what would hide or reorder it stands as an escape, but for what is kept (ABUSE L-05).
+pub fn visible(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if misleads(c) && !keep(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 impl Text {
     /// Replaces a plain text by its digest and hands out the row that must be stored in the same transaction.
     pub fn seal(&mut self, entropy: &dyn Entropy) -> Option<TextRow> {

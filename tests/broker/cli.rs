@@ -2,6 +2,7 @@
 //! and that no secret goes anywhere.
 
 mod agent;
+mod approval;
 mod elevation;
 mod evidence;
 mod login;

@@ -2,6 +2,7 @@
 //! a settable clock. Fakes, not mocks. A test's name begins with the ABUSE row that it shows.
 
 mod admin;
+mod approvals;
 mod architecture;
 mod assertions;
 mod certificates;

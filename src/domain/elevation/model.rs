@@ -120,7 +120,10 @@ impl World {
     fn start(count: u8) -> Self {
         let state = crate::domain::fixture::state();
         let mut world = Self { state, now: 0, index: 100, requests: Vec::new(), without_role: Vec::new() };
-        world.apply(Actor::Operator, What::IntegrationNarrowed { record: Box::new(record(&world.state, Some(count))) });
+        world.apply(
+            Actor::Operator,
+            What::IntegrationNarrowed { record: Box::new(record(&world.state, Some(count))), reason: None },
+        );
         world
     }
 
@@ -158,7 +161,7 @@ impl World {
             Step::Cut(who) => self.apply(Actor::Operator, What::StaffCut { person: person(who), reason: "x".into() }),
             Step::Record(count) => {
                 let record = record(&self.state, count);
-                self.apply(Actor::Operator, What::IntegrationNarrowed { record: Box::new(record) });
+                self.apply(Actor::Operator, What::IntegrationNarrowed { record: Box::new(record), reason: None });
             }
             Step::End => {
                 let Some(last) = self.requests.last_mut() else { return false };

@@ -10,7 +10,7 @@ use super::fault::{Faults, shown};
 use super::keys::Shape;
 use super::tree::{Node, Value};
 use crate::domain::reason;
-use crate::domain::text::Text;
+use crate::domain::text::{Text, misleads};
 
 /// A node and where it stands.
 #[derive(Clone, Debug)]
@@ -248,11 +248,6 @@ pub(super) fn join(at: &str, key: &str) -> String {
         (_, true) => format!("{at}.{key}"),
         (_, false) => format!("{at}[{key:?}]"),
     }
-}
-
-/// Control characters, line and paragraph separators, and the marks that reorder text (Trojan source).
-fn misleads(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The known key that was probably meant: at most two letters away, or the same but for case.

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::admitted::Admitted;
 use super::elevations::{self, Reviewed};
 use super::input::{Page, body, named};
-use super::people::{Words, names, sealed};
+use super::people::{Words, sealed};
 use super::problem::Problem;
 use crate::broker::Broker;
+use crate::broker::approval_view::{self, row, subject};
 use crate::domain::actor::{Read, Review};
 use crate::domain::approval::{self, Approval};
 use crate::domain::clock::Timestamp;
@@ -29,10 +30,12 @@ pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(que
         let (view, now) = (broker.journal.view(), broker.now());
         let governance = view.state.approvals.values().map(Any::Governance);
         let all = governance.chain(view.state.elevations.all().map(Any::Elevation));
-        let mut all: Vec<(String, Any<'_>)> = all.filter(|any| any.is_wanted(&page, now)).map(|any| (any.id(), any)).collect();
+        let wanted = all.filter(|any| any.is_wanted(&page, &view.state, now));
+        let mut all: Vec<(String, Any<'_>)> = wanted.map(|any| (any.id(), any)).collect();
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let words = Words::of(&broker, sealed(all.iter().flat_map(|(_, any)| any.texts()))).await?;
-        Ok(page.cut(all.into_iter(), |any| any.show(&view.state, &words, now)))
+        let part = page.part(all.into_iter());
+        let words = Words::of(&broker, sealed(part.items.iter().flat_map(Any::texts))).await?;
+        Ok(part.show(|any| any.show(&view.state, &words, now)))
     };
     listed.await.map_err(|problem: Problem| problem.at(&by.request))
 }
@@ -49,7 +52,21 @@ pub async fn pending(broker: &Broker) -> Result<Vec<Value>, Problem> {
 
 /// `GET /v1/approvals/{id}`.
 pub async fn one(State(broker): State<Broker>, by: Admitted<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
-    answer(&broker, &id).await.map_err(|problem| problem.at(&by.request))
+    let shown = seen(&broker, &id).await.map_err(|problem| problem.at(&by.request))?;
+    Ok(axum::Json(shown).into_response())
+}
+
+/// All that is needed to decide on an approval of either kind.
+pub async fn seen(broker: &Broker, id: &str) -> Result<Value, Problem> {
+    let (name, elevation): (ApprovalId, ElevationId) = (named(id)?, named(id)?);
+    if let Some(shown) = broker.approval_view(&name).await? {
+        return Ok(shown);
+    }
+    let mut shown = elevations::seen(broker, id).await?;
+    let (view, now) = (broker.journal.view(), broker.now());
+    let request = view.state.elevations.find(&elevation).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+    as_approval(&mut shown, request, now);
+    Ok(shown)
 }
 
 /// `POST /v1/approvals/{id}/reviews`.
@@ -96,6 +113,13 @@ fn slots<'a>(demands: impl Iterator<Item = &'a Approvers>) -> Value {
     words.collect()
 }
 
+/// What an elevation has as every approval has it.
+fn as_approval(shown: &mut Value, request: &Request, now: Timestamp) {
+    shown["state"] = json!(Any::Elevation(request).standing(now));
+    shown["slots"] = slots(request.elevation.rule.demands.iter());
+    shown["openSlots"] = slots(request.open(now).into_iter());
+}
+
 /// An approval of either kind.
 enum Any<'a> {
     Governance(&'a Approval),
@@ -128,9 +152,9 @@ impl<'a> Any<'a> {
         }
     }
 
-    fn is_wanted(&self, page: &Page, now: Timestamp) -> bool {
+    fn is_wanted(&self, page: &Page, house: &House, now: Timestamp) -> bool {
         let (kind, subject) = match self {
-            Self::Governance(approval) => (json!(approval.kind), approval.subject.clone()),
+            Self::Governance(approval) => (json!(approval.kind), subject(approval, house)),
             Self::Elevation(request) => (json!("elevation"), request.elevation.integration.to_string()),
         };
         let is = |name: &str, value: Value| page.filters.get(name).is_none_or(|wanted| value == wanted);
@@ -139,41 +163,19 @@ impl<'a> Any<'a> {
 
     fn texts(&self) -> Vec<&'a Text> {
         match self {
-            Self::Governance(approval) => texts(approval).collect(),
+            Self::Governance(approval) => approval_view::texts(approval).collect(),
             Self::Elevation(request) => elevations::texts(request).collect(),
         }
     }
 
     fn show(&self, house: &House, words: &Words, now: Timestamp) -> Value {
         match self {
-            Self::Governance(approval) => show(approval, words, now),
+            Self::Governance(approval) => row(approval, house, words, now),
             Self::Elevation(request) => {
                 let mut shown = elevations::show(house, request, words, now);
-                shown["state"] = json!(self.standing(now));
-                shown["slots"] = slots(request.elevation.rule.demands.iter());
-                shown["openSlots"] = slots(request.open(now).into_iter());
+                as_approval(&mut shown, request, now);
                 shown
             }
         }
     }
-}
-
-fn texts(approval: &Approval) -> impl Iterator<Item = &crate::domain::text::Text> {
-    let of_reviews = approval.reviews.iter().flat_map(|review| review.by.name.iter().chain([&review.reason]));
-    names(&approval.requested_by).chain(of_reviews)
-}
-
-fn show(approval: &Approval, words: &Words, now: Timestamp) -> Value {
-    let review = |review: &crate::domain::approval::Review| {
-        json!({
-            "by": words.person(&review.by), "verdict": review.verdict, "reason": words.plain(&review.reason), "at": review.at,
-            "roles": review.roles,
-        })
-    };
-    json!({
-        "id": approval.id, "version": approval.version, "state": approval.standing(now), "kind": approval.kind,
-        "subject": approval.subject, "requestedBy": words.actor(&approval.requested_by), "slots": approval.slots,
-        "openSlots": approval.open_slots(), "expires": approval.expires,
-        "reviews": approval.reviews.iter().map(review).collect::<Vec<_>>(),
-    })
 }

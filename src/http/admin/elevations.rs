@@ -17,10 +17,11 @@ use crate::broker::Broker;
 use crate::broker::elevation::Word;
 use crate::broker::revocation::Fault;
 use crate::domain::actor::{Elevate, Read, Review};
+use crate::domain::api::Risk;
 use crate::domain::approval::Verdict;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
-use crate::domain::elevation::{Narrowing, Request, Wish, briefing};
+use crate::domain::elevation::{Elevation, Narrowing, Request, Wish, briefing};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::entry::Entry;
 use crate::domain::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
@@ -390,6 +391,12 @@ pub(super) fn show(house: &House, request: &Request, words: &Words, now: Timesta
         "ends": period.map(|(_, ends)| ends), "needs": asked.rule.demands.iter().map(demand).collect::<Vec<_>>(),
         "open": open.into_iter().map(demand).collect::<Vec<_>>(),
         "reviews": request.reviews.iter().map(review).collect::<Vec<_>>(), "unreviewed": request.lacks_review(), "ended": ended,
-        "signed": request.is_signed(house),
+        "signed": request.is_signed(house), "risk": risk(house, asked),
     })
+}
+
+/// The highest risk among the scopes that were asked for, as the catalogue has them.
+fn risk(house: &House, asked: &Elevation) -> Option<Risk> {
+    let catalogue = &house.apis.get(&asked.api)?.current.as_ref()?.record.scopes;
+    asked.scopes.iter().filter_map(|scope| catalogue.get(scope)).map(|entry| entry.risk).max()
 }

@@ -13,6 +13,7 @@ use crate::broker::Broker;
 use crate::broker::registry::{Item, Plan};
 use crate::domain::actor::Submit;
 use crate::domain::reason;
+use crate::http::form::Form;
 
 /// `POST /v1/records/plan`.
 pub async fn plan(
@@ -25,7 +26,8 @@ pub async fn plan(
     told.await.map(|plan| axum::Json(show(&plan)).into_response()).map_err(|problem: Problem| problem.at(&by.request))
 }
 
-/// `POST /v1/records/apply`; with `If-Match: PLAN_ID` only while the plan is still that one.
+/// `POST /v1/records/apply`; with `If-Match: PLAN_ID` only while the plan is still that one. The reason of `Carnet-Reason` is recorded, and
+/// shown to who approves.
 pub async fn apply(
     State(broker): State<Broker>,
     by: Admitted<Submit>,
@@ -34,9 +36,23 @@ pub async fn apply(
 ) -> Result<Response, Problem> {
     let told = async {
         let expected = headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default().trim_matches('"'));
-        Ok(broker.apply(&by.by, yaml(&headers, &body)?, expected, by.made_for()).await?)
+        let why = why(&headers)?;
+        Ok(broker.apply(&by.by, yaml(&headers, &body)?, expected, why.as_deref(), by.made_for()).await?)
     };
     told.await.map(|plan| axum::Json(show(&plan)).into_response()).map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// The reason for an apply: its body is the records alone, and no query is taken. Escaped as in a form, for a header is ASCII.
+const REASON: &str = "carnet-reason";
+
+fn why(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
+    let mut values = headers.get_all(REASON).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().filter(|text| values.next().is_none() && !text.contains('&')).ok_or_else(malformed)?;
+    let pair = format!("reason={text}");
+    let form = Form::parse(&pair).map_err(|_| malformed())?;
+    Ok(form.get("reason").map(str::to_owned))
 }
 
 fn yaml<'b>(headers: &HeaderMap, body: &'b Bytes) -> Result<&'b str, Problem> {

@@ -140,9 +140,9 @@ pub async fn submit(
     bytes: Bytes,
 ) -> Result<Response, Problem> {
     let done = async {
-        let _why: Why = body(&headers, &bytes)?;
+        let why: Why = body(&headers, &bytes)?;
         let id = named(&format!("{partner}/{name}"))?;
-        let approval = broker.submit(&by.by, &id, by.made_for()).await?;
+        let approval = broker.submit(&by.by, &id, &why.reason, by.made_for()).await?;
         Ok((StatusCode::ACCEPTED, axum::Json(json!({"approval": approval}))).into_response())
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use crate::broker::approval_view::ERASED;
 use crate::domain::clock::Seconds;
 
 /// What each flag says to a person.
@@ -29,7 +30,7 @@ pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     lines.push(("has now", some(has.collect(), "nothing at this API", " ")));
     lines.push(("data", some(words(&seen["dataClasses"]), "no class of data is named", ", ")));
     lines.push(("how long", how_long(one)));
-    lines.push(("why", format!("{}  ticket {}", cell(one, "reason"), cell(one, "ticket"))));
+    lines.push(("why", format!("{}  ticket {}", said(one, "reason"), cell(one, "ticket"))));
     if let Some(state) = one["ticketState"].as_str() {
         lines.push(("ticket", state.to_owned()));
     }
@@ -41,7 +42,7 @@ pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     let needs = all(&one["needs"]).map(demand).collect();
     lines.push(("needs", format!("{}; unanswered it is denied at {}", some(needs, "nobody", ", and "), time(&one["expires"]))));
     lines.extend(all(&one["reviews"]).map(|review| {
-        let (verdict, by, why) = (cell(review, "verdict"), who(&review["by"]), cell(review, "reason"));
+        let (verdict, by, why) = (cell(review, "verdict"), who(&review["by"]), said(review, "reason"));
         let signed = if review["signed"] == true { ", signed" } else { "" };
         ("review", format!("{verdict} by {by}{signed}: {why}"))
     }));
@@ -68,6 +69,27 @@ pub fn sentence(one: &Value, approves: bool) -> String {
         cell(one, "environment"),
         cell(one, "duration")
     )
+}
+
+/// What happens next, as it stands.
+pub fn next(one: &Value) -> String {
+    let open = some(all(&one["open"]).map(demand).collect(), "nobody", ", and ");
+    let when = || format!("from {} to {}", time(&one["starts"]), time(&one["ends"]));
+    match one["state"].as_str().unwrap_or_default() {
+        "active" | "approved" if !one["ended"].is_null() => "It was ended; what was issued under it is cut.".to_owned(),
+        "active" | "approved" => {
+            format!("It runs {}: a token that the workload asks for in that time can carry the scope.", when())
+        }
+        "pending" if one["ends"].is_null() => {
+            format!("Nothing is given yet: {open} has still to agree, by {}.", time(&one["expires"]))
+        }
+        "pending" => format!("It began without anybody, {}, and waits for a look at it: {open}.", when()),
+        "denied" => "Nothing is given. It can be asked for again.".to_owned(),
+        "ended" => "It is over; what was issued under it is cut or has expired.".to_owned(),
+        "expired" => "Nobody answered in time, so nothing is given. It can be asked for again.".to_owned(),
+        "withdrawn" => "It was taken back before anybody decided.".to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// A person's name, else their id; else the word for who else it was.
@@ -98,11 +120,11 @@ fn who_asks(one: &Value) -> String {
 }
 
 fn purpose(one: &Value) -> String {
-    format!("{} in {}: {}", cell(one, "integration"), cell(one, "environment"), cell(&one["briefing"], "purpose"))
+    format!("{} in {}: {}", cell(one, "integration"), cell(one, "environment"), said(&one["briefing"], "purpose"))
 }
 
 fn owners(seen: &Value) -> String {
-    let owner = |kind: &str| cell(&seen["owners"], kind);
+    let owner = |kind: &str| said(&seen["owners"], kind);
     format!("{} (business), {} (application)", owner("business"), owner("application"))
 }
 
@@ -150,20 +172,20 @@ fn requests(list: &Value) -> String {
     some(all(list).map(one).collect(), "none", ", ")
 }
 
-fn all(list: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn all(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
-fn words(list: &Value) -> Vec<String> {
+pub(super) fn words(list: &Value) -> Vec<String> {
     all(list).filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn some(list: Vec<String>, nothing: &str, between: &str) -> String {
+pub(super) fn some(list: Vec<String>, nothing: &str, between: &str) -> String {
     if list.is_empty() { nothing.to_owned() } else { list.join(between) }
 }
 
 /// A member as text; a dash where there is none.
-fn cell(one: &Value, name: &str) -> String {
+pub(super) fn cell(one: &Value, name: &str) -> String {
     match &one[name] {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -172,8 +194,13 @@ fn cell(one: &Value, name: &str) -> String {
     }
 }
 
+/// A text that somebody wrote; there always was one, so that where there is none it was forgotten.
+fn said(one: &Value, name: &str) -> String {
+    one[name].as_str().unwrap_or(ERASED).to_owned()
+}
+
 /// A time as people read it: to the minute, in UTC.
-fn time(value: &Value) -> String {
+pub(super) fn time(value: &Value) -> String {
     let text =
         value.as_i64().and_then(|seconds| crate::domain::clock::Timestamp::from_seconds(seconds).map(|time| time.to_string()));
     let text = text.or_else(|| value.as_str().map(str::to_owned));

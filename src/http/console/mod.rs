@@ -15,6 +15,8 @@
 
 mod approvals;
 pub mod briefing;
+mod decision;
+pub mod dossier;
 mod page;
 mod passkeys;
 pub mod session;
@@ -38,6 +40,7 @@ use super::front::{ErrorShape, Fault, host_matches, host_of};
 use crate::authn::sign_in::Client;
 use crate::broker::Broker;
 use crate::domain::reason;
+use crate::domain::text::visible;
 
 /// The console of one node.
 pub struct Console {
@@ -109,6 +112,11 @@ fn routes(console: &Arc<Console>) -> Router {
 
 /// Where a visit begins.
 const QUEUE: &str = "/console/approvals";
+
+/// Somebody's text as a page shows it: lines stay lines, and nothing hides or reorders what is beside it.
+fn shown(text: &str) -> String {
+    visible(text, |c| c == '\n')
+}
 
 /// The page of one approval.
 pub fn address(origin: &str, approval: &str) -> String {
@@ -184,6 +192,11 @@ impl Console {
 
     /// A problem as a page.
     fn told(&self, visitor: Option<&Visitor>, problem: &Problem) -> Response {
+        self.told_of(visitor, problem, None)
+    }
+
+    /// The same, with the way back to the approval that it is about.
+    fn told_of(&self, visitor: Option<&Visitor>, problem: &Problem, back: Option<String>) -> Response {
         let (status, reason, faults) = problem.parts();
         let mut lines: Vec<String> = faults.iter().map(|fault| fault.message.clone()).collect();
         lines.push(reason.why.to_owned());
@@ -193,6 +206,7 @@ impl Console {
             heading: reason.what.to_owned(),
             lines,
             code: reason.code,
+            back,
             sign_in: (reason == &reason::STAFF_STALE).then_some("/console/sign-in?anew=yes"),
         };
         page::show(status, &message)

@@ -439,7 +439,7 @@ async fn the_command_line_asks_approves_shows_rotates_and_revokes() {
     let approval = asked["approval"].as_str().expect("an approval");
     let seen = sven.run(&["approvals", "-o", "json"]).await.ended(0).json();
     assert!(seen.as_array().expect("a list").iter().any(|one| one["id"] == approval && one["kind"] == "enrolment"), "{seen}");
-    sven.run(&["approve", approval, "--reason", "it is ours"]).await.ended(0);
+    sven.review("approve", approval, &["--reason", "it is ours"]).await.ended(0);
     machine.request("one", P256, "").await;
     let user = format!("globex/order-sync:{}", asked["token"].as_str().expect("a token"));
     let reply = machine.enrol("production", "simpleenroll", "one", None, Some(&user)).await;

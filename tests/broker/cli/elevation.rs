@@ -37,10 +37,11 @@ async fn an_owner_asks_and_security_sees_all_of_it_and_shortens() {
     }
     let listed = sven.run(&["approvals"]).await.ended(0).stdout;
     assert!(listed.contains(&id) && listed.contains("elevation"), "{listed}");
-    olga.run(&["approve", &id, "--reason", "mine"]).await.ended(1);
-    let approved = sven.run(&["approve", &id, "--reason", "seen", "--for", "5m", "-o", "json"]).await.ended(0);
+    olga.review("approve", &id, &["--reason", "mine"]).await.ended(1);
+    let approved = sven.review("approve", &id, &["--reason", "seen", "--for", "5m", "-o", "json"]).await.ended(0);
     assert_eq!((&approved.json()["state"], &approved.json()["duration"]), (&"active".into(), &"5m".into()));
     assert!(approved.stderr.contains("on record: lets globex/order-sync have orders:write"), "{approved:?}");
+    assert!(approved.stderr.contains("for 5m") && approved.stderr.contains("It runs from"), "{approved:?}");
     let listed = sara.run(&["elevations", "--state", "active"]).await.ended(0).stdout;
     assert!(listed.contains(&id), "{listed}");
     sara.run(&["elevations", "end", &id, "--reason", "done"]).await.ended(0);
@@ -49,8 +50,8 @@ async fn an_owner_asks_and_security_sees_all_of_it_and_shortens() {
     let again = olga.run(&["elevate", "--profile", "stuck", "--reason", "again", "-o", "json"]).await.ended(0).json();
     assert_eq!((&again[0]["scopes"], &again[0]["duration"]), (&serde_json::json!(["orders:write"]), &"30m".into()));
     let id = again[0]["id"].as_str().expect("an id").to_owned();
-    sven.run(&["deny", &id, "--reason", "not again"]).await.ended(0);
-    sven.run(&["approve", &id, "--reason", "x"]).await.ended(1);
+    sven.review("deny", &id, &["--reason", "not again"]).await.ended(0);
+    sven.review("approve", &id, &["--reason", "x"]).await.ended(1);
     olga.run(&["elevate", "--profile", "nothing", "--reason", "x"]).await.ended(5);
     let denied =
         olga.run(&elevate(&["-i", "globex/order-sync", "--reason", "x", "--env", "sandbox", "-o", "json"])).await.ended(2);
@@ -70,7 +71,7 @@ async fn a_workload_asks_for_itself_and_waits_until_somebody_has_decided() {
             loop {
                 let waiting = sven.run(&["elevations", "--state", "pending", "-o", "json"]).await.ended(0).json();
                 if let Some(id) = waiting[0]["id"].as_str() {
-                    sven.run(&[verdict, id, "--reason", "seen"]).await.ended(0);
+                    sven.review(verdict, id, &["--reason", "seen"]).await.ended(0);
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -120,5 +121,5 @@ async fn where_a_passkey_is_needed_approve_prints_the_page() {
     }
     let told = world.admin_get(&format!("/v1/elevations/{id}"), "alan").await;
     assert_eq!((&told["state"], told["reviews"].as_array().map(Vec::len)), (&"pending".into(), Some(0)), "{told}");
-    sven.run(&["deny", &id, "--reason", "not now"]).await.ended(0);
+    sven.review("deny", &id, &["--reason", "not now"]).await.ended(0);
 }

@@ -143,11 +143,11 @@ async fn records_are_planned_applied_and_approved_by_four_eyes() {
     assert_eq!(pending.as_array().expect("a list").len(), 1, "{pending}");
     let approval = pending[0]["id"].as_str().expect("an id").to_owned();
     let version = pending[0]["version"].as_str().expect("a version").to_owned();
-    let own = ann.run(&["approve", &approval, "--reason", "mine", "-o", "json"]).await.ended(1);
+    let own = ann.review("approve", &approval, &["--reason", "mine", "-o", "json"]).await.ended(1);
     assert_eq!(own.error()["reason"], "approval.own-request");
     olga.run(&["approve", &approval, "--version", &version, "--reason", "looked at"]).await.ended(0);
     olga.run(&["approve", &approval, "--version", &version, "--reason", "again"]).await.ended(1);
-    let done = sven.run(&["approve", &approval, "--reason", "looked at"]).await.ended(0);
+    let done = sven.review("approve", &approval, &["--reason", "looked at"]).await.ended(0);
     assert!(done.stdout.ends_with("approved\n") && done.stderr.contains("globex/order-sync"), "{done:?}");
     ann.run(&["plan", "-f", "records"]).await.ended(0);
 }
@@ -190,8 +190,8 @@ async fn the_inventory_is_listed_suspended_resumed_and_revoked() {
     assert_eq!(refused.error()["reason"], "partner.suspended");
     let asked = sven.run(&["partner", "resume", "globex", "--reason", "over", "-o", "json"]).await.ended(0).json();
     let approval = asked["approval"].as_str().expect("an approval").to_owned();
-    sven.run(&["approve", &approval, "--reason", "mine"]).await.ended(1);
-    sara.run(&["approve", &approval, "--reason", "looked at"]).await.ended(0);
+    sven.review("approve", &approval, &["--reason", "mine"]).await.ended(1);
+    sara.review("approve", &approval, &["--reason", "looked at"]).await.ended(0);
     sven.run_with(&token(&["--assertion-file", "-"]), &world.assertion("production")).await.ended(0);
 
     let cut = sven.run(&["revoke", "binding", "globex/order-sync/production/ci-main", "--reason", "taken over", "-o", "json"]);

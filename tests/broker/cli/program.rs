@@ -68,6 +68,13 @@ impl Program {
         self.run_with(arguments, "").await
     }
 
+    /// Reviews as a script does: looks at the approval, and names the version that it saw.
+    pub async fn review(&self, verdict: &str, id: &str, more: &[&str]) -> Ran {
+        let seen = self.run(&["approvals", "show", id, "-o", "json"]).await.ended(0).json();
+        let version = seen["version"].as_str().expect("a version").to_owned();
+        self.run(&[&[verdict, id, "--version", &version], more].concat()).await
+    }
+
     /// The same with something on stdin.
     pub async fn run_with(&self, arguments: &[&str], stdin: &str) -> Ran {
         let mut command = self.command(arguments);

@@ -1,6 +1,8 @@
-//! JSON values as YAML: `-o yaml` and `partner export`. Writing only; records are read by `domain::record`.
+//! JSON values as YAML: `-o yaml`, `partner export` and the record that an approver sees. Writing only; `record` reads.
 
 use serde_json::Value;
+
+use super::text::misleads;
 
 /// A value as a block of YAML. Texts stand bare only where no reader of YAML 1.1 or 1.2 could take them for something else;
 /// otherwise as JSON strings, which are YAML too.
@@ -70,7 +72,15 @@ fn scalar(value: &Value) -> String {
 }
 
 fn text(value: &str) -> String {
-    if is_plain(value) { value.to_owned() } else { Value::from(value).to_string() }
+    if is_plain(value) {
+        return value.to_owned();
+    }
+    // JSON leaves in place what hides or reorders text on a screen; in a quoted scalar an escape says the same (ABUSE L-05).
+    let mut quoted = String::with_capacity(value.len() + 2);
+    for c in Value::from(value).to_string().chars() {
+        if misleads(c) { quoted.push_str(&format!("\\u{:04x}", u32::from(c))) } else { quoted.push(c) }
+    }
+    quoted
 }
 
 /// Words that readers of YAML 1.1 take for booleans or null.
@@ -95,6 +105,13 @@ mod tests {
         let wanted =
             "empty: {}\nitems:\n  - id: 1\n    \"on\": true\n  - x\n  - []\n  -\n    - \"y\"\nname: globex\nnone: null\n";
         assert_eq!(write(&value), wanted);
+    }
+
+    #[test]
+    fn what_hides_or_reorders_text_is_escaped_and_read_back() {
+        let written = write(&json!("a\u{202e}b\u{200b}\u{7f}\u{85}"));
+        assert_eq!(written, "\"a\\u202eb\\u200b\\u007f\\u0085\"\n");
+        assert_eq!(serde_json::from_str::<Value>(&written).expect("a JSON string"), "a\u{202e}b\u{200b}\u{7f}\u{85}");
     }
 
     #[test]

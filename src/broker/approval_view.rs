@@ -1,0 +1,335 @@
+//! One approval as its approver sees it: what would come into force or be undone, who asked for it, when and why.
+//!
+//! Enter through [`Broker::approval_view`] for one, [`row`] for a list. Everything is taken from one state, and what is shown is found by
+//! the version that a review names: nobody approves what they were not shown. Elevations have their own
+//! (`domain/elevation/briefing.rs`).
+
+use serde_json::{Map, Value, json};
+
+use super::Broker;
+use super::registry::surroundings;
+use super::words::{Words, names, sealed};
+use crate::domain::approval::{Approval, Kind, Review};
+use crate::domain::certificate::{ENROLMENT_LIFE, LEAF_LIFE, SpiffeId};
+use crate::domain::clock::Timestamp;
+use crate::domain::consequence::waits_for;
+use crate::domain::digest::Digest;
+use crate::domain::integration::Integration;
+use crate::domain::names::{ApprovalId, EnvironmentName, IntegrationId};
+use crate::domain::record::{self, Difference, Fault, Record, Severity};
+use crate::domain::state::{Held, Revocation, State, Stop, Versioned};
+use crate::domain::text::Text;
+use crate::domain::yaml;
+use crate::journal::Unavailable;
+
+/// What stands in place of a text that was forgotten.
+pub const ERASED: &str = "[erased]";
+
+/// What an approval is about, as the state has it.
+enum Content<'a> {
+    /// A version of a record.
+    Record(Box<Proposed<'a>>),
+    /// A suspension that would be lifted.
+    Suspension(&'a Stop),
+    /// A revocation that would be lifted.
+    Revocation(&'a Revocation),
+    /// A machine that would get its first certificate.
+    Enrolment(IntegrationId, EnvironmentName),
+    /// A version that neither waits nor is in force any more.
+    Gone,
+}
+
+/// A version of a record, and the one that it would replace.
+struct Proposed<'a> {
+    record: Record,
+    by: &'a crate::domain::actor::Actor,
+    at: Timestamp,
+    reason: Option<&'a Text>,
+    in_force: Option<Record>,
+    /// It came into force: it is compared with nothing any more.
+    is_in_force: bool,
+}
+
+impl Broker {
+    /// All that is needed to decide on an approval; nothing where there is none of this id.
+    ///
+    /// # Errors
+    /// The journal does not answer.
+    pub async fn approval_view(&self, id: &ApprovalId) -> Result<Option<Value>, Unavailable> {
+        let (view, now) = (self.journal.view(), self.now());
+        let Some(approval) = view.state.approvals.get(id) else { return Ok(None) };
+        let mut content = content(approval, &view.state);
+        let around = around(approval, &view.state);
+        let mut wanted = sealed(texts(approval).chain(content.texts()).chain(around.into_iter().flat_map(texts_of)));
+        if let Content::Record(proposed) = &mut content {
+            let both = std::iter::once(&mut proposed.record).chain(&mut proposed.in_force);
+            wanted.extend(both.flat_map(Record::texts_mut).filter_map(|text| text.digest()));
+        }
+        let words = Words::of(self, wanted).await?;
+        let mut shown = row(approval, &view.state, &words, now);
+        let barred = approval.requested_by.person().into_iter().chain(&approval.barred);
+        shown["barred"] = barred.map(|person| words.person(person)).collect();
+        let more = match content {
+            Content::Record(proposed) => self.record(approval, *proposed, &view.state, &words, now),
+            Content::Suspension(stop) => stopped("suspension", json!(approval.subject), stop, &words),
+            Content::Revocation(revocation) => revoked(revocation, &words),
+            Content::Enrolment(integration, environment) => enrolment(&integration, &environment, &view.state),
+            Content::Gone => Map::new(),
+        };
+        if let Value::Object(members) = &mut shown {
+            members.extend(more);
+            members.extend(around.map(|record| ("integration".to_owned(), integration(record, &words))));
+        }
+        Ok(Some(shown))
+    }
+
+    fn record(
+        &self,
+        approval: &Approval,
+        mut proposed: Proposed<'_>,
+        state: &State,
+        words: &Words,
+        now: Timestamp,
+    ) -> Map<String, Value> {
+        let mut erased = fill(&mut proposed.record, words);
+        if let Some(in_force) = &mut proposed.in_force {
+            erased.extend(fill(in_force, words));
+        }
+        // What was forgotten is still told apart by its digest; people are shown that it was forgotten.
+        let differences = if proposed.is_in_force {
+            Value::Null
+        } else {
+            let found = record::compare(proposed.in_force.as_ref(), &proposed.record);
+            found.into_iter().map(|one| difference(one, &erased)).collect()
+        };
+        let findings = self.findings(proposed.record.clone(), state);
+        replace(&mut proposed.record, |_| ERASED.to_owned());
+        let mut shown = members(json!({
+            "record": yaml::write(&record::document(&proposed.record)),
+            "differences": differences,
+            "warnings": findings.iter().map(finding).collect::<Vec<_>>(),
+            "applied": {"by": words.actor(proposed.by), "at": proposed.at, "reason": plain(proposed.reason, words)},
+        }));
+        if let Record::Integration(record) = &proposed.record
+            && let Some(integration) = state.integrations.get(&record.id)
+        {
+            shown.insert("waitsFor".to_owned(), waits_for(state, integration, now).iter().map(|reason| reason.code).collect());
+            if approval.kind == Kind::Integration {
+                let (by, at) = (words.actor(&approval.requested_by), approval.opened.at);
+                let submitted = json!({"by": by, "at": at, "reason": plain(approval.reason.as_ref(), words)});
+                shown.insert("submitted".to_owned(), submitted);
+            }
+        }
+        shown
+    }
+
+    /// The findings of `plan` on a record that is stored, by the lines of the YAML that is shown; where the rules became stricter since it
+    /// was applied, its faults among them.
+    fn findings(&self, mut record: Record, state: &State) -> Vec<Fault> {
+        // What was forgotten is no fault of the record: it is read with addresses that are nobody's.
+        replace(&mut record, |number| format!("erased-{number}@erased.invalid"));
+        match record::read("record", &yaml::write(&record::document(&record))) {
+            Ok(located) => {
+                let mut found = record::check(&located, &surroundings(state));
+                found.extend(self.unreachable(&located));
+                found
+            }
+            Err(faults) => faults,
+        }
+    }
+}
+
+impl Content<'_> {
+    /// The texts in it, but those of records.
+    fn texts(&self) -> Vec<&Text> {
+        match self {
+            Self::Record(proposed) => names(proposed.by).chain(proposed.reason).collect(),
+            Self::Suspension(stop) => names(&stop.by).chain([&stop.reason]).collect(),
+            Self::Revocation(revocation) => names(&revocation.by).chain([&revocation.reason]).collect(),
+            Self::Enrolment(..) | Self::Gone => Vec::new(),
+        }
+    }
+}
+
+/// One approval in a list: what every kind has.
+pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) -> Value {
+    let review = |review: &Review| {
+        json!({
+            "by": words.person(&review.by), "verdict": review.verdict, "reason": plain(Some(&review.reason), words), "at": review.at,
+            "roles": review.roles,
+        })
+    };
+    json!({
+        "id": approval.id, "version": approval.version, "state": approval.standing(now), "kind": approval.kind,
+        "subject": subject(approval, state), "requestedBy": words.actor(&approval.requested_by), "asked": approval.opened.at,
+        "reason": plain(approval.reason.as_ref(), words), "slots": approval.slots, "openSlots": approval.open_slots(),
+        "expires": approval.expires, "reviews": approval.reviews.iter().map(review).collect::<Vec<_>>(),
+    })
+}
+
+/// The texts that a [`row`] shows, and those of the people who are barred.
+pub fn texts(approval: &Approval) -> impl Iterator<Item = &Text> {
+    let of_reviews = approval.reviews.iter().flat_map(|review| review.by.name.iter().chain([&review.reason]));
+    let barred = approval.barred.iter().filter_map(|person| person.name.as_ref());
+    names(&approval.requested_by).chain(&approval.reason).chain(barred).chain(of_reviews)
+}
+
+/// What it is about, by its name; of a lift, what was revoked: the id of a revocation tells nobody anything.
+pub fn subject(approval: &Approval, state: &State) -> String {
+    match lifts(approval, state) {
+        Some(revocation) => revocation.subject.member(),
+        None => approval.subject.clone(),
+    }
+}
+
+fn lifts<'a>(approval: &Approval, state: &'a State) -> Option<&'a Revocation> {
+    match approval.kind {
+        Kind::Lift => state.revocations.get(approval.subject.as_str()),
+        Kind::Api | Kind::Change | Kind::Enrolment | Kind::Integration | Kind::Partner | Kind::Resume => None,
+    }
+}
+
+fn content<'a>(approval: &'a Approval, state: &'a State) -> Content<'a> {
+    let named = approval.subject.as_str();
+    let found = match approval.kind {
+        Kind::Api => state.apis.get(named).and_then(|api| {
+            proposed(api.held.as_ref(), api.current.as_ref(), approval.version, |record| Record::Api(record.clone()))
+        }),
+        Kind::Partner => state.partners.get(named).and_then(|partner| {
+            let (held, current) = (partner.held.as_ref(), partner.current.as_ref());
+            proposed(held, current, approval.version, |record| Record::Partner(record.clone()))
+        }),
+        Kind::Integration | Kind::Change => {
+            let id: Option<IntegrationId> = named.parse().ok();
+            id.and_then(|id| state.integrations.get(&id)).and_then(|integration| {
+                let (held, current) = (integration.held.as_ref(), integration.current.as_ref());
+                proposed(held, current, approval.version, |record| Record::Integration(record.clone()))
+            })
+        }
+        Kind::Resume => approval.opened.stop.as_ref().map(Content::Suspension),
+        Kind::Lift => lifts(approval, state).map(Content::Revocation),
+        Kind::Enrolment => enrolled(approval).map(|(integration, environment)| Content::Enrolment(integration, environment)),
+    };
+    found.unwrap_or(Content::Gone)
+}
+
+/// The record with exactly this version: the one that waits, else the one in force.
+fn proposed<'a, T>(
+    held: Option<&'a Held<T>>,
+    current: Option<&'a Versioned<T>>,
+    version: Digest,
+    record: impl Fn(&T) -> Record,
+) -> Option<Content<'a>> {
+    let same = |versioned: &&'a Versioned<T>| versioned.version == version;
+    let waiting = held.map(|held| &held.version).filter(same);
+    let found = waiting.or(current.filter(same))?;
+    Some(Content::Record(Box::new(Proposed {
+        record: record(&found.record),
+        by: &found.by,
+        at: found.at,
+        reason: found.reason.as_ref(),
+        in_force: current.map(|current| record(&current.record)),
+        is_in_force: waiting.is_none(),
+    })))
+}
+
+/// The integration and the environment of an enrolment: `globex/order-sync/production`.
+fn enrolled(approval: &Approval) -> Option<(IntegrationId, EnvironmentName)> {
+    let (integration, environment) = approval.subject.rsplit_once('/')?;
+    Some((integration.parse().ok()?, environment.parse().ok()?))
+}
+
+/// The record of the integration that is resumed, or that a machine is enrolled for.
+fn around<'a>(approval: &Approval, state: &'a State) -> Option<&'a Integration> {
+    let id: IntegrationId = match approval.kind {
+        Kind::Resume => approval.subject.parse().ok()?,
+        Kind::Enrolment => enrolled(approval)?.0,
+        Kind::Api | Kind::Change | Kind::Integration | Kind::Lift | Kind::Partner => return None,
+    };
+    Some(state.integrations.get(&id)?.shown()?.record.as_ref())
+}
+
+fn texts_of(record: &Integration) -> [&Text; 3] {
+    [&record.purpose, &record.owners.business, &record.owners.application]
+}
+
+fn integration(record: &Integration, words: &Words) -> Value {
+    let say = |text| plain(Some(text), words);
+    json!({
+        "id": record.id, "purpose": say(&record.purpose),
+        "owners": {"business": say(&record.owners.business), "application": say(&record.owners.application)},
+        "contract": record.contract, "environments": record.environments.keys().collect::<Vec<_>>(),
+    })
+}
+
+fn stopped(by: &str, subject: Value, stop: &Stop, words: &Words) -> Map<String, Value> {
+    let (who, why) = (words.actor(&stop.by), plain(Some(&stop.reason), words));
+    members(json!({"stopped": {"how": by, "subject": subject, "by": who, "at": stop.at, "reason": why}}))
+}
+
+fn revoked(revocation: &Revocation, words: &Words) -> Map<String, Value> {
+    let (who, why) = (words.actor(&revocation.by), plain(Some(&revocation.reason), words));
+    members(json!({"stopped": {
+        "how": "revocation", "id": revocation.id, "subject": revocation.subject.member(), "tokensOnly": revocation.tokens_only,
+        "by": who, "at": revocation.at, "reason": why, "entry": revocation.index,
+    }}))
+}
+
+fn enrolment(integration: &IntegrationId, environment: &EnvironmentName, state: &State) -> Map<String, Value> {
+    let configured = state.environment(environment);
+    let name = configured.map(|configured| SpiffeId::of(&configured.trust_domain, integration).to_string());
+    members(json!({"enrolment": {
+        "integration": integration, "environment": environment, "spiffeId": name, "usableFor": ENROLMENT_LIFE.to_string(),
+        "certificateLife": LEAF_LIFE.to_string(),
+    }}))
+}
+
+/// A text for people: where it was forgotten, that it was.
+fn plain(text: Option<&Text>, words: &Words) -> Option<String> {
+    text.map(|text| words.plain(text).unwrap_or(ERASED).to_owned())
+}
+
+/// Puts the texts of a record in plain; the digests of those that were forgotten, as the record shows them.
+fn fill(record: &mut Record, words: &Words) -> Vec<String> {
+    let mut erased = Vec::new();
+    for text in record.texts_mut() {
+        match words.plain(text).map(str::to_owned) {
+            Some(plain) => *text = Text::Plain(plain),
+            None => erased.extend(text.digest().map(|digest| digest.to_string())),
+        }
+    }
+    erased
+}
+
+/// Puts something else in place of the texts that are still sealed.
+fn replace(record: &mut Record, with: impl Fn(usize) -> String) {
+    for (number, text) in record.texts_mut().into_iter().enumerate() {
+        if text.plain().is_none() {
+            *text = Text::Plain(with(number));
+        }
+    }
+}
+
+fn difference(one: Difference, erased: &[String]) -> Value {
+    let say =
+        |value: Option<String>| value.map(|value| erased.iter().fold(value, |value, digest| value.replace(digest, ERASED)));
+    json!({"at": one.at, "from": say(one.from), "to": say(one.to), "weight": one.weight.word()})
+}
+
+fn finding(fault: &Fault) -> Value {
+    let severity = match fault.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    json!({
+        "at": format!("{}:{} {}", fault.file, fault.line, fault.at), "reason": fault.reason.code, "message": fault.message,
+        "severity": severity,
+    })
+}
+
+fn members(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    }
+}

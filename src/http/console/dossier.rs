@@ -1,0 +1,156 @@
+//! What an approver must see of everything but elevations, in words: line for line the same on the page and in the command line.
+//!
+//! It reads an approval as `GET /v1/approvals/{id}` tells it. Every value is somebody's text: whoever shows a line escapes it.
+
+use serde_json::Value;
+
+use super::briefing::{self, all, cell, some, time, who, words};
+use crate::domain::reason::Reason;
+
+/// The kind in words.
+pub fn kind(one: &Value) -> &'static str {
+    match one["kind"].as_str().unwrap_or_default() {
+        "api" => "API, new or changed",
+        "change" => "change of an active integration",
+        "elevation" => "elevation",
+        "enrolment" => "first certificate of a machine",
+        "integration" => "onboarding of an integration",
+        "lift" => "end of a revocation",
+        "partner" => "partner, new or changed",
+        "resume" => "end of a suspension",
+        _ => "approval",
+    }
+}
+
+/// The lines: what each is about, and what there is to say.
+pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("what", format!("{}: {}", kind(one), cell(one, "subject")))];
+    lines.extend(stopped(one));
+    lines.extend(enrolment(one));
+    lines.extend(integration(one));
+    match (&one["applied"], &one["submitted"]) {
+        (Value::Null, _) => lines.push(("asked", deed(&one["requestedBy"], &one["asked"], &one["reason"]))),
+        (applied, submitted) => {
+            lines.push(("applied", deed(&applied["by"], &applied["at"], &applied["reason"])));
+            if !submitted.is_null() {
+                lines.push(("submitted", deed(&submitted["by"], &submitted["at"], &submitted["reason"])));
+            }
+        }
+    }
+    lines.extend(all(&one["waitsFor"]).filter_map(Value::as_str).map(|code| ("waits for", because(code))));
+    lines.push(("needs", needs(one)));
+    lines.extend(all(&one["reviews"]).map(|review| {
+        let (verdict, by, why) = (cell(review, "verdict"), who(&review["by"]), cell(review, "reason"));
+        ("review", format!("{verdict} by {by} on {}: {why}", time(&review["at"])))
+    }));
+    lines.push(("version", cell(one, "version")));
+    lines
+}
+
+/// What the record changes, each with its weight; nothing where the approval is about no record, or it is in force.
+pub fn differences(one: &Value) -> Vec<(String, String, String)> {
+    let change = |one: &Value| match (one["from"].as_str(), one["to"].as_str()) {
+        (Some(from), Some(to)) => format!("{from} → {to}"),
+        (Some(from), None) => format!("- {from}"),
+        (None, Some(to)) => format!("+ {to}"),
+        (None, None) => String::new(),
+    };
+    all(&one["differences"]).map(|one| (cell(one, "weight"), cell(one, "at"), change(one))).collect()
+}
+
+/// What the checks of `plan` find in the record.
+pub fn findings(one: &Value) -> Vec<String> {
+    all(&one["warnings"])
+        .map(|one| {
+            format!("{} at {}: {} ({})", cell(one, "severity"), cell(one, "at"), cell(one, "message"), cell(one, "reason"))
+        })
+        .collect()
+}
+
+/// The sentence that the record will hold.
+pub fn sentence(one: &Value, approves: bool) -> String {
+    let subject = cell(one, "subject");
+    let (does, does_not) = match one["kind"].as_str().unwrap_or_default() {
+        "enrolment" => ("lets one machine get a certificate for", "lets no machine get a certificate for"),
+        "lift" => ("lets exchanges in again through", "goes on refusing exchanges through"),
+        "resume" => ("resumes", "does not resume"),
+        _ => ("agrees to this version of", "does not agree to this version of"),
+    };
+    format!("on record: {} {subject}", if approves { does } else { does_not })
+}
+
+/// What happens next, as it stands.
+pub fn next(one: &Value) -> String {
+    if one["kind"] == "elevation" {
+        return briefing::next(one);
+    }
+    let open = some(words(&one["openSlots"]), "nobody", " and ");
+    match (one["state"].as_str().unwrap_or_default(), one["kind"].as_str().unwrap_or_default()) {
+        ("pending", _) => format!("Nothing changes yet: {open} has still to approve, by {}.", time(&one["expires"])),
+        ("denied", _) => "Nothing changes. It can be asked for again.".to_owned(),
+        ("expired", _) => "Nobody answered in time, so nothing changes. It can be asked for again.".to_owned(),
+        ("withdrawn", _) => "It was replaced by a newer one, which waits in the queue.".to_owned(),
+        ("approved", "enrolment") => "The enrolment token works now, once, for ten minutes.".to_owned(),
+        ("approved", "lift" | "resume") => "New tokens can be had again. What was cut stays cut.".to_owned(),
+        ("approved", _) if all(&one["waitsFor"]).next().is_some() => {
+            "It comes into force by itself when what it waits for is there.".to_owned()
+        }
+        ("approved", _) => "This version is in force.".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Who may decide, and who may not.
+pub fn needs(one: &Value) -> String {
+    let open = some(words(&one["openSlots"]), "nobody", " and ");
+    let barred: Vec<String> = all(&one["barred"]).map(who).collect();
+    let not = if barred.is_empty() { String::new() } else { format!(", not {}", barred.join(" or ")) };
+    let another = if words(&one["openSlots"]).len() > 1 { ", two people" } else { "" };
+    format!("{open}{another}{not}; unanswered it is denied at {}", time(&one["expires"]))
+}
+
+fn stopped(one: &Value) -> Vec<(&'static str, String)> {
+    let stopped = &one["stopped"];
+    if stopped.is_null() {
+        return Vec::new();
+    }
+    let only = if stopped["tokensOnly"] == true { ", of issued tokens alone" } else { "" };
+    let what = format!("{} of {}{only}", cell(stopped, "how"), cell(stopped, "subject"));
+    vec![("stopped", format!("{what}, {}", deed(&stopped["by"], &stopped["at"], &stopped["reason"])))]
+}
+
+fn enrolment(one: &Value) -> Vec<(&'static str, String)> {
+    let enrolment = &one["enrolment"];
+    if enrolment.is_null() {
+        return Vec::new();
+    }
+    let whom = format!("{} in {}", cell(enrolment, "integration"), cell(enrolment, "environment"));
+    let life = (cell(enrolment, "usableFor"), cell(enrolment, "certificateLife"));
+    vec![
+        ("machine", format!("one machine of {whom}, as {}", cell(enrolment, "spiffeId"))),
+        ("gets", format!("a token for one enrolment within {}, then certificates of {} that it renews itself", life.0, life.1)),
+    ]
+}
+
+fn integration(one: &Value) -> Vec<(&'static str, String)> {
+    let about = &one["integration"];
+    if about.is_null() {
+        return Vec::new();
+    }
+    let owner = |kind: &str| cell(&about["owners"], kind);
+    vec![
+        ("for", format!("{}: {}", cell(about, "id"), cell(about, "purpose"))),
+        ("owners", format!("{} (business), {} (application)", owner("business"), owner("application"))),
+        ("contract", format!("{} until {}", cell(&about["contract"], "ref"), time(&about["contract"]["ends"]))),
+    ]
+}
+
+/// Who did it, when and why.
+fn deed(by: &Value, at: &Value, why: &Value) -> String {
+    format!("by {} on {}: {}", who(by), time(at), why.as_str().unwrap_or("no reason was given"))
+}
+
+/// A reason in words, with its name.
+fn because(code: &str) -> String {
+    Reason::find(code).map_or_else(|| code.to_owned(), |reason| format!("{} ({code})", reason.what))
+}
