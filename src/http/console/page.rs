@@ -36,6 +36,8 @@ pub struct Message {
     pub heading: String,
     pub lines: Vec<String>,
     pub code: &'static str,
+    /// The approval that it is about.
+    pub back: Option<String>,
     pub sign_in: Option<&'static str>,
 }
 
@@ -43,20 +45,22 @@ impl Message {
     /// For who is not signed in.
     pub fn plain(heading: &str, lines: &[&str]) -> Self {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        Self { frame: None, heading: heading.to_owned(), lines, code: "", sign_in: None }
+        Self { frame: None, heading: heading.to_owned(), lines, code: "", back: None, sign_in: None }
     }
 }
 
-/// One row of the queue.
+/// One row of the queue: what tells it apart from the others.
 pub struct Waiting {
     pub id: String,
     pub about: String,
     pub what: String,
+    pub why: String,
     pub by: String,
+    pub asked: String,
     pub needs: String,
     pub expires: String,
-    /// Decided here, and not in the command line.
-    pub here: bool,
+    /// How long until then, in words.
+    pub left: String,
 }
 
 /// What waits for people.
@@ -74,24 +78,80 @@ pub struct Choice {
     pub says: String,
 }
 
-/// The decision on one elevation (UX.md 3.3).
-#[derive(Template)]
+/// What a form of ours held when it was sent, and what was wrong with it.
+#[derive(Default)]
+pub struct Typed {
+    /// The fields; none where nobody sent anything yet.
+    pub fields: Vec<(String, String)>,
+    /// By field.
+    pub faults: Vec<(&'static str, String)>,
+}
+
+impl Typed {
+    /// What was typed into a field, else what stands there at first.
+    pub fn value<'a>(&'a self, name: &str, first: &'a str) -> &'a str {
+        if self.fields.is_empty() {
+            return first;
+        }
+        self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether a choice was left chosen; at first each is.
+    pub fn has(&self, choice: &Choice) -> bool {
+        self.fields.is_empty() || self.fields.iter().any(|(name, value)| *name == choice.field && *value == choice.value)
+    }
+
+    /// What is wrong with a field.
+    pub fn fault(&self, name: &str) -> &str {
+        self.faults.iter().find(|(known, _)| *known == name).map_or("", |(_, fault)| fault)
+    }
+}
+
+/// What can be taken away of an elevation.
+pub struct Choices {
+    pub scopes: Vec<Choice>,
+    pub allow: Vec<Choice>,
+    pub duration: String,
+}
+
+/// The visitor's own decision, and what it led to.
+pub struct Done {
+    pub said: String,
+    pub next: String,
+}
+
+/// Why the visitor may not decide, and who may.
+pub struct WhyNot {
+    pub why: String,
+    pub who: String,
+    pub code: &'static str,
+}
+
+/// The decision on one approval of any kind (UX.md 3.3).
+#[derive(Default, Template)]
 #[template(path = "decision.html")]
 pub struct Decision {
     pub frame: Option<Frame>,
     pub id: String,
     pub title: String,
     pub state: String,
+    pub done: Option<Done>,
+    pub why_not: Option<WhyNot>,
     pub rows: Vec<(&'static str, String)>,
     pub flags: Vec<String>,
+    pub differences: Vec<(String, String, String)>,
+    /// As YAML; empty where it is about no record.
+    pub record: String,
     pub version: String,
-    pub scopes: Vec<Choice>,
-    pub allow: Vec<Choice>,
-    pub duration: String,
+    /// Of an elevation.
+    pub terms: Option<Choices>,
+    pub typed: Typed,
     pub sentence: String,
     pub refusal: String,
-    /// Somebody's word is wanted.
+    /// The visitor's word is wanted.
     pub open: bool,
+    /// The visitor signed in too long ago to decide.
+    pub stale: bool,
     pub signed: bool,
 }
 

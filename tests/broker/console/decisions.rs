@@ -47,6 +47,8 @@ async fn an_approval_on_the_page_reaches_the_workload() {
     assert_eq!(browser.follow("button[value=approve]").await, 200);
     let text = browser.text().await;
     assert!(text.contains("active") && text.contains("approve by sven: the ticket says so"), "{text}");
+    assert!(text.contains("You approved it: the ticket says so") && text.contains("It runs from"), "{text}");
+    assert!(text.contains("Back to what waits"), "{text}");
     assert!(!text.contains("Why; it is recorded"), "{text}");
     browser.is_clean().await;
     let answer = house.exchanged().await;
@@ -87,8 +89,25 @@ async fn an_approver_shortens_and_narrows_on_the_page() {
     browser.fill("#reason", "more").await;
     assert_eq!(browser.follow("button[value=approve]").await, 422);
     assert!(browser.text().await.contains("elevation.not-narrower"));
-    browser.goto(&house.page(&write)).await;
-    browser.click("input[value='POST /v1/orders']").await;
+    // The page is the form again, as it was filled in, with what is wrong beside the field.
+    let duration = async |text: &str| {
+        browser.fill("#duration", text).await;
+        assert_eq!(browser.follow("button[value=approve]").await, 422, "{text}");
+        let fault = browser.tell("describes", &[json!("#duration")]).await;
+        let fault = fault.as_str().expect("a fault").to_owned();
+        assert!(fault.contains("1m to 30m") && fault.contains(text), "{fault}");
+        assert_eq!(browser.tell("value", &[json!("#duration")]).await, text);
+        assert_eq!(browser.tell("value", &[json!("#reason")]).await, "more");
+        let left = browser.tell("checked", &[]).await;
+        assert_eq!(left, json!(["orders:write", "PATCH /v1/orders/{id}"]));
+        browser.is_clean().await;
+    };
+    for text in ["50m", "soon", "0s", "30s", "-5m", "<b>"] {
+        duration(text).await;
+    }
+    let told = house.read(&format!("/v1/elevations/{write}")).await;
+    assert_eq!(told["reviews"], json!([]), "nothing was decided: {told}");
+    browser.fill("#duration", "30m").await;
     browser.fill("#reason", "one endpoint").await;
     assert_eq!(browser.follow("button[value=approve]").await, 200);
     let told = house.read(&format!("/v1/elevations/{write}")).await;

@@ -3,6 +3,7 @@
 mod attacks;
 mod decisions;
 mod development;
+mod governance;
 mod signatures;
 
 use serde_json::{Value, json};
@@ -32,8 +33,13 @@ impl House {
 
     /// With these records.
     pub async fn with(change: impl FnOnce(String) -> String) -> Self {
-        let mut world = World::start().await;
+        let world = World::start().await;
         world.onboard(&change(records::usual(&world.partner.issuer))).await;
+        Self::around(world).await
+    }
+
+    /// Over a world as it is; what was asked for in it waits.
+    pub async fn around(mut world: World) -> Self {
         world.stop().await;
         let console = format!("http://localhost:{}", world.admin.port());
         let provider = Independent::of_console(&console).await;

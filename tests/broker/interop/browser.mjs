@@ -62,6 +62,11 @@ const verbs = {
   url: () => page.url(),
   value: (selector) => page.$eval(selector, (field) => field.value),
   set: (selector, value) => page.$eval(selector, (field, text) => { field.value = text; }, value),
+  // What describes a field that is marked as wrong.
+  describes: (selector) => page.$eval(selector, (field) => (field.getAttribute('aria-invalid') === 'true'
+    ? document.getElementById(field.getAttribute('aria-describedby')).textContent : null)),
+  buttons: () => page.$$eval('button', (all) => all.map(({ textContent }) => textContent.trim())),
+  checked: () => page.$$eval('input[type=checkbox]:checked', (fields) => fields.map(({ value }) => value)),
   attribute: (selector, name, value) => page.$eval(selector, (element, of, text) => element.setAttribute(of, text), name, value),
   // Sends a form elsewhere, with another version.
   retarget: (selector, action, version) => page.$eval(selector, (form, to, seen) => {
