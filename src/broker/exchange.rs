@@ -149,9 +149,7 @@ impl Broker {
 
     /// Quota and replay at the live index.
     pub(super) async fn pass_gate(&self, principal: &Principal, state: &State) -> Result<(), Denied> {
-        if !self.follower.is_live(self.clock.now()) {
-            return Err(away().into());
-        }
+        self.can_mint()?;
         let proof = principal.proof();
         let admission = self
             .live

@@ -1,26 +1,48 @@
-//! Following: the live index is kept where the journal is, and whoever needs it learns how far it is.
+//! Following: the live index is kept where the journal is, and everybody who needs it learns how far it is.
 //!
-//! One task ([`Broker::follow`]): with every change it applies what the change cuts and moves the marker; every second it renews the
-//! marker's time. An index that is missing or behind is rebuilt from the state before anybody is told "active"; one that is ahead
-//! or forked stops the node (DESIGN.md section 4). A node whose last word from the index is older than its lease says nothing.
+//! One task ([`Broker::follow`]): with every change it applies what the change cuts and moves the marker; twice a second it renews the
+//! marker's time. An index that is missing or behind is rebuilt from the state before anybody is told "active". One that this journal
+//! did not write (`shadow`) is left as it is: the node mints nothing, says what is wrong, and goes on once it is put right (DESIGN.md
+//! section 4). The task never ends by itself.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::Broker;
+use super::shadow::{self, Wrong};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::{all, cuts};
 use crate::domain::names::EnvironmentName;
 use crate::journal::{Unavailable, View};
-use crate::revocation::{Applied, Marker, Snapshot, Update};
+use crate::revocation::{Applied, Away, Found, Marker, Snapshot, Update};
 
 /// A node that has not heard of the live index for so long neither mints nor says "active" (ABUSE I-16).
 pub const LEASE: Seconds = Seconds(5);
 
-const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// With the half second that an answer may take, and the quarter that a connection may, below the two in which a node says that it is
+/// not ready.
+const RENEW_EVERY: Duration = Duration::from_millis(500);
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// How the live index stands to the journal.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It was not asked yet.
+    Unheard,
+    /// It answers, and holds all that it should.
+    Complete,
+    /// It is being built anew.
+    Behind,
+    /// It does not do what it is asked for.
+    Away(Away),
+    /// The journal does not say what should be in it.
+    Unread,
+    /// It holds what this journal did not write.
+    Wrong(Arc<[Wrong]>),
+}
 
 /// How far the live index has followed.
 #[derive(Debug)]
@@ -29,8 +51,10 @@ pub struct Follower {
     reached: watch::Sender<u64>,
     /// When the live index last answered, in seconds.
     heard: AtomicI64,
-    /// The index is ahead of this journal, or of another one.
-    forked: AtomicBool,
+    /// Whether the last word was a good one.
+    complete: AtomicBool,
+    /// The last word.
+    standing: Mutex<Standing>,
     /// How often it was rebuilt.
     rebuilt: AtomicU64,
 }
@@ -40,22 +64,23 @@ impl Default for Follower {
         Self {
             reached: watch::Sender::new(0),
             heard: AtomicI64::new(i64::MIN),
-            forked: AtomicBool::new(false),
+            complete: AtomicBool::new(false),
+            standing: Mutex::new(Standing::Unheard),
             rebuilt: AtomicU64::new(0),
         }
     }
 }
 
 impl Follower {
-    /// Whether the live index answered within the lease, and is this journal's.
+    /// Whether the last word of the live index was a good one, within the lease.
     pub fn is_live(&self, now: Timestamp) -> bool {
         let heard = self.heard.load(Ordering::Acquire);
-        !self.forked.load(Ordering::Acquire) && now.as_seconds().saturating_sub(heard) <= i64::from(LEASE.0)
+        self.complete.load(Ordering::Acquire) && now.as_seconds().saturating_sub(heard) <= i64::from(LEASE.0)
     }
 
-    /// Whether the index belongs to another journal than this node's: the node is stopped.
-    pub fn is_forked(&self) -> bool {
-        self.forked.load(Ordering::Acquire)
+    /// The last word of the live index, for operators.
+    pub fn standing(&self) -> Standing {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until the live index has the change at `index`; false when `within` passes first.
@@ -73,45 +98,77 @@ impl Follower {
             *reached = next;
             moved
         });
+        self.stands(Standing::Complete);
     }
 
-    fn lost(&self) {
+    /// Takes the last word, and logs it where it is another one.
+    fn stands(&self, standing: Standing) {
+        self.complete.store(standing == Standing::Complete, Ordering::Release);
+        let mut kept = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *kept == standing {
+            return;
+        }
+        match &standing {
+            Standing::Unheard | Standing::Behind => {}
+            Standing::Complete => tracing::info!("the live index holds all that it should"),
+            Standing::Away(cause) => tracing::error!(%cause, "nothing is minted or called active: the live index is away"),
+            Standing::Unread => tracing::error!("nothing is minted or called active: the journal does not answer"),
+            Standing::Wrong(wrong) => {
+                for wrong in wrong.iter() {
+                    tracing::error!(%wrong, "nothing is minted or called active: the live index holds a wrong value");
+                }
+            }
+        }
+        *kept = standing;
+    }
+
+    fn lost(&self, standing: Standing) {
+        self.stands(standing);
         self.reached.send_replace(0);
     }
+}
+
+/// Where a follower is: the last marker, and the checkpoint beside it that was found to be ours.
+#[derive(Default)]
+struct Place {
+    marker: Option<Marker>,
+    checkpoint: Option<String>,
 }
 
 impl Broker {
     /// Keeps the live index where the journal is, until the task is dropped.
     pub async fn follow(self) {
         let mut heads = self.journal.follow();
-        let mut last: Option<Marker> = None;
+        let mut place = Place::default();
         loop {
             let change = heads.borrow_and_update().index;
-            let view = self.journal.view();
-            let done = match &last {
-                Some(marker) if marker.index + 1 == view.size && marker.epoch == view.state.epoch => self.renew(marker).await,
-                Some(marker) => self.advance(marker, &view).await,
-                None => self.adopt(&view).await,
-            };
-            let pause = match done {
+            let pause = match self.step(&mut place).await {
                 Followed::At(marker) => {
                     self.follower.heard(self.clock.now(), marker.index);
-                    if last.as_ref().is_none_or(|last| last.index != marker.index) {
-                        self.keep_checkpoint().await;
+                    let is_news = place.marker.as_ref().is_none_or(|last| last.index != marker.index);
+                    if is_news || place.checkpoint.is_none() {
+                        self.keep_checkpoint(&mut place).await;
                     }
-                    last = Some(marker);
+                    place.marker = Some(marker);
                     RENEW_EVERY
                 }
                 Followed::Lost => {
-                    self.follower.lost();
-                    last = None;
+                    self.follower.lost(Standing::Behind);
+                    place = Place::default();
                     continue;
                 }
-                Followed::Away => RETRY_AFTER,
-                Followed::Forked => {
-                    self.follower.forked.store(true, Ordering::Release);
-                    tracing::error!("the live index is ahead of this journal: the node says and mints nothing");
-                    return;
+                Followed::Away(cause) => {
+                    self.follower.stands(Standing::Away(cause));
+                    RETRY_AFTER
+                }
+                Followed::Unread => {
+                    self.follower.stands(Standing::Unread);
+                    RETRY_AFTER
+                }
+                Followed::Wrong(wrong) => {
+                    self.follower.lost(Standing::Wrong(wrong.into()));
+                    place = Place::default();
+                    RENEW_EVERY
                 }
             };
             // Issuance moves the head as well, and cuts nothing: only a change is worth hurrying for.
@@ -119,15 +176,45 @@ impl Broker {
         }
     }
 
+    async fn step(&self, place: &mut Place) -> Followed {
+        let view = self.journal.view();
+        let Some(marker) = &place.marker else { return self.adopt().await };
+        let followed = if marker.index + 1 == view.size && marker.epoch == view.state.epoch {
+            self.renew(marker).await
+        } else {
+            self.advance(marker, &view).await
+        };
+        if !matches!(followed, Followed::At(_)) {
+            return followed;
+        }
+        match self.checkpoint_holds(place).await {
+            Ok(()) => followed,
+            Err(other) => other,
+        }
+    }
+
+    /// Looks at the checkpoint beside the index, if it is another one than the last time.
+    async fn checkpoint_holds(&self, place: &mut Place) -> Result<(), Followed> {
+        match self.live.load_checkpoint().await? {
+            Found::Missing => place.checkpoint = None,
+            Found::At(text) if place.checkpoint.as_ref() == Some(&text) => {}
+            Found::At(text) => {
+                if shadow::checkpoint(&text, &self.journal.past().await?).await?.is_some() {
+                    return Err(Followed::Lost);
+                }
+                place.checkpoint = Some(text);
+            }
+            Found::Strange(_) => return Err(Followed::Lost),
+        }
+        Ok(())
+    }
+
     /// Renews the marker's time in every environment.
     async fn renew(&self, marker: &Marker) -> Followed {
         let marker = Marker { time: self.clock.now(), ..marker.clone() };
         for environment in self.environments() {
-            match self.live.renew(&environment, &marker).await {
-                Ok(Applied::Done | Applied::AlreadyThere) => {}
-                Ok(Applied::Behind) => return Followed::Lost,
-                Ok(Applied::Ahead(_)) => return Followed::Forked,
-                Err(_) => return Followed::Away,
+            if let Some(other) = other(self.live.renew(&environment, &marker).await) {
+                return other;
             }
         }
         Followed::At(marker)
@@ -138,7 +225,7 @@ impl Broker {
         let mut changed = Vec::new();
         let mut from = last.index + 1;
         while from < view.size {
-            let Ok(entries) = self.journal.changes(from).await else { return Followed::Away };
+            let Ok(entries) = self.journal.changes(from).await else { return Followed::Unread };
             let Some(newest) = entries.last().map(|entry| entry.index) else { break };
             // A change after the view's is applied by the next round, on a state that has it.
             let known = entries.iter().filter(|entry| entry.index < view.size);
@@ -149,11 +236,8 @@ impl Broker {
         for environment in self.environments() {
             let cuts = changed.iter().filter(|cut| cut.environment == environment).cloned().collect();
             let update = Update { environment, prior: last.clone(), marker: marker.clone(), cuts };
-            match self.live.apply(&update).await {
-                Ok(Applied::Done | Applied::AlreadyThere) => {}
-                Ok(Applied::Behind) => return Followed::Lost,
-                Ok(Applied::Ahead(_)) => return Followed::Forked,
-                Err(_) => return Followed::Away,
+            if let Some(other) = other(self.live.apply(&update).await) {
+                return other;
             }
         }
         Followed::At(marker)
@@ -161,56 +245,43 @@ impl Broker {
 
     /// Keeps the newest checkpoint beside the index: the anchor that a restored copy of the journal's own machine does not roll back.
     /// Not kept this time is kept next time; the file beside the configuration is the first anchor.
-    async fn keep_checkpoint(&self) {
+    async fn keep_checkpoint(&self, place: &mut Place) {
         let epoch = self.journal.view().state.epoch;
-        if let Ok(note) = self.journal.checkpoint() {
-            let _later = self.live.store_checkpoint(&format!("{epoch}\n{note}")).await;
+        let Ok(note) = self.journal.checkpoint() else { return };
+        let text = format!("{epoch}\n{note}");
+        if self.live.store_checkpoint(&text).await.is_ok() {
+            place.checkpoint = Some(text);
         }
     }
 
-    /// Whether the checkpoint beside the index is one that this journal extends. What cannot be read is nobody's of ours.
-    async fn extends_kept(&self, kept: Option<String>) -> Result<bool, Unavailable> {
-        let Some(kept) = kept else { return Ok(true) };
-        let Some((epoch, note)) = kept.split_once('\n') else { return Ok(false) };
-        let Ok(epoch) = epoch.parse() else { return Ok(false) };
-        self.journal.extends(epoch, note).await
-    }
-
-    /// Takes over an index: a marker ahead of the journal, or at another root, is somebody else's; anything else is rebuilt.
-    async fn adopt(&self, view: &View) -> Followed {
-        let Some(marker) = self.marker(view) else { return Followed::Away };
-        let Ok(kept) = self.live.load_checkpoint().await else { return Followed::Away };
-        match self.extends_kept(kept).await {
-            Ok(true) => {}
-            Ok(false) => return Followed::Forked,
-            Err(_) => return Followed::Away,
+    /// Takes an index over: builds it anew from the journal, unless it holds what this journal did not write.
+    async fn adopt(&self) -> Followed {
+        match self.compared().await {
+            Ok(wrong) if wrong.is_empty() => {}
+            Ok(wrong) => return Followed::Wrong(wrong),
+            Err(other) => return other,
         }
-        for environment in self.environments() {
-            match self.live.marker(&environment).await {
-                Ok(Some(found)) if self.is_foreign(&found, &marker).await => return Followed::Forked,
-                Ok(_) => {}
-                Err(_) => return Followed::Away,
-            }
-        }
+        let view = self.journal.view();
+        let Some(marker) = self.marker(&view) else { return Followed::Unread };
         let snapshot = Snapshot { marker: marker.clone(), environments: self.environments(), cuts: all(&view.state) };
         match self.live.rebuild(&snapshot).await {
             Ok(()) => {
                 self.follower.rebuilt.fetch_add(1, Ordering::Relaxed);
                 Followed::At(marker)
             }
-            Err(_) => Followed::Away,
+            Err(cause) => Followed::Away(cause),
         }
     }
 
-    /// Whether `found` is a marker that this journal never wrote.
-    async fn is_foreign(&self, found: &Marker, ours: &Marker) -> bool {
-        if found.epoch != ours.epoch {
-            return found.epoch > ours.epoch;
+    /// What the index holds that this journal did not write. Ahead of this node's view is news: the head is read anew before it is a fault.
+    async fn compared(&self) -> Result<Vec<Wrong>, Followed> {
+        let contents = shadow::read(&self.live, &self.environments()).await?;
+        let wrong = shadow::judge(&contents, &self.journal.past().await?).await?;
+        if !wrong.iter().any(Wrong::is_ahead) {
+            return Ok(wrong);
         }
-        if found.index > ours.index {
-            return true;
-        }
-        !matches!(self.journal.root(found.index + 1).await, Ok(Some(root)) if root == found.root)
+        self.journal.refresh().await?;
+        Ok(shadow::judge(&contents, &self.journal.past().await?).await?)
     }
 
     fn marker(&self, view: &View) -> Option<Marker> {
@@ -227,7 +298,30 @@ impl Broker {
 /// What came of one step.
 enum Followed {
     At(Marker),
+    /// It is not where it was left: it is read as at a start, and told what is wrong, all of it.
     Lost,
-    Away,
-    Forked,
+    Away(Away),
+    Unread,
+    Wrong(Vec<Wrong>),
+}
+
+impl From<Away> for Followed {
+    fn from(cause: Away) -> Self {
+        Self::Away(cause)
+    }
+}
+
+impl From<Unavailable> for Followed {
+    fn from(_: Unavailable) -> Self {
+        Self::Unread
+    }
+}
+
+/// What else than the wanted came of a call.
+fn other(applied: Result<Applied, Away>) -> Option<Followed> {
+    match applied {
+        Ok(Applied::Done | Applied::AlreadyThere) => None,
+        Ok(Applied::Behind | Applied::Ahead(_) | Applied::Strange(_)) => Some(Followed::Lost),
+        Err(cause) => Some(Followed::Away(cause)),
+    }
 }

@@ -131,7 +131,8 @@ async fn index(config: &Config) -> Finding {
     match tokio::time::timeout(Duration::from_secs(5), asked).await {
         Ok(Ok(((), None))) => ok("live index", "Redis answers"),
         Ok(Ok(((), Some(advice)))) => no("live index", "Redis answers, and is not set up for it", advice),
-        Ok(Err(_)) | Err(_) => no("live index", "Redis does not answer", "start it, or correct [redis] url"),
+        Ok(Err(cause)) => no("live index", cause.to_string(), "see its log"),
+        Err(_) => no("live index", "Redis does not answer", "start it, or correct [redis] url"),
     }
 }
 

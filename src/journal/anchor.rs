@@ -41,12 +41,21 @@ impl Anchor {
 
     /// The checkpoint in the file, as `signers` let it count; nothing when there is no file.
     pub fn read(&self, signers: &Signers) -> Result<Option<Checkpoint>, OpenFault> {
-        let note = match fs::read_to_string(&self.path) {
-            Ok(note) => note,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.fault(error.to_string())),
-        };
-        signers.anchored(&note).map(Some).map_err(|fault| self.fault(fault.to_string()))
+        self.text()?.map(|note| self.counts(&note, signers)).transpose()
+    }
+
+    /// The text of the file, not believed yet; nothing when there is no file.
+    pub fn text(&self) -> Result<Option<String>, OpenFault> {
+        match fs::read_to_string(&self.path) {
+            Ok(note) => Ok(Some(note)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.fault(error.to_string())),
+        }
+    }
+
+    /// The checkpoint of a text of the file, as `signers` let it count.
+    pub fn counts(&self, note: &str, signers: &Signers) -> Result<Checkpoint, OpenFault> {
+        signers.anchored(note).map_err(|fault| self.fault(fault.to_string()))
     }
 
     /// Whether there is a file.

@@ -20,6 +20,9 @@ pub enum OpenFault {
     /// Written by another version of the program.
     #[error("the journal has schema {0}, which this version does not know")]
     Schema(String),
+    /// Written by an earlier version of the program, and not brought up yet.
+    #[error("the journal has schema {0}, which a start brings up")]
+    Upgrade(i64),
     /// A journal that `carnet dev` made in `serve`, or the other way round.
     #[error("the journal's first entry says dev = {0}; it serves only where it was made for")]
     Dev(bool),
@@ -150,6 +153,8 @@ pub enum StopReason {
 pub struct Health {
     /// The last commit, or the last probe after a failed one, went through.
     pub writable: bool,
+    /// What writes the journal does not answer: its disk holds it up, or it is dead.
+    pub held_up: bool,
     /// The anchor file holds all that it should.
     pub anchored: bool,
     /// Batches that became durable since the start.

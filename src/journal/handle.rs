@@ -352,6 +352,14 @@ impl Journal {
         self.reader.close().await;
     }
 
+    /// Reads the head anew, and takes in what another process of ours wrote since.
+    pub async fn refresh(&self) -> Result<(), Unavailable> {
+        self.shared.running()?;
+        let (answer, looked) = oneshot::channel();
+        self.queue(Work::Look(answer)).await?;
+        looked.await.map_err(|_| Unavailable::BUSY)?
+    }
+
     pub(super) async fn tree(&self) -> Result<(Head, Tree), Unavailable> {
         self.shared.running()?;
         let (answer, tree) = oneshot::channel();

@@ -219,6 +219,11 @@ pub(crate) fn is_open_to_others(file: &fs::Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 != 0
 }
 
+/// The same of a file by its name; one that cannot be looked at is open to nobody.
+pub(crate) fn is_file_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| is_open_to_others(&file))
+}
+
 /// Whether anybody but its owner may read or write a file: not known here.
 #[cfg(not(unix))]
 pub(crate) fn is_open_to_others(_: &fs::Metadata) -> bool {

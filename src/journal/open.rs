@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
@@ -15,6 +16,7 @@ use super::kek::{self, Kek};
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
 use super::note::SignerKey;
+use super::proof::Past;
 use super::queue::{Wish, Wished};
 use super::reader::Reader;
 use super::schema;
@@ -114,6 +116,8 @@ pub(super) async fn start<S: Store>(
     }
     let reader = Reader::connect(&path).await?.beside(store.lately());
     let key = MacKey::of(kek);
+    // Before the journal is read: another process may move both on, and the log must be the later of the two.
+    let anchored = anchored(anchor.as_ref(), start)?;
     let loaded = load::load(&reader, &key).await?;
     let fresh = loaded.head.size == 0;
     if fresh && !may_create {
@@ -127,7 +131,7 @@ pub(super) async fn start<S: Store>(
         suits(settings, &loaded)?;
         let signers = Signers::stored(&reader, kek, &settings.origin).await?;
         if !matches!(start, Start::Reopen(_)) {
-            holds(anchor.as_ref(), &signers, &reader, &loaded).await?;
+            holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
         }
         signers
     };
@@ -145,6 +149,7 @@ pub(super) async fn start<S: Store>(
         head,
         tree,
         state,
+        proved: Instant::now(),
         anchored: 0,
         carrier: None,
         purge: (0, Timestamp::default()),
@@ -172,6 +177,37 @@ pub(super) async fn start<S: Store>(
     let (shelf, entropy) = (Shelf::of(&path), outside.entropy);
     let sealing = kek.of_answers();
     Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, signers, sealing, origin, entropy, task, scratch }))
+}
+
+/// The log that a start would open, proved as a start proves it, with nothing written and nothing made. Nothing where a start would
+/// make a new one.
+pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, OpenFault> {
+    let anchor = settings.anchor.clone().map(Anchor::at);
+    let anchored = anchored(anchor.as_ref(), Start::Open)?;
+    let Location::File(path) = &settings.location else { return Ok(None) };
+    if !path.try_exists().map_err(|cause| OpenFault::File { path: path.clone(), cause })? {
+        return if anchored.is_none() && settings.create { Ok(None) } else { Err(OpenFault::Missing(path.clone())) };
+    }
+    let reader = Reader::connect(path).await?;
+    let loaded = load::load(&reader, &MacKey::of(kek)).await?;
+    if loaded.head.size == 0 {
+        let newborn = anchored.is_none() && settings.create;
+        return if newborn { Ok(None) } else { Err(load::inconsistent(0, "the log is empty")) };
+    }
+    suits(settings, &loaded)?;
+    let signers = Signers::stored(&reader, kek, &settings.origin).await?;
+    holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
+    let Loaded { head, tree, state } = loaded;
+    let lineage = signers.lineage().clone();
+    Ok(Some(Past { reader, tree, size: head.size, epoch: state.epoch, origin: state.origin, lineage }))
+}
+
+/// The text of the anchor; a reopening believes none.
+fn anchored(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFault> {
+    match (anchor, start) {
+        (Some(anchor), Start::Open | Start::Succeed) => anchor.text(),
+        (None, _) | (_, Start::Reopen(_)) => Ok(None),
+    }
 }
 
 /// Where the database is; a temporary one gets a directory that nobody else may enter.
@@ -227,9 +263,14 @@ fn suits(settings: &Settings, loaded: &Loaded) -> Result<(), OpenFault> {
 }
 
 /// Whether the head extends the anchored checkpoint.
-async fn holds(anchor: Option<&Anchor>, signers: &Signers, reader: &Reader, loaded: &Loaded) -> Result<(), OpenFault> {
+async fn holds(
+    (anchor, note): (Option<&Anchor>, Option<String>),
+    signers: &Signers,
+    reader: &Reader,
+    loaded: &Loaded,
+) -> Result<(), OpenFault> {
     let Some(anchor) = anchor else { return Ok(()) };
-    let Some(checkpoint) = anchor.read(signers)? else {
+    let Some(checkpoint) = note.map(|note| anchor.counts(&note, signers)).transpose()? else {
         // A journal that was killed between its first entry and its first anchor has no past to lose.
         let newborn = loaded.head.size == 1;
         return if newborn { Ok(()) } else { Err(anchor.fault("the file is not there, although the journal has a past")) };

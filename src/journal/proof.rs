@@ -11,6 +11,9 @@ use super::fault::Unavailable;
 use super::handle::Journal;
 use super::merkle::{Subtree, consistency_path, inclusion_path, leaf_hash, verify_consistency, verify_inclusion};
 use super::note::{Checkpoint, NoteFault, VerifierKey};
+use super::reader::Reader;
+use super::signers::Lineage;
+use super::tree::Tree;
 use crate::domain::digest::Digest;
 
 /// The first line of a proof.
@@ -96,31 +99,60 @@ impl Journal {
         Ok(Some(Consistency { size, hashes, checkpoint: self.signed(head.size, head.root)? }))
     }
 
-    /// Whether this journal extends a checkpoint of its own that was kept elsewhere (Redis, another node) in `epoch`. One of an
-    /// earlier epoch is superseded; one of a later epoch is ahead of us.
-    pub async fn extends(&self, epoch: u64, note: &str) -> Result<bool, Unavailable> {
+    /// The log as it is now, for comparing with what was kept elsewhere.
+    pub async fn past(&self) -> Result<Past, Unavailable> {
         let (head, tree) = self.tree().await?;
-        let own = self.view().state.epoch;
-        if epoch != own {
-            return Ok(epoch < own);
-        }
-        let Ok(text) = self.signers().lineage().open_kept(note) else { return Ok(false) };
-        let Ok(kept) = Checkpoint::parse(text) else { return Ok(false) };
-        if kept.origin != self.origin() || kept.size > head.size {
-            return Ok(false);
-        }
-        let roots = self.reader().roots(&tree, &[Subtree::whole(kept.size)]).await?;
-        Ok(roots.is_some_and(|roots| roots == [kept.root]))
+        let (epoch, origin) = (self.view().state.epoch, self.origin().to_owned());
+        Ok(Past {
+            reader: self.reader().clone(),
+            tree,
+            size: head.size,
+            epoch,
+            origin,
+            lineage: self.signers().lineage().clone(),
+        })
+    }
+}
+
+/// The log at one moment: every head that it ever had, and no later one.
+pub struct Past {
+    pub(super) reader: Reader,
+    pub(super) tree: Tree,
+    pub(super) size: u64,
+    pub(super) epoch: u64,
+    pub(super) origin: String,
+    pub(super) lineage: Lineage,
+}
+
+impl Past {
+    /// Entries.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// 1, and one more after each `reopen`.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether a node whose checkpoints verify with `key` runs on this log.
+    pub fn is_of(&self, key: &str) -> bool {
+        key.parse().is_ok_and(|key| self.lineage.reaches(&key))
     }
 
     /// The root over the first `size` entries. Nothing when there are not so many.
     pub async fn root(&self, size: u64) -> Result<Option<Digest>, Unavailable> {
-        let (head, tree) = self.tree().await?;
-        if size > head.size {
+        if size > self.size {
             return Ok(None);
         }
-        let roots = self.reader().roots(&tree, &[Subtree::whole(size)]).await?;
+        let roots = self.reader.roots(&self.tree, &[Subtree::whole(size)]).await?;
         Ok(roots.and_then(|roots| roots.first().copied()))
+    }
+
+    /// The checkpoint of a note that was kept elsewhere, if this log signed it.
+    pub fn read(&self, note: &str) -> Option<Checkpoint> {
+        let text = self.lineage.open_kept(note).ok()?;
+        Checkpoint::parse(text).ok().filter(|kept| kept.origin == self.origin)
     }
 }
 

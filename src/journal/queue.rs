@@ -78,6 +78,8 @@ pub enum Work {
     },
     /// Most of the write-ahead log is home; the rest is the writer's.
     Carry,
+    /// Somebody else may have written: the head is read anew.
+    Look(oneshot::Sender<Result<(), Unavailable>>),
     /// The tree as it is, for proofs.
     Tree(oneshot::Sender<(Head, Tree)>),
     Close(oneshot::Sender<()>),

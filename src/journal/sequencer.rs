@@ -41,6 +41,9 @@ const REFUSALS: usize = 128;
 const SETTLING: u32 = 10;
 const SETTLING_PAUSE: Duration = Duration::from_millis(200);
 
+/// How often the sequencer shows that it can be asked.
+const PULSE: Duration = Duration::from_millis(250);
+
 /// Everything that a sequencer works with.
 pub struct Sequencer<S> {
     pub store: S,
@@ -53,6 +56,8 @@ pub struct Sequencer<S> {
     pub head: Head,
     pub tree: Tree,
     pub state: Arc<State>,
+    /// When the store last took a write.
+    pub proved: Instant,
     /// Entries that the anchor covers.
     pub anchored: u64,
     /// Carries the write-ahead log home.
@@ -69,11 +74,15 @@ impl<S: Store> Sequencer<S> {
     /// Works until the queue closes.
     pub async fn run(mut self, mut queue: mpsc::Receiver<Work>) {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut pulse = tokio::time::interval(PULSE);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut closing = None;
         while closing.is_none() {
+            self.shared.beat();
             let first = tokio::select! {
                 work = queue.recv() => work,
+                _ = pulse.tick() => continue,
                 _ = tick.tick() => {
                     self.each_second().await;
                     continue;
@@ -120,6 +129,9 @@ impl<S: Store> Sequencer<S> {
                     if let Err(fault) = self.store.carry().await {
                         tracing::warn!(%fault, "the write-ahead log stays as long as it is");
                     }
+                }
+                Work::Look(answer) => {
+                    let _gone = answer.send(self.look().await);
                 }
                 Work::Tree(answer) => {
                     let _gone = answer.send((self.head.clone(), self.tree.clone()));
@@ -317,7 +329,7 @@ impl<S: Store> Sequencer<S> {
 
     /// Takes the lock, makes sure that the log ends where this node left it, and spends `proofs` at once. Returns those that were not
     /// spent before; nothing where somebody else had written, and so none of them is spent yet.
-    async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
+    pub(super) async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
         for spends in [true, false] {
             self.shared.running()?;
             let (found, fresh) = match self.store.begin(if spends { proofs } else { &[] }).await {
@@ -394,6 +406,7 @@ impl<S: Store> Sequencer<S> {
     /// A batch is durable: this node's head, tree and state are those after it.
     fn took(&mut self, after: Head, tree: Tree, state: Option<Arc<State>>, started: Instant) {
         self.shared.committed(started.elapsed());
+        self.proved = Instant::now();
         if let Some(carrier) = &mut self.carrier {
             carrier.committed(after.size - self.head.size);
         }

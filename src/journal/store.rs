@@ -82,14 +82,23 @@ pub trait Store: Send + 'static {
     fn abort(&mut self) -> impl Future<Output = ()> + Send;
     /// Reads the head outside of a transaction.
     fn head(&mut self) -> impl Future<Output = Result<Found, StoreFault>> + Send;
-    /// Takes the lock, writes some pages and commits: whether the disk has room again.
-    fn probe(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Takes the lock, writes and commits: whether the disk takes writes.
+    fn probe(&mut self, probe: Probe) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Carries home what is left in the write-ahead log, so that it begins anew.
     fn carry(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Empties the write-ahead log, which else keeps what was deleted from the tables. An error: somebody reads in it, and it stays.
     fn sweep(&mut self) -> impl Future<Output = Result<(), StoreFault>> + Send;
     /// Closes the connection.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// What a probe writes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Probe {
+    /// A line.
+    Line,
+    /// As much as a commit of some tokens.
+    Room,
 }
 
 /// SQLite.
@@ -374,10 +383,18 @@ impl Store for SqliteStore {
         found(row.as_ref())
     }
 
-    async fn probe(&mut self) -> Result<(), StoreFault> {
-        // More than a commit of some tokens: a disk that has room for one page only is full. Deleted pages are written, as zeros.
-        let probe = "BEGIN IMMEDIATE; INSERT INTO tiles (level, idx, content) VALUES (-1, 0, zeroblob(262144)); \
-                     DELETE FROM tiles WHERE level = -1; COMMIT";
+    async fn probe(&mut self, probe: Probe) -> Result<(), StoreFault> {
+        let probe = match probe {
+            Probe::Line => {
+                "BEGIN IMMEDIATE; INSERT INTO tiles (level, idx, content) VALUES (-1, 0, zeroblob(1)); \
+                 DELETE FROM tiles WHERE level = -1; COMMIT"
+            }
+            // More than a commit of some tokens: a disk that has room for one page only is full. Deleted pages are written, as zeros.
+            Probe::Room => {
+                "BEGIN IMMEDIATE; INSERT INTO tiles (level, idx, content) VALUES (-1, 0, zeroblob(262144)); \
+                 DELETE FROM tiles WHERE level = -1; COMMIT"
+            }
+        };
         let outcome = self.run(sqlx::query(probe)).await;
         if outcome.is_err() {
             self.abort().await;

@@ -2,17 +2,22 @@
 //!
 //! It is the same task: nothing here runs while a batch is being written.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::oneshot;
 
 use super::answers::Sealed;
 use super::fault::Unavailable;
 use super::note::Checkpoint;
 use super::sequencer::Sequencer;
-use super::store::Store;
+use super::store::{Probe, Store};
 use crate::domain::clock::Seconds;
 
 /// How often requests are forgotten whose time is over.
 const FORGETTING: Seconds = Seconds::minutes(1);
+
+/// A store that took a write within this time needs no probe.
+const EACH_SECOND: Duration = Duration::from_millis(900);
 
 /// A reply, and who waits until it is kept.
 pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
@@ -20,15 +25,35 @@ pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
 impl<S: Store> Sequencer<S> {
     /// What does not wait for work: counts of the last minute, the anchor, and whether the disk takes writes again.
     pub async fn each_second(&mut self) {
-        if !self.shared.health().writable && self.shared.running().is_ok() {
-            self.shared.set_writable(self.store.probe().await.is_ok());
-        }
+        self.prove_store().await;
         self.write_records(Vec::new(), false).await;
         self.write_anchor().await;
         let now = self.shared.now();
         if now >= self.forgot.plus(FORGETTING) {
             self.forgot = now;
             self.keep(Vec::new()).await;
+        }
+    }
+
+    /// Takes in what somebody else wrote, if anybody did.
+    pub async fn look(&mut self) -> Result<(), Unavailable> {
+        let looked = self.begin(&[]).await;
+        self.store.abort().await;
+        looked.map(drop)
+    }
+
+    /// Whether the disk takes writes, also while nobody asks for any: what it does not take, a node should not be asked for.
+    async fn prove_store(&mut self) {
+        let was = self.shared.health().writable;
+        if self.shared.running().is_err() || (was && self.proved.elapsed() < EACH_SECOND) {
+            return;
+        }
+        // A disk that was full must have room for some tokens; one that was not is asked for as little as there is.
+        let writable = self.store.probe(if was { Probe::Line } else { Probe::Room }).await.is_ok();
+        self.proved = Instant::now();
+        self.shared.set_writable(writable);
+        if let Some(carrier) = &mut self.carrier {
+            carrier.committed(0);
         }
     }
 

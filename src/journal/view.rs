@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -66,8 +66,13 @@ pub(super) struct Shared {
     anchored: AtomicBool,
     commits: AtomicU64,
     commit_micros: AtomicU64,
+    /// When the sequencer showed last that it can be asked.
+    beat: Mutex<Instant>,
     stopped: OnceLock<StopReason>,
 }
+
+/// A sequencer that shows nothing for so long is held up by its disk, or dead.
+const HELD_UP: Duration = Duration::from_millis(1500);
 
 impl Shared {
     pub fn new(view: View, clock: Arc<dyn Clock>) -> Self {
@@ -80,6 +85,7 @@ impl Shared {
             anchored: AtomicBool::new(true),
             commits: AtomicU64::new(0),
             commit_micros: AtomicU64::new(0),
+            beat: Mutex::new(Instant::now()),
             stopped: OnceLock::new(),
         }
     }
@@ -111,6 +117,11 @@ impl Shared {
         self.anchored.store(anchored, Ordering::Relaxed);
     }
 
+    /// The sequencer can be asked.
+    pub fn beat(&self) {
+        *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
     /// A batch became durable in this time.
     pub fn committed(&self, took: Duration) {
         self.commits.fetch_add(1, Ordering::Relaxed);
@@ -136,6 +147,7 @@ impl Shared {
             commits: self.commits.load(Ordering::Relaxed),
             commit_time: Duration::from_micros(self.commit_micros.load(Ordering::Relaxed)),
             behind: self.view.load().time.since(self.clock.now()),
+            held_up: self.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > HELD_UP,
             stopped: self.stopped.get().cloned(),
         }
     }

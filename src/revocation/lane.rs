@@ -13,6 +13,7 @@ use redis::{Cmd, Pipeline, RedisResult, Script, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::redis::away;
 use super::{Away, CONNECTION_TIME, RESPONSE_TIME};
 
 /// What an asker waits at the most; beyond it the store counts as away.
@@ -65,8 +66,8 @@ impl Lane {
     /// Microseconds too early, 0 for allowed; and whether the proof was seen.
     pub async fn admit(&self, admit: Admit) -> Result<(i64, bool), Away> {
         let (answer, outcome) = oneshot::channel();
-        self.0.try_send(Ask::Admit(admit, answer)).map_err(|_| Away)?;
-        timeout(PATIENCE, outcome).await.map_err(|_| Away)?.map_err(|_| Away)?
+        self.0.try_send(Ask::Admit(admit, answer)).map_err(|_| Away::Silent)?;
+        timeout(PATIENCE, outcome).await.map_err(|_| Away::Silent)?.map_err(|_| Away::Silent)?
     }
 
     /// Notes a proof as seen until its second. Nobody depends on it: the journal has spent the proof.
@@ -100,17 +101,17 @@ impl Task {
             Err(fault) => fault,
         };
         if fault.code() != Some("NOSCRIPT") {
-            return Err(Away);
+            return Err(away(&fault));
         }
         let load = self.take.prepare_invoke();
         let loaded: RedisResult<String> =
-            timeout(RESPONSE_TIME, load.load_async(&mut self.connection)).await.map_err(|_| Away)?;
-        loaded.map_err(|_| Away)?;
-        self.query(&pipeline).await?.map_err(|_| Away)
+            timeout(RESPONSE_TIME, load.load_async(&mut self.connection)).await.map_err(|_| Away::Silent)?;
+        loaded.map_err(|fault| away(&fault))?;
+        self.query(&pipeline).await?.map_err(|fault| away(&fault))
     }
 
     async fn query(&mut self, pipeline: &Pipeline) -> Result<RedisResult<Vec<Value>>, Away> {
-        timeout(RESPONSE_TIME, pipeline.query_async(&mut self.connection)).await.map_err(|_| Away)
+        timeout(RESPONSE_TIME, pipeline.query_async(&mut self.connection)).await.map_err(|_| Away::Silent)
     }
 
     fn pipeline(&self, batch: &[Ask]) -> Pipeline {
@@ -161,6 +162,6 @@ async fn gather(asks: &mut mpsc::Receiver<Ask>, batch: &mut Vec<Ask>) {
 fn read(over: Option<Value>, seen: Option<Value>, admit: &Admit) -> Result<(i64, bool), Away> {
     match (over, seen) {
         (Some(Value::Int(over @ 0..)), Some(Value::Int(seen @ 0..=1))) => Ok((over, seen == 1 && admit.seen.is_some())),
-        _ => Err(Away),
+        _ => Err(Away::Unexpected),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Admission, Applied, Away, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, STALE_AFTER, Snapshot, Update, compare};
+use super::{Admission, Applied, Away, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, Snapshot, Update, compare, is_fresh};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::{Cut, CutWhat};
 use crate::domain::names::{ClientId, EnvironmentName, TokenId};
@@ -42,8 +42,8 @@ impl Memory {
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(super) async fn marker(&self, environment: &EnvironmentName) -> Result<Option<Marker>, Away> {
-        Ok(self.lock().environments.get(environment).and_then(|shadow| shadow.marker.clone()))
+    pub(super) async fn marker(&self, environment: &EnvironmentName) -> Result<Found<Marker>, Away> {
+        Ok(self.lock().environments.get(environment).and_then(|shadow| shadow.marker.clone()).into())
     }
 
     pub(super) async fn rebuild(&self, snapshot: &Snapshot) -> Result<(), Away> {
@@ -113,7 +113,7 @@ impl Memory {
     ) -> Result<Liveness, Away> {
         let inner = self.lock();
         let Some(shadow) = inner.environments.get(environment) else { return Ok(Liveness::Unknown) };
-        if shadow.marker.as_ref().is_none_or(|marker| now.since(marker.time) > STALE_AFTER) {
+        if !shadow.marker.as_ref().is_some_and(|marker| is_fresh(marker, now)) {
             return Ok(Liveness::Unknown);
         }
         let cut = shadow.revoked.contains_key(token)
@@ -126,8 +126,8 @@ impl Memory {
         Ok(())
     }
 
-    pub(super) async fn load_checkpoint(&self) -> Result<Option<String>, Away> {
-        Ok(self.lock().checkpoint.clone())
+    pub(super) async fn load_checkpoint(&self) -> Result<Found<String>, Away> {
+        Ok(self.lock().checkpoint.clone().into())
     }
 
     pub(super) async fn ping(&self) -> Result<(), Away> {

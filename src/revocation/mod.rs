@@ -15,7 +15,9 @@
 mod lane;
 mod memory;
 mod redis;
+mod scripts;
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::domain::clock::{Seconds, Timestamp};
@@ -67,8 +69,10 @@ pub struct Snapshot {
 /// What came of an update.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Applied {
-    /// The marker is ahead of this journal, or at another root: somebody else's.
+    /// The marker is ahead of this view of the journal, or at another root.
     Ahead(Marker),
+    /// A key holds something that no node of ours writes there.
+    Strange(Strange),
     /// It was applied before.
     AlreadyThere,
     /// The marker is missing or older than expected: rebuild.
@@ -109,10 +113,59 @@ pub enum Liveness {
     Unknown,
 }
 
-/// The store did not answer in time, or not as expected.
+/// A key of the index that holds something that no node of ours writes there: its shape, never its content.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Strange {
+    /// The key.
+    pub key: String,
+    /// The shape of what it holds.
+    pub seen: String,
+    /// What a node of ours would have written.
+    pub wanted: &'static str,
+}
+
+/// What a key of the index holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Found<T> {
+    /// Nothing.
+    Missing,
+    /// Something of ours, by its form.
+    At(T),
+    /// Something else.
+    Strange(Strange),
+}
+
+impl<T> From<Option<T>> for Found<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Missing, Self::At)
+    }
+}
+
+/// The store did not do it: it did not answer in time, not as expected, or refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the live revocation index does not answer")]
-pub struct Away;
+pub enum Away {
+    /// No answer in time, or no connection.
+    #[error("Redis does not answer in time; start it, or correct [redis] url")]
+    Silent,
+    /// `OOM`.
+    #[error("Redis refuses writes: its memory is full; raise maxmemory, or free some")]
+    Full,
+    /// `READONLY`.
+    #[error("Redis refuses writes: it is a read-only replica; name the primary in [redis] url, or promote this one")]
+    ReadOnly,
+    /// `MISCONF`, `NOREPLICAS`.
+    #[error("Redis refuses writes: it can keep none durably; look at its disk, its log and its replicas")]
+    NotDurable,
+    /// `LOADING`, `MASTERDOWN`, `BUSY` and their like.
+    #[error("Redis is not ready to answer; look at its log")]
+    NotYet,
+    /// `NOAUTH`, `WRONGPASS`, `NOPERM`.
+    #[error("Redis does not let this user do it; correct user and password in [redis] url, or its ACL")]
+    Unauthorised,
+    /// Any other error, or an answer of another form.
+    #[error("Redis gives an answer that is not expected; look at its version and its log")]
+    Unexpected,
+}
 
 /// The store cannot be used as configured.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -157,8 +210,8 @@ impl Index {
         Redis::new(url).map(Self::Redis)
     }
 
-    /// The marker of an environment, if it has one.
-    pub async fn marker(&self, environment: &EnvironmentName) -> Result<Option<Marker>, Away> {
+    /// The marker of an environment, if it has one and its keys are as ours are.
+    pub async fn marker(&self, environment: &EnvironmentName) -> Result<Found<Marker>, Away> {
         either!(self, store => store.marker(environment).await)
     }
 
@@ -217,7 +270,7 @@ impl Index {
     }
 
     /// The newest checkpoint that was kept.
-    pub async fn load_checkpoint(&self) -> Result<Option<String>, Away> {
+    pub async fn load_checkpoint(&self) -> Result<Found<String>, Away> {
         either!(self, store => store.load_checkpoint().await)
     }
 
@@ -235,14 +288,24 @@ impl Index {
 /// Where a marker that was found stands to the one that is asked about.
 fn compare(found: Option<&Marker>, prior: Option<&Marker>, wanted: &Marker) -> Applied {
     let Some(found) = found else { return Applied::Behind };
-    if (found.epoch, found.index) == (wanted.epoch, wanted.index) {
-        return if found.root == wanted.root { Applied::AlreadyThere } else { Applied::Ahead(found.clone()) };
+    let place = |marker: &Marker| (marker.epoch, marker.index);
+    let same = |marker: &&Marker| place(marker) == place(found);
+    let (other, prior) = (Applied::Ahead(found.clone()), prior.filter(same));
+    match place(found).cmp(&place(wanted)) {
+        Ordering::Equal if found.root == wanted.root => Applied::AlreadyThere,
+        Ordering::Equal | Ordering::Greater => other,
+        Ordering::Less => match prior {
+            Some(prior) if prior.root == found.root => Applied::Done,
+            // Another root at the place where this node left it: another journal wrote it.
+            Some(_) => other,
+            None => Applied::Behind,
+        },
     }
-    if (found.epoch, found.index) > (wanted.epoch, wanted.index) {
-        return Applied::Ahead(found.clone());
-    }
-    let expected = prior.is_some_and(|prior| (found.epoch, found.index) == (prior.epoch, prior.index));
-    if expected { Applied::Done } else { Applied::Behind }
+}
+
+/// Whether a live node renewed the marker lately. One from the future says nothing either.
+fn is_fresh(marker: &Marker, now: Timestamp) -> bool {
+    now.since(marker.time) <= STALE_AFTER && marker.time.since(now) <= STALE_AFTER
 }
 
 #[cfg(test)]

@@ -4,14 +4,19 @@
 //! it likes (ABUSE S12), so nothing here is the only copy, and a marker that is missing or old says so.
 
 use std::fmt;
+use std::sync::Arc;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands as _, Client, IntoConnectionInfo as _, Pipeline, RedisResult, Script};
+use redis::{
+    AsyncCommands as _, Client, ErrorKind, FromRedisValue, IntoConnectionInfo as _, RedisError, RedisResult, Script,
+    ScriptInvocation, Value,
+};
 
 use super::lane::{Admit, Lane};
+use super::scripts::{Scripts, TAKE};
 use super::{
-    Admission, Applied, Away, CONNECTION_TIME, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, RESPONSE_TIME, STALE_AFTER,
-    Snapshot, Unusable, Update,
+    Admission, Applied, Away, CONNECTION_TIME, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, RESPONSE_TIME, Snapshot,
+    Strange, Unusable, Update, compare, is_fresh,
 };
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::CutWhat;
@@ -23,60 +28,23 @@ use crate::domain::proof_key::ProofKey;
 #[derive(Clone)]
 pub struct Redis {
     connection: ConnectionManager,
-    apply: Script,
-    renew: Script,
+    scripts: Arc<Scripts>,
     lane: Lane,
 }
+
+/// The keys of an environment, in the order of the scripts.
+const KEYS: [&str; 3] = [COMPLETE, REVOKED, BEFORE];
+const COMPLETE: &str = "complete";
+const REVOKED: &str = "revoked";
+const BEFORE: &str = "before";
 
 /// Microseconds in which a bucket fills: milliseconds would hold nobody to more than 60 000 a minute, whatever their record says.
 const MINUTE: i64 = 60_000_000;
 
 const CHECKPOINT: &str = "carnet:checkpoint";
 
-/// Compares the marker with (prior, wanted); applies the cuts and moves it where it is the prior one. Returns 1 done, 2 already
-/// there, 0 behind, or the foreign marker.
-const APPLY: &str = r"
-local found = redis.call('HMGET', KEYS[1], 'epoch', 'index', 'root', 'time')
-if not found[1] or not found[2] then return {0} end
-local fe, fi, we, wi = tonumber(found[1]), tonumber(found[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-if fe == we and fi == wi then
-  if found[3] == ARGV[5] then return {2} end
-  return {-1, found[1], found[2], found[3], found[4]}
-end
-if fe > we or (fe == we and fi > wi) then return {-1, found[1], found[2], found[3], found[4]} end
-if fe ~= tonumber(ARGV[1]) or fi ~= tonumber(ARGV[2]) then return {0} end
-for at = 7, #ARGV, 3 do
-  if ARGV[at] == 't' then redis.call('ZADD', KEYS[2], ARGV[at + 2], ARGV[at + 1])
-  else redis.call('ZADD', KEYS[3], 'GT', ARGV[at + 2], ARGV[at + 1]) end
-end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[3], 'index', ARGV[4], 'root', ARGV[5], 'time', ARGV[6])
-return {1}
-";
-
-/// Moves the time of exactly this marker and drops tokens long expired.
-const RENEW: &str = r"
-local found = redis.call('HMGET', KEYS[1], 'epoch', 'index', 'root', 'time')
-if not found[1] or not found[2] then return {0} end
-local fe, fi, we, wi = tonumber(found[1]), tonumber(found[2]), tonumber(ARGV[1]), tonumber(ARGV[2])
-if fe == we and fi == wi then
-  if found[3] ~= ARGV[3] then return {-1, found[1], found[2], found[3], found[4]} end
-  redis.call('HSET', KEYS[1], 'time', ARGV[4])
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[5])
-  return {2}
-end
-if fe > we or (fe == we and fi > wi) then return {-1, found[1], found[2], found[3], found[4]} end
-return {0}
-";
-
-/// The bucket: the microsecond at which it is full again. Returns how many microseconds too early the caller is, 0 for allowed.
-const TAKE: &str = r"
-local now, every = tonumber(ARGV[1]), tonumber(ARGV[2])
-local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + every
-local over = full - now - 60000000
-if over > 0 then return over end
-redis.call('SET', KEYS[1], string.format('%d', full), 'PX', 120000)
-return 0
-";
+/// The longest text that can be a checkpoint of ours.
+const LONGEST_CHECKPOINT: usize = 16 * 1024;
 
 impl Redis {
     pub(super) fn new(url: &str) -> Result<Self, Unusable> {
@@ -91,7 +59,7 @@ impl Redis {
             .set_pipeline_buffer_size(1024);
         let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(bad)?;
         let lane = Lane::new(connection.clone(), Script::new(TAKE));
-        Ok(Self { connection, apply: Script::new(APPLY), renew: Script::new(RENEW), lane })
+        Ok(Self { connection, scripts: Arc::new(Scripts::new()), lane })
     }
 
     /// Any answer of Redis, within the house's patience: its own limits end at the connection, which may come back in between.
@@ -99,30 +67,46 @@ impl Redis {
         let patience = RESPONSE_TIME + CONNECTION_TIME / 4;
         match tokio::time::timeout(patience, call).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) | Err(_) => Err(Away),
+            Ok(Err(fault)) => Err(away(&fault)),
+            Err(_) => Err(Away::Silent),
         }
     }
 
-    pub(super) async fn marker(&self, environment: &EnvironmentName) -> Result<Option<Marker>, Away> {
+    /// A script over an environment's three keys.
+    fn over<'s>(script: &'s Script, environment: &EnvironmentName) -> ScriptInvocation<'s> {
+        let mut call = script.prepare_invoke();
+        for name in KEYS {
+            call.key(key(environment, name));
+        }
+        call
+    }
+
+    async fn answer(&self, call: &ScriptInvocation<'_>) -> Result<Vec<Value>, Away> {
         let mut connection = self.connection.clone();
-        let fields: Vec<Option<String>> =
-            self.ask(connection.hmget(key(environment, "complete"), &["epoch", "index", "root", "time"])).await?;
-        Ok(marker(&fields))
+        self.ask(call.invoke_async(&mut connection)).await
+    }
+
+    pub(super) async fn marker(&self, environment: &EnvironmentName) -> Result<Found<Marker>, Away> {
+        let answer = self.answer(&Self::over(&self.scripts.marker, environment)).await?;
+        match read(&answer, environment)? {
+            Read::Marker(found) => Ok(found),
+            Read::Code(_) => Err(Away::Unexpected),
+        }
     }
 
     pub(super) async fn rebuild(&self, snapshot: &Snapshot) -> Result<(), Away> {
         for environment in &snapshot.environments {
             let mut pipe = redis::pipe();
             pipe.atomic();
-            pipe.del(key(environment, "revoked")).ignore();
-            pipe.del(key(environment, "before")).ignore();
+            // Not DEL: a set that another hand made huge would keep Redis from everybody.
+            pipe.unlink(KEYS.map(|name| key(environment, name)).as_slice()).ignore();
             for cut in snapshot.cuts.iter().filter(|cut| cut.environment == *environment) {
                 match &cut.what {
                     CutWhat::Token { id, expires } => {
-                        pipe.zadd(key(environment, "revoked"), id.as_str(), expires.as_seconds()).ignore();
+                        pipe.zadd(key(environment, REVOKED), id.as_str(), expires.as_seconds()).ignore();
                     }
                     CutWhat::Before { member, index } => {
-                        pipe.zadd(key(environment, "before"), member, score(*index)?).ignore();
+                        pipe.zadd(key(environment, BEFORE), member, score(*index)?).ignore();
                     }
                 }
             }
@@ -133,7 +117,7 @@ impl Redis {
                 ("root", at.root.to_string()),
                 ("time", at.time.as_seconds().to_string()),
             ];
-            pipe.hset_multiple(key(environment, "complete"), &fields).ignore();
+            pipe.hset_multiple(key(environment, COMPLETE), &fields).ignore();
             let mut connection = self.connection.clone();
             let () = self.ask(pipe.query_async(&mut connection)).await?;
         }
@@ -142,30 +126,24 @@ impl Redis {
 
     pub(super) async fn apply(&self, update: &Update) -> Result<Applied, Away> {
         let environment = &update.environment;
-        let mut call = self.apply.prepare_invoke();
-        call.key(key(environment, "complete")).key(key(environment, "revoked")).key(key(environment, "before"));
+        let mut call = Self::over(&self.scripts.apply, environment);
         let (prior, next) = (&update.prior, &update.marker);
-        call.arg(prior.epoch).arg(prior.index).arg(next.epoch).arg(score(next.index)?);
-        call.arg(next.root.to_string()).arg(next.time.as_seconds());
+        call.arg(prior.epoch).arg(prior.index).arg(prior.root.to_string());
+        call.arg(next.epoch).arg(score(next.index)?).arg(next.root.to_string()).arg(next.time.as_seconds());
         for cut in &update.cuts {
             match &cut.what {
                 CutWhat::Token { id, expires } => call.arg("t").arg(id.as_str()).arg(expires.as_seconds()),
                 CutWhat::Before { member, index } => call.arg("b").arg(member).arg(score(*index)?),
             };
         }
-        let mut connection = self.connection.clone();
-        let answer: Vec<redis::Value> = self.ask(call.invoke_async(&mut connection)).await?;
-        applied(&answer)
+        applied(&self.answer(&call).await?, environment, Some(prior), next)
     }
 
     pub(super) async fn renew(&self, environment: &EnvironmentName, marker: &Marker) -> Result<Applied, Away> {
-        let mut call = self.renew.prepare_invoke();
-        call.key(key(environment, "complete")).key(key(environment, "revoked"));
-        call.arg(marker.epoch).arg(marker.index).arg(marker.root.to_string()).arg(marker.time.as_seconds());
+        let mut call = Self::over(&self.scripts.renew, environment);
+        call.arg(marker.epoch).arg(score(marker.index)?).arg(marker.root.to_string()).arg(marker.time.as_seconds());
         call.arg(marker.time.minus(KEPT_AFTER_EXPIRY).as_seconds());
-        let mut connection = self.connection.clone();
-        let answer: Vec<redis::Value> = self.ask(call.invoke_async(&mut connection)).await?;
-        applied(&answer)
+        applied(&self.answer(&call).await?, environment, None, marker)
     }
 
     pub(super) async fn admit(
@@ -214,15 +192,19 @@ impl Redis {
         entry: u64,
         now: Timestamp,
     ) -> Result<Liveness, Away> {
-        let mut pipe = Pipeline::with_capacity(3);
-        pipe.cmd("HMGET").arg(key(environment, "complete")).arg(&["epoch", "index", "root", "time"]);
-        pipe.cmd("ZSCORE").arg(key(environment, "revoked")).arg(token.as_str());
-        pipe.cmd("ZMSCORE").arg(key(environment, "before")).arg(members);
-        let mut connection = self.connection.clone();
-        type Answer = (Vec<Option<String>>, Option<f64>, Vec<Option<f64>>);
-        let (fields, revoked, lines): Answer = self.ask(pipe.query_async(&mut connection)).await?;
-        let fresh = marker(&fields).is_some_and(|marker| now.since(marker.time) <= STALE_AFTER);
-        if !fresh || lines.len() != members.len() {
+        let mut call = Self::over(&self.scripts.scores, environment);
+        call.arg(token.as_str()).arg(members);
+        let answer = self.answer(&call).await?;
+        let [code, revoked, lines, fields @ ..] = answer.as_slice() else { return Ok(Liveness::Unknown) };
+        if value::<i64>(code) != Some(3) {
+            return Ok(Liveness::Unknown);
+        }
+        type Scores = (Option<Option<f64>>, Option<Vec<Option<f64>>>);
+        let (revoked, lines): Scores = (value(revoked), value(lines));
+        let (Some(revoked), Some(lines), Found::At(marker)) = (revoked, lines, marker(fields, environment)) else {
+            return Ok(Liveness::Unknown);
+        };
+        if !is_fresh(&marker, now) || lines.len() != members.len() {
             return Ok(Liveness::Unknown);
         }
         let entry = u32::try_from(entry).map_or(entry as f64, f64::from);
@@ -235,9 +217,18 @@ impl Redis {
         self.ask(connection.set(CHECKPOINT, note)).await
     }
 
-    pub(super) async fn load_checkpoint(&self) -> Result<Option<String>, Away> {
-        let mut connection = self.connection.clone();
-        self.ask(connection.get(CHECKPOINT)).await
+    pub(super) async fn load_checkpoint(&self) -> Result<Found<String>, Away> {
+        let mut call = self.scripts.text.prepare_invoke();
+        call.key(CHECKPOINT).arg(LONGEST_CHECKPOINT);
+        let answer = self.answer(&call).await?;
+        let strange = |seen: String| Found::Strange(Strange { key: CHECKPOINT.to_owned(), seen, wanted: "a checkpoint" });
+        match (answer.first().and_then(value::<i64>), answer.get(1)) {
+            (Some(0), _) => Ok(Found::Missing),
+            (Some(1), Some(text)) => Ok(value(text).map_or_else(|| strange("bytes that are no text".to_owned()), Found::At)),
+            (Some(-2), _) => Ok(strange(format!("a {}", shown(answer.get(2))))),
+            (Some(-3), _) => Ok(strange(format!("a text of {} bytes", shown(answer.get(2))))),
+            _ => Err(Away::Unexpected),
+        }
     }
 
     pub(super) async fn ping(&self) -> Result<(), Away> {
@@ -270,32 +261,102 @@ fn seen_key(proof: &ProofKey) -> String {
 
 /// Scores are doubles: an index beyond 2^53 would be rounded, and a rounded line cuts too little.
 fn score(index: u64) -> Result<u64, Away> {
-    if index < 1 << 53 { Ok(index) } else { Err(Away) }
+    if index < 1 << 53 { Ok(index) } else { Err(Away::Unexpected) }
 }
 
-fn marker(fields: &[Option<String>]) -> Option<Marker> {
-    let [Some(epoch), Some(index), Some(root), Some(time)] = fields else { return None };
-    Some(Marker {
-        epoch: epoch.parse().ok()?,
-        index: index.parse().ok()?,
-        root: Digest::try_from(root.clone()).ok()?,
-        time: Timestamp::from_seconds(time.parse().ok()?)?,
-    })
+/// What a script told.
+enum Read {
+    /// How it went.
+    Code(i64),
+    /// What is there in place of the expected.
+    Marker(Found<Marker>),
 }
 
-fn applied(answer: &[redis::Value]) -> Result<Applied, Away> {
-    let code: i64 = answer.first().ok_or(Away).and_then(|code| redis::from_redis_value(code.clone()).map_err(|_| Away))?;
-    match code {
-        0 => Ok(Applied::Behind),
-        1 => Ok(Applied::Done),
-        2 => Ok(Applied::AlreadyThere),
-        _ => {
-            let fields = answer.get(1..).unwrap_or_default().iter().cloned();
-            let fields: Vec<Option<String>> = fields.map(|field| redis::from_redis_value(field).ok()).collect();
-            // A foreign marker that cannot be read is foreign all the same.
-            let unreadable = || Marker { epoch: u64::MAX, index: u64::MAX, root: Digest([0; 32]), time: Timestamp::default() };
-            Ok(Applied::Ahead(marker(&fields).unwrap_or_else(unreadable)))
+fn read(answer: &[Value], environment: &EnvironmentName) -> Result<Read, Away> {
+    let strange = |name: &str, seen: String, wanted| {
+        Ok(Read::Marker(Found::Strange(Strange { key: key(environment, name), seen, wanted })))
+    };
+    match answer.first().and_then(value::<i64>) {
+        Some(code @ 1..=2) => Ok(Read::Code(code)),
+        Some(-1) => Ok(Read::Marker(marker(answer.get(1..).unwrap_or_default(), environment))),
+        Some(-2) => {
+            let at = answer.get(1).and_then(value::<usize>).and_then(|at| at.checked_sub(1)).unwrap_or_default();
+            let name = KEYS.get(at).copied().unwrap_or(COMPLETE);
+            let wanted = if name == COMPLETE { A_MARKER } else { "a sorted set" };
+            strange(name, format!("a {}", shown(answer.get(2))), wanted)
         }
+        Some(-3) => {
+            strange(COMPLETE, format!("its {} is a text of {} bytes", shown(answer.get(1)), shown(answer.get(2))), A_MARKER)
+        }
+        Some(-4) => {
+            let end = shown(answer.get(1));
+            strange(BEFORE, format!("a line beyond index {end}, where the marker stands"), "no line beyond the marker")
+        }
+        _ => Err(Away::Unexpected),
+    }
+}
+
+const A_MARKER: &str = "a hash of epoch, index, root and time";
+
+/// The marker, if the fields are as a node of ours writes them. The time is no part of what it says: every live node renews it.
+fn marker(fields: &[Value], environment: &EnvironmentName) -> Found<Marker> {
+    let field = |at: usize| fields.get(at).filter(|value| !matches!(value, Value::Nil | Value::Boolean(false)));
+    if (0..3).all(|at| field(at).is_none()) {
+        return Found::Missing;
+    }
+    let text = |at: usize| field(at).and_then(value::<String>);
+    // As it was written: "007" and "+7" are numbers to some readers and not to others.
+    let number = |at: usize| text(at).and_then(|text| text.parse::<u64>().ok().filter(|number| number.to_string() == text));
+    let root = text(2).and_then(|root| Digest::try_from(root).ok());
+    let time = text(3).and_then(|time| Timestamp::from_seconds(time.parse().ok()?));
+    if let (Some(epoch), Some(index), Some(root)) = (number(0), number(1), root) {
+        return Found::At(Marker { epoch, index, root, time: time.unwrap_or_default() });
+    }
+    let sound = [number(0).is_some(), number(1).is_some(), root.is_some()];
+    let broken = ["epoch", "index", "root"].iter().zip(sound).enumerate().filter(|(_, (_, sound))| !sound);
+    let broken = broken.map(|(at, (name, _))| match (field(at).is_some(), *name) {
+        (false, name) => format!("its {name} is missing"),
+        (true, "root") => "its root is no SHA-256".to_owned(),
+        (true, name) => format!("its {name} is no number"),
+    });
+    let seen = broken.collect::<Vec<_>>().join(", ");
+    Found::Strange(Strange { key: key(environment, COMPLETE), seen, wanted: A_MARKER })
+}
+
+fn applied(answer: &[Value], environment: &EnvironmentName, prior: Option<&Marker>, wanted: &Marker) -> Result<Applied, Away> {
+    match read(answer, environment)? {
+        Read::Code(1) => Ok(Applied::Done),
+        Read::Code(_) => Ok(Applied::AlreadyThere),
+        Read::Marker(Found::Strange(strange)) => Ok(Applied::Strange(strange)),
+        Read::Marker(Found::Missing) => Ok(Applied::Behind),
+        Read::Marker(Found::At(found)) => match compare(Some(&found), prior, wanted) {
+            // The script found it to be neither, so what is compared here cannot be what it saw.
+            Applied::Done | Applied::AlreadyThere => Err(Away::Unexpected),
+            other => Ok(other),
+        },
+    }
+}
+
+fn value<T: FromRedisValue>(value: &Value) -> Option<T> {
+    redis::from_redis_value(value.clone()).ok()
+}
+
+/// A word or number that a script made; never what another hand wrote.
+fn shown(value: Option<&Value>) -> String {
+    value.and_then(self::value::<String>).unwrap_or_else(|| "value".to_owned())
+}
+
+/// Why Redis did not do it, as its error begins.
+pub(super) fn away(fault: &RedisError) -> Away {
+    match fault.code() {
+        Some("OOM") => Away::Full,
+        Some("READONLY") => Away::ReadOnly,
+        Some("MISCONF" | "NOREPLICAS") => Away::NotDurable,
+        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" | "TRYAGAIN") => Away::NotYet,
+        Some("NOAUTH" | "NOPERM" | "WRONGPASS") => Away::Unauthorised,
+        _ if fault.kind() == ErrorKind::AuthenticationFailed => Away::Unauthorised,
+        Some(_) => Away::Unexpected,
+        None => Away::Silent,
     }
 }
 

@@ -139,7 +139,7 @@ async fn updates_come_in_order_once_and_lines_only_move_forward() {
         let fork = Marker { root: Digest::of(b"other"), ..marker(1, 13) };
         assert!(matches!(index.renew(&environment(), &fork).await, Ok(Applied::Ahead(_))), "{index:?}");
         assert_eq!(index.renew(&environment(), &marker(2, 20)).await, Ok(Applied::Behind), "{index:?}");
-        assert_eq!(index.marker(&environment()).await.expect("an answer").expect("a marker").index, 13);
+        assert!(matches!(index.marker(&environment()).await, Ok(Found::At(found)) if found.index == 13), "{index:?}");
     }
 }
 
@@ -223,8 +223,8 @@ async fn f_05_a_server_that_stands_still_is_away() {
     index.ping().await.expect("answers");
     server.signal("-STOP");
     let started = std::time::Instant::now();
-    assert_eq!(index.admit(&environment(), &client("globex/c"), 600, None, now()).await, Err(Away));
-    assert_eq!(index.marker(&environment()).await, Err(Away));
+    assert_eq!(index.admit(&environment(), &client("globex/c"), 600, None, now()).await, Err(Away::Silent));
+    assert_eq!(index.marker(&environment()).await, Err(Away::Silent));
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     server.signal("-CONT");
     for _ in 0..40 {
@@ -241,9 +241,9 @@ async fn f_05_a_server_that_stands_still_is_away() {
 async fn checkpoints_are_kept() {
     let (_server, stores) = both();
     for index in stores {
-        assert_eq!(index.load_checkpoint().await, Ok(None));
+        assert_eq!(index.load_checkpoint().await, Ok(Found::Missing));
         index.store_checkpoint("note").await.expect("stored");
-        assert_eq!(index.load_checkpoint().await, Ok(Some("note".to_owned())), "{index:?}");
+        assert_eq!(index.load_checkpoint().await, Ok(Found::At("note".to_owned())), "{index:?}");
     }
 }
 
@@ -254,4 +254,28 @@ fn a_url_with_a_password_is_not_printed() {
     let index = Index::redis("redis://:hunter2@127.0.0.1:1/0").expect("a URL");
     assert!(!format!("{index:?}").contains("hunter2"));
     assert!(Index::redis("nonsense").is_err());
+}
+
+/// S-11: what another hand writes into a bucket keeps its caller for a minute at the most, whatever it is.
+#[tokio::test]
+async fn s_11_a_bucket_that_holds_no_number_of_ours_fills_again() {
+    let (server, [_, index]) = both();
+    let client_of = ::redis::Client::open(format!("redis://127.0.0.1:{}/0", server.port)).expect("a URL");
+    let mut connection = client_of.get_multiplexed_async_connection().await.expect("connects");
+    let key = "carnet:{production}:quota:globex/a";
+    let values = ["banana".to_owned(), "nan".to_owned(), "inf".to_owned(), "1e300".to_owned(), "9".repeat(100_000)];
+    for value in values {
+        let () = ::redis::cmd("SET").arg(key).arg(&value).query_async(&mut connection).await.expect("written");
+        let take = async |at: Timestamp| index.admit(&environment(), &client("globex/a"), 6, None, at).await;
+        let first = take(now()).await.expect("an answer").quota;
+        assert!(matches!(first, Quota::Exceeded { retry_after } if retry_after <= Seconds(10)), "{first:?}");
+        let later = take(now().plus(Seconds(60))).await.expect("an answer").quota;
+        assert_eq!(later, Quota::Allowed);
+    }
+    let () = ::redis::cmd("DEL").arg(key).query_async(&mut connection).await.expect("deleted");
+    let () = ::redis::cmd("LPUSH").arg(key).arg("x").query_async(&mut connection).await.expect("written");
+    let quota = index.admit(&environment(), &client("globex/a"), 6, None, now()).await.expect("an answer").quota;
+    assert!(matches!(quota, Quota::Exceeded { .. }), "{quota:?}");
+    let quota = index.admit(&environment(), &client("globex/a"), 6, None, now().plus(Seconds(11))).await.expect("an answer");
+    assert_eq!(quota.quota, Quota::Allowed);
 }

@@ -18,6 +18,7 @@ mod keepers;
 mod mtls;
 mod outside;
 mod ready;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::tasks::Tasks;
 use crate::authn::dpop::Nonces;
 use crate::authn::passkey::Passkeys;
 use crate::authn::sign_in::Client;
@@ -122,7 +124,7 @@ pub struct Running {
     pub mtls_url: String,
     stop: watch::Sender<bool>,
     sockets: JoinSet<()>,
-    keepers: JoinSet<()>,
+    keepers: Tasks,
 }
 
 /// The file beside the configuration that holds the newest signed checkpoint.
@@ -209,20 +211,20 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
         .await
         .map_err(|_| StartFault::Prepare("its configuration is not on record"))?;
     broker.settle().await.map_err(|_| StartFault::Prepare("what follows from the journal cannot be recorded"))?;
-    let mut keepers = JoinSet::new();
-    keepers.spawn(broker.clone().follow());
-    keepers.spawn(keepers::issuers(broker.clone()));
-    keepers.spawn(keepers::consequences(broker.clone()));
+    let mut keepers = Tasks::default();
+    keepers.spawn("live index", broker.clone().follow());
+    keepers.spawn("issuers' keys", keepers::issuers(broker.clone()));
+    keepers.spawn("consequences", keepers::consequences(broker.clone()));
     if let Some(retention) = config.journal.retention {
-        keepers.spawn(keepers::retention(broker.clone(), retention));
+        keepers.spawn("retention", keepers::retention(broker.clone(), retention));
     }
     if broker.tickets.is_some() {
-        keepers.spawn(broker.clone().watch_tickets());
+        keepers.spawn("tickets", broker.clone().watch_tickets());
     }
     for receiver in &broker.receivers {
-        keepers.spawn(crate::broker::delivery::deliver(broker.clone(), Arc::clone(receiver)));
+        keepers.spawn("webhooks", crate::broker::delivery::deliver(broker.clone(), Arc::clone(receiver)));
     }
-    keepers.spawn(keepers::gauges(broker.clone(), Arc::clone(&metrics)));
+    keepers.spawn("metrics", keepers::gauges(broker.clone(), Arc::clone(&metrics)));
     let _ready = broker.follower.reached(0, PATIENCE).await;
     // What was revoked is known before the first client certificate is looked at (ABUSE M-12): the journal was read above.
     let (public, admin) = sockets.addresses();
@@ -230,7 +232,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     let door = mtls::Door::open(broker.clone(), &config, mtls_socket.address()).await?;
     let listener = mtls_socket.with_mtls(door.tls());
     let (mtls, mtls_url) = (listener.address(), listener.url());
-    keepers.spawn(mtls::keep(door));
+    keepers.spawn("mTLS socket", mtls::keep(door));
     let (stop, stopped) = watch::channel(false);
     let (public_url, admin_url) = (public_socket.url(), admin_socket.url());
     let mut served = JoinSet::new();
@@ -240,7 +242,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
         ..Limits::default()
     };
     let front = |socket| front_of(socket, &config, &ambient, &metrics);
-    let check = ready::check(broker.clone());
+    let check = ready::check(broker.clone(), keepers.ended());
     let published = mtls::published(&config, mtls);
     let public_router = Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config))
         .naming(published.as_deref())
@@ -416,7 +418,7 @@ const SHORTEST_END: Duration = Duration::from_secs(1);
 impl Running {
     /// Whether every task that keeps the broker is alive. One that died is a defect, and the node says so in its readiness.
     pub fn is_sound(&mut self) -> bool {
-        self.keepers.try_join_next().is_none() && self.sockets.try_join_next().is_none()
+        self.keepers.ended().names().is_empty() && self.sockets.try_join_next().is_none()
     }
 
     /// Stops accepting, lets requests in flight end and those whose sender went away, writes what waits, and closes the journal.

@@ -2,46 +2,34 @@
 
 use std::sync::Arc;
 
+use super::tasks::Ended;
 use crate::broker::Broker;
-use crate::domain::admission::CLOCK_AHEAD;
+use crate::broker::needs::Need;
 use crate::http::health::{Check, Readiness, ReadinessCheck};
 
-/// The checks of a node. Issuers are not among them: one that is away concerns its own partners alone (ABUSE K-24).
-pub fn check(broker: Broker) -> ReadinessCheck {
-    Arc::new(move || Readiness::of(vec![journal(&broker), anchor(&broker), clock(&broker), live_index(&broker), keys(&broker)]))
+/// The checks of a node: what every exchange needs, and what it should not run long without. Issuers are not among them: one that is
+/// away concerns its own partners alone (ABUSE K-24).
+pub fn check(broker: Broker, tasks: Ended) -> ReadinessCheck {
+    Arc::new(move || {
+        let needs = Need::ALL.into_iter().map(|need| told(need.name(), broker.has(need), || broker.lack(need)));
+        Readiness::of(needs.chain([anchor(&broker), keys(&broker), alive(&tasks)]).collect())
+    })
 }
 
 fn told(name: &'static str, ok: bool, detail: impl FnOnce() -> String) -> Check {
     Check { name, ok, detail: (!ok).then(detail) }
 }
 
-fn journal(broker: &Broker) -> Check {
-    let health = broker.journal.health();
-    told("journal", health.writable && health.stopped.is_none(), || match health.stopped {
-        Some(reason) => format!("the journal stopped itself: {reason:?}"),
-        None => "the last commit failed; it is tried again each second".to_owned(),
-    })
-}
-
 fn anchor(broker: &Broker) -> Check {
     told("anchor", broker.journal.health().anchored, || {
-        "the newest checkpoint cannot be kept beside the configuration".to_owned()
+        "the newest checkpoint cannot be kept beside the configuration; look at the folder and its disk".to_owned()
     })
 }
 
-fn clock(broker: &Broker) -> Check {
-    let behind = broker.journal.health().behind;
-    told("clock", behind <= CLOCK_AHEAD, || format!("this node's clock is {} s behind the journal", behind.0))
-}
-
-fn live_index(broker: &Broker) -> Check {
-    told("live-index", broker.follower.is_live(broker.clock.now()), || {
-        if broker.follower.is_forked() {
-            "the live index is ahead of this journal, or of another one; see `carnet journal reopen`".to_owned()
-        } else {
-            "the live index has not answered within five seconds".to_owned()
-        }
-    })
+/// A task that ended is a defect, and the server ends by it too; until then nobody should send anything here.
+fn alive(tasks: &Ended) -> Check {
+    let ended = tasks.names();
+    told("tasks", ended.is_empty(), || format!("ended by themselves: {}; start the server again", ended.join(", ")))
 }
 
 /// Every key that signs now is in this node's ring (ABUSE Q-04).

@@ -12,6 +12,7 @@ mod crash;
 mod elevation;
 mod exchange;
 mod fuzz;
+mod health;
 mod idempotency;
 mod interop;
 mod issuers;

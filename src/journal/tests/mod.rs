@@ -21,7 +21,7 @@ use super::handle::{Committed, Journal, Proposal, Recorded};
 use super::kek::{BlobName, Kek};
 use super::open::{self, Location, Outside, Settings, Start};
 use super::spent::Spent;
-use super::store::{Found, SqliteStore, Store, Tried};
+use super::store::{Found, Probe, SqliteStore, Store, Tried};
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, SigningKey, What};
 use crate::domain::clock::{Seconds, Timestamp};
@@ -285,8 +285,8 @@ impl Store for Faulty {
         self.inner.head().await
     }
 
-    async fn probe(&mut self) -> Result<(), StoreFault> {
-        self.inner.probe().await
+    async fn probe(&mut self, probe: Probe) -> Result<(), StoreFault> {
+        self.inner.probe(probe).await
     }
 
     async fn carry(&mut self) -> Result<(), StoreFault> {

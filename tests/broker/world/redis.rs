@@ -31,6 +31,21 @@ impl Redis {
         self.wait().await;
     }
 
+    /// Runs a command as an operator does, with `redis-cli`.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let port = self.port.to_string();
+        let ran = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().expect("redis-cli runs");
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success() && !said.starts_with("ERR"), "{arguments:?}: {said}");
+        said
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
     /// Ends it at once.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -1,0 +1,85 @@
+//! What a node needs to mint a token. Readiness tells it, and every exchange asks for it: a node that is not ready mints nothing.
+//!
+//! Enter through [`Broker::needs`]. Not here: what one environment or partner alone needs (its signing key, its issuer's keys).
+
+use super::follow::Standing;
+use super::{Broker, busy};
+use crate::domain::admission::CLOCK_AHEAD;
+use crate::domain::decision::Refused;
+use crate::domain::reason;
+use crate::journal::StopReason;
+
+/// Something that a node needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// A journal that takes entries.
+    Journal,
+    /// A clock that is not behind the journal's newest entry.
+    Clock,
+    /// A live index that holds all that it should.
+    LiveIndex,
+}
+
+impl Need {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Journal, Self::Clock, Self::LiveIndex];
+
+    /// Its name in `/readyz?verbose`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Journal => "journal",
+            Self::Clock => "clock",
+            Self::LiveIndex => "live-index",
+        }
+    }
+}
+
+impl Broker {
+    /// Whether the node has it now.
+    pub fn has(&self, need: Need) -> bool {
+        match need {
+            Need::Journal => {
+                let health = self.journal.health();
+                health.writable && !health.held_up && health.stopped.is_none()
+            }
+            Need::Clock => self.journal.health().behind <= CLOCK_AHEAD,
+            Need::LiveIndex => self.follower.is_live(self.clock.now()),
+        }
+    }
+
+    /// What is wrong with one that the node does not have, and what to do about it; for operators.
+    pub fn lack(&self, need: Need) -> String {
+        let health = self.journal.health();
+        match need {
+            Need::Journal => match health.stopped {
+                Some(StopReason::Foreign { index, what }) => {
+                    format!("the journal stopped itself at entry {index}: {what}; run `carnet journal verify`")
+                }
+                Some(StopReason::KeySucceeded) => "another key signs checkpoints now; start this node again".to_owned(),
+                Some(StopReason::OutcomeUnknown) => {
+                    "a commit was neither confirmed nor denied; look at the disk, and start this node again".to_owned()
+                }
+                None if health.held_up => "its disk has not answered for more than a second; look at the disk".to_owned(),
+                None => "its disk takes no writes (full, or read-only); it is tried again each second".to_owned(),
+            },
+            Need::Clock => format!("this node's clock is {} s behind the journal; set it by NTP", health.behind.0),
+            Need::LiveIndex => match self.follower.standing() {
+                Standing::Unheard => "it was not heard of yet".to_owned(),
+                Standing::Complete => "it was not heard of within five seconds".to_owned(),
+                Standing::Behind => "it is being built anew from the journal".to_owned(),
+                Standing::Away(cause) => cause.to_string(),
+                Standing::Unread => "the journal does not say what should be in it".to_owned(),
+                Standing::Wrong(wrong) => wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            },
+        }
+    }
+
+    /// Refuses where the node lacks something that it mints by.
+    pub(super) fn can_mint(&self) -> Result<(), Refused> {
+        if Need::ALL.into_iter().all(|need| self.has(need)) {
+            return Ok(());
+        }
+        let stopped = self.journal.health().stopped.is_some();
+        Err(busy(if stopped { &reason::JOURNAL_STOPPED } else { &reason::STORE_UNAVAILABLE }))
+    }
+}

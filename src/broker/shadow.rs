@@ -1,0 +1,139 @@
+//! Comparing the live index with the journal that it is a shadow of (DESIGN.md section 4).
+//!
+//! Enter through [`read`], then [`judge`]: the index first, so that the journal is the later of the two. Missing or behind is no fault,
+//! since the follower builds the index anew. Ahead of the journal, of another journal, or no value of ours is a [`Wrong`]: the node mints
+//! nothing and says so, and an operator decides which of the two is the truth. `follow` and `carnet doctor` both ask here.
+
+use crate::domain::names::EnvironmentName;
+use crate::journal::{Past, Unavailable};
+use crate::revocation::{Away, Found, Index, Marker, Strange};
+
+/// What the live index holds besides cuts.
+pub struct Contents {
+    markers: Vec<(EnvironmentName, Found<Marker>)>,
+    checkpoint: Found<String>,
+}
+
+/// A value of the live index that this journal did not write.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wrong {
+    /// Its key.
+    pub key: String,
+    /// What it holds: shape and numbers, never text that another hand wrote.
+    pub seen: String,
+    /// What was wanted.
+    pub wanted: String,
+    /// Whether the journal may have lost something, in place of the index being wrong.
+    is_ahead: bool,
+}
+
+impl Wrong {
+    /// A key that holds nothing of ours by its form.
+    pub fn strange(strange: Strange) -> Self {
+        Self { key: strange.key, seen: strange.seen, wanted: strange.wanted.to_owned(), is_ahead: false }
+    }
+
+    /// Whether a newer view of the journal may explain it.
+    pub fn is_ahead(&self) -> bool {
+        self.is_ahead
+    }
+
+    /// What an operator does about it.
+    pub fn fix(&self) -> String {
+        let delete = format!("delete the key in Redis (DEL {}), and the node builds it anew from the journal", self.key);
+        if self.is_ahead {
+            format!(
+                "if the journal was restored from a backup, stop the node and see `carnet journal reopen --help`; if not, {delete}"
+            )
+        } else {
+            delete
+        }
+    }
+}
+
+/// Key, what it holds, what was wanted, what to do.
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} holds {}, wanted is {}: {}", self.key, self.seen, self.wanted, self.fix())
+    }
+}
+
+/// Reads markers and checkpoint.
+///
+/// # Errors
+/// The store does not answer. A value of any form is an answer.
+pub async fn read(live: &Index, environments: &[EnvironmentName]) -> Result<Contents, Away> {
+    let checkpoint = live.load_checkpoint().await?;
+    let mut markers = Vec::with_capacity(environments.len());
+    for environment in environments {
+        markers.push((environment.clone(), live.marker(environment).await?));
+    }
+    Ok(Contents { markers, checkpoint })
+}
+
+/// Everything in `contents` that the log did not write.
+///
+/// # Errors
+/// The journal cannot be read.
+pub async fn judge(contents: &Contents, past: &Past) -> Result<Vec<Wrong>, Unavailable> {
+    let mut wrong = Vec::new();
+    match &contents.checkpoint {
+        Found::Missing => {}
+        Found::At(text) => wrong.extend(checkpoint(text, past).await?),
+        Found::Strange(strange) => wrong.push(Wrong::strange(strange.clone())),
+    }
+    for (environment, found) in &contents.markers {
+        match found {
+            Found::Missing => {}
+            Found::At(found) => wrong.extend(marker(environment, found, past).await?),
+            Found::Strange(strange) => wrong.push(Wrong::strange(strange.clone())),
+        }
+    }
+    Ok(wrong)
+}
+
+/// A checkpoint as `follow` keeps it: the epoch, and from the next line on the signed note. One of an earlier epoch is superseded.
+pub async fn checkpoint(text: &str, past: &Past) -> Result<Option<Wrong>, Unavailable> {
+    let wrong = |seen: String, is_ahead| {
+        let wanted = format!(
+            "a checkpoint that this journal signed and extends, of epoch {} and {} entries at the most",
+            past.epoch(),
+            past.size()
+        );
+        Ok(Some(Wrong { key: "carnet:checkpoint".to_owned(), seen, wanted, is_ahead }))
+    };
+    let epoch = text.split_once('\n').and_then(|(epoch, note)| Some((epoch.parse::<u64>().ok()?, note)));
+    let Some((epoch, note)) = epoch else {
+        return wrong(format!("a text of {} bytes that is no checkpoint", text.len()), false);
+    };
+    if epoch < past.epoch() {
+        return Ok(None);
+    }
+    let Some(kept) = past.read(note) else { return wrong("a checkpoint that no key of this journal signed".to_owned(), true) };
+    if epoch > past.epoch() || kept.size > past.size() {
+        return wrong(format!("a checkpoint of epoch {epoch} and {} entries", kept.size), true);
+    }
+    match past.root(kept.size).await? {
+        Some(root) if root == kept.root => Ok(None),
+        _ => wrong(format!("a checkpoint of {} entries with another root", kept.size), true),
+    }
+}
+
+async fn marker(environment: &EnvironmentName, found: &Marker, past: &Past) -> Result<Option<Wrong>, Unavailable> {
+    let wrong = |seen: String| {
+        let end = past.size().saturating_sub(1);
+        let wanted = format!("a marker of this journal, which is at index {end} of epoch {}", past.epoch());
+        Ok(Some(Wrong { key: format!("carnet:{{{environment}}}:complete"), seen, wanted, is_ahead: true }))
+    };
+    if found.epoch < past.epoch() {
+        return Ok(None);
+    }
+    let at = format!("a marker at index {} of epoch {}", found.index, found.epoch);
+    if found.epoch > past.epoch() || found.index >= past.size() {
+        return wrong(at);
+    }
+    match past.root(found.index + 1).await? {
+        Some(root) if root == found.root => Ok(None),
+        _ => wrong(format!("{at} with another root")),
+    }
+}

@@ -1,0 +1,104 @@
+//! The scripts that Redis runs: each is one step, and answers whatever another hand put under our keys.
+
+use redis::Script;
+
+/// What must be one step.
+pub(super) struct Scripts {
+    pub marker: Script,
+    pub apply: Script,
+    pub renew: Script,
+    pub scores: Script,
+    pub text: Script,
+}
+
+impl Scripts {
+    pub fn new() -> Self {
+        let over = |script: &str| Script::new(&format!("{LOOK}{script}"));
+        Self { marker: over(MARKER), apply: over(APPLY), renew: over(RENEW), scores: over(SCORES), text: Script::new(TEXT) }
+    }
+}
+
+/// Begins every script over an environment's keys (marker, tokens, lines): what another hand put there is an answer and never an
+/// error. `-2`: a key of another type, `-3`: a field that is too long, each with where it is. No value is taken for a number here:
+/// markers are compared as the texts that a node of ours writes.
+const LOOK: &str = r"
+local wanted = {'hash', 'zset', 'zset'}
+for at = 1, #KEYS do
+  local kind = redis.call('TYPE', KEYS[at]).ok
+  if kind ~= 'none' and kind ~= wanted[at] then return {-2, at, kind} end
+end
+local names = {'epoch', 'index', 'root', 'time'}
+for _, name in ipairs(names) do
+  local length = redis.call('HSTRLEN', KEYS[1], name)
+  if length > 128 then return {-3, name, tostring(length)} end
+end
+local found = redis.call('HMGET', KEYS[1], unpack(names))
+local function is(from)
+  return found[1] == ARGV[from] and found[2] == ARGV[from + 1] and found[3] == ARGV[from + 2]
+end
+local function other() return {-1, found[1], found[2], found[3], found[4]} end
+";
+
+/// Tells the marker. `-4`: a line beyond the marker's own index.
+const MARKER: &str = r"
+if found[2] and string.match(found[2], '^%d+$') and redis.call('ZCOUNT', KEYS[3], '(' .. found[2], '+inf') > 0 then
+  return {-4, found[2]}
+end
+return other()
+";
+
+/// Applies the cuts and moves the marker where it is the prior one. Returns 1 done, 2 already there, -1 and the marker that is there.
+const APPLY: &str = r"
+if is(4) then return {2} end
+if not is(1) then return other() end
+for at = 8, #ARGV, 3 do
+  if ARGV[at] == 't' then redis.call('ZADD', KEYS[2], ARGV[at + 2], ARGV[at + 1])
+  else redis.call('ZADD', KEYS[3], 'GT', ARGV[at + 2], ARGV[at + 1]) end
+end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[4], 'index', ARGV[5], 'root', ARGV[6], 'time', ARGV[7])
+return {1}
+";
+
+/// Moves the time of exactly this marker and drops tokens long expired.
+const RENEW: &str = r"
+if not is(1) then return other() end
+if redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[2], '+inf') > 0 then return {-4, ARGV[2]} end
+redis.call('HSET', KEYS[1], 'time', ARGV[4])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[5])
+return {2}
+";
+
+/// The marker, the score of a token, and those of members.
+const SCORES: &str = r"
+return {3, redis.call('ZSCORE', KEYS[2], ARGV[1]), redis.call('ZMSCORE', KEYS[3], unpack(ARGV, 2)), unpack(found, 1, 4)}
+";
+
+/// A text that is read whole only where it may be one of ours.
+const TEXT: &str = r"
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' then return {0} end
+if kind ~= 'string' then return {-2, 1, kind} end
+local length = redis.call('STRLEN', KEYS[1])
+if length > tonumber(ARGV[1]) then return {-3, 'text', tostring(length)} end
+return {1, redis.call('GET', KEYS[1])}
+";
+
+/// The bucket: the microsecond at which it is full again. Returns how many microseconds too early the caller is, 0 for allowed. What
+/// is no such number counts as a bucket that is empty now: it fills by itself, and nobody gains by writing one.
+pub(super) const TAKE: &str = r"
+local now, every = tonumber(ARGV[1]), tonumber(ARGV[2])
+local kept = redis.pcall('GETRANGE', KEYS[1], 0, 31)
+local until_full = now
+if kept ~= '' then
+  until_full = type(kept) == 'string' and tonumber(kept) or nil
+  if not until_full or not (until_full <= now + 60000000) then
+    until_full = now + 60000000
+    redis.call('SET', KEYS[1], string.format('%d', until_full), 'PX', 120000)
+  end
+end
+local full = math.max(until_full, now) + every
+local over = full - now - 60000000
+if over > 0 then return math.floor(over) end
+redis.call('SET', KEYS[1], string.format('%d', full), 'PX', 120000)
+return 0
+";
