@@ -130,17 +130,23 @@ impl Receiver {
 /// # Errors
 /// A file that cannot be read, or is no cursor of ours: guessing would lose events.
 pub fn resume(file: &std::path::Path, size: u64) -> std::io::Result<Progress> {
+    if let Some(progress) = look(file)? {
+        // After a restore the log is shorter: what is written from there on is new.
+        return Ok(Progress { next: progress.next.min(size), ..progress });
+    }
+    let progress = Progress { next: size, ..Progress::default() };
+    write(file, &progress)?;
+    Ok(progress)
+}
+
+/// What a cursor's file says; nothing where there is none.
+///
+/// # Errors
+/// As [`resume`].
+pub fn look(file: &std::path::Path) -> std::io::Result<Option<Progress>> {
     match std::fs::read(file) {
-        Ok(bytes) => {
-            let progress: Progress = serde_json::from_slice(&bytes)?;
-            // After a restore the log is shorter: what is written from there on is new.
-            Ok(Progress { next: progress.next.min(size), ..progress })
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let progress = Progress { next: size, ..Progress::default() };
-            write(file, &progress)?;
-            Ok(progress)
-        }
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

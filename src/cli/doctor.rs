@@ -1,9 +1,12 @@
-//! `carnet doctor`: everything that a server needs, looked at one by one. Each line says `ok` or `NO`, and a `NO` its fix.
+//! `carnet doctor`: everything that a server needs, looked at one by one. Each line says `ok`, `!!` (it works, and should not stay so)
+//! or `NO`, and what to do.
 //!
-//! It changes nothing and needs no running server; where one answers at the configured admin address, its own checks are shown too.
+//! The list is that of `carnet serve` ([`checks`]). Here is besides what can only be asked beside a server: who holds the sockets, and what
+//! the server that runs says of itself. It changes nothing.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,16 +14,14 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failure};
 use super::exit::Exit;
 use super::reach::client;
-use super::serve::invalid;
+use super::serve::{Addresses, configuration};
 use super::status::line;
-use crate::authn::{IssuerKeys, StaffVerifier, tls};
-use crate::config::{self, Config, JournalUrl};
+use crate::config::{Config, ListenSection};
 use crate::domain::clock::{Clock as _, Timestamp};
-use crate::journal::Kek;
+use crate::journal::Past;
 use crate::outbound::operator::{Call, Reply};
-use crate::revocation::Index;
-use crate::serve;
-use crate::server::{SystemClock, open_files_limit};
+use crate::serve::checks::{self, Finding, Weight};
+use crate::server::SystemClock;
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
@@ -28,160 +29,144 @@ pub struct Doctor {
     /// Configuration
     #[arg(short, long, value_name = "FILE", default_value = "carnet.toml")]
     config: PathBuf,
-}
-
-/// One thing that was looked at.
-struct Finding {
-    name: &'static str,
-    ok: bool,
-    detail: String,
-    fix: Option<String>,
+    #[command(flatten)]
+    addresses: Addresses,
 }
 
 /// How far two clocks of one house may differ (`domain::admission::CLOCK_DIFFERENCE` is the limit; this leaves room).
 const CLOCKS: i64 = 5;
 
-/// Fewer open files than this, and a busy day ends with refused connections.
-const FILES: usize = 1024;
-
 /// Runs it. Exit 1 where something is wrong; a configuration that cannot be read is exit 2 with all its faults.
 pub async fn run(args: &Doctor) -> Result<Answer, Failure> {
-    let config = config::load(&args.config).map_err(|faults| invalid(&args.config, &faults))?;
-    let mut findings = vec![ok("configuration", args.config.display().to_string()), kek(&config), journal(&config), files()];
-    findings.push(index(&config).await);
-    findings.push(staff(&config).await);
-    findings.extend(server(&config).await);
-    Ok(told(&findings))
+    let config = configuration(&args.config, &args.addresses)?;
+    let mut found = vec![Finding::sound("configuration", args.config.display().to_string())];
+    found.extend(checks::settings(&config));
+    let (stores, past) = checks::stores(&config).await;
+    found.extend(stores);
+    found.extend(checks::outside(&config).await);
+    found.extend(server(&config, past.as_ref()).await);
+    Ok(told(&found))
 }
 
-fn told(findings: &[Finding]) -> Answer {
-    let sound = findings.iter().all(|finding| finding.ok);
-    let mut text = String::new();
-    for finding in findings {
-        text += &line(finding.ok, finding.name, &finding.detail);
-        if let Some(fix) = &finding.fix {
-            text += &format!("      {:<14} fix: {fix}\n", "");
-        }
-    }
-    let data =
-        |finding: &Finding| json!({"check": finding.name, "ok": finding.ok, "detail": finding.detail, "fix": finding.fix});
-    let data = json!({"ok": sound, "checks": findings.iter().map(data).collect::<Vec<_>>()});
+fn told(found: &[Finding]) -> Answer {
+    let sound = found.iter().all(|one| matches!(one.weight, Weight::Sound | Weight::Warning));
+    let data = |one: &Finding| {
+        let (ok, warning) = (matches!(one.weight, Weight::Sound | Weight::Warning), one.weight == Weight::Warning);
+        let field = Some(&one.field).filter(|field| !field.is_empty());
+        json!({"check": one.name, "ok": ok, "warning": warning, "field": field, "detail": one.detail, "fix": one.fix})
+    };
+    let data = json!({"ok": sound, "checks": found.iter().map(data).collect::<Vec<_>>()});
+    let text = found.iter().map(lines).collect::<String>();
     Answer::of(data, text).exit(if sound { Exit::Ok } else { Exit::Failure })
 }
 
-fn ok(name: &'static str, detail: impl Into<String>) -> Finding {
-    Finding { name, ok: true, detail: detail.into(), fix: None }
-}
-
-fn no(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Finding {
-    Finding { name, ok: false, detail: detail.into(), fix: Some(fix.into()) }
-}
-
-fn kek(config: &Config) -> Finding {
-    let path = &config.keys.kek_file;
-    match Kek::load(path) {
-        Ok(_) => ok("kek", path.display().to_string()),
-        Err(fault) => no("kek", fault.to_string(), format!("carnet key init {0}, or chmod 600 {0}", path.display())),
-    }
-}
-
-fn journal(config: &Config) -> Finding {
-    let JournalUrl::Sqlite(path) = &config.journal.url;
-    let anchor = config.folder.join(serve::ANCHOR);
-    match (path.try_exists(), anchor.try_exists()) {
-        (Ok(true), Ok(true)) => ok("journal", format!("{} (`carnet journal verify` reads it)", path.display())),
-        (Ok(true), Ok(false)) => {
-            let fix = "put the anchor back, or see `carnet journal reopen`";
-            no("journal", format!("there is a journal and no anchor at {}", anchor.display()), fix)
+/// A line, and for what does not work a second one with its fix. A warning is told in one.
+fn lines(one: &Finding) -> String {
+    let fix = one.fix.as_deref().unwrap_or_default();
+    match one.weight {
+        Weight::Sound => line(true, one.name, &one.detail),
+        Weight::Warning => format!("  !!  {:<14} {}; {fix}\n", one.name, one.detail),
+        Weight::Wrong | Weight::Fault => {
+            format!("{}      {:<14} fix: {fix}\n", line(false, one.name, &one.detail), "")
         }
-        (Ok(false), Ok(true)) => no(
-            "journal",
-            format!("there is an anchor and no journal at {}", path.display()),
-            "restore the journal; never start an empty one",
-        ),
-        (Ok(false), Ok(false)) => {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            if folder.is_dir() {
-                ok("journal", format!("none yet; `carnet serve` makes it at {}", path.display()))
-            } else {
-                no("journal", format!("there is no folder {}", folder.display()), format!("mkdir -p {}", folder.display()))
-            }
+    }
+}
+
+/// Whether a socket could be bound.
+enum Place {
+    Free,
+    Taken,
+    Never(String),
+}
+
+/// The sockets, and the server that runs at the configured admin address, if it is one of this journal.
+async fn server(config: &Config, past: Option<&Past>) -> Vec<Finding> {
+    let listen = &config.listen;
+    let reply = match listen.admin.port() {
+        0 => None,
+        _ => ask(listen.admin).await,
+    };
+    let told: Value = reply.as_ref().and_then(|reply| serde_json::from_slice(&reply.body).ok()).unwrap_or(Value::Null);
+    let node = &told["node"];
+    let is_ours = node["log"].as_str().is_some_and(|log| past.is_some_and(|past| past.is_of(log)));
+    let mut found: Vec<Finding> = sockets(listen)
+        .into_iter()
+        .filter_map(|(name, field, address)| {
+            let held = is_ours && node[field].as_str().is_some_and(|held| held == address.to_string());
+            socket((name, field, address), held, node)
+        })
+        .collect();
+    match (&reply, is_ours) {
+        (Some(reply), true) => found.extend([ready(reply, &told, listen.admin), clock(reply)]),
+        (Some(_), false) | (None, _) => {
+            found.push(Finding::sound("server", format!("none of this journal runs at {}", listen.admin)))
         }
-        (Err(error), _) | (_, Err(error)) => no("journal", error.to_string(), "let this user read the folder"),
+    }
+    found
+}
+
+fn sockets(listen: &ListenSection) -> [(&'static str, &'static str, SocketAddr); 3] {
+    [("public socket", "public", listen.public), ("admin socket", "admin", listen.admin), ("mTLS socket", "mtls", listen.mtls)]
+}
+
+/// Nothing is said of a socket that can be bound, as a start would.
+fn socket((name, field, address): (&'static str, &str, SocketAddr), held: bool, node: &Value) -> Option<Finding> {
+    let field = format!("listen.{field}");
+    let fix = format!("end what holds it, or write another address as [listen] {}", field.trim_start_matches("listen."));
+    let fault =
+        |detail: String, fix: &str| Some(Finding { field: field.clone(), ..Finding::other(Weight::Fault, name, detail, fix) });
+    match place(address) {
+        Place::Free => None,
+        Place::Taken if held => Some(Finding::sound(name, format!("{address} is held by the running server"))),
+        Place::Taken if field == "listen.admin" => match node["log"].as_str() {
+            Some(log) => fault(format!("{address} is held by another carnet, of the log {log}"), &fix),
+            None => fault(format!("{address} is held by another program"), &fix),
+        },
+        Place::Taken => fault(format!("{address} is held by another program than a server of this configuration"), &fix),
+        Place::Never(reason) => fault(format!("{address}: {reason}"), "name an address of this machine that is free"),
     }
 }
 
-fn files() -> Finding {
-    match open_files_limit() {
-        Some(limit) if limit < FILES => {
-            no("open files", format!("at most {limit}"), format!("ulimit -n {FILES}, or LimitNOFILE= of the unit"))
-        }
-        Some(limit) => ok("open files", format!("at most {limit}")),
-        None => ok("open files", "no limit that can be read"),
-    }
-}
-
-async fn index(config: &Config) -> Finding {
-    let Some(redis) = &config.redis else { return ok("live index", "in process: one node only") };
-    let index = match Index::redis(redis.url.as_str()) {
-        Ok(index) => index,
-        Err(fault) => return no("live index", fault.to_string(), "correct [redis] url"),
+/// Binds and lets go, without listening: nobody who connects meanwhile is answered here.
+fn place(address: SocketAddr) -> Place {
+    let socket = match address.ip() {
+        IpAddr::V4(_) => tokio::net::TcpSocket::new_v4(),
+        IpAddr::V6(_) => tokio::net::TcpSocket::new_v6(),
     };
-    let asked = async { Ok::<_, crate::revocation::Away>((index.ping().await?, index.advice().await?)) };
-    match tokio::time::timeout(Duration::from_secs(5), asked).await {
-        Ok(Ok(((), None))) => ok("live index", "Redis answers"),
-        Ok(Ok(((), Some(advice)))) => no("live index", "Redis answers, and is not set up for it", advice),
-        Ok(Err(cause)) => no("live index", cause.to_string(), "see its log"),
-        Err(_) => no("live index", "Redis does not answer", "start it, or correct [redis] url"),
+    let bound = socket.and_then(|socket| {
+        // As the server does: a port that was just let go is free.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)
+    });
+    match bound {
+        Ok(()) => Place::Free,
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Place::Taken,
+        Err(error) => Place::Never(error.to_string()),
     }
 }
 
-/// The issuer's discovery, complete enough to sign in with, and its keys.
-async fn staff(config: &Config) -> Finding {
-    let name = "staff issuer";
-    let settings = serve::outbound_settings(config).and_then(|allowed| Ok((allowed, serve::staff_settings(config)?)));
-    let (allowed, settings) = match settings {
-        Ok(settings) => settings,
-        Err(fault) => return no(name, fault.to_string(), "correct [staff] and [outbound]"),
+/// What answers at the admin address, on this machine.
+async fn ask(admin: SocketAddr) -> Option<Reply> {
+    let ip = match admin.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
     };
-    let Ok(outbound) = tls::outbound(allowed, &[]) else {
-        return no(name, "the client for issuers cannot be made", "report this");
-    };
-    let issuer = settings.issuer.to_string();
-    let keys = IssuerKeys::new(Arc::new(outbound), Arc::new(SystemClock));
-    let verifier = StaffVerifier::new(settings, keys.clone());
-    if let Err(fault) = verifier.check().await {
-        return no(
-            name,
-            format!("{issuer}: {fault}"),
-            "correct [staff] issuer; list its origin in [outbound] issuers if it is private",
-        );
-    }
-    keys.keep_fresh(vec![verifier.source().clone()]).await;
-    let fault = keys.health().into_iter().find_map(|health| health.fault);
-    match fault {
-        Some(fault) => no(name, format!("{issuer}: {fault}"), "look at its jwks_uri"),
-        None => ok(name, issuer),
-    }
-}
-
-/// What a running server says of itself, and how its clock stands to this one.
-async fn server(config: &Config) -> Vec<Finding> {
-    let url = format!("http://{}", config.listen.admin);
-    let Ok(client) = client(&url) else { return vec![ok("server", "its admin address is not on the loopback; not asked")] };
+    let client = client(&format!("http://{}", SocketAddr::new(ip, admin.port()))).ok()?;
     let asked = client.call(Call { method: "GET", path: "/readyz?verbose", ..Call::default() });
-    let Ok(Ok(reply)) = tokio::time::timeout(Duration::from_secs(5), asked).await else {
-        return vec![ok("server", format!("none runs at {url}"))];
-    };
-    let told: Value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+    tokio::time::timeout(Duration::from_secs(5), asked).await.ok()?.ok()
+}
+
+/// What a running server says of itself.
+fn ready(reply: &Reply, told: &Value, admin: SocketAddr) -> Finding {
     let failed: Vec<String> =
         told["checks"].as_array().into_iter().flatten().filter(|check| check["ok"] != true).map(one).collect();
-    let ready = if reply.status == 200 {
-        ok("server", format!("ready at {url}"))
+    if reply.status == 200 {
+        Finding::sound("server", format!("ready at {admin}"))
     } else {
-        no("server", format!("not ready at {url}: {}", failed.join("; ")), "see its log, and the lines above")
-    };
-    vec![ready, clock(&reply)]
+        let detail = format!("not ready at {admin}: {}", failed.join("; "));
+        Finding::other(Weight::Wrong, "server", detail, "see its log, and the lines above")
+    }
 }
 
 fn one(check: &Value) -> String {
@@ -189,15 +174,20 @@ fn one(check: &Value) -> String {
     format!("{} {}", text("name"), text("detail")).trim().to_owned()
 }
 
+/// How its clock stands to this one.
 fn clock(reply: &Reply) -> Finding {
     let stamped = reply.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
     let server = stamped.and_then(|date| Timestamp::from_seconds(date.timestamp().as_second()));
     match server {
-        None => ok("clock", "the server's answer has no date to compare with"),
+        None => Finding::sound("clock", "the server's answer has no date to compare with"),
         Some(server) => {
             let apart = server.as_seconds() - SystemClock.now().as_seconds();
             let detail = format!("{apart} s from the server's");
-            if apart.abs() <= CLOCKS { ok("clock", detail) } else { no("clock", detail, "set both by NTP") }
+            if apart.abs() <= CLOCKS {
+                Finding::sound("clock", detail)
+            } else {
+                Finding::other(Weight::Wrong, "clock", detail, "set both by NTP")
+            }
         }
     }
 }

@@ -21,6 +21,13 @@ pub struct Serve {
     /// Configuration
     #[arg(short, long, value_name = "FILE", default_value = "carnet.toml")]
     config: PathBuf,
+    #[command(flatten)]
+    addresses: Addresses,
+}
+
+/// Addresses instead of the configured ones.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Addresses {
     /// Public address instead of the configured one; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     public: Option<SocketAddr>,
@@ -41,7 +48,7 @@ pub async fn run(args: Serve, format: Format) -> Result<Answer, Failure> {
     // Before anything listens: a stop that comes while the server starts is not lost.
     let mut stop =
         Stop::listen().map_err(|error| Failure::new(Exit::Failure, "signals cannot be heard").why(error.to_string()))?;
-    let config = configuration(&args)?;
+    let config = configuration(&args.config, &args.addresses)?;
     let mut running = serve::start(config, ambient()).await.map_err(|fault| refusal(&args.config, fault))?;
     announce(&running, format);
     let sound = loop {
@@ -84,12 +91,13 @@ impl Stop {
     }
 }
 
-fn configuration(args: &Serve) -> Result<Config, Failure> {
-    let mut config = config::load(&args.config).map_err(|faults| invalid(&args.config, &faults))?;
+/// The configuration in a file, with other addresses where they are given.
+pub fn configuration(path: &std::path::Path, addresses: &Addresses) -> Result<Config, Failure> {
+    let mut config = config::load(path).map_err(|faults| invalid(path, &faults))?;
     let listen = &mut config.listen;
-    listen.public = args.public.unwrap_or(listen.public);
-    listen.admin = args.admin.unwrap_or(listen.admin);
-    listen.mtls = args.mtls.unwrap_or(listen.mtls);
+    listen.public = addresses.public.unwrap_or(listen.public);
+    listen.admin = addresses.admin.unwrap_or(listen.admin);
+    listen.mtls = addresses.mtls.unwrap_or(listen.mtls);
     Ok(config)
 }
 
@@ -112,6 +120,10 @@ pub fn invalid(path: &std::path::Path, faults: &[ConfigFault]) -> Failure {
 fn refusal(path: &std::path::Path, fault: StartFault) -> Failure {
     match fault {
         StartFault::Configuration(faults) => invalid(path, &faults),
+        StartFault::Journal(fault) => {
+            let failure = Failure::new(Exit::Failure, "the server does not start").why(fault.to_string());
+            failure.fix(serve::checks::journal_fix(&fault))
+        }
         other => Failure::new(Exit::Failure, "the server does not start").why(other.to_string()),
     }
 }

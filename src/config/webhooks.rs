@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::Faults;
 use super::section::Section;
+use crate::domain::change::What;
 use crate::domain::clock::Seconds;
 
 /// One receiver.
@@ -22,6 +23,7 @@ pub struct WebhookSection {
 
 const GIVE_UP_AFTER: Seconds = Seconds::hours(24);
 const URL_FIX: &str = "write https://HOST/PATH; a private address needs its exact origin in [outbound] events";
+const KINDS_FIX: &str = "write kinds such as elevation.asked, or their first word, such as elevation; leave it out for all";
 const SECRET_FIX: &str = "make one with: printf 'whsec_%s' \"$(openssl rand -base64 32)\" > FILE; chmod 600 FILE";
 
 pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Faults<'_>) -> BTreeMap<String, WebhookSection> {
@@ -42,6 +44,12 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
     receivers
 }
 
+/// A kind of event, or its first words: another one would never be sent, and nobody would know.
+fn known(text: &String) -> Result<String, String> {
+    let is = |kind: &&str| kind.strip_prefix(text.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    if What::KINDS.iter().any(is) { Ok(text.clone()) } else { Err(format!("there is no event of the kind {text:?}")) }
+}
+
 fn one(mut section: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Option<WebhookSection> {
     let url = section.required("url", URL_FIX, faults).map(|url| url.value);
     if section.keys().iter().all(|(name, _)| name != "secret_file") {
@@ -49,7 +57,8 @@ fn one(mut section: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Opti
         faults.add((&field, section.at().1), "it is missing", SECRET_FIX);
     }
     let secret_file = section.file("secret_file", folder, SECRET_FIX, faults);
-    let kinds = section.texts("kinds", faults).into_iter().map(|kind| kind.value).collect();
+    let kinds = section.texts("kinds", faults);
+    let kinds = kinds.iter().filter_map(|kind| kind.parse(faults, |text| known(text), KINDS_FIX)).collect();
     let give_up_after = section.duration("give_up_after", (Seconds(1), Seconds::days(30)), faults);
     section.finish(faults);
     Some(WebhookSection { url: url?, secret_file: secret_file?, kinds, give_up_after: give_up_after.unwrap_or(GIVE_UP_AFTER) })

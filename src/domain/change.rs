@@ -450,9 +450,25 @@ impl Change {
     }
 }
 
-impl What {
-    /// The entry's `kind`.
-    pub fn kind(&self) -> &'static str {
+/// Names the kind of each change, once.
+macro_rules! kinds {
+    (impl $what:ident { match self { $($change:pat => $kind:literal,)* } }) => {
+        impl $what {
+            /// Every kind that there is.
+            pub const KINDS: &[&str] = &[$($kind),*];
+
+            /// The entry's `kind`.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $($change => $kind,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    impl What {
         match self {
             Self::JournalOpened { .. } => "journal.opened",
             Self::JournalReopened { .. } => "journal.reopened",
@@ -499,7 +515,9 @@ impl What {
             Self::TextErased { .. } => "text.erased",
         }
     }
+}
 
+impl What {
     /// What it is about, as the journal's `subject`.
     pub fn subject(&self) -> String {
         match self {

@@ -20,6 +20,22 @@ pub struct Readiness {
     pub ready: bool,
     /// What it is made of.
     pub checks: Vec<Check>,
+    /// Which node it is; shown on the admin socket only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeAt>,
+}
+
+/// Which node answers: two brokers on one machine are told apart by it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct NodeAt {
+    /// The key that checkpoints of its journal verify with.
+    pub log: String,
+    /// The bound address of its public socket.
+    pub public: String,
+    /// The bound address of its admin socket.
+    pub admin: String,
+    /// The bound address of its mTLS socket.
+    pub mtls: String,
 }
 
 /// One thing that a node needs.
@@ -37,7 +53,12 @@ pub struct Check {
 impl Readiness {
     /// Ready when every check holds.
     pub fn of(checks: Vec<Check>) -> Self {
-        Self { ready: checks.iter().all(|check| check.ok), checks }
+        Self { ready: checks.iter().all(|check| check.ok), checks, node: None }
+    }
+
+    /// The same, of this node.
+    pub fn at(self, node: NodeAt) -> Self {
+        Self { node: Some(node), ..self }
     }
 }
 
@@ -75,6 +96,7 @@ fn readiness(mut readiness: Readiness, verbose: bool, audience: Audience) -> Res
     }
     if audience == Audience::Strangers {
         readiness.checks.iter_mut().for_each(|check| check.detail = None);
+        readiness.node = None;
     }
     (status, Json(readiness)).into_response()
 }

@@ -14,6 +14,7 @@
 //!
 //! Not here: the text of the configuration (`config`), commands and signals (`cli`), the demo's furniture (`dev`).
 
+pub mod checks;
 mod keepers;
 mod mtls;
 mod outside;
@@ -44,12 +45,12 @@ use crate::domain::names::{EnvironmentName, Issuer};
 use crate::http::admin;
 use crate::http::console::{self, Console};
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
-use crate::http::health::{self, Audience};
+use crate::http::health::{self, Audience, NodeAt};
 use crate::http::metrics::{Metrics, Socket};
 use crate::http::public::Public;
 use crate::issuance::Issuance;
 use crate::journal::{Journal, Kek, Location, Settings as JournalSettings};
-use crate::outbound::{Origin, OutboundSettings};
+use crate::outbound::{Origin, Outbound, OutboundSettings};
 use crate::revocation::Index;
 use crate::server::{Listener, Settings as Limits};
 
@@ -142,17 +143,20 @@ const ADMIN_LIMIT: usize = 64 * 1024;
 /// # Errors
 /// All faults of files and addresses at once, or the first thing after them that does not hold.
 pub async fn start(config: Config, ambient: Ambient) -> Result<Running, StartFault> {
-    let mut faults = Vec::new();
-    let kek = Kek::load(&config.keys.kek_file).map_err(|fault| {
-        let fix = "create it with `carnet key init PATH`, owned by this user, mode 0600";
-        faults.push(at("keys.kek_file", fault.to_string(), fix));
-    });
+    let found = checks::settings(&config);
+    let mut faults = checks::faults(&found);
     let sockets = bind(&config, &mut faults).await;
+    let kek = Kek::load(&config.keys.kek_file);
     let (Ok(kek), Some(sockets), true) = (kek, sockets, faults.is_empty()) else {
         return Err(StartFault::Configuration(faults));
     };
+    checks::log(&found);
     let journal = journal_settings(&config);
-    launch(config, sockets, Foundation { kek, journal }, ambient).await
+    let surroundings = config.clone();
+    let running = launch(config, sockets, Foundation { kek, journal }, ambient).await?;
+    // Nobody waits for what is away; the log says it.
+    tokio::spawn(async move { checks::log(&checks::outside(&surroundings).await) });
+    Ok(running)
 }
 
 /// The journal that a configuration names.
@@ -179,10 +183,8 @@ pub async fn bind(config: &Config, faults: &mut Vec<ConfigFault>) -> Option<Sock
     let listen = &config.listen;
     let tls = match listen.public_tls.as_ref().map(|files| crate::server::tls::load(&files.cert, &files.key)).transpose() {
         Ok(tls) => tls,
-        Err(fault) => {
-            faults.push(at("listen.public_tls", fault.to_string(), "name a PEM chain, leaf first, and its PEM key"));
-            None
-        }
+        // Among the faults of the files already.
+        Err(_) => return None,
     };
     let mut bound = |field: &'static str, outcome: std::io::Result<Listener>| {
         outcome.map_err(|error| faults.push(at(field, error.to_string(), "name an address of this machine that is free"))).ok()
@@ -242,7 +244,13 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
         ..Limits::default()
     };
     let front = |socket| front_of(socket, &config, &ambient, &metrics);
-    let check = ready::check(broker.clone(), keepers.ended());
+    let at = NodeAt {
+        log: broker.journal.verifier_key().to_string(),
+        public: public.to_string(),
+        admin: admin.to_string(),
+        mtls: mtls.to_string(),
+    };
+    let check = ready::check(broker.clone(), keepers.ended(), at);
     let published = mtls::published(&config, mtls);
     let public_router = Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config))
         .naming(published.as_deref())
@@ -277,9 +285,8 @@ async fn furnish(
     let Ambient { clock, entropy } = ambient;
     let live = live_index(config)?;
     let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(clock), Arc::clone(entropy)).await?;
-    let outbound = tls::outbound(outbound_settings(config)?, &[])?;
-    let outbound = Arc::new(outbound);
-    let receivers = outside::receivers(config, &outbound, journal.view().size)?;
+    let outbound = Arc::new(outbound(config)?);
+    let receivers = outside::receivers(config, &outbound, Some(journal.view().size))?;
     let tickets = outside::tickets(config, &outbound)?;
     let client = outside::console(config, &outbound, origin)?;
     let passkeys = client.as_ref().and_then(|_| Passkeys::at(origin));
@@ -305,6 +312,11 @@ async fn furnish(
     Ok((broker, client))
 }
 
+/// The client for what leaves the house.
+fn outbound(config: &Config) -> Result<Outbound, StartFault> {
+    Ok(tls::outbound(outbound_settings(config)?, &[])?)
+}
+
 /// Where pages, cookies and passkeys live.
 pub fn console_origin(config: &Config, admin: SocketAddr) -> String {
     let named = config.listen.admin_url.as_ref().map(|origin| origin.as_str().to_owned());
@@ -319,10 +331,7 @@ fn live_index(config: &Config) -> Result<Index, StartFault> {
 }
 
 /// The origins that may be reached although private.
-///
-/// # Errors
-/// One that is no origin.
-pub fn origins(field: &'static str, configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
+fn origins(field: &'static str, configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
     let parsed = configured.iter().map(|origin| origin.as_str().parse::<Origin>());
     parsed
         .collect::<Result<_, _>>()
@@ -330,10 +339,7 @@ pub fn origins(field: &'static str, configured: &[crate::config::Origin]) -> Res
 }
 
 /// What the operator allows besides https to public addresses.
-///
-/// # Errors
-/// One that is no origin.
-pub fn outbound_settings(config: &Config) -> Result<OutboundSettings, StartFault> {
+fn outbound_settings(config: &Config) -> Result<OutboundSettings, StartFault> {
     let section = &config.outbound;
     let of_issuer = |(issuer, allowed): (&Issuer, &Vec<crate::config::Origin>)| {
         Ok((issuer.clone(), origins("outbound.issuer_origins", allowed)?))
@@ -347,10 +353,7 @@ pub fn outbound_settings(config: &Config) -> Result<OutboundSettings, StartFault
 }
 
 /// Who counts as staff.
-///
-/// # Errors
-/// A claim that cannot be named.
-pub fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
+fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
     let staff = &config.staff;
     let claim = |field: &str, name: &str| {
         name.parse::<ClaimPath>()

@@ -7,18 +7,22 @@ use zeroize::Zeroizing;
 
 use super::{StartFault, at};
 use crate::authn::sign_in::{Client, Way};
-use crate::broker::delivery::{Receiver, resume};
+use crate::broker::delivery::{Receiver, look, resume};
 use crate::broker::ticket::Tickets;
 use crate::config::Config;
 use crate::outbound::Outbound;
 use crate::outbound::ticket::Credential;
 use crate::outbound::webhook::Secret;
 
-/// Who is told what happens. `size` is that of the journal: a receiver that is new begins there.
+/// Who is told what happens. `size` is that of the journal: a receiver that is new begins there. Without one nothing is written.
 ///
 /// # Errors
 /// Every fault of every receiver.
-pub(super) fn receivers(config: &Config, outbound: &Arc<Outbound>, size: u64) -> Result<Vec<Arc<Receiver>>, StartFault> {
+pub(super) fn receivers(
+    config: &Config,
+    outbound: &Arc<Outbound>,
+    size: Option<u64>,
+) -> Result<Vec<Arc<Receiver>>, StartFault> {
     let mut faults = Vec::new();
     let mut found = Vec::new();
     for (name, section) in &config.webhooks {
@@ -32,7 +36,11 @@ pub(super) fn receivers(config: &Config, outbound: &Arc<Outbound>, size: u64) ->
             fault("secret_file", "it holds no secret".to_owned(), "write whsec_ and base64 of 32 random bytes into it");
         }
         let file = config.folder.join(format!("webhook-{name}.cursor"));
-        let progress = resume(&file, size).map_err(|error| {
+        let progress = match size {
+            Some(size) => resume(&file, size),
+            None => look(&file).map(Option::unwrap_or_default),
+        };
+        let progress = progress.map_err(|error| {
             fault("url", format!("its cursor {} cannot be used: {error}", file.display()), "correct or remove the file");
         });
         if let (Ok(url), Some(secret), Ok(progress)) = (url, secret, progress) {

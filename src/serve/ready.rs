@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::tasks::Ended;
 use crate::broker::Broker;
 use crate::broker::needs::Need;
-use crate::http::health::{Check, Readiness, ReadinessCheck};
+use crate::http::health::{Check, NodeAt, Readiness, ReadinessCheck};
 
 /// The checks of a node: what every exchange needs, and what it should not run long without. Issuers are not among them: one that is
 /// away concerns its own partners alone (ABUSE K-24).
-pub fn check(broker: Broker, tasks: Ended) -> ReadinessCheck {
+pub fn check(broker: Broker, tasks: Ended, at: NodeAt) -> ReadinessCheck {
     Arc::new(move || {
         let needs = Need::ALL.into_iter().map(|need| told(need.name(), broker.has(need), || broker.lack(need)));
-        Readiness::of(needs.chain([anchor(&broker), keys(&broker), alive(&tasks)]).collect())
+        Readiness::of(needs.chain([anchor(&broker), keys(&broker), alive(&tasks)]).collect()).at(at.clone())
     })
 }
 

@@ -112,3 +112,141 @@ async fn a_whole_world_is_healthy_to_the_doctor() {
     assert!(wrong.iter().all(|line| line.contains("staff issuer")), "{ran:?}");
     assert!(ran.stdout.contains("ok  server") && ran.stdout.contains("ok  clock"), "{ran:?}");
 }
+
+/// What doctor says of one check, with its fix; nothing where it is well.
+fn wrong(told: &Value, check: &str) -> Vec<String> {
+    let of_check = told["checks"].as_array().expect("checks").iter().filter(|one| one["check"] == check);
+    let told = of_check.filter(|one| one["ok"] == false || one["warning"] == true);
+    told.map(|one| {
+        assert!(one["fix"].as_str().is_some_and(|fix| !fix.is_empty()), "{one}");
+        format!("{} {} {}", one["field"].as_str().unwrap_or_default(), one["detail"].as_str().expect("a detail"), one["fix"])
+    })
+    .collect()
+}
+
+/// E-6: a journal that was put back is a fault for doctor as it is for serve, with one fix.
+#[tokio::test]
+async fn e_6_a_restored_journal_is_a_fault_for_both() {
+    let mut world = crate::world::World::start().await;
+    let program = Program::alone();
+    let (config, database) = (world.folder.path().join("carnet.toml"), world.folder.path().join("journal.db"));
+    let config = config.to_str().expect("a path").to_owned();
+    world.stop().await;
+    let kept = std::fs::read(&database).expect("the journal");
+    world.boot().await;
+    world.minted().await;
+    world.stop().await;
+    let good = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();
+    assert!(wrong(&good, "journal").is_empty(), "{good}");
+    std::fs::write(&database, kept).expect("put back");
+    for rest in ["journal.db-wal", "journal.db-shm"] {
+        let _absent = std::fs::remove_file(world.folder.path().join(rest));
+    }
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
+    let words = wrong(&told, "journal").join(" ");
+    assert!(words.contains("does not extend its anchored checkpoint") && words.contains("carnet journal reopen"), "{words}");
+    let refused = program.run(&["serve", "-c", &config, "-o", "json"]).await.ended(1).error();
+    assert!(words.contains(refused["why"].as_str().expect("a cause")), "{refused}");
+    assert!(words.contains(refused["fix"].as_str().expect("a fix")), "{refused}");
+    // Neither has moved the anchor or the journal.
+    let again = program.run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
+    assert_eq!(wrong(&again, "journal").join(" "), words);
+}
+
+/// E-6, S-11: Redis that is ahead is told by doctor, with its key, whether a server runs or not.
+#[tokio::test]
+async fn e_6_a_live_index_that_is_ahead_is_told_by_doctor() {
+    let mut world = crate::world::World::with(crate::world::Options { redis: true, ..Default::default() }).await;
+    let program = Program::alone();
+    let config = world.folder.path().join("carnet.toml").to_str().expect("a path").to_owned();
+    let key = "carnet:{production}:complete";
+    world.minted().await;
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();
+    assert!(wrong(&told, "live index").is_empty() && wrong(&told, "server").is_empty(), "{told}");
+    world.redis.as_ref().expect("redis").command(&["HSET", key, "index", "999999"]);
+    for runs in [true, false] {
+        if !runs {
+            world.stop().await;
+        }
+        let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
+        let words = wrong(&told, "live index").join(" ");
+        assert!(words.contains(key) && words.contains("index 999999") && words.contains("DEL "), "{runs}: {words}");
+    }
+}
+
+/// E-6: doctor asks the server of this journal, and says who holds a socket that it cannot have.
+#[tokio::test]
+async fn e_6_doctor_tells_its_own_server_from_others() {
+    let (ours, other) = (crate::world::World::start().await, crate::world::World::start().await);
+    let program = Program::alone();
+    let config = ours.folder.path().join("carnet.toml").to_str().expect("a path").to_owned();
+    let anchor = ours.folder.path().join("journal.anchor");
+    let (before, size) = (std::fs::read(&anchor).expect("an anchor"), ours.issued().await);
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();
+    let held = told["checks"].as_array().expect("checks").iter().filter(|one| {
+        one["detail"].as_str().is_some_and(|detail| detail.ends_with("is held by the running server")) && one["ok"] == true
+    });
+    assert_eq!(held.count(), 2, "public and admin; mtls took a free port: {told}");
+    assert_eq!((std::fs::read(&anchor).expect("an anchor"), ours.issued().await), (before, size));
+
+    let admin = other.admin.to_string();
+    let told = program.run(&["doctor", "-c", &config, "--admin", &admin, "-o", "json"]).await.ended(1).json();
+    let words = wrong(&told, "admin socket").join(" ");
+    assert!(words.contains("held by another carnet") && words.contains("test.example/carnet"), "{words}");
+    let server = told["checks"].as_array().expect("checks").iter().find(|one| one["check"] == "server").expect("a server");
+    assert!(server["detail"].as_str().expect("a detail").starts_with("none of this journal"), "{server}");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let arguments = ["doctor", "-c", &config, "--public", &address, "-o", "json"];
+    let told = program.run(&arguments).await.ended(1).json();
+    assert!(wrong(&told, "public socket").join(" ").contains("another program"), "{told}");
+}
+
+/// E-6: what should not stay as it is is told by both, and stops neither.
+#[tokio::test]
+async fn e_6_warnings_are_told_by_doctor_and_logged_by_serve() {
+    let program = Program::alone();
+    configuration(&program);
+    program.run(&["key", "init", "kek"]).await.ended(0);
+    let secret = program.file("hook", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+    let mode = |mode| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    mode(0o644);
+    let file = program.home().join("carnet.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    let hook = "[webhooks.siem]\nurl = \"https://siem.acme.example/\"\nsecret_file = \"hook\"\n";
+    std::fs::write(&file, text.replace("admin = \"127.0.0.1:0\"", "admin = \"0.0.0.0:0\"") + hook).expect("written");
+    let told = program.run(&["doctor", "-o", "json"]).await.json();
+    let wanted = [
+        ("admin socket", "listen.admin admin API and console are served in plain http"),
+        ("staff roles", "staff.roles.owner no group has the role owner"),
+        ("secret files", "webhooks.siem.secret_file other users of this machine may read"),
+    ];
+    for (check, words) in wanted {
+        assert!(wrong(&told, check).iter().any(|one| one.starts_with(words)), "{check}: {told}");
+    }
+    let (mut child, _) = start(&program);
+    signal(&child, "-TERM");
+    let mut log = String::new();
+    child.stderr.take().expect("stderr").read_to_string(&mut log).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "warnings stop nothing: {log}");
+    for (check, words) in wanted {
+        let words = words.split_once(' ').expect("a field").1;
+        assert!(log.lines().any(|line| line.contains(check) && line.contains(words)), "{check}: {log}");
+    }
+    mode(0o600);
+    let told = program.run(&["doctor", "-o", "json"]).await.json();
+    assert!(wrong(&told, "secret files").is_empty(), "{told}");
+
+    // An event of no such kind would never be sent: both refuse the file.
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    std::fs::write(&file, text + "kinds = [\"elevation\", \"elevaton.asked\"]\n").expect("written");
+    for command in ["doctor", "serve"] {
+        let faults = program.run(&[command, "-o", "json"]).await.ended(2).error()["faults"].clone();
+        assert_eq!(faults[0]["field"], "webhooks.siem.kinds", "{faults}");
+        assert!(faults[0]["reason"].as_str().expect("a reason").contains("elevaton.asked"), "{faults}");
+    }
+}

@@ -1,0 +1,341 @@
+//! Everything that a server needs of its surroundings, looked at one by one: `carnet serve` and `carnet doctor` ask here, and nowhere else.
+//!
+//! [`settings`] looks at the configuration and the files that it names, [`stores`] at live index and journal, [`outside`] at what answers
+//! over the network. `serve` refuses to start where a [`Weight::Fault`] is found, and logs the rest; `doctor` tells all of it. Nothing here
+//! writes, binds for good or is spent, so it may be looked at beside a running server.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{StartFault, at, console_origin, journal_settings, live_index, outbound, outside as named, staff_settings};
+use crate::authn::{IssuerKeys, StaffVerifier};
+use crate::broker::shadow;
+use crate::config::{Config, ConfigFault};
+use crate::domain::actor::Role;
+use crate::domain::names::EnvironmentName;
+use crate::journal::{Kek, OpenFault, Past, examine};
+use crate::revocation::{Away, Index};
+use crate::server::{SystemClock, open_files_limit, tls};
+
+/// What a finding means to a server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Weight {
+    /// As it should be.
+    Sound,
+    /// It works, and should not stay so.
+    Warning,
+    /// The server starts, and something does not work until it is put right.
+    Wrong,
+    /// The server does not start.
+    Fault,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// What it is about.
+    pub name: &'static str,
+    /// The field of the configuration, where it is about one.
+    pub field: String,
+    /// What it means.
+    pub weight: Weight,
+    /// What was seen.
+    pub detail: String,
+    /// What to do.
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    /// As it should be.
+    pub fn sound(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, field: String::new(), weight: Weight::Sound, detail: detail.into(), fix: None }
+    }
+
+    /// Anything else.
+    pub fn other(weight: Weight, name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, field: String::new(), weight, detail: detail.into(), fix: Some(fix.into()) }
+    }
+
+    fn at(self, field: impl Into<String>) -> Self {
+        Self { field: field.into(), ..self }
+    }
+
+    fn log(&self) {
+        let (name, detail, fix) = (self.name, &self.detail, self.fix.as_deref().unwrap_or_default());
+        match self.weight {
+            Weight::Sound => {}
+            Weight::Warning => tracing::warn!(check = name, detail, fix, "this should not stay as it is"),
+            Weight::Wrong | Weight::Fault => tracing::error!(check = name, detail, fix, "this does not work"),
+        }
+    }
+}
+
+/// Logs what is not as it should be.
+pub fn log(findings: &[Finding]) {
+    findings.iter().for_each(Finding::log);
+}
+
+/// The faults among `findings`, as faults of the configuration.
+pub fn faults(findings: &[Finding]) -> Vec<ConfigFault> {
+    let faults = findings.iter().filter(|finding| finding.weight == Weight::Fault);
+    faults.map(|one| at(&one.field, one.detail.clone(), one.fix.as_deref().unwrap_or_default())).collect()
+}
+
+/// Fewer open files than this, and a busy day ends with refused connections.
+const FILES: usize = 1024;
+
+/// What the configuration says, and the files that it names.
+pub fn settings(config: &Config) -> Vec<Finding> {
+    let mut found = vec![kek(config)];
+    tls_files(config, &mut found);
+    match outbound(config) {
+        Ok(outbound) => {
+            let outbound = Arc::new(outbound);
+            take("webhooks", named::receivers(config, &outbound, None).map(drop), &mut found);
+            take("tickets", named::tickets(config, &outbound).map(drop), &mut found);
+            let origin = console_origin(config, config.listen.admin);
+            take("console", named::console(config, &outbound, &origin).map(drop), &mut found);
+        }
+        Err(fault) => take("outbound", Err(fault), &mut found),
+    }
+    take("staff", staff_settings(config).map(drop), &mut found);
+    take("live index", live_index(config).map(drop), &mut found);
+    plain_http(config, &mut found);
+    roles(config, &mut found);
+    modes(config, &mut found);
+    found.push(files());
+    found
+}
+
+/// What a step of the start would say.
+fn take(name: &'static str, outcome: Result<(), StartFault>, found: &mut Vec<Finding>) {
+    match outcome {
+        Ok(()) => {}
+        Err(StartFault::Configuration(faults)) => {
+            let one = |fault: ConfigFault| Finding::other(Weight::Fault, name, fault.reason, fault.fix).at(fault.field);
+            found.extend(faults.into_iter().map(one));
+        }
+        Err(other) => found.push(Finding::other(Weight::Fault, name, other.to_string(), "report this")),
+    }
+}
+
+fn kek(config: &Config) -> Finding {
+    let path = &config.keys.kek_file;
+    match Kek::load(path) {
+        Ok(_) => Finding::sound("kek", path.display().to_string()),
+        Err(fault) => {
+            let fix = format!("carnet key init {0}, or chmod 600 {0}", path.display());
+            Finding::other(Weight::Fault, "kek", fault.to_string(), fix).at("keys.kek_file")
+        }
+    }
+}
+
+fn tls_files(config: &Config, found: &mut Vec<Finding>) {
+    let fix = "name a PEM chain, leaf first, and its PEM key";
+    let mut loaded = |field: &str, outcome: Result<(), String>| {
+        found.extend(outcome.err().map(|fault| Finding::other(Weight::Fault, "tls", fault, fix).at(field)));
+    };
+    if let Some(files) = &config.listen.public_tls {
+        loaded("listen.public_tls", tls::load(&files.cert, &files.key).map(drop).map_err(|fault| fault.to_string()));
+    }
+    if let Some(files) = &config.listen.mtls_tls {
+        loaded("listen.mtls_tls", tls::load_certified(&files.cert, &files.key).map(drop).map_err(|fault| fault.to_string()));
+    }
+}
+
+/// Bearers of staff and proofs of partners in plain http, where others may listen.
+fn plain_http(config: &Config, found: &mut Vec<Finding>) {
+    let listen = &config.listen;
+    if !listen.admin.ip().is_loopback() {
+        let detail =
+            format!("admin API and console are served in plain http at {}: who listens in there takes sessions", listen.admin);
+        let fix = "listen on 127.0.0.1 behind a proxy that ends TLS, or let nothing but that proxy reach the address";
+        found.push(Finding::other(Weight::Warning, "admin socket", detail, fix).at("listen.admin"));
+    }
+    if !listen.public.ip().is_loopback() && listen.public_tls.is_none() && listen.trusted_proxies.is_empty() {
+        let detail = format!("tokens are given in plain http at {}, and no proxy is named that ends TLS", listen.public);
+        let fix = "set [listen] public_tls, or name the proxy that ends TLS in [listen] trusted_proxies";
+        found.push(Finding::other(Weight::Warning, "public socket", detail, fix).at("listen.public"));
+    }
+}
+
+/// Roles that nobody can hold, with what nobody does then.
+fn roles(config: &Config, found: &mut Vec<Finding>) {
+    const DUTIES: [(&str, Role, &str); 4] = [
+        ("administrator", Role::Administrator, "nobody rotates keys or makes an authority"),
+        ("security", Role::Security, "nobody verifies partners, approves as security, or revokes"),
+        ("owner", Role::Owner, "nobody approves for the business"),
+        ("auditor", Role::Auditor, "nobody reads without being able to change"),
+    ];
+    for (name, role, consequence) in DUTIES {
+        if config.staff.roles.get(&role).is_none_or(std::collections::BTreeSet::is_empty) {
+            let detail = format!("no group has the role {name}: {consequence}");
+            let fix = format!("write {name} = [\"GROUP\"] in [staff] roles");
+            found.push(Finding::other(Weight::Warning, "staff roles", detail, fix).at(format!("staff.roles.{name}")));
+        }
+    }
+}
+
+/// Secrets that others on this machine may read or change. The key-encryption key is refused where it is so.
+fn modes(config: &Config, found: &mut Vec<Finding>) {
+    let mut secrets: Vec<(String, &PathBuf)> = Vec::new();
+    secrets.extend(config.staff.client_secret_file.iter().map(|file| ("staff.client_secret_file".to_owned(), file)));
+    secrets.extend(config.tickets.iter().map(|section| ("tickets.token_file".to_owned(), &section.token_file)));
+    secrets.extend(config.listen.public_tls.iter().map(|files| ("listen.public_tls.key".to_owned(), &files.key)));
+    secrets.extend(config.listen.mtls_tls.iter().map(|files| ("listen.mtls_tls.key".to_owned(), &files.key)));
+    secrets.extend(config.webhooks.iter().map(|(name, one)| (format!("webhooks.{name}.secret_file"), &one.secret_file)));
+    for (field, file) in secrets {
+        if crate::journal::kek::is_file_open_to_others(file) {
+            let detail = format!("other users of this machine may read or change {}", file.display());
+            let fix = format!("chmod 600 {}", file.display());
+            found.push(Finding::other(Weight::Warning, "secret files", detail, fix).at(field));
+        }
+    }
+}
+
+fn files() -> Finding {
+    match open_files_limit() {
+        Some(limit) if limit < FILES => {
+            let fix = format!("ulimit -n {FILES}, or LimitNOFILE= of the unit");
+            Finding::other(Weight::Wrong, "open files", format!("at most {limit}"), fix)
+        }
+        Some(limit) => Finding::sound("open files", format!("at most {limit}")),
+        None => Finding::sound("open files", "no limit that can be read"),
+    }
+}
+
+/// Journal and live index, and that the second is a shadow of the first. The log is told as well, where there is one that holds.
+pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
+    // The index first, so that the journal is the later of the two: a running server moves both on.
+    let environments: Vec<EnvironmentName> = config.environments.keys().cloned().collect();
+    let index = config.redis.as_ref().and_then(|redis| Index::redis(redis.url.as_str()).ok());
+    let contents = match &index {
+        Some(index) => Some(in_time(shadow::read(index, &environments)).await),
+        None => None,
+    };
+    let (journal, past) = journal(config).await;
+    let mut found = vec![journal];
+    match (contents, &past) {
+        (None, _) if config.redis.is_none() => found.push(Finding::sound("live index", "in process: one node only")),
+        // Its URL is a fault of the settings.
+        (None, _) => {}
+        (Some(Err(away)), _) => found.push(is_away(away)),
+        (Some(Ok(_)), None) => found.push(Finding::sound("live index", "Redis answers")),
+        (Some(Ok(contents)), Some(past)) => match shadow::judge(&contents, past).await {
+            Ok(wrong) if wrong.is_empty() => {
+                found.push(Finding::sound("live index", "Redis answers, and holds nothing but ours"))
+            }
+            Ok(wrong) => found.extend(wrong.iter().map(|one| {
+                let detail = format!("{} holds {}, wanted is {}", one.key, one.seen, one.wanted);
+                Finding::other(Weight::Wrong, "live index", detail, one.fix()).at("redis.url")
+            })),
+            Err(fault) => {
+                found.push(Finding::other(Weight::Wrong, "live index", fault.to_string(), "look at the journal's disk"))
+            }
+        },
+    }
+    (found, past)
+}
+
+fn is_away(away: Away) -> Finding {
+    let told = away.to_string();
+    let (what, fix) = told.split_once("; ").unwrap_or((&told, "look at its log"));
+    Finding::other(Weight::Wrong, "live index", what, fix).at("redis.url")
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, Away>>) -> Result<T, Away> {
+    tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap_or(Err(Away::Silent))
+}
+
+async fn journal(config: &Config) -> (Finding, Option<Past>) {
+    let settings = journal_settings(config);
+    let crate::config::JournalUrl::Sqlite(path) = &config.journal.url;
+    let Ok(kek) = Kek::load(&config.keys.kek_file) else {
+        // Whether there is one is seen without its key.
+        let anchor = settings.anchor.as_ref().is_some_and(|anchor| anchor.exists());
+        return match (path.exists(), anchor) {
+            (true, _) => {
+                let detail = "not looked at: its key-encryption key cannot be read";
+                (Finding::other(Weight::Warning, "journal", detail, "put the key right, and ask again"), None)
+            }
+            (false, true) => (no_journal(&OpenFault::Missing(path.clone())), None),
+            (false, false) => (none_yet(path), None),
+        };
+    };
+    match examine(&settings, &kek).await {
+        Ok(None) => (none_yet(path), None),
+        Ok(Some(past)) => {
+            let detail = format!("{}, {} entries (`carnet journal verify` reads them all)", path.display(), past.size());
+            (Finding::sound("journal", detail), Some(past))
+        }
+        Err(OpenFault::Upgrade(version)) => {
+            let detail = format!("{}, with tables of version {version}: `carnet serve` brings them up", path.display());
+            (Finding::sound("journal", detail), None)
+        }
+        Err(fault) => (no_journal(&fault), None),
+    }
+}
+
+fn no_journal(fault: &OpenFault) -> Finding {
+    Finding::other(Weight::Fault, "journal", fault.to_string(), journal_fix(fault)).at("journal.url")
+}
+
+fn none_yet(path: &Path) -> Finding {
+    Finding::sound("journal", format!("none yet; `carnet serve` makes it at {}", path.display()))
+}
+
+/// What to do about a journal that does not open.
+pub fn journal_fix(fault: &OpenFault) -> &'static str {
+    match fault {
+        OpenFault::Missing(_) => "restore the journal; an empty one would forget every revocation",
+        OpenFault::Schema(_) | OpenFault::Upgrade(_) => "run the version of carnet that made it, or a newer one",
+        OpenFault::Dev(_) => "name another file in [journal] url: a journal of `carnet dev` is for `carnet dev` alone",
+        OpenFault::Origin { .. } => "write its own name as [journal] origin, or name the other journal in [journal] url",
+        OpenFault::Inconsistent { .. } => "see what holds with `carnet journal verify`, and restore a copy that does",
+        OpenFault::Rollback { .. } | OpenFault::Anchor { .. } => {
+            "put the newest journal and its anchor back; where they are lost, see `carnet journal reopen --help`"
+        }
+        OpenFault::Kek(_) => "name the key-encryption key that this journal was made with in [keys] kek_file",
+        OpenFault::File { .. } | OpenFault::Store(_) | OpenFault::Unavailable(_) => {
+            "let this user read and write the file and its folder, and look at the disk"
+        }
+    }
+}
+
+/// What answers over the network: that Redis keeps what it is told, and that staff can sign in.
+pub async fn outside(config: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(index) = config.redis.as_ref().and_then(|redis| Index::redis(redis.url.as_str()).ok())
+        && let Ok(Some(advice)) = in_time(index.advice()).await
+    {
+        let fix = "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in its redis.conf";
+        found.push(Finding::other(Weight::Wrong, "live index", advice, fix).at("redis.url"));
+    }
+    found.push(staff(config).await);
+    found
+}
+
+/// The issuer's discovery, complete enough to sign in with, and its keys.
+async fn staff(config: &Config) -> Finding {
+    let name = "staff issuer";
+    let wrong =
+        |detail: &dyn Display, fix: &str| Finding::other(Weight::Wrong, name, detail.to_string(), fix).at("staff.issuer");
+    let (settings, outbound) = match staff_settings(config).and_then(|settings| Ok((settings, outbound(config)?))) {
+        Ok(both) => both,
+        Err(fault) => return wrong(&fault, "correct [staff] and [outbound]"),
+    };
+    let issuer = settings.issuer.to_string();
+    let keys = IssuerKeys::new(Arc::new(outbound), Arc::new(SystemClock));
+    let verifier = StaffVerifier::new(settings, keys.clone());
+    if let Err(fault) = verifier.check().await {
+        let fix = "correct [staff] issuer; list its origin in [outbound] issuers if it is private";
+        return wrong(&format!("{issuer}: {fault}"), fix);
+    }
+    keys.keep_fresh(vec![verifier.source().clone()]).await;
+    match keys.health().into_iter().find_map(|health| health.fault) {
+        Some(fault) => wrong(&format!("{issuer}: {fault}"), "look at its jwks_uri"),
+        None => Finding::sound(name, issuer),
+    }
+}
