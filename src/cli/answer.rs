@@ -109,6 +109,13 @@ impl Failure {
         self
     }
 
+    /// With what it is about.
+    #[must_use]
+    pub fn place_at(mut self, place: impl Into<String>) -> Self {
+        self.place = Some(place.into());
+        self
+    }
+
     fn text(&self) -> String {
         let mut text = String::from("error");
         if let Some(reason) = &self.reason {

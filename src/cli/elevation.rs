@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,38 +10,38 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failure, cell, one_line, table, time};
 use super::context;
 use super::exit::Exit;
+use super::own;
 use super::proof::{self, Surroundings};
-use super::reach::{Places, Reach, client, given, refusal, unanswered};
+use super::reach::{Places, Reach, given};
 use super::url;
 use crate::domain::clock::Seconds;
 use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::http::console::briefing::{self, who};
-use crate::outbound::operator::{Call, Reply};
 
 /// Arguments of `elevate`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Elevate {
     /// Integration; with --own the proof names it
-    #[arg(short, long, value_name = "PARTNER/INTEGRATION", required_unless_present_any = ["own", "profile"])]
+    #[arg(short, long, value_name = "PARTNER/INTEGRATION", required_unless_present_any = ["own", "profile", "resume"])]
     integration: Option<IntegrationId>,
     /// Environment; may be repeated, one elevation for each
-    #[arg(long, value_name = "ENV", required_unless_present = "profile")]
+    #[arg(long, value_name = "ENV", required_unless_present_any = ["profile", "resume"])]
     env: Vec<EnvironmentName>,
     /// API, by name
-    #[arg(long, value_name = "API", required_unless_present = "profile")]
+    #[arg(long, value_name = "API", required_unless_present_any = ["profile", "resume"])]
     api: Option<String>,
     /// Scope; may be repeated
-    #[arg(long, value_name = "SCOPE", required_unless_present = "profile")]
+    #[arg(long, value_name = "SCOPE", required_unless_present_any = ["profile", "resume"])]
     scope: Vec<String>,
     /// Fewer endpoints than the record allows; may be repeated
     #[arg(long, value_name = "METHOD /PATH")]
     allow: Vec<String>,
     /// How long
-    #[arg(long = "for", value_name = "DURATION", required_unless_present = "profile")]
+    #[arg(long = "for", value_name = "DURATION", required_unless_present_any = ["profile", "resume"])]
     duration: Option<String>,
     /// Why; it is recorded, and shown to whoever approves
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
+    #[arg(long, value_name = "TEXT", required_unless_present = "resume")]
+    reason: Option<String>,
     /// The ticket that it belongs to
     #[arg(long, value_name = "TICKET")]
     ticket: Option<String>,
@@ -55,9 +54,15 @@ pub struct Elevate {
     /// Ask as the workload itself, by its own proof, and wait until somebody has decided
     #[arg(long)]
     own: bool,
-    /// How long --own waits; 0s prints the answer, with the token to ask again, and goes
-    #[arg(long, value_name = "DURATION", default_value = "4h", requires = "own")]
+    /// How long --own and --resume wait; 0s prints the answer, with the token to ask again, and goes
+    #[arg(long, value_name = "DURATION", default_value = "4h")]
     wait: String,
+    /// Wait on for an elevation that --own asked for on this machine
+    #[arg(long, value_name = "ELEVATION", conflicts_with_all = ["own", "integration", "profile", "save", "break_glass"])]
+    resume: Option<String>,
+    /// Audience of the workload's JWT, where the record's binding names another than the issuer
+    #[arg(long, value_name = "AUDIENCE", requires = "own")]
+    audience: Option<String>,
     /// File with the workload's JWT; - for stdin
     #[arg(long, env = "CARNET_ASSERTION_FILE", hide_env_values = true, value_name = "FILE|-", requires = "own")]
     assertion_file: Option<String>,
@@ -123,6 +128,9 @@ struct Profile {
 
 /// Asks.
 pub async fn elevate(args: Elevate, reach: &Reach) -> Result<Answer, Failure> {
+    if let Some(id) = &args.resume {
+        return own::resume(id, wait(&args)?).await;
+    }
     let wanted = wanted(&args)?;
     let mut body = json!({
         "api": wanted.api, "scopes": wanted.scopes, "allow": wanted.allow, "duration": wanted.duration, "reason": args.reason,
@@ -199,54 +207,15 @@ async fn own(args: &Elevate, wanted: &Profile, body: &Value, places: &Places) ->
         Some(issuer) => issuer,
         None => places.issuer(environment.as_str())?,
     };
-    let wait = Seconds::parse(&args.wait).ok_or_else(|| Failure::usage("--wait takes a duration such as 30m"))?;
     let variable = |name: &str| std::env::var(name).ok();
     let around = Surroundings { variable: &variable, exists: &|path| path.is_file() };
     let file = given(&args.assertion_file).map(PathBuf::from);
     let source = proof::find(file.as_deref(), places.assertion_url.as_deref(), &issuer, &around)?;
-    let (base, path) = url::split(&issuer).ok_or_else(|| Failure::usage("the issuer is not a URL"))?;
-    let (client, path) = (client(base)?, format!("{}/elevations", path.trim_end_matches('/')));
-    let proof = source.read().await?;
-    let content = Some(("application/json", body.to_string().into_bytes()));
-    let call = Call { method: "POST", path: &path, bearer: Some(&proof), body: content, ..Call::default() };
-    let reply = client.call(call).await.map_err(|fault| unanswered(&fault))?;
-    if reply.status != 202 {
-        return Err(refusal(&reply));
-    }
-    let mut told = parsed(&reply)?;
-    if wait == Seconds(0) {
-        let text = format!("{}  {}\n", cell(&told, "id"), cell(&told, "state"));
-        return Ok(Answer::of(told, text));
-    }
-    let token = told.get("pollToken").and_then(Value::as_str).map(str::to_owned);
-    let token = token.ok_or_else(|| Failure::new(Exit::Failure, "the answer holds no token to ask with"))?;
-    let place = format!("{path}/{}", url::encode(&cell(&told, "id")));
-    let begun = std::time::Instant::now();
-    while cell(&told, "state") == "pending" && begun.elapsed().as_secs() < u64::from(wait.0) {
-        tokio::time::sleep(POLLED).await;
-        let call = Call { method: "GET", path: &place, bearer: Some(&token), ..Call::default() };
-        match client.call(call).await {
-            Ok(reply) if reply.status == 200 => told = parsed(&reply)?,
-            // A broker that restarts meanwhile has not forgotten: the request is on record.
-            Ok(reply) if reply.status >= 500 || reply.status == 429 => {}
-            Ok(reply) => return Err(refusal(&reply)),
-            Err(_) => {}
-        }
-    }
-    let state = cell(&told, "state");
-    let text = format!("{}  {state}  until {}\n", cell(&told, "id"), time(&told["ends"]));
-    match state.as_str() {
-        "active" | "approved" => Ok(Answer::of(told, text)),
-        "pending" | "expired" => Err(Failure::new(Exit::Unavailable, "nobody has decided in time")),
-        _ => Err(Failure::new(Exit::Denied, format!("the elevation is {state}"))),
-    }
+    own::ask(issuer, &source, args.audience.as_deref(), body, wait(args)?).await
 }
 
-/// How often a waiting workload asks.
-const POLLED: Duration = Duration::from_secs(1);
-
-fn parsed(reply: &Reply) -> Result<Value, Failure> {
-    serde_json::from_slice(&reply.body).map_err(|_| Failure::new(Exit::Failure, "the server's answer is no JSON"))
+fn wait(args: &Elevate) -> Result<Seconds, Failure> {
+    Seconds::parse(&args.wait).ok_or_else(|| Failure::usage("--wait takes a duration such as 30m"))
 }
 
 /// Lists, shows, ends.

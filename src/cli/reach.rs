@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::answer::Failure;
 use super::context::{self, Context};
 use super::exit::Exit;
+use super::steady::{self, For};
 use super::url;
 use crate::authn::tls;
 use crate::outbound::operator::{Call, CallFault, OperatorClient, Reply};
@@ -248,7 +249,18 @@ pub fn secret_file(path: &Path) -> Result<String, Failure> {
 pub async fn value_at(url: &str, bearer: Option<&str>) -> Result<String, Failure> {
     let (base, path) = url::split(url).ok_or_else(|| Failure::usage("the token service's address is not a URL"))?;
     let call = Call { method: "GET", path, bearer, ..Call::default() };
-    let reply = client(base)?.call(call).await.map_err(|fault| unanswered(&fault))?;
+    let away = |why: String| {
+        Failure::new(Exit::Unavailable, format!("the token service at {base} gave no token"))
+            .why(why)
+            .fix("run the job again; the service was asked several times")
+    };
+    let reply = steady::ask(&client(base)?, call, For::Job).await.map_err(|fault| match fault {
+        CallFault::Address(_) => unanswered(&fault),
+        CallFault::Unavailable(_) | CallFault::Broken => away("it does not answer".to_owned()),
+    })?;
+    if steady::is_away(reply.status) {
+        return Err(away(format!("it answers with status {}", reply.status)));
+    }
     let body: Option<Value> = serde_json::from_slice(&reply.body).ok();
     let value = body.as_ref().and_then(|body| body.get("value")).and_then(Value::as_str);
     match value {
@@ -260,7 +272,8 @@ pub async fn value_at(url: &str, bearer: Option<&str>) -> Result<String, Failure
 impl Admin {
     /// Reads.
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.send(Call { method: "GET", path, ..Call::default() }).await
+        let call = Call { method: "GET", path, bearer: Some(&self.bearer), ..Call::default() };
+        outcome(&steady::ask(&self.client, call, For::Person).await.map_err(|fault| unanswered(&fault))?)
     }
 
     /// All items of a list, page by page, at most `most`.

@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::answer::{Answer, Failure};
+use super::assertion::{self, Wanted};
 use super::exit::Exit;
 use super::proof::{self, Surroundings};
 use super::reach::{Places, Reach, client, given, unanswered};
+use super::steady::{self, For};
 use super::url;
+use crate::domain::clock::Clock as _;
 use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::domain::reason::Reason;
 use crate::outbound::operator::{Call, OperatorClient, Reply};
+use crate::server::SystemClock;
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,6 +38,9 @@ pub struct Token {
     /// File with the workload's JWT; - for stdin
     #[arg(long, env = "CARNET_ASSERTION_FILE", hide_env_values = true, value_name = "FILE|-")]
     pub(super) assertion_file: Option<String>,
+    /// Audience of the workload's JWT, where the record's binding names another than the issuer
+    #[arg(long, env = "CARNET_ASSERTION_AUDIENCE", hide_env_values = true, value_name = "AUDIENCE")]
+    pub(super) audience: Option<String>,
     /// How the proof is shown; a JWT of a `key` binding is taken as client-credentials only
     #[arg(long, value_enum, default_value_t)]
     pub(super) grant: Grant,
@@ -79,6 +86,8 @@ pub async fn mint(token: &Token, places: &Places) -> Result<Minted, Failure> {
     let metadata = metadata(&issuer).await?;
     let endpoint = own_endpoint(&metadata, &issuer)?;
     let proof = source.read().await?;
+    let audience = given(&token.audience);
+    assertion::look(&proof, &Wanted { issuer: &issuer, audience: audience.as_deref(), now: SystemClock.now() })?;
     let (base, path) = url::split(&endpoint).ok_or_else(|| bad_metadata(&issuer, "its token_endpoint is not a URL"))?;
     ask(&client(base)?, path, form(token, &proof)).await
 }
@@ -119,7 +128,8 @@ fn issuer(token: &Token, places: &Places) -> Result<String, Failure> {
 
 async fn ask(client: &OperatorClient, path: &str, form: String) -> Result<Minted, Failure> {
     let body = Some(("application/x-www-form-urlencoded", form.into_bytes()));
-    let reply = client.call(Call { method: "POST", path, body, ..Call::default() }).await;
+    // A refusal or a 503 spends no proof (CONTRACT.md section 4): it may be sent again.
+    let reply = steady::ask(client, Call { method: "POST", path, body, ..Call::default() }, For::Job).await;
     let reply = reply.map_err(|fault| unanswered(&fault))?;
     if reply.status != 200 {
         return Err(refusal(&reply));
@@ -163,12 +173,12 @@ async fn metadata(issuer: &str) -> Result<Value, Failure> {
     let (base, path) = url::split(issuer).ok_or_else(|| Failure::usage("the issuer is not a URL"))?;
     let path = format!("{}/.well-known/openid-configuration", path.trim_end_matches('/'));
     let call = Call { method: "GET", path: &path, ..Call::default() };
-    let reply = client(base)?.call(call).await.map_err(|fault| unanswered(&fault))?;
+    let reply = steady::ask(&client(base)?, call, For::Job).await.map_err(|fault| unanswered(&fault))?;
     if matches!(reply.status, 404 | 421) {
         return Err(Failure::new(Exit::Missing, format!("{issuer} is no environment of this broker"))
             .fix("check --env, --public-server and --issuer"));
     }
-    if reply.status >= 500 || reply.status == 429 {
+    if steady::is_away(reply.status) {
         return Err(Failure::new(Exit::Unavailable, format!("the metadata of {issuer} is away (status {})", reply.status)));
     }
     let metadata: Value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);

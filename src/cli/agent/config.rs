@@ -37,6 +37,8 @@ pub struct KeptToken {
     pub scope: Vec<String>,
     /// File with the workload's JWT; else the platform's own.
     pub assertion_file: Option<PathBuf>,
+    /// Audience of that JWT, where the record's binding names another than the issuer.
+    pub audience: Option<String>,
     /// Whether the certificate is the proof; the token is then bound to it.
     #[serde(default)]
     pub by_certificate: bool,
@@ -70,6 +72,7 @@ impl KeptToken {
             resource: None,
             scope: self.scope.clone(),
             assertion_file: self.assertion_file.as_ref().map(|path| path.display().to_string()),
+            audience: self.audience.clone(),
             grant: Grant::default(),
             issuer: self.issuer.clone(),
         }

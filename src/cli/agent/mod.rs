@@ -139,6 +139,7 @@ fn keeps(args: &Agent) -> Result<Keeps, Failure> {
                 api,
                 scope: args.scope.clone(),
                 assertion_file: args.assertion_file.clone(),
+                audience: None,
                 by_certificate: false,
             };
             Ok(Keeps { tokens: vec![token], certificate: None })

@@ -123,3 +123,29 @@ async fn where_a_passkey_is_needed_approve_prints_the_page() {
     assert_eq!((&told["state"], told["reviews"].as_array().map(Vec::len)), (&"pending".into(), Some(0)), "{told}");
     sven.review("deny", &id, &["--reason", "not now"]).await.ended(0);
 }
+
+/// W-4: a workload whose patience ends keeps what it needs to ask again: on stdout, and in a file of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn w_4_a_request_that_nobody_decided_in_time_can_be_taken_up_again() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::start().await;
+    let mut workload = Program::alone();
+    workload.set("CARNET_PUBLIC_SERVER", &format!("http://{}", world.public));
+    workload.file("jwt", &world.assertion("production"));
+    let own = ["--own", "--assertion-file", "jwt", "--reason", "nightly repair", "--wait", "1s", "-o", "json"];
+    let ran = workload.run(&elevate(&own)).await.ended(7);
+    let (id, token) = (ran.json()["id"].as_str().expect("an id").to_owned(), ran.json()["pollToken"].clone());
+    let token = token.as_str().expect("a poll token").to_owned();
+    assert!(ran.stderr.contains(&format!("carnet elevate --resume {id}")) && !ran.stderr.contains(&token), "{ran:?}");
+    let file = workload.home().join(".config/carnet/elevations").join(&id);
+    assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+
+    let ran = workload.run(&["elevate", "--resume", &id, "--wait", "0s"]).await.ended(0);
+    assert!(ran.stdout.contains(&id) && ran.stdout.contains("pending") && ran.stdout.contains(&token), "{ran:?}");
+    Program::of(&world, "sven").run(&["approve", &id, "--reason", "seen"]).await.ended(0);
+    let ran = workload.run(&["elevate", "--resume", &id, "-o", "json"]).await.ended(0);
+    assert_eq!(ran.json()["state"], "active");
+    assert!(!file.exists(), "what is decided is not asked for again");
+    workload.run(&["elevate", "--resume", &id]).await.ended(5);
+    workload.run(&["elevate", "--resume", "../../x"]).await.ended(2);
+}

@@ -277,3 +277,80 @@ async fn r_03_a_cut_is_waited_for_and_made_once() {
     assert!(told["id"].is_string(), "{told}");
     assert_eq!(entries().await, Some(1));
 }
+
+/// A token service that answers 503 so many times, and then `proof`. Says how often it was asked.
+async fn token_service(away: usize, proof: String) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/token?api-version=2", listener.local_addr().expect("an address"));
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&asked);
+    tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.expect("a connection");
+            let mut request = [0; 4096];
+            let read = connection.read(&mut request).await.expect("a request");
+            assert!(String::from_utf8_lossy(&request[..read]).contains("&audience=http"), "the issuer is its audience");
+            let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let body = serde_json::json!({"value": proof}).to_string();
+            let answer = if number < away {
+                "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()
+            } else {
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+            };
+            connection.write_all(answer.as_bytes()).await.expect("written");
+        }
+    });
+    (url, asked)
+}
+
+/// C-11, cases/github-token-service-503: one 503 of a token service ends no job; one that stays away is exit 7.
+#[tokio::test]
+async fn c_11_a_token_service_that_is_away_is_asked_again() {
+    let world = World::start().await;
+    for (away, code, asks) in [(0, 0, 1), (2, 0, 3), (99, 7, 5)] {
+        let (service, asked) = token_service(away, world.assertion("production")).await;
+        let mut job = Program::of(&world, "sven");
+        job.set("GITHUB_ACTIONS", "true");
+        job.set("ACTIONS_ID_TOKEN_REQUEST_URL", &service);
+        job.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "KANARIE0123456789");
+        let ran = job.run(&token(&["-o", "json"])).await.ended(code);
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), asks, "{away}: {ran:?}");
+        assert!(!ran.stderr.contains("KANARIE"), "{ran:?}");
+        if code == 7 {
+            assert!(ran.error()["why"].as_str().expect("a cause").contains("503"), "{ran:?}");
+        }
+    }
+    // One that says no is not asked again: a new proof is needed.
+    let mut job = Program::of(&world, "sven");
+    job.set("ACTIONS_ID_TOKEN_REQUEST_URL", &format!("http://{}/nowhere?x=1", world.public));
+    job.run(&token(&[])).await.ended(4);
+}
+
+/// W-4: a proof that is plainly wrong is told in words, and stays at home.
+#[tokio::test]
+async fn w_4_a_proof_for_somebody_else_is_not_sent() {
+    let world = World::start().await;
+    let program = Program::of(&world, "sven");
+    let wanted = world.issuer("production");
+    let change = |name: &str, value: serde_json::Value| {
+        let mut claims = world.claims("production");
+        claims[name] = value;
+        world.partner.sign(&claims)
+    };
+    let cases = [
+        (world.assertion("sandbox"), format!("its aud is {}; wanted is {wanted}", world.issuer("sandbox"))),
+        (change("exp", (world.clock.seconds() - 60).into()), "the proof is expired".to_owned()),
+        (change("iss", serde_json::Value::Null), "names no issuer".to_owned()),
+        ("KANARIE0123456789".to_owned(), "the proof is no JWT".to_owned()),
+    ];
+    for (proof, words) in cases {
+        let ran = program.run_with(&token(&["--assertion-file", "-"]), &proof).await.ended(4);
+        assert!(ran.stderr.contains(&words) && ran.stdout.is_empty(), "{words}: {ran:?}");
+        let signature = proof.split('.').next_back().expect("a part");
+        assert!(!ran.stderr.contains(signature), "{ran:?}");
+    }
+    // Nobody was asked: no refusal is on record.
+    let noted = world.admin_get("/v1/journal?kind=refused&limit=1000", "alan").await;
+    assert_eq!(noted["items"].as_array().map(Vec::len), Some(0), "{noted}");
+}

@@ -1,0 +1,87 @@
+//! Asking again: a service that is away for a moment ends no job.
+//!
+//! Enter through [`ask`]. Asked again is only what may be sent twice: a read, or a request for a token, whose proof is not spent by a
+//! refusal. A service that wants to be left alone for long is left alone at once.
+
+use std::time::{Duration, Instant};
+
+use crate::outbound::operator::{Call, CallFault, OperatorClient, Reply};
+
+/// How long apart, doubled each time: five tries in four seconds.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// A `Retry-After` beyond this is the caller's to wait for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// No try begins later than this after the first.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// Who waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum For {
+    /// A job: a service that cannot be reached may be there in a second.
+    Job,
+    /// A person, who is told at once that nothing listens.
+    Person,
+}
+
+/// Calls until there is an answer that does not pass by itself.
+pub async fn ask(client: &OperatorClient, call: Call<'_>, waits: For) -> Result<Reply, CallFault> {
+    let begun = Instant::now();
+    for pause in PAUSES {
+        let outcome = client.call(call.clone()).await;
+        let Some(wanted) = passes(&outcome, call.method, waits) else { return outcome };
+        let pause = pause.max(wanted);
+        if pause > LONGEST_PAUSE || begun.elapsed() + pause > LONGEST {
+            return outcome;
+        }
+        tokio::time::sleep(pause).await;
+    }
+    client.call(call).await
+}
+
+/// How long a service that is away wants to be left alone; nothing where asking again is of no use.
+fn passes(outcome: &Result<Reply, CallFault>, method: &str, waits: For) -> Option<Duration> {
+    match outcome {
+        Ok(reply) if is_away(reply.status) => {
+            let wanted = reply.header("retry-after").and_then(|seconds| seconds.trim().parse().ok());
+            Some(wanted.map_or(Duration::ZERO, Duration::from_secs))
+        }
+        Err(CallFault::Unavailable(_)) if waits == For::Job => Some(Duration::ZERO),
+        // Half an answer: whether a token was recorded is not known, so only reads are repeated.
+        Err(CallFault::Broken) if waits == For::Job && method == "GET" => Some(Duration::ZERO),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Whether a status says that the service is away for now, and not that the request is wrong.
+pub fn is_away(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_asked_again_and_nothing_else() {
+        let reply = |status, wait: Option<&str>| {
+            let headers = wait.iter().map(|wait| ("retry-after".to_owned(), (*wait).to_owned())).collect();
+            Ok(Reply { status, headers, body: Vec::new() })
+        };
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(passes(&reply(503, Some("1")), "GET", For::Person), second);
+        assert_eq!(passes(&reply(503, Some("Wed, 21 Oct 2026 07:28:00 GMT")), "GET", For::Job), Some(Duration::ZERO));
+        assert_eq!(passes(&reply(503, Some("86400")), "POST", For::Job), Some(Duration::from_secs(86_400)));
+        for status in [200, 301, 400, 401, 403, 404, 501] {
+            assert_eq!(passes(&reply(status, None), "GET", For::Job), None, "{status}");
+        }
+        let away = || Err(CallFault::Unavailable("x".to_owned()));
+        assert_eq!(passes(&away(), "POST", For::Job), Some(Duration::ZERO));
+        assert_eq!(passes(&away(), "GET", For::Person), None);
+        assert_eq!(passes(&Err(CallFault::Broken), "GET", For::Job), Some(Duration::ZERO));
+        assert_eq!(passes(&Err(CallFault::Broken), "POST", For::Job), None, "a proof may be spent");
+        assert_eq!(passes(&Err(CallFault::Address("x".to_owned())), "GET", For::Job), None);
+    }
+}
