@@ -40,11 +40,17 @@ impl Broker {
         match need {
             Need::Journal => {
                 let health = self.journal.health();
-                health.writable && !health.held_up && health.stopped.is_none()
+                health.writable && health.stopped.is_none()
             }
             Need::Clock => self.journal.health().behind <= CLOCK_AHEAD,
             Need::LiveIndex => self.follower.is_live(self.clock.now()),
         }
+    }
+
+    /// The same for those who could ask another node. A journal that is held up now still answers whom it has taken in, so no exchange
+    /// asks for this.
+    pub fn is_ready_by(&self, need: Need) -> bool {
+        self.has(need) && !(need == Need::Journal && self.journal.health().held_up)
     }
 
     /// What is wrong with one that the node does not have, and what to do about it; for operators.
@@ -59,7 +65,7 @@ impl Broker {
                 Some(StopReason::OutcomeUnknown) => {
                     "a commit was neither confirmed nor denied; look at the disk, and start this node again".to_owned()
                 }
-                None if health.held_up => "its disk has not answered for more than a second; look at the disk".to_owned(),
+                None if health.held_up => "its disk has not answered for most of a second; look at the disk".to_owned(),
                 None => "its disk takes no writes (full, or read-only); it is tried again each second".to_owned(),
             },
             Need::Clock => format!("this node's clock is {} s behind the journal; set it by NTP", health.behind.0),

@@ -20,9 +20,6 @@ pub enum OpenFault {
     /// Written by another version of the program.
     #[error("the journal has schema {0}, which this version does not know")]
     Schema(String),
-    /// Written by an earlier version of the program, and not brought up yet.
-    #[error("the journal has schema {0}, which a start brings up")]
-    Upgrade(i64),
     /// A journal that `carnet dev` made in `serve`, or the other way round.
     #[error("the journal's first entry says dev = {0}; it serves only where it was made for")]
     Dev(bool),

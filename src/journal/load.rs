@@ -71,7 +71,6 @@ pub async fn load(reader: &Reader, key: &MacKey) -> Result<Loaded, OpenFault> {
 pub async fn version(connection: &mut SqliteConnection) -> Result<(), OpenFault> {
     match schema::version(connection).await? {
         Some(schema::VERSION) => Ok(()),
-        Some(other) if schema::UPGRADES.iter().any(|(before, _)| *before == other) => Err(OpenFault::Upgrade(other)),
         Some(other) => Err(OpenFault::Schema(other.to_string())),
         None => Err(OpenFault::Schema("none".to_owned())),
     }

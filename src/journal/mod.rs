@@ -73,7 +73,7 @@ pub use evidence::{
 pub use fault::{Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use kek::{BlobName, Kek, SealedBlob};
-pub use open::{LONGEST_ASSERTION, Location, Settings, examine};
+pub use open::{LONGEST_ASSERTION, Location, Settings, examine, is_brought_up};
 pub use proof::Past;
 pub use queue::Again;
 pub use reader::{Query, StoredEntry};

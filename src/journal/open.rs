@@ -202,6 +202,11 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
     Ok(Some(Past { reader, tree, size: head.size, epoch: state.epoch, origin: state.origin, lineage }))
 }
 
+/// Whether a start brings tables of this version up.
+pub fn is_brought_up(version: &str) -> bool {
+    schema::UPGRADES.iter().any(|(before, _)| before.to_string() == version)
+}
+
 /// The text of the anchor; a reopening believes none.
 fn anchored(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFault> {
     match (anchor, start) {

@@ -82,7 +82,10 @@ impl<S: Store> Sequencer<S> {
             self.shared.beat();
             let first = tokio::select! {
                 work = queue.recv() => work,
-                _ = pulse.tick() => continue,
+                _ = pulse.tick() => {
+                    self.prove_store().await;
+                    continue;
+                }
                 _ = tick.tick() => {
                     self.each_second().await;
                     continue;

@@ -17,15 +17,14 @@ use crate::domain::clock::Seconds;
 const FORGETTING: Seconds = Seconds::minutes(1);
 
 /// A store that took a write within this time needs no probe.
-const EACH_SECOND: Duration = Duration::from_millis(900);
+const PROVED_FOR: Duration = Duration::from_millis(750);
 
 /// A reply, and who waits until it is kept.
 pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
 
 impl<S: Store> Sequencer<S> {
-    /// What does not wait for work: counts of the last minute, the anchor, and whether the disk takes writes again.
+    /// What does not wait for work: counts of the last minute, the anchor, and requests whose time is over.
     pub async fn each_second(&mut self) {
-        self.prove_store().await;
         self.write_records(Vec::new(), false).await;
         self.write_anchor().await;
         let now = self.shared.now();
@@ -43,9 +42,9 @@ impl<S: Store> Sequencer<S> {
     }
 
     /// Whether the disk takes writes, also while nobody asks for any: what it does not take, a node should not be asked for.
-    async fn prove_store(&mut self) {
+    pub async fn prove_store(&mut self) {
         let was = self.shared.health().writable;
-        if self.shared.running().is_err() || (was && self.proved.elapsed() < EACH_SECOND) {
+        if self.shared.running().is_err() || (was && self.proved.elapsed() < PROVED_FOR) {
             return;
         }
         // A disk that was full must have room for some tokens; one that was not is asked for as little as there is.

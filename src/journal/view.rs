@@ -72,7 +72,7 @@ pub(super) struct Shared {
 }
 
 /// A sequencer that shows nothing for so long is held up by its disk, or dead.
-const HELD_UP: Duration = Duration::from_millis(1500);
+const HELD_UP: Duration = Duration::from_millis(750);
 
 impl Shared {
     pub fn new(view: View, clock: Arc<dyn Clock>) -> Self {

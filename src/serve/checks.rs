@@ -15,7 +15,7 @@ use crate::broker::shadow;
 use crate::config::{Config, ConfigFault};
 use crate::domain::actor::Role;
 use crate::domain::names::EnvironmentName;
-use crate::journal::{Kek, OpenFault, Past, examine};
+use crate::journal::{Kek, OpenFault, Past, examine, is_brought_up};
 use crate::revocation::{Away, Index};
 use crate::server::{SystemClock, open_files_limit, tls};
 
@@ -270,7 +270,7 @@ async fn journal(config: &Config) -> (Finding, Option<Past>) {
             let detail = format!("{}, {} entries (`carnet journal verify` reads them all)", path.display(), past.size());
             (Finding::sound("journal", detail), Some(past))
         }
-        Err(OpenFault::Upgrade(version)) => {
+        Err(OpenFault::Schema(version)) if is_brought_up(&version) => {
             let detail = format!("{}, with tables of version {version}: `carnet serve` brings them up", path.display());
             (Finding::sound("journal", detail), None)
         }
@@ -290,7 +290,7 @@ fn none_yet(path: &Path) -> Finding {
 pub fn journal_fix(fault: &OpenFault) -> &'static str {
     match fault {
         OpenFault::Missing(_) => "restore the journal; an empty one would forget every revocation",
-        OpenFault::Schema(_) | OpenFault::Upgrade(_) => "run the version of carnet that made it, or a newer one",
+        OpenFault::Schema(_) => "run the version of carnet that made it, or a newer one",
         OpenFault::Dev(_) => "name another file in [journal] url: a journal of `carnet dev` is for `carnet dev` alone",
         OpenFault::Origin { .. } => "write its own name as [journal] origin, or name the other journal in [journal] url",
         OpenFault::Inconsistent { .. } => "see what holds with `carnet journal verify`, and restore a copy that does",

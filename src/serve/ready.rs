@@ -11,7 +11,7 @@ use crate::http::health::{Check, NodeAt, Readiness, ReadinessCheck};
 /// away concerns its own partners alone (ABUSE K-24).
 pub fn check(broker: Broker, tasks: Ended, at: NodeAt) -> ReadinessCheck {
     Arc::new(move || {
-        let needs = Need::ALL.into_iter().map(|need| told(need.name(), broker.has(need), || broker.lack(need)));
+        let needs = Need::ALL.into_iter().map(|need| told(need.name(), broker.is_ready_by(need), || broker.lack(need)));
         Readiness::of(needs.chain([anchor(&broker), keys(&broker), alive(&tasks)]).collect()).at(at.clone())
     })
 }
