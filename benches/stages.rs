@@ -136,7 +136,7 @@ impl Bench {
         let view = self.broker.journal.view();
         let state = &view.state;
         let issuer = &state.environment(&self.environment).expect("configured").issuer;
-        let place = Place { environment: &self.environment, issuer };
+        let place = Place { environment: &self.environment, issuer, barred: &state.barred };
         let candidates = state.candidates(&self.environment, &shown.issuer);
         let principal = admit(candidates, shown, Slot::SubjectToken, place, self.broker.now()).expect("admitted");
         let context = Context {

@@ -4,7 +4,8 @@
 use super::Broker;
 use crate::authn::{Trust, UnverifiedAssertion, certificate, svid};
 use crate::domain::admission::{Place, Principal, Slot, admit};
-use crate::domain::binding::KeySource;
+use crate::domain::alg::Alg;
+use crate::domain::binding::{JwtKind, JwtRule, KeySource};
 use crate::domain::certificate::{ClientCertificate, Der};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
@@ -119,7 +120,11 @@ impl Broker {
             // A JWT-SVID is its trust domain's, whatever issuer it names besides (JWT-SVID section 3 knows no `iss`).
             candidates = view.state.candidates(environment, unverified.issuer());
         }
-        let mut trust: Vec<Trust<'_>> = Vec::new();
+        // The keys of revoked `key` bindings are asked first: a key that they hold is barred, also where another binding holds it too.
+        let barred = view.state.barred.rules(environment, unverified.issuer()).filter(|rule| rule.kind == JwtKind::Key);
+        let at_hand = |rule: &&JwtRule| rule.keys.is_inline() || candidates.iter().any(|other| other.rule.keys == rule.keys);
+        let mut trust: Vec<Trust<'_>> =
+            barred.filter(at_hand).map(|rule| Trust { source: &rule.keys, algs: &Alg::WORKLOAD }).collect();
         for candidate in candidates {
             let rule = &candidate.rule;
             if !trust.iter().any(|trust| *trust.source == rule.keys && trust.algs == rule.algs) {
@@ -139,7 +144,7 @@ impl Broker {
     ) -> Result<Principal, Refused> {
         let configured = state.environment(environment).ok_or_else(|| Refused::unknown(&reason::ISSUER_UNKNOWN))?;
         let candidates = state.candidates(environment, &shown.assertion.issuer);
-        let place = Place { environment, issuer: &configured.issuer };
+        let place = Place { environment, issuer: &configured.issuer, barred: &state.barred };
         admit(candidates, &shown.assertion, shown.slot, place, now)
     }
 }

@@ -3,6 +3,7 @@
 //! Enter through [`admit`]. Everything that a binding asks of a proof is judged here, each time that a decision is taken: slot,
 //! algorithm, `typ`, times, audience, life, age, `jti`, conditions (CONTRACT.md section 3). A [`Principal`] comes from nowhere else.
 
+use super::barred::Barred;
 use super::binding::{ExtraAudience, JwtKind, JwtRule};
 use super::candidates::Candidate;
 use super::certificate::ClientCertificate;
@@ -40,6 +41,8 @@ pub struct Place<'a> {
     pub environment: &'a EnvironmentName,
     /// Its issuer: the audience that every proof may have.
     pub issuer: &'a Issuer,
+    /// The proofs that revoked bindings bar.
+    pub barred: &'a Barred,
 }
 
 /// Who the caller is: the client that exactly one binding admitted.
@@ -51,6 +54,8 @@ pub struct Principal {
     version: Digest,
     proof: Proof,
     by_certificate: bool,
+    /// The revoked binding that would admit the same proof.
+    barred: Option<String>,
 }
 
 /// What a token's record says of the proof that paid for it.
@@ -96,6 +101,7 @@ impl Principal {
             version: candidate.version,
             proof,
             by_certificate: false,
+            barred: None,
         }
     }
 
@@ -105,8 +111,10 @@ impl Principal {
         trust_domain: &TrustDomain,
         binding: &BindingName,
         version: Digest,
+        barred: &Barred,
     ) -> Self {
         let leaf = &shown.leaf;
+        let barred = barred.certificate(&leaf.integration, &leaf.environment).map(str::to_owned);
         let client = ClientId::Integration(leaf.integration.clone());
         // Invariant: a trust domain of at most 118 characters and an id of 127 are printable names of at most 255.
         let issuer = format!("spiffe://{trust_domain}").parse().expect("a trust domain is an issuer's name");
@@ -118,11 +126,13 @@ impl Principal {
             version,
             proof: Proof { issuer, subject, id: None, expires: leaf.ends, key: leaf.key, single_use: false },
             by_certificate: true,
+            barred,
         }
     }
 
     /// Whom `candidate` admits by an X.509-SVID.
-    pub(super) fn by_svid(shown: &Verified<Svid>, candidate: &Candidate) -> Self {
+    pub(super) fn by_svid(shown: &Verified<Svid>, candidate: &Candidate, barred: &Barred) -> Self {
+        let barred = barred.svid(&candidate.environment, shown).map(str::to_owned);
         // Invariant: a workload's ID has at most 255 printable characters, as a subject has.
         let subject = shown.id.as_str().parse().expect("a workload's ID is a subject");
         let issuer = shown.id.issuer();
@@ -133,7 +143,13 @@ impl Principal {
             version: candidate.version,
             proof: Proof { issuer, subject, id: None, expires: shown.ends, key: shown.key, single_use: false },
             by_certificate: true,
+            barred,
         }
+    }
+
+    /// The member of a standing revocation of a binding that would admit the same proof, whichever binding admitted it here.
+    pub fn barred(&self) -> Option<&str> {
+        self.barred.as_deref()
     }
 
     /// Whether the proof is the certificate of the connection, and no assertion.
@@ -207,6 +223,7 @@ pub fn admit(
             single_use: first.rule.single_use,
         },
         by_certificate: false,
+        barred: place.barred.jwt(place.environment, assertion).map(str::to_owned),
     })
 }
 

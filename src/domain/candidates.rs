@@ -43,19 +43,6 @@ impl Candidates {
         sources
     }
 
-    /// The members of `carnet:{ENV}:before` of all bindings that name `issuer`. What a trust domain's SVID was shown beside came through
-    /// another binding of the same integration, and the token does not tell: so all of the integration in that environment.
-    pub fn members_of(&self, issuer: &Issuer) -> Vec<String> {
-        let of_issuer = self.all().filter(|candidate| candidate.rule.issuer == *issuer);
-        let member = |c: &Candidate| {
-            let through = format!("binding:{}/{}/{}", c.client, c.environment, c.binding);
-            let beside =
-                matches!(c.client, ClientId::Integration(_)).then(|| format!("integration:{}/{}", c.client, c.environment));
-            std::iter::once(through).chain(beside.filter(|_| c.rule.keys.is_bundle()))
-        };
-        of_issuer.flat_map(member).collect()
-    }
-
     /// Every binding in force.
     pub fn all(&self) -> impl Iterator<Item = &Candidate> {
         self.by_issuer.values().flat_map(HashMap::values).flatten()

@@ -192,7 +192,7 @@ pub fn assertion(jti: &str) -> Verified<Assertion> {
 /// The principal that the fixture's binding admits.
 pub fn principal(assertion: &Verified<Assertion>, state: &State, now: Timestamp) -> Result<Principal, Refused> {
     let (environment, issuer) = (production(), ISSUER.parse().expect("an issuer"));
-    let place = Place { environment: &environment, issuer: &issuer };
+    let place = Place { environment: &environment, issuer: &issuer, barred: &state.barred };
     admission::admit(state.candidates(&environment, &assertion.issuer), assertion, Slot::SubjectToken, place, now)
 }
 

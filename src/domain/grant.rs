@@ -212,7 +212,7 @@ fn run(
         beside: context.certificate.as_ref().and_then(Peer::svid).map(|shown| shown.id.issuer()),
         elevations: entitled.elevations,
     };
-    unrevoked(&ingredients, state, trace)?;
+    unrevoked(principal, &ingredients, state, trace)?;
 
     let issued = now.minus(BACKDATED);
     life.end("api.ttl", issued.plus(target.form.ttl));
@@ -268,7 +268,8 @@ pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) ->
             format!("integration:{id}/{environment}"),
         ]);
     }
-    ensure(!members.iter().any(|member| state.is_refused(member)), &reason::REVOKED)
+    let refused = members.iter().any(|member| state.is_refused(member)) || principal.barred().is_some();
+    ensure(!refused, &reason::REVOKED)
 }
 
 /// Whether a principal may ask for an elevation: all that a token takes, but target and scope.
@@ -420,11 +421,17 @@ fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &
     Some(Chosen { api: api.clone(), audience, form: record.token.clone(), rules, catalogue: Catalogue::Record(record) })
 }
 
-fn unrevoked(ingredients: &Ingredients, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {
+fn unrevoked(
+    principal: &Principal,
+    ingredients: &Ingredients,
+    state: &State,
+    trace: &mut Trace,
+) -> Result<(), &'static Reason> {
     if state.refused.is_empty() {
         return Ok(());
     }
     let refused = ingredients.members().into_iter().find(|member| state.is_refused(member));
+    let refused = refused.or_else(|| principal.barred().map(str::to_owned));
     let seen = || refused.clone().unwrap_or_else(|| "nothing".to_owned());
     ensure(trace.check("revocations", refused.is_none(), || ("nothing revoked".into(), seen())), &reason::REVOKED)
 }

@@ -253,7 +253,7 @@ fn run(case: &Case) -> Option<Box<Grant>> {
     let environment = environment(case.production);
     let issuer = issuer(&environment);
     let assertion = assertion(case);
-    let place = Place { environment: &environment, issuer: &issuer };
+    let place = Place { environment: &environment, issuer: &issuer, barred: &state.barred };
     let candidates = state.candidates(&environment, &assertion.issuer);
     let principal = admit(candidates, &assertion, Slot::SubjectToken, place, at(0)).ok()?;
     let ask = Ask { target: Some(Target::Name("orders".into())), scope: Some(scopes(case.asked).to_string()), client: None };

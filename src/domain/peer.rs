@@ -85,7 +85,7 @@ fn admit_own(
     let access = current.record.environments.get(environment);
     let binding = access.and_then(|access| access.bindings.iter().find(|binding| binding.admits == Admits::Certificate));
     let binding = binding.ok_or_else(|| refused(&reason::BINDING_NO_MATCH))?;
-    Ok(Principal::by_own(shown, trust_domain, &binding.name, current.version))
+    Ok(Principal::by_own(shown, trust_domain, &binding.name, current.version, &state.barred))
 }
 
 /// The bindings that name the trust domain, rest on the very bundle that verified the chain, and have this ID.
@@ -102,5 +102,5 @@ pub(super) fn admit_svid(shown: &Verified<Svid>, environment: &EnvironmentName, 
     if admitting.any(|other| other.client != first.client) {
         return Err(Refused::unknown(&reason::BINDING_AMBIGUOUS));
     }
-    Ok(Principal::by_svid(shown, first))
+    Ok(Principal::by_svid(shown, first, &state.barred))
 }

@@ -75,6 +75,7 @@ fn svid(
         subjects.map(|subject| subject.member())
     });
     let refused = through.into_iter().find(|member| state.is_refused(member));
+    let refused = refused.or_else(|| admitted.as_ref().ok()?.barred().map(str::to_owned));
     let seen = || refused.clone().unwrap_or_else(|| "nothing".to_owned());
     ensure(trace.check("certificate.revoked", refused.is_none(), || ("nothing revoked".into(), seen())), &reason::REVOKED)?;
     let valid = shown.starts <= now && now < shown.ends;
@@ -125,7 +126,11 @@ fn counts(shown: &ClientCertificate, state: &State, now: Timestamp, trace: &mut 
     ensure(
         trace.check("certificate.revoked", unrevoked, || ("not revoked".into(), leaf.serial.to_string())),
         &reason::CERTIFICATE_REVOKED,
-    )
+    )?;
+    // Where the binding for certificates is revoked they count for nothing: neither alone, nor beside an assertion, nor for another one.
+    let barred = state.barred.certificate(&leaf.integration, &leaf.environment);
+    let texts = || ("nothing revoked".into(), barred.unwrap_or("nothing").to_owned());
+    ensure(trace.check("certificate.binding", barred.is_none(), texts), &reason::REVOKED)
 }
 
 /// Whether the certificate of a connection may be used at all now, for what is no token: introspection.

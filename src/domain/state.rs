@@ -12,14 +12,16 @@ use super::actor::{Actor, Person};
 use super::api::Api;
 use super::approval::{Approval, Review, Standing};
 use super::archive::Archive;
+use super::barred::Barred;
 use super::certificate::{Certificates, Enrolment};
 use super::change::{Change, Configuration, Environment, What};
 use super::clock::Timestamp;
 use super::digest::Digest;
-use super::elevation::{Elevations, Ended};
+use super::elevation::Elevations;
+use super::history::History;
 use super::integration::Integration;
 use super::issuer_keys::IssuerKeys;
-use super::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId, TokenId};
+use super::names::{ApiName, ApprovalId, ClientId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId, TokenId};
 use super::partner::Partner;
 use super::passkey::{Passkey, Passkeys};
 use super::revocation::Subject;
@@ -28,6 +30,8 @@ use super::text::Text;
 pub use super::candidates::{Candidate, Candidates};
 pub use super::keys::Keys;
 pub use super::stop::{Revocation, Stop};
+
+mod revocations;
 
 /// A record with the digest that names its version.
 #[derive(Clone, Debug)]
@@ -173,6 +177,10 @@ pub struct State {
     pub staff_cuts: Vec<(Person, Timestamp)>,
     /// Bindings by environment and issuer, of what is in force.
     pub candidates: Candidates,
+    /// What was ever in force. Shared, because the state is copied with every change, and this grows for ever.
+    pub history: Arc<History>,
+    /// The proofs that revoked bindings would admit.
+    pub barred: Arc<Barred>,
 }
 
 impl State {
@@ -207,7 +215,11 @@ impl State {
             }
             What::CheckpointKeySucceeded { .. } => self.checkpoint_keys += 1,
             What::JournalArchived(segment) => self.archive.take(segment),
-            What::ConfigurationChanged(configuration) => self.configuration = Some(configuration.clone()),
+            What::ConfigurationChanged(configuration) => {
+                let history = Arc::make_mut(&mut self.history);
+                configuration.environments.keys().for_each(|environment| history.add_environment(environment));
+                self.configuration = Some(configuration.clone());
+            }
             What::KeyCreated(key) => self.keys.add(key.clone(), at),
             What::KeyTainted { environment, kid, .. } => {
                 self.keys.taint(environment, kid);
@@ -289,13 +301,13 @@ impl State {
             What::ApiApproved { api: name, version } => {
                 let Some(api) = self.apis.get_mut(name) else { return };
                 promote(&mut api.held, &mut api.current, version);
-                self.candidates.index_api(api);
+                self.index_api(name);
             }
             What::ApiNarrowed { record, .. } => {
                 let api = self.apis.entry(record.name.clone()).or_default();
                 api.current = Some(version(record.as_ref(), change, at));
                 let earlier = api.held.take();
-                self.candidates.index_api(api);
+                self.index_api(&record.name);
                 self.reopen(earlier.and_then(|held| held.approval), None, at);
             }
             _ => {}
@@ -352,13 +364,13 @@ impl State {
             What::IntegrationActivated { integration, version } | What::IntegrationChanged { integration, version } => {
                 let Some(state) = self.integrations.get_mut(integration) else { return };
                 promote(&mut state.held, &mut state.current, version);
-                self.candidates.index_integration(state);
+                self.index_integration(integration);
             }
             What::IntegrationNarrowed { record, .. } => {
                 let state = self.integrations.entry(record.id.clone()).or_default();
                 state.current = Some(version(record.as_ref(), change, at));
                 let earlier = state.held.take();
-                self.candidates.index_integration(state);
+                self.index_integration(&record.id);
                 self.reopen(earlier.and_then(|held| held.approval), None, at);
             }
             What::IntegrationSuspended { integration, reason } => {
@@ -380,79 +392,28 @@ impl State {
         }
     }
 
-    fn apply_revocation(&mut self, index: u64, at: Timestamp, change: &Change) {
-        match &change.what {
-            What::RevocationAdded { id, subject, tokens_only, reason } => {
-                if let Subject::Token { environment, id, expires } = subject {
-                    self.revoked_tokens.insert(id.clone(), (environment.clone(), *expires));
-                    return;
-                }
-                if let Subject::Key { environment, kid } = subject {
-                    self.keys.taint(environment, kid);
-                }
-                self.cut(subject, index);
-                if let Subject::Elevation { elevation, .. } = subject {
-                    self.elevations.end(elevation, Ended { by: change.by.clone(), reason: Some(reason.clone()), at });
-                }
-                let revocation = Revocation {
-                    id: id.clone(),
-                    subject: subject.clone(),
-                    tokens_only: *tokens_only,
-                    by: change.by.clone(),
-                    reason: reason.clone(),
-                    at,
-                    index,
-                    lift: None,
-                    lifted: false,
-                };
-                if let Subject::Certificate { environment, serial } = subject {
-                    self.certificates.spoil(environment, serial);
-                }
-                self.revocations.insert(id.clone(), revocation);
-            }
-            What::RevocationLiftAsked { id, approval, .. } => {
-                let revocation = self.revocations.get_mut(id);
-                let earlier = revocation.and_then(|revocation| revocation.lift.replace(approval.id.clone()));
-                self.reopen(earlier, Some(approval), at);
-            }
-            What::RevocationLifted { id } => {
-                if let Some(revocation) = self.revocations.get_mut(id) {
-                    revocation.lifted = revocation.subject.can_be_lifted();
-                }
-            }
-            _ => {}
+    /// Takes the bindings of an integration that are in force now into the indexes.
+    fn index_integration(&mut self, id: &IntegrationId) {
+        let Some((state, current)) = self.integrations.get(id).and_then(|state| Some((state, state.current.as_ref()?))) else {
+            return;
+        };
+        self.candidates.index_integration(state);
+        for (environment, access) in &current.record.environments {
+            Arc::make_mut(&mut self.history).add_bindings(&ClientId::Integration(id.clone()), environment, &access.bindings);
         }
-        let refusing = self.revocations.values().filter(|revocation| !revocation.lifted && !revocation.tokens_only);
-        self.refused = refusing.map(|revocation| revocation.subject.member()).collect();
+        self.bar();
     }
 
-    /// The members whose lines a revocation of `subject` moves. A gateway that sees only the token knows neither the proof's issuer nor the
-    /// serial number of a certificate, so the lines of what it does know move as well: the issuer's bindings; for a certificate its
-    /// integration in that environment; for an authority all of the environment. That cuts more than had to be, and for as long as it
-    /// takes to ask again.
-    pub(super) fn lines(&self, subject: &Subject) -> Vec<String> {
-        let mut members = vec![subject.member()];
-        match subject {
-            Subject::Issuer { issuer } => members.extend(self.candidates.members_of(issuer)),
-            Subject::Certificate { environment, serial } => {
-                let integration = self.certificates.leaf(environment, serial).map(|leaf| leaf.integration.clone());
-                let whole = |integration| Subject::IntegrationEnvironment { integration, environment: environment.clone() };
-                members.extend(integration.map(|integration| whole(integration).member()));
-            }
-            Subject::Authority { environment, .. } => {
-                members.push(Subject::Environment { environment: environment.clone() }.member());
-            }
-            _ => {}
+    /// Takes the callers of an API that are in force now into the indexes.
+    fn index_api(&mut self, name: &ApiName) {
+        let Some((state, current)) = self.apis.get(name).and_then(|state| Some((state, state.current.as_ref()?))) else {
+            return;
+        };
+        self.candidates.index_api(state);
+        for (environment, bindings) in &current.record.callers {
+            Arc::make_mut(&mut self.history).add_bindings(&ClientId::Api(name.clone()), environment, bindings);
         }
-        members
-    }
-
-    /// Moves the lines of `subject` forward to `index`.
-    fn cut(&mut self, subject: &Subject, index: u64) {
-        for member in self.lines(subject) {
-            let line = self.revoked_before.entry(member).or_default();
-            *line = (*line).max(index);
-        }
+        self.bar();
     }
 
     /// Withdraws the approval of an earlier version and opens that of the new one.
@@ -469,16 +430,6 @@ impl State {
     /// The environment's configuration.
     pub fn environment(&self, name: &EnvironmentName) -> Option<&Environment> {
         self.configuration.as_ref()?.environments.get(name)
-    }
-
-    /// Forgets revoked tokens that expired before `horizon`; they are refused by their `exp` (ABUSE R-16).
-    pub fn forget_expired(&mut self, horizon: Timestamp) {
-        self.revoked_tokens.retain(|_, (_, expires)| *expires >= horizon);
-    }
-
-    /// Whether an unlifted revocation refuses exchanges through `member`.
-    pub fn is_refused(&self, member: &str) -> bool {
-        self.refused.contains(member)
     }
 
     /// The bindings of `environment` that name `issuer`.

@@ -1,8 +1,11 @@
 //! What security stopped, as the state knows it: suspensions and revocations, and the version that an approval to lift them names.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::actor::Actor;
+use super::binding::Admits;
 use super::clock::Timestamp;
 use super::digest::Digest;
 use super::names::{ApprovalId, RevocationId};
@@ -37,6 +40,8 @@ pub struct Revocation {
     pub id: RevocationId,
     /// What it cuts.
     pub subject: Subject,
+    /// What the binding admitted when it was revoked, where the subject is a binding.
+    pub admitted: Option<Arc<Admits>>,
     /// Cuts what was issued and refuses nothing later.
     pub tokens_only: bool,
     /// Who revoked.
@@ -54,6 +59,11 @@ pub struct Revocation {
 }
 
 impl Revocation {
+    /// Whether it refuses later exchanges.
+    pub fn refuses(&self) -> bool {
+        !self.lifted && !self.tokens_only
+    }
+
     /// The version of an approval that lifts it: all that was revoked, by whom, when and why.
     pub fn version(&self) -> Digest {
         Digest::of_json(&("revoked", &self.id, &self.subject, self.tokens_only, &self.by, &self.reason, self.at, self.index))
