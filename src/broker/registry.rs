@@ -179,7 +179,9 @@ impl Broker {
         // What was denied, or not answered in time, is news when it is sent again.
         let unchanged = newest.as_ref().is_some_and(|newest| Digest::of_json(newest) == Digest::of_json(&new))
             && !is_turned_down(&new, state, self.now());
-        let narrows = in_force.is_some() && record::is_provably_narrowing(&differences);
+        // To apply the version in force once more takes back the one that waits.
+        let as_in_force = in_force.as_ref().is_some_and(|current| Digest::of_json(current) == Digest::of_json(&new));
+        let narrows = in_force.is_some() && (as_in_force || record::is_provably_narrowing(&differences));
         let action = match &new {
             _ if unchanged => Action::Unchanged,
             Record::Integration(_) if in_force.is_none() => Action::Draft,

@@ -15,7 +15,7 @@ pub fn wish(duration: &str) -> Value {
 }
 
 /// Asks as `person`; the elevation.
-async fn asked(world: &World, person: &str, body: &Value) -> Value {
+pub async fn asked(world: &World, person: &str, body: &Value) -> Value {
     let answer = world.admin_post("/v1/elevations", person, body).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer.json()
@@ -26,28 +26,28 @@ async fn look(world: &World, id: &str) -> Value {
 }
 
 /// Reviews what `person` sees now, with `more` besides.
-async fn review(world: &World, id: &str, person: &str, verdict: &str, more: &Value) -> Answer {
+pub async fn review(world: &World, id: &str, person: &str, verdict: &str, more: &Value) -> Answer {
     let mut body = json!({"verdict": verdict, "reason": "seen", "version": look(world, id).await["version"]});
     body.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
     world.admin_post(&format!("/v1/elevations/{id}/reviews"), person, &body).await
 }
 
-async fn approved(world: &World, id: &str, person: &str) -> Value {
+pub async fn approved(world: &World, id: &str, person: &str) -> Value {
     let answer = review(world, id, person, "approve", &json!({})).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
-fn id(elevation: &Value) -> String {
+pub fn id(elevation: &Value) -> String {
     elevation["id"].as_str().expect("an id").to_owned()
 }
 
-async fn exchange(world: &World, scope: &str) -> Answer {
+pub async fn exchange(world: &World, scope: &str) -> Answer {
     world.exchange("production", &world.assertion("production"), scope).await
 }
 
 #[track_caller]
-fn token(answer: &Answer) -> String {
+pub fn token(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["access_token"].as_str().expect("a token").to_owned()
 }
@@ -61,18 +61,18 @@ async fn nothing(world: &World, reason: &str) {
 }
 
 #[track_caller]
-fn refused(answer: &Answer, status: u16, reason: &str) {
+pub fn refused(answer: &Answer, status: u16, reason: &str) {
     assert_eq!((answer.status, &answer.json()["reason"]), (status, &json!(reason)), "{}", answer.text());
 }
 
 /// The workload as it is at the partner: nobody there is signed in.
-async fn ask_as_workload(world: &World, bearer: &str, body: &Value) -> Answer {
+pub async fn ask_as_workload(world: &World, bearer: &str, body: &Value) -> Answer {
     let headers = [("authorization", format!("Bearer {bearer}")), ("content-type", "application/json".to_owned())];
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     send(world.public, "POST", "/production/elevations", &headers, body.to_string().as_bytes()).await
 }
 
-fn own_wish(duration: &str) -> Value {
+pub fn own_wish(duration: &str) -> Value {
     let mut body = wish(duration);
     let members = body.as_object_mut().expect("an object");
     members.remove("integration");
@@ -479,7 +479,7 @@ async fn a_scheduled_elevation_runs_when_it_was_asked_for() {
     assert_eq!(approved(&world, &it, "sven").await["ends"].as_i64(), Some(starts + 600));
 }
 
-fn with_elevation(world: &World, elevation: &str) -> String {
+pub fn with_elevation(world: &World, elevation: &str) -> String {
     let usual = records::usual(&world.partner.issuer);
     let head = usual.split("    elevation:\n").next().expect("a record").to_owned();
     format!("{head}    elevation:\n      - {elevation}\n")

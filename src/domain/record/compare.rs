@@ -1,11 +1,14 @@
 //! What a new version of a record changes, and whether each change widens or narrows.
 //!
 //! Enter through [`compare`]. The rule of the house: what is not clearly narrowing or harmless widens (CONTRACT.md section 3 holds
-//! such a change for approval), so a new field that nobody weighed here must be added as a widening. Texts are compared as they
+//! such a change for approval), so a new field that nobody weighed here must be added as a widening. The facts that an approval rests on
+//! (purpose, owners, contract, data classes, contacts) widen whichever way they change: nobody approved the other ones. Texts are compared as they
 //! are; a caller that has sealed ones joins them first, or a plain and a sealed text count as different.
 
 use super::Record;
 use crate::domain::text::Text;
+
+pub use access::{widens_access, widens_binding, widens_elevation};
 
 mod access;
 mod api;
@@ -72,9 +75,11 @@ pub fn compare(old: Option<&Record>, new: &Record) -> Vec<Difference> {
     found.list
 }
 
-/// Whether nothing in `differences` could let anybody do more: every one narrows or is neutral.
+/// Whether nothing in `differences` could let anybody do more: every one narrows or is neutral. Without a difference nothing is proved: a
+/// version that is another one, and differs in nothing that is weighed here, waits for people.
 pub fn is_provably_narrowing(differences: &[Difference]) -> bool {
-    differences.iter().all(|difference| matches!(difference.weight, Weight::Narrows | Weight::Neutral))
+    !differences.is_empty()
+        && differences.iter().all(|difference| matches!(difference.weight, Weight::Narrows | Weight::Neutral))
 }
 
 /// Differences as they are found.
@@ -84,6 +89,10 @@ struct Found {
 }
 
 impl Found {
+    fn widens(&self) -> bool {
+        self.list.iter().any(|difference| difference.weight == Weight::Widens)
+    }
+
     fn push(&mut self, at: impl Into<String>, from: Option<String>, to: Option<String>, weight: Weight) {
         self.list.push(Difference { at: at.into(), from, to, weight });
     }
@@ -129,6 +138,19 @@ impl Found {
             };
             let weight = if narrows { Weight::Narrows } else { Weight::Widens };
             self.push(at, old.map(ToString::to_string), new.map(ToString::to_string), weight);
+        }
+    }
+
+    /// Two sets that weigh the same whichever way they differ. The order of a list is no difference.
+    fn set<T: PartialEq>(
+        &mut self,
+        at: &str,
+        (old, new): (&Vec<T>, &Vec<T>),
+        show: impl Fn(&Vec<T>) -> String,
+        weight: Weight,
+    ) {
+        if old.iter().any(|member| !new.contains(member)) || new.iter().any(|member| !old.contains(member)) {
+            self.push(at, Some(show(old)), Some(show(new)), weight);
         }
     }
 

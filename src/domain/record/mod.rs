@@ -33,7 +33,7 @@ mod write;
 #[cfg(test)]
 mod hostile;
 
-pub use compare::{Difference, Weight, compare, is_provably_narrowing};
+pub use compare::{Difference, Weight, compare, is_provably_narrowing, widens_access, widens_binding, widens_elevation};
 pub use fault::{Fault, Severity};
 pub use schema::schema;
 pub use surroundings::{Surroundings, callers_overlap, check, integration_overlaps};

@@ -53,7 +53,8 @@ impl<'a> Claimed<'a> {
     }
 }
 
-fn disjoint(a: &JwtRule, b: &JwtRule) -> bool {
+/// Whether no claims meet the conditions of both rules.
+pub(super) fn disjoint(a: &JwtRule, b: &JwtRule) -> bool {
     a.matchers.iter().any(|a| {
         let steps_of_a = steps(&a.claim);
         b.matchers.iter().any(|b| steps(&b.claim) == steps_of_a && a.condition.is_disjoint(&b.condition))

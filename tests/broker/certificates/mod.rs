@@ -15,7 +15,7 @@ use tool::Machine;
 const P256: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
 
 /// The usual integration, that may also show a certificate.
-fn with_certificates(issuer: &str) -> String {
+pub fn with_certificates(issuer: &str) -> String {
     let binding = "      - {name: data-centre, mtls: {}}\n";
     let usual = records::usual(issuer);
     let sandbox = usual.replacen(

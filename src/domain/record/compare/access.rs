@@ -45,28 +45,43 @@ pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
     });
     for api in union(&old.scopes, &new.scopes) {
         let none = Vec::new();
-        let (old, new) = (old.scopes.get(api).unwrap_or(&none), new.scopes.get(api).unwrap_or(&none));
-        scopes(&format!("{at}.scopes.{api}"), old, new, found);
+        let (was, is) = (old.scopes.get(api).unwrap_or(&none), new.scopes.get(api).unwrap_or(&none));
+        let eligible: Vec<&Eligible> = new.elevation.iter().filter(|one| one.api == *api).collect();
+        scopes(&format!("{at}.scopes.{api}"), (was, is), &eligible, found);
     }
     elevations(&format!("{at}.elevation"), &old.elevation, &new.elevation, found);
 }
 
 fn bindings(at: &str, old: &[Binding], new: &[Binding], found: &mut Found) {
+    // All bindings of an environment together say what is taken, and how: a proof that one of them takes no longer may meet another.
+    let meets = |lax: &Binding| Some(format!("its proofs may meet {}, which asks for less", lax.name));
     for gone in old.iter().filter(|one| !new.iter().any(|other| other.name == one.name)) {
-        found.push(format!("{at}.{}", gone.name), Some(binding::shown(gone)), None, Weight::Narrows);
+        let laxer = binding::laxer(gone, new);
+        let weight = if laxer.is_some() { Weight::Widens } else { Weight::Narrows };
+        found.push(format!("{at}.{}", gone.name), Some(binding::shown(gone)), laxer.and_then(meets), weight);
     }
     for one in new {
         let at = format!("{at}.{}", one.name);
         match old.iter().find(|other| other.name == one.name) {
-            Some(was) => binding::compare(&at, was, one, found),
+            Some(was) => {
+                binding::compare(&at, was, one, found);
+                if let Some(laxer) = binding::laxer(was, new).filter(|_| binding::takes_less(was, one)) {
+                    found.push(at, Some(binding::shown(was)), meets(laxer), Weight::Widens);
+                }
+            }
             None => found.push(at, None, Some(binding::shown(one)), Weight::Widens),
         }
     }
 }
 
-fn scopes(at: &str, old: &[ScopeRule], new: &[ScopeRule], found: &mut Found) {
+fn scopes(at: &str, (old, new): (&[ScopeRule], &[ScopeRule]), eligible: &[&Eligible], found: &mut Found) {
     for gone in old.iter().filter(|one| !new.iter().any(|other| other.scope == one.scope)) {
-        found.push(format!("{at}.{}", gone.scope), Some(list(&gone.allow, WHOLE)), None, Weight::Narrows);
+        // A scope that stands in the contract is never elevated: without its rule the elevation's endpoints count.
+        let elevated = eligible.iter().find(|one| one.scope == gone.scope);
+        let wider = elevated.is_some_and(|one| !is_within(&gone.allow, &one.allow) && gone.allow != one.allow);
+        let to = elevated.filter(|_| wider).map(|one| format!("by elevation: {}", list(&one.allow, WHOLE)));
+        let weight = if wider { Weight::Widens } else { Weight::Narrows };
+        found.push(format!("{at}.{}", gone.scope), Some(list(&gone.allow, WHOLE)), to, weight);
     }
     for one in new {
         let at = format!("{at}.{}", one.scope);
@@ -80,9 +95,37 @@ fn scopes(at: &str, old: &[ScopeRule], new: &[ScopeRule], found: &mut Found) {
 /// Endpoints: none means the whole API, so adding the first ones narrows and removing the last one widens.
 fn allow(at: &str, old: &Vec<Endpoint>, new: &Vec<Endpoint>, found: &mut Found) {
     let shown = |endpoints: &Vec<Endpoint>| list(endpoints, WHOLE);
-    found.ranked(format!("{at}.allow"), (old, new), shown, |old, new| {
-        !new.is_empty() && (old.is_empty() || new.iter().all(|endpoint| old.contains(endpoint)))
-    });
+    found.ranked(format!("{at}.allow"), (old, new), shown, |old, new| is_within(old, new));
+}
+
+/// Whether the endpoints `new` are some, and among those that `old` allows.
+fn is_within(old: &[Endpoint], new: &[Endpoint]) -> bool {
+    !new.is_empty() && (old.is_empty() || new.iter().all(|endpoint| old.contains(endpoint)))
+}
+
+/// Whether `new` gives more in an environment than `old` did. Without `old` it does.
+pub fn widens_access(old: Option<&Access>, new: &Access) -> bool {
+    let mut found = Found::default();
+    match old {
+        Some(old) => compare("environment", old, new, &mut found),
+        None => introduce("environment", new, &mut found),
+    }
+    found.widens()
+}
+
+/// Whether the binding `new` takes more than `old` did. Without `old` it does.
+pub fn widens_binding(old: Option<&Binding>, new: &Binding) -> bool {
+    let mut found = Found::default();
+    let Some(old) = old else { return true };
+    binding::compare("binding", old, new, &mut found);
+    found.widens()
+}
+
+/// Whether `new` lets more be had for a while than `old` did, or lets it be had more easily. Without `old` it does.
+pub fn widens_elevation(old: Option<&Eligible>, new: &Eligible) -> bool {
+    let mut found = Found::default();
+    elevations("elevation", old.map_or(&[][..], std::slice::from_ref), std::slice::from_ref(new), &mut found);
+    found.widens()
 }
 
 fn elevations(at: &str, old: &[Eligible], new: &[Eligible], found: &mut Found) {

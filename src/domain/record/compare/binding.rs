@@ -1,7 +1,8 @@
 //! Differences of two versions of one binding.
 
 use super::{Found, Weight, list};
-use crate::domain::binding::{Admits, Binding, ClaimPath, ExtraAudience, JwtKind, JwtRule};
+use crate::domain::binding::{Admits, Binding, ClaimPath, ExtraAudience, JwtKind, JwtRule, Preset};
+use crate::domain::record::overlap::disjoint;
 
 /// In a line: what it takes, of whom, under which conditions. Key sets by their digest.
 pub(super) fn shown(binding: &Binding) -> String {
@@ -48,8 +49,51 @@ pub(super) fn compare(at: &str, old: &Binding, new: &Binding, found: &mut Found)
     found.ranked(format!("{at}.singleUse"), (&was.single_use, &is.single_use), flag, |_, new| *new);
     found.ceiling(format!("{at}.maxLife"), Some(&was.max_life), Some(&is.max_life));
     found.ceiling(format!("{at}.maxAge"), was.max_age.as_ref(), is.max_age.as_ref());
-    let preset = |preset: &Option<crate::domain::binding::Preset>| format!("{preset:?}").to_lowercase();
-    found.value(format!("{at}.preset"), (&was.preset, &is.preset), preset, Weight::Neutral);
+    let preset = |preset: &Option<Preset>| format!("{preset:?}").to_lowercase();
+    // The other presets are a note for people. A SPIFFE binding takes X.509-SVIDs besides.
+    let weight = if is.preset == Some(Preset::Spiffe) { Weight::Widens } else { Weight::Neutral };
+    found.value(format!("{at}.preset"), (&was.preset, &is.preset), preset, weight);
+}
+
+/// The binding of `new` that could take what `old` took, and asks for less. What is taken away from `old` then meets that one: a proof
+/// that was used once is used again, or an older one counts. Two bindings that no claims can meet both are no danger to each other.
+pub(super) fn laxer<'a>(old: &Binding, new: &'a [Binding]) -> Option<&'a Binding> {
+    let Admits::Jwt(was) = &old.admits else { return None };
+    new.iter().filter(|other| other.name != old.name).find(|other| match &other.admits {
+        Admits::Jwt(is) => was.issuer == is.issuer && !disjoint(was, is) && !asks_as_much(was, is),
+        // No certificate of our authority is a proof that a rule on JWTs takes.
+        Admits::Certificate => false,
+    })
+}
+
+/// Whether `is` asks at least as much of a proof as `was`, but for issuer, keys and claims.
+fn asks_as_much(was: &JwtRule, is: &JwtRule) -> bool {
+    // A single-use binding decides before a reusable one (`admission`), so what both take met `is` before.
+    if is.single_use && !was.single_use {
+        return true;
+    }
+    let young = match (was.max_age, is.max_age) {
+        (None, _) => true,
+        (Some(was), Some(is)) => is <= was,
+        (Some(_), None) => false,
+    };
+    let types = types(was);
+    was.kind == is.kind
+        && (is.single_use || !was.single_use)
+        && is.max_life <= was.max_life
+        && young
+        && is.algs.iter().all(|alg| was.algs.contains(alg))
+        && self::types(is).iter().all(|typ| types.contains(typ))
+        && (is.audience.is_none() || is.audience == was.audience)
+        && (is.preset != Some(Preset::Spiffe) || was.preset == Some(Preset::Spiffe))
+}
+
+/// Whether `new` could refuse a proof that `old` takes.
+pub(super) fn takes_less(old: &Binding, new: &Binding) -> bool {
+    let (Admits::Jwt(old), Admits::Jwt(new)) = (&old.admits, &new.admits) else { return old.admits != new.admits };
+    // To be used once takes no proof away that has a `jti`, and one without was never the stricter of two.
+    let alike = JwtRule { single_use: old.single_use, preset: old.preset, owner: old.owner.clone(), ..new.as_ref().clone() };
+    alike != **old
 }
 
 /// The types that a rule takes beyond those that its kind always takes: a `key` binding that lists none takes three, and one that lists

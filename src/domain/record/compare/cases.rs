@@ -111,7 +111,7 @@ fn changes_weigh_what_they_do() {
         ("ends: 2027-11-30", "ends: 2028-11-30", "WIDENS contract.ends".to_owned()),
         ("starts: 2026-12-01", "starts: 2026-11-01", "WIDENS contract.starts".to_owned()),
         ("application: raj@", "application: eve@", "WIDENS owners.application".to_owned()),
-        ("purpose: Copies", "purpose: Moves", "neutral purpose".to_owned()),
+        ("purpose: Copies", "purpose: Moves", "WIDENS purpose".to_owned()),
         ("every: 90d", "every: 30d", "narrows review.every".to_owned()),
         ("onSilence: suspend", "onSilence: report", "WIDENS review.onSilence".to_owned()),
         ("trigger: contract-end", "trigger: manual", "WIDENS offboarding.trigger".to_owned()),
@@ -119,9 +119,14 @@ fn changes_weigh_what_they_do() {
         ("risk: high", "risk: low", "WIDENS scopes.orders:write.risk".to_owned()),
         ("sandbox: https://orders.sandbox", "sandbox: https://orders2.sandbox", "WIDENS audience.sandbox".to_owned()),
         ("orders:api\"", "orders:api2\"", "WIDENS callers.production.gateway".to_owned()),
+        ("contact: ops@", "contact: eve@", "WIDENS offboarding.contact".to_owned()),
+        ("dataClasses: [customer-address]\n", "", "WIDENS dataClasses".to_owned()),
+        ("[customer-address]", "[customer-address, payroll]", "WIDENS dataClasses".to_owned()),
+        ("domains: [globex.example]", "domains: [globex.example, globex.test]", "WIDENS domains".to_owned()),
+        ("ends: 2027-02-28", "ends: 2027-01-28", "narrows exceptions.legacy SFTP key.ends".to_owned()),
         ("expires: 2027-11-01", "expires: 2027-10-01", "narrows verification.expires".to_owned()),
         ("by: jane@", "by: eve@", "WIDENS verification.by".to_owned()),
-        ("technical: ops@", "technical: dev@", "neutral contacts.technical".to_owned()),
+        ("technical: ops@", "technical: dev@", "WIDENS contacts.technical".to_owned()),
         ("ref: refs/heads/dev", "ref: refs/heads/other", "neutral tests".to_owned()),
     ];
     for (from, to, expected) in cases {
@@ -133,14 +138,15 @@ fn changes_weigh_what_they_do() {
 #[test]
 fn the_riskiest_stands_first_and_new_records_widen() {
     let mut new = integration();
-    new.purpose = "Another purpose.".into();
+    new.exceptions.clear();
+    new.tests.clear();
     new.limits_of("production").ttl = None;
     new.contract.ends = new.contract.starts.plus(crate::domain::clock::Seconds::days(1));
     let differences = compare(Some(&Record::Integration(integration())), &Record::Integration(new));
     let weights: Vec<_> = differences.iter().map(|difference| difference.weight).collect();
-    assert_eq!(weights, [Weight::Widens, Weight::Narrows, Weight::Neutral]);
-    assert!(!is_provably_narrowing(&differences));
-    assert!(is_provably_narrowing(&differences[1..]));
+    assert_eq!(weights, [Weight::Widens, Weight::Widens, Weight::Narrows, Weight::Neutral]);
+    assert!(!is_provably_narrowing(&differences) && !is_provably_narrowing(&[]), "without a difference nothing is proved");
+    assert!(is_provably_narrowing(&differences[2..]));
     for record in records() {
         let differences = compare(None, &record);
         assert!(!is_provably_narrowing(&differences));
@@ -246,4 +252,78 @@ fn the_types_of_a_key_binding_are_weighed_by_what_it_takes() {
     assert_eq!(weights(one, none), ["WIDENS"; 2], "JWT and no type at all are taken again");
     assert_eq!(weights(none, one), ["narrows"; 2]);
     assert_eq!(weights(one, ", typ: [at+jwt]"), ["WIDENS", "narrows"]);
+}
+
+/// Production bindings of the example's integration, each in a line of YAML.
+fn bindings(lines: &[&str]) -> Record {
+    let text: String = lines.iter().map(|line| format!("      - {{{line}}}\n")).collect();
+    let head = "apiVersion: carnet/v1\nkind: Integration\nmetadata: {partner: globex, name: sync}\npurpose: Copies orders.\n\
+        owners: {business: a@x.example, application: b@x.example}\ncontract: {ref: M-1, starts: 2026-12-01, ends: 2027-11-30}\n\
+        review: {every: 90d, onSilence: suspend}\noffboarding: {trigger: contract-end, contact: c@x.example}\nenvironments:\n  \
+        production:\n    bindings:\n";
+    let yaml = format!("{head}{text}    scopes: {{orders-api: [orders:read]}}\n");
+    read("test.yaml", &yaml).unwrap_or_else(|faults| panic!("{faults:#?}")).remove(0).record
+}
+
+/// All bindings of an environment say together what is taken and how: what is taken away from one may meet another that asks for less.
+#[test]
+fn what_is_taken_from_the_stricter_of_two_bindings_widens() {
+    let oidc = |name: &str, matches: &str, rest: &str| {
+        format!(r#"name: {name}, oidc: {{issuer: "https://i.example", match: {{{matches}}}{rest}}}"#)
+    };
+    let strict = oidc("a", "repo: x, ref: main", ", maxAge: 5m, maxLife: 10m, algs: [ES256]");
+    let narrower = oidc("a", "repo: x, ref: main, run: y", ", maxAge: 5m, maxLife: 10m, algs: [ES256]");
+    let same = oidc("b", "repo: x", ", maxAge: 5m, maxLife: 10m, algs: [ES256]");
+    let laxer = [
+        oidc("b", "repo: x", ", maxAge: 5m, maxLife: 10m, algs: [ES256], singleUse: false"),
+        oidc("b", "repo: x", ", maxAge: 6m, maxLife: 10m, algs: [ES256]"),
+        oidc("b", "repo: x", ", maxLife: 10m, algs: [ES256]"),
+        oidc("b", "repo: x", ", maxAge: 5m, maxLife: 11m, algs: [ES256]"),
+        oidc("b", "repo: x", ", maxAge: 5m, maxLife: 10m, algs: [ES256, RS256]"),
+        oidc("b", "repo: x", ", maxAge: 5m, maxLife: 10m, algs: [ES256], typ: [at+jwt]"),
+        oidc("b", "repo: x", ", maxAge: 5m, maxLife: 10m, algs: [ES256], audience: \"urn:other\""),
+        oidc("b", "repo: {oneOf: [x, y]}, ref: {prefix: ma}", ", singleUse: false, maxAge: 5m"),
+    ];
+    let narrows = |old: &[&str], new: &[&str]| is_provably_narrowing(&compare(Some(&bindings(old)), &bindings(new)));
+    for lax in &laxer {
+        assert!(!narrows(&[&strict, lax], &[lax]), "removed beside {lax}");
+        assert!(!narrows(&[&strict, lax], &[&narrower, lax]), "narrowed beside {lax}");
+        assert!(narrows(&[&strict, lax], &[&strict]), "the laxer one may go: {lax}");
+        // Used once where it was used again takes no proof away.
+        let again = oidc("a", "repo: x, ref: main", ", maxAge: 5m, maxLife: 10m, algs: [ES256], singleUse: false");
+        assert!(narrows(&[&again, lax], &[&strict, lax]), "{lax}");
+    }
+    assert!(narrows(&[&strict, &same], &[&same]), "as strict");
+    assert!(narrows(&[&strict, &same], &[&narrower, &same]));
+    for apart in [
+        oidc("b", "repo: x, ref: dev", ", singleUse: false, maxAge: 30m"),
+        oidc("b", "repo: x, /ref: dev", ", singleUse: false, maxAge: 30m"),
+        oidc("b", "repo: x", ", singleUse: false, maxAge: 30m").replace("i.example", "j.example"),
+        "name: b, mtls: {}".to_owned(),
+        r#"name: b, key: {jwksUri: "https://globex.example/jwks.json", maxLife: 1h}"#.to_owned(),
+    ] {
+        assert!(narrows(&[&strict, &apart], &[&apart]), "no proof meets both: {apart}");
+    }
+    // Two keys of the partner's own: the old one goes at once, unless what stays takes more.
+    let key = |name: &str, rest: &str| format!(r#"name: {name}, key: {{jwksUri: "https://globex.example/{name}.json"{rest}}}"#);
+    assert!(narrows(&[&key("old", ""), &key("new", "")], &[&key("new", "")]));
+    assert!(!narrows(&[&key("old", ""), &key("new", ", maxLife: 1h")], &[&key("new", ", maxLife: 1h")]));
+}
+
+/// A scope of the contract is never elevated: to remove its rule lets an elevation to more endpoints count.
+#[test]
+fn a_scope_that_leaves_the_contract_may_be_elevated_to_more() {
+    let with = |scopes: &str, allow: &str| {
+        let text = CONTRACT
+            .replacen("        - scope: orders:read\n          allow: [GET /v1/orders, \"GET /v1/orders/{id}\"]\n", scopes, 1)
+            .replacen("        allow: [\"PATCH /v1/orders/{id}/status\"]\n", allow, 1);
+        read("records.yaml", &text).unwrap_or_else(|faults| panic!("{faults:#?}")).pop().expect("an integration").record
+    };
+    let (read, write) =
+        ("        - scope: orders:read\n", "        - {scope: orders:write, allow: [\"PATCH /v1/orders/{id}/status\"]}\n");
+    let both = format!("{read}{write}");
+    let narrows = |allow: &str| is_provably_narrowing(&compare(Some(&with(&both, allow)), &with(read, allow)));
+    assert!(narrows("        allow: [\"PATCH /v1/orders/{id}/status\"]\n"));
+    assert!(!narrows("        allow: [\"PATCH /v1/orders/{id}/status\", \"DELETE /v1/orders/{id}\"]\n"));
+    assert!(!narrows(""));
 }

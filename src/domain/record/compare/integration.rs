@@ -18,7 +18,7 @@ pub(super) fn introduce(new: &Integration, found: &mut Found) {
 }
 
 pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
-    found.text("purpose", (&old.purpose, &new.purpose), Weight::Neutral);
+    found.text("purpose", (&old.purpose, &new.purpose), Weight::Widens);
     // Who answers for it decides what happens to it.
     found.text("owners.business", (&old.owners.business, &new.owners.business), Weight::Widens);
     found.text("owners.application", (&old.owners.application, &new.owners.application), Weight::Widens);
@@ -26,7 +26,8 @@ pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
     found.value("contract.ref", (&was.reference, &is.reference), Clone::clone, Weight::Widens);
     found.ranked("contract.starts", (&was.starts, &is.starts), ToString::to_string, |old, new| new > old);
     found.ranked("contract.ends", (&was.ends, &is.ends), ToString::to_string, |old, new| new < old);
-    found.members("dataClasses", &old.data_classes, &new.data_classes);
+    let classes = |classes: &Vec<String>| super::list(classes, "none");
+    found.set("dataClasses", (&old.data_classes, &new.data_classes), classes, Weight::Widens);
     found.ranked("review.every", (&old.review.every, &new.review.every), ToString::to_string, |old, new| new < old);
     let silence = (&old.review.on_silence, &new.review.on_silence);
     found.ranked("review.onSilence", silence, |value| on_silence(*value).to_owned(), |_, new| *new == OnSilence::Suspend);
@@ -47,7 +48,7 @@ pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
         |value| shown_trigger(*value).to_owned(),
         |_, new| *new == Trigger::ContractEnd,
     );
-    found.text("offboarding.contact", (&old.offboarding.contact, &new.offboarding.contact), Weight::Neutral);
+    found.text("offboarding.contact", (&old.offboarding.contact, &new.offboarding.contact), Weight::Widens);
     for environment in union(&old.environments, &new.environments) {
         let at = format!("environments.{environment}");
         match (old.environments.get(environment), new.environments.get(environment)) {
@@ -64,10 +65,11 @@ pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
     }
 }
 
-/// A static secret that is newly allowed to live is more risk; one that is gone or ends sooner is less.
+/// A static secret that is newly allowed to live is more risk, and one that ends sooner is less. One that the record names no more may
+/// live on at the partner, without an end and an owner: that is for two people to say.
 fn exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Found) {
     for gone in old.iter().filter(|one| !new.iter().any(|other| other.what == one.what)) {
-        found.push(format!("exceptions.{}", gone.what), Some(gone.ends.to_string()), None, Weight::Narrows);
+        found.push(format!("exceptions.{}", gone.what), Some(gone.ends.to_string()), None, Weight::Widens);
     }
     for one in new {
         let at = format!("exceptions.{}", one.what);

@@ -1,4 +1,4 @@
-//! Differences of partners. Who the company is and who checked it widens; contacts give no right.
+//! Differences of partners. All of them widen but an earlier end: they are what the verification was given for.
 
 use super::{Found, Weight, shown_text};
 use crate::domain::partner::Partner;
@@ -10,9 +10,9 @@ pub(super) fn introduce(new: &Partner, found: &mut Found) {
 
 pub(super) fn compare(old: &Partner, new: &Partner, found: &mut Found) {
     found.text("legalName", (&old.legal_name, &new.legal_name), Weight::Widens);
-    found.members("domains", &old.domains, &new.domains);
-    found.text("contacts.technical", (&old.contacts.technical, &new.contacts.technical), Weight::Neutral);
-    found.text("contacts.security", (&old.contacts.security, &new.contacts.security), Weight::Neutral);
+    found.set("domains", (&old.domains, &new.domains), |domains| super::list(domains, "none"), Weight::Widens);
+    found.text("contacts.technical", (&old.contacts.technical, &new.contacts.technical), Weight::Widens);
+    found.text("contacts.security", (&old.contacts.security, &new.contacts.security), Weight::Widens);
     let (was, is) = (&old.verification, &new.verification);
     found.text("verification.by", (&was.by, &is.by), Weight::Widens);
     found.value("verification.on", (&was.on, &is.on), ToString::to_string, Weight::Widens);
