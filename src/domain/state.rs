@@ -17,7 +17,7 @@ use super::certificate::{Certificates, Enrolment};
 use super::change::{Change, Configuration, Environment, What};
 use super::clock::Timestamp;
 use super::digest::Digest;
-use super::elevation::Elevations;
+use super::elevation::{Appliers, Elevations};
 use super::history::History;
 use super::integration::Integration;
 use super::issuer_keys::IssuerKeys;
@@ -86,6 +86,8 @@ pub struct IntegrationState {
     pub held: Option<Held<Integration>>,
     /// Stopped by security.
     pub suspended: Option<Stop>,
+    /// Who applied which versions, as far as it bars them from approving elevations.
+    pub appliers: Appliers,
 }
 
 /// Where an integration is in its life (CONTRACT.md section 3).
@@ -121,6 +123,13 @@ impl IntegrationState {
             (None, Some(_), _) => Phase::Active,
             (None, None, Some(Held { approval: Some(_), .. })) => Phase::Submitted,
             (None, None, _) => Phase::Draft,
+        }
+    }
+
+    /// Notes that the current version came into force in place of `old`.
+    fn came_into_force(&mut self, old: Option<Arc<Integration>>) {
+        if let Some(current) = &self.current {
+            self.appliers.came_into_force(old.as_deref(), &current.record);
         }
     }
 
@@ -348,7 +357,9 @@ impl State {
         match &change.what {
             What::IntegrationDrafted { record, .. } => {
                 let held = hold(record.as_ref(), change, at, None);
-                let earlier = self.integrations.entry(record.id.clone()).or_default().held.replace(held);
+                let state = self.integrations.entry(record.id.clone()).or_default();
+                state.appliers.applied(&change.by);
+                let earlier = state.held.replace(held);
                 self.reopen(earlier.and_then(|held| held.approval), None, at);
             }
             What::IntegrationSubmitted { integration, approval } => {
@@ -358,17 +369,25 @@ impl State {
             }
             What::IntegrationChangeHeld { record, approval } => {
                 let held = hold(record.as_ref(), change, at, Some(approval));
-                let earlier = self.integrations.entry(record.id.clone()).or_default().held.replace(held);
+                let state = self.integrations.entry(record.id.clone()).or_default();
+                state.appliers.applied(&change.by);
+                let earlier = state.held.replace(held);
                 self.reopen(earlier.and_then(|held| held.approval), Some(approval), at);
             }
             What::IntegrationActivated { integration, version } | What::IntegrationChanged { integration, version } => {
                 let Some(state) = self.integrations.get_mut(integration) else { return };
-                promote(&mut state.held, &mut state.current, version);
+                let old = state.current.as_ref().map(|current| Arc::clone(&current.record));
+                if promote(&mut state.held, &mut state.current, version) {
+                    state.came_into_force(old);
+                }
                 self.index_integration(integration);
             }
             What::IntegrationNarrowed { record, .. } => {
                 let state = self.integrations.entry(record.id.clone()).or_default();
-                state.current = Some(version(record.as_ref(), change, at));
+                let new = Some(version(record.as_ref(), change, at));
+                let old = std::mem::replace(&mut state.current, new).map(|old| old.record);
+                state.appliers.applied(&change.by);
+                state.came_into_force(old);
                 let earlier = state.held.take();
                 self.index_integration(&record.id);
                 self.reopen(earlier.and_then(|held| held.approval), None, at);
@@ -447,9 +466,11 @@ fn hold<T: Clone + Serialize>(record: &T, change: &Change, at: Timestamp, approv
     Held { version: version(record, change, at), approval: approval.map(|approval| approval.id.clone()) }
 }
 
-/// Puts the held version in force, if it is the one that was approved.
-fn promote<T>(held: &mut Option<Held<T>>, current: &mut Option<Versioned<T>>, approved: &Digest) {
-    if held.as_ref().is_some_and(|held| held.version.version == *approved) {
+/// Puts the held version in force, if it is the one that was approved; whether it was.
+fn promote<T>(held: &mut Option<Held<T>>, current: &mut Option<Versioned<T>>, approved: &Digest) -> bool {
+    let is_approved = held.as_ref().is_some_and(|held| held.version.version == *approved);
+    if is_approved {
         *current = held.take().map(|held| held.version);
     }
+    is_approved
 }

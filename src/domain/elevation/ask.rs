@@ -107,7 +107,7 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
     };
     if let Some(demand) = rule.demands.iter().find(|demand| !rule::can_be_met(demand, &rule.barred, state)) {
         let message = format!(
-            "{} of {} must approve, and who asked, applied the record or enrolled the workload may not; the rule is the record's, whose business owner can have it changed",
+            "{} of {} must approve, and who asked, applied the record since it lets this be elevated, or enrolled the workload may not; the rule is the record's, whose business owner can have it changed",
             demand.count,
             demand.people.join(", ")
         );
@@ -191,8 +191,8 @@ fn fit(wanted: &Wanted, eligible: &[&Eligible], state: &State, now: Timestamp, u
 }
 
 fn barred(wanted: &Wanted, state: &State) -> Vec<crate::domain::actor::Person> {
-    let current = state.integrations.get(&wanted.integration).and_then(|integration| integration.current.as_ref());
-    let applied = current.and_then(|current| current.by.person());
+    let place = (&wanted.integration, &wanted.environment);
+    let applied = rule::appliers(state, place, &wanted.wish.api, &wanted.wish.scopes);
     let enrolled =
         rule::enrollers(state, &wanted.integration, &wanted.environment).filter(|_| matches!(wanted.by, Actor::Workload(_)));
     let mut barred: Vec<crate::domain::actor::Person> = Vec::new();

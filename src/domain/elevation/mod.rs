@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: whether integration and partner are in good standing (`grant.rs`), and how anybody is told.
 
+mod appliers;
 mod ask;
 mod briefing;
 mod fold;
@@ -30,6 +31,7 @@ use super::scope::ScopeSet;
 use super::state::State;
 use super::text::Text;
 
+pub use appliers::Appliers;
 pub use ask::{Unfit, Wanted, Wish, ask, is_signed};
 pub use briefing::{Briefing, briefing};
 pub use fold::Elevations;
@@ -352,8 +354,13 @@ impl Request {
             return Err(&reason::APPROVAL_STALE);
         }
         let roles = rule::carried(staff);
-        if !self.rule_stands(state) || rule::applied_last(state, &self.elevation.integration, person) {
+        if !self.rule_stands(state) {
             return Err(&reason::ELEVATION_RECORD_CHANGED);
+        }
+        // Also who applied a version after this was asked for.
+        let asked = &self.elevation;
+        if rule::appliers(state, (&asked.integration, &asked.environment), &asked.api, &asked.scopes).any(|by| by.is(person)) {
+            return Err(&reason::APPROVAL_OWN_REQUEST);
         }
         let open = self.elevation.rule.open(&self.reviews, self.asked);
         if !open.iter().any(|demand| rule::admits(demand, person, &roles, self.asked, now)) {

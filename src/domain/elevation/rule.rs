@@ -1,7 +1,8 @@
 //! Who must agree: what the record demands for each scope of a request, all of it together.
 //!
 //! Where several scopes are asked for at once, each one's demand is to be met; so the strictest wins, and no mixture of scopes is easier
-//! to get than the hardest of them. Nobody counts who asked, who last applied the record, or who enrolled the workload that asks.
+//! to get than the hardest of them. Nobody counts who asked, who applied a version of the record since the scope last
+//! widened in it, or who enrolled the workload that asks.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,8 @@ use crate::domain::actor::{Person, Role, Staff};
 use crate::domain::approval::Verdict;
 use crate::domain::clock::Timestamp;
 use crate::domain::integration::{Approvers, Eligible};
-use crate::domain::names::{EnvironmentName, IntegrationId};
+use crate::domain::names::{ApiName, EnvironmentName, IntegrationId};
+use crate::domain::scope::ScopeSet;
 use crate::domain::state::State;
 
 /// The demands of a request as they stood when it was made, and who may not meet them.
@@ -78,10 +80,15 @@ pub(super) fn afterwards() -> Vec<Approvers> {
     vec![Approvers { role: Some(Role::Security), people: Vec::new(), count: 1, fallback: None }]
 }
 
-/// Whether this person applied the version of the record that is in force.
-pub(super) fn applied_last(state: &State, integration: &IntegrationId, person: &Person) -> bool {
-    let current = state.integrations.get(integration).and_then(|integration| integration.current.as_ref());
-    current.and_then(|current| current.by.person()).is_some_and(|by| by.is(person))
+/// Those who applied a version of the record since one of these scopes last widened in it.
+pub(super) fn appliers<'a>(
+    state: &'a State,
+    (integration, environment): (&IntegrationId, &'a EnvironmentName),
+    api: &'a ApiName,
+    scopes: &'a ScopeSet,
+) -> impl Iterator<Item = &'a Person> {
+    let known = state.integrations.get(integration).into_iter();
+    known.flat_map(move |known| scopes.iter().flat_map(move |scope| known.appliers.of(environment, api, scope)))
 }
 
 /// Who asked for a certificate of this integration there: what the workload shows is theirs, however often it was renewed since.

@@ -71,7 +71,7 @@ super::reasons! {
         "Ask for an ordinary elevation.";
     ELEVATION_RECORD_CHANGED = "elevation.record-changed", Conflict;
         "The record no longer has what was asked for, or asks for other approvers.";
-        "An approval counts under the rule by which it was asked for, and never of who applied the record last.";
+        "An approval counts under the rule by which it was asked for.";
         "Ask again: the new request goes to whom the record names now.";
     ELEVATION_OVER = "elevation.over", Conflict;
         "The elevation is over already.";
