@@ -13,11 +13,13 @@ use crate::domain::actor::{Actor, Authorized};
 use crate::domain::approval::Kind;
 use crate::domain::change::{Change, What};
 use crate::domain::decision::Refused;
-use crate::domain::names::{ApprovalId, RevocationId};
+use crate::domain::entry::Entry;
+use crate::domain::names::{ApprovalId, RevocationId, TokenId};
 use crate::domain::reason::{self, Reason};
+use crate::domain::revocable::{Thing, find};
 use crate::domain::revocation::Subject;
 use crate::domain::text::Text;
-use crate::journal::{ForRequest, Proposal};
+use crate::journal::{ForRequest, Proposal, Query};
 
 /// A revocation that is asked for.
 pub struct Revoke {
@@ -27,6 +29,14 @@ pub struct Revoke {
     pub tokens_only: bool,
     /// Why.
     pub reason: String,
+}
+
+/// What is to be revoked, as somebody names it.
+pub enum Named {
+    /// A token by its `jti`.
+    Token(TokenId),
+    /// Anything else.
+    Thing(Thing, String),
 }
 
 /// How long an acknowledgement waits for the live index.
@@ -54,6 +64,24 @@ impl Unconfirmed {
 }
 
 impl Broker {
+    /// What is named, if there is or was such a thing.
+    pub async fn revocable(&self, named: Named) -> Result<Subject, Failure> {
+        let token = match named {
+            Named::Thing(thing, name) => {
+                return find(thing, &name, &self.journal.view().state).ok_or(Failure::Refused(&reason::NOT_FOUND));
+            }
+            Named::Token(token) => token,
+        };
+        // Its entry tells its environment and end.
+        let query = Query { token: Some(token), newest_first: true, limit: Some(1), ..Query::default() };
+        match self.journal.entries(&query).await?.into_iter().next().map(|stored| stored.entry) {
+            Some(Entry::Issued(issued)) => {
+                Ok(Subject::Token { environment: issued.environment, id: issued.jti, expires: issued.exp })
+            }
+            Some(Entry::Refused(_) | Entry::Counted(_) | Entry::Change(_)) | None => Err((&reason::NOT_FOUND).into()),
+        }
+    }
+
     /// Revokes. Repeating a revocation is safe.
     pub async fn revoke(
         &self,

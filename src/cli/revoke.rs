@@ -6,7 +6,7 @@ use super::answer::{Answer, Failure, cell, table, time};
 use super::partner::done;
 use super::reach::Reach;
 use super::url;
-use crate::domain::names::{ElevationId, IntegrationId, Issuer, PartnerName, TokenId};
+use crate::domain::names::{ApiName, ElevationId, IntegrationId, Issuer, PartnerName, TokenId};
 
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -21,6 +21,11 @@ pub enum Revoke {
         before_help = "Examples:\n  carnet revoke binding globex/order-sync/production/ci-main --reason \"repository taken over\"\n  carnet revoke binding globex/order-sync/production/ci-main --tokens-only --reason rotation"
     )]
     Binding(Cut<String>),
+    /// An API, in every environment
+    #[command(
+        before_help = "Examples:\n  carnet revoke api orders-api --reason \"audience taken over\"\n  carnet revoke api orders-api --tokens-only --reason incident"
+    )]
+    Api(Cut<ApiName>),
     /// An integration, in every environment
     #[command(
         before_help = "Examples:\n  carnet revoke integration globex/order-sync --reason incident\n  carnet revoke integration globex/order-sync --tokens-only --reason incident"
@@ -92,6 +97,7 @@ pub async fn run(verb: Revoke, reach: &Reach) -> Result<Answer, Failure> {
     let body = match verb {
         Revoke::Token(cut) => body("token", &cut.name.to_string(), &cut.reason, cut.tokens_only),
         Revoke::Binding(cut) => body("binding", &cut.name, &cut.reason, cut.tokens_only),
+        Revoke::Api(cut) => body("api", cut.name.as_str(), &cut.reason, cut.tokens_only),
         Revoke::Integration(cut) => body("integration", &cut.name.to_string(), &cut.reason, cut.tokens_only),
         Revoke::Partner(cut) => body("partner", cut.name.as_str(), &cut.reason, cut.tokens_only),
         Revoke::Elevation(cut) => body("elevation", cut.name.as_str(), &cut.reason, cut.tokens_only),

@@ -116,6 +116,6 @@ fn place(subject: &Subject) -> Option<EnvironmentName> {
         | Subject::Certificate { environment, .. }
         | Subject::Authority { environment, .. }
         | Subject::Key { environment, .. } => Some(environment.clone()),
-        Subject::Integration { .. } | Subject::Partner { .. } | Subject::Issuer { .. } => None,
+        Subject::Api { .. } | Subject::Integration { .. } | Subject::Partner { .. } | Subject::Issuer { .. } => None,
     }
 }

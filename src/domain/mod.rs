@@ -49,6 +49,7 @@ pub mod reason;
 pub mod record;
 pub mod rehearsal;
 pub mod resource;
+pub mod revocable;
 pub mod revocation;
 pub mod scope;
 pub mod spiffe;

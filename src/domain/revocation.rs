@@ -23,6 +23,11 @@ pub enum Subject {
         /// Its `exp`.
         expires: Timestamp,
     },
+    /// An API, in every environment.
+    Api {
+        /// Which.
+        api: ApiName,
+    },
     /// A binding of one environment of one integration.
     Binding {
         /// The integration, or an API for its callers.
@@ -94,6 +99,7 @@ impl Subject {
     pub fn member(&self) -> String {
         match self {
             Self::Token { id, .. } => format!("token:{id}"),
+            Self::Api { api } => format!("api:{api}"),
             Self::Binding { client, environment, binding } => format!("binding:{client}/{environment}/{binding}"),
             Self::Integration { integration } => format!("integration:{integration}"),
             Self::IntegrationEnvironment { integration, environment } => format!("integration:{integration}/{environment}"),

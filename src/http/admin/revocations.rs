@@ -13,21 +13,20 @@ use super::input::{Page, body, named};
 use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::broker::revocation::{Fault, Revoke};
+use crate::broker::revocation::{Fault, Named, Revoke};
 use crate::domain::actor::{Contain, Read};
 use crate::domain::digest::Digest;
-use crate::domain::entry::Entry;
-use crate::domain::names::{BindingName, ClientId, EnvironmentName, RevocationId, TokenId};
+use crate::domain::names::RevocationId;
 use crate::domain::reason;
-use crate::domain::revocation::Subject;
-use crate::domain::state::{Revocation, State as House};
-use crate::journal::Query;
+use crate::domain::revocable::Thing;
+use crate::domain::state::Revocation;
 
 /// What is to be cut: exactly one of these, and why.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wanted {
     token: Option<String>,
+    api: Option<String>,
     binding: Option<String>,
     elevation: Option<String>,
     integration: Option<String>,
@@ -51,7 +50,7 @@ pub async fn revoke(
     let done = async {
         let wanted: Wanted = body(&headers, &bytes)?;
         let (tokens_only, reason) = (wanted.tokens_only, wanted.reason.clone());
-        let subject = subject(&broker, wanted).await?;
+        let subject = broker.revocable(named_thing(wanted)?).await?;
         let member = subject.member();
         let asked = Revoke { subject, tokens_only, reason };
         let (id, cut) = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
@@ -112,104 +111,29 @@ pub async fn lift(
     done.await.map_err(|problem: Problem| problem.at(&by.request))
 }
 
-/// The one thing that is named. A thing that is not there cannot be cut: a typing error must not look like a revocation.
-async fn subject(broker: &Broker, wanted: Wanted) -> Result<Subject, Problem> {
-    let named_things = [
-        ("token", wanted.token),
-        ("binding", wanted.binding),
-        ("elevation", wanted.elevation),
-        ("integration", wanted.integration),
-        ("partner", wanted.partner),
-        ("environment", wanted.environment),
-        ("issuer", wanted.issuer),
-        ("certificate", wanted.certificate),
-        ("key", wanted.key),
+/// The one thing that is named.
+fn named_thing(wanted: Wanted) -> Result<Named, Problem> {
+    let things = [
+        (Thing::Api, wanted.api),
+        (Thing::Binding, wanted.binding),
+        (Thing::Certificate, wanted.certificate),
+        (Thing::Elevation, wanted.elevation),
+        (Thing::Environment, wanted.environment),
+        (Thing::Integration, wanted.integration),
+        (Thing::Issuer, wanted.issuer),
+        (Thing::Key, wanted.key),
+        (Thing::Partner, wanted.partner),
     ];
-    let mut things = named_things.into_iter().filter_map(|(kind, text)| Some((kind, text?)));
-    let (Some((kind, text)), None) = (things.next(), things.next()) else {
+    let things = things.into_iter().filter_map(|(thing, name)| Some(Named::Thing(thing, name?)));
+    let token = wanted.token.map(|token| named(&token).map(Named::Token)).transpose()?;
+    let mut things = token.into_iter().chain(things);
+    let (Some(one), None) = (things.next(), things.next()) else {
         let message =
-            "name exactly one of token, elevation, binding, integration, partner, environment, issuer, certificate, key"
+            "name exactly one of token, elevation, binding, api, integration, partner, environment, issuer, certificate, key"
                 .to_owned();
         return Err(Problem::faults(vec![Fault { at: String::new(), reason: &reason::REQUEST_INVALID, message }]));
     };
-    let missing = || Problem::of(&reason::NOT_FOUND);
-    let view = broker.journal.view();
-    let state = &view.state;
-    let parts: Vec<&str> = text.split('/').collect();
-    match (kind, parts.as_slice()) {
-        ("token", _) => token(broker, named(&text)?).await,
-        ("binding", [partner, integration, environment, binding]) => {
-            let client = named(&format!("{partner}/{integration}"))?;
-            let (environment, binding) = (named(environment)?, named(binding)?);
-            let known = state
-                .candidates
-                .all()
-                .any(|one| one.client == client && one.environment == environment && one.binding == binding);
-            let known = known || has_binding(state, &client, &environment, &binding);
-            known.then_some(Subject::Binding { client, environment, binding }).ok_or_else(missing)
-        }
-        ("elevation", _) => {
-            let request = state.elevations.find(&named(&text)?).ok_or_else(missing)?;
-            let (environment, elevation) = (request.elevation.environment.clone(), request.elevation.id.clone());
-            Ok(Subject::Elevation { environment, elevation })
-        }
-        ("integration", _) => {
-            let integration = named(&text)?;
-            state.integrations.contains_key(&integration).then_some(Subject::Integration { integration }).ok_or_else(missing)
-        }
-        ("partner", _) => {
-            let partner = named(&text)?;
-            state.partners.contains_key(&partner).then_some(Subject::Partner { partner }).ok_or_else(missing)
-        }
-        ("environment", [environment]) => {
-            let environment = named(environment)?;
-            state.environment(&environment).ok_or_else(missing)?;
-            Ok(Subject::Environment { environment })
-        }
-        ("environment", [partner, integration, environment]) => {
-            let integration = named(&format!("{partner}/{integration}"))?;
-            let environment = named(environment)?;
-            state.integrations.get(&integration).ok_or_else(missing)?;
-            state.environment(&environment).ok_or_else(missing)?;
-            Ok(Subject::IntegrationEnvironment { integration, environment })
-        }
-        ("issuer", _) => {
-            let issuer = named(&text)?;
-            let known = state.candidates.all().any(|one| one.rule.issuer == issuer);
-            known.then_some(Subject::Issuer { issuer }).ok_or_else(missing)
-        }
-        ("certificate", [environment, serial]) => {
-            let (environment, serial) = (named(environment)?, named(serial)?);
-            let known = state.certificates.leaf(&environment, &serial).is_some();
-            known.then_some(Subject::Certificate { environment, serial }).ok_or_else(missing)
-        }
-        ("key", [environment, kid]) => {
-            let (environment, kid) = (named(environment)?, named(kid)?);
-            state.keys.find(&environment, &kid).ok_or_else(missing)?;
-            Ok(Subject::Key { environment, kid })
-        }
-        _ => Err(missing()),
-    }
-}
-
-/// Whether the record in force has a binding: those by certificate are in no index of issuers.
-fn has_binding(state: &House, client: &ClientId, environment: &EnvironmentName, binding: &BindingName) -> bool {
-    let ClientId::Integration(id) = client else { return false };
-    let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
-    let access = current.and_then(|current| current.record.environments.get(environment));
-    access.is_some_and(|access| access.bindings.iter().any(|one| one.name == *binding))
-}
-
-/// A token by its `jti`: its entry tells its environment and end.
-async fn token(broker: &Broker, id: TokenId) -> Result<Subject, Problem> {
-    let query = Query { token: Some(id), newest_first: true, limit: Some(1), ..Query::default() };
-    let found = broker.journal.entries(&query).await?.into_iter().next();
-    match found.map(|stored| stored.entry) {
-        Some(Entry::Issued(issued)) => {
-            Ok(Subject::Token { environment: issued.environment, id: issued.jti, expires: issued.exp })
-        }
-        _ => Err(Problem::of(&reason::NOT_FOUND)),
-    }
+    Ok(one)
 }
 
 fn state(one: &Revocation) -> &'static str {
