@@ -20,6 +20,7 @@ use crate::domain::peer::Peer;
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::reason;
 use crate::domain::state::State;
+use crate::domain::stopped;
 use crate::domain::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
@@ -88,8 +89,10 @@ impl Broker {
         let wanted: Vec<Wanted> = environments.into_iter().map(wanted).collect();
         let make = |wanted: Wanted, state: &State, now| -> Result<Elevation, Failure> {
             state.ensure_not_cut(&by.staff().person)?;
-            stands(&wanted.integration, state, now)?;
-            self.ask(wanted, state, now).map_err(|unfit| Failure::Faults(faults(unfit)))
+            stands(&wanted.integration, state, now).map_err(Failure::Stopped)?;
+            let elevation = self.ask(wanted, state, now).map_err(|unfit| Failure::Faults(faults(unfit)))?;
+            stopped::elevation(&elevation, state, now).map_err(Failure::Stopped)?;
+            Ok(elevation)
         };
         // All of them against what is, before the first is on record.
         let view = self.journal.view();
@@ -160,6 +163,7 @@ impl Broker {
                 poll: Some(digest),
             };
             let elevation = Box::new(self.ask(wanted, state, now).map_err(|unfit| NotAsked::Unfit(faults(unfit)))?);
+            stopped::elevation(&elevation, state, now).map_err(known)?;
             Ok(Proposal::from(Change { by, what: What::ElevationAsked { elevation } }))
         };
         make(&view.state, self.now())?;
@@ -204,9 +208,13 @@ impl Broker {
                 let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
                 let vote = Vote { verdict, seen, narrowing: &narrowing, signature: signature.as_ref() };
                 let roles = request.review(by.staff(), vote, state, now)?;
+                // A look at what began without anybody gives nothing, and is owed whatever was stopped meanwhile.
+                if verdict == Verdict::Approve && !request.lacks_review() {
+                    stopped::elevation(&request.elevation, state, now).map_err(Failure::Stopped)?;
+                }
                 let (reason, narrowing, signature) = (text.clone(), narrowing.clone(), signature.clone().map(Box::new));
                 let what = What::ElevationReviewed { elevation: id.clone(), verdict, reason, roles, narrowing, signature };
-                Ok::<_, &'static reason::Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
+                Ok::<_, Failure>(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
         let committed = outcome?;

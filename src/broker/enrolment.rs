@@ -21,6 +21,7 @@ use crate::domain::names::{ApprovalId, EnrolmentId, EnvironmentName, Integration
 use crate::domain::proof::Verified;
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
+use crate::domain::stopped;
 use crate::domain::text::Text;
 use crate::issuance::authority::ocsp::{Question, Responder, Status, Unsigned};
 use crate::issuance::authority::request::RequestedKey;
@@ -70,6 +71,7 @@ impl Broker {
                 state.ensure_not_cut(&by.staff().person)?;
                 state.environment(environment).ok_or(&reason::NOT_FOUND)?;
                 state.integrations.get(integration).ok_or(&reason::NOT_FOUND)?;
+                stopped::enrolment(integration, environment, state).map_err(Failure::Stopped)?;
                 let subject = format!("{integration}/{environment}");
                 let approval = ask(&approval, Kind::Enrolment, subject, secret, &actor, Vec::new(), now);
                 let what = What::EnrolmentAsked {
@@ -80,7 +82,7 @@ impl Broker {
                     reason: text.clone(),
                     approval,
                 };
-                Ok::<_, &'static Reason>(Proposal::from(Change { by: actor.clone(), what }))
+                Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what }))
             })
             .await?;
         outcome?;

@@ -11,6 +11,7 @@ use crate::domain::change::{Change, What};
 use crate::domain::names::{ApprovalId, IntegrationId, PartnerName};
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::Phase;
+use crate::domain::stopped;
 use crate::domain::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
@@ -109,6 +110,9 @@ impl Broker {
                     }
                 };
                 let stop = stop.ok_or(&reason::LIFECYCLE_STATE)?;
+                if let Party::Integration(id) = party {
+                    stopped::partner(&id.partner, state).map_err(Failure::Stopped)?;
+                }
                 let version = stop.version(&subject);
                 let barred = stop.by.person().cloned().into_iter().collect();
                 let approval = ask(&approval, Kind::Resume, subject, version, &actor, barred, now);
@@ -117,7 +121,7 @@ impl Broker {
                     Party::Partner(partner) => What::PartnerResumeAsked { partner: partner.clone(), reason, approval },
                     Party::Integration(id) => What::IntegrationResumeAsked { integration: id.clone(), reason, approval },
                 };
-                Ok::<_, &'static Reason>(Proposal::from(Change { by: actor.clone(), what }))
+                Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what }))
             })
             .await?;
         outcome?;

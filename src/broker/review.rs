@@ -13,6 +13,7 @@ use crate::domain::consequence::next;
 use crate::domain::digest::Digest;
 use crate::domain::names::ApprovalId;
 use crate::domain::reason;
+use crate::domain::stopped;
 use crate::domain::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
@@ -62,10 +63,13 @@ impl Broker {
                 let roles = approval.review(by.staff(), seen, now)?;
                 // What was shown is not there any more, whatever its version says.
                 if !approval.is_current(state) {
-                    return Err(&reason::APPROVAL_STALE);
+                    return Err((&reason::APPROVAL_STALE).into());
+                }
+                if verdict == Verdict::Approve {
+                    stopped::approval(approval, state).map_err(Failure::Stopped)?;
                 }
                 let what = What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };
-                Ok::<_, &'static reason::Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
+                Ok::<_, Failure>(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
         let committed = outcome?;

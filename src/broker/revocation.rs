@@ -162,6 +162,8 @@ impl Broker {
 pub enum Failure {
     /// A rule forbids it.
     Refused(&'static Reason),
+    /// What it is for is stopped (`domain/stopped.rs`), and is given nothing more.
+    Stopped(&'static Reason),
     /// The content has these faults.
     Faults(Vec<Fault>),
 }

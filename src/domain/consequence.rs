@@ -10,6 +10,7 @@ use super::names::ApprovalId;
 use super::reason::{self, Reason};
 use super::record::{callers_overlap, integration_overlaps};
 use super::state::{Held, IntegrationState, Phase, State};
+use super::stopped;
 use super::text::Text;
 
 /// The next step that is due, if any.
@@ -46,7 +47,7 @@ fn api(state: &State, now: Timestamp) -> Option<What> {
 
 fn partner(state: &State, now: Timestamp) -> Option<What> {
     state.partners.iter().find_map(|(name, partner)| {
-        if let Some(held) = ready(state, partner.held.as_ref(), now) {
+        if let Some(held) = ready(state, partner.held.as_ref(), now).filter(|_| stopped::partner(name, state).is_ok()) {
             return Some(What::PartnerVerified { partner: name.clone(), version: held.version.version });
         }
         approved(state, partner.suspended.as_ref()?.lift.as_ref(), now)?;
@@ -81,6 +82,8 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp) 
     let Some(held) = &integration.held else { return Vec::new() };
     let record = &held.version.record;
     let mut lacking = Vec::new();
+    // A version that was approved before a stop waits until the stop is over.
+    lacking.extend(stopped::integration(&record.id, state).err());
     if integration.current.is_none() {
         let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
         if partner.is_none_or(|current| now >= current.record.verification.expires) {

@@ -13,6 +13,7 @@ use super::names::{EnrolmentId, EnvironmentName, IntegrationId, Serial};
 use super::possession::certificate_counts;
 use super::reason::{self, Reason};
 use super::state::{Phase, State};
+use super::stopped;
 
 /// What whoever enrols shows.
 #[derive(Clone, Debug)]
@@ -65,6 +66,7 @@ pub fn decide_enrolment(
             None
         }
     };
+    stopped::enrolment(&wanted.integration, &wanted.environment, state).map_err(|_| &reason::ENROLMENT_BINDING)?;
     let integration = state.integrations.get(&wanted.integration);
     let active = integration.filter(|integration| integration.phase() == Phase::Active);
     let record = &active.and_then(|integration| integration.current.as_ref()).ok_or(&reason::ENROLMENT_BINDING)?.record;

@@ -55,6 +55,7 @@ pub mod scope;
 pub mod spiffe;
 pub mod state;
 pub mod stop;
+pub mod stopped;
 pub mod text;
 pub mod window;
 pub mod yaml;

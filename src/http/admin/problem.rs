@@ -98,6 +98,10 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(reason) => Self::of(reason),
+            // The reason is one of exchanges; here it says that the state of the thing forbids it.
+            Failure::Stopped(reason) => {
+                Self { status: (reason.class != Class::Busy).then_some(StatusCode::CONFLICT), ..Self::of(reason) }
+            }
             Failure::Faults(faults) => Self::faults(faults),
         }
     }

@@ -62,7 +62,7 @@ pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: B
     match here.broker.enrol(&here.environment, &shown, &request, &here.request).await {
         // The leaf and what leads to the root; the root comes from cacerts.
         Ok(chain) => message(&[chain.leaf, chain.issuing]),
-        Err(Failure::Refused(reason)) => refuse(&here, known, reason),
+        Err(Failure::Refused(reason) | Failure::Stopped(reason)) => refuse(&here, known, reason),
         Err(Failure::Faults(_)) => refuse(&here, known, &reason::ENROLMENT_REQUEST),
     }
 }
