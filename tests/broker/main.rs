@@ -26,6 +26,7 @@ mod revocation;
 mod secrets;
 mod spiffe;
 mod standards;
+mod stopped;
 mod tickets;
 mod verification;
 mod verifier;

@@ -1,6 +1,6 @@
 //! Asking: from what somebody wants to an elevation that people may agree to, or every reason why not.
 
-use super::{Elevation, LONGEST_BREAK_GLASS, PATIENCE, Standing, rule};
+use super::{Elevation, LONGEST_BREAK_GLASS, PATIENCE, Request, Standing, rule};
 use crate::domain::actor::Actor;
 use crate::domain::api::Approval;
 use crate::domain::clock::{Seconds, Timestamp};
@@ -13,7 +13,8 @@ use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::state::State;
 use crate::domain::text::Text;
 
-/// More open requests of one integration in one environment are refused: people who must look at them are few (ABUSE D-22).
+/// More open requests of one requester for one integration in one environment are refused: people who must look at them are few (ABUSE
+/// D-22). The workload is one requester and each person another, so that none of them keeps another from asking.
 const MOST_OPEN: usize = 20;
 
 /// The furthest start.
@@ -113,9 +114,12 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
         );
         unfit.push(Unfit { at: "scopes", reason: &reason::ELEVATION_NO_APPROVER, message });
     }
-    let open = state.elevations.of(&wanted.integration, &wanted.environment);
-    if open.filter(|request| request.standing(now) == Standing::Pending).count() >= MOST_OPEN {
-        let message = format!("{MOST_OPEN} requests wait already");
+    // What starts without an approval waits for nobody; its own limit is one that nobody has looked at (`fit`).
+    let own = |request: &&Request| is_same(&request.elevation.requested_by, &wanted.by);
+    let waiting = state.elevations.of(&wanted.integration, &wanted.environment).filter(own);
+    let waiting = waiting.filter(|request| request.standing(now) == Standing::Pending).count();
+    if !wanted.wish.break_glass && waiting >= MOST_OPEN {
+        let message = format!("{waiting} of your own requests wait already, and {MOST_OPEN} may");
         unfit.push(Unfit { at: "", reason: &reason::ELEVATION_TOO_MANY, message });
     }
     if !unfit.is_empty() {
@@ -187,6 +191,18 @@ fn fit(wanted: &Wanted, eligible: &[&Eligible], state: &State, now: Timestamp, u
     }
     if wanted.wish.reason.trim().is_empty() || wanted.wish.reason.chars().count() > 1000 {
         add("reason", &reason::REQUEST_INVALID, "expected a reason of 1 to 1000 characters".to_owned());
+    }
+}
+
+/// Whether two requests come from one requester. All of an integration's workloads are one.
+fn is_same(one: &Actor, other: &Actor) -> bool {
+    match (one, other) {
+        (Actor::Workload(one), Actor::Workload(other)) => one == other,
+        (Actor::Staff(_) | Actor::Machine(_), Actor::Staff(_) | Actor::Machine(_)) => {
+            one.person().zip(other.person()).is_some_and(|(one, other)| one.is(other))
+        }
+        (Actor::Operator, Actor::Operator) | (Actor::Broker, Actor::Broker) => true,
+        (Actor::Staff(_) | Actor::Machine(_) | Actor::Workload(_) | Actor::Operator | Actor::Broker, _) => false,
     }
 }
 

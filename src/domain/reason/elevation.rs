@@ -62,8 +62,8 @@ super::reasons! {
         "Who asked, who applied the record and who enrolled the workload may not approve, and of the named people too few are left.";
         "Have the record's business owner name more people, or a role.";
     ELEVATION_TOO_MANY = "elevation.too-many", Invalid;
-        "Too many requests of this integration wait already.";
-        "People have to look at each of them.";
+        "Too many requests of this requester wait already for the integration in this environment.";
+        "People have to look at each of them; a workload and each person have a limit of their own.";
         "Wait until some are decided, or take some back: carnet elevations end.";
     ELEVATION_NO_BREAK_GLASS = "elevation.no-break-glass", Invalid;
         "The glass may not be broken for this.";
