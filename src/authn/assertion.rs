@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::json;
 use crate::domain::alg::Alg;
 use crate::domain::clock::Timestamp;
 use crate::domain::names::{Issuer, ProofId, Subject};
@@ -18,6 +17,7 @@ use crate::domain::spiffe::WorkloadId;
 
 /// The longest assertion that is looked at. Real ones are 1 to 4 KiB; a stranger's cost nothing beyond this (ABUSE J-31, I-21).
 pub const MAX_ASSERTION: usize = 16 * 1024;
+use crate::domain::strict_json;
 
 /// JSON values in a header or in claims: real tokens have some dozens.
 const MAX_VALUES: usize = 2048;
@@ -107,7 +107,7 @@ fn decode(part: &str) -> Result<Vec<u8>, &'static Reason> {
 
 impl Header {
     fn parse(bytes: &[u8]) -> Result<Self, &'static Reason> {
-        let Some(Value::Object(members)) = json::parse(bytes, MAX_VALUES) else { return Err(&ASSERTION_MALFORMED) };
+        let Some(Value::Object(members)) = strict_json::parse(bytes, MAX_VALUES) else { return Err(&ASSERTION_MALFORMED) };
         // They are gone through once: to be looked up, each name would be hashed.
         let (mut alg, mut kid, mut typ) = (None, None, None);
         for (name, value) in members {
@@ -168,15 +168,12 @@ impl<'a> Registered<'a> {
 }
 
 impl Claims {
-    /// Absent is `None`, and a claim of the wrong type is no assertion: it is never treated as absent (ABUSE S1, J-10).
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let all = json::parse(bytes, MAX_VALUES)?;
-        let claims = Registered::of(all.as_object()?);
-        let id = match claims.jti {
-            None => None,
-            Some(id) => Some(id.as_str()?.parse().ok()?),
-        };
-        let subject: Subject = claims.sub?.as_str()?.parse().ok()?;
+    /// Absent is `None`, and a claim of the wrong type is no assertion: it is never treated as absent (ABUSE S1, J-10). Which claim it is
+    /// stands in the reason.
+    fn parse(bytes: &[u8]) -> Result<Self, &'static Reason> {
+        let all = strict_json::parse(bytes, MAX_VALUES).ok_or(&ASSERTION_MALFORMED)?;
+        let claims = Registered::of(all.as_object().ok_or(&ASSERTION_MALFORMED)?);
+        let subject: Subject = name(claims.sub).ok_or(&reason::ASSERTION_CLAIM_SUB)?;
         let issuer = match claims.iss {
             Some(issuer) => issuer.as_str()?.parse().ok()?,
             None => trust_domain(&subject)?,

@@ -4,12 +4,12 @@
 
 use serde_json::Value;
 
-use super::json;
-use super::jwks::{Key, KeySet, SetFault};
+use super::jwks::{KeySet, SetFault};
 use crate::domain::alg::Alg;
 use crate::domain::binding::KeySource;
 use crate::domain::digest::Digest;
 use crate::domain::names::Issuer;
+use crate::domain::strict_json;
 use crate::outbound::{FetchFault, FetchUrl, Fetched, Forbidden, Outbound};
 
 /// Why a source gave no keys. Texts are fixed: nothing that the issuer sent is in them (ABUSE K-04).
@@ -63,6 +63,8 @@ pub struct Probed {
     pub keys: Vec<ProbedKey>,
     /// Entries of its set that are no usable key.
     pub ignored: usize,
+    /// What is odd about its set, key by key.
+    pub notes: Vec<String>,
 }
 
 /// One key of a probed issuer.
@@ -80,7 +82,7 @@ pub struct ProbedKey {
 pub(super) async fn probe(outbound: &Outbound, issuer: &Issuer) -> Result<Probed, KeysFault> {
     let url = jwks_uri(outbound, issuer).await?;
     let set = key_set(outbound, &url, KeySet::parse).await.outcome?;
-    Ok(Probed { jwks_uri: url.as_str().to_owned(), keys: set.keys().map(Key::probed).collect(), ignored: set.ignored })
+    Ok(Probed { jwks_uri: url.as_str().to_owned(), keys: set.probed(), ignored: set.ignored, notes: set.notes() })
 }
 
 /// Fetches (or parses) the keys of `source` once.
@@ -132,7 +134,7 @@ pub(super) async fn document(outbound: &Outbound, issuer: &Issuer) -> Result<Vec
 /// Our own reading of the document: `issuer` and `jwks_uri` are required, the rest is ignored. openidconnect's type refuses a
 /// document without `authorization_endpoint`, and Kubernetes and GitHub have none (DEPENDENCIES.md A.5).
 fn jwks_uri_of(body: &[u8], issuer: &Issuer) -> Result<String, KeysFault> {
-    let document = json::parse(body, 10_000).ok_or(KeysFault::Document)?;
+    let document = strict_json::parse(body, 10_000).ok_or(KeysFault::Document)?;
     let member = |name| document.get(name).and_then(Value::as_str).ok_or(KeysFault::Document);
     if member("issuer")? != issuer.as_str() {
         return Err(KeysFault::OtherIssuer);

@@ -7,12 +7,9 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use josekit::jws::JwsVerifier as _;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::json;
-use super::jwks::{Key, is_private};
 use crate::domain::alg::Alg;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
@@ -21,6 +18,7 @@ use crate::domain::reason::{self, Reason};
 use crate::domain::resource::normalised;
 
 /// The longest proof that is looked at: one with an RSA-4096 key has some 1 700 bytes.
+use crate::domain::strict_json;
 const LONGEST: usize = 4 * 1024;
 
 /// JSON values in its header or claims.
@@ -97,7 +95,9 @@ pub fn verify(text: &str, expected: Expected<'_>, nonces: &Nonces) -> Result<Ver
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| &reason::DPOP_MALFORMED)?;
     let signed = text.get(..header.len() + 1 + payload.len()).unwrap_or_default();
     let public = key.public(alg).ok_or(&reason::DPOP_HEADER)?;
-    public.verify(signed.as_bytes(), &signature).map_err(|_| &reason::DPOP_SIGNATURE)?;
+    if !public.verifies(signed.as_bytes(), &signature) {
+        return Err(&reason::DPOP_SIGNATURE);
+    }
 
     let id = text_of(&claims, "jti")?.parse().map_err(|_| &reason::DPOP_MALFORMED)?;
     let (method, url) = (text_of(&claims, "htm")?, text_of(&claims, "htu")?);
@@ -123,33 +123,25 @@ pub fn verify(text: &str, expected: Expected<'_>, nonces: &Nonces) -> Result<Ver
 
 fn object(part: &str) -> Result<Map<String, Value>, &'static Reason> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| &reason::DPOP_MALFORMED)?;
-    match json::parse(&bytes, MAX_VALUES) {
+    match strict_json::parse(&bytes, MAX_VALUES) {
         Some(Value::Object(members)) => Ok(members),
         _ => Err(&reason::DPOP_MALFORMED),
     }
 }
 
 /// The algorithm and the public key (RFC 9449 section 4.2). Members that would choose another key or meaning are refused.
-fn header_of(header: &Map<String, Value>) -> Result<(Alg, Key), &'static Reason> {
+fn header_of(header: &Map<String, Value>) -> Result<(Alg, Jwk), &'static Reason> {
     const REFUSED: [&str; 7] = ["jku", "x5u", "x5c", "zip", "enc", "b64", "crit"];
     let typ = header.get("typ").and_then(Value::as_str);
     if typ.is_none_or(|typ| !typ.eq_ignore_ascii_case("dpop+jwt")) || REFUSED.iter().any(|name| header.contains_key(*name)) {
         return Err(&reason::DPOP_HEADER);
     }
     let alg: Alg = header.get("alg").and_then(Value::as_str).and_then(|name| name.parse().ok()).ok_or(&reason::DPOP_HEADER)?;
-    let jwk = header.get("jwk").filter(|jwk| jwk.is_object()).ok_or(&reason::DPOP_HEADER)?;
-    if !ALGORITHMS.contains(&alg) || is_private(jwk) || jwk.get("k").is_some() {
+    let jwk = header.get("jwk").ok_or(&reason::DPOP_HEADER)?;
+    if !ALGORITHMS.contains(&alg) {
         return Err(&reason::DPOP_HEADER);
     }
-    // A key says what it is for in `alg` where it is RSA; in a proof the header says it.
-    let mut jwk = jwk.clone();
-    if let Some(members) = jwk.as_object_mut()
-        && members.get("kty").and_then(Value::as_str) == Some("RSA")
-        && !members.contains_key("alg")
-    {
-        members.insert("alg".to_owned(), alg.name().into());
-    }
-    Ok((alg, Key::parse(&jwk).ok_or(&reason::DPOP_HEADER)?))
+    Ok((alg, Jwk::read(jwk, "sig").map_err(|_| &reason::DPOP_HEADER)?))
 }
 
 fn text_of<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, &'static Reason> {
@@ -160,7 +152,7 @@ fn text_of<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, &'
 fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'static Reason> {
     let time = |name: &str| match claims.get(name) {
         None => Ok(None),
-        Some(value) => value.as_i64().and_then(Timestamp::from_seconds).map(Some).ok_or(&reason::DPOP_MALFORMED),
+        Some(value) => read(value).map(Some).ok_or(&reason::DPOP_MALFORMED),
     };
     let issued = time("iat")?.ok_or(&reason::DPOP_MALFORMED)?;
     let ahead = now.plus(AHEAD);

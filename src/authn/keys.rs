@@ -21,12 +21,13 @@ use moka::future::Cache;
 use tokio::task::JoinSet;
 
 use super::discovery::{self, KeysFault, Probed};
-use super::jwks::{Key, KeySet, SetFault};
+use super::jwks::{KeySet, SetFault};
 use super::svid;
 use crate::domain::alg::Alg;
 use crate::domain::binding::KeySource;
 use crate::domain::certificate::Der;
 use crate::domain::clock::{Clock, Seconds, Timestamp};
+use crate::domain::jwk::Jwk;
 use crate::domain::names::Issuer;
 use crate::domain::proof::Verified;
 use crate::domain::spiffe::Svid;
@@ -203,7 +204,7 @@ impl IssuerKeys {
     }
 
     /// The one key of `source` with this kid and algorithm. An unknown one asks the issuer again, no oftener than the floor.
-    pub(super) async fn find(&self, source: &KeySource, kid: Option<&str>, alg: Alg) -> Result<Arc<Key>, Missing> {
+    pub(super) async fn find(&self, source: &KeySource, kid: Option<&str>, alg: Alg) -> Result<Arc<Jwk>, Missing> {
         let set = match self.0.usable(source) {
             Some(set) => set,
             None => self.refresh(source).await.map_err(|_| Missing::Unavailable)?,

@@ -5,21 +5,19 @@
 //! times, audience, life, age, `typ` and conditions are judged by `domain::admission` at each decision, because a caller who is
 //! known is told which of them failed (CONTRACT.md section 5). Without a good signature none of them is looked at (ABUSE J-34).
 //!
-//! josekit's verifier trait is the seam to the cryptography, and nothing else of it is used: its claims validator takes a token
-//! without `exp` or `aud`, its getters panic on `exp: 1e300`, and its framing reads the header a second time, last member wins,
-//! and refuses members that we ignore, such as an odd `x5t` (ABUSE S1, S3, DEPENDENCIES.md A.3).
+//! aws-lc-rs computes, by the keys of `domain::jwk`. josekit is for signing alone: its claims validator takes a token without `exp` or
+//! `aud`, its getters panic on `exp: 1e300`, and its framing reads the header a second time, last member wins, and refuses members that
+//! we ignore, such as an odd `x5t` (ABUSE S1, S3, DEPENDENCIES.md A.3).
 
 use std::fmt;
 use std::hint::black_box;
 
-use josekit::jws::JwsVerifier as _;
-
 use super::assertion::UnverifiedAssertion;
-use super::jwks::{Key, KeySet};
+use super::jwks::KeySet;
 use super::keys::{IssuerKeys, Missing};
-use super::signature::PublicKey;
 use crate::domain::alg::Alg;
 use crate::domain::binding::KeySource;
+use crate::domain::jwk::{Jwk, Public};
 use crate::domain::proof::{Assertion, Verified};
 use crate::domain::reason::{
     ASSERTION_ALGORITHM, ASSERTION_KEY, ASSERTION_SIGNATURE, ISSUER_UNAVAILABLE, ISSUER_UNKNOWN, Reason,
@@ -85,7 +83,7 @@ impl Verifier {
         &self,
         unverified: &UnverifiedAssertion,
         trust: &[Trust<'a>],
-    ) -> Result<(&'a KeySource, std::sync::Arc<Key>), Fault> {
+    ) -> Result<(&'a KeySource, std::sync::Arc<Jwk>), Fault> {
         let (alg, kid) = (unverified.header.alg, unverified.header.kid.as_deref());
         let mut fault = if trust.is_empty() { Fault::Issuer } else { Fault::Algorithm };
         let mut tried = false;
@@ -122,11 +120,11 @@ impl Verifier {
 }
 
 /// Whether `key` signed the very text that header and claims were read from (RFC 7515 section 5.2).
-fn is_signed_by(unverified: &UnverifiedAssertion, key: &PublicKey) -> bool {
-    key.verify(unverified.signing_input(), &unverified.signature).is_ok()
+fn is_signed_by(unverified: &UnverifiedAssertion, key: &Public) -> bool {
+    key.verifies(unverified.signing_input(), &unverified.signature)
 }
 
-fn assertion(unverified: UnverifiedAssertion, source: KeySource, key: &Key) -> Assertion {
+fn assertion(unverified: UnverifiedAssertion, source: KeySource, key: &Jwk) -> Assertion {
     let UnverifiedAssertion { header, claims, .. } = unverified;
     Assertion {
         issuer: claims.issuer,

@@ -22,7 +22,8 @@ pub async fn run(args: &Probe, reach: &Reach) -> Result<Answer, Failure> {
         |key: &Value| key["algs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
     let rows: Vec<_> = keys.iter().map(|key| vec![cell(key, "kid"), algs(key), cell(key, "thumbprint")]).collect();
     let text = format!("keys  {}\n{}", cell(&found, "jwksUri"), table(&["KID", "ALG", "THUMBPRINT"], &rows));
-    let answer = Answer::of(found.clone(), text);
+    let notes = found["notes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let answer = notes.fold(Answer::of(found.clone(), text), |answer, note| answer.note(note.to_owned()));
     Ok(match found["ignored"].as_u64() {
         Some(ignored) if ignored > 0 => {
             answer.note(format!("{ignored} more entries of its key set are no keys that could be used"))

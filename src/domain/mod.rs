@@ -1,7 +1,8 @@
 //! Floor 1: what the broker knows, as values. Pure, synchronous, no I/O; `now` is an argument.
 //!
 //! Enter through [`grant::decide`](grant) for exchanges, [`state::State`](state) for what is, [`change::Change`](change) for
-//! what can happen, and [`record`] for what people write. Nothing here knows HTTP, SQL, Redis or keys.
+//! what can happen, and [`record`] for what people write. Nothing here knows HTTP, SQL, Redis or private keys; what a public
+//! key is, `jwk` alone says.
 
 pub mod actor;
 pub mod admission;
@@ -34,6 +35,8 @@ pub mod hex;
 pub mod history;
 pub mod integration;
 pub mod issuer_keys;
+pub(crate) mod jwk;
+pub(crate) mod jwk_set;
 pub mod keys;
 pub mod names;
 pub mod network;
@@ -56,6 +59,7 @@ pub mod spiffe;
 pub mod state;
 pub mod stop;
 pub mod stopped;
+pub(crate) mod strict_json;
 pub mod text;
 pub mod window;
 pub mod yaml;

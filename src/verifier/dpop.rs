@@ -7,11 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use super::jws::{Compact, Key};
+use super::jws::Compact;
 use super::{Refusal, Shown};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::resource::normalised;
+use crate::domain::jwk::Jwk;
+use crate::domain::numeric_date::{self, deserialize_ceiling};
 
 /// What challenges list.
 pub(super) const ALGORITHMS: &str = "ES256 PS256 EdDSA Ed25519";
@@ -60,8 +62,8 @@ fn judge(text: &str, shown: &Shown<'_>, token: &str, now: Timestamp) -> Result<P
         return Err(fault("its typ or alg is another"));
     }
     let jwk = proof.header.jwk.as_ref().ok_or(fault("it has no key"))?;
-    let key = Key::read(jwk, Some(&proof.header.alg)).ok_or(fault("its key is not one that is taken"))?;
-    if !key.signed(&proof) {
+    let key = Jwk::read(jwk, "sig").map_err(|_| fault("its key is not one that is taken"))?;
+    if !proof.is_signed_by(&key) {
         return Err(fault("its key did not sign it"));
     }
     let claims: Claims = serde_json::from_slice(&proof.payload).map_err(|_| fault("a claim is missing or of another type"))?;

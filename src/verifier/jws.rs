@@ -1,16 +1,12 @@
-//! A compact JWS, before anything of it is believed, and keys that verify one (RFC 7515).
+//! A compact JWS, before anything of it is believed (RFC 7515).
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
-    RsaPublicKeyComponents,
-};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::domain::alg::Alg;
-use crate::domain::digest::Digest;
+use crate::domain::jwk::Jwk;
 use crate::domain::p256;
 
 /// The longest token or proof that is looked at.
@@ -73,79 +69,15 @@ impl<'a> Compact<'a> {
         Some(Self { header, payload: decode(payload)?, signed, signature: decode(signature)? })
     }
 
+    /// Whether this key made the signature, by the algorithm that the header names and no other.
+    pub(super) fn is_signed_by(&self, key: &Jwk) -> bool {
+        let public = self.header.alg.parse().ok().and_then(|alg| key.public(alg));
+        public.is_some_and(|public| public.verifies(self.signed.as_bytes(), &self.signature))
+    }
+
     /// Whether the signature has the one form that the broker releases. JWS takes the other one of ES256 as well, so this is asked of tokens
     /// and not of proofs, which clients sign.
     pub(super) fn is_of_one_form(&self) -> bool {
         self.header.alg != Alg::Es256.name() || p256::is_low(&self.signature)
-    }
-}
-
-/// A public key for one algorithm.
-pub(super) struct Key {
-    pub(super) kid: Option<String>,
-    pub(super) alg: Alg,
-    /// RFC 7638, SHA-256.
-    pub(super) thumbprint: Digest,
-    key: ParsedPublicKey,
-}
-
-/// The members of a JWK that count.
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    crv: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    d: Option<Value>,
-    #[serde(default, deserialize_with = "present")]
-    k: Option<Value>,
-    kid: Option<String>,
-    alg: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-}
-
-impl Key {
-    /// Whether this key signed the token, by its own algorithm and no other.
-    pub(super) fn signed(&self, token: &Compact<'_>) -> bool {
-        token.header.alg == self.alg.name() && self.key.verify_sig(token.signed.as_bytes(), &token.signature).is_ok()
-    }
-
-    /// A usable key, for the algorithm that it names or that it can only be for; else nothing. One key of an unknown kind blinds nobody.
-    /// `header` is the algorithm of a proof, whose RSA key may leave its own out.
-    pub(super) fn read(entry: &Value, header: Option<&str>) -> Option<Self> {
-        let jwk: Jwk = serde_json::from_value(entry.clone()).ok()?;
-        if jwk.d.is_some() || jwk.k.is_some() || jwk.usage.as_deref().is_some_and(|usage| usage != "sig") {
-            return None;
-        }
-        let exactly = |text: &Option<String>| URL_SAFE_NO_PAD.decode(text.as_deref()?).ok().filter(|bytes| bytes.len() == 32);
-        let named = jwk.alg.as_deref().or(header);
-        let (alg, key, canonical) = match (jwk.kty.as_str(), jwk.crv.as_deref(), named) {
-            ("EC", Some("P-256"), None | Some("ES256")) => {
-                let point = [&[4][..], &exactly(&jwk.x)?, &exactly(&jwk.y)?].concat();
-                let text = format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, jwk.x.as_deref()?, jwk.y.as_deref()?);
-                (Alg::Es256, ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?, text)
-            }
-            ("OKP", Some("Ed25519"), Some(name @ ("EdDSA" | "Ed25519"))) => {
-                let text = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, jwk.x.as_deref()?);
-                (name.parse().ok()?, ParsedPublicKey::new(&ED25519, exactly(&jwk.x)?).ok()?, text)
-            }
-            ("RSA", _, Some(name @ ("RS256" | "PS256"))) => {
-                let (n, e) = (jwk.n.as_deref()?, jwk.e.as_deref()?);
-                let components =
-                    RsaPublicKeyComponents { n: URL_SAFE_NO_PAD.decode(n).ok()?, e: URL_SAFE_NO_PAD.decode(e).ok()? };
-                if !(256..=512).contains(&components.n.len()) || components.e != [1, 0, 1] {
-                    return None;
-                }
-                let parameters = if name == "RS256" { &RSA_PKCS1_2048_8192_SHA256 } else { &RSA_PSS_2048_8192_SHA256 };
-                let text = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
-                (name.parse().ok()?, components.to_parsed_public_key(parameters).ok()?, text)
-            }
-            _ => return None,
-        };
-        Some(Self { kid: jwk.kid, alg, thumbprint: Digest::of(canonical.as_bytes()), key })
     }
 }

@@ -10,12 +10,14 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
 use tokio::sync::Mutex as Turn;
 
 use super::Refusal;
-use super::jws::{Compact, Key};
+use super::jws::Compact;
+use crate::domain::alg::Alg;
 use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::jwk::Jwk;
+use crate::domain::jwk_set::JwkSet;
 
 /// A future of a trait that is used as an object.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -29,7 +31,6 @@ pub trait Fetch: Send + Sync {
 const REFRESH: Seconds = Seconds::minutes(5);
 const MAX_STALE: Seconds = Seconds::hours(1);
 const FLOOR: Seconds = Seconds(30);
-const MOST_KEYS: usize = 100;
 
 /// The keys of one issuer.
 pub struct Keys {
@@ -40,7 +41,7 @@ pub struct Keys {
 
 #[derive(Default)]
 struct Held {
-    keys: Arc<[Arc<Key>]>,
+    keys: Option<Arc<JwkSet>>,
     fetched: Option<Timestamp>,
     tried: Option<Timestamp>,
 }
@@ -52,31 +53,32 @@ impl Keys {
     }
 
     /// The key that the token names. Without `kid` none: keys are never tried one after the other.
-    pub(super) async fn find(&self, token: &Compact<'_>, now: Timestamp) -> Result<Arc<Key>, Refusal> {
+    pub(super) async fn find(&self, token: &Compact<'_>, now: Timestamp) -> Result<Arc<Jwk>, Refusal> {
         let kid = token.header.kid.as_deref().ok_or(Refusal::Token("it names no key"))?;
-        if let Some(key) = self.known(kid, now, REFRESH) {
+        let alg: Alg = token.header.alg.parse().map_err(|_| Refusal::Token("its alg is not one that is taken"))?;
+        if let Some(key) = self.known((kid, alg), now, REFRESH) {
             return Ok(key);
         }
         // One request fetches; while it does, the old keys serve all others that they can.
         let _turn = match self.turn.try_lock() {
             Ok(turn) => turn,
-            Err(_) => match self.known(kid, now, MAX_STALE) {
+            Err(_) => match self.known((kid, alg), now, MAX_STALE) {
                 Some(key) => return Ok(key),
                 None => self.turn.lock().await,
             },
         };
         // Whoever had the turn before may have brought it.
-        if let Some(key) = self.known(kid, now, REFRESH) {
+        if let Some(key) = self.known((kid, alg), now, REFRESH) {
             return Ok(key);
         }
         if self.may_try(now)
             && let Some(keys) = self.source.fetch().await.as_deref().and_then(read)
         {
             let mut held = self.held();
-            held.keys = keys;
+            held.keys = Some(keys);
             held.fetched = Some(now);
         }
-        if let Some(key) = self.known(kid, now, MAX_STALE) {
+        if let Some(key) = self.known((kid, alg), now, MAX_STALE) {
             return Ok(key);
         }
         let any = self.held().fetched.is_some_and(|fetched| now < fetched.plus(MAX_STALE));
@@ -88,13 +90,10 @@ impl Keys {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, kid: &str, now: Timestamp, age: Seconds) -> Option<Arc<Key>> {
+    fn known(&self, (kid, alg): (&str, Alg), now: Timestamp, age: Seconds) -> Option<Arc<Jwk>> {
         let held = self.held();
         let fresh = held.fetched.is_some_and(|fetched| now < fetched.plus(age));
-        let mut named = held.keys.iter().filter(|key| key.kid.as_deref() == Some(kid));
-        let key = named.next().filter(|_| fresh)?;
-        // Two keys of one name: which is meant would be a guess.
-        named.next().is_none().then(|| Arc::clone(key))
+        held.keys.as_ref().filter(|_| fresh)?.select(Some(kid), alg).cloned()
     }
 
     fn may_try(&self, now: Timestamp) -> bool {
@@ -107,9 +106,8 @@ impl Keys {
     }
 }
 
-fn read(bytes: &[u8]) -> Option<Arc<[Arc<Key>]>> {
-    let set: Value = serde_json::from_slice(bytes).ok()?;
-    let entries = set.get("keys")?.as_array()?;
-    let keys: Arc<[_]> = entries.iter().filter_map(|entry| Key::read(entry, None)).take(MOST_KEYS).map(Arc::new).collect();
-    (!keys.is_empty()).then_some(keys)
+fn read(bytes: &[u8]) -> Option<Arc<JwkSet>> {
+    let set = JwkSet::parse(bytes).ok()?;
+    let any = set.usable().next().is_some();
+    any.then(|| Arc::new(set))
 }

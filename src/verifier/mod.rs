@@ -120,7 +120,7 @@ impl Verifier {
         let token = jws::Compact::parse(text).ok_or(Refusal::Token("it is not a compact JWS"))?;
         let now = self.clock.now();
         let key = self.keys.find(&token, now).await?;
-        if !key.signed(&token) {
+        if !token.is_signed_by(&key) {
             return Err(Refusal::Token("no key of the issuer signed it"));
         }
         if !token.is_of_one_form() {

@@ -18,12 +18,13 @@ const FLOORS: [(&str, &[&str]); 5] = [
 const ARROWS: [(&str, &str); 2] = [("issuance", "journal"), ("authn", "outbound")];
 
 /// Where each dependency lives.
-const HOMES: [(&str, &[&str]); 17] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("askama", &["http"]),
     ("axum", &["http"]),
     ("cedar_policy", &["policy"]),
+    ("curve25519_dalek", &["domain"]),
     ("flate2", &["journal"]),
-    ("josekit", &["authn", "issuance"]),
+    ("josekit", &["issuance"]),
     ("moka", &["authn"]),
     ("openidconnect", &["authn"]),
     ("prometheus_client", &["http"]),

@@ -16,6 +16,7 @@ mod health;
 mod idempotency;
 mod interop;
 mod issuers;
+mod key_sets;
 mod narrowing;
 mod oracles;
 mod policy;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::fixtures::*;
 use crate::authn::{SetFault, check_inline};
 use crate::domain::alg::Alg;
+use crate::domain::record::judge_keys;
 
 const ISSUER: &str = "https://idp.example";
 
@@ -24,7 +25,7 @@ async fn j_40_weak_and_oversized_rsa_keys_are_ignored() {
         ("n", modulus(255)),
         ("n", modulus(513)),
         ("n", modulus(2048)),
-        ("n", b64([[0].as_slice(), &[0xc1; 256]].concat())),
+        ("n", b64([[0, 0].as_slice(), &[0xc1; 256]].concat())),
         ("n", b64([0xc0; 256])),
         ("n", String::new()),
         ("e", b64([1])),
@@ -84,11 +85,12 @@ async fn k_18_at_most_a_hundred_keys_are_kept() {
 fn k_18_a_private_key_makes_the_set_unusable() {
     let good = Signer::new(Alg::Es256, "good").jwk();
     for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"] {
-        for value in [json!("AAAA"), Value::Null] {
-            let mut private = json!({"kty": "RSA", "kid": "x"});
-            private[name] = value;
-            assert_eq!(check_inline(&set(&[good.clone(), private])), Err(SetFault::Private), "{name}");
-        }
+        let mut private = json!({"kty": "RSA", "kid": "x"});
+        private[name] = json!("AAAA");
+        assert_eq!(check_inline(&set(&[good.clone(), private.clone()])), Err(SetFault::Private), "{name}");
+        // A member that is null is absent (most consumers read it so).
+        private[name] = Value::Null;
+        assert_eq!(check_inline(&set(&[good.clone(), private])), Ok(1), "{name}");
     }
     let mut many = vec![good.clone(); 200];
     many.push(json!({"kty": "EC", "d": "AA"}));
@@ -134,4 +136,108 @@ async fn thumbprints_are_those_of_rfc_7638() {
     let set = crate::authn::jwks::KeySet::parse(set(&[jwk]).as_bytes()).expect("a set");
     let key = set.select(Some("2011-04-29"), Alg::Rs256).expect("the key");
     assert_eq!(b64(key.thumbprint.0), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+}
+
+/// A modulus with one zero octet before it is the same key, under the same thumbprint: two of them would be two places among the proofs that
+/// were spent.
+#[tokio::test]
+async fn a_leading_zero_octet_is_dropped() {
+    let keys = keys(&TestClock::new(), &[]);
+    let rsa = Signer::new(Alg::Ps256, "k1");
+    let mut padded = rsa.jwk();
+    let modulus =
+        base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, rsa.jwk()["n"].as_str().expect("n"));
+    padded["n"] = json!(b64([&[0][..], &modulus.expect("base64url")].concat()));
+    assert_eq!(code(&keys, &inline(&[padded.clone()]), &rsa.token(&claims(ISSUER))).await, "ok");
+    let thumbprint = |jwk: Value| {
+        let set = crate::authn::jwks::KeySet::parse(set(&[jwk]).as_bytes()).expect("a set");
+        set.select(Some("k1"), Alg::Ps256).expect("the key").thumbprint
+    };
+    assert_eq!(thumbprint(padded), thumbprint(rsa.jwk()));
+}
+
+/// Without `alg` an RSA key serves both schemes. A key of the same name that says which it is for is the one that is meant.
+#[tokio::test]
+async fn an_rsa_key_without_alg_serves_what_the_binding_takes() {
+    let keys = keys(&TestClock::new(), &[]);
+    let without = |signer: &Signer| {
+        let mut jwk = signer.jwk();
+        jwk.as_object_mut().expect("an object").remove("alg");
+        jwk
+    };
+    let (rs, ps) = (Signer::new(Alg::Rs256, "k"), Signer::new(Alg::Ps256, "k"));
+    for signer in [&rs, &ps] {
+        assert_eq!(code(&keys, &inline(&[without(signer)]), &signer.token(&claims(ISSUER))).await, "ok", "{}", signer.alg);
+    }
+    let both = inline(&[without(&rs), ps.jwk()]);
+    assert_eq!(code(&keys, &both, &ps.token(&claims(ISSUER))).await, "ok", "it says that it is for PS256");
+    assert_eq!(code(&keys, &both, &rs.token(&claims(ISSUER))).await, "ok", "and the other one remains for RS256");
+    let guess = inline(&[without(&rs), without(&ps), Signer::new(Alg::EdDsa, "other").jwk()]);
+    for signer in [&rs, &ps] {
+        assert_eq!(code(&keys, &guess, &signer.token(&claims(ISSUER))).await, "assertion.key");
+    }
+}
+
+/// The law of the one reader: a record takes a key set exactly if each of its keys verifies. Every pair of changes to a key of every kind.
+#[tokio::test]
+async fn accepted_is_usable_for_every_pair_of_changes() {
+    let known = keys(&TestClock::new(), &[]);
+    let null = Value::Null;
+    let changes: Vec<(&str, Value)> = vec![
+        ("alg", null.clone()),
+        ("alg", json!("ES256")),
+        ("alg", json!("PS256")),
+        ("alg", json!("RS256")),
+        ("alg", json!("EdDSA")),
+        ("alg", json!("RS512")),
+        ("alg", json!(["ES256"])),
+        ("use", null.clone()),
+        ("use", json!("enc")),
+        ("use", json!(5)),
+        ("key_ops", null.clone()),
+        ("key_ops", json!(["verify"])),
+        ("key_ops", json!(["verify", 1])),
+        ("key_ops", json!(["sign"])),
+        ("key_ops", json!([])),
+        ("kid", null.clone()),
+        ("kid", json!("")),
+        ("kid", json!("another")),
+        ("kid", json!(7)),
+        ("kid", json!("k".repeat(256))),
+        ("kty", json!("EC")),
+        ("kty", null.clone()),
+        ("crv", json!("P-384")),
+        ("x", json!(b64([2; 32]))),
+        ("x", null.clone()),
+        ("y", json!("AAAA=")),
+        ("n", json!(b64([0xc1; 1024]))),
+        ("e", json!("Aw")),
+        ("d", null.clone()),
+        ("x5c", json!("ignored")),
+        ("unheard", json!({"of": [null]})),
+    ];
+    let (mut taken, mut refused) = (0, 0);
+    for alg in [Alg::Es256, Alg::EdDsa, Alg::Rs256, Alg::Ps256] {
+        let signer = Signer::new(alg, "k1");
+        let other = Signer::new(if alg == Alg::EdDsa { Alg::Es256 } else { Alg::EdDsa }, "other").jwk();
+        for (first, second) in (0..changes.len()).flat_map(|first| (first..changes.len()).map(move |second| (first, second))) {
+            let mut jwk = signer.jwk();
+            for (name, value) in [&changes[first], &changes[second]] {
+                jwk[*name] = value.clone();
+            }
+            let kid = jwk["kid"].as_str().filter(|kid| !kid.is_empty() && kid.len() <= 255);
+            let mut header = json!({"alg": alg.name()});
+            if let Some(kid) = kid {
+                header["kid"] = kid.into();
+            }
+            let token = signer.sign(&header.to_string(), &claims(ISSUER).to_string());
+            // Beside another key, so that a set which is empty without this one does not count as refused for that.
+            let text = set(&[jwk.clone()]);
+            let usable = code(&known, &inline(&[jwk.clone(), other.clone()]), &token).await == "ok";
+            let accepted = judge_keys(&text, &[alg]).is_ok();
+            assert_eq!(accepted, usable, "{alg}: {jwk} {:?}", judge_keys(&text, &[alg]));
+            if accepted { taken += 1 } else { refused += 1 }
+        }
+    }
+    assert!(taken > 100 && refused > 100, "{taken} taken, {refused} refused");
 }

@@ -62,9 +62,9 @@ super::reasons! {
         "Keys are fetched by https from public addresses; anything else needs the operator's exact origin in [outbound] issuers.";
         "Use the public https URL, or have the origin allowed.";
     BINDING_KEYS = "binding.keys", Invalid;
-        "The inline key set has no usable key, or holds a private one.";
-        "Keys are ES256, RS256, PS256 or Ed25519 public keys of at least 2048 bits where RSA.";
-        "Export the public half only.";
+        "The inline key set has a key that could verify nothing here, or a private one.";
+        "Each key is read as verification reads it: a public key for ES256, RS256, PS256 or Ed25519 that the binding takes, RSA of 2048 to 4096 bits, under a kid of its own.";
+        "Correct the member that the fault names, or leave that key out; export the public half only.";
     LIMIT_TOO_LONG = "limit.too-long", Invalid;
         "A duration is beyond its hard maximum.";
         "Tokens live minutes, assertions at most 25 h, elevations hours.";

@@ -35,6 +35,8 @@ mod hostile;
 
 pub use compare::{Difference, Weight, compare, is_provably_narrowing, widens_access, widens_binding, widens_elevation};
 pub use fault::{Fault, Severity};
+#[cfg(test)]
+pub(crate) use read_keyset::judge as judge_keys;
 pub use schema::schema;
 pub use surroundings::{Surroundings, callers_overlap, check, integration_overlaps};
 pub use tests::run as run_tests;

@@ -102,7 +102,8 @@ impl Bindings<'_> {
 
     fn key(self, place: &Place<'_>, faults: &mut Faults) -> Option<JwtRule> {
         let fields = place.fields(&keys::KEY, faults)?;
-        let keys = key_source(&fields, faults);
+        let algs = algs(&fields, &Alg::KEY, faults);
+        let keys = key_source(&fields, algs.as_deref().unwrap_or(&Alg::KEY), faults);
         if keys == Some(None) {
             faults.error(&place.at, &reason::RECORD_MISSING, "expected jwksUri or jwks");
         }
@@ -110,7 +111,6 @@ impl Bindings<'_> {
             Some(place) => place.word(&[("token-endpoint", ())], faults).map(|()| Some(ExtraAudience::TokenEndpoint)),
             None => Some(None),
         };
-        let algs = algs(&fields, &Alg::KEY, faults);
         let typ = typ(&fields, faults);
         let max_life = life(&fields, Seconds::minutes(5), LONGEST_KEY_LIFE, faults);
         let max_age = age(&fields, None, faults);
@@ -135,12 +135,12 @@ impl Bindings<'_> {
 fn oidc(place: &Place<'_>, faults: &mut Faults) -> Option<JwtRule> {
     let fields = place.fields(&keys::OIDC, faults)?;
     let issuer = fields.get("issuer").and_then(|place| issuer(place, faults));
-    let keys = key_source(&fields, faults);
+    let algs = algs(&fields, &Alg::WORKLOAD, faults);
+    let keys = key_source(&fields, algs.as_deref().unwrap_or(&Alg::WORKLOAD), faults);
     let matchers = fields.get("match").and_then(|place| matchers(place, faults));
     let owner = fields.get("owner").map_or(Some(Vec::new()), |place| owner(place, matchers.as_deref(), faults));
     let settings = Settings { single_use: true, max_life: Seconds::hours(1), max_age: None }.read(&fields, faults);
     let audience = extra_audience(&fields, faults);
-    let algs = algs(&fields, &Alg::WORKLOAD, faults);
     let typ = typ(&fields, faults);
     let (issuer, settings) = (issuer?, settings?);
     Some(JwtRule {
@@ -199,10 +199,11 @@ pub(super) fn extra_audience(fields: &Fields<'_>, faults: &mut Faults) -> Option
     }
 }
 
-fn key_source(fields: &Fields<'_>, faults: &mut Faults) -> Option<Option<KeySource>> {
+/// Where the keys come from; those that stand in the record must verify one of `algs`.
+fn key_source(fields: &Fields<'_>, algs: &[Alg], faults: &mut Faults) -> Option<Option<KeySource>> {
     match (fields.get("jwks"), fields.get("jwksUri")) {
         (None, None) => Some(None),
-        (Some(place), None) => inline_keys(place, faults).map(|set| Some(KeySource::Inline(set))),
+        (Some(place), None) => inline_keys(place, algs, faults).map(|set| Some(KeySource::Inline(set))),
         (None, Some(place)) => place.key_url(faults).map(|url| Some(KeySource::JwksUri(url))),
         (Some(place), Some(_)) => {
             place.refuse("expected jwks or jwksUri, not both", faults);

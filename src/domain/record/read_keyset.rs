@@ -1,26 +1,23 @@
-//! Key sets in a record (`jwks:`): public keys only, of kinds that are taken (RFC 7517, RFC 7518 section 6, RFC 8037).
+//! Key sets in a record (`jwks:`): every entry is a public key that verifies what the binding takes, or the record is refused.
 //!
-//! No value of a key is ever told: somebody may have pasted a private one.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+//! They are read by the reader that verification uses ([`JwkSet::parse`]), so that what is approved here works there. No value of a key is
+//! ever told: somebody may have pasted a private one.
 
 use super::fault::Faults;
 use super::place::Place;
+use super::tree::Value;
+use crate::domain::alg::Alg;
+use crate::domain::jwk::Fault;
+use crate::domain::jwk_set::{JwkSet, Unusable};
 use crate::domain::reason;
-
-/// The members that only a private or symmetric key has (RFC 7518 sections 6.2.2, 6.3.2, 6.4).
-const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// More keys than a rotation ever needs.
 const MOST_KEYS: usize = 20;
 
-/// The key set as JSON text, as it was judged. Written in YAML, or as one string of JSON.
-pub(super) fn inline_keys(place: &Place<'_>, faults: &mut Faults) -> Option<String> {
-    let set = place.json();
-    match judge(&set) {
-        Ok(()) => Some(set.to_string()),
+/// The key set as JSON text, as it was judged, for a binding that takes these algorithms. Written in YAML, or as one string of JSON.
+pub(super) fn inline_keys(place: &Place<'_>, algs: &[Alg], faults: &mut Faults) -> Option<String> {
+    match judge(&written(place), algs) {
+        Ok(()) => Some(place.json().to_string()),
         Err(fault) => {
             faults.error(&place.at, &reason::BINDING_KEYS, fault);
             None
@@ -28,79 +25,192 @@ pub(super) fn inline_keys(place: &Place<'_>, faults: &mut Faults) -> Option<Stri
     }
 }
 
-fn judge(set: &Value) -> Result<(), String> {
-    let keys = set.get("keys").and_then(Value::as_array).ok_or("expected a JWK Set: {keys: [...]}")?;
-    if keys.len() > MOST_KEYS {
-        return Err("expected at most 20 keys".to_owned());
+/// The text that is judged: one string of JSON as it stands, with whatever stands in it twice.
+pub(super) fn written(place: &Place<'_>) -> String {
+    match &place.node.value {
+        Value::Scalar { text, .. } => text.clone(),
+        Value::List(_) | Value::Map(_) => place.json().to_string(),
     }
-    let mut usable = 0;
-    for (i, key) in keys.iter().enumerate() {
-        let members = key.as_object().ok_or_else(|| format!("keys[{i}] is not a JWK"))?;
-        if let Some(member) = PRIVATE.iter().find(|member| members.contains_key(**member)) {
-            return Err(format!("keys[{i}] holds the private member {member}: export the public half, and replace this key"));
+}
+
+/// What makes a set unusable as a whole, in words.
+pub(super) fn unusable(fault: Unusable) -> String {
+    match fault {
+        Unusable::Malformed => "expected a JWK Set: {keys: [...]}, no member twice and at most 16 levels deep".to_owned(),
+        Unusable::Private(at, member) => format!("keys[{at}] {}", Fault::Private(member)),
+    }
+}
+
+pub(crate) fn judge(text: &str, algs: &[Alg]) -> Result<(), String> {
+    let set = JwkSet::parse(text.as_bytes()).map_err(unusable)?;
+    let refused = set.refused().iter().map(|(at, fault)| format!("keys[{at}] {fault}"));
+    let refused: Vec<String> = refused.collect();
+    if !refused.is_empty() {
+        return Err(refused.join("; "));
+    }
+    let keys: Vec<_> = set.usable().collect();
+    if keys.is_empty() || keys.len() > MOST_KEYS {
+        return Err("expected 1 to 20 keys".to_owned());
+    }
+    let list = |algs: &mut dyn Iterator<Item = Alg>| algs.map(Alg::name).collect::<Vec<_>>().join(", ");
+    for key in keys {
+        if !set.selects(key, algs) {
+            let kid = key.kid.as_deref().map_or("without kid".to_owned(), |kid| format!("{kid:?}"));
+            let verifies = list(&mut key.publics.iter().map(|public| public.alg));
+            let taken = list(&mut algs.iter().copied());
+            return Err(format!(
+                "key {kid} alg: it verifies {verifies}, and the binding takes {taken}: list it under algs, or leave the key out"
+            ));
         }
-        usable += usize::from(usable_key(key).map_err(|fault| format!("keys[{i}] {fault}"))?);
-    }
-    if usable == 0 {
-        return Err("none of the keys can verify ES256, RS256, PS256 or Ed25519".to_owned());
     }
     Ok(())
 }
 
-/// Whether the key can verify. A key of another kind is left aside; a broken or weak one of a known kind is a fault.
-fn usable_key(key: &Value) -> Result<bool, &'static str> {
-    let text = |member| key.get(member).and_then(Value::as_str);
-    let bytes = |member| text(member).and_then(|value| URL_SAFE_NO_PAD.decode(value).ok());
-    let is_32 = |member| bytes(member).is_some_and(|bytes| bytes.len() == 32);
-    let for_signatures = key.get("use").is_none_or(|usage| usage == "sig");
-    match (text("kty").ok_or("has no kty")?, text("crv")) {
-        ("EC", Some("P-256")) if is_32("x") && is_32("y") => Ok(for_signatures),
-        ("EC", Some("P-256")) => Err("is no point of P-256: x and y are 32 bytes in base64url"),
-        ("OKP", Some("Ed25519")) if is_32("x") => Ok(for_signatures),
-        ("OKP", Some("Ed25519")) => Err("is no Ed25519 key: x is 32 bytes in base64url"),
-        ("RSA", _) => {
-            let modulus = bytes("n").ok_or("has no modulus n in base64url")?;
-            bytes("e").filter(|exponent| !exponent.is_empty()).ok_or("has no exponent e in base64url")?;
-            let leading = modulus.iter().take_while(|byte| **byte == 0).count();
-            let first = modulus.get(leading).copied().unwrap_or_default();
-            let bits = (modulus.len() - leading) * 8 - first.leading_zeros().min(8 * u32::from(first != 0)) as usize;
-            if bits < 2048 { Err("is an RSA key of less than 2048 bits") } else { Ok(for_signatures) }
-        }
-        ("oct", _) => Err("is a symmetric key"),
-        _ => Ok(false),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::{Value, json};
+
     use super::*;
-    use serde_json::json;
+
+    fn judged(set: &Value, algs: &[Alg]) -> Result<(), String> {
+        judge(&set.to_string(), algs)
+    }
+
+    /// RFC 7515 A.3.1 and RFC 8037 A.2.
+    fn good() -> (Value, Value) {
+        let p256 = json!({
+            "kty": "EC", "crv": "P-256", "kid": "ec", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        });
+        let edwards = json!({"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        (p256, edwards)
+    }
+
+    fn rsa(bytes: usize) -> Value {
+        json!({"kty": "RSA", "kid": "rsa", "n": URL_SAFE_NO_PAD.encode(vec![0xc1; bytes]), "e": "AQAB"})
+    }
+
+    fn with(key: &Value, changes: &[(&str, Value)]) -> Value {
+        let mut key = key.clone();
+        for (name, value) in changes {
+            key[*name] = value.clone();
+        }
+        key
+    }
 
     #[test]
-    fn key_sets_hold_usable_public_keys_and_nothing_else() {
-        let x = URL_SAFE_NO_PAD.encode([7; 32]);
-        let p256 = json!({"kty": "EC", "crv": "P-256", "x": x, "y": x});
-        let rsa = |bytes: usize| json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(vec![0xc1; bytes]), "e": "AQAB"});
-        assert_eq!(judge(&json!({ "keys": [p256, rsa(256), {"kty": "OKP", "crv": "Ed25519", "x": x}] })), Ok(()));
-        assert_eq!(judge(&json!({ "keys": [p256, {"kty": "EC", "crv": "P-384"}] })), Ok(()));
-        for bad in [
-            json!(null),
-            json!({"keys": []}),
-            json!({"keys": [5]}),
-            json!({"keys": [rsa(128)]}),
-            json!({"keys": [p256, rsa(255)]}),
-            json!({"keys": [{"kty": "oct"}]}),
-            json!({"keys": [{"kty": "EC", "crv": "P-256", "x": x}]}),
-            json!({"keys": [{"kty": "EC", "crv": "P-384"}]}),
-            json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x, "use": "enc"}]}),
+    fn every_key_of_a_record_verifies_or_the_record_is_refused_with_the_member() {
+        let (p256, edwards) = good();
+        for keys in [
+            json!([p256, edwards, rsa(256)]),
+            json!([p256, p256]),
+            json!([with(&p256, &[("kid", Value::Null), ("alg", Value::Null), ("d", Value::Null), ("use", Value::Null)])]),
+            json!([with(&rsa(256), &[("n", json!(URL_SAFE_NO_PAD.encode([&[0][..], &[0xc1; 256]].concat())))])]),
+            json!([with(&rsa(512), &[("alg", json!("PS256"))])]),
         ] {
-            assert!(judge(&bad).is_err(), "{bad}");
+            assert_eq!(judged(&json!({ "keys": keys }), &Alg::KEY), Ok(()), "{keys}");
         }
-        for member in PRIVATE {
-            let mut key = p256.clone();
-            key[member] = json!("c2VjcmV0LXBhcnQ");
-            let fault = judge(&json!({ "keys": [key] })).expect_err("a private key");
-            assert!(fault.contains(member) && !fault.contains("c2VjcmV0"), "{fault}");
+        let ones = URL_SAFE_NO_PAD.encode([1; 32]);
+        for (key, member) in [
+            (json!(5), "the entry"),
+            (json!(null), "the entry"),
+            (json!({}), "kty"),
+            (json!({"kty": "oct", "k": "AAAA"}), "k"),
+            (json!({"kty": "oct"}), "kty"),
+            (json!({"kty": "EC", "crv": "P-384"}), "crv"),
+            (with(&p256, &[("x", json!(ones))]), "x and y"),
+            (with(&p256, &[("x", json!("AA"))]), "x"),
+            (with(&p256, &[("y", Value::Null)]), "y"),
+            (with(&p256, &[("y", json!("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0="))]), "y"),
+            (with(&p256, &[("alg", json!("ES384"))]), "alg"),
+            (with(&p256, &[("alg", json!("RS256"))]), "alg"),
+            (with(&p256, &[("key_ops", json!(["sign"]))]), "key_ops"),
+            (with(&p256, &[("key_ops", json!([]))]), "key_ops"),
+            (with(&p256, &[("key_ops", json!("verify"))]), "key_ops"),
+            (with(&p256, &[("use", json!("enc"))]), "use"),
+            (with(&p256, &[("use", json!(["sig"]))]), "use"),
+            (with(&p256, &[("kid", json!(7))]), "kid"),
+            (with(&p256, &[("kid", json!("k".repeat(256)))]), "kid"),
+            (with(&edwards, &[("x", json!(URL_SAFE_NO_PAD.encode([2; 32])))]), "x"),
+            (with(&edwards, &[("x", json!(URL_SAFE_NO_PAD.encode([0; 32])))]), "x"),
+            (with(&edwards, &[("x", json!(URL_SAFE_NO_PAD.encode([0xff; 32])))]), "x"),
+            (with(&edwards, &[("crv", json!("X25519"))]), "crv"),
+            (with(&edwards, &[("alg", json!("ES256"))]), "alg"),
+            (rsa(128), "n"),
+            (rsa(255), "n"),
+            (rsa(513), "n"),
+            (rsa(1024), "n"),
+            (with(&rsa(256), &[("alg", json!("RS512"))]), "alg"),
+            (with(&rsa(256), &[("alg", json!("RS256"))]), "alg"),
+            (with(&rsa(256), &[("n", json!(URL_SAFE_NO_PAD.encode([&[0, 0][..], &[0xc1; 256]].concat())))]), "n"),
+            (with(&rsa(256), &[("n", json!(URL_SAFE_NO_PAD.encode([0xc0; 256])))]), "n"),
+            (with(&rsa(256), &[("e", json!("Aw"))]), "e"),
+            (with(&rsa(256), &[("e", json!("AAEAAQ"))]), "e"),
+            (with(&rsa(256), &[("e", Value::Null)]), "e"),
+        ] {
+            let other = with(&p256, &[("kid", json!("other"))]);
+            for keys in [json!([key]), json!([other, key])] {
+                let fault = judged(&json!({ "keys": keys }), &Alg::KEY).expect_err(&keys.to_string());
+                assert!(
+                    fault.contains(&format!(" {member}: expected"))
+                        || fault.contains(&format!(" {member}: it verifies"))
+                        || (member == "k" && fault.contains("member k:")),
+                    "{key}: {fault}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn two_keys_that_a_token_cannot_tell_apart_are_refused() {
+        let (p256, edwards) = good();
+        // RFC 7517 A.1.
+        let other = json!({
+            "kty": "EC", "crv": "P-256", "kid": "ec", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        });
+        let nameless = |key: &Value| with(key, &[("kid", Value::Null)]);
+        for keys in [json!([p256, other]), json!([nameless(&p256), nameless(&other)]), json!([nameless(&p256), other])] {
+            let fault = judged(&json!({ "keys": keys }), &Alg::KEY).expect_err("a guess");
+            assert!(fault.contains("kid: expected"), "{fault}");
+        }
+        let renamed = with(&other, &[("kid", json!("new"))]);
+        for keys in [
+            json!([p256, renamed]),
+            json!([nameless(&p256), nameless(&edwards)]),
+            json!([p256, with(&edwards, &[("kid", json!("ec"))])]),
+        ] {
+            assert_eq!(judged(&json!({ "keys": keys }), &Alg::KEY), Ok(()), "{keys}");
+        }
+    }
+
+    #[test]
+    fn no_private_member_passes_and_no_value_of_it_is_told() {
+        let (p256, _) = good();
+        for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
+            let key = with(&p256, &[(member, json!("c2VjcmV0LXBhcnQ"))]);
+            let fault = judged(&json!({ "keys": [key] }), &Alg::KEY).expect_err("a private key");
+            assert!(fault.contains(&format!("member {member}:")) && !fault.contains("c2VjcmV0"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_set_is_told_so() {
+        let (p256, _) = good();
+        let deep = format!("{}1{}", "[".repeat(40), "]".repeat(40));
+        let text = p256.to_string();
+        for bad in [
+            "null".to_owned(),
+            "[]".to_owned(),
+            "{\"keys\": {}}".to_owned(),
+            format!("{{\"keys\": [{text}], \"keys\": []}}"),
+            format!("{{\"keys\": [{}]}}", text.replacen('{', "{\"kid\": \"twice\",", 1)),
+            format!("{{\"keys\": [{}]}}", text.replacen('{', &format!("{{\"x-deep\": {deep},"), 1)),
+        ] {
+            assert!(judge(&bad, &Alg::KEY).expect_err(&bad).contains("expected a JWK Set"), "{bad}");
+        }
+        assert!(judge("{\"keys\": []}", &Alg::KEY).is_err());
     }
 }

@@ -6,10 +6,12 @@ use super::fault::Faults;
 use super::keys;
 use super::place::{Fields, Place};
 use super::read_binding::{Settings, extra_audience};
+use super::read_keyset::{unusable, written as written_set};
 use super::write;
 use crate::domain::alg::Alg;
 use crate::domain::binding::{Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher, Preset};
 use crate::domain::clock::Seconds;
+use crate::domain::jwk_set::{self, JwkSet};
 use crate::domain::reason;
 use crate::domain::spiffe::WorkloadId;
 
@@ -60,17 +62,34 @@ fn bundle(place: &Place<'_>, fields: &Fields<'_>, faults: &mut Faults) -> Option
     }
 }
 
-/// A bundle in the record, in YAML or as one string of JSON. What is in it is judged where it is used: what is not understood is ignored
-/// there, and an empty one trusts nobody (SPIFFE Trust Domain and Bundle, section 4.2).
+/// A bundle in the record, in YAML or as one string of JSON. It is read as verification reads it: each key of JWT-SVIDs must verify one.
+/// What has another `use` is ignored there, and an empty bundle trusts nobody (SPIFFE Trust Domain and Bundle, section 4.2).
 fn inline(place: &Place<'_>, faults: &mut Faults) -> Option<String> {
-    let text = place.json();
-    let keys = text.get("keys").and_then(serde_json::Value::as_array);
-    let text = text.to_string();
-    if keys.is_none() || text.len() > LARGEST_BUNDLE {
-        place.refuse("expected a SPIFFE bundle: {keys: [...]}", faults);
+    let text = place.json().to_string();
+    if text.len() > LARGEST_BUNDLE {
+        place.refuse("expected a SPIFFE bundle of at most 256 KiB", faults);
         return None;
     }
-    Some(text)
+    match judge(&written_set(place)) {
+        Ok(()) => Some(text),
+        Err(fault) => {
+            faults.error(&place.at, &reason::BINDING_KEYS, fault);
+            None
+        }
+    }
+}
+
+fn judge(text: &str) -> Result<(), String> {
+    let set = jwk_set::document(text.as_bytes()).map_err(unusable)?;
+    let entries = jwk_set::entries(&set).map_err(unusable)?;
+    let of_tokens = entries.iter().enumerate().filter(|(_, entry)| entry["use"] == "jwt-svid");
+    if let Some((at, _)) = of_tokens.clone().find(|(_, entry)| entry["kid"].as_str().is_none_or(str::is_empty)) {
+        return Err(format!("keys[{at}] kid: expected a text, since every JWT-SVID names its key"));
+    }
+    match JwkSet::read(of_tokens, "jwt-svid").refused() {
+        [] => Ok(()),
+        [(at, fault), ..] => Err(format!("keys[{at}] {fault}")),
+    }
 }
 
 /// The inverse.

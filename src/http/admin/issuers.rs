@@ -43,7 +43,9 @@ pub async fn probe(
         match broker.issuers.probe(&issuer).await {
             Ok(found) => {
                 let keys: Vec<Value> = found.keys.iter().map(show).collect();
-                let shown = json!({"issuer": issuer, "jwksUri": found.jwks_uri, "keys": keys, "ignored": found.ignored});
+                let shown = json!({
+                    "issuer": issuer, "jwksUri": found.jwks_uri, "keys": keys, "ignored": found.ignored, "notes": found.notes,
+                });
                 Ok(axum::Json(shown).into_response())
             }
             Err(ProbeFault::Rests(rest)) => Err(Problem::of(&reason::ISSUER_RESTS).after(Some(rest))),

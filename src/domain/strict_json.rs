@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 const MAX_DEPTH: usize = 16;
 
 /// Parses one JSON text with nothing after it, of at most `most` values. The error says nothing: the text may be hostile.
-pub(super) fn parse(text: &[u8], most: usize) -> Option<Value> {
+pub(crate) fn parse(text: &[u8], most: usize) -> Option<Value> {
     let mut left = most;
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Strict { depth: 0, left: &mut left }.deserialize(&mut deserializer).ok()?;
