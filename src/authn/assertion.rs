@@ -4,6 +4,8 @@
 //! keys could verify it. The signature is judged in `verify`; times, audience, life, `typ` and conditions
 //! in `domain::admission`.
 
+use std::str::FromStr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -11,13 +13,14 @@ use serde_json::{Map, Value};
 use crate::domain::alg::Alg;
 use crate::domain::clock::Timestamp;
 use crate::domain::names::{Issuer, ProofId, Subject};
+use crate::domain::numeric_date;
 use crate::domain::p256;
-use crate::domain::reason::{ASSERTION_ALGORITHM, ASSERTION_HEADER, ASSERTION_MALFORMED, Reason};
+use crate::domain::reason::{self, ASSERTION_ALGORITHM, ASSERTION_HEADER, ASSERTION_MALFORMED, Reason};
 use crate::domain::spiffe::WorkloadId;
+use crate::domain::strict_json;
 
 /// The longest assertion that is looked at. Real ones are 1 to 4 KiB; a stranger's cost nothing beyond this (ABUSE J-31, I-21).
 pub const MAX_ASSERTION: usize = 16 * 1024;
-use crate::domain::strict_json;
 
 /// JSON values in a header or in claims: real tokens have some dozens.
 const MAX_VALUES: usize = 2048;
@@ -68,7 +71,7 @@ impl UnverifiedAssertion {
         };
         let signed = text.get(..header.len() + 1 + payload.len()).ok_or(&ASSERTION_MALFORMED)?.to_owned();
         let header = Header::parse(&decode(header)?)?;
-        let claims = Claims::parse(&decode(payload)?).ok_or(&ASSERTION_MALFORMED)?;
+        let claims = Claims::parse(&decode(payload)?)?;
         Ok(Self { signed, signature: decode(signature)?, header, claims })
     }
 
@@ -175,19 +178,32 @@ impl Claims {
         let claims = Registered::of(all.as_object().ok_or(&ASSERTION_MALFORMED)?);
         let subject: Subject = name(claims.sub).ok_or(&reason::ASSERTION_CLAIM_SUB)?;
         let issuer = match claims.iss {
-            Some(issuer) => issuer.as_str()?.parse().ok()?,
-            None => trust_domain(&subject)?,
+            Some(_) => name(claims.iss),
+            None => trust_domain(&subject),
         };
-        Some(Self {
-            issuer,
+        Ok(Self {
+            issuer: issuer.ok_or(&reason::ASSERTION_CLAIM_ISS)?,
             subject,
-            audience: audience(claims.aud?)?,
-            expires: numeric_date(claims.exp?)?,
-            issued: optional_date(claims.iat)?,
-            not_before: optional_date(claims.nbf)?,
-            id,
+            audience: claims.aud.and_then(audience).ok_or(&reason::ASSERTION_CLAIM_AUD)?,
+            expires: claims.exp.and_then(numeric_date::floor).ok_or(&reason::ASSERTION_CLAIM_EXP)?,
+            issued: optional(claims.iat, numeric_date::ceiling).ok_or(&reason::ASSERTION_CLAIM_IAT)?,
+            not_before: optional(claims.nbf, numeric_date::ceiling).ok_or(&reason::ASSERTION_CLAIM_NBF)?,
+            id: optional(claims.jti, |id| name(Some(id))).ok_or(&reason::ASSERTION_CLAIM_JTI)?,
             all,
         })
+    }
+}
+
+/// A claim that is a text of its type.
+fn name<N: FromStr>(claim: Option<&Value>) -> Option<N> {
+    claim?.as_str()?.parse().ok()
+}
+
+/// A claim that may be absent; nothing where it is there and not what it must be.
+fn optional<T>(claim: Option<&Value>, read: impl FnOnce(&Value) -> Option<T>) -> Option<Option<T>> {
+    match claim {
+        None => Some(None),
+        Some(value) => read(value).map(Some),
     }
 }
 
@@ -204,22 +220,4 @@ fn audience(value: &Value) -> Option<Vec<String>> {
         _ => return None,
     };
     (!values.is_empty() && values.iter().all(|one| !one.is_empty())).then_some(values)
-}
-
-fn optional_date(claim: Option<&Value>) -> Option<Option<Timestamp>> {
-    match claim {
-        None => Some(None),
-        Some(value) => numeric_date(value).map(Some),
-    }
-}
-
-/// A `NumericDate` (RFC 7519 section 2) of whole seconds between 1970 and 9999. Some libraries write `1795262400.0`, which is
-/// taken; a fraction is not, since rounding it would move `exp` one way or the other.
-pub(super) fn numeric_date(value: &Value) -> Option<Timestamp> {
-    if let Some(seconds) = value.as_i64() {
-        return Timestamp::from_seconds(seconds);
-    }
-    let seconds = value.as_f64().filter(|seconds| seconds.fract() == 0.0 && (0.0..1e12).contains(seconds))?;
-    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 1e12, by the line above")]
-    Timestamp::from_seconds(seconds as i64)
 }

@@ -13,12 +13,14 @@ use zeroize::Zeroizing;
 use crate::domain::alg::Alg;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
+use crate::domain::jwk::Jwk;
+use crate::domain::numeric_date;
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::reason::{self, Reason};
 use crate::domain::resource::normalised;
+use crate::domain::strict_json;
 
 /// The longest proof that is looked at: one with an RSA-4096 key has some 1 700 bytes.
-use crate::domain::strict_json;
 const LONGEST: usize = 4 * 1024;
 
 /// JSON values in its header or claims.
@@ -150,13 +152,14 @@ fn text_of<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, &'
 
 /// `iat` within the window; `exp` and `nbf` count where they stand.
 fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'static Reason> {
-    let time = |name: &str| match claims.get(name) {
+    let time = |name: &str, read: fn(&Value) -> Option<Timestamp>| match claims.get(name) {
         None => Ok(None),
         Some(value) => read(value).map(Some).ok_or(&reason::DPOP_MALFORMED),
     };
-    let issued = time("iat")?.ok_or(&reason::DPOP_MALFORMED)?;
+    let (begin, end) = (numeric_date::ceiling, numeric_date::floor);
+    let issued = time("iat", begin)?.ok_or(&reason::DPOP_MALFORMED)?;
     let ahead = now.plus(AHEAD);
     let fresh = issued <= ahead && now.since(issued) <= BEHIND;
-    let valid = time("nbf")?.is_none_or(|from| from <= ahead) && time("exp")?.is_none_or(|until| now < until);
+    let valid = time("nbf", begin)?.is_none_or(|from| from <= ahead) && time("exp", end)?.is_none_or(|until| now < until);
     if fresh && valid { Ok(issued) } else { Err(&reason::DPOP_STALE) }
 }

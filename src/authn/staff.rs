@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use openidconnect::core::CoreProviderMetadata;
 use serde_json::Value;
 
-use super::assertion::{UnverifiedAssertion, numeric_date};
+use super::assertion::UnverifiedAssertion;
 use super::discovery::{self, KeysFault};
 use super::keys::IssuerKeys;
 use super::verify::{Trust, Verifier};
@@ -32,6 +32,7 @@ use crate::domain::alg::Alg;
 use crate::domain::binding::{ClaimPath, KeySource};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::names::Issuer;
+use crate::domain::numeric_date;
 use crate::domain::proof::Assertion;
 use crate::domain::reason::{Class, ISSUER_UNAVAILABLE, Reason, STAFF_UNAUTHENTICATED};
 use crate::domain::text::Text;
@@ -177,7 +178,7 @@ fn signed_in(settings: &StaffSettings, token: &Assertion, audience: &str, now: T
     let id = person_id(settings, token).ok_or("no person_claim, or not a name")?;
     let signed_in = match token.claims.get("auth_time") {
         None => None,
-        Some(time) => Some(numeric_date(time).filter(|time| *time <= soon).ok_or("an auth_time that cannot be")?),
+        Some(time) => Some(numeric_date::ceiling(time).filter(|time| *time <= soon).ok_or("an auth_time that cannot be")?),
     };
     Ok(SignedIn {
         machine: is_machine(settings, token, &id),

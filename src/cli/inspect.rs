@@ -19,6 +19,7 @@ use crate::domain::alg::Alg;
 use crate::domain::binding::KeySource;
 use crate::domain::clock::{Clock, Seconds, Timestamp};
 use crate::domain::names::Issuer;
+use crate::domain::numeric_date;
 use crate::outbound::OutboundSettings;
 use crate::server::SystemClock;
 
@@ -67,11 +68,16 @@ fn parts(token: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
     (parts.next().is_some() && parts.next().is_none()).then_some((header, claims))
 }
 
+/// A time among claims, as a verifier counts it.
+fn time(claims: &Map<String, Value>, name: &str) -> Option<Timestamp> {
+    let read = if name == "exp" { numeric_date::floor } else { numeric_date::ceiling };
+    claims.get(name).and_then(read)
+}
+
 /// From when to when a token says that it is good, unverified: for whoever holds it and has to know when to ask for the next.
 pub fn life(token: &str) -> Option<(Timestamp, Timestamp)> {
     let (_, claims) = parts(token.trim())?;
-    let time = |name: &str| claims.get(name).and_then(Value::as_i64).and_then(Timestamp::from_seconds);
-    time("iat").zip(time("exp"))
+    time(&claims, "iat").zip(time(&claims, "exp"))
 }
 
 /// Whether the claims are those of a token that a broker gave: an issuer's own tokens name neither an entry nor a binding.
@@ -107,7 +113,7 @@ async fn verify(token: &str, issuer: &str, ours: bool) -> Signature {
 }
 
 fn shown(header: &Map<String, Value>, claims: &Map<String, Value>, signature: &Signature, now: Timestamp) -> Answer {
-    let time = |name: &str| claims.get(name).and_then(Value::as_i64).and_then(Timestamp::from_seconds);
+    let time = |name: &str| time(claims, name);
     let (state, left) = match (time("exp"), time("nbf")) {
         (Some(exp), _) if exp <= now => ("expired", None),
         (_, Some(nbf)) if nbf > now => ("not yet", None),

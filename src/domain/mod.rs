@@ -42,6 +42,7 @@ pub mod names;
 pub mod network;
 mod opening;
 pub(crate) mod p256;
+pub mod numeric_date;
 pub mod partner;
 pub mod passkey;
 pub mod peer;

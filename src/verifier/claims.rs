@@ -9,6 +9,7 @@ use crate::domain::claims::Detail;
 use crate::domain::clock::Timestamp;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::names::{ApiName, Audience, BindingName, ClientId, EnvironmentName, Issuer, TokenId};
+use crate::domain::numeric_date::{deserialize_ceiling, deserialize_floor};
 use crate::domain::scope::ScopeSet;
 
 /// Who may do what: what an API's handlers are told of a request that was let through.
@@ -56,8 +57,11 @@ struct Wire {
     aud: Audience,
     sub: ClientId,
     client_id: ClientId,
+    #[serde(deserialize_with = "deserialize_floor")]
     exp: Timestamp,
+    #[serde(deserialize_with = "deserialize_ceiling")]
     iat: Timestamp,
+    #[serde(deserialize_with = "deserialize_ceiling")]
     nbf: Timestamp,
     jti: TokenId,
     scope: String,

@@ -6,14 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::jws::Compact;
 use super::{Refusal, Shown};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
-use crate::domain::resource::normalised;
 use crate::domain::jwk::Jwk;
 use crate::domain::numeric_date::{self, deserialize_ceiling};
+use crate::domain::resource::normalised;
 
 /// What challenges list.
 pub(super) const ALGORITHMS: &str = "ES256 PS256 EdDSA Ed25519";
@@ -38,10 +39,11 @@ struct Claims {
     jti: String,
     htm: String,
     htu: String,
-    iat: i64,
+    #[serde(deserialize_with = "deserialize_ceiling")]
+    iat: Timestamp,
     ath: String,
-    exp: Option<i64>,
-    nbf: Option<i64>,
+    exp: Option<Value>,
+    nbf: Option<Value>,
 }
 
 /// The proof of the request, if it shows one.
@@ -74,10 +76,10 @@ fn judge(text: &str, shown: &Shown<'_>, token: &str, now: Timestamp) -> Result<P
     if claims.ath != URL_SAFE_NO_PAD.encode(Digest::of(token.as_bytes()).0) {
         return Err(fault("it is for another token"));
     }
-    let time = |seconds: i64| Timestamp::from_seconds(seconds).ok_or(fault("a time is none"));
-    let (issued, ahead) = (time(claims.iat)?, now.plus(AHEAD));
-    let over = claims.exp.map(time).transpose()?.is_some_and(|until| now >= until);
-    let early = claims.nbf.map(time).transpose()?.is_some_and(|from| from > ahead);
+    let (issued, ahead) = (claims.iat, now.plus(AHEAD));
+    let time = |time: Option<Timestamp>| time.ok_or(fault("a time is none"));
+    let over = claims.exp.map(|exp| time(numeric_date::floor(&exp))).transpose()?.is_some_and(|until| now >= until);
+    let early = claims.nbf.map(|nbf| time(numeric_date::ceiling(&nbf))).transpose()?.is_some_and(|from| from > ahead);
     if issued > ahead || now.since(issued) > BEHIND || over || early {
         return Err(fault("it is not fresh"));
     }

@@ -365,6 +365,10 @@ async fn dpop_matrix_at_a_resource() {
         ("an hour ahead", with("iat", json!(NOW + 3600))),
         ("an hour behind", with("iat", json!(NOW - 3600))),
         ("over", with("exp", json!(NOW - 1))),
+        ("over by its floor", with("exp", json!(NOW as f64 + 0.5))),
+        ("ahead by its ceiling", with("iat", json!(NOW as f64 + 30.5))),
+        ("an iat that is text", with("iat", json!(NOW.to_string()))),
+        ("a negative iat", with("iat", json!(-0.5))),
         ("not yet", with("nbf", json!(NOW + 3600))),
         ("wrong ath", with("ath", URL_SAFE_NO_PAD.encode([1; 32]).into())),
     ] {
@@ -390,6 +394,8 @@ async fn dpop_matrix_at_a_resource() {
         ("a default port", with("htu", "https://orders.acme.example:443/v1/orders/42".into())),
         ("more members", with("more", json!([1]))),
         ("ten seconds behind", with("iat", json!(NOW - 10))),
+        ("an iat with a fraction", with("iat", json!(NOW as f64 - 0.5))),
+        ("an exp with a fraction", with("exp", json!(NOW as f64 + 1.5))),
     ] {
         assert!(ask(&[&proof]).await.is_ok(), "{row}");
     }

@@ -441,7 +441,7 @@ async fn a_machine_reviews_nothing_whatever_its_token_looks_like() {
     assert_eq!(asked.json()["reason"], "staff.sign-in-too-old");
     assert_ne!(world.admin_post("/v1/elevations", "olga", &wish).await.status, 403, "a person's is judged by the record");
     // The same person, signed in a moment ago.
-    let person = bearer("sven", "security", json!({"auth_time": now - 4}));
+    let person = bearer("sven", "security", json!({"auth_time": now as f64 - 4.5}));
     let answer = post(&person, &path, "application/json", &verdict).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }

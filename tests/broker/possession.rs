@@ -206,6 +206,9 @@ async fn dpop_matrix_what_must_be_refused() {
         ("an hour behind", with("iat", json!(now - 3600)), "dpop.stale"),
         ("over", with("exp", json!(now - 1)), "dpop.stale"),
         ("not yet", with("nbf", json!(now + 3600)), "dpop.stale"),
+        ("over by its floor", with("exp", json!(now as f64 + 0.5)), "dpop.stale"),
+        ("an iat ahead by its ceiling", with("iat", json!(now as f64 + 30.1)), "dpop.stale"),
+        ("a negative iat", with("iat", json!(-0.5)), "dpop.malformed"),
         ("iat as text", with("iat", json!(now.to_string())), "dpop.malformed"),
         ("a jti of 300 characters", with("jti", json!("j".repeat(300))), "dpop.malformed"),
         ("a nonce that is no text", with("nonce", json!(7)), "dpop.malformed"),
@@ -247,6 +250,12 @@ async fn dpop_matrix_what_must_be_accepted() {
     more["kid"] = "mine".into();
     more["x-more"] = json!({"a": 1});
     let rows: Vec<(&str, Value, Value)> = vec![
+        (
+            "times with fractions",
+            json!({"iat": now as f64 + 0.5, "nbf": now as f64 - 0.5, "exp": now as f64 + 60.5}),
+            holder.header(),
+        ),
+        ("a time with a point", json!({"iat": now as f64}), holder.header()),
         ("a query and a fragment", json!({"htu": format!("{url}?a=b#c")}), holder.header()),
         ("an upper-case scheme", json!({"htu": url.replacen("http", "HTTP", 1)}), holder.header()),
         ("unknown members", json!({"more": [1, 2]}), more),
