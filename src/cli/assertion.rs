@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::answer::Failure;
 use super::exit::Exit;
 use crate::domain::clock::Timestamp;
+use crate::domain::numeric_date;
 
 /// What a proof is compared with.
 pub struct Wanted<'a> {
@@ -93,12 +94,11 @@ fn audience(claims: &Map<String, Value>, wanted: &Wanted<'_>) -> Result<(), Fail
 
 fn expiry(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Failure> {
     let fix = "get a fresh one from the platform";
-    let Some(ends) = claims.get("exp").and_then(Value::as_f64) else {
-        return Err(refused("the proof has no end", "its claim exp is missing, or no number", fix));
+    // As the broker counts it.
+    let Some(ends) = claims.get("exp").and_then(numeric_date::floor) else {
+        return Err(refused("the proof has no end", "its claim exp is missing, or no number of seconds since 1970", fix));
     };
-    // As the broker counts it: by its floor (CONTRACT.md section 3).
-    #[expect(clippy::cast_possible_truncation, reason = "a time beyond the range of seconds is far away either way")]
-    let left = (ends.floor() as i64).saturating_sub(now.as_seconds());
+    let left = ends.as_seconds() - now.as_seconds();
     if left > 0 {
         return Ok(());
     }

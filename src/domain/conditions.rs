@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::binding::{ClaimPath, Condition, JwtRule};
+use super::claim_text::{Unfit, compared};
 
 /// One condition of a rule and what became of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,16 +17,19 @@ pub struct ConditionResult<'a> {
     pub claim: &'a ClaimPath,
     /// What the record wants of it.
     pub want: &'a Condition,
-    /// What the claim is, as text. `None` where it is missing, null, an object or an array.
-    seen: Option<Cow<'a, str>>,
+    /// What the claim is, as text; why it is compared with nothing; `None` where it is missing.
+    seen: Option<Result<Cow<'a, str>, Unfit>>,
     /// Whether the condition holds. Judged on the whole value, never on the shortened one.
     pub holds: bool,
 }
 
 impl ConditionResult<'_> {
-    /// What the claim is, for people: at most 256 characters of its text.
+    /// What the claim is, for people: at most 256 characters of its text, or why it has none that is compared.
     pub fn seen(&self) -> Option<String> {
-        self.seen.as_deref().map(|value| value.chars().take(MOST_SHOWN).collect())
+        self.seen.as_ref().map(|seen| match seen {
+            Ok(value) => value.chars().take(MOST_SHOWN).collect(),
+            Err(unfit) => format!("a value that is not compared (expected {unfit})"),
+        })
     }
 }
 
@@ -34,28 +38,17 @@ impl ConditionResult<'_> {
 /// Time is linear in the size of the claims: there are no patterns, only comparisons (ABUSE D-13).
 pub fn conditions<'a>(rule: &'a JwtRule, claims: &'a Value) -> impl Iterator<Item = ConditionResult<'a>> {
     rule.matchers.iter().map(|matcher| {
-        let seen = matcher.claim.find(claims).and_then(scalar_text);
+        let seen = matcher.claim.find(claims).map(compared);
         ConditionResult {
             claim: &matcher.claim,
             want: &matcher.condition,
-            holds: seen.as_deref().is_some_and(|value| matcher.condition.holds(value)),
+            holds: matches!(&seen, Some(Ok(value)) if matcher.condition.holds(value)),
             seen,
         }
     })
 }
 
 const MOST_SHOWN: usize = 256;
-
-/// Strings as they are, numbers and booleans by their JSON text. Objects, arrays and null have none, so they never match
-/// (an array that holds the wanted value is not the wanted value: ABUSE P-06).
-fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::String(text) => Some(text.as_str().into()),
-        Value::Number(number) => Some(number.to_string().into()),
-        Value::Bool(flag) => Some(if *flag { "true" } else { "false" }.into()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -105,6 +98,22 @@ mod tests {
         assert!(!holds("/list/0x", equals("a"), &claims));
     }
 
+    /// J-21: a condition on the beginning of a value admits no value that hides something behind it.
+    #[test]
+    fn j_21_a_value_that_misleads_meets_no_condition() {
+        let prefix = || Condition::Prefix("prod".into());
+        assert!(holds("env", prefix(), &json!({"env": "prod eu"})));
+        for value in ["prod\u{202e}tset", "prod\u{200b}", "prod ", "prod\n", "prod\u{0}"] {
+            assert!(!holds("env", prefix(), &json!({ "env": value })), "{value:?}");
+        }
+        // Unicode twins are other texts.
+        let equals = Condition::Equals("caf\u{e9}".into());
+        assert!(holds("sub", equals.clone(), &json!({"sub": "caf\u{e9}"})));
+        for twin in ["cafe\u{301}", "c\u{430}f\u{e9}", "CAF\u{c9}"] {
+            assert!(!holds("sub", equals.clone(), &json!({ "sub": twin })), "{twin}");
+        }
+    }
+
     /// P-06: values with delimiters are compared whole; nothing is split or joined.
     #[test]
     fn p_06_delimiters_in_values_do_not_collide() {
@@ -124,7 +133,10 @@ mod tests {
         let many: Vec<_> = (0..200).map(|_| ("sub", Condition::Prefix(format!("{}b", "a".repeat(99_999))))).collect();
         let started = std::time::Instant::now();
         let (rule, claims) = (rule(&many), json!({ "sub": huge }));
-        assert!(conditions(&rule, &claims).all(|result| !result.holds && result.seen().is_some_and(|seen| seen.len() == 256)));
+        assert!(
+            conditions(&rule, &claims)
+                .all(|result| !result.holds && result.seen().is_some_and(|seen| seen.contains("1 to 1024 bytes")))
+        );
         assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());
     }
 }

@@ -101,8 +101,8 @@ name!(
     Issuer, opaque_255
 );
 name!(
-    /// The `sub` of a verified assertion: printable ASCII, at most 255 characters (ABUSE J-21).
-    Subject, opaque_255
+    /// The `sub` of a verified assertion: text as claims are compared by ([`claim_text`](super::claim_text), ABUSE J-21).
+    Subject, subject
 );
 name!(
     /// The audience URI of an API in one environment, compared byte for byte (RFC 8707 section 2).
@@ -297,6 +297,11 @@ fn opaque_255(text: &str) -> Result<(), InvalidName> {
     } else {
         Err(InvalidName("expected 1 to 255 printable ASCII characters without spaces"))
     }
+}
+
+fn subject(text: &str) -> Result<(), InvalidName> {
+    let expected = "expected 1 to 1024 bytes of text without control, bidirectional or zero-width characters and without a blank at either end";
+    super::claim_text::ensure_fit(text).map_err(|_| InvalidName(expected))
 }
 
 fn url_safe(text: &str) -> Result<(), InvalidName> {

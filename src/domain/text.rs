@@ -38,10 +38,17 @@ pub struct TextRow {
 
 const PREFIX: &str = "text:";
 
-/// Whether a character hides or reorders text on a screen: controls, line and paragraph separators, zero-width and bidirectional
-/// marks (Trojan source).
+/// Whether a character hides or reorders text on a screen (Trojan source): controls, line and paragraph separators, the marks of
+/// bidirectional text (Unicode UAX 9), and what has no width (Unicode TR 36 section 2).
 pub fn misleads(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 /// A text as it may be shown: what would hide or reorder it stands as an escape, but for what is kept (ABUSE L-05).

@@ -78,7 +78,11 @@ fn text(value: &str) -> String {
     // JSON leaves in place what hides or reorders text on a screen; in a quoted scalar an escape says the same (ABUSE L-05).
     let mut quoted = String::with_capacity(value.len() + 2);
     for c in Value::from(value).to_string().chars() {
-        if misleads(c) { quoted.push_str(&format!("\\u{:04x}", u32::from(c))) } else { quoted.push(c) }
+        match u32::from(c) {
+            code if misleads(c) && code > 0xffff => quoted.push_str(&format!("\\U{code:08x}")),
+            code if misleads(c) => quoted.push_str(&format!("\\u{code:04x}")),
+            _ => quoted.push(c),
+        }
     }
     quoted
 }
@@ -112,6 +116,8 @@ mod tests {
         let written = write(&json!("a\u{202e}b\u{200b}\u{7f}\u{85}"));
         assert_eq!(written, "\"a\\u202eb\\u200b\\u007f\\u0085\"\n");
         assert_eq!(serde_json::from_str::<Value>(&written).expect("a JSON string"), "a\u{202e}b\u{200b}\u{7f}\u{85}");
+        // Beyond the basic plane YAML has an escape of eight digits (YAML 1.2 section 5.7).
+        assert_eq!(write(&json!("a\u{e0041}")), "\"a\\U000e0041\"\n");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::domain::text::misleads;
+
 /// A writer that takes one whole record at a time, as tracing's formatter hands them over, and escapes within it.
 pub(super) struct Escaping<W>(pub(super) W);
 
@@ -21,10 +23,11 @@ fn escape(record: &str) -> String {
     let (line, end) = record.strip_suffix('\n').map_or((record, ""), |line| (line, "\n"));
     let mut escaped = String::with_capacity(record.len());
     for character in line.chars() {
-        let is_hostile = character.is_control()
-            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if is_hostile {
-            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+        if misleads(character) {
+            // JSON escapes UTF-16 units (RFC 8259 section 7).
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
         } else {
             escaped.push(character);
         }
@@ -65,12 +68,12 @@ mod tests {
 
     #[test]
     fn l_05_no_field_can_end_a_record() {
-        let hostile = "a\r\nINFO forged\u{1b}[2J\u{2028}\u{85}\u{202e}\"}\0b";
+        let hostile = "a\r\nINFO forged\u{1b}[2J\u{2028}\u{85}\u{202e}\u{200b}\u{e0041}\"}\0b";
         for format in [Format::Json, Format::Text] {
             let text = logged(format, hostile);
             assert_eq!(text.matches('\n').count(), 1, "{text:?}");
             let line = text.trim_end_matches('\n');
-            assert!(!line.chars().any(|c| c.is_control() || c == '\u{2028}' || c == '\u{202e}'), "{text:?}");
+            assert!(!line.chars().any(|c| c.is_control() || misleads(c)), "{text:?}");
         }
         let record: serde_json::Value = serde_json::from_str(&logged(Format::Json, hostile)).expect("still JSON");
         assert_eq!(record["field"], hostile);

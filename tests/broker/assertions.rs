@@ -143,7 +143,7 @@ async fn j_09_to_j_21_claims_are_of_their_types() {
     let world = World::start().await;
     let now = world.clock.seconds();
     for exp in
-        [Value::Null, json!("1"), json!(true), json!([now + 60]), json!({}), json!(-1), json!(1e300), json!(now as f64 + 60.5)]
+        [Value::Null, json!("1"), json!(true), json!([now + 60]), json!({}), json!(-1), json!(1e300), json!("1e9"), json!(-0.5)]
     {
         refused_as_stranger(&world, &format!("j_09/j_10 exp {exp}"), &claims(&world, |c| c["exp"] = exp.clone())).await;
     }
@@ -188,7 +188,11 @@ async fn j_09_to_j_21_claims_are_of_their_types() {
         json!(""),
         json!("a\u{0}b"),
         json!("a\u{202e}b"),
-        json!("a b"),
+        json!(" ab"),
+        json!("ab "),
+        json!("a\u{200b}b"),
+        json!("x".repeat(1025)),
+        json!("ä".repeat(513)),
         json!("x".repeat(10_000)),
     ] {
         refused_as_stranger(&world, "j_17/j_21", &claims(&world, |c| c["sub"] = sub.clone())).await;
@@ -265,4 +269,117 @@ async fn j_22_to_j_38_types_kids_times_and_lives() {
     let request = answer.header("x-request-id").expect("an id").to_owned();
     let explained = world.admin_get(&format!("/v1/explain/{request}"), "sven").await;
     assert_eq!(explained["reason"], "assertion.signature");
+}
+
+/// C-1: a subject is text as people write it: spaces within, letters of any script, up to 1024 bytes. It is compared byte for byte, so a
+/// look-alike or another Unicode form is somebody else; and whoever looks for the cause of a refusal finds the claim's name.
+#[tokio::test]
+async fn j_21_subjects_are_what_people_write_and_nothing_that_hides() {
+    let world = World::start().await;
+    let subject = |sub: &str| claims(&world, |c| c["sub"] = sub.into());
+    let long = format!("repo:{}", "x".repeat(1019));
+    let wide = format!("repo:{}", "ß".repeat(509));
+    for sub in
+        ["repo:Default Project:ref:x", "repo:grp/bücher:ref:фича/日本語", "repo:e\u{301}", "repo:a  b", "repo:🦀", &long, &wide]
+    {
+        accepted(&world, sub, &subject(sub)).await;
+    }
+    for sub in
+        ["repo:a\u{202e}b", "repo:a\u{2066}b", "repo:a\u{200d}b", "repo:a\u{ad}b", "repo:a\u{85}", "repo:a ", "repo:a\u{3000}"]
+    {
+        let answer = refused(&world, sub, &subject(sub)).await;
+        let request = answer.header("x-request-id").expect("an id").to_owned();
+        let explained = world.admin_get(&format!("/v1/explain/{request}"), "sven").await;
+        assert_eq!(explained["reason"], "assertion.claim-sub", "{sub:?}");
+    }
+    // Conditions on such texts: the record's parser is the wire's.
+    let named = crate::world::records::integration(&world.partner.issuer, "book-sync", "456789")
+        .replace("sub: {prefix: \"repo:\"}", "sub: {oneOf: [\"org:bücher\", \"org:Default Project\", \"true\"]}, flag: true, number: 7")
+        .replace("name: ci\n", "name: books\n")
+        .replace("purpose: Copies orders.", "purpose: Copies books.\ntests: [{claims: {iss: \"ISS\", sub: \"org:bücher\", flag: true, number: 7, repository_id: \"456789\", repository_owner_id: \"998877\"}, expect: {environment: sandbox, allow: books}}]")
+        .replace("ISS", &world.partner.issuer);
+    world.onboard(&named).await;
+    let with = |sub: &str, flag: Value, number: Value| {
+        claims(&world, |c| (c["sub"], c["flag"], c["number"]) = (sub.into(), flag, number))
+    };
+    for sub in ["org:bücher", "org:Default Project"] {
+        accepted(&world, sub, &with(sub, true.into(), 7.into())).await;
+    }
+    accepted(&world, "as text", &with("org:bücher", "true".into(), "7".into())).await;
+    for (name, token) in [
+        ("NFD", with("org:bu\u{308}cher", true.into(), 7.into())),
+        ("a Cyrillic look-alike", with("org:Def\u{430}ult Project", true.into(), 7.into())),
+        ("another case", with("org:default project", true.into(), 7.into())),
+        ("a no-break space", with("org:Default\u{a0}Project", true.into(), 7.into())),
+        ("another number", with("org:bücher", true.into(), json!(7.5))),
+        ("a list", with("org:bücher", json!([true]), 7.into())),
+    ] {
+        let answer = refused(&world, name, &token).await;
+        let told = answer.json();
+        assert_eq!(told["reason"], "binding.no-match", "{name}: {told}");
+        assert!(
+            told["error_description"].as_str().is_some_and(|text| text.is_ascii() && text.contains("claim.")),
+            "{name}: {told}"
+        );
+    }
+    // What a claim cannot be, no record asks for.
+    for value in ["\"a\\u202eb\"", "\" a\"", "\"a\\u200b\""] {
+        let bad = named.replace("\"org:Default Project\"", value);
+        let answer = world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", bad))).await;
+        assert_eq!(answer.status, 422, "{value}: {}", answer.text());
+    }
+    // It stands on record as it came, and every text that is made of it stays one line.
+    let entries = world.admin_get("/v1/journal?kind=issued&limit=1000", "alan").await;
+    assert!(!entries.to_string().contains("\\u202e"));
+}
+
+/// C-2: a NumericDate may have a fraction. The end of a life counts by its floor and its beginning by its ceiling, so that no rounding
+/// lengthens anything.
+#[tokio::test]
+async fn j_10_times_may_have_a_fraction() {
+    let world = World::start().await;
+    let now = world.clock.seconds() as f64;
+    for (name, exp, iat, nbf) in [
+        ("all three", now + 300.25, now - 0.75, now - 0.5),
+        ("at the edge of the clock", now + 300.0, now + 29.5, now + 30.0),
+        ("whole, with a point", now + 300.0, now, now),
+        ("the longest life", now + 3600.9, now, now),
+    ] {
+        accepted(&world, name, &claims(&world, |c| (c["exp"], c["iat"], c["nbf"]) = (json!(exp), json!(iat), json!(nbf))))
+            .await;
+    }
+    for (name, exp, iat, nbf, reason) in [
+        ("over by its floor", now + 0.9, now - 10.0, now - 10.0, "assertion.expired"),
+        ("a fraction of a second ago", now - 0.2, now - 10.0, now - 10.0, "assertion.expired"),
+        ("begins too late by its ceiling", now + 300.0, now + 30.1, now, "assertion.not-yet-valid"),
+        ("valid too late by its ceiling", now + 300.0, now, now + 30.1, "assertion.not-yet-valid"),
+        ("too long by a second", now + 3601.0, now, now, "assertion.life-too-long"),
+    ] {
+        let token = claims(&world, |c| (c["exp"], c["iat"], c["nbf"]) = (json!(exp), json!(iat), json!(nbf)));
+        assert_eq!(refused(&world, name, &token).await.json()["reason"], reason, "{name}");
+    }
+    // A staff token too, in each of its times.
+    let bearer = world.staff.sign(&json!({
+        "iss": world.staff.issuer, "sub": "sven", "aud": "carnet", "exp": now + 600.5, "iat": now - 1.5, "nbf": now - 1.5,
+        "auth_time": now - 2.5, "groups": ["security"],
+    }));
+    let answer =
+        crate::world::send(world.admin, "GET", "/v1/partners", &[("authorization", &format!("Bearer {bearer}"))], b"").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// C-7: Azure's managed identities live 24 h 5 min.
+#[tokio::test]
+async fn a_record_can_admit_what_lives_for_a_day_and_five_minutes() {
+    let world = World::start().await;
+    let now = world.clock.seconds();
+    let azure = |claims: &mut Value| {
+        (claims["iat"], claims["nbf"], claims["exp"]) = ((now - 300).into(), (now - 300).into(), (now + 86_399).into())
+    };
+    let answer = refused(&world, "by default", &claims(&world, azure)).await;
+    assert_eq!(answer.json()["reason"], "assertion.life-too-long");
+    let long = crate::world::records::integration(&world.partner.issuer, "order-sync", "456789")
+        .replace("owner: [repository_owner_id]", "owner: [repository_owner_id], maxLife: 25h");
+    world.onboard(&long).await;
+    accepted(&world, "with maxLife: 25h", &claims(&world, azure)).await;
 }

@@ -16,6 +16,7 @@ use crate::domain::alg::Alg;
 use crate::domain::binding::{
     Admits, Binding, ClaimPath, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher, Preset,
 };
+use crate::domain::claim_text;
 use crate::domain::clock::Seconds;
 use crate::domain::names::{ClientId, Issuer};
 use crate::domain::reason;
@@ -273,7 +274,7 @@ pub(super) fn condition(place: &Place<'_>, faults: &mut Faults) -> Option<Condit
     };
     if map.iter().any(|(key, _)| key.text == "prefix") {
         let fields = place.fields(&keys::PREFIX, faults)?;
-        return exact(fields.get("prefix")?, faults).map(Condition::Prefix);
+        return beginning(fields.get("prefix")?, faults).map(Condition::Prefix);
     }
     let fields = place.fields(&keys::ONE_OF, faults)?;
     let list = fields.get("oneOf")?;
@@ -297,11 +298,21 @@ fn exact(place: &Place<'_>, faults: &mut Faults) -> Option<String> {
         faults.error(&place.at, &reason::BINDING_WILDCARD, message);
         return None;
     }
-    if text.len() > 1024 || text.chars().any(char::is_control) {
-        place.refuse("expected at most 1024 bytes without control characters", faults);
+    // By the parser of the wire: a value that no claim could have would be a condition that nobody meets.
+    if let Err(unfit) = claim_text::ensure_fit(text) {
+        place.refuse(&format!("expected {unfit}"), faults);
         return None;
     }
     Some(text.to_owned())
+}
+
+/// A beginning, which may itself end with a blank.
+fn beginning(place: &Place<'_>, faults: &mut Faults) -> Option<String> {
+    let text = place.scalar(faults)?;
+    match text.strip_suffix(' ') {
+        Some(rest) if !text.contains('*') && claim_text::ensure_fit(rest).is_ok() => Some(text.to_owned()),
+        Some(_) | None => exact(place, faults),
+    }
 }
 
 /// `owner:` the claims that name the partner. Each must be matched exactly, or every stranger would count as known.

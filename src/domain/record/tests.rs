@@ -9,7 +9,7 @@ use super::{Fault, Located, Record};
 use crate::domain::binding::{Admits, Binding, JwtKind};
 use crate::domain::conditions::conditions;
 use crate::domain::integration::{Integration, RecordTest};
-use crate::domain::names::BindingName;
+use crate::domain::names::{BindingName, Subject};
 use crate::domain::reason::{self, Reason};
 
 /// Runs the tests of a record; a fault for each that does not come out as it expects.
@@ -42,6 +42,11 @@ fn judge(integration: &Integration, test: &RecordTest) -> Result<(), String> {
 fn outcome<'a>(bindings: &'a [Binding], claims: &Map<String, Value>) -> Result<&'a BindingName, &'static Reason> {
     let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
     let all = Value::Object(claims.clone());
+    // An example may leave sub out; one that stands there is read as that of a token.
+    let is_subject = |sub: &Value| sub.as_str().is_some_and(|sub| sub.parse::<Subject>().is_ok());
+    if !claims.get("sub").is_none_or(is_subject) {
+        return Err(&reason::ASSERTION_CLAIM_SUB);
+    }
     let mut known = false;
     for binding in bindings {
         let Admits::Jwt(rule) = &binding.admits else { continue };
