@@ -27,6 +27,8 @@ mod inspect;
 mod journal;
 mod key;
 mod login;
+#[cfg(test)]
+mod named_commands;
 mod own;
 mod partner;
 mod probe;
@@ -308,7 +310,7 @@ mod tests {
     }
 
     /// The words of a line, as a shell splits them.
-    fn words(line: &str) -> Vec<String> {
+    pub(super) fn words(line: &str) -> Vec<String> {
         let (mut words, mut quoted) = (vec![String::new()], false);
         for c in line.chars() {
             match c {

@@ -167,7 +167,7 @@ fn readable(paths: &[PathBuf]) -> Result<Files, Failure> {
         return Ok(files);
     }
     let mut failure =
-        Failure::usage("the records are not valid; nothing was sent").fix("carnet validate shows the same, offline");
+        Failure::usage("the records are not valid; nothing was sent").fix("`carnet validate` shows the same, offline");
     failure.faults = faults.iter().map(|fault| (fault.to_string(), fault_data(fault))).collect();
     Err(failure)
 }

@@ -32,7 +32,7 @@ pub enum NoteFault {
     #[error("not a checkpoint: expected three lines of origin, size and root in base64")]
     Checkpoint,
     /// Not a verifier key, or its id is not that of its name and key.
-    #[error("not a verifier key: expected NAME+ID+KEY, as carnet key show --checkpoint prints it")]
+    #[error("not a verifier key: expected NAME+ID+KEY, as `carnet key show --checkpoint` prints it")]
     Key,
     /// A name that is empty or holds spaces, control characters or `+`.
     #[error("not a name for a key: expected characters without spaces and +")]

@@ -59,7 +59,7 @@ impl Door {
         door.present().await?;
         if files.is_none() && door.current.is_empty() {
             // After a restore every authority is tainted until an operator makes new ones: the node runs, and this socket waits.
-            tracing::warn!("the mTLS socket presents no certificate yet; carnet ca rotate makes an authority");
+            tracing::warn!("the mTLS socket presents no certificate yet; `carnet ca rotate` makes an authority");
         }
         Ok(door)
     }

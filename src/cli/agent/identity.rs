@@ -58,7 +58,7 @@ impl KeptCertificate {
     fn credential(&self) -> Result<String, Failure> {
         let file = self.enrolment_token_file.as_ref().ok_or_else(|| {
             Failure::new(Exit::SignIn, "there is no certificate that could be renewed, and no enrolment_token_file")
-                .fix("ask for a token with carnet ca issue, have it approved, and put it in that file")
+                .fix("ask for a token with `carnet ca issue`, have it approved, and put it in that file")
         })?;
         let token = secret_file(file)?;
         Ok(format!("Basic {}", STANDARD.encode(format!("{}:{token}", self.integration))))

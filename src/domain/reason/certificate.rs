@@ -4,7 +4,7 @@ super::reasons! {
     CERTIFICATE_MISSING = "certificate.missing", Proof;
         "The request needs a client certificate and shows none.";
         "On the mTLS socket only cacerts and simpleenroll answer without one; a name in the request proves nothing.";
-        "Connect to the mTLS address with the certificate and its key; carnet ca issue or EST give one.";
+        "Connect to the mTLS address with the certificate and its key; `carnet ca issue` or EST give one.";
     CERTIFICATE_PROFILE = "certificate.profile", Proof;
         "The certificate is not one of our authority's leaves for this environment.";
         "A leaf has exactly one name, the SPIFFE ID of an integration in the environment's trust domain, and may sign and authenticate as a client; whatever differs is another kind of certificate (X509-SVID section 3, RFC 5280).";
@@ -32,7 +32,7 @@ super::reasons! {
     CERTIFICATE_LATE = "certificate.key-late", Proof;
         "The key of the certificate is older than the record's rotation cadence.";
         "The record says how long a key may be in use (rotation.certificate) and that a late one is refused (onLate: refuse).";
-        "Make a new key and re-enrol with it (the late certificate may still ask for that); carnet agent makes one at each renewal.";
+        "Make a new key and re-enrol with it (the late certificate may still ask for that); `carnet agent` makes one at each renewal.";
     ASSERTION_KEY_LATE = "assertion.key-late", Proof;
         "The key that signed the assertion is older than the record's rotation cadence.";
         "The record says how long an issuer's key may be in use (rotation.issuerKeys) and that a late one is refused (onLate: refuse); it counts from its first use here.";
@@ -44,11 +44,11 @@ super::reasons! {
     AUTHORITY_AWAY = "authority.unavailable", Busy;
         "The environment has no authority that can sign now.";
         "Its key is not in this node's ring, or was tainted and not replaced.";
-        "Try again; where it stays, run carnet ca show and carnet ca rotate.";
+        "Try again; where it stays, run `carnet ca show` and `carnet ca rotate`.";
     ENROLMENT_REFUSED = "enrolment.refused", Unauthenticated;
         "The enrolment token is not known, not approved, used up, or past its ten minutes.";
         "A token enrols one key once. Which of these holds is not told to whoever holds a wrong token.";
-        "Ask for a new one (carnet ca enrol) and have a second person of security approve it.";
+        "Ask for a new one (`carnet ca issue`) and have a second person of security approve it.";
     ENROLMENT_REQUEST = "enrolment.malformed", Form;
         "The request is not a PKCS #10 certification request with a valid signature of its own key.";
         "Without proof of possession somebody could get a certificate for a key of others (RFC 7030 section 3.4).";

@@ -4,7 +4,7 @@ super::reasons! {
     ELEVATION_NOT_ELIGIBLE = "elevation.not-eligible", Invalid;
         "The record does not let this scope be elevated.";
         "An elevation gives what the integration's record lists under elevation for that API and environment, and the catalogue has.";
-        "Ask for a scope that is listed there: carnet partner show; or have the record changed.";
+        "Ask for a scope that is listed there: `carnet integration show PARTNER/INTEGRATION`; or have the record changed.";
     ELEVATION_TOO_LONG = "elevation.too-long", Invalid;
         "The duration is longer than the record allows.";
         "Each eligible scope has a max; a request for several ends with the shortest; break-glass lasts an hour at most.";
@@ -28,11 +28,11 @@ super::reasons! {
     ELEVATION_SIGNATURE = "elevation.signature-missing", Invalid;
         "The API takes signed approvals alone.";
         "Its record says approval: signed: the approver's passkey signs the exact elevation, which takes a browser and a sign-in that [staff] client_id sets up.";
-        "Approve on the page that carnet approve prints; if there is none, have the operator set [staff] client_id.";
+        "Approve on the page that `carnet approve ID` prints; if there is none, have the operator set [staff] client_id.";
     ELEVATION_SIGNATURE_INVALID = "elevation.signature-invalid", Scope;
         "The signature of an approval does not hold.";
         "It is not of a passkey of that approver that still counts, or not over this elevation; it is verified at the review and again before every token.";
-        "Approve again on the page, and see that it is unchanged; if a recorded one fails, run carnet journal verify and call the security team.";
+        "Approve again on the page, and see that it is unchanged; if a recorded one fails, run `carnet journal verify` and call the security team.";
     PASSKEY_REFUSED = "passkey.refused", Invalid;
         "The authenticator's answer cannot be taken.";
         "It must be for this page and this sign-in, and say that the person was there and was verified (by PIN, finger or face).";
@@ -64,7 +64,7 @@ super::reasons! {
     ELEVATION_TOO_MANY = "elevation.too-many", Invalid;
         "Too many requests of this requester wait already for the integration in this environment.";
         "People have to look at each of them; a workload and each person have a limit of their own.";
-        "Wait until some are decided, or take some back: carnet elevations end.";
+        "Wait until some are decided, or take some back: `carnet elevations end ID`.";
     ELEVATION_NO_BREAK_GLASS = "elevation.no-break-glass", Invalid;
         "The glass may not be broken for this.";
         "The record says for which scopes a person may start an elevation without an approval; a workload never may.";
@@ -80,5 +80,5 @@ super::reasons! {
     ELEVATION_UNREVIEWED = "elevation.unreviewed", Proof;
         "Somebody broke the glass, and nobody looked at it in time.";
         "An elevation that starts without an approval is reviewed within 24 hours; until then nothing more is issued to its integration.";
-        "Have somebody from security review it: carnet elevations --state unreviewed.";
+        "Have somebody from security review it: `carnet elevations --state unreviewed`.";
 }

@@ -133,7 +133,7 @@ super::reasons! {
     ISSUER_UNAVAILABLE = "issuer.unavailable", Busy;
         "The issuer's keys cannot be had now.";
         "Without keys nothing can be verified, and nothing is taken on trust.";
-        "Try again; if it lasts, ask the operator for the issuer's health (carnet doctor).";
+        "Try again; if it lasts, ask the operator for the issuer's health (`carnet doctor`).";
 
     BINDING_NO_MATCH = "binding.no-match", Proof;
         "The assertion verified, but no binding admits its claims.";
@@ -155,11 +155,11 @@ super::reasons! {
     INTEGRATION_NOT_ACTIVE = "integration.not-active", Proof;
         "The integration is not active yet.";
         "It needs a verified partner, two owners and two approvals before its first token.";
-        "Ask the owner what is missing: carnet partner show PARTNER/INTEGRATION.";
+        "Ask the owner what is missing: `carnet integration show PARTNER/INTEGRATION`.";
     INTEGRATION_SUSPENDED = "integration.suspended", Proof;
         "The integration is suspended.";
         "Somebody from security stopped it, with a reason.";
-        "Ask the security contact; carnet partner resume opens the approval that lifts it.";
+        "Ask the security contact; `carnet integration resume PARTNER/INTEGRATION` asks for the approval that lifts it.";
     INTEGRATION_ENDED = "integration.ended", Proof;
         "The integration has ended.";
         "It was offboarded; that is final.";
@@ -167,7 +167,7 @@ super::reasons! {
     PARTNER_SUSPENDED = "partner.suspended", Proof;
         "The partner is suspended.";
         "Somebody from security stopped everything of this partner, with a reason.";
-        "Ask the security contact.";
+        "Ask the security contact; `carnet partner resume PARTNER` asks for the approval that lifts it.";
     PARTNER_UNVERIFIED = "partner.verification-expired", Proof;
         "The partner's verification is missing or out of date.";
         "A token needs a partner whose identity somebody checked, and the check has an end.";
@@ -183,7 +183,7 @@ super::reasons! {
     REVOKED = "trust.revoked", Proof;
         "Something that the proof rests on is revoked.";
         "A revocation of a binding, integration, partner, environment, issuer or key refuses every exchange through it until it is lifted.";
-        "Ask the security contact; carnet revoke --lift opens the approval that lifts it.";
+        "Ask the security contact; `carnet revoke lift ID` asks for the approval that lifts it.";
     LIFE_TOO_SHORT = "life.too-short", Proof;
         "Less than 15 seconds would be left of the token's life.";
         "The token ends with the first of its ceilings: assertion, contract, verification, elevation, key.";
@@ -191,7 +191,7 @@ super::reasons! {
     KEY_UNAVAILABLE = "key.unavailable", Busy;
         "The environment has no signing key that may be used.";
         "A tainted key signs nothing, and a new one waits until every verifier can know it.";
-        "Ask the operator: carnet key list.";
+        "Ask the operator: `carnet key list`.";
     JOURNAL_REOPENED = "journal.reopened", Busy;
         "The journal was reopened after a restore and mints nothing yet.";
         "Proofs that were spent after the backup are not in it; until the longest of them has expired none is taken.";
@@ -220,7 +220,7 @@ super::reasons! {
     SCOPE_NEEDS_ELEVATION = "scope.needs-elevation", Scope;
         "A scope takes an elevation, and none is live.";
         "The record makes the scope eligible: somebody must approve it, for a while.";
-        "Ask for an elevation (carnet elevate), then exchange again.";
+        "Ask for an elevation (`carnet elevate`), then exchange again.";
 
     QUOTA_EXCEEDED = "quota.exceeded", Quota;
         "The integration has used up its exchanges for now.";

@@ -4,7 +4,7 @@ super::reasons! {
     STAFF_UNAUTHENTICATED = "staff.unauthenticated", Unauthenticated;
         "The request has no staff token that counts.";
         "The admin API takes a token of the staff issuer for the configured audience, at most max_age old.";
-        "Sign in again: carnet login.";
+        "Sign in again: `carnet login`.";
     STAFF_CUT = "staff.cut", Unauthenticated;
         "This person's access was ended.";
         "Somebody from security cut it, whatever the token says.";
@@ -24,7 +24,7 @@ super::reasons! {
     STAFF_STALE = "staff.sign-in-too-old", Forbidden;
         "Nothing shows that a person signed in within the last 15 minutes.";
         "A review, or an elevation that starts without one, is a person's word: it takes a token whose auth_time is at most 15 minutes old, or a session of the console. A token without auth_time may be a machine's, however fresh it is.";
-        "Sign in again (carnet login asks the identity provider for auth_time), or do it on a page of the console. If it persists, have the identity provider put auth_time into tokens.";
+        "Sign in again (`carnet login` asks the identity provider for auth_time), or do it on a page of the console. If it persists, have the identity provider put auth_time into tokens.";
     REQUEST_MALFORMED = "request.malformed", Form;
         "The request is not what the route takes.";
         "Unknown members, wrong types and broken documents are refused, never guessed.";
@@ -92,7 +92,7 @@ super::reasons! {
     LIFECYCLE_STATE = "lifecycle.state", Conflict;
         "The state of the thing forbids this.";
         "An integration goes draft, submitted, active, suspended, ended; each step has its way back or none.";
-        "Look at its state: carnet partner show.";
+        "Look at its state: `carnet integration show PARTNER/INTEGRATION` or `carnet partner show PARTNER`.";
     REVOCATION_FINAL = "revocation.final", Conflict;
         "This revocation cannot be lifted.";
         "A revoked token, key or certificate stays revoked for ever.";
@@ -108,5 +108,5 @@ super::reasons! {
     JOURNAL_STOPPED = "journal.stopped", Busy;
         "The journal stopped this node.";
         "An entry without its seal, or a head that does not extend the anchor, is somebody else's work.";
-        "Run carnet journal verify; after a restore, carnet journal reopen.";
+        "Run `carnet journal verify`; after a restore, `carnet journal reopen`.";
 }

@@ -8,7 +8,7 @@ super::reasons! {
     TOKEN_INACTIVE = "token.inactive", Token;
         "The token is not active: unknown, expired, revoked, or another environment's.";
         "A token counts while it verifies, is on record with exactly these claims, and nothing that it was made from is cut.";
-        "Fetch a new token; carnet explain REQUEST_ID tells why one is refused.";
+        "Fetch a new token; `carnet explain REQUEST_ID` tells why one is refused.";
     TOKEN_OTHER_API = "token.other-api", Token;
         "The token is for another API.";
         "A token names one API in one environment, and no other takes it (RFC 9068 section 4).";
@@ -20,7 +20,7 @@ super::reasons! {
     ACCESS_SCOPE = "access.scope", Access;
         "The token does not have the scope that this request needs.";
         "What a token may do is in its scope, and nothing else.";
-        "Fetch a token with that scope; carnet elevate asks for one that the contract allows on request.";
+        "Fetch a token with that scope; `carnet elevate` asks for one that the contract allows on request.";
     ACCESS_ENDPOINT = "access.endpoint", Access;
         "The token's endpoint conditions do not admit this method and path.";
         "The integration's record allows these endpoints alone; paths are compared as they are sent, never normalised. A request whose headers name another method or path than its proxy does is refused too.";
