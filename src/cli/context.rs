@@ -1,4 +1,4 @@
-//! Where the servers are: `$XDG_CONFIG_HOME/carnet/contexts.toml`, written by `carnet dev` and later by `carnet login`.
+//! Where the servers are: `$XDG_CONFIG_HOME/carnet/contexts.toml`, written by `carnet dev` and `carnet login`.
 //!
 //! ```toml
 //! current = "dev"                                          # which context counts where --context names none
@@ -10,6 +10,10 @@
 //! staff_token_url = "http://127.0.0.1:7402/staff/token"    # … who gives one (`dev` only): GET ?person=NAME → {"value": …}
 //! person = "ann"                                           # whom staff_token_url is asked for where --as names nobody
 //! assertion_url = "http://127.0.0.1:7402/workloads/token"  # who gives proofs (`dev` only): GET ?audience=ISSUER → {"value": …}
+//!
+//! [contexts.staff.sign_in]                                 # what `carnet login` was told last, for the next time
+//! issuer = "https://idp.acme.example"
+//! client_id = "carnet-cli"
 //!
 //! [contexts.dev.environments]                              # environment → its issuer
 //! production = "http://127.0.0.1:7400/production"
@@ -24,11 +28,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::journal::kek::{is_open_to_others, private};
+use crate::journal::kek::{is_open_to_others, private, private_folder};
 
 /// The same for `carnet help status`.
 pub const HELP: &str = "\
-Contexts: $XDG_CONFIG_HOME/carnet/contexts.toml (mode 0600), which `carnet dev` writes:
+Contexts: $XDG_CONFIG_HOME/carnet/contexts.toml (mode 0600), which `carnet dev` and `carnet login` write:
   current = \"dev\"
   [contexts.dev]
   server = \"http://127.0.0.1:7401\"           # admin address
@@ -71,9 +75,22 @@ pub struct Context {
     /// Who gives workloads' proofs (`dev` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assertion_url: Option<String>,
+    /// Where its staff sign in, as `carnet login` was told last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<SignIn>,
     /// Environments and their issuers.
     #[serde(default)]
     pub environments: BTreeMap<String, String>,
+}
+
+/// An identity provider, and the client that the command line is registered as there.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// The provider's issuer URL.
+    pub issuer: String,
+    /// The client's id.
+    pub client_id: String,
 }
 
 /// Why contexts cannot be read or written.
@@ -171,7 +188,7 @@ pub fn remove(name: &str, context: &Context) -> Result<(), ContextFault> {
 fn store(path: &Path, contexts: &Contexts) -> Result<(), ContextFault> {
     let fault = |cause| ContextFault::File { path: path.to_owned(), cause };
     let folder = path.parent().unwrap_or(Path::new("."));
-    create_folder(folder).map_err(fault)?;
+    private_folder(folder).map_err(fault)?;
     let text = toml::to_string(contexts).map_err(|error| fault(io::Error::other(error)))?;
     let fresh = folder.join(format!(".contexts.{}", std::process::id()));
     let written = new_file(&fresh).and_then(|mut file| {
@@ -184,14 +201,6 @@ fn store(path: &Path, contexts: &Contexts) -> Result<(), ContextFault> {
         let _left = fs::remove_file(&fresh);
     }
     moved.map_err(fault)
-}
-
-fn create_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 fn new_file(path: &Path) -> io::Result<fs::File> {

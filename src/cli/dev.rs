@@ -137,6 +137,7 @@ fn context_of(broker: &DevBroker) -> Context {
         staff_token_file: None,
         staff_token_url: Some(format!("{}/staff/token", broker.demo_url)),
         person: Some("sven".to_owned()),
+        sign_in: None,
         assertion_url: Some(format!("{}/workloads/token", broker.demo_url)),
         environments: broker.environments.iter().cloned().collect(),
     }

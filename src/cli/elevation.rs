@@ -17,6 +17,7 @@ use super::url;
 use crate::domain::clock::Seconds;
 use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::http::console::briefing::{self, who};
+use crate::journal::kek::private_folder;
 
 /// Arguments of `elevate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -191,7 +192,7 @@ fn wanted(args: &Elevate) -> Result<Profile, Failure> {
         let unsaved = |_| Failure::new(Exit::Failure, format!("{} cannot be written", path.display()));
         let text = toml::to_string(&saved).map_err(|_| Failure::new(Exit::Failure, "what is saved is no TOML"))?;
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(unsaved)?;
+            private_folder(folder).map_err(unsaved)?;
         }
         std::fs::write(path, text).map_err(unsaved)?;
     }

@@ -8,23 +8,24 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use super::answer::{Answer, Failure, stderr};
-use super::context::{self, Context};
+use super::context::{self, Context, SignIn};
 use super::exit::Exit;
-use super::reach::Reach;
+use super::reach::{Reach, given};
 use crate::authn::sign_in::{Client, Recency, Returned, SignInFault, Way};
 use crate::http::form::Form;
-use crate::journal::kek::private;
+use crate::journal::kek::{private, private_folder};
 use crate::server::OsEntropy;
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Login {
-    /// The company's identity provider, as the server's [staff] issuer has it
+    /// The company's identity provider, as the server's [staff] issuer has it; remembered for the next sign-in
     #[arg(long, env = "CARNET_STAFF_ISSUER", value_name = "URL")]
-    issuer: String,
-    /// The client that the command line is registered as there: public, PKCE, redirect http://127.0.0.1/callback with any port
+    issuer: Option<String>,
+    /// The client that the command line is registered as there: public, PKCE, redirect http://127.0.0.1/callback with any port;
+    /// remembered for the next sign-in
     #[arg(long, env = "CARNET_STAFF_CLIENT_ID", value_name = "CLIENT")]
-    client_id: String,
+    client_id: Option<String>,
     /// The name of the context that is written
     #[arg(long, default_value = "staff", value_name = "NAME")]
     name: crate::domain::names::ApiName,
@@ -44,11 +45,12 @@ pub async fn run(args: Login, reach: &Reach) -> Result<Answer, Failure> {
     let places = reach.places()?;
     // What is signed in to has an address: known before anybody types a password.
     places.server()?;
+    let SignIn { issuer, client_id } = identity_provider(&args, places.sign_in())?;
     let unable = |error: std::io::Error| Failure::new(Exit::Failure, format!("no address of this machine is free: {error}"));
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(unable)?;
     let port = listener.local_addr().map_err(unable)?.port();
     let redirect = format!("http://127.0.0.1:{port}/callback");
-    let client = Client::new(&args.issuer, &args.client_id, &redirect, Way::Operator).map_err(fault)?;
+    let client = Client::new(&issuer, &client_id, &redirect, Way::Operator).map_err(fault)?;
     let sign_in = client.begin(Recency::ForReview, &OsEntropy).await.map_err(fault)?;
     stderr(&format!("sign in at\n  {}\n", sign_in.url));
     if !args.no_browser {
@@ -65,17 +67,28 @@ pub async fn run(args: Login, reach: &Reach) -> Result<Answer, Failure> {
     let file = path.with_file_name(format!("staff-{}", args.name));
     let unwritten = |_| Failure::new(Exit::Failure, format!("{} cannot be written", file.display()));
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(unwritten)?;
+        private_folder(folder).map_err(unwritten)?;
     }
     let next = file.with_extension("next");
     let _gone = std::fs::remove_file(&next);
     let mut written = private(&next).map_err(unwritten)?;
     written.write_all(token.as_bytes()).map_err(unwritten)?;
     std::fs::rename(&next, &file).map_err(unwritten)?;
-    let saved = Context { staff_token_file: Some(file.clone()), ..places.context() };
+    let sign_in = SignIn { issuer, client_id };
+    let saved = Context { staff_token_file: Some(file.clone()), sign_in: Some(sign_in), ..places.context() };
     context::write(args.name.as_str(), &saved).map_err(|fault| Failure::new(Exit::Failure, fault.to_string()))?;
     let data = json!({"context": args.name, "server": saved.server, "staffTokenFile": file});
     Ok(Answer::of(data, format!("signed in; context {} is current\n", args.name)))
+}
+
+/// Where to sign in, and as which client: as it is told now, else as it was told at the last sign-in to this server.
+fn identity_provider(args: &Login, remembered: Option<&SignIn>) -> Result<SignIn, Failure> {
+    let told = |flag: &Option<String>, kept: fn(&SignIn) -> &String| given(flag).or_else(|| remembered.map(kept).cloned());
+    match (told(&args.issuer, |kept| &kept.issuer), told(&args.client_id, |kept| &kept.client_id)) {
+        (Some(issuer), Some(client_id)) => Ok(SignIn { issuer, client_id }),
+        _ => Err(Failure::usage("the identity provider or its client is not named, and this server was never signed in to")
+            .fix("add --issuer URL and --client-id CLIENT; the next sign-in remembers them")),
+    }
 }
 
 fn fault(fault: SignInFault) -> Failure {

@@ -17,7 +17,7 @@ use super::reach::{client, refusal, unanswered};
 use super::steady::{self, For};
 use super::url;
 use crate::domain::clock::{Clock as _, Seconds};
-use crate::journal::kek::private;
+use crate::journal::kek::{private, private_folder};
 use crate::outbound::operator::{Call, OperatorClient, Reply};
 use crate::server::SystemClock;
 
@@ -140,7 +140,7 @@ fn keep(kept: &Kept) -> Result<PathBuf, Failure> {
     let file = place(&kept.id)?;
     let unwritten = |_| Failure::new(Exit::Failure, format!("{} cannot be written", file.display()));
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(unwritten)?;
+        private_folder(folder).map_err(unwritten)?;
     }
     let text = serde_json::to_vec(kept).map_err(|_| Failure::new(Exit::Failure, "what is kept is no JSON"))?;
     let next = file.with_extension("next");

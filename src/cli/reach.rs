@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::answer::Failure;
-use super::context::{self, Context};
+use super::context::{self, Context, SignIn};
 use super::exit::Exit;
 use super::steady::{self, For};
 use super::url;
@@ -67,6 +67,7 @@ pub struct Places {
     public: Option<String>,
     environments: BTreeMap<String, String>,
     bearer: Bearer,
+    sign_in: Option<SignIn>,
     /// Who gives proofs in the demo.
     pub assertion_url: Option<String>,
 }
@@ -141,6 +142,8 @@ impl Reach {
             public: public.or(context.public_server),
             environments: if own_public { context.environments } else { BTreeMap::new() },
             bearer,
+            // As a bearer, it belongs to the server that it stands beside.
+            sign_in: if own { context.sign_in } else { None },
             assertion_url: if own_public { context.assertion_url } else { None },
         })
     }
@@ -162,6 +165,11 @@ impl Places {
         }
     }
 
+    /// Where the server's staff sign in, where a sign-in told.
+    pub fn sign_in(&self) -> Option<&SignIn> {
+        self.sign_in.as_ref()
+    }
+
     /// The admin address.
     pub fn server(&self) -> Result<&str, Failure> {
         self.server.as_deref().ok_or_else(|| {
@@ -174,7 +182,7 @@ impl Places {
         let client = client(self.server()?)?;
         let sign_in = || {
             Failure::new(Exit::SignIn, "sign-in is needed: there is no staff token")
-                .fix("put a token of the staff issuer in a file and name it in CARNET_STAFF_TOKEN_FILE (- for stdin)")
+                .fix("sign in with `carnet login`, or name a file with a token of the staff issuer in CARNET_STAFF_TOKEN_FILE")
         };
         let bearer = match &self.bearer {
             Bearer::None => return Err(sign_in()),
@@ -401,6 +409,7 @@ mod tests {
             assertion_url: Some("http://127.0.0.1:7402/workloads/token".to_owned()),
             environments: BTreeMap::from([("production".to_owned(), "http://127.0.0.1:7400/production".to_owned())]),
             staff_token_file: None,
+            sign_in: None,
         }
     }
 

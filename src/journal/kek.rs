@@ -120,10 +120,12 @@ impl Kek {
         Self(bytes)
     }
 
-    /// Makes a KEK file with mode 0600. A file that is there already is never replaced: with it all keys would be lost.
+    /// Makes a KEK file with mode 0600, and its folder with mode 0700 where that is missing. A file that is there already is never
+    /// replaced: with it all keys would be lost.
     pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, KekFault> {
         let kek = Self::ephemeral(entropy);
-        let written = private(path).and_then(|mut file| {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let written = private_folder(folder).and_then(|()| private(path)).and_then(|mut file| {
             file.write_all(&*kek.0)?;
             file.sync_all()
         });
@@ -211,6 +213,19 @@ pub(crate) fn private(path: &Path) -> io::Result<fs::File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Makes a folder, and those above it, that only its owner may enter; one that is there stays as it is.
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    // A bare file name has the empty path as its folder: the working directory, which is there.
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Whether anybody but its owner may read or write a file.

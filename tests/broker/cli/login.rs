@@ -23,9 +23,16 @@ async fn world(provider: &Independent) -> World {
     world
 }
 
-/// Starts a sign-in; the process, and where the browser is sent.
-fn begin(program: &Program, provider: &Independent) -> (std::process::Child, String, std::thread::JoinHandle<String>) {
-    let arguments = ["login", "--no-browser", "--issuer", &provider.issuer, "--client-id", "carnet-cli", "-o", "json"];
+/// Starts a first sign-in; the process, and where the browser is sent.
+fn begin(program: &Program, provider: &Independent) -> Begun {
+    begin_with(program, &["--issuer", &provider.issuer, "--client-id", "carnet-cli"])
+}
+
+/// A sign-in that waits for its browser: the process, where the browser is sent, and what else stands on stderr.
+type Begun = (std::process::Child, String, std::thread::JoinHandle<String>);
+
+fn begin_with(program: &Program, named: &[&str]) -> Begun {
+    let arguments = [&["login", "--no-browser", "-o", "json"], named].concat();
     let mut child = program.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let url =
@@ -40,6 +47,12 @@ async fn curl(arguments: Vec<String>) -> String {
         Command::new("curl").args(["-s", "--max-time", "20"]).args(arguments).output().expect("curl runs")
     });
     String::from_utf8(ran.await.expect("it ran").stdout).expect("text")
+}
+
+/// Signs in as the browser of this program's person would, and comes back.
+async fn browse(program: &Program, url: String) -> String {
+    let jar = program.home().join("jar").display().to_string();
+    curl(vec!["-L".into(), "-c".into(), jar.clone(), "-b".into(), jar, url]).await
 }
 
 async fn ended(mut child: std::process::Child) -> (Option<i32>, String) {
@@ -60,8 +73,7 @@ async fn a_person_signs_in_and_the_command_line_is_theirs() {
     program.run(&["approvals"]).await.ended(4);
     let (child, url, _rest) = begin(&program, &provider);
     assert!(url.contains("code_challenge_method=S256") && url.contains("nonce=") && url.contains("state="), "{url}");
-    let jar = program.home().join("jar").display().to_string();
-    let page = curl(vec!["-L".into(), "-c".into(), jar.clone(), "-b".into(), jar, url]).await;
+    let page = browse(&program, url).await;
     assert!(page.contains("You are signed in"), "{page}");
     let (code, out) = ended(child).await;
     assert_eq!(code, Some(0), "{out}");
@@ -76,6 +88,16 @@ async fn a_person_signs_in_and_the_command_line_is_theirs() {
     let token =
         serde_json::from_str::<serde_json::Value>(&out).expect("JSON")["staffTokenFile"].as_str().expect("a file").to_owned();
     assert_eq!(std::fs::metadata(token).expect("a file").permissions().mode() & 0o777, 0o600);
+
+    // The next sign-in needs nothing to be named again; one to another server does.
+    let (child, url, _rest) = begin_with(signed_in, &[]);
+    assert!(url.starts_with(&provider.issuer), "{url}");
+    let page = browse(signed_in, url).await;
+    assert!(page.contains("You are signed in"), "{page}");
+    assert_eq!(ended(child).await.0, Some(0));
+    signed_in.run(&["approvals"]).await.ended(0);
+    let other = signed_in.run(&["login", "--no-browser", "--server", "http://127.0.0.1:9"]).await.ended(2);
+    assert!(other.stderr.contains("--issuer") && other.stderr.contains("--client-id"), "{other:?}");
 }
 
 /// what comes back with another state, of another issuer, or as a refusal, signs nobody in.
