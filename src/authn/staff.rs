@@ -67,6 +67,8 @@ pub struct SignedIn {
     roles: BTreeSet<Role>,
     machine: bool,
     issued: Timestamp,
+    /// The token's own end. A session in the console outlives it.
+    expires: Timestamp,
     /// When a person signed in, where anything shows that one did.
     signed_in: Option<Timestamp>,
     max_age: Seconds,
@@ -80,6 +82,7 @@ impl SignedIn {
             roles: self.roles.clone(),
             machine: self.machine,
             fresh: !self.machine && self.signed_in.is_some_and(|time| now.since(time) <= FRESH),
+            until: self.issued.plus(self.max_age),
         })
     }
 }
@@ -127,7 +130,8 @@ impl StaffVerifier {
     /// Who shows this bearer, at `now`.
     pub async fn verify(&self, bearer: &str, now: Timestamp) -> Result<Staff, StaffFault> {
         let signed_in = self.read(bearer, &self.settings.audience, now).await?;
-        signed_in.at(now).ok_or_else(|| refuse("older than [staff] max_age"))
+        let staff = signed_in.at(now).ok_or_else(|| refuse("older than [staff] max_age"))?;
+        Ok(Staff { until: staff.until.min(signed_in.expires), ..staff })
     }
 
     /// Who signed in, by the ID token that `client` got for them: its audience is the client (OpenID Connect Core 1.0, section 2).
@@ -185,6 +189,7 @@ fn signed_in(settings: &StaffSettings, token: &Assertion, audience: &str, now: T
         roles: roles(settings, token)?,
         person: Person { iss: token.issuer.clone(), id, name: name(token) },
         issued,
+        expires: token.expires,
         signed_in,
         max_age: settings.max_age,
     })

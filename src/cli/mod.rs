@@ -42,6 +42,7 @@ mod steady;
 mod token;
 mod url;
 mod webhook;
+mod whoami;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -201,6 +202,9 @@ enum Command {
     /// Look at everything that a server needs
     #[command(before_help = "Examples:\n  carnet doctor\n  carnet doctor -c /etc/carnet/carnet.toml -o json")]
     Doctor(doctor::Doctor),
+    /// Show who you are to the server: person, roles, and how long the sign-in counts
+    #[command(before_help = "Examples:\n  carnet whoami\n  carnet whoami -o json", after_help = context::HELP)]
+    Whoami,
     /// Tell which broker this is, whether it is ready, and whether you are signed in
     #[command(before_help = "Examples:\n  carnet status\n  carnet status --server https://carnet.acme.example -o json", after_help = context::HELP)]
     Status,
@@ -274,6 +278,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Exec(args) => exec::run(*args, reach).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Status => status::run(reach).await,
+        Command::Whoami => whoami::run(reach).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut parser(), "carnet", &mut script);

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::Timestamp;
 use super::names::{IntegrationId, Issuer};
 use super::text::Text;
 
@@ -89,6 +90,8 @@ pub struct Staff {
     pub machine: bool,
     /// Whether something shows that a person signed in recently enough for a review: `auth_time`, or a session of the console.
     pub fresh: bool,
+    /// When this sign-in stops counting: the end of the bearer, or `[staff] max_age` after it was issued.
+    pub until: Timestamp,
 }
 
 impl Staff {

@@ -238,7 +238,7 @@ mod tests {
     }
 
     fn staff(id: &str, roles: &[Role]) -> Staff {
-        Staff { person: person(id), roles: roles.iter().copied().collect(), machine: false, fresh: true }
+        Staff { person: person(id), roles: roles.iter().copied().collect(), machine: false, fresh: true, until: Timestamp::MAX }
     }
 
     fn approval() -> Approval {

@@ -6,7 +6,12 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::cli::login::sign_in;
+use crate::cli::program::Program;
+use crate::interop::Independent;
 use crate::interop::process::{Server, file, run};
+use crate::world::Redis;
+use crate::world::client::free_port;
 
 const README: &str = include_str!("../../README.md");
 
@@ -120,6 +125,52 @@ async fn what_it_shows_against_a_development_broker_happens() {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{script}\n{out}\n{err}");
     }
+}
+
+/// The operator's block, line by line in an empty folder, with a real Redis and a real identity provider. What belongs to the site is put
+/// in the place of the example's: folder, addresses, provider and group.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_tells_operators_to_run_works_in_an_empty_folder() {
+    let provider = Independent::start().await;
+    let redis = Redis::start().await;
+    let mut program = Program::alone();
+    let home = program.home().to_owned();
+    let (public, admin) = (free_port(), free_port());
+    let site = |text: &str| {
+        text.replace("127.0.0.1:7400", &format!("127.0.0.1:{public}"))
+            .replace("127.0.0.1:7401", &format!("127.0.0.1:{admin}"))
+            .replace("redis://127.0.0.1:6379/0", &redis.url)
+            .replace("/var/lib/carnet", &home.display().to_string())
+            .replace("https://idp.acme.example", &provider.issuer)
+            .replace("audience = \"carnet\"", "audience = \"carnet-cli\"")
+            .replace("[\"carnet-admins\"]", "[\"security\"]")
+    };
+    let configuration = &of("toml", "carnet.toml")[0];
+    // A provider on loopback is one that the operator allows by its exact origin; the mTLS socket's port is whatever is free.
+    let here = format!("[outbound]\nissuers = [\"{}\"]\n", provider.issuer);
+    let text = site(configuration).replacen("[listen]", "[listen]\nmtls = \"127.0.0.1:0\"", 1) + &here;
+    std::fs::write(home.join("carnet.toml"), text).expect("written");
+    program.set("CARNET_LOG", "off");
+
+    let blocks = of("sh", "operate");
+    let [block] = blocks.as_slice() else { panic!("one block: {blocks:?}") };
+    let (mut server, mut ran) = (None, 0);
+    for line in site(block).lines() {
+        let command = line.split(" #").next().expect("a command").trim();
+        let words: Vec<&str> = command.split(" > ").next().expect("a command").split_whitespace().skip(1).collect();
+        if command.starts_with("carnet serve") {
+            server = Some(Server::start(program.command(&words)).await);
+        } else if command.starts_with("carnet login") {
+            sign_in(&program, &words).await;
+        } else {
+            let done = program.run(&words).await.ended(0);
+            if let Some((_, file)) = command.split_once(" > ") {
+                program.file(file, &done.stdout);
+            }
+        }
+        ran += 1;
+    }
+    assert!(ran > 8 && server.is_some(), "{block}");
 }
 
 /// The script, with each `# exit N` demanded.

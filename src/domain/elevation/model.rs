@@ -139,7 +139,7 @@ impl World {
             Who::Bystander => Role::Auditor,
         };
         let roles = if self.without_role.contains(&who) { Vec::new() } else { vec![role] };
-        Staff { person: person(who), roles: roles.into_iter().collect(), machine: false, fresh: true }
+        Staff { person: person(who), roles: roles.into_iter().collect(), machine: false, fresh: true, until: Timestamp::MAX }
     }
 
     fn needed(&self) -> Option<usize> {

@@ -264,7 +264,13 @@ mod tests {
 
     fn asked(person: &str, path: &str, key_of_it: &str, body: &str) -> Idempotency {
         let person = Person { iss: "https://id.example".parse().expect("an issuer"), id: person.to_owned(), name: None };
-        let staff = Staff { person, roles: [Role::Owner].into(), machine: false, fresh: true };
+        let staff = Staff {
+            person,
+            roles: [Role::Owner].into(),
+            machine: false,
+            fresh: true,
+            until: crate::domain::clock::Timestamp::MAX,
+        };
         let mut headers = HeaderMap::new();
         headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key_of_it).expect("a value"));
         key(&staff, path, &headers, body.as_bytes()).expect("sound").expect("a key")

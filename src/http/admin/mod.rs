@@ -94,6 +94,7 @@ routes! {
     "/v1/staff/{id}/cut": post people::cut;
     "/v1/webhooks": get webhooks::list;
     "/v1/webhooks/{name}/replay": post webhooks::replay;
+    "/v1/whoami": get people::whoami;
 }
 
 /// The routes of the admin API.

@@ -1,17 +1,19 @@
 //! People: the end of one person's access, and how the answers of this room name them.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::admitted::Admitted;
 use super::input::body;
 use super::problem::Problem;
 use crate::broker::Broker;
 pub use crate::broker::words::{Words, names, sealed};
-use crate::domain::actor::{Contain, Person};
+use crate::domain::actor::{Contain, Person, Read};
 use crate::domain::reason;
 
 /// Why something is done: every action that ends or restores a right takes it.
@@ -20,6 +22,16 @@ use crate::domain::reason;
 pub struct Why {
     /// For the journal, and whoever reads it later.
     pub reason: String,
+}
+
+/// `GET /v1/whoami`: the caller, their roles, and until when this sign-in counts.
+pub async fn whoami(by: Admitted<Read>) -> Json<Value> {
+    let staff = by.by.staff();
+    // The name is the token's own: nothing is unsealed for it.
+    let person = Words::none().person(&staff.person);
+    Json(json!({
+        "person": person, "roles": staff.roles, "machine": staff.machine, "until": staff.until, "freshForReviews": staff.fresh,
+    }))
 }
 
 /// `POST /v1/staff/{id}/cut`.

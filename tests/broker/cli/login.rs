@@ -32,7 +32,7 @@ fn begin(program: &Program, provider: &Independent) -> Begun {
 type Begun = (std::process::Child, String, std::thread::JoinHandle<String>);
 
 fn begin_with(program: &Program, named: &[&str]) -> Begun {
-    let arguments = [&["login", "--no-browser", "-o", "json"], named].concat();
+    let arguments = [&["login"], named, &["--no-browser", "-o", "json"]].concat();
     let mut child = program.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let url =
@@ -47,6 +47,14 @@ async fn curl(arguments: Vec<String>) -> String {
         Command::new("curl").args(["-s", "--max-time", "20"]).args(arguments).output().expect("curl runs")
     });
     String::from_utf8(ran.await.expect("it ran").stdout).expect("text")
+}
+
+/// Runs a whole `carnet login` with these arguments.
+pub async fn sign_in(program: &Program, arguments: &[&str]) {
+    let (child, url, rest) = begin_with(program, arguments.strip_prefix(&["login"]).expect("a sign-in"));
+    let page = browse(program, url).await;
+    let (code, out) = ended(child).await;
+    assert_eq!(code, Some(0), "{page} {out} {}", rest.join().expect("stderr"));
 }
 
 /// Signs in as the browser of this program's person would, and comes back.
@@ -82,6 +90,13 @@ async fn a_person_signs_in_and_the_command_line_is_theirs() {
     program.set("CARNET_SERVER", "");
     let signed_in = &program;
     signed_in.run(&["approvals"]).await.ended(0);
+    let who = signed_in.run(&["whoami"]).await.ended(0).stdout;
+    for told in [&format!("http://{}", world.admin), &provider.issuer, "roles    security", "m, until 20", "reviews  yes"] {
+        assert!(who.contains(told), "{told}: {who}");
+    }
+    let who = signed_in.run(&["whoami", "-o", "json"]).await.ended(0).json();
+    let left = who["until"].as_i64().expect("a time") - world.clock.seconds();
+    assert!((1..=3600).contains(&left) && who["roles"] == serde_json::json!(["security"]), "{who}");
     signed_in.run(&["integration", "suspend", "globex/order-sync", "--reason", "odd calls"]).await.ended(0);
     signed_in.run(&["key", "rotate", "production"]).await.ended(3);
     use std::os::unix::fs::PermissionsExt as _;
