@@ -33,7 +33,7 @@ async fn wrong(world: &World, check: &str) -> Option<String> {
 }
 
 /// What is said of the live index, once it holds `words`: a wrong value is read in whole after it was noticed.
-async fn told(world: &World, words: &str) -> String {
+async fn says(world: &World, words: &str) -> String {
     let begun = Instant::now();
     loop {
         let said = wrong(world, "live-index").await.unwrap_or_default();
@@ -103,7 +103,7 @@ async fn s_11_a_wrong_value_in_redis_is_named_and_outlived() {
             redis.command(&command.iter().map(String::as_str).collect::<Vec<_>>());
         }
         assert!(becomes(&world, false, &what).await < SOON, "{what}");
-        let told = told(&world, words).await;
+        let told = says(&world, words).await;
         assert!(told.contains(key) && told.contains(&format!("DEL {key}")), "{what}: {told}");
         stands_still(&world, &token, &what).await;
         // The running node outlives it, and so does a start.
@@ -112,7 +112,7 @@ async fn s_11_a_wrong_value_in_redis_is_named_and_outlived() {
         world.stop().await;
         world.boot().await;
         stands_still(&world, &token, &what).await;
-        assert!(told(&world, words).await.contains(key), "{what}");
+        assert!(says(&world, words).await.contains(key), "{what}");
         // As the message says.
         world.redis.as_ref().expect("redis").command(&["DEL", key]);
         assert!(becomes(&world, true, &what).await < SOON, "{what}");
@@ -182,7 +182,7 @@ async fn s_20_a_node_without_redis_is_not_ready_within_two_seconds_and_ready_aga
         };
         act(lose);
         assert!(becomes(&world, false, words).await < SOON, "{words}");
-        told(&world, words).await;
+        says(&world, words).await;
         stands_still(&world, &token, words).await;
         act(have);
         assert!(becomes(&world, true, words).await < SOON, "{words}");
