@@ -4,21 +4,24 @@
 
 use super::caller::Presented;
 use super::exchange::Denied;
-use super::revocation::{Failure, Fault, Unconfirmed};
+use super::revocation::{Cut, Failure, Fault, Unconfirmed};
 use super::{Broker, away};
 use crate::domain::actor::{Actor, Authorized, Elevate, Review};
 use crate::domain::approval::Verdict;
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
+use crate::domain::cut::Reach;
 use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
 use crate::domain::elevation::{Elevation, Narrowing, Standing, Unfit, Vote, Wanted, Wish, ask, is_signed};
-use crate::domain::grant::{Context, may_elevate, stands};
+use crate::domain::grant::{Context, may_elevate};
 use crate::domain::names::{ClientId, ElevationId, EnvironmentName, IntegrationId, RequestId};
 use crate::domain::passkey::Signature;
 use crate::domain::peer::Peer;
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::reason;
+use crate::domain::revocation::Subject;
+use crate::domain::standing::stands;
 use crate::domain::state::State;
 use crate::domain::stopped;
 use crate::domain::text::Text;
@@ -229,13 +232,18 @@ impl Broker {
         id: &ElevationId,
         why: &str,
         request: Option<ForRequest>,
-    ) -> Result<Unconfirmed, Failure> {
+    ) -> Result<Cut, Failure> {
         let text = Text::from(why);
+        let living = self.living().await;
+        let mut reach = None;
         let outcome = self
             .journal
             .change(request, |state, now| {
                 state.ensure_not_cut(&by.staff().person)?;
                 let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
+                let environment = request.elevation.environment.clone();
+                let subject = Subject::Elevation { environment, elevation: id.clone() };
+                reach = living.map(|living| (Reach::of(&subject, state, living), living));
                 if !matches!(request.standing(now), Standing::Active | Standing::Approved | Standing::Pending) {
                     return Err(&reason::ELEVATION_OVER);
                 }
@@ -243,7 +251,7 @@ impl Broker {
                 Ok(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
-        Ok(Unconfirmed::at(outcome?.index))
+        Ok(Cut::new(Unconfirmed::at(outcome?.index), reach))
     }
 }
 

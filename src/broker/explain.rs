@@ -80,12 +80,12 @@ impl Broker {
             Entry::Issued(issued) => {
                 let step = |check: &str, want: String, seen: String| Step { check: check.into(), want, seen, holds: true };
                 let tree = vec![
-                    step("binding", "one that admits".into(), issued.binding.to_string()),
+                    step("proof", "a proof that pays for it".into(), format!("one of {}", issued.proof.issuer)),
+                    step("binding", "a binding that admits the proof".into(), issued.binding.to_string()),
                     step("record", "a version in force".into(), issued.record.to_string()),
-                    step("target", "an API of the record".into(), issued.api.to_string()),
+                    step("target", "an API of the record".into(), format!("{} ({})", issued.api, issued.audience)),
                     step("scope", "within the record".into(), issued.scope.clone()),
-                    step("life", "the first ceiling".into(), format!("{} ({})", issued.exp, issued.ceiling)),
-                    step("proof", "spent once".into(), issued.proof.issuer.to_string()),
+                    step("life", "the first of its ceilings".into(), format!("until {} ({})", issued.exp, issued.ceiling)),
                 ];
                 Ok(Explanation {
                     request: issued.request_id.clone(),

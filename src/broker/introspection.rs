@@ -5,24 +5,26 @@
 //! never "active" (ABUSE I-15).
 
 use super::Broker;
+use super::away;
 use super::caller::Evidence;
 use super::exchange::Denied;
+use super::revocation::{Failure, Revoke};
 use super::verification::HeldToken;
-use super::{away, revocation::Revoke};
 use crate::domain::actor::Actor;
 use crate::domain::admission::{Principal, Slot};
 use crate::domain::claims::Payload;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::entry::{Entry, Issued};
-use crate::domain::grant::{BUILT_IN_SCOPES, in_good_standing};
-use crate::domain::names::{ClientId, EnvironmentName, RequestId};
+use crate::domain::grant::BUILT_IN_SCOPES;
+use crate::domain::names::{ClientId, EnvironmentName, RequestId, TokenId};
 use crate::domain::peer::Peer;
 use crate::domain::possession::peer_counts;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason;
 use crate::domain::revocation::Subject;
-use crate::journal::ForRequest;
+use crate::domain::standing::in_good_standing;
+use crate::journal::{ForRequest, Query};
 use crate::revocation::Liveness;
 
 /// How a caller of introspection or revocation proves who it is.
@@ -121,6 +123,20 @@ impl Broker {
         Ok(found.filter(|found| is_business_of(caller, &found.entry)))
     }
 
+    /// A token that lives, by its id, and whether it is cut: for people, by the journal alone, which knows it first.
+    pub async fn living_token(&self, id: &TokenId) -> Result<(Box<Issued>, bool), Failure> {
+        let from = self.journal.first_living().await?;
+        let query = Query { from, token: Some(id.clone()), newest_first: true, limit: Some(1), ..Query::default() };
+        let found = self.journal.entries(&query).await?.into_iter().next();
+        let Some(Entry::Issued(issued)) = found.map(|stored| stored.entry) else { return Err((&reason::NOT_FOUND).into()) };
+        if issued.exp <= self.now() {
+            return Err((&reason::NOT_FOUND).into());
+        }
+        let state = &self.journal.view().state;
+        let cut = state.revoked_tokens.contains_key(id) || issued.ingredients().is_cut(&state.revoked_before, issued.index);
+        Ok((issued, cut))
+    }
+
     /// Revokes `token` if it is the caller's business. Anything else is no error and has no effect (RFC 7009 section 2.2); a try on
     /// somebody else's token is on record (ABUSE R-11).
     pub async fn revoke_token(
@@ -145,7 +161,7 @@ impl Broker {
         let text = format!("asked for by {caller}");
         let made_for = Some(ForRequest::without_key(request.clone()));
         let (_, revoked) = self.revoke(by, Revoke { subject, tokens_only: true, reason: text }, made_for).await?;
-        self.confirm(revoked).await
+        self.confirm(revoked.unconfirmed).await
     }
 
     /// The token's record, if it is active now.

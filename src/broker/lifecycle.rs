@@ -4,12 +4,14 @@
 
 use super::Broker;
 use super::review::ask;
-use super::revocation::{Failure, Unconfirmed};
+use super::revocation::{Cut, Failure, Unconfirmed};
 use crate::domain::actor::{Authorized, Contain, Person, Submit};
 use crate::domain::approval::Kind;
 use crate::domain::change::{Change, What};
+use crate::domain::cut::Reach;
 use crate::domain::names::{ApprovalId, IntegrationId, PartnerName};
 use crate::domain::reason::{self, Reason};
+use crate::domain::revocation::Subject;
 use crate::domain::state::Phase;
 use crate::domain::stopped;
 use crate::domain::text::Text;
@@ -61,11 +63,18 @@ impl Broker {
         party: &Party,
         why: &str,
         request: Option<ForRequest>,
-    ) -> Result<Unconfirmed, Failure> {
+    ) -> Result<Cut, Failure> {
         let text = Text::from(why);
+        let living = self.living().await;
+        let mut reach = None;
         let outcome = self
             .journal
             .change(request, |state, _now| {
+                let subject = match party.clone() {
+                    Party::Partner(partner) => Subject::Partner { partner },
+                    Party::Integration(integration) => Subject::Integration { integration },
+                };
+                reach = living.map(|living| (Reach::of(&subject, state, living), living));
                 let what = match party {
                     Party::Partner(partner) => {
                         let known = state.partners.get(partner).ok_or(&reason::NOT_FOUND)?;
@@ -81,7 +90,7 @@ impl Broker {
                 Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
             })
             .await?;
-        Ok(Unconfirmed::at(outcome?.index))
+        Ok(Cut::new(Unconfirmed::at(outcome?.index), reach))
     }
 
     /// Asks to lift a suspension: one `security` who neither suspended nor asked approves.

@@ -45,6 +45,8 @@ pub struct Item {
     pub action: Action,
     /// The differences, riskiest first.
     pub differences: Vec<Difference>,
+    /// The approval that an apply opened.
+    pub approval: Option<ApprovalId>,
     record: Record,
     base: (Option<Digest>, Option<Digest>),
     rows: Vec<TextRow>,
@@ -111,33 +113,34 @@ impl Broker {
         why: Option<&str>,
         request: Option<ForRequest>,
     ) -> Result<Plan, Failure> {
-        let plan = self.plan(by, yaml).await?;
+        let mut plan = self.plan(by, yaml).await?;
         if expected.is_some_and(|expected| expected != plan.id) {
             return Err((&reason::PLAN_STALE).into());
         }
         // APIs and partners first: an integration may name them.
-        let rank = |item: &&Item| match item.record {
+        let rank = |item: &&mut Item| match item.record {
             Record::Api(_) => 0,
             Record::Partner(_) => 1,
             Record::Integration(_) => 2,
         };
-        let mut order: Vec<&Item> = plan.items.iter().filter(|item| item.action != Action::Unchanged).collect();
+        let mut order: Vec<&mut Item> = plan.items.iter_mut().filter(|item| item.action != Action::Unchanged).collect();
         order.sort_by_key(rank);
         let why = why.map(Text::from);
         for item in order {
-            self.store(by, item, why.as_ref(), request.clone()).await?;
+            item.approval = self.store(by, item, why.as_ref(), request.clone()).await?;
         }
         self.settle().await?;
         Ok(plan)
     }
 
+    /// Stores one document; returns the approval that this opened, if one is needed.
     async fn store(
         &self,
         by: &Authorized<Submit>,
         item: &Item,
         why: Option<&Text>,
         request: Option<ForRequest>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<ApprovalId>, Failure> {
         let actor = by.staff().actor();
         let approval: ApprovalId = self.entropy.name();
         let outcome = self
@@ -153,8 +156,7 @@ impl Broker {
                 Ok::<_, &'static Reason>(proposal)
             })
             .await?;
-        outcome?;
-        Ok(())
+        Ok(outcome?.view.state.approvals.contains_key(&approval).then_some(approval))
     }
 
     /// Compares one record with the version in force (with the draft, while nothing is), and seals its texts.
@@ -190,7 +192,7 @@ impl Broker {
         };
         let (kind, subject) = new.name();
         let base = base(&new, state);
-        Ok(Item { kind, subject, action, differences, record: new, base, rows })
+        Ok(Item { kind, subject, action, differences, approval: None, record: new, base, rows })
     }
 
     /// A stored record with its texts in plain, as far as they were not forgotten; and the digests by their text.

@@ -12,6 +12,7 @@ use super::{Broker, away};
 use crate::domain::actor::{Actor, Authorized};
 use crate::domain::approval::Kind;
 use crate::domain::change::{Change, What};
+use crate::domain::cut::Reach;
 use crate::domain::decision::Refused;
 use crate::domain::entry::Entry;
 use crate::domain::names::{ApprovalId, RevocationId, TokenId};
@@ -19,7 +20,7 @@ use crate::domain::reason::{self, Reason};
 use crate::domain::revocable::{Thing, find};
 use crate::domain::revocation::Subject;
 use crate::domain::text::Text;
-use crate::journal::{ForRequest, Proposal, Query};
+use crate::journal::{Ended, ForRequest, Proposal, Query};
 
 /// A revocation that is asked for.
 pub struct Revoke {
@@ -37,6 +38,23 @@ pub enum Named {
     Token(TokenId),
     /// Anything else.
     Thing(Thing, String),
+}
+
+/// Something was cut: what is still to be confirmed, and what it takes to say how much it ended.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// To be confirmed.
+    pub unconfirmed: Unconfirmed,
+    reach: Option<(Reach, u64)>,
+}
+
+/// How long counting may delay the answer to a cut that is done.
+const COUNTED_WITHIN: Duration = Duration::from_secs(5);
+
+impl Cut {
+    pub(super) fn new(unconfirmed: Unconfirmed, reach: Option<(Reach, u64)>) -> Self {
+        Self { unconfirmed, reach }
+    }
 }
 
 /// How long an acknowledgement waits for the live index.
@@ -83,17 +101,15 @@ impl Broker {
     }
 
     /// Revokes. Repeating a revocation is safe.
-    pub async fn revoke(
-        &self,
-        by: Actor,
-        revoke: Revoke,
-        request: Option<ForRequest>,
-    ) -> Result<(RevocationId, Unconfirmed), Denied> {
+    pub async fn revoke(&self, by: Actor, revoke: Revoke, request: Option<ForRequest>) -> Result<(RevocationId, Cut), Denied> {
         let id: RevocationId = self.entropy.name();
         let text = Text::Plain(revoke.reason);
+        let living = self.living().await;
+        let mut reach = None;
         let committed = self
             .journal
-            .change(request, |_state, _now| {
+            .change(request, |state, _now| {
+                reach = living.map(|living| (Reach::of(&revoke.subject, state, living), living));
                 let what = What::RevocationAdded {
                     id: id.clone(),
                     subject: revoke.subject.clone(),
@@ -107,7 +123,23 @@ impl Broker {
         let Ok(committed) = committed;
         let is_key = matches!(revoke.subject, Subject::Key { .. });
         let cut = if is_key { Unconfirmed::of_key(committed.index) } else { Unconfirmed::at(committed.index) };
-        Ok((id, cut))
+        Ok((id, Cut::new(cut, reach)))
+    }
+
+    /// The first entry whose token may still live, before something is cut; nothing where the store does not say. No cut waits for that.
+    pub(super) async fn living(&self) -> Option<u64> {
+        self.journal.first_living().await.ok()
+    }
+
+    /// How many living tokens were cut, and when the last of them ends for who verifies it offline. Nothing where that cannot be counted in
+    /// time: the cut stands all the same.
+    pub async fn ended(&self, cut: &Cut) -> Option<Ended> {
+        let (reach, living) = cut.reach.as_ref()?;
+        let counted = self.journal.ended_by(reach, (*living, cut.unconfirmed.index));
+        match tokio::time::timeout(COUNTED_WITHIN, counted).await {
+            Ok(Ok(ended)) => Some(ended),
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     /// Waits until every reader of the live index is certain to refuse what was cut.

@@ -157,7 +157,7 @@ pub fn print(answer: &Answer, format: Format) -> Exit {
         (Some(data), Format::Yaml) => yaml::write(data),
     };
     for note in &answer.notes {
-        stderr(&one_line(note));
+        stderr(&block(note));
     }
     stdout(&text);
     answer.exit
@@ -219,9 +219,23 @@ pub fn cell(value: &Value, member: &str) -> String {
     }
 }
 
-/// A time of the API (seconds since 1970) for a table, as RFC 3339.
+/// A time of the API (seconds since 1970) for people: `2026-12-01 12:00:00 UTC`.
 pub fn time(value: &Value) -> String {
-    value.as_i64().and_then(Timestamp::from_seconds).map_or_else(|| "-".to_owned(), |time| time.to_string())
+    value.as_i64().and_then(Timestamp::from_seconds).map_or_else(|| "-".to_owned(), |time| plain(&time.to_string()))
+}
+
+/// A time of the API at which something ends, for people: the last day where it ends with one, as a record writes it.
+pub fn day(value: &Value) -> String {
+    value.as_i64().and_then(Timestamp::from_seconds).map_or_else(|| "-".to_owned(), |time| plain(&time.last_day()))
+}
+
+fn plain(text: &str) -> String {
+    text.strip_suffix('Z').map_or_else(|| text.to_owned(), |rest| rest.replace('T', " ") + " UTC")
+}
+
+/// A line of a screen: what it is about, and what there is to say.
+pub fn field(name: &str, value: &str) -> String {
+    format!("{name:<12} {}\n", one_line(value))
 }
 
 /// Control characters, and what reorders text on a screen, as escapes; lines stay lines.
@@ -246,6 +260,14 @@ mod tests {
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
         let failure = Failure::new(Exit::Denied, "a\nb").why("c\u{1b}d\ne");
         assert_eq!(failure.text(), "error  a\\nb\n  why    c\\u{1b}d\n         e\n");
+    }
+
+    #[test]
+    fn times_are_told_in_utc() {
+        assert_eq!(time(&json!(1_796_126_400)), "2026-12-01 12:00:00 UTC");
+        assert_eq!(day(&json!(1_796_083_200)), "2026-11-30");
+        assert_eq!(day(&json!(1_796_126_400)), "2026-12-01 12:00:00 UTC");
+        assert_eq!((time(&json!(null)), day(&json!("x"))), ("-".to_owned(), "-".to_owned()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::own;
 use super::proof::{self, Surroundings};
 use super::reach::{Places, Reach, given};
-use super::url;
+use super::{people, url};
 use crate::domain::clock::Seconds;
 use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::http::console::briefing::{self, who};
@@ -230,7 +230,8 @@ pub async fn elevations(args: Elevations, reach: &Reach) -> Result<Answer, Failu
         }
         Some(Verb::End { id, reason }) => {
             let ended = admin.post(&url::path(&["elevations", &id, "end"]), &json!({"reason": reason})).await?;
-            let text = format!("{id}  {}\n", cell(&ended, "state"));
+            let cut = people::ended(&ended).map(|sentence| format!("{sentence}\n")).unwrap_or_default();
+            let text = format!("{id}  {}\n{cut}", cell(&ended, "state"));
             Ok(Answer::of(ended, text))
         }
         None => {

@@ -53,7 +53,7 @@ fn unknown(what: &str) -> Failure {
         Reason::all().into_iter().map(|reason| reason.code).filter(|code| code.split('.').next() == Some(family)).collect();
     let fix =
         if near.is_empty() { "carnet explain --list".to_owned() } else { format!("known of this family: {}", near.join(", ")) };
-    Failure::new(Exit::Missing, "there is no such reason").fix(fix)
+    Failure::new(Exit::Missing, format!("there is no reason {what}")).fix(fix)
 }
 
 /// The decision tree: one line per check, `ok` or `NO`.

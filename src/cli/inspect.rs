@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Failure};
 use super::exit::Exit;
-use super::reach::{Reach, secret_file};
+use super::reach::{Places, Reach, secret_file};
 use super::url;
 use crate::authn::{IssuerKeys, Trust, UnverifiedAssertion, Verifier, tls};
 use crate::domain::alg::Alg;
@@ -55,7 +55,37 @@ pub async fn run(args: &Inspect, reach: &Reach) -> Result<Answer, Failure> {
     } else {
         Signature::Unchecked("its issuer is none that you named: --issuer, --public-server or a context".to_owned())
     };
-    Ok(shown(&header, &claims, &signature, SystemClock.now()))
+    let standing = standing(&places, &claims).await;
+    Ok(shown(&header, &claims, (&signature, &standing), SystemClock.now()))
+}
+
+/// What the broker says of a token beyond what the token says of itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Standing {
+    Active,
+    Revoked,
+    Unasked(String),
+}
+
+/// Asks the broker of the context, as its staff, about a token of its own. The token itself is not sent: its id is.
+async fn standing(places: &Places, claims: &Map<String, Value>) -> Standing {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let (Some(id), Some(issuer)) = (text("jti"), text("iss")) else {
+        return Standing::Unasked("it has no jti and iss".to_owned());
+    };
+    if !places.knows(issuer) {
+        return Standing::Unasked("no server is known for its issuer".to_owned());
+    }
+    let admin = match places.admin().await {
+        Ok(admin) => admin,
+        Err(failure) => return Standing::Unasked(failure.what),
+    };
+    match admin.get(&url::path(&["tokens", id])).await {
+        Ok(told) if told["state"] == "revoked" => Standing::Revoked,
+        Ok(told) if told["state"] == "active" => Standing::Active,
+        Ok(_) => Standing::Unasked("the broker's answer has no state that is known here".to_owned()),
+        Err(failure) => Standing::Unasked(failure.what),
+    }
 }
 
 fn parts(token: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
@@ -112,9 +142,14 @@ async fn verify(token: &str, issuer: &str, ours: bool) -> Signature {
     }
 }
 
-fn shown(header: &Map<String, Value>, claims: &Map<String, Value>, signature: &Signature, now: Timestamp) -> Answer {
+fn shown(
+    header: &Map<String, Value>,
+    claims: &Map<String, Value>,
+    (signature, standing): (&Signature, &Standing),
+    now: Timestamp,
+) -> Answer {
     let time = |name: &str| time(claims, name);
-    let (state, left) = match (time("exp"), time("nbf")) {
+    let (by_time, left) = match (time("exp"), time("nbf")) {
         (Some(exp), _) if exp <= now => ("expired", None),
         (_, Some(nbf)) if nbf > now => ("not yet", None),
         (Some(exp), _) => ("live", Some(exp.since(now))),
@@ -125,9 +160,16 @@ fn shown(header: &Map<String, Value>, claims: &Map<String, Value>, signature: &S
         Signature::Bad(why) => ("bad", Some(why)),
         Signature::Unchecked(why) => ("unchecked", Some(why)),
     };
+    let revoked = *standing == Standing::Revoked;
+    let (asked, unasked) = match standing {
+        Standing::Active => ("active", None),
+        Standing::Revoked => ("revoked", None),
+        Standing::Unasked(why) => ("unchecked", Some(why)),
+    };
     let data = json!({
-        "header": header, "claims": claims, "state": state, "expiresIn": left.map(|left| left.0),
-        "signature": word, "signatureDetail": why,
+        "header": header, "claims": claims, "state": if revoked { "revoked" } else { by_time },
+        "expiresIn": left.map(|left| left.0), "signature": word, "signatureDetail": why,
+        "revocation": asked, "revocationDetail": unasked,
     });
     let mut text = "header\n".to_owned();
     for (name, value) in header {
@@ -138,12 +180,16 @@ fn shown(header: &Map<String, Value>, claims: &Map<String, Value>, signature: &S
         let when = if matches!(name.as_str(), "exp" | "iat" | "nbf" | "auth_time") { time(name) } else { None };
         text += &format!("  {name:<14} {}{}\n", plain(value), when.map(|when| format!("  ({when})")).unwrap_or_default());
     }
-    let life = match (state, left) {
-        (_, Some(left)) => format!("{} left", spoken(left)),
-        (_, None) => state.to_owned(),
+    let life = left.map_or_else(|| by_time.to_owned(), |left| format!("{} left by its own word", spoken(left)));
+    let because = |why: Option<&String>| why.map(|why| format!(": {why}")).unwrap_or_default();
+    text += &format!("life       {life}\nsignature  {word}{}\n", because(why));
+    text += &if revoked {
+        "revoked    YES: the broker calls it inactive; who only verifies it offline does not know\n".to_owned()
+    } else {
+        let told = if unasked.is_none() { "no: the broker calls it active" } else { "not checked" };
+        format!("revoked    {told}{}\n", because(unasked))
     };
-    text += &format!("life       {life}\nsignature  {word}{}\n", why.map(|why| format!(": {why}")).unwrap_or_default());
-    let exit = if matches!(signature, Signature::Bad(_)) { Exit::Failure } else { Exit::Ok };
+    let exit = if revoked || matches!(signature, Signature::Bad(_)) { Exit::Failure } else { Exit::Ok };
     Answer::of(data, text).exit(exit)
 }
 
@@ -177,12 +223,20 @@ mod tests {
         let text = token(&json!({"iss": "https://a.example", "exp": 1_000_300, "note": "a\u{1b}b"}));
         let (header, claims) = parts(&text).expect("a token");
         let now = Timestamp::from_seconds(1_000_000).expect("a time");
-        let answer = shown(&header, &claims, &Signature::Unchecked("x".to_owned()), now);
+        let nobody = Standing::Unasked("no server".to_owned());
+        let answer = shown(&header, &claims, (&Signature::Unchecked("x".to_owned()), &nobody), now);
         assert_eq!(answer.data.as_ref().expect("data")["expiresIn"], 300);
-        assert!(answer.text.contains("life       5m00s left\n"), "{}", answer.text);
+        assert!(answer.text.contains("life       5m00s left by its own word\n"), "{}", answer.text);
+        assert!(answer.text.ends_with("revoked    not checked: no server\n"), "{}", answer.text);
+        let cut = shown(&header, &claims, (&Signature::Good, &Standing::Revoked), now);
+        assert_eq!((cut.exit, cut.data.expect("data")["state"].as_str()), (Exit::Failure, Some("revoked")));
         assert!(!answer.text.contains("c2ln") && !answer.text.contains('\u{1b}'));
-        let late =
-            shown(&header, &claims, &Signature::Bad("x".to_owned()), Timestamp::from_seconds(1_000_300).expect("a time"));
+        let late = shown(
+            &header,
+            &claims,
+            (&Signature::Bad("x".to_owned()), &nobody),
+            Timestamp::from_seconds(1_000_300).expect("a time"),
+        );
         assert_eq!((late.exit, late.data.expect("data")["state"].as_str()), (Exit::Failure, Some("expired")));
     }
 

@@ -10,6 +10,7 @@ use super::evidence::{self, CONFIG};
 use super::exit::Exit;
 use super::reach::{Admin, Reach};
 use super::url;
+use crate::domain::names::PartnerName;
 use crate::journal::note::VerifierKey;
 use crate::journal::proof::InclusionProof;
 
@@ -33,9 +34,9 @@ pub enum Verb {
         #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
         config: PathBuf,
     },
-    /// List entries, oldest first
+    /// List entries, newest first
     #[command(
-        before_help = "Examples:\n  carnet journal query --kind issued --subject globex/order-sync\n  carnet journal query --from 1000 --limit 50 -o json"
+        before_help = "Examples:\n  carnet journal query --partner globex --since 2026-11-01\n  carnet journal query --kind issued --subject globex/order-sync --limit 50 -o json"
     )]
     Query(Query),
     /// Prove that an entry is in the log (C2SP tlog-proof)
@@ -78,6 +79,18 @@ pub struct Query {
     /// About this partner, integration or API
     #[arg(long, value_name = "SUBJECT")]
     subject: Option<String>,
+    /// About this partner, its integrations, and their elevations, approvals and revocations
+    #[arg(long, value_name = "PARTNER")]
+    partner: Option<PartnerName>,
+    /// By this person (their id), integration, `operator` or `broker`
+    #[arg(long, value_name = "ACTOR")]
+    actor: Option<String>,
+    /// Not before this day of UTC, RFC 3339 time or second since 1970
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Up to this day of UTC, which is included; or before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// Of this request
     #[arg(long, value_name = "REQUEST_ID")]
     request: Option<String>,
@@ -137,27 +150,67 @@ async fn query(args: &Query, reach: &Reach) -> Result<Answer, Failure> {
     let filters = [
         ("kind", args.kind.clone()),
         ("subject", args.subject.clone()),
+        ("partner", args.partner.as_ref().map(ToString::to_string)),
+        ("actor", args.actor.clone()),
+        ("since", args.since.clone()),
+        ("until", args.until.clone()),
         ("requestId", args.request.clone()),
         ("from", number(args.from)),
         ("to", number(args.to)),
+        ("order", Some("newest".to_owned())),
     ];
     let pairs: Vec<(&str, &str)> = filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
-    let path = if pairs.is_empty() { "/v1/journal".to_owned() } else { format!("/v1/journal?{}", url::form(&pairs)) };
-    let items = admin(reach).await?.list(&path, args.limit).await?;
-    let row = |item: &Value| {
-        let what = ["reason", "scope"].iter().find_map(|name| item[*name].as_str()).unwrap_or("-");
-        vec![
-            cell(item, "index"),
-            time(&item["time"]),
-            cell(item, "kind"),
-            cell(item, "subject"),
-            what.to_owned(),
-            cell(item, "requestId"),
-        ]
+    let (path, admin) = (format!("/v1/journal?{}", url::form(&pairs)), admin(reach).await?);
+    let (mut items, mut rows) = (Vec::new(), Vec::new());
+    let (mut cursor, mut more) = (String::new(), Value::from(0));
+    while items.len() < args.limit {
+        let limit = (args.limit - items.len()).min(1000);
+        let page = admin.get(&format!("{path}&limit={limit}{cursor}")).await?;
+        more = page["more"].clone();
+        for item in page["items"].as_array().into_iter().flatten() {
+            rows.push(row(item, &page));
+            items.push(item.clone());
+        }
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={}", url::encode(next));
+    }
+    let text = table(&["INDEX", "TIME", "KIND", "SUBJECT", "WHO", "REASON"], &rows);
+    let shown = items.len();
+    let answer = Answer::of(items.into(), text);
+    Ok(match more.as_u64() {
+        Some(0) => answer,
+        Some(more) => {
+            answer.note(format!("the newest {shown}; {more} older entries match: --limit {} shows them", shown as u64 + more))
+        }
+        None => answer.note(format!("the newest {shown}; older entries may match, some of which have left the database")),
+    })
+}
+
+/// An entry in words: names in the place of digests, and what an id stands for.
+fn row(item: &Value, page: &Value) -> Vec<String> {
+    let plain = |text: &Value| {
+        let text = text.as_str().unwrap_or("-");
+        page["texts"][text].as_str().unwrap_or(text).to_owned()
     };
-    let rows: Vec<_> = items.iter().map(row).collect();
-    let text = table(&["INDEX", "TIME", "KIND", "SUBJECT", "WHAT", "REQUEST"], &rows);
-    Ok(Answer::of(items.into(), text))
+    let subject = item["subject"].as_str().unwrap_or("-");
+    let by = &item["by"];
+    let person = ["staff", "machine"].iter().find_map(|kind| by.get(*kind));
+    let actor = match person {
+        Some(person) if person["name"].is_string() => format!("{} ({})", plain(&person["name"]), cell(person, "id")),
+        Some(person) => cell(person, "id"),
+        // Tokens and refusals are the client's own doing.
+        None if by.is_null() => subject.to_owned(),
+        None => by["workload"].as_str().or(by.as_str()).unwrap_or("-").to_owned(),
+    };
+    let why = ["reason", "scope"].iter().find(|name| item[**name].is_string());
+    vec![
+        cell(item, "index"),
+        time(&item["time"]),
+        cell(item, "kind"),
+        page["subjects"][subject].as_str().unwrap_or(subject).to_owned(),
+        actor,
+        why.map_or_else(|| "-".to_owned(), |name| plain(&item[*name])),
+    ]
 }
 
 /// Nothing is printed that was not verified here.

@@ -31,6 +31,7 @@ mod login;
 mod named_commands;
 mod own;
 mod partner;
+mod people;
 mod probe;
 mod proof;
 mod reach;

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, Format, cell, stdout, table, time};
+use super::answer::{Answer, Failure, Format, cell, day, stdout, table};
 use super::exit::Exit;
 use super::reach::{Admin, Reach};
-use super::{url, yaml};
+use super::{people, url, yaml};
 use crate::domain::names::{IntegrationId, PartnerName};
 use crate::domain::record::{self, Record};
 
@@ -93,15 +93,16 @@ pub async fn partner(verb: Partner, reach: &Reach, format: Format) -> Result<Ans
         Partner::List => {
             let items = admin.list("/v1/partners", usize::MAX).await?;
             let row = |item: &Value| {
-                vec![cell(item, "id"), cell(item, "state"), time(&item["verification"]), cell(item, "integrations")]
+                let (id, state, verified) = (cell(item, "id"), cell(item, "state"), day(&item["verification"]));
+                vec![id, state, people::now(item), verified, cell(item, "integrations")]
             };
-            let text =
-                table(&["PARTNER", "STATE", "VERIFIED UNTIL", "INTEGRATIONS"], &items.iter().map(row).collect::<Vec<_>>());
+            let headings = ["PARTNER", "STATE", "NOW", "VERIFIED UNTIL", "INTEGRATIONS"];
+            let text = table(&headings, &items.iter().map(row).collect::<Vec<_>>());
             Ok(Answer::of(items.into(), text))
         }
         Partner::Show { partner } => {
             let found = admin.get(&url::path(&["partners", partner.as_str()])).await?;
-            let text = yaml::write(&found);
+            let text = people::partner(&found);
             Ok(Answer::of(found, text))
         }
         Partner::Export { partner } => export(&admin, &partner, format).await,
@@ -125,16 +126,17 @@ pub async fn integration(verb: Integration, reach: &Reach) -> Result<Answer, Fai
             };
             let row = |item: &Value| {
                 let ends = &item["endsNext"];
-                vec![cell(item, "id"), cell(item, "state"), cell(item, "environments"), time(&ends["at"]), cell(ends, "what")]
+                let (id, state, environments) = (cell(item, "id"), cell(item, "state"), cell(item, "environments"));
+                vec![id, state, people::now(item), environments, day(&ends["at"]), cell(ends, "what")]
             };
-            let headings = ["INTEGRATION", "STATE", "ENVIRONMENTS", "ENDS NEXT", "BY"];
+            let headings = ["INTEGRATION", "STATE", "NOW", "ENVIRONMENTS", "ENDS NEXT", "BY"];
             let text = table(&headings, &items.iter().map(row).collect::<Vec<_>>());
             Ok(Answer::of(items.into(), text))
         }
         Integration::Show { integration } => {
             let path = url::path(&["integrations", integration.partner.as_str(), integration.name.as_str()]);
             let found = admin.get(&path).await?;
-            let text = yaml::write(&found);
+            let text = people::integration(&found);
             Ok(Answer::of(found, text))
         }
         Integration::Submit(what) => act(what, "submit").await,
@@ -161,7 +163,16 @@ pub fn done(name: &str, verb: &str, outcome: &Value) -> Answer {
             let data = json!({"id": name, "asked": verb, "approval": approval});
             Answer::of(data, format!("{name}  {verb} waits for approval {approval}\n"))
         }
-        None => Answer::of(json!({"id": name, "done": verb}), format!("{name}  {verb} done\n")),
+        None => {
+            let mut data = json!({"id": name, "done": verb});
+            let ended = people::ended(outcome).map(|sentence| format!("{sentence}\n")).unwrap_or_default();
+            for member in ["cut", "lastExpires"] {
+                if let Some(value) = outcome.get(member) {
+                    data[member] = value.clone();
+                }
+            }
+            Answer::of(data, format!("{name}  {verb} done\n{ended}"))
+        }
     }
 }
 

@@ -156,8 +156,26 @@ pub async fn apply(args: &Apply, reach: &Reach) -> Result<Answer, Failure> {
     let mut headers: Vec<_> = args.plan.iter().map(|plan| ("if-match", format!("\"{plan}\""))).collect();
     headers.extend(args.reason.iter().map(|reason| ("carnet-reason", url::encode(reason))));
     let plan = send(&admin, "/v1/records/apply", &files, &headers).await?;
-    let text = diff(&plan);
+    let text = diff(&plan) + &next(&plan);
     Ok(Answer::of(plan, text))
+}
+
+/// What was opened, who may answer it, and the commands that come next.
+fn next(plan: &Value) -> String {
+    let mut text = String::new();
+    for approval in plan["approvals"].as_array().into_iter().flatten() {
+        let (id, kind, subject) = (cell(approval, "id"), cell(approval, "kind"), cell(approval, "subject"));
+        let roles: Vec<&str> = approval["openSlots"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let people = roles.iter().map(|role| format!("one person with the role {role}")).collect::<Vec<_>>().join(" and ");
+        text += &format!("approval {id}  {kind} {subject}: needs {people}, and never who applied it\n");
+        text += &format!("  next   carnet approve {id} --reason \"looked at\"\n");
+    }
+    for item in items(plan).iter().filter(|item| cell(item, "action") == "draft") {
+        let subject = cell(item, "subject");
+        text += &format!("draft {subject}: nothing is in force until it is submitted and approved\n");
+        text += &format!("  next   carnet integration submit {subject} --reason \"ready\"\n");
+    }
+    text
 }
 
 fn readable(paths: &[PathBuf]) -> Result<Files, Failure> {
@@ -247,6 +265,8 @@ fn meaning(action: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -263,6 +283,28 @@ mod tests {
                       narrows  environments.production.scopes.orders-api  - orders:write\n= Partner globex  unchanged\n\
                       2 records · 1 to change · 1 widenings · plan id plan_1\n";
         assert_eq!(diff(&plan), wanted);
+    }
+
+    /// W-2: each command is one that runs, and every approval says who may give it.
+    #[test]
+    fn what_was_applied_says_what_comes_next() {
+        let plan = json!({"items": [
+            {"kind": "Integration", "subject": "globex/order-sync", "action": "draft"},
+            {"kind": "Partner", "subject": "globex", "action": "hold"},
+        ], "approvals": [
+            {"id": "a1", "kind": "partner", "subject": "globex", "openSlots": ["security"]},
+            {"id": "a2", "kind": "api", "subject": "orders-api", "openSlots": ["owner", "security"]},
+        ]});
+        let told = next(&plan);
+        assert!(told.contains("approval a1  partner globex: needs one person with the role security, and"), "{told}");
+        assert!(told.contains("one person with the role owner and one person with the role security, and"), "{told}");
+        let commands: Vec<&str> = told.lines().filter_map(|line| line.trim().strip_prefix("next   ")).collect();
+        assert_eq!(commands.len(), 3, "{told}");
+        for command in commands {
+            let command = command.replace("\"looked at\"", "looked").replace('"', "");
+            super::super::Cli::try_parse_from(command.split(' ')).unwrap_or_else(|fault| panic!("{command}: {fault}"));
+        }
+        assert_eq!(next(&json!({"items": [], "approvals": []})), "");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failure, cell, table, time};
 use super::partner::done;
 use super::reach::Reach;
-use super::url;
+use super::{people, url};
 use crate::domain::names::{ApiName, ElevationId, IntegrationId, Issuer, PartnerName, TokenId};
 
 /// Verbs.
@@ -109,7 +109,8 @@ pub async fn run(verb: Revoke, reach: &Reach) -> Result<Answer, Failure> {
         Revoke::Lift { id, reason } => return lift(&id, &reason, reach).await,
     };
     let outcome = reach.places()?.admin().await?.post("/v1/revocations", &body).await?;
-    let text = format!("{}  {}  revoked\n", cell(&outcome, "id"), cell(&outcome, "subject"));
+    let ended = people::ended(&outcome).map(|sentence| format!("{sentence}\n")).unwrap_or_default();
+    let text = format!("{}  {}  revoked\n{ended}", cell(&outcome, "id"), cell(&outcome, "subject"));
     Ok(Answer::of(outcome, text))
 }
 

@@ -6,6 +6,7 @@ use super::fault::Faults;
 use super::section::Section;
 use super::url;
 use crate::domain::clock::Seconds;
+use crate::domain::grant::{LONGEST_LIFE, SHORTEST_LIFE};
 use crate::domain::names::{EnvironmentName, Issuer, TrustDomain};
 
 /// `[environments.NAME]`.
@@ -81,7 +82,7 @@ fn one(mut section: Section<'_>, seen: &mut Vec<Seen>, faults: &mut Faults<'_>) 
         }
         Some(parsed)
     });
-    let max_ttl = section.duration("max_ttl", (Seconds(15), Seconds::hours(1)), faults);
+    let max_ttl = section.duration("max_ttl", (SHORTEST_LIFE, LONGEST_LIFE), faults);
     let trust_domain = section.text("trust_domain", faults).and_then(|domain| {
         let fix = "write a name such as production.partners.acme.example, one per environment";
         let parsed = domain.parse(faults, |text| text.parse().map_err(|_| "this is not a trust domain".to_owned()), fix)?;

@@ -45,6 +45,18 @@ pub enum Role {
     Security,
 }
 
+impl Role {
+    /// Its word in configuration and on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Auditor => "auditor",
+            Self::Owner => "owner",
+            Self::Security => "security",
+        }
+    }
+}
+
 /// Who caused a change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

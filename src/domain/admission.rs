@@ -4,18 +4,19 @@
 //! algorithm, `typ`, times, audience, life, age, `jti`, conditions (CONTRACT.md section 3). A [`Principal`] comes from nowhere else.
 
 use super::barred::Barred;
-use super::binding::{ExtraAudience, JwtKind, JwtRule};
+use super::binding::{Admits, Binding, ExtraAudience, JwtKind, JwtRule};
 use super::candidates::Candidate;
 use super::certificate::ClientCertificate;
 use super::clock::{Seconds, Timestamp};
 use super::conditions::conditions;
 use super::decision::{Refused, Trace};
 use super::digest::Digest;
-use super::names::{BindingName, ClientId, EnvironmentName, Issuer, Subject, TrustDomain};
+use super::names::{BindingName, ClientId, EnvironmentName, IntegrationId, Issuer, Subject, TrustDomain};
 use super::proof::{Assertion, Verified};
 use super::proof_key::ProofKey;
 use super::reason::{self, Reason};
 use super::spiffe::Svid;
+use super::state::State;
 
 /// How far ahead a partner's clock may be (`iat`, `nbf`). `exp` has no leeway: an expired proof proves nothing.
 pub const CLOCK_AHEAD: Seconds = Seconds(30);
@@ -32,6 +33,17 @@ pub enum Slot {
     ClientAssertion,
     /// `subject_token` of a token exchange (RFC 8693).
     SubjectToken,
+}
+
+impl Slot {
+    /// Its name in the request.
+    pub const fn parameter(self) -> &'static str {
+        match self {
+            Self::Assertion => "assertion",
+            Self::ClientAssertion => "client_assertion",
+            Self::SubjectToken => "subject_token",
+        }
+    }
 }
 
 /// Where a proof is shown: one environment.
@@ -83,26 +95,31 @@ impl Proof {
 }
 
 impl Principal {
-    /// Whom `candidate` would admit with a proof that never ends. For `rehearsal` alone, which lets no grant out: what is only supposed
-    /// is never recorded, and so never signed.
-    pub(super) fn supposed(candidate: &Candidate, subject: Subject) -> Self {
-        let proof = Proof {
-            issuer: candidate.rule.issuer.clone(),
-            subject,
-            id: None,
-            expires: Timestamp::MAX,
-            key: Digest::of(b"no key"),
-            single_use: false,
+    /// Whom a binding of `id` in `environment` would admit with a proof that never ends, signed by the issuer's newest key. For
+    /// `rehearsal` alone, which lets no grant out: what is only supposed is never recorded, and so never signed.
+    pub(super) fn supposed(
+        id: &IntegrationId,
+        environment: &EnvironmentName,
+        binding: &Binding,
+        state: &State,
+    ) -> Option<Self> {
+        let version = state.integrations.get(id)?.current.as_ref()?.version;
+        let (issuer, by_certificate) = match &binding.admits {
+            Admits::Jwt(rule) => (rule.issuer.clone(), false),
+            Admits::Certificate => (format!("spiffe://{}", state.environment(environment)?.trust_domain).parse().ok()?, true),
         };
-        Self {
-            client: candidate.client.clone(),
-            environment: candidate.environment.clone(),
-            binding: candidate.binding.clone(),
-            version: candidate.version,
+        let key = state.issuer_keys.newest(&issuer).map_or_else(|| Digest::of(b"no key"), |(key, _)| key);
+        let subject = id.to_string().parse().ok()?;
+        let proof = Proof { issuer, subject, id: None, expires: Timestamp::MAX, key, single_use: false };
+        Some(Self {
+            client: ClientId::Integration(id.clone()),
+            environment: environment.clone(),
+            binding: binding.name.clone(),
+            version,
             proof,
-            by_certificate: false,
+            by_certificate,
             barred: None,
-        }
+        })
     }
 
     /// The integration that a leaf of ours names.
@@ -285,10 +302,15 @@ fn judge(
     judge_audience(rule, assertion, slot, place, trace)?;
     judge_times(rule, assertion, now, trace)?;
     let named = assertion.id.is_some() || !rule.single_use;
-    if !trace.check("assertion.jti", named, || ("a jti".into(), "none".into())) {
+    if !trace.check("assertion.jti", named, || jti_texts(rule, assertion)) {
         return Err(&reason::ASSERTION_NO_JTI);
     }
     judge_claims(rule, assertion, trace)
+}
+
+fn jti_texts(rule: &JwtRule, assertion: &Assertion) -> (String, String) {
+    let want = if rule.single_use { "a jti" } else { "a jti, or none: the binding is not single-use" };
+    (want.into(), assertion.id.as_ref().map_or_else(|| "no jti".to_owned(), |id| format!("jti {id}")))
 }
 
 fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Trace) -> Result<(), &'static Reason> {
@@ -307,7 +329,8 @@ fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Tra
     }
     // A key JWT authenticates a client and is no subject (CONTRACT.md section 4).
     let taken = rule.kind == JwtKind::Oidc || slot == Slot::ClientAssertion;
-    if !trace.check("assertion.slot", taken, || ("client_assertion".into(), "another parameter".into())) {
+    let want = || if rule.kind == JwtKind::Oidc { "any parameter that takes a JWT" } else { Slot::ClientAssertion.parameter() };
+    if !trace.check("assertion.slot", taken, || (want().into(), slot.parameter().into())) {
         return Err(&reason::ASSERTION_SLOT);
     }
     Ok(())

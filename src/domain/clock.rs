@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "i64", into = "i64")]
 pub struct Timestamp(i64);
 
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
 /// A length of time in seconds, never negative.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Seconds(pub u32);
@@ -42,6 +45,20 @@ impl Timestamp {
     #[must_use]
     pub fn minus(self, by: Seconds) -> Self {
         Self((self.0 - i64::from(by.0)).max(0))
+    }
+
+    /// The day that begins with this second, as a record writes it; a time within a day in RFC 3339.
+    pub fn first_day(self) -> String {
+        let mut text = self.to_string();
+        if self.0 % DAY == 0 {
+            text.truncate("2026-12-01".len());
+        }
+        text
+    }
+
+    /// The day that is over with this second, as a record writes it (its `ends` include that day); a time within a day in RFC 3339.
+    pub fn last_day(self) -> String {
+        if self.0 % DAY == 0 && self.0 >= DAY { self.minus(Seconds::days(1)).first_day() } else { self.to_string() }
     }
 
     /// How much later than `earlier` this is; zero when it is not.
@@ -178,6 +195,17 @@ mod tests {
         for bad in ["", "5", "m", "-5m", "5 m", "5M", "1.5h", "1h30m", "99999999s", "9999999d", "５m"] {
             assert_eq!(Seconds::parse(bad), None, "{bad}");
         }
+    }
+
+    /// `ends: 2027-11-30` holds on that day, so the second at which it is over is the first of the next.
+    #[test]
+    fn a_date_is_told_as_its_record_writes_it() {
+        let time = |text: &str| Timestamp::from_seconds(text.parse::<jiff::Timestamp>().expect("a time").as_second());
+        let midnight = time("2027-12-01T00:00:00Z").expect("a time");
+        assert_eq!((midnight.first_day().as_str(), midnight.last_day().as_str()), ("2027-12-01", "2027-11-30"));
+        let half_past = time("2027-12-01T06:30:00Z").expect("a time");
+        assert_eq!((half_past.first_day(), half_past.last_day()), (half_past.to_string(), "2027-12-01T06:30:00Z".to_owned()));
+        assert_eq!(Timestamp::default().last_day(), "1970-01-01T00:00:00Z");
     }
 
     #[test]

@@ -3,11 +3,96 @@
 //! Enter through [`cuts`] for one change and [`all`] for a rebuild. The truth is [`State`]; this is how it is told to those who do
 //! not read the journal.
 
+use std::collections::{BTreeMap, HashSet};
+
 use super::change::{Change, What};
 use super::clock::Timestamp;
-use super::names::{EnvironmentName, TokenId};
+use super::entry::Issued;
+use super::names::{ClientId, EnvironmentName, PartnerName, TokenId};
 use super::revocation::Subject;
 use super::state::State;
+
+/// Tells of a living token whether a change is the one that cuts it. Made from the state before the change.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// The lines that the change moves.
+    lines: Vec<String>,
+    /// The one token that it cuts, if it cuts one.
+    token: Option<TokenId>,
+    /// The lines that cut a living token before it.
+    before: BTreeMap<String, u64>,
+    /// The tokens that were cut one by one before it.
+    revoked: HashSet<TokenId>,
+    /// Whose tokens it can cut, where that is one client or one partner.
+    clients: Option<Clients>,
+}
+
+/// Whose entries are looked at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Clients {
+    /// Of this one.
+    One(ClientId),
+    /// Of every integration of this partner.
+    Of(PartnerName),
+}
+
+impl Reach {
+    /// What a cut of `subject` reaches. `living`: no token of an entry before this index lives.
+    pub fn of(subject: &Subject, state: &State, living: u64) -> Self {
+        let (lines, token) = match subject {
+            Subject::Token { id, .. } => (Vec::new(), Some(id.clone())),
+            Subject::Api { .. }
+            | Subject::Binding { .. }
+            | Subject::Integration { .. }
+            | Subject::IntegrationEnvironment { .. }
+            | Subject::Partner { .. }
+            | Subject::Elevation { .. }
+            | Subject::Environment { .. }
+            | Subject::Issuer { .. }
+            | Subject::Certificate { .. }
+            | Subject::Authority { .. }
+            | Subject::Key { .. } => (state.lines(subject), None),
+        };
+        let clients = match subject {
+            Subject::Binding { client, .. } => Some(Clients::One(client.clone())),
+            Subject::Integration { integration } | Subject::IntegrationEnvironment { integration, .. } => {
+                Some(Clients::One(ClientId::Integration(integration.clone())))
+            }
+            Subject::Partner { partner } => Some(Clients::Of(partner.clone())),
+            Subject::Api { .. }
+            | Subject::Token { .. }
+            | Subject::Elevation { .. }
+            | Subject::Environment { .. }
+            | Subject::Issuer { .. }
+            | Subject::Certificate { .. }
+            | Subject::Authority { .. }
+            | Subject::Key { .. } => None,
+        };
+        let recent = state.revoked_before.iter().filter(|(_, line)| **line > living);
+        Self {
+            lines,
+            token,
+            before: recent.map(|(member, line)| (member.clone(), *line)).collect(),
+            revoked: state.revoked_tokens.keys().cloned().collect(),
+            clients,
+        }
+    }
+
+    /// Whose entries have to be looked at; everybody's where it says nothing.
+    pub fn clients(&self) -> Option<&Clients> {
+        self.clients.as_ref()
+    }
+
+    /// Whether this change cuts the token of an entry before it, and nothing did earlier.
+    pub fn cuts(&self, issued: &Issued) -> bool {
+        let made_from = issued.ingredients();
+        let reached = match &self.token {
+            Some(token) => *token == issued.jti,
+            None => made_from.members().iter().any(|member| self.lines.contains(member)),
+        };
+        reached && !self.revoked.contains(&issued.jti) && !made_from.is_cut(&self.before, issued.index)
+    }
+}
 
 /// One line of the live index of one environment.
 #[derive(Clone, Debug, Eq, PartialEq)]

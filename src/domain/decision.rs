@@ -16,7 +16,7 @@ pub struct Step {
     pub check: String,
     /// What the record, catalogue or configuration wants.
     pub want: String,
-    /// What was seen: the caller's own claims and request, and the time.
+    /// What was seen, in words that are true whether or not it holds: the caller's own claims and request, the registry, the time.
     pub seen: String,
     /// Whether it held.
     pub holds: bool,
@@ -78,30 +78,62 @@ pub struct Explained {
     pub tree: Vec<Step>,
 }
 
-/// Collects the steps of a decision, or nothing.
+/// Collects the steps of a decision, or its causes, or nothing.
 #[derive(Debug, Default)]
 pub struct Trace {
     steps: Option<Vec<Step>>,
+    causes: Option<Vec<&'static Reason>>,
 }
 
 impl Trace {
     /// Collects nothing: the hot path.
     pub fn off() -> Self {
-        Self { steps: None }
+        Self { steps: None, causes: None }
     }
 
     /// Collects every step.
     pub fn on() -> Self {
-        Self { steps: Some(Vec::new()) }
+        Self { steps: Some(Vec::new()), causes: None }
     }
 
-    /// Notes a check; `texts` gives (want, seen) and is called only when somebody reads the tree. Returns `holds`.
+    /// Goes on after a check that fails, and collects the reason of each: what refuses all at once.
+    pub(super) fn survey() -> Self {
+        Self { steps: None, causes: Some(Vec::new()) }
+    }
+
+    /// Notes a check and ends the decision where it fails; a survey goes on.
+    pub fn ensure(
+        &mut self,
+        check: &'static str,
+        holds: bool,
+        otherwise: &'static Reason,
+        texts: impl FnOnce() -> (String, String),
+    ) -> Result<(), &'static Reason> {
+        if self.check(check, holds, texts) {
+            return Ok(());
+        }
+        match &mut self.causes {
+            None => Err(otherwise),
+            Some(causes) => {
+                causes.push(otherwise);
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes a check; `texts` gives (want, seen) and is called only when somebody reads the tree. Returns `holds`. What was seen is told
+    /// of a check that holds, too: so `seen` is read from what was judged, and is never a word for the failure alone.
     pub fn check(&mut self, check: impl fmt::Display, holds: bool, texts: impl FnOnce() -> (String, String)) -> bool {
         if let Some(steps) = &mut self.steps {
             let (want, seen) = texts();
             steps.push(Step { check: check.to_string(), want, seen, holds });
         }
         holds
+    }
+
+    /// The reasons of the checks of a survey that failed, in the order of the decision.
+    pub(super) fn into_causes(self) -> Vec<&'static Reason> {
+        self.causes.unwrap_or_default()
     }
 
     /// The steps so far.

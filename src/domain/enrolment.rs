@@ -108,6 +108,13 @@ pub struct RotationDue {
     pub refuses: bool,
 }
 
+impl RotationDue {
+    /// What the cadence wants at `now`, and what was seen.
+    pub(super) fn texts(&self, now: Timestamp) -> (String, String) {
+        (format!("a key that is not due to change before {now}"), format!("a key that is due to change at {}", self.at))
+    }
+}
+
 /// When a key that certificates are made for since `since` is due to change by the record's cadence, if the record has one.
 pub fn rotation_due(record: &Integration, since: Option<Timestamp>) -> Option<RotationDue> {
     let rotation = record.rotation.as_ref()?;

@@ -64,13 +64,17 @@ pub(super) fn entitled(
     life: &mut Life,
 ) -> Result<Entitled, &'static Reason> {
     let parameter = ask.scope.as_deref();
-    trace.check("scope.named", parameter.is_some(), || ("a scope".into(), "none".into()));
+    let seen = || parameter.map_or_else(|| "no scope parameter".to_owned(), |text| format!("scope {text:?}"));
+    trace.check("scope.named", parameter.is_some(), || ("a scope parameter".into(), seen()));
     let parsed = ScopeSet::parse(parameter.ok_or(&reason::SCOPE_MISSING)?);
-    trace.check("scope.form", parsed.is_ok(), || ("scopes apart by one space".into(), "something else".into()));
+    trace.check("scope.form", parsed.is_ok(), || ("scopes apart by one space, none twice".into(), seen()));
     let scopes = parsed.map_err(|_| &reason::SCOPE_MALFORMED)?;
     let standing = target.rules.iter().filter(|rule| target.catalogue.holds(&rule.scope));
     let stands = |scope: &Scope| standing.clone().any(|rule| rule.scope == *scope);
-    let all_standing = || standing.clone().map(|rule| rule.scope.clone()).collect::<ScopeSet>().to_string();
+    let contracted = || {
+        let all = standing.clone().map(|rule| rule.scope.clone()).collect::<ScopeSet>();
+        if all.is_empty() { "no scope that stands".to_owned() } else { format!("scopes of the record: {all}") }
+    };
     let mut details = Details { audience: &target.audience, found: Vec::new() };
     for rule in standing.clone().filter(|rule| scopes.contains(&rule.scope)) {
         details.endpoints(&rule.allow);
@@ -80,16 +84,19 @@ pub(super) fn entitled(
         let eligible = place.access.eligible(&target.api);
         let may_be = |scope: &Scope| eligible.contains(scope) && target.catalogue.holds(scope);
         let reachable = !scopes.is_empty() && scopes.iter().all(|scope| stands(scope) || may_be(scope));
-        if !trace.check("scope", reachable, || (all_standing(), scopes.to_string())) {
+        if !trace.check("scope", reachable, || (contracted(), scopes.to_string())) {
             return Err(&reason::SCOPE_NOT_CONTRACTED);
         }
         for scope in scopes.iter().filter(|scope| !stands(scope)) {
             let found = live(place.state, place.id, place.environment, &target.api, scope, place.now);
-            let seen = || found.as_ref().map_or_else(|| "none".to_owned(), |live| format!("{} until {}", live.id, live.ends));
+            let seen = || {
+                let active = |live: &Live<'_>| format!("elevation {} is active until {}", live.id, live.ends);
+                found.as_ref().map_or_else(|| "none that is active".to_owned(), active)
+            };
             // Whoever reads the refusal learns that it can be had, and how.
             let how = || {
                 let issuer = place.state.environment(place.environment).map(|environment| environment.issuer.as_str());
-                format!("one for {scope} that is live; POST {}/elevations asks for it", issuer.unwrap_or_default())
+                format!("an approved elevation for {scope} (request one: POST {}/elevations)", issuer.unwrap_or_default())
             };
             trace.check("elevation", found.is_some(), || (how(), seen()));
             let found = found.ok_or(&reason::SCOPE_NEEDS_ELEVATION)?;
@@ -104,7 +111,7 @@ pub(super) fn entitled(
             }
         }
     } else {
-        trace.check("scope", true, || (all_standing(), scopes.to_string()));
+        trace.check("scope", true, || (contracted(), scopes.to_string()));
     }
     let mut found = details.found;
     found.extend(elevations.iter().map(|(live, scopes)| Detail::JitElevation {

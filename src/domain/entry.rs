@@ -276,6 +276,16 @@ impl Entry {
         }
     }
 
+    /// What it is about, as its row has it.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Issued(entry) => entry.subject.to_string(),
+            Self::Refused(entry) => entry.subject.to_string(),
+            Self::Counted(entry) => entry.subject.clone(),
+            Self::Change(entry) => entry.subject.clone(),
+        }
+    }
+
     /// Its kind: `issued`, `refused`, `refusals`, or the change's.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -4,15 +4,17 @@
 //! `explain` takes it again with the tree. A [`Grant`] comes from nowhere else. Its life is the minimum of all ceilings, its scope
 //! the intersection of all; there is no way to widen either (ABUSE I-1, I-3).
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::admission::Principal;
 use super::alg::Alg;
 use super::api::{Profile, TokenForm};
+use super::change::Environment;
 use super::claims::Claims;
 use super::clock::{Seconds, Timestamp};
 use super::decision::{Refused, Step, Trace};
-use super::entitlement::{Catalogue, Place, entitled};
+use super::entitlement::{Catalogue, Entitled, Place, entitled};
 use super::integration::{Access, Integration, ScopeRule};
 use super::issuer_keys;
 use super::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
@@ -22,10 +24,14 @@ use super::proof::{Possession, Verified};
 use super::proof_key::ProofKey;
 use super::reason::{self, Reason};
 use super::revocation::Ingredients;
-use super::state::{Phase, State};
+use super::standing::{in_good_standing, standing, unrevoked};
+use super::state::State;
 
 /// Less than this left of a token's life: no token (CONTRACT.md section 3).
 pub const SHORTEST_LIFE: Seconds = Seconds(15);
+
+/// No configuration allows a longer life of a token.
+pub const LONGEST_LIFE: Seconds = Seconds::hours(1);
 
 /// How far `iat` and `nbf` of our tokens lie back, for verifiers whose clock is late.
 pub const BACKDATED: Seconds = Seconds(2);
@@ -176,41 +182,137 @@ fn run(
     now: Timestamp,
     trace: &mut Trace,
 ) -> Result<Grant, &'static Reason> {
+    let judged = judge(principal, ask, Beside::Request(context), state, now, trace)?;
+    Ok(Grant {
+        claims: Claims {
+            issuer: judged.environment.issuer.clone(),
+            audience: judged.audience,
+            client: principal.client().clone(),
+            expires: judged.life.ends,
+            issued: now.minus(BACKDATED),
+            id: context.token.clone(),
+            scope: judged.entitled.scopes,
+            environment: principal.environment().clone(),
+            binding: principal.binding().clone(),
+            details: judged.entitled.details,
+            confirmation: confirmation(context),
+        },
+        alg: judged.form.alg,
+        profile: judged.form.profile,
+        request: context.request.clone(),
+        ingredients: judged.ingredients,
+        record: principal.version(),
+        proof: principal.proof().clone(),
+        ceiling: judged.life.ceiling,
+    })
+}
+
+/// What is known of a request besides its proof.
+#[derive(Clone, Copy)]
+pub(super) enum Beside<'a> {
+    /// All of it.
+    Request(&'a Context),
+    /// Nobody sent a request: certificate, DPoP proof and address are as the record wants them.
+    Supposed,
+    /// The same, and this is the address.
+    From(Option<IpAddr>),
+}
+
+/// What every check left of a request.
+struct Judged<'a> {
+    environment: &'a Environment,
+    audience: Audience,
+    form: TokenForm,
+    entitled: Entitled,
+    ingredients: Ingredients,
+    life: Life,
+}
+
+/// Decides on a request that nobody sent, and lets nothing out of it but whether each check held.
+pub(super) fn suppose(
+    principal: &Principal,
+    ask: &Ask,
+    beside: Beside<'_>,
+    state: &State,
+    now: Timestamp,
+    mut trace: Trace,
+) -> (Option<&'static Reason>, Trace) {
+    let refused = judge(principal, ask, beside, state, now, &mut trace).err();
+    (refused, trace)
+}
+
+fn judge<'a>(
+    principal: &Principal,
+    ask: &Ask,
+    beside: Beside<'_>,
+    state: &'a State,
+    now: Timestamp,
+    trace: &mut Trace,
+) -> Result<Judged<'a>, &'static Reason> {
     let client = principal.client();
     if let Some(named) = &ask.client {
         let same = client.to_string() == *named;
-        ensure(trace.check("client_id", same, || (client.to_string(), named.clone())), &reason::CLIENT_MISMATCH)?;
+        trace.ensure("client_id", same, &reason::CLIENT_MISMATCH, || (client.to_string(), named.clone()))?;
     }
     // The callers of an API introspect; tokens are for integrations.
-    let ClientId::Integration(id) = client else { return Err(&reason::TARGET_UNKNOWN) };
+    let ClientId::Integration(id) = client else {
+        trace.check("client", false, || ("an integration".into(), format!("{client}, which may introspect and have no token")));
+        return Err(&reason::TARGET_UNKNOWN);
+    };
     let mut life = Life::new();
     standing(id, state, now, trace, &mut life)?;
+    let place = principal.environment();
     let record = record(id, state).ok_or(&reason::BINDING_NO_MATCH)?;
-    let access = record.environments.get(principal.environment()).ok_or(&reason::BINDING_NO_MATCH)?;
-    possession(principal, access, context, state, now, trace, &mut life)?;
-    issuer_keys::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?;
-    source(access, context, trace)?;
+    let access = record.environments.get(place);
+    trace.check("environment", access.is_some(), || {
+        let named = record.environments.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        (format!("an environment of the record ({named})"), place.to_string())
+    });
+    let access = access.ok_or(&reason::BINDING_NO_MATCH)?;
+    match beside {
+        Beside::Request(context) => {
+            possession(principal, access, context, state, now, trace, &mut life)?;
+            issuer_keys::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?;
+            source(access, context.source, trace)?;
+        }
+        Beside::Supposed => issuer_keys::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?,
+        Beside::From(address) => {
+            issuer_keys::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?;
+            source(access, address, trace)?;
+        }
+    }
     let target = target(principal, ask, access, state, trace)?;
-    bound(target.form.require_bound, context, trace)?;
-    let entitled =
-        entitled(ask, &Place { id, environment: principal.environment(), access, state, now }, &target, trace, &mut life)?;
+    if let Beside::Request(context) = beside {
+        bound(target.form.require_bound, context, trace)?;
+    }
+    let entitled = entitled(ask, &Place { id, environment: place, access, state, now }, &target, trace, &mut life)?;
 
-    let environment = state.environment(principal.environment()).ok_or(&reason::TARGET_UNKNOWN)?;
-    let key = state.keys.active(principal.environment(), target.form.alg, now).ok_or(&reason::KEY_UNAVAILABLE)?;
+    let environment = state.environment(place);
+    trace.check("environment.configured", environment.is_some(), || {
+        let seen = environment.map_or_else(|| "not configured".to_owned(), |found| format!("configured as {}", found.issuer));
+        (format!("{place} in the configuration"), format!("{place} is {seen}"))
+    });
+    let environment = environment.ok_or(&reason::TARGET_UNKNOWN)?;
+    let key = state.keys.active(place, target.form.alg, now);
+    trace.check("signing-key", key.is_some(), || {
+        let seen = key.map_or_else(|| "none that may sign now".to_owned(), |key| key.key.kid.to_string());
+        (format!("a key of {place} for {}", target.form.alg), seen)
+    });
+    let key = key.ok_or(&reason::KEY_UNAVAILABLE)?;
+    let shown = match beside {
+        Beside::Request(context) => context.certificate.as_ref(),
+        Beside::Supposed | Beside::From(_) => None,
+    };
     let ingredients = Ingredients {
         client: client.clone(),
-        environment: principal.environment().clone(),
+        environment: place.clone(),
         binding: principal.binding().clone(),
         issuer: principal.proof().issuer.clone(),
         kid: key.key.kid.clone(),
         api: target.api.clone(),
-        certificate: context
-            .certificate
-            .as_ref()
-            .and_then(Peer::own)
-            .map(|shown| (shown.leaf.serial.clone(), shown.leaf.authority.clone())),
-        beside: context.certificate.as_ref().and_then(Peer::svid).map(|shown| shown.id.issuer()),
-        elevations: entitled.elevations,
+        certificate: shown.and_then(Peer::own).map(|shown| (shown.leaf.serial.clone(), shown.leaf.authority.clone())),
+        beside: shown.and_then(Peer::svid).map(|shown| shown.id.issuer()),
+        elevations: entitled.elevations.clone(),
     };
     unrevoked(principal, &ingredients, state, trace)?;
 
@@ -221,55 +323,10 @@ fn run(
     life.end("assertion.exp", principal.proof().expires);
     life.end("key.retirement", state.keys.retires(key));
     let left = life.ends.since(now);
-    let long_enough = left >= SHORTEST_LIFE;
-    let texts = || (format!("at least {SHORTEST_LIFE} left"), format!("{left} until {} ({})", life.ends, life.ceiling));
-    ensure(trace.check("life", long_enough, texts), &reason::LIFE_TOO_SHORT)?;
-
-    Ok(Grant {
-        claims: Claims {
-            issuer: environment.issuer.clone(),
-            audience: target.audience,
-            client: client.clone(),
-            expires: life.ends,
-            issued,
-            id: context.token.clone(),
-            scope: entitled.scopes,
-            environment: principal.environment().clone(),
-            binding: principal.binding().clone(),
-            details: entitled.details,
-            confirmation: confirmation(context),
-        },
-        alg: target.form.alg,
-        profile: target.form.profile,
-        request: context.request.clone(),
-        ingredients,
-        record: principal.version(),
-        proof: principal.proof().clone(),
-        ceiling: life.ceiling,
-    })
-}
-
-/// Whether a principal may ask for anything at all (introspection, revocation): its standing, and nothing of it revoked.
-pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
-    let client = principal.client();
-    if let ClientId::Integration(id) = client {
-        stands(id, state, now)?;
-    }
-    let environment = principal.environment();
-    let mut members = vec![
-        format!("environment:{environment}"),
-        format!("binding:{client}/{environment}/{}", principal.binding()),
-        format!("issuer:{}", principal.proof().issuer),
-    ];
-    if let ClientId::Integration(id) = client {
-        members.extend([
-            format!("partner:{}", id.partner),
-            format!("integration:{id}"),
-            format!("integration:{id}/{environment}"),
-        ]);
-    }
-    let refused = members.iter().any(|member| state.is_refused(member)) || principal.barred().is_some();
-    ensure(!refused, &reason::REVOKED)
+    trace.ensure("life", left >= SHORTEST_LIFE, &reason::LIFE_TOO_SHORT, || {
+        (format!("at least {SHORTEST_LIFE} left"), format!("{left} until {} ({})", life.ends, life.ceiling))
+    })?;
+    Ok(Judged { environment, audience: target.audience, form: target.form, entitled, ingredients, life })
 }
 
 /// Whether a principal may ask for an elevation: all that a token takes, but target and scope.
@@ -280,12 +337,7 @@ pub fn may_elevate(principal: &Principal, context: &Context, state: &State, now:
     let access = record.environments.get(principal.environment()).ok_or(&reason::BINDING_NO_MATCH)?;
     possession(principal, access, context, state, now, &mut Trace::off(), &mut Life::new())?;
     issuer_keys::rotated(principal, record, &state.issuer_keys, now, &mut Trace::off(), &mut Life::new())?;
-    source(access, context, &mut Trace::off())
-}
-
-/// Whether an integration is in good standing: active, within its contract, its partner verified.
-pub fn stands(id: &IntegrationId, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
-    standing(id, state, now, &mut Trace::off(), &mut Life::new())
+    source(access, context.source, &mut Trace::off())
 }
 
 /// The life of a token: it ends with the first of its ceilings.
@@ -295,7 +347,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { ends: Timestamp::MAX, ceiling: "none" }
     }
 
@@ -308,66 +360,18 @@ impl Life {
     }
 }
 
-/// Life-cycle states and the dates that end rights: journal, partner, integration, contract.
-fn standing(
-    id: &IntegrationId,
-    state: &State,
-    now: Timestamp,
-    trace: &mut Trace,
-    life: &mut Life,
-) -> Result<(), &'static Reason> {
-    let reopened = now >= state.mints_from;
-    ensure(
-        trace.check("journal", reopened, || (format!("from {}", state.mints_from), now.to_string())),
-        &reason::JOURNAL_REOPENED,
-    )?;
-
-    let partner = state.partners.get(&id.partner);
-    let suspended = partner.is_some_and(|partner| partner.suspended.is_some());
-    ensure(trace.check("partner", !suspended, || ("in good standing".into(), "suspended".into())), &reason::PARTNER_SUSPENDED)?;
-    let verified = partner.and_then(|partner| partner.current.as_ref()).map(|current| current.record.verification.expires);
-    let counts = verified.is_some_and(|expires| now < expires);
-    let seen = || verified.map_or_else(|| "not verified".to_owned(), |expires| format!("verified until {expires}"));
-    ensure(trace.check("partner.verification", counts, || (format!("later than {now}"), seen())), &reason::PARTNER_UNVERIFIED)?;
-
-    let integration = state.integrations.get(id);
-    let phase = integration.map(super::state::IntegrationState::phase);
-    let seen = || phase.map_or("none", Phase::name).to_owned();
-    ensure(
-        trace.check("integration", phase != Some(Phase::Suspended), || ("active".into(), seen())),
-        &reason::INTEGRATION_SUSPENDED,
-    )?;
-    let current = integration.filter(|_| phase == Some(Phase::Active)).and_then(|integration| integration.current.as_ref());
-    trace.check("integration.active", current.is_some(), || ("active".into(), seen()));
-    let overdue = state.elevations.overdue(now).find(|request| request.elevation.integration == *id);
-    let seen = || overdue.map_or_else(|| "none".to_owned(), |request| request.elevation.id.to_string());
-    ensure(
-        trace.check("elevation.reviewed", overdue.is_none(), || ("no unreviewed break-glass".into(), seen())),
-        &reason::ELEVATION_UNREVIEWED,
-    )?;
-    let contract = &current.ok_or(&reason::INTEGRATION_NOT_ACTIVE)?.record.contract;
-    let (starts, ends) = (contract.starts, contract.ends);
-    ensure(
-        trace.check("contract.starts", starts <= now, || (starts.to_string(), now.to_string())),
-        &reason::CONTRACT_NOT_STARTED,
-    )?;
-    ensure(trace.check("contract.ends", now < ends, || (ends.to_string(), now.to_string())), &reason::CONTRACT_ENDED)?;
-
-    life.end("contract", ends);
-    life.end("partner.verification", verified.unwrap_or(now));
-    Ok(())
-}
-
 fn record<'a>(id: &IntegrationId, state: &'a State) -> Option<&'a Integration> {
     Some(&state.integrations.get(id)?.current.as_ref()?.record)
 }
 
-fn source(access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
+fn source(access: &Access, source: Option<IpAddr>, trace: &mut Trace) -> Result<(), &'static Reason> {
     let networks = &access.limits.source_cidrs;
-    let inside = context.source.is_some_and(|source| networks.iter().any(|network| network.contains(source)));
-    let want = || networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let seen = || context.source.map_or_else(|| "unknown".to_owned(), |source| source.to_string());
-    ensure(trace.check("proof.source", networks.is_empty() || inside, || (want(), seen())), &reason::PROOF_SOURCE)
+    let inside = source.is_some_and(|source| networks.iter().any(|network| network.contains(source)));
+    trace.ensure("proof.source", networks.is_empty() || inside, &reason::PROOF_SOURCE, || {
+        let listed = networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let want = if networks.is_empty() { "any network: the record lists none".to_owned() } else { listed };
+        (want, source.map_or_else(|| "an address that is not known".to_owned(), |source| source.to_string()))
+    })
 }
 
 /// An API that a token can be for.
@@ -393,18 +397,26 @@ fn target<'a>(
     trace: &mut Trace,
 ) -> Result<Chosen<'a>, &'static Reason> {
     let wanted = ask.target.as_ref();
-    trace.check("target.named", wanted.is_some(), || ("one resource or one audience".into(), "none, or several".into()));
+    let asked = || match wanted {
+        Some(Target::Resource(uri)) => format!("resource {uri}"),
+        Some(Target::Name(name)) => format!("audience {name}"),
+        None => "none, or several".to_owned(),
+    };
+    trace.check("target.named", wanted.is_some(), || ("one resource or one audience".into(), asked()));
     let wanted = wanted.ok_or(&reason::TARGET_MISSING)?;
-    // Only APIs that the record names are looked at, so an API that exists and one that does not are refused alike.
-    let named = access.scopes.keys().chain(access.elevation.iter().map(|eligible| &eligible.api));
-    let chosen = named.filter_map(|api| chosen(api, principal, access, state)).find(|chosen| match wanted {
+    // Only APIs that the record names are looked at, so an API that exists and one that does not are refused alike, and what is told
+    // is the caller's own contract.
+    let named: BTreeSet<&ApiName> = access.scopes.keys().chain(access.elevation.iter().map(|eligible| &eligible.api)).collect();
+    let all = || named.iter().filter_map(|api| chosen(api, principal, access, state));
+    let chosen = all().find(|chosen| match wanted {
         Target::Resource(uri) => chosen.audience.as_str() == uri,
         Target::Name(name) => chosen.api.as_str() == name,
     });
-    let seen = || match wanted {
-        Target::Resource(text) | Target::Name(text) => text.clone(),
-    };
-    trace.check("target", chosen.is_some(), || ("an API of the record".into(), seen()));
+    trace.check("target", chosen.is_some(), || {
+        let contracted = all().map(|chosen| format!("{} ({})", chosen.api, chosen.audience)).collect::<Vec<_>>().join(", ");
+        let none = || format!("an API of the record, and it has none in {}", principal.environment());
+        (if contracted.is_empty() { none() } else { format!("an API of the record: {contracted}") }, asked())
+    });
     chosen.ok_or(&reason::TARGET_UNKNOWN)
 }
 
@@ -419,21 +431,6 @@ fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &
     let record = &state.apis.get(api)?.current.as_ref()?.record;
     let audience = record.audience.get(principal.environment())?.clone();
     Some(Chosen { api: api.clone(), audience, form: record.token.clone(), rules, catalogue: Catalogue::Record(record) })
-}
-
-fn unrevoked(
-    principal: &Principal,
-    ingredients: &Ingredients,
-    state: &State,
-    trace: &mut Trace,
-) -> Result<(), &'static Reason> {
-    if state.refused.is_empty() {
-        return Ok(());
-    }
-    let refused = ingredients.members().into_iter().find(|member| state.is_refused(member));
-    let refused = refused.or_else(|| principal.barred().map(str::to_owned));
-    let seen = || refused.clone().unwrap_or_else(|| "nothing".to_owned());
-    ensure(trace.check("revocations", refused.is_none(), || ("nothing revoked".into(), seen())), &reason::REVOKED)
 }
 
 pub(super) fn ensure(holds: bool, otherwise: &'static Reason) -> Result<(), &'static Reason> {

@@ -11,7 +11,7 @@ use super::clock::{Seconds, Timestamp};
 use super::decision::Trace;
 use super::digest::Digest;
 use super::enrolment::RotationDue;
-use super::grant::{Life, ensure};
+use super::grant::Life;
 use super::integration::{Integration, OnLate};
 use super::names::Issuer;
 use super::reason::{self, Reason};
@@ -73,6 +73,5 @@ pub(super) fn rotated(
     let due = issuer_key_due(record, keys.since(&proof.issuer, proof.key)).filter(|due| due.refuses);
     let Some(due) = due else { return Ok(()) };
     life.end("assertion.key-rotation", due.at);
-    let texts = || (format!("a key that is changed by {}", due.at), format!("{now}"));
-    ensure(trace.check("assertion.key-rotation", now < due.at, texts), &reason::ASSERTION_KEY_LATE)
+    trace.ensure("assertion.key-rotation", now < due.at, &reason::ASSERTION_KEY_LATE, || due.texts(now))
 }

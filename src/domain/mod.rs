@@ -4,6 +4,7 @@
 //! what can happen, and [`record`] for what people write. Nothing here knows HTTP, SQL, Redis or private keys; what a public
 //! key is, `jwk` alone says.
 
+pub mod about;
 pub mod actor;
 pub mod admission;
 pub mod alg;
@@ -24,6 +25,7 @@ pub mod consequence;
 pub mod cut;
 pub mod decision;
 pub mod digest;
+pub mod effective;
 pub mod elevation;
 pub mod endpoint;
 pub mod enrolment;
@@ -58,6 +60,7 @@ pub mod revocable;
 pub mod revocation;
 pub mod scope;
 pub mod spiffe;
+pub mod standing;
 pub mod state;
 pub mod stop;
 pub mod stopped;
@@ -66,5 +69,7 @@ pub mod text;
 pub mod window;
 pub mod yaml;
 
+#[cfg(test)]
+mod checks;
 #[cfg(test)]
 mod laws;

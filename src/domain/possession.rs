@@ -8,7 +8,7 @@ use super::clock::Timestamp;
 use super::confirmation::Confirmation;
 use super::decision::Trace;
 use super::enrolment::rotation_due;
-use super::grant::{Context, Life, ensure};
+use super::grant::{Context, Life};
 use super::integration::{Access, Require};
 use super::names::ClientId;
 use super::peer::{Peer, admit_svid};
@@ -16,6 +16,7 @@ use super::proof::Verified;
 use super::reason::{self, Reason};
 use super::revocation::Subject;
 use super::spiffe::Svid;
+use super::standing::told;
 use super::state::State;
 
 /// The key that the token is bound to, where one is shown: a certificate of the connection counts only if it is this client's here,
@@ -35,8 +36,9 @@ pub(super) fn possession(
             let leaf = &shown.leaf;
             let own = *principal.client() == ClientId::Integration(leaf.integration.clone())
                 && *principal.environment() == leaf.environment;
-            let texts = || (principal.client().to_string(), format!("{} in {}", leaf.integration, leaf.environment));
-            ensure(trace.check("certificate.client", own, texts), &reason::CERTIFICATE_OTHER)?;
+            let whose = |client: &dyn std::fmt::Display, environment| format!("a certificate of {client} in {environment}");
+            let texts = || (whose(principal.client(), principal.environment()), whose(&leaf.integration, &leaf.environment));
+            trace.ensure("certificate.client", own, &reason::CERTIFICATE_OTHER, texts)?;
             counts(shown, state, now, trace)?;
             life.end("certificate.not-after", leaf.ends);
             rotated(leaf, state, now, trace, life)?;
@@ -60,8 +62,10 @@ fn svid(
 ) -> Result<(), &'static Reason> {
     let admitted = admit_svid(shown, principal.environment(), state);
     let own = admitted.as_ref().is_ok_and(|admitted| admitted.client() == principal.client());
-    let texts = || (principal.client().to_string(), shown.id.to_string());
-    ensure(trace.check("certificate.client", own, texts), &reason::CERTIFICATE_OTHER)?;
+    trace.ensure("certificate.client", own, &reason::CERTIFICATE_OTHER, || {
+        let admits = admitted.as_ref().map_or_else(|_| "no integration".to_owned(), |by| by.client().to_string());
+        (format!("an SVID that admits {}", principal.client()), format!("{}, which admits {admits}", shown.id))
+    })?;
     // Beside an assertion it is no ingredient that the decision would look up by itself: what it came through is asked here.
     let through = admitted.iter().flat_map(|by| {
         let subjects = [
@@ -76,11 +80,13 @@ fn svid(
     });
     let refused = through.into_iter().find(|member| state.is_refused(member));
     let refused = refused.or_else(|| admitted.as_ref().ok()?.barred().map(str::to_owned));
-    let seen = || refused.clone().unwrap_or_else(|| "nothing".to_owned());
-    ensure(trace.check("certificate.revoked", refused.is_none(), || ("nothing revoked".into(), seen())), &reason::REVOKED)?;
+    trace.ensure("certificate.revoked", refused.is_none(), &reason::REVOKED, || {
+        ("nothing revoked that admits the SVID".into(), told(refused.as_deref()))
+    })?;
     let valid = shown.starts <= now && now < shown.ends;
-    let texts = || (format!("valid at {now}"), format!("from {} until {}", shown.starts, shown.ends));
-    ensure(trace.check("certificate.standing", valid, texts), &reason::CERTIFICATE_EXPIRED)
+    trace.ensure("certificate.standing", valid, &reason::CERTIFICATE_EXPIRED, || {
+        (format!("valid at {now}"), format!("valid from {} until {}", shown.starts, shown.ends))
+    })
 }
 
 /// The rotation cadence of the record, where a late key is refused; then no token outlives it either.
@@ -90,23 +96,36 @@ fn rotated(leaf: &Leaf, state: &State, now: Timestamp, trace: &mut Trace, life: 
     let due = current.and_then(|current| rotation_due(&current.record, since)).filter(|due| due.refuses);
     let Some(due) = due else { return Ok(()) };
     life.end("certificate.rotation", due.at);
-    let texts = || (format!("a key that is changed by {}", due.at), format!("{now}"));
-    ensure(trace.check("certificate.rotation", now < due.at, texts), &reason::CERTIFICATE_LATE)
+    trace.ensure("certificate.rotation", now < due.at, &reason::CERTIFICATE_LATE, || due.texts(now))
 }
 
 /// `require: bound`, of the record or of the API.
 pub(super) fn bound(required: bool, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
-    let bound = !required || confirmation(context).is_some();
-    ensure(trace.check("proof.bound", bound, || ("a certificate or DPoP proof".into(), "none".into())), &reason::PROOF_UNBOUND)
+    let shown = confirmation(context);
+    trace.ensure("proof.bound", !required || shown.is_some(), &reason::PROOF_UNBOUND, || {
+        let want = if required { "a certificate or DPoP proof" } else { "no certificate or DPoP proof is needed" };
+        let seen = match shown {
+            Some(Confirmation::Certificate(_)) => "a certificate",
+            Some(Confirmation::ProofKey(_)) => "a DPoP proof",
+            None => "neither is shown",
+        };
+        (want.into(), seen.into())
+    })
 }
 
 /// `require: dual`: an assertion and a certificate of one integration. That the two are of one is judged where the certificate is.
 fn dual(principal: &Principal, access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
-    let both = access.require < Require::Dual || (context.certificate.is_some() && !principal.is_by_certificate());
-    ensure(
-        trace.check("proof.dual", both, || ("an assertion and a certificate".into(), "one of them".into())),
-        &reason::PROOF_SINGLE,
-    )
+    let required = access.require >= Require::Dual;
+    let both = context.certificate.is_some() && !principal.is_by_certificate();
+    trace.ensure("proof.dual", !required || both, &reason::PROOF_SINGLE, || {
+        let want = if required { "an assertion and a certificate" } else { "one proof is enough" };
+        let seen = match (principal.is_by_certificate(), &context.certificate) {
+            (true, _) => "a certificate alone",
+            (false, None) => "an assertion alone",
+            (false, Some(_)) => "an assertion and a certificate",
+        };
+        (want.into(), seen.into())
+    })
 }
 
 /// What the token is bound to. `cnf` holds one key: whoever makes a DPoP proof asks for that.
@@ -119,18 +138,24 @@ pub(super) fn confirmation(context: &Context) -> Option<Confirmation> {
 fn counts(shown: &ClientCertificate, state: &State, now: Timestamp, trace: &mut Trace) -> Result<(), &'static Reason> {
     let leaf = &shown.leaf;
     let standing = state.certificates.standing(shown, now);
-    let texts = || (format!("on record and valid at {now}"), format!("{} until {}", leaf.serial, leaf.ends));
-    trace.check("certificate.standing", standing.is_ok(), texts);
+    trace.check("certificate.standing", standing.is_ok(), || {
+        let seen = match standing {
+            Ok(()) => format!("{} is on record, valid until {}", leaf.serial, leaf.ends),
+            Err(reason) => format!("{} ({} to {}): {}", leaf.serial, leaf.starts, leaf.ends, reason.code),
+        };
+        (format!("on record and valid at {now}"), seen)
+    });
     standing?;
-    let unrevoked = !state.is_refused(&leaf.member());
-    ensure(
-        trace.check("certificate.revoked", unrevoked, || ("not revoked".into(), leaf.serial.to_string())),
-        &reason::CERTIFICATE_REVOKED,
-    )?;
+    let revoked = state.is_refused(&leaf.member());
+    trace.ensure("certificate.revoked", !revoked, &reason::CERTIFICATE_REVOKED, || {
+        let seen = if revoked { "is revoked" } else { "is not revoked" };
+        ("a certificate that is not revoked".into(), format!("certificate {}/{} {seen}", leaf.environment, leaf.serial))
+    })?;
     // Where the binding for certificates is revoked they count for nothing: neither alone, nor beside an assertion, nor for another one.
     let barred = state.barred.certificate(&leaf.integration, &leaf.environment);
-    let texts = || ("nothing revoked".into(), barred.unwrap_or("nothing").to_owned());
-    ensure(trace.check("certificate.binding", barred.is_none(), texts), &reason::REVOKED)
+    trace.ensure("certificate.binding", barred.is_none(), &reason::REVOKED, || {
+        ("a binding for certificates that is not revoked".into(), told(barred))
+    })
 }
 
 /// Whether the certificate of a connection may be used at all now, for what is no token: introspection.

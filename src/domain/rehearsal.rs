@@ -1,17 +1,19 @@
 //! Rehearsal: what an exchange would come to now, if a good proof came (`carnet can-i`).
 //!
 //! Enter through [`rehearse`]. It runs the very decision of an exchange for each binding of the integration and keeps only its tree:
-//! no grant leaves, so nothing can be recorded or signed. Not rehearsed: the proof itself and quotas.
+//! no grant leaves, so nothing can be recorded or signed. Not rehearsed: the proof itself, a certificate or DPoP proof beside it, and
+//! quotas.
 
 use std::net::IpAddr;
 
 use super::admission::Principal;
 use super::clock::Timestamp;
-use super::decision::Step;
-use super::grant::{Ask, Context, Target, explain};
-use super::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId};
+use super::decision::{Step, Trace};
+use super::grant::{Ask, Beside, Life, Target, suppose};
+use super::names::{ApiName, BindingName, EnvironmentName, IntegrationId};
 use super::reason::{self, Reason};
-use super::state::{Phase, State};
+use super::standing::standing;
+use super::state::State;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -41,37 +43,32 @@ pub struct Rehearsed {
 
 /// The outcome by the binding that gets furthest: one that gets a token, else the one whose tree is longest.
 pub fn rehearse(question: &Question, state: &State, now: Timestamp) -> Rehearsed {
-    let client = ClientId::Integration(question.integration.clone());
-    let own = state.candidates.all().filter(|one| one.client == client && one.environment == question.environment);
-    let mut outcomes: Vec<Rehearsed> = own
-        .filter_map(|candidate| {
-            let principal = Principal::supposed(candidate, "rehearsal".parse().ok()?);
-            let ask =
-                Ask { target: Some(Target::Name(question.api.to_string())), scope: Some(question.scope.clone()), client: None };
-            let context = Context {
-                request: "rehearsal".parse().ok()?,
-                token: "rehearsal".parse().ok()?,
-                source: question.source,
-                certificate: None,
-                possession: None,
-            };
-            let (outcome, tree) = explain(&principal, &ask, &context, state, now);
-            Some(Rehearsed { binding: Some(candidate.binding.clone()), reason: outcome.err(), tree })
-        })
-        .collect();
+    let (id, environment) = (&question.integration, &question.environment);
+    let ask = Ask { target: Some(Target::Name(question.api.to_string())), scope: Some(question.scope.clone()), client: None };
+    let outcome = |principal: Principal| {
+        let (reason, trace) = suppose(&principal, &ask, Beside::From(question.source), state, now, Trace::on());
+        Rehearsed { binding: Some(principal.binding().clone()), reason, tree: trace.into_steps() }
+    };
+    let mut outcomes: Vec<Rehearsed> = supposed(id, environment, state).map(outcome).collect();
     outcomes.sort_by_key(|one| (one.reason.is_some(), std::cmp::Reverse(one.tree.len()), one.binding.clone()));
-    outcomes.into_iter().next().unwrap_or_else(|| Rehearsed {
-        binding: None,
-        reason: Some(without_binding(&question.integration, state)),
-        tree: Vec::new(),
-    })
+    outcomes.into_iter().next().unwrap_or_else(|| without_binding(question, state, now))
 }
 
-/// Why an integration has no binding here.
-fn without_binding(id: &IntegrationId, state: &State) -> &'static Reason {
-    match state.integrations.get(id).map(super::state::IntegrationState::phase) {
-        Some(Phase::Suspended) => &reason::INTEGRATION_SUSPENDED,
-        Some(Phase::Active) => &reason::BINDING_NO_MATCH,
-        _ => &reason::INTEGRATION_NOT_ACTIVE,
+/// Whom the bindings in force would admit, each with a good proof.
+pub(super) fn supposed(id: &IntegrationId, environment: &EnvironmentName, state: &State) -> impl Iterator<Item = Principal> {
+    let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
+    let access = current.and_then(|current| current.record.environments.get(environment));
+    let bindings = access.map_or(&[][..], |access| &access.bindings);
+    bindings.iter().filter_map(|binding| Principal::supposed(id, environment, binding, state))
+}
+
+/// What the standing of an integration says that has no binding here.
+fn without_binding(question: &Question, state: &State, now: Timestamp) -> Rehearsed {
+    let mut trace = Trace::on();
+    let stands = standing(&question.integration, state, now, &mut trace, &mut Life::new());
+    if stands.is_ok() {
+        let want = format!("a binding in {}", question.environment);
+        trace.check("binding", false, || (want, "no binding in force there".into()));
     }
+    Rehearsed { binding: None, reason: Some(stands.err().unwrap_or(&reason::BINDING_NO_MATCH)), tree: trace.into_steps() }
 }

@@ -42,7 +42,7 @@ pub fn refuse(denied: &Denied, slot: Slotted, request: &RequestId) -> Response {
     let refused = &denied.refused;
     let (status, error, text) = wire(refused.reason, slot);
     let known = refused.known.is_some();
-    let detail = refused.detail().filter(|_| known && refused.reason.class != Class::Target);
+    let detail = refused.detail().filter(|_| known);
     let told = detail.map_or_else(|| text.to_owned(), |detail| format!("{text}: {}", printable(&detail)));
     let class = refused.reason.class;
     // Faults of the form are told to everybody, and so are full stores: they say nothing of the proof.

@@ -61,9 +61,9 @@ pub enum ArchiveFault {
 /// A page of entries.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// In order of their index.
+    /// In the order that was asked for.
     pub entries: Vec<StoredEntry>,
-    /// Where to read on: after the last entry that was looked at. None: there is no more.
+    /// Where to read on: after the last entry that was looked at, or before it where the newest come first. None: there is no more.
     pub after: Option<u64>,
 }
 
@@ -186,12 +186,12 @@ impl Journal {
         bodies.into_iter().map(text).collect()
     }
 
-    /// Entries that a query asks for, oldest first, whether or not they have left the database. A page may be short, or empty, and have
-    /// more after it.
+    /// Entries that a query asks for, oldest or newest first, whether or not they have left the database. A page may be short, or empty,
+    /// and have more after it.
     pub async fn page(&self, query: &Query) -> Result<Page, Unavailable> {
         loop {
             let until = self.view().state.archive.until();
-            let page = self.page_once(query).await?;
+            let page = if query.newest_first { self.newest_once(query).await? } else { self.page_once(query).await? };
             // What was sealed meanwhile may have left where the database was read.
             if self.view().state.archive.until() == until {
                 return Ok(page);
@@ -199,14 +199,60 @@ impl Journal {
         }
     }
 
+    /// How many entries a query asks for beyond those of `page`, at most 100 000; nothing where some may have left the database.
+    pub async fn beyond(&self, query: &Query, page: &Page) -> Result<Option<u64>, Unavailable> {
+        let Some(after) = page.after else { return Ok(Some(0)) };
+        let rest = if query.newest_first {
+            Query { to: Some(after), ..query.clone() }
+        } else {
+            Query { from: after.saturating_add(1), ..query.clone() }
+        };
+        if query.may_have_left() && rest.from < self.view().state.archive.until() {
+            return Ok(None);
+        }
+        Ok(Some(self.reader().count(&rest).await?))
+    }
+
+    /// The newest first: the database, and below what has left it bundle by bundle.
+    async fn newest_once(&self, query: &Query) -> Result<Page, Unavailable> {
+        let limit = query.limit();
+        let archive = self.view().state.archive.clone();
+        let until = if query.may_have_left() { archive.until() } else { 0 };
+        let recent = Query { from: query.from.max(until), ..query.clone() };
+        let mut entries = self.entries(&recent).await?;
+        if entries.len() >= limit || query.from >= until {
+            let after = entries.last().filter(|_| entries.len() >= limit).map(|last| last.entry.index());
+            return Ok(Page { entries, after });
+        }
+        let mut at = until.min(query.to.unwrap_or(u64::MAX));
+        for _ in 0..BUNDLES {
+            let Some(last) = at.checked_sub(1).filter(|last| *last >= query.from) else { break };
+            let Some(segment) = archive.holding(last) else { break };
+            let begins = last / BUNDLE * BUNDLE;
+            let bundle: Vec<(String, u64)> = self.bundle(segment, last).await?.into_iter().zip(begins..).collect();
+            for (json, index) in bundle.into_iter().rev() {
+                if index >= at || index < query.from || entries.len() >= limit {
+                    continue;
+                }
+                at = index;
+                let entry = Entry::parse(json.as_bytes()).map_err(|_| Unavailable::STOPPED)?;
+                if query.wants(&entry) {
+                    entries.push(StoredEntry { json, entry });
+                }
+            }
+            if entries.len() >= limit {
+                break;
+            }
+        }
+        Ok(Page { entries, after: (at > query.from).then_some(at) })
+    }
+
     async fn page_once(&self, query: &Query) -> Result<Page, Unavailable> {
         let limit = query.limit();
         let archive = self.view().state.archive.clone();
         let until = archive.until().min(query.to.unwrap_or(u64::MAX));
         let (mut entries, mut at) = (Vec::new(), query.from);
-        // Changes are all in the database.
-        let leaves = query.kind.as_deref().is_none_or(|kind| matches!(kind, "issued" | "refused" | "refusals"));
-        if leaves {
+        if query.may_have_left() {
             for _ in 0..BUNDLES {
                 let Some(segment) = archive.holding(at).filter(|_| at < until && entries.len() < limit) else { break };
                 let begins = at / BUNDLE * BUNDLE;

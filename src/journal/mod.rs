@@ -42,6 +42,7 @@ mod evidence;
 mod fault;
 mod handle;
 pub mod kek;
+mod living;
 mod load;
 pub mod merkle;
 pub mod note;
@@ -73,6 +74,7 @@ pub use evidence::{
 pub use fault::{Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use kek::{BlobName, Kek, SealedBlob};
+pub use living::Ended;
 pub use open::{LONGEST_ASSERTION, Location, Settings, examine, is_brought_up};
 pub use proof::Past;
 pub use queue::Again;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sqlx::sqlite::{SqlitePoolOptions, SqliteRow};
-use sqlx::{Row as _, SqliteConnection, SqlitePool};
+use sqlx::sqlite::{SqliteArguments, SqlitePoolOptions, SqliteRow};
+use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use super::fault::StoreFault;
 use super::kek::{BlobName, SealedBlob};
@@ -14,9 +14,11 @@ use super::statement::LATELY;
 use super::store::{digest, number, strange, time};
 use super::tiles::{Kind, Tile};
 use super::tree::{Contents, Tree};
+use crate::domain::about::{About, actor};
 use crate::domain::clock::Timestamp;
+use crate::domain::cut::Clients;
 use crate::domain::digest::Digest;
-use crate::domain::entry::{ChangeEntry, Entry};
+use crate::domain::entry::{ChangeEntry, Entry, Issued};
 use crate::domain::hex;
 use crate::domain::names::{RequestId, TokenId};
 use crate::domain::proof_key::ProofKey;
@@ -37,6 +39,14 @@ pub struct Query {
     pub request_id: Option<RequestId>,
     /// The issuance of this token. Found by looking through `from..to`: bound it by the longest life of a token.
     pub token: Option<TokenId>,
+    /// Not before this second.
+    pub since: Option<Timestamp>,
+    /// Before this second.
+    pub until: Option<Timestamp>,
+    /// By this person, integration, `operator` or `broker`; of tokens and refusals, by this client.
+    pub actor: Option<String>,
+    /// About this partner and everything of it.
+    pub about: Option<About>,
     /// Newest first.
     pub newest_first: bool,
     /// At most so many; 100 where nothing is said, never more than 1000.
@@ -68,32 +78,63 @@ impl Query {
         self.limit.unwrap_or(100).min(LONGEST_LIST) as usize
     }
 
+    /// Whether it asks for entries of a kind that leave the database. Changes are all in it.
+    pub fn may_have_left(&self) -> bool {
+        self.kind.as_deref().is_none_or(|kind| matches!(kind, "issued" | "refused" | "refusals"))
+    }
+
     /// Whether it asks for this entry, wherever that stands.
     pub fn wants(&self, entry: &Entry) -> bool {
-        let (subject, request, token) = match entry {
-            Entry::Issued(entry) => (entry.subject.to_string(), Some(&entry.request_id), Some(&entry.jti)),
-            Entry::Refused(entry) => (entry.subject.to_string(), Some(&entry.request_id), None),
-            Entry::Counted(entry) => (entry.subject.clone(), None, None),
-            Entry::Change(entry) => (entry.subject.clone(), entry.request_id.as_ref(), None),
+        let (request, token) = match entry {
+            Entry::Issued(entry) => (Some(&entry.request_id), Some(&entry.jti)),
+            Entry::Refused(entry) => (Some(&entry.request_id), None),
+            Entry::Counted(_) => (None, None),
+            Entry::Change(entry) => (entry.request_id.as_ref(), None),
         };
         self.kind.as_deref().is_none_or(|kind| kind == entry.kind())
-            && self.subject.as_ref().is_none_or(|wanted| *wanted == subject)
+            && self.subject.as_ref().is_none_or(|wanted| *wanted == entry.subject())
+            && self.since.is_none_or(|since| entry.time() >= since)
+            && self.until.is_none_or(|until| entry.time() < until)
+            && self.actor.as_ref().is_none_or(|wanted| *wanted == actor(entry))
+            && self.about.as_ref().is_none_or(|about| about.holds(entry))
             && self.request_id.as_ref().is_none_or(|wanted| Some(wanted) == request)
             && self.token.as_ref().is_none_or(|wanted| Some(wanted) == token)
     }
 }
 
-/// The same statement forwards and backwards. What is not asked for is NULL.
-macro_rules! listing {
-    ($first:literal, $order:literal) => {
+/// What a query asks for. What is not asked for is NULL. The revocation of a single token names nobody: whose it was, the entry of the
+/// token says, which is looked for backwards from there.
+macro_rules! conditions {
+    ($first:literal) => {
         concat!(
-            "SELECT body FROM entries WHERE ",
             $first,
             " AND idx >= ?2 AND idx < ?3 AND (?4 IS NULL OR kind = ?4) AND (?5 IS NULL OR subject = ?5)",
-            " AND (?6 IS NULL OR jti = ?6) ORDER BY idx ",
-            $order,
-            " LIMIT ?7"
+            " AND (?6 IS NULL OR jti = ?6) AND (?8 IS NULL OR time >= ?8) AND (?9 IS NULL OR time < ?9)",
+            " AND (?10 IS NULL OR CASE WHEN kind IN ('issued', 'refused', 'refusals') THEN subject = ?10 ELSE",
+            " coalesce(json_extract(body, '$.by.staff.id'), json_extract(body, '$.by.machine.id'),",
+            " json_extract(body, '$.by.workload'), json_extract(body, '$.by')) = ?10 END)",
+            " AND (?11 IS NULL OR (subject >= ?12 AND subject < ?13)",
+            " OR (kind NOT IN ('issued', 'refused', 'refusals') AND subject IN (SELECT value FROM json_each(?11)))",
+            " OR (kind = 'revocation.added' AND subject LIKE 'token:%' AND (SELECT one.subject >= ?12 AND one.subject < ?13",
+            " FROM entries AS one WHERE one.idx < entries.idx AND one.idx > entries.idx - 1000000",
+            " AND one.jti = substr(entries.subject, 7) ORDER BY one.idx DESC LIMIT 1)))"
         )
+    };
+}
+
+/// The same statement forwards and backwards.
+macro_rules! listing {
+    ($first:literal, $order:literal) => {
+        concat!("SELECT body FROM entries WHERE ", conditions!($first), " ORDER BY idx ", $order, " LIMIT ?7")
+    };
+}
+
+/// How many entries a count looks for: who asks wants to know whether it is a page more or a thousand.
+pub const COUNTED: u32 = 100_000;
+
+macro_rules! counting {
+    ($first:literal) => {
+        concat!("SELECT count(*) FROM (SELECT 1 FROM entries WHERE ", conditions!($first), " LIMIT ?7)")
     };
 }
 
@@ -129,15 +170,14 @@ impl Reader {
             (None, false) => listing!("?1 IS NULL", "ASC"),
             (None, true) => listing!("?1 IS NULL", "DESC"),
         };
-        let bound = sqlx::query(text)
-            .bind(query.request_id.as_ref().map(|id| id.as_str().to_owned()))
-            .bind(sql(query.from))
-            .bind(query.to.map_or(i64::MAX, sql))
-            .bind(query.kind.clone())
-            .bind(query.subject.clone())
-            .bind(query.token.as_ref().map(|id| id.as_str().to_owned()))
-            .bind(i64::try_from(query.limit()).unwrap_or(i64::MAX));
+        let bound = bind(text, query, i64::try_from(query.limit()).unwrap_or(i64::MAX));
         bound.fetch_all(&self.pool).await?.iter().map(stored).collect()
+    }
+
+    /// How many entries a query asks for, whatever its limit says; at most [`COUNTED`].
+    pub async fn count(&self, query: &Query) -> Result<u64, StoreFault> {
+        let text = if query.request_id.is_some() { counting!("request_id = ?1") } else { counting!("?1 IS NULL") };
+        number(bind(text, query, i64::from(COUNTED)).fetch_one(&self.pool).await?.try_get(0)?)
     }
 
     /// When each client was last issued a token.
@@ -153,6 +193,27 @@ impl Reader {
         let query = sqlx::query(text).bind(sql(from)).bind(subject.to_owned()).bind(since.as_seconds());
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0)))).collect()
+    }
+
+    /// Issuances from the entry `from` on and before `until`, in order, at most 1000; of `clients` alone where that is said.
+    pub async fn issued(&self, (from, until): (u64, u64), clients: Option<&Clients>) -> Result<Vec<Issued>, StoreFault> {
+        let (least, beyond) = match clients {
+            None => (None, None),
+            Some(Clients::One(client)) => (Some(client.to_string()), Some(format!("{client}\0"))),
+            // Of one partner: `/` comes right before `0`.
+            Some(Clients::Of(partner)) => (Some(format!("{partner}/")), Some(format!("{partner}0"))),
+        };
+        let text = "SELECT body FROM entries WHERE idx >= ?1 AND idx < ?2 AND kind = 'issued' \
+            AND (?3 IS NULL OR (subject >= ?3 AND subject < ?4)) ORDER BY idx LIMIT 1000";
+        let query = sqlx::query(text).bind(sql(from)).bind(sql(until)).bind(least).bind(beyond);
+        let rows = query.fetch_all(&self.pool).await?;
+        let entries = rows.iter().map(|row| match stored(row)?.entry {
+            Entry::Issued(entry) => Ok(*entry),
+            Entry::Refused(_) | Entry::Counted(_) | Entry::Change(_) => {
+                Err(strange("an entry whose kind is not that of its row"))
+            }
+        });
+        entries.collect()
     }
 
     /// Change entries from `from` on, in order, at most 1000.
@@ -282,6 +343,25 @@ impl Reader {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+fn bind<'q>(text: &'static str, query: &Query, limit: i64) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {
+    let about = query.about.as_ref();
+    sqlx::query(text)
+        .bind(query.request_id.as_ref().map(|id| id.as_str().to_owned()))
+        .bind(sql(query.from))
+        .bind(query.to.map_or(i64::MAX, sql))
+        .bind(query.kind.clone())
+        .bind(query.subject.clone())
+        .bind(query.token.as_ref().map(|id| id.as_str().to_owned()))
+        .bind(limit)
+        .bind(query.since.map(Timestamp::as_seconds))
+        .bind(query.until.map(Timestamp::as_seconds))
+        .bind(query.actor.clone())
+        .bind(about.and_then(|about| serde_json::to_string(about.subjects()).ok()))
+        // Of one partner: `/` comes right before `0`.
+        .bind(about.map(|about| format!("{}/", about.partner())))
+        .bind(about.map(|about| format!("{}0", about.partner())))
 }
 
 fn stored(row: &SqliteRow) -> Result<StoredEntry, StoreFault> {

@@ -5,6 +5,7 @@ mod agent;
 mod approval;
 mod elevation;
 mod evidence;
+mod inventory;
 mod login;
 mod offline;
 mod online;

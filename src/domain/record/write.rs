@@ -13,7 +13,7 @@ use super::read_preset::preset;
 use crate::domain::alg::Alg;
 use crate::domain::api::{Api, Approval};
 use crate::domain::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
-use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::clock::Seconds;
 use crate::domain::integration::{Access, Approvers, Eligible, Integration, Limits, OnLate, Require, ScopeRule};
 use crate::domain::partner::Partner;
 use crate::domain::text::Text;
@@ -79,7 +79,7 @@ fn partner(partner: &Partner) -> Fields {
     let check = &partner.verification;
     fields.add(
         "verification",
-        json!({"by": text(&check.by), "on": start(check.on), "evidence": check.evidence, "expires": end(check.expires)}),
+        json!({"by": text(&check.by), "on": check.on.first_day(), "evidence": check.evidence, "expires": check.expires.last_day()}),
     );
     fields
 }
@@ -90,7 +90,10 @@ fn integration(record: &Integration) -> Fields {
     let owners = &record.owners;
     fields.add("owners", json!({"business": text(&owners.business), "application": text(&owners.application)}));
     let contract = &record.contract;
-    fields.add("contract", json!({"ref": contract.reference, "starts": start(contract.starts), "ends": end(contract.ends)}));
+    fields.add(
+        "contract",
+        json!({"ref": contract.reference, "starts": contract.starts.first_day(), "ends": contract.ends.last_day()}),
+    );
     fields.unless(record.data_classes.is_empty(), "dataClasses", || json!(record.data_classes));
     fields.add("review", json!({"every": record.review.every.to_string(), "onSilence": record.review.on_silence}));
     if let Some(rotation) = &record.rotation {
@@ -108,7 +111,7 @@ fn integration(record: &Integration) -> Fields {
     let exceptions: Vec<Value> = record
         .exceptions
         .iter()
-        .map(|one| json!({"what": one.what, "control": one.control, "owner": text(&one.owner), "ends": end(one.ends)}))
+        .map(|one| json!({"what": one.what, "control": one.control, "owner": text(&one.owner), "ends": one.ends.last_day()}))
         .collect();
     fields.unless(exceptions.is_empty(), "exceptions", || exceptions.into());
     fields.unless(record.tests.is_empty(), "tests", || json!(record.tests));
@@ -249,24 +252,6 @@ fn text(text: &Text) -> Value {
         Text::Plain(text) => text.clone().into(),
         Text::Sealed(digest) => digest.to_string().into(),
     }
-}
-
-const DAY: i64 = 86_400;
-
-/// A day by its first second.
-fn start(time: Timestamp) -> String {
-    if time.as_seconds() % DAY == 0 { date(time) } else { time.to_string() }
-}
-
-/// A day by the first second after it.
-fn end(time: Timestamp) -> String {
-    if time.as_seconds() % DAY == 0 && time.as_seconds() >= DAY { date(time.minus(Seconds::days(1))) } else { time.to_string() }
-}
-
-fn date(time: Timestamp) -> String {
-    let mut text = time.to_string();
-    text.truncate("2026-12-01".len());
-    text
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::domain::actor::{Authorized, Forbidden, Permission, Staff};
+use crate::domain::actor::{Authorized, Forbidden, Permission, Role, Staff};
 use crate::domain::names::RequestId;
 use crate::domain::reason;
 use crate::http::authorization::Authorization;
@@ -44,7 +44,11 @@ where
             return Err(Problem::of(&reason::REQUEST_MALFORMED).at(&request));
         }
         let staff = staff(parts, &broker).await.map_err(|problem| problem.at(&request))?;
-        let by = Authorized::assertion(staff).map_err(|forbidden| Problem::of(forbidden_reason(forbidden)).at(&request))?;
+        let told = who_has_what::<P>(&staff);
+        let by = Authorized::assertion(staff).map_err(|forbidden| {
+            let problem = Problem::of(forbidden_reason(forbidden)).at(&request);
+            if forbidden == Forbidden::Role { problem.saying(told) } else { problem }
+        })?;
         let once = parts.extensions.get().copied();
         Ok(Self { by, request, once })
     }
@@ -63,6 +67,19 @@ pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Probl
     // A cut ends access whatever the token says; a person comes back by a new decision, not by a new token.
     broker.journal.view().state.ensure_not_cut(&staff.person).map_err(Problem::of)?;
     Ok(staff)
+}
+
+/// The roles that are needed, and those that are held.
+fn who_has_what<P: Permission>(staff: &Staff) -> String {
+    let list = |roles: &mut dyn Iterator<Item = &Role>, last: &str| {
+        let names: Vec<String> = roles.map(|role| format!("`{}`", role.name())).collect();
+        names.join(last)
+    };
+    let needed = list(&mut P::ANY_OF.iter(), " or ");
+    let held = list(&mut staff.roles.iter(), " and ");
+    let who = staff.person.name.as_ref().and_then(|name| name.plain()).unwrap_or(&staff.person.id);
+    let held = if held.is_empty() { "without any role".to_owned() } else { format!("with the role {held}") };
+    format!("This needs the role {needed}; you are {who}, {held}.")
 }
 
 fn forbidden_reason(forbidden: Forbidden) -> &'static reason::Reason {

@@ -17,6 +17,7 @@ use crate::domain::actor::{Operate, Read, Submit};
 use crate::domain::certificate::{AuthorityState, Leaf};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::domain::reason;
 use crate::domain::state::State as House;
 
@@ -38,7 +39,15 @@ pub async fn ask(
 ) -> Result<Response, Problem> {
     let done = async {
         let wanted: Ask = body(&headers, &bytes)?;
-        let (integration, environment) = (named(&wanted.integration)?, named(&wanted.environment)?);
+        let (integration, environment): (IntegrationId, EnvironmentName) =
+            (named(&wanted.integration)?, named(&wanted.environment)?);
+        let state = &broker.journal.view().state;
+        if !state.integrations.contains_key(&integration) {
+            return Err(Problem::missing(format!("integration {integration}")));
+        }
+        if state.environment(&environment).is_none() {
+            return Err(Problem::missing(format!("environment {environment}")));
+        }
         let request = by.made_for();
         let asked = broker.ask_enrolment(&by.by, &integration, &environment, &wanted.reason, request).await?;
         let told = json!({"id": asked.id, "approval": asked.approval, "token": asked.token});

@@ -13,6 +13,7 @@ use super::idempotency::confirmed;
 use super::input::{Page, body, named, shaped};
 use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
+use super::revocations::tell_ended;
 use crate::broker::Broker;
 use crate::broker::elevation::Word;
 use crate::broker::revocation::Fault;
@@ -150,7 +151,7 @@ pub async fn ask(
             }]));
         }
         if !broker.journal.view().state.integrations.contains_key(&integration) {
-            return Err(Problem::of(&reason::NOT_FOUND));
+            return Err(Problem::missing(format!("integration {integration}")));
         }
         let wish = asked.wish().map_err(Problem::faults)?;
         let ids = broker.elevate(&by.by, &integration, environments, wish, by.made_for()).await?;
@@ -250,8 +251,9 @@ pub async fn end(
         let why: Why = body(&headers, &bytes)?;
         let name: ElevationId = named(&id)?;
         let cut = broker.end_elevation(&by.by, &name, &why.reason, by.made_for()).await?;
-        let answer = answer(&broker, &id).await?;
-        Ok(confirmed(&broker, &by.request, cut, answer).await)
+        let mut told = whole(&broker, &id).await?;
+        tell_ended(&mut told, broker.ended(&cut).await);
+        Ok(confirmed(&broker, &by.request, cut.unconfirmed, axum::Json(told).into_response()).await)
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))
 }

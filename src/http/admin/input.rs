@@ -44,7 +44,7 @@ fn misshapen(error: &serde_json::Error) -> Problem {
 
 /// A name in a path or query; what is no name names nothing.
 pub fn named<N: std::str::FromStr>(text: &str) -> Result<N, Problem> {
-    text.parse().map_err(|_| Problem::of(&reason::NOT_FOUND))
+    text.parse().map_err(|_| Problem::unnamed(text))
 }
 
 /// Which part of a list.

@@ -14,6 +14,7 @@ use crate::broker::Broker;
 use crate::domain::actor::{Read, Retire};
 use crate::domain::names::PasskeyId;
 use crate::domain::passkey::Passkey;
+use crate::domain::reason;
 
 /// `GET /v1/passkeys`.
 pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
@@ -49,7 +50,12 @@ pub async fn revoke(
     let done = async {
         let why: Why = body(&headers, &bytes)?;
         let id: PasskeyId = named(&id)?;
-        broker.revoke_passkey(&by.by, &id, &why.reason, by.made_for()).await?;
+        broker.revoke_passkey(&by.by, &id, &why.reason, by.made_for()).await.map_err(|failure| {
+            let problem = Problem::from(failure);
+            let role = *problem.parts().1 == reason::STAFF_ROLE;
+            let told = "This passkey is somebody else's: that needs the role `administrator` or `security`.";
+            if role { problem.saying(told.to_owned()) } else { problem }
+        })?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use crate::broker::Broker;
 use crate::domain::actor::Read;
 use crate::domain::approval::Standing;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::reason;
 use crate::domain::state::{Phase, State as House};
 use crate::journal::At;
@@ -30,16 +30,28 @@ pub async fn at(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query
             At::Time(time) => Some(time).filter(|time| *time <= broker.now()),
             At::Index(index) => broker.journal.entry(index).await?.map(|entry| entry.time()),
         };
-        let then = then.ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+        let then = then.ok_or_else(|| match at {
+            At::Time(time) => Problem::missing(format!("past at {time}: it lies ahead")),
+            At::Index(index) => Problem::missing(format!("entry {index}")),
+        })?;
         let state = broker.journal.state_at(at).await?;
         Ok(axum::Json(show(&state, then)).into_response())
     };
     told.await.map_err(|problem: Problem| problem.at(&by.request))
 }
 
-fn moment(text: &str) -> Option<Timestamp> {
+/// Seconds since 1970, or RFC 3339.
+pub fn moment(text: &str) -> Option<Timestamp> {
     let seconds = text.parse::<i64>().ok().or_else(|| Some(text.parse::<jiff::Timestamp>().ok()?.as_second()));
     Timestamp::from_seconds(seconds?)
+}
+
+/// The same, or a day of UTC: its first second, `later` days after it.
+pub fn moment_or_day(text: &str, later: u32) -> Option<Timestamp> {
+    if text.len() == "2026-12-01".len() && text.as_bytes().get(4) == Some(&b'-') {
+        return Some(moment(&format!("{text}T00:00:00Z"))?.plus(Seconds::days(later)));
+    }
+    moment(text)
 }
 
 /// Versions, not records: an entry of the journal has the record of each version.

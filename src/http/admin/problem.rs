@@ -10,13 +10,17 @@ use crate::domain::names::RequestId;
 use crate::domain::reason::{Class, Reason};
 
 /// Why a request of the admin API was not done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem {
     reason: &'static Reason,
     faults: Vec<Fault>,
     request: Option<RequestId>,
     status: Option<StatusCode>,
     retry_after: Option<Seconds>,
+    /// What happened in this case, where the reason alone says too little.
+    detail: Option<String>,
+    /// The text that names nothing.
+    called: Option<String>,
     /// Whoever asks is not known, and told nothing but that.
     to_stranger: bool,
 }
@@ -24,7 +28,33 @@ pub struct Problem {
 impl Problem {
     /// For one reason.
     pub fn of(reason: &'static Reason) -> Self {
-        Self { reason, faults: Vec::new(), request: None, status: None, retry_after: None, to_stranger: false }
+        Self {
+            reason,
+            faults: Vec::new(),
+            request: None,
+            status: None,
+            retry_after: None,
+            detail: None,
+            called: None,
+            to_stranger: false,
+        }
+    }
+
+    /// Something that was named is not there: `integration globex/nope`.
+    pub fn missing(what: impl std::fmt::Display) -> Self {
+        Self::of(&crate::domain::reason::NOT_FOUND).saying(format!("There is no {what}."))
+    }
+
+    /// A text that is no name: the path says what it would name, or else the text alone is told.
+    pub fn unnamed(text: &str) -> Self {
+        let called = Some(text.chars().take(200).collect());
+        Self { called, ..Self::of(&crate::domain::reason::NOT_FOUND) }
+    }
+
+    /// With what happened in this case.
+    pub fn saying(mut self, detail: String) -> Self {
+        self.detail = Some(detail);
+        self
     }
 
     /// With every fault of the content.
@@ -94,6 +124,10 @@ impl Problem {
     }
 }
 
+/// Beside an answer that does not say what was not found: the path of the request does ([`super::missing`]).
+#[derive(Clone)]
+pub struct Unnamed(pub Problem);
+
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -122,8 +156,9 @@ impl From<crate::journal::Unavailable> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
+        let called = self.called.as_ref().map(|text| format!("There is nothing called {text}."));
         let mut body = json!({
-            "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.reason.what,
+            "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.detail.as_deref().or(called.as_deref()).unwrap_or(self.reason.what),
         });
         if self.to_stranger {
             body["detail"] = "The request shows no proof that is taken here.".into();
@@ -136,6 +171,9 @@ impl IntoResponse for Problem {
             body["errors"] = self.faults.iter().map(fault).collect();
         }
         let mut response = (status, axum::Json(body)).into_response();
+        if *self.reason == crate::domain::reason::NOT_FOUND && self.detail.is_none() && !self.to_stranger {
+            response.extensions_mut().insert(Unnamed(self.clone()));
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

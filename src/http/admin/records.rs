@@ -12,6 +12,7 @@ use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::registry::{Item, Plan};
 use crate::domain::actor::Submit;
+use crate::domain::approval::Approval;
 use crate::domain::reason;
 use crate::http::form::Form;
 
@@ -39,7 +40,20 @@ pub async fn apply(
         let why = why(&headers)?;
         Ok(broker.apply(&by.by, yaml(&headers, &body)?, expected, why.as_deref(), by.made_for()).await?)
     };
-    told.await.map(|plan| axum::Json(show(&plan)).into_response()).map_err(|problem: Problem| problem.at(&by.request))
+    let plan: Plan = told.await.map_err(|problem: Problem| problem.at(&by.request))?;
+    let mut shown = show(&plan);
+    let view = broker.journal.view();
+    let opened = plan.items.iter().filter_map(|item| view.state.approvals.get(item.approval.as_ref()?));
+    shown["approvals"] = opened.map(opened_approval).collect();
+    Ok(axum::Json(shown).into_response())
+}
+
+/// An approval that an apply opened: whose word it needs.
+fn opened_approval(approval: &Approval) -> Value {
+    json!({
+        "id": approval.id, "kind": approval.kind, "subject": approval.subject, "version": approval.version,
+        "openSlots": approval.open_slots(), "expires": approval.expires,
+    })
 }
 
 /// The reason for an apply: its body is the records alone, and no query is taken. Escaped as in a form, for a header is ASCII.

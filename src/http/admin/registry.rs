@@ -13,16 +13,18 @@ use super::idempotency::confirmed;
 use super::input::{Page, body, named};
 use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
+use super::revocations::tell_ended;
 use crate::broker::Broker;
 use crate::broker::lifecycle::Party;
 use crate::domain::actor::{Contain, Read, Submit};
 use crate::domain::binding::Admits;
 use crate::domain::clock::Timestamp;
 use crate::domain::consequence::waits_for;
+use crate::domain::effective::{Effective, effective, of_partner};
 use crate::domain::enrolment::rotation_due;
 use crate::domain::integration::Integration;
 use crate::domain::issuer_keys::issuer_key_due;
-use crate::domain::names::{IntegrationId, PartnerName};
+use crate::domain::names::{EnvironmentName, IntegrationId, PartnerName};
 use crate::domain::reason;
 use crate::domain::record::Record;
 use crate::domain::state::{IntegrationState, PartnerState, State as House};
@@ -185,7 +187,9 @@ fn a_partner(name: String) -> Result<Party, Problem> {
 
 async fn suspend(broker: &Broker, by: &Admitted<Contain>, party: &Party, why: &str) -> Result<Response, Problem> {
     let cut = broker.suspend(&by.by, party, why, by.made_for()).await?;
-    Ok(confirmed(broker, &by.request, cut, StatusCode::NO_CONTENT.into_response()).await)
+    let mut told = json!({});
+    tell_ended(&mut told, broker.ended(&cut).await);
+    Ok(confirmed(broker, &by.request, cut.unconfirmed, axum::Json(told).into_response()).await)
 }
 
 async fn resume(broker: &Broker, by: &Admitted<Submit>, party: &Party, why: &str) -> Result<Response, Problem> {
@@ -209,8 +213,20 @@ fn brief(state: &House, id: &IntegrationId, integration: &IntegrationState, now:
         "waitsFor": waits_for(state, integration, now).iter().map(|reason| reason.code).collect::<Vec<_>>(),
         "contract": shown.map(|version| json!(version.record.contract)),
         "environments": shown.map(|version| version.record.environments.keys().collect::<Vec<_>>()),
+        "effective": effective_of(state, id, integration, now),
         "endsNext": shown.and_then(|version| ends_next(state, &version.record, now)),
     })
+}
+
+/// By environment, whether an exchange would be granted now, and what refuses it.
+fn effective_of<'a>(
+    state: &House,
+    id: &IntegrationId,
+    integration: &'a IntegrationState,
+    now: Timestamp,
+) -> BTreeMap<&'a EnvironmentName, Effective> {
+    let environments = integration.shown().into_iter().flat_map(|version| version.record.environments.keys());
+    environments.map(|environment| (environment, effective(id, environment, state, now))).collect()
 }
 
 /// The keys that live certificates are for: how old they are, and when the record's cadence has them changed.
@@ -272,9 +288,13 @@ fn state_of(partner: &PartnerState, now: Timestamp) -> &'static str {
 fn brief_partner(state: &House, name: &PartnerName, partner: &PartnerState, now: Timestamp) -> Value {
     let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
     let integrations: Vec<_> = state.integrations.keys().filter(|id| id.partner == *name).collect();
+    let environments = state.configuration.iter().flat_map(|configuration| configuration.environments.keys());
+    let effective: BTreeMap<_, _> =
+        environments.map(|environment| (environment, of_partner(name, environment, state, now))).collect();
     json!({
         "id": name, "state": state_of(partner, now), "version": version.map(|version| version.version),
         "verification": version.map(|version| version.record.verification.expires), "integrations": integrations,
+        "effective": effective,
         "endsNext": ends_next_of(state, name, now),
     })
 }

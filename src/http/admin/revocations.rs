@@ -13,13 +13,14 @@ use super::input::{Page, body, named};
 use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::broker::revocation::{Fault, Named, Revoke};
+use crate::broker::revocation::{Failure, Fault, Named, Revoke};
 use crate::domain::actor::{Contain, Read};
 use crate::domain::digest::Digest;
 use crate::domain::names::RevocationId;
 use crate::domain::reason;
 use crate::domain::revocable::Thing;
 use crate::domain::state::Revocation;
+use crate::journal::Ended;
 
 /// What is to be cut: exactly one of these, and why.
 #[derive(Deserialize)]
@@ -40,6 +41,26 @@ struct Wanted {
     reason: String,
 }
 
+impl Wanted {
+    /// What is named, in words.
+    fn sought(&self) -> String {
+        let things = [
+            ("api", &self.api),
+            ("binding", &self.binding),
+            ("certificate", &self.certificate),
+            ("elevation", &self.elevation),
+            ("environment", &self.environment),
+            ("integration", &self.integration),
+            ("issuer", &self.issuer),
+            ("key", &self.key),
+            ("partner", &self.partner),
+            ("token", &self.token),
+        ];
+        let first = things.into_iter().find_map(|(kind, name)| Some(format!("{kind} {}", name.as_ref()?)));
+        first.map_or_else(|| "such thing".to_owned(), |words| words.chars().take(200).collect())
+    }
+}
+
 /// `POST /v1/revocations`. Answers once the journal has it and the live index confirms it.
 pub async fn revoke(
     State(broker): State<Broker>,
@@ -50,21 +71,32 @@ pub async fn revoke(
     let done = async {
         let wanted: Wanted = body(&headers, &bytes)?;
         let (tokens_only, reason) = (wanted.tokens_only, wanted.reason.clone());
-        let subject = broker.revocable(named_thing(wanted)?).await?;
+        let sought = wanted.sought();
+        let subject = broker.revocable(named_thing(wanted)?).await.map_err(|failure| match failure {
+            Failure::Refused(reason) if *reason == reason::NOT_FOUND => Problem::missing(&sought),
+            other @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_)) => Problem::from(other),
+        })?;
         let member = subject.member();
         let asked = Revoke { subject, tokens_only, reason };
         let (id, cut) = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
         let view = broker.journal.view();
         let (state, version) = view.state.revocations.get(&id).map_or(("done", None), |one| (state(one), Some(version(one))));
-        let told = json!({"id": id, "version": version, "state": state, "subject": member, "tokensOnly": tokens_only});
+        let mut told = json!({"id": id, "version": version, "state": state, "subject": member, "tokensOnly": tokens_only});
+        tell_ended(&mut told, broker.ended(&cut).await);
         let mut response = (StatusCode::CREATED, axum::Json(told)).into_response();
         // That of a single token stands in the journal alone: there is no place to look at it.
         if let (Some(_), Ok(location)) = (version, format!("/v1/revocations/{id}").parse()) {
             response.headers_mut().insert(header::LOCATION, location);
         }
-        Ok(confirmed(&broker, &by.request, cut, response).await)
+        Ok(confirmed(&broker, &by.request, cut.unconfirmed, response).await)
     };
     done.await.map_err(|problem: Problem| problem.at(&by.request))
+}
+
+/// Adds how many living tokens a cut ended, and when the last of them ends for who verifies it offline; null where it was not counted.
+pub fn tell_ended(told: &mut Value, ended: Option<Ended>) {
+    told["cut"] = json!(ended.map(|ended| ended.tokens));
+    told["lastExpires"] = json!(ended.and_then(|ended| ended.last));
 }
 
 /// `GET /v1/revocations`: all but those of single tokens, which stand in the journal.

@@ -105,7 +105,9 @@ pub fn poll(here: &Here, headers: &HeaderMap, id: &str) -> Response {
         let here_too = request.elevation.environment == here.environment;
         (bool::from(known) && here_too).then(|| show(here, request))
     };
-    let Some(told) = found() else { return Problem::of(&reason::NOT_FOUND).at(&here.request).into_response() };
+    // One answer, whether the elevation, its environment or the token is another one.
+    let missing = || Problem::missing("elevation that this poll token opens").at(&here.request).into_response();
+    let Some(told) = found() else { return missing() };
     let waits = told["state"] == json!(Standing::Pending);
     let mut response = axum::Json(told).into_response();
     no_store(response.headers_mut());

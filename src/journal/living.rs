@@ -1,0 +1,56 @@
+//! Which tokens live: a walk over the newest entries, for who has to know how many a cut ended.
+//!
+//! It costs one pass over the issuances of the longest life that a token can have (`max_ttl` of the configuration, an hour where that was
+//! changed within the hour), by the primary key and 1 000 rows at a time, on a connection that only reads. At 1 000 tokens a second and
+//! `max_ttl = 10m` that is 600 000 rows for a whole environment; of one client or partner only its own rows are parsed.
+
+use super::fault::Unavailable;
+use super::handle::Journal;
+use crate::domain::change::What;
+use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::cut::Reach;
+use crate::domain::grant::LONGEST_LIFE;
+
+/// What a cut ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Ended {
+    /// How many living tokens.
+    pub tokens: u64,
+    /// When the last of them ends for who verifies it offline; nothing where there was none.
+    pub last: Option<Timestamp>,
+}
+
+impl Journal {
+    /// The first entry whose token may still live.
+    pub async fn first_living(&self) -> Result<u64, Unavailable> {
+        self.running()?;
+        let (view, now) = (self.view(), self.now());
+        let before = async |life: Seconds| self.reader().count_until(now.minus(life).minus(Seconds(1)), view.size).await;
+        let hour = before(LONGEST_LIFE).await?;
+        let changed = self.reader().changes(hour).await?;
+        // A configuration that is gone may have allowed more than the present one. A long list of changes has not shown its end.
+        let allowed_more = changed.iter().any(|entry| matches!(entry.change.what, What::ConfigurationChanged(_)));
+        if allowed_more || changed.len() >= 1000 {
+            return Ok(hour);
+        }
+        let environments = view.state.configuration.iter().flat_map(|configuration| configuration.environments.values());
+        let longest = environments.map(|environment| environment.max_ttl).max().unwrap_or(LONGEST_LIFE);
+        Ok(before(longest.min(LONGEST_LIFE)).await?)
+    }
+
+    /// How many tokens that still live the change at `index` cut. `living` is [`Self::first_living`] of before the change.
+    pub async fn ended_by(&self, reach: &Reach, (living, index): (u64, u64)) -> Result<Ended, Unavailable> {
+        self.running()?;
+        let (mut ended, mut from) = (Ended::default(), living);
+        loop {
+            let issued = self.reader().issued((from, index), reach.clients()).await?;
+            let Some(last) = issued.last().map(|issued| issued.index) else { return Ok(ended) };
+            let now = self.now();
+            for one in issued.iter().filter(|one| now < one.exp && reach.cuts(one)) {
+                ended.tokens += 1;
+                ended.last = ended.last.max(Some(one.exp));
+            }
+            from = last + 1;
+        }
+    }
+}
