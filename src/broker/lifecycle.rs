@@ -120,7 +120,7 @@ impl Broker {
                 };
                 let stop = stop.ok_or(&reason::LIFECYCLE_STATE)?;
                 if let Party::Integration(id) = party {
-                    stopped::partner(&id.partner, state).map_err(Failure::Stopped)?;
+                    stopped::suspended(&id.partner, state).map_err(Failure::Stopped)?;
                 }
                 let version = stop.version(&subject);
                 let barred = stop.by.person().cloned().into_iter().collect();

@@ -20,10 +20,17 @@ use super::state::State;
 /// # Errors
 /// How it is stopped.
 pub fn partner(partner: &PartnerName, state: &State) -> Result<(), &'static Reason> {
-    if state.partners.get(partner).is_some_and(|known| known.suspended.is_some()) {
-        return Err(&reason::PARTNER_SUSPENDED);
-    }
+    suspended(partner, state)?;
     unrevoked(&Subject::Partner { partner: partner.clone() }, state)
+}
+
+/// Refuses what is asked for a partner that is suspended. A revocation of it may be lifted while what was asked for waits.
+///
+/// # Errors
+/// It is suspended.
+pub fn suspended(partner: &PartnerName, state: &State) -> Result<(), &'static Reason> {
+    let known = state.partners.get(partner);
+    if known.is_some_and(|known| known.suspended.is_some()) { Err(&reason::PARTNER_SUSPENDED) } else { Ok(()) }
 }
 
 /// Refuses what is asked for an integration that is suspended or revoked, or whose partner is.
