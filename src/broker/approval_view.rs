@@ -4,10 +4,13 @@
 //! the version that a review names: nobody approves what they were not shown. Elevations have their own
 //! (`domain/elevation/briefing.rs`).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::Broker;
 use super::registry::surroundings;
+use super::revocation::Failure;
 use super::words::{Words, names, sealed};
 use crate::domain::approval::{Approval, Kind, Review};
 use crate::domain::certificate::{ENROLMENT_LIFE, LEAF_LIFE, SpiffeId};
@@ -16,11 +19,11 @@ use crate::domain::consequence::waits_for;
 use crate::domain::digest::Digest;
 use crate::domain::integration::Integration;
 use crate::domain::names::{ApprovalId, EnvironmentName, IntegrationId};
+use crate::domain::reason;
 use crate::domain::record::{self, Difference, Fault, Record, Severity};
 use crate::domain::state::{Held, Revocation, State, Stop, Versioned};
 use crate::domain::text::Text;
 use crate::domain::yaml;
-use crate::journal::Unavailable;
 
 /// What stands in place of a text that was forgotten.
 pub const ERASED: &str = "[erased]";
@@ -55,7 +58,7 @@ impl Broker {
     ///
     /// # Errors
     /// The journal does not answer.
-    pub async fn approval_view(&self, id: &ApprovalId) -> Result<Option<Value>, Unavailable> {
+    pub async fn approval_view(&self, id: &ApprovalId) -> Result<Option<Value>, Failure> {
         let (view, now) = (self.journal.view(), self.now());
         let Some(approval) = view.state.approvals.get(id) else { return Ok(None) };
         let mut content = content(approval, &view.state);
@@ -66,21 +69,28 @@ impl Broker {
             wanted.extend(both.flat_map(Record::texts_mut).filter_map(|text| text.digest()));
         }
         let words = Words::of(self, wanted).await?;
-        let mut shown = row(approval, &view.state, &words, now);
+        // A record of a megabyte is read and checked again: never on a thread that serves tokens.
+        let (broker, view, id) = (self.clone(), Arc::clone(&view), id.clone());
+        let put = move || view.state.approvals.get(&id).map(|approval| broker.put_together(approval, &view.state, &words, now));
+        tokio::task::spawn_blocking(put).await.map_err(|_| (&reason::STORE_UNAVAILABLE).into())
+    }
+
+    fn put_together(&self, approval: &Approval, state: &State, words: &Words, now: Timestamp) -> Value {
+        let mut shown = row(approval, state, words, now);
         let barred = approval.requested_by.person().into_iter().chain(&approval.barred);
         shown["barred"] = barred.map(|person| words.person(person)).collect();
-        let more = match content {
-            Content::Record(proposed) => self.record(approval, *proposed, &view.state, &words, now),
-            Content::Suspension(stop) => stopped("suspension", json!(approval.subject), stop, &words),
-            Content::Revocation(revocation) => revoked(revocation, &words),
-            Content::Enrolment(integration, environment) => enrolment(&integration, &environment, &view.state),
+        let more = match content(approval, state) {
+            Content::Record(proposed) => self.record(approval, *proposed, state, words, now),
+            Content::Suspension(stop) => stopped("suspension", &approval.subject, stop, words),
+            Content::Revocation(revocation) => revoked(revocation, words),
+            Content::Enrolment(integration, environment) => enrolment(&integration, &environment, state),
             Content::Gone => Map::new(),
         };
         if let Value::Object(members) = &mut shown {
             members.extend(more);
-            members.extend(around.map(|record| ("integration".to_owned(), integration(record, &words))));
+            members.extend(around(approval, state).map(|record| ("integration".to_owned(), integration(record, words))));
         }
-        Ok(Some(shown))
+        shown
     }
 
     fn record(
@@ -262,9 +272,9 @@ fn integration(record: &Integration, words: &Words) -> Value {
     })
 }
 
-fn stopped(by: &str, subject: Value, stop: &Stop, words: &Words) -> Map<String, Value> {
+fn stopped(how: &str, subject: &str, stop: &Stop, words: &Words) -> Map<String, Value> {
     let (who, why) = (words.actor(&stop.by), plain(Some(&stop.reason), words));
-    members(json!({"stopped": {"how": by, "subject": subject, "by": who, "at": stop.at, "reason": why}}))
+    members(json!({"stopped": {"how": how, "subject": subject, "by": who, "at": stop.at, "reason": why}}))
 }
 
 fn revoked(revocation: &Revocation, words: &Words) -> Map<String, Value> {

@@ -182,6 +182,14 @@ pub fn stderr(text: &str) {
     let _gone = written(&mut io::stderr().lock(), text);
 }
 
+/// Asks on the terminal, with the cursor behind the question; what was typed, without the blanks around it.
+pub fn prompt(question: &str) -> String {
+    let mut out = io::stderr().lock();
+    let _gone = out.write_all(block(question).as_bytes()).and_then(|()| out.flush());
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map(|_| line.trim().to_owned()).unwrap_or_default()
+}
+
 fn written(out: &mut impl Write, text: &str) -> io::Result<()> {
     let text = text.trim_end_matches('\n');
     if !text.is_empty() {

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _};
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, block, cell, one_line, stderr, table, time};
+use super::answer::{Answer, Failure, block, cell, one_line, prompt, stderr, table, time};
 use super::elevation;
 use super::exit::Exit;
 use super::reach::{Admin, Reach, given};
@@ -208,13 +208,8 @@ fn script(args: &Review, verdict: Verdict) -> String {
 /// Shows everything and asks; the reason, if somebody said yes.
 fn ask(screen: &str, verdict: Verdict, reason: Option<String>) -> Result<String, Failure> {
     stderr(&block(screen));
-    let answer = |question: &str| {
-        eprint(question);
-        let mut line = String::new();
-        io::stdin().read_line(&mut line).map(|_| line.trim().to_owned()).unwrap_or_default()
-    };
     let nothing = |what: &str| Failure::new(Exit::Failure, format!("{what}; nothing was sent"));
-    let reason = reason.unwrap_or_else(|| answer("Why? It is recorded: "));
+    let reason = reason.unwrap_or_else(|| prompt("Why? It is recorded: "));
     if reason.is_empty() {
         return Err(nothing("no reason was given"));
     }
@@ -222,13 +217,6 @@ fn ask(screen: &str, verdict: Verdict, reason: Option<String>) -> Result<String,
         Verdict::Approve => "Approve this? [y/N] ",
         Verdict::Deny => "Deny this? [y/N] ",
     };
-    let said = answer(question).to_ascii_lowercase();
+    let said = prompt(question).to_ascii_lowercase();
     if said == "y" || said == "yes" { Ok(reason) } else { Err(nothing("the answer was not y")) }
-}
-
-/// A question: the cursor stays behind it.
-fn eprint(question: &str) {
-    use io::Write as _;
-    let mut out = io::stderr().lock();
-    let _gone = out.write_all(question.as_bytes()).and_then(|()| out.flush());
 }

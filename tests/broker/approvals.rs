@@ -2,6 +2,7 @@
 //! sent covers what was shown (CONTRACT.md section 6; FAULTS E-2, S-19).
 
 use serde_json::{Value, json};
+use sqlx::Row as _;
 
 use crate::world::{World, records};
 
@@ -198,7 +199,7 @@ async fn a_resume_is_shown_with_what_was_stopped_by_whom_when_and_why() {
         let own = review(&world, &first, "sven", "approve").await;
         assert_eq!((own.status, text(&own.json(), "reason")), (409, "approval.own-request"));
         assert_eq!(review(&world, &first, "sara", "approve").await.status, 200);
-        // Once more in the same second, for another reason: another version, and the old one approves nothing of it.
+        // Stopped once more for another reason: another version, and the old one approves nothing of it.
         assert_eq!(stop("a stolen key").await, 204);
         assert_eq!(ask("the key is replaced").await, 202);
         let second = shown(&world, "resume").await;
@@ -208,6 +209,13 @@ async fn a_resume_is_shown_with_what_was_stopped_by_whom_when_and_why() {
         mixed["version"] = first["version"].clone();
         assert_eq!(review(&world, &mixed, "sara", "approve").await.status, 412);
         assert_eq!(review(&world, &second, "sara", "approve").await.status, 200);
+        // And once more in the same second: it is the suspension that counts, not its time.
+        assert_eq!(stop("another key").await, 204);
+        assert_eq!(ask("that one as well").await, 202);
+        let third = shown(&world, "resume").await;
+        assert_eq!(third["stopped"]["at"], second["stopped"]["at"]);
+        assert_ne!(third["version"], second["version"]);
+        assert_eq!(review(&world, &third, "sara", "approve").await.status, 200);
         // What was stopped is told of the decided one, too.
         let done = world.admin_get(&format!("/v1/approvals/{}", text(&first, "id")), "alan").await;
         assert_eq!((&done["state"], &done["stopped"]), (&json!("approved"), &first["stopped"]));
@@ -286,12 +294,19 @@ async fn s_19_a_page_of_one_unseals_the_texts_of_one() {
         let all = world.admin_get(list, "alan").await;
         let all = all["items"].as_array().expect("items");
         assert_eq!(all.len(), 3);
-        let spoilt = sqlx::query("UPDATE texts SET salt = x'00' WHERE text = ?").bind(text(&all[2], "reason"));
-        assert_eq!(spoilt.execute(&mut database).await.expect("written").rows_affected(), 1);
+        let reason = text(&all[2], "reason");
+        let kept = sqlx::query("SELECT salt FROM texts WHERE text = ?").bind(reason);
+        let kept: Vec<u8> = kept.fetch_one(&mut database).await.expect("read").get(0);
+        let salt = async |database: &mut sqlx::SqliteConnection, salt: &[u8]| {
+            let written = sqlx::query("UPDATE texts SET salt = ? WHERE text = ?").bind(salt.to_vec()).bind(reason.to_owned());
+            assert_eq!(written.execute(database).await.expect("written").rows_affected(), 1);
+        };
+        salt(&mut database, b"short").await;
         let page = world.admin_get(&format!("{list}&limit=2"), "alan").await;
         let reasons: Vec<&Value> = page["items"].as_array().expect("items").iter().map(|one| &one["reason"]).collect();
         assert_eq!(reasons, [&all[0]["reason"], &all[1]["reason"]]);
         assert_eq!(world.admin_send("GET", list, "alan", None).await.status, 503, "{list}: it is read where it is shown");
+        salt(&mut database, &kept).await;
     }
 }
 

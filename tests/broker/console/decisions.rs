@@ -200,3 +200,35 @@ async fn e_06_e_09_a_page_that_is_old_decides_nothing() {
     assert_eq!(again.status, 409);
     assert!(again.text().contains("approval.second-vote"), "{}", again.text());
 }
+
+/// W-5: who asked, and who has no say, see it all and are told who may decide, instead of a form that leads nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn w_5_who_may_not_decide_on_an_elevation_is_told_who_may() {
+    let house = House::open().await;
+    let browser = &house.browser;
+    house.sign_in("sven").await;
+    let wish = json!({
+        "integration": "globex/order-sync", "environments": ["production"], "api": "orders-api", "scopes": ["orders:write"],
+        "duration": "30m", "reason": "orders are stuck", "ticket": "INC-7",
+    });
+    let asked = house.send_json("/v1/elevations", &house.console, &wish).await;
+    let id = asked.json()["id"].as_str().unwrap_or_else(|| panic!("{}", asked.text())).to_owned();
+    browser.goto(&house.at("/console/approvals")).await;
+    let queue = browser.text().await;
+    for shown in ["orders:write (risk high) at orders-api in production, 30m", "orders are stuck (ticket INC-7)", "sven, "] {
+        assert!(queue.contains(shown), "{shown}: {queue}");
+    }
+    for (person, code) in [("sven", "approval.own-request"), ("alan", "approval.slot")] {
+        if person != "sven" {
+            browser.tell("forget", &[]).await;
+            house.sign_in(person).await;
+        }
+        browser.goto(&house.page(&id)).await;
+        let text = browser.text().await;
+        for shown in ["You cannot decide this", "It needs 1 of role security", code, "orders are stuck"] {
+            assert!(text.contains(shown), "{person}: {shown}: {text}");
+        }
+        assert_eq!(browser.tell("buttons", &[]).await, json!(["Sign out"]), "{person}");
+        browser.is_clean().await;
+    }
+}

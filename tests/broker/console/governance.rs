@@ -31,7 +31,8 @@ async fn waiting() -> (House, Value) {
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/yaml"), ("carnet-reason", why.as_str())];
     let applied = crate::world::send(world.admin, "POST", "/v1/records/apply", &headers, records.as_bytes()).await;
     assert_eq!(applied.status, 200, "{}", applied.text());
-    let why = |text: &str| json!({"reason": format!("{text} {MARKUP}")});
+    // What reorders text is no markup, and misleads as well.
+    let why = |text: &str| json!({"reason": format!("{text} {MARKUP} \u{202e}")});
     post("/v1/integrations/globex/second/submit", "olga", why("ready")).await;
     let mut cut = why("repository taken over");
     cut["binding"] = json!("globex/order-sync/production/ci-main");
@@ -70,6 +71,7 @@ async fn e_2_e_19_every_kind_has_a_page_with_all_that_is_needed_to_decide() {
         let row = queue.lines().any(|line| line.starts_with(&format!("{about}\t{what}\t{why}")));
         assert!(row, "{about}: {queue}");
     }
+    assert!(queue.contains("\\u{202e}") && !queue.contains('\u{202e}'), "{queue}");
     assert!(queue.contains("in 30 days") || queue.contains("in 29 days"), "{queue}");
     browser.is_clean().await;
     let pages: [(&str, &[&str]); 7] = [
@@ -95,6 +97,7 @@ async fn e_2_e_19_every_kind_has_a_page_with_all_that_is_needed_to_decide() {
             assert!(text.contains(wanted), "{kind}: {wanted}: {text}");
         }
         assert!(text.contains("alert(1)") && text.contains("onerror=alert(2)"), "{kind}: {text}");
+        assert!(!text.contains('\u{202e}'), "{kind}: {text}");
         let page = browser.tell("html", &[]).await;
         assert!(!page.as_str().expect("a page").contains("<b id="), "{kind}");
         let version = browser.tell("value", &[json!("input[name=version]")]).await;
