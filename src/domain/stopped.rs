@@ -8,11 +8,11 @@ use super::approval::{Approval, Kind};
 use super::binding::{Admits, Binding};
 use super::clock::Timestamp;
 use super::elevation::Elevation;
-use super::grant::stands;
 use super::names::{BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
 use super::reason::{self, Reason};
 use super::record::{widens_access, widens_binding};
 use super::revocation::Subject;
+use super::standing::stands;
 use super::state::State;
 
 /// Refuses what is asked for a partner that is suspended or revoked.
