@@ -6,7 +6,7 @@ mod approval;
 mod elevation;
 mod evidence;
 mod inventory;
-mod login;
+pub mod login;
 mod offline;
 mod online;
 pub mod program;
