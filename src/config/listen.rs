@@ -78,7 +78,8 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
     let most = section.number("connections_per_address", (1, 65_535), faults);
     listen.connections_per_address = most.unwrap_or(listen.connections_per_address);
     let limit = section.text("body_limit", faults);
-    let limit = limit.and_then(|limit| limit.parse(faults, |text| size(text), "write a size from 4KiB to 1MiB, such as 16KiB"));
+    let limit =
+        limit.and_then(|limit| limit.parse(faults, |text| size(text), "write a size from 4KiB to 256KiB, such as 16KiB"));
     listen.body_limit = limit.unwrap_or(listen.body_limit);
     check_apart(&listen, section.at(), faults);
     section.finish(faults);
@@ -123,6 +124,9 @@ fn check_apart(listen: &ListenSection, at: (&str, Option<usize>), faults: &mut F
     }
 }
 
+/// The most that is read of a stranger's request (ABUSE I-21): at these endpoints the proof stands in the body.
+const LARGEST_BODY: usize = 256 * 1024;
+
 /// `16KiB`, `1MiB` or a number of bytes.
 fn size(text: &str) -> Result<usize, String> {
     let (digits, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
@@ -133,5 +137,5 @@ fn size(text: &str) -> Result<usize, String> {
     let is_number = !digits.is_empty() && digits.len() <= 9 && digits.bytes().all(|b| b.is_ascii_digit());
     let size = if is_number { digits.parse::<usize>().ok() } else { None };
     let size = size.and_then(|size| size.checked_mul(unit)).ok_or("this is not a size")?;
-    if (4096..=1024 * 1024).contains(&size) { Ok(size) } else { Err("the size is out of bounds".to_owned()) }
+    if (4096..=LARGEST_BODY).contains(&size) { Ok(size) } else { Err("the size is out of bounds".to_owned()) }
 }

@@ -445,3 +445,52 @@ async fn a_machine_reviews_nothing_whatever_its_token_looks_like() {
     let answer = post(&person, &path, "application/json", &verdict).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
+
+/// S-19 (A-01, I-21): a stranger's body is not read. What is announced here is never sent, and the answer comes all the same.
+#[tokio::test]
+async fn s_19_who_sends_is_known_before_what_is_sent() {
+    let world = World::start().await;
+    let (reader, person) = (world.staff_token("alan"), world.staff_token("ann"));
+    let ask = async |path: &str, kind: &str, more: &str, length: usize| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n{more}\r\nx",
+            world.admin
+        );
+        let asked = crate::world::client::raw(world.admin, head.as_bytes());
+        tokio::time::timeout(std::time::Duration::from_secs(4), asked).await.expect("an answer without the body")
+    };
+    let bad = format!("authorization: Bearer {person}x\r\n");
+    let read_only = format!("authorization: Bearer {reader}\r\n");
+    let key = "idempotency-key: 0123456789abcdef\r\n";
+    for (path, kind) in [
+        ("/v1/records/apply", "application/yaml"),
+        ("/v1/records/plan", "application/yaml"),
+        ("/v1/revocations", "application/json"),
+        ("/v1/elevations", "application/json"),
+        ("/v1/approvals/x/reviews", "application/json"),
+        ("/v1/enrolments", "application/json"),
+    ] {
+        for more in ["", key, &bad, &format!("{bad}{key}")] {
+            for length in [60_000, 1_000_000, 100_000_000] {
+                let answer = ask(path, kind, more, length).await;
+                assert_eq!((answer.status, answer.header("connection")), (401, Some("close")), "{path} {}", answer.text());
+            }
+        }
+        // A person who may not is told so as soon.
+        assert_eq!(ask(path, kind, &read_only, 60_000).await.status, 403, "{path}");
+    }
+    for path in ["/console/approvals/x", "/console/passkeys", "/console/sign-out", "/nowhere"] {
+        let answer = ask(path, "application/x-www-form-urlencoded", "", 1_000_000).await;
+        assert!(
+            matches!(answer.status, 303 | 401 | 403 | 404) && answer.header("connection") == Some("close"),
+            "{}",
+            answer.text()
+        );
+    }
+    // Who may is held to the limit of the route, with a key and without.
+    let good = format!("authorization: Bearer {person}\r\n");
+    for more in [good.clone(), format!("{good}{key}")] {
+        let answer = ask("/v1/records/plan", "application/yaml", &more, 1024 * 1024 + 1).await;
+        assert_eq!((answer.status, answer.header("connection")), (413, Some("close")), "{}", answer.text());
+    }
+}

@@ -24,7 +24,7 @@ pub struct Gate {
     turns: Turns,
 }
 
-/// The front has refused what is longer.
+/// The front reads less of any route.
 const MOST: usize = 2 * 1024 * 1024;
 
 impl Gate {
@@ -55,12 +55,13 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, MOST).await else { return refuse(Problem::of(&reason::REQUEST_TOO_LARGE)) };
-    // Who it is comes first, also for an answer that is only repeated: a person who was cut is told nothing.
+    // Who it is comes first, before a byte of the body is read (ABUSE A-01), and also for an answer that is only repeated: a person who was
+    // cut is told nothing.
     let staff = match staff(&parts, &gate.broker).await {
         Ok(staff) => staff,
         Err(problem) => return refuse(problem),
     };
+    let Ok(body) = axum::body::to_bytes(body, MOST).await else { return refuse(Problem::of(&reason::REQUEST_TOO_LARGE)) };
     let once = match key(&staff, parts.uri.path(), &parts.headers, &body) {
         Ok(Some(once)) => once,
         Ok(None) => return next.run(Request::from_parts(parts, Body::from(body))).await,

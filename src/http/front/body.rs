@@ -1,12 +1,16 @@
-//! Reads a request's body whole, within its limit and its time, before any handler sees it (ABUSE D-01, D-02).
+//! Bounds a request's body: it is read when a handler asks for it, within its limit and its time (ABUSE D-01, D-02), and not before the handler
+//! knows who sends it (ABUSE A-01, I-21).
 
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Bytes};
-use tokio::time::timeout;
+use hyper::body::{Body as _, Bytes, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
 
 use super::fault::Fault;
 
@@ -32,31 +36,87 @@ pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Fault> {
     if headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity) { Ok(()) } else { Err(Fault::Encoding) }
 }
 
-/// The whole body, or what is wrong with it. A body that announces too much is refused unread.
-pub(super) async fn read(body: Body, limit: usize, time: Duration) -> Result<Bytes, Fault> {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
-        return Err(Fault::TooLarge);
-    }
-    timeout(time, collect(body, limit)).await.unwrap_or(Err(Fault::TooSlow))
+/// What became of a body, for the front: a handler is told only that it cannot be had.
+#[derive(Default)]
+pub(super) struct Reading {
+    fault: OnceLock<Fault>,
+    is_whole: AtomicBool,
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Fault> {
-    let mut whole: Option<Vec<u8>> = None;
-    let mut first = Bytes::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Fault::Broken)?.into_data() else { continue };
-        let so_far = whole.as_ref().map_or(first.len(), Vec::len);
-        if so_far + data.len() > limit {
-            return Err(Fault::TooLarge);
-        }
-        match &mut whole {
-            Some(whole) => whole.extend_from_slice(&data),
-            None if first.is_empty() => first = data,
-            None => whole = Some([first.as_ref(), data.as_ref()].concat()),
-        }
+impl Reading {
+    /// What is wrong with it, once a handler has tried to read it.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.get().copied()
     }
-    Ok(whole.map_or(first, Bytes::from))
+
+    /// Whether nothing of it is left on the connection.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole.load(Ordering::Relaxed)
+    }
+}
+
+/// The same body within `limit` bytes and `time`, both counted from now; one that announces too much is refused unread.
+pub(super) fn bounded(body: Body, limit: usize, time: Duration) -> (Body, Arc<Reading>) {
+    let reading = Arc::new(Reading::default());
+    if body.is_end_stream() {
+        reading.is_whole.store(true, Ordering::Relaxed);
+        return (Body::empty(), reading);
+    }
+    let late = Box::pin(sleep(time));
+    (Body::new(Bounded { body, left: limit, late, reading: Arc::clone(&reading) }), reading)
+}
+
+struct Bounded {
+    body: Body,
+    /// Bytes that may still come.
+    left: usize,
+    late: Pin<Box<Sleep>>,
+    reading: Arc<Reading>,
+}
+
+/// The body cannot be had; the front knows why.
+#[derive(Debug, thiserror::Error)]
+#[error("the body cannot be read")]
+struct Unreadable;
+
+impl hyper::body::Body for Bounded {
+    type Data = Bytes;
+    type Error = Unreadable;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unreadable>>> {
+        if self.body.size_hint().lower() > u64::try_from(self.left).unwrap_or(u64::MAX) {
+            return self.refuse(Fault::TooLarge);
+        }
+        let Poll::Ready(next) = Pin::new(&mut self.body).poll_frame(cx) else {
+            return if self.late.as_mut().poll(cx).is_ready() { self.refuse(Fault::TooSlow) } else { Poll::Pending };
+        };
+        let Some(frame) = next else {
+            self.reading.is_whole.store(true, Ordering::Relaxed);
+            return Poll::Ready(None);
+        };
+        let Ok(frame) = frame else { return self.refuse(Fault::Broken) };
+        match self.left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(left) => self.left = left,
+            None => return self.refuse(Fault::TooLarge),
+        }
+        if self.body.is_end_stream() {
+            self.reading.is_whole.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Bounded {
+    fn refuse(&self, fault: Fault) -> Poll<Option<Result<Frame<Bytes>, Unreadable>>> {
+        let _first = self.reading.fault.set(fault);
+        Poll::Ready(Some(Err(Unreadable)))
+    }
 }

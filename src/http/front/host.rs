@@ -54,7 +54,8 @@ impl Hosts {
     }
 }
 
-fn without_port(authority: &str) -> &str {
+/// The host of an authority.
+pub fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(':') => host,
         _ => authority,

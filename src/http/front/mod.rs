@@ -21,7 +21,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
@@ -34,9 +33,10 @@ pub use address::PeerAddress;
 pub use body::BodyLimits;
 pub use certificate::{PeerCertificate, Unreadable, client_cert};
 pub use fault::{ErrorShape, Fault};
-pub use host::{Hosts, host_matches, host_of};
+pub use host::{Hosts, host_matches, host_of, without_port};
 pub use ids::RequestIds;
 
+use self::body::Reading;
 use super::metrics::{Metrics, Socket};
 use crate::domain::names::RequestId;
 use crate::domain::network::Cidr;
@@ -88,7 +88,7 @@ const NO_ROUTE: &str = "none";
 
 /// Puts the front before a complete router: routes that are added later are not covered.
 ///
-/// Handlers find an [`Arrival`] among the request's extensions, and a body that is whole.
+/// Handlers find an [`Arrival`] among the request's extensions, and a body that is bounded in size and time.
 pub fn wrap(router: Router, front: Front) -> Router {
     let shape = front.shape;
     router
@@ -133,10 +133,18 @@ async fn pass(front: Arc<Front>, mut request: Request, route: Route) -> Result<R
     // 3. The message, then the route.
     let admitted = match told {
         Err(fault) if !is_probe(facts.route()) => Err(fault),
-        _ => admit(&front, request).await,
+        _ => admit(&front, request),
     };
     let mut response = match admitted {
-        Ok(request) => handle(&front, request, route, &id).await,
+        Ok((request, reading)) => {
+            let response = handle(&front, request, route, &id).await;
+            // A handler that could not have the body knows no more than that. One that did not want it leaves it on the connection.
+            match reading.fault() {
+                Some(fault) => fault.response(front.shape),
+                None if reading.is_whole() => response,
+                None => closing(response),
+            }
+        }
         Err(fault) => fault.response(front.shape),
     };
     // 4. What every answer carries, and what is kept of it.
@@ -169,16 +177,22 @@ fn is_probe(route: &str) -> bool {
     matches!(route, "/livez" | "/readyz")
 }
 
-/// Host, content coding, body: in the order of what they cost.
-async fn admit(front: &Front, request: Request) -> Result<Request, Fault> {
+/// Host, content coding, and a body that is read when a handler asks for it: whoever sends it is known first (ABUSE A-01, I-21).
+fn admit(front: &Front, request: Request) -> Result<(Request, Arc<Reading>), Fault> {
     let (parts, body) = request.into_parts();
     let route = parts.extensions.get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);
     if !is_probe(route) && !front.hosts.admit(&parts) {
         return Err(Fault::Host);
     }
     body::check_coding(&parts.headers)?;
-    let whole = body::read(body, front.bodies.of(route), front.body_time).await?;
-    Ok(Request::from_parts(parts, Body::from(whole)))
+    let (body, reading) = body::bounded(body, front.bodies.of(route), front.body_time);
+    Ok((Request::from_parts(parts, body), reading))
+}
+
+/// The connection ends with this answer: what is left of the request on it is not read.
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Runs the route. A panic becomes an answer, so that a defect is a 500 with an id and not a closed connection (ABUSE S10).

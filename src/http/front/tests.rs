@@ -1,7 +1,7 @@
 //! The front before a small router, in process. `server`'s tests drive the same router over sockets.
 
 use crate::domain::clock::Entropy;
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
 use tower::ServiceExt as _;
