@@ -19,6 +19,7 @@ use crate::domain::names::{ClientId, ElevationId, EnvironmentName, IntegrationId
 use crate::domain::passkey::Signature;
 use crate::domain::peer::Peer;
 use crate::domain::proof::{Possession, Verified};
+use crate::domain::quota::Operation;
 use crate::domain::reason;
 use crate::domain::revocation::Subject;
 use crate::domain::standing::stands;
@@ -137,7 +138,8 @@ impl Broker {
         let view = self.journal.view();
         let principal = Self::identify(environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
-        self.pass_gate(&principal, &view.state).await.map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
+        let gate = self.pass_gate(&principal, &view.state, Operation::ElevationRequest).await;
+        gate.map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
         let context = Context {
             request: request.clone(),
             token: self.entropy.name(),

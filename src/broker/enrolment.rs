@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Broker;
+use super::exchange::Denied;
 use super::review::ask;
 use super::revocation::Failure;
 use crate::domain::actor::{Actor, Authorized, Operate, Submit};
@@ -17,8 +18,11 @@ use crate::domain::change::{Change, What};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::enrolment::{Credential, Wanted, decide_enrolment};
-use crate::domain::names::{ApprovalId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId, Serial};
+use crate::domain::names::{
+    ApprovalId, ClientId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId, Serial,
+};
 use crate::domain::proof::Verified;
+use crate::domain::quota::Operation;
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
 use crate::domain::stopped;
@@ -39,6 +43,26 @@ pub enum Shown {
     },
     /// The certificate in use.
     Certificate(Verified<ClientCertificate>),
+}
+
+/// Why there is no certificate.
+pub struct NotEnrolled {
+    /// Why.
+    pub reason: &'static Reason,
+    /// When to try again, where that helps.
+    pub retry_after: Option<Seconds>,
+}
+
+impl From<&'static Reason> for NotEnrolled {
+    fn from(reason: &'static Reason) -> Self {
+        Self { reason, retry_after: None }
+    }
+}
+
+impl From<Denied> for NotEnrolled {
+    fn from(denied: Denied) -> Self {
+        Self { reason: denied.refused.reason, retry_after: denied.retry_after }
+    }
 }
 
 /// An enrolment that was asked for. The token is shown once, and works once it is approved.
@@ -97,7 +121,7 @@ impl Broker {
         shown: &Shown,
         request: &[u8],
         id: &RequestId,
-    ) -> Result<Chain, Failure> {
+    ) -> Result<Chain, NotEnrolled> {
         let (integration, credential) = match shown {
             Shown::Token { integration, token } => {
                 let (id, secret) = token.split_once('.').ok_or(&reason::ENROLMENT_REFUSED)?;
@@ -116,6 +140,8 @@ impl Broker {
         };
         // Who asks is judged before what they ask for: a stranger's request costs no signature check.
         decide_enrolment(&probe, &credential, &view.state, self.now())?;
+        // Each certificate is an entry for ever, and a request that is refused below costs a signature check.
+        self.take(environment, &ClientId::Integration(integration.clone()), Operation::Enrolment).await?;
         let key = RequestedKey::read(request, &SpiffeId::of(&configured.trust_domain, integration))?;
         let wanted = Wanted { key: key.digest(), ..probe };
         let mut made = None;
@@ -127,7 +153,8 @@ impl Broker {
                 let by = Actor::Workload(integration.clone());
                 Ok::<_, &'static Reason>(Proposal::from(Change { by, what: What::CertificateIssued { leaf, enrolment } }))
             })
-            .await?;
+            .await
+            .map_err(|fault| fault.reason())?;
         let committed = outcome?;
         let leaf = made.ok_or(&reason::AUTHORITY_AWAY)?;
         let addresses = addresses(&configured.issuer, &leaf.authority);

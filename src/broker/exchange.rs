@@ -20,6 +20,7 @@ use crate::domain::integration::Limits;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName, RequestId};
 use crate::domain::peer::Peer;
 use crate::domain::proof::{Possession, Verified};
+use crate::domain::quota::{Bucket, Operation};
 use crate::domain::reason;
 use crate::domain::state::State;
 use crate::issuance::IssuedToken;
@@ -89,7 +90,9 @@ impl Broker {
         let principal = Self::identify(&request.environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
         // The fast lane: quota and seen-set in one round trip. No answer is a refusal (ABUSE T-07).
-        self.pass_gate(&principal, &view.state).await.map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
+        self.pass_gate(&principal, &view.state, Operation::Exchange)
+            .await
+            .map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
         // Step 6: the decision.
         let context = Context {
             request: request.id.clone(),
@@ -148,21 +151,34 @@ impl Broker {
     }
 
     /// Quota and replay at the live index.
-    pub(super) async fn pass_gate(&self, principal: &Principal, state: &State) -> Result<(), Denied> {
+    pub(super) async fn pass_gate(&self, principal: &Principal, state: &State, operation: Operation) -> Result<(), Denied> {
         self.can_mint()?;
-        let proof = principal.proof();
-        let admission = self
-            .live
-            .admit(principal.environment(), principal.client(), per_minute(principal, state), proof.spends(), self.clock.now())
-            .await
-            .map_err(|_| away())?;
-        if let Quota::Exceeded { retry_after } = admission.quota {
-            return Err(Denied { refused: Refused::unknown(&reason::QUOTA_EXCEEDED), retry_after: Some(retry_after) });
-        }
+        let (environment, caller) = (principal.environment(), principal.client());
+        let allowance = operation.allowance(caller, exchanges_per_minute(caller, environment, state));
+        let bucket = Bucket { environment, caller, operation, allowance };
+        let admission = self.live.admit(&bucket, principal.proof().spends(), self.clock.now()).await.map_err(|_| away())?;
+        enough(admission.quota)?;
         if admission.seen {
             return Err(Refused::unknown(&reason::ASSERTION_REPLAYED).into());
         }
         Ok(())
+    }
+
+    /// Takes one from the bucket of a caller who is known.
+    pub(crate) async fn take(
+        &self,
+        environment: &EnvironmentName,
+        caller: &ClientId,
+        operation: Operation,
+    ) -> Result<(), Denied> {
+        let known = |denied: Denied| {
+            let refused = Refused { known: Some(caller.clone()), ..denied.refused };
+            Denied { refused, ..denied }
+        };
+        let allowance = operation.allowance(caller, exchanges_per_minute(caller, environment, &self.journal.view().state));
+        let bucket = Bucket { environment, caller, operation, allowance };
+        let admission = self.live.admit(&bucket, None, self.clock.now()).await.map_err(|_| known(away().into()))?;
+        enough(admission.quota).map_err(known)
     }
 
     /// Puts the first use of a key on record, for a record that asks how old it is. It is no part of the token: what is not written now is
@@ -185,11 +201,21 @@ impl Broker {
     }
 }
 
+/// Something was left.
+fn enough(quota: Quota) -> Result<(), Denied> {
+    match quota {
+        Quota::Allowed => Ok(()),
+        Quota::Exceeded { retry_after } => {
+            Err(Denied { refused: Refused::unknown(&reason::QUOTA_EXCEEDED), retry_after: Some(retry_after) })
+        }
+    }
+}
+
 /// A known caller has a quota, also when its record names none (CONTRACT.md section 4).
-fn per_minute(principal: &Principal, state: &State) -> u32 {
-    let ClientId::Integration(id) = principal.client() else { return Limits::DEFAULT_EXCHANGES_PER_MINUTE };
+fn exchanges_per_minute(caller: &ClientId, environment: &EnvironmentName, state: &State) -> u32 {
+    let ClientId::Integration(id) = caller else { return Limits::DEFAULT_EXCHANGES_PER_MINUTE };
     let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
-    let access = current.and_then(|current| current.record.environments.get(principal.environment()));
+    let access = current.and_then(|current| current.record.environments.get(environment));
     access.map_or(Limits::DEFAULT_EXCHANGES_PER_MINUTE, |access| access.limits.per_minute())
 }
 

@@ -21,6 +21,7 @@ use crate::domain::names::{ClientId, EnvironmentName, RequestId, TokenId};
 use crate::domain::peer::Peer;
 use crate::domain::possession::peer_counts;
 use crate::domain::proof_key::ProofKey;
+use crate::domain::quota::Operation;
 use crate::domain::reason;
 use crate::domain::revocation::Subject;
 use crate::domain::standing::in_good_standing;
@@ -56,8 +57,14 @@ pub struct Found {
 }
 
 impl Broker {
-    /// Who calls. A proof is spent in the live index, since nothing is recorded for a read.
-    pub async fn authenticate(&self, environment: &EnvironmentName, credential: &Credential) -> Result<ClientId, Denied> {
+    /// Who calls, and whether that caller has one of `operation` left. A proof is spent in the live index, since nothing is recorded for a
+    /// read; one over the quota is not, so that it leaves nothing there and may be sent again.
+    pub async fn authenticate(
+        &self,
+        environment: &EnvironmentName,
+        credential: &Credential,
+        operation: Operation,
+    ) -> Result<ClientId, Denied> {
         match credential {
             Credential::Certificate { shown, client } => {
                 let view = self.journal.view();
@@ -69,6 +76,7 @@ impl Broker {
                 }
                 peer_counts(&principal, shown, &view.state, self.now()).map_err(known)?;
                 in_good_standing(&principal, &view.state, self.now()).map_err(known)?;
+                self.take(environment, principal.client(), operation).await?;
                 Ok(principal.client().clone())
             }
             Credential::Assertion { text, client } => {
@@ -80,6 +88,7 @@ impl Broker {
                     return Err(known(&reason::CLIENT_MISMATCH).into());
                 }
                 in_good_standing(&principal, &view.state, self.now()).map_err(known)?;
+                self.take(environment, principal.client(), operation).await?;
                 self.spend_read(&principal).await?;
                 Ok(principal.client().clone())
             }
@@ -92,6 +101,7 @@ impl Broker {
                     return Err(Refused::unknown(&reason::CLIENT_MISSING).into());
                 }
                 token.ensure_held(&found).map_err(Refused::unknown)?;
+                self.take(environment, &found.claims.client_id, operation).await?;
                 self.spend_possession(token.possession.as_ref()).await?;
                 Ok(found.claims.client_id)
             }

@@ -15,6 +15,7 @@ use crate::domain::digest::Digest;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName};
 use crate::domain::proof::{Possession, Verified};
 use crate::domain::proof_key::ProofKey;
+use crate::domain::quota::Operation;
 use crate::domain::reason::{self, Reason};
 use crate::domain::resource::{Beside, is_held};
 use crate::domain::scope::ScopeSet;
@@ -66,7 +67,7 @@ impl Broker {
         let unknown = || Denied::from(Refused::unknown(&reason::PROXY_UNKNOWN));
         match proxy {
             Proxy::Listed => Ok(()),
-            Proxy::Caller(credential) => match self.authenticate(environment, credential).await? {
+            Proxy::Caller(credential) => match self.authenticate(environment, credential, Operation::Introspection).await? {
                 ClientId::Api(caller) if caller == *api => Ok(()),
                 _ => Err(unknown()),
             },
@@ -83,7 +84,10 @@ impl Broker {
         }
         asked.token.ensure_held(&found).map_err(known)?;
         reaches(&found, &asked).map_err(known)?;
-        // A proof is used up when all else holds: what was refused before may be sent again.
+        // A proof is used up when all else holds: what was refused before may be sent again. Each leaves a key, so a client has so many.
+        if asked.token.possession.is_some() {
+            self.take(environment, &found.claims.client_id, Operation::Possession).await?;
+        }
         self.spend_possession(asked.token.possession.as_ref()).await.map_err(|refused| known(refused.reason))?;
         Ok(found)
     }

@@ -52,6 +52,7 @@ pub mod peer;
 pub mod possession;
 pub mod proof;
 pub mod proof_key;
+pub mod quota;
 pub mod reason;
 pub mod record;
 pub mod rehearsal;

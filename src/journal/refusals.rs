@@ -1,6 +1,6 @@
 //! Refusals on their way into the journal: bounded in memory and on disk, so that nobody can fill either.
 //!
-//! A known caller's refusal is an entry of its own, up to [`QUOTA`] a minute; what is over it, and every stranger's, is counted
+//! A known caller's refusal is an entry of its own, up to [`QUOTA`] a minute, of them one for an empty bucket; what is over it, and every stranger's, is counted
 //! by minute and reason. A refusal that cannot be kept as an entry is counted; none is lost silently while the process lives.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::names::{ClientId, EnvironmentName, RequestId};
+use crate::domain::reason::Class;
 
 /// Refusals with an entry of their own, by caller and minute.
 pub const QUOTA: u32 = 60;
@@ -35,11 +36,19 @@ pub struct Known {
 /// Counts by subject and reason.
 pub type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 
+/// What a caller had in this minute.
+#[derive(Default)]
+struct Used {
+    entries: u32,
+    /// Whether one of them says that a bucket is empty. A caller that goes on all the same says nothing new.
+    is_told_over: bool,
+}
+
 /// What waits.
 #[derive(Default)]
 pub struct Refusals {
     minute: i64,
-    used: HashMap<ClientId, u32>,
+    used: HashMap<ClientId, Used>,
     waiting: VecDeque<Known>,
     counting: Counts,
     /// Counts of minutes that are over.
@@ -55,11 +64,13 @@ impl Refusals {
             return false;
         };
         let used = self.used.entry(client.clone()).or_default();
-        *used = used.saturating_add(1);
-        if *used > QUOTA || self.waiting.len() >= WAITING {
+        let is_over = note.refused.reason.class == Class::Quota;
+        if used.entries >= QUOTA || (is_over && used.is_told_over) || self.waiting.len() >= WAITING {
             count(&mut self.counting, &client.to_string(), note.refused.reason.code, 1);
             return false;
         }
+        used.entries += 1;
+        used.is_told_over |= is_over;
         self.waiting.push_back(Known { client, note: RefusalNote { refused: note.refused.bounded(), ..note } });
         true
     }
@@ -147,6 +158,25 @@ mod tests {
         assert_eq!(counts["production"]["assertion.expired"], 100);
         assert_eq!(counts["globex/order-sync"]["assertion.expired"], 40);
         assert!(refusals.take(note(Some("globex/order-sync")), at(120)), "a new minute, a new quota");
+    }
+
+    /// S-9: a caller over its quota leaves one entry a minute, and room for what else it is refused for.
+    #[test]
+    fn s_09_an_empty_bucket_is_one_entry_a_minute() {
+        let mut refusals = Refusals::default();
+        let over = || {
+            let known = note(Some("globex/order-sync"));
+            RefusalNote { refused: Refused { reason: &reason::QUOTA_EXCEEDED, ..known.refused }, ..known }
+        };
+        for _ in 0..1500 {
+            refusals.take(over(), at(60));
+        }
+        assert!(refusals.take(note(Some("globex/order-sync")), at(60)));
+        let (known, _) = refusals.due(at(60), 5000, false);
+        assert_eq!(known.len(), 2);
+        assert!(refusals.take(over(), at(120)), "a new minute");
+        let (_, counts) = refusals.due(at(120), 5000, false);
+        assert_eq!(counts["globex/order-sync"]["quota.exceeded"], 1499);
     }
 
     #[test]

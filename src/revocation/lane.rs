@@ -1,4 +1,4 @@
-//! The fast lane to Redis: what exchanges ask of it, many in one round trip.
+//! The fast lane to Redis: what callers take from their buckets, many in one round trip.
 //!
 //! Each exchange asks once before it is decided ([`Lane::admit`]) and tells once after it is recorded ([`Lane::spend`]). By itself
 //! each would be a write, a wake-up on either side and a read. One task takes what has come, lets whoever is ready run first, and
@@ -46,6 +46,8 @@ pub(super) struct Admit {
     pub now: i64,
     /// Microseconds in which one comes back.
     pub every: i64,
+    /// Microseconds in which an empty bucket is full again.
+    pub whole: i64,
     /// The proof's key.
     pub seen: Option<String>,
 }
@@ -118,9 +120,9 @@ impl Task {
         let mut pipeline = Pipeline::with_capacity(2 * batch.len());
         for ask in batch {
             match ask {
-                Ask::Admit(Admit { bucket, now, every, seen }, _) => {
-                    let mut take = command("EVALSHA", 6, 192);
-                    take.arg(self.take.get_hash()).arg(1).arg(bucket).arg(*now).arg(*every);
+                Ask::Admit(Admit { bucket, now, every, whole, seen }, _) => {
+                    let mut take = command("EVALSHA", 7, 208);
+                    take.arg(self.take.get_hash()).arg(1).arg(bucket).arg(*now).arg(*every).arg(*whole);
                     let mut exists = command("EXISTS", 2, 96);
                     exists.arg(seen.as_deref().unwrap_or("carnet:{seen}:none"));
                     pipeline.add_command(take).add_command(exists);

@@ -8,6 +8,7 @@ use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::{Cut, CutWhat};
 use crate::domain::names::{ClientId, EnvironmentName, TokenId};
 use crate::domain::proof_key::ProofKey;
+use crate::domain::quota::{Allowance, Bucket, Operation};
 
 /// An index in memory.
 #[derive(Clone, Default)]
@@ -19,7 +20,7 @@ pub struct Memory {
 struct Inner {
     environments: HashMap<EnvironmentName, Shadow>,
     seen: HashMap<ProofKey, Timestamp>,
-    buckets: HashMap<(EnvironmentName, ClientId), i64>,
+    buckets: HashMap<(EnvironmentName, ClientId, Operation), i64>,
     checkpoint: Option<String>,
     swept: Timestamp,
 }
@@ -80,19 +81,13 @@ impl Memory {
         Ok(applied)
     }
 
-    pub(super) async fn admit(
-        &self,
-        environment: &EnvironmentName,
-        caller: &ClientId,
-        per_minute: u32,
-        proof: Option<ProofKey>,
-        now: Timestamp,
-    ) -> Result<Admission, Away> {
+    pub(super) async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
         let mut inner = self.lock();
         inner.sweep(now);
         let seen = proof.is_some_and(|proof| inner.seen.contains_key(&proof));
-        let bucket = inner.buckets.entry((environment.clone(), caller.clone())).or_default();
-        Ok(Admission { seen, quota: take(bucket, per_minute, now) })
+        let key = (bucket.environment.clone(), bucket.caller.clone(), bucket.operation);
+        let quota = take(inner.buckets.entry(key).or_default(), bucket.allowance, now);
+        Ok(Admission { seen, quota })
     }
 
     pub(super) fn spend(&self, proof: &ProofKey, until: Timestamp) {
@@ -169,19 +164,14 @@ impl Inner {
     }
 }
 
-/// Microseconds in which a bucket fills: milliseconds would hold nobody to more than 60 000 a minute, whatever their record says.
-const MINUTE: i64 = 60_000_000;
-
-/// Takes one from a bucket that holds `per_minute` and refills evenly. The bucket is the microsecond at which it would be full
-/// again (the generic cell rate algorithm), so an untouched one needs no memory.
-fn take(bucket: &mut i64, per_minute: u32, now: Timestamp) -> Quota {
+/// Takes one from a bucket. The bucket is the microsecond at which it would be full again (the generic cell rate algorithm), so an untouched
+/// one needs no memory.
+fn take(bucket: &mut i64, allowance: Allowance, now: Timestamp) -> Quota {
     let now = now.as_seconds() * 1_000_000;
-    let every = MINUTE / i64::from(per_minute.max(1));
-    let full_again = (*bucket).max(now) + every;
-    let over = full_again - now - MINUTE;
+    let full_again = (*bucket).max(now) + allowance.every();
+    let over = full_again - now - allowance.whole();
     if over > 0 {
-        let retry_after = Seconds(u32::try_from((over + 999_999) / 1_000_000).unwrap_or(60));
-        return Quota::Exceeded { retry_after };
+        return Quota::too_early(over);
     }
     *bucket = full_again;
     Quota::Allowed

@@ -23,8 +23,9 @@ use std::time::Duration;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::Cut;
 use crate::domain::digest::Digest;
-use crate::domain::names::{ClientId, EnvironmentName, TokenId};
+use crate::domain::names::{EnvironmentName, TokenId};
 use crate::domain::proof_key::ProofKey;
+use crate::domain::quota::Bucket;
 
 use self::memory::Memory;
 use self::redis::Redis;
@@ -81,7 +82,7 @@ pub enum Applied {
     Done,
 }
 
-/// What the fast lane says of an exchange.
+/// What the fast lane says of a caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Admission {
     /// The proof was seen before.
@@ -90,7 +91,7 @@ pub struct Admission {
     pub quota: Quota,
 }
 
-/// Whether a caller has exchanges left.
+/// Whether anything is left in a caller's bucket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Quota {
     /// One was taken.
@@ -100,6 +101,14 @@ pub enum Quota {
         /// Until the next.
         retry_after: Seconds,
     },
+}
+
+impl Quota {
+    /// For a caller who comes so many microseconds too early.
+    fn too_early(micros: i64) -> Self {
+        let seconds = micros.saturating_add(999_999) / 1_000_000;
+        Self::Exceeded { retry_after: Seconds(u32::try_from(seconds).unwrap_or(u32::MAX)) }
+    }
 }
 
 /// Whether a token is cut.
@@ -230,16 +239,9 @@ impl Index {
         either!(self, store => store.renew(environment, marker).await)
     }
 
-    /// Takes one from the caller's bucket and looks the proof up, in one round trip. A bucket holds `per_minute` and refills evenly.
-    pub async fn admit(
-        &self,
-        environment: &EnvironmentName,
-        caller: &ClientId,
-        per_minute: u32,
-        proof: Option<ProofKey>,
-        now: Timestamp,
-    ) -> Result<Admission, Away> {
-        either!(self, store => store.admit(environment, caller, per_minute, proof, now).await)
+    /// Takes one from a caller's bucket and looks the proof up, in one round trip.
+    pub async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
+        either!(self, store => store.admit(bucket, proof, now).await)
     }
 
     /// Notes a proof that the journal has spent. Nobody waits for it: the journal refuses a replay whatever becomes of this.

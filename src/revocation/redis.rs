@@ -18,11 +18,12 @@ use super::{
     Admission, Applied, Away, CONNECTION_TIME, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, RESPONSE_TIME, Snapshot,
     Strange, Unusable, Update, compare, is_fresh,
 };
-use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::clock::Timestamp;
 use crate::domain::cut::CutWhat;
 use crate::domain::digest::Digest;
-use crate::domain::names::{ClientId, EnvironmentName, TokenId};
+use crate::domain::names::{EnvironmentName, TokenId};
 use crate::domain::proof_key::ProofKey;
+use crate::domain::quota::Bucket;
 
 /// An index in Redis.
 #[derive(Clone)]
@@ -37,9 +38,6 @@ const KEYS: [&str; 3] = [COMPLETE, REVOKED, BEFORE];
 const COMPLETE: &str = "complete";
 const REVOKED: &str = "revoked";
 const BEFORE: &str = "before";
-
-/// Microseconds in which a bucket fills: milliseconds would hold nobody to more than 60 000 a minute, whatever their record says.
-const MINUTE: i64 = 60_000_000;
 
 const CHECKPOINT: &str = "carnet:checkpoint";
 
@@ -146,30 +144,19 @@ impl Redis {
         applied(&self.answer(&call).await?, environment, None, marker)
     }
 
-    pub(super) async fn admit(
-        &self,
-        environment: &EnvironmentName,
-        caller: &ClientId,
-        per_minute: u32,
-        proof: Option<ProofKey>,
-        now: Timestamp,
-    ) -> Result<Admission, Away> {
-        let bucket = key(environment, format_args!("quota:{caller}"));
+    pub(super) async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
+        let name = key(bucket.environment, format!("quota:{}:{}", bucket.operation.name(), bucket.caller));
         let (over, seen) = self
             .lane
             .admit(Admit {
-                bucket,
+                bucket: name,
                 now: now.as_seconds() * 1_000_000,
-                every: MINUTE / i64::from(per_minute.max(1)),
+                every: bucket.allowance.every(),
+                whole: bucket.allowance.whole(),
                 seen: proof.as_ref().map(seen_key),
             })
             .await?;
-        let quota = if over == 0 {
-            Quota::Allowed
-        } else {
-            Quota::Exceeded { retry_after: Seconds(u32::try_from((over + 999_999) / 1_000_000).unwrap_or(60)) }
-        };
-        Ok(Admission { seen, quota })
+        Ok(Admission { seen, quota: if over == 0 { Quota::Allowed } else { Quota::too_early(over) } })
     }
 
     pub(super) fn spend(&self, proof: &ProofKey, until: Timestamp) {

@@ -86,19 +86,20 @@ return {1, redis.call('GET', KEYS[1])}
 /// The bucket: the microsecond at which it is full again. Returns how many microseconds too early the caller is, 0 for allowed. What
 /// is no such number counts as a bucket that is empty now: it fills by itself, and nobody gains by writing one.
 pub(super) const TAKE: &str = r"
-local now, every = tonumber(ARGV[1]), tonumber(ARGV[2])
+local now, every, whole = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local kept_for = string.format('%d', whole / 500)
 local kept = redis.pcall('GETRANGE', KEYS[1], 0, 31)
 local until_full = now
 if kept ~= '' then
   until_full = type(kept) == 'string' and tonumber(kept) or nil
-  if not until_full or not (until_full <= now + 60000000) then
-    until_full = now + 60000000
-    redis.call('SET', KEYS[1], string.format('%d', until_full), 'PX', 120000)
+  if not until_full or not (until_full <= now + whole) then
+    until_full = now + whole
+    redis.call('SET', KEYS[1], string.format('%d', until_full), 'PX', kept_for)
   end
 end
 local full = math.max(until_full, now) + every
-local over = full - now - 60000000
+local over = full - now - whole
 if over > 0 then return math.floor(over) end
-redis.call('SET', KEYS[1], string.format('%d', full), 'PX', 120000)
+redis.call('SET', KEYS[1], string.format('%d', full), 'PX', kept_for)
 return 0
 ";

@@ -4,6 +4,8 @@ use std::process::{Child, Command, Stdio};
 
 use super::*;
 use crate::domain::cut::CutWhat;
+use crate::domain::names::ClientId;
+use crate::domain::quota::{Allowance, Operation};
 
 struct Server {
     child: Child,
@@ -159,20 +161,53 @@ async fn r_16_revoked_tokens_stay_until_they_are_long_expired() {
     }
 }
 
+async fn admit(index: &Index, caller: &str, size: u32, proof: Option<ProofKey>, at: Timestamp) -> Result<Admission, Away> {
+    take(index, (caller, Operation::Exchange), Allowance { size, period: Seconds(60) }, proof, at).await
+}
+
+async fn take(
+    index: &Index,
+    (caller, operation): (&str, Operation),
+    allowance: Allowance,
+    proof: Option<ProofKey>,
+    at: Timestamp,
+) -> Result<Admission, Away> {
+    let (environment, caller) = (environment(), client(caller));
+    index.admit(&Bucket { environment: &environment, caller: &caller, operation, allowance }, proof, at).await
+}
+
+/// S-9: one operation's bucket is not another's, and one that fills in an hour is told so.
+#[tokio::test]
+async fn s_09_buckets_of_an_hour_refill_in_an_hour() {
+    let (_server, stores) = both();
+    for index in stores {
+        let start = now();
+        let hourly = Allowance { size: 60, period: Seconds(3600) };
+        let take =
+            async |operation, at| take(&index, ("globex/a", operation), hourly, None, at).await.expect("an answer").quota;
+        for _ in 0..60 {
+            assert_eq!(take(Operation::Enrolment, start).await, Quota::Allowed, "{index:?}");
+        }
+        assert_eq!(take(Operation::Enrolment, start).await, Quota::Exceeded { retry_after: Seconds(60) }, "{index:?}");
+        assert_eq!(take(Operation::ElevationRequest, start).await, Quota::Allowed, "{index:?}");
+        assert_eq!(take(Operation::Enrolment, start.plus(Seconds(60))).await, Quota::Allowed, "{index:?}");
+        assert!(matches!(take(Operation::Enrolment, start.plus(Seconds(119))).await, Quota::Exceeded { .. }), "{index:?}");
+    }
+}
+
 #[tokio::test]
 async fn quotas_are_buckets_that_refill_evenly() {
     let (_server, stores) = both();
     for index in stores {
         let start = now();
-        let take =
-            async |at: Timestamp| index.admit(&environment(), &client("globex/a"), 6, None, at).await.expect("an answer").quota;
+        let take = async |at: Timestamp| admit(&index, "globex/a", 6, None, at).await.expect("an answer").quota;
         for _ in 0..6 {
             assert_eq!(take(start).await, Quota::Allowed, "{index:?}");
         }
         assert_eq!(take(start).await, Quota::Exceeded { retry_after: Seconds(10) }, "{index:?}");
         assert_eq!(take(start.plus(Seconds(10))).await, Quota::Allowed, "{index:?}");
         assert!(matches!(take(start.plus(Seconds(10))).await, Quota::Exceeded { .. }), "{index:?}");
-        let other = index.admit(&environment(), &client("globex/b"), 6, None, start).await.expect("an answer");
+        let other = admit(&index, "globex/b", 6, None, start).await.expect("an answer");
         assert_eq!(other.quota, Quota::Allowed, "{index:?}: one caller's bucket is its own");
     }
 }
@@ -182,8 +217,7 @@ async fn quotas_are_buckets_that_refill_evenly() {
 async fn a_large_quota_is_what_it_says() {
     let (index, at) = (Index::in_process(), now());
     let mut allowed = 0;
-    while index.admit(&environment(), &client("globex/a"), 100_000, None, at).await.expect("an answer").quota == Quota::Allowed
-    {
+    while admit(&index, "globex/a", 100_000, None, at).await.expect("an answer").quota == Quota::Allowed {
         allowed += 1;
     }
     assert_eq!(allowed, 100_000);
@@ -203,11 +237,11 @@ async fn t_02_a_read_spends_a_proof_once() {
         }
         let firsts = tasks.join_all().await.into_iter().filter(|first| *first).count();
         assert_eq!(firsts, 1, "{index:?}");
-        assert!(index.admit(&environment(), &client("globex/c"), 600, Some(key), now()).await.expect("an answer").seen);
+        assert!(admit(&index, "globex/c", 600, Some(key), now()).await.expect("an answer").seen);
         let spent = ProofKey(Digest::of(b"spent"));
         index.spend(&spent, until);
         for _ in 0..100 {
-            if index.admit(&environment(), &client("globex/d"), 6000, Some(spent), now()).await.expect("an answer").seen {
+            if admit(&index, "globex/d", 6000, Some(spent), now()).await.expect("an answer").seen {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -223,7 +257,7 @@ async fn f_05_a_server_that_stands_still_is_away() {
     index.ping().await.expect("answers");
     server.signal("-STOP");
     let started = std::time::Instant::now();
-    assert_eq!(index.admit(&environment(), &client("globex/c"), 600, None, now()).await, Err(Away::Silent));
+    assert_eq!(admit(&index, "globex/c", 600, None, now()).await, Err(Away::Silent));
     assert_eq!(index.marker(&environment()).await, Err(Away::Silent));
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     server.signal("-CONT");

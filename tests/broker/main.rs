@@ -21,6 +21,7 @@ mod narrowing;
 mod oracles;
 mod policy;
 mod possession;
+mod quotas;
 mod readme;
 mod registry;
 mod revocation;

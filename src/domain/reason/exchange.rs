@@ -223,9 +223,9 @@ super::reasons! {
         "Ask for an elevation (`carnet elevate`), then exchange again.";
 
     QUOTA_EXCEEDED = "quota.exceeded", Quota;
-        "The integration has used up its exchanges for now.";
-        "exchangesPerMinute is a bucket that refills evenly, so that one caller cannot slow the others.";
-        "Wait Retry-After seconds; reuse tokens until they expire.";
+        "The caller has used up its quota for this operation for now.";
+        "Each operation of a caller has a bucket that refills evenly (exchanges: exchangesPerMinute of the record), so that one caller can neither slow the others nor fill a store.";
+        "Wait Retry-After seconds; reuse tokens until they expire, and keep answers of introspection for some seconds.";
     STORE_UNAVAILABLE = "store.unavailable", Busy;
         "A store that is needed does not answer in time.";
         "Nothing is minted or called active without the journal and the revocation index.";

@@ -18,7 +18,8 @@ use crate::domain::admission::Slot;
 use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
 use crate::domain::elevation::{Request, Standing};
-use crate::domain::names::ElevationId;
+use crate::domain::names::{ClientId, ElevationId};
+use crate::domain::quota::Operation;
 use crate::domain::reason::{self, Reason};
 use crate::http::admin::{Problem, elevations::Asked, input};
 use crate::http::authorization::Authorization;
@@ -95,19 +96,25 @@ fn denied_problem(here: &Here, denied: &Denied) -> Problem {
 }
 
 /// How an elevation stands, for who holds its poll token. Anybody else is told that there is none.
-pub fn poll(here: &Here, headers: &HeaderMap, id: &str) -> Response {
+pub async fn poll(here: Here, headers: HeaderMap, id: String) -> Response {
+    let view = here.broker.journal.view();
     let found = || {
         let id: ElevationId = id.parse().ok()?;
-        let token = Authorization::bearer(headers)?;
-        let view = here.broker.journal.view();
+        let token = Authorization::bearer(&headers)?;
         let request = view.state.elevations.find(&id)?;
         let known = request.elevation.poll?.0.ct_eq(&Digest::of(token.as_bytes()).0);
         let here_too = request.elevation.environment == here.environment;
-        (bool::from(known) && here_too).then(|| show(here, request))
+        (bool::from(known) && here_too).then_some(request)
     };
     // One answer, whether the elevation, its environment or the token is another one.
     let missing = || Problem::missing("elevation that this poll token opens").at(&here.request).into_response();
-    let Some(told) = found() else { return missing() };
+    let Some(request) = found() else { return missing() };
+    let client = ClientId::Integration(request.elevation.integration.clone());
+    if let Err(denied) = here.broker.take(&here.environment, &client, Operation::ElevationPoll).await {
+        here.broker.note(&here.environment, &here.request, &denied.refused);
+        return denied_problem(&here, &denied).at(&here.request).into_response();
+    }
+    let told = show(&here, request);
     let waits = told["state"] == json!(Standing::Pending);
     let mut response = axum::Json(told).into_response();
     no_store(response.headers_mut());

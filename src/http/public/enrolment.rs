@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Here;
 use crate::broker::enrolment::Shown;
-use crate::broker::revocation::Failure;
 use crate::domain::certificate::Der;
+use crate::domain::clock::Seconds;
 use crate::domain::decision::Refused;
 use crate::domain::names::{ClientId, IntegrationId};
 use crate::domain::peer::Peer;
@@ -62,8 +62,7 @@ pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: B
     match here.broker.enrol(&here.environment, &shown, &request, &here.request).await {
         // The leaf and what leads to the root; the root comes from cacerts.
         Ok(chain) => message(&[chain.leaf, chain.issuing]),
-        Err(Failure::Refused(reason) | Failure::Stopped(reason)) => refuse(&here, known, reason),
-        Err(Failure::Faults(_)) => refuse(&here, known, &reason::ENROLMENT_REQUEST),
+        Err(not) => refuse_until(&here, known, not.reason, not.retry_after),
     }
 }
 
@@ -136,6 +135,11 @@ fn message(certificates: &[Der]) -> Response {
 
 /// A refusal in words (RFC 7030 section 4.2.3): the reason, what it means and what to do. It goes to the record like any other.
 fn refuse(here: &Here, known: Option<IntegrationId>, reason: &'static Reason) -> Response {
+    refuse_until(here, known, reason, None)
+}
+
+/// The same, with the time after which to try again.
+fn refuse_until(here: &Here, known: Option<IntegrationId>, reason: &'static Reason, wait: Option<Seconds>) -> Response {
     let refused = Refused { known: known.map(ClientId::Integration), ..Refused::unknown(reason) };
     here.broker.note(&here.environment, &here.request, &refused);
     here.metrics.refused(reason);
@@ -144,6 +148,7 @@ fn refuse(here: &Here, known: Option<IntegrationId>, reason: &'static Reason) ->
         Class::Unauthenticated => StatusCode::UNAUTHORIZED,
         Class::Proof | Class::Client => StatusCode::FORBIDDEN,
         Class::Missing => StatusCode::NOT_FOUND,
+        Class::Quota => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::BAD_REQUEST,
     };
     let text = format!("{}: {}\n{}\nrequest {}\n", reason.code, reason.what, reason.fix, here.request);
@@ -153,8 +158,8 @@ fn refuse(here: &Here, known: Option<IntegrationId>, reason: &'static Reason) ->
     if status == StatusCode::UNAUTHORIZED {
         fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"carnet\""));
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        fields.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        fields.insert(header::RETRY_AFTER, HeaderValue::from(wait.map_or(5, |wait| wait.0.max(1))));
     }
     response
 }

@@ -14,6 +14,7 @@ use crate::domain::confirmation::Confirmation;
 use crate::domain::decision::Refused;
 use crate::domain::names::ClientId;
 use crate::domain::peer::Peer;
+use crate::domain::quota::Operation;
 use crate::domain::reason::{self, Reason};
 use crate::http::authorization::Authorization;
 use crate::http::error::{Slotted, no_store, refuse};
@@ -23,7 +24,7 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 
 /// What the caller may know of a token.
 pub async fn introspect(here: Here, headers: HeaderMap, body: Bytes) -> Response {
-    let (token, caller) = match asked(&here, &headers, &body, "/introspect").await {
+    let (token, caller) = match asked(&here, &headers, &body, Operation::Introspection).await {
         Ok(asked) => asked,
         Err(denied) => return refused(&here, &denied, &headers),
     };
@@ -39,7 +40,7 @@ pub async fn introspect(here: Here, headers: HeaderMap, body: Bytes) -> Response
 
 /// Revokes a token of the caller's; 200 for anything else as well (RFC 7009 section 2.2).
 pub async fn revoke(here: Here, headers: HeaderMap, body: Bytes) -> Response {
-    let (token, caller) = match asked(&here, &headers, &body, "/revoke").await {
+    let (token, caller) = match asked(&here, &headers, &body, Operation::Revocation).await {
         Ok(asked) => asked,
         Err(denied) => return refused(&here, &denied, &headers),
     };
@@ -54,12 +55,13 @@ pub async fn revoke(here: Here, headers: HeaderMap, body: Bytes) -> Response {
 }
 
 /// The token that is asked about, and who asks.
-async fn asked(here: &Here, headers: &HeaderMap, body: &[u8], endpoint: &str) -> Result<(String, ClientId), Denied> {
+async fn asked(here: &Here, headers: &HeaderMap, body: &[u8], operation: Operation) -> Result<(String, ClientId), Denied> {
+    let endpoint = if operation == Operation::Revocation { "/revoke" } else { "/introspect" };
     let fault = |reason: &'static Reason| Denied::from(Refused::unknown(reason));
     let mut form = Form::read(headers, body).map_err(fault)?;
     let credential = credential(here, &mut form, headers, endpoint).map_err(fault)?;
     // The caller first: a stranger learns nothing of the form.
-    let caller = here.broker.authenticate(&here.environment, &credential).await?;
+    let caller = here.broker.authenticate(&here.environment, &credential, operation).await?;
     let token = form.take("token").ok_or_else(|| fault(&reason::FORM_MISSING))?;
     Ok((token, caller))
 }

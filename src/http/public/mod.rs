@@ -346,8 +346,8 @@ impl Route {
             }
             Self::Enrolment(Operation::CaCerts) => at_once(enrolment::authorities(&here)),
             Self::Elevation => {
-                let id = uri.path().rsplit_once("/elevations/").map(|(_, id)| id);
-                at_once(elevations::poll(&here, &headers, id.unwrap_or_default()))
+                let id = uri.path().rsplit_once("/elevations/").map_or_else(String::new, |(_, id)| id.to_owned());
+                Box::pin(elevations::poll(here, headers, id))
             }
             Self::Verify | Self::VerifyInPath => {
                 let appended = (self == Self::VerifyInPath).then(|| below(&uri, path, "/verify")).flatten();

@@ -74,9 +74,9 @@ pub async fn verify(here: Here, question: &Question) -> Response {
         Err(reason) => return refused(&here, &Refused::unknown(reason).into(), None),
     };
     if let Err(denied) = here.broker.admit_proxy(&here.environment, &proxy, &api).await {
-        // Whoever is no proxy of this API learns that and nothing else, a busy store apart.
-        let busy = denied.refused.reason.class == Class::Busy;
-        let denied = if busy { denied } else { Refused::unknown(&reason::PROXY_UNKNOWN).into() };
+        // A caller that is no proxy of this API learns that and nothing else, a busy store and an empty bucket apart.
+        let later = matches!(denied.refused.reason.class, Class::Busy | Class::Quota);
+        let denied = if later { denied } else { Refused::unknown(&reason::PROXY_UNKNOWN).into() };
         return refused(&here, &denied, None);
     }
     let needed = scope.to_string();

@@ -507,6 +507,25 @@ pub async fn bound_by_proxy(world: &World) -> (String, String, String) {
     (token, fields.pop().expect("one"), other)
 }
 
+/// S-9: each certificate is an entry for ever, so one integration gets so many an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_09_re_enrolment_is_bounded() {
+    let world = world().await;
+    let machine = enrolled(&world, "production").await;
+    let renew = async || machine.enrol("production", "simplereenroll", "one", Some("one"), None).await;
+    for _ in 1..60 {
+        let reply = renew().await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    for _ in 0..3 {
+        let reply = renew().await;
+        assert!(reply.status == 429 && reply.body.starts_with("quota.exceeded: "), "{reply:?}");
+    }
+    assert_eq!(certificates_on_record(&world).await, 60);
+    // The certificate in use still buys tokens.
+    assert_eq!(machine.token(Some("one"), "production", &[]).await.status, 200);
+}
+
 /// RFC 9440: a proxy that ends TLS hands the certificate on. Only one that the operator named, and only in one readable field.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_named_proxy_hands_the_certificate_on() {
