@@ -39,6 +39,9 @@ renew)
     ;;
 esac
 
+# Before the token is used up: where nobody answers this, it is not.
+curl --silent --show-error --fail --max-time 30 --cacert "$CARNET_CA" --output "$next/authorities" \
+    "$CARNET_MTLS/.well-known/est/$CARNET_ENVIRONMENT/cacerts"
 status=$(curl --silent --show-error --max-time 30 --cacert "$CARNET_CA" --config "$next/options" --output "$next/answer" \
     --write-out '%{http_code}' --header 'content-type: application/pkcs10' --data-binary "@$next/request" \
     "$CARNET_MTLS/.well-known/est/$CARNET_ENVIRONMENT/$operation")
@@ -48,9 +51,23 @@ if [ "$status" != 200 ]; then
     cat "$next/answer" >&2
     exit 3
 fi
-openssl base64 -d -in "$next/answer" | openssl pkcs7 -inform DER -print_certs -out "$next/chain.pem"
-openssl verify -CAfile "$CARNET_CA" -untrusted "$next/chain.pem" "$next/chain.pem" >/dev/null
-rm -f "$next/answer" "$next/request"
+openssl base64 -d -in "$next/answer" | openssl pkcs7 -inform DER -print_certs -out "$next/leaf.pem"
+
+# The answer is the certificate alone (RFC 7030 section 4.2.3). What leads from it to the root comes from cacerts, fetched above: the one that
+# signed it, by its key, because after a rotation there are two of one name.
+openssl base64 -d -in "$next/authorities" | openssl pkcs7 -inform DER -print_certs | awk -v to="$next/authority" \
+    '/BEGIN CERTIFICATE/ { n++ } n { print > (to "." n ".pem") } /END CERTIFICATE/ { close(to "." n ".pem") }'
+cp "$next/leaf.pem" "$next/chain.pem"
+for authority in "$next"/authority.*.pem; do
+    subject=$(openssl x509 -in "$authority" -noout -subject_hash)
+    [ "$subject" != "$(openssl x509 -in "$authority" -noout -issuer_hash)" ] || continue
+    if openssl verify -partial_chain -trusted "$authority" "$next/leaf.pem" >/dev/null 2>&1; then
+        openssl x509 -in "$authority" >>"$next/chain.pem"
+        break
+    fi
+done
+openssl verify -CAfile "$CARNET_CA" -untrusted "$next/chain.pem" "$next/leaf.pem" >/dev/null
+rm -f "$next"/authority.*.pem "$next/authorities" "$next/answer" "$next/leaf.pem" "$next/request"
 
 before=$(readlink "$CARNET_DIR/current" || true)
 ln -s "$(basename "$next")" "$next.link"

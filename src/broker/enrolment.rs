@@ -45,6 +45,17 @@ pub enum Shown {
     Certificate(Verified<ClientCertificate>),
 }
 
+/// A revocation list.
+pub struct RevocationList {
+    /// The list, signed now.
+    pub der: Der,
+    /// What it says, for as long as one that was signed earlier is as good.
+    pub says: String,
+}
+
+/// A list that says the same is another one after so many seconds: a small part of its life, so that none that is kept ends.
+const RENEWED_EVERY: i64 = 3600;
+
 /// Why there is no certificate.
 pub struct NotEnrolled {
     /// Why.
@@ -182,7 +193,7 @@ impl Broker {
 
     /// The revocation list of one issuing key of `environment`, or of the one that issues now, with the number of the newest entry. A
     /// certificate names the list of the key that signed it: after a rotation there are several.
-    pub fn revocation_list(&self, environment: &EnvironmentName, kid: Option<&str>) -> Result<Der, &'static Reason> {
+    pub fn revocation_list(&self, environment: &EnvironmentName, kid: Option<&str>) -> Result<RevocationList, &'static Reason> {
         let (view, now) = (self.journal.view(), self.now());
         let authority = match kid {
             None => view.state.certificates.issuing(environment, now).ok_or(&reason::AUTHORITY_AWAY)?,
@@ -192,7 +203,10 @@ impl Broker {
             }
         };
         let revoked = revoked(&view.state, authority);
-        self.issuance.revocation_list(authority, view.size, &revoked, now).map_err(|_| &reason::AUTHORITY_AWAY)
+        let serials: Vec<&str> = revoked.iter().map(|one| one.serial.as_str()).collect();
+        let says = format!("{} {} {}", authority.kid, now.as_seconds() / RENEWED_EVERY, serials.join(" "));
+        let der = self.issuance.revocation_list(authority, view.size, &revoked, now).map_err(|_| &reason::AUTHORITY_AWAY)?;
+        Ok(RevocationList { der, says })
     }
 
     /// Another issuing key under the root of `environment`; it issues from now on, and what the earlier ones signed still counts.

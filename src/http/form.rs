@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 
+use super::media;
 use crate::domain::reason::{self, Reason};
 
 /// The parameters of a request, each at most once; a parameter without a value is absent (RFC 6749 section 3.2).
@@ -25,7 +26,7 @@ const MOST_PARAMETERS: usize = 64;
 impl<'t> Form<'t> {
     /// Reads headers and body of a POST.
     pub fn read(headers: &HeaderMap, body: &'t [u8]) -> Result<Self, &'static Reason> {
-        if !is_form(headers) {
+        if !media::is(headers, "application/x-www-form-urlencoded") {
             return Err(&reason::FORM_MALFORMED);
         }
         Self::parse(std::str::from_utf8(body).map_err(|_| &reason::FORM_MALFORMED)?)
@@ -95,16 +96,6 @@ impl<'t> Form<'t> {
     }
 }
 
-/// Exactly one content type: the form's, with no charset but UTF-8.
-fn is_form(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(only), None) = (types.next(), types.next()) else { return false };
-    let Ok(text) = only.to_str() else { return false };
-    let mut parts = text.split(';').map(str::trim);
-    let form = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"));
-    form && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
-}
-
 /// `+` is a space, `%XX` a byte; anything else that is not a sound escape is refused, as are control characters.
 fn decode(text: &str) -> Result<Cow<'_, str>, &'static Reason> {
     // Every byte is looked at: sixteen at a time, where to stop at the first would be one at a time.
@@ -132,6 +123,8 @@ fn decode(text: &str) -> Result<Cow<'_, str>, &'static Reason> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header;
+
     use super::*;
 
     fn read(body: &str) -> Result<Form<'_>, &'static Reason> {

@@ -4,11 +4,13 @@
 
 pub mod admin;
 pub mod authorization;
+pub mod cached;
 pub mod console;
 pub mod demo;
 pub mod error;
 pub mod form;
 pub mod front;
 pub mod health;
+pub mod media;
 pub mod metrics;
 pub mod public;

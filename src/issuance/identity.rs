@@ -49,27 +49,37 @@ impl Pending {
         Ok(Self { key, request })
     }
 
-    /// The identity that the certificates of an EST answer (a certs-only message, in DER) make of the key.
+    /// The identity that an EST answer makes of the key, with what leads from its certificate to the root among `authorities`: both are
+    /// certs-only messages in DER, of `simpleenroll` and of `cacerts` (RFC 7030 sections 4.2.3 and 4.1.3).
     ///
     /// # Errors
     /// An answer without a certificate for this very key.
-    pub fn complete(self, answer: &[u8]) -> Result<Identity, Unusable> {
+    pub fn complete(self, answer: &[u8], authorities: &[u8]) -> Result<Identity, Unusable> {
         let certificates = read_certificates_only(answer).ok_or(Unusable("the answer is no certs-only message"))?;
-        let mut pem = Zeroizing::new(encoded("PRIVATE KEY", &Zeroizing::new(self.key.serialize_der())));
+        let authorities = read_certificates_only(authorities).ok_or(Unusable("the authorities are no certs-only message"))?;
         let mut own = None;
         for der in &certificates {
             let (_, certificate) = X509Certificate::from_der(der).map_err(|_| Unusable("the answer holds something else"))?;
-            let roots = certificate.subject() == certificate.issuer();
             if certificate.public_key().raw == self.key.subject_public_key_info() {
-                own = Some(validity(&certificate).ok_or(Unusable("its validity is none"))?);
-                *pem += &encoded("CERTIFICATE", der);
-            } else if !roots && own.is_some() {
-                *pem += &encoded("CERTIFICATE", der);
+                own = Some((der, certificate));
             }
         }
-        let (starts, ends) = own.ok_or(Unusable("the answer holds no certificate for the key"))?;
+        let (der, leaf) = own.ok_or(Unusable("the answer holds no certificate for the key"))?;
+        let (starts, ends) = validity(&leaf).ok_or(Unusable("its validity is none"))?;
+        let mut pem = Zeroizing::new(encoded("PRIVATE KEY", &Zeroizing::new(self.key.serialize_der())));
+        *pem += &encoded("CERTIFICATE", der);
+        for issuing in authorities.iter().filter(|issuing| is_issued_by(&leaf, issuing)) {
+            *pem += &encoded("CERTIFICATE", issuing);
+        }
         Ok(Identity { pem, starts, ends })
     }
+}
+
+/// Whether `issuing`, which is no root, signed the leaf: by its key, since two of one name follow each other.
+fn is_issued_by(leaf: &X509Certificate<'_>, issuing: &[u8]) -> bool {
+    X509Certificate::from_der(issuing).is_ok_and(|(_, issuing)| {
+        issuing.subject() != issuing.issuer() && leaf.verify_signature(Some(issuing.public_key())).is_ok()
+    })
 }
 
 impl Identity {
@@ -122,14 +132,17 @@ mod tests {
         let pending = Pending::generate().expect("a key");
         let own = leaf(&pending.key);
         let other = leaf(&KeyPair::generate().expect("a key"));
-        let identity = pending.complete(&certificates_only(&[own, Der(root.der().to_vec())])).expect("an identity");
+        let identity = {
+            let authorities = certificates_only(&[Der(root.der().to_vec())]);
+            pending.complete(&certificates_only(&[own]), &authorities).expect("an identity")
+        };
         assert_eq!(identity.pem.matches("BEGIN CERTIFICATE").count(), 1, "the root is not sent along");
         let again = Identity::parse(&identity.pem).expect("readable");
         assert_eq!((again.starts, again.ends), (identity.starts, identity.ends));
         assert!(Identity::parse("").is_none() && Identity::parse("-----BEGIN CERTIFICATE-----").is_none());
 
         for bad in [certificates_only(&[other]), certificates_only(&[]), b"x".to_vec(), vec![]] {
-            assert!(Pending::generate().expect("a key").complete(&bad).is_err());
+            assert!(Pending::generate().expect("a key").complete(&bad, &certificates_only(&[])).is_err());
         }
     }
 }

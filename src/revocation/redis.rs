@@ -23,7 +23,7 @@ use crate::domain::cut::CutWhat;
 use crate::domain::digest::Digest;
 use crate::domain::names::{EnvironmentName, TokenId};
 use crate::domain::proof_key::ProofKey;
-use crate::domain::quota::Bucket;
+use crate::domain::quota::{Bucket, Operation};
 
 /// An index in Redis.
 #[derive(Clone)]
@@ -145,7 +145,10 @@ impl Redis {
     }
 
     pub(super) async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
-        let name = key(bucket.environment, format!("quota:{}:{}", bucket.operation.name(), bucket.caller));
+        let name = match bucket.operation {
+            Operation::Exchange => key(bucket.environment, format!("quota:{}", bucket.caller)),
+            other => key(bucket.environment, format!("quota:{}:{}", other.name(), bucket.caller)),
+        };
         let (over, seen) = self
             .lane
             .admit(Admit {

@@ -300,7 +300,7 @@ async fn s_11_a_bucket_that_holds_no_number_of_ours_fills_again() {
     let values = ["banana".to_owned(), "nan".to_owned(), "inf".to_owned(), "1e300".to_owned(), "9".repeat(100_000)];
     for value in values {
         let () = ::redis::cmd("SET").arg(key).arg(&value).query_async(&mut connection).await.expect("written");
-        let take = async |at: Timestamp| index.admit(&environment(), &client("globex/a"), 6, None, at).await;
+        let take = async |at: Timestamp| admit(&index, "globex/a", 6, None, at).await;
         let first = take(now()).await.expect("an answer").quota;
         assert!(matches!(first, Quota::Exceeded { retry_after } if retry_after <= Seconds(10)), "{first:?}");
         let later = take(now().plus(Seconds(60))).await.expect("an answer").quota;
@@ -308,8 +308,8 @@ async fn s_11_a_bucket_that_holds_no_number_of_ours_fills_again() {
     }
     let () = ::redis::cmd("DEL").arg(key).query_async(&mut connection).await.expect("deleted");
     let () = ::redis::cmd("LPUSH").arg(key).arg("x").query_async(&mut connection).await.expect("written");
-    let quota = index.admit(&environment(), &client("globex/a"), 6, None, now()).await.expect("an answer").quota;
+    let quota = admit(&index, "globex/a", 6, None, now()).await.expect("an answer").quota;
     assert!(matches!(quota, Quota::Exceeded { .. }), "{quota:?}");
-    let quota = index.admit(&environment(), &client("globex/a"), 6, None, now().plus(Seconds(11))).await.expect("an answer");
+    let quota = admit(&index, "globex/a", 6, None, now().plus(Seconds(11))).await.expect("an answer");
     assert_eq!(quota.quota, Quota::Allowed);
 }

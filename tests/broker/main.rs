@@ -5,6 +5,7 @@ mod admin;
 mod approvals;
 mod architecture;
 mod assertions;
+mod caching;
 mod certificates;
 mod cli;
 mod console;

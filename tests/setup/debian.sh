@@ -23,6 +23,8 @@ for group in "$@"; do
         # Proxies that ask Carnet for verdicts.
         need 'command -v nginx || test -x /usr/sbin/nginx' nginx-light
         need 'command -v caddy' caddy
+        # A client of others that enrols (tests/broker/interop/est) is built with it.
+        need 'command -v go' golang-go
         # The browser in which the console is used.
         need 'command -v chromium' chromium
         ;;

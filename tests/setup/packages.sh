@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests take from PyPI and npm into .tools/, as their lock files pin it, and only when a lock file changed.
+# Installs what the tests take from PyPI, npm and the Go proxy into .tools/, as their lock files pin it, and only when a lock file changed.
 # Node comes from PyPI as well: Debian 12 has 18, oidc-provider wants newer, and Debian's npm pulls in hundreds of packages.
 set -eu
 
@@ -29,4 +29,13 @@ if [ "$(cat "$tools/node.stamp" 2>/dev/null)" != "$node_stamp" ]; then
     cp "$locks/package.json" "$locks/package-lock.json" "$tools/node/"
     PATH="$tools/python/bin:$PATH" npm --prefix "$tools/node" ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
     echo "$node_stamp" >"$tools/node.stamp"
+fi
+
+go_stamp=$(stamp "$locks/est/go.sum")
+if [ "$(cat "$tools/go.stamp" 2>/dev/null)" != "$go_stamp" ]; then
+    echo "setup: Go programs into .tools/go" >&2
+    rm -rf "$tools/go" "$tools/go.stamp"
+    mkdir -p "$tools/go"
+    (cd "$locks/est" && go build -mod=readonly -o "$tools/go/estclient" github.com/globalsign/est/cmd/estclient)
+    echo "$go_stamp" >"$tools/go.stamp"
 fi

@@ -42,15 +42,17 @@ impl KeptCertificate {
         let path = format!("/.well-known/est/{}/{operation}", self.env);
         let headers: Vec<_> = authorization.iter().map(|text| ("authorization", text.as_str())).collect();
         let body = Some(("application/pkcs10", STANDARD.encode(&pending.request).into_bytes()));
+        // What leads to the root comes from the authority, not with the certificate (RFC 7030 section 4.1); and it comes first: where nobody
+        // answers that, no token is spent.
+        let authorities = message_of(&client, &format!("/.well-known/est/{}/cacerts", self.env)).await?;
         let call = Call { method: "POST", path: &path, headers: &headers, body, ..Call::default() };
         let reply = client.call(call).await.map_err(|fault| unanswered(&fault))?;
         if reply.status != 200 {
             return Err(refusal(&reply));
         }
-        let text: String = String::from_utf8_lossy(&reply.body).split_whitespace().collect();
         let unusable = |why: String| Failure::new(Exit::Failure, "the enrolment's answer cannot be used").why(why);
-        let message = STANDARD.decode(text).map_err(|error| unusable(error.to_string()))?;
-        let identity = pending.complete(&message).map_err(|fault| unusable(fault.to_string()))?;
+        let issued = message(&reply).map_err(&unusable)?;
+        let identity = pending.complete(&issued, &authorities).map_err(|fault| unusable(fault.to_string()))?;
         store::write(&self.file, &identity.pem).map_err(|error| cannot_write(&self.file, &error))?;
         Ok(identity)
     }
@@ -63,6 +65,21 @@ impl KeptCertificate {
         let token = secret_file(file)?;
         Ok(format!("Basic {}", STANDARD.encode(format!("{}:{token}", self.integration))))
     }
+}
+
+/// The message that an operation of EST answers a GET with.
+async fn message_of(client: &OperatorClient, path: &str) -> Result<Vec<u8>, Failure> {
+    let reply = client.call(Call { method: "GET", path, ..Call::default() }).await.map_err(|fault| unanswered(&fault))?;
+    if reply.status != 200 {
+        return Err(refusal(&reply));
+    }
+    message(&reply).map_err(|why| Failure::new(Exit::Failure, "the authority's certificates cannot be used").why(why))
+}
+
+/// The DER of an answer: base64 with line ends anywhere.
+fn message(reply: &Reply) -> Result<Vec<u8>, String> {
+    let text: String = String::from_utf8_lossy(&reply.body).split_whitespace().collect();
+    STANDARD.decode(text).map_err(|error| error.to_string())
 }
 
 /// A file that cannot be written.

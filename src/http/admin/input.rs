@@ -2,7 +2,7 @@
 //! (ABUSE ).
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -11,17 +11,11 @@ use super::problem::Problem;
 use crate::broker::revocation::Fault;
 use crate::domain::reason;
 use crate::http::form::Form;
-
-/// The media type of the body, without parameters.
-pub fn media_type(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let only = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
-    Some(only.split(';').next().unwrap_or(only).trim())
-}
+use crate::http::media;
 
 /// A body of exactly the shape of `T`.
 pub fn body<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
-    if media_type(headers) != Some("application/json") {
+    if !media::is(headers, "application/json") {
         return Err(Problem::media_type());
     }
     serde_json::from_slice(body).map_err(|error| misshapen(&error))

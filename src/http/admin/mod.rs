@@ -28,12 +28,13 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header;
+use axum::http::HeaderMap;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::IntoResponse as _;
+use axum::response::Response;
 use axum::routing::MethodRouter;
 
 use crate::broker::Broker;
+use crate::http::cached::{self, Kept};
 
 pub use admitted::Admitted;
 pub use problem::Problem;
@@ -107,8 +108,8 @@ pub fn routes(broker: Broker) -> Router {
 }
 
 /// `GET /openapi.json`: what the API is, of no house in particular; the one route without a bearer.
-async fn description() -> axum::response::Response {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+async fn description(headers: HeaderMap) -> Response {
+    cached::document(&headers, Kept { media: "application/json", control: "no-cache" }, OPENAPI)
 }
 
 #[cfg(test)]

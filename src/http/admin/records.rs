@@ -7,7 +7,6 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::admitted::Admitted;
-use super::input::media_type;
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::registry::{Item, Plan};
@@ -15,6 +14,7 @@ use crate::domain::actor::Submit;
 use crate::domain::approval::Approval;
 use crate::domain::reason;
 use crate::http::form::Form;
+use crate::http::media;
 
 /// `POST /v1/records/plan`.
 pub async fn plan(
@@ -70,7 +70,7 @@ fn why(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 fn yaml<'b>(headers: &HeaderMap, body: &'b Bytes) -> Result<&'b str, Problem> {
-    if media_type(headers) != Some("application/yaml") {
+    if !media::is(headers, "application/yaml") {
         return Err(Problem::media_type());
     }
     std::str::from_utf8(body).map_err(|_| Problem::of(&reason::REQUEST_MALFORMED))

@@ -35,6 +35,7 @@ use self::page::{Frame, Message};
 use self::session::{Sessions, Visitor};
 use self::sign_in::Begun;
 use super::admin::Problem;
+use super::cached::{self, Kept};
 use super::form::Form;
 use super::front::{ErrorShape, Fault, host_matches, host_of};
 use crate::authn::sign_in::Client;
@@ -104,8 +105,14 @@ fn routes(console: &Arc<Console>) -> Router {
         .route("/console/sign-in", get(sign_in::begin))
         .route("/console/callback", get(sign_in::callback))
         .route("/console/sign-out", post(sign_in::end))
-        .route("/console/console.css", get(async || asset("text/css", include_str!("pages/console.css"))))
-        .route("/console/console.js", get(async || asset("text/javascript", include_str!("pages/console.js"))))
+        .route(
+            "/console/console.css",
+            get(async |headers: HeaderMap| asset(&headers, "text/css", include_str!("pages/console.css"))),
+        )
+        .route(
+            "/console/console.js",
+            get(async |headers: HeaderMap| asset(&headers, "text/javascript", include_str!("pages/console.js"))),
+        )
         .layer(from_fn(guard))
         .with_state(Arc::clone(console))
 }
@@ -123,9 +130,8 @@ pub fn address(origin: &str, approval: &str) -> String {
     format!("{origin}{QUEUE}/{approval}")
 }
 
-fn asset(media: &'static str, text: &'static str) -> Response {
-    let media = HeaderValue::from_static(media);
-    ([(header::CONTENT_TYPE, media), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], text).into_response()
+fn asset(headers: &HeaderMap, media: &'static str, text: &'static str) -> Response {
+    cached::document(headers, Kept { media, control: "no-cache" }, text)
 }
 
 async fn guard(request: Request, next: Next) -> Response {

@@ -17,6 +17,8 @@ use crate::domain::decision::Refused;
 use crate::domain::names::{ClientId, IntegrationId};
 use crate::domain::peer::Peer;
 use crate::domain::reason::{self, Class, Reason};
+use crate::http::cached::{self, Kept};
+use crate::http::media;
 use crate::issuance::authority::certificates_only;
 
 /// The operations of EST that are served.
@@ -60,22 +62,19 @@ pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: B
         return refuse(&here, known, &reason::ENROLMENT_REQUEST);
     };
     match here.broker.enrol(&here.environment, &shown, &request, &here.request).await {
-        // The leaf and what leads to the root; the root comes from cacerts.
-        Ok(chain) => message(&[chain.leaf, chain.issuing]),
+        // Exactly the one that was issued (RFC 7030 section 4.2.3); what leads from it to the root comes from cacerts.
+        Ok(chain) => message(&[chain.leaf]),
         Err(not) => refuse_until(&here, known, not.reason, not.retry_after),
     }
 }
 
 /// `GET I/crl` and, for each issuing key, `GET I/crl/KID`: the list in DER (RFC 5280 section 5), good for [`LIST_LIFE`](crate::issuance::authority::LIST_LIFE).
-pub fn revocation_list(here: &Here, kid: Option<&str>) -> Response {
+pub fn revocation_list(here: &Here, kid: Option<&str>, headers: &HeaderMap) -> Response {
     match here.broker.revocation_list(&here.environment, kid) {
+        // Seconds, not hours: whoever asks wants to know of a revocation of now.
         Ok(list) => {
-            let mut response = list.0.into_response();
-            let fields = response.headers_mut();
-            fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pkix-crl"));
-            // Seconds, not hours: whoever asks wants to know of a revocation of now.
-            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
-            response
+            let kept = Kept { media: "application/pkix-crl", control: "public, max-age=60" };
+            cached::tagged(headers, kept, &cached::weak_tag(list.says.as_bytes()), list.der.0)
         }
         Err(reason) => refuse(here, None, reason),
     }
@@ -90,11 +89,23 @@ pub async fn certificate_status(here: &Here, request: &[u8]) -> Response {
     response
 }
 
-/// The question in the path of a GET: base64 of its DER, with `+`, `/` and `=` as they are or escaped.
-pub fn asked_in_path(path: &str) -> Option<Vec<u8>> {
-    let (_, encoded) = path.split_once("/ocsp/")?;
-    let text = encoded.replace("%2B", "+").replace("%2b", "+").replace("%2F", "/").replace("%2f", "/");
-    STANDARD.decode(text.replace("%3D", "=").replace("%3d", "=")).ok()
+/// The media type of a question (RFC 6960 appendix C.1).
+pub const OCSP_REQUEST: &str = "application/ocsp-request";
+
+/// The question in the path of a GET: base64 of its DER, any octet as it is or escaped (RFC 6960 appendix A.1, RFC 3986 section 2.1).
+pub fn asked_in_path(encoded: &str) -> Option<Vec<u8>> {
+    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+    let (mut text, mut rest) = (Vec::with_capacity(encoded.len()), encoded.bytes());
+    while let Some(byte) = rest.next() {
+        text.push(match byte {
+            b'%' => {
+                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+                u8::try_from(high << 4 | low).ok()?
+            }
+            byte => byte,
+        });
+    }
+    STANDARD.decode(text).ok()
 }
 
 /// User name and password of HTTP Basic (RFC 7617), exactly one of it.
@@ -115,21 +126,23 @@ fn basic(headers: &HeaderMap) -> Result<Shown, &'static Reason> {
 
 /// The DER of a request: base64 of it, with line ends anywhere (RFC 8951 section 3.1); `Content-Transfer-Encoding` says nothing.
 fn request(headers: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
-    if !kind.eq_ignore_ascii_case("application/pkcs10") {
+    if !media::is(headers, "application/pkcs10") {
         return None;
     }
     let text: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     STANDARD.decode(text).ok()
 }
 
-/// A certs-only message in base64 lines.
+/// A certs-only message in base64 lines, and said to be (RFC 7030 sections 4.1.3 and 4.2.3): RFC 8951 has made that field optional, and clients
+/// of before look for it.
 fn message(certificates: &[Der]) -> Response {
     let text = STANDARD.encode(certificates_only(certificates));
     let lines: Vec<String> = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
     let mut response = (lines.join("\n") + "\n").into_response();
     let kind = HeaderValue::from_static("application/pkcs7-mime; smime-type=certs-only");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, kind);
+    fields.insert("content-transfer-encoding", HeaderValue::from_static("base64"));
     response
 }
 

@@ -21,6 +21,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Shared};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, any, get, post};
@@ -35,12 +36,13 @@ use crate::domain::peer::Peer;
 use crate::domain::reason::{self, Reason};
 use crate::http::error::{Slotted, refuse};
 use crate::http::front::{self, Arrival, ErrorShape, Fault, PeerCertificate};
+use crate::http::media;
 use crate::http::metrics::Metrics;
 use crate::issuance::KeySet;
 use enrolment::Operation;
 use publication::Flavour;
 
-/// The longest body of the OAuth endpoints that a handler reads; the front has refused what is over `body_limit`.
+/// The longest body of the OAuth endpoints that a handler reads; the front reads no more of it than `body_limit`.
 const MOST: usize = 2 * 1024 * 1024;
 
 /// What the public socket needs.
@@ -187,16 +189,19 @@ impl Public {
         self.places.iter().map(|place| place.authority.clone()).collect()
     }
 
-    /// The environment at a path, whatever the host: the one of the host where there are several, and none where that does not tell.
+    /// The environment at a path, whatever the host: the one of the host where there are several, or of the host but for its port, and none
+    /// where that does not tell.
     fn find_by_path(&self, path: &str, named: Option<&str>) -> Option<&Place> {
-        let mut at_path = self.places.iter().filter(|place| place.path == path);
-        match (at_path.next(), at_path.next()) {
-            (Some(only), None) => Some(only),
-            _ => self
-                .places
-                .iter()
-                .find(|place| place.path == path && named.is_some_and(|named| front::host_matches(named, &place.authority))),
-        }
+        let only = |is: &dyn Fn(&Place) -> bool| {
+            let mut at_path = self.places.iter().filter(|place| place.path == path && is(place));
+            at_path.next().filter(|_| at_path.next().is_none())
+        };
+        let at_host = |place: &Place| named.is_some_and(|named| front::host_matches(named, &place.authority));
+        let but_for_port = |place: &Place| {
+            let name = front::without_port(&place.authority);
+            named.is_some_and(|named| front::without_port(named).eq_ignore_ascii_case(name))
+        };
+        only(&|_| true).or_else(|| only(&at_host)).or_else(|| only(&but_for_port))
     }
 
     /// The routes of all environments.
@@ -247,20 +252,18 @@ impl Public {
 }
 
 impl Route {
-    /// Whether the path alone names the environment. An `ext_authz` filter sends the host of the API.
+    /// Whether the path alone names the environment. An `ext_authz` filter sends the host of the API; `openssl ocsp` one without its port, or
+    /// none, and what it is answered is signed.
     fn is_found_by_path(self) -> bool {
         match self {
-            Self::VerifyInPath => true,
+            Self::List | Self::Status | Self::StatusInPath | Self::VerifyInPath => true,
             Self::Bundle
             | Self::Elevation
             | Self::Elevations
             | Self::Enrolment(_)
             | Self::Introspect
             | Self::Jwks(_)
-            | Self::List
             | Self::Metadata(_)
-            | Self::Status
-            | Self::StatusInPath
             | Self::Revoke
             | Self::Token
             | Self::Verify => false,
@@ -342,7 +345,7 @@ impl Route {
             Self::Bundle => at_once(publication::trust_bundle(&here, &headers)),
             Self::List => {
                 let kid = uri.path().rsplit_once("/crl/").map(|(_, kid)| kid);
-                at_once(enrolment::revocation_list(&here, kid))
+                at_once(enrolment::revocation_list(&here, kid, &headers))
             }
             Self::Enrolment(Operation::CaCerts) => at_once(enrolment::authorities(&here)),
             Self::Elevation => {
@@ -355,12 +358,16 @@ impl Route {
                 Box::pin(async move { verification::verify(here, &asked).await })
             }
             Self::StatusInPath => {
-                let question = enrolment::asked_in_path(uri.path()).unwrap_or_default();
+                let question = below(&uri, path, "/ocsp/").and_then(|text| enrolment::asked_in_path(&text)).unwrap_or_default();
                 Box::pin(async move { enrolment::certificate_status(&here, &question).await })
             }
             Self::Elevations => whole(body, |body| elevations::ask(here, headers, body)),
             Self::Introspect => whole(body, |body| introspection::introspect(here, headers, body)),
             Self::Revoke => whole(body, |body| introspection::revoke(here, headers, body)),
+            // Without a content type the body speaks for itself; one that says that it is something else is believed.
+            Self::Status if headers.contains_key(CONTENT_TYPE) && !media::is(&headers, enrolment::OCSP_REQUEST) => {
+                Box::pin(async move { enrolment::certificate_status(&here, &[]).await })
+            }
             Self::Status => whole(body, async move |body| enrolment::certificate_status(&here, &body).await),
             Self::Enrolment(operation) => whole(body, move |body| enrolment::enrol(here, operation, headers, body)),
             Self::Token => whole(body, |body| token::token(here, headers, body)),
@@ -387,7 +394,7 @@ fn at_once(response: Response) -> Answer {
     Box::pin(ready(response))
 }
 
-/// With the body, which the front has read whole, within its limits.
+/// With the body, which the front reads within its limits.
 fn whole<F>(body: Body, then: impl FnOnce(Bytes) -> F + Send + 'static) -> Answer
 where
     F: Future<Output = Response> + Send,

@@ -1,7 +1,7 @@
 //! What an environment publishes: metadata (RFC 8414, OIDC Discovery) and key sets (RFC 7517). From memory, whatever store is down.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::Here;
@@ -9,8 +9,8 @@ use super::token::GRANTS;
 use crate::domain::alg::Alg;
 use crate::domain::certificate::Der;
 use crate::domain::claims::DETAIL_TYPES;
-use crate::domain::digest::Digest;
 use crate::domain::state::State;
+use crate::http::cached::{self, Kept};
 use crate::issuance::authority::bundle;
 use crate::issuance::{KeySet, document};
 
@@ -103,19 +103,10 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
     document
 }
 
-/// 200 with an ETag, or 304; cached by anybody for five minutes; readable by any origin.
-fn cached(document: &Value, content_type: &'static str, headers: &HeaderMap) -> Response {
-    let body = document.to_string();
-    let tag = Digest::of(body.as_bytes()).to_string();
-    let tag = format!("\"{}\"", tag.get(..32).unwrap_or(&tag));
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
-    let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        fields.insert(header::ETAG, tag);
-    }
+/// Kept by anybody for five minutes; readable by any origin.
+fn cached(document: &Value, media: &'static str, headers: &HeaderMap) -> Response {
+    let kept = Kept { media, control: "public, max-age=300" };
+    let mut response = cached::document(headers, kept, document.to_string());
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }

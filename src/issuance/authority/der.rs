@@ -113,9 +113,12 @@ pub fn read_certificates_only(message: &[u8]) -> Option<Vec<Vec<u8>>> {
     certificates.ok()
 }
 
-/// A certs-only message: signed data that nobody signed (RFC 7030 section 4.1.3, RFC 2315 section 9).
+/// A certs-only message: signed data that nobody signed (RFC 7030 section 4.1.3, RFC 2315 section 9). The set is in the order of DER, by the
+/// octets of its members (X.690 section 11.6); readers that are strict refuse another one.
 pub fn certificates_only(certificates: &[Der]) -> Vec<u8> {
-    let all: Vec<u8> = certificates.iter().flat_map(|der| der.0.iter().copied()).collect();
+    let mut members: Vec<&[u8]> = certificates.iter().map(|der| der.0.as_slice()).collect();
+    members.sort_unstable();
+    let all = members.concat();
     let content =
         [&VERSION_1[..], &element(SET, &[]), &element(SEQUENCE, &DATA), &element(FIRST, &all), &element(SET, &[])].concat();
     let signed = element(FIRST, &element(SEQUENCE, &content));
@@ -125,6 +128,14 @@ pub fn certificates_only(certificates: &[Der]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn c_04_the_set_of_certificates_is_in_the_order_of_der() {
+        let (one, two) = (Der(element(SEQUENCE, b"one")), Der(element(SEQUENCE, b"a longer two")));
+        let message = certificates_only(&[two.clone(), one.clone()]);
+        assert_eq!(message, certificates_only(&[one.clone(), two.clone()]));
+        assert_eq!(read_certificates_only(&message), Some(vec![one.0, two.0]));
+    }
 
     #[test]
     fn an_element_that_reaches_beyond_the_one_around_it_is_not_framed() {

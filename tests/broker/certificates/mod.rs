@@ -286,11 +286,10 @@ async fn m_22_what_ends_a_certificate_ends_it_on_an_open_connection() {
     assert!(refused.expect_err("it is revoked").contains("certificate revoked"));
 
     // Whoever asks of one certificate is told the same.
-    let (port, chain) = (world.public.port(), machine.read("one.pem"));
-    let issuing = chain.split("-----BEGIN CERTIFICATE-----").nth(2).expect("the issuing certificate");
-    std::fs::write(machine.path("issuing.pem"), format!("-----BEGIN CERTIFICATE-----{issuing}")).expect("written");
-    let url = // openssl leaves the port out of Host, which says another place than ours where it is not the scheme's own.
-        format!("-header Host=127.0.0.1:{port} -url http://127.0.0.1:{port}/production/ocsp -CAfile ca.pem -issuer issuing.pem");
+    let port = world.public.port();
+    machine.issuing("issuing.pem").await;
+    // C-5: openssl speaks HTTP/1.0 and leaves the port out of Host.
+    let url = format!("-url http://127.0.0.1:{port}/production/ocsp -CAfile ca.pem -issuer issuing.pem");
     let good = machine.openssl(&format!("ocsp {url} -cert two.pem -resp_text -reqout question.der")).await;
     for expected in ["two.pem: good", "OCSP Signing", "OCSP No Check", "OCSP Nonce"] {
         assert!(good.contains(expected), "{expected}: {good}");
@@ -307,6 +306,42 @@ async fn m_22_what_ends_a_certificate_ends_it_on_an_open_connection() {
     std::fs::write(machine.path("answer.der"), &answer.body).expect("written");
     let read = "ocsp -respin answer.der -no_nonce -CAfile ca.pem -issuer issuing.pem -cert two.pem";
     assert!(machine.openssl(read).await.contains("two.pem: good"));
+    // C-5: every octet may be escaped; and the path names the environment, whatever the host, or none as in HTTP/1.0.
+    let question = std::fs::read(machine.path("question.der")).expect("a question");
+    let escaped: String = machine.read("question.b64").trim().bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let post = |host: &str| {
+        let kind = "content-type: application/ocsp-request";
+        let head = format!("POST /production/ocsp HTTP/1.0\r\n{host}{kind}\r\ncontent-length: {}\r\n\r\n", question.len());
+        [head.as_bytes(), &question].concat()
+    };
+    for request in [
+        post(""),
+        post("Host: 127.0.0.1\r\n"),
+        post("Host: ocsp.acme.example\r\n"),
+        format!("GET /production/ocsp/{escaped} HTTP/1.0\r\n\r\n").into_bytes(),
+    ] {
+        let answer = crate::world::client::raw(world.public, &request).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, Some("application/ocsp-response")),
+            "{}",
+            answer.status
+        );
+        std::fs::write(machine.path("answer.der"), &answer.body).expect("written");
+        assert!(machine.openssl(read).await.contains("two.pem: good"));
+    }
+    for broken in ["%", "%4", "%zz", "%2", "M%"] {
+        let answer = crate::world::get(world.public, &format!("/production/ocsp/{broken}")).await;
+        assert_eq!(answer.body, [0x30, 3, 0x0a, 1, 1], "{broken}");
+    }
+    let other = send(world.public, "POST", "/production/ocsp", &[("content-type", "text/plain")], &question).await;
+    assert_eq!(other.body, [0x30, 3, 0x0a, 1, 1], "it says that it is something else");
+    let list = crate::world::client::raw(world.public, b"GET /production/crl HTTP/1.0\r\n\r\n").await;
+    assert_eq!((list.status, list.header("content-type")), (200, Some("application/pkix-crl")));
+    // C-8: whoever has a list that says the same is not sent another one.
+    let tag = list.header("etag").expect("a tag").to_owned();
+    let again = send(world.public, "GET", "/production/crl", &[("if-none-match", &format!("\"x\", {tag}"))], b"").await;
+    assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(tag.as_str())));
     let malformed = send(world.public, "POST", "/production/ocsp", &[("content-type", "application/ocsp-request")], b"x").await;
     assert_eq!(malformed.body, [0x30, 3, 0x0a, 1, 1]);
     let elsewhere = std::fs::read(machine.path("question.der")).expect("a question");
@@ -505,6 +540,55 @@ pub async fn bound_by_proxy(world: &World) -> (String, String, String) {
     let token = minted.json()["access_token"].as_str().expect("a token").to_owned();
     let other = fields.pop().expect("two");
     (token, fields.pop().expect("one"), other)
+}
+
+/// C-4: the unmodified EST client of GlobalSign enrols and re-enrols. It takes an answer of exactly one certificate, in the order of DER.
+#[tokio::test(flavor = "multi_thread")]
+async fn c_04_a_client_of_others_enrols_and_re_enrols() {
+    let world = world().await;
+    let machine = Machine::new(&world).await;
+    let (user, approval) = ask(&world, "production").await;
+    assert_eq!(review(&world, &approval, "sven").await, 200);
+    let run = async |arguments: &[&str]| {
+        let mut command = crate::interop::process::built("estclient");
+        command.args(arguments).args(["-server", &machine.host(), "-explicit", "ca.pem", "-aps", "production"]);
+        command.current_dir(machine.folder());
+        crate::interop::process::output(command, String::new()).await
+    };
+    let authorities = run(&["cacerts"]).await;
+    assert_eq!(authorities.matches("BEGIN CERTIFICATE").count(), 2, "{authorities}");
+    machine.request("one", P256, "").await;
+    machine.openssl("req -inform DER -in one.csr.der -out one.csr.pem").await;
+    let (name, token) = user.rsplit_once(':').expect("a token");
+    run(&["enroll", "-csr", "one.csr.pem", "-user", name, "-pass", token, "-out", "one.pem"]).await;
+    machine.openssl("verify -CAfile ca.pem one.pem").await;
+    let first = machine.serial("one").await;
+    run(&["reenroll", "-csr", "one.csr.pem", "-certs", "one.pem", "-key", "one.key", "-out", "two.pem"]).await;
+    assert_ne!(machine.serial("two").await, first);
+    std::fs::copy(machine.path("two.pem"), machine.path("one.pem")).expect("copied");
+    assert_eq!(machine.token(Some("one"), "production", &[]).await.status, 200);
+    assert_eq!(machine.read("one.pem").matches("BEGIN CERTIFICATE").count(), 1);
+}
+
+/// C-4, by curl and openssl: one certificate, and the fields of RFC 7030 section 4.2.3.
+#[tokio::test(flavor = "multi_thread")]
+async fn c_04_an_answer_holds_exactly_the_certificate_that_was_issued() {
+    let world = world().await;
+    let machine = enrolled(&world, "production").await;
+    for (operation, with) in [("simplereenroll", Some("one")), ("cacerts", None)] {
+        let more = ["-D", "head", "-H", "content-type: application/pkcs10; charset=\"UTF-8\";", "--data-binary", "@one.csr"];
+        let more = if operation == "cacerts" { &more[..2] } else { &more[..] };
+        let reply = machine.curl(with, &format!("/.well-known/est/production/{operation}"), more).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let head = machine.read("head").to_ascii_lowercase();
+        assert!(head.contains("content-transfer-encoding: base64"), "{head}");
+        assert!(head.contains("content-type: application/pkcs7-mime; smime-type=certs-only"), "{head}");
+        std::fs::write(machine.path("answer.p7"), &reply.body).expect("written");
+        machine.openssl("base64 -d -in answer.p7 -out answer.der").await;
+        let printed = machine.openssl("pkcs7 -inform DER -in answer.der -print_certs").await;
+        let wanted = if operation == "cacerts" { 2 } else { 1 };
+        assert_eq!(printed.matches("BEGIN CERTIFICATE").count(), wanted, "{printed}");
+    }
 }
 
 /// S-9: each certificate is an entry for ever, so one integration gets so many an hour.

@@ -118,6 +118,18 @@ impl Machine {
         self.certificates("ca.p7", "ca.pem").await;
     }
 
+    /// Writes the issuing certificate among the authorities to a file: the one that names another as its issuer.
+    pub async fn issuing(&self, to: &str) {
+        for block in self.read("ca.pem").split("-----BEGIN CERTIFICATE-----").skip(1) {
+            std::fs::write(self.path(to), format!("-----BEGIN CERTIFICATE-----{block}")).expect("written");
+            let hash = async |which: &str| self.openssl(&format!("x509 -in {to} -noout -{which}_hash")).await;
+            if hash("subject").await != hash("issuer").await {
+                return;
+            }
+        }
+        panic!("there is no issuing certificate");
+    }
+
     /// base64 of a certs-only message to PEM.
     async fn certificates(&self, from: &str, to: &str) {
         self.openssl(&format!("base64 -d -in {from} -out {from}.der")).await;
@@ -132,7 +144,7 @@ impl Machine {
         self.openssl(&format!("base64 -in {name}.csr.der -out {name}.csr")).await;
     }
 
-    /// Sends `NAME.csr` to an EST operation; keeps the certificate that comes back as `NAME.pem`, leaf first.
+    /// Sends `NAME.csr` to an EST operation; keeps the certificate that comes back as `NAME.pem`.
     pub async fn enrol(&self, environment: &str, operation: &str, name: &str, with: Option<&str>, user: Option<&str>) -> Reply {
         let data = format!("@{name}.csr");
         let mut arguments = vec!["-H", "content-type: application/pkcs10", "--data-binary", &data];

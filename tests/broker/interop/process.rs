@@ -28,6 +28,13 @@ pub fn packaged(program: &str) -> Command {
     local(inside.find(|path| path.exists()).unwrap_or_else(|| panic!("{program} is missing: make setup")))
 }
 
+/// A program in Go that `make setup` built.
+pub fn built(program: &str) -> Command {
+    let path = file(".tools/go").join(program);
+    assert!(path.exists(), "{} is missing: make setup", path.display());
+    local(path)
+}
+
 /// Python, and a script of the repository.
 pub fn python(script: &str) -> Command {
     let mut command = installed("python");
