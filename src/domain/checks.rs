@@ -70,7 +70,7 @@ impl Case {
         let current = self.state.integrations[&id()].current.as_ref().expect("a record");
         let mut record = current.record.as_ref().clone();
         change(&mut record);
-        self.apply(What::IntegrationNarrowed { record: Box::new(record) })
+        self.apply(What::IntegrationNarrowed { record: Box::new(record), reason: None })
     }
 
     fn access(&mut self, change: impl FnOnce(&mut Access)) -> &mut Self {
