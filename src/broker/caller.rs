@@ -56,6 +56,8 @@ impl Broker {
         presented: &Presented,
         certificate: Option<&Peer>,
     ) -> Result<Evidence, Refused> {
+        // Before any date of a proof is looked at.
+        self.ensure_steady()?;
         match presented {
             Presented::Assertion { text, slot } => Ok(Evidence::Assertion(self.verify(environment, *slot, text).await?)),
             Presented::Certificate => {

@@ -125,7 +125,10 @@ impl Broker {
     /// The proof is spent in the live index, as for a read: what it pays for is no token.
     pub async fn elevate_workload(&self, workload: Workload, wish: Wish) -> Result<(ElevationId, String), NotAsked> {
         let Workload { environment, request, .. } = &workload;
-        let outcome = self.ask_for(&workload, wish).await;
+        let outcome = self.ask_for(&workload, wish).await.map_err(|fault| match fault {
+            NotAsked::Denied(denied) => NotAsked::Denied(self.until_minting(denied)),
+            other => other,
+        });
         if let Err(NotAsked::Denied(denied)) = &outcome {
             self.note(environment, request, &denied.refused);
         }

@@ -75,7 +75,7 @@ pub struct Denied {
 impl Broker {
     /// Exchanges a proof for a token. A refusal is on its way to the record when this returns; it spends nothing.
     pub async fn exchange(&self, request: &Request) -> Result<Exchanged, Denied> {
-        let outcome = self.run(request).await;
+        let outcome = self.run(request).await.map_err(|denied| self.until_minting(denied));
         if let Err(denied) = &outcome {
             self.note(&request.environment, &request.id, &denied.refused);
         }
@@ -148,6 +148,15 @@ impl Broker {
             Ok(principal) => decide(&principal, &ask, &context, state, now),
             Err(refused) => Decision::Refused(refused),
         })
+    }
+
+    /// With the time after which to try again, where the journal rests after it was reopened.
+    pub(super) fn until_minting(&self, denied: Denied) -> Denied {
+        if *denied.refused.reason != reason::JOURNAL_REOPENED {
+            return denied;
+        }
+        let retry_after = Some(self.journal.view().state.mints_from.since(self.now()));
+        Denied { retry_after, ..denied }
     }
 
     /// Quota and replay at the live index.

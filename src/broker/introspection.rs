@@ -65,6 +65,16 @@ impl Broker {
         credential: &Credential,
         operation: Operation,
     ) -> Result<ClientId, Denied> {
+        self.ensure_steady()?;
+        self.known_caller(environment, credential, operation).await.map_err(|denied| self.until_minting(denied))
+    }
+
+    async fn known_caller(
+        &self,
+        environment: &EnvironmentName,
+        credential: &Credential,
+        operation: Operation,
+    ) -> Result<ClientId, Denied> {
         match credential {
             Credential::Certificate { shown, client } => {
                 let view = self.journal.view();
@@ -176,9 +186,7 @@ impl Broker {
 
     /// The token's record, if it is active now.
     pub async fn find(&self, environment: &EnvironmentName, token: &str) -> Result<Option<Found>, Denied> {
-        if !self.follower.is_live(self.clock.now()) {
-            return Err(away().into());
-        }
+        self.ensure_live()?;
         let view = self.journal.view();
         let Some((claims, digest)) = self.issuance.verify(&view.state, environment, token) else { return Ok(None) };
         if claims.exp <= self.now() || claims.env != *environment {

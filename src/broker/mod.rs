@@ -99,6 +99,17 @@ impl Broker {
         self.journal.now()
     }
 
+    /// Refuses while the time cannot be believed: nothing is minted, recorded or called active (ABUSE L-10).
+    pub fn ensure_steady(&self) -> Result<(), Refused> {
+        self.journal.ensure_steady().map_err(|fault| busy(fault.reason()))
+    }
+
+    /// The same, and while the live index has not been heard of (ABUSE I-16).
+    pub(crate) fn ensure_live(&self) -> Result<(), Refused> {
+        self.ensure_steady()?;
+        if self.follower.is_live(self.clock.now()) { Ok(()) } else { Err(away()) }
+    }
+
     /// Puts a refusal on its way to the record: of a known caller as an entry, of a stranger as a count. Never waits.
     pub fn note(&self, environment: &EnvironmentName, request: &RequestId, refused: &Refused) {
         self.recent.add(explain::Explanation {

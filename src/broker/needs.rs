@@ -4,7 +4,6 @@
 
 use super::follow::Standing;
 use super::{Broker, busy};
-use crate::domain::admission::CLOCK_AHEAD;
 use crate::domain::decision::Refused;
 use crate::domain::reason;
 use crate::journal::StopReason;
@@ -14,7 +13,7 @@ use crate::journal::StopReason;
 pub enum Need {
     /// A journal that takes entries.
     Journal,
-    /// A clock that is not behind the journal's newest entry.
+    /// A clock that was not set while the node runs, and is not behind the journal's newest entry.
     Clock,
     /// A live index that holds all that it should.
     LiveIndex,
@@ -42,7 +41,7 @@ impl Broker {
                 let health = self.journal.health();
                 health.writable && health.stopped.is_none()
             }
-            Need::Clock => self.journal.health().behind <= CLOCK_AHEAD,
+            Need::Clock => self.journal.ensure_steady().is_ok(),
             Need::LiveIndex => self.follower.is_live(self.clock.now()),
         }
     }
@@ -61,14 +60,17 @@ impl Broker {
                 Some(StopReason::Foreign { index, what }) => {
                     format!("the journal stopped itself at entry {index}: {what}; run `carnet journal verify`")
                 }
-                Some(StopReason::KeySucceeded) => "another key signs checkpoints now; start this node again".to_owned(),
+                Some(StopReason::CheckpointKey) => {
+                    "another key signs checkpoints, and the key of this node did not sign that it should; run `carnet journal verify`"
+                        .to_owned()
+                }
                 Some(StopReason::OutcomeUnknown) => {
                     "a commit was neither confirmed nor denied; look at the disk, and start this node again".to_owned()
                 }
                 None if health.held_up => "its disk has not answered for most of a second; look at the disk".to_owned(),
                 None => "its disk takes no writes (full, or read-only); it is tried again each second".to_owned(),
             },
-            Need::Clock => format!("this node's clock is {} s behind the journal; set it by NTP", health.behind.0),
+            Need::Clock => health.clock.map_or_else(|| "it is believed again".to_owned(), |fault| fault.to_string()),
             Need::LiveIndex => match self.follower.standing() {
                 Standing::Unheard => "it was not heard of yet".to_owned(),
                 Standing::Complete => "it was not heard of within five seconds".to_owned(),
@@ -82,6 +84,7 @@ impl Broker {
 
     /// Refuses where the node lacks something that it mints by.
     pub(super) fn can_mint(&self) -> Result<(), Refused> {
+        self.ensure_steady()?;
         if Need::ALL.into_iter().all(|need| self.has(need)) {
             return Ok(());
         }

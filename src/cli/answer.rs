@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::yaml;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::text::visible;
 
 /// How data is printed: `-o`.
@@ -53,7 +53,7 @@ pub struct Failure {
     /// Which request, file or server.
     pub place: Option<String>,
     /// How many seconds the server wants to be left alone.
-    pub wait: Option<u16>,
+    pub wait: Option<u32>,
     /// Single faults, for people and as data.
     pub faults: Vec<(String, Value)>,
 }
@@ -244,6 +244,15 @@ fn plain(text: &str) -> String {
 /// A line of a screen: what it is about, and what there is to say.
 pub fn field(name: &str, value: &str) -> String {
     format!("{name:<12} {}\n", one_line(value))
+}
+
+/// When to try again after so many seconds, in words. A proof does not live as long as a long wait.
+pub fn again(seconds: u32, now: Timestamp) -> String {
+    let wait = Seconds(seconds);
+    if seconds <= 120 {
+        return format!("try again in {}; the proof is not spent", wait.in_words());
+    }
+    format!("try again with a new proof in {}, at {}", wait.in_words(), now.plus(wait))
 }
 
 /// Control characters, and what reorders text on a screen, as escapes; lines stay lines.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, cell};
 use super::exit::Exit;
@@ -11,8 +11,9 @@ use super::reach::Reach;
 use super::serve::{ambient, invalid};
 use crate::broker::passkey::forged;
 use crate::config;
+use crate::domain::clock::{Clock, Seconds, Timestamp};
 use crate::journal::note::VerifierKey;
-use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Settings, VerifyFault};
+use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, VerifyFault};
 use crate::serve::journal_settings;
 
 /// Where a configuration is looked for.
@@ -144,7 +145,7 @@ fn unopened(fault: &OpenFault) -> Failure {
     let exit = match fault {
         OpenFault::Missing(_) => Exit::Missing,
         OpenFault::Kek(_) | OpenFault::Origin { .. } => Exit::Usage,
-        OpenFault::Store(_) | OpenFault::Unavailable(_) => Exit::Unavailable,
+        OpenFault::Store(_) | OpenFault::Unavailable(_) | OpenFault::Clock(_) => Exit::Unavailable,
         _ => Exit::Failure,
     };
     Failure::new(exit, fault.to_string())
@@ -164,7 +165,7 @@ pub async fn succeed(path: &Path, confirm: &str) -> Result<Answer, Failure> {
     let data = json!({"key": key, "before": before, "entry": entry, "bothSignUntil": until});
     Ok(Answer::of(data, format!("{key}\n"))
         .note(format!("entry {entry} says so, signed by both keys; {before} signs as well until {until}"))
-        .note("a server that runs on this journal stops at its next commit: start it again"))
+        .note("a server that runs on this journal takes the key over at its next commit"))
 }
 
 /// The configured journal, whose name was typed out.
@@ -176,17 +177,50 @@ fn confirmed(path: &Path, confirm: &str) -> Result<(Settings, Kek), Failure> {
     Err(Failure::usage("--confirm is not the origin of this log").fix(format!("the log is {}", settings.origin)))
 }
 
-/// Begins a new epoch.
-pub async fn reopen(path: &Path, confirm: &str) -> Result<Answer, Failure> {
+/// How far this machine's clock may be from the time that the operator types.
+const TYPED: Seconds = Seconds::minutes(5);
+
+/// Begins a new epoch; at the clock's time, although the newest entry is of a later one, where the operator says what time it is.
+pub async fn reopen(path: &Path, confirm: &str, now: Option<Timestamp>) -> Result<Answer, Failure> {
     let (settings, kek) = confirmed(path, confirm)?;
     let outside = ambient();
-    let journal = Journal::reopen(&settings, &kek, (outside.clock, outside.entropy), LONGEST_ASSERTION)
-        .await
-        .map_err(|fault| unopened(&fault))?;
+    now.map(|now| agrees(now, &*outside.clock)).transpose()?;
+    let rest = Rest { lasts: LONGEST_ASSERTION, corrects: now.is_some() };
+    let journal =
+        Journal::reopen(&settings, &kek, (outside.clock, outside.entropy), rest).await.map_err(|fault| unopened(&fault))?;
+    let (data, text) = begun(&journal);
+    journal.close().await;
+    Ok(Answer::of(data, text)
+        .note("make new signing keys with `carnet key rotate ENV --i-accept-outage`: all of them are tainted"))
+}
+
+/// Takes back the time of a journal that is ahead of a right clock.
+pub async fn correct_clock(path: &Path, confirm: &str, now: Timestamp) -> Result<Answer, Failure> {
+    let (settings, kek) = confirmed(path, confirm)?;
+    let outside = ambient();
+    agrees(now, &*outside.clock)?;
+    let journal =
+        Journal::correct_clock(&settings, &kek, (outside.clock, outside.entropy)).await.map_err(|fault| unopened(&fault))?;
+    let (data, text) = begun(&journal);
+    journal.close().await;
+    Ok(Answer::of(data, text)
+        .note("all signing keys and authorities are tainted: make new ones with `carnet key rotate ENV --i-accept-outage` and `carnet ca rotate ENV`")
+        .note("a server that runs on this journal goes on by itself; all elevations have ended"))
+}
+
+/// Whether the clock of this machine is the one that the operator means to go by.
+fn agrees(now: Timestamp, clock: &dyn Clock) -> Result<(), Failure> {
+    let wall = clock.now();
+    if wall.since(now).max(now.since(wall)) <= TYPED {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("--now is {now}, and the clock of this machine reads {wall}"))
+        .fix("set the clock of this machine right first; nothing was changed"))
+}
+
+fn begun(journal: &Journal) -> (Value, String) {
     let view = journal.view();
     let (epoch, size, mints_from) = (view.state.epoch, view.size, view.state.mints_from);
-    journal.close().await;
     let data = json!({"epoch": epoch, "entries": size, "mintsFrom": mints_from.to_string()});
-    Ok(Answer::of(data, format!("epoch {epoch} begins at entry {}; nothing is minted before {mints_from}\n", size - 1))
-        .note("make new signing keys with `carnet key rotate ENV --i-accept-outage`: all of them are tainted"))
+    (data, format!("epoch {epoch} begins at entry {}; nothing is minted before {mints_from}\n", size - 1))
 }

@@ -10,6 +10,7 @@ use super::evidence::{self, CONFIG};
 use super::exit::Exit;
 use super::reach::{Admin, Reach};
 use super::url;
+use crate::domain::clock::Timestamp;
 use crate::domain::names::PartnerName;
 use crate::journal::note::VerifierKey;
 use crate::journal::proof::InclusionProof;
@@ -67,6 +68,30 @@ pub enum Verb {
         /// The origin of the log, typed out
         #[arg(long, value_name = "ORIGIN")]
         confirm: String,
+        /// Also take back the time of a journal that was written under a wrong clock: the present time, by a clock that you trust
+        #[arg(long, value_name = "TIME")]
+        now: Option<Timestamp>,
+    },
+    /// Take back the time of a journal whose newest entry is ahead of a clock that is right
+    ///
+    /// An entry that was written under a wrong clock stands for ever, and no later entry may be earlier than it, so the
+    /// server mints and records nothing until the clock gets there. This command proves all entries and records a new epoch at the present
+    /// time. What it costs: every signing key and every certificate authority is tainted and all that they signed is revoked,
+    /// because what was issued under the wrong clock would live too long; all elevations end. Proofs that were spent stay spent. It needs no
+    /// waiting: tokens can be had again as soon as there are new keys (`carnet key rotate ENV --i-accept-outage`, `carnet ca rotate ENV`).
+    #[command(
+        before_help = "Examples:\n  carnet journal correct-clock --confirm sts.acme.example/carnet --now 2026-12-01T12:00:00Z\n  carnet journal correct-clock -c carnet.toml --confirm sts.acme.example/carnet --now 2026-12-01T12:00:00Z -o json"
+    )]
+    CorrectClock {
+        /// Configuration
+        #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+        config: PathBuf,
+        /// The origin of the log, typed out
+        #[arg(long, value_name = "ORIGIN")]
+        confirm: String,
+        /// The present time, by a clock that you trust (RFC 3339); this machine's clock must agree with it
+        #[arg(long, value_name = "TIME")]
+        now: Timestamp,
     },
 }
 
@@ -136,7 +161,8 @@ pub async fn run(verb: Verb, reach: &Reach) -> Result<Answer, Failure> {
             let text = cell(&found, "checkpoint");
             Ok(Answer::of(found, text))
         }
-        Verb::Reopen { config, confirm } => evidence::reopen(&config, &confirm).await,
+        Verb::Reopen { config, confirm, now } => evidence::reopen(&config, &confirm, now).await,
+        Verb::CorrectClock { config, confirm, now } => evidence::correct_clock(&config, &confirm, now).await,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, Failure, again};
 use super::assertion::{self, Wanted};
 use super::exit::Exit;
 use super::proof::{self, Surroundings};
@@ -208,12 +208,13 @@ fn refusal(reply: &Reply) -> Failure {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
     let request = text("request_id").or_else(|| reply.header("x-request-id").map(str::to_owned));
     if matches!(reply.status, 408 | 429 | 500..) {
-        let wait = reply.header("retry-after").map(|seconds| format!("try again in {seconds} s; the proof is not spent"));
+        let wait = reply.header("retry-after").and_then(|seconds| seconds.parse().ok());
         let mut failure = Failure::new(Exit::Unavailable, "the broker cannot answer now");
         failure.reason = text("reason");
         failure.why = text("error_description").or_else(|| text("error"));
-        failure.fix = wait.or_else(|| Some("try again; the proof is not spent".to_owned()));
-        failure.wait = reply.header("retry-after").and_then(|seconds| seconds.parse().ok());
+        let again = wait.map_or_else(|| "try again; the proof is not spent".to_owned(), |wait| again(wait, SystemClock.now()));
+        failure.fix = Some(again);
+        failure.wait = wait;
         failure.place = request.map(|request| format!("request {request}"));
         return failure;
     }

@@ -48,14 +48,17 @@ pub enum What {
         /// Made by `carnet dev`; `serve` refuses such a journal.
         dev: bool,
     },
-    /// An operator put a restored journal back to work: every signing key tainted, all elevations ended, and nothing minted
-    /// until `mints_from`.
+    /// An operator put a restored journal back to work, or one whose time ran ahead: every signing key tainted, all elevations ended,
+    /// and nothing minted until `mints_from`.
     #[serde(rename = "journal.reopened")]
     JournalReopened {
         /// One more than before.
         epoch: u64,
         /// Until then a proof may have been spent that this journal does not know.
         mints_from: Timestamp,
+        /// The time of the entry before this one, where it was written under a wrong clock: this entry is of an earlier time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        corrects: Option<Timestamp>,
     },
     /// Old entries lie in a segment, and all of them but the changes may leave the database (`[journal] retention`).
     #[serde(rename = "journal.archived")]

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 use std::str::FromStr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -67,6 +68,15 @@ impl Timestamp {
     }
 }
 
+impl FromStr for Timestamp {
+    type Err = &'static str;
+    /// Reads RFC 3339, to the second.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let time = text.parse::<jiff::Timestamp>().map_err(|_| "not a time of RFC 3339, as in 2026-12-01T12:00:00Z")?;
+        Self::from_seconds(time.as_second()).ok_or("a time outside the years 1970 to 9999")
+    }
+}
+
 impl TryFrom<i64> for Timestamp {
     type Error = &'static str;
     fn try_from(seconds: i64) -> Result<Self, Self::Error> {
@@ -106,6 +116,21 @@ impl Seconds {
         Self(n * 86_400)
     }
 
+    /// For people, to the two largest units: `45 s`, `3 min 20 s`, `23 h 59 min`, `3 d 4 h`.
+    pub fn in_words(self) -> String {
+        let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+        let first = units.iter().position(|(length, _)| self.0 >= *length).unwrap_or(units.len() - 1);
+        let mut left = self.0;
+        let mut words = Vec::new();
+        for (length, name) in units.into_iter().skip(first).take(2) {
+            if left >= length || words.is_empty() {
+                words.push(format!("{} {name}", left / length));
+            }
+            left %= length;
+        }
+        words.join(" ")
+    }
+
     /// Reads `90s`, `5m`, `24h`, `90d`: one number, one unit, nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -138,8 +163,11 @@ impl fmt::Display for Seconds {
 
 /// Where `now` comes from. The server has one; tests set theirs.
 pub trait Clock: Send + Sync {
-    /// The present second.
+    /// The present second, as the wall clock has it. Anybody who administers the machine can set it.
     fn now(&self) -> Timestamp;
+
+    /// How much time has passed since a moment that does not change while the process runs. Nobody can set it.
+    fn monotonic(&self) -> Duration;
 }
 
 /// Where unguessable bytes come from. The server has one (the operating system's, by way of aws-lc-rs); tests seed theirs.
@@ -206,6 +234,22 @@ mod tests {
         let half_past = time("2027-12-01T06:30:00Z").expect("a time");
         assert_eq!((half_past.first_day(), half_past.last_day()), (half_past.to_string(), "2027-12-01T06:30:00Z".to_owned()));
         assert_eq!(Timestamp::default().last_day(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn durations_are_told_in_two_units() {
+        let all = [
+            (0, "0 s"),
+            (45, "45 s"),
+            (60, "1 min"),
+            (200, "3 min 20 s"),
+            (86_399, "23 h 59 min"),
+            (3605, "1 h"),
+            (273_600, "3 d 4 h"),
+        ];
+        for (seconds, words) in all {
+            assert_eq!(Seconds(seconds).in_words(), words);
+        }
     }
 
     #[test]

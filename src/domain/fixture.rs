@@ -2,6 +2,7 @@
 //! workload may have one token.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::actor::Actor;
 use super::admission::{self, Place, Principal, Slot};
@@ -26,7 +27,12 @@ pub const ISSUER: &str = "https://sts.acme.example/production";
 pub const WORKLOADS: &str = "https://token.actions.example";
 
 /// A clock that stands still until it is set.
-pub struct SetClock(AtomicI64);
+pub struct SetClock {
+    /// Seconds after [`NOON`], by the monotonic clock.
+    passed: AtomicI64,
+    /// How far the wall clock is ahead of it.
+    jumped: AtomicI64,
+}
 
 /// Randomness that repeats: SHA-256 over a seed and a counter.
 pub struct Seeded {
@@ -37,7 +43,7 @@ pub struct Seeded {
 impl Default for SetClock {
     /// At [`NOON`].
     fn default() -> Self {
-        Self(AtomicI64::new(NOON))
+        Self { passed: AtomicI64::new(0), jumped: AtomicI64::new(0) }
     }
 }
 
@@ -47,15 +53,26 @@ impl SetClock {
         Self::default()
     }
 
-    /// Sets it to so many seconds after [`NOON`], forwards or backwards.
+    /// Lets time pass, or takes it back, to so many seconds after [`NOON`].
     pub fn set(&self, after_noon: i64) {
-        self.0.store(NOON + after_noon, Ordering::SeqCst);
+        self.passed.store(after_noon, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock, and it alone, forwards or backwards by so much.
+    pub fn jump(&self, by: i64) {
+        self.jumped.fetch_add(by, Ordering::SeqCst);
     }
 }
 
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(self.0.load(Ordering::SeqCst)).expect("a time of the tests")
+        let after_noon = self.passed.load(Ordering::SeqCst) + self.jumped.load(Ordering::SeqCst);
+        Timestamp::from_seconds(NOON + after_noon).expect("a time of the tests")
+    }
+
+    /// Since 1970, so that time may also be taken back.
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs((NOON + self.passed.load(Ordering::SeqCst)).unsigned_abs())
     }
 }
 

@@ -63,6 +63,7 @@ pub mod scope;
 pub mod spiffe;
 pub mod standing;
 pub mod state;
+pub mod steady;
 pub mod stop;
 pub mod stopped;
 pub(crate) mod strict_json;

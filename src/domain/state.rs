@@ -150,6 +150,8 @@ pub struct State {
     pub origin: String,
     /// Nothing is minted earlier (after `reopen`).
     pub mints_from: Timestamp,
+    /// Entries that took the log's time back, with the time that they have.
+    pub corrections: Vec<(u64, Timestamp)>,
     /// Which entries lie outside of the database.
     pub archive: Archive,
     /// How many keys that signed checkpoints have been succeeded.
@@ -209,7 +211,8 @@ impl State {
                 self.origin.clone_from(origin);
                 self.dev = *dev;
             }
-            What::JournalReopened { epoch, mints_from } => {
+            What::JournalReopened { epoch, mints_from, corrects } => {
+                self.corrections.extend(corrects.map(|_| (index, at)));
                 self.epoch = *epoch;
                 self.mints_from = *mints_from;
                 for (environment, kid) in self.keys.taint_all() {

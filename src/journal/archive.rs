@@ -93,12 +93,13 @@ impl Journal {
 
     /// Which entries are to be sealed now.
     async fn due(&self, retention: Seconds) -> Result<Option<(u64, u64)>, Unavailable> {
+        self.ensure_steady()?;
         let (view, now) = (self.view(), self.now());
         let first = view.state.archive.until();
         // Before the epoch nothing was written.
         let old = now.as_seconds().checked_sub(i64::from(retention.0)).and_then(Timestamp::from_seconds);
         let Some(old) = old else { return Ok(None) };
-        let count = self.reader().count_until(old, view.size).await?;
+        let count = self.reader().count_until(old, &view).await?;
         let bundles = (count / BUNDLE).saturating_sub(first / BUNDLE).min(segment::MOST as u64);
         let Some(oldest) = self.reader().time_from(first).await?.filter(|_| bundles > 0) else { return Ok(None) };
         let is_full = bundles == segment::MOST as u64;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::kek::{BlobName, Kek, SealedBlob};
 use super::merkle;
+use super::spent::Spent;
 use super::tree::{FullTile, Tree};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
@@ -46,6 +47,8 @@ pub struct Beside {
     pub erased: Vec<TextDigest>,
     pub sealed: Vec<SealedBlob>,
     pub destroyed: Vec<BlobName>,
+    /// Proofs that are spent again, because they were forgotten too early.
+    pub spent: Vec<Spent>,
 }
 
 /// All that one commit writes but the spent proofs.
@@ -70,7 +73,11 @@ impl Head {
 
 impl Beside {
     pub fn is_empty(&self) -> bool {
-        self.texts.is_empty() && self.erased.is_empty() && self.sealed.is_empty() && self.destroyed.is_empty()
+        self.texts.is_empty()
+            && self.erased.is_empty()
+            && self.sealed.is_empty()
+            && self.destroyed.is_empty()
+            && self.spent.is_empty()
     }
 }
 

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::kek::KekFault;
+use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::reason::{self, Reason};
+use crate::domain::steady::Reading;
 
 /// An error of the database, as its driver tells it. For logs, never for the wire.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,17 @@ pub enum OpenFault {
         /// What is wrong.
         what: String,
     },
+    /// The time of what was to be recorded cannot be believed.
+    #[error("{0}")]
+    Clock(#[from] ClockFault),
+    /// There is no time to correct.
+    #[error("the clock reads {wall}, and the journal's newest entry is of {head}: they agree, and nothing was changed")]
+    ClockAgrees {
+        /// The wall clock's.
+        wall: Timestamp,
+        /// The newest entry's.
+        head: Timestamp,
+    },
     /// The KEK does not open the journal's own key.
     #[error(transparent)]
     Kek(#[from] KekFault),
@@ -93,12 +106,21 @@ impl Unavailable {
     pub(super) const BUSY: Self = Self(&reason::STORE_UNAVAILABLE);
     /// The journal stopped itself; an operator has to look.
     pub(super) const STOPPED: Self = Self(&reason::JOURNAL_STOPPED);
+    /// The time cannot be believed: try again when somebody has put it right.
+    pub(super) const CLOCK: Self = Self(&reason::CLOCK_UNSTEADY);
     /// The entry would be longer than the 65535 bytes that a bundle of C2SP tlog-tiles holds.
     pub(super) const TOO_LONG: Self = Self(&reason::REQUEST_TOO_LARGE);
 
     /// Why, in the words of the house.
     pub fn reason(self) -> &'static Reason {
         self.0
+    }
+}
+
+impl From<ClockFault> for Unavailable {
+    /// Told by the task that watches the clock.
+    fn from(_: ClockFault) -> Self {
+        Self::CLOCK
     }
 }
 
@@ -129,6 +151,30 @@ pub enum RecordFault {
     Unavailable(#[from] Unavailable),
 }
 
+/// Why the time cannot be believed. It ends when the clocks agree again; nothing is recorded, minted or called active until then.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ClockFault {
+    /// The wall clock was set while the node ran.
+    #[error(
+        "the wall clock reads {wall}, {apart} {way} the {steady} of the monotonic clock: it was set, or the machine slept; \
+         set the clock right, or, where {wall} is right, start this node again",
+        wall = .0.wall, steady = .0.steady, apart = .0.apart(), way = if .0.wall > .0.steady { "ahead of" } else { "behind" }
+    )]
+    Jumped(Reading),
+    /// The newest entry is of a later time than the wall clock's, by more than clocks may differ.
+    #[error(
+        "the wall clock reads {wall}, {apart} behind the journal's newest entry, which is of {head}: set the clock right, or, where \
+         {wall} is right and the entry was written under a wrong clock, see `carnet journal correct-clock --help`",
+        apart = .head.since(*.wall)
+    )]
+    Behind {
+        /// The wall clock's.
+        wall: Timestamp,
+        /// The newest entry's.
+        head: Timestamp,
+    },
+}
+
 /// Why the journal stopped itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StopReason {
@@ -139,8 +185,8 @@ pub enum StopReason {
         /// What does not hold.
         what: String,
     },
-    /// Another key signs checkpoints now, and this node does not have it: start it again.
-    KeySucceeded,
+    /// Another key signs checkpoints now, and the key of this node did not sign that it should, or this node cannot open it.
+    CheckpointKey,
     /// A commit was neither confirmed nor denied, and the head could not be read again.
     OutcomeUnknown,
 }
@@ -158,8 +204,8 @@ pub struct Health {
     pub commits: u64,
     /// The time that they took, all together.
     pub commit_time: std::time::Duration,
-    /// How far the node's clock is behind the newest entry (ABUSE L-10).
-    pub behind: crate::domain::clock::Seconds,
+    /// Why the node's clock cannot be believed, while it cannot (ABUSE L-10).
+    pub clock: Option<ClockFault>,
     /// Set once, for good.
     pub stopped: Option<StopReason>,
 }

@@ -10,7 +10,7 @@ use super::answers::ForRequest;
 use super::batch::{Beside, Head};
 use super::fault::{Health, OpenFault, RecordFault, Unavailable};
 use super::kek::{BlobName, Kek, SealedBlob, SealingKey};
-use super::open::{self, Outside, Scratch, Settings, Start};
+use super::open::{self, Outside, Rest, Scratch, Settings, Start};
 use super::queue::{Again, Item, Placed, Wish, Wished, Work};
 use super::reader::{Query, Reader, StoredEntry};
 use super::refusals::RefusalNote;
@@ -19,7 +19,7 @@ use super::signers::Signers;
 use super::tree::Tree;
 use super::view::{Marker, Shared, View};
 use crate::domain::change::Change;
-use crate::domain::clock::{Clock, Entropy, Seconds, Timestamp};
+use crate::domain::clock::{Clock, Entropy, Timestamp};
 use crate::domain::entry::{ChangeEntry, Entry};
 use crate::domain::grant::Grant;
 use crate::domain::state::State;
@@ -99,7 +99,6 @@ pub struct Journal {
     queue: mpsc::Sender<Work>,
     reader: Reader,
     shelf: Shelf,
-    signers: Arc<Signers>,
     sealing: Arc<SealingKey>,
     origin: Arc<str>,
     entropy: Arc<dyn Entropy>,
@@ -114,7 +113,6 @@ pub(super) struct Parts {
     pub queue: mpsc::Sender<Work>,
     pub reader: Reader,
     pub shelf: Shelf,
-    pub signers: Arc<Signers>,
     /// What seals answers.
     pub sealing: SealingKey,
     pub origin: String,
@@ -139,19 +137,29 @@ impl Journal {
     }
 
     /// Puts a restored or forked journal back to work: a new epoch, recorded, in which every signing key is tainted and nothing is
-    /// minted for `rest` ([`super::LONGEST_ASSERTION`] unless the operator knows better), and a new anchor. Not for a journal whose
-    /// entries do not hold.
+    /// minted while it rests, and a new anchor. Not for a journal whose entries do not hold.
     pub async fn reopen(
         settings: &Settings,
         kek: &Kek,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-        rest: Seconds,
+        rest: Rest,
     ) -> Result<Self, OpenFault> {
         open::start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest), |store| store).await
     }
 
+    /// Takes back the time of a journal whose newest entry is of a later time than the clock's: a new epoch, recorded at the clock's time,
+    /// in which every signing key is tainted and every elevation ended, since what was issued under the wrong clock lives too long. All
+    /// entries are proved first, and proofs that they spent and that count again are put back among the spent ones.
+    pub async fn correct_clock(
+        settings: &Settings,
+        kek: &Kek,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    ) -> Result<Self, OpenFault> {
+        open::start(settings, kek, Outside { clock, entropy }, Start::CorrectClock, |store| store).await
+    }
+
     /// Puts another key in the place of the one that signs checkpoints, on record and signed by both. For [`super::HANDOVER`] both sign.
-    /// Another node on this journal stops at its next commit, and has the key when it is started again.
+    /// Another node on this journal takes the key over at its next commit.
     pub async fn succeed_checkpoint_key(
         settings: &Settings,
         kek: &Kek,
@@ -166,7 +174,6 @@ impl Journal {
             queue: parts.queue,
             reader: parts.reader,
             shelf: parts.shelf,
-            signers: parts.signers,
             sealing: Arc::new(parts.sealing),
             origin: parts.origin.into(),
             entropy: parts.entropy,
@@ -185,6 +192,16 @@ impl Journal {
         self.shared.now()
     }
 
+    /// The clock that the journal goes by.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.shared.clock) as Arc<dyn Clock>
+    }
+
+    /// Refuses while the time cannot be believed.
+    pub fn ensure_steady(&self) -> Result<(), Unavailable> {
+        self.shared.steady()
+    }
+
     /// Records a grant and spends its proof, durably and at once. `seen` is [`View::seen`] of the state that the grant was decided
     /// on; where a change came since, `again` decides on the newer state while the batch holds the head.
     ///
@@ -196,6 +213,7 @@ impl Journal {
         again: Again,
     ) -> Result<Recorded<Box<Grant>>, RecordFault> {
         self.shared.running()?;
+        self.shared.steady()?;
         let (answer, outcome) = oneshot::channel();
         // A full queue means a store that does not keep up: say so at once instead of letting callers pile up (ABUSE L-07).
         self.queue.try_send(Work::Record(Item { seen, grant, again, answer })).map_err(|_| Unavailable::BUSY)?;
@@ -219,6 +237,7 @@ impl Journal {
                 Ok(proposal) => proposal,
                 Err(error) => return Ok(Err(error)),
             };
+            self.shared.steady()?;
             let wish = self.wish(proposal, view.seen, request.clone());
             let (answer, outcome) = oneshot::channel();
             self.queue.try_send(Work::Change(Box::new(wish), answer)).map_err(|_| Unavailable::BUSY)?;
@@ -233,7 +252,7 @@ impl Journal {
     fn wish(&self, proposal: Proposal, seen: Option<u64>, request: Option<ForRequest>) -> Wish {
         let Proposal { mut change, mut texts, sealed, destroy } = proposal;
         texts.extend(change.texts_mut().into_iter().filter_map(|text| text.seal(&*self.entropy)));
-        let beside = Beside { texts, erased: change.what.erased(), sealed, destroyed: destroy };
+        let beside = Beside { texts, erased: change.what.erased(), sealed, destroyed: destroy, spent: Vec::new() };
         Wish { seen, request, change, beside }
     }
 
@@ -295,7 +314,7 @@ impl Journal {
         self.shared.running()?;
         let size = match at {
             At::Index(index) => index.saturating_add(1),
-            At::Time(time) => self.reader.count_until(time, self.view().size).await?,
+            At::Time(time) => self.reader.count_until(time, &self.view()).await?,
         };
         let mut state = State::default();
         let mut from = 0;
@@ -375,8 +394,8 @@ impl Journal {
         &self.origin
     }
 
-    pub(super) fn signers(&self) -> &Signers {
-        &self.signers
+    pub(super) fn signers(&self) -> Arc<Signers> {
+        self.shared.signers.load_full()
     }
 
     pub(super) fn sealing(&self) -> &SealingKey {

@@ -25,7 +25,7 @@ impl Journal {
     pub async fn first_living(&self) -> Result<u64, Unavailable> {
         self.running()?;
         let (view, now) = (self.view(), self.now());
-        let before = async |life: Seconds| self.reader().count_until(now.minus(life).minus(Seconds(1)), view.size).await;
+        let before = async |life: Seconds| self.reader().count_until(now.minus(life).minus(Seconds(1)), &view).await;
         let hour = before(LONGEST_LIFE).await?;
         let changed = self.reader().changes(hour).await?;
         // A configuration that is gone may have allowed more than the present one. A long list of changes has not shown its end.

@@ -71,11 +71,11 @@ pub use evidence::{
     Report, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline, verifier_key,
     verify_database, verify_export,
 };
-pub use fault::{Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
+pub use fault::{ClockFault, Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use kek::{BlobName, Kek, SealedBlob};
 pub use living::Ended;
-pub use open::{LONGEST_ASSERTION, Location, Settings, examine, is_brought_up};
+pub use open::{LONGEST_ASSERTION, Location, Rest, Settings, examine, is_brought_up};
 pub use proof::Past;
 pub use queue::Again;
 pub use reader::{Query, StoredEntry};

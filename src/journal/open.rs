@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::anchor::Anchor;
 use super::batch::{Beside, MacKey};
 use super::carry::Carrier;
+use super::evidence;
 use super::fault::{OpenFault, Unavailable};
 use super::handle::Journal;
 use super::kek::{self, Kek};
@@ -29,6 +30,7 @@ use crate::domain::actor::Actor;
 use crate::domain::binding::JwtRule;
 use crate::domain::change::{Change, What};
 use crate::domain::clock::{Clock, Entropy, Seconds, Timestamp};
+use crate::domain::steady::SteadyClock;
 
 /// Where the journal is.
 #[derive(Clone, Debug)]
@@ -78,12 +80,23 @@ impl Drop for Scratch {
     }
 }
 
+/// What comes after a journal was reopened.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    /// How long nothing is minted: [`LONGEST_ASSERTION`] unless the operator knows better.
+    pub lasts: Seconds,
+    /// Begin at the clock's time, although the newest entry is of a later one: the operator says that the clock is right.
+    pub corrects: bool,
+}
+
 /// Which way the journal is started.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
     Open,
     /// Accept the head as it is and begin a new epoch, in which nothing is minted for so long.
-    Reopen(Seconds),
+    Reopen(Rest),
+    /// Open, and begin a new epoch at the clock's time, although the newest entry is of a later one.
+    CorrectClock,
     /// Open, and put another key in the place of the one that signs checkpoints.
     Succeed,
 }
@@ -123,6 +136,7 @@ pub(super) async fn start<S: Store>(
     if fresh && !may_create {
         return Err(load::inconsistent(0, "the log is empty"));
     }
+    let clock = Arc::new(SteadyClock::over(Arc::clone(&outside.clock)));
     let seed = new_seed(&outside);
     let made = SignerKey::from_seed(&settings.origin, &seed).map_err(|_| origin_fault(settings, ""))?;
     let signers = if fresh {
@@ -141,9 +155,9 @@ pub(super) async fn start<S: Store>(
     let mut sequencer = Sequencer {
         store: wrap(store),
         reader: reader.clone(),
-        shared: Arc::new(Shared::new(view, Arc::clone(&outside.clock))),
+        shared: Arc::new(Shared::new(view, clock, signers)),
         key,
-        signers: Arc::new(signers),
+        kek: kek.lend(),
         origin: settings.origin.clone(),
         anchor,
         head,
@@ -161,22 +175,22 @@ pub(super) async fn start<S: Store>(
         let sealed = vec![kek.seal(signers::name(0), &*seed, &*outside.entropy)];
         by_operator(&mut sequencer, what, Beside { sealed, ..Beside::default() }).await?;
     }
-    if let Start::Reopen(rest) = start {
-        let epoch = sequencer.state.epoch + 1;
-        let mints_from = sequencer.shared.now().plus(rest);
-        by_operator(&mut sequencer, What::JournalReopened { epoch, mints_from }, Beside::default()).await?;
-    }
-    if matches!(start, Start::Succeed) {
-        succeed(&mut sequencer, kek, &outside).await?;
+    match start {
+        Start::Open => {}
+        Start::Reopen(rest) => reopen(&mut sequencer, rest, &Shelf::of(&path)).await?,
+        Start::CorrectClock => {
+            reopen(&mut sequencer, Rest { lasts: Seconds(0), corrects: true }, &Shelf::of(&path)).await?;
+        }
+        Start::Succeed => succeed(&mut sequencer, kek, &outside).await?,
     }
     sequencer.write_anchor().await;
     let (queue, work) = mpsc::channel(QUEUE);
     sequencer.carrier = Some(Carrier::start(schema::carrier(&path, scratch.is_none()), queue.downgrade()));
-    let (shared, signers, origin) = (Arc::clone(&sequencer.shared), Arc::clone(&sequencer.signers), sequencer.origin.clone());
+    let (shared, origin) = (Arc::clone(&sequencer.shared), sequencer.origin.clone());
     let task = tokio::spawn(sequencer.run(work));
     let (shelf, entropy) = (Shelf::of(&path), outside.entropy);
     let sealing = kek.of_answers();
-    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, signers, sealing, origin, entropy, task, scratch }))
+    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, sealing, origin, entropy, task, scratch }))
 }
 
 /// The log that a start would open, proved as a start proves it, with nothing written and nothing made. Nothing where a start would
@@ -210,7 +224,7 @@ pub fn is_brought_up(version: &str) -> bool {
 /// The text of the anchor; a reopening believes none.
 fn anchored(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFault> {
     match (anchor, start) {
-        (Some(anchor), Start::Open | Start::Succeed) => anchor.text(),
+        (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock) => anchor.text(),
         (None, _) | (_, Start::Reopen(_)) => Ok(None),
     }
 }
@@ -228,6 +242,23 @@ fn place(settings: &Settings, entropy: &(dyn Entropy + 'static)) -> Result<(Path
     Ok((path.clone(), None))
 }
 
+/// Begins a new epoch. Where that takes time back, proofs that were forgotten because they seemed to be over are spent again.
+async fn reopen<S: Store>(sequencer: &mut Sequencer<S>, rest: Rest, shelf: &Shelf) -> Result<(), OpenFault> {
+    let wall = sequencer.shared.believed()?;
+    let corrects = match sequencer.shared.time_after(sequencer.head.time) {
+        Ok(_) if rest.corrects => return Err(OpenFault::ClockAgrees { wall, head: sequencer.head.time }),
+        Ok(_) => None,
+        Err(_) if rest.corrects => Some(sequencer.head.time),
+        Err(fault) => return Err(fault.into()),
+    };
+    let (from, spent) = match corrects {
+        Some(_) => (wall, evidence::spent_since(&sequencer.reader, shelf, &sequencer.key, wall).await?),
+        None => (wall.max(sequencer.head.time), Vec::new()),
+    };
+    let what = What::JournalReopened { epoch: sequencer.state.epoch + 1, mints_from: from.plus(rest.lasts), corrects };
+    by_operator(sequencer, what, Beside { spent, ..Beside::default() }).await
+}
+
 /// The next checkpoint key. The anchor has both signatures before the change is on record, so that it holds whichever key a start finds.
 async fn succeed<S: Store>(sequencer: &mut Sequencer<S>, kek: &Kek, outside: &Outside) -> Result<(), OpenFault> {
     let seed = new_seed(outside);
@@ -236,7 +267,8 @@ async fn succeed<S: Store>(sequencer: &mut Sequencer<S>, kek: &Kek, outside: &Ou
     let stored = Signers::stored(&sequencer.reader, kek, &sequencer.origin).await?;
     let number = stored.number();
     let (signers, statement) = stored.succeeded(next, (sequencer.head.size, sequencer.shared.now())).map_err(fault)?;
-    (sequencer.signers, sequencer.anchored) = (Arc::new(signers), 0);
+    sequencer.shared.signers.store(Arc::new(signers));
+    sequencer.anchored = 0;
     sequencer.write_anchor().await;
     if let Some(anchor) = sequencer.anchor.as_ref().filter(|_| sequencer.anchored != sequencer.head.size) {
         return Err(anchor.fault("it cannot be written"));
@@ -289,6 +321,10 @@ async fn holds(
 }
 
 async fn by_operator<S: Store>(sequencer: &mut Sequencer<S>, what: What, beside: Beside) -> Result<(), OpenFault> {
+    let is_correction = matches!(what, What::JournalReopened { corrects: Some(_), .. });
+    if let Some(fault) = sequencer.shared.clock_fault().filter(|_| !is_correction) {
+        return Err(fault.into());
+    }
     let change = Change { by: Actor::Operator, what };
     let wish = Wish { seen: sequencer.head.last_change, request: None, change, beside };
     match sequencer.change(wish).await? {

@@ -77,8 +77,8 @@ impl Journal {
     }
 
     /// The key that checkpoints verify with; as text it is what `carnet key show --checkpoint` prints.
-    pub fn verifier_key(&self) -> &VerifierKey {
-        self.signers().verifier()
+    pub fn verifier_key(&self) -> VerifierKey {
+        self.signers().verifier().clone()
     }
 
     /// A proof that the entry stands in the newest checkpoint, which comes with it. Nothing when there is no such entry.

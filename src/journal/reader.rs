@@ -14,6 +14,7 @@ use super::statement::LATELY;
 use super::store::{digest, number, strange, time};
 use super::tiles::{Kind, Tile};
 use super::tree::{Contents, Tree};
+use super::view::View;
 use crate::domain::about::{About, actor};
 use crate::domain::clock::Timestamp;
 use crate::domain::cut::Clients;
@@ -326,8 +327,12 @@ impl Reader {
 
     /// How many entries there are up to `at`, by halving: times never fall. Among entries that have left it is exact for changes alone,
     /// and for what comes after the last that left.
-    pub async fn count_until(&self, at: Timestamp, size: u64) -> Result<u64, StoreFault> {
-        let (mut low, mut high) = (0, size);
+    pub async fn count_until(&self, at: Timestamp, view: &View) -> Result<u64, StoreFault> {
+        // Times fall only where one was corrected: between corrections they are in order.
+        let corrections = &view.state.corrections;
+        let behind = corrections.iter().rposition(|(_, time)| *time <= at).map_or(0, |last| last + 1);
+        let mut low = behind.checked_sub(1).map_or(0, |last| corrections[last].0);
+        let mut high = corrections.get(behind).map_or(view.size, |(index, _)| *index);
         while low < high {
             let middle = low + (high - low) / 2;
             match self.time_from(middle).await? {

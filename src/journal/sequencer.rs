@@ -17,6 +17,7 @@ use super::answers::ForRequest;
 use super::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
 use super::carry::Carrier;
 use super::fault::{OpenFault, StopReason, StoreFault, Unavailable};
+use super::kek::Kek;
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
 use super::queue::{
@@ -28,6 +29,7 @@ use super::signers::Signers;
 use super::store::{Found, Store, Tried};
 use super::tree::Tree;
 use super::view::{Shared, View};
+use crate::domain::change::What;
 use crate::domain::clock::Timestamp;
 use crate::domain::entry::{ChangeEntry, Entry};
 use crate::domain::grant::Decision;
@@ -50,7 +52,8 @@ pub struct Sequencer<S> {
     pub reader: Reader,
     pub shared: Arc<Shared>,
     pub key: MacKey,
-    pub signers: Arc<Signers>,
+    /// Opens the key that takes the place of the one that signs checkpoints.
+    pub kek: Kek,
     pub origin: String,
     pub anchor: Option<Anchor>,
     pub head: Head,
@@ -187,7 +190,7 @@ impl<S: Store> Sequencer<S> {
     ) -> Result<Vec<(Answer, Placed)>, Unavailable> {
         // Where all have seen the last change the batch is tried at once: one hop to the store. Else, and where it did not go, the
         // lock is taken, each is decided again that must be, and then it is written.
-        let time = self.shared.clock.now().max(self.head.time);
+        let time = self.shared.time_after(self.head.time)?;
         let current = pending.iter().all(|item| item.seen == self.head.last_change);
         if current
             && time <= self.purge.1
@@ -199,7 +202,7 @@ impl<S: Store> Sequencer<S> {
         // that is taken back with the lock, and each is decided again before it spends.
         let guess = if current { unique(pending) } else { Vec::new() };
         let fresh = self.begin(&guess).await?;
-        let time = self.shared.clock.now().max(self.head.time);
+        let time = self.time(None).await?;
         self.decide_again(pending, time);
         let fresh = match fresh {
             Some(fresh) if current => fresh,
@@ -283,7 +286,7 @@ impl<S: Store> Sequencer<S> {
             return Ok(Wished::Stale);
         }
         let index = self.head.size;
-        let time = self.shared.clock.now().max(self.head.time);
+        let time = self.time(Some(&wish.change.what)).await?;
         if let Some(ForRequest { id, once: Some(once) }) = &wish.request {
             match self.store.claim(once, id, time).await {
                 Ok(true) => {}
@@ -330,6 +333,18 @@ impl<S: Store> Sequencer<S> {
         Ok(Wished::Done(index))
     }
 
+    /// The time of what is written now, after [`Self::begin`]. One change alone may go back behind the head: the one that corrects its time.
+    async fn time(&mut self, what: Option<&What>) -> Result<Timestamp, Unavailable> {
+        let time = match what {
+            Some(What::JournalReopened { corrects: Some(_), .. }) => self.shared.believed(),
+            _ => self.shared.time_after(self.head.time),
+        };
+        if time.is_err() {
+            self.store.abort().await;
+        }
+        Ok(time?)
+    }
+
     /// Takes the lock, makes sure that the log ends where this node left it, and spends `proofs` at once. Returns those that were not
     /// spent before; nothing where somebody else had written, and so none of them is spent yet.
     pub(super) async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
@@ -358,10 +373,10 @@ impl<S: Store> Sequencer<S> {
                 return Err(Unavailable::BUSY);
             }
         };
-        if loaded.state.checkpoint_keys != self.state.checkpoint_keys {
-            return Err(self.shared.stop(StopReason::KeySucceeded));
-        }
         if extends(&self.reader, &loaded, &self.head).await? {
+            if loaded.state.checkpoint_keys != self.state.checkpoint_keys {
+                self.take_over().await?;
+            }
             self.head = loaded.head;
             self.tree = loaded.tree;
             // It may have erased something.
@@ -372,6 +387,21 @@ impl<S: Store> Sequencer<S> {
         }
         let what = "the log does not extend what this node wrote".to_owned();
         Err(self.shared.stop(StopReason::Foreign { index: loaded.head.size.min(self.head.size), what }))
+    }
+
+    /// Another key signs checkpoints now. It is ours if it opens under our KEK and the key that signed until now leads to it by signatures.
+    async fn take_over(&mut self) -> Result<(), Unavailable> {
+        let own = self.shared.signers.load_full();
+        let next = match Signers::stored(&self.reader, &self.kek, &self.origin).await {
+            Ok(next) if next.lineage().reaches(own.verifier()) => next,
+            Err(OpenFault::Store(fault)) => return Err(fault.into()),
+            Ok(_) | Err(_) => return Err(self.shared.stop(StopReason::CheckpointKey)),
+        };
+        tracing::info!(key = %next.verifier(), before = %own.verifier(), "another key signs checkpoints from now on");
+        self.shared.signers.store(Arc::new(next));
+        // The anchor is written anew, as the new key signs it.
+        self.anchored = 0;
+        Ok(())
     }
 
     /// Writes and commits `rows`; on success this node's head, tree and state are those after them.

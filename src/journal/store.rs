@@ -253,6 +253,9 @@ impl SqliteStore {
             let insert = sqlx::query("INSERT INTO keyring (name, sealed) VALUES (?, ?)");
             self.run(insert.bind(blob.name.as_str().to_owned()).bind(blob.sealed)).await?;
         }
+        for proofs in beside.spent.chunks(MOST) {
+            self.run(statement::consumed(proofs)).await?;
+        }
         for name in beside.destroyed {
             self.run(sqlx::query("DELETE FROM keyring WHERE name = ?").bind(name.as_str().to_owned())).await?;
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::answers::Sealed;
-use super::fault::Unavailable;
+use super::fault::{ClockFault, Unavailable};
 use super::note::Checkpoint;
 use super::sequencer::Sequencer;
 use super::store::{Probe, Store};
@@ -25,6 +25,11 @@ pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
 impl<S: Store> Sequencer<S> {
     /// What does not wait for work: counts of the last minute, the anchor, and requests whose time is over.
     pub async fn each_second(&mut self) {
+        self.shared.watch_clock();
+        if matches!(self.shared.clock_fault(), Some(ClockFault::Behind { .. })) {
+            // An operator may have corrected it; a node that writes nothing would not learn it otherwise.
+            drop(self.look().await);
+        }
         self.write_records(Vec::new(), false).await;
         self.write_anchor().await;
         let now = self.shared.now();
@@ -64,7 +69,7 @@ impl<S: Store> Sequencer<S> {
                 reply.answer = None;
             }
         }
-        let mut kept = self.shared.running();
+        let mut kept = self.shared.running().and_then(|()| self.shared.steady());
         if kept.is_ok()
             && let Err(fault) = self.store.keep(replies, self.shared.now()).await
         {
@@ -98,7 +103,7 @@ impl<S: Store> Sequencer<S> {
             return;
         }
         let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.head.size, root: self.head.root };
-        let signed = self.signers.sign(&checkpoint, self.shared.now()).map_err(|fault| fault.to_string());
+        let signed = self.shared.signers.load().sign(&checkpoint, self.shared.now()).map_err(|fault| fault.to_string());
         let written = match signed {
             Ok(note) => {
                 let task = tokio::task::spawn_blocking(move || anchor.write(&note).map_err(|error| error.to_string()));

@@ -8,11 +8,14 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::batch::Head;
-use super::fault::{Health, StopReason, Unavailable};
+use super::fault::{ClockFault, Health, StopReason, Unavailable};
 use super::refusals::Refusals;
-use crate::domain::clock::{Clock, Timestamp};
+use super::signers::Signers;
+use crate::domain::admission::CLOCK_AHEAD;
+use crate::domain::clock::{Clock as _, Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::state::State;
+use crate::domain::steady::SteadyClock;
 
 /// A snapshot: the state after every change of the first `size` entries.
 #[derive(Clone, Debug)]
@@ -60,7 +63,11 @@ impl View {
 pub(super) struct Shared {
     pub view: ArcSwap<View>,
     pub marker: watch::Sender<Marker>,
-    pub clock: Arc<dyn Clock>,
+    pub clock: Arc<SteadyClock>,
+    /// What signs checkpoints: another key may take the place of one while the node runs.
+    pub signers: ArcSwap<Signers>,
+    /// What was told of the clock last.
+    told: Mutex<Told>,
     refusals: Mutex<Refusals>,
     writable: AtomicBool,
     anchored: AtomicBool,
@@ -74,12 +81,23 @@ pub(super) struct Shared {
 /// A sequencer that shows nothing for so long is held up by its disk, or dead.
 const HELD_UP: Duration = Duration::from_millis(750);
 
+/// What was told of the clock.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Told {
+    #[default]
+    Agrees,
+    Drifts,
+    Doubted,
+}
+
 impl Shared {
-    pub fn new(view: View, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(view: View, clock: Arc<SteadyClock>, signers: Signers) -> Self {
         Self {
             marker: watch::Sender::new(view.marker()),
             view: ArcSwap::from_pointee(view),
             clock,
+            signers: ArcSwap::from_pointee(signers),
+            told: Mutex::default(),
             refusals: Mutex::default(),
             writable: AtomicBool::new(true),
             anchored: AtomicBool::new(true),
@@ -100,6 +118,47 @@ impl Shared {
     /// The present second, never before the head's.
     pub fn now(&self) -> Timestamp {
         self.clock.now().max(self.view.load().time)
+    }
+
+    /// Why the time cannot be believed, if it cannot.
+    pub fn clock_fault(&self) -> Option<ClockFault> {
+        self.time_after(self.view.load().time).err()
+    }
+
+    /// The time of an entry that follows one of `head`: never before it, and never one that cannot be believed.
+    pub fn time_after(&self, head: Timestamp) -> Result<Timestamp, ClockFault> {
+        let wall = self.believed()?;
+        if head.since(wall) > CLOCK_AHEAD { Err(ClockFault::Behind { wall, head }) } else { Ok(wall.max(head)) }
+    }
+
+    /// The wall clock's time, wherever the log ends.
+    pub fn believed(&self) -> Result<Timestamp, ClockFault> {
+        let reading = self.clock.read();
+        if reading.jumped() { Err(ClockFault::Jumped(reading)) } else { Ok(reading.wall) }
+    }
+
+    /// Tells of a clock that begins to be in doubt, and of the end of it.
+    pub fn watch_clock(&self) {
+        let (fault, drift) = (self.clock_fault(), self.clock.read());
+        let now = match fault {
+            Some(_) => Told::Doubted,
+            None if drift.drifts() => Told::Drifts,
+            None => Told::Agrees,
+        };
+        // A word is all that the lock guards, so a poisoned one is still good.
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told == now {
+            return;
+        }
+        *told = now;
+        match fault {
+            Some(fault) => tracing::error!(%fault, "the clock cannot be believed: nothing is minted or recorded"),
+            None if now == Told::Drifts => {
+                let Seconds(apart) = drift.apart();
+                tracing::warn!(apart, wall = %drift.wall, monotonic = %drift.steady, "wall clock and monotonic clock drift apart");
+            }
+            None => tracing::info!(time = %drift.wall, "the clock can be believed again"),
+        }
     }
 
     pub fn with_refusals<T>(&self, act: impl FnOnce(&mut Refusals) -> T) -> T {
@@ -135,6 +194,11 @@ impl Shared {
         Unavailable::STOPPED
     }
 
+    /// Refuses what rests on the time while that cannot be believed.
+    pub fn steady(&self) -> Result<(), Unavailable> {
+        if self.clock_fault().is_some() { Err(Unavailable::CLOCK) } else { Ok(()) }
+    }
+
     /// Refuses once the journal has stopped.
     pub fn running(&self) -> Result<(), Unavailable> {
         if self.stopped.get().is_some() { Err(Unavailable::STOPPED) } else { Ok(()) }
@@ -146,7 +210,7 @@ impl Shared {
             anchored: self.anchored.load(Ordering::Relaxed),
             commits: self.commits.load(Ordering::Relaxed),
             commit_time: Duration::from_micros(self.commit_micros.load(Ordering::Relaxed)),
-            behind: self.view.load().time.since(self.clock.now()),
+            clock: self.clock_fault(),
             held_up: self.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > HELD_UP,
             stopped: self.stopped.get().cloned(),
         }

@@ -297,6 +297,9 @@ pub fn journal_fix(fault: &OpenFault) -> &'static str {
         OpenFault::Rollback { .. } | OpenFault::Anchor { .. } => {
             "put the newest journal and its anchor back; where they are lost, see `carnet journal reopen --help`"
         }
+        OpenFault::Clock(_) | OpenFault::ClockAgrees { .. } => {
+            "set the clock right; where it is right, see `carnet journal correct-clock --help`"
+        }
         OpenFault::Kek(_) => "name the key-encryption key that this journal was made with in [keys] kek_file",
         OpenFault::File { .. } | OpenFault::Store(_) | OpenFault::Unavailable(_) => {
             "let this user read and write the file and its folder, and look at the disk"

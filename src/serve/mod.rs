@@ -75,6 +75,9 @@ pub enum StartFault {
     /// The client for what leaves the house could not be made.
     #[error(transparent)]
     Outbound(#[from] crate::outbound::Unbuildable),
+    /// The configuration differs from the recorded one, and cannot be recorded.
+    #[error("the configuration cannot be recorded: {0}")]
+    Clock(crate::journal::ClockFault),
     /// The journal took no first changes, or a signing key does not open.
     #[error("the broker cannot be prepared: {0}")]
     Prepare(&'static str),
@@ -208,11 +211,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     let origin = console_origin(&config, sockets.admin.address());
     let (broker, client) = furnish(&config, foundation, &ambient, &origin).await?;
     let console = Console::new(broker.clone(), client, &origin);
-    broker
-        .prepare(Some(&configuration(&config)))
-        .await
-        .map_err(|_| StartFault::Prepare("its configuration is not on record"))?;
-    broker.settle().await.map_err(|_| StartFault::Prepare("what follows from the journal cannot be recorded"))?;
+    prepare(&broker, &config).await?;
     let mut keepers = Tasks::default();
     keepers.spawn("live index", broker.clone().follow());
     keepers.spawn("issuers' keys", keepers::issuers(broker.clone()));
@@ -275,6 +274,24 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     Ok(Running { broker, public, public_url, admin, admin_url, mtls, mtls_url, stop, sockets: served, keepers })
 }
 
+/// Records the configuration, and what follows from the journal by itself. Under a clock that cannot be believed nothing can be recorded:
+/// the node is up and not ready, unless it would serve another configuration than the recorded one.
+async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
+    let doubted = || broker.journal.health().clock;
+    if broker.prepare(Some(&configuration(config))).await.is_err() {
+        let unprepared = StartFault::Prepare("its configuration is not on record");
+        return Err(doubted().map_or(unprepared, StartFault::Clock));
+    }
+    match (broker.settle().await, doubted()) {
+        (Ok(()), _) => Ok(()),
+        (Err(_), Some(fault)) => {
+            tracing::error!(%fault, "what follows from the journal cannot be recorded yet");
+            Ok(())
+        }
+        (Err(_), None) => Err(StartFault::Prepare("what follows from the journal cannot be recorded")),
+    }
+}
+
 /// The broker with its gateways.
 async fn furnish(
     config: &Config,
@@ -282,15 +299,17 @@ async fn furnish(
     ambient: &Ambient,
     origin: &str,
 ) -> Result<(Broker, Option<Client>), StartFault> {
-    let Ambient { clock, entropy } = ambient;
+    let entropy = &ambient.entropy;
     let live = live_index(config)?;
-    let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(clock), Arc::clone(entropy)).await?;
+    let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(&ambient.clock), Arc::clone(entropy)).await?;
+    // One clock for all rooms: the one that the journal believes.
+    let clock = journal.clock();
     let outbound = Arc::new(outbound(config)?);
     let receivers = outside::receivers(config, &outbound, Some(journal.view().size))?;
     let tickets = outside::tickets(config, &outbound)?;
     let client = outside::console(config, &outbound, origin)?;
     let passkeys = client.as_ref().and_then(|_| Passkeys::at(origin));
-    let issuers = IssuerKeys::new(outbound, Arc::clone(clock));
+    let issuers = IssuerKeys::new(outbound, Arc::clone(&clock));
     let staff = StaffVerifier::new(staff_settings(config)?, issuers.clone());
     let broker = Broker::new(Parts {
         journal,
@@ -304,7 +323,7 @@ async fn furnish(
         recent: crate::broker::explain::Recent::default(),
         tickets,
         receivers,
-        clock: Arc::clone(clock),
+        clock,
         entropy: Arc::clone(entropy),
         passkeys,
         underway: Underway::default(),

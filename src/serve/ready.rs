@@ -12,7 +12,7 @@ use crate::http::health::{Check, NodeAt, Readiness, ReadinessCheck};
 pub fn check(broker: Broker, tasks: Ended, at: NodeAt) -> ReadinessCheck {
     Arc::new(move || {
         let needs = Need::ALL.into_iter().map(|need| told(need.name(), broker.is_ready_by(need), || broker.lack(need)));
-        Readiness::of(needs.chain([anchor(&broker), keys(&broker), alive(&tasks)]).collect()).at(at.clone())
+        Readiness::of(needs.chain([minting(&broker), anchor(&broker), keys(&broker), alive(&tasks)]).collect()).at(at.clone())
     })
 }
 
@@ -23,6 +23,14 @@ fn told(name: &'static str, ok: bool, detail: impl FnOnce() -> String) -> Check 
 fn anchor(broker: &Broker) -> Check {
     told("anchor", broker.journal.health().anchored, || {
         "the newest checkpoint cannot be kept beside the configuration; look at the folder and its disk".to_owned()
+    })
+}
+
+/// A reopened journal rests: proofs may be spent that it does not know.
+fn minting(broker: &Broker) -> Check {
+    let (from, now) = (broker.journal.view().state.mints_from, broker.now());
+    told("minting", now >= from, || {
+        format!("the journal was reopened: nothing is minted before {from}, in {} from now", from.since(now).in_words())
     })
 }
 

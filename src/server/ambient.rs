@@ -1,12 +1,16 @@
 //! The real clock and the real entropy: the only ambient time and randomness of the house (STYLE.md 14).
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand;
 
 use crate::domain::clock::{Clock, Entropy, Timestamp};
 
-/// The operating system's wall clock.
+/// The first reading of the monotonic clock in this process.
+static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The operating system's wall clock and monotonic clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -16,6 +20,10 @@ impl Clock for SystemClock {
         #[expect(clippy::disallowed_methods, reason = "this is the Clock that `server` makes")]
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_secs()).ok().and_then(Timestamp::from_seconds).unwrap_or(Timestamp::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        FIRST.elapsed()
     }
 }
 

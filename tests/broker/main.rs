@@ -8,6 +8,7 @@ mod assertions;
 mod caching;
 mod certificates;
 mod cli;
+mod clock;
 mod console;
 mod crash;
 mod elevation;

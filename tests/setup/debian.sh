@@ -25,6 +25,8 @@ for group in "$@"; do
         need 'command -v caddy' caddy
         # A client of others that enrols (tests/broker/interop/est) is built with it.
         need 'command -v go' golang-go
+        # Sets the wall clock of a server that runs, and of nothing else.
+        need 'command -v faketime' faketime
         # The browser in which the console is used.
         need 'command -v chromium' chromium
         ;;

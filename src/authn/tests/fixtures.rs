@@ -43,6 +43,10 @@ impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         at(self.0.load(Ordering::SeqCst))
     }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::SeqCst).unsigned_abs())
+    }
 }
 
 pub fn at(seconds: i64) -> Timestamp {

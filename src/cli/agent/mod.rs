@@ -233,7 +233,7 @@ async fn keep(item: Item, places: Arc<Places>, board: Board, place: usize) {
             }
             Err(failure) => {
                 failures += 1;
-                let pause = schedule::pause(failures, failure.wait.map(u32::from), jitter());
+                let pause = schedule::pause(failures, failure.wait, jitter());
                 let reason = failure.reason.as_deref().unwrap_or_default();
                 tracing::warn!(file = %file.display(), reason, cause = failure.what, ?pause, "not renewed");
                 if ends.is_some_and(|ends| SystemClock.now() >= ends) {

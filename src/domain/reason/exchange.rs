@@ -195,7 +195,7 @@ super::reasons! {
     JOURNAL_REOPENED = "journal.reopened", Busy;
         "The journal was reopened after a restore and mints nothing yet.";
         "Proofs that were spent after the backup are not in it; until the longest of them has expired none is taken.";
-        "Wait until the time that /readyz?verbose tells.";
+        "Wait for Retry-After seconds and bring a new proof; /readyz?verbose of the admin address and `carnet status` tell the time.";
 
     TARGET_MISSING = "target.missing", Target;
         "The request names no target, or more than one.";
@@ -226,6 +226,10 @@ super::reasons! {
         "The caller has used up its quota for this operation for now.";
         "Each operation of a caller has a bucket that refills evenly (exchanges: exchangesPerMinute of the record), so that one caller can neither slow the others nor fill a store.";
         "Wait Retry-After seconds; reuse tokens until they expire, and keep answers of introspection for some seconds.";
+    CLOCK_UNSTEADY = "clock.unsteady", Busy;
+        "This node's clock cannot be believed.";
+        "Lives, windows and replay protection rest on the time; nothing is minted, recorded or called active while it is in doubt.";
+        "Ask another node, or try again later; an operator finds the cause in /readyz?verbose of the admin address.";
     STORE_UNAVAILABLE = "store.unavailable", Busy;
         "A store that is needed does not answer in time.";
         "Nothing is minted or called active without the journal and the revocation index.";

@@ -56,6 +56,7 @@ where
 
 /// Who shows a bearer that counts, or a session of the console (which `console::recognise` has looked at), and was not cut.
 pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Problem> {
+    broker.journal.ensure_steady()?;
     if let Some(visitor) = parts.extensions.get::<Visitor>() {
         return Ok(visitor.staff.clone());
     }

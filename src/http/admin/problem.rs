@@ -143,7 +143,7 @@ impl From<Failure> for Problem {
 
 impl From<crate::broker::exchange::Denied> for Problem {
     fn from(denied: crate::broker::exchange::Denied) -> Self {
-        Self::of(denied.refused.reason)
+        Self::of(denied.refused.reason).after(denied.retry_after)
     }
 }
 
@@ -181,7 +181,7 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, seconds);
         }
         match self.reason.class {
-            Class::Busy => {
+            Class::Busy if self.retry_after.is_none() => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ if status == StatusCode::UNAUTHORIZED => {

@@ -8,6 +8,7 @@ use super::super::note::Checkpoint;
 use super::super::tree::{FullTile, Tree};
 use super::{Report, VerifyFault};
 use crate::domain::binding::{Admits, Preset};
+use crate::domain::change::What;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::entry::{Entry, Issued};
@@ -30,6 +31,8 @@ pub struct Chain {
     pub used: HashMap<String, (u64, Timestamp)>,
     /// Forgotten texts, and the change that forgot them.
     pub erased: HashMap<TextDigest, u64>,
+    /// Entries that take time back, and the time that they have: a proof that is over before such an entry may count again after it.
+    pub corrections: Vec<(u64, Timestamp)>,
     /// When `paid` is next cleared of what is over.
     crowded: usize,
     watched: Vec<Watched>,
@@ -50,6 +53,9 @@ pub struct Taken {
     /// Tiles that it filled.
     pub full: Vec<FullTile>,
 }
+
+/// The kind of a change that may take time back.
+pub const REOPENED: &str = "journal.reopened";
 
 /// Proofs remembered before the first clearing.
 const CROWDED: usize = 4096;
@@ -81,8 +87,13 @@ impl Chain {
         if entry.index() != at {
             return Err(VerifyFault::entry(at, format!("here stands the entry that says it is {}", entry.index())));
         }
-        if entry.time() < self.time {
-            return Err(fault("the entry is older than the one before it"));
+        match corrects(&entry) {
+            // Time goes back where an operator corrected it, and nowhere else.
+            Some(was) if was != self.time => {
+                return Err(fault("the entry corrects another time than that of the one before it"));
+            }
+            None if entry.time() < self.time => return Err(fault("the entry is older than the one before it")),
+            _ => {}
         }
         match &entry {
             Entry::Change(change) => {
@@ -117,7 +128,9 @@ impl Chain {
             return Err(VerifyFault::entry(issued.index, format!("the proof had paid for entry {index} already")));
         }
         if self.paid.len() > self.crowded.max(CROWDED) {
-            self.paid.retain(|_, (until, _)| *until >= issued.time);
+            let later = self.corrections.iter().filter(|(index, _)| *index > issued.index).map(|(_, time)| *time);
+            let horizon = later.chain([issued.time]).min().unwrap_or(issued.time);
+            self.paid.retain(|_, (until, _)| *until >= horizon);
             self.crowded = 2 * self.paid.len();
         }
         Ok(())
@@ -153,6 +166,21 @@ impl Chain {
         let (origin, epoch) = (self.state.origin.clone(), self.state.epoch);
         Ok(Report { origin, size, root, epoch, newest, kept, anchored })
     }
+}
+
+/// The time of the entry before, where the entry takes time back.
+fn corrects(entry: &Entry) -> Option<Timestamp> {
+    let Entry::Change(change) = entry else { return None };
+    let What::JournalReopened { corrects, .. } = &change.change.what else { return None };
+    *corrects
+}
+
+/// The correction that an entry is, for [`Chain::corrections`].
+pub fn correction(body: &[u8]) -> Option<(u64, Timestamp)> {
+    // Of many entries few are worth the reading.
+    std::str::from_utf8(body).ok().filter(|text| text.contains(REOPENED))?;
+    let entry = Entry::parse(body).ok()?;
+    corrects(&entry).map(|_| (entry.index(), entry.time()))
 }
 
 /// The proof that the token spent, by the binding of the record in force that admitted its caller.

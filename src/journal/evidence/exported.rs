@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _};
 use std::path::Path;
 
 use super::super::batch::LONGEST;
@@ -12,7 +12,7 @@ use super::super::proof::InclusionProof;
 use super::super::signers::{Lineage, stated};
 use super::super::tiles::{Kind, Tile, WIDTH};
 use super::super::tree::FullTile;
-use super::chain::{Chain, Watched};
+use super::chain::{Chain, Watched, correction};
 use super::export::{CHECKPOINT, ENTRIES};
 use super::{Report, VerifyFault, checkpoint};
 use crate::domain::entry::{ChangeEntry, Entry};
@@ -31,6 +31,11 @@ pub fn verify_export(dir: &Path, key: &VerifierKey, kept: Option<&str>) -> Resul
     chain.watch(kept.as_ref().map(|kept| Watched::of(kept, "kept checkpoint")));
     let path = dir.join(ENTRIES);
     let mut lines = BufReader::new(fs::File::open(&path).map_err(VerifyFault::file(&path))?);
+    for at in 0..signed.size {
+        let Some(body) = line(&mut lines, at).map_err(VerifyFault::file(&path))? else { break };
+        chain.corrections.extend(correction(&body));
+    }
+    lines.rewind().map_err(VerifyFault::file(&path))?;
     let mut bundle: Vec<Vec<u8>> = Vec::new();
     let mut full: Vec<FullTile> = Vec::new();
     for at in 0..signed.size {

@@ -101,6 +101,15 @@ impl From<OpenFault> for VerifyFault {
     }
 }
 
+impl From<VerifyFault> for OpenFault {
+    fn from(fault: VerifyFault) -> Self {
+        match fault {
+            VerifyFault::Open(fault) => fault,
+            other => Self::Inconsistent { index: other.index().unwrap_or(0), what: other.to_string() },
+        }
+    }
+}
+
 impl From<StoreFault> for VerifyFault {
     fn from(fault: StoreFault) -> Self {
         Self::Open(fault.into())

@@ -35,9 +35,11 @@ use super::open::{Location, Settings};
 use super::reader::Reader;
 use super::segment::Shelf;
 use super::signers::Signers;
+use super::spent::Spent;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::entry::ChangeEntry;
+use crate::domain::proof_key::ProofKey;
 
 /// What was found to hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -107,6 +109,24 @@ pub async fn changes(settings: &Settings) -> Result<Vec<ChangeEntry>, VerifyFaul
     }
 }
 
+/// Proves all entries of a journal that is being opened, and returns the proofs that they spent and that are remembered until `from` or
+/// longer.
+pub(super) async fn spent_since(
+    reader: &Reader,
+    shelf: &Shelf,
+    key: &MacKey,
+    from: Timestamp,
+) -> Result<Vec<Spent>, OpenFault> {
+    let mut chain = Chain::default();
+    // As if the correction stood there: nothing is cleared that is wanted after it.
+    chain.corrections.push((u64::MAX, from));
+    let mut transaction = reader.pool().begin().await?;
+    walk::walk((&mut transaction, shelf), key, &mut chain, None).await.map_err(OpenFault::from)?;
+    transaction.commit().await?;
+    let remembered = chain.paid.into_iter().filter(|(_, (until, _))| *until >= from);
+    Ok(remembered.map(|(proof, (until, _))| (ProofKey(proof), until)).collect())
+}
+
 impl Journal {
     /// As [`verify_database`], on an open journal. The anchor is left to [`verify_database`].
     pub async fn verify(&self, kek: &Kek, kept: Option<&str>) -> Result<Report, VerifyFault> {
@@ -120,7 +140,7 @@ impl Journal {
 
     async fn source(&self, kek: &Kek) -> Result<Source, VerifyFault> {
         let reader = self.reader().clone();
-        let signers = Signers::stored(&reader, kek, self.verifier_key().name()).await?;
+        let signers = Signers::stored(&reader, kek, self.origin()).await?;
         Ok(Source { reader, shelf: self.shelf().clone(), signers, anchor: None })
     }
 }

@@ -17,7 +17,7 @@ use super::super::segment::{SegmentFault, Shelf};
 use super::super::tiles::{Tile, WIDTH};
 use super::super::tree::FullTile;
 use super::VerifyFault;
-use super::chain::{Chain, Taken};
+use super::chain::{Chain, REOPENED, Taken, correction};
 use super::export::Writer;
 use crate::domain::archive::{Archive, Segment};
 use crate::domain::change::What;
@@ -48,6 +48,8 @@ pub async fn walk(
 ) -> Result<Walked, VerifyFault> {
     let head = load::head(connection).await?;
     let archive = archive(connection).await?;
+    let reopened = of_kind(connection, REOPENED).await?;
+    chain.corrections.extend(reopened.iter().filter_map(|(_, body)| correction(body.as_bytes())));
     let mut seen = 0;
     let mut open: Option<Open> = None;
     loop {

@@ -38,7 +38,7 @@ async fn a_text_is_erased_by_a_recorded_change_and_nothing_else_changes() {
     assert!(!holds(&bytes(&house), b"stolen laptop"), "the text is overwritten in every file");
     assert!(!holds(&bytes(&house), &row.salt), "and its salt, without which its digest tells nothing");
     assert_eq!(journal.body(revoked.index).await.expect("reads").as_deref(), Some(body.as_str()));
-    assert!(proof.verify(journal.verifier_key()).is_ok());
+    assert!(proof.verify(&journal.verifier_key()).is_ok());
     let before = journal.state_at(At::Index(revoked.index)).await.expect("reads");
     assert_eq!(before.revoked_before, made.view.state.revoked_before);
     assert_eq!(made.view.state.revocations.len(), 1);

@@ -308,7 +308,7 @@ async fn a_forked_journal_is_refused() {
     put_back(&house, &older);
     let elsewhere = Settings { anchor: Some(house.directory.path().join("elsewhere")), ..house.settings.clone() };
     let outside = Outside { clock: Arc::clone(&house.clock) as _, entropy: Arc::new(Seeded::new(1)) };
-    let start = Start::Reopen(Seconds(0));
+    let start = Start::Reopen(Rest { lasts: Seconds(0), corrects: false });
     let journal = open::start(&elsewhere, &House::kek(), outside, start, |store| store).await.expect("reopens");
     make(&journal, revocation_of_token()).await;
     journal.close().await;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod archive;
+mod clock;
 mod evidence;
 mod faults;
 mod forgetting;
@@ -19,7 +20,7 @@ use super::evidence::{Report, VerifyFault, verify_database};
 use super::fault::{OpenFault, RecordFault, StoreFault};
 use super::handle::{Committed, Journal, Proposal, Recorded};
 use super::kek::{BlobName, Kek};
-use super::open::{self, Location, Outside, Settings, Start};
+use super::open::{self, Location, Outside, Rest, Settings, Start};
 use super::spent::Spent;
 use super::store::{Found, Probe, SqliteStore, Store, Tried};
 use crate::domain::actor::Actor;
@@ -111,7 +112,11 @@ impl House {
     }
 
     pub async fn reopen(&self, rest: Seconds) -> Result<Journal, OpenFault> {
-        self.start(Start::Reopen(rest)).await
+        self.start(Start::Reopen(Rest { lasts: rest, corrects: false })).await
+    }
+
+    pub async fn correct_clock(&self) -> Result<Journal, OpenFault> {
+        self.start(Start::CorrectClock).await
     }
 
     pub async fn succeed(&self) -> Result<Journal, OpenFault> {
@@ -161,6 +166,16 @@ impl House {
 
     pub fn fail(&self, fault: Fault) {
         *self.faults.lock().expect("no panic") = Some(fault);
+    }
+
+    /// Moves the proofs of the first row of `consumed_lately` to `consumed`, as if their round were over.
+    pub async fn to_consumed(&self) {
+        self.sql(
+            "WITH RECURSIVE at (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM at WHERE n < 100) \
+             INSERT INTO consumed SELECT substr(proofs, 40 * n + 1, 32), 1796126400 + 300 + 90 FROM consumed_lately, at \
+             WHERE 40 * n < length(proofs); DELETE FROM consumed_lately",
+        )
+        .await;
     }
 
     /// Runs SQL by another hand.

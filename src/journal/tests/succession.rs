@@ -33,7 +33,7 @@ async fn a_checkpoint_key_is_succeeded_on_record_and_signed_by_both() {
     let first = key(&house).await;
     let early = exported(&house, "early").await;
     let journal = house.succeed().await.expect("succeeds");
-    let second = journal.verifier_key().clone();
+    let second = journal.verifier_key();
     assert_ne!(first, second);
     let note = journal.checkpoint().expect("signs");
     assert!(first.open(&note).is_ok() && second.open(&note).is_ok(), "both sign while one is handed over");
@@ -127,20 +127,55 @@ async fn a_succession_that_was_cut_short_changes_nothing() {
     house.verify(None).await.expect("verifies");
 }
 
-/// A node that has only the old key stops where it learns of the new one, and writes no anchor over the new one's.
+/// A node that runs beside a succession takes the key over, and signs with both from then on.
 #[tokio::test]
-async fn a_node_without_the_new_key_stops() {
-    let house = House::new();
-    let running = house.furnished().await;
-    house.succeed().await.expect("succeeds").close().await;
-    record(&running, "proof", "1").await.expect_err("it stops");
-    assert_eq!(running.health().stopped, Some(StopReason::KeySucceeded));
-    assert!(running.checkpoint().is_err());
-    running.close().await;
-    let journal = house.open().await.expect("the anchor is the new key's");
-    issue(&journal, 1..2).await;
-    journal.close().await;
-    house.verify(None).await.expect("verifies");
+async fn a_running_node_takes_the_new_key_over() {
+    for house in House::each_way() {
+        let running = house.furnished().await;
+        let first = running.verifier_key();
+        house.succeed().await.expect("succeeds").close().await;
+        record(&running, "proof", "1").await.expect("it goes on");
+        let second = running.verifier_key();
+        assert!(running.health().stopped.is_none() && first != second);
+        let note = running.checkpoint().expect("signs");
+        assert!(first.open(&note).is_ok() && second.open(&note).is_ok(), "both sign while one is handed over");
+        // Two at once, unseen in between.
+        house.succeed().await.expect("succeeds").close().await;
+        house.succeed().await.expect("succeeds").close().await;
+        record(&running, "another", "2").await.expect("it goes on");
+        assert_eq!(running.view().state.checkpoint_keys, 3);
+        running.close().await;
+        assert_eq!(key(&house).await, running.verifier_key());
+        house.open().await.expect("its anchor is the new key's").close().await;
+        house.verify(None).await.expect("verifies");
+    }
+}
+
+/// A key that the node's own key does not lead to is an intruder's, though its change carries our MAC; so is one that does not open.
+#[tokio::test]
+async fn a_key_that_nobody_handed_over_stops_the_node() {
+    for (spoil, reason) in [
+        (
+            "UPDATE keyring SET sealed = (SELECT sealed FROM keyring WHERE name = '-/checkpoint/-') WHERE name = '-/checkpoint-1/-'",
+            true,
+        ),
+        (
+            "UPDATE entries SET body = replace(body, 'succeeded by', 'succeeded By') WHERE kind = 'checkpoint-key.succeeded'",
+            false,
+        ),
+    ] {
+        let house = House::new();
+        let running = house.furnished().await;
+        let first = running.verifier_key();
+        house.succeed().await.expect("succeeds").close().await;
+        house.sql(spoil).await;
+        record(&running, "proof", "1").await.expect_err("it stops");
+        let stopped = running.health().stopped.expect("it stopped");
+        assert_eq!(matches!(stopped, StopReason::CheckpointKey), reason, "{stopped:?}");
+        assert!(matches!(stopped, StopReason::CheckpointKey | StopReason::Foreign { .. }));
+        assert_eq!(running.verifier_key(), first);
+        running.close().await;
+    }
 }
 
 /// A node that runs beside a succession may write its last anchor after it, with the old key alone: of a log that was no longer then.

@@ -1,7 +1,12 @@
 //! Evidence from the command line: online, from the journal itself, and from an export that trusts nothing but a key.
 
+use serde_json::json;
+
 use super::program::Program;
-use crate::world::World;
+use crate::world::{World, get};
+
+/// How long a reopened journal rests.
+const LONGEST: u32 = carnet::journal::LONGEST_ASSERTION.0;
 
 /// The path of a world's configuration.
 fn configuration(world: &World) -> String {
@@ -42,11 +47,59 @@ async fn a_journal_is_reopened_only_under_its_name_and_rests_then() {
     program.run(&["journal", "reopen", "-c", &config, "--confirm", "another"]).await.ended(2);
     let arguments = ["journal", "reopen", "-c", &config, "--confirm", "test.example/carnet", "-o", "json"];
     let reopened = program.run(&arguments).await.ended(0).json();
-    assert!(reopened["mintsFrom"].is_string(), "{reopened}");
+    let from = reopened["mintsFrom"].as_str().expect("a time").to_owned();
+    // The command went by the machine's clock.
+    world.clock.synchronise();
     world.boot().await;
     let arguments = ["token", "--env", "production", "--api", "orders-api", "--scope", "orders:read", "--assertion-file", "-"];
-    let ran = Program::of(&world, "sven").run_with(&arguments, &world.assertion("production")).await.ended(7);
-    assert!(ran.stdout.is_empty(), "{ran:?}");
+    let user = Program::of(&world, "sven");
+    let ran = user.run_with(&arguments, &world.assertion("production")).await.ended(7);
+    assert!(ran.stdout.is_empty() && ran.stderr.contains("with a new proof in ") && !ran.stderr.contains(" 1 s"), "{ran:?}");
+
+    // Everybody is told from when on.
+    let refused = world.exchange("production", &world.assertion("production"), "orders:read").await;
+    let wait: u32 = refused.header("retry-after").expect("a time").parse().expect("seconds");
+    assert!(refused.status == 503 && (LONGEST - 120..=LONGEST + 120).contains(&wait), "{wait}: {}", refused.text());
+    assert_eq!(get(world.public, "/readyz").await.status, 503);
+    let told = get(world.admin, "/readyz?verbose").await.json();
+    let minting = told["checks"].as_array().expect("checks").iter().find(|check| check["name"] == "minting").expect("a check");
+    assert!(minting["ok"] == false && minting["detail"].as_str().is_some_and(|detail| detail.contains(&from)), "{told}");
+    let status = user.run(&["status"]).await.ended(7);
+    assert!(status.stdout.contains(&from), "{status:?}");
+    // Its last second, and the first one after it.
+    world.clock.advance(i64::from(wait) - 1);
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    let refused = world.exchange("production", &world.assertion("production"), "orders:read").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{}", refused.text());
+    assert_eq!(refused.json()["reason"], "journal.reopened");
+    world.advance(1).await;
+    let rotated = world.admin_post("/v1/keys/production/rotate", "adam", &json!({"alg": "ES256", "acceptOutage": true})).await;
+    assert!(rotated.status < 300, "{}", rotated.text());
+    world.minted().await;
+}
+
+/// A planned change of the checkpoint key, while the server runs and is used: it goes on, and signs with both.
+#[tokio::test]
+async fn a_running_server_takes_another_checkpoint_key_over() {
+    let world = World::start().await;
+    let auditor = Program::of(&world, "alan");
+    let config = configuration(&world);
+    let first = auditor.run(&["key", "show", "--checkpoint"]).await.ended(0).stdout;
+    for round in 0..2 {
+        let arguments = ["key", "succeed", "--checkpoint", "-c", &config, "--confirm", "test.example/carnet", "-o", "json"];
+        let succeeded = auditor.run(&arguments).await.ended(0).json();
+        world.minted().await;
+        assert_eq!(get(world.public, "/readyz").await.status, 200, "{round}");
+        let shown = auditor.run(&["key", "show", "--checkpoint"]).await.ended(0).stdout;
+        assert_eq!(succeeded["key"], shown.trim());
+        let note = auditor.run(&["journal", "checkpoint"]).await.ended(0).stdout;
+        assert_eq!(note.matches("\n— test.example/carnet ").count(), 2, "{note}");
+        // Whoever pinned the first key follows it.
+        auditor.run(&["journal", "verify", "-c", &config, "--key", first.trim()]).await.ended(0);
+    }
+    // A revocation is confirmed by the live index, so that followed as well.
+    let answer = world.admin_post("/v1/revocations", "sven", &json!({"partner": "globex", "reason": "a test"})).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
 }
 
 /// L-01, L-02 as an auditor meets them: an export verifies with its key alone, a kept checkpoint tells what was cut, and a changed byte

@@ -9,6 +9,7 @@ pub mod redis;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use carnet::domain::clock::{Clock, Timestamp};
@@ -19,34 +20,49 @@ pub use issuer::{Key, Provider};
 pub use redis::Redis;
 
 /// A clock that stands until a test moves it; it starts at the machine's time.
-pub struct TestClock(AtomicI64);
+pub struct TestClock {
+    /// The monotonic clock, in seconds since 1970.
+    passed: AtomicI64,
+    /// How far the wall clock is ahead of it.
+    jumped: AtomicI64,
+}
 
 impl TestClock {
     fn start() -> Arc<Self> {
         let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
-        Arc::new(Self(AtomicI64::new(i64::try_from(since.as_secs()).expect("before the end of time"))))
+        let passed = AtomicI64::new(i64::try_from(since.as_secs()).expect("before the end of time"));
+        Arc::new(Self { passed, jumped: AtomicI64::new(0) })
     }
 
-    /// Moves the clock by `seconds`.
+    /// Lets `seconds` pass.
     pub fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
+        self.passed.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock, and it alone, by `seconds` forwards or backwards.
+    pub fn jump(&self, seconds: i64) {
+        self.jumped.fetch_add(seconds, Ordering::SeqCst);
     }
 
     /// Puts the clock to the machine's time, for servers that are processes of their own.
     pub fn synchronise(&self) {
         let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
-        self.0.store(i64::try_from(since.as_secs()).expect("before the end of time"), Ordering::SeqCst);
+        self.passed.store(i64::try_from(since.as_secs()).expect("before the end of time"), Ordering::SeqCst);
     }
 
-    /// The present second.
+    /// The present second, by the wall clock.
     pub fn seconds(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.passed.load(Ordering::SeqCst) + self.jumped.load(Ordering::SeqCst)
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_seconds(self.seconds()).expect("a time")
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.passed.load(Ordering::SeqCst).unsigned_abs())
     }
 }
 

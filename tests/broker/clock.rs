@@ -1,0 +1,252 @@
+//! The clock is set while the broker runs, or before it starts (ABUSE L-10, T-13; S-3): it refuses everything that rests on the time, says
+//! so, and loses nothing by it.
+
+use std::io::Read as _;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::program::Program;
+use crate::world::{Answer, Options, World, get, send};
+
+const DAY: i64 = 86_400;
+
+/// The check of the clock in `/readyz?verbose` of the admin address.
+async fn clock_check(world: &World) -> Value {
+    let told = get(world.admin, "/readyz?verbose").await.json();
+    told["checks"].as_array().expect("checks").iter().find(|check| check["name"] == "clock").expect("a clock").clone()
+}
+
+#[track_caller]
+fn busy(answer: &Answer, what: &str) {
+    assert_eq!(answer.status, 503, "{what}: {}", answer.text());
+    assert!(answer.header("retry-after").is_some(), "{what}");
+}
+
+/// Everything that mints, records or says "active" is refused, and nothing else is said of it.
+async fn fenced(world: &World, proof: &str, token: &str) {
+    assert_eq!(get(world.public, "/readyz").await.status, 503);
+    assert_eq!(get(world.public, "/livez").await.status, 200);
+    assert_eq!(get(world.public, "/production/jwks").await.status, 200);
+    let refused = world.exchange("production", proof, "orders:read").await;
+    busy(&refused, "token");
+    assert_eq!(refused.json()["error"], "temporarily_unavailable");
+    busy(&world.introspect("production", token).await, "introspection");
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders")];
+    let verdict = send(world.public, "GET", "/production/verify?api=orders-api&scope=orders:read", &headers, b"").await;
+    busy(&verdict, "verify");
+    let revoke = json!({"partner": "globex", "reason": "stolen laptop"});
+    let revoked = world.admin_post("/v1/revocations", "sven", &revoke).await;
+    busy(&revoked, "revocation");
+    assert_eq!(revoked.json()["reason"], "clock.unsteady");
+}
+
+async fn world() -> World {
+    let configuration = "verify_callers = [\"127.0.0.0/8\"]\n".to_owned();
+    World::with(Options { configuration, ..Options::default() }).await
+}
+
+/// A day ahead for some seconds, an hour back, and little more than clocks may differ: refused, named, and gone when the clock is right.
+#[tokio::test]
+async fn l_10_a_clock_that_jumps_stops_the_node_and_leaves_no_trace() {
+    let world = world().await;
+    let (token, proof) = (world.minted().await, world.assertion("production"));
+    let before = world.running.as_ref().expect("runs").broker.journal.view();
+    for by in [DAY, -3600, 31, -31] {
+        world.clock.jump(by);
+        fenced(&world, &proof, &token).await;
+        let told = clock_check(&world).await;
+        let detail = told["detail"].as_str().expect("a detail");
+        let (wall, right) = (at(world.clock.seconds()), at(world.clock.seconds() - by));
+        assert!(detail.contains(&wall) && detail.contains(&right) && detail.contains("clock"), "{detail}");
+        // Longer than any lease: the live index is not lost by it.
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        fenced(&world, &proof, &token).await;
+        world.clock.jump(-by);
+        assert_eq!(get(world.public, "/readyz").await.status, 200, "{}", get(world.admin, "/readyz?verbose").await.text());
+        assert_eq!(world.introspect("production", &token).await.json()["active"], true);
+    }
+    let view = world.running.as_ref().expect("runs").broker.journal.view();
+    assert!(view.time <= before.time.plus(carnet::domain::clock::Seconds(1)), "no entry has another time");
+    assert_eq!(world.exchange("production", &proof, "orders:read").await.status, 200, "the proof was not spent");
+    assert_eq!(world.exchange("production", &proof, "orders:read").await.status, 400);
+}
+
+fn at(seconds: i64) -> String {
+    carnet::domain::clock::Timestamp::from_seconds(seconds).expect("a time").to_string()
+}
+
+/// Clocks differ a little, and go back a little.
+#[tokio::test]
+async fn t_11_a_clock_within_the_skew_changes_nothing() {
+    let world = world().await;
+    for by in [-30, 30] {
+        world.clock.jump(by);
+        becomes(&world, 200).await;
+        world.minted().await;
+        assert_eq!(clock_check(&world).await["ok"], true);
+        world.clock.jump(-by);
+        becomes(&world, 200).await;
+    }
+    world.minted().await;
+}
+
+/// Started under a clock that was a day ahead, and started again when it was put right: nothing is said or minted until the operator's
+/// command, and then at once.
+#[tokio::test]
+async fn l_10_a_journal_of_tomorrow_is_corrected_on_record() {
+    let mut world = world().await;
+    world.stop().await;
+    world.clock.jump(DAY);
+    world.boot().await;
+    let proof = world.assertion("production");
+    let minted = world.exchange("production", &proof, "orders:read").await;
+    assert_eq!(minted.status, 200, "nothing tells that this clock is wrong: {}", minted.text());
+    let token = minted.json()["access_token"].as_str().expect("a token").to_owned();
+    world.stop().await;
+    world.clock.jump(-DAY);
+    world.boot().await;
+    fenced(&world, &world.assertion("production"), &token).await;
+    let detail = clock_check(&world).await["detail"].as_str().expect("a detail").to_owned();
+    assert!(
+        detail.contains(&at(world.clock.seconds())) && detail.contains("`carnet journal correct-clock --help`"),
+        "{detail}"
+    );
+
+    let config = world.folder.path().join("carnet.toml").display().to_string();
+    let program = Program::alone();
+    program.run(&["journal", "correct-clock", "--help"]).await.ended(0);
+    let now = at(world.clock.seconds());
+    let correct = |confirm: &'static str, now: String| {
+        let (program, config) = (&program, config.clone());
+        async move {
+            program.run(&["journal", "correct-clock", "-c", &config, "--confirm", confirm, "--now", &now, "-o", "json"]).await
+        }
+    };
+    // Neither under another name, nor where the operator's watch says that the machine is wrong.
+    correct("another", now.clone()).await.ended(2);
+    let wrong = correct("test.example/carnet", at(world.clock.seconds() + 3600)).await.ended(2);
+    assert!(wrong.stderr.contains("--now"), "{wrong:?}");
+    let ahead = program.run(&["journal", "reopen", "-c", &config, "--confirm", "test.example/carnet"]).await.ended(7);
+    assert!(ahead.stderr.contains("correct-clock"), "{ahead:?}");
+    let corrected = correct("test.example/carnet", now.clone()).await.ended(0).json();
+    assert_eq!(corrected["epoch"], 2);
+    correct("test.example/carnet", now).await.ended(1);
+
+    // The server that ran all the time goes on, and staff count again.
+    let mut ready = false;
+    for _ in 0..100 {
+        ready = clock_check(&world).await["ok"] == true;
+        if ready {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(ready, "{}", get(world.admin, "/readyz?verbose").await.text());
+    let rotated = world.admin_post("/v1/keys/production/rotate", "adam", &json!({"alg": "ES256", "acceptOutage": true})).await;
+    assert!(rotated.status < 300, "{}", rotated.text());
+    let fresh = world.minted().await;
+    for _ in 0..100 {
+        if world.introspect("production", &fresh).await.status == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(world.introspect("production", &fresh).await.json()["active"], true);
+    assert_eq!(world.introspect("production", &token).await.json()["active"], false, "it would have begun tomorrow");
+    world.clock.advance(5);
+    world.stop().await;
+    world.boot().await;
+    world.minted().await;
+    program.run(&["journal", "verify", "-c", &config]).await.ended(0);
+    // Tomorrow, at the second at which it was spent, the proof of tomorrow does not pay again.
+    world.advance(DAY).await;
+    assert_eq!(world.exchange("production", &proof, "orders:read").await.status, 400);
+}
+
+/// The program, under a wall clock that `libfaketime` sets by a file.
+struct Faked {
+    child: Child,
+    file: std::path::PathBuf,
+}
+
+impl Faked {
+    fn start(world: &World) -> Self {
+        let file = world.folder.path().join("wall-clock");
+        std::fs::write(&file, "+0").expect("written");
+        let told = Command::new("faketime").args(["-m", "-f", "+0s", "sh", "-c", "echo $LD_PRELOAD"]).output();
+        let library = String::from_utf8(told.expect("faketime is installed").stdout).expect("a path").trim().to_owned();
+        assert!(!library.is_empty(), "faketime names its library");
+        let child = Command::new(env!("CARGO_BIN_EXE_carnet"))
+            .args(["serve", "-c"])
+            .arg(world.folder.path().join("carnet.toml"))
+            .env("LD_PRELOAD", library)
+            .env("FAKETIME_TIMESTAMP_FILE", &file)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        Self { child, file }
+    }
+
+    fn set(&self, offset: &str) {
+        std::fs::write(&self.file, offset).expect("written");
+    }
+
+    /// Ends it; what it wrote to its log.
+    fn ended(mut self) -> String {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(told.success());
+        let mut log = String::new();
+        self.child.stderr.take().expect("a log").read_to_string(&mut log).expect("text");
+        self.child.wait().expect("it ends");
+        log
+    }
+}
+
+async fn becomes(world: &World, status: u16) {
+    for _ in 0..100 {
+        let request = format!("GET /readyz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", world.public);
+        let answer = crate::world::client::try_raw(world.public, request.as_bytes()).await;
+        if answer.is_some_and(|answer| answer.status == status) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("/readyz did not become {status}");
+}
+
+/// The real program and the real clocks: forward a day, right, back an hour, right; its log names the clock though no request comes in.
+#[tokio::test]
+async fn l_10_the_real_program_sees_its_wall_clock_set() {
+    let mut world = World::start().await;
+    world.stop().await;
+    world.clock.synchronise();
+    let program = Faked::start(&world);
+    becomes(&world, 200).await;
+    for offset in ["+1d", "-1h"] {
+        program.set(offset);
+        becomes(&world, 503).await;
+        let refused = world.exchange("production", &world.assertion("production"), "orders:read").await;
+        busy(&refused, offset);
+        // The log is written by the task that looks each second.
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        program.set("+0");
+        becomes(&world, 200).await;
+        world.clock.synchronise();
+        world.minted().await;
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    let log = program.ended();
+    let named = log
+        .lines()
+        .filter(|line| line.contains("the clock cannot be believed") && line.contains("the wall clock reads"))
+        .count();
+    assert_eq!(named, 2, "{log}");
+    let config = world.folder.path().join("carnet.toml").display().to_string();
+    Program::alone().run(&["journal", "verify", "-c", &config]).await.ended(0);
+}
