@@ -9,7 +9,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::Broker;
-use super::registry::surroundings;
 use super::revocation::Failure;
 use super::words::{Words, names, sealed};
 use crate::domain::approval::{Approval, Kind, Review};
@@ -19,8 +18,7 @@ use crate::domain::consequence::waits_for;
 use crate::domain::digest::Digest;
 use crate::domain::integration::Integration;
 use crate::domain::names::{ApprovalId, EnvironmentName, IntegrationId};
-use crate::domain::reason;
-use crate::domain::record::{self, Difference, Fault, Record, Severity};
+use crate::domain::record::{self, Difference, Fault, Record, Severity, Surroundings};
 use crate::domain::state::{Held, Revocation, State, Stop, Versioned};
 use crate::domain::text::Text;
 use crate::domain::yaml;
@@ -72,7 +70,7 @@ impl Broker {
         // A record of a megabyte is read and checked again: never on a thread that serves tokens.
         let (broker, view, id) = (self.clone(), Arc::clone(&view), id.clone());
         let put = move || view.state.approvals.get(&id).map(|approval| broker.put_together(approval, &view.state, &words, now));
-        tokio::task::spawn_blocking(put).await.map_err(|_| (&reason::STORE_UNAVAILABLE).into())
+        self.desk.work(put).await
     }
 
     fn put_together(&self, approval: &Approval, state: &State, words: &Words, now: Timestamp) -> Value {
@@ -140,7 +138,7 @@ impl Broker {
         replace(&mut record, |number| format!("erased-{number}@erased.invalid"));
         match record::read("record", &yaml::write(&record::document(&record))) {
             Ok(located) => {
-                let mut found = record::check(&located, &surroundings(state));
+                let mut found = record::check(&located, &Surroundings::of(state, self.now()));
                 found.extend(self.unreachable(&located));
                 found
             }

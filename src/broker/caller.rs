@@ -10,6 +10,7 @@ use crate::domain::certificate::{ClientCertificate, Der};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::names::EnvironmentName;
+use crate::domain::ours::{is_own_issuer, is_own_token};
 use crate::domain::peer::{Peer, admit_peer};
 use crate::domain::proof::{Assertion, Verified};
 use crate::domain::reason;
@@ -82,6 +83,9 @@ impl Broker {
     pub fn svid(&self, environment: &EnvironmentName, chain: &[Der]) -> Option<Verified<Svid>> {
         let id = svid::claimed(chain.first()?)?;
         let view = self.journal.view();
+        if is_own_issuer(&view.state, &id.issuer()) {
+            return None;
+        }
         let mut asked: Vec<&KeySource> = Vec::new();
         for candidate in view.state.candidates(environment, &id.issuer()) {
             let source = &candidate.rule.keys;
@@ -122,6 +126,10 @@ impl Broker {
             // A JWT-SVID is its trust domain's, whatever issuer it names besides (JWT-SVID section 3 knows no `iss`).
             candidates = view.state.candidates(environment, unverified.issuer());
         }
+        if is_own_issuer(&view.state, unverified.issuer()) {
+            // A token of ours is no proof, also where a binding that is older than the environment names its issuer: as if none did.
+            candidates = &[];
+        }
         // The keys of revoked `key` bindings are asked first: a key that they hold is barred, also where another binding holds it too.
         let barred = view.state.barred.rules(environment, unverified.issuer()).filter(|rule| rule.kind == JwtKind::Key);
         let at_hand = |rule: &&JwtRule| rule.keys.is_inline() || candidates.iter().any(|other| other.rule.keys == rule.keys);
@@ -145,6 +153,9 @@ impl Broker {
         now: Timestamp,
     ) -> Result<Principal, Refused> {
         let configured = state.environment(environment).ok_or_else(|| Refused::unknown(&reason::ISSUER_UNKNOWN))?;
+        if is_own_token(state, &shown.assertion.issuer, shown.assertion.key) {
+            return Err(Refused::unknown(&reason::ASSERTION_KEY));
+        }
         let candidates = state.candidates(environment, &shown.assertion.issuer);
         let place = Place { environment, issuer: &configured.issuer, barred: &state.barred };
         admit(candidates, &shown.assertion, shown.slot, place, now)

@@ -3,6 +3,7 @@
 //! Suspend acts at once and takes one person with a reason; resume opens an approval. No apply undoes a suspension.
 
 use super::Broker;
+use super::registry::told;
 use super::review::ask;
 use super::revocation::{Cut, Failure, Unconfirmed};
 use crate::domain::actor::{Authorized, Contain, Person, Submit};
@@ -11,9 +12,11 @@ use crate::domain::change::{Change, What};
 use crate::domain::cut::Reach;
 use crate::domain::names::{ApprovalId, IntegrationId, PartnerName};
 use crate::domain::reason::{self, Reason};
+use crate::domain::record::conflicts_in;
 use crate::domain::revocation::Subject;
 use crate::domain::state::Phase;
 use crate::domain::stopped;
+use crate::domain::taken::Holder;
 use crate::domain::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
@@ -44,12 +47,17 @@ impl Broker {
                 let integration = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
                 let held = integration.held.as_ref().filter(|_| integration.phase() == Phase::Draft);
                 let held = held.ok_or(&reason::LIFECYCLE_STATE)?;
+                // A draft reserved nothing: what it takes may have gone to somebody else since.
+                let conflicts = conflicts_in(Holder::Integration(&held.version.record), state, now);
+                if !conflicts.is_empty() {
+                    return Err(Failure::Faults(told(&id.to_string(), conflicts)));
+                }
                 // Nobody approves what they applied or submitted.
                 let barred = held.version.by.person().cloned().into_iter().collect();
                 let mut approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
                 approval.reason = Some(Text::from(why));
                 let what = What::IntegrationSubmitted { integration: id.clone(), approval };
-                Ok::<_, &'static Reason>(Proposal::from(Change { by: actor.clone(), what }))
+                Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what }))
             })
             .await?;
         outcome?;

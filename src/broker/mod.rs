@@ -6,6 +6,7 @@
 pub mod approval_view;
 pub mod caller;
 pub mod delivery;
+pub mod desk;
 pub mod elevation;
 pub mod enrolment;
 pub mod event;
@@ -75,6 +76,8 @@ pub struct Parts {
     pub receivers: Vec<Arc<delivery::Receiver>>,
     /// Requests that are done to their end.
     pub underway: Underway,
+    /// Where records are read, checked and compared.
+    pub desk: desk::Desk,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Unguessable bytes.

@@ -16,12 +16,14 @@ use crate::domain::binding::{Admits, Binding, KeySource};
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::effort::Effort;
 use crate::domain::names::ApprovalId;
-use crate::domain::reason::{self, Reason};
-use crate::domain::record::{self, Difference, Located, Record, Severity, Surroundings};
+use crate::domain::reason;
+use crate::domain::record::{self, Difference, Located, Record, Severity, Surroundings, conflicts_in};
 use crate::domain::state::State;
-use crate::domain::text::{Text, TextRow};
-use crate::journal::{ForRequest, Proposal};
+use crate::domain::taken::{Conflict, Holder};
+use crate::domain::text::{Text, TextDigest, TextRow};
+use crate::journal::{ForRequest, Proposal, View};
 
 /// What an apply of these documents would do.
 #[derive(Debug)]
@@ -80,21 +82,57 @@ impl Action {
 impl Broker {
     /// Reads, checks and compares the documents of `yaml`.
     pub async fn plan(&self, _by: &Authorized<Submit>, yaml: &str) -> Result<Plan, Failure> {
+        let (broker, view, text) = (self.clone(), self.journal.view(), yaml.to_owned());
+        let sound = self.desk.work(move || broker.read_sound(&text, view)).await??;
+        let rows = self.journal.texts(&sound.texts).await?;
+        let broker = self.clone();
+        self.desk.work(move || broker.weighed(sound, &rows)).await?
+    }
+
+    /// The documents of `yaml`, if nothing is wrong with them.
+    fn read_sound(&self, yaml: &str, view: Arc<View>) -> Result<Sound, Failure> {
         let located = record::read("records", yaml).map_err(failed)?;
-        let view = self.journal.view();
-        let mut faults = record::check(&located, &surroundings(&view.state));
+        let mut faults = record::check(&located, &Surroundings::of(&view.state, self.now()));
         faults.extend(self.unreachable(&located));
         let (errors, warnings): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.severity == Severity::Error);
         if !errors.is_empty() {
             return Err(failed(errors));
         }
+        let mut texts = Vec::new();
+        let mut documents = Vec::new();
+        for record in located.into_iter().map(|located| located.record) {
+            let mut stored = Stored { newest: newest(&record, &view.state), in_force: in_force(&record, &view.state) };
+            for record in [&mut stored.newest, &mut stored.in_force].into_iter().flatten() {
+                texts.extend(record.texts_mut().iter().filter_map(|text| text.digest()));
+            }
+            documents.push((record, stored));
+        }
+        let digest = Digest::of(yaml.as_bytes());
+        Ok(Sound { documents, warnings, texts, digest, view })
+    }
+
+    /// What an apply of sound documents would do; `rows` are the texts of their stored versions.
+    fn weighed(&self, sound: Sound, rows: &HashMap<TextDigest, TextRow>) -> Result<Plan, Failure> {
+        let Sound { documents, warnings, digest, view, .. } = sound;
+        let mut effort = Effort::default();
         let mut items = Vec::new();
-        for located in located {
-            items.push(self.item(located.record, &view.state).await?);
+        for (record, stored) in documents {
+            let versions = [Some(&record), stored.in_force.as_ref().or(stored.newest.as_ref())];
+            let steps =
+                versions.into_iter().flatten().filter_map(Record::holder).map(Holder::comparisons).max().unwrap_or_default();
+            effort.take(steps).map_err(|exhausted| {
+                let (kind, name) = record.name();
+                let message = format!(
+                    "to compare the versions takes more than the {} steps that one request may; {kind} {name} takes {steps}",
+                    exhausted.most
+                );
+                Failure::Faults(vec![Fault { at: name, reason: &reason::RECORD_EFFORT, message }])
+            })?;
+            items.push(self.item(record, stored, rows, &view.state));
         }
         let bases: Vec<String> =
             items.iter().map(|item| format!("{}:{:?}:{}", item.subject, item.base, item.action.name())).collect();
-        let id = Digest::of_parts(&[yaml.as_bytes(), b"\0", bases.join("\n").as_bytes()]).to_string();
+        let id = Digest::of_parts(&[&digest.0, b"\0", bases.join("\n").as_bytes()]).to_string();
         // What differs in nothing comes last.
         items.sort_by_key(|item| {
             let weight = item.differences.iter().map(|difference| difference.weight).min();
@@ -148,28 +186,30 @@ impl Broker {
             .change(request, |state, now| {
                 state.ensure_not_cut(&by.staff().person)?;
                 if base(&item.record, state) != item.base {
-                    return Err(&reason::PLAN_STALE);
+                    return Err((&reason::PLAN_STALE).into());
+                }
+                // On the state that the entry follows: another apply may have come since the plan.
+                let conflicts = item.record.holder().map(|holder| conflicts_in(holder, state, now)).unwrap_or_default();
+                if !conflicts.is_empty() {
+                    return Err(Failure::Faults(told(&item.subject, conflicts)));
                 }
                 let what = what(item, &approval, &actor, why, now);
                 let mut proposal = Proposal::from(Change { by: actor.clone(), what });
                 proposal.texts.extend(item.rows.iter().cloned());
-                Ok::<_, &'static Reason>(proposal)
+                Ok::<_, Failure>(proposal)
             })
             .await?;
         Ok(outcome?.view.state.approvals.contains_key(&approval).then_some(approval))
     }
 
     /// Compares one record with the version in force (with the draft, while nothing is), and seals its texts.
-    async fn item(&self, mut new: Record, state: &State) -> Result<Item, Failure> {
-        let (newest, in_force) = (newest(&new, state), in_force(&new, state));
+    fn item(&self, mut new: Record, stored: Stored, rows: &HashMap<TextDigest, TextRow>, state: &State) -> Item {
+        let Stored { newest, in_force } = stored;
         let mut known = HashMap::new();
         for stored in newest.iter().chain(&in_force) {
-            known.extend(self.unsealed(stored.clone()).await?.1);
+            known.extend(joined(stored.clone(), rows).1);
         }
-        let against = match in_force.as_ref().or(newest.as_ref()) {
-            Some(stored) => Some(self.unsealed(stored.clone()).await?.0),
-            None => None,
-        };
+        let against = in_force.as_ref().or(newest.as_ref()).map(|stored| joined(stored.clone(), rows).0);
         let differences = record::compare(against.as_ref(), &new);
         let mut rows = Vec::new();
         for text in new.texts_mut() {
@@ -192,24 +232,14 @@ impl Broker {
         };
         let (kind, subject) = new.name();
         let base = base(&new, state);
-        Ok(Item { kind, subject, action, differences, approval: None, record: new, base, rows })
+        Item { kind, subject, action, differences, approval: None, record: new, base, rows }
     }
 
     /// A stored record with its texts in plain, as far as they were not forgotten; and the digests by their text.
-    pub async fn unsealed(
-        &self,
-        mut record: Record,
-    ) -> Result<(Record, HashMap<String, crate::domain::text::TextDigest>), Failure> {
+    pub async fn unsealed(&self, mut record: Record) -> Result<(Record, HashMap<String, TextDigest>), Failure> {
         let digests: Vec<_> = record.texts_mut().iter().filter_map(|text| text.digest()).collect();
         let rows = self.journal.texts(&digests).await?;
-        let mut known = HashMap::new();
-        for text in record.texts_mut() {
-            if let Some(row) = text.digest().and_then(|digest| rows.get(&digest)) {
-                known.insert(row.text.clone(), row.digest);
-                *text = Text::Plain(row.text.clone());
-            }
-        }
-        Ok((record, known))
+        Ok(joined(record, &rows))
     }
 
     /// Issuers and key URLs that may not be fetched (ABUSE K-02, K-03).
@@ -240,6 +270,36 @@ impl Broker {
         }
         faults
     }
+}
+
+/// Documents with which nothing is wrong.
+struct Sound {
+    documents: Vec<(Record, Stored)>,
+    warnings: Vec<record::Fault>,
+    /// The texts of the stored versions.
+    texts: Vec<TextDigest>,
+    /// Of the text that they were read from.
+    digest: Digest,
+    /// What they were checked against.
+    view: Arc<View>,
+}
+
+/// The versions of a record that are stored.
+struct Stored {
+    newest: Option<Record>,
+    in_force: Option<Record>,
+}
+
+/// A stored record with those of its texts in plain that `rows` has; and the digests by their text.
+fn joined(mut record: Record, rows: &HashMap<TextDigest, TextRow>) -> (Record, HashMap<String, TextDigest>) {
+    let mut known = HashMap::new();
+    for text in record.texts_mut() {
+        if let Some(row) = text.digest().and_then(|digest| rows.get(&digest)) {
+            known.insert(row.text.clone(), row.digest);
+            *text = Text::Plain(row.text.clone());
+        }
+    }
+    (record, known)
 }
 
 fn what(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now: Timestamp) -> What {
@@ -323,25 +383,10 @@ fn base(record: &Record, state: &State) -> (Option<Digest>, Option<Digest>) {
     (digest(in_force(record, state)), digest(newest(record, state)))
 }
 
-/// What new records are checked against: everything in force, and what waits and may be named.
-pub fn surroundings(state: &State) -> Surroundings {
-    let environments = state.configuration.iter().flat_map(|configuration| configuration.environments.keys().cloned());
-    let named = state.configuration.iter().flat_map(|configuration| &configuration.environments);
-    let issuers = named.map(|(name, environment)| (name.clone(), environment.issuer.clone()));
-    let newest = |api: &crate::domain::state::ApiState| {
-        api.held.as_ref().map(|held| &held.version).or(api.current.as_ref()).map(|version| Arc::clone(&version.record))
-    };
-    Surroundings {
-        environments: environments.collect(),
-        issuers: issuers.collect(),
-        apis: state.apis.iter().filter_map(|(name, api)| Some((name.clone(), newest(api)?))).collect(),
-        partners: state.partners.keys().cloned().collect(),
-        integrations: state
-            .integrations
-            .iter()
-            .filter_map(|(id, integration)| Some((id.clone(), Arc::clone(&integration.current.as_ref()?.record))))
-            .collect(),
-    }
+/// Conflicts of a stored version, as the admin API lists faults.
+pub(super) fn told(subject: &str, conflicts: Vec<Conflict>) -> Vec<Fault> {
+    let fault = |Conflict { at, reason, message }| Fault { at: format!("{subject} {at}"), reason, message };
+    conflicts.into_iter().map(fault).collect()
 }
 
 fn bindings(record: &Record) -> Vec<(String, &Binding)> {

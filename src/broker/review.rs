@@ -4,6 +4,7 @@
 //! ([`Broker::settle`]), found from the state alone, so that a crash between the two loses nothing.
 
 use super::Broker;
+use super::registry::told;
 use super::revocation::Failure;
 use crate::domain::actor::{Actor, Authorized, Person, Review};
 use crate::domain::approval::{Approval, Kind, Opened, Standing, Verdict};
@@ -13,7 +14,10 @@ use crate::domain::consequence::next;
 use crate::domain::digest::Digest;
 use crate::domain::names::ApprovalId;
 use crate::domain::reason;
+use crate::domain::record::conflicts_in;
+use crate::domain::state::State;
 use crate::domain::stopped;
+use crate::domain::taken::Holder;
 use crate::domain::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
@@ -43,6 +47,28 @@ pub(super) fn ask(
     }
 }
 
+/// Refuses a version that takes what is ours or somebody else's, as it is judged again when it takes force.
+fn ensure_free(approval: &Approval, state: &State, now: Timestamp) -> Result<(), Failure> {
+    let waits = |asked: Option<&ApprovalId>| asked == Some(&approval.id);
+    let conflicts = match approval.kind {
+        Kind::Api => {
+            let held = state.apis.values().filter_map(|api| api.held.as_ref());
+            let mut held = held.filter(|held| waits(held.approval.as_ref()));
+            held.next().map(|held| conflicts_in(Holder::Api(&held.version.record), state, now))
+        }
+        Kind::Change | Kind::Integration => {
+            let held = state.integrations.values().filter_map(|integration| integration.held.as_ref());
+            let mut held = held.filter(|held| waits(held.approval.as_ref()));
+            held.next().map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now))
+        }
+        Kind::Enrolment | Kind::Lift | Kind::Partner | Kind::Resume => None,
+    };
+    match conflicts {
+        Some(conflicts) if !conflicts.is_empty() => Err(Failure::Collides(told(&approval.subject, conflicts))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 impl Broker {
     /// Reviews an approval: `seen` is the version that the reviewer saw. Returns where the approval stands then.
     pub async fn review(
@@ -67,6 +93,8 @@ impl Broker {
                 }
                 if verdict == Verdict::Approve {
                     stopped::approval(approval, state).map_err(Failure::Stopped)?;
+                    // Nobody approves what could not take force; to deny it is always possible.
+                    ensure_free(approval, state, now)?;
                 }
                 let what = What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };
                 Ok::<_, Failure>(Proposal::from(Change { by: by.staff().actor(), what }))

@@ -198,6 +198,8 @@ pub enum Failure {
     Stopped(&'static Reason),
     /// The content has these faults.
     Faults(Vec<Fault>),
+    /// The state forbids it, for these faults.
+    Collides(Vec<Fault>),
 }
 
 /// A fault of what was sent, as the admin API lists it.

@@ -16,6 +16,7 @@ use super::serve::invalid;
 use super::url;
 use crate::config;
 use crate::domain::names::EnvironmentName;
+use crate::domain::ours::Ours;
 use crate::domain::reason;
 use crate::domain::record::{self, Fault, Located, Record, Severity, Surroundings};
 
@@ -122,8 +123,9 @@ fn surroundings(records: &[Located], args: &Validate) -> Result<Surroundings, Fa
         return Ok(Surroundings { environments: named(records), ..Surroundings::default() });
     };
     let config = config::load(path).map_err(|faults| invalid(path, &faults))?;
-    let issuers = config.environments.iter().map(|(name, section)| (name.clone(), section.issuer.clone())).collect();
-    Ok(Surroundings { environments: config.environments.keys().cloned().collect(), issuers, ..Surroundings::default() })
+    let environments = crate::serve::environments(&config);
+    let ours = Ours::named(environments.iter());
+    Ok(Surroundings { environments: environments.into_keys().collect(), ours, ..Surroundings::default() })
 }
 
 /// The environments that the records name.

@@ -218,6 +218,14 @@ impl ClaimPath {
     pub fn find<'a>(&self, claims: &'a serde_json::Value) -> Option<&'a serde_json::Value> {
         if self.0.starts_with('/') { claims.pointer(&self.0) } else { claims.get(&self.0) }
     }
+
+    /// The steps from the top of the claims: `ref` and `/ref` are the same claim (RFC 6901 section 4).
+    pub fn steps(&self) -> Vec<String> {
+        match self.0.strip_prefix('/') {
+            None => vec![self.0.clone()],
+            Some(pointer) => pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect(),
+        }
+    }
 }
 
 impl FromStr for ClaimPath {

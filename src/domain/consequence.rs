@@ -8,9 +8,10 @@ use super::change::What;
 use super::clock::Timestamp;
 use super::names::ApprovalId;
 use super::reason::{self, Reason};
-use super::record::{callers_overlap, integration_overlaps};
+use super::record::conflicts_in;
 use super::state::{Held, IntegrationState, Phase, State};
 use super::stopped;
+use super::taken::Holder;
 use super::text::Text;
 
 /// The next step that is due, if any.
@@ -38,7 +39,7 @@ fn ready<'a, T>(state: &State, held: Option<&'a Held<T>>, now: Timestamp) -> Opt
 fn api(state: &State, now: Timestamp) -> Option<What> {
     state.apis.iter().find_map(|(name, api)| {
         let held = ready(state, api.held.as_ref(), now)?;
-        if callers_overlap(&held.version.record, state) {
+        if !conflicts_in(Holder::Api(&held.version.record), state, now).is_empty() {
             return None;
         }
         Some(What::ApiApproved { api: name.clone(), version: held.version.version })
@@ -75,8 +76,8 @@ fn integration(state: &State, now: Timestamp) -> Option<What> {
 }
 
 /// What the waiting version of an integration lacks besides its approvals: a partner whose verification counts and every API that it
-/// names in force, before its activation; and always bindings that take no proof of somebody else's. Drafts reserve nothing, so two may
-/// have passed their plans, and only one of them can come into force (CONTRACT.md section 3; ABUSE I-18). Two different owners were
+/// names in force, before its activation; and always that what must be unique is still free. Drafts reserve nothing, and a new environment
+/// may have come, so what passed its plan need not be free any more (CONTRACT.md section 3; ABUSE I-18). Two different owners were
 /// checked when the record was read.
 pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp) -> Vec<&'static Reason> {
     let Some(held) = &integration.held else { return Vec::new() };
@@ -95,8 +96,10 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp) 
             lacking.push(&reason::RECORD_UNKNOWN_REFERENCE);
         }
     }
-    if integration_overlaps(record, state) {
-        lacking.push(&reason::BINDING_OVERLAP);
+    for conflict in conflicts_in(Holder::Integration(record), state, now) {
+        if !lacking.contains(&conflict.reason) {
+            lacking.push(conflict.reason);
+        }
     }
     lacking
 }

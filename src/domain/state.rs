@@ -25,6 +25,7 @@ use super::names::{ApiName, ApprovalId, ClientId, EnvironmentName, IntegrationId
 use super::partner::Partner;
 use super::passkey::{Passkey, Passkeys};
 use super::revocation::Subject;
+use super::taken::{Holder, Taken};
 use super::text::Text;
 
 pub use super::candidates::{Candidate, Candidates};
@@ -192,6 +193,10 @@ pub struct State {
     pub history: Arc<History>,
     /// The proofs that revoked bindings would admit.
     pub barred: Arc<Barred>,
+    /// What must be unique, as records in force have it.
+    pub in_force: Taken,
+    /// What must be unique, as versions that wait would have it; drafts and versions that were turned down among them.
+    pub waiting: Taken,
 }
 
 impl State {
@@ -253,7 +258,10 @@ impl State {
             What::IssuerKeyFirstUsed { issuer, key } => self.issuer_keys.add(issuer, *key, at),
             What::ServerCertificateIssued { leaf } => self.certificates.add_server(leaf.clone()),
             What::CertificateIssued { leaf, enrolment } => self.certificates.add_leaf(leaf.clone(), enrolment.as_ref(), at),
-            What::ApiSubmitted { .. } | What::ApiApproved { .. } | What::ApiNarrowed { .. } => self.apply_api(at, change),
+            What::ApiSubmitted { .. } | What::ApiApproved { .. } | What::ApiNarrowed { .. } => {
+                self.apply_api(at, change);
+                self.take(&change.what);
+            }
             What::PartnerSubmitted { .. }
             | What::PartnerVerified { .. }
             | What::PartnerSuspended { .. }
@@ -267,7 +275,10 @@ impl State {
             | What::IntegrationNarrowed { .. }
             | What::IntegrationSuspended { .. }
             | What::IntegrationResumeAsked { .. }
-            | What::IntegrationResumed { .. } => self.apply_integration(index, at, change),
+            | What::IntegrationResumed { .. } => {
+                self.apply_integration(index, at, change);
+                self.take(&change.what);
+            }
             What::ApprovalReviewed { approval, verdict, reason, roles } => {
                 if let (Some(approval), Some(by)) = (self.approvals.get_mut(approval), by.person()) {
                     let review = Review { by: by.clone(), verdict: *verdict, reason: reason.clone(), roles: roles.clone(), at };
@@ -323,6 +334,40 @@ impl State {
                 self.reopen(earlier.and_then(|held| held.approval), None, at);
             }
             _ => {}
+        }
+    }
+
+    /// Follows with what must be unique where a version of a record came, went or took force.
+    fn take(&mut self, what: &What) {
+        let client = match what {
+            What::ApiSubmitted { record, .. } | What::ApiNarrowed { record, .. } => ClientId::Api(record.name.clone()),
+            What::ApiApproved { api, .. } => ClientId::Api(api.clone()),
+            What::IntegrationDrafted { record, .. }
+            | What::IntegrationChangeHeld { record, .. }
+            | What::IntegrationNarrowed { record, .. } => ClientId::Integration(record.id.clone()),
+            What::IntegrationActivated { integration, .. } | What::IntegrationChanged { integration, .. } => {
+                ClientId::Integration(integration.clone())
+            }
+            _ => return,
+        };
+        let (current, held) = match &client {
+            ClientId::Api(name) => {
+                let Some(api) = self.apis.get(name) else { return };
+                let held = api.held.as_ref().map(|held| Holder::Api(&held.version.record));
+                (api.current.as_ref().map(|current| Holder::Api(&current.record)), held)
+            }
+            ClientId::Integration(id) => {
+                let Some(integration) = self.integrations.get(id) else { return };
+                let held = integration.held.as_ref().map(|held| Holder::Integration(&held.version.record));
+                (integration.current.as_ref().map(|current| Holder::Integration(&current.record)), held)
+            }
+        };
+        self.waiting.replace(&client, held);
+        // A version that only waits leaves what is in force as it is.
+        let waits =
+            matches!(what, What::ApiSubmitted { .. } | What::IntegrationDrafted { .. } | What::IntegrationChangeHeld { .. });
+        if !waits {
+            self.in_force.replace(&client, current);
         }
     }
 

@@ -321,9 +321,14 @@ impl Journal {
         loop {
             let changes = self.reader.changes(from).await?;
             let Some(last) = changes.last().map(|entry| entry.index) else { return Ok(state) };
-            for entry in changes.iter().take_while(|entry| entry.index < size) {
-                state.apply(entry.index, entry.time, &entry.change);
-            }
+            // A past is folded change by change, each time that somebody asks: not on a thread that serves.
+            let folded = tokio::task::spawn_blocking(move || {
+                for entry in changes.iter().take_while(|entry| entry.index < size) {
+                    state.apply(entry.index, entry.time, &entry.change);
+                }
+                state
+            });
+            state = folded.await.map_err(|_| Unavailable::BUSY)?;
             if last >= size {
                 return Ok(state);
             }

@@ -327,6 +327,7 @@ async fn furnish(
         entropy: Arc::clone(entropy),
         passkeys,
         underway: Underway::default(),
+        desk: crate::broker::desk::Desk::default(),
     });
     Ok((broker, client))
 }
@@ -388,7 +389,8 @@ fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
     })
 }
 
-fn environments(config: &Config) -> BTreeMap<EnvironmentName, Environment> {
+/// The environments of a configuration, as they are recorded.
+pub fn environments(config: &Config) -> BTreeMap<EnvironmentName, Environment> {
     let environment = |(name, section): (&EnvironmentName, &crate::config::EnvironmentSection)| {
         (
             name.clone(),

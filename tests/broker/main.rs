@@ -32,6 +32,7 @@ mod spiffe;
 mod standards;
 mod stopped;
 mod tickets;
+mod uniqueness;
 mod verification;
 mod verifier;
 mod webhooks;

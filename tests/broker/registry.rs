@@ -39,30 +39,3 @@ async fn a_denied_integration_is_asked_for_again_with_the_same_record() {
     assert_eq!(state().await, "active");
     assert_eq!(denied().await.as_array().map(Vec::len), Some(1), "i_9: a denial stays one, whatever comes after it");
 }
-
-/// I-18: two drafts that could admit one proof pass their plans, since drafts reserve nothing; the second is not activated, so that it
-/// cannot make the first one's proofs ambiguous.
-#[tokio::test]
-async fn i_18_a_binding_that_would_take_anothers_proofs_is_not_activated() {
-    let world = World::start().await;
-    let (one, two) = ("first-come", "late-comer");
-    for name in [one, two] {
-        let record = records::integration(&world.partner.issuer, name, "4711");
-        let answer = world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", record))).await;
-        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
-        let path = format!("/v1/integrations/globex/{name}/submit");
-        assert!(world.admin_post(&path, "ann", &json!({"reason": "ready"})).await.status < 300);
-    }
-    for name in [one, two] {
-        review(&world, &format!("globex/{name}"), "olga", "approve").await;
-        review(&world, &format!("globex/{name}"), "sven", "approve").await;
-    }
-    let shown = async |name: &str| world.admin_get(&format!("/v1/integrations/globex/{name}"), "alan").await;
-    assert_eq!(shown(one).await["state"], "active");
-    let late = shown(two).await;
-    assert_eq!((late["state"].as_str(), &late["waitsFor"]), (Some("submitted"), &json!(["binding.overlap"])), "{late}");
-    let mut claims = world.claims("production");
-    claims["repository_id"] = "4711".into();
-    let answer = world.exchange("production", &world.partner.sign(&claims), "orders:read").await;
-    assert_eq!(answer.status, 200, "the first one's workload is served: {}", answer.text());
-}

@@ -89,6 +89,14 @@ super::reasons! {
         "None of the caller's roles fills an open slot of this approval.";
         "It needs the roles that the approval lists; security approves only as security.";
         "Have somebody with a missing role review it.";
+    APPROVAL_COLLIDES = "approval.collides", Conflict;
+        "The version cannot take force: it would take what is ours, or what another record has.";
+        "What must be unique is judged again before a version takes force, and nothing takes force that collides; errors says with what.";
+        "Deny it, and have a version applied that takes something of its own.";
+    RECORDS_BUSY = "records.busy", Busy;
+        "Other records are being judged, and this request waited too long for its turn.";
+        "Few are judged at a time, so that tokens never wait for records.";
+        "Send the request again.";
     LIFECYCLE_STATE = "lifecycle.state", Conflict;
         "The state of the thing forbids this.";
         "An integration goes draft, submitted, active, suspended, ended; each step has its way back or none.";

@@ -37,6 +37,10 @@ super::reasons! {
         "The audience belongs to another API or environment.";
         "An audience is one API in one environment, so that no token can be taken by another.";
         "Use an audience of its own.";
+    RECORD_EFFORT = "record.effort", Invalid;
+        "To judge the records takes more steps than one request may.";
+        "Bindings are compared with all others of their issuer. Where many of them compare no claim in common, that is a comparison of each with each, and everybody else would wait for it.";
+        "Send fewer documents at once, and have the bindings of one issuer compare one claim exactly, such as repository_id.";
     RECORD_DUPLICATE = "record.duplicate", Invalid;
         "The same record stands in the files twice.";
         "Which of the two should be in force would be a guess.";
@@ -61,6 +65,10 @@ super::reasons! {
         "The issuer or key URL is not one that may be fetched.";
         "Keys are fetched by https from public addresses; anything else needs the operator's exact origin in [outbound] issuers.";
         "Use the public https URL, or have the origin allowed.";
+    BINDING_OWN_ISSUER = "binding.own-issuer", Invalid;
+        "The binding names an issuer, a key set or a signing key of ours.";
+        "A token of ours is no proof: whoever holds one could have the next one made of it, without end.";
+        "Name the issuer and the keys of the partner's own workloads.";
     BINDING_KEYS = "binding.keys", Invalid;
         "The inline key set has a key that could verify nothing here, or a private one.";
         "Each key is read as verification reads it: a public key for ES256, RS256, PS256 or Ed25519 that the binding takes, RSA of 2048 to 4096 bits, under a kid of its own.";

@@ -2,14 +2,6 @@
 
 use crate::domain::binding::{ClaimPath, JwtRule};
 
-/// The steps of a path from the top of the claims: `ref` and `/ref` are the same claim (RFC 6901 section 4).
-pub(super) fn steps(path: &ClaimPath) -> Vec<String> {
-    match path.as_str().strip_prefix('/') {
-        None => vec![path.as_str().to_owned()],
-        Some(pointer) => pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect(),
-    }
-}
-
 /// Whether a JSON Pointer has only the escapes that RFC 6901 section 3 knows.
 pub(super) fn is_well_formed(path: &ClaimPath) -> bool {
     let text = path.as_str();
@@ -19,10 +11,10 @@ pub(super) fn is_well_formed(path: &ClaimPath) -> bool {
 /// Whether a stranger at the same issuer can choose the claim. It must not help to write the name as a pointer, nor to reach
 /// into a claim that is on the list (`/groups/0`).
 pub(super) fn is_chosen_by_caller(path: &ClaimPath) -> bool {
-    steps(path).first().is_some_and(|name| JwtRule::CALLER_CONTROLLED.contains(&name.as_str()))
+    path.steps().first().is_some_and(|name| JwtRule::CALLER_CONTROLLED.contains(&name.as_str()))
 }
 
 /// Whether the claim tells nobody apart: all tokens of an issuer share `iss` and `aud`, and times and ids are each token's own.
 pub(super) fn names_nobody(path: &ClaimPath) -> bool {
-    steps(path).first().is_some_and(|name| matches!(name.as_str(), "iss" | "aud" | "exp" | "iat" | "nbf" | "jti"))
+    path.steps().first().is_some_and(|name| matches!(name.as_str(), "iss" | "aud" | "exp" | "iat" | "nbf" | "jti"))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::tree::Position;
+use crate::domain::effort::Effort;
 use crate::domain::reason::Reason;
 
 /// One thing that is wrong with a record.
@@ -62,11 +63,13 @@ pub(super) struct Faults {
     list: Vec<Fault>,
     /// Where the things that were read so far stand, of the document that is being read.
     pub places: Places,
+    /// What comparing things of one file with each other may cost.
+    pub effort: Effort,
 }
 
 impl Faults {
     pub fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), list: Vec::new(), places: Places::new() }
+        Self { file: file.to_owned(), list: Vec::new(), places: Places::new(), effort: Effort::default() }
     }
 
     /// Something that stops the record.
@@ -95,6 +98,11 @@ impl Faults {
     /// The warnings that were found since the list had `from` faults.
     pub fn since(&self, from: usize) -> Vec<Fault> {
         self.list.get(from..).unwrap_or_default().to_vec()
+    }
+
+    /// Whether nothing more is told of what is not an error: to look for the best words for it is lost work then.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= MOST_FAULTS
     }
 
     pub fn len(&self) -> usize {

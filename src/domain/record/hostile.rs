@@ -1,11 +1,14 @@
 //! Records that must be read, warned of or refused, each with its line and reason.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
 use crate::domain::alg::Alg;
 use crate::domain::binding::{Admits, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Preset};
+use crate::domain::change::Environment;
 use crate::domain::clock::Seconds;
+use crate::domain::ours::Ours;
 
 /// The example of CONTRACT.md section 3.
 const CONTRACT: &str = include_str!("../../../tests/broker/fixtures/records.yaml");
@@ -63,22 +66,26 @@ fn refused(yaml: &str, expected: &str) {
 }
 
 fn around() -> Surroundings {
-    let name = |name: &str| name.parse().expect("a name");
-    let mut around = Surroundings { environments: [name("production"), name("sandbox")].into(), ..Surroundings::default() };
-    for environment in ["production", "sandbox"] {
-        let issuer = format!("https://sts.acme.example/{environment}");
-        around.issuers.insert(name(environment), issuer.parse().expect("an issuer"));
-    }
-    around
+    let environment = |name: &str| {
+        let issuer = format!("https://sts.acme.example/{name}").parse().expect("an issuer");
+        let trust_domain = format!("{name}.sts.acme.example").parse().expect("a trust domain");
+        (name.parse().expect("a name"), Environment { issuer, max_ttl: Seconds::minutes(10), trust_domain })
+    };
+    let environments: BTreeMap<_, _> = ["production", "sandbox"].map(environment).into();
+    let ours = Ours::named(environments.iter());
+    Surroundings { environments: environments.into_keys().collect(), ours, ..Surroundings::default() }
 }
 
 /// Puts records into force.
 fn enact(mut around: Surroundings, records: Vec<Located>) -> Surroundings {
     for located in records {
+        if let Some(holder) = located.record.holder() {
+            around.in_force.replace(&holder.client(), Some(holder));
+        }
         match located.record {
-            Record::Api(api) => drop(around.apis.insert(api.name.clone(), Arc::new(api))),
+            Record::Api(api) => drop(around.apis.insert(api.name.clone(), vec![Arc::new(api)])),
             Record::Partner(partner) => drop(around.partners.insert(partner.name)),
-            Record::Integration(one) => drop(around.integrations.insert(one.id.clone(), Arc::new(one))),
+            Record::Integration(_) => {}
         }
     }
     around
@@ -401,11 +408,11 @@ fn p_04_caller_controlled_claims_do_not_count() {
 /// P-06: two spellings of one claim are one claim, a name with a slash is not a path.
 #[test]
 fn p_06_paths_do_not_collide() {
-    let path = |text: &str| text.parse().expect("a path");
-    assert_eq!(claims::steps(&path("/ref")), claims::steps(&path("ref")));
-    assert_ne!(claims::steps(&path("/a/b")), claims::steps(&path("a/b")));
-    assert_eq!(claims::steps(&path("/a~1b")), claims::steps(&path("a/b")));
-    assert_eq!(claims::steps(&path("/~01")), claims::steps(&path("~1")));
+    let path = |text: &str| text.parse::<crate::domain::binding::ClaimPath>().expect("a path");
+    assert_eq!(path("/ref").steps(), path("ref").steps());
+    assert_ne!(path("/a/b").steps(), path("a/b").steps());
+    assert_eq!(path("/a~1b").steps(), path("a/b").steps());
+    assert_eq!(path("/~01").steps(), path("~1").steps());
     let bad = bound("{name: ci, oidc: {issuer: https://i.example, match: {/a~2b: x, sub: y}}}");
     refused(&bad, "12 environments.production.bindings[0].oidc.match[\"/a~2b\"] record.value");
 }
@@ -585,6 +592,9 @@ fn an_audience_belongs_to_one_api_in_one_environment() {
             "{taken}"
         );
     }
+    // The same the other way round: a binding whose issuer is an audience of an API.
+    let issuer = bound("{name: ci, oidc: {issuer: https://orders.acme.example, match: {sub: a}}}");
+    assert_eq!(against(&issuer, &around), ["12 environments.production.bindings[0] record.audience-taken"]);
     let sandbox = extra("my-client").replace("production:", "sandbox:").replace("name: sync", "name: other");
     let around = enact(around, vec![one(&sandbox)]);
     let faults = against(&extra("my-client"), &around);
@@ -627,6 +637,69 @@ fn one_proof_admits_to_one_integration() {
     let faults =
         against(&format!("{}---\n{}", other(ORDERS), integration("globex/third", &format!("      - {ORDERS}\n"), "")), &around);
     assert_eq!(faults.len(), 2);
+}
+
+/// S-6: whatever is ours is no partner's, in any spelling and any kind of binding.
+#[test]
+fn s_6_what_is_ours_is_no_partners() {
+    let at = "12 environments.production.bindings[0] binding.own-issuer";
+    let judged = |binding: &str| {
+        let mut faults = against(&bound(binding), &around());
+        faults.retain(|fault| fault.ends_with(" binding.own-issuer"));
+        faults
+    };
+    let uid = "4c8e9ef1-0f2c-4a7c-9d2e-0d1b7a3c5e6f";
+    for own in ["sandbox", "production", "production/", "pr%6Fduction", "production/jwks", "/production"] {
+        for host in ["https://sts.acme.example", "https://STS.acme.example:443", "http://sts.acme.example"] {
+            let own = format!("{host}/{own}");
+            for binding in [
+                format!("oidc: {{issuer: \"{own}\", match: {{sub: a}}}}"),
+                format!("oidc: {{issuer: https://i.example, jwksUri: \"{own}\", match: {{sub: a}}}}"),
+                format!("key: {{jwksUri: \"{own}\"}}"),
+                format!("github: {{repositoryId: 1, ownerId: 2, issuer: \"{own}\"}}"),
+                format!("gitlab: {{projectId: 1, namespaceId: 2, issuer: \"{own}\"}}"),
+                format!("kubernetes: {{issuer: \"{own}\", namespace: shop, serviceAccountUid: {uid}}}"),
+                format!("spiffe: {{id: \"spiffe://globex.example/x\", bundleUrl: \"{own}\"}}"),
+            ] {
+                assert_eq!(judged(&format!("{{name: ci, {binding}}}")), [at], "{binding}");
+            }
+        }
+    }
+    let spiffe = |domain: &str| judged(&format!("{{name: ci, spiffe: {{id: \"spiffe://{domain}/x\", bundle: {{keys: []}}}}}}"));
+    assert_eq!(spiffe("sandbox.sts.acme.example"), [at]);
+    assert_eq!(spiffe("globex.example"), Vec::<String>::new());
+    for other in ["https://sts.acme.example", "https://sts.acme.example/stage", "https://sts.acme.example.evil.example/sandbox"]
+    {
+        assert_eq!(judged(&format!("{{name: ci, oidc: {{issuer: \"{other}\", match: {{sub: a}}}}}}")), Vec::<String>::new());
+    }
+}
+
+/// S-2: where comparing would not end, the file is refused with the budget and the records that cost most.
+#[test]
+fn s_2_a_file_that_takes_too_much_work_is_refused_with_the_budget() {
+    let budget = crate::domain::effort::Effort::OF_A_REQUEST.to_string();
+    // Every integration compares a claim of its own: each must be held against each other one.
+    let document = |at: usize| {
+        let claims: Vec<_> = (0..40).map(|claim| format!("c{at}x{claim}: 1")).collect();
+        let claims = format!("{}, last: {{prefix: {at}p}}", claims.join(", "));
+        let binding = format!("{{name: ci, oidc: {{issuer: https://i.example, match: {{{claims}}}}}}}");
+        integration(&format!("globex/i{at}"), &format!("      - {binding}\n"), "") + "---\n"
+    };
+    let around = enact(around(), contract());
+    let records = read("f", &(0..500).map(document).collect::<String>()).expect("each is sound");
+    let faults: Vec<_> = check(&records, &around).into_iter().filter(|fault| *fault.reason == reason::RECORD_EFFORT).collect();
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].message.contains(&budget) && faults[0].message.contains("globex/i"), "{}", faults[0]);
+    // Of one record: bindings that are all alike in the first claim.
+    let values: Vec<_> = (0..60).map(|value| format!("v{value}")).collect();
+    let binding = |at: usize| {
+        let more = (0..3).map(|claim| format!("d{claim}: {{oneOf: [{}, w{at}]}}", values.join(", "))).collect::<Vec<_>>();
+        format!("      - {{name: b{at}, oidc: {{issuer: https://i.example, match: {{a: same, {}}}}}}}\n", more.join(", "))
+    };
+    let alike = integration("globex/alike", &(0..120).map(binding).collect::<String>(), "");
+    let faults = read("f", &alike).expect_err("too much work");
+    let fault = faults.iter().find(|fault| *fault.reason == reason::RECORD_EFFORT).expect("a fault of its own");
+    assert!(fault.message.contains(&budget) && fault.at == "environments.production.bindings", "{fault}");
 }
 
 /// D-13: a large record and many neighbours are read and checked in about linear time.

@@ -1,10 +1,13 @@
 //! Lint: what is allowed and was probably not meant (UX.md 4.3). Warnings only; the rules that refuse stand where they are read.
 
-use super::claims::steps;
+use std::collections::{BTreeMap, HashMap};
+
 use super::fault::Faults;
 use super::place::join;
 use super::read_preset::{GITHUB, GITLAB};
+use super::surroundings::used_up;
 use crate::domain::binding::{Admits, Binding, Condition, JwtKind, JwtRule};
+use crate::domain::effort::{Effort, Exhausted};
 use crate::domain::reason;
 
 /// Claims that their platforms write in lower case.
@@ -19,7 +22,7 @@ pub(super) fn rule(rule: &JwtRule, at: &str, faults: &mut Faults) {
     let matches = join(at, "match");
     for matcher in &rule.matchers {
         let place = join(&matches, matcher.claim.as_str());
-        let steps = steps(&matcher.claim);
+        let steps = matcher.claim.steps();
         if shared && steps == ["sub"] {
             let message = "sub of a shared platform is made of names that can be renamed; use the preset's immutable ids";
             faults.warning(&place, &reason::LINT_SUBJECT_STRING, message);
@@ -45,14 +48,81 @@ fn values(condition: &Condition) -> impl Iterator<Item = &String> {
 }
 
 /// Warnings about bindings of one environment of which another admits everything. Of two that are the same, the later one.
+///
+/// A rule that is covered takes some value of each claim that the wider one compares exactly, and no value that the wider one does not:
+/// so only those are held against each other that share a value of the wider one's first such claim.
 pub(super) fn shadowed(bindings: &[Binding], at: &str, faults: &mut Faults) {
-    for (i, binding) in bindings.iter().enumerate() {
-        let covers = |(j, other): &(usize, &Binding)| *j != i && covers(other, binding) && (*j < i || !covers(binding, other));
-        if let Some((_, other)) = bindings.iter().enumerate().find(covers) {
-            let message = format!("{} admits everything that {} admits, so this one never decides", other.name, binding.name);
-            faults.warning(&format!("{at}[{i}]"), &reason::LINT_UNREACHABLE, message);
+    let mut effort = faults.effort;
+    let outcome = covering(bindings, &mut effort);
+    faults.effort = effort;
+    match outcome {
+        Ok(covering) => {
+            for (i, other) in covering {
+                let (name, other) = (&bindings[i].name, &bindings[other].name);
+                let message = format!("{other} admits everything that {name} admits, so this one never decides");
+                faults.warning(&format!("{at}[{i}]"), &reason::LINT_UNREACHABLE, message);
+            }
+        }
+        Err(exhausted) => {
+            let cost = format!("the {} bindings of {at}", bindings.len());
+            let message = used_up(exhausted, &[(cost, faults.effort.spent())]);
+            faults.error(at, &reason::RECORD_EFFORT, message);
         }
     }
+}
+
+/// Each binding of which another admits everything, with the first such one.
+fn covering(bindings: &[Binding], effort: &mut Effort) -> Result<BTreeMap<usize, usize>, Exhausted> {
+    let mut taking: HashMap<(Vec<String>, &str), Vec<usize>> = HashMap::new();
+    let mut others: Vec<usize> = Vec::new();
+    for (i, binding) in bindings.iter().enumerate() {
+        others.extend(exact(binding).next().is_none().then_some(i));
+        for (claim, values) in exact(binding) {
+            let first = values.iter().min().map(|value| (claim, value.as_str()));
+            first.into_iter().for_each(|key| taking.entry(key).or_default().push(i));
+        }
+    }
+    let mut found: BTreeMap<usize, usize> = BTreeMap::new();
+    for (j, wide) in bindings.iter().enumerate() {
+        let lists: Vec<&Vec<usize>> = match exact(wide).next() {
+            Some((claim, values)) => {
+                effort.take(values.len())?;
+                values.iter().filter_map(|value| taking.get(&(claim.clone(), value.as_str()))).collect()
+            }
+            None => vec![&others],
+        };
+        for i in lists.into_iter().flatten().copied() {
+            let narrow = &bindings[i];
+            effort.take(comparisons(wide, narrow))?;
+            let covered = i != j && covers(wide, narrow) && (j < i || !covers(narrow, wide));
+            if covered {
+                found.entry(i).and_modify(|first| *first = j.min(*first)).or_insert(j);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The claims that a binding compares exactly, with the values that it takes.
+fn exact(binding: &Binding) -> impl Iterator<Item = (Vec<String>, &[String])> {
+    let matchers = match &binding.admits {
+        Admits::Jwt(rule) => rule.matchers.as_slice(),
+        Admits::Certificate => &[],
+    };
+    matchers.iter().filter_map(|matcher| match &matcher.condition {
+        Condition::Equals(value) => Some((matcher.claim.steps(), std::slice::from_ref(value))),
+        Condition::OneOf(values) => Some((matcher.claim.steps(), values.as_slice())),
+        Condition::Prefix(_) => None,
+    })
+}
+
+/// The steps of holding two bindings against each other: every condition with every condition, and every value with every value.
+fn comparisons(one: &Binding, other: &Binding) -> usize {
+    let size = |binding: &Binding| match &binding.admits {
+        Admits::Jwt(rule) => rule.matchers.iter().map(|matcher| values(&matcher.condition).count()).sum(),
+        Admits::Certificate => 0_usize,
+    };
+    size(one).saturating_mul(size(other)).saturating_add(1)
 }
 
 /// Whether `wide` admits every proof that `narrow` admits.
@@ -69,7 +139,7 @@ fn rule_covers(wide: &JwtRule, narrow: &JwtRule) -> bool {
     let conditions = wide
         .matchers
         .iter()
-        .all(|a| narrow.matchers.iter().any(|b| steps(&a.claim) == steps(&b.claim) && b.condition.is_within(&a.condition)));
+        .all(|a| narrow.matchers.iter().any(|b| a.claim.steps() == b.claim.steps() && b.condition.is_within(&a.condition)));
     let forms = narrow.algs.iter().all(|alg| wide.algs.contains(alg))
         && narrow.typ.iter().all(|typ| wide.typ.contains(typ))
         && (narrow.audience.is_none() || narrow.audience == wide.audience)

@@ -38,7 +38,7 @@ pub use fault::{Fault, Severity};
 #[cfg(test)]
 pub(crate) use read_keyset::judge as judge_keys;
 pub use schema::schema;
-pub use surroundings::{Surroundings, callers_overlap, check, integration_overlaps};
+pub use surroundings::{Surroundings, check, conflicts_in};
 pub use tests::run as run_tests;
 pub use tree::Position;
 pub use write::document;
@@ -49,6 +49,7 @@ use super::api::Api;
 use super::integration::Integration;
 use super::partner::Partner;
 use super::reason::{self, Reason};
+use super::taken::Holder;
 use fault::{Faults, Places, position_of, shown};
 use place::Place;
 use tree::Value;
@@ -94,6 +95,15 @@ impl Record {
             Self::Api(_) => Kind::Api,
             Self::Integration(_) => Kind::Integration,
             Self::Partner(_) => Kind::Partner,
+        }
+    }
+
+    /// The record as one that can take what must be unique.
+    pub fn holder(&self) -> Option<Holder<'_>> {
+        match self {
+            Self::Api(api) => Some(Holder::Api(api)),
+            Self::Integration(integration) => Some(Holder::Integration(integration)),
+            Self::Partner(_) => None,
         }
     }
 

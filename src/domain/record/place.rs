@@ -51,6 +51,10 @@ impl<'a> Place<'a> {
                 faults.places.insert(at.clone(), key.position);
                 entries.push((key.text.as_str(), Place { node, at }));
             } else {
+                if faults.is_full() {
+                    faults.error_at(key.position, &at, &reason::RECORD_UNKNOWN_KEY, "unknown key");
+                    continue;
+                }
                 let message = match nearest(&key.text, shape.keys) {
                     Some(meant) => format!("unknown key {}; did you mean {meant}?", shown(&key.text)),
                     None => format!("unknown key {}; known are {}", shown(&key.text), shape.keys.join(", ")),

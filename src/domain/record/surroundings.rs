@@ -1,41 +1,104 @@
-//! What a record needs of the others: that what it names exists, that its audiences are its own, that its bindings overlap with
-//! nobody's, and that its own tests come out.
+//! What a record needs of the others: that what it names exists, that what it takes is free, and that its own tests come out.
 //!
-//! Enter through [`check`], at `apply` and again at activation: drafts reserve nothing, so only then is the answer final.
+//! Enter through [`check`] for what is applied, and through [`conflicts_in`] for a version that is about to be submitted,
+//! approved or put in force: what was free when it was applied need not be free then.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::overlap::Claimed;
 use super::read_api::BUILT_IN;
 use super::{Fault, Located, Record, run_tests};
 use crate::domain::api::Api;
+use crate::domain::approval::Standing;
+use crate::domain::clock::Timestamp;
+use crate::domain::effort::{Effort, Exhausted};
 use crate::domain::integration::Integration;
-use crate::domain::names::{ApiName, ClientId, EnvironmentName, IntegrationId, Issuer, PartnerName};
+use crate::domain::names::{ApiName, ApprovalId, ClientId, EnvironmentName, PartnerName};
+use crate::domain::ours::Ours;
 use crate::domain::reason;
 use crate::domain::scope::Scope;
 use crate::domain::state::State;
+use crate::domain::taken::{Beside, Conflict, Holder, Taken, conflicts};
 
-/// The records that are in force, and the environments that are configured.
+/// What is in force and what waits, and the environments that are configured.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// Configured environments.
     pub environments: BTreeSet<EnvironmentName>,
-    /// Their issuers, so that none of them is taken as an audience; may be empty offline.
-    pub issuers: BTreeMap<EnvironmentName, Issuer>,
-    /// Active APIs.
-    pub apis: BTreeMap<ApiName, Arc<Api>>,
+    /// Their issuers, trust domains and keys; may be empty offline.
+    pub ours: Ours,
+    /// The versions of each API that can be named: in force, and waiting for an approval that may come.
+    pub apis: BTreeMap<ApiName, Vec<Arc<Api>>>,
     /// Partners that have a record.
     pub partners: BTreeSet<PartnerName>,
-    /// Active integrations.
-    pub integrations: BTreeMap<IntegrationId, Arc<Integration>>,
+    /// What records in force have taken.
+    pub in_force: Taken,
+    /// What versions that wait have taken.
+    pub waiting: Taken,
+    /// Those of them that reserve nothing.
+    pub idle: HashSet<ClientId>,
+}
+
+impl Surroundings {
+    /// As `state` has them at `now`.
+    pub fn of(state: &State, now: Timestamp) -> Self {
+        let configured = state.configuration.iter().flat_map(|configuration| configuration.environments.keys().cloned());
+        let named = |(name, api): (&ApiName, &crate::domain::state::ApiState)| {
+            let waiting = api.held.as_ref().filter(|held| reserves(state, held.approval.as_ref(), now));
+            let versions = api.current.iter().chain(waiting.map(|held| &held.version));
+            (name.clone(), versions.map(|version| Arc::clone(&version.record)).collect::<Vec<_>>())
+        };
+        Self {
+            environments: configured.collect(),
+            ours: Ours::of(state),
+            apis: state.apis.iter().map(named).filter(|(_, versions)| !versions.is_empty()).collect(),
+            partners: state.partners.keys().cloned().collect(),
+            in_force: state.in_force.clone(),
+            waiting: state.waiting.clone(),
+            idle: idle(state, now),
+        }
+    }
+}
+
+/// What `record` would take that is ours, or that others have in `state` at `now`. One that was not judged to its end counts as one that
+/// collides: it must not take force.
+pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp) -> Vec<Conflict> {
+    let waits = |client: &ClientId| waits(state, client, now);
+    let beside = [Beside { taken: &state.in_force, reserves: &|_| true }, Beside { taken: &state.waiting, reserves: &waits }];
+    conflicts(record, &Ours::of(state), &beside, &mut Effort::default()).unwrap_or_else(|exhausted| {
+        let message = used_up(exhausted, &[(record.client().to_string(), exhausted.most)]);
+        vec![Conflict { at: String::new(), reason: &reason::RECORD_EFFORT, message }]
+    })
+}
+
+/// Whether the waiting version of a client reserves what it would take.
+fn waits(state: &State, client: &ClientId, now: Timestamp) -> bool {
+    let approval = match client {
+        ClientId::Api(name) => state.apis.get(name).and_then(|api| api.held.as_ref()?.approval.as_ref()),
+        ClientId::Integration(id) => state.integrations.get(id).and_then(|one| one.held.as_ref()?.approval.as_ref()),
+    };
+    reserves(state, approval, now)
+}
+
+/// Whether a version that waits reserves what it would take: its approval may still come. A draft reserves nothing, nor does what was
+/// denied, withdrawn, or not answered in time.
+fn reserves(state: &State, approval: Option<&ApprovalId>, now: Timestamp) -> bool {
+    let standing = approval.and_then(|id| state.approvals.get(id)).map(|approval| approval.standing(now));
+    matches!(standing, Some(Standing::Pending | Standing::Approved))
+}
+
+/// The clients whose waiting version reserves nothing.
+fn idle(state: &State, now: Timestamp) -> HashSet<ClientId> {
+    let apis = state.apis.keys().cloned().map(ClientId::Api);
+    let clients = apis.chain(state.integrations.keys().cloned().map(ClientId::Integration));
+    clients.filter(|client| !waits(state, client, now)).collect()
 }
 
 /// The scope that the built-in API `carnet` has (CONTRACT.md section 4).
 const BUILT_IN_SCOPE: &str = "carnet:introspect";
 
-/// The faults of `records` among themselves and against what is in force, and the warnings that they were read with. A record of the same apply stands for the one that it
-/// replaces, and what it names counts as existing.
+/// The faults of `records` among themselves and against what is in force and waits, and the warnings that they were read with. What a
+/// record of the same apply has counts as existing, and as taken.
 pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
     let view = View::of(records, around);
     let mut faults = twice(records);
@@ -48,9 +111,53 @@ pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
         }
         faults.extend(run_tests(located));
     }
-    view.audiences(records, &mut faults);
-    view.overlaps(records, &mut faults);
+    faults.extend(collisions(records, around));
     faults
+}
+
+/// What records take that is ours, or that others have: in force, waiting, or in the same apply. A version of the same apply stands
+/// beside the one that it would replace, for that one stays in force until the approvals come, in whatever order they do.
+fn collisions(records: &[Located], around: &Surroundings) -> Vec<Fault> {
+    let mut same_apply = Taken::default();
+    for holder in records.iter().filter_map(|located| located.record.holder()) {
+        same_apply.replace(&holder.client(), Some(holder));
+    }
+    let waits = |client: &ClientId| !around.idle.contains(client);
+    let beside = [
+        Beside { taken: &around.in_force, reserves: &|_| true },
+        Beside { taken: &around.waiting, reserves: &waits },
+        Beside { taken: &same_apply, reserves: &|_| true },
+    ];
+    let (mut faults, mut effort, mut costs) = (Vec::new(), Effort::default(), Vec::new());
+    for located in records {
+        let Some(holder) = located.record.holder() else { continue };
+        let before = effort.spent();
+        let found = conflicts(holder, &around.ours, &beside, &mut effort);
+        costs.push((located.record.name().1, effort.spent() - before));
+        match found {
+            Ok(found) => faults.extend(found.into_iter().map(|conflict| {
+                let Conflict { at, reason, message } = conflict;
+                located.error(&at, reason, message)
+            })),
+            Err(exhausted) => {
+                faults.push(located.error("", &reason::RECORD_EFFORT, used_up(exhausted, &costs)));
+                break;
+            }
+        }
+    }
+    faults
+}
+
+/// Names the budget that is used up, and the records that cost most of it.
+pub(super) fn used_up(exhausted: Exhausted, costs: &[(String, u64)]) -> String {
+    let mut most: Vec<_> = costs.iter().collect();
+    most.sort_by_key(|(_, steps)| std::cmp::Reverse(*steps));
+    let most: Vec<_> = most.iter().take(3).map(|(name, steps)| format!("{name} ({steps} steps)")).collect();
+    format!(
+        "to compare bindings takes more than the {} steps that one request may; most of them took {}",
+        exhausted.most,
+        most.join(", ")
+    )
 }
 
 /// A record that stands in the apply twice: which one should count would be a guess.
@@ -70,8 +177,8 @@ fn twice(records: &[Located]) -> Vec<Fault> {
 /// Everything as it would be if the records were in force.
 struct View<'a> {
     around: &'a Surroundings,
-    apis: BTreeMap<&'a ApiName, &'a Api>,
-    integrations: BTreeMap<&'a IntegrationId, &'a Integration>,
+    /// The versions that may be named: that of the same apply, else those in force and waiting.
+    apis: BTreeMap<&'a ApiName, Vec<&'a Api>>,
     partners: BTreeSet<&'a PartnerName>,
 }
 
@@ -79,14 +186,13 @@ impl<'a> View<'a> {
     fn of(records: &'a [Located], around: &'a Surroundings) -> Self {
         let mut view = Self {
             around,
-            apis: around.apis.iter().map(|(name, api)| (name, &**api)).collect(),
-            integrations: around.integrations.iter().map(|(id, integration)| (id, &**integration)).collect(),
+            apis: around.apis.iter().map(|(name, versions)| (name, versions.iter().map(|api| &**api).collect())).collect(),
             partners: around.partners.iter().collect(),
         };
         for located in records {
             match &located.record {
-                Record::Api(api) => drop(view.apis.insert(&api.name, api)),
-                Record::Integration(integration) => drop(view.integrations.insert(&integration.id, integration)),
+                Record::Api(api) => drop(view.apis.insert(&api.name, vec![api])),
+                Record::Integration(_) => {}
                 Record::Partner(partner) => drop(view.partners.insert(&partner.name)),
             }
         }
@@ -149,136 +255,11 @@ impl<'a> View<'a> {
             return (scope.as_str() != BUILT_IN_SCOPE)
                 .then(|| format!("the API {BUILT_IN} has the scope {BUILT_IN_SCOPE} only"));
         }
-        match self.apis.get(name) {
-            None => Some(format!("there is no API {name}")),
-            Some(api) if !api.audience.contains_key(environment) => {
-                Some(format!("the API {name} has no audience in {environment}"))
-            }
-            Some(api) if !api.scopes.contains_key(scope) => Some(format!("the API {name} has no scope {scope}")),
-            Some(_) => None,
+        let Some(versions) = self.apis.get(name) else { return Some(format!("there is no API {name}")) };
+        let mut here = versions.iter().filter(|api| api.audience.contains_key(environment)).peekable();
+        if here.peek().is_none() {
+            return Some(format!("the API {name} has no audience in {environment}"));
         }
+        (!here.any(|api| api.scopes.contains_key(scope))).then(|| format!("the API {name} has no scope {scope}"))
     }
-
-    /// All rules on JWTs, callers of APIs included.
-    fn claimed(&self) -> Vec<Claimed<'a>> {
-        let callers = self.apis.values().flat_map(|api| of_api(api));
-        let bindings = self.integrations.values().flat_map(|integration| of_integration(integration));
-        callers.chain(bindings).collect()
-    }
-
-    /// An audience is one API in one environment; an accepted audience of proofs belongs to one environment; and no audience
-    /// is also an issuer, or a token could be shown where a proof is asked.
-    fn audiences(&self, records: &[Located], faults: &mut Vec<Fault>) {
-        let claimed = self.claimed();
-        let mut owners: HashMap<&str, BTreeSet<(&ApiName, &EnvironmentName)>> = HashMap::new();
-        for api in self.apis.values() {
-            for (environment, audience) in &api.audience {
-                owners.entry(audience.as_str()).or_default().insert((&api.name, environment));
-            }
-        }
-        let mut accepted: HashMap<&str, BTreeSet<&EnvironmentName>> = HashMap::new();
-        for one in &claimed {
-            if let Some(extra) = one.extra() {
-                accepted.entry(extra).or_default().insert(one.environment);
-            }
-        }
-        let issuers: BTreeSet<&str> = claimed.iter().map(|one| one.rule.issuer.as_str()).collect();
-        for located in records {
-            if let Record::Api(api) = &located.record {
-                for (environment, audience) in &api.audience {
-                    let text = audience.as_str();
-                    let taken = owners.get(text).into_iter().flatten().find(|owner| **owner != (&api.name, environment));
-                    let message = match taken {
-                        Some((other, there)) => format!("{text} is the audience of {other} in {there}"),
-                        None if issuers.contains(text) || self.belongs_to(text).is_some() => format!("{text} is an issuer"),
-                        None if accepted.contains_key(text) => format!("{text} is an accepted audience of proofs"),
-                        None => continue,
-                    };
-                    faults.push(located.error(&format!("audience.{environment}"), &reason::RECORD_AUDIENCE_TAKEN, message));
-                }
-            }
-            for one in of(&located.record) {
-                let Some(extra) = one.extra() else { continue };
-                let elsewhere = accepted.get(extra).into_iter().flatten().find(|other| **other != one.environment);
-                let message = match (elsewhere, self.belongs_to(extra), owners.contains_key(extra)) {
-                    (Some(other), ..) => {
-                        format!("{extra} is accepted in {other}: an accepted audience belongs to one environment")
-                    }
-                    (_, Some(other), _) if other != one.environment => format!("{extra} belongs to the environment {other}"),
-                    (_, _, true) => format!("{extra} is the audience of an API"),
-                    _ => continue,
-                };
-                faults.push(located.error(&one.at, &reason::RECORD_AUDIENCE_TAKEN, message));
-            }
-        }
-    }
-
-    /// The environment whose issuer `text` is, or lies below (its token endpoint).
-    fn belongs_to(&self, text: &str) -> Option<&'a EnvironmentName> {
-        let below =
-            |issuer: &Issuer| text.strip_prefix(issuer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.around.issuers.iter().find(|(_, issuer)| below(issuer)).map(|(environment, _)| environment)
-    }
-
-    fn overlaps(&self, records: &[Located], faults: &mut Vec<Fault>) {
-        let mut by_issuer: HashMap<Issuer, Vec<Claimed<'a>>> = HashMap::new();
-        for one in self.claimed() {
-            by_issuer.entry(one.rule.issuer.clone()).or_default().push(one);
-        }
-        for located in records {
-            for one in of(&located.record) {
-                let others = by_issuer.get(&one.rule.issuer).into_iter().flatten();
-                if let Some(other) = others.into_iter().find(|other| one.overlaps(other)) {
-                    let message = format!(
-                        "a proof that {} admits could also be admitted by {}/{}/{}; they must differ on a claim",
-                        one.binding.name, other.client, other.environment, other.binding.name
-                    );
-                    faults.push(located.error(&one.at, &reason::BINDING_OVERLAP, message));
-                }
-            }
-        }
-    }
-}
-
-/// Whether a proof that this integration admits could also be admitted by what is in force of somebody else, or by another of its own
-/// environments.
-pub fn integration_overlaps(record: &Integration, state: &State) -> bool {
-    overlaps_in_force(&of_integration(record), state)
-}
-
-/// The same for the callers of an API.
-pub fn callers_overlap(record: &Api, state: &State) -> bool {
-    overlaps_in_force(&of_api(record), state)
-}
-
-fn overlaps_in_force(own: &[Claimed<'_>], state: &State) -> bool {
-    let apis = state.apis.values().filter_map(|api| api.current.as_ref()).flat_map(|current| of_api(&current.record));
-    let integrations = state.integrations.values().filter_map(|integration| integration.current.as_ref());
-    let mut others = apis.chain(integrations.flat_map(|current| of_integration(&current.record)));
-    // What is in force of the same client is what this version replaces.
-    others.any(|other| own.iter().any(|one| one.client != other.client && one.overlaps(&other)))
-}
-
-fn of(record: &Record) -> Vec<Claimed<'_>> {
-    match record {
-        Record::Api(api) => of_api(api),
-        Record::Integration(integration) => of_integration(integration),
-        Record::Partner(_) => Vec::new(),
-    }
-}
-
-fn of_api(api: &Api) -> Vec<Claimed<'_>> {
-    let client = ClientId::Api(api.name.clone());
-    let list = api.callers.iter();
-    list.flat_map(|(environment, bindings)| Claimed::all(&client, environment, bindings, &format!("callers.{environment}")))
-        .collect()
-}
-
-fn of_integration(integration: &Integration) -> Vec<Claimed<'_>> {
-    let client = ClientId::Integration(integration.id.clone());
-    let list = integration.environments.iter();
-    list.flat_map(|(environment, access)| {
-        Claimed::all(&client, environment, &access.bindings, &format!("environments.{environment}.bindings"))
-    })
-    .collect()
 }

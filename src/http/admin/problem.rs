@@ -137,6 +137,7 @@ impl From<Failure> for Problem {
                 Self { status: (reason.class != Class::Busy).then_some(StatusCode::CONFLICT), ..Self::of(reason) }
             }
             Failure::Faults(faults) => Self::faults(faults),
+            Failure::Collides(faults) => Self { faults, ..Self::of(&crate::domain::reason::APPROVAL_COLLIDES) },
         }
     }
 }

@@ -74,7 +74,9 @@ pub async fn revoke(
         let sought = wanted.sought();
         let subject = broker.revocable(named_thing(wanted)?).await.map_err(|failure| match failure {
             Failure::Refused(reason) if *reason == reason::NOT_FOUND => Problem::missing(&sought),
-            other @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_)) => Problem::from(other),
+            other @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => {
+                Problem::from(other)
+            }
         })?;
         let member = subject.member();
         let asked = Revoke { subject, tokens_only, reason };

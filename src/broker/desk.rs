@@ -1,0 +1,96 @@
+//! The desk: where long work on what people sent is done, beside the threads that serve tokens.
+//!
+//! To read, check and compare records takes the processor, up to the budget of [`Effort`](crate::domain::effort::Effort). On a thread
+//! that serves, each token that waits there would wait for it. Enter through [`Desk::work`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::revocation::Failure;
+use crate::domain::reason;
+
+/// Jobs at a time. More, and they take the processor from the threads that serve, whichever thread they run on.
+const PLACES: usize = 2;
+
+/// How long a job waits for its turn. Longer, and whoever sends many keeps the connections of all others open.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The places at the desk.
+pub struct Desk {
+    places: Arc<Semaphore>,
+    patience: Duration,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(PLACES)), patience: PATIENCE }
+    }
+}
+
+impl Desk {
+    /// Does a job on a thread of its own. One that was begun goes on to its end and keeps its place until then, also where nobody
+    /// waits for it any more.
+    ///
+    /// # Errors
+    /// No place came free in time (`records.busy`).
+    pub async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+        let busy = || Failure::Refused(&reason::RECORDS_BUSY);
+        let place = tokio::time::timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
+        let place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let outcome = job();
+            drop(place);
+            outcome
+        });
+        done.await.or_else(|fault| match fault.try_into_panic() {
+            // The front answers it.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The process ends.
+            Err(_) => Err(busy()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S-2: a job runs while the one thread of the runtime goes on, and no more of them than there are places.
+    #[tokio::test(flavor = "current_thread")]
+    async fn jobs_leave_the_runtime_alone_and_wait_for_a_place() {
+        let desk = Arc::new(Desk::default());
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        let jobs: Vec<_> = (0..PLACES)
+            .map(|_| {
+                let (desk, held) = (Arc::clone(&desk), Arc::clone(&held));
+                tokio::spawn(async move { desk.work(move || held.lock().expect("the lock").recv().is_ok()).await })
+            })
+            .collect();
+        while desk.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        // The runtime's only thread is here, and not in a job.
+        let third = tokio::time::timeout(Duration::from_millis(50), desk.work(|| ())).await;
+        assert!(third.is_err(), "no place is free");
+        for _ in 0..PLACES {
+            release.send(()).expect("a job waits");
+        }
+        for job in jobs {
+            assert!(matches!(job.await.expect("it ends"), Ok(true)));
+        }
+        assert!(matches!(desk.work(|| 5).await, Ok(5)));
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_is_told_so() {
+        let desk = Desk { patience: Duration::from_millis(10), ..Desk::default() };
+        let taken = Arc::clone(&desk.places).acquire_many_owned(2).await.expect("places");
+        let refused = desk.work(|| ()).await.expect_err("no place");
+        assert!(matches!(refused, Failure::Refused(reason) if reason.code == "records.busy"));
+        drop(taken);
+        assert!(desk.work(|| ()).await.is_ok());
+    }
+}

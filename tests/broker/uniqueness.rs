@@ -1,0 +1,329 @@
+//! What must be unique, on the wire: against what is in force and what is pending, when it is applied, submitted and takes force.
+
+use serde_json::{Value, json};
+
+use crate::world::{Answer, Provider, World, client, records};
+
+async fn apply(world: &World, records: &str) -> Answer {
+    world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", records.to_owned()))).await
+}
+
+/// The reasons of the faults, each once, or none where it was applied.
+async fn refused(world: &World, records: &str) -> Vec<String> {
+    let answer = apply(world, records).await;
+    if answer.status == 200 {
+        return Vec::new();
+    }
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    reasons(&answer)
+}
+
+fn reasons(answer: &Answer) -> Vec<String> {
+    let body = answer.json();
+    let errors = body["errors"].as_array().unwrap_or_else(|| panic!("no errors: {body}"));
+    let mut reasons: Vec<_> = errors.iter().filter_map(|error| error["reason"].as_str().map(str::to_owned)).collect();
+    reasons.dedup();
+    reasons
+}
+
+async fn review(world: &World, subject: &str, person: &str, verdict: &str) -> Answer {
+    let found = world.admin_get(&format!("/v1/approvals?state=pending&subject={subject}"), person).await;
+    let approval = &found["items"][0];
+    let path = format!("/v1/approvals/{}/reviews", approval["id"].as_str().unwrap_or_else(|| panic!("none waits: {found}")));
+    world.admin_post(&path, person, &json!({"verdict": verdict, "reason": "looked at", "version": approval["version"]})).await
+}
+
+async fn approve(world: &World, subject: &str) {
+    for person in ["olga", "sven"] {
+        let answer = review(world, subject, person, "approve").await;
+        assert!(answer.status < 300, "{subject} {person}: {}", answer.text());
+    }
+}
+
+async fn submit(world: &World, name: &str) -> Answer {
+    let path = format!("/v1/integrations/globex/{name}/submit");
+    world.admin_post(&path, "ann", &json!({"reason": "ready"})).await
+}
+
+fn api(name: &str, audience: &str) -> String {
+    format!(
+        "apiVersion: carnet/v1\nkind: Api\nmetadata: {{name: {name}}}\nowner: team:stock\naudience: {{production: {audience}}}\n\
+         scopes: {{stock:read: {{meaning: See stock, risk: low}}}}\n"
+    )
+}
+
+/// An integration in one environment, with one binding.
+fn integration(name: &str, environment: &str, binding: &str) -> String {
+    format!(
+        "apiVersion: carnet/v1\nkind: Integration\nmetadata: {{partner: globex, name: {name}}}\npurpose: Copies orders.\n\
+         owners: {{business: jane@acme.example, application: raj@acme.example}}\n\
+         contract: {{ref: MSA-1, starts: 2026-01-01, ends: 2099-11-30}}\nreview: {{every: 90d, onSilence: suspend}}\n\
+         offboarding: {{trigger: contract-end, contact: ops@globex.example}}\nenvironments:\n  {environment}:\n    bindings:\n      \
+         - {{name: ci, {binding}}}\n    scopes: {{orders-api: [orders:read]}}\n"
+    )
+}
+
+fn oidc(world: &World, repository: &str, more: &str) -> String {
+    let issuer = &world.partner.issuer;
+    format!(
+        "oidc: {{issuer: \"{issuer}\", match: {{sub: {{prefix: \"repo:\"}}, repository_id: \"{repository}\"}}, owner: [repository_id]{more}}}"
+    )
+}
+
+const TAKEN: &str = "record.audience-taken";
+const OVERLAP: &str = "binding.overlap";
+const IN_FORCE: &str = "https://orders.example";
+
+fn usual_with(world: &World, audience: &str) -> String {
+    let all = records::usual(&world.partner.issuer).replace(IN_FORCE, audience);
+    all.split("---").next().expect("the API").to_owned()
+}
+
+/// S-1: a version that waits does not hide the one in force; both have their audience, and one that was denied has none.
+#[tokio::test]
+async fn s_1_an_audience_is_taken_by_what_is_in_force_and_by_what_waits() {
+    let world = World::start().await;
+    let (thief, waiting) = (api("stock-api", IN_FORCE), "https://waiting.example");
+    assert_eq!(refused(&world, &usual_with(&world, waiting)).await, Vec::<String>::new());
+    assert_eq!(refused(&world, &thief).await, [TAKEN], "in force, behind a version that waits");
+    assert_eq!(refused(&world, &api("stock-api", waiting)).await, [TAKEN], "waits");
+    let denied = review(&world, "orders-api", "sven", "deny").await;
+    assert!(denied.status < 300, "{}", denied.text());
+    assert_eq!(refused(&world, &thief).await, [TAKEN], "in force, behind a version that was denied");
+    assert_eq!(refused(&world, &api("stock-api", waiting)).await, Vec::<String>::new(), "what was denied reserves nothing");
+    assert_eq!(refused(&world, &usual_with(&world, waiting)).await, [TAKEN], "it waits for somebody else now");
+    approve(&world, "stock-api").await;
+    assert_eq!(refused(&world, &api("third-api", waiting)).await, [TAKEN], "in force");
+    world.minted().await;
+}
+
+/// S-1: what nobody answered in time reserves nothing, nor what was replaced; and what a version that waits would give up is still taken.
+#[tokio::test]
+async fn s_1_what_expired_or_was_withdrawn_reserves_nothing() {
+    let world = World::start().await;
+    let first = "https://first.example";
+    assert_eq!(refused(&world, &api("stock-api", first)).await, Vec::<String>::new());
+    assert_eq!(refused(&world, &api("other-api", first)).await, [TAKEN]);
+    assert_eq!(refused(&world, &api("stock-api", "https://second.example")).await, Vec::<String>::new());
+    assert_eq!(refused(&world, &api("other-api", first)).await, Vec::<String>::new(), "withdrawn by a newer apply");
+    world.advance(31 * 86_400).await;
+    assert_eq!(refused(&world, &api("third-api", "https://second.example")).await, Vec::<String>::new(), "expired");
+    assert_eq!(refused(&world, &usual_with(&world, "https://moved.example")).await, Vec::<String>::new());
+    assert_eq!(refused(&world, &api("fourth-api", IN_FORCE)).await, [TAKEN], "in force until its change is approved");
+    approve(&world, "orders-api").await;
+    assert_eq!(refused(&world, &api("fourth-api", IN_FORCE)).await, Vec::<String>::new(), "free since");
+}
+
+/// S-1: drafts reserve nothing, so both are applied; the first that is submitted reserves, until it is denied.
+#[tokio::test]
+async fn s_1_a_draft_is_judged_again_when_it_is_submitted() {
+    let world = World::start().await;
+    for name in ["first-come", "late-comer"] {
+        assert_eq!(refused(&world, &records::integration(&world.partner.issuer, name, "4711")).await, Vec::<String>::new());
+    }
+    assert!(submit(&world, "first-come").await.status < 300);
+    let late = submit(&world, "late-comer").await;
+    assert_eq!((late.status, reasons(&late)), (422, vec![OVERLAP.to_owned()]), "{}", late.text());
+    assert!(late.text().contains("globex/first-come"), "it names who has it: {}", late.text());
+    let again = records::integration(&world.partner.issuer, "third", "4711");
+    assert_eq!(refused(&world, &again).await, [OVERLAP], "applied against what is pending");
+    assert!(review(&world, "globex/first-come", "sven", "deny").await.status < 300);
+    assert!(submit(&world, "late-comer").await.status < 300);
+    approve(&world, "globex/late-comer").await;
+    let shown = world.admin_get("/v1/integrations/globex/late-comer", "alan").await;
+    assert_eq!(shown["state"], "active");
+}
+
+/// S-1: the change of an active integration, and callers of an API, are judged like everything else.
+#[tokio::test]
+async fn s_1_changes_that_wait_and_callers_reserve_too() {
+    let world = World::start().await;
+    let change = records::integration(&world.partner.issuer, "order-sync", "5000");
+    assert_eq!(refused(&world, &change).await, Vec::<String>::new());
+    let draft = |repository| records::integration(&world.partner.issuer, "second", repository);
+    assert_eq!(refused(&world, &draft("5000")).await, [OVERLAP], "a change that waits");
+    assert_eq!(refused(&world, &draft("456789")).await, [OVERLAP], "the version in force");
+    let gateway = oidc(&world, "6000", "");
+    let stock =
+        format!("{}callers: {{production: [{{name: gateway, {gateway}}}]}}\n", api("stock-api", "https://stock.example"));
+    assert_eq!(refused(&world, &stock).await, Vec::<String>::new());
+    assert_eq!(refused(&world, &draft("6000")).await, [OVERLAP], "callers that wait");
+    assert!(review(&world, "stock-api", "sven", "deny").await.status < 300);
+    assert_eq!(refused(&world, &draft("6000")).await, Vec::<String>::new());
+}
+
+/// S-1: two in one apply, and two applies at once.
+#[tokio::test]
+async fn s_1_of_two_at_once_one_is_applied() {
+    let world = World::start().await;
+    let pair = format!("{}---\n{}", api("one-api", "https://pair.example"), api("two-api", "https://pair.example"));
+    assert_eq!(refused(&world, &pair).await, [TAKEN]);
+    let moved = format!("{}---\n{}", usual_with(&world, "https://moved.example"), api("stock-api", IN_FORCE));
+    assert_eq!(refused(&world, &moved).await, [TAKEN], "the approvals may come in any order");
+    for round in 0..10 {
+        let audience = format!("https://race{round}.example");
+        let (one, two) = (api(&format!("left-{round}"), &audience), api(&format!("right-{round}"), &audience));
+        let (one, two) = tokio::join!(apply(&world, &one), apply(&world, &two));
+        let mut statuses = [one.status, two.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 422], "{}\n{}", one.text(), two.text());
+        let lost = if one.status == 422 { one } else { two };
+        assert_eq!(reasons(&lost), [TAKEN]);
+    }
+}
+
+/// S-1: a scope that was denied cannot be named, and one in force can, whatever waits.
+#[tokio::test]
+async fn s_1_a_version_that_waits_does_not_hide_the_scopes_in_force() {
+    let world = World::start().await;
+    let read = |scope: &str| integration("second", "production", &oidc(&world, "77", "")).replace("orders:read", scope);
+    let with_more =
+        usual_with(&world, IN_FORCE).replace("orders:list:", "orders:all: {meaning: Everything, risk: high}\n  orders:list:");
+    assert_eq!(refused(&world, &with_more).await, Vec::<String>::new());
+    assert_eq!(refused(&world, &read("orders:all")).await, Vec::<String>::new(), "what waits may be named");
+    assert!(review(&world, "orders-api", "sven", "deny").await.status < 300);
+    assert_eq!(refused(&world, &read("orders:all")).await, ["record.unknown-reference"], "what was denied may not");
+    let without = usual_with(&world, "https://moved.example").replace("orders:list:", "orders:new:");
+    assert_eq!(refused(&world, &without).await, Vec::<String>::new());
+    assert_eq!(refused(&world, &read("orders:list")).await, Vec::<String>::new(), "in force");
+}
+
+/// S-7: an accepted audience of proofs belongs to one environment, is no API's audience and no issuer, in whatever order they come.
+#[tokio::test]
+async fn s_7_an_accepted_audience_belongs_to_one_environment_and_nothing_else() {
+    let world = World::start().await;
+    let shared = "https://shared.example";
+    let extra = |audience: &str| format!(", audience: \"{audience}\"");
+    let first = integration("first", "production", &oidc(&world, "1", &extra(shared)));
+    assert_eq!(refused(&world, &first).await, Vec::<String>::new());
+    assert!(submit(&world, "first").await.status < 300);
+    let second = |environment, audience: &str| integration("second", environment, &oidc(&world, "2", &extra(audience)));
+    for round in ["pending", "in force"] {
+        assert_eq!(refused(&world, &second("sandbox", shared)).await, [TAKEN], "{round}");
+        assert_eq!(refused(&world, &second("production", shared)).await, Vec::<String>::new(), "{round}");
+        assert_eq!(refused(&world, &api("stock-api", shared)).await, [TAKEN], "{round}");
+        let issuer = format!("oidc: {{issuer: \"{shared}\", match: {{sub: a}}, jwksUri: \"{}/jwks\"}}", world.partner.issuer);
+        assert_eq!(refused(&world, &integration("third", "production", &issuer)).await, [TAKEN], "{round}");
+        if round == "pending" {
+            approve(&world, "globex/first").await;
+        }
+    }
+    for taken in [IN_FORCE, "https://orders.sandbox.example", &world.partner.issuer, &world.issuer("sandbox")] {
+        assert_eq!(refused(&world, &second("production", taken)).await, [TAKEN], "{taken}");
+    }
+    let both = records::integration(&world.partner.issuer, "fourth", "4")
+        .replace("owner: [", "audience: \"https://own.example\", owner: [");
+    assert_eq!(refused(&world, &both).await, [TAKEN], "two environments of one record");
+}
+
+/// S-6: nothing of ours can be named as a partner's, nor as a caller's, in any kind of binding and any spelling.
+#[tokio::test]
+async fn s_6_our_own_issuers_and_keys_are_refused() {
+    let world = World::start().await;
+    let port = world.public.port();
+    let own = "binding.own-issuer";
+    let named = async |binding: String| refused(&world, &integration("second", "sandbox", &binding)).await;
+    for issuer in [
+        world.issuer("production"),
+        world.issuer("sandbox"),
+        format!("{}/", world.issuer("production")),
+        format!("http://127.0.0.1:{port}//production"),
+        format!("http://127.0.0.1:{port}/pr%6fduction"),
+        format!("http://127.1:{port}/production"),
+        format!("https://127.0.0.1:{port}/production/token"),
+    ] {
+        let faults = named(format!("oidc: {{issuer: \"{issuer}\", match: {{sub: globex/order-sync}}}}")).await;
+        assert!(faults.contains(&own.to_owned()), "{issuer}: {faults:?}");
+        let faults = named(format!("key: {{jwksUri: \"{issuer}/jwks\"}}")).await;
+        assert!(faults.contains(&own.to_owned()), "{issuer}: {faults:?}");
+        let caller = format!(
+            "{}callers: {{production: [{{name: gw, oidc: {{issuer: \"{issuer}\", match: {{sub: globex/order-sync}}}}}}]}}\n",
+            api("stock-api", "https://stock.example")
+        );
+        let faults = refused(&world, &caller).await;
+        assert!(faults.contains(&own.to_owned()), "{issuer}: {faults:?}");
+    }
+    let keys = crate::world::get(world.public, "/production/jwks").await.json();
+    for binding in [
+        format!("key: {{jwks: {keys}}}"),
+        format!("oidc: {{issuer: https://i.example, match: {{sub: a}}, jwks: {keys}}}"),
+        format!("spiffe: {{id: \"spiffe://globex.example/x\", bundle: {keys}}}"),
+    ] {
+        assert_eq!(named(binding.clone()).await, [own], "{binding}");
+    }
+}
+
+/// S-6: an environment that came after a binding: its issuer is ours from then on, and no proof any more. Nothing that would collide with
+/// it takes force, and whoever approves is told why.
+#[tokio::test]
+async fn s_6_s_1_a_new_environment_takes_what_was_free_before() {
+    let mut world = World::start().await;
+    let staging = format!("http://{}/staging", world.public);
+    let stranger = Provider::start().await;
+    let keys = json!({"keys": [stranger.key.public()]});
+    let binding = format!("oidc: {{issuer: \"{staging}\", match: {{sub: workload}}, jwks: {keys}}}");
+    world.onboard(&integration("second", "production", &binding)).await;
+    let proof = |world: &World| {
+        let now = world.clock.seconds();
+        stranger.sign(&json!({
+            "iss": staging, "sub": "workload", "aud": world.issuer("production"), "exp": now + 300, "iat": now, "jti": client::unique(),
+        }))
+    };
+    let answer = world.exchange("production", &proof(&world), "orders:read").await;
+    assert_eq!(answer.status, 200, "while the name is free: {}", answer.text());
+    // An API that waits for its second approval, and one that nobody has approved; an integration that waits for its partner alone.
+    let below = |path: &str| format!("{staging}/{path}");
+    assert_eq!(refused(&world, &api("stock-api", &below("stock"))).await, Vec::<String>::new());
+    assert!(review(&world, "stock-api", "olga", "approve").await.status < 300);
+    let other = records::usual(&world.partner.issuer).replace("globex", "initech").replace("456789", "31337");
+    let partner = other.split("---").nth(1).expect("the partner").to_owned();
+    let sync = integration("sync", "production", &oidc(&world, "31337", &format!(", audience: \"{}\"", below("proofs"))));
+    assert_eq!(refused(&world, &format!("{partner}---\n{}", sync.replace("globex", "initech"))).await, Vec::<String>::new());
+    let submitted = world.admin_post("/v1/integrations/initech/sync/submit", "ann", &json!({"reason": "ready"})).await;
+    assert!(submitted.status < 300, "{}", submitted.text());
+    approve(&world, "initech/sync").await;
+
+    world.stop().await;
+    let path = world.folder.path().join("carnet.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    std::fs::write(&path, format!("{text}\n[environments.staging]\nissuer = \"{staging}\"\nmax_ttl = \"5m\"\n"))
+        .expect("written");
+    world.boot().await;
+
+    let answer = world.exchange("production", &proof(&world), "orders:read").await;
+    assert_ne!(answer.status, 200, "an issuer of ours is no partner's: {}", answer.text());
+    let last = review(&world, "stock-api", "sven", "approve").await;
+    assert_eq!((last.status, last.json()["reason"].clone()), (409, json!("approval.collides")), "{}", last.text());
+    assert_eq!(reasons(&last), [TAKEN]);
+    let pending = world.admin_get("/v1/approvals?state=pending&subject=stock-api", "sven").await;
+    assert_eq!(pending["items"].as_array().map(Vec::len), Some(1), "it waits to be denied");
+    assert!(review(&world, "stock-api", "sven", "deny").await.status < 300);
+    assert!(review(&world, "initech", "sven", "approve").await.status < 300);
+    let shown = world.admin_get("/v1/integrations/initech/sync", "alan").await;
+    let expected = (Some("submitted"), &json!([TAKEN]));
+    assert_eq!((shown["state"].as_str(), &shown["waitsFor"]), expected, "{shown}");
+}
+
+/// S-2: a file whose bindings cannot be told apart by any one claim is refused with the budget, and names what cost most.
+#[tokio::test]
+async fn s_2_a_plan_that_takes_too_much_work_is_refused() {
+    let world = World::start().await;
+    let document = |at: usize| {
+        let claims: Vec<_> = (0..40).map(|claim| format!("c{at}x{claim}: 1")).collect();
+        let claims = format!("{}, last: {{prefix: {at}p}}", claims.join(", "));
+        integration(&format!("i{at}"), "sandbox", &format!("oidc: {{issuer: https://i.example, match: {{{claims}}}}}"))
+    };
+    let all = (0..400).map(document).collect::<Vec<_>>().join("---\n");
+    let answer = world.admin_send("POST", "/v1/records/plan", "ann", Some(("application/yaml", all))).await;
+    let body: Value = answer.json();
+    let errors = body["errors"].as_array().expect("errors");
+    let effort: Vec<_> = errors.iter().filter(|error| error["reason"] == "record.effort").collect();
+    assert_eq!((answer.status, effort.len()), (422, 1), "{body}");
+    let message = effort[0]["message"].as_str().expect("a message");
+    assert!(message.contains("5000000 steps") && message.contains("globex/i"), "{message}");
+    // The same number of integrations that share a claim is no work at all.
+    let document = |at: usize| integration(&format!("i{at}"), "sandbox", &oidc(&world, &format!("r{at}"), ""));
+    let all = (0..400).map(document).collect::<Vec<_>>().join("---\n");
+    let answer = world.admin_send("POST", "/v1/records/plan", "ann", Some(("application/yaml", all))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
