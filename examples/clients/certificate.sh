@@ -56,7 +56,7 @@ openssl base64 -d -in "$next/answer" | openssl pkcs7 -inform DER -print_certs -o
 # The answer is the certificate alone (RFC 7030 section 4.2.3). What leads from it to the root comes from cacerts, fetched above: the one that
 # signed it, by its key, because after a rotation there are two of one name.
 openssl base64 -d -in "$next/authorities" | openssl pkcs7 -inform DER -print_certs | awk -v to="$next/authority" \
-    '/BEGIN CERTIFICATE/ { n++ } n { print > (to "." n ".pem") } /END CERTIFICATE/ { close(to "." n ".pem") }'
+    '/BEGIN CERTIFICATE/ { file = to "." ++n ".pem" } file { print > file } /END CERTIFICATE/ { close(file); file = "" }'
 cp "$next/leaf.pem" "$next/chain.pem"
 for authority in "$next"/authority.*.pem; do
     subject=$(openssl x509 -in "$authority" -noout -subject_hash)
