@@ -113,6 +113,11 @@ async fn w_5_a_decision_is_confirmed_and_who_may_not_is_told_who_may() {
     let browser = &house.browser;
     house.sign_in("sven").await;
     let page = |kind: &str| house.page(ids[kind].as_str().expect("an id"));
+    // While the partner is suspended nothing of it is given more.
+    let resume = format!("/v1/approvals/{}", ids["resume"].as_str().expect("an id"));
+    let yes = json!({"verdict": "approve", "reason": "explained", "version": house.read(&resume).await["version"]});
+    let resumed = house.world.admin_post(&format!("{resume}/reviews"), "sara", &yes).await;
+    assert_eq!(resumed.status, 200, "{}", resumed.text());
     // Without a reason the page comes back, with what was expected beside the field.
     browser.goto(&page("change")).await;
     browser.fill("#reason", " ").await;
@@ -160,11 +165,15 @@ async fn w_5_a_decision_is_confirmed_and_who_may_not_is_told_who_may() {
     assert_eq!(browser.tell("buttons", &[]).await, json!(["Sign out"]));
     browser.is_clean().await;
     // A version that is not current decides nothing, and the way back is there.
-    browser.goto(&page("resume")).await;
+    let again = house.world.admin_post("/v1/partners/globex/suspend", "sara", &json!({"reason": "odd calls"})).await;
+    assert!(again.status < 300, "{}", again.text());
+    let asked = house.world.admin_post("/v1/partners/globex/resume", "olga", &json!({"reason": "explained"})).await;
+    let resume = asked.json()["approval"].as_str().unwrap_or_else(|| panic!("{}", asked.text())).to_owned();
+    browser.goto(&house.page(&resume)).await;
     browser.fill("#reason", "late").await;
     browser.tell("set", &[json!("input[name=version]"), json!("0".repeat(64))]).await;
     assert_eq!(browser.follow("button[value=approve]").await, 412);
     assert!(browser.text().await.contains("Back to the approval"));
-    assert_eq!(house.read(&format!("/v1/approvals/{}", ids["resume"].as_str().expect("an id"))).await["state"], "pending");
+    assert_eq!(house.read(&format!("/v1/approvals/{resume}")).await["state"], "pending");
     browser.is_clean().await;
 }
