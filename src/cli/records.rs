@@ -174,8 +174,9 @@ fn next(plan: &Value) -> String {
     }
     for item in items(plan).iter().filter(|item| cell(item, "action") == "draft") {
         let subject = cell(item, "subject");
+        let Some((partner, name)) = subject.split_once('/') else { continue };
         text += &format!("draft {subject}: nothing is in force until it is submitted and approved\n");
-        text += &format!("  next   carnet integration submit {subject} --reason \"ready\"\n");
+        text += &format!("  next   carnet integration submit {partner}/{name} --reason \"ready\"\n");
     }
     text
 }
