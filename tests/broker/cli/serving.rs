@@ -138,10 +138,14 @@ async fn e_6_a_restored_journal_is_a_fault_for_both() {
     world.stop().await;
     let good = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();
     assert!(wrong(&good, "journal").is_empty(), "{good}");
-    std::fs::write(&database, kept).expect("put back");
-    for rest in ["journal.db-wal", "journal.db-shm"] {
-        let _absent = std::fs::remove_file(world.folder.path().join(rest));
-    }
+    let newest = std::fs::read(&database).expect("the journal");
+    let put_back = |bytes: &[u8]| {
+        std::fs::write(&database, bytes).expect("put back");
+        for rest in ["journal.db-wal", "journal.db-shm"] {
+            let _absent = std::fs::remove_file(world.folder.path().join(rest));
+        }
+    };
+    put_back(&kept);
     let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
     let words = wrong(&told, "journal").join(" ");
     assert!(words.contains("does not extend its anchored checkpoint") && words.contains("carnet journal reopen"), "{words}");
@@ -151,6 +155,10 @@ async fn e_6_a_restored_journal_is_a_fault_for_both() {
     // Neither has moved the anchor or the journal.
     let again = program.run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
     assert_eq!(wrong(&again, "journal").join(" "), words);
+    // The fix that is named: the newest journal is put back, and holds.
+    put_back(&newest);
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();
+    assert!(wrong(&told, "journal").is_empty(), "{told}");
 }
 
 /// E-6, S-11: Redis that is ahead is told by doctor, with its key, whether a server runs or not.
