@@ -133,7 +133,7 @@ impl Broker {
         request: &[u8],
         id: &RequestId,
     ) -> Result<Chain, NotEnrolled> {
-        self.journal.ensure_steady()?;
+        self.journal.ensure_steady().map_err(|fault| fault.reason())?;
         let (integration, credential) = match shown {
             Shown::Token { integration, token } => {
                 let (id, secret) = token.split_once('.').ok_or(&reason::ENROLMENT_REFUSED)?;
