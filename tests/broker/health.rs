@@ -150,7 +150,13 @@ async fn s_11_a_marker_of_a_reopened_journal_is_followed() {
     let clock: Arc<dyn carnet::domain::clock::Clock> = world.clock.clone();
     let entropy: Arc<dyn carnet::domain::clock::Entropy> = Arc::new(carnet::server::OsEntropy);
     let settings = carnet::journal::Settings { create: false, ..carnet::serve::journal_settings(&config) };
-    let journal = carnet::journal::Journal::reopen(&settings, &kek, (clock, entropy), Seconds(60)).await;
+    let journal = carnet::journal::Journal::reopen(
+        &settings,
+        &kek,
+        (clock, entropy),
+        carnet::journal::Rest { lasts: Seconds(60), corrects: false },
+    )
+    .await;
     journal.expect("reopens").close().await;
     for _ in 0..100 {
         if wrong(&world, "live-index").await.is_none() {
