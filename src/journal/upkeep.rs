@@ -28,7 +28,7 @@ impl<S: Store> Sequencer<S> {
         self.shared.watch_clock();
         if matches!(self.shared.clock_fault(), Some(ClockFault::Behind { .. })) {
             // An operator may have corrected it; a node that writes nothing would not learn it otherwise.
-            drop(self.look().await);
+            let _refused = self.look().await;
         }
         self.write_records(Vec::new(), false).await;
         self.write_anchor().await;

@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn c_04_the_set_of_certificates_is_in_the_order_of_der() {
-        let (one, two) = (Der(element(SEQUENCE, b"one")), Der(element(SEQUENCE, b"a longer two")));
+        let (one, two) =
+            (Der(element(SEQUENCE, &element(0x04, b"one"))), Der(element(SEQUENCE, &element(0x04, b"a longer two"))));
         let message = certificates_only(&[two.clone(), one.clone()]);
         assert_eq!(message, certificates_only(&[one.clone(), two.clone()]));
         assert_eq!(read_certificates_only(&message), Some(vec![one.0, two.0]));

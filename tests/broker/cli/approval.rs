@@ -113,12 +113,13 @@ async fn each_kind_is_shown_in_words() {
         let one = one.unwrap_or_else(|| panic!("{kind}: {all}"));
         sven.run(&["approvals", "show", one["id"].as_str().expect("an id")]).await.ended(0).stdout
     };
+    // Asked for before the stop: nothing that is stopped is given more.
+    olga.run(&["ca", "issue", "globex/order-sync", "--env", "production", "--reason", "a new machine"]).await.ended(0);
     sven.run(&["integration", "suspend", "globex/order-sync", "--reason", "odd calls at night"]).await.ended(0);
     olga.run(&["integration", "resume", "globex/order-sync", "--reason", "explained"]).await.ended(0);
     let cut = sven.run(&["revoke", "binding", "globex/order-sync/production/ci-main", "--reason", "taken over", "-o", "json"]);
     let cut = cut.await.ended(0).json()["id"].as_str().expect("an id").to_owned();
     sven.run(&["revoke", "lift", &cut, "--reason", "recovered"]).await.ended(0);
-    olga.run(&["ca", "issue", "globex/order-sync", "--env", "production", "--reason", "a new machine"]).await.ended(0);
     for (kind, wanted) in [
         ("resume", ["suspension of globex/order-sync, by sven on ", ": odd calls at night", "by olga on ", ": explained"]),
         (

@@ -142,7 +142,9 @@ async fn w_4_a_request_that_nobody_decided_in_time_can_be_taken_up_again() {
 
     let ran = workload.run(&["elevate", "--resume", &id, "--wait", "0s"]).await.ended(0);
     assert!(ran.stdout.contains(&id) && ran.stdout.contains("pending") && ran.stdout.contains(&token), "{ran:?}");
-    Program::of(&world, "sven").run(&["approve", &id, "--reason", "seen"]).await.ended(0);
+    let version = world.admin_get(&format!("/v1/elevations/{id}"), "sven").await["version"].clone();
+    let version = version.as_str().expect("a version");
+    Program::of(&world, "sven").run(&["approve", &id, "--version", version, "--reason", "seen"]).await.ended(0);
     let ran = workload.run(&["elevate", "--resume", &id, "-o", "json"]).await.ended(0);
     assert_eq!(ran.json()["state"], "active");
     assert!(!file.exists(), "what is decided is not asked for again");
