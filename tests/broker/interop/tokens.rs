@@ -74,6 +74,8 @@ async fn exchange(world: &World, token: &str, kind: &str, api: &str, scope: &str
 
 async fn exchanged(world: &World, token: &str, kind: &str, api: &str, scope: &str) -> String {
     world.clock.synchronise();
+    // The live index has not heard of the new time yet.
+    world.advance(0).await;
     let answer = exchange(world, token, kind, api, scope).await;
     assert_eq!(answer.status, 200, "{api}: {}", answer.text());
     answer.json()["access_token"].as_str().expect("a token").to_owned()
