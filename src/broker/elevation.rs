@@ -239,7 +239,6 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<Cut, Failure> {
         let text = Text::from(why);
-        let living = self.living().await;
         let mut reach = None;
         let outcome = self
             .journal
@@ -248,7 +247,7 @@ impl Broker {
                 let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
                 let environment = request.elevation.environment.clone();
                 let subject = Subject::Elevation { environment, elevation: id.clone() };
-                reach = living.map(|living| (Reach::of(&subject, state, living), living));
+                reach = Some(Reach::of(&subject, state));
                 if !matches!(request.standing(now), Standing::Active | Standing::Approved | Standing::Pending) {
                     return Err(&reason::ELEVATION_OVER);
                 }

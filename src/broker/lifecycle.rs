@@ -73,7 +73,6 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<Cut, Failure> {
         let text = Text::from(why);
-        let living = self.living().await;
         let mut reach = None;
         let outcome = self
             .journal
@@ -82,7 +81,7 @@ impl Broker {
                     Party::Partner(partner) => Subject::Partner { partner },
                     Party::Integration(integration) => Subject::Integration { integration },
                 };
-                reach = living.map(|living| (Reach::of(&subject, state, living), living));
+                reach = Some(Reach::of(&subject, state));
                 let what = match party {
                     Party::Partner(partner) => {
                         let known = state.partners.get(partner).ok_or(&reason::NOT_FOUND)?;

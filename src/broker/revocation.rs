@@ -45,14 +45,14 @@ pub enum Named {
 pub struct Cut {
     /// To be confirmed.
     pub unconfirmed: Unconfirmed,
-    reach: Option<(Reach, u64)>,
+    reach: Option<Reach>,
 }
 
 /// How long counting may delay the answer to a cut that is done.
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 
 impl Cut {
-    pub(super) fn new(unconfirmed: Unconfirmed, reach: Option<(Reach, u64)>) -> Self {
+    pub(super) fn new(unconfirmed: Unconfirmed, reach: Option<Reach>) -> Self {
         Self { unconfirmed, reach }
     }
 }
@@ -104,12 +104,11 @@ impl Broker {
     pub async fn revoke(&self, by: Actor, revoke: Revoke, request: Option<ForRequest>) -> Result<(RevocationId, Cut), Denied> {
         let id: RevocationId = self.entropy.name();
         let text = Text::Plain(revoke.reason);
-        let living = self.living().await;
         let mut reach = None;
         let committed = self
             .journal
             .change(request, |state, _now| {
-                reach = living.map(|living| (Reach::of(&revoke.subject, state, living), living));
+                reach = Some(Reach::of(&revoke.subject, state));
                 let what = What::RevocationAdded {
                     id: id.clone(),
                     subject: revoke.subject.clone(),
@@ -126,16 +125,11 @@ impl Broker {
         Ok((id, Cut::new(cut, reach)))
     }
 
-    /// The first entry whose token may still live, before something is cut; nothing where the store does not say. No cut waits for that.
-    pub(super) async fn living(&self) -> Option<u64> {
-        self.journal.first_living().await.ok()
-    }
-
     /// How many living tokens were cut, and when the last of them ends for who verifies it offline. Nothing where that cannot be counted in
-    /// time: the cut stands all the same.
+    /// time: the cut stands all the same. All that is read for the count is read here, after the cut is on record: a reader of the journal
+    /// that is slow, or kept busy by somebody, delays no cut.
     pub async fn ended(&self, cut: &Cut) -> Option<Ended> {
-        let (reach, living) = cut.reach.as_ref()?;
-        let counted = self.journal.ended_by(reach, (*living, cut.unconfirmed.index));
+        let counted = self.journal.ended_by(cut.reach.as_ref()?, cut.unconfirmed.index);
         match tokio::time::timeout(COUNTED_WITHIN, counted).await {
             Ok(Ok(ended)) => Some(ended),
             Ok(Err(_)) | Err(_) => None,

@@ -19,7 +19,7 @@ pub struct Reach {
     lines: Vec<String>,
     /// The one token that it cuts, if it cuts one.
     token: Option<TokenId>,
-    /// The lines that cut a living token before it.
+    /// The lines that were there before it.
     before: BTreeMap<String, u64>,
     /// The tokens that were cut one by one before it.
     revoked: HashSet<TokenId>,
@@ -37,8 +37,8 @@ pub enum Clients {
 }
 
 impl Reach {
-    /// What a cut of `subject` reaches. `living`: no token of an entry before this index lives.
-    pub fn of(subject: &Subject, state: &State, living: u64) -> Self {
+    /// What a cut of `subject` reaches.
+    pub fn of(subject: &Subject, state: &State) -> Self {
         let (lines, token) = match subject {
             Subject::Token { id, .. } => (Vec::new(), Some(id.clone())),
             Subject::Api { .. }
@@ -68,11 +68,10 @@ impl Reach {
             | Subject::Authority { .. }
             | Subject::Key { .. } => None,
         };
-        let recent = state.revoked_before.iter().filter(|(_, line)| **line > living);
         Self {
             lines,
             token,
-            before: recent.map(|(member, line)| (member.clone(), *line)).collect(),
+            before: state.revoked_before.clone(),
             revoked: state.revoked_tokens.keys().cloned().collect(),
             clients,
         }

@@ -424,6 +424,17 @@ impl Journal {
         self.queue.send(work).await.map_err(|_| Unavailable::BUSY)
     }
 
+    /// Holds every connection that reads, as slow statements do.
+    #[cfg(test)]
+    pub(crate) async fn hold_readers(&self) -> Vec<sqlx::pool::PoolConnection<sqlx::Sqlite>> {
+        let pool = self.reader.pool();
+        let mut held = Vec::new();
+        for _ in 0..pool.options().get_max_connections() {
+            held.push(pool.acquire().await.expect("a connection"));
+        }
+        held
+    }
+
     /// Ends the sequencer wherever it is, as `kill -9` does.
     #[cfg(test)]
     pub(super) fn kill(&self) {

@@ -38,10 +38,10 @@ impl Journal {
         Ok(before(longest.min(LONGEST_LIFE)).await?)
     }
 
-    /// How many tokens that still live the change at `index` cut. `living` is [`Self::first_living`] of before the change.
-    pub async fn ended_by(&self, reach: &Reach, (living, index): (u64, u64)) -> Result<Ended, Unavailable> {
+    /// How many tokens that still live the change at `index` cut.
+    pub async fn ended_by(&self, reach: &Reach, index: u64) -> Result<Ended, Unavailable> {
         self.running()?;
-        let (mut ended, mut from) = (Ended::default(), living);
+        let (mut ended, mut from) = (Ended::default(), self.first_living().await?);
         loop {
             let issued = self.reader().issued((from, index), reach.clients()).await?;
             let Some(last) = issued.last().map(|issued| issued.index) else { return Ok(ended) };

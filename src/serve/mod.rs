@@ -20,6 +20,8 @@ mod mtls;
 mod outside;
 mod ready;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
