@@ -9,6 +9,7 @@ use super::answer::Failure;
 use super::exit::Exit;
 use crate::domain::clock::Timestamp;
 use crate::domain::numeric_date;
+use crate::domain::spiffe::WorkloadId;
 
 /// What a proof is compared with.
 pub struct Wanted<'a> {
@@ -63,8 +64,17 @@ fn claims(proof: &str) -> Result<Map<String, Value>, &'static str> {
 
 fn issuer(claims: &Map<String, Value>, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let fix = "give a JWT of the workload's own identity provider";
-    match claims.get("iss").and_then(Value::as_str) {
-        None | Some("") => Err(refused("the proof names no issuer", "its claim iss is missing, or no text", fix)),
+    let Some(issuer) = claims.get("iss") else {
+        // A JWT-SVID needs none: the trust domain of its SPIFFE ID is its issuer (JWT-SVID section 3.1), as the broker reads it.
+        let subject = claims.get("sub").and_then(Value::as_str);
+        return if subject.is_some_and(|subject| subject.parse::<WorkloadId>().is_ok()) {
+            Ok(())
+        } else {
+            Err(refused("the proof names no issuer", "its claim iss is missing, and its sub is no SPIFFE ID", fix))
+        };
+    };
+    match issuer.as_str() {
+        None | Some("") => Err(refused("the proof names no issuer", "its claim iss is empty, or no text", fix)),
         Some(issuer) if issuer == wanted.issuer => {
             let why = format!("its iss is {issuer}: it is a token of this broker, which proves nothing to it");
             Err(refused("the proof is of the wrong issuer", why, fix))
@@ -149,7 +159,11 @@ mod tests {
             (with("exp", json!(1_000)), "ended 0 s ago"),
             (with("exp", json!("2000")), "exp is missing, or no number"),
             (with("exp", json!(null)), "exp is missing, or no number"),
-            (with("iss", json!("")), "iss is missing"),
+            (with("iss", json!("")), "iss is empty, or no text"),
+            (with("iss", json!(null)), "iss is empty, or no text"),
+            (jwt(&json!({"sub": "x", "aud": ISSUER, "exp": 2_000})), "iss is missing, and its sub is no SPIFFE ID"),
+            (jwt(&json!({"aud": ISSUER, "exp": 2_000})), "iss is missing"),
+            (jwt(&json!({"sub": "spiffe://mesh.example", "aud": ISSUER, "exp": 2_000})), "iss is missing"),
             (with("iss", json!(ISSUER)), "token of this broker"),
             ("KANARIE".to_owned(), "no parts"),
             ("a.b".to_owned(), "not three parts"),
@@ -162,6 +176,16 @@ mod tests {
             let told = told(&proof).expect_err(words);
             assert!(told.contains(words) && !told.contains("KANARIE"), "{words}: {told}");
         }
+    }
+
+    /// JWT-SVID section 3: `sub`, `aud` and `exp` are all that one must have.
+    #[test]
+    fn a_jwt_svid_needs_no_issuer() {
+        let svid = json!({"sub": "spiffe://mesh.example/orders/sync", "aud": [ISSUER], "exp": 2_000});
+        assert_eq!(told(&jwt(&svid)), Ok(()));
+        let mut named = svid.clone();
+        named["iss"] = ISSUER.into();
+        assert!(told(&jwt(&named)).expect_err("ours").contains("token of this broker"));
     }
 
     #[test]

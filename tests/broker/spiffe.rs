@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::certificates::tool::{Machine, Reply};
+use crate::cli::program::Program;
 use crate::interop::process::{output, python};
 use crate::world::issuer::{Behaviour, sign};
 use crate::world::{Answer, Options, Provider, World, claims, get, records};
@@ -120,6 +121,21 @@ async fn a_jwt_svid_is_its_trust_domains_by_the_bundle_and_nothing_else() {
     let _refreshing = exchange(&world, &svid(&world, &mesh, &json!({}))).await;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     refused(&world, &svid(&world, &mesh, &json!({})), "withdrawn").await;
+}
+
+/// `carnet token` looked for an issuer that a JWT-SVID has no need of, and kept every such proof at home.
+#[tokio::test]
+async fn a_workload_shows_its_jwt_svid_by_the_command_line() {
+    let mesh = Provider::start().await;
+    publish(&mesh, &[jwt_key(&mesh)], 1);
+    let world = world(&[("mesh", ID, &mesh)]).await;
+    let program = Program::of(&world, "sven");
+    let asked = ["token", "--env", "production", "--api", "orders-api", "--scope", "orders:read", "--assertion-file", "-"];
+    let ran = program.run_with(&asked, &svid(&world, &mesh, &json!({}))).await.ended(0);
+    assert_eq!(claims(ran.stdout.trim())["binding"], "mesh");
+    // Nor is one sent that is nobody's.
+    let ran = program.run_with(&asked, &svid(&world, &mesh, &json!({"sub": "orders/sync"}))).await.ended(4);
+    assert!(ran.stderr.contains("its sub is no SPIFFE ID"), "{ran:?}");
 }
 
 /// A trust domain's authority, in the folder of a machine.
