@@ -233,6 +233,8 @@ pub fn unanswered(fault: &CallFault) -> Failure {
         CallFault::Unavailable(_) => {
             Failure::new(Exit::Unavailable, fault.to_string()).fix("is it running? `carnet doctor` looks")
         }
+        CallFault::Late(_) => Failure::new(Exit::Unavailable, fault.to_string())
+            .fix("it may have done what it was asked: look before you ask again. `carnet doctor` looks at the server"),
         CallFault::Broken => Failure::new(Exit::Failure, fault.to_string()),
     }
 }
@@ -264,7 +266,7 @@ pub async fn value_at(url: &str, bearer: Option<&str>) -> Result<String, Failure
     };
     let reply = steady::ask(&client(base)?, call, For::Job).await.map_err(|fault| match fault {
         CallFault::Address(_) => unanswered(&fault),
-        CallFault::Unavailable(_) | CallFault::Broken => away("it does not answer".to_owned()),
+        CallFault::Unavailable(_) | CallFault::Late(_) | CallFault::Broken => away("it does not answer".to_owned()),
     })?;
     if steady::is_away(reply.status) {
         return Err(away(format!("it answers with status {}", reply.status)));

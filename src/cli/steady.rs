@@ -1,7 +1,8 @@
 //! Asking again: a service that is away for a moment ends no job.
 //!
-//! Enter through [`ask`]. Asked again is only what may be sent twice: a read, or a request for a token, whose proof is not spent by a
-//! refusal. A service that wants to be left alone for long is left alone at once.
+//! Enter through [`ask`]. Asked again is only what may be sent twice: a read, or a request for a token that the broker has not seen, or says
+//! that it did not answer with a token. Where the token may be on record, its proof may be spent, and the same proof again would be
+//! refused as replayed. A service that wants to be left alone for long is left alone at once.
 
 use std::time::{Duration, Instant};
 
@@ -43,14 +44,15 @@ pub async fn ask(client: &OperatorClient, call: Call<'_>, waits: For) -> Result<
 
 /// How long a service that is away wants to be left alone; nothing where asking again is of no use.
 fn passes(outcome: &Result<Reply, CallFault>, method: &str, waits: For) -> Option<Duration> {
+    let is_read = method == "GET";
     match outcome {
-        Ok(reply) if is_away(reply.status) => {
+        Ok(reply) if is_away(reply.status) && (is_read || is_undone(reply.status)) => {
             let wanted = reply.header("retry-after").and_then(|seconds| seconds.trim().parse().ok());
             Some(wanted.map_or(Duration::ZERO, Duration::from_secs))
         }
         Err(CallFault::Unavailable(_)) if waits == For::Job => Some(Duration::ZERO),
-        // Half an answer: whether a token was recorded is not known, so only reads are repeated.
-        Err(CallFault::Broken) if waits == For::Job && method == "GET" => Some(Duration::ZERO),
+        // Half an answer, or none: whether a token was recorded is not known, so only reads are repeated.
+        Err(CallFault::Late(_) | CallFault::Broken) if waits == For::Job && is_read => Some(Duration::ZERO),
         Ok(_) | Err(_) => None,
     }
 }
@@ -58,6 +60,11 @@ fn passes(outcome: &Result<Reply, CallFault>, method: &str, waits: For) -> Optio
 /// Whether a status says that the service is away for now, and not that the request is wrong.
 pub fn is_away(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// Whether a status says that nothing was done. A fault inside, and a proxy that lost the broker or its answer, do not say that.
+pub fn is_undone(status: u16) -> bool {
+    matches!(status, 408 | 429 | 503)
 }
 
 #[cfg(test)]
@@ -80,6 +87,13 @@ mod tests {
         let away = || Err(CallFault::Unavailable("x".to_owned()));
         assert_eq!(passes(&away(), "POST", For::Job), Some(Duration::ZERO));
         assert_eq!(passes(&away(), "GET", For::Person), None);
+        for status in [500, 502, 504] {
+            assert_eq!(passes(&reply(status, None), "GET", For::Job), Some(Duration::ZERO), "{status}");
+            assert_eq!(passes(&reply(status, None), "POST", For::Job), None, "{status}: a proof may be spent");
+        }
+        let late = || Err(CallFault::Late("x".to_owned()));
+        assert_eq!(passes(&late(), "GET", For::Job), Some(Duration::ZERO));
+        assert_eq!(passes(&late(), "POST", For::Job), None, "a proof may be spent");
         assert_eq!(passes(&Err(CallFault::Broken), "GET", For::Job), Some(Duration::ZERO));
         assert_eq!(passes(&Err(CallFault::Broken), "POST", For::Job), None, "a proof may be spent");
         assert_eq!(passes(&Err(CallFault::Address("x".to_owned())), "GET", For::Job), None);

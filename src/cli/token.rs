@@ -14,7 +14,7 @@ use super::url;
 use crate::domain::clock::Clock as _;
 use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::domain::reason::Reason;
-use crate::outbound::operator::{Call, OperatorClient, Reply};
+use crate::outbound::operator::{Call, CallFault, OperatorClient, Reply};
 use crate::server::SystemClock;
 
 /// Arguments.
@@ -126,11 +126,17 @@ fn issuer(token: &Token, places: &Places) -> Result<String, Failure> {
     }
 }
 
+/// Where nobody knows whether a token was recorded.
+const FRESH: &str = "a token may be on record, and the proof spent: ask for a fresh proof, and run it again with that";
+
 async fn ask(client: &OperatorClient, path: &str, form: String) -> Result<Minted, Failure> {
     let body = Some(("application/x-www-form-urlencoded", form.into_bytes()));
-    // A refusal or a 503 spends no proof (CONTRACT.md section 4): it may be sent again.
+    // A refusal or a 503 spends no proof (CONTRACT.md section 4): it may be sent again. Where no answer came, the proof may be spent.
     let reply = steady::ask(client, Call { method: "POST", path, body, ..Call::default() }, For::Job).await;
-    let reply = reply.map_err(|fault| unanswered(&fault))?;
+    let reply = reply.map_err(|fault| match fault {
+        CallFault::Late(_) | CallFault::Broken => unanswered(&fault).fix(FRESH),
+        CallFault::Address(_) | CallFault::Unavailable(_) => unanswered(&fault),
+    })?;
     if reply.status != 200 {
         return Err(refusal(&reply));
     }
@@ -212,8 +218,11 @@ fn refusal(reply: &Reply) -> Failure {
         let mut failure = Failure::new(Exit::Unavailable, "the broker cannot answer now");
         failure.reason = text("reason");
         failure.why = text("error_description").or_else(|| text("error"));
-        let again = wait.map_or_else(|| "try again; the proof is not spent".to_owned(), |wait| again(wait, SystemClock.now()));
-        failure.fix = Some(again);
+        failure.fix = Some(match wait {
+            _ if !steady::is_undone(reply.status) => FRESH.to_owned(),
+            None => "try again; the proof is not spent".to_owned(),
+            Some(wait) => again(wait, SystemClock.now()),
+        });
         failure.wait = wait;
         failure.place = request.map(|request| format!("request {request}"));
         return failure;
@@ -256,10 +265,15 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_not_a_denial() {
-        for status in [429, 500, 503] {
+        for status in [429, 503] {
             let failure = refusal(&reply(status, r#"{"error":"temporarily_unavailable"}"#));
             assert_eq!(failure.exit, Exit::Unavailable, "{status}");
             assert!(failure.fix.expect("a fix").contains("3 s"));
+        }
+        for status in [500, 502, 504] {
+            let failure = refusal(&reply(status, ""));
+            assert_eq!(failure.exit, Exit::Unavailable, "{status}");
+            assert!(failure.fix.expect("a fix").contains("fresh proof"), "{status}");
         }
     }
 }

@@ -23,6 +23,7 @@ const MOST: usize = 64 * 1024 * 1024;
 pub struct OperatorClient {
     base: String,
     http: reqwest::Client,
+    patience: Duration,
 }
 
 /// One call.
@@ -64,9 +65,12 @@ pub enum CallFault {
     /// The address is not one that may be called.
     #[error("{0} is not a server address: write https://HOST[:PORT], or http:// on a loopback host, without a path")]
     Address(String),
-    /// No connection, or no answer in time.
+    /// No connection: the server has seen nothing of the call.
     #[error("the server at {0} does not answer")]
     Unavailable(String),
+    /// A connection, and no answer in time: the server may have done what it was asked.
+    #[error("the server at {0} was asked, and did not answer in time")]
+    Late(String),
     /// The answer broke off, is too large, or the call cannot be written as HTTP.
     #[error("the server's answer cannot be read")]
     Broken,
@@ -84,7 +88,7 @@ impl OperatorClient {
             return Err(fault());
         }
         let http = client(System, tls.clone()).map_err(|Unbuildable| CallFault::Broken)?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), http, patience: PATIENCE })
     }
 
     /// The server's address.
@@ -94,13 +98,13 @@ impl OperatorClient {
 
     /// Calls, and reads the whole answer.
     pub async fn call(&self, call: Call<'_>) -> Result<Reply, CallFault> {
-        let away = || CallFault::Unavailable(self.base.clone());
-        tokio::time::timeout(PATIENCE, self.send(call)).await.map_err(|_| away())?
+        let late = |_| CallFault::Late(self.base.clone());
+        tokio::time::timeout(self.patience, self.send(call)).await.map_err(late)?
     }
 
     async fn send(&self, call: Call<'_>) -> Result<Reply, CallFault> {
         let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| CallFault::Broken)?;
-        let mut request = self.http.request(method, format!("{}{}", self.base, call.path)).timeout(PATIENCE);
+        let mut request = self.http.request(method, format!("{}{}", self.base, call.path)).timeout(self.patience);
         if let Some(bearer) = call.bearer {
             request = request.bearer_auth(bearer);
         }
@@ -123,7 +127,14 @@ impl OperatorClient {
     }
 
     fn fault(&self, error: &reqwest::Error) -> CallFault {
-        if error.is_timeout() || error.is_connect() { CallFault::Unavailable(self.base.clone()) } else { CallFault::Broken }
+        // First: a connection that is not made in time is both.
+        if error.is_connect() {
+            CallFault::Unavailable(self.base.clone())
+        } else if error.is_timeout() {
+            CallFault::Late(self.base.clone())
+        } else {
+            CallFault::Broken
+        }
     }
 }
 
@@ -140,6 +151,25 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_is_late_is_not_one_that_was_never_asked() {
+        let tls = crate::authn::tls::client().expect("a configuration");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let client = OperatorClient::new(&base, &tls).expect("a client");
+        let client = OperatorClient { patience: Duration::from_millis(300), ..client };
+        // Connected by the backlog, and never answered.
+        assert_eq!(
+            client.call(Call { method: "POST", path: "/", ..Call::default() }).await.err(),
+            Some(CallFault::Late(base.clone()))
+        );
+        drop(listener);
+        assert_eq!(
+            client.call(Call { method: "POST", path: "/", ..Call::default() }).await.err(),
+            Some(CallFault::Unavailable(base))
+        );
+    }
 
     #[test]
     fn a_bearer_never_leaves_in_plain_text() {

@@ -354,3 +354,72 @@ async fn w_4_a_proof_for_somebody_else_is_not_sent() {
     let noted = world.admin_get("/v1/journal?kind=refused&limit=1000", "alan").await;
     assert_eq!(noted["items"].as_array().map(Vec::len), Some(0), "{noted}");
 }
+
+/// How a broker, or what stands before it, ends a request for a token.
+#[derive(Clone, Copy, Debug)]
+enum Ends {
+    With(&'static str),
+    Midway,
+    Never,
+}
+
+/// An issuer whose token endpoint takes every proof and gives no token. Says how many it took.
+async fn spender(ends: Ends) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let issuer = format!("http://{}/production", listener.local_addr().expect("an address"));
+    let taken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (count, own) = (std::sync::Arc::clone(&taken), issuer.clone());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut connection, _) = listener.accept().await.expect("a connection");
+            let mut request = [0; 8192];
+            let read = connection.read(&mut request).await.expect("a request");
+            let answer = if request[..read].starts_with(b"GET ") {
+                let metadata = serde_json::json!({"issuer": own, "token_endpoint": format!("{own}/token")}).to_string();
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{metadata}", metadata.len())
+            } else {
+                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                match ends {
+                    Ends::With(status) => format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
+                    Ends::Midway => String::new(),
+                    Ends::Never => {
+                        held.push(connection);
+                        continue;
+                    }
+                }
+            };
+            connection.write_all(answer.as_bytes()).await.expect("written");
+        }
+    });
+    (issuer, taken)
+}
+
+/// A proof that may be spent was sent again, and its owner was told that it is replayed. The last case waits until the command gives up.
+#[tokio::test]
+async fn a_proof_that_may_be_spent_is_sent_once() {
+    let cases = [
+        (Ends::With("504 Gateway Timeout"), 7),
+        (Ends::With("502 Bad Gateway"), 7),
+        (Ends::With("500 Internal Server Error"), 7),
+        (Ends::Midway, 1),
+        (Ends::Never, 7),
+    ];
+    let key = crate::world::Provider::start().await;
+    let runs = cases.map(|(ends, code)| {
+        let key = &key;
+        async move {
+            let (issuer, taken) = spender(ends).await;
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
+            let proof =
+                key.sign(&serde_json::json!({"iss": key.issuer, "sub": "x", "aud": issuer, "exp": now + 600, "jti": "1"}));
+            let ran =
+                Program::alone().run_with(&token(&["--issuer", &issuer, "--assertion-file", "-"]), &proof).await.ended(code);
+            assert_eq!(taken.load(std::sync::atomic::Ordering::SeqCst), 1, "{ends:?}: {ran:?}");
+            assert!(ran.stderr.contains("ask for a fresh proof"), "{ends:?}: {ran:?}");
+        }
+    });
+    let [a, b, c, d, e] = runs;
+    tokio::join!(a, b, c, d, e);
+}
