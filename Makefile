@@ -5,7 +5,7 @@
 help:
 	@echo "make demo    the whole story on one screen, from nothing"
 	@echo "make test    format, lints and every test, with the real servers they need"
-	@echo "make bench   how fast: stages in process, exchanges over HTTP"
+	@echo "make bench   how fast: stages in process, exchanges and plans over HTTP"
 	@echo "make setup   only install what a bare Debian lacks"
 
 # What compiling needs: a C compiler, OpenSSL's headers (josekit).

@@ -1,4 +1,4 @@
-//! What both benches measure with.
+//! What the benches measure with.
 
 pub mod clock;
 pub mod floor;

@@ -161,3 +161,59 @@ impl Broker {
         admit(candidates, &shown.assertion, shown.slot, place, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+    use crate::domain::actor::Actor;
+    use crate::domain::change::{Change, SigningKey, What};
+    use crate::domain::digest::Digest;
+    use crate::domain::fixture;
+
+    /// S-6: a proof that one of our own signing keys signed is refused, whatever issuer it names and whichever binding takes it.
+    #[test]
+    fn s_6_a_proof_by_a_key_of_ours_is_no_proof() {
+        let mut state = fixture::state();
+        let shown = Shown { assertion: fixture::assertion("jti-1"), slot: Slot::SubjectToken };
+        let admitted = |state: &State| {
+            let outcome = Broker::admit(&fixture::production(), &shown, state, fixture::at(0));
+            outcome.map(|principal| principal.binding().to_string()).map_err(|refused| refused.reason.code)
+        };
+        assert_eq!(admitted(&state), Ok("ci".to_owned()), "a key of the partner's");
+        let key = |kid: Digest| SigningKey {
+            environment: "sandbox".parse().expect("a name"),
+            kid: URL_SAFE_NO_PAD.encode(kid.0).parse().expect("an id"),
+            alg: Alg::Es256,
+            public: serde_json::json!({"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}),
+            sealed: Digest::of(b"sealed"),
+            usable_from: fixture::at(-1000),
+        };
+        for (kid, expected) in [
+            (Digest::of(b"another key"), Ok("ci".to_owned())),
+            // Of another environment, too.
+            (shown.assertion.key, Err(reason::ASSERTION_KEY.code)),
+        ] {
+            state.apply(100, fixture::at(-400), &Change { by: Actor::Broker, what: What::KeyCreated(key(kid)) });
+            assert_eq!(admitted(&state), expected);
+        }
+    }
+
+    /// S-6: our issuer is nobody's, also where a binding in force names it; so is our trust domain.
+    #[test]
+    fn s_6_a_proof_with_an_issuer_of_ours_is_no_proof() {
+        let state = fixture::state();
+        for (issuer, own) in [
+            (fixture::ISSUER, true),
+            ("spiffe://production.sts.acme.example", true),
+            (fixture::WORKLOADS, false),
+            ("spiffe://sts.acme.example", false),
+        ] {
+            let issuer = issuer.parse().expect("an issuer");
+            assert_eq!(is_own_issuer(&state, &issuer), own, "{issuer}");
+            assert_eq!(is_own_token(&state, &issuer, Digest::of(b"key")), own, "{issuer}");
+        }
+    }
+}

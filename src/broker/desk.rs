@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::revocation::Failure;
 use crate::domain::reason;
@@ -36,21 +36,37 @@ impl Desk {
     /// # Errors
     /// No place came free in time (`records.busy`).
     pub async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-        let busy = || Failure::Refused(&reason::RECORDS_BUSY);
         let place = tokio::time::timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.map_err(|_| busy())?.map_err(|_| busy())?;
-        let done = tokio::task::spawn_blocking(move || {
-            let outcome = job();
-            drop(place);
-            outcome
-        });
-        done.await.or_else(|fault| match fault.try_into_panic() {
-            // The front answers it.
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The process ends.
-            Err(_) => Err(busy()),
-        })
+        at(place, job).await
     }
+
+    /// The same for the end of what was done already, such as its answer: it waits as long as it takes, because to say "busy" of
+    /// something that was done would be wrong.
+    ///
+    /// # Errors
+    /// The process ends.
+    pub async fn finish<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+        at(Arc::clone(&self.places).acquire_owned().await.map_err(|_| busy())?, job).await
+    }
+}
+
+async fn at<T: Send + 'static>(place: OwnedSemaphorePermit, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(move || {
+        let outcome = job();
+        drop(place);
+        outcome
+    });
+    done.await.or_else(|fault| match fault.try_into_panic() {
+        // The front answers it.
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // The process ends.
+        Err(_) => Err(busy()),
+    })
+}
+
+fn busy() -> Failure {
+    Failure::Refused(&reason::RECORDS_BUSY)
 }
 
 #[cfg(test)]
@@ -90,7 +106,11 @@ mod tests {
         let taken = Arc::clone(&desk.places).acquire_many_owned(2).await.expect("places");
         let refused = desk.work(|| ()).await.expect_err("no place");
         assert!(matches!(refused, Failure::Refused(reason) if reason.code == "records.busy"));
+        // What was done is told nevertheless, when a place comes free.
+        let finish = tokio::time::timeout(Duration::from_millis(50), desk.finish(|| ())).await;
+        assert!(finish.is_err(), "it waits");
         drop(taken);
+        assert!(matches!(desk.finish(|| 5).await, Ok(5)));
         assert!(desk.work(|| ()).await.is_ok());
     }
 }

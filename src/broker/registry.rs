@@ -21,7 +21,7 @@ use crate::domain::names::ApprovalId;
 use crate::domain::reason;
 use crate::domain::record::{self, Difference, Located, Record, Severity, Surroundings, conflicts_in};
 use crate::domain::state::State;
-use crate::domain::taken::{Conflict, Holder};
+use crate::domain::taken::Conflict;
 use crate::domain::text::{Text, TextDigest, TextRow};
 use crate::journal::{ForRequest, Proposal, View};
 
@@ -117,9 +117,10 @@ impl Broker {
         let mut effort = Effort::default();
         let mut items = Vec::new();
         for (record, stored) in documents {
+            // With itself as well, so that no record is taken of which a change could not be.
             let versions = [Some(&record), stored.in_force.as_ref().or(stored.newest.as_ref())];
-            let steps =
-                versions.into_iter().flatten().filter_map(Record::holder).map(Holder::comparisons).max().unwrap_or_default();
+            let against = versions.into_iter().flatten().filter_map(Record::holder);
+            let steps = record.holder().and_then(|new| against.map(|other| new.comparisons(other)).max()).unwrap_or_default();
             effort.take(steps).map_err(|exhausted| {
                 let (kind, name) = record.name();
                 let message = format!(

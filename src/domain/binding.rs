@@ -3,6 +3,8 @@
 //! The rules that make a binding safe are CONTRACT.md section 3. [`admit`](super::admission::admit) applies them to a verified
 //! assertion; this module holds what a record says.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -172,20 +174,36 @@ impl Condition {
         }
     }
 
-    /// Whether no value can meet both conditions.
+    /// How many values stand in it.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Equals(_) | Self::Prefix(_) => 1,
+            Self::OneOf(values) => values.len(),
+        }
+    }
+
+    /// Whether no value can meet both conditions. The time grows with the sum of both lists.
     pub fn is_disjoint(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Prefix(a), Self::Prefix(b)) => !a.starts_with(b.as_str()) && !b.starts_with(a.as_str()),
             (Self::Prefix(_), _) => other.is_disjoint(self),
             (Self::Equals(value), _) => !other.holds(value),
+            (Self::OneOf(a), Self::OneOf(b)) => {
+                let known: HashSet<&String> = a.iter().collect();
+                b.iter().all(|value| !known.contains(value))
+            }
             (Self::OneOf(values), _) => values.iter().all(|value| !other.holds(value)),
         }
     }
 
-    /// Whether every value that meets this condition also meets `other`.
+    /// Whether every value that meets this condition also meets `other`. The time grows with the sum of both lists.
     pub fn is_within(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Equals(value), _) => other.holds(value),
+            (Self::OneOf(values), Self::OneOf(wide)) => {
+                let known: HashSet<&String> = wide.iter().collect();
+                values.iter().all(|value| known.contains(value))
+            }
             (Self::OneOf(values), _) => values.iter().all(|value| other.holds(value)),
             (Self::Prefix(a), Self::Prefix(b)) => !b.is_empty() && a.starts_with(b.as_str()),
             (Self::Prefix(_), _) => false,
@@ -221,10 +239,22 @@ impl ClaimPath {
 
     /// The steps from the top of the claims: `ref` and `/ref` are the same claim (RFC 6901 section 4).
     pub fn steps(&self) -> Vec<String> {
-        match self.0.strip_prefix('/') {
-            None => vec![self.0.clone()],
-            Some(pointer) => pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect(),
-        }
+        self.parts().map(Cow::into_owned).collect()
+    }
+
+    /// Whether both are the same claim.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.parts().eq(other.parts())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let (name, pointer) = match self.0.strip_prefix('/') {
+            None => (Some(Cow::Borrowed(self.0.as_str())), None),
+            Some(pointer) => (None, Some(pointer)),
+        };
+        let plain = |step: &str| step.replace("~1", "/").replace("~0", "~");
+        let step = move |step| if str::contains(step, '~') { Cow::Owned(plain(step)) } else { Cow::Borrowed(step) };
+        name.into_iter().chain(pointer.into_iter().flat_map(move |pointer| pointer.split('/').map(step)))
     }
 }
 
@@ -302,5 +332,33 @@ mod tests {
         assert!(!Condition::Prefix("x".into()).is_disjoint(&Condition::Prefix("xb".into())));
         assert!(Condition::Prefix("xa".into()).is_within(&Condition::Prefix("x".into())));
         assert!(!Condition::Prefix("x".into()).is_within(&Condition::OneOf(vec!["x".into()])));
+        let of = |values: &[&str]| Condition::OneOf(values.iter().map(|value| (*value).to_owned()).collect());
+        for (other, disjoint, within) in [
+            (of(&["c", "d", "e"]), true, false),
+            (of(&["c", "b"]), false, false),
+            (of(&["c", "b", "a", "a"]), false, true),
+            (of(&["b"]), false, false),
+        ] {
+            assert_eq!((one.is_disjoint(&other), other.is_disjoint(&one)), (disjoint, disjoint), "{other}");
+            assert_eq!(one.is_within(&other), within, "{other}");
+        }
+    }
+
+    #[test]
+    fn one_claim_has_several_spellings() {
+        let path = |text: &str| text.parse::<ClaimPath>().expect("a path");
+        for (one, other, same) in [
+            ("ref", "/ref", true),
+            ("a/b", "/a~1b", true),
+            ("~1", "/~01", true),
+            ("/k/ns", "/k/ns", true),
+            ("/k/ns", "k/ns", false),
+            ("/k", "/k/ns", false),
+            ("ref", "Ref", false),
+        ] {
+            let (one, other) = (path(one), path(other));
+            assert_eq!((one.is_same(&other), other.is_same(&one)), (same, same), "{one} {other}");
+            assert_eq!(one.steps() == other.steps(), same, "{one} {other}");
+        }
     }
 }

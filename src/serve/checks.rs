@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{StartFault, at, console_origin, journal_settings, live_index, outbound, outside as named, staff_settings};
+use super::{
+    StartFault, at, console_origin, environments, journal_settings, live_index, outbound, outside as named, staff_settings,
+};
 use crate::authn::{IssuerKeys, StaffVerifier};
 use crate::broker::shadow;
 use crate::config::{Config, ConfigFault};
 use crate::domain::actor::Role;
 use crate::domain::names::EnvironmentName;
+use crate::domain::ours::Ours;
 use crate::journal::{Kek, OpenFault, Past, examine, is_brought_up};
 use crate::revocation::{Away, Index};
 use crate::server::{SystemClock, open_files_limit, tls};
@@ -101,6 +104,7 @@ pub fn settings(config: &Config) -> Vec<Finding> {
         Err(fault) => take("outbound", Err(fault), &mut found),
     }
     take("staff", staff_settings(config).map(drop), &mut found);
+    found.extend(own_issuer_as_staff(config));
     take("live index", live_index(config).map(drop), &mut found);
     plain_http(config, &mut found);
     roles(config, &mut found);
@@ -143,6 +147,16 @@ fn tls_files(config: &Config, found: &mut Vec<Finding>) {
     if let Some(files) = &config.listen.mtls_tls {
         loaded("listen.mtls_tls", tls::load_certified(&files.cert, &files.key).map(drop).map_err(|fault| fault.to_string()));
     }
+}
+
+/// `[staff] issuer` in the hands of this broker: every workload with a token of ours would hold a staff token.
+fn own_issuer_as_staff(config: &Config) -> Option<Finding> {
+    let environments = environments(config);
+    let issuer = &config.staff.issuer;
+    let environment = Ours::named(environments.iter()).environment_of(issuer.as_str())?.clone();
+    let detail = format!("{issuer} is the issuer or trust domain of [environments.{environment}], or lies below it");
+    let fix = "name the company's identity provider: a token of ours must never speak for a person";
+    Some(Finding::other(Weight::Fault, "staff issuer", detail, fix).at("staff.issuer"))
 }
 
 /// Bearers of staff and proofs of partners in plain http, where others may listen.

@@ -702,6 +702,57 @@ fn s_2_a_file_that_takes_too_much_work_is_refused_with_the_budget() {
     assert!(fault.message.contains(&budget) && fault.at == "environments.production.bindings", "{fault}");
 }
 
+/// S-2: the tests of a record take from the same budget. A few are none of it.
+#[test]
+fn s_2_tests_that_take_too_much_work_are_refused_with_the_budget() {
+    let claims = (0..60).map(|claim| format!("a{claim}: 1")).collect::<Vec<_>>().join(", ");
+    let faults = |many: usize| {
+        let binding = |at: usize| {
+            format!(
+                "      - {{name: b{at}, oidc: {{issuer: https://i.example, match: {{own: {{oneOf: [w{at}, y]}}, {claims}, z: x{at}}}}}}}\n"
+            )
+        };
+        let expect = "expect: {environment: production, deny: binding.no-match}";
+        let test = format!("  - {{claims: {{iss: https://i.example, own: y, {claims}, z: y}}, {expect}}}\n");
+        let bindings = (0..many).map(binding).collect::<String>();
+        let text = integration("globex/tested", &bindings, &format!("tests:\n{}", test.repeat(many)));
+        let records = read("f", &text).expect("sound");
+        let mut faults = check(&records, &enact(around(), contract()));
+        faults.retain(|fault| fault.severity == Severity::Error);
+        faults
+    };
+    assert_eq!(faults(20).len(), 0);
+    let refused = faults(300);
+    assert_eq!(refused.len(), 1);
+    let budget = crate::domain::effort::Effort::OF_A_REQUEST.to_string();
+    assert_eq!((refused[0].reason.code, refused[0].at.as_str()), (reason::RECORD_EFFORT.code, "tests"));
+    assert!(refused[0].message.contains(&budget), "{}", refused[0]);
+}
+
+/// S-2: a comparison of two versions is counted by conditions and values; long lists count once for each binding.
+#[test]
+fn s_2_comparing_two_versions_is_counted_by_what_it_takes() {
+    let version = |bindings: usize, claims: usize, values: usize| {
+        let list = (0..values).map(|value| format!("v{value}")).collect::<Vec<_>>().join(", ");
+        let rule = (0..claims).map(|claim| format!("c{claim}: {{oneOf: [{list}]}}")).collect::<Vec<_>>().join(", ");
+        let binding = |at| {
+            format!(
+                "      - {{name: b{at}, oidc: {{issuer: https://i.example, match: {{own: {{oneOf: [w{at}, y]}}, {rule}}}}}}}\n"
+            )
+        };
+        let text = integration("globex/lists", &(0..bindings).map(binding).collect::<String>(), "");
+        read("f", &text).expect("sound").remove(0).record
+    };
+    let (small, large) = (version(2, 1, 3), version(16, 16, 480));
+    let steps = |one: &Record, other: &Record| one.holder().zip(other.holder()).map(|(one, other)| one.comparisons(other));
+    // Two bindings of two conditions and one more each, and of five values, for each binding of the other.
+    assert_eq!(steps(&small, &small), Some(6 * 6 + 2 * 2 * 10));
+    assert_eq!(steps(&small, &large), steps(&large, &small));
+    let (values, conditions) = (16 * (16 * 480 + 2), 16 * 18);
+    assert_eq!(steps(&large, &large), Some(conditions * conditions + 2 * 16 * values));
+    assert!(values < 200_000, "a file may hold it");
+}
+
 /// D-13: a large record and many neighbours are read and checked in about linear time.
 #[test]
 fn d_13_huge_records_take_linear_time() {

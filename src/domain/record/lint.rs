@@ -92,9 +92,12 @@ fn covering(bindings: &[Binding], effort: &mut Effort) -> Result<BTreeMap<usize,
             None => vec![&others],
         };
         for i in lists.into_iter().flatten().copied() {
+            if i == j {
+                continue;
+            }
             let narrow = &bindings[i];
             effort.take(comparisons(wide, narrow))?;
-            let covered = i != j && covers(wide, narrow) && (j < i || !covers(narrow, wide));
+            let covered = covers(wide, narrow) && (j < i || !covers(narrow, wide));
             if covered {
                 found.entry(i).and_modify(|first| *first = j.min(*first)).or_insert(j);
             }
@@ -139,7 +142,7 @@ fn rule_covers(wide: &JwtRule, narrow: &JwtRule) -> bool {
     let conditions = wide
         .matchers
         .iter()
-        .all(|a| narrow.matchers.iter().any(|b| a.claim.steps() == b.claim.steps() && b.condition.is_within(&a.condition)));
+        .all(|a| narrow.matchers.iter().any(|b| a.claim.is_same(&b.claim) && b.condition.is_within(&a.condition)));
     let forms = narrow.algs.iter().all(|alg| wide.algs.contains(alg))
         && narrow.typ.iter().all(|typ| wide.typ.contains(typ))
         && (narrow.audience.is_none() || narrow.audience == wide.audience)

@@ -101,6 +101,7 @@ const BUILT_IN_SCOPE: &str = "carnet:introspect";
 /// record of the same apply has counts as existing, and as taken.
 pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
     let view = View::of(records, around);
+    let mut effort = Effort::default();
     let mut faults = twice(records);
     for located in records {
         faults.extend_from_slice(&located.warnings);
@@ -109,15 +110,18 @@ pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
             Record::Integration(integration) => view.integration(located, integration, &mut faults),
             Record::Partner(_) => {}
         }
-        faults.extend(run_tests(located));
+        faults.extend(run_tests(located, &mut effort));
     }
-    faults.extend(collisions(records, around));
+    // Where the tests used it up the file is refused for that, and nothing is said of what was not compared.
+    if effort.take(0).is_ok() {
+        faults.extend(collisions(records, around, &mut effort));
+    }
     faults
 }
 
 /// What records take that is ours, or that others have: in force, waiting, or in the same apply. A version of the same apply stands
 /// beside the one that it would replace, for that one stays in force until the approvals come, in whatever order they do.
-fn collisions(records: &[Located], around: &Surroundings) -> Vec<Fault> {
+fn collisions(records: &[Located], around: &Surroundings, effort: &mut Effort) -> Vec<Fault> {
     let mut same_apply = Taken::default();
     for holder in records.iter().filter_map(|located| located.record.holder()) {
         same_apply.replace(&holder.client(), Some(holder));
@@ -128,11 +132,11 @@ fn collisions(records: &[Located], around: &Surroundings) -> Vec<Fault> {
         Beside { taken: &around.waiting, reserves: &waits },
         Beside { taken: &same_apply, reserves: &|_| true },
     ];
-    let (mut faults, mut effort, mut costs) = (Vec::new(), Effort::default(), Vec::new());
+    let (mut faults, mut costs) = (Vec::new(), Vec::new());
     for located in records {
         let Some(holder) = located.record.holder() else { continue };
         let before = effort.spent();
-        let found = conflicts(holder, &around.ours, &beside, &mut effort);
+        let found = conflicts(holder, &around.ours, &beside, effort);
         costs.push((located.record.name().1, effort.spent() - before));
         match found {
             Ok(found) => faults.extend(found.into_iter().map(|conflict| {

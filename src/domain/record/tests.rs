@@ -8,18 +8,38 @@ use serde_json::{Map, Value};
 use super::{Fault, Located, Record};
 use crate::domain::binding::{Admits, Binding, JwtKind};
 use crate::domain::conditions::conditions;
+use crate::domain::effort::{Effort, Exhausted};
 use crate::domain::integration::{Integration, RecordTest};
 use crate::domain::names::{BindingName, Subject};
 use crate::domain::reason::{self, Reason};
 
-/// Runs the tests of a record; a fault for each that does not come out as it expects.
-pub fn run(located: &Located) -> Vec<Fault> {
+/// Runs the tests of a record; a fault for each that does not come out as it expects, and one where they take more than `effort` has.
+pub fn run(located: &Located, effort: &mut Effort) -> Vec<Fault> {
     let Record::Integration(integration) = &located.record else { return Vec::new() };
-    let failed = |(i, test): (usize, &RecordTest)| {
-        let message = judge(integration, test).err()?;
-        Some(located.error(&format!("tests[{i}]"), &reason::RECORD_TEST_FAILED, message))
-    };
-    integration.tests.iter().enumerate().filter_map(failed).collect()
+    let mut faults = Vec::new();
+    for (i, test) in integration.tests.iter().enumerate() {
+        if let Err(Exhausted { most }) = effort.take(steps(integration, test)) {
+            let tests = integration.tests.len();
+            let message = format!("to run the {tests} tests takes more than the {most} steps that one request may");
+            faults.push(located.error("tests", &reason::RECORD_EFFORT, message));
+            break;
+        }
+        if let Err(message) = judge(integration, test) {
+            faults.push(located.error(&format!("tests[{i}]"), &reason::RECORD_TEST_FAILED, message));
+        }
+    }
+    faults
+}
+
+/// What a test takes at most: its claims with each value of each binding of its environment.
+fn steps(integration: &Integration, test: &RecordTest) -> usize {
+    let bindings = integration.environments.get(&test.expect.environment).map_or(&[][..], |access| &access.bindings);
+    let steps = bindings.iter().map(|binding| match &binding.admits {
+        Admits::Jwt(rule) => rule.matchers.iter().map(|matcher| matcher.condition.size() + 1).sum::<usize>(),
+        Admits::Certificate => 0,
+    });
+    // The claims are copied.
+    steps.sum::<usize>() + test.claims.len() + 1
 }
 
 fn judge(integration: &Integration, test: &RecordTest) -> Result<(), String> {

@@ -23,8 +23,12 @@ pub async fn plan(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let told = async { Ok(broker.plan(&by.by, yaml(&headers, &body)?).await?) };
-    told.await.map(|plan| axum::Json(show(&plan)).into_response()).map_err(|problem: Problem| problem.at(&by.request))
+    let told = async {
+        let plan = broker.plan(&by.by, yaml(&headers, &body)?).await?;
+        // As large as the records: to write it out is no work for a thread that serves tokens either.
+        Ok(json(broker.desk.finish(move || show(&plan).to_string()).await?))
+    };
+    told.await.map_err(|problem: Problem| problem.at(&by.request))
 }
 
 /// `POST /v1/records/apply`; with `If-Match: PLAN_ID` only while the plan is still that one. The reason of `Carnet-Reason` is recorded, and
@@ -40,12 +44,20 @@ pub async fn apply(
         let why = why(&headers)?;
         Ok(broker.apply(&by.by, yaml(&headers, &body)?, expected, why.as_deref(), by.made_for()).await?)
     };
-    let plan: Plan = told.await.map_err(|problem: Problem| problem.at(&by.request))?;
-    let mut shown = show(&plan);
+    let at = |problem: Problem| problem.at(&by.request);
+    let plan: Plan = told.await.map_err(at)?;
     let view = broker.journal.view();
-    let opened = plan.items.iter().filter_map(|item| view.state.approvals.get(item.approval.as_ref()?));
-    shown["approvals"] = opened.map(opened_approval).collect();
-    Ok(axum::Json(shown).into_response())
+    let write = move || {
+        let mut shown = show(&plan);
+        let opened = plan.items.iter().filter_map(|item| view.state.approvals.get(item.approval.as_ref()?));
+        shown["approvals"] = opened.map(opened_approval).collect();
+        shown.to_string()
+    };
+    Ok(json(broker.desk.finish(write).await.map_err(|failure| at(failure.into()))?))
+}
+
+fn json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// An approval that an apply opened: whose word it needs.

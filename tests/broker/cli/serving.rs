@@ -83,6 +83,31 @@ async fn a_server_refuses_with_every_fault_of_its_configuration() {
     assert_eq!((faults[0]["field"].as_str(), faults[1]["field"].as_str()), (Some("keys.kek_file"), Some("listen.admin")));
 }
 
+/// S-6: a staff issuer that is an environment's own would make every token of ours a staff token: no server starts, and doctor says why.
+#[tokio::test]
+async fn s_6_our_own_issuer_is_no_staff_issuer() {
+    let program = Program::alone();
+    configuration(&program);
+    program.run(&["key", "init", "kek"]).await.ended(0);
+    let text = std::fs::read_to_string(program.home().join("carnet.toml")).expect("the configuration");
+    let text = text.replace("https://sts.acme.example/production", "http://127.0.0.1:9/production");
+    let told = "[environments.production]";
+    for below in ["", "/", "/staff"] {
+        program.file("carnet.toml", &text.replace("http://127.0.0.1:9/idp", &format!("http://127.0.0.1:9/production{below}")));
+        let ran = program.run(&["serve", "-o", "json"]).await.ended(2);
+        let faults = ran.error()["faults"].clone();
+        let fault = faults.as_array().expect("faults").iter().find(|fault| fault["field"] == "staff.issuer");
+        let fault = fault.unwrap_or_else(|| panic!("{below}: {faults}"));
+        assert!(fault["reason"].as_str().is_some_and(|reason| reason.contains(told)), "{below}: {fault}");
+        let checks = program.run(&["doctor", "-o", "json"]).await.ended(1).json();
+        assert!(wrong(&checks, "staff issuer").iter().any(|one| one.contains(told)), "{below}: {checks}");
+    }
+    // Beside it, on the same host, may be whatever the company likes.
+    program.file("carnet.toml", &text.replace("http://127.0.0.1:9/idp", "http://127.0.0.1:9/productions"));
+    let checks = program.run(&["doctor", "-o", "json"]).await.ended(1).json();
+    assert!(wrong(&checks, "staff issuer").iter().all(|one| !one.contains(told)), "{checks}");
+}
+
 #[tokio::test]
 async fn the_doctor_tells_what_is_wrong_and_how_to_right_it() {
     use std::os::unix::fs::PermissionsExt as _;
