@@ -180,7 +180,8 @@ impl Broker {
         };
         let text = format!("asked for by {caller}");
         let made_for = Some(ForRequest::without_key(request.clone()));
-        let (_, revoked) = self.revoke(by, Revoke { subject, tokens_only: true, reason: text }, made_for).await?;
+        let asked = Revoke { subject, client: Some(found.entry.subject.clone()), tokens_only: true, reason: text };
+        let (_, revoked) = self.revoke(by, asked, made_for).await?;
         self.confirm(revoked.unconfirmed).await
     }
 

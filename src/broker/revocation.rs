@@ -15,7 +15,7 @@ use crate::domain::change::{Change, What};
 use crate::domain::cut::Reach;
 use crate::domain::decision::Refused;
 use crate::domain::entry::Entry;
-use crate::domain::names::{ApprovalId, RevocationId, TokenId};
+use crate::domain::names::{ApprovalId, ClientId, RevocationId, TokenId};
 use crate::domain::reason::{self, Reason};
 use crate::domain::revocable::{Thing, find};
 use crate::domain::revocation::Subject;
@@ -26,6 +26,8 @@ use crate::journal::{Ended, ForRequest, Proposal, Query};
 pub struct Revoke {
     /// What to cut.
     pub subject: Subject,
+    /// The client whose token it is, where it is one token.
+    pub client: Option<ClientId>,
     /// Cut what was issued and refuse nothing later.
     pub tokens_only: bool,
     /// Why.
@@ -82,11 +84,12 @@ impl Unconfirmed {
 }
 
 impl Broker {
-    /// What is named, if there is or was such a thing.
-    pub async fn revocable(&self, named: Named) -> Result<Subject, Failure> {
+    /// What is named, if there is or was such a thing; with the client, where it is one token.
+    pub async fn revocable(&self, named: Named) -> Result<(Subject, Option<ClientId>), Failure> {
         let token = match named {
             Named::Thing(thing, name) => {
-                return find(thing, &name, &self.journal.view().state).ok_or(Failure::Refused(&reason::NOT_FOUND));
+                let found = find(thing, &name, &self.journal.view().state);
+                return Ok((found.ok_or(Failure::Refused(&reason::NOT_FOUND))?, None));
             }
             Named::Token(token) => token,
         };
@@ -94,7 +97,8 @@ impl Broker {
         let query = Query { token: Some(token), newest_first: true, limit: Some(1), ..Query::default() };
         match self.journal.entries(&query).await?.into_iter().next().map(|stored| stored.entry) {
             Some(Entry::Issued(issued)) => {
-                Ok(Subject::Token { environment: issued.environment, id: issued.jti, expires: issued.exp })
+                let token = Subject::Token { environment: issued.environment, id: issued.jti, expires: issued.exp };
+                Ok((token, Some(issued.subject)))
             }
             Some(Entry::Refused(_) | Entry::Counted(_) | Entry::Change(_)) | None => Err((&reason::NOT_FOUND).into()),
         }
@@ -114,6 +118,7 @@ impl Broker {
                     subject: revoke.subject.clone(),
                     tokens_only: revoke.tokens_only,
                     reason: text.clone(),
+                    client: revoke.client.clone(),
                 };
                 Ok::<_, std::convert::Infallible>(Proposal::from(Change { by: by.clone(), what }))
             })

@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::actor::Actor;
+use super::change::What;
 use super::entry::Entry;
-use super::names::{ElevationId, PartnerName};
+use super::names::{ClientId, ElevationId, PartnerName};
 use super::revocation::Subject;
 use super::state::State;
 
@@ -70,10 +71,17 @@ impl About {
 
     /// Whether an entry is about it.
     pub fn holds(&self, entry: &Entry) -> bool {
+        let own = |name: &str| name.strip_prefix(self.partner.as_str()).is_some_and(|rest| rest.starts_with('/'));
         let subject = entry.subject();
-        let own = subject.strip_prefix(self.partner.as_str()).is_some_and(|rest| rest.starts_with('/'));
-        own || self.subjects.contains(&subject)
+        own(&subject) || self.subjects.contains(&subject) || cut_client(entry).is_some_and(|client| own(&client.to_string()))
     }
+}
+
+/// The client whose token an entry cuts, where it cuts one token.
+fn cut_client(entry: &Entry) -> Option<&ClientId> {
+    let Entry::Change(entry) = entry else { return None };
+    let What::RevocationAdded { client, .. } = &entry.change.what else { return None };
+    client.as_ref()
 }
 
 /// Who an entry is by: a person's id, an integration, `operator` or `broker`; of tokens and refusals it is the client.
@@ -107,16 +115,21 @@ pub fn words(subject: &str, state: &State) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::change::{Change, What};
+    use crate::domain::change::Change;
+    use crate::domain::entry::ChangeEntry;
     use crate::domain::fixture::{at, production, state};
-    use crate::domain::names::ClientId;
 
     #[test]
     fn a_partner_has_its_approvals_elevations_and_revocations() {
         let mut state = state();
         let mut revoke = |id: &str, subject: Subject| {
-            let what =
-                What::RevocationAdded { id: id.parse().expect("an id"), subject, tokens_only: false, reason: "odd".into() };
+            let what = What::RevocationAdded {
+                id: id.parse().expect("an id"),
+                subject,
+                tokens_only: false,
+                reason: "odd".into(),
+                client: None,
+            };
             state.apply(50, at(0), &Change { by: Actor::Operator, what });
         };
         revoke("revocation-1", Subject::Issuer { issuer: "https://token.actions.example".parse().expect("an issuer") });
@@ -131,6 +144,20 @@ mod tests {
         }
         for other in ["acme", "approval-of-orders-api", "revocation-2", "revocation-3", "environment:production"] {
             assert!(!about.subjects().contains(other), "{other} in {about:?}");
+        }
+        // A token that is cut is its client's, where the entry says whose it is.
+        let cut = |client: Option<&str>| {
+            let subject = Subject::Token { environment: production(), id: "t1".parse().expect("an id"), expires: at(600) };
+            let client = client.map(|client| client.parse().expect("a client"));
+            let (id, reason) = ("v1".parse().expect("an id"), "odd".into());
+            let what = What::RevocationAdded { id, subject, tokens_only: true, reason, client };
+            let change = Change { by: Actor::Operator, what };
+            let subject = change.what.subject();
+            Entry::Change(Box::new(ChangeEntry { index: 51, time: at(0), subject, request_id: None, prior: None, change }))
+        };
+        assert!(about.holds(&cut(Some("globex/order-sync"))));
+        for other in [Some("globexx/order-sync"), Some("acme/crm"), None] {
+            assert!(!about.holds(&cut(other)), "{other:?}");
         }
         assert_eq!(words("approval-of-globex", &state).as_deref(), Some("approval (api) of globex"));
         assert_eq!(words("revocation-1", &state).as_deref(), Some("revocation of issuer:https://token.actions.example"));

@@ -18,8 +18,8 @@ use super::digest::Digest;
 use super::elevation::{Elevation, Narrowing, Notice};
 use super::integration::Integration;
 use super::names::{
-    ApiName, ApprovalId, ElevationId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, PasskeyId,
-    RevocationId, TrustDomain,
+    ApiName, ApprovalId, ClientId, ElevationId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName,
+    PasskeyId, RevocationId, TrustDomain,
 };
 use super::partner::Partner;
 use super::passkey::Signature;
@@ -371,6 +371,9 @@ pub enum What {
         tokens_only: bool,
         /// Why.
         reason: Text,
+        /// The client whose token it is, where one token is cut: the token's id names nobody. Older entries do not say it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<ClientId>,
     },
     /// Somebody asked to lift a revocation.
     #[serde(rename = "revocation.lift-asked")]

@@ -181,6 +181,7 @@ impl Case {
             subject: Subject::Partner { partner: "globex".parse().expect("a name") },
             tokens_only: false,
             reason: "breach".into(),
+            client: None,
         })
     }
 
@@ -474,6 +475,7 @@ fn rows() -> Vec<Row> {
                     subject: Subject::Certificate { environment: production(), serial: leaf.serial },
                     tokens_only: false,
                     reason: "stolen".into(),
+                    client: None,
                 });
             },
             "a certificate that is not revoked",
@@ -706,6 +708,7 @@ fn one_way_in_is_enough_to_grant() {
             },
             tokens_only,
             reason: "odd".into(),
+            client: None,
         });
     };
     revoke(&mut case, "revocation-1", "ci", false);

@@ -331,9 +331,12 @@ mod tests {
             Subject::Issuer { issuer: "https://idp.example".parse().expect("an issuer") },
             Subject::Key { environment: environment(), kid: "k1".parse().expect("a name") },
         ];
-        for subject in subjects {
+        let clients: [Option<crate::domain::names::ClientId>; 2] = [None, Some("globex/order-sync".parse().expect("a client"))];
+        for (subject, client) in
+            subjects.into_iter().flat_map(|subject| clients.clone().map(|client| (subject.clone(), client)))
+        {
             let id = "v1".parse().expect("an id");
-            let what = What::RevocationAdded { id, subject, tokens_only: false, reason: "leaked".into() };
+            let what = What::RevocationAdded { id, subject, tokens_only: false, reason: "leaked".into(), client };
             let written = serde_json::to_string(&entry(what)).expect("written");
             let read = Entry::parse(written.as_bytes()).unwrap_or_else(|error| panic!("{error}: {written}"));
             let Entry::Change(read) = read else { panic!("a change: {written}") };

@@ -222,7 +222,7 @@ fn revoke(state: &mut State, case: &Case, what: u8) {
         }
     };
     let id = "r1".parse().expect("an id");
-    let what = What::RevocationAdded { id, subject, tokens_only: false, reason: "x".into() };
+    let what = What::RevocationAdded { id, subject, tokens_only: false, reason: "x".into(), client: None };
     state.apply(60, at(0), &Change { by: Actor::Operator, what });
 }
 

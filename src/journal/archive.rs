@@ -200,7 +200,14 @@ impl Journal {
         }
     }
 
-    /// How many entries a query asks for beyond those of `page`, at most 100 000; nothing where some may have left the database.
+    /// Entries of the database for people, who may ask for anything: by connections of their own, and for some seconds at the most.
+    async fn look(&self, query: &Query) -> Result<Vec<StoredEntry>, Unavailable> {
+        self.running()?;
+        Ok(self.reader().look(query, &self.view()).await?)
+    }
+
+    /// How many entries a query asks for beyond those of `page`, at most 100 000; nothing where some may have left the database, or
+    /// counting takes too long.
     pub async fn beyond(&self, query: &Query, page: &Page) -> Result<Option<u64>, Unavailable> {
         let Some(after) = page.after else { return Ok(Some(0)) };
         let rest = if query.newest_first {
@@ -211,7 +218,7 @@ impl Journal {
         if query.may_have_left() && rest.from < self.view().state.archive.until() {
             return Ok(None);
         }
-        Ok(Some(self.reader().count(&rest).await?))
+        Ok(self.reader().count(&rest, &self.view()).await?)
     }
 
     /// The newest first: the database, and below what has left it bundle by bundle.
@@ -220,7 +227,7 @@ impl Journal {
         let archive = self.view().state.archive.clone();
         let until = if query.may_have_left() { archive.until() } else { 0 };
         let recent = Query { from: query.from.max(until), ..query.clone() };
-        let mut entries = self.entries(&recent).await?;
+        let mut entries = self.look(&recent).await?;
         if entries.len() >= limit || query.from >= until {
             let after = entries.last().filter(|_| entries.len() >= limit).map(|last| last.entry.index());
             return Ok(Page { entries, after });
@@ -278,7 +285,7 @@ impl Journal {
             newest_first: false,
             ..query.clone()
         };
-        entries.extend(self.entries(&rest).await?);
+        entries.extend(self.look(&rest).await?);
         let after = entries.last().filter(|_| entries.len() >= limit).map(|last| last.entry.index());
         Ok(Page { entries, after })
     }

@@ -104,6 +104,8 @@ pub struct Unavailable(pub(super) &'static Reason);
 impl Unavailable {
     /// The store failed, is full or is late: try again.
     pub(super) const BUSY: Self = Self(&reason::STORE_UNAVAILABLE);
+    /// A query takes too long.
+    const LATE: Self = Self(&reason::JOURNAL_QUERY_LATE);
     /// The journal stopped itself; an operator has to look.
     pub(super) const STOPPED: Self = Self(&reason::JOURNAL_STOPPED);
     /// The time cannot be believed: try again when somebody has put it right.
@@ -126,6 +128,9 @@ impl From<ClockFault> for Unavailable {
 
 impl From<StoreFault> for Unavailable {
     fn from(fault: StoreFault) -> Self {
+        if super::lane::is_interrupted(&fault) {
+            return Self::LATE;
+        }
         tracing::warn!(%fault, "the journal's database failed");
         Self::BUSY
     }

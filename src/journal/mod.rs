@@ -42,6 +42,7 @@ mod evidence;
 mod fault;
 mod handle;
 pub mod kek;
+mod lane;
 mod living;
 mod load;
 pub mod merkle;

@@ -7,6 +7,7 @@ use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use super::fault::StoreFault;
 use super::kek::{BlobName, SealedBlob};
+use super::lane::{self, Lane};
 use super::merkle::{NodeAt, Subtree};
 use super::schema::{self, sql};
 use super::spent::{self, Memory};
@@ -16,7 +17,7 @@ use super::tiles::{Kind, Tile};
 use super::tree::{Contents, Tree};
 use super::view::View;
 use crate::domain::about::{About, actor};
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::Clients;
 use crate::domain::digest::Digest;
 use crate::domain::entry::{ChangeEntry, Entry, Issued};
@@ -67,6 +68,8 @@ pub struct StoredEntry {
 #[derive(Clone)]
 pub struct Reader {
     pool: SqlitePool,
+    /// For queries of people, which look through many entries.
+    lane: Lane,
     /// What was spent lately, where somebody writes in this process.
     lately: Memory,
 }
@@ -103,8 +106,8 @@ impl Query {
     }
 }
 
-/// What a query asks for. What is not asked for is NULL. The revocation of a single token names nobody: whose it was, the entry of the
-/// token says, which is looked for backwards from there.
+/// What a query asks for. What is not asked for is NULL. Each row answers for itself: a row that had to be looked for among the others,
+/// for each row that is looked at, would make a query as long as somebody likes. The revocation of a single token names its client.
 macro_rules! conditions {
     ($first:literal) => {
         concat!(
@@ -116,9 +119,8 @@ macro_rules! conditions {
             " json_extract(body, '$.by.workload'), json_extract(body, '$.by')) = ?10 END)",
             " AND (?11 IS NULL OR (subject >= ?12 AND subject < ?13)",
             " OR (kind NOT IN ('issued', 'refused', 'refusals') AND subject IN (SELECT value FROM json_each(?11)))",
-            " OR (kind = 'revocation.added' AND subject LIKE 'token:%' AND (SELECT one.subject >= ?12 AND one.subject < ?13",
-            " FROM entries AS one WHERE one.idx < entries.idx AND one.idx > entries.idx - 1000000",
-            " AND one.jti = substr(entries.subject, 7) ORDER BY one.idx DESC LIMIT 1)))"
+            " OR (kind = 'revocation.added' AND subject LIKE 'token:%'",
+            " AND json_extract(body, '$.client') >= ?12 AND json_extract(body, '$.client') < ?13))"
         )
     };
 }
@@ -143,7 +145,7 @@ impl Reader {
     /// Connects to the database at `path`.
     pub async fn connect(path: &std::path::Path) -> Result<Self, StoreFault> {
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(schema::reader(path)).await?;
-        Ok(Self { pool, lately: Memory::default() })
+        Ok(Self { pool, lane: Lane::to(path), lately: Memory::default() })
     }
 
     /// The same beside a writer of this process.
@@ -163,22 +165,41 @@ impl Reader {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Entries in order of their index.
+    /// Entries in order of their index. For queries that an index or a bound makes short.
     pub async fn list(&self, query: &Query) -> Result<Vec<StoredEntry>, StoreFault> {
-        let text = match (&query.request_id, query.newest_first) {
-            (Some(_), false) => listing!("request_id = ?1", "ASC"),
-            (Some(_), true) => listing!("request_id = ?1", "DESC"),
-            (None, false) => listing!("?1 IS NULL", "ASC"),
-            (None, true) => listing!("?1 IS NULL", "DESC"),
-        };
-        let bound = bind(text, query, i64::try_from(query.limit()).unwrap_or(i64::MAX));
-        bound.fetch_all(&self.pool).await?.iter().map(stored).collect()
+        listed(query, &mut *self.pool.acquire().await?).await
     }
 
-    /// How many entries a query asks for, whatever its limit says; at most [`COUNTED`].
-    pub async fn count(&self, query: &Query) -> Result<u64, StoreFault> {
+    /// The same for queries of people: by connections of their own and for a limited time. Where it is over, that is the fault.
+    pub async fn look(&self, query: &Query, view: &View) -> Result<Vec<StoredEntry>, StoreFault> {
+        let query = self.within_times(query, view).await?;
+        listed(&query, &mut *self.lane.turn().await?).await
+    }
+
+    /// How many entries a query of people asks for, whatever its limit says; at most [`COUNTED`]. Nothing where counting takes too long.
+    pub async fn count(&self, query: &Query, view: &View) -> Result<Option<u64>, StoreFault> {
+        let query = self.within_times(query, view).await?;
         let text = if query.request_id.is_some() { counting!("request_id = ?1") } else { counting!("?1 IS NULL") };
-        number(bind(text, query, i64::from(COUNTED)).fetch_one(&self.pool).await?.try_get(0)?)
+        match bind(text, &query, i64::from(COUNTED)).fetch_one(&mut *self.lane.turn().await?).await.map_err(StoreFault) {
+            Ok(row) => Ok(Some(number(row.try_get(0)?)?)),
+            Err(fault) if lane::is_over(&fault) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The same query among those entries alone that its times allow: where a time begins is found by halving.
+    async fn within_times(&self, query: &Query, view: &View) -> Result<Query, StoreFault> {
+        let mut within = query.clone();
+        let before = |time: Timestamp| self.count_until(time.minus(Seconds(1)), view);
+        if let Some(until) = query.until {
+            let to = before(until).await?;
+            within.to = Some(query.to.map_or(to, |wanted| wanted.min(to)));
+        }
+        // Where a time was corrected, entries that ran ahead of it stand before the place where it begins.
+        if let Some(since) = query.since.filter(|since| *since > Timestamp::default() && view.state.corrections.is_empty()) {
+            within.from = query.from.max(before(since).await?);
+        }
+        Ok(within)
     }
 
     /// When each client was last issued a token.
@@ -346,8 +367,20 @@ impl Reader {
 
     /// Ends all connections.
     pub async fn close(&self) {
+        self.lane.close().await;
         self.pool.close().await;
     }
+}
+
+async fn listed(query: &Query, connection: &mut SqliteConnection) -> Result<Vec<StoredEntry>, StoreFault> {
+    let text = match (&query.request_id, query.newest_first) {
+        (Some(_), false) => listing!("request_id = ?1", "ASC"),
+        (Some(_), true) => listing!("request_id = ?1", "DESC"),
+        (None, false) => listing!("?1 IS NULL", "ASC"),
+        (None, true) => listing!("?1 IS NULL", "DESC"),
+    };
+    let bound = bind(text, query, i64::try_from(query.limit()).unwrap_or(i64::MAX));
+    bound.fetch_all(connection).await?.iter().map(stored).collect()
 }
 
 fn bind<'q>(text: &'static str, query: &Query, limit: i64) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {

@@ -45,7 +45,7 @@ async fn a_revocation_is_on_record_while_every_reader_of_the_journal_is_busy() {
     let broker = broker(&folder).await;
     let busy = broker.journal.hold_readers().await;
     let subject = Subject::Partner { partner: "globex".parse().expect("a name") };
-    let asked = Revoke { subject, tokens_only: false, reason: "leaked".to_owned() };
+    let asked = Revoke { subject, client: None, tokens_only: false, reason: "leaked".to_owned() };
     let revoked = broker.revoke(Actor::Operator, asked, None);
     let revoked = tokio::time::timeout(Duration::from_secs(5), revoked).await.expect("it waits for no reader");
     let Ok((id, cut)) = revoked else { panic!("refused") };

@@ -113,6 +113,10 @@ super::reasons! {
         "The key cannot be used so soon.";
         "A key signs only when every verifier's cache can know it (24 h after it was published).";
         "Wait, or accept that verifiers refuse tokens meanwhile: --i-accept-outage.";
+    JOURNAL_QUERY_LATE = "journal.query-late", Busy;
+        "The query looks through more entries than it has time for.";
+        "A query ends after some seconds, so that nobody who reads the journal slows those who need it.";
+        "Narrow it with since and until, or with from and to.";
     JOURNAL_STOPPED = "journal.stopped", Busy;
         "The journal stopped this node.";
         "An entry without its seal, or a head that does not extend the anchor, is somebody else's work.";

@@ -22,7 +22,7 @@ impl State {
 
     pub(super) fn apply_revocation(&mut self, index: u64, at: Timestamp, change: &Change) {
         match &change.what {
-            What::RevocationAdded { id, subject, tokens_only, reason } => {
+            What::RevocationAdded { id, subject, tokens_only, reason, client: _ } => {
                 if let Subject::Token { environment, id, expires } = subject {
                     self.revoked_tokens.insert(id.clone(), (environment.clone(), *expires));
                     return;

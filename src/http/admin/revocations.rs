@@ -72,14 +72,14 @@ pub async fn revoke(
         let wanted: Wanted = body(&headers, &bytes)?;
         let (tokens_only, reason) = (wanted.tokens_only, wanted.reason.clone());
         let sought = wanted.sought();
-        let subject = broker.revocable(named_thing(wanted)?).await.map_err(|failure| match failure {
+        let (subject, client) = broker.revocable(named_thing(wanted)?).await.map_err(|failure| match failure {
             Failure::Refused(reason) if *reason == reason::NOT_FOUND => Problem::missing(&sought),
             other @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => {
                 Problem::from(other)
             }
         })?;
         let member = subject.member();
-        let asked = Revoke { subject, tokens_only, reason };
+        let asked = Revoke { subject, client, tokens_only, reason };
         let (id, cut) = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
         let view = broker.journal.view();
         let (state, version) = view.state.revocations.get(&id).map_or(("done", None), |one| (state(one), Some(version(one))));

@@ -352,6 +352,7 @@ pub fn revocation() -> Change {
         subject: Subject::Partner { partner: "globex".parse().expect("a name") },
         tokens_only: false,
         reason: "stolen laptop".into(),
+        client: None,
     };
     Change { by: Actor::Operator, what }
 }
@@ -381,6 +382,7 @@ pub fn revocation_of_token() -> Change {
         },
         tokens_only: false,
         reason: "a test".into(),
+        client: None,
     };
     Change { by: Actor::Operator, what }
 }

@@ -1,0 +1,97 @@
+//! The lane of long reads: queries of people have connections of their own, and a time after which SQLite itself ends the statement.
+//!
+//! A caller that gives up does not stop SQLite: the statement would run on and keep its connection, and a few such would leave none for
+//! what an exchange, an introspection or a revocation has to read. Here they wait for each other alone, and never for long.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{Sqlite, SqlitePool};
+
+use super::fault::StoreFault;
+use super::schema;
+
+/// How many run at once.
+const AT_ONCE: u32 = 2;
+
+/// How long a statement may run, and how long one waits for its turn.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// How many steps of SQLite's machine lie between two looks at the time: well below a millisecond.
+const STEPS: i32 = 10_000;
+
+/// `SQLITE_INTERRUPT`.
+const INTERRUPTED: &str = "9";
+
+/// The lane.
+#[derive(Clone)]
+pub struct Lane {
+    pool: SqlitePool,
+    longest: Duration,
+}
+
+impl Lane {
+    /// One to the database at `path`. Connections are made when they are needed.
+    pub fn to(path: &Path) -> Self {
+        let options = SqlitePoolOptions::new().max_connections(AT_ONCE).acquire_timeout(LONGEST);
+        Self { pool: options.connect_lazy_with(schema::reader(path)), longest: LONGEST }
+    }
+
+    /// A connection whose statements all end before the lane's time is over.
+    pub async fn turn(&self) -> Result<PoolConnection<Sqlite>, StoreFault> {
+        let mut connection = self.pool.acquire().await?;
+        let ends = Instant::now() + self.longest;
+        connection.lock_handle().await?.set_progress_handler(STEPS, move || Instant::now() < ends);
+        Ok(connection)
+    }
+
+    /// Ends its connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Whether a fault is that the time was over, for the statement or for its turn.
+pub fn is_over(fault: &StoreFault) -> bool {
+    matches!(fault.0, sqlx::Error::PoolTimedOut) || is_interrupted(fault)
+}
+
+/// Whether a fault is that SQLite ended the statement because its time was over.
+pub fn is_interrupted(fault: &StoreFault) -> bool {
+    matches!(&fault.0, sqlx::Error::Database(error) if error.code().as_deref() == Some(INTERRUPTED))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::ConnectOptions as _;
+
+    use super::*;
+
+    const ENDLESS: &str = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+
+    #[tokio::test]
+    async fn an_endless_statement_is_ended_and_its_connection_is_free() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal.db");
+        let _writer = schema::writer(&path, false).create_if_missing(true).connect().await.expect("a database");
+        let lane = Lane { longest: Duration::from_millis(200), ..Lane::to(&path) };
+        let begun = Instant::now();
+        let endless = async || {
+            let mut connection = lane.turn().await?;
+            sqlx::query(ENDLESS).fetch_one(&mut *connection).await.map_err(StoreFault)
+        };
+        let (one, other) = tokio::join!(endless(), endless());
+        for ended in [one, other] {
+            assert!(ended.is_err_and(|fault| is_over(&fault)));
+        }
+        // Also where nobody waits for the answer.
+        for _ in 0..AT_ONCE {
+            drop(tokio::time::timeout(Duration::from_millis(20), endless()).await);
+        }
+        let mut connection = lane.turn().await.expect("a connection");
+        assert!(sqlx::query("SELECT 1").fetch_one(&mut *connection).await.is_ok());
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    }
+}
