@@ -123,7 +123,7 @@ fn changes_weigh_what_they_do() {
         ("dataClasses: [customer-address]\n", "", "WIDENS dataClasses".to_owned()),
         ("[customer-address]", "[customer-address, payroll]", "WIDENS dataClasses".to_owned()),
         ("domains: [globex.example]", "domains: [globex.example, globex.test]", "WIDENS domains".to_owned()),
-        ("ends: 2027-02-28", "ends: 2027-01-28", "narrows exceptions.legacy SFTP key.ends".to_owned()),
+        ("ends: 2027-02-28", "ends: 2027-01-28", "WIDENS exceptions.legacy SFTP key.ends".to_owned()),
         ("expires: 2027-11-01", "expires: 2027-10-01", "narrows verification.expires".to_owned()),
         ("by: jane@", "by: eve@", "WIDENS verification.by".to_owned()),
         ("technical: ops@", "technical: dev@", "WIDENS contacts.technical".to_owned()),

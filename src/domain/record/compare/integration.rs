@@ -65,8 +65,8 @@ pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
     }
 }
 
-/// A static secret that is newly allowed to live is more risk, and one that ends sooner is less. One that the record names no more may
-/// live on at the partner, without an end and an owner: that is for two people to say.
+/// A static secret that is newly allowed to live is more risk. One that the record names no more may live on at the partner, without an
+/// end and an owner, and so may one whose end is brought forward: to a day that is over, it is gone from every list. Two people say so.
 fn exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Found) {
     for gone in old.iter().filter(|one| !new.iter().any(|other| other.what == one.what)) {
         found.push(format!("exceptions.{}", gone.what), Some(gone.ends.to_string()), None, Weight::Widens);
@@ -77,7 +77,7 @@ fn exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Found) {
             found.push(at, None, Some(one.ends.to_string()), Weight::Widens);
             continue;
         };
-        found.ranked(format!("{at}.ends"), (&was.ends, &one.ends), ToString::to_string, |old, new| new < old);
+        found.value(format!("{at}.ends"), (&was.ends, &one.ends), ToString::to_string, Weight::Widens);
         found.value(format!("{at}.control"), (&was.control, &one.control), Clone::clone, Weight::Widens);
         found.text(&format!("{at}.owner"), (&was.owner, &one.owner), Weight::Widens);
     }
