@@ -180,10 +180,16 @@ fn fit(wanted: &Wanted, eligible: &[&Eligible], state: &State, now: Timestamp, u
             add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, format!("the record does not allow it for {}", one.scope));
         }
     }
-    // One at a time: what nobody has looked at is not repeated until somebody has.
-    let waits = state.elevations.unreviewed().find(|request| request.elevation.integration == wanted.integration);
+    // One at a time: what nobody has looked at is not repeated by the same person in the same place until somebody has. Another person
+    // may be needed in the same incident, and each answers for their own.
+    let own = |request: &&Request| {
+        let other = &request.elevation;
+        let here = other.integration == wanted.integration && other.environment == wanted.environment;
+        here && is_same(&other.requested_by, &wanted.by)
+    };
+    let waits = state.elevations.unreviewed().find(own);
     if let Some(request) = waits.filter(|_| wanted.wish.break_glass) {
-        let message = format!("elevation {} began without an approval and waits for its review", request.elevation.id);
+        let message = format!("your own elevation {} began without an approval and waits for its review", request.elevation.id);
         add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, message);
     }
     if wanted.wish.break_glass && matches!(wanted.by, Actor::Workload(_) | Actor::Machine(_)) {

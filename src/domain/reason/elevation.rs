@@ -67,8 +67,8 @@ super::reasons! {
         "Wait until some are decided, or take some back: `carnet elevations end ID`.";
     ELEVATION_NO_BREAK_GLASS = "elevation.no-break-glass", Invalid;
         "The glass may not be broken for this.";
-        "The record says for which scopes a person may start an elevation without an approval; a workload never may.";
-        "Ask for an ordinary elevation.";
+        "The record says for which scopes a person may start an elevation without an approval, and until somebody has reviewed it the same person starts no other one there; a workload never may.";
+        "Ask for an ordinary elevation, or have the review done.";
     ELEVATION_RECORD_CHANGED = "elevation.record-changed", Conflict;
         "The record no longer has what was asked for, or asks for other approvers.";
         "An approval counts under the rule by which it was asked for.";
