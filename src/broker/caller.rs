@@ -4,8 +4,7 @@
 use super::Broker;
 use crate::authn::{Trust, UnverifiedAssertion, certificate, svid};
 use crate::domain::admission::{Place, Principal, Slot, admit};
-use crate::domain::alg::Alg;
-use crate::domain::binding::{JwtKind, JwtRule, KeySource};
+use crate::domain::binding::KeySource;
 use crate::domain::certificate::{ClientCertificate, Der};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
@@ -130,11 +129,7 @@ impl Broker {
             // A token of ours is no proof, also where a binding that is older than the environment names its issuer: as if none did.
             candidates = &[];
         }
-        // The keys of revoked `key` bindings are asked first: a key that they hold is barred, also where another binding holds it too.
-        let barred = view.state.barred.rules(environment, unverified.issuer()).filter(|rule| rule.kind == JwtKind::Key);
-        let at_hand = |rule: &&JwtRule| rule.keys.is_inline() || candidates.iter().any(|other| other.rule.keys == rule.keys);
-        let mut trust: Vec<Trust<'_>> =
-            barred.filter(at_hand).map(|rule| Trust { source: &rule.keys, algs: &Alg::WORKLOAD }).collect();
+        let mut trust: Vec<Trust<'_>> = Vec::new();
         for candidate in candidates {
             let rule = &candidate.rule;
             if !trust.iter().any(|trust| *trust.source == rule.keys && trust.algs == rule.algs) {

@@ -75,6 +75,8 @@ pub struct Principal {
 pub struct Proof {
     /// Its issuer.
     pub issuer: Issuer,
+    /// Another issuer that it names ([`Assertion::issuers`]).
+    pub named: Option<Issuer>,
     /// Its subject.
     pub subject: Subject,
     /// What its issuer and `jti` are known by among the proofs that are spent, where it has one.
@@ -104,13 +106,16 @@ impl Principal {
         state: &State,
     ) -> Option<Self> {
         let version = state.integrations.get(id)?.current.as_ref()?.version;
-        let (issuer, by_certificate) = match &binding.admits {
-            Admits::Jwt(rule) => (rule.issuer.clone(), false),
-            Admits::Certificate => (format!("spiffe://{}", state.environment(environment)?.trust_domain).parse().ok()?, true),
+        let (issuer, by_certificate, barred) = match &binding.admits {
+            Admits::Jwt(rule) => (rule.issuer.clone(), false, state.barred.rule(environment, rule)),
+            Admits::Certificate => {
+                let issuer = state.environment(environment)?.trust_domain.issuer();
+                (issuer, true, state.barred.certificate(id, environment))
+            }
         };
         let key = state.issuer_keys.newest(&issuer).map_or_else(|| Digest::of(b"no key"), |(key, _)| key);
         let subject = id.to_string().parse().ok()?;
-        let proof = Proof { issuer, subject, id: None, expires: Timestamp::MAX, key, single_use: false };
+        let proof = Proof { issuer, named: None, subject, id: None, expires: Timestamp::MAX, key, single_use: false };
         Some(Self {
             client: ClientId::Integration(id.clone()),
             environment: environment.clone(),
@@ -118,7 +123,7 @@ impl Principal {
             version,
             proof,
             by_certificate,
-            barred: None,
+            barred: barred.map(str::to_owned),
         })
     }
 
@@ -133,15 +138,15 @@ impl Principal {
         let leaf = &shown.leaf;
         let barred = barred.certificate(&leaf.integration, &leaf.environment).map(str::to_owned);
         let client = ClientId::Integration(leaf.integration.clone());
-        // Invariant: a trust domain of at most 118 characters and an id of 127 are printable names of at most 255.
-        let issuer = format!("spiffe://{trust_domain}").parse().expect("a trust domain is an issuer's name");
+        // Invariant: an id of at most 127 characters is a printable name of at most 255.
+        let issuer = trust_domain.issuer();
         let subject = client.to_string().parse().expect("an integration's id is a subject");
         Self {
             client,
             environment: leaf.environment.clone(),
             binding: binding.clone(),
             version,
-            proof: Proof { issuer, subject, id: None, expires: leaf.ends, key: leaf.key, single_use: false },
+            proof: Proof { issuer, named: None, subject, id: None, expires: leaf.ends, key: leaf.key, single_use: false },
             by_certificate: true,
             barred,
         }
@@ -158,7 +163,7 @@ impl Principal {
             environment: candidate.environment.clone(),
             binding: candidate.binding.clone(),
             version: candidate.version,
-            proof: Proof { issuer, subject, id: None, expires: shown.ends, key: shown.key, single_use: false },
+            proof: Proof { issuer, named: None, subject, id: None, expires: shown.ends, key: shown.key, single_use: false },
             by_certificate: true,
             barred,
         }
@@ -233,6 +238,7 @@ pub fn admit(
         version: first.version,
         proof: Proof {
             issuer: assertion.issuer.clone(),
+            named: assertion.issuers().into_iter().nth(1),
             subject: assertion.subject.clone(),
             id: assertion.id.as_ref().map(|id| ProofKey::of(&assertion.issuer, id)),
             expires: assertion.expires,

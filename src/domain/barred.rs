@@ -2,7 +2,9 @@
 //!
 //! A revocation of a binding is a word against the workload or key that it admits, not against a name in a record. So it refuses the
 //! proof also where the record has a second binding that takes it, and after the revoked binding was renamed, narrowed or removed.
-//! Enter through [`Barred::jwt`] and its siblings, one for each kind of proof.
+//! A proof is known by each issuer that it names: a JWT-SVID has an `iss` of its issuer's, and the trust domain of its subject. Which of
+//! them it was looked up by depends on the bindings of the day, so a revocation of either counts.
+//! Enter through [`Barred::jwt`] and its siblings, one for each kind of proof; [`Barred::rule`] says whether a binding has any proof left.
 
 use std::collections::HashMap;
 
@@ -18,6 +20,8 @@ use super::spiffe::Svid;
 pub struct Barred {
     jwt: HashMap<EnvironmentName, HashMap<Issuer, Vec<(JwtRule, String)>>>,
     certificate: HashMap<(IntegrationId, EnvironmentName), String>,
+    certificates: HashMap<EnvironmentName, String>,
+    issuers: HashMap<Issuer, String>,
 }
 
 impl Barred {
@@ -37,40 +41,65 @@ impl Barred {
         }
     }
 
-    /// The revoked bindings of `environment` that name `issuer`: their rules.
-    pub fn rules(&self, environment: &EnvironmentName, issuer: &Issuer) -> impl Iterator<Item = &JwtRule> {
-        self.of(environment, issuer).map(|(rule, _)| rule)
+    /// Adds a revoked issuer, whose proofs are barred in every environment; where it is a trust domain of ours, all certificates of the
+    /// environments that have or had it.
+    pub(super) fn add_issuer<'a>(&mut self, issuer: &Issuer, own: impl Iterator<Item = &'a EnvironmentName>) {
+        let member = Subject::Issuer { issuer: issuer.clone() }.member();
+        self.certificates.extend(own.map(|environment| (environment.clone(), member.clone())));
+        self.issuers.insert(issuer.clone(), member);
     }
 
     /// The revocation that bars `assertion` in `environment`: its member.
     ///
-    /// Issuer and claims decide; for a `key` binding its keys, because all of a client's `key` bindings share one `iss` and `sub`. Slot,
-    /// audience, algorithm, times and `jti` do not: the holder of a revoked identity can choose them, or wait until the proof is older
-    /// than the revoked binding takes it. Nor does the key source of an issuer: its claims mean the same workload.
+    /// Issuer and claims decide. Slot, audience, algorithm, times and `jti` do not: the holder of a revoked identity can choose them, or
+    /// wait until the proof is older than the revoked binding takes it. Nor do the keys. The claims of an issuer mean the same workload
+    /// whichever key set has its keys. A revoked `key` binding bars every `key` proof of its client: the same key may stand in a second
+    /// set, under another `kid`, and the revoked set may be out of reach. So the client has no `key` proofs until the lift.
     pub(super) fn jwt(&self, environment: &EnvironmentName, assertion: &Assertion) -> Option<&str> {
+        if self.jwt.is_empty() && self.issuers.is_empty() {
+            return None;
+        }
         let bars = |rule: &JwtRule| match rule.kind {
-            JwtKind::Key => rule.keys == assertion.source,
+            JwtKind::Key => true,
             JwtKind::Oidc => conditions(rule, &assertion.claims).all(|result| result.holds),
         };
-        self.of(environment, &assertion.issuer).find(|(rule, _)| bars(rule)).map(|(_, member)| member.as_str())
+        assertion.issuers().iter().find_map(|issuer| self.find(environment, issuer, bars))
+    }
+
+    /// The revocation that bars every proof of `rule` in `environment`: its member.
+    ///
+    /// Several revocations that bar them between them are not put together: each of the proofs is refused all the same.
+    pub(super) fn rule(&self, environment: &EnvironmentName, rule: &JwtRule) -> Option<&str> {
+        let bars = |revoked: &JwtRule| match revoked.kind {
+            JwtKind::Key => true,
+            JwtKind::Oidc => revoked.matchers.iter().all(|wide| {
+                let steps = wide.claim.steps();
+                rule.matchers.iter().any(|one| one.claim.steps() == steps && one.condition.is_within(&wide.condition))
+            }),
+        };
+        self.find(environment, &rule.issuer, bars)
     }
 
     /// The revocation that bars an X.509-SVID in `environment`: its member.
     pub(super) fn svid(&self, environment: &EnvironmentName, shown: &Svid) -> Option<&str> {
         let claims = serde_json::json!({"sub": shown.id.as_str()});
         let bars = |rule: &JwtRule| rule.preset == Some(Preset::Spiffe) && conditions(rule, &claims).all(|result| result.holds);
-        self.of(environment, &shown.id.issuer()).find(|(rule, _)| bars(rule)).map(|(_, member)| member.as_str())
+        self.find(environment, &shown.id.issuer(), bars)
     }
 
     /// The revocation that bars the certificates of `integration` in `environment`: its member.
     pub(super) fn certificate(&self, integration: &IntegrationId, environment: &EnvironmentName) -> Option<&str> {
-        if self.certificate.is_empty() {
+        if self.certificate.is_empty() && self.certificates.is_empty() {
             return None;
         }
-        self.certificate.get(&(integration.clone(), environment.clone())).map(String::as_str)
+        let own = self.certificate.get(&(integration.clone(), environment.clone()));
+        own.or_else(|| self.certificates.get(environment)).map(String::as_str)
     }
 
-    fn of(&self, environment: &EnvironmentName, issuer: &Issuer) -> impl Iterator<Item = &(JwtRule, String)> {
-        self.jwt.get(environment).and_then(|issuers| issuers.get(issuer)).into_iter().flatten()
+    /// The revocation of `issuer`, or of a binding of it in `environment` whose rule `bars`.
+    fn find(&self, environment: &EnvironmentName, issuer: &Issuer, bars: impl Fn(&JwtRule) -> bool) -> Option<&str> {
+        let rules = || self.jwt.get(environment).and_then(|issuers| issuers.get(issuer)).into_iter().flatten();
+        let revoked = self.issuers.get(issuer);
+        revoked.or_else(|| rules().find(|(rule, _)| bars(rule)).map(|(_, member)| member)).map(String::as_str)
     }
 }

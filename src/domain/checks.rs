@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::actor::Actor;
 use super::admission::{Place, Slot, admit};
+use super::binding::{Admits, Condition};
 use super::certificate::{Authority, ClientCertificate, Der, Leaf};
 use super::change::{Change, What};
 use super::clock::{Seconds, Timestamp};
@@ -696,6 +697,9 @@ fn one_way_in_is_enough_to_grant() {
     case.access(|access| {
         let mut other = access.bindings[0].clone();
         other.name = "deploy".parse().expect("a name");
+        // Of another workload: what the first one takes is barred here too while the first one is revoked.
+        let Admits::Jwt(rule) = &mut other.admits else { panic!("a JWT's binding") };
+        rule.matchers.iter_mut().for_each(|matcher| matcher.condition = Condition::Equals("another".into()));
         access.bindings.push(other);
     });
     let revoke = |case: &mut Case, id: &str, binding: &str, tokens_only| {

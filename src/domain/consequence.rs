@@ -39,6 +39,8 @@ fn ready<'a, T>(state: &State, held: Option<&'a Held<T>>, now: Timestamp) -> Opt
 fn api(state: &State, now: Timestamp) -> Option<What> {
     state.apis.iter().find_map(|(name, api)| {
         let held = ready(state, api.held.as_ref(), now)?;
+        // As a version of an integration: what was approved before a stop waits until the stop is over.
+        stopped::api(name, state).ok()?;
         if !conflicts_in(Holder::Api(&held.version.record), state, now).is_empty() {
             return None;
         }
@@ -84,7 +86,7 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp) 
     let record = &held.version.record;
     let mut lacking = Vec::new();
     // A version that was approved before a stop waits until the stop is over.
-    lacking.extend(stopped::integration(&record.id, state).err());
+    lacking.extend(stopped::version(&record.id, state).err());
     if integration.current.is_none() {
         let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
         if partner.is_none_or(|current| now >= current.record.verification.expires) {

@@ -73,7 +73,8 @@ pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &Stat
     let asks = if stands.is_empty() { &asks[..] } else { asks.get(..1).unwrap_or_default() };
     let mut fewest: Option<Vec<Cause>> = None;
     for principal in supposed(id, environment, state) {
-        let own = own_members(&principal);
+        let mut own = own_members(&principal);
+        own.extend(principal.barred().map(str::to_owned).filter(|member| !own.contains(member)));
         for ask in asks {
             let (refused, trace) = suppose(&principal, ask, Beside::Supposed, state, now, Trace::survey());
             let reasons = all(trace, refused);

@@ -94,6 +94,9 @@ pub struct CertificateOnRecord {
 pub struct ProofOnRecord {
     /// Who issued it.
     pub issuer: Issuer,
+    /// Another issuer that it names: of a JWT-SVID its `iss`, or its trust domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<Issuer>,
     /// Whom it names.
     pub subject: Subject,
     /// The thumbprint of the key that signed it.
@@ -212,6 +215,7 @@ impl Issued {
             ceiling: grant.ceiling().to_owned(),
             proof: ProofOnRecord {
                 issuer: proof.issuer.clone(),
+                named: proof.named.clone(),
                 subject: proof.subject.clone(),
                 key: proof.key,
                 id: proof.id.map(|ProofKey(digest)| digest),
@@ -231,6 +235,7 @@ impl Issued {
             environment: self.environment.clone(),
             binding: self.binding.clone(),
             issuer: self.proof.issuer.clone(),
+            named: self.proof.named.clone(),
             kid: self.kid.clone(),
             api: self.api.clone(),
             certificate: self.certificate.as_ref().map(|shown| (shown.serial.clone(), shown.authority.clone())),

@@ -308,6 +308,7 @@ fn judge<'a>(
         environment: place.clone(),
         binding: principal.binding().clone(),
         issuer: principal.proof().issuer.clone(),
+        named: principal.proof().named.clone(),
         kid: key.key.kid.clone(),
         api: target.api.clone(),
         certificate: shown.and_then(Peer::own).map(|shown| (shown.leaf.serial.clone(), shown.leaf.authority.clone())),

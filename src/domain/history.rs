@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::binding::{Admits, Binding, KeySource};
-use super::names::{ClientId, EnvironmentName, Issuer};
+use super::names::{ClientId, EnvironmentName, Issuer, TrustDomain};
 use super::revocation::Subject;
 
 /// What was ever in force: a fold of the journal.
@@ -18,6 +18,8 @@ pub struct History {
     /// The members of `carnet:{ENV}:before` that cut what an issuer's proofs bought.
     issuers: BTreeMap<Issuer, BTreeSet<String>>,
     environments: BTreeSet<EnvironmentName>,
+    /// Our own trust domains, which are the issuers of what certificates bought, with the environments that had them.
+    own: BTreeMap<Issuer, BTreeSet<EnvironmentName>>,
 }
 
 impl History {
@@ -35,9 +37,11 @@ impl History {
         }
     }
 
-    /// Takes in a configured environment.
-    pub(super) fn add_environment(&mut self, environment: &EnvironmentName) {
-        if !self.environments.contains(environment) {
+    /// Takes in a configured environment and its trust domain.
+    pub(super) fn add_environment(&mut self, environment: &EnvironmentName, trust_domain: &TrustDomain) {
+        let places = self.own.entry(trust_domain.issuer()).or_default();
+        if !places.contains(environment) {
+            places.insert(environment.clone());
             self.environments.insert(environment.clone());
         }
     }
@@ -47,9 +51,14 @@ impl History {
         self.bindings.get(subject)
     }
 
-    /// Whether a binding that was ever in force names `issuer`.
+    /// Whether tokens may have been issued under `issuer`: a binding that was ever in force names it, or it is a trust domain of ours.
     pub fn knows_issuer(&self, issuer: &Issuer) -> bool {
-        self.issuers.contains_key(issuer)
+        self.issuers.contains_key(issuer) || self.own.contains_key(issuer)
+    }
+
+    /// The environments that ever had `issuer` as their trust domain.
+    pub fn environments_of(&self, issuer: &Issuer) -> impl Iterator<Item = &EnvironmentName> {
+        self.own.get(issuer).into_iter().flatten()
     }
 
     /// Whether `environment` was ever configured.

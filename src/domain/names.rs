@@ -153,6 +153,15 @@ name!(
     /// standard allows, so that every name made with it fits where names do.
     TrustDomain, trust_domain
 );
+
+impl TrustDomain {
+    /// As the name of an issuer: `spiffe://TRUST-DOMAIN`.
+    pub fn issuer(&self) -> Issuer {
+        // Invariant: a trust domain of at most 118 characters is a printable name of at most 255.
+        format!("spiffe://{self}").parse().expect("a trust domain is an issuer's name")
+    }
+}
+
 name!(
     /// The serial number of a certificate of ours: 16 bytes in lower-case hexadecimal, positive and without leading zeros
     /// (RFC 5280 section 4.1.2.2).

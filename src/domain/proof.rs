@@ -9,6 +9,7 @@ use super::binding::KeySource;
 use super::clock::Timestamp;
 use super::digest::Digest;
 use super::names::{Issuer, ProofId, Subject};
+use super::spiffe::WorkloadId;
 
 /// Something whose signature was verified.
 ///
@@ -49,7 +50,7 @@ pub struct Possession {
 /// time that a decision is taken: a caller who is known is told which of them failed (CONTRACT.md section 5).
 #[derive(Clone, Debug)]
 pub struct Assertion {
-    /// `iss`, byte for byte.
+    /// `iss`, byte for byte; for a JWT-SVID whose `iss` no binding names, its trust domain.
     pub issuer: Issuer,
     /// `sub`.
     pub subject: Subject,
@@ -73,4 +74,19 @@ pub struct Assertion {
     pub source: KeySource,
     /// … and the key's RFC 7638 thumbprint (SHA-256).
     pub key: Digest,
+}
+
+impl Assertion {
+    /// Every issuer that it names, each once: the one that it was looked up by, `iss`, and the trust domain of a SPIFFE ID.
+    pub fn issuers(&self) -> Vec<Issuer> {
+        let named = self.claims.get("iss").and_then(serde_json::Value::as_str).and_then(|text| text.parse().ok());
+        let domain = self.subject.as_str().parse::<WorkloadId>().ok().map(|id| id.issuer());
+        let mut issuers = vec![self.issuer.clone()];
+        for other in named.into_iter().chain(domain) {
+            if !issuers.contains(&other) {
+                issuers.push(other);
+            }
+        }
+        issuers
+    }
 }

@@ -3,6 +3,7 @@
 //! Whatever a token may have been issued under can be revoked, whether or not a record still names it ([`History`](super::history::History)).
 //! A name that was never in force names nothing: a typing error must not look like a revocation.
 
+use super::grant::BUILT_IN_API;
 use super::names::{ClientId, EnvironmentName, IntegrationId};
 use super::revocation::Subject;
 use super::state::State;
@@ -10,7 +11,7 @@ use super::state::State;
 /// Kinds of things that a revocation names, but for single tokens, which stand in the journal alone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Thing {
-    /// `orders-api`.
+    /// `orders-api`, or `carnet`, the built-in one.
     Api,
     /// `globex/order-sync/production/ci-main`, or `api/orders-api/production/gateway` for a caller of an API.
     Binding,
@@ -22,7 +23,7 @@ pub enum Thing {
     Environment,
     /// `globex/order-sync`.
     Integration,
-    /// Its URL.
+    /// Its URL, or a trust domain: `spiffe://mesh.globex.example`, also one of ours.
     Issuer,
     /// `production/KID`.
     Key,
@@ -36,7 +37,7 @@ pub fn find(thing: Thing, name: &str, state: &State) -> Option<Subject> {
     match thing {
         Thing::Api => {
             let api = name.parse().ok()?;
-            state.apis.contains_key(&api).then_some(Subject::Api { api })
+            (state.apis.contains_key(&api) || name == BUILT_IN_API).then_some(Subject::Api { api })
         }
         Thing::Binding => {
             let [partner, integration, environment, binding] = parts.as_slice() else { return None };

@@ -138,6 +138,9 @@ pub struct Ingredients {
     pub binding: BindingName,
     /// The proof's issuer.
     pub issuer: Issuer,
+    /// Another issuer that the proof names.
+    #[serde(default)]
+    pub named: Option<Issuer>,
     /// The signing key.
     pub kid: KeyId,
     /// The API.
@@ -169,7 +172,9 @@ impl Ingredients {
             members.push(format!("certificate:{}/{serial}", self.environment));
             members.push(format!("authority:{}/{authority}", self.environment));
         }
-        members.extend(self.beside.as_ref().filter(|beside| **beside != self.issuer).map(|beside| format!("issuer:{beside}")));
+        let mut others: Vec<&Issuer> = self.named.iter().chain(&self.beside).filter(|other| **other != self.issuer).collect();
+        others.dedup();
+        members.extend(others.into_iter().map(|other| format!("issuer:{other}")));
         members.extend(self.elevations.iter().map(Subject::elevation));
         if let ClientId::Integration(id) = &self.client {
             members.push(format!("partner:{}", id.partner));

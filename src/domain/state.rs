@@ -234,8 +234,11 @@ impl State {
             What::JournalArchived(segment) => self.archive.take(segment),
             What::ConfigurationChanged(configuration) => {
                 let history = Arc::make_mut(&mut self.history);
-                configuration.environments.keys().for_each(|environment| history.add_environment(environment));
+                for (name, environment) in &configuration.environments {
+                    history.add_environment(name, &environment.trust_domain);
+                }
                 self.configuration = Some(configuration.clone());
+                self.bar();
             }
             What::KeyCreated(key) => self.keys.add(key.clone(), at),
             What::KeyTainted { environment, kid, .. } => {

@@ -8,9 +8,10 @@ use super::approval::{Approval, Kind};
 use super::binding::{Admits, Binding};
 use super::clock::Timestamp;
 use super::elevation::Elevation;
-use super::names::{BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
+use super::integration::Access;
+use super::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
 use super::reason::{self, Reason};
-use super::record::{widens_access, widens_binding};
+use super::record::{widens_access, widens_binding, widens_target};
 use super::revocation::Subject;
 use super::standing::stands;
 use super::state::State;
@@ -65,7 +66,8 @@ pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(),
     stands(&asked.integration, state, now)?;
     environment(&asked.integration, &asked.environment, state)?;
     unrevoked(&Subject::Api { api: asked.api.clone() }, state)?;
-    let place = (&asked.integration, &asked.environment);
+    let client = ClientId::Integration(asked.integration.clone());
+    let place = (&client, &asked.environment);
     let current = state.integrations.get(&asked.integration).and_then(|known| known.current.as_ref());
     let bindings = current.and_then(|current| current.record.environments.get(&asked.environment));
     let bindings = bindings.map_or(&[][..], |access| &access.bindings);
@@ -83,7 +85,8 @@ pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(),
 pub fn approval(approval: &Approval, state: &State) -> Result<(), &'static Reason> {
     let unknown = || &reason::NOT_FOUND;
     match approval.kind {
-        Kind::Api | Kind::Lift => Ok(()),
+        Kind::Lift => Ok(()),
+        Kind::Api => api(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Partner => partner(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Change | Kind::Integration => version(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Enrolment => {
@@ -107,38 +110,83 @@ pub fn enrolment(id: &IntegrationId, place: &EnvironmentName, state: &State) -> 
     if state.barred.certificate(id, place).is_some() { Err(&reason::REVOKED) } else { Ok(()) }
 }
 
-/// Refuses the version of an integration that waits, where it gives more to something that is stopped.
-fn version(id: &IntegrationId, state: &State) -> Result<(), &'static Reason> {
+/// Refuses the version of an integration that waits, where it gives more to something that is stopped: to the integration, in an
+/// environment, through a binding, or at an API. Nearly always nothing is stopped, and then no versions are compared.
+///
+/// # Errors
+/// How it is stopped.
+pub fn version(id: &IntegrationId, state: &State) -> Result<(), &'static Reason> {
     integration(id, state)?;
     let Some(known) = state.integrations.get(id) else { return Ok(()) };
     let Some(waiting) = known.held.as_ref() else { return Ok(()) };
+    let client = ClientId::Integration(id.clone());
     for (place, new) in &waiting.version.record.environments {
         let current = known.current.as_ref().and_then(|current| current.record.environments.get(place));
-        if widens_access(current, new) {
-            environment(id, place, state)?;
-        }
+        unless(environment(id, place, state), || widens_access(current, new))?;
         for one in &new.bindings {
             let same = current.and_then(|current| current.bindings.iter().find(|other| other.name == one.name));
-            if widens_binding(same, one) {
-                unrevoked(&through((id, place), &one.name), state)?;
-            }
+            unless(binding((&client, place), one, state), || widens_binding(same, one))?;
+        }
+        for api in targets(new) {
+            let subject = Subject::Api { api: api.clone() };
+            unless(unrevoked(&subject, state), || widens_target(current, new, api))?;
         }
     }
     Ok(())
 }
 
-fn binding(place: (&IntegrationId, &EnvironmentName), binding: &Binding, state: &State) -> Result<(), &'static Reason> {
-    unrevoked(&through(place, &binding.name), state)?;
-    match &binding.admits {
-        Admits::Jwt(rule) => unrevoked(&Subject::Issuer { issuer: rule.issuer.clone() }, state),
-        Admits::Certificate if state.barred.certificate(place.0, place.1).is_some() => Err(&reason::REVOKED),
-        Admits::Certificate => Ok(()),
+/// Refuses the version of an API that waits: while the API is revoked, whatever it says; else where it gives an audience or a caller to
+/// something that is stopped.
+///
+/// # Errors
+/// How it is stopped.
+pub fn api(name: &ApiName, state: &State) -> Result<(), &'static Reason> {
+    unrevoked(&Subject::Api { api: name.clone() }, state)?;
+    let Some(known) = state.apis.get(name) else { return Ok(()) };
+    let Some(waiting) = known.held.as_ref() else { return Ok(()) };
+    let current = known.current.as_ref().map(|current| &current.record);
+    let new = &waiting.version.record;
+    let client = ClientId::Api(name.clone());
+    let open = |place: &EnvironmentName| unrevoked(&Subject::Environment { environment: place.clone() }, state);
+    for (place, audience) in &new.audience {
+        let same = current.and_then(|current| current.audience.get(place));
+        unless(open(place), || same != Some(audience))?;
     }
+    for (place, callers) in &new.callers {
+        let current = current.and_then(|current| current.callers.get(place)).map_or(&[][..], Vec::as_slice);
+        for one in callers.iter().filter(|one| !current.contains(one)) {
+            open(place)?;
+            binding((&client, place), one, state)?;
+        }
+    }
+    Ok(())
 }
 
-fn through((id, environment): (&IntegrationId, &EnvironmentName), binding: &BindingName) -> Subject {
-    let client = ClientId::Integration(id.clone());
-    Subject::Binding { client, environment: environment.clone(), binding: binding.clone() }
+/// `stop`, where it matters.
+fn unless(stop: Result<(), &'static Reason>, matters: impl FnOnce() -> bool) -> Result<(), &'static Reason> {
+    stop.or_else(|reason| if matters() { Err(reason) } else { Ok(()) })
+}
+
+/// The APIs that it gives something of.
+fn targets(access: &Access) -> impl Iterator<Item = &ApiName> {
+    access.scopes.keys().chain(access.elevation.iter().map(|one| &one.api))
+}
+
+/// Refuses a binding that is revoked, or of which every proof is refused: its issuer is revoked, or another revoked binding takes them.
+fn binding(place: (&ClientId, &EnvironmentName), binding: &Binding, state: &State) -> Result<(), &'static Reason> {
+    unrevoked(&through(place, &binding.name), state)?;
+    let (client, environment) = place;
+    let barred = match (&binding.admits, client) {
+        (Admits::Jwt(rule), _) => state.barred.rule(environment, rule),
+        (Admits::Certificate, ClientId::Integration(id)) => state.barred.certificate(id, environment),
+        // Our authority names integrations only.
+        (Admits::Certificate, ClientId::Api(_)) => None,
+    };
+    if barred.is_some() { Err(&reason::REVOKED) } else { Ok(()) }
+}
+
+fn through((client, environment): (&ClientId, &EnvironmentName), binding: &BindingName) -> Subject {
+    Subject::Binding { client: client.clone(), environment: environment.clone(), binding: binding.clone() }
 }
 
 fn unrevoked(subject: &Subject, state: &State) -> Result<(), &'static Reason> {

@@ -1,10 +1,12 @@
 //! Revoked bindings, and what a version may take away without an approval.
 
+use carnet::domain::alg::Alg;
 use serde_json::{Value, json};
 
 use crate::certificates;
 use crate::elevation::{ask_as_workload, own_wish, refused};
-use crate::world::{Answer, World, claims, records};
+use crate::world::issuer::{Behaviour, sign};
+use crate::world::{Answer, Key, Options, Provider, World, claims, client, records};
 
 /// The usual records with a second binding in production, `ci-any`, that takes any branch, again and again.
 fn overlapping(world: &World) -> String {
@@ -72,10 +74,21 @@ async fn lift(world: &World, id: &str) {
 }
 
 async fn approve(world: &World, approval: &str, person: &str) {
+    let answer = verdict(world, approval, person).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+async fn verdict(world: &World, approval: &str, person: &str) -> Answer {
     let seen = world.admin_get(&format!("/v1/approvals/{approval}"), person).await;
     let body = json!({"verdict": "approve", "reason": "ok", "version": seen["version"]});
-    let answer = world.admin_post(&format!("/v1/approvals/{approval}/reviews"), person, &body).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    world.admin_post(&format!("/v1/approvals/{approval}/reviews"), person, &body).await
+}
+
+/// The one change that waits.
+async fn waiting(world: &World) -> String {
+    let found = world.admin_get("/v1/approvals?state=pending&kind=change", "alan").await;
+    assert_eq!(found["items"].as_array().map(Vec::len), Some(1), "{found}");
+    found["items"][0]["id"].as_str().expect("an id").to_owned()
 }
 
 const MAIN: &str = "globex/order-sync/production/ci-main";
@@ -98,13 +111,14 @@ async fn a_revoked_binding_bars_its_proofs_at_every_other_binding() {
     // The barred proof asks for nothing else either.
     refused(&ask_as_workload(&world, &proof(&world, &json!({})), &own_wish("30m")).await, 403, "trust.revoked");
 
-    // Removed, and then there under another name: the rule that was revoked is kept.
+    // Removed, and then asked for under another name: the rule that was revoked is kept, and nobody can approve it again.
     let removed = without_main(&overlapping(&world));
     assert_eq!(outcome(&apply(&world, "ann", &removed).await).0, "hold");
     world.approve_all().await;
     bars(&world).await;
     let renamed = overlapping(&world).replace("name: ci-main", "name: ci-again");
-    world.onboard(&renamed).await;
+    assert_eq!(outcome(&apply(&world, "ann", &renamed).await).0, "hold");
+    refused(&verdict(&world, &waiting(&world).await, "olga").await, 409, "trust.revoked");
     bars(&world).await;
     world.stop().await;
     world.boot().await;
@@ -204,6 +218,9 @@ async fn exceptions_and_approved_facts_are_held() {
     world.onboard(&with).await;
     let edits = [
         (exception, "", "exceptions.legacy SFTP key"),
+        // An end that is over is a removal, and nobody but the partner knows whether an earlier one is kept.
+        ("ends: 2099-02-28", "ends: 2000-01-01", "exceptions.legacy SFTP key.ends"),
+        ("ends: 2099-02-28", "ends: 2099-02-01", "exceptions.legacy SFTP key.ends"),
         ("what: legacy SFTP key", "what: SFTP key", "exceptions.SFTP key"),
         ("purpose: Copies orders.", "purpose: Deletes orders.", "purpose"),
         ("trigger: contract-end, contact: ops@", "trigger: contract-end, contact: eve@", "offboarding.contact"),
@@ -218,7 +235,7 @@ async fn exceptions_and_approved_facts_are_held() {
         assert!(action == "hold" && widens.contains(&at.to_owned()), "{at}: {action} {widens:?}");
         assert_eq!(world.admin_get("/v1/integrations/globex/order-sync", "alan").await["record"], before, "{at}");
     }
-    // An earlier end takes away and nothing else.
+    // An earlier end of the contract takes away and nothing else.
     let earlier = with.replacen("ends: 2099-11-30", "ends: 2099-10-30", 1);
     assert_eq!(outcome(&apply(&world, "ann", &earlier).await), ("narrow".to_owned(), vec![]));
 }
@@ -280,4 +297,202 @@ async fn an_api_can_be_revoked() {
     lift(&world, &id).await;
     world.minted().await;
     assert_eq!(world.introspect("production", &token).await.json(), json!({"active": false}), "revoked never revives");
+}
+
+/// Integration `globex/keys` with these bindings of its own keys in production, and `plain` in the sandbox.
+fn with_keys(bindings: &str, plain: &str) -> String {
+    format!(
+        r#"apiVersion: carnet/v1
+kind: Integration
+metadata: {{partner: globex, name: keys}}
+purpose: Sorts what comes back.
+owners: {{business: jane@acme.example, application: raj@acme.example}}
+contract: {{ref: MSA-4, starts: 2026-01-01, ends: 2099-11-30}}
+review: {{every: 90d, onSilence: suspend}}
+offboarding: {{trigger: contract-end, contact: ops@globex.example}}
+environments:
+  sandbox:
+    bindings:
+{plain}    scopes: {{orders-api: [orders:read]}}
+  production:
+    bindings:
+{bindings}    scopes: {{orders-api: [orders:read]}}
+"#
+    )
+}
+
+/// S-4: the same key in a second set, at a URL or in the record, under the same `kid` or another, while the revoked set is there, gone from
+/// the record or out of reach: while a `key` binding is revoked, its client's keys buy nothing in that environment.
+#[tokio::test]
+async fn a_revoked_key_binding_bars_the_key_in_every_set() {
+    let (first, second) = (Provider::start().await, Provider::start().await);
+    let issuers = vec![first.issuer.clone(), second.issuer.clone()];
+    let mut world = World::with(Options { issuers, ..Options::default() }).await;
+    let (key, _) = Key::generate(Alg::Es256).expect("a key");
+    let named = |kid: &str| {
+        let mut public = key.public().clone();
+        public["kid"] = kid.into();
+        json!({"keys": [public]}).to_string()
+    };
+    let serve = |at: &Provider, answer: (u16, String)| at.behave(Behaviour { discovery: None, keys: Some(answer) });
+    serve(&first, (200, named("one")));
+    serve(&second, (200, named("two")));
+    let old = format!("      - {{name: old, key: {{jwksUri: \"{}/keys\"}}}}\n", first.issuer);
+    let inline = |name: &str, kid: &str| format!("      - {{name: {name}, key: {{jwks: {}}}}}\n", named(kid));
+    let others = format!("      - {{name: new, key: {{jwksUri: \"{}/keys\"}}}}\n{}", second.issuer, inline("inline", "three"));
+    let both = with_keys(&format!("{old}{others}"), &inline("own", "one"));
+    world.onboard(&records::usual(&world.partner.issuer)).await;
+    world.onboard(&both).await;
+    let shown = async |world: &World, environment: &str, kid: Option<&str>| {
+        let now = world.clock.seconds();
+        let header = kid.map_or_else(|| json!({"alg": "ES256"}), |kid| json!({"alg": "ES256", "kid": kid}));
+        let claims = json!({
+            "iss": "globex/keys", "sub": "globex/keys", "aud": world.issuer(environment), "exp": now + 60, "iat": now,
+            "jti": client::unique(),
+        });
+        let assertion = sign(&key, &header.to_string(), &claims.to_string());
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion.as_str()),
+            ("audience", "orders-api"),
+            ("scope", "orders:read"),
+        ];
+        world.token(environment, &form).await
+    };
+    let all = [Some("one"), Some("two"), Some("three"), None];
+    for kid in all {
+        let answer = shown(&world, "production", kid).await;
+        assert_eq!(answer.status, 200, "{kid:?}: {}", answer.text());
+    }
+    let id = revoke(&world, &json!({"binding": "globex/keys/production/old", "reason": "the key was copied"})).await;
+    let stay_out = async |world: &World, which: &[Option<&str>], row: &str| {
+        let before = world.issued().await;
+        for kid in which {
+            let answer = shown(world, "production", *kid).await;
+            assert_eq!(
+                (answer.status, &answer.json()["reason"]),
+                (400, &json!("trust.revoked")),
+                "{row}, {kid:?}: {}",
+                answer.text()
+            );
+        }
+        assert_eq!(world.issued().await, before, "{row}");
+    };
+    stay_out(&world, &all, "the revoked set stands there").await;
+    // The revoked set is out of reach, and nothing of it is kept.
+    serve(&first, (503, String::new()));
+    world.advance(2 * 3600).await;
+    stay_out(&world, &all[1..3], "the revoked set is out of reach").await;
+    // One person takes the revoked binding out.
+    assert_eq!(outcome(&apply(&world, "ann", &with_keys(&others, &inline("own", "one"))).await), ("narrow".to_owned(), vec![]));
+    stay_out(&world, &all[1..], "the record names the revoked set no more").await;
+    world.stop().await;
+    world.boot().await;
+    world.advance(1).await;
+    stay_out(&world, &all[1..], "the broker started again").await;
+    // Elsewhere the same key counts: the revocation names one environment.
+    assert_eq!(shown(&world, "sandbox", Some("one")).await.status, 200);
+    // Nobody can give the client another key meanwhile; two people can after the lift.
+    let more = format!("{others}{}", inline("newest", "four"));
+    assert_eq!(outcome(&apply(&world, "ann", &with_keys(&more, &inline("own", "one"))).await).0, "hold");
+    refused(&verdict(&world, &waiting(&world).await, "olga").await, 409, "trust.revoked");
+    lift(&world, &id).await;
+    assert_eq!(shown(&world, "production", Some("two")).await.status, 200);
+    approve(&world, &waiting(&world).await, "olga").await;
+}
+
+/// S-8: the built-in API and our own trust domains are what tokens are issued under too.
+#[tokio::test]
+async fn the_built_in_api_and_our_own_trust_domain_can_be_revoked() {
+    let world = World::start().await;
+    let usual = certificates::with_certificates(&world.partner.issuer);
+    world
+        .onboard(&usual.replacen(
+            "        - scope: orders:list\n",
+            "        - scope: orders:list\n      carnet: [carnet:introspect]\n",
+            1,
+        ))
+        .await;
+    world.clock.synchronise();
+    let machine = certificates::enrolled(&world, "production").await;
+    let introspecting = async || {
+        let assertion = world.assertion("production");
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion.as_str()),
+            ("audience", "carnet"),
+            ("scope", "carnet:introspect"),
+        ];
+        world.token("production", &form).await
+    };
+    assert_eq!(introspecting().await.status, 200);
+    let api = revoke(&world, &json!({"api": "carnet", "reason": "watched"})).await;
+    let before = world.issued().await;
+    refused(&introspecting().await, 400, "trust.revoked");
+    assert_eq!(world.issued().await, before);
+    lift(&world, &api).await;
+    assert_eq!(introspecting().await.status, 200);
+
+    let bought = machine.token(Some("one"), "production", &[]).await;
+    assert_eq!(bought.status, 200, "{bought:?}");
+    let bought: Value = serde_json::from_str(&bought.body).expect("JSON");
+    let token = bought["access_token"].as_str().expect("a token");
+    assert_eq!(world.introspect("production", token).await.json()["active"], true);
+    let other = json!({"issuer": "spiffe://staging.127.0.0.1", "reason": "x"});
+    refused(&world.admin_post("/v1/revocations", "sven", &other).await, 404, "resource.not-found");
+    let domain =
+        revoke(&world, &json!({"issuer": "spiffe://production.127.0.0.1", "reason": "the authority is suspect"})).await;
+    assert_eq!(world.introspect("production", token).await.json(), json!({"active": false}));
+    let before = world.issued().await;
+    let answer = machine.token(Some("one"), "production", &[]).await;
+    assert!(answer.status == 400 && answer.body.contains("trust.revoked"), "{answer:?}");
+    assert_eq!(world.issued().await, before);
+    let enrolment = json!({"integration": "globex/order-sync", "environment": "production", "reason": "a new machine"});
+    refused(&world.admin_post("/v1/enrolments", "ann", &enrolment).await, 409, "trust.revoked");
+    // Assertions go on, and so does the other environment's authority.
+    world.minted().await;
+    let sandbox = json!({"integration": "globex/order-sync", "environment": "sandbox", "reason": "a new machine"});
+    assert_eq!(world.admin_post("/v1/enrolments", "ann", &sandbox).await.status, 201);
+    lift(&world, &domain).await;
+    assert_eq!(machine.token(Some("one"), "production", &[]).await.status, 200);
+    assert_eq!(world.introspect("production", token).await.json(), json!({"active": false}), "revoked never revives");
+}
+
+/// E-7: where every proof of a binding is refused because another one is revoked, nothing says that it grants.
+#[tokio::test]
+async fn a_barred_environment_is_not_told_as_granting() {
+    let world = World::start().await;
+    let usual = records::usual(&world.partner.issuer);
+    let main = usual.lines().find(|line| line.contains("refs/heads/main")).expect("the binding");
+    let twin =
+        format!("      - name: twin\n{}\n", main.replace("{oneOf: [refs/heads/main, refs/heads/release]}", "refs/heads/main"));
+    world.onboard(&with_binding(&usual, &twin)).await;
+    let told = async || {
+        let shown = world.admin_get("/v1/integrations/globex/order-sync", "alan").await;
+        let query = "integration=globex/order-sync&environment=production&api=orders-api&scope=orders:read";
+        let can = world.admin_get(&format!("/v1/can-i?{query}"), "alan").await;
+        (shown["effective"]["production"].clone(), can["allowed"].clone())
+    };
+    assert_eq!(told().await, (json!({"state": "granting", "causes": []}), json!(true)));
+    let id = revoke(&world, &json!({"binding": MAIN, "reason": "taken over"})).await;
+    refused(&read(&world, &proof(&world, &json!({}))).await, 400, "trust.revoked");
+    let (effective, can) = told().await;
+    assert_eq!((&effective["state"], &can), (&json!("refusing"), &json!(false)), "{effective}");
+    let cause = &effective["causes"][0];
+    assert_eq!((&cause["reason"], &cause["subject"]), (&json!("trust.revoked"), &json!(format!("binding:{MAIN}"))), "{cause}");
+    lift(&world, &id).await;
+    assert_eq!(told().await.0["state"], "granting");
+
+    // Two bindings for certificates, and nothing else.
+    let (head, _) = usual.split_once("      - name: ci-main\n").expect("the binding");
+    let (_, tail) = usual.split_once("refs/heads/release]}}, owner: [repository_owner_id]}\n").expect("the rest");
+    let machines = "      - {name: first-site, mtls: {}}\n      - {name: second-site, mtls: {}}\n";
+    world.onboard(&format!("{head}{machines}{tail}")).await;
+    assert_eq!(told().await, (json!({"state": "granting", "causes": []}), json!(true)));
+    let second = "globex/order-sync/production/second-site";
+    revoke(&world, &json!({"binding": second, "reason": "stolen"})).await;
+    let (effective, can) = told().await;
+    assert_eq!((&effective["state"], &can), (&json!("refusing"), &json!(false)), "{effective}");
+    assert_eq!(effective["causes"][0]["subject"], json!(format!("binding:{second}")), "{effective}");
 }

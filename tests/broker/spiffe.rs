@@ -138,6 +138,83 @@ async fn a_workload_shows_its_jwt_svid_by_the_command_line() {
     assert!(ran.stderr.contains("its sub is no SPIFFE ID"), "{ran:?}");
 }
 
+/// S-4: a workload whose agent writes an issuer into its SVIDs is admitted by that issuer or by its trust domain, as the bindings of the day
+/// say. A revocation of either, or of a binding of either, counts for both, also after the binding left the record.
+#[tokio::test]
+async fn a_jwt_svid_is_barred_by_each_issuer_that_it_names() {
+    let (mesh, agent) = (Provider::start().await, Provider::start().await);
+    publish(&mesh, &[jwt_key(&mesh)], 1);
+    agent.behave(Behaviour { discovery: None, keys: Some((200, json!({"keys": [mesh.key.public()]}).to_string())) });
+    let issuers = vec![mesh.issuer.clone(), agent.issuer.clone()];
+    let world = World::with(Options { issuers, ..Options::default() }).await;
+    let by_agent = format!(
+        "      - {{name: agent, oidc: {{issuer: \"{}\", match: {{sub: \"{ID}\"}}, singleUse: false, maxAge: 30m}}}}\n",
+        agent.issuer
+    );
+    let alone = admitting(&world.partner.issuer, &binding("mesh", ID, &mesh));
+    let both = admitting(&world.partner.issuer, &format!("{by_agent}{}", binding("mesh", ID, &mesh)));
+    world.onboard(&both).await;
+    let named = || svid(&world, &mesh, &json!({"iss": agent.issuer}));
+    let by = async || {
+        let answer = exchange(&world, &named()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
+        (claims(&token)["binding"].as_str().expect("a binding").to_owned(), token)
+    };
+    let stays_out = async |row: &str| {
+        let before = world.issued().await;
+        let answer = exchange(&world, &named()).await;
+        assert_eq!((answer.status, &answer.json()["reason"]), (400, &json!("trust.revoked")), "{row}: {}", answer.text());
+        assert_eq!(world.issued().await, before, "{row}");
+    };
+    let revoke = async |body: Value| {
+        let answer = world.admin_post("/v1/revocations", "sven", &body).await;
+        assert_eq!(answer.status, 201, "{body}: {}", answer.text());
+        answer.json()["id"].as_str().expect("an id").to_owned()
+    };
+    let lift = async |id: String| {
+        let asked = world.admin_post(&format!("/v1/revocations/{id}/lift"), "sven", &json!({"reason": "recovered"})).await;
+        assert_eq!(asked.status, 202, "{}", asked.text());
+        let path = format!("/v1/approvals/{}", asked.json()["approval"].as_str().expect("an approval"));
+        let body = json!({"verdict": "approve", "reason": "ok", "version": world.admin_get(&path, "sara").await["version"]});
+        let answer = world.admin_post(&format!("{path}/reviews"), "sara", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    assert_eq!(by().await.0, "agent");
+    let mesh_binding = json!({"binding": "globex/order-sync/production/mesh", "reason": "x"});
+    let agent_binding = json!({"binding": "globex/order-sync/production/agent", "reason": "x"});
+    let domain = json!({"issuer": "spiffe://mesh.globex.example", "reason": "x"});
+    let issuer = json!({"issuer": agent.issuer, "reason": "x"});
+    for subject in [&mesh_binding, &domain, &agent_binding, &issuer] {
+        let id = revoke(subject.clone()).await;
+        stays_out(&format!("both in the record, {subject}")).await;
+        lift(id).await;
+    }
+    // Its proofs would meet the other binding: two people take it out while its issuer is revoked.
+    let id = revoke(issuer.clone()).await;
+    let answer = world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", alone.clone()))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let plan = answer.json();
+    let item =
+        plan["items"].as_array().expect("items").iter().find(|item| item["kind"] == "Integration").expect("an integration");
+    assert_eq!(item["action"], "hold", "{item}");
+    world.approve_all().await;
+    stays_out("the record names the issuer no more").await;
+    // An SVID that does not name the issuer is not its.
+    assert_eq!(exchange(&world, &svid(&world, &mesh, &json!({}))).await.status, 200);
+    lift(id).await;
+    let (binding, token) = by().await;
+    assert_eq!(binding, "mesh");
+    // The token remembers which issuer its proof named.
+    assert_eq!(world.introspect("production", &token).await.json()["active"], true);
+    for subject in [&issuer, &agent_binding, &domain, &mesh_binding] {
+        let id = revoke(subject.clone()).await;
+        stays_out(&format!("one in the record, {subject}")).await;
+        assert_eq!(world.introspect("production", &token).await.json(), json!({"active": false}));
+        lift(id).await;
+    }
+}
+
 /// A trust domain's authority, in the folder of a machine.
 async fn authority(machine: &Machine, name: &str) -> Value {
     let profile = "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign";

@@ -200,4 +200,139 @@ async fn each_requester_has_a_limit_of_their_own() {
     glass["breakGlass"] = true.into();
     assert_eq!(asked(&world, "sara", &glass).await["state"], "active");
     token(&exchange(&world, "orders:write").await);
+    // Each person has one that nobody has looked at, in each place: nobody keeps anybody from the glass.
+    refused(&world.admin_post("/v1/elevations", "sara", &glass).await, 422, "elevation.no-break-glass");
+    assert_eq!(asked(&world, "olga", &glass).await["state"], "active");
+    refused(&world.admin_post("/v1/elevations", "olga", &glass).await, 422, "elevation.no-break-glass");
+}
+
+/// S-10: an elevation that was broken open in the sandbox keeps nobody from production, not even the same person.
+#[tokio::test]
+async fn the_glass_of_one_environment_is_not_that_of_another() {
+    let world = World::start().await;
+    let rule = "{scope: orders:write, api: orders-api, max: 1h, approvers: {role: security, count: 1}, breakGlass: true}";
+    let record = with_elevation(&world, rule).replacen(
+        "    scopes: {orders-api: [orders:read, orders:write]}\n",
+        &format!("    scopes: {{orders-api: [orders:read]}}\n    elevation:\n      - {rule}\n"),
+        1,
+    );
+    world.onboard(&record).await;
+    let glass = |environment: &str| {
+        let mut glass = wish("1h");
+        glass["breakGlass"] = true.into();
+        glass["environments"] = json!([environment]);
+        glass
+    };
+    assert_eq!(asked(&world, "olga", &glass("sandbox")).await["state"], "active");
+    refused(&world.admin_post("/v1/elevations", "olga", &glass("sandbox")).await, 422, "elevation.no-break-glass");
+    assert_eq!(asked(&world, "olga", &glass("production")).await["state"], "active");
+    token(&exchange(&world, "orders:write").await);
+}
+
+async fn revoked(world: &World, kind: &str, name: &str) -> String {
+    let answer = world.admin_post("/v1/revocations", "sven", &json!({kind: name, "reason": "x"})).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.json()["id"].as_str().expect("an id").to_owned()
+}
+
+async fn lifted(world: &World, revocation: &str) {
+    let lift = post(world, &format!("/v1/revocations/{revocation}/lift")).await;
+    assert_eq!(lift.status, 202, "{}", lift.text());
+    let waiting = waiting(world, "lift").await;
+    assert_eq!(vote(world, &waiting[0], "sara", "approve").await.status, 200);
+}
+
+/// S-14: a version that gives more to what is revoked, whichever of its parts that is, is not approved; one that gives nothing to it is.
+#[tokio::test]
+async fn a_version_gives_nothing_to_what_is_revoked() {
+    let world = World::start().await;
+    let usual = records::usual(&world.partner.issuer);
+    let binding = |name: &str, more: &str| {
+        format!(
+            "      - name: {name}\n        oidc: {{issuer: \"{}\", match: {{sub: {{prefix: \"repo:\"}}, repository_id: \"456789\", repository_owner_id: \"998877\"{more}}}, owner: [repository_owner_id]}}\n",
+            world.partner.issuer
+        )
+    };
+    let production = |binding: &str| {
+        usual.replacen("    scopes:\n      orders-api:\n", &format!("{binding}    scopes:\n      orders-api:\n"), 1)
+    };
+    let scope = "    scopes: {orders-api: [orders:read, orders:write]}";
+    let third = usual.replacen(scope, "    scopes: {orders-api: [orders:read, orders:write, orders:list]}", 1);
+    let caller = |environment: &str| {
+        let line = format!("  {environment}: [");
+        let added = format!(
+            "{line}{{name: second, oidc: {{issuer: \"{}\", match: {{sub: \"x:second\"}}, owner: [sub]}}}}, ",
+            world.partner.issuer
+        );
+        usual.replacen(&line, &added, 1)
+    };
+    let meaning = usual.replacen("meaning: List orders", "meaning: List all orders", 1);
+    let (issuer, main) = (world.partner.issuer.as_str(), "globex/order-sync/production/ci-main");
+    let rows = [
+        ("issuer", issuer, production(&binding("ci-dev", ", ref: refs/heads/dev")), "change"),
+        ("issuer", issuer, caller("production"), "api"),
+        ("binding", main, production(&binding("ci-two", ", ref: refs/heads/main")), "change"),
+        ("api", "orders-api", third.clone(), "change"),
+        ("api", "orders-api", meaning.clone(), "api"),
+        ("environment", "production", caller("production"), "api"),
+        (
+            "binding",
+            "api/orders-api/production/gateway",
+            caller("production").replace("x:second", "system:serviceaccount:orders:api"),
+            "api",
+        ),
+    ];
+    let apply_any = async |records: &str| {
+        let answer = world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", records.to_owned()))).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    for (kind, name, version, approval) in &rows {
+        let it = revoked(&world, kind, name).await;
+        apply_any(version).await;
+        let found = waiting(&world, approval).await;
+        assert_eq!(found.len(), 1, "{kind} {name}: {found:?}");
+        for person in ["olga", "sara"] {
+            refused(&vote(&world, &found[0], person, "approve").await, 409, "trust.revoked");
+        }
+        lifted(&world, &it).await;
+        // Taken back, so that the next one stands alone.
+        apply_any(&usual).await;
+        assert!(waiting(&world, approval).await.is_empty(), "{kind} {name}");
+    }
+    // Elsewhere more can be given while something is revoked.
+    let it = revoked(&world, "binding", main).await;
+    for (version, approval) in [(&third, "change"), (&caller("sandbox"), "api")] {
+        apply_any(version).await;
+        let found = waiting(&world, approval).await;
+        assert_eq!(vote(&world, &found[0], "olga", "approve").await.status, 200);
+    }
+    lifted(&world, &it).await;
+}
+
+/// S-14: a version that was approved, and waits for something else, does not come into force behind a stop that came meanwhile.
+#[tokio::test]
+async fn an_approved_version_waits_behind_a_stop() {
+    let world = World::start().await;
+    let usual = records::usual(&world.partner.issuer);
+    let (api, _) = usual.trim_start().split_once("---\n").expect("records");
+    let other = api.replace("orders-api", "returns-api").replace("orders.", "returns.").replace("orders:api", "returns:api");
+    let second = records::integration(&world.partner.issuer, "second", "77").replace("orders-api", "returns-api");
+    let answer =
+        world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", format!("{other}---\n{second}")))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let submit = world.admin_post("/v1/integrations/globex/second/submit", "ann", &json!({"reason": "ready"})).await;
+    assert!(submit.status < 300, "{}", submit.text());
+    let integration = waiting(&world, "integration").await;
+    for person in ["olga", "sven"] {
+        assert_eq!(vote(&world, &integration[0], person, "approve").await.status, 200, "{person}");
+    }
+    let state = async || world.admin_get("/v1/integrations/globex/second", "alan").await["state"].clone();
+    assert_eq!(state().await, "submitted", "its API is not in force yet");
+    let it = revoked(&world, "environment", "globex/second/production").await;
+    let api = waiting(&world, "api").await;
+    assert_eq!(vote(&world, &api[0], "olga", "approve").await.status, 200);
+    assert_eq!(vote(&world, &api[0], "sara", "approve").await.status, 200);
+    assert_eq!(state().await, "submitted", "what it would give is stopped");
+    lifted(&world, &it).await;
+    assert_eq!(state().await, "active");
 }

@@ -182,7 +182,7 @@ super::reasons! {
         "Renew the contract and apply the new end date.";
     REVOKED = "trust.revoked", Proof;
         "Something that the proof rests on is revoked.";
-        "A revocation of a binding, integration, partner, environment, issuer or key refuses every exchange through it until it is lifted.";
+        "A revocation of a binding, integration, partner, environment, issuer or key refuses every exchange through it until it is lifted; that of a `key` binding refuses all `key` proofs of its client in its environment.";
         "Ask the security contact; `carnet revoke lift ID` asks for the approval that lifts it.";
     LIFE_TOO_SHORT = "life.too-short", Proof;
         "Less than 15 seconds would be left of the token's life.";

@@ -8,7 +8,7 @@
 use super::Record;
 use crate::domain::text::Text;
 
-pub use access::{widens_access, widens_binding, widens_elevation};
+pub use access::{widens_access, widens_binding, widens_elevation, widens_target};
 
 mod access;
 mod api;

@@ -33,7 +33,9 @@ mod write;
 #[cfg(test)]
 mod hostile;
 
-pub use compare::{Difference, Weight, compare, is_provably_narrowing, widens_access, widens_binding, widens_elevation};
+pub use compare::{
+    Difference, Weight, compare, is_provably_narrowing, widens_access, widens_binding, widens_elevation, widens_target,
+};
 pub use fault::{Fault, Severity};
 #[cfg(test)]
 pub(crate) use read_keyset::judge as judge_keys;

@@ -7,13 +7,18 @@ use crate::domain::barred::Barred;
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
 use crate::domain::elevation::Ended;
+use crate::domain::names::EnvironmentName;
 use crate::domain::revocation::Subject;
 
 impl State {
-    /// Bars what the revoked bindings admitted when they were revoked, and what they admit since under the same names.
+    /// Bars the revoked issuers, what the revoked bindings admitted when they were revoked, and what they admit since under the same
+    /// names.
     pub(super) fn bar(&mut self) {
         let mut barred = Barred::default();
         for revocation in self.revocations.values().filter(|revocation| revocation.refuses()) {
+            if let Subject::Issuer { issuer } = &revocation.subject {
+                barred.add_issuer(issuer, self.history.environments_of(issuer));
+            }
             let since = self.history.binding(&revocation.subject).filter(|now| revocation.admitted.as_ref() != Some(*now));
             revocation.admitted.iter().chain(since).for_each(|admits| barred.add(&revocation.subject, admits));
         }
@@ -70,12 +75,16 @@ impl State {
 
     /// The members whose lines a revocation of `subject` moves. A gateway that sees only the token knows neither the proof's issuer nor the
     /// serial number of a certificate, so the lines of what it does know move as well: the issuer's bindings; for a certificate its
-    /// integration in that environment; for an authority all of the environment. That cuts more than had to be, and for as long as it
+    /// integration in that environment; for an authority or a trust domain of ours all of the environment. That cuts more than had to be, and for as long as it
     /// takes to ask again.
     pub(in crate::domain) fn lines(&self, subject: &Subject) -> Vec<String> {
         let mut members = vec![subject.member()];
         match subject {
-            Subject::Issuer { issuer } => members.extend(self.history.members_of(issuer).cloned()),
+            Subject::Issuer { issuer } => {
+                members.extend(self.history.members_of(issuer).cloned());
+                let whole = |environment: &EnvironmentName| Subject::Environment { environment: environment.clone() };
+                members.extend(self.history.environments_of(issuer).map(|environment| whole(environment).member()));
+            }
             Subject::Certificate { environment, serial } => {
                 let integration = self.certificates.leaf(environment, serial).map(|leaf| leaf.integration.clone());
                 let whole = |integration| Subject::IntegrationEnvironment { integration, environment: environment.clone() };

@@ -5,6 +5,7 @@ use super::{Found, Weight, binding, list};
 use crate::domain::binding::Binding;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::integration::{Access, Approvers, Eligible, Require, Required, ScopeRule};
+use crate::domain::names::ApiName;
 use crate::domain::network::Cidr;
 
 pub(super) fn introduce(at: &str, new: &Access, found: &mut Found) {
@@ -110,6 +111,18 @@ pub fn widens_access(old: Option<&Access>, new: &Access) -> bool {
         Some(old) => compare("environment", old, new, &mut found),
         None => introduce("environment", new, &mut found),
     }
+    found.widens()
+}
+
+/// Whether `new` gives more of one API than `old` did, at once or by an elevation. Without `old` it does.
+pub fn widens_target(old: Option<&Access>, new: &Access, api: &ApiName) -> bool {
+    let standing = |access: &Access| access.scopes.get(api).cloned().unwrap_or_default();
+    let eligible = |access: &Access| access.elevation.iter().filter(|one| one.api == *api).cloned().collect::<Vec<_>>();
+    let (was, is) = (old.map(standing).unwrap_or_default(), standing(new));
+    let (was_eligible, is_eligible) = (old.map(eligible).unwrap_or_default(), eligible(new));
+    let mut found = Found::default();
+    scopes("scopes", (&was, &is), &is_eligible.iter().collect::<Vec<_>>(), &mut found);
+    elevations("elevation", &was_eligible, &is_eligible, &mut found);
     found.widens()
 }
 

@@ -60,7 +60,11 @@ pub(super) fn compare(at: &str, old: &Binding, new: &Binding, found: &mut Found)
 pub(super) fn laxer<'a>(old: &Binding, new: &'a [Binding]) -> Option<&'a Binding> {
     let Admits::Jwt(was) = &old.admits else { return None };
     new.iter().filter(|other| other.name != old.name).find(|other| match &other.admits {
-        Admits::Jwt(is) => was.issuer == is.issuer && !disjoint(was, is) && !asks_as_much(was, is),
+        Admits::Jwt(is) => {
+            // A JWT-SVID meets the binding of its trust domain where no binding names its `iss` any more.
+            let falls_back = was.kind == JwtKind::Oidc && is.preset == Some(Preset::Spiffe);
+            (was.issuer == is.issuer || falls_back) && !disjoint(was, is) && !asks_as_much(was, is)
+        }
         // No certificate of our authority is a proof that a rule on JWTs takes.
         Admits::Certificate => false,
     })
