@@ -141,7 +141,7 @@ impl Broker {
         let view = self.journal.view();
         let principal = Self::identify(environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
-        let gate = self.pass_gate(&principal, &view.state, Operation::ElevationRequest).await;
+        let gate = self.pass_gate(&principal, Operation::ElevationRequest).await;
         gate.map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
         let context = Context {
             request: request.clone(),

@@ -153,7 +153,7 @@ impl Broker {
         // Who asks is judged before what they ask for: a stranger's request costs no signature check.
         decide_enrolment(&probe, &credential, &view.state, self.now())?;
         // Each certificate is an entry for ever, and a request that is refused below costs a signature check.
-        self.take(environment, &ClientId::Integration(integration.clone()), Operation::Enrolment).await?;
+        self.take(environment, &ClientId::Integration(integration.clone()), Operation::Enrolment, None).await?;
         let key = RequestedKey::read(request, &SpiffeId::of(&configured.trust_domain, integration))?;
         let wanted = Wanted { key: key.digest(), ..probe };
         let mut made = None;

@@ -20,12 +20,13 @@ use crate::domain::integration::Limits;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName, RequestId};
 use crate::domain::peer::Peer;
 use crate::domain::proof::{Possession, Verified};
+use crate::domain::proof_key::ProofKey;
 use crate::domain::quota::{Bucket, Operation};
-use crate::domain::reason;
+use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
 use crate::issuance::IssuedToken;
 use crate::journal::{Again, Proposal, RecordFault};
-use crate::revocation::Quota;
+use crate::revocation::Admission;
 
 /// A request for a token, its form already strict.
 pub struct Request {
@@ -90,7 +91,7 @@ impl Broker {
         let principal = Self::identify(&request.environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
         // The fast lane: quota and seen-set in one round trip. No answer is a refusal (ABUSE T-07).
-        self.pass_gate(&principal, &view.state, Operation::Exchange)
+        self.pass_gate(&principal, Operation::Exchange)
             .await
             .map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
         // Step 6: the decision.
@@ -115,7 +116,11 @@ impl Broker {
         let again = Self::decide_again(request, shown, context);
         let recorded = self.journal.record(view.seen, grant, again).await.map_err(|fault| match fault {
             RecordFault::Refused(refused) => *refused,
-            RecordFault::Replayed => known(Refused::unknown(&reason::ASSERTION_REPLAYED)),
+            RecordFault::Replayed => {
+                // An index that lost its seen-set learns it again, so that the next copy takes nothing from its owner's bucket.
+                self.note_seen(&principal);
+                known(Refused::unknown(&reason::ASSERTION_REPLAYED))
+            }
             RecordFault::Unavailable(fault) => known(busy(fault.reason())),
         })?;
         // Decided again meanwhile, it may rest on another elevation: what is recorded and not released is harmless.
@@ -160,34 +165,42 @@ impl Broker {
     }
 
     /// Quota and replay at the live index.
-    pub(super) async fn pass_gate(&self, principal: &Principal, state: &State, operation: Operation) -> Result<(), Denied> {
+    pub(super) async fn pass_gate(&self, principal: &Principal, operation: Operation) -> Result<(), Denied> {
         self.can_mint()?;
-        let (environment, caller) = (principal.environment(), principal.client());
-        let allowance = operation.allowance(caller, exchanges_per_minute(caller, environment, state));
-        let bucket = Bucket { environment, caller, operation, allowance };
-        let admission = self.live.admit(&bucket, principal.proof().spends(), self.clock.now()).await.map_err(|_| away())?;
-        enough(admission.quota)?;
-        if admission.seen {
-            return Err(Refused::unknown(&reason::ASSERTION_REPLAYED).into());
-        }
-        Ok(())
+        self.take(principal.environment(), principal.client(), operation, Payment::of(principal)).await
     }
 
-    /// Takes one from the bucket of a caller who is known.
+    /// Takes one from the bucket of a caller who is known. What shows a proof that was seen is refused and takes nothing: a copy of a spent
+    /// proof would empty its owner's bucket otherwise.
     pub(crate) async fn take(
         &self,
         environment: &EnvironmentName,
         caller: &ClientId,
         operation: Operation,
+        payment: Option<Payment>,
     ) -> Result<(), Denied> {
-        let known = |denied: Denied| {
-            let refused = Refused { known: Some(caller.clone()), ..denied.refused };
-            Denied { refused, ..denied }
-        };
+        let known = |refused: Refused| Refused { known: Some(caller.clone()), ..refused };
         let allowance = operation.allowance(caller, exchanges_per_minute(caller, environment, &self.journal.view().state));
         let bucket = Bucket { environment, caller, operation, allowance };
-        let admission = self.live.admit(&bucket, None, self.clock.now()).await.map_err(|_| known(away().into()))?;
-        enough(admission.quota).map_err(known)
+        let proof = payment.as_ref().map(|payment| payment.key);
+        match self.live.admit(&bucket, proof, self.clock.now()).await.map_err(|_| known(away()))? {
+            Admission::Taken => Ok(()),
+            Admission::Seen => {
+                let again = payment.map_or(&reason::ASSERTION_REPLAYED, |payment| payment.again);
+                Err(known(Refused::unknown(again)).into())
+            }
+            Admission::Exceeded { retry_after } => {
+                Err(Denied { refused: known(Refused::unknown(&reason::QUOTA_EXCEEDED)), retry_after: Some(retry_after) })
+            }
+        }
+    }
+
+    /// Tells the live index of a proof that the journal has spent.
+    pub(super) fn note_seen(&self, principal: &Principal) {
+        let proof = principal.proof();
+        if let Some(key) = proof.spends() {
+            self.live.spend(&key, ProofKey::remembered_until(proof.expires));
+        }
     }
 
     /// Puts the first use of a key on record, for a record that asks how old it is. It is no part of the token: what is not written now is
@@ -210,13 +223,25 @@ impl Broker {
     }
 }
 
-/// Something was left.
-fn enough(quota: Quota) -> Result<(), Denied> {
-    match quota {
-        Quota::Allowed => Ok(()),
-        Quota::Exceeded { retry_after } => {
-            Err(Denied { refused: Refused::unknown(&reason::QUOTA_EXCEEDED), retry_after: Some(retry_after) })
-        }
+/// A proof that is used once.
+pub(crate) struct Payment {
+    /// Its key.
+    pub key: ProofKey,
+    /// Why its second use is refused.
+    pub again: &'static Reason,
+}
+
+impl Payment {
+    /// The assertion of a caller, where it is used once.
+    pub(super) fn of(principal: &Principal) -> Option<Self> {
+        principal.proof().spends().map(|key| Self { key, again: &reason::ASSERTION_REPLAYED })
+    }
+
+    /// A proof of possession.
+    pub(super) fn by_possession(shown: &Verified<Possession>) -> Result<Self, Refused> {
+        let owner = format!("dpop:{}", shown.key);
+        let key = ProofKey::of(&owner.parse().map_err(|_| away())?, &shown.id);
+        Ok(Self { key, again: &reason::DPOP_REPLAYED })
     }
 }
 

@@ -7,7 +7,7 @@
 use super::Broker;
 use super::away;
 use super::caller::Evidence;
-use super::exchange::Denied;
+use super::exchange::{Denied, Payment};
 use super::revocation::{Failure, Revoke};
 use super::verification::HeldToken;
 use crate::domain::actor::Actor;
@@ -86,7 +86,7 @@ impl Broker {
                 }
                 peer_counts(&principal, shown, &view.state, self.now()).map_err(known)?;
                 in_good_standing(&principal, &view.state, self.now()).map_err(known)?;
-                self.take(environment, principal.client(), operation).await?;
+                self.take(environment, principal.client(), operation, None).await?;
                 Ok(principal.client().clone())
             }
             Credential::Assertion { text, client } => {
@@ -98,7 +98,7 @@ impl Broker {
                     return Err(known(&reason::CLIENT_MISMATCH).into());
                 }
                 in_good_standing(&principal, &view.state, self.now()).map_err(known)?;
-                self.take(environment, principal.client(), operation).await?;
+                self.take(environment, principal.client(), operation, Payment::of(&principal)).await?;
                 self.spend_read(&principal).await?;
                 Ok(principal.client().clone())
             }
@@ -111,7 +111,8 @@ impl Broker {
                     return Err(Refused::unknown(&reason::CLIENT_MISSING).into());
                 }
                 token.ensure_held(&found).map_err(Refused::unknown)?;
-                self.take(environment, &found.claims.client_id, operation).await?;
+                let payment = token.possession.as_ref().map(Payment::by_possession).transpose()?;
+                self.take(environment, &found.claims.client_id, operation, payment).await?;
                 self.spend_possession(token.possession.as_ref()).await?;
                 Ok(found.claims.client_id)
             }
@@ -125,6 +126,9 @@ impl Broker {
         // One namespace over reads and mints: what paid for a token is spent here as well, also when the index has lost it. The journal
         // is asked first: while it is away nothing is spent, and the proof may be sent again after the 503.
         let spent = self.journal.is_spent(&key).await.map_err(|_| away())?;
+        if spent {
+            self.note_seen(principal);
+        }
         if !spent && self.live.spend_read(&key, until).await.map_err(|_| away())? {
             return Ok(());
         }

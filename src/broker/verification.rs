@@ -6,7 +6,7 @@
 
 use super::Broker;
 use super::away;
-use super::exchange::Denied;
+use super::exchange::{Denied, Payment};
 use super::introspection::{Credential, Found};
 use crate::authn::dpop;
 use crate::domain::claims::Detail;
@@ -14,7 +14,6 @@ use crate::domain::decision::Refused;
 use crate::domain::digest::Digest;
 use crate::domain::names::{ApiName, ClientId, EnvironmentName};
 use crate::domain::proof::{Possession, Verified};
-use crate::domain::proof_key::ProofKey;
 use crate::domain::quota::Operation;
 use crate::domain::reason::{self, Reason};
 use crate::domain::resource::{Beside, is_held};
@@ -85,8 +84,9 @@ impl Broker {
         asked.token.ensure_held(&found).map_err(known)?;
         reaches(&found, &asked).map_err(known)?;
         // A proof is used up when all else holds: what was refused before may be sent again. Each leaves a key, so a client has so many.
-        if asked.token.possession.is_some() {
-            self.take(environment, &found.claims.client_id, Operation::Possession).await?;
+        if let Some(shown) = &asked.token.possession {
+            let payment = Payment::by_possession(shown).map_err(|refused| known(refused.reason))?;
+            self.take(environment, &found.claims.client_id, Operation::Possession, Some(payment)).await?;
         }
         self.spend_possession(asked.token.possession.as_ref()).await.map_err(|refused| known(refused.reason))?;
         Ok(found)
@@ -95,11 +95,10 @@ impl Broker {
     /// Uses a proof of possession up (RFC 9449 section 11.1).
     pub(crate) async fn spend_possession(&self, shown: Option<&Verified<Possession>>) -> Result<(), Refused> {
         let Some(shown) = shown else { return Ok(()) };
-        let owner = format!("dpop:{}", shown.key);
-        let key = ProofKey::of(&owner.parse().map_err(|_| away())?, &shown.id);
-        match self.live.spend_read(&key, shown.issued.plus(dpop::REMEMBERED)).await {
+        let payment = Payment::by_possession(shown)?;
+        match self.live.spend_read(&payment.key, shown.issued.plus(dpop::REMEMBERED)).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Refused::unknown(&reason::DPOP_REPLAYED)),
+            Ok(false) => Err(Refused::unknown(payment.again)),
             Err(_) => Err(away()),
         }
     }

@@ -34,8 +34,16 @@ pub(super) struct Lane(mpsc::Sender<Ask>);
 
 /// One question or one note.
 enum Ask {
-    Admit(Admit, oneshot::Sender<Result<(i64, bool), Away>>),
+    Admit(Admit, oneshot::Sender<Result<Taken, Away>>),
     Spend { key: String, until: i64 },
+}
+
+/// What came of it.
+pub(super) enum Taken {
+    /// The proof was seen, and nothing is taken.
+    Seen,
+    /// So many microseconds too early, 0 for allowed.
+    Early(i64),
 }
 
 /// A caller's bucket, and a proof that may have been seen.
@@ -58,15 +66,15 @@ struct Task {
 }
 
 impl Lane {
-    /// Starts the task. `take` takes one from a bucket: how many microseconds too early the caller is, 0 for allowed.
+    /// Starts the task. `take` looks a proof up and takes one from a bucket ([`super::scripts::TAKE`]).
     pub fn new(connection: ConnectionManager, take: Script) -> Self {
         let (lane, asks) = mpsc::channel(QUEUE);
         tokio::spawn(Task { connection, take }.run(asks));
         Self(lane)
     }
 
-    /// Microseconds too early, 0 for allowed; and whether the proof was seen.
-    pub async fn admit(&self, admit: Admit) -> Result<(i64, bool), Away> {
+    /// Takes one from the bucket, if the proof was not seen.
+    pub async fn admit(&self, admit: Admit) -> Result<Taken, Away> {
         let (answer, outcome) = oneshot::channel();
         self.0.try_send(Ask::Admit(admit, answer)).map_err(|_| Away::Silent)?;
         timeout(PATIENCE, outcome).await.map_err(|_| Away::Silent)?.map_err(|_| Away::Silent)?
@@ -87,8 +95,8 @@ impl Task {
             batch.retain(|ask| !matches!(ask, Ask::Admit(_, answer) if answer.is_closed()));
             let mut answers = self.send(&batch).await.map(Vec::into_iter);
             for ask in batch {
-                let Ask::Admit(admit, answer) = ask else { continue };
-                let told = answers.as_mut().map_err(|away| *away).and_then(|values| read(values.next(), values.next(), &admit));
+                let Ask::Admit(_, answer) = ask else { continue };
+                let told = answers.as_mut().map_err(|away| *away).and_then(|values| read(values.next()));
                 let _gone = answer.send(told);
             }
         }
@@ -117,15 +125,14 @@ impl Task {
     }
 
     fn pipeline(&self, batch: &[Ask]) -> Pipeline {
-        let mut pipeline = Pipeline::with_capacity(2 * batch.len());
+        let mut pipeline = Pipeline::with_capacity(batch.len());
         for ask in batch {
             match ask {
                 Ask::Admit(Admit { bucket, now, every, whole, seen }, _) => {
-                    let mut take = command("EVALSHA", 7, 208);
-                    take.arg(self.take.get_hash()).arg(1).arg(bucket).arg(*now).arg(*every).arg(*whole);
-                    let mut exists = command("EXISTS", 2, 96);
-                    exists.arg(seen.as_deref().unwrap_or("carnet:{seen}:none"));
-                    pipeline.add_command(take).add_command(exists);
+                    let mut take = command("EVALSHA", 8, 288);
+                    take.arg(self.take.get_hash()).arg(1 + usize::from(seen.is_some())).arg(bucket).arg(seen);
+                    take.arg(*now).arg(*every).arg(*whole);
+                    pipeline.add_command(take);
                 }
                 Ask::Spend { key, until } => {
                     let mut set = command("SET", 5, 112);
@@ -160,10 +167,11 @@ async fn gather(asks: &mut mpsc::Receiver<Ask>, batch: &mut Vec<Ask>) {
     }
 }
 
-/// The two answers to one question. Anything else than two sound numbers is no answer.
-fn read(over: Option<Value>, seen: Option<Value>, admit: &Admit) -> Result<(i64, bool), Away> {
-    match (over, seen) {
-        (Some(Value::Int(over @ 0..)), Some(Value::Int(seen @ 0..=1))) => Ok((over, seen == 1 && admit.seen.is_some())),
+/// The answer to one question. Anything else than a sound number is no answer.
+fn read(answer: Option<Value>) -> Result<Taken, Away> {
+    match answer {
+        Some(Value::Int(-1)) => Ok(Taken::Seen),
+        Some(Value::Int(over @ 0..)) => Ok(Taken::Early(over)),
         _ => Err(Away::Unexpected),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Admission, Applied, Away, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, Snapshot, Update, compare, is_fresh};
+use super::{Admission, Applied, Away, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, Snapshot, Update, compare, is_fresh};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::{Cut, CutWhat};
 use crate::domain::names::{ClientId, EnvironmentName, TokenId};
@@ -84,10 +84,11 @@ impl Memory {
     pub(super) async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
         let mut inner = self.lock();
         inner.sweep(now);
-        let seen = proof.is_some_and(|proof| inner.seen.contains_key(&proof));
+        if proof.is_some_and(|proof| inner.seen.contains_key(&proof)) {
+            return Ok(Admission::Seen);
+        }
         let key = (bucket.environment.clone(), bucket.caller.clone(), bucket.operation);
-        let quota = take(inner.buckets.entry(key).or_default(), bucket.allowance, now);
-        Ok(Admission { seen, quota })
+        Ok(take(inner.buckets.entry(key).or_default(), bucket.allowance, now))
     }
 
     pub(super) fn spend(&self, proof: &ProofKey, until: Timestamp) {
@@ -166,15 +167,15 @@ impl Inner {
 
 /// Takes one from a bucket. The bucket is the microsecond at which it would be full again (the generic cell rate algorithm), so an untouched
 /// one needs no memory.
-fn take(bucket: &mut i64, allowance: Allowance, now: Timestamp) -> Quota {
+fn take(bucket: &mut i64, allowance: Allowance, now: Timestamp) -> Admission {
     let now = now.as_seconds() * 1_000_000;
     let full_again = (*bucket).max(now) + allowance.every();
     let over = full_again - now - allowance.whole();
     if over > 0 {
-        return Quota::too_early(over);
+        return Admission::too_early(over);
     }
     *bucket = full_again;
-    Quota::Allowed
+    Admission::Taken
 }
 
 impl std::fmt::Debug for Memory {

@@ -84,26 +84,19 @@ pub enum Applied {
 
 /// What the fast lane says of a caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Admission {
-    /// The proof was seen before.
-    pub seen: bool,
-    /// The caller's quota.
-    pub quota: Quota,
-}
-
-/// Whether anything is left in a caller's bucket.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Quota {
-    /// One was taken.
-    Allowed,
-    /// None is left for so long.
+pub enum Admission {
+    /// The proof was seen before. Nothing was taken: a copy of a spent proof costs its owner nothing.
+    Seen,
+    /// One was taken from the caller's bucket.
+    Taken,
+    /// Nothing is left in the bucket for so long.
     Exceeded {
         /// Until the next.
         retry_after: Seconds,
     },
 }
 
-impl Quota {
+impl Admission {
     /// For a caller who comes so many microseconds too early.
     fn too_early(micros: i64) -> Self {
         let seconds = micros.saturating_add(999_999) / 1_000_000;
@@ -239,7 +232,7 @@ impl Index {
         either!(self, store => store.renew(environment, marker).await)
     }
 
-    /// Takes one from a caller's bucket and looks the proof up, in one round trip.
+    /// Looks the proof up, and takes one from the caller's bucket where it was not seen: one step, one round trip.
     pub async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
         either!(self, store => store.admit(bucket, proof, now).await)
     }

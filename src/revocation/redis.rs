@@ -12,11 +12,11 @@ use redis::{
     ScriptInvocation, Value,
 };
 
-use super::lane::{Admit, Lane};
+use super::lane::{Admit, Lane, Taken};
 use super::scripts::{Scripts, TAKE};
 use super::{
-    Admission, Applied, Away, CONNECTION_TIME, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, Quota, RESPONSE_TIME, Snapshot,
-    Strange, Unusable, Update, compare, is_fresh,
+    Admission, Applied, Away, CONNECTION_TIME, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, RESPONSE_TIME, Snapshot, Strange,
+    Unusable, Update, compare, is_fresh,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::cut::CutWhat;
@@ -149,7 +149,7 @@ impl Redis {
             Operation::Exchange => key(bucket.environment, format!("quota:{}", bucket.caller)),
             other => key(bucket.environment, format!("quota:{}:{}", other.name(), bucket.caller)),
         };
-        let (over, seen) = self
+        let taken = self
             .lane
             .admit(Admit {
                 bucket: name,
@@ -159,7 +159,11 @@ impl Redis {
                 seen: proof.as_ref().map(seen_key),
             })
             .await?;
-        Ok(Admission { seen, quota: if over == 0 { Quota::Allowed } else { Quota::too_early(over) } })
+        Ok(match taken {
+            Taken::Seen => Admission::Seen,
+            Taken::Early(0) => Admission::Taken,
+            Taken::Early(over) => Admission::too_early(over),
+        })
     }
 
     pub(super) fn spend(&self, proof: &ProofKey, until: Timestamp) {

@@ -84,8 +84,10 @@ return {1, redis.call('GET', KEYS[1])}
 ";
 
 /// The bucket: the microsecond at which it is full again. Returns how many microseconds too early the caller is, 0 for allowed. What
-/// is no such number counts as a bucket that is empty now: it fills by itself, and nobody gains by writing one.
+/// is no such number counts as a bucket that is empty now: it fills by itself, and nobody gains by writing one. `-1`: the proof of the
+/// second key was seen, and nothing is taken. Whoever holds a copy of a spent proof could empty its owner's bucket otherwise.
 pub(super) const TAKE: &str = r"
+if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then return -1 end
 local now, every, whole = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local kept_for = string.format('%d', whole / 500)
 local kept = redis.pcall('GETRANGE', KEYS[1], 0, 31)

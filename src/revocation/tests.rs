@@ -183,15 +183,14 @@ async fn s_09_buckets_of_an_hour_refill_in_an_hour() {
     for index in stores {
         let start = now();
         let hourly = Allowance { size: 60, period: Seconds(3600) };
-        let take =
-            async |operation, at| take(&index, ("globex/a", operation), hourly, None, at).await.expect("an answer").quota;
+        let take = async |operation, at| take(&index, ("globex/a", operation), hourly, None, at).await.expect("an answer");
         for _ in 0..60 {
-            assert_eq!(take(Operation::Enrolment, start).await, Quota::Allowed, "{index:?}");
+            assert_eq!(take(Operation::Enrolment, start).await, Admission::Taken, "{index:?}");
         }
-        assert_eq!(take(Operation::Enrolment, start).await, Quota::Exceeded { retry_after: Seconds(60) }, "{index:?}");
-        assert_eq!(take(Operation::ElevationRequest, start).await, Quota::Allowed, "{index:?}");
-        assert_eq!(take(Operation::Enrolment, start.plus(Seconds(60))).await, Quota::Allowed, "{index:?}");
-        assert!(matches!(take(Operation::Enrolment, start.plus(Seconds(119))).await, Quota::Exceeded { .. }), "{index:?}");
+        assert_eq!(take(Operation::Enrolment, start).await, Admission::Exceeded { retry_after: Seconds(60) }, "{index:?}");
+        assert_eq!(take(Operation::ElevationRequest, start).await, Admission::Taken, "{index:?}");
+        assert_eq!(take(Operation::Enrolment, start.plus(Seconds(60))).await, Admission::Taken, "{index:?}");
+        assert!(matches!(take(Operation::Enrolment, start.plus(Seconds(119))).await, Admission::Exceeded { .. }), "{index:?}");
     }
 }
 
@@ -200,15 +199,15 @@ async fn quotas_are_buckets_that_refill_evenly() {
     let (_server, stores) = both();
     for index in stores {
         let start = now();
-        let take = async |at: Timestamp| admit(&index, "globex/a", 6, None, at).await.expect("an answer").quota;
+        let take = async |at: Timestamp| admit(&index, "globex/a", 6, None, at).await.expect("an answer");
         for _ in 0..6 {
-            assert_eq!(take(start).await, Quota::Allowed, "{index:?}");
+            assert_eq!(take(start).await, Admission::Taken, "{index:?}");
         }
-        assert_eq!(take(start).await, Quota::Exceeded { retry_after: Seconds(10) }, "{index:?}");
-        assert_eq!(take(start.plus(Seconds(10))).await, Quota::Allowed, "{index:?}");
-        assert!(matches!(take(start.plus(Seconds(10))).await, Quota::Exceeded { .. }), "{index:?}");
+        assert_eq!(take(start).await, Admission::Exceeded { retry_after: Seconds(10) }, "{index:?}");
+        assert_eq!(take(start.plus(Seconds(10))).await, Admission::Taken, "{index:?}");
+        assert!(matches!(take(start.plus(Seconds(10))).await, Admission::Exceeded { .. }), "{index:?}");
         let other = admit(&index, "globex/b", 6, None, start).await.expect("an answer");
-        assert_eq!(other.quota, Quota::Allowed, "{index:?}: one caller's bucket is its own");
+        assert_eq!(other, Admission::Taken, "{index:?}: one caller's bucket is its own");
     }
 }
 
@@ -217,7 +216,7 @@ async fn quotas_are_buckets_that_refill_evenly() {
 async fn a_large_quota_is_what_it_says() {
     let (index, at) = (Index::in_process(), now());
     let mut allowed = 0;
-    while admit(&index, "globex/a", 100_000, None, at).await.expect("an answer").quota == Quota::Allowed {
+    while admit(&index, "globex/a", 100_000, None, at).await.expect("an answer") == Admission::Taken {
         allowed += 1;
     }
     assert_eq!(allowed, 100_000);
@@ -237,16 +236,37 @@ async fn t_02_a_read_spends_a_proof_once() {
         }
         let firsts = tasks.join_all().await.into_iter().filter(|first| *first).count();
         assert_eq!(firsts, 1, "{index:?}");
-        assert!(admit(&index, "globex/c", 600, Some(key), now()).await.expect("an answer").seen);
+        assert_eq!(admit(&index, "globex/c", 600, Some(key), now()).await, Ok(Admission::Seen));
         let spent = ProofKey(Digest::of(b"spent"));
         index.spend(&spent, until);
         for _ in 0..100 {
-            if admit(&index, "globex/d", 6000, Some(spent), now()).await.expect("an answer").seen {
+            if admit(&index, "globex/d", 6000, Some(spent), now()).await == Ok(Admission::Seen) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert!(!index.spend_read(&spent, until).await.expect("an answer"), "{index:?}");
+    }
+}
+
+/// T-02: a copy of a spent proof takes nothing from its owner's bucket, and is known to be one after the bucket is empty.
+#[tokio::test]
+async fn t_02_a_proof_that_was_seen_takes_nothing() {
+    let (_server, stores) = both();
+    for index in stores {
+        let at = now();
+        let spent = ProofKey(Digest::of(b"spent"));
+        let fresh = Some(ProofKey(Digest::of(b"fresh")));
+        assert!(index.spend_read(&spent, at.plus(Seconds(60))).await.expect("an answer"), "{index:?}");
+        for _ in 0..20 {
+            assert_eq!(admit(&index, "globex/a", 6, Some(spent), at).await, Ok(Admission::Seen), "{index:?}");
+        }
+        for _ in 0..6 {
+            assert_eq!(admit(&index, "globex/a", 6, fresh, at).await, Ok(Admission::Taken), "{index:?}");
+        }
+        let empty = admit(&index, "globex/a", 6, fresh, at).await.expect("an answer");
+        assert!(matches!(empty, Admission::Exceeded { .. }), "{index:?}: {empty:?}");
+        assert_eq!(admit(&index, "globex/a", 6, Some(spent), at).await, Ok(Admission::Seen), "{index:?}");
     }
 }
 
@@ -301,15 +321,15 @@ async fn s_11_a_bucket_that_holds_no_number_of_ours_fills_again() {
     for value in values {
         let () = ::redis::cmd("SET").arg(key).arg(&value).query_async(&mut connection).await.expect("written");
         let take = async |at: Timestamp| admit(&index, "globex/a", 6, None, at).await;
-        let first = take(now()).await.expect("an answer").quota;
-        assert!(matches!(first, Quota::Exceeded { retry_after } if retry_after <= Seconds(10)), "{first:?}");
-        let later = take(now().plus(Seconds(60))).await.expect("an answer").quota;
-        assert_eq!(later, Quota::Allowed);
+        let first = take(now()).await.expect("an answer");
+        assert!(matches!(first, Admission::Exceeded { retry_after } if retry_after <= Seconds(10)), "{first:?}");
+        let later = take(now().plus(Seconds(60))).await.expect("an answer");
+        assert_eq!(later, Admission::Taken);
     }
     let () = ::redis::cmd("DEL").arg(key).query_async(&mut connection).await.expect("deleted");
     let () = ::redis::cmd("LPUSH").arg(key).arg("x").query_async(&mut connection).await.expect("written");
-    let quota = admit(&index, "globex/a", 6, None, now()).await.expect("an answer").quota;
-    assert!(matches!(quota, Quota::Exceeded { .. }), "{quota:?}");
+    let quota = admit(&index, "globex/a", 6, None, now()).await.expect("an answer");
+    assert!(matches!(quota, Admission::Exceeded { .. }), "{quota:?}");
     let quota = admit(&index, "globex/a", 6, None, now().plus(Seconds(11))).await.expect("an answer");
-    assert_eq!(quota.quota, Quota::Allowed);
+    assert_eq!(quota, Admission::Taken);
 }

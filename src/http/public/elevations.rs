@@ -110,7 +110,7 @@ pub async fn poll(here: Here, headers: HeaderMap, id: String) -> Response {
     let missing = || Problem::missing("elevation that this poll token opens").at(&here.request).into_response();
     let Some(request) = found() else { return missing() };
     let client = ClientId::Integration(request.elevation.integration.clone());
-    if let Err(denied) = here.broker.take(&here.environment, &client, Operation::ElevationPoll).await {
+    if let Err(denied) = here.broker.take(&here.environment, &client, Operation::ElevationPoll, None).await {
         here.broker.note(&here.environment, &here.request, &denied.refused);
         return denied_problem(&here, &denied).at(&here.request).into_response();
     }
