@@ -152,7 +152,7 @@ fn number(text: &str) -> Option<u64> {
 }
 
 /// With every escape resolved, once (RFC 3986 section 2.1). What is no text after that keeps its escapes.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

@@ -3,6 +3,7 @@
 
 use super::confirmation::Confirmation;
 use super::digest::Digest;
+use super::ours::decoded;
 
 /// What comes with a token.
 #[derive(Clone, Copy, Debug)]
@@ -42,5 +43,35 @@ pub fn normalised(url: &str) -> Option<(String, String, String)> {
 
 /// Whether a query holds a token (RFC 6750 section 2.3): it ends in logs (ABUSE A-15), and might be the one that the API takes.
 pub fn has_token(query: &str) -> bool {
-    query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
+    names(query, &["access_token"])
+}
+
+/// Whether a query names one of these parameters, with or without escapes. `;` parts parameters too: some servers read it so.
+pub fn names(query: &str, parameters: &[&str]) -> bool {
+    let mut named = query.split(['&', ';']).map(|pair| decoded(pair.split('=').next().unwrap_or_default()));
+    named.any(|name| parameters.contains(&name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_15_a_token_in_a_query_is_found_however_its_name_is_written() {
+        for query in [
+            "access_token=x",
+            "access_token",
+            "a=b&access_token=",
+            "a=b;access_token=x",
+            "acc%65ss_token=x",
+            "a&%61%63%63%65%73%73%5f%74%6f%6b%65%6e=x",
+            "access%5Ftoken=x&a=b",
+        ] {
+            assert!(has_token(query), "{query}");
+        }
+        for query in ["", "a=access_token", "access_tokens=x", "xaccess_token=x", "access%255Ftoken=x", "%zz&%&%ff=1"] {
+            assert!(!has_token(query), "{query}");
+        }
+        assert!(names("i%64_token=x", &["access_token", "id_token"]) && !has_token("id_token=x"));
+    }
 }

@@ -8,6 +8,7 @@ use crate::broker::Broker;
 use crate::domain::actor::{Authorized, Forbidden, Permission, Role, Staff};
 use crate::domain::names::RequestId;
 use crate::domain::reason;
+use crate::domain::resource::names;
 use crate::http::authorization::Authorization;
 use crate::http::console::session::Visitor;
 use crate::http::front::Arrival;
@@ -40,7 +41,7 @@ where
         let broker = Broker::from_ref(state);
         let request = parts.extensions.get::<Arrival>().ok_or_else(|| Problem::of(&reason::REQUEST_MALFORMED))?.id.clone();
         // A bearer in a query ends in logs (ABUSE A-15).
-        if parts.uri.query().is_some_and(|query| query.contains("access_token") || query.contains("id_token")) {
+        if parts.uri.query().is_some_and(|query| names(query, &["access_token", "id_token"])) {
             return Err(Problem::of(&reason::REQUEST_MALFORMED).at(&request));
         }
         let staff = staff(parts, &broker).await.map_err(|problem| problem.at(&request))?;
