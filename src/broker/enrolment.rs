@@ -56,6 +56,9 @@ pub struct RevocationList {
 /// A list that says the same is another one after so many seconds: a small part of its life, so that none that is kept ends.
 const RENEWED_EVERY: i64 = 3600;
 
+/// No sooner after one that failed is a responder made again: what was recorded stays recorded.
+const MADE_EVERY: Seconds = Seconds(60);
+
 /// Why there is no certificate.
 pub struct NotEnrolled {
     /// Why.
@@ -248,23 +251,44 @@ impl Broker {
     /// issues now is one made; an earlier one keeps what it has, and then answers "try later": its list goes on.
     async fn responder(&self, authority: &Authority, now: Timestamp) -> Result<Arc<Responder>, Failure> {
         let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
-        let held = self.issuance.responder(&authority.kid);
-        if let Some((ends, responder)) = &held
-            && ends.since(now) > Seconds(SERVER_LIFE.0 / 2)
-        {
-            return Ok(Arc::clone(responder));
-        }
-        let view = self.journal.view();
-        let issues = view.state.certificates.issuing(&authority.environment, now);
-        if issues.is_some_and(|issuing| issuing.kid == authority.kid) {
-            let identity = self.own_certificate(&authority.environment, Purpose::Responder, &[]).await?;
-            let certificate = identity.chain.into_iter().next().ok_or_else(unavailable)?;
-            let responder = Arc::new(Responder::new(certificate, &identity.key).map_err(|_| unavailable())?);
-            let ends = now.plus(SERVER_LIFE).min(authority.ends);
-            self.issuance.keep_responder(&authority.kid, ends, Arc::clone(&responder));
+        let held = || self.issuance.responder(&authority.kid);
+        let young = || held().filter(|(ends, _)| ends.since(now) > Seconds(SERVER_LIFE.0 / 2));
+        if let Some((_, responder)) = young() {
             return Ok(responder);
         }
-        held.filter(|(ends, _)| now < *ends).map(|(_, responder)| responder).ok_or_else(unavailable)
+        let usable = || held().filter(|(ends, _)| now < *ends).map(|(_, responder)| responder).ok_or_else(unavailable);
+        let view = self.journal.view();
+        if view.state.certificates.issuing(&authority.environment, now).is_none_or(|issuing| issuing.kid != authority.kid) {
+            return usable();
+        }
+        // Strangers ask, and each certificate is an entry for ever: one is made at a time, and the others wait for it.
+        let mut begun = self.issuance.begun_responders().lock().await;
+        if let Some((_, responder)) = young() {
+            return Ok(responder);
+        }
+        if begun.get(&authority.kid).is_some_and(|last| now.since(*last) < MADE_EVERY) {
+            return usable();
+        }
+        begun.insert(authority.kid.clone(), now);
+        let (broker, authority, kid) = (self.clone(), authority.clone(), authority.kid.clone());
+        // To its end, whoever still waits for it: one that was recorded and not kept would have to be made again.
+        let made = tokio::spawn(async move { broker.make_responder(&authority, now).await });
+        let made = made.await.map_err(|_| unavailable())?;
+        // Where the journal took nothing, the next question may try again at once.
+        if matches!(made, Err(Failure::Refused(reason)) if *reason != reason::AUTHORITY_AWAY) {
+            begun.remove(&kid);
+        }
+        made
+    }
+
+    async fn make_responder(&self, authority: &Authority, now: Timestamp) -> Result<Arc<Responder>, Failure> {
+        let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
+        let identity = self.own_certificate(&authority.environment, Purpose::Responder, &[]).await?;
+        let certificate = identity.chain.into_iter().next().ok_or_else(unavailable)?;
+        let responder = Arc::new(Responder::new(certificate, &identity.key).map_err(|_| unavailable())?);
+        let ends = now.plus(SERVER_LIFE).min(authority.ends);
+        self.issuance.keep_responder(&authority.kid, ends, Arc::clone(&responder));
+        Ok(responder)
     }
 
     /// A certificate of our own by the authority of `environment`, with a key of its own.

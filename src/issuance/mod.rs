@@ -43,6 +43,8 @@ pub struct Issuance {
     ring: RwLock<HashMap<KeyId, Arc<PrivateKey>>>,
     authorities: RwLock<HashMap<KeyId, Arc<authority::IssuingKey>>>,
     responders: RwLock<HashMap<KeyId, (Timestamp, Arc<authority::ocsp::Responder>)>>,
+    /// When the making of a responder was last begun.
+    begun: tokio::sync::Mutex<HashMap<KeyId, Timestamp>>,
 }
 
 /// A signed token. It has no `Debug` and no `Serialize`: it is written into one response and nowhere else.
@@ -94,7 +96,14 @@ pub struct NewKey {
 impl Issuance {
     /// An empty ring; [`load`](Self::load) fills it.
     pub fn new(kek: Kek, entropy: Arc<dyn Entropy>) -> Self {
-        Self { kek, entropy, ring: RwLock::default(), authorities: RwLock::default(), responders: RwLock::default() }
+        Self {
+            kek,
+            entropy,
+            ring: RwLock::default(),
+            authorities: RwLock::default(),
+            responders: RwLock::default(),
+            begun: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Brings the ring in line with the state: unseals what is new, drops what is retired or tainted. A blob that is missing or does

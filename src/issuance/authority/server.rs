@@ -1,5 +1,6 @@
 //! Certificates of our own sockets: on record, then signed, like those of partners.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
@@ -73,6 +74,11 @@ impl Issuance {
     /// The responder that was kept for an authority, and the end of its certificate.
     pub fn responder(&self, authority: &KeyId) -> Option<(Timestamp, Arc<Responder>)> {
         self.responders.read().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
+    }
+
+    /// When the making of each authority's responder was last begun. Whoever holds the lock makes one; nobody else does meanwhile.
+    pub fn begun_responders(&self) -> &tokio::sync::Mutex<HashMap<KeyId, Timestamp>> {
+        &self.begun
     }
 
     /// Keeps a responder for an authority.

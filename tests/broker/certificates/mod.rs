@@ -355,6 +355,42 @@ async fn m_22_what_ends_a_certificate_ends_it_on_an_open_connection() {
     assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 0, "a new handshake fails (M-02)");
 }
 
+/// Strangers ask, and each certificate of ours is an entry for ever: however many ask at once, one responder is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_questions_at_once_make_one_responder() {
+    let world = world().await;
+    let machine = enrolled(&world, "production").await;
+    machine.issuing("issuing.pem").await;
+    machine.openssl("ocsp -issuer issuing.pem -cert one.pem -reqout question.der").await;
+    let question = std::fs::read(machine.path("question.der")).expect("a question");
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let (question, public) = (question.clone(), world.public);
+        asked.spawn(async move { send(public, "POST", "/production/ocsp", &[], &question).await.body });
+    }
+    // Some hang up before they are answered; what they began is done to its end.
+    for _ in 0..10 {
+        let left = send(world.public, "POST", "/production/ocsp", &[], &question);
+        let _left = tokio::time::timeout(std::time::Duration::from_millis(1), left).await;
+    }
+    let ours = async || {
+        let entries = world.admin_get("/v1/journal?kind=certificate.server-issued&limit=1000", "alan").await;
+        let entries = entries["items"].as_array().expect("items").clone();
+        entries.iter().filter(|entry| entry.to_string().contains("responder")).count()
+    };
+    for answer in asked.join_all().await {
+        assert!(answer.len() > 100, "an answer, not a refusal: {answer:?}");
+    }
+    assert_eq!(ours().await, 1);
+    // Past half of its life the next one is made, once again.
+    world.advance(i64::from(carnet::domain::certificate::SERVER_LIFE.0) / 2 + 60).await;
+    let before = ours().await;
+    for _ in 0..5 {
+        assert!(send(world.public, "POST", "/production/ocsp", &[], &question).await.body.len() > 100);
+    }
+    assert_eq!(ours().await, before + 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn m_22_a_suspended_integration_is_refused_on_an_open_connection() {
     let world = world().await;
@@ -487,7 +523,10 @@ async fn the_command_line_asks_approves_shows_rotates_and_revokes() {
     machine.request("two", P256, "").await;
     assert_eq!(machine.enrol("production", "simplereenroll", "two", Some("one"), None).await.status, 200);
     assert_eq!(machine.token(Some("two"), "production", &[]).await.status, 200);
-    machine.openssl("verify -CAfile ca.pem -untrusted two.pem two.pem").await;
+    // From the root that was trusted all along; the issuing certificates come from the authority, not with the one that was issued.
+    std::fs::copy(machine.path("ca.pem"), machine.path("root.pem")).expect("copied");
+    machine.authorities("production").await;
+    machine.openssl("verify -CAfile root.pem -untrusted ca.pem two.pem").await;
     assert_ne!(before, machine.read("two.pem"));
 
     // Each certificate names the list of the key that signed it, and both lists verify.
@@ -497,7 +536,7 @@ async fn the_command_line_asks_approves_shows_rotates_and_revokes() {
         let list = crate::world::get(world.public, &format!("/{}", place.split_once('/').expect("a path").1)).await;
         std::fs::write(machine.path("list.der"), &list.body).expect("written");
         machine.openssl("crl -inform DER -in list.der -out list.pem").await;
-        let verified = format!("verify -crl_check -CAfile ca.pem -untrusted {name}.pem -CRLfile list.pem {name}.pem");
+        let verified = format!("verify -crl_check -CAfile root.pem -untrusted ca.pem -CRLfile list.pem {name}.pem");
         machine.openssl(&verified).await;
     }
 
@@ -549,9 +588,11 @@ async fn c_04_a_client_of_others_enrols_and_re_enrols() {
     let machine = Machine::new(&world).await;
     let (user, approval) = ask(&world, "production").await;
     assert_eq!(review(&world, &approval, "sven").await, 200);
+    // It takes one trusted certificate: the root, from which the socket's own chain leads on.
+    machine.root("root.pem").await;
     let run = async |arguments: &[&str]| {
         let mut command = crate::interop::process::built("estclient");
-        command.args(arguments).args(["-server", &machine.host(), "-explicit", "ca.pem", "-aps", "production"]);
+        command.args(arguments).args(["-server", &machine.host(), "-explicit", "root.pem", "-aps", "production"]);
         command.current_dir(machine.folder());
         crate::interop::process::output(command, String::new()).await
     };

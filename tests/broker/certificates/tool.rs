@@ -120,14 +120,26 @@ impl Machine {
 
     /// Writes the issuing certificate among the authorities to a file: the one that names another as its issuer.
     pub async fn issuing(&self, to: &str) {
+        self.one_authority(to, false).await;
+    }
+
+    /// Writes the root among the authorities to a file: the one that names itself as its issuer.
+    pub async fn root(&self, to: &str) {
+        self.one_authority(to, true).await;
+    }
+
+    /// Writes the first authority of that kind to a file that holds nothing else.
+    async fn one_authority(&self, to: &str, is_root: bool) {
+        const END: &str = "-----END CERTIFICATE-----\n";
         for block in self.read("ca.pem").split("-----BEGIN CERTIFICATE-----").skip(1) {
-            std::fs::write(self.path(to), format!("-----BEGIN CERTIFICATE-----{block}")).expect("written");
+            let (block, _) = block.split_once(END).expect("the end of a certificate");
+            std::fs::write(self.path(to), format!("-----BEGIN CERTIFICATE-----{block}{END}")).expect("written");
             let hash = async |which: &str| self.openssl(&format!("x509 -in {to} -noout -{which}_hash")).await;
-            if hash("subject").await != hash("issuer").await {
+            if (hash("subject").await == hash("issuer").await) == is_root {
                 return;
             }
         }
-        panic!("there is no issuing certificate");
+        panic!("no authority is of that kind");
     }
 
     /// base64 of a certs-only message to PEM.
