@@ -14,9 +14,10 @@ use super::{
 };
 use crate::authn::{IssuerKeys, StaffVerifier};
 use crate::broker::shadow;
-use crate::config::{Config, ConfigFault};
+use crate::config::{Config, ConfigFault, ListenSection};
 use crate::domain::actor::Role;
 use crate::domain::names::EnvironmentName;
+use crate::domain::network::Cidr;
 use crate::domain::ours::Ours;
 use crate::journal::{Kek, OpenFault, Past, examine, is_brought_up};
 use crate::revocation::{Away, Index};
@@ -107,6 +108,7 @@ pub fn settings(config: &Config) -> Vec<Finding> {
     found.extend(own_issuer_as_staff(config));
     take("live index", live_index(config).map(drop), &mut found);
     plain_http(config, &mut found);
+    found.extend(two_lists(&config.listen));
     roles(config, &mut found);
     modes(config, &mut found);
     found.push(files());
@@ -173,6 +175,18 @@ fn plain_http(config: &Config, found: &mut Vec<Finding>) {
         let fix = "set [listen] public_tls, or name the proxy that ends TLS in [listen] trusted_proxies";
         found.push(Finding::other(Weight::Warning, "public socket", detail, fix).at("listen.public"));
     }
+}
+
+/// Networks that end TLS for strangers and may ask for verdicts: a request from there may be anybody's, so it gets no verdict for its address.
+fn two_lists(listen: &ListenSection) -> Option<Finding> {
+    let meets = |one: &&Cidr| listen.trusted_proxies.iter().any(|other| one.is_within(other) || other.is_within(one));
+    let both: Vec<String> = listen.verify_callers.iter().filter(meets).map(ToString::to_string).collect();
+    let detail = format!(
+        "{} lies in trusted_proxies as well: a request from there may be a stranger's, and gets no verdict for its address",
+        both.join(", ")
+    );
+    let fix = "let the proxies that ask for verdicts have addresses of their own, or send X-Carnet-Caller";
+    (!both.is_empty()).then(|| Finding::other(Weight::Warning, "proxies", detail, fix).at("listen.verify_callers"))
 }
 
 /// Roles that nobody can hold, with what nobody does then.

@@ -28,9 +28,9 @@ super::reasons! {
     PROXY_UNKNOWN = "proxy.unknown", Client;
         "The caller is no proxy that may ask for verdicts.";
         "Whoever may ask can find out what a token is worth, and names method, path and client certificate for others.";
-        "List the proxy's address in [listen] verify_callers, or send X-Carnet-Caller with a proof of the API's callers.";
+        "List the proxy's address in [listen] verify_callers, where no network of trusted_proxies holds it too, or send X-Carnet-Caller with a proof of the API's callers.";
     PROXY_REQUEST = "proxy.request", Form;
         "The proxy's request does not say once, and soundly, what is asked.";
         "A verdict about another request than the one that goes on to the API is worse than none.";
-        "Ask for ?api=NAME&scope=SCOPE, set X-Forwarded-Method and X-Forwarded-Uri to what the client sent, or append the path to /verify, and clear every other header that names method, path or certificate.";
+        "Ask for ?api=NAME&scope=SCOPE (in X-Carnet-Api and X-Carnet-Scope where the path is appended), set X-Forwarded-Method and X-Forwarded-Uri to what the client sent, or append the path to /verify, and clear every other header that names method, path or certificate.";
 }

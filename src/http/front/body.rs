@@ -30,10 +30,10 @@ impl BodyLimits {
     }
 }
 
-/// Refuses content codings: what is small on the wire may not become large in here (ABUSE D-05).
-pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Fault> {
+/// Whether the headers name a content coding: what is small on the wire may not become large in here (ABUSE D-05).
+pub(super) fn is_coded(headers: &HeaderMap) -> bool {
     let is_identity = |value: &axum::http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity) { Ok(()) } else { Err(Fault::Encoding) }
+    !headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity)
 }
 
 /// What became of a body, for the front: a handler is told only that it cannot be had.
@@ -55,19 +55,21 @@ impl Reading {
     }
 }
 
-/// The same body within `limit` bytes and `time`, both counted from now; one that announces too much is refused unread.
-pub(super) fn bounded(body: Body, limit: usize, time: Duration) -> (Body, Arc<Reading>) {
+/// The same body within `limit` bytes and `time`, both counted from now; one that announces too much, or is coded, is refused unread. A route
+/// that reads no body does not mind: a proxy asks for a verdict with the headers of a request whose body it keeps.
+pub(super) fn bounded(body: Body, is_coded: bool, limit: usize, time: Duration) -> (Body, Arc<Reading>) {
     let reading = Arc::new(Reading::default());
     if body.is_end_stream() {
         reading.is_whole.store(true, Ordering::Relaxed);
         return (Body::empty(), reading);
     }
     let late = Box::pin(sleep(time));
-    (Body::new(Bounded { body, left: limit, late, reading: Arc::clone(&reading) }), reading)
+    (Body::new(Bounded { body, is_coded, left: limit, late, reading: Arc::clone(&reading) }), reading)
 }
 
 struct Bounded {
     body: Body,
+    is_coded: bool,
     /// Bytes that may still come.
     left: usize,
     late: Pin<Box<Sleep>>,
@@ -84,6 +86,9 @@ impl hyper::body::Body for Bounded {
     type Error = Unreadable;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unreadable>>> {
+        if self.is_coded {
+            return self.refuse(Fault::Encoding);
+        }
         if self.body.size_hint().lower() > u64::try_from(self.left).unwrap_or(u64::MAX) {
             return self.refuse(Fault::TooLarge);
         }

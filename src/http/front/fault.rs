@@ -31,6 +31,8 @@ pub enum Fault {
     Method,
     /// A host that is not ours (ABUSE A-11).
     Host,
+    /// A path that several environments have, from a host that tells them apart for nobody.
+    Environment,
     /// `Client-Cert` or `Client-Cert-Chain` of a trusted proxy that cannot be read.
     ClientCert,
     /// `Forwarded` of a trusted proxy that cannot be read.
@@ -74,6 +76,11 @@ impl Fault {
             Self::NoRoute => (StatusCode::NOT_FOUND, "invalid_request", "There is no such resource"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "The resource does not take this method"),
             Self::Host => (StatusCode::MISDIRECTED_REQUEST, "invalid_request", "This host is not served here"),
+            Self::Environment => (
+                StatusCode::MISDIRECTED_REQUEST,
+                "invalid_request",
+                "Several environments have this path, and the request's host is the issuer's of none: send that host, or give each issuer a path of its own",
+            ),
             Self::ClientCert => (
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
@@ -91,7 +98,14 @@ impl Fault {
     fn leaves_body_unread(self) -> bool {
         matches!(
             self,
-            Self::TooLarge | Self::TooSlow | Self::Broken | Self::Encoding | Self::Host | Self::ClientCert | Self::Forwarded
+            Self::TooLarge
+                | Self::TooSlow
+                | Self::Broken
+                | Self::Encoding
+                | Self::Host
+                | Self::Environment
+                | Self::ClientCert
+                | Self::Forwarded
         )
     }
 }

@@ -47,7 +47,7 @@ pub struct Arrival {
     /// Its id.
     pub id: RequestId,
     /// Where it comes from, as far as we trust what is said of it: the peer of the connection, or the client that a trusted proxy names.
-    /// Nothing where the peer is unknown, or the proxy hides its client.
+    /// Nothing where the peer is unknown, or the proxy names no client. Never the address of a trusted proxy: strangers come through it.
     pub client: Option<IpAddr>,
 }
 
@@ -177,15 +177,14 @@ fn is_probe(route: &str) -> bool {
     matches!(route, "/livez" | "/readyz")
 }
 
-/// Host, content coding, and a body that is read when a handler asks for it: whoever sends it is known first (ABUSE A-01, I-21).
+/// Host, and a body that is read when a handler asks for it: whoever sends it is known first (ABUSE A-01, I-21).
 fn admit(front: &Front, request: Request) -> Result<(Request, Arc<Reading>), Fault> {
     let (parts, body) = request.into_parts();
     let route = parts.extensions.get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);
     if !is_probe(route) && !front.hosts.admit(&parts) {
         return Err(Fault::Host);
     }
-    body::check_coding(&parts.headers)?;
-    let (body, reading) = body::bounded(body, front.bodies.of(route), front.body_time);
+    let (body, reading) = body::bounded(body, body::is_coded(&parts.headers), front.bodies.of(route), front.body_time);
     Ok((Request::from_parts(parts, body), reading))
 }
 

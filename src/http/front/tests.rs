@@ -115,6 +115,11 @@ async fn d_05_a_content_coding_is_refused() {
         let answer = ask(&router, Request::post("/token").header("content-encoding", coding), "x").await;
         assert_eq!(answer.status, status, "{coding}");
     }
+    // It is no matter where no body is read: a proxy asks for a verdict with the headers of a request whose body it keeps.
+    let gzip = |path: &str| Request::get(path).header("content-encoding", "gzip");
+    assert_eq!(ask(&router, gzip("/livez"), "").await.status, 200);
+    let unread = ask(&router, gzip("/livez"), "x").await;
+    assert_eq!((unread.status.as_u16(), &unread.headers["connection"]), (200, &HeaderValue::from_static("close")));
 }
 
 #[tokio::test]

@@ -253,7 +253,8 @@ impl Public {
 
 impl Route {
     /// Whether the path alone names the environment. An `ext_authz` filter sends the host of the API; `openssl ocsp` one without its port, or
-    /// none, and what it is answered is signed.
+    /// none, and what it is answered is signed. Where environments are told apart by host alone, neither can be served: the limit is told in
+    /// the refusal ([`Fault::Environment`]).
     fn is_found_by_path(self) -> bool {
         match self {
             Self::List | Self::Status | Self::StatusInPath | Self::VerifyInPath => true,
@@ -313,7 +314,8 @@ impl Route {
     /// large as the largest, and moved with every request.
     fn answer(self, public: &Public, path: &str, request: Request) -> Answer {
         let Some(place) = public.find(&request, path, self) else {
-            return at_once(Fault::Host.response(ErrorShape::OAuth));
+            let fault = if self.is_found_by_path() { Fault::Environment } else { Fault::Host };
+            return at_once(fault.response(ErrorShape::OAuth));
         };
         // A token in a query ends in logs (ABUSE A-15): the routes that take one take no query.
         let takes_query = matches!(self, Self::Bundle | Self::Jwks(_) | Self::Metadata(_) | Self::Verify | Self::VerifyInPath);

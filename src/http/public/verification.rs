@@ -8,7 +8,8 @@
 //! What is said in two places must be the same in both: one of them may be a client's.
 //! - Method and path: `X-Forwarded-Method` and `X-Forwarded-Uri`; or `X-Original-Method` and `X-Original-URL` (or `-URI`); or, where the
 //!   proxy appends the path to `I/verify`, the method and path of its own request.
-//! - API and scope: `api` and `scope` of the query; or `X-Carnet-Api` and `X-Carnet-Scope`, for a proxy that appends the client's query.
+//! - API and scope: `api` and `scope` of the query. A proxy that appends the client's path and query to `I/verify` says them in
+//!   `X-Carnet-Api` and `X-Carnet-Scope` instead: the query then belongs to the client and its API, whatever it names.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -90,7 +91,7 @@ pub async fn verify(here: Here, question: &Question) -> Response {
     }
 }
 
-/// API and scope, each once, both in the query or both in headers; a forgotten one admits nobody.
+/// API and scope, each once, both in headers or both in the query; a forgotten one admits nobody.
 fn asked(question: &Question) -> Result<(ApiName, ScopeSet), &'static Reason> {
     let query = question.uri.query().unwrap_or_default();
     // Only a proxy that appends the client's query has no place for them but headers; beside any other proxy's they are a client's.
@@ -99,12 +100,8 @@ fn asked(question: &Question) -> Result<(ApiName, ScopeSet), &'static Reason> {
         None => (None, None),
     };
     let (api, scope) = match headers {
-        (Some(api), Some(scope)) => {
-            if query.split('&').any(|pair| matches!(pair.split('=').next(), Some("api" | "scope"))) {
-                return Err(&reason::PROXY_REQUEST);
-            }
-            (api.to_owned(), scope.to_owned())
-        }
+        // The query is the client's: an API may have an `api` and a `scope` of its own there.
+        (Some(api), Some(scope)) => (api.to_owned(), scope.to_owned()),
         (None, None) => {
             let mut form = Form::parse(query).map_err(|_| &reason::PROXY_REQUEST)?;
             (form.take("api").ok_or(&reason::PROXY_REQUEST)?, form.take("scope").ok_or(&reason::PROXY_REQUEST)?)

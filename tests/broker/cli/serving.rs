@@ -207,6 +207,24 @@ async fn e_6_a_live_index_that_is_ahead_is_told_by_doctor() {
     }
 }
 
+/// Two lists that meet: an address that ends TLS for strangers gets no verdict for itself, and doctor says so before anybody wonders.
+#[tokio::test]
+async fn a_proxy_on_both_lists_is_told_by_doctor() {
+    for (callers, meets) in [("10.0.7.0/24", true), ("10.0.0.0/7", true), ("10.9.0.0/16", false)] {
+        let configuration = format!("trusted_proxies = [\"10.0.0.0/13\"]\nverify_callers = [\"{callers}\"]\n");
+        let world = crate::world::World::with(crate::world::Options { configuration, ..Default::default() }).await;
+        let config = world.folder.path().join("carnet.toml").to_str().expect("a path").to_owned();
+        let told = Program::alone().run(&["doctor", "-c", &config, "-o", "json"]).await.json();
+        let words = wrong(&told, "proxies").join(" ");
+        assert_eq!(
+            words.contains(&format!("listen.verify_callers {callers} lies in trusted_proxies as well")),
+            meets,
+            "{told}"
+        );
+        assert_eq!(words.is_empty(), !meets, "{told}");
+    }
+}
+
 /// E-6: doctor asks the server of this journal, and says who holds a socket that it cannot have.
 #[tokio::test]
 async fn e_6_doctor_tells_its_own_server_from_others() {

@@ -66,6 +66,9 @@ async fn a_listed_proxy_is_told_whose_token_it_is() {
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str()), ("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/orders")];
     assert_eq!(send(world.public, "POST", READ, &headers, b"{}").await.status, 200);
+    // A client's upload may be coded; the proxy keeps the body and passes the header on.
+    let coded = ask_with(&world, &token, &[("content-encoding", "gzip")]).await;
+    assert_eq!(coded.status, 200, "{}", coded.text());
     // C-10: or by the method of the request that it holds back, whatever that is.
     for method in ["PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "PURGE"] {
         assert_eq!(send(world.public, method, READ, &headers, b"").await.status, 200, "{method}");
@@ -267,6 +270,16 @@ async fn s_12_who_may_ask_and_who_may_name_a_client_are_two_lists() {
         let answer = ask_with(&world, &token, &[("forwarded", forwarded)]).await;
         assert_eq!(answer.status, status, "{forwarded}: {}", answer.text());
     }
+    // On both lists an address counts as a proxy alone: one without Forwarded brings strangers as well as its own questions.
+    let both = "trusted_proxies = [\"127.0.0.0/8\"]\nverify_callers = [\"127.0.0.1/32\", \"10.0.7.0/24\"]\n";
+    let world = World::with(Options { configuration: both.to_owned(), ..Options::default() }).await;
+    let token = world.minted().await;
+    assert_eq!(ask_with(&world, &token, &[]).await.shape(), strange.shape());
+    for (forwarded, status) in [("for=127.0.0.1", 401), ("for=203.0.113.9", 401), ("for=10.0.7.9", 200)] {
+        assert_eq!(ask_with(&world, &token, &[("forwarded", forwarded)]).await.status, status, "{forwarded}");
+    }
+    let proof = world.api_proof("production");
+    assert_eq!(ask_with(&world, &token, &[("x-carnet-caller", &proof)]).await.status, 200);
 
     // The other way round: what may ask names no client and no certificate at the token endpoint.
     let world = World::with(Options { configuration: LISTED.to_owned(), ..Options::default() }).await;
@@ -296,6 +309,9 @@ async fn c_10_a_proxy_that_appends_the_path_is_told_of_that_path() {
         ("/v1/orders/42", &named),
         ("/v1/orders/42?full=1&flag", &named),
         ("/v1/orders", &named),
+        // An API may have parameters of these names: beside the proxy's headers they say nothing, whatever they hold.
+        ("/v1/orders?api=v2&scope=all&scope=mine", &named),
+        ("/v1/orders?api=billing-api&scope=orders:list", &named),
     ] {
         let answer = ask("GET", path, more).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
@@ -342,10 +358,7 @@ async fn c_10_a_proxy_that_appends_the_path_is_told_of_that_path() {
     }
     // What a client writes into its own request chooses nothing: it agrees with what the proxy says, or there is no verdict.
     for (path, more) in [
-        ("/v1/admin?api=orders-api&scope=orders:read", &named[..]),
-        ("/v1/orders?api=orders-api", &named),
-        ("/v1/orders?scope=orders:list", &named),
-        ("/v1/orders?api=orders-api&scope=orders:read&scope=orders:list", &[]),
+        ("/v1/orders?api=orders-api&scope=orders:read&scope=orders:list", &[][..]),
         ("/v1/orders", &[]),
         ("/v1/orders", &named[..1]),
         ("/v1/orders", &named[1..]),
@@ -379,7 +392,14 @@ async fn c_10_a_proxy_that_appends_the_path_is_told_of_that_path() {
     ] {
         assert_eq!(ask("GET", "/v1/orders", &[&named, agreed].concat()).await.status, 200);
     }
-    challenged(&ask("GET", "/v1/orders?access_token=x", &named).await, 401, "invalid_token", "token.inactive");
+    for query in ["access_token=x", "a=b&acc%65ss_token=x", "a=b;access_token=x"] {
+        challenged(&ask("GET", &format!("/v1/orders?{query}"), &named).await, 401, "invalid_token", "token.inactive");
+    }
+    let admin = ask("GET", "/v1/admin?api=orders-api&scope=orders:read", &named).await;
+    challenged(&admin, 403, "insufficient_scope", "access.endpoint");
+    let other = [named[0], ("x-carnet-scope", "orders:write")];
+    let other = ask("GET", "/v1/orders?scope=orders:read", &other).await;
+    challenged(&other, 403, "insufficient_scope", "access.scope");
     // A stranger is told nothing, whatever the path.
     let closed = World::start().await;
     let headers = [("authorization", bearer.as_str()), named[0], named[1]];
@@ -388,6 +408,27 @@ async fn c_10_a_proxy_that_appends_the_path_is_told_of_that_path() {
     let proof = world.api_proof("production");
     let own = [named[0], named[1], ("x-carnet-caller", proof.as_str())];
     assert_eq!(ask("GET", "/v1/orders", &own).await.status, 200);
+}
+
+/// C-10: where environments are told apart by host alone, a proxy that leaves the host of the API cannot be served, and is told why.
+#[tokio::test]
+async fn c_10_environments_on_hosts_of_their_own_are_out_of_reach_for_an_appended_path() {
+    let two = "[environments.blue]\nissuer = \"https://blue.example/shared\"\n[environments.green]\nissuer = \"https://green.example/shared\"\n";
+    let world = World::with(Options { configuration: format!("{LISTED}{two}"), ..Options::default() }).await;
+    let ask = async |host: &str, path: &str| {
+        let raw = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        crate::world::client::raw(world.public, raw.as_bytes()).await
+    };
+    let lost = ask("orders.example", "/shared/verify/v1/orders").await;
+    assert_eq!(lost.status, 421, "{}", lost.text());
+    assert!(lost.text().contains("give each issuer a path of its own"), "{}", lost.text());
+    // By the issuer's host, the question gets there and lacks API and scope; so it does wherever one environment has the path.
+    for (host, path) in [("green.example", "/shared/verify/v1/orders"), ("orders.example", "/production/verify/v1/orders")] {
+        let found = ask(host, path).await;
+        assert_eq!((found.status, &found.json()["reason"]), (400, &json!("proxy.request")), "{}", found.text());
+    }
+    let other = ask("orders.example", "/shared/jwks").await;
+    assert!(other.status == 421 && other.text().contains("This host is not served here"), "{}", other.text());
 }
 
 /// C-10: the controller of nginx for Kubernetes says it in headers of its own.
