@@ -164,6 +164,7 @@ mod tests {
 
     use super::*;
     use crate::domain::actor::Actor;
+    use crate::domain::alg::Alg;
     use crate::domain::change::{Change, SigningKey, What};
     use crate::domain::digest::Digest;
     use crate::domain::fixture;

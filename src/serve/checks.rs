@@ -177,15 +177,15 @@ fn plain_http(config: &Config, found: &mut Vec<Finding>) {
     }
 }
 
-/// Networks that end TLS for strangers and may ask for verdicts: a request from there may be anybody's, so it gets no verdict for its address.
+/// Networks that end TLS for strangers and may ask for verdicts: a proxy there that sets no `Forwarded` passes a stranger's question on as its own.
 fn two_lists(listen: &ListenSection) -> Option<Finding> {
     let meets = |one: &&Cidr| listen.trusted_proxies.iter().any(|other| one.is_within(other) || other.is_within(one));
     let both: Vec<String> = listen.verify_callers.iter().filter(meets).map(ToString::to_string).collect();
     let detail = format!(
-        "{} lies in trusted_proxies as well: a request from there may be a stranger's, and gets no verdict for its address",
+        "{} lies in trusted_proxies as well: a proxy there that sets no Forwarded lets strangers ask ISSUER/verify",
         both.join(", ")
     );
-    let fix = "let the proxies that ask for verdicts have addresses of their own, or send X-Carnet-Caller";
+    let fix = "have every trusted proxy set Forwarded, or give the proxies that ask for verdicts addresses of their own";
     (!both.is_empty()).then(|| Finding::other(Weight::Warning, "proxies", detail, fix).at("listen.verify_callers"))
 }
 

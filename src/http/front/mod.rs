@@ -47,7 +47,7 @@ pub struct Arrival {
     /// Its id.
     pub id: RequestId,
     /// Where it comes from, as far as we trust what is said of it: the peer of the connection, or the client that a trusted proxy names.
-    /// Nothing where the peer is unknown, or the proxy names no client. Never the address of a trusted proxy: strangers come through it.
+    /// Nothing where the peer is unknown, or the proxy names no client.
     pub client: Option<IpAddr>,
 }
 
