@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::kek::{BlobName, Kek, SealedBlob};
 use super::merkle;
 use super::spent::Spent;
+use super::sums::SumKey;
 use super::tree::{FullTile, Tree};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
@@ -61,8 +62,11 @@ pub struct Batch {
     pub beside: Beside,
 }
 
-/// The key of the batch MACs, derived from the KEK.
-pub struct MacKey(hmac::Key);
+/// The key of the batch MACs, derived from the KEK, and with it that of the sums over the tables beside the entries.
+pub struct MacKey {
+    batches: hmac::Key,
+    pub sums: SumKey,
+}
 
 impl Head {
     /// Of a log without entries.
@@ -82,8 +86,11 @@ impl Beside {
 }
 
 impl Row {
+    /// The kind of a token's row.
+    pub const ISSUED: &str = "issued";
+
     pub fn issued(entry: &Issued) -> Self {
-        let mut row = Self::new(entry.index, entry.time, "issued", entry.subject.to_string(), entry);
+        let mut row = Self::new(entry.index, entry.time, Self::ISSUED, entry.subject.to_string(), entry);
         row.request = Some(entry.request_id.to_string());
         row.token = Some(entry.jti.to_string());
         row
@@ -132,15 +139,15 @@ impl Batch {
 }
 
 impl MacKey {
-    /// The key under this KEK.
+    /// The keys under this KEK.
     pub fn of(kek: &Kek) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &*kek.derive("journal batch")))
+        Self { batches: hmac::Key::new(hmac::HMAC_SHA256, &*kek.derive("journal batch")), sums: SumKey::of(kek) }
     }
 
     /// HMAC-SHA256 over the previous root, the first index, the change before, the count and the leaf hashes: a batch can be
     /// neither made nor moved without the KEK.
     pub fn mac(&self, prior_root: Digest, first: u64, prior_change: Option<u64>, leaves: &[Digest]) -> [u8; 32] {
-        let tag = hmac::sign(&self.0, &message(prior_root, first, prior_change, leaves));
+        let tag = hmac::sign(&self.batches, &message(prior_root, first, prior_change, leaves));
         let mut mac = [0; 32];
         mac.copy_from_slice(tag.as_ref());
         mac
@@ -148,7 +155,7 @@ impl MacKey {
 
     /// Whether `mac` is that of this batch, in constant time.
     pub fn verifies(&self, mac: &[u8], prior_root: Digest, first: u64, prior_change: Option<u64>, leaves: &[Digest]) -> bool {
-        hmac::verify(&self.0, &message(prior_root, first, prior_change, leaves), mac).is_ok()
+        hmac::verify(&self.batches, &message(prior_root, first, prior_change, leaves), mac).is_ok()
     }
 }
 

@@ -41,6 +41,14 @@ pub enum OpenFault {
         /// What does not.
         what: String,
     },
+    /// All entries may hold, and a table beside them is not as a node of ours left it: a spent proof could pay once more.
+    #[error("the journal's {table} table was changed by another hand: {what}")]
+    Table {
+        /// Which.
+        table: &'static str,
+        /// What does not hold.
+        what: &'static str,
+    },
     /// The head does not extend what was anchored: a backup was put back, or the journal forked.
     #[error(
         "the journal ({head} entries) does not extend its anchored checkpoint ({anchored} entries): restored, cut or forked; \

@@ -3,17 +3,19 @@
 //! [`load`] is what a start does, and what a running node does when the head is not where it left it. The newest batch and the
 //! batch of every change must carry our MAC, every change must name the change before it, and the tree made again from tiles and
 //! tail must have the head's root. So whoever can write SQL and has no KEK can stop a node, and cannot make it believe anything.
-//! Older issuance entries are not read here; `verify` reads them all.
+//! Older issuance entries are not read here; `verify` reads them all. The tables beside the entries must have the sums that the head keeps.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::batch::{Head, MacKey};
+use super::beside;
 use super::fault::{OpenFault, StoreFault};
 use super::merkle::leaf_hash;
 use super::reader::{Reader, hash, index};
 use super::schema::{self, sql};
 use super::store::{number, time};
+use super::sums::Table;
 use super::tiles::{Tile, WIDTH};
 use super::tree::Tree;
 use crate::domain::digest::Digest;
@@ -28,6 +30,8 @@ pub struct Loaded {
     pub tree: Tree,
     /// The fold of its changes.
     pub state: State,
+    /// Whether the head keeps sums over the tables beside the entries. Without them nothing of those tables is proved yet.
+    pub summed: bool,
 }
 
 /// The rows of one batch, as they were read.
@@ -40,13 +44,14 @@ pub struct StoredBatch {
     pub mac: Vec<u8>,
 }
 
-/// Reads and proves everything that decisions rest on, in one snapshot.
-pub async fn load(reader: &Reader, key: &MacKey) -> Result<Loaded, OpenFault> {
+/// Reads and proves everything that decisions rest on, in one snapshot; of the tables beside the entries, `tables`.
+pub async fn load(reader: &Reader, key: &MacKey, tables: &[Table]) -> Result<Loaded, OpenFault> {
     let mut transaction = reader.pool().begin().await?;
     version(&mut transaction).await?;
     let head = head(&mut transaction).await?;
     let loaded = if head.size == 0 {
-        Loaded { head, tree: Tree::default(), state: State::default() }
+        let summed = beside::check(&mut transaction, &key.sums, &head, tables).await?;
+        Loaded { head, tree: Tree::default(), state: State::default(), summed }
     } else {
         let newest = newest(&mut transaction, &head, key).await?;
         let (mut state, last) = fold(&mut transaction, key).await?;
@@ -60,8 +65,10 @@ pub async fn load(reader: &Reader, key: &MacKey) -> Result<Loaded, OpenFault> {
         if tree.root() != head.root {
             return Err(inconsistent(newest.first, "the tree does not have the head's root"));
         }
+        // Last: a fault of an entry says more.
+        let summed = beside::check(&mut transaction, &key.sums, &head, tables).await?;
         state.forget_expired(head.time);
-        Loaded { head, tree, state }
+        Loaded { head, tree, state, summed }
     };
     transaction.commit().await?;
     Ok(loaded)

@@ -17,7 +17,8 @@
 //! queue refuses at once. A store that failed is probed each second, and takes work again when a commit goes through.
 //!
 //! **Who is believed.** Every batch carries a MAC under the KEK; a start proves the newest batch and every change, and the head
-//! against the anchor ([`Settings::anchor`]). A running node that finds the head moved proves it in the same way or stops.
+//! against the anchor ([`Settings::anchor`]). The tables that lie beside the entries (spent proofs, last uses) have keyed sums, which
+//! every batch writes with the head and a start checks. A running node that finds the head moved proves it in the same way or stops.
 //! [`verify_database`] reads everything; [`verify_export`] needs only the public key.
 //!
 //! **What is sealed.** Signing keys and the checkpoint key lie in the `keyring` table under the [`kek`]; people's names and free
@@ -37,7 +38,9 @@ mod anchor;
 mod answers;
 mod archive;
 mod batch;
+mod beside;
 mod carry;
+mod catch_up;
 mod evidence;
 mod fault;
 mod handle;
@@ -59,6 +62,7 @@ mod signers;
 mod spent;
 mod statement;
 mod store;
+mod sums;
 #[cfg(test)]
 mod tests;
 pub mod tiles;

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::anchor::Anchor;
 use super::batch::{Beside, MacKey};
+use super::beside;
 use super::carry::Carrier;
 use super::evidence;
 use super::fault::{OpenFault, Unavailable};
@@ -25,6 +26,7 @@ use super::segment::Shelf;
 use super::sequencer::Sequencer;
 use super::signers::{self, Signers};
 use super::store::{SqliteStore, Store};
+use super::sums::Table;
 use super::view::{Shared, View};
 use crate::domain::actor::Actor;
 use crate::domain::binding::JwtRule;
@@ -121,17 +123,17 @@ pub(super) async fn start<S: Store>(
         kek::private(&path).map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
     }
     // The writer comes first: it recovers the write-ahead log of a process that was killed.
-    let mut store = SqliteStore::connect(schema::writer(&path, scratch.is_none())).await?;
+    let (key, shelf) = (MacKey::of(kek), Shelf::of(&path));
+    let mut store = SqliteStore::connect(schema::writer(&path, scratch.is_none()), key.sums.clone()).await?;
     if exists {
         store.upgrade().await?;
     } else {
         store.create(schema::TABLES).await?;
     }
     let reader = Reader::connect(&path).await?.beside(store.lately());
-    let key = MacKey::of(kek);
     // Before the journal is read: another process may move both on, and the log must be the later of the two.
     let anchored = anchored(anchor.as_ref(), start)?;
-    let loaded = load::load(&reader, &key).await?;
+    let loaded = load::load(&reader, &key, &Table::ALL).await?;
     let fresh = loaded.head.size == 0;
     if fresh && !may_create {
         return Err(load::inconsistent(0, "the log is empty"));
@@ -149,7 +151,10 @@ pub(super) async fn start<S: Store>(
         }
         signers
     };
-    let Loaded { head, tree, state } = loaded;
+    if !loaded.summed {
+        sum(&mut store, &shelf, &key).await?;
+    }
+    let Loaded { head, tree, state, .. } = loaded;
     let state = Arc::new(state);
     let view = View::of(&head, Arc::clone(&state));
     let mut sequencer = Sequencer {
@@ -177,9 +182,9 @@ pub(super) async fn start<S: Store>(
     }
     match start {
         Start::Open => {}
-        Start::Reopen(rest) => reopen(&mut sequencer, rest, &Shelf::of(&path)).await?,
+        Start::Reopen(rest) => reopen(&mut sequencer, rest, &shelf).await?,
         Start::CorrectClock => {
-            reopen(&mut sequencer, Rest { lasts: Seconds(0), corrects: true }, &Shelf::of(&path)).await?;
+            reopen(&mut sequencer, Rest { lasts: Seconds(0), corrects: true }, &shelf).await?;
         }
         Start::Succeed => succeed(&mut sequencer, kek, &outside).await?,
     }
@@ -188,7 +193,7 @@ pub(super) async fn start<S: Store>(
     sequencer.carrier = Some(Carrier::start(schema::carrier(&path, scratch.is_none()), queue.downgrade()));
     let (shared, origin) = (Arc::clone(&sequencer.shared), sequencer.origin.clone());
     let task = tokio::spawn(sequencer.run(work));
-    let (shelf, entropy) = (Shelf::of(&path), outside.entropy);
+    let entropy = outside.entropy;
     let sealing = kek.of_answers();
     Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, sealing, origin, entropy, task, scratch }))
 }
@@ -203,7 +208,8 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
         return if anchored.is_none() && settings.create { Ok(None) } else { Err(OpenFault::Missing(path.clone())) };
     }
     let reader = Reader::connect(path).await?;
-    let loaded = load::load(&reader, &MacKey::of(kek)).await?;
+    let key = MacKey::of(kek);
+    let loaded = load::load(&reader, &key, &Table::ALL).await?;
     if loaded.head.size == 0 {
         let newborn = anchored.is_none() && settings.create;
         return if newborn { Ok(None) } else { Err(load::inconsistent(0, "the log is empty")) };
@@ -211,9 +217,26 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
     suits(settings, &loaded)?;
     let signers = Signers::stored(&reader, kek, &settings.origin).await?;
     holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
-    let Loaded { head, tree, state } = loaded;
+    if !loaded.summed {
+        let mut snapshot = reader.pool().begin().await?;
+        evidence::proves_beside((&mut snapshot, &Shelf::of(path)), &key).await?;
+        snapshot.commit().await?;
+    }
+    let Loaded { head, tree, state, .. } = loaded;
     let lineage = signers.lineage().clone();
     Ok(Some(Past { reader, tree, size: head.size, epoch: state.epoch, origin: state.origin, lineage }))
+}
+
+/// Writes the first sums over the tables beside the entries, of a journal of an earlier version. Those tables are proved by all entries first,
+/// as `verify` proves them: whoever can write SQL can take the sums away, and by that only makes this start a long one. The round is
+/// proved by nothing, and begins anew.
+async fn sum(store: &mut SqliteStore, shelf: &Shelf, key: &MacKey) -> Result<(), OpenFault> {
+    tracing::info!("the journal keeps no sums over its spent proofs yet: they are proved by all entries, once");
+    let mut transaction = store.alone().await?;
+    let head = evidence::proves_beside((&mut transaction, shelf), key).await?;
+    beside::begin_round(&mut transaction, &head).await?;
+    beside::found(&mut transaction, &key.sums, &head).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Whether a start brings tables of this version up.

@@ -1,5 +1,5 @@
-//! The tables, and how connections to them are made. SQL that writes is here, in `statement`, in `answers` and in `store`; what reads
-//! is in `reader`, `load` and `evidence`.
+//! The tables, and how connections to them are made. SQL that writes is here, in `statement`, `answers`, `beside` and `store`; what reads
+//! is in `reader`, `load`, `beside` and `evidence`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 
 /// The version of these tables. Another one is refused: no node guesses at rows that decide who gets a token.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 
 /// When each client was last issued a token: a row of it is written with every batch.
 macro_rules! last_use {
@@ -39,9 +39,21 @@ CREATE TABLE round (id INTEGER PRIMARY KEY CHECK (id = 1), moved BLOB, first INT
     };
 }
 
+/// Where the log ends, with the sums over the tables beside the entries (`sums`). Without sums a start proves those tables by all entries
+/// and writes them.
+macro_rules! head {
+    () => {
+        "
+CREATE TABLE head (
+    id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root BLOB NOT NULL, last_change INTEGER, time INTEGER NOT NULL,
+    sums BLOB NOT NULL
+) STRICT;"
+    };
+}
+
 /// Versions that a writer brings to the next, and what that takes: of 2 the last use of each client, which was looked for among all
-/// entries; of 3 the answers and the round, which lay in memory.
-pub const UPGRADES: [(i64, &str); 2] = [
+/// entries; of 3 the answers and the round, which lay in memory; of 4 the place of the sums, which need the KEK.
+pub const UPGRADES: [(i64, &str); 3] = [
     (
         2,
         concat!(
@@ -53,6 +65,18 @@ UPDATE meta SET version = 3;
         ),
     ),
     (3, concat!(answers!(), round!(), "\nINSERT INTO round SELECT 1, NULL, size FROM head; UPDATE meta SET version = 4;")),
+    (
+        4,
+        concat!(
+            "ALTER TABLE head RENAME TO head_before;",
+            head!(),
+            "
+INSERT INTO head (id, size, root, last_change, time, sums) SELECT id, size, root, last_change, time, x'' FROM head_before;
+DROP TABLE head_before;
+UPDATE meta SET version = 5;
+"
+        ),
+    ),
 ];
 
 /// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments while
@@ -62,13 +86,11 @@ pub const TABLES: &str = concat!(
     last_use!(),
     answers!(),
     round!(),
+    head!(),
     "
 CREATE TABLE meta (version INTEGER NOT NULL) STRICT;
-INSERT INTO meta (version) VALUES (4);
+INSERT INTO meta (version) VALUES (5);
 INSERT INTO round (id, first) VALUES (1, 0);
-CREATE TABLE head (
-    id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root BLOB NOT NULL, last_change INTEGER, time INTEGER NOT NULL
-) STRICT;
 CREATE TABLE entries (
     idx INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, request_id TEXT, jti TEXT,
     body TEXT NOT NULL, leaf BLOB NOT NULL

@@ -16,16 +16,13 @@ use super::anchor::Anchor;
 use super::answers::ForRequest;
 use super::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
 use super::carry::Carrier;
-use super::fault::{OpenFault, StopReason, StoreFault, Unavailable};
+use super::fault::{StopReason, StoreFault, Unavailable};
 use super::kek::Kek;
-use super::load::{self, Loaded};
-use super::merkle::Subtree;
 use super::queue::{
     Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
 };
 use super::reader::Reader;
 use super::refusals::{Counts, Known};
-use super::signers::Signers;
 use super::store::{Found, Store, Tried};
 use super::tree::Tree;
 use super::view::{Shared, View};
@@ -363,47 +360,6 @@ impl<S: Store> Sequencer<S> {
         Err(Unavailable::BUSY)
     }
 
-    /// Somebody else wrote. What carries our MAC and extends our tree is taken in; anything else stops the node.
-    async fn catch_up(&mut self) -> Result<(), Unavailable> {
-        let loaded = match load::load(&self.reader, &self.key).await {
-            Ok(loaded) => loaded,
-            Err(OpenFault::Inconsistent { index, what }) => return Err(self.shared.stop(StopReason::Foreign { index, what })),
-            Err(fault) => {
-                tracing::warn!(%fault, "the journal could not be read again");
-                return Err(Unavailable::BUSY);
-            }
-        };
-        if extends(&self.reader, &loaded, &self.head).await? {
-            if loaded.state.checkpoint_keys != self.state.checkpoint_keys {
-                self.take_over().await?;
-            }
-            self.head = loaded.head;
-            self.tree = loaded.tree;
-            // It may have erased something.
-            self.erased = self.head.size;
-            self.state = Arc::new(loaded.state);
-            self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
-            return Ok(());
-        }
-        let what = "the log does not extend what this node wrote".to_owned();
-        Err(self.shared.stop(StopReason::Foreign { index: loaded.head.size.min(self.head.size), what }))
-    }
-
-    /// Another key signs checkpoints now. It is ours if it opens under our KEK and the key that signed until now leads to it by signatures.
-    async fn take_over(&mut self) -> Result<(), Unavailable> {
-        let own = self.shared.signers.load_full();
-        let next = match Signers::stored(&self.reader, &self.kek, &self.origin).await {
-            Ok(next) if next.lineage().reaches(own.verifier()) => next,
-            Err(OpenFault::Store(fault)) => return Err(fault.into()),
-            Ok(_) | Err(_) => return Err(self.shared.stop(StopReason::CheckpointKey)),
-        };
-        tracing::info!(key = %next.verifier(), before = %own.verifier(), "another key signs checkpoints from now on");
-        self.shared.signers.store(Arc::new(next));
-        // The anchor is written anew, as the new key signs it.
-        self.anchored = 0;
-        Ok(())
-    }
-
     /// Writes and commits `rows`; on success this node's head, tree and state are those after them.
     async fn write(
         &mut self,
@@ -482,13 +438,4 @@ impl<S: Store> Sequencer<S> {
         self.store.abort().await;
         Ok(())
     }
-}
-
-/// Whether what was loaded extends the log that ends at `head`.
-async fn extends(reader: &Reader, loaded: &Loaded, head: &Head) -> Result<bool, Unavailable> {
-    if loaded.head.size < head.size {
-        return Ok(false);
-    }
-    let roots = reader.roots(&loaded.tree, &[Subtree::whole(head.size)]).await?;
-    Ok(roots.is_some_and(|roots| roots == [head.root]))
 }

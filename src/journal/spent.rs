@@ -73,6 +73,11 @@ impl Lately {
         self.proofs.contains_key(proof)
     }
 
+    /// The last key that moved in this round, and the first entry after its beginning.
+    pub fn round(&self) -> (Option<ProofKey>, u64) {
+        (self.moved, self.round)
+    }
+
     /// How many move with a batch that spends `coming` more.
     pub fn moving(&self, coming: usize) -> usize {
         let over = (self.proofs.len() + coming).saturating_sub(MOST);

@@ -16,6 +16,14 @@ use super::batch::{Batch, Head, Row};
 use super::schema::sql;
 use super::spent::{self, Spent};
 
+/// The end of a batch: rows that fit into one statement, and the batch's own line.
+pub struct Tail {
+    pub rows: Vec<Row>,
+    pub prior: Head,
+    pub after: Head,
+    pub mac: [u8; 32],
+}
+
 pub type Statement = Query<'static, Sqlite, SqliteArguments>;
 
 /// Numbers of places. More rows than the last of them go in several statements.
@@ -46,7 +54,7 @@ const BATCH: &str = "INSERT INTO batches (first, size_after, prior_root, root, p
 const COMMIT: &str = "INSERT INTO consumed_lately (first, proofs) SELECT column1, column2 FROM (VALUES (?, ?)) WHERE column2 NOTNULL; \
      REPLACE INTO last_use (subject, idx, time) SELECT subject, max(idx), max(time) FROM entries WHERE idx >= ? AND kind = 'issued' \
      GROUP BY subject; \
-     UPDATE head SET size = ?, root = ?, last_change = ?, time = ? WHERE id = 1; COMMIT";
+     UPDATE head SET size = ?, root = ?, last_change = ?, time = ?, sums = ? WHERE id = 1; COMMIT";
 
 /// The line of a batch that is tried at once: it has no MAC, and so cannot be written, unless the log ends where it begins and none of
 /// these proofs is in `consumed`. A place that is left over is equal to nothing.
@@ -62,6 +70,7 @@ const INTO_ENTRIES: &str =
     "INSERT OR FAIL INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) SELECT * FROM (VALUES ";
 const INTO_CONSUMED: &str = "INSERT OR IGNORE INTO consumed (proof, gone_after) SELECT * FROM (VALUES ";
 const THAT_ARE: &str = ") WHERE column1 NOTNULL";
+const RETURNING: &str = " RETURNING proof, gone_after";
 const ENTRY: &str = "(?,?,?,?,?,?,?,?)";
 const PROOF: &str = "(?,?)";
 const AMONG: &str = "SELECT proof FROM consumed WHERE proof IN (";
@@ -72,7 +81,8 @@ type Texts = LazyLock<Vec<&'static str>>;
 static INSERT_ENTRIES: Texts = LazyLock::new(|| texts(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE].concat()));
 static ENTRIES_AND_COMMIT: Texts =
     LazyLock::new(|| texts(|places| [INTO_ENTRIES, &row(ENTRY, places), THAT_ARE, "; ", BATCH, "; ", COMMIT].concat()));
-static INSERT_CONSUMED: Texts = LazyLock::new(|| texts(|places| [INTO_CONSUMED, &row(PROOF, places), THAT_ARE].concat()));
+static INSERT_CONSUMED: Texts =
+    LazyLock::new(|| texts(|places| [INTO_CONSUMED, &row(PROOF, places), THAT_ARE, RETURNING].concat()));
 static AMONG_CONSUMED: Texts = LazyLock::new(|| texts(|places| [AMONG, &row("?", places), ")"].concat()));
 static BEGIN_SPENDING: Texts = LazyLock::new(|| texts(|places| [BEGIN, "; ", AMONG, &row("?", places), "); ", HEAD].concat()));
 static AT_ONCE: Texts = LazyLock::new(|| {
@@ -105,13 +115,14 @@ pub fn entries(rows: Vec<Row>) -> Statement {
     bind_rows(query, rows, places)
 }
 
-/// The end of a batch: its last rows, at most [`MOST`], its line, the proofs that it spends, the head, commit.
-pub fn entries_and_commit(rows: Vec<Row>, prior: &Head, after: &Head, mac: &[u8; 32], spends: &[Spent]) -> Statement {
+/// The end of a batch: its last rows, at most [`MOST`], its line, the proofs that it spends, the head with its sums, commit.
+pub fn entries_and_commit(Tail { rows, prior, after, mac }: Tail, spends: &[Spent], sums: Vec<u8>) -> Statement {
     let (query, places) = fitting(&ENTRIES_AND_COMMIT, rows.len());
-    bind_commit(bind_batch(bind_rows(query, rows, places), prior, after).bind(mac.to_vec()), prior, after, spends)
+    let query = bind_batch(bind_rows(query, rows, places), &prior, &after).bind(mac.to_vec());
+    bind_commit(query, (&prior, &after), spends, sums)
 }
 
-/// Moves proofs to `consumed`, at most [`MOST`].
+/// Moves proofs to `consumed`, at most [`MOST`]. Its rows: what was not there before.
 pub fn consumed(proofs: &[Spent]) -> Statement {
     let (query, places) = fitting(&INSERT_CONSUMED, proofs.len());
     let query = proofs.iter().fold(query, |query, (proof, until)| query.bind(proof.0.0.to_vec()).bind(until.as_seconds()));
@@ -132,14 +143,14 @@ pub fn begin_spending(proofs: &[Spent]) -> Statement {
 
 /// A whole batch of at most [`MOST`] rows, if the log ends where it begins and none of as many `proofs` is in `consumed`. Else it fails
 /// with [`NOT_NULL`].
-pub fn at_once(batch: Batch, proofs: &[Spent]) -> Statement {
+pub fn at_once(batch: Batch, proofs: &[Spent], sums: Vec<u8>) -> Statement {
     let Batch { rows, prior, after, mac, .. } = batch;
     let (query, places) = fitting(&AT_ONCE, rows.len());
     let query = bind_batch(query, &prior, &after);
     let query = query.bind(sql(prior.size)).bind(prior.root.0.to_vec()).bind(prior.last_change.map(sql));
     let query = query.bind(prior.time.as_seconds()).bind(sql(prior.size) - 1);
     let query = bind_proofs(query, proofs, places).bind(mac.to_vec());
-    bind_commit(bind_rows(query, rows, places), &prior, &after, proofs)
+    bind_commit(bind_rows(query, rows, places), (&prior, &after), proofs, sums)
 }
 
 fn bind_rows(query: Statement, rows: Vec<Row>, places: usize) -> Statement {
@@ -177,7 +188,7 @@ fn bind_batch(query: Statement, prior: &Head, after: &Head) -> Statement {
         .bind(prior.last_change.map(sql))
 }
 
-fn bind_commit(query: Statement, prior: &Head, after: &Head, spends: &[Spent]) -> Statement {
+fn bind_commit(query: Statement, (prior, after): (&Head, &Head), spends: &[Spent], sums: Vec<u8>) -> Statement {
     query
         .bind(sql(prior.size))
         .bind(spent::row(spends))
@@ -186,4 +197,5 @@ fn bind_commit(query: Statement, prior: &Head, after: &Head, spends: &[Spent]) -
         .bind(after.root.0.to_vec())
         .bind(after.last_change.map(sql))
         .bind(after.time.as_seconds())
+        .bind(sums)
 }

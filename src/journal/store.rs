@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::answers::{Idempotency, Sealed, rows};
 use super::batch::{Batch, Beside, Head, Row};
+use super::beside::{self, Side};
 use super::fault::StoreFault;
 use super::schema::{self, UPGRADES, sql};
-use super::spent::{Lately, Memory, Spent, Step};
-use super::statement::{self, BEGIN, HEAD, LATELY, MOST, NOT_NULL, ROUND};
+use super::spent::{Memory, Spent};
+use super::statement::{self, BEGIN, HEAD, MOST, NOT_NULL, Tail};
+use super::sums::SumKey;
 use super::tiles::WIDTH;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
@@ -107,42 +109,38 @@ pub struct SqliteStore {
     connection: Option<SqliteConnection>,
     /// What `commit` still has to write.
     tail: Option<Tail>,
-    /// The proofs that were spent lately, as they are before this batch.
-    lately: Memory,
-    /// Those that this batch spends, and what moves with it.
-    spends: Vec<Spent>,
-    step: Step,
-}
-
-/// The end of a batch: rows that fit into one statement, and the batch's own line.
-struct Tail {
-    rows: Vec<Row>,
-    prior: Head,
-    after: Head,
-    mac: [u8; 32],
+    /// The tables beside the entries.
+    side: Side,
+    key: SumKey,
 }
 
 impl SqliteStore {
-    /// Connects.
-    pub async fn connect(options: SqliteConnectOptions) -> Result<Self, StoreFault> {
+    /// Connects. `key` is that of the sums over the tables beside the entries.
+    pub async fn connect(options: SqliteConnectOptions, key: SumKey) -> Result<Self, StoreFault> {
         let connection = Some(options.connect().await?);
-        Ok(Self { options, connection, tail: None, lately: Memory::default(), spends: Vec::new(), step: Step::default() })
+        Ok(Self { options, connection, tail: None, side: Side::unknown(key.clone()), key })
     }
 
     /// The proofs that were spent lately, for who reads.
     pub fn lately(&self) -> Memory {
-        self.lately.clone()
+        self.side.lately()
     }
 
     /// Makes the tables of a new database.
     pub async fn create(&mut self, tables: &'static str) -> Result<(), StoreFault> {
-        let head = Head::empty();
+        let (head, key) = (Head::empty(), self.key.clone());
         let connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
         sqlx::raw_sql(tables).execute(&mut *transaction).await?;
-        let insert = sqlx::query("INSERT INTO head (id, size, root, last_change, time) VALUES (1, 0, ?, NULL, 0)");
+        let insert = sqlx::query("INSERT INTO head (id, size, root, last_change, time, sums) VALUES (1, 0, ?, NULL, 0, x'')");
         insert.bind(head.root.0.to_vec()).execute(&mut *transaction).await?;
+        beside::found(&mut transaction, &key, &head).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Takes the lock for what writes before there is a sequencer.
+    pub async fn alone(&mut self) -> Result<Transaction<'_, Sqlite>, StoreFault> {
+        Ok(self.connection().await?.begin_with("BEGIN IMMEDIATE").await?)
     }
 
     /// Brings tables of earlier versions to this one. Any other is left for whoever reads it to refuse.
@@ -170,11 +168,16 @@ impl SqliteStore {
     }
 
     async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreFault> {
+        Ok(self.beside().await?.0)
+    }
+
+    /// The connection, and the tables beside the entries.
+    async fn beside(&mut self) -> Result<(&mut SqliteConnection, &mut Side), StoreFault> {
         if self.connection.is_none() {
             self.connection = Some(self.options.connect().await?);
         }
         // Invariant: set above.
-        Ok(self.connection.as_mut().expect("a connection was made"))
+        Ok((self.connection.as_mut().expect("a connection was made"), &mut self.side))
     }
 
     async fn run(&mut self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<(), StoreFault> {
@@ -187,48 +190,6 @@ impl SqliteStore {
         while rows.len() > 0 {
             self.run(statement::entries(rows.by_ref().take(MOST).collect())).await?;
         }
-        Ok(())
-    }
-
-    /// Reads what was spent lately again, where somebody else wrote or nobody knows. The lock is held.
-    async fn know(&mut self, found: &Found) -> Result<(), StoreFault> {
-        if found.rows == found.head.size && self.lately.look(|head, _| *head == found.head) == Some(true) {
-            return Ok(());
-        }
-        let rows = sqlx::query(LATELY).fetch_all(self.connection().await?).await?;
-        let rows: Vec<&[u8]> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-        let round = sqlx::query(ROUND).fetch_one(self.connection().await?).await?;
-        let moved = round.try_get::<Option<&[u8]>, _>(0)?.map(|_| digest(&round, 0)).transpose()?.map(ProofKey);
-        let lately = Lately::read(rows, (moved, number(round.try_get(1)?)?));
-        let lately = lately.ok_or_else(|| strange("a row that is no list of proofs"))?;
-        self.lately.put(found.head.clone(), lately);
-        Ok(())
-    }
-
-    /// Those that are neither in `consumed`, as `among` says, nor were spent lately, are spent by this batch.
-    fn spend_all_but(&mut self, among: &HashSet<ProofKey>, proofs: &[Spent]) {
-        let fresh = |lately: &Lately| {
-            let fresh = proofs.iter().filter(|(proof, _)| !among.contains(proof) && !lately.holds(proof));
-            fresh.copied().collect()
-        };
-        // `know` came before. Were it not so, nothing would be fresh.
-        self.spends = self.lately.look(|_, lately| fresh(lately)).unwrap_or_default();
-    }
-
-    /// Moves proofs to `consumed` with the batch that begins at `first`, and forgets the rows of those that are there.
-    async fn move_proofs(&mut self, first: u64, now: Timestamp) -> Result<(), StoreFault> {
-        let step = self.lately.look(|_, lately| lately.step(self.spends.len(), now)).unwrap_or_default();
-        for proofs in step.home.chunks(MOST) {
-            self.run(statement::consumed(proofs)).await?;
-        }
-        if let Some(before) = step.forgets {
-            self.run(sqlx::query("DELETE FROM consumed_lately WHERE first < ?").bind(sql(before))).await?;
-            self.run(sqlx::query("UPDATE round SET first = ?").bind(sql(first))).await?;
-        }
-        if let Some(moved) = step.moved {
-            self.run(sqlx::query("UPDATE round SET moved = ?").bind(moved.0.0.to_vec())).await?;
-        }
-        self.step = step;
         Ok(())
     }
 
@@ -253,9 +214,8 @@ impl SqliteStore {
             let insert = sqlx::query("INSERT INTO keyring (name, sealed) VALUES (?, ?)");
             self.run(insert.bind(blob.name.as_str().to_owned()).bind(blob.sealed)).await?;
         }
-        for proofs in beside.spent.chunks(MOST) {
-            self.run(statement::consumed(proofs)).await?;
-        }
+        let (connection, side) = self.beside().await?;
+        side.put(connection, &beside.spent).await?;
         for name in beside.destroyed {
             self.run(sqlx::query("DELETE FROM keyring WHERE name = ?").bind(name.as_str().to_owned())).await?;
         }
@@ -267,10 +227,7 @@ impl Store for SqliteStore {
     fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
         // A tile that becomes full is written by itself.
         let fills_tile = prior.size % u64::from(WIDTH) + rows as u64 >= u64::from(WIDTH);
-        let knows = |head: &Head, lately: &Lately| {
-            *head == *prior && lately.moving(proofs.len()) == 0 && !proofs.iter().any(|(proof, _)| lately.holds(proof))
-        };
-        (1..=MOST).contains(&rows) && proofs.len() <= rows && !fills_tile && self.lately.look(knows) == Some(true)
+        (1..=MOST).contains(&rows) && proofs.len() <= rows && !fills_tile && self.side.only_adds(prior, proofs)
     }
 
     async fn record(&mut self, batch: Batch, proofs: &[Spent]) -> Result<Tried, StoreFault> {
@@ -278,9 +235,12 @@ impl Store for SqliteStore {
             return Ok(Tried::Not);
         }
         let after = batch.after.clone();
-        match self.run(statement::at_once(batch, proofs)).await {
+        self.side.spend_at_once(proofs);
+        self.side.uses(&batch.rows);
+        let sums = self.side.sums_after(batch.prior.size, &after)?;
+        match self.run(statement::at_once(batch, proofs, sums)).await {
             Ok(()) => {
-                self.lately.take(&Step::default(), proofs, after);
+                self.side.take(after);
                 Ok(Tried::Done)
             }
             Err(StoreFault(sqlx::Error::Database(fault))) if fault.code().as_deref() == Some(NOT_NULL) => {
@@ -292,20 +252,21 @@ impl Store for SqliteStore {
     }
 
     async fn begin(&mut self, proofs: &[Spent]) -> Result<(Found, HashSet<ProofKey>), StoreFault> {
-        (self.tail, self.step) = (None, Step::default());
-        self.spends.clear();
+        self.tail = None;
+        self.side.clear();
         if proofs.is_empty() || proofs.len() > MOST {
             self.run(sqlx::query(BEGIN)).await?;
             let found = self.head().await?;
-            self.know(&found).await?;
+            let (connection, side) = self.beside().await?;
+            side.know(connection, &found).await?;
             return Ok((found, self.spend(proofs).await?));
         }
         let mut rows = statement::begin_spending(proofs).fetch_all(self.connection().await?).await?;
         let found = found(rows.pop().as_ref())?;
-        self.know(&found).await?;
+        let (connection, side) = self.beside().await?;
+        side.know(connection, &found).await?;
         let among = rows.iter().map(|row| Ok(ProofKey(digest(row, 0)?))).collect::<Result<_, StoreFault>>()?;
-        self.spend_all_but(&among, proofs);
-        Ok((found, self.spends.iter().map(|(proof, _)| *proof).collect()))
+        Ok((found, side.spend_all_but(&among, proofs)))
     }
 
     async fn spend(&mut self, proofs: &[Spent]) -> Result<HashSet<ProofKey>, StoreFault> {
@@ -315,16 +276,12 @@ impl Store for SqliteStore {
                 among.insert(ProofKey(digest(&row, 0)?));
             }
         }
-        self.spend_all_but(&among, proofs);
-        Ok(self.spends.iter().map(|(proof, _)| *proof).collect())
+        Ok(self.side.spend_all_but(&among, proofs))
     }
 
     async fn purge(&mut self, slice: u8, now: Timestamp) -> Result<(), StoreFault> {
-        let from = vec![slice];
-        // Blobs compare byte by byte: all that begin with `slice`, and all that follow the last slice.
-        let to = slice.checked_add(1).map_or_else(|| vec![0xff; 33], |next| vec![next]);
-        let delete = sqlx::query("DELETE FROM consumed WHERE proof >= ? AND proof < ? AND gone_after < ?");
-        self.run(delete.bind(from).bind(to).bind(now.as_seconds())).await
+        let (connection, side) = self.beside().await?;
+        side.purge(connection, slice, now).await
     }
 
     async fn leave(&mut self, from: u64, until: u64) -> Result<(), StoreFault> {
@@ -346,6 +303,7 @@ impl Store for SqliteStore {
 
     async fn append(&mut self, batch: Batch) -> Result<(), StoreFault> {
         let Batch { mut rows, tiles, prior, after, mac, beside } = batch;
+        self.side.uses(&rows);
         // What fits into one statement goes with the commit: each statement is a hop to SQLite's thread and back.
         let last = rows.split_off(rows.len() - rows.len().min(MOST));
         self.write(rows).await?;
@@ -354,23 +312,26 @@ impl Store for SqliteStore {
             self.run(insert.bind(i64::from(tile.level)).bind(sql(tile.index)).bind(tile.content)).await?;
         }
         self.write_beside(beside).await?;
-        self.move_proofs(prior.size, after.time).await?;
+        let (connection, side) = self.beside().await?;
+        side.move_proofs(connection, prior.size, after.time).await?;
         self.tail = Some(Tail { rows: last, prior, after, mac });
         Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), StoreFault> {
-        let Some(Tail { rows, prior, after, mac }) = self.tail.take() else {
+        let Some(tail) = self.tail.take() else {
             return self.run(sqlx::query("COMMIT")).await;
         };
-        self.run(statement::entries_and_commit(rows, &prior, &after, &mac, &self.spends)).await?;
-        self.lately.take(&self.step, &self.spends, after);
+        let after = tail.after.clone();
+        let sums = self.side.sums_after(tail.prior.size, &after)?;
+        self.run(statement::entries_and_commit(tail, self.side.spends(), sums)).await?;
+        self.side.take(after);
         Ok(())
     }
 
     async fn abort(&mut self) {
-        (self.tail, self.step) = (None, Step::default());
-        self.spends.clear();
+        self.tail = None;
+        self.side.clear();
         if let Some(connection) = &mut self.connection
             && sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err()
         {

@@ -321,7 +321,9 @@ pub fn journal_fix(fault: &OpenFault) -> &'static str {
         OpenFault::Schema(_) => "run the version of carnet that made it, or a newer one",
         OpenFault::Dev(_) => "name another file in [journal] url: a journal of `carnet dev` is for `carnet dev` alone",
         OpenFault::Origin { .. } => "write its own name as [journal] origin, or name the other journal in [journal] url",
-        OpenFault::Inconsistent { .. } => "see what holds with `carnet journal verify`, and restore a copy that does",
+        OpenFault::Inconsistent { .. } | OpenFault::Table { .. } => {
+            "see what holds with `carnet journal verify`, and restore a copy that does"
+        }
         OpenFault::Rollback { .. } | OpenFault::Anchor { .. } => {
             "put the newest journal and its anchor back; where they are lost, see `carnet journal reopen --help`"
         }

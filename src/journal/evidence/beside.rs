@@ -59,7 +59,7 @@ async fn counts(connection: &mut SqliteConnection, size: u64, seen: u64) -> Resu
 }
 
 /// Every proof that paid and is to be remembered is in one of the two tables, and nothing else.
-async fn spent(connection: &mut SqliteConnection, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
+pub async fn spent(connection: &mut SqliteConnection, chain: &Chain, head: &Head) -> Result<(), VerifyFault> {
     let mut wanted: HashMap<Digest, u64> = HashMap::new();
     for (proof, (until, index)) in &chain.paid {
         if *until >= head.time {
@@ -73,7 +73,7 @@ async fn spent(connection: &mut SqliteConnection, chain: &Chain, head: &Head) ->
         let Some(last) = rows.last() else { break };
         from = last.try_get(0)?;
         for row in &rows {
-            let proof = hash(row, 0)?;
+            let proof = hash(row, 0).map_err(|fault| beside("consumed")(fault.to_string()))?;
             paid("consumed", proof, row.try_get(1)?, chain, head)?;
             wanted.remove(&proof);
         }
@@ -104,7 +104,7 @@ fn paid(table: &'static str, proof: Digest, until: i64, chain: &Chain, head: &He
 }
 
 /// The last use of each client is the one that the entries have.
-async fn used(connection: &mut SqliteConnection, chain: &Chain) -> Result<(), VerifyFault> {
+pub async fn used(connection: &mut SqliteConnection, chain: &Chain) -> Result<(), VerifyFault> {
     let mut wanted: HashMap<&str, (u64, Timestamp)> = chain.used.iter().map(|(subject, last)| (&**subject, *last)).collect();
     for row in sqlx::query("SELECT subject, idx, time FROM last_use ORDER BY subject").fetch_all(connection).await? {
         let subject: &str = row.try_get(0)?;

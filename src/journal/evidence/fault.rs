@@ -96,6 +96,7 @@ impl From<OpenFault> for VerifyFault {
     fn from(fault: OpenFault) -> Self {
         match fault {
             OpenFault::Inconsistent { index, what } => Self::Entry { index, what },
+            OpenFault::Table { table, what } => Self::Beside { table, what: what.to_owned() },
             other => Self::Open(other),
         }
     }

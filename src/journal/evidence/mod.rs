@@ -19,13 +19,16 @@ mod walk;
 
 use std::path::Path;
 
+use sqlx::SqliteConnection;
+
 pub use exported::{exported_changes, prove_offline, verify_export};
 pub use fault::VerifyFault;
 
 use self::chain::{Chain, Watched};
 use self::export::Writer;
 use super::anchor::Anchor;
-use super::batch::MacKey;
+use super::batch::{Head, MacKey};
+use super::beside::check as sums_of;
 use super::fault::OpenFault;
 use super::handle::Journal;
 use super::kek::Kek;
@@ -36,6 +39,7 @@ use super::reader::Reader;
 use super::segment::Shelf;
 use super::signers::Signers;
 use super::spent::Spent;
+use super::sums::Table;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::entry::ChangeEntry;
@@ -127,6 +131,19 @@ pub(super) async fn spent_since(
     Ok(remembered.map(|(proof, (until, _))| (ProofKey(proof), until)).collect())
 }
 
+/// Proves all entries, and by them the spent proofs and last uses that lie beside them, in the caller's transaction: for a journal that
+/// keeps no sums over those tables yet. Returns where it ends.
+pub(super) async fn proves_beside(
+    (connection, shelf): (&mut SqliteConnection, &Shelf),
+    key: &MacKey,
+) -> Result<Head, VerifyFault> {
+    let mut chain = Chain::default();
+    let walked = walk::walk((&mut *connection, shelf), key, &mut chain, None).await?;
+    beside::spent(connection, &chain, &walked.head).await?;
+    beside::used(connection, &chain).await?;
+    Ok(walked.head)
+}
+
 impl Journal {
     /// As [`verify_database`], on an open journal. The anchor is left to [`verify_database`].
     pub async fn verify(&self, kek: &Kek, kept: Option<&str>) -> Result<Report, VerifyFault> {
@@ -171,8 +188,11 @@ impl Source {
 
         let mut transaction = self.reader.pool().begin().await?;
         load::version(&mut transaction).await?;
-        let walked = walk::walk((&mut transaction, &self.shelf), &MacKey::of(kek), &mut chain, out).await?;
+        let key = MacKey::of(kek);
+        let walked = walk::walk((&mut transaction, &self.shelf), &key, &mut chain, out).await?;
         beside::check(&mut transaction, kek, &chain, &walked).await?;
+        // Without sums the entries have shown all that a start asks for.
+        let _summed = sums_of(&mut transaction, &key.sums, &walked.head, &Table::ALL).await?;
         transaction.commit().await?;
 
         let report = chain.finish(kept.map(|kept| kept.size), anchored.map(|anchored| anchored.size))?;

@@ -118,7 +118,9 @@ async fn a_log_in_which_somebody_reads_is_not_taken_for_an_empty_one() {
     let mut reader = super::super::schema::reader(&house.database()).connect().await.expect("connects");
     let mut reading = reader.begin().await.expect("begins");
     sqlx::query("SELECT count(*) FROM entries").execute(&mut *reading).await.expect("reads");
-    let mut store = SqliteStore::connect(super::super::schema::writer(&house.database(), true)).await.expect("connects");
+    let mut store = SqliteStore::connect(super::super::schema::writer(&house.database(), true), SumKey::of(&House::kek()))
+        .await
+        .expect("connects");
     make(&journal, revocation()).await;
     store.sweep().await.expect_err("the reader is in its way");
     reading.rollback().await.expect("ends");

@@ -2,6 +2,7 @@
 
 mod answers;
 mod archive;
+mod beside;
 mod clock;
 mod evidence;
 mod faults;
@@ -23,6 +24,7 @@ use super::kek::{BlobName, Kek};
 use super::open::{self, Location, Outside, Rest, Settings, Start};
 use super::spent::Spent;
 use super::store::{Found, Probe, SqliteStore, Store, Tried};
+use super::sums::SumKey;
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, SigningKey, What};
 use crate::domain::clock::{Seconds, Timestamp};
@@ -176,6 +178,17 @@ impl House {
              WHERE 40 * n < length(proofs); DELETE FROM consumed_lately",
         )
         .await;
+        self.sums_fit().await;
+    }
+
+    /// Makes the sums over the tables beside the entries fit what is in them, as a node of ours would have left them.
+    pub async fn sums_fit(&self) {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.database());
+        let mut connection = options.connect().await.expect("connects");
+        let head = super::load::head(&mut connection).await.expect("a head");
+        super::beside::found(&mut connection, &SumKey::of(&Self::kek()), &head).await.expect("writes");
+        connection.close().await.expect("closes");
     }
 
     /// Runs SQL by another hand.

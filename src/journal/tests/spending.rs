@@ -31,6 +31,7 @@ async fn t_02_a_proof_in_either_table_is_spent() {
                  DELETE FROM consumed_lately WHERE first = (SELECT min(first) FROM consumed_lately)",
             )
             .await;
+        house.sums_fit().await;
         let journal = house.open().await.expect("opens");
         // The first batch of a second goes step by step.
         for round in 0..2 {
@@ -82,6 +83,7 @@ async fn proofs_move_to_their_table_and_stay_spent() {
              INSERT INTO consumed_lately SELECT -i, CAST(randomblob(32) || x'00000000F4865700' AS BLOB) FROM n",
         )
         .await;
+    house.sums_fit().await;
     let journal = house.open().await.expect("opens");
     record(&journal, "first", "first").await.expect("recorded");
     let moved = rows(&house, "SELECT count(*) FROM consumed").await;
@@ -105,6 +107,7 @@ async fn proofs_move_to_their_table_and_stay_spent() {
     journal.close().await;
     // As if it had come to the last key: the rows of before it began go, and the next begins with the batch that ends it.
     house.sql("UPDATE round SET moved = x'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'").await;
+    house.sums_fit().await;
     let journal = house.open().await.expect("opens");
     let size = journal.view().size;
     issue(&journal, 301..302).await;

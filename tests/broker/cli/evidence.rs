@@ -78,6 +78,62 @@ async fn a_journal_is_reopened_only_under_its_name_and_rests_then() {
     world.minted().await;
 }
 
+/// S-17: a hand that can write SQL takes away that a proof was spent, with or without making the journal look older than it is. The broker does
+/// not start, mints nothing, and names the table or the entry; `journal verify` does the same.
+#[tokio::test]
+async fn s_17_a_spent_proof_that_was_deleted_by_hand_pays_for_nothing() {
+    let mut world = World::start().await;
+    let proof = world.assertion("production");
+    assert_eq!(world.exchange("production", &proof, "orders:read").await.status, 200);
+    world.minted().await;
+    world.stop().await;
+    let config = configuration(&world);
+    let (database, whole) = (world.folder.path().join("journal.db"), world.folder.path().join("whole.db"));
+    std::fs::copy(&database, &whole).expect("copied");
+    let program = Program::alone();
+    let forget = "DELETE FROM consumed_lately WHERE first = (SELECT min(first) FROM consumed_lately)";
+    for (sql, named) in [
+        (forget.to_owned(), "consumed_lately"),
+        ("UPDATE last_use SET time = time - 60".to_owned(), "last_use"),
+        ("UPDATE round SET first = 1000".to_owned(), "round"),
+        (format!("{forget}; UPDATE head SET sums = x''"), "its proof is not among the spent ones"),
+        (
+            format!("{forget}; ALTER TABLE head DROP COLUMN sums; UPDATE meta SET version = 4"),
+            "its proof is not among the spent ones",
+        ),
+    ] {
+        by_hand(&database, &sql);
+        let refused = world.try_boot().await.expect_err("the journal was changed").to_string();
+        assert!(refused.contains(named), "{sql}: {refused}");
+        let verified = program.run(&["journal", "verify", "-c", &config]).await.ended(1);
+        assert!(verified.stderr.contains("proof") || verified.stderr.contains(named), "{sql}: {verified:?}");
+        assert_eq!(by_hand(&database, "SELECT count(*) FROM entries WHERE kind = 'issued'"), "2");
+        for rest in ["journal.db-wal", "journal.db-shm"] {
+            let _absent = std::fs::remove_file(world.folder.path().join(rest));
+        }
+        std::fs::copy(&whole, &database).expect("put back");
+    }
+    // A journal of the version before is brought up where its entries bear out the tables, and the proof stays spent.
+    for sql in ["SELECT 1", "ALTER TABLE head DROP COLUMN sums; UPDATE meta SET version = 4"] {
+        by_hand(&database, sql);
+        world.boot().await;
+        let replayed = world.exchange("production", &proof, "orders:read").await;
+        assert_eq!((replayed.status, &replayed.json()["reason"]), (400, &json!("assertion.replayed")), "{}", replayed.text());
+        world.minted().await;
+        world.stop().await;
+    }
+}
+
+/// Runs SQL beside the broker; the first column of the first row, where there is one.
+fn by_hand(database: &std::path::Path, sql: &str) -> String {
+    let program = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\nrow = None\n\
+                   for one in sys.argv[2].split('; '):\n    row = c.execute(one).fetchone()\nc.close()\nprint(row[0] if row else '')";
+    let ran =
+        std::process::Command::new("python3").args(["-c", program]).arg(database).arg(sql).output().expect("python3 runs");
+    assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).trim().to_owned()
+}
+
 /// A planned change of the checkpoint key, while the server runs and is used: it goes on, and signs with both.
 #[tokio::test]
 async fn a_running_server_takes_another_checkpoint_key_over() {

@@ -162,12 +162,18 @@ impl World {
 
     /// Starts the server over the folder as it is.
     pub async fn boot(&mut self) {
+        self.try_boot().await.expect("the server starts");
+    }
+
+    /// The same, where it may refuse to.
+    pub async fn try_boot(&mut self) -> Result<(), carnet::serve::StartFault> {
         let config = carnet::config::load(&self.folder.path().join("carnet.toml")).expect("a valid configuration");
         let ambient = carnet::serve::Ambient {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(carnet::server::OsEntropy),
         };
-        self.running = Some(carnet::serve::start(config, ambient).await.expect("the server starts"));
+        self.running = Some(carnet::serve::start(config, ambient).await?);
+        Ok(())
     }
 
     /// Says that this test leaves a journal which cannot verify, and why: it damages the journal, its key or its configuration.

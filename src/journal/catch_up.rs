@@ -1,0 +1,76 @@
+//! A head that is not where this node left it: another node wrote, or another hand.
+//!
+//! It is read anew and proved as a start proves it. What is ours is taken in; anything else stops the node for good.
+
+use std::sync::Arc;
+
+use super::batch::Head;
+use super::fault::{OpenFault, StopReason, Unavailable};
+use super::load::{self, Loaded};
+use super::merkle::Subtree;
+use super::reader::Reader;
+use super::sequencer::Sequencer;
+use super::signers::Signers;
+use super::store::Store;
+use super::sums::Table;
+use super::view::View;
+
+impl<S: Store> Sequencer<S> {
+    /// Somebody else wrote. What carries our MAC and extends our tree is taken in; anything else stops the node.
+    pub(super) async fn catch_up(&mut self) -> Result<(), Unavailable> {
+        let loaded = match load::load(&self.reader, &self.key, &Table::READ_AGAIN).await {
+            Ok(loaded) if loaded.summed => loaded,
+            Ok(Loaded { head, .. }) => {
+                let what = "the head keeps no sums over the tables beside the entries".to_owned();
+                return Err(self.shared.stop(StopReason::Foreign { index: head.size, what }));
+            }
+            Err(OpenFault::Inconsistent { index, what }) => return Err(self.shared.stop(StopReason::Foreign { index, what })),
+            Err(fault @ OpenFault::Table { .. }) => {
+                let (index, what) = (self.head.size, fault.to_string());
+                return Err(self.shared.stop(StopReason::Foreign { index, what }));
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "the journal could not be read again");
+                return Err(Unavailable::BUSY);
+            }
+        };
+        if extends(&self.reader, &loaded, &self.head).await? {
+            if loaded.state.checkpoint_keys != self.state.checkpoint_keys {
+                self.take_over().await?;
+            }
+            self.head = loaded.head;
+            self.tree = loaded.tree;
+            // It may have erased something.
+            self.erased = self.head.size;
+            self.state = Arc::new(loaded.state);
+            self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
+            return Ok(());
+        }
+        let what = "the log does not extend what this node wrote".to_owned();
+        Err(self.shared.stop(StopReason::Foreign { index: loaded.head.size.min(self.head.size), what }))
+    }
+
+    /// Another key signs checkpoints now. It is ours if it opens under our KEK and the key that signed until now leads to it by signatures.
+    async fn take_over(&mut self) -> Result<(), Unavailable> {
+        let own = self.shared.signers.load_full();
+        let next = match Signers::stored(&self.reader, &self.kek, &self.origin).await {
+            Ok(next) if next.lineage().reaches(own.verifier()) => next,
+            Err(OpenFault::Store(fault)) => return Err(fault.into()),
+            Ok(_) | Err(_) => return Err(self.shared.stop(StopReason::CheckpointKey)),
+        };
+        tracing::info!(key = %next.verifier(), before = %own.verifier(), "another key signs checkpoints from now on");
+        self.shared.signers.store(Arc::new(next));
+        // The anchor is written anew, as the new key signs it.
+        self.anchored = 0;
+        Ok(())
+    }
+}
+
+/// Whether what was loaded extends the log that ends at `head`.
+async fn extends(reader: &Reader, loaded: &Loaded, head: &Head) -> Result<bool, Unavailable> {
+    if loaded.head.size < head.size {
+        return Ok(false);
+    }
+    let roots = reader.roots(&loaded.tree, &[Subtree::whole(head.size)]).await?;
+    Ok(roots.is_some_and(|roots| roots == [head.root]))
+}
