@@ -90,7 +90,7 @@ fn commands<'t>(text: &'t str, verbs: &'t [String], is_source: bool) -> impl Ite
             let verb: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
             // A sentence may speak of carnet; a word in code or one of the verbs makes a command.
             let is_code = before == Some('`') || line[..at].ends_with("<code>");
-            if !verbs.contains(&verb) && !(is_code && !verb.is_empty()) {
+            if !verbs.contains(&verb) && (verb.is_empty() || !is_code) {
                 return None;
             }
             let ends = match (before, is_source) {

@@ -25,7 +25,7 @@ fn told(server: &str, caller: &Value, now: Timestamp) -> Option<String> {
     let kind = if caller["machine"].as_bool()? { ", a machine" } else { "" };
     let roles: Vec<&str> = caller["roles"].as_array()?.iter().filter_map(Value::as_str).collect();
     let until = Timestamp::from_seconds(caller["until"].as_i64()?)?;
-    let left = Seconds(until.since(now).0.max(0) / 60 * 60);
+    let left = Seconds(until.since(now).0 / 60 * 60);
     let reviews = if caller["freshForReviews"].as_bool()? {
         "yes, for 15 minutes after the sign-in"
     } else {

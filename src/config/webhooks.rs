@@ -58,7 +58,7 @@ fn one(mut section: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Opti
     }
     let secret_file = section.file("secret_file", folder, SECRET_FIX, faults);
     let kinds = section.texts("kinds", faults);
-    let kinds = kinds.iter().filter_map(|kind| kind.parse(faults, |text| known(text), KINDS_FIX)).collect();
+    let kinds = kinds.iter().filter_map(|kind| kind.parse(faults, known, KINDS_FIX)).collect();
     let give_up_after = section.duration("give_up_after", (Seconds(1), Seconds::days(30)), faults);
     section.finish(faults);
     Some(WebhookSection { url: url?, secret_file: secret_file?, kinds, give_up_after: give_up_after.unwrap_or(GIVE_UP_AFTER) })
