@@ -34,6 +34,7 @@ pub(crate) struct Jwk {
     /// What it verifies: one algorithm where it names one, else each that its type has.
     pub(crate) publics: Vec<Public>,
     /// Whether the modulus came with a leading zero octet, which RFC 7518 section 6.3.1.1 forbids and several issuers write.
+    #[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "only `carnet probe` tells of it"))]
     pub(crate) padded: bool,
 }
 

@@ -31,7 +31,9 @@ use super::text::Text;
 pub use super::candidates::{Candidate, Candidates};
 pub use super::keys::Keys;
 pub use super::stop::{Revocation, Stop};
+pub use phase::Phase;
 
+mod phase;
 mod revocations;
 
 /// A record with the digest that names its version.
@@ -89,31 +91,6 @@ pub struct IntegrationState {
     pub suspended: Option<Stop>,
     /// Who applied which versions, as far as it bars them from approving elevations.
     pub appliers: Appliers,
-}
-
-/// Where an integration is in its life (CONTRACT.md section 3).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Phase {
-    /// Stored, and nothing more.
-    Draft,
-    /// Waits for its conditions.
-    Submitted,
-    /// Tokens may be had.
-    Active,
-    /// Stopped by security.
-    Suspended,
-}
-
-impl Phase {
-    /// The word of the contract.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Submitted => "submitted",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-        }
-    }
 }
 
 impl IntegrationState {
