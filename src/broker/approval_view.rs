@@ -16,9 +16,10 @@ use crate::domain::certificate::{ENROLMENT_LIFE, LEAF_LIFE, SpiffeId};
 use crate::domain::clock::Timestamp;
 use crate::domain::consequence::waits_for;
 use crate::domain::digest::Digest;
+use crate::domain::effort::{Effort, Exhausted};
 use crate::domain::integration::Integration;
 use crate::domain::names::{ApprovalId, EnvironmentName, IntegrationId};
-use crate::domain::record::{self, Difference, Fault, Record, Severity, Surroundings};
+use crate::domain::record::{self, Difference, Fault, Record, Severity, Surroundings, Weight};
 use crate::domain::state::{Held, Revocation, State, Stop, Versioned};
 use crate::domain::text::Text;
 use crate::domain::yaml;
@@ -107,7 +108,8 @@ impl Broker {
         let differences = if proposed.is_in_force {
             Value::Null
         } else {
-            let found = record::compare(proposed.in_force.as_ref(), &proposed.record);
+            let found = record::compare(proposed.in_force.as_ref(), &proposed.record, &mut Effort::default());
+            let found = found.unwrap_or_else(|exhausted| vec![uncompared(exhausted)]);
             found.into_iter().map(|one| difference(one, &erased)).collect()
         };
         let findings = self.findings(proposed.record.clone(), state);
@@ -316,6 +318,12 @@ fn replace(record: &mut Record, with: impl Fn(usize) -> String) {
             *text = Text::Plain(with(number));
         }
     }
+}
+
+/// In place of the differences of versions that take too much to compare.
+fn uncompared(Exhausted { most }: Exhausted) -> Difference {
+    let to = format!("not compared: that takes more than the {most} steps that one request may; read the whole record");
+    Difference { at: "record".to_owned(), from: None, to: Some(to), weight: Weight::Widens }
 }
 
 fn difference(one: Difference, erased: &[String]) -> Value {

@@ -10,6 +10,7 @@ use crate::domain::actor::{Authorized, Contain, Person, Submit};
 use crate::domain::approval::Kind;
 use crate::domain::change::{Change, What};
 use crate::domain::cut::Reach;
+use crate::domain::effort::Effort;
 use crate::domain::names::{ApprovalId, IntegrationId, PartnerName};
 use crate::domain::reason::{self, Reason};
 use crate::domain::record::conflicts_in;
@@ -48,7 +49,7 @@ impl Broker {
                 let held = integration.held.as_ref().filter(|_| integration.phase() == Phase::Draft);
                 let held = held.ok_or(&reason::LIFECYCLE_STATE)?;
                 // A draft reserved nothing: what it takes may have gone to somebody else since.
-                let conflicts = conflicts_in(Holder::Integration(&held.version.record), state, now);
+                let conflicts = conflicts_in(Holder::Integration(&held.version.record), state, now, &mut Effort::default());
                 if !conflicts.is_empty() {
                     return Err(Failure::Faults(told(&id.to_string(), conflicts)));
                 }

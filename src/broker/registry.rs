@@ -16,7 +16,7 @@ use crate::domain::binding::{Admits, Binding, KeySource};
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
-use crate::domain::effort::Effort;
+use crate::domain::effort::{Effort, Exhausted};
 use crate::domain::names::ApprovalId;
 use crate::domain::reason;
 use crate::domain::record::{self, Difference, Located, Record, Severity, Surroundings, conflicts_in};
@@ -117,19 +117,16 @@ impl Broker {
         let mut effort = Effort::default();
         let mut items = Vec::new();
         for (record, stored) in documents {
-            // With itself as well, so that no record is taken of which a change could not be.
-            let versions = [Some(&record), stored.in_force.as_ref().or(stored.newest.as_ref())];
-            let against = versions.into_iter().flatten().filter_map(Record::holder);
-            let steps = record.holder().and_then(|new| against.map(|other| new.comparisons(other)).max()).unwrap_or_default();
-            effort.take(steps).map_err(|exhausted| {
-                let (kind, name) = record.name();
+            let (kind, name) = record.name();
+            let before = effort.spent();
+            let item = self.item(record, stored, rows, &view.state, &mut effort).map_err(|exhausted| {
                 let message = format!(
-                    "to compare the versions takes more than the {} steps that one request may; {kind} {name} takes {steps}",
+                    "to compare the versions takes more than the {} steps that one request may; {before} were spent before {kind} {name}",
                     exhausted.most
                 );
                 Failure::Faults(vec![Fault { at: name, reason: &reason::RECORD_EFFORT, message }])
             })?;
-            items.push(self.item(record, stored, rows, &view.state));
+            items.push(item);
         }
         let bases: Vec<String> =
             items.iter().map(|item| format!("{}:{:?}:{}", item.subject, item.base, item.action.name())).collect();
@@ -190,7 +187,11 @@ impl Broker {
                     return Err((&reason::PLAN_STALE).into());
                 }
                 // On the state that the entry follows: another apply may have come since the plan.
-                let conflicts = item.record.holder().map(|holder| conflicts_in(holder, state, now)).unwrap_or_default();
+                let conflicts = item
+                    .record
+                    .holder()
+                    .map(|holder| conflicts_in(holder, state, now, &mut Effort::default()))
+                    .unwrap_or_default();
                 if !conflicts.is_empty() {
                     return Err(Failure::Faults(told(&item.subject, conflicts)));
                 }
@@ -204,14 +205,21 @@ impl Broker {
     }
 
     /// Compares one record with the version in force (with the draft, while nothing is), and seals its texts.
-    fn item(&self, mut new: Record, stored: Stored, rows: &HashMap<TextDigest, TextRow>, state: &State) -> Item {
+    fn item(
+        &self,
+        mut new: Record,
+        stored: Stored,
+        rows: &HashMap<TextDigest, TextRow>,
+        state: &State,
+        effort: &mut Effort,
+    ) -> Result<Item, Exhausted> {
         let Stored { newest, in_force } = stored;
         let mut known = HashMap::new();
         for stored in newest.iter().chain(&in_force) {
             known.extend(joined(stored.clone(), rows).1);
         }
         let against = in_force.as_ref().or(newest.as_ref()).map(|stored| joined(stored.clone(), rows).0);
-        let differences = record::compare(against.as_ref(), &new);
+        let differences = record::compare(against.as_ref(), &new, effort)?;
         let mut rows = Vec::new();
         for text in new.texts_mut() {
             match text.plain().and_then(|plain| known.get(plain)) {
@@ -233,7 +241,7 @@ impl Broker {
         };
         let (kind, subject) = new.name();
         let base = base(&new, state);
-        Item { kind, subject, action, differences, approval: None, record: new, base, rows }
+        Ok(Item { kind, subject, action, differences, approval: None, record: new, base, rows })
     }
 
     /// A stored record with its texts in plain, as far as they were not forgotten; and the digests by their text.

@@ -12,6 +12,7 @@ use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
 use crate::domain::consequence::next;
 use crate::domain::digest::Digest;
+use crate::domain::effort::Effort;
 use crate::domain::names::ApprovalId;
 use crate::domain::reason;
 use crate::domain::record::conflicts_in;
@@ -54,12 +55,12 @@ fn ensure_free(approval: &Approval, state: &State, now: Timestamp) -> Result<(),
         Kind::Api => {
             let held = state.apis.values().filter_map(|api| api.held.as_ref());
             let mut held = held.filter(|held| waits(held.approval.as_ref()));
-            held.next().map(|held| conflicts_in(Holder::Api(&held.version.record), state, now))
+            held.next().map(|held| conflicts_in(Holder::Api(&held.version.record), state, now, &mut Effort::default()))
         }
         Kind::Change | Kind::Integration => {
             let held = state.integrations.values().filter_map(|integration| integration.held.as_ref());
             let mut held = held.filter(|held| waits(held.approval.as_ref()));
-            held.next().map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now))
+            held.next().map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, &mut Effort::default()))
         }
         Kind::Enrolment | Kind::Lift | Kind::Partner | Kind::Resume => None,
     };
@@ -92,7 +93,7 @@ impl Broker {
                     return Err((&reason::APPROVAL_STALE).into());
                 }
                 if verdict == Verdict::Approve {
-                    stopped::approval(approval, state).map_err(Failure::Stopped)?;
+                    stopped::approval(approval, state, &mut Effort::default()).map_err(Failure::Stopped)?;
                     // Nobody approves what could not take force; to deny it is always possible.
                     ensure_free(approval, state, now)?;
                 }

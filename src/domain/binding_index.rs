@@ -28,8 +28,12 @@ pub struct Entry {
     /// The binding.
     pub binding: BindingName,
     groups: Vec<Group>,
-    conditions: BTreeMap<Claim, Vec<Values>>,
+    conditions: Conditions,
 }
+
+/// The conditions of a rule, by the claims that they compare. All of them must hold.
+#[derive(Clone, Debug)]
+pub struct Conditions(BTreeMap<Claim, Vec<Values>>);
 
 /// Proofs of one issuer that name one audience. Two rules can take the same proof only if they have a group in common.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -61,17 +65,24 @@ impl Entry {
         if let Some(ExtraAudience::Value(value)) = &rule.audience {
             groups.push(group(Reach::Value(value.clone())));
         }
+        Self { client, environment, binding, groups, conditions: Conditions::of(rule) }
+    }
+}
+
+impl Conditions {
+    /// Those of `rule`.
+    pub fn of(rule: &JwtRule) -> Self {
         let mut conditions: BTreeMap<Claim, Vec<Values>> = BTreeMap::new();
         for matcher in &rule.matchers {
             conditions.entry(matcher.claim.steps()).or_default().push(Values::of(&matcher.condition));
         }
-        Self { client, environment, binding, groups, conditions }
+        Self(conditions)
     }
 
     /// The claims that are compared exactly, with the values that are taken. Of two conditions on one claim both must hold, so
     /// either of them is a way to find the entry.
     fn exact(&self) -> impl Iterator<Item = (&Claim, &BTreeSet<String>)> {
-        self.conditions.iter().filter_map(|(claim, conditions)| {
+        self.0.iter().filter_map(|(claim, conditions)| {
             let exact = conditions.iter().find_map(|values| match values {
                 Values::Exact(set) => Some(set),
                 Values::Prefix(_) => None,
@@ -82,11 +93,14 @@ impl Entry {
 
     /// Whether no proof meets the conditions of both: there is a claim on which they take different values. A claim that only one
     /// of them compares separates nothing, because the other takes any value of it.
-    fn is_disjoint(&self, other: &Self, effort: &mut Effort) -> Result<bool, Exhausted> {
-        let (few, many) = if self.conditions.len() <= other.conditions.len() { (self, other) } else { (other, self) };
-        for (claim, ours) in &few.conditions {
+    ///
+    /// # Errors
+    /// It takes more than `effort` has left.
+    pub fn is_disjoint(&self, other: &Self, effort: &mut Effort) -> Result<bool, Exhausted> {
+        let (few, many) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
+        for (claim, ours) in &few.0 {
             effort.take(1)?;
-            let Some(theirs) = many.conditions.get(claim) else { continue };
+            let Some(theirs) = many.0.get(claim) else { continue };
             for one in ours {
                 for another in theirs {
                     effort.take(one.len().min(another.len()))?;
@@ -154,7 +168,7 @@ impl Bucket {
             let sharing: usize = values.iter().map(|value| under.and_then(|under| under.get(value)).map_or(0, Vec::len)).sum();
             sharing + self.size.saturating_sub(self.comparing.get(claim).copied().unwrap_or_default())
         };
-        entry.exact().min_by_key(|(claim, values)| cost(claim, values)).map(|(claim, _)| claim.clone())
+        entry.conditions.exact().min_by_key(|(claim, values)| cost(claim, values)).map(|(claim, _)| claim.clone())
     }
 
     fn insert(&mut self, entry: &Arc<Entry>) -> Option<Claim> {
@@ -162,14 +176,14 @@ impl Bucket {
         match &key {
             Some(claim) => {
                 let under = self.keyed.entry(claim.clone()).or_default();
-                for value in entry.exact().filter(|(exact, _)| *exact == claim).flat_map(|(_, values)| values) {
+                for value in entry.conditions.exact().filter(|(exact, _)| *exact == claim).flat_map(|(_, values)| values) {
                     under.entry(value.clone()).or_default().push(Arc::clone(entry));
                 }
             }
             None => self.rest.push(Arc::clone(entry)),
         }
         self.size += 1;
-        for (claim, _) in entry.exact() {
+        for (claim, _) in entry.conditions.exact() {
             *self.comparing.entry(claim.clone()).or_default() += 1;
         }
         key
@@ -180,7 +194,7 @@ impl Bucket {
         match key {
             Some(claim) => {
                 if let Some(under) = self.keyed.get_mut(claim) {
-                    for value in entry.exact().filter(|(exact, _)| *exact == claim).flat_map(|(_, values)| values) {
+                    for value in entry.conditions.exact().filter(|(exact, _)| *exact == claim).flat_map(|(_, values)| values) {
                         under.get_mut(value).map(gone);
                     }
                     under.retain(|_, list| !list.is_empty());
@@ -192,7 +206,7 @@ impl Bucket {
             None => gone(&mut self.rest),
         }
         self.size = self.size.saturating_sub(1);
-        for (claim, _) in entry.exact() {
+        for (claim, _) in entry.conditions.exact() {
             if let Some(count) = self.comparing.get_mut(claim) {
                 *count = count.saturating_sub(1);
             }
@@ -219,7 +233,7 @@ impl Bucket {
         for (claim, under) in &self.keyed {
             effort.take(1)?;
             let lists: Box<dyn Iterator<Item = &'b Vec<Arc<Entry>>>> =
-                match probe.conditions.get(claim).and_then(|conditions| conditions.first()) {
+                match probe.conditions.0.get(claim).and_then(|conditions| conditions.first()) {
                     None => Box::new(under.values()),
                     Some(Values::Exact(set)) => {
                         effort.take(set.len())?;
@@ -293,7 +307,9 @@ impl BindingIndex {
     ) -> Result<Option<&Entry>, Exhausted> {
         for group in &probe.groups {
             let Some(bucket) = self.buckets.get(group) else { continue };
-            let mut meets = |other: &Entry, effort: &mut Effort| Ok(counts(other) && !probe.is_disjoint(other, effort)?);
+            let mut meets = |other: &Entry, effort: &mut Effort| {
+                Ok(counts(other) && !probe.conditions.is_disjoint(&other.conditions, effort)?)
+            };
             if let Some(found) = bucket.find(probe, effort, &mut meets)? {
                 return Ok(Some(found));
             }

@@ -6,6 +6,7 @@
 use super::approval::{Approval, Standing};
 use super::change::What;
 use super::clock::Timestamp;
+use super::effort::Effort;
 use super::names::ApprovalId;
 use super::reason::{self, Reason};
 use super::record::conflicts_in;
@@ -41,7 +42,7 @@ fn api(state: &State, now: Timestamp) -> Option<What> {
         let held = ready(state, api.held.as_ref(), now)?;
         // As a version of an integration: what was approved before a stop waits until the stop is over.
         stopped::api(name, state).ok()?;
-        if !conflicts_in(Holder::Api(&held.version.record), state, now).is_empty() {
+        if !conflicts_in(Holder::Api(&held.version.record), state, now, &mut Effort::default()).is_empty() {
             return None;
         }
         Some(What::ApiApproved { api: name.clone(), version: held.version.version })
@@ -86,7 +87,7 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp) 
     let record = &held.version.record;
     let mut lacking = Vec::new();
     // A version that was approved before a stop waits until the stop is over.
-    lacking.extend(stopped::version(&record.id, state).err());
+    lacking.extend(stopped::version(&record.id, state, &mut Effort::default()).err());
     if integration.current.is_none() {
         let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
         if partner.is_none_or(|current| now >= current.record.verification.expires) {
@@ -98,7 +99,7 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp) 
             lacking.push(&reason::RECORD_UNKNOWN_REFERENCE);
         }
     }
-    for conflict in conflicts_in(Holder::Integration(record), state, now) {
+    for conflict in conflicts_in(Holder::Integration(record), state, now, &mut Effort::default()) {
         if !lacking.contains(&conflict.reason) {
             lacking.push(conflict.reason);
         }

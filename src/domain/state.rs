@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::actor::{Actor, Person};
 use super::api::Api;
-use super::approval::{Approval, Review, Standing};
+use super::approval::{Approval, Kind, Review, Standing, Verdict};
 use super::archive::Archive;
 use super::barred::Barred;
 use super::certificate::{Certificates, Enrolment};
@@ -172,7 +172,7 @@ pub struct State {
     pub barred: Arc<Barred>,
     /// What must be unique, as records in force have it.
     pub in_force: Taken,
-    /// What must be unique, as versions that wait would have it; drafts and versions that were turned down among them.
+    /// What must be unique, as versions that wait for people would have it: no drafts, and nothing that was denied or withdrawn.
     pub waiting: Taken,
 }
 
@@ -240,7 +240,7 @@ impl State {
             What::CertificateIssued { leaf, enrolment } => self.certificates.add_leaf(leaf.clone(), enrolment.as_ref(), at),
             What::ApiSubmitted { .. } | What::ApiApproved { .. } | What::ApiNarrowed { .. } => {
                 self.apply_api(at, change);
-                self.take(&change.what);
+                self.take(&change.what, at);
             }
             What::PartnerSubmitted { .. }
             | What::PartnerVerified { .. }
@@ -257,13 +257,14 @@ impl State {
             | What::IntegrationResumeAsked { .. }
             | What::IntegrationResumed { .. } => {
                 self.apply_integration(index, at, change);
-                self.take(&change.what);
+                self.take(&change.what, at);
             }
             What::ApprovalReviewed { approval, verdict, reason, roles } => {
                 if let (Some(approval), Some(by)) = (self.approvals.get_mut(approval), by.person()) {
                     let review = Review { by: by.clone(), verdict: *verdict, reason: reason.clone(), roles: roles.clone(), at };
                     approval.reviews.push(review);
                 }
+                self.take(&change.what, at);
             }
             What::ElevationAsked { .. }
             | What::ElevationReviewed { .. }
@@ -317,38 +318,67 @@ impl State {
         }
     }
 
-    /// Follows with what must be unique where a version of a record came, went or took force.
-    fn take(&mut self, what: &What) {
-        let client = match what {
-            What::ApiSubmitted { record, .. } | What::ApiNarrowed { record, .. } => ClientId::Api(record.name.clone()),
-            What::ApiApproved { api, .. } => ClientId::Api(api.clone()),
-            What::IntegrationDrafted { record, .. }
-            | What::IntegrationChangeHeld { record, .. }
-            | What::IntegrationNarrowed { record, .. } => ClientId::Integration(record.id.clone()),
-            What::IntegrationActivated { integration, .. } | What::IntegrationChanged { integration, .. } => {
-                ClientId::Integration(integration.clone())
-            }
-            _ => return,
-        };
+    /// Follows with what must be unique where a version of a record came, went, was denied or took force. What reserves nothing is not
+    /// in the index: whoever is judged would pay for it with the steps of their own request.
+    fn take(&mut self, what: &What, at: Timestamp) {
+        let Some(client) = self.judged_anew(what) else { return };
         let (current, held) = match &client {
             ClientId::Api(name) => {
                 let Some(api) = self.apis.get(name) else { return };
-                let held = api.held.as_ref().map(|held| Holder::Api(&held.version.record));
+                let held = api.held.as_ref().filter(|held| self.may_come(held.approval.as_ref(), at));
+                let held = held.map(|held| Holder::Api(&held.version.record));
                 (api.current.as_ref().map(|current| Holder::Api(&current.record)), held)
             }
             ClientId::Integration(id) => {
                 let Some(integration) = self.integrations.get(id) else { return };
-                let held = integration.held.as_ref().map(|held| Holder::Integration(&held.version.record));
+                let held = integration.held.as_ref().filter(|held| self.may_come(held.approval.as_ref(), at));
+                let held = held.map(|held| Holder::Integration(&held.version.record));
                 (integration.current.as_ref().map(|current| Holder::Integration(&current.record)), held)
             }
         };
         self.waiting.replace(&client, held);
         // A version that only waits leaves what is in force as it is.
-        let waits =
-            matches!(what, What::ApiSubmitted { .. } | What::IntegrationDrafted { .. } | What::IntegrationChangeHeld { .. });
+        let waits = matches!(
+            what,
+            What::ApiSubmitted { .. }
+                | What::ApprovalReviewed { .. }
+                | What::IntegrationDrafted { .. }
+                | What::IntegrationSubmitted { .. }
+                | What::IntegrationChangeHeld { .. }
+        );
         if !waits {
             self.in_force.replace(&client, current);
         }
+    }
+
+    /// The record of which `what` changes the versions, or how one of them stands.
+    fn judged_anew(&self, what: &What) -> Option<ClientId> {
+        match what {
+            What::ApiSubmitted { record, .. } | What::ApiNarrowed { record, .. } => Some(ClientId::Api(record.name.clone())),
+            What::ApiApproved { api, .. } => Some(ClientId::Api(api.clone())),
+            What::IntegrationDrafted { record, .. }
+            | What::IntegrationChangeHeld { record, .. }
+            | What::IntegrationNarrowed { record, .. } => Some(ClientId::Integration(record.id.clone())),
+            What::IntegrationSubmitted { integration, .. }
+            | What::IntegrationActivated { integration, .. }
+            | What::IntegrationChanged { integration, .. } => Some(ClientId::Integration(integration.clone())),
+            What::ApprovalReviewed { approval, verdict: Verdict::Deny, .. } => {
+                let approval = self.approvals.get(approval)?;
+                match approval.kind {
+                    Kind::Api => Some(ClientId::Api(approval.subject.parse().ok()?)),
+                    Kind::Change | Kind::Integration => Some(ClientId::Integration(approval.subject.parse().ok()?)),
+                    Kind::Enrolment | Kind::Lift | Kind::Partner | Kind::Resume => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a version that waits for `approval` may still come. A draft waits for none; what was denied, withdrawn, or not answered
+    /// in time does not come.
+    pub fn may_come(&self, approval: Option<&ApprovalId>, at: Timestamp) -> bool {
+        let standing = approval.and_then(|id| self.approvals.get(id)).map(|approval| approval.standing(at));
+        matches!(standing, Some(Standing::Pending | Standing::Approved))
     }
 
     fn apply_partner(&mut self, index: u64, at: Timestamp, change: &Change) {

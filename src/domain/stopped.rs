@@ -7,6 +7,7 @@
 use super::approval::{Approval, Kind};
 use super::binding::{Admits, Binding};
 use super::clock::Timestamp;
+use super::effort::Effort;
 use super::elevation::Elevation;
 use super::integration::Access;
 use super::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
@@ -78,17 +79,17 @@ pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(),
     if bindings.iter().any(|one| binding(place, one, state).is_ok()) { Ok(()) } else { Err(&reason::REVOKED) }
 }
 
-/// Refuses an approval that would give more to what is stopped.
+/// Refuses an approval that would give more to what is stopped. What `effort` does not suffice to compare counts as more.
 ///
 /// # Errors
 /// How it is stopped.
-pub fn approval(approval: &Approval, state: &State) -> Result<(), &'static Reason> {
+pub fn approval(approval: &Approval, state: &State, effort: &mut Effort) -> Result<(), &'static Reason> {
     let unknown = || &reason::NOT_FOUND;
     match approval.kind {
         Kind::Lift => Ok(()),
         Kind::Api => api(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Partner => partner(&approval.subject.parse().map_err(|_| unknown())?, state),
-        Kind::Change | Kind::Integration => version(&approval.subject.parse().map_err(|_| unknown())?, state),
+        Kind::Change | Kind::Integration => version(&approval.subject.parse().map_err(|_| unknown())?, state, effort),
         Kind::Enrolment => {
             let (id, place) = approval.subject.rsplit_once('/').ok_or_else(unknown)?;
             enrolment(&id.parse().map_err(|_| unknown())?, &place.parse().map_err(|_| unknown())?, state)
@@ -111,25 +112,26 @@ pub fn enrolment(id: &IntegrationId, place: &EnvironmentName, state: &State) -> 
 }
 
 /// Refuses the version of an integration that waits, where it gives more to something that is stopped: to the integration, in an
-/// environment, through a binding, or at an API. Nearly always nothing is stopped, and then no versions are compared.
+/// environment, through a binding, or at an API. Nearly always nothing is stopped, and then no versions are compared. What `effort` does
+/// not suffice to compare counts as more.
 ///
 /// # Errors
 /// How it is stopped.
-pub fn version(id: &IntegrationId, state: &State) -> Result<(), &'static Reason> {
+pub fn version(id: &IntegrationId, state: &State, effort: &mut Effort) -> Result<(), &'static Reason> {
     integration(id, state)?;
     let Some(known) = state.integrations.get(id) else { return Ok(()) };
     let Some(waiting) = known.held.as_ref() else { return Ok(()) };
     let client = ClientId::Integration(id.clone());
     for (place, new) in &waiting.version.record.environments {
         let current = known.current.as_ref().and_then(|current| current.record.environments.get(place));
-        unless(environment(id, place, state), || widens_access(current, new))?;
+        unless(environment(id, place, state), || widens_access(current, new, effort))?;
         for one in &new.bindings {
             let same = current.and_then(|current| current.bindings.iter().find(|other| other.name == one.name));
-            unless(binding((&client, place), one, state), || widens_binding(same, one))?;
+            unless(binding((&client, place), one, state), || widens_binding(same, one, effort))?;
         }
         for api in targets(new) {
             let subject = Subject::Api { api: api.clone() };
-            unless(unrevoked(&subject, state), || widens_target(current, new, api))?;
+            unless(unrevoked(&subject, state), || widens_target(current, new, api, effort))?;
         }
     }
     Ok(())

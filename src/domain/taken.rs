@@ -60,14 +60,6 @@ struct Rule<'r> {
     at: String,
 }
 
-/// How large the rules of one environment are.
-#[derive(Default)]
-struct Size {
-    bindings: usize,
-    conditions: usize,
-    values: usize,
-}
-
 /// What a set of records has taken; at most one version of each record. Copies share what did not change.
 #[derive(Clone, Debug, Default)]
 pub struct Taken(Arc<Holdings>);
@@ -137,25 +129,6 @@ impl<'r> Holder<'r> {
         rules
     }
 
-    /// The steps of a comparison with another version of it, at most: in each environment each condition and type with each, and all
-    /// values of each binding with each binding.
-    pub fn comparisons(self, other: Holder<'_>) -> usize {
-        let (own, others) = (self.sizes(), other.sizes());
-        let both = own.iter().filter_map(|(environment, own)| Some((own, others.get(environment)?)));
-        both.fold(0, |sum, (own, other)| sum.saturating_add(own.product(other)))
-    }
-
-    fn sizes(self) -> BTreeMap<&'r EnvironmentName, Size> {
-        let mut sizes: BTreeMap<&EnvironmentName, Size> = BTreeMap::new();
-        for (environment, _, rule, _) in self.rules() {
-            let size = sizes.entry(environment).or_default();
-            size.bindings += 1;
-            size.conditions += rule.matchers.len() + rule.typ.len() + 1;
-            size.values += rule.matchers.iter().map(|matcher| matcher.condition.size()).sum::<usize>();
-        }
-        sizes
-    }
-
     fn entries(self) -> Vec<Rule<'r>> {
         let client = self.client();
         let entry = |(environment, binding, rule, at): (&EnvironmentName, &Binding, &'r JwtRule, String)| Rule {
@@ -188,14 +161,6 @@ impl<'r> Holder<'r> {
             }
         }
         parts
-    }
-}
-
-impl Size {
-    fn product(&self, other: &Self) -> usize {
-        let conditions = self.conditions.saturating_mul(other.conditions);
-        let values = self.bindings.saturating_mul(other.values).saturating_add(other.bindings.saturating_mul(self.values));
-        conditions.saturating_add(values)
     }
 }
 

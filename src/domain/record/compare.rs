@@ -6,6 +6,7 @@
 //! are; a caller that has sealed ones joins them first, or a plain and a sealed text count as different.
 
 use super::Record;
+use crate::domain::effort::{Effort, Exhausted};
 use crate::domain::text::Text;
 
 pub use access::{widens_access, widens_binding, widens_elevation, widens_target};
@@ -59,20 +60,26 @@ impl Weight {
 /// What `new` changes of `old`, ordered by risk. The order of a list is no difference.
 ///
 /// Without `old`, or where it is a record of another kind or name, everything is new.
-pub fn compare(old: Option<&Record>, new: &Record) -> Vec<Difference> {
-    let mut found = Found::default();
+///
+/// # Errors
+/// It takes more than `effort` has left: nothing is known then, and the new version counts as one that widens.
+pub fn compare(old: Option<&Record>, new: &Record, effort: &mut Effort) -> Result<Vec<Difference>, Exhausted> {
+    let mut found = Found::with(*effort);
     match (old, new) {
         (Some(Record::Api(old)), Record::Api(new)) if old.name == new.name => api::compare(old, new, &mut found),
         (Some(Record::Partner(old)), Record::Partner(new)) if old.name == new.name => partner::compare(old, new, &mut found),
         (Some(Record::Integration(old)), Record::Integration(new)) if old.id == new.id => {
+            found.spend(old.exceptions.len().saturating_mul(new.exceptions.len()));
             integration::compare(old, new, &mut found);
         }
         (_, Record::Api(new)) => api::introduce(new, &mut found),
         (_, Record::Partner(new)) => partner::introduce(new, &mut found),
         (_, Record::Integration(new)) => integration::introduce(new, &mut found),
     }
+    *effort = found.effort;
+    found.exhausted.map_or(Ok(()), Err)?;
     found.list.sort_by_key(|difference| difference.weight);
-    found.list
+    Ok(found.list)
 }
 
 /// Whether nothing in `differences` could let anybody do more: every one narrows or is neutral. Without a difference nothing is proved: a
@@ -86,11 +93,27 @@ pub fn is_provably_narrowing(differences: &[Difference]) -> bool {
 #[derive(Debug, Default)]
 struct Found {
     list: Vec<Difference>,
+    effort: Effort,
+    exhausted: Option<Exhausted>,
 }
 
 impl Found {
+    fn with(effort: Effort) -> Self {
+        Self { effort, ..Self::default() }
+    }
+
+    /// Whether something widens. What was not compared to its end is not known not to.
     fn widens(&self) -> bool {
-        self.list.iter().any(|difference| difference.weight == Weight::Widens)
+        self.exhausted.is_some() || self.list.iter().any(|difference| difference.weight == Weight::Widens)
+    }
+
+    /// Takes steps from the budget, before each comparison that takes more than the length of what is compared; whether there were so
+    /// many left. Without them the caller compares nothing more.
+    fn spend(&mut self, steps: usize) -> bool {
+        if self.exhausted.is_none() {
+            self.exhausted = self.effort.take(steps).err();
+        }
+        self.exhausted.is_none()
     }
 
     fn push(&mut self, at: impl Into<String>, from: Option<String>, to: Option<String>, weight: Weight) {
@@ -149,6 +172,9 @@ impl Found {
         show: impl Fn(&Vec<T>) -> String,
         weight: Weight,
     ) {
+        if !self.spend(old.len().saturating_mul(new.len())) {
+            return;
+        }
         if old.iter().any(|member| !new.contains(member)) || new.iter().any(|member| !old.contains(member)) {
             self.push(at, Some(show(old)), Some(show(new)), weight);
         }
@@ -156,6 +182,9 @@ impl Found {
 
     /// Two sets whose members each give something.
     fn members<T: PartialEq + ToString>(&mut self, at: &str, old: &[T], new: &[T]) {
+        if !self.spend(old.len().saturating_mul(new.len())) {
+            return;
+        }
         for gone in old.iter().filter(|member| !new.contains(member)) {
             self.push(at, Some(gone.to_string()), None, Weight::Narrows);
         }

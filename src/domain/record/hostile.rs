@@ -729,30 +729,6 @@ fn s_2_tests_that_take_too_much_work_are_refused_with_the_budget() {
     assert!(refused[0].message.contains(&budget), "{}", refused[0]);
 }
 
-/// S-2: a comparison of two versions is counted by conditions and values; long lists count once for each binding.
-#[test]
-fn s_2_comparing_two_versions_is_counted_by_what_it_takes() {
-    let version = |bindings: usize, claims: usize, values: usize| {
-        let list = (0..values).map(|value| format!("v{value}")).collect::<Vec<_>>().join(", ");
-        let rule = (0..claims).map(|claim| format!("c{claim}: {{oneOf: [{list}]}}")).collect::<Vec<_>>().join(", ");
-        let binding = |at| {
-            format!(
-                "      - {{name: b{at}, oidc: {{issuer: https://i.example, match: {{own: {{oneOf: [w{at}, y]}}, {rule}}}}}}}\n"
-            )
-        };
-        let text = integration("globex/lists", &(0..bindings).map(binding).collect::<String>(), "");
-        read("f", &text).expect("sound").remove(0).record
-    };
-    let (small, large) = (version(2, 1, 3), version(16, 16, 480));
-    let steps = |one: &Record, other: &Record| one.holder().zip(other.holder()).map(|(one, other)| one.comparisons(other));
-    // Two bindings of two conditions and one more each, and of five values, for each binding of the other.
-    assert_eq!(steps(&small, &small), Some(6 * 6 + 2 * 2 * 10));
-    assert_eq!(steps(&small, &large), steps(&large, &small));
-    let (values, conditions) = (16 * (16 * 480 + 2), 16 * 18);
-    assert_eq!(steps(&large, &large), Some(conditions * conditions + 2 * 16 * values));
-    assert!(values < 200_000, "a file may hold it");
-}
-
 /// D-13: a large record and many neighbours are read and checked in about linear time.
 #[test]
 fn d_13_huge_records_take_linear_time() {

@@ -12,7 +12,6 @@ mod compare;
 mod fault;
 mod keys;
 mod lint;
-mod overlap;
 mod place;
 mod read_access;
 mod read_api;

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use super::read_api::BUILT_IN;
 use super::{Fault, Located, Record, run_tests};
 use crate::domain::api::Api;
-use crate::domain::approval::Standing;
 use crate::domain::clock::Timestamp;
 use crate::domain::effort::{Effort, Exhausted};
 use crate::domain::integration::Integration;
-use crate::domain::names::{ApiName, ApprovalId, ClientId, EnvironmentName, PartnerName};
+use crate::domain::names::{ApiName, ClientId, EnvironmentName, PartnerName};
 use crate::domain::ours::Ours;
 use crate::domain::reason;
 use crate::domain::scope::Scope;
@@ -44,7 +43,7 @@ impl Surroundings {
     pub fn of(state: &State, now: Timestamp) -> Self {
         let configured = state.configuration.iter().flat_map(|configuration| configuration.environments.keys().cloned());
         let named = |(name, api): (&ApiName, &crate::domain::state::ApiState)| {
-            let waiting = api.held.as_ref().filter(|held| reserves(state, held.approval.as_ref(), now));
+            let waiting = api.held.as_ref().filter(|held| state.may_come(held.approval.as_ref(), now));
             let versions = api.current.iter().chain(waiting.map(|held| &held.version));
             (name.clone(), versions.map(|version| Arc::clone(&version.record)).collect::<Vec<_>>())
         };
@@ -62,29 +61,23 @@ impl Surroundings {
 
 /// What `record` would take that is ours, or that others have in `state` at `now`. One that was not judged to its end counts as one that
 /// collides: it must not take force.
-pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp) -> Vec<Conflict> {
+pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp, effort: &mut Effort) -> Vec<Conflict> {
     let waits = |client: &ClientId| waits(state, client, now);
     let beside = [Beside { taken: &state.in_force, reserves: &|_| true }, Beside { taken: &state.waiting, reserves: &waits }];
-    conflicts(record, &Ours::of(state), &beside, &mut Effort::default()).unwrap_or_else(|exhausted| {
+    conflicts(record, &Ours::of(state), &beside, effort).unwrap_or_else(|exhausted| {
         let message = used_up(exhausted, &[(record.client().to_string(), exhausted.most)]);
         vec![Conflict { at: String::new(), reason: &reason::RECORD_EFFORT, message }]
     })
 }
 
-/// Whether the waiting version of a client reserves what it would take.
+/// Whether the waiting version of a client reserves what it would take. Drafts and what was denied are not in the index; what nobody
+/// answered in time stays there until its record changes.
 fn waits(state: &State, client: &ClientId, now: Timestamp) -> bool {
     let approval = match client {
         ClientId::Api(name) => state.apis.get(name).and_then(|api| api.held.as_ref()?.approval.as_ref()),
         ClientId::Integration(id) => state.integrations.get(id).and_then(|one| one.held.as_ref()?.approval.as_ref()),
     };
-    reserves(state, approval, now)
-}
-
-/// Whether a version that waits reserves what it would take: its approval may still come. A draft reserves nothing, nor does what was
-/// denied, withdrawn, or not answered in time.
-fn reserves(state: &State, approval: Option<&ApprovalId>, now: Timestamp) -> bool {
-    let standing = approval.and_then(|id| state.approvals.get(id)).map(|approval| approval.standing(now));
-    matches!(standing, Some(Standing::Pending | Standing::Approved))
+    state.may_come(approval, now)
 }
 
 /// The clients whose waiting version reserves nothing.
@@ -265,5 +258,90 @@ impl<'a> View<'a> {
             return Some(format!("the API {name} has no audience in {environment}"));
         }
         (!here.any(|api| api.scopes.contains_key(scope))).then(|| format!("the API {name} has no scope {scope}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::actor::{Actor, Person, Role};
+    use crate::domain::approval::{Approval, Kind, Opened, Verdict};
+    use crate::domain::binding::{Admits, Condition, Matcher};
+    use crate::domain::change::{Change, What};
+    use crate::domain::digest::Digest;
+    use crate::domain::fixture::{at, state};
+
+    /// An integration that no single claim keeps apart from the others of `claims` conditions.
+    fn costly(name: usize, claims: usize) -> Integration {
+        let known = state().integrations.into_values().next().and_then(|known| known.current).expect("in force");
+        let mut record = known.record.as_ref().clone();
+        record.id = format!("globex/i{name}").parse().expect("an id");
+        let Admits::Jwt(rule) = &mut record.environments.values_mut().next().expect("one").bindings[0].admits else {
+            panic!("a rule on JWTs")
+        };
+        let matcher = |claim: usize| Matcher {
+            claim: format!("c{name}x{claim}").parse().expect("a claim"),
+            condition: Condition::Equals("x".into()),
+        };
+        rule.matchers = (0..claims).map(matcher).collect();
+        record
+    }
+
+    fn asked(record: &Integration) -> Approval {
+        Approval {
+            id: record.id.to_string().replace('/', "-").parse().expect("an id"),
+            kind: Kind::Integration,
+            subject: record.id.to_string(),
+            version: Digest::of_json(record),
+            requested_by: Actor::Operator,
+            barred: Vec::new(),
+            slots: vec![Role::Security],
+            expires: at(86_400),
+            reviews: Vec::new(),
+            withdrawn: false,
+            reason: None,
+            opened: Opened::default(),
+        }
+    }
+
+    /// S-2: what reserves nothing costs whoever is judged no step: drafts, and versions that were denied or replaced.
+    #[test]
+    fn drafts_and_what_was_denied_cost_others_no_step() {
+        let mut state = state();
+        let mut index = 100;
+        let mut apply = |state: &mut State, what: What| {
+            index += 1;
+            let by =
+                Actor::Staff(Person { iss: "https://idp.example".parse().expect("an issuer"), id: "ann".into(), name: None });
+            state.apply(index, at(0), &Change { by, what });
+        };
+        let probe = costly(999, 1);
+        let steps = |state: &State| {
+            let mut effort = Effort::default();
+            let found = conflicts_in(Holder::Integration(&probe), state, at(1), &mut effort);
+            (effort.spent(), found.len())
+        };
+        let alone = steps(&state);
+        let records: Vec<_> = (0..50).map(|name| costly(name, 20)).collect();
+        for record in &records {
+            apply(&mut state, What::IntegrationDrafted { record: Box::new(record.clone()), reason: None });
+        }
+        assert_eq!(steps(&state), alone, "drafts");
+        for record in &records {
+            let what = What::IntegrationSubmitted { integration: record.id.clone(), approval: asked(record) };
+            apply(&mut state, what);
+        }
+        assert_eq!(steps(&state).1, 1, "what waits for people reserves");
+        for (number, record) in records.iter().enumerate() {
+            let denied = What::ApprovalReviewed {
+                approval: asked(record).id,
+                verdict: Verdict::Deny,
+                reason: "no".into(),
+                roles: vec![Role::Security],
+            };
+            let replaced = What::IntegrationDrafted { record: Box::new(record.clone()), reason: None };
+            apply(&mut state, if number % 2 == 0 { denied } else { replaced });
+        }
+        assert_eq!(steps(&state), alone, "what was denied or replaced");
     }
 }

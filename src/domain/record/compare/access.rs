@@ -1,11 +1,14 @@
 //! Differences of what an integration may do in one environment.
 
+use std::collections::{BTreeMap, HashSet};
+
 use super::api::union;
 use super::{Found, Weight, binding, list};
 use crate::domain::binding::Binding;
+use crate::domain::effort::Effort;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::integration::{Access, Approvers, Eligible, Require, Required, ScopeRule};
-use crate::domain::names::ApiName;
+use crate::domain::names::{ApiName, BindingName};
 use crate::domain::network::Cidr;
 
 pub(super) fn introduce(at: &str, new: &Access, found: &mut Found) {
@@ -41,6 +44,9 @@ pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
     let per_minute = |limits: &crate::domain::integration::Limits| Some(limits.per_minute());
     found.ceiling(format!("{at}.limits.exchangesPerMinute"), per_minute(was).as_ref(), per_minute(is).as_ref());
     let networks = |list_of: &Vec<Cidr>| list(list_of, "anywhere");
+    if !found.spend(was.source_cidrs.len().saturating_mul(is.source_cidrs.len())) {
+        return;
+    }
     found.ranked(format!("{at}.limits.sourceCidrs"), (&was.source_cidrs, &is.source_cidrs), networks, |old, new| {
         !new.is_empty() && (old.is_empty() || new.iter().all(|net| old.iter().any(|wide| net.is_within(wide))))
     });
@@ -56,17 +62,20 @@ pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
 fn bindings(at: &str, old: &[Binding], new: &[Binding], found: &mut Found) {
     // All bindings of an environment together say what is taken, and how: a proof that one of them takes no longer may meet another.
     let meets = |lax: &Binding| Some(format!("its proofs may meet {}, which asks for less", lax.name));
-    for gone in old.iter().filter(|one| !new.iter().any(|other| other.name == one.name)) {
-        let laxer = binding::laxer(gone, new);
+    let (before, after) = (by_name(old), by_name(new));
+    let rules = binding::Rules::of(new);
+    for gone in old.iter().filter(|one| !after.contains_key(&one.name)) {
+        let laxer = rules.laxer(gone, found);
         let weight = if laxer.is_some() { Weight::Widens } else { Weight::Narrows };
         found.push(format!("{at}.{}", gone.name), Some(binding::shown(gone)), laxer.and_then(meets), weight);
     }
     for one in new {
         let at = format!("{at}.{}", one.name);
-        match old.iter().find(|other| other.name == one.name) {
+        match before.get(&one.name).copied() {
             Some(was) => {
                 binding::compare(&at, was, one, found);
-                if let Some(laxer) = binding::laxer(was, new).filter(|_| binding::takes_less(was, one)) {
+                let laxer = if binding::takes_less(was, one) { rules.laxer(was, found) } else { None };
+                if let Some(laxer) = laxer {
                     found.push(at, Some(binding::shown(was)), meets(laxer), Weight::Widens);
                 }
             }
@@ -75,7 +84,15 @@ fn bindings(at: &str, old: &[Binding], new: &[Binding], found: &mut Found) {
     }
 }
 
+/// The bindings by their names; of two of one name the first.
+pub(super) fn by_name(bindings: &[Binding]) -> BTreeMap<&BindingName, &Binding> {
+    bindings.iter().rev().map(|binding| (&binding.name, binding)).collect()
+}
+
 fn scopes(at: &str, (old, new): (&[ScopeRule], &[ScopeRule]), eligible: &[&Eligible], found: &mut Found) {
+    if !found.spend(old.len().saturating_mul(new.len().saturating_add(eligible.len()))) {
+        return;
+    }
     for gone in old.iter().filter(|one| !new.iter().any(|other| other.scope == one.scope)) {
         // A scope that stands in the contract is never elevated: without its rule the elevation's endpoints count.
         let elevated = eligible.iter().find(|one| one.scope == gone.scope);
@@ -101,36 +118,41 @@ fn allow(at: &str, old: &Vec<Endpoint>, new: &Vec<Endpoint>, found: &mut Found) 
 
 /// Whether the endpoints `new` are some, and among those that `old` allows.
 fn is_within(old: &[Endpoint], new: &[Endpoint]) -> bool {
-    !new.is_empty() && (old.is_empty() || new.iter().all(|endpoint| old.contains(endpoint)))
+    let allowed: HashSet<&Endpoint> = old.iter().collect();
+    !new.is_empty() && (old.is_empty() || new.iter().all(|endpoint| allowed.contains(endpoint)))
 }
 
-/// Whether `new` gives more in an environment than `old` did. Without `old` it does.
-pub fn widens_access(old: Option<&Access>, new: &Access) -> bool {
-    let mut found = Found::default();
+/// Whether `new` gives more in an environment than `old` did. Without `old` it does, and where `effort` does not suffice to tell.
+pub fn widens_access(old: Option<&Access>, new: &Access, effort: &mut Effort) -> bool {
+    let mut found = Found::with(*effort);
     match old {
         Some(old) => compare("environment", old, new, &mut found),
         None => introduce("environment", new, &mut found),
     }
+    *effort = found.effort;
     found.widens()
 }
 
-/// Whether `new` gives more of one API than `old` did, at once or by an elevation. Without `old` it does.
-pub fn widens_target(old: Option<&Access>, new: &Access, api: &ApiName) -> bool {
+/// Whether `new` gives more of one API than `old` did, at once or by an elevation. Without `old` it does, and where `effort` does not
+/// suffice to tell.
+pub fn widens_target(old: Option<&Access>, new: &Access, api: &ApiName, effort: &mut Effort) -> bool {
     let standing = |access: &Access| access.scopes.get(api).cloned().unwrap_or_default();
     let eligible = |access: &Access| access.elevation.iter().filter(|one| one.api == *api).cloned().collect::<Vec<_>>();
     let (was, is) = (old.map(standing).unwrap_or_default(), standing(new));
     let (was_eligible, is_eligible) = (old.map(eligible).unwrap_or_default(), eligible(new));
-    let mut found = Found::default();
+    let mut found = Found::with(*effort);
     scopes("scopes", (&was, &is), &is_eligible.iter().collect::<Vec<_>>(), &mut found);
     elevations("elevation", &was_eligible, &is_eligible, &mut found);
+    *effort = found.effort;
     found.widens()
 }
 
-/// Whether the binding `new` takes more than `old` did. Without `old` it does.
-pub fn widens_binding(old: Option<&Binding>, new: &Binding) -> bool {
-    let mut found = Found::default();
+/// Whether the binding `new` takes more than `old` did. Without `old` it does, and where `effort` does not suffice to tell.
+pub fn widens_binding(old: Option<&Binding>, new: &Binding, effort: &mut Effort) -> bool {
+    let mut found = Found::with(*effort);
     let Some(old) = old else { return true };
     binding::compare("binding", old, new, &mut found);
+    *effort = found.effort;
     found.widens()
 }
 
@@ -142,6 +164,9 @@ pub fn widens_elevation(old: Option<&Eligible>, new: &Eligible) -> bool {
 }
 
 fn elevations(at: &str, old: &[Eligible], new: &[Eligible], found: &mut Found) {
+    if !found.spend(old.len().saturating_mul(new.len())) {
+        return;
+    }
     let same = |a: &Eligible, b: &Eligible| a.api == b.api && a.scope == b.scope;
     for gone in old.iter().filter(|one| !new.iter().any(|other| same(one, other))) {
         found.push(format!("{at}.{}.{}", gone.api, gone.scope), Some(eligible(gone)), None, Weight::Narrows);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::access::by_name;
 use super::{Found, Weight, shown_text};
 use crate::domain::api::{Api, Approval, Profile, Risk, TokenForm};
 use crate::domain::binding::Binding;
@@ -51,12 +52,11 @@ type Callers = BTreeMap<EnvironmentName, Vec<Binding>>;
 fn callers(old: &Callers, new: &Callers, found: &mut Found) {
     for environment in union(old, new) {
         let (old, new) = (old.get(environment).map_or(&[][..], |list| list), new.get(environment).map_or(&[][..], |list| list));
-        let named = |list: &[Binding], name| list.iter().find(|binding| binding.name == name).cloned();
-        let names: std::collections::BTreeSet<_> = old.iter().chain(new).map(|binding| binding.name.clone()).collect();
-        for name in names {
-            let (from, to) = (named(old, name.clone()), named(new, name.clone()));
+        let (old, new) = (by_name(old), by_name(new));
+        for name in union(&old, &new) {
+            let (from, to) = (old.get(*name), new.get(*name));
             if from != to {
-                let show = |binding: Option<Binding>| binding.map(|binding| super::binding::shown(&binding));
+                let show = |binding: Option<&&Binding>| binding.map(|binding| super::binding::shown(binding));
                 found.push(format!("callers.{environment}.{name}"), show(from), show(to), Weight::Widens);
             }
         }

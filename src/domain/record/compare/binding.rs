@@ -1,8 +1,10 @@
 //! Differences of two versions of one binding.
 
+use std::collections::BTreeMap;
+
 use super::{Found, Weight, list};
-use crate::domain::binding::{Admits, Binding, ClaimPath, ExtraAudience, JwtKind, JwtRule, Preset};
-use crate::domain::record::overlap::disjoint;
+use crate::domain::binding::{Admits, Binding, ClaimPath, Condition, ExtraAudience, JwtKind, JwtRule, Preset};
+use crate::domain::binding_index::Conditions;
 
 /// In a line: what it takes, of whom, under which conditions. Key sets by their digest.
 pub(super) fn shown(binding: &Binding) -> String {
@@ -55,19 +57,49 @@ pub(super) fn compare(at: &str, old: &Binding, new: &Binding, found: &mut Found)
     found.value(format!("{at}.preset"), (&was.preset, &is.preset), preset, weight);
 }
 
-/// The binding of `new` that could take what `old` took, and asks for less. What is taken away from `old` then meets that one: a proof
-/// that was used once is used again, or an older one counts. Two bindings that no claims can meet both are no danger to each other.
-pub(super) fn laxer<'a>(old: &Binding, new: &'a [Binding]) -> Option<&'a Binding> {
-    let Admits::Jwt(was) = &old.admits else { return None };
-    new.iter().filter(|other| other.name != old.name).find(|other| match &other.admits {
-        Admits::Jwt(is) => {
+/// The rules on JWTs among bindings, with their conditions by claim.
+pub(super) struct Rules<'a>(Vec<(&'a Binding, &'a JwtRule, Conditions)>);
+
+impl<'a> Rules<'a> {
+    pub(super) fn of(bindings: &'a [Binding]) -> Self {
+        let rule = |binding: &'a Binding| match &binding.admits {
+            Admits::Jwt(rule) => Some((binding, &**rule, Conditions::of(rule))),
+            // No certificate of our authority is a proof that a rule on JWTs takes.
+            Admits::Certificate => None,
+        };
+        Self(bindings.iter().filter_map(rule).collect())
+    }
+
+    /// The binding that could take what `old` took, and asks for less. What is taken away from `old` then meets that one: a proof that
+    /// was used once is used again, or an older one counts. Two bindings that no claims can meet both are no danger to each other.
+    pub(super) fn laxer(&self, old: &Binding, found: &mut Found) -> Option<&'a Binding> {
+        let Admits::Jwt(was) = &old.admits else { return None };
+        let conditions = Conditions::of(was);
+        let others = self.0.iter().filter(|(other, is, _)| {
             // A JWT-SVID meets the binding of its trust domain where no binding names its `iss` any more.
             let falls_back = was.kind == JwtKind::Oidc && is.preset == Some(Preset::Spiffe);
-            (was.issuer == is.issuer || falls_back) && !disjoint(was, is) && !asks_as_much(was, is)
+            other.name != old.name && (was.issuer == is.issuer || falls_back)
+        });
+        for (other, is, theirs) in others {
+            let forms =
+                was.algs.len().saturating_mul(is.algs.len()).saturating_add(types(was).len().saturating_mul(types(is).len()));
+            if !found.spend(forms.saturating_add(1)) {
+                return None;
+            }
+            if asks_as_much(was, is) {
+                continue;
+            }
+            match conditions.is_disjoint(theirs, &mut found.effort) {
+                Ok(true) => {}
+                Ok(false) => return Some(other),
+                Err(exhausted) => {
+                    found.exhausted = Some(exhausted);
+                    return None;
+                }
+            }
         }
-        // No certificate of our authority is a proof that a rule on JWTs takes.
-        Admits::Certificate => false,
-    })
+        None
+    }
 }
 
 /// Whether `is` asks at least as much of a proof as `was`, but for issuer, keys and claims.
@@ -110,21 +142,26 @@ fn types(rule: &JwtRule) -> Vec<String> {
 
 /// All conditions must hold, so one more narrows and one less widens. A claim may be conditioned more than once.
 fn matchers(at: &str, old: &JwtRule, new: &JwtRule, found: &mut Found) {
-    let mut claims: Vec<&ClaimPath> = old.matchers.iter().chain(&new.matchers).map(|matcher| &matcher.claim).collect();
-    claims.sort();
-    claims.dedup();
-    for claim in claims {
-        let of = |rule: &JwtRule| {
-            let own = rule.matchers.iter().filter(|matcher| matcher.claim == *claim);
-            own.map(|matcher| matcher.condition.clone()).collect::<Vec<_>>()
-        };
-        let (was, is) = (of(old), of(new));
-        if was != is {
-            let kept = was.iter().all(|was| is.iter().any(|is| is.is_within(was)));
-            let show =
-                |conditions: &[crate::domain::binding::Condition]| (!conditions.is_empty()).then(|| list(conditions, ""));
-            let weight = if kept { Weight::Narrows } else { Weight::Widens };
-            found.push(format!("{at}.{claim}"), show(&was), show(&is), weight);
+    let mut claims: BTreeMap<&ClaimPath, (Vec<Condition>, Vec<Condition>)> = BTreeMap::new();
+    for matcher in &old.matchers {
+        claims.entry(&matcher.claim).or_default().0.push(matcher.condition.clone());
+    }
+    for matcher in &new.matchers {
+        claims.entry(&matcher.claim).or_default().1.push(matcher.condition.clone());
+    }
+    for (claim, (was, is)) in claims {
+        if was == is {
+            continue;
         }
+        // Each with each, and each value of both.
+        let values = |conditions: &[Condition]| conditions.iter().map(Condition::size).sum::<usize>();
+        let each = values(&was).saturating_mul(is.len()).saturating_add(values(&is).saturating_mul(was.len()));
+        if !found.spend(each) {
+            return;
+        }
+        let kept = was.iter().all(|was| is.iter().any(|is| is.is_within(was)));
+        let show = |conditions: &[Condition]| (!conditions.is_empty()).then(|| list(conditions, ""));
+        let weight = if kept { Weight::Narrows } else { Weight::Widens };
+        found.push(format!("{at}.{claim}"), show(&was), show(&is), weight);
     }
 }

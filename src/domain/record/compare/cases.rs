@@ -6,6 +6,11 @@ use super::super::{Record, read};
 use super::*;
 use crate::domain::integration::Integration;
 
+/// Differences of versions that cost little to compare.
+fn compared(old: Option<&Record>, new: &Record) -> Vec<Difference> {
+    compare(old, new, &mut Effort::default()).expect("little work")
+}
+
 const CONTRACT: &str = include_str!("../../../../tests/broker/fixtures/records.yaml");
 
 fn records() -> Vec<Record> {
@@ -23,7 +28,7 @@ fn edit(from: &str, to: &str) -> Vec<String> {
     let edited = read("records.yaml", &CONTRACT.replacen(from, to, 1)).unwrap_or_else(|faults| panic!("{faults:#?}"));
     let pairs = records().into_iter().zip(edited);
     pairs
-        .flat_map(|(old, new)| compare(Some(&old), &new.record))
+        .flat_map(|(old, new)| compared(Some(&old), &new.record))
         .map(|difference| format!("{} {}", difference.weight.word(), difference.at))
         .collect()
 }
@@ -142,17 +147,17 @@ fn the_riskiest_stands_first_and_new_records_widen() {
     new.tests.clear();
     new.limits_of("production").ttl = None;
     new.contract.ends = new.contract.starts.plus(crate::domain::clock::Seconds::days(1));
-    let differences = compare(Some(&Record::Integration(integration())), &Record::Integration(new));
+    let differences = compared(Some(&Record::Integration(integration())), &Record::Integration(new));
     let weights: Vec<_> = differences.iter().map(|difference| difference.weight).collect();
     assert_eq!(weights, [Weight::Widens, Weight::Widens, Weight::Narrows, Weight::Neutral]);
     assert!(!is_provably_narrowing(&differences) && !is_provably_narrowing(&[]), "without a difference nothing is proved");
     assert!(is_provably_narrowing(&differences[2..]));
     for record in records() {
-        let differences = compare(None, &record);
+        let differences = compared(None, &record);
         assert!(!is_provably_narrowing(&differences));
-        assert_eq!(compare(Some(&record), &record), []);
+        assert_eq!(compared(Some(&record), &record), []);
     }
-    assert!(compare(None, &records()[2]).iter().any(|one| one.weight == Weight::Expires && one.at == "contract.ends"));
+    assert!(compared(None, &records()[2]).iter().any(|one| one.weight == Weight::Expires && one.at == "contract.ends"));
 }
 
 impl Integration {
@@ -172,9 +177,9 @@ fn no_change_goes_unseen() {
             for changed in changes(&json, &pointer) {
                 let Some(new) = from_json(&record, changed).filter(|new| *new != record) else { continue };
                 seen += 1;
-                let there = compare(Some(&record), &new);
+                let there = compared(Some(&record), &new);
                 assert!(!there.is_empty(), "{pointer}");
-                let back = compare(Some(&new), &record);
+                let back = compared(Some(&new), &record);
                 let narrows = there.iter().any(|difference| difference.weight == Weight::Narrows);
                 assert!(!(narrows && is_provably_narrowing(&there) && is_provably_narrowing(&back)), "{pointer}");
             }
@@ -245,7 +250,7 @@ fn the_types_of_a_key_binding_are_weighed_by_what_it_takes() {
         read("records.yaml", &text).unwrap_or_else(|faults| panic!("{faults:#?}")).pop().expect("an integration").record
     };
     let weights = |old: &str, new: &str| {
-        let found = compare(Some(&with(old)), &with(new));
+        let found = compared(Some(&with(old)), &with(new));
         found.iter().map(|difference| difference.weight.word()).collect::<Vec<_>>()
     };
     let (none, one) = ("", ", typ: [client-authentication+jwt]");
@@ -284,7 +289,7 @@ fn what_is_taken_from_the_stricter_of_two_bindings_widens() {
         oidc("b", "repo: x", ", maxAge: 5m, maxLife: 10m, algs: [ES256], audience: \"urn:other\""),
         oidc("b", "repo: {oneOf: [x, y]}, ref: {prefix: ma}", ", singleUse: false, maxAge: 5m"),
     ];
-    let narrows = |old: &[&str], new: &[&str]| is_provably_narrowing(&compare(Some(&bindings(old)), &bindings(new)));
+    let narrows = |old: &[&str], new: &[&str]| is_provably_narrowing(&compared(Some(&bindings(old)), &bindings(new)));
     for lax in &laxer {
         assert!(!narrows(&[&strict, lax], &[lax]), "removed beside {lax}");
         assert!(!narrows(&[&strict, lax], &[&narrower, lax]), "narrowed beside {lax}");
@@ -322,8 +327,48 @@ fn a_scope_that_leaves_the_contract_may_be_elevated_to_more() {
     let (read, write) =
         ("        - scope: orders:read\n", "        - {scope: orders:write, allow: [\"PATCH /v1/orders/{id}/status\"]}\n");
     let both = format!("{read}{write}");
-    let narrows = |allow: &str| is_provably_narrowing(&compare(Some(&with(&both, allow)), &with(read, allow)));
+    let narrows = |allow: &str| is_provably_narrowing(&compared(Some(&with(&both, allow)), &with(read, allow)));
     assert!(narrows("        allow: [\"PATCH /v1/orders/{id}/status\"]\n"));
     assert!(!narrows("        allow: [\"PATCH /v1/orders/{id}/status\", \"DELETE /v1/orders/{id}\"]\n"));
     assert!(!narrows(""));
+}
+
+/// S-2: rules of many values are compared by steps that count values, and those that ask as much are not compared at all.
+#[test]
+fn values_are_counted_and_renamed_bindings_cost_little() {
+    let values =
+        |from: usize, count: usize| (from..from + count).map(|value| format!("v{value}")).collect::<Vec<_>>().join(", ");
+    let line = |name: String, from: usize, count: usize, rest: &str| {
+        let values = values(from, count);
+        format!(r#"name: {name}, oidc: {{issuer: "https://i.example", match: {{id: {{oneOf: [{values}]}}}}{rest}}}"#)
+    };
+    let many = |name: &str, rest: &str| {
+        let lines: Vec<_> = (0..300).map(|at| line(format!("{name}{at}"), at * 100, 100, rest)).collect();
+        bindings(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let spent = |old: &Record, new: &Record| {
+        let mut effort = Effort::default();
+        let found = compare(Some(old), new, &mut effort);
+        (found.map(|found| found.len()), effort.spent())
+    };
+    let (old, renamed, lax) = (many("a", TEN), many("b", TEN), many("b", MORE));
+    let (found, steps) = spent(&old, &renamed);
+    assert!(found == Ok(600) && steps < 300 * 300 * 10, "{found:?} {steps}");
+    // Each of the new ones asks for less, and each must be held against each other one, value by value.
+    let (found, steps) = spent(&old, &lax);
+    assert!(found.is_err() && steps > Effort::OF_A_REQUEST, "{found:?} {steps}");
+    let wide = |name: &str, from, rest: &str| bindings(&[&line(name.to_owned(), from, 2000, rest)]);
+    let (found, steps) = spent(&wide("a", 0, TEN), &wide("b", 5000, MORE));
+    assert!(found == Ok(2) && (2000..20_000).contains(&steps), "{found:?} {steps}");
+    let (found, steps) = spent(&wide("a", 0, TEN), &wide("a", 5000, TEN));
+    assert!(found == Ok(1) && (4000..20_000).contains(&steps), "{found:?} {steps}");
+}
+
+/// S-2: what was not compared to its end widens.
+#[test]
+fn without_steps_everything_widens() {
+    let integration = integration();
+    let access = integration.environments.values().next().expect("an environment");
+    assert!(!widens_access(Some(access), access, &mut Effort::default()));
+    assert!(widens_access(Some(access), access, &mut Effort::of(0)));
 }
