@@ -5,7 +5,8 @@
 //! meets the few entries that share the value, and those that do not compare that claim at all. Entries that compare no claim exactly
 //! are a list of their own, which every look-up reads.
 //!
-//! An index is cheap to change while somebody else holds a copy: copies share every bucket that did not change.
+//! An index is cheap to change while somebody else holds a copy: copies share every bucket, and within a bucket every list of entries, that
+//! did not change. What is copied of the others is a pointer each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -156,16 +157,20 @@ struct Bucket {
     size: usize,
     /// How many entries compare a claim exactly, whether or not they stand under it.
     comparing: HashMap<Claim, usize>,
-    keyed: BTreeMap<Claim, BTreeMap<String, Vec<Arc<Entry>>>>,
-    rest: Vec<Arc<Entry>>,
+    keyed: BTreeMap<Claim, Arc<Under>>,
+    rest: Arc<Vec<Arc<Entry>>>,
 }
+
+/// The entries that stand under one claim, by its values. A copy shares the lists of all values that do not change.
+type Under = BTreeMap<Arc<str>, Arc<Vec<Arc<Entry>>>>;
 
 impl Bucket {
     /// The claim under which `entry` will cost look-ups least: they meet it where they share its value, or do not compare the claim.
     fn key_for(&self, entry: &Entry) -> Option<Claim> {
         let cost = |claim: &Claim, values: &BTreeSet<String>| {
             let under = self.keyed.get(claim);
-            let sharing: usize = values.iter().map(|value| under.and_then(|under| under.get(value)).map_or(0, Vec::len)).sum();
+            let sharing: usize =
+                values.iter().map(|value| under.and_then(|under| under.get(value.as_str())).map_or(0, |list| list.len())).sum();
             sharing + self.size.saturating_sub(self.comparing.get(claim).copied().unwrap_or_default())
         };
         entry.conditions.exact().min_by_key(|(claim, values)| cost(claim, values)).map(|(claim, _)| claim.clone())
@@ -175,12 +180,12 @@ impl Bucket {
         let key = self.key_for(entry);
         match &key {
             Some(claim) => {
-                let under = self.keyed.entry(claim.clone()).or_default();
+                let under = Arc::make_mut(self.keyed.entry(claim.clone()).or_default());
                 for value in entry.conditions.exact().filter(|(exact, _)| *exact == claim).flat_map(|(_, values)| values) {
-                    under.entry(value.clone()).or_default().push(Arc::clone(entry));
+                    Arc::make_mut(under.entry(value.as_str().into()).or_default()).push(Arc::clone(entry));
                 }
             }
-            None => self.rest.push(Arc::clone(entry)),
+            None => Arc::make_mut(&mut self.rest).push(Arc::clone(entry)),
         }
         self.size += 1;
         for (claim, _) in entry.conditions.exact() {
@@ -190,14 +195,17 @@ impl Bucket {
     }
 
     fn remove(&mut self, entry: &Arc<Entry>, key: Option<&Claim>) {
-        let gone = |list: &mut Vec<Arc<Entry>>| list.retain(|other| !Arc::ptr_eq(other, entry));
+        let gone = |list: &mut Arc<Vec<Arc<Entry>>>| Arc::make_mut(list).retain(|other| !Arc::ptr_eq(other, entry));
         match key {
             Some(claim) => {
-                if let Some(under) = self.keyed.get_mut(claim) {
+                if let Some(under) = self.keyed.get_mut(claim).map(Arc::make_mut) {
                     for value in entry.conditions.exact().filter(|(exact, _)| *exact == claim).flat_map(|(_, values)| values) {
-                        under.get_mut(value).map(gone);
+                        let Some(list) = under.get_mut(value.as_str()) else { continue };
+                        gone(list);
+                        if list.is_empty() {
+                            under.remove(value.as_str());
+                        }
                     }
-                    under.retain(|_, list| !list.is_empty());
                     if under.is_empty() {
                         self.keyed.remove(claim);
                     }
@@ -207,11 +215,12 @@ impl Bucket {
         }
         self.size = self.size.saturating_sub(1);
         for (claim, _) in entry.conditions.exact() {
-            if let Some(count) = self.comparing.get_mut(claim) {
-                *count = count.saturating_sub(1);
+            let Some(count) = self.comparing.get_mut(claim) else { continue };
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.comparing.remove(claim);
             }
         }
-        self.comparing.retain(|_, count| *count > 0);
     }
 
     /// The first entry that `probe` is not kept apart from by the claim that it stands under, and for which `meets` holds.
@@ -232,12 +241,12 @@ impl Bucket {
         };
         for (claim, under) in &self.keyed {
             effort.take(1)?;
-            let lists: Box<dyn Iterator<Item = &'b Vec<Arc<Entry>>>> =
+            let lists: Box<dyn Iterator<Item = &'b Arc<Vec<Arc<Entry>>>>> =
                 match probe.conditions.0.get(claim).and_then(|conditions| conditions.first()) {
                     None => Box::new(under.values()),
                     Some(Values::Exact(set)) => {
                         effort.take(set.len())?;
-                        Box::new(set.iter().filter_map(|value| under.get(value)))
+                        Box::new(set.iter().filter_map(|value| under.get(value.as_str())))
                     }
                     Some(Values::Prefix(prefix)) => Box::new(
                         under
@@ -268,7 +277,7 @@ struct Standing {
 #[derive(Clone, Debug, Default)]
 pub struct BindingIndex {
     buckets: HashMap<Group, Arc<Bucket>>,
-    of: HashMap<ClientId, Vec<Standing>>,
+    of: HashMap<ClientId, Arc<Vec<Standing>>>,
 }
 
 impl BindingIndex {
@@ -278,17 +287,17 @@ impl BindingIndex {
         for group in &entry.groups {
             let key = Arc::make_mut(self.buckets.entry(group.clone()).or_default()).insert(&entry);
             let standing = Standing { group: group.clone(), key, entry: Arc::clone(&entry) };
-            self.of.entry(entry.client.clone()).or_default().push(standing);
+            Arc::make_mut(self.of.entry(entry.client.clone()).or_default()).push(standing);
         }
     }
 
     /// Removes all entries of a client.
     pub fn remove(&mut self, client: &ClientId) {
-        for Standing { group, key, entry } in self.of.remove(client).unwrap_or_default() {
-            let Some(bucket) = self.buckets.get_mut(&group) else { continue };
-            Arc::make_mut(bucket).remove(&entry, key.as_ref());
+        for Standing { group, key, entry } in self.of.remove(client).unwrap_or_default().iter() {
+            let Some(bucket) = self.buckets.get_mut(group) else { continue };
+            Arc::make_mut(bucket).remove(entry, key.as_ref());
             if bucket.size == 0 {
-                self.buckets.remove(&group);
+                self.buckets.remove(group);
             }
         }
     }
@@ -413,6 +422,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// S-2: a change while somebody holds a copy copies what it touches, and nothing is left behind by what went.
+    #[test]
+    fn a_change_shares_with_copies_what_it_does_not_touch() {
+        let of = |at: usize, issuer: &str| rule(issuer, &[("id", Condition::Equals(at.to_string()))], None);
+        let mut index = BindingIndex::default();
+        for at in 0..100 {
+            index.insert(entry(
+                at,
+                "production",
+                &of(at, if at % 2 == 0 { "https://one.example" } else { "https://two.example" }),
+            ));
+        }
+        let copy = index.clone();
+        index.remove(&entry(0, "production", &of(0, "https://one.example")).client);
+        index.insert(entry(100, "production", &of(2, "https://one.example")));
+        let lists = |index: &BindingIndex| -> Vec<Arc<Vec<Arc<Entry>>>> {
+            index.buckets.values().flat_map(|bucket| bucket.keyed.values()).flat_map(|under| under.values().cloned()).collect()
+        };
+        let shared = index.buckets.iter().filter(|(group, bucket)| Arc::ptr_eq(bucket, &copy.buckets[*group])).count();
+        let (before, after) = (lists(&copy), lists(&index));
+        let kept = after.iter().filter(|list| before.iter().any(|other| Arc::ptr_eq(other, list))).count();
+        assert_eq!((shared, before.len(), after.len(), kept), (1, 100, 99, 98));
+        for at in 1..100 {
+            index.remove(&entry(at, "production", &of(at, "https://one.example")).client);
+        }
+        index.remove(&entry(100, "production", &of(2, "https://one.example")).client);
+        assert!(index.buckets.is_empty() && index.of.is_empty());
     }
 
     /// S-2: two thousand repositories of one owner at one issuer cost a few steps each, whatever stands first in the record.

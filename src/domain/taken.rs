@@ -51,7 +51,7 @@ type Usage = (Role, EnvironmentName);
 
 /// Who uses each text, and as what.
 #[derive(Clone, Debug, Default)]
-struct Uses(HashMap<Arc<str>, BTreeMap<Usage, BTreeSet<ClientId>>>);
+struct Uses(HashMap<Arc<str>, Arc<BTreeMap<Usage, Arc<BTreeSet<ClientId>>>>>);
 
 /// A rule on JWTs of a record.
 struct Rule<'r> {
@@ -60,14 +60,15 @@ struct Rule<'r> {
     at: String,
 }
 
-/// What a set of records has taken; at most one version of each record. Copies share what did not change.
+/// What a set of records has taken; at most one version of each record. Copies share everything; after a change they share what it did not
+/// touch, and a pointer to each of these is all that was copied.
 #[derive(Clone, Debug, Default)]
 pub struct Taken(Arc<Holdings>);
 
 #[derive(Clone, Debug, Default)]
 struct Holdings {
     uses: Uses,
-    of: HashMap<ClientId, Vec<Part>>,
+    of: HashMap<ClientId, Arc<Vec<Part>>>,
     bindings: BindingIndex,
 }
 
@@ -171,8 +172,8 @@ impl Taken {
             return;
         }
         let holdings = Arc::make_mut(&mut self.0);
-        for part in holdings.of.remove(client).unwrap_or_default() {
-            holdings.uses.remove(&part, client);
+        for part in holdings.of.remove(client).unwrap_or_default().iter() {
+            holdings.uses.remove(part, client);
         }
         holdings.bindings.remove(client);
         let Some(record) = record else { return };
@@ -180,7 +181,7 @@ impl Taken {
         for part in &parts {
             holdings.uses.add(part, client);
         }
-        holdings.of.insert(client.clone(), parts);
+        holdings.of.insert(client.clone(), Arc::new(parts));
         for rule in record.entries() {
             holdings.bindings.insert(rule.entry);
         }
@@ -189,16 +190,18 @@ impl Taken {
 
 impl Uses {
     fn add(&mut self, part: &Part, client: &ClientId) {
-        let usages = self.0.entry(Arc::clone(&part.text)).or_default();
-        usages.entry(part.usage.clone()).or_default().insert(client.clone());
+        let usages = Arc::make_mut(self.0.entry(Arc::clone(&part.text)).or_default());
+        Arc::make_mut(usages.entry(part.usage.clone()).or_default()).insert(client.clone());
     }
 
     fn remove(&mut self, part: &Part, client: &ClientId) {
-        let Some(usages) = self.0.get_mut(&part.text) else { return };
+        let Some(usages) = self.0.get_mut(&part.text).map(Arc::make_mut) else { return };
         if let Some(clients) = usages.get_mut(&part.usage) {
-            clients.remove(client);
+            Arc::make_mut(clients).remove(client);
+            if clients.is_empty() {
+                usages.remove(&part.usage);
+            }
         }
-        usages.retain(|_, clients| !clients.is_empty());
         if usages.is_empty() {
             self.0.remove(&part.text);
         }
@@ -211,12 +214,12 @@ impl Uses {
         effort: &mut Effort,
         counts: impl Fn(&Usage, &ClientId) -> bool,
     ) -> Result<Option<(&Usage, &ClientId)>, Exhausted> {
-        for (usage, clients) in self.0.get(&part.text).into_iter().flatten() {
+        for (usage, clients) in self.0.get(&part.text).into_iter().flat_map(|usages| usages.iter()) {
             effort.take(1)?;
             if !excludes(&part.usage, usage) {
                 continue;
             }
-            for client in clients {
+            for client in clients.iter() {
                 effort.take(1)?;
                 if counts(usage, client) {
                     return Ok(Some((usage, client)));
