@@ -1,11 +1,13 @@
 //! Bindings by environment and issuer: where an exchange begins to look. An index over what is in force, kept by the fold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::binding::{Admits, Binding, JwtRule, KeySource};
+use super::binding::{Admits, Binding, ExtraAudience, JwtRule, KeySource};
+use super::change::Environment;
 use super::digest::Digest;
-use super::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer};
+use super::names::{ApiName, Audience, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer};
+use super::ours::is_own_audience;
 use super::state::{ApiState, IntegrationState};
 
 /// A JWT binding in force, with what a principal takes from its record.
@@ -21,12 +23,16 @@ pub struct Candidate {
     pub rule: Arc<JwtRule>,
     /// The record's version.
     pub version: Digest,
+    /// The accepted audience of the record that is not accepted, because an environment has it since: a proof that is made for one
+    /// environment would admit to another (S-7).
+    pub overtaken: Option<Audience>,
 }
 
 /// The index.
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
     by_issuer: HashMap<EnvironmentName, HashMap<Issuer, Vec<Candidate>>>,
+    environments: BTreeMap<EnvironmentName, Environment>,
 }
 
 impl Candidates {
@@ -46,6 +52,19 @@ impl Candidates {
     /// Every binding in force.
     pub fn all(&self) -> impl Iterator<Item = &Candidate> {
         self.by_issuer.values().flat_map(HashMap::values).flatten()
+    }
+
+    /// Judges every accepted audience by these environments.
+    pub fn configure(&mut self, environments: &BTreeMap<EnvironmentName, Environment>) {
+        self.environments.clone_from(environments);
+        for candidate in self.by_issuer.values_mut().flat_map(HashMap::values_mut).flatten() {
+            let mut rule = candidate.rule.as_ref().clone();
+            if let Some(audience) = candidate.overtaken.take() {
+                rule.audience = Some(ExtraAudience::Value(audience));
+            }
+            candidate.overtaken = overtaken(&mut rule, &candidate.environment, environments);
+            candidate.rule = Arc::new(rule);
+        }
     }
 
     /// Replaces what the index holds of an integration by what is in force.
@@ -80,16 +99,36 @@ impl Candidates {
     }
 
     fn add(&mut self, client: &ClientId, environment: &EnvironmentName, bindings: &[Binding], version: Digest) {
+        let environments = &self.environments;
         let issuers = self.by_issuer.entry(environment.clone()).or_default();
         for binding in bindings {
             let Admits::Jwt(rule) = &binding.admits else { continue };
+            let mut rule = rule.as_ref().clone();
+            let overtaken = overtaken(&mut rule, environment, environments);
             issuers.entry(rule.issuer.clone()).or_default().push(Candidate {
                 client: client.clone(),
                 environment: environment.clone(),
                 binding: binding.name.clone(),
-                rule: Arc::new(rule.as_ref().clone()),
+                rule: Arc::new(rule),
                 version,
+                overtaken,
             });
         }
+    }
+}
+
+/// Takes the accepted audience out of `rule` where it is another environment's of ours.
+fn overtaken(
+    rule: &mut JwtRule,
+    environment: &EnvironmentName,
+    environments: &BTreeMap<EnvironmentName, Environment>,
+) -> Option<Audience> {
+    let others = environments.iter().filter(|(name, _)| *name != environment).map(|(_, other)| other);
+    match &rule.audience {
+        Some(ExtraAudience::Value(audience)) if is_own_audience(others, audience.as_str()) => match rule.audience.take()? {
+            ExtraAudience::Value(audience) => Some(audience),
+            ExtraAudience::TokenEndpoint => None,
+        },
+        Some(ExtraAudience::Value(_) | ExtraAudience::TokenEndpoint) | None => None,
     }
 }

@@ -27,6 +27,12 @@ impl Effort {
         Self { most, spent: 0 }
     }
 
+    /// An equal part of what one request may cost, for each of `parts` that are judged together: one that takes too much leaves the
+    /// others theirs.
+    pub fn share(parts: usize) -> Self {
+        Self::of(Self::OF_A_REQUEST / u64::try_from(parts.max(1)).unwrap_or(u64::MAX))
+    }
+
     /// Takes `steps` from the budget.
     ///
     /// # Errors
@@ -51,6 +57,14 @@ impl Default for Effort {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_no_more_than_one_budget() {
+        for parts in [1, 2, 3, 1000] {
+            assert!(Effort::share(parts).most * parts as u64 <= Effort::OF_A_REQUEST);
+        }
+        assert_eq!(Effort::share(0).most, Effort::OF_A_REQUEST);
+    }
 
     #[test]
     fn a_budget_ends_and_stays_at_its_end() {

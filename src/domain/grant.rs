@@ -18,6 +18,7 @@ use super::entitlement::{Catalogue, Entitled, Place, entitled};
 use super::integration::{Access, Integration, ScopeRule};
 use super::issuer_keys;
 use super::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
+use super::ours::is_own_audience;
 use super::peer::Peer;
 use super::possession::{bound, confirmation, possession};
 use super::proof::{Possession, Verified};
@@ -431,6 +432,13 @@ fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &
     }
     let record = &state.apis.get(api)?.current.as_ref()?.record;
     let audience = record.audience.get(principal.environment())?.clone();
+    // An environment that is newer than the API has the audience: a token for it would be shown to us.
+    if is_own_audience(
+        state.configuration.iter().flat_map(|configuration| configuration.environments.values()),
+        audience.as_str(),
+    ) {
+        return None;
+    }
     Some(Chosen { api: api.clone(), audience, form: record.token.clone(), rules, catalogue: Catalogue::Record(record) })
 }
 

@@ -74,6 +74,43 @@ pub fn is_own_issuer(state: &State, issuer: &Issuer) -> bool {
     environments.any(|environment| environment.issuer == *issuer || domain == Some(environment.trust_domain.as_str()))
 }
 
+/// Whether `audience` is one of our issuers or lies below it, such as a token endpoint: what is made for it is made for us. Byte for byte,
+/// as every audience is compared.
+pub fn is_own_audience<'a>(mut environments: impl Iterator<Item = &'a Environment>, audience: &str) -> bool {
+    environments.any(|environment| {
+        audience.strip_prefix(environment.issuer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// What records in force have that an environment which came later has taken: issuers of proofs, accepted audiences and audiences of APIs.
+/// Nothing is granted by any of it; each as a line for people.
+pub fn overtaken(state: &State) -> Vec<String> {
+    let ours = Ours::of(state);
+    let mut found = Vec::new();
+    for (name, api) in &state.apis {
+        for (environment, audience) in api.current.iter().flat_map(|current| &current.record.audience) {
+            if let Some(own) = ours.environment_of(audience.as_str()) {
+                found.push(format!(
+                    "the audience {audience} of the API {name} in {environment} belongs to the environment {own}"
+                ));
+            }
+        }
+    }
+    for candidate in state.candidates.all() {
+        let (client, environment, binding) = (&candidate.client, &candidate.environment, &candidate.binding);
+        if let Some(own) = ours.environment_of(candidate.rule.issuer.as_str()) {
+            let issuer = &candidate.rule.issuer;
+            found.push(format!("the issuer {issuer} of {client}/{environment}/{binding} belongs to the environment {own}"));
+        }
+        if let Some(audience) = &candidate.overtaken {
+            found.push(format!(
+                "the accepted audience {audience} of {client}/{environment}/{binding} belongs to an environment of ours"
+            ));
+        }
+    }
+    found
+}
+
 impl Place {
     /// As RFC 3986 section 6.2 makes spellings the same: case of scheme and host, the scheme's own port, escapes, dot segments; and
     /// empty segments, which servers leave out. Nothing for what is no URL with a host.

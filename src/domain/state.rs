@@ -120,6 +120,8 @@ impl IntegrationState {
 /// Everything that decisions rest on.
 #[derive(Clone, Debug, Default)]
 pub struct State {
+    /// Moves on by one with each change that a judgement of records, or what follows from the state, can rest on.
+    pub generation: u64,
     /// Of the journal; one more after each `reopen`.
     pub epoch: u64,
     /// Made by `carnet dev`.
@@ -187,6 +189,7 @@ impl State {
     /// Folds the change that stands at `index` with time `at` into the state.
     pub fn apply(&mut self, index: u64, at: Timestamp, change: &Change) {
         let by = &change.by;
+        self.generation += u64::from(change.what.is_judged_by());
         match &change.what {
             What::JournalOpened { origin, dev } => {
                 self.epoch = 1;
@@ -214,6 +217,7 @@ impl State {
                 for (name, environment) in &configuration.environments {
                     history.add_environment(name, &environment.trust_domain);
                 }
+                self.candidates.configure(&configuration.environments);
                 self.configuration = Some(configuration.clone());
                 self.bar();
             }

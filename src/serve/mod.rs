@@ -44,6 +44,7 @@ use crate::domain::change::{Configuration, Environment};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::digest::Digest;
 use crate::domain::names::{EnvironmentName, Issuer};
+use crate::domain::ours::overtaken;
 use crate::http::admin;
 use crate::http::console::{self, Console};
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
@@ -283,6 +284,9 @@ async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
     if broker.prepare(Some(&configuration(config))).await.is_err() {
         let unprepared = StartFault::Prepare("its configuration is not on record");
         return Err(doubted().map_or(unprepared, StartFault::Clock));
+    }
+    for detail in overtaken(&broker.journal.view().state) {
+        tracing::error!(detail, fix = "apply a record that names something else", "this grants nothing any more");
     }
     match (broker.settle().await, doubted()) {
         (Ok(()), _) => Ok(()),
