@@ -104,11 +104,12 @@ impl Broker {
         if let Some(in_force) = &mut proposed.in_force {
             erased.extend(fill(in_force, words));
         }
+        let mut effort = Effort::default();
         // What was forgotten is still told apart by its digest; people are shown that it was forgotten.
         let differences = if proposed.is_in_force {
             Value::Null
         } else {
-            let found = record::compare(proposed.in_force.as_ref(), &proposed.record, &mut Effort::default());
+            let found = record::compare(proposed.in_force.as_ref(), &proposed.record, &mut effort);
             let found = found.unwrap_or_else(|exhausted| vec![uncompared(exhausted)]);
             found.into_iter().map(|one| difference(one, &erased)).collect()
         };
@@ -123,7 +124,10 @@ impl Broker {
         if let Record::Integration(record) = &proposed.record
             && let Some(integration) = state.integrations.get(&record.id)
         {
-            shown.insert("waitsFor".to_owned(), waits_for(state, integration, now).iter().map(|reason| reason.code).collect());
+            shown.insert(
+                "waitsFor".to_owned(),
+                waits_for(state, integration, now, &mut effort).iter().map(|reason| reason.code).collect(),
+            );
             if approval.kind == Kind::Integration {
                 let (by, at) = (words.actor(&approval.requested_by), approval.opened.at);
                 let submitted = json!({"by": by, "at": at, "reason": plain(approval.reason.as_ref(), words)});

@@ -9,15 +9,16 @@ use super::revocation::{Cut, Failure, Unconfirmed};
 use crate::domain::actor::{Authorized, Contain, Person, Submit};
 use crate::domain::approval::Kind;
 use crate::domain::change::{Change, What};
+use crate::domain::clock::Timestamp;
 use crate::domain::cut::Reach;
 use crate::domain::effort::Effort;
 use crate::domain::names::{ApprovalId, IntegrationId, PartnerName};
 use crate::domain::reason::{self, Reason};
 use crate::domain::record::conflicts_in;
 use crate::domain::revocation::Subject;
-use crate::domain::state::Phase;
+use crate::domain::state::{Phase, State};
 use crate::domain::stopped;
-use crate::domain::taken::Holder;
+use crate::domain::taken::{Conflict, Holder};
 use crate::domain::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
@@ -41,27 +42,28 @@ impl Broker {
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.entropy.name();
         let actor = by.staff().actor();
-        let outcome = self
-            .journal
-            .change(request, |state, now| {
-                state.ensure_not_cut(&by.staff().person)?;
-                let integration = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
-                let held = integration.held.as_ref().filter(|_| integration.phase() == Phase::Draft);
-                let held = held.ok_or(&reason::LIFECYCLE_STATE)?;
-                // A draft reserved nothing: what it takes may have gone to somebody else since.
-                let conflicts = conflicts_in(Holder::Integration(&held.version.record), state, now, &mut Effort::default());
-                if !conflicts.is_empty() {
-                    return Err(Failure::Faults(told(&id.to_string(), conflicts)));
-                }
-                // Nobody approves what they applied or submitted.
-                let barred = held.version.by.person().cloned().into_iter().collect();
-                let mut approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
-                approval.reason = Some(Text::from(why));
-                let what = What::IntegrationSubmitted { integration: id.clone(), approval };
-                Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what }))
-            })
-            .await?;
-        outcome?;
+        let asked = id.clone();
+        // A draft reserved nothing: what it takes may have gone to somebody else since.
+        let judge = move |state: &State, now: Timestamp, effort: &mut Effort| {
+            let held = state.integrations.get(&asked).and_then(|integration| integration.held.as_ref());
+            held.map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, effort)).unwrap_or_default()
+        };
+        let propose = |state: &State, now: Timestamp, conflicts: &Vec<Conflict>| {
+            state.ensure_not_cut(&by.staff().person)?;
+            let integration = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
+            let held = integration.held.as_ref().filter(|_| integration.phase() == Phase::Draft);
+            let held = held.ok_or(&reason::LIFECYCLE_STATE)?;
+            if !conflicts.is_empty() {
+                return Err(Failure::Faults(told(&id.to_string(), conflicts.clone())));
+            }
+            // Nobody approves what they applied or submitted.
+            let barred = held.version.by.person().cloned().into_iter().collect();
+            let mut approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
+            approval.reason = Some(Text::from(why));
+            let what = What::IntegrationSubmitted { integration: id.clone(), approval };
+            Ok(Proposal::from(Change { by: actor.clone(), what }))
+        };
+        self.change_judged(request, &mut Effort::default(), None, judge, propose).await?;
         Ok(approval)
     }
 

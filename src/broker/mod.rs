@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod explain;
 pub mod follow;
 pub mod introspection;
+pub mod judged;
 pub mod lifecycle;
 pub mod needs;
 pub mod passkey;

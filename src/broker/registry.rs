@@ -4,10 +4,11 @@
 //! narrower than the one in force is held for its approvals; the old version stays in force. Texts of people are sealed here; a text
 //! that did not change keeps its digest, so that an unchanged record is an unchanged version.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Broker;
+use super::judged::Judged;
 use super::review::ask;
 use super::revocation::{Failure, Fault};
 use crate::domain::actor::{Actor, Authorized, Submit};
@@ -34,6 +35,8 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// What is not wrong and yet worth a look.
     pub warnings: Vec<record::Fault>,
+    /// [`State::generation`] of the state that the documents were judged on.
+    generation: u64,
 }
 
 /// One document of a plan.
@@ -50,6 +53,8 @@ pub struct Item {
     /// The approval that an apply opened.
     pub approval: Option<ApprovalId>,
     record: Record,
+    /// It takes nothing beyond what the version in force has.
+    narrows: bool,
     base: (Option<Digest>, Option<Digest>),
     rows: Vec<TextRow>,
 }
@@ -92,15 +97,18 @@ impl Broker {
     /// The documents of `yaml`, if nothing is wrong with them.
     fn read_sound(&self, yaml: &str, view: Arc<View>) -> Result<Sound, Failure> {
         let located = record::read("records", yaml).map_err(failed)?;
-        let mut faults = record::check(&located, &Surroundings::of(&view.state, self.now()));
+        let around = Surroundings::of(&view.state, self.now());
+        let mut effort = Effort::default();
+        let mut faults = record::check_each(&located, &around, &mut effort);
         faults.extend(self.unreachable(&located));
-        let (errors, warnings): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.severity == Severity::Error);
+        let (mut errors, warnings): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.severity == Severity::Error);
         if !errors.is_empty() {
+            errors.extend(record::collisions(&located, &around, &mut effort, |_| true));
             return Err(failed(errors));
         }
         let mut texts = Vec::new();
         let mut documents = Vec::new();
-        for record in located.into_iter().map(|located| located.record) {
+        for record in located.iter().map(|located| located.record.clone()) {
             let mut stored = Stored { newest: newest(&record, &view.state), in_force: in_force(&record, &view.state) };
             for record in [&mut stored.newest, &mut stored.in_force].into_iter().flatten() {
                 texts.extend(record.texts_mut().iter().filter_map(|text| text.digest()));
@@ -108,13 +116,12 @@ impl Broker {
             documents.push((record, stored));
         }
         let digest = Digest::of(yaml.as_bytes());
-        Ok(Sound { documents, warnings, texts, digest, view })
+        Ok(Sound { documents, located, around, effort, warnings, texts, digest, view })
     }
 
     /// What an apply of sound documents would do; `rows` are the texts of their stored versions.
     fn weighed(&self, sound: Sound, rows: &HashMap<TextDigest, TextRow>) -> Result<Plan, Failure> {
-        let Sound { documents, warnings, digest, view, .. } = sound;
-        let mut effort = Effort::default();
+        let Sound { documents, located, around, mut effort, warnings, digest, view, .. } = sound;
         let mut items = Vec::new();
         for (record, stored) in documents {
             let (kind, name) = record.name();
@@ -128,6 +135,13 @@ impl Broker {
             })?;
             items.push(item);
         }
+        // A version that takes nothing beyond what is in force is always taken, also where that collides already.
+        let narrowing: HashSet<_> =
+            items.iter().filter(|item| item.narrows).map(|item| (item.kind, item.subject.clone())).collect();
+        let collisions = record::collisions(&located, &around, &mut effort, |record| !narrowing.contains(&record.name()));
+        if !collisions.is_empty() {
+            return Err(failed(collisions));
+        }
         let bases: Vec<String> =
             items.iter().map(|item| format!("{}:{:?}:{}", item.subject, item.base, item.action.name())).collect();
         let id = Digest::of_parts(&[&digest.0, b"\0", bases.join("\n").as_bytes()]).to_string();
@@ -136,7 +150,7 @@ impl Broker {
             let weight = item.differences.iter().map(|difference| difference.weight).min();
             (weight.is_none(), weight)
         });
-        Ok(Plan { id: format!("plan_{}", id.get(..24).unwrap_or(&id)), items, warnings })
+        Ok(Plan { id: format!("plan_{}", id.get(..24).unwrap_or(&id)), items, warnings, generation: view.state.generation })
     }
 
     /// Applies the documents of `yaml`; with `expected`, only if the plan is still that one. `why` is recorded with each change.
@@ -162,46 +176,53 @@ impl Broker {
         let mut order: Vec<&mut Item> = plan.items.iter_mut().filter(|item| item.action != Action::Unchanged).collect();
         order.sort_by_key(rank);
         let why = why.map(Text::from);
+        let (mut effort, mut sound) = (Effort::default(), plan.generation);
         for item in order {
-            item.approval = self.store(by, item, why.as_ref(), request.clone()).await?;
+            item.approval = self.store(by, item, why.as_ref(), request.clone(), (&mut effort, &mut sound)).await?;
         }
         self.settle().await?;
         Ok(plan)
     }
 
-    /// Stores one document; returns the approval that this opened, if one is needed.
+    /// Stores one document; returns the approval that this opened, if one is needed. It is judged where something came since `sound`, the
+    /// generation on which all documents of the apply were judged.
     async fn store(
         &self,
         by: &Authorized<Submit>,
         item: &Item,
         why: Option<&Text>,
         request: Option<ForRequest>,
+        (effort, sound): (&mut Effort, &mut u64),
     ) -> Result<Option<ApprovalId>, Failure> {
         let actor = by.staff().actor();
         let approval: ApprovalId = self.entropy.name();
-        let outcome = self
-            .journal
-            .change(request, |state, now| {
-                state.ensure_not_cut(&by.staff().person)?;
-                if base(&item.record, state) != item.base {
-                    return Err((&reason::PLAN_STALE).into());
-                }
-                // On the state that the entry follows: another apply may have come since the plan.
-                let conflicts = item
-                    .record
-                    .holder()
-                    .map(|holder| conflicts_in(holder, state, now, &mut Effort::default()))
-                    .unwrap_or_default();
-                if !conflicts.is_empty() {
-                    return Err(Failure::Faults(told(&item.subject, conflicts)));
-                }
-                let what = what(item, &approval, &actor, why, now);
-                let mut proposal = Proposal::from(Change { by: actor.clone(), what });
-                proposal.texts.extend(item.rows.iter().cloned());
-                Ok::<_, Failure>(proposal)
-            })
-            .await?;
-        Ok(outcome?.view.state.approvals.contains_key(&approval).then_some(approval))
+        let record = Some(item.record.clone()).filter(|_| !item.narrows);
+        // On the state that the entry follows: another apply may have come since the plan.
+        let judge = move |state: &State, now: Timestamp, effort: &mut Effort| {
+            let holder = record.as_ref().and_then(Record::holder);
+            holder.map(|holder| conflicts_in(holder, state, now, effort)).unwrap_or_default()
+        };
+        let propose = |state: &State, now: Timestamp, conflicts: &Vec<Conflict>| {
+            state.ensure_not_cut(&by.staff().person)?;
+            if base(&item.record, state) != item.base {
+                return Err((&reason::PLAN_STALE).into());
+            }
+            if !conflicts.is_empty() {
+                return Err(Failure::Faults(told(&item.subject, conflicts.clone())));
+            }
+            let what = what(item, &approval, &actor, why, now);
+            let mut proposal = Proposal::from(Change { by: actor.clone(), what });
+            proposal.texts.extend(item.rows.iter().cloned());
+            Ok(proposal)
+        };
+        let known = Judged { generation: *sound, found: Vec::new() };
+        let (committed, generation) = self.change_judged(request, effort, Some(known), judge, propose).await?;
+        // Nothing but this document came: the others are as free as they were, for they were judged beside it.
+        let after = committed.view.state.generation;
+        if generation == *sound && after == generation + 1 {
+            *sound = after;
+        }
+        Ok(committed.view.state.approvals.contains_key(&approval).then_some(approval))
     }
 
     /// Compares one record with the version in force (with the draft, while nothing is), and seals its texts.
@@ -241,7 +262,7 @@ impl Broker {
         };
         let (kind, subject) = new.name();
         let base = base(&new, state);
-        Ok(Item { kind, subject, action, differences, approval: None, record: new, base, rows })
+        Ok(Item { kind, subject, action, differences, approval: None, record: new, narrows, base, rows })
     }
 
     /// A stored record with its texts in plain, as far as they were not forgotten; and the digests by their text.
@@ -284,6 +305,11 @@ impl Broker {
 /// Documents with which nothing is wrong.
 struct Sound {
     documents: Vec<(Record, Stored)>,
+    /// The same, with their places in the text.
+    located: Vec<Located>,
+    around: Surroundings,
+    /// What is left of the request's budget.
+    effort: Effort,
     warnings: Vec<record::Fault>,
     /// The texts of the stored versions.
     texts: Vec<TextDigest>,

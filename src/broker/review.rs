@@ -10,7 +10,7 @@ use crate::domain::actor::{Actor, Authorized, Person, Review};
 use crate::domain::approval::{Approval, Kind, Opened, Standing, Verdict};
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
-use crate::domain::consequence::next;
+use crate::domain::consequence::{judges, next};
 use crate::domain::digest::Digest;
 use crate::domain::effort::Effort;
 use crate::domain::names::ApprovalId;
@@ -49,18 +49,18 @@ pub(super) fn ask(
 }
 
 /// Refuses a version that takes what is ours or somebody else's, as it is judged again when it takes force.
-fn ensure_free(approval: &Approval, state: &State, now: Timestamp) -> Result<(), Failure> {
+fn ensure_free(approval: &Approval, state: &State, now: Timestamp, effort: &mut Effort) -> Result<(), Failure> {
     let waits = |asked: Option<&ApprovalId>| asked == Some(&approval.id);
     let conflicts = match approval.kind {
         Kind::Api => {
             let held = state.apis.values().filter_map(|api| api.held.as_ref());
             let mut held = held.filter(|held| waits(held.approval.as_ref()));
-            held.next().map(|held| conflicts_in(Holder::Api(&held.version.record), state, now, &mut Effort::default()))
+            held.next().map(|held| conflicts_in(Holder::Api(&held.version.record), state, now, effort))
         }
         Kind::Change | Kind::Integration => {
             let held = state.integrations.values().filter_map(|integration| integration.held.as_ref());
             let mut held = held.filter(|held| waits(held.approval.as_ref()));
-            held.next().map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, &mut Effort::default()))
+            held.next().map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, effort))
         }
         Kind::Enrolment | Kind::Lift | Kind::Partner | Kind::Resume => None,
     };
@@ -68,6 +68,12 @@ fn ensure_free(approval: &Approval, state: &State, now: Timestamp) -> Result<(),
         Some(conflicts) if !conflicts.is_empty() => Err(Failure::Collides(told(&approval.subject, conflicts))),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Nobody approves what could not take force.
+fn could_take_force(approval: &Approval, state: &State, now: Timestamp, effort: &mut Effort) -> Result<(), Failure> {
+    stopped::approval(approval, state, effort).map_err(Failure::Stopped)?;
+    ensure_free(approval, state, now, effort)
 }
 
 impl Broker {
@@ -82,26 +88,31 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<Standing, Failure> {
         let text = Text::from(why);
-        let outcome = self
-            .journal
-            .change(request, |state, now| {
-                state.ensure_not_cut(&by.staff().person)?;
-                let approval = state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
-                let roles = approval.review(by.staff(), seen, now)?;
-                // What was shown is not there any more, whatever its version says.
-                if !approval.is_current(state) {
-                    return Err((&reason::APPROVAL_STALE).into());
-                }
-                if verdict == Verdict::Approve {
-                    stopped::approval(approval, state, &mut Effort::default()).map_err(Failure::Stopped)?;
-                    // Nobody approves what could not take force; to deny it is always possible.
-                    ensure_free(approval, state, now)?;
-                }
-                let what = What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };
-                Ok::<_, Failure>(Proposal::from(Change { by: by.staff().actor(), what }))
-            })
-            .await?;
-        let committed = outcome?;
+        let propose = |state: &State, now: Timestamp, failure: &Option<Failure>| {
+            state.ensure_not_cut(&by.staff().person)?;
+            let approval = state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
+            let roles = approval.review(by.staff(), seen, now)?;
+            // What was shown is not there any more, whatever its version says.
+            if !approval.is_current(state) {
+                return Err((&reason::APPROVAL_STALE).into());
+            }
+            if let Some(failure) = failure {
+                return Err(failure.clone());
+            }
+            let what = What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };
+            Ok::<_, Failure>(Proposal::from(Change { by: by.staff().actor(), what }))
+        };
+        let committed = match verdict {
+            Verdict::Approve => {
+                let asked = id.clone();
+                let judge = move |state: &State, now: Timestamp, effort: &mut Effort| {
+                    could_take_force(state.approvals.get(&asked)?, state, now, effort).err()
+                };
+                self.change_judged(request, &mut Effort::default(), None, judge, propose).await?.0
+            }
+            // To deny is always possible, however much there is to judge.
+            Verdict::Deny => self.journal.change(request, |state, now| propose(state, now, &None)).await??,
+        };
         self.settle().await?;
         let approval = committed.view.state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
         Ok(approval.standing(self.now()))
@@ -111,23 +122,35 @@ impl Broker {
     /// call at any time; called after each review and submission, and at start.
     pub async fn settle(&self) -> Result<(), Failure> {
         loop {
+            let (view, now) = (self.journal.view(), self.now());
+            let generation = view.state.generation;
+            let what = if judges(&view.state, now) {
+                match self.desk.work(move || next(&view.state, now)).await {
+                    Ok(what) => what,
+                    // The broker's next look finds it; whoever asked was told that their own change is made.
+                    Err(Failure::Refused(reason)) if *reason == reason::RECORDS_BUSY => None,
+                    Err(failure) => return Err(failure),
+                }
+            } else {
+                next(&view.state, now)
+            };
+            let Some(what) = what else { break };
             let outcome = self
                 .journal
-                .change(None, |state, now| match next(state, now) {
-                    Some(what) => {
-                        // The sealed half of a retired key is destroyed in the transaction that says so.
-                        let destroyed = match &what {
-                            What::KeyRetired { environment, kid } => vec![crate::issuance::blob_name(environment, kid)],
-                            _ => Vec::new(),
-                        };
-                        Ok(Proposal { destroy: destroyed, ..Change { by: Actor::Broker, what }.into() })
+                .change(None, |state, _now| {
+                    // Something came in between: what follows is found anew.
+                    if state.generation != generation {
+                        return Err(());
                     }
-                    None => Err(()),
+                    // The sealed half of a retired key is destroyed in the transaction that says so.
+                    let destroyed = match &what {
+                        What::KeyRetired { environment, kid } => vec![crate::issuance::blob_name(environment, kid)],
+                        _ => Vec::new(),
+                    };
+                    Ok(Proposal { destroy: destroyed, ..Change { by: Actor::Broker, what: what.clone() }.into() })
                 })
                 .await?;
-            if outcome.is_err() {
-                break;
-            }
+            drop(outcome);
         }
         // An API that came into force may ask for an algorithm that has no key yet.
         self.prepare(None).await

@@ -189,7 +189,7 @@ impl Broker {
 }
 
 /// Why an operation on the registry did not happen.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Failure {
     /// A rule forbids it.
     Refused(&'static Reason),

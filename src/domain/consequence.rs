@@ -6,6 +6,7 @@
 use super::approval::{Approval, Standing};
 use super::change::What;
 use super::clock::Timestamp;
+use super::digest::Digest;
 use super::effort::Effort;
 use super::names::ApprovalId;
 use super::reason::{self, Reason};
@@ -15,15 +16,29 @@ use super::stopped;
 use super::taken::Holder;
 use super::text::Text;
 
-/// The next step that is due, if any.
+/// The next step that is due, if any. All versions that wait to take force are judged with one budget, each with its share. That takes
+/// long where [`judges`] says so.
 pub fn next(state: &State, now: Timestamp) -> Option<What> {
-    api(state, now)
+    let share = Effort::share(approved_versions(state, now).count());
+    api(state, now, share)
         .or_else(|| partner(state, now))
-        .or_else(|| integration(state, now))
+        .or_else(|| integration(state, now, share))
         .or_else(|| revocation(state, now))
         .or_else(|| key(state, now))
         .or_else(|| unreviewed(state, now))
         .or_else(|| notice(state, now))
+}
+
+/// Whether there is a version that [`next`] must judge.
+pub fn judges(state: &State, now: Timestamp) -> bool {
+    approved_versions(state, now).next().is_some()
+}
+
+/// The approved versions that wait to take force.
+fn approved_versions<'a>(state: &'a State, now: Timestamp) -> impl Iterator<Item = Digest> + use<'a> {
+    let apis = state.apis.values().filter_map(move |api| ready(state, api.held.as_ref(), now).map(|held| held.version.version));
+    let integrations = state.integrations.values();
+    apis.chain(integrations.filter_map(move |one| ready(state, one.held.as_ref(), now).map(|held| held.version.version)))
 }
 
 fn approved<'a>(state: &'a State, id: Option<&ApprovalId>, now: Timestamp) -> Option<&'a Approval> {
@@ -37,12 +52,12 @@ fn ready<'a, T>(state: &State, held: Option<&'a Held<T>>, now: Timestamp) -> Opt
     (approval.version == held.version.version).then_some(held)
 }
 
-fn api(state: &State, now: Timestamp) -> Option<What> {
+fn api(state: &State, now: Timestamp, share: Effort) -> Option<What> {
     state.apis.iter().find_map(|(name, api)| {
         let held = ready(state, api.held.as_ref(), now)?;
         // As a version of an integration: what was approved before a stop waits until the stop is over.
         stopped::api(name, state).ok()?;
-        if !conflicts_in(Holder::Api(&held.version.record), state, now, &mut Effort::default()).is_empty() {
+        if !conflicts_in(Holder::Api(&held.version.record), state, now, &mut { share }).is_empty() {
             return None;
         }
         Some(What::ApiApproved { api: name.clone(), version: held.version.version })
@@ -59,7 +74,7 @@ fn partner(state: &State, now: Timestamp) -> Option<What> {
     })
 }
 
-fn integration(state: &State, now: Timestamp) -> Option<What> {
+fn integration(state: &State, now: Timestamp, share: Effort) -> Option<What> {
     state.integrations.iter().find_map(|(id, integration)| {
         if let Some(stop) = &integration.suspended {
             approved(state, stop.lift.as_ref(), now)?;
@@ -67,7 +82,7 @@ fn integration(state: &State, now: Timestamp) -> Option<What> {
         }
         let held = ready(state, integration.held.as_ref(), now)?;
         let version = held.version.version;
-        if !waits_for(state, integration, now).is_empty() {
+        if !waits_for(state, integration, now, &mut { share }).is_empty() {
             return None;
         }
         match integration.phase() {
@@ -81,13 +96,13 @@ fn integration(state: &State, now: Timestamp) -> Option<What> {
 /// What the waiting version of an integration lacks besides its approvals: a partner whose verification counts and every API that it
 /// names in force, before its activation; and always that what must be unique is still free. Drafts reserve nothing, and a new environment
 /// may have come, so what passed its plan need not be free any more (CONTRACT.md section 3; ABUSE I-18). Two different owners were
-/// checked when the record was read.
-pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp) -> Vec<&'static Reason> {
+/// checked when the record was read. A draft is judged when it is submitted, and not before.
+pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, effort: &mut Effort) -> Vec<&'static Reason> {
     let Some(held) = &integration.held else { return Vec::new() };
     let record = &held.version.record;
     let mut lacking = Vec::new();
     // A version that was approved before a stop waits until the stop is over.
-    lacking.extend(stopped::version(&record.id, state, &mut Effort::default()).err());
+    lacking.extend(stopped::version(&record.id, state, effort).err());
     if integration.current.is_none() {
         let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
         if partner.is_none_or(|current| now >= current.record.verification.expires) {
@@ -99,7 +114,10 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp) 
             lacking.push(&reason::RECORD_UNKNOWN_REFERENCE);
         }
     }
-    for conflict in conflicts_in(Holder::Integration(record), state, now, &mut Effort::default()) {
+    if held.approval.is_none() {
+        return lacking;
+    }
+    for conflict in conflicts_in(Holder::Integration(record), state, now, effort) {
         if !lacking.contains(&conflict.reason) {
             lacking.push(conflict.reason);
         }

@@ -327,3 +327,48 @@ async fn s_2_a_plan_that_takes_too_much_work_is_refused() {
     let answer = world.admin_send("POST", "/v1/records/plan", "ann", Some(("application/yaml", all))).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
+
+/// S-7: an environment that came after a record: its issuer is no accepted audience and no API's audience any more. S-1: what a record has
+/// in force does not keep anybody from narrowing it, nor from taking back what waits.
+#[tokio::test]
+async fn s_7_s_1_a_new_environment_takes_audiences_and_narrowing_stays_possible() {
+    let mut world = World::start().await;
+    let staging = format!("http://{}/staging", world.public);
+    let binding = oidc(&world, "4711", &format!(", audience: \"{staging}\""));
+    world.onboard(&integration("second", "production", &binding)).await;
+    let proof = |world: &World, audience: &str| {
+        let now = world.clock.seconds();
+        world.partner.sign(&json!({
+            "iss": world.partner.issuer, "sub": "repo:x", "repository_id": "4711", "aud": audience, "exp": now + 300, "iat": now,
+            "jti": client::unique(),
+        }))
+    };
+    let answer = world.exchange("production", &proof(&world, &staging), "orders:read").await;
+    assert_eq!(answer.status, 200, "while the name is free: {}", answer.text());
+    assert_eq!(refused(&world, &usual_with(&world, &format!("{staging}/orders"))).await, Vec::<String>::new());
+    approve(&world, "orders-api").await;
+
+    world.stop().await;
+    let path = world.folder.path().join("carnet.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    std::fs::write(&path, format!("{text}\n[environments.staging]\nissuer = \"{staging}\"\nmax_ttl = \"5m\"\n"))
+        .expect("written");
+    world.boot().await;
+
+    let answer = world.exchange("production", &proof(&world, &staging), "orders:read").await;
+    assert_ne!(answer.status, 200, "a proof that is made for staging: {}", answer.text());
+    let answer = world.exchange("production", &proof(&world, &world.issuer("production")), "orders:read").await;
+    assert_ne!(answer.status, 200, "a token that staging would take: {}", answer.text());
+
+    let second = |more: &str| format!("{}{more}", integration("second", "production", &binding));
+    let wider = second("    limits: {exchangesPerMinute: 600}\n");
+    assert_eq!(refused(&world, &wider).await, [TAKEN], "a version that widens is judged");
+    let narrower = apply(&world, &second("    limits: {ttl: 1m}\n")).await;
+    let action = narrower.json()["items"][0]["action"].clone();
+    assert_eq!((narrower.status, action), (200, json!("narrow")), "{}", narrower.text());
+
+    assert_eq!(refused(&world, &usual_with(&world, IN_FORCE)).await, Vec::<String>::new(), "something else");
+    approve(&world, "orders-api").await;
+    let answer = world.exchange("production", &proof(&world, &world.issuer("production")), "orders:read").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}

@@ -93,8 +93,15 @@ const BUILT_IN_SCOPE: &str = "carnet:introspect";
 /// The faults of `records` among themselves and against what is in force and waits, and the warnings that they were read with. What a
 /// record of the same apply has counts as existing, and as taken.
 pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
-    let view = View::of(records, around);
     let mut effort = Effort::default();
+    let mut faults = check_each(records, around, &mut effort);
+    faults.extend(collisions(records, around, &mut effort, |_| true));
+    faults
+}
+
+/// As [`check`], without what must be unique ([`collisions`]).
+pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effort) -> Vec<Fault> {
+    let view = View::of(records, around);
     let mut faults = twice(records);
     for located in records {
         faults.extend_from_slice(&located.warnings);
@@ -103,18 +110,24 @@ pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
             Record::Integration(integration) => view.integration(located, integration, &mut faults),
             Record::Partner(_) => {}
         }
-        faults.extend(run_tests(located, &mut effort));
+        faults.extend(run_tests(located, effort));
     }
     // Where the tests used it up the file is refused for that, and nothing is said of what was not compared.
     if effort.take(0).is_ok() {
-        faults.extend(collisions(records, around, &mut effort));
+        faults.extend(collisions(records, around, effort));
     }
     faults
 }
 
 /// What records take that is ours, or that others have: in force, waiting, or in the same apply. A version of the same apply stands
-/// beside the one that it would replace, for that one stays in force until the approvals come, in whatever order they do.
-fn collisions(records: &[Located], around: &Surroundings, effort: &mut Effort) -> Vec<Fault> {
+/// beside the one that it would replace, for that one stays in force until the approvals come, in whatever order they do. Only those that
+/// are `judged` have faults; the others are beside them.
+pub fn collisions(
+    records: &[Located],
+    around: &Surroundings,
+    effort: &mut Effort,
+    judged: impl Fn(&Record) -> bool,
+) -> Vec<Fault> {
     let mut same_apply = Taken::default();
     for holder in records.iter().filter_map(|located| located.record.holder()) {
         same_apply.replace(&holder.client(), Some(holder));
@@ -126,7 +139,7 @@ fn collisions(records: &[Located], around: &Surroundings, effort: &mut Effort) -
         Beside { taken: &same_apply, reserves: &|_| true },
     ];
     let (mut faults, mut costs) = (Vec::new(), Vec::new());
-    for located in records {
+    for located in records.iter().filter(|located| judged(&located.record)) {
         let Some(holder) = located.record.holder() else { continue };
         let before = effort.spent();
         let found = conflicts(holder, &around.ours, &beside, effort);

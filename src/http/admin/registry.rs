@@ -15,11 +15,11 @@ use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
 use super::revocations::tell_ended;
 use crate::broker::Broker;
+use crate::broker::judged::Lacking;
 use crate::broker::lifecycle::Party;
 use crate::domain::actor::{Contain, Read, Submit};
 use crate::domain::binding::Admits;
 use crate::domain::clock::Timestamp;
-use crate::domain::consequence::waits_for;
 use crate::domain::effective::{Effective, effective, of_partner};
 use crate::domain::enrolment::rotation_due;
 use crate::domain::integration::Integration;
@@ -50,8 +50,10 @@ pub async fn integrations(
         });
         let words = Words::of(&broker, sealed(owners)).await?;
         let uses = broker.journal.last_uses().await?;
+        let lacking = broker.lacking(&view, part.items.iter().map(|(id, _)| *id)).await?;
         Ok(part.show(|(id, integration)| {
             let mut shown = brief(&view.state, id, integration, broker.now());
+            shown["waitsFor"] = waits_for(&lacking, id);
             if let Some(version) = integration.shown() {
                 let owners = &version.record.owners;
                 shown["owners"] =
@@ -75,6 +77,7 @@ pub async fn integration(
         let view = broker.journal.view();
         let integration = view.state.integrations.get(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
         let mut shown = brief(&view.state, &id, integration, broker.now());
+        shown["waitsFor"] = waits_for(&broker.lacking(&view, std::iter::once(&id)).await?, &id);
         if let Some(version) = integration.shown() {
             let (record, _) = broker.unsealed(Record::Integration(version.record.as_ref().clone())).await?;
             let Record::Integration(record) = record else { return Err(Problem::of(&reason::NOT_FOUND)) };
@@ -203,6 +206,11 @@ fn last_use(uses: &BTreeMap<String, Timestamp>, partner: &PartnerName) -> Option
     uses.range(before.clone()..).take_while(|(client, _)| client.starts_with(&before)).map(|(_, time)| *time).max()
 }
 
+/// The reasons for which its waiting version does not take force.
+fn waits_for(lacking: &Lacking, id: &IntegrationId) -> Value {
+    lacking.get(id).into_iter().flatten().map(|reason| reason.code).collect()
+}
+
 fn brief(state: &House, id: &IntegrationId, integration: &IntegrationState, now: Timestamp) -> Value {
     let shown = integration.shown();
     json!({
@@ -210,7 +218,6 @@ fn brief(state: &House, id: &IntegrationId, integration: &IntegrationState, now:
         "held": integration.held.as_ref().filter(|_| integration.current.is_some()).map(|held| json!({
             "version": held.version.version, "approval": held.approval,
         })),
-        "waitsFor": waits_for(state, integration, now).iter().map(|reason| reason.code).collect::<Vec<_>>(),
         "contract": shown.map(|version| json!(version.record.contract)),
         "environments": shown.map(|version| version.record.environments.keys().collect::<Vec<_>>()),
         "effective": effective_of(state, id, integration, now),

@@ -336,6 +336,8 @@ fn a_scope_that_leaves_the_contract_may_be_elevated_to_more() {
 /// S-2: rules of many values are compared by steps that count values, and those that ask as much are not compared at all.
 #[test]
 fn values_are_counted_and_renamed_bindings_cost_little() {
+    const TEN: &str = ", maxLife: 10m";
+    const MORE: &str = ", maxLife: 11m";
     let values =
         |from: usize, count: usize| (from..from + count).map(|value| format!("v{value}")).collect::<Vec<_>>().join(", ");
     let line = |name: String, from: usize, count: usize, rest: &str| {

@@ -1,0 +1,97 @@
+//! Judged: changes that rest on long work, and what waits for it.
+//!
+//! Whether a version collides, and whether it gives more to what is stopped, is found out at the desk on one state. The change itself only
+//! asks whether that state still counts ([`State::generation`]), so that nothing long runs on a thread that serves, however often a
+//! proposal is asked again; where something came in between, it is judged anew. Enter through [`Broker::change_judged`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Broker;
+use super::revocation::Failure;
+use crate::domain::clock::Timestamp;
+use crate::domain::consequence::waits_for;
+use crate::domain::effort::Effort;
+use crate::domain::names::IntegrationId;
+use crate::domain::reason::{self, Reason};
+use crate::domain::state::State;
+use crate::journal::{Committed, ForRequest, Proposal, View};
+
+/// How often a change is judged anew because others came first.
+const ROUNDS: usize = 8;
+
+/// What was found out, and about which state.
+#[derive(Clone, Debug)]
+pub(super) struct Judged<T> {
+    /// [`State::generation`].
+    pub(super) generation: u64,
+    /// What was found.
+    pub(super) found: T,
+}
+
+/// What lacks to each waiting version of some integrations.
+pub type Lacking = BTreeMap<IntegrationId, Vec<&'static Reason>>;
+
+impl Broker {
+    /// Makes the change that `propose` makes of what `judge` found. All rounds together take from one budget. What is `known` already is not
+    /// judged again while it counts. Returns the generation of the state that the change was made on, too.
+    pub(super) async fn change_judged<T: Send + Sync + 'static>(
+        &self,
+        request: Option<ForRequest>,
+        effort: &mut Effort,
+        mut known: Option<Judged<T>>,
+        judge: impl Fn(&State, Timestamp, &mut Effort) -> T + Clone + Send + 'static,
+        mut propose: impl FnMut(&State, Timestamp, &T) -> Result<Proposal, Failure> + Send,
+    ) -> Result<(Committed, u64), Failure> {
+        for _ in 0..ROUNDS {
+            let Judged { generation, found } = match known.take() {
+                Some(judged) => judged,
+                None => {
+                    let (view, now, judge, mut budget) = (self.journal.view(), self.now(), judge.clone(), *effort);
+                    let generation = view.state.generation;
+                    let work = move || (judge(&view.state, now, &mut budget), budget);
+                    let (found, left) = self.desk.work(work).await?;
+                    *effort = left;
+                    Judged { generation, found }
+                }
+            };
+            let outcome = self
+                .journal
+                .change(request.clone(), |state, now| {
+                    if state.generation != generation {
+                        return Err(None);
+                    }
+                    propose(state, now, &found).map_err(Some)
+                })
+                .await?;
+            match outcome {
+                Ok(committed) => return Ok((committed, generation)),
+                Err(Some(failure)) => return Err(failure),
+                Err(None) => {}
+            }
+        }
+        Err(Failure::Refused(&reason::RECORDS_BUSY))
+    }
+
+    /// What the waiting versions of `asked` lack to take force, with one budget for all of them. Nothing for those without one.
+    ///
+    /// # Errors
+    /// The desk is busy.
+    pub async fn lacking(&self, view: &Arc<View>, asked: impl Iterator<Item = &IntegrationId>) -> Result<Lacking, Failure> {
+        let waits = |id: &&IntegrationId| view.state.integrations.get(*id).is_some_and(|known| known.held.is_some());
+        let asked: Vec<IntegrationId> = asked.filter(waits).cloned().collect();
+        if asked.is_empty() {
+            return Ok(Lacking::new());
+        }
+        let (view, now) = (Arc::clone(view), self.now());
+        let judge = move || {
+            let share = Effort::share(asked.len());
+            let judged = asked.into_iter().filter_map(|id| {
+                let lacking = waits_for(&view.state, view.state.integrations.get(&id)?, now, &mut { share });
+                Some((id, lacking))
+            });
+            judged.collect()
+        };
+        self.desk.work(judge).await
+    }
+}
