@@ -103,7 +103,9 @@ impl Broker {
         faults.extend(self.unreachable(&located));
         let (mut errors, warnings): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.severity == Severity::Error);
         if !errors.is_empty() {
-            errors.extend(record::collisions(&located, &around, &mut effort, |_| true));
+            if effort.take(0).is_ok() {
+                errors.extend(record::collisions(&located, &around, &mut effort, |_| true));
+            }
             return Err(failed(errors));
         }
         let mut texts = Vec::new();

@@ -95,7 +95,10 @@ const BUILT_IN_SCOPE: &str = "carnet:introspect";
 pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
     let mut effort = Effort::default();
     let mut faults = check_each(records, around, &mut effort);
-    faults.extend(collisions(records, around, &mut effort, |_| true));
+    // Where the tests used it up the file is refused for that, and nothing is said of what was not compared.
+    if effort.take(0).is_ok() {
+        faults.extend(collisions(records, around, &mut effort, |_| true));
+    }
     faults
 }
 
@@ -111,10 +114,6 @@ pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effor
             Record::Partner(_) => {}
         }
         faults.extend(run_tests(located, effort));
-    }
-    // Where the tests used it up the file is refused for that, and nothing is said of what was not compared.
-    if effort.take(0).is_ok() {
-        faults.extend(collisions(records, around, effort));
     }
     faults
 }
