@@ -51,7 +51,9 @@ type Usage = (Role, EnvironmentName);
 
 /// Who uses each text, and as what.
 #[derive(Clone, Debug, Default)]
-struct Uses(HashMap<Arc<str>, Arc<BTreeMap<Usage, Arc<BTreeSet<ClientId>>>>>);
+struct Uses(HashMap<Arc<str>, Arc<Usages>>);
+
+type Usages = BTreeMap<Usage, Arc<BTreeSet<ClientId>>>;
 
 /// A rule on JWTs of a record.
 struct Rule<'r> {
