@@ -136,7 +136,7 @@ impl Broker {
         request: &[u8],
         id: &RequestId,
     ) -> Result<Chain, NotEnrolled> {
-        self.journal.ensure_steady().map_err(|fault| fault.reason())?;
+        self.can_mint().map_err(|refused| refused.reason)?;
         let (integration, credential) = match shown {
             Shown::Token { integration, token } => {
                 let (id, secret) = token.split_once('.').ok_or(&reason::ENROLMENT_REFUSED)?;
@@ -198,7 +198,7 @@ impl Broker {
     /// The revocation list of one issuing key of `environment`, or of the one that issues now, with the number of the newest entry. A
     /// certificate names the list of the key that signed it: after a rotation there are several.
     pub fn revocation_list(&self, environment: &EnvironmentName, kid: Option<&str>) -> Result<RevocationList, &'static Reason> {
-        self.journal.ensure_steady().map_err(|fault| fault.reason())?;
+        self.ensure_undoubted()?;
         let (view, now) = (self.journal.view(), self.now());
         let authority = match kid {
             None => view.state.certificates.issuing(environment, now).ok_or(&reason::AUTHORITY_AWAY)?,
@@ -232,7 +232,7 @@ impl Broker {
     /// What is known of the certificates that somebody asks about (RFC 6960), signed by a responder of their authority.
     pub async fn certificate_status(&self, environment: &EnvironmentName, request: &[u8]) -> Result<Vec<u8>, Unsigned> {
         let question = Question::read(request)?;
-        self.journal.ensure_steady().map_err(|_| Unsigned::TryLater)?;
+        self.ensure_undoubted().map_err(|_| Unsigned::TryLater)?;
         let (view, now) = (self.journal.view(), self.now());
         let certificates = &view.state.certificates;
         let authority = question.authority(certificates.authorities(environment, now)).ok_or(Unsigned::Unauthorized)?;
@@ -299,6 +299,7 @@ impl Broker {
         names: &[String],
     ) -> Result<ServerIdentity, Failure> {
         let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
+        self.ensure_undoubted().map_err(Failure::Refused)?;
         let key = ServerKey::generate().map_err(|_| unavailable())?;
         let serial = self.issuance.serial();
         let mut made = None;

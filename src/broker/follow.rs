@@ -3,7 +3,7 @@
 //! One task ([`Broker::follow`]): with every change it applies what the change cuts and moves the marker; twice a second it renews the
 //! marker's time. An index that is missing or behind is rebuilt from the state before anybody is told "active". One that this journal
 //! did not write (`shadow`) is left as it is: the node mints nothing, says what is wrong, and goes on once it is put right (DESIGN.md
-//! section 4). The task never ends by itself.
+//! section 4). One that proves that the journal lost entries stops the journal, and its absence lifts nothing. The task never ends by itself.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +53,8 @@ pub struct Follower {
     heard: AtomicI64,
     /// Whether the last word was a good one.
     complete: AtomicBool,
+    /// Whether the journal may have lost something, by the last value that was seen. A store that is away since says nothing else.
+    doubted: AtomicBool,
     /// The last word.
     standing: Mutex<Standing>,
     /// How often it was rebuilt.
@@ -65,6 +67,7 @@ impl Default for Follower {
             reached: watch::Sender::new(0),
             heard: AtomicI64::new(i64::MIN),
             complete: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
             standing: Mutex::new(Standing::Unheard),
             rebuilt: AtomicU64::new(0),
         }
@@ -76,6 +79,11 @@ impl Follower {
     pub fn is_live(&self, now: Timestamp) -> bool {
         let heard = self.heard.load(Ordering::Acquire);
         self.complete.load(Ordering::Acquire) && now.as_seconds().saturating_sub(heard) <= i64::from(LEASE.0)
+    }
+
+    /// Whether the live index holds what the journal may have lost. Revocations may be among it.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Acquire)
     }
 
     /// The last word of the live index, for operators.
@@ -104,6 +112,11 @@ impl Follower {
     /// Takes the last word, and logs it where it is another one.
     fn stands(&self, standing: Standing) {
         self.complete.store(standing == Standing::Complete, Ordering::Release);
+        match &standing {
+            Standing::Complete => self.doubted.store(false, Ordering::Release),
+            Standing::Wrong(wrong) => self.doubted.store(wrong.iter().any(Wrong::is_ahead), Ordering::Release),
+            Standing::Unheard | Standing::Behind | Standing::Away(_) | Standing::Unread => {}
+        }
         let mut kept = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         if *kept == standing {
             return;
@@ -246,8 +259,7 @@ impl Broker {
     /// Keeps the newest checkpoint beside the index: the anchor that a restored copy of the journal's own machine does not roll back.
     /// Not kept this time is kept next time; the file beside the configuration is the first anchor.
     async fn keep_checkpoint(&self, place: &mut Place) {
-        let epoch = self.journal.view().state.epoch;
-        let Ok(note) = self.journal.checkpoint() else { return };
+        let Ok((epoch, note)) = self.journal.checkpoint_to_keep() else { return };
         let text = format!("{epoch}\n{note}");
         if self.live.store_checkpoint(&text).await.is_ok() {
             place.checkpoint = Some(text);
@@ -281,7 +293,11 @@ impl Broker {
             return Ok(wrong);
         }
         self.journal.refresh().await?;
-        Ok(shadow::judge(&contents, &self.journal.past().await?).await?)
+        let wrong = shadow::judge(&contents, &self.journal.past().await?).await?;
+        if let Some(loss) = wrong.iter().find_map(Wrong::loss) {
+            self.journal.stop_lost(loss.clone()).await;
+        }
+        Ok(wrong)
     }
 
     fn marker(&self, view: &View) -> Option<Marker> {

@@ -5,7 +5,7 @@
 use super::follow::Standing;
 use super::{Broker, busy};
 use crate::domain::decision::Refused;
-use crate::domain::reason;
+use crate::domain::reason::{self, Reason};
 use crate::journal::StopReason;
 
 /// Something that a node needs.
@@ -64,6 +64,11 @@ impl Broker {
                     "another key signs checkpoints, and the key of this node did not sign that it should; run `carnet journal verify`"
                         .to_owned()
                 }
+                Some(StopReason::Lost { epoch, size, head }) => format!(
+                    "a checkpoint that it signed is of epoch {epoch} and {size} entries, and it does not extend that with its {head}: it was \
+                     put back from an older copy, or forked; stop this node and put the newest journal and its anchor back, or, where they \
+                     are lost, see `carnet journal reopen --help`"
+                ),
                 Some(StopReason::OutcomeUnknown) => {
                     "a commit was neither confirmed nor denied; look at the disk, and start this node again".to_owned()
                 }
@@ -80,6 +85,16 @@ impl Broker {
                 Standing::Wrong(wrong) => wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             },
         }
+    }
+
+    /// Refuses what says that a certificate is good, or makes one of our own: while the time or the journal cannot be believed, and while
+    /// the live index holds what the journal may have lost. It may have lost the revocation.
+    pub(super) fn ensure_undoubted(&self) -> Result<(), &'static Reason> {
+        self.journal.ensure_steady().map_err(|fault| fault.reason())?;
+        if self.journal.health().stopped.is_some() {
+            return Err(&reason::JOURNAL_STOPPED);
+        }
+        if self.follower.is_doubted() { Err(&reason::STORE_UNAVAILABLE) } else { Ok(()) }
     }
 
     /// Refuses where the node lacks something that it mints by.

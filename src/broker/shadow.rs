@@ -2,10 +2,10 @@
 //!
 //! Enter through [`read`], then [`judge`]: the index first, so that the journal is the later of the two. Missing or behind is no fault,
 //! since the follower builds the index anew. Ahead of the journal, of another journal, or no value of ours is a [`Wrong`]: the node mints
-//! nothing and says so, and an operator decides which of the two is the truth. `follow` and `carnet doctor` both ask here.
+//! nothing and says so, and an operator decides which of the two is the truth. A checkpoint that our own key signed decides it: [`Wrong::loss`]. `follow` and `carnet doctor` both ask here.
 
 use crate::domain::names::EnvironmentName;
-use crate::journal::{Past, Unavailable};
+use crate::journal::{Loss, Past, Unavailable};
 use crate::revocation::{Away, Found, Index, Marker, Strange};
 
 /// What the live index holds besides cuts.
@@ -25,12 +25,14 @@ pub struct Wrong {
     pub wanted: String,
     /// Whether the journal may have lost something, in place of the index being wrong.
     is_ahead: bool,
+    /// The proof that it did, where there is one.
+    loss: Option<Loss>,
 }
 
 impl Wrong {
     /// A key that holds nothing of ours by its form.
     pub fn strange(strange: Strange) -> Self {
-        Self { key: strange.key, seen: strange.seen, wanted: strange.wanted.to_owned(), is_ahead: false }
+        Self { key: strange.key, seen: strange.seen, wanted: strange.wanted.to_owned(), is_ahead: false, loss: None }
     }
 
     /// Whether a newer view of the journal may explain it.
@@ -38,8 +40,17 @@ impl Wrong {
         self.is_ahead
     }
 
+    /// The proof that the journal lost something: nothing but `reopen` goes on from there, and the value may be gone by then.
+    pub fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref()
+    }
+
     /// What an operator does about it.
     pub fn fix(&self) -> String {
+        if self.loss.is_some() {
+            return "stop the node and put the newest journal and its anchor back; where they are lost, see `carnet journal reopen --help`"
+                .to_owned();
+        }
         let delete = format!("delete the key in Redis (DEL {}), and the node builds it anew from the journal", self.key);
         if self.is_ahead {
             format!(
@@ -94,36 +105,49 @@ pub async fn judge(contents: &Contents, past: &Past) -> Result<Vec<Wrong>, Unava
 
 /// A checkpoint as `follow` keeps it: the epoch, and from the next line on the signed note. One of an earlier epoch is superseded.
 pub async fn checkpoint(text: &str, past: &Past) -> Result<Option<Wrong>, Unavailable> {
-    let wrong = |seen: String, is_ahead| {
+    let wrong = |seen: String, is_ahead, loss| {
         let wanted = format!(
             "a checkpoint that this journal signed and extends, of epoch {} and {} entries at the most",
             past.epoch(),
             past.size()
         );
-        Ok(Some(Wrong { key: "carnet:checkpoint".to_owned(), seen, wanted, is_ahead }))
+        Ok(Some(Wrong { key: "carnet:checkpoint".to_owned(), seen, wanted, is_ahead, loss }))
     };
     let epoch = text.split_once('\n').and_then(|(epoch, note)| Some((epoch.parse::<u64>().ok()?, note)));
     let Some((epoch, note)) = epoch else {
-        return wrong(format!("a text of {} bytes that is no checkpoint", text.len()), false);
+        return wrong(format!("a text of {} bytes that is no checkpoint", text.len()), false, None);
     };
+    let kept = past.read(note);
+    // The epoch before the note is nobody's word where the note has a signed one.
+    let signed = kept.as_ref().and_then(|kept| kept.epoch);
+    let epoch = signed.unwrap_or(epoch);
     if epoch < past.epoch() {
         return Ok(None);
     }
-    let Some(kept) = past.read(note) else { return wrong("a checkpoint that no key of this journal signed".to_owned(), true) };
-    if epoch > past.epoch() || kept.size > past.size() {
-        return wrong(format!("a checkpoint of epoch {epoch} and {} entries", kept.size), true);
+    let Some(kept) = kept else { return wrong("a checkpoint that no key of this journal signed".to_owned(), true, None) };
+    let (size, root) = (kept.checkpoint.size, kept.checkpoint.root);
+    let extends = past.root(size).await? == Some(root);
+    if extends && epoch == past.epoch() {
+        return Ok(None);
     }
-    match past.root(kept.size).await? {
-        Some(root) if root == kept.root => Ok(None),
-        _ => wrong(format!("a checkpoint of {} entries with another root", kept.size), true),
-    }
+    let proves = match signed {
+        Some(_) => true,
+        // A log that was never reopened left no other behind, so any checkpoint that it signed counts.
+        None => !extends && past.epoch() == 1,
+    };
+    let seen = if size > past.size() || epoch > past.epoch() {
+        format!("a checkpoint of epoch {epoch} and {size} entries")
+    } else {
+        format!("a checkpoint of {size} entries with another root")
+    };
+    wrong(seen, true, proves.then(|| Loss { note: note.to_owned(), epoch, size }))
 }
 
 async fn marker(environment: &EnvironmentName, found: &Marker, past: &Past) -> Result<Option<Wrong>, Unavailable> {
     let wrong = |seen: String| {
         let end = past.size().saturating_sub(1);
         let wanted = format!("a marker of this journal, which is at index {end} of epoch {}", past.epoch());
-        Ok(Some(Wrong { key: format!("carnet:{{{environment}}}:complete"), seen, wanted, is_ahead: true }))
+        Ok(Some(Wrong { key: format!("carnet:{{{environment}}}:complete"), seen, wanted, is_ahead: true, loss: None }))
     };
     if found.epoch < past.epoch() {
         return Ok(None);

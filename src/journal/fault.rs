@@ -200,6 +200,15 @@ pub enum StopReason {
     },
     /// Another key signs checkpoints now, and the key of this node did not sign that it should, or this node cannot open it.
     CheckpointKey,
+    /// A checkpoint that this log signed is of entries that it does not hold: it was put back from an older copy, or forked.
+    Lost {
+        /// The epoch of the checkpoint.
+        epoch: u64,
+        /// Its entries.
+        size: u64,
+        /// Entries of the journal.
+        head: u64,
+    },
     /// A commit was neither confirmed nor denied, and the head could not be read again.
     OutcomeUnknown,
 }

@@ -11,6 +11,7 @@ use super::batch::{Beside, Head};
 use super::fault::{Health, OpenFault, RecordFault, Unavailable};
 use super::kek::{BlobName, Kek, SealedBlob, SealingKey};
 use super::open::{self, Outside, Rest, Scratch, Settings, Start};
+use super::proof::Loss;
 use super::queue::{Again, Item, Placed, Wish, Wished, Work};
 use super::reader::{Query, Reader, StoredEntry};
 use super::refusals::RefusalNote;
@@ -382,6 +383,15 @@ impl Journal {
         let (answer, looked) = oneshot::channel();
         self.queue(Work::Look(answer)).await?;
         looked.await.map_err(|_| Unavailable::BUSY)?
+    }
+
+    /// Stops this journal for good, on the proof that it once had other entries or more of them; only `reopen` goes on from there. The proof
+    /// stays in the anchor.
+    pub async fn stop_lost(&self, loss: Loss) {
+        let (answer, stopped) = oneshot::channel();
+        if self.queue(Work::Lost(Box::new(loss), answer)).await.is_ok() {
+            let _stopped = stopped.await;
+        }
     }
 
     pub(super) async fn tree(&self) -> Result<(Head, Tree), Unavailable> {

@@ -56,6 +56,18 @@ pub struct Checkpoint {
     pub root: Digest,
 }
 
+/// A checkpoint as it is kept outside of the journal's own store, with the epoch under the same signatures.
+///
+/// A log that was reopened has left a longer one behind, and a checkpoint of that one says nothing against it. Somebody who can write where
+/// it is kept must not be able to pass such a checkpoint off as one of the present epoch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Kept {
+    /// The head.
+    pub checkpoint: Checkpoint,
+    /// 1, and one more after each `reopen`. Nothing in a checkpoint that says only which head it is.
+    pub epoch: Option<u64>,
+}
+
 /// The public half of a note key, written `name+hexid+base64(0x01 ‖ key)`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerifierKey {
@@ -86,7 +98,7 @@ impl Checkpoint {
         sign(&text, keys)
     }
 
-    /// Reads the text of a note. Extension lines are refused: nothing of ours writes them.
+    /// Reads the text of a note. Extension lines are refused; [`Kept`] alone has one.
     pub fn parse(text: &str) -> Result<Self, NoteFault> {
         let mut lines = text.strip_suffix('\n').ok_or(NoteFault::Checkpoint)?.split('\n');
         let (Some(origin), Some(size), Some(root), None) = (lines.next(), lines.next(), lines.next(), lines.next()) else {
@@ -100,6 +112,25 @@ impl Checkpoint {
         // Written again it must be the same: no `+5`, no `007`, no other spelling of base64.
         let canonical = !origin.is_empty() && !origin.contains(char::is_control) && checkpoint.text() == text;
         canonical.then_some(checkpoint).ok_or(NoteFault::Checkpoint)
+    }
+}
+
+impl Kept {
+    /// The note's text: that of the checkpoint, and the epoch on an extension line (C2SP tlog-checkpoint).
+    pub fn text(&self) -> String {
+        let epoch = self.epoch.map(|epoch| format!("epoch {epoch}\n")).unwrap_or_default();
+        format!("{}{epoch}", self.checkpoint.text())
+    }
+
+    /// Reads the text of a note, with an epoch or without.
+    pub fn parse(text: &str) -> Result<Self, NoteFault> {
+        let (checkpoint, epoch) = match text.strip_suffix('\n').and_then(|text| text.rsplit_once("\nepoch ")) {
+            Some((checkpoint, epoch)) => (format!("{checkpoint}\n"), Some(epoch.parse().map_err(|_| NoteFault::Checkpoint)?)),
+            None => (text.to_owned(), None),
+        };
+        let kept = Self { checkpoint: Checkpoint::parse(&checkpoint)?, epoch };
+        // One spelling, as of checkpoints.
+        if kept.text() == text { Ok(kept) } else { Err(NoteFault::Checkpoint) }
     }
 }
 
@@ -320,6 +351,30 @@ mod tests {
         }
         for bad in ["", "a b", "a+b", "a\u{a0}b", "a\n"] {
             assert_eq!(VerifierKey::new(bad, [0; 32]), Err(NoteFault::Name), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_kept_checkpoint_has_its_epoch_in_one_form() {
+        let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+        let checkpoint = Checkpoint::parse(text).expect("a checkpoint");
+        for (more, epoch) in [("", None), ("epoch 1\n", Some(1)), ("epoch 18446744073709551615\n", Some(u64::MAX))] {
+            let kept = Kept::parse(&format!("{text}{more}")).expect("kept");
+            assert_eq!((&kept.checkpoint, kept.epoch, kept.text()), (&checkpoint, epoch, format!("{text}{more}")));
+        }
+        for bad in [
+            "epoch 01\n",
+            "epoch +1\n",
+            "epoch -1\n",
+            "epoch \n",
+            "epoch 1",
+            "epoch 1\n\n",
+            "epoch 1\nepoch 2\n",
+            "epoch 18446744073709551616\n",
+            "other 1\n",
+            "\nepoch 1\n",
+        ] {
+            assert_eq!(Kept::parse(&format!("{text}{bad}")), Err(NoteFault::Checkpoint), "{bad:?}");
         }
     }
 

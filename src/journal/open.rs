@@ -174,6 +174,7 @@ pub(super) async fn start<S: Store>(
         purge: (0, Timestamp::default()),
         forgot: Timestamp::default(),
         erased: 0,
+        loss: None,
     };
     if fresh {
         let what = What::JournalOpened { origin: settings.origin.clone(), dev: settings.dev };
@@ -223,8 +224,9 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
         snapshot.commit().await?;
     }
     let Loaded { head, tree, state, .. } = loaded;
-    let lineage = signers.lineage().clone();
-    Ok(Some(Past { reader, tree, size: head.size, epoch: state.epoch, origin: state.origin, lineage }))
+    let (lineage, origin) = (signers.lineage().clone(), state.origin.clone());
+    let view = Arc::new(View::of(&head, Arc::new(state)));
+    Ok(Some(Past { reader, tree, size: head.size, view, origin, lineage }))
 }
 
 /// Writes the first sums over the tables beside the entries, of a journal of an earlier version. Those tables are proved by all entries first,

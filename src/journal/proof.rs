@@ -3,6 +3,7 @@
 //! [`Journal::checkpoint`], [`Journal::prove`] and [`Journal::prove_consistency`] make them. [`InclusionProof`] is verified with nothing but the verifier key. The entry itself stands beside the proof, not in it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,10 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::fault::Unavailable;
 use super::handle::Journal;
 use super::merkle::{Subtree, consistency_path, inclusion_path, leaf_hash, verify_consistency, verify_inclusion};
-use super::note::{Checkpoint, NoteFault, VerifierKey};
+use super::note::{Checkpoint, Kept, NoteFault, VerifierKey};
 use super::reader::Reader;
 use super::signers::Lineage;
 use super::tree::Tree;
+use super::view::View;
 use crate::domain::digest::Digest;
 
 /// The first line of a proof.
@@ -67,13 +69,20 @@ impl Journal {
         self.signed(view.size, view.root)
     }
 
+    /// The newest checkpoint with its epoch, and the epoch once more: what is kept beside the live index, for [`Past::read`].
+    pub fn checkpoint_to_keep(&self) -> Result<(u64, String), Unavailable> {
+        self.running()?;
+        let view = self.view();
+        let epoch = view.state.epoch;
+        let checkpoint = Checkpoint { origin: self.origin().to_owned(), size: view.size, root: view.root };
+        let signed = self.signers().sign_kept(&Kept { checkpoint, epoch: Some(epoch) }, self.now());
+        Ok((epoch, signed.map_err(|fault| unsigned(&fault))?))
+    }
+
     fn signed(&self, size: u64, root: Digest) -> Result<String, Unavailable> {
         self.running()?;
         let checkpoint = Checkpoint { origin: self.origin().to_owned(), size, root };
-        self.signers().sign(&checkpoint, self.now()).map_err(|fault| {
-            tracing::error!(%fault, "the checkpoint cannot be signed");
-            Unavailable::BUSY
-        })
+        self.signers().sign(&checkpoint, self.now()).map_err(|fault| unsigned(&fault))
     }
 
     /// The key that checkpoints verify with; as text it is what `carnet key show --checkpoint` prints.
@@ -102,16 +111,26 @@ impl Journal {
     /// The log as it is now, for comparing with what was kept elsewhere.
     pub async fn past(&self) -> Result<Past, Unavailable> {
         let (head, tree) = self.tree().await?;
-        let (epoch, origin) = (self.view().state.epoch, self.origin().to_owned());
-        Ok(Past {
-            reader: self.reader().clone(),
-            tree,
-            size: head.size,
-            epoch,
-            origin,
-            lineage: self.signers().lineage().clone(),
-        })
+        let (view, origin) = (self.view(), self.origin().to_owned());
+        let lineage = self.signers().lineage().clone();
+        Ok(Past { reader: self.reader().clone(), tree, size: head.size, view, origin, lineage })
     }
+}
+
+fn unsigned(fault: &NoteFault) -> Unavailable {
+    tracing::error!(%fault, "the checkpoint cannot be signed");
+    Unavailable::BUSY
+}
+
+/// That a log once had more entries, or others: a checkpoint of its own key that it does not extend.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Loss {
+    /// The signed note.
+    pub note: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The entries that it is of.
+    pub size: u64,
 }
 
 /// The log at one moment: every head that it ever had, and no later one.
@@ -119,7 +138,7 @@ pub struct Past {
     pub(super) reader: Reader,
     pub(super) tree: Tree,
     pub(super) size: u64,
-    pub(super) epoch: u64,
+    pub(super) view: Arc<View>,
     pub(super) origin: String,
     pub(super) lineage: Lineage,
 }
@@ -132,7 +151,12 @@ impl Past {
 
     /// 1, and one more after each `reopen`.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.view.state.epoch
+    }
+
+    /// The state, and the time of the newest entry.
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     /// Whether a node whose checkpoints verify with `key` runs on this log.
@@ -150,9 +174,9 @@ impl Past {
     }
 
     /// The checkpoint of a note that was kept elsewhere, if this log signed it.
-    pub fn read(&self, note: &str) -> Option<Checkpoint> {
+    pub fn read(&self, note: &str) -> Option<Kept> {
         let text = self.lineage.open_kept(note).ok()?;
-        Checkpoint::parse(text).ok().filter(|kept| kept.origin == self.origin)
+        Kept::parse(text).ok().filter(|kept| kept.checkpoint.origin == self.origin)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::answers;
 use super::batch::{Beside, Head, Row};
 use super::fault::{RecordFault, Unavailable};
+use super::proof::Loss;
 use super::refusals::{Counts, Known};
 use super::tree::Tree;
 use crate::domain::change::Change;
@@ -80,6 +81,8 @@ pub enum Work {
     Carry,
     /// Somebody else may have written: the head is read anew.
     Look(oneshot::Sender<Result<(), Unavailable>>),
+    /// The log is not all of it: nothing is written any more.
+    Lost(Box<Loss>, oneshot::Sender<()>),
     /// The tree as it is, for proofs.
     Tree(oneshot::Sender<(Head, Tree)>),
     Close(oneshot::Sender<()>),

@@ -68,6 +68,8 @@ pub struct Sequencer<S> {
     pub forgot: Timestamp,
     /// One more than the index of the last erasure that this node knows of.
     pub erased: u64,
+    /// What proves that the log lost something, until the anchor holds it.
+    pub loss: Option<String>,
 }
 
 impl<S: Store> Sequencer<S> {
@@ -135,6 +137,10 @@ impl<S: Store> Sequencer<S> {
                 }
                 Work::Look(answer) => {
                     let _gone = answer.send(self.look().await);
+                }
+                Work::Lost(loss, answer) => {
+                    self.lost(*loss).await;
+                    let _gone = answer.send(());
                 }
                 Work::Tree(answer) => {
                     let _gone = answer.send((self.head.clone(), self.tree.clone()));

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::fault::OpenFault;
 use super::kek::{BlobName, Kek, KekFault};
 use super::load;
-use super::note::{Checkpoint, NoteFault, SignerKey, VerifierKey, sign};
+use super::note::{Checkpoint, Kept, NoteFault, SignerKey, VerifierKey, sign};
 use super::reader::{Reader, of_kind};
 use crate::domain::change::What;
 use crate::domain::clock::{Seconds, Timestamp};
@@ -165,8 +165,8 @@ impl Signers {
     pub fn anchored(&self, note: &str) -> Result<Checkpoint, NoteFault> {
         let ends = self.succeeded_at.iter().copied().chain([u64::MAX]);
         for (key, end) in self.lineage.keys.iter().zip(ends) {
-            match key.open(note).and_then(Checkpoint::parse) {
-                Ok(checkpoint) if checkpoint.size <= end => return Ok(checkpoint),
+            match key.open(note).and_then(Kept::parse) {
+                Ok(kept) if kept.checkpoint.size <= end => return Ok(kept.checkpoint),
                 Ok(_) | Err(NoteFault::Unsigned) => {}
                 Err(fault) => return Err(fault),
             }
@@ -176,9 +176,21 @@ impl Signers {
 
     /// Signs a checkpoint: with the key, and with the one before while that is handed over.
     pub fn sign(&self, checkpoint: &Checkpoint, now: Timestamp) -> Result<String, NoteFault> {
+        checkpoint.signed(&self.signing(now))
+    }
+
+    /// The same of a checkpoint that is kept with its epoch.
+    pub fn sign_kept(&self, kept: &Kept, now: Timestamp) -> Result<String, NoteFault> {
+        let text = kept.text();
+        if Kept::parse(&text)? != *kept {
+            return Err(NoteFault::Checkpoint);
+        }
+        sign(&text, &self.signing(now))
+    }
+
+    fn signing(&self, now: Timestamp) -> Vec<&SignerKey> {
         let earlier = self.earlier.as_ref().filter(|(_, until)| now < *until).map(|(key, _)| key);
-        let keys: Vec<&SignerKey> = earlier.into_iter().chain([&self.current]).collect();
-        checkpoint.signed(&keys)
+        earlier.into_iter().chain([&self.current]).collect()
     }
 
     /// The key that a reader trusts today.

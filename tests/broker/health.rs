@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use carnet::domain::clock::Seconds;
-use serde_json::Value;
+use carnet::domain::clock::{Clock, Entropy};
+use carnet::journal::{Journal, Kek, OpenFault, Rest, Settings};
+use serde_json::{Value, json};
 
 use crate::world::{Options, World, get};
 
@@ -34,9 +36,14 @@ async fn wrong(world: &World, check: &str) -> Option<String> {
 
 /// What is said of the live index, once it holds `words`: a wrong value is read in whole after it was noticed.
 async fn says(world: &World, words: &str) -> String {
+    told_by(world, "live-index", words).await
+}
+
+/// What a check says is wrong, once it holds `words`.
+async fn told_by(world: &World, check: &str, words: &str) -> String {
     let begun = Instant::now();
     loop {
-        let said = wrong(world, "live-index").await.unwrap_or_default();
+        let said = wrong(world, check).await.unwrap_or_default();
         if said.contains(words) {
             return said;
         }
@@ -145,19 +152,7 @@ async fn s_11_a_marker_of_a_reopened_journal_is_followed() {
     redis.command(&["HSET", "carnet:{production}:complete", "index", "999999"]);
     becomes(&world, false, "ahead").await;
     // Another process reopens, as the message says for a journal that was restored.
-    let config = carnet::config::load(&world.folder.path().join("carnet.toml")).expect("a configuration");
-    let kek = carnet::journal::Kek::load(&config.keys.kek_file).expect("the key");
-    let clock: Arc<dyn carnet::domain::clock::Clock> = world.clock.clone();
-    let entropy: Arc<dyn carnet::domain::clock::Entropy> = Arc::new(carnet::server::OsEntropy);
-    let settings = carnet::journal::Settings { create: false, ..carnet::serve::journal_settings(&config) };
-    let journal = carnet::journal::Journal::reopen(
-        &settings,
-        &kek,
-        (clock, entropy),
-        carnet::journal::Rest { lasts: Seconds(60), corrects: false },
-    )
-    .await;
-    journal.expect("reopens").close().await;
+    reopen(&world, Seconds(60)).await;
     for _ in 0..100 {
         if wrong(&world, "live-index").await.is_none() {
             return;
@@ -165,6 +160,98 @@ async fn s_11_a_marker_of_a_reopened_journal_is_followed() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("{:?}", wrong(&world, "live-index").await);
+}
+
+/// As `carnet journal reopen` does.
+async fn reopen(world: &World, lasts: Seconds) {
+    let config = carnet::config::load(&world.folder.path().join("carnet.toml")).expect("a configuration");
+    let kek = Kek::load(&config.keys.kek_file).expect("the key");
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    let entropy: Arc<dyn Entropy> = Arc::new(carnet::server::OsEntropy);
+    let settings = Settings { create: false, ..carnet::serve::journal_settings(&config) };
+    let journal = Journal::reopen(&settings, &kek, (clock, entropy), Rest { lasts, corrects: false }).await;
+    journal.expect("reopens").close().await;
+}
+
+/// Journal and anchor of a server that was stopped.
+fn copied(world: &World) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let files = ["journal.db", "journal.anchor"].map(|name| world.folder.path().join(name));
+    files.into_iter().map(|file| (file.clone(), std::fs::read(file).expect("a file"))).collect()
+}
+
+/// Nothing is minted, signed, called good or recorded.
+async fn is_stopped(world: &World, token: &str, what: &str) {
+    stands_still(world, token, what).await;
+    let revocation = json!({"partner": "globex", "reason": "stolen laptop"});
+    let refused = world.admin_post("/v1/revocations", "sven", &revocation).await;
+    assert_eq!((refused.status, &refused.json()["reason"]), (503, &json!("journal.stopped")), "{what}");
+    assert_eq!(get(world.public, "/production/crl").await.status, 503, "{what}");
+    let told = told_by(world, "journal", "put back from an older copy").await;
+    assert!(told.contains("carnet journal reopen --help"), "{what}: {told}");
+}
+
+/// Journal and anchor are put back from an older copy, and Redis still holds a checkpoint of the lost part. That proves it for good: neither
+/// the loss of Redis nor a start takes it back, and `reopen` alone does.
+#[tokio::test]
+async fn s_11_a_journal_that_redis_proved_rolled_back_stays_stopped_when_redis_forgets() {
+    for with_epoch in [true, false] {
+        let mut world = World::with(Options { redis: true, ..Options::default() }).await;
+        becomes(&world, true, "start").await;
+        let token = world.minted().await;
+        world.stop().await;
+        let older = copied(&world);
+        world.boot().await;
+        let revocation = json!({"partner": "globex", "reason": "stolen laptop"});
+        assert!(world.admin_post("/v1/revocations", "sven", &revocation).await.status < 300);
+        let journal = world.running.as_ref().expect("runs").broker.journal.clone();
+        let size = journal.view().size;
+        // As earlier versions kept it, without a signed epoch.
+        let plain = format!("1\n{}", journal.checkpoint().expect("signs"));
+        let redis = world.redis.as_ref().expect("redis");
+        while !redis.command(&["GET", "carnet:checkpoint"]).contains(&format!("\n{size}\n")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let kept = redis.command(&["GET", "carnet:checkpoint"]).trim_end().to_owned() + "\n";
+        world.stop().await;
+        for (file, bytes) in &older {
+            std::fs::write(file, bytes).expect("put back");
+        }
+        if !with_epoch {
+            world.redis.as_ref().expect("redis").command(&["FLUSHALL"]);
+            world.redis.as_ref().expect("redis").command(&["SET", "carnet:checkpoint", &plain]);
+        }
+
+        world.boot().await;
+        becomes(&world, false, "put back").await;
+        is_stopped(&world, &token, "found").await;
+        let entries = world.running.as_ref().expect("runs").broker.journal.view().size;
+        assert!(entries < size);
+        world.redis.as_ref().expect("redis").command(&["FLUSHALL"]);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        is_stopped(&world, &token, "forgotten").await;
+        assert_eq!(world.running.as_ref().expect("runs").broker.journal.view().size, entries, "nothing was recorded");
+        assert!(world.running.as_mut().expect("runs").is_sound());
+        world.stop().await;
+        let config = carnet::config::load(&world.folder.path().join("carnet.toml")).expect("a configuration");
+        let ambient = carnet::serve::Ambient { clock: world.clock.clone(), entropy: Arc::new(carnet::server::OsEntropy) };
+        let refused = carnet::serve::start(config, ambient).await.err();
+        let Some(carnet::serve::StartFault::Journal(OpenFault::Rollback { anchored, head })) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((anchored, head), (size, entries));
+
+        reopen(&world, Seconds(0)).await;
+        world.boot().await;
+        let redis = world.redis.as_ref().expect("redis");
+        if with_epoch {
+            // The lost history is no proof against the new one, whatever epoch somebody writes before it.
+            redis.command(&["SET", "carnet:checkpoint", &format!("9{}", kept.trim_start_matches('1'))]);
+        }
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        assert_eq!((wrong(&world, "live-index").await, wrong(&world, "journal").await), (None, None));
+        assert_eq!(world.introspect("production", &token).await.json()["active"], false, "its key is tainted");
+        assert!(world.admin_post("/v1/revocations", "sven", &revocation).await.status < 300);
+    }
 }
 
 /// S-20: what Redis does, how it is taken back, and what is said meanwhile.

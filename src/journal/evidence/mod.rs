@@ -33,7 +33,7 @@ use super::fault::OpenFault;
 use super::handle::Journal;
 use super::kek::Kek;
 use super::load;
-use super::note::{Checkpoint, NoteFault, VerifierKey};
+use super::note::{Checkpoint, Kept, NoteFault, VerifierKey};
 use super::open::{Location, Settings};
 use super::reader::Reader;
 use super::segment::Shelf;
@@ -237,7 +237,8 @@ fn database(settings: &Settings) -> Result<&Path, OpenFault> {
 
 /// The checkpoint of a note that was opened, of the log that `key` is named after.
 fn checkpoint(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Checkpoint, VerifyFault> {
-    let checkpoint = opened.and_then(Checkpoint::parse).map_err(|fault| VerifyFault::Note { which, fault })?;
+    let kept = opened.and_then(Kept::parse).map_err(|fault| VerifyFault::Note { which, fault })?;
+    let checkpoint = kept.checkpoint;
     if checkpoint.origin == key.name() {
         Ok(checkpoint)
     } else {

@@ -6,11 +6,11 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::*;
 use crate::domain::reason;
-use crate::journal::StopReason;
 use crate::journal::batch::{Batch, Head, MacKey, Row};
 use crate::journal::merkle::leaf_hash;
 use crate::journal::schema;
 use crate::journal::tree::Tree;
+use crate::journal::{Loss, StopReason};
 
 /// Entries before the first token.
 const REGISTRY: u64 = 10;
@@ -294,6 +294,50 @@ async fn an_older_copy_put_back_is_refused_until_it_is_reopened() {
     assert_eq!((report.epoch, report.size), (2, recorded.index() + 1));
     // The checkpoint of the lost part still tells: this is another history.
     assert!(matches!(house.verify(Some(&kept)).await, Err(VerifyFault::Forked { known: 15, .. })));
+    house.open().await.expect("opens, with its new anchor").close().await;
+}
+
+/// Journal and anchor put back together: a checkpoint that was kept elsewhere proves it once, and then the anchor does, whatever becomes of
+/// the one that was kept.
+#[tokio::test]
+async fn a_log_that_lost_entries_stays_stopped_until_it_is_reopened() {
+    let house = House::new();
+    house.with_tokens(2).await;
+    let (older, anchor) = (house.directory.path().join("older.db"), house.directory.path().join("anchor"));
+    copy(&house.database(), &older);
+    let earlier = std::fs::read(&anchor).expect("an anchor");
+    let journal = house.open().await.expect("opens");
+    make(&journal, revocation()).await;
+    let (epoch, note) = journal.checkpoint_to_keep().expect("signs");
+    journal.close().await;
+    put_back(&house, &older);
+    std::fs::write(&anchor, earlier).expect("put back");
+
+    let journal = house.open().await.expect("nothing of its own tells");
+    let past = journal.past().await.expect("reads");
+    let kept = past.read(&note).expect("it signed that");
+    let (size, head) = (kept.checkpoint.size, past.size());
+    assert!(kept.epoch == Some(epoch) && epoch == 1 && size > head && past.root(size).await.expect("reads").is_none());
+    journal.stop_lost(Loss { note: note.clone(), epoch, size }).await;
+    assert_eq!(journal.health().stopped, Some(StopReason::Lost { epoch, size, head }));
+    let grant = fixture::granted("late", "late", &journal.view().state, journal.now());
+    let recorded = journal.record(journal.view().seen, grant, Box::new(|_, _| panic!("nothing changed"))).await;
+    assert!(matches!(recorded, Err(RecordFault::Unavailable(why)) if *why.reason() == reason::JOURNAL_STOPPED));
+    let made = journal.change(None, |_, _| Ok::<_, ()>(Proposal::from(revocation()))).await;
+    assert_eq!(*made.expect_err("changed").reason(), reason::JOURNAL_STOPPED);
+    assert_eq!(journal.view().size, head);
+    journal.close().await;
+
+    for _ in 0..2 {
+        let Err(OpenFault::Rollback { anchored, head: found }) = house.open().await else { panic!("started") };
+        assert_eq!((anchored, found), (size, head));
+    }
+    assert!(matches!(fault_of(&house).await, VerifyFault::Cut { by: "anchor", .. }));
+    let journal = house.reopen(Seconds(0)).await.expect("reopens");
+    // The lost history is no proof against the new one.
+    let past = journal.past().await.expect("reads");
+    assert!(past.read(&note).is_some_and(|kept| kept.epoch < Some(past.epoch())));
+    journal.close().await;
     house.open().await.expect("opens, with its new anchor").close().await;
 }
 

@@ -39,7 +39,7 @@ async fn a_checkpoint_key_is_succeeded_on_record_and_signed_by_both() {
     assert!(first.open(&note).is_ok() && second.open(&note).is_ok(), "both sign while one is handed over");
     issue(&journal, 10..13).await;
     let past = journal.past().await.expect("reads");
-    let read = past.read(&kept).expect("what Redis has is of the time before");
+    let read = past.read(&kept).expect("what Redis has is of the time before").checkpoint;
     assert_eq!(past.root(read.size).await.expect("reads"), Some(read.root));
     journal.close().await;
     assert_eq!(sealed(&house).await, ["-/checkpoint-1/-", "-/checkpoint/-"]);

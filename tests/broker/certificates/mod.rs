@@ -737,6 +737,60 @@ async fn a_named_proxy_hands_the_certificate_on() {
     assert_eq!(send(closed.public, "GET", "/production/jwks", &headers, b"").await.status, 200);
 }
 
+/// While the live index is ahead of the journal, the journal may have lost a revocation: no certificate is issued or called good.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_certificate_is_issued_or_called_good_while_the_live_index_is_ahead() {
+    let world = World::with(Options { redis: true, ..Options::default() }).await;
+    world.onboard(&with_certificates(&world.partner.issuer)).await;
+    world.clock.synchronise();
+    let machine = enrolled(&world, "production").await;
+    let (user, approval) = ask(&world, "production").await;
+    assert_eq!(review(&world, &approval, "sven").await, 200);
+    machine.request("two", P256, "").await;
+    machine.issuing("issuing.pem").await;
+    machine.openssl("ocsp -issuer issuing.pem -cert one.pem -reqout question.der").await;
+    let question = std::fs::read(machine.path("question.der")).expect("a question");
+    let status = async || {
+        let kind = [("content-type", "application/ocsp-request")];
+        send(world.public, "POST", "/production/ocsp", &kind, &question).await.body
+    };
+    let is_ready = async |wanted: u16| {
+        for _ in 0..200 {
+            if crate::world::get(world.public, "/readyz").await.status == wanted {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("/readyz did not become {wanted}");
+    };
+    let later = [0x30, 3, 0x0a, 1, 3];
+    assert_ne!(status().await, later);
+
+    let redis = world.redis.as_ref().expect("redis");
+    redis.command(&["HSET", "carnet:{production}:complete", "index", "999999"]);
+    is_ready(503).await;
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    let first = machine.enrol("production", "simpleenroll", "two", None, Some(&user)).await;
+    let renewed = machine.enrol("production", "simplereenroll", "two", Some("one"), None).await;
+    assert_eq!((first.status, renewed.status), (503, 503), "{first:?} {renewed:?}");
+    assert_eq!(status().await, later);
+    assert_eq!(crate::world::get(world.public, "/production/crl").await.status, 503);
+    assert_eq!(certificates_on_record(&world).await, 1);
+    // Redis that goes away takes the doubt along to nowhere.
+    redis.signal("-STOP");
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(status().await, later);
+    assert_eq!(crate::world::get(world.public, "/production/crl").await.status, 503);
+    redis.signal("-CONT");
+
+    redis.command(&["DEL", "carnet:{production}:complete"]);
+    is_ready(200).await;
+    assert_eq!(machine.enrol("production", "simpleenroll", "two", None, Some(&user)).await.status, 200);
+    assert_ne!(status().await, later);
+    assert_eq!(crate::world::get(world.public, "/production/crl").await.status, 200);
+    assert_eq!(certificates_on_record(&world).await, 2);
+}
+
 /// After a restore nobody knows which certificates were revoked since: every authority is tainted, the node runs all the same, and an operator
 /// makes a new one.
 #[tokio::test(flavor = "multi_thread")]
