@@ -77,8 +77,9 @@ pub enum Verb {
     /// An entry that was written under a wrong clock stands for ever, and no later entry may be earlier than it, so the
     /// server mints and records nothing until the clock gets there. This command proves all entries and records a new epoch at the present
     /// time. What it costs: every signing key and every certificate authority is tainted and all that they signed is revoked,
-    /// because what was issued under the wrong clock would live too long; all elevations end. Proofs that were spent stay spent. It needs no
-    /// waiting: tokens can be had again as soon as there are new keys (`carnet key rotate ENV --i-accept-outage`, `carnet ca rotate ENV`).
+    /// because what was issued under the wrong clock would live too long; all elevations end. Proofs that were spent stay spent. It adds no
+    /// waiting: tokens can be had again as soon as there are new keys (`carnet key rotate ENV --i-accept-outage`, `carnet ca rotate ENV`), or
+    /// when the rest of an earlier `carnet journal reopen` is over.
     #[command(
         before_help = "Examples:\n  carnet journal correct-clock --confirm sts.acme.example/carnet --now 2026-12-01T12:00:00Z\n  carnet journal correct-clock -c carnet.toml --confirm sts.acme.example/carnet --now 2026-12-01T12:00:00Z -o json"
     )]

@@ -280,7 +280,12 @@ async fn reopen<S: Store>(sequencer: &mut Sequencer<S>, rest: Rest, shelf: &Shel
         Some(_) => (wall, evidence::spent_since(&sequencer.reader, shelf, &sequencer.key, wall).await?),
         None => (wall.max(sequencer.head.time), Vec::new()),
     };
-    let what = What::JournalReopened { epoch: sequencer.state.epoch + 1, mints_from: from.plus(rest.lasts), corrects };
+    // An earlier rest goes on: proofs that the journal does not know are as good as before. Where its end was written under a wrong clock
+    // too, it is at most as far from now as a rest is long.
+    let left = sequencer.state.mints_from;
+    let left = if corrects.is_some() { left.min(wall.plus(LONGEST_ASSERTION)) } else { left };
+    let mints_from = from.plus(rest.lasts).max(left);
+    let what = What::JournalReopened { epoch: sequencer.state.epoch + 1, mints_from, corrects };
     by_operator(sequencer, what, Beside { spent, ..Beside::default() }).await
 }
 

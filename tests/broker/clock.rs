@@ -166,6 +166,38 @@ async fn l_10_a_journal_of_tomorrow_is_corrected_on_record() {
     assert_eq!(world.exchange("production", &proof, "orders:read").await.status, 400);
 }
 
+/// A journal that rests after it was reopened rests on when its time is corrected: proofs that the lost part spent are as good as before.
+#[tokio::test]
+async fn l_10_a_correction_leaves_the_rest_of_a_reopening() {
+    let mut world = world().await;
+    let config = world.folder.path().join("carnet.toml").display().to_string();
+    let program = Program::alone();
+    world.stop().await;
+    let confirm = ["-c", &config, "--confirm", "test.example/carnet", "-o", "json"];
+    let reopened = program.run(&[&["journal", "reopen"], &confirm[..]].concat()).await.ended(0).json();
+    let from = reopened["mintsFrom"].as_str().expect("a time").to_owned();
+    world.clock.synchronise();
+    world.clock.jump(3 * DAY);
+    world.boot().await;
+    let rotate = json!({"alg": "ES256", "acceptOutage": true});
+    assert!(world.admin_post("/v1/keys/production/rotate", "adam", &rotate).await.status < 300);
+    world.minted().await;
+    world.stop().await;
+    world.clock.jump(-3 * DAY);
+    let now = at(world.clock.seconds());
+    let arguments = [&["journal", "correct-clock", "--now", &now], &confirm[..]].concat();
+    let corrected = program.run(&arguments).await.ended(0).json();
+    assert_eq!((&corrected["epoch"], &corrected["mintsFrom"]), (&json!(3), &json!(from)));
+    world.clock.synchronise();
+    world.boot().await;
+    assert!(world.admin_post("/v1/keys/production/rotate", "adam", &rotate).await.status < 300);
+    let issued = world.issued().await;
+    let refused = world.exchange("production", &world.assertion("production"), "orders:read").await;
+    busy(&refused, "it rests");
+    assert_eq!(refused.json()["reason"], "journal.reopened");
+    assert_eq!(world.issued().await, issued);
+}
+
 /// The program, under a wall clock that `libfaketime` sets by a file.
 struct Faked {
     child: Child,

@@ -6,7 +6,7 @@ use crate::domain::clock::Clock as _;
 use crate::domain::reason;
 use crate::domain::steady::Reading;
 use crate::journal::handle::At;
-use crate::journal::{ClockFault, export, verifier_key, verify_export};
+use crate::journal::{ClockFault, LONGEST_ASSERTION, export, verifier_key, verify_export};
 
 const DAY: i64 = 86_400;
 
@@ -136,6 +136,35 @@ async fn l_10_a_head_that_is_ahead_is_corrected_on_record() {
     let key = verifier_key(&house.settings, &House::kek()).await.expect("the key");
     verify_export(&dir, &key, Some(&kept)).expect("verifies");
     house.open().await.expect("opens").close().await;
+}
+
+/// A correction leaves the rest of an earlier reopening: proofs that the lost part spent are as good as before. A rest whose end was written
+/// under the wrong clock as well is taken as whole.
+#[tokio::test]
+async fn a_correction_ends_no_rest() {
+    for (reopened_at, rest) in [(0, Seconds(3600)), (3 * DAY, LONGEST_ASSERTION)] {
+        let house = House::new();
+        house.with_tokens(2).await;
+        house.clock.jump(reopened_at);
+        house.reopen(Seconds(3600)).await.expect("reopens").close().await;
+        house.clock.jump(3 * DAY - reopened_at);
+        let journal = house.open().await.expect("opens");
+        make(&journal, revocation_of_token()).await;
+        assert!(reopened_at > 0 || journal.now() > journal.view().state.mints_from, "by that clock the rest is over");
+        journal.close().await;
+        house.clock.jump(-3 * DAY);
+        let journal = house.correct_clock().await.expect("corrects");
+        let (state, now) = (Arc::clone(&journal.view().state), house.clock.now());
+        assert_eq!((state.epoch, state.mints_from), (3, now.plus(rest)), "{reopened_at}");
+        let Decision::Refused(refused) = fixture::decide("proof-0", "again", &state, now) else { panic!("minted") };
+        assert_eq!(*refused.reason, reason::JOURNAL_REOPENED);
+        journal.close().await;
+        // Nor does another reopening that rests for less.
+        let journal = house.reopen(Seconds(0)).await.expect("reopens");
+        assert_eq!(journal.view().state.mints_from, now.plus(rest), "{reopened_at}");
+        journal.close().await;
+        house.verify(None).await.expect("verifies");
+    }
 }
 
 /// A correction is no way round the anchor, and none round a journal that does not hold.
