@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::kek::KekFault;
+use crate::domain::admission::CLOCK_AHEAD;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
 use crate::domain::reason::{self, Reason};
@@ -186,6 +187,13 @@ pub enum ClockFault {
         /// The newest entry's.
         head: Timestamp,
     },
+}
+
+impl ClockFault {
+    /// Whether the newest entry is of a later time than `wall`, by more than clocks may differ.
+    pub fn behind(wall: Timestamp, head: Timestamp) -> Option<Self> {
+        (head.since(wall) > CLOCK_AHEAD).then_some(Self::Behind { wall, head })
+    }
 }
 
 /// Why the journal stopped itself.

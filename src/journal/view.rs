@@ -11,7 +11,6 @@ use super::batch::Head;
 use super::fault::{ClockFault, Health, StopReason, Unavailable};
 use super::refusals::Refusals;
 use super::signers::Signers;
-use crate::domain::admission::CLOCK_AHEAD;
 use crate::domain::clock::{Clock as _, Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::state::State;
@@ -128,7 +127,7 @@ impl Shared {
     /// The time of an entry that follows one of `head`: never before it, and never one that cannot be believed.
     pub fn time_after(&self, head: Timestamp) -> Result<Timestamp, ClockFault> {
         let wall = self.believed()?;
-        if head.since(wall) > CLOCK_AHEAD { Err(ClockFault::Behind { wall, head }) } else { Ok(wall.max(head)) }
+        ClockFault::behind(wall, head).map_or(Ok(wall.max(head)), Err)
     }
 
     /// The wall clock's time, wherever the log ends.

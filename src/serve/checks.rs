@@ -9,17 +9,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ready::rests;
 use super::{
-    StartFault, at, console_origin, environments, journal_settings, live_index, outbound, outside as named, staff_settings,
+    StartFault, at, configuration, console_origin, environments, journal_settings, live_index, outbound, outside as named,
+    staff_settings,
 };
 use crate::authn::{IssuerKeys, StaffVerifier};
 use crate::broker::shadow;
 use crate::config::{Config, ConfigFault, ListenSection};
 use crate::domain::actor::Role;
+use crate::domain::clock::Clock as _;
 use crate::domain::names::EnvironmentName;
 use crate::domain::network::Cidr;
 use crate::domain::ours::Ours;
-use crate::journal::{Kek, OpenFault, Past, examine, is_brought_up};
+use crate::journal::{ClockFault, Kek, OpenFault, Past, View, examine, is_brought_up};
 use crate::revocation::{Away, Index};
 use crate::server::{SystemClock, open_files_limit, tls};
 
@@ -245,6 +248,7 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
     };
     let (journal, past) = journal(config).await;
     let mut found = vec![journal];
+    found.extend(past.iter().map(|past| time(config, past.view())));
     match (contents, &past) {
         (None, _) if config.redis.is_none() => found.push(Finding::sound("live index", "in process: one node only")),
         // Its URL is a fault of the settings.
@@ -304,6 +308,22 @@ async fn journal(config: &Config) -> (Finding, Option<Past>) {
         }
         Err(fault) => (no_journal(&fault), None),
     }
+}
+
+/// Whether a server would mint by this journal now: the clock is not behind its newest entry, and it does not rest after a reopening.
+fn time(config: &Config, view: &View) -> Finding {
+    let (name, wall, from) = ("journal time", SystemClock.now(), view.state.mints_from);
+    if let Some(fault) = ClockFault::behind(wall, view.time) {
+        // Another configuration than the recorded one has to be recorded, which such a clock forbids.
+        let starts = view.state.configuration.as_ref() == Some(&configuration(config));
+        let weight = if starts { Weight::Wrong } else { Weight::Fault };
+        return Finding::other(weight, name, fault.to_string(), journal_fix(&fault.into()));
+    }
+    if wall >= from {
+        return Finding::sound(name, format!("its newest entry is of {}", view.time));
+    }
+    let fix = "wait until then; meanwhile make new keys with `carnet key rotate ENV --i-accept-outage`";
+    Finding::other(Weight::Wrong, name, rests(from, wall), fix)
 }
 
 fn no_journal(fault: &OpenFault) -> Finding {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::tasks::Ended;
 use crate::broker::Broker;
 use crate::broker::needs::Need;
+use crate::domain::clock::Timestamp;
 use crate::http::health::{Check, NodeAt, Readiness, ReadinessCheck};
 
 /// The checks of a node: what every exchange needs, and what it should not run long without. Issuers are not among them: one that is
@@ -29,9 +30,12 @@ fn anchor(broker: &Broker) -> Check {
 /// A reopened journal rests: proofs may be spent that it does not know.
 fn minting(broker: &Broker) -> Check {
     let (from, now) = (broker.journal.view().state.mints_from, broker.now());
-    told("minting", now >= from, || {
-        format!("the journal was reopened: nothing is minted before {from}, in {} from now", from.since(now).in_words())
-    })
+    told("minting", now >= from, || rests(from, now))
+}
+
+/// A journal that rests, in words.
+pub(super) fn rests(from: Timestamp, now: Timestamp) -> String {
+    format!("the journal was reopened: nothing is minted before {from}, in {} from now", from.since(now).in_words())
 }
 
 /// A task that ended is a defect, and the server ends by it too; until then nobody should send anything here.

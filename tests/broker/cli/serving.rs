@@ -186,6 +186,40 @@ async fn e_6_a_restored_journal_is_a_fault_for_both() {
     assert!(wrong(&told, "journal").is_empty(), "{told}");
 }
 
+/// E-6: a node that would mint nothing because of its journal is told by doctor while no server runs.
+#[tokio::test]
+async fn e_6_a_journal_that_rests_or_is_ahead_of_the_clock_is_told_by_doctor() {
+    let mut world = crate::world::World::start().await;
+    let program = Program::alone();
+    let config = world.folder.path().join("carnet.toml").to_str().expect("a path").to_owned();
+    world.stop().await;
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();
+    assert!(wrong(&told, "journal time").is_empty(), "{told}");
+    // An entry of tomorrow, under a clock that was wrong.
+    world.clock.jump(86_400);
+    world.boot().await;
+    world.minted().await;
+    world.stop().await;
+    world.clock.jump(-86_400);
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
+    let words = wrong(&told, "journal time").join(" ");
+    assert!(
+        words.contains("behind the journal's newest entry") && words.contains("carnet journal correct-clock --help"),
+        "{words}"
+    );
+    world.clock.synchronise();
+    let now = carnet::domain::clock::Timestamp::from_seconds(world.clock.seconds()).expect("a time").to_string();
+    let confirm = ["-c", &config, "--confirm", "test.example/carnet", "-o", "json"];
+    program.run(&[&["journal", "correct-clock", "--now", &now], &confirm[..]].concat()).await.ended(0);
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();
+    assert!(wrong(&told, "journal time").is_empty(), "{told}");
+    // It rests.
+    let reopened = program.run(&[&["journal", "reopen"], &confirm[..]].concat()).await.ended(0).json();
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
+    let (words, from) = (wrong(&told, "journal time").join(" "), reopened["mintsFrom"].as_str().expect("a time"));
+    assert!(words.contains(&format!("nothing is minted before {from}")), "{words}");
+}
+
 /// E-6, S-11: Redis that is ahead is told by doctor, with its key, whether a server runs or not.
 #[tokio::test]
 async fn e_6_a_live_index_that_is_ahead_is_told_by_doctor() {
