@@ -18,7 +18,10 @@ impl Broker {
     /// Records the configuration where it differs from the last one, and makes the first key of every algorithm that an API in force
     /// asks for. Called at start and after each change of the catalogue.
     pub async fn prepare(&self, configuration: Option<&Configuration>) -> Result<(), Failure> {
-        if let Some(configuration) = configuration {
+        // A journal that stopped refuses every change: one that is on record already needs none.
+        let is_recorded =
+            |configuration: &&Configuration| self.journal.view().state.configuration.as_ref() == Some(*configuration);
+        if let Some(configuration) = configuration.filter(|configuration| !is_recorded(configuration)) {
             let recorded = self
                 .journal
                 .change(None, |state, _now| {

@@ -2,10 +2,11 @@
 //!
 //! Enter through [`read`], then [`judge`]: the index first, so that the journal is the later of the two. Missing or behind is no fault,
 //! since the follower builds the index anew. Ahead of the journal, of another journal, or no value of ours is a [`Wrong`]: the node mints
-//! nothing and says so, and an operator decides which of the two is the truth. A checkpoint that our own key signed decides it: [`Wrong::loss`]. `follow` and `carnet doctor` both ask here.
+//! nothing and says so, and an operator decides which of the two is the truth. A checkpoint that our own key signed decides it:
+//! [`Wrong::loss`]. `follow` and `carnet doctor` both ask here.
 
 use crate::domain::names::EnvironmentName;
-use crate::journal::{Loss, Past, Unavailable};
+use crate::journal::{Compared, Loss, Past, Unavailable};
 use crate::revocation::{Away, Found, Index, Marker, Strange};
 
 /// What the live index holds besides cuts.
@@ -117,30 +118,18 @@ pub async fn checkpoint(text: &str, past: &Past) -> Result<Option<Wrong>, Unavai
     let Some((epoch, note)) = epoch else {
         return wrong(format!("a text of {} bytes that is no checkpoint", text.len()), false, None);
     };
-    let kept = past.read(note);
-    // The epoch before the note is nobody's word where the note has a signed one.
-    let signed = kept.as_ref().and_then(|kept| kept.epoch);
-    let epoch = signed.unwrap_or(epoch);
-    if epoch < past.epoch() {
-        return Ok(None);
-    }
-    let Some(kept) = kept else { return wrong("a checkpoint that no key of this journal signed".to_owned(), true, None) };
-    let (size, root) = (kept.checkpoint.size, kept.checkpoint.root);
-    let extends = past.root(size).await? == Some(root);
-    if extends && epoch == past.epoch() {
-        return Ok(None);
-    }
-    let proves = match signed {
-        Some(_) => true,
-        // A log that was never reopened left no other behind, so any checkpoint that it signed counts.
-        None => !extends && past.epoch() == 1,
+    let (epoch, size, loss) = match past.compare(note, Some(epoch)).await? {
+        Compared::Superseded | Compared::Extended => return Ok(None),
+        Compared::Unsigned => return wrong("a checkpoint that no key of this journal signed".to_owned(), true, None),
+        Compared::Doubtful { epoch, size } => (epoch, size, None),
+        Compared::Lost(loss) => (loss.epoch, loss.size, Some(loss)),
     };
     let seen = if size > past.size() || epoch > past.epoch() {
         format!("a checkpoint of epoch {epoch} and {size} entries")
     } else {
         format!("a checkpoint of {size} entries with another root")
     };
-    wrong(seen, true, proves.then(|| Loss { note: note.to_owned(), epoch, size }))
+    wrong(seen, true, loss)
 }
 
 async fn marker(environment: &EnvironmentName, found: &Marker, past: &Past) -> Result<Option<Wrong>, Unavailable> {

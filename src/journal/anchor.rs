@@ -2,6 +2,9 @@
 //!
 //! A head that does not extend it was restored, cut or forked, and the node does not start (DESIGN.md section 3). Written whole
 //! or not at all: a new file, synced, put in the place of the old one, and the directory synced.
+//!
+//! Beside it, with the ending `.lost`, stands a checkpoint that was kept elsewhere and proves that this log lost entries. Such a journal
+//! starts stopped: what the live index holds never keeps a process from starting (S-11), and what it once proved is not forgotten with it.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -25,6 +28,27 @@ impl Anchor {
 
     /// Replaces the note. Blocks.
     pub fn write(&self, note: &str) -> io::Result<()> {
+        self.replace(&self.path, note)
+    }
+
+    /// Keeps the note that proves a loss. Blocks.
+    pub fn write_lost(&self, note: &str) -> io::Result<()> {
+        self.replace(&self.lost(), note)
+    }
+
+    /// Forgets the note that proved a loss: the log has all entries again, or was reopened. Blocks.
+    pub fn forget_lost(&self) -> io::Result<()> {
+        match fs::remove_file(self.lost()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn lost(&self) -> PathBuf {
+        self.path.with_extension("lost")
+    }
+
+    fn replace(&self, path: &Path, note: &str) -> io::Result<()> {
         let next = self.path.with_extension("next");
         match fs::remove_file(&next) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -34,8 +58,8 @@ impl Anchor {
         file.write_all(note.as_bytes())?;
         file.sync_all()?;
         drop(file);
-        fs::rename(&next, &self.path)?;
-        let directory = self.path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        fs::rename(&next, path)?;
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
         fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }
 
@@ -46,10 +70,19 @@ impl Anchor {
 
     /// The text of the file, not believed yet; nothing when there is no file.
     pub fn text(&self) -> Result<Option<String>, OpenFault> {
-        match fs::read_to_string(&self.path) {
+        self.read_text(&self.path)
+    }
+
+    /// The note that may prove a loss, not believed yet; nothing when there is no such file.
+    pub fn lost_text(&self) -> Result<Option<String>, OpenFault> {
+        self.read_text(&self.lost())
+    }
+
+    fn read_text(&self, path: &Path) -> Result<Option<String>, OpenFault> {
+        match fs::read_to_string(path) {
             Ok(note) => Ok(Some(note)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.fault(error.to_string())),
+            Err(error) => Err(OpenFault::Anchor { path: path.to_owned(), what: error.to_string() }),
         }
     }
 

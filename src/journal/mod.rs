@@ -81,7 +81,7 @@ pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use kek::{BlobName, Kek, SealedBlob};
 pub use living::Ended;
 pub use open::{LONGEST_ASSERTION, Location, Rest, Settings, examine, is_brought_up};
-pub use proof::{Loss, Past};
+pub use proof::{Compared, Loss, Past};
 pub use queue::Again;
 pub use reader::{Query, StoredEntry};
 pub use refusals::RefusalNote;

@@ -12,13 +12,13 @@ use super::batch::{Beside, MacKey};
 use super::beside;
 use super::carry::Carrier;
 use super::evidence;
-use super::fault::{OpenFault, Unavailable};
+use super::fault::{OpenFault, StopReason, Unavailable};
 use super::handle::Journal;
 use super::kek::{self, Kek};
 use super::load::{self, Loaded};
 use super::merkle::Subtree;
 use super::note::SignerKey;
-use super::proof::Past;
+use super::proof::{Compared, Loss, Past};
 use super::queue::{Wish, Wished};
 use super::reader::Reader;
 use super::schema;
@@ -133,6 +133,7 @@ pub(super) async fn start<S: Store>(
     let reader = Reader::connect(&path).await?.beside(store.lately());
     // Before the journal is read: another process may move both on, and the log must be the later of the two.
     let anchored = anchored(anchor.as_ref(), start)?;
+    let lost = anchor.as_ref().map(Anchor::lost_text).transpose()?.flatten();
     let loaded = load::load(&reader, &key, &Table::ALL).await?;
     let fresh = loaded.head.size == 0;
     if fresh && !may_create {
@@ -157,6 +158,15 @@ pub(super) async fn start<S: Store>(
     let Loaded { head, tree, state, .. } = loaded;
     let state = Arc::new(state);
     let view = View::of(&head, Arc::clone(&state));
+    let loss = match (&lost, start) {
+        (None, _) | (_, Start::Reopen(_)) => None,
+        (Some(note), Start::Open | Start::CorrectClock | Start::Succeed) => {
+            let (lineage, origin) = (signers.lineage().clone(), state.origin.clone());
+            let view = Arc::new(View::of(&head, Arc::clone(&state)));
+            let past = Past { reader: reader.clone(), tree: tree.clone(), size: head.size, view, origin, lineage };
+            proves_loss(&past, note).await?
+        }
+    };
     let mut sequencer = Sequencer {
         store: wrap(store),
         reader: reader.clone(),
@@ -181,15 +191,26 @@ pub(super) async fn start<S: Store>(
         let sealed = vec![kek.seal(signers::name(0), &*seed, &*outside.entropy)];
         by_operator(&mut sequencer, what, Beside { sealed, ..Beside::default() }).await?;
     }
-    match start {
-        Start::Open => {}
-        Start::Reopen(rest) => reopen(&mut sequencer, rest, &shelf).await?,
-        Start::CorrectClock => {
+    match (start, loss) {
+        (Start::Open, Some(Loss { epoch, size, .. })) => {
+            // The process stays up, with everything that reads; it records and mints nothing.
+            let head = sequencer.head.size;
+            let _told = sequencer.shared.stop(StopReason::Lost { epoch, size, head });
+        }
+        (Start::CorrectClock | Start::Succeed, Some(Loss { size, .. })) => {
+            return Err(OpenFault::Rollback { anchored: size, head: sequencer.head.size });
+        }
+        (Start::Open, None) => {}
+        (Start::Reopen(rest), _) => reopen(&mut sequencer, rest, &shelf).await?,
+        (Start::CorrectClock, None) => {
             reopen(&mut sequencer, Rest { lasts: Seconds(0), corrects: true }, &shelf).await?;
         }
-        Start::Succeed => succeed(&mut sequencer, kek, &outside).await?,
+        (Start::Succeed, None) => succeed(&mut sequencer, kek, &outside).await?,
     }
     sequencer.write_anchor().await;
+    if lost.is_some() && sequencer.shared.running().is_ok() {
+        forget_loss(&sequencer);
+    }
     let (queue, work) = mpsc::channel(QUEUE);
     sequencer.carrier = Some(Carrier::start(schema::carrier(&path, scratch.is_none()), queue.downgrade()));
     let (shared, origin) = (Arc::clone(&sequencer.shared), sequencer.origin.clone());
@@ -226,7 +247,31 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
     let Loaded { head, tree, state, .. } = loaded;
     let (lineage, origin) = (signers.lineage().clone(), state.origin.clone());
     let view = Arc::new(View::of(&head, Arc::new(state)));
-    Ok(Some(Past { reader, tree, size: head.size, view, origin, lineage }))
+    let past = Past { reader, tree, size: head.size, view, origin, lineage };
+    if let Some(note) = anchor.as_ref().map(Anchor::lost_text).transpose()?.flatten()
+        && let Some(loss) = proves_loss(&past, &note).await?
+    {
+        return Err(OpenFault::Rollback { anchored: loss.size, head: past.size });
+    }
+    Ok(Some(past))
+}
+
+/// Whether the note beside the anchor proves that the log lost entries.
+async fn proves_loss(past: &Past, note: &str) -> Result<Option<Loss>, OpenFault> {
+    match past.compare(note, None).await? {
+        Compared::Superseded | Compared::Extended => Ok(None),
+        Compared::Lost(loss) => Ok(Some(loss)),
+        Compared::Unsigned | Compared::Doubtful { .. } => {
+            Err(load::inconsistent(past.size(), "the note beside the anchor is none that this journal signed"))
+        }
+    }
+}
+
+/// The log has all entries again, or was reopened. A file that stays is compared again at the next start, and says nothing then either.
+fn forget_loss<S>(sequencer: &Sequencer<S>) {
+    if let Some(Err(fault)) = sequencer.anchor.as_ref().map(Anchor::forget_lost) {
+        tracing::warn!(%fault, "the proof of a loss that is over cannot be removed");
+    }
 }
 
 /// Writes the first sums over the tables beside the entries, of a journal of an earlier version. Those tables are proved by all entries first,

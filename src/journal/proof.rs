@@ -133,6 +133,26 @@ pub struct Loss {
     pub size: u64,
 }
 
+/// The finding about a checkpoint that was kept elsewhere.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Compared {
+    /// No key of this log signed it.
+    Unsigned,
+    /// It is of an epoch before the last `reopen`, and says nothing against this log.
+    Superseded,
+    /// This log extends it.
+    Extended,
+    /// This log does not extend it.
+    Lost(Loss),
+    /// This log does not extend it, by an epoch that nobody signed: somebody may have written another one before the note.
+    Doubtful {
+        /// The epoch that stands beside the note.
+        epoch: u64,
+        /// The entries that it is of.
+        size: u64,
+    },
+}
+
 /// The log at one moment: every head that it ever had, and no later one.
 pub struct Past {
     pub(super) reader: Reader,
@@ -171,6 +191,33 @@ impl Past {
         }
         let roots = self.reader.roots(&self.tree, &[Subtree::whole(size)]).await?;
         Ok(roots.and_then(|roots| roots.first().copied()))
+    }
+
+    /// Compares this log with a note that was kept elsewhere. `beside` is the epoch that stands beside the note; one under the signature
+    /// takes its place. Without either a signed checkpoint counts as one of the first epoch.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn compare(&self, note: &str, beside: Option<u64>) -> Result<Compared, Unavailable> {
+        let kept = self.read(note);
+        let signed = kept.as_ref().and_then(|kept| kept.epoch);
+        let Some(epoch) = signed.or(beside).or(kept.is_some().then_some(1)) else { return Ok(Compared::Unsigned) };
+        if epoch < self.epoch() {
+            return Ok(Compared::Superseded);
+        }
+        let Some(Kept { checkpoint, .. }) = kept else { return Ok(Compared::Unsigned) };
+        let extends = self.root(checkpoint.size).await? == Some(checkpoint.root);
+        if extends && epoch == self.epoch() {
+            return Ok(Compared::Extended);
+        }
+        // A log that was never reopened left no other behind, so any checkpoint that it signed counts.
+        let proves = signed.is_some() || (!extends && self.epoch() == 1);
+        let size = checkpoint.size;
+        Ok(if proves {
+            Compared::Lost(Loss { note: note.to_owned(), epoch, size })
+        } else {
+            Compared::Doubtful { epoch, size }
+        })
     }
 
     /// The checkpoint of a note that was kept elsewhere, if this log signed it.

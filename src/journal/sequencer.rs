@@ -68,7 +68,7 @@ pub struct Sequencer<S> {
     pub forgot: Timestamp,
     /// One more than the index of the last erasure that this node knows of.
     pub erased: u64,
-    /// What proves that the log lost something, until the anchor holds it.
+    /// The note that proves a loss, until it is kept beside the anchor.
     pub loss: Option<String>,
 }
 

@@ -33,6 +33,7 @@ impl<S: Store> Sequencer<S> {
         }
         self.write_records(Vec::new(), false).await;
         self.write_anchor().await;
+        self.write_lost().await;
         let now = self.shared.now();
         if now >= self.forgot.plus(FORGETTING) {
             self.forgot = now;
@@ -96,42 +97,45 @@ impl<S: Store> Sequencer<S> {
         }
     }
 
-    /// Stops for good, since the log is not all of it. The anchor gets the checkpoint that proves it, so that a start refuses the log as
-    /// well, wherever the proof came from and whatever becomes of it there: `reopen` alone goes on.
+    /// Stops for good, since the log is not all of it. The proof is kept beside the anchor, so that every start finds it, wherever it came
+    /// from and whatever becomes of it there: `reopen` alone goes on.
     pub async fn lost(&mut self, loss: Loss) {
         let Loss { note, epoch, size } = loss;
         let _told = self.shared.stop(StopReason::Lost { epoch, size, head: self.head.size });
         self.loss = Some(note);
-        self.write_anchor().await;
+        self.write_lost().await;
+    }
+
+    /// Puts the proof of a loss beside the anchor, if it is not there.
+    pub async fn write_lost(&mut self) {
+        let (Some(anchor), Some(note)) = (self.anchor.clone(), self.loss.clone()) else { return };
+        let task = tokio::task::spawn_blocking(move || anchor.write_lost(&note).map_err(|error| error.to_string()));
+        match task.await.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(()) => self.loss = None,
+            Err(fault) => tracing::error!(fault, "the proof that the journal lost entries cannot be kept beside its anchor"),
+        }
     }
 
     /// Puts the newest checkpoint in the anchor file, if it is not there.
     pub async fn write_anchor(&mut self) {
         let Some(anchor) = self.anchor.clone() else { return };
-        let note = match &self.loss {
-            Some(note) => Ok(note.clone()),
-            // A journal that stopped has nothing else to say of what is newest.
-            None if self.anchored == self.head.size || self.shared.running().is_err() => return,
-            None => {
-                let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.head.size, root: self.head.root };
-                let signed = self.shared.signers.load().sign(&checkpoint, self.shared.now());
-                signed.map_err(|fault| fault.to_string())
-            }
-        };
-        let written = match note {
+        // A journal that stopped has nothing to say of what is newest.
+        if self.anchored == self.head.size || self.shared.running().is_err() {
+            return;
+        }
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.head.size, root: self.head.root };
+        let signed = self.shared.signers.load().sign(&checkpoint, self.shared.now()).map_err(|fault| fault.to_string());
+        let written = match signed {
             Ok(note) => {
                 let task = tokio::task::spawn_blocking(move || anchor.write(&note).map_err(|error| error.to_string()));
                 task.await.unwrap_or_else(|error| Err(error.to_string()))
             }
             Err(fault) => Err(fault),
         };
-        self.shared.set_anchored(written.is_ok());
         match written {
-            Ok(()) => {
-                self.anchored = self.head.size;
-                self.loss = None;
-            }
+            Ok(()) => self.anchored = self.head.size,
             Err(fault) => tracing::error!(fault, "the anchor of the journal cannot be written"),
         }
+        self.shared.set_anchored(self.anchored == self.head.size);
     }
 }

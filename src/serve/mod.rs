@@ -281,6 +281,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
 /// the node is up and not ready, unless it would serve another configuration than the recorded one.
 async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
     let doubted = || broker.journal.health().clock;
+    let is_stopped = || broker.journal.health().stopped.is_some();
     if broker.prepare(Some(&configuration(config))).await.is_err() {
         let unprepared = StartFault::Prepare("its configuration is not on record");
         return Err(doubted().map_or(unprepared, StartFault::Clock));
@@ -294,6 +295,8 @@ async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
             tracing::error!(%fault, "what follows from the journal cannot be recorded yet");
             Ok(())
         }
+        // It lost entries, as a checkpoint proves that was kept elsewhere: the node is up, says so, and mints nothing.
+        (Err(_), None) if is_stopped() => Ok(()),
         (Err(_), None) => Err(StartFault::Prepare("what follows from the journal cannot be recorded")),
     }
 }

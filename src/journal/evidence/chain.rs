@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::batch::LONGEST;
 use super::super::merkle::empty_root;
-use super::super::note::Checkpoint;
+use super::super::note::{Checkpoint, Kept};
 use super::super::tree::{FullTile, Tree};
 use super::{Report, VerifyFault};
 use crate::domain::binding::{Admits, Preset};
@@ -36,8 +36,6 @@ pub struct Chain {
     /// When `paid` is next cleared of what is over.
     crowded: usize,
     watched: Vec<Watched>,
-    /// The first of them that the log did not have. Told last: an entry that does not hold says more.
-    forked: Option<(u64, &'static str)>,
 }
 
 /// A root that the log must have had at a size.
@@ -45,6 +43,10 @@ pub struct Watched {
     size: u64,
     root: Digest,
     by: &'static str,
+    /// The epoch that it is of, where a later one supersedes it.
+    epoch: Option<u64>,
+    /// Whether the log had another root at that size.
+    differs: bool,
 }
 
 /// An entry that follows the one before.
@@ -62,7 +64,12 @@ const CROWDED: usize = 4096;
 
 impl Watched {
     pub fn of(checkpoint: &Checkpoint, by: &'static str) -> Self {
-        Self { size: checkpoint.size, root: checkpoint.root, by }
+        Self { size: checkpoint.size, root: checkpoint.root, by, epoch: None, differs: false }
+    }
+
+    /// One that says nothing of a log that was reopened since.
+    pub fn of_epoch(kept: &Kept, by: &'static str) -> Self {
+        Self { epoch: Some(kept.epoch.unwrap_or(1)), ..Self::of(&kept.checkpoint, by) }
     }
 }
 
@@ -138,25 +145,23 @@ impl Chain {
 
     fn compare_roots(&mut self) {
         let size = self.size();
-        let mut here = self.watched.iter().filter(|watched| watched.size == size).peekable();
-        if self.forked.is_none() && here.peek().is_some() {
+        let mut here = self.watched.iter_mut().filter(|watched| watched.size == size).peekable();
+        if here.peek().is_some() {
             let root = self.tree.root();
-            self.forked = here.find(|watched| watched.root != root).map(|watched| (size, watched.by));
+            here.for_each(|watched| watched.differs = watched.root != root);
         }
     }
 
-    /// Ends the log here.
+    /// Ends the log here. What was kept elsewhere is told last: an entry that does not hold says more.
     pub fn finish(&self, kept: Option<u64>, anchored: Option<u64>) -> Result<Report, VerifyFault> {
         let size = self.size();
-        if let Some((known, by)) = self.forked {
-            return Err(VerifyFault::Forked { known, by });
-        }
-        for Watched { size: known, root, by } in &self.watched {
-            if *known > size {
-                return Err(VerifyFault::Cut { size, known: *known, by });
+        let counts = |watched: &&Watched| watched.epoch.is_none_or(|epoch| epoch >= self.state.epoch);
+        for &Watched { size: known, root, by, differs, .. } in self.watched.iter().filter(counts) {
+            if differs || (known == 0 && root != empty_root()) {
+                return Err(VerifyFault::Forked { known, by });
             }
-            if *known == 0 && *root != empty_root() {
-                return Err(VerifyFault::Forked { known: 0, by });
+            if known > size {
+                return Err(VerifyFault::Cut { size, known, by });
             }
         }
         if size == 0 {

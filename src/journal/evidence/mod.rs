@@ -162,6 +162,9 @@ impl Journal {
     }
 }
 
+/// The checkpoint of lost entries that stands beside the anchor, as faults name it.
+const BESIDE: &str = "checkpoint of lost entries";
+
 /// A database to prove.
 struct Source {
     reader: Reader,
@@ -182,9 +185,12 @@ impl Source {
         let kept = kept.map(|note| checkpoint(lineage.open_kept(note), verifier, "kept checkpoint")).transpose()?;
         // Before the snapshot: a running node moves both on, and the log must be the later of the two.
         let anchored = self.anchor.as_ref().map(|anchor| anchor.read(&self.signers)).transpose()?.flatten();
+        let lost = self.anchor.as_ref().map(Anchor::lost_text).transpose()?.flatten();
+        let lost = lost.as_deref().map(|note| read(lineage.open_kept(note), verifier, BESIDE)).transpose()?;
         let mut chain = Chain::default();
         chain.watch(kept.as_ref().map(|kept| Watched::of(kept, "kept checkpoint")));
         chain.watch(anchored.as_ref().map(|anchored| Watched::of(anchored, "anchor")));
+        chain.watch(lost.as_ref().map(|lost| Watched::of_epoch(lost, BESIDE)));
 
         let mut transaction = self.reader.pool().begin().await?;
         load::version(&mut transaction).await?;
@@ -237,11 +243,14 @@ fn database(settings: &Settings) -> Result<&Path, OpenFault> {
 
 /// The checkpoint of a note that was opened, of the log that `key` is named after.
 fn checkpoint(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Checkpoint, VerifyFault> {
+    Ok(read(opened, key, which)?.checkpoint)
+}
+
+fn read(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Kept, VerifyFault> {
     let kept = opened.and_then(Kept::parse).map_err(|fault| VerifyFault::Note { which, fault })?;
-    let checkpoint = kept.checkpoint;
-    if checkpoint.origin == key.name() {
-        Ok(checkpoint)
+    if kept.checkpoint.origin == key.name() {
+        Ok(kept)
     } else {
-        Err(OpenFault::Origin { found: checkpoint.origin, configured: key.name().to_owned() }.into())
+        Err(OpenFault::Origin { found: kept.checkpoint.origin, configured: key.name().to_owned() }.into())
     }
 }

@@ -297,8 +297,8 @@ async fn an_older_copy_put_back_is_refused_until_it_is_reopened() {
     house.open().await.expect("opens, with its new anchor").close().await;
 }
 
-/// Journal and anchor put back together: a checkpoint that was kept elsewhere proves it once, and then the anchor does, whatever becomes of
-/// the one that was kept.
+/// Journal and anchor put back together: a checkpoint that was kept elsewhere proves it once, and then the copy beside the anchor does,
+/// whatever becomes of the one that was kept.
 #[tokio::test]
 async fn a_log_that_lost_entries_stays_stopped_until_it_is_reopened() {
     let house = House::new();
@@ -310,6 +310,9 @@ async fn a_log_that_lost_entries_stays_stopped_until_it_is_reopened() {
     make(&journal, revocation()).await;
     let (epoch, note) = journal.checkpoint_to_keep().expect("signs");
     journal.close().await;
+    let newest = house.directory.path().join("newest.db");
+    copy(&house.database(), &newest);
+    let newest_anchor = std::fs::read(&anchor).expect("an anchor");
     put_back(&house, &older);
     std::fs::write(&anchor, earlier).expect("put back");
 
@@ -328,17 +331,43 @@ async fn a_log_that_lost_entries_stays_stopped_until_it_is_reopened() {
     assert_eq!(journal.view().size, head);
     journal.close().await;
 
+    // A start finds the proof: the node is up, and records nothing. What writes at a start is refused.
     for _ in 0..2 {
-        let Err(OpenFault::Rollback { anchored, head: found }) = house.open().await else { panic!("started") };
-        assert_eq!((anchored, found), (size, head));
+        let journal = house.open().await.expect("opens");
+        assert_eq!(journal.health().stopped, Some(StopReason::Lost { epoch, size, head }));
+        let made = journal.change(None, |_, _| Ok::<_, ()>(Proposal::from(revocation()))).await;
+        assert_eq!(*made.expect_err("changed").reason(), reason::JOURNAL_STOPPED);
+        journal.close().await;
     }
-    assert!(matches!(fault_of(&house).await, VerifyFault::Cut { by: "anchor", .. }));
+    let Err(OpenFault::Rollback { anchored, head: found }) = house.correct_clock().await else { panic!("corrected") };
+    assert_eq!((anchored, found), (size, head));
+    assert!(matches!(fault_of(&house).await, VerifyFault::Cut { by: "checkpoint of lost entries", .. }));
+    // The newest copy put back, with all entries: the proof is over.
+    copy(&house.database(), &older);
+    let older_anchor = std::fs::read(&anchor).expect("an anchor");
+    put_back(&house, &newest);
+    std::fs::write(&anchor, newest_anchor).expect("put back");
+    let journal = house.open().await.expect("opens");
+    assert_eq!(journal.health().stopped, None);
+    journal.close().await;
+    assert!(!anchor.with_extension("lost").exists());
+    put_back(&house, &older);
+    std::fs::write(&anchor, older_anchor).expect("put back");
+    let journal = house.open().await.expect("opens");
+    journal.stop_lost(Loss { note: note.clone(), epoch, size }).await;
+    journal.close().await;
+    assert!(anchor.with_extension("lost").exists());
     let journal = house.reopen(Seconds(0)).await.expect("reopens");
     // The lost history is no proof against the new one.
     let past = journal.past().await.expect("reads");
     assert!(past.read(&note).is_some_and(|kept| kept.epoch < Some(past.epoch())));
     journal.close().await;
+    assert!(!anchor.with_extension("lost").exists());
     house.open().await.expect("opens, with its new anchor").close().await;
+    house.verify(None).await.expect("verifies");
+    // Somebody's text there is no proof, and no reason to start either.
+    std::fs::write(anchor.with_extension("lost"), "garbage").expect("written");
+    assert!(matches!(house.open().await, Err(OpenFault::Inconsistent { .. })));
 }
 
 /// Two histories of the same length.
