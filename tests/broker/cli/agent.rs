@@ -41,7 +41,8 @@ impl Running {
     async fn terminate(mut self) -> Option<i32> {
         let pid = self.0.id().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
-        for _ in 0..200 {
+        // Longer than the agent waits for a connection that is still open.
+        for _ in 0..600 {
             if let Some(status) = self.0.try_wait().expect("a child") {
                 return status.code();
             }
@@ -110,13 +111,13 @@ async fn an_agent_renews_in_time_and_takes_away_what_has_ended() {
     let announced: Value = serde_json::from_str(&line).expect("JSON");
     let ready = announced["ready"].as_str().expect("a URL").trim_start_matches("http://").parse().expect("an address");
     let status = async || crate::world::get(ready, "/readyz").await.status;
-    until("ready", 10, async || status().await == 200).await;
+    until("ready", 30, async || status().await == 200).await;
     let first = std::fs::read_to_string(&token).expect("a token");
     assert_eq!(mode(&token), 0o600);
 
     // A fresh proof is read from the same file, and the token is another one before the first has ended.
     std::fs::write(&assertion, world.assertion("production")).expect("written");
-    until("renewed", 25, async || std::fs::read_to_string(&token).is_ok_and(|now| now != first)).await;
+    until("renewed", 29, async || std::fs::read_to_string(&token).is_ok_and(|now| now != first)).await;
     assert!(claims(&first)["exp"].as_i64().expect("a time") > world.clock.seconds(), "renewed before its end");
     let second = std::fs::read_to_string(&token).expect("a token");
 
@@ -125,7 +126,8 @@ async fn an_agent_renews_in_time_and_takes_away_what_has_ended() {
     let ends = claims(&second)["exp"].as_i64().expect("a time");
     until("taken away", 40, async || !token.exists()).await;
     let late = world.clock.seconds() - ends;
-    assert!((-1..=2).contains(&late), "taken away {late} s after its end");
+    // The agent counts the life from before it asked, so a slow answer makes it early by as much.
+    assert!((-5..=3).contains(&late), "taken away {late} s after its end");
     assert_eq!(status().await, 503);
     let told = crate::world::get(ready, "/readyz?verbose").await.text();
     assert!(told.contains("token") && told.contains("does not answer") && !told.contains("eyJ"), "{told}");
@@ -142,7 +144,7 @@ async fn an_agent_renews_in_time_and_takes_away_what_has_ended() {
     command.arg("--token-file").arg(&token).arg("--assertion-file").arg(&assertion).args(ASKED);
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     let _again = Running(command.spawn().expect("it starts"));
-    until("taken away at once", 10, async || !token.exists()).await;
+    until("taken away at once", 30, async || !token.exists()).await;
     let log = log.join().expect("a log");
     assert!(log.contains("written") && log.contains("not renewed") && !log.contains("eyJ"), "{log}");
 }
