@@ -127,7 +127,7 @@ impl Broker {
         let Workload { environment, request, .. } = &workload;
         let outcome = self.ask_for(&workload, wish).await.map_err(|fault| match fault {
             NotAsked::Denied(denied) => NotAsked::Denied(self.until_minting(denied)),
-            other => other,
+            NotAsked::Unfit(faults) => NotAsked::Unfit(faults),
         });
         if let Err(NotAsked::Denied(denied)) = &outcome {
             self.note(environment, request, &denied.refused);

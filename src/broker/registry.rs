@@ -347,10 +347,10 @@ fn what(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now:
     };
     match (&item.record, item.action) {
         (Record::Api(record), Action::Narrow) => What::ApiNarrowed { record: Box::new(record.clone()), reason },
-        (Record::Api(record), _) => {
+        (Record::Api(record), Action::Draft | Action::Hold | Action::Unchanged) => {
             What::ApiSubmitted { approval: open(Kind::Api, Digest::of_json(record)), record: Box::new(record.clone()) }
         }
-        (Record::Partner(record), _) => {
+        (Record::Partner(record), Action::Draft | Action::Hold | Action::Narrow | Action::Unchanged) => {
             What::PartnerSubmitted { approval: open(Kind::Partner, Digest::of_json(record)), record: Box::new(record.clone()) }
         }
         (Record::Integration(record), Action::Narrow) => What::IntegrationNarrowed { record: Box::new(record.clone()), reason },
@@ -358,7 +358,9 @@ fn what(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now:
             approval: open(Kind::Change, Digest::of_json(record)),
             record: Box::new(record.clone()),
         },
-        (Record::Integration(record), _) => What::IntegrationDrafted { record: Box::new(record.clone()), reason },
+        (Record::Integration(record), Action::Draft | Action::Unchanged) => {
+            What::IntegrationDrafted { record: Box::new(record.clone()), reason }
+        }
     }
 }
 

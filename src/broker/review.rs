@@ -129,7 +129,9 @@ impl Broker {
                     Ok(what) => what,
                     // The broker's next look finds it; whoever asked was told that their own change is made.
                     Err(Failure::Refused(reason)) if *reason == reason::RECORDS_BUSY => None,
-                    Err(failure) => return Err(failure),
+                    Err(failure @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_))) => {
+                        return Err(failure);
+                    }
                 }
             } else {
                 next(&view.state, now)
@@ -143,9 +145,10 @@ impl Broker {
                         return Err(());
                     }
                     // The sealed half of a retired key is destroyed in the transaction that says so.
-                    let destroyed = match &what {
-                        What::KeyRetired { environment, kid } => vec![crate::issuance::blob_name(environment, kid)],
-                        _ => Vec::new(),
+                    let destroyed = if let What::KeyRetired { environment, kid } = &what {
+                        vec![crate::issuance::blob_name(environment, kid)]
+                    } else {
+                        Vec::new()
                     };
                     Ok(Proposal { destroy: destroyed, ..Change { by: Actor::Broker, what: what.clone() }.into() })
                 })

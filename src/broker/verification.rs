@@ -68,7 +68,7 @@ impl Broker {
             Proxy::Listed => Ok(()),
             Proxy::Caller(credential) => match self.authenticate(environment, credential, Operation::Introspection).await? {
                 ClientId::Api(caller) if caller == *api => Ok(()),
-                _ => Err(unknown()),
+                ClientId::Api(_) | ClientId::Integration(_) => Err(unknown()),
             },
         }
     }

@@ -114,9 +114,10 @@ pub fn briefing<'a>(request: &'a Request, state: &'a State, now: Timestamp) -> O
     precedents.sort_by_key(|one| std::cmp::Reverse(one.asked));
     let partner = state.partners.get(&elevation.integration.partner).and_then(|partner| partner.current.as_ref());
     let binding = elevation.binding.as_ref().and_then(|name| access.bindings.iter().find(|binding| binding.name == *name));
-    let same_person = |other: &&Request| match (&other.elevation.requested_by, &elevation.requested_by) {
-        (Actor::Workload(_), Actor::Workload(_)) => true,
-        (other, this) => other.person().zip(this.person()).is_some_and(|(other, this)| other.is(this)),
+    let same_person = |other: &&Request| {
+        let (other, this) = (&other.elevation.requested_by, &elevation.requested_by);
+        matches!((other, this), (Actor::Workload(_), Actor::Workload(_)))
+            || other.person().zip(this.person()).is_some_and(|(other, this)| other.is(this))
     };
     let facts = [
         ("break-glass", elevation.break_glass),

@@ -258,15 +258,15 @@ impl Request {
 
     /// What people are to be told now, if they were not yet.
     pub fn notice_due(&self, now: Timestamp) -> Option<Notice> {
-        let due = match (self.standing(now), self.period()) {
-            (Standing::Active, Some((starts, ends))) => {
+        let due = match self.standing(now) {
+            Standing::Active => self.period().and_then(|(starts, ends)| {
                 // A shorter one was just begun: there is nothing to be reminded of.
                 let soon = ends.since(now) <= ENDING && ends.since(starts) > ENDING;
                 soon.then_some(Notice::Ending)
-            }
-            (Standing::Ended, _) if self.ended.is_none() => Some(Notice::Lapsed),
-            (Standing::Expired, _) => Some(Notice::Expired),
-            _ => None,
+            }),
+            Standing::Ended => self.ended.is_none().then_some(Notice::Lapsed),
+            Standing::Expired => Some(Notice::Expired),
+            Standing::Approved | Standing::Denied | Standing::Pending | Standing::Withdrawn => None,
         };
         due.filter(|due| !self.noticed.contains(due))
     }
@@ -347,8 +347,11 @@ impl Request {
         match self.standing(now) {
             Standing::Pending => {}
             Standing::Expired => return Err(&reason::APPROVAL_EXPIRED),
-            _ if self.lacks_review() => {}
-            _ => return Err(&reason::APPROVAL_DECIDED),
+            Standing::Active | Standing::Approved | Standing::Denied | Standing::Ended | Standing::Withdrawn => {
+                if !self.lacks_review() {
+                    return Err(&reason::APPROVAL_DECIDED);
+                }
+            }
         }
         if vote.seen != self.version(state) {
             return Err(&reason::APPROVAL_STALE);

@@ -133,7 +133,7 @@ fn covers(wide: &Binding, narrow: &Binding) -> bool {
     match (&wide.admits, &narrow.admits) {
         (Admits::Certificate, Admits::Certificate) => true,
         (Admits::Jwt(wide), Admits::Jwt(narrow)) => rule_covers(wide, narrow),
-        _ => false,
+        (Admits::Certificate, Admits::Jwt(_)) | (Admits::Jwt(_), Admits::Certificate) => false,
     }
 }
 

@@ -171,7 +171,7 @@ impl<'a> Place<'a> {
     pub fn json(&self) -> serde_json::Value {
         match &self.node.value {
             Value::Scalar { text, .. } => serde_json::from_str(text).unwrap_or(serde_json::Value::Null),
-            _ => self.node.to_json(),
+            Value::List(_) | Value::Map(_) => self.node.to_json(),
         }
     }
 

@@ -100,7 +100,9 @@ pub(super) fn written(rule: &JwtRule) -> serde_json::Value {
     }
     match &rule.keys {
         KeySource::InlineBundle(bundle) => fields.add("bundle", bundle.clone()),
-        other => fields.add("bundleUrl", other.label()),
+        keys @ (KeySource::Discovery(_) | KeySource::JwksUri(_) | KeySource::Inline(_) | KeySource::BundleUrl(_)) => {
+            fields.add("bundleUrl", keys.label());
+        }
     }
     if let Some(ExtraAudience::Value(audience)) = &rule.audience {
         fields.add("audience", audience.as_str());

@@ -93,7 +93,15 @@ impl State {
             Subject::Authority { environment, .. } => {
                 members.push(Subject::Environment { environment: environment.clone() }.member());
             }
-            _ => {}
+            Subject::Token { .. }
+            | Subject::Api { .. }
+            | Subject::Binding { .. }
+            | Subject::Integration { .. }
+            | Subject::IntegrationEnvironment { .. }
+            | Subject::Partner { .. }
+            | Subject::Elevation { .. }
+            | Subject::Environment { .. }
+            | Subject::Key { .. } => {}
         }
         members
     }
