@@ -2,7 +2,7 @@
 //!
 //! Folders are floors (what a file may know), file names are columns (what it is about). The same noun on three floors is one
 //! feature: `http/admin/revocations.rs` → `broker/revocation.rs` → `domain/revocation.rs`. Imports go down only;
-//! `tests/broker/architecture.rs` reads them.
+//! `tests/broker/architecture` reads them.
 //!
 //! ```text
 //!  5  shell     main  cli  serve  dev  server  config  telemetry     composition, sockets, signals, commands

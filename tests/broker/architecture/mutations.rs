@@ -1,0 +1,232 @@
+//! Shows that the rules can fail.
+//!
+//! Each test breaks today's tree in memory, and the rule that forbids it names the place.
+
+use super::sources::Tree;
+use super::{arms, chain, circles, floors, homes, order, sizes};
+
+type Rule = fn(&Tree) -> Vec<String>;
+
+/// A tree with code behind the imports of a file.
+fn with_code(tree: &Tree, path: &str, code: &str) -> Tree {
+    tree.with(path, |text| {
+        let start = text.find("\nuse ").map_or(text.len(), |at| at + 1);
+        let (before, after) = text.split_at(start);
+        format!("{before}{code}\n{after}")
+    })
+}
+
+/// Today's tree with each code in another file of the folder, and these files.
+fn with_each(folder: &str, codes: &[&str]) -> (Tree, Vec<String>) {
+    let depth = folder.matches('/').count();
+    let here = |path: &str| path.starts_with(folder) && path.matches('/').count() == depth && !path.ends_with("/mod.rs");
+    let files: Vec<String> =
+        Tree::today().sources().map(|source| source.path.clone()).filter(|path| here(path)).take(codes.len()).collect();
+    assert_eq!(files.len(), codes.len(), "{folder} has that many files");
+    let tree = files
+        .iter()
+        .zip(codes)
+        .fold(Tree::today().with_manifest(str::to_owned), |tree, (file, code)| with_code(&tree, file, code));
+    (tree, files)
+}
+
+/// Checks that some fault has all the words.
+#[track_caller]
+fn assert_told(faults: &[String], words: &[&str]) {
+    assert!(faults.iter().any(|fault| words.iter().all(|word| fault.contains(word))), "none of {faults:#?} has {words:?}");
+}
+
+/// Checks that the rule fails when the code stands in a file, and says which.
+#[track_caller]
+fn assert_fails(rule: Rule, path: &str, code: &str, word: &str) {
+    assert_told(&rule(&with_code(Tree::today(), path, code)), &[path, word]);
+}
+
+/// Checks that the rule fails for each code, and says in which file.
+#[track_caller]
+fn assert_each_fails(rule: Rule, folder: &str, cases: &[(&str, &str)]) {
+    let codes: Vec<&str> = cases.iter().map(|(code, _)| *code).collect();
+    let (tree, files) = with_each(folder, &codes);
+    let faults = rule(&tree);
+    for (file, (_, word)) in files.iter().zip(cases) {
+        assert_told(&faults, &[file, word]);
+    }
+}
+
+#[test]
+fn http_in_the_domain_is_seen_in_every_spelling() {
+    let codes = [
+        "use crate::http::form::Form;",
+        "use crate::{domain::names::PartnerName, http::form::Form};",
+        "use crate::http as shorter;",
+        "use super::super::http::form::Form;",
+        "use crate as all; fn f() -> all::http::form::Form { panic!() }",
+        "fn f() { super::super::http::form::read(); }",
+        "fn f() { crate::http::form::read(); }",
+        "fn f(form: &crate::http::form::Form) {}",
+        "fn f() { println!(\"{}\", crate::http::form::LIMIT); }",
+        "macro_rules! f { () => { $crate::http::form::read() } }",
+        "macro_rules! f { () => { use super::super::{http::form}; } }",
+        "#[serde(with = \"crate::http::form\")] struct Form;",
+        "mod inner { use super::super::super::http::form::Form; }",
+        "#[cfg(test)] mod early {}\nuse crate::http::form::Form;",
+    ];
+    assert_each_fails(floors::faults, "domain/", &codes.map(|code| (code, "upward")));
+}
+
+#[test]
+fn a_name_that_is_handed_on_is_followed() {
+    let tree = with_code(Tree::today(), "domain/digest.rs", "pub use crate::http::form::Form as Paper;");
+    let tree = with_code(&tree, "domain/hex.rs", "use super::digest::Paper;");
+    assert_told(&floors::faults(&tree), &["domain/hex.rs", "http::form::Form"]);
+    let tree = with_code(Tree::today(), "journal/mod.rs", "pub use sqlx::Row as Line;");
+    let tree = with_code(&tree, "broker/words.rs", "use crate::journal::Line;");
+    assert_told(&homes::faults(&tree), &["broker/words.rs", "sqlx"]);
+}
+
+#[test]
+fn gateways_know_only_their_arrows() {
+    let tree = with_code(Tree::today(), "revocation/redis.rs", "use crate::journal::Journal;");
+    let faults = floors::faults(&with_code(&tree, "broker/words.rs", "use crate::verifier::Policy;"));
+    assert_told(&faults, &["revocation/redis.rs", "sideways"]);
+    assert_told(&faults, &["broker/words.rs", "embed"]);
+}
+
+#[test]
+fn rooms_and_floors_are_the_same() {
+    let tree = Tree::today().with("policy/mod.rs", |_| String::new()).without("telemetry/");
+    let faults = floors::faults(&tree);
+    assert_told(&faults, &["policy", "no floor"]);
+    assert_told(&faults, &["telemetry", "missing"]);
+}
+
+#[test]
+fn a_glob_hides_what_is_named() {
+    assert_fails(floors::globs, "domain/hex.rs", "use super::state::*;", "all of");
+}
+
+#[test]
+fn the_domain_neither_waits_nor_reaches_out() {
+    let cases = [
+        ("fn f() { std::fs::read(\"a\"); }", "std::fs::read"),
+        ("use std::{fs, fmt};", "std::fs"),
+        ("fn f() { std::net::TcpStream::connect(\"a\"); }", "TcpStream"),
+        ("use std::time::Instant;", "Instant"),
+        ("async fn f() {}", "async"),
+        ("fn f() -> impl Future { async { 1 } }", "async"),
+        ("macro_rules! f { ($f:expr) => { $f.await } }", "await"),
+    ];
+    assert_each_fails(order::impure, "domain/", &cases);
+}
+
+#[test]
+fn a_dependency_is_named_at_home() {
+    let cases = [
+        ("use sqlx::Row;", "sqlx"),
+        ("fn f() { sqlx::query(\"\"); }", "sqlx"),
+        ("use ::sqlx as database;", "sqlx"),
+        ("#[derive(sqlx::FromRow)] struct S;", "sqlx"),
+        ("fn f() { tokio::spawn(g()); }", "tokio"),
+    ];
+    assert_each_fails(homes::faults, "domain/", &cases);
+}
+
+#[test]
+fn each_dependency_is_at_home_somewhere() {
+    let tree = Tree::today().without("verifier/").with_manifest(|text| {
+        text.replace("[dependencies]\n", "[dependencies]\nleft-pad = \"1\"\n").replace("\nflate2 = ", "\nother-than-flate2 = ")
+    });
+    let faults = homes::faults(&tree);
+    assert_told(&faults, &["left_pad", "no home"]);
+    assert_told(&faults, &["flate2", "not in Cargo.toml"]);
+    assert_told(&faults, &["verifier/", "home of tower"]);
+}
+
+#[test]
+fn a_file_that_grows_is_seen() {
+    let longer = "fn more() {}\n".repeat(800);
+    assert_fails(sizes::faults, "domain/hex.rs", &longer, "lines");
+    assert_fails(sizes::faults, "domain/change.rs", "fn more() {}", "at most");
+    let shorter = Tree::today().with("domain/change.rs", |_| String::new());
+    assert_told(&sizes::faults(&shorter), &["domain/change.rs", "take it off"]);
+    let every: Vec<String> = Tree::today().sources().map(|source| source.path.clone()).collect();
+    let every = every
+        .iter()
+        .fold(Tree::today().with_manifest(str::to_owned), |tree, path| tree.with(path, |_| "fn f() {}\n".repeat(151)));
+    assert_told(&sizes::faults(&every), &["median"]);
+}
+
+#[test]
+fn a_second_caller_of_an_assertion_is_seen() {
+    let codes = [
+        "use crate::domain::proof::Verified; fn f() { Verified::assertion(1); }",
+        "fn f() { crate::domain::proof::Verified::assertion(1); }",
+        "use crate::domain::proof::Verified; fn f() { Verified::<u8>::assertion(1); }",
+        "use crate::domain::proof::Verified; fn f() { <Verified<u8>>::assertion(1); }",
+        "use crate::domain::proof::Verified; fn f() { Some(1).map(Verified::assertion); }",
+        "use crate::domain::proof::Verified; type Fact = Verified<u8>; fn f() { Fact::assertion(1); }",
+        "use crate::domain::proof::Verified as Fact; fn f() { Fact::assertion(1); }",
+        "fn f() { crate::domain::actor::Authorized::assertion(1); }",
+    ];
+    assert_each_fails(chain::faults, "broker/", &codes.map(|code| (code, "assertion")));
+    // Once more in a file that may call it once.
+    assert_fails(chain::faults, "authn/verify.rs", "fn f() { Verified::assertion(1); }", "assertion");
+}
+
+#[test]
+fn a_new_circle_is_seen() {
+    let tree = with_code(Tree::today(), "domain/hex.rs", "use super::digest::Digest;");
+    let tree = with_code(&tree, "domain/digest.rs", "fn f() { super::hex::encode(&[]); }");
+    assert_told(&circles::faults(&tree), &["new circle", "domain/hex.rs", "domain/digest.rs"]);
+}
+
+#[test]
+fn a_circle_that_grows_or_shrinks_is_seen() {
+    // `window` is needed by the records; now it needs them.
+    assert_fails(circles::faults, "domain/window.rs", "use super::state::State;", "grew");
+    let smaller = Tree::today().with("domain/record/lint.rs", |_| String::new());
+    assert_told(&circles::faults(&smaller), &["smaller", "domain/record/lint.rs"]);
+}
+
+#[test]
+fn an_upward_import_inside_the_domain_is_seen() {
+    let tree = with_code(Tree::today(), "domain/hex.rs", "use super::state::State;").with("domain/stray.rs", |_| String::new());
+    let faults = order::faults(&tree.with("domain/keys.rs", |_| String::new()).without("domain/p256.rs"));
+    assert_told(&faults, &["domain/hex.rs", "State"]);
+    assert_told(&faults, &["domain/stray.rs", "none of the nouns"]);
+    assert_told(&faults, &["keys -> change", "off the list"]);
+    assert_told(&faults, &["domain/p256", "missing"]);
+}
+
+#[test]
+fn a_catch_all_arm_is_seen() {
+    let codes = [
+        "fn f() { match x { What::KeyRetired { .. } => 1, _ => 2 } }",
+        "fn f() { match x { What::KeyRetired { .. } => 1, other => f(other) } }",
+        "fn f() { match x { Some(What::KeyRetired { .. }) => 1, Some(_) => 2, None => 3 } }",
+        "fn f() { match (x, y) { (What::KeyRetired { .. }, true) => 1, (_, _) => 2 } }",
+        "fn f() { match (y, x) { (true, What::KeyRetired { .. }) => 1, (true, _) => 2, (false, _) => 3 } }",
+        "fn f() { match x { One { what: What::KeyRetired { .. }, .. } => 1, One { .. } => 3 } }",
+        "fn f() { println!(\"{}\", match x { What::KeyRetired { .. } => 1, _ => 2 }) }",
+        "use What as Happened; fn f() { match x { Happened::KeyRetired { .. } => 1, _ => 2 } }",
+        "use What::KeyRetired; fn f() { match x { KeyRetired { .. } => 1, _ => 2 } }",
+    ];
+    let codes = codes.map(|code| format!("use crate::domain::change::What;\n{code}"));
+    let cases: Vec<(&str, &str)> = codes.iter().map(|code| (code.as_str(), "What")).collect();
+    assert_each_fails(arms::faults, "broker/", &cases);
+}
+
+#[test]
+fn an_exhaustive_match_passes() {
+    let codes = [
+        "fn f() { match x { What::KeyRetired { .. } => 1, What::JournalReopened { .. } => 2 } }",
+        "fn f() { match (x, y) { (What::KeyRetired { .. }, What::KeyRetired { .. }) => 1, (What::KeyRetired { .. }, _) => 2 } }",
+        "fn f() { match (y, x) { (Some(1), _) => 1, (None, What::KeyRetired { .. }) => 2 } }",
+        "fn f() { match x { What::KeyRetired { .. } => 1, What::JournalReopened { .. } => 2, _ if y => 3 } }",
+        "fn f() { match x { Some(1) => 1, _ => 2 } }",
+        "fn f() { if let What::KeyRetired { .. } = x {} }",
+    ];
+    let codes = codes.map(|code| format!("use crate::domain::change::What;\n{code}"));
+    let (tree, _) = with_each("broker/", &codes.each_ref().map(String::as_str));
+    assert_eq!(arms::faults(&tree).len(), arms::faults(Tree::today()).len());
+}
