@@ -1,11 +1,12 @@
 # The two commands of the README, and what they stand on. Everything that is installed without apt lands in .tools/ and target/.
 
-.PHONY: help demo test bench setup build
+.PHONY: help demo test bench setup build golden
 
 help:
 	@echo "make demo    the whole story on one screen, from nothing"
 	@echo "make test    format, lints and every test, with the real servers they need"
 	@echo "make bench   how fast: stages in process, exchanges and plans over HTTP"
+	@echo "make golden  write what no golden journal has yet: only where an entry can say something new"
 	@echo "make setup   only install what a bare Debian lacks"
 
 # What compiling needs: a C compiler, OpenSSL's headers (josekit).
@@ -27,6 +28,10 @@ test: setup
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features --features verifier -- -D warnings
 	cargo test --locked
+
+# A golden journal that is committed is never written again (tests/golden/journal/README.md).
+golden:
+	cargo test --locked --lib journal::tests::golden::write -- --ignored
 
 bench: setup
 	cargo bench --locked

@@ -34,6 +34,8 @@ pub mod enrolment;
 mod entitlement;
 pub mod entry;
 #[cfg(test)]
+pub mod examples;
+#[cfg(test)]
 pub mod fixture;
 pub mod grant;
 pub mod hex;

@@ -7,6 +7,7 @@ mod clock;
 mod evidence;
 mod faults;
 mod forgetting;
+mod golden;
 mod hands;
 mod recording;
 mod spending;

@@ -1,0 +1,404 @@
+//! Changes of each kind, in an order in which each has something to change.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use super::records::{approvers, small_approvers};
+use super::{Example, Examples, parsed, unnamed};
+use crate::domain::actor::{Actor, Role};
+use crate::domain::alg::Alg;
+use crate::domain::approval::{Kind, Verdict};
+use crate::domain::certificate::{Authority, Der, Leaf, Purpose, ServerLeaf};
+use crate::domain::change::{Change, Configuration, Environment, SigningKey, What};
+use crate::domain::clock::Seconds;
+use crate::domain::digest::Digest;
+use crate::domain::elevation::{Elevation, Narrowing, Notice, Rule};
+use crate::domain::fixture::{WORKLOADS, at};
+use crate::domain::integration::{Integration, OnLate, Rotation};
+use crate::domain::names::{ClientId, PasskeyId};
+use crate::domain::passkey::Signature;
+use crate::domain::revocation::Subject;
+use crate::domain::stop::Stop;
+
+/// The name of the log.
+pub const ORIGIN: &str = "sts.acme.example/carnet";
+
+/// What is about whom, in their order.
+struct Story<'e> {
+    examples: &'e Examples,
+    all: Vec<Example>,
+}
+
+impl Story<'_> {
+    fn say(&mut self, by: &Actor, what: What) {
+        self.all.push(self.examples.example(Change { by: by.clone(), what }));
+    }
+}
+
+impl Examples {
+    /// A change of each kind that somebody makes, but for those that a start of the journal makes itself: `journal.reopened`,
+    /// `journal.archived` and `checkpoint-key.succeeded`.
+    pub fn changes(&self) -> Vec<Example> {
+        let mut story = Story { examples: self, all: Vec::new() };
+        self.installation(&mut story);
+        self.catalogue(&mut story);
+        self.integrations(&mut story);
+        self.certificates(&mut story);
+        self.elevations(&mut story);
+        self.stops(&mut story);
+        self.revocations(&mut story);
+        story.all
+    }
+
+    fn owner(&self) -> Actor {
+        Actor::Staff(self.named("jane"))
+    }
+
+    fn security(&self) -> Actor {
+        Actor::Staff(unnamed("sven"))
+    }
+
+    fn installation(&self, story: &mut Story<'_>) {
+        for dev in [true, false] {
+            story.say(&Actor::Operator, What::JournalOpened { origin: ORIGIN.to_owned(), dev });
+        }
+        let environments = ["production", "sandbox", "staging"].map(|name| {
+            let environment = Environment {
+                issuer: parsed(&format!("https://sts.acme.example/{name}")),
+                max_ttl: Seconds(600),
+                trust_domain: parsed(&format!("{name}.sts.acme.example")),
+            };
+            (parsed(name), environment)
+        });
+        let environments = BTreeMap::from(environments);
+        story.say(&Actor::Operator, What::ConfigurationChanged(Configuration { environments, staff: Digest::of(b"staff") }));
+        for (environment, kid, alg) in
+            [("production", "key-1", Alg::Es256), ("production", "key-2", Alg::Rs256), ("sandbox", "key-3", Alg::Es256)]
+        {
+            story.say(&Actor::Broker, What::KeyCreated(signing_key(environment, kid, alg)));
+        }
+        let (environment, reason) = (parsed("production"), self.text("the backup was copied"));
+        let tainted = What::KeyTainted { environment, kid: parsed("key-2"), reason };
+        story.say(&Actor::Staff(self.named("adam")), tainted);
+        story.say(&Actor::Broker, What::KeyRetired { environment: parsed("sandbox"), kid: parsed("key-3") });
+    }
+
+    fn catalogue(&self, story: &mut Story<'_>) {
+        let (owner, security) = (self.owner(), self.security());
+        for (id, api) in [("approval-api-1", self.api()), ("approval-api-2", self.small_api())] {
+            let about = api.name.to_string();
+            let approval = self.approval(id, Kind::Api, (&about, Digest::of_json(&api)));
+            story.say(&owner, What::ApiSubmitted { record: Box::new(api), approval });
+        }
+        for (by, role) in [(&owner, Role::Owner), (&security, Role::Security)] {
+            self.reviewed(story, by, "approval-api-1", Verdict::Approve, vec![role]);
+        }
+        let (api, version) = (self.api(), Digest::of_json(&self.api()));
+        story.say(&Actor::Broker, What::ApiApproved { api: api.name.clone(), version });
+        let mut narrower = self.small_api();
+        for (ttl, reason) in [(Seconds(50), None), (Seconds(40), Some(self.text("shorter is enough")))] {
+            narrower.token.ttl = ttl;
+            story.say(&owner, What::ApiNarrowed { record: Box::new(narrower.clone()), reason });
+        }
+        for (name, id) in [("globex", "approval-partner-1"), ("initech", "approval-partner-2")] {
+            let partner = self.partner(name);
+            let version = Digest::of_json(&partner);
+            let approval = self.approval(id, Kind::Partner, (name, version));
+            let approval = if name == "globex" { approval } else { self.full_approval(approval) };
+            story.say(&owner, What::PartnerSubmitted { record: Box::new(partner), approval });
+            self.reviewed(story, &security, id, Verdict::Approve, vec![Role::Security]);
+            story.say(&Actor::Broker, What::PartnerVerified { partner: parsed(name), version });
+        }
+    }
+
+    fn integrations(&self, story: &mut Story<'_>) {
+        let (owner, security) = (self.owner(), self.security());
+        let first = self.integration();
+        for (record, reason) in [(&first, Some("the first draft")), (&self.small_integration(), None)] {
+            let reason = reason.map(|reason| self.text(reason));
+            story.say(&owner, What::IntegrationDrafted { record: Box::new(record.clone()), reason });
+        }
+        let about = |record: &Integration| (record.id.to_string(), Digest::of_json(record));
+        let (subject, version) = about(&first);
+        let (id, integration) = ("approval-integration-1", first.id.clone());
+        let approval = self.approval(id, Kind::Integration, (&subject, version));
+        story.say(&owner, What::IntegrationSubmitted { integration: integration.clone(), approval });
+        self.reviewed(story, &owner, id, Verdict::Approve, vec![Role::Owner]);
+        self.reviewed(story, &security, id, Verdict::Approve, vec![Role::Security]);
+        story.say(&Actor::Broker, What::IntegrationActivated { integration: integration.clone(), version });
+
+        let mut wider = first.clone();
+        for (id, ttl, verdict) in [("approval-change-1", 300, Verdict::Deny), ("approval-change-2", 290, Verdict::Approve)] {
+            if let Some(access) = wider.environments.get_mut("production") {
+                access.limits.ttl = Some(Seconds(ttl));
+            }
+            let (subject, version) = about(&wider);
+            let approval = self.approval(id, Kind::Change, (&subject, version));
+            story.say(&owner, What::IntegrationChangeHeld { record: Box::new(wider.clone()), approval });
+            self.reviewed(story, &security, id, verdict, vec![Role::Administrator, Role::Auditor]);
+        }
+        story.say(&Actor::Broker, What::IntegrationChanged { integration, version: about(&wider).1 });
+        let mut narrower = wider;
+        for (requests, reason) in [(50, None), (40, Some(self.text("fewer are enough")))] {
+            if let Some(access) = narrower.environments.get_mut("production") {
+                access.limits.exchanges_per_minute = Some(requests);
+            }
+            story.say(&owner, What::IntegrationNarrowed { record: Box::new(narrower.clone()), reason });
+        }
+        let rotation = Some(Rotation { issuer_keys: None, certificate: None, on_late: OnLate::Report });
+        let record = Box::new(Integration { rotation, ..self.small_integration() });
+        story.say(&owner, What::IntegrationNarrowed { record, reason: None });
+    }
+
+    fn certificates(&self, story: &mut Story<'_>) {
+        let key = Digest::of(b"the workload's key");
+        story.say(&Actor::Broker, What::IssuerKeyFirstUsed { issuer: parsed(WORKLOADS), key });
+        for (kid, reason) in [("authority-1", None), ("authority-2", Some(self.text("a second one")))] {
+            let authority = Box::new(authority(kid));
+            story.say(&Actor::Operator, What::AuthorityCreated { authority, reason });
+        }
+        let (environment, integration) = (parsed("production"), parsed("globex/order-sync"));
+        let kid = parsed("authority-1");
+        let reason = self.text("its disk was lost");
+        story.say(&self.security(), What::AuthorityTainted { environment, kid, reason });
+        let (environment, secret) = (parsed("production"), Digest::of(b"a secret"));
+        let approval = self.approval("approval-enrolment-1", Kind::Enrolment, ("globex/order-sync", secret));
+        let (id, reason) = (parsed("enrolment-1"), self.text("its first certificate"));
+        story.say(&self.owner(), What::EnrolmentAsked { id, integration, environment, secret, reason, approval });
+        for (serial, enrolment) in [('a', Some(parsed("enrolment-1"))), ('b', None)] {
+            let workload = Actor::Workload(parsed("globex/order-sync"));
+            story.say(&workload, What::CertificateIssued { leaf: leaf(serial), enrolment });
+        }
+        for (serial, purpose) in [('c', Purpose::Socket), ('d', Purpose::Responder)] {
+            let leaf = ServerLeaf {
+                environment: parsed("production"),
+                purpose,
+                serial: parsed(&serial_of(serial)),
+                authority: parsed("authority-2"),
+                key: Digest::of(b"a key of ours"),
+                names: vec!["sts.acme.example".to_owned(), "192.0.2.7".to_owned()],
+                starts: at(-300),
+                ends: at(7 * 86_400),
+            };
+            story.say(&Actor::Broker, What::ServerCertificateIssued { leaf });
+        }
+    }
+
+    fn elevations(&self, story: &mut Story<'_>) {
+        let (owner, security) = (self.owner(), self.security());
+        let passkeys: [PasskeyId; 2] = ["passkey-1", "passkey-2"].map(parsed);
+        for passkey in &passkeys {
+            let credential = json!({"type_": "ES256", "cred": {"y": [1, 2], "id": "AAEC", "x": null}, "counter": 0});
+            let label = self.text("the key on the desk");
+            story.say(&security, What::PasskeyRegistered { passkey: passkey.clone(), label, credential });
+        }
+        let signature = |passkey| Signature {
+            passkey,
+            seen: Digest::of(b"a version"),
+            authenticator_data: URL_SAFE_NO_PAD.encode([[0; 33].as_slice(), &[0, 0, 0, 7]].concat()),
+            client_data: URL_SAFE_NO_PAD.encode(br#"{"type":"webauthn.get","origin":"https://admin.acme.example"}"#),
+            signature: URL_SAFE_NO_PAD.encode([5; 70]),
+        };
+        for elevation in self.all_elevations() {
+            let by = elevation.requested_by.clone();
+            story.say(&by, What::ElevationAsked { elevation: Box::new(elevation) });
+        }
+        let narrowings = [
+            Narrowing {
+                scopes: Some([parsed("orders:write")].into_iter().collect()),
+                allow: Some(vec![parsed("PATCH /v1/orders/{id}/status")]),
+                duration: Some(Seconds(900)),
+            },
+            Narrowing { scopes: None, allow: None, duration: None },
+            Narrowing { scopes: None, allow: Some(Vec::new()), duration: None },
+        ];
+        let said = [
+            ("elevation-1", Verdict::Approve, Some(signature(passkeys[0].clone()))),
+            ("elevation-1", Verdict::Approve, None),
+            ("elevation-2", Verdict::Deny, None),
+        ];
+        for ((elevation, verdict, signature), narrowing) in said.into_iter().zip(narrowings) {
+            let (elevation, reason) = (parsed(elevation), self.text("seen and weighed"));
+            let (roles, signature) = (vec![Role::Owner, Role::Security], signature.map(Box::new));
+            let by = if signature.is_some() { &security } else { &owner };
+            story.say(by, What::ElevationReviewed { elevation, verdict, reason, roles, narrowing, signature });
+        }
+        for notice in [Notice::Ending, Notice::Expired, Notice::Lapsed] {
+            story.say(&Actor::Broker, What::ElevationNoticed { elevation: parsed("elevation-3"), notice });
+        }
+        let reason = self.text("the work is done");
+        story.say(&owner, What::ElevationEnded { elevation: parsed("elevation-1"), reason });
+        let reason = self.text("it was lost");
+        story.say(&security, What::PasskeyRevoked { passkey: passkeys[1].clone(), reason });
+    }
+
+    /// One with everything that can be set, two with as little as they may have.
+    fn all_elevations(&self) -> [Elevation; 3] {
+        let small = |id: &str| Elevation {
+            id: parsed(id),
+            integration: parsed("globex/order-sync"),
+            environment: parsed("production"),
+            api: parsed("orders-api"),
+            scopes: [parsed("orders:delete")].into_iter().collect(),
+            allow: Vec::new(),
+            duration: Seconds(300),
+            starts: None,
+            reason: self.text("a wrong order"),
+            ticket: None,
+            tied: false,
+            requested_by: self.owner(),
+            binding: None,
+            rule: Rule { demands: vec![small_approvers()], barred: Vec::new() },
+            expires: at(5 * 86_400),
+            break_glass: false,
+            poll: None,
+        };
+        let full = Elevation {
+            scopes: [parsed("orders:write"), parsed("orders:delete")].into_iter().collect(),
+            allow: vec![parsed("PATCH /v1/orders/{id}/status"), parsed("PUT /v1/orders/{id}")],
+            starts: Some(at(86_400)),
+            ticket: Some(parsed("OPS-17")),
+            tied: true,
+            requested_by: Actor::Workload(parsed("globex/order-sync")),
+            binding: Some(parsed("ci")),
+            rule: Rule { demands: vec![approvers(), small_approvers()], barred: vec![self.named("jane"), unnamed("raj")] },
+            break_glass: true,
+            poll: Some(Digest::of(b"a token to ask with")),
+            ..small("elevation-1")
+        };
+        [full, small("elevation-2"), small("elevation-3")]
+    }
+
+    fn stops(&self, story: &mut Story<'_>) {
+        let security = self.security();
+        let integration = || parsed("globex/order-sync");
+        let stop = |reason: &str| Stop { by: security.clone(), reason: self.text(reason), at: at(0), lift: None };
+        let reason = self.text("strange calls");
+        story.say(&security, What::IntegrationSuspended { integration: integration(), reason: reason.clone() });
+        let version = stop("strange calls").version("globex/order-sync");
+        for id in ["approval-resume-1", "approval-resume-2"] {
+            let approval = self.approval(id, Kind::Resume, ("globex/order-sync", version));
+            let approval = if id == "approval-resume-1" { self.full_approval(approval) } else { approval };
+            let reason = self.text("it was a test");
+            story.say(&security, What::IntegrationResumeAsked { integration: integration(), reason, approval });
+        }
+        story.say(&Actor::Broker, What::IntegrationResumed { integration: integration() });
+        let partner = || parsed("initech");
+        story.say(&security, What::PartnerSuspended { partner: partner(), reason });
+        let version = stop("strange calls").version("initech");
+        let approval = self.approval("approval-resume-3", Kind::Resume, ("initech", version));
+        let reason = self.text("they called back");
+        story.say(&security, What::PartnerResumeAsked { partner: partner(), reason, approval });
+        story.say(&Actor::Broker, What::PartnerResumed { partner: partner() });
+    }
+
+    fn revocations(&self, story: &mut Story<'_>) {
+        let security = self.security();
+        for (n, subject) in subjects().into_iter().enumerate() {
+            let client = match &subject {
+                Subject::Token { .. } => Some(parsed::<ClientId>("globex/order-sync")),
+                _ => None,
+            };
+            let tokens_only = matches!(subject, Subject::Partner { .. } | Subject::Api { .. });
+            let (id, reason) = (parsed(&format!("revocation-{n}")), self.text("it leaked"));
+            story.say(&security, What::RevocationAdded { id, subject, tokens_only, reason, client });
+        }
+        let forgotten = self.text("what somebody wants forgotten");
+        let subject = Subject::Token { environment: parsed("sandbox"), id: parsed("token-2"), expires: at(9 * 86_400) };
+        let (id, client) = (parsed("revocation-of-another"), Some(parsed("api/orders-api")));
+        let reason = forgotten.clone();
+        story.say(&Actor::Operator, What::RevocationAdded { id, subject, tokens_only: false, reason, client });
+        // Of the third and fourth: a binding, and an integration.
+        for (n, lifted) in [(2, true), (3, false)] {
+            let (name, id) = (format!("revocation-{n}"), format!("approval-lift-{n}"));
+            let approval = self.approval(&id, Kind::Lift, (&name, Digest::of(name.as_bytes())));
+            let reason = self.text("a false alarm");
+            story.say(&security, What::RevocationLiftAsked { id: parsed(&name), reason, approval });
+            if lifted {
+                story.say(&Actor::Broker, What::RevocationLifted { id: parsed(&name) });
+            }
+        }
+        for person in [self.named("raj"), unnamed("otto")] {
+            story.say(&security, What::StaffCut { person, reason: self.text("left the company") });
+        }
+        let reason = self.text("asked for by its author");
+        story.say(&Actor::Machine(unnamed("pipeline")), What::TextErased { texts: vec![forgotten], reason });
+    }
+
+    fn reviewed(&self, story: &mut Story<'_>, by: &Actor, approval: &str, verdict: Verdict, roles: Vec<Role>) {
+        let (approval, reason) = (parsed(approval), self.text("looks right"));
+        story.say(by, What::ApprovalReviewed { approval, verdict, reason, roles });
+    }
+}
+
+/// Lists an example of each variant; one that is missing does not compile.
+macro_rules! each {
+    ($type:ident { $($variant:ident $fields:tt),+ $(,)? }) => {{
+        let _complete = |value: &$type| match value {
+            $($type::$variant { .. } => {})+
+        };
+        vec![$($type::$variant $fields),+]
+    }};
+}
+
+/// Something of each kind that can be revoked.
+pub fn subjects() -> Vec<Subject> {
+    each!(Subject {
+        Token { environment: parsed("production"), id: parsed("token-1"), expires: at(8 * 86_400) },
+        Api { api: parsed("orders-api") },
+        Binding { client: parsed("globex/order-sync"), environment: parsed("production"), binding: parsed("github") },
+        Integration { integration: parsed("globex/order-sync") },
+        IntegrationEnvironment { integration: parsed("globex/order-sync"), environment: parsed("sandbox") },
+        Partner { partner: parsed("globex") },
+        Elevation { environment: parsed("production"), elevation: parsed("elevation-3") },
+        Environment { environment: parsed("staging") },
+        Issuer { issuer: parsed("https://cluster.globex.example") },
+        Certificate { environment: parsed("production"), serial: parsed(&serial_of('a')) },
+        Authority { environment: parsed("production"), kid: parsed("authority-1") },
+        Key { environment: parsed("production"), kid: parsed("key-2") },
+    })
+}
+
+fn signing_key(environment: &str, kid: &str, alg: Alg) -> SigningKey {
+    SigningKey {
+        environment: parsed(environment),
+        kid: parsed(kid),
+        alg,
+        // Not in the order of the alphabet: members stay in the order in which they were published.
+        public: json!({"kty": "EC", "use": "sig", "crv": "P-256", "kid": kid, "x": "x", "alg": alg.name(), "y": "y"}),
+        sealed: Digest::of(b"sealed"),
+        usable_from: at(-3600),
+    }
+}
+
+fn authority(kid: &str) -> Authority {
+    Authority {
+        environment: parsed("production"),
+        kid: parsed(kid),
+        root: Der(b"the root".to_vec()),
+        issuing: Der(kid.as_bytes().to_vec()),
+        ends: at(365 * 86_400),
+        sealed: Digest::of(b"sealed"),
+        sealed_root: Digest::of(b"the sealed root"),
+    }
+}
+
+fn leaf(serial: char) -> Leaf {
+    Leaf {
+        environment: parsed("production"),
+        integration: parsed("globex/order-sync"),
+        serial: parsed(&serial_of(serial)),
+        authority: parsed("authority-2"),
+        key: Digest::of(b"the workload's own key"),
+        starts: at(-300),
+        ends: at(86_400),
+    }
+}
+
+/// A serial number by its last digits.
+pub(super) fn serial_of(digit: char) -> String {
+    format!("1{}", digit.to_string().repeat(31))
+}

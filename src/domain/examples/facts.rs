@@ -1,0 +1,273 @@
+//! A state as named facts in canonical JSON: what two programs must agree on that fold one journal.
+//!
+//! Names here are not those of fields: a field may be renamed or moved, and what it says stays. A field of [`State`] that is new does not
+//! compile until it is said here. What is private to a part of the state is asked for as decisions ask for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::binding::Admits;
+use crate::domain::certificate::Purpose;
+use crate::domain::digest::Digest;
+use crate::domain::elevation::{Ended, Request};
+use crate::domain::names::{EnvironmentName, Issuer};
+use crate::domain::revocation::Subject;
+use crate::domain::state::{ApiState, Candidate, Held, IntegrationState, PartnerState, State, Versioned};
+use crate::domain::stop::{Revocation, Stop};
+
+/// SHA-256 of the facts of a state.
+pub fn digest(state: &State) -> Digest {
+    Digest::of(text(state).as_bytes())
+}
+
+/// The facts of a state as JSON, with the members of each object in the order of their names.
+pub fn text(state: &State) -> String {
+    canonical(of(state)).to_string()
+}
+
+fn canonical(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<String, Value> = members.into_iter().map(|(name, value)| (name, canonical(value))).collect();
+            Value::Object(sorted.into_iter().collect::<Map<String, Value>>())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(canonical).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+fn of(state: &State) -> Value {
+    let State {
+        // Tells that something changed, and not what.
+        generation: _,
+        epoch,
+        dev,
+        origin,
+        mints_from,
+        corrections,
+        archive: _,
+        checkpoint_keys,
+        configuration,
+        keys,
+        certificates: _,
+        issuer_keys: _,
+        apis,
+        partners,
+        integrations,
+        approvals,
+        elevations: _,
+        passkeys,
+        revocations,
+        revoked_tokens,
+        refused,
+        revoked_before,
+        staff_cuts,
+        candidates: _,
+        history: _,
+        barred: _,
+        // Indexes over the records that are said below.
+        in_force: _,
+        waiting: _,
+    } = state;
+    let keys = keys.all().map(|key| json!({"key": key.key, "at": key.created, "tainted": key.tainted, "retired": key.retired}));
+    let approvals = approvals.values().map(|approval| {
+        let stop = approval.opened.stop.as_ref().map(stop);
+        json!({"approval": approval, "opened": approval.opened.at, "stop": stop})
+    });
+    let passkeys = passkeys.all().map(|one| {
+        json!({"id": one.id, "by": one.by, "label": one.label, "credential": one.credential, "registered": one.registered,
+            "revoked": one.revoked, "counter": one.counter})
+    });
+    json!({
+        "epoch": epoch,
+        "dev": dev,
+        "origin": origin,
+        "mintsFrom": mints_from,
+        "corrections": corrections,
+        "segments": segments(state),
+        "checkpointKeys": checkpoint_keys,
+        "configuration": configuration,
+        "keys": keys.collect::<Vec<_>>(),
+        "certificates": certificates(state),
+        "issuerKeys": issuer_keys(state),
+        "apis": apis.iter().map(|(name, one)| (name.to_string(), api(one))).collect::<Map<_, _>>(),
+        "partners": partners.iter().map(|(name, one)| (name.to_string(), partner(one))).collect::<Map<_, _>>(),
+        "integrations": integrations.iter().map(|(id, one)| (id.to_string(), integration(one))).collect::<Map<_, _>>(),
+        "approvals": approvals.collect::<Vec<_>>(),
+        "elevations": elevations(state),
+        "passkeys": passkeys.collect::<Vec<_>>(),
+        "revocations": revocations.values().map(revocation).collect::<Vec<_>>(),
+        "revokedTokens": revoked_tokens.iter().collect::<BTreeMap<_, _>>(),
+        "refused": refused.iter().collect::<BTreeSet<_>>(),
+        "revokedBefore": revoked_before,
+        "staffCuts": staff_cuts,
+        "candidates": candidates(state),
+        "barred": barred(state),
+        "history": history(state),
+    })
+}
+
+fn segments(state: &State) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut at = 0;
+    while let Some(segment) = state.archive.holding(at) {
+        all.push(json!(segment));
+        at = segment.until;
+    }
+    all
+}
+
+/// The environments that are configured.
+fn environments(state: &State) -> Vec<&EnvironmentName> {
+    state.configuration.iter().flat_map(|configuration| configuration.environments.keys()).collect()
+}
+
+/// The issuers of bindings in force, and our own trust domains.
+fn issuers(state: &State) -> BTreeSet<Issuer> {
+    let configured = state.configuration.iter().flat_map(|configuration| configuration.environments.values());
+    let own = configured.map(|environment| environment.trust_domain.issuer());
+    state.candidates.all().map(|candidate| candidate.rule.issuer.clone()).chain(own).collect()
+}
+
+fn certificates(state: &State) -> Value {
+    let known = &state.certificates;
+    let authorities = known.all_authorities().map(|one| json!({"authority": one.authority, "tainted": one.tainted}));
+    let leaves = known.leaves().map(|leaf| {
+        let key = json!({"since": known.key_since(&leaf.environment, leaf.key), "spoilt": known.is_spoilt(leaf.key)});
+        json!({"leaf": leaf, "key": key})
+    });
+    let enrolments = known.enrolments().map(|one| {
+        json!({"integration": one.integration, "environment": one.environment, "secret": one.secret, "approval": one.approval,
+            "used": one.used})
+    });
+    let own = environments(state)
+        .into_iter()
+        .flat_map(|environment| [Purpose::Socket, Purpose::Responder].map(|purpose| known.own(environment, purpose)));
+    json!({
+        "authorities": authorities.collect::<Vec<_>>(),
+        "leaves": leaves.collect::<Vec<_>>(),
+        "enrolments": enrolments.collect::<Vec<_>>(),
+        "own": own.flatten().collect::<Vec<_>>(),
+    })
+}
+
+fn issuer_keys(state: &State) -> Value {
+    let newest =
+        issuers(state).into_iter().filter_map(|issuer| Some((issuer.to_string(), json!(state.issuer_keys.newest(&issuer)?))));
+    newest.collect::<Map<_, _>>().into()
+}
+
+fn versioned<T: Serialize>(one: &Versioned<T>) -> Value {
+    json!({"version": one.version, "record": Digest::of_json(&*one.record), "by": one.by, "at": one.at, "reason": one.reason})
+}
+
+fn held<T: Serialize>(one: &Held<T>) -> Value {
+    json!({"version": versioned(&one.version), "approval": one.approval})
+}
+
+fn stop(one: &Stop) -> Value {
+    json!({"by": one.by, "reason": one.reason, "at": one.at, "lift": one.lift})
+}
+
+fn api(one: &ApiState) -> Value {
+    json!({"current": one.current.as_ref().map(versioned), "held": one.held.as_ref().map(held)})
+}
+
+fn partner(one: &PartnerState) -> Value {
+    let (current, held) = (one.current.as_ref().map(versioned), one.held.as_ref().map(held));
+    json!({"current": current, "held": held, "suspended": one.suspended.as_ref().map(stop)})
+}
+
+fn integration(one: &IntegrationState) -> Value {
+    let (current, held) = (one.current.as_ref().map(versioned), one.held.as_ref().map(held));
+    let mut appliers = Vec::new();
+    for (environment, access) in one.shown().into_iter().flat_map(|shown| &shown.record.environments) {
+        for eligible in &access.elevation {
+            let people: Vec<_> = one.appliers.of(environment, &eligible.api, &eligible.scope).collect();
+            appliers.push(
+                json!({"environment": environment, "api": eligible.api, "scope": eligible.scope.as_str(), "people": people}),
+            );
+        }
+    }
+    let suspended = one.suspended.as_ref().map(stop);
+    json!({"current": current, "held": held, "suspended": suspended, "appliers": appliers, "phase": one.phase().name()})
+}
+
+fn elevations(state: &State) -> Value {
+    let ended = |one: &Ended| json!({"by": one.by, "reason": one.reason, "at": one.at});
+    let request = |one: &Request| {
+        let reviews = one.reviews.iter().map(|one| {
+            json!({"by": one.by, "verdict": one.verdict, "reason": one.reason, "roles": one.roles, "narrowing": one.narrowing,
+                "signature": one.signature, "at": one.at})
+        });
+        json!({"elevation": one.elevation, "asked": one.asked, "reviews": reviews.collect::<Vec<_>>(), "approved": one.approved,
+            "ended": one.ended.as_ref().map(ended), "noticed": one.noticed})
+    };
+    let ids = |all: &mut dyn Iterator<Item = &Request>| all.map(|one| one.elevation.id.clone()).collect::<Vec<_>>();
+    let mut places = Map::new();
+    for integration in state.integrations.keys() {
+        for environment in environments(state) {
+            let here = ids(&mut state.elevations.of(integration, environment));
+            places.insert(format!("{integration}/{environment}"), json!(here));
+        }
+    }
+    json!({
+        "all": state.elevations.all().map(request).collect::<Vec<_>>(),
+        "unreviewed": ids(&mut state.elevations.unreviewed()),
+        "byPlace": places,
+    })
+}
+
+fn revocation(one: &Revocation) -> Value {
+    json!({"id": one.id, "subject": one.subject, "admitted": one.admitted, "tokensOnly": one.tokens_only, "by": one.by,
+        "reason": one.reason, "at": one.at, "entry": one.index, "lift": one.lift, "lifted": one.lifted})
+}
+
+/// The bindings in force, in an order of their own: that of the index is nobody's.
+fn sorted(state: &State) -> Vec<&Candidate> {
+    let mut all: Vec<&Candidate> = state.candidates.all().collect();
+    all.sort_by_key(|one| (one.client.clone(), one.environment.clone(), one.binding.clone()));
+    all
+}
+
+fn subject(one: &Candidate) -> Subject {
+    Subject::Binding { client: one.client.clone(), environment: one.environment.clone(), binding: one.binding.clone() }
+}
+
+fn candidates(state: &State) -> Vec<Value> {
+    let shown = |one: &Candidate| json!({"binding": subject(one).member(), "rule": one.rule, "version": one.version});
+    sorted(state).into_iter().map(shown).collect()
+}
+
+/// Which revocation bars the proofs of each binding, and the certificates of each integration.
+fn barred(state: &State) -> Value {
+    let mut all = Map::new();
+    for one in sorted(state) {
+        all.insert(subject(one).member(), json!(state.barred.rule(&one.environment, &one.rule)));
+    }
+    for integration in state.integrations.keys() {
+        for environment in environments(state) {
+            let member = format!("certificate of {integration} in {environment}");
+            all.insert(member, json!(state.barred.certificate(integration, environment)));
+        }
+    }
+    all.into()
+}
+
+fn history(state: &State) -> Value {
+    let of = |issuer: &Issuer| {
+        json!({"known": state.history.knows_issuer(issuer), "members": state.history.members_of(issuer).collect::<Vec<_>>(),
+            "environments": state.history.environments_of(issuer).collect::<Vec<_>>()})
+    };
+    let rules = sorted(state).into_iter().map(|one| {
+        let last: Option<&Admits> = state.history.binding(&subject(one)).map(AsRef::as_ref);
+        (subject(one).member(), json!(last))
+    });
+    let issuers = issuers(state);
+    json!({
+        "issuers": issuers.iter().map(|issuer| (issuer.to_string(), of(issuer))).collect::<Map<_, _>>(),
+        "bindings": rules.collect::<Map<_, _>>(),
+    })
+}
