@@ -306,46 +306,51 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::domain::actor::Actor;
+    use crate::domain::archive::Segment;
     use crate::domain::change::What;
-    use crate::domain::revocation::Subject;
+    use crate::domain::examples::{Examples, subjects};
 
-    fn entry(what: What) -> ChangeEntry {
-        let subject = what.subject();
-        let change = Change { by: Actor::Broker, what };
-        let request_id = Some("r1".parse().expect("an id"));
-        ChangeEntry { index: 7, time: Timestamp::default(), subject, request_id, prior: Some(6), change }
+    /// Writes a change as an entry, with and without what an entry may lack, and reads it again.
+    fn reads_back(change: &Change) {
+        for (request_id, prior) in [(None, None), (Some("r1".parse().expect("an id")), Some(6))] {
+            let subject = change.what.subject();
+            let entry =
+                ChangeEntry { index: 7, time: Timestamp::default(), subject, request_id, prior, change: change.clone() };
+            let written = serde_json::to_string(&entry).expect("written");
+            let read = Entry::parse(written.as_bytes()).unwrap_or_else(|error| panic!("{error}: {written}"));
+            let Entry::Change(read) = read else { panic!("a change: {written}") };
+            assert_eq!(serde_json::to_string(&*read).expect("written"), written);
+        }
     }
 
     /// A member of a change that has the name of one of the entry's would make an entry that nobody can read again: the journal
     /// of a node that revoked something did not open.
     #[test]
-    fn every_subject_of_a_revocation_reads_back_as_it_was_written() {
-        let environment = || "production".parse().expect("a name");
-        let integration = || "globex/order-sync".parse().expect("a name");
-        let subjects = [
-            Subject::Token { environment: environment(), id: "t1".parse().expect("an id"), expires: Timestamp::default() },
-            Subject::Binding {
-                client: "globex/order-sync".parse().expect("a client"),
-                environment: environment(),
-                binding: "ci-main".parse().expect("a name"),
-            },
-            Subject::Integration { integration: integration() },
-            Subject::IntegrationEnvironment { integration: integration(), environment: environment() },
-            Subject::Partner { partner: "globex".parse().expect("a name") },
-            Subject::Environment { environment: environment() },
-            Subject::Issuer { issuer: "https://idp.example".parse().expect("an issuer") },
-            Subject::Key { environment: environment(), kid: "k1".parse().expect("a name") },
+    fn every_kind_of_change_reads_back_as_it_was_written() {
+        let examples = Examples::sealed().changes();
+        examples.iter().for_each(|example| reads_back(&example.change));
+        // What the journal says of itself.
+        let made = [
+            What::JournalReopened { epoch: 2, mints_from: Timestamp::default(), corrects: Some(Timestamp::default()) },
+            What::JournalReopened { epoch: 2, mints_from: Timestamp::default(), corrects: None },
+            What::JournalArchived(Segment { first: 0, until: 256, digest: Digest::of(b"a segment") }),
+            What::CheckpointKeySucceeded { statement: "log\ncheckpoint key a\nsucceeded by b\n".to_owned() },
         ];
-        let clients: [Option<crate::domain::names::ClientId>; 2] = [None, Some("globex/order-sync".parse().expect("a client"))];
-        for (subject, client) in
-            subjects.into_iter().flat_map(|subject| clients.clone().map(|client| (subject.clone(), client)))
+        let made = made.map(|what| Change { by: Actor::Broker, what });
+        made.iter().for_each(reads_back);
+        let all = examples.iter().map(|example| &example.change).chain(&made);
+        let kinds: std::collections::BTreeSet<&str> = all.map(|change| change.what.kind()).collect();
+        assert_eq!(kinds, What::KINDS.iter().copied().collect());
+    }
+
+    #[test]
+    fn every_subject_of_a_revocation_reads_back_with_and_without_its_client() {
+        let client = "globex/order-sync".parse().expect("a client");
+        for (subject, client) in subjects().into_iter().flat_map(|subject| [(subject.clone(), None), (subject, Some(&client))])
         {
-            let id = "v1".parse().expect("an id");
-            let what = What::RevocationAdded { id, subject, tokens_only: false, reason: "leaked".into(), client };
-            let written = serde_json::to_string(&entry(what)).expect("written");
-            let read = Entry::parse(written.as_bytes()).unwrap_or_else(|error| panic!("{error}: {written}"));
-            let Entry::Change(read) = read else { panic!("a change: {written}") };
-            assert_eq!(serde_json::to_string(&*read).expect("written"), written);
+            let (id, reason, client) = ("v1".parse().expect("an id"), "leaked".into(), client.cloned());
+            let what = What::RevocationAdded { id, subject, tokens_only: false, reason, client };
+            reads_back(&Change { by: Actor::Broker, what });
         }
     }
 }
