@@ -7,6 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::Broker;
 use super::judged::Judged;
 use super::review::ask;
@@ -84,6 +86,33 @@ impl Action {
     }
 }
 
+/// All that a plan's name stands for: another plan has another one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity<'p> {
+    /// SHA-256 of the text of the documents.
+    documents: Digest,
+    /// In the order of the documents.
+    items: Vec<Identified<'p>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Identified<'p> {
+    kind: &'static str,
+    subject: &'p str,
+    in_force: Option<Digest>,
+    newest: Option<Digest>,
+    action: &'static str,
+}
+
+impl<'p> Identified<'p> {
+    fn of(item: &'p Item) -> Self {
+        let (in_force, newest) = item.base;
+        Self { kind: item.kind, subject: &item.subject, in_force, newest, action: item.action.name() }
+    }
+}
+
 impl Broker {
     /// Reads, checks and compares the documents of `yaml`.
     pub async fn plan(&self, _by: &Authorized<Submit>, yaml: &str) -> Result<Plan, Failure> {
@@ -144,9 +173,8 @@ impl Broker {
         if !collisions.is_empty() {
             return Err(failed(collisions));
         }
-        let bases: Vec<String> =
-            items.iter().map(|item| format!("{}:{:?}:{}", item.subject, item.base, item.action.name())).collect();
-        let id = Digest::of_parts(&[&digest.0, b"\0", bases.join("\n").as_bytes()]).to_string();
+        let id =
+            Digest::of_json(&Identity { documents: digest, items: items.iter().map(Identified::of).collect() }).to_string();
         // What differs in nothing comes last.
         items.sort_by_key(|item| {
             let weight = item.differences.iter().map(|difference| difference.weight).min();
@@ -456,4 +484,25 @@ fn failed(faults: Vec<record::Fault>) -> Failure {
         message: fault.message,
     };
     Failure::Faults(faults.into_iter().map(fault).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_plan_is_made_of_this() {
+        let version = Digest::of(b"abc");
+        let item = Identified {
+            kind: "Api",
+            subject: "orders-api",
+            in_force: Some(version),
+            newest: None,
+            action: Action::Hold.name(),
+        };
+        let wanted = format!(
+            r#"{{"documents":"{version}","items":[{{"kind":"Api","subject":"orders-api","inForce":"{version}","newest":null,"action":"hold"}}]}}"#
+        );
+        assert_eq!(serde_json::to_string(&Identity { documents: version, items: vec![item] }).expect("JSON"), wanted);
+    }
 }

@@ -19,11 +19,11 @@ mod keepers;
 mod mtls;
 mod outside;
 mod ready;
+mod recorded;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +31,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use self::recorded::environments;
+
+use self::recorded::configuration;
 use self::tasks::Tasks;
 use crate::authn::dpop::Nonces;
 use crate::authn::passkey::Passkeys;
@@ -40,10 +43,8 @@ use crate::broker::underway::Underway;
 use crate::broker::{Broker, Parts};
 use crate::config::{Config, ConfigFault, JournalUrl};
 use crate::domain::binding::ClaimPath;
-use crate::domain::change::{Configuration, Environment};
 use crate::domain::clock::{Clock, Entropy};
-use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, Issuer};
+use crate::domain::names::Issuer;
 use crate::domain::ours::overtaken;
 use crate::http::admin;
 use crate::http::console::{self, Console};
@@ -396,31 +397,6 @@ fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
         roles_claim: claim("staff.roles_claim", &staff.roles_claim)?,
         roles: staff.roles.iter().map(|(role, groups)| (*role, groups.iter().cloned().collect())).collect(),
     })
-}
-
-/// The environments of a configuration, as they are recorded.
-pub fn environments(config: &Config) -> BTreeMap<EnvironmentName, Environment> {
-    let environment = |(name, section): (&EnvironmentName, &crate::config::EnvironmentSection)| {
-        (
-            name.clone(),
-            Environment {
-                issuer: section.issuer.clone(),
-                max_ttl: section.max_ttl,
-                trust_domain: section.trust_domain.clone(),
-            },
-        )
-    };
-    config.environments.iter().map(environment).collect()
-}
-
-/// What decisions rest on, as it is recorded: the environments, and a digest of who counts as staff.
-fn configuration(config: &Config) -> Configuration {
-    let staff = &config.staff;
-    let parts = format!(
-        "{} {} {} {} {} {:?}",
-        staff.issuer, staff.audience, staff.person_claim, staff.max_age.0, staff.roles_claim, staff.roles
-    );
-    Configuration { environments: environments(config), staff: Digest::of(parts.as_bytes()) }
 }
 
 fn front_of(socket: Socket, config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Front {

@@ -6,7 +6,7 @@
 //! of a request that had changed something is repeated like any other answer. Requests with one key take turns: the second finds the
 //! answer of the first. What cuts something is answered once that is confirmed, the first time as well as later ([`confirmed`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::body::{Body, Bytes};
@@ -19,7 +19,7 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::revocation::{Fault, Unconfirmed};
-use crate::domain::actor::Staff;
+use crate::domain::actor::{Role, Staff};
 use crate::domain::clock::Seconds;
 use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;
@@ -39,13 +39,30 @@ pub fn key(staff: &Staff, path: &str, headers: &HeaderMap, body: &[u8]) -> Resul
         return Err(Problem::of(&reason::REQUEST_MALFORMED));
     }
     let sent = |name: HeaderName| headers.get(name).map_or(&[][..], HeaderValue::as_bytes);
-    let who = format!("{:?} {}", staff.roles, staff.machine);
-    let all = [who.as_bytes(), sent(header::CONTENT_TYPE), sent(header::IF_MATCH), body];
+    let fingerprint = Fingerprint {
+        roles: &staff.roles,
+        machine: staff.machine,
+        content_type: Digest::of(sent(header::CONTENT_TYPE)),
+        if_match: Digest::of(sent(header::IF_MATCH)),
+        body: Digest::of(body),
+    };
     Ok(Some(Idempotency {
         person: digest(&[staff.person.iss.as_str().as_bytes(), staff.person.id.as_bytes()]),
         key: digest(&[path.as_bytes(), key.as_bytes()]),
-        fingerprint: digest(&all),
+        fingerprint: Digest::of_json(&fingerprint),
     }))
+}
+
+/// All but the key that a repetition has as well.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Fingerprint<'r> {
+    roles: &'r BTreeSet<Role>,
+    machine: bool,
+    /// SHA-256 of each: a header need not be text. One that is absent is as one that is empty.
+    content_type: Digest,
+    if_match: Digest,
+    body: Digest,
 }
 
 /// Of parts that no other parts have: each begins with its length.
@@ -245,7 +262,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::domain::actor::{Actor, Person, Role};
+    use crate::domain::actor::{Actor, Person};
     use crate::domain::change::{Change, What};
     use crate::domain::fixture::SetClock;
     use crate::journal::{Kek, Location, Proposal, Settings};
@@ -274,6 +291,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key_of_it).expect("a value"));
         key(&staff, path, &headers, body.as_bytes()).expect("sound").expect("a key")
+    }
+
+    /// The digest lies in the journal for a day: another form of what it is made of refuses every repetition across an upgrade.
+    #[test]
+    fn the_fingerprint_of_a_request_is_made_of_this() {
+        let nothing = Digest::of(b"");
+        let body = Digest::of(b"{}");
+        let wanted =
+            format!(r#"{{"roles":["owner"],"machine":false,"contentType":"{nothing}","ifMatch":"{nothing}","body":"{body}"}}"#);
+        assert_eq!(asked("ann", "/v1/revocations", "k", "{}").fingerprint, Digest::of(wanted.as_bytes()));
     }
 
     fn id(name: &str) -> RequestId {

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::admitted::Admitted;
@@ -16,7 +16,7 @@ use crate::broker::Broker;
 use crate::broker::revocation::{Failure, Fault, Named, Revoke};
 use crate::domain::actor::{Contain, Read};
 use crate::domain::digest::Digest;
-use crate::domain::names::RevocationId;
+use crate::domain::names::{ApprovalId, RevocationId};
 use crate::domain::reason;
 use crate::domain::revocable::Thing;
 use crate::domain::state::Revocation;
@@ -178,8 +178,16 @@ fn state(one: &Revocation) -> &'static str {
     }
 }
 
+/// All that may change of a revocation.
+#[derive(Serialize)]
+struct Version<'r> {
+    id: &'r RevocationId,
+    lifted: bool,
+    lift: Option<&'r ApprovalId>,
+}
+
 fn version(one: &Revocation) -> Digest {
-    Digest::of(format!("{} {} {:?}", one.id, one.lifted, one.lift).as_bytes())
+    Digest::of_json(&Version { id: &one.id, lifted: one.lifted, lift: one.lift.as_ref() })
 }
 
 fn show(one: &Revocation, words: &Words) -> Value {
@@ -187,4 +195,20 @@ fn show(one: &Revocation, words: &Words) -> Value {
         "id": one.id, "version": version(one), "state": state(one), "subject": one.subject.member(), "tokensOnly": one.tokens_only,
         "by": words.actor(&one.by), "reason": words.plain(&one.reason), "at": one.at, "entry": one.index, "lift": one.lift,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_revocation_is_made_of_this() {
+        let (id, lift) = ("revocation-1".parse().expect("an id"), "approval-1".parse().expect("an id"));
+        for (lifted, lift, wanted) in [
+            (false, None, r#"{"id":"revocation-1","lifted":false,"lift":null}"#),
+            (true, Some(&lift), r#"{"id":"revocation-1","lifted":true,"lift":"approval-1"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&Version { id: &id, lifted, lift }).expect("JSON"), wanted);
+        }
+    }
 }

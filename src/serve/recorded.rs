@@ -1,0 +1,75 @@
+//! The part of the configuration that decisions rest on, as the journal records it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::config::{Config, EnvironmentSection, StaffSection};
+use crate::domain::actor::Role;
+use crate::domain::change::{Configuration, Environment};
+use crate::domain::digest::Digest;
+use crate::domain::names::{EnvironmentName, Issuer};
+
+/// Who counts as staff, and as what: a digest of it is recorded, so that the log tells when it changed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Staff<'c> {
+    issuer: &'c Issuer,
+    audience: &'c str,
+    person_claim: &'c str,
+    max_age: u32,
+    roles_claim: &'c str,
+    roles: &'c BTreeMap<Role, BTreeSet<String>>,
+}
+
+/// The environments, and a digest of who counts as staff.
+pub fn configuration(config: &Config) -> Configuration {
+    Configuration { environments: environments(config), staff: Digest::of_json(&Staff::of(&config.staff)) }
+}
+
+/// The environments.
+pub fn environments(config: &Config) -> BTreeMap<EnvironmentName, Environment> {
+    let environment = |(name, section): (&EnvironmentName, &EnvironmentSection)| {
+        let (issuer, trust_domain) = (section.issuer.clone(), section.trust_domain.clone());
+        (name.clone(), Environment { issuer, max_ttl: section.max_ttl, trust_domain })
+    };
+    config.environments.iter().map(environment).collect()
+}
+
+impl<'c> Staff<'c> {
+    fn of(section: &'c StaffSection) -> Self {
+        // How somebody signs in with a browser decides nothing.
+        let StaffSection { issuer, audience, person_claim, max_age, roles_claim, roles, client_id: _, client_secret_file: _ } =
+            section;
+        Self { issuer, audience, person_claim, max_age: max_age.0, roles_claim, roles }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::Seconds;
+
+    /// The digest stands in the journal: another form of what it is made of is a change of the configuration at every node's next start.
+    #[test]
+    fn the_digest_of_staff_is_made_of_this() {
+        let groups = |all: &[&str]| all.iter().map(|group| (*group).to_owned()).collect();
+        let section = StaffSection {
+            issuer: "https://login.acme.example".parse().expect("an issuer"),
+            audience: "carnet".to_owned(),
+            person_claim: "oid".to_owned(),
+            max_age: Seconds(3600),
+            roles_claim: "groups".to_owned(),
+            roles: BTreeMap::from([(Role::Security, groups(&["soc", "\"quoted\""])), (Role::Administrator, groups(&["ops"]))]),
+            client_id: Some("console".to_owned()),
+            client_secret_file: None,
+        };
+        let wanted = concat!(
+            r#"{"issuer":"https://login.acme.example","audience":"carnet","personClaim":"oid","maxAge":3600,"rolesClaim":"groups","#,
+            r#""roles":{"administrator":["ops"],"security":["\"quoted\"","soc"]}}"#,
+        );
+        assert_eq!(serde_json::to_string(&Staff::of(&section)).expect("JSON"), wanted);
+        let other = StaffSection { client_id: None, ..section.clone() };
+        assert_eq!(Digest::of_json(&Staff::of(&other)), Digest::of(wanted.as_bytes()));
+    }
+}
