@@ -60,6 +60,7 @@ fn http_in_the_domain_is_seen_in_every_spelling() {
         "use crate::{domain::names::PartnerName, http::form::Form};",
         "use crate::http as shorter;",
         "use super::super::http::form::Form;",
+        "extern crate self as all; use all::http::form::Form;",
         "use crate as all; fn f() -> all::http::form::Form { panic!() }",
         "fn f() { super::super::http::form::read(); }",
         "fn f() { crate::http::form::read(); }",
@@ -94,15 +95,22 @@ fn gateways_know_only_their_arrows() {
 
 #[test]
 fn rooms_and_floors_are_the_same() {
-    let tree = Tree::today().with("policy/mod.rs", |_| String::new()).without("telemetry/");
+    let tree = Tree::today().with("policy/mod.rs", |_| String::new()).without("telemetry/").without("issuance/");
     let faults = floors::faults(&tree);
     assert_told(&faults, &["policy", "no floor"]);
     assert_told(&faults, &["telemetry", "missing"]);
+    assert_told(&faults, &["issuance names journal no more"]);
 }
 
 #[test]
-fn a_glob_hides_what_is_named() {
-    assert_fails(floors::globs, "domain/hex.rs", "use super::state::*;", "all of");
+fn code_that_hides_what_is_named_is_seen() {
+    let cases = [
+        ("use super::state::*;", "all of"),
+        ("use super::change::What::*;", "all of"),
+        ("include!(\"../http/form.rs\");", "include!"),
+        ("#[path = \"../http/form.rs\"] mod form;", "#[path]"),
+    ];
+    assert_each_fails(floors::hidden, "domain/", &cases);
 }
 
 #[test]
@@ -112,6 +120,7 @@ fn the_domain_neither_waits_nor_reaches_out() {
         ("use std::{fs, fmt};", "std::fs"),
         ("fn f() { std::net::TcpStream::connect(\"a\"); }", "TcpStream"),
         ("use std::time::Instant;", "Instant"),
+        ("fn f() { println!(\"{}\", 1); }", "println"),
         ("async fn f() {}", "async"),
         ("fn f() -> impl Future { async { 1 } }", "async"),
         ("macro_rules! f { ($f:expr) => { $f.await } }", "await"),
@@ -125,6 +134,7 @@ fn a_dependency_is_named_at_home() {
         ("use sqlx::Row;", "sqlx"),
         ("fn f() { sqlx::query(\"\"); }", "sqlx"),
         ("use ::sqlx as database;", "sqlx"),
+        ("extern crate sqlx as database;", "sqlx"),
         ("#[derive(sqlx::FromRow)] struct S;", "sqlx"),
         ("fn f() { tokio::spawn(g()); }", "tokio"),
     ];

@@ -119,6 +119,9 @@ const PURE: [&str; 22] = [
     "time::Duration",
 ];
 
+/// Macros that write to the terminal.
+const PRINTING: [&str; 5] = ["dbg", "eprint", "eprintln", "print", "println"];
+
 /// The place of a file's noun in the order.
 fn noun(path: &str) -> Option<usize> {
     let path = path.strip_prefix("domain/")?.trim_end_matches(".rs");
@@ -171,6 +174,8 @@ pub fn impure(tree: &Tree) -> Vec<String> {
     let mut faults = Vec::new();
     for (source, mentions) in tree.mentions().filter(|(source, _)| source.room() == "domain") {
         faults.extend(source.waits.iter().map(|(line, word)| format!("{}:{line} has {word}", source.path)));
+        let printing = PRINTING.iter().filter(|name| source.scopes.values().any(|scope| scope.words.contains(**name)));
+        faults.extend(printing.map(|name| format!("{} has {name}", source.path)));
         for mention in mentions {
             let Some(path) = mention.trail.last().filter(|path| matches!(path[0].as_str(), "std" | "core" | "alloc")) else {
                 continue;

@@ -60,6 +60,8 @@ pub struct Source {
     pub matches: Vec<Match>,
     /// `async` and `await`, with their lines.
     pub waits: Vec<(usize, String)>,
+    /// Code that lies in a file of another name, with the line.
+    pub hidden: Vec<(usize, &'static str)>,
     /// All lines but those of the test modules at its end.
     pub lines: usize,
 }
@@ -88,6 +90,7 @@ impl Source {
                 enums: BTreeSet::new(),
                 matches: Vec::new(),
                 waits: Vec::new(),
+                hidden: Vec::new(),
                 lines,
             },
         };
@@ -231,8 +234,18 @@ impl<'ast> Visit<'ast> for Reader {
         self.import(&item.tree, &root, handed_on);
     }
 
+    fn visit_item_extern_crate(&mut self, item: &'ast syn::ItemExternCrate) {
+        let own = item.ident == "self";
+        let target = if own { vec!["crate".to_owned()] } else { vec![String::new(), item.ident.to_string()] };
+        let name = item.rename.as_ref().map_or(&item.ident, |(_, name)| name).to_string();
+        self.scope().imports.push(Import { name, target, handed_on: false, line: line(item.ident.span()) });
+    }
+
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
         if item.content.is_none() {
+            if item.attrs.iter().any(|attribute| attribute.path().is_ident("path")) {
+                self.source.hidden.push((line(item.ident.span()), "#[path]"));
+            }
             if is_for_tests(&item.attrs) {
                 self.note_test_module(item);
             }
@@ -303,6 +316,9 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         self.note(segments(&call.path), start(&call.path));
+        if call.path.is_ident("include") {
+            self.source.hidden.push((start(&call.path), "include!"));
+        }
         // Arguments that are expressions are read as such, so that a `match` in `format!` is seen; else the tokens are scanned.
         let arguments = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
         match arguments.parse2(call.tokens.clone()) {

@@ -16,6 +16,9 @@ const LONGER: [(&str, usize, &str); 5] = [
     ("serve/mod.rs", 469, "to be cut by a file of its own for the start's faults"),
 ];
 
+/// A number in the list has to follow when its file has become this much shorter.
+const SLACK: usize = 20;
+
 /// Half of all files are at most this long.
 const MEDIAN: usize = 150;
 
@@ -26,7 +29,7 @@ pub fn faults(tree: &Tree) -> Vec<String> {
         let most = LONGER.iter().find(|(path, ..)| *path == source.path).map_or(MOST, |(_, lines, _)| *lines);
         if source.lines > most {
             faults.push(format!("{}: {} lines; at most {most}", source.path, source.lines));
-        } else if most > MOST && source.lines < most {
+        } else if most > MOST && (source.lines <= MOST || source.lines + SLACK <= most) {
             faults.push(format!("{}: {} lines; lower its number in the list, or take it off", source.path, source.lines));
         }
     }
