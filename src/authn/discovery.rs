@@ -4,10 +4,8 @@
 
 use serde_json::Value;
 
-use super::jwks::{KeySet, SetFault};
-use crate::domain::alg::Alg;
+use super::jwks::{KeySet, ProbedKey, SetFault};
 use crate::domain::binding::KeySource;
-use crate::domain::digest::Digest;
 use crate::domain::names::Issuer;
 use crate::domain::strict_json;
 use crate::outbound::{FetchFault, FetchUrl, Fetched, Forbidden, Outbound};
@@ -65,17 +63,6 @@ pub struct Probed {
     pub ignored: usize,
     /// What is odd about its set, key by key.
     pub notes: Vec<String>,
-}
-
-/// One key of a probed issuer.
-#[derive(Clone, Debug)]
-pub struct ProbedKey {
-    /// Its name.
-    pub kid: Option<String>,
-    /// What it verifies.
-    pub algs: Vec<Alg>,
-    /// RFC 7638, SHA-256.
-    pub thumbprint: Digest,
 }
 
 /// Fetches the discovery document and the keys of `issuer` once, for whoever wants to see them. Nothing is kept.

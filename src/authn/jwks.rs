@@ -9,10 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::discovery::ProbedKey;
 use super::svid::Anchors;
 use crate::domain::alg::Alg;
 use crate::domain::certificate::Der;
+use crate::domain::digest::Digest;
 use crate::domain::jwk::Jwk;
 use crate::domain::jwk_set::{self, JwkSet, Unusable};
 
@@ -34,6 +34,17 @@ pub(super) struct Bundle {
     pub(super) anchors: Option<Anchors>,
     /// Its number among the domain's bundles.
     sequence: Option<u64>,
+}
+
+/// One key of a probed issuer.
+#[derive(Clone, Debug)]
+pub struct ProbedKey {
+    /// Its name.
+    pub kid: Option<String>,
+    /// What it verifies.
+    pub algs: Vec<Alg>,
+    /// RFC 7638, SHA-256.
+    pub thumbprint: Digest,
 }
 
 /// Why a set as a whole is not usable.

@@ -32,8 +32,8 @@ mod verify;
 mod tests;
 
 pub use assertion::{MAX_ASSERTION, UnverifiedAssertion};
-pub use discovery::{KeysFault, ProbedKey};
-pub use jwks::SetFault;
+pub use discovery::KeysFault;
+pub use jwks::{ProbedKey, SetFault};
 pub use keys::{FLOOR, IssuerHealth, IssuerKeys, MAX_STALE, ProbeFault, REFRESH};
 pub use staff::{FRESH, SignedIn, StaffFault, StaffSettings, StaffVerifier};
 pub use verify::{Trust, Verifier, VerifyFault};

@@ -1,6 +1,6 @@
 //! Reasons about certificates: shown at a request, or asked for by enrolment.
 
-super::reasons! {
+super::kind::reasons! {
     CERTIFICATE_MISSING = "certificate.missing", Proof;
         "The request needs a client certificate and shows none.";
         "On the mTLS socket only cacerts and simpleenroll answer without one; a name in the request proves nothing.";

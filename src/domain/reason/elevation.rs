@@ -1,6 +1,6 @@
 //! Reasons of just-in-time elevation.
 
-super::reasons! {
+super::kind::reasons! {
     ELEVATION_NOT_ELIGIBLE = "elevation.not-eligible", Invalid;
         "The record does not let this scope be elevated.";
         "An elevation gives what the integration's record lists under elevation for that API and environment, and the catalogue has.";

@@ -1,6 +1,6 @@
 //! Reasons at the OAuth endpoints.
 
-super::reasons! {
+super::kind::reasons! {
     FORM_MALFORMED = "form.malformed", Form;
         "The request is not a well-formed form.";
         "Parameters that are repeated, badly percent-encoded or not UTF-8, or a foreign content type, read differently in different programs; so they are refused (RFC 6749 section 3.2).";

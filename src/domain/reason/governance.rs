@@ -1,6 +1,6 @@
 //! Reasons of the admin API and the life cycle.
 
-super::reasons! {
+super::kind::reasons! {
     STAFF_UNAUTHENTICATED = "staff.unauthenticated", Unauthenticated;
         "The request has no staff token that counts.";
         "The admin API takes a token of the staff issuer for the configured audience, at most max_age old.";

@@ -1,6 +1,6 @@
 //! Reasons about DPoP proofs at the token endpoint (RFC 9449).
 
-super::reasons! {
+super::kind::reasons! {
     DPOP_MALFORMED = "dpop.malformed", Possession;
         "The DPoP header is not exactly one well-formed proof with jti, htm, htu and iat.";
         "Two proofs, or one that cannot be read strictly, could mean different things to different programs (RFC 9449 section 4.3).";

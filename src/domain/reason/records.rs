@@ -1,6 +1,6 @@
 //! Reasons of records: faults, lint and widening.
 
-super::reasons! {
+super::kind::reasons! {
     RECORD_SYNTAX = "record.syntax", Invalid;
         "The file is not YAML that can be read.";
         "A record is plain YAML: no anchors, no duplicate keys, no tags.";

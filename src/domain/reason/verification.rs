@@ -1,6 +1,6 @@
 //! Reasons why an API, or a proxy in front of it, must not take a token (RFC 6750 section 3.1, RFC 9449 section 7.1).
 
-super::reasons! {
+super::kind::reasons! {
     TOKEN_MISSING = "token.missing", Token;
         "The request shows no token.";
         "The API takes requests with a token of its environment's broker alone.";

@@ -5,9 +5,12 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 
-use super::{NO_ROUTE, PeerAddress};
+use super::PeerAddress;
 use crate::domain::names::RequestId;
 use crate::http::metrics::Socket;
+
+/// The route of requests that no route matched, in logs and metrics.
+pub(super) const NO_ROUTE: &str = "none";
 
 /// What is kept of a request before it is handed on.
 pub(super) struct Facts {

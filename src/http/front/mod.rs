@@ -83,9 +83,6 @@ impl Front {
 /// The name of the header that carries a request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The route of requests that no route matched, in logs and metrics.
-const NO_ROUTE: &str = "none";
-
 /// Puts the front before a complete router: routes that are added later are not covered.
 ///
 /// Handlers find an [`Arrival`] among the request's extensions, and a body that is bounded in size and time.
@@ -180,7 +177,7 @@ fn is_probe(route: &str) -> bool {
 /// Host, and a body that is read when a handler asks for it: whoever sends it is known first (ABUSE A-01, I-21).
 fn admit(front: &Front, request: Request) -> Result<(Request, Arc<Reading>), Fault> {
     let (parts, body) = request.into_parts();
-    let route = parts.extensions.get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);
+    let route = parts.extensions.get::<MatchedPath>().map_or(log::NO_ROUTE, MatchedPath::as_str);
     if !is_probe(route) && !front.hosts.admit(&parts) {
         return Err(Fault::Host);
     }

@@ -6,6 +6,7 @@
 pub mod elevations;
 pub mod enrolment;
 mod held;
+mod here;
 pub mod introspection;
 pub mod publication;
 pub mod token;
@@ -30,7 +31,7 @@ use crate::broker::Broker;
 use crate::broker::exchange::Denied;
 use crate::domain::change::Environment;
 use crate::domain::decision::Refused;
-use crate::domain::names::{EnvironmentName, Issuer, RequestId};
+use crate::domain::names::{EnvironmentName, Issuer};
 use crate::domain::network::Cidr;
 use crate::domain::peer::Peer;
 use crate::domain::reason::{self, Reason};
@@ -40,6 +41,7 @@ use crate::http::media;
 use crate::http::metrics::Metrics;
 use crate::issuance::KeySet;
 use enrolment::Operation;
+use here::Here;
 use publication::Flavour;
 
 /// The longest body of the OAuth endpoints that a handler reads; the front reads no more of it than `body_limit`.
@@ -64,39 +66,6 @@ struct Place {
     issuer: Issuer,
     authority: String,
     path: String,
-}
-
-/// One request in one environment.
-pub struct Here {
-    /// The broker.
-    pub broker: Broker,
-    /// The counters.
-    pub metrics: Arc<Metrics>,
-    /// The environment.
-    pub environment: EnvironmentName,
-    /// Its issuer.
-    pub issuer: Issuer,
-    /// The request's id.
-    pub request: RequestId,
-    /// Where it comes from.
-    pub peer: IpAddr,
-    /// Whether the operator lists that address among those that may ask for verdicts.
-    pub may_verify: bool,
-    /// `https://…` of the mTLS socket, as it is published.
-    pub mtls: Option<Arc<str>>,
-    /// The client certificate of its connection, verified by this environment's authorities or a bundle that its bindings name.
-    pub certificate: Option<Peer>,
-    /// When it began, for the histogram.
-    pub started: Instant,
-}
-
-impl Here {
-    /// What the issuer's URL is on the mTLS socket.
-    pub fn mtls_base(&self) -> Option<String> {
-        let (_, rest) = self.issuer.as_str().split_once("://")?;
-        let path = rest.find('/').map_or("", |at| rest.split_at(at).1);
-        Some(format!("{}{path}", self.mtls.as_deref()?))
-    }
 }
 
 /// A route below an issuer.

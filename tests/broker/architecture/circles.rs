@@ -28,7 +28,7 @@ struct Circle {
 }
 
 /// Today's circles, the largest first.
-const TODAY: [Circle; 18] = [
+const TODAY: [Circle; 14] = [
     Circle {
         folder: "domain",
         files: "admission approval candidates change elevation/appliers elevation/ask elevation/fold elevation/live elevation/mod \
@@ -56,16 +56,6 @@ const TODAY: [Circle; 18] = [
         reason: "to be cut by a file of its own for `Console`, and by views that admin and console share",
     },
     Circle {
-        folder: "domain/reason",
-        files: "certificate elevation exchange governance mod possession records verification",
-        reason: "to be cut by a file of its own for the macro",
-    },
-    Circle {
-        folder: "http/public",
-        files: "elevations enrolment held introspection mod publication token verification",
-        reason: "to be cut by a file of its own for `Here`",
-    },
-    Circle {
         folder: "verifier",
         files: "claims dpop keys liveness mod",
         reason: "to be cut by files of their own for the policy and the refusals",
@@ -86,7 +76,6 @@ const TODAY: [Circle; 18] = [
         reason: "to be cut by a file of its own for the faults of issuing",
     },
     Circle { folder: "journal", files: "batch spent sums", reason: "to be cut by a file of its own for the head" },
-    Circle { folder: "authn", files: "discovery jwks", reason: "to be cut by moving `ProbedKey` to the key sets" },
     Circle {
         folder: "broker",
         files: "introspection verification",
@@ -94,7 +83,6 @@ const TODAY: [Circle; 18] = [
     },
     Circle { folder: "cli", files: "evidence journal", reason: "to be cut by moving `admin` to the client of the admin API" },
     Circle { folder: "http/demo", files: "issuer sign_in", reason: "to be cut by moving the people to the sign-in" },
-    Circle { folder: "http/front", files: "log mod", reason: "to be cut by moving `NO_ROUTE` to the log" },
     Circle { folder: "journal", files: "fault lane", reason: "to be cut by moving `is_interrupted` to the faults" },
     Circle { folder: "journal", files: "schema statement", reason: "to be cut by moving `KEPT` to the schema" },
 ];

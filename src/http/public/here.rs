@@ -1,0 +1,43 @@
+//! A request as the handlers of the public socket see it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::broker::Broker;
+use crate::domain::names::{EnvironmentName, Issuer, RequestId};
+use crate::domain::peer::Peer;
+use crate::http::metrics::Metrics;
+
+/// One request in one environment.
+pub struct Here {
+    /// The broker.
+    pub broker: Broker,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// Its issuer.
+    pub issuer: Issuer,
+    /// The request's id.
+    pub request: RequestId,
+    /// Where it comes from.
+    pub peer: IpAddr,
+    /// Whether the operator lists that address among those that may ask for verdicts.
+    pub may_verify: bool,
+    /// `https://…` of the mTLS socket, as it is published.
+    pub mtls: Option<Arc<str>>,
+    /// The client certificate of its connection, verified by this environment's authorities or a bundle that its bindings name.
+    pub certificate: Option<Peer>,
+    /// When it began, for the histogram.
+    pub started: Instant,
+}
+
+impl Here {
+    /// What the issuer's URL is on the mTLS socket.
+    pub fn mtls_base(&self) -> Option<String> {
+        let (_, rest) = self.issuer.as_str().split_once("://")?;
+        let path = rest.find('/').map_or("", |at| rest.split_at(at).1);
+        Some(format!("{}{path}", self.mtls.as_deref()?))
+    }
+}
