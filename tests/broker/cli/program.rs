@@ -3,10 +3,14 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::world::World;
+
+/// A program that serves where it should have refused fails its test, and does not hold it up.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// The program with a home and variables.
 pub struct Program {
@@ -82,9 +86,18 @@ impl Program {
         tokio::task::spawn_blocking(move || {
             let mut child = command.spawn().expect("the program starts");
             let _closed = child.stdin.take().expect("stdin").write_all(stdin.as_bytes());
+            let (ended, ends) = std::sync::mpsc::channel::<()>();
+            let id = child.id().to_string();
+            let watch = std::thread::spawn(move || {
+                if ends.recv_timeout(LONGEST).is_err() {
+                    let _killed = Command::new("kill").args(["-KILL", &id]).status();
+                }
+            });
             let output = child.wait_with_output().expect("the program ends");
+            let _too_late = ended.send(());
+            watch.join().expect("it was watched");
             Ran {
-                code: output.status.code().expect("an exit code"),
+                code: output.status.code().expect("it ends by itself, in time"),
                 stdout: String::from_utf8(output.stdout).expect("text"),
                 stderr: String::from_utf8(output.stderr).expect("text"),
             }
