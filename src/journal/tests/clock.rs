@@ -63,6 +63,44 @@ async fn l_10_a_jump_between_decision_and_entry_is_seen() {
     journal.close().await;
 }
 
+/// S-3: a token that waits behind another one while the clock jumps was let in by a right clock, and is not written with the wrong time.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_3_what_waits_in_the_queue_while_the_clock_jumps_is_not_recorded() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    let (view, now) = (journal.view(), journal.now());
+    let grant = |jti: &str| fixture::granted(jti, jti, &view.state, now);
+    let (decides, decided) = std::sync::mpsc::channel();
+    let (goes_on, held) = std::sync::mpsc::channel();
+    // Decided on an older state, it is decided again while the sequencer holds the head.
+    let ahead = tokio::spawn({
+        let (journal, first) = (journal.clone(), grant("first"));
+        async move {
+            let again = move |state: &crate::domain::state::State, _| {
+                decides.send(()).expect("the test waits");
+                held.recv().expect("the test goes on");
+                Decision::Granted(fixture::granted("first", "first", state, now))
+            };
+            journal.record(None, first, Box::new(again)).await
+        }
+    });
+    decided.recv().expect("it is decided again");
+    let waiting = tokio::spawn({
+        let (journal, grant, seen) = (journal.clone(), grant("second"), view.seen);
+        async move { journal.record(seen, grant, Box::new(|_, _| panic!("nothing changed"))).await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    house.clock.jump(DAY);
+    goes_on.send(()).expect("it is held");
+    assert_eq!(ahead.await.expect("ends").expect("its time was right").time(), now);
+    let fault = waiting.await.expect("ends").expect_err("recorded");
+    assert!(matches!(fault, RecordFault::Unavailable(why) if *why.reason() == reason::CLOCK_UNSTEADY), "{fault}");
+    assert_eq!(journal.view().time, now);
+    house.clock.jump(-DAY);
+    record(&journal, "second", "second").await.expect("its proof was not spent");
+    journal.close().await;
+}
+
 /// A journal that was written a day ahead, as after a start under a wrong clock, and the clock is right now. Its proofs were forgotten,
 /// because they seemed to be over.
 async fn ahead(house: &House) -> (u64, String) {

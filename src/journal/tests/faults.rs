@@ -157,6 +157,31 @@ async fn f_12_a_full_disk_mints_nothing_and_recovers_with_room() {
     again(&house, size + 1).await;
 }
 
+/// S-20: a disk that has room again is known to have it while nobody asks for a token.
+#[tokio::test]
+async fn s_20_room_that_is_back_is_known_while_nobody_writes() {
+    let house = House::new();
+    let journal = house.furnished().await;
+    house.fail(Fault::DiskFull);
+    let mut minted = 0;
+    while record(&journal, &format!("proof-{minted}"), &minted.to_string()).await.is_ok() {
+        minted += 1;
+        assert!(minted < 1000, "the disk is never full");
+    }
+    // Longer than the store is asked: it is as full as before.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(!journal.health().writable);
+    house.fail(Fault::DiskRoomy);
+    for _ in 0..40 {
+        if journal.health().writable {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(journal.health().writable);
+    journal.close().await;
+}
+
 /// S13 on a disk that is really full: `mount -t tmpfs -o size=1m none DIR`, then `TMPDIR=DIR cargo test --lib s13 -- --ignored`.
 #[tokio::test]
 #[ignore = "needs TMPDIR on a file system of 1 to 4 MB, and fills it"]

@@ -315,6 +315,7 @@ impl Store for Faulty {
     }
 
     async fn probe(&mut self, probe: Probe) -> Result<(), StoreFault> {
+        self.make_room().await?;
         self.inner.probe(probe).await
     }
 
