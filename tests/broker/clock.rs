@@ -74,6 +74,37 @@ async fn l_10_a_clock_that_jumps_stops_the_node_and_leaves_no_trace() {
     assert_eq!(world.exchange("production", &proof, "orders:read").await.status, 400);
 }
 
+/// S-3: while the clock cannot be believed, no certificate is called good, and no list of revoked ones is signed.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_3_no_certificate_is_issued_or_called_good_under_such_a_clock() {
+    let world = World::start().await;
+    crate::certificates::onboard(&world).await;
+    world.clock.synchronise();
+    let machine = crate::certificates::enrolled(&world, "production").await;
+    machine.request("two", "-algorithm EC -pkeyopt ec_paramgen_curve:P-256", "").await;
+    machine.issuing("issuing.pem").await;
+    machine.openssl("ocsp -issuer issuing.pem -cert one.pem -reqout question.der").await;
+    let question = std::fs::read(machine.path("question.der")).expect("a question");
+    let status = async || {
+        let kind = [("content-type", "application/ocsp-request")];
+        send(world.public, "POST", "/production/ocsp", &kind, &question).await.body
+    };
+    // RFC 6960 section 4.2.1: tryLater, which nobody signs.
+    let later = [0x30, 3, 0x0a, 1, 3];
+    for by in [DAY, -3600] {
+        world.clock.jump(by);
+        assert_eq!(status().await, later, "{by}");
+        assert_eq!(get(world.public, "/production/crl").await.status, 503, "{by}");
+        let renewed = machine.enrol("production", "simplereenroll", "two", Some("one"), None).await;
+        assert_eq!(renewed.status, 503, "{by}: {renewed:?}");
+        assert!(renewed.body.contains("clock.unsteady"), "{by}: {renewed:?}");
+        world.clock.jump(-by);
+        assert_ne!(status().await, later, "{by}");
+        assert_eq!(get(world.public, "/production/crl").await.status, 200, "{by}");
+    }
+    assert_eq!(machine.enrol("production", "simplereenroll", "two", Some("one"), None).await.status, 200);
+}
+
 fn at(seconds: i64) -> String {
     carnet::domain::clock::Timestamp::from_seconds(seconds).expect("a time").to_string()
 }
