@@ -222,6 +222,12 @@ async fn exceptions_and_approved_facts_are_held() {
         ("ends: 2099-02-28", "ends: 2000-01-01", "exceptions.legacy SFTP key.ends"),
         ("ends: 2099-02-28", "ends: 2099-02-01", "exceptions.legacy SFTP key.ends"),
         ("what: legacy SFTP key", "what: SFTP key", "exceptions.SFTP key"),
+        ("control: source network allow-list", "control: none", "exceptions.legacy SFTP key.control"),
+        (
+            "owner: raj@acme.example, ends: 2099-02-28",
+            "owner: eve@acme.example, ends: 2099-02-28",
+            "exceptions.legacy SFTP key.owner",
+        ),
         ("purpose: Copies orders.", "purpose: Deletes orders.", "purpose"),
         ("trigger: contract-end, contact: ops@", "trigger: contract-end, contact: eve@", "offboarding.contact"),
         ("dataClasses: [customer-address]\n", "", "dataClasses"),
@@ -238,6 +244,34 @@ async fn exceptions_and_approved_facts_are_held() {
     // An earlier end of the contract takes away and nothing else.
     let earlier = with.replacen("ends: 2099-11-30", "ends: 2099-10-30", 1);
     assert_eq!(outcome(&apply(&world, "ann", &earlier).await), ("narrow".to_owned(), vec![]));
+}
+
+/// S-5: a fact that the verification of a partner rests on changes with an approval alone.
+#[tokio::test]
+async fn s_5_what_a_partner_was_verified_by_is_held() {
+    let world = World::start().await;
+    let usual = records::usual(&world.partner.issuer);
+    let edits = [
+        ("legalName: Globex Corporation", "legalName: Evil Corporation", "legalName"),
+        ("domains: [globex.example]", "domains: [evil.example]", "domains"),
+        ("technical: ops@globex.example", "technical: eve@globex.example", "contacts.technical"),
+        ("security: security@globex.example", "security: eve@globex.example", "contacts.security"),
+        ("by: jane@acme.example", "by: eve@acme.example", "verification.by"),
+        ("on: 2026-01-01, evidence", "on: 2026-02-01, evidence", "verification.on"),
+        ("evidence: \"sha256:00\"", "evidence: \"sha256:01\"", "verification.evidence"),
+        ("expires: 2099-11-01", "expires: 2099-11-02", "verification.expires"),
+    ];
+    let before = world.admin_get("/v1/partners/globex", "alan").await["record"].clone();
+    for (from, to, at) in edits {
+        assert!(usual.contains(from), "{from}");
+        let plan = apply(&world, "ann", &usual.replacen(from, to, 1)).await;
+        let items = plan["items"].as_array().expect("items");
+        let partner = items.iter().find(|item| item["kind"] == "Partner").expect("a partner");
+        let weighed: Vec<_> =
+            partner["differences"].as_array().expect("differences").iter().map(|one| (&one["at"], &one["weight"])).collect();
+        assert_eq!((&partner["action"], weighed), (&json!("hold"), vec![(&json!(at), &json!("WIDENS"))]), "{at}");
+        assert_eq!(world.admin_get("/v1/partners/globex", "alan").await["record"], before, "{at}");
+    }
 }
 
 /// S-8: whatever a token was issued under can be revoked after the records have dropped it, and the token is cut.
@@ -284,6 +318,27 @@ async fn what_no_record_names_any_more_can_be_revoked() {
     }
     // What the gone binding admitted stays out, also through one that is there. (The usual claims meet it as well.)
     refused(&read(&world, &proof(&world, &json!({}))).await, 400, "trust.revoked");
+}
+
+/// S-8: an environment that the configuration has dropped can be revoked while its tokens live; one that never was is told so.
+#[tokio::test]
+async fn s_8_an_environment_that_is_configured_no_more_can_be_revoked() {
+    let mut world = World::start().await;
+    let minted = world.exchange("sandbox", &world.assertion("sandbox"), "orders:read").await.json();
+    let token = claims(minted["access_token"].as_str().expect("a token"));
+    world.stop().await;
+    let path = world.folder.path().join("carnet.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let (before, rest) = text.split_once("[environments.sandbox]").expect("the environment");
+    let (_, after) = rest.split_once("[environments.production]").expect("the other one");
+    std::fs::write(&path, format!("{before}[environments.production]{after}")).expect("written");
+    world.boot().await;
+    let answer = world.admin_post("/v1/revocations", "sven", &json!({"environment": "sandbox", "reason": "late"})).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let told = answer.json();
+    assert_eq!((&told["cut"], &told["lastExpires"]), (&json!(1), &token["exp"]), "{told}");
+    let never = world.admin_post("/v1/revocations", "sven", &json!({"environment": "sandbux", "reason": "late"})).await;
+    refused(&never, 404, "resource.not-found");
 }
 
 /// S-8: an API can be revoked: its tokens are cut, and no more are issued until the revocation is lifted.

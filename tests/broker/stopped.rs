@@ -242,6 +242,21 @@ async fn lifted(world: &World, revocation: &str) {
     assert_eq!(vote(world, &waiting[0], "sara", "approve").await.status, 200);
 }
 
+/// S-14: a workload cannot ask for an elevation at an API or in an environment that is revoked, and can once that is lifted.
+#[tokio::test]
+async fn s_14_a_workload_asks_for_nothing_at_what_is_revoked() {
+    let world = World::start().await;
+    let ask = async || ask_as_workload(&world, &world.assertion("production"), &own_wish("30m")).await;
+    for (kind, name) in [("api", "orders-api"), ("environment", "production")] {
+        let it = revoked(&world, kind, name).await;
+        let before = world.admin_get("/v1/elevations", "alan").await["items"].clone();
+        refused(&ask().await, 403, "trust.revoked");
+        assert_eq!(world.admin_get("/v1/elevations", "alan").await["items"], before, "{kind}");
+        lifted(&world, &it).await;
+        assert_eq!(ask().await.status, 202, "{kind}");
+    }
+}
+
 /// S-14: a version that gives more to what is revoked, whichever of its parts that is, is not approved; one that gives nothing to it is.
 #[tokio::test]
 async fn a_version_gives_nothing_to_what_is_revoked() {
