@@ -163,6 +163,28 @@ fn issuers_of_two_environments_never_overlap() {
     }
 }
 
+/// S-19: no configuration lets more than 256 KiB be read of a stranger.
+#[test]
+fn s_19_no_body_of_a_stranger_is_longer_than_256_kib() {
+    for (limit, is_taken) in [
+        ("4KiB", true),
+        ("256KiB", true),
+        ("262144", true),
+        ("262145", false),
+        ("257KiB", false),
+        ("1MiB", false),
+        ("4095", false),
+        ("0", false),
+    ] {
+        let folder = folder();
+        let path = folder.path().display().to_string();
+        let text = GOOD.replace("body_limit = \"32KiB\"", &format!("body_limit = \"{limit}\"")).replace("@FOLDER", &path);
+        let refused =
+            parse(&text, folder.path()).is_err_and(|list| list.iter().any(|fault| fault.field == "listen.body_limit"));
+        assert_eq!(refused, !is_taken, "{limit}");
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_a_fault() {
     let list = load(Path::new("/nonexistent/carnet.toml")).expect_err("a fault");

@@ -146,6 +146,7 @@ mod tests {
         assert_eq!(size(Operation::Introspection, &client, u32::MAX), u32::MAX);
         assert_eq!(size(Operation::Introspection, &api, 600), 6000);
         assert_eq!(size(Operation::Revocation, &client, 0), 1);
+        assert_eq!(size(Operation::Possession, &client, 60), 6000);
         assert_eq!(Operation::Enrolment.allowance(&client, 1_000_000), Allowance { size: 60, period: Seconds(3600) });
         assert_eq!(Operation::Enrolment.allowance(&client, 1).every(), 60_000_000);
         assert_eq!(Operation::Exchange.allowance(&client, 100_000).every(), 600);

@@ -564,6 +564,31 @@ async fn dpop_matrix_at_a_resource() {
     }
 }
 
+/// S-9: DPoP proofs that a proxy shows for a client take from a bucket of that client's own, and one over it leaves nothing.
+#[tokio::test]
+async fn s_9_proofs_at_a_resource_have_a_bucket_of_their_own() {
+    let world = listing().await;
+    let holder = Holder::new();
+    let token = bound_token(&world, &holder).await;
+    let show = async || {
+        let proof = holder.sign(&holder.header(), &resource_proof(&world, &token));
+        ask_bound(&world, "DPoP", &token, &[&proof]).await
+    };
+    assert_eq!(show().await.status, 200);
+    // It holds 6000 a minute, too many to send: a value that is no number counts as an empty bucket.
+    let redis = world.redis.as_ref().expect("redis");
+    redis.command(&["SET", "carnet:{production}:quota:possession:globex/order-sync", "x"]);
+    let seen = || redis.command(&["KEYS", "carnet:{seen}:*"]).lines().count();
+    let before = seen();
+    let over = show().await;
+    assert_eq!((over.status, &over.json()["reason"]), (429, &json!("quota.exceeded")), "{}", over.text());
+    assert_eq!((over.header("retry-after"), seen()), (Some("1"), before));
+    // Exchanges have another one, and a second brings a hundred back.
+    world.minted().await;
+    world.advance(2).await;
+    assert_eq!(show().await.status, 200);
+}
+
 /// A token that may ask about others is worth as much as they are: bound, it needs its key at introspection too.
 #[tokio::test]
 async fn a_bound_token_asks_only_with_its_key() {
