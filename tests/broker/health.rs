@@ -8,6 +8,7 @@ use carnet::domain::clock::{Clock, Entropy};
 use carnet::journal::{Journal, Kek, Rest, Settings};
 use serde_json::{Value, json};
 
+use crate::cli::program::Program;
 use crate::world::{Options, World, get};
 
 /// Not ready within so long of losing what minting needs, and ready again within so long of having it (FAULTS S-20).
@@ -238,6 +239,13 @@ async fn s_11_a_journal_that_redis_proved_rolled_back_stays_stopped_when_redis_f
         is_stopped(&world, &token, "started again").await;
         assert!(world.running.as_mut().expect("runs").is_sound());
         world.stop().await;
+        // Doctor says so while nothing runs (E-6).
+        let config = world.folder.path().join("carnet.toml").display().to_string();
+        let told = Program::alone().run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
+        let journal = told["checks"].as_array().expect("checks").iter().find(|check| check["check"] == "journal");
+        let journal = journal.expect("the journal");
+        assert_eq!(journal["ok"], false, "{journal}");
+        assert!(journal["fix"].as_str().is_some_and(|fix| fix.contains("carnet journal reopen")), "{journal}");
 
         reopen(&world, Seconds(0)).await;
         world.boot().await;

@@ -230,6 +230,12 @@ async fn e_6_a_live_index_that_is_ahead_is_told_by_doctor() {
     world.minted().await;
     let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();
     assert!(wrong(&told, "live index").is_empty() && wrong(&told, "server").is_empty(), "{told}");
+    // A Redis that may drop what it was told.
+    let policy = ["CONFIG", "SET", "maxmemory-policy"];
+    world.redis.as_ref().expect("redis").command(&[&policy[..], &["allkeys-lru"]].concat());
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
+    assert!(wrong(&told, "live index").join(" ").contains("maxmemory-policy is not noeviction"), "{told}");
+    world.redis.as_ref().expect("redis").command(&[&policy[..], &["noeviction"]].concat());
     world.redis.as_ref().expect("redis").command(&["HSET", key, "index", "999999"]);
     for runs in [true, false] {
         if !runs {
@@ -256,6 +262,55 @@ async fn a_proxy_on_both_lists_is_told_by_doctor() {
             "{told}"
         );
         assert_eq!(words.is_empty(), !meets, "{told}");
+    }
+}
+
+/// E-6: every file that holds a secret is looked at, and tokens in plain http on an address that others reach are told.
+#[tokio::test]
+async fn e_6_every_secret_that_others_may_read_and_a_plain_public_socket_are_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let program = Program::alone();
+    configuration(&program);
+    program.run(&["key", "init", "kek"]).await.ended(0);
+    let text = std::fs::read_to_string(program.home().join("carnet.toml")).expect("a configuration");
+    let secrets = [
+        ("staff.client_secret_file", "client-secret"),
+        ("tickets.token_file", "ticket-token"),
+        ("listen.public_tls.key", "public.key"),
+        ("listen.mtls_tls.key", "mtls.key"),
+    ];
+    for name in secrets.map(|(_, name)| name).into_iter().chain(["chain.pem"]) {
+        program.file(name, "x\n");
+    }
+    let all = text
+        .replace("[journal]", "public_tls = {cert = \"chain.pem\", key = \"public.key\"}\nmtls_tls = {cert = \"chain.pem\", key = \"mtls.key\"}\n[journal]")
+        .replace("audience = \"carnet\"", "audience = \"carnet\"\nclient_secret_file = \"client-secret\"")
+        + "[tickets]\nurl = \"https://tickets.acme.example/{ticket}\"\ntoken_file = \"ticket-token\"\npointer = \"/state\"\nopen = [\"open\"]\n";
+    program.file("carnet.toml", &all);
+    for (mode, readable) in [(0o644, true), (0o600, false)] {
+        for (_, name) in secrets {
+            std::fs::set_permissions(program.home().join(name), std::fs::Permissions::from_mode(mode)).expect("a mode");
+        }
+        let told = program.run(&["doctor", "-o", "json"]).await.json();
+        let found = wrong(&told, "secret files");
+        for (field, name) in secrets {
+            let named = found.iter().any(|one| {
+                one.starts_with(field) && one.contains(&format!("chmod 600 {}", program.home().join(name).display()))
+            });
+            assert_eq!(named, readable, "{field}: {told}");
+        }
+    }
+    let plain = text.replace("public = \"127.0.0.1:0\"", "public = \"0.0.0.0:0\"");
+    for (configuration, warned) in [
+        (plain.clone(), true),
+        (plain.replace("[journal]", "trusted_proxies = [\"10.0.0.0/8\"]\n[journal]"), false),
+        (all.replace("public = \"127.0.0.1:0\"", "public = \"0.0.0.0:0\""), false),
+        (text, false),
+    ] {
+        program.file("carnet.toml", &configuration);
+        let told = program.run(&["doctor", "-o", "json"]).await.json();
+        let found = wrong(&told, "public socket").iter().any(|one| one.contains("tokens are given in plain http at 0.0.0.0:0"));
+        assert_eq!(found, warned, "{configuration}: {told}");
     }
 }
 
