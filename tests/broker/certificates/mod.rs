@@ -508,7 +508,11 @@ async fn the_command_line_asks_approves_shows_rotates_and_revokes() {
 
     let asked =
         ann.run(&["ca", "issue", "globex/order-sync", "--env", "production", "--reason", "a machine", "-o", "json"]).await;
-    let asked = asked.ended(0).json();
+    let asked = asked.ended(0);
+    // W-2: the next steps are told in lines.
+    let lines: Vec<&str> = asked.stderr.lines().collect();
+    assert!(lines.len() == 2 && lines[1].starts_with("then, ") && !asked.stderr.contains("\\n"), "{asked:?}");
+    let asked = asked.json();
     let approval = asked["approval"].as_str().expect("an approval");
     let seen = sven.run(&["approvals", "-o", "json"]).await.ended(0).json();
     assert!(seen.as_array().expect("a list").iter().any(|one| one["id"] == approval && one["kind"] == "enrolment"), "{seen}");
@@ -581,6 +585,35 @@ pub async fn bound_by_proxy(world: &World) -> (String, String, String) {
     let token = minted.json()["access_token"].as_str().expect("a token").to_owned();
     let other = fields.pop().expect("two");
     (token, fields.pop().expect("one"), other)
+}
+
+/// C-5: environments that share a path are told apart by the host, which `openssl ocsp` sends without its port.
+#[tokio::test]
+async fn c_05_a_host_without_its_port_tells_environments_apart() {
+    let two = "[environments.blue]\nissuer = \"https://blue.example:8443/shared\"\n[environments.green]\nissuer = \"https://green.example:8443/shared\"\n";
+    let world = World::with(Options { configuration: two.to_owned(), ..Options::default() }).await;
+    for (host, status) in [
+        ("blue.example:8443", 200),
+        ("blue.example", 200),
+        ("GREEN.example", 200),
+        ("red.example", 421),
+        ("red.example:8443", 421),
+        ("blue.example.red.example", 421),
+    ] {
+        let kind = "content-type: application/ocsp-request\r\ncontent-length: 1";
+        for raw in [
+            format!("POST /shared/ocsp HTTP/1.0\r\nhost: {host}\r\n{kind}\r\n\r\nx"),
+            format!("GET /shared/ocsp/eA%3D%3D HTTP/1.0\r\nhost: {host}\r\n\r\n"),
+        ] {
+            let answer = crate::world::client::raw(world.public, raw.as_bytes()).await;
+            assert_eq!(answer.status, status, "{raw}: {}", answer.text());
+            let is_answered = answer.header("content-type") == Some("application/ocsp-response");
+            assert_eq!(is_answered, status == 200, "{raw}");
+        }
+    }
+    // Elsewhere a host is its port, too.
+    let raw = "GET /shared/jwks HTTP/1.0\r\nhost: blue.example\r\n\r\n";
+    assert_eq!(crate::world::client::raw(world.public, raw.as_bytes()).await.status, 421);
 }
 
 /// C-4: the unmodified EST client of GlobalSign enrols and re-enrols. It takes an answer of exactly one certificate, in the order of DER.

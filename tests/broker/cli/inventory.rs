@@ -127,6 +127,25 @@ async fn a_cut_says_how_many_living_tokens_it_ended() {
     assert!(told.contains("no token that it cuts was alive"), "{told}");
 }
 
+/// E-7: of several tokens the one that ends last is told, whichever was issued first.
+#[tokio::test]
+async fn e_7_a_cut_tells_when_the_last_of_its_tokens_ends() {
+    let world = World::start().await;
+    let usual = crate::world::records::usual(&world.partner.issuer);
+    world.onboard(&usual.replacen("    elevation:\n", "    limits: {ttl: 2m}\n    elevation:\n", 1)).await;
+    let first = claims(&world.minted().await);
+    world.advance(10).await;
+    let longest = world.exchange("sandbox", &world.assertion("sandbox"), "orders:read").await.json();
+    let longest = claims(longest["access_token"].as_str().expect("a token"));
+    world.advance(10).await;
+    let newest = claims(&world.minted().await);
+    for shorter in [&first, &newest] {
+        assert!(shorter["exp"].as_i64() < longest["exp"].as_i64(), "{shorter} {longest}");
+    }
+    let told = world.admin_post("/v1/revocations", "sven", &json!({"partner": "globex", "reason": "breach"})).await.json();
+    assert_eq!((&told["cut"], &told["lastExpires"]), (&json!(3), &longest["exp"]), "{told}");
+}
+
 /// The end of an elevation cuts what rests on it alone.
 #[tokio::test]
 async fn the_end_of_an_elevation_says_what_it_cut() {
@@ -217,6 +236,17 @@ async fn the_journal_is_queried_newest_first_and_says_how_much_more_there_is() {
     assert_eq!(kinds, ["issued", "issued", "issued", "revocation.added"]);
     assert_eq!(journal(&world, &format!("until={}", before + 60)).await["items"].as_array().map(Vec::len), Some(all.len() - 4));
     assert_eq!(journal(&world, "since=2200-01-01").await["items"], json!([]));
+    // A day that is named belongs to what is asked for.
+    let day = |seconds| carnet::domain::clock::Timestamp::from_seconds(seconds).expect("a time").to_string()[..10].to_owned();
+    let (today, long_before) = (day(world.clock.seconds()), day(before - 2 * 86_400));
+    for (query, expected) in [
+        (format!("until={today}"), all.len()),
+        (format!("until={long_before}"), 0),
+        (format!("since={long_before}"), all.len()),
+        (format!("since={long_before}&until={today}"), all.len()),
+    ] {
+        assert_eq!(indices(&journal(&world, &format!("{query}&limit=1000")).await).len(), expected, "{query}");
+    }
     assert_eq!(indices(&journal(&world, "until=2200-01-01&limit=1000").await).len(), all.len());
     for bad in ["since=x", "order=up", "until=2026-13-01", "partner=A%20B", "since=1&since=2"] {
         assert_eq!(world.admin_send("GET", &format!("/v1/journal?{bad}"), "alan", None).await.status, 400, "{bad}");
@@ -337,6 +367,15 @@ async fn who_is_known_is_told_what_was_wanted() {
         let answer = world.admin_send("GET", path, "alan", None).await;
         assert_eq!((answer.status, &answer.json()["detail"]), (404, &json!(format!("There is no {what}."))), "{path}");
     }
+    // A text that is no name, where the path does not say what it would name.
+    let path = "/v1/can-i?integration=globex&environment=production&api=orders-api&scope=a";
+    let answer = world.admin_send("GET", path, "alan", None).await;
+    assert_eq!(
+        (answer.status, &answer.json()["detail"]),
+        (404, &json!("There is nothing called globex.")),
+        "{}",
+        answer.text()
+    );
     let shown = Program::of(&world, "alan").run(&["integration", "show", "globex/nope"]).await.ended(5).stderr;
     assert!(shown.contains("There is no integration globex/nope."), "{shown}");
 }

@@ -117,6 +117,8 @@ async fn sign_in_roles_and_absence_have_their_exit_codes() {
     away.run(&["status"]).await.ended(7);
     let status = Program::of(&world, "sven").run(&["status", "-o", "json"]).await.ended(0).json();
     assert_eq!((status["ready"].as_bool(), status["staff"].as_str()), (Some(true), Some("signed in")));
+    let told = Program::of(&world, "sven").run(&["status"]).await.ended(0).stdout;
+    assert_eq!(told.lines().next(), Some(format!("server  http://{}", world.admin).as_str()), "W-3: {told}");
 }
 
 #[tokio::test]
