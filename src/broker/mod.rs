@@ -18,6 +18,7 @@ pub mod judged;
 pub mod lifecycle;
 pub mod needs;
 pub mod passkey;
+pub mod plan;
 pub mod registry;
 pub mod review;
 pub mod revocation;

@@ -7,10 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::Broker;
 use super::judged::Judged;
+use super::plan::{self, Action, Item, Plan};
 use super::review::ask;
 use super::revocation::{Failure, Fault};
 use crate::domain::actor::{Actor, Authorized, Submit};
@@ -22,96 +21,11 @@ use crate::domain::digest::Digest;
 use crate::domain::effort::{Effort, Exhausted};
 use crate::domain::names::ApprovalId;
 use crate::domain::reason;
-use crate::domain::record::{self, Difference, Located, Record, Severity, Surroundings, conflicts_in};
+use crate::domain::record::{self, Located, Record, Severity, Surroundings, conflicts_in};
 use crate::domain::state::State;
 use crate::domain::taken::Conflict;
 use crate::domain::text::{Text, TextDigest, TextRow};
 use crate::journal::{ForRequest, Proposal, View};
-
-/// What an apply of these documents would do.
-#[derive(Debug)]
-pub struct Plan {
-    /// Names the plan: documents and the versions that they would change. `apply` with another one is refused.
-    pub id: String,
-    /// Each document, riskiest first.
-    pub items: Vec<Item>,
-    /// What is not wrong and yet worth a look.
-    pub warnings: Vec<record::Fault>,
-    /// [`State::generation`] of the state that the documents were judged on.
-    generation: u64,
-}
-
-/// One document of a plan.
-#[derive(Clone, Debug)]
-pub struct Item {
-    /// `Api`, `Partner` or `Integration`.
-    pub kind: &'static str,
-    /// Its name.
-    pub subject: String,
-    /// What would be done.
-    pub action: Action,
-    /// The differences, riskiest first.
-    pub differences: Vec<Difference>,
-    /// The approval that an apply opened.
-    pub approval: Option<ApprovalId>,
-    record: Record,
-    /// It takes nothing beyond what the version in force has.
-    narrows: bool,
-    base: (Option<Digest>, Option<Digest>),
-    rows: Vec<TextRow>,
-}
-
-/// What an apply does with one document.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Action {
-    /// A draft is stored or replaced; nothing is in force yet.
-    Draft,
-    /// Waits for its approvals; the version in force stays.
-    Hold,
-    /// Narrower: in force at once.
-    Narrow,
-    /// Nothing.
-    Unchanged,
-}
-
-impl Action {
-    /// The word on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Hold => "hold",
-            Self::Narrow => "narrow",
-            Self::Unchanged => "unchanged",
-        }
-    }
-}
-
-/// All that a plan's name stands for: another plan has another one.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Identity<'p> {
-    /// SHA-256 of the text of the documents.
-    documents: Digest,
-    /// In the order of the documents.
-    items: Vec<Identified<'p>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Identified<'p> {
-    kind: &'static str,
-    subject: &'p str,
-    in_force: Option<Digest>,
-    newest: Option<Digest>,
-    action: &'static str,
-}
-
-impl<'p> Identified<'p> {
-    fn of(item: &'p Item) -> Self {
-        let (in_force, newest) = item.base;
-        Self { kind: item.kind, subject: &item.subject, in_force, newest, action: item.action.name() }
-    }
-}
 
 impl Broker {
     /// Reads, checks and compares the documents of `yaml`.
@@ -173,14 +87,13 @@ impl Broker {
         if !collisions.is_empty() {
             return Err(failed(collisions));
         }
-        let id =
-            Digest::of_json(&Identity { documents: digest, items: items.iter().map(Identified::of).collect() }).to_string();
+        let id = plan::name(digest, &items);
         // What differs in nothing comes last.
         items.sort_by_key(|item| {
             let weight = item.differences.iter().map(|difference| difference.weight).min();
             (weight.is_none(), weight)
         });
-        Ok(Plan { id: format!("plan_{}", id.get(..24).unwrap_or(&id)), items, warnings, generation: view.state.generation })
+        Ok(Plan { id, items, warnings, generation: view.state.generation })
     }
 
     /// Applies the documents of `yaml`; with `expected`, only if the plan is still that one. `why` is recorded with each change.
@@ -484,25 +397,4 @@ fn failed(faults: Vec<record::Fault>) -> Failure {
         message: fault.message,
     };
     Failure::Faults(faults.into_iter().map(fault).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_of_a_plan_is_made_of_this() {
-        let version = Digest::of(b"abc");
-        let item = Identified {
-            kind: "Api",
-            subject: "orders-api",
-            in_force: Some(version),
-            newest: None,
-            action: Action::Hold.name(),
-        };
-        let wanted = format!(
-            r#"{{"documents":"{version}","items":[{{"kind":"Api","subject":"orders-api","inForce":"{version}","newest":null,"action":"hold"}}]}}"#
-        );
-        assert_eq!(serde_json::to_string(&Identity { documents: version, items: vec![item] }).expect("JSON"), wanted);
-    }
 }

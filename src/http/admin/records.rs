@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::admitted::Admitted;
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::broker::registry::{Item, Plan};
+use crate::broker::plan::{Item, Plan};
 use crate::domain::actor::Submit;
 use crate::domain::approval::Approval;
 use crate::domain::reason;

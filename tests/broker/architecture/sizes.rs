@@ -8,8 +8,7 @@ const MOST: usize = 450;
 /// Files that are longer today: the lines that they have, and the step that shortens them.
 ///
 /// Neither the list nor a number grows.
-const LONGER: [(&str, usize, &str); 4] = [
-    ("broker/registry.rs", 487, "to be cut by giving plans a file of their own"),
+const LONGER: [(&str, usize, &str); 3] = [
     ("domain/change.rs", 629, "to be cut by nesting changes by noun, each with its file"),
     ("domain/state.rs", 538, "to be cut by folding each noun in a file of its own"),
     ("journal/handle.rs", 455, "to be cut by moving the opening to `open`"),
