@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod console;
 mod crash;
+mod digests;
 mod elevation;
 mod exchange;
 mod fuzz;
