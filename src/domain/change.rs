@@ -524,23 +524,6 @@ kinds! {
 }
 
 impl What {
-    /// Whether a judgement of records, or what follows from the state, can come out otherwise after it. Certificates and keys of partners'
-    /// issuers come often, and no judgement looks at them.
-    pub fn is_judged_by(&self) -> bool {
-        !matches!(
-            self,
-            Self::CertificateIssued { .. }
-                | Self::CheckpointKeySucceeded { .. }
-                | Self::EnrolmentAsked { .. }
-                | Self::IssuerKeyFirstUsed { .. }
-                | Self::JournalArchived(_)
-                | Self::PasskeyRegistered { .. }
-                | Self::PasskeyRevoked { .. }
-                | Self::ServerCertificateIssued { .. }
-                | Self::TextErased { .. }
-        )
-    }
-
     /// What it is about, as the journal's `subject`.
     pub fn subject(&self) -> String {
         match self {

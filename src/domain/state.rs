@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::actor::{Actor, Person};
 use super::api::Api;
-use super::approval::{Approval, Kind, Review, Standing, Verdict};
+use super::approval::{Approval, Review, Standing};
 use super::archive::Archive;
 use super::barred::Barred;
 use super::certificate::{Certificates, Enrolment};
@@ -25,7 +25,7 @@ use super::names::{ApiName, ApprovalId, ClientId, EnvironmentName, IntegrationId
 use super::partner::Partner;
 use super::passkey::{Passkey, Passkeys};
 use super::revocation::Subject;
-use super::taken::{Holder, Taken};
+use super::taken::Taken;
 use super::text::Text;
 
 pub use super::candidates::{Candidate, Candidates};
@@ -35,6 +35,7 @@ pub use phase::Phase;
 
 mod phase;
 mod revocations;
+mod unique;
 
 /// A record with the digest that names its version.
 #[derive(Clone, Debug)]
@@ -189,7 +190,7 @@ impl State {
     /// Folds the change that stands at `index` with time `at` into the state.
     pub fn apply(&mut self, index: u64, at: Timestamp, change: &Change) {
         let by = &change.by;
-        self.generation += u64::from(change.what.is_judged_by());
+        self.generation += u64::from(unique::is_judged_by(&change.what));
         match &change.what {
             What::JournalOpened { origin, dev } => {
                 self.epoch = 1;
@@ -320,69 +321,6 @@ impl State {
             }
             _ => {}
         }
-    }
-
-    /// Follows with what must be unique where a version of a record came, went, was denied or took force. What reserves nothing is not
-    /// in the index: whoever is judged would pay for it with the steps of their own request.
-    fn take(&mut self, what: &What, at: Timestamp) {
-        let Some(client) = self.judged_anew(what) else { return };
-        let (current, held) = match &client {
-            ClientId::Api(name) => {
-                let Some(api) = self.apis.get(name) else { return };
-                let held = api.held.as_ref().filter(|held| self.may_come(held.approval.as_ref(), at));
-                let held = held.map(|held| Holder::Api(&held.version.record));
-                (api.current.as_ref().map(|current| Holder::Api(&current.record)), held)
-            }
-            ClientId::Integration(id) => {
-                let Some(integration) = self.integrations.get(id) else { return };
-                let held = integration.held.as_ref().filter(|held| self.may_come(held.approval.as_ref(), at));
-                let held = held.map(|held| Holder::Integration(&held.version.record));
-                (integration.current.as_ref().map(|current| Holder::Integration(&current.record)), held)
-            }
-        };
-        self.waiting.replace(&client, held);
-        // A version that only waits leaves what is in force as it is.
-        let waits = matches!(
-            what,
-            What::ApiSubmitted { .. }
-                | What::ApprovalReviewed { .. }
-                | What::IntegrationDrafted { .. }
-                | What::IntegrationSubmitted { .. }
-                | What::IntegrationChangeHeld { .. }
-        );
-        if !waits {
-            self.in_force.replace(&client, current);
-        }
-    }
-
-    /// The record of which `what` changes the versions, or how one of them stands.
-    fn judged_anew(&self, what: &What) -> Option<ClientId> {
-        match what {
-            What::ApiSubmitted { record, .. } | What::ApiNarrowed { record, .. } => Some(ClientId::Api(record.name.clone())),
-            What::ApiApproved { api, .. } => Some(ClientId::Api(api.clone())),
-            What::IntegrationDrafted { record, .. }
-            | What::IntegrationChangeHeld { record, .. }
-            | What::IntegrationNarrowed { record, .. } => Some(ClientId::Integration(record.id.clone())),
-            What::IntegrationSubmitted { integration, .. }
-            | What::IntegrationActivated { integration, .. }
-            | What::IntegrationChanged { integration, .. } => Some(ClientId::Integration(integration.clone())),
-            What::ApprovalReviewed { approval, verdict: Verdict::Deny, .. } => {
-                let approval = self.approvals.get(approval)?;
-                match approval.kind {
-                    Kind::Api => Some(ClientId::Api(approval.subject.parse().ok()?)),
-                    Kind::Change | Kind::Integration => Some(ClientId::Integration(approval.subject.parse().ok()?)),
-                    Kind::Enrolment | Kind::Lift | Kind::Partner | Kind::Resume => None,
-                }
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether a version that waits for `approval` may still come. A draft waits for none; what was denied, withdrawn, or not answered
-    /// in time does not come.
-    pub fn may_come(&self, approval: Option<&ApprovalId>, at: Timestamp) -> bool {
-        let standing = approval.and_then(|id| self.approvals.get(id)).map(|approval| approval.standing(at));
-        matches!(standing, Some(Standing::Pending | Standing::Approved))
     }
 
     fn apply_partner(&mut self, index: u64, at: Timestamp, change: &Change) {
