@@ -24,6 +24,7 @@ pub mod review;
 pub mod revocation;
 pub mod rotation;
 pub mod shadow;
+mod stored;
 pub mod ticket;
 pub mod underway;
 pub mod verification;

@@ -12,8 +12,9 @@ use super::judged::Judged;
 use super::plan::{self, Action, Item, Plan};
 use super::review::ask;
 use super::revocation::{Failure, Fault};
+use super::stored::{Stored, base, is_turned_down, joined};
 use crate::domain::actor::{Actor, Authorized, Submit};
-use crate::domain::approval::{Approval, Kind, Standing};
+use crate::domain::approval::{Approval, Kind};
 use crate::domain::binding::{Admits, Binding, KeySource};
 use crate::domain::change::{Change, What};
 use crate::domain::clock::Timestamp;
@@ -54,7 +55,7 @@ impl Broker {
         let mut texts = Vec::new();
         let mut documents = Vec::new();
         for record in located.iter().map(|located| located.record.clone()) {
-            let mut stored = Stored { newest: newest(&record, &view.state), in_force: in_force(&record, &view.state) };
+            let mut stored = Stored::of(&record, &view.state);
             for record in [&mut stored.newest, &mut stored.in_force].into_iter().flatten() {
                 texts.extend(record.texts_mut().iter().filter_map(|text| text.digest()));
             }
@@ -262,24 +263,6 @@ struct Sound {
     view: Arc<View>,
 }
 
-/// The versions of a record that are stored.
-struct Stored {
-    newest: Option<Record>,
-    in_force: Option<Record>,
-}
-
-/// A stored record with those of its texts in plain that `rows` has; and the digests by their text.
-fn joined(mut record: Record, rows: &HashMap<TextDigest, TextRow>) -> (Record, HashMap<String, TextDigest>) {
-    let mut known = HashMap::new();
-    for text in record.texts_mut() {
-        if let Some(row) = text.digest().and_then(|digest| rows.get(&digest)) {
-            known.insert(row.text.clone(), row.digest);
-            *text = Text::Plain(row.text.clone());
-        }
-    }
-    (record, known)
-}
-
 fn what(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now: Timestamp) -> What {
     let reason = why.cloned();
     let open = |kind: Kind, version: Digest| Approval {
@@ -303,64 +286,6 @@ fn what(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now:
             What::IntegrationDrafted { record: Box::new(record.clone()), reason }
         }
     }
-}
-
-/// The newest stored version: what waits, else what is in force.
-fn newest(new: &Record, state: &State) -> Option<Record> {
-    match new {
-        Record::Api(api) => {
-            let held = state.apis.get(&api.name)?.held.as_ref();
-            held.map(|held| Record::Api(held.version.record.as_ref().clone()))
-        }
-        Record::Partner(partner) => {
-            let held = state.partners.get(&partner.name)?.held.as_ref();
-            held.map(|held| Record::Partner(held.version.record.as_ref().clone()))
-        }
-        Record::Integration(integration) => {
-            let held = state.integrations.get(&integration.id)?.held.as_ref();
-            held.map(|held| Record::Integration(held.version.record.as_ref().clone()))
-        }
-    }
-    .or_else(|| in_force(new, state))
-}
-
-/// The version in force.
-fn in_force(new: &Record, state: &State) -> Option<Record> {
-    match new {
-        Record::Api(api) => {
-            let current = state.apis.get(&api.name)?.current.as_ref();
-            current.map(|current| Record::Api(current.record.as_ref().clone()))
-        }
-        Record::Partner(partner) => {
-            let current = state.partners.get(&partner.name)?.current.as_ref();
-            current.map(|current| Record::Partner(current.record.as_ref().clone()))
-        }
-        Record::Integration(integration) => {
-            let current = state.integrations.get(&integration.id)?.current.as_ref();
-            current.map(|current| Record::Integration(current.record.as_ref().clone()))
-        }
-    }
-}
-
-/// Whether the version that waits was denied, or nobody answered in time.
-fn is_turned_down(new: &Record, state: &State, now: Timestamp) -> bool {
-    let asked = match new {
-        Record::Api(api) => state.apis.get(&api.name).and_then(|api| api.held.as_ref()?.approval.as_ref()),
-        Record::Partner(partner) => {
-            state.partners.get(&partner.name).and_then(|partner| partner.held.as_ref()?.approval.as_ref())
-        }
-        Record::Integration(integration) => {
-            state.integrations.get(&integration.id).and_then(|integration| integration.held.as_ref()?.approval.as_ref())
-        }
-    };
-    let standing = asked.and_then(|id| state.approvals.get(id)).map(|approval| approval.standing(now));
-    matches!(standing, Some(Standing::Denied | Standing::Expired))
-}
-
-/// The versions that a plan was made against: in force, and waiting.
-fn base(record: &Record, state: &State) -> (Option<Digest>, Option<Digest>) {
-    let digest = |record: Option<Record>| record.map(|record| Digest::of_json(&record));
-    (digest(in_force(record, state)), digest(newest(record, state)))
 }
 
 /// Conflicts of a stored version, as the admin API lists faults.

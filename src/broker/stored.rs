@@ -1,0 +1,109 @@
+//! The stored versions of a record that is sent: the one in force, and the one that waits.
+
+use std::collections::HashMap;
+
+use crate::domain::approval::Standing;
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::names::ApprovalId;
+use crate::domain::record::Record;
+use crate::domain::state::{Held, State, Versioned};
+use crate::domain::text::{Text, TextDigest, TextRow};
+
+/// The versions of a record that are stored.
+pub(super) struct Stored {
+    /// What waits, else what is in force.
+    pub(super) newest: Option<Record>,
+    /// What is in force.
+    pub(super) in_force: Option<Record>,
+}
+
+/// Digests of the versions that a plan was made against: in force, and the newest.
+pub(super) type Base = (Option<Digest>, Option<Digest>);
+
+impl Stored {
+    /// Those of the record that has the name of `new`.
+    pub(super) fn of(new: &Record, state: &State) -> Self {
+        let in_force = in_force(new, state);
+        Self { newest: waiting(new, state).or_else(|| in_force.clone()), in_force }
+    }
+}
+
+/// A stored record with those of its texts in plain that `rows` has; and the digests by their text.
+pub(super) fn joined(mut record: Record, rows: &HashMap<TextDigest, TextRow>) -> (Record, HashMap<String, TextDigest>) {
+    let mut known = HashMap::new();
+    for text in record.texts_mut() {
+        if let Some(row) = text.digest().and_then(|digest| rows.get(&digest)) {
+            known.insert(row.text.clone(), row.digest);
+            *text = Text::Plain(row.text.clone());
+        }
+    }
+    (record, known)
+}
+
+fn waiting(new: &Record, state: &State) -> Option<Record> {
+    match new {
+        Record::Api(api) => {
+            let held = state.apis.get(&api.name)?.held.as_ref();
+            held.map(|held| Record::Api(held.version.record.as_ref().clone()))
+        }
+        Record::Partner(partner) => {
+            let held = state.partners.get(&partner.name)?.held.as_ref();
+            held.map(|held| Record::Partner(held.version.record.as_ref().clone()))
+        }
+        Record::Integration(integration) => {
+            let held = state.integrations.get(&integration.id)?.held.as_ref();
+            held.map(|held| Record::Integration(held.version.record.as_ref().clone()))
+        }
+    }
+}
+
+fn in_force(new: &Record, state: &State) -> Option<Record> {
+    match new {
+        Record::Api(api) => {
+            let current = state.apis.get(&api.name)?.current.as_ref();
+            current.map(|current| Record::Api(current.record.as_ref().clone()))
+        }
+        Record::Partner(partner) => {
+            let current = state.partners.get(&partner.name)?.current.as_ref();
+            current.map(|current| Record::Partner(current.record.as_ref().clone()))
+        }
+        Record::Integration(integration) => {
+            let current = state.integrations.get(&integration.id)?.current.as_ref();
+            current.map(|current| Record::Integration(current.record.as_ref().clone()))
+        }
+    }
+}
+
+/// The versions that a plan is made against. Nothing is read of the records themselves, so it may be asked where nothing may take long.
+pub(super) fn base(new: &Record, state: &State) -> Base {
+    fn of<T>(current: Option<&Versioned<T>>, held: Option<&Held<T>>) -> Base {
+        let current = current.map(|current| current.version);
+        (current, held.map(|held| held.version.version).or(current))
+    }
+    match new {
+        Record::Api(api) => state.apis.get(&api.name).map(|api| of(api.current.as_ref(), api.held.as_ref())),
+        Record::Partner(partner) => {
+            state.partners.get(&partner.name).map(|partner| of(partner.current.as_ref(), partner.held.as_ref()))
+        }
+        Record::Integration(integration) => {
+            state.integrations.get(&integration.id).map(|one| of(one.current.as_ref(), one.held.as_ref()))
+        }
+    }
+    .unwrap_or_default()
+}
+
+/// Whether the version that waits was denied, or nobody answered in time.
+pub(super) fn is_turned_down(new: &Record, state: &State, now: Timestamp) -> bool {
+    let standing = asked(new, state).and_then(|id| state.approvals.get(id)).map(|approval| approval.standing(now));
+    matches!(standing, Some(Standing::Denied | Standing::Expired))
+}
+
+/// The approval that the version which waits needs.
+fn asked<'a>(new: &Record, state: &'a State) -> Option<&'a ApprovalId> {
+    match new {
+        Record::Api(api) => state.apis.get(&api.name)?.held.as_ref()?.approval.as_ref(),
+        Record::Partner(partner) => state.partners.get(&partner.name)?.held.as_ref()?.approval.as_ref(),
+        Record::Integration(integration) => state.integrations.get(&integration.id)?.held.as_ref()?.approval.as_ref(),
+    }
+}
