@@ -48,7 +48,8 @@ impl Broker {
         let (mut errors, warnings): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.severity == Severity::Error);
         if !errors.is_empty() {
             if effort.take(0).is_ok() {
-                errors.extend(record::collisions(&located, &around, &mut effort, |_| true));
+                let collisions = record::collisions(&located, &around, &mut effort, |_| true);
+                errors.extend(collisions.into_iter().filter(|fault| fault.severity == Severity::Error));
             }
             return Err(failed(errors));
         }
@@ -67,7 +68,7 @@ impl Broker {
 
     /// What an apply of sound documents would do; `rows` are the texts of their stored versions.
     fn weighed(&self, sound: Sound, rows: &HashMap<TextDigest, TextRow>) -> Result<Plan, Failure> {
-        let Sound { documents, located, around, mut effort, warnings, digest, view, .. } = sound;
+        let Sound { documents, located, around, mut effort, mut warnings, digest, view, .. } = sound;
         let mut items = Vec::new();
         for (record, stored) in documents {
             let (kind, name) = record.name();
@@ -85,9 +86,11 @@ impl Broker {
         let narrowing: HashSet<_> =
             items.iter().filter(|item| item.narrows).map(|item| (item.kind, item.subject.clone())).collect();
         let collisions = record::collisions(&located, &around, &mut effort, |record| !narrowing.contains(&record.name()));
-        if !collisions.is_empty() {
-            return Err(failed(collisions));
+        let (errors, standing): (Vec<_>, Vec<_>) = collisions.into_iter().partition(|fault| fault.severity == Severity::Error);
+        if !errors.is_empty() {
+            return Err(failed(errors));
         }
+        warnings.extend(standing);
         let id = plan::name(digest, &items);
         // What differs in nothing comes last.
         items.sort_by_key(|item| {
@@ -290,7 +293,7 @@ fn what(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now:
 
 /// Conflicts of a stored version, as the admin API lists faults.
 pub(super) fn told(subject: &str, conflicts: Vec<Conflict>) -> Vec<Fault> {
-    let fault = |Conflict { at, reason, message }| Fault { at: format!("{subject} {at}"), reason, message };
+    let fault = |Conflict { at, reason, message, stands: _ }| Fault { at: format!("{subject} {at}"), reason, message };
     conflicts.into_iter().map(fault).collect()
 }
 

@@ -70,6 +70,33 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Whether every proof that this entry could admit, `other` could admit as well.
+    ///
+    /// # Errors
+    /// It takes more than `effort` has left.
+    pub fn is_within(&self, other: &Self, effort: &mut Effort) -> Result<bool, Exhausted> {
+        if !self.groups.iter().all(|group| other.groups.contains(group)) {
+            return Ok(false);
+        }
+        for (claim, wide) in &other.conditions.0 {
+            effort.take(1)?;
+            let Some(own) = self.conditions.0.get(claim) else { return Ok(false) };
+            for wide in wide {
+                let mut found = false;
+                for one in own {
+                    effort.take(one.len())?;
+                    found = found || one.is_within(wide);
+                }
+                if !found {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
 impl Conditions {
     /// Those of `rule`.
     pub fn of(rule: &JwtRule) -> Self {
@@ -128,6 +155,16 @@ impl Values {
         match self {
             Self::Exact(set) => set.len(),
             Self::Prefix(_) => 1,
+        }
+    }
+
+    /// As [`Condition::is_within`], in time that grows with this list alone.
+    fn is_within(&self, wide: &Self) -> bool {
+        match (self, wide) {
+            (Self::Exact(set), Self::Exact(wide)) => set.iter().all(|value| wide.contains(value)),
+            (Self::Exact(set), Self::Prefix(prefix)) => set.iter().all(|value| value.starts_with(prefix.as_str())),
+            (Self::Prefix(prefix), Self::Prefix(wide)) => prefix.starts_with(wide.as_str()),
+            (Self::Prefix(_), Self::Exact(_)) => false,
         }
     }
 
@@ -302,8 +339,14 @@ impl BindingIndex {
         }
     }
 
-    /// An entry that `counts` and that could admit a proof which `probe` admits: the same issuer, an audience that both take, and no
-    /// claim on which they are disjoint. Algorithms, `typ`, key sources, life and networks separate nothing (CONTRACT.md section 3:
+    /// The entry of one binding of a client, if it has one.
+    pub fn entry(&self, client: &ClientId, environment: &EnvironmentName, binding: &BindingName) -> Option<&Entry> {
+        let mut own = self.of.get(client).into_iter().flat_map(|own| own.iter()).map(|standing| &*standing.entry);
+        own.find(|entry| entry.environment == *environment && entry.binding == *binding)
+    }
+
+    /// An entry that `counts` and that could admit a proof which `probe` admits: the same issuer, an audience that both take (or a proof that names
+    /// none), and no claim on which they are disjoint. Algorithms, `typ`, key sources, life and networks separate nothing (CONTRACT.md section 3:
     /// "they must differ on a claim by disjoint matchers").
     ///
     /// # Errors
@@ -422,6 +465,39 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// S-1: an entry is within another where it adds nothing to what that one admits.
+    #[test]
+    fn an_entry_is_within_another_that_admits_all_of_it() {
+        let equals = |value: &str| Condition::Equals(value.into());
+        let one_of = |values: &[&str]| Condition::OneOf(values.iter().map(|value| (*value).to_owned()).collect());
+        let prefix = |value: &str| Condition::Prefix(value.into());
+        let wide = [("id", one_of(&["a", "b"])), ("ref", prefix("re"))];
+        let within = |environment: &str, matchers: &[(&str, Condition)], audience: Option<&str>| {
+            let known = entry(1, "production", &rule("https://one.example", &wide, None));
+            let own = entry(1, environment, &rule("https://one.example", matchers, audience));
+            own.is_within(&known, &mut Effort::default()).expect("little work")
+        };
+        let rows = [
+            (true, wide.to_vec()),
+            (true, vec![("id", equals("a")), ("ref", prefix("refs/"))]),
+            (true, vec![("/id", equals("b")), ("ref", one_of(&["re", "rest"])), ("more", prefix("x"))]),
+            (false, vec![("id", one_of(&["a", "c"])), ("ref", prefix("re"))]),
+            (false, vec![("id", prefix("a")), ("ref", prefix("re"))]),
+            (false, vec![("id", equals("a")), ("ref", prefix("r"))]),
+            (false, vec![("id", equals("a"))]),
+            (false, vec![]),
+        ];
+        for (expected, matchers) in rows {
+            assert_eq!(within("production", &matchers, None), expected, "{matchers:?}");
+        }
+        assert!(!within("sandbox", &wide, None) && !within("production", &wide, Some("more")));
+        assert!(
+            entry(1, "production", &rule("https://one.example", &wide, None))
+                .is_within(&entry(1, "production", &rule("https://one.example", &wide, None)), &mut Effort::of(1))
+                .is_err()
+        );
     }
 
     /// S-2: a change while somebody holds a copy copies what it touches, and nothing is left behind by what went.

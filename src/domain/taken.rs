@@ -92,6 +92,9 @@ pub struct Conflict {
     pub reason: &'static Reason,
     /// What exactly, and who has it.
     pub message: String,
+    /// The version in force collides with another record in this very way, from before there was a rule against it. It stands, and is no
+    /// reason against a version that adds nothing to it.
+    pub stands: bool,
 }
 
 impl<'r> Holder<'r> {
@@ -190,6 +193,22 @@ impl Taken {
     }
 }
 
+impl Taken {
+    /// Whether the version that `client` has here uses the same text in the same way.
+    fn has(&self, client: &ClientId, part: &Part) -> bool {
+        let same = |other: &Part| other.usage == part.usage && other.text == part.text;
+        self.0.of.get(client).is_some_and(|parts| parts.iter().any(same))
+    }
+
+    /// Whether the same binding of the version that its client has here admits all that `rule` admits; where there is no rule to ask about,
+    /// nothing speaks against it.
+    fn has_rule(&self, rule: Option<&Rule<'_>>, effort: &mut Effort) -> Result<bool, Exhausted> {
+        let Some(Rule { entry, .. }) = rule else { return Ok(true) };
+        let before = self.0.bindings.entry(&entry.client, &entry.environment, &entry.binding);
+        before.map_or(Ok(false), |before| entry.is_within(before, effort))
+    }
+}
+
 impl Uses {
     fn add(&mut self, part: &Part, client: &ClientId) {
         let usages = Arc::make_mut(self.0.entry(Arc::clone(&part.text)).or_default());
@@ -232,13 +251,15 @@ impl Uses {
     }
 }
 
-/// Everything of `record` that is ours, or that one of `others` has taken; in the order of the record.
+/// Everything of `record` that is ours, or that one of `others` has taken; in the order of the record. What of it `in_force`, where the
+/// version in force is, takes as well [stands](Conflict::stands); never what is ours.
 ///
 /// # Errors
 /// It takes more than `effort` has left: nothing is known then, and the record must not take force.
 pub fn conflicts(
     record: Holder<'_>,
     ours: &Ours,
+    in_force: &Taken,
     others: &[Beside<'_>],
     effort: &mut Effort,
 ) -> Result<Vec<Conflict>, Exhausted> {
@@ -258,22 +279,26 @@ pub fn conflicts(
             found = found.or(taken.0.uses.against(part, effort, counts)?);
         }
         let found = found.or(itself.against(part, effort, |usage, _| *usage != part.usage)?);
-        conflicts.extend(found.map(|(usage, client)| part.against(usage, client)));
+        if let Some((usage, other)) = found {
+            let stands =
+                in_force.has(&client, part) && in_force.has_rule(rules.iter().find(|rule| rule.at == part.at), effort)?;
+            conflicts.push(part.against(usage, other, stands));
+        }
     }
     for rule in &rules {
         if let Some(message) = own_keys(rule.keys, ours) {
-            conflicts.push(Conflict { at: rule.at.clone(), reason: &reason::BINDING_OWN_ISSUER, message });
+            conflicts.push(Conflict { at: rule.at.clone(), reason: &reason::BINDING_OWN_ISSUER, message, stands: false });
         }
+        let mut found = None;
         for Beside { taken, reserves } in others {
             let counts = |other: &Entry| other.client != client && reserves(&other.client);
-            if let Some(other) = taken.0.bindings.overlapping(&rule.entry, effort, counts)? {
-                let message = format!(
-                    "a proof that {} admits could also be admitted by {}/{}/{}; they must differ on a claim",
-                    rule.entry.binding, other.client, other.environment, other.binding
-                );
-                conflicts.push(Conflict { at: rule.at.clone(), reason: &reason::BINDING_OVERLAP, message });
+            found = taken.0.bindings.overlapping(&rule.entry, effort, counts)?;
+            if found.is_some() {
                 break;
             }
+        }
+        if let Some(other) = found {
+            conflicts.push(rule.against(other, in_force.has_rule(Some(rule), effort)?));
         }
     }
     Ok(conflicts)
@@ -295,7 +320,7 @@ fn is_ours(part: &Part, ours: &Ours) -> Option<Conflict> {
             (&reason::RECORD_AUDIENCE_TAKEN, format!("{text} is an issuer: that of our environment {environment}"))
         }
     };
-    Some(Conflict { at: part.at.clone(), reason, message })
+    Some(Conflict { at: part.at.clone(), reason, message, stands: false })
 }
 
 /// Why keys are our own: at an address of ours, or one of our signing keys by whatever name.
@@ -327,7 +352,7 @@ fn excludes((one, here): &Usage, (other, there): &Usage) -> bool {
 }
 
 impl Part {
-    fn against(&self, (role, environment): &Usage, client: &ClientId) -> Conflict {
+    fn against(&self, (role, environment): &Usage, client: &ClientId, stands: bool) -> Conflict {
         let text = &self.text;
         let message = match role {
             Role::Audience => format!("{text} is the audience of {client} in {environment}"),
@@ -336,6 +361,14 @@ impl Part {
             ),
             Role::Issuer => format!("{text} is an issuer, of proofs of {client} in {environment}"),
         };
-        Conflict { at: self.at.clone(), reason: &reason::RECORD_AUDIENCE_TAKEN, message }
+        Conflict { at: self.at.clone(), reason: &reason::RECORD_AUDIENCE_TAKEN, message, stands }
+    }
+}
+
+impl Rule<'_> {
+    fn against(&self, other: &Entry, stands: bool) -> Conflict {
+        let (binding, place) = (&self.entry.binding, format!("{}/{}/{}", other.client, other.environment, other.binding));
+        let message = format!("a proof that {binding} admits could also be admitted by {place}; they must differ on a claim");
+        Conflict { at: self.at.clone(), reason: &reason::BINDING_OVERLAP, message, stands }
     }
 }

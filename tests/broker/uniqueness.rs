@@ -1,5 +1,9 @@
 //! What must be unique, on the wire: against what is in force and what is pending, when it is applied, submitted and takes force.
 
+use carnet::domain::actor::Actor;
+use carnet::domain::binding::{Admits, Condition};
+use carnet::domain::change::{Change, What};
+use carnet::journal::Proposal;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, Provider, World, client, records};
@@ -53,7 +57,7 @@ fn api(name: &str, audience: &str) -> String {
 }
 
 /// An integration in one environment, with one binding.
-fn integration(name: &str, environment: &str, binding: &str) -> String {
+pub fn integration(name: &str, environment: &str, binding: &str) -> String {
     format!(
         "apiVersion: carnet/v1\nkind: Integration\nmetadata: {{partner: globex, name: {name}}}\npurpose: Copies orders.\n\
          owners: {{business: jane@acme.example, application: raj@acme.example}}\n\
@@ -371,4 +375,80 @@ async fn s_7_s_1_a_new_environment_takes_audiences_and_narrowing_stays_possible(
     approve(&world, "orders-api").await;
     let answer = world.exchange("production", &proof(&world, &world.issuer("production")), "orders:read").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// Has the binding `at` of `globex/second` in production admit the repository of another integration, in force and judged by nobody: as a
+/// record stands that came before there was a rule against it.
+async fn collide(world: &World, at: usize, repository: &str) {
+    let journal = &world.running.as_ref().expect("running").broker.journal;
+    let changed = journal.change(None, |state, _| {
+        let known = &state.integrations[&"globex/second".parse().expect("an id")];
+        let mut record = known.current.as_ref().expect("in force").record.as_ref().clone();
+        let access = record.environments.get_mut("production").expect("an environment");
+        let Admits::Jwt(rule) = &mut access.bindings[at].admits else { panic!("a rule on JWTs") };
+        let matcher =
+            rule.matchers.iter_mut().find(|matcher| matcher.claim.to_string() == "repository_id").expect("a condition");
+        matcher.condition = Condition::Equals(repository.to_owned());
+        let what = What::IntegrationNarrowed { record: Box::new(record), reason: None };
+        Ok::<_, ()>(Proposal::from(Change { by: Actor::Operator, what }))
+    });
+    changed.await.expect("available").expect("proposed");
+}
+
+/// S-1: a record that collides since before there was a rule. What stands is told, and keeps nobody from a change that adds nothing to it:
+/// less, more of something else, the end of the collision, a stop.
+#[tokio::test]
+async fn s_1_a_record_that_collides_already_can_be_changed_as_long_as_it_takes_no_more() {
+    let world = World::start().await;
+    let lax = ", singleUse: false, maxAge: 5m";
+    let second = |bindings: &[(&str, &str, &str)], more: &str| {
+        let each: Vec<_> =
+            bindings.iter().map(|(name, id, rest)| format!("name: {name}, {}", oidc(&world, id, rest))).collect();
+        let record = integration("second", "production", "BINDINGS").replace("name: ci, BINDINGS", &each.join("}\n      - {"));
+        format!("{record}{more}")
+    };
+    world.onboard(&integration("first", "production", &oidc(&world, "1", ""))).await;
+    world.onboard(&second(&[("ci", "2", ""), ("lax", "3", lax)], "")).await;
+    collide(&world, 0, "1").await;
+    collide(&world, 1, "1").await;
+    let now = world.clock.seconds();
+    let proof = world.partner.sign(&json!({
+        "iss": world.partner.issuer, "sub": "repo:x", "repository_id": "1", "aud": world.issuer("production"), "exp": now + 300, "iat": now,
+        "jti": client::unique(),
+    }));
+    let answer = world.exchange("production", &proof, "orders:read").await;
+    assert_eq!((answer.status, answer.json()["reason"].clone()), (400, json!("binding.ambiguous")), "{}", answer.text());
+
+    let both = [("ci", "1", ""), ("lax", "1", lax)];
+    for (row, record) in [
+        ("another value", second(&[("ci", "1", ""), ("lax", "456789", lax)], "")),
+        ("another binding", second(&[both[0], both[1], ("third", "1", "")], "")),
+        ("another name", second(&[("renamed", "1", ""), both[1]], "")),
+        ("another environment", second(&both, "").replace("  production:\n", "  sandbox:\n")),
+    ] {
+        let expected = if row == "another environment" { Vec::new() } else { vec![OVERLAP.to_owned()] };
+        assert_eq!(refused(&world, &record).await, expected, "{row}");
+    }
+    let item = async |record: &str| {
+        let answer = apply(&world, record).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer = answer.json();
+        let warned = answer["warnings"].as_array().expect("warnings").iter().filter(|one| one["reason"] == OVERLAP).count();
+        (answer["items"][0]["action"].as_str().expect("an action").to_owned(), warned)
+    };
+    // More of something else: held for people, who are told what stands, and approved by them.
+    assert_eq!(item(&second(&both, "    limits: {exchangesPerMinute: 600}\n")).await, ("hold".to_owned(), 2));
+    approve(&world, "globex/second").await;
+    let shown = world.admin_get("/v1/integrations/globex/second", "sven").await;
+    assert_eq!((&shown["held"], &shown["waitsFor"]), (&Value::Null, &json!([])), "{shown}");
+    // Less at once.
+    assert_eq!(item(&second(&both, "    limits: {exchangesPerMinute: 60}\n")).await.0, "narrow");
+    // One of the two goes, and its proofs could meet the laxer one: held, although that one still collides.
+    assert_eq!(item(&second(&both[1..], "    limits: {exchangesPerMinute: 60}\n")).await, ("hold".to_owned(), 1));
+    approve(&world, "globex/second").await;
+    let stopped = world.admin_post("/v1/integrations/globex/second/suspend", "sven", &json!({"reason": "odd"})).await;
+    assert_eq!(stopped.status, 200, "{}", stopped.text());
+    // The first one is as it was; the second may not come back to what it gave up.
+    assert_eq!(refused(&world, &second(&both, "")).await, [OVERLAP]);
+    assert_eq!(item(&second(&[("lax", "3", lax)], "    limits: {exchangesPerMinute: 60}\n")).await, ("hold".to_owned(), 0));
 }

@@ -149,6 +149,10 @@ impl Located {
         let (file, at, message) = (self.file.clone(), at.to_owned(), message.into());
         Fault { file, line, column, at, reason, message, severity: Severity::Error }
     }
+
+    fn warning(&self, at: &str, reason: &'static Reason, message: impl Into<String>) -> Fault {
+        Fault { severity: Severity::Warning, ..self.error(at, reason, message) }
+    }
 }
 
 /// Reads all records of a text of YAML documents.

@@ -59,15 +59,20 @@ impl Surroundings {
     }
 }
 
-/// What `record` would take that is ours, or that others have in `state` at `now`. One that was not judged to its end counts as one that
-/// collides: it must not take force.
+/// What `record` would take that is ours, or that others have in `state` at `now`, beyond what stands between the versions in force. One
+/// that was not judged to its end counts as one that collides: it must not take force.
 pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp, effort: &mut Effort) -> Vec<Conflict> {
     let waits = |client: &ClientId| waits(state, client, now);
     let beside = [Beside { taken: &state.in_force, reserves: &|_| true }, Beside { taken: &state.waiting, reserves: &waits }];
-    conflicts(record, &Ours::of(state), &beside, effort).unwrap_or_else(|exhausted| {
-        let message = used_up(exhausted, &[(record.client().to_string(), exhausted.most)]);
-        vec![Conflict { at: String::new(), reason: &reason::RECORD_EFFORT, message }]
-    })
+    match conflicts(record, &Ours::of(state), &state.in_force, &beside, effort) {
+        Ok(found) => found.into_iter().filter(|conflict| !conflict.stands).collect(),
+        Err(exhausted) => vec![unjudged(record, exhausted)],
+    }
+}
+
+fn unjudged(record: Holder<'_>, exhausted: Exhausted) -> Conflict {
+    let message = used_up(exhausted, &[(record.client().to_string(), exhausted.most)]);
+    Conflict { at: String::new(), reason: &reason::RECORD_EFFORT, message, stands: false }
 }
 
 /// Whether the waiting version of a client reserves what it would take. Drafts and what was denied are not in the index; what nobody
@@ -120,7 +125,7 @@ pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effor
 
 /// What records take that is ours, or that others have: in force, waiting, or in the same apply. A version of the same apply stands
 /// beside the one that it would replace, for that one stays in force until the approvals come, in whatever order they do. Only those that
-/// are `judged` have faults; the others are beside them.
+/// are `judged` have faults; the others are beside them. What stands between the versions in force is a warning.
 pub fn collisions(
     records: &[Located],
     around: &Surroundings,
@@ -141,12 +146,12 @@ pub fn collisions(
     for located in records.iter().filter(|located| judged(&located.record)) {
         let Some(holder) = located.record.holder() else { continue };
         let before = effort.spent();
-        let found = conflicts(holder, &around.ours, &beside, effort);
+        let found = conflicts(holder, &around.ours, &around.in_force, &beside, effort);
         costs.push((located.record.name().1, effort.spent() - before));
         match found {
             Ok(found) => faults.extend(found.into_iter().map(|conflict| {
-                let Conflict { at, reason, message } = conflict;
-                located.error(&at, reason, message)
+                let Conflict { at, reason, message, stands } = conflict;
+                if stands { located.warning(&at, reason, message) } else { located.error(&at, reason, message) }
             })),
             Err(exhausted) => {
                 faults.push(located.error("", &reason::RECORD_EFFORT, used_up(exhausted, &costs)));
