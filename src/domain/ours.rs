@@ -46,6 +46,11 @@ impl Ours {
         Self { places: places.collect(), keys: Vec::new() }
     }
 
+    /// The same keys, and these environments in place of the recorded ones.
+    pub fn with_environments<'a>(self, environments: impl Iterator<Item = (&'a EnvironmentName, &'a Environment)>) -> Self {
+        Self { keys: self.keys, ..Self::named(environments) }
+    }
+
     /// The environment whose issuer or trust domain `text` is, or lies below (its token endpoint, its key set).
     pub fn environment_of(&self, text: &str) -> Option<&EnvironmentName> {
         let asked = Place::of(text)?;
@@ -80,35 +85,6 @@ pub fn is_own_audience<'a>(mut environments: impl Iterator<Item = &'a Environmen
     environments.any(|environment| {
         audience.strip_prefix(environment.issuer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     })
-}
-
-/// What records in force have that an environment which came later has taken: issuers of proofs, accepted audiences and audiences of APIs.
-/// Nothing is granted by any of it; each as a line for people.
-pub fn overtaken(state: &State) -> Vec<String> {
-    let ours = Ours::of(state);
-    let mut found = Vec::new();
-    for (name, api) in &state.apis {
-        for (environment, audience) in api.current.iter().flat_map(|current| &current.record.audience) {
-            if let Some(own) = ours.environment_of(audience.as_str()) {
-                found.push(format!(
-                    "the audience {audience} of the API {name} in {environment} belongs to the environment {own}"
-                ));
-            }
-        }
-    }
-    for candidate in state.candidates.all() {
-        let (client, environment, binding) = (&candidate.client, &candidate.environment, &candidate.binding);
-        if let Some(own) = ours.environment_of(candidate.rule.issuer.as_str()) {
-            let issuer = &candidate.rule.issuer;
-            found.push(format!("the issuer {issuer} of {client}/{environment}/{binding} belongs to the environment {own}"));
-        }
-        if let Some(audience) = &candidate.overtaken {
-            found.push(format!(
-                "the accepted audience {audience} of {client}/{environment}/{binding} belongs to an environment of ours"
-            ));
-        }
-    }
-    found
 }
 
 impl Place {

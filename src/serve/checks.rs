@@ -4,6 +4,7 @@
 //! over the network. `serve` refuses to start where a [`Weight::Fault`] is found, and logs the rest; `doctor` tells all of it. Nothing here
 //! writes, binds for good or is spent, so it may be looked at beside a running server.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,10 +19,14 @@ use crate::authn::{IssuerKeys, StaffVerifier};
 use crate::broker::shadow;
 use crate::config::{Config, ConfigFault, ListenSection};
 use crate::domain::actor::Role;
+use crate::domain::change::Environment;
 use crate::domain::clock::Clock as _;
 use crate::domain::names::EnvironmentName;
 use crate::domain::network::Cidr;
 use crate::domain::ours::Ours;
+use crate::domain::record::collisions_in_force;
+use crate::domain::state::State;
+use crate::domain::taken::Conflict;
 use crate::journal::{ClockFault, Kek, OpenFault, Past, View, examine, is_brought_up};
 use crate::revocation::{Away, Index};
 use crate::server::{SystemClock, open_files_limit, tls};
@@ -248,7 +253,10 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
     };
     let (journal, past) = journal(config).await;
     let mut found = vec![journal];
-    found.extend(past.iter().map(|past| time(config, past.view())));
+    if let Some(past) = &past {
+        found.push(time(config, past.view()));
+        found.extend(records(&past.view().state, &super::environments(config)));
+    }
     match (contents, &past) {
         (None, _) if config.redis.is_none() => found.push(Finding::sound("live index", "in process: one node only")),
         // Its URL is a fault of the settings.
@@ -269,6 +277,17 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
         },
     }
     (found, past)
+}
+
+/// Records in force that take what an environment of `environments` has, or what another record in force has: from before the environment
+/// came, or from before there was a rule against it. The rest is refused before it takes force.
+pub fn records(state: &State, environments: &BTreeMap<EnvironmentName, Environment>) -> Vec<Finding> {
+    let collisions = collisions_in_force(state, environments).into_iter();
+    let told = collisions.map(|(client, Conflict { at, message, .. })| {
+        let detail = format!("{client} {at}: {message}");
+        Finding::other(Weight::Wrong, "records", detail, "apply a version of the record that takes something else")
+    });
+    told.collect()
 }
 
 fn is_away(away: Away) -> Finding {

@@ -45,7 +45,6 @@ use crate::config::{Config, ConfigFault, JournalUrl};
 use crate::domain::binding::ClaimPath;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::names::Issuer;
-use crate::domain::ours::overtaken;
 use crate::http::admin;
 use crate::http::console::{self, Console};
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
@@ -287,9 +286,7 @@ async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
         let unprepared = StartFault::Prepare("its configuration is not on record");
         return Err(doubted().map_or(unprepared, StartFault::Clock));
     }
-    for detail in overtaken(&broker.journal.view().state) {
-        tracing::error!(detail, fix = "apply a record that names something else", "this grants nothing any more");
-    }
+    checks::log(&checks::records(&broker.journal.view().state, &environments(config)));
     match (broker.settle().await, doubted()) {
         (Ok(()), _) => Ok(()),
         (Err(_), Some(fault)) => {

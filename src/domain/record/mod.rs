@@ -39,7 +39,7 @@ pub use fault::{Fault, Severity};
 #[cfg(test)]
 pub(crate) use read_keyset::judge as judge_keys;
 pub use schema::schema;
-pub use surroundings::{Surroundings, check, check_each, collisions, conflicts_in};
+pub use surroundings::{Surroundings, check, check_each, collisions, collisions_in_force, conflicts_in};
 pub use tests::run as run_tests;
 pub use tree::Position;
 pub use write::document;

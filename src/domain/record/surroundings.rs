@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::read_api::BUILT_IN;
 use super::{Fault, Located, Record, run_tests};
 use crate::domain::api::Api;
+use crate::domain::change::Environment;
 use crate::domain::clock::Timestamp;
 use crate::domain::effort::{Effort, Exhausted};
 use crate::domain::integration::Integration;
@@ -73,6 +74,27 @@ pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp, effort: &
 fn unjudged(record: Holder<'_>, exhausted: Exhausted) -> Conflict {
     let message = used_up(exhausted, &[(record.client().to_string(), exhausted.most)]);
     Conflict { at: String::new(), reason: &reason::RECORD_EFFORT, message, stands: false }
+}
+
+/// What records in force take that is an environment's of `environments`, which came later, or that they took from each other before there
+/// was a rule against it: each record with its collisions. The search ends with the first record for which the budget does not suffice.
+pub fn collisions_in_force(state: &State, environments: &BTreeMap<EnvironmentName, Environment>) -> Vec<(ClientId, Conflict)> {
+    let ours = Ours::of(state).with_environments(environments.iter());
+    let beside = [Beside { taken: &state.in_force, reserves: &|_| true }];
+    let apis = state.apis.values().filter_map(|api| api.current.as_ref()).map(|current| Holder::Api(&current.record));
+    let integrations = state.integrations.values().filter_map(|one| one.current.as_ref());
+    let mut effort = Effort::default();
+    let mut collisions = Vec::new();
+    for record in apis.chain(integrations.map(|current| Holder::Integration(&current.record))) {
+        match conflicts(record, &ours, &Taken::default(), &beside, &mut effort) {
+            Ok(found) => collisions.extend(found.into_iter().map(|conflict| (record.client(), conflict))),
+            Err(exhausted) => {
+                collisions.push((record.client(), unjudged(record, exhausted)));
+                break;
+            }
+        }
+    }
+    collisions
 }
 
 /// Whether the waiting version of a client reserves what it would take. Drafts and what was denied are not in the index; what nobody

@@ -220,6 +220,36 @@ async fn e_6_a_journal_that_rests_or_is_ahead_of_the_clock_is_told_by_doctor() {
     assert!(words.contains(&format!("nothing is minted before {from}")), "{words}");
 }
 
+/// S-7, E-6: a record that an environment takes something from is told by doctor, before a server has the environment and while one does.
+#[tokio::test]
+async fn s_7_what_a_new_environment_takes_from_records_is_told_by_doctor() {
+    let mut world = crate::world::World::start().await;
+    let staging = format!("http://{}/staging", world.public);
+    let binding = format!(
+        "oidc: {{issuer: \"{}\", match: {{sub: {{prefix: \"repo:\"}}, repository_id: \"4711\"}}, owner: [repository_id], audience: \"{staging}\"}}",
+        world.partner.issuer
+    );
+    world.onboard(&crate::uniqueness::integration("second", "production", &binding)).await;
+    let program = Program::alone();
+    let file = world.folder.path().join("carnet.toml");
+    let config = file.to_str().expect("a path").to_owned();
+    let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();
+    assert!(wrong(&told, "records").is_empty(), "{told}");
+    let text = std::fs::read_to_string(&file).expect("the configuration");
+    std::fs::write(&file, format!("{text}\n[environments.staging]\nissuer = \"{staging}\"\nmax_ttl = \"5m\"\n"))
+        .expect("written");
+    for has_it in [false, true] {
+        if has_it {
+            world.stop().await;
+            world.boot().await;
+        }
+        let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.ended(1).json();
+        let words = wrong(&told, "records").join(" ");
+        let expected = format!("{staging} belongs to the environment staging");
+        assert!(words.contains("globex/second environments.production.bindings[0]: ") && words.contains(&expected), "{words}");
+    }
+}
+
 /// E-6, S-11: Redis that is ahead is told by doctor, with its key, whether a server runs or not.
 #[tokio::test]
 async fn e_6_a_live_index_that_is_ahead_is_told_by_doctor() {
