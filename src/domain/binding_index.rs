@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::binding::{Condition, ExtraAudience, JwtRule};
+use super::binding::{Condition, ExtraAudience, JwtRule, Preset};
 use super::effort::{Effort, Exhausted};
 use super::names::{Audience, BindingName, ClientId, EnvironmentName, Issuer};
 
@@ -36,7 +36,7 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub struct Conditions(BTreeMap<Claim, Vec<Values>>);
 
-/// Proofs of one issuer that name one audience. Two rules can take the same proof only if they have a group in common.
+/// Proofs of one issuer that name one audience, or none. Two rules can take the same proof only if they have a group in common.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Group {
     issuer: Issuer,
@@ -49,6 +49,8 @@ enum Reach {
     Environment(EnvironmentName),
     /// The value that a binding adds.
     Value(Audience),
+    /// No audience: a certificate does not say for whom it is shown, so every environment that has its ID takes it (X509-SVID section 4).
+    Unnamed,
 }
 
 /// What a claim may be.
@@ -66,11 +68,19 @@ impl Entry {
         if let Some(ExtraAudience::Value(value)) = &rule.audience {
             groups.push(group(Reach::Value(value.clone())));
         }
+        if rule.preset == Some(Preset::Spiffe) {
+            groups.push(group(Reach::Unnamed));
+        }
         Self { client, environment, binding, groups, conditions: Conditions::of(rule) }
     }
 }
 
 impl Entry {
+    /// Whether it admits by an X.509-SVID too, which names no audience.
+    pub fn takes_certificates(&self) -> bool {
+        self.groups.iter().any(|group| group.audience == Reach::Unnamed)
+    }
+
     /// Whether every proof that this entry could admit, `other` could admit as well.
     ///
     /// # Errors

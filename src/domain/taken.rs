@@ -268,6 +268,9 @@ pub fn conflicts(
     let mut conflicts = Vec::new();
     let mut itself = Uses::default();
     own.iter().for_each(|part| itself.add(part, &client));
+    // Where a proof names no audience, one record collides with itself.
+    let mut by_certificate = BindingIndex::default();
+    rules.iter().filter(|rule| rule.entry.takes_certificates()).for_each(|rule| by_certificate.insert(rule.entry.clone()));
     for part in &own {
         if let Some(conflict) = is_ours(part, ours) {
             conflicts.push(conflict);
@@ -296,6 +299,9 @@ pub fn conflicts(
             if found.is_some() {
                 break;
             }
+        }
+        if found.is_none() && rule.entry.takes_certificates() {
+            found = by_certificate.overlapping(&rule.entry, effort, |other| other.environment != rule.entry.environment)?;
         }
         if let Some(other) = found {
             conflicts.push(rule.against(other, in_force.has_rule(Some(rule), effort)?));
@@ -368,7 +374,15 @@ impl Part {
 impl Rule<'_> {
     fn against(&self, other: &Entry, stands: bool) -> Conflict {
         let (binding, place) = (&self.entry.binding, format!("{}/{}/{}", other.client, other.environment, other.binding));
-        let message = format!("a proof that {binding} admits could also be admitted by {place}; they must differ on a claim");
+        let both = self.entry.takes_certificates() && other.takes_certificates();
+        let message = if both && other.environment != self.entry.environment {
+            format!(
+                "an X.509-SVID that {binding} admits could also be admitted by {place}: it names no audience, so a SPIFFE ID belongs to \
+                 one environment; use an ID of its own in each"
+            )
+        } else {
+            format!("a proof that {binding} admits could also be admitted by {place}; they must differ on a claim")
+        };
         Conflict { at: self.at.clone(), reason: &reason::BINDING_OVERLAP, message, stands }
     }
 }

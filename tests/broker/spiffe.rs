@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::certificates::tool::{Machine, Reply};
 use crate::cli::program::Program;
 use crate::interop::process::{output, python};
+use crate::uniqueness::integration;
 use crate::world::issuer::{Behaviour, sign};
 use crate::world::{Answer, Options, Provider, World, claims, get, records};
 
@@ -213,6 +214,64 @@ async fn a_jwt_svid_is_barred_by_each_issuer_that_it_names() {
         assert_eq!(world.introspect("production", &token).await.json(), json!({"active": false}));
         lift(id).await;
     }
+}
+
+/// S-7: an X.509-SVID names no audience, and every environment that had its ID would take it. So an ID belongs to one environment, of one
+/// integration: at apply, where it is another one's in force, and at submit, where drafts met.
+#[tokio::test]
+async fn s_7_a_spiffe_id_belongs_to_one_environment() {
+    let mesh = Provider::start().await;
+    publish(&mesh, &[jwt_key(&mesh)], 1);
+    let world = world(&[("mesh", ID, &mesh)]).await;
+    let other = |name: &str| format!("spiffe://mesh.globex.example/orders/{name}");
+    let by_url = |id: &str| format!("spiffe: {{id: \"{id}\", bundleUrl: \"{}/keys\"}}", mesh.issuer);
+    let inline = format!("spiffe: {{id: \"{ID}\", bundle: {}}}", json!({"keys": [jwt_key(&mesh)]}));
+    let apply = async |records: String| {
+        let answer = world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", records))).await;
+        (answer.status, answer.json())
+    };
+    let collides = |(status, body): &(u16, Value), with: &str| {
+        let errors = body["errors"].as_array().unwrap_or_else(|| panic!("{body}"));
+        let told = errors.iter().all(|error| {
+            let message = error["message"].as_str().expect("a message");
+            error["reason"] == "binding.overlap" && message.contains("X.509-SVID") && message.contains(with)
+        });
+        assert!(*status == 422 && !errors.is_empty() && told, "{body}");
+    };
+    for binding in [by_url(ID), inline] {
+        let answer = apply(integration("second", "sandbox", &binding)).await;
+        collides(&answer, "globex/order-sync/production/mesh");
+    }
+    // One record, two environments.
+    let sandbox = "    scopes: {orders-api: [orders:read, orders:write]}\n";
+    let in_both = |id: &str| {
+        let line = binding("mesh", id, &mesh);
+        admitting(&world.partner.issuer, &line).replacen(sandbox, &format!("{line}{sandbox}"), 1)
+    };
+    let answer = apply(in_both(ID)).await;
+    collides(&answer, "globex/order-sync/");
+    assert_eq!(answer.1["errors"].as_array().map(Vec::len), Some(1), "the one in force stands: {}", answer.1);
+    let answer = apply(in_both(&other("both"))).await;
+    collides(&answer, "globex/order-sync/");
+
+    // An ID of its own in each is what it should be; and of two drafts that have one, the second is not submitted.
+    for (name, environment) in [("third", "sandbox"), ("fourth", "production")] {
+        let (status, body) = apply(integration(name, environment, &by_url(&other("sync2")))).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    let submit = async |name: &str| {
+        let path = format!("/v1/integrations/globex/{name}/submit");
+        let answer = world.admin_post(&path, "ann", &json!({"reason": "ready"})).await;
+        (answer.status, answer.json())
+    };
+    assert!(submit("third").await.0 < 300);
+    collides(&submit("fourth").await, "globex/third/sandbox/ci");
+
+    // To move it is a change like any other.
+    let line = binding("mesh", ID, &mesh);
+    let moved = records::usual(&world.partner.issuer).replacen(sandbox, &format!("{line}{sandbox}"), 1);
+    let (status, body) = apply(moved).await;
+    assert_eq!(status, 200, "{body}");
 }
 
 /// A trust domain's authority, in the folder of a machine.
