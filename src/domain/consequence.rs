@@ -153,3 +153,77 @@ fn key(state: &State, now: Timestamp) -> Option<What> {
     let key = state.keys.all().find(over)?;
     Some(What::KeyRetired { environment: key.key.environment.clone(), kid: key.key.kid.clone() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::actor::{Actor, Person, Role};
+    use crate::domain::approval::{Kind, Opened, Verdict};
+    use crate::domain::change::Change;
+    use crate::domain::fixture::{at, state};
+
+    fn apply(state: &mut State, what: What) {
+        let by = Actor::Staff(Person { iss: "https://idp.example".parse().expect("an issuer"), id: "ann".into(), name: None });
+        state.apply(100, at(0), &Change { by, what });
+    }
+
+    fn asked(kind: Kind, subject: &str, version: Digest) -> Approval {
+        Approval {
+            id: "asked".parse().expect("an id"),
+            kind,
+            subject: subject.to_owned(),
+            version,
+            requested_by: Actor::Operator,
+            barred: Vec::new(),
+            slots: vec![Role::Security],
+            expires: at(86_400),
+            reviews: Vec::new(),
+            withdrawn: false,
+            reason: None,
+            opened: Opened::default(),
+        }
+    }
+
+    fn approve(state: &mut State) {
+        let (approval, reason) = ("asked".parse().expect("an id"), "looked at".into());
+        apply(state, What::ApprovalReviewed { approval, verdict: Verdict::Approve, reason, roles: vec![Role::Security] });
+    }
+
+    /// S-1: an API that was approved, and did not take force before an environment came that has its audience.
+    #[test]
+    fn an_api_is_judged_when_it_takes_force() {
+        let mut state = state();
+        let known = state.apis.values().next().and_then(|api| api.current.as_ref()).expect("in force");
+        let mut record = known.record.as_ref().clone();
+        let audience = record.audience.values_mut().next().expect("an audience");
+        *audience = "https://sts.acme.example/staging/orders".parse().expect("an audience");
+        let approval = asked(Kind::Api, record.name.as_str(), Digest::of_json(&record));
+        apply(&mut state, What::ApiSubmitted { record: Box::new(record.clone()), approval });
+        approve(&mut state);
+        assert!(matches!(next(&state, at(1)), Some(What::ApiApproved { api, .. }) if api == record.name));
+        let mut configuration = state.configuration.clone().expect("configured");
+        let mut staging = configuration.environments.values().next().expect("an environment").clone();
+        staging.issuer = "https://sts.acme.example/staging".parse().expect("an issuer");
+        configuration.environments.insert("staging".parse().expect("a name"), staging);
+        apply(&mut state, What::ConfigurationChanged(configuration));
+        assert!(next(&state, at(1)).is_none());
+    }
+
+    /// S-2: a version that was not judged to its end does not take force, and lacks just that.
+    #[test]
+    fn a_version_takes_force_only_when_it_was_judged_to_its_end() {
+        let mut state = state();
+        let known = state.integrations.values().next().and_then(|known| known.current.as_ref()).expect("in force");
+        let mut record = known.record.as_ref().clone();
+        record.purpose = "Copies more orders.".into();
+        let approval = asked(Kind::Change, &record.id.to_string(), Digest::of_json(&record));
+        apply(&mut state, What::IntegrationChangeHeld { record: Box::new(record.clone()), approval });
+        approve(&mut state);
+        assert!(judges(&state, at(1)));
+        assert!(integration(&state, at(1), Effort::of(0)).is_none());
+        let lacking = waits_for(&state, &state.integrations[&record.id], at(1), &mut Effort::of(0));
+        assert_eq!(lacking, [&reason::RECORD_EFFORT]);
+        let taken = integration(&state, at(1), Effort::default());
+        assert!(matches!(taken, Some(What::IntegrationChanged { integration, .. }) if integration == record.id));
+    }
+}

@@ -452,3 +452,99 @@ async fn s_1_a_record_that_collides_already_can_be_changed_as_long_as_it_takes_n
     assert_eq!(refused(&world, &second(&both, "")).await, [OVERLAP]);
     assert_eq!(item(&second(&[("lax", "3", lax)], "    limits: {exchangesPerMinute: 60}\n")).await, ("hold".to_owned(), 0));
 }
+
+/// Takes both places at the desk, until what is returned is dropped and awaited.
+async fn take_the_desk(world: &World) -> Vec<(std::sync::mpsc::Sender<()>, tokio::task::JoinHandle<()>)> {
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let broker = world.running.as_ref().expect("running").broker.clone();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let job = move || begun.send(()).is_ok() && ends.recv().is_ok();
+        let held = tokio::spawn(async move { drop(broker.desk.work(job).await) });
+        begins.await.expect("it begins");
+        places.push((end, held));
+    }
+    places
+}
+
+async fn leave_the_desk(places: Vec<(std::sync::mpsc::Sender<()>, tokio::task::JoinHandle<()>)>) {
+    for (end, held) in places {
+        drop(end);
+        held.await.expect("it ends");
+    }
+}
+
+/// S-2: whatever judges records waits for a place at the desk, and so takes none of the threads that serve tokens. What ends a right, and
+/// tokens, wait for none.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_2_judgements_wait_for_the_desk_and_tokens_do_not() {
+    let world = World::start().await;
+    let named = |name: &str| integration(name, "sandbox", &oidc(&world, name, ""));
+    for name in ["a", "b"] {
+        assert_eq!(refused(&world, &named(name)).await, Vec::<String>::new());
+    }
+    assert!(submit(&world, "a").await.status < 300);
+    // One that is approved, and waits for its partner alone.
+    let usual = records::usual(&world.partner.issuer).replace("globex", "initech");
+    let partner = usual.split("---").nth(1).expect("the partner").to_owned();
+    let sync = integration("sync", "production", &oidc(&world, "31337", "")).replace("globex", "initech");
+    assert_eq!(refused(&world, &format!("{partner}---\n{sync}")).await, Vec::<String>::new());
+    let submitted = world.admin_post("/v1/integrations/initech/sync/submit", "ann", &json!({"reason": "ready"})).await;
+    assert!(submitted.status < 300, "{}", submitted.text());
+    approve(&world, "initech/sync").await;
+
+    let places = take_the_desk(&world).await;
+    let get = |path| world.admin_send("GET", path, "sven", None);
+    let third = named("c");
+    let (list, one, submitted, approved, applied) = tokio::join!(
+        get("/v1/integrations"),
+        get("/v1/integrations/globex/a"),
+        submit(&world, "b"),
+        review(&world, "globex/a", "olga", "approve"),
+        apply(&world, &third),
+    );
+    for (what, answer) in [("list", list), ("one", one), ("submit", submitted), ("approve", approved), ("apply", applied)] {
+        let seen = (answer.status, answer.json()["reason"].clone());
+        assert_eq!(seen, (503, json!("records.busy")), "{what}: {}", answer.text());
+    }
+    let broker = &world.running.as_ref().expect("running").broker;
+    let verified = broker.journal.change(None, |state, _| {
+        let partner = "initech".parse().expect("a name");
+        let version = state.partners[&partner].held.as_ref().expect("it waits").version.version;
+        Ok::<_, ()>(Proposal::from(Change { by: Actor::Broker, what: What::PartnerVerified { partner, version } }))
+    });
+    verified.await.expect("available").expect("proposed");
+    let phase = || broker.journal.view().state.integrations[&"initech/sync".parse().expect("an id")].phase().name();
+    broker.settle().await.expect("whoever asked is told that their own change is made");
+    assert_eq!(phase(), "submitted", "it is not judged yet");
+    world.minted().await;
+    let denied = review(&world, "globex/a", "olga", "deny").await;
+    assert!(denied.status < 300, "{}", denied.text());
+    let stop = world.admin_post("/v1/integrations/globex/order-sync/suspend", "sven", &json!({"reason": "odd"})).await;
+    assert_eq!(stop.status, 200, "{}", stop.text());
+
+    leave_the_desk(places).await;
+    assert!(submit(&world, "b").await.status < 300);
+    assert_eq!(world.admin_get("/v1/integrations/globex/b", "sven").await["state"], "submitted");
+    broker.settle().await.expect("settles");
+    assert_eq!(phase(), "active");
+}
+
+/// S-1: what takes force while a record is judged counts against it.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_1_what_came_while_a_record_was_judged_has_it_judged_again() {
+    let world = World::start().await;
+    world.onboard(&integration("second", "production", &oidc(&world, "2", ""))).await;
+    assert_eq!(refused(&world, &integration("third", "production", &oidc(&world, "3", ""))).await, Vec::<String>::new());
+    let places = take_the_desk(&world).await;
+    let submitted = submit(&world, "third");
+    let meanwhile = async {
+        // It was handed a state to be judged on by then, and waits for its place.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        collide(&world, 0, "3").await;
+        leave_the_desk(places).await;
+    };
+    let (answer, ()) = tokio::join!(submitted, meanwhile);
+    assert_eq!((answer.status, reasons(&answer)), (422, vec![OVERLAP.to_owned()]), "{}", answer.text());
+}

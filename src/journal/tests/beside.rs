@@ -223,4 +223,13 @@ async fn s_17_a_hand_beside_a_running_node_is_found_at_the_next_start() {
     assert!(other.health().stopped.is_some());
     one.close().await;
     other.close().await;
+    // Of `consumed` it reads nothing again. It goes on with the sum that the head keeps, and never makes one of what lies there.
+    let house = spent().await;
+    let (one, other) = (house.open().await.expect("opens"), house.open().await.expect("opens"));
+    record(&one, "one", "one").await.expect("recorded");
+    house.sql("DELETE FROM consumed").await;
+    record(&other, "other", "other").await.expect("recorded");
+    one.close().await;
+    other.close().await;
+    assert!(matches!(house.open().await, Err(OpenFault::Table { table: "consumed", .. })));
 }
