@@ -103,3 +103,74 @@ impl Barred {
         revoked.or_else(|| rules().find(|(rule, _)| bars(rule)).map(|(_, member)| member)).map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::actor::Actor;
+    use crate::domain::binding::Condition;
+    use crate::domain::change::{Change, What};
+    use crate::domain::fixture::{at, production, state};
+    use crate::domain::state::State;
+
+    fn apply(state: &mut State, what: What) {
+        state.apply(100, at(0), &Change { by: Actor::Operator, what });
+    }
+
+    /// The rule of the fixture's binding, for another repository and with more conditions.
+    fn rule(state: &State, repository: &str) -> JwtRule {
+        let known = state.integrations.values().next().and_then(|known| known.current.as_ref()).expect("in force");
+        let Admits::Jwt(rule) = &known.record.environments[&production()].bindings[0].admits else { panic!("a rule on JWTs") };
+        let mut rule = rule.as_ref().clone();
+        rule.matchers[0].condition = Condition::Equals(repository.to_owned());
+        rule
+    }
+
+    fn revoke(state: &mut State, subject: Subject) {
+        let id = format!("r{}", state.revocations.len()).parse().expect("an id");
+        apply(state, What::RevocationAdded { id, subject, tokens_only: false, reason: "x".into(), client: None });
+    }
+
+    fn binding() -> Subject {
+        let (client, binding) = ("globex/order-sync".parse().expect("a client"), "ci".parse().expect("a name"));
+        Subject::Binding { client, environment: production(), binding }
+    }
+
+    /// S-4, S-14: a rule is barred where each of its proofs is, and no other rule of the same issuer and claim.
+    #[test]
+    fn a_rule_is_barred_by_a_revoked_binding_that_takes_all_of_it() {
+        let mut state = state();
+        let barred = |state: &State, rule: &JwtRule| state.barred.rule(&production(), rule).is_some();
+        let (same, other) = (rule(&state, "456789"), rule(&state, "1"));
+        let mut narrower = same.clone();
+        narrower.matchers.push(crate::domain::binding::Matcher {
+            claim: "ref".parse().expect("a claim"),
+            condition: Condition::Prefix("refs/".into()),
+        });
+        let mut open = same.clone();
+        open.matchers.clear();
+        assert!(!barred(&state, &same));
+        revoke(&mut state, binding());
+        let told: Vec<_> = [&same, &narrower, &other, &open].into_iter().map(|rule| barred(&state, rule)).collect();
+        assert_eq!(told, [true, true, false, false]);
+        assert!(state.barred.rule(&"sandbox".parse().expect("a name"), &same).is_none(), "another environment");
+        revoke(&mut state, Subject::Issuer { issuer: same.issuer.clone() });
+        assert!(barred(&state, &other) && barred(&state, &open), "its issuer");
+    }
+
+    /// S-4: what a revoked binding admits since, under the same name, is barred too, besides what it admitted when it was revoked.
+    #[test]
+    fn a_revoked_binding_bars_what_it_admits_since() {
+        let mut state = state();
+        revoke(&mut state, binding());
+        let (before, since) = (rule(&state, "456789"), rule(&state, "1"));
+        let known = state.integrations.values().next().and_then(|known| known.current.as_ref()).expect("in force");
+        let mut record = known.record.as_ref().clone();
+        let access = record.environments.get_mut(&production()).expect("an environment");
+        access.bindings[0].admits = Admits::Jwt(Box::new(since.clone()));
+        apply(&mut state, What::IntegrationNarrowed { record: Box::new(record), reason: None });
+        for rule in [&before, &since] {
+            assert!(state.barred.rule(&production(), rule).is_some(), "{rule:?}");
+        }
+    }
+}

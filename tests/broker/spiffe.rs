@@ -68,6 +68,16 @@ async fn refused(world: &World, svid: &str, row: &str) {
     assert_eq!(world.issued().await, before, "{row}");
 }
 
+/// Lifts a revocation: `sven` asks, `sara` approves.
+async fn lift(world: &World, id: &str) {
+    let asked = world.admin_post(&format!("/v1/revocations/{id}/lift"), "sven", &json!({"reason": "recovered"})).await;
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    let path = format!("/v1/approvals/{}", asked.json()["approval"].as_str().expect("an approval"));
+    let body = json!({"verdict": "approve", "reason": "ok", "version": world.admin_get(&path, "sara").await["version"]});
+    let answer = world.admin_post(&format!("{path}/reviews"), "sara", &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
 #[tokio::test]
 async fn a_jwt_svid_is_its_trust_domains_by_the_bundle_and_nothing_else() {
     let (mesh, other) = (Provider::start().await, Provider::start().await);
@@ -173,14 +183,7 @@ async fn a_jwt_svid_is_barred_by_each_issuer_that_it_names() {
         assert_eq!(answer.status, 201, "{body}: {}", answer.text());
         answer.json()["id"].as_str().expect("an id").to_owned()
     };
-    let lift = async |id: String| {
-        let asked = world.admin_post(&format!("/v1/revocations/{id}/lift"), "sven", &json!({"reason": "recovered"})).await;
-        assert_eq!(asked.status, 202, "{}", asked.text());
-        let path = format!("/v1/approvals/{}", asked.json()["approval"].as_str().expect("an approval"));
-        let body = json!({"verdict": "approve", "reason": "ok", "version": world.admin_get(&path, "sara").await["version"]});
-        let answer = world.admin_post(&format!("{path}/reviews"), "sara", &body).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-    };
+    let lift = async |id: String| lift(&world, &id).await;
     assert_eq!(by().await.0, "agent");
     let mesh_binding = json!({"binding": "globex/order-sync/production/mesh", "reason": "x"});
     let agent_binding = json!({"binding": "globex/order-sync/production/agent", "reason": "x"});
@@ -348,6 +351,30 @@ async fn an_x509_svid_spends_nothing_where_jwt_svids_are_for_single_use() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     refused(&world, &named, "the same JWT-SVID again").await;
     refused(&world, &svid(&world, &mesh, &json!({})), "a JWT-SVID without a jti").await;
+}
+
+/// S-4: an X.509-SVID is refused while any binding that admits its ID is revoked, whichever of them is met first; and for no other ID.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_x509_svid_is_barred_by_every_binding_of_its_id() {
+    let mesh = Provider::start().await;
+    publish(&mesh, &[], 1);
+    let other = "spiffe://mesh.globex.example/orders/other";
+    let world = world(&[("mesh", ID, &mesh), ("spare", ID, &mesh), ("other", other, &mesh)]).await;
+    world.clock.synchronise();
+    let machine = Machine::new(&world).await;
+    let root = authority(&machine, "mesh").await;
+    publish(&mesh, &[root, jwt_key(&mesh)], 2);
+    leaf(&machine, "good", "mesh", &profile(ID)).await;
+    minted_once_fetched(&world, &mesh, &machine).await;
+    for (name, bars) in [("mesh", true), ("spare", true), ("other", false)] {
+        let revoke = json!({"binding": format!("globex/order-sync/production/{name}"), "reason": "x"});
+        let revoked = world.admin_post("/v1/revocations", "sven", &revoke).await;
+        assert_eq!(revoked.status, 201, "{}", revoked.text());
+        let reply = machine.token(Some("good"), "production", &[]).await;
+        let expected = if bars { (400, json!("trust.revoked")) } else { (200, Value::Null) };
+        assert_eq!((reply.status, reply.json()["reason"].clone()), expected, "{name}: {reply:?}");
+        lift(&world, revoked.json()["id"].as_str().expect("an id")).await;
+    }
 }
 
 /// M-05, M-06, M-08: identity is the leaf's, by the bundle of its own trust domain.

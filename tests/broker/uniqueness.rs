@@ -375,6 +375,9 @@ async fn s_7_s_1_a_new_environment_takes_audiences_and_narrowing_stays_possible(
     approve(&world, "orders-api").await;
     let answer = world.exchange("production", &proof(&world, &world.issuer("production")), "orders:read").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
+    // The API has an audience of its own again; the audience of the proof is staging's all the same.
+    let answer = world.exchange("production", &proof(&world, &staging), "orders:read").await;
+    assert_eq!((answer.status, answer.json()["reason"].clone()), (400, json!("assertion.audience")), "{}", answer.text());
 }
 
 /// Has the binding `at` of `globex/second` in production admit the repository of another integration, in force and judged by nobody: as a
