@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::journal::kek::{is_open_to_others, private, private_folder};
+use crate::journal::key::kek::{is_open_to_others, private, private_folder};
 
 /// The same for `carnet help status`.
 pub const HELP: &str = "\

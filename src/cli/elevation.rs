@@ -17,7 +17,7 @@ use super::{people, url};
 use crate::domain::clock::Seconds;
 use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::http::console::briefing::{self, who};
-use crate::journal::kek::private_folder;
+use crate::journal::key::kek::private_folder;
 
 /// Arguments of `elevate`.
 #[derive(Clone, Debug, clap::Args)]

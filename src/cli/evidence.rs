@@ -12,7 +12,7 @@ use super::serve::{ambient, invalid};
 use crate::broker::passkey::forged;
 use crate::config;
 use crate::domain::clock::{Clock, Seconds, Timestamp};
-use crate::journal::note::VerifierKey;
+use crate::journal::tree::note::VerifierKey;
 use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, VerifyFault};
 use crate::serve::journal_settings;
 

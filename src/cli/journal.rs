@@ -12,8 +12,8 @@ use super::reach::{Admin, Reach};
 use super::url;
 use crate::domain::clock::Timestamp;
 use crate::domain::names::PartnerName;
-use crate::journal::note::VerifierKey;
-use crate::journal::proof::InclusionProof;
+use crate::journal::tree::note::VerifierKey;
+use crate::journal::tree::proof::InclusionProof;
 
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]

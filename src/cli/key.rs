@@ -13,7 +13,7 @@ use super::url;
 use crate::domain::alg::Alg;
 use crate::domain::names::{EnvironmentName, KeyId};
 use crate::journal::Kek;
-use crate::journal::kek::KekFault;
+use crate::journal::key::kek::KekFault;
 use crate::server::OsEntropy;
 
 /// Verbs.

@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::reach::{Reach, given};
 use crate::authn::sign_in::{Client, Recency, Returned, SignInFault, Way};
 use crate::http::form::Form;
-use crate::journal::kek::{private, private_folder};
+use crate::journal::key::kek::{private, private_folder};
 use crate::server::OsEntropy;
 
 /// Arguments.

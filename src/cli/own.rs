@@ -17,7 +17,7 @@ use super::reach::{client, refusal, unanswered};
 use super::steady::{self, For};
 use super::url;
 use crate::domain::clock::{Clock as _, Seconds};
-use crate::journal::kek::{private, private_folder};
+use crate::journal::key::kek::{private, private_folder};
 use crate::outbound::operator::{Call, OperatorClient, Reply};
 use crate::server::SystemClock;
 

@@ -28,7 +28,7 @@ use crate::domain::clock::Seconds;
 use crate::domain::names::{EnvironmentName, Issuer};
 use crate::http::demo::{CONSOLE, PEOPLE};
 use crate::http::metrics::Socket;
-use crate::journal::kek::KekFault;
+use crate::journal::key::kek::KekFault;
 use crate::journal::{Kek, Location, Settings as JournalSettings};
 use crate::serve::{self, Ambient, Foundation, Running, Sockets, StartFault};
 use crate::server::{Listener, OsEntropy, SystemClock};

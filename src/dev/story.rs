@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::authn::tls;
-use crate::journal::note::VerifierKey;
-use crate::journal::proof::InclusionProof;
+use crate::journal::tree::note::VerifierKey;
+use crate::journal::tree::proof::InclusionProof;
 use crate::outbound::operator::{Call, OperatorClient, Reply};
 
 /// Where the story takes place.

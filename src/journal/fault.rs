@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::kek::KekFault;
+use super::key::kek::KekFault;
 use crate::domain::admission::CLOCK_AHEAD;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
@@ -137,7 +137,7 @@ impl From<ClockFault> for Unavailable {
 
 impl From<StoreFault> for Unavailable {
     fn from(fault: StoreFault) -> Self {
-        if super::lane::is_interrupted(&fault) {
+        if super::store::lane::is_interrupted(&fault) {
             return Self::LATE;
         }
         tracing::warn!(%fault, "the journal's database failed");

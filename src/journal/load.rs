@@ -8,16 +8,16 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::batch::{Head, MacKey};
-use super::beside;
 use super::fault::{OpenFault, StoreFault};
-use super::merkle::leaf_hash;
-use super::reader::{Reader, hash, index};
-use super::schema::{self, sql};
-use super::store::{number, time};
-use super::sums::Table;
-use super::tiles::{Tile, WIDTH};
+use super::store::batch::{Head, MacKey};
+use super::store::beside;
+use super::store::reader::{Reader, hash, index};
+use super::store::schema::{self, sql};
+use super::store::sums::Table;
+use super::store::writer::{number, time};
 use super::tree::Tree;
+use super::tree::merkle::leaf_hash;
+use super::tree::tiles::{Tile, WIDTH};
 use crate::domain::digest::Digest;
 use crate::domain::entry::{ChangeEntry, Entry};
 use crate::domain::state::State;

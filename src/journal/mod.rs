@@ -34,41 +34,21 @@
 //!
 //! Deliberately not here: decisions (domain), signing of tokens (issuance), Redis (revocation), and the scheduling of exports.
 
-mod anchor;
 mod answers;
 mod archive;
-mod batch;
-mod beside;
-mod carry;
-mod catch_up;
 mod evidence;
 mod fault;
 mod handle;
-pub mod kek;
-mod lane;
+pub mod key;
 mod living;
 mod load;
-pub mod merkle;
-pub mod note;
 mod open;
-pub mod proof;
-mod queue;
-mod reader;
-mod refusals;
-mod schema;
-mod segment;
+mod past;
 mod sequencer;
-mod signers;
-mod spent;
-mod statement;
 mod store;
-mod sums;
 #[cfg(test)]
 mod tests;
-pub mod tiles;
-mod tree;
-mod upkeep;
-mod view;
+pub mod tree;
 
 pub use answers::{Before, ForRequest, Idempotency, Reply};
 pub use archive::{ArchiveFault, Page};
@@ -78,12 +58,12 @@ pub use evidence::{
 };
 pub use fault::{ClockFault, Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
-pub use kek::{BlobName, Kek, SealedBlob};
+pub use key::kek::{BlobName, Kek, SealedBlob};
+pub use key::signers::HANDOVER;
 pub use living::Ended;
 pub use open::{LONGEST_ASSERTION, Location, Rest, Settings, examine, is_brought_up};
-pub use proof::{Compared, Loss, Past};
-pub use queue::Again;
-pub use reader::{Query, StoredEntry};
-pub use refusals::RefusalNote;
-pub use signers::HANDOVER;
-pub use view::{Marker, View};
+pub use past::{Compared, Loss, Past};
+pub use sequencer::queue::Again;
+pub use sequencer::refusals::RefusalNote;
+pub use sequencer::view::{Marker, View};
+pub use store::reader::{Query, StoredEntry};

@@ -223,7 +223,7 @@ fn modes(config: &Config, found: &mut Vec<Finding>) {
     secrets.extend(config.listen.mtls_tls.iter().map(|files| ("listen.mtls_tls.key".to_owned(), &files.key)));
     secrets.extend(config.webhooks.iter().map(|(name, one)| (format!("webhooks.{name}.secret_file"), &one.secret_file)));
     for (field, file) in secrets {
-        if crate::journal::kek::is_file_open_to_others(file) {
+        if crate::journal::key::kek::is_file_open_to_others(file) {
             let detail = format!("other users of this machine may read or change {}", file.display());
             let fix = format!("chmod 600 {}", file.display());
             found.push(Finding::other(Weight::Warning, "secret files", detail, fix).at(field));

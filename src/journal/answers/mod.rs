@@ -20,7 +20,7 @@ use rows::Row;
 
 use super::fault::Unavailable;
 use super::handle::Journal;
-use super::queue::Work;
+use super::sequencer::queue::Work;
 use crate::domain::clock::Seconds;
 use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;

@@ -10,7 +10,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;
 use crate::journal::fault::StoreFault;
-use crate::journal::store::{digest, strange};
+use crate::journal::store::writer::{digest, strange};
 
 /// Requests that were done so long ago go.
 const FORGET: &str = "DELETE FROM answers WHERE since <= ?";

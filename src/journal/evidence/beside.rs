@@ -4,13 +4,6 @@ use std::collections::HashMap;
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::super::batch::Head;
-use super::super::kek::{BlobName, Kek, SealedBlob};
-use super::super::reader::{hash, index};
-use super::super::spent;
-use super::super::statement::LATELY;
-use super::super::store::time;
-use super::super::tiles::WIDTH;
 use super::VerifyFault;
 use super::chain::Chain;
 use super::walk::Walked;
@@ -18,6 +11,13 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::text::TextDigest;
+use crate::journal::key::kek::{BlobName, Kek, SealedBlob};
+use crate::journal::store::batch::Head;
+use crate::journal::store::reader::{hash, index};
+use crate::journal::store::spent;
+use crate::journal::store::statement::LATELY;
+use crate::journal::store::writer::time;
+use crate::journal::tree::tiles::WIDTH;
 
 /// Checks all of them.
 pub async fn check(
@@ -41,7 +41,7 @@ fn beside(table: &'static str) -> impl Fn(String) -> VerifyFault {
 async fn counts(connection: &mut SqliteConnection, size: u64, seen: u64) -> Result<(), VerifyFault> {
     let text = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM batches WHERE first < 0 OR first >= ?1), \
                 (SELECT count(*) FROM tiles)";
-    let row = sqlx::query(text).bind(super::super::schema::sql(size)).fetch_one(connection).await?;
+    let row = sqlx::query(text).bind(crate::journal::store::schema::sql(size)).fetch_one(connection).await?;
     let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     let mut full = 0;
     let mut below = size / u64::from(WIDTH);

@@ -2,9 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::super::batch::LONGEST;
-use super::super::merkle::empty_root;
-use super::super::note::{Checkpoint, Kept};
 use super::super::tree::{FullTile, Tree};
 use super::{Report, VerifyFault};
 use crate::domain::binding::{Admits, Preset};
@@ -16,6 +13,9 @@ use crate::domain::names::ClientId;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::state::State;
 use crate::domain::text::TextDigest;
+use crate::journal::store::batch::LONGEST;
+use crate::journal::tree::merkle::empty_root;
+use crate::journal::tree::note::{Checkpoint, Kept};
 
 /// The entries so far.
 #[derive(Default)]

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::super::tiles::{self, Kind, Tile, WIDTH};
 use super::super::tree::{FullTile, Tree};
 use super::VerifyFault;
+use crate::journal::tree::tiles::{self, Kind, Tile, WIDTH};
 
 /// Checkpoint and entries in an export.
 pub const CHECKPOINT: &str = "checkpoint";

@@ -5,17 +5,17 @@ use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _};
 use std::path::Path;
 
-use super::super::batch::LONGEST;
-use super::super::merkle::{NodeAt, inclusion_path, leaf_hash, prove};
-use super::super::note::{NoteFault, VerifierKey};
-use super::super::proof::InclusionProof;
-use super::super::signers::{Lineage, stated};
-use super::super::tiles::{Kind, Tile, WIDTH};
 use super::super::tree::FullTile;
 use super::chain::{Chain, Watched, correction};
 use super::export::{CHECKPOINT, ENTRIES};
 use super::{Report, VerifyFault, checkpoint};
 use crate::domain::entry::{ChangeEntry, Entry};
+use crate::journal::key::signers::{Lineage, stated};
+use crate::journal::store::batch::LONGEST;
+use crate::journal::tree::merkle::{NodeAt, inclusion_path, leaf_hash, prove};
+use crate::journal::tree::note::{NoteFault, VerifierKey};
+use crate::journal::tree::proof::InclusionProof;
+use crate::journal::tree::tiles::{Kind, Tile, WIDTH};
 
 /// The longest tile: a bundle of 256 of the longest entries.
 const LONGEST_TILE: u64 = 256 * (LONGEST as u64 + 2);

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::fault::{OpenFault, StoreFault};
-use super::super::note::NoteFault;
+use crate::journal::tree::note::NoteFault;
 
 /// Something does not hold.
 #[derive(Debug, thiserror::Error)]

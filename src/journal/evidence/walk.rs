@@ -8,13 +8,7 @@ use std::collections::BTreeMap;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::super::batch::{Head, MacKey, Row};
 use super::super::load::{self, StoredBatch};
-use super::super::merkle::leaf_hash;
-use super::super::reader::{hash, of_kind};
-use super::super::schema::sql;
-use super::super::segment::{SegmentFault, Shelf};
-use super::super::tiles::{Tile, WIDTH};
 use super::super::tree::FullTile;
 use super::VerifyFault;
 use super::chain::{Chain, REOPENED, Taken, correction};
@@ -23,6 +17,12 @@ use crate::domain::archive::{Archive, Segment};
 use crate::domain::change::What;
 use crate::domain::digest::Digest;
 use crate::domain::entry::Entry;
+use crate::journal::archive::segment::{SegmentFault, Shelf};
+use crate::journal::store::batch::{Head, MacKey, Row};
+use crate::journal::store::reader::{hash, of_kind};
+use crate::journal::store::schema::sql;
+use crate::journal::tree::merkle::leaf_hash;
+use crate::journal::tree::tiles::{Tile, WIDTH};
 
 /// A batch of which entries are still to come.
 struct Open {

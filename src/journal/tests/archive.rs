@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::domain::archive::Segment;
 use crate::journal::archive::ArchiveFault;
-use crate::journal::segment::Shelf;
+use crate::journal::archive::segment::Shelf;
 use crate::journal::{At, Query, export};
 
 const DAY: i64 = 86_400;
@@ -219,7 +219,7 @@ async fn l_01_an_entry_that_was_changed_with_its_tile_is_not_sealed() {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(house.database());
     let mut hand = options.connect().await.expect("connects");
     let body = journal.body(300).await.expect("reads").expect("an entry").replace("orders:read", "orders:root");
-    let leaf = crate::journal::merkle::leaf_hash(body.as_bytes());
+    let leaf = crate::journal::tree::merkle::leaf_hash(body.as_bytes());
     let update = sqlx::query("UPDATE entries SET body = ?, leaf = ? WHERE idx = 300").bind(body).bind(leaf.0.to_vec());
     update.execute(&mut hand).await.expect("runs");
     let row = sqlx::query("SELECT content FROM tiles WHERE level = 0 AND idx = 1").fetch_one(&mut hand).await.expect("a tile");

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::journal::note::VerifierKey;
-use crate::journal::proof::InclusionProof;
-use crate::journal::signers::Signers;
+use crate::journal::key::signers::Signers;
+use crate::journal::tree::note::VerifierKey;
+use crate::journal::tree::proof::InclusionProof;
 use crate::journal::{export, prove_offline, verifier_key, verify_export};
 
 fn out(house: &House, name: &str) -> PathBuf {
@@ -181,10 +181,10 @@ async fn l_02_an_older_export_and_another_history_are_shown_by_the_kept_checkpoi
 
     // The same key and the same length, and another past: only the owner of the key can make it.
     let seed = House::kek();
-    let reader = crate::journal::reader::Reader::connect(&house.database()).await.expect("connects");
+    let reader = crate::journal::store::reader::Reader::connect(&house.database()).await.expect("connects");
     let signer = Signers::stored(&reader, &seed, key.name()).await.expect("the key");
     let root = crate::domain::digest::Digest::of(b"another past");
-    let forged = crate::journal::note::Checkpoint { origin: key.name().to_owned(), size: 12, root };
+    let forged = crate::journal::tree::note::Checkpoint { origin: key.name().to_owned(), size: 12, root };
     let forged = signer.sign(&forged, fixture::at(0)).expect("signs");
     assert!(matches!(verify_export(&dir, &key, Some(&forged)), Err(VerifyFault::Forked { known: 12, .. })));
     // Signed over a history that is not in the directory.

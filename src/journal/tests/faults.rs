@@ -243,7 +243,7 @@ async fn the_anchor_follows_each_change_at_once_and_tokens_within_a_second() {
     let house = House::new();
     let journal = house.furnished().await;
     let anchored = || {
-        let anchor = crate::journal::anchor::Anchor::at(house.directory.path().join("anchor"));
+        let anchor = crate::journal::key::anchor::Anchor::at(house.directory.path().join("anchor"));
         anchor.read(&journal.signers()).expect("reads").expect("is there")
     };
     for _ in 0..3 {

@@ -49,7 +49,7 @@ async fn a_text_is_erased_by_a_recorded_change_and_nothing_else_changes() {
 
     // Put back by hand, it is found.
     let mut connection =
-        sqlx::ConnectOptions::connect(&super::super::schema::writer(&house.database(), true)).await.expect("connects");
+        sqlx::ConnectOptions::connect(&crate::journal::store::schema::writer(&house.database(), true)).await.expect("connects");
     let insert = sqlx::query("INSERT INTO texts VALUES (?, ?, ?)").bind(said.0.to_vec()).bind(row.salt.to_vec()).bind(row.text);
     insert.execute(&mut connection).await.expect("runs");
     sqlx::Connection::close(connection).await.expect("closes");
@@ -101,7 +101,7 @@ async fn a_retired_key_loses_its_private_half_with_the_entry() {
 
     // Said and not destroyed is found.
     let mut connection =
-        sqlx::ConnectOptions::connect(&super::super::schema::writer(&house.database(), true)).await.expect("connects");
+        sqlx::ConnectOptions::connect(&crate::journal::store::schema::writer(&house.database(), true)).await.expect("connects");
     let insert = sqlx::query("INSERT INTO keyring VALUES (?, ?)").bind(name.as_str()).bind(blob.sealed);
     insert.execute(&mut connection).await.expect("runs");
     sqlx::Connection::close(connection).await.expect("closes");
@@ -115,12 +115,13 @@ async fn a_log_in_which_somebody_reads_is_not_taken_for_an_empty_one() {
     use sqlx::{ConnectOptions as _, Connection as _};
     let house = House::new();
     let journal = house.furnished().await;
-    let mut reader = super::super::schema::reader(&house.database()).connect().await.expect("connects");
+    let mut reader = crate::journal::store::schema::reader(&house.database()).connect().await.expect("connects");
     let mut reading = reader.begin().await.expect("begins");
     sqlx::query("SELECT count(*) FROM entries").execute(&mut *reading).await.expect("reads");
-    let mut store = SqliteStore::connect(super::super::schema::writer(&house.database(), true), SumKey::of(&House::kek()))
-        .await
-        .expect("connects");
+    let mut store =
+        SqliteStore::connect(crate::journal::store::schema::writer(&house.database(), true), SumKey::of(&House::kek()))
+            .await
+            .expect("connects");
     make(&journal, revocation()).await;
     store.sweep().await.expect_err("the reader is in its way");
     reading.rollback().await.expect("ends");

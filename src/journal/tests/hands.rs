@@ -6,10 +6,10 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::*;
 use crate::domain::reason;
-use crate::journal::batch::{Batch, Head, MacKey, Row};
-use crate::journal::merkle::leaf_hash;
-use crate::journal::schema;
+use crate::journal::store::batch::{Batch, Head, MacKey, Row};
+use crate::journal::store::schema;
 use crate::journal::tree::Tree;
+use crate::journal::tree::merkle::leaf_hash;
 use crate::journal::{Loss, StopReason};
 
 /// Entries before the first token.

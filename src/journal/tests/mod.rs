@@ -21,11 +21,11 @@ use super::answers::{Idempotency, Sealed};
 use super::evidence::{Report, VerifyFault, verify_database};
 use super::fault::{OpenFault, RecordFault, StoreFault};
 use super::handle::{Committed, Journal, Proposal, Recorded};
-use super::kek::{BlobName, Kek};
+use super::key::kek::{BlobName, Kek};
 use super::open::{self, Location, Outside, Rest, Settings, Start};
-use super::spent::Spent;
-use super::store::{Found, Probe, SqliteStore, Store, Tried};
-use super::sums::SumKey;
+use super::store::spent::Spent;
+use super::store::sums::SumKey;
+use super::store::writer::{Found, Probe, SqliteStore, Store, Tried};
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, SigningKey, What};
 use crate::domain::clock::{Seconds, Timestamp};
@@ -188,7 +188,7 @@ impl House {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.database());
         let mut connection = options.connect().await.expect("connects");
         let head = super::load::head(&mut connection).await.expect("a head");
-        super::beside::found(&mut connection, &SumKey::of(&Self::kek()), &head).await.expect("writes");
+        super::store::beside::found(&mut connection, &SumKey::of(&Self::kek()), &head).await.expect("writes");
         connection.close().await.expect("closes");
     }
 
@@ -223,11 +223,11 @@ impl Faulty {
 }
 
 impl Store for Faulty {
-    fn goes_at_once(&self, prior: &super::batch::Head, rows: usize, proofs: &[Spent]) -> bool {
+    fn goes_at_once(&self, prior: &super::store::batch::Head, rows: usize, proofs: &[Spent]) -> bool {
         !self.step_by_step && self.inner.goes_at_once(prior, rows, proofs)
     }
 
-    async fn record(&mut self, batch: super::batch::Batch, proofs: &[Spent]) -> Result<Tried, StoreFault> {
+    async fn record(&mut self, batch: super::store::batch::Batch, proofs: &[Spent]) -> Result<Tried, StoreFault> {
         self.make_room().await?;
         match self.takes(&[Fault::BeginFails, Fault::AppendFails, Fault::CommitLost, Fault::KilledBefore]) {
             Some(Fault::KilledBefore) => return std::future::pending().await,
@@ -260,7 +260,7 @@ impl Store for Faulty {
         self.inner.purge(slice, now).await
     }
 
-    async fn append(&mut self, batch: super::batch::Batch) -> Result<(), StoreFault> {
+    async fn append(&mut self, batch: super::store::batch::Batch) -> Result<(), StoreFault> {
         self.inner.append(batch).await?;
         match self.takes(&[Fault::AppendFails]) {
             Some(_) => Err(Self::broken()),
@@ -406,7 +406,7 @@ impl House {
     /// First index and size after of every batch.
     pub async fn batches(&self) -> Vec<(u64, u64)> {
         use sqlx::{ConnectOptions as _, Row as _};
-        let options = super::schema::reader(&self.database());
+        let options = super::store::schema::reader(&self.database());
         let mut connection = options.connect().await.expect("connects");
         let rows = sqlx::query("SELECT first, size_after FROM batches ORDER BY first").fetch_all(&mut connection).await;
         let number = |row: &sqlx::sqlite::SqliteRow, at: usize| row.try_get::<i64, _>(at).expect("a number").unsigned_abs();

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::journal::anchor::Anchor;
-use crate::journal::note::{Checkpoint, VerifierKey};
-use crate::journal::signers::{HANDOVER, Signers};
+use crate::journal::key::anchor::Anchor;
+use crate::journal::key::signers::{HANDOVER, Signers};
+use crate::journal::tree::note::{Checkpoint, VerifierKey};
 use crate::journal::{StopReason, export, leads_to_verifier_key, prove_offline, verifier_key, verify_export};
 
 async fn key(house: &House) -> VerifierKey {
@@ -21,7 +21,7 @@ async fn exported(house: &House, name: &str) -> PathBuf {
 
 async fn sealed(house: &House) -> Vec<String> {
     use sqlx::{ConnectOptions as _, Row as _};
-    let mut connection = super::super::schema::reader(&house.database()).connect().await.expect("connects");
+    let mut connection = crate::journal::store::schema::reader(&house.database()).connect().await.expect("connects");
     let rows = sqlx::query("SELECT name FROM keyring WHERE name LIKE '-/%' ORDER BY name").fetch_all(&mut connection).await;
     rows.expect("reads").iter().map(|row| row.try_get(0).expect("a name")).collect()
 }
@@ -87,7 +87,7 @@ async fn l_01_a_stolen_old_key_makes_no_anchor_of_what_came_after_it() {
     let house = House::new();
     house.with_tokens(3).await;
     let stolen = {
-        let reader = crate::journal::reader::Reader::connect(&house.database()).await.expect("connects");
+        let reader = crate::journal::store::reader::Reader::connect(&house.database()).await.expect("connects");
         Signers::stored(&reader, &House::kek(), &house.settings.origin).await.expect("the key")
     };
     let journal = house.succeed().await.expect("succeeds");

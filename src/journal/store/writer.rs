@@ -10,19 +10,19 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
 
-use super::answers::{Idempotency, Sealed, rows};
 use super::batch::{Batch, Beside, Head, Row};
 use super::beside::{self, Side};
-use super::fault::StoreFault;
 use super::schema::{self, UPGRADES, sql};
 use super::spent::{Memory, Spent};
 use super::statement::{self, BEGIN, HEAD, MOST, NOT_NULL, Tail};
 use super::sums::SumKey;
-use super::tiles::WIDTH;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;
 use crate::domain::proof_key::ProofKey;
+use crate::journal::answers::{Idempotency, Sealed, rows};
+use crate::journal::fault::StoreFault;
+use crate::journal::tree::tiles::WIDTH;
 
 /// What the database says of its end: the head row, and where the entries really end.
 #[derive(Clone, Debug, Eq, PartialEq)]

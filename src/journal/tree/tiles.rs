@@ -83,18 +83,18 @@ impl Tile {
     }
 
     /// The full tile of hashes at a tile level and position.
-    pub(super) fn full(level: u8, index: u64) -> Self {
+    pub(in crate::journal) fn full(level: u8, index: u64) -> Self {
         Self { kind: Kind::Hashes(level), index, width: WIDTH }
     }
 
     /// The bundle of a log of `size` entries that holds `entry`; nothing when there is no such entry.
-    pub(super) fn bundle(entry: u64, size: u64) -> Option<Self> {
+    pub(in crate::journal) fn bundle(entry: u64, size: u64) -> Option<Self> {
         let index = entry / u64::from(WIDTH);
         (entry < size).then(|| Self { kind: Kind::Entries, index, width: width_at(index, size) })
     }
 
     /// The first entry below it.
-    pub(super) fn covers(&self) -> u64 {
+    pub(in crate::journal) fn covers(&self) -> u64 {
         match self.kind {
             Kind::Entries => self.first(),
             Kind::Hashes(level) => self.first().saturating_mul(1 << (HEIGHT * level)),

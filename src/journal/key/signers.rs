@@ -12,14 +12,14 @@
 
 use zeroize::Zeroizing;
 
-use super::fault::OpenFault;
 use super::kek::{BlobName, Kek, KekFault};
-use super::load;
-use super::note::{Checkpoint, Kept, NoteFault, SignerKey, VerifierKey, sign};
-use super::reader::{Reader, of_kind};
 use crate::domain::change::What;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::entry::Entry;
+use crate::journal::fault::OpenFault;
+use crate::journal::load;
+use crate::journal::store::reader::{Reader, of_kind};
+use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, SignerKey, VerifierKey, sign};
 
 /// The kind of the change.
 const SUCCEEDED: &str = "checkpoint-key.succeeded";

@@ -5,17 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::sqlite::{SqliteArguments, SqlitePoolOptions, SqliteRow};
 use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
 
-use super::fault::StoreFault;
-use super::kek::{BlobName, SealedBlob};
 use super::lane::{self, Lane};
-use super::merkle::{NodeAt, Subtree};
 use super::schema::{self, sql};
 use super::spent::{self, Memory};
 use super::statement::LATELY;
-use super::store::{digest, number, strange, time};
-use super::tiles::{Kind, Tile};
-use super::tree::{Contents, Tree};
-use super::view::View;
+use super::writer::{digest, number, strange, time};
 use crate::domain::about::{About, actor};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::Clients;
@@ -25,6 +19,12 @@ use crate::domain::hex;
 use crate::domain::names::{RequestId, TokenId};
 use crate::domain::proof_key::ProofKey;
 use crate::domain::text::{TextDigest, TextRow};
+use crate::journal::fault::StoreFault;
+use crate::journal::key::kek::{BlobName, SealedBlob};
+use crate::journal::sequencer::view::View;
+use crate::journal::tree::merkle::{NodeAt, Subtree};
+use crate::journal::tree::tiles::{Kind, Tile};
+use crate::journal::tree::{Contents, Tree};
 
 /// Which entries.
 #[derive(Clone, Debug, Default)]
@@ -343,7 +343,7 @@ impl Reader {
     pub async fn roots(&self, tree: &Tree, subtrees: &[Subtree]) -> Result<Option<Vec<Digest>>, StoreFault> {
         let nodes: Vec<NodeAt> = subtrees.iter().flat_map(Subtree::nodes).collect();
         let contents = self.tiles(&Tree::wanted(&nodes, tree.size())).await?;
-        Ok(super::merkle::prove(subtrees, |node| tree.node(node, &contents)))
+        Ok(crate::journal::tree::merkle::prove(subtrees, |node| tree.node(node, &contents)))
     }
 
     /// How many entries there are up to `at`, by halving: times never fall. Among entries that have left it is exact for changes alone,

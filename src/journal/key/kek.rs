@@ -74,17 +74,17 @@ impl BlobName {
     }
 
     /// The name of a secret of the journal itself: no environment can be called `-`.
-    pub(super) fn of_journal(purpose: &str) -> Self {
+    pub(in crate::journal) fn of_journal(purpose: &str) -> Self {
         Self(format!("-/{purpose}/-"))
     }
 
     /// As it was read from the keyring.
-    pub(super) fn stored(name: String) -> Self {
+    pub(in crate::journal) fn stored(name: String) -> Self {
         Self(name)
     }
 
     /// Whether it names a secret of the journal itself.
-    pub(super) fn is_of_journal(&self) -> bool {
+    pub(in crate::journal) fn is_of_journal(&self) -> bool {
         self.0.starts_with("-/")
     }
 
@@ -121,7 +121,7 @@ impl Kek {
     }
 
     /// The same key for another room of the house, which opens blobs while it runs.
-    pub(super) fn lend(&self) -> Self {
+    pub(in crate::journal) fn lend(&self) -> Self {
         Self(self.0.clone())
     }
 
@@ -165,7 +165,7 @@ impl Kek {
     }
 
     /// The key that seals what was answered.
-    pub(super) fn of_answers(&self) -> SealingKey {
+    pub(in crate::journal) fn of_answers(&self) -> SealingKey {
         self.sealing(ANSWERS)
     }
 

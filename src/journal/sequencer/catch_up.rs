@@ -4,20 +4,20 @@
 
 use std::sync::Arc;
 
-use super::batch::Head;
-use super::fault::{OpenFault, StopReason, Unavailable};
-use super::load::{self, Loaded};
-use super::merkle::Subtree;
-use super::reader::Reader;
-use super::sequencer::Sequencer;
-use super::signers::Signers;
-use super::store::Store;
-use super::sums::Table;
+use super::Sequencer;
 use super::view::View;
+use crate::journal::fault::{OpenFault, StopReason, Unavailable};
+use crate::journal::key::signers::Signers;
+use crate::journal::load::{self, Loaded};
+use crate::journal::store::batch::Head;
+use crate::journal::store::reader::Reader;
+use crate::journal::store::sums::Table;
+use crate::journal::store::writer::Store;
+use crate::journal::tree::merkle::Subtree;
 
 impl<S: Store> Sequencer<S> {
     /// Somebody else wrote. What carries our MAC and extends our tree is taken in; anything else stops the node.
-    pub(super) async fn catch_up(&mut self) -> Result<(), Unavailable> {
+    pub(in crate::journal) async fn catch_up(&mut self) -> Result<(), Unavailable> {
         let loaded = match load::load(&self.reader, &self.key, &Table::READ_AGAIN).await {
             Ok(loaded) if loaded.summed => loaded,
             Ok(Loaded { head, .. }) => {

@@ -6,12 +6,7 @@ use std::collections::{HashSet, VecDeque};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::answers;
-use super::batch::{Beside, Head, Row};
-use super::fault::{RecordFault, Unavailable};
-use super::proof::Loss;
 use super::refusals::{Counts, Known};
-use super::tree::Tree;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Refused;
@@ -20,6 +15,11 @@ use crate::domain::grant::{Decision, Grant};
 use crate::domain::proof_key::ProofKey;
 use crate::domain::reason::ReasonCode;
 use crate::domain::state::State;
+use crate::journal::answers;
+use crate::journal::fault::{RecordFault, Unavailable};
+use crate::journal::past::Loss;
+use crate::journal::store::batch::{Beside, Head, Row};
+use crate::journal::tree::Tree;
 
 /// Grants in one commit.
 const LARGEST_BATCH: usize = 256;

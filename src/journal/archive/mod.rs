@@ -10,7 +10,9 @@
 //! **What is refused.** A bundle that does not lead to the head's root by way of its tile is neither sealed nor told out of a file: somebody
 //! else wrote it, or its tile. A file that is missing or damaged is told as a failure, never as an entry that is not there.
 //!
-//! Deliberately not here: the form of the files ([`super::segment`]), and the consumed proofs, which go once their time is over.
+//! Deliberately not here: the form of the files ([`segment`]), and the consumed proofs, which go once their time is over.
+
+pub mod segment;
 
 use std::time::Duration;
 
@@ -18,17 +20,17 @@ use tokio::sync::oneshot;
 
 use super::fault::Unavailable;
 use super::handle::{Journal, Proposal};
-use super::merkle::{inclusion_path, leaf_hash, verify_inclusion};
-use super::queue::Work;
-use super::reader::{Query, StoredEntry};
-use super::segment::{self, Bundles, SegmentFault};
-use super::tiles::{Tile, WIDTH};
+use super::sequencer::queue::Work;
+use super::store::reader::{Query, StoredEntry};
+use super::tree::merkle::{inclusion_path, leaf_hash, verify_inclusion};
+use super::tree::tiles::{Tile, WIDTH};
 use crate::domain::actor::Actor;
 use crate::domain::archive::Segment;
 use crate::domain::change::{Change, What};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::digest::Digest;
 use crate::domain::entry::Entry;
+use segment::{Bundles, SegmentFault};
 
 /// A segment is full, or its first entry has been due for so long: a quiet broker seals once a day, and a busy one when it can.
 const PATIENCE: Seconds = Seconds::days(1);

@@ -3,15 +3,15 @@
 use aws_lc_rs::hmac;
 use serde::Serialize;
 
-use super::kek::{BlobName, Kek, SealedBlob};
-use super::merkle;
 use super::spent::Spent;
 use super::sums::SumKey;
-use super::tree::{FullTile, Tree};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::entry::{ChangeEntry, Counted, Issued, RefusedEntry};
 use crate::domain::text::{TextDigest, TextRow};
+use crate::journal::key::kek::{BlobName, Kek, SealedBlob};
+use crate::journal::tree::merkle;
+use crate::journal::tree::{FullTile, Tree};
 
 /// The longest entry: a bundle of C2SP tlog-tiles gives an entry two bytes of length.
 pub const LONGEST: usize = 65_535;

@@ -13,14 +13,14 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::batch::{Head, Row};
-use super::fault::{OpenFault, StoreFault};
 use super::schema::sql;
 use super::spent::{self, Lately, Memory, Spent, Step};
 use super::statement::{self, LATELY, MOST, ROUND};
-use super::store::{Found, digest, number, strange};
 use super::sums::{SideRow, Sum, SumKey, Sums, Table};
+use super::writer::{Found, digest, number, strange};
 use crate::domain::clock::Timestamp;
 use crate::domain::proof_key::ProofKey;
+use crate::journal::fault::{OpenFault, StoreFault};
 
 /// Rows of a page of `consumed`.
 const PAGE: i64 = 4096;

@@ -4,7 +4,7 @@
 //! C2SP tlog-tiles, each compressed by itself (zlib, RFC 1950), so that one entry can be read without the others. Numbers are of four
 //! bytes, big-endian. The tree's tiles stay in the database, and those over the entries can be made again from them.
 //!
-//! All calls block. Deliberately not here: when entries go, and whether they may ([`super::archive`]).
+//! All calls block. Deliberately not here: when entries go, and whether they may ([`super`]).
 
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -14,9 +14,9 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-use super::tiles::{self, Tile, WIDTH};
 use crate::domain::archive::Segment;
 use crate::domain::digest::Hasher;
+use crate::journal::tree::tiles::{self, Tile, WIDTH};
 
 /// Bundles of the largest segment: as many entries as a tile of level 1 is over.
 pub const MOST: usize = 256;
@@ -25,7 +25,7 @@ pub const MOST: usize = 256;
 const FORM: &[u8] = b"carnet segment 1\n";
 
 /// The longest bundle that a segment may hold, uncompressed: 256 of the longest entries.
-const LONGEST_BUNDLE: u64 = WIDTH as u64 * (super::batch::LONGEST as u64 + 2);
+const LONGEST_BUNDLE: u64 = WIDTH as u64 * (crate::journal::store::batch::LONGEST as u64 + 2);
 
 /// Why a segment cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ impl Shelf {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut file = super::kek::private(&next)?;
+            let mut file = crate::journal::key::kek::private(&next)?;
             bundles.pieces(|piece| file.write_all(piece))?;
             file.sync_all()?;
             fs::rename(&next, &path)?;

@@ -10,9 +10,9 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::fault::OpenFault;
-use super::note::Checkpoint;
 use super::signers::Signers;
+use crate::journal::fault::OpenFault;
+use crate::journal::tree::note::Checkpoint;
 
 /// The file.
 #[derive(Clone, Debug)]

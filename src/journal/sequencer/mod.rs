@@ -5,6 +5,13 @@
 //! what has not seen the last change, spend proofs, write, commit, publish, answer. Nothing is answered before its outcome is
 //! known; a failed commit is settled by reading the head again.
 
+pub mod carry;
+mod catch_up;
+pub mod queue;
+pub mod refusals;
+mod upkeep;
+pub mod view;
+
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,26 +19,26 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use super::anchor::Anchor;
 use super::answers::ForRequest;
-use super::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
-use super::carry::Carrier;
 use super::fault::{StopReason, StoreFault, Unavailable};
-use super::kek::Kek;
-use super::queue::{
-    Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
-};
-use super::reader::Reader;
-use super::refusals::{Counts, Known};
-use super::store::{Found, Store, Tried};
+use super::key::anchor::Anchor;
+use super::key::kek::Kek;
+use super::store::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
+use super::store::reader::Reader;
+use super::store::writer::{Found, Store, Tried};
 use super::tree::Tree;
-use super::view::{Shared, View};
 use crate::domain::change::What;
 use crate::domain::clock::Timestamp;
 use crate::domain::entry::{ChangeEntry, Entry};
 use crate::domain::grant::Decision;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::state::State;
+use carry::Carrier;
+use queue::{
+    Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
+};
+use refusals::{Counts, Known};
+use view::{Shared, View};
 
 /// Refusals that share a commit with grants.
 const REFUSALS: usize = 128;
@@ -162,7 +169,7 @@ impl<S: Store> Sequencer<S> {
     }
 
     /// One commit: `items`, and refusals that wait. Answers every item.
-    pub(super) async fn write_records(&mut self, items: Vec<Item>, everything: bool) {
+    pub(in crate::journal) async fn write_records(&mut self, items: Vec<Item>, everything: bool) {
         let now = self.shared.now();
         let (known, counts) = self.shared.with_refusals(|refusals| refusals.due(now, REFUSALS, everything));
         if items.is_empty() && known.is_empty() && counts.is_empty() {
@@ -350,7 +357,10 @@ impl<S: Store> Sequencer<S> {
 
     /// Takes the lock, makes sure that the log ends where this node left it, and spends `proofs` at once. Returns those that were not
     /// spent before; nothing where somebody else had written, and so none of them is spent yet.
-    pub(super) async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
+    pub(in crate::journal) async fn begin(
+        &mut self,
+        proofs: &[(ProofKey, Timestamp)],
+    ) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
         for spends in [true, false] {
             self.shared.running()?;
             let (found, fresh) = match self.store.begin(if spends { proofs } else { &[] }).await {
@@ -433,7 +443,7 @@ impl<S: Store> Sequencer<S> {
         Err(self.shared.stop(StopReason::OutcomeUnknown))
     }
 
-    pub(super) async fn failed(&mut self, unavailable: Unavailable) -> Unavailable {
+    pub(in crate::journal) async fn failed(&mut self, unavailable: Unavailable) -> Unavailable {
         self.shared.set_writable(false);
         self.store.abort().await;
         unavailable

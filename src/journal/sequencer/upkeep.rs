@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::answers::Sealed;
-use super::fault::{ClockFault, StopReason, Unavailable};
-use super::note::Checkpoint;
-use super::proof::Loss;
-use super::sequencer::Sequencer;
-use super::store::{Probe, Store};
+use super::Sequencer;
 use crate::domain::clock::Seconds;
+use crate::journal::answers::Sealed;
+use crate::journal::fault::{ClockFault, StopReason, Unavailable};
+use crate::journal::past::Loss;
+use crate::journal::store::writer::{Probe, Store};
+use crate::journal::tree::note::Checkpoint;
 
 /// How often requests are forgotten whose time is over.
 const FORGETTING: Seconds = Seconds::minutes(1);

@@ -10,8 +10,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Sqlite, SqlitePool};
 
-use super::fault::StoreFault;
 use super::schema;
+use crate::journal::fault::StoreFault;
 
 /// How many run at once.
 const AT_ONCE: u32 = 2;

@@ -4,11 +4,16 @@
 //! is in one of those or in a tail here ([`Tree::node`]). A clone is some kilobytes, so a batch works on one and a failed
 //! batch leaves no trace.
 
+pub mod merkle;
+pub mod note;
+pub mod proof;
+pub mod tiles;
+
 use std::collections::HashMap;
 
-use super::merkle::{Frontier, NodeAt, Subtree};
-use super::tiles::{self, Kind, Tile, WIDTH};
 use crate::domain::digest::Digest;
+use merkle::{Frontier, NodeAt, Subtree};
+use tiles::{Kind, Tile, WIDTH};
 
 /// The tree.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +115,7 @@ impl Tree {
 
 #[cfg(test)]
 mod tests {
-    use super::super::merkle::{inclusion_path, leaf_hash, prove, verify_inclusion};
+    use super::merkle::{inclusion_path, leaf_hash, prove, verify_inclusion};
     use super::*;
 
     #[test]
