@@ -135,9 +135,16 @@ impl From<ClockFault> for Unavailable {
     }
 }
 
+impl StoreFault {
+    /// Whether SQLite ended the statement because its time was over (`SQLITE_INTERRUPT`).
+    pub(super) fn is_interrupted(&self) -> bool {
+        matches!(&self.0, sqlx::Error::Database(error) if error.code().as_deref() == Some("9"))
+    }
+}
+
 impl From<StoreFault> for Unavailable {
     fn from(fault: StoreFault) -> Self {
-        if super::store::lane::is_interrupted(&fault) {
+        if fault.is_interrupted() {
             return Self::LATE;
         }
         tracing::warn!(%fault, "the journal's database failed");
@@ -238,4 +245,15 @@ pub struct Health {
     pub clock: Option<ClockFault>,
     /// Set once, for good.
     pub stopped: Option<StopReason>,
+}
+
+/// That a log once had more entries, or others: a checkpoint of its own key that it does not extend.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Loss {
+    /// The signed note.
+    pub note: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The entries that it is of.
+    pub size: u64,
 }

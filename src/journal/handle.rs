@@ -8,15 +8,15 @@ use tokio::task::JoinHandle;
 
 use super::answers::ForRequest;
 use super::archive::segment::Shelf;
-use super::fault::{Health, OpenFault, RecordFault, Unavailable};
-use super::key::kek::{BlobName, Kek, SealedBlob, SealingKey};
+use super::fault::{Health, Loss, RecordFault, Unavailable};
+use super::key::kek::{BlobName, SealedBlob, SealingKey};
 use super::key::signers::Signers;
-use super::open::{self, Outside, Rest, Scratch, Settings, Start};
-use super::past::Loss;
+use super::scratch::Scratch;
 use super::sequencer::queue::{Again, Item, Placed, Wish, Wished, Work};
 use super::sequencer::refusals::RefusalNote;
 use super::sequencer::view::{Marker, Shared, View};
-use super::store::batch::{Beside, Head};
+use super::store::batch::Beside;
+use super::store::head::Head;
 use super::store::reader::{Query, Reader, StoredEntry};
 use super::tree::Tree;
 use crate::domain::change::Change;
@@ -127,48 +127,6 @@ pub(super) struct Parts {
 const ROUNDS: u32 = 1000;
 
 impl Journal {
-    /// Opens the journal, or makes it where the settings ask for it. An existing one is proved before it is believed.
-    pub async fn open(
-        settings: &Settings,
-        kek: &Kek,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Self, OpenFault> {
-        open::start(settings, kek, Outside { clock, entropy }, Start::Open, |store| store).await
-    }
-
-    /// Puts a restored or forked journal back to work: a new epoch, recorded, in which every signing key is tainted and nothing is
-    /// minted while it rests, and a new anchor. Not for a journal whose entries do not hold.
-    pub async fn reopen(
-        settings: &Settings,
-        kek: &Kek,
-        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-        rest: Rest,
-    ) -> Result<Self, OpenFault> {
-        open::start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest), |store| store).await
-    }
-
-    /// Takes back the time of a journal whose newest entry is of a later time than the clock's: a new epoch, recorded at the clock's time,
-    /// in which every signing key is tainted and every elevation ended, since what was issued under the wrong clock lives too long. All
-    /// entries are proved first, and proofs that they spent and that count again are put back among the spent ones.
-    pub async fn correct_clock(
-        settings: &Settings,
-        kek: &Kek,
-        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-    ) -> Result<Self, OpenFault> {
-        open::start(settings, kek, Outside { clock, entropy }, Start::CorrectClock, |store| store).await
-    }
-
-    /// Puts another key in the place of the one that signs checkpoints, on record and signed by both. For [`super::HANDOVER`] both sign.
-    /// Another node on this journal takes the key over at its next commit.
-    pub async fn succeed_checkpoint_key(
-        settings: &Settings,
-        kek: &Kek,
-        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-    ) -> Result<Self, OpenFault> {
-        open::start(settings, kek, Outside { clock, entropy }, Start::Succeed, |store| store).await
-    }
-
     pub(super) fn new(parts: Parts) -> Self {
         Self {
             shared: parts.shared,

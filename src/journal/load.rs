@@ -9,12 +9,15 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::fault::{OpenFault, StoreFault};
-use super::store::batch::{Head, MacKey};
+use super::store::batch::MacKey;
 use super::store::beside;
-use super::store::reader::{Reader, hash, index};
-use super::store::schema::{self, sql};
+use super::store::column::sql;
+use super::store::column::{digest, index};
+use super::store::column::{number, time};
+use super::store::head::Head;
+use super::store::reader::Reader;
+use super::store::schema;
 use super::store::sums::Table;
-use super::store::writer::{number, time};
 use super::tree::Tree;
 use super::tree::merkle::leaf_hash;
 use super::tree::tiles::{Tile, WIDTH};
@@ -97,7 +100,7 @@ pub async fn head(connection: &mut SqliteConnection) -> Result<Head, OpenFault> 
     let (newest, newest_time): (Option<i64>, Option<i64>) = (row.try_get(4)?, row.try_get(5)?);
     let head = Head {
         size: index(&row, 0)?,
-        root: hash(&row, 1)?,
+        root: digest(&row, 1)?,
         last_change: last_change.map(number).transpose()?,
         time: time(row.try_get(3)?)?,
     };
@@ -182,7 +185,7 @@ fn change(row: &SqliteRow, prior: Option<u64>, key: &MacKey) -> Result<ChangeEnt
 
 /// Columns index, body, leaf, time: the leaf hash, which must be that of the body.
 fn leaf(row: &SqliteRow) -> Result<Digest, OpenFault> {
-    let (at, body, stored): (u64, &str, Digest) = (index(row, 0)?, row.try_get(1)?, hash(row, 2)?);
+    let (at, body, stored): (u64, &str, Digest) = (index(row, 0)?, row.try_get(1)?, digest(row, 2)?);
     if leaf_hash(body.as_bytes()) == stored {
         Ok(stored)
     } else {
@@ -196,7 +199,7 @@ async fn tree(connection: &mut SqliteConnection, size: u64) -> Result<Tree, Open
     let mut tails = Vec::new();
     let rows = sqlx::query("SELECT leaf FROM entries WHERE idx >= ? ORDER BY idx").bind(sql(size / width * width));
     let rows = rows.fetch_all(&mut *connection).await?;
-    tails.push(rows.iter().map(|row| hash(row, 0)).collect::<Result<Vec<_>, StoreFault>>()?);
+    tails.push(rows.iter().map(|row| digest(row, 0)).collect::<Result<Vec<_>, StoreFault>>()?);
     let mut below = size / width;
     let mut level = 0_u8;
     while below > 0 {
@@ -234,8 +237,8 @@ impl StoredBatch {
         Ok(Self {
             first: index(row, at)?,
             size_after: index(row, at + 1)?,
-            prior_root: hash(row, at + 2)?,
-            root: hash(row, at + 3)?,
+            prior_root: digest(row, at + 2)?,
+            root: digest(row, at + 3)?,
             prior_change: prior_change.map(number).transpose()?,
             mac: row.try_get(at + 5)?,
         })

@@ -44,7 +44,9 @@ mod living;
 mod load;
 mod open;
 mod past;
+mod scratch;
 mod sequencer;
+mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -56,14 +58,15 @@ pub use evidence::{
     Report, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline, verifier_key,
     verify_database, verify_export,
 };
-pub use fault::{ClockFault, Health, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
+pub use fault::{ClockFault, Health, Loss, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use key::kek::{BlobName, Kek, SealedBlob};
 pub use key::signers::HANDOVER;
 pub use living::Ended;
-pub use open::{LONGEST_ASSERTION, Location, Rest, Settings, examine, is_brought_up};
-pub use past::{Compared, Loss, Past};
+pub use open::{examine, is_brought_up};
+pub use past::{Compared, Past};
 pub use sequencer::queue::Again;
 pub use sequencer::refusals::RefusalNote;
 pub use sequencer::view::{Marker, View};
+pub use settings::{LONGEST_ASSERTION, Location, Rest, Settings};
 pub use store::reader::{Query, StoredEntry};

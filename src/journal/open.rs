@@ -9,17 +9,20 @@ use zeroize::Zeroizing;
 
 use super::archive::segment::Shelf;
 use super::evidence;
+use super::fault::Loss;
 use super::fault::{OpenFault, StopReason, Unavailable};
 use super::handle::Journal;
 use super::key::anchor::Anchor;
 use super::key::kek::{self, Kek};
 use super::key::signers::{self, Signers};
 use super::load::{self, Loaded};
-use super::past::{Compared, Loss, Past};
+use super::past::{Compared, Past};
+use super::scratch::Scratch;
 use super::sequencer::Sequencer;
 use super::sequencer::carry::Carrier;
 use super::sequencer::queue::{Wish, Wished};
 use super::sequencer::view::{Shared, View};
+use super::settings::{LONGEST_ASSERTION, Location, Rest, Settings};
 use super::store::batch::{Beside, MacKey};
 use super::store::beside;
 use super::store::reader::Reader;
@@ -29,38 +32,9 @@ use super::store::writer::{SqliteStore, Store};
 use super::tree::merkle::Subtree;
 use super::tree::note::SignerKey;
 use crate::domain::actor::Actor;
-use crate::domain::binding::JwtRule;
 use crate::domain::change::{Change, What};
 use crate::domain::clock::{Clock, Entropy, Seconds, Timestamp};
 use crate::domain::steady::SteadyClock;
-
-/// Where the journal is.
-#[derive(Clone, Debug)]
-pub enum Location {
-    /// An SQLite database.
-    File(PathBuf),
-    /// A directory of its own that goes with the journal (`carnet dev`). Not durable.
-    Temporary,
-}
-
-/// How to start.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The database.
-    pub location: Location,
-    /// `[journal] origin`: the name of the log, a URL without scheme.
-    pub origin: String,
-    /// A journal of `carnet dev`: said in its first entry, and refused by `serve`.
-    pub dev: bool,
-    /// The anchor file, beside the configuration and not beside the database. Without one a restored backup goes unseen.
-    pub anchor: Option<PathBuf>,
-    /// Whether to make the database where there is none.
-    pub create: bool,
-}
-
-/// How long nothing is minted after `reopen`, where nothing else is said: the longest life that an assertion may have, so that
-/// every proof that was spent in the lost part is over (CONTRACT.md section 3, `maxLife`).
-pub const LONGEST_ASSERTION: Seconds = JwtRule::LONGEST_LIFE;
 
 /// What the journal needs of the house.
 #[derive(Clone)]
@@ -69,26 +43,6 @@ pub struct Outside {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
-}
-
-/// Removes a temporary journal's directory when the last handle goes.
-pub(super) struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "a temporary journal is left behind");
-        }
-    }
-}
-
-/// What comes after a journal was reopened.
-#[derive(Clone, Copy, Debug)]
-pub struct Rest {
-    /// How long nothing is minted: [`LONGEST_ASSERTION`] unless the operator knows better.
-    pub lasts: Seconds,
-    /// Begin at the clock's time, although the newest entry is of a later one: the operator says that the clock is right.
-    pub corrects: bool,
 }
 
 /// Which way the journal is started.
@@ -101,6 +55,50 @@ pub(super) enum Start {
     CorrectClock,
     /// Open, and put another key in the place of the one that signs checkpoints.
     Succeed,
+}
+
+impl Journal {
+    /// Opens the journal, or makes it where the settings ask for it. An existing one is proved before it is believed.
+    pub async fn open(
+        settings: &Settings,
+        kek: &Kek,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenFault> {
+        start(settings, kek, Outside { clock, entropy }, Start::Open, |store| store).await
+    }
+
+    /// Puts a restored or forked journal back to work: a new epoch, recorded, in which every signing key is tainted and nothing is
+    /// minted while it rests, and a new anchor. Not for a journal whose entries do not hold.
+    pub async fn reopen(
+        settings: &Settings,
+        kek: &Kek,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+        rest: Rest,
+    ) -> Result<Self, OpenFault> {
+        start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest), |store| store).await
+    }
+
+    /// Takes back the time of a journal whose newest entry is of a later time than the clock's: a new epoch, recorded at the clock's time,
+    /// in which every signing key is tainted and every elevation ended, since what was issued under the wrong clock lives too long. All
+    /// entries are proved first, and proofs that they spent and that count again are put back among the spent ones.
+    pub async fn correct_clock(
+        settings: &Settings,
+        kek: &Kek,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    ) -> Result<Self, OpenFault> {
+        start(settings, kek, Outside { clock, entropy }, Start::CorrectClock, |store| store).await
+    }
+
+    /// Puts another key in the place of the one that signs checkpoints, on record and signed by both. For [`super::HANDOVER`] both sign.
+    /// Another node on this journal takes the key over at its next commit.
+    pub async fn succeed_checkpoint_key(
+        settings: &Settings,
+        kek: &Kek,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    ) -> Result<Self, OpenFault> {
+        start(settings, kek, Outside { clock, entropy }, Start::Succeed, |store| store).await
+    }
 }
 
 /// Starts with the store that `wrap` makes of ours: where the failure table of the tests gets in.

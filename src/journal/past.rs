@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::fault::Loss;
 use super::fault::Unavailable;
 use super::handle::Journal;
 use super::key::signers::Lineage;
@@ -74,17 +75,6 @@ impl Journal {
 fn unsigned(fault: &NoteFault) -> Unavailable {
     tracing::error!(%fault, "the checkpoint cannot be signed");
     Unavailable::BUSY
-}
-
-/// That a log once had more entries, or others: a checkpoint of its own key that it does not extend.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Loss {
-    /// The signed note.
-    pub note: String,
-    /// Its epoch.
-    pub epoch: u64,
-    /// The entries that it is of.
-    pub size: u64,
 }
 
 /// The finding about a checkpoint that was kept elsewhere.

@@ -14,13 +14,8 @@
 //!
 //! Deliberately not here: what makes two requests the same, and how an answer becomes bytes (`http/admin/idempotency`).
 
-pub mod rows;
+mod kept;
 
-use rows::Row;
-
-use super::fault::Unavailable;
-use super::handle::Journal;
-use super::sequencer::queue::Work;
 use crate::domain::clock::Seconds;
 use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;
@@ -98,37 +93,7 @@ impl ForRequest {
 
 impl Idempotency {
     /// What an answer is sealed under: it opens in its own row alone.
-    fn name(&self, request: &RequestId) -> String {
+    pub(super) fn name(&self, request: &RequestId) -> String {
         format!("{}/{}/{}/{request}", self.person, self.key, self.fingerprint)
-    }
-}
-
-impl Journal {
-    /// What became of a request with this key, if one was begun. `fingerprint` says whether it is the same.
-    pub async fn before(&self, once: &Idempotency) -> Result<Option<Before>, Unavailable> {
-        self.running()?;
-        let Some(row) = rows::read(self.reader().pool(), once, self.now()).await? else { return Ok(None) };
-        let Row { fingerprint, request, finished, sealed } = row;
-        let sealed_for = Idempotency { fingerprint, ..*once };
-        let answer = sealed.and_then(|sealed| {
-            let opened = self.sealing().open(&sealed_for.name(&request), &sealed);
-            if opened.is_none() {
-                tracing::error!(%request, "a kept answer does not open with this KEK");
-            }
-            opened.map(|plain| plain.to_vec())
-        });
-        Ok(Some(Before { fingerprint, request, finished, answer }))
-    }
-
-    /// Keeps what is answered.
-    pub async fn keep_answer(&self, reply: Reply<'_>) -> Result<(), Unavailable> {
-        self.running()?;
-        let Reply { request, once, seen, done, answer } = reply;
-        let fits = |plain: &&[u8]| plain.len() < MOST_BYTES as usize;
-        let answer = answer.filter(fits).map(|plain| self.sealing().seal(&once.name(request), plain, self.entropy()));
-        let sealed = Sealed { once: *once, request: request.clone(), seen, done, answer };
-        let (told, kept) = tokio::sync::oneshot::channel();
-        self.queue(Work::Keep(Box::new(sealed), told)).await?;
-        kept.await.map_err(|_| Unavailable::BUSY)?
     }
 }

@@ -4,19 +4,19 @@ use std::collections::HashMap;
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::VerifyFault;
 use super::chain::Chain;
+use super::fault::VerifyFault;
 use super::walk::Walked;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::proof_key::ProofKey;
 use crate::domain::text::TextDigest;
 use crate::journal::key::kek::{BlobName, Kek, SealedBlob};
-use crate::journal::store::batch::Head;
-use crate::journal::store::reader::{hash, index};
+use crate::journal::store::column::time;
+use crate::journal::store::column::{digest, index};
+use crate::journal::store::head::Head;
 use crate::journal::store::spent;
 use crate::journal::store::statement::LATELY;
-use crate::journal::store::writer::time;
 use crate::journal::tree::tiles::WIDTH;
 
 /// Checks all of them.
@@ -41,7 +41,7 @@ fn beside(table: &'static str) -> impl Fn(String) -> VerifyFault {
 async fn counts(connection: &mut SqliteConnection, size: u64, seen: u64) -> Result<(), VerifyFault> {
     let text = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM batches WHERE first < 0 OR first >= ?1), \
                 (SELECT count(*) FROM tiles)";
-    let row = sqlx::query(text).bind(crate::journal::store::schema::sql(size)).fetch_one(connection).await?;
+    let row = sqlx::query(text).bind(crate::journal::store::column::sql(size)).fetch_one(connection).await?;
     let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     let mut full = 0;
     let mut below = size / u64::from(WIDTH);
@@ -73,7 +73,7 @@ pub async fn spent(connection: &mut SqliteConnection, chain: &Chain, head: &Head
         let Some(last) = rows.last() else { break };
         from = last.try_get(0)?;
         for row in &rows {
-            let proof = hash(row, 0).map_err(|fault| beside("consumed")(fault.to_string()))?;
+            let proof = digest(row, 0).map_err(|fault| beside("consumed")(fault.to_string()))?;
             paid("consumed", proof, row.try_get(1)?, chain, head)?;
             wanted.remove(&proof);
         }
@@ -128,7 +128,7 @@ async fn texts(connection: &mut SqliteConnection, chain: &Chain) -> Result<(), V
         let Some(last) = rows.last() else { return Ok(()) };
         from = last.try_get(0)?;
         for row in &rows {
-            let digest = TextDigest(hash(row, 0)?.0);
+            let digest = TextDigest(digest(row, 0)?.0);
             if let Some(index) = chain.erased.get(&digest) {
                 return Err(VerifyFault::entry(*index, "a text that the change forgot is still there"));
             }

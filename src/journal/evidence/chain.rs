@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::tree::{FullTile, Tree};
-use super::{Report, VerifyFault};
+use super::fault::VerifyFault;
+use super::report::Report;
 use crate::domain::binding::{Admits, Preset};
 use crate::domain::change::What;
 use crate::domain::clock::Timestamp;

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::super::tree::{FullTile, Tree};
-use super::VerifyFault;
+use super::fault::VerifyFault;
 use crate::journal::tree::tiles::{self, Kind, Tile, WIDTH};
 
 /// Checkpoint and entries in an export.

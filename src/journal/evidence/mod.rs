@@ -15,6 +15,7 @@ mod chain;
 mod export;
 mod exported;
 mod fault;
+mod report;
 mod walk;
 
 use std::path::Path;
@@ -23,9 +24,11 @@ use sqlx::SqliteConnection;
 
 pub use exported::{exported_changes, prove_offline, verify_export};
 pub use fault::VerifyFault;
+pub use report::Report;
 
 use self::chain::{Chain, Watched};
 use self::export::Writer;
+use self::report::{checkpoint, read};
 use super::archive::segment::Shelf;
 use super::fault::OpenFault;
 use super::handle::Journal;
@@ -33,36 +36,17 @@ use super::key::anchor::Anchor;
 use super::key::kek::Kek;
 use super::key::signers::Signers;
 use super::load;
-use super::open::{Location, Settings};
-use super::store::batch::{Head, MacKey};
+use super::settings::{Location, Settings};
+use super::store::batch::MacKey;
 use super::store::beside::check as sums_of;
+use super::store::head::Head;
 use super::store::reader::Reader;
 use super::store::spent::Spent;
 use super::store::sums::Table;
-use super::tree::note::{Checkpoint, Kept, NoteFault, VerifierKey};
+use super::tree::note::{Checkpoint, VerifierKey};
 use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
 use crate::domain::entry::ChangeEntry;
 use crate::domain::proof_key::ProofKey;
-
-/// What was found to hold.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Report {
-    /// The log's name.
-    pub origin: String,
-    /// Entries.
-    pub size: u64,
-    /// Root over them.
-    pub root: Digest,
-    /// 1, and one more after each `reopen`.
-    pub epoch: u64,
-    /// The newest entry's time.
-    pub newest: Timestamp,
-    /// Size of the kept checkpoint that this extends. None: none was given, and nothing shows whether later entries exist.
-    pub kept: Option<u64>,
-    /// Size of the anchored checkpoint that this extends. None for an export, and for a journal without an anchor.
-    pub anchored: Option<u64>,
-}
 
 /// Proves the configured journal, whether a server runs on it or not. `kept`: the text of a checkpoint of this log that somebody
 /// kept.
@@ -238,19 +222,5 @@ fn database(settings: &Settings) -> Result<&Path, OpenFault> {
     match &settings.location {
         Location::File(path) => Ok(path),
         Location::Temporary => Err(OpenFault::Missing(std::env::temp_dir())),
-    }
-}
-
-/// The checkpoint of a note that was opened, of the log that `key` is named after.
-fn checkpoint(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Checkpoint, VerifyFault> {
-    Ok(read(opened, key, which)?.checkpoint)
-}
-
-fn read(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Kept, VerifyFault> {
-    let kept = opened.and_then(Kept::parse).map_err(|fault| VerifyFault::Note { which, fault })?;
-    if kept.checkpoint.origin == key.name() {
-        Ok(kept)
-    } else {
-        Err(OpenFault::Origin { found: kept.checkpoint.origin, configured: key.name().to_owned() }.into())
     }
 }

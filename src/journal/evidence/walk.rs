@@ -10,17 +10,19 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::super::load::{self, StoredBatch};
 use super::super::tree::FullTile;
-use super::VerifyFault;
 use super::chain::{Chain, REOPENED, Taken, correction};
 use super::export::Writer;
+use super::fault::VerifyFault;
 use crate::domain::archive::{Archive, Segment};
 use crate::domain::change::What;
 use crate::domain::digest::Digest;
 use crate::domain::entry::Entry;
 use crate::journal::archive::segment::{SegmentFault, Shelf};
-use crate::journal::store::batch::{Head, MacKey, Row};
-use crate::journal::store::reader::{hash, of_kind};
-use crate::journal::store::schema::sql;
+use crate::journal::store::batch::{MacKey, Row};
+use crate::journal::store::column::digest;
+use crate::journal::store::column::sql;
+use crate::journal::store::head::Head;
+use crate::journal::store::reader::of_kind;
 use crate::journal::tree::merkle::leaf_hash;
 use crate::journal::tree::tiles::{Tile, WIDTH};
 
@@ -69,7 +71,7 @@ pub async fn walk(
             let fault = |what: &str| VerifyFault::entry(at, what);
             let body = body(row, sealed, at)?;
             let leaf = leaf_hash(body);
-            if row.is_some_and(|row| hash(row, 7).ok() != Some(leaf)) {
+            if row.is_some_and(|row| digest(row, 7).ok() != Some(leaf)) {
                 return Err(fault("the entry does not have its leaf hash"));
             }
             // Invariant: a remainder of 256 fits.

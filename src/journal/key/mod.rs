@@ -7,3 +7,4 @@
 pub mod anchor;
 pub mod kek;
 pub mod signers;
+mod stored;

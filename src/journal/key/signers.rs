@@ -10,19 +10,14 @@
 //! worth as much as before to those who trust it still, and in an older copy of the journal that is put back with an anchor of that time:
 //! only a checkpoint that is kept elsewhere, in Redis or by an auditor, tells of that.
 
-use zeroize::Zeroizing;
-
-use super::kek::{BlobName, Kek, KekFault};
+use super::kek::BlobName;
 use crate::domain::change::What;
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::entry::Entry;
-use crate::journal::fault::OpenFault;
-use crate::journal::load;
-use crate::journal::store::reader::{Reader, of_kind};
 use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, SignerKey, VerifierKey, sign};
 
 /// The kind of the change.
-const SUCCEEDED: &str = "checkpoint-key.succeeded";
+pub(super) const SUCCEEDED: &str = "checkpoint-key.succeeded";
 
 /// How long checkpoints carry the signature of the key before as well.
 pub const HANDOVER: Seconds = Seconds::days(90);
@@ -134,20 +129,16 @@ impl Signers {
         Self { current: key, earlier: None, lineage, succeeded_at: Vec::new() }
     }
 
-    /// The key that signs now, the one before it, and all of their line.
-    pub async fn stored(reader: &Reader, kek: &Kek, origin: &str) -> Result<Self, OpenFault> {
-        let (successions, succeeded_at, last) = successions(reader).await?;
-        let number = successions.len();
-        let current = signer(reader, kek, origin, number).await?;
-        let lineage = Lineage::around(current.verifier(), &successions);
-        if lineage.keys.len() != number + 1 || lineage.trusted != number {
-            return Err(load::inconsistent(0, "the checkpoint key is not the one that the changes name"));
-        }
-        let earlier = match (number.checked_sub(1), last) {
-            (Some(before), Some(at)) => Some((signer(reader, kek, origin, before).await?, at.plus(HANDOVER))),
-            _ => None,
-        };
-        Ok(Self { current, earlier, lineage, succeeded_at })
+    /// The key that signs now, of a log whose changes state `successions`, by the entries `succeeded_at`; with the one before it, and until
+    /// when that one signs as well. Nothing where the key is not the one that the changes name.
+    pub(super) fn of_line(
+        (current, earlier): (SignerKey, Option<(SignerKey, Timestamp)>),
+        successions: &[Succession],
+        succeeded_at: Vec<u64>,
+    ) -> Option<Self> {
+        let lineage = Lineage::around(current.verifier(), successions);
+        let is_whole = lineage.keys.len() == successions.len() + 1 && lineage.trusted == successions.len();
+        is_whole.then_some(Self { current, earlier, lineage, succeeded_at })
     }
 
     /// The same with `next` in the place of the key that signs now, from the entry `at` and the time `now` on; and the statement of it.
@@ -215,31 +206,6 @@ pub fn name(number: usize) -> BlobName {
         0 => BlobName::of_journal("checkpoint"),
         number => BlobName::of_journal(&format!("checkpoint-{number}")),
     }
-}
-
-async fn signer(reader: &Reader, kek: &Kek, origin: &str, number: usize) -> Result<SignerKey, OpenFault> {
-    let name = name(number);
-    let blob = reader.blob(&name).await?;
-    let blob = blob.ok_or_else(|| load::inconsistent(0, "the checkpoint key is not in the keyring"))?;
-    let plain = kek.open(&blob)?;
-    let seed: Zeroizing<[u8; 32]> = Zeroizing::new(plain.as_slice().try_into().map_err(|_| KekFault::Sealed(name))?);
-    SignerKey::from_seed(origin, &seed).map_err(|_| load::inconsistent(0, "the origin is not a name for a key"))
-}
-
-/// The successions of a database, the entries that they are, and the time of the last. They prove themselves; that none is missing, the
-/// chain of changes proves.
-async fn successions(reader: &Reader) -> Result<(Vec<Succession>, Vec<u64>, Option<Timestamp>), OpenFault> {
-    let (mut all, mut entries, mut last) = (Vec::new(), Vec::new(), None);
-    let mut connection = reader.pool().acquire().await?;
-    for (at, body) in of_kind(&mut connection, SUCCEEDED).await? {
-        let stated = stated(body.as_bytes());
-        let (succession, time) =
-            stated.ok_or_else(|| load::inconsistent(at, "the succession of the checkpoint key is not signed by both keys"))?;
-        all.push(succession);
-        entries.push(at);
-        last = Some(time);
-    }
-    Ok((all, entries, last))
 }
 
 /// The succession that an entry states, and when.

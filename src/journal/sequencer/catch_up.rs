@@ -9,7 +9,7 @@ use super::view::View;
 use crate::journal::fault::{OpenFault, StopReason, Unavailable};
 use crate::journal::key::signers::Signers;
 use crate::journal::load::{self, Loaded};
-use crate::journal::store::batch::Head;
+use crate::journal::store::head::Head;
 use crate::journal::store::reader::Reader;
 use crate::journal::store::sums::Table;
 use crate::journal::store::writer::Store;
@@ -17,7 +17,7 @@ use crate::journal::tree::merkle::Subtree;
 
 impl<S: Store> Sequencer<S> {
     /// Somebody else wrote. What carries our MAC and extends our tree is taken in; anything else stops the node.
-    pub(in crate::journal) async fn catch_up(&mut self) -> Result<(), Unavailable> {
+    pub async fn catch_up(&mut self) -> Result<(), Unavailable> {
         let loaded = match load::load(&self.reader, &self.key, &Table::READ_AGAIN).await {
             Ok(loaded) if loaded.summed => loaded,
             Ok(Loaded { head, .. }) => {

@@ -23,9 +23,11 @@ use super::answers::ForRequest;
 use super::fault::{StopReason, StoreFault, Unavailable};
 use super::key::anchor::Anchor;
 use super::key::kek::Kek;
-use super::store::batch::{Batch, Beside, Head, LONGEST, MacKey, Row};
+use super::store::batch::{Batch, Beside, LONGEST, MacKey, Row};
+use super::store::head::Found;
+use super::store::head::Head;
 use super::store::reader::Reader;
-use super::store::writer::{Found, Store, Tried};
+use super::store::writer::{Store, Tried};
 use super::tree::Tree;
 use crate::domain::change::What;
 use crate::domain::clock::Timestamp;
@@ -169,7 +171,7 @@ impl<S: Store> Sequencer<S> {
     }
 
     /// One commit: `items`, and refusals that wait. Answers every item.
-    pub(in crate::journal) async fn write_records(&mut self, items: Vec<Item>, everything: bool) {
+    pub async fn write_records(&mut self, items: Vec<Item>, everything: bool) {
         let now = self.shared.now();
         let (known, counts) = self.shared.with_refusals(|refusals| refusals.due(now, REFUSALS, everything));
         if items.is_empty() && known.is_empty() && counts.is_empty() {
@@ -357,10 +359,7 @@ impl<S: Store> Sequencer<S> {
 
     /// Takes the lock, makes sure that the log ends where this node left it, and spends `proofs` at once. Returns those that were not
     /// spent before; nothing where somebody else had written, and so none of them is spent yet.
-    pub(in crate::journal) async fn begin(
-        &mut self,
-        proofs: &[(ProofKey, Timestamp)],
-    ) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
+    pub async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
         for spends in [true, false] {
             self.shared.running()?;
             let (found, fresh) = match self.store.begin(if spends { proofs } else { &[] }).await {
@@ -443,7 +442,7 @@ impl<S: Store> Sequencer<S> {
         Err(self.shared.stop(StopReason::OutcomeUnknown))
     }
 
-    pub(in crate::journal) async fn failed(&mut self, unavailable: Unavailable) -> Unavailable {
+    pub async fn failed(&mut self, unavailable: Unavailable) -> Unavailable {
         self.shared.set_writable(false);
         self.store.abort().await;
         unavailable

@@ -16,9 +16,10 @@ use crate::domain::proof_key::ProofKey;
 use crate::domain::reason::ReasonCode;
 use crate::domain::state::State;
 use crate::journal::answers;
+use crate::journal::fault::Loss;
 use crate::journal::fault::{RecordFault, Unavailable};
-use crate::journal::past::Loss;
-use crate::journal::store::batch::{Beside, Head, Row};
+use crate::journal::store::batch::{Beside, Row};
+use crate::journal::store::head::Head;
 use crate::journal::tree::Tree;
 
 /// Grants in one commit.

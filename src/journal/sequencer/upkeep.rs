@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::Sequencer;
 use crate::domain::clock::Seconds;
 use crate::journal::answers::Sealed;
+use crate::journal::fault::Loss;
 use crate::journal::fault::{ClockFault, StopReason, Unavailable};
-use crate::journal::past::Loss;
 use crate::journal::store::writer::{Probe, Store};
 use crate::journal::tree::note::Checkpoint;
 

@@ -14,7 +14,7 @@ use crate::domain::state::State;
 use crate::domain::steady::SteadyClock;
 use crate::journal::fault::{ClockFault, Health, StopReason, Unavailable};
 use crate::journal::key::signers::Signers;
-use crate::journal::store::batch::Head;
+use crate::journal::store::head::Head;
 
 /// A snapshot: the state after every change of the first `size` entries.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub struct Marker {
 
 impl View {
     /// The state at a head.
-    pub(in crate::journal) fn of(head: &Head, state: Arc<State>) -> Self {
+    pub fn of(head: &Head, state: Arc<State>) -> Self {
         Self { state, seen: head.last_change, size: head.size, root: head.root, time: head.time }
     }
 
@@ -59,7 +59,7 @@ impl View {
 }
 
 /// What the sequencer and the handles share.
-pub(in crate::journal) struct Shared {
+pub struct Shared {
     pub view: ArcSwap<View>,
     pub marker: watch::Sender<Marker>,
     pub clock: Arc<SteadyClock>,

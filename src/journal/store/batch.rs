@@ -3,6 +3,7 @@
 use aws_lc_rs::hmac;
 use serde::Serialize;
 
+use super::head::Head;
 use super::spent::Spent;
 use super::sums::SumKey;
 use crate::domain::clock::Timestamp;
@@ -15,19 +16,6 @@ use crate::journal::tree::{FullTile, Tree};
 
 /// The longest entry: a bundle of C2SP tlog-tiles gives an entry two bytes of length.
 pub const LONGEST: usize = 65_535;
-
-/// Where the log ends.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Head {
-    /// Entries.
-    pub size: u64,
-    /// Root over them.
-    pub root: Digest,
-    /// The last change.
-    pub last_change: Option<u64>,
-    /// Time of the newest entry.
-    pub time: Timestamp,
-}
 
 /// An entry as a row.
 pub struct Row {

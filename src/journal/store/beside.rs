@@ -12,12 +12,14 @@ use std::collections::{HashMap, HashSet};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::batch::{Head, Row};
-use super::schema::sql;
+use super::batch::Row;
+use super::column::sql;
+use super::column::{digest, number, strange};
+use super::head::Found;
+use super::head::Head;
 use super::spent::{self, Lately, Memory, Spent, Step};
 use super::statement::{self, LATELY, MOST, ROUND};
 use super::sums::{SideRow, Sum, SumKey, Sums, Table};
-use super::writer::{Found, digest, number, strange};
 use crate::domain::clock::Timestamp;
 use crate::domain::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StoreFault};

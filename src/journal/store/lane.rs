@@ -22,9 +22,6 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// How many steps of SQLite's machine lie between two looks at the time: well below a millisecond.
 const STEPS: i32 = 10_000;
 
-/// `SQLITE_INTERRUPT`.
-const INTERRUPTED: &str = "9";
-
 /// The lane.
 #[derive(Clone)]
 pub struct Lane {
@@ -55,12 +52,7 @@ impl Lane {
 
 /// Whether a fault is that the time was over, for the statement or for its turn.
 pub fn is_over(fault: &StoreFault) -> bool {
-    matches!(fault.0, sqlx::Error::PoolTimedOut) || is_interrupted(fault)
-}
-
-/// Whether a fault is that SQLite ended the statement because its time was over.
-pub fn is_interrupted(fault: &StoreFault) -> bool {
-    matches!(&fault.0, sqlx::Error::Database(error) if error.code().as_deref() == Some(INTERRUPTED))
+    matches!(fault.0, sqlx::Error::PoolTimedOut) || fault.is_interrupted()
 }
 
 #[cfg(test)]

@@ -4,8 +4,11 @@
 //! by connections that cannot write. [`batch`] is what is written at once, with its MAC; [`spent`] and [`sums`] are the tables beside
 //! the entries and their keyed sums. Nothing here decides: a batch comes from the sequencer whole.
 
+pub mod answers;
 pub mod batch;
 pub mod beside;
+pub mod column;
+pub mod head;
 pub mod lane;
 pub mod reader;
 pub mod schema;

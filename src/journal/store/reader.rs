@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::sqlite::{SqliteArguments, SqlitePoolOptions, SqliteRow};
 use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
 
+use super::column::sql;
+use super::column::{index, number, strange, time};
 use super::lane::{self, Lane};
-use super::schema::{self, sql};
+use super::schema;
 use super::spent::{self, Memory};
 use super::statement::LATELY;
-use super::writer::{digest, number, strange, time};
 use crate::domain::about::{About, actor};
 use crate::domain::clock::{Seconds, Timestamp};
 use crate::domain::cut::Clients;
@@ -414,14 +415,4 @@ pub async fn of_kind(connection: &mut SqliteConnection, kind: &'static str) -> R
     let text = "SELECT idx, body FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals') AND kind = ? ORDER BY idx";
     let rows = sqlx::query(text).bind(kind).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((index(row, 0)?, row.try_get(1)?))).collect()
-}
-
-/// The index column of a row.
-pub fn index(row: &SqliteRow, column: usize) -> Result<u64, StoreFault> {
-    number(row.try_get(column)?)
-}
-
-/// A hash column of a row.
-pub fn hash(row: &SqliteRow, column: usize) -> Result<Digest, StoreFault> {
-    digest(row, column)
 }

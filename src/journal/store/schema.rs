@@ -152,8 +152,3 @@ pub async fn version(connection: &mut SqliteConnection) -> Result<Option<i64>, s
         Err(error) => Err(error),
     }
 }
-
-/// SQL has 63 bits; no log reaches them.
-pub fn sql(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}

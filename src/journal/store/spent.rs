@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::batch::Head;
+use super::head::Head;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::proof_key::ProofKey;

@@ -12,8 +12,9 @@ use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 
-use super::batch::{Batch, Head, Row};
-use super::schema::sql;
+use super::batch::{Batch, Row};
+use super::column::sql;
+use super::head::Head;
 use super::spent::{self, Spent};
 
 /// The end of a batch: rows that fit into one statement, and the batch's own line.

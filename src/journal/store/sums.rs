@@ -14,7 +14,7 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 
-use super::batch::Head;
+use super::head::Head;
 use crate::journal::key::kek::Kek;
 
 /// A table that has a sum.

@@ -10,28 +10,22 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
 
-use super::batch::{Batch, Beside, Head, Row};
+use super::answers;
+use super::batch::{Batch, Beside, Row};
 use super::beside::{self, Side};
-use super::schema::{self, UPGRADES, sql};
+use super::column::sql;
+use super::column::{digest, number, time};
+use super::head::{Found, Head};
+use super::schema::{self, UPGRADES};
 use super::spent::{Memory, Spent};
 use super::statement::{self, BEGIN, HEAD, MOST, NOT_NULL, Tail};
 use super::sums::SumKey;
 use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;
 use crate::domain::proof_key::ProofKey;
-use crate::journal::answers::{Idempotency, Sealed, rows};
+use crate::journal::answers::{Idempotency, Sealed};
 use crate::journal::fault::StoreFault;
 use crate::journal::tree::tiles::WIDTH;
-
-/// What the database says of its end: the head row, and where the entries really end.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Found {
-    /// The head row.
-    pub head: Head,
-    /// One more than the greatest index.
-    pub rows: u64,
-}
 
 /// Carries the write-ahead log home as far as nobody is kept waiting by it.
 pub const CARRY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
@@ -195,7 +189,7 @@ impl SqliteStore {
 
     async fn try_keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> Result<(), StoreFault> {
         self.run(sqlx::query(BEGIN)).await?;
-        rows::keep(self.connection().await?, all, now).await?;
+        answers::keep(self.connection().await?, all, now).await?;
         self.run(sqlx::query("COMMIT")).await
     }
 
@@ -205,7 +199,7 @@ impl SqliteStore {
             self.run(insert.bind(row.digest.0.to_vec()).bind(row.salt.to_vec()).bind(row.text)).await?;
         }
         if !beside.erased.is_empty() {
-            rows::erase(self.connection().await?).await?;
+            answers::erase(self.connection().await?).await?;
         }
         for digest in beside.erased {
             self.run(sqlx::query("DELETE FROM texts WHERE digest = ?").bind(digest.0.to_vec())).await?;
@@ -290,7 +284,7 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&mut self, once: &Idempotency, request: &RequestId, now: Timestamp) -> Result<bool, StoreFault> {
-        rows::claim(self.connection().await?, (once, request), now).await
+        answers::claim(self.connection().await?, (once, request), now).await
     }
 
     async fn keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> Result<(), StoreFault> {
@@ -411,25 +405,4 @@ fn found(row: Option<&SqliteRow>) -> Result<Found, StoreFault> {
         time: time(row.try_get(3)?)?,
     };
     Ok(Found { head, rows: newest.map(number).transpose()?.map_or(0, |newest| newest + 1) })
-}
-
-/// A column of 32 bytes.
-pub fn digest(row: &SqliteRow, column: usize) -> Result<Digest, StoreFault> {
-    let bytes: &[u8] = row.try_get(column)?;
-    bytes.try_into().map(Digest).map_err(|_| strange("a hash that is not of 32 bytes"))
-}
-
-/// A number that is never negative.
-pub fn number(value: i64) -> Result<u64, StoreFault> {
-    u64::try_from(value).map_err(|_| strange("a negative number"))
-}
-
-/// A time.
-pub fn time(value: i64) -> Result<Timestamp, StoreFault> {
-    Timestamp::from_seconds(value).ok_or_else(|| strange("a time outside the years 1970 to 9999"))
-}
-
-/// A row that nothing of ours writes.
-pub fn strange(what: &'static str) -> StoreFault {
-    StoreFault(sqlx::Error::Decode(what.into()))
 }

@@ -6,7 +6,9 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::*;
 use crate::domain::reason;
-use crate::journal::store::batch::{Batch, Head, MacKey, Row};
+use crate::journal::store::batch::{Batch, MacKey, Row};
+use crate::journal::store::column;
+use crate::journal::store::head::Head;
 use crate::journal::store::schema;
 use crate::journal::tree::Tree;
 use crate::journal::tree::merkle::leaf_hash;
@@ -22,7 +24,7 @@ async fn hand(house: &House) -> SqliteConnection {
 
 async fn body_of(house: &House, index: u64) -> String {
     let mut connection = hand(house).await;
-    let row = sqlx::query("SELECT body FROM entries WHERE idx = ?").bind(schema::sql(index)).fetch_one(&mut connection).await;
+    let row = sqlx::query("SELECT body FROM entries WHERE idx = ?").bind(column::sql(index)).fetch_one(&mut connection).await;
     row.expect("is there").try_get(0).expect("text")
 }
 
@@ -31,7 +33,7 @@ async fn rewrite(house: &House, index: u64, body: &str) {
     let mut connection = hand(house).await;
     let leaf = leaf_hash(body.as_bytes());
     let update = sqlx::query("UPDATE entries SET body = ?, leaf = ? WHERE idx = ?");
-    let update = update.bind(body.to_owned()).bind(leaf.0.to_vec()).bind(schema::sql(index));
+    let update = update.bind(body.to_owned()).bind(leaf.0.to_vec()).bind(column::sql(index));
     assert_eq!(update.execute(&mut connection).await.expect("runs").rows_affected(), 1);
     connection.close().await.expect("closes");
 }
@@ -219,12 +221,12 @@ async fn cut(house: &House, size: u64) {
     let text = "DELETE FROM entries WHERE idx >= ?1; DELETE FROM batches WHERE first >= ?1; \
                 DELETE FROM tiles WHERE (idx + 1) * (256 << (8 * level)) > ?1";
     for statement in text.split("; ") {
-        sqlx::query(statement).bind(schema::sql(size)).execute(&mut connection).await.expect("runs");
+        sqlx::query(statement).bind(column::sql(size)).execute(&mut connection).await.expect("runs");
     }
     let text = "UPDATE head SET size = ?1, root = (SELECT root FROM batches WHERE size_after = ?1), \
                 last_change = (SELECT max(idx) FROM entries WHERE kind NOT IN ('issued', 'refused', 'refusals')), \
                 time = (SELECT time FROM entries WHERE idx = ?1 - 1)";
-    sqlx::query(text).bind(schema::sql(size)).execute(&mut connection).await.expect("runs");
+    sqlx::query(text).bind(column::sql(size)).execute(&mut connection).await.expect("runs");
     // Without sums a start proves the tables by the entries.
     let sums = "UPDATE head SET sums = x''";
     for beside in ["DELETE FROM consumed_lately WHERE first >= 0", "DELETE FROM last_use WHERE idx >= 0", sums] {

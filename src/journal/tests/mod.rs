@@ -18,14 +18,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::answers::{Idempotency, Sealed};
-use super::evidence::{Report, VerifyFault, verify_database};
+use super::evidence::verify_database;
+use super::evidence::{Report, VerifyFault};
 use super::fault::{OpenFault, RecordFault, StoreFault};
 use super::handle::{Committed, Journal, Proposal, Recorded};
 use super::key::kek::{BlobName, Kek};
-use super::open::{self, Location, Outside, Rest, Settings, Start};
+use super::open::{self, Outside, Start};
+use super::settings::{Location, Rest, Settings};
+use super::store::head::Found;
 use super::store::spent::Spent;
 use super::store::sums::SumKey;
-use super::store::writer::{Found, Probe, SqliteStore, Store, Tried};
+use super::store::writer::{Probe, SqliteStore, Store, Tried};
 use crate::domain::actor::Actor;
 use crate::domain::change::{Change, SigningKey, What};
 use crate::domain::clock::{Seconds, Timestamp};
@@ -223,7 +226,7 @@ impl Faulty {
 }
 
 impl Store for Faulty {
-    fn goes_at_once(&self, prior: &super::store::batch::Head, rows: usize, proofs: &[Spent]) -> bool {
+    fn goes_at_once(&self, prior: &super::store::head::Head, rows: usize, proofs: &[Spent]) -> bool {
         !self.step_by_step && self.inner.goes_at_once(prior, rows, proofs)
     }
 

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
-use super::{Idempotency, KEPT, MOST_ANSWERS, MOST_BYTES, Sealed};
+use super::column::{digest, strange};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::names::RequestId;
+use crate::journal::answers::{Idempotency, KEPT, MOST_ANSWERS, MOST_BYTES, Sealed};
 use crate::journal::fault::StoreFault;
-use crate::journal::store::writer::{digest, strange};
 
 /// Requests that were done so long ago go.
 const FORGET: &str = "DELETE FROM answers WHERE since <= ?";

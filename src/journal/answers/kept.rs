@@ -1,0 +1,37 @@
+//! What an open journal knows of a request, and the keeping of its answer.
+
+use super::{Before, Idempotency, MOST_BYTES, Reply, Sealed};
+use crate::journal::fault::Unavailable;
+use crate::journal::handle::Journal;
+use crate::journal::sequencer::queue::Work;
+use crate::journal::store::answers::{self, Row};
+
+impl Journal {
+    /// What became of a request with this key, if one was begun. `fingerprint` says whether it is the same.
+    pub async fn before(&self, once: &Idempotency) -> Result<Option<Before>, Unavailable> {
+        self.running()?;
+        let Some(row) = answers::read(self.reader().pool(), once, self.now()).await? else { return Ok(None) };
+        let Row { fingerprint, request, finished, sealed } = row;
+        let sealed_for = Idempotency { fingerprint, ..*once };
+        let answer = sealed.and_then(|sealed| {
+            let opened = self.sealing().open(&sealed_for.name(&request), &sealed);
+            if opened.is_none() {
+                tracing::error!(%request, "a kept answer does not open with this KEK");
+            }
+            opened.map(|plain| plain.to_vec())
+        });
+        Ok(Some(Before { fingerprint, request, finished, answer }))
+    }
+
+    /// Keeps what is answered.
+    pub async fn keep_answer(&self, reply: Reply<'_>) -> Result<(), Unavailable> {
+        self.running()?;
+        let Reply { request, once, seen, done, answer } = reply;
+        let fits = |plain: &&[u8]| plain.len() < MOST_BYTES as usize;
+        let answer = answer.filter(fits).map(|plain| self.sealing().seal(&once.name(request), plain, self.entropy()));
+        let sealed = Sealed { once: *once, request: request.clone(), seen, done, answer };
+        let (told, kept) = tokio::sync::oneshot::channel();
+        self.queue(Work::Keep(Box::new(sealed), told)).await?;
+        kept.await.map_err(|_| Unavailable::BUSY)?
+    }
+}

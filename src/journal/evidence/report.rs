@@ -1,0 +1,40 @@
+//! What was found to hold, and the notes that it is held against.
+
+use super::fault::VerifyFault;
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::journal::fault::OpenFault;
+use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, VerifierKey};
+
+/// What was found to hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Report {
+    /// The log's name.
+    pub origin: String,
+    /// Entries.
+    pub size: u64,
+    /// Root over them.
+    pub root: Digest,
+    /// 1, and one more after each `reopen`.
+    pub epoch: u64,
+    /// The newest entry's time.
+    pub newest: Timestamp,
+    /// Size of the kept checkpoint that this extends. None: none was given, and nothing shows whether later entries exist.
+    pub kept: Option<u64>,
+    /// Size of the anchored checkpoint that this extends. None for an export, and for a journal without an anchor.
+    pub anchored: Option<u64>,
+}
+
+/// The checkpoint of a note that was opened, of the log that `key` is named after.
+pub fn checkpoint(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Checkpoint, VerifyFault> {
+    Ok(read(opened, key, which)?.checkpoint)
+}
+
+pub fn read(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Kept, VerifyFault> {
+    let kept = opened.and_then(Kept::parse).map_err(|fault| VerifyFault::Note { which, fault })?;
+    if kept.checkpoint.origin == key.name() {
+        Ok(kept)
+    } else {
+        Err(OpenFault::Origin { found: kept.checkpoint.origin, configured: key.name().to_owned() }.into())
+    }
+}

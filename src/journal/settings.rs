@@ -1,0 +1,43 @@
+//! Where the journal is, and how it is started.
+
+use std::path::PathBuf;
+
+use crate::domain::binding::JwtRule;
+use crate::domain::clock::Seconds;
+
+/// Where the journal is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// An SQLite database.
+    File(PathBuf),
+    /// A directory of its own that goes with the journal (`carnet dev`). Not durable.
+    Temporary,
+}
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The database.
+    pub location: Location,
+    /// `[journal] origin`: the name of the log, a URL without scheme.
+    pub origin: String,
+    /// A journal of `carnet dev`: said in its first entry, and refused by `serve`.
+    pub dev: bool,
+    /// The anchor file, beside the configuration and not beside the database. Without one a restored backup goes unseen.
+    pub anchor: Option<PathBuf>,
+    /// Whether to make the database where there is none.
+    pub create: bool,
+}
+
+/// What comes after a journal was reopened.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    /// How long nothing is minted: [`LONGEST_ASSERTION`] unless the operator knows better.
+    pub lasts: Seconds,
+    /// Begin at the clock's time, although the newest entry is of a later one: the operator says that the clock is right.
+    pub corrects: bool,
+}
+
+/// How long nothing is minted after `reopen`, where nothing else is said: the longest life that an assertion may have, so that
+/// every proof that was spent in the lost part is over (CONTRACT.md section 3, `maxLife`).
+pub const LONGEST_ASSERTION: Seconds = JwtRule::LONGEST_LIFE;
