@@ -2,20 +2,41 @@
 //!
 //! It is read anew and proved as a start proves it. What is ours is taken in; anything else stops the node for good.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Sequencer;
 use super::view::View;
+use crate::domain::clock::Timestamp;
+use crate::domain::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StopReason, Unavailable};
 use crate::journal::key::signers::Signers;
 use crate::journal::load::{self, Loaded};
-use crate::journal::store::head::Head;
+use crate::journal::store::head::{Found, Head};
 use crate::journal::store::reader::Reader;
 use crate::journal::store::sums::Table;
 use crate::journal::store::writer::Store;
 use crate::journal::tree::merkle::Subtree;
 
 impl<S: Store> Sequencer<S> {
+    /// Takes the lock, makes sure that the log ends where this node left it, and spends `proofs` at once. Returns those that were not
+    /// spent before; nothing where somebody else had written, and so none of them is spent yet.
+    pub async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
+        for spends in [true, false] {
+            self.shared.running()?;
+            let (found, fresh) = match self.store.begin(if spends { proofs } else { &[] }).await {
+                Ok(begun) => begun,
+                Err(fault) => return Err(self.failed(fault.into()).await),
+            };
+            if found == (Found { head: self.head.clone(), rows: self.head.size }) {
+                return Ok(spends.then_some(fresh));
+            }
+            self.store.abort().await;
+            self.catch_up().await?;
+        }
+        Err(Unavailable::BUSY)
+    }
+
     /// Somebody else wrote. What carries our MAC and extends our tree is taken in; anything else stops the node.
     pub async fn catch_up(&mut self) -> Result<(), Unavailable> {
         let loaded = match load::load(&self.reader, &self.key, &Table::READ_AGAIN).await {

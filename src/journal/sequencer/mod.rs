@@ -12,7 +12,7 @@ pub mod refusals;
 mod upkeep;
 pub mod view;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,6 @@ use super::fault::{StopReason, StoreFault, Unavailable};
 use super::key::anchor::Anchor;
 use super::key::kek::Kek;
 use super::store::batch::{Batch, Beside, LONGEST, MacKey, Row};
-use super::store::head::Found;
 use super::store::head::Head;
 use super::store::reader::Reader;
 use super::store::writer::{Store, Tried};
@@ -33,7 +32,6 @@ use crate::domain::change::What;
 use crate::domain::clock::Timestamp;
 use crate::domain::entry::{ChangeEntry, Entry};
 use crate::domain::grant::Decision;
-use crate::domain::proof_key::ProofKey;
 use crate::domain::state::State;
 use carry::Carrier;
 use queue::{
@@ -355,24 +353,6 @@ impl<S: Store> Sequencer<S> {
             self.store.abort().await;
         }
         Ok(time?)
-    }
-
-    /// Takes the lock, makes sure that the log ends where this node left it, and spends `proofs` at once. Returns those that were not
-    /// spent before; nothing where somebody else had written, and so none of them is spent yet.
-    pub async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
-        for spends in [true, false] {
-            self.shared.running()?;
-            let (found, fresh) = match self.store.begin(if spends { proofs } else { &[] }).await {
-                Ok(begun) => begun,
-                Err(fault) => return Err(self.failed(fault.into()).await),
-            };
-            if found == (Found { head: self.head.clone(), rows: self.head.size }) {
-                return Ok(spends.then_some(fresh));
-            }
-            self.store.abort().await;
-            self.catch_up().await?;
-        }
-        Err(Unavailable::BUSY)
     }
 
     /// Writes and commits `rows`; on success this node's head, tree and state are those after them.

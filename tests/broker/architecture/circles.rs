@@ -28,7 +28,7 @@ struct Circle {
 }
 
 /// Today's circles, the largest first.
-const TODAY: [Circle; 14] = [
+const TODAY: [Circle; 10] = [
     Circle {
         folder: "domain",
         files: "admission approval candidates change elevation/appliers elevation/ask elevation/fold elevation/live elevation/mod \
@@ -37,12 +37,6 @@ const TODAY: [Circle; 14] = [
                 record/lint record/mod record/read_access record/read_api record/read_binding record/read_integration \
                 record/read_preset record/read_spiffe record/surroundings record/tests record/write standing state stopped taken",
         reason: "to be cut by ordering `domain` by noun, with the imports that `order` lists",
-    },
-    Circle {
-        folder: "journal",
-        files: "anchor answers/mod answers/rows beside carry evidence/beside evidence/chain evidence/mod evidence/walk handle load \
-                open proof queue reader sequencer signers store view",
-        reason: "to be cut by folders for store, keys and sequencer, with `Journal` and its opening above all",
     },
     Circle {
         folder: "broker",
@@ -75,7 +69,6 @@ const TODAY: [Circle; 14] = [
         files: "authority/mod authority/ocsp mod",
         reason: "to be cut by a file of its own for the faults of issuing",
     },
-    Circle { folder: "journal", files: "batch spent sums", reason: "to be cut by a file of its own for the head" },
     Circle {
         folder: "broker",
         files: "introspection verification",
@@ -83,8 +76,6 @@ const TODAY: [Circle; 14] = [
     },
     Circle { folder: "cli", files: "evidence journal", reason: "to be cut by moving `admin` to the client of the admin API" },
     Circle { folder: "http/demo", files: "issuer sign_in", reason: "to be cut by moving the people to the sign-in" },
-    Circle { folder: "journal", files: "fault lane", reason: "to be cut by moving `is_interrupted` to the faults" },
-    Circle { folder: "journal", files: "schema statement", reason: "to be cut by moving `KEPT` to the schema" },
 ];
 
 /// The needs of each file: the other file, the line, and the item.

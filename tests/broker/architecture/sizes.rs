@@ -8,10 +8,9 @@ const MOST: usize = 450;
 /// Files that are longer today: the lines that they have, and the step that shortens them.
 ///
 /// Neither the list nor a number grows.
-const LONGER: [(&str, usize, &str); 3] = [
+const LONGER: [(&str, usize, &str); 2] = [
     ("domain/change.rs", 612, "to be cut by nesting changes by noun, each with its file"),
     ("domain/state.rs", 476, "to be cut by folding each noun in a file of its own"),
-    ("journal/handle.rs", 455, "to be cut by moving the opening to `open`"),
 ];
 
 /// A number in the list has to follow when its file has become this much shorter.

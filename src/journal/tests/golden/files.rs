@@ -15,10 +15,10 @@ use crate::domain::clock::Entropy as _;
 use crate::domain::digest::Digest;
 use crate::domain::entry::Entry;
 use crate::domain::fixture::{NOON, Seeded};
-use crate::journal::kek::{BlobName, SealedBlob};
-use crate::journal::note::SignerKey;
-use crate::journal::schema::sql;
-use crate::journal::signers;
+use crate::journal::key::kek::{BlobName, SealedBlob};
+use crate::journal::key::signers;
+use crate::journal::store::column::sql;
+use crate::journal::tree::note::SignerKey;
 
 const ENTRIES: &str = "entries.ndjson";
 const ROWS: &str = "rows.tsv";

@@ -14,10 +14,10 @@ use crate::domain::digest::Digest;
 use crate::domain::entry::Entry;
 use crate::domain::examples::{Examples, facts};
 use crate::domain::state::State;
-use crate::journal::batch::Row;
-use crate::journal::merkle::leaf_hash;
-use crate::journal::note::{Checkpoint, VerifierKey};
+use crate::journal::store::batch::Row;
 use crate::journal::tree::Tree;
+use crate::journal::tree::merkle::leaf_hash;
+use crate::journal::tree::note::{Checkpoint, VerifierKey};
 
 fn row(entry: &Entry) -> Row {
     match entry {

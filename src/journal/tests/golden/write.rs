@@ -11,12 +11,13 @@ use crate::domain::examples::{Example, facts};
 use crate::domain::fixture::NOON;
 use crate::domain::names::ClientId;
 use crate::journal::ForRequest;
-use crate::journal::batch::{Batch, MacKey, Row};
 use crate::journal::load::{self, Loaded};
-use crate::journal::merkle::leaf_hash;
-use crate::journal::reader::Reader;
-use crate::journal::schema;
-use crate::journal::sums::Table;
+use crate::journal::store::batch::{Batch, MacKey, Row};
+use crate::journal::store::column;
+use crate::journal::store::reader::Reader;
+use crate::journal::store::schema;
+use crate::journal::store::sums::Table;
+use crate::journal::tree::merkle::leaf_hash;
 
 /// As many entries as make a full tile, and so may be sealed in a segment.
 const TILE: u64 = 256;
@@ -174,7 +175,7 @@ impl Writer {
                 state.apply(index, entry.time, &entry.change);
                 state.forget_expired(entry.time);
             }
-            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM entries WHERE idx = ?").bind(schema::sql(index));
+            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM entries WHERE idx = ?").bind(column::sql(index));
             let row = super::row(&entry);
             rows.push(Line {
                 index,
