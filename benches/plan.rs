@@ -15,8 +15,8 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bench::floor::{self, median};
-use carnet::domain::actor::Actor;
-use carnet::domain::change::{Change, What};
+use carnet::domain::log::change::{Change, What};
+use carnet::domain::people::actor::Actor;
 use carnet::domain::record::{self, Record};
 use carnet::journal::Proposal;
 use world::{Answer, Options, World, records};

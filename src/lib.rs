@@ -34,14 +34,14 @@
 //! 1. [`server`] accepts within its caps, [`http::front`] gives the request an id and finds the environment by host and path.
 //!    `http/public/token.rs` reads a strict form: a repeated parameter is refused, not resolved.
 //! 2. [`broker::exchange`] is the list of steps; all three grants take it. `broker/caller.rs` looks the *unverified* issuer up among
-//!    the bindings in force ([`domain::candidates`]). One that none names is refused, and not one packet leaves.
+//!    the bindings in force ([`domain::registry::candidates`]). One that none names is refused, and not one packet leaves.
 //! 3. [`authn`] has the issuer's keys ([`authn::IssuerKeys`], fetched ahead through [`outbound`]), checks the signature, then our own
-//!    typed claims. Absent means refused. → [`domain::proof::Verified`]
-//! 4. [`domain::admission`] asks which bindings admit these claims: exactly one client, or a refusal. From here on the caller is
-//!    known and is told reasons. → [`domain::admission::Principal`]
+//!    typed claims. Absent means refused. → [`domain::caller::proof::Verified`]
+//! 4. [`domain::caller::admission`] asks which bindings admit these claims: exactly one client, or a refusal. From here on the caller is
+//!    known and is told reasons. → [`domain::caller::admission::Principal`]
 //! 5. [`revocation`]'s fast lane takes from the quota and asks whether the proof was seen. No answer is a refusal.
-//! 6. [`domain::grant::decide`] compares with contract, catalogue, dates, revocations, and takes the minimum of all ends of life.
-//!    → [`domain::grant::Grant`], or a refusal with its decision tree
+//! 6. [`domain::decision::grant::decide`] compares with contract, catalogue, dates, revocations, and takes the minimum of all ends of life.
+//!    → [`domain::decision::grant::Grant`], or a refusal with its decision tree
 //! 7. [`journal`] appends the grant and spends the proof in one commit, unless a change came in between; then steps 4 and 6 are taken
 //!    again on the newer state. → [`journal::Recorded`]
 //! 8. [`issuance`] signs what was recorded, reads its own output back, and refuses it if it is anything else.
@@ -54,7 +54,7 @@
 //!    [`broker::elevation`], and [`domain::elevation::ask()`] says whether the record lets it be asked for and who must agree.
 //! 2. A review names the version that was seen, and may only take away ([`domain::elevation::Request::review`]). The last one that was
 //!    needed starts it: the fold of the journal says so, nobody sets a flag. On a page it is `http/console/approvals.rs`; where the API
-//!    says `approval: signed`, the approver's passkey signs [`domain::passkey::statement`], and [`authn::passkey`] judges it.
+//!    says `approval: signed`, the approver's passkey signs [`domain::people::passkey::statement`], and [`authn::passkey`] judges it.
 //! 3. Each exchange that asks for more than the contract has is judged anew by [`domain::elevation::live()`]: record, catalogue, hours,
 //!    approvals and requester as they are now; [`broker::passkey`] asks whether each signature holds. The token ends with the elevation
 //!    and names it.
@@ -63,14 +63,14 @@
 //! # An onboarding, file by file
 //!
 //! 1. `carnet plan` and `carnet apply` ([`cli`]) send the files to [`http::admin`], whose handlers take an `Admitted` of the permission
-//!    they need: [`authn`] verified the staff token, [`domain::actor`] knows what each role may.
+//!    they need: [`authn`] verified the staff token, [`domain::people::actor`] knows what each role may.
 //! 2. [`domain::record`] parses: unknown keys refused, every fault of a file told at once with its line, lint, overlaps with other
 //!    bindings. Two types instead of a flag: what was read is not yet a record.
 //! 3. [`broker::registry`] compares with what is in force (`domain/record/compare.rs`). What is not provably narrower is held.
-//!    Names and free text of people are sealed ([`domain::text`]); what goes on is their digest.
-//! 4. Each change is an entry: [`journal`] appends a [`domain::change::Change`], and [`domain::state`] is the fold of them all.
+//!    Names and free text of people are sealed ([`domain::value::text`]); what goes on is their digest.
+//! 4. Each change is an entry: [`journal`] appends a [`domain::log::change::Change`], and [`domain::state`] is the fold of them all.
 //! 5. [`broker::review`]: approvals open with the change. Nobody approves what they applied or submitted; the version seen is
-//!    part of the vote. With the last one, [`domain::consequence`] says what follows: the integration is active.
+//!    part of the vote. With the last one, [`domain::decision::consequence`] says what follows: the integration is active.
 //! 6. Who follows the journal hears of it: `serve/keepers.rs` fetches the new issuer's keys before the first request needs them,
 //!    `broker/follow.rs` moves the live index.
 //!

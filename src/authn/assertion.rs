@@ -10,14 +10,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use crate::domain::alg::Alg;
-use crate::domain::clock::Timestamp;
-use crate::domain::names::{Issuer, ProofId, Subject};
-use crate::domain::numeric_date;
-use crate::domain::p256;
+use crate::domain::caller::spiffe::WorkloadId;
 use crate::domain::reason::{self, ASSERTION_ALGORITHM, ASSERTION_HEADER, ASSERTION_MALFORMED, Reason};
-use crate::domain::spiffe::WorkloadId;
-use crate::domain::strict_json;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{Issuer, ProofId, Subject};
+use crate::domain::value::numeric_date;
+use crate::domain::value::p256;
+use crate::domain::value::strict_json;
 
 /// The longest assertion that is looked at. Real ones are 1 to 4 KiB; a stranger's cost nothing beyond this (ABUSE J-31, I-21).
 pub const MAX_ASSERTION: usize = 16 * 1024;

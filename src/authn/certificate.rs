@@ -11,12 +11,12 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use crate::domain::certificate::{Authority, ClientCertificate, Leaf, SpiffeId};
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
-use crate::domain::hex;
-use crate::domain::names::TrustDomain;
-use crate::domain::proof::Verified;
+use crate::domain::caller::proof::Verified;
+use crate::domain::credential::certificate::{Authority, ClientCertificate, Leaf, SpiffeId};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::hex;
+use crate::domain::value::names::TrustDomain;
 
 /// The largest certificate that is looked at; ours have some 700 bytes (ABUSE M-19).
 const LARGEST: usize = 8 * 1024;

@@ -5,9 +5,9 @@
 use serde_json::Value;
 
 use super::jwks::{KeySet, ProbedKey, SetFault};
-use crate::domain::binding::KeySource;
-use crate::domain::names::Issuer;
-use crate::domain::strict_json;
+use crate::domain::registry::binding::KeySource;
+use crate::domain::value::names::Issuer;
+use crate::domain::value::strict_json;
 use crate::outbound::{FetchFault, FetchUrl, Fetched, Forbidden, Outbound};
 
 /// Why a source gave no keys. Texts are fixed: nothing that the issuer sent is in them (ABUSE K-04).

@@ -10,15 +10,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::domain::alg::Alg;
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::digest::Digest;
-use crate::domain::jwk::Jwk;
-use crate::domain::numeric_date;
-use crate::domain::proof::{Possession, Verified};
+use crate::domain::caller::proof::{Possession, Verified};
+use crate::domain::credential::resource::normalised;
 use crate::domain::reason::{self, Reason};
-use crate::domain::resource::normalised;
-use crate::domain::strict_json;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::jwk::Jwk;
+use crate::domain::value::numeric_date;
+use crate::domain::value::strict_json;
 
 /// The longest proof that is looked at: one with an RSA-4096 key has some 1 700 bytes.
 const LONGEST: usize = 4 * 1024;

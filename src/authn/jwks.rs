@@ -10,11 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::svid::Anchors;
-use crate::domain::alg::Alg;
-use crate::domain::certificate::Der;
-use crate::domain::digest::Digest;
-use crate::domain::jwk::Jwk;
-use crate::domain::jwk_set::{self, JwkSet, Unusable};
+use crate::domain::credential::certificate::Der;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::jwk::Jwk;
+use crate::domain::value::jwk_set::{self, JwkSet, Unusable};
 
 /// X.509 authorities that are kept of a bundle.
 const MAX_AUTHORITIES: usize = 100;

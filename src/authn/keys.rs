@@ -23,14 +23,14 @@ use tokio::task::JoinSet;
 use super::discovery::{self, KeysFault, Probed};
 use super::jwks::{KeySet, SetFault};
 use super::svid;
-use crate::domain::alg::Alg;
-use crate::domain::binding::KeySource;
-use crate::domain::certificate::Der;
-use crate::domain::clock::{Clock, Seconds, Timestamp};
-use crate::domain::jwk::Jwk;
-use crate::domain::names::Issuer;
-use crate::domain::proof::Verified;
-use crate::domain::spiffe::Svid;
+use crate::domain::caller::proof::Verified;
+use crate::domain::caller::spiffe::Svid;
+use crate::domain::credential::certificate::Der;
+use crate::domain::registry::binding::KeySource;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::{Clock, Seconds, Timestamp};
+use crate::domain::value::jwk::Jwk;
+use crate::domain::value::names::Issuer;
 use crate::outbound::{Origin, Outbound};
 
 /// Keys older than this are fetched again, while the old ones still serve.

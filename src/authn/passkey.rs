@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use webauthn_rs::prelude as library;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
-use crate::domain::actor::Person;
-use crate::domain::digest::Digest;
-use crate::domain::names::PasskeyId;
-use crate::domain::passkey::{Passkey, Signature};
+use crate::domain::people::actor::Person;
+use crate::domain::people::passkey::{Passkey, Signature};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::PasskeyId;
 
 /// Registers passkeys for one origin and verifies what they sign.
 pub struct Passkeys {

@@ -22,8 +22,8 @@ use zeroize::Zeroizing;
 
 use super::staff::FRESH;
 use super::tls;
-use crate::domain::clock::Entropy;
-use crate::domain::names::Issuer;
+use crate::domain::value::clock::Entropy;
+use crate::domain::value::names::Issuer;
 use crate::outbound::operator::{Call, OperatorClient};
 use crate::outbound::{FetchUrl, Origin, Outbound};
 

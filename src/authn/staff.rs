@@ -26,16 +26,16 @@ use super::assertion::UnverifiedAssertion;
 use super::discovery::{self, KeysFault};
 use super::keys::IssuerKeys;
 use super::verify::{Trust, Verifier};
-use crate::domain::actor::{Person, Role, Staff};
-use crate::domain::admission::CLOCK_AHEAD;
-use crate::domain::alg::Alg;
-use crate::domain::binding::{ClaimPath, KeySource};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::names::Issuer;
-use crate::domain::numeric_date;
-use crate::domain::proof::Assertion;
+use crate::domain::caller::admission::CLOCK_AHEAD;
+use crate::domain::caller::proof::Assertion;
+use crate::domain::people::actor::{Person, Role, Staff};
 use crate::domain::reason::{Class, ISSUER_UNAVAILABLE, Reason, STAFF_UNAUTHENTICATED};
-use crate::domain::text::Text;
+use crate::domain::registry::binding::{ClaimPath, KeySource};
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::names::Issuer;
+use crate::domain::value::numeric_date;
+use crate::domain::value::text::Text;
 
 /// A review needs a person's sign-in at most this long ago.
 pub const FRESH: Seconds = Seconds::minutes(15);

@@ -16,12 +16,12 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
-use crate::domain::binding::KeySource;
-use crate::domain::certificate::Der;
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
-use crate::domain::proof::Verified;
-use crate::domain::spiffe::{Svid, WorkloadId};
+use crate::domain::caller::proof::Verified;
+use crate::domain::caller::spiffe::{Svid, WorkloadId};
+use crate::domain::credential::certificate::Der;
+use crate::domain::registry::binding::KeySource;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
 
 /// The largest certificate that is looked at (ABUSE M-19).
 const LARGEST: usize = 16 * 1024;

@@ -15,13 +15,13 @@ use std::hint::black_box;
 use super::assertion::UnverifiedAssertion;
 use super::jwks::KeySet;
 use super::keys::{IssuerKeys, Missing};
-use crate::domain::alg::Alg;
-use crate::domain::binding::KeySource;
-use crate::domain::jwk::{Jwk, Public};
-use crate::domain::proof::{Assertion, Verified};
+use crate::domain::caller::proof::{Assertion, Verified};
 use crate::domain::reason::{
     ASSERTION_ALGORITHM, ASSERTION_KEY, ASSERTION_SIGNATURE, ISSUER_UNAVAILABLE, ISSUER_UNKNOWN, Reason,
 };
+use crate::domain::registry::binding::KeySource;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::jwk::{Jwk, Public};
 
 /// What may verify an assertion of one issuer: taken from the bindings that name it.
 #[derive(Clone, Copy, Debug)]

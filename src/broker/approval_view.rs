@@ -2,7 +2,7 @@
 //!
 //! Enter through [`Broker::approval_view`] for one, [`row`] for a list. Everything is taken from one state, and what is shown is found by
 //! the version that a review names: nobody approves what they were not shown. Elevations have their own
-//! (`domain/elevation/briefing.rs`).
+//! (`domain/decision/elevation/briefing.rs`).
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use serde_json::{Map, Value, json};
 use super::Broker;
 use super::revocation::Failure;
 use super::words::{Words, names, sealed};
-use crate::domain::approval::{Approval, Kind, Review};
-use crate::domain::certificate::{ENROLMENT_LIFE, LEAF_LIFE, SpiffeId};
-use crate::domain::clock::Timestamp;
-use crate::domain::consequence::waits_for;
-use crate::domain::digest::Digest;
-use crate::domain::effort::{Effort, Exhausted};
-use crate::domain::integration::Integration;
-use crate::domain::names::{ApprovalId, EnvironmentName, IntegrationId};
+use crate::domain::credential::certificate::{ENROLMENT_LIFE, LEAF_LIFE, SpiffeId};
+use crate::domain::decision::consequence::waits_for;
+use crate::domain::people::approval::{Approval, Kind, Review};
 use crate::domain::record::{self, Difference, Fault, Record, Severity, Surroundings, Weight};
+use crate::domain::registry::integration::Integration;
 use crate::domain::state::{Held, Revocation, State, Stop, Versioned};
-use crate::domain::text::Text;
-use crate::domain::yaml;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::effort::{Effort, Exhausted};
+use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId};
+use crate::domain::value::text::Text;
+use crate::domain::value::yaml;
 
 /// What stands in place of a text that was forgotten.
 pub const ERASED: &str = "[erased]";
@@ -44,7 +44,7 @@ enum Content<'a> {
 /// A version of a record, and the one that it would replace.
 struct Proposed<'a> {
     record: Record,
-    by: &'a crate::domain::actor::Actor,
+    by: &'a crate::domain::people::actor::Actor,
     at: Timestamp,
     reason: Option<&'a Text>,
     in_force: Option<Record>,

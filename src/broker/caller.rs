@@ -3,18 +3,18 @@
 
 use super::Broker;
 use crate::authn::{Trust, UnverifiedAssertion, certificate, svid};
-use crate::domain::admission::{Place, Principal, Slot, admit};
-use crate::domain::binding::KeySource;
-use crate::domain::certificate::{ClientCertificate, Der};
-use crate::domain::clock::Timestamp;
-use crate::domain::decision::Refused;
-use crate::domain::names::EnvironmentName;
-use crate::domain::ours::{is_own_issuer, is_own_token};
-use crate::domain::peer::{Peer, admit_peer};
-use crate::domain::proof::{Assertion, Verified};
+use crate::domain::caller::admission::{Place, Principal, Slot, admit};
+use crate::domain::caller::peer::{Peer, admit_peer};
+use crate::domain::caller::proof::{Assertion, Verified};
+use crate::domain::caller::spiffe::Svid;
+use crate::domain::credential::certificate::{ClientCertificate, Der};
 use crate::domain::reason;
-use crate::domain::spiffe::Svid;
+use crate::domain::reason::decision::Refused;
+use crate::domain::registry::binding::KeySource;
 use crate::domain::state::State;
+use crate::domain::state::ours::{is_own_issuer, is_own_token};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::EnvironmentName;
 
 /// What a request shows of who calls.
 pub enum Presented {
@@ -163,11 +163,11 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
-    use crate::domain::actor::Actor;
-    use crate::domain::alg::Alg;
-    use crate::domain::change::{Change, SigningKey, What};
-    use crate::domain::digest::Digest;
     use crate::domain::fixture;
+    use crate::domain::log::change::{Change, SigningKey, What};
+    use crate::domain::people::actor::Actor;
+    use crate::domain::value::alg::Alg;
+    use crate::domain::value::digest::Digest;
 
     /// S-6: a proof that one of our own signing keys signed is refused, whatever issuer it names and whichever binding takes it.
     #[test]

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Broker, event};
-use crate::domain::change::What;
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::entry::ChangeEntry;
+use crate::domain::log::change::What;
+use crate::domain::log::entry::ChangeEntry;
+use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::outbound::webhook::{Message, Secret};
 use crate::outbound::{FetchUrl, Outbound};
 
@@ -222,7 +222,7 @@ async fn send(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry) {
 }
 
 /// Whether an entry is about an elevation.
-pub(super) fn elevation_of(what: &What) -> Option<&crate::domain::names::ElevationId> {
+pub(super) fn elevation_of(what: &What) -> Option<&crate::domain::value::names::ElevationId> {
     match what {
         What::ElevationAsked { elevation } => Some(&elevation.id),
         What::ElevationReviewed { elevation, .. }

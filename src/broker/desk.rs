@@ -1,6 +1,6 @@
 //! The desk: where long work on what people sent is done, beside the threads that serve tokens.
 //!
-//! To read, check and compare records takes the processor, up to the budget of [`Effort`](crate::domain::effort::Effort). On a thread
+//! To read, check and compare records takes the processor, up to the budget of [`Effort`](crate::domain::value::effort::Effort). On a thread
 //! that serves, each token that waits there would wait for it. Enter through [`Desk::work`].
 
 use std::sync::Arc;

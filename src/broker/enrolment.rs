@@ -9,24 +9,24 @@ use super::Broker;
 use super::exchange::Denied;
 use super::review::ask;
 use super::revocation::Failure;
-use crate::domain::actor::{Actor, Authorized, Operate, Submit};
-use crate::domain::approval::Kind;
-use crate::domain::certificate::{
+use crate::domain::caller::proof::Verified;
+use crate::domain::credential::certificate::{
     Authority, ClientCertificate, Der, LEAF_BACKDATED, Purpose, SERVER_LIFE, ServerLeaf, SpiffeId,
 };
-use crate::domain::change::{Change, What};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::digest::Digest;
-use crate::domain::enrolment::{Credential, Wanted, decide_enrolment};
-use crate::domain::names::{
-    ApprovalId, ClientId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId, Serial,
-};
-use crate::domain::proof::Verified;
-use crate::domain::quota::Operation;
+use crate::domain::decision::enrolment::{Credential, Wanted, decide_enrolment};
+use crate::domain::decision::stopped;
+use crate::domain::log::change::{Change, What};
+use crate::domain::people::actor::{Actor, Authorized, Operate, Submit};
+use crate::domain::people::approval::Kind;
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
-use crate::domain::stopped;
-use crate::domain::text::Text;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{
+    ApprovalId, ClientId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId, Serial,
+};
+use crate::domain::value::quota::Operation;
+use crate::domain::value::text::Text;
 use crate::issuance::authority::ocsp::{Question, Responder, Status, Unsigned};
 use crate::issuance::authority::request::RequestedKey;
 use crate::issuance::authority::{Addresses, Chain, Revoked, ServerIdentity, ServerKey};

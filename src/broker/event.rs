@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::Broker;
 use super::delivery::elevation_of;
-use crate::domain::actor::{Actor, Person};
-use crate::domain::change::What;
 use crate::domain::elevation::Request;
-use crate::domain::entry::ChangeEntry;
+use crate::domain::log::change::What;
+use crate::domain::log::entry::ChangeEntry;
+use crate::domain::people::actor::{Actor, Person};
 use crate::domain::state::State;
-use crate::domain::text::{Text, TextDigest, TextRow};
+use crate::domain::value::text::{Text, TextDigest, TextRow};
 use crate::journal::Unavailable;
 
 /// The id of an event: the same at every try, and another one in another epoch.

@@ -9,11 +9,11 @@ use std::sync::Mutex;
 
 use super::Broker;
 use super::revocation::Failure;
-use crate::domain::clock::Timestamp;
-use crate::domain::decision::Step;
-use crate::domain::entry::Entry;
-use crate::domain::names::{EnvironmentName, RequestId};
+use crate::domain::log::entry::Entry;
+use crate::domain::reason::decision::Step;
 use crate::domain::reason::{self, Reason};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{EnvironmentName, RequestId};
 use crate::journal::Query;
 
 /// One exchange, explained.

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 
 use super::Broker;
 use super::shadow::{self, Wrong};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::cut::{all, cuts};
-use crate::domain::names::EnvironmentName;
+use crate::domain::state::cut::{all, cuts};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::names::EnvironmentName;
 use crate::journal::{Unavailable, View};
 use crate::revocation::{Applied, Away, Found, Marker, Snapshot, Update};
 

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::revocation::Failure;
-use crate::domain::clock::Timestamp;
-use crate::domain::consequence::waits_for;
-use crate::domain::effort::Effort;
-use crate::domain::names::IntegrationId;
+use crate::domain::decision::consequence::waits_for;
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::effort::Effort;
+use crate::domain::value::names::IntegrationId;
 use crate::journal::{Committed, ForRequest, Proposal, View};
 
 /// How often a change is judged anew because others came first.

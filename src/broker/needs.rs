@@ -4,7 +4,7 @@
 
 use super::follow::Standing;
 use super::{Broker, busy};
-use crate::domain::decision::Refused;
+use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::journal::StopReason;
 

@@ -6,18 +6,19 @@
 use super::Broker;
 use super::revocation::Failure;
 use crate::authn::passkey::{Passkeys, Registration};
-use crate::domain::actor::{Authorized, Retire, Review};
-use crate::domain::approval::Verdict;
-use crate::domain::change::{Change, What};
-use crate::domain::decision::Refused;
-use crate::domain::digest::Digest;
+use crate::domain::decision::elevation::statement;
 use crate::domain::elevation::Narrowing;
-use crate::domain::entry::ChangeEntry;
-use crate::domain::names::{ElevationId, PasskeyId};
-use crate::domain::passkey::{Signature, statement};
+use crate::domain::log::change::{Change, What};
+use crate::domain::log::entry::ChangeEntry;
+use crate::domain::people::actor::{Authorized, Retire, Review};
+use crate::domain::people::approval::Verdict;
+use crate::domain::people::passkey::Signature;
+use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
-use crate::domain::text::Text;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ElevationId, PasskeyId};
+use crate::domain::value::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
 /// What the browser brought of a registration.

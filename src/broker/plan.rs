@@ -4,10 +4,10 @@
 
 use serde::Serialize;
 
-use crate::domain::digest::Digest;
-use crate::domain::names::ApprovalId;
 use crate::domain::record::{Difference, Fault, Record};
-use crate::domain::text::TextRow;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::ApprovalId;
+use crate::domain::value::text::TextRow;
 
 /// What an apply of these documents would do.
 #[derive(Debug)]

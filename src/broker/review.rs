@@ -6,20 +6,20 @@
 use super::Broker;
 use super::registry::told;
 use super::revocation::Failure;
-use crate::domain::actor::{Actor, Authorized, Person, Review};
-use crate::domain::approval::{Approval, Kind, Opened, Standing, Verdict};
-use crate::domain::change::{Change, What};
-use crate::domain::clock::Timestamp;
-use crate::domain::consequence::{judges, next};
-use crate::domain::digest::Digest;
-use crate::domain::effort::Effort;
-use crate::domain::names::ApprovalId;
+use crate::domain::decision::consequence::{judges, next};
+use crate::domain::decision::stopped;
+use crate::domain::log::change::{Change, What};
+use crate::domain::people::actor::{Actor, Authorized, Person, Review};
+use crate::domain::people::approval::{Approval, Kind, Opened, Standing, Verdict};
 use crate::domain::reason;
 use crate::domain::record::conflicts_in;
 use crate::domain::state::State;
-use crate::domain::stopped;
-use crate::domain::taken::Holder;
-use crate::domain::text::Text;
+use crate::domain::state::taken::Holder;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::effort::Effort;
+use crate::domain::value::names::ApprovalId;
+use crate::domain::value::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
 /// Opens an approval at `now`.

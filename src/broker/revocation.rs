@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use super::exchange::Denied;
 use super::review::ask;
 use super::{Broker, away};
-use crate::domain::actor::{Actor, Authorized};
-use crate::domain::approval::Kind;
-use crate::domain::change::{Change, What};
-use crate::domain::cut::Reach;
-use crate::domain::decision::Refused;
-use crate::domain::entry::Entry;
-use crate::domain::names::{ApprovalId, ClientId, RevocationId, TokenId};
+use crate::domain::credential::revocation::Subject;
+use crate::domain::decision::revocable::{Thing, find};
+use crate::domain::log::change::{Change, What};
+use crate::domain::log::entry::Entry;
+use crate::domain::people::actor::{Actor, Authorized};
+use crate::domain::people::approval::Kind;
+use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
-use crate::domain::revocable::{Thing, find};
-use crate::domain::revocation::Subject;
-use crate::domain::text::Text;
+use crate::domain::state::cut::Reach;
+use crate::domain::value::names::{ApprovalId, ClientId, RevocationId, TokenId};
+use crate::domain::value::text::Text;
 use crate::journal::{Ended, ForRequest, Proposal, Query};
 
 /// A revocation that is asked for.
@@ -157,7 +157,7 @@ impl Broker {
     /// Asks to lift a revocation: one `security` who did not revoke approves.
     pub async fn ask_lift(
         &self,
-        by: &Authorized<crate::domain::actor::Contain>,
+        by: &Authorized<crate::domain::people::actor::Contain>,
         id: &RevocationId,
         why: &str,
         request: Option<ForRequest>,

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::Broker;
 use super::revocation::{Failure, Unconfirmed};
-use crate::domain::actor::{Actor, Authorized, Operate};
-use crate::domain::alg::Alg;
-use crate::domain::change::{Change, Configuration, What};
-use crate::domain::keys::PUBLISHED_BEFORE_USE;
-use crate::domain::names::{EnvironmentName, KeyId};
+use crate::domain::credential::keys::PUBLISHED_BEFORE_USE;
+use crate::domain::log::change::{Change, Configuration, What};
+use crate::domain::people::actor::{Actor, Authorized, Operate};
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
-use crate::domain::text::Text;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::names::{EnvironmentName, KeyId};
+use crate::domain::value::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
 impl Broker {

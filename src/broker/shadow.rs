@@ -5,7 +5,7 @@
 //! nothing and says so, and an operator decides which of the two is the truth. A checkpoint that our own key signed decides it:
 //! [`Wrong::loss`]. `follow` and `carnet doctor` both ask here.
 
-use crate::domain::names::EnvironmentName;
+use crate::domain::value::names::EnvironmentName;
 use crate::journal::{Compared, Loss, Past, Unavailable};
 use crate::revocation::{Away, Found, Index, Marker, Strange};
 

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::domain::approval::Standing;
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
-use crate::domain::names::ApprovalId;
+use crate::domain::people::approval::Standing;
 use crate::domain::record::Record;
 use crate::domain::state::{Held, State, Versioned};
-use crate::domain::text::{Text, TextDigest, TextRow};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::ApprovalId;
+use crate::domain::value::text::{Text, TextDigest, TextRow};
 
 /// The versions of a record that are stored.
 pub(super) struct Stored {

@@ -11,13 +11,13 @@ use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Broker;
-use crate::domain::actor::Actor;
-use crate::domain::change::{Change, What};
-use crate::domain::decision::Refused;
 use crate::domain::elevation::Standing;
-use crate::domain::names::{ElevationId, Ticket};
+use crate::domain::log::change::{Change, What};
+use crate::domain::people::actor::Actor;
+use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
-use crate::domain::text::Text;
+use crate::domain::value::names::{ElevationId, Ticket};
+use crate::domain::value::text::Text;
 use crate::journal::Proposal;
 use crate::outbound::Outbound;
 use crate::outbound::ticket::Credential;

@@ -9,15 +9,15 @@ use super::away;
 use super::exchange::{Denied, Payment};
 use super::introspection::{Credential, Found};
 use crate::authn::dpop;
-use crate::domain::claims::Detail;
-use crate::domain::decision::Refused;
-use crate::domain::digest::Digest;
-use crate::domain::names::{ApiName, ClientId, EnvironmentName};
-use crate::domain::proof::{Possession, Verified};
-use crate::domain::quota::Operation;
+use crate::domain::caller::proof::{Possession, Verified};
+use crate::domain::credential::claims::Detail;
+use crate::domain::credential::resource::{Beside, is_held};
+use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
-use crate::domain::resource::{Beside, is_held};
-use crate::domain::scope::ScopeSet;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ApiName, ClientId, EnvironmentName};
+use crate::domain::value::quota::Operation;
+use crate::domain::value::scope::ScopeSet;
 
 /// A token with what shows the key that it is bound to.
 pub struct HeldToken {

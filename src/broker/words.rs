@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::Broker;
-use crate::domain::actor::{Actor, Person};
-use crate::domain::text::{Text, TextDigest, TextRow};
+use crate::domain::people::actor::{Actor, Person};
+use crate::domain::value::text::{Text, TextDigest, TextRow};
 use crate::journal::Unavailable;
 
 /// Texts of people, unsealed for this answer; what was forgotten is absent.

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::yaml;
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::text::visible;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::text::visible;
 
 /// How data is printed: `-o`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]

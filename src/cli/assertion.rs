@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::answer::Failure;
 use super::exit::Exit;
-use crate::domain::clock::Timestamp;
-use crate::domain::numeric_date;
-use crate::domain::spiffe::WorkloadId;
+use crate::domain::caller::spiffe::WorkloadId;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::numeric_date;
 
 /// What a proof is compared with.
 pub struct Wanted<'a> {

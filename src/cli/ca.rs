@@ -6,7 +6,7 @@ use super::answer::{Answer, Failure, cell, table, time};
 use super::exit::Exit;
 use super::reach::Reach;
 use super::url;
-use crate::domain::names::{EnvironmentName, IntegrationId, Serial};
+use crate::domain::value::names::{EnvironmentName, IntegrationId, Serial};
 
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]

@@ -12,8 +12,8 @@ use super::exit::Exit;
 use super::explain::checks;
 use super::reach::Reach;
 use super::url;
-use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::domain::reason::Reason;
+use crate::domain::value::names::{EnvironmentName, IntegrationId};
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]

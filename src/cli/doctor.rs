@@ -17,7 +17,7 @@ use super::reach::client;
 use super::serve::{Addresses, configuration};
 use super::status::line;
 use crate::config::{Config, ListenSection};
-use crate::domain::clock::{Clock as _, Timestamp};
+use crate::domain::value::clock::{Clock as _, Timestamp};
 use crate::journal::Past;
 use crate::outbound::operator::{Call, Reply};
 use crate::serve::checks::{self, Finding, Weight};

@@ -14,8 +14,8 @@ use super::own;
 use super::proof::{self, Surroundings};
 use super::reach::{Places, Reach, given};
 use super::{people, url};
-use crate::domain::clock::Seconds;
-use crate::domain::names::{EnvironmentName, IntegrationId};
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::{EnvironmentName, IntegrationId};
 use crate::http::console::briefing::{self, who};
 use crate::journal::key::kek::private_folder;
 

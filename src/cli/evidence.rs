@@ -11,7 +11,7 @@ use super::reach::Reach;
 use super::serve::{ambient, invalid};
 use crate::broker::passkey::forged;
 use crate::config;
-use crate::domain::clock::{Clock, Seconds, Timestamp};
+use crate::domain::value::clock::{Clock, Seconds, Timestamp};
 use crate::journal::tree::note::VerifierKey;
 use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, VerifyFault};
 use crate::serve::journal_settings;

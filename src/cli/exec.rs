@@ -13,7 +13,7 @@ use super::answer::{Answer, Failure};
 use super::exit::Exit;
 use super::reach::Reach;
 use super::token::{self, Grant, Token};
-use crate::domain::clock::Entropy;
+use crate::domain::value::clock::Entropy;
 use crate::server::OsEntropy;
 
 /// Arguments.

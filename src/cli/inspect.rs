@@ -15,11 +15,11 @@ use super::exit::Exit;
 use super::reach::{Places, Reach, secret_file};
 use super::url;
 use crate::authn::{IssuerKeys, Trust, UnverifiedAssertion, Verifier, tls};
-use crate::domain::alg::Alg;
-use crate::domain::binding::KeySource;
-use crate::domain::clock::{Clock, Seconds, Timestamp};
-use crate::domain::names::Issuer;
-use crate::domain::numeric_date;
+use crate::domain::registry::binding::KeySource;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::{Clock, Seconds, Timestamp};
+use crate::domain::value::names::Issuer;
+use crate::domain::value::numeric_date;
 use crate::outbound::OutboundSettings;
 use crate::server::SystemClock;
 

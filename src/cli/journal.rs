@@ -10,8 +10,8 @@ use super::evidence::{self, CONFIG};
 use super::exit::Exit;
 use super::reach::{Admin, Reach};
 use super::url;
-use crate::domain::clock::Timestamp;
-use crate::domain::names::PartnerName;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::PartnerName;
 use crate::journal::tree::note::VerifierKey;
 use crate::journal::tree::proof::InclusionProof;
 

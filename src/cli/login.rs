@@ -28,7 +28,7 @@ pub struct Login {
     client_id: Option<String>,
     /// The name of the context that is written
     #[arg(long, default_value = "staff", value_name = "NAME")]
-    name: crate::domain::names::ApiName,
+    name: crate::domain::value::names::ApiName,
     /// Print where to sign in, and open no browser
     #[arg(long)]
     no_browser: bool,

@@ -56,7 +56,7 @@ use exit::Exit;
 use key::Key;
 use reach::Reach;
 
-use crate::domain::yaml;
+use crate::domain::value::yaml;
 
 /// A credential broker for partner workloads: proof in, minutes-long scoped token out, everything stamped.
 #[derive(Debug, Parser)]

@@ -16,7 +16,7 @@ use super::proof::Source;
 use super::reach::{client, refusal, unanswered};
 use super::steady::{self, For};
 use super::url;
-use crate::domain::clock::{Clock as _, Seconds};
+use crate::domain::value::clock::{Clock as _, Seconds};
 use crate::journal::key::kek::{private, private_folder};
 use crate::outbound::operator::{Call, OperatorClient, Reply};
 use crate::server::SystemClock;

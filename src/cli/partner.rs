@@ -6,8 +6,8 @@ use super::answer::{Answer, Failure, Format, cell, day, stdout, table};
 use super::exit::Exit;
 use super::reach::{Admin, Reach};
 use super::{people, url, yaml};
-use crate::domain::names::{IntegrationId, PartnerName};
 use crate::domain::record::{self, Record};
+use crate::domain::value::names::{IntegrationId, PartnerName};
 
 /// Verbs of `partner`.
 #[derive(Clone, Debug, clap::Subcommand)]

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::answer::{cell, day, field, time};
 use super::yaml;
-use crate::domain::clock::Timestamp;
 use crate::domain::reason::Reason;
 use crate::domain::record::{self, Record};
+use crate::domain::value::clock::Timestamp;
 use crate::http::console::briefing::who;
 
 /// A partner: how it stands, and its record.

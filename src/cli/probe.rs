@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, cell, table};
 use super::reach::Reach;
-use crate::domain::names::Issuer;
+use crate::domain::value::names::Issuer;
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]

@@ -319,7 +319,7 @@ impl Admin {
         body: (&'static str, Vec<u8>),
         headers: &[(&'static str, &str)],
     ) -> Result<Value, Failure> {
-        let entropy: &dyn crate::domain::clock::Entropy = &crate::server::OsEntropy;
+        let entropy: &dyn crate::domain::value::clock::Entropy = &crate::server::OsEntropy;
         let key = entropy.identifier();
         let mut all = vec![("idempotency-key", key.as_str())];
         all.extend_from_slice(headers);

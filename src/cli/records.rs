@@ -15,10 +15,10 @@ use super::reach::{Admin, Reach};
 use super::serve::invalid;
 use super::url;
 use crate::config;
-use crate::domain::names::EnvironmentName;
-use crate::domain::ours::Ours;
 use crate::domain::reason;
 use crate::domain::record::{self, Fault, Located, Record, Severity, Surroundings};
+use crate::domain::state::ours::Ours;
+use crate::domain::value::names::EnvironmentName;
 
 /// Arguments of `validate`.
 #[derive(Clone, Debug, clap::Args)]

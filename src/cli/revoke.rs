@@ -6,7 +6,7 @@ use super::answer::{Answer, Failure, cell, table, time};
 use super::partner::done;
 use super::reach::Reach;
 use super::{people, url};
-use crate::domain::names::{ApiName, ElevationId, IntegrationId, Issuer, PartnerName, TokenId};
+use crate::domain::value::names::{ApiName, ElevationId, IntegrationId, Issuer, PartnerName, TokenId};
 
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]

@@ -11,9 +11,9 @@ use super::proof::{self, Surroundings};
 use super::reach::{Places, Reach, client, given, unanswered};
 use super::steady::{self, For};
 use super::url;
-use crate::domain::clock::Clock as _;
-use crate::domain::names::{EnvironmentName, IntegrationId};
 use crate::domain::reason::Reason;
+use crate::domain::value::clock::Clock as _;
+use crate::domain::value::names::{EnvironmentName, IntegrationId};
 use crate::outbound::operator::{Call, CallFault, OperatorClient, Reply};
 use crate::server::SystemClock;
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::answer::{Answer, Failure, one_line, time};
 use super::exit::Exit;
 use super::reach::Reach;
-use crate::domain::clock::{Clock as _, Seconds, Timestamp};
+use crate::domain::value::clock::{Clock as _, Seconds, Timestamp};
 use crate::server::SystemClock;
 
 /// Runs it.

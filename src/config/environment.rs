@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::fault::Faults;
 use super::section::Section;
 use super::url;
-use crate::domain::clock::Seconds;
-use crate::domain::grant::{LONGEST_LIFE, SHORTEST_LIFE};
-use crate::domain::names::{EnvironmentName, Issuer, TrustDomain};
+use crate::domain::decision::grant::{LONGEST_LIFE, SHORTEST_LIFE};
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::{EnvironmentName, Issuer, TrustDomain};
 
 /// `[environments.NAME]`.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::fault::Faults;
 use super::section::{Located, Section};
 use super::url::{self, Origin};
-use crate::domain::network::Cidr;
+use crate::domain::value::network::Cidr;
 
 /// `[listen]`. Every field has a default.
 #[derive(Clone, Debug)]

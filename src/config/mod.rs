@@ -30,7 +30,7 @@ pub use tickets::TicketSection;
 pub use url::Origin;
 pub use webhooks::WebhookSection;
 
-use crate::domain::names::EnvironmentName;
+use crate::domain::value::names::EnvironmentName;
 use fault::Faults;
 use section::Section;
 

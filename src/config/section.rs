@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::Faults;
-use crate::domain::clock::Seconds;
+use crate::domain::value::clock::Seconds;
 
 /// A table that is being read. What nobody asked for is an unknown key.
 pub(super) struct Section<'t> {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::fault::Faults;
 use super::section::{Located, Section};
 use super::url::{self, Origin};
-use crate::domain::actor::Role;
-use crate::domain::clock::Seconds;
-use crate::domain::names::Issuer;
+use crate::domain::people::actor::Role;
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::Issuer;
 
 /// `[staff]`.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ fn beside(mut table: Section<'_>, faults: &mut Faults<'_>) -> BTreeMap<Issuer, V
         match name.parse() {
             Ok(issuer) => drop(found.insert(issuer, origins)),
             Err(error) => {
-                let error: crate::domain::names::InvalidName = error;
+                let error: crate::domain::value::names::InvalidName = error;
                 faults.add((&format!("outbound.issuer_origins.{name}"), Some(line)), error.to_string(), ISSUER_FIX);
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::fault::Faults;
 use super::section::Section;
-use crate::domain::clock::Seconds;
+use crate::domain::value::clock::Seconds;
 
 /// `[journal]`.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 use super::*;
-use crate::domain::actor::Role;
-use crate::domain::clock::Seconds;
+use crate::domain::people::actor::Role;
+use crate::domain::value::clock::Seconds;
 
 /// A folder with what the files below name.
 fn folder() -> tempfile::TempDir {
@@ -59,7 +59,8 @@ fn a_good_file_is_read_whole() {
     assert_eq!(config.listen.public.port(), 0);
     assert_eq!(config.listen.admin.to_string(), "127.0.0.1:7401");
     assert_eq!(config.listen.body_limit, 32 * 1024);
-    let listed = |networks: &[crate::domain::network::Cidr]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let listed =
+        |networks: &[crate::domain::value::network::Cidr]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(listed(&config.listen.trusted_proxies), ["10.0.0.0/8"]);
     assert_eq!(listed(&config.listen.verify_callers), ["10.0.7.0/24", "2001:db8::/32"]);
     assert_eq!(config.listen.public_tls.as_ref().map(|tls| tls.cert.clone()), Some(folder.path().join("chain.pem")));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use crate::domain::names::Issuer;
+use crate::domain::value::names::Issuer;
 
 /// `https://host[:port]`: exactly one origin.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::fault::Faults;
 use super::section::Section;
-use crate::domain::change::What;
-use crate::domain::clock::Seconds;
+use crate::domain::log::change::What;
+use crate::domain::value::clock::Seconds;
 
 /// One receiver.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
         let field = format!("webhooks.{name}");
         let Some(below) = section.named_section(&name, faults) else { continue };
         // The name is that of a file, too.
-        if name.parse::<crate::domain::names::ApiName>().is_err() {
+        if name.parse::<crate::domain::value::names::ApiName>().is_err() {
             faults.add((&field, Some(line)), "this is not a name", "write 1 to 63 of a-z, 0-9 and -");
             continue;
         }

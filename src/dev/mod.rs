@@ -23,9 +23,9 @@ use crate::config::{
     Config, EnvironmentSection, JournalSection, JournalUrl, KeysSection, ListenSection, OutboundSection, StaffSection,
     default_trust_domain,
 };
-use crate::domain::actor::Role;
-use crate::domain::clock::Seconds;
-use crate::domain::names::{EnvironmentName, Issuer};
+use crate::domain::people::actor::Role;
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::{EnvironmentName, Issuer};
 use crate::http::demo::{CONSOLE, PEOPLE};
 use crate::http::metrics::Socket;
 use crate::journal::key::kek::KekFault;

@@ -2,25 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use super::actor::Actor;
-use super::admission::{Place, Slot, admit};
-use super::binding::{Admits, Condition};
-use super::certificate::{Authority, ClientCertificate, Der, Leaf};
-use super::change::{Change, What};
-use super::clock::{Seconds, Timestamp};
-use super::decision::Step;
-use super::digest::Digest;
-use super::effective::{effective, of_partner};
+use super::caller::admission::{Place, Slot, admit};
+use super::caller::peer::Peer;
+use super::caller::proof::{Assertion, Verified};
+use super::credential::certificate::{Authority, ClientCertificate, Der, Leaf};
+use super::credential::revocation::Subject;
+use super::decision::effective::{effective, of_partner};
+use super::decision::grant::{Ask, Context, Decision, Target, decide, explain};
+use super::decision::rehearsal::{Question, rehearse};
 use super::elevation::{Elevation, Rule};
 use super::fixture::{self, ISSUER, NOON, at, production};
-use super::grant::{Ask, Context, Decision, Target, decide, explain};
-use super::integration::{Access, Approvers, Eligible, Integration, Limits, OnLate, Require, Rotation};
-use super::peer::Peer;
-use super::proof::{Assertion, Verified};
+use super::log::change::{Change, What};
+use super::people::actor::Actor;
+use super::reason::decision::Step;
 use super::reason::{self, Reason};
-use super::rehearsal::{Question, rehearse};
-use super::revocation::Subject;
+use super::registry::binding::{Admits, Condition};
+use super::registry::integration::{Access, Approvers, Eligible, Integration, Limits, OnLate, Require, Rotation};
 use super::state::State;
+use super::value::clock::{Seconds, Timestamp};
+use super::value::digest::Digest;
 
 /// One request on one registry; the fixture's, in which everything holds.
 struct Case {
@@ -78,10 +78,10 @@ impl Case {
         self.record(|record| change(record.environments.get_mut(&production()).expect("production")))
     }
 
-    fn rule(&mut self, change: impl FnOnce(&mut super::binding::JwtRule)) -> &mut Self {
+    fn rule(&mut self, change: impl FnOnce(&mut super::registry::binding::JwtRule)) -> &mut Self {
         self.access(|access| match &mut access.bindings[0].admits {
-            super::binding::Admits::Jwt(rule) => change(rule),
-            super::binding::Admits::Certificate => unreachable!("the fixture's binding is by JWT"),
+            super::registry::binding::Admits::Jwt(rule) => change(rule),
+            super::registry::binding::Admits::Certificate => unreachable!("the fixture's binding is by JWT"),
         })
     }
 
@@ -97,7 +97,8 @@ impl Case {
 
     /// The scope takes an elevation that began without anybody, if `asked`, so long before noon.
     fn elevated(&mut self, asked: Option<i64>) -> &mut Self {
-        let approvers = Approvers { role: Some(super::actor::Role::Security), people: Vec::new(), count: 1, fallback: None };
+        let approvers =
+            Approvers { role: Some(super::people::actor::Role::Security), people: Vec::new(), count: 1, fallback: None };
         let eligible = Eligible {
             scope: "orders:read".parse().expect("a scope"),
             api: "orders-api".parse().expect("a name"),
@@ -211,7 +212,7 @@ impl Case {
     }
 }
 
-fn id() -> super::names::IntegrationId {
+fn id() -> super::value::names::IntegrationId {
     "globex/order-sync".parse().expect("a name")
 }
 
@@ -235,19 +236,19 @@ fn rows() -> Vec<Row> {
             stranger,
             "https://token.actions.example",
             |case| {
-                case.assertion.source = super::binding::KeySource::JwksUri("https://x.example/jwks".into());
+                case.assertion.source = super::registry::binding::KeySource::JwksUri("https://x.example/jwks".into());
             },
             "https://token.actions.example",
             "https://x.example/jwks",
         ),
-        ("assertion.alg", stranger, "ES256", |case| case.assertion.alg = super::alg::Alg::Rs256, "ES256", "RS256"),
+        ("assertion.alg", stranger, "ES256", |case| case.assertion.alg = super::value::alg::Alg::Rs256, "ES256", "RS256"),
         ("assertion.typ", stranger, "none", |case| case.assertion.typ = Some("at+jwt".into()), "JWT or none", "at+jwt"),
         (
             "assertion.slot",
             stranger,
             "subject_token",
             |case| {
-                case.rule(|rule| rule.kind = super::binding::JwtKind::Key);
+                case.rule(|rule| rule.kind = super::registry::binding::JwtKind::Key);
             },
             "client_assertion",
             "subject_token",
@@ -308,9 +309,9 @@ fn rows() -> Vec<Row> {
             "claim.repository_id",
             |case| {
                 case.rule(|rule| {
-                    rule.matchers.push(super::binding::Matcher {
+                    rule.matchers.push(super::registry::binding::Matcher {
                         claim: "ref".parse().expect("a claim"),
-                        condition: super::binding::Condition::Equals("main".into()),
+                        condition: super::registry::binding::Condition::Equals("main".into()),
                     })
                 });
             },
@@ -608,12 +609,12 @@ fn a_check_says_what_was_seen_in_both_outcomes() {
 #[test]
 fn no_check_is_without_its_words() {
     let sources = [
-        include_str!("grant.rs"),
-        include_str!("standing.rs"),
-        include_str!("entitlement.rs"),
-        include_str!("admission.rs"),
-        include_str!("issuer_keys.rs"),
-        include_str!("possession.rs"),
+        include_str!("decision/grant.rs"),
+        include_str!("decision/standing.rs"),
+        include_str!("decision/entitlement.rs"),
+        include_str!("caller/admission.rs"),
+        include_str!("state/issuer_keys.rs"),
+        include_str!("decision/possession.rs"),
     ];
     let told: BTreeSet<&str> = rows().into_iter().map(|row| row.0).collect();
     for source in sources {
@@ -629,7 +630,7 @@ fn no_check_is_without_its_words() {
     }
 }
 
-fn can_i(case: &Case) -> super::rehearsal::Rehearsed {
+fn can_i(case: &Case) -> super::decision::rehearsal::Rehearsed {
     let question = Question {
         integration: id(),
         environment: production(),
@@ -647,7 +648,7 @@ fn a_rehearsal_supposes_what_is_shown_beside_the_proof() {
     assert_eq!(can_i(&case).reason, None);
     case.access(|access| {
         access.require = Require::Dual;
-        access.bindings[0].admits = super::binding::Admits::Certificate;
+        access.bindings[0].admits = super::registry::binding::Admits::Certificate;
     });
     let told = can_i(&case);
     assert_eq!((told.reason, told.binding.is_some()), (None, true), "{told:?}");

@@ -4,18 +4,18 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::actor::Actor;
-use super::admission::{self, Place, Principal, Slot};
-use super::alg::Alg;
-use super::binding::KeySource;
-use super::change::{Change, SigningKey, What};
-use super::clock::{Clock, Entropy, Timestamp};
-use super::decision::Refused;
-use super::digest::Digest;
-use super::grant::{self, Ask, Context, Decision, Grant, Target};
-use super::names::EnvironmentName;
-use super::proof::{Assertion, Verified};
+use super::caller::admission::{self, Place, Principal, Slot};
+use super::caller::proof::{Assertion, Verified};
+use super::decision::grant::{self, Ask, Context, Decision, Grant, Target};
+use super::log::change::{Change, SigningKey, What};
+use super::people::actor::Actor;
+use super::reason::decision::Refused;
+use super::registry::binding::KeySource;
 use super::state::State;
+use super::value::alg::Alg;
+use super::value::clock::{Clock, Entropy, Timestamp};
+use super::value::digest::Digest;
+use super::value::names::EnvironmentName;
 
 /// The second at which fixtures begin: 2026-12-01T12:00:00Z.
 pub const NOON: i64 = 1_796_126_400;
@@ -119,20 +119,20 @@ pub fn registry() -> Vec<Change> {
         sealed: Digest::of(b"sealed"),
         usable_from: at(-1000),
     };
-    let api: super::api::Api = serde_json::from_value(serde_json::json!({
+    let api: super::registry::api::Api = serde_json::from_value(serde_json::json!({
         "name": "orders-api", "owner": "team:orders",
         "audience": {"production": "https://orders.acme.example"},
         "token": {"profile": "rfc9068", "alg": "ES256", "ttl": 300},
         "scopes": {"orders:read": {"meaning": "See orders", "risk": "low"}},
     }))
     .expect("an API");
-    let partner: super::partner::Partner = serde_json::from_value(serde_json::json!({
+    let partner: super::registry::partner::Partner = serde_json::from_value(serde_json::json!({
         "name": "globex", "legalName": "Globex Corporation", "domains": ["globex.example"],
         "contacts": {"technical": "ops@globex.example", "security": "security@globex.example"},
         "verification": {"by": "jane@acme.example", "on": NOON - 86_400, "evidence": "none", "expires": NOON + 30_000_000},
     }))
     .expect("a partner");
-    let integration: super::integration::Integration = serde_json::from_value(serde_json::json!({
+    let integration: super::registry::integration::Integration = serde_json::from_value(serde_json::json!({
         "id": "globex/order-sync", "purpose": "Copies orders.",
         "owners": {"business": "jane@acme.example", "application": "raj@acme.example"},
         "contract": {"ref": "MSA-1", "starts": NOON - 86_400, "ends": NOON + 20_000_000},
@@ -151,9 +151,9 @@ pub fn registry() -> Vec<Change> {
     let (api_version, partner_version) = (Digest::of_json(&api), Digest::of_json(&partner));
     let integration_version = Digest::of_json(&integration);
     let (api_name, partner_name, id) = (api.name.clone(), partner.name.clone(), integration.id.clone());
-    let approval = |subject: &str, version: Digest| super::approval::Approval {
+    let approval = |subject: &str, version: Digest| super::people::approval::Approval {
         id: format!("approval-of-{}", subject.replace('/', "-")).parse().expect("an id"),
-        kind: super::approval::Kind::Api,
+        kind: super::people::approval::Kind::Api,
         subject: subject.to_owned(),
         version,
         requested_by: Actor::Operator,

@@ -4,22 +4,24 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::actor::Actor;
-use super::admission::{Place, Slot, admit};
-use super::alg::Alg;
-use super::api::{Api, Approval as Form, Profile, Risk, ScopeEntry, TokenForm};
-use super::binding::{Admits, Binding, Condition, JwtKind, JwtRule, KeySource, Matcher};
-use super::change::{Change, Configuration, Environment, SigningKey, What};
-use super::clock::{Seconds, Timestamp};
-use super::digest::Digest;
-use super::grant::{Ask, Context, Decision, Grant, SHORTEST_LIFE, Target, decide};
-use super::integration::{Access, Contract, Integration, Limits, Offboarding, OnSilence, Owners, Review, ScopeRule, Trigger};
-use super::names::EnvironmentName;
-use super::partner::{Contacts, Partner, Verification};
-use super::proof::{Assertion, Verified};
-use super::revocation::Subject;
-use super::scope::ScopeSet;
+use super::caller::admission::{Place, Slot, admit};
+use super::caller::proof::{Assertion, Verified};
+use super::credential::revocation::Subject;
+use super::decision::grant::{Ask, Context, Decision, Grant, SHORTEST_LIFE, Target, decide};
+use super::log::change::{Change, Configuration, Environment, SigningKey, What};
+use super::people::actor::Actor;
+use super::registry::api::{Api, Approval as Form, Profile, Risk, ScopeEntry, TokenForm};
+use super::registry::binding::{Admits, Binding, Condition, JwtKind, JwtRule, KeySource, Matcher};
+use super::registry::integration::{
+    Access, Contract, Integration, Limits, Offboarding, OnSilence, Owners, Review, ScopeRule, Trigger,
+};
+use super::registry::partner::{Contacts, Partner, Verification};
 use super::state::{Held, State};
+use super::value::alg::Alg;
+use super::value::clock::{Seconds, Timestamp};
+use super::value::digest::Digest;
+use super::value::names::EnvironmentName;
+use super::value::scope::ScopeSet;
 
 const SCOPES: [&str; 5] = ["a:read", "a:write", "b:read", "b:write", "c"];
 const NOW: i64 = 1_800_000_000;
@@ -75,7 +77,7 @@ fn environment(production: bool) -> EnvironmentName {
     if production { "production" } else { "sandbox" }.parse().expect("a name")
 }
 
-fn issuer(environment: &EnvironmentName) -> super::names::Issuer {
+fn issuer(environment: &EnvironmentName) -> super::value::names::Issuer {
     format!("https://sts.example/{environment}").parse().expect("an issuer")
 }
 
@@ -97,7 +99,7 @@ fn api(case: &Case) -> Api {
 }
 
 fn integration(case: &Case) -> Integration {
-    let partner: super::names::Issuer = "https://issuer.example".parse().expect("an issuer");
+    let partner: super::value::names::Issuer = "https://issuer.example".parse().expect("an issuer");
     let rule = JwtRule {
         kind: JwtKind::Oidc,
         issuer: partner.clone(),
@@ -203,7 +205,7 @@ fn state(case: &Case) -> State {
 
 fn revoke(state: &mut State, case: &Case, what: u8) {
     let environment = environment(case.production);
-    let integration: super::names::IntegrationId = "globex/sync".parse().expect("an id");
+    let integration: super::value::names::IntegrationId = "globex/sync".parse().expect("an id");
     let subject = match what {
         0 => Subject::Partner { partner: "globex".parse().expect("a name") },
         1 => Subject::Integration { integration },
@@ -212,7 +214,7 @@ fn revoke(state: &mut State, case: &Case, what: u8) {
         4 => Subject::Issuer { issuer: "https://issuer.example".parse().expect("an issuer") },
         5 => Subject::Key { environment, kid: "k1".parse().expect("a key id") },
         6 => {
-            let client = super::names::ClientId::Integration(integration);
+            let client = super::value::names::ClientId::Integration(integration);
             Subject::Binding { client, environment, binding: "ci".parse().expect("a name") }
         }
         _ => {

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::domain::digest::Digest;
+use crate::domain::value::digest::Digest;
 
 /// How a document is kept.
 #[derive(Clone, Copy)]

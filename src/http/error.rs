@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::authn::dpop;
 use crate::broker::exchange::Denied;
-use crate::domain::alg::Alg;
-use crate::domain::clock::Seconds;
-use crate::domain::names::RequestId;
 use crate::domain::reason::{self, Class, Reason};
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::RequestId;
 
 /// The endpoint or grant that refuses: the same bad JWT is another error in another slot (REFERENCE.md 2.6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -140,8 +140,8 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::decision::{Refused, Step};
     use crate::domain::reason;
+    use crate::domain::reason::decision::{Refused, Step};
 
     /// O-08: whatever was seen, a description holds only what RFC 6749 section 5.2 allows.
     #[test]

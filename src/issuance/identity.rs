@@ -11,7 +11,7 @@ use x509_parser::prelude::FromDer as _;
 use zeroize::Zeroizing;
 
 use super::authority::read_certificates_only;
-use crate::domain::clock::Timestamp;
+use crate::domain::value::clock::Timestamp;
 
 /// A key for which a certificate is asked.
 pub struct Pending {
@@ -114,7 +114,7 @@ impl fmt::Debug for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::certificate::Der;
+    use crate::domain::credential::certificate::Der;
     use crate::issuance::authority::certificates_only;
 
     #[test]

@@ -5,10 +5,10 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::alg::Alg;
-use crate::domain::clock::Timestamp;
-use crate::domain::names::EnvironmentName;
 use crate::domain::state::State;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::EnvironmentName;
 
 /// The sets of keys of an environment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -19,15 +19,15 @@ use std::sync::{Arc, RwLock};
 
 use josekit::jws::JwsSigner as _;
 
-use crate::domain::alg::Alg;
-use crate::domain::change::SigningKey;
-use crate::domain::claims::Payload;
-use crate::domain::clock::{Entropy, Timestamp};
-use crate::domain::digest::Digest;
-use crate::domain::grant::Grant;
-use crate::domain::names::{EnvironmentName, KeyId};
-use crate::domain::p256;
+use crate::domain::credential::claims::Payload;
+use crate::domain::decision::grant::Grant;
+use crate::domain::log::change::SigningKey;
 use crate::domain::state::State;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::{Entropy, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, KeyId};
+use crate::domain::value::p256;
 use crate::journal::{BlobName, Journal, Kek, Recorded, SealedBlob};
 
 pub use jwks::{KeySet, document};

@@ -18,10 +18,10 @@ use josekit::jws::{JwsAlgorithm, JwsSigner};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::domain::alg::Alg;
-use crate::domain::digest::Digest;
-use crate::domain::names::KeyId;
-use crate::domain::p256;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::KeyId;
+use crate::domain::value::p256;
 
 /// A private signing key in use.
 #[derive(Clone)]

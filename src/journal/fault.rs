@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::key::kek::KekFault;
-use crate::domain::admission::CLOCK_AHEAD;
-use crate::domain::clock::Timestamp;
-use crate::domain::decision::Refused;
+use crate::domain::caller::admission::CLOCK_AHEAD;
+use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
-use crate::domain::steady::Reading;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::steady::Reading;
 
 /// An error of the database, as its driver tells it. For logs, never for the wire.
 #[derive(Debug, thiserror::Error)]

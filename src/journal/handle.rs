@@ -19,12 +19,12 @@ use super::store::batch::Beside;
 use super::store::head::Head;
 use super::store::reader::{Query, Reader, StoredEntry};
 use super::tree::Tree;
-use crate::domain::change::Change;
-use crate::domain::clock::{Clock, Entropy, Timestamp};
-use crate::domain::entry::{ChangeEntry, Entry};
-use crate::domain::grant::Grant;
+use crate::domain::decision::grant::Grant;
+use crate::domain::log::change::Change;
+use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::state::State;
-use crate::domain::text::{TextDigest, TextRow};
+use crate::domain::value::clock::{Clock, Entropy, Timestamp};
+use crate::domain::value::text::{TextDigest, TextRow};
 
 /// Something that stands durably in the journal. There is no other way to one than [`Journal::record`].
 #[derive(Debug)]
@@ -306,7 +306,7 @@ impl Journal {
     }
 
     /// Whether a token was paid for with this proof.
-    pub async fn is_spent(&self, proof: &crate::domain::proof_key::ProofKey) -> Result<bool, Unavailable> {
+    pub async fn is_spent(&self, proof: &crate::domain::value::proof_key::ProofKey) -> Result<bool, Unavailable> {
         self.shared.running()?;
         Ok(self.reader.is_spent(proof).await?)
     }

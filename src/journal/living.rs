@@ -6,10 +6,10 @@
 
 use super::fault::Unavailable;
 use super::handle::Journal;
-use crate::domain::change::What;
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::cut::Reach;
-use crate::domain::grant::LONGEST_LIFE;
+use crate::domain::decision::grant::LONGEST_LIFE;
+use crate::domain::log::change::What;
+use crate::domain::state::cut::Reach;
+use crate::domain::value::clock::{Seconds, Timestamp};
 
 /// What a cut ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -31,10 +31,10 @@ use super::store::sums::Table;
 use super::store::writer::{SqliteStore, Store};
 use super::tree::merkle::Subtree;
 use super::tree::note::SignerKey;
-use crate::domain::actor::Actor;
-use crate::domain::change::{Change, What};
-use crate::domain::clock::{Clock, Entropy, Seconds, Timestamp};
-use crate::domain::steady::SteadyClock;
+use crate::domain::log::change::{Change, What};
+use crate::domain::people::actor::Actor;
+use crate::domain::value::clock::{Clock, Entropy, Seconds, Timestamp};
+use crate::domain::value::steady::SteadyClock;
 
 /// What the journal needs of the house.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use super::tree::Tree;
 use super::tree::merkle::{Subtree, consistency_path, inclusion_path};
 use super::tree::note::{Checkpoint, Kept, NoteFault, VerifierKey};
 use super::tree::proof::{Consistency, InclusionProof};
-use crate::domain::digest::Digest;
+use crate::domain::value::digest::Digest;
 
 impl Journal {
     /// The newest checkpoint as a signed note (C2SP tlog-checkpoint).

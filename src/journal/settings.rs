@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::domain::binding::JwtRule;
-use crate::domain::clock::Seconds;
+use crate::domain::registry::binding::JwtRule;
+use crate::domain::value::clock::Seconds;
 
 /// Where the journal is.
 #[derive(Clone, Debug)]

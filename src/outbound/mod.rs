@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 pub use origin::{FetchUrl, Forbidden, Origin};
 use resolve::{System, Vetted};
 
-use crate::domain::names::Issuer;
+use crate::domain::value::names::Issuer;
 
 /// One deadline for a whole fetch. Longer, and a dripping issuer holds a request beyond its own time-out (K-19).
 pub const TIMEOUT: Duration = Duration::from_secs(3);

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Admission, Applied, Away, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, Snapshot, Update, compare, is_fresh};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::cut::{Cut, CutWhat};
-use crate::domain::names::{ClientId, EnvironmentName, TokenId};
-use crate::domain::proof_key::ProofKey;
-use crate::domain::quota::{Allowance, Bucket, Operation};
+use crate::domain::state::cut::{Cut, CutWhat};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::names::{ClientId, EnvironmentName, TokenId};
+use crate::domain::value::proof_key::ProofKey;
+use crate::domain::value::quota::{Allowance, Bucket, Operation};
 
 /// An index in memory.
 #[derive(Clone, Default)]

@@ -20,12 +20,12 @@ mod scripts;
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::cut::Cut;
-use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, TokenId};
-use crate::domain::proof_key::ProofKey;
-use crate::domain::quota::Bucket;
+use crate::domain::state::cut::Cut;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, TokenId};
+use crate::domain::value::proof_key::ProofKey;
+use crate::domain::value::quota::Bucket;
 
 use self::memory::Memory;
 use self::redis::Redis;

@@ -18,12 +18,12 @@ use super::{
     Admission, Applied, Away, CONNECTION_TIME, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, RESPONSE_TIME, Snapshot, Strange,
     Unusable, Update, compare, is_fresh,
 };
-use crate::domain::clock::Timestamp;
-use crate::domain::cut::CutWhat;
-use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, TokenId};
-use crate::domain::proof_key::ProofKey;
-use crate::domain::quota::{Bucket, Operation};
+use crate::domain::state::cut::CutWhat;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, TokenId};
+use crate::domain::value::proof_key::ProofKey;
+use crate::domain::value::quota::{Bucket, Operation};
 
 /// An index in Redis.
 #[derive(Clone)]

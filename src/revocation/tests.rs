@@ -3,9 +3,9 @@
 use std::process::{Child, Command, Stdio};
 
 use super::*;
-use crate::domain::cut::CutWhat;
-use crate::domain::names::ClientId;
-use crate::domain::quota::{Allowance, Operation};
+use crate::domain::state::cut::CutWhat;
+use crate::domain::value::names::ClientId;
+use crate::domain::value::quota::{Allowance, Operation};
 
 struct Server {
     child: Child,

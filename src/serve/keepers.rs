@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::broker::Broker;
-use crate::domain::clock::Seconds;
+use crate::domain::value::clock::Seconds;
 use crate::http::metrics::Metrics;
 
 /// How often keys of issuers that are due are looked for; a change of bindings is looked at at once.

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use super::{StartFault, at};
 use crate::broker::Broker;
 use crate::config::Config;
-use crate::domain::certificate::{Purpose, SERVER_LIFE};
-use crate::domain::clock::Seconds;
-use crate::domain::names::EnvironmentName;
+use crate::domain::credential::certificate::{Purpose, SERVER_LIFE};
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::EnvironmentName;
 use crate::server::mtls::{Mtls, Presented};
 use crate::server::tls;
 

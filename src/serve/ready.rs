@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::tasks::Ended;
 use crate::broker::Broker;
 use crate::broker::needs::Need;
-use crate::domain::clock::Timestamp;
+use crate::domain::value::clock::Timestamp;
 use crate::http::health::{Check, NodeAt, Readiness, ReadinessCheck};
 
 /// The checks of a node: what every exchange needs, and what it should not run long without. Issuers are not among them: one that is

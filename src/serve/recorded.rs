@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::config::{Config, EnvironmentSection, StaffSection};
-use crate::domain::actor::Role;
-use crate::domain::change::{Configuration, Environment};
-use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, Issuer};
+use crate::domain::log::change::{Configuration, Environment};
+use crate::domain::people::actor::Role;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, Issuer};
 
 /// Who counts as staff, and as what: a digest of it is recorded, so that the log tells when it changed.
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ impl<'c> Staff<'c> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::clock::Seconds;
+    use crate::domain::value::clock::Seconds;
 
     /// The digest stands in the journal: another form of what it is made of is a change of the configuration at every node's next start.
     #[test]

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::broker::revocation::Revoke;
-use crate::domain::actor::Actor;
-use crate::domain::revocation::Subject;
+use crate::domain::credential::revocation::Subject;
+use crate::domain::people::actor::Actor;
 use crate::journal::Ended;
 use crate::server::{OsEntropy, SystemClock};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand;
 
-use crate::domain::clock::{Clock, Entropy, Timestamp};
+use crate::domain::value::clock::{Clock, Entropy, Timestamp};
 
 /// The first reading of the monotonic clock in this process.
 static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::network::Cidr;
+use crate::domain::value::network::Cidr;
 
 /// Counts the connections of each address.
 pub(super) struct AddressCounts {

@@ -23,8 +23,8 @@ use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme};
 use zeroize::Zeroizing;
 
-use crate::domain::certificate::Der;
-use crate::domain::clock::Clock;
+use crate::domain::credential::certificate::Der;
+use crate::domain::value::clock::Clock;
 
 /// The TLS side of the mTLS socket.
 #[derive(Clone)]

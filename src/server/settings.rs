@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::network::Cidr;
+use crate::domain::value::network::Cidr;
 
 /// The bounds of one socket. `default()` is what production uses; tests shorten it.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::domain::text::misleads;
+use crate::domain::value::text::misleads;
 
 /// A writer that takes one whole record at a time, as tracing's formatter hands them over, and escapes within it.
 pub(super) struct Escaping<W>(pub(super) W);

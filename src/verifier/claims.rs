@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use super::jws::{Compact, present};
 use super::{Policy, Refusal};
-use crate::domain::claims::Detail;
-use crate::domain::clock::Timestamp;
-use crate::domain::confirmation::Confirmation;
-use crate::domain::names::{ApiName, Audience, BindingName, ClientId, EnvironmentName, Issuer, TokenId};
-use crate::domain::numeric_date::{deserialize_ceiling, deserialize_floor};
-use crate::domain::scope::ScopeSet;
+use crate::domain::credential::claims::Detail;
+use crate::domain::credential::confirmation::Confirmation;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ApiName, Audience, BindingName, ClientId, EnvironmentName, Issuer, TokenId};
+use crate::domain::value::numeric_date::{deserialize_ceiling, deserialize_floor};
+use crate::domain::value::scope::ScopeSet;
 
 /// Who may do what: what an API's handlers are told of a request that was let through.
 #[derive(Clone, Debug)]

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::jws::Compact;
 use super::{Refusal, Shown};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::digest::Digest;
-use crate::domain::jwk::Jwk;
-use crate::domain::numeric_date::{self, deserialize_ceiling};
-use crate::domain::resource::normalised;
+use crate::domain::credential::resource::normalised;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::jwk::Jwk;
+use crate::domain::value::numeric_date::{self, deserialize_ceiling};
 
 /// What challenges list.
 pub(super) const ALGORITHMS: &str = "ES256 PS256 EdDSA Ed25519";

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::domain::alg::Alg;
-use crate::domain::jwk::Jwk;
-use crate::domain::p256;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::jwk::Jwk;
+use crate::domain::value::p256;
 
 /// The longest token or proof that is looked at.
 const LONGEST: usize = 16 * 1024;

@@ -14,10 +14,10 @@ use tokio::sync::Mutex as Turn;
 
 use super::Refusal;
 use super::jws::Compact;
-use crate::domain::alg::Alg;
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::jwk::Jwk;
-use crate::domain::jwk_set::JwkSet;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::jwk::Jwk;
+use crate::domain::value::jwk_set::JwkSet;
 
 /// A future of a trait that is used as an object.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -14,8 +14,8 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, 
 use tower::Service;
 
 use super::{Shown, Verifier};
-use crate::domain::digest::Digest;
-use crate::domain::scope::ScopeSet;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::scope::ScopeSet;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 

@@ -13,9 +13,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::keys::Answer;
 use super::{Access, members};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, TokenId};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, TokenId};
 
 /// What is known of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -26,12 +26,12 @@ mod tests;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::domain::claims::Detail;
-use crate::domain::clock::{Clock, Seconds};
-use crate::domain::digest::Digest;
-use crate::domain::names::{ApiName, Audience, EnvironmentName, Issuer};
-use crate::domain::resource::{Beside, has_token, is_held};
-use crate::domain::scope::ScopeSet;
+use crate::domain::credential::claims::Detail;
+use crate::domain::credential::resource::{Beside, has_token, is_held};
+use crate::domain::value::clock::{Clock, Seconds};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ApiName, Audience, EnvironmentName, Issuer};
+use crate::domain::value::scope::ScopeSet;
 pub use claims::{Access, Elevation};
 use dpop::Seen;
 use keys::Keys;

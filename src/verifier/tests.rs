@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use super::keys::{Answer, Fetch, Keys};
 use super::liveness::{ByIndex, ByIntrospection, Index, Introspect, Lines, Liveness, Standing};
 use super::{Access, Policy, Refusal, Shown, Verifier};
-use crate::domain::clock::{Clock, Seconds, Timestamp};
-use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, TokenId};
-use crate::domain::p256;
+use crate::domain::value::clock::{Clock, Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, TokenId};
+use crate::domain::value::p256;
 
 const NOW: i64 = 1_795_262_400;
 const ISSUER: &str = "https://sts.acme.example/production";
@@ -145,7 +145,7 @@ impl House {
             certificate: None,
         };
         change(&mut shown);
-        self.verifier.check(&shown, &"orders:read".parse::<crate::domain::scope::Scope>().into_iter().collect()).await
+        self.verifier.check(&shown, &"orders:read".parse::<crate::domain::value::scope::Scope>().into_iter().collect()).await
     }
 }
 

@@ -60,7 +60,7 @@ async fn j_01_to_j_07_headers_do_not_choose_for_us() {
         hmac(&json!({"alg": "HS256", "typ": "JWT"}).to_string(), &world.claims("production").to_string(), public.as_bytes());
     refused_as_stranger(&world, "j_03", &forged).await;
     // J-05: a key or a place of the attacker's; nothing is fetched.
-    let (own, _) = crate::world::Key::generate(carnet::domain::alg::Alg::Es256).expect("a key");
+    let (own, _) = crate::world::Key::generate(carnet::domain::value::alg::Alg::Es256).expect("a key");
     let hits = world.partner.hits();
     for (member, value) in [
         ("jwk", own.public().clone()),
@@ -259,7 +259,7 @@ async fn j_22_to_j_38_types_kids_times_and_lives() {
         accepted(&world, name, &claims(&world, |c| (c["exp"], c["iat"]) = (exp.into(), iat.into()))).await;
     }
     // J-34: expired and badly signed: the signature counts, and no claim of it is told.
-    let (own, _) = crate::world::Key::generate(carnet::domain::alg::Alg::Es256).expect("a key");
+    let (own, _) = crate::world::Key::generate(carnet::domain::value::alg::Alg::Es256).expect("a key");
     let mut expired = world.claims("production");
     expired["exp"] = (now - 1).into();
     let head = json!({"alg": "ES256", "kid": world.partner.key.kid().as_str()}).to_string();

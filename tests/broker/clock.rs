@@ -69,7 +69,7 @@ async fn l_10_a_clock_that_jumps_stops_the_node_and_leaves_no_trace() {
         assert_eq!(world.introspect("production", &token).await.json()["active"], true);
     }
     let view = world.running.as_ref().expect("runs").broker.journal.view();
-    assert!(view.time <= before.time.plus(carnet::domain::clock::Seconds(1)), "no entry has another time");
+    assert!(view.time <= before.time.plus(carnet::domain::value::clock::Seconds(1)), "no entry has another time");
     assert_eq!(world.exchange("production", &proof, "orders:read").await.status, 200, "the proof was not spent");
     assert_eq!(world.exchange("production", &proof, "orders:read").await.status, 400);
 }
@@ -106,7 +106,7 @@ async fn s_3_no_certificate_is_issued_or_called_good_under_such_a_clock() {
 }
 
 fn at(seconds: i64) -> String {
-    carnet::domain::clock::Timestamp::from_seconds(seconds).expect("a time").to_string()
+    carnet::domain::value::clock::Timestamp::from_seconds(seconds).expect("a time").to_string()
 }
 
 /// Clocks differ a little, and go back a little.

@@ -462,7 +462,7 @@ async fn a_scheduled_elevation_runs_when_it_was_asked_for() {
     let world = World::start().await;
     let starts = world.clock.seconds() + 3600;
     let mut body = wish("10m");
-    body["starts"] = carnet::domain::clock::Timestamp::from_seconds(starts).expect("a time").to_string().into();
+    body["starts"] = carnet::domain::value::clock::Timestamp::from_seconds(starts).expect("a time").to_string().into();
     let it = id(&asked(&world, "olga", &body).await);
     assert_eq!(approved(&world, &it, "sven").await["state"], "approved");
     nothing(&world, "scope.needs-elevation").await;
@@ -473,7 +473,7 @@ async fn a_scheduled_elevation_runs_when_it_was_asked_for() {
     nothing(&world, "scope.needs-elevation").await;
     // Agreed to late, it still ends when it would have.
     let starts = world.clock.seconds() + 60;
-    body["starts"] = carnet::domain::clock::Timestamp::from_seconds(starts).expect("a time").to_string().into();
+    body["starts"] = carnet::domain::value::clock::Timestamp::from_seconds(starts).expect("a time").to_string().into();
     let it = id(&asked(&world, "olga", &body).await);
     world.advance(360).await;
     assert_eq!(approved(&world, &it, "sven").await["ends"].as_i64(), Some(starts + 600));

@@ -298,7 +298,7 @@ async fn t_08_to_t_10_time_ends_where_it_says() {
         }
     }
     // T-09, T-10: the contract ends first. An integration of its own, so that its record can end soon.
-    let ends = carnet::domain::clock::Timestamp::from_seconds(now + 40).expect("a time");
+    let ends = carnet::domain::value::clock::Timestamp::from_seconds(now + 40).expect("a time");
     let record = records::integration(&world.partner.issuer, "short", "77").replace("2099-11-30", &ends.to_string());
     world.onboard(&record).await;
     let exchange = async || {

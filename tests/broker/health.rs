@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use carnet::domain::clock::Seconds;
-use carnet::domain::clock::{Clock, Entropy};
+use carnet::domain::value::clock::Seconds;
+use carnet::domain::value::clock::{Clock, Entropy};
 use carnet::journal::{Journal, Kek, Rest, Settings};
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use carnet::domain::alg::Alg;
+use carnet::domain::value::alg::Alg;
 use serde_json::{Value, json};
 
 use crate::cli::program::Program;

@@ -1,6 +1,6 @@
 //! Revoked bindings, and what a version may take away without an approval.
 
-use carnet::domain::alg::Alg;
+use carnet::domain::value::alg::Alg;
 use serde_json::{Value, json};
 
 use crate::certificates;

@@ -1,8 +1,8 @@
 //! What must be unique, on the wire: against what is in force and what is pending, when it is applied, submitted and takes force.
 
-use carnet::domain::actor::Actor;
-use carnet::domain::binding::{Admits, Condition};
-use carnet::domain::change::{Change, What};
+use carnet::domain::log::change::{Change, What};
+use carnet::domain::people::actor::Actor;
+use carnet::domain::registry::binding::{Admits, Condition};
 use carnet::journal::Proposal;
 use serde_json::{Value, json};
 

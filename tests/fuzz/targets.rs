@@ -5,9 +5,9 @@
 
 use carnet::authn::certificate;
 use carnet::authn::svid;
-use carnet::domain::certificate::{Authority, Der, SpiffeId};
-use carnet::domain::clock::Timestamp;
-use carnet::domain::digest::Digest;
+use carnet::domain::credential::certificate::{Authority, Der, SpiffeId};
+use carnet::domain::value::clock::Timestamp;
+use carnet::domain::value::digest::Digest;
 use carnet::issuance::authority::ocsp::Question;
 use carnet::issuance::authority::request::RequestedKey;
 

@@ -1,5 +1,5 @@
 //! Only a decision makes a grant.
-use carnet::domain::grant::Grant;
+use carnet::domain::decision::grant::Grant;
 
 fn widen(grant: &Grant) -> Grant {
     Grant { ceiling: "none", ..grant.clone() }

@@ -1,6 +1,6 @@
 //! Only a binding that admitted a verified assertion makes a principal.
-use carnet::domain::admission::Principal;
-use carnet::domain::names::ClientId;
+use carnet::domain::caller::admission::Principal;
+use carnet::domain::value::names::ClientId;
 
 fn become_somebody_else(principal: Principal, client: ClientId) -> Principal {
     Principal { client, ..principal }

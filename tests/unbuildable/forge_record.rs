@@ -1,5 +1,5 @@
 //! Only the journal can say that something is recorded.
-use carnet::domain::grant::Grant;
+use carnet::domain::decision::grant::Grant;
 use carnet::journal::Recorded;
 
 fn forge(grant: Box<Grant>) -> Recorded<Box<Grant>> {

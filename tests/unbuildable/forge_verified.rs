@@ -1,5 +1,5 @@
 //! Only authn can say that an assertion was verified.
-use carnet::domain::proof::{Assertion, Verified};
+use carnet::domain::caller::proof::{Assertion, Verified};
 
 fn forge(assertion: Assertion) -> Verified<Assertion> {
     Verified::assertion(assertion)

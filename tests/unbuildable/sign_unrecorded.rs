@@ -1,5 +1,5 @@
 //! A grant that the journal has not recorded cannot be signed.
-use carnet::domain::grant::Grant;
+use carnet::domain::decision::grant::Grant;
 use carnet::issuance::Issuance;
 
 fn sign(issuance: &Issuance, grant: Box<Grant>) {

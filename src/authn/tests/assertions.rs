@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::fixtures::*;
 use crate::authn::{MAX_ASSERTION, Trust, UnverifiedAssertion, Verifier};
-use crate::domain::alg::Alg;
+use crate::domain::value::alg::Alg;
 
 const ISSUER: &str = "https://idp.example";
 

@@ -10,11 +10,11 @@ use rcgen::{
 };
 
 use crate::authn::certificate::{NotOurs, verify};
-use crate::domain::certificate::{Authority, Der, SpiffeId};
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
-use crate::domain::names::TrustDomain;
+use crate::domain::credential::certificate::{Authority, Der, SpiffeId};
 use crate::domain::reason;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::TrustDomain;
 use crate::issuance::authority::ocsp::Question;
 use crate::issuance::authority::request::RequestedKey;
 

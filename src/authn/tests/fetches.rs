@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use super::fixtures::*;
 use crate::authn::{KeysFault, tls};
-use crate::domain::alg::Alg;
+use crate::domain::value::alg::Alg;
 use crate::outbound::{FetchFault, Outbound, OutboundSettings};
 
 fn client(listed: &str, roots: &[CertificateDer<'static>]) -> Outbound {

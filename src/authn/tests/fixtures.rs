@@ -18,10 +18,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::authn::{IssuerKeys, Trust, UnverifiedAssertion, Verifier, VerifyFault, tls};
-use crate::domain::alg::Alg;
-use crate::domain::binding::KeySource;
-use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::proof::{Assertion, Verified};
+use crate::domain::caller::proof::{Assertion, Verified};
+use crate::domain::registry::binding::KeySource;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::{Clock, Timestamp};
 use crate::outbound::{Origin, OutboundSettings};
 
 /// 2026-11-24, when this was written.

@@ -6,7 +6,7 @@ use josekit::jws::{self, ES256, EdDSA, JwsHeader, JwsSigner, JwsVerifier, PS256,
 use serde_json::{Value, json};
 
 use super::fixtures::*;
-use crate::domain::alg::Alg;
+use crate::domain::value::alg::Alg;
 
 const ISSUER: &str = "https://idp.example";
 

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::fixtures::*;
 use crate::authn::{IssuerKeys, KeysFault, UnverifiedAssertion, Verifier};
-use crate::domain::alg::Alg;
-use crate::domain::binding::KeySource;
-use crate::domain::clock::Clock as _;
+use crate::domain::registry::binding::KeySource;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Clock as _;
 use crate::outbound::{FetchFault, Forbidden};
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";

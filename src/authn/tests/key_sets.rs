@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::fixtures::*;
 use crate::authn::{SetFault, check_inline};
-use crate::domain::alg::Alg;
 use crate::domain::record::judge_keys;
+use crate::domain::value::alg::Alg;
 
 const ISSUER: &str = "https://idp.example";
 

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::fixtures::*;
 use crate::authn::{IssuerKeys, KeysFault, StaffSettings, StaffVerifier};
-use crate::domain::actor::{Role, Staff};
-use crate::domain::alg::Alg;
-use crate::domain::clock::Seconds;
+use crate::domain::people::actor::{Role, Staff};
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Seconds;
 
 struct Company {
     signer: Signer,

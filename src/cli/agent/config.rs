@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::cli::answer::Failure;
 use crate::cli::token::{Grant, Token};
-use crate::domain::names::{EnvironmentName, IntegrationId};
+use crate::domain::value::names::{EnvironmentName, IntegrationId};
 
 /// The file.
 #[derive(Debug, Default, Deserialize)]

@@ -9,7 +9,7 @@ use crate::authn::tls;
 use crate::cli::answer::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::reach::{secret_file, unanswered};
-use crate::domain::clock::Timestamp;
+use crate::domain::value::clock::Timestamp;
 use crate::issuance::identity::{Identity, Pending};
 use crate::outbound::operator::{Call, OperatorClient, Reply};
 

@@ -22,7 +22,7 @@ use super::inspect;
 use super::reach::{Places, Reach};
 use super::serve::Stop;
 use super::token::{self, Minted, Token};
-use crate::domain::clock::{Clock as _, Entropy as _, Seconds, Timestamp};
+use crate::domain::value::clock::{Clock as _, Entropy as _, Seconds, Timestamp};
 use crate::http::health::{self, Check, Readiness};
 use crate::http::metrics::{Metrics, Socket};
 use crate::server::{Listener, OsEntropy, Settings, SystemClock};
@@ -41,10 +41,10 @@ pub struct Agent {
     token_file: Option<PathBuf>,
     /// Integration that asks
     #[arg(short, long, value_name = "PARTNER/INTEGRATION", conflicts_with = "config")]
-    integration: Option<crate::domain::names::IntegrationId>,
+    integration: Option<crate::domain::value::names::IntegrationId>,
     /// Environment
     #[arg(long, value_name = "ENV", conflicts_with = "config")]
-    env: Option<crate::domain::names::EnvironmentName>,
+    env: Option<crate::domain::value::names::EnvironmentName>,
     /// API that the token is for
     #[arg(long, value_name = "API", conflicts_with = "config")]
     api: Option<String>,

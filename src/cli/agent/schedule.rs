@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::value::clock::{Seconds, Timestamp};
 
 /// The longest pause after failures.
 const LONGEST: u32 = 60;

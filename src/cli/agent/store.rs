@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::domain::clock::Entropy;
+use crate::domain::value::clock::Entropy;
 use crate::server::OsEntropy;
 
 /// Writes `text` to `path`: a new file beside it (mode 0600), on the disk, then renamed over it. A link at `path` is replaced, never

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::actor::{Actor, Person};
-use crate::domain::integration::{Eligible, Integration};
-use crate::domain::names::{ApiName, EnvironmentName};
+use crate::domain::people::actor::{Actor, Person};
 use crate::domain::record::widens_elevation;
-use crate::domain::scope::Scope;
+use crate::domain::registry::integration::{Eligible, Integration};
+use crate::domain::value::names::{ApiName, EnvironmentName};
+use crate::domain::value::scope::Scope;
 
 /// The appliers of one integration's record: a fold of the journal.
 #[derive(Clone, Debug, Default)]

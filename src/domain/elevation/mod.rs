@@ -1,41 +1,29 @@
 //! Just-in-time elevation: a scope for a while, for a reason, because people agreed (DESIGN.md section 6).
 //!
-//! Three doors, all pure: [`ask`] makes an [`Elevation`] or says why it cannot be; [`Request::review`] says whether somebody's word counts;
-//! [`live`] says what is elevated at this second, which the decision on a token asks at every mint. An approval is no promise: record,
-//! catalogue, contract and requester are looked at again each time. Expiry is a function of `now`; nobody sweeps.
+//! What stands on record and what follows from it alone: the [`Elevation`] that was asked for, its [`Request`] with the reviews, and where
+//! it stands at a second. Expiry is a function of `now`; nobody sweeps.
 //!
-//! Deliberately not here: whether integration and partner are in good standing (`grant.rs`), and how anybody is told.
+//! `decision::elevation` judges: whether it can be asked for, whether a review counts, and what is elevated at this second, which the
+//! decision on a token asks at every mint. An approval is no promise: record, catalogue, contract and requester are looked at again each
+//! time.
 
 mod appliers;
-mod ask;
-mod briefing;
-mod fold;
-mod live;
-mod rule;
-
-#[cfg(test)]
-mod model;
+pub(in crate::domain) mod rule;
 
 use serde::{Deserialize, Serialize};
 
-use super::actor::{Actor, Person, Role, Staff};
-use super::approval::Verdict;
-use super::clock::{Seconds, Timestamp};
-use super::digest::Digest;
-use super::endpoint::Endpoint;
-use super::integration::{Approvers, Eligible};
-use super::names::{ApiName, BindingName, ElevationId, EnvironmentName, IntegrationId, Ticket};
-use super::passkey::{Signature, statement};
-use super::reason::{self, Reason};
-use super::scope::ScopeSet;
-use super::state::State;
-use super::text::Text;
+use super::people::actor::{Actor, Person, Role};
+use super::people::approval::Verdict;
+use super::people::passkey::Signature;
+use super::registry::integration::Approvers;
+use super::value::clock::{Seconds, Timestamp};
+use super::value::digest::Digest;
+use super::value::endpoint::Endpoint;
+use super::value::names::{ApiName, BindingName, ElevationId, EnvironmentName, IntegrationId, Ticket};
+use super::value::scope::ScopeSet;
+use super::value::text::Text;
 
 pub use appliers::Appliers;
-pub use ask::{Unfit, Wanted, Wish, ask, is_signed};
-pub use briefing::{Briefing, briefing};
-pub use fold::Elevations;
-pub use live::{Live, live};
 pub use rule::Rule;
 
 /// How long people have to answer, where the elevation does not start later.
@@ -126,26 +114,6 @@ pub struct Review {
     pub signature: Option<Box<Signature>>,
     /// When.
     pub at: Timestamp,
-}
-
-impl Review {
-    /// Whether it carries a signature by a passkey that is the reviewer's still; whether that holds is not asked here.
-    pub fn is_signed(&self, state: &State) -> bool {
-        self.signature.as_ref().is_some_and(|signature| state.passkeys.signing(signature, &self.by).is_some())
-    }
-}
-
-/// What somebody is about to say.
-#[derive(Clone, Copy, Debug)]
-pub struct Vote<'a> {
-    /// For or against.
-    pub verdict: Verdict,
-    /// The version that was seen.
-    pub seen: Digest,
-    /// What is taken away.
-    pub narrowing: &'a Narrowing,
-    /// The signature, where there is one; whether it holds is not asked here.
-    pub signature: Option<&'a Signature>,
 }
 
 /// How and when it was ended before its time.
@@ -295,91 +263,6 @@ impl Request {
             Vec::new()
         }
     }
-
-    /// The version that a review names: it changes with everything that an approver looks at, the record and the catalogue included.
-    pub fn version(&self, state: &State) -> Digest {
-        let asked = &self.elevation;
-        let record = state.integrations.get(&asked.integration).and_then(|integration| integration.current.as_ref());
-        let api = state.apis.get(&asked.api).and_then(|api| api.current.as_ref());
-        Digest::of_json(&(asked, self.terms(), record.map(|record| record.version), api.map(|api| api.version)))
-    }
-
-    /// Whether the record still asks for the approvers by whom it was asked for. Who looks at what began without anybody is no record's to
-    /// say: were it, a record that changed would keep everybody from looking, and its integration stopped for good.
-    fn rule_stands(&self, state: &State) -> bool {
-        let asks_the_same = |eligible: Vec<&Eligible>| rule::demands(&eligible) == self.elevation.rule.demands;
-        self.elevation.break_glass || ask::eligible(state, &self.elevation).is_some_and(asks_the_same)
-    }
-
-    /// Whether nobody's approval counts without a signature: the API says so as it is now.
-    pub fn is_signed(&self, state: &State) -> bool {
-        ask::is_signed(state, &self.elevation.api)
-    }
-
-    /// The approvals whose signatures a token rests on, each with what was signed: those that [`live`] counts. None where the API does not
-    /// ask for any.
-    pub fn signed(&self, state: &State) -> Vec<(&Person, &Signature, Digest)> {
-        if !self.is_signed(state) {
-            return Vec::new();
-        }
-        let approvals = self.reviews.iter().filter(|review| review.verdict == Verdict::Approve && review.is_signed(state));
-        let what = |review: &'_ Review, seen| statement(&self.elevation, seen, &review.narrowing, &review.by);
-        approvals
-            .filter_map(|review| {
-                let signature = review.signature.as_deref()?;
-                Some((&review.by, signature, what(review, signature.seen)))
-            })
-            .collect()
-    }
-
-    /// Whether `staff` may say this now; the roles that the review carries, or why not.
-    ///
-    /// # Errors
-    /// Own request, second vote, over, changed since seen, not among the approvers, unsigned, or more than was asked for.
-    pub fn review(&self, staff: &Staff, vote: Vote<'_>, state: &State, now: Timestamp) -> Result<Vec<Role>, &'static Reason> {
-        let person = &staff.person;
-        if self.elevation.rule.is_barred(person) {
-            return Err(&reason::APPROVAL_OWN_REQUEST);
-        }
-        if self.reviews.iter().any(|review| review.by.is(person)) {
-            return Err(&reason::APPROVAL_SECOND_VOTE);
-        }
-        match self.standing(now) {
-            Standing::Pending => {}
-            Standing::Expired => return Err(&reason::APPROVAL_EXPIRED),
-            Standing::Active | Standing::Approved | Standing::Denied | Standing::Ended | Standing::Withdrawn => {
-                if !self.lacks_review() {
-                    return Err(&reason::APPROVAL_DECIDED);
-                }
-            }
-        }
-        if vote.seen != self.version(state) {
-            return Err(&reason::APPROVAL_STALE);
-        }
-        let roles = rule::carried(staff);
-        if !self.rule_stands(state) {
-            return Err(&reason::ELEVATION_RECORD_CHANGED);
-        }
-        // Also who applied a version after this was asked for.
-        let asked = &self.elevation;
-        if rule::appliers(state, (&asked.integration, &asked.environment), &asked.api, &asked.scopes).any(|by| by.is(person)) {
-            return Err(&reason::APPROVAL_OWN_REQUEST);
-        }
-        let open = self.elevation.rule.open(&self.reviews, self.asked);
-        if !open.iter().any(|demand| rule::admits(demand, person, &roles, self.asked, now)) {
-            return Err(&reason::APPROVAL_SLOT);
-        }
-        if !self.terms().can(vote.narrowing) {
-            return Err(&reason::ELEVATION_WIDENS);
-        }
-        // Who is against needs no passkey: the safe word is never harder to say.
-        if vote.verdict == Verdict::Approve && self.is_signed(state) {
-            let signature = vote.signature.ok_or(&reason::ELEVATION_SIGNATURE)?;
-            let known = state.passkeys.signing(signature, person).filter(|_| signature.seen == vote.seen);
-            known.ok_or(&reason::ELEVATION_SIGNATURE_INVALID)?;
-        }
-        Ok(roles)
-    }
 }
 
 impl Terms {
@@ -398,7 +281,7 @@ impl Terms {
     }
 
     /// Whether `narrowing` names nothing that these terms do not have, and leaves something.
-    fn can(&self, narrowing: &Narrowing) -> bool {
+    pub(in crate::domain) fn can(&self, narrowing: &Narrowing) -> bool {
         let scopes = narrowing.scopes.as_ref().is_none_or(|scopes| !scopes.is_empty() && scopes.is_within(&self.scopes));
         let allow = narrowing.allow.as_ref().is_none_or(|allow| {
             !allow.is_empty() && (self.allow.is_empty() || allow.iter().all(|endpoint| self.allow.contains(endpoint)))

@@ -7,13 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Review;
-use crate::domain::actor::{Person, Role, Staff};
-use crate::domain::approval::Verdict;
-use crate::domain::clock::Timestamp;
-use crate::domain::integration::{Approvers, Eligible};
-use crate::domain::names::{ApiName, EnvironmentName, IntegrationId};
-use crate::domain::scope::ScopeSet;
-use crate::domain::state::State;
+use crate::domain::people::actor::{Person, Role, Staff};
+use crate::domain::people::approval::Verdict;
+use crate::domain::registry::integration::{Approvers, Eligible};
+use crate::domain::value::clock::Timestamp;
 
 /// The demands of a request as they stood when it was made, and who may not meet them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,7 +36,11 @@ impl Rule {
 
 /// Whether enough different people of those that `demand` admits approved. Nobody votes twice by a review; people are counted all the same,
 /// because what is folded may have been written by other means, and one true signature entered twice is one person's word.
-pub(super) fn is_met<'a>(demand: &Approvers, reviews: impl IntoIterator<Item = &'a Review>, asked: Timestamp) -> bool {
+pub(in crate::domain) fn is_met<'a>(
+    demand: &Approvers,
+    reviews: impl IntoIterator<Item = &'a Review>,
+    asked: Timestamp,
+) -> bool {
     let counts =
         |review: &&Review| review.verdict == Verdict::Approve && admits(demand, &review.by, &review.roles, asked, review.at);
     let mut people: Vec<&Person> = Vec::new();
@@ -52,7 +53,7 @@ pub(super) fn is_met<'a>(demand: &Approvers, reviews: impl IntoIterator<Item = &
 }
 
 /// Whether a person who carries `roles` is one of those whom `demand` admits at `now`, or of those who stand in for them by then.
-pub(super) fn admits(demand: &Approvers, person: &Person, roles: &[Role], asked: Timestamp, now: Timestamp) -> bool {
+pub(in crate::domain) fn admits(demand: &Approvers, person: &Person, roles: &[Role], asked: Timestamp, now: Timestamp) -> bool {
     let by_role = demand.role.is_some_and(|role| roles.contains(&role));
     let stands_in =
         demand.fallback.as_ref().is_some_and(|fallback| now >= asked.plus(fallback.after) && roles.contains(&fallback.role));
@@ -60,12 +61,12 @@ pub(super) fn admits(demand: &Approvers, person: &Person, roles: &[Role], asked:
 }
 
 /// The roles that a reviewer carries: security counts as security alone (CONTRACT.md section 6).
-pub(super) fn carried(staff: &Staff) -> Vec<Role> {
+pub(in crate::domain) fn carried(staff: &Staff) -> Vec<Role> {
     if staff.roles.contains(&Role::Security) { vec![Role::Security] } else { staff.roles.iter().copied().collect() }
 }
 
 /// What the record demands for all of these scopes, each demand once.
-pub(super) fn demands(eligible: &[&Eligible]) -> Vec<Approvers> {
+pub(in crate::domain) fn demands(eligible: &[&Eligible]) -> Vec<Approvers> {
     let mut demands: Vec<Approvers> = Vec::new();
     for one in eligible {
         if !demands.contains(&one.approvers) {
@@ -76,38 +77,6 @@ pub(super) fn demands(eligible: &[&Eligible]) -> Vec<Approvers> {
 }
 
 /// Who looks at what started without anybody: one of security.
-pub(super) fn afterwards() -> Vec<Approvers> {
+pub(in crate::domain) fn afterwards() -> Vec<Approvers> {
     vec![Approvers { role: Some(Role::Security), people: Vec::new(), count: 1, fallback: None }]
-}
-
-/// Those who applied a version of the record since one of these scopes last widened in it.
-pub(super) fn appliers<'a>(
-    state: &'a State,
-    (integration, environment): (&IntegrationId, &'a EnvironmentName),
-    api: &'a ApiName,
-    scopes: &'a ScopeSet,
-) -> impl Iterator<Item = &'a Person> {
-    let known = state.integrations.get(integration).into_iter();
-    known.flat_map(move |known| scopes.iter().flat_map(move |scope| known.appliers.of(environment, api, scope)))
-}
-
-/// Who asked for a certificate of this integration there: what the workload shows is theirs, however often it was renewed since.
-pub(super) fn enrollers<'a>(
-    state: &'a State,
-    integration: &'a IntegrationId,
-    environment: &'a EnvironmentName,
-) -> impl Iterator<Item = &'a Person> {
-    let here =
-        state.certificates.enrolments().filter(move |one| one.integration == *integration && one.environment == *environment);
-    here.filter_map(|one| state.approvals.get(&one.approval)?.requested_by.person())
-}
-
-/// Whether anybody could ever meet `demand`. Who has a role is known to the identity provider alone, so only lists of people are counted.
-pub(super) fn can_be_met(demand: &Approvers, barred: &[Person], state: &State) -> bool {
-    if demand.role.is_some() || demand.fallback.is_some() {
-        return true;
-    }
-    let out =
-        |id: &String| barred.iter().chain(state.staff_cuts.iter().map(|(person, _)| person)).any(|person| person.id == *id);
-    demand.people.iter().filter(|id| !out(id)).count() >= usize::from(demand.count)
 }

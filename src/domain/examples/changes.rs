@@ -8,20 +8,20 @@ use serde_json::json;
 
 use super::records::{approvers, small_approvers};
 use super::{Example, Examples, parsed, unnamed};
-use crate::domain::actor::{Actor, Role};
-use crate::domain::alg::Alg;
-use crate::domain::approval::{Kind, Verdict};
-use crate::domain::certificate::{Authority, Der, Leaf, Purpose, ServerLeaf};
-use crate::domain::change::{Change, Configuration, Environment, SigningKey, What};
-use crate::domain::clock::Seconds;
-use crate::domain::digest::Digest;
+use crate::domain::credential::certificate::{Authority, Der, Leaf, Purpose, ServerLeaf};
+use crate::domain::credential::revocation::Subject;
 use crate::domain::elevation::{Elevation, Narrowing, Notice, Rule};
 use crate::domain::fixture::{WORKLOADS, at};
-use crate::domain::integration::{Integration, OnLate, Rotation};
-use crate::domain::names::{ClientId, PasskeyId};
-use crate::domain::passkey::Signature;
-use crate::domain::revocation::Subject;
-use crate::domain::stop::Stop;
+use crate::domain::log::change::{Change, Configuration, Environment, SigningKey, What};
+use crate::domain::people::actor::{Actor, Role};
+use crate::domain::people::approval::{Kind, Verdict};
+use crate::domain::people::passkey::Signature;
+use crate::domain::registry::integration::{Integration, OnLate, Rotation};
+use crate::domain::registry::stop::Stop;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ClientId, PasskeyId};
 
 /// The name of the log.
 pub const ORIGIN: &str = "sts.acme.example/carnet";

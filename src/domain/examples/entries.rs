@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::changes::serial_of;
 use super::{Examples, parsed};
-use crate::domain::clock::Timestamp;
-use crate::domain::decision::Step;
-use crate::domain::digest::Digest;
-use crate::domain::entry::{
+use crate::domain::fixture::WORKLOADS;
+use crate::domain::log::entry::{
     CertificateOnRecord, Counted, CountedKind, Issued, IssuedKind, ProofOnRecord, RefusedEntry, RefusedKind,
 };
-use crate::domain::fixture::WORKLOADS;
+use crate::domain::reason::decision::Step;
 use crate::domain::reason::{self, ReasonCode};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
 
 impl Examples {
     /// Tokens of the version `record` of the example's integration from the entry `index` on: by a JWT for single use, by a certificate, and
@@ -26,7 +26,7 @@ impl Examples {
             request_id: parsed(&format!("request-of-token-{n}")),
             environment: parsed("production"),
             jti: parsed(&format!("token-by-{binding}")),
-            exp: time.plus(crate::domain::clock::Seconds(240)),
+            exp: time.plus(crate::domain::value::clock::Seconds(240)),
             api: parsed("orders-api"),
             audience: parsed("https://orders.acme.example"),
             scope: "orders:read orders:write".to_owned(),
@@ -46,7 +46,7 @@ impl Examples {
             subject: parsed("repo:globex/order-sync"),
             key: Digest::of(b"the workload's key"),
             id: Some(Digest::of(b"the id of a proof")),
-            expires: time.plus(crate::domain::clock::Seconds(300)),
+            expires: time.plus(crate::domain::value::clock::Seconds(300)),
         };
         let certificate = ProofOnRecord {
             issuer: parsed("spiffe://production.sts.acme.example"),
@@ -54,7 +54,7 @@ impl Examples {
             subject: parsed("spiffe://production.sts.acme.example/globex/order-sync"),
             key: Digest::of(b"the workload's own key"),
             id: None,
-            expires: time.plus(crate::domain::clock::Seconds(3600)),
+            expires: time.plus(crate::domain::value::clock::Seconds(3600)),
         };
         let svid =
             ProofOnRecord { issuer: mesh(), subject: parsed("spiffe://mesh.globex.example/orders"), ..certificate.clone() };

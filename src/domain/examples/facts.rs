@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::binding::Admits;
-use crate::domain::certificate::Purpose;
-use crate::domain::digest::Digest;
+use crate::domain::credential::certificate::Purpose;
+use crate::domain::credential::revocation::Subject;
 use crate::domain::elevation::{Ended, Request};
-use crate::domain::names::{EnvironmentName, Issuer};
-use crate::domain::revocation::Subject;
+use crate::domain::registry::binding::Admits;
+use crate::domain::registry::stop::{Revocation, Stop};
 use crate::domain::state::{ApiState, Candidate, Held, IntegrationState, PartnerState, State, Versioned};
-use crate::domain::stop::{Revocation, Stop};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, Issuer};
 
 /// SHA-256 of the facts of a state.
 pub fn digest(state: &State) -> Digest {

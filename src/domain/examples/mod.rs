@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::str::FromStr;
 
-use super::actor::{Actor, Person, Role};
-use super::approval::{Approval, Kind, Review, Verdict};
-use super::change::Change;
-use super::digest::Digest;
 use super::fixture::{Seeded, at};
-use super::names::Issuer;
-use super::text::{Text, TextRow};
+use super::log::change::Change;
+use super::people::actor::{Actor, Person, Role};
+use super::people::approval::{Approval, Kind, Review, Verdict};
+use super::value::digest::Digest;
+use super::value::names::Issuer;
+use super::value::text::{Text, TextRow};
 
 pub use changes::{ORIGIN, subjects};
 

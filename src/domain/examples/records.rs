@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{Examples, parsed};
-use crate::domain::actor::Role;
-use crate::domain::alg::Alg;
-use crate::domain::api::{Api, Approval, Profile, Risk, ScopeEntry, TokenForm};
-use crate::domain::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher, Preset};
-use crate::domain::clock::Seconds;
 use crate::domain::fixture::{WORKLOADS, at};
-use crate::domain::integration::{
+use crate::domain::people::actor::Role;
+use crate::domain::registry::api::{Api, Approval, Profile, Risk, ScopeEntry, TokenForm};
+use crate::domain::registry::binding::{
+    Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher, Preset,
+};
+use crate::domain::registry::integration::{
     Access, Approvers, Contract, Eligible, Expectation, Fallback, Integration, Limits, Offboarding, OnLate, OnSilence, Owners,
     RecordTest, Require, Required, Review, Rotation, ScopeRule, StaticSecret, Trigger,
 };
-use crate::domain::partner::{Contacts, Partner, Verification};
+use crate::domain::registry::partner::{Contacts, Partner, Verification};
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Seconds;
 
 /// A key set as a record holds it, in an order that is not that of the alphabet.
 const KEY_SET: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","kid":"one"}]}"#;

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod certificate;
+pub mod decision;
 mod elevation;
 mod exchange;
 mod governance;

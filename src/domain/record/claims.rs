@@ -1,6 +1,6 @@
 //! Claims by their path: which of them a caller can choose, and when two paths are the same claim.
 
-use crate::domain::binding::{ClaimPath, JwtRule};
+use crate::domain::registry::binding::{ClaimPath, JwtRule};
 
 /// Whether a JSON Pointer has only the escapes that RFC 6901 section 3 knows.
 pub(super) fn is_well_formed(path: &ClaimPath) -> bool {

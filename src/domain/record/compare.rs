@@ -6,8 +6,8 @@
 //! are; a caller that has sealed ones joins them first, or a plain and a sealed text count as different.
 
 use super::Record;
-use crate::domain::effort::{Effort, Exhausted};
-use crate::domain::text::Text;
+use crate::domain::value::effort::{Effort, Exhausted};
+use crate::domain::value::text::Text;
 
 pub use access::{widens_access, widens_binding, widens_elevation, widens_target};
 

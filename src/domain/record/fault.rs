@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::tree::Position;
-use crate::domain::effort::Effort;
+use super::read::tree::Position;
 use crate::domain::reason::Reason;
+use crate::domain::value::effort::Effort;
 
 /// One thing that is wrong with a record.
 #[derive(Clone, Debug, Eq, PartialEq)]

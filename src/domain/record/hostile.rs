@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::alg::Alg;
-use crate::domain::binding::{Admits, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Preset};
-use crate::domain::change::Environment;
-use crate::domain::clock::Seconds;
-use crate::domain::ours::Ours;
+use crate::domain::log::change::Environment;
+use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Preset};
+use crate::domain::state::ours::Ours;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Seconds;
 
 /// The example of CONTRACT.md section 3.
 const CONTRACT: &str = include_str!("../../../tests/broker/fixtures/records.yaml");
@@ -377,7 +377,7 @@ fn p_03_values_of_records_are_anchored_and_literal() {
     let rule = rule_of(&bound("{name: ci, oidc: {issuer: https://i.example, match: {sub: good.example}}}"));
     let holds = |sub| {
         let claims = serde_json::json!({"sub": sub});
-        crate::domain::conditions::conditions(&rule, &claims).all(|condition| condition.holds)
+        crate::domain::caller::conditions::conditions(&rule, &claims).all(|condition| condition.holds)
     };
     for sub in ["good.example.evil", "xgoodXexample", "goodXexample", "GOOD.example", "good.example "] {
         assert!(!holds(sub), "{sub}");
@@ -408,7 +408,7 @@ fn p_04_caller_controlled_claims_do_not_count() {
 /// P-06: two spellings of one claim are one claim, a name with a slash is not a path.
 #[test]
 fn p_06_paths_do_not_collide() {
-    let path = |text: &str| text.parse::<crate::domain::binding::ClaimPath>().expect("a path");
+    let path = |text: &str| text.parse::<crate::domain::registry::binding::ClaimPath>().expect("a path");
     assert_eq!(path("/ref").steps(), path("ref").steps());
     assert_ne!(path("/a/b").steps(), path("a/b").steps());
     assert_eq!(path("/a~1b").steps(), path("a/b").steps());
@@ -677,7 +677,7 @@ fn s_6_what_is_ours_is_no_partners() {
 /// S-2: where comparing would not end, the file is refused with the budget and the records that cost most.
 #[test]
 fn s_2_a_file_that_takes_too_much_work_is_refused_with_the_budget() {
-    let budget = crate::domain::effort::Effort::OF_A_REQUEST.to_string();
+    let budget = crate::domain::value::effort::Effort::OF_A_REQUEST.to_string();
     // Every integration compares a claim of its own: each must be held against each other one.
     let document = |at: usize| {
         let claims: Vec<_> = (0..40).map(|claim| format!("c{at}x{claim}: 1")).collect();
@@ -724,7 +724,7 @@ fn s_2_tests_that_take_too_much_work_are_refused_with_the_budget() {
     assert_eq!(faults(20).len(), 0);
     let refused = faults(300);
     assert_eq!(refused.len(), 1);
-    let budget = crate::domain::effort::Effort::OF_A_REQUEST.to_string();
+    let budget = crate::domain::value::effort::Effort::OF_A_REQUEST.to_string();
     assert_eq!((refused[0].reason.code, refused[0].at.as_str()), (reason::RECORD_EFFORT.code, "tests"));
     assert!(refused[0].message.contains(&budget), "{}", refused[0]);
 }
@@ -775,7 +775,7 @@ fn broken_files_are_refused_and_never_dropped() {
         let last = u32::try_from(text.lines().count() + 1).expect("few lines");
         match read("f", &text) {
             Ok(records) => {
-                let documents = tree::parse(&text).expect("it was read");
+                let documents = super::read::tree::parse(&text).expect("it was read");
                 assert_eq!(records.len(), documents.len(), "{text}");
                 check(&records, &around());
             }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::check::used_up;
 use super::fault::Faults;
-use super::place::join;
-use super::read_preset::{GITHUB, GITLAB};
-use super::surroundings::used_up;
-use crate::domain::binding::{Admits, Binding, Condition, JwtKind, JwtRule};
-use crate::domain::effort::{Effort, Exhausted};
+use super::read::place::join;
+use super::read::preset::{GITHUB, GITLAB};
 use crate::domain::reason;
+use crate::domain::registry::binding::{Admits, Binding, Condition, JwtKind, JwtRule};
+use crate::domain::value::effort::{Effort, Exhausted};
 
 /// Claims that their platforms write in lower case.
 const LOWER_CASE: [&str; 7] =

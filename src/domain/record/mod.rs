@@ -7,53 +7,42 @@
 //! Deliberately not here: fetching anything, whether an address may be reached (`outbound`), approvals and life cycle, and
 //! the layout of YAML that is written. There is no `now`: dates are compared with each other only.
 
+mod check;
 mod claims;
 mod compare;
 mod fault;
-mod keys;
 mod lint;
-mod place;
-mod read_access;
-mod read_api;
-mod read_binding;
-mod read_integration;
-mod read_keyset;
-mod read_partner;
-mod read_preset;
-mod read_spiffe;
+mod read;
+mod rehearse;
 mod schema;
-mod surroundings;
-mod tests;
 mod texts;
-mod tree;
-mod values;
 mod write;
 
 #[cfg(test)]
 mod hostile;
 
+pub use check::{Surroundings, check, check_each, collisions, collisions_in_force, conflicts_in};
 pub use compare::{
     Difference, Weight, compare, is_provably_narrowing, widens_access, widens_binding, widens_elevation, widens_target,
 };
 pub use fault::{Fault, Severity};
 #[cfg(test)]
-pub(crate) use read_keyset::judge as judge_keys;
+pub(crate) use read::keyset::judge as judge_keys;
+pub use read::tree::Position;
+pub use rehearse::run as run_tests;
 pub use schema::schema;
-pub use surroundings::{Surroundings, check, check_each, collisions, collisions_in_force, conflicts_in};
-pub use tests::run as run_tests;
-pub use tree::Position;
 pub use write::document;
 
 use serde::Serialize;
 
-use super::api::Api;
-use super::integration::Integration;
-use super::partner::Partner;
 use super::reason::{self, Reason};
-use super::taken::Holder;
+use super::registry::api::Api;
+use super::registry::integration::Integration;
+use super::registry::partner::Partner;
+use super::state::taken::Holder;
 use fault::{Faults, Places, position_of, shown};
-use place::Place;
-use tree::Value;
+use read::place::Place;
+use read::tree::Value;
 
 /// A record of any kind. As JSON it is the record itself, so its digest is the digest of the version that is stored.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -163,7 +152,7 @@ impl Located {
 /// Every fault of the file, warnings among them, in the order of the text. One error refuses the whole file.
 pub fn read(file: &str, yaml: &str) -> Result<Vec<Located>, Vec<Fault>> {
     let mut faults = Faults::new(file);
-    let documents = match tree::parse(yaml) {
+    let documents = match read::tree::parse(yaml) {
         Ok(documents) => documents,
         Err(syntax) => {
             for fault in syntax {
@@ -212,12 +201,12 @@ fn record(document: &Place<'_>, faults: &mut Faults) -> Option<Record> {
     }
     match text("kind") {
         Some((_, "Api")) => {
-            let api = read_api::api(document, faults)?;
-            read_api::judge(&api, faults);
+            let api = read::api::api(document, faults)?;
+            read::api::judge(&api, faults);
             Some(Record::Api(api))
         }
-        Some((_, "Partner")) => read_partner::partner(document, faults).map(Record::Partner),
-        Some((_, "Integration")) => read_integration::integration(document, faults).map(Record::Integration),
+        Some((_, "Partner")) => read::partner::partner(document, faults).map(Record::Partner),
+        Some((_, "Integration")) => read::integration::integration(document, faults).map(Record::Integration),
         Some((position, "Guardrail")) => {
             faults.error_at(
                 position,

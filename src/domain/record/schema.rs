@@ -18,8 +18,8 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::keys::{API_SHAPES, BINDING_SHAPES, INTEGRATION_SHAPES, PARTNER_SHAPES, Shape};
     use super::*;
+    use crate::domain::record::read::keys::{API_SHAPES, BINDING_SHAPES, INTEGRATION_SHAPES, PARTNER_SHAPES, Shape};
 
     /// Keys and required keys of every closed map of a schema, by the name of its definition.
     fn closed(schema: &Value) -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {

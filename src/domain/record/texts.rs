@@ -1,7 +1,7 @@
 //! The personal texts of a record, in an order that never changes: what is sealed in an entry, and joined again by place.
 
 use super::Record;
-use crate::domain::text::Text;
+use crate::domain::value::text::Text;
 
 impl Record {
     /// Every text that people may ask us to forget. The order depends on the shape of the record alone, not on the texts; a

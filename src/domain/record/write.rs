@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::Record;
-use super::read_preset::preset;
-use crate::domain::alg::Alg;
-use crate::domain::api::{Api, Approval};
-use crate::domain::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
-use crate::domain::clock::Seconds;
-use crate::domain::integration::{Access, Approvers, Eligible, Integration, Limits, OnLate, Require, ScopeRule};
-use crate::domain::partner::Partner;
-use crate::domain::text::Text;
+use super::read::preset::preset;
+use crate::domain::registry::api::{Api, Approval};
+use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
+use crate::domain::registry::integration::{Access, Approvers, Eligible, Integration, Limits, OnLate, Require, ScopeRule};
+use crate::domain::registry::partner::Partner;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::text::Text;
 
 /// One document of a record file.
 pub fn document(record: &Record) -> Value {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::barred::Barred;
 use super::{Revocation, State};
-use crate::domain::barred::Barred;
-use crate::domain::change::{Change, What};
-use crate::domain::clock::Timestamp;
+use crate::domain::credential::revocation::Subject;
 use crate::domain::elevation::Ended;
-use crate::domain::names::EnvironmentName;
-use crate::domain::revocation::Subject;
+use crate::domain::log::change::{Change, What};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::EnvironmentName;
 
 impl State {
     /// Bars the revoked issuers, what the revoked bindings admitted when they were revoked, and what they admit since under the same

@@ -1,12 +1,12 @@
 //! What must be unique, kept beside the versions of records: of those in force, and of those that wait for people.
 
 use super::State;
-use crate::domain::approval::{Kind, Standing, Verdict};
-use crate::domain::change::What;
-use crate::domain::clock::Timestamp;
-use crate::domain::names::{ApprovalId, ClientId};
-use crate::domain::revocation::Subject;
-use crate::domain::taken::Holder;
+use super::taken::Holder;
+use crate::domain::credential::revocation::Subject;
+use crate::domain::log::change::What;
+use crate::domain::people::approval::{Kind, Standing, Verdict};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ApprovalId, ClientId};
 
 /// Whether a judgement of records, or what follows from the state, can come out otherwise after `what`. Certificates, keys of partners'
 /// issuers and revocations of single tokens come as often as workloads like, and no judgement looks at them: each that counted here would
@@ -129,9 +129,9 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::actor::Actor;
-    use crate::domain::change::Change;
     use crate::domain::fixture::{at, production, state};
+    use crate::domain::log::change::Change;
+    use crate::domain::people::actor::Actor;
 
     /// S-2: a workload that revokes its own tokens all day has nobody judged anew; whoever revokes a partner has.
     #[test]

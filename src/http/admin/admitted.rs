@@ -5,10 +5,10 @@ use axum::http::request::Parts;
 
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::domain::actor::{Authorized, Forbidden, Permission, Role, Staff};
-use crate::domain::names::RequestId;
+use crate::domain::credential::resource::names;
+use crate::domain::people::actor::{Authorized, Forbidden, Permission, Role, Staff};
 use crate::domain::reason;
-use crate::domain::resource::names;
+use crate::domain::value::names::RequestId;
 use crate::http::authorization::Authorization;
 use crate::http::console::session::Visitor;
 use crate::http::front::Arrival;

@@ -13,15 +13,15 @@ use super::people::{Words, sealed};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::approval_view::{self, row, subject};
-use crate::domain::actor::{Read, Review};
-use crate::domain::approval::{self, Approval};
-use crate::domain::clock::Timestamp;
 use crate::domain::elevation::{self, Narrowing, Request};
-use crate::domain::integration::Approvers;
-use crate::domain::names::{ApprovalId, ElevationId};
+use crate::domain::people::actor::{Read, Review};
+use crate::domain::people::approval::{self, Approval};
 use crate::domain::reason;
+use crate::domain::registry::integration::Approvers;
 use crate::domain::state::State as House;
-use crate::domain::text::Text;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ApprovalId, ElevationId};
+use crate::domain::value::text::Text;
 
 /// `GET /v1/approvals`.
 pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {

@@ -13,13 +13,13 @@ use super::input::{Page, body, named};
 use super::people::Why;
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::domain::actor::{Operate, Read, Submit};
-use crate::domain::certificate::{AuthorityState, Leaf};
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, IntegrationId};
+use crate::domain::credential::certificate::{AuthorityState, Leaf};
+use crate::domain::people::actor::{Operate, Read, Submit};
 use crate::domain::reason;
 use crate::domain::state::State as House;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, IntegrationId};
 
 /// For whom an enrolment token is asked.
 #[derive(Deserialize)]

@@ -17,19 +17,20 @@ use super::revocations::tell_ended;
 use crate::broker::Broker;
 use crate::broker::elevation::Word;
 use crate::broker::revocation::Fault;
-use crate::domain::actor::{Elevate, Read, Review};
-use crate::domain::api::Risk;
-use crate::domain::approval::Verdict;
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::digest::Digest;
-use crate::domain::elevation::{Elevation, Narrowing, Request, Wish, briefing};
-use crate::domain::endpoint::Endpoint;
-use crate::domain::entry::Entry;
-use crate::domain::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
+use crate::domain::decision::elevation::{Wish, briefing};
+use crate::domain::elevation::{Elevation, Narrowing, Request};
+use crate::domain::log::entry::Entry;
+use crate::domain::people::actor::{Elevate, Read, Review};
+use crate::domain::people::approval::Verdict;
 use crate::domain::reason;
-use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::registry::api::Risk;
 use crate::domain::state::State as House;
-use crate::domain::text::Text;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::endpoint::Endpoint;
+use crate::domain::value::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
+use crate::domain::value::scope::{Scope, ScopeSet};
+use crate::domain::value::text::Text;
 use crate::http::console::address;
 use crate::journal::{Query, StoredEntry};
 
@@ -373,7 +374,7 @@ pub(super) fn show(house: &House, request: &Request, words: &Words, now: Timesta
         let why = ended.reason.as_ref().and_then(|reason| words.plain(reason));
         json!({"by": words.actor(&ended.by), "at": ended.at, "reason": why})
     });
-    let demand = |demand: &crate::domain::integration::Approvers| {
+    let demand = |demand: &crate::domain::registry::integration::Approvers| {
         json!({
             "role": demand.role, "people": demand.people, "count": demand.count,
             "fallback": demand.fallback.as_ref().map(|one| json!({"role": one.role, "after": one.after.to_string()})),

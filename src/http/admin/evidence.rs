@@ -12,12 +12,12 @@ use super::past::moment_or_day;
 use super::people::{Words, sealed};
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::domain::about::{About, words};
-use crate::domain::actor::Read;
-use crate::domain::names::{PartnerName, RequestId, TokenId};
+use crate::domain::decision::rehearsal::{Question, rehearse};
+use crate::domain::people::actor::Read;
 use crate::domain::reason;
-use crate::domain::rehearsal::{Question, rehearse};
-use crate::domain::text::Text;
+use crate::domain::state::about::{About, words};
+use crate::domain::value::names::{PartnerName, RequestId, TokenId};
+use crate::domain::value::text::Text;
 use crate::journal::Query;
 
 /// `GET /v1/journal`: entries, oldest first or with `order=newest` newest first, by kind, subject, request, time, actor or partner; `more`

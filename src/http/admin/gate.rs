@@ -12,9 +12,9 @@ use super::admitted::staff;
 use super::idempotency::{IDEMPOTENCY_KEY, Turns, before, keep, key, too_many};
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::domain::actor::Staff;
-use crate::domain::names::RequestId;
+use crate::domain::people::actor::Staff;
 use crate::domain::reason;
+use crate::domain::value::names::RequestId;
 use crate::http::front::{Arrival, ErrorShape, Fault};
 use crate::journal::Idempotency;
 

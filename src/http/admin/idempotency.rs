@@ -19,11 +19,11 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::revocation::{Fault, Unconfirmed};
-use crate::domain::actor::{Role, Staff};
-use crate::domain::clock::Seconds;
-use crate::domain::digest::Digest;
-use crate::domain::names::RequestId;
+use crate::domain::people::actor::{Role, Staff};
 use crate::domain::reason;
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::RequestId;
 use crate::journal::{Idempotency, Journal, Reply};
 
 /// The header.
@@ -262,9 +262,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::domain::actor::{Actor, Person};
-    use crate::domain::change::{Change, What};
     use crate::domain::fixture::SetClock;
+    use crate::domain::log::change::{Change, What};
+    use crate::domain::people::actor::{Actor, Person};
     use crate::journal::{Kek, Location, Proposal, Settings};
 
     async fn journal() -> Journal {
@@ -286,7 +286,7 @@ mod tests {
             roles: [Role::Owner].into(),
             machine: false,
             fresh: true,
-            until: crate::domain::clock::Timestamp::MAX,
+            until: crate::domain::value::clock::Timestamp::MAX,
         };
         let mut headers = HeaderMap::new();
         headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key_of_it).expect("a value"));

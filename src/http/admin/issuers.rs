@@ -13,9 +13,9 @@ use super::problem::Problem;
 use crate::authn::{ProbeFault, ProbedKey};
 use crate::broker::Broker;
 use crate::broker::revocation::Fault;
-use crate::domain::actor::Contain;
-use crate::domain::names::Issuer;
+use crate::domain::people::actor::Contain;
 use crate::domain::reason::{self, Reason};
+use crate::domain::value::names::Issuer;
 
 /// Which issuer.
 #[derive(Deserialize)]

@@ -13,12 +13,12 @@ use super::input::{Page, body, named};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::revocation::Fault;
-use crate::domain::actor::{Operate, Read};
-use crate::domain::alg::Alg;
-use crate::domain::clock::Timestamp;
-use crate::domain::keys::KeyState;
+use crate::domain::credential::keys::KeyState;
+use crate::domain::people::actor::{Operate, Read};
 use crate::domain::reason;
 use crate::domain::state::State as House;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Timestamp;
 
 /// What a rotation is told.
 #[derive(Deserialize)]

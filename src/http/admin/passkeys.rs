@@ -11,10 +11,10 @@ use super::input::{Page, body, named};
 use super::people::{Why, Words, sealed};
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::domain::actor::{Read, Retire};
-use crate::domain::names::PasskeyId;
-use crate::domain::passkey::Passkey;
+use crate::domain::people::actor::{Read, Retire};
+use crate::domain::people::passkey::Passkey;
 use crate::domain::reason;
+use crate::domain::value::names::PasskeyId;
 
 /// `GET /v1/passkeys`.
 pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {

@@ -8,11 +8,11 @@ use super::admitted::Admitted;
 use super::input::Page;
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::domain::actor::Read;
-use crate::domain::approval::Standing;
-use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::people::actor::Read;
+use crate::domain::people::approval::Standing;
 use crate::domain::reason;
 use crate::domain::state::{Phase, State as House};
+use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::journal::At;
 
 /// `GET /v1/journal/at?time=T` (seconds since 1970 or RFC 3339) or `?index=N`: what was in force after the last entry of that second, or

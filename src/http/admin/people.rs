@@ -13,7 +13,7 @@ use super::input::body;
 use super::problem::Problem;
 use crate::broker::Broker;
 pub use crate::broker::words::{Words, names, sealed};
-use crate::domain::actor::{Contain, Person, Read};
+use crate::domain::people::actor::{Contain, Person, Read};
 use crate::domain::reason;
 
 /// Why something is done: every action that ends or restores a right takes it.

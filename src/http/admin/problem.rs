@@ -5,9 +5,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::broker::revocation::{Failure, Fault};
-use crate::domain::clock::Seconds;
-use crate::domain::names::RequestId;
 use crate::domain::reason::{Class, Reason};
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::RequestId;
 
 /// Why a request of the admin API was not done.
 #[derive(Clone, Debug)]

@@ -17,17 +17,17 @@ use super::revocations::tell_ended;
 use crate::broker::Broker;
 use crate::broker::judged::Lacking;
 use crate::broker::lifecycle::Party;
-use crate::domain::actor::{Contain, Read, Submit};
-use crate::domain::binding::Admits;
-use crate::domain::clock::Timestamp;
-use crate::domain::effective::{Effective, effective, of_partner};
-use crate::domain::enrolment::rotation_due;
-use crate::domain::integration::Integration;
-use crate::domain::issuer_keys::issuer_key_due;
-use crate::domain::names::{EnvironmentName, IntegrationId, PartnerName};
+use crate::domain::decision::effective::{Effective, effective, of_partner};
+use crate::domain::decision::enrolment::rotation_due;
+use crate::domain::people::actor::{Contain, Read, Submit};
 use crate::domain::reason;
 use crate::domain::record::Record;
+use crate::domain::registry::binding::Admits;
+use crate::domain::registry::integration::Integration;
+use crate::domain::state::issuer_keys::issuer_key_due;
 use crate::domain::state::{IntegrationState, PartnerState, State as House};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{EnvironmentName, IntegrationId, PartnerName};
 
 /// `GET /v1/integrations`.
 pub async fn integrations(

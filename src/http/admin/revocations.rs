@@ -14,12 +14,12 @@ use super::people::{Why, Words, names, sealed};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::revocation::{Failure, Fault, Named, Revoke};
-use crate::domain::actor::{Contain, Read};
-use crate::domain::digest::Digest;
-use crate::domain::names::{ApprovalId, RevocationId};
+use crate::domain::decision::revocable::Thing;
+use crate::domain::people::actor::{Contain, Read};
 use crate::domain::reason;
-use crate::domain::revocable::Thing;
 use crate::domain::state::Revocation;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ApprovalId, RevocationId};
 use crate::journal::Ended;
 
 /// What is to be cut: exactly one of these, and why.

@@ -12,9 +12,9 @@ use super::input::{Page, body};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::delivery::Receiver;
-use crate::domain::actor::{Operate, Read};
-use crate::domain::digest::Digest;
+use crate::domain::people::actor::{Operate, Read};
 use crate::domain::reason;
+use crate::domain::value::digest::Digest;
 
 /// From which entry on.
 #[derive(Deserialize)]

@@ -17,11 +17,11 @@ use super::session::Visitor;
 use super::{Console, QUEUE, briefing, dossier, shown};
 use crate::broker::approval_view::ERASED;
 use crate::broker::elevation::Word;
-use crate::domain::actor::{Read, Review};
-use crate::domain::approval::Verdict;
-use crate::domain::clock::Timestamp;
-use crate::domain::names::{ApprovalId, ElevationId};
+use crate::domain::people::actor::{Read, Review};
+use crate::domain::people::approval::Verdict;
 use crate::domain::reason;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ApprovalId, ElevationId};
 use crate::http::admin::{Admitted, Problem, approvals, elevations};
 use crate::http::form::Form;
 

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::broker::approval_view::ERASED;
-use crate::domain::clock::Seconds;
+use crate::domain::value::clock::Seconds;
 
 /// What each flag says to a person.
 const FLAGS: [(&str, &str); 7] = [
@@ -201,8 +201,9 @@ fn said(one: &Value, name: &str) -> String {
 
 /// A time as people read it: to the minute, in UTC.
 pub(super) fn time(value: &Value) -> String {
-    let text =
-        value.as_i64().and_then(|seconds| crate::domain::clock::Timestamp::from_seconds(seconds).map(|time| time.to_string()));
+    let text = value
+        .as_i64()
+        .and_then(|seconds| crate::domain::value::clock::Timestamp::from_seconds(seconds).map(|time| time.to_string()));
     let text = text.or_else(|| value.as_str().map(str::to_owned));
     text.map_or_else(|| "-".to_owned(), |text| text.get(..16).map_or(text.clone(), |start| start.replace('T', " ") + " UTC"))
 }

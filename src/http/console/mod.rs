@@ -41,7 +41,7 @@ use super::front::{ErrorShape, Fault, host_matches, host_of};
 use crate::authn::sign_in::Client;
 use crate::broker::Broker;
 use crate::domain::reason;
-use crate::domain::text::visible;
+use crate::domain::value::text::visible;
 
 /// The console of one node.
 pub struct Console {

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::session::Visitor;
-use crate::domain::actor::Role;
+use crate::domain::people::actor::Role;
 
 /// What stands around a page for who is signed in.
 pub struct Frame {

@@ -19,9 +19,9 @@ use subtle::ConstantTimeEq as _;
 use super::Console;
 use crate::authn::SignedIn;
 use crate::authn::passkey::Registration;
-use crate::domain::actor::Staff;
-use crate::domain::clock::{Entropy, Seconds, Timestamp};
-use crate::domain::digest::Digest;
+use crate::domain::people::actor::Staff;
+use crate::domain::value::clock::{Entropy, Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
 
 /// Without a request for so long, a session is over.
 pub const IDLE: Seconds = Seconds::minutes(30);

@@ -14,8 +14,8 @@ use super::page::{self, Message};
 use super::session::{Cookie, Visitor};
 use super::{Console, QUEUE};
 use crate::authn::sign_in::{Recency, Returned, SignIn};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::digest::Digest;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
 use crate::http::form::Form;
 
 /// How long a person may take at the identity provider.

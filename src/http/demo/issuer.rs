@@ -15,8 +15,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::sign_in::{self, SignIn};
-use crate::domain::actor::Role;
-use crate::domain::clock::{Clock, Entropy};
+use crate::domain::people::actor::Role;
+use crate::domain::value::clock::{Clock, Entropy};
 use crate::http::form::Form;
 
 /// The demo people: name, role, and the group that their tokens carry.

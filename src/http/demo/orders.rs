@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use super::DemoIssuer;
 use crate::authn::{Trust, UnverifiedAssertion, Verifier};
-use crate::domain::alg::Alg;
-use crate::domain::binding::KeySource;
-use crate::domain::clock::Clock;
-use crate::domain::names::Issuer;
-use crate::domain::proof::Assertion;
+use crate::domain::caller::proof::Assertion;
+use crate::domain::registry::binding::KeySource;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Clock;
+use crate::domain::value::names::Issuer;
 use crate::http::authorization::Authorization;
 
 /// Asks the broker whether a token is active: the API's own proof and the token in, the answer out. Nothing where there is none.

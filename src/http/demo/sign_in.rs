@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::DemoIssuer;
 use super::issuer::PEOPLE;
-use crate::domain::digest::Digest;
+use crate::domain::value::digest::Digest;
 use crate::http::form::Form;
 
 /// The client that the demo's console is.
@@ -68,7 +68,7 @@ async fn choose(State(sign_in): State<Arc<SignIn>>, RawQuery(query): RawQuery) -
     }
     let Some(person) = form.get("person") else {
         let query = query.replace('&', "&amp;").replace('"', "%22").replace('<', "%3C");
-        let person = |(name, role, _): &(&str, crate::domain::actor::Role, &str)| {
+        let person = |(name, role, _): &(&str, crate::domain::people::actor::Role, &str)| {
             let role = format!("{role:?}").to_lowercase();
             format!("<li><a id=\"{name}\" href=\"?person={name}&amp;{query}\">{name}</a> ({role})</li>")
         };

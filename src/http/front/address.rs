@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::http::{HeaderMap, header};
 
-use crate::domain::network::Cidr;
+use crate::domain::value::network::Cidr;
 
 /// The other end of the connection, IPv4-mapped addresses as IPv4. Put on each request by `server`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,9 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::authn::certificate::is_certificate;
-use crate::domain::certificate::{ClientCertificate, Der};
-use crate::domain::names::EnvironmentName;
-use crate::domain::proof::Verified;
+use crate::domain::caller::proof::Verified;
+use crate::domain::credential::certificate::{ClientCertificate, Der};
+use crate::domain::value::names::EnvironmentName;
 
 /// The leaf that the peer proved to have the key of, with what it sent to prove it, and what became of verifying it. Only ever the leaf
 /// names anybody: who else's certificate was sent along says nothing (ABUSE M-07).

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::domain::clock::{self, Entropy};
-use crate::domain::names::RequestId;
+use crate::domain::value::clock::{self, Entropy};
+use crate::domain::value::names::RequestId;
 
 /// Makes them.
 pub struct RequestIds {

@@ -6,7 +6,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 
 use super::PeerAddress;
-use crate::domain::names::RequestId;
+use crate::domain::value::names::RequestId;
 use crate::http::metrics::Socket;
 
 /// The route of requests that no route matched, in logs and metrics.

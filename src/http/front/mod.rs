@@ -38,8 +38,8 @@ pub use ids::RequestIds;
 
 use self::body::Reading;
 use super::metrics::{Metrics, Socket};
-use crate::domain::names::RequestId;
-use crate::domain::network::Cidr;
+use crate::domain::value::names::RequestId;
+use crate::domain::value::network::Cidr;
 
 /// What the front knows of a request: handlers find it among the request's extensions.
 #[derive(Clone, Debug)]

@@ -1,13 +1,13 @@
 //! The front before a small router, in process. `server`'s tests drive the same router over sockets.
 
-use crate::domain::clock::Entropy;
+use crate::domain::value::clock::Entropy;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::domain::network::Cidr;
+use crate::domain::value::network::Cidr;
 
 /// Counts up: ids differ, and runs are the same.
 struct Counting(std::sync::atomic::AtomicU64);

@@ -11,12 +11,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Here;
 use crate::broker::enrolment::Shown;
-use crate::domain::certificate::Der;
-use crate::domain::clock::Seconds;
-use crate::domain::decision::Refused;
-use crate::domain::names::{ClientId, IntegrationId};
-use crate::domain::peer::Peer;
+use crate::domain::caller::peer::Peer;
+use crate::domain::credential::certificate::Der;
+use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Class, Reason};
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::{ClientId, IntegrationId};
 use crate::http::cached::{self, Kept};
 use crate::http::media;
 use crate::issuance::authority::certificates_only;

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::Here;
 use crate::authn::dpop::{self, Expected};
-use crate::domain::proof::{Possession, Verified};
+use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::reason::{self, Reason};
 
 /// The header of proofs (RFC 9449 section 4.1).

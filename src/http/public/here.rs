@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::broker::Broker;
-use crate::domain::names::{EnvironmentName, Issuer, RequestId};
-use crate::domain::peer::Peer;
+use crate::domain::caller::peer::Peer;
+use crate::domain::value::names::{EnvironmentName, Issuer, RequestId};
 use crate::http::metrics::Metrics;
 
 /// One request in one environment.

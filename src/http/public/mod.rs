@@ -29,12 +29,12 @@ use axum::routing::{MethodRouter, any, get, post};
 
 use crate::broker::Broker;
 use crate::broker::exchange::Denied;
-use crate::domain::change::Environment;
-use crate::domain::decision::Refused;
-use crate::domain::names::{EnvironmentName, Issuer};
-use crate::domain::network::Cidr;
-use crate::domain::peer::Peer;
+use crate::domain::caller::peer::Peer;
+use crate::domain::log::change::Environment;
+use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
+use crate::domain::value::names::{EnvironmentName, Issuer};
+use crate::domain::value::network::Cidr;
 use crate::http::error::{Slotted, refuse};
 use crate::http::front::{self, Arrival, ErrorShape, Fault, PeerCertificate};
 use crate::http::media;

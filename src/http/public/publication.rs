@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::Here;
 use super::token::GRANTS;
-use crate::domain::alg::Alg;
-use crate::domain::certificate::Der;
-use crate::domain::claims::DETAIL_TYPES;
+use crate::domain::credential::certificate::Der;
+use crate::domain::credential::claims::DETAIL_TYPES;
 use crate::domain::state::State;
+use crate::domain::value::alg::Alg;
 use crate::http::cached::{self, Kept};
 use crate::issuance::authority::bundle;
 use crate::issuance::{KeySet, document};
@@ -55,7 +55,7 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
         apis.filter(|api| api.record.audience.contains_key(&here.environment))
     };
     let mut scopes: Vec<&str> = here_in_force().flat_map(|api| api.record.scopes.keys()).map(|scope| scope.as_str()).collect();
-    scopes.extend(crate::domain::grant::BUILT_IN_SCOPES);
+    scopes.extend(crate::domain::decision::grant::BUILT_IN_SCOPES);
     scopes.sort_unstable();
     scopes.dedup();
     let resources: Vec<&str> = here_in_force()

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use crate::domain::certificate::Der;
+use crate::domain::credential::certificate::Der;
 
 /// How soon a relying party should look again, in seconds: a tainted authority should not be trusted for long.
 const REFRESH: u32 = 300;

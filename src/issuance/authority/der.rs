@@ -1,7 +1,7 @@
 //! The few DER structures that rcgen does not write: elements, and a PKCS #7 message that holds certificates alone. And the one thing to
 //! ask of bytes before a reader of them is let loose: [`is_framed`].
 
-use crate::domain::certificate::Der;
+use crate::domain::credential::certificate::Der;
 
 /// The tag of a SEQUENCE.
 pub const SEQUENCE: u8 = 0x30;

@@ -3,9 +3,9 @@
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber};
 
 use super::{Issuance, IssueFault, date, serial_number};
-use crate::domain::certificate::{Authority, Der};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::names::Serial;
+use crate::domain::credential::certificate::{Authority, Der};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::names::Serial;
 
 /// How long a list may be used: a reader that finds an older one must not call anything good (ABUSE M-13).
 pub const LIST_LIFE: Seconds = Seconds::hours(24);

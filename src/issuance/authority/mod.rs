@@ -27,12 +27,12 @@ use zeroize::Zeroizing;
 
 use super::signer::UnusableKey;
 use super::{Issuance, IssueFault};
-use crate::domain::certificate::{Authority, Der, Leaf, SpiffeId};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::digest::Digest;
-use crate::domain::hex;
-use crate::domain::names::{EnvironmentName, KeyId, Serial, TrustDomain};
+use crate::domain::credential::certificate::{Authority, Der, Leaf, SpiffeId};
 use crate::domain::state::State;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::hex;
+use crate::domain::value::names::{EnvironmentName, KeyId, Serial, TrustDomain};
 use crate::journal::{BlobName, Committed, Journal, SealedBlob};
 use request::RequestedKey;
 

@@ -11,10 +11,10 @@ use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReaderSeq, DERWriter, Tag};
 
 use super::der::is_framed;
 use super::{IssueFault, UnusableKey, date};
-use crate::domain::certificate::{Authority, Der};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::hex;
-use crate::domain::names::Serial;
+use crate::domain::credential::certificate::{Authority, Der};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::hex;
+use crate::domain::value::names::Serial;
 
 /// The largest question that is read, and how many certificates it may ask about.
 pub const LARGEST: usize = 4 * 1024;

@@ -10,9 +10,9 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::{PublicKey, RSAPublicKey};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use crate::domain::certificate::SpiffeId;
-use crate::domain::digest::Digest;
+use crate::domain::credential::certificate::SpiffeId;
 use crate::domain::reason::{self, Reason};
+use crate::domain::value::digest::Digest;
 
 /// The largest request that is read: RSA-4096 with its signature has some 1 700 bytes.
 pub const LARGEST: usize = 8 * 1024;

@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 use super::ocsp::Responder;
 use super::{Issuance, IssueFault, UnusableKey, date, serial_number};
-use crate::domain::certificate::{Der, Purpose, ServerLeaf};
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
-use crate::domain::names::KeyId;
+use crate::domain::credential::certificate::{Der, Purpose, ServerLeaf};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::KeyId;
 use crate::journal::Committed;
 
 /// A key for a socket of ours. It lives in this process alone and is made anew with each certificate.

@@ -16,9 +16,9 @@
 
 mod kept;
 
-use crate::domain::clock::Seconds;
-use crate::domain::digest::Digest;
-use crate::domain::names::RequestId;
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::RequestId;
 
 /// How long a request is known.
 pub const KEPT: Seconds = Seconds::hours(24);

@@ -24,12 +24,12 @@ use super::sequencer::queue::Work;
 use super::store::reader::{Query, StoredEntry};
 use super::tree::merkle::{inclusion_path, leaf_hash, verify_inclusion};
 use super::tree::tiles::{Tile, WIDTH};
-use crate::domain::actor::Actor;
-use crate::domain::archive::Segment;
-use crate::domain::change::{Change, What};
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::digest::Digest;
-use crate::domain::entry::Entry;
+use crate::domain::log::archive::Segment;
+use crate::domain::log::change::{Change, What};
+use crate::domain::log::entry::Entry;
+use crate::domain::people::actor::Actor;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
 use segment::{Bundles, SegmentFault};
 
 /// A segment is full, or its first entry has been due for so long: a quiet broker seals once a day, and a busy one when it can.

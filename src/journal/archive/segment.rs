@@ -14,8 +14,8 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-use crate::domain::archive::Segment;
-use crate::domain::digest::Hasher;
+use crate::domain::log::archive::Segment;
+use crate::domain::value::digest::Hasher;
 use crate::journal::tree::tiles::{self, Tile, WIDTH};
 
 /// Bundles of the largest segment: as many entries as a tile of level 1 is over.

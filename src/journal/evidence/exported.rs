@@ -10,7 +10,7 @@ use super::chain::{Chain, Watched, correction};
 use super::export::{CHECKPOINT, ENTRIES};
 use super::fault::VerifyFault;
 use super::report::{Report, checkpoint};
-use crate::domain::entry::{ChangeEntry, Entry};
+use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::journal::key::signers::{Lineage, stated};
 use crate::journal::store::batch::LONGEST;
 use crate::journal::tree::merkle::{NodeAt, inclusion_path, leaf_hash, prove};

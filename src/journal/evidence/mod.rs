@@ -44,9 +44,9 @@ use super::store::reader::Reader;
 use super::store::spent::Spent;
 use super::store::sums::Table;
 use super::tree::note::{Checkpoint, VerifierKey};
-use crate::domain::clock::Timestamp;
-use crate::domain::entry::ChangeEntry;
-use crate::domain::proof_key::ProofKey;
+use crate::domain::log::entry::ChangeEntry;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::proof_key::ProofKey;
 
 /// Proves the configured journal, whether a server runs on it or not. `kept`: the text of a checkpoint of this log that somebody
 /// kept.

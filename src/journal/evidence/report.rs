@@ -1,8 +1,8 @@
 //! What was found to hold, and the notes that it is held against.
 
 use super::fault::VerifyFault;
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
 use crate::journal::fault::OpenFault;
 use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, VerifierKey};
 

@@ -13,9 +13,9 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::hkdf;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::domain::clock::Entropy;
-use crate::domain::digest::Digest;
-use crate::domain::names::{EnvironmentName, KeyId};
+use crate::domain::value::clock::Entropy;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, KeyId};
 
 /// Length of the key in bytes.
 const LENGTH: usize = 32;

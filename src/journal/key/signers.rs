@@ -11,9 +11,9 @@
 //! only a checkpoint that is kept elsewhere, in Redis or by an auditor, tells of that.
 
 use super::kek::BlobName;
-use crate::domain::change::What;
-use crate::domain::clock::{Seconds, Timestamp};
-use crate::domain::entry::Entry;
+use crate::domain::log::change::What;
+use crate::domain::log::entry::Entry;
+use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, SignerKey, VerifierKey, sign};
 
 /// The kind of the change.
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn trust_goes_forward_and_back_only_for_what_was_kept() {
         let checkpoint =
-            Checkpoint { origin: "log.example".to_owned(), size: 7, root: crate::domain::digest::Digest::of(b"x") };
+            Checkpoint { origin: "log.example".to_owned(), size: 7, root: crate::domain::value::digest::Digest::of(b"x") };
         let notes: Vec<String> = (1..=4).map(|seed| checkpoint.signed(&[&key(seed)]).expect("signed")).collect();
         // The fourth is somebody else's, and a key that follows itself in a ring is met once.
         let successions = [succession(1, 2), succession(2, 3), succession(3, 1)];
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn two_keys_sign_while_one_is_handed_over() {
         let checkpoint =
-            Checkpoint { origin: "log.example".to_owned(), size: 7, root: crate::domain::digest::Digest::of(b"x") };
+            Checkpoint { origin: "log.example".to_owned(), size: 7, root: crate::domain::value::digest::Digest::of(b"x") };
         let now = Timestamp::from_seconds(1_000_000).expect("a time");
         let (signers, statement) = Signers::first(key(1)).succeeded(key(2), (7, now)).expect("signed");
         assert_eq!(Succession::read(&statement), Ok(succession(1, 2)));

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::kek::{Kek, KekFault};
 use super::signers::{HANDOVER, SUCCEEDED, Signers, Succession, name, stated};
-use crate::domain::clock::Timestamp;
+use crate::domain::value::clock::Timestamp;
 use crate::journal::fault::OpenFault;
 use crate::journal::load;
 use crate::journal::store::reader::{Reader, of_kind};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::Sequencer;
 use super::view::View;
-use crate::domain::clock::Timestamp;
-use crate::domain::proof_key::ProofKey;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StopReason, Unavailable};
 use crate::journal::key::signers::Signers;
 use crate::journal::load::{self, Loaded};

@@ -28,11 +28,11 @@ use super::store::head::Head;
 use super::store::reader::Reader;
 use super::store::writer::{Store, Tried};
 use super::tree::Tree;
-use crate::domain::change::What;
-use crate::domain::clock::Timestamp;
-use crate::domain::entry::{ChangeEntry, Entry};
-use crate::domain::grant::Decision;
+use crate::domain::decision::grant::Decision;
+use crate::domain::log::change::What;
+use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::state::State;
+use crate::domain::value::clock::Timestamp;
 use carry::Carrier;
 use queue::{
     Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,

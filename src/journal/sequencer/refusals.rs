@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::domain::clock::Timestamp;
-use crate::domain::decision::Refused;
-use crate::domain::names::{ClientId, EnvironmentName, RequestId};
 use crate::domain::reason::Class;
+use crate::domain::reason::decision::Refused;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ClientId, EnvironmentName, RequestId};
 
 /// Refusals with an entry of their own, by caller and minute.
 pub const QUOTA: u32 = 60;

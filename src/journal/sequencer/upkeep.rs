@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::Sequencer;
-use crate::domain::clock::Seconds;
+use crate::domain::value::clock::Seconds;
 use crate::journal::answers::Sealed;
 use crate::journal::fault::Loss;
 use crate::journal::fault::{ClockFault, StopReason, Unavailable};

@@ -8,10 +8,10 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::refusals::Refusals;
-use crate::domain::clock::{Clock as _, Seconds, Timestamp};
-use crate::domain::digest::Digest;
 use crate::domain::state::State;
-use crate::domain::steady::SteadyClock;
+use crate::domain::value::clock::{Clock as _, Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::steady::SteadyClock;
 use crate::journal::fault::{ClockFault, Health, StopReason, Unavailable};
 use crate::journal::key::signers::Signers;
 use crate::journal::store::head::Head;

@@ -6,9 +6,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::column::{digest, strange};
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
-use crate::domain::names::RequestId;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::RequestId;
 use crate::journal::answers::{Idempotency, KEPT, MOST_ANSWERS, MOST_BYTES, Sealed};
 use crate::journal::fault::StoreFault;
 

@@ -20,8 +20,8 @@ use super::head::Head;
 use super::spent::{self, Lately, Memory, Spent, Step};
 use super::statement::{self, LATELY, MOST, ROUND};
 use super::sums::{SideRow, Sum, SumKey, Sums, Table};
-use crate::domain::clock::Timestamp;
-use crate::domain::proof_key::ProofKey;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StoreFault};
 
 /// Rows of a page of `consumed`.

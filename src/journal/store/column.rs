@@ -3,8 +3,8 @@
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
 use crate::journal::fault::StoreFault;
 
 /// A column of 32 bytes.

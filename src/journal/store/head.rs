@@ -1,7 +1,7 @@
 //! Where the log ends.
 
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
 
 /// Where the log ends.
 #[derive(Clone, Debug, Eq, PartialEq)]

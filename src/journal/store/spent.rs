@@ -17,9 +17,9 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::head::Head;
-use crate::domain::clock::Timestamp;
-use crate::domain::digest::Digest;
-use crate::domain::proof_key::ProofKey;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::proof_key::ProofKey;
 
 /// A proof, and until when it is remembered.
 pub type Spent = (ProofKey, Timestamp);
@@ -321,7 +321,7 @@ mod tests {
                 let now = second(1_000 + all.len() as i64);
                 let spent: Vec<Spent> = (0..count).map(|number| {
                     let number = all.len() as u64 + number;
-                    (proof(number), now.plus(crate::domain::clock::Seconds((number % 90_000) as u32)))
+                    (proof(number), now.plus(crate::domain::value::clock::Seconds((number % 90_000) as u32)))
                 }).collect();
                 tables.commit(&mut lately, &spent, now);
                 all.extend(spent);

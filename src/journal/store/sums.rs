@@ -216,7 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::digest::Digest;
+    use crate::domain::value::digest::Digest;
 
     fn key() -> SumKey {
         SumKey::of(&Kek::from_bytes([7; 32]))

@@ -3,8 +3,8 @@
 use super::super::answers::{Before, ForRequest, Idempotency, MOST_ANSWERS, MOST_BYTES, Reply};
 use super::super::fault::Unavailable;
 use super::*;
-use crate::domain::digest::Digest;
-use crate::domain::text::Text;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::text::Text;
 
 const DAY: i64 = 86_400;
 const COUNT: &str = "SELECT count(*) FROM answers";

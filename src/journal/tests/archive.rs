@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::domain::archive::Segment;
+use crate::domain::log::archive::Segment;
 use crate::journal::archive::ArchiveFault;
 use crate::journal::archive::segment::Shelf;
 use crate::journal::{At, Query, export};

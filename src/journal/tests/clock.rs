@@ -2,9 +2,9 @@
 //! only on record.
 
 use super::*;
-use crate::domain::clock::Clock as _;
 use crate::domain::reason;
-use crate::domain::steady::Reading;
+use crate::domain::value::clock::Clock as _;
+use crate::domain::value::steady::Reading;
 use crate::journal::handle::At;
 use crate::journal::{ClockFault, LONGEST_ASSERTION, export, verifier_key, verify_export};
 

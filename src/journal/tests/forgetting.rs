@@ -1,7 +1,7 @@
 //! What is forgotten on purpose: texts of people, and keys whose time is over.
 
 use super::*;
-use crate::domain::text::{Text, TextDigest};
+use crate::domain::value::text::{Text, TextDigest};
 use crate::journal::At;
 
 /// Everything that lies in the journal's directory, as bytes.

@@ -409,13 +409,16 @@ async fn forge(house: &House, token: bool) -> u64 {
     let rows = sqlx::query("SELECT leaf FROM entries ORDER BY idx").fetch_all(&mut connection).await.expect("reads");
     let mut tree = Tree::default();
     for row in rows {
-        tree.append(crate::domain::digest::Digest(row.try_get::<Vec<u8>, _>(0).expect("a leaf").try_into().expect("32 bytes")));
+        tree.append(crate::domain::value::digest::Digest(
+            row.try_get::<Vec<u8>, _>(0).expect("a leaf").try_into().expect("32 bytes"),
+        ));
     }
     let row = if token {
         let body = body_of(house, size - 1).await;
         let body =
             body.replace(&format!("\"index\":{}", size - 1), &format!("\"index\":{size}")).replace("token-0", "token-forged");
-        let crate::domain::entry::Entry::Issued(entry) = crate::domain::entry::Entry::parse(body.as_bytes()).expect("parses")
+        let crate::domain::log::entry::Entry::Issued(entry) =
+            crate::domain::log::entry::Entry::parse(body.as_bytes()).expect("parses")
         else {
             panic!("a token")
         };
@@ -424,7 +427,7 @@ async fn forge(house: &House, token: bool) -> u64 {
         let what = What::IntegrationResumed { integration: "globex/order-sync".parse().expect("an id") };
         let change = Change { by: Actor::Operator, what };
         let subject = change.what.subject();
-        Row::change(&crate::domain::entry::ChangeEntry {
+        Row::change(&crate::domain::log::entry::ChangeEntry {
             index: size,
             time,
             subject,

@@ -29,14 +29,14 @@ use super::store::head::Found;
 use super::store::spent::Spent;
 use super::store::sums::SumKey;
 use super::store::writer::{Probe, SqliteStore, Store, Tried};
-use crate::domain::actor::Actor;
-use crate::domain::change::{Change, SigningKey, What};
-use crate::domain::clock::{Seconds, Timestamp};
+use crate::domain::credential::revocation::Subject;
+use crate::domain::decision::grant::{Decision, Grant};
 use crate::domain::fixture::{self, Seeded, SetClock};
-use crate::domain::grant::{Decision, Grant};
-use crate::domain::names::RequestId;
-use crate::domain::proof_key::ProofKey;
-use crate::domain::revocation::Subject;
+use crate::domain::log::change::{Change, SigningKey, What};
+use crate::domain::people::actor::Actor;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::names::RequestId;
+use crate::domain::value::proof_key::ProofKey;
 
 /// One journal in a directory, which is opened, killed and opened again.
 pub struct House {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::domain::entry::Entry;
+use crate::domain::log::entry::Entry;
 use crate::domain::reason;
 use crate::journal::store::reader::Query;
 
@@ -15,7 +15,7 @@ async fn a_grant_is_recorded_with_its_index_and_read_back() {
     assert_eq!(recorded.index(), journal.view().size - 1);
     let Some(Entry::Issued(entry)) = journal.entry(recorded.index()).await.expect("reads") else { panic!("not issued") };
     assert_eq!(entry.jti.as_str(), "token-1");
-    assert_eq!(entry.claims, crate::domain::digest::Digest::of(recorded.claims()));
+    assert_eq!(entry.claims, crate::domain::value::digest::Digest::of(recorded.claims()));
     assert_eq!(
         recorded.claims(),
         recorded.value().claims().payload(recorded.index()).bytes(),

@@ -6,7 +6,7 @@
 //! [`prove`] hashes what was fetched. Deliberately not here: where nodes are kept (the journal's schema) and how tiles are
 //! named ([`super::tiles`]).
 
-use crate::domain::digest::Digest;
+use crate::domain::value::digest::Digest;
 
 /// A complete node: the root of the 2^`level` leaves that begin at `index` · 2^`level`. Level 0 is a leaf's hash.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

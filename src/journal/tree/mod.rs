@@ -11,7 +11,7 @@ pub mod tiles;
 
 use std::collections::HashMap;
 
-use crate::domain::digest::Digest;
+use crate::domain::value::digest::Digest;
 use merkle::{Frontier, NodeAt, Subtree};
 use tiles::{Kind, Tile, WIDTH};
 

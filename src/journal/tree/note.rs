@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublic
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::domain::digest::Digest;
+use crate::domain::value::digest::Digest;
 
 /// The signature type of plain Ed25519 notes.
 const ED25519_TYPE: u8 = 0x01;

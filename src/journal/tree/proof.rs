@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::merkle::{leaf_hash, verify_consistency, verify_inclusion};
 use super::note::{Checkpoint, NoteFault, VerifierKey};
-use crate::domain::digest::Digest;
+use crate::domain::value::digest::Digest;
 
 /// The first line of a proof.
 const HEAD: &str = "c2sp.org/tlog-proof@v1";

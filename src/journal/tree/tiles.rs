@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use crate::domain::digest::Digest;
+use crate::domain::value::digest::Digest;
 
 use super::merkle::{self, NodeAt};
 

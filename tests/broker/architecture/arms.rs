@@ -21,12 +21,12 @@ const ROOMS: [&str; 2] = ["domain", "broker"];
 const TODAY: [(&str, &str); 9] = [
     ("broker/delivery.rs elevation_of What", NESTED),
     ("broker/event.rs reason What", NESTED),
-    ("domain/change.rs What::texts_mut What", NESTED),
-    ("domain/cut.rs cuts What", "to be cut by `apply`, which returns what it revokes"),
-    ("domain/elevation/fold.rs Elevations::apply What", NESTED),
-    ("domain/state.rs State::apply_api What", NESTED),
-    ("domain/state.rs State::apply_integration What", NESTED),
-    ("domain/state.rs State::apply_partner What", NESTED),
+    ("domain/log/change.rs What::texts_mut What", NESTED),
+    ("domain/state/cut.rs cuts What", "to be cut by `apply`, which returns what it revokes"),
+    ("domain/state/elevations.rs Elevations::apply What", NESTED),
+    ("domain/state/mod.rs State::apply_api What", NESTED),
+    ("domain/state/mod.rs State::apply_integration What", NESTED),
+    ("domain/state/mod.rs State::apply_partner What", NESTED),
     ("domain/state/revocations.rs State::apply_revocation What", NESTED),
 ];
 

@@ -57,7 +57,7 @@ fn assert_each_fails(rule: Rule, folder: &str, cases: &[(&str, &str)]) {
 fn http_in_the_domain_is_seen_in_every_spelling() {
     let codes = [
         "use crate::http::form::Form;",
-        "use crate::{domain::names::PartnerName, http::form::Form};",
+        "use crate::{domain::value::names::PartnerName, http::form::Form};",
         "use crate::http as shorter;",
         "use super::super::http::form::Form;",
         "extern crate self as all; use all::http::form::Form;",
@@ -77,9 +77,9 @@ fn http_in_the_domain_is_seen_in_every_spelling() {
 
 #[test]
 fn a_name_that_is_handed_on_is_followed() {
-    let tree = with_code(Tree::today(), "domain/digest.rs", "pub use crate::http::form::Form as Paper;");
-    let tree = with_code(&tree, "domain/hex.rs", "use super::digest::Paper;");
-    assert_told(&floors::faults(&tree), &["domain/hex.rs", "http::form::Form"]);
+    let tree = with_code(Tree::today(), "domain/value/digest.rs", "pub use crate::http::form::Form as Paper;");
+    let tree = with_code(&tree, "domain/value/hex.rs", "use super::digest::Paper;");
+    assert_told(&floors::faults(&tree), &["domain/value/hex.rs", "http::form::Form"]);
     let tree = with_code(Tree::today(), "journal/mod.rs", "pub use sqlx::Row as Line;");
     let tree = with_code(&tree, "broker/words.rs", "use crate::journal::Line;");
     assert_told(&homes::faults(&tree), &["broker/words.rs", "sqlx"]);
@@ -155,10 +155,10 @@ fn each_dependency_is_at_home_somewhere() {
 #[test]
 fn a_file_that_grows_is_seen() {
     let longer = "fn more() {}\n".repeat(800);
-    assert_fails(sizes::faults, "domain/hex.rs", &longer, "lines");
-    assert_fails(sizes::faults, "domain/change.rs", "fn more() {}", "at most");
-    let shorter = Tree::today().with("domain/change.rs", |_| String::new());
-    assert_told(&sizes::faults(&shorter), &["domain/change.rs", "take it off"]);
+    assert_fails(sizes::faults, "domain/value/hex.rs", &longer, "lines");
+    assert_fails(sizes::faults, "domain/log/change.rs", "fn more() {}", "at most");
+    let shorter = Tree::today().with("domain/log/change.rs", |_| String::new());
+    assert_told(&sizes::faults(&shorter), &["domain/log/change.rs", "take it off"]);
     let every: Vec<String> = Tree::today().sources().map(|source| source.path.clone()).collect();
     let every = every
         .iter()
@@ -169,14 +169,14 @@ fn a_file_that_grows_is_seen() {
 #[test]
 fn a_second_caller_of_an_assertion_is_seen() {
     let codes = [
-        "use crate::domain::proof::Verified; fn f() { Verified::assertion(1); }",
-        "fn f() { crate::domain::proof::Verified::assertion(1); }",
-        "use crate::domain::proof::Verified; fn f() { Verified::<u8>::assertion(1); }",
-        "use crate::domain::proof::Verified; fn f() { <Verified<u8>>::assertion(1); }",
-        "use crate::domain::proof::Verified; fn f() { Some(1).map(Verified::assertion); }",
-        "use crate::domain::proof::Verified; type Fact = Verified<u8>; fn f() { Fact::assertion(1); }",
-        "use crate::domain::proof::Verified as Fact; fn f() { Fact::assertion(1); }",
-        "fn f() { crate::domain::actor::Authorized::assertion(1); }",
+        "use crate::domain::caller::proof::Verified; fn f() { Verified::assertion(1); }",
+        "fn f() { crate::domain::caller::proof::Verified::assertion(1); }",
+        "use crate::domain::caller::proof::Verified; fn f() { Verified::<u8>::assertion(1); }",
+        "use crate::domain::caller::proof::Verified; fn f() { <Verified<u8>>::assertion(1); }",
+        "use crate::domain::caller::proof::Verified; fn f() { Some(1).map(Verified::assertion); }",
+        "use crate::domain::caller::proof::Verified; type Fact = Verified<u8>; fn f() { Fact::assertion(1); }",
+        "use crate::domain::caller::proof::Verified as Fact; fn f() { Fact::assertion(1); }",
+        "fn f() { crate::domain::people::actor::Authorized::assertion(1); }",
     ];
     assert_each_fails(chain::faults, "broker/", &codes.map(|code| (code, "assertion")));
     // Once more in a file that may call it once.
@@ -185,27 +185,27 @@ fn a_second_caller_of_an_assertion_is_seen() {
 
 #[test]
 fn a_new_circle_is_seen() {
-    let tree = with_code(Tree::today(), "domain/hex.rs", "use super::digest::Digest;");
-    let tree = with_code(&tree, "domain/digest.rs", "fn f() { super::hex::encode(&[]); }");
-    assert_told(&circles::faults(&tree), &["new circle", "domain/hex.rs", "domain/digest.rs"]);
+    let tree = with_code(Tree::today(), "domain/value/hex.rs", "use super::digest::Digest;");
+    let tree = with_code(&tree, "domain/value/digest.rs", "fn f() { super::hex::encode(&[]); }");
+    assert_told(&circles::faults(&tree), &["new circle", "domain/value/hex.rs", "domain/value/digest.rs"]);
 }
 
 #[test]
 fn a_circle_that_grows_or_shrinks_is_seen() {
     // `window` is needed by the records; now it needs them.
-    assert_fails(circles::faults, "domain/window.rs", "use super::state::State;", "grew");
+    assert_fails(circles::faults, "domain/value/window.rs", "use crate::domain::state::State;", "grew");
     let smaller = Tree::today().with("domain/record/lint.rs", |_| String::new());
     assert_told(&circles::faults(&smaller), &["smaller", "domain/record/lint.rs"]);
 }
 
 #[test]
 fn an_upward_import_inside_the_domain_is_seen() {
-    let tree = with_code(Tree::today(), "domain/hex.rs", "use super::state::State;").with("domain/stray.rs", |_| String::new());
-    let faults = order::faults(&tree.with("domain/keys.rs", |_| String::new()).without("domain/p256.rs"));
-    assert_told(&faults, &["domain/hex.rs", "State"]);
+    let tree = with_code(Tree::today(), "domain/value/hex.rs", "use crate::domain::state::State;")
+        .with("domain/stray.rs", |_| String::new());
+    let faults = order::faults(&tree.with("domain/credential/keys.rs", |_| String::new()));
+    assert_told(&faults, &["domain/value/hex.rs", "State"]);
     assert_told(&faults, &["domain/stray.rs", "none of the nouns"]);
-    assert_told(&faults, &["keys -> change", "off the list"]);
-    assert_told(&faults, &["domain/p256", "missing"]);
+    assert_told(&faults, &["credential/keys -> log/change", "off the list"]);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_catch_all_arm_is_seen() {
         "use What as Happened; fn f() { match x { Happened::KeyRetired { .. } => 1, _ => 2 } }",
         "use What::KeyRetired; fn f() { match x { KeyRetired { .. } => 1, _ => 2 } }",
     ];
-    let codes = codes.map(|code| format!("use crate::domain::change::What;\n{code}"));
+    let codes = codes.map(|code| format!("use crate::domain::log::change::What;\n{code}"));
     let cases: Vec<(&str, &str)> = codes.iter().map(|code| (code.as_str(), "What")).collect();
     assert_each_fails(arms::faults, "broker/", &cases);
 }
@@ -236,7 +236,7 @@ fn an_exhaustive_match_passes() {
         "fn f() { match x { Some(1) => 1, _ => 2 } }",
         "fn f() { if let What::KeyRetired { .. } = x {} }",
     ];
-    let codes = codes.map(|code| format!("use crate::domain::change::What;\n{code}"));
+    let codes = codes.map(|code| format!("use crate::domain::log::change::What;\n{code}"));
     let (tree, _) = with_each("broker/", &codes.each_ref().map(String::as_str));
     assert_eq!(arms::faults(&tree).len(), arms::faults(Tree::today()).len());
 }

@@ -9,8 +9,8 @@ const MOST: usize = 450;
 ///
 /// Neither the list nor a number grows.
 const LONGER: [(&str, usize, &str); 2] = [
-    ("domain/change.rs", 612, "to be cut by nesting changes by noun, each with its file"),
-    ("domain/state.rs", 476, "to be cut by folding each noun in a file of its own"),
+    ("domain/log/change.rs", 612, "to be cut by nesting changes by noun, each with its file"),
+    ("domain/state/mod.rs", 476, "to be cut by folding each noun in a file of its own"),
 ];
 
 /// A number in the list has to follow when its file has become this much shorter.

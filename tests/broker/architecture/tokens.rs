@@ -13,7 +13,7 @@ pub fn paths(tokens: &TokenStream) -> Vec<(Segments, usize)> {
     scan.found
 }
 
-/// Paths in strings: `#[serde(with = "crate::domain::text::plain")]`.
+/// Paths in strings: `#[serde(with = "crate::domain::value::text::plain")]`.
 pub fn in_strings(tokens: &TokenStream) -> Vec<(Segments, usize)> {
     let mut found = Vec::new();
     for token in tokens.clone() {

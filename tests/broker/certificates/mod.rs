@@ -385,7 +385,7 @@ async fn many_questions_at_once_make_one_responder() {
     assert!(send(world.public, "POST", "/production/ocsp", &[], &question).await.body.len() > 100);
     assert_eq!(ours().await, 1);
     // Past half of its life the next one is made, once again.
-    world.advance(i64::from(carnet::domain::certificate::SERVER_LIFE.0) / 2 + 60).await;
+    world.advance(i64::from(carnet::domain::credential::certificate::SERVER_LIFE.0) / 2 + 60).await;
     let before = ours().await;
     for _ in 0..5 {
         assert!(send(world.public, "POST", "/production/ocsp", &[], &question).await.body.len() > 100);

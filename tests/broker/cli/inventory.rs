@@ -237,7 +237,8 @@ async fn the_journal_is_queried_newest_first_and_says_how_much_more_there_is() {
     assert_eq!(journal(&world, &format!("until={}", before + 60)).await["items"].as_array().map(Vec::len), Some(all.len() - 4));
     assert_eq!(journal(&world, "since=2200-01-01").await["items"], json!([]));
     // A day that is named belongs to what is asked for.
-    let day = |seconds| carnet::domain::clock::Timestamp::from_seconds(seconds).expect("a time").to_string()[..10].to_owned();
+    let day =
+        |seconds| carnet::domain::value::clock::Timestamp::from_seconds(seconds).expect("a time").to_string()[..10].to_owned();
     let (today, long_before) = (day(world.clock.seconds()), day(before - 2 * 86_400));
     for (query, expected) in [
         (format!("until={today}"), all.len()),

@@ -208,7 +208,7 @@ async fn e_6_a_journal_that_rests_or_is_ahead_of_the_clock_is_told_by_doctor() {
         "{words}"
     );
     world.clock.synchronise();
-    let now = carnet::domain::clock::Timestamp::from_seconds(world.clock.seconds()).expect("a time").to_string();
+    let now = carnet::domain::value::clock::Timestamp::from_seconds(world.clock.seconds()).expect("a time").to_string();
     let confirm = ["-c", &config, "--confirm", "test.example/carnet", "-o", "json"];
     program.run(&[&["journal", "correct-clock", "--now", &now], &confirm[..]].concat()).await.ended(0);
     let told = program.run(&["doctor", "-c", &config, "-o", "json"]).await.json();

@@ -20,13 +20,13 @@ impl House {
 
     /// Writes into the journal of the stopped house, with its own key-encryption key, the first review of `from` as one of `to`; the index.
     async fn forge(&self, from: &str, to: &str) -> u64 {
-        use carnet::domain::actor::Actor;
-        use carnet::domain::change::{Change, What};
+        use carnet::domain::log::change::{Change, What};
+        use carnet::domain::people::actor::Actor;
         let file = self.world.folder.path().join("carnet.toml");
         let config = carnet::config::load(&file).expect("a configuration");
         let kek = carnet::journal::Kek::load(&config.keys.kek_file).expect("the key-encryption key");
         let settings = carnet::serve::journal_settings(&config);
-        let clock = std::sync::Arc::clone(&self.world.clock) as std::sync::Arc<dyn carnet::domain::clock::Clock>;
+        let clock = std::sync::Arc::clone(&self.world.clock) as std::sync::Arc<dyn carnet::domain::value::clock::Clock>;
         let entropy = std::sync::Arc::new(carnet::server::OsEntropy);
         let journal = carnet::journal::Journal::open(&settings, &kek, clock, entropy).await.expect("opens");
         let forged = journal
@@ -259,7 +259,7 @@ async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
     let ran = house.verify().await.ended(1);
     assert!(ran.stderr.contains("entry"), "{}", ran.stderr);
     let ambient = carnet::serve::Ambient {
-        clock: std::sync::Arc::clone(&house.world.clock) as std::sync::Arc<dyn carnet::domain::clock::Clock>,
+        clock: std::sync::Arc::clone(&house.world.clock) as std::sync::Arc<dyn carnet::domain::value::clock::Clock>,
         entropy: std::sync::Arc::new(carnet::server::OsEntropy),
     };
     let config = carnet::config::load(&file).expect("a configuration");

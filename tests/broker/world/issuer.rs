@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use carnet::domain::alg::Alg;
+use carnet::domain::value::alg::Alg;
 use carnet::issuance::PrivateKey;
 use josekit::jws::JwsSigner as _;
 use serde_json::{Value, json};

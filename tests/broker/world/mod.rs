@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
-use carnet::domain::clock::{Clock, Timestamp};
+use carnet::domain::value::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
 pub use client::{Answer, get, post_form, send};

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::api::union;
 use super::{Found, Weight, binding, list};
-use crate::domain::binding::Binding;
-use crate::domain::effort::Effort;
-use crate::domain::endpoint::Endpoint;
-use crate::domain::integration::{Access, Approvers, Eligible, Require, Required, ScopeRule};
-use crate::domain::names::{ApiName, BindingName};
-use crate::domain::network::Cidr;
+use crate::domain::registry::binding::Binding;
+use crate::domain::registry::integration::{Access, Approvers, Eligible, Require, Required, ScopeRule};
+use crate::domain::value::effort::Effort;
+use crate::domain::value::endpoint::Endpoint;
+use crate::domain::value::names::{ApiName, BindingName};
+use crate::domain::value::network::Cidr;
 
 pub(super) fn introduce(at: &str, new: &Access, found: &mut Found) {
     // An environment that nothing can enter yet is still one that somebody must have agreed to.
@@ -41,7 +41,7 @@ pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
     found.ranked(format!("{at}.require"), (&old.require, &new.require), require, |old, new| new >= old);
     let (was, is) = (&old.limits, &new.limits);
     found.ceiling(format!("{at}.limits.ttl"), was.ttl.as_ref(), is.ttl.as_ref());
-    let per_minute = |limits: &crate::domain::integration::Limits| Some(limits.per_minute());
+    let per_minute = |limits: &crate::domain::registry::integration::Limits| Some(limits.per_minute());
     found.ceiling(format!("{at}.limits.exchangesPerMinute"), per_minute(was).as_ref(), per_minute(is).as_ref());
     let networks = |list_of: &Vec<Cidr>| list(list_of, "anywhere");
     if !found.spend(was.source_cidrs.len().saturating_mul(is.source_cidrs.len())) {
@@ -180,7 +180,7 @@ fn elevations(at: &str, old: &[Eligible], new: &[Eligible], found: &mut Found) {
         allow(&at, &was.allow, &one.allow, found);
         found.ceiling(format!("{at}.max"), Some(&was.max), Some(&one.max));
         // Two windows are not compared hour by hour: only a first one surely narrows.
-        let window = |window: &Option<crate::domain::window::Window>| {
+        let window = |window: &Option<crate::domain::value::window::Window>| {
             window.as_ref().map_or_else(|| "any time".to_owned(), ToString::to_string)
         };
         found.ranked(format!("{at}.window"), (&was.window, &one.window), window, |old, _| old.is_none());

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::access::by_name;
 use super::{Found, Weight, shown_text};
-use crate::domain::api::{Api, Approval, Profile, Risk, TokenForm};
-use crate::domain::binding::Binding;
-use crate::domain::names::EnvironmentName;
+use crate::domain::registry::api::{Api, Approval, Profile, Risk, TokenForm};
+use crate::domain::registry::binding::Binding;
+use crate::domain::value::names::EnvironmentName;
 
 pub(super) fn introduce(new: &Api, found: &mut Found) {
     found.push("owner", None, Some(shown_text(&new.owner)), Weight::Widens);

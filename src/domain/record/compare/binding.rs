@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Found, Weight, list};
-use crate::domain::binding::{Admits, Binding, ClaimPath, Condition, ExtraAudience, JwtKind, JwtRule, Preset};
-use crate::domain::binding_index::Conditions;
+use crate::domain::registry::binding::{Admits, Binding, ClaimPath, Condition, ExtraAudience, JwtKind, JwtRule, Preset};
+use crate::domain::registry::binding_index::Conditions;
 
 /// In a line: what it takes, of whom, under which conditions. Key sets by their digest.
 pub(super) fn shown(binding: &Binding) -> String {
     let Admits::Jwt(rule) = &binding.admits else { return "mtls".to_owned() };
     let mut parts = vec![format!("{} {}", kind(rule.kind), rule.issuer)];
-    if rule.keys != crate::domain::binding::KeySource::Discovery(rule.issuer.clone()) {
+    if rule.keys != crate::domain::registry::binding::KeySource::Discovery(rule.issuer.clone()) {
         parts.push(format!("keys {}", rule.keys.label()));
     }
     parts.extend(rule.matchers.iter().map(|matcher| format!("{} = {}", matcher.claim, matcher.condition)));

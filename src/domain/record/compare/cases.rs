@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::{Record, read};
 use super::*;
 use crate::domain::examples::Examples;
-use crate::domain::integration::Integration;
+use crate::domain::registry::integration::Integration;
 
 /// Differences of versions that cost little to compare.
 fn compared(old: Option<&Record>, new: &Record) -> Vec<Difference> {
@@ -149,7 +149,7 @@ fn the_riskiest_stands_first_and_new_records_widen() {
     new.exceptions.clear();
     new.tests.clear();
     new.limits_of("production").ttl = None;
-    new.contract.ends = new.contract.starts.plus(crate::domain::clock::Seconds::days(1));
+    new.contract.ends = new.contract.starts.plus(crate::domain::value::clock::Seconds::days(1));
     let differences = compared(Some(&Record::Integration(integration())), &Record::Integration(new));
     let weights: Vec<_> = differences.iter().map(|difference| difference.weight).collect();
     assert_eq!(weights, [Weight::Widens, Weight::Widens, Weight::Narrows, Weight::Neutral]);
@@ -164,7 +164,7 @@ fn the_riskiest_stands_first_and_new_records_widen() {
 }
 
 impl Integration {
-    fn limits_of(&mut self, environment: &str) -> &mut crate::domain::integration::Limits {
+    fn limits_of(&mut self, environment: &str) -> &mut crate::domain::registry::integration::Limits {
         &mut self.environments.get_mut(environment).expect("an environment").limits
     }
 }

@@ -3,7 +3,7 @@
 use super::access;
 use super::api::union;
 use super::{Found, Weight, shown_text};
-use crate::domain::integration::{Integration, OnLate, OnSilence, StaticSecret, Trigger};
+use crate::domain::registry::integration::{Integration, OnLate, OnSilence, StaticSecret, Trigger};
 
 pub(super) fn introduce(new: &Integration, found: &mut Found) {
     found.push("owners.business", None, Some(shown_text(&new.owners.business)), Weight::Widens);

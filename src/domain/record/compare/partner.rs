@@ -1,7 +1,7 @@
 //! Differences of partners. All of them widen but an earlier end: they are what the verification was given for.
 
 use super::{Found, Weight, shown_text};
-use crate::domain::partner::Partner;
+use crate::domain::registry::partner::Partner;
 
 pub(super) fn introduce(new: &Partner, found: &mut Found) {
     found.push("legalName", None, Some(shown_text(&new.legal_name)), Weight::Widens);

@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::files::Golden;
-use crate::domain::actor::{Actor, Role};
-use crate::domain::alg::Alg;
-use crate::domain::api::{Approval, Profile, Risk};
-use crate::domain::approval::{Kind, Verdict};
-use crate::domain::binding::{Admits, Condition, ExtraAudience, JwtKind, KeySource, Preset};
-use crate::domain::certificate::Purpose;
-use crate::domain::change::What;
+use crate::domain::credential::certificate::Purpose;
+use crate::domain::credential::revocation::Subject;
 use crate::domain::elevation::Notice;
-use crate::domain::entry::{CountedKind, Entry, IssuedKind, RefusedKind};
 use crate::domain::examples::coverage::{Seen, variants};
 use crate::domain::examples::subjects;
-use crate::domain::integration::{OnLate, OnSilence, Require, Required, Trigger};
-use crate::domain::revocation::Subject;
+use crate::domain::log::change::What;
+use crate::domain::log::entry::{CountedKind, Entry, IssuedKind, RefusedKind};
+use crate::domain::people::actor::{Actor, Role};
+use crate::domain::people::approval::{Kind, Verdict};
+use crate::domain::registry::api::{Approval, Profile, Risk};
+use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, KeySource, Preset};
+use crate::domain::registry::integration::{OnLate, OnSilence, Require, Required, Trigger};
+use crate::domain::value::alg::Alg;
 
 /// Every enum that an entry holds, but for those that are told by a member ([`What`] and [`Subject`]). One that is missing here is found
 /// by its name.

@@ -10,11 +10,11 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::super::House;
-use crate::domain::change::{Change, What};
-use crate::domain::clock::Entropy as _;
-use crate::domain::digest::Digest;
-use crate::domain::entry::Entry;
 use crate::domain::fixture::{NOON, Seeded};
+use crate::domain::log::change::{Change, What};
+use crate::domain::log::entry::Entry;
+use crate::domain::value::clock::Entropy as _;
+use crate::domain::value::digest::Digest;
 use crate::journal::key::kek::{BlobName, SealedBlob};
 use crate::journal::key::signers;
 use crate::journal::store::column::sql;

@@ -10,10 +10,10 @@ mod write;
 use files::Golden;
 
 use super::*;
-use crate::domain::digest::Digest;
-use crate::domain::entry::Entry;
 use crate::domain::examples::{Examples, facts};
+use crate::domain::log::entry::Entry;
 use crate::domain::state::State;
+use crate::domain::value::digest::Digest;
 use crate::journal::store::batch::Row;
 use crate::journal::tree::Tree;
 use crate::journal::tree::merkle::leaf_hash;

@@ -1,0 +1,442 @@
+//! Admission: which binding admits a verified assertion, and so who the caller is.
+//!
+//! Enter through [`admit`]. Everything that a binding asks of a proof is judged here, each time that a decision is taken: slot,
+//! algorithm, `typ`, times, audience, life, age, `jti`, conditions (CONTRACT.md section 3). A [`Principal`] comes from nowhere else.
+
+use super::conditions::conditions;
+use super::proof::{Assertion, Verified};
+use super::spiffe::Svid;
+use crate::domain::credential::certificate::ClientCertificate;
+use crate::domain::reason::decision::{Refused, Trace};
+use crate::domain::reason::{self, Reason};
+use crate::domain::registry::binding::{Admits, Binding, ExtraAudience, JwtKind, JwtRule};
+use crate::domain::registry::candidates::Candidate;
+use crate::domain::state::State;
+use crate::domain::state::barred::Barred;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{BindingName, ClientId, EnvironmentName, IntegrationId, Issuer, Subject, TrustDomain};
+use crate::domain::value::proof_key::ProofKey;
+
+/// How far ahead a partner's clock may be (`iat`, `nbf`). `exp` has no leeway: an expired proof proves nothing.
+pub const CLOCK_AHEAD: Seconds = Seconds(30);
+
+/// The clock difference between nodes that the house allows.
+pub const CLOCK_DIFFERENCE: Seconds = Seconds(30);
+
+/// The slot of the request that a proof came in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Slot {
+    /// `assertion` of the jwt-bearer grant (RFC 7523 section 2.1).
+    Assertion,
+    /// `client_assertion` (RFC 7523 section 2.2).
+    ClientAssertion,
+    /// `subject_token` of a token exchange (RFC 8693).
+    SubjectToken,
+}
+
+impl Slot {
+    /// Its name in the request.
+    pub const fn parameter(self) -> &'static str {
+        match self {
+            Self::Assertion => "assertion",
+            Self::ClientAssertion => "client_assertion",
+            Self::SubjectToken => "subject_token",
+        }
+    }
+}
+
+/// Where a proof is shown: one environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The environment.
+    pub environment: &'a EnvironmentName,
+    /// Its issuer: the audience that every proof may have.
+    pub issuer: &'a Issuer,
+    /// The proofs that revoked bindings bar.
+    pub barred: &'a Barred,
+}
+
+/// Who the caller is: the client that exactly one binding admitted.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    client: ClientId,
+    environment: EnvironmentName,
+    binding: BindingName,
+    version: Digest,
+    proof: Proof,
+    by_certificate: bool,
+    /// The revoked binding that would admit the same proof.
+    barred: Option<String>,
+}
+
+/// What a token's record says of the proof that paid for it.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Its issuer.
+    pub issuer: Issuer,
+    /// Another issuer that it names ([`Assertion::issuers`]).
+    pub named: Option<Issuer>,
+    /// Its subject.
+    pub subject: Subject,
+    /// What its issuer and `jti` are known by among the proofs that are spent, where it has one.
+    pub id: Option<ProofKey>,
+    /// Its `exp`.
+    pub expires: Timestamp,
+    /// Thumbprint of the key that signed it.
+    pub key: Digest,
+    /// Whether it is spent by the token that it pays for.
+    pub single_use: bool,
+}
+
+impl Proof {
+    /// Its place among the proofs that are spent, where the token that it pays for spends it.
+    pub fn spends(&self) -> Option<ProofKey> {
+        self.id.filter(|_| self.single_use)
+    }
+}
+
+impl Principal {
+    /// Whom a binding of `id` in `environment` would admit with a proof that never ends, signed by the issuer's newest key. For
+    /// `rehearsal` alone, which lets no grant out: what is only supposed is never recorded, and so never signed.
+    pub(in crate::domain) fn supposed(
+        id: &IntegrationId,
+        environment: &EnvironmentName,
+        binding: &Binding,
+        state: &State,
+    ) -> Option<Self> {
+        let version = state.integrations.get(id)?.current.as_ref()?.version;
+        let (issuer, by_certificate, barred) = match &binding.admits {
+            Admits::Jwt(rule) => (rule.issuer.clone(), false, state.barred.rule(environment, rule)),
+            Admits::Certificate => {
+                let issuer = state.environment(environment)?.trust_domain.issuer();
+                (issuer, true, state.barred.certificate(id, environment))
+            }
+        };
+        let key = state.issuer_keys.newest(&issuer).map_or_else(|| Digest::of(b"no key"), |(key, _)| key);
+        let subject = id.to_string().parse().ok()?;
+        let proof = Proof { issuer, named: None, subject, id: None, expires: Timestamp::MAX, key, single_use: false };
+        Some(Self {
+            client: ClientId::Integration(id.clone()),
+            environment: environment.clone(),
+            binding: binding.name.clone(),
+            version,
+            proof,
+            by_certificate,
+            barred: barred.map(str::to_owned),
+        })
+    }
+
+    /// The integration that a leaf of ours names.
+    pub(in crate::domain) fn by_own(
+        shown: &Verified<ClientCertificate>,
+        trust_domain: &TrustDomain,
+        binding: &BindingName,
+        version: Digest,
+        barred: &Barred,
+    ) -> Self {
+        let leaf = &shown.leaf;
+        let barred = barred.certificate(&leaf.integration, &leaf.environment).map(str::to_owned);
+        let client = ClientId::Integration(leaf.integration.clone());
+        // Invariant: an id of at most 127 characters is a printable name of at most 255.
+        let issuer = trust_domain.issuer();
+        let subject = client.to_string().parse().expect("an integration's id is a subject");
+        Self {
+            client,
+            environment: leaf.environment.clone(),
+            binding: binding.clone(),
+            version,
+            proof: Proof { issuer, named: None, subject, id: None, expires: leaf.ends, key: leaf.key, single_use: false },
+            by_certificate: true,
+            barred,
+        }
+    }
+
+    /// Whom `candidate` admits by an X.509-SVID.
+    pub(in crate::domain) fn by_svid(shown: &Verified<Svid>, candidate: &Candidate, barred: &Barred) -> Self {
+        let barred = barred.svid(&candidate.environment, shown).map(str::to_owned);
+        // Invariant: a workload's ID has at most 255 printable characters, as a subject has.
+        let subject = shown.id.as_str().parse().expect("a workload's ID is a subject");
+        let issuer = shown.id.issuer();
+        Self {
+            client: candidate.client.clone(),
+            environment: candidate.environment.clone(),
+            binding: candidate.binding.clone(),
+            version: candidate.version,
+            proof: Proof { issuer, named: None, subject, id: None, expires: shown.ends, key: shown.key, single_use: false },
+            by_certificate: true,
+            barred,
+        }
+    }
+
+    /// The member of a standing revocation of a binding that would admit the same proof, whichever binding admitted it here.
+    pub fn barred(&self) -> Option<&str> {
+        self.barred.as_deref()
+    }
+
+    /// Whether the proof is the certificate of the connection, and no assertion.
+    pub fn is_by_certificate(&self) -> bool {
+        self.by_certificate
+    }
+
+    /// Whom the binding admitted.
+    pub fn client(&self) -> &ClientId {
+        &self.client
+    }
+
+    /// Where.
+    pub fn environment(&self) -> &EnvironmentName {
+        &self.environment
+    }
+
+    /// By which binding.
+    pub fn binding(&self) -> &BindingName {
+        &self.binding
+    }
+
+    /// Of which version of the record.
+    pub fn version(&self) -> Digest {
+        self.version
+    }
+
+    /// By which proof.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+}
+
+/// Finds the one client that `assertion` admits.
+///
+/// `candidates` are the bindings of the environment that name the assertion's issuer. Two clients that both admit it are
+/// ambiguous; of two bindings of one client the stricter decides, then the first by name, so that the order of a record says
+/// nothing.
+pub fn admit(
+    candidates: &[Candidate],
+    assertion: &Verified<Assertion>,
+    slot: Slot,
+    place: Place<'_>,
+    now: Timestamp,
+) -> Result<Principal, Refused> {
+    let judge = |candidate: &Candidate, trace: &mut Trace| judge(candidate, assertion, slot, place, now, trace);
+    let mut admitting: Vec<&Candidate> = Vec::new();
+    for candidate in candidates {
+        if judge(candidate, &mut Trace::off()).is_ok() {
+            admitting.push(candidate);
+        }
+    }
+    admitting.sort_by_key(|candidate| (!candidate.rule.single_use, &candidate.binding));
+    let Some(first) = admitting.first() else {
+        return Err(nearest(candidates, assertion, judge));
+    };
+    if admitting.iter().any(|other| other.client != first.client) {
+        return Err(Refused { reason: &reason::BINDING_AMBIGUOUS, known: known(candidates, assertion), tree: Vec::new() });
+    }
+    Ok(Principal {
+        client: first.client.clone(),
+        environment: first.environment.clone(),
+        binding: first.binding.clone(),
+        version: first.version,
+        proof: Proof {
+            issuer: assertion.issuer.clone(),
+            named: assertion.issuers().into_iter().nth(1),
+            subject: assertion.subject.clone(),
+            id: assertion.id.as_ref().map(|id| ProofKey::of(&assertion.issuer, id)),
+            expires: assertion.expires,
+            key: assertion.key,
+            single_use: first.rule.single_use,
+        },
+        by_certificate: false,
+        barred: place.barred.jwt(place.environment, assertion).map(str::to_owned),
+    })
+}
+
+/// The refusal of the binding that held longest.
+fn nearest(
+    candidates: &[Candidate],
+    assertion: &Verified<Assertion>,
+    judge: impl Fn(&Candidate, &mut Trace) -> Result<(), &'static Reason>,
+) -> Refused {
+    let known = known(candidates, assertion);
+    // Near misses are told of the caller's own bindings alone: another partner's conditions are none of its business.
+    let own = |candidate: &&Candidate| known.as_ref().is_none_or(|known| candidate.client == *known);
+    let mut best: Option<(usize, Refused)> = None;
+    for candidate in candidates.iter().filter(own) {
+        let mut trace = Trace::on();
+        let Err(reason) = judge(candidate, &mut trace) else { continue };
+        let tree = trace.into_steps();
+        let held = tree.iter().filter(|step| step.holds).count();
+        if best.as_ref().is_none_or(|(most, _)| held > *most) {
+            best = Some((held, Refused { reason, known: known.clone(), tree }));
+        }
+    }
+    best.map_or_else(|| Refused { known, ..Refused::unknown(&reason::ISSUER_UNKNOWN) }, |(_, refused)| refused)
+}
+
+/// The client that `assertion` names, if it names one: the conditions on owner claims hold, or, where a rule has none, the
+/// issuer and key are of one client alone. Every stranger can show a verified token of a shared platform.
+pub fn known(candidates: &[Candidate], assertion: &Verified<Assertion>) -> Option<ClientId> {
+    let trusted: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.rule.keys == assertion.source).collect();
+    let names = |candidate: &&&Candidate| {
+        let rule = &candidate.rule;
+        if rule.owner.is_empty() {
+            return trusted.iter().all(|other| partner(&other.client) == partner(&candidate.client));
+        }
+        let held = |owner| conditions(rule, &assertion.claims).any(|result| result.claim == owner && result.holds);
+        rule.owner.iter().all(held)
+    };
+    trusted.iter().find(names).map(|candidate| candidate.client.clone())
+}
+
+fn partner(client: &ClientId) -> &str {
+    match client {
+        ClientId::Integration(id) => id.partner.as_str(),
+        ClientId::Api(api) => api.as_str(),
+    }
+}
+
+/// Whether one binding admits the assertion; the first check that fails says why.
+fn judge(
+    candidate: &Candidate,
+    assertion: &Assertion,
+    slot: Slot,
+    place: Place<'_>,
+    now: Timestamp,
+    trace: &mut Trace,
+) -> Result<(), &'static Reason> {
+    let rule = &candidate.rule;
+    judge_form(rule, assertion, slot, trace)?;
+    judge_audience(rule, assertion, slot, place, trace)?;
+    judge_times(rule, assertion, now, trace)?;
+    let named = assertion.id.is_some() || !rule.single_use;
+    if !trace.check("assertion.jti", named, || jti_texts(rule, assertion)) {
+        return Err(&reason::ASSERTION_NO_JTI);
+    }
+    judge_claims(rule, assertion, trace)
+}
+
+fn jti_texts(rule: &JwtRule, assertion: &Assertion) -> (String, String) {
+    let want = if rule.single_use { "a jti" } else { "a jti, or none: the binding is not single-use" };
+    (want.into(), assertion.id.as_ref().map_or_else(|| "no jti".to_owned(), |id| format!("jti {id}")))
+}
+
+fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Trace) -> Result<(), &'static Reason> {
+    // The trust that the verification rests on must still be this binding's (DESIGN.md section 3, "Linear").
+    let trusted = rule.keys == assertion.source && rule.issuer == assertion.issuer;
+    if !trace.check("assertion.keys", trusted, || (rule.keys.label(), assertion.source.label())) {
+        return Err(&reason::ASSERTION_KEY);
+    }
+    let listed = rule.algs.contains(&assertion.alg);
+    if !trace.check("assertion.alg", listed, || (list(rule.algs.iter()), assertion.alg.to_string())) {
+        return Err(&reason::ASSERTION_ALGORITHM);
+    }
+    let typ = assertion.typ.as_deref();
+    if !trace.check("assertion.typ", accepts_typ(rule, typ), || (wanted_typ(rule), typ.unwrap_or("none").to_owned())) {
+        return Err(&reason::ASSERTION_HEADER);
+    }
+    // A key JWT authenticates a client and is no subject (CONTRACT.md section 4).
+    let taken = rule.kind == JwtKind::Oidc || slot == Slot::ClientAssertion;
+    let want = || if rule.kind == JwtKind::Oidc { "any parameter that takes a JWT" } else { Slot::ClientAssertion.parameter() };
+    if !trace.check("assertion.slot", taken, || (want().into(), slot.parameter().into())) {
+        return Err(&reason::ASSERTION_SLOT);
+    }
+    Ok(())
+}
+
+/// RFC 7515 section 4.1.9: a `typ` without `/` stands for `application/` in front of it; the types are compared without case.
+fn accepts_typ(rule: &JwtRule, typ: Option<&str>) -> bool {
+    let Some(typ) = typ else { return rule.kind == JwtKind::Oidc || rule.typ.is_empty() };
+    fn short(text: &str) -> &str {
+        text.strip_prefix("application/").unwrap_or(text)
+    }
+    let is = |listed: &str| short(listed).eq_ignore_ascii_case(short(typ));
+    if rule.typ.iter().any(|listed| is(listed)) {
+        return true;
+    }
+    match rule.kind {
+        JwtKind::Oidc => is("jwt"),
+        // A listed typ of a `key` binding is the only one that it takes (REFERENCE.md 2.3).
+        JwtKind::Key => rule.typ.is_empty() && (is("jwt") || is("client-authentication+jwt")),
+    }
+}
+
+fn wanted_typ(rule: &JwtRule) -> String {
+    if rule.typ.is_empty() { "JWT or none".to_owned() } else { list(rule.typ.iter()) }
+}
+
+/// Every member of `aud` must name this environment: its issuer; its token endpoint where the slot or rule takes that; or the one
+/// value that the binding adds. Byte for byte (ABUSE J-12 to J-14; REFERENCE.md 2.1 and 2.2).
+fn judge_audience(
+    rule: &JwtRule,
+    assertion: &Assertion,
+    slot: Slot,
+    place: Place<'_>,
+    trace: &mut Trace,
+) -> Result<(), &'static Reason> {
+    let endpoint = |aud: &str| aud.strip_prefix(place.issuer.as_str()) == Some("/token");
+    let extra = |aud: &str| match &rule.audience {
+        None => false,
+        Some(ExtraAudience::Value(value)) => value.as_str() == aud,
+        Some(ExtraAudience::TokenEndpoint) => endpoint(aud),
+    };
+    let ours = |aud: &String| aud == place.issuer.as_str() || extra(aud) || (slot != Slot::ClientAssertion && endpoint(aud));
+    // A client assertion names one audience (rfc7523bis; CVE-2025-27370): a string, or an array of one.
+    let single = slot != Slot::ClientAssertion || assertion.audience.len() == 1;
+    let holds = single && !assertion.audience.is_empty() && assertion.audience.iter().all(ours);
+    if trace.check("assertion.aud", holds, || (place.issuer.to_string(), assertion.audience.join(", "))) {
+        Ok(())
+    } else {
+        Err(&reason::ASSERTION_AUDIENCE)
+    }
+}
+
+fn judge_times(rule: &JwtRule, assertion: &Assertion, now: Timestamp, trace: &mut Trace) -> Result<(), &'static Reason> {
+    let expires = assertion.expires;
+    if !trace.check("assertion.exp", now < expires, || (format!("later than {now}"), expires.to_string())) {
+        return Err(&reason::ASSERTION_EXPIRED);
+    }
+    let horizon = now.plus(CLOCK_AHEAD);
+    for (check, time) in [("assertion.iat", assertion.issued), ("assertion.nbf", assertion.not_before)] {
+        let Some(time) = time else { continue };
+        let holds = time <= horizon && time <= expires;
+        if !trace.check(check, holds, || (format!("not later than {horizon} and exp"), time.to_string())) {
+            return Err(&reason::ASSERTION_NOT_YET);
+        }
+    }
+    // Without iat nobody can say how long it has lived: counted from now, one of a year would pass in its last hour.
+    let life = assertion.issued.map(|issued| expires.since(issued));
+    let holds = life.is_some_and(|life| life <= rule.max_life);
+    let seen = || life.map_or_else(|| "no iat".to_owned(), |life| life.to_string());
+    if !trace.check("assertion.life", holds, || (format!("at most {}", rule.max_life), seen())) {
+        return Err(&reason::ASSERTION_LIFE);
+    }
+    if let Some(max_age) = rule.max_age {
+        let fresh = assertion.issued.is_some_and(|issued| now.since(issued) <= max_age);
+        let seen = || assertion.issued.map_or_else(|| "no iat".to_owned(), |issued| now.since(issued).to_string());
+        if !trace.check("assertion.age", fresh, || (format!("at most {max_age}"), seen())) {
+            return Err(&reason::ASSERTION_AGE);
+        }
+    }
+    Ok(())
+}
+
+fn judge_claims(rule: &JwtRule, assertion: &Assertion, trace: &mut Trace) -> Result<(), &'static Reason> {
+    if rule.kind == JwtKind::Key {
+        let same = assertion.subject.as_str() == rule.issuer.as_str();
+        return if trace.check("assertion.sub", same, || (rule.issuer.to_string(), assertion.subject.to_string())) {
+            Ok(())
+        } else {
+            Err(&reason::ASSERTION_SUBJECT)
+        };
+    }
+    // Every condition is noted, so that the tree shows all that failed; a rule without conditions admits nobody.
+    let mut all = !rule.matchers.is_empty();
+    for result in conditions(rule, &assertion.claims) {
+        let texts = || (result.want.to_string(), result.seen().unwrap_or_else(|| "nothing".to_owned()));
+        all &= trace.check(format_args!("claim.{}", result.claim), result.holds, texts);
+    }
+    if all { Ok(()) } else { Err(&reason::BINDING_NO_MATCH) }
+}
+
+fn list<T: std::fmt::Display>(items: impl Iterator<Item = T>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}

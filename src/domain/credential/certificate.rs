@@ -1,0 +1,438 @@
+//! Certificates: who a certificate of our own authority names, for how long, and whether it still counts.
+//!
+//! An authority belongs to one environment. Its leaves name exactly one integration by a SPIFFE ID and live for hours. A certificate
+//! counts only while the journal has it on record: whoever stole the authority's key alone can make nothing that we take (DESIGN.md
+//! section 3 says the same of tokens). What is judged at every request is here, as functions of state and `now`; the signature is
+//! `authn`'s, the encoding `issuance`'s.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::reason::{self, Reason};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnrolmentId, EnvironmentName, IntegrationId, InvalidName, KeyId, Serial, TrustDomain};
+
+/// The life of a leaf where nothing shorter ends it.
+pub const LEAF_LIFE: Seconds = Seconds::hours(24);
+
+/// The longest life that may be asked for.
+pub const LONGEST_LEAF_LIFE: Seconds = Seconds::days(90);
+
+/// How far a leaf's `notBefore` lies back, for verifiers whose clock is late.
+pub const LEAF_BACKDATED: Seconds = Seconds::minutes(5);
+
+/// Less than this left until one of its ceilings: no certificate.
+pub const SHORTEST_LEAF_LIFE: Seconds = Seconds::minutes(5);
+
+/// The life of a certificate of our own sockets; it is made anew long before.
+pub const SERVER_LIFE: Seconds = Seconds::days(7);
+
+/// How long an approved enrolment token can be used.
+pub const ENROLMENT_LIFE: Seconds = Seconds::minutes(10);
+
+/// How long a certificate stays in the state after its end: a revocation list shows it once more after that (RFC 5280 section 3.3).
+const REMEMBERED: Seconds = Seconds::days(2);
+
+/// How long the age of a key is remembered after its last certificate: a key that rests for less is as old as it was.
+const KEYS_REMEMBERED: Seconds = Seconds::days(90);
+
+/// The name in a certificate: `spiffe://TRUST-DOMAIN/PARTNER/INTEGRATION` (SPIFFE-ID section 2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SpiffeId {
+    /// The environment's trust domain.
+    pub trust_domain: TrustDomain,
+    /// Whom it names.
+    pub integration: IntegrationId,
+}
+
+/// An authority of one environment: a root, and the key that it lets issue.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Authority {
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// The issuing key: base64url of the SHA-256 of its SubjectPublicKeyInfo.
+    pub kid: KeyId,
+    /// The root's certificate.
+    pub root: Der,
+    /// The issuing key's certificate, signed by the root.
+    pub issuing: Der,
+    /// When the issuing certificate ends; no leaf goes beyond it.
+    pub ends: Timestamp,
+    /// SHA-256 of the sealed issuing key, which lies in the journal's keyring.
+    pub sealed: Digest,
+    /// SHA-256 of the root's sealed key.
+    pub sealed_root: Digest,
+}
+
+/// An authority and whether it still counts.
+#[derive(Clone, Debug)]
+pub struct AuthorityState {
+    /// The authority.
+    pub authority: Authority,
+    /// Stolen, or suspected: nothing that it signed counts.
+    pub tainted: bool,
+}
+
+/// DER bytes, as base64 in JSON.
+#[derive(Clone, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Der(pub Vec<u8>);
+
+/// A certificate as it stands on record before it is signed: who, with which key, from when to when.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leaf {
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// Whom it names.
+    pub integration: IntegrationId,
+    /// Its serial number, of that authority.
+    pub serial: Serial,
+    /// The issuing key.
+    pub authority: KeyId,
+    /// SHA-256 of the SubjectPublicKeyInfo that it is for.
+    pub key: Digest,
+    /// `notBefore`.
+    pub starts: Timestamp,
+    /// `notAfter`.
+    pub ends: Timestamp,
+}
+
+/// What a certificate of our own is for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// The mTLS socket presents it.
+    Socket,
+    /// It signs OCSP answers for its authority (RFC 6960 section 4.2.2.2).
+    Responder,
+}
+
+/// A certificate of our own, of a socket or of a responder, as it stands on record before it is signed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerLeaf {
+    /// The environment whose authority signs.
+    pub environment: EnvironmentName,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Its serial number.
+    pub serial: Serial,
+    /// The issuing key.
+    pub authority: KeyId,
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub key: Digest,
+    /// Host names and addresses.
+    pub names: Vec<String>,
+    /// `notBefore`.
+    pub starts: Timestamp,
+    /// `notAfter`.
+    pub ends: Timestamp,
+}
+
+/// A certificate whose chain was verified and whose form is that of our leaves.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientCertificate {
+    /// What it says.
+    pub leaf: Leaf,
+    /// SHA-256 of its DER: `x5t#S256`.
+    pub fingerprint: Digest,
+}
+
+/// A first enrolment: asked by one person, approved by another, used once.
+#[derive(Clone, Debug)]
+pub struct Enrolment {
+    /// For whom.
+    pub integration: IntegrationId,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// SHA-256 of the token's secret.
+    pub secret: Digest,
+    /// What must be approved.
+    pub approval: crate::domain::value::names::ApprovalId,
+    /// Whether a certificate came of it.
+    pub used: bool,
+}
+
+/// Authorities, the certificates that count, and enrolments.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates {
+    authorities: BTreeMap<EnvironmentName, Vec<AuthorityState>>,
+    leaves: BTreeMap<(EnvironmentName, Serial), Leaf>,
+    /// What is known of the keys that certificates were made for, by environment and SHA-256 of the SubjectPublicKeyInfo.
+    keys: BTreeMap<(EnvironmentName, Digest), KeyHistory>,
+    enrolments: BTreeMap<EnrolmentId, Enrolment>,
+    /// The newest of each environment's authority, by what it is for.
+    servers: BTreeMap<(EnvironmentName, Purpose), ServerLeaf>,
+}
+
+/// What is known of a key that certificates were made for.
+#[derive(Clone, Debug)]
+struct KeyHistory {
+    /// When the first certificate for it was made.
+    since: Timestamp,
+    /// The end of the newest.
+    ends: Timestamp,
+    /// Whether one of them was revoked: then it is never forgotten, and none is made for it again.
+    revoked: bool,
+}
+
+impl SpiffeId {
+    /// The name of an integration in an environment.
+    pub fn of(trust_domain: &TrustDomain, integration: &IntegrationId) -> Self {
+        Self { trust_domain: trust_domain.clone(), integration: integration.clone() }
+    }
+}
+
+impl FromStr for SpiffeId {
+    type Err = InvalidName;
+
+    /// Byte for byte: nothing is decoded or lower-cased, so what differs is another name (ABUSE M-10).
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        const EXPECTED: InvalidName = InvalidName("expected spiffe://TRUST-DOMAIN/PARTNER/INTEGRATION");
+        let (trust_domain, path) = text.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/')).ok_or(EXPECTED)?;
+        Ok(Self { trust_domain: trust_domain.parse()?, integration: path.parse()? })
+    }
+}
+
+impl fmt::Display for SpiffeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "spiffe://{}/{}", self.trust_domain, self.integration)
+    }
+}
+
+impl Certificates {
+    /// Takes an authority in; from now on it issues.
+    pub(in crate::domain) fn add_authority(&mut self, authority: Authority) {
+        let known = self.authorities.entry(authority.environment.clone()).or_default();
+        known.push(AuthorityState { authority, tainted: false });
+    }
+
+    /// Ends an authority: nothing that it signed counts any more.
+    pub(in crate::domain) fn taint(&mut self, environment: &EnvironmentName, kid: &KeyId) {
+        for state in self.authorities.get_mut(environment).into_iter().flatten().filter(|state| state.authority.kid == *kid) {
+            state.tainted = true;
+        }
+    }
+
+    /// Ends every authority: after a restore nobody knows which certificates were revoked since.
+    pub(in crate::domain) fn taint_all(&mut self) -> Vec<(EnvironmentName, KeyId)> {
+        let known = self.authorities.values_mut().flatten().filter(|state| !state.tainted);
+        known
+            .map(|state| {
+                state.tainted = true;
+                (state.authority.environment.clone(), state.authority.kid.clone())
+            })
+            .collect()
+    }
+
+    /// Takes a certificate in, recorded at `now`; forgets those that ended long before.
+    pub(in crate::domain) fn add_leaf(&mut self, leaf: Leaf, enrolment: Option<&EnrolmentId>, now: Timestamp) {
+        self.leaves.retain(|_, leaf| now <= leaf.ends.plus(REMEMBERED));
+        self.keys.retain(|_, key| key.revoked || now <= key.ends.plus(KEYS_REMEMBERED));
+        let fresh = KeyHistory { since: now, ends: leaf.ends, revoked: false };
+        let key = self.keys.entry((leaf.environment.clone(), leaf.key)).or_insert(fresh);
+        key.ends = key.ends.max(leaf.ends);
+        self.leaves.insert((leaf.environment.clone(), leaf.serial.clone()), leaf);
+        if let Some(enrolment) = enrolment.and_then(|id| self.enrolments.get_mut(id)) {
+            enrolment.used = true;
+        }
+    }
+
+    /// Notes that a certificate was revoked: its key may be known.
+    pub(in crate::domain) fn spoil(&mut self, environment: &EnvironmentName, serial: &Serial) {
+        let key = self.leaf(environment, serial).map(|leaf| (environment.clone(), leaf.key));
+        if let Some(key) = key.and_then(|key| self.keys.get_mut(&key)) {
+            key.revoked = true;
+        }
+    }
+
+    /// Whether a certificate for this key was ever revoked, in any environment.
+    pub fn is_spoilt(&self, key: Digest) -> bool {
+        self.keys.iter().any(|((_, known), history)| *known == key && history.revoked)
+    }
+
+    /// Since when certificates are made for this key: what a rotation cadence is measured by.
+    pub fn key_since(&self, environment: &EnvironmentName, key: Digest) -> Option<Timestamp> {
+        self.keys.get(&(environment.clone(), key)).map(|history| history.since)
+    }
+
+    /// Takes an enrolment in.
+    pub(in crate::domain) fn add_enrolment(&mut self, id: EnrolmentId, enrolment: Enrolment) {
+        self.enrolments.insert(id, enrolment);
+    }
+
+    /// Takes a certificate of our own sockets in.
+    pub(in crate::domain) fn add_server(&mut self, leaf: ServerLeaf) {
+        self.servers.insert((leaf.environment.clone(), leaf.purpose), leaf);
+    }
+
+    /// The newest certificate of our own for this purpose by the authority of `environment`.
+    pub fn own(&self, environment: &EnvironmentName, purpose: Purpose) -> Option<&ServerLeaf> {
+        self.servers.get(&(environment.clone(), purpose))
+    }
+
+    /// The authorities of `environment` that count at `now`, the one that issues last.
+    pub fn authorities(&self, environment: &EnvironmentName, now: Timestamp) -> impl DoubleEndedIterator<Item = &Authority> {
+        let known = self.authorities.get(environment).into_iter().flatten();
+        known.filter(move |state| !state.tainted && now < state.authority.ends).map(|state| &state.authority)
+    }
+
+    /// The authority that issues in `environment` at `now`.
+    pub fn issuing(&self, environment: &EnvironmentName, now: Timestamp) -> Option<&Authority> {
+        self.authorities(environment, now).next_back()
+    }
+
+    /// How often what the authorities of `environment` are has changed until `now`: one was made, tainted, or ended. It only grows.
+    pub fn authorities_sequence(&self, environment: &EnvironmentName, now: Timestamp) -> u64 {
+        let of = |state: &AuthorityState| 1 + u64::from(state.tainted) + u64::from(now >= state.authority.ends);
+        self.authorities.get(environment).into_iter().flatten().map(of).sum()
+    }
+
+    /// Every authority that was ever made.
+    pub fn all_authorities(&self) -> impl Iterator<Item = &AuthorityState> {
+        self.authorities.values().flatten()
+    }
+
+    /// The certificates on record.
+    pub fn leaves(&self) -> impl Iterator<Item = &Leaf> {
+        self.leaves.values()
+    }
+
+    /// One certificate on record.
+    pub fn leaf(&self, environment: &EnvironmentName, serial: &Serial) -> Option<&Leaf> {
+        self.leaves.get(&(environment.clone(), serial.clone()))
+    }
+
+    /// Every first enrolment that was ever asked for.
+    pub fn enrolments(&self) -> impl Iterator<Item = &Enrolment> {
+        self.enrolments.values()
+    }
+
+    /// One enrolment.
+    pub fn enrolment(&self, id: &EnrolmentId) -> Option<&Enrolment> {
+        self.enrolments.get(id)
+    }
+
+    /// Whether a verified certificate counts at `now`: in its time, of an authority that counts, and on record as it is shown.
+    /// Revocations are the state's ([`State::is_refused`](crate::domain::state::State::is_refused)).
+    pub fn standing(&self, certificate: &ClientCertificate, now: Timestamp) -> Result<(), &'static Reason> {
+        let leaf = &certificate.leaf;
+        if now < leaf.starts || now >= leaf.ends {
+            return Err(&reason::CERTIFICATE_EXPIRED);
+        }
+        if !self.authorities(&leaf.environment, now).any(|authority| authority.kid == leaf.authority) {
+            return Err(&reason::CERTIFICATE_AUTHORITY);
+        }
+        if self.leaf(&leaf.environment, &leaf.serial) == Some(leaf) { Ok(()) } else { Err(&reason::CERTIFICATE_UNKNOWN) }
+    }
+}
+
+impl Leaf {
+    /// Its member among revocations: `certificate:production/SERIAL`.
+    pub fn member(&self) -> String {
+        format!("certificate:{}/{}", self.environment, self.serial)
+    }
+}
+
+/// When a leaf of `asked` life ends that begins at `now`: at the first of its ceilings (contract, partner's verification, issuing
+/// certificate), or not at all where too little is left.
+pub fn leaf_end(now: Timestamp, asked: Seconds, ceilings: impl IntoIterator<Item = Timestamp>) -> Option<Timestamp> {
+    let ends = ceilings.into_iter().fold(now.plus(asked.min(LONGEST_LEAF_LIFE)), Timestamp::min);
+    (ends.since(now) >= SHORTEST_LEAF_LIFE).then_some(ends)
+}
+
+impl TryFrom<String> for Der {
+    type Error = base64::DecodeError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        STANDARD.decode(text).map(Self)
+    }
+}
+
+impl From<Der> for String {
+    fn from(der: Der) -> String {
+        STANDARD.encode(der.0)
+    }
+}
+
+impl fmt::Debug for Der {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Der({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// M-10: another spelling is another name, and no name of ours.
+    #[test]
+    fn m_10_spiffe_ids_are_compared_byte_for_byte() {
+        let good = "spiffe://production.partners.acme.example/globex/order-sync";
+        assert_eq!(good.parse::<SpiffeId>().expect("a name").to_string(), good);
+        for bad in [
+            "spiffe://production.partners.acme.example/globex",
+            "spiffe://production.partners.acme.example/globex/order-sync/",
+            "spiffe://production.partners.acme.example/globex/order-sync/x",
+            "spiffe://production.partners.acme.example/globex/../order-sync",
+            "spiffe://production.partners.acme.example/globex/order%2esync",
+            "spiffe://production.partners.acme.example/Globex/order-sync",
+            "spiffe://Production.partners.acme.example/globex/order-sync",
+            "spiffe://production.partners.acme.example:443/globex/order-sync",
+            "spiffe://user@production.partners.acme.example/globex/order-sync",
+            "spiffe://production.partners.acme.example/globex/order-sync?x",
+            "spiffe://production.partners.acme.example/globex/order-sync\0",
+            "spiffe://production.partners.acme.example/api/order-sync",
+            "SPIFFE://production.partners.acme.example/globex/order-sync",
+            "https://production.partners.acme.example/globex/order-sync",
+            "spiffe:///globex/order-sync",
+            "",
+        ] {
+            assert!(bad.parse::<SpiffeId>().is_err(), "{bad:?}");
+        }
+    }
+
+    /// The key of a revoked certificate is refused when the certificate itself is long forgotten; other keys are forgotten with theirs.
+    #[test]
+    fn a_revoked_key_is_remembered_for_ever() {
+        let day = |days: u32| Timestamp::default().plus(Seconds::days(days));
+        let leaf = |serial: &str, key: &[u8], from: u32| Leaf {
+            environment: "production".parse().expect("a name"),
+            integration: "globex/order-sync".parse().expect("a name"),
+            serial: serial.parse().expect("a serial number"),
+            authority: "kid".parse().expect("a name"),
+            key: Digest::of(key),
+            starts: day(from),
+            ends: day(from + 1),
+        };
+        let mut certificates = Certificates::default();
+        let (one, two) = (leaf(&"41".repeat(16), b"one", 1), leaf(&"42".repeat(16), b"two", 1));
+        certificates.add_leaf(one.clone(), None, day(1));
+        certificates.add_leaf(two.clone(), None, day(1));
+        certificates.spoil(&one.environment, &one.serial);
+        for days in [2, 10, 400, 9000] {
+            certificates.add_leaf(leaf(&"43".repeat(16), b"three", days), None, day(days));
+            assert!(certificates.is_spoilt(one.key) && !certificates.is_spoilt(two.key), "after {days} days");
+        }
+        assert_eq!(certificates.leaves().count(), 1);
+        assert_eq!(certificates.key_since(&two.environment, two.key), None);
+    }
+
+    #[test]
+    fn a_leaf_ends_with_the_first_of_its_ceilings_or_is_not_made() {
+        let at = |seconds| Timestamp::from_seconds(seconds).expect("a time");
+        let now = at(1_000_000);
+        assert_eq!(leaf_end(now, LEAF_LIFE, []), Some(now.plus(LEAF_LIFE)));
+        assert_eq!(leaf_end(now, Seconds::days(400), []), Some(now.plus(LONGEST_LEAF_LIFE)));
+        assert_eq!(leaf_end(now, LEAF_LIFE, [at(1_000_600), at(1_000_900)]), Some(at(1_000_600)));
+        assert_eq!(leaf_end(now, LEAF_LIFE, [at(1_000_299)]), None);
+        assert_eq!(leaf_end(now, LEAF_LIFE, [at(5)]), None);
+    }
+}

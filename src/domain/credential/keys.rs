@@ -1,0 +1,157 @@
+//! The ladder of signing keys: `next → active → retiring → retired`, and `tainted` (DESIGN.md section 7).
+//!
+//! Where a key stands is a function of `now`: it is used from `usable_from` until a later key of the same algorithm is usable,
+//! stays published while tokens that it signed may live, and then is retired.
+
+use crate::domain::log::change::SigningKey;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::names::{EnvironmentName, KeyId};
+
+/// How long a key must be published before it signs: longer than any JWKS cache (ABUSE I-14; Istio's 20 min is the longest seen,
+/// a day leaves room for what was not).
+pub const PUBLISHED_BEFORE_USE: Seconds = Seconds::hours(24);
+
+/// How long a key stays published after its last use: the longest life of a token, and an hour for slow verifiers.
+pub const PUBLISHED_AFTER_USE: Seconds = Seconds::hours(2);
+
+/// Every signing key that was ever made.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    keys: Vec<KeyState>,
+}
+
+/// A key and what happened to it.
+#[derive(Clone, Debug)]
+pub struct KeyState {
+    /// The key.
+    pub key: SigningKey,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Signs no more, and what it signed is revoked.
+    pub tainted: bool,
+    /// Its private half is destroyed.
+    pub retired: bool,
+}
+
+/// A rung of the ladder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rung {
+    /// Published, not used yet.
+    Next,
+    /// Signs.
+    Active,
+    /// Published, used no more.
+    Retiring,
+    /// Gone.
+    Retired,
+    /// Signs no more; all that it signed is revoked.
+    Tainted,
+}
+
+impl Rung {
+    /// The word of the contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Retired => "retired",
+            Self::Tainted => "tainted",
+        }
+    }
+}
+
+impl Keys {
+    pub(in crate::domain) fn add(&mut self, key: SigningKey, created: Timestamp) {
+        self.keys.push(KeyState { key, created, tainted: false, retired: false });
+    }
+
+    pub(in crate::domain) fn taint(&mut self, environment: &EnvironmentName, kid: &KeyId) {
+        if let Some(key) = self.find_mut(environment, kid) {
+            key.tainted = true;
+        }
+    }
+
+    pub(in crate::domain) fn taint_all(&mut self) -> Vec<(EnvironmentName, KeyId)> {
+        let living = self.keys.iter_mut().filter(|key| !key.retired);
+        living
+            .map(|key| {
+                key.tainted = true;
+                (key.key.environment.clone(), key.key.kid.clone())
+            })
+            .collect()
+    }
+
+    pub(in crate::domain) fn retire(&mut self, environment: &EnvironmentName, kid: &KeyId) {
+        if let Some(key) = self.find_mut(environment, kid) {
+            key.retired = true;
+        }
+    }
+
+    fn find_mut(&mut self, environment: &EnvironmentName, kid: &KeyId) -> Option<&mut KeyState> {
+        self.keys.iter_mut().find(|key| key.key.environment == *environment && key.key.kid == *kid)
+    }
+
+    /// The key with this id.
+    pub fn find(&self, environment: &EnvironmentName, kid: &KeyId) -> Option<&KeyState> {
+        self.keys.iter().find(|key| key.key.environment == *environment && key.key.kid == *kid)
+    }
+
+    /// All keys of an environment, oldest first.
+    pub fn of<'a>(&'a self, environment: &'a EnvironmentName) -> impl Iterator<Item = &'a KeyState> {
+        self.keys.iter().filter(move |key| key.key.environment == *environment)
+    }
+
+    /// Every key, oldest first.
+    pub fn all(&self) -> impl Iterator<Item = &KeyState> {
+        self.keys.iter()
+    }
+
+    /// The key that signs `alg` tokens of `environment` at `now`: the last that became usable and is neither tainted nor
+    /// retired.
+    pub fn active<'a>(&'a self, environment: &'a EnvironmentName, alg: Alg, now: Timestamp) -> Option<&'a KeyState> {
+        let usable = self.of(environment).filter(|key| key.key.alg == alg && key.signs(now));
+        usable.max_by_key(|key| key.key.usable_from)
+    }
+
+    /// When `key` is used for the last time at the latest: a successor of its algorithm takes over. The end of year 9999 while
+    /// there is none.
+    pub fn superseded(&self, key: &KeyState) -> Timestamp {
+        let later = self.of(&key.key.environment).filter(|other| {
+            other.key.alg == key.key.alg && !other.tainted && !other.retired && other.key.usable_from > key.key.usable_from
+        });
+        later.map(|other| other.key.usable_from).min().unwrap_or(Timestamp::MAX)
+    }
+
+    /// When `key` leaves the published set: no token that it signed may live longer (ABUSE I-3).
+    pub fn retires(&self, key: &KeyState) -> Timestamp {
+        self.superseded(key).plus(PUBLISHED_AFTER_USE)
+    }
+
+    /// Where `key` stands at `now`.
+    pub fn rung(&self, key: &KeyState, now: Timestamp) -> Rung {
+        if key.tainted {
+            Rung::Tainted
+        } else if key.retired || now >= self.retires(key) {
+            Rung::Retired
+        } else if now < key.key.usable_from {
+            Rung::Next
+        } else if self.active(&key.key.environment, key.key.alg, now).is_some_and(|active| active.key.kid == key.key.kid) {
+            Rung::Active
+        } else {
+            Rung::Retiring
+        }
+    }
+
+    /// The keys that a JWKS of `environment` shows at `now`.
+    pub fn published<'a>(&'a self, environment: &'a EnvironmentName, now: Timestamp) -> impl Iterator<Item = &'a KeyState> {
+        self.of(environment).filter(move |key| matches!(self.rung(key, now), Rung::Next | Rung::Active | Rung::Retiring))
+    }
+}
+
+impl KeyState {
+    fn signs(&self, now: Timestamp) -> bool {
+        !self.tainted && !self.retired && self.key.usable_from <= now
+    }
+}

@@ -1,0 +1,230 @@
+//! Consequences: what follows from the state by itself, one step at a time.
+//!
+//! Everything here brings a right into force that people have approved, or puts on record what holds already; nothing that ends a right
+//! waits for it.
+
+use super::stopped;
+use crate::domain::log::change::What;
+use crate::domain::people::approval::{Approval, Standing};
+use crate::domain::reason::{self, Reason};
+use crate::domain::record::conflicts_in;
+use crate::domain::state::taken::Holder;
+use crate::domain::state::{Held, IntegrationState, Phase, State};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::effort::Effort;
+use crate::domain::value::names::ApprovalId;
+use crate::domain::value::text::Text;
+
+/// The next step that is due, if any. All versions that wait to take force are judged with one budget, each with its share. That takes
+/// long where [`judges`] says so.
+pub fn next(state: &State, now: Timestamp) -> Option<What> {
+    let share = Effort::share(approved_versions(state, now).count());
+    api(state, now, share)
+        .or_else(|| partner(state, now))
+        .or_else(|| integration(state, now, share))
+        .or_else(|| revocation(state, now))
+        .or_else(|| key(state, now))
+        .or_else(|| unreviewed(state, now))
+        .or_else(|| notice(state, now))
+}
+
+/// Whether there is a version that [`next`] must judge.
+pub fn judges(state: &State, now: Timestamp) -> bool {
+    approved_versions(state, now).next().is_some()
+}
+
+/// The approved versions that wait to take force.
+fn approved_versions<'a>(state: &'a State, now: Timestamp) -> impl Iterator<Item = Digest> + use<'a> {
+    let apis = state.apis.values().filter_map(move |api| ready(state, api.held.as_ref(), now).map(|held| held.version.version));
+    let integrations = state.integrations.values();
+    apis.chain(integrations.filter_map(move |one| ready(state, one.held.as_ref(), now).map(|held| held.version.version)))
+}
+
+fn approved<'a>(state: &'a State, id: Option<&ApprovalId>, now: Timestamp) -> Option<&'a Approval> {
+    state.approvals.get(id?).filter(|approval| approval.standing(now) == Standing::Approved)
+}
+
+/// The held version, if exactly it was approved.
+fn ready<'a, T>(state: &State, held: Option<&'a Held<T>>, now: Timestamp) -> Option<&'a Held<T>> {
+    let held = held?;
+    let approval = approved(state, held.approval.as_ref(), now)?;
+    (approval.version == held.version.version).then_some(held)
+}
+
+fn api(state: &State, now: Timestamp, share: Effort) -> Option<What> {
+    state.apis.iter().find_map(|(name, api)| {
+        let held = ready(state, api.held.as_ref(), now)?;
+        // As a version of an integration: what was approved before a stop waits until the stop is over.
+        stopped::api(name, state).ok()?;
+        if !conflicts_in(Holder::Api(&held.version.record), state, now, &mut { share }).is_empty() {
+            return None;
+        }
+        Some(What::ApiApproved { api: name.clone(), version: held.version.version })
+    })
+}
+
+fn partner(state: &State, now: Timestamp) -> Option<What> {
+    state.partners.iter().find_map(|(name, partner)| {
+        if let Some(held) = ready(state, partner.held.as_ref(), now).filter(|_| stopped::partner(name, state).is_ok()) {
+            return Some(What::PartnerVerified { partner: name.clone(), version: held.version.version });
+        }
+        approved(state, partner.suspended.as_ref()?.lift.as_ref(), now)?;
+        Some(What::PartnerResumed { partner: name.clone() })
+    })
+}
+
+fn integration(state: &State, now: Timestamp, share: Effort) -> Option<What> {
+    state.integrations.iter().find_map(|(id, integration)| {
+        if let Some(stop) = &integration.suspended {
+            approved(state, stop.lift.as_ref(), now)?;
+            return Some(What::IntegrationResumed { integration: id.clone() });
+        }
+        let held = ready(state, integration.held.as_ref(), now)?;
+        let version = held.version.version;
+        if !waits_for(state, integration, now, &mut { share }).is_empty() {
+            return None;
+        }
+        match integration.phase() {
+            Phase::Active => Some(What::IntegrationChanged { integration: id.clone(), version }),
+            Phase::Submitted => Some(What::IntegrationActivated { integration: id.clone(), version }),
+            Phase::Draft | Phase::Suspended => None,
+        }
+    })
+}
+
+/// What the waiting version of an integration lacks besides its approvals: a partner whose verification counts and every API that it
+/// names in force, before its activation; and always that what must be unique is still free. Drafts reserve nothing, and a new environment
+/// may have come, so what passed its plan need not be free any more (CONTRACT.md section 3; ABUSE I-18). Two different owners were
+/// checked when the record was read. A draft is judged when it is submitted, and not before.
+pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, effort: &mut Effort) -> Vec<&'static Reason> {
+    let Some(held) = &integration.held else { return Vec::new() };
+    let record = &held.version.record;
+    let mut lacking = Vec::new();
+    // A version that was approved before a stop waits until the stop is over.
+    lacking.extend(stopped::version(&record.id, state, effort).err());
+    if integration.current.is_none() {
+        let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
+        if partner.is_none_or(|current| now >= current.record.verification.expires) {
+            lacking.push(&reason::PARTNER_UNVERIFIED);
+        }
+        let named = record.environments.values().flat_map(|access| access.scopes.keys());
+        let mut apis = named.filter(|api| api.as_str() != super::grant::BUILT_IN_API);
+        if !apis.all(|api| state.apis.get(api).is_some_and(|api| api.current.is_some())) {
+            lacking.push(&reason::RECORD_UNKNOWN_REFERENCE);
+        }
+    }
+    if held.approval.is_none() {
+        return lacking;
+    }
+    for conflict in conflicts_in(Holder::Integration(record), state, now, effort) {
+        if !lacking.contains(&conflict.reason) {
+            lacking.push(conflict.reason);
+        }
+    }
+    lacking
+}
+
+fn revocation(state: &State, now: Timestamp) -> Option<What> {
+    state.revocations.values().filter(|revocation| !revocation.lifted).find_map(|revocation| {
+        approved(state, revocation.lift.as_ref(), now)?;
+        revocation.subject.can_be_lifted().then(|| What::RevocationLifted { id: revocation.id.clone() })
+    })
+}
+
+/// Somebody broke the glass and nobody looked at it: the integration stops. Nothing waits for this; no token is granted meanwhile either.
+fn unreviewed(state: &State, now: Timestamp) -> Option<What> {
+    let stands = |id| state.integrations.get(id).is_some_and(|integration: &IntegrationState| integration.suspended.is_none());
+    let overdue = state.elevations.overdue(now).find(|request| stands(&request.elevation.integration))?;
+    let reason =
+        Text::from(format!("elevation {} began without an approval, and nobody reviewed it", overdue.elevation.id).as_str());
+    Some(What::IntegrationSuspended { integration: overdue.elevation.integration.clone(), reason })
+}
+
+/// What people are to be told of an elevation that time alone has brought about.
+fn notice(state: &State, now: Timestamp) -> Option<What> {
+    let (elevation, notice) = state.elevations.notice_due(now)?;
+    Some(What::ElevationNoticed { elevation: elevation.clone(), notice })
+}
+
+/// A key whose time on the ladder is over; its sealed half is destroyed with the change.
+fn key(state: &State, now: Timestamp) -> Option<What> {
+    let over =
+        |key: &&crate::domain::credential::keys::KeyState| !key.retired && !key.tainted && now >= state.keys.retires(key);
+    let key = state.keys.all().find(over)?;
+    Some(What::KeyRetired { environment: key.key.environment.clone(), kid: key.key.kid.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixture::{at, state};
+    use crate::domain::log::change::Change;
+    use crate::domain::people::actor::{Actor, Person, Role};
+    use crate::domain::people::approval::{Kind, Opened, Verdict};
+
+    fn apply(state: &mut State, what: What) {
+        let by = Actor::Staff(Person { iss: "https://idp.example".parse().expect("an issuer"), id: "ann".into(), name: None });
+        state.apply(100, at(0), &Change { by, what });
+    }
+
+    fn asked(kind: Kind, subject: &str, version: Digest) -> Approval {
+        Approval {
+            id: "asked".parse().expect("an id"),
+            kind,
+            subject: subject.to_owned(),
+            version,
+            requested_by: Actor::Operator,
+            barred: Vec::new(),
+            slots: vec![Role::Security],
+            expires: at(86_400),
+            reviews: Vec::new(),
+            withdrawn: false,
+            reason: None,
+            opened: Opened::default(),
+        }
+    }
+
+    fn approve(state: &mut State) {
+        let (approval, reason) = ("asked".parse().expect("an id"), "looked at".into());
+        apply(state, What::ApprovalReviewed { approval, verdict: Verdict::Approve, reason, roles: vec![Role::Security] });
+    }
+
+    /// S-1: an API that was approved, and did not take force before an environment came that has its audience.
+    #[test]
+    fn an_api_is_judged_when_it_takes_force() {
+        let mut state = state();
+        let known = state.apis.values().next().and_then(|api| api.current.as_ref()).expect("in force");
+        let mut record = known.record.as_ref().clone();
+        let audience = record.audience.values_mut().next().expect("an audience");
+        *audience = "https://sts.acme.example/staging/orders".parse().expect("an audience");
+        let approval = asked(Kind::Api, record.name.as_str(), Digest::of_json(&record));
+        apply(&mut state, What::ApiSubmitted { record: Box::new(record.clone()), approval });
+        approve(&mut state);
+        assert!(matches!(next(&state, at(1)), Some(What::ApiApproved { api, .. }) if api == record.name));
+        let mut configuration = state.configuration.clone().expect("configured");
+        let mut staging = configuration.environments.values().next().expect("an environment").clone();
+        staging.issuer = "https://sts.acme.example/staging".parse().expect("an issuer");
+        configuration.environments.insert("staging".parse().expect("a name"), staging);
+        apply(&mut state, What::ConfigurationChanged(configuration));
+        assert!(next(&state, at(1)).is_none());
+    }
+
+    /// S-2: a version that was not judged to its end does not take force, and lacks just that.
+    #[test]
+    fn a_version_takes_force_only_when_it_was_judged_to_its_end() {
+        let mut state = state();
+        let known = state.integrations.values().next().and_then(|known| known.current.as_ref()).expect("in force");
+        let mut record = known.record.as_ref().clone();
+        record.purpose = "Copies more orders.".into();
+        let approval = asked(Kind::Change, &record.id.to_string(), Digest::of_json(&record));
+        apply(&mut state, What::IntegrationChangeHeld { record: Box::new(record.clone()), approval });
+        approve(&mut state);
+        assert!(judges(&state, at(1)));
+        assert!(integration(&state, at(1), Effort::of(0)).is_none());
+        let lacking = waits_for(&state, &state.integrations[&record.id], at(1), &mut Effort::of(0));
+        assert_eq!(lacking, [&reason::RECORD_EFFORT]);
+        let taken = integration(&state, at(1), Effort::default());
+        assert!(matches!(taken, Some(What::IntegrationChanged { integration, .. }) if integration == record.id));
+    }
+}

@@ -1,0 +1,228 @@
+//! Effective state: whether an exchange would be granted now, and if not, everything that refuses it (GOVERNANCE.md section 1).
+//!
+//! Enter through [`effective`] for an integration, [`of_partner`] for what is the partner's own. The decision of an exchange is taken
+//! for a met binding and one scope, and goes on after each check that fails; so what is told here and what a workload is told are one.
+//! Deliberately not here: the proof itself, what is shown beside it, and quotas.
+
+use serde::Serialize;
+
+use super::grant::{Ask, Beside, Life, Target, suppose};
+use super::rehearsal::supposed;
+use super::standing::{members, own_members, partner_stands, standing, verified_until};
+use crate::domain::elevation::REVIEW_WITHIN;
+use crate::domain::reason::decision::Trace;
+use crate::domain::reason::{self, Reason, ReasonCode};
+use crate::domain::registry::integration::Access;
+use crate::domain::state::issuer_keys::issuer_key_due;
+use crate::domain::state::{Phase, State};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{EnvironmentName, IntegrationId, Issuer, PartnerName};
+
+/// What is true of an integration or partner in one environment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Effective {
+    /// `granting` or `refusing`.
+    pub state: &'static str,
+    /// What refuses, in the order in which an exchange asks; none where it is granting.
+    pub causes: Vec<Cause>,
+}
+
+/// One thing that refuses.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// What an exchange would be told.
+    pub reason: ReasonCode,
+    /// The revoked thing, such as `partner:globex`, where the cause is a revocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// From when on it refuses; null where that is not on record.
+    pub since: Option<Timestamp>,
+    /// When it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// How it is lifted; nothing where it never is, or ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifted_by: Option<LiftedBy>,
+}
+
+/// The step that lifts a cause, and the role that takes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct LiftedBy {
+    /// What is done, such as `resume`.
+    pub action: &'static str,
+    /// By whom; `partner` where the partner itself does it.
+    pub role: &'static str,
+}
+
+impl Effective {
+    fn of(causes: Vec<Cause>) -> Self {
+        Self { state: if causes.is_empty() { "granting" } else { "refusing" }, causes }
+    }
+}
+
+/// Whether an exchange of `id` in `environment` would be granted for some binding and some scope. Where none would, the causes are
+/// those of the binding and scope that the fewest refuse.
+pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &State, now: Timestamp) -> Effective {
+    let mut trace = Trace::survey();
+    let ended = standing(id, state, now, &mut trace, &mut Life::new()).err();
+    let stands = all(trace, ended);
+    let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
+    let asks = current.and_then(|current| current.record.environments.get(environment)).map(asks).unwrap_or_default();
+    // What refuses everything refuses every scope alike: then one is asked for.
+    let asks = if stands.is_empty() { &asks[..] } else { asks.get(..1).unwrap_or_default() };
+    let mut fewest: Option<Vec<Cause>> = None;
+    for principal in supposed(id, environment, state) {
+        let mut own = own_members(&principal);
+        own.extend(principal.barred().map(str::to_owned).filter(|member| !own.contains(member)));
+        for ask in asks {
+            let (refused, trace) = suppose(&principal, ask, Beside::Supposed, state, now, Trace::survey());
+            let reasons = all(trace, refused);
+            if reasons.is_empty() {
+                return Effective::of(Vec::new());
+            }
+            let place = Place { id, issuer: Some(&principal.proof().issuer), members: &own, state, now };
+            let causes: Vec<Cause> = reasons.iter().flat_map(|reason| place.causes(reason)).collect();
+            if fewest.as_ref().is_none_or(|known| causes.len() < known.len()) {
+                fewest = Some(causes);
+            }
+        }
+    }
+    let own = members(id, environment);
+    let place = Place { id, issuer: None, members: &own, state, now };
+    Effective::of(fewest.unwrap_or_else(|| {
+        let nothing = [&reason::BINDING_NO_MATCH];
+        let reasons = if stands.is_empty() { &nothing[..] } else { &stands[..] };
+        reasons.iter().flat_map(|reason| place.causes(reason)).collect()
+    }))
+}
+
+/// What of a partner itself refuses in `environment`; `granting` where nothing of it does. Its integrations have causes of their own.
+pub fn of_partner(name: &PartnerName, environment: &EnvironmentName, state: &State, now: Timestamp) -> Effective {
+    let mut trace = Trace::survey();
+    let ended = partner_stands(name, state, now, &mut trace, &mut Life::new()).err();
+    let partner = state.partners.get(name);
+    let own = [format!("environment:{environment}"), format!("partner:{name}")];
+    let causes = all(trace, ended).into_iter().map(|reason| of_partners(reason, partner));
+    Effective::of(causes.chain(revoked(&own, state)).collect())
+}
+
+/// The reasons of a survey, each once.
+fn all(trace: Trace, ended: Option<&'static Reason>) -> Vec<&'static Reason> {
+    let mut reasons = trace.into_causes();
+    reasons.extend(ended);
+    let mut seen = Vec::new();
+    reasons.retain(|reason| {
+        !seen.contains(reason) && {
+            seen.push(*reason);
+            true
+        }
+    });
+    reasons
+}
+
+/// One request for each scope of the record; for one that takes an elevation only where none stands.
+fn asks(access: &Access) -> Vec<Ask> {
+    let standing = access.scopes.iter().flat_map(|(api, rules)| rules.iter().map(move |rule| (api, &rule.scope)));
+    let mut pairs: Vec<_> = standing.collect();
+    if pairs.is_empty() {
+        pairs.extend(access.elevation.iter().map(|eligible| (&eligible.api, &eligible.scope)));
+    }
+    let ask = |(api, scope): (&crate::domain::value::names::ApiName, &crate::domain::value::scope::Scope)| Ask {
+        target: Some(Target::Name(api.to_string())),
+        scope: Some(scope.to_string()),
+        client: None,
+    };
+    pairs.into_iter().map(ask).collect()
+}
+
+/// Where causes are looked for.
+struct Place<'a> {
+    id: &'a IntegrationId,
+    issuer: Option<&'a Issuer>,
+    members: &'a [String],
+    state: &'a State,
+    now: Timestamp,
+}
+
+impl Place<'_> {
+    /// The causes behind a reason: one, or each revocation.
+    fn causes(&self, reason: &'static Reason) -> Vec<Cause> {
+        let found = if *reason == reason::REVOKED { revoked(self.members, self.state).collect() } else { Vec::new() };
+        if found.is_empty() { vec![self.cause(reason)] } else { found }
+    }
+
+    fn cause(&self, reason: &'static Reason) -> Cause {
+        let (id, state, now) = (self.id, self.state, self.now);
+        let integration = state.integrations.get(id);
+        let current = integration.and_then(|integration| integration.current.as_ref());
+        let contract = current.map(|current| &current.record.contract);
+        let cause = Cause { reason: ReasonCode(reason), subject: None, since: None, until: None, lifted_by: None };
+        let lifted = |action, role| Some(LiftedBy { action, role });
+        if [&reason::PARTNER_SUSPENDED, &reason::PARTNER_UNVERIFIED].contains(&reason) {
+            return of_partners(reason, state.partners.get(&id.partner));
+        }
+        if *reason == reason::INTEGRATION_SUSPENDED {
+            let since = integration.and_then(|integration| integration.suspended.as_ref()).map(|stop| stop.at);
+            return Cause { since, lifted_by: lifted("resume", "security"), ..cause };
+        }
+        if *reason == reason::INTEGRATION_NOT_ACTIVE {
+            let submitted = integration.is_some_and(|integration| integration.phase() == Phase::Submitted);
+            return Cause { lifted_by: lifted(if submitted { "approve" } else { "submit" }, "owner"), ..cause };
+        }
+        if *reason == reason::CONTRACT_NOT_STARTED {
+            return Cause { until: contract.map(|contract| contract.starts), lifted_by: lifted("apply", "owner"), ..cause };
+        }
+        if *reason == reason::CONTRACT_ENDED {
+            return Cause { since: contract.map(|contract| contract.ends), lifted_by: lifted("apply", "owner"), ..cause };
+        }
+        if *reason == reason::ELEVATION_UNREVIEWED {
+            let overdue = state.elevations.overdue(now).find(|request| request.elevation.integration == *id);
+            let since = overdue.map(|request| request.asked.plus(REVIEW_WITHIN));
+            return Cause { since, lifted_by: lifted("review", "security"), ..cause };
+        }
+        if *reason == reason::ASSERTION_KEY_LATE {
+            let newest = self.issuer.and_then(|issuer| state.issuer_keys.newest(issuer)).map(|(_, since)| since);
+            let due = current.and_then(|current| issuer_key_due(&current.record, newest));
+            return Cause { since: due.map(|due| due.at), lifted_by: lifted("change-key", "partner"), ..cause };
+        }
+        if *reason == reason::JOURNAL_REOPENED {
+            return Cause { until: Some(state.mints_from), ..cause };
+        }
+        if *reason == reason::KEY_UNAVAILABLE {
+            return Cause { lifted_by: lifted("rotate", "administrator"), ..cause };
+        }
+        if *reason == reason::SCOPE_NEEDS_ELEVATION {
+            return Cause { lifted_by: lifted("elevate", "security"), ..cause };
+        }
+        let of_record = [&reason::BINDING_NO_MATCH, &reason::SCOPE_NOT_CONTRACTED, &reason::TARGET_UNKNOWN];
+        if of_record.contains(&reason) { Cause { lifted_by: lifted("apply", "owner"), ..cause } } else { cause }
+    }
+}
+
+/// The causes that are the partner's own.
+fn of_partners(reason: &'static Reason, partner: Option<&crate::domain::state::PartnerState>) -> Cause {
+    let cause = Cause { reason: ReasonCode(reason), subject: None, since: None, until: None, lifted_by: None };
+    if *reason == reason::PARTNER_SUSPENDED {
+        let since = partner.and_then(|partner| partner.suspended.as_ref()).map(|stop| stop.at);
+        return Cause { since, lifted_by: Some(LiftedBy { action: "resume", role: "security" }), ..cause };
+    }
+    Cause { since: verified_until(partner), lifted_by: Some(LiftedBy { action: "verify", role: "security" }), ..cause }
+}
+
+/// A cause for each of `members` that a revocation refuses.
+fn revoked<'a>(members: &'a [String], state: &'a State) -> impl Iterator<Item = Cause> + 'a {
+    members.iter().filter(|member| state.is_refused(member)).map(|member| {
+        let refuses =
+            |one: &&crate::domain::state::Revocation| !one.lifted && !one.tokens_only && one.subject.member() == **member;
+        let first = state.revocations.values().filter(refuses).min_by_key(|one| one.at);
+        let lifted_by = first.filter(|one| one.subject.can_be_lifted());
+        Cause {
+            reason: ReasonCode(&reason::REVOKED),
+            subject: Some(member.clone()),
+            since: first.map(|one| one.at),
+            until: None,
+            lifted_by: lifted_by.map(|_| LiftedBy { action: "lift", role: "security" }),
+        }
+    })
+}

@@ -1,0 +1,292 @@
+//! Asking: from what somebody wants to an elevation that people may agree to, or every reason why not.
+
+use crate::domain::elevation::Elevation;
+use crate::domain::elevation::LONGEST_BREAK_GLASS;
+use crate::domain::elevation::PATIENCE;
+use crate::domain::elevation::Request;
+use crate::domain::elevation::Standing;
+use crate::domain::elevation::rule;
+use crate::domain::people::actor::{Actor, Person};
+use crate::domain::reason::{self, Reason};
+use crate::domain::registry::api::Approval;
+use crate::domain::registry::integration::{Access, Approvers, Eligible, Required};
+use crate::domain::state::State;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::endpoint::Endpoint;
+use crate::domain::value::names::{ApiName, BindingName, ElevationId, EnvironmentName, IntegrationId, Ticket};
+use crate::domain::value::scope::{Scope, ScopeSet};
+use crate::domain::value::text::Text;
+
+/// More open requests of one requester for one integration in one environment are refused: people who must look at them are few (ABUSE
+/// D-22). The workload is one requester and each person another, so that none of them keeps another from asking.
+const MOST_OPEN: usize = 20;
+
+/// The furthest start.
+const FURTHEST: Seconds = Seconds::days(30);
+
+/// What is wished for, whoever wishes.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// At which API.
+    pub api: ApiName,
+    /// The scopes.
+    pub scopes: ScopeSet,
+    /// Endpoint conditions; none means those of the record.
+    pub allow: Vec<Endpoint>,
+    /// How long.
+    pub duration: Seconds,
+    /// Why.
+    pub reason: String,
+    /// The ticket.
+    pub ticket: Option<Ticket>,
+    /// From when.
+    pub starts: Option<Timestamp>,
+    /// At once, to be looked at afterwards.
+    pub break_glass: bool,
+}
+
+/// Who wants it, for whom and where.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The id that it will have.
+    pub id: ElevationId,
+    /// For whom.
+    pub integration: IntegrationId,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// What.
+    pub wish: Wish,
+    /// Who asks.
+    pub by: Actor,
+    /// The binding that a workload asks through.
+    pub binding: Option<BindingName>,
+    /// SHA-256 of the token by which it asks how it stands.
+    pub poll: Option<Digest>,
+}
+
+/// One thing that does not fit: which member of the request, which reason, what exactly.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unfit {
+    /// The member.
+    pub at: &'static str,
+    /// The reason.
+    pub reason: &'static Reason,
+    /// What was wanted, and what the record has.
+    pub message: String,
+}
+
+/// Makes an elevation that people may agree to. The standing of integration and partner is for the caller to ask.
+///
+/// # Errors
+/// Everything that does not fit, all at once.
+pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
+    let Some(access) = access(state, &wanted.integration, &wanted.environment) else {
+        let message = format!("{} has no environment {}", wanted.integration, wanted.environment);
+        return Err(vec![Unfit { at: "environments", reason: &reason::ELEVATION_NOT_ELIGIBLE, message }]);
+    };
+    let mut unfit = Vec::new();
+    let mut eligible = Vec::new();
+    for scope in wanted.wish.scopes.iter() {
+        let found = access.elevation.iter().find(|one| one.api == wanted.wish.api && one.scope == *scope);
+        match found.filter(|_| in_catalogue(state, &wanted.wish.api, scope)) {
+            Some(one) => eligible.push(one),
+            None => {
+                let message = format!("{scope} of {} is nothing that the record lets be elevated", wanted.wish.api);
+                unfit.push(Unfit { at: "scopes", reason: &reason::ELEVATION_NOT_ELIGIBLE, message });
+            }
+        }
+    }
+    if wanted.wish.scopes.is_empty() {
+        let message = "expected at least one scope".to_owned();
+        unfit.push(Unfit { at: "scopes", reason: &reason::REQUEST_INVALID, message });
+    }
+    if wanted.wish.break_glass && is_signed(state, &wanted.wish.api) {
+        let message =
+            format!("{} says approval: signed, and what starts without an approval has no signature", wanted.wish.api);
+        unfit.push(Unfit { at: "breakGlass", reason: &reason::ELEVATION_NO_BREAK_GLASS, message });
+    }
+    fit(&wanted, &eligible, state, now, &mut unfit);
+    let rule = crate::domain::elevation::Rule {
+        demands: if wanted.wish.break_glass { rule::afterwards() } else { rule::demands(&eligible) },
+        barred: barred(&wanted, state),
+    };
+    if let Some(demand) = rule.demands.iter().find(|demand| !can_be_met(demand, &rule.barred, state)) {
+        let message = format!(
+            "{} of {} must approve, and who asked, applied the record since it lets this be elevated, or enrolled the workload may not; the rule is the record's, whose business owner can have it changed",
+            demand.count,
+            demand.people.join(", ")
+        );
+        unfit.push(Unfit { at: "scopes", reason: &reason::ELEVATION_NO_APPROVER, message });
+    }
+    // What starts without an approval waits for nobody; its own limit is one that nobody has looked at (`fit`).
+    let own = |request: &&Request| is_same(&request.elevation.requested_by, &wanted.by);
+    let waiting = state.elevations.of(&wanted.integration, &wanted.environment).filter(own);
+    let waiting = waiting.filter(|request| request.standing(now) == Standing::Pending).count();
+    if !wanted.wish.break_glass && waiting >= MOST_OPEN {
+        let message = format!("{waiting} of your own requests wait already, and {MOST_OPEN} may");
+        unfit.push(Unfit { at: "", reason: &reason::ELEVATION_TOO_MANY, message });
+    }
+    if !unfit.is_empty() {
+        return Err(unfit);
+    }
+    let patient = now.plus(PATIENCE);
+    let tied = eligible.iter().any(|one| one.require.contains(&Required::OpenTicket));
+    Ok(Elevation {
+        expires: wanted.wish.starts.map_or(patient, |starts| patient.max(starts).min(starts.plus(wanted.wish.duration))),
+        id: wanted.id,
+        integration: wanted.integration,
+        environment: wanted.environment,
+        api: wanted.wish.api,
+        scopes: wanted.wish.scopes,
+        allow: wanted.wish.allow,
+        duration: wanted.wish.duration,
+        starts: wanted.wish.starts,
+        reason: Text::from(wanted.wish.reason.as_str()),
+        ticket: wanted.wish.ticket,
+        tied,
+        requested_by: wanted.by,
+        binding: wanted.binding,
+        rule,
+        break_glass: wanted.wish.break_glass,
+        poll: wanted.poll,
+    })
+}
+
+/// What the request names, against what the record has for each scope.
+fn fit(wanted: &Wanted, eligible: &[&Eligible], state: &State, now: Timestamp, unfit: &mut Vec<Unfit>) {
+    let mut add = |at, reason, message: String| unfit.push(Unfit { at, reason, message });
+    let most = eligible.iter().map(|one| one.max).min().unwrap_or(Seconds::hours(24));
+    let most = if wanted.wish.break_glass { most.min(LONGEST_BREAK_GLASS) } else { most };
+    if wanted.wish.duration > most || wanted.wish.duration < Seconds::minutes(1) {
+        let message = format!("expected 1m to {most}, which is the longest for all of these scopes");
+        add("duration", &reason::ELEVATION_TOO_LONG, message);
+    }
+    for one in eligible.iter().filter(|one| !one.allow.is_empty()) {
+        for endpoint in wanted.wish.allow.iter().filter(|endpoint| !one.allow.contains(endpoint)) {
+            add("allow", &reason::ELEVATION_WIDENS, format!("{endpoint} is none of the endpoints that {} has", one.scope));
+        }
+    }
+    let named = |one: &&Eligible| one.require.contains(&Required::Ticket) || one.require.contains(&Required::OpenTicket);
+    if eligible.iter().any(named) && wanted.wish.ticket.is_none() {
+        add("ticket", &reason::ELEVATION_TICKET, "the record asks for a ticket".to_owned());
+    }
+    if wanted.wish.starts.is_some_and(|starts| starts < now || starts > now.plus(FURTHEST) || wanted.wish.break_glass) {
+        let message = format!("expected a time from now to {FURTHEST} ahead, and none for break-glass");
+        add("starts", &reason::ELEVATION_START, message);
+    }
+    let starts = wanted.wish.starts.unwrap_or(now);
+    for one in eligible {
+        // Approvals may take until the window has closed again; that is looked at when a token is asked for.
+        if let Some(window) = one.window.as_ref().filter(|window| wanted.wish.starts.is_some() && !window.holds(starts)) {
+            add("starts", &reason::ELEVATION_WINDOW, format!("{} runs {window}", one.scope));
+        }
+        if wanted.wish.break_glass && !one.break_glass {
+            add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, format!("the record does not allow it for {}", one.scope));
+        }
+    }
+    // One at a time: what nobody has looked at is not repeated by the same person in the same place until somebody has. Another person
+    // may be needed in the same incident, and each answers for their own.
+    let own = |request: &&Request| {
+        let other = &request.elevation;
+        let here = other.integration == wanted.integration && other.environment == wanted.environment;
+        here && is_same(&other.requested_by, &wanted.by)
+    };
+    let waits = state.elevations.unreviewed().find(own);
+    if let Some(request) = waits.filter(|_| wanted.wish.break_glass) {
+        let message = format!("your own elevation {} began without an approval and waits for its review", request.elevation.id);
+        add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, message);
+    }
+    if wanted.wish.break_glass && matches!(wanted.by, Actor::Workload(_) | Actor::Machine(_)) {
+        add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, "only a person may break the glass".to_owned());
+    }
+    if wanted.wish.reason.trim().is_empty() || wanted.wish.reason.chars().count() > 1000 {
+        add("reason", &reason::REQUEST_INVALID, "expected a reason of 1 to 1000 characters".to_owned());
+    }
+}
+
+/// Whether two requests come from one requester. All of an integration's workloads are one.
+fn is_same(one: &Actor, other: &Actor) -> bool {
+    match (one, other) {
+        (Actor::Workload(one), Actor::Workload(other)) => one == other,
+        (Actor::Staff(_) | Actor::Machine(_), Actor::Staff(_) | Actor::Machine(_)) => {
+            one.person().zip(other.person()).is_some_and(|(one, other)| one.is(other))
+        }
+        (Actor::Operator, Actor::Operator) | (Actor::Broker, Actor::Broker) => true,
+        (Actor::Staff(_) | Actor::Machine(_) | Actor::Workload(_) | Actor::Operator | Actor::Broker, _) => false,
+    }
+}
+
+fn barred(wanted: &Wanted, state: &State) -> Vec<Person> {
+    let place = (&wanted.integration, &wanted.environment);
+    let applied = appliers(state, place, &wanted.wish.api, &wanted.wish.scopes);
+    let enrolled =
+        enrollers(state, &wanted.integration, &wanted.environment).filter(|_| matches!(wanted.by, Actor::Workload(_)));
+    let mut barred: Vec<Person> = Vec::new();
+    for person in wanted.by.person().into_iter().chain(applied).chain(enrolled) {
+        if !barred.iter().any(|known| known.is(person)) {
+            // Names are for people to read, and stand elsewhere; who may not review is a matter of issuer and id.
+            barred.push(Person { name: None, ..person.clone() });
+        }
+    }
+    barred
+}
+
+/// What the record in force still has for each scope of an elevation; nothing where one of them is gone.
+pub(super) fn eligible<'a>(state: &'a State, elevation: &Elevation) -> Option<Vec<&'a Eligible>> {
+    elevation.scopes.iter().map(|scope| eligible_for(state, elevation, scope)).collect()
+}
+
+/// What the record in force still has for one of the scopes.
+pub(super) fn eligible_for<'a>(state: &'a State, elevation: &Elevation, scope: &Scope) -> Option<&'a Eligible> {
+    let access = access(state, &elevation.integration, &elevation.environment)?;
+    let found = access.elevation.iter().find(|one| one.api == elevation.api && one.scope == *scope);
+    found.filter(|_| in_catalogue(state, &elevation.api, scope))
+}
+
+fn access<'a>(state: &'a State, integration: &IntegrationId, environment: &EnvironmentName) -> Option<&'a Access> {
+    state.integrations.get(integration)?.current.as_ref()?.record.environments.get(environment)
+}
+
+/// Whether an API takes signed approvals alone.
+pub fn is_signed(state: &State, api: &ApiName) -> bool {
+    let current = state.apis.get(api).and_then(|api| api.current.as_ref());
+    current.is_some_and(|current| current.record.approval == Approval::Signed)
+}
+
+fn in_catalogue(state: &State, api: &ApiName, scope: &Scope) -> bool {
+    let current = state.apis.get(api).and_then(|api| api.current.as_ref());
+    current.is_some_and(|current| current.record.scopes.contains_key(scope))
+}
+
+/// Those who applied a version of the record since one of these scopes last widened in it.
+pub(super) fn appliers<'a>(
+    state: &'a State,
+    (integration, environment): (&IntegrationId, &'a EnvironmentName),
+    api: &'a ApiName,
+    scopes: &'a ScopeSet,
+) -> impl Iterator<Item = &'a Person> {
+    let known = state.integrations.get(integration).into_iter();
+    known.flat_map(move |known| scopes.iter().flat_map(move |scope| known.appliers.of(environment, api, scope)))
+}
+
+/// Who asked for a certificate of this integration there: what the workload shows is theirs, however often it was renewed since.
+pub(super) fn enrollers<'a>(
+    state: &'a State,
+    integration: &'a IntegrationId,
+    environment: &'a EnvironmentName,
+) -> impl Iterator<Item = &'a Person> {
+    let here =
+        state.certificates.enrolments().filter(move |one| one.integration == *integration && one.environment == *environment);
+    here.filter_map(|one| state.approvals.get(&one.approval)?.requested_by.person())
+}
+
+/// Whether anybody could ever meet `demand`. Who has a role is known to the identity provider alone, so only lists of people are counted.
+pub(super) fn can_be_met(demand: &Approvers, barred: &[Person], state: &State) -> bool {
+    if demand.role.is_some() || demand.fallback.is_some() {
+        return true;
+    }
+    let out =
+        |id: &String| barred.iter().chain(state.staff_cuts.iter().map(|(person, _)| person)).any(|person| person.id == *id);
+    demand.people.iter().filter(|id| !out(id)).count() >= usize::from(demand.count)
+}

@@ -1,0 +1,78 @@
+//! What is elevated at this second: asked at every mint, because an approval is not a promise.
+
+use super::ask;
+use crate::domain::elevation::Request;
+use crate::domain::elevation::Review;
+use crate::domain::elevation::Standing;
+use crate::domain::elevation::rule;
+use crate::domain::registry::integration::Required;
+use crate::domain::state::State;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::endpoint::Endpoint;
+use crate::domain::value::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
+use crate::domain::value::scope::Scope;
+
+/// One scope that is elevated.
+#[derive(Clone, Debug)]
+pub struct Live<'a> {
+    /// By which elevation.
+    pub id: &'a ElevationId,
+    /// The ticket that it names.
+    pub ticket: Option<&'a Ticket>,
+    /// Endpoint conditions; none means the whole API.
+    pub allow: Vec<Endpoint>,
+    /// Until when: its own end, or that of the record's window today.
+    pub ends: Timestamp,
+}
+
+/// The elevation by which `scope` may be had now, if there is one; where there are several, the one that lasts longest.
+pub fn live<'a>(
+    state: &'a State,
+    integration: &IntegrationId,
+    environment: &EnvironmentName,
+    api: &ApiName,
+    scope: &Scope,
+    now: Timestamp,
+) -> Option<Live<'a>> {
+    let all = state.elevations.of(integration, environment).filter(|request| request.elevation.api == *api);
+    all.filter_map(|request| counts(state, request, scope, now)).max_by_key(|live| live.ends)
+}
+
+fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timestamp) -> Option<Live<'a>> {
+    let elevation = &request.elevation;
+    let terms = request.terms();
+    if request.standing(now) != Standing::Active || !terms.scopes.contains(scope) {
+        return None;
+    }
+    let (starts, ends) = request.period()?;
+    // Who asked has no access any more: what they asked for goes with them.
+    if elevation.requested_by.person().is_some_and(|person| state.ensure_not_cut(person).is_err()) {
+        return None;
+    }
+    // The record as it is now, for this scope and for what it demands.
+    let eligible = ask::eligible_for(state, elevation, scope)?;
+    let signed = request.is_signed(state);
+    // Where approvals are signed, one counts that carries a signature by a passkey that is the approver's still. Whether the signature
+    // holds is asked before anything is issued (`broker/passkey.rs`).
+    let counts = |review: &&Review| !signed || review.is_signed(state);
+    let agreed = if elevation.break_glass {
+        eligible.break_glass && !signed
+    } else {
+        rule::is_met(&eligible.approvers, request.reviews.iter().filter(counts), request.asked)
+    };
+    if !agreed || (eligible.require.contains(&Required::OpenTicket) && !elevation.tied) {
+        return None;
+    }
+    let mut ends = ends.min(starts.plus(eligible.max));
+    if let Some(window) = &eligible.window {
+        ends = ends.min(window.closes(now)?);
+    }
+    let allow: Vec<Endpoint> = if terms.allow.is_empty() {
+        eligible.allow.clone()
+    } else {
+        terms.allow.into_iter().filter(|endpoint| eligible.allow.is_empty() || eligible.allow.contains(endpoint)).collect()
+    };
+    // Conditions that have nothing in common leave nothing, not everything.
+    let nothing = allow.is_empty() && !(eligible.allow.is_empty() && request.terms().allow.is_empty());
+    (now < ends && !nothing).then_some(Live { id: &elevation.id, ticket: elevation.ticket.as_ref(), allow, ends })
+}

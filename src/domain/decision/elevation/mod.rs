@@ -1,0 +1,13 @@
+//! Decisions about elevations: what may be asked for, what a reviewer sees, and what counts at an exchange.
+
+mod ask;
+mod briefing;
+mod live;
+#[cfg(test)]
+mod model;
+mod review;
+
+pub use ask::{Unfit, Wanted, Wish, ask, is_signed};
+pub use briefing::{Briefing, briefing};
+pub use live::{Live, live};
+pub use review::{Vote, statement};

@@ -1,0 +1,140 @@
+//! Entitlement: which scopes may be had now, by the contract and by elevations, and the conditions that travel in the token.
+//!
+//! Enter through [`entitled`], one step of the decision on a grant. All of a request is granted or none of it.
+
+use std::sync::Arc;
+
+use super::elevation::{Live, live};
+use super::grant::{Ask, BUILT_IN_SCOPES, Chosen, Life};
+use crate::domain::credential::claims::Detail;
+use crate::domain::reason::decision::Trace;
+use crate::domain::reason::{self, Reason};
+use crate::domain::registry::api::Api;
+use crate::domain::registry::integration::Access;
+use crate::domain::state::State;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::endpoint::Endpoint;
+use crate::domain::value::names::{Audience, ElevationId, EnvironmentName, IntegrationId};
+use crate::domain::value::scope::{Scope, ScopeSet};
+
+/// Whose request, where and when.
+pub(in crate::domain) struct Place<'a> {
+    pub(in crate::domain) id: &'a IntegrationId,
+    pub(in crate::domain) environment: &'a EnvironmentName,
+    pub(in crate::domain) access: &'a Access,
+    pub(in crate::domain) state: &'a State,
+    pub(in crate::domain) now: Timestamp,
+}
+
+/// The scopes that an API has.
+#[derive(Clone, Copy)]
+pub(in crate::domain) enum Catalogue<'a> {
+    /// Of a record.
+    Record(&'a Api),
+    /// Of the built-in API.
+    BuiltIn,
+}
+
+impl Catalogue<'_> {
+    /// Whether it has this one.
+    pub(in crate::domain) fn holds(&self, scope: &Scope) -> bool {
+        match self {
+            Self::Record(api) => api.scopes.contains_key(scope),
+            Self::BuiltIn => BUILT_IN_SCOPES.contains(&scope.as_str()),
+        }
+    }
+}
+
+/// What a token may say.
+pub(in crate::domain) struct Entitled {
+    /// The scopes, all that were asked for.
+    pub(in crate::domain) scopes: ScopeSet,
+    /// Endpoint conditions and elevations.
+    pub(in crate::domain) details: Arc<[Detail]>,
+    /// The elevations that the scopes rest on.
+    pub(in crate::domain) elevations: Vec<ElevationId>,
+}
+
+/// All of the scope or none of it: inside contract and catalogue, and what is beyond the contract inside elevations that are live.
+pub(in crate::domain) fn entitled(
+    ask: &Ask,
+    place: &Place<'_>,
+    target: &Chosen<'_>,
+    trace: &mut Trace,
+    life: &mut Life,
+) -> Result<Entitled, &'static Reason> {
+    let parameter = ask.scope.as_deref();
+    let seen = || parameter.map_or_else(|| "no scope parameter".to_owned(), |text| format!("scope {text:?}"));
+    trace.check("scope.named", parameter.is_some(), || ("a scope parameter".into(), seen()));
+    let parsed = ScopeSet::parse(parameter.ok_or(&reason::SCOPE_MISSING)?);
+    trace.check("scope.form", parsed.is_ok(), || ("scopes apart by one space, none twice".into(), seen()));
+    let scopes = parsed.map_err(|_| &reason::SCOPE_MALFORMED)?;
+    let standing = target.rules.iter().filter(|rule| target.catalogue.holds(&rule.scope));
+    let stands = |scope: &Scope| standing.clone().any(|rule| rule.scope == *scope);
+    let contracted = || {
+        let all = standing.clone().map(|rule| rule.scope.clone()).collect::<ScopeSet>();
+        if all.is_empty() { "no scope that stands".to_owned() } else { format!("scopes of the record: {all}") }
+    };
+    let mut details = Details { audience: &target.audience, found: Vec::new() };
+    for rule in standing.clone().filter(|rule| scopes.contains(&rule.scope)) {
+        details.endpoints(&rule.allow);
+    }
+    let mut elevations: Vec<(Live<'_>, Vec<Scope>)> = Vec::new();
+    if scopes.is_empty() || !scopes.iter().all(stands) {
+        let eligible = place.access.eligible(&target.api);
+        let may_be = |scope: &Scope| eligible.contains(scope) && target.catalogue.holds(scope);
+        let reachable = !scopes.is_empty() && scopes.iter().all(|scope| stands(scope) || may_be(scope));
+        if !trace.check("scope", reachable, || (contracted(), scopes.to_string())) {
+            return Err(&reason::SCOPE_NOT_CONTRACTED);
+        }
+        for scope in scopes.iter().filter(|scope| !stands(scope)) {
+            let found = live(place.state, place.id, place.environment, &target.api, scope, place.now);
+            let seen = || {
+                let active = |live: &Live<'_>| format!("elevation {} is active until {}", live.id, live.ends);
+                found.as_ref().map_or_else(|| "none that is active".to_owned(), active)
+            };
+            // Whoever reads the refusal learns that it can be had, and how.
+            let how = || {
+                let issuer = place.state.environment(place.environment).map(|environment| environment.issuer.as_str());
+                format!("an approved elevation for {scope} (request one: POST {}/elevations)", issuer.unwrap_or_default())
+            };
+            trace.check("elevation", found.is_some(), || (how(), seen()));
+            let found = found.ok_or(&reason::SCOPE_NEEDS_ELEVATION)?;
+            life.end("elevation.end", found.ends);
+            details.endpoints(&found.allow);
+            match elevations.iter_mut().find(|(known, _)| known.id == found.id) {
+                Some((known, its)) => {
+                    known.ends = known.ends.min(found.ends);
+                    its.push(scope.clone());
+                }
+                None => elevations.push((found, vec![scope.clone()])),
+            }
+        }
+    } else {
+        trace.check("scope", true, || (contracted(), scopes.to_string()));
+    }
+    let mut found = details.found;
+    found.extend(elevations.iter().map(|(live, scopes)| Detail::JitElevation {
+        id: live.id.clone(),
+        scopes: scopes.iter().cloned().collect(),
+        ends: live.ends,
+        ticket: live.ticket.cloned(),
+    }));
+    let elevations = elevations.into_iter().map(|(live, _)| live.id.clone()).collect();
+    Ok(Entitled { scopes, details: found.into(), elevations })
+}
+
+/// Endpoint conditions, one object per distinct list.
+struct Details<'a> {
+    audience: &'a Audience,
+    found: Vec<Detail>,
+}
+
+impl Details<'_> {
+    fn endpoints(&mut self, allow: &[Endpoint]) {
+        let known = |detail: &Detail| matches!(detail, Detail::Endpoints { actions, .. } if actions == allow);
+        if !allow.is_empty() && !self.found.iter().any(known) {
+            self.found.push(Detail::Endpoints { locations: [self.audience.clone()], actions: allow.to_vec() });
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Decisions: pure functions of the state, a request and `now` that grant or refuse with a reason.
+
+pub mod consequence;
+pub mod effective;
+pub mod elevation;
+pub mod enrolment;
+pub mod entitlement;
+pub mod grant;
+pub mod possession;
+pub mod rehearsal;
+pub mod revocable;
+pub mod standing;
+pub mod stopped;

@@ -1,0 +1,78 @@
+//! Rehearsal: what an exchange would come to now, if a good proof came (`carnet can-i`).
+//!
+//! Enter through [`rehearse`]. It runs the very decision of an exchange for each binding of the integration and keeps only its tree:
+//! no grant leaves, so nothing can be recorded or signed. Not rehearsed: the proof itself, a certificate or DPoP proof beside it, and
+//! quotas.
+
+use std::net::IpAddr;
+
+use super::grant::{Ask, Beside, Life, Target, suppose};
+use super::standing::standing;
+use crate::domain::caller::admission::Principal;
+use crate::domain::reason::decision::{Step, Trace};
+use crate::domain::reason::{self, Reason};
+use crate::domain::state::State;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ApiName, BindingName, EnvironmentName, IntegrationId};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Who would ask.
+    pub integration: IntegrationId,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// For what.
+    pub api: ApiName,
+    /// How much of it.
+    pub scope: String,
+    /// From where, if that matters.
+    pub source: Option<IpAddr>,
+}
+
+/// What would come of it by one binding.
+#[derive(Clone, Debug)]
+pub struct Rehearsed {
+    /// The binding; none where no binding is in force.
+    pub binding: Option<BindingName>,
+    /// Why not; nothing where there would be a token.
+    pub reason: Option<&'static Reason>,
+    /// The checks.
+    pub tree: Vec<Step>,
+}
+
+/// The outcome by the binding that gets furthest: one that gets a token, else the one whose tree is longest.
+pub fn rehearse(question: &Question, state: &State, now: Timestamp) -> Rehearsed {
+    let (id, environment) = (&question.integration, &question.environment);
+    let ask = Ask { target: Some(Target::Name(question.api.to_string())), scope: Some(question.scope.clone()), client: None };
+    let outcome = |principal: Principal| {
+        let (reason, trace) = suppose(&principal, &ask, Beside::From(question.source), state, now, Trace::on());
+        Rehearsed { binding: Some(principal.binding().clone()), reason, tree: trace.into_steps() }
+    };
+    let mut outcomes: Vec<Rehearsed> = supposed(id, environment, state).map(outcome).collect();
+    outcomes.sort_by_key(|one| (one.reason.is_some(), std::cmp::Reverse(one.tree.len()), one.binding.clone()));
+    outcomes.into_iter().next().unwrap_or_else(|| without_binding(question, state, now))
+}
+
+/// Whom the bindings in force would admit, each with a good proof.
+pub(in crate::domain) fn supposed(
+    id: &IntegrationId,
+    environment: &EnvironmentName,
+    state: &State,
+) -> impl Iterator<Item = Principal> {
+    let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
+    let access = current.and_then(|current| current.record.environments.get(environment));
+    let bindings = access.map_or(&[][..], |access| &access.bindings);
+    bindings.iter().filter_map(|binding| Principal::supposed(id, environment, binding, state))
+}
+
+/// What the standing of an integration says that has no binding here.
+fn without_binding(question: &Question, state: &State, now: Timestamp) -> Rehearsed {
+    let mut trace = Trace::on();
+    let stands = standing(&question.integration, state, now, &mut trace, &mut Life::new());
+    if stands.is_ok() {
+        let want = format!("a binding in {}", question.environment);
+        trace.check("binding", false, || (want, "no binding in force there".into()));
+    }
+    Rehearsed { binding: None, reason: Some(stands.err().unwrap_or(&reason::BINDING_NO_MATCH)), tree: trace.into_steps() }
+}

@@ -1,0 +1,161 @@
+//! Standing: the life-cycle states, dates and revocations that refuse whatever is asked for.
+//!
+//! Enter through [`standing`] and [`unrevoked`], two steps of the decision on a grant; [`stands`] and [`in_good_standing`] ask the same
+//! for what is no token.
+
+use super::grant::{Life, ensure};
+use crate::domain::caller::admission::Principal;
+use crate::domain::credential::revocation::Ingredients;
+use crate::domain::reason::decision::Trace;
+use crate::domain::reason::{self, Reason};
+use crate::domain::registry::partner::Partner;
+use crate::domain::state::{PartnerState, Phase, State};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, PartnerName};
+
+/// Life-cycle states and the dates that end rights: journal, partner, integration, contract.
+pub(in crate::domain) fn standing(
+    id: &IntegrationId,
+    state: &State,
+    now: Timestamp,
+    trace: &mut Trace,
+    life: &mut Life,
+) -> Result<(), &'static Reason> {
+    let from = state.mints_from;
+    trace.ensure("journal", now >= from, &reason::JOURNAL_REOPENED, || {
+        let seen =
+            if now >= from { "it issues".to_owned() } else { format!("reopened after a restore; it issues from {from} on") };
+        (format!("a journal that issues at {now}"), seen)
+    })?;
+    partner_stands(&id.partner, state, now, trace, life)?;
+
+    let integration = state.integrations.get(id);
+    let phase = integration.map(crate::domain::state::IntegrationState::phase);
+    let otherwise = match phase {
+        Some(Phase::Suspended) => &reason::INTEGRATION_SUSPENDED,
+        Some(Phase::Draft | Phase::Submitted | Phase::Active) | None => &reason::INTEGRATION_NOT_ACTIVE,
+    };
+    trace.ensure("integration", phase == Some(Phase::Active), otherwise, || {
+        let stopped = integration.and_then(|integration| integration.suspended.as_ref());
+        let since = stopped.map(|stop| format!(" since {}", stop.at)).unwrap_or_default();
+        let seen = phase.map_or("not in the registry", Phase::name);
+        (format!("integration {id} active"), format!("integration {id}: {seen}{since}"))
+    })?;
+    let overdue = state.elevations.overdue(now).find(|request| request.elevation.integration == *id);
+    trace.ensure("elevation.reviewed", overdue.is_none(), &reason::ELEVATION_UNREVIEWED, || {
+        let seen = overdue.map_or_else(
+            || "none waits longer than it may".to_owned(),
+            |request| format!("elevation {} waits longer than it may", request.elevation.id),
+        );
+        ("a review in time of each break-glass elevation".into(), seen)
+    })?;
+
+    let current = integration.and_then(|integration| integration.current.as_ref());
+    let contract = &current.ok_or(&reason::INTEGRATION_NOT_ACTIVE)?.record.contract;
+    let (starts, ends) = (contract.starts, contract.ends);
+    trace.ensure("contract.starts", starts <= now, &reason::CONTRACT_NOT_STARTED, || {
+        (format!("a contract that has started at {now}"), format!("contract starts {}", starts.first_day()))
+    })?;
+    trace.ensure("contract.ends", now < ends, &reason::CONTRACT_ENDED, || {
+        (format!("a contract that lasts beyond {now}"), format!("contract ends {}", ends.last_day()))
+    })?;
+    life.end("contract", ends);
+    Ok(())
+}
+
+/// The part of it that is the partner's own.
+pub(in crate::domain) fn partner_stands(
+    name: &PartnerName,
+    state: &State,
+    now: Timestamp,
+    trace: &mut Trace,
+    life: &mut Life,
+) -> Result<(), &'static Reason> {
+    let partner = state.partners.get(name);
+    let stopped = partner.and_then(|partner| partner.suspended.as_ref());
+    trace.ensure("partner", stopped.is_none(), &reason::PARTNER_SUSPENDED, || {
+        let seen = match (partner, stopped) {
+            (None, _) => "not in the registry".to_owned(),
+            (Some(_), None) => "in good standing".to_owned(),
+            (Some(_), Some(stop)) => format!("suspended since {}", stop.at),
+        };
+        (format!("partner {name} not suspended"), format!("partner {name}: {seen}"))
+    })?;
+    let verified = verified_until(partner);
+    let counts = verified.is_some_and(|expires| now < expires);
+    trace.ensure("partner.verification", counts, &reason::PARTNER_UNVERIFIED, || {
+        let seen = verified.map_or_else(
+            || format!("partner {name} is not verified"),
+            |expires| format!("partner {name} is verified until {}", expires.last_day()),
+        );
+        (format!("a verification that lasts beyond {now}"), seen)
+    })?;
+    life.end("partner.verification", verified.unwrap_or(now));
+    Ok(())
+}
+
+/// Until when a partner is verified, if it ever was.
+pub(in crate::domain) fn verified_until(partner: Option<&PartnerState>) -> Option<Timestamp> {
+    let record: Option<&Partner> = partner?.current.as_ref().map(|current| current.record.as_ref());
+    record.map(|record| record.verification.expires)
+}
+
+/// Nothing that the token would be made from is revoked.
+pub(in crate::domain) fn unrevoked(
+    principal: &Principal,
+    ingredients: &Ingredients,
+    state: &State,
+    trace: &mut Trace,
+) -> Result<(), &'static Reason> {
+    // Nearly always nothing is, and then no member is spelled.
+    let members = if state.refused.is_empty() { Vec::new() } else { ingredients.members() };
+    let refused = members.into_iter().find(|member| state.is_refused(member));
+    let refused = refused.or_else(|| principal.barred().map(str::to_owned));
+    trace.ensure("revocations", refused.is_none(), &reason::REVOKED, || {
+        ("nothing revoked that the token would be made from".into(), told(refused.as_deref()))
+    })
+}
+
+/// A revoked member in words: `partner:globex` is "partner globex is revoked".
+pub(in crate::domain) fn told(member: Option<&str>) -> String {
+    match member.map(|member| member.split_once(':').unwrap_or(("", member))) {
+        None => "nothing is revoked".to_owned(),
+        Some((kind, name)) => format!("{kind} {name} is revoked"),
+    }
+}
+
+/// The members that a revocation of a partner or integration, or of an environment of it, is known by.
+pub(in crate::domain) fn members(id: &IntegrationId, environment: &EnvironmentName) -> [String; 4] {
+    [
+        format!("environment:{environment}"),
+        format!("partner:{}", id.partner),
+        format!("integration:{id}"),
+        format!("integration:{id}/{environment}"),
+    ]
+}
+
+/// Whether a principal may ask for anything at all (introspection, revocation): its standing, and nothing of it revoked.
+pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+    if let ClientId::Integration(id) = principal.client() {
+        stands(id, state, now)?;
+    }
+    let refused = own_members(principal).iter().any(|member| state.is_refused(member)) || principal.barred().is_some();
+    ensure(!refused, &reason::REVOKED)
+}
+
+/// The members that a revocation is known by of what a principal is: those of a token but for API, keys, certificate and elevations.
+pub(in crate::domain) fn own_members(principal: &Principal) -> Vec<String> {
+    let (client, environment) = (principal.client(), principal.environment());
+    let mut own = match client {
+        ClientId::Integration(id) => members(id, environment).to_vec(),
+        ClientId::Api(_) => vec![format!("environment:{environment}")],
+    };
+    own.push(format!("binding:{client}/{environment}/{}", principal.binding()));
+    own.push(format!("issuer:{}", principal.proof().issuer));
+    own
+}
+
+/// Whether an integration is in good standing: active, within its contract, its partner verified.
+pub fn stands(id: &IntegrationId, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+    standing(id, state, now, &mut Trace::off(), &mut Life::new())
+}

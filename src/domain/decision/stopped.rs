@@ -1,0 +1,196 @@
+//! Stopped: what is suspended or revoked is given nothing more, by whatever approval.
+//!
+//! Asked when somebody asks for more and again when somebody approves it. An approval that was right when it was asked for would else
+//! become a right that waits behind the stop. Two approvals are always possible, because they are the ways out of a stop: to resume a
+//! partner, and to lift a revocation. An integration is resumed after its partner.
+
+use super::standing::stands;
+use crate::domain::credential::revocation::Subject;
+use crate::domain::elevation::Elevation;
+use crate::domain::people::approval::{Approval, Kind};
+use crate::domain::reason::{self, Reason};
+use crate::domain::record::{widens_access, widens_binding, widens_target};
+use crate::domain::registry::binding::{Admits, Binding};
+use crate::domain::registry::integration::Access;
+use crate::domain::state::State;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::effort::Effort;
+use crate::domain::value::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
+
+/// Refuses what is asked for a partner that is suspended or revoked.
+///
+/// # Errors
+/// How it is stopped.
+pub fn partner(partner: &PartnerName, state: &State) -> Result<(), &'static Reason> {
+    suspended(partner, state)?;
+    unrevoked(&Subject::Partner { partner: partner.clone() }, state)
+}
+
+/// Refuses what is asked for a partner that is suspended. A revocation of it may be lifted while what was asked for waits.
+///
+/// # Errors
+/// It is suspended.
+pub fn suspended(partner: &PartnerName, state: &State) -> Result<(), &'static Reason> {
+    let known = state.partners.get(partner);
+    if known.is_some_and(|known| known.suspended.is_some()) { Err(&reason::PARTNER_SUSPENDED) } else { Ok(()) }
+}
+
+/// Refuses what is asked for an integration that is suspended or revoked, or whose partner is.
+///
+/// # Errors
+/// How it is stopped.
+pub fn integration(id: &IntegrationId, state: &State) -> Result<(), &'static Reason> {
+    partner(&id.partner, state)?;
+    if state.integrations.get(id).is_some_and(|known| known.suspended.is_some()) {
+        return Err(&reason::INTEGRATION_SUSPENDED);
+    }
+    unrevoked(&Subject::Integration { integration: id.clone() }, state)
+}
+
+/// Refuses what is asked for an integration in an environment that is revoked, for it or for everybody.
+///
+/// # Errors
+/// How it is stopped.
+pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &State) -> Result<(), &'static Reason> {
+    integration(id, state)?;
+    unrevoked(&Subject::Environment { environment: environment.clone() }, state)?;
+    let here = Subject::IntegrationEnvironment { integration: id.clone(), environment: environment.clone() };
+    unrevoked(&here, state)
+}
+
+/// Refuses an elevation that nothing could use now: of an integration that is not in good standing, in an environment that is revoked,
+/// through a binding that is revoked, or where every binding is.
+///
+/// # Errors
+/// How it is stopped.
+pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+    stands(&asked.integration, state, now)?;
+    environment(&asked.integration, &asked.environment, state)?;
+    unrevoked(&Subject::Api { api: asked.api.clone() }, state)?;
+    let client = ClientId::Integration(asked.integration.clone());
+    let place = (&client, &asked.environment);
+    let current = state.integrations.get(&asked.integration).and_then(|known| known.current.as_ref());
+    let bindings = current.and_then(|current| current.record.environments.get(&asked.environment));
+    let bindings = bindings.map_or(&[][..], |access| &access.bindings);
+    if let Some(name) = &asked.binding {
+        unrevoked(&through(place, name), state)?;
+        bindings.iter().filter(|one| one.name == *name).try_for_each(|one| binding(place, one, state))?;
+    }
+    if bindings.iter().any(|one| binding(place, one, state).is_ok()) { Ok(()) } else { Err(&reason::REVOKED) }
+}
+
+/// Refuses an approval that would give more to what is stopped. What `effort` does not suffice to compare counts as more.
+///
+/// # Errors
+/// How it is stopped.
+pub fn approval(approval: &Approval, state: &State, effort: &mut Effort) -> Result<(), &'static Reason> {
+    let unknown = || &reason::NOT_FOUND;
+    match approval.kind {
+        Kind::Lift => Ok(()),
+        Kind::Api => api(&approval.subject.parse().map_err(|_| unknown())?, state),
+        Kind::Partner => partner(&approval.subject.parse().map_err(|_| unknown())?, state),
+        Kind::Change | Kind::Integration => version(&approval.subject.parse().map_err(|_| unknown())?, state, effort),
+        Kind::Enrolment => {
+            let (id, place) = approval.subject.rsplit_once('/').ok_or_else(unknown)?;
+            enrolment(&id.parse().map_err(|_| unknown())?, &place.parse().map_err(|_| unknown())?, state)
+        }
+        // The subject of a partner's resume has no slash.
+        Kind::Resume => match approval.subject.parse::<IntegrationId>() {
+            Ok(id) => partner(&id.partner, state),
+            Err(_) => Ok(()),
+        },
+    }
+}
+
+/// Refuses a certificate where nothing takes certificates now.
+///
+/// # Errors
+/// How it is stopped.
+pub fn enrolment(id: &IntegrationId, place: &EnvironmentName, state: &State) -> Result<(), &'static Reason> {
+    environment(id, place, state)?;
+    if state.barred.certificate(id, place).is_some() { Err(&reason::REVOKED) } else { Ok(()) }
+}
+
+/// Refuses the version of an integration that waits, where it gives more to something that is stopped: to the integration, in an
+/// environment, through a binding, or at an API. Nearly always nothing is stopped, and then no versions are compared. What `effort` does
+/// not suffice to compare counts as more.
+///
+/// # Errors
+/// How it is stopped.
+pub fn version(id: &IntegrationId, state: &State, effort: &mut Effort) -> Result<(), &'static Reason> {
+    integration(id, state)?;
+    let Some(known) = state.integrations.get(id) else { return Ok(()) };
+    let Some(waiting) = known.held.as_ref() else { return Ok(()) };
+    let client = ClientId::Integration(id.clone());
+    for (place, new) in &waiting.version.record.environments {
+        let current = known.current.as_ref().and_then(|current| current.record.environments.get(place));
+        unless(environment(id, place, state), || widens_access(current, new, effort))?;
+        for one in &new.bindings {
+            let same = current.and_then(|current| current.bindings.iter().find(|other| other.name == one.name));
+            unless(binding((&client, place), one, state), || widens_binding(same, one, effort))?;
+        }
+        for api in targets(new) {
+            let subject = Subject::Api { api: api.clone() };
+            unless(unrevoked(&subject, state), || widens_target(current, new, api, effort))?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the version of an API that waits: while the API is revoked, whatever it says; else where it gives an audience or a caller to
+/// something that is stopped.
+///
+/// # Errors
+/// How it is stopped.
+pub fn api(name: &ApiName, state: &State) -> Result<(), &'static Reason> {
+    unrevoked(&Subject::Api { api: name.clone() }, state)?;
+    let Some(known) = state.apis.get(name) else { return Ok(()) };
+    let Some(waiting) = known.held.as_ref() else { return Ok(()) };
+    let current = known.current.as_ref().map(|current| &current.record);
+    let new = &waiting.version.record;
+    let client = ClientId::Api(name.clone());
+    let open = |place: &EnvironmentName| unrevoked(&Subject::Environment { environment: place.clone() }, state);
+    for (place, audience) in &new.audience {
+        let same = current.and_then(|current| current.audience.get(place));
+        unless(open(place), || same != Some(audience))?;
+    }
+    for (place, callers) in &new.callers {
+        let current = current.and_then(|current| current.callers.get(place)).map_or(&[][..], Vec::as_slice);
+        for one in callers.iter().filter(|one| !current.contains(one)) {
+            open(place)?;
+            binding((&client, place), one, state)?;
+        }
+    }
+    Ok(())
+}
+
+/// `stop`, where it matters.
+fn unless(stop: Result<(), &'static Reason>, matters: impl FnOnce() -> bool) -> Result<(), &'static Reason> {
+    stop.or_else(|reason| if matters() { Err(reason) } else { Ok(()) })
+}
+
+/// The APIs that it gives something of.
+fn targets(access: &Access) -> impl Iterator<Item = &ApiName> {
+    access.scopes.keys().chain(access.elevation.iter().map(|one| &one.api))
+}
+
+/// Refuses a binding that is revoked, or of which every proof is refused: its issuer is revoked, or another revoked binding takes them.
+fn binding(place: (&ClientId, &EnvironmentName), binding: &Binding, state: &State) -> Result<(), &'static Reason> {
+    unrevoked(&through(place, &binding.name), state)?;
+    let (client, environment) = place;
+    let barred = match (&binding.admits, client) {
+        (Admits::Jwt(rule), _) => state.barred.rule(environment, rule),
+        (Admits::Certificate, ClientId::Integration(id)) => state.barred.certificate(id, environment),
+        // Our authority names integrations only.
+        (Admits::Certificate, ClientId::Api(_)) => None,
+    };
+    if barred.is_some() { Err(&reason::REVOKED) } else { Ok(()) }
+}
+
+fn through((client, environment): (&ClientId, &EnvironmentName), binding: &BindingName) -> Subject {
+    Subject::Binding { client: client.clone(), environment: environment.clone(), binding: binding.clone() }
+}
+
+fn unrevoked(subject: &Subject, state: &State) -> Result<(), &'static Reason> {
+    if state.is_refused(&subject.member()) { Err(&reason::REVOKED) } else { Ok(()) }
+}

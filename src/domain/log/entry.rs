@@ -1,0 +1,356 @@
+//! Entries of the journal: what was issued, what was refused to a known caller, and every change, in one order.
+//!
+//! An entry is JSON text; the Merkle leaf is over exactly those bytes. Token text never stands in an entry.
+
+use serde::{Deserialize, Serialize};
+
+use super::change::Change;
+use crate::domain::credential::revocation::Ingredients;
+use crate::domain::decision::grant::Grant;
+use crate::domain::reason::ReasonCode;
+use crate::domain::reason::decision::Step;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{
+    ApiName, Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, KeyId, RequestId, Serial, Subject, TokenId,
+};
+use crate::domain::value::proof_key::ProofKey;
+
+/// An entry as it was read.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A token was issued.
+    Issued(Box<Issued>),
+    /// A known caller was refused.
+    Refused(Box<RefusedEntry>),
+    /// Refusals of strangers, or beyond a caller's quota, counted.
+    Counted(Counted),
+    /// Something changed.
+    Change(Box<ChangeEntry>),
+}
+
+/// `kind: issued`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Issued {
+    /// Its place in the log.
+    pub index: u64,
+    /// The store's time.
+    pub time: Timestamp,
+    /// `issued`.
+    pub kind: IssuedKind,
+    /// The client.
+    pub subject: ClientId,
+    /// The request.
+    pub request_id: RequestId,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The token's id.
+    pub jti: TokenId,
+    /// Its end.
+    pub exp: Timestamp,
+    /// The API.
+    pub api: ApiName,
+    /// The API's audience there.
+    pub audience: Audience,
+    /// Scopes apart by a space.
+    pub scope: String,
+    /// The binding.
+    pub binding: BindingName,
+    /// Version of the record that allowed it.
+    pub record: Digest,
+    /// The signing key.
+    pub kid: KeyId,
+    /// SHA-256 of the bytes that are signed.
+    pub claims: Digest,
+    /// Which ceiling ended its life.
+    pub ceiling: String,
+    /// The proof that paid for it.
+    pub proof: ProofOnRecord,
+    /// The certificate that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateOnRecord>,
+    /// The trust domain of the X.509-SVID that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Issuer>,
+    /// The elevations that its scope rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elevations: Vec<ElevationId>,
+}
+
+/// What the record says of a client certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateOnRecord {
+    /// Its serial number.
+    pub serial: Serial,
+    /// The key that issued it.
+    pub authority: KeyId,
+}
+
+/// What the record says of a proof.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProofOnRecord {
+    /// Who issued it.
+    pub issuer: Issuer,
+    /// Another issuer that it names: of a JWT-SVID its `iss`, or its trust domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<Issuer>,
+    /// Whom it names.
+    pub subject: Subject,
+    /// The thumbprint of the key that signed it.
+    pub key: Digest,
+    /// Digest of (issuer, `jti`), where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Digest>,
+    /// Its end.
+    pub expires: Timestamp,
+}
+
+/// The word `issued`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IssuedKind {
+    /// `issued`.
+    Issued,
+}
+
+/// `kind: refused`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RefusedEntry {
+    /// Its place in the log.
+    pub index: u64,
+    /// The store's time.
+    pub time: Timestamp,
+    /// `refused`.
+    pub kind: RefusedKind,
+    /// The caller.
+    pub subject: ClientId,
+    /// The request.
+    pub request_id: RequestId,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// Why.
+    pub reason: ReasonCode,
+    /// The checks, bounded.
+    pub tree: Vec<Step>,
+}
+
+/// The word `refused`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RefusedKind {
+    /// `refused`.
+    Refused,
+}
+
+/// `kind: refusals`: what strangers were refused in one minute, by reason.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Counted {
+    /// Its place in the log.
+    pub index: u64,
+    /// The store's time.
+    pub time: Timestamp,
+    /// `refusals`.
+    pub kind: CountedKind,
+    /// The environment, or the caller whose quota was used up.
+    pub subject: String,
+    /// How often, by reason.
+    pub counts: std::collections::BTreeMap<String, u64>,
+}
+
+/// The word `refusals`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CountedKind {
+    /// `refusals`.
+    Refusals,
+}
+
+/// A change with its place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeEntry {
+    /// Its place in the log.
+    pub index: u64,
+    /// The store's time.
+    pub time: Timestamp,
+    /// What it is about.
+    pub subject: String,
+    /// The request that caused it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+    /// The change before this one: no change can be taken out of the log unseen. None in the first entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior: Option<u64>,
+    /// The change.
+    #[serde(flatten)]
+    pub change: Change,
+}
+
+impl Issued {
+    /// The entry of a grant at `index`, and the bytes that are to be signed: those of which the entry has the digest.
+    pub fn of(grant: &Grant, index: u64, time: Timestamp) -> (Self, Vec<u8>) {
+        let bytes = grant.claims().payload(index).bytes();
+        let (claims, proof, from) = (grant.claims(), grant.proof(), grant.ingredients());
+        let entry = Self {
+            index,
+            time,
+            kind: IssuedKind::Issued,
+            subject: claims.client.clone(),
+            request_id: grant.request().clone(),
+            environment: claims.environment.clone(),
+            jti: claims.id.clone(),
+            exp: claims.expires,
+            api: from.api.clone(),
+            audience: claims.audience.clone(),
+            scope: claims.scope.to_string(),
+            binding: claims.binding.clone(),
+            record: grant.record(),
+            kid: from.kid.clone(),
+            claims: Digest::of(&bytes),
+            ceiling: grant.ceiling().to_owned(),
+            proof: ProofOnRecord {
+                issuer: proof.issuer.clone(),
+                named: proof.named.clone(),
+                subject: proof.subject.clone(),
+                key: proof.key,
+                id: proof.id.map(|ProofKey(digest)| digest),
+                expires: proof.expires,
+            },
+            certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),
+            beside: from.beside.clone(),
+            elevations: from.elevations.clone(),
+        };
+        (entry, bytes)
+    }
+
+    /// What the token was made from.
+    pub fn ingredients(&self) -> Ingredients {
+        Ingredients {
+            client: self.subject.clone(),
+            environment: self.environment.clone(),
+            binding: self.binding.clone(),
+            issuer: self.proof.issuer.clone(),
+            named: self.proof.named.clone(),
+            kid: self.kid.clone(),
+            api: self.api.clone(),
+            certificate: self.certificate.as_ref().map(|shown| (shown.serial.clone(), shown.authority.clone())),
+            beside: self.beside.clone(),
+            elevations: self.elevations.clone(),
+        }
+    }
+}
+
+impl Entry {
+    /// Reads an entry of our own log. What cannot be read is an inconsistency, and says where.
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Head {
+            kind: String,
+        }
+        let head: Head = serde_json::from_slice(bytes)?;
+        Ok(match head.kind.as_str() {
+            "issued" => Self::Issued(serde_json::from_slice(bytes)?),
+            "refused" => Self::Refused(serde_json::from_slice(bytes)?),
+            "refusals" => Self::Counted(serde_json::from_slice(bytes)?),
+            _ => Self::Change(serde_json::from_slice(bytes)?),
+        })
+    }
+
+    /// Its place in the log.
+    pub fn index(&self) -> u64 {
+        match self {
+            Self::Issued(entry) => entry.index,
+            Self::Refused(entry) => entry.index,
+            Self::Counted(entry) => entry.index,
+            Self::Change(entry) => entry.index,
+        }
+    }
+
+    /// The store's time when it was written.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Issued(entry) => entry.time,
+            Self::Refused(entry) => entry.time,
+            Self::Counted(entry) => entry.time,
+            Self::Change(entry) => entry.time,
+        }
+    }
+
+    /// What it is about, as its row has it.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Issued(entry) => entry.subject.to_string(),
+            Self::Refused(entry) => entry.subject.to_string(),
+            Self::Counted(entry) => entry.subject.clone(),
+            Self::Change(entry) => entry.subject.clone(),
+        }
+    }
+
+    /// Its kind: `issued`, `refused`, `refusals`, or the change's.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Issued(_) => "issued",
+            Self::Refused(_) => "refused",
+            Self::Counted(_) => "refusals",
+            Self::Change(entry) => entry.change.what.kind(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::examples::{Examples, subjects};
+    use crate::domain::log::archive::Segment;
+    use crate::domain::log::change::What;
+    use crate::domain::people::actor::Actor;
+
+    /// Writes a change as an entry, with and without what an entry may lack, and reads it again.
+    fn reads_back(change: &Change) {
+        for (request_id, prior) in [(None, None), (Some("r1".parse().expect("an id")), Some(6))] {
+            let subject = change.what.subject();
+            let entry =
+                ChangeEntry { index: 7, time: Timestamp::default(), subject, request_id, prior, change: change.clone() };
+            let written = serde_json::to_string(&entry).expect("written");
+            let read = Entry::parse(written.as_bytes()).unwrap_or_else(|error| panic!("{error}: {written}"));
+            let Entry::Change(read) = read else { panic!("a change: {written}") };
+            assert_eq!(serde_json::to_string(&*read).expect("written"), written);
+        }
+    }
+
+    /// A member of a change that has the name of one of the entry's would make an entry that nobody can read again: the journal
+    /// of a node that revoked something did not open.
+    #[test]
+    fn every_kind_of_change_reads_back_as_it_was_written() {
+        let examples = Examples::sealed().changes();
+        examples.iter().for_each(|example| reads_back(&example.change));
+        // What the journal says of itself.
+        let made = [
+            What::JournalReopened { epoch: 2, mints_from: Timestamp::default(), corrects: Some(Timestamp::default()) },
+            What::JournalReopened { epoch: 2, mints_from: Timestamp::default(), corrects: None },
+            What::JournalArchived(Segment { first: 0, until: 256, digest: Digest::of(b"a segment") }),
+            What::CheckpointKeySucceeded { statement: "log\ncheckpoint key a\nsucceeded by b\n".to_owned() },
+        ];
+        let made = made.map(|what| Change { by: Actor::Broker, what });
+        made.iter().for_each(reads_back);
+        let all = examples.iter().map(|example| &example.change).chain(&made);
+        let kinds: std::collections::BTreeSet<&str> = all.map(|change| change.what.kind()).collect();
+        assert_eq!(kinds, What::KINDS.iter().copied().collect());
+    }
+
+    #[test]
+    fn every_subject_of_a_revocation_reads_back_with_and_without_its_client() {
+        let client = "globex/order-sync".parse().expect("a client");
+        for (subject, client) in subjects().into_iter().flat_map(|subject| [(subject.clone(), None), (subject, Some(&client))])
+        {
+            let (id, reason, client) = ("v1".parse().expect("an id"), "leaked".into(), client.cloned());
+            let what = What::RevocationAdded { id, subject, tokens_only: false, reason, client };
+            reads_back(&Change { by: Actor::Broker, what });
+        }
+    }
+}

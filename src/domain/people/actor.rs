@@ -1,0 +1,192 @@
+//! Who does something to the house: people with roles, and what each role may do.
+//!
+//! Four eyes are by `(iss, id)` of a [`Person`], never by e-mail or name (DESIGN.md section 10). An admin handler receives an
+//! [`Authorized`] of the permission that its route needs; there is no other way to get one than to pass the check.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{IntegrationId, Issuer};
+use crate::domain::value::text::Text;
+
+/// A human at the company's own identity provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Person {
+    /// The staff issuer.
+    pub iss: Issuer,
+    /// The value of the claim that names a human in every kind of token (`person_claim`).
+    pub id: String,
+    /// How the person is called; may be forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text>,
+}
+
+impl Person {
+    /// Whether both are the same human: by issuer and id alone.
+    pub fn is(&self, other: &Self) -> bool {
+        self.iss == other.iss && self.id == other.id
+    }
+}
+
+/// What somebody is to the broker. Several may be held; four eyes still mean two people.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Runs keys, CA and operation; approves nothing.
+    Administrator,
+    /// Reads everything, changes nothing.
+    Auditor,
+    /// Submits records and approves in the business slot.
+    Owner,
+    /// Submits, approves as security only, suspends, revokes.
+    Security,
+}
+
+impl Role {
+    /// Its word in configuration and on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Auditor => "auditor",
+            Self::Owner => "owner",
+            Self::Security => "security",
+        }
+    }
+}
+
+/// Who caused a change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Actor {
+    /// A member of staff, by the admin API.
+    Staff(Person),
+    /// A machine of the company with a staff token: may submit, never reviews.
+    Machine(Person),
+    /// A partner's workload with its own proof, or the integration it belongs to.
+    Workload(IntegrationId),
+    /// Somebody with the configuration file and the key-encryption key in hand, by `carnet` on the machine itself.
+    Operator,
+    /// The broker, as a consequence of other entries (an activation whose last condition came to hold, a key retired).
+    Broker,
+}
+
+impl Actor {
+    /// The person, where there is one.
+    pub fn person(&self) -> Option<&Person> {
+        match self {
+            Self::Staff(person) | Self::Machine(person) => Some(person),
+            Self::Workload(_) | Self::Operator | Self::Broker => None,
+        }
+    }
+
+    /// How the person is called, to be sealed.
+    pub fn name_mut(&mut self) -> Option<&mut Text> {
+        match self {
+            Self::Staff(person) | Self::Machine(person) => person.name.as_mut(),
+            Self::Workload(_) | Self::Operator | Self::Broker => None,
+        }
+    }
+}
+
+/// A staff caller whose bearer was verified: person, roles and what kind of caller.
+#[derive(Clone, Debug)]
+pub struct Staff {
+    /// Who.
+    pub person: Person,
+    /// What the groups of the token make of them.
+    pub roles: BTreeSet<Role>,
+    /// Whether this is a machine's token (no human): it never reviews.
+    pub machine: bool,
+    /// Whether something shows that a person signed in recently enough for a review: `auth_time`, or a session of the console.
+    pub fresh: bool,
+    /// When this sign-in stops counting: the end of the bearer, or `[staff] max_age` after it was issued.
+    pub until: Timestamp,
+}
+
+impl Staff {
+    /// As the cause of a change.
+    pub fn actor(&self) -> Actor {
+        if self.machine { Actor::Machine(self.person.clone()) } else { Actor::Staff(self.person.clone()) }
+    }
+}
+
+/// What a route asks of its caller: any of these roles.
+pub trait Permission: Send + Sync + 'static {
+    /// One of these must be held.
+    const ANY_OF: &'static [Role];
+    /// Whether it takes a human who signed in recently.
+    const HUMAN: bool = false;
+}
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident: [$($role:ident),+] $(, $human:literal)?;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+        impl Permission for $name {
+            const ANY_OF: &'static [Role] = &[$(Role::$role),+];
+            $(const HUMAN: bool = $human;)?
+        }
+    )+};
+}
+
+permissions! {
+    /// GET anything.
+    Read: [Administrator, Auditor, Owner, Security];
+    /// Plan, apply and submit records; ask for resume.
+    Submit: [Owner, Security];
+    /// Review an approval; which slot the review fills is for the domain to say.
+    Review: [Owner, Security], true;
+    /// Suspend, revoke, cut staff, probe issuers; ask to lift or resume.
+    Contain: [Security];
+    /// Ask for an elevation, and end one.
+    Elevate: [Owner, Security];
+    /// Revoke a passkey; whose, is for the domain to say.
+    Retire: [Administrator, Owner, Security];
+    /// Rotate and taint keys.
+    Operate: [Administrator];
+}
+
+/// Proof that the caller holds the permission `P`. Made by [`Authorized::assertion`] alone, whose one caller is the admin
+/// API's extractor (counted by the architecture test).
+#[derive(Clone, Debug)]
+pub struct Authorized<P> {
+    staff: Staff,
+    permission: PhantomData<P>,
+}
+
+/// Why a verified member of staff may not do something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Forbidden {
+    /// None of the roles that the permission asks for.
+    Role,
+    /// A machine where a human is asked for.
+    Machine,
+    /// Nothing that shows a person's sign-in, or one too long ago for a review.
+    Stale,
+}
+
+impl<P: Permission> Authorized<P> {
+    /// Checks the permission; the only way to an `Authorized`.
+    #[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "only the broker has operators"))]
+    pub(crate) fn assertion(staff: Staff) -> Result<Self, Forbidden> {
+        if !P::ANY_OF.iter().any(|role| staff.roles.contains(role)) {
+            return Err(Forbidden::Role);
+        }
+        if P::HUMAN && staff.machine {
+            return Err(Forbidden::Machine);
+        }
+        if P::HUMAN && !staff.fresh {
+            return Err(Forbidden::Stale);
+        }
+        Ok(Self { staff, permission: PhantomData })
+    }
+
+    /// Who was authorized.
+    pub fn staff(&self) -> &Staff {
+        &self.staff
+    }
+}

@@ -1,0 +1,354 @@
+//! Approvals of governance: what must be approved, by whom, and what a review does. Elevations have their own.
+//!
+//! The rules (CONTRACT.md section 3): nobody approves what they applied or submitted; each person counts once; one person fills
+//! one slot; one denial decides; what nobody answers in time is denied. `expired` is a function of `now`.
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::{Actor, Person, Role, Staff};
+use crate::domain::reason::{self, Reason};
+use crate::domain::state::{Held, State, Stop};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ApprovalId, IntegrationId};
+use crate::domain::value::text::Text;
+
+/// Something that waits for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// What kind of thing.
+    pub kind: Kind,
+    /// What about: `globex`, `globex/order-sync`, `orders-api`, a revocation's id.
+    pub subject: String,
+    /// The version that is approved; a review names the version it saw.
+    pub version: Digest,
+    /// Who applied, submitted or asked.
+    pub requested_by: Actor,
+    /// People who may not approve besides: who applied the version, who suspended or revoked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barred: Vec<Person>,
+    /// The roles that must each approve, each by another person.
+    pub slots: Vec<Role>,
+    /// When it lapses.
+    pub expires: Timestamp,
+    /// The reviews so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<Review>,
+    /// Replaced by a newer version.
+    #[serde(default)]
+    pub withdrawn: bool,
+    /// Why it is asked for. Where the change that opens it has a reason of its own, the fold copies that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Text>,
+    /// What the fold knows of the change that opened it; no part of that change.
+    #[serde(skip)]
+    pub opened: Opened,
+}
+
+/// When an approval was opened, and what it would undo.
+#[derive(Clone, Debug, Default)]
+pub struct Opened {
+    /// When.
+    pub at: Timestamp,
+    /// The suspension that a `resume` lifts, as it stood then.
+    pub stop: Option<Stop>,
+}
+
+/// Kinds of approval (CONTRACT.md section 6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A new or changed API.
+    Api,
+    /// A held change of an active integration.
+    Change,
+    /// A first EST enrolment.
+    Enrolment,
+    /// A submitted integration.
+    Integration,
+    /// Lifting a revocation.
+    Lift,
+    /// A new or changed partner.
+    Partner,
+    /// Lifting a suspension.
+    Resume,
+}
+
+impl Kind {
+    /// The slots that an approval of this kind has.
+    pub fn slots(self) -> Vec<Role> {
+        match self {
+            Self::Api | Self::Change | Self::Integration => vec![Role::Owner, Role::Security],
+            Self::Enrolment | Self::Lift | Self::Partner | Self::Resume => vec![Role::Security],
+        }
+    }
+
+    /// How long people have to answer.
+    pub const PATIENCE: Seconds = Seconds::days(30);
+}
+
+/// For or against.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// For.
+    Approve,
+    /// Against; one is enough.
+    Deny,
+}
+
+/// One person's word.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Review {
+    /// Who.
+    pub by: Person,
+    /// For or against.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Text,
+    /// The slots that it may fill.
+    pub roles: Vec<Role>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where an approval stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Every slot is filled.
+    Approved,
+    /// Somebody was against.
+    Denied,
+    /// Nobody answered in time.
+    Expired,
+    /// Waits.
+    Pending,
+    /// Replaced by a newer version.
+    Withdrawn,
+}
+
+impl Approval {
+    /// The texts in it, to be sealed. A new approval has no reviews; theirs are changes of their own.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut Text> {
+        let barred = self.barred.iter_mut().filter_map(|person| person.name.as_mut());
+        self.requested_by.name_mut().into_iter().chain(barred).chain(&mut self.reason)
+    }
+
+    /// Where it stands at `now`.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        if self.withdrawn {
+            Standing::Withdrawn
+        } else if self.reviews.iter().any(|review| review.verdict == Verdict::Deny) {
+            Standing::Denied
+        } else if self.open_slots().is_empty() {
+            Standing::Approved
+        } else if now >= self.expires {
+            Standing::Expired
+        } else {
+            Standing::Pending
+        }
+    }
+
+    /// The slots that no approval fills. Each reviewer fills one; the assignment that fills most is taken, so that a reviewer
+    /// who could fill either slot never blocks one who can fill only one.
+    pub fn open_slots(&self) -> Vec<Role> {
+        let approving: Vec<&Review> = self.reviews.iter().filter(|review| review.verdict == Verdict::Approve).collect();
+        fill(&self.slots, &approving)
+    }
+
+    /// Whether what it is about is still what waits for it: the version that was shown, the suspension, the revocation.
+    pub fn is_current(&self, state: &State) -> bool {
+        let waits = |known: Option<(&Option<ApprovalId>, Digest)>| {
+            known.is_some_and(|(approval, version)| approval.as_ref() == Some(&self.id) && version == self.version)
+        };
+        fn held<T>(held: &Option<Held<T>>) -> Option<(&Option<ApprovalId>, Digest)> {
+            held.as_ref().map(|held| (&held.approval, held.version.version))
+        }
+        let stop = |stop: &Option<Stop>| stop.as_ref().is_some_and(|stop| stop.lift.as_ref() == Some(&self.id));
+        let named = self.subject.as_str();
+        let integration = || state.integrations.get(&named.parse::<IntegrationId>().ok()?);
+        match self.kind {
+            Kind::Api => waits(state.apis.get(named).and_then(|api| held(&api.held))),
+            Kind::Partner => waits(state.partners.get(named).and_then(|partner| held(&partner.held))),
+            Kind::Integration | Kind::Change => waits(integration().and_then(|one| held(&one.held))),
+            Kind::Resume => {
+                let partner = state.partners.get(named).is_some_and(|one| stop(&one.suspended));
+                partner || integration().is_some_and(|one| stop(&one.suspended))
+            }
+            Kind::Lift => {
+                let revocation = state.revocations.get(named);
+                revocation.is_some_and(|one| !one.lifted && one.lift.as_ref() == Some(&self.id))
+            }
+            Kind::Enrolment => true,
+        }
+    }
+
+    /// Whether `staff` may review now, seeing `version`; the roles that the review carries, or why not.
+    pub fn review(&self, staff: &Staff, seen: Digest, now: Timestamp) -> Result<Vec<Role>, &'static Reason> {
+        let person = &staff.person;
+        let asked = self.requested_by.person().is_some_and(|asker| asker.is(person));
+        if asked || self.barred.iter().any(|barred| barred.is(person)) {
+            return Err(&reason::APPROVAL_OWN_REQUEST);
+        }
+        if self.reviews.iter().any(|review| review.by.is(person)) {
+            return Err(&reason::APPROVAL_SECOND_VOTE);
+        }
+        match self.standing(now) {
+            Standing::Pending => {}
+            Standing::Expired => return Err(&reason::APPROVAL_EXPIRED),
+            Standing::Approved | Standing::Denied | Standing::Withdrawn => return Err(&reason::APPROVAL_DECIDED),
+        }
+        if seen != self.version {
+            return Err(&reason::APPROVAL_STALE);
+        }
+        let open = self.open_slots();
+        let roles: Vec<Role> = self.slots.iter().copied().filter(|slot| staff.roles.contains(slot)).collect();
+        // Security approves only as security, also for somebody who is an owner besides (CONTRACT.md section 6).
+        let roles = if roles.contains(&Role::Security) { vec![Role::Security] } else { roles };
+        if roles.iter().any(|role| open.contains(role)) { Ok(roles) } else { Err(&reason::APPROVAL_SLOT) }
+    }
+}
+
+/// The slots left open by the best assignment of reviews to slots. There are at most two slots, so trying each is cheap.
+fn fill(slots: &[Role], reviews: &[&Review]) -> Vec<Role> {
+    let Some((first, rest)) = slots.split_first() else { return Vec::new() };
+    let mut best: Vec<Role> = std::iter::once(*first).chain(fill(rest, reviews)).collect();
+    for (at, review) in reviews.iter().enumerate() {
+        if review.roles.contains(first) {
+            let others: Vec<&Review> = reviews.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, r)| *r).collect();
+            let open = fill(rest, &others);
+            if open.len() < best.len() {
+                best = open;
+            }
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(id: &str) -> Person {
+        Person { iss: "https://idp.example".parse().expect("issuer"), id: id.into(), name: None }
+    }
+
+    fn staff(id: &str, roles: &[Role]) -> Staff {
+        Staff { person: person(id), roles: roles.iter().copied().collect(), machine: false, fresh: true, until: Timestamp::MAX }
+    }
+
+    fn approval() -> Approval {
+        Approval {
+            id: "a1".parse().expect("id"),
+            kind: Kind::Integration,
+            subject: "globex/order-sync".into(),
+            version: Digest::of(b"v1"),
+            requested_by: Actor::Staff(person("ann")),
+            barred: vec![person("bob")],
+            slots: Kind::Integration.slots(),
+            expires: Timestamp::from_seconds(1000).expect("time"),
+            reviews: Vec::new(),
+            withdrawn: false,
+            reason: None,
+            opened: Opened::default(),
+        }
+    }
+
+    fn after(mut approval: Approval, id: &str, roles: &[Role], verdict: Verdict) -> Approval {
+        let at = Timestamp::default();
+        let roles = approval.review(&staff(id, roles), approval.version, at).expect("may review");
+        approval.reviews.push(Review { by: person(id), verdict, reason: "ok".into(), roles, at });
+        approval
+    }
+
+    #[test]
+    fn two_different_people_fill_two_slots() {
+        let now = Timestamp::default();
+        let one = after(approval(), "olga", &[Role::Owner], Verdict::Approve);
+        assert_eq!(one.standing(now), Standing::Pending);
+        let refused = |who: Staff| one.review(&who, one.version, now).expect_err("refused").code;
+        assert_eq!(refused(staff("olga", &[Role::Security])), "approval.second-vote");
+        assert_eq!(refused(staff("ann", &[Role::Security])), "approval.own-request");
+        assert_eq!(refused(staff("bob", &[Role::Security])), "approval.own-request");
+        assert_eq!(refused(staff("otto", &[Role::Owner])), "approval.slot");
+        assert_eq!(refused(staff("adam", &[Role::Administrator])), "approval.slot");
+        assert_eq!(after(one, "sven", &[Role::Security], Verdict::Approve).standing(now), Standing::Approved);
+    }
+
+    #[test]
+    fn security_approves_only_as_security_also_when_an_owner_besides() {
+        let one = after(approval(), "sara", &[Role::Owner, Role::Security], Verdict::Approve);
+        assert_eq!(one.open_slots(), vec![Role::Owner]);
+    }
+
+    #[test]
+    fn a_denial_decides_and_time_denies() {
+        let now = Timestamp::default();
+        let denied = after(approval(), "sven", &[Role::Security], Verdict::Deny);
+        assert_eq!(denied.standing(now), Standing::Denied);
+        assert_eq!(denied.review(&staff("olga", &[Role::Owner]), denied.version, now), Err(&reason::APPROVAL_DECIDED));
+        let late = approval().expires;
+        assert_eq!(approval().standing(late), Standing::Expired);
+        assert_eq!(approval().review(&staff("olga", &[Role::Owner]), approval().version, late), Err(&reason::APPROVAL_EXPIRED));
+        let other = Digest::of(b"v2");
+        assert_eq!(approval().review(&staff("olga", &[Role::Owner]), other, now), Err(&reason::APPROVAL_STALE));
+    }
+
+    /// What a review rests on is the suspension that was shown: another one in its place has another version, and its own approval.
+    #[test]
+    fn a_suspension_that_was_made_anew_is_not_what_was_shown() {
+        use crate::domain::log::change::{Change, What};
+        let mut state = crate::domain::fixture::state();
+        let integration: IntegrationId = "globex/order-sync".parse().expect("an id");
+        let mut index = 100;
+        let mut apply = |state: &mut State, what: What| {
+            index += 1;
+            state.apply(index, Timestamp::default(), &Change { by: Actor::Staff(person("sven")), what });
+        };
+        let suspend = |why: &str| What::IntegrationSuspended { integration: integration.clone(), reason: why.into() };
+        apply(&mut state, suspend("odd calls"));
+        let stop = state.integrations[&integration].suspended.clone().expect("a suspension");
+        let (subject, version) = (integration.to_string(), stop.version(&integration.to_string()));
+        let asked = Approval { kind: Kind::Resume, subject, version, slots: Kind::Resume.slots(), ..approval() };
+        let (id, reason) = (asked.id.clone(), "explained".into());
+        let integration_asked = integration.clone();
+        apply(&mut state, What::IntegrationResumeAsked { integration: integration_asked, reason, approval: asked });
+        let known = &state.approvals[&id];
+        assert!(known.is_current(&state));
+        assert_eq!(known.reason.as_ref().and_then(Text::plain), Some("explained"));
+        assert_eq!(known.opened.stop.as_ref().map(|stop| stop.version(&known.subject)), Some(known.version));
+        apply(&mut state, suspend("a stolen key"));
+        let known = &state.approvals[&id];
+        assert!(!known.is_current(&state));
+        assert_ne!(state.integrations[&integration].suspended.as_ref().expect("one").version(&known.subject), known.version);
+    }
+
+    /// Every kind of record waits under the version that its approval names, and no longer once it is in force.
+    #[test]
+    fn a_version_that_is_in_force_or_replaced_waits_no_more() {
+        use crate::domain::log::change::{Change, What};
+        let mut state = crate::domain::fixture::state();
+        let integration: IntegrationId = "globex/order-sync".parse().expect("an id");
+        let mut record = state.integrations[&integration].current.as_ref().expect("a record").record.as_ref().clone();
+        let mut hold = |state: &mut State, id: &str, purpose: &str| {
+            record.purpose = purpose.into();
+            let (subject, version) = (integration.to_string(), Digest::of_json(&record));
+            let id: ApprovalId = id.parse().expect("an id");
+            let asked = Approval { id: id.clone(), kind: Kind::Change, subject, version, ..approval() };
+            let what = What::IntegrationChangeHeld { record: Box::new(record.clone()), approval: asked };
+            state.apply(200, Timestamp::default(), &Change { by: Actor::Operator, what });
+            (id, version)
+        };
+        let (first, _) = hold(&mut state, "first", "one");
+        assert!(state.approvals[&first].is_current(&state));
+        let (second, version) = hold(&mut state, "second", "two");
+        assert!(!state.approvals[&first].is_current(&state) && state.approvals[&second].is_current(&state));
+        let what = What::IntegrationChanged { integration: integration.clone(), version };
+        state.apply(201, Timestamp::default(), &Change { by: Actor::Broker, what });
+        assert!(!state.approvals[&second].is_current(&state));
+    }
+}

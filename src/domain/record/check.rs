@@ -1,0 +1,389 @@
+//! What a record needs of the others: that what it names exists, that what it takes is free, and that its own tests come out.
+//!
+//! Enter through [`check`] for what is applied, and through [`conflicts_in`] for a version that is about to be submitted,
+//! approved or put in force: what was free when it was applied need not be free then.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use super::Fault;
+use super::Located;
+use super::Record;
+use super::read::api::BUILT_IN;
+use super::run_tests;
+use crate::domain::log::change::Environment;
+use crate::domain::reason;
+use crate::domain::registry::api::Api;
+use crate::domain::registry::integration::Integration;
+use crate::domain::state::State;
+use crate::domain::state::ours::Ours;
+use crate::domain::state::taken::{Beside, Conflict, Holder, Taken, conflicts};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::effort::{Effort, Exhausted};
+use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, PartnerName};
+use crate::domain::value::scope::Scope;
+
+/// What is in force and what waits, and the environments that are configured.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Configured environments.
+    pub environments: BTreeSet<EnvironmentName>,
+    /// Their issuers, trust domains and keys; may be empty offline.
+    pub ours: Ours,
+    /// The versions of each API that can be named: in force, and waiting for an approval that may come.
+    pub apis: BTreeMap<ApiName, Vec<Arc<Api>>>,
+    /// Partners that have a record.
+    pub partners: BTreeSet<PartnerName>,
+    /// What records in force have taken.
+    pub in_force: Taken,
+    /// What versions that wait have taken.
+    pub waiting: Taken,
+    /// Those of them that reserve nothing.
+    pub idle: HashSet<ClientId>,
+}
+
+impl Surroundings {
+    /// As `state` has them at `now`.
+    pub fn of(state: &State, now: Timestamp) -> Self {
+        let configured = state.configuration.iter().flat_map(|configuration| configuration.environments.keys().cloned());
+        let named = |(name, api): (&ApiName, &crate::domain::state::ApiState)| {
+            let waiting = api.held.as_ref().filter(|held| state.may_come(held.approval.as_ref(), now));
+            let versions = api.current.iter().chain(waiting.map(|held| &held.version));
+            (name.clone(), versions.map(|version| Arc::clone(&version.record)).collect::<Vec<_>>())
+        };
+        Self {
+            environments: configured.collect(),
+            ours: Ours::of(state),
+            apis: state.apis.iter().map(named).filter(|(_, versions)| !versions.is_empty()).collect(),
+            partners: state.partners.keys().cloned().collect(),
+            in_force: state.in_force.clone(),
+            waiting: state.waiting.clone(),
+            idle: idle(state, now),
+        }
+    }
+}
+
+/// What `record` would take that is ours, or that others have in `state` at `now`, beyond what stands between the versions in force. One
+/// that was not judged to its end counts as one that collides: it must not take force.
+pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp, effort: &mut Effort) -> Vec<Conflict> {
+    let waits = |client: &ClientId| waits(state, client, now);
+    let beside = [Beside { taken: &state.in_force, reserves: &|_| true }, Beside { taken: &state.waiting, reserves: &waits }];
+    match conflicts(record, &Ours::of(state), &state.in_force, &beside, effort) {
+        Ok(found) => found.into_iter().filter(|conflict| !conflict.stands).collect(),
+        Err(exhausted) => vec![unjudged(record, exhausted)],
+    }
+}
+
+fn unjudged(record: Holder<'_>, exhausted: Exhausted) -> Conflict {
+    let message = used_up(exhausted, &[(record.client().to_string(), exhausted.most)]);
+    Conflict { at: String::new(), reason: &reason::RECORD_EFFORT, message, stands: false }
+}
+
+/// What records in force take that is an environment's of `environments`, which came later, or that they took from each other before there
+/// was a rule against it: each record with its collisions. The search ends with the first record for which the budget does not suffice.
+pub fn collisions_in_force(state: &State, environments: &BTreeMap<EnvironmentName, Environment>) -> Vec<(ClientId, Conflict)> {
+    let ours = Ours::of(state).with_environments(environments.iter());
+    let beside = [Beside { taken: &state.in_force, reserves: &|_| true }];
+    let apis = state.apis.values().filter_map(|api| api.current.as_ref()).map(|current| Holder::Api(&current.record));
+    let integrations = state.integrations.values().filter_map(|one| one.current.as_ref());
+    let mut effort = Effort::default();
+    let mut collisions = Vec::new();
+    for record in apis.chain(integrations.map(|current| Holder::Integration(&current.record))) {
+        match conflicts(record, &ours, &Taken::default(), &beside, &mut effort) {
+            Ok(found) => collisions.extend(found.into_iter().map(|conflict| (record.client(), conflict))),
+            Err(exhausted) => {
+                collisions.push((record.client(), unjudged(record, exhausted)));
+                break;
+            }
+        }
+    }
+    collisions
+}
+
+/// Whether the waiting version of a client reserves what it would take. Drafts and what was denied are not in the index; what nobody
+/// answered in time stays there until its record changes.
+fn waits(state: &State, client: &ClientId, now: Timestamp) -> bool {
+    let approval = match client {
+        ClientId::Api(name) => state.apis.get(name).and_then(|api| api.held.as_ref()?.approval.as_ref()),
+        ClientId::Integration(id) => state.integrations.get(id).and_then(|one| one.held.as_ref()?.approval.as_ref()),
+    };
+    state.may_come(approval, now)
+}
+
+/// The clients whose waiting version reserves nothing.
+fn idle(state: &State, now: Timestamp) -> HashSet<ClientId> {
+    let apis = state.apis.keys().cloned().map(ClientId::Api);
+    let clients = apis.chain(state.integrations.keys().cloned().map(ClientId::Integration));
+    clients.filter(|client| !waits(state, client, now)).collect()
+}
+
+/// The scope that the built-in API `carnet` has (CONTRACT.md section 4).
+const BUILT_IN_SCOPE: &str = "carnet:introspect";
+
+/// The faults of `records` among themselves and against what is in force and waits, and the warnings that they were read with. What a
+/// record of the same apply has counts as existing, and as taken.
+pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
+    let mut effort = Effort::default();
+    let mut faults = check_each(records, around, &mut effort);
+    // Where the tests used it up the file is refused for that, and nothing is said of what was not compared.
+    if effort.take(0).is_ok() {
+        faults.extend(collisions(records, around, &mut effort, |_| true));
+    }
+    faults
+}
+
+/// As [`check`], without what must be unique ([`collisions`]).
+pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effort) -> Vec<Fault> {
+    let view = View::of(records, around);
+    let mut faults = twice(records);
+    for located in records {
+        faults.extend_from_slice(&located.warnings);
+        match &located.record {
+            Record::Api(api) => view.api(located, api, &mut faults),
+            Record::Integration(integration) => view.integration(located, integration, &mut faults),
+            Record::Partner(_) => {}
+        }
+        faults.extend(run_tests(located, effort));
+    }
+    faults
+}
+
+/// What records take that is ours, or that others have: in force, waiting, or in the same apply. A version of the same apply stands
+/// beside the one that it would replace, for that one stays in force until the approvals come, in whatever order they do. Only those that
+/// are `judged` have faults; the others are beside them. What stands between the versions in force is a warning.
+pub fn collisions(
+    records: &[Located],
+    around: &Surroundings,
+    effort: &mut Effort,
+    judged: impl Fn(&Record) -> bool,
+) -> Vec<Fault> {
+    let mut same_apply = Taken::default();
+    for holder in records.iter().filter_map(|located| located.record.holder()) {
+        same_apply.replace(&holder.client(), Some(holder));
+    }
+    let waits = |client: &ClientId| !around.idle.contains(client);
+    let beside = [
+        Beside { taken: &around.in_force, reserves: &|_| true },
+        Beside { taken: &around.waiting, reserves: &waits },
+        Beside { taken: &same_apply, reserves: &|_| true },
+    ];
+    let (mut faults, mut costs) = (Vec::new(), Vec::new());
+    for located in records.iter().filter(|located| judged(&located.record)) {
+        let Some(holder) = located.record.holder() else { continue };
+        let before = effort.spent();
+        let found = conflicts(holder, &around.ours, &around.in_force, &beside, effort);
+        costs.push((located.record.name().1, effort.spent() - before));
+        match found {
+            Ok(found) => faults.extend(found.into_iter().map(|conflict| {
+                let Conflict { at, reason, message, stands } = conflict;
+                if stands { located.warning(&at, reason, message) } else { located.error(&at, reason, message) }
+            })),
+            Err(exhausted) => {
+                faults.push(located.error("", &reason::RECORD_EFFORT, used_up(exhausted, &costs)));
+                break;
+            }
+        }
+    }
+    faults
+}
+
+/// Names the budget that is used up, and the records that cost most of it.
+pub(super) fn used_up(exhausted: Exhausted, costs: &[(String, u64)]) -> String {
+    let mut most: Vec<_> = costs.iter().collect();
+    most.sort_by_key(|(_, steps)| std::cmp::Reverse(*steps));
+    let most: Vec<_> = most.iter().take(3).map(|(name, steps)| format!("{name} ({steps} steps)")).collect();
+    format!(
+        "to compare bindings takes more than the {} steps that one request may; most of them took {}",
+        exhausted.most,
+        most.join(", ")
+    )
+}
+
+/// A record that stands in the apply twice: which one should count would be a guess.
+fn twice(records: &[Located]) -> Vec<Fault> {
+    let mut seen = BTreeSet::new();
+    let mut faults = Vec::new();
+    for located in records {
+        let (kind, name) = located.record.name();
+        if !seen.insert((kind, name.clone())) {
+            let message = format!("there are two records {kind} {name}");
+            faults.push(located.error("metadata", &reason::RECORD_DUPLICATE, message));
+        }
+    }
+    faults
+}
+
+/// Everything as it would be if the records were in force.
+struct View<'a> {
+    around: &'a Surroundings,
+    /// The versions that may be named: that of the same apply, else those in force and waiting.
+    apis: BTreeMap<&'a ApiName, Vec<&'a Api>>,
+    partners: BTreeSet<&'a PartnerName>,
+}
+
+impl<'a> View<'a> {
+    fn of(records: &'a [Located], around: &'a Surroundings) -> Self {
+        let mut view = Self {
+            around,
+            apis: around.apis.iter().map(|(name, versions)| (name, versions.iter().map(|api| &**api).collect())).collect(),
+            partners: around.partners.iter().collect(),
+        };
+        for located in records {
+            match &located.record {
+                Record::Api(api) => drop(view.apis.insert(&api.name, vec![api])),
+                Record::Integration(_) => {}
+                Record::Partner(partner) => drop(view.partners.insert(&partner.name)),
+            }
+        }
+        view
+    }
+
+    fn api(&self, located: &Located, api: &Api, faults: &mut Vec<Fault>) {
+        for environment in api.audience.keys() {
+            self.environment(located, environment, &format!("audience.{environment}"), faults);
+        }
+        for environment in api.callers.keys() {
+            self.environment(located, environment, &format!("callers.{environment}"), faults);
+        }
+    }
+
+    fn integration(&self, located: &Located, integration: &Integration, faults: &mut Vec<Fault>) {
+        let partner = &integration.id.partner;
+        if !self.partners.contains(partner) {
+            let message = format!("there is no partner {partner}");
+            faults.push(located.error("metadata.partner", &reason::RECORD_UNKNOWN_REFERENCE, message));
+        }
+        for (environment, access) in &integration.environments {
+            let at = format!("environments.{environment}");
+            self.environment(located, environment, &at, faults);
+            for (api, rules) in &access.scopes {
+                for (i, rule) in rules.iter().enumerate() {
+                    let at = format!("{at}.scopes.{api}[{i}]");
+                    if let Some(message) = self.scope(environment, api, &rule.scope) {
+                        faults.push(located.error(&at, &reason::RECORD_UNKNOWN_REFERENCE, message));
+                    }
+                }
+                if rules.is_empty() && !self.knows(api) {
+                    let message = format!("there is no API {api}");
+                    faults.push(located.error(&format!("{at}.scopes.{api}"), &reason::RECORD_UNKNOWN_REFERENCE, message));
+                }
+            }
+            for (i, eligible) in access.elevation.iter().enumerate() {
+                if let Some(message) = self.scope(environment, &eligible.api, &eligible.scope) {
+                    let at = format!("{at}.elevation[{i}]");
+                    faults.push(located.error(&at, &reason::RECORD_UNKNOWN_REFERENCE, message));
+                }
+            }
+        }
+    }
+
+    fn environment(&self, located: &Located, environment: &EnvironmentName, at: &str, faults: &mut Vec<Fault>) {
+        if !self.around.environments.contains(environment) {
+            let message = format!("there is no environment {environment}");
+            faults.push(located.error(at, &reason::RECORD_UNKNOWN_REFERENCE, message));
+        }
+    }
+
+    fn knows(&self, api: &ApiName) -> bool {
+        api.as_str() == BUILT_IN || self.apis.contains_key(api)
+    }
+
+    /// Why a scope cannot be had, if so.
+    fn scope(&self, environment: &EnvironmentName, name: &ApiName, scope: &Scope) -> Option<String> {
+        if name.as_str() == BUILT_IN {
+            return (scope.as_str() != BUILT_IN_SCOPE)
+                .then(|| format!("the API {BUILT_IN} has the scope {BUILT_IN_SCOPE} only"));
+        }
+        let Some(versions) = self.apis.get(name) else { return Some(format!("there is no API {name}")) };
+        let mut here = versions.iter().filter(|api| api.audience.contains_key(environment)).peekable();
+        if here.peek().is_none() {
+            return Some(format!("the API {name} has no audience in {environment}"));
+        }
+        (!here.any(|api| api.scopes.contains_key(scope))).then(|| format!("the API {name} has no scope {scope}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixture::{at, state};
+    use crate::domain::log::change::{Change, What};
+    use crate::domain::people::actor::{Actor, Person, Role};
+    use crate::domain::people::approval::{Approval, Kind, Opened, Verdict};
+    use crate::domain::registry::binding::{Admits, Condition, Matcher};
+    use crate::domain::value::digest::Digest;
+
+    /// An integration that no single claim keeps apart from the others of `claims` conditions.
+    fn costly(name: usize, claims: usize) -> Integration {
+        let known = state().integrations.into_values().next().and_then(|known| known.current).expect("in force");
+        let mut record = known.record.as_ref().clone();
+        record.id = format!("globex/i{name}").parse().expect("an id");
+        let Admits::Jwt(rule) = &mut record.environments.values_mut().next().expect("one").bindings[0].admits else {
+            panic!("a rule on JWTs")
+        };
+        let matcher = |claim: usize| Matcher {
+            claim: format!("c{name}x{claim}").parse().expect("a claim"),
+            condition: Condition::Equals("x".into()),
+        };
+        rule.matchers = (0..claims).map(matcher).collect();
+        record
+    }
+
+    fn asked(record: &Integration) -> Approval {
+        Approval {
+            id: record.id.to_string().replace('/', "-").parse().expect("an id"),
+            kind: Kind::Integration,
+            subject: record.id.to_string(),
+            version: Digest::of_json(record),
+            requested_by: Actor::Operator,
+            barred: Vec::new(),
+            slots: vec![Role::Security],
+            expires: at(86_400),
+            reviews: Vec::new(),
+            withdrawn: false,
+            reason: None,
+            opened: Opened::default(),
+        }
+    }
+
+    /// S-2: what reserves nothing costs whoever is judged no step: drafts, and versions that were denied or replaced.
+    #[test]
+    fn drafts_and_what_was_denied_cost_others_no_step() {
+        let mut state = state();
+        let mut index = 100;
+        let mut apply = |state: &mut State, what: What| {
+            index += 1;
+            let by =
+                Actor::Staff(Person { iss: "https://idp.example".parse().expect("an issuer"), id: "ann".into(), name: None });
+            state.apply(index, at(0), &Change { by, what });
+        };
+        let probe = costly(999, 1);
+        let steps = |state: &State| {
+            let mut effort = Effort::default();
+            let found = conflicts_in(Holder::Integration(&probe), state, at(1), &mut effort);
+            (effort.spent(), found.len())
+        };
+        let alone = steps(&state);
+        let records: Vec<_> = (0..50).map(|name| costly(name, 20)).collect();
+        for record in &records {
+            apply(&mut state, What::IntegrationDrafted { record: Box::new(record.clone()), reason: None });
+        }
+        assert_eq!(steps(&state), alone, "drafts");
+        for record in &records {
+            let what = What::IntegrationSubmitted { integration: record.id.clone(), approval: asked(record) };
+            apply(&mut state, what);
+        }
+        assert_eq!(steps(&state).1, 1, "what waits for people reserves");
+        for (number, record) in records.iter().enumerate() {
+            let denied = What::ApprovalReviewed {
+                approval: asked(record).id,
+                verdict: Verdict::Deny,
+                reason: "no".into(),
+                roles: vec![Role::Security],
+            };
+            let replaced = What::IntegrationDrafted { record: Box::new(record.clone()), reason: None };
+            apply(&mut state, if number % 2 == 0 { denied } else { replaced });
+        }
+        assert_eq!(steps(&state), alone, "what was denied or replaced");
+    }
+}

@@ -1,0 +1,103 @@
+//! The record of an API: what can be asked for, of what risk, in which form its tokens come, and who may introspect them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::binding::Binding;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::{ApiName, Audience, EnvironmentName};
+use crate::domain::value::scope::Scope;
+use crate::domain::value::text::Text;
+
+/// `kind: Api`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Api {
+    /// `metadata.name`.
+    pub name: ApiName,
+    /// A team or person that answers for it, as written (`team:orders-platform`).
+    pub owner: Text,
+    /// One audience in each environment where it exists; an audience belongs to one API in one environment.
+    pub audience: BTreeMap<EnvironmentName, Audience>,
+    /// The form of its tokens.
+    pub token: TokenForm,
+    /// Every scope there is, with its meaning.
+    pub scopes: BTreeMap<Scope, ScopeEntry>,
+    /// The API's own workloads, which may introspect and revoke tokens of its audience.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub callers: BTreeMap<EnvironmentName, Vec<Binding>>,
+    /// Whether an elevation's verdict needs the approver's passkey.
+    #[serde(default)]
+    pub approval: Approval,
+}
+
+/// How tokens for an API look and how long they may live.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenForm {
+    /// RFC 9068, or plain JWT for verifiers that refuse `at+jwt`.
+    pub profile: Profile,
+    /// ES256 unless the API asked for another.
+    pub alg: Alg,
+    /// The longest life; the environment's `max_ttl` caps it.
+    pub ttl: Seconds,
+    /// Whether a token for it must be bound to a key of the caller's (`require: bound`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_bound: bool,
+}
+
+/// The token profile of an API.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// `typ: JWT`, for verifiers such as Spring's default that refuse `at+jwt`.
+    Compat,
+    /// `typ: at+jwt`.
+    #[default]
+    Rfc9068,
+}
+
+impl Profile {
+    /// The `typ` header of its tokens.
+    pub const fn typ(self) -> &'static str {
+        match self {
+            Self::Compat => "JWT",
+            Self::Rfc9068 => "at+jwt",
+        }
+    }
+}
+
+/// What a scope lets its holder do.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeEntry {
+    /// In plain words, for approvers and reviewers.
+    pub meaning: String,
+    /// How bad a misuse would be.
+    pub risk: Risk,
+}
+
+/// How bad the misuse of a scope would be.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Risk {
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+}
+
+/// What a verdict on an elevation for this API must carry.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Approval {
+    /// The approver's sign-in.
+    #[default]
+    Plain,
+    /// The approver's passkey over the exact elevation.
+    Signed,
+}

@@ -1,0 +1,330 @@
+//! The record of an integration: what one partner's workload is for, who answers for it, until when, who it proves to be, and
+//! what it may ask for in each environment.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::binding::Binding;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::endpoint::Endpoint;
+use crate::domain::value::names::{ApiName, BindingName, EnvironmentName, IntegrationId};
+use crate::domain::value::network::Cidr;
+use crate::domain::value::scope::{Scope, ScopeSet};
+use crate::domain::value::text::Text;
+use crate::domain::value::window::Window;
+
+/// `kind: Integration`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Integration {
+    /// `metadata.partner` and `metadata.name`.
+    pub id: IntegrationId,
+    /// What it is for, in a sentence.
+    pub purpose: Text,
+    /// Two different people on our side.
+    pub owners: Owners,
+    /// What allows it, and until when.
+    pub contract: Contract,
+    /// Classes of data that it touches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_classes: Vec<String>,
+    /// How often its rights are looked at again.
+    pub review: Review,
+    /// How often the partner's keys are to change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+    /// What starts the end, and whom to tell.
+    pub offboarding: Offboarding,
+    /// What it may do where. Nothing is inherited from one environment to another.
+    pub environments: BTreeMap<EnvironmentName, Access>,
+    /// Static secrets that are still alive at the partner.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<StaticSecret>,
+    /// Examples that `validate` and `plan` check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<RecordTest>,
+}
+
+/// The people on our side. E-mails here are contacts and give no right.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owners {
+    /// Who answers for the business with the partner.
+    pub business: Text,
+    /// Who answers for the application.
+    pub application: Text,
+}
+
+/// The contract: no token outside it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// How the contract is called in our files (`ref`).
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// First second of the contract.
+    pub starts: Timestamp,
+    /// First second after it (a date in a record is inclusive: its whole day still counts).
+    pub ends: Timestamp,
+}
+
+/// Recertification.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Review {
+    /// How often.
+    pub every: Seconds,
+    /// What happens when nobody answers.
+    pub on_silence: OnSilence,
+}
+
+/// What an unanswered review does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnSilence {
+    /// Issuance ends until somebody answers.
+    Suspend,
+    /// Issuance goes on and the review stands overdue.
+    Report,
+}
+
+/// Rotation cadences at the partner.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rotation {
+    /// Of an issuer's or `key` binding's keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_keys: Option<Seconds>,
+    /// Of the keys that certificates from our CA are for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Seconds>,
+    /// What becomes of a key that is older.
+    #[serde(default)]
+    pub on_late: OnLate,
+}
+
+/// What becomes of a key that is older than its cadence.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLate {
+    /// It is shown as late.
+    #[default]
+    Report,
+    /// It admits no more, and no certificate is made for it.
+    Refuse,
+}
+
+/// The end of an integration, planned from its first day.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offboarding {
+    /// What starts it.
+    pub trigger: Trigger,
+    /// Whom to tell.
+    pub contact: Text,
+}
+
+/// What starts an offboarding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// The contract's last day.
+    ContractEnd,
+    /// Somebody's decision.
+    Manual,
+}
+
+/// What an integration may do in one environment.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Access {
+    /// Which proofs admit.
+    pub bindings: Vec<Binding>,
+    /// Ceilings besides the API's and the environment's.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What a caller must show besides one proof.
+    #[serde(default, skip_serializing_if = "Require::is_nothing")]
+    pub require: Require,
+    /// What may be asked for at any time.
+    pub scopes: BTreeMap<ApiName, Vec<ScopeRule>>,
+    /// What may be had for a while, when somebody approves it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elevation: Vec<Eligible>,
+}
+
+/// What a caller must show besides one proof; each asks for more than the one before.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Require {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A key that the token is bound to: a certificate or a DPoP proof.
+    Bound,
+    /// Two proofs of the same integration: an assertion, and a certificate of ours. Whoever steals one of them has nothing.
+    Dual,
+}
+
+impl Require {
+    /// As a record says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Bound => "bound",
+            Self::Dual => "dual",
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+}
+
+/// Ceilings of one environment of one integration.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limits {
+    /// The longest life of a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Seconds>,
+    /// A bucket of this size, refilled evenly; 600 where the record says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanges_per_minute: Option<u32>,
+    /// Where the workload calls from; empty means anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_cidrs: Vec<Cidr>,
+}
+
+impl Limits {
+    /// The quota of a record that names none (CONTRACT.md section 4).
+    pub const DEFAULT_EXCHANGES_PER_MINUTE: u32 = 600;
+
+    /// Exchanges a minute.
+    pub fn per_minute(&self) -> u32 {
+        self.exchanges_per_minute.unwrap_or(Self::DEFAULT_EXCHANGES_PER_MINUTE)
+    }
+}
+
+/// A scope that may be asked for, with the endpoints that it is good for.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeRule {
+    /// The scope, which the API's catalogue has.
+    pub scope: Scope,
+    /// Endpoint conditions that travel in the token; empty means the whole API.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Endpoint>,
+}
+
+/// A scope that takes an approval each time.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Eligible {
+    /// The scope.
+    pub scope: Scope,
+    /// Its API.
+    pub api: ApiName,
+    /// Endpoint conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Endpoint>,
+    /// The longest elevation.
+    pub max: Seconds,
+    /// When an elevation may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// Who approves.
+    pub approvers: Approvers,
+    /// What a request must name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<Required>,
+    /// A person may start it at once, for an hour at most; somebody of security looks at it afterwards.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
+}
+
+/// Who approves an elevation: a role or named people, and how many of them.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approvers {
+    /// `security` or `owner`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<crate::domain::people::actor::Role>,
+    /// People by their staff id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
+    /// How many different people.
+    pub count: u8,
+    /// Who stands in when they do not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// Who may approve besides, after a while.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    /// After how long.
+    pub after: Seconds,
+    /// `security` or `owner`.
+    pub role: crate::domain::people::actor::Role,
+}
+
+/// What an elevation request must name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Required {
+    /// Why.
+    Reason,
+    /// The ticket.
+    Ticket,
+    /// The ticket, and that it is open for as long as the elevation runs.
+    #[serde(rename = "open-ticket")]
+    OpenTicket,
+}
+
+/// A static secret that is still alive at the partner: named, owned, ended.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaticSecret {
+    /// What it is.
+    pub what: String,
+    /// What limits it meanwhile.
+    pub control: String,
+    /// Who answers for its end.
+    pub owner: Text,
+    /// First second after its end.
+    pub ends: Timestamp,
+}
+
+/// An example of a record: these claims, this outcome.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordTest {
+    /// The claims of an assertion.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// What must come of them.
+    pub expect: Expectation,
+}
+
+/// The outcome that a record's test expects.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// In this environment.
+    pub environment: EnvironmentName,
+    /// Admitted by this binding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<BindingName>,
+    /// Refused for this reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deny: Option<String>,
+}
+
+impl Access {
+    /// The scopes of `api` that take an approval.
+    pub fn eligible(&self, api: &ApiName) -> ScopeSet {
+        self.elevation.iter().filter(|eligible| eligible.api == *api).map(|eligible| eligible.scope.clone()).collect()
+    }
+}

@@ -1,0 +1,47 @@
+//! The record of a partner: the company, how it is reached, and who checked that it is who it says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::PartnerName;
+use crate::domain::value::text::Text;
+
+/// `kind: Partner`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Partner {
+    /// `metadata.name`.
+    pub name: PartnerName,
+    /// The company's name.
+    pub legal_name: Text,
+    /// Domains that are the company's.
+    pub domains: Vec<String>,
+    /// Whom to write to. Contacts give no right.
+    pub contacts: Contacts,
+    /// Who checked the company, when, on what evidence, and how long that counts.
+    pub verification: Verification,
+}
+
+/// Addresses at the partner.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contacts {
+    /// For integration matters.
+    pub technical: Text,
+    /// For incidents.
+    pub security: Text,
+}
+
+/// The check of a partner's identity.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// Who checked.
+    pub by: Text,
+    /// First second of the day on which it was checked.
+    pub on: Timestamp,
+    /// `sha256:` of the evidence, or another reference to it.
+    pub evidence: String,
+    /// The first second at which the check no longer counts: tokens end there (`partner.verification-expired`).
+    pub expires: Timestamp,
+}

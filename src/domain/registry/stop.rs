@@ -1,0 +1,71 @@
+//! What security stopped, as the state knows it: suspensions and revocations, and the version that an approval to lift them names.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::binding::Admits;
+use crate::domain::credential::revocation::Subject;
+use crate::domain::people::actor::Actor;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ApprovalId, RevocationId};
+use crate::domain::value::text::Text;
+
+/// Who stopped something, when and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stop {
+    /// Who.
+    pub by: Actor,
+    /// Why.
+    pub reason: Text,
+    /// When.
+    pub at: Timestamp,
+    /// The approval that would lift it.
+    #[serde(skip)]
+    pub lift: Option<ApprovalId>,
+}
+
+impl Stop {
+    /// The version of an approval that lifts it from `subject`: another suspension is another version.
+    pub fn version(&self, subject: &str) -> Digest {
+        Digest::of_json(&("suspended", subject, self))
+    }
+}
+
+/// A revocation and whether it still refuses later exchanges.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// Its id.
+    pub id: RevocationId,
+    /// What it cuts.
+    pub subject: Subject,
+    /// What the binding admitted when it was revoked, where the subject is a binding.
+    pub admitted: Option<Arc<Admits>>,
+    /// Cuts what was issued and refuses nothing later.
+    pub tokens_only: bool,
+    /// Who revoked.
+    pub by: Actor,
+    /// Why.
+    pub reason: Text,
+    /// When.
+    pub at: Timestamp,
+    /// The entry.
+    pub index: u64,
+    /// The approval that would lift it.
+    pub lift: Option<ApprovalId>,
+    /// Lifted: later exchanges are allowed again.
+    pub lifted: bool,
+}
+
+impl Revocation {
+    /// Whether it refuses later exchanges.
+    pub fn refuses(&self) -> bool {
+        !self.lifted && !self.tokens_only
+    }
+
+    /// The version of an approval that lifts it: all that was revoked, by whom, when and why.
+    pub fn version(&self) -> Digest {
+        Digest::of_json(&("revoked", &self.id, &self.subject, self.tokens_only, &self.by, &self.reason, self.at, self.index))
+    }
+}

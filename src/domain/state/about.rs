@@ -1,0 +1,166 @@
+//! What an entry of the journal is about: a partner with everything of it, or who made the change.
+//!
+//! Enter through [`About::of`]. An entry names its subject by one word; approvals, elevations and revocations are named by their ids, so
+//! the state has to say whose they are.
+
+use std::collections::BTreeSet;
+
+use super::State;
+use crate::domain::credential::revocation::Subject;
+use crate::domain::log::change::What;
+use crate::domain::log::entry::Entry;
+use crate::domain::people::actor::Actor;
+use crate::domain::value::names::{ClientId, ElevationId, PartnerName};
+
+/// A partner, its integrations, and their elevations, approvals and revocations.
+#[derive(Clone, Debug)]
+pub struct About {
+    partner: PartnerName,
+    subjects: BTreeSet<String>,
+}
+
+impl About {
+    /// Everything of this partner, as far as the state knows it by name.
+    pub fn of(partner: &PartnerName, state: &State) -> Self {
+        let own = format!("{partner}/");
+        let is_own = |subject: &str| subject == partner.as_str() || subject.starts_with(&own);
+        let mut subjects = BTreeSet::from([partner.to_string()]);
+        let elevations = state.elevations.all().filter(|request| request.elevation.integration.partner == *partner);
+        subjects.extend(elevations.map(|request| request.elevation.id.to_string()));
+        let bindings = state.candidates.all().filter(|one| is_own(&one.client.to_string()));
+        let issuers: BTreeSet<String> = bindings.map(|one| one.rule.issuer.to_string()).collect();
+        for revocation in state.revocations.values() {
+            let of_partner = match &revocation.subject {
+                Subject::Partner { partner: revoked } => revoked == partner,
+                Subject::Integration { integration } | Subject::IntegrationEnvironment { integration, .. } => {
+                    integration.partner == *partner
+                }
+                Subject::Binding { client, .. } => is_own(&client.to_string()),
+                Subject::Elevation { elevation, .. } => subjects.contains(elevation.as_str()),
+                Subject::Issuer { issuer } => issuers.contains(issuer.as_str()),
+                Subject::Certificate { environment, serial } => {
+                    state.certificates.leaf(environment, serial).is_some_and(|leaf| leaf.integration.partner == *partner)
+                }
+                Subject::Api { .. }
+                | Subject::Token { .. }
+                | Subject::Environment { .. }
+                | Subject::Authority { .. }
+                | Subject::Key { .. } => false,
+            };
+            if of_partner {
+                subjects.extend([revocation.id.to_string(), revocation.subject.member()]);
+            }
+        }
+        let approvals = state.approvals.values();
+        let approvals = approvals.filter(|approval| is_own(&approval.subject) || subjects.contains(&approval.subject));
+        let approvals: Vec<String> = approvals.map(|approval| approval.id.to_string()).collect();
+        subjects.extend(approvals);
+        subjects.extend(issuers);
+        Self { partner: partner.clone(), subjects }
+    }
+
+    /// The subjects that are named one by one.
+    pub fn subjects(&self) -> &BTreeSet<String> {
+        &self.subjects
+    }
+
+    /// Whose other subjects all begin with its name and a slash.
+    pub fn partner(&self) -> &PartnerName {
+        &self.partner
+    }
+
+    /// Whether an entry is about it.
+    pub fn holds(&self, entry: &Entry) -> bool {
+        let own = |name: &str| name.strip_prefix(self.partner.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let subject = entry.subject();
+        own(&subject) || self.subjects.contains(&subject) || cut_client(entry).is_some_and(|client| own(&client.to_string()))
+    }
+}
+
+/// The client whose token an entry cuts, where it cuts one token.
+fn cut_client(entry: &Entry) -> Option<&ClientId> {
+    let Entry::Change(entry) = entry else { return None };
+    let What::RevocationAdded { client, .. } = &entry.change.what else { return None };
+    client.as_ref()
+}
+
+/// Who an entry is by: a person's id, an integration, `operator` or `broker`; of tokens and refusals it is the client.
+pub fn actor(entry: &Entry) -> String {
+    match entry {
+        Entry::Issued(_) | Entry::Refused(_) | Entry::Counted(_) => entry.subject(),
+        Entry::Change(entry) => match &entry.change.by {
+            Actor::Staff(person) | Actor::Machine(person) => person.id.clone(),
+            Actor::Workload(integration) => integration.to_string(),
+            Actor::Operator => "operator".to_owned(),
+            Actor::Broker => "broker".to_owned(),
+        },
+    }
+}
+
+/// What a subject that is an id stands for, in words; nothing where it is a name already.
+pub fn words(subject: &str, state: &State) -> Option<String> {
+    if let Some(approval) = state.approvals.get(subject) {
+        let kind = serde_json::to_value(approval.kind).ok()?;
+        let of = words(&approval.subject, state).unwrap_or_else(|| approval.subject.clone());
+        return Some(format!("approval ({}) of {of}", kind.as_str()?));
+    }
+    if let Some(request) = subject.parse().ok().and_then(|id: ElevationId| state.elevations.find(&id)) {
+        let asked = &request.elevation;
+        return Some(format!("elevation of {} in {}: {}", asked.integration, asked.environment, asked.scopes));
+    }
+    let revocation = state.revocations.get(subject)?;
+    Some(format!("revocation of {}", revocation.subject.member()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixture::{at, production, state};
+    use crate::domain::log::change::Change;
+    use crate::domain::log::entry::ChangeEntry;
+
+    #[test]
+    fn a_partner_has_its_approvals_elevations_and_revocations() {
+        let mut state = state();
+        let mut revoke = |id: &str, subject: Subject| {
+            let what = What::RevocationAdded {
+                id: id.parse().expect("an id"),
+                subject,
+                tokens_only: false,
+                reason: "odd".into(),
+                client: None,
+            };
+            state.apply(50, at(0), &Change { by: Actor::Operator, what });
+        };
+        revoke("revocation-1", Subject::Issuer { issuer: "https://token.actions.example".parse().expect("an issuer") });
+        revoke("revocation-2", Subject::Environment { environment: production() });
+        revoke("revocation-3", Subject::Partner { partner: "acme".parse().expect("a name") });
+        let client: ClientId = "globex/order-sync".parse().expect("a client");
+        let (environment, binding) = (production(), "ci".parse().expect("a name"));
+        revoke("revocation-4", Subject::Binding { client, environment, binding });
+        let about = About::of(&"globex".parse().expect("a name"), &state);
+        for own in ["globex", "approval-of-globex", "approval-of-globex-order-sync", "revocation-1", "revocation-4"] {
+            assert!(about.subjects().contains(own), "{own} in {about:?}");
+        }
+        for other in ["acme", "approval-of-orders-api", "revocation-2", "revocation-3", "environment:production"] {
+            assert!(!about.subjects().contains(other), "{other} in {about:?}");
+        }
+        // A token that is cut is its client's, where the entry says whose it is.
+        let cut = |client: Option<&str>| {
+            let subject = Subject::Token { environment: production(), id: "t1".parse().expect("an id"), expires: at(600) };
+            let client = client.map(|client| client.parse().expect("a client"));
+            let (id, reason) = ("v1".parse().expect("an id"), "odd".into());
+            let what = What::RevocationAdded { id, subject, tokens_only: true, reason, client };
+            let change = Change { by: Actor::Operator, what };
+            let subject = change.what.subject();
+            Entry::Change(Box::new(ChangeEntry { index: 51, time: at(0), subject, request_id: None, prior: None, change }))
+        };
+        assert!(about.holds(&cut(Some("globex/order-sync"))));
+        for other in [Some("globexx/order-sync"), Some("acme/crm"), None] {
+            assert!(!about.holds(&cut(other)), "{other:?}");
+        }
+        assert_eq!(words("approval-of-globex", &state).as_deref(), Some("approval (api) of globex"));
+        assert_eq!(words("revocation-1", &state).as_deref(), Some("revocation of issuer:https://token.actions.example"));
+        assert_eq!(words("globex", &state), None);
+    }
+}

@@ -1,0 +1,176 @@
+//! Barred proofs: those that a revoked binding would admit, whichever other binding admits them besides.
+//!
+//! A revocation of a binding is a word against the workload or key that it admits, not against a name in a record. So it refuses the
+//! proof also where the record has a second binding that takes it, and after the revoked binding was renamed, narrowed or removed.
+//! A proof is known by each issuer that it names: a JWT-SVID has an `iss` of its issuer's, and the trust domain of its subject. Which of
+//! them it was looked up by depends on the bindings of the day, so a revocation of either counts.
+//! Enter through [`Barred::jwt`] and its siblings, one for each kind of proof; [`Barred::rule`] says whether a binding has any proof left.
+
+use std::collections::HashMap;
+
+use crate::domain::caller::conditions::conditions;
+use crate::domain::caller::proof::Assertion;
+use crate::domain::caller::spiffe::Svid;
+use crate::domain::credential::revocation::Subject;
+use crate::domain::registry::binding::{Admits, JwtKind, JwtRule, Preset};
+use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, Issuer};
+
+/// The rules of revoked bindings, by where a proof is shown and by whom it is.
+#[derive(Clone, Debug, Default)]
+pub struct Barred {
+    jwt: HashMap<EnvironmentName, HashMap<Issuer, Vec<(JwtRule, String)>>>,
+    certificate: HashMap<(IntegrationId, EnvironmentName), String>,
+    certificates: HashMap<EnvironmentName, String>,
+    issuers: HashMap<Issuer, String>,
+}
+
+impl Barred {
+    /// Adds what a revoked binding admits.
+    pub(in crate::domain) fn add(&mut self, subject: &Subject, admits: &Admits) {
+        let Subject::Binding { client, environment, .. } = subject else { return };
+        match (admits, client) {
+            (Admits::Jwt(rule), _) => {
+                let rules = self.jwt.entry(environment.clone()).or_default().entry(rule.issuer.clone()).or_default();
+                rules.push((rule.as_ref().clone(), subject.member()));
+            }
+            (Admits::Certificate, ClientId::Integration(integration)) => {
+                self.certificate.insert((integration.clone(), environment.clone()), subject.member());
+            }
+            // Our authority names integrations only.
+            (Admits::Certificate, ClientId::Api(_)) => {}
+        }
+    }
+
+    /// Adds a revoked issuer, whose proofs are barred in every environment; where it is a trust domain of ours, all certificates of the
+    /// environments that have or had it.
+    pub(in crate::domain) fn add_issuer<'a>(&mut self, issuer: &Issuer, own: impl Iterator<Item = &'a EnvironmentName>) {
+        let member = Subject::Issuer { issuer: issuer.clone() }.member();
+        self.certificates.extend(own.map(|environment| (environment.clone(), member.clone())));
+        self.issuers.insert(issuer.clone(), member);
+    }
+
+    /// The revocation that bars `assertion` in `environment`: its member.
+    ///
+    /// Issuer and claims decide. Slot, audience, algorithm, times and `jti` do not: the holder of a revoked identity can choose them, or
+    /// wait until the proof is older than the revoked binding takes it. Nor do the keys. The claims of an issuer mean the same workload
+    /// whichever key set has its keys. A revoked `key` binding bars every `key` proof of its client: the same key may stand in a second
+    /// set, under another `kid`, and the revoked set may be out of reach. So the client has no `key` proofs until the lift.
+    pub(in crate::domain) fn jwt(&self, environment: &EnvironmentName, assertion: &Assertion) -> Option<&str> {
+        if self.jwt.is_empty() && self.issuers.is_empty() {
+            return None;
+        }
+        let bars = |rule: &JwtRule| match rule.kind {
+            JwtKind::Key => true,
+            JwtKind::Oidc => conditions(rule, &assertion.claims).all(|result| result.holds),
+        };
+        assertion.issuers().iter().find_map(|issuer| self.find(environment, issuer, bars))
+    }
+
+    /// The revocation that bars every proof of `rule` in `environment`: its member.
+    ///
+    /// Several revocations that bar them between them are not put together: each of the proofs is refused all the same.
+    pub(in crate::domain) fn rule(&self, environment: &EnvironmentName, rule: &JwtRule) -> Option<&str> {
+        let bars = |revoked: &JwtRule| match revoked.kind {
+            JwtKind::Key => true,
+            JwtKind::Oidc => revoked.matchers.iter().all(|wide| {
+                let steps = wide.claim.steps();
+                rule.matchers.iter().any(|one| one.claim.steps() == steps && one.condition.is_within(&wide.condition))
+            }),
+        };
+        self.find(environment, &rule.issuer, bars)
+    }
+
+    /// The revocation that bars an X.509-SVID in `environment`: its member.
+    pub(in crate::domain) fn svid(&self, environment: &EnvironmentName, shown: &Svid) -> Option<&str> {
+        let claims = serde_json::json!({"sub": shown.id.as_str()});
+        let bars = |rule: &JwtRule| rule.preset == Some(Preset::Spiffe) && conditions(rule, &claims).all(|result| result.holds);
+        self.find(environment, &shown.id.issuer(), bars)
+    }
+
+    /// The revocation that bars the certificates of `integration` in `environment`: its member.
+    pub(in crate::domain) fn certificate(&self, integration: &IntegrationId, environment: &EnvironmentName) -> Option<&str> {
+        if self.certificate.is_empty() && self.certificates.is_empty() {
+            return None;
+        }
+        let own = self.certificate.get(&(integration.clone(), environment.clone()));
+        own.or_else(|| self.certificates.get(environment)).map(String::as_str)
+    }
+
+    /// The revocation of `issuer`, or of a binding of it in `environment` whose rule `bars`.
+    fn find(&self, environment: &EnvironmentName, issuer: &Issuer, bars: impl Fn(&JwtRule) -> bool) -> Option<&str> {
+        let rules = || self.jwt.get(environment).and_then(|issuers| issuers.get(issuer)).into_iter().flatten();
+        let revoked = self.issuers.get(issuer);
+        revoked.or_else(|| rules().find(|(rule, _)| bars(rule)).map(|(_, member)| member)).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixture::{at, production, state};
+    use crate::domain::log::change::{Change, What};
+    use crate::domain::people::actor::Actor;
+    use crate::domain::registry::binding::Condition;
+    use crate::domain::state::State;
+
+    fn apply(state: &mut State, what: What) {
+        state.apply(100, at(0), &Change { by: Actor::Operator, what });
+    }
+
+    /// The rule of the fixture's binding, for another repository and with more conditions.
+    fn rule(state: &State, repository: &str) -> JwtRule {
+        let known = state.integrations.values().next().and_then(|known| known.current.as_ref()).expect("in force");
+        let Admits::Jwt(rule) = &known.record.environments[&production()].bindings[0].admits else { panic!("a rule on JWTs") };
+        let mut rule = rule.as_ref().clone();
+        rule.matchers[0].condition = Condition::Equals(repository.to_owned());
+        rule
+    }
+
+    fn revoke(state: &mut State, subject: Subject) {
+        let id = format!("r{}", state.revocations.len()).parse().expect("an id");
+        apply(state, What::RevocationAdded { id, subject, tokens_only: false, reason: "x".into(), client: None });
+    }
+
+    fn binding() -> Subject {
+        let (client, binding) = ("globex/order-sync".parse().expect("a client"), "ci".parse().expect("a name"));
+        Subject::Binding { client, environment: production(), binding }
+    }
+
+    /// S-4, S-14: a rule is barred where each of its proofs is, and no other rule of the same issuer and claim.
+    #[test]
+    fn a_rule_is_barred_by_a_revoked_binding_that_takes_all_of_it() {
+        let mut state = state();
+        let barred = |state: &State, rule: &JwtRule| state.barred.rule(&production(), rule).is_some();
+        let (same, other) = (rule(&state, "456789"), rule(&state, "1"));
+        let mut narrower = same.clone();
+        narrower.matchers.push(crate::domain::registry::binding::Matcher {
+            claim: "ref".parse().expect("a claim"),
+            condition: Condition::Prefix("refs/".into()),
+        });
+        let mut open = same.clone();
+        open.matchers.clear();
+        assert!(!barred(&state, &same));
+        revoke(&mut state, binding());
+        let told: Vec<_> = [&same, &narrower, &other, &open].into_iter().map(|rule| barred(&state, rule)).collect();
+        assert_eq!(told, [true, true, false, false]);
+        assert!(state.barred.rule(&"sandbox".parse().expect("a name"), &same).is_none(), "another environment");
+        revoke(&mut state, Subject::Issuer { issuer: same.issuer.clone() });
+        assert!(barred(&state, &other) && barred(&state, &open), "its issuer");
+    }
+
+    /// S-4: what a revoked binding admits since, under the same name, is barred too, besides what it admitted when it was revoked.
+    #[test]
+    fn a_revoked_binding_bars_what_it_admits_since() {
+        let mut state = state();
+        revoke(&mut state, binding());
+        let (before, since) = (rule(&state, "456789"), rule(&state, "1"));
+        let known = state.integrations.values().next().and_then(|known| known.current.as_ref()).expect("in force");
+        let mut record = known.record.as_ref().clone();
+        let access = record.environments.get_mut(&production()).expect("an environment");
+        access.bindings[0].admits = Admits::Jwt(Box::new(since.clone()));
+        apply(&mut state, What::IntegrationNarrowed { record: Box::new(record), reason: None });
+        for rule in [&before, &since] {
+            assert!(state.barred.rule(&production(), rule).is_some(), "{rule:?}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! All elevations, as the journal tells them: what happened has happened, and nothing here forbids it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::domain::credential::revocation::Subject;
+use crate::domain::elevation::Elevation;
+use crate::domain::elevation::Ended;
+use crate::domain::elevation::Notice;
+use crate::domain::elevation::Request;
+use crate::domain::elevation::Review;
+use crate::domain::log::change::{Change, What};
+use crate::domain::people::actor::Actor;
+use crate::domain::people::approval::Verdict;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ElevationId, EnvironmentName, IntegrationId};
+
+/// All elevations that were ever asked for: a fold of the journal, as [`State`] is.
+#[derive(Clone, Debug, Default)]
+pub struct Elevations {
+    all: BTreeMap<ElevationId, Request>,
+    /// Those that may still matter to a decision: every exchange that asks for more looks at them, so what is over is taken out.
+    by_place: HashMap<(IntegrationId, EnvironmentName), Vec<ElevationId>>,
+    /// Those that began without anybody, and wait for a look: every exchange asks whether one is overdue.
+    unreviewed: BTreeSet<ElevationId>,
+    /// Those of which time may still bring something about that people are told.
+    unsettled: BTreeSet<ElevationId>,
+}
+
+impl Elevations {
+    /// One of them.
+    pub fn find(&self, id: &ElevationId) -> Option<&Request> {
+        self.all.get(id)
+    }
+
+    /// All of them, by id.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Request> {
+        self.all.values()
+    }
+
+    /// Those of one environment of one integration that may still count, in the order in which they were asked for.
+    pub fn of(&self, integration: &IntegrationId, environment: &EnvironmentName) -> impl DoubleEndedIterator<Item = &Request> {
+        let ids = self.by_place.get(&(integration.clone(), environment.clone()));
+        ids.into_iter().flatten().filter_map(|id| self.all.get(id))
+    }
+
+    /// Those of an integration that started without anybody, and that nobody looked at in time.
+    pub fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &Request> {
+        self.unreviewed.iter().filter_map(|id| self.all.get(id)).filter(move |request| request.is_overdue(now))
+    }
+
+    /// Those that began without anybody, and wait for a look.
+    pub fn unreviewed(&self) -> impl Iterator<Item = &Request> {
+        self.unreviewed.iter().filter_map(|id| self.all.get(id))
+    }
+
+    /// What people are to be told now.
+    pub fn notice_due(&self, now: Timestamp) -> Option<(&ElevationId, Notice)> {
+        let unsettled = self.unsettled.iter().filter_map(|id| self.all.get(id));
+        unsettled.into_iter().find_map(|request| Some((&request.elevation.id, request.notice_due(now)?)))
+    }
+
+    /// Folds a change in. Returns the elevation whose tokens it cuts, if it cuts some.
+    pub(in crate::domain) fn apply(&mut self, at: Timestamp, change: &Change) -> Option<Subject> {
+        let over = match &change.what {
+            What::ElevationAsked { elevation } => {
+                self.add(elevation.as_ref().clone(), at);
+                return None;
+            }
+            What::ElevationNoticed { elevation, notice } => {
+                self.notice(elevation, *notice);
+                return None;
+            }
+            What::ElevationReviewed { elevation, verdict, reason, roles, narrowing, signature } => {
+                let by = change.by.person()?.clone();
+                let (reason, roles, narrowing) = (reason.clone(), roles.clone(), narrowing.clone());
+                let signature = signature.clone();
+                let review = Review { by, verdict: *verdict, reason, roles, narrowing, signature, at };
+                self.review(elevation, review).then_some(elevation)?
+            }
+            What::ElevationEnded { elevation, reason } => {
+                self.end(elevation, Ended { by: change.by.clone(), reason: Some(reason.clone()), at });
+                elevation
+            }
+            _ => return None,
+        };
+        let request = self.find(over)?;
+        Some(Subject::Elevation { environment: request.elevation.environment.clone(), elevation: over.clone() })
+    }
+
+    fn add(&mut self, elevation: Elevation, at: Timestamp) {
+        let place = (elevation.integration.clone(), elevation.environment.clone());
+        let (id, approved) = (elevation.id.clone(), elevation.break_glass.then_some(at));
+        let here = self.by_place.entry(place).or_default();
+        here.retain(|known| self.all.get(known).is_some_and(|request| !request.is_closed(at)));
+        here.push(id.clone());
+        if elevation.break_glass {
+            self.unreviewed.insert(id.clone());
+        }
+        self.unsettled.insert(id.clone());
+        self.all.insert(id, Request { elevation, asked: at, reviews: Vec::new(), approved, ended: None, noticed: Vec::new() });
+    }
+
+    /// Adds a review. Returns whether it ended what already ran: a look at a break-glass that found it wrong.
+    fn review(&mut self, id: &ElevationId, review: Review) -> bool {
+        let Some(request) = self.all.get_mut(id) else { return false };
+        let (by, at, denied) = (review.by.clone(), review.at, review.verdict == Verdict::Deny);
+        request.reviews.push(review);
+        self.unreviewed.remove(id);
+        if denied {
+            self.unsettled.remove(id);
+            if request.approved.is_some() && request.ended.is_none() {
+                request.ended = Some(Ended { by: Actor::Staff(by), reason: None, at });
+                return true;
+            }
+        } else if request.approved.is_none() && request.elevation.rule.open(&request.reviews, request.asked).is_empty() {
+            let denied = request.reviews.iter().any(|review| review.verdict == Verdict::Deny);
+            request.approved = (!denied).then_some(at);
+        }
+        false
+    }
+
+    fn notice(&mut self, id: &ElevationId, notice: Notice) {
+        if let Some(request) = self.all.get_mut(id) {
+            request.noticed.push(notice);
+        }
+        if notice != Notice::Ending {
+            self.unsettled.remove(id);
+        }
+    }
+
+    /// Ends one before its time. What has ended stays as it ended (ABUSE I-9).
+    pub(in crate::domain) fn end(&mut self, id: &ElevationId, ended: Ended) {
+        if let Some(request) = self.all.get_mut(id) {
+            request.ended.get_or_insert(ended);
+        }
+        self.unsettled.remove(id);
+    }
+
+    /// Ends all: after a `reopen` nobody knows what was decided since the backup.
+    pub(in crate::domain) fn end_all(&mut self, at: Timestamp) -> Vec<(EnvironmentName, ElevationId)> {
+        self.unsettled.clear();
+        let open = self.all.values_mut().filter(|request| !request.is_closed(at) && request.ended.is_none());
+        open.map(|request| {
+            request.ended = Some(Ended { by: Actor::Operator, reason: None, at });
+            (request.elevation.environment.clone(), request.elevation.id.clone())
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,81 @@
+//! What was ever in force: bindings with the last rule that each had, issuers, and environments.
+//!
+//! A revocation may name anything that a token was issued under, whether or not a record still names it. So the fold keeps the names
+//! after the records have dropped them. Nothing is ever taken out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::domain::credential::revocation::Subject;
+use crate::domain::registry::binding::{Admits, Binding, KeySource};
+use crate::domain::value::names::{ClientId, EnvironmentName, Issuer, TrustDomain};
+
+/// What was ever in force: a fold of the journal.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The last rule of each binding, by [`Subject::Binding`].
+    bindings: BTreeMap<Subject, Arc<Admits>>,
+    /// The members of `carnet:{ENV}:before` that cut what an issuer's proofs bought.
+    issuers: BTreeMap<Issuer, BTreeSet<String>>,
+    environments: BTreeSet<EnvironmentName>,
+    /// Our own trust domains, which are the issuers of what certificates bought, with the environments that had them.
+    own: BTreeMap<Issuer, BTreeSet<EnvironmentName>>,
+}
+
+impl History {
+    /// Takes in the bindings of `client` that came into force in `environment`.
+    pub(in crate::domain) fn add_bindings(&mut self, client: &ClientId, environment: &EnvironmentName, bindings: &[Binding]) {
+        for binding in bindings {
+            let subject =
+                Subject::Binding { client: client.clone(), environment: environment.clone(), binding: binding.name.clone() };
+            if let Admits::Jwt(rule) = &binding.admits {
+                let members = self.issuers.entry(rule.issuer.clone()).or_default();
+                members.insert(subject.member());
+                members.extend(beside(client, environment, &rule.keys));
+            }
+            self.bindings.insert(subject, Arc::new(binding.admits.clone()));
+        }
+    }
+
+    /// Takes in a configured environment and its trust domain.
+    pub(in crate::domain) fn add_environment(&mut self, environment: &EnvironmentName, trust_domain: &TrustDomain) {
+        let places = self.own.entry(trust_domain.issuer()).or_default();
+        if !places.contains(environment) {
+            places.insert(environment.clone());
+            self.environments.insert(environment.clone());
+        }
+    }
+
+    /// The last rule of a binding; nothing for a binding that was never in force.
+    pub fn binding(&self, subject: &Subject) -> Option<&Arc<Admits>> {
+        self.bindings.get(subject)
+    }
+
+    /// Whether tokens may have been issued under `issuer`: a binding that was ever in force names it, or it is a trust domain of ours.
+    pub fn knows_issuer(&self, issuer: &Issuer) -> bool {
+        self.issuers.contains_key(issuer) || self.own.contains_key(issuer)
+    }
+
+    /// The environments that ever had `issuer` as their trust domain.
+    pub fn environments_of(&self, issuer: &Issuer) -> impl Iterator<Item = &EnvironmentName> {
+        self.own.get(issuer).into_iter().flatten()
+    }
+
+    /// Whether `environment` was ever configured.
+    pub fn knows_environment(&self, environment: &EnvironmentName) -> bool {
+        self.environments.contains(environment)
+    }
+
+    /// The members of `carnet:{ENV}:before` of every binding that ever named `issuer`.
+    pub fn members_of(&self, issuer: &Issuer) -> impl Iterator<Item = &String> {
+        self.issuers.get(issuer).into_iter().flatten()
+    }
+}
+
+/// An SVID of a trust domain can be shown beside a proof that another binding of the same integration admits, and the token does not
+/// tell. So a revocation of the trust domain moves the line of the whole integration in that environment.
+fn beside(client: &ClientId, environment: &EnvironmentName, keys: &KeySource) -> Option<String> {
+    let ClientId::Integration(integration) = client else { return None };
+    let whole = || Subject::IntegrationEnvironment { integration: integration.clone(), environment: environment.clone() };
+    keys.is_bundle().then(|| whole().member())
+}

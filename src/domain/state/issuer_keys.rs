@@ -1,0 +1,77 @@
+//! How old the keys are that partners sign their proofs with: measured from the first proof by which a key was seen here, because an
+//! issuer publishes no dates.
+//!
+//! Kept for the issuers of records that ask for it (`rotation.issuerKeys`), and bounded: a partner that changes its key with every proof
+//! cannot fill the journal. Of certificates `certificate.rs` knows it better.
+
+use std::collections::BTreeMap;
+
+use crate::domain::caller::admission::Principal;
+use crate::domain::decision::enrolment::RotationDue;
+use crate::domain::decision::grant::Life;
+use crate::domain::reason::decision::Trace;
+use crate::domain::reason::{self, Reason};
+use crate::domain::registry::integration::{Integration, OnLate};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::Issuer;
+
+/// Keys that are remembered of one issuer: more are in use nowhere.
+const MOST: usize = 16;
+
+/// One first use is on record in so long, of one issuer.
+const AT_MOST_EVERY: Seconds = Seconds::hours(1);
+
+/// When keys were first used, by issuer: a fold of the journal, as the state is.
+#[derive(Clone, Debug, Default)]
+pub struct IssuerKeys(BTreeMap<Issuer, Vec<(Digest, Timestamp)>>);
+
+impl IssuerKeys {
+    /// When a key was first used.
+    pub fn since(&self, issuer: &Issuer, key: Digest) -> Option<Timestamp> {
+        self.0.get(issuer)?.iter().find(|(known, _)| *known == key).map(|(_, since)| *since)
+    }
+
+    /// The newest key of an issuer, and when it was first used.
+    pub fn newest(&self, issuer: &Issuer) -> Option<(Digest, Timestamp)> {
+        self.0.get(issuer)?.last().copied()
+    }
+
+    /// Whether the first use of this key is to be put on record at `now`.
+    pub fn is_news(&self, issuer: &Issuer, key: Digest, now: Timestamp) -> bool {
+        self.since(issuer, key).is_none() && self.newest(issuer).is_none_or(|(_, since)| now >= since.plus(AT_MOST_EVERY))
+    }
+
+    pub(in crate::domain) fn add(&mut self, issuer: &Issuer, key: Digest, at: Timestamp) {
+        let known = self.0.entry(issuer.clone()).or_default();
+        if known.len() == MOST {
+            known.remove(0);
+        }
+        known.push((key, at));
+    }
+}
+
+/// When a key that was first used at `since` is due to change by the record's cadence, if the record has one.
+pub fn issuer_key_due(record: &Integration, since: Option<Timestamp>) -> Option<RotationDue> {
+    let rotation = record.rotation.as_ref()?;
+    Some(RotationDue { at: since?.plus(rotation.issuer_keys?), refuses: rotation.on_late == OnLate::Refuse })
+}
+
+/// The cadence of the record, where a late key is refused; then no token outlives it either.
+pub(in crate::domain) fn rotated(
+    principal: &Principal,
+    record: &Integration,
+    keys: &IssuerKeys,
+    now: Timestamp,
+    trace: &mut Trace,
+    life: &mut Life,
+) -> Result<(), &'static Reason> {
+    let proof = principal.proof();
+    if principal.is_by_certificate() || record.rotation.is_none() {
+        return Ok(());
+    }
+    let due = issuer_key_due(record, keys.since(&proof.issuer, proof.key)).filter(|due| due.refuses);
+    let Some(due) = due else { return Ok(()) };
+    life.end("assertion.key-rotation", due.at);
+    trace.ensure("assertion.key-rotation", now < due.at, &reason::ASSERTION_KEY_LATE, || due.texts(now))
+}

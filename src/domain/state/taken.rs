@@ -1,0 +1,388 @@
+//! What records have taken, and the one judge of what must be unique: audiences of APIs, accepted audiences of proofs, and what proofs
+//! bindings admit. Issuers and keys of ours are nobody else's.
+//!
+//! [`State`](super::State) keeps two [`Taken`]: of what is in force, and of what waits. Enter through [`conflicts`]; plan, apply,
+//! submission, review and activation all ask it, so that a version which could be applied is one that can take force (CONTRACT.md
+//! section 3). A record is never in conflict with another version of itself: one replaces the other.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::ours::Ours;
+use crate::domain::reason::{self, Reason};
+use crate::domain::registry::api::Api;
+use crate::domain::registry::binding::{Admits, Binding, ExtraAudience, JwtRule, KeySource};
+use crate::domain::registry::binding_index::{BindingIndex, Entry};
+use crate::domain::registry::integration::Integration;
+use crate::domain::value::effort::{Effort, Exhausted};
+use crate::domain::value::names::{ClientId, EnvironmentName};
+
+/// A record that can take something. A partner's takes nothing but its name, which is its key.
+#[derive(Clone, Copy, Debug)]
+pub enum Holder<'r> {
+    /// An API, by its audiences and callers.
+    Api(&'r Api),
+    /// An integration, by its bindings.
+    Integration(&'r Integration),
+}
+
+/// What one text is used as.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Role {
+    /// The audience of an API.
+    Audience,
+    /// An audience of proofs that a binding adds.
+    Accepted,
+    /// The issuer of proofs.
+    Issuer,
+}
+
+/// A text that a record uses.
+#[derive(Clone, Debug)]
+struct Part {
+    text: Arc<str>,
+    /// As what, and where.
+    usage: Usage,
+    /// The field of the record.
+    at: String,
+}
+
+type Usage = (Role, EnvironmentName);
+
+/// Who uses each text, and as what.
+#[derive(Clone, Debug, Default)]
+struct Uses(HashMap<Arc<str>, Arc<Usages>>);
+
+type Usages = BTreeMap<Usage, Arc<BTreeSet<ClientId>>>;
+
+/// A rule on JWTs of a record.
+struct Rule<'r> {
+    entry: Entry,
+    keys: &'r KeySource,
+    at: String,
+}
+
+/// What a set of records has taken; at most one version of each record. Copies share everything; after a change they share what it did not
+/// touch, and a pointer to each of these is all that was copied.
+#[derive(Clone, Debug, Default)]
+pub struct Taken(Arc<Holdings>);
+
+#[derive(Clone, Debug, Default)]
+struct Holdings {
+    uses: Uses,
+    of: HashMap<ClientId, Arc<Vec<Part>>>,
+    bindings: BindingIndex,
+}
+
+/// Some records that count beside the one that is judged.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// What they have taken.
+    pub taken: &'a Taken,
+    /// Which of them reserve what they have: not drafts, nor versions that were denied, withdrawn or not answered in time.
+    pub reserves: &'a dyn Fn(&ClientId) -> bool,
+}
+
+/// Something of a record that is not free.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Conflict {
+    /// The field.
+    pub at: String,
+    /// Why.
+    pub reason: &'static Reason,
+    /// What exactly, and who has it.
+    pub message: String,
+    /// The version in force collides with another record in this very way, from before there was a rule against it. It stands, and is no
+    /// reason against a version that adds nothing to it.
+    pub stands: bool,
+}
+
+impl<'r> Holder<'r> {
+    /// As whom its workloads are admitted.
+    pub fn client(self) -> ClientId {
+        match self {
+            Self::Api(api) => ClientId::Api(api.name.clone()),
+            Self::Integration(integration) => ClientId::Integration(integration.id.clone()),
+        }
+    }
+
+    /// The lists of bindings, with their environment and the path in the record.
+    fn bindings(self) -> Vec<(&'r EnvironmentName, &'r [Binding], String)> {
+        match self {
+            Self::Api(api) => {
+                let lists = api.callers.iter();
+                lists.map(|(name, bindings)| (name, bindings.as_slice(), format!("callers.{name}"))).collect()
+            }
+            Self::Integration(integration) => {
+                let lists = integration.environments.iter();
+                let at = |name: &EnvironmentName| format!("environments.{name}.bindings");
+                lists.map(|(name, access)| (name, access.bindings.as_slice(), at(name))).collect()
+            }
+        }
+    }
+
+    /// The rules on JWTs. A certificate of ours names its integration and environment itself.
+    fn rules(self) -> Vec<(&'r EnvironmentName, &'r Binding, &'r JwtRule, String)> {
+        let mut rules = Vec::new();
+        for (environment, bindings, at) in self.bindings() {
+            for (i, binding) in bindings.iter().enumerate() {
+                match &binding.admits {
+                    Admits::Jwt(rule) => rules.push((environment, binding, &**rule, format!("{at}[{i}]"))),
+                    Admits::Certificate => {}
+                }
+            }
+        }
+        rules
+    }
+
+    fn entries(self) -> Vec<Rule<'r>> {
+        let client = self.client();
+        let entry = |(environment, binding, rule, at): (&EnvironmentName, &Binding, &'r JwtRule, String)| Rule {
+            entry: Entry::new(client.clone(), environment.clone(), binding.name.clone(), rule),
+            keys: &rule.keys,
+            at,
+        };
+        self.rules().into_iter().map(entry).collect()
+    }
+
+    fn parts(self) -> Vec<Part> {
+        let part = |text: &str, environment: &EnvironmentName, role, at: &str| Part {
+            text: text.into(),
+            usage: (role, environment.clone()),
+            at: at.to_owned(),
+        };
+        let mut parts = Vec::new();
+        if let Self::Api(api) = self {
+            for (environment, audience) in &api.audience {
+                parts.push(part(audience.as_str(), environment, Role::Audience, &format!("audience.{environment}")));
+            }
+        }
+        for (environment, _, rule, at) in self.rules() {
+            parts.push(part(rule.issuer.as_str(), environment, Role::Issuer, &at));
+            match &rule.audience {
+                Some(ExtraAudience::Value(audience)) => {
+                    parts.push(part(audience.as_str(), environment, Role::Accepted, &at));
+                }
+                Some(ExtraAudience::TokenEndpoint) | None => {}
+            }
+        }
+        parts
+    }
+}
+
+impl Taken {
+    /// Puts `record` in the place of whatever `client` had here.
+    pub fn replace(&mut self, client: &ClientId, record: Option<Holder<'_>>) {
+        if record.is_none() && !self.0.of.contains_key(client) {
+            return;
+        }
+        let holdings = Arc::make_mut(&mut self.0);
+        for part in holdings.of.remove(client).unwrap_or_default().iter() {
+            holdings.uses.remove(part, client);
+        }
+        holdings.bindings.remove(client);
+        let Some(record) = record else { return };
+        let parts = record.parts();
+        for part in &parts {
+            holdings.uses.add(part, client);
+        }
+        holdings.of.insert(client.clone(), Arc::new(parts));
+        for rule in record.entries() {
+            holdings.bindings.insert(rule.entry);
+        }
+    }
+}
+
+impl Taken {
+    /// Whether the version that `client` has here uses the same text in the same way.
+    fn has(&self, client: &ClientId, part: &Part) -> bool {
+        let same = |other: &Part| other.usage == part.usage && other.text == part.text;
+        self.0.of.get(client).is_some_and(|parts| parts.iter().any(same))
+    }
+
+    /// Whether the same binding of the version that its client has here admits all that `rule` admits; where there is no rule to ask about,
+    /// nothing speaks against it.
+    fn has_rule(&self, rule: Option<&Rule<'_>>, effort: &mut Effort) -> Result<bool, Exhausted> {
+        let Some(Rule { entry, .. }) = rule else { return Ok(true) };
+        let before = self.0.bindings.entry(&entry.client, &entry.environment, &entry.binding);
+        before.map_or(Ok(false), |before| entry.is_within(before, effort))
+    }
+}
+
+impl Uses {
+    fn add(&mut self, part: &Part, client: &ClientId) {
+        let usages = Arc::make_mut(self.0.entry(Arc::clone(&part.text)).or_default());
+        Arc::make_mut(usages.entry(part.usage.clone()).or_default()).insert(client.clone());
+    }
+
+    fn remove(&mut self, part: &Part, client: &ClientId) {
+        let Some(usages) = self.0.get_mut(&part.text).map(Arc::make_mut) else { return };
+        if let Some(clients) = usages.get_mut(&part.usage) {
+            Arc::make_mut(clients).remove(client);
+            if clients.is_empty() {
+                usages.remove(&part.usage);
+            }
+        }
+        if usages.is_empty() {
+            self.0.remove(&part.text);
+        }
+    }
+
+    /// The first use of the same text that `part` cannot be beside, by a client that `counts`.
+    fn against(
+        &self,
+        part: &Part,
+        effort: &mut Effort,
+        counts: impl Fn(&Usage, &ClientId) -> bool,
+    ) -> Result<Option<(&Usage, &ClientId)>, Exhausted> {
+        for (usage, clients) in self.0.get(&part.text).into_iter().flat_map(|usages| usages.iter()) {
+            effort.take(1)?;
+            if !excludes(&part.usage, usage) {
+                continue;
+            }
+            for client in clients.iter() {
+                effort.take(1)?;
+                if counts(usage, client) {
+                    return Ok(Some((usage, client)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Everything of `record` that is ours, or that one of `others` has taken; in the order of the record. What of it `in_force`, where the
+/// version in force is, takes as well [stands](Conflict::stands); never what is ours.
+///
+/// # Errors
+/// It takes more than `effort` has left: nothing is known then, and the record must not take force.
+pub fn conflicts(
+    record: Holder<'_>,
+    ours: &Ours,
+    in_force: &Taken,
+    others: &[Beside<'_>],
+    effort: &mut Effort,
+) -> Result<Vec<Conflict>, Exhausted> {
+    let client = record.client();
+    let (own, rules) = (record.parts(), record.entries());
+    let mut conflicts = Vec::new();
+    let mut itself = Uses::default();
+    own.iter().for_each(|part| itself.add(part, &client));
+    // Where a proof names no audience, one record collides with itself.
+    let mut by_certificate = BindingIndex::default();
+    rules.iter().filter(|rule| rule.entry.takes_certificates()).for_each(|rule| by_certificate.insert(rule.entry.clone()));
+    for part in &own {
+        if let Some(conflict) = is_ours(part, ours) {
+            conflicts.push(conflict);
+            continue;
+        }
+        let mut found = None;
+        for Beside { taken, reserves } in others {
+            let counts = |_: &Usage, other: &ClientId| *other != client && reserves(other);
+            found = found.or(taken.0.uses.against(part, effort, counts)?);
+        }
+        let found = found.or(itself.against(part, effort, |usage, _| *usage != part.usage)?);
+        if let Some((usage, other)) = found {
+            let stands =
+                in_force.has(&client, part) && in_force.has_rule(rules.iter().find(|rule| rule.at == part.at), effort)?;
+            conflicts.push(part.against(usage, other, stands));
+        }
+    }
+    for rule in &rules {
+        if let Some(message) = own_keys(rule.keys, ours) {
+            conflicts.push(Conflict { at: rule.at.clone(), reason: &reason::BINDING_OWN_ISSUER, message, stands: false });
+        }
+        let mut found = None;
+        for Beside { taken, reserves } in others {
+            let counts = |other: &Entry| other.client != client && reserves(&other.client);
+            found = taken.0.bindings.overlapping(&rule.entry, effort, counts)?;
+            if found.is_some() {
+                break;
+            }
+        }
+        if found.is_none() && rule.entry.takes_certificates() {
+            found = by_certificate.overlapping(&rule.entry, effort, |other| other.environment != rule.entry.environment)?;
+        }
+        if let Some(other) = found {
+            conflicts.push(rule.against(other, in_force.has_rule(Some(rule), effort)?));
+        }
+    }
+    Ok(conflicts)
+}
+
+/// Texts that are ours whoever asks: an issuer or trust domain of an environment, in any spelling, and what lies below it. A binding
+/// may add its own environment's issuer or token endpoint as an audience; that adds nothing.
+fn is_ours(part: &Part, ours: &Ours) -> Option<Conflict> {
+    let environment = ours.environment_of(&part.text)?;
+    let (text, (role, own)) = (&part.text, &part.usage);
+    let (reason, message) = match role {
+        Role::Issuer => (
+            &reason::BINDING_OWN_ISSUER,
+            format!("{text} is our own issuer or trust domain in {environment}, or lies below it; name the partner's issuer"),
+        ),
+        Role::Accepted if own == environment => return None,
+        Role::Accepted => (&reason::RECORD_AUDIENCE_TAKEN, format!("{text} belongs to the environment {environment}")),
+        Role::Audience => {
+            (&reason::RECORD_AUDIENCE_TAKEN, format!("{text} is an issuer: that of our environment {environment}"))
+        }
+    };
+    Some(Conflict { at: part.at.clone(), reason, message, stands: false })
+}
+
+/// Why keys are our own: at an address of ours, or one of our signing keys by whatever name.
+fn own_keys(keys: &KeySource, ours: &Ours) -> Option<String> {
+    match keys {
+        // The issuer was judged.
+        KeySource::Discovery(_) => None,
+        KeySource::JwksUri(url) | KeySource::BundleUrl(url) => {
+            let environment = ours.environment_of(url)?;
+            Some(format!("{url} lies at our own issuer in {environment}; name where the partner publishes its keys"))
+        }
+        KeySource::Inline(set) | KeySource::InlineBundle(set) => {
+            let kid = ours.key_among(set)?;
+            Some(format!("the set holds our own signing key {kid}; name the partner's keys"))
+        }
+    }
+}
+
+/// Whether two uses of one text cannot stand beside each other. An audience is one API in one environment; an accepted audience of
+/// proofs belongs to one environment; and no audience of either kind is an issuer, or a token could be shown where a proof is asked.
+fn excludes((one, here): &Usage, (other, there): &Usage) -> bool {
+    match (one, other) {
+        (Role::Issuer, Role::Issuer) => false,
+        (Role::Accepted, Role::Accepted) => here != there,
+        (Role::Audience, Role::Audience | Role::Accepted | Role::Issuer)
+        | (Role::Accepted, Role::Audience | Role::Issuer)
+        | (Role::Issuer, Role::Audience | Role::Accepted) => true,
+    }
+}
+
+impl Part {
+    fn against(&self, (role, environment): &Usage, client: &ClientId, stands: bool) -> Conflict {
+        let text = &self.text;
+        let message = match role {
+            Role::Audience => format!("{text} is the audience of {client} in {environment}"),
+            Role::Accepted => format!(
+                "{text} is an accepted audience of proofs in {environment} (of {client}), and such an audience belongs to one environment"
+            ),
+            Role::Issuer => format!("{text} is an issuer, of proofs of {client} in {environment}"),
+        };
+        Conflict { at: self.at.clone(), reason: &reason::RECORD_AUDIENCE_TAKEN, message, stands }
+    }
+}
+
+impl Rule<'_> {
+    fn against(&self, other: &Entry, stands: bool) -> Conflict {
+        let (binding, place) = (&self.entry.binding, format!("{}/{}/{}", other.client, other.environment, other.binding));
+        let both = self.entry.takes_certificates() && other.takes_certificates();
+        let message = if both && other.environment != self.entry.environment {
+            format!(
+                "an X.509-SVID that {binding} admits could also be admitted by {place}: it names no audience, so a SPIFFE ID belongs to \
+                 one environment; use an ID of its own in each"
+            )
+        } else {
+            format!("a proof that {binding} admits could also be admitted by {place}; they must differ on a claim")
+        };
+        Conflict { at: self.at.clone(), reason: &reason::BINDING_OVERLAP, message, stands }
+    }
+}
