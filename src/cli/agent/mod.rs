@@ -223,7 +223,7 @@ async fn keep(item: Item, places: Arc<Places>, board: Board, place: usize) {
         None => {}
     }
     loop {
-        match item.fetch(&places).await {
+        match watching(item.fetch(&places), &mut ends, &file).await {
             Ok(fetched) => {
                 (failures, ends) = (0, Some(fetched.ends));
                 let request = fetched.request.unwrap_or_default();
@@ -236,29 +236,27 @@ async fn keep(item: Item, places: Arc<Places>, board: Board, place: usize) {
                 let pause = schedule::pause(failures, failure.wait, jitter());
                 let reason = failure.reason.as_deref().unwrap_or_default();
                 tracing::warn!(file = %file.display(), reason, cause = failure.what, ?pause, "not renewed");
-                if ends.is_some_and(|ends| SystemClock.now() >= ends) {
-                    ends = None;
-                    store::remove(&file);
-                }
                 post(&board, place, ends, Some(failure.what));
-                wait(pause, &mut ends, &file).await;
+                watching(tokio::time::sleep(pause), &mut ends, &file).await;
             }
         }
     }
 }
 
-/// Pauses; what ends meanwhile is taken away when it does, and not when the pause is over.
-async fn wait(pause: Duration, ends: &mut Option<Timestamp>, file: &Path) {
-    let left = ends.map(|ends| Duration::from_secs(u64::from(ends.since(SystemClock.now()).0)));
-    match left.filter(|left| *left < pause) {
-        None => tokio::time::sleep(pause).await,
-        Some(left) => {
-            tokio::time::sleep(left).await;
-            store::remove(file);
-            *ends = None;
-            tokio::time::sleep(pause.saturating_sub(left)).await;
+/// Awaits `future`; what ends meanwhile is taken away when it does, and not when a pause or a broker that does not answer is over.
+async fn watching<T>(future: impl Future<Output = T>, ends: &mut Option<Timestamp>, file: &Path) -> T {
+    let mut future = std::pin::pin!(future);
+    if let Some(end) = *ends {
+        tokio::select! {
+            biased;
+            done = &mut future => return done,
+            () = sleep_until(end) => {
+                store::remove(file);
+                *ends = None;
+            }
         }
     }
+    future.await
 }
 
 async fn sleep_until(time: Timestamp) {
@@ -331,4 +329,25 @@ async fn serve(
         Format::Yaml => super::yaml::write(&json!({"ready": url})),
     });
     Ok(serving)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A broker that does not answer must not keep a token there that has ended.
+    #[tokio::test]
+    async fn what_ends_is_taken_away_while_something_else_is_awaited() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("token");
+        std::fs::write(&file, "token").expect("written");
+        let looks = async || {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            file.exists()
+        };
+        let mut ends = Some(SystemClock.now().plus(Seconds::hours(1)));
+        assert!(watching(looks(), &mut ends, &file).await && ends.is_some(), "it has not ended");
+        ends = Some(SystemClock.now());
+        assert!(!watching(looks(), &mut ends, &file).await && ends.is_none(), "it has ended");
+    }
 }
