@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::binding::{Admits, Binding, ExtraAudience, JwtRule, KeySource};
+use super::lifecycle::ApiState;
 use crate::domain::log::change::Environment;
+use crate::domain::state::IntegrationState;
 use crate::domain::state::ours::is_own_audience;
-use crate::domain::state::{ApiState, IntegrationState};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApiName, Audience, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer};
 

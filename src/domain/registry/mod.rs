@@ -5,6 +5,7 @@ pub mod binding;
 pub mod binding_index;
 pub mod candidates;
 pub mod integration;
+pub mod lifecycle;
 pub mod partner;
 pub mod phase;
 pub mod stop;

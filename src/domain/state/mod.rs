@@ -13,18 +13,15 @@ use super::credential::revocation::Subject;
 use super::elevation::Appliers;
 use super::log::archive::Archive;
 use super::log::change::{Change, Configuration, Environment, What};
-use super::people::actor::{Actor, Person};
+use super::people::actor::Person;
 use super::people::approval::{Approval, Review, Standing};
 use super::people::passkey::{Passkey, Passkeys};
-use super::registry::api::Api;
 use super::registry::integration::Integration;
-use super::registry::partner::Partner;
 use super::value::clock::Timestamp;
 use super::value::digest::Digest;
 use super::value::names::{
     ApiName, ApprovalId, ClientId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId, TokenId,
 };
-use super::value::text::Text;
 use barred::Barred;
 use elevations::Elevations;
 use history::History;
@@ -33,6 +30,7 @@ use taken::Taken;
 
 pub use super::credential::keys::Keys;
 pub use super::registry::candidates::{Candidate, Candidates};
+pub use super::registry::lifecycle::{ApiState, Held, PartnerState, Versioned};
 pub use super::registry::stop::{Revocation, Stop};
 pub use crate::domain::registry::phase::Phase;
 
@@ -47,50 +45,6 @@ pub mod ours;
 mod revocations;
 pub mod taken;
 mod unique;
-
-/// A record with the digest that names its version.
-#[derive(Clone, Debug)]
-pub struct Versioned<T> {
-    /// SHA-256 of the record as the journal holds it.
-    pub version: Digest,
-    /// The record.
-    pub record: Arc<T>,
-    /// Who applied it.
-    pub by: Actor,
-    /// When.
-    pub at: Timestamp,
-    /// Why, where whoever applied it said so.
-    pub reason: Option<Text>,
-}
-
-/// A version that waits: a draft, or a change that is held.
-#[derive(Clone, Debug)]
-pub struct Held<T> {
-    /// The version.
-    pub version: Versioned<T>,
-    /// What must be approved, once it is submitted.
-    pub approval: Option<ApprovalId>,
-}
-
-/// An API of the catalogue.
-#[derive(Clone, Debug, Default)]
-pub struct ApiState {
-    /// In force.
-    pub current: Option<Versioned<Api>>,
-    /// Waiting.
-    pub held: Option<Held<Api>>,
-}
-
-/// A partner.
-#[derive(Clone, Debug, Default)]
-pub struct PartnerState {
-    /// Verified until its verification expires.
-    pub current: Option<Versioned<Partner>>,
-    /// Waiting.
-    pub held: Option<Held<Partner>>,
-    /// Stopped by security.
-    pub suspended: Option<Stop>,
-}
 
 /// An integration.
 #[derive(Clone, Debug, Default)]

@@ -33,7 +33,7 @@ const TODAY: [Circle; 10] = [
         folder: "domain",
         files: "caller/admission caller/peer credential/keys decision/elevation/ask decision/elevation/live decision/enrolment \
                 decision/entitlement decision/grant decision/possession decision/standing decision/stopped elevation/appliers \
-                elevation/mod elevation/rule log/change people/approval people/passkey record/check record/compare \
+                elevation/mod elevation/rule log/change people/approval record/check record/compare \
                 record/compare/access record/compare/api record/compare/binding record/compare/integration record/compare/partner \
                 record/lint record/mod record/read/access record/read/api record/read/binding record/read/integration \
                 record/read/preset record/read/spiffe record/rehearse record/write registry/candidates state/elevations \

@@ -72,7 +72,7 @@ fn http_in_the_domain_is_seen_in_every_spelling() {
         "mod inner { use super::super::super::http::form::Form; }",
         "#[cfg(test)] mod early {}\nuse crate::http::form::Form;",
     ];
-    assert_each_fails(floors::faults, "domain/", &codes.map(|code| (code, "upward")));
+    assert_each_fails(floors::faults, "domain/value/", &codes.map(|code| (code, "upward")));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn code_that_hides_what_is_named_is_seen() {
         ("include!(\"../http/form.rs\");", "include!"),
         ("#[path = \"../http/form.rs\"] mod form;", "#[path]"),
     ];
-    assert_each_fails(floors::hidden, "domain/", &cases);
+    assert_each_fails(floors::hidden, "domain/value/", &cases);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn the_domain_neither_waits_nor_reaches_out() {
         ("fn f() -> impl Future { async { 1 } }", "async"),
         ("macro_rules! f { ($f:expr) => { $f.await } }", "await"),
     ];
-    assert_each_fails(order::impure, "domain/", &cases);
+    assert_each_fails(order::impure, "domain/value/", &cases);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_dependency_is_named_at_home() {
         ("#[derive(sqlx::FromRow)] struct S;", "sqlx"),
         ("fn f() { tokio::spawn(g()); }", "tokio"),
     ];
-    assert_each_fails(homes::faults, "domain/", &cases);
+    assert_each_fails(homes::faults, "domain/value/", &cases);
 }
 
 #[test]

@@ -11,7 +11,7 @@ const NOUNS: [&str; 11] =
     ["value", "reason", "people", "credential", "registry", "elevation", "log", "state", "caller", "record", "decision"];
 
 /// Imports against the order: the file and what it names, with what ends it.
-const AGAINST: [(&str, &str); 24] = [
+const AGAINST: [(&str, &str); 17] = [
     ("people/approval -> state/mod", "to be cut by moving `Held` to the registry, and `open` to the state"),
     ("people/approval -> registry/stop", "to be cut by moving what an approval is about behind the registry"),
     ("state/barred -> caller/conditions", "to be cut by moving what a binding asks of claims below the state"),
@@ -21,18 +21,11 @@ const AGAINST: [(&str, &str); 24] = [
     ("registry/candidates -> state/ours", "to be cut by moving the look-up of our own audiences to the caller"),
     ("registry/candidates -> state/mod", "to be cut by moving `ApiState` and `IntegrationState` to the registry"),
     ("elevation/appliers -> record/compare/access", "to be cut by moving the comparison of access rules below the elevation"),
-    ("elevation/mod -> decision/elevation/briefing", "to be cut by moving the briefing to the decisions"),
-    ("elevation/mod -> state/elevations", "to be cut by moving the fold to the state"),
-    ("elevation/mod -> decision/elevation/live", "to be cut by moving what is live to the decisions"),
-    ("elevation/mod -> decision/elevation/ask", "to be cut by moving the review to the decisions"),
-    ("elevation/mod -> state/mod", "to be cut by moving the review to the decisions"),
-    ("elevation/rule -> state/mod", "to be cut by moving who applied and who enrolled to the decisions"),
     ("log/entry -> decision/grant", "to be cut by moving `Issued::of` to the grant"),
     ("state/issuer_keys -> caller/admission", "to be cut by moving the principal's key to the caller"),
     ("state/issuer_keys -> decision/enrolment", "to be cut by moving what is due to a file about rotation"),
     ("state/issuer_keys -> decision/grant", "to be cut by giving `Life` a file of its own"),
     ("credential/keys -> log/change", "to be cut by moving `SigningKey` to the keys"),
-    ("people/passkey -> elevation/mod", "to be cut by moving the statement that a passkey signs to the decisions"),
     ("value/proof_key -> caller/admission", "to be cut by moving the allowed clock difference to the clock"),
     ("credential/resource -> state/ours", "to be cut by moving the decoding of percent signs to the values"),
     ("value/steady -> caller/admission", "to be cut by moving the allowed clock difference to the clock"),

@@ -8,10 +8,8 @@ const MOST: usize = 450;
 /// Files that are longer today: the lines that they have, and the step that shortens them.
 ///
 /// Neither the list nor a number grows.
-const LONGER: [(&str, usize, &str); 2] = [
-    ("domain/log/change.rs", 612, "to be cut by nesting changes by noun, each with its file"),
-    ("domain/state/mod.rs", 476, "to be cut by folding each noun in a file of its own"),
-];
+const LONGER: [(&str, usize, &str); 1] =
+    [("domain/log/change.rs", 612, "to be cut by nesting changes by noun, each with its file")];
 
 /// A number in the list has to follow when its file has become this much shorter.
 const SLACK: usize = 20;

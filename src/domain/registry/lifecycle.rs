@@ -1,0 +1,56 @@
+//! A record with its version, what waits for people, and what is stopped.
+
+use std::sync::Arc;
+
+use super::api::Api;
+use super::partner::Partner;
+use super::stop::Stop;
+use crate::domain::people::actor::Actor;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::ApprovalId;
+use crate::domain::value::text::Text;
+
+/// A record with the digest that names its version.
+#[derive(Clone, Debug)]
+pub struct Versioned<T> {
+    /// SHA-256 of the record as the journal holds it.
+    pub version: Digest,
+    /// The record.
+    pub record: Arc<T>,
+    /// Who applied it.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// Why, where whoever applied it said so.
+    pub reason: Option<Text>,
+}
+
+/// A version that waits: a draft, or a change that is held.
+#[derive(Clone, Debug)]
+pub struct Held<T> {
+    /// The version.
+    pub version: Versioned<T>,
+    /// What must be approved, once it is submitted.
+    pub approval: Option<ApprovalId>,
+}
+
+/// An API of the catalogue.
+#[derive(Clone, Debug, Default)]
+pub struct ApiState {
+    /// In force.
+    pub current: Option<Versioned<Api>>,
+    /// Waiting.
+    pub held: Option<Held<Api>>,
+}
+
+/// A partner.
+#[derive(Clone, Debug, Default)]
+pub struct PartnerState {
+    /// Verified until its verification expires.
+    pub current: Option<Versioned<Partner>>,
+    /// Waiting.
+    pub held: Option<Held<Partner>>,
+    /// Stopped by security.
+    pub suspended: Option<Stop>,
+}
