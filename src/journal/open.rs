@@ -159,9 +159,9 @@ pub(super) async fn start<S: Store>(
     let loss = match (&lost, start) {
         (None, _) | (_, Start::Reopen(_)) => None,
         (Some(note), Start::Open | Start::CorrectClock | Start::Succeed) => {
-            let (lineage, origin) = (signers.lineage().clone(), state.origin.clone());
+            let (keys, origin) = (signers.keys().clone(), state.origin.clone());
             let view = Arc::new(View::of(&head, Arc::clone(&state)));
-            let past = Past { reader: reader.clone(), tree: tree.clone(), size: head.size, view, origin, lineage };
+            let past = Past { reader: reader.clone(), tree: tree.clone(), size: head.size, view, origin, keys };
             proves_loss(&past, note).await?
         }
     };
@@ -243,9 +243,9 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
         snapshot.commit().await?;
     }
     let Loaded { head, tree, state, .. } = loaded;
-    let (lineage, origin) = (signers.lineage().clone(), state.origin.clone());
+    let (keys, origin) = (signers.keys().clone(), state.origin.clone());
     let view = Arc::new(View::of(&head, Arc::new(state)));
-    let past = Past { reader, tree, size: head.size, view, origin, lineage };
+    let past = Past { reader, tree, size: head.size, view, origin, keys };
     if let Some(note) = anchor.as_ref().map(Anchor::lost_text).transpose()?.flatten()
         && let Some(loss) = proves_loss(&past, &note).await?
     {

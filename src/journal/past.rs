@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::fault::Loss;
 use super::fault::Unavailable;
 use super::handle::Journal;
-use super::key::signers::Lineage;
+use super::key::signers::Keys;
 use super::sequencer::view::View;
 use super::store::reader::Reader;
 use super::tree::Tree;
@@ -67,8 +67,8 @@ impl Journal {
     pub async fn past(&self) -> Result<Past, Unavailable> {
         let (head, tree) = self.tree().await?;
         let (view, origin) = (self.view(), self.origin().to_owned());
-        let lineage = self.signers().lineage().clone();
-        Ok(Past { reader: self.reader().clone(), tree, size: head.size, view, origin, lineage })
+        let keys = self.signers().keys().clone();
+        Ok(Past { reader: self.reader().clone(), tree, size: head.size, view, origin, keys })
     }
 }
 
@@ -80,7 +80,7 @@ fn unsigned(fault: &NoteFault) -> Unavailable {
 /// The finding about a checkpoint that was kept elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Compared {
-    /// No key of this log signed it.
+    /// No key of this log signed it, or one that had been succeeded when the log was as long.
     Unsigned,
     /// It is of an epoch before the last `reopen`, and says nothing against this log.
     Superseded,
@@ -104,7 +104,7 @@ pub struct Past {
     pub(in crate::journal) size: u64,
     pub(in crate::journal) view: Arc<View>,
     pub(in crate::journal) origin: String,
-    pub(in crate::journal) lineage: Lineage,
+    pub(in crate::journal) keys: Keys,
 }
 
 impl Past {
@@ -125,7 +125,7 @@ impl Past {
 
     /// Whether a node whose checkpoints verify with `key` runs on this log.
     pub fn is_of(&self, key: &str) -> bool {
-        key.parse().is_ok_and(|key| self.lineage.reaches(&key))
+        key.parse().is_ok_and(|key| self.keys.reaches(&key))
     }
 
     /// The root over the first `size` entries. Nothing when there are not so many.
@@ -166,7 +166,6 @@ impl Past {
 
     /// The checkpoint of a note that was kept elsewhere, if this log signed it.
     pub fn read(&self, note: &str) -> Option<Kept> {
-        let text = self.lineage.open_kept(note).ok()?;
-        Kept::parse(text).ok().filter(|kept| kept.checkpoint.origin == self.origin)
+        self.keys.open(note).ok().filter(|kept| kept.checkpoint.origin == self.origin)
     }
 }

@@ -170,7 +170,7 @@ impl Source {
         // Before the snapshot: a running node moves both on, and the log must be the later of the two.
         let anchored = self.anchor.as_ref().map(|anchor| anchor.read(&self.signers)).transpose()?.flatten();
         let lost = self.anchor.as_ref().map(Anchor::lost_text).transpose()?.flatten();
-        let lost = lost.as_deref().map(|note| read(lineage.open_kept(note), verifier, BESIDE)).transpose()?;
+        let lost = lost.as_deref().map(|note| read(self.signers.keys().open(note), verifier, BESIDE)).transpose()?;
         let mut chain = Chain::default();
         chain.watch(kept.as_ref().map(|kept| Watched::of(kept, "kept checkpoint")));
         chain.watch(anchored.as_ref().map(|anchored| Watched::of(anchored, "anchor")));

@@ -27,11 +27,12 @@ pub struct Report {
 
 /// The checkpoint of a note that was opened, of the log that `key` is named after.
 pub fn checkpoint(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Checkpoint, VerifyFault> {
-    Ok(read(opened, key, which)?.checkpoint)
+    Ok(read(opened.and_then(Kept::parse), key, which)?.checkpoint)
 }
 
-pub fn read(opened: Result<&str, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Kept, VerifyFault> {
-    let kept = opened.and_then(Kept::parse).map_err(|fault| VerifyFault::Note { which, fault })?;
+/// The same of a note that was read, with its epoch.
+pub fn read(opened: Result<Kept, NoteFault>, key: &VerifierKey, which: &'static str) -> Result<Kept, VerifyFault> {
+    let kept = opened.map_err(|fault| VerifyFault::Note { which, fault })?;
     if kept.checkpoint.origin == key.name() {
         Ok(kept)
     } else {

@@ -88,7 +88,7 @@ impl Anchor {
 
     /// The checkpoint of a text of the file, as `signers` let it count.
     pub fn counts(&self, note: &str, signers: &Signers) -> Result<Checkpoint, OpenFault> {
-        signers.anchored(note).map_err(|fault| self.fault(fault.to_string()))
+        signers.keys().open(note).map(|kept| kept.checkpoint).map_err(|fault| self.fault(fault.to_string()))
     }
 
     /// Whether there is a file.

@@ -1,12 +1,12 @@
 //! The checkpoint key, and how another one takes its place.
 //!
-//! Enter through [`Signers`] to sign and [`Lineage`] to read. A succession is a signed note that both keys sign: the old one says who
+//! Enter through [`Signers`] to sign, [`Keys`] to read what was kept of a log that is at hand, and [`Lineage`] to read what it is given. A succession is a signed note that both keys sign: the old one says who
 //! comes after it, and the new one that it is there. The note stands in the log as a change, so an export carries it, and whoever keeps an
 //! old verifier key follows it to the new one without asking anybody. For [`HANDOVER`] checkpoints have both signatures, for those who
 //! cannot; then the old key signs no more. Its sealed half goes with the next succession.
 //!
-//! **What an old key is still worth.** It verifies what somebody kept from its time, and an anchor of a log no longer than it was when the key
-//! was succeeded: a node that ran beside the succession may have written one. For whoever trusts the new key it verifies nothing else. It is
+//! **What an old key is still worth.** It verifies what somebody kept from its time, and an anchor or a checkpoint in the live index of a log
+//! no longer than it was when the key was succeeded: a node that ran beside the succession may have written one. For whoever trusts the new key it verifies nothing else. It is
 //! worth as much as before to those who trust it still, and in an older copy of the journal that is put back with an anchor of that time:
 //! only a checkpoint that is kept elsewhere, in Redis or by an auditor, tells of that.
 
@@ -36,13 +36,19 @@ pub struct Lineage {
     trusted: usize,
 }
 
+/// The keys of a log that is at hand, the last of them trusted, and how long the log was when each was succeeded.
+#[derive(Clone)]
+pub struct Keys {
+    lineage: Lineage,
+    /// Of each key but the last, the entry that says what came after it.
+    succeeded_at: Vec<u64>,
+}
+
 /// What signs checkpoints. Neither printable nor serialisable.
 pub struct Signers {
     current: SignerKey,
     earlier: Option<(SignerKey, Timestamp)>,
-    lineage: Lineage,
-    /// Of each key but the last, the entry that says what came after it.
-    succeeded_at: Vec<u64>,
+    keys: Keys,
 }
 
 impl Succession {
@@ -122,11 +128,32 @@ fn open<'n>(keys: &[VerifierKey], note: &'n str) -> Result<&'n str, NoteFault> {
     Err(NoteFault::Unsigned)
 }
 
+impl Keys {
+    /// The checkpoint of a note that was kept outside of the log: by the key that signs now, or by one before it, of a log that was no
+    /// longer when that key was succeeded. Without that limit a thief of an old key could sign a later head, and prove a loss by it.
+    pub fn open(&self, note: &str) -> Result<Kept, NoteFault> {
+        let ends = self.succeeded_at.iter().copied().chain([u64::MAX]);
+        for (key, end) in self.lineage.keys.iter().zip(ends) {
+            match key.open(note).and_then(Kept::parse) {
+                Ok(kept) if kept.checkpoint.size <= end => return Ok(kept),
+                Ok(_) | Err(NoteFault::Unsigned) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Err(NoteFault::Unsigned)
+    }
+
+    /// Whether `key` is one of them.
+    pub fn reaches(&self, key: &VerifierKey) -> bool {
+        self.lineage.reaches(key)
+    }
+}
+
 impl Signers {
     /// The first key of a log.
     pub fn first(key: SignerKey) -> Self {
         let lineage = Lineage::around(key.verifier(), &[]);
-        Self { current: key, earlier: None, lineage, succeeded_at: Vec::new() }
+        Self { current: key, earlier: None, keys: Keys { lineage, succeeded_at: Vec::new() } }
     }
 
     /// The key that signs now, of a log whose changes state `successions`, by the entries `succeeded_at`; with the one before it, and until
@@ -138,31 +165,18 @@ impl Signers {
     ) -> Option<Self> {
         let lineage = Lineage::around(current.verifier(), successions);
         let is_whole = lineage.keys.len() == successions.len() + 1 && lineage.trusted == successions.len();
-        is_whole.then_some(Self { current, earlier, lineage, succeeded_at })
+        is_whole.then_some(Self { current, earlier, keys: Keys { lineage, succeeded_at } })
     }
 
     /// The same with `next` in the place of the key that signs now, from the entry `at` and the time `now` on; and the statement of it.
     pub fn succeeded(self, next: SignerKey, (at, now): (u64, Timestamp)) -> Result<(Self, String), NoteFault> {
         let statement = Succession::statement(&self.current, &next)?;
-        let (mut keys, mut succeeded_at) = (self.lineage.keys, self.succeeded_at);
+        let (mut keys, mut succeeded_at) = (self.keys.lineage.keys, self.keys.succeeded_at);
         keys.push(next.verifier().clone());
         succeeded_at.push(at);
         let lineage = Lineage { trusted: keys.len() - 1, keys };
         let earlier = Some((self.current, now.plus(HANDOVER)));
-        Ok((Self { current: next, earlier, lineage, succeeded_at }, statement))
-    }
-
-    /// The checkpoint of an anchor: by the key that signs now, or by one before it, of a log that was no longer when that key was succeeded.
-    pub fn anchored(&self, note: &str) -> Result<Checkpoint, NoteFault> {
-        let ends = self.succeeded_at.iter().copied().chain([u64::MAX]);
-        for (key, end) in self.lineage.keys.iter().zip(ends) {
-            match key.open(note).and_then(Kept::parse) {
-                Ok(kept) if kept.checkpoint.size <= end => return Ok(kept.checkpoint),
-                Ok(_) | Err(NoteFault::Unsigned) => {}
-                Err(fault) => return Err(fault),
-            }
-        }
-        Err(NoteFault::Unsigned)
+        Ok((Self { current: next, earlier, keys: Keys { lineage, succeeded_at } }, statement))
     }
 
     /// Signs a checkpoint: with the key, and with the one before while that is handed over.
@@ -186,17 +200,22 @@ impl Signers {
 
     /// The key that a reader trusts today.
     pub fn verifier(&self) -> &VerifierKey {
-        self.lineage.trusted()
+        self.keys.lineage.trusted()
     }
 
     /// It, and all that were before it.
     pub fn lineage(&self) -> &Lineage {
-        &self.lineage
+        &self.keys.lineage
+    }
+
+    /// The same, each with how long the log was when it was succeeded.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// How many keys there were before.
     pub fn number(&self) -> usize {
-        self.lineage.trusted
+        self.keys.lineage.trusted
     }
 }
 
@@ -286,7 +305,7 @@ mod tests {
         // An anchor by the old key alone is of a log that was no longer than when it was succeeded.
         for (seed, size, holds) in [(1, 7, true), (1, 8, false), (2, 7, true), (2, 8, true), (3, 7, false)] {
             let note = Checkpoint { size, ..checkpoint.clone() }.signed(&[&key(seed)]).expect("signed");
-            assert_eq!(signers.anchored(&note).is_ok(), holds, "{seed} {size}");
+            assert_eq!(signers.keys().open(&note).is_ok(), holds, "{seed} {size}");
         }
     }
 }

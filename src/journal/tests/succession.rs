@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::*;
 use crate::journal::key::anchor::Anchor;
 use crate::journal::key::signers::{HANDOVER, Signers};
-use crate::journal::tree::note::{Checkpoint, VerifierKey};
-use crate::journal::{StopReason, export, leads_to_verifier_key, prove_offline, verifier_key, verify_export};
+use crate::journal::tree::note::{Checkpoint, Kept, VerifierKey};
+use crate::journal::{Compared, Loss, StopReason, export, leads_to_verifier_key, prove_offline, verifier_key, verify_export};
 
 async fn key(house: &House) -> VerifierKey {
     verifier_key(&house.settings, &House::kek()).await.expect("the key")
@@ -86,10 +86,7 @@ async fn a_checkpoint_key_is_succeeded_on_record_and_signed_by_both() {
 async fn l_01_a_stolen_old_key_makes_no_anchor_of_what_came_after_it() {
     let house = House::new();
     house.with_tokens(3).await;
-    let stolen = {
-        let reader = crate::journal::store::reader::Reader::connect(&house.database()).await.expect("connects");
-        Signers::stored(&reader, &House::kek(), &house.settings.origin).await.expect("the key")
-    };
+    let stolen = signers(&house).await;
     let journal = house.succeed().await.expect("succeeds");
     let view = journal.view();
     journal.close().await;
@@ -108,6 +105,72 @@ async fn l_01_a_stolen_old_key_makes_no_anchor_of_what_came_after_it() {
     assert!(house.verify(None).await.is_err());
     house.sql("DELETE FROM entries WHERE kind = 'checkpoint-key.succeeded'").await;
     assert!(house.open().await.is_err());
+}
+
+async fn signers(house: &House) -> Signers {
+    let reader = crate::journal::store::reader::Reader::connect(&house.database()).await.expect("connects");
+    Signers::stored(&reader, &House::kek(), &house.settings.origin).await.expect("the key")
+}
+
+/// L-01: the old key counts for no log longer than it was at the succession, so a thief proves no loss with it.
+#[tokio::test]
+async fn l_01_a_stolen_old_key_proves_no_loss_of_what_came_after_it() {
+    let house = House::new();
+    house.with_tokens(3).await;
+    let stolen = signers(&house).await;
+    let journal = house.succeed().await.expect("succeeds");
+    let at = journal.view().size - 1;
+    let (past, own) = (journal.past().await.expect("reads"), journal.signers());
+    let forged = |by: &Signers, size| {
+        let root = crate::domain::digest::Digest::of(b"another tree");
+        let checkpoint = Checkpoint { origin: house.settings.origin.clone(), size, root };
+        by.sign_kept(&Kept { checkpoint, epoch: Some(1) }, fixture::at(0)).expect("signs")
+    };
+    for (by, size, counts) in [(&stolen, at, true), (&stolen, at + 1, false), (&stolen, 99, false), (&*own, 99, true)] {
+        let note = forged(by, size);
+        let compared = past.compare(&note, None).await.expect("reads");
+        assert_eq!(matches!(compared, Compared::Lost(_)), counts, "{size}: {compared:?}");
+        assert_eq!(compared == Compared::Unsigned, !counts, "{size}: {compared:?}");
+        assert_eq!(past.read(&note).is_some(), counts);
+    }
+    journal.close().await;
+    // Nor by a file of the thief's beside the anchor: it is named as what it is.
+    let anchor = Anchor::at(house.directory.path().join("anchor"));
+    anchor.write_lost(&forged(&stolen, 99)).expect("writes");
+    assert!(matches!(house.open().await.err(), Some(OpenFault::Inconsistent { .. })));
+    let fault = house.verify(None).await.expect_err("none that counts");
+    assert!(matches!(fault, VerifyFault::Note { which: "checkpoint of lost entries", .. }), "{fault}");
+}
+
+/// A copy from before a succession knows the old key alone, and that signs as well during the handover: what was lost is proved by it.
+#[tokio::test]
+async fn a_lost_part_with_a_succession_is_proved_by_the_key_that_the_copy_knows() {
+    let house = House::new();
+    house.with_tokens(3).await;
+    let (older, anchored) = (fs::read(house.database()).expect("reads"), fs::read(house.directory.path().join("anchor")));
+    house.succeed().await.expect("succeeds").close().await;
+    let journal = house.open().await.expect("opens");
+    issue(&journal, 10..12).await;
+    let (epoch, note) = journal.checkpoint_to_keep().expect("signs");
+    let size = journal.view().size;
+    assert_eq!(journal.past().await.expect("reads").compare(&note, None).await.expect("reads"), Compared::Extended);
+    journal.close().await;
+    for rest in ["journal.db-wal", "journal.db-shm"] {
+        let _absent = fs::remove_file(house.directory.path().join(rest));
+    }
+    fs::write(house.database(), older).expect("put back");
+    fs::write(house.directory.path().join("anchor"), anchored.expect("reads")).expect("put back");
+    let journal = house.open().await.expect("nothing of its own tells");
+    let compared = journal.past().await.expect("reads").compare(&note, None).await.expect("reads");
+    assert_eq!(compared, Compared::Lost(Loss { note, epoch, size }));
+    let Compared::Lost(loss) = compared else { panic!("a loss") };
+    journal.stop_lost(loss).await;
+    journal.close().await;
+    let journal = house.open().await.expect("opens");
+    assert!(matches!(journal.health().stopped, Some(StopReason::Lost { .. })));
+    journal.close().await;
+    house.reopen(Seconds(0)).await.expect("reopens").close().await;
+    assert_eq!(house.open().await.expect("opens").health().stopped, None);
 }
 
 /// The anchor has both signatures before the change is on record: a start after a power cut finds one that it takes, whichever came first.
