@@ -22,6 +22,8 @@ use super::tree::Tree;
 use super::tree::merkle::leaf_hash;
 use super::tree::tiles::{Tile, WIDTH};
 use crate::domain::log::entry::{ChangeEntry, Entry};
+use crate::domain::log::change::What;
+use crate::domain::value::digest::Digest;
 use crate::domain::state::State;
 use crate::domain::value::digest::Digest;
 
@@ -135,6 +137,14 @@ async fn newest(connection: &mut SqliteConnection, head: &Head, key: &MacKey) ->
     Ok(batch)
 }
 
+/// Said of a change after which [`may_begin`] says no.
+pub const NO_LATER_EPOCH: &str = "the epoch that the entry begins is not later than the one before it";
+
+/// Whether a change leaves the epoch as it is, or begins a later one: checkpoints of an earlier one are superseded.
+pub fn may_begin(state: &State, what: &What) -> bool {
+    !matches!(what, What::JournalReopened { epoch, .. } if *epoch <= state.epoch)
+}
+
 /// Folds every change, each proved by the MAC of its batch and chained to the one before.
 async fn fold(connection: &mut SqliteConnection, key: &MacKey) -> Result<(State, Option<u64>), OpenFault> {
     let (mut state, mut last) = (State::default(), None);
@@ -147,6 +157,9 @@ async fn fold(connection: &mut SqliteConnection, key: &MacKey) -> Result<(State,
         let rows = sqlx::query(text).bind(sql(from)).fetch_all(&mut *connection).await?;
         for row in &rows {
             let entry = change(row, last, key)?;
+            if !may_begin(&state, &entry.change.what) {
+                return Err(inconsistent(entry.index, NO_LATER_EPOCH));
+            }
             state.apply(entry.index, entry.time, &entry.change);
             last = Some(entry.index);
         }

@@ -328,8 +328,21 @@ async fn reopen<S: Store>(sequencer: &mut Sequencer<S>, rest: Rest, shelf: &Shel
     let left = sequencer.state.mints_from;
     let left = if corrects.is_some() { left.min(wall.plus(LONGEST_ASSERTION)) } else { left };
     let mints_from = from.plus(rest.lasts).max(left);
-    let what = What::JournalReopened { epoch: sequencer.state.epoch + 1, mints_from, corrects };
+    let what = What::JournalReopened { epoch: next_epoch(sequencer)?, mints_from, corrects };
     by_operator(sequencer, what, Beside { spent, ..Beside::default() }).await
+}
+
+/// The epoch after that of the log, and after those that it signed in the anchor and in the note beside it. A lost part may be of a later
+/// epoch than the copy that was put back; in an epoch of the same number its checkpoints would prove a loss of the new history. A file
+/// that cannot be read, or that no key of this log signed, says nothing and keeps nobody from reopening.
+fn next_epoch<S>(sequencer: &Sequencer<S>) -> Result<u64, OpenFault> {
+    let signers = sequencer.shared.signers.load();
+    let notes = sequencer.anchor.iter().flat_map(|anchor| [anchor.text(), anchor.lost_text()]);
+    let kept = notes.filter_map(|note| signers.keys().open(&note.ok()??).ok());
+    let ours = kept.filter(|kept| kept.checkpoint.origin == sequencer.origin);
+    let known = ours.filter_map(|kept| kept.epoch).filter(|epoch| *epoch < MOST_EPOCHS).max();
+    let newest = sequencer.state.epoch.max(known.unwrap_or(0));
+    newest.checked_add(1).ok_or_else(|| load::inconsistent(sequencer.head.size, "no epoch is left to begin"))
 }
 
 /// The next checkpoint key. The anchor has both signatures before the change is on record, so that it holds whichever key a start finds.
@@ -406,6 +419,9 @@ async fn by_operator<S: Store>(sequencer: &mut Sequencer<S>, what: What, beside:
         Wished::Stale => Err(Unavailable::BUSY.into()),
     }
 }
+
+/// No journal was reopened so often. A thief of the checkpoint key could sign the last epoch there is, and no later one could begin.
+const MOST_EPOCHS: u64 = 1 << 32;
 
 /// Grants and changes that may wait for the next commit; beyond it callers are told to come again.
 const QUEUE: usize = 4096;

@@ -113,7 +113,7 @@ impl Past {
         self.size
     }
 
-    /// 1, and one more after each `reopen`.
+    /// 1, and a later one after each `reopen`.
     pub fn epoch(&self) -> u64 {
         self.view.state.epoch
     }

@@ -14,6 +14,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ClientId;
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::text::TextDigest;
+use crate::journal::load::{NO_LATER_EPOCH, may_begin};
 use crate::journal::store::batch::LONGEST;
 use crate::journal::tree::merkle::empty_root;
 use crate::journal::tree::note::{Checkpoint, Kept};
@@ -107,6 +108,9 @@ impl Chain {
             Entry::Change(change) => {
                 if change.prior != self.last_change {
                     return Err(fault("the change does not follow the change before it"));
+                }
+                if !may_begin(&self.state, &change.change.what) {
+                    return Err(fault(NO_LATER_EPOCH));
                 }
                 self.state.apply(at, change.time, &change.change);
                 self.state.forget_expired(change.time);

@@ -15,7 +15,7 @@ pub struct Report {
     pub size: u64,
     /// Root over them.
     pub root: Digest,
-    /// 1, and one more after each `reopen`.
+    /// 1, and a later one after each `reopen`.
     pub epoch: u64,
     /// The newest entry's time.
     pub newest: Timestamp,

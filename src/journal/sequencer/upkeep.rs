@@ -12,7 +12,7 @@ use crate::journal::answers::Sealed;
 use crate::journal::fault::Loss;
 use crate::journal::fault::{ClockFault, StopReason, Unavailable};
 use crate::journal::store::writer::{Probe, Store};
-use crate::journal::tree::note::Checkpoint;
+use crate::journal::tree::note::{Checkpoint, Kept};
 
 /// How often requests are forgotten whose time is over.
 const FORGETTING: Seconds = Seconds::minutes(1);
@@ -124,7 +124,9 @@ impl<S: Store> Sequencer<S> {
             return;
         }
         let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.head.size, root: self.head.root };
-        let signed = self.shared.signers.load().sign(&checkpoint, self.shared.now()).map_err(|fault| fault.to_string());
+        // With its epoch: a copy that is put back and reopened begins a later one.
+        let kept = Kept { checkpoint, epoch: Some(self.state.epoch) };
+        let signed = self.shared.signers.load().sign_kept(&kept, self.shared.now()).map_err(|fault| fault.to_string());
         let written = match signed {
             Ok(note) => {
                 let task = tokio::task::spawn_blocking(move || anchor.write(&note).map_err(|error| error.to_string()));

@@ -12,7 +12,7 @@ use crate::journal::store::head::Head;
 use crate::journal::store::schema;
 use crate::journal::tree::Tree;
 use crate::journal::tree::merkle::leaf_hash;
-use crate::journal::{Loss, StopReason};
+use crate::journal::{Compared, Loss, StopReason};
 
 /// Entries before the first token.
 const REGISTRY: u64 = 10;
@@ -370,6 +370,74 @@ async fn a_log_that_lost_entries_stays_stopped_until_it_is_reopened() {
     // Somebody's text there is no proof, and no reason to start either.
     std::fs::write(anchor.with_extension("lost"), "garbage").expect("written");
     assert!(matches!(house.open().await, Err(OpenFault::Inconsistent { .. })));
+}
+
+/// Database and anchor of a journal that is closed.
+fn taken(house: &House) -> [Vec<u8>; 2] {
+    [house.database(), house.directory.path().join("anchor")].map(|file| std::fs::read(file).expect("reads"))
+}
+
+/// Puts back what [`taken`] took.
+fn put(house: &House, [database, anchor]: &[Vec<u8>; 2]) {
+    let copied = house.directory.path().join("taken.db");
+    std::fs::write(&copied, database).expect("writes");
+    put_back(house, &copied);
+    std::fs::write(house.directory.path().join("anchor"), anchor).expect("writes");
+}
+
+/// The lost part was of a later epoch than the copy: the epoch after both begins, by what stands beside the anchor or by the anchor. With
+/// the epoch after the copy's own, the checkpoint of the lost part would prove a loss of the new history too, at every start.
+#[tokio::test]
+async fn a_reopened_journal_is_of_a_later_epoch_than_the_lost_part() {
+    for (by_note, lost_epochs) in [(true, 1), (false, 1), (true, 3), (false, 3)] {
+        let house = House::new();
+        house.with_tokens(2).await;
+        let older = taken(&house);
+        for _ in 0..lost_epochs {
+            house.reopen(Seconds(0)).await.expect("reopens").close().await;
+        }
+        let journal = house.open().await.expect("opens");
+        let (epoch, note) = journal.checkpoint_to_keep().expect("signs");
+        let size = journal.view().size;
+        assert_eq!(epoch, 1 + lost_epochs);
+        journal.close().await;
+        if by_note {
+            put(&house, &older);
+            let journal = house.open().await.expect("nothing of its own tells");
+            let Compared::Lost(loss) = journal.past().await.expect("reads").compare(&note, None).await.expect("reads") else {
+                panic!("no loss")
+            };
+            assert_eq!((loss.epoch, loss.size), (epoch, size));
+            journal.stop_lost(loss).await;
+            journal.close().await;
+        } else {
+            put(&house, &[older[0].clone(), taken(&house)[1].clone()]);
+            assert!(matches!(house.open().await, Err(OpenFault::Rollback { .. })));
+        }
+        let journal = house.reopen(Seconds(0)).await.expect("reopens");
+        assert_eq!(journal.view().state.epoch, epoch + 1, "by the note: {by_note}");
+        let past = journal.past().await.expect("reads");
+        assert_eq!(past.compare(&note, Some(epoch)).await.expect("reads"), Compared::Superseded);
+        journal.close().await;
+        house.open().await.expect("opens").close().await;
+        assert_eq!(house.verify(None).await.expect("verifies").epoch, epoch + 1);
+    }
+}
+
+/// In an epoch that is not later than the one before it, checkpoints of the past would not be superseded: start and `verify` name the entry.
+#[tokio::test]
+async fn an_epoch_that_is_not_later_is_named() {
+    for epoch in [0, 1, 2] {
+        let house = House::new();
+        house.with_tokens(1).await;
+        let journal = house.reopen(Seconds(0)).await.expect("reopens");
+        let what = What::JournalReopened { epoch, mints_from: fixture::at(0), corrects: None };
+        let at = make(&journal, Change { by: Actor::Operator, what }).await.index;
+        journal.close().await;
+        assert!(matches!(house.open().await.err(), Some(OpenFault::Inconsistent { index, .. }) if index == at), "{epoch}");
+        let fault = fault_of(&house).await;
+        assert_eq!(fault.index(), Some(at), "{fault}");
+    }
 }
 
 /// Two histories of the same length.

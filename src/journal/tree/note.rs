@@ -64,7 +64,7 @@ pub struct Checkpoint {
 pub struct Kept {
     /// The head.
     pub checkpoint: Checkpoint,
-    /// 1, and one more after each `reopen`. Nothing in a checkpoint that says only which head it is.
+    /// 1, and a later one after each `reopen`. Nothing in a checkpoint that says only which head it is.
     pub epoch: Option<u64>,
 }
 
