@@ -235,7 +235,7 @@ pub struct Health {
     pub writable: bool,
     /// What writes the journal does not answer: its disk holds it up, or it is dead.
     pub held_up: bool,
-    /// The anchor file holds all that it should.
+    /// The anchor file holds all that it should, and so does the one beside it that proves a loss.
     pub anchored: bool,
     /// Batches that became durable since the start.
     pub commits: u64,

@@ -131,7 +131,7 @@ pub(super) async fn start<S: Store>(
     let reader = Reader::connect(&path).await?.beside(store.lately());
     // Before the journal is read: another process may move both on, and the log must be the later of the two.
     let anchored = anchored(anchor.as_ref(), start)?;
-    let lost = anchor.as_ref().map(Anchor::lost_text).transpose()?.flatten();
+    let lost = lost(anchor.as_ref(), start)?;
     let loaded = load::load(&reader, &key, &Table::ALL).await?;
     let fresh = loaded.head.size == 0;
     if fresh && !may_create {
@@ -206,7 +206,7 @@ pub(super) async fn start<S: Store>(
         (Start::Succeed, None) => succeed(&mut sequencer, kek, &outside).await?,
     }
     sequencer.write_anchor().await;
-    if lost.is_some() && sequencer.shared.running().is_ok() {
+    if (lost.is_some() || matches!(start, Start::Reopen(_))) && sequencer.shared.running().is_ok() {
         forget_loss(&sequencer);
     }
     let (queue, work) = mpsc::channel(QUEUE);
@@ -246,7 +246,7 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
     let (keys, origin) = (signers.keys().clone(), state.origin.clone());
     let view = Arc::new(View::of(&head, Arc::new(state)));
     let past = Past { reader, tree, size: head.size, view, origin, keys };
-    if let Some(note) = anchor.as_ref().map(Anchor::lost_text).transpose()?.flatten()
+    if let Some(note) = lost(anchor.as_ref(), Start::Open)?
         && let Some(loss) = proves_loss(&past, &note).await?
     {
         return Err(OpenFault::Rollback { anchored: loss.size, head: past.size });
@@ -293,6 +293,14 @@ pub fn is_brought_up(version: &str) -> bool {
 fn anchored(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFault> {
     match (anchor, start) {
         (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock) => anchor.text(),
+        (None, _) | (_, Start::Reopen(_)) => Ok(None),
+    }
+}
+
+/// The note that may prove a loss. A reopening believes none, and passes over a file that cannot be read.
+fn lost(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFault> {
+    match (anchor, start) {
+        (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock) => anchor.lost_text(),
         (None, _) | (_, Start::Reopen(_)) => Ok(None),
     }
 }

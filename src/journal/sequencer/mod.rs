@@ -107,6 +107,7 @@ impl<S: Store> Sequencer<S> {
         }
         self.write_records(Vec::new(), true).await;
         self.write_anchor().await;
+        self.write_lost().await;
         // What is still queued is answered by the closing of its channel: not written.
         drop(queue);
         if let Some(carrier) = self.carrier.take() {

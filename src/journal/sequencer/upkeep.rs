@@ -114,6 +114,8 @@ impl<S: Store> Sequencer<S> {
             Ok(()) => self.loss = None,
             Err(fault) => tracing::error!(fault, "the proof that the journal lost entries cannot be kept beside its anchor"),
         }
+        // A journal that stopped writes no anchor: the proof alone is owed to that folder.
+        self.shared.set_anchored(self.loss.is_none());
     }
 
     /// Puts the newest checkpoint in the anchor file, if it is not there.

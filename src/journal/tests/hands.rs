@@ -12,6 +12,7 @@ use crate::journal::store::head::Head;
 use crate::journal::store::schema;
 use crate::journal::tree::Tree;
 use crate::journal::tree::merkle::leaf_hash;
+use crate::journal::tree::note::{self, SignerKey};
 use crate::journal::{Compared, Loss, StopReason};
 
 /// Entries before the first token.
@@ -437,6 +438,80 @@ async fn an_epoch_that_is_not_later_is_named() {
         assert!(matches!(house.open().await.err(), Some(OpenFault::Inconsistent { index, .. }) if index == at), "{epoch}");
         let fault = fault_of(&house).await;
         assert_eq!(fault.index(), Some(at), "{fault}");
+    }
+}
+
+/// Nothing that stands beside a journal keeps it from being reopened, or says of which epoch it is unless the journal signed it.
+#[tokio::test]
+async fn a_journal_is_reopened_whatever_stands_beside_it() {
+    let house = House::new();
+    house.with_tokens(1).await;
+    let older = taken(&house);
+    let anchor = house.directory.path().join("anchor");
+    let lost = anchor.with_extension("lost");
+    let journal = house.open().await.expect("opens");
+    let checkpoint = journal.checkpoint().expect("signs");
+    let (_, own) = journal.checkpoint_to_keep().expect("signs");
+    journal.close().await;
+    let other = SignerKey::from_seed(&house.settings.origin, &[3; 32]).expect("a key");
+    let (text, _) = own.split_once("\n\n").expect("a note");
+    let strange = note::sign(&format!("{}\n", text.replacen("epoch 1", "epoch 40", 1)), &[&other]).expect("signed");
+    let bent = own.replacen("epoch 1", "epoch 9", 1);
+    let cases: [&[u8]; 6] = [b"", b"garbage", b"\xff\xfe\x00", strange.as_bytes(), bent.as_bytes(), checkpoint.as_bytes()];
+    for text in cases {
+        for file in [&lost, &anchor] {
+            put(&house, &older);
+            std::fs::write(file, text).expect("writes");
+            let journal = house.reopen(Seconds(0)).await.expect("reopens");
+            assert_eq!(journal.view().state.epoch, 2);
+            journal.close().await;
+            assert!(!lost.exists(), "what stood there is over");
+            house.open().await.expect("opens").close().await;
+        }
+    }
+    put(&house, &older);
+    std::fs::remove_file(&anchor).expect("removes");
+    let journal = house.reopen(Seconds(0)).await.expect("reopens");
+    assert_eq!(journal.view().state.epoch, 2);
+    journal.close().await;
+}
+
+/// A disk that is full when the loss is found: a node says that it cannot keep the proof, tries again, and once more as it ends.
+#[tokio::test]
+async fn a_proof_of_a_loss_that_cannot_be_kept_is_said_and_made_up_for() {
+    let house = House::new();
+    house.with_tokens(2).await;
+    let older = taken(&house);
+    let journal = house.open().await.expect("opens");
+    make(&journal, revocation()).await;
+    let (epoch, note) = journal.checkpoint_to_keep().expect("signs");
+    let size = journal.view().size;
+    journal.close().await;
+    let [next, lost] = ["next", "lost"].map(|ending| house.directory.path().join("anchor").with_extension(ending));
+    for closes in [false, true] {
+        put(&house, &older);
+        let journal = house.open().await.expect("nothing of its own tells");
+        assert!(journal.health().anchored);
+        std::fs::create_dir(&next).expect("in the way");
+        journal.stop_lost(Loss { note: note.clone(), epoch, size }).await;
+        assert!(!journal.health().anchored && !lost.exists(), "the proof is not kept, and the node says so");
+        if closes {
+            // Not in the middle of a try: the ones of each second are one second apart.
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            std::fs::remove_dir(&next).expect("out of the way");
+            journal.close().await;
+        } else {
+            std::fs::remove_dir(&next).expect("out of the way");
+            tokio::time::sleep(std::time::Duration::from_millis(1300)).await;
+            assert!(journal.health().anchored);
+            assert!(lost.exists(), "tried again");
+            journal.close().await;
+        }
+        assert!(lost.exists());
+        let journal = house.open().await.expect("opens");
+        assert!(matches!(journal.health().stopped, Some(StopReason::Lost { .. })));
+        journal.close().await;
+        std::fs::remove_file(&lost).expect("removes");
     }
 }
 
