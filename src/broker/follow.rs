@@ -53,7 +53,8 @@ pub struct Follower {
     heard: AtomicI64,
     /// Whether the last word was a good one.
     complete: AtomicBool,
-    /// Whether the journal may have lost something, by the last value that was seen. A store that is away since says nothing else.
+    /// Whether the journal may have lost something: the live index was not heard since the start, or held what the journal does not. Only an
+    /// index that is complete takes it back; one that is away, or holds another wrong value by now, does not.
     doubted: AtomicBool,
     /// The last word.
     standing: Mutex<Standing>,
@@ -67,7 +68,7 @@ impl Default for Follower {
             reached: watch::Sender::new(0),
             heard: AtomicI64::new(i64::MIN),
             complete: AtomicBool::new(false),
-            doubted: AtomicBool::new(false),
+            doubted: AtomicBool::new(true),
             standing: Mutex::new(Standing::Unheard),
             rebuilt: AtomicU64::new(0),
         }
@@ -81,7 +82,7 @@ impl Follower {
         self.complete.load(Ordering::Acquire) && now.as_seconds().saturating_sub(heard) <= i64::from(LEASE.0)
     }
 
-    /// Whether the live index holds what the journal may have lost. Revocations may be among it.
+    /// Whether the live index may hold what the journal has lost. Revocations may be among it.
     pub fn is_doubted(&self) -> bool {
         self.doubted.load(Ordering::Acquire)
     }
@@ -114,8 +115,8 @@ impl Follower {
         self.complete.store(standing == Standing::Complete, Ordering::Release);
         match &standing {
             Standing::Complete => self.doubted.store(false, Ordering::Release),
-            Standing::Wrong(wrong) => self.doubted.store(wrong.iter().any(Wrong::is_ahead), Ordering::Release),
-            Standing::Unheard | Standing::Behind | Standing::Away(_) | Standing::Unread => {}
+            Standing::Wrong(wrong) if wrong.iter().any(Wrong::is_ahead) => self.doubted.store(true, Ordering::Release),
+            Standing::Wrong(_) | Standing::Unheard | Standing::Behind | Standing::Away(_) | Standing::Unread => {}
         }
         let mut kept = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         if *kept == standing {

@@ -87,13 +87,16 @@ impl Broker {
         }
     }
 
-    /// Refuses what says that a certificate is good, or makes one of our own: while the time or the journal cannot be believed, and while
-    /// the live index holds what the journal may have lost. It may have lost the revocation.
-    pub(super) fn ensure_undoubted(&self) -> Result<(), &'static Reason> {
+    /// Refuses to make a certificate of our own while the time or the journal cannot be believed.
+    pub(super) fn ensure_believed(&self) -> Result<(), &'static Reason> {
         self.journal.ensure_steady().map_err(|fault| fault.reason())?;
-        if self.journal.health().stopped.is_some() {
-            return Err(&reason::JOURNAL_STOPPED);
-        }
+        if self.journal.health().stopped.is_some() { Err(&reason::JOURNAL_STOPPED) } else { Ok(()) }
+    }
+
+    /// Refuses what says that a certificate is good: the same, and until the live index is known to hold nothing that the journal has
+    /// lost. It may have lost the revocation.
+    pub(super) fn ensure_undoubted(&self) -> Result<(), &'static Reason> {
+        self.ensure_believed()?;
         if self.follower.is_doubted() { Err(&reason::STORE_UNAVAILABLE) } else { Ok(()) }
     }
 

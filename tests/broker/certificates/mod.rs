@@ -815,6 +815,13 @@ async fn no_certificate_is_issued_or_called_good_while_the_live_index_is_ahead()
     assert_eq!(status().await, later);
     assert_eq!(crate::world::get(world.public, "/production/crl").await.status, 503);
     redis.signal("-CONT");
+    // Nor does a value that says nothing, in the place of the one that said it.
+    redis.command(&["HSET", "carnet:{production}:complete", "index", "banana"]);
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let told = crate::world::get(world.admin, "/readyz?verbose").await.text();
+    assert!(told.contains("its index is no number"), "{told}");
+    assert_eq!(status().await, later);
+    assert_eq!(crate::world::get(world.public, "/production/crl").await.status, 503);
 
     redis.command(&["DEL", "carnet:{production}:complete"]);
     is_ready(200).await;
@@ -822,6 +829,48 @@ async fn no_certificate_is_issued_or_called_good_while_the_live_index_is_ahead()
     assert_ne!(status().await, later);
     assert_eq!(crate::world::get(world.public, "/production/crl").await.status, 200);
     assert_eq!(certificates_on_record(&world).await, 2);
+}
+
+/// A live index that has not answered since the start may hold what the journal lost: no certificate is called good until it is heard. The
+/// mTLS socket has its certificate all the same, and answers that it cannot.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_certificate_is_called_good_before_the_live_index_is_heard() {
+    let mut world = World::with(Options { redis: true, ..Options::default() }).await;
+    world.onboard(&with_certificates(&world.partner.issuer)).await;
+    world.clock.synchronise();
+    let mut machine = enrolled(&world, "production").await;
+    machine.request("two", P256, "").await;
+    machine.issuing("issuing.pem").await;
+    machine.openssl("ocsp -issuer issuing.pem -cert one.pem -reqout question.der").await;
+    let question = std::fs::read(machine.path("question.der")).expect("a question");
+    let kind = [("content-type", "application/ocsp-request")];
+    let later = [0x30, 3, 0x0a, 1, 3];
+
+    world.stop().await;
+    world.redis.as_ref().expect("redis").signal("-STOP");
+    world.boot().await;
+    machine.follow(&world);
+    for _ in 0..3 {
+        assert_eq!(crate::world::get(world.public, "/production/crl").await.status, 503);
+        assert_eq!(send(world.public, "POST", "/production/ocsp", &kind, &question).await.body, later);
+        let renewed = machine.enrol("production", "simplereenroll", "two", Some("one"), None).await;
+        assert_eq!(renewed.status, 503, "{renewed:?}");
+        let known = machine.curl(None, "/.well-known/est/production/cacerts", &[]).await;
+        assert_eq!(known.status, 200, "the socket presents a certificate of the authority: {known:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    }
+    assert_eq!(certificates_on_record(&world).await, 1);
+
+    world.redis.as_ref().expect("redis").signal("-CONT");
+    for _ in 0..200 {
+        if crate::world::get(world.public, "/readyz").await.status == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(crate::world::get(world.public, "/production/crl").await.status, 200);
+    assert_ne!(send(world.public, "POST", "/production/ocsp", &kind, &question).await.body, later);
+    assert_eq!(machine.enrol("production", "simplereenroll", "two", Some("one"), None).await.status, 200);
 }
 
 /// After a restore nobody knows which certificates were revoked since: every authority is tainted, the node runs all the same, and an operator
