@@ -339,6 +339,11 @@ impl Broker {
                 break;
             }
         }
+        Ok(())
+    }
+
+    /// Opens the keys of the authorities on record.
+    pub(super) async fn load_authorities(&self) -> Result<(), Failure> {
         let view = self.journal.view();
         let loaded = self.issuance.load_authorities(&self.journal, &view.state).await;
         loaded.map_err(|_| Failure::Refused(&reason::AUTHORITY_AWAY))
@@ -371,9 +376,7 @@ impl Broker {
         if outcome.is_err() {
             return Ok(None);
         }
-        let view = self.journal.view();
-        let loaded = self.issuance.load_authorities(&self.journal, &view.state).await;
-        loaded.map_err(|_| Failure::Refused(&reason::AUTHORITY_AWAY))?;
+        self.load_authorities().await?;
         Ok(Some(made.record.kid))
     }
 }

@@ -15,13 +15,24 @@ use crate::domain::value::text::Text;
 use crate::journal::{ForRequest, Proposal};
 
 impl Broker {
-    /// Records the configuration where it differs from the last one, and makes the first key of every algorithm that an API in force
-    /// asks for. Called at start and after each change of the catalogue.
+    /// Records the configuration where it differs from the last one, makes the first key of every algorithm that an API in force asks for,
+    /// and opens what keys there are. Called at start and after each change of the catalogue. A journal that stopped takes no change, and
+    /// the node goes on with what is on record: it says so, and mints nothing.
     pub async fn prepare(&self, configuration: Option<&Configuration>) -> Result<(), Failure> {
-        // A journal that stopped refuses every change: one that is on record already needs none.
         let is_recorded =
             |configuration: &&Configuration| self.journal.view().state.configuration.as_ref() == Some(*configuration);
-        if let Some(configuration) = configuration.filter(|configuration| !is_recorded(configuration)) {
+        let other = configuration.filter(|configuration| !is_recorded(configuration));
+        if self.journal.health().stopped.is_none() {
+            self.complete(other).await?;
+        } else if other.is_some() {
+            tracing::error!("the journal stopped itself and takes no change: the configuration of this start is not on record");
+        }
+        self.load_authorities().await?;
+        self.reload_ring().await
+    }
+
+    async fn complete(&self, other: Option<&Configuration>) -> Result<(), Failure> {
+        if let Some(configuration) = other {
             let recorded = self
                 .journal
                 .change(None, |state, _now| {
@@ -37,11 +48,7 @@ impl Broker {
         while let Some((environment, alg)) = missing(&self.journal.view().state) {
             self.create_key(Actor::Broker, &environment, alg, When::First, None).await?;
         }
-        self.prepare_authorities().await?;
-        self.issuance
-            .load(&self.journal, &self.journal.view().state)
-            .await
-            .map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))
+        self.prepare_authorities().await
     }
 
     /// Makes the next key of `alg` in `environment`. It signs when every verifier can know it; at once only where it is the first, or

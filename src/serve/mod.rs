@@ -278,7 +278,8 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
 }
 
 /// Records the configuration, and what follows from the journal by itself. Under a clock that cannot be believed nothing can be recorded:
-/// the node is up and not ready, unless it would serve another configuration than the recorded one.
+/// the node is up and not ready, unless it would serve another configuration than the recorded one. A journal that stopped itself takes
+/// nothing either, and mints nothing under any configuration: the node is up, and says so.
 async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
     let doubted = || broker.journal.health().clock;
     let is_stopped = || broker.journal.health().stopped.is_some();

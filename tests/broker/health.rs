@@ -234,9 +234,16 @@ async fn s_11_a_journal_that_redis_proved_rolled_back_stays_stopped_when_redis_f
         assert_eq!(world.running.as_ref().expect("runs").broker.journal.view().size, entries, "nothing was recorded");
         assert!(world.running.as_mut().expect("runs").is_sound());
         world.stop().await;
-        // A start without Redis' word finds the proof where the journal keeps it: up, and stopped.
+        // A start without Redis' word finds the proof where the journal keeps it: up, and stopped, also with another configuration, which
+        // cannot be recorded.
+        let file = world.folder.path().join("carnet.toml");
+        let text = std::fs::read_to_string(&file).expect("a configuration");
+        let changed = text.replace("[\"audit\"]", "[\"audit\", \"revision\"]");
+        assert_ne!(changed, text);
+        std::fs::write(&file, changed).expect("written");
         world.boot().await;
         is_stopped(&world, &token, "started again").await;
+        assert_eq!(world.running.as_ref().expect("runs").broker.journal.view().size, entries, "nothing was recorded");
         assert!(world.running.as_mut().expect("runs").is_sound());
         world.stop().await;
         // Doctor says so while nothing runs (E-6).
