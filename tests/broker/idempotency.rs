@@ -56,6 +56,26 @@ async fn what_is_sent_twice_with_a_key_is_done_once() {
     refused(&world.admin_send("GET", "/v1/keys", "sven", None).await, 401, "cut");
 }
 
+/// The reason is on record, so with another one it is another request.
+#[tokio::test]
+async fn another_reason_is_another_request() {
+    let world = World::start().await;
+    let bearer = format!("Bearer {}", world.staff_token("ann"));
+    let record = records::integration(&world.partner.issuer, "second", "31337");
+    let apply = async |why: &str| {
+        let kind = ("content-type", "application/yaml");
+        let headers = [("authorization", bearer.as_str()), kind, ("idempotency-key", "k"), ("carnet-reason", why)];
+        send(world.admin, "POST", "/v1/records/apply", &headers, record.as_bytes()).await
+    };
+    let first = apply("a+new+partner").await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    let other = apply("an+audit+asks+for+it").await;
+    refused(&other, 422, "another reason");
+    assert_eq!(other.json()["reason"], "request.idempotency-key-reused");
+    let again = apply("a+new+partner").await;
+    assert_eq!((again.status, again.json()), (200, first.json()));
+}
+
 /// A key is good for its day whatever becomes of the node; and the answer comes without its secret.
 #[tokio::test]
 async fn what_was_done_before_a_restart_is_not_done_again() {

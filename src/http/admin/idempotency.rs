@@ -29,6 +29,9 @@ use crate::journal::{Idempotency, Journal, Reply};
 /// The header.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// The header with the reason of an apply, which is put on record.
+pub const REASON: HeaderName = HeaderName::from_static("carnet-reason");
+
 /// The key of a request of `staff`, if it has one. Roles are part of what must be the same: an answer that was given to somebody who
 /// might have it is not repeated to the same person without that role.
 pub fn key(staff: &Staff, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
@@ -44,6 +47,7 @@ pub fn key(staff: &Staff, path: &str, headers: &HeaderMap, body: &[u8]) -> Resul
         machine: staff.machine,
         content_type: Digest::of(sent(header::CONTENT_TYPE)),
         if_match: Digest::of(sent(header::IF_MATCH)),
+        reason: Digest::of(sent(REASON)),
         body: Digest::of(body),
     };
     Ok(Some(Idempotency {
@@ -62,6 +66,8 @@ struct Fingerprint<'r> {
     /// SHA-256 of each: a header need not be text. One that is absent is as one that is empty.
     content_type: Digest,
     if_match: Digest,
+    /// It is put on record.
+    reason: Digest,
     body: Digest,
 }
 
@@ -298,8 +304,8 @@ mod tests {
     fn the_fingerprint_of_a_request_is_made_of_this() {
         let nothing = Digest::of(b"");
         let body = Digest::of(b"{}");
-        let wanted =
-            format!(r#"{{"roles":["owner"],"machine":false,"contentType":"{nothing}","ifMatch":"{nothing}","body":"{body}"}}"#);
+        let headers = format!(r#""contentType":"{nothing}","ifMatch":"{nothing}","reason":"{nothing}""#);
+        let wanted = format!(r#"{{"roles":["owner"],"machine":false,{headers},"body":"{body}"}}"#);
         assert_eq!(asked("ann", "/v1/revocations", "k", "{}").fingerprint, Digest::of(wanted.as_bytes()));
     }
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::admitted::Admitted;
+use super::idempotency::REASON;
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::plan::{Item, Plan};
@@ -69,8 +70,6 @@ fn opened_approval(approval: &Approval) -> Value {
 }
 
 /// The reason for an apply: its body is the records alone, and no query is taken. Escaped as in a form, for a header is ASCII.
-const REASON: &str = "carnet-reason";
-
 fn why(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
     let mut values = headers.get_all(REASON).iter();
