@@ -11,6 +11,11 @@ use crate::domain::decision::stopped;
 use crate::domain::log::change::{Change, What};
 use crate::domain::people::actor::{Actor, Authorized, Person, Review};
 use crate::domain::people::approval::{Approval, Kind, Opened, Standing, Verdict};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::decision::consequence::{judges, next, next_judged};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::effort::Effort;
+use crate::domain::value::names::ApprovalId;
 use crate::domain::reason;
 use crate::domain::record::conflicts_in;
 use crate::domain::state::State;
@@ -124,8 +129,10 @@ impl Broker {
         loop {
             let (view, now) = (self.journal.view(), self.now());
             let generation = view.state.generation;
-            let what = if judges(&view.state, now) {
-                match self.desk.work(move || next(&view.state, now)).await {
+            // First what needs no place at the desk, so that none of it waits for one: a suspension is among it.
+            let due = next(&view.state, now);
+            let what = if due.is_none() && judges(&view.state, now) {
+                match self.desk.work(move || next_judged(&view.state, now)).await {
                     Ok(what) => what,
                     // The broker's next look finds it; whoever asked was told that their own change is made.
                     Err(Failure::Refused(reason)) if *reason == reason::RECORDS_BUSY => None,
@@ -134,7 +141,7 @@ impl Broker {
                     }
                 }
             } else {
-                next(&view.state, now)
+                due
             };
             let Some(what) = what else { break };
             let outcome = self

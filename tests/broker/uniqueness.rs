@@ -497,6 +497,11 @@ async fn s_2_judgements_wait_for_the_desk_and_tokens_do_not() {
     assert!(submitted.status < 300, "{}", submitted.text());
     approve(&world, "initech/sync").await;
 
+    // A key whose time on the ladder ends meanwhile; its successor is usable later than it was.
+    world.advance(1).await;
+    let rotate = json!({"alg": "ES256", "acceptOutage": true});
+    assert!(world.admin_post("/v1/keys/production/rotate", "adam", &rotate).await.status < 300);
+
     let places = take_the_desk(&world).await;
     let get = |path| world.admin_send("GET", path, "sven", None);
     let third = named("c");
@@ -519,8 +524,12 @@ async fn s_2_judgements_wait_for_the_desk_and_tokens_do_not() {
     });
     verified.await.expect("available").expect("proposed");
     let phase = || broker.journal.view().state.integrations[&"initech/sync".parse().expect("an id")].phase().name();
+    let retired = || broker.journal.view().state.keys.all().filter(|key| key.retired).count();
+    assert_eq!(retired(), 0);
+    world.advance(3 * 3600).await;
     broker.settle().await.expect("whoever asked is told that their own change is made");
     assert_eq!(phase(), "submitted", "it is not judged yet");
+    assert_eq!(retired(), 1, "what needs no judgement does not wait for one");
     world.minted().await;
     let denied = review(&world, "globex/a", "olga", "deny").await;
     assert!(denied.status < 300, "{}", denied.text());

@@ -16,20 +16,24 @@ use crate::domain::value::effort::Effort;
 use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::Text;
 
-/// The next step that is due, if any. All versions that wait to take force are judged with one budget, each with its share. That takes
-/// long where [`judges`] says so.
+/// The next step that is due and needs no judgement, if any.
 pub fn next(state: &State, now: Timestamp) -> Option<What> {
-    let share = Effort::share(approved_versions(state, now).count());
-    api(state, now, share)
-        .or_else(|| partner(state, now))
-        .or_else(|| integration(state, now, share))
-        .or_else(|| revocation(state, now))
+    unreviewed(state, now)
         .or_else(|| key(state, now))
-        .or_else(|| unreviewed(state, now))
+        .or_else(|| partner(state, now))
+        .or_else(|| resumed(state, now))
+        .or_else(|| revocation(state, now))
         .or_else(|| notice(state, now))
 }
 
-/// Whether there is a version that [`next`] must judge.
+/// The next version that takes force, if any. All that wait are judged with one budget, each with its share. That takes long where
+/// [`judges`] says so.
+pub fn next_judged(state: &State, now: Timestamp) -> Option<What> {
+    let share = Effort::share(approved_versions(state, now).count());
+    api(state, now, share).or_else(|| integration(state, now, share))
+}
+
+/// Whether there is a version that [`next_judged`] must judge.
 pub fn judges(state: &State, now: Timestamp) -> bool {
     approved_versions(state, now).next().is_some()
 }
@@ -74,11 +78,17 @@ fn partner(state: &State, now: Timestamp) -> Option<What> {
     })
 }
 
+fn resumed(state: &State, now: Timestamp) -> Option<What> {
+    state.integrations.iter().find_map(|(id, integration)| {
+        approved(state, integration.suspended.as_ref()?.lift.as_ref(), now)?;
+        Some(What::IntegrationResumed { integration: id.clone() })
+    })
+}
+
 fn integration(state: &State, now: Timestamp, share: Effort) -> Option<What> {
     state.integrations.iter().find_map(|(id, integration)| {
-        if let Some(stop) = &integration.suspended {
-            approved(state, stop.lift.as_ref(), now)?;
-            return Some(What::IntegrationResumed { integration: id.clone() });
+        if integration.suspended.is_some() {
+            return None;
         }
         let held = ready(state, integration.held.as_ref(), now)?;
         let version = held.version.version;
@@ -201,13 +211,13 @@ mod tests {
         let approval = asked(Kind::Api, record.name.as_str(), Digest::of_json(&record));
         apply(&mut state, What::ApiSubmitted { record: Box::new(record.clone()), approval });
         approve(&mut state);
-        assert!(matches!(next(&state, at(1)), Some(What::ApiApproved { api, .. }) if api == record.name));
+        assert!(matches!(next_judged(&state, at(1)), Some(What::ApiApproved { api, .. }) if api == record.name));
         let mut configuration = state.configuration.clone().expect("configured");
         let mut staging = configuration.environments.values().next().expect("an environment").clone();
         staging.issuer = "https://sts.acme.example/staging".parse().expect("an issuer");
         configuration.environments.insert("staging".parse().expect("a name"), staging);
         apply(&mut state, What::ConfigurationChanged(configuration));
-        assert!(next(&state, at(1)).is_none());
+        assert!(next_judged(&state, at(1)).is_none());
     }
 
     /// S-2: a version that was not judged to its end does not take force, and lacks just that.
