@@ -6,16 +6,11 @@
 use super::Broker;
 use super::registry::told;
 use super::revocation::Failure;
-use crate::domain::decision::consequence::{judges, next};
+use crate::domain::decision::consequence::{judges, next, next_judged};
 use crate::domain::decision::stopped;
 use crate::domain::log::change::{Change, What};
 use crate::domain::people::actor::{Actor, Authorized, Person, Review};
 use crate::domain::people::approval::{Approval, Kind, Opened, Standing, Verdict};
-use crate::domain::value::clock::Timestamp;
-use crate::domain::decision::consequence::{judges, next, next_judged};
-use crate::domain::value::digest::Digest;
-use crate::domain::value::effort::Effort;
-use crate::domain::value::names::ApprovalId;
 use crate::domain::reason;
 use crate::domain::record::conflicts_in;
 use crate::domain::state::State;

@@ -21,9 +21,8 @@ use super::store::sums::Table;
 use super::tree::Tree;
 use super::tree::merkle::leaf_hash;
 use super::tree::tiles::{Tile, WIDTH};
-use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::log::change::What;
-use crate::domain::value::digest::Digest;
+use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::state::State;
 use crate::domain::value::digest::Digest;
 

@@ -122,7 +122,7 @@ async fn l_01_a_stolen_old_key_proves_no_loss_of_what_came_after_it() {
     let at = journal.view().size - 1;
     let (past, own) = (journal.past().await.expect("reads"), journal.signers());
     let forged = |by: &Signers, size| {
-        let root = crate::domain::digest::Digest::of(b"another tree");
+        let root = crate::domain::value::digest::Digest::of(b"another tree");
         let checkpoint = Checkpoint { origin: house.settings.origin.clone(), size, root };
         by.sign_kept(&Kept { checkpoint, epoch: Some(1) }, fixture::at(0)).expect("signs")
     };
