@@ -1,9 +1,11 @@
 //! Floor 1: what the broker knows, as values. Pure, synchronous, no I/O; `now` is an argument.
 //!
-//! Enter through [`decision::grant::decide`](decision::grant) for exchanges, [`state::State`](state) for what is, [`log::change::Change`](log::change) for
-//! what can happen, and [`record`] for what people write. Nothing here knows HTTP, SQL, Redis or private keys; what a public
-//! key is, `jwk` alone says.
+//! Enter through [`decision::grant::decide`](decision::grant) for exchanges, [`state::State`](state) for what is,
+//! [`log::change::Change`](log::change) for what can happen, and [`record`] for what people write. Each folder is a noun and imports
+//! only from those before it in this list. Nothing here knows HTTP, SQL, Redis or private keys; what a public key is, `value::jwk`
+//! alone says.
 
+// In order: rustfmt would sort a block.
 pub mod value;
 
 pub mod reason;
