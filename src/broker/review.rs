@@ -70,7 +70,7 @@ fn ensure_free(approval: &Approval, state: &State, now: Timestamp, effort: &mut 
     }
 }
 
-/// Nobody approves what could not take force.
+/// Refuses an approval of a version that could not take force.
 fn could_take_force(approval: &Approval, state: &State, now: Timestamp, effort: &mut Effort) -> Result<(), Failure> {
     stopped::approval(approval, state, effort).map_err(Failure::Stopped)?;
     ensure_free(approval, state, now, effort)

@@ -8,14 +8,15 @@ use super::caller::admission::{self, Place, Principal, Slot};
 use super::caller::proof::{Assertion, Verified};
 use super::decision::grant::{self, Ask, Context, Decision, Grant, Target};
 use super::log::change::{Change, SigningKey, What};
-use super::people::actor::Actor;
+use super::people::actor::{Actor, Role};
+use super::people::approval::{Approval, Kind, Opened};
 use super::reason::decision::Refused;
-use super::registry::binding::KeySource;
+use super::registry::binding::{Condition, JwtKind, JwtRule, KeySource, Matcher};
 use super::state::State;
 use super::value::alg::Alg;
-use super::value::clock::{Clock, Entropy, Timestamp};
+use super::value::clock::{Clock, Entropy, Seconds, Timestamp};
 use super::value::digest::Digest;
-use super::value::names::EnvironmentName;
+use super::value::names::{EnvironmentName, Issuer};
 
 /// The second at which fixtures begin: 2026-12-01T12:00:00Z.
 pub const NOON: i64 = 1_796_126_400;
@@ -231,5 +232,46 @@ pub fn granted(jti: &str, name: &str, state: &State, now: Timestamp) -> Box<Gran
     match decide(jti, name, state, now) {
         Decision::Granted(grant) => grant,
         Decision::NeedsElevation(refused) | Decision::Refused(refused) => panic!("refused: {refused:?}"),
+    }
+}
+
+/// A rule on JWTs of this issuer, with these conditions and nothing else.
+pub fn rule(issuer: &str, matchers: &[(&str, Condition)]) -> JwtRule {
+    let issuer: Issuer = issuer.parse().expect("an issuer");
+    let matcher = |(claim, condition): &(&str, Condition)| Matcher {
+        claim: claim.parse().expect("a claim"),
+        condition: condition.clone(),
+    };
+    JwtRule {
+        kind: JwtKind::Oidc,
+        keys: KeySource::Discovery(issuer.clone()),
+        issuer,
+        matchers: matchers.iter().map(matcher).collect(),
+        owner: vec![],
+        audience: None,
+        algs: Alg::WORKLOAD.to_vec(),
+        typ: vec![],
+        single_use: true,
+        max_life: Seconds::hours(1),
+        max_age: None,
+        preset: None,
+    }
+}
+
+/// An approval that waits for security.
+pub fn approval(id: &str, kind: Kind, subject: &str, version: Digest) -> Approval {
+    Approval {
+        id: id.parse().expect("an id"),
+        kind,
+        subject: subject.to_owned(),
+        version,
+        requested_by: Actor::Operator,
+        barred: Vec::new(),
+        slots: vec![Role::Security],
+        expires: at(86_400),
+        reviews: Vec::new(),
+        withdrawn: false,
+        reason: None,
+        opened: Opened::default(),
     }
 }

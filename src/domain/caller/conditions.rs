@@ -53,35 +53,11 @@ const MOST_SHOWN: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::registry::binding::{JwtKind, KeySource, Matcher};
-    use crate::domain::value::alg::Alg;
-    use crate::domain::value::clock::Seconds;
+    use crate::domain::fixture::rule;
     use serde_json::json;
 
-    fn rule(matchers: &[(&str, Condition)]) -> JwtRule {
-        let issuer: crate::domain::value::names::Issuer = "https://issuer.example".parse().expect("an issuer");
-        let matcher = |(claim, condition): &(&str, Condition)| Matcher {
-            claim: claim.parse().expect("a claim"),
-            condition: condition.clone(),
-        };
-        JwtRule {
-            kind: JwtKind::Oidc,
-            keys: KeySource::Discovery(issuer.clone()),
-            issuer,
-            matchers: matchers.iter().map(matcher).collect(),
-            owner: vec![],
-            audience: None,
-            algs: Alg::WORKLOAD.to_vec(),
-            typ: vec![],
-            single_use: true,
-            max_life: Seconds::hours(1),
-            max_age: None,
-            preset: None,
-        }
-    }
-
     fn holds(claim: &str, condition: Condition, claims: &Value) -> bool {
-        conditions(&rule(&[(claim, condition)]), claims).all(|result| result.holds)
+        conditions(&rule("https://issuer.example", &[(claim, condition)]), claims).all(|result| result.holds)
     }
 
     #[test]
@@ -132,7 +108,7 @@ mod tests {
         let huge = "a".repeat(100_000);
         let many: Vec<_> = (0..200).map(|_| ("sub", Condition::Prefix(format!("{}b", "a".repeat(99_999))))).collect();
         let started = std::time::Instant::now();
-        let (rule, claims) = (rule(&many), json!({ "sub": huge }));
+        let (rule, claims) = (rule("https://issuer.example", &many), json!({ "sub": huge }));
         assert!(
             conditions(&rule, &claims)
                 .all(|result| !result.holds && result.seen().is_some_and(|seen| seen.contains("1 to 1024 bytes")))

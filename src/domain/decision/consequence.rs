@@ -168,31 +168,14 @@ fn key(state: &State, now: Timestamp) -> Option<What> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fixture::{at, state};
+    use crate::domain::fixture::{approval, at, state};
     use crate::domain::log::change::Change;
     use crate::domain::people::actor::{Actor, Person, Role};
-    use crate::domain::people::approval::{Kind, Opened, Verdict};
+    use crate::domain::people::approval::{Kind, Verdict};
 
     fn apply(state: &mut State, what: What) {
         let by = Actor::Staff(Person { iss: "https://idp.example".parse().expect("an issuer"), id: "ann".into(), name: None });
         state.apply(100, at(0), &Change { by, what });
-    }
-
-    fn asked(kind: Kind, subject: &str, version: Digest) -> Approval {
-        Approval {
-            id: "asked".parse().expect("an id"),
-            kind,
-            subject: subject.to_owned(),
-            version,
-            requested_by: Actor::Operator,
-            barred: Vec::new(),
-            slots: vec![Role::Security],
-            expires: at(86_400),
-            reviews: Vec::new(),
-            withdrawn: false,
-            reason: None,
-            opened: Opened::default(),
-        }
     }
 
     fn approve(state: &mut State) {
@@ -208,7 +191,7 @@ mod tests {
         let mut record = known.record.as_ref().clone();
         let audience = record.audience.values_mut().next().expect("an audience");
         *audience = "https://sts.acme.example/staging/orders".parse().expect("an audience");
-        let approval = asked(Kind::Api, record.name.as_str(), Digest::of_json(&record));
+        let approval = approval("asked", Kind::Api, record.name.as_str(), Digest::of_json(&record));
         apply(&mut state, What::ApiSubmitted { record: Box::new(record.clone()), approval });
         approve(&mut state);
         assert!(matches!(next_judged(&state, at(1)), Some(What::ApiApproved { api, .. }) if api == record.name));
@@ -227,7 +210,7 @@ mod tests {
         let known = state.integrations.values().next().and_then(|known| known.current.as_ref()).expect("in force");
         let mut record = known.record.as_ref().clone();
         record.purpose = "Copies more orders.".into();
-        let approval = asked(Kind::Change, &record.id.to_string(), Digest::of_json(&record));
+        let approval = approval("asked", Kind::Change, &record.id.to_string(), Digest::of_json(&record));
         apply(&mut state, What::IntegrationChangeHeld { record: Box::new(record.clone()), approval });
         approve(&mut state);
         assert!(judges(&state, at(1)));

@@ -306,10 +306,10 @@ impl<'a> View<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fixture::{at, state};
+    use crate::domain::fixture::{approval, at, state};
     use crate::domain::log::change::{Change, What};
     use crate::domain::people::actor::{Actor, Person, Role};
-    use crate::domain::people::approval::{Approval, Kind, Opened, Verdict};
+    use crate::domain::people::approval::{Approval, Kind, Verdict};
     use crate::domain::registry::binding::{Admits, Condition, Matcher};
     use crate::domain::value::digest::Digest;
 
@@ -330,20 +330,8 @@ mod tests {
     }
 
     fn asked(record: &Integration) -> Approval {
-        Approval {
-            id: record.id.to_string().replace('/', "-").parse().expect("an id"),
-            kind: Kind::Integration,
-            subject: record.id.to_string(),
-            version: Digest::of_json(record),
-            requested_by: Actor::Operator,
-            barred: Vec::new(),
-            slots: vec![Role::Security],
-            expires: at(86_400),
-            reviews: Vec::new(),
-            withdrawn: false,
-            reason: None,
-            opened: Opened::default(),
-        }
+        let subject = record.id.to_string();
+        approval(&subject.replace('/', "-"), Kind::Integration, &subject, Digest::of_json(record))
     }
 
     /// S-2: what reserves nothing costs whoever is judged no step: drafts, and versions that were denied or replaced.

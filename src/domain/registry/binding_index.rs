@@ -385,30 +385,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::registry::binding::{JwtKind, KeySource, Matcher};
-    use crate::domain::value::alg::Alg;
-    use crate::domain::value::clock::Seconds;
+    use crate::domain::fixture;
 
     fn rule(issuer: &str, matchers: &[(&str, Condition)], audience: Option<&str>) -> JwtRule {
-        let issuer: Issuer = issuer.parse().expect("an issuer");
-        let matcher = |(claim, condition): &(&str, Condition)| Matcher {
-            claim: claim.parse().expect("a claim"),
-            condition: condition.clone(),
-        };
-        JwtRule {
-            kind: JwtKind::Oidc,
-            keys: KeySource::Discovery(issuer.clone()),
-            issuer,
-            matchers: matchers.iter().map(matcher).collect(),
-            owner: vec![],
-            audience: audience.map(|audience| ExtraAudience::Value(audience.parse().expect("an audience"))),
-            algs: Alg::WORKLOAD.to_vec(),
-            typ: vec![],
-            single_use: true,
-            max_life: Seconds::hours(1),
-            max_age: None,
-            preset: None,
-        }
+        let audience = audience.map(|audience| ExtraAudience::Value(audience.parse().expect("an audience")));
+        JwtRule { audience, ..fixture::rule(issuer, matchers) }
     }
 
     fn entry(client: usize, environment: &str, rule: &JwtRule) -> Entry {

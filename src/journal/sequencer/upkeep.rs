@@ -9,8 +9,7 @@ use tokio::sync::oneshot;
 use super::Sequencer;
 use crate::domain::value::clock::Seconds;
 use crate::journal::answers::Sealed;
-use crate::journal::fault::Loss;
-use crate::journal::fault::{ClockFault, StopReason, Unavailable};
+use crate::journal::fault::{ClockFault, Loss, StopReason, Unavailable};
 use crate::journal::store::writer::{Probe, Store};
 use crate::journal::tree::note::{Checkpoint, Kept};
 
