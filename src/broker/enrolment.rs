@@ -262,7 +262,7 @@ impl Broker {
             return usable();
         }
         // Strangers ask, and each certificate is an entry for ever: one is made at a time, and the others wait for it.
-        let mut begun = self.issuance.begun_responders().lock().await;
+        let mut begun = self.issuance.begun_responders().lock_owned().await;
         if let Some((_, responder)) = young() {
             return Ok(responder);
         }
@@ -271,14 +271,17 @@ impl Broker {
         }
         begun.insert(authority.kid.clone(), now);
         let (broker, authority, kid) = (self.clone(), authority.clone(), authority.kid.clone());
-        // To its end, whoever still waits for it: one that was recorded and not kept would have to be made again.
-        let made = tokio::spawn(async move { broker.make_responder(&authority, now).await });
-        let made = made.await.map_err(|_| unavailable())?;
-        // Where the journal took nothing, the next question may try again at once.
-        if matches!(made, Err(Failure::Refused(reason)) if *reason != reason::AUTHORITY_AWAY) {
-            begun.remove(&kid);
-        }
-        made
+        // To its end, with the lock, whoever still waits for it: one that was recorded and not kept would have to be made again, and where
+        // the first who asks hangs up, the others still wait for the one that is made.
+        let made = tokio::spawn(async move {
+            let made = broker.make_responder(&authority, now).await;
+            // Where the journal took nothing, the next question may try again at once.
+            if matches!(&made, Err(Failure::Refused(reason)) if **reason != reason::AUTHORITY_AWAY) {
+                begun.remove(&kid);
+            }
+            made
+        });
+        made.await.map_err(|_| unavailable())?
     }
 
     async fn make_responder(&self, authority: &Authority, now: Timestamp) -> Result<Arc<Responder>, Failure> {

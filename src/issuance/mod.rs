@@ -44,7 +44,7 @@ pub struct Issuance {
     authorities: RwLock<HashMap<KeyId, Arc<authority::IssuingKey>>>,
     responders: RwLock<HashMap<KeyId, (Timestamp, Arc<authority::ocsp::Responder>)>>,
     /// When the making of a responder was last begun.
-    begun: tokio::sync::Mutex<HashMap<KeyId, Timestamp>>,
+    begun: Arc<tokio::sync::Mutex<HashMap<KeyId, Timestamp>>>,
 }
 
 /// A signed token. It has no `Debug` and no `Serialize`: it is written into one response and nowhere else.
@@ -102,7 +102,7 @@ impl Issuance {
             ring: RwLock::default(),
             authorities: RwLock::default(),
             responders: RwLock::default(),
-            begun: tokio::sync::Mutex::default(),
+            begun: Arc::default(),
         }
     }
 

@@ -77,8 +77,8 @@ impl Issuance {
     }
 
     /// When the making of each authority's responder was last begun. Whoever holds the lock makes one; nobody else does meanwhile.
-    pub fn begun_responders(&self) -> &tokio::sync::Mutex<HashMap<KeyId, Timestamp>> {
-        &self.begun
+    pub fn begun_responders(&self) -> Arc<tokio::sync::Mutex<HashMap<KeyId, Timestamp>>> {
+        Arc::clone(&self.begun)
     }
 
     /// Keeps a responder for an authority.
