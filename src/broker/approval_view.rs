@@ -191,7 +191,7 @@ pub fn texts(approval: &Approval) -> impl Iterator<Item = &Text> {
 /// What it is about, by its name; of a lift, what was revoked: the id of a revocation tells nobody anything.
 pub fn subject(approval: &Approval, state: &State) -> String {
     match lifts(approval, state) {
-        Some(revocation) => revocation.subject.member(),
+        Some(revocation) => revocation.target.key().to_string(),
         None => approval.subject.clone(),
     }
 }
@@ -284,7 +284,7 @@ fn stopped(how: &str, subject: &str, stop: &Stop, words: &Words) -> Map<String, 
 fn revoked(revocation: &Revocation, words: &Words) -> Map<String, Value> {
     let (who, why) = (words.actor(&revocation.by), plain(Some(&revocation.reason), words));
     members(json!({"stopped": {
-        "how": "revocation", "id": revocation.id, "subject": revocation.subject.member(), "tokensOnly": revocation.tokens_only,
+        "how": "revocation", "id": revocation.id, "subject": revocation.target.key(), "tokensOnly": revocation.tokens_only,
         "by": who, "at": revocation.at, "reason": why, "entry": revocation.index,
     }}))
 }

@@ -8,7 +8,7 @@ use super::revocation::{Cut, Failure, Fault, Unconfirmed};
 use super::{Broker, away};
 use crate::domain::caller::peer::Peer;
 use crate::domain::caller::proof::{Possession, Verified};
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::elevation::Vote;
 use crate::domain::decision::elevation::{Unfit, Wanted, Wish, ask, is_signed};
 use crate::domain::decision::grant::{Context, may_elevate};
@@ -248,7 +248,7 @@ impl Broker {
                 state.ensure_not_cut(&by.staff().person)?;
                 let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
                 let environment = request.elevation.environment.clone();
-                let subject = Subject::Elevation { environment, elevation: id.clone() };
+                let subject = RevocationTarget::Elevation { environment, elevation: id.clone() };
                 reach = Some(Reach::of(&subject, state));
                 if !matches!(request.standing(now), Standing::Active | Standing::Approved | Standing::Pending) {
                     return Err(&reason::ELEVATION_OVER);

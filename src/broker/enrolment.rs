@@ -394,8 +394,8 @@ fn revoked(state: &State, authority: &Authority) -> Vec<Revoked> {
     let leaves = state.certificates.leaves().filter(|leaf| leaf.authority == authority.kid);
     leaves
         .filter_map(|leaf| {
-            let member = leaf.member();
-            let revocation = state.revocations.values().find(|revocation| revocation.subject.member() == member)?;
+            let key = leaf.revocation_key();
+            let revocation = state.revocations.values().find(|revocation| revocation.target.key() == key)?;
             Some(Revoked { serial: leaf.serial.clone(), at: revocation.at })
         })
         .collect()

@@ -107,7 +107,7 @@ impl Broker {
             Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
         };
         let known_to = |refused: Refused| Denied::from(known(refused));
-        let elevations = &grant.ingredients().elevations;
+        let elevations = &grant.provenance().elevations;
         self.signatures_hold(elevations).map_err(known_to)?;
         self.tickets_are_open(elevations).map_err(known_to)?;
         // A proof of possession is used once. It is spent when all else holds: what was refused before may be sent again.
@@ -124,7 +124,7 @@ impl Broker {
             RecordFault::Unavailable(fault) => known(busy(fault.reason())),
         })?;
         // Decided again meanwhile, it may rest on another elevation: what is recorded and not released is harmless.
-        let elevations = &recorded.value().ingredients().elevations;
+        let elevations = &recorded.value().provenance().elevations;
         self.signatures_hold(elevations).map_err(known_to)?;
         self.tickets_are_open(elevations).map_err(known_to)?;
         // Step 8: signed, and read back.
@@ -143,7 +143,7 @@ impl Broker {
             by_proof: matches!(claims.confirmation, Some(Confirmation::ProofKey(_))),
             details: Arc::clone(&claims.details),
             client: claims.client.clone(),
-            api: grant.ingredients().api.clone(),
+            api: grant.provenance().api.clone(),
         })
     }
 

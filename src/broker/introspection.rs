@@ -13,7 +13,7 @@ use super::verification::HeldToken;
 use crate::domain::caller::admission::{Principal, Slot};
 use crate::domain::caller::peer::Peer;
 use crate::domain::credential::claims::Payload;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::grant::BUILT_IN_SCOPES;
 use crate::domain::decision::possession::peer_counts;
 use crate::domain::decision::standing::in_good_standing;
@@ -157,7 +157,7 @@ impl Broker {
             return Err((&reason::NOT_FOUND).into());
         }
         let state = &self.journal.view().state;
-        let cut = state.revoked_tokens.contains_key(id) || issued.ingredients().is_cut(&state.revoked_before, issued.index);
+        let cut = state.revoked_tokens.contains_key(id) || issued.provenance().is_cut(&state.revoked_before, issued.index);
         Ok((issued, cut))
     }
 
@@ -177,7 +177,7 @@ impl Broker {
             return Ok(());
         }
         let subject =
-            Subject::Token { environment: environment.clone(), id: found.entry.jti.clone(), expires: found.entry.exp };
+            RevocationTarget::Token { environment: environment.clone(), id: found.entry.jti.clone(), expires: found.entry.exp };
         let by = match caller {
             ClientId::Integration(id) => Actor::Workload(id.clone()),
             ClientId::Api(_) => Actor::Broker,
@@ -209,12 +209,12 @@ impl Broker {
     async fn is_cut(&self, entry: &Issued, _now: Timestamp) -> Result<bool, Denied> {
         // The newest view: the entry may have been read before a revocation was folded.
         let view = self.journal.view();
-        let ingredients = entry.ingredients();
-        if view.state.revoked_tokens.contains_key(&entry.jti) || ingredients.is_cut(&view.state.revoked_before, entry.index) {
+        let provenance = entry.provenance();
+        if view.state.revoked_tokens.contains_key(&entry.jti) || provenance.is_cut(&view.state.revoked_before, entry.index) {
             return Ok(true);
         }
-        let members = ingredients.members();
-        let live = self.live.is_cut(&entry.environment, &entry.jti, &members, entry.index, self.clock.now()).await;
+        let keys = provenance.keys();
+        let live = self.live.is_cut(&entry.environment, &entry.jti, &keys, entry.index, self.clock.now()).await;
         match live.map_err(|_| away())? {
             Liveness::Live => Ok(false),
             Liveness::Cut => Ok(true),

@@ -6,7 +6,7 @@ use super::Broker;
 use super::registry::told;
 use super::review::ask;
 use super::revocation::{Cut, Failure, Unconfirmed};
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::stopped;
 use crate::domain::log::change::{Change, What};
 use crate::domain::people::actor::{Authorized, Contain, Person, Submit};
@@ -81,8 +81,8 @@ impl Broker {
             .journal
             .change(request, |state, _now| {
                 let subject = match party.clone() {
-                    Party::Partner(partner) => Subject::Partner { partner },
-                    Party::Integration(integration) => Subject::Integration { integration },
+                    Party::Partner(partner) => RevocationTarget::Partner { partner },
+                    Party::Integration(integration) => RevocationTarget::Integration { integration },
                 };
                 reach = Some(Reach::of(&subject, state));
                 let what = match party {

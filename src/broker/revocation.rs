@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::exchange::Denied;
 use super::review::ask;
 use super::{Broker, away};
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::revocable::{Thing, find};
 use crate::domain::log::change::{Change, What};
 use crate::domain::log::entry::Entry;
@@ -25,7 +25,7 @@ use crate::journal::{Ended, ForRequest, Proposal, Query};
 /// A revocation that is asked for.
 pub struct Revoke {
     /// What to cut.
-    pub subject: Subject,
+    pub subject: RevocationTarget,
     /// The client whose token it is, where it is one token.
     pub client: Option<ClientId>,
     /// Cut what was issued and refuse nothing later.
@@ -85,7 +85,7 @@ impl Unconfirmed {
 
 impl Broker {
     /// What is named, if there is or was such a thing; with the client, where it is one token.
-    pub async fn revocable(&self, named: Named) -> Result<(Subject, Option<ClientId>), Failure> {
+    pub async fn revocable(&self, named: Named) -> Result<(RevocationTarget, Option<ClientId>), Failure> {
         let token = match named {
             Named::Thing(thing, name) => {
                 let found = find(thing, &name, &self.journal.view().state);
@@ -97,7 +97,7 @@ impl Broker {
         let query = Query { token: Some(token), newest_first: true, limit: Some(1), ..Query::default() };
         match self.journal.entries(&query).await?.into_iter().next().map(|stored| stored.entry) {
             Some(Entry::Issued(issued)) => {
-                let token = Subject::Token { environment: issued.environment, id: issued.jti, expires: issued.exp };
+                let token = RevocationTarget::Token { environment: issued.environment, id: issued.jti, expires: issued.exp };
                 Ok((token, Some(issued.subject)))
             }
             Some(Entry::Refused(_) | Entry::Counted(_) | Entry::Change(_)) | None => Err((&reason::NOT_FOUND).into()),
@@ -125,7 +125,7 @@ impl Broker {
             .await
             .map_err(|_| away())?;
         let Ok(committed) = committed;
-        let is_key = matches!(revoke.subject, Subject::Key { .. });
+        let is_key = matches!(revoke.subject, RevocationTarget::Key { .. });
         let cut = if is_key { Unconfirmed::of_key(committed.index) } else { Unconfirmed::at(committed.index) };
         Ok((id, Cut::new(cut, reach)))
     }
@@ -170,7 +170,7 @@ impl Broker {
             .change(request, |state, now| {
                 state.ensure_not_cut(&by.staff().person)?;
                 let revocation = state.revocations.get(id).ok_or(&reason::NOT_FOUND)?;
-                if !revocation.subject.can_be_lifted() {
+                if !revocation.target.can_be_lifted() {
                     return Err(&reason::REVOCATION_FINAL);
                 }
                 if revocation.lifted {

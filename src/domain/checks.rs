@@ -6,7 +6,7 @@ use super::caller::admission::{Place, Slot, admit};
 use super::caller::peer::Peer;
 use super::caller::proof::{Assertion, Verified};
 use super::credential::certificate::{Authority, ClientCertificate, Der, Leaf};
-use super::credential::revocation::Subject;
+use super::credential::revocation::RevocationTarget;
 use super::decision::effective::{effective, of_partner};
 use super::decision::grant::{Ask, Context, Decision, Target, decide, explain};
 use super::decision::rehearsal::{Question, rehearse};
@@ -180,7 +180,7 @@ impl Case {
     fn revoked(&mut self) -> &mut Self {
         self.apply(What::RevocationAdded {
             id: "revocation-1".parse().expect("an id"),
-            subject: Subject::Partner { partner: "globex".parse().expect("a name") },
+            subject: RevocationTarget::Partner { partner: "globex".parse().expect("a name") },
             tokens_only: false,
             reason: "breach".into(),
             client: None,
@@ -474,7 +474,7 @@ fn rows() -> Vec<Row> {
                 let leaf = case.certified();
                 case.apply(What::RevocationAdded {
                     id: "revocation-2".parse().expect("an id"),
-                    subject: Subject::Certificate { environment: production(), serial: leaf.serial },
+                    subject: RevocationTarget::Certificate { environment: production(), serial: leaf.serial },
                     tokens_only: false,
                     reason: "stolen".into(),
                     client: None,
@@ -706,7 +706,7 @@ fn one_way_in_is_enough_to_grant() {
     let revoke = |case: &mut Case, id: &str, binding: &str, tokens_only| {
         case.apply(What::RevocationAdded {
             id: id.parse().expect("an id"),
-            subject: Subject::Binding {
+            subject: RevocationTarget::Binding {
                 client: "globex/order-sync".parse().expect("a client"),
                 environment: production(),
                 binding: binding.parse().expect("a name"),

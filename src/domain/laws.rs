@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::caller::admission::{Place, Slot, admit};
 use super::caller::proof::{Assertion, Verified};
-use super::credential::revocation::Subject;
+use super::credential::revocation::RevocationTarget;
 use super::decision::grant::{Ask, Context, Decision, Grant, SHORTEST_LIFE, Target, decide};
 use super::log::change::{Change, Configuration, Environment, SigningKey, What};
 use super::people::actor::Actor;
@@ -207,15 +207,15 @@ fn revoke(state: &mut State, case: &Case, what: u8) {
     let environment = environment(case.production);
     let integration: super::value::names::IntegrationId = "globex/sync".parse().expect("an id");
     let subject = match what {
-        0 => Subject::Partner { partner: "globex".parse().expect("a name") },
-        1 => Subject::Integration { integration },
-        2 => Subject::IntegrationEnvironment { integration, environment },
-        3 => Subject::Environment { environment },
-        4 => Subject::Issuer { issuer: "https://issuer.example".parse().expect("an issuer") },
-        5 => Subject::Key { environment, kid: "k1".parse().expect("a key id") },
+        0 => RevocationTarget::Partner { partner: "globex".parse().expect("a name") },
+        1 => RevocationTarget::Integration { integration },
+        2 => RevocationTarget::IntegrationEnvironment { integration, environment },
+        3 => RevocationTarget::Environment { environment },
+        4 => RevocationTarget::Issuer { issuer: "https://issuer.example".parse().expect("an issuer") },
+        5 => RevocationTarget::Key { environment, kid: "k1".parse().expect("a key id") },
         6 => {
             let client = super::value::names::ClientId::Integration(integration);
-            Subject::Binding { client, environment, binding: "ci".parse().expect("a name") }
+            RevocationTarget::Binding { client, environment, binding: "ci".parse().expect("a name") }
         }
         _ => {
             let what = What::IntegrationSuspended { integration, reason: "x".into() };
@@ -310,7 +310,7 @@ proptest! {
         prop_assert_eq!(&claims.issuer, &issuer(&environment));
         prop_assert_eq!(claims.issued, at(-2));
         // Revoked keys sign nothing.
-        prop_assert!(case.revoked != Some(5) || grant.ingredients().kid.as_str() == "k2");
+        prop_assert!(case.revoked != Some(5) || grant.provenance().kid.as_str() == "k2");
     }
 }
 

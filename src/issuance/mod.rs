@@ -169,7 +169,7 @@ impl Issuance {
     /// Signs a recorded grant and reads the token back.
     pub fn issue(&self, recorded: &Recorded<Box<Grant>>) -> Result<IssuedToken, IssueFault> {
         let grant = recorded.value();
-        let key = self.held(&grant.ingredients().kid).ok_or(IssueFault::NoKey)?;
+        let key = self.held(&grant.provenance().kid).ok_or(IssueFault::NoKey)?;
         let payload = recorded.claims();
         let header = Header { alg: key.alg().name().into(), kid: key.kid().as_str().into(), typ: grant.profile().typ().into() };
         let text = compact(&header, payload, &key).ok_or(IssueFault::Signing)?;

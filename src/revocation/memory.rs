@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Admission, Applied, Away, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, Snapshot, Update, compare, is_fresh};
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::state::cut::{Cut, CutWhat};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::{ClientId, EnvironmentName, TokenId};
@@ -29,7 +30,7 @@ struct Inner {
 struct Shadow {
     marker: Option<Marker>,
     revoked: HashMap<TokenId, Timestamp>,
-    before: HashMap<String, u64>,
+    before: HashMap<RevocationKey, u64>,
 }
 
 /// How often what has expired is dropped; bounds the memory (ABUSE T-17).
@@ -103,7 +104,7 @@ impl Memory {
         &self,
         environment: &EnvironmentName,
         token: &TokenId,
-        members: &[String],
+        keys: &[RevocationKey],
         entry: u64,
         now: Timestamp,
     ) -> Result<Liveness, Away> {
@@ -113,7 +114,7 @@ impl Memory {
             return Ok(Liveness::Unknown);
         }
         let cut = shadow.revoked.contains_key(token)
-            || members.iter().any(|member| shadow.before.get(member).is_some_and(|line| entry < *line));
+            || keys.iter().any(|key| shadow.before.get(key).is_some_and(|line| entry < *line));
         Ok(if cut { Liveness::Cut } else { Liveness::Live })
     }
 
@@ -145,8 +146,8 @@ impl Shadow {
     fn add(&mut self, cut: &Cut) {
         match &cut.what {
             CutWhat::Token { id, expires } => drop(self.revoked.insert(id.clone(), *expires)),
-            CutWhat::Before { member, index } => {
-                let line = self.before.entry(member.clone()).or_default();
+            CutWhat::Before { key, index } => {
+                let line = self.before.entry(key.clone()).or_default();
                 *line = (*line).max(*index);
             }
         }

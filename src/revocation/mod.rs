@@ -20,6 +20,7 @@ mod scripts;
 use std::cmp::Ordering;
 use std::time::Duration;
 
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::state::cut::Cut;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
@@ -247,16 +248,16 @@ impl Index {
         either!(self, store => store.spend_read(proof, until).await)
     }
 
-    /// Whether a token with these members and this entry is cut, in one round trip.
+    /// Whether a token that names these keys and has this entry is cut, in one round trip.
     pub async fn is_cut(
         &self,
         environment: &EnvironmentName,
         token: &TokenId,
-        members: &[String],
+        keys: &[RevocationKey],
         entry: u64,
         now: Timestamp,
     ) -> Result<Liveness, Away> {
-        either!(self, store => store.is_cut(environment, token, members, entry, now).await)
+        either!(self, store => store.is_cut(environment, token, keys, entry, now).await)
     }
 
     /// Keeps the journal's newest checkpoint beside the index: the anchor outside the journal's own store.

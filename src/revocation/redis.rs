@@ -18,6 +18,7 @@ use super::{
     Admission, Applied, Away, CONNECTION_TIME, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, RESPONSE_TIME, Snapshot, Strange,
     Unusable, Update, compare, is_fresh,
 };
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::state::cut::CutWhat;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -103,8 +104,8 @@ impl Redis {
                     CutWhat::Token { id, expires } => {
                         pipe.zadd(key(environment, REVOKED), id.as_str(), expires.as_seconds()).ignore();
                     }
-                    CutWhat::Before { member, index } => {
-                        pipe.zadd(key(environment, BEFORE), member, score(*index)?).ignore();
+                    CutWhat::Before { key: line, index } => {
+                        pipe.zadd(key(environment, BEFORE), line.as_str(), score(*index)?).ignore();
                     }
                 }
             }
@@ -131,7 +132,7 @@ impl Redis {
         for cut in &update.cuts {
             match &cut.what {
                 CutWhat::Token { id, expires } => call.arg("t").arg(id.as_str()).arg(expires.as_seconds()),
-                CutWhat::Before { member, index } => call.arg("b").arg(member).arg(score(*index)?),
+                CutWhat::Before { key, index } => call.arg("b").arg(key.as_str()).arg(score(*index)?),
             };
         }
         applied(&self.answer(&call).await?, environment, Some(prior), next)
@@ -182,12 +183,12 @@ impl Redis {
         &self,
         environment: &EnvironmentName,
         token: &TokenId,
-        members: &[String],
+        keys: &[RevocationKey],
         entry: u64,
         now: Timestamp,
     ) -> Result<Liveness, Away> {
         let mut call = Self::over(&self.scripts.scores, environment);
-        call.arg(token.as_str()).arg(members);
+        call.arg(token.as_str()).arg(keys.iter().map(RevocationKey::as_str).collect::<Vec<_>>());
         let answer = self.answer(&call).await?;
         let [code, revoked, lines, fields @ ..] = answer.as_slice() else { return Ok(Liveness::Unknown) };
         if value::<i64>(code) != Some(3) {
@@ -198,7 +199,7 @@ impl Redis {
         let (Some(revoked), Some(lines), Found::At(marker)) = (revoked, lines, marker(fields, environment)) else {
             return Ok(Liveness::Unknown);
         };
-        if !is_fresh(&marker, now) || lines.len() != members.len() {
+        if !is_fresh(&marker, now) || lines.len() != keys.len() {
             return Ok(Liveness::Unknown);
         }
         let entry = u32::try_from(entry).map_or(entry as f64, f64::from);

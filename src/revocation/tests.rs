@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::*;
 use crate::domain::state::cut::CutWhat;
-use crate::domain::value::names::ClientId;
+use crate::domain::value::names::{ClientId, IntegrationId};
 use crate::domain::value::quota::{Allowance, Operation};
 
 struct Server {
@@ -69,8 +69,15 @@ fn marker(epoch: u64, index: u64) -> Marker {
     Marker { epoch, index, root: Digest::of(format!("{epoch}/{index}").as_bytes()), time: now() }
 }
 
-fn line(member: &str, index: u64) -> Cut {
-    Cut { environment: environment(), what: CutWhat::Before { member: member.to_owned(), index } }
+/// The lines of a partner and of an integration of it.
+fn keys() -> [RevocationKey; 2] {
+    let integration: IntegrationId = "globex/a".parse().expect("an id");
+    [RevocationKey::partner(&integration.partner), RevocationKey::integration(&integration)]
+}
+
+fn line(index: u64) -> Cut {
+    let [key, _] = keys();
+    Cut { environment: environment(), what: CutWhat::Before { key, index } }
 }
 
 fn token(id: &str) -> Cut {
@@ -87,8 +94,7 @@ fn update(prior: Marker, marker: Marker, cuts: Vec<Cut>) -> Update {
 }
 
 async fn liveness(index: &Index, id: &str, entry: u64) -> Liveness {
-    let members = ["partner:globex".to_owned(), "integration:globex/a".to_owned()];
-    index.is_cut(&environment(), &id.parse().expect("an id"), &members, entry, now()).await.expect("an answer")
+    index.is_cut(&environment(), &id.parse().expect("an id"), &keys(), entry, now()).await.expect("an answer")
 }
 
 async fn flush(index: &Index, server: &Server) {
@@ -125,13 +131,13 @@ async fn r_07_an_index_that_is_empty_or_old_says_nothing() {
 async fn updates_come_in_order_once_and_lines_only_move_forward() {
     let (_server, stores) = both();
     for index in stores {
-        index.rebuild(&snapshot(marker(1, 3), vec![line("partner:globex", 10)])).await.expect("rebuilt");
-        let first = update(marker(1, 3), marker(1, 12), vec![line("partner:globex", 12), token("t9")]);
+        index.rebuild(&snapshot(marker(1, 3), vec![line(10)])).await.expect("rebuilt");
+        let first = update(marker(1, 3), marker(1, 12), vec![line(12), token("t9")]);
         assert_eq!(index.apply(&first).await, Ok(Applied::Done), "{index:?}");
         assert_eq!(index.apply(&first).await, Ok(Applied::AlreadyThere), "{index:?}");
         assert_eq!((liveness(&index, "a", 11).await, liveness(&index, "a", 12).await), (Liveness::Cut, Liveness::Live));
         assert_eq!(liveness(&index, "t9", 99).await, Liveness::Cut);
-        let back = update(marker(1, 12), marker(1, 13), vec![line("partner:globex", 4)]);
+        let back = update(marker(1, 12), marker(1, 13), vec![line(4)]);
         assert_eq!(index.apply(&back).await, Ok(Applied::Done));
         assert_eq!(liveness(&index, "a", 11).await, Liveness::Cut, "{index:?}: a line never moves back");
         let gap = update(marker(1, 20), marker(1, 21), vec![]);
@@ -154,10 +160,10 @@ async fn r_16_revoked_tokens_stay_until_they_are_long_expired() {
         assert_eq!(index.renew(&environment(), &later).await, Ok(Applied::AlreadyThere));
         let at = later.time;
         let id = "t1".parse().expect("an id");
-        assert_eq!(index.is_cut(&environment(), &id, &["x".to_owned()], 1, at).await, Ok(Liveness::Cut), "{index:?}");
+        assert_eq!(index.is_cut(&environment(), &id, &keys(), 1, at).await, Ok(Liveness::Cut), "{index:?}");
         let later = Marker { time: now().plus(Seconds(300 + 125)), ..marker(1, 3) };
         assert_eq!(index.renew(&environment(), &later).await, Ok(Applied::AlreadyThere));
-        assert_eq!(index.is_cut(&environment(), &id, &["x".to_owned()], 1, later.time).await, Ok(Liveness::Live), "{index:?}");
+        assert_eq!(index.is_cut(&environment(), &id, &keys(), 1, later.time).await, Ok(Liveness::Live), "{index:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::broker::revocation::Revoke;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::people::actor::Actor;
 use crate::journal::Ended;
 use crate::server::{OsEntropy, SystemClock};
@@ -44,7 +44,7 @@ async fn a_revocation_is_on_record_while_every_reader_of_the_journal_is_busy() {
     let folder = tempfile::tempdir().expect("a folder");
     let broker = broker(&folder).await;
     let busy = broker.journal.hold_readers().await;
-    let subject = Subject::Partner { partner: "globex".parse().expect("a name") };
+    let subject = RevocationTarget::Partner { partner: "globex".parse().expect("a name") };
     let asked = Revoke { subject, client: None, tokens_only: false, reason: "leaked".to_owned() };
     let revoked = broker.revoke(Actor::Operator, asked, None);
     let revoked = tokio::time::timeout(Duration::from_secs(5), revoked).await.expect("it waits for no reader");

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::keys::Answer;
-use super::{Access, members};
+use super::{Access, revocation_keys};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, TokenId};
@@ -73,7 +73,8 @@ const STALE_AFTER: Seconds = Seconds(5);
 impl<I: Index> Liveness for ByIndex<I> {
     fn standing<'a>(&'a self, access: &'a Access, _token: &'a str, now: Timestamp) -> Answer<'a, Standing> {
         Box::pin(async move {
-            let lines = self.0.lines(&access.environment, &access.id, members(access)).await;
+            let members = revocation_keys(access).into_iter().map(String::from).collect();
+            let lines = self.0.lines(&access.environment, &access.id, members).await;
             let Some(lines) = lines else { return Standing::Unknown };
             if lines.revoked || lines.before.iter().any(|line| access.entry < *line) {
                 return Standing::Ended;

@@ -28,9 +28,10 @@ use std::sync::Arc;
 
 use crate::domain::credential::claims::Detail;
 use crate::domain::credential::resource::{Beside, has_token, is_held};
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::value::clock::{Clock, Seconds};
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApiName, Audience, EnvironmentName, Issuer};
+use crate::domain::value::names::{ApiName, Audience, ClientId, EnvironmentName, Issuer};
 use crate::domain::value::scope::ScopeSet;
 pub use claims::{Access, Elevation};
 use dpop::Seen;
@@ -203,20 +204,18 @@ impl Refusal {
     }
 }
 
-/// What a token's revocation is asked by.
-fn members(access: &Access) -> Vec<String> {
-    let (client, environment) = (&access.client, &access.environment);
-    let text = client.to_string();
-    let partner = text.split('/').next().unwrap_or_default();
-    let mut members = vec![
-        format!("partner:{partner}"),
-        format!("integration:{client}"),
-        format!("integration:{client}/{environment}"),
-        format!("binding:{client}/{environment}/{}", access.binding),
-        format!("environment:{environment}"),
-        format!("key:{environment}/{}", access.kid),
-        format!("api:{}", access.api),
+/// The keys of revocations that cut a token, as far as its claims tell.
+fn revocation_keys(access: &Access) -> Vec<RevocationKey> {
+    let environment = &access.environment;
+    let mut keys = vec![
+        RevocationKey::binding(&access.client, environment, &access.binding),
+        RevocationKey::environment(environment),
+        RevocationKey::key(environment, &access.kid),
+        RevocationKey::api(&access.api),
     ];
-    members.extend(access.elevations.iter().map(|elevation| format!("elevation:{}", elevation.id)));
-    members
+    if let ClientId::Integration(id) = &access.client {
+        keys.extend(RevocationKey::of_integration(id, environment));
+    }
+    keys.extend(access.elevations.iter().map(|elevation| RevocationKey::elevation(&elevation.id)));
+    keys
 }

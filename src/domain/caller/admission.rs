@@ -7,6 +7,7 @@ use super::conditions::conditions;
 use super::proof::{Assertion, Verified};
 use super::spiffe::Svid;
 use crate::domain::credential::certificate::ClientCertificate;
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::reason::decision::{Refused, Trace};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::binding::{Admits, Binding, ExtraAudience, JwtKind, JwtRule};
@@ -67,7 +68,7 @@ pub struct Principal {
     proof: Proof,
     by_certificate: bool,
     /// The revoked binding that would admit the same proof.
-    barred: Option<String>,
+    barred: Option<RevocationKey>,
 }
 
 /// What a token's record says of the proof that paid for it.
@@ -123,7 +124,7 @@ impl Principal {
             version,
             proof,
             by_certificate,
-            barred: barred.map(str::to_owned),
+            barred: barred.cloned(),
         })
     }
 
@@ -136,7 +137,7 @@ impl Principal {
         barred: &Barred,
     ) -> Self {
         let leaf = &shown.leaf;
-        let barred = barred.certificate(&leaf.integration, &leaf.environment).map(str::to_owned);
+        let barred = barred.certificate(&leaf.integration, &leaf.environment).cloned();
         let client = ClientId::Integration(leaf.integration.clone());
         // Invariant: an id of at most 127 characters is a printable name of at most 255.
         let issuer = trust_domain.issuer();
@@ -154,7 +155,7 @@ impl Principal {
 
     /// Whom `candidate` admits by an X.509-SVID.
     pub(in crate::domain) fn by_svid(shown: &Verified<Svid>, candidate: &Candidate, barred: &Barred) -> Self {
-        let barred = barred.svid(&candidate.environment, shown).map(str::to_owned);
+        let barred = barred.svid(&candidate.environment, shown).cloned();
         // Invariant: a workload's ID has at most 255 printable characters, as a subject has.
         let subject = shown.id.as_str().parse().expect("a workload's ID is a subject");
         let issuer = shown.id.issuer();
@@ -170,8 +171,8 @@ impl Principal {
     }
 
     /// The member of a standing revocation of a binding that would admit the same proof, whichever binding admitted it here.
-    pub fn barred(&self) -> Option<&str> {
-        self.barred.as_deref()
+    pub fn barred(&self) -> Option<&RevocationKey> {
+        self.barred.as_ref()
     }
 
     /// Whether the proof is the certificate of the connection, and no assertion.
@@ -246,7 +247,7 @@ pub fn admit(
             single_use: first.rule.single_use,
         },
         by_certificate: false,
-        barred: place.barred.jwt(place.environment, assertion).map(str::to_owned),
+        barred: place.barred.jwt(place.environment, assertion).cloned(),
     })
 }
 

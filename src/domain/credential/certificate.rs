@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::revocation_key::RevocationKey;
 use crate::domain::reason::{self, Reason};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
@@ -336,9 +337,9 @@ impl Certificates {
 }
 
 impl Leaf {
-    /// Its member among revocations: `certificate:production/SERIAL`.
-    pub fn member(&self) -> String {
-        format!("certificate:{}/{}", self.environment, self.serial)
+    /// The key of its revocation: `certificate:production/SERIAL`.
+    pub fn revocation_key(&self) -> RevocationKey {
+        RevocationKey::certificate(&self.environment, &self.serial)
     }
 }
 

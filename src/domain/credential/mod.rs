@@ -6,3 +6,4 @@ pub mod confirmation;
 pub mod keys;
 pub mod resource;
 pub mod revocation;
+pub mod revocation_key;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::revocation_key::RevocationKey;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{
     ApiName, BindingName, ClientId, ElevationId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, Serial, TokenId,
@@ -13,7 +14,7 @@ use crate::domain::value::names::{
 /// What a revocation cuts.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "kebab-case")]
-pub enum Subject {
+pub enum RevocationTarget {
     /// One token, until it expires.
     Token {
         /// Its environment.
@@ -94,42 +95,104 @@ pub enum Subject {
     },
 }
 
-impl Subject {
-    /// Its member in `carnet:{ENV}:before`, and in lists; a token's is its `jti`.
-    pub fn member(&self) -> String {
+/// All that is the same in every target: what it is known by, and what a revocation of it reaches.
+pub struct Reached<'a> {
+    /// The name of its own line.
+    pub key: RevocationKey,
+    /// The one environment that it lies in, if it lies in one.
+    pub environment: Option<&'a EnvironmentName>,
+    /// The clients whose tokens it can cut, where those are one client or one partner.
+    pub clients: Option<Clients>,
+    /// The further lines that it moves.
+    pub further: Further<'a>,
+    /// Whether a lift is possible at all.
+    pub liftable: bool,
+}
+
+/// The further lines that a revocation moves, for readers who see the token alone.
+///
+/// Such a reader knows neither the issuer of the proof nor the serial number of a certificate. So the lines of what it does know move
+/// as well. That cuts more than had to be cut, until the workload asks again.
+pub enum Further<'a> {
+    /// None: the token names the target.
+    Nothing,
+    /// The bindings of this issuer; where it is a trust domain of ours, the environments that have or had it.
+    Issuer(&'a Issuer),
+    /// In its environment, the integration whose certificate this is.
+    Certificate(&'a Serial),
+    /// The whole environment.
+    Environment,
+}
+
+/// The clients whose entries have to be looked at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Clients {
+    /// This one.
+    One(ClientId),
+    /// Every integration of this partner.
+    Of(PartnerName),
+}
+
+impl RevocationTarget {
+    /// Tells what is the same in every target. This is the one list of all kinds.
+    pub fn reached(&self) -> Reached<'_> {
+        let final_at = |environment, key| Reached {
+            key,
+            environment: Some(environment),
+            clients: None,
+            further: Further::Nothing,
+            liftable: false,
+        };
+        let everywhere = |key| Reached { key, environment: None, clients: None, further: Further::Nothing, liftable: true };
+        let at = |environment, key| Reached { environment: Some(environment), ..everywhere(key) };
         match self {
-            Self::Token { id, .. } => format!("token:{id}"),
-            Self::Api { api } => format!("api:{api}"),
-            Self::Binding { client, environment, binding } => format!("binding:{client}/{environment}/{binding}"),
-            Self::Integration { integration } => format!("integration:{integration}"),
-            Self::IntegrationEnvironment { integration, environment } => format!("integration:{integration}/{environment}"),
-            Self::Partner { partner } => format!("partner:{partner}"),
-            Self::Elevation { elevation, .. } => Self::elevation(elevation),
-            Self::Environment { environment } => format!("environment:{environment}"),
-            Self::Issuer { issuer } => format!("issuer:{issuer}"),
-            Self::Certificate { environment, serial } => format!("certificate:{environment}/{serial}"),
-            Self::Authority { environment, kid } => format!("authority:{environment}/{kid}"),
-            Self::Key { environment, kid } => format!("key:{environment}/{kid}"),
+            Self::Token { environment, id, expires: _ } => final_at(environment, RevocationKey::token(id)),
+            Self::Api { api } => everywhere(RevocationKey::api(api)),
+            Self::Binding { client, environment, binding } => Reached {
+                clients: Some(Clients::One(client.clone())),
+                ..at(environment, RevocationKey::binding(client, environment, binding))
+            },
+            Self::Integration { integration } => Reached {
+                clients: Some(Clients::One(ClientId::Integration(integration.clone()))),
+                ..everywhere(RevocationKey::integration(integration))
+            },
+            Self::IntegrationEnvironment { integration, environment } => Reached {
+                clients: Some(Clients::One(ClientId::Integration(integration.clone()))),
+                ..at(environment, RevocationKey::integration_environment(integration, environment))
+            },
+            Self::Partner { partner } => {
+                Reached { clients: Some(Clients::Of(partner.clone())), ..everywhere(RevocationKey::partner(partner)) }
+            }
+            Self::Elevation { environment, elevation } => final_at(environment, RevocationKey::elevation(elevation.as_str())),
+            Self::Environment { environment } => at(environment, RevocationKey::environment(environment)),
+            Self::Issuer { issuer } => {
+                Reached { further: Further::Issuer(issuer), ..everywhere(RevocationKey::issuer(issuer)) }
+            }
+            Self::Certificate { environment, serial } => Reached {
+                further: Further::Certificate(serial),
+                ..final_at(environment, RevocationKey::certificate(environment, serial))
+            },
+            Self::Authority { environment, kid } => {
+                Reached { further: Further::Environment, ..final_at(environment, RevocationKey::authority(environment, kid)) }
+            }
+            Self::Key { environment, kid } => final_at(environment, RevocationKey::key(environment, kid.as_str())),
         }
     }
 
-    /// The member of an elevation.
-    pub(in crate::domain) fn elevation(elevation: &ElevationId) -> String {
-        format!("elevation:{elevation}")
+    /// The name of its line.
+    pub fn key(&self) -> RevocationKey {
+        self.reached().key
     }
 
     /// Whether a lift is possible at all: a token, an elevation, a certificate or a key is revoked for ever.
     pub fn can_be_lifted(&self) -> bool {
-        !matches!(
-            self,
-            Self::Token { .. } | Self::Elevation { .. } | Self::Certificate { .. } | Self::Authority { .. } | Self::Key { .. }
-        )
+        self.reached().liftable
     }
 }
 
 /// What a token was made from; each of it can cut it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Ingredients {
+pub struct Provenance {
     /// Whose token.
     pub client: ClientId,
     /// In which environment.
@@ -153,34 +216,113 @@ pub struct Ingredients {
     pub elevations: Vec<ElevationId>,
 }
 
-impl Ingredients {
-    /// Whether a line at or behind `entry` cuts the token that stands there.
-    pub fn is_cut(&self, before: &std::collections::BTreeMap<String, u64>, entry: u64) -> bool {
-        !before.is_empty() && self.members().iter().any(|member| before.get(member).is_some_and(|line| entry < *line))
+impl Provenance {
+    /// Whether a line behind `entry` cuts the token that stands there.
+    pub fn is_cut(&self, before: &std::collections::BTreeMap<RevocationKey, u64>, entry: u64) -> bool {
+        !before.is_empty() && self.keys().iter().any(|key| before.get(key).is_some_and(|line| entry < *line))
     }
 
-    /// The members of `carnet:{ENV}:before` that cut this token.
-    pub fn members(&self) -> Vec<String> {
-        let mut members = vec![
-            format!("environment:{}", self.environment),
-            format!("key:{}/{}", self.environment, self.kid),
-            format!("binding:{}/{}/{}", self.client, self.environment, self.binding),
-            format!("issuer:{}", self.issuer),
-            format!("api:{}", self.api),
+    /// The lines that cut this token.
+    pub fn keys(&self) -> Vec<RevocationKey> {
+        let environment = &self.environment;
+        let mut keys = vec![
+            RevocationKey::environment(environment),
+            RevocationKey::key(environment, self.kid.as_str()),
+            RevocationKey::binding(&self.client, environment, &self.binding),
+            RevocationKey::issuer(&self.issuer),
+            RevocationKey::api(&self.api),
         ];
         if let Some((serial, authority)) = &self.certificate {
-            members.push(format!("certificate:{}/{serial}", self.environment));
-            members.push(format!("authority:{}/{authority}", self.environment));
+            keys.push(RevocationKey::certificate(environment, serial));
+            keys.push(RevocationKey::authority(environment, authority));
         }
         let mut others: Vec<&Issuer> = self.named.iter().chain(&self.beside).filter(|other| **other != self.issuer).collect();
         others.dedup();
-        members.extend(others.into_iter().map(|other| format!("issuer:{other}")));
-        members.extend(self.elevations.iter().map(Subject::elevation));
+        keys.extend(others.into_iter().map(RevocationKey::issuer));
+        keys.extend(self.elevations.iter().map(|elevation| RevocationKey::elevation(elevation.as_str())));
         if let ClientId::Integration(id) = &self.client {
-            members.push(format!("partner:{}", id.partner));
-            members.push(format!("integration:{id}"));
-            members.push(format!("integration:{id}/{}", self.environment));
+            keys.extend(RevocationKey::of_integration(id, environment));
         }
-        members
+        keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::examples::targets;
+
+    /// Redis, the verifiers of others and the journal's `subject` have these bytes.
+    #[test]
+    fn each_target_has_the_key_that_everybody_knows_it_by() {
+        let wanted = [
+            "token:token-1",
+            "api:orders-api",
+            "binding:globex/order-sync/production/github",
+            "integration:globex/order-sync",
+            "integration:globex/order-sync/sandbox",
+            "partner:globex",
+            "elevation:elevation-3",
+            "environment:staging",
+            "issuer:https://cluster.globex.example",
+            "certificate:production/1aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "authority:production/authority-1",
+            "key:production/key-2",
+        ];
+        let keys: Vec<String> = targets().iter().map(|target| target.key().to_string()).collect();
+        assert_eq!(keys, wanted);
+        assert_eq!(targets()[5].key().words(), "partner globex");
+        let liftable: Vec<bool> = targets().iter().map(RevocationTarget::can_be_lifted).collect();
+        assert_eq!(liftable, [false, true, true, true, true, true, false, true, true, false, false, false]);
+        let here: Vec<_> = targets().iter().map(|target| target.reached().environment.map(ToString::to_string)).collect();
+        let (production, sandbox, staging) = ("production".to_owned(), "sandbox".to_owned(), "staging".to_owned());
+        let [production, sandbox, staging] = [production, sandbox, staging].map(Some);
+        let wanted = [
+            production.clone(),
+            None,
+            production.clone(),
+            None,
+            sandbox,
+            None,
+            production.clone(),
+            staging,
+            None,
+            production.clone(),
+            production.clone(),
+            production,
+        ];
+        assert_eq!(here, wanted);
+    }
+
+    /// A token is cut by a revocation of each thing that it was made from, and by no other.
+    #[test]
+    fn a_token_has_the_keys_of_all_that_it_was_made_from() {
+        let provenance = Provenance {
+            client: "globex/order-sync".parse().expect("a client"),
+            environment: "production".parse().expect("a name"),
+            binding: "github".parse().expect("a name"),
+            issuer: "https://cluster.globex.example".parse().expect("an issuer"),
+            named: Some("spiffe://mesh.globex.example".parse().expect("an issuer")),
+            kid: "key-2".parse().expect("an id"),
+            api: "orders-api".parse().expect("a name"),
+            certificate: Some((
+                "1aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".parse().expect("a serial"),
+                "authority-1".parse().expect("an id"),
+            )),
+            beside: Some("spiffe://mesh.globex.example".parse().expect("an issuer")),
+            elevations: vec!["elevation-3".parse().expect("an id")],
+        };
+        let keys: Vec<String> = provenance.keys().into_iter().map(String::from).collect();
+        let elsewhere = ["token:token-1", "integration:globex/order-sync/sandbox", "environment:staging"];
+        let expected = targets().into_iter().map(|target| target.key().to_string());
+        let mut expected: Vec<String> = expected.filter(|key| !elsewhere.contains(&key.as_str())).collect();
+        let more =
+            ["integration:globex/order-sync/production", "environment:production", "issuer:spiffe://mesh.globex.example"];
+        expected.extend(more.map(str::to_owned));
+        let sorted = |mut keys: Vec<String>| {
+            keys.sort();
+            keys
+        };
+        assert_eq!(sorted(keys), sorted(expected));
     }
 }

@@ -138,7 +138,7 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, 
 fn revocation(state: &State, now: Timestamp) -> Option<What> {
     state.revocations.values().filter(|revocation| !revocation.lifted).find_map(|revocation| {
         approved(state, revocation.lift.as_ref(), now)?;
-        revocation.subject.can_be_lifted().then(|| What::RevocationLifted { id: revocation.id.clone() })
+        revocation.target.can_be_lifted().then(|| What::RevocationLifted { id: revocation.id.clone() })
     })
 }
 

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::grant::{Ask, Beside, Life, Target, suppose};
 use super::rehearsal::supposed;
-use super::standing::{members, own_members, partner_stands, standing, verified_until};
+use super::standing::{keys, own_keys, partner_stands, standing, verified_until};
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::elevation::REVIEW_WITHIN;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason, ReasonCode};
@@ -73,23 +74,23 @@ pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &Stat
     let asks = if stands.is_empty() { &asks[..] } else { asks.get(..1).unwrap_or_default() };
     let mut fewest: Option<Vec<Cause>> = None;
     for principal in supposed(id, environment, state) {
-        let mut own = own_members(&principal);
-        own.extend(principal.barred().map(str::to_owned).filter(|member| !own.contains(member)));
+        let mut own = own_keys(&principal);
+        own.extend(principal.barred().cloned().filter(|key| !own.contains(key)));
         for ask in asks {
             let (refused, trace) = suppose(&principal, ask, Beside::Supposed, state, now, Trace::survey());
             let reasons = all(trace, refused);
             if reasons.is_empty() {
                 return Effective::of(Vec::new());
             }
-            let place = Place { id, issuer: Some(&principal.proof().issuer), members: &own, state, now };
+            let place = Place { id, issuer: Some(&principal.proof().issuer), keys: &own, state, now };
             let causes: Vec<Cause> = reasons.iter().flat_map(|reason| place.causes(reason)).collect();
             if fewest.as_ref().is_none_or(|known| causes.len() < known.len()) {
                 fewest = Some(causes);
             }
         }
     }
-    let own = members(id, environment);
-    let place = Place { id, issuer: None, members: &own, state, now };
+    let own = keys(id, environment);
+    let place = Place { id, issuer: None, keys: &own, state, now };
     Effective::of(fewest.unwrap_or_else(|| {
         let nothing = [&reason::BINDING_NO_MATCH];
         let reasons = if stands.is_empty() { &nothing[..] } else { &stands[..] };
@@ -102,7 +103,7 @@ pub fn of_partner(name: &PartnerName, environment: &EnvironmentName, state: &Sta
     let mut trace = Trace::survey();
     let ended = partner_stands(name, state, now, &mut trace, &mut Life::new()).err();
     let partner = state.partners.get(name);
-    let own = [format!("environment:{environment}"), format!("partner:{name}")];
+    let own = [RevocationKey::environment(environment), RevocationKey::partner(name)];
     let causes = all(trace, ended).into_iter().map(|reason| of_partners(reason, partner));
     Effective::of(causes.chain(revoked(&own, state)).collect())
 }
@@ -140,7 +141,7 @@ fn asks(access: &Access) -> Vec<Ask> {
 struct Place<'a> {
     id: &'a IntegrationId,
     issuer: Option<&'a Issuer>,
-    members: &'a [String],
+    keys: &'a [RevocationKey],
     state: &'a State,
     now: Timestamp,
 }
@@ -148,7 +149,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// The causes behind a reason: one, or each revocation.
     fn causes(&self, reason: &'static Reason) -> Vec<Cause> {
-        let found = if *reason == reason::REVOKED { revoked(self.members, self.state).collect() } else { Vec::new() };
+        let found = if *reason == reason::REVOKED { revoked(self.keys, self.state).collect() } else { Vec::new() };
         if found.is_empty() { vec![self.cause(reason)] } else { found }
     }
 
@@ -210,16 +211,15 @@ fn of_partners(reason: &'static Reason, partner: Option<&crate::domain::state::P
     Cause { since: verified_until(partner), lifted_by: Some(LiftedBy { action: "verify", role: "security" }), ..cause }
 }
 
-/// A cause for each of `members` that a revocation refuses.
-fn revoked<'a>(members: &'a [String], state: &'a State) -> impl Iterator<Item = Cause> + 'a {
-    members.iter().filter(|member| state.is_refused(member)).map(|member| {
-        let refuses =
-            |one: &&crate::domain::state::Revocation| !one.lifted && !one.tokens_only && one.subject.member() == **member;
+/// A cause for each of `keys` that a revocation refuses.
+fn revoked<'a>(keys: &'a [RevocationKey], state: &'a State) -> impl Iterator<Item = Cause> + 'a {
+    keys.iter().filter(|key| state.is_refused(key)).map(|key| {
+        let refuses = |one: &&crate::domain::state::Revocation| one.refuses() && one.target.key() == *key;
         let first = state.revocations.values().filter(refuses).min_by_key(|one| one.at);
-        let lifted_by = first.filter(|one| one.subject.can_be_lifted());
+        let lifted_by = first.filter(|one| one.target.can_be_lifted());
         Cause {
             reason: ReasonCode(&reason::REVOKED),
-            subject: Some(member.clone()),
+            subject: Some(key.to_string()),
             since: first.map(|one| one.at),
             until: None,
             lifted_by: lifted_by.map(|_| LiftedBy { action: "lift", role: "security" }),

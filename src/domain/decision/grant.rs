@@ -14,7 +14,7 @@ use crate::domain::caller::admission::Principal;
 use crate::domain::caller::peer::Peer;
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::credential::claims::Claims;
-use crate::domain::credential::revocation::Ingredients;
+use crate::domain::credential::revocation::Provenance;
 use crate::domain::log::change::Environment;
 use crate::domain::reason::decision::{Refused, Step, Trace};
 use crate::domain::reason::{self, Reason};
@@ -79,7 +79,7 @@ pub struct Grant {
     alg: Alg,
     profile: Profile,
     request: RequestId,
-    ingredients: Ingredients,
+    provenance: Provenance,
     record: crate::domain::value::digest::Digest,
     proof: crate::domain::caller::admission::Proof,
     ceiling: &'static str,
@@ -118,8 +118,8 @@ impl Grant {
     }
 
     /// What the token is made from.
-    pub fn ingredients(&self) -> &Ingredients {
-        &self.ingredients
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
     }
 
     /// The version of the record that allows it.
@@ -201,7 +201,7 @@ fn run(
         alg: judged.form.alg,
         profile: judged.form.profile,
         request: context.request.clone(),
-        ingredients: judged.ingredients,
+        provenance: judged.provenance,
         record: principal.version(),
         proof: principal.proof().clone(),
         ceiling: judged.life.ceiling,
@@ -225,7 +225,7 @@ struct Judged<'a> {
     audience: Audience,
     form: TokenForm,
     entitled: Entitled,
-    ingredients: Ingredients,
+    provenance: Provenance,
     life: Life,
 }
 
@@ -304,7 +304,7 @@ fn judge<'a>(
         Beside::Request(context) => context.certificate.as_ref(),
         Beside::Supposed | Beside::From(_) => None,
     };
-    let ingredients = Ingredients {
+    let provenance = Provenance {
         client: client.clone(),
         environment: place.clone(),
         binding: principal.binding().clone(),
@@ -316,7 +316,7 @@ fn judge<'a>(
         beside: shown.and_then(Peer::svid).map(|shown| shown.id.issuer()),
         elevations: entitled.elevations.clone(),
     };
-    unrevoked(principal, &ingredients, state, trace)?;
+    unrevoked(principal, &provenance, state, trace)?;
 
     let issued = now.minus(BACKDATED);
     life.end("api.ttl", issued.plus(target.form.ttl));
@@ -328,7 +328,7 @@ fn judge<'a>(
     trace.ensure("life", left >= SHORTEST_LIFE, &reason::LIFE_TOO_SHORT, || {
         (format!("at least {SHORTEST_LIFE} left"), format!("{left} until {} ({})", life.ends, life.ceiling))
     })?;
-    Ok(Judged { environment, audience: target.audience, form: target.form, entitled, ingredients, life })
+    Ok(Judged { environment, audience: target.audience, form: target.form, entitled, provenance, life })
 }
 
 /// Whether a principal may ask for an elevation: all that a token takes, but target and scope.

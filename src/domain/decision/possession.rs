@@ -11,7 +11,7 @@ use crate::domain::caller::proof::Verified;
 use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::certificate::{ClientCertificate, Leaf};
 use crate::domain::credential::confirmation::Confirmation;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::integration::{Access, Require};
@@ -68,20 +68,12 @@ fn svid(
     })?;
     // Beside an assertion it is no ingredient that the decision would look up by itself: what it came through is asked here.
     let through = admitted.iter().flat_map(|by| {
-        let subjects = [
-            Subject::Issuer { issuer: by.proof().issuer.clone() },
-            Subject::Binding {
-                client: by.client().clone(),
-                environment: by.environment().clone(),
-                binding: by.binding().clone(),
-            },
-        ];
-        subjects.map(|subject| subject.member())
+        [RevocationKey::issuer(&by.proof().issuer), RevocationKey::binding(by.client(), by.environment(), by.binding())]
     });
-    let refused = through.into_iter().find(|member| state.is_refused(member));
-    let refused = refused.or_else(|| admitted.as_ref().ok()?.barred().map(str::to_owned));
+    let refused = through.into_iter().find(|key| state.is_refused(key));
+    let refused = refused.or_else(|| admitted.as_ref().ok()?.barred().cloned());
     trace.ensure("certificate.revoked", refused.is_none(), &reason::REVOKED, || {
-        ("nothing revoked that admits the SVID".into(), told(refused.as_deref()))
+        ("nothing revoked that admits the SVID".into(), told(refused.as_ref()))
     })?;
     let valid = shown.starts <= now && now < shown.ends;
     trace.ensure("certificate.standing", valid, &reason::CERTIFICATE_EXPIRED, || {
@@ -146,7 +138,7 @@ fn counts(shown: &ClientCertificate, state: &State, now: Timestamp, trace: &mut 
         (format!("on record and valid at {now}"), seen)
     });
     standing?;
-    let revoked = state.is_refused(&leaf.member());
+    let revoked = state.is_refused(&leaf.revocation_key());
     trace.ensure("certificate.revoked", !revoked, &reason::CERTIFICATE_REVOKED, || {
         let seen = if revoked { "is revoked" } else { "is not revoked" };
         ("a certificate that is not revoked".into(), format!("certificate {}/{} {seen}", leaf.environment, leaf.serial))

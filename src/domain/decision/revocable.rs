@@ -4,7 +4,7 @@
 //! A name that was never in force names nothing: a typing error must not look like a revocation.
 
 use super::grant::BUILT_IN_API;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::state::State;
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId};
 
@@ -32,57 +32,62 @@ pub enum Thing {
 }
 
 /// What `name` names, if there is or was such a thing.
-pub fn find(thing: Thing, name: &str, state: &State) -> Option<Subject> {
+pub fn find(thing: Thing, name: &str, state: &State) -> Option<RevocationTarget> {
     let parts: Vec<&str> = name.split('/').collect();
     match thing {
         Thing::Api => {
             let api = name.parse().ok()?;
-            (state.apis.contains_key(&api) || name == BUILT_IN_API).then_some(Subject::Api { api })
+            (state.apis.contains_key(&api) || name == BUILT_IN_API).then_some(RevocationTarget::Api { api })
         }
         Thing::Binding => {
             let [partner, integration, environment, binding] = parts.as_slice() else { return None };
             let client: ClientId = format!("{partner}/{integration}").parse().ok()?;
-            let subject = Subject::Binding { client, environment: environment.parse().ok()?, binding: binding.parse().ok()? };
+            let subject =
+                RevocationTarget::Binding { client, environment: environment.parse().ok()?, binding: binding.parse().ok()? };
             state.history.binding(&subject).is_some().then_some(subject)
         }
         Thing::Certificate => {
             let (environment, serial) = name.split_once('/')?;
             let (environment, serial) = (environment.parse().ok()?, serial.parse().ok()?);
-            state.certificates.leaf(&environment, &serial).is_some().then_some(Subject::Certificate { environment, serial })
+            state
+                .certificates
+                .leaf(&environment, &serial)
+                .is_some()
+                .then_some(RevocationTarget::Certificate { environment, serial })
         }
         Thing::Elevation => {
             let elevation = &state.elevations.find(&name.parse().ok()?)?.elevation;
-            Some(Subject::Elevation { environment: elevation.environment.clone(), elevation: elevation.id.clone() })
+            Some(RevocationTarget::Elevation { environment: elevation.environment.clone(), elevation: elevation.id.clone() })
         }
         Thing::Environment => match parts.as_slice() {
             [environment] => {
                 let environment: EnvironmentName = environment.parse().ok()?;
-                state.history.knows_environment(&environment).then_some(Subject::Environment { environment })
+                state.history.knows_environment(&environment).then_some(RevocationTarget::Environment { environment })
             }
             [partner, integration, environment] => {
                 let integration: IntegrationId = format!("{partner}/{integration}").parse().ok()?;
                 let environment: EnvironmentName = environment.parse().ok()?;
                 let known = state.integrations.contains_key(&integration) && state.history.knows_environment(&environment);
-                known.then_some(Subject::IntegrationEnvironment { integration, environment })
+                known.then_some(RevocationTarget::IntegrationEnvironment { integration, environment })
             }
             _ => None,
         },
         Thing::Integration => {
             let integration = name.parse().ok()?;
-            state.integrations.contains_key(&integration).then_some(Subject::Integration { integration })
+            state.integrations.contains_key(&integration).then_some(RevocationTarget::Integration { integration })
         }
         Thing::Issuer => {
             let issuer = name.parse().ok()?;
-            state.history.knows_issuer(&issuer).then_some(Subject::Issuer { issuer })
+            state.history.knows_issuer(&issuer).then_some(RevocationTarget::Issuer { issuer })
         }
         Thing::Key => {
             let (environment, kid) = name.split_once('/')?;
             let (environment, kid) = (environment.parse().ok()?, kid.parse().ok()?);
-            state.keys.find(&environment, &kid).is_some().then_some(Subject::Key { environment, kid })
+            state.keys.find(&environment, &kid).is_some().then_some(RevocationTarget::Key { environment, kid })
         }
         Thing::Partner => {
             let partner = name.parse().ok()?;
-            state.partners.contains_key(&partner).then_some(Subject::Partner { partner })
+            state.partners.contains_key(&partner).then_some(RevocationTarget::Partner { partner })
         }
     }
 }

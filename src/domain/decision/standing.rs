@@ -5,7 +5,8 @@
 
 use super::grant::{Life, ensure};
 use crate::domain::caller::admission::Principal;
-use crate::domain::credential::revocation::Ingredients;
+use crate::domain::credential::revocation::Provenance;
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::partner::Partner;
@@ -103,35 +104,27 @@ pub(in crate::domain) fn verified_until(partner: Option<&PartnerState>) -> Optio
 /// Nothing that the token would be made from is revoked.
 pub(in crate::domain) fn unrevoked(
     principal: &Principal,
-    ingredients: &Ingredients,
+    provenance: &Provenance,
     state: &State,
     trace: &mut Trace,
 ) -> Result<(), &'static Reason> {
-    // Nearly always nothing is, and then no member is spelled.
-    let members = if state.refused.is_empty() { Vec::new() } else { ingredients.members() };
-    let refused = members.into_iter().find(|member| state.is_refused(member));
-    let refused = refused.or_else(|| principal.barred().map(str::to_owned));
+    // Nearly always nothing is, and then no key is spelled.
+    let keys = if state.refused.is_empty() { Vec::new() } else { provenance.keys() };
+    let refused = keys.into_iter().find(|key| state.is_refused(key));
+    let refused = refused.or_else(|| principal.barred().cloned());
     trace.ensure("revocations", refused.is_none(), &reason::REVOKED, || {
-        ("nothing revoked that the token would be made from".into(), told(refused.as_deref()))
+        ("nothing revoked that the token would be made from".into(), told(refused.as_ref()))
     })
 }
 
-/// A revoked member in words: `partner:globex` is "partner globex is revoked".
-pub(in crate::domain) fn told(member: Option<&str>) -> String {
-    match member.map(|member| member.split_once(':').unwrap_or(("", member))) {
-        None => "nothing is revoked".to_owned(),
-        Some((kind, name)) => format!("{kind} {name} is revoked"),
-    }
+/// Says in words what is revoked: for `partner:globex`, "partner globex is revoked".
+pub(in crate::domain) fn told(key: Option<&RevocationKey>) -> String {
+    key.map_or_else(|| "nothing is revoked".to_owned(), |key| format!("{} is revoked", key.words()))
 }
 
-/// The members that a revocation of a partner or integration, or of an environment of it, is known by.
-pub(in crate::domain) fn members(id: &IntegrationId, environment: &EnvironmentName) -> [String; 4] {
-    [
-        format!("environment:{environment}"),
-        format!("partner:{}", id.partner),
-        format!("integration:{id}"),
-        format!("integration:{id}/{environment}"),
-    ]
+/// The keys of revocations of a partner or integration, or of an environment of it.
+pub(in crate::domain) fn keys(id: &IntegrationId, environment: &EnvironmentName) -> Vec<RevocationKey> {
+    std::iter::once(RevocationKey::environment(environment)).chain(RevocationKey::of_integration(id, environment)).collect()
 }
 
 /// Whether a principal may ask for anything at all (introspection, revocation): its standing, and nothing of it revoked.
@@ -139,19 +132,19 @@ pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) ->
     if let ClientId::Integration(id) = principal.client() {
         stands(id, state, now)?;
     }
-    let refused = own_members(principal).iter().any(|member| state.is_refused(member)) || principal.barred().is_some();
+    let refused = own_keys(principal).iter().any(|key| state.is_refused(key)) || principal.barred().is_some();
     ensure(!refused, &reason::REVOKED)
 }
 
-/// The members that a revocation is known by of what a principal is: those of a token but for API, keys, certificate and elevations.
-pub(in crate::domain) fn own_members(principal: &Principal) -> Vec<String> {
+/// The keys of revocations of a principal: those of a token but for API, signing key, certificate and elevations.
+pub(in crate::domain) fn own_keys(principal: &Principal) -> Vec<RevocationKey> {
     let (client, environment) = (principal.client(), principal.environment());
     let mut own = match client {
-        ClientId::Integration(id) => members(id, environment).to_vec(),
-        ClientId::Api(_) => vec![format!("environment:{environment}")],
+        ClientId::Integration(id) => keys(id, environment),
+        ClientId::Api(_) => vec![RevocationKey::environment(environment)],
     };
-    own.push(format!("binding:{client}/{environment}/{}", principal.binding()));
-    own.push(format!("issuer:{}", principal.proof().issuer));
+    own.push(RevocationKey::binding(client, environment, principal.binding()));
+    own.push(RevocationKey::issuer(&principal.proof().issuer));
     own
 }
 

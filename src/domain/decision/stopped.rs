@@ -5,7 +5,7 @@
 //! partner, and to lift a revocation. An integration is resumed after its partner.
 
 use super::standing::stands;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Elevation;
 use crate::domain::people::approval::{Approval, Kind};
 use crate::domain::reason::{self, Reason};
@@ -23,7 +23,7 @@ use crate::domain::value::names::{ApiName, BindingName, ClientId, EnvironmentNam
 /// How it is stopped.
 pub fn partner(partner: &PartnerName, state: &State) -> Result<(), &'static Reason> {
     suspended(partner, state)?;
-    unrevoked(&Subject::Partner { partner: partner.clone() }, state)
+    unrevoked(&RevocationTarget::Partner { partner: partner.clone() }, state)
 }
 
 /// Refuses what is asked for a partner that is suspended. A revocation of it may be lifted while what was asked for waits.
@@ -44,7 +44,7 @@ pub fn integration(id: &IntegrationId, state: &State) -> Result<(), &'static Rea
     if state.integrations.get(id).is_some_and(|known| known.suspended.is_some()) {
         return Err(&reason::INTEGRATION_SUSPENDED);
     }
-    unrevoked(&Subject::Integration { integration: id.clone() }, state)
+    unrevoked(&RevocationTarget::Integration { integration: id.clone() }, state)
 }
 
 /// Refuses what is asked for an integration in an environment that is revoked, for it or for everybody.
@@ -53,8 +53,8 @@ pub fn integration(id: &IntegrationId, state: &State) -> Result<(), &'static Rea
 /// How it is stopped.
 pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &State) -> Result<(), &'static Reason> {
     integration(id, state)?;
-    unrevoked(&Subject::Environment { environment: environment.clone() }, state)?;
-    let here = Subject::IntegrationEnvironment { integration: id.clone(), environment: environment.clone() };
+    unrevoked(&RevocationTarget::Environment { environment: environment.clone() }, state)?;
+    let here = RevocationTarget::IntegrationEnvironment { integration: id.clone(), environment: environment.clone() };
     unrevoked(&here, state)
 }
 
@@ -66,7 +66,7 @@ pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &St
 pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     stands(&asked.integration, state, now)?;
     environment(&asked.integration, &asked.environment, state)?;
-    unrevoked(&Subject::Api { api: asked.api.clone() }, state)?;
+    unrevoked(&RevocationTarget::Api { api: asked.api.clone() }, state)?;
     let client = ClientId::Integration(asked.integration.clone());
     let place = (&client, &asked.environment);
     let current = state.integrations.get(&asked.integration).and_then(|known| known.current.as_ref());
@@ -130,7 +130,7 @@ pub fn version(id: &IntegrationId, state: &State, effort: &mut Effort) -> Result
             unless(binding((&client, place), one, state), || widens_binding(same, one, effort))?;
         }
         for api in targets(new) {
-            let subject = Subject::Api { api: api.clone() };
+            let subject = RevocationTarget::Api { api: api.clone() };
             unless(unrevoked(&subject, state), || widens_target(current, new, api, effort))?;
         }
     }
@@ -143,13 +143,13 @@ pub fn version(id: &IntegrationId, state: &State, effort: &mut Effort) -> Result
 /// # Errors
 /// How it is stopped.
 pub fn api(name: &ApiName, state: &State) -> Result<(), &'static Reason> {
-    unrevoked(&Subject::Api { api: name.clone() }, state)?;
+    unrevoked(&RevocationTarget::Api { api: name.clone() }, state)?;
     let Some(known) = state.apis.get(name) else { return Ok(()) };
     let Some(waiting) = known.held.as_ref() else { return Ok(()) };
     let current = known.current.as_ref().map(|current| &current.record);
     let new = &waiting.version.record;
     let client = ClientId::Api(name.clone());
-    let open = |place: &EnvironmentName| unrevoked(&Subject::Environment { environment: place.clone() }, state);
+    let open = |place: &EnvironmentName| unrevoked(&RevocationTarget::Environment { environment: place.clone() }, state);
     for (place, audience) in &new.audience {
         let same = current.and_then(|current| current.audience.get(place));
         unless(open(place), || same != Some(audience))?;
@@ -187,10 +187,10 @@ fn binding(place: (&ClientId, &EnvironmentName), binding: &Binding, state: &Stat
     if barred.is_some() { Err(&reason::REVOKED) } else { Ok(()) }
 }
 
-fn through((client, environment): (&ClientId, &EnvironmentName), binding: &BindingName) -> Subject {
-    Subject::Binding { client: client.clone(), environment: environment.clone(), binding: binding.clone() }
+fn through((client, environment): (&ClientId, &EnvironmentName), binding: &BindingName) -> RevocationTarget {
+    RevocationTarget::Binding { client: client.clone(), environment: environment.clone(), binding: binding.clone() }
 }
 
-fn unrevoked(subject: &Subject, state: &State) -> Result<(), &'static Reason> {
-    if state.is_refused(&subject.member()) { Err(&reason::REVOKED) } else { Ok(()) }
+fn unrevoked(subject: &RevocationTarget, state: &State) -> Result<(), &'static Reason> {
+    if state.is_refused(&subject.key()) { Err(&reason::REVOKED) } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::records::{approvers, small_approvers};
 use super::{Example, Examples, parsed, unnamed};
 use crate::domain::credential::certificate::{Authority, Der, Leaf, Purpose, ServerLeaf};
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Elevation, Narrowing, Notice, Rule};
 use crate::domain::fixture::{WORKLOADS, at};
 use crate::domain::log::change::{Change, Configuration, Environment, SigningKey, What};
@@ -297,17 +297,18 @@ impl Examples {
 
     fn revocations(&self, story: &mut Story<'_>) {
         let security = self.security();
-        for (n, subject) in subjects().into_iter().enumerate() {
+        for (n, subject) in targets().into_iter().enumerate() {
             let client = match &subject {
-                Subject::Token { .. } => Some(parsed::<ClientId>("globex/order-sync")),
+                RevocationTarget::Token { .. } => Some(parsed::<ClientId>("globex/order-sync")),
                 _ => None,
             };
-            let tokens_only = matches!(subject, Subject::Partner { .. } | Subject::Api { .. });
+            let tokens_only = matches!(subject, RevocationTarget::Partner { .. } | RevocationTarget::Api { .. });
             let (id, reason) = (parsed(&format!("revocation-{n}")), self.text("it leaked"));
             story.say(&security, What::RevocationAdded { id, subject, tokens_only, reason, client });
         }
         let forgotten = self.text("what somebody wants forgotten");
-        let subject = Subject::Token { environment: parsed("sandbox"), id: parsed("token-2"), expires: at(9 * 86_400) };
+        let subject =
+            RevocationTarget::Token { environment: parsed("sandbox"), id: parsed("token-2"), expires: at(9 * 86_400) };
         let (id, client) = (parsed("revocation-of-another"), Some(parsed("api/orders-api")));
         let reason = forgotten.clone();
         story.say(&Actor::Operator, What::RevocationAdded { id, subject, tokens_only: false, reason, client });
@@ -345,8 +346,8 @@ macro_rules! each {
 }
 
 /// Something of each kind that can be revoked.
-pub fn subjects() -> Vec<Subject> {
-    each!(Subject {
+pub fn targets() -> Vec<RevocationTarget> {
+    each!(RevocationTarget {
         Token { environment: parsed("production"), id: parsed("token-1"), expires: at(8 * 86_400) },
         Api { api: parsed("orders-api") },
         Binding { client: parsed("globex/order-sync"), environment: parsed("production"), binding: parsed("github") },

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::credential::certificate::Purpose;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Ended, Request};
 use crate::domain::registry::binding::Admits;
 use crate::domain::registry::stop::{Revocation, Stop};
@@ -221,7 +221,7 @@ fn elevations(state: &State) -> Value {
 }
 
 fn revocation(one: &Revocation) -> Value {
-    json!({"id": one.id, "subject": one.subject, "admitted": one.admitted, "tokensOnly": one.tokens_only, "by": one.by,
+    json!({"id": one.id, "subject": one.target, "admitted": one.admitted, "tokensOnly": one.tokens_only, "by": one.by,
         "reason": one.reason, "at": one.at, "entry": one.index, "lift": one.lift, "lifted": one.lifted})
 }
 
@@ -232,12 +232,12 @@ fn sorted(state: &State) -> Vec<&Candidate> {
     all
 }
 
-fn subject(one: &Candidate) -> Subject {
-    Subject::Binding { client: one.client.clone(), environment: one.environment.clone(), binding: one.binding.clone() }
+fn subject(one: &Candidate) -> RevocationTarget {
+    RevocationTarget::Binding { client: one.client.clone(), environment: one.environment.clone(), binding: one.binding.clone() }
 }
 
 fn candidates(state: &State) -> Vec<Value> {
-    let shown = |one: &Candidate| json!({"binding": subject(one).member(), "rule": one.rule, "version": one.version});
+    let shown = |one: &Candidate| json!({"binding": subject(one).key(), "rule": one.rule, "version": one.version});
     sorted(state).into_iter().map(shown).collect()
 }
 
@@ -245,7 +245,7 @@ fn candidates(state: &State) -> Vec<Value> {
 fn barred(state: &State) -> Value {
     let mut all = Map::new();
     for one in sorted(state) {
-        all.insert(subject(one).member(), json!(state.barred.rule(&one.environment, &one.rule)));
+        all.insert(subject(one).key().to_string(), json!(state.barred.rule(&one.environment, &one.rule)));
     }
     for integration in state.integrations.keys() {
         for environment in environments(state) {
@@ -258,12 +258,12 @@ fn barred(state: &State) -> Value {
 
 fn history(state: &State) -> Value {
     let of = |issuer: &Issuer| {
-        json!({"known": state.history.knows_issuer(issuer), "members": state.history.members_of(issuer).collect::<Vec<_>>(),
+        json!({"known": state.history.knows_issuer(issuer), "members": state.history.keys_of(issuer).collect::<Vec<_>>(),
             "environments": state.history.environments_of(issuer).collect::<Vec<_>>()})
     };
     let rules = sorted(state).into_iter().map(|one| {
         let last: Option<&Admits> = state.history.binding(&subject(one)).map(AsRef::as_ref);
-        (subject(one).member(), json!(last))
+        (subject(one).key().to_string(), json!(last))
     });
     let issuers = issuers(state);
     json!({

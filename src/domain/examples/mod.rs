@@ -24,7 +24,7 @@ use super::value::digest::Digest;
 use super::value::names::Issuer;
 use super::value::text::{Text, TextRow};
 
-pub use changes::{ORIGIN, subjects};
+pub use changes::{ORIGIN, targets};
 
 /// Makes examples.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::archive::Segment;
 use crate::domain::credential::certificate::{Authority, Leaf, ServerLeaf};
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Elevation, Narrowing, Notice};
 use crate::domain::people::actor::{Actor, Person};
 use crate::domain::people::approval::{Approval, Verdict};
@@ -366,7 +366,7 @@ pub enum What {
         id: RevocationId,
         /// What is cut. On the wire the entry itself has a `subject`, and no member may stand twice.
         #[serde(rename = "cut")]
-        subject: Subject,
+        subject: RevocationTarget,
         /// Cuts what was issued and refuses nothing later.
         tokens_only: bool,
         /// Why.
@@ -562,7 +562,7 @@ impl What {
             | Self::ElevationEnded { elevation, .. }
             | Self::ElevationNoticed { elevation, .. } => elevation.to_string(),
             Self::PasskeyRegistered { passkey, .. } | Self::PasskeyRevoked { passkey, .. } => passkey.to_string(),
-            Self::RevocationAdded { subject, .. } => subject.member(),
+            Self::RevocationAdded { subject, .. } => subject.key().to_string(),
             Self::RevocationLiftAsked { id, .. } | Self::RevocationLifted { id } => id.to_string(),
             Self::StaffCut { person, .. } => person.id.clone(),
             Self::TextErased { texts, .. } => format!("{} texts", texts.len()),

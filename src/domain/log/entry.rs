@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
-use crate::domain::credential::revocation::Ingredients;
+use crate::domain::credential::revocation::Provenance;
 use crate::domain::decision::grant::Grant;
 use crate::domain::reason::ReasonCode;
 use crate::domain::reason::decision::Step;
@@ -195,7 +195,7 @@ impl Issued {
     /// The entry of a grant at `index`, and the bytes that are to be signed: those of which the entry has the digest.
     pub fn of(grant: &Grant, index: u64, time: Timestamp) -> (Self, Vec<u8>) {
         let bytes = grant.claims().payload(index).bytes();
-        let (claims, proof, from) = (grant.claims(), grant.proof(), grant.ingredients());
+        let (claims, proof, from) = (grant.claims(), grant.proof(), grant.provenance());
         let entry = Self {
             index,
             time,
@@ -229,8 +229,8 @@ impl Issued {
     }
 
     /// What the token was made from.
-    pub fn ingredients(&self) -> Ingredients {
-        Ingredients {
+    pub fn provenance(&self) -> Provenance {
+        Provenance {
             client: self.subject.clone(),
             environment: self.environment.clone(),
             binding: self.binding.clone(),
@@ -305,7 +305,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::examples::{Examples, subjects};
+    use crate::domain::examples::{Examples, targets};
     use crate::domain::log::archive::Segment;
     use crate::domain::log::change::What;
     use crate::domain::people::actor::Actor;
@@ -346,8 +346,7 @@ mod tests {
     #[test]
     fn every_subject_of_a_revocation_reads_back_with_and_without_its_client() {
         let client = "globex/order-sync".parse().expect("a client");
-        for (subject, client) in subjects().into_iter().flat_map(|subject| [(subject.clone(), None), (subject, Some(&client))])
-        {
+        for (subject, client) in targets().into_iter().flat_map(|subject| [(subject.clone(), None), (subject, Some(&client))]) {
             let (id, reason, client) = ("v1".parse().expect("an id"), "leaked".into(), client.cloned());
             let what = What::RevocationAdded { id, subject, tokens_only: false, reason, client };
             reads_back(&Change { by: Actor::Broker, what });

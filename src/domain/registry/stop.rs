@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::binding::Admits;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -39,8 +39,8 @@ pub struct Revocation {
     /// Its id.
     pub id: RevocationId,
     /// What it cuts.
-    pub subject: Subject,
-    /// What the binding admitted when it was revoked, where the subject is a binding.
+    pub target: RevocationTarget,
+    /// What the binding admitted when it was revoked, where the target is a binding.
     pub admitted: Option<Arc<Admits>>,
     /// Cuts what was issued and refuses nothing later.
     pub tokens_only: bool,
@@ -66,6 +66,6 @@ impl Revocation {
 
     /// The version of an approval that lifts it: all that was revoked, by whom, when and why.
     pub fn version(&self) -> Digest {
-        Digest::of_json(&("revoked", &self.id, &self.subject, self.tokens_only, &self.by, &self.reason, self.at, self.index))
+        Digest::of_json(&("revoked", &self.id, &self.target, self.tokens_only, &self.by, &self.reason, self.at, self.index))
     }
 }

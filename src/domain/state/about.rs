@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::State;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::log::change::What;
 use crate::domain::log::entry::Entry;
 use crate::domain::people::actor::Actor;
@@ -30,25 +30,24 @@ impl About {
         let bindings = state.candidates.all().filter(|one| is_own(&one.client.to_string()));
         let issuers: BTreeSet<String> = bindings.map(|one| one.rule.issuer.to_string()).collect();
         for revocation in state.revocations.values() {
-            let of_partner = match &revocation.subject {
-                Subject::Partner { partner: revoked } => revoked == partner,
-                Subject::Integration { integration } | Subject::IntegrationEnvironment { integration, .. } => {
-                    integration.partner == *partner
-                }
-                Subject::Binding { client, .. } => is_own(&client.to_string()),
-                Subject::Elevation { elevation, .. } => subjects.contains(elevation.as_str()),
-                Subject::Issuer { issuer } => issuers.contains(issuer.as_str()),
-                Subject::Certificate { environment, serial } => {
+            let of_partner = match &revocation.target {
+                RevocationTarget::Partner { partner: revoked } => revoked == partner,
+                RevocationTarget::Integration { integration }
+                | RevocationTarget::IntegrationEnvironment { integration, .. } => integration.partner == *partner,
+                RevocationTarget::Binding { client, .. } => is_own(&client.to_string()),
+                RevocationTarget::Elevation { elevation, .. } => subjects.contains(elevation.as_str()),
+                RevocationTarget::Issuer { issuer } => issuers.contains(issuer.as_str()),
+                RevocationTarget::Certificate { environment, serial } => {
                     state.certificates.leaf(environment, serial).is_some_and(|leaf| leaf.integration.partner == *partner)
                 }
-                Subject::Api { .. }
-                | Subject::Token { .. }
-                | Subject::Environment { .. }
-                | Subject::Authority { .. }
-                | Subject::Key { .. } => false,
+                RevocationTarget::Api { .. }
+                | RevocationTarget::Token { .. }
+                | RevocationTarget::Environment { .. }
+                | RevocationTarget::Authority { .. }
+                | RevocationTarget::Key { .. } => false,
             };
             if of_partner {
-                subjects.extend([revocation.id.to_string(), revocation.subject.member()]);
+                subjects.extend([revocation.id.to_string(), revocation.target.key().to_string()]);
             }
         }
         let approvals = state.approvals.values();
@@ -109,7 +108,7 @@ pub fn words(subject: &str, state: &State) -> Option<String> {
         return Some(format!("elevation of {} in {}: {}", asked.integration, asked.environment, asked.scopes));
     }
     let revocation = state.revocations.get(subject)?;
-    Some(format!("revocation of {}", revocation.subject.member()))
+    Some(format!("revocation of {}", revocation.target.key()))
 }
 
 #[cfg(test)]
@@ -122,7 +121,7 @@ mod tests {
     #[test]
     fn a_partner_has_its_approvals_elevations_and_revocations() {
         let mut state = state();
-        let mut revoke = |id: &str, subject: Subject| {
+        let mut revoke = |id: &str, subject: RevocationTarget| {
             let what = What::RevocationAdded {
                 id: id.parse().expect("an id"),
                 subject,
@@ -132,12 +131,15 @@ mod tests {
             };
             state.apply(50, at(0), &Change { by: Actor::Operator, what });
         };
-        revoke("revocation-1", Subject::Issuer { issuer: "https://token.actions.example".parse().expect("an issuer") });
-        revoke("revocation-2", Subject::Environment { environment: production() });
-        revoke("revocation-3", Subject::Partner { partner: "acme".parse().expect("a name") });
+        revoke(
+            "revocation-1",
+            RevocationTarget::Issuer { issuer: "https://token.actions.example".parse().expect("an issuer") },
+        );
+        revoke("revocation-2", RevocationTarget::Environment { environment: production() });
+        revoke("revocation-3", RevocationTarget::Partner { partner: "acme".parse().expect("a name") });
         let client: ClientId = "globex/order-sync".parse().expect("a client");
         let (environment, binding) = (production(), "ci".parse().expect("a name"));
-        revoke("revocation-4", Subject::Binding { client, environment, binding });
+        revoke("revocation-4", RevocationTarget::Binding { client, environment, binding });
         let about = About::of(&"globex".parse().expect("a name"), &state);
         for own in ["globex", "approval-of-globex", "approval-of-globex-order-sync", "revocation-1", "revocation-4"] {
             assert!(about.subjects().contains(own), "{own} in {about:?}");
@@ -147,7 +149,8 @@ mod tests {
         }
         // A token that is cut is its client's, where the entry says whose it is.
         let cut = |client: Option<&str>| {
-            let subject = Subject::Token { environment: production(), id: "t1".parse().expect("an id"), expires: at(600) };
+            let subject =
+                RevocationTarget::Token { environment: production(), id: "t1".parse().expect("an id"), expires: at(600) };
             let client = client.map(|client| client.parse().expect("a client"));
             let (id, reason) = ("v1".parse().expect("an id"), "odd".into());
             let what = What::RevocationAdded { id, subject, tokens_only: true, reason, client };

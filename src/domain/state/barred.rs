@@ -11,30 +11,31 @@ use std::collections::HashMap;
 use crate::domain::caller::conditions::conditions;
 use crate::domain::caller::proof::Assertion;
 use crate::domain::caller::spiffe::Svid;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::registry::binding::{Admits, JwtKind, JwtRule, Preset};
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, Issuer};
 
 /// The rules of revoked bindings, by where a proof is shown and by whom it is.
 #[derive(Clone, Debug, Default)]
 pub struct Barred {
-    jwt: HashMap<EnvironmentName, HashMap<Issuer, Vec<(JwtRule, String)>>>,
-    certificate: HashMap<(IntegrationId, EnvironmentName), String>,
-    certificates: HashMap<EnvironmentName, String>,
-    issuers: HashMap<Issuer, String>,
+    jwt: HashMap<EnvironmentName, HashMap<Issuer, Vec<(JwtRule, RevocationKey)>>>,
+    certificate: HashMap<(IntegrationId, EnvironmentName), RevocationKey>,
+    certificates: HashMap<EnvironmentName, RevocationKey>,
+    issuers: HashMap<Issuer, RevocationKey>,
 }
 
 impl Barred {
     /// Adds what a revoked binding admits.
-    pub(in crate::domain) fn add(&mut self, subject: &Subject, admits: &Admits) {
-        let Subject::Binding { client, environment, .. } = subject else { return };
+    pub(in crate::domain) fn add(&mut self, subject: &RevocationTarget, admits: &Admits) {
+        let RevocationTarget::Binding { client, environment, .. } = subject else { return };
         match (admits, client) {
             (Admits::Jwt(rule), _) => {
                 let rules = self.jwt.entry(environment.clone()).or_default().entry(rule.issuer.clone()).or_default();
-                rules.push((rule.as_ref().clone(), subject.member()));
+                rules.push((rule.as_ref().clone(), subject.key()));
             }
             (Admits::Certificate, ClientId::Integration(integration)) => {
-                self.certificate.insert((integration.clone(), environment.clone()), subject.member());
+                self.certificate.insert((integration.clone(), environment.clone()), subject.key());
             }
             // Our authority names integrations only.
             (Admits::Certificate, ClientId::Api(_)) => {}
@@ -44,18 +45,18 @@ impl Barred {
     /// Adds a revoked issuer, whose proofs are barred in every environment; where it is a trust domain of ours, all certificates of the
     /// environments that have or had it.
     pub(in crate::domain) fn add_issuer<'a>(&mut self, issuer: &Issuer, own: impl Iterator<Item = &'a EnvironmentName>) {
-        let member = Subject::Issuer { issuer: issuer.clone() }.member();
-        self.certificates.extend(own.map(|environment| (environment.clone(), member.clone())));
-        self.issuers.insert(issuer.clone(), member);
+        let key = RevocationKey::issuer(issuer);
+        self.certificates.extend(own.map(|environment| (environment.clone(), key.clone())));
+        self.issuers.insert(issuer.clone(), key);
     }
 
-    /// The revocation that bars `assertion` in `environment`: its member.
+    /// The revocation that bars `assertion` in `environment`: its key.
     ///
     /// Issuer and claims decide. Slot, audience, algorithm, times and `jti` do not: the holder of a revoked identity can choose them, or
     /// wait until the proof is older than the revoked binding takes it. Nor do the keys. The claims of an issuer mean the same workload
     /// whichever key set has its keys. A revoked `key` binding bars every `key` proof of its client: the same key may stand in a second
     /// set, under another `kid`, and the revoked set may be out of reach. So the client has no `key` proofs until the lift.
-    pub(in crate::domain) fn jwt(&self, environment: &EnvironmentName, assertion: &Assertion) -> Option<&str> {
+    pub(in crate::domain) fn jwt(&self, environment: &EnvironmentName, assertion: &Assertion) -> Option<&RevocationKey> {
         if self.jwt.is_empty() && self.issuers.is_empty() {
             return None;
         }
@@ -66,10 +67,10 @@ impl Barred {
         assertion.issuers().iter().find_map(|issuer| self.find(environment, issuer, bars))
     }
 
-    /// The revocation that bars every proof of `rule` in `environment`: its member.
+    /// The revocation that bars every proof of `rule` in `environment`: its key.
     ///
     /// Several revocations that bar them between them are not put together: each of the proofs is refused all the same.
-    pub(in crate::domain) fn rule(&self, environment: &EnvironmentName, rule: &JwtRule) -> Option<&str> {
+    pub(in crate::domain) fn rule(&self, environment: &EnvironmentName, rule: &JwtRule) -> Option<&RevocationKey> {
         let bars = |revoked: &JwtRule| match revoked.kind {
             JwtKind::Key => true,
             JwtKind::Oidc => revoked.matchers.iter().all(|wide| {
@@ -80,27 +81,31 @@ impl Barred {
         self.find(environment, &rule.issuer, bars)
     }
 
-    /// The revocation that bars an X.509-SVID in `environment`: its member.
-    pub(in crate::domain) fn svid(&self, environment: &EnvironmentName, shown: &Svid) -> Option<&str> {
+    /// The revocation that bars an X.509-SVID in `environment`: its key.
+    pub(in crate::domain) fn svid(&self, environment: &EnvironmentName, shown: &Svid) -> Option<&RevocationKey> {
         let claims = serde_json::json!({"sub": shown.id.as_str()});
         let bars = |rule: &JwtRule| rule.preset == Some(Preset::Spiffe) && conditions(rule, &claims).all(|result| result.holds);
         self.find(environment, &shown.id.issuer(), bars)
     }
 
-    /// The revocation that bars the certificates of `integration` in `environment`: its member.
-    pub(in crate::domain) fn certificate(&self, integration: &IntegrationId, environment: &EnvironmentName) -> Option<&str> {
+    /// The revocation that bars the certificates of `integration` in `environment`: its key.
+    pub(in crate::domain) fn certificate(
+        &self,
+        integration: &IntegrationId,
+        environment: &EnvironmentName,
+    ) -> Option<&RevocationKey> {
         if self.certificate.is_empty() && self.certificates.is_empty() {
             return None;
         }
         let own = self.certificate.get(&(integration.clone(), environment.clone()));
-        own.or_else(|| self.certificates.get(environment)).map(String::as_str)
+        own.or_else(|| self.certificates.get(environment))
     }
 
     /// The revocation of `issuer`, or of a binding of it in `environment` whose rule `bars`.
-    fn find(&self, environment: &EnvironmentName, issuer: &Issuer, bars: impl Fn(&JwtRule) -> bool) -> Option<&str> {
+    fn find(&self, environment: &EnvironmentName, issuer: &Issuer, bars: impl Fn(&JwtRule) -> bool) -> Option<&RevocationKey> {
         let rules = || self.jwt.get(environment).and_then(|issuers| issuers.get(issuer)).into_iter().flatten();
         let revoked = self.issuers.get(issuer);
-        revoked.or_else(|| rules().find(|(rule, _)| bars(rule)).map(|(_, member)| member)).map(String::as_str)
+        revoked.or_else(|| rules().find(|(rule, _)| bars(rule)).map(|(_, key)| key))
     }
 }
 
@@ -126,14 +131,14 @@ mod tests {
         rule
     }
 
-    fn revoke(state: &mut State, subject: Subject) {
+    fn revoke(state: &mut State, subject: RevocationTarget) {
         let id = format!("r{}", state.revocations.len()).parse().expect("an id");
         apply(state, What::RevocationAdded { id, subject, tokens_only: false, reason: "x".into(), client: None });
     }
 
-    fn binding() -> Subject {
+    fn binding() -> RevocationTarget {
         let (client, binding) = ("globex/order-sync".parse().expect("a client"), "ci".parse().expect("a name"));
-        Subject::Binding { client, environment: production(), binding }
+        RevocationTarget::Binding { client, environment: production(), binding }
     }
 
     /// S-4, S-14: a rule is barred where each of its proofs is, and no other rule of the same issuer and claim.
@@ -154,7 +159,7 @@ mod tests {
         let told: Vec<_> = [&same, &narrower, &other, &open].into_iter().map(|rule| barred(&state, rule)).collect();
         assert_eq!(told, [true, true, false, false]);
         assert!(state.barred.rule(&"sandbox".parse().expect("a name"), &same).is_none(), "another environment");
-        revoke(&mut state, Subject::Issuer { issuer: same.issuer.clone() });
+        revoke(&mut state, RevocationTarget::Issuer { issuer: same.issuer.clone() });
         assert!(barred(&state, &other) && barred(&state, &open), "its issuer");
     }
 

@@ -6,68 +6,37 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::State;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::{Clients, RevocationTarget};
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::log::change::{Change, What};
 use crate::domain::log::entry::Issued;
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{ClientId, EnvironmentName, PartnerName, TokenId};
+use crate::domain::value::names::{EnvironmentName, TokenId};
 
 /// Tells of a living token whether a change is the one that cuts it. Made from the state before the change.
 #[derive(Clone, Debug)]
 pub struct Reach {
     /// The lines that the change moves.
-    lines: Vec<String>,
+    lines: Vec<RevocationKey>,
     /// The one token that it cuts, if it cuts one.
     token: Option<TokenId>,
     /// The lines that were there before it.
-    before: BTreeMap<String, u64>,
+    before: BTreeMap<RevocationKey, u64>,
     /// The tokens that were cut one by one before it.
     revoked: HashSet<TokenId>,
     /// Whose tokens it can cut, where that is one client or one partner.
     clients: Option<Clients>,
 }
 
-/// Whose entries are looked at.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Clients {
-    /// Of this one.
-    One(ClientId),
-    /// Of every integration of this partner.
-    Of(PartnerName),
-}
-
 impl Reach {
     /// What a cut of `subject` reaches.
-    pub fn of(subject: &Subject, state: &State) -> Self {
-        let (lines, token) = match subject {
-            Subject::Token { id, .. } => (Vec::new(), Some(id.clone())),
-            Subject::Api { .. }
-            | Subject::Binding { .. }
-            | Subject::Integration { .. }
-            | Subject::IntegrationEnvironment { .. }
-            | Subject::Partner { .. }
-            | Subject::Elevation { .. }
-            | Subject::Environment { .. }
-            | Subject::Issuer { .. }
-            | Subject::Certificate { .. }
-            | Subject::Authority { .. }
-            | Subject::Key { .. } => (state.lines(subject), None),
+    pub fn of(subject: &RevocationTarget, state: &State) -> Self {
+        let (lines, token) = if let RevocationTarget::Token { id, .. } = subject {
+            (Vec::new(), Some(id.clone()))
+        } else {
+            (state.lines(subject), None)
         };
-        let clients = match subject {
-            Subject::Binding { client, .. } => Some(Clients::One(client.clone())),
-            Subject::Integration { integration } | Subject::IntegrationEnvironment { integration, .. } => {
-                Some(Clients::One(ClientId::Integration(integration.clone())))
-            }
-            Subject::Partner { partner } => Some(Clients::Of(partner.clone())),
-            Subject::Api { .. }
-            | Subject::Token { .. }
-            | Subject::Elevation { .. }
-            | Subject::Environment { .. }
-            | Subject::Issuer { .. }
-            | Subject::Certificate { .. }
-            | Subject::Authority { .. }
-            | Subject::Key { .. } => None,
-        };
+        let clients = subject.reached().clients;
         Self {
             lines,
             token,
@@ -84,12 +53,12 @@ impl Reach {
 
     /// Whether this change cuts the token of an entry before it, and nothing did earlier.
     pub fn cuts(&self, issued: &Issued) -> bool {
-        let made_from = issued.ingredients();
+        let provenance = issued.provenance();
         let reached = match &self.token {
             Some(token) => *token == issued.jti,
-            None => made_from.members().iter().any(|member| self.lines.contains(member)),
+            None => provenance.keys().iter().any(|key| self.lines.contains(key)),
         };
-        reached && !self.revoked.contains(&issued.jti) && !made_from.is_cut(&self.before, issued.index)
+        reached && !self.revoked.contains(&issued.jti) && !provenance.is_cut(&self.before, issued.index)
     }
 }
 
@@ -112,10 +81,10 @@ pub enum CutWhat {
         /// Its `exp`.
         expires: Timestamp,
     },
-    /// Tokens with a lower entry than `index` that hold `member`.
+    /// Tokens with a lower entry than `index` that name `key`.
     Before {
-        /// The member, such as `partner:globex`.
-        member: String,
+        /// The name of the line, such as `partner:globex`.
+        key: RevocationKey,
         /// The line.
         index: u64,
     },
@@ -125,29 +94,31 @@ pub enum CutWhat {
 pub fn cuts(change: &Change, index: u64, state: &State) -> Vec<Cut> {
     let subject = match &change.what {
         What::RevocationAdded { subject, .. } => subject.clone(),
-        What::KeyTainted { environment, kid, .. } => Subject::Key { environment: environment.clone(), kid: kid.clone() },
+        What::KeyTainted { environment, kid, .. } => {
+            RevocationTarget::Key { environment: environment.clone(), kid: kid.clone() }
+        }
         What::AuthorityTainted { environment, kid, .. } => {
-            Subject::Authority { environment: environment.clone(), kid: kid.clone() }
+            RevocationTarget::Authority { environment: environment.clone(), kid: kid.clone() }
         }
         What::ElevationEnded { .. } | What::ElevationReviewed { .. } => return ended(change, index, state),
-        What::IntegrationSuspended { integration, .. } => Subject::Integration { integration: integration.clone() },
-        What::PartnerSuspended { partner, .. } => Subject::Partner { partner: partner.clone() },
+        What::IntegrationSuspended { integration, .. } => RevocationTarget::Integration { integration: integration.clone() },
+        What::PartnerSuspended { partner, .. } => RevocationTarget::Partner { partner: partner.clone() },
         What::JournalReopened { .. } => return all(state),
         _ => return Vec::new(),
     };
-    if let Subject::Token { environment, id, expires } = subject {
+    if let RevocationTarget::Token { environment, id, expires } = subject {
         return vec![Cut { environment, what: CutWhat::Token { id, expires } }];
     }
-    let members = state.lines(&subject);
-    let place = place(&subject);
-    let environments = environments(state).filter(|environment| place.as_ref().is_none_or(|place| place == *environment));
+    let keys = state.lines(&subject);
+    let place = subject.reached().environment;
+    let environments = environments(state).filter(|environment| place.is_none_or(|place| place == *environment));
     environments
         .flat_map(|environment| {
-            let before = |member: &String| Cut {
+            let before = |key: &RevocationKey| Cut {
                 environment: environment.clone(),
-                what: CutWhat::Before { member: member.clone(), index },
+                what: CutWhat::Before { key: key.clone(), index },
             };
-            members.iter().map(before).collect::<Vec<_>>()
+            keys.iter().map(before).collect::<Vec<_>>()
         })
         .collect()
 }
@@ -157,13 +128,11 @@ fn ended(change: &Change, index: u64, state: &State) -> Vec<Cut> {
     let (What::ElevationEnded { elevation, .. } | What::ElevationReviewed { elevation, .. }) = &change.what else {
         return Vec::new();
     };
-    let member = Subject::elevation(elevation);
-    let line = state.revoked_before.get(&member).filter(|line| **line == index);
+    let key = RevocationKey::elevation(elevation.as_str());
+    let line = state.revoked_before.get(&key).filter(|line| **line == index);
     let request = state.elevations.find(elevation).zip(line);
-    let cut = request.map(|(request, _)| Cut {
-        environment: request.elevation.environment.clone(),
-        what: CutWhat::Before { member, index },
-    });
+    let cut = request
+        .map(|(request, _)| Cut { environment: request.elevation.environment.clone(), what: CutWhat::Before { key, index } });
     cut.into_iter().collect()
 }
 
@@ -177,8 +146,8 @@ pub fn all(state: &State) -> Vec<Cut> {
                 cuts.push(Cut { environment: environment.clone(), what });
             }
         }
-        for (member, index) in &state.revoked_before {
-            let what = CutWhat::Before { member: member.clone(), index: *index };
+        for (key, index) in &state.revoked_before {
+            let what = CutWhat::Before { key: key.clone(), index: *index };
             cuts.push(Cut { environment: environment.clone(), what });
         }
     }
@@ -187,19 +156,4 @@ pub fn all(state: &State) -> Vec<Cut> {
 
 fn environments(state: &State) -> impl Iterator<Item = &EnvironmentName> {
     state.configuration.iter().flat_map(|configuration| configuration.environments.keys())
-}
-
-/// The one environment that a subject lies in, if it lies in one.
-fn place(subject: &Subject) -> Option<EnvironmentName> {
-    match subject {
-        Subject::Token { environment, .. }
-        | Subject::Binding { environment, .. }
-        | Subject::IntegrationEnvironment { environment, .. }
-        | Subject::Elevation { environment, .. }
-        | Subject::Environment { environment }
-        | Subject::Certificate { environment, .. }
-        | Subject::Authority { environment, .. }
-        | Subject::Key { environment, .. } => Some(environment.clone()),
-        Subject::Api { .. } | Subject::Integration { .. } | Subject::Partner { .. } | Subject::Issuer { .. } => None,
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Elevation;
 use crate::domain::elevation::Ended;
 use crate::domain::elevation::Notice;
@@ -60,7 +60,7 @@ impl Elevations {
     }
 
     /// Folds a change in. Returns the elevation whose tokens it cuts, if it cuts some.
-    pub(in crate::domain) fn apply(&mut self, at: Timestamp, change: &Change) -> Option<Subject> {
+    pub(in crate::domain) fn apply(&mut self, at: Timestamp, change: &Change) -> Option<RevocationTarget> {
         let over = match &change.what {
             What::ElevationAsked { elevation } => {
                 self.add(elevation.as_ref().clone(), at);
@@ -84,7 +84,7 @@ impl Elevations {
             _ => return None,
         };
         let request = self.find(over)?;
-        Some(Subject::Elevation { environment: request.elevation.environment.clone(), elevation: over.clone() })
+        Some(RevocationTarget::Elevation { environment: request.elevation.environment.clone(), elevation: over.clone() })
     }
 
     fn add(&mut self, elevation: Elevation, at: Timestamp) {

@@ -6,17 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::registry::binding::{Admits, Binding, KeySource};
 use crate::domain::value::names::{ClientId, EnvironmentName, Issuer, TrustDomain};
 
 /// What was ever in force: a fold of the journal.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The last rule of each binding, by [`Subject::Binding`].
-    bindings: BTreeMap<Subject, Arc<Admits>>,
-    /// The members of `carnet:{ENV}:before` that cut what an issuer's proofs bought.
-    issuers: BTreeMap<Issuer, BTreeSet<String>>,
+    /// The last rule of each binding, by [`RevocationTarget::Binding`].
+    bindings: BTreeMap<RevocationTarget, Arc<Admits>>,
+    /// The lines that cut what an issuer's proofs bought.
+    issuers: BTreeMap<Issuer, BTreeSet<RevocationKey>>,
     environments: BTreeSet<EnvironmentName>,
     /// Our own trust domains, which are the issuers of what certificates bought, with the environments that had them.
     own: BTreeMap<Issuer, BTreeSet<EnvironmentName>>,
@@ -26,12 +27,15 @@ impl History {
     /// Takes in the bindings of `client` that came into force in `environment`.
     pub(in crate::domain) fn add_bindings(&mut self, client: &ClientId, environment: &EnvironmentName, bindings: &[Binding]) {
         for binding in bindings {
-            let subject =
-                Subject::Binding { client: client.clone(), environment: environment.clone(), binding: binding.name.clone() };
+            let subject = RevocationTarget::Binding {
+                client: client.clone(),
+                environment: environment.clone(),
+                binding: binding.name.clone(),
+            };
             if let Admits::Jwt(rule) = &binding.admits {
-                let members = self.issuers.entry(rule.issuer.clone()).or_default();
-                members.insert(subject.member());
-                members.extend(beside(client, environment, &rule.keys));
+                let keys = self.issuers.entry(rule.issuer.clone()).or_default();
+                keys.insert(subject.key());
+                keys.extend(beside(client, environment, &rule.keys));
             }
             self.bindings.insert(subject, Arc::new(binding.admits.clone()));
         }
@@ -47,7 +51,7 @@ impl History {
     }
 
     /// The last rule of a binding; nothing for a binding that was never in force.
-    pub fn binding(&self, subject: &Subject) -> Option<&Arc<Admits>> {
+    pub fn binding(&self, subject: &RevocationTarget) -> Option<&Arc<Admits>> {
         self.bindings.get(subject)
     }
 
@@ -66,16 +70,15 @@ impl History {
         self.environments.contains(environment)
     }
 
-    /// The members of `carnet:{ENV}:before` of every binding that ever named `issuer`.
-    pub fn members_of(&self, issuer: &Issuer) -> impl Iterator<Item = &String> {
+    /// The lines of every binding that ever named `issuer`.
+    pub fn keys_of(&self, issuer: &Issuer) -> impl Iterator<Item = &RevocationKey> {
         self.issuers.get(issuer).into_iter().flatten()
     }
 }
 
 /// An SVID of a trust domain can be shown beside a proof that another binding of the same integration admits, and the token does not
 /// tell. So a revocation of the trust domain moves the line of the whole integration in that environment.
-fn beside(client: &ClientId, environment: &EnvironmentName, keys: &KeySource) -> Option<String> {
+fn beside(client: &ClientId, environment: &EnvironmentName, keys: &KeySource) -> Option<RevocationKey> {
     let ClientId::Integration(integration) = client else { return None };
-    let whole = || Subject::IntegrationEnvironment { integration: integration.clone(), environment: environment.clone() };
-    keys.is_bundle().then(|| whole().member())
+    keys.is_bundle().then(|| RevocationKey::integration_environment(integration, environment))
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::credential::certificate::{Certificates, Enrolment};
-use super::credential::revocation::Subject;
+use super::credential::revocation::RevocationTarget;
+use super::credential::revocation_key::RevocationKey;
 use super::elevation::Appliers;
 use super::log::archive::Archive;
 use super::log::change::{Change, Configuration, Environment, What};
@@ -126,10 +127,10 @@ pub struct State {
     pub revocations: BTreeMap<RevocationId, Revocation>,
     /// Revoked tokens with their environment and `exp`.
     pub revoked_tokens: HashMap<TokenId, (EnvironmentName, Timestamp)>,
-    /// The members of revocations that refuse later exchanges, of those not lifted.
-    pub refused: HashSet<String>,
-    /// Tokens with a lower entry are cut, by member; only ever forward.
-    pub revoked_before: BTreeMap<String, u64>,
+    /// The keys of revocations that refuse later exchanges, of those not lifted.
+    pub refused: HashSet<RevocationKey>,
+    /// The lines that cut the tokens with a lower entry. They only move forward.
+    pub revoked_before: BTreeMap<RevocationKey, u64>,
     /// People whose access was ended, with the time of the cut. It stays ended.
     pub staff_cuts: Vec<(Person, Timestamp)>,
     /// Bindings by environment and issuer, of what is in force.
@@ -167,13 +168,13 @@ impl State {
                 self.epoch = *epoch;
                 self.mints_from = *mints_from;
                 for (environment, kid) in self.keys.taint_all() {
-                    self.cut(&Subject::Key { environment, kid }, index);
+                    self.cut(&RevocationTarget::Key { environment, kid }, index);
                 }
                 for (environment, kid) in self.certificates.taint_all() {
-                    self.cut(&Subject::Authority { environment, kid }, index);
+                    self.cut(&RevocationTarget::Authority { environment, kid }, index);
                 }
                 for (environment, elevation) in self.elevations.end_all(at) {
-                    self.cut(&Subject::Elevation { environment, elevation }, index);
+                    self.cut(&RevocationTarget::Elevation { environment, elevation }, index);
                 }
             }
             What::CheckpointKeySucceeded { .. } => self.checkpoint_keys += 1,
@@ -190,13 +191,13 @@ impl State {
             What::KeyCreated(key) => self.keys.add(key.clone(), at),
             What::KeyTainted { environment, kid, .. } => {
                 self.keys.taint(environment, kid);
-                self.cut(&Subject::Key { environment: environment.clone(), kid: kid.clone() }, index);
+                self.cut(&RevocationTarget::Key { environment: environment.clone(), kid: kid.clone() }, index);
             }
             What::KeyRetired { environment, kid } => self.keys.retire(environment, kid),
             What::AuthorityCreated { authority, .. } => self.certificates.add_authority(authority.as_ref().clone()),
             What::AuthorityTainted { environment, kid, .. } => {
                 self.certificates.taint(environment, kid);
-                self.cut(&Subject::Authority { environment: environment.clone(), kid: kid.clone() }, index);
+                self.cut(&RevocationTarget::Authority { environment: environment.clone(), kid: kid.clone() }, index);
             }
             What::EnrolmentAsked { id, integration, environment, secret, approval, .. } => {
                 let (integration, environment) = (integration.clone(), environment.clone());
@@ -302,7 +303,7 @@ impl State {
             What::PartnerSuspended { partner: name, reason } => {
                 let Some(partner) = self.partners.get_mut(name) else { return };
                 partner.suspended = Some(Stop { by: change.by.clone(), reason: reason.clone(), at, lift: None });
-                self.cut(&Subject::Partner { partner: name.clone() }, index);
+                self.cut(&RevocationTarget::Partner { partner: name.clone() }, index);
             }
             What::PartnerResumeAsked { partner, approval, .. } => {
                 let stop = self.partners.get_mut(partner).and_then(|partner| partner.suspended.as_mut());
@@ -360,7 +361,7 @@ impl State {
             What::IntegrationSuspended { integration, reason } => {
                 let Some(state) = self.integrations.get_mut(integration) else { return };
                 state.suspended = Some(Stop { by: change.by.clone(), reason: reason.clone(), at, lift: None });
-                self.cut(&Subject::Integration { integration: integration.clone() }, index);
+                self.cut(&RevocationTarget::Integration { integration: integration.clone() }, index);
             }
             What::IntegrationResumeAsked { integration, approval, .. } => {
                 let stop = self.integrations.get_mut(integration).and_then(|state| state.suspended.as_mut());

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::barred::Barred;
 use super::{Revocation, State};
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::{Further, Reached, RevocationTarget};
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::elevation::Ended;
 use crate::domain::log::change::{Change, What};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::EnvironmentName;
 
 impl State {
     /// Bars the revoked issuers, what the revoked bindings admitted when they were revoked, and what they admit since under the same
@@ -16,11 +16,11 @@ impl State {
     pub(super) fn bar(&mut self) {
         let mut barred = Barred::default();
         for revocation in self.revocations.values().filter(|revocation| revocation.refuses()) {
-            if let Subject::Issuer { issuer } = &revocation.subject {
+            if let RevocationTarget::Issuer { issuer } = &revocation.target {
                 barred.add_issuer(issuer, self.history.environments_of(issuer));
             }
-            let since = self.history.binding(&revocation.subject).filter(|now| revocation.admitted.as_ref() != Some(*now));
-            revocation.admitted.iter().chain(since).for_each(|admits| barred.add(&revocation.subject, admits));
+            let since = self.history.binding(&revocation.target).filter(|now| revocation.admitted.as_ref() != Some(*now));
+            revocation.admitted.iter().chain(since).for_each(|admits| barred.add(&revocation.target, admits));
         }
         self.barred = Arc::new(barred);
     }
@@ -28,20 +28,20 @@ impl State {
     pub(super) fn apply_revocation(&mut self, index: u64, at: Timestamp, change: &Change) {
         match &change.what {
             What::RevocationAdded { id, subject, tokens_only, reason, client: _ } => {
-                if let Subject::Token { environment, id, expires } = subject {
+                if let RevocationTarget::Token { environment, id, expires } = subject {
                     self.revoked_tokens.insert(id.clone(), (environment.clone(), *expires));
                     return;
                 }
-                if let Subject::Key { environment, kid } = subject {
+                if let RevocationTarget::Key { environment, kid } = subject {
                     self.keys.taint(environment, kid);
                 }
                 self.cut(subject, index);
-                if let Subject::Elevation { elevation, .. } = subject {
+                if let RevocationTarget::Elevation { elevation, .. } = subject {
                     self.elevations.end(elevation, Ended { by: change.by.clone(), reason: Some(reason.clone()), at });
                 }
                 let revocation = Revocation {
                     id: id.clone(),
-                    subject: subject.clone(),
+                    target: subject.clone(),
                     admitted: self.history.binding(subject).cloned(),
                     tokens_only: *tokens_only,
                     by: change.by.clone(),
@@ -51,7 +51,7 @@ impl State {
                     lift: None,
                     lifted: false,
                 };
-                if let Subject::Certificate { environment, serial } = subject {
+                if let RevocationTarget::Certificate { environment, serial } = subject {
                     self.certificates.spoil(environment, serial);
                 }
                 self.revocations.insert(id.clone(), revocation);
@@ -63,53 +63,39 @@ impl State {
             }
             What::RevocationLifted { id } => {
                 if let Some(revocation) = self.revocations.get_mut(id) {
-                    revocation.lifted = revocation.subject.can_be_lifted();
+                    revocation.lifted = revocation.target.can_be_lifted();
                 }
             }
             _ => {}
         }
         let refusing = self.revocations.values().filter(|revocation| revocation.refuses());
-        self.refused = refusing.map(|revocation| revocation.subject.member()).collect();
+        self.refused = refusing.map(|revocation| revocation.target.key()).collect();
         self.bar();
     }
 
-    /// The members whose lines a revocation of `subject` moves. A gateway that sees only the token knows neither the proof's issuer nor the
-    /// serial number of a certificate, so the lines of what it does know move as well: the issuer's bindings; for a certificate its
-    /// integration in that environment; for an authority or a trust domain of ours all of the environment. That cuts more than had to be, and for as long as it
-    /// takes to ask again.
-    pub(in crate::domain) fn lines(&self, subject: &Subject) -> Vec<String> {
-        let mut members = vec![subject.member()];
-        match subject {
-            Subject::Issuer { issuer } => {
-                members.extend(self.history.members_of(issuer).cloned());
-                let whole = |environment: &EnvironmentName| Subject::Environment { environment: environment.clone() };
-                members.extend(self.history.environments_of(issuer).map(|environment| whole(environment).member()));
+    /// The lines that a revocation of `target` moves: its own, and those of what a reader knows who sees the token alone.
+    pub(in crate::domain) fn lines(&self, target: &RevocationTarget) -> Vec<RevocationKey> {
+        let Reached { key, environment, further, .. } = target.reached();
+        let mut keys = vec![key];
+        match further {
+            Further::Nothing => {}
+            Further::Issuer(issuer) => {
+                keys.extend(self.history.keys_of(issuer).cloned());
+                keys.extend(self.history.environments_of(issuer).map(RevocationKey::environment));
             }
-            Subject::Certificate { environment, serial } => {
-                let integration = self.certificates.leaf(environment, serial).map(|leaf| leaf.integration.clone());
-                let whole = |integration| Subject::IntegrationEnvironment { integration, environment: environment.clone() };
-                members.extend(integration.map(|integration| whole(integration).member()));
+            Further::Certificate(serial) => {
+                let leaf = environment.and_then(|environment| self.certificates.leaf(environment, serial));
+                keys.extend(leaf.map(|leaf| RevocationKey::integration_environment(&leaf.integration, &leaf.environment)));
             }
-            Subject::Authority { environment, .. } => {
-                members.push(Subject::Environment { environment: environment.clone() }.member());
-            }
-            Subject::Token { .. }
-            | Subject::Api { .. }
-            | Subject::Binding { .. }
-            | Subject::Integration { .. }
-            | Subject::IntegrationEnvironment { .. }
-            | Subject::Partner { .. }
-            | Subject::Elevation { .. }
-            | Subject::Environment { .. }
-            | Subject::Key { .. } => {}
+            Further::Environment => keys.extend(environment.map(RevocationKey::environment)),
         }
-        members
+        keys
     }
 
     /// Moves the lines of `subject` forward to `index`.
-    pub(super) fn cut(&mut self, subject: &Subject, index: u64) {
-        for member in self.lines(subject) {
-            let line = self.revoked_before.entry(member).or_default();
+    pub(super) fn cut(&mut self, subject: &RevocationTarget, index: u64) {
+        for key in self.lines(subject) {
+            let line = self.revoked_before.entry(key).or_default();
             *line = (*line).max(index);
         }
     }
@@ -119,8 +105,8 @@ impl State {
         self.revoked_tokens.retain(|_, (_, expires)| *expires >= horizon);
     }
 
-    /// Whether an unlifted revocation refuses exchanges through `member`.
-    pub fn is_refused(&self, member: &str) -> bool {
-        self.refused.contains(member)
+    /// Whether an unlifted revocation refuses exchanges through `key`.
+    pub fn is_refused(&self, key: &RevocationKey) -> bool {
+        self.refused.contains(key)
     }
 }

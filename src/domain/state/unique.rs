@@ -2,7 +2,7 @@
 
 use super::State;
 use super::taken::Holder;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::log::change::What;
 use crate::domain::people::approval::{Kind, Standing, Verdict};
 use crate::domain::value::clock::Timestamp;
@@ -21,7 +21,7 @@ pub(super) fn is_judged_by(what: &What) -> bool {
             | What::JournalArchived(_)
             | What::PasskeyRegistered { .. }
             | What::PasskeyRevoked { .. }
-            | What::RevocationAdded { subject: Subject::Token { .. }, .. }
+            | What::RevocationAdded { subject: RevocationTarget::Token { .. }, .. }
             | What::ServerCertificateIssued { .. }
             | What::TextErased { .. }
     )
@@ -137,15 +137,15 @@ mod tests {
     #[test]
     fn what_workloads_do_often_has_no_judgement_made_again() {
         let mut state = state();
-        let mut moves = |subject: Subject| {
+        let mut moves = |subject: RevocationTarget| {
             let before = state.generation;
             let (id, reason) = (format!("r{before}").parse().expect("an id"), "x".into());
             let what = What::RevocationAdded { id, subject, tokens_only: false, reason, client: None };
             state.apply(50, at(0), &Change { by: Actor::Operator, what });
             state.generation - before
         };
-        let token = Subject::Token { environment: production(), id: "t1".parse().expect("an id"), expires: at(600) };
+        let token = RevocationTarget::Token { environment: production(), id: "t1".parse().expect("an id"), expires: at(600) };
         assert_eq!(moves(token), 0);
-        assert_eq!(moves(Subject::Partner { partner: "globex".parse().expect("a name") }), 1);
+        assert_eq!(moves(RevocationTarget::Partner { partner: "globex".parse().expect("a name") }), 1);
     }
 }

@@ -116,7 +116,7 @@ pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(que
 }
 
 fn state(house: &House, leaf: &Leaf, now: Timestamp) -> &'static str {
-    if house.is_refused(&leaf.member()) {
+    if house.is_refused(&leaf.revocation_key()) {
         "revoked"
     } else if now >= leaf.ends {
         "expired"

@@ -78,7 +78,7 @@ fn show(state: &House, then: Timestamp) -> Value {
     let pending = state.approvals.values().filter(|approval| approval.standing(then) == Standing::Pending).map(
         |approval| json!({"id": approval.id, "kind": approval.kind, "subject": approval.subject, "version": approval.version}),
     );
-    let mut refused: Vec<&String> = state.refused.iter().collect();
+    let mut refused: Vec<_> = state.refused.iter().collect();
     refused.sort();
     json!({
         "time": then, "epoch": state.epoch,

@@ -78,12 +78,12 @@ pub async fn revoke(
                 Problem::from(other)
             }
         })?;
-        let member = subject.member();
+        let key = subject.key();
         let asked = Revoke { subject, client, tokens_only, reason };
         let (id, cut) = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
         let view = broker.journal.view();
         let (state, version) = view.state.revocations.get(&id).map_or(("done", None), |one| (state(one), Some(version(one))));
-        let mut told = json!({"id": id, "version": version, "state": state, "subject": member, "tokensOnly": tokens_only});
+        let mut told = json!({"id": id, "version": version, "state": state, "subject": key, "tokensOnly": tokens_only});
         tell_ended(&mut told, broker.ended(&cut).await);
         let mut response = (StatusCode::CREATED, axum::Json(told)).into_response();
         // That of a single token stands in the journal alone: there is no place to look at it.
@@ -107,7 +107,7 @@ pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(que
         let page = Page::of(query.as_deref(), &["state", "subject"])?;
         let view = broker.journal.view();
         let is = |name: &str, value: &str| page.filters.get(name).is_none_or(|wanted| wanted == value);
-        let wanted = |one: &&Revocation| is("state", state(one)) && is("subject", &one.subject.member());
+        let wanted = |one: &&Revocation| is("state", state(one)) && is("subject", one.target.key().as_str());
         let all = view.state.revocations.values().filter(wanted);
         let part = page.part(all.map(|one| (one.id.to_string(), one)));
         let words = Words::of(&broker, sealed(part.items.iter().flat_map(|one| names(&one.by).chain([&one.reason])))).await?;
@@ -192,7 +192,7 @@ fn version(one: &Revocation) -> Digest {
 
 fn show(one: &Revocation, words: &Words) -> Value {
     json!({
-        "id": one.id, "version": version(one), "state": state(one), "subject": one.subject.member(), "tokensOnly": one.tokens_only,
+        "id": one.id, "version": version(one), "state": state(one), "subject": one.target.key(), "tokensOnly": one.tokens_only,
         "by": words.actor(&one.by), "reason": words.plain(&one.reason), "at": one.at, "entry": one.index, "lift": one.lift,
     })
 }

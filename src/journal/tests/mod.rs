@@ -29,7 +29,7 @@ use super::store::head::Found;
 use super::store::spent::Spent;
 use super::store::sums::SumKey;
 use super::store::writer::{Probe, SqliteStore, Store, Tried};
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::grant::{Decision, Grant};
 use crate::domain::fixture::{self, Seeded, SetClock};
 use crate::domain::log::change::{Change, SigningKey, What};
@@ -367,7 +367,7 @@ pub async fn make(journal: &Journal, change: Change) -> Committed {
 pub fn revocation() -> Change {
     let what = What::RevocationAdded {
         id: "revocation-1".parse().expect("an id"),
-        subject: Subject::Partner { partner: "globex".parse().expect("a name") },
+        subject: RevocationTarget::Partner { partner: "globex".parse().expect("a name") },
         tokens_only: false,
         reason: "stolen laptop".into(),
         client: None,
@@ -393,7 +393,7 @@ pub async fn is_spent(journal: &Journal, jti: &str) -> bool {
 pub fn revocation_of_token() -> Change {
     let what = What::RevocationAdded {
         id: "revocation-2".parse().expect("an id"),
-        subject: Subject::Token {
+        subject: RevocationTarget::Token {
             environment: fixture::production(),
             id: "nobody".parse().expect("an id"),
             expires: fixture::at(600),

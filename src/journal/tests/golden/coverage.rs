@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::files::Golden;
 use crate::domain::credential::certificate::Purpose;
-use crate::domain::credential::revocation::Subject;
+use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Notice;
 use crate::domain::examples::coverage::{Seen, variants};
-use crate::domain::examples::subjects;
+use crate::domain::examples::targets;
 use crate::domain::log::change::What;
 use crate::domain::log::entry::{CountedKind, Entry, IssuedKind, RefusedKind};
 use crate::domain::people::actor::{Actor, Role};
@@ -19,7 +19,7 @@ use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind
 use crate::domain::registry::integration::{OnLate, OnSilence, Require, Required, Trigger};
 use crate::domain::value::alg::Alg;
 
-/// Every enum that an entry holds, but for those that are told by a member ([`What`] and [`Subject`]). One that is missing here is found
+/// Every enum that an entry holds, but for those that are told by a member ([`What`] and [`RevocationTarget`]). One that is missing here is found
 /// by its name.
 fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
     let mut all: BTreeMap<&str, Vec<BTreeSet<&str>>> = BTreeMap::new();
@@ -138,6 +138,6 @@ fn golden_journals_have_every_kind_and_every_variant() {
         },
         Entry::Issued(_) | Entry::Refused(_) | Entry::Counted(_) => None,
     };
-    let subjects_seen: BTreeSet<Subject> = entries.iter().filter_map(cut).collect();
-    assert!(subjects().iter().all(|subject| subjects_seen.contains(subject)), "{subjects_seen:?}");
+    let targets_seen: BTreeSet<RevocationTarget> = entries.iter().filter_map(cut).collect();
+    assert!(targets().iter().all(|target| targets_seen.contains(target)), "{targets_seen:?}");
 }
