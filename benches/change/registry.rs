@@ -1,0 +1,103 @@
+//! The partners and integrations of the bench, as records.
+
+use std::ops::Range;
+
+use carnet::domain::log::change::What;
+use carnet::domain::people::actor::Actor;
+use carnet::domain::people::approval::{Approval, Kind, Opened};
+use carnet::domain::record::{self, Record};
+use carnet::domain::registry::integration::Integration;
+use carnet::domain::registry::partner::Partner;
+use carnet::domain::value::clock::Timestamp;
+use carnet::domain::value::digest::Digest;
+
+/// Integrations of one partner, where there are many.
+const OF_ONE: usize = 100;
+
+/// Drafts of one call.
+const DRAFTS: usize = 10;
+
+/// A public key that nobody signs with (RFC 7515, A.3.1).
+const KEY: &str = "{kty: EC, crv: P-256, kid: ec, x: f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU, \
+                   y: x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0}";
+
+/// The names of the partners that `number` integrations belong to: at least two.
+fn names(number: usize) -> Range<usize> {
+    0..number.div_ceil(OF_ONE).max(2)
+}
+
+/// The partners that `number` integrations belong to.
+pub fn partners(number: usize) -> impl Iterator<Item = Partner> {
+    names(number).map(|at| {
+        let text = format!(
+            "{{apiVersion: carnet/v1, kind: Partner, metadata: {{name: p{at}}}, legalName: P{at}, domains: [p{at}.example],\n\
+             contacts: {{technical: o@p{at}.example, security: s@p{at}.example}},\n\
+             verification: {{by: j@acme.example, on: 2026-01-01, evidence: \"sha256:00\", expires: 2099-11-01}}}}"
+        );
+        match read(&text) {
+            Record::Partner(partner) => partner,
+            Record::Api(_) | Record::Integration(_) => panic!("a partner"),
+        }
+    })
+}
+
+/// The changes after which a partner counts as verified.
+pub fn verified(partner: &Partner) -> [What; 2] {
+    let version = Digest::of_json(partner);
+    let approval = Approval {
+        id: format!("a-{}", partner.name).parse().expect("an id"),
+        kind: Kind::Partner,
+        subject: partner.name.to_string(),
+        version,
+        requested_by: Actor::Operator,
+        barred: Vec::new(),
+        slots: Kind::Partner.slots(),
+        expires: Timestamp::MAX,
+        reviews: Vec::new(),
+        withdrawn: false,
+        reason: None,
+        opened: Opened::default(),
+    };
+    [
+        What::PartnerSubmitted { record: Box::new(partner.clone()), approval },
+        What::PartnerVerified { partner: partner.name.clone(), version },
+    ]
+}
+
+/// `number` integrations. One half of them brings keys of its own, the other half shares `issuer`, as the jobs of one CI service do.
+pub fn integrations(issuer: &str, number: usize) -> Vec<Integration> {
+    let partners = names(number).len();
+    (0..number).map(|at| integration(at % partners, &format!("i{at}"), &binding(issuer, at))).collect()
+}
+
+/// Ten more integrations, for a round of drafts.
+pub fn drafts(issuer: &str, round: usize) -> Vec<Integration> {
+    let draft = |at| integration(at % 2, &format!("d{round}-{at}"), &binding(issuer, 5_000_000 + round * DRAFTS + at));
+    (0..DRAFTS).map(draft).collect()
+}
+
+fn binding(issuer: &str, at: usize) -> String {
+    if at.is_multiple_of(2) {
+        return format!("{{name: own, key: {{jwks: {{keys: [{KEY}]}}}}}}");
+    }
+    let rule = format!("sub: {{prefix: \"repo:\"}}, repository_id: \"{}\", repository_owner_id: \"998877\"", 1_000_000 + at);
+    format!("{{name: ci, oidc: {{issuer: \"{issuer}\", match: {{{rule}}}, owner: [repository_owner_id]}}}}")
+}
+
+fn integration(partner: usize, name: &str, binding: &str) -> Integration {
+    let text = format!(
+        "{{apiVersion: carnet/v1, kind: Integration, metadata: {{partner: p{partner}, name: {name}}}, purpose: x,\n\
+         owners: {{business: j@acme.example, application: r@acme.example}}, contract: {{ref: M, starts: 2026-01-01, ends: 2099-11-30}},\n\
+         review: {{every: 90d, onSilence: suspend}}, offboarding: {{trigger: contract-end, contact: o@globex.example}},\n\
+         environments: {{sandbox: {{bindings: [{binding}], scopes: {{orders-api: [orders:read]}}}}}}}}\n"
+    );
+    match read(&text) {
+        Record::Integration(integration) => integration,
+        Record::Api(_) | Record::Partner(_) => panic!("an integration"),
+    }
+}
+
+fn read(text: &str) -> Record {
+    let mut records = record::read("bench", text).expect("a sound record");
+    records.remove(0).record
+}
