@@ -18,7 +18,7 @@ use bench::clock::{Cpu, of_process, status_kilobytes};
 use bench::floor::{self, median};
 use carnet::broker::Broker;
 use carnet::broker::revocation::Revoke;
-use carnet::domain::credential::revocation::Subject;
+use carnet::domain::credential::revocation::RevocationTarget;
 use carnet::domain::log::change::{Change, What};
 use carnet::domain::people::actor::Actor;
 use carnet::domain::registry::integration::Integration;
@@ -72,10 +72,7 @@ async fn run(many: usize) {
     println!("{:<36} {FEW:>9} {many:>9} {:>6}   {FEW:>9} {many:>9} {:>6}", "integrations in force", "ratio", "ratio");
     for ((name, few), (_, many)) in few.iter().zip(&many_costs) {
         let (cpu, wall) = (many.cpu / few.cpu, many.wall / few.wall);
-        println!(
-            "{name:<36} {:>9.0} {:>9.0} {cpu:>6.2}   {:>9.0} {:>9.0} {wall:>6.2}",
-            few.cpu, many.cpu, few.wall, many.wall
-        );
+        println!("{name:<36} {:>9.0} {:>9.0} {cpu:>6.2}   {:>9.0} {:>9.0} {wall:>6.2}", few.cpu, many.cpu, few.wall, many.wall);
     }
 }
 
@@ -105,7 +102,10 @@ async fn measured(number: usize) -> Vec<(&'static str, Cost)> {
 
 impl Bench {
     async fn rows(&mut self) {
-        self.fold("fold: suspend", |record| What::IntegrationSuspended { integration: record.id.clone(), reason: "odd".into() });
+        self.fold("fold: suspend", |record| What::IntegrationSuspended {
+            integration: record.id.clone(),
+            reason: "odd".into(),
+        });
         self.fold("fold: revoke", |record| revoked(&record.id));
         self.fold("fold: a version takes force", in_force);
         self.journal().await;
@@ -166,9 +166,10 @@ impl Bench {
         for _ in 0..=ROUNDS {
             let (begun, clock) = (of_process(), Instant::now());
             for record in &self.changed {
-                let subject = Subject::Integration { integration: record.id.clone() };
+                let subject = RevocationTarget::Integration { integration: record.id.clone() };
                 let revoke = Revoke { subject, client: None, tokens_only: true, reason: "odd".into() };
-                let (_, cut) = self.broker.revoke(Actor::Operator, revoke, None).await.unwrap_or_else(|denied| panic!("{denied:?}"));
+                let (_, cut) =
+                    self.broker.revoke(Actor::Operator, revoke, None).await.unwrap_or_else(|denied| panic!("{denied:?}"));
                 self.broker.confirm(cut.unconfirmed).await.unwrap_or_else(|denied| panic!("{denied:?}"));
             }
             rounds.push(after(begun, clock).await);
@@ -243,7 +244,7 @@ fn in_force(record: &Integration) -> What {
 }
 
 fn revoked(integration: &IntegrationId) -> What {
-    let subject = Subject::Integration { integration: integration.clone() };
+    let subject = RevocationTarget::Integration { integration: integration.clone() };
     let id = format!("r-{}-{}", integration.partner, integration.name).parse().expect("an id");
     What::RevocationAdded { id, subject, tokens_only: false, reason: "odd".into(), client: None }
 }

@@ -3,6 +3,7 @@
 use carnet::domain::log::change::{Change, What};
 use carnet::domain::people::actor::Actor;
 use carnet::domain::registry::binding::{Admits, Condition};
+use carnet::domain::value::names::IntegrationId;
 use carnet::journal::Proposal;
 use serde_json::{Value, json};
 
@@ -385,7 +386,7 @@ async fn s_7_s_1_a_new_environment_takes_audiences_and_narrowing_stays_possible(
 async fn collide(world: &World, at: usize, repository: &str) {
     let journal = &world.running.as_ref().expect("running").broker.journal;
     let changed = journal.change(None, |state, _| {
-        let known = &state.integrations[&"globex/second".parse().expect("an id")];
+        let known = &state.integrations[&"globex/second".parse::<IntegrationId>().expect("an id")];
         let mut record = known.current.as_ref().expect("in force").record.as_ref().clone();
         let access = record.environments.get_mut("production").expect("an environment");
         let Admits::Jwt(rule) = &mut access.bindings[at].admits else { panic!("a rule on JWTs") };
@@ -523,7 +524,8 @@ async fn s_2_judgements_wait_for_the_desk_and_tokens_do_not() {
         Ok::<_, ()>(Proposal::from(Change { by: Actor::Broker, what: What::PartnerVerified { partner, version } }))
     });
     verified.await.expect("available").expect("proposed");
-    let phase = || broker.journal.view().state.integrations[&"initech/sync".parse().expect("an id")].phase().name();
+    let phase =
+        || broker.journal.view().state.integrations[&"initech/sync".parse::<IntegrationId>().expect("an id")].phase().name();
     let retired = || broker.journal.view().state.keys.all().filter(|key| key.retired).count();
     assert_eq!(retired(), 0);
     world.advance(3 * 3600).await;

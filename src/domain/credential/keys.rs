@@ -3,6 +3,8 @@
 //! Where a key stands is a function of `now`: it is used from `usable_from` until a later key of the same algorithm is usable,
 //! stays published while tokens that it signed may live, and then is retired.
 
+use std::sync::Arc;
+
 use crate::domain::log::change::SigningKey;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::{Seconds, Timestamp};
@@ -18,7 +20,7 @@ pub const PUBLISHED_AFTER_USE: Seconds = Seconds::hours(2);
 /// Every signing key that was ever made.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
-    keys: Vec<KeyState>,
+    keys: Arc<Vec<KeyState>>,
 }
 
 /// A key and what happened to it.
@@ -64,7 +66,7 @@ impl Rung {
 
 impl Keys {
     pub(in crate::domain) fn add(&mut self, key: SigningKey, created: Timestamp) {
-        self.keys.push(KeyState { key, created, tainted: false, retired: false });
+        Arc::make_mut(&mut self.keys).push(KeyState { key, created, tainted: false, retired: false });
     }
 
     pub(in crate::domain) fn taint(&mut self, environment: &EnvironmentName, kid: &KeyId) {
@@ -74,7 +76,7 @@ impl Keys {
     }
 
     pub(in crate::domain) fn taint_all(&mut self) -> Vec<(EnvironmentName, KeyId)> {
-        let living = self.keys.iter_mut().filter(|key| !key.retired);
+        let living = Arc::make_mut(&mut self.keys).iter_mut().filter(|key| !key.retired);
         living
             .map(|key| {
                 key.tainted = true;
@@ -90,7 +92,7 @@ impl Keys {
     }
 
     fn find_mut(&mut self, environment: &EnvironmentName, kid: &KeyId) -> Option<&mut KeyState> {
-        self.keys.iter_mut().find(|key| key.key.environment == *environment && key.key.kid == *kid)
+        Arc::make_mut(&mut self.keys).iter_mut().find(|key| key.key.environment == *environment && key.key.kid == *kid)
     }
 
     /// The key with this id.

@@ -3,6 +3,7 @@
 //! "Revoke everything of this partner" is one number: tokens with a lower journal index are cut. It only moves forward, so
 //! re-enabling never revives (DESIGN.md section 3).
 
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use super::revocation_key::RevocationKey;
@@ -218,7 +219,7 @@ pub struct Provenance {
 
 impl Provenance {
     /// Whether a line behind `entry` cuts the token that stands there.
-    pub fn is_cut(&self, before: &std::collections::BTreeMap<RevocationKey, u64>, entry: u64) -> bool {
+    pub fn is_cut(&self, before: &OrdMap<RevocationKey, u64>, entry: u64) -> bool {
         !before.is_empty() && self.keys().iter().any(|key| before.get(key).is_some_and(|line| entry < *line))
     }
 

@@ -101,7 +101,7 @@ fn of(state: &State) -> Value {
         "revocations": revocations.values().map(revocation).collect::<Vec<_>>(),
         "revokedTokens": revoked_tokens.iter().collect::<BTreeMap<_, _>>(),
         "refused": refused.iter().collect::<BTreeSet<_>>(),
-        "revokedBefore": revoked_before,
+        "revokedBefore": revoked_before.iter().collect::<BTreeMap<_, _>>(),
         "staffCuts": staff_cuts,
         "candidates": candidates(state),
         "barred": barred(state),

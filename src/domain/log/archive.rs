@@ -3,6 +3,8 @@
 //! A change names each segment by its hash, so what left the database is on record like everything else, and a later reader knows
 //! what is missing there for a reason. Segments follow one another without a gap. Deliberately not here: files (`journal::segment`).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::value::digest::Digest;
@@ -20,7 +22,7 @@ pub struct Segment {
 
 /// All segments, in the order of their entries.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Archive(Vec<Segment>);
+pub struct Archive(Arc<Vec<Segment>>);
 
 impl Archive {
     /// The first entry that is in no segment.
@@ -32,7 +34,7 @@ impl Archive {
     /// passed over.
     pub fn take(&mut self, segment: &Segment) {
         if segment.first == self.until() && segment.until > segment.first {
-            self.0.push(segment.clone());
+            Arc::make_mut(&mut self.0).push(segment.clone());
         }
     }
 

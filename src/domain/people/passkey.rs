@@ -8,10 +8,9 @@
 //! What is here is the account of who has which passkey, a fold of the journal. Whether a signature holds is for `authn::passkey` to say;
 //! a credential stands here as that room persists it.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -63,7 +62,7 @@ pub struct Signature {
 /// All passkeys that were ever registered: a fold of the journal, as [`State`](crate::domain::state::State) is.
 #[derive(Clone, Debug, Default)]
 pub struct Passkeys {
-    all: BTreeMap<PasskeyId, Passkey>,
+    all: OrdMap<PasskeyId, Passkey>,
 }
 
 impl Passkeys {

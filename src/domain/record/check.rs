@@ -315,7 +315,7 @@ mod tests {
 
     /// An integration that no single claim keeps apart from the others of `claims` conditions.
     fn costly(name: usize, claims: usize) -> Integration {
-        let known = state().integrations.into_values().next().and_then(|known| known.current).expect("in force");
+        let known = state().integrations.values().next().and_then(|known| known.current.clone()).expect("in force");
         let mut record = known.record.as_ref().clone();
         record.id = format!("globex/i{name}").parse().expect("an id");
         let Admits::Jwt(rule) = &mut record.environments.values_mut().next().expect("one").bindings[0].admits else {

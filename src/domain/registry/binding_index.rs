@@ -5,12 +5,13 @@
 //! meets the few entries that share the value, and those that do not compare that claim at all. Entries that compare no claim exactly
 //! are a list of their own, which every look-up reads.
 //!
-//! An index is cheap to change while somebody else holds a copy: copies share every bucket, and within a bucket every list of entries, that
-//! did not change. What is copied of the others is a pointer each.
+//! A copy of an index shares every bucket, and within a bucket every list of entries, that a change does not touch.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap};
 
 use super::binding::{Condition, ExtraAudience, JwtRule, Preset};
 use crate::domain::value::effort::{Effort, Exhausted};
@@ -204,12 +205,12 @@ struct Bucket {
     size: usize,
     /// How many entries compare a claim exactly, whether or not they stand under it.
     comparing: HashMap<Claim, usize>,
-    keyed: BTreeMap<Claim, Arc<Under>>,
+    keyed: OrdMap<Claim, Under>,
     rest: Arc<Vec<Arc<Entry>>>,
 }
 
 /// The entries that stand under one claim, by its values. A copy shares the lists of all values that do not change.
-type Under = BTreeMap<Arc<str>, Arc<Vec<Arc<Entry>>>>;
+type Under = OrdMap<Arc<str>, Arc<Vec<Arc<Entry>>>>;
 
 impl Bucket {
     /// The claim under which `entry` will cost look-ups least: they meet it where they share its value, or do not compare the claim.
@@ -227,7 +228,7 @@ impl Bucket {
         let key = self.key_for(entry);
         match &key {
             Some(claim) => {
-                let under = Arc::make_mut(self.keyed.entry(claim.clone()).or_default());
+                let under = self.keyed.entry(claim.clone()).or_default();
                 for value in entry.conditions.exact().filter(|(exact, _)| *exact == claim).flat_map(|(_, values)| values) {
                     Arc::make_mut(under.entry(value.as_str().into()).or_default()).push(Arc::clone(entry));
                 }
@@ -245,7 +246,7 @@ impl Bucket {
         let gone = |list: &mut Arc<Vec<Arc<Entry>>>| Arc::make_mut(list).retain(|other| !Arc::ptr_eq(other, entry));
         match key {
             Some(claim) => {
-                if let Some(under) = self.keyed.get_mut(claim).map(Arc::make_mut) {
+                if let Some(under) = self.keyed.get_mut(claim) {
                     for value in entry.conditions.exact().filter(|(exact, _)| *exact == claim).flat_map(|(_, values)| values) {
                         let Some(list) = under.get_mut(value.as_str()) else { continue };
                         gone(list);
@@ -297,7 +298,7 @@ impl Bucket {
                     }
                     Some(Values::Prefix(prefix)) => Box::new(
                         under
-                            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
+                            .range::<_, str>((Bound::Included(prefix.as_str()), Bound::Unbounded))
                             .take_while(|(value, _)| value.starts_with(prefix.as_str()))
                             .map(|(_, list)| list),
                     ),

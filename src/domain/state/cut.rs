@@ -3,7 +3,7 @@
 //! Enter through [`cuts`] for one change and [`all`] for a rebuild. The truth is [`State`]; this is how it is told to those who do
 //! not read the journal.
 
-use std::collections::{BTreeMap, HashSet};
+use imbl::{HashMap, OrdMap};
 
 use super::State;
 use crate::domain::credential::revocation::{Clients, RevocationTarget};
@@ -21,9 +21,9 @@ pub struct Reach {
     /// The one token that it cuts, if it cuts one.
     token: Option<TokenId>,
     /// The lines that were there before it.
-    before: BTreeMap<RevocationKey, u64>,
+    before: OrdMap<RevocationKey, u64>,
     /// The tokens that were cut one by one before it.
-    revoked: HashSet<TokenId>,
+    revoked: HashMap<TokenId, (EnvironmentName, Timestamp)>,
     /// Whose tokens it can cut, where that is one client or one partner.
     clients: Option<Clients>,
 }
@@ -37,13 +37,7 @@ impl Reach {
             (state.lines(subject), None)
         };
         let clients = subject.reached().clients;
-        Self {
-            lines,
-            token,
-            before: state.revoked_before.clone(),
-            revoked: state.revoked_tokens.keys().cloned().collect(),
-            clients,
-        }
+        Self { lines, token, before: state.revoked_before.clone(), revoked: state.revoked_tokens.clone(), clients }
     }
 
     /// Whose entries have to be looked at; everybody's where it says nothing.
@@ -58,7 +52,7 @@ impl Reach {
             Some(token) => *token == issued.jti,
             None => provenance.keys().iter().any(|key| self.lines.contains(key)),
         };
-        reached && !self.revoked.contains(&issued.jti) && !provenance.is_cut(&self.before, issued.index)
+        reached && !self.revoked.contains_key(&issued.jti) && !provenance.is_cut(&self.before, issued.index)
     }
 }
 

@@ -1,6 +1,6 @@
 //! All elevations, as the journal tells them: what happened has happened, and nothing here forbids it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use imbl::{HashMap, OrdMap, OrdSet};
 
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Elevation;
@@ -17,13 +17,13 @@ use crate::domain::value::names::{ElevationId, EnvironmentName, IntegrationId};
 /// All elevations that were ever asked for: a fold of the journal, as [`State`] is.
 #[derive(Clone, Debug, Default)]
 pub struct Elevations {
-    all: BTreeMap<ElevationId, Request>,
+    all: OrdMap<ElevationId, Request>,
     /// Those that may still matter to a decision: every exchange that asks for more looks at them, so what is over is taken out.
     by_place: HashMap<(IntegrationId, EnvironmentName), Vec<ElevationId>>,
     /// Those that began without anybody, and wait for a look: every exchange asks whether one is overdue.
-    unreviewed: BTreeSet<ElevationId>,
+    unreviewed: OrdSet<ElevationId>,
     /// Those of which time may still bring something about that people are told.
-    unsettled: BTreeSet<ElevationId>,
+    unsettled: OrdSet<ElevationId>,
 }
 
 impl Elevations {
@@ -139,11 +139,11 @@ impl Elevations {
     /// Ends all: after a `reopen` nobody knows what was decided since the backup.
     pub(in crate::domain) fn end_all(&mut self, at: Timestamp) -> Vec<(EnvironmentName, ElevationId)> {
         self.unsettled.clear();
-        let open = self.all.values_mut().filter(|request| !request.is_closed(at) && request.ended.is_none());
-        open.map(|request| {
-            request.ended = Some(Ended { by: Actor::Operator, reason: None, at });
-            (request.elevation.environment.clone(), request.elevation.id.clone())
-        })
-        .collect()
+        let open = self.all.values().filter(|request| !request.is_closed(at) && request.ended.is_none());
+        let open: Vec<_> = open.map(|request| (request.elevation.environment.clone(), request.elevation.id.clone())).collect();
+        for (_, id) in &open {
+            self.end(id, Ended { by: Actor::Operator, reason: None, at });
+        }
+        open
     }
 }

@@ -3,8 +3,9 @@
 //! A revocation may name anything that a token was issued under, whether or not a record still names it. So the fold keeps the names
 //! after the records have dropped them. Nothing is ever taken out.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
 
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::credential::revocation_key::RevocationKey;
@@ -15,12 +16,12 @@ use crate::domain::value::names::{ClientId, EnvironmentName, Issuer, TrustDomain
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The last rule of each binding, by [`RevocationTarget::Binding`].
-    bindings: BTreeMap<RevocationTarget, Arc<Admits>>,
+    bindings: OrdMap<RevocationTarget, Arc<Admits>>,
     /// The lines that cut what an issuer's proofs bought.
-    issuers: BTreeMap<Issuer, BTreeSet<RevocationKey>>,
-    environments: BTreeSet<EnvironmentName>,
+    issuers: OrdMap<Issuer, OrdSet<RevocationKey>>,
+    environments: OrdSet<EnvironmentName>,
     /// Our own trust domains, which are the issuers of what certificates bought, with the environments that had them.
-    own: BTreeMap<Issuer, BTreeSet<EnvironmentName>>,
+    own: OrdMap<Issuer, OrdSet<EnvironmentName>>,
 }
 
 impl History {

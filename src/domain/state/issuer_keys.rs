@@ -4,7 +4,9 @@
 //! Kept for the issuers of records that ask for it (`rotation.issuerKeys`), and bounded: a partner that changes its key with every proof
 //! cannot fill the journal. Of certificates `certificate.rs` knows it better.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::OrdMap;
 
 use crate::domain::caller::admission::Principal;
 use crate::domain::decision::enrolment::RotationDue;
@@ -24,7 +26,7 @@ const AT_MOST_EVERY: Seconds = Seconds::hours(1);
 
 /// When keys were first used, by issuer: a fold of the journal, as the state is.
 #[derive(Clone, Debug, Default)]
-pub struct IssuerKeys(BTreeMap<Issuer, Vec<(Digest, Timestamp)>>);
+pub struct IssuerKeys(OrdMap<Issuer, Arc<Vec<(Digest, Timestamp)>>>);
 
 impl IssuerKeys {
     /// When a key was first used.
@@ -43,7 +45,7 @@ impl IssuerKeys {
     }
 
     pub(in crate::domain) fn add(&mut self, issuer: &Issuer, key: Digest, at: Timestamp) {
-        let known = self.0.entry(issuer.clone()).or_default();
+        let known = Arc::make_mut(self.0.entry(issuer.clone()).or_default());
         if known.len() == MOST {
             known.remove(0);
         }

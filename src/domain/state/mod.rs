@@ -3,9 +3,9 @@
 //! Enter through [`State::apply`]. Deliberately not here: issued tokens (the journal's entries), and
 //! any rule that would keep a change from happening: a change in the journal has happened.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use imbl::{HashMap, HashSet, OrdMap};
 use serde::Serialize;
 
 use super::credential::certificate::{Certificates, Enrolment};
@@ -112,31 +112,31 @@ pub struct State {
     /// When partners' issuers first used their keys.
     pub issuer_keys: IssuerKeys,
     /// The catalogue.
-    pub apis: BTreeMap<ApiName, ApiState>,
+    pub apis: OrdMap<ApiName, ApiState>,
     /// The partners.
-    pub partners: BTreeMap<PartnerName, PartnerState>,
+    pub partners: OrdMap<PartnerName, PartnerState>,
     /// The integrations.
-    pub integrations: BTreeMap<IntegrationId, IntegrationState>,
+    pub integrations: OrdMap<IntegrationId, IntegrationState>,
     /// All approvals that were ever opened.
-    pub approvals: BTreeMap<ApprovalId, Approval>,
+    pub approvals: OrdMap<ApprovalId, Approval>,
     /// All elevations that were ever asked for.
     pub elevations: Elevations,
     /// What approvers sign with.
     pub passkeys: Passkeys,
     /// All revocations that were ever made, but those of single tokens.
-    pub revocations: BTreeMap<RevocationId, Revocation>,
+    pub revocations: OrdMap<RevocationId, Revocation>,
     /// Revoked tokens with their environment and `exp`.
     pub revoked_tokens: HashMap<TokenId, (EnvironmentName, Timestamp)>,
     /// The keys of revocations that refuse later exchanges, of those not lifted.
     pub refused: HashSet<RevocationKey>,
     /// The lines that cut the tokens with a lower entry. They only move forward.
-    pub revoked_before: BTreeMap<RevocationKey, u64>,
+    pub revoked_before: OrdMap<RevocationKey, u64>,
     /// People whose access was ended, with the time of the cut. It stays ended.
-    pub staff_cuts: Vec<(Person, Timestamp)>,
+    pub staff_cuts: Arc<Vec<(Person, Timestamp)>>,
     /// Bindings by environment and issuer, of what is in force.
     pub candidates: Candidates,
-    /// What was ever in force. Shared, because the state is copied with every change, and this grows for ever.
-    pub history: Arc<History>,
+    /// What was ever in force. It grows for ever.
+    pub history: History,
     /// The proofs that revoked bindings would admit.
     pub barred: Arc<Barred>,
     /// What must be unique, as records in force have it.
@@ -180,7 +180,7 @@ impl State {
             What::CheckpointKeySucceeded { .. } => self.checkpoint_keys += 1,
             What::JournalArchived(segment) => self.archive.take(segment),
             What::ConfigurationChanged(configuration) => {
-                let history = Arc::make_mut(&mut self.history);
+                let history = &mut self.history;
                 for (name, environment) in &configuration.environments {
                     history.add_environment(name, &environment.trust_domain);
                 }
@@ -259,7 +259,7 @@ impl State {
             What::RevocationAdded { .. } | What::RevocationLiftAsked { .. } | What::RevocationLifted { .. } => {
                 self.apply_revocation(index, at, change);
             }
-            What::StaffCut { person, .. } => self.staff_cuts.push((person.clone(), at)),
+            What::StaffCut { person, .. } => Arc::make_mut(&mut self.staff_cuts).push((person.clone(), at)),
             What::TextErased { .. } => {}
         }
         self.note_opening(at, &change.what);
@@ -384,7 +384,7 @@ impl State {
         };
         self.candidates.index_integration(state);
         for (environment, access) in &current.record.environments {
-            Arc::make_mut(&mut self.history).add_bindings(&ClientId::Integration(id.clone()), environment, &access.bindings);
+            self.history.add_bindings(&ClientId::Integration(id.clone()), environment, &access.bindings);
         }
         self.bar();
     }
@@ -396,7 +396,7 @@ impl State {
         };
         self.candidates.index_api(state);
         for (environment, bindings) in &current.record.callers {
-            Arc::make_mut(&mut self.history).add_bindings(&ClientId::Api(name.clone()), environment, bindings);
+            self.history.add_bindings(&ClientId::Api(name.clone()), environment, bindings);
         }
         self.bar();
     }

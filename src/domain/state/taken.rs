@@ -5,8 +5,9 @@
 //! submission, review and activation all ask it, so that a version which could be applied is one that can take force (CONTRACT.md
 //! section 3). A record is never in conflict with another version of itself: one replaces the other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::ours::Ours;
 use crate::domain::reason::{self, Reason};
@@ -51,9 +52,9 @@ type Usage = (Role, EnvironmentName);
 
 /// Who uses each text, and as what.
 #[derive(Clone, Debug, Default)]
-struct Uses(HashMap<Arc<str>, Arc<Usages>>);
+struct Uses(HashMap<Arc<str>, Usages>);
 
-type Usages = BTreeMap<Usage, Arc<BTreeSet<ClientId>>>;
+type Usages = OrdMap<Usage, OrdSet<ClientId>>;
 
 /// A rule on JWTs of a record.
 struct Rule<'r> {
@@ -62,13 +63,9 @@ struct Rule<'r> {
     at: String,
 }
 
-/// What a set of records has taken; at most one version of each record. Copies share everything; after a change they share what it did not
-/// touch, and a pointer to each of these is all that was copied.
+/// What a set of records has taken; at most one version of each record. Copies share what a change of one of them does not touch.
 #[derive(Clone, Debug, Default)]
-pub struct Taken(Arc<Holdings>);
-
-#[derive(Clone, Debug, Default)]
-struct Holdings {
+pub struct Taken {
     uses: Uses,
     of: HashMap<ClientId, Arc<Vec<Part>>>,
     bindings: BindingIndex,
@@ -173,22 +170,18 @@ impl<'r> Holder<'r> {
 impl Taken {
     /// Puts `record` in the place of whatever `client` had here.
     pub fn replace(&mut self, client: &ClientId, record: Option<Holder<'_>>) {
-        if record.is_none() && !self.0.of.contains_key(client) {
-            return;
+        for part in self.of.remove(client).unwrap_or_default().iter() {
+            self.uses.remove(part, client);
         }
-        let holdings = Arc::make_mut(&mut self.0);
-        for part in holdings.of.remove(client).unwrap_or_default().iter() {
-            holdings.uses.remove(part, client);
-        }
-        holdings.bindings.remove(client);
+        self.bindings.remove(client);
         let Some(record) = record else { return };
         let parts = record.parts();
         for part in &parts {
-            holdings.uses.add(part, client);
+            self.uses.add(part, client);
         }
-        holdings.of.insert(client.clone(), Arc::new(parts));
+        self.of.insert(client.clone(), Arc::new(parts));
         for rule in record.entries() {
-            holdings.bindings.insert(rule.entry);
+            self.bindings.insert(rule.entry);
         }
     }
 }
@@ -197,28 +190,28 @@ impl Taken {
     /// Whether the version that `client` has here uses the same text in the same way.
     fn has(&self, client: &ClientId, part: &Part) -> bool {
         let same = |other: &Part| other.usage == part.usage && other.text == part.text;
-        self.0.of.get(client).is_some_and(|parts| parts.iter().any(same))
+        self.of.get(client).is_some_and(|parts| parts.iter().any(same))
     }
 
     /// Whether the same binding of the version that its client has here admits all that `rule` admits; where there is no rule to ask about,
     /// nothing speaks against it.
     fn has_rule(&self, rule: Option<&Rule<'_>>, effort: &mut Effort) -> Result<bool, Exhausted> {
         let Some(Rule { entry, .. }) = rule else { return Ok(true) };
-        let before = self.0.bindings.entry(&entry.client, &entry.environment, &entry.binding);
+        let before = self.bindings.entry(&entry.client, &entry.environment, &entry.binding);
         before.map_or(Ok(false), |before| entry.is_within(before, effort))
     }
 }
 
 impl Uses {
     fn add(&mut self, part: &Part, client: &ClientId) {
-        let usages = Arc::make_mut(self.0.entry(Arc::clone(&part.text)).or_default());
-        Arc::make_mut(usages.entry(part.usage.clone()).or_default()).insert(client.clone());
+        let usages = self.0.entry(Arc::clone(&part.text)).or_default();
+        usages.entry(part.usage.clone()).or_default().insert(client.clone());
     }
 
     fn remove(&mut self, part: &Part, client: &ClientId) {
-        let Some(usages) = self.0.get_mut(&part.text).map(Arc::make_mut) else { return };
+        let Some(usages) = self.0.get_mut(&part.text) else { return };
         if let Some(clients) = usages.get_mut(&part.usage) {
-            Arc::make_mut(clients).remove(client);
+            clients.remove(client);
             if clients.is_empty() {
                 usages.remove(&part.usage);
             }
@@ -279,7 +272,7 @@ pub fn conflicts(
         let mut found = None;
         for Beside { taken, reserves } in others {
             let counts = |_: &Usage, other: &ClientId| *other != client && reserves(other);
-            found = found.or(taken.0.uses.against(part, effort, counts)?);
+            found = found.or(taken.uses.against(part, effort, counts)?);
         }
         let found = found.or(itself.against(part, effort, |usage, _| *usage != part.usage)?);
         if let Some((usage, other)) = found {
@@ -295,7 +288,7 @@ pub fn conflicts(
         let mut found = None;
         for Beside { taken, reserves } in others {
             let counts = |other: &Entry| other.client != client && reserves(&other.client);
-            found = taken.0.bindings.overlapping(&rule.entry, effort, counts)?;
+            found = taken.bindings.overlapping(&rule.entry, effort, counts)?;
             if found.is_some() {
                 break;
             }

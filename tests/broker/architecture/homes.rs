@@ -8,7 +8,7 @@ use super::sources::Tree;
 /// The homes of each crate of `[dependencies]`, as prefixes of paths below `src`.
 ///
 /// A home whose files do not name the crate has to go.
-const HOMES: [(&str, &[&str]); 35] = [
+const HOMES: [(&str, &[&str]); 36] = [
     // HTTP
     ("askama", &["http/console/"]),
     ("axum", &["http/"]),
@@ -36,6 +36,8 @@ const HOMES: [(&str, &[&str]); 35] = [
     ("redis", &["revocation/"]),
     ("reqwest", &["outbound/"]),
     ("sqlx", &["journal/"]),
+    // The state
+    ("imbl", &["domain/"]),
     // Records, configuration, time
     ("jiff", &["cli/", "domain/", "http/admin/"]),
     ("serde_saphyr", &["domain/record/"]),
