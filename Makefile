@@ -1,10 +1,13 @@
 # The two commands of the README, and what they stand on. Everything that is installed without apt lands in .tools/ and target/.
 
-.PHONY: help demo test bench setup build golden
+.PHONY: help demo test lint bench setup build golden docs docs-reference
 
 help:
 	@echo "make demo    the whole story on one screen, from nothing"
 	@echo "make test    format, lints and every test, with the real servers they need"
+	@echo "make lint    licences, sources and banned crates of the dependencies (cargo-deny)"
+	@echo "make docs    the book of docs/ as HTML, into target/book"
+	@echo "make docs-reference  write the parts of docs/ that the code knows"
 	@echo "make bench   how fast: stages in process, exchanges and plans over HTTP"
 	@echo "make golden  write what no golden journal has yet: only where an entry can say something new"
 	@echo "make setup   only install what a bare Debian lacks"
@@ -28,6 +31,23 @@ test: setup
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features --features verifier -- -D warnings
 	cargo test --locked
+
+# Programs that neither a build nor a test needs, pinned, from crates.io into .tools/ when they are first wanted.
+.tools/bin/mdbook:
+	cargo install --quiet --root .tools --locked --version 0.5.4 mdbook --no-default-features --features search
+.tools/bin/cargo-deny:
+	cargo install --quiet --root .tools --locked --version 0.20.2 cargo-deny
+
+# Not `advisories`: they need a database that cannot be fetched everywhere (deny.toml).
+lint: .tools/bin/cargo-deny
+	.tools/bin/cargo-deny --locked check bans licenses sources
+
+docs: .tools/bin/mdbook
+	.tools/bin/mdbook build docs
+
+# `make test` fails while a page says something else than the code.
+docs-reference: build
+	cargo test --locked --test broker -- docs::generated::write docs::tests_of_rows::write --ignored
 
 # A golden journal that is committed is never written again (tests/golden/journal/README.md).
 golden:

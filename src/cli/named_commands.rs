@@ -1,4 +1,4 @@
-//! Every `carnet …` command that a text names is one that clap takes (FAULTS.md W-1).
+//! Every `carnet …` command that a text names is one that clap takes (W-1).
 //!
 //! The texts are the sources of the program (messages, reasons, help, pages, doc comments), the documents and the examples. A command
 //! stands in backticks, in `<code>`, as an example of a help page, or as the end of a message. Words in capitals stand for values.
@@ -11,7 +11,8 @@ use clap::error::ErrorKind;
 use super::Cli;
 
 /// The places to look at, and the shortest number of commands that they must yield: a search that finds nothing shows nothing.
-const PLACES: [(&str, usize); 3] = [("src", 100), ("README.md", 30), ("examples", 1)];
+const PLACES: [(&str, usize); 6] =
+    [("src", 100), ("README.md", 8), ("CONTRIBUTING.md", 0), ("SECURITY.md", 0), ("docs", 150), ("examples", 1)];
 
 /// A command and where it is named.
 struct Named {

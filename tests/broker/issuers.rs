@@ -115,7 +115,7 @@ async fn an_issuer_is_probed_on_purpose_and_nothing_of_it_is_used() {
         assert_eq!((answer.status, answer.json()["errors"][0]["reason"].as_str()), (422, Some("issuer.unusable")), "{said}");
         assert!(answer.text().contains(said) && !answer.text().contains("CANARY"), "{said}: {}", answer.text());
     }
-    // K-09 to K-12: a place that no operator listed is not asked for being private, and what is no issuer is no URL.
+    // K-09 to K-11: a place that no operator listed is not asked for being private, and what is no issuer is no URL.
     let hidden = crate::world::Provider::start().await;
     for bad in [hidden.issuer.as_str(), "http://169.254.169.254", "file:///etc/passwd", "https://user@idp.example", "", "x"] {
         let answer = world.admin_post("/v1/issuers/probe", "sven", &json!({"issuer": bad})).await;

@@ -12,6 +12,7 @@ mod clock;
 mod console;
 mod crash;
 mod digests;
+mod docs;
 mod elevation;
 mod exchange;
 mod fuzz;
@@ -25,7 +26,7 @@ mod oracles;
 mod policy;
 mod possession;
 mod quotas;
-mod readme;
+
 mod registry;
 mod revocation;
 mod secrets;
