@@ -3,11 +3,11 @@
 
 use super::Broker;
 use crate::authn::{Trust, UnverifiedAssertion, certificate, svid};
-use crate::domain::caller::admission::{Place, Principal, Slot, admit};
-use crate::domain::caller::peer::{Peer, admit_peer};
 use crate::domain::caller::proof::{Assertion, Verified};
 use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::certificate::{ClientCertificate, Der};
+use crate::domain::decision::admission::{Place, Principal, Slot, admit};
+use crate::domain::decision::peer::{Peer, admit_peer};
 use crate::domain::reason;
 use crate::domain::reason::decision::Refused;
 use crate::domain::registry::binding::KeySource;
@@ -163,8 +163,9 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
+    use crate::domain::credential::keys::SigningKey;
     use crate::domain::fixture;
-    use crate::domain::log::change::{Change, SigningKey, What};
+    use crate::domain::log::change::{Change, What};
     use crate::domain::people::actor::Actor;
     use crate::domain::value::alg::Alg;
     use crate::domain::value::digest::Digest;

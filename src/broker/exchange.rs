@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use super::caller::{Evidence, Presented};
 use super::{Broker, away, busy};
-use crate::domain::caller::admission::Principal;
-use crate::domain::caller::peer::Peer;
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::credential::claims::Detail;
 use crate::domain::credential::confirmation::Confirmation;
-use crate::domain::decision::grant::{Ask, Context, Decision, decide};
+use crate::domain::decision::admission::Principal;
+use crate::domain::decision::ask::{Ask, Context};
+use crate::domain::decision::grant::{Decision, decide};
+use crate::domain::decision::peer::Peer;
 use crate::domain::log::change::{Change, What};
 use crate::domain::people::actor::Actor;
 use crate::domain::reason::decision::Refused;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::domain::people::approval::Standing;
 use crate::domain::record::Record;
+use crate::domain::registry::approval::Standing;
 use crate::domain::state::{Held, State, Versioned};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;

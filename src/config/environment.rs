@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::fault::Faults;
 use super::section::Section;
 use super::url;
-use crate::domain::decision::grant::{LONGEST_LIFE, SHORTEST_LIFE};
+use crate::domain::decision::life::{LONGEST_LIFE, SHORTEST_LIFE};
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{EnvironmentName, Issuer, TrustDomain};
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::caller::admission::{Place, Slot, admit};
-use super::caller::peer::Peer;
 use super::caller::proof::{Assertion, Verified};
 use super::credential::certificate::{Authority, ClientCertificate, Der, Leaf};
 use super::credential::revocation::RevocationTarget;
+use super::decision::admission::{Place, Slot, admit};
+use super::decision::ask::{Ask, Context, Target};
 use super::decision::effective::{effective, of_partner};
-use super::decision::grant::{Ask, Context, Decision, Target, decide, explain};
+use super::decision::grant::{Decision, decide, explain};
+use super::decision::peer::Peer;
 use super::decision::rehearsal::{Question, rehearse};
 use super::elevation::{Elevation, Rule};
 use super::fixture::{self, ISSUER, NOON, at, production};
@@ -612,7 +613,7 @@ fn no_check_is_without_its_words() {
         include_str!("decision/grant.rs"),
         include_str!("decision/standing.rs"),
         include_str!("decision/entitlement.rs"),
-        include_str!("caller/admission.rs"),
+        include_str!("decision/admission.rs"),
         include_str!("state/issuer_keys.rs"),
         include_str!("decision/possession.rs"),
     ];

@@ -4,13 +4,15 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::caller::admission::{self, Place, Principal, Slot};
 use super::caller::proof::{Assertion, Verified};
-use super::decision::grant::{self, Ask, Context, Decision, Grant, Target};
-use super::log::change::{Change, SigningKey, What};
+use super::credential::keys::SigningKey;
+use super::decision::admission::{self, Place, Principal, Slot};
+use super::decision::ask::{Ask, Context, Target};
+use super::decision::grant::{self, Decision, Grant};
+use super::log::change::{Change, What};
 use super::people::actor::{Actor, Role};
-use super::people::approval::{Approval, Kind, Opened};
 use super::reason::decision::Refused;
+use super::registry::approval::{Approval, Kind, Opened};
 use super::registry::binding::{Condition, JwtKind, JwtRule, KeySource, Matcher};
 use super::state::State;
 use super::value::alg::Alg;
@@ -152,9 +154,9 @@ pub fn registry() -> Vec<Change> {
     let (api_version, partner_version) = (Digest::of_json(&api), Digest::of_json(&partner));
     let integration_version = Digest::of_json(&integration);
     let (api_name, partner_name, id) = (api.name.clone(), partner.name.clone(), integration.id.clone());
-    let approval = |subject: &str, version: Digest| super::people::approval::Approval {
+    let approval = |subject: &str, version: Digest| super::registry::approval::Approval {
         id: format!("approval-of-{}", subject.replace('/', "-")).parse().expect("an id"),
-        kind: super::people::approval::Kind::Api,
+        kind: super::registry::approval::Kind::Api,
         subject: subject.to_owned(),
         version,
         requested_by: Actor::Operator,

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::caller::admission::{Place, Slot, admit};
 use super::caller::proof::{Assertion, Verified};
+use super::credential::keys::SigningKey;
 use super::credential::revocation::RevocationTarget;
-use super::decision::grant::{Ask, Context, Decision, Grant, SHORTEST_LIFE, Target, decide};
-use super::log::change::{Change, Configuration, Environment, SigningKey, What};
+use super::decision::admission::{Place, Slot, admit};
+use super::decision::ask::{Ask, Context, Target};
+use super::decision::grant::{Decision, Grant, decide};
+use super::decision::life::SHORTEST_LIFE;
+use super::log::change::{Change, What};
 use super::people::actor::Actor;
 use super::registry::api::{Api, Approval as Form, Profile, Risk, ScopeEntry, TokenForm};
 use super::registry::binding::{Admits, Binding, Condition, JwtKind, JwtRule, KeySource, Matcher};
+use super::registry::environment::{Configuration, Environment};
 use super::registry::integration::{
     Access, Contract, Integration, Limits, Offboarding, OnSilence, Owners, Review, ScopeRule, Trigger,
 };

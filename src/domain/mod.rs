@@ -16,15 +16,15 @@ pub mod credential;
 
 pub mod registry;
 
+pub mod caller;
+
 pub mod elevation;
+
+pub mod record;
 
 pub mod log;
 
 pub mod state;
-
-pub mod caller;
-
-pub mod record;
 
 pub mod decision;
 

@@ -20,8 +20,8 @@ use std::sync::{Arc, RwLock};
 use josekit::jws::JwsSigner as _;
 
 use crate::domain::credential::claims::Payload;
+use crate::domain::credential::keys::SigningKey;
 use crate::domain::decision::grant::Grant;
-use crate::domain::log::change::SigningKey;
 use crate::domain::state::State;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::{Entropy, Timestamp};

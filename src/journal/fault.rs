@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::key::kek::KekFault;
-use crate::domain::caller::admission::CLOCK_AHEAD;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
+use crate::domain::value::clock::CLOCK_AHEAD;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::steady::Reading;
 

@@ -6,7 +6,7 @@
 
 use super::fault::Unavailable;
 use super::handle::Journal;
-use crate::domain::decision::grant::LONGEST_LIFE;
+use crate::domain::decision::life::LONGEST_LIFE;
 use crate::domain::log::change::What;
 use crate::domain::state::cut::Reach;
 use crate::domain::value::clock::{Seconds, Timestamp};

@@ -18,9 +18,9 @@ use super::{
 use crate::authn::{IssuerKeys, StaffVerifier};
 use crate::broker::shadow;
 use crate::config::{Config, ConfigFault, ListenSection};
-use crate::domain::log::change::Environment;
 use crate::domain::people::actor::Role;
 use crate::domain::record::collisions_in_force;
+use crate::domain::registry::environment::Environment;
 use crate::domain::state::State;
 use crate::domain::state::ours::Ours;
 use crate::domain::state::taken::Conflict;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::config::{Config, EnvironmentSection, StaffSection};
-use crate::domain::log::change::{Configuration, Environment};
 use crate::domain::people::actor::Role;
+use crate::domain::registry::environment::{Configuration, Environment};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
 

@@ -1,7 +1,5 @@
-//! Who calls: a verified proof, the binding that admits it, and the peer of a connection.
+//! Callers: a verified proof, the SPIFFE ID of a workload, and the conditions of a binding on claims.
 
-pub mod admission;
 pub mod conditions;
-pub mod peer;
 pub mod proof;
 pub mod spiffe;

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::domain::log::change::SigningKey;
+use serde::{Deserialize, Serialize};
+
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, KeyId};
 
 /// How long a key must be published before it signs: longer than any JWKS cache (ABUSE I-14; Istio's 20 min is the longest seen,
@@ -156,4 +158,22 @@ impl KeyState {
     fn signs(&self, now: Timestamp) -> bool {
         !self.tainted && !self.retired && self.key.usable_from <= now
     }
+}
+
+/// A signing key: its public half and its place on the ladder, which is a function of time (DESIGN.md section 7).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKey {
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// RFC 7638 thumbprint.
+    pub kid: KeyId,
+    /// What it signs with.
+    pub alg: Alg,
+    /// Public JWK, as published.
+    pub public: serde_json::Value,
+    /// SHA-256 of the sealed private half, which lies in the journal's keyring.
+    pub sealed: Digest,
+    /// From when it signs: every verifier's cache can know it by then (ABUSE I-14).
+    pub usable_from: Timestamp,
 }

@@ -2,8 +2,8 @@
 //! embed.
 
 use super::confirmation::Confirmation;
-use crate::domain::state::ours::decoded;
 use crate::domain::value::digest::Digest;
+use crate::domain::value::percent::decoded;
 
 /// What comes with a token.
 #[derive(Clone, Copy, Debug)]

@@ -5,11 +5,12 @@
 
 use super::stopped;
 use crate::domain::log::change::What;
-use crate::domain::people::approval::{Approval, Standing};
 use crate::domain::reason::{self, Reason};
 use crate::domain::record::conflicts_in;
+use crate::domain::registry::approval::{Approval, Standing};
+use crate::domain::state::integration::IntegrationState;
 use crate::domain::state::taken::Holder;
-use crate::domain::state::{Held, IntegrationState, Phase, State};
+use crate::domain::state::{Held, Phase, State};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::Effort;
@@ -119,7 +120,7 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, 
             lacking.push(&reason::PARTNER_UNVERIFIED);
         }
         let named = record.environments.values().flat_map(|access| access.scopes.keys());
-        let mut apis = named.filter(|api| api.as_str() != super::grant::BUILT_IN_API);
+        let mut apis = named.filter(|api| api.as_str() != super::target::BUILT_IN_API);
         if !apis.all(|api| state.apis.get(api).is_some_and(|api| api.current.is_some())) {
             lacking.push(&reason::RECORD_UNKNOWN_REFERENCE);
         }
@@ -171,7 +172,7 @@ mod tests {
     use crate::domain::fixture::{approval, at, state};
     use crate::domain::log::change::Change;
     use crate::domain::people::actor::{Actor, Person, Role};
-    use crate::domain::people::approval::{Kind, Verdict};
+    use crate::domain::registry::approval::{Kind, Verdict};
 
     fn apply(state: &mut State, what: What) {
         let by = Actor::Staff(Person { iss: "https://idp.example".parse().expect("an issuer"), id: "ann".into(), name: None });

@@ -6,15 +6,17 @@
 
 use serde::Serialize;
 
-use super::grant::{Ask, Beside, Life, Target, suppose};
+use super::ask::{Ask, Target};
+use super::grant::{Beside, suppose};
+use super::life::Life;
 use super::rehearsal::supposed;
+use super::rotation::issuer_key_due;
 use super::standing::{keys, own_keys, partner_stands, standing, verified_until};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::elevation::REVIEW_WITHIN;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason, ReasonCode};
 use crate::domain::registry::integration::Access;
-use crate::domain::state::issuer_keys::issuer_key_due;
 use crate::domain::state::{Phase, State};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{EnvironmentName, IntegrationId, Issuer, PartnerName};

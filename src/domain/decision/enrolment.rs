@@ -4,14 +4,14 @@
 //! certificate is recorded on: of two that use one enrolment token at one time, one gets a certificate.
 
 use super::possession::certificate_counts;
+use super::rotation::rotation_due;
 use super::stopped;
 use crate::domain::credential::certificate::{
     ClientCertificate, ENROLMENT_LIFE, Enrolment, LEAF_BACKDATED, LEAF_LIFE, Leaf, leaf_end,
 };
-use crate::domain::people::approval::{Standing, Verdict};
 use crate::domain::reason::{self, Reason};
+use crate::domain::registry::approval::{Standing, Verdict};
 use crate::domain::registry::binding::Admits;
-use crate::domain::registry::integration::{Integration, OnLate};
 use crate::domain::state::{Phase, State};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -99,28 +99,6 @@ pub fn decide_enrolment(
         ends,
     };
     Ok((leaf, uses))
-}
-
-/// When a key is due to change.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RotationDue {
-    /// The first second at which it is late.
-    pub at: Timestamp,
-    /// Whether it then admits no more (`onLate: refuse`).
-    pub refuses: bool,
-}
-
-impl RotationDue {
-    /// What the cadence wants at `now`, and what was seen.
-    pub(in crate::domain) fn texts(&self, now: Timestamp) -> (String, String) {
-        (format!("a key that is not due to change before {now}"), format!("a key that is due to change at {}", self.at))
-    }
-}
-
-/// When a key that certificates are made for since `since` is due to change by the record's cadence, if the record has one.
-pub fn rotation_due(record: &Integration, since: Option<Timestamp>) -> Option<RotationDue> {
-    let rotation = record.rotation.as_ref()?;
-    Some(RotationDue { at: since?.plus(rotation.certificate?), refuses: rotation.on_late == OnLate::Refuse })
 }
 
 /// A token that is known, for this integration and environment, approved within its ten minutes, and not used up.

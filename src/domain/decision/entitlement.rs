@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use super::ask::Ask;
 use super::elevation::{Live, live};
-use super::grant::{Ask, BUILT_IN_SCOPES, Chosen, Life};
+use super::life::Life;
+use super::target::Chosen;
 use crate::domain::credential::claims::Detail;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason};
-use crate::domain::registry::api::Api;
 use crate::domain::registry::integration::Access;
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
@@ -24,25 +25,6 @@ pub(in crate::domain) struct Place<'a> {
     pub(in crate::domain) access: &'a Access,
     pub(in crate::domain) state: &'a State,
     pub(in crate::domain) now: Timestamp,
-}
-
-/// The scopes that an API has.
-#[derive(Clone, Copy)]
-pub(in crate::domain) enum Catalogue<'a> {
-    /// Of a record.
-    Record(&'a Api),
-    /// Of the built-in API.
-    BuiltIn,
-}
-
-impl Catalogue<'_> {
-    /// Whether it has this one.
-    pub(in crate::domain) fn holds(&self, scope: &Scope) -> bool {
-        match self {
-            Self::Record(api) => api.scopes.contains_key(scope),
-            Self::BuiltIn => BUILT_IN_SCOPES.contains(&scope.as_str()),
-        }
-    }
 }
 
 /// What a token may say.

@@ -4,73 +4,32 @@
 //! `explain` takes it again with the tree. A [`Grant`] comes from nowhere else. Its life is the minimum of all ceilings, its scope
 //! the intersection of all; there is no way to widen either (ABUSE I-1, I-3).
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::entitlement::{Catalogue, Entitled, Place, entitled};
+use super::admission::Principal;
+use super::ask::{Ask, Context};
+use super::entitlement::{Entitled, Place, entitled};
+use super::life::{BACKDATED, Life, SHORTEST_LIFE};
+use super::peer::Peer;
 use super::possession::{bound, confirmation, possession};
+use super::rotation;
+use super::standing::record;
 use super::standing::{in_good_standing, standing, unrevoked};
-use crate::domain::caller::admission::Principal;
-use crate::domain::caller::peer::Peer;
-use crate::domain::caller::proof::{Possession, Verified};
+use super::target::target;
 use crate::domain::credential::claims::Claims;
 use crate::domain::credential::revocation::Provenance;
-use crate::domain::log::change::Environment;
+use crate::domain::log::entry::{CertificateOnRecord, Issued, IssuedKind, ProofOnRecord};
 use crate::domain::reason::decision::{Refused, Step, Trace};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::api::{Profile, TokenForm};
-use crate::domain::registry::integration::{Access, Integration, ScopeRule};
+use crate::domain::registry::environment::Environment;
+use crate::domain::registry::integration::Access;
 use crate::domain::state::State;
-use crate::domain::state::issuer_keys;
-use crate::domain::state::ours::is_own_audience;
 use crate::domain::value::alg::Alg;
-use crate::domain::value::clock::{Seconds, Timestamp};
-use crate::domain::value::names::{ApiName, Audience, ClientId, IntegrationId, RequestId, TokenId};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{Audience, ClientId, RequestId};
 use crate::domain::value::proof_key::ProofKey;
-
-/// Less than this left of a token's life: no token (CONTRACT.md section 3).
-pub const SHORTEST_LIFE: Seconds = Seconds(15);
-
-/// No configuration allows a longer life of a token.
-pub const LONGEST_LIFE: Seconds = Seconds::hours(1);
-
-/// How far `iat` and `nbf` of our tokens lie back, for verifiers whose clock is late.
-pub const BACKDATED: Seconds = Seconds(2);
-
-/// What a caller asks for.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    /// The API; nothing where the request named none, or more than one.
-    pub target: Option<Target>,
-    /// The `scope` parameter. It is judged after proof and target, as REFERENCE.md's examples D2 and D3 have it.
-    pub scope: Option<String>,
-    /// The `client_id` of the request, if it named one.
-    pub client: Option<String>,
-}
-
-/// How a request names the API.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// By its audience URI (`resource`, RFC 8707).
-    Resource(String),
-    /// By its name (`audience`, RFC 8693).
-    Name(String),
-}
-
-/// What the request brings besides its proof, and the names that the token will have.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The request.
-    pub request: RequestId,
-    /// The token's `jti`.
-    pub token: TokenId,
-    /// Where the request comes from.
-    pub source: Option<IpAddr>,
-    /// The client certificate of the connection; the token is bound to it, where no proof of another key is shown.
-    pub certificate: Option<Peer>,
-    /// The key of a DPoP proof; the token is bound to it.
-    pub possession: Option<Verified<Possession>>,
-}
 
 /// A token that may be: decided, and neither recorded nor signed yet.
 #[derive(Clone, Debug)]
@@ -81,7 +40,7 @@ pub struct Grant {
     request: RequestId,
     provenance: Provenance,
     record: crate::domain::value::digest::Digest,
-    proof: crate::domain::caller::admission::Proof,
+    proof: super::admission::Proof,
     ceiling: &'static str,
 }
 
@@ -128,7 +87,7 @@ impl Grant {
     }
 
     /// The proof that pays for it.
-    pub fn proof(&self) -> &crate::domain::caller::admission::Proof {
+    pub fn proof(&self) -> &super::admission::Proof {
         &self.proof
     }
 
@@ -141,6 +100,44 @@ impl Grant {
     /// Which of the ceilings ended the token's life.
     pub fn ceiling(&self) -> &'static str {
         self.ceiling
+    }
+}
+
+impl Issued {
+    /// The entry of a grant at `index`, and the bytes that are to be signed: those of which the entry has the digest.
+    pub fn of(grant: &Grant, index: u64, time: Timestamp) -> (Self, Vec<u8>) {
+        let bytes = grant.claims().payload(index).bytes();
+        let (claims, proof, from) = (grant.claims(), grant.proof(), grant.provenance());
+        let entry = Self {
+            index,
+            time,
+            kind: IssuedKind::Issued,
+            subject: claims.client.clone(),
+            request_id: grant.request().clone(),
+            environment: claims.environment.clone(),
+            jti: claims.id.clone(),
+            exp: claims.expires,
+            api: from.api.clone(),
+            audience: claims.audience.clone(),
+            scope: claims.scope.to_string(),
+            binding: claims.binding.clone(),
+            record: grant.record(),
+            kid: from.kid.clone(),
+            claims: Digest::of(&bytes),
+            ceiling: grant.ceiling().to_owned(),
+            proof: ProofOnRecord {
+                issuer: proof.issuer.clone(),
+                named: proof.named.clone(),
+                subject: proof.subject.clone(),
+                key: proof.key,
+                id: proof.id.map(|ProofKey(digest)| digest),
+                expires: proof.expires,
+            },
+            certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),
+            beside: from.beside.clone(),
+            elevations: from.elevations.clone(),
+        };
+        (entry, bytes)
     }
 }
 
@@ -273,12 +270,12 @@ fn judge<'a>(
     match beside {
         Beside::Request(context) => {
             possession(principal, access, context, state, now, trace, &mut life)?;
-            issuer_keys::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?;
+            rotation::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?;
             source(access, context.source, trace)?;
         }
-        Beside::Supposed => issuer_keys::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?,
+        Beside::Supposed => rotation::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?,
         Beside::From(address) => {
-            issuer_keys::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?;
+            rotation::rotated(principal, record, &state.issuer_keys, now, trace, &mut life)?;
             source(access, address, trace)?;
         }
     }
@@ -338,32 +335,8 @@ pub fn may_elevate(principal: &Principal, context: &Context, state: &State, now:
     let record = record(id, state).ok_or(&reason::BINDING_NO_MATCH)?;
     let access = record.environments.get(principal.environment()).ok_or(&reason::BINDING_NO_MATCH)?;
     possession(principal, access, context, state, now, &mut Trace::off(), &mut Life::new())?;
-    issuer_keys::rotated(principal, record, &state.issuer_keys, now, &mut Trace::off(), &mut Life::new())?;
+    rotation::rotated(principal, record, &state.issuer_keys, now, &mut Trace::off(), &mut Life::new())?;
     source(access, context.source, &mut Trace::off())
-}
-
-/// The life of a token: it ends with the first of its ceilings.
-pub(in crate::domain) struct Life {
-    ends: Timestamp,
-    ceiling: &'static str,
-}
-
-impl Life {
-    pub(in crate::domain) fn new() -> Self {
-        Self { ends: Timestamp::MAX, ceiling: "none" }
-    }
-
-    /// Takes one of the ends of life.
-    pub(in crate::domain) fn end(&mut self, ceiling: &'static str, at: Timestamp) {
-        if at < self.ends {
-            self.ends = at;
-            self.ceiling = ceiling;
-        }
-    }
-}
-
-fn record<'a>(id: &IntegrationId, state: &'a State) -> Option<&'a Integration> {
-    Some(&state.integrations.get(id)?.current.as_ref()?.record)
 }
 
 fn source(access: &Access, source: Option<IpAddr>, trace: &mut Trace) -> Result<(), &'static Reason> {
@@ -374,74 +347,4 @@ fn source(access: &Access, source: Option<IpAddr>, trace: &mut Trace) -> Result<
         let want = if networks.is_empty() { "any network: the record lists none".to_owned() } else { listed };
         (want, source.map_or_else(|| "an address that is not known".to_owned(), |source| source.to_string()))
     })
-}
-
-/// An API that a token can be for.
-pub(in crate::domain) struct Chosen<'a> {
-    pub(in crate::domain) api: ApiName,
-    pub(in crate::domain) audience: Audience,
-    form: TokenForm,
-    pub(in crate::domain) rules: &'a [ScopeRule],
-    pub(in crate::domain) catalogue: Catalogue<'a>,
-}
-
-/// The built-in API: its audience is the environment's issuer.
-pub const BUILT_IN_API: &str = "carnet";
-
-/// The scopes of the built-in API.
-pub const BUILT_IN_SCOPES: [&str; 1] = ["carnet:introspect"];
-
-fn target<'a>(
-    principal: &Principal,
-    ask: &Ask,
-    access: &'a Access,
-    state: &'a State,
-    trace: &mut Trace,
-) -> Result<Chosen<'a>, &'static Reason> {
-    let wanted = ask.target.as_ref();
-    let asked = || match wanted {
-        Some(Target::Resource(uri)) => format!("resource {uri}"),
-        Some(Target::Name(name)) => format!("audience {name}"),
-        None => "none, or several".to_owned(),
-    };
-    trace.check("target.named", wanted.is_some(), || ("one resource or one audience".into(), asked()));
-    let wanted = wanted.ok_or(&reason::TARGET_MISSING)?;
-    // Only APIs that the record names are looked at, so an API that exists and one that does not are refused alike, and what is told
-    // is the caller's own contract.
-    let named: BTreeSet<&ApiName> = access.scopes.keys().chain(access.elevation.iter().map(|eligible| &eligible.api)).collect();
-    let all = || named.iter().filter_map(|api| chosen(api, principal, access, state));
-    let chosen = all().find(|chosen| match wanted {
-        Target::Resource(uri) => chosen.audience.as_str() == uri,
-        Target::Name(name) => chosen.api.as_str() == name,
-    });
-    trace.check("target", chosen.is_some(), || {
-        let contracted = all().map(|chosen| format!("{} ({})", chosen.api, chosen.audience)).collect::<Vec<_>>().join(", ");
-        let none = || format!("an API of the record, and it has none in {}", principal.environment());
-        (if contracted.is_empty() { none() } else { format!("an API of the record: {contracted}") }, asked())
-    });
-    chosen.ok_or(&reason::TARGET_UNKNOWN)
-}
-
-fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &'a State) -> Option<Chosen<'a>> {
-    let rules = access.scopes.get(api).map_or(&[][..], Vec::as_slice);
-    if api.as_str() == BUILT_IN_API {
-        let environment = state.environment(principal.environment())?;
-        let form = TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds::minutes(5), require_bound: false };
-        let audience = environment.issuer.as_str().parse().ok()?;
-        return Some(Chosen { api: api.clone(), audience, form, rules, catalogue: Catalogue::BuiltIn });
-    }
-    let record = &state.apis.get(api)?.current.as_ref()?.record;
-    let audience = record.audience.get(principal.environment())?.clone();
-    // An environment that is newer than the API has the audience: a token for it would be shown to us.
-    if is_own_audience(
-        state.configuration.iter().flat_map(|configuration| configuration.environments.values()),
-        audience.as_str(),
-    ) {
-        return None;
-    }
-    Some(Chosen { api: api.clone(), audience, form: record.token.clone(), rules, catalogue: Catalogue::Record(record) })
-}
-
-pub(in crate::domain) fn ensure(holds: bool, otherwise: &'static Reason) -> Result<(), &'static Reason> {
-    if holds { Ok(()) } else { Err(otherwise) }
 }

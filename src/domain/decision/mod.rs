@@ -1,13 +1,19 @@
 //! Decisions: pure functions of the state, a request and `now` that grant or refuse with a reason.
 
+pub mod admission;
+pub mod ask;
 pub mod consequence;
 pub mod effective;
 pub mod elevation;
 pub mod enrolment;
 pub mod entitlement;
 pub mod grant;
+pub mod life;
+pub mod peer;
 pub mod possession;
 pub mod rehearsal;
 pub mod revocable;
+pub mod rotation;
 pub mod standing;
 pub mod stopped;
+pub mod target;

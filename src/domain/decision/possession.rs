@@ -2,11 +2,12 @@
 //!
 //! Enter through [`possession`], one step of the decision on a grant. Judged at every request, whatever the handshake said earlier.
 
-use super::enrolment::rotation_due;
-use super::grant::{Context, Life};
+use super::admission::Principal;
+use super::ask::Context;
+use super::life::Life;
+use super::peer::{Peer, admit_svid};
+use super::rotation::rotation_due;
 use super::standing::told;
-use crate::domain::caller::admission::Principal;
-use crate::domain::caller::peer::{Peer, admit_svid};
 use crate::domain::caller::proof::Verified;
 use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::certificate::{ClientCertificate, Leaf};

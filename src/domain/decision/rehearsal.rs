@@ -6,9 +6,11 @@
 
 use std::net::IpAddr;
 
-use super::grant::{Ask, Beside, Life, Target, suppose};
+use super::admission::Principal;
+use super::ask::{Ask, Target};
+use super::grant::{Beside, suppose};
+use super::life::Life;
 use super::standing::standing;
-use crate::domain::caller::admission::Principal;
 use crate::domain::reason::decision::{Step, Trace};
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;

@@ -3,7 +3,7 @@
 //! Whatever a token may have been issued under can be revoked, whether or not a record still names it ([`History`](crate::domain::state::history::History)).
 //! A name that was never in force names nothing: a typing error must not look like a revocation.
 
-use super::grant::BUILT_IN_API;
+use super::target::BUILT_IN_API;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::state::State;
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId};

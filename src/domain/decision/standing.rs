@@ -3,12 +3,13 @@
 //! Enter through [`standing`] and [`unrevoked`], two steps of the decision on a grant; [`stands`] and [`in_good_standing`] ask the same
 //! for what is no token.
 
-use super::grant::{Life, ensure};
-use crate::domain::caller::admission::Principal;
+use super::admission::Principal;
+use super::life::Life;
 use crate::domain::credential::revocation::Provenance;
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason};
+use crate::domain::registry::integration::Integration;
 use crate::domain::registry::partner::Partner;
 use crate::domain::state::{PartnerState, Phase, State};
 use crate::domain::value::clock::Timestamp;
@@ -31,7 +32,7 @@ pub(in crate::domain) fn standing(
     partner_stands(&id.partner, state, now, trace, life)?;
 
     let integration = state.integrations.get(id);
-    let phase = integration.map(crate::domain::state::IntegrationState::phase);
+    let phase = integration.map(crate::domain::state::integration::IntegrationState::phase);
     let otherwise = match phase {
         Some(Phase::Suspended) => &reason::INTEGRATION_SUSPENDED,
         Some(Phase::Draft | Phase::Submitted | Phase::Active) | None => &reason::INTEGRATION_NOT_ACTIVE,
@@ -151,4 +152,12 @@ pub(in crate::domain) fn own_keys(principal: &Principal) -> Vec<RevocationKey> {
 /// Whether an integration is in good standing: active, within its contract, its partner verified.
 pub fn stands(id: &IntegrationId, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     standing(id, state, now, &mut Trace::off(), &mut Life::new())
+}
+
+pub(in crate::domain) fn ensure(holds: bool, otherwise: &'static Reason) -> Result<(), &'static Reason> {
+    if holds { Ok(()) } else { Err(otherwise) }
+}
+
+pub(in crate::domain) fn record<'a>(id: &IntegrationId, state: &'a State) -> Option<&'a Integration> {
+    Some(&state.integrations.get(id)?.current.as_ref()?.record)
 }

@@ -7,9 +7,9 @@
 use super::standing::stands;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Elevation;
-use crate::domain::people::approval::{Approval, Kind};
 use crate::domain::reason::{self, Reason};
 use crate::domain::record::{widens_access, widens_binding, widens_target};
+use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::registry::binding::{Admits, Binding};
 use crate::domain::registry::integration::Access;
 use crate::domain::state::State;

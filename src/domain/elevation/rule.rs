@@ -6,11 +6,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Review;
+use super::terms::Narrowing;
 use crate::domain::people::actor::{Person, Role, Staff};
-use crate::domain::people::approval::Verdict;
+use crate::domain::people::passkey::Signature;
+use crate::domain::registry::approval::Verdict;
 use crate::domain::registry::integration::{Approvers, Eligible};
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::text::Text;
 
 /// The demands of a request as they stood when it was made, and who may not meet them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,4 +81,23 @@ pub(in crate::domain) fn demands(eligible: &[&Eligible]) -> Vec<Approvers> {
 /// Who looks at what started without anybody: one of security.
 pub(in crate::domain) fn afterwards() -> Vec<Approvers> {
     vec![Approvers { role: Some(Role::Security), people: Vec::new(), count: 1, fallback: None }]
+}
+
+/// One person's word.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// Who.
+    pub by: Person,
+    /// For or against.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Text,
+    /// What the reviewer was at that moment.
+    pub roles: Vec<Role>,
+    /// What is taken away.
+    pub narrowing: Narrowing,
+    /// The reviewer's signature, where there is one.
+    pub signature: Option<Box<Signature>>,
+    /// When.
+    pub at: Timestamp,
 }

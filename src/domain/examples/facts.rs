@@ -13,7 +13,8 @@ use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Ended, Request};
 use crate::domain::registry::binding::Admits;
 use crate::domain::registry::stop::{Revocation, Stop};
-use crate::domain::state::{ApiState, Candidate, Held, IntegrationState, PartnerState, State, Versioned};
+use crate::domain::state::integration::IntegrationState;
+use crate::domain::state::{ApiState, Candidate, Held, PartnerState, State, Versioned};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
 

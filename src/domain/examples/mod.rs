@@ -19,7 +19,7 @@ use std::str::FromStr;
 use super::fixture::{Seeded, at};
 use super::log::change::Change;
 use super::people::actor::{Actor, Person, Role};
-use super::people::approval::{Approval, Kind, Review, Verdict};
+use super::registry::approval::{Approval, Kind, Review, Verdict};
 use super::value::digest::Digest;
 use super::value::names::Issuer;
 use super::value::text::{Text, TextRow};

@@ -3,26 +3,25 @@
 //!
 //! A change stands alone in its batch. It says who caused it; free text in it is sealed ([`Text`]).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::archive::Segment;
 use crate::domain::credential::certificate::{Authority, Leaf, ServerLeaf};
+use crate::domain::credential::keys::SigningKey;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Elevation, Narrowing, Notice};
 use crate::domain::people::actor::{Actor, Person};
-use crate::domain::people::approval::{Approval, Verdict};
 use crate::domain::people::passkey::Signature;
 use crate::domain::registry::api::Api;
+use crate::domain::registry::approval::{Approval, Verdict};
+use crate::domain::registry::environment::Configuration;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::partner::Partner;
-use crate::domain::value::alg::Alg;
-use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{
     ApiName, ApprovalId, ClientId, ElevationId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName,
-    PasskeyId, RevocationId, TrustDomain,
+    PasskeyId, RevocationId,
 };
 use crate::domain::value::text::{Text, TextDigest};
 
@@ -407,46 +406,6 @@ pub enum What {
         /// Why.
         reason: Text,
     },
-}
-
-/// What the operator configured that decisions rest on.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Configuration {
-    /// The environments.
-    pub environments: BTreeMap<EnvironmentName, Environment>,
-    /// Digest of the staff section.
-    pub staff: Digest,
-}
-
-/// One environment.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Environment {
-    /// Our issuer there.
-    pub issuer: Issuer,
-    /// The longest life of a token there.
-    pub max_ttl: Seconds,
-    /// The trust domain of its SPIFFE IDs.
-    pub trust_domain: TrustDomain,
-}
-
-/// A signing key: its public half and its place on the ladder, which is a function of time (DESIGN.md section 7).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SigningKey {
-    /// Its environment.
-    pub environment: EnvironmentName,
-    /// RFC 7638 thumbprint.
-    pub kid: KeyId,
-    /// What it signs with.
-    pub alg: Alg,
-    /// Public JWK, as published.
-    pub public: serde_json::Value,
-    /// SHA-256 of the sealed private half, which lies in the journal's keyring.
-    pub sealed: Digest,
-    /// From when it signs: every verifier's cache can know it by then (ABUSE I-14).
-    pub usable_from: Timestamp,
 }
 
 impl Change {

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use crate::domain::credential::revocation::Provenance;
-use crate::domain::decision::grant::Grant;
 use crate::domain::reason::ReasonCode;
 use crate::domain::reason::decision::Step;
 use crate::domain::value::clock::Timestamp;
@@ -14,7 +13,6 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{
     ApiName, Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, KeyId, RequestId, Serial, Subject, TokenId,
 };
-use crate::domain::value::proof_key::ProofKey;
 
 /// An entry as it was read.
 #[derive(Clone, Debug)]
@@ -192,42 +190,6 @@ pub struct ChangeEntry {
 }
 
 impl Issued {
-    /// The entry of a grant at `index`, and the bytes that are to be signed: those of which the entry has the digest.
-    pub fn of(grant: &Grant, index: u64, time: Timestamp) -> (Self, Vec<u8>) {
-        let bytes = grant.claims().payload(index).bytes();
-        let (claims, proof, from) = (grant.claims(), grant.proof(), grant.provenance());
-        let entry = Self {
-            index,
-            time,
-            kind: IssuedKind::Issued,
-            subject: claims.client.clone(),
-            request_id: grant.request().clone(),
-            environment: claims.environment.clone(),
-            jti: claims.id.clone(),
-            exp: claims.expires,
-            api: from.api.clone(),
-            audience: claims.audience.clone(),
-            scope: claims.scope.to_string(),
-            binding: claims.binding.clone(),
-            record: grant.record(),
-            kid: from.kid.clone(),
-            claims: Digest::of(&bytes),
-            ceiling: grant.ceiling().to_owned(),
-            proof: ProofOnRecord {
-                issuer: proof.issuer.clone(),
-                named: proof.named.clone(),
-                subject: proof.subject.clone(),
-                key: proof.key,
-                id: proof.id.map(|ProofKey(digest)| digest),
-                expires: proof.expires,
-            },
-            certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),
-            beside: from.beside.clone(),
-            elevations: from.elevations.clone(),
-        };
-        (entry, bytes)
-    }
-
     /// What the token was made from.
     pub fn provenance(&self) -> Provenance {
         Provenance {

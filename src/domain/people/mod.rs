@@ -1,5 +1,4 @@
-//! People and what they decide: who acts, approvals, and the passkeys that sign them.
+//! People: who acts, with which roles, and the passkeys that they sign with.
 
 pub mod actor;
-pub mod approval;
 pub mod passkey;

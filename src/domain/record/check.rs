@@ -11,9 +11,9 @@ use super::Located;
 use super::Record;
 use super::read::api::BUILT_IN;
 use super::run_tests;
-use crate::domain::log::change::Environment;
 use crate::domain::reason;
 use crate::domain::registry::api::Api;
+use crate::domain::registry::environment::Environment;
 use crate::domain::registry::integration::Integration;
 use crate::domain::state::State;
 use crate::domain::state::ours::Ours;
@@ -309,7 +309,7 @@ mod tests {
     use crate::domain::fixture::{approval, at, state};
     use crate::domain::log::change::{Change, What};
     use crate::domain::people::actor::{Actor, Person, Role};
-    use crate::domain::people::approval::{Approval, Kind, Verdict};
+    use crate::domain::registry::approval::{Approval, Kind, Verdict};
     use crate::domain::registry::binding::{Admits, Condition, Matcher};
     use crate::domain::value::digest::Digest;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::log::change::Environment;
 use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Preset};
+use crate::domain::registry::environment::Environment;
 use crate::domain::state::ours::Ours;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;

@@ -1,6 +1,6 @@
 //! Bindings: which proofs admit to one environment of one integration (or to the callers of an API).
 //!
-//! The rules that make a binding safe are CONTRACT.md section 3. [`admit`](crate::domain::caller::admission::admit) applies them to a verified
+//! The rules that make a binding safe are CONTRACT.md section 3. [`admit`](crate::domain::decision::admission::admit) applies them to a verified
 //! assertion; this module holds what a record says.
 
 use std::borrow::Cow;

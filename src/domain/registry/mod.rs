@@ -1,9 +1,10 @@
-//! Records in force: APIs, partners, integrations with their bindings, and the indexes that find them.
+//! The registry: APIs, partners and integrations with their bindings, their life cycle, and the approvals that they wait for.
 
 pub mod api;
+pub mod approval;
 pub mod binding;
 pub mod binding_index;
-pub mod candidates;
+pub mod environment;
 pub mod integration;
 pub mod lifecycle;
 pub mod partner;

@@ -10,7 +10,7 @@ use crate::domain::elevation::Request;
 use crate::domain::elevation::Review;
 use crate::domain::log::change::{Change, What};
 use crate::domain::people::actor::Actor;
-use crate::domain::people::approval::Verdict;
+use crate::domain::registry::approval::Verdict;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ElevationId, EnvironmentName, IntegrationId};
 

@@ -8,12 +8,6 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use crate::domain::caller::admission::Principal;
-use crate::domain::decision::enrolment::RotationDue;
-use crate::domain::decision::grant::Life;
-use crate::domain::reason::decision::Trace;
-use crate::domain::reason::{self, Reason};
-use crate::domain::registry::integration::{Integration, OnLate};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::Issuer;
@@ -51,29 +45,4 @@ impl IssuerKeys {
         }
         known.push((key, at));
     }
-}
-
-/// When a key that was first used at `since` is due to change by the record's cadence, if the record has one.
-pub fn issuer_key_due(record: &Integration, since: Option<Timestamp>) -> Option<RotationDue> {
-    let rotation = record.rotation.as_ref()?;
-    Some(RotationDue { at: since?.plus(rotation.issuer_keys?), refuses: rotation.on_late == OnLate::Refuse })
-}
-
-/// The cadence of the record, where a late key is refused; then no token outlives it either.
-pub(in crate::domain) fn rotated(
-    principal: &Principal,
-    record: &Integration,
-    keys: &IssuerKeys,
-    now: Timestamp,
-    trace: &mut Trace,
-    life: &mut Life,
-) -> Result<(), &'static Reason> {
-    let proof = principal.proof();
-    if principal.is_by_certificate() || record.rotation.is_none() {
-        return Ok(());
-    }
-    let due = issuer_key_due(record, keys.since(&proof.issuer, proof.key)).filter(|due| due.refuses);
-    let Some(due) = due else { return Ok(()) };
-    life.end("assertion.key-rotation", due.at);
-    trace.ensure("assertion.key-rotation", now < due.at, &reason::ASSERTION_KEY_LATE, || due.texts(now))
 }

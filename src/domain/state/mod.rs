@@ -11,13 +11,12 @@ use serde::Serialize;
 use super::credential::certificate::{Certificates, Enrolment};
 use super::credential::revocation::RevocationTarget;
 use super::credential::revocation_key::RevocationKey;
-use super::elevation::Appliers;
 use super::log::archive::Archive;
-use super::log::change::{Change, Configuration, Environment, What};
+use super::log::change::{Change, What};
 use super::people::actor::Person;
-use super::people::approval::{Approval, Review, Standing};
 use super::people::passkey::{Passkey, Passkeys};
-use super::registry::integration::Integration;
+use super::registry::approval::{Approval, Review, Standing};
+use super::registry::environment::{Configuration, Environment};
 use super::value::clock::Timestamp;
 use super::value::digest::Digest;
 use super::value::names::{
@@ -26,63 +25,31 @@ use super::value::names::{
 use barred::Barred;
 use elevations::Elevations;
 use history::History;
+use integration::IntegrationState;
 use issuer_keys::IssuerKeys;
 use taken::Taken;
 
 pub use super::credential::keys::Keys;
-pub use super::registry::candidates::{Candidate, Candidates};
 pub use super::registry::lifecycle::{ApiState, Held, PartnerState, Versioned};
 pub use super::registry::stop::{Revocation, Stop};
 pub use crate::domain::registry::phase::Phase;
+pub use candidates::{Candidate, Candidates};
 
 pub mod about;
+pub mod appliers;
+mod approvals;
 pub mod barred;
+pub mod candidates;
 pub mod cut;
 pub mod elevations;
 pub mod history;
+pub mod integration;
 pub mod issuer_keys;
 pub mod opening;
 pub mod ours;
 mod revocations;
 pub mod taken;
 mod unique;
-
-/// An integration.
-#[derive(Clone, Debug, Default)]
-pub struct IntegrationState {
-    /// In force since its activation.
-    pub current: Option<Versioned<Integration>>,
-    /// The draft, or a held change.
-    pub held: Option<Held<Integration>>,
-    /// Stopped by security.
-    pub suspended: Option<Stop>,
-    /// Who applied which versions, as far as it bars them from approving elevations.
-    pub appliers: Appliers,
-}
-
-impl IntegrationState {
-    /// Where it is in its life.
-    pub fn phase(&self) -> Phase {
-        match (&self.suspended, &self.current, &self.held) {
-            (Some(_), _, _) => Phase::Suspended,
-            (None, Some(_), _) => Phase::Active,
-            (None, None, Some(Held { approval: Some(_), .. })) => Phase::Submitted,
-            (None, None, _) => Phase::Draft,
-        }
-    }
-
-    /// Notes that the current version came into force in place of `old`.
-    fn came_into_force(&mut self, old: Option<Arc<Integration>>) {
-        if let Some(current) = &self.current {
-            self.appliers.came_into_force(old.as_deref(), &current.record);
-        }
-    }
-
-    /// The version that people look at: the one in force, else the draft.
-    pub fn shown(&self) -> Option<&Versioned<Integration>> {
-        self.current.as_ref().or(self.held.as_ref().map(|held| &held.version))
-    }
-}
 
 /// Everything that decisions rest on.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::{State, Stop};
 use crate::domain::log::change::What;
-use crate::domain::people::approval::{Approval, Opened};
+use crate::domain::registry::approval::{Approval, Opened};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::text::Text;
 

@@ -10,9 +10,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::State;
-use crate::domain::log::change::Environment;
+use crate::domain::registry::environment::Environment;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
+use crate::domain::value::percent::decoded;
 
 /// The environments with their issuers and trust domains, and the thumbprints of their signing keys.
 #[derive(Clone, Debug, Default)]
@@ -77,14 +78,6 @@ pub fn is_own_issuer(state: &State, issuer: &Issuer) -> bool {
     let mut environments = state.configuration.iter().flat_map(|configuration| configuration.environments.values());
     let domain = issuer.as_str().strip_prefix("spiffe://");
     environments.any(|environment| environment.issuer == *issuer || domain == Some(environment.trust_domain.as_str()))
-}
-
-/// Whether `audience` is one of our issuers or lies below it, such as a token endpoint: what is made for it is made for us. Byte for byte,
-/// as every audience is compared.
-pub fn is_own_audience<'a>(mut environments: impl Iterator<Item = &'a Environment>, audience: &str) -> bool {
-    environments.any(|environment| {
-        audience.strip_prefix(environment.issuer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
 }
 
 impl Place {
@@ -162,27 +155,6 @@ fn number(text: &str) -> Option<u64> {
         None if text.len() > 1 && text.starts_with('0') => u64::from_str_radix(text, 8).ok(),
         None => text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten(),
     }
-}
-
-/// With every escape resolved, once (RFC 3986 section 2.1). What is no text after that keeps its escapes.
-pub(in crate::domain) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let escaped = tail.get(..2).filter(|_| *first == b'%');
-        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok()).filter(|digits| !digits.contains('+'));
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 /// RFC 7638 section 3, of the key itself and not of its spelling: a modulus with leading zeros is the same key.

@@ -4,7 +4,7 @@ use super::State;
 use super::taken::Holder;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::log::change::What;
-use crate::domain::people::approval::{Kind, Standing, Verdict};
+use crate::domain::registry::approval::{Kind, Standing, Verdict};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ApprovalId, ClientId};
 

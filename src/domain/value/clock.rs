@@ -200,6 +200,12 @@ pub fn named<N: FromStr<Err: Debug>>(mut bytes: [u8; 16]) -> N {
     str::from_utf8(&text[..written]).expect("base64url is text").parse().expect("an identifier is URL-safe")
 }
 
+/// How far ahead a partner's clock may be (`iat`, `nbf`). `exp` has no leeway: an expired proof proves nothing.
+pub const CLOCK_AHEAD: Seconds = Seconds(30);
+
+/// The clock difference between nodes that the house allows.
+pub const CLOCK_DIFFERENCE: Seconds = Seconds(30);
+
 #[cfg(test)]
 mod tests {
     use super::*;

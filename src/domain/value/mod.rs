@@ -13,6 +13,7 @@ pub mod names;
 pub mod network;
 pub mod numeric_date;
 pub(crate) mod p256;
+pub mod percent;
 pub mod proof_key;
 pub mod quota;
 pub mod scope;

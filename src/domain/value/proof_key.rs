@@ -1,9 +1,9 @@
 //! Proofs that are spent: one namespace of (issuer, `jti`) over all slots, endpoints, grants and environments.
 
+use super::clock::{CLOCK_AHEAD, CLOCK_DIFFERENCE};
 use super::clock::{Seconds, Timestamp};
 use super::digest::Digest;
 use super::names::{Issuer, ProofId};
-use crate::domain::caller::admission::{CLOCK_AHEAD, CLOCK_DIFFERENCE};
 
 /// SHA-256 of a proof's issuer and `jti`: bounded, and telling nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

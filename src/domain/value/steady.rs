@@ -9,8 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::CLOCK_AHEAD;
 use super::clock::{Clock, Seconds, Timestamp};
-use crate::domain::caller::admission::CLOCK_AHEAD;
 
 /// From so far apart on the difference is told, before it is too much (ABUSE T-13).
 const TOLD: Seconds = Seconds(CLOCK_AHEAD.0 / 2);

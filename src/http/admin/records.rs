@@ -12,8 +12,8 @@ use super::problem::Problem;
 use crate::broker::Broker;
 use crate::broker::plan::{Item, Plan};
 use crate::domain::people::actor::Submit;
-use crate::domain::people::approval::Approval;
 use crate::domain::reason;
+use crate::domain::registry::approval::Approval;
 use crate::http::form::Form;
 use crate::http::media;
 

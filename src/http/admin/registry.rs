@@ -18,14 +18,15 @@ use crate::broker::Broker;
 use crate::broker::judged::Lacking;
 use crate::broker::lifecycle::Party;
 use crate::domain::decision::effective::{Effective, effective, of_partner};
-use crate::domain::decision::enrolment::rotation_due;
+use crate::domain::decision::rotation::issuer_key_due;
+use crate::domain::decision::rotation::rotation_due;
 use crate::domain::people::actor::{Contain, Read, Submit};
 use crate::domain::reason;
 use crate::domain::record::Record;
 use crate::domain::registry::binding::Admits;
 use crate::domain::registry::integration::Integration;
-use crate::domain::state::issuer_keys::issuer_key_due;
-use crate::domain::state::{IntegrationState, PartnerState, State as House};
+use crate::domain::state::integration::IntegrationState;
+use crate::domain::state::{PartnerState, State as House};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{EnvironmentName, IntegrationId, PartnerName};
 

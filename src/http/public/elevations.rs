@@ -14,7 +14,7 @@ use super::held;
 use crate::broker::caller::Presented;
 use crate::broker::elevation::{NotAsked, Workload};
 use crate::broker::exchange::Denied;
-use crate::domain::caller::admission::Slot;
+use crate::domain::decision::admission::Slot;
 use crate::domain::elevation::{Request, Standing};
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};

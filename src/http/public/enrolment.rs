@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Here;
 use crate::broker::enrolment::Shown;
-use crate::domain::caller::peer::Peer;
 use crate::domain::credential::certificate::Der;
+use crate::domain::decision::peer::Peer;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Class, Reason};
 use crate::domain::value::clock::Seconds;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::broker::Broker;
-use crate::domain::caller::peer::Peer;
+use crate::domain::decision::peer::Peer;
 use crate::domain::value::names::{EnvironmentName, Issuer, RequestId};
 use crate::http::metrics::Metrics;
 

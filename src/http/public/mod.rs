@@ -29,10 +29,10 @@ use axum::routing::{MethodRouter, any, get, post};
 
 use crate::broker::Broker;
 use crate::broker::exchange::Denied;
-use crate::domain::caller::peer::Peer;
-use crate::domain::log::change::Environment;
+use crate::domain::decision::peer::Peer;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
+use crate::domain::registry::environment::Environment;
 use crate::domain::value::names::{EnvironmentName, Issuer};
 use crate::domain::value::network::Cidr;
 use crate::http::error::{Slotted, refuse};

@@ -55,7 +55,7 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
         apis.filter(|api| api.record.audience.contains_key(&here.environment))
     };
     let mut scopes: Vec<&str> = here_in_force().flat_map(|api| api.record.scopes.keys()).map(|scope| scope.as_str()).collect();
-    scopes.extend(crate::domain::decision::grant::BUILT_IN_SCOPES);
+    scopes.extend(crate::domain::decision::target::BUILT_IN_SCOPES);
     scopes.sort_unstable();
     scopes.dedup();
     let resources: Vec<&str> = here_in_force()

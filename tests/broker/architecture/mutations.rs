@@ -202,10 +202,10 @@ fn a_circle_that_grows_or_shrinks_is_seen() {
 fn an_upward_import_inside_the_domain_is_seen() {
     let tree = with_code(Tree::today(), "domain/value/hex.rs", "use crate::domain::state::State;")
         .with("domain/stray.rs", |_| String::new());
-    let faults = order::faults(&tree.with("domain/credential/keys.rs", |_| String::new()));
+    let faults = order::faults(&tree.with("domain/record/check.rs", |_| String::new()));
     assert_told(&faults, &["domain/value/hex.rs", "State"]);
     assert_told(&faults, &["domain/stray.rs", "none of the nouns"]);
-    assert_told(&faults, &["credential/keys -> log/change", "off the list"]);
+    assert_told(&faults, &["record/check -> state/mod", "off the list"]);
 }
 
 #[test]

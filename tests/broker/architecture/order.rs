@@ -8,28 +8,14 @@ use super::sources::Tree;
 
 /// Nouns, each a folder of `domain`. A file imports only from its own folder and from folders before it in this list.
 const NOUNS: [&str; 11] =
-    ["value", "reason", "people", "credential", "registry", "elevation", "log", "state", "caller", "record", "decision"];
+    ["value", "reason", "people", "credential", "registry", "caller", "elevation", "record", "log", "state", "decision"];
 
 /// Imports against the order: the file and what it names, with what ends it.
-const AGAINST: [(&str, &str); 18] = [
-    ("people/approval -> registry/lifecycle", "to be cut by moving what waits for an approval to the state"),
-    ("people/approval -> state/mod", "to be cut by moving `Held` to the registry, and `open` to the state"),
-    ("people/approval -> registry/stop", "to be cut by moving what an approval is about behind the registry"),
-    ("state/barred -> caller/conditions", "to be cut by moving what a binding asks of claims below the state"),
-    ("state/barred -> caller/proof", "to be cut by moving the verified proof's claims below the state"),
-    ("state/barred -> caller/spiffe", "to be cut by moving the verified identity below the state"),
-    ("registry/candidates -> log/change", "to be cut by moving `Environment` to the registry"),
-    ("registry/candidates -> state/ours", "to be cut by moving the look-up of our own audiences to the caller"),
-    ("registry/candidates -> state/mod", "to be cut by moving `ApiState` and `IntegrationState` to the registry"),
-    ("elevation/appliers -> record/compare/access", "to be cut by moving the comparison of access rules below the elevation"),
-    ("log/entry -> decision/grant", "to be cut by moving `Issued::of` to the grant"),
-    ("state/issuer_keys -> caller/admission", "to be cut by moving the principal's key to the caller"),
-    ("state/issuer_keys -> decision/enrolment", "to be cut by moving what is due to a file about rotation"),
-    ("state/issuer_keys -> decision/grant", "to be cut by giving `Life` a file of its own"),
-    ("credential/keys -> log/change", "to be cut by moving `SigningKey` to the keys"),
-    ("value/proof_key -> caller/admission", "to be cut by moving the allowed clock difference to the clock"),
-    ("credential/resource -> state/ours", "to be cut by moving the decoding of percent signs to the values"),
-    ("value/steady -> caller/admission", "to be cut by moving the allowed clock difference to the clock"),
+const AGAINST: [(&str, &str); 4] = [
+    ("record/check -> state/mod", "to be cut by moving the checks against the state to the decisions"),
+    ("record/check -> state/ours", "to be cut by moving the checks against the state to the decisions"),
+    ("record/check -> state/taken", "to be cut by moving the checks against the state to the decisions"),
+    ("record/mod -> state/taken", "to be cut by moving the checks against the state to the decisions"),
 ];
 
 /// The parts of the standard library that pure code may use.

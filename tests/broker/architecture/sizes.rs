@@ -9,7 +9,7 @@ const MOST: usize = 450;
 ///
 /// Neither the list nor a number grows.
 const LONGER: [(&str, usize, &str); 1] =
-    [("domain/log/change.rs", 612, "to be cut by nesting changes by noun, each with its file")];
+    [("domain/log/change.rs", 571, "to be cut by nesting changes by noun, each with its file")];
 
 /// A number in the list has to follow when its file has become this much shorter.
 const SLACK: usize = 20;

@@ -12,7 +12,7 @@ use crate::domain::elevation::*;
 use crate::domain::fixture::{NOON, at, production};
 use crate::domain::log::change::{Change, What};
 use crate::domain::people::actor::{Actor, Person, Role, Staff};
-use crate::domain::people::approval::Verdict;
+use crate::domain::registry::approval::Verdict;
 use crate::domain::registry::integration::{Approvers, Eligible, Integration};
 use crate::domain::state::State;
 use crate::domain::value::clock::{Seconds, Timestamp};

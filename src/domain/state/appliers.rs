@@ -22,14 +22,14 @@ pub struct Appliers {
 
 impl Appliers {
     /// Somebody applied a version: a draft, one that is held, or one that comes into force at once.
-    pub(in crate::domain) fn applied(&mut self, by: &Actor) {
+    pub(super) fn applied(&mut self, by: &Actor) {
         if let Some(person) = by.person() {
             add(&mut self.waiting, person);
         }
     }
 
     /// `new` came into force in place of `old`.
-    pub(in crate::domain) fn came_into_force(&mut self, old: Option<&Integration>, new: &Integration) {
+    pub(super) fn came_into_force(&mut self, old: Option<&Integration>, new: &Integration) {
         let mut since = BTreeMap::new();
         for (environment, access) in &new.environments {
             let earlier = old.and_then(|old| old.environments.get(environment)).map_or(&[][..], |access| &access.elevation);

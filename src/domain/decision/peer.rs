@@ -3,15 +3,15 @@
 //! Enter through [`admit_peer`]: whom it admits. Whether it counts now is the decision's (`grant`).
 
 use super::admission::Principal;
-use super::conditions::conditions;
-use super::proof::Verified;
-use super::spiffe::Svid;
+use crate::domain::caller::conditions::conditions;
+use crate::domain::caller::proof::Verified;
+use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::certificate::ClientCertificate;
 use crate::domain::reason;
 use crate::domain::reason::decision::Refused;
 use crate::domain::registry::binding::{Admits, Preset};
-use crate::domain::registry::candidates::Candidate;
 use crate::domain::state::State;
+use crate::domain::state::candidates::Candidate;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ClientId, EnvironmentName, TrustDomain};
 

@@ -3,27 +3,22 @@
 //! Enter through [`admit`]. Everything that a binding asks of a proof is judged here, each time that a decision is taken: slot,
 //! algorithm, `typ`, times, audience, life, age, `jti`, conditions (CONTRACT.md section 3). A [`Principal`] comes from nowhere else.
 
-use super::conditions::conditions;
-use super::proof::{Assertion, Verified};
-use super::spiffe::Svid;
+use crate::domain::caller::conditions::conditions;
+use crate::domain::caller::proof::{Assertion, Verified};
+use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::certificate::ClientCertificate;
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::reason::decision::{Refused, Trace};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::binding::{Admits, Binding, ExtraAudience, JwtKind, JwtRule};
-use crate::domain::registry::candidates::Candidate;
 use crate::domain::state::State;
 use crate::domain::state::barred::Barred;
-use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::state::candidates::Candidate;
+use crate::domain::value::clock::CLOCK_AHEAD;
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{BindingName, ClientId, EnvironmentName, IntegrationId, Issuer, Subject, TrustDomain};
 use crate::domain::value::proof_key::ProofKey;
-
-/// How far ahead a partner's clock may be (`iat`, `nbf`). `exp` has no leeway: an expired proof proves nothing.
-pub const CLOCK_AHEAD: Seconds = Seconds(30);
-
-/// The clock difference between nodes that the house allows.
-pub const CLOCK_DIFFERENCE: Seconds = Seconds(30);
 
 /// The slot of the request that a proof came in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

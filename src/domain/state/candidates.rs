@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::binding::{Admits, Binding, ExtraAudience, JwtRule, KeySource};
-use super::lifecycle::ApiState;
-use crate::domain::log::change::Environment;
-use crate::domain::state::IntegrationState;
-use crate::domain::state::ours::is_own_audience;
+use super::integration::IntegrationState;
+use crate::domain::registry::binding::{Admits, Binding, ExtraAudience, JwtRule, KeySource};
+use crate::domain::registry::environment::Environment;
+use crate::domain::registry::environment::is_own_audience;
+use crate::domain::registry::lifecycle::ApiState;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApiName, Audience, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer};
 

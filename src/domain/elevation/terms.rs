@@ -1,0 +1,58 @@
+//! The terms of an elevation: what was asked for, and what approvers left of it.
+
+use crate::domain::value::clock::Seconds;
+use crate::domain::value::endpoint::Endpoint;
+use crate::domain::value::scope::ScopeSet;
+use serde::{Deserialize, Serialize};
+
+/// What an approver takes away: less, for a shorter time. There is nothing that an approver could add.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Narrowing {
+    /// Only these scopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<ScopeSet>,
+    /// Only these endpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<Endpoint>>,
+    /// Only so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Seconds>,
+}
+
+/// What it gives, after everything that approvers took away.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Terms {
+    /// The scopes.
+    pub scopes: ScopeSet,
+    /// Endpoint conditions; none means those of the record.
+    pub allow: Vec<Endpoint>,
+    /// How long.
+    pub duration: Seconds,
+}
+
+impl Terms {
+    /// What is left after `narrowing`: whatever it names, there is never more.
+    #[must_use]
+    pub(super) fn narrow(self, narrowing: &Narrowing) -> Self {
+        Self {
+            scopes: narrowing.scopes.as_ref().map_or_else(|| self.scopes.clone(), |scopes| self.scopes.narrow(scopes)),
+            allow: match &narrowing.allow {
+                Some(allow) if self.allow.is_empty() => allow.clone(),
+                Some(allow) => self.allow.iter().filter(|endpoint| allow.contains(endpoint)).cloned().collect(),
+                None => self.allow.clone(),
+            },
+            duration: narrowing.duration.map_or(self.duration, |duration| self.duration.min(duration)),
+        }
+    }
+
+    /// Whether `narrowing` names nothing that these terms do not have, and leaves something.
+    pub(in crate::domain) fn can(&self, narrowing: &Narrowing) -> bool {
+        let scopes = narrowing.scopes.as_ref().is_none_or(|scopes| !scopes.is_empty() && scopes.is_within(&self.scopes));
+        let allow = narrowing.allow.as_ref().is_none_or(|allow| {
+            !allow.is_empty() && (self.allow.is_empty() || allow.iter().all(|endpoint| self.allow.contains(endpoint)))
+        });
+        let duration = narrowing.duration.is_none_or(|duration| Seconds::minutes(1) <= duration && duration <= self.duration);
+        scopes && allow && duration
+    }
+}

@@ -1,0 +1,101 @@
+//! Whether an approval still is about what waits for it.
+
+use super::{Held, State, Stop};
+use crate::domain::registry::approval::{Approval, Kind};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ApprovalId, IntegrationId};
+
+impl Approval {
+    /// Whether what it is about is still what waits for it: the version that was shown, the suspension, the revocation.
+    pub fn is_current(&self, state: &State) -> bool {
+        let waits = |known: Option<(&Option<ApprovalId>, Digest)>| {
+            known.is_some_and(|(approval, version)| approval.as_ref() == Some(&self.id) && version == self.version)
+        };
+        fn held<T>(held: &Option<Held<T>>) -> Option<(&Option<ApprovalId>, Digest)> {
+            held.as_ref().map(|held| (&held.approval, held.version.version))
+        }
+        let stop = |stop: &Option<Stop>| stop.as_ref().is_some_and(|stop| stop.lift.as_ref() == Some(&self.id));
+        let named = self.subject.as_str();
+        let integration = || state.integrations.get(&named.parse::<IntegrationId>().ok()?);
+        match self.kind {
+            Kind::Api => waits(state.apis.get(named).and_then(|api| held(&api.held))),
+            Kind::Partner => waits(state.partners.get(named).and_then(|partner| held(&partner.held))),
+            Kind::Integration | Kind::Change => waits(integration().and_then(|one| held(&one.held))),
+            Kind::Resume => {
+                let partner = state.partners.get(named).is_some_and(|one| stop(&one.suspended));
+                partner || integration().is_some_and(|one| stop(&one.suspended))
+            }
+            Kind::Lift => {
+                let revocation = state.revocations.get(named);
+                revocation.is_some_and(|one| !one.lifted && one.lift.as_ref() == Some(&self.id))
+            }
+            Kind::Enrolment => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixture::approval;
+    use crate::domain::log::change::{Change, What};
+    use crate::domain::people::actor::{Actor, Person};
+    use crate::domain::value::clock::Timestamp;
+    use crate::domain::value::text::Text;
+
+    fn sven() -> Actor {
+        Actor::Staff(Person { iss: "https://idp.example".parse().expect("issuer"), id: "sven".into(), name: None })
+    }
+
+    /// What a review rests on is the suspension that was shown: another one in its place has another version, and its own approval.
+    #[test]
+    fn a_suspension_that_was_made_anew_is_not_what_was_shown() {
+        let mut state = crate::domain::fixture::state();
+        let integration: IntegrationId = "globex/order-sync".parse().expect("an id");
+        let mut index = 100;
+        let mut apply = |state: &mut State, what: What| {
+            index += 1;
+            state.apply(index, Timestamp::default(), &Change { by: sven(), what });
+        };
+        let suspend = |why: &str| What::IntegrationSuspended { integration: integration.clone(), reason: why.into() };
+        apply(&mut state, suspend("odd calls"));
+        let stop = state.integrations[&integration].suspended.clone().expect("a suspension");
+        let (subject, version) = (integration.to_string(), stop.version(&integration.to_string()));
+        let asked = approval("a1", Kind::Resume, &subject, version);
+        let (id, reason) = (asked.id.clone(), "explained".into());
+        let integration_asked = integration.clone();
+        apply(&mut state, What::IntegrationResumeAsked { integration: integration_asked, reason, approval: asked });
+        let known = &state.approvals[&id];
+        assert!(known.is_current(&state));
+        assert_eq!(known.reason.as_ref().and_then(Text::plain), Some("explained"));
+        assert_eq!(known.opened.stop.as_ref().map(|stop| stop.version(&known.subject)), Some(known.version));
+        apply(&mut state, suspend("a stolen key"));
+        let known = &state.approvals[&id];
+        assert!(!known.is_current(&state));
+        assert_ne!(state.integrations[&integration].suspended.as_ref().expect("one").version(&known.subject), known.version);
+    }
+
+    /// Every kind of record waits under the version that its approval names, and no longer once it is in force.
+    #[test]
+    fn a_version_that_is_in_force_or_replaced_waits_no_more() {
+        let mut state = crate::domain::fixture::state();
+        let integration: IntegrationId = "globex/order-sync".parse().expect("an id");
+        let mut record = state.integrations[&integration].current.as_ref().expect("a record").record.as_ref().clone();
+        let mut hold = |state: &mut State, id: &str, purpose: &str| {
+            record.purpose = purpose.into();
+            let (subject, version) = (integration.to_string(), Digest::of_json(&record));
+            let id: ApprovalId = id.parse().expect("an id");
+            let asked = approval(id.as_str(), Kind::Change, &subject, version);
+            let what = What::IntegrationChangeHeld { record: Box::new(record.clone()), approval: asked };
+            state.apply(200, Timestamp::default(), &Change { by: Actor::Operator, what });
+            (id, version)
+        };
+        let (first, _) = hold(&mut state, "first", "one");
+        assert!(state.approvals[&first].is_current(&state));
+        let (second, version) = hold(&mut state, "second", "two");
+        assert!(!state.approvals[&first].is_current(&state) && state.approvals[&second].is_current(&state));
+        let what = What::IntegrationChanged { integration: integration.clone(), version };
+        state.apply(201, Timestamp::default(), &Change { by: Actor::Broker, what });
+        assert!(!state.approvals[&second].is_current(&state));
+    }
+}

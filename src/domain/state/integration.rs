@@ -1,0 +1,45 @@
+//! An integration: the version in force, the version that waits, and whether it is stopped.
+
+use super::appliers::Appliers;
+use crate::domain::registry::integration::Integration;
+use crate::domain::registry::lifecycle::{Held, Versioned};
+use crate::domain::registry::phase::Phase;
+use crate::domain::registry::stop::Stop;
+use std::sync::Arc;
+
+/// An integration.
+#[derive(Clone, Debug, Default)]
+pub struct IntegrationState {
+    /// In force since its activation.
+    pub current: Option<Versioned<Integration>>,
+    /// The draft, or a held change.
+    pub held: Option<Held<Integration>>,
+    /// Stopped by security.
+    pub suspended: Option<Stop>,
+    /// Who applied which versions, as far as it bars them from approving elevations.
+    pub appliers: Appliers,
+}
+
+impl IntegrationState {
+    /// Where it is in its life.
+    pub fn phase(&self) -> Phase {
+        match (&self.suspended, &self.current, &self.held) {
+            (Some(_), _, _) => Phase::Suspended,
+            (None, Some(_), _) => Phase::Active,
+            (None, None, Some(Held { approval: Some(_), .. })) => Phase::Submitted,
+            (None, None, _) => Phase::Draft,
+        }
+    }
+
+    /// Notes that the current version came into force in place of `old`.
+    pub(super) fn came_into_force(&mut self, old: Option<Arc<Integration>>) {
+        if let Some(current) = &self.current {
+            self.appliers.came_into_force(old.as_deref(), &current.record);
+        }
+    }
+
+    /// The version that people look at: the one in force, else the draft.
+    pub fn shown(&self) -> Option<&Versioned<Integration>> {
+        self.current.as_ref().or(self.held.as_ref().map(|held| &held.version))
+    }
+}
