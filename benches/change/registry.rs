@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use carnet::domain::log::change::What;
 use carnet::domain::people::actor::Actor;
-use carnet::domain::people::approval::{Approval, Kind, Opened};
 use carnet::domain::record::{self, Record};
+use carnet::domain::registry::approval::{Approval, Kind, Opened};
 use carnet::domain::registry::integration::Integration;
 use carnet::domain::registry::partner::Partner;
 use carnet::domain::value::clock::Timestamp;
