@@ -2,12 +2,12 @@
 //!
 //! A partner's ES256 assertion with a fresh `jti` in, an ES256 `at+jwt` out, 16 and then 128 keep-alive connections, SQLite with
 //! `synchronous=FULL`. CPU is that of the server's process. "Share of the limit" compares with one verify plus one sign in the same run;
-//! absolute figures of a shared machine say little (DEPENDENCIES.md B.6). Both are measured on the server's core with the other core awake:
+//! absolute figures of a shared machine say little (docs/security/stack.md#how-speed-is-measured). Both are measured on the server's core with the other core awake:
 //! the thread of the load never sleeps, because on one machine it is the server's CPU that would have to wake it.
 //!
 //! `cargo bench --bench exchange -- seconds=10` sets the length of a phase; `hold` keeps the server under load for a profiler.
 //! `compare` with `CARNET_BENCH_PROGRAM` set to another build's program measures the two in turns, a second each, and prints their ratio.
-//! New mTLS connections, approvals of elevations, and K-22 and K-23 of ABUSE.md, are measured at the end; `certificates` and `elevations`
+//! New mTLS connections, approvals of elevations, and ABUSE K-22 and K-23, are measured at the end; `certificates` and `elevations`
 //! measure the first two alone. Nothing is asserted about speed.
 
 mod bench;
@@ -37,7 +37,7 @@ use load::{Load, Outcome};
 use server::Server;
 use world::{Options, World, records};
 
-/// Connections of the load, as PEERS.md has them.
+/// Connections of the load, as in comparisons with other brokers.
 const CONNECTIONS: usize = 16;
 
 /// Connections of a load at which the journal's batches, and so the cost of one `fdatasync`, are shared by many.

@@ -27,7 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Integrations of the one issuer.
 const MANY: usize = 2000;
 
-/// The size of the file that took 42 s before there was an index (FAULTS.md S-2).
+/// The size of the file that took 42 s before there was an index (S-2).
 const HOSTILE: usize = 361 * 1024;
 
 /// Those who plan: what one of them sends at a time, and how many there are.

@@ -74,7 +74,7 @@
 //! 6. Who follows the journal hears of it: `serve/keepers.rs` fetches the new issuer's keys before the first request needs them,
 //!    `broker/follow.rs` moves the live index.
 //!
-//! What is kept where, how long, and which store is trusted for what: see the README.
+//! Caches with key, life and staleness: docs/explanation/keys-and-caches.md. Stores and their trust: docs/explanation/trust.md.
 
 #[cfg(feature = "broker")]
 pub mod authn;

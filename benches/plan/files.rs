@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// No file may be larger (CONTRACT.md section 2); a little less, for the last document.
+/// No file may be larger (docs/reference/limits.md); a little less, for the last document.
 const FILE: usize = (1 << 20) - 4096;
 
 /// Integrations with one binding for one repository each, in as many files as the limit needs.

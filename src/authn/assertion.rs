@@ -25,7 +25,7 @@ pub const MAX_ASSERTION: usize = 16 * 1024;
 /// JSON values in a header or in claims: real tokens have some dozens.
 const MAX_VALUES: usize = 2048;
 
-/// Header members that choose keys or meanings for the verifier: refused whatever they hold (CONTRACT.md section 3).
+/// Header members that choose keys or meanings for the verifier: refused whatever they hold (docs/reference/records.md).
 const REFUSED: [&str; 8] = ["jwk", "jku", "x5u", "x5c", "zip", "enc", "b64", "crit"];
 
 /// A compact JWS with strict claims whose signature nobody has looked at. Without `Debug`: it is somebody's credential.

@@ -1,7 +1,7 @@
 //! Client certificates: from DER to a verified leaf of ours.
 //!
 //! Enter through [`verify`]. TLS has proved that the peer has the key, and its verifier that some authority of ours signed; what
-//! that leaves open (S9 of ABUSE.md: no EKU, no SAN, a life of a century all pass) is closed here: one of *this environment's* authorities
+//! that leaves open (ABUSE S9: no EKU, no SAN, a life of a century all pass) is closed here: one of *this environment's* authorities
 //! signed it, and its form is exactly that of the leaves that `issuance` makes. Home of x509-parser for what others show.
 //!
 //! Not here, because they change while a connection lives: validity, record, revocation (`domain::certificate`).

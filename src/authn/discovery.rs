@@ -119,7 +119,7 @@ pub(super) async fn document(outbound: &Outbound, issuer: &Issuer) -> Result<Vec
 }
 
 /// Our own reading of the document: `issuer` and `jwks_uri` are required, the rest is ignored. openidconnect's type refuses a
-/// document without `authorization_endpoint`, and Kubernetes and GitHub have none (DEPENDENCIES.md A.5).
+/// document without `authorization_endpoint`, and Kubernetes and GitHub have none (docs/security/stack.md#openidconnect).
 fn jwks_uri_of(body: &[u8], issuer: &Issuer) -> Result<String, KeysFault> {
     let document = strict_json::parse(body, 10_000).ok_or(KeysFault::Document)?;
     let member = |name| document.get(name).and_then(Value::as_str).ok_or(KeysFault::Document);

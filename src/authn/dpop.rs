@@ -2,7 +2,7 @@
 //!
 //! Enter through [`verify`], with the proof as the header has it and what it must be for. The nonce comes first in what a caller has to
 //! mend: a server-made value of the last minutes, which no proof can hold that was made ahead of time ([`Nonces`]). Nothing is spent here;
-//! that a proof's `jti` is used once is for the broker, after everything else held (RFC 9449 section 11.1, REFERENCE.md 2.10).
+//! that a proof's `jti` is used once is for the broker, after everything else held (RFC 9449 section 11.1, docs/security/standards.md#nonce-before-jti).
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;

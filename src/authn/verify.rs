@@ -3,11 +3,11 @@
 //! Enter through [`Verifier::verify`]. A [`Verified`] assertion says: one algorithm, one key, of a source that the caller
 //! trusts for this issuer, signed these claims. It does not say that they are in their time, nor that anybody is admitted:
 //! times, audience, life, age, `typ` and conditions are judged by `domain::admission` at each decision, because a caller who is
-//! known is told which of them failed (CONTRACT.md section 5). Without a good signature none of them is looked at (ABUSE J-34).
+//! known is told which of them failed (docs/reference/http.md#refusals). Without a good signature none of them is looked at (ABUSE J-34).
 //!
 //! aws-lc-rs computes, by the keys of `domain::jwk`. josekit is for signing alone: its claims validator takes a token without `exp` or
 //! `aud`, its getters panic on `exp: 1e300`, and its framing reads the header a second time, last member wins, and refuses members that
-//! we ignore, such as an odd `x5t` (ABUSE S1, S3, DEPENDENCIES.md A.3).
+//! we ignore, such as an odd `x5t` (ABUSE S1, S3, docs/security/stack.md#josekit).
 
 use std::fmt;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! Who calls: from the text of a proof to a principal. Steps 3 to 5 of a token exchange (DESIGN.md section 5), shared by
+//! Who calls: from the text of a proof to a principal. Steps 3 to 5 of a token exchange (docs/explanation/architecture.md#one-exchange), shared by
 //! introspection and revocation.
 
 use super::Broker;

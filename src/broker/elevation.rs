@@ -1,4 +1,4 @@
-//! Just-in-time elevation: asking, reviewing, ending (DESIGN.md section 6). Each is one change; the rules are `domain/elevation`'s.
+//! Just-in-time elevation: asking, reviewing, ending (docs/explanation/architecture.md#one-approval). Each is one change; the rules are `domain/elevation`'s.
 //!
 //! Nothing happens here when an elevation begins, lapses or ends by itself: that is a function of `now`, asked at every mint.
 

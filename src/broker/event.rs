@@ -1,7 +1,7 @@
 //! What a receiver is told: the entry as it stands on record, and of an elevation what people want to know, in words.
 //!
 //! Whom it concerns is part of it (`tell`), so that a gateway to mail or chat can pass it on: the requester, who may approve, the
-//! partner's contact (UX.md 3.2, J8). The newest checkpoint goes with each event: a copy of the log's head leaves the house.
+//! partner's contact (docs/reference/events.md). The newest checkpoint goes with each event: a copy of the log's head leaves the house.
 
 use std::collections::HashMap;
 

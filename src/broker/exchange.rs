@@ -1,4 +1,4 @@
-//! The exchange: a proof in, a token out, recorded before it is released (DESIGN.md section 5).
+//! The exchange: a proof in, a token out, recorded before it is released (docs/explanation/architecture.md#one-exchange).
 //!
 //! Enter through [`Broker::exchange`]. All three grants come here: they differ in the slot of the proof alone, so that no sibling
 //! can lack a check (ABUSE P-20, I-19).
@@ -246,7 +246,7 @@ impl Payment {
     }
 }
 
-/// A known caller has a quota, also when its record names none (CONTRACT.md section 4).
+/// A known caller has a quota, also when its record names none (docs/reference/limits.md).
 fn exchanges_per_minute(caller: &ClientId, environment: &EnvironmentName, state: &State) -> u32 {
     let ClientId::Integration(id) = caller else { return Limits::DEFAULT_EXCHANGES_PER_MINUTE };
     let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());

@@ -2,8 +2,8 @@
 //!
 //! One task ([`Broker::follow`]): with every change it applies what the change cuts and moves the marker; twice a second it renews the
 //! marker's time. An index that is missing or behind is rebuilt from the state before anybody is told "active". One that this journal
-//! did not write (`shadow`) is left as it is: the node mints nothing, says what is wrong, and goes on once it is put right (DESIGN.md
-//! section 4). One that proves that the journal lost entries stops the journal, and its absence lifts nothing. The task never ends by itself.
+//! did not write (`shadow`) is left as it is: the node mints nothing, says what is wrong, and goes on once it is put right (docs/explanation/journal.md#the-live-index).
+//! One that proves that the journal lost entries stops the journal, and its absence lifts nothing. The task never ends by itself.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

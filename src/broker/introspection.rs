@@ -223,7 +223,7 @@ impl Broker {
     }
 }
 
-/// An integration sees its own tokens, an API those of its audience (CONTRACT.md section 4).
+/// An integration sees its own tokens, an API those of its audience (docs/reference/http.md).
 fn is_business_of(caller: &ClientId, entry: &Issued) -> bool {
     match caller {
         ClientId::Integration(_) => entry.subject == *caller,

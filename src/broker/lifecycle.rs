@@ -1,4 +1,4 @@
-//! The life cycle of partners and integrations: submit, suspend, resume (CONTRACT.md section 3), and the end of a person's access.
+//! The life cycle of partners and integrations: submit, suspend, resume (docs/how-to/govern/records.md#the-life-cycle), and the end of a person's access.
 //!
 //! Suspend acts at once and takes one person with a reason; resume opens an approval. No apply undoes a suspension.
 

@@ -100,7 +100,7 @@ impl Broker {
         Self { inner: Arc::new(parts) }
     }
 
-    /// The time that decisions are taken at: never before the journal's head (DESIGN.md section 3).
+    /// The time that decisions are taken at: never before the journal's head (docs/explanation/journal.md).
     pub fn now(&self) -> Timestamp {
         self.journal.now()
     }

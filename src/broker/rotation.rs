@@ -1,4 +1,4 @@
-//! Signing keys: the first of each algorithm, the next ones, and those that are tainted (DESIGN.md section 7).
+//! Signing keys: the first of each algorithm, the next ones, and those that are tainted (docs/explanation/keys-and-caches.md).
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Comparing the live index with the journal that it is a shadow of (DESIGN.md section 4).
+//! Comparing the live index with the journal that it is a shadow of (docs/explanation/journal.md#the-live-index).
 //!
 //! Enter through [`read`], then [`judge`]: the index first, so that the journal is the later of the two. Missing or behind is no fault,
 //! since the follower builds the index anew. Ahead of the journal, of another journal, or no value of ours is a [`Wrong`]: the node mints

@@ -1,4 +1,4 @@
-//! A verdict about a request that somebody else serves: forward-auth for proxies in front of an API (CONTRACT.md section 4).
+//! A verdict about a request that somebody else serves: forward-auth for proxies in front of an API (docs/reference/http.md).
 //!
 //! Enter through [`Broker::verdict`]. The proxy comes first: what it says of the request (method, path, client certificate) is believed,
 //! so a stranger gets no verdict. Then the token, as at introspection; then the key that it is bound to; then scope and endpoint

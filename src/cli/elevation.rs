@@ -258,7 +258,7 @@ fn listed(items: &[Value]) -> String {
     table(&["ELEVATION", "STATE", "INTEGRATION", "ENV", "API", "SCOPES", "FOR", "ENDS", "REQUESTED BY"], &rows)
 }
 
-/// All that an approver must see, on one screen (UX.md 3.3): the lines of the approval page.
+/// All that an approver must see, on one screen (docs/how-to/govern/approve.md): the lines of the approval page.
 pub fn screen(one: &Value) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {

@@ -1,4 +1,4 @@
-//! Exit codes (CONTRACT.md section 1): scripts branch on them, so they never change their meaning.
+//! Exit codes (docs/reference/cli.md): scripts branch on them, so they never change their meaning.
 
 use std::process::ExitCode;
 

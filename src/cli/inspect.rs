@@ -131,7 +131,7 @@ async fn verify(token: &str, issuer: &str, ours: bool) -> Signature {
         return unchecked("the client for its issuer could not be made");
     };
     let verifier = Verifier::new(IssuerKeys::new(Arc::new(outbound), Arc::new(SystemClock)));
-    // Edwards keys stand in a set of their own (CONTRACT.md section 4).
+    // Edwards keys stand in a set of their own (docs/reference/http.md).
     let sources = [KeySource::Discovery(named), KeySource::JwksUri(format!("{issuer}/jwks/ed25519"))];
     let algs: [&[Alg]; 2] = [&[Alg::Es256, Alg::Rs256, Alg::Ps256], &[Alg::EdDsa, Alg::Ed25519]];
     let trust: Vec<Trust<'_>> = sources.iter().zip(algs).map(|(source, algs)| Trust { source, algs }).collect();

@@ -48,7 +48,7 @@ pub fn find(file: Option<&Path>, demo: Option<&str>, issuer: &str, around: &Surr
         return Ok(Source::Service(format!("{service}{join}{audience}"), Some("ACTIONS_ID_TOKEN_REQUEST_TOKEN")));
     }
     if variable("GITHUB_ACTIONS").is_some() {
-        // The classic: without this permission the runner has no token service (UX.md 1.4).
+        // The classic: without this permission the runner has no token service (docs/how-to/platform/github-actions.md).
         return Err(Failure::new(Exit::SignIn, "this job may not ask GitHub for an identity token")
             .why("ACTIONS_ID_TOKEN_REQUEST_URL is not set")
             .fix("add to the job:\npermissions:\n  id-token: write"));

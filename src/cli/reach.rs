@@ -312,7 +312,7 @@ impl Admin {
     }
 
     /// The same with a body of another kind, or further headers. Each call has a key of its own, so that it is done once, even if a proxy sends
-    /// it twice (CONTRACT.md section 6); and with that key it is sent again for some seconds where a cut is not confirmed yet.
+    /// it twice (docs/reference/admin-api.md); and with that key it is sent again for some seconds where a cut is not confirmed yet.
     pub async fn post_as(
         &self,
         path: &str,

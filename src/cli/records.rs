@@ -225,7 +225,7 @@ fn items(plan: &Value) -> &[Value] {
     plan.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The difference for people, riskiest first (UX.md 4.3).
+/// The difference for people, riskiest first (docs/how-to/govern/records.md).
 fn diff(plan: &Value) -> String {
     let mut text = String::new();
     let mut widenings = 0;

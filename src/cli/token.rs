@@ -131,7 +131,7 @@ const FRESH: &str = "a token may be on record, and the proof spent: ask for a fr
 
 async fn ask(client: &OperatorClient, path: &str, form: String) -> Result<Minted, Failure> {
     let body = Some(("application/x-www-form-urlencoded", form.into_bytes()));
-    // A refusal or a 503 spends no proof (CONTRACT.md section 4): it may be sent again. Where no answer came, the proof may be spent.
+    // A refusal or a 503 spends no proof (docs/reference/http.md): it may be sent again. Where no answer came, the proof may be spent.
     let reply = steady::ask(client, Call { method: "POST", path, body, ..Call::default() }, For::Job).await;
     let reply = reply.map_err(|fault| match fault {
         CallFault::Late(_) | CallFault::Broken => unanswered(&fault).fix(FRESH),

@@ -1,4 +1,4 @@
-//! `carnet.toml`, exactly as CONTRACT.md section 2 has it: unknown keys are refused, all faults are told at once.
+//! `carnet.toml`, as docs/reference/configuration.md has it: unknown keys are refused, all faults are told at once.
 //!
 //! Enter through [`load`]. A [`Config`] holds names, numbers and paths. It holds no secret but a password that somebody wrote
 //! into the Redis URL, which is never printed. Tests build the sections as plain literals.

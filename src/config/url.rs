@@ -119,7 +119,7 @@ pub(super) fn own_origin(text: &str) -> Result<Origin, String> {
     origin(text)
 }
 
-/// An environment's issuer: https, or http on a loopback host; a path is allowed (CONTRACT.md section 2, RFC 8414 section 2).
+/// An environment's issuer: https, or http on a loopback host; a path is allowed (docs/reference/configuration.md, RFC 8414 section 2).
 pub(super) fn environment_issuer(text: &str) -> Result<Issuer, String> {
     safe(&split(text)?)?;
     text.parse::<Issuer>().map_err(|error| error.to_string())

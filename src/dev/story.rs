@@ -42,7 +42,7 @@ pub struct Step {
 const STEPS: [&str; 9] =
     ["mint", "call", "denied", "needs-elevation", "elevate", "call-again", "revoke", "refused", "verified"];
 
-/// A revocation holds everywhere within this (CONTRACT.md; ABUSE R-01).
+/// A revocation holds everywhere within this (ABUSE R-01).
 const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Tells the story; each step is shown when it is over. The steps end with the first that did not go as it says.

@@ -1,4 +1,4 @@
-//! The only mapping from reasons to wire errors of the OAuth endpoints (CONTRACT.md section 5, REFERENCE.md 4.2).
+//! The only mapping from reasons to wire errors of the OAuth endpoints (docs/reference/http.md#refusals).
 //!
 //! Until the caller is known, one grant type has one answer for every cause: same status, body and headers (ABUSE O-01). Once it is
 //! known, `reason`, `request_id` and what was wanted and seen are added. Internal text never passes here.
@@ -14,7 +14,7 @@ use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::RequestId;
 
-/// The endpoint or grant that refuses: the same bad JWT is another error in another slot (REFERENCE.md 2.6).
+/// The endpoint or grant that refuses: the same bad JWT is another error in another slot (docs/security/standards.md#one-jwt-three-errors).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Slotted {
     /// `client_credentials`: RFC 7523 section 3.2 says `invalid_client`.
@@ -52,8 +52,8 @@ pub fn refuse(denied: &Denied, slot: Slotted, request: &RequestId) -> Response {
     answer(status, &body, retry_after(class, denied.retry_after))
 }
 
-/// The answer of whoever guards an API to a request whose token must not count (RFC 6750 section 3, RFC 9449 section 7.1, REFERENCE.md
-/// 4.3). `scope` is what the request needs.
+/// The answer of whoever guards an API to a request whose token must not count (RFC 6750 section 3, RFC 9449 section 7.1, docs/security/standards.md#challenges).
+/// `scope` is what the request needs.
 pub fn challenge(reason: &Reason, scope: Option<&str>, request: &RequestId) -> Response {
     let (status, error) = match reason.class {
         Class::Access => (StatusCode::FORBIDDEN, "insufficient_scope"),

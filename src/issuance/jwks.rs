@@ -1,7 +1,7 @@
 //! What verifiers see of the ladder: the JWKS of an environment (RFC 7517).
 //!
 //! The default set holds P-256 keys, and RSA keys where an API asked for RS256: one unfamiliar key type blinds several widely used
-//! verifiers (UX.md 5.1). Edwards keys have a set of their own. Served from memory, whatever store is down.
+//! verifiers (docs/explanation/why-at-jwt.md). Edwards keys have a set of their own. Served from memory, whatever store is down.
 
 use serde_json::{Value, json};
 

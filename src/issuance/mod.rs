@@ -228,8 +228,8 @@ fn compact(header: &Header<'_>, payload: &[u8], key: &PrivateKey) -> Option<Stri
     Some(text)
 }
 
-/// Reads our own output as a verifier would: header and claims, byte for byte what was recorded, and a signature in its one form (DESIGN.md
-/// section 5, step 8).
+/// Reads our own output as a verifier would: header and claims, byte for byte what was recorded, and a signature in its one form (docs/explanation/architecture.md#one-exchange,
+/// step 8).
 fn read_back(text: &str, payload: &[u8], grant: &Grant, key: &PrivateKey) -> Result<(), IssueFault> {
     let check = || {
         let (header, claims, signature) = parts(text)?;

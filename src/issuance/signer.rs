@@ -1,6 +1,6 @@
 //! One private key with one algorithm: josekit's signer trait over aws-lc-rs.
 //!
-//! josekit frames, aws-lc-rs computes (DEPENDENCIES.md A.3). A [`PrivateKey`] is unsealed once, when the ring is loaded; it has no
+//! josekit frames, aws-lc-rs computes (docs/security/stack.md#josekit). A [`PrivateKey`] is unsealed once, when the ring is loaded; it has no
 //! `Debug` of its content and no serialisation.
 
 use std::fmt;

@@ -1,5 +1,5 @@
 //! The journal: one append-only, totally ordered, Merkle-hashed log of every change, every issuance, and every refusal of a
-//! known caller. It is the truth; `State` is a fold of it (DESIGN.md section 3). The home of `sqlx`.
+//! known caller. It is the truth; `State` is a fold of it (docs/explanation/journal.md). The home of `sqlx`.
 //!
 //! Enter through [`Journal`]: [`Journal::open`], then [`Journal::record`] for grants and [`Journal::change`] for changes.
 //!

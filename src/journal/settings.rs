@@ -39,5 +39,5 @@ pub struct Rest {
 }
 
 /// How long nothing is minted after `reopen`, where nothing else is said: the longest life that an assertion may have, so that
-/// every proof that was spent in the lost part is over (CONTRACT.md section 3, `maxLife`).
+/// every proof that was spent in the lost part is over (docs/reference/records.md, `maxLife`).
 pub const LONGEST_ASSERTION: Seconds = JwtRule::LONGEST_LIFE;

@@ -1,4 +1,4 @@
-//! The live revocation index: what everybody else can read without asking the broker (DESIGN.md section 4).
+//! The live revocation index: what everybody else can read without asking the broker (docs/explanation/journal.md#the-live-index).
 //!
 //! Enter through [`Index`]. The journal is the truth; this is its shadow, kept by `broker::follow`: revoked tokens, lines that
 //! cut, a marker that says up to where the shadow is complete, and the fast lane of quotas and seen proofs.
@@ -175,7 +175,7 @@ pub enum Away {
 #[error("{0}")]
 pub struct Unusable(pub &'static str);
 
-/// A reader that finds no newer marker must not say "active" (CONTRACT.md section 4).
+/// A reader that finds no newer marker must not say "active" (docs/reference/redis-keys.md).
 pub const STALE_AFTER: Seconds = Seconds(5);
 
 /// How long expired tokens stay in the index beyond their `exp`: never shorter than a verifier's clock is late (ABUSE R-16).

@@ -1,4 +1,4 @@
-//! The live index in Redis. Keys as CONTRACT.md section 4 has them, one hash tag per environment.
+//! The live index in Redis. Keys as docs/reference/redis-keys.md has them, one hash tag per environment.
 //!
 //! What must be one step is one script: compare the marker, apply, move it. Redis loses acknowledged writes at failover and evicts what
 //! it likes (ABUSE S12), so nothing here is the only copy, and a marker that is missing or old says so.

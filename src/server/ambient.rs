@@ -1,4 +1,4 @@
-//! The real clock and the real entropy: the only ambient time and randomness of the house (STYLE.md 14).
+//! The real clock and the real entropy: the only ambient time and randomness of the house (CONTRIBUTING.md, 14).
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

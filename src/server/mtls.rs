@@ -2,7 +2,7 @@
 //!
 //! Enter through [`Mtls::new`]. A peer may come without a certificate (first enrolment); one that shows a certificate which no authority
 //! of ours signed, or that is outside its validity, gets no connection. What else a certificate must be, and whether it still counts, is
-//! judged above, at every request: so there is no session that could be resumed with yesterday's answer (DEPENDENCIES.md, 5: a resumed
+//! judged above, at every request: so there is no session that could be resumed with yesterday's answer (docs/security/stack.md#rustls: a resumed
 //! session skips the verifier), and no early data (ABUSE M-23).
 //!
 //! Authorities and our own certificate change while the socket is open; both are swapped whole ([`Mtls::trust`], [`Mtls::present`]).

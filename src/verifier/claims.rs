@@ -50,7 +50,7 @@ pub struct Elevation {
     pub ticket: Option<String>,
 }
 
-/// As they are signed (CONTRACT.md section 4). Twice the same member, or one of another type, is no token.
+/// As they are signed (docs/reference/claims.md). Twice the same member, or one of another type, is no token.
 #[derive(Deserialize)]
 struct Wire {
     iss: Issuer,

@@ -45,7 +45,7 @@ pub struct Lines {
     pub before: Vec<u64>,
 }
 
-/// Reads the index in Redis (CONTRACT.md section 4). `None` is "not now". With redis-rs:
+/// Reads the index in Redis (docs/how-to/verify/redis-index.md). `None` is "not now". With redis-rs:
 ///
 /// ```text
 /// let (complete, revoked, before): (Option<i64>, Option<f64>, Vec<Option<f64>>) = redis::pipe().atomic()
@@ -67,7 +67,7 @@ pub trait Index: Send + Sync {
 /// By the index.
 pub struct ByIndex<I>(pub I);
 
-/// An index whose marker is older says nothing (CONTRACT.md section 4).
+/// An index whose marker is older says nothing (docs/reference/redis-keys.md).
 const STALE_AFTER: Seconds = Seconds(5);
 
 impl<I: Index> Liveness for ByIndex<I> {

@@ -9,7 +9,7 @@
 //! Every request must hold, in this order (RFC 9068 section 4, RFC 9449 section 7): one credential · signature by the issuer's keys, by
 //! one algorithm per key · `typ` · issuer, audience, life · the key that the token is bound to (`cnf`) · not revoked
 //! ([`liveness`]) · scope · endpoint conditions. What is absent is refused, what is unknown is refused, and what cannot be asked
-//! ([`Refusal::Away`]) is refused with 503. A refusal is what REFERENCE.md 4.3 says, as a status and challenges.
+//! ([`Refusal::Away`]) is refused with 503. A refusal is what docs/security/standards.md#challenges says, as a status and challenges.
 //!
 //! Deliberately not here: fetching (traits with one method each; an API has its HTTP and Redis clients already), and metadata
 //! (an API knows its issuer; `ISSUER/jwks` is the address).
@@ -173,7 +173,7 @@ fn reaches(access: &Access, scope: &ScopeSet, shown: &Shown<'_>) -> Result<(), R
 }
 
 impl Refusal {
-    /// The status to answer with (REFERENCE.md 4.3).
+    /// The status to answer with (docs/security/standards.md#challenges).
     pub fn status(&self) -> u16 {
         match self {
             Self::Request => 400,

@@ -1,4 +1,4 @@
-//! The check as an attacker meets it: each row changes one thing of a good request. M-24, the challenges of REFERENCE.md 4.3, and the DPoP
+//! The check as an attacker meets it: each row changes one thing of a good request. M-24, the challenges of docs/security/standards.md#challenges, and the DPoP
 //! matrix of 5.1.
 
 use std::sync::Arc;
@@ -314,7 +314,7 @@ async fn ask_bound(house: &House, credential: &str, proofs: &[&str]) -> Result<A
     house.ask_as(credential, |shown| shown.proofs = proofs.to_vec()).await
 }
 
-/// REFERENCE.md 5.1.
+/// docs/security/standards.md#dpop-negative-cases.
 #[tokio::test]
 async fn dpop_matrix_at_a_resource() {
     let house = house(Standing::Active);

@@ -1,5 +1,5 @@
 //! Approvals on the wire: an approver is shown what would come into force or be undone, by whom, when and why, and the version that is
-//! sent covers what was shown (CONTRACT.md section 6; FAULTS E-2, S-19).
+//! sent covers what was shown (docs/reference/admin-api.md; E-2, S-19).
 
 use serde_json::{Value, json};
 use sqlx::Row as _;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::program::Program;
 use crate::world::{Options, World, get};
 
-/// Not ready within so long of losing what minting needs, and ready again within so long of having it (FAULTS S-20).
+/// Not ready within so long of losing what minting needs, and ready again within so long of having it (S-20).
 const SOON: Duration = Duration::from_secs(2);
 
 async fn ready(world: &World) -> bool {
@@ -144,7 +144,7 @@ async fn s_11_a_marker_that_is_put_back_is_taken_as_it_is() {
     world.minted().await;
 }
 
-/// A marker that is ahead of a node's view is news: another process wrote to this journal (DESIGN.md section 4).
+/// A marker that is ahead of a node's view is news: another process wrote to this journal (docs/explanation/journal.md#the-live-index).
 #[tokio::test]
 async fn s_11_a_marker_of_a_reopened_journal_is_followed() {
     let world = World::with(Options { redis: true, ..Options::default() }).await;

@@ -1,4 +1,4 @@
-//! `Idempotency-Key` on the wire (CONTRACT.md section 6): what is sent twice is done once, whoever hangs up, starts anew or is away.
+//! `Idempotency-Key` on the wire (docs/reference/admin-api.md): what is sent twice is done once, whoever hangs up, starts anew or is away.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! DPoP at the token endpoint (RFC 9449): the matrix of REFERENCE.md 5.1 as far as an authorization server sees it, nonces, and what a
+//! DPoP at the token endpoint (RFC 9449): the matrix of docs/security/standards.md#dpop-negative-cases as far as an authorization server sees it, nonces, and what a
 //! bound token looks like.
 
 use aws_lc_rs::rand::SystemRandom;
@@ -140,7 +140,7 @@ async fn a_key_that_is_shown_binds_the_token_and_a_nonce_spends_nothing() {
     assert_eq!(world.issued().await, 2);
 }
 
-/// REFERENCE.md 5.1: each row must be refused; the assertion beside it stays good, and a last good request succeeds.
+/// docs/security/standards.md#dpop-negative-cases: each row must be refused; the assertion beside it stays good, and a last good request succeeds.
 #[tokio::test]
 async fn dpop_matrix_what_must_be_refused() {
     let world = World::with(Options { redis: true, ..Options::default() }).await;
@@ -238,7 +238,7 @@ async fn dpop_matrix_what_must_be_refused() {
     assert_eq!(world.issued().await, 2);
 }
 
-/// REFERENCE.md 5.1: what is spelled otherwise and means the same.
+/// docs/security/standards.md#dpop-negative-cases: what is spelled otherwise and means the same.
 #[tokio::test]
 async fn dpop_matrix_what_must_be_accepted() {
     let world = World::start().await;
@@ -290,7 +290,7 @@ async fn a_record_that_asks_for_bound_tokens_gives_no_other() {
     assert_eq!(exchange(&world, &assertion, &[("dpop", &proof)]).await.status, 200);
 }
 
-/// The same, asked by the API, for every integration: like every change of its token it waits for approval (CONTRACT.md section 3).
+/// The same, asked by the API, for every integration: like every change of its token it waits for approval (docs/reference/records.md).
 #[tokio::test]
 async fn an_api_that_asks_for_bound_tokens_gets_no_other() {
     let world = World::start().await;

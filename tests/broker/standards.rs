@@ -1,7 +1,7 @@
-//! The standards' examples, replayed: the bytes of REFERENCE.md section 6 with the names of its world put in place of ours. Nothing
+//! The standards' examples, replayed: the bytes of tests/broker/fixtures/standards with the names of its world put in place of ours. Nothing
 //! else of a request is changed, and of an answer status, headers and body are compared as they stand in the fixture.
 //!
-//! A caller that has made itself known is told `reason` and `request_id` besides (CONTRACT.md section 5); then the fixture's members
+//! A caller that has made itself known is told `reason` and `request_id` besides (docs/reference/http.md#refusals); then the fixture's members
 //! must all be there, and only these two more.
 
 use std::collections::BTreeSet;
@@ -147,7 +147,7 @@ async fn d1_an_exchange_answers_in_the_form_of_the_example() {
     D1.assert_head("D1", &answer);
     let wanted: Map<String, Value> = serde_json::from_str(D1.body()).expect("an object");
     let mut told: Map<String, Value> = serde_json::from_slice(&answer.body).expect("an object");
-    // Endpoint conditions are ours: they stand in the answer as in the token (CONTRACT.md section 4).
+    // Endpoint conditions are ours: they stand in the answer as in the token (docs/reference/claims.md).
     assert_eq!(told.remove("authorization_details"), Some(parts(&told["access_token"])[1]["authorization_details"].clone()));
     assert_eq!(told.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
     for member in ["issued_token_type", "token_type", "scope"] {
@@ -282,7 +282,7 @@ async fn metadata_has_the_members_of_the_example() {
             _ => assert_eq!(ours, Some(wanted), "{member}"),
         }
     }
-    // RFC 8414 section 2: empty arrays are left out; and we have no authorization endpoint (REFERENCE.md 2.5).
+    // RFC 8414 section 2: empty arrays are left out; and we have no authorization endpoint (docs/security/standards.md#empty-members-of-metadata).
     assert!(told.values().all(|value| value.as_array().is_none_or(|list| !list.is_empty())), "{told:?}");
     assert!(!told.contains_key("response_types_supported") && !told.contains_key("authorization_endpoint"), "{told:?}");
 }

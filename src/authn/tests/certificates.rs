@@ -1,5 +1,5 @@
 //! Certificates that are almost ours: each is signed by this environment's issuing key, so that only our own profile stands in its way
-//! (S9 of ABUSE.md), or has the right form and another signer.
+//! (ABUSE S9), or has the right form and another signer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

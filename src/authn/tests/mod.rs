@@ -1,4 +1,4 @@
-//! Rows J and K of ABUSE.md at this floor, against a fake issuer on a real socket.
+//! ABUSE rows J and K at this floor, against a fake issuer on a real socket.
 
 mod assertions;
 mod certificates;

@@ -1,6 +1,6 @@
 //! Facts that were established, as types: what `authn` verified.
 //!
-//! `UnverifiedAssertion → Verified<Assertion> → Principal → Grant → Recorded<Grant> → IssuedToken` (DESIGN.md section 2). A value
+//! `UnverifiedAssertion → Verified<Assertion> → Principal → Grant → Recorded<Grant> → IssuedToken` (docs/explanation/architecture.md#the-chain). A value
 //! of these types is the proof that the step before it was taken; "verified, admitted, decided, recorded, signed" is the only
 //! order that compiles.
 
@@ -47,7 +47,7 @@ pub struct Possession {
 /// The claims of a partner's JWT, each strictly of its type; what is absent is `None` and never a default.
 ///
 /// Signature and header are judged when this exists. Times, audience, life, age and conditions are judged by `admission`, each
-/// time that a decision is taken: a caller who is known is told which of them failed (CONTRACT.md section 5).
+/// time that a decision is taken: a caller who is known is told which of them failed (docs/reference/http.md#refusals).
 #[derive(Clone, Debug)]
 pub struct Assertion {
     /// `iss`, byte for byte; for a JWT-SVID whose `iss` no binding names, its trust domain.

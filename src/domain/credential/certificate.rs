@@ -1,8 +1,8 @@
 //! Certificates: who a certificate of our own authority names, for how long, and whether it still counts.
 //!
 //! An authority belongs to one environment. Its leaves name exactly one integration by a SPIFFE ID and live for hours. A certificate
-//! counts only while the journal has it on record: whoever stole the authority's key alone can make nothing that we take (DESIGN.md
-//! section 3 says the same of tokens). What is judged at every request is here, as functions of state and `now`; the signature is
+//! counts only while the journal has it on record: whoever stole the authority's key alone can make nothing that we take (docs/explanation/journal.md
+//!  says the same of tokens). What is judged at every request is here, as functions of state and `now`; the signature is
 //! `authn`'s, the encoding `issuance`'s.
 
 use std::collections::BTreeMap;

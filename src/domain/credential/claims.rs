@@ -1,7 +1,7 @@
 //! The claims of our tokens, and the exact bytes that are signed.
 //!
 //! The bytes are a function of grant and journal index. Their SHA-256 stands in the entry, so that a token that verifies but was
-//! not recorded is nothing (DESIGN.md section 3).
+//! not recorded is nothing (docs/explanation/journal.md).
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, Ticket, TokenId};
 use crate::domain::value::scope::ScopeSet;
 
-/// Claims of an access token (RFC 9068 section 2.2, CONTRACT.md section 4), but for `entry`, which the journal gives.
+/// Claims of an access token (RFC 9068 section 2.2, docs/reference/claims.md), but for `entry`, which the journal gives.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claims {
     /// `iss`.
@@ -108,7 +108,7 @@ pub enum Detail {
 
 impl Detail {
     /// Whether endpoint conditions admit a request. Where a token has any, one of them must: a scope beside them that has none is narrowed
-    /// too, because nothing in a token says which scope a condition came from (CONTRACT.md section 4).
+    /// too, because nothing in a token says which scope a condition came from (docs/reference/claims.md).
     pub fn admit(details: &[Self], method: &str, path: &str) -> bool {
         let conditions = details.iter().filter_map(|detail| match detail {
             Self::Endpoints { actions, .. } => Some(actions),

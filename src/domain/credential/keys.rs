@@ -1,4 +1,4 @@
-//! The ladder of signing keys: `next → active → retiring → retired`, and `tainted` (DESIGN.md section 7).
+//! The ladder of signing keys: `next → active → retiring → retired`, and `tainted` (docs/explanation/keys-and-caches.md).
 //!
 //! Where a key stands is a function of `now`: it is used from `usable_from` until a later key of the same algorithm is usable,
 //! stays published while tokens that it signed may live, and then is retired.
@@ -160,7 +160,7 @@ impl KeyState {
     }
 }
 
-/// A signing key: its public half and its place on the ladder, which is a function of time (DESIGN.md section 7).
+/// A signing key: its public half and its place on the ladder, which is a function of time (docs/explanation/keys-and-caches.md).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKey {

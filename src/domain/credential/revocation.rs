@@ -1,7 +1,7 @@
 //! Revocations: what can be cut, and what a token is made of.
 //!
 //! "Revoke everything of this partner" is one number: tokens with a lower journal index are cut. It only moves forward, so
-//! re-enabling never revives (DESIGN.md section 3).
+//! re-enabling never revives (docs/explanation/journal.md).
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};

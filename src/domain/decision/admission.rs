@@ -1,7 +1,7 @@
 //! Admission: which binding admits a verified assertion, and so who the caller is.
 //!
 //! Enter through [`admit`]. Everything that a binding asks of a proof is judged here, each time that a decision is taken: slot,
-//! algorithm, `typ`, times, audience, life, age, `jti`, conditions (CONTRACT.md section 3). A [`Principal`] comes from nowhere else.
+//! algorithm, `typ`, times, audience, life, age, `jti`, conditions (docs/reference/records.md). A [`Principal`] comes from nowhere else.
 
 use crate::domain::caller::conditions::conditions;
 use crate::domain::caller::proof::{Assertion, Verified};
@@ -316,7 +316,7 @@ fn jti_texts(rule: &JwtRule, assertion: &Assertion) -> (String, String) {
 }
 
 fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Trace) -> Result<(), &'static Reason> {
-    // The trust that the verification rests on must still be this binding's (DESIGN.md section 3, "Linear").
+    // The trust that the verification rests on must still be this binding's (docs/explanation/journal.md).
     let trusted = rule.keys == assertion.source && rule.issuer == assertion.issuer;
     if !trace.check("assertion.keys", trusted, || (rule.keys.label(), assertion.source.label())) {
         return Err(&reason::ASSERTION_KEY);
@@ -329,7 +329,7 @@ fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Tra
     if !trace.check("assertion.typ", accepts_typ(rule, typ), || (wanted_typ(rule), typ.unwrap_or("none").to_owned())) {
         return Err(&reason::ASSERTION_HEADER);
     }
-    // A key JWT authenticates a client and is no subject (CONTRACT.md section 4).
+    // A key JWT authenticates a client and is no subject (docs/reference/http.md).
     let taken = rule.kind == JwtKind::Oidc || slot == Slot::ClientAssertion;
     let want = || if rule.kind == JwtKind::Oidc { "any parameter that takes a JWT" } else { Slot::ClientAssertion.parameter() };
     if !trace.check("assertion.slot", taken, || (want().into(), slot.parameter().into())) {
@@ -350,7 +350,7 @@ fn accepts_typ(rule: &JwtRule, typ: Option<&str>) -> bool {
     }
     match rule.kind {
         JwtKind::Oidc => is("jwt"),
-        // A listed typ of a `key` binding is the only one that it takes (REFERENCE.md 2.3).
+        // A listed typ of a `key` binding is the only one that it takes (docs/security/standards.md#typ-of-a-client-assertion).
         JwtKind::Key => rule.typ.is_empty() && (is("jwt") || is("client-authentication+jwt")),
     }
 }
@@ -360,7 +360,7 @@ fn wanted_typ(rule: &JwtRule) -> String {
 }
 
 /// Every member of `aud` must name this environment: its issuer; its token endpoint where the slot or rule takes that; or the one
-/// value that the binding adds. Byte for byte (ABUSE J-12 to J-14; REFERENCE.md 2.1 and 2.2).
+/// value that the binding adds. Byte for byte (ABUSE J-12 to J-14; docs/security/standards.md#audience-of-a-client-assertion).
 fn judge_audience(
     rule: &JwtRule,
     assertion: &Assertion,

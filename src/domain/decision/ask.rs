@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub struct Ask {
     /// The API; nothing where the request named none, or more than one.
     pub target: Option<Target>,
-    /// The `scope` parameter. It is judged after proof and target, as REFERENCE.md's examples D2 and D3 have it.
+    /// The `scope` parameter. It is judged after proof and target, as the examples D2 and D3 of tests/broker/fixtures/standards have it.
     pub scope: Option<String>,
     /// The `client_id` of the request, if it named one.
     pub client: Option<String>,

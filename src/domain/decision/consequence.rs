@@ -106,7 +106,7 @@ fn integration(state: &State, now: Timestamp, share: Effort) -> Option<What> {
 
 /// What the waiting version of an integration lacks besides its approvals: a partner whose verification counts and every API that it
 /// names in force, before its activation; and always that what must be unique is still free. Drafts reserve nothing, and a new environment
-/// may have come, so what passed its plan need not be free any more (CONTRACT.md section 3; ABUSE I-18). Two different owners were
+/// may have come, so what passed its plan need not be free any more (docs/reference/records.md; ABUSE I-18). Two different owners were
 /// checked when the record was read. A draft is judged when it is submitted, and not before.
 pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, effort: &mut Effort) -> Vec<&'static Reason> {
     let Some(held) = &integration.held else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! Effective state: whether an exchange would be granted now, and if not, everything that refuses it (GOVERNANCE.md section 1).
+//! Effective state: whether an exchange would be granted now, and if not, everything that refuses it (docs/how-to/govern/explain.md).
 //!
 //! Enter through [`effective`] for an integration, [`of_partner`] for what is the partner's own. The decision of an exchange is taken
 //! for a met binding and one scope, and goes on after each check that fails; so what is told here and what a workload is told are one.

@@ -2,7 +2,7 @@
 
 use crate::domain::value::clock::{Seconds, Timestamp};
 
-/// Less than this left of a token's life: no token (CONTRACT.md section 3).
+/// Less than this left of a token's life: no token (docs/reference/records.md).
 pub const SHORTEST_LIFE: Seconds = Seconds(15);
 
 /// No configuration allows a longer life of a token.

@@ -1,4 +1,4 @@
-//! Just-in-time elevation: a scope for a while, for a reason, because people agreed (DESIGN.md section 6).
+//! Just-in-time elevation: a scope for a while, for a reason, because people agreed (docs/explanation/architecture.md#one-approval).
 //!
 //! What stands on record and what follows from it alone: the [`Elevation`] that was asked for, its [`Request`] with the reviews, and where
 //! it stands at a second. Expiry is a function of `now`; nobody sweeps.

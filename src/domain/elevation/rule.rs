@@ -62,7 +62,7 @@ pub(in crate::domain) fn admits(demand: &Approvers, person: &Person, roles: &[Ro
     by_role || demand.people.contains(&person.id) || stands_in
 }
 
-/// The roles that a reviewer carries: security counts as security alone (CONTRACT.md section 6).
+/// The roles that a reviewer carries: security counts as security alone (docs/explanation/four-eyes.md).
 pub(in crate::domain) fn carried(staff: &Staff) -> Vec<Role> {
     if staff.roles.contains(&Role::Security) { vec![Role::Security] } else { staff.roles.iter().copied().collect() }
 }

@@ -1,6 +1,6 @@
 //! Who does something to the house: people with roles, and what each role may do.
 //!
-//! Four eyes are by `(iss, id)` of a [`Person`], never by e-mail or name (DESIGN.md section 10). An admin handler receives an
+//! Four eyes are by `(iss, id)` of a [`Person`], never by e-mail or name (docs/explanation/four-eyes.md). An admin handler receives an
 //! [`Authorized`] of the permission that its route needs; there is no other way to get one than to pass the check.
 
 use std::collections::BTreeSet;

@@ -27,7 +27,7 @@ pub struct Step {
 pub struct Refused {
     /// Why.
     pub reason: &'static Reason,
-    /// The caller, once it is known: its proof verified and met the conditions that name the partner (CONTRACT.md section 5).
+    /// The caller, once it is known: its proof verified and met the conditions that name the partner (docs/reference/http.md#refusals).
     pub known: Option<ClientId>,
     /// The checks.
     pub tree: Vec<Step>,

@@ -1,5 +1,5 @@
 //! Reasons: why something was refused, in one stable word that is the same in the response, the metric label, the journal, the
-//! command line and the docs (CONTRACT.md section 5).
+//! command line and the docs (docs/reference/http.md#refusals).
 //!
 //! A reason is never renamed and never reused. Each has a page (what, why, how to fix) that `carnet explain REASON` prints
 //! offline; the page stands beside the code, so none can lack one. Which status and OAuth error a [`Class`] becomes is told in

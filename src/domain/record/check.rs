@@ -117,7 +117,7 @@ fn idle(state: &State, now: Timestamp) -> HashSet<ClientId> {
     clients.filter(|client| !waits(state, client, now)).collect()
 }
 
-/// The scope that the built-in API `carnet` has (CONTRACT.md section 4).
+/// The scope that the built-in API `carnet` has (docs/reference/http.md).
 const BUILT_IN_SCOPE: &str = "carnet:introspect";
 
 /// The faults of `records` among themselves and against what is in force and waits, and the warnings that they were read with. What a

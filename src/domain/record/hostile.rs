@@ -10,7 +10,7 @@ use crate::domain::state::ours::Ours;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 
-/// The example of CONTRACT.md section 3.
+/// The example of docs/reference/records.md#example.
 const CONTRACT: &str = include_str!("../../../tests/broker/fixtures/records.yaml");
 
 fn one(yaml: &str) -> Located {

@@ -1,4 +1,4 @@
-//! Lint: what is allowed and was probably not meant (UX.md 4.3). Warnings only; the rules that refuse stand where they are read.
+//! Lint: what is allowed and was probably not meant (docs/how-to/govern/records.md). Warnings only; the rules that refuse stand where they are read.
 
 use std::collections::{BTreeMap, HashMap};
 

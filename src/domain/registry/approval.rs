@@ -1,6 +1,6 @@
 //! Approvals of governance: what must be approved, by whom, and what a review does. Elevations have their own.
 //!
-//! The rules (CONTRACT.md section 3): nobody approves what they applied or submitted; each person counts once; one person fills
+//! The rules (docs/explanation/four-eyes.md): nobody approves what they applied or submitted; each person counts once; one person fills
 //! one slot; one denial decides; what nobody answers in time is denied. `expired` is a function of `now`.
 
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub struct Opened {
     pub stop: Option<Stop>,
 }
 
-/// Kinds of approval (CONTRACT.md section 6).
+/// Kinds of approval (docs/how-to/govern/approve.md).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -180,7 +180,7 @@ impl Approval {
         }
         let open = self.open_slots();
         let roles: Vec<Role> = self.slots.iter().copied().filter(|slot| staff.roles.contains(slot)).collect();
-        // Security approves only as security, also for somebody who is an owner besides (CONTRACT.md section 6).
+        // Security approves only as security, also for somebody who is an owner besides (docs/explanation/four-eyes.md).
         let roles = if roles.contains(&Role::Security) { vec![Role::Security] } else { roles };
         if roles.iter().any(|role| open.contains(role)) { Ok(roles) } else { Err(&reason::APPROVAL_SLOT) }
     }

@@ -1,6 +1,6 @@
 //! Bindings: which proofs admit to one environment of one integration (or to the callers of an API).
 //!
-//! The rules that make a binding safe are CONTRACT.md section 3. [`admit`](crate::domain::decision::admission::admit) applies them to a verified
+//! The rules that make a binding safe are docs/reference/records.md. [`admit`](crate::domain::decision::admission::admit) applies them to a verified
 //! assertion; this module holds what a record says.
 
 use std::borrow::Cow;
@@ -296,7 +296,7 @@ impl fmt::Debug for ClaimPath {
 
 impl JwtRule {
     /// Claims that a stranger at the same issuer can choose: a rule that conditions only these admits the stranger
-    /// (CONTRACT.md section 3, ABUSE P-04).
+    /// (docs/reference/records.md, ABUSE P-04).
     pub const CALLER_CONTROLLED: [&str; 9] =
         ["ref", "head_ref", "base_ref", "environment", "workflow", "actor", "email", "name", "groups"];
 

@@ -357,7 +357,7 @@ impl BindingIndex {
     }
 
     /// An entry that `counts` and that could admit a proof which `probe` admits: the same issuer, an audience that both take (or a proof that names
-    /// none), and no claim on which they are disjoint. Algorithms, `typ`, key sources, life and networks separate nothing (CONTRACT.md section 3:
+    /// none), and no claim on which they are disjoint. Algorithms, `typ`, key sources, life and networks separate nothing (docs/reference/records.md:
     /// "they must differ on a claim by disjoint matchers").
     ///
     /// # Errors

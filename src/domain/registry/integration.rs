@@ -198,7 +198,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The quota of a record that names none (CONTRACT.md section 4).
+    /// The quota of a record that names none (docs/reference/limits.md).
     pub const DEFAULT_EXCHANGES_PER_MINUTE: u32 = 600;
 
     /// Exchanges a minute.

@@ -1,6 +1,6 @@
 //! The phases of an integration's life.
 
-/// Where an integration is in its life (CONTRACT.md section 3).
+/// Where an integration is in its life (docs/reference/records.md).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Phase {
     /// Stored, and nothing more.

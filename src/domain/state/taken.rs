@@ -2,8 +2,8 @@
 //! bindings admit. Issuers and keys of ours are nobody else's.
 //!
 //! [`State`](super::State) keeps two [`Taken`]: of what is in force, and of what waits. Enter through [`conflicts`]; plan, apply,
-//! submission, review and activation all ask it, so that a version which could be applied is one that can take force (CONTRACT.md
-//! section 3). A record is never in conflict with another version of itself: one replaces the other.
+//! submission, review and activation all ask it, so that a version which could be applied is one that can take force (docs/reference/records.md).
+//! A record is never in conflict with another version of itself: one replaces the other.
 
 use std::sync::Arc;
 

@@ -37,7 +37,7 @@ impl Alg {
         }
     }
 
-    /// What an `oidc` binding takes unless its record narrows it (CONTRACT.md section 3).
+    /// What an `oidc` binding takes unless its record narrows it (docs/reference/records.md).
     pub const WORKLOAD: [Self; 5] = [Self::Es256, Self::Rs256, Self::Ps256, Self::EdDsa, Self::Ed25519];
 
     /// What a `key` binding takes unless its record says otherwise: RS256 only if listed.

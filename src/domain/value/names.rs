@@ -1,7 +1,7 @@
 //! The names of things, parsed once at the border: a bare `String` never stands for one.
 //!
 //! Every name is immutable, cheap to clone (`Arc<str>`), compared byte for byte and never repaired: what does not parse is
-//! refused. Labels follow CONTRACT.md section 3: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`.
+//! refused. Labels follow docs/reference/records.md: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -217,7 +217,7 @@ impl fmt::Debug for IntegrationId {
     }
 }
 
-/// Who a `client_id` names: an integration, or the workloads of one of our own APIs (`api/NAME`, CONTRACT.md section 4).
+/// Who a `client_id` names: an integration, or the workloads of one of our own APIs (`api/NAME`, docs/reference/http.md).
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
 #[serde(try_from = "String")]
 pub enum ClientId {

@@ -1,7 +1,7 @@
 //! Personal data and free text: what people may ask us to forget.
 //!
 //! In a journal entry such a text stands as `text:` and the SHA-256 of salt and text; salt and text lie in the journal's
-//! `texts` table and may be erased by a recorded change. State, proofs and `verify` never need the plain form (DESIGN.md 3).
+//! `texts` table and may be erased by a recorded change. State, proofs and `verify` never need the plain form (docs/explanation/journal.md).
 
 use std::fmt;
 

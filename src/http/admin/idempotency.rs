@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: what is sent twice is done once, and answered twice (CONTRACT.md section 6).
+//! `Idempotency-Key`: what is sent twice is done once, and answered twice (docs/reference/admin-api.md).
 //!
 //! Enter through [`Turns`]; `gate` says in which order. A key belongs to one person on one route for 24 hours. A request that changes something is
 //! known by its key from the commit of the change on, whoever still waits for the answer (`journal`'s `answers`); so it is done to its end even
@@ -249,7 +249,7 @@ impl Kept {
     }
 }
 
-/// The member of an answer that is told once: whoever repeats the request gets the answer without it (CONTRACT.md section 6).
+/// The member of an answer that is told once: whoever repeats the request gets the answer without it (docs/reference/admin-api.md).
 #[derive(Clone, Copy)]
 pub struct ShownOnce(pub &'static str);
 

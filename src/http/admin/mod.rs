@@ -1,4 +1,4 @@
-//! The admin API (`/v1`, CONTRACT.md section 6): what security teams, owners and operators do, and what auditors read.
+//! The admin API (`/v1`, docs/reference/admin-api.md): what security teams, owners and operators do, and what auditors read.
 //!
 //! Enter through [`routes`]. A handler takes an [`Admitted`] of the permission that it needs: who forgot the check does not
 //! compile. Here JSON becomes a call of the broker and its outcome JSON again; every rule is below.

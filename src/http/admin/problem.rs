@@ -68,7 +68,7 @@ impl Problem {
         Self { status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), ..Self::of(&crate::domain::reason::REQUEST_MALFORMED) }
     }
 
-    /// For a caller of the public socket who is not known: the same whatever was wrong (CONTRACT.md section 5).
+    /// For a caller of the public socket who is not known: the same whatever was wrong (docs/reference/http.md#refusals).
     pub fn to_stranger() -> Self {
         let status = Some(StatusCode::UNAUTHORIZED);
         Self { status, to_stranger: true, ..Self::of(&crate::domain::reason::CLIENT_MISSING) }

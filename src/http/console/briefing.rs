@@ -1,4 +1,4 @@
-//! What an approver must see, in words: line for line the same on the page and in the command line (UX.md 3.3).
+//! What an approver must see, in words: line for line the same on the page and in the command line (docs/how-to/govern/approve.md).
 //!
 //! It reads an elevation as `GET /v1/elevations/{id}` tells it. Every value is somebody's text: whoever shows a line escapes it.
 

@@ -6,7 +6,7 @@
 //!
 //! What holds for every page:
 //! - **Who.** A session begins at the company's identity provider ([`sign_in`]) and is a cookie of an unguessable name ([`session`]). The
-//!   same cookie is a bearer for `/v1` (CONTRACT.md section 6).
+//!   same cookie is a bearer for `/v1` (docs/reference/admin-api.md).
 //! - **From where.** A request that changes something must come from a page of ours: its `Origin` is the console's own, and the form holds
 //!   the session's token (ABUSE A-05). `GET` changes nothing (E-18).
 //! - **At which address.** Pages, cookies and passkeys live at the host of `admin_url`; who comes by another name is sent there.

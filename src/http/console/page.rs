@@ -127,7 +127,7 @@ pub struct WhyNot {
     pub code: &'static str,
 }
 
-/// The decision on one approval of any kind (UX.md 3.3).
+/// The decision on one approval of any kind (docs/how-to/govern/approve.md).
 #[derive(Default, Template)]
 #[template(path = "decision.html")]
 pub struct Decision {

@@ -1,4 +1,4 @@
-//! The refusals of the front: faults of the message itself, told to everybody (CONTRACT.md section 5).
+//! The refusals of the front: faults of the message itself, told to everybody (docs/reference/http.md#refusals).
 //!
 //! Not here: refusals with a reason; they are `http/error.rs`'s.
 

@@ -1,4 +1,4 @@
-//! `POST I/elevations`: a workload asks for itself, by its own proof, and looks with a poll token how it stands (CONTRACT.md section 6).
+//! `POST I/elevations`: a workload asks for itself, by its own proof, and looks with a poll token how it stands (docs/reference/admin-api.md).
 //!
 //! Nobody has to be signed in at the partner. Errors are `application/problem+json`; a reason is told once the caller is known, as at the
 //! token endpoint.
@@ -75,7 +75,7 @@ fn proof(here: &Here, headers: &HeaderMap) -> Result<Presented, Problem> {
     }
 }
 
-/// What a stranger is told: that there is no caller, and never why (CONTRACT.md section 5).
+/// What a stranger is told: that there is no caller, and never why (docs/reference/http.md#refusals).
 fn stranger(here: &Here, reason: &'static Reason) -> Problem {
     denied_problem(here, &Denied::from(Refused::unknown(reason)))
 }

@@ -14,7 +14,7 @@ use crate::http::cached::{self, Kept};
 use crate::issuance::authority::bundle;
 use crate::issuance::{KeySet, document};
 
-/// The two documents: RFC 8414 wants empty members left out, OIDC relying parties want theirs present (REFERENCE.md 2.5).
+/// The two documents: RFC 8414 wants empty members left out, OIDC relying parties want theirs present (docs/security/standards.md#empty-members-of-metadata).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flavour {
     /// `oauth-authorization-server`.

@@ -194,7 +194,7 @@ fn client_authentication(
 }
 
 /// The key of the one `DPoP` header, if there is one. It is judged before anything is looked up or spent, so that a client that needs a
-/// nonce sends the same assertion again (REFERENCE.md 2.10).
+/// nonce sends the same assertion again (docs/security/standards.md#nonce-before-jti).
 fn possession(headers: &HeaderMap, here: &Here) -> Result<Option<Verified<Possession>>, &'static Reason> {
     held::proof(here, headers, || Ok(held::own_endpoint(here, "/token")), None)
 }

@@ -1,4 +1,4 @@
-//! Requests that may come twice: which of them were done, and what was answered (CONTRACT.md section 6, `Idempotency-Key`).
+//! Requests that may come twice: which of them were done, and what was answered (docs/reference/admin-api.md, `Idempotency-Key`).
 //!
 //! A request with a key is known by its row from the commit of its first change on: the row stands or falls with the entry. So whatever
 //! becomes of the answer, of the connection or of the process, nothing is changed twice for one key within [`KEPT`]. The answer is written

@@ -1,4 +1,4 @@
-//! Retention: issuance and refusal entries older than it leave the database for segments beside it (DESIGN.md section 3, "It grows").
+//! Retention: issuance and refusal entries older than it leave the database for segments beside it (docs/explanation/journal.md).
 //!
 //! Enter through [`Journal::archive`], which somebody calls each minute, and [`Journal::page`], which reads on where entries have left.
 //! Changes and tiles stay, so the state, proofs and [`Journal::verify`] need nothing of a segment but the entries that they prove.

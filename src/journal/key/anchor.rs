@@ -1,6 +1,6 @@
 //! The anchor: the newest signed checkpoint in a file outside of the database.
 //!
-//! A head that does not extend it was restored, cut or forked, and the node does not start (DESIGN.md section 3). Written whole
+//! A head that does not extend it was restored, cut or forked, and the node does not start (docs/explanation/journal.md). Written whole
 //! or not at all: a new file, synced, put in the place of the old one, and the directory synced.
 //!
 //! Beside it, with the ending `.lost`, stands a checkpoint that was kept elsewhere and proves that this log lost entries. Such a journal

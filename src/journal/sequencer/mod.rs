@@ -1,7 +1,7 @@
 //! The one task of a node that writes: it puts everything that queued up while the last commit ran into the next one.
 //!
 //! There is no timer on the way of a token: an idle broker commits at once, a busy one in batches, so that one `fsync` serves
-//! many (DESIGN.md section 3, "Group commit"). A change is alone in its batch. Order: lock and look at the head, decide again
+//! many (docs/explanation/journal.md). A change is alone in its batch. Order: lock and look at the head, decide again
 //! what has not seen the last change, spend proofs, write, commit, publish, answer. Nothing is answered before its outcome is
 //! known; a failed commit is settled by reading the head again.
 

@@ -1,6 +1,6 @@
 //! The writer: one connection, one transaction at a time, nothing else awaited inside.
 //!
-//! [`Store`] is the seam at which the failure table of the tests stands (STYLE.md 19): each step may fail, and a commit may fail
+//! [`Store`] is the seam at which the failure table of the tests stands (CONTRIBUTING.md, 19): each step may fail, and a commit may fail
 //! and yet be persisted.
 
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! The plan of the house, held by tests that read the sources (DESIGN.md sections 1 and 2).
+//! The plan of the house, held by tests that read the sources (docs/explanation/architecture.md).
 //!
 //! | file | rule |
 //! | --- | --- |

@@ -253,7 +253,7 @@ async fn m_22_what_ends_a_certificate_ends_it_on_an_open_connection() {
     let (status, body) = one.token("production");
     assert!(status == 400 && body.contains("certificate.revoked"), "{status} {body}");
     assert_eq!(two.token("production").0, 200, "the other one is another certificate");
-    // What it got is cut with it (CONTRACT.md section 6), also for who sees the token alone: the line of its integration there has moved.
+    // What it got is cut with it (docs/explanation/revocation.md), also for who sees the token alone: the line of its integration there has moved.
     let entry = claims(token["access_token"].as_str().expect("a token"))["entry"].as_u64().expect("an entry");
     let lines = world.running.as_ref().expect("running").broker.journal.view().state.revoked_before.clone();
     let here = |key: &str| key == "integration:globex/order-sync/production";

@@ -32,7 +32,7 @@ async fn wrong_use_is_exit_2_and_an_unknown_verb_suggests_the_one_that_was_meant
     assert!(examples < help.stdout.find("Usage:").expect("usage") && help.stderr.is_empty(), "{help:?}");
 }
 
-/// The commands of CONTRACT.md section 1 that exist so far.
+/// The commands of docs/reference/cli.md.
 #[tokio::test]
 async fn the_commands_of_the_contract_are_there() {
     let program = Program::alone();

@@ -116,6 +116,15 @@ fn every_row_has_a_test_or_says_why_not() {
         .collect();
     let silent: Vec<_> = bare.difference(&told).collect();
     assert!(silent.is_empty(), "rows without a test that {WITHOUT} does not explain: {silent:?}");
+    let sources: String = ["src", "tests"]
+        .iter()
+        .flat_map(|folder| files(folder, &["rs"]))
+        .map(|path| std::fs::read_to_string(file(&path)).expect("a text"))
+        .collect();
+    for name in page.text.split('`').skip(1).step_by(2).filter(|name| name.len() > 15 && name.contains('_')) {
+        let name = name.rsplit("::").next().unwrap_or_default();
+        assert!(sources.contains(&format!("fn {name}(")), "{WITHOUT} names a test that is not there: {name}");
+    }
     let tested: Vec<_> = told.difference(&bare).collect();
     assert!(tested.is_empty(), "{WITHOUT} explains rows that have a test: {tested:?}");
 }

@@ -1,4 +1,4 @@
-//! Forward-auth: what a proxy is told of a token, who is told anything, and two real proxies (CONTRACT.md section 4, `I/verify`).
+//! Forward-auth: what a proxy is told of a token, who is told anything, and two real proxies (docs/reference/http.md, `I/verify`).
 
 mod proxies;
 
@@ -303,7 +303,7 @@ async fn c_10_a_proxy_that_appends_the_path_is_told_of_that_path() {
         send(world.public, method, &format!("/production/verify{path}"), &headers, b"").await
     };
     let named = [("x-carnet-api", "orders-api"), ("x-carnet-scope", "orders:read")];
-    // By query, as CONTRACT.md section 4 has it; by headers, where the query is the client's.
+    // By query, as docs/how-to/verify/nginx.md has it; by headers, where the query is the client's.
     for (path, more) in [
         ("/v1/orders/42?api=orders-api&scope=orders:read", &[][..]),
         ("/v1/orders/42", &named),
@@ -485,7 +485,7 @@ async fn ask_bound(world: &World, scheme: &str, token: &str, proofs: &[&str]) ->
     ask(world, READ, &headers).await
 }
 
-/// REFERENCE.md 5.1 at a resource: each must be refused, and a last good request succeeds.
+/// docs/security/standards.md#dpop-negative-cases at a resource: each must be refused, and a last good request succeeds.
 #[tokio::test]
 async fn dpop_matrix_at_a_resource() {
     let world = listing().await;

@@ -101,7 +101,7 @@ pub struct World {
     unverified: Option<&'static str>,
 }
 
-/// Every test ends with a journal that verifies, and so does its export (FAULTS.md E-1). A test that has failed already is left alone.
+/// Every test ends with a journal that verifies, and so does its export (E-1). A test that has failed already is left alone.
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() || self.unverified.is_some() {

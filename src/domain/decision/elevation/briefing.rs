@@ -1,4 +1,4 @@
-//! What an approver must see on one screen (UX.md 3.3): what is asked beside what is there already, how it was before, and what is unusual.
+//! What an approver must see on one screen (docs/how-to/govern/approve.md): what is asked beside what is there already, how it was before, and what is unusual.
 //!
 //! Facts and flags only, each from the state; how they are worded and laid out is for who shows them.
 

@@ -1,5 +1,5 @@
 //! An exhaustive model: every order of what a requester, two approvers, a bystander, time and a changing record can do within a bound,
-//! against the code that runs. I-11 and I-12 of ABUSE.md are asked in every state that can be reached, and that what is over stays over on
+//! against the code that runs. ABUSE I-11 and I-12 are asked in every state that can be reached, and that what is over stays over on
 //! every step between two.
 //!
 //! The rules under test are those of this room, unchanged: the model only drives [`ask`], [`Request::review`] and [`State::apply`], and

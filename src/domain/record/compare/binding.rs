@@ -133,7 +133,7 @@ pub(super) fn takes_less(old: &Binding, new: &Binding) -> bool {
 }
 
 /// The types that a rule takes beyond those that its kind always takes: a `key` binding that lists none takes three, and one that lists
-/// some takes only those (REFERENCE.md 2.3).
+/// some takes only those (docs/security/standards.md#typ-of-a-client-assertion).
 fn types(rule: &JwtRule) -> Vec<String> {
     let of_keys = ["none", "JWT", "client-authentication+jwt"];
     let silent = rule.kind == JwtKind::Key && rule.typ.is_empty();

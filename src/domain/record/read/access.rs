@@ -22,7 +22,7 @@ pub(in crate::domain::record) const PRODUCTION: &str = "production";
 
 /// The longest elevation: a working day, not a standing right.
 const LONGEST_ELEVATION: Seconds = Seconds::hours(24);
-/// Administrators and auditors approve nothing (CONTRACT.md section 6).
+/// Administrators and auditors approve nothing (docs/explanation/four-eyes.md).
 const APPROVING: [(&str, Role); 2] = [("security", Role::Security), ("owner", Role::Owner)];
 /// A bucket beyond this bounds nothing.
 const MOST_EXCHANGES: u32 = 1_000_000;

@@ -13,7 +13,7 @@ use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{ApiName, Audience, ClientId, EnvironmentName};
 use crate::domain::value::scope::Scope;
 
-/// The API that is built in: its audience is the environment's issuer, its scopes are `carnet:*` (CONTRACT.md section 3).
+/// The API that is built in: its audience is the environment's issuer, its scopes are `carnet:*` (docs/reference/records.md).
 pub(in crate::domain::record) const BUILT_IN: &str = "carnet";
 
 /// Tokens live minutes: no record makes one live longer than this.
@@ -47,7 +47,7 @@ pub(in crate::domain::record) fn api(document: &Place<'_>, faults: &mut Faults) 
     })
 }
 
-/// RFC 9068 and ES256, for five minutes (DESIGN.md section 8).
+/// RFC 9068 and ES256, for five minutes (docs/explanation/why-at-jwt.md).
 const DEFAULT_TOKEN: TokenForm =
     TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds::minutes(5), require_bound: false };
 
@@ -101,7 +101,7 @@ fn token(place: &Place<'_>, faults: &mut Faults) -> Option<TokenForm> {
     let profile = fields.get("profile").map_or(Some(DEFAULT_TOKEN.profile), |place| {
         place.word(&[("rfc9068", Profile::Rfc9068), ("compat", Profile::Compat)], faults)
     });
-    // PS256 is taken inbound only; our own tokens have four forms (CONTRACT.md section 3).
+    // PS256 is taken inbound only; our own tokens have four forms (docs/reference/records.md).
     let algs = [Alg::Es256, Alg::Rs256, Alg::EdDsa, Alg::Ed25519].map(|alg| (alg.name(), alg));
     let alg = fields.get("alg").map_or(Some(DEFAULT_TOKEN.alg), |place| place.word(&algs, faults));
     let ttl = fields.get("ttl").map_or(Some(DEFAULT_TOKEN.ttl), |place| place.duration(SHORTEST_TTL, LONGEST_TTL, faults));

@@ -1,4 +1,4 @@
-//! Bindings, and the rules of CONTRACT.md section 3 that make one safe.
+//! Bindings, and the rules of docs/reference/records.md that make one safe.
 //!
 //! Enter through [`Bindings::read`]. Presets are expanded by [`read_preset`](super::preset), key sets are judged by
 //! [`read_keyset`](super::keyset); whether two bindings of different integrations overlap is for

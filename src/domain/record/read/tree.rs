@@ -51,7 +51,7 @@ pub(in crate::domain::record) struct Key {
     pub text: String,
 }
 
-/// The limit of the admin API for records (CONTRACT.md section 2).
+/// The limit of the admin API for records (docs/reference/limits.md).
 const MOST_BYTES: usize = 1 << 20;
 /// Deeper than any record.
 const MOST_DEPTH: usize = 32;
