@@ -88,7 +88,7 @@ impl Case {
 
     /// A proof by the key is on record since `since`, and the record wants keys changed each hour.
     fn rotation(&mut self, since: i64) -> &mut Self {
-        let rotation = Rotation { issuer_keys: Some(Seconds::hours(1)), certificate: None, on_late: OnLate::Refuse };
+        let rotation = Rotation { issuer_keys: Some(Seconds::hours(1)), on_late: OnLate::Refuse, ..Rotation::default() };
         self.record(|record| record.rotation = Some(rotation));
         let what = What::IssuerKeyFirstUsed { issuer: fixture::WORKLOADS.parse().expect("an issuer"), key: Digest::of(b"key") };
         self.index += 1;
@@ -98,17 +98,14 @@ impl Case {
 
     /// The scope takes an elevation that began without anybody, if `asked`, so long before noon.
     fn elevated(&mut self, asked: Option<i64>) -> &mut Self {
-        let approvers =
-            Approvers { role: Some(super::people::actor::Role::Security), people: Vec::new(), count: 1, fallback: None };
+        let approvers = Approvers::one_of(super::people::actor::Role::Security);
         let eligible = Eligible {
             scope: "orders:read".parse().expect("a scope"),
             api: "orders-api".parse().expect("a name"),
-            allow: Vec::new(),
             max: Seconds::hours(8),
-            window: None,
             approvers: approvers.clone(),
-            require: Vec::new(),
             break_glass: true,
+            ..super::examples::small_eligible()
         };
         self.access(|access| {
             access.scopes.clear();
@@ -173,7 +170,7 @@ impl Case {
 
     /// The record wants keys of certificates changed each hour.
     fn aging(&mut self) {
-        let rotation = Rotation { issuer_keys: None, certificate: Some(Seconds::hours(1)), on_late: OnLate::Refuse };
+        let rotation = Rotation { certificate: Some(Seconds::hours(1)), on_late: OnLate::Refuse, ..Rotation::default() };
         self.record(|record| record.rotation = Some(rotation));
         self.certified();
     }

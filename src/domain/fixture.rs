@@ -13,10 +13,10 @@ use super::log::change::{Change, What};
 use super::people::actor::{Actor, Role};
 use super::reason::decision::Refused;
 use super::registry::approval::{Approval, Kind, Opened};
-use super::registry::binding::{Condition, JwtKind, JwtRule, KeySource, Matcher};
+use super::registry::binding::{Condition, JwtRule, KeySource, Matcher};
 use super::state::State;
 use super::value::alg::Alg;
-use super::value::clock::{Clock, Entropy, Seconds, Timestamp};
+use super::value::clock::{Clock, Entropy, Timestamp};
 use super::value::digest::Digest;
 use super::value::names::{EnvironmentName, Issuer};
 
@@ -245,18 +245,8 @@ pub fn rule(issuer: &str, matchers: &[(&str, Condition)]) -> JwtRule {
         condition: condition.clone(),
     };
     JwtRule {
-        kind: JwtKind::Oidc,
-        keys: KeySource::Discovery(issuer.clone()),
-        issuer,
         matchers: matchers.iter().map(matcher).collect(),
-        owner: vec![],
-        audience: None,
-        algs: Alg::WORKLOAD.to_vec(),
-        typ: vec![],
-        single_use: true,
-        max_life: Seconds::hours(1),
-        max_age: None,
-        preset: None,
+        ..JwtRule::of_tokens(issuer.clone(), KeySource::Discovery(issuer))
     }
 }
 

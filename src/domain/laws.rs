@@ -1,7 +1,5 @@
 //! The laws of a decision, held over generated records, states and requests (ABUSE I-1, I-2, I-3, I-5 and the metamorphic laws).
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::caller::proof::{Assertion, Verified};
@@ -11,15 +9,14 @@ use super::decision::admission::{Place, Slot, admit};
 use super::decision::ask::{Ask, Context, Target};
 use super::decision::grant::{Decision, Grant, decide};
 use super::decision::life::SHORTEST_LIFE;
+use super::examples::Examples;
 use super::log::change::{Change, What};
 use super::people::actor::Actor;
-use super::registry::api::{Api, Approval as Form, Profile, Risk, ScopeEntry, TokenForm};
-use super::registry::binding::{Admits, Binding, Condition, JwtKind, JwtRule, KeySource, Matcher};
+use super::registry::api::{Api, Risk, ScopeEntry, TokenForm};
+use super::registry::binding::{Admits, Binding, Condition, JwtRule, KeySource};
 use super::registry::environment::{Configuration, Environment};
-use super::registry::integration::{
-    Access, Contract, Integration, Limits, Offboarding, OnSilence, Owners, Review, ScopeRule, Trigger,
-};
-use super::registry::partner::{Contacts, Partner, Verification};
+use super::registry::integration::{Access, Contract, Integration, Limits, Offboarding, ScopeRule, Trigger};
+use super::registry::partner::{Partner, Verification};
 use super::state::{Held, State};
 use super::value::alg::Alg;
 use super::value::clock::{Seconds, Timestamp};
@@ -91,52 +88,33 @@ fn api(case: &Case) -> Api {
         (name.parse().expect("a name"), audience)
     });
     let entry = || ScopeEntry { meaning: "something".into(), risk: Risk::Low };
+    let small = Examples::plain().small_api();
     Api {
         name: "orders".parse().expect("a name"),
-        owner: "team:x".into(),
         audience: audience.into_iter().collect(),
-        token: TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds(case.api_ttl), require_bound: false },
+        token: TokenForm { ttl: Seconds(case.api_ttl), ..TokenForm::DEFAULT },
         scopes: scopes(case.catalogue).iter().map(|scope| (scope.clone(), entry())).collect(),
-        callers: BTreeMap::new(),
-        approval: Form::Plain,
+        ..small
     }
 }
 
 fn integration(case: &Case) -> Integration {
-    let partner: super::value::names::Issuer = "https://issuer.example".parse().expect("an issuer");
-    let rule = JwtRule {
-        kind: JwtKind::Oidc,
-        issuer: partner.clone(),
-        keys: KeySource::Discovery(partner),
-        matchers: vec![Matcher { claim: "repo".parse().expect("a claim"), condition: Condition::Equals("1".into()) }],
-        owner: vec![],
-        audience: None,
-        algs: Alg::WORKLOAD.to_vec(),
-        typ: vec![],
-        single_use: true,
-        max_life: Seconds(case.max_life),
-        max_age: None,
-        preset: None,
-    };
+    let condition = Condition::Equals("1".into());
+    let rule =
+        JwtRule { max_life: Seconds(case.max_life), ..super::fixture::rule("https://issuer.example", &[("repo", condition)]) };
     let access = Access {
         bindings: vec![Binding { name: "ci".parse().expect("a name"), admits: Admits::Jwt(Box::new(rule)) }],
         limits: Limits { ttl: case.record_ttl.map(Seconds), ..Limits::default() },
-        require: Default::default(),
         scopes: [("orders".parse().expect("a name"), rules(case.standing))].into(),
-        elevation: vec![],
+        ..Access::default()
     };
+    let small = Examples::plain().small_integration();
     Integration {
         id: "globex/sync".parse().expect("an id"),
-        purpose: "x".into(),
-        owners: Owners { business: "a@x".into(), application: "b@x".into() },
-        contract: Contract { reference: "c".into(), starts: at(case.contract.0), ends: at(case.contract.1) },
-        data_classes: vec![],
-        review: Review { every: Seconds::days(90), on_silence: OnSilence::Suspend },
-        rotation: None,
-        offboarding: Offboarding { trigger: Trigger::ContractEnd, contact: "o@x".into() },
+        contract: Contract { starts: at(case.contract.0), ends: at(case.contract.1), ..small.contract },
+        offboarding: Offboarding { trigger: Trigger::ContractEnd, ..small.offboarding },
         environments: [(environment(case.production), access)].into(),
-        exceptions: vec![],
-        tests: vec![],
+        ..small
     }
 }
 
@@ -145,13 +123,9 @@ fn rules(standing: u8) -> Vec<ScopeRule> {
 }
 
 fn partner(case: &Case) -> Partner {
-    Partner {
-        name: "globex".parse().expect("a name"),
-        legal_name: "Globex".into(),
-        domains: vec![],
-        contacts: Contacts { technical: "t@x".into(), security: "s@x".into() },
-        verification: Verification { by: "j@x".into(), on: at(-1000), evidence: "e".into(), expires: at(case.verified) },
-    }
+    let globex = Examples::plain().partner("globex");
+    let verification = Verification { on: at(-1000), expires: at(case.verified), ..globex.verification };
+    Partner { verification, ..globex }
 }
 
 fn key(case: &Case, kid: &str, from: i64) -> What {

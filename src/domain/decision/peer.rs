@@ -9,7 +9,7 @@ use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::certificate::ClientCertificate;
 use crate::domain::reason;
 use crate::domain::reason::decision::Refused;
-use crate::domain::registry::binding::{Admits, Preset};
+use crate::domain::registry::binding::Admits;
 use crate::domain::state::State;
 use crate::domain::state::candidates::Candidate;
 use crate::domain::value::digest::Digest;
@@ -97,7 +97,7 @@ pub(in crate::domain) fn admit_svid(
     let claims = serde_json::json!({"sub": shown.id.as_str()});
     let admits = |candidate: &&Candidate| {
         let rule = &candidate.rule;
-        let spiffe = rule.preset == Some(Preset::Spiffe) && rule.keys == shown.source;
+        let spiffe = rule.takes_svids() && rule.keys == shown.source;
         spiffe && !rule.matchers.is_empty() && conditions(rule, &claims).all(|result| result.holds)
     };
     let candidates = state.candidates(environment, &shown.id.issuer());

@@ -5,12 +5,10 @@ use super::ask::{Ask, Target};
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::api::Api;
-use crate::domain::registry::api::{Profile, TokenForm};
+use crate::domain::registry::api::TokenForm;
 use crate::domain::registry::environment::is_own_audience;
 use crate::domain::registry::integration::{Access, ScopeRule};
 use crate::domain::state::State;
-use crate::domain::value::alg::Alg;
-use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{ApiName, Audience};
 use crate::domain::value::scope::Scope;
 use std::collections::BTreeSet;
@@ -65,9 +63,8 @@ fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &
     let rules = access.scopes.get(api).map_or(&[][..], Vec::as_slice);
     if api.as_str() == BUILT_IN_API {
         let environment = state.environment(principal.environment())?;
-        let form = TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds::minutes(5), require_bound: false };
         let audience = environment.issuer.as_str().parse().ok()?;
-        return Some(Chosen { api: api.clone(), audience, form, rules, catalogue: Catalogue::BuiltIn });
+        return Some(Chosen { api: api.clone(), audience, form: TokenForm::DEFAULT, rules, catalogue: Catalogue::BuiltIn });
     }
     let record = &state.apis.get(api)?.current.as_ref()?.record;
     let audience = record.audience.get(principal.environment())?.clone();

@@ -80,7 +80,7 @@ pub(in crate::domain) fn demands(eligible: &[&Eligible]) -> Vec<Approvers> {
 
 /// Who looks at what started without anybody: one of security.
 pub(in crate::domain) fn afterwards() -> Vec<Approvers> {
-    vec![Approvers { role: Some(Role::Security), people: Vec::new(), count: 1, fallback: None }]
+    vec![Approvers::one_of(Role::Security)]
 }
 
 /// One person's word.

@@ -25,6 +25,7 @@ use super::value::names::Issuer;
 use super::value::text::{Text, TextRow};
 
 pub use changes::{ORIGIN, targets};
+pub use records::small_eligible;
 
 /// Makes examples.
 #[derive(Default)]

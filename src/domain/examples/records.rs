@@ -8,14 +8,13 @@ use super::{Examples, parsed};
 use crate::domain::fixture::{WORKLOADS, at};
 use crate::domain::people::actor::Role;
 use crate::domain::registry::api::{Api, Approval, Profile, Risk, ScopeEntry, TokenForm};
-use crate::domain::registry::binding::{
-    Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher, Preset,
-};
+use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
 use crate::domain::registry::integration::{
     Access, Approvers, Contract, Eligible, Expectation, Fallback, Integration, Limits, Offboarding, OnLate, OnSilence, Owners,
     RecordTest, Require, Required, Review, Rotation, ScopeRule, StaticSecret, Trigger,
 };
 use crate::domain::registry::partner::{Contacts, Partner, Verification};
+use crate::domain::registry::preset::Preset;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 
@@ -301,7 +300,8 @@ fn eligible() -> Eligible {
     }
 }
 
-fn small_eligible() -> Eligible {
+/// An elevation with as little as it may say.
+pub fn small_eligible() -> Eligible {
     Eligible {
         scope: parsed("orders:delete"),
         api: parsed("orders-api"),

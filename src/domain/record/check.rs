@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::Fault;
-use super::Located;
-use super::Record;
-use super::read::api::BUILT_IN;
-use super::run_tests;
+use super::fault::Fault;
+use super::fields::api::BUILT_IN;
+use super::kind::Record;
+use super::located::Located;
+use super::rehearse;
 use crate::domain::reason;
 use crate::domain::registry::api::Api;
 use crate::domain::registry::environment::Environment;
@@ -75,7 +75,7 @@ pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp, effort: &
 }
 
 fn unjudged(record: Holder<'_>, exhausted: Exhausted) -> Conflict {
-    let message = used_up(exhausted, &[(record.client().to_string(), exhausted.most)]);
+    let message = exhausted.told(&[(record.client().to_string(), exhausted.most)]);
     Conflict { at: String::new(), reason: &reason::RECORD_EFFORT, message, stands: false }
 }
 
@@ -143,7 +143,7 @@ pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effor
             Record::Integration(integration) => view.integration(located, integration, &mut faults),
             Record::Partner(_) => {}
         }
-        faults.extend(run_tests(located, effort));
+        faults.extend(rehearse::run(located, effort));
     }
     faults
 }
@@ -179,24 +179,12 @@ pub fn collisions(
                 if stands { located.warning(&at, reason, message) } else { located.error(&at, reason, message) }
             })),
             Err(exhausted) => {
-                faults.push(located.error("", &reason::RECORD_EFFORT, used_up(exhausted, &costs)));
+                faults.push(located.error("", &reason::RECORD_EFFORT, exhausted.told(&costs)));
                 break;
             }
         }
     }
     faults
-}
-
-/// Names the budget that is used up, and the records that cost most of it.
-pub(super) fn used_up(exhausted: Exhausted, costs: &[(String, u64)]) -> String {
-    let mut most: Vec<_> = costs.iter().collect();
-    most.sort_by_key(|(_, steps)| std::cmp::Reverse(*steps));
-    let most: Vec<_> = most.iter().take(3).map(|(name, steps)| format!("{name} ({steps} steps)")).collect();
-    format!(
-        "to compare bindings takes more than the {} steps that one request may; most of them took {}",
-        exhausted.most,
-        most.join(", ")
-    )
 }
 
 /// A record that stands in the apply twice: which one should count would be a guess.

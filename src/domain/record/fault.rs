@@ -6,6 +6,7 @@ use std::fmt;
 use super::read::tree::Position;
 use crate::domain::reason::Reason;
 use crate::domain::value::effort::Effort;
+use crate::domain::value::names::ClientId;
 
 /// One thing that is wrong with a record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,6 +57,17 @@ pub(super) type Places = BTreeMap<String, Position>;
 /// More than anybody reads at once; bounds the answer to a hostile file.
 const MOST_FAULTS: usize = 500;
 
+/// What the bindings that are read stand on. The maps around them set it, and their readers use it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ground {
+    /// Who presents their proofs; `None` where the name was refused, which refuses the record anyway.
+    pub client: Option<ClientId>,
+    /// Whether reusable proofs must be bounded here.
+    pub production: bool,
+    /// Whether tokens must be bound, or source networks are listed.
+    pub bounded: bool,
+}
+
 /// The faults of one file as they are found.
 #[derive(Debug)]
 pub(super) struct Faults {
@@ -63,13 +75,21 @@ pub(super) struct Faults {
     list: Vec<Fault>,
     /// Where the things that were read so far stand, of the document that is being read.
     pub places: Places,
+    /// What the binding that is read stands on.
+    pub ground: Ground,
     /// What comparing things of one file with each other may cost.
     pub effort: Effort,
 }
 
 impl Faults {
     pub fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), list: Vec::new(), places: Places::new(), effort: Effort::default() }
+        Self {
+            file: file.to_owned(),
+            list: Vec::new(),
+            places: Places::new(),
+            ground: Ground::default(),
+            effort: Effort::default(),
+        }
     }
 
     /// Something that stops the record.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Preset};
+use crate::domain::reason;
+use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, JwtRule, KeySource};
 use crate::domain::registry::environment::Environment;
+use crate::domain::registry::preset::Preset;
 use crate::domain::state::ours::Ours;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
@@ -14,7 +16,9 @@ use crate::domain::value::clock::Seconds;
 const CONTRACT: &str = include_str!("../../../tests/broker/fixtures/records.yaml");
 
 fn one(yaml: &str) -> Located {
-    let mut records = read("test.yaml", yaml).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let outcome = read("test.yaml", yaml);
+    agreement::hold(yaml, &outcome);
+    let mut records = outcome.unwrap_or_else(|faults| panic!("{faults:#?}"));
     assert_eq!(records.len(), 1);
     records.remove(0)
 }
@@ -52,7 +56,9 @@ fn rule_of(yaml: &str) -> JwtRule {
 /// Faults of a text as `line at reason`.
 fn told(yaml: &str) -> Vec<String> {
     let tell = |fault: &Fault| format!("{} {} {}", fault.line, fault.at, fault.reason);
-    match read("test.yaml", yaml) {
+    let outcome = read("test.yaml", yaml);
+    agreement::hold(yaml, &outcome);
+    match outcome {
         Ok(records) => records.iter().flat_map(|record| record.warnings.iter().map(tell)).collect(),
         Err(faults) => faults.iter().map(tell).collect(),
     }

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::check::used_up;
 use super::fault::Faults;
 use super::read::place::join;
-use super::read::preset::{GITHUB, GITLAB};
 use crate::domain::reason;
 use crate::domain::registry::binding::{Admits, Binding, Condition, JwtKind, JwtRule};
+use crate::domain::registry::preset::Preset;
 use crate::domain::value::effort::{Effort, Exhausted};
 
 /// Claims that their platforms write in lower case.
@@ -16,8 +15,9 @@ const LOWER_CASE: [&str; 7] =
 
 /// Warnings about one rule.
 pub(super) fn rule(rule: &JwtRule, at: &str, faults: &mut Faults) {
-    let shared = [GITHUB, GITLAB]
-        .iter()
+    let shared = Preset::ALL
+        .into_iter()
+        .filter_map(|preset| preset.row().shared_issuer())
         .any(|shared| rule.issuer.as_str().strip_prefix(shared).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     let matches = join(at, "match");
     for matcher in &rule.matchers {
@@ -65,7 +65,7 @@ pub(super) fn shadowed(bindings: &[Binding], at: &str, faults: &mut Faults) {
         }
         Err(exhausted) => {
             let cost = format!("the {} bindings of {at}", bindings.len());
-            let message = used_up(exhausted, &[(cost, faults.effort.spent())]);
+            let message = exhausted.told(&[(cost, faults.effort.spent())]);
             faults.error(at, &reason::RECORD_EFFORT, message);
         }
     }

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use super::Fault;
-use super::Located;
-use super::Record;
+use super::fault::Fault;
+use super::kind::Record;
+use super::located::Located;
 use crate::domain::caller::conditions::conditions;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::binding::{Admits, Binding, JwtKind};

@@ -59,6 +59,20 @@ pub enum Profile {
     Rfc9068,
 }
 
+impl Api {
+    /// The texts that people may ask us to forget, in an order that never changes. New ones go to the end.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        let Self { name: _, owner, audience: _, token: _, scopes: _, callers: _, approval: _ } = self;
+        vec![owner]
+    }
+}
+
+impl TokenForm {
+    /// The form where nobody asked for another: RFC 9068 and ES256, for five minutes (docs/explanation/why-at-jwt.md).
+    pub const DEFAULT: Self =
+        Self { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds::minutes(5), require_bound: false };
+}
+
 impl Profile {
     /// The `typ` header of its tokens.
     pub const fn typ(self) -> &'static str {

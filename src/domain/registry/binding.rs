@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::preset::Preset;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
@@ -79,20 +80,6 @@ pub enum JwtKind {
     Key,
     /// A workload's token of an OIDC issuer; taken in all three slots.
     Oidc,
-}
-
-/// Shorthands that expand to an `oidc` rule with immutable claims first.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Preset {
-    /// GitHub Actions.
-    Github,
-    /// GitLab CI.
-    Gitlab,
-    /// Kubernetes service account tokens.
-    Kubernetes,
-    /// A workload of a SPIFFE trust domain, by JWT-SVID or X.509-SVID.
-    Spiffe,
 }
 
 /// Where the public keys of a rule come from.
@@ -299,6 +286,32 @@ impl JwtRule {
     /// (docs/reference/records.md, ABUSE P-04).
     pub const CALLER_CONTROLLED: [&str; 9] =
         ["ref", "head_ref", "base_ref", "environment", "workflow", "actor", "email", "name", "groups"];
+
+    /// A rule on the tokens of an issuer, as a record has it that says nothing more; it has no condition yet.
+    pub fn of_tokens(issuer: Issuer, keys: KeySource) -> Self {
+        Self {
+            kind: JwtKind::Oidc,
+            issuer,
+            keys,
+            matchers: Vec::new(),
+            owner: Vec::new(),
+            audience: None,
+            algs: Alg::WORKLOAD.to_vec(),
+            typ: Vec::new(),
+            single_use: true,
+            max_life: Self::LIFE,
+            max_age: None,
+            preset: None,
+        }
+    }
+
+    /// `maxLife` of a workload's token where the record says nothing.
+    pub const LIFE: Seconds = Seconds::hours(1);
+
+    /// Whether it takes the workload's X.509-SVID besides its JWT-SVID.
+    pub fn takes_svids(&self) -> bool {
+        self.preset.is_some_and(Preset::takes_certificates)
+    }
 
     /// The longest `maxLife` of any binding. Azure's managed identities live 24 h 5 min: their `iat` is set back by five minutes.
     pub const LONGEST_LIFE: Seconds = Seconds::hours(25);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap};
 
-use super::binding::{Condition, ExtraAudience, JwtRule, Preset};
+use super::binding::{Condition, ExtraAudience, JwtRule};
 use crate::domain::value::effort::{Effort, Exhausted};
 use crate::domain::value::names::{Audience, BindingName, ClientId, EnvironmentName, Issuer};
 
@@ -69,7 +69,7 @@ impl Entry {
         if let Some(ExtraAudience::Value(value)) = &rule.audience {
             groups.push(group(Reach::Value(value.clone())));
         }
-        if rule.preset == Some(Preset::Spiffe) {
+        if rule.takes_svids() {
             groups.push(group(Reach::Unnamed));
         }
         Self { client, environment, binding, groups, conditions: Conditions::of(rule) }

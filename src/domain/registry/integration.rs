@@ -90,7 +90,7 @@ pub enum OnSilence {
 }
 
 /// Rotation cadences at the partner.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rotation {
     /// Of an issuer's or `key` binding's keys.
@@ -320,6 +320,39 @@ pub struct Expectation {
     /// Refused for this reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deny: Option<String>,
+}
+
+impl Integration {
+    /// The texts that people may ask us to forget, in an order that never changes. New ones go to the end.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        let Self {
+            id: _,
+            purpose,
+            owners,
+            contract: Contract { reference: _, starts: _, ends: _ },
+            data_classes: _,
+            review: Review { every: _, on_silence: _ },
+            rotation: _,
+            offboarding,
+            environments: _,
+            exceptions,
+            tests: _,
+        } = self;
+        let Owners { business, application } = owners;
+        let Offboarding { trigger: _, contact } = offboarding;
+        let mut texts = vec![purpose, business, application, contact];
+        for StaticSecret { what: _, control: _, owner, ends: _ } in exceptions {
+            texts.push(owner);
+        }
+        texts
+    }
+}
+
+impl Approvers {
+    /// One person of a role, and nobody in their place.
+    pub const fn one_of(role: crate::domain::people::actor::Role) -> Self {
+        Self { role: Some(role), people: Vec::new(), count: 1, fallback: None }
+    }
 }
 
 impl Access {

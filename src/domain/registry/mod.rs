@@ -9,4 +9,5 @@ pub mod integration;
 pub mod lifecycle;
 pub mod partner;
 pub mod phase;
+pub mod preset;
 pub mod stop;

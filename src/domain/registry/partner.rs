@@ -45,3 +45,13 @@ pub struct Verification {
     /// The first second at which the check no longer counts: tokens end there (`partner.verification-expired`).
     pub expires: Timestamp,
 }
+
+impl Partner {
+    /// The texts that people may ask us to forget, in an order that never changes. New ones go to the end.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        let Self { name: _, legal_name, domains: _, contacts, verification } = self;
+        let Contacts { technical, security } = contacts;
+        let Verification { by, on: _, evidence: _, expires: _ } = verification;
+        vec![legal_name, technical, security, by]
+    }
+}

@@ -13,7 +13,7 @@ use crate::domain::caller::proof::Assertion;
 use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::registry::binding::{Admits, JwtKind, JwtRule, Preset};
+use crate::domain::registry::binding::{Admits, JwtKind, JwtRule};
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, Issuer};
 
 /// The rules of revoked bindings, by where a proof is shown and by whom it is.
@@ -84,7 +84,7 @@ impl Barred {
     /// The revocation that bars an X.509-SVID in `environment`: its key.
     pub(in crate::domain) fn svid(&self, environment: &EnvironmentName, shown: &Svid) -> Option<&RevocationKey> {
         let claims = serde_json::json!({"sub": shown.id.as_str()});
-        let bars = |rule: &JwtRule| rule.preset == Some(Preset::Spiffe) && conditions(rule, &claims).all(|result| result.holds);
+        let bars = |rule: &JwtRule| rule.takes_svids() && conditions(rule, &claims).all(|result| result.holds);
         self.find(environment, &shown.id.issuer(), bars)
     }
 

@@ -17,6 +17,20 @@ pub struct Exhausted {
     pub most: u64,
 }
 
+impl Exhausted {
+    /// Names the budget that is used up, and the records that cost most of it.
+    pub fn told(self, costs: &[(String, u64)]) -> String {
+        let mut most: Vec<_> = costs.iter().collect();
+        most.sort_by_key(|(_, steps)| std::cmp::Reverse(*steps));
+        let most: Vec<_> = most.iter().take(3).map(|(name, steps)| format!("{name} ({steps} steps)")).collect();
+        format!(
+            "to compare bindings takes more than the {} steps that one request may; most of them took {}",
+            self.most,
+            most.join(", ")
+        )
+    }
+}
+
 impl Effort {
     /// What one request may cost. Two thousand integrations of one issuer take about a tenth of it; all of it takes well below a
     /// second. More, and the sender of one file decides how long everybody else waits.

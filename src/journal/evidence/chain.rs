@@ -7,7 +7,7 @@ use super::fault::VerifyFault;
 use super::report::Report;
 use crate::domain::log::change::What;
 use crate::domain::log::entry::{Entry, Issued};
-use crate::domain::registry::binding::{Admits, Preset};
+use crate::domain::registry::binding::Admits;
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -208,7 +208,7 @@ fn spent(state: &State, issued: &Issued) -> Result<Option<Digest>, &'static str>
         }
         Admits::Certificate => Ok(None),
         // One SPIFFE ID is proved by a JWT-SVID or by an X.509-SVID. A certificate has no `jti`, and spends nothing.
-        Admits::Jwt(rule) if rule.preset == Some(Preset::Spiffe) && is_by_svid(issued) => Ok(None),
+        Admits::Jwt(rule) if rule.takes_svids() && is_by_svid(issued) => Ok(None),
         Admits::Jwt(rule) if rule.single_use => issued.proof.id.map(Some).ok_or("the proof is for single use and has no id"),
         Admits::Jwt(_) => Ok(None),
     }

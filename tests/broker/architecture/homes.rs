@@ -41,6 +41,7 @@ const HOMES: [(&str, &[&str]); 36] = [
     // Records, configuration, time
     ("jiff", &["cli/", "domain/", "http/admin/"]),
     ("serde_saphyr", &["domain/record/"]),
+    ("strsim", &["domain/record/"]),
     ("toml", &["cli/", "config/"]),
     // The program
     ("anyhow", &["issuance/"]),

@@ -15,7 +15,7 @@ const AGAINST: [(&str, &str); 4] = [
     ("record/check -> state/mod", "to be cut by moving the checks against the state to the decisions"),
     ("record/check -> state/ours", "to be cut by moving the checks against the state to the decisions"),
     ("record/check -> state/taken", "to be cut by moving the checks against the state to the decisions"),
-    ("record/mod -> state/taken", "to be cut by moving the checks against the state to the decisions"),
+    ("record/kind -> state/taken", "to be cut by moving the checks against the state to the decisions"),
 ];
 
 /// The parts of the standard library that pure code may use.

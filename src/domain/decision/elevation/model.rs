@@ -111,12 +111,9 @@ fn record(state: &State, count: Option<u8>) -> Integration {
         .map(|count| Eligible {
             scope: scope(),
             api: "orders-api".parse().expect("a name"),
-            allow: Vec::new(),
             max: Seconds(MAX),
-            window: None,
-            approvers: Approvers { role: Some(Role::Security), people: Vec::new(), count, fallback: None },
-            require: Vec::new(),
-            break_glass: false,
+            approvers: Approvers { count, ..Approvers::one_of(Role::Security) },
+            ..crate::domain::examples::small_eligible()
         })
         .into_iter()
         .collect();

@@ -1,15 +1,13 @@
 //! Differences of what an integration may do in one environment.
 
-use std::collections::{BTreeMap, HashSet};
-
-use super::api::union;
-use super::{Found, Weight, binding, list};
+use super::binding;
+use super::difference::Weight;
+use super::elevation::{self, WHOLE, compare_allow, compare_elevations, is_within};
+use super::found::{Found, both, by_name, list, union};
 use crate::domain::registry::binding::Binding;
-use crate::domain::registry::integration::{Access, Approvers, Eligible, Require, Required, ScopeRule};
+use crate::domain::registry::integration::{Access, Eligible, Limits, ScopeRule};
 use crate::domain::value::effort::Effort;
-use crate::domain::value::endpoint::Endpoint;
-use crate::domain::value::names::{ApiName, BindingName};
-use crate::domain::value::network::Cidr;
+use crate::domain::value::names::ApiName;
 
 pub(super) fn introduce(at: &str, new: &Access, found: &mut Found) {
     // An environment that nothing can enter yet is still one that somebody must have agreed to.
@@ -23,7 +21,7 @@ pub(super) fn introduce(at: &str, new: &Access, found: &mut Found) {
         }
     }
     for one in &new.elevation {
-        found.push(format!("{at}.elevation.{}.{}", one.api, one.scope), None, Some(eligible(one)), Weight::Widens);
+        found.push(format!("{at}.elevation.{}.{}", one.api, one.scope), None, Some(elevation::shown(one)), Weight::Widens);
     }
 }
 
@@ -33,33 +31,45 @@ pub(super) fn shown(access: &Access) -> String {
     format!("{} bindings, {scopes} scopes, {} elevations", access.bindings.len(), access.elevation.len())
 }
 
-const WHOLE: &str = "the whole API";
-
 pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
-    bindings(&format!("{at}.bindings"), &old.bindings, &new.bindings, found);
-    let require = |require: &Require| require.name().to_owned();
-    found.ranked(format!("{at}.require"), (&old.require, &new.require), require, |old, new| new >= old);
-    let (was, is) = (&old.limits, &new.limits);
-    found.ceiling(format!("{at}.limits.ttl"), was.ttl.as_ref(), is.ttl.as_ref());
-    let per_minute = |limits: &crate::domain::registry::integration::Limits| Some(limits.per_minute());
-    found.ceiling(format!("{at}.limits.exchangesPerMinute"), per_minute(was).as_ref(), per_minute(is).as_ref());
-    let networks = |list_of: &Vec<Cidr>| list(list_of, "anywhere");
-    if !found.spend(was.source_cidrs.len().saturating_mul(is.source_cidrs.len())) {
+    both!(Access { bindings, limits, require, scopes, elevation } = (old, new));
+    compare_bindings(&format!("{at}.bindings"), bindings.0, bindings.1, found);
+    found.ranked(format!("{at}.require"), require, |require| require.name().to_owned(), |old, new| new >= old);
+    if !compare_limits(&format!("{at}.limits"), limits.0, limits.1, found) {
         return;
     }
-    found.ranked(format!("{at}.limits.sourceCidrs"), (&was.source_cidrs, &is.source_cidrs), networks, |old, new| {
-        !new.is_empty() && (old.is_empty() || new.iter().all(|net| old.iter().any(|wide| net.is_within(wide))))
-    });
-    for api in union(&old.scopes, &new.scopes) {
+    for api in union(scopes.0, scopes.1) {
         let none = Vec::new();
-        let (was, is) = (old.scopes.get(api).unwrap_or(&none), new.scopes.get(api).unwrap_or(&none));
-        let eligible: Vec<&Eligible> = new.elevation.iter().filter(|one| one.api == *api).collect();
-        scopes(&format!("{at}.scopes.{api}"), (was, is), &eligible, found);
+        let (was, is) = (scopes.0.get(api).unwrap_or(&none), scopes.1.get(api).unwrap_or(&none));
+        let eligible: Vec<&Eligible> = elevation.1.iter().filter(|one| one.api == *api).collect();
+        compare_scopes(&format!("{at}.scopes.{api}"), (was, is), &eligible, found);
+        // An API without a scope gives nothing, and nobody approved to name it.
+        if was.is_empty() && is.is_empty() && scopes.0.contains_key(api) != scopes.1.contains_key(api) {
+            let shown = |named: bool| named.then(|| "no scope".to_owned());
+            let (from, to) = (shown(scopes.0.contains_key(api)), shown(scopes.1.contains_key(api)));
+            found.push(format!("{at}.scopes.{api}"), from, to, Weight::Widens);
+        }
     }
-    elevations(&format!("{at}.elevation"), &old.elevation, &new.elevation, found);
+    compare_elevations(&format!("{at}.elevation"), elevation.0, elevation.1, found);
 }
 
-fn bindings(at: &str, old: &[Binding], new: &[Binding], found: &mut Found) {
+/// Compares ceilings; whether there were steps enough to do so.
+fn compare_limits(at: &str, old: &Limits, new: &Limits, found: &mut Found) -> bool {
+    // A record that says nothing has the quota of all: quotas are compared as they count.
+    both!(Limits { ttl, source_cidrs; exchanges_per_minute } = (old, new));
+    found.ceiling(format!("{at}.ttl"), ttl.0.as_ref(), ttl.1.as_ref());
+    found.ceiling(format!("{at}.exchangesPerMinute"), Some(&old.per_minute()), Some(&new.per_minute()));
+    if !found.spend(source_cidrs.0.len().saturating_mul(source_cidrs.1.len())) {
+        return false;
+    }
+    let shown = |networks: &Vec<_>| list(networks, "anywhere");
+    found.ranked(format!("{at}.sourceCidrs"), source_cidrs, shown, |old, new| {
+        !new.is_empty() && (old.is_empty() || new.iter().all(|net| old.iter().any(|wide| net.is_within(wide))))
+    });
+    true
+}
+
+fn compare_bindings(at: &str, old: &[Binding], new: &[Binding], found: &mut Found) {
     // All bindings of an environment together say what is taken, and how: a proof that one of them takes no longer may meet another.
     let meets = |lax: &Binding| Some(format!("its proofs may meet {}, which asks for less", lax.name));
     let (before, after) = (by_name(old), by_name(new));
@@ -84,12 +94,7 @@ fn bindings(at: &str, old: &[Binding], new: &[Binding], found: &mut Found) {
     }
 }
 
-/// The bindings by their names; of two of one name the first.
-pub(super) fn by_name(bindings: &[Binding]) -> BTreeMap<&BindingName, &Binding> {
-    bindings.iter().rev().map(|binding| (&binding.name, binding)).collect()
-}
-
-fn scopes(at: &str, (old, new): (&[ScopeRule], &[ScopeRule]), eligible: &[&Eligible], found: &mut Found) {
+fn compare_scopes(at: &str, (old, new): (&[ScopeRule], &[ScopeRule]), eligible: &[&Eligible], found: &mut Found) {
     if !found.spend(old.len().saturating_mul(new.len().saturating_add(eligible.len()))) {
         return;
     }
@@ -104,33 +109,19 @@ fn scopes(at: &str, (old, new): (&[ScopeRule], &[ScopeRule]), eligible: &[&Eligi
     for one in new {
         let at = format!("{at}.{}", one.scope);
         match old.iter().find(|other| other.scope == one.scope) {
-            Some(was) => allow(&at, &was.allow, &one.allow, found),
+            Some(was) => compare_allow(&at, &was.allow, &one.allow, found),
             None => found.push(at, None, Some(list(&one.allow, WHOLE)), Weight::Widens),
         }
     }
 }
 
-/// Endpoints: none means the whole API, so adding the first ones narrows and removing the last one widens.
-fn allow(at: &str, old: &Vec<Endpoint>, new: &Vec<Endpoint>, found: &mut Found) {
-    let shown = |endpoints: &Vec<Endpoint>| list(endpoints, WHOLE);
-    found.ranked(format!("{at}.allow"), (old, new), shown, |old, new| is_within(old, new));
-}
-
-/// Whether the endpoints `new` are some, and among those that `old` allows.
-fn is_within(old: &[Endpoint], new: &[Endpoint]) -> bool {
-    let allowed: HashSet<&Endpoint> = old.iter().collect();
-    !new.is_empty() && (old.is_empty() || new.iter().all(|endpoint| allowed.contains(endpoint)))
-}
-
 /// Whether `new` gives more in an environment than `old` did. Without `old` it does, and where `effort` does not suffice to tell.
 pub fn widens_access(old: Option<&Access>, new: &Access, effort: &mut Effort) -> bool {
     let mut found = Found::with(*effort);
-    match old {
-        Some(old) => compare("environment", old, new, &mut found),
-        None => introduce("environment", new, &mut found),
-    }
+    let Some(old) = old else { return true };
+    compare("environment", old, new, &mut found);
     *effort = found.effort;
-    found.widens()
+    found.widens(old, new)
 }
 
 /// Whether `new` gives more of one API than `old` did, at once or by an elevation. Without `old` it does, and where `effort` does not
@@ -141,10 +132,10 @@ pub fn widens_target(old: Option<&Access>, new: &Access, api: &ApiName, effort: 
     let (was, is) = (old.map(standing).unwrap_or_default(), standing(new));
     let (was_eligible, is_eligible) = (old.map(eligible).unwrap_or_default(), eligible(new));
     let mut found = Found::with(*effort);
-    scopes("scopes", (&was, &is), &is_eligible.iter().collect::<Vec<_>>(), &mut found);
-    elevations("elevation", &was_eligible, &is_eligible, &mut found);
+    compare_scopes("scopes", (&was, &is), &is_eligible.iter().collect::<Vec<_>>(), &mut found);
+    compare_elevations("elevation", &was_eligible, &is_eligible, &mut found);
     *effort = found.effort;
-    found.widens()
+    found.widens(&(was, was_eligible), &(is, is_eligible))
 }
 
 /// Whether the binding `new` takes more than `old` did. Without `old` it does, and where `effort` does not suffice to tell.
@@ -153,72 +144,13 @@ pub fn widens_binding(old: Option<&Binding>, new: &Binding, effort: &mut Effort)
     let Some(old) = old else { return true };
     binding::compare("binding", old, new, &mut found);
     *effort = found.effort;
-    found.widens()
+    found.widens(old, new)
 }
 
 /// Whether `new` lets more be had for a while than `old` did, or lets it be had more easily. Without `old` it does.
 pub fn widens_elevation(old: Option<&Eligible>, new: &Eligible) -> bool {
     let mut found = Found::default();
-    elevations("elevation", old.map_or(&[][..], std::slice::from_ref), std::slice::from_ref(new), &mut found);
-    found.widens()
-}
-
-fn elevations(at: &str, old: &[Eligible], new: &[Eligible], found: &mut Found) {
-    if !found.spend(old.len().saturating_mul(new.len())) {
-        return;
-    }
-    let same = |a: &Eligible, b: &Eligible| a.api == b.api && a.scope == b.scope;
-    for gone in old.iter().filter(|one| !new.iter().any(|other| same(one, other))) {
-        found.push(format!("{at}.{}.{}", gone.api, gone.scope), Some(eligible(gone)), None, Weight::Narrows);
-    }
-    for one in new {
-        let at = format!("{at}.{}.{}", one.api, one.scope);
-        let Some(was) = old.iter().find(|other| same(one, other)) else {
-            found.push(at, None, Some(eligible(one)), Weight::Widens);
-            continue;
-        };
-        allow(&at, &was.allow, &one.allow, found);
-        found.ceiling(format!("{at}.max"), Some(&was.max), Some(&one.max));
-        // Two windows are not compared hour by hour: only a first one surely narrows.
-        let window = |window: &Option<crate::domain::value::window::Window>| {
-            window.as_ref().map_or_else(|| "any time".to_owned(), ToString::to_string)
-        };
-        found.ranked(format!("{at}.window"), (&was.window, &one.window), window, |old, _| old.is_none());
-        found.ranked(format!("{at}.approvers"), (&was.approvers, &one.approvers), approvers, |old, new| {
-            let fewer = new.fallback.is_none() || new.fallback == old.fallback;
-            old.role == new.role && old.people == new.people && new.count >= old.count && fewer
-        });
-        let glass = |allowed: &bool| if *allowed { "may be broken" } else { "whole" }.to_owned();
-        found.ranked(format!("{at}.breakGlass"), (&was.break_glass, &one.break_glass), glass, |old, _| *old);
-        found.ranked(
-            format!("{at}.require"),
-            (&was.require, &one.require),
-            |require| required(require),
-            |old, new| old.iter().all(|required| new.contains(required)),
-        );
-    }
-}
-
-fn eligible(one: &Eligible) -> String {
-    format!("{} for {}, by {}", list(&one.allow, WHOLE), one.max, approvers(&one.approvers))
-}
-
-fn approvers(approvers: &Approvers) -> String {
-    let role = approvers.role.map(|role| format!("{role:?}").to_lowercase());
-    let named: Vec<_> = role.into_iter().chain(approvers.people.iter().cloned()).collect();
-    let stands_in = approvers
-        .fallback
-        .as_ref()
-        .map(|fallback| format!(", after {} also {}", fallback.after, format!("{:?}", fallback.role).to_lowercase()));
-    format!("{} of {}{}", approvers.count, list(&named, "nobody"), stands_in.unwrap_or_default())
-}
-
-fn required(require: &[Required]) -> String {
-    let word = |required: &Required| match required {
-        Required::Reason => "reason".to_owned(),
-        Required::Ticket => "ticket".to_owned(),
-        Required::OpenTicket => "open-ticket".to_owned(),
-    };
-    let words: Vec<_> = require.iter().map(word).collect();
-    list(&words, "nothing")
+    let (old, new) = (old.map_or(&[][..], std::slice::from_ref), std::slice::from_ref(new));
+    compare_elevations("elevation", old, new, &mut found);
+    found.widens(old, new)
 }

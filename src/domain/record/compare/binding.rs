@@ -2,26 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::{Found, Weight, list};
-use crate::domain::registry::binding::{Admits, Binding, ClaimPath, Condition, ExtraAudience, JwtKind, JwtRule, Preset};
+use super::difference::Weight;
+use super::found::{Found, both, list};
+use crate::domain::record::form::scalar::word;
+use crate::domain::registry::binding::{Admits, Binding, ClaimPath, Condition, ExtraAudience, JwtKind, JwtRule, KeySource};
 use crate::domain::registry::binding_index::Conditions;
+use crate::domain::registry::preset::Preset;
 
 /// In a line: what it takes, of whom, under which conditions. Key sets by their digest.
 pub(super) fn shown(binding: &Binding) -> String {
     let Admits::Jwt(rule) = &binding.admits else { return "mtls".to_owned() };
-    let mut parts = vec![format!("{} {}", kind(rule.kind), rule.issuer)];
-    if rule.keys != crate::domain::registry::binding::KeySource::Discovery(rule.issuer.clone()) {
+    let mut parts = vec![format!("{} {}", word(rule.kind), rule.issuer)];
+    if rule.keys != KeySource::Discovery(rule.issuer.clone()) {
         parts.push(format!("keys {}", rule.keys.label()));
     }
     parts.extend(rule.matchers.iter().map(|matcher| format!("{} = {}", matcher.claim, matcher.condition)));
     parts.join(", ")
-}
-
-fn kind(kind: JwtKind) -> &'static str {
-    match kind {
-        JwtKind::Key => "key",
-        JwtKind::Oidc => "oidc",
-    }
 }
 
 pub(super) fn compare(at: &str, old: &Binding, new: &Binding, found: &mut Found) {
@@ -34,27 +30,33 @@ pub(super) fn compare(at: &str, old: &Binding, new: &Binding, found: &mut Found)
         found.push(at, Some(shown(old)), Some(shown(new)), Weight::Widens);
         return;
     }
-    found.value(format!("{at}.keys"), (&was.keys, &is.keys), |keys| keys.label(), Weight::Widens);
-    matchers(&format!("{at}.match"), was, is, found);
+    // Kind and issuer are the same; conditions and types are compared as they count.
+    both!(JwtRule {
+        keys, owner, audience, algs, single_use, max_life, max_age, preset; kind, issuer, matchers, typ
+    } = (was, is));
+    found.value(format!("{at}.keys"), keys, |keys| keys.label(), Weight::Widens);
+    compare_matchers(&format!("{at}.match"), was, is, found);
     // Who counts as known, and so is told reasons, follows from it.
-    let owner = |claims: &Vec<ClaimPath>| list(claims, "the issuer is the partner's own");
-    found.value(format!("{at}.owner"), (&was.owner, &is.owner), owner, Weight::Widens);
-    let audience = |audience: &Option<ExtraAudience>| match audience {
+    let shown_owner = |claims: &Vec<ClaimPath>| list(claims, "the issuer is the partner's own");
+    found.value(format!("{at}.owner"), owner, shown_owner, Weight::Widens);
+    found.ranked(format!("{at}.audience"), audience, shown_audience, |_, new| new.is_none());
+    found.members(&format!("{at}.algs"), algs.0, algs.1);
+    found.members(&format!("{at}.typ"), &types(was), &types(is));
+    found.ranked(format!("{at}.singleUse"), single_use, ToString::to_string, |_, new| *new);
+    found.ceiling(format!("{at}.maxLife"), Some(max_life.0), Some(max_life.1));
+    found.ceiling(format!("{at}.maxAge"), max_age.0.as_ref(), max_age.1.as_ref());
+    let shown_preset = |preset: &Option<Preset>| preset.map_or_else(|| "none".to_owned(), |preset| preset.to_string());
+    // A preset is a note for people, unless it takes X.509-SVIDs besides.
+    let weight = if is.takes_svids() { Weight::Widens } else { Weight::Neutral };
+    found.value(format!("{at}.preset"), preset, shown_preset, weight);
+}
+
+fn shown_audience(audience: &Option<ExtraAudience>) -> String {
+    match audience {
         None => "the environment's issuer only".to_owned(),
         Some(ExtraAudience::Value(value)) => value.to_string(),
         Some(ExtraAudience::TokenEndpoint) => "token-endpoint".to_owned(),
-    };
-    found.ranked(format!("{at}.audience"), (&was.audience, &is.audience), audience, |_, new| new.is_none());
-    found.members(&format!("{at}.algs"), &was.algs, &is.algs);
-    found.members(&format!("{at}.typ"), &types(was), &types(is));
-    let flag = |value: &bool| value.to_string();
-    found.ranked(format!("{at}.singleUse"), (&was.single_use, &is.single_use), flag, |_, new| *new);
-    found.ceiling(format!("{at}.maxLife"), Some(&was.max_life), Some(&is.max_life));
-    found.ceiling(format!("{at}.maxAge"), was.max_age.as_ref(), is.max_age.as_ref());
-    let preset = |preset: &Option<Preset>| format!("{preset:?}").to_lowercase();
-    // The other presets are a note for people. A SPIFFE binding takes X.509-SVIDs besides.
-    let weight = if is.preset == Some(Preset::Spiffe) { Weight::Widens } else { Weight::Neutral };
-    found.value(format!("{at}.preset"), (&was.preset, &is.preset), preset, weight);
+    }
 }
 
 /// The rules on JWTs among bindings, with their conditions by claim.
@@ -77,7 +79,7 @@ impl<'a> Rules<'a> {
         let conditions = Conditions::of(was);
         let others = self.0.iter().filter(|(other, is, _)| {
             // A JWT-SVID meets the binding of its trust domain where no binding names its `iss` any more.
-            let falls_back = was.kind == JwtKind::Oidc && is.preset == Some(Preset::Spiffe);
+            let falls_back = was.kind == JwtKind::Oidc && is.takes_svids();
             other.name != old.name && (was.issuer == is.issuer || falls_back)
         });
         for (other, is, theirs) in others {
@@ -104,24 +106,28 @@ impl<'a> Rules<'a> {
 
 /// Whether `is` asks at least as much of a proof as `was`, but for issuer, keys and claims.
 fn asks_as_much(was: &JwtRule, is: &JwtRule) -> bool {
+    // Keys and owner ask nothing of a proof that is verified. Types and presets are compared as they count.
+    both!(JwtRule {
+        kind, audience, algs, single_use, max_life, max_age; issuer, keys, matchers, owner, typ, preset
+    } = (was, is));
     // A single-use binding decides before a reusable one (`admission`), so what both take met `is` before.
     if is.single_use && !was.single_use {
         return true;
     }
-    let young = match (was.max_age, is.max_age) {
+    let young = match max_age {
         (None, _) => true,
         (Some(was), Some(is)) => is <= was,
         (Some(_), None) => false,
     };
-    let types = types(was);
-    was.kind == is.kind
-        && (is.single_use || !was.single_use)
-        && is.max_life <= was.max_life
+    let types_before = types(was);
+    kind.0 == kind.1
+        && (*single_use.1 || !*single_use.0)
+        && max_life.1 <= max_life.0
         && young
-        && is.algs.iter().all(|alg| was.algs.contains(alg))
-        && self::types(is).iter().all(|typ| types.contains(typ))
-        && (is.audience.is_none() || is.audience == was.audience)
-        && (is.preset != Some(Preset::Spiffe) || was.preset == Some(Preset::Spiffe))
+        && algs.1.iter().all(|alg| algs.0.contains(alg))
+        && types(is).iter().all(|typ| types_before.contains(typ))
+        && (audience.1.is_none() || audience.1 == audience.0)
+        && (!is.takes_svids() || was.takes_svids())
 }
 
 /// Whether `new` could refuse a proof that `old` takes.
@@ -141,7 +147,7 @@ fn types(rule: &JwtRule) -> Vec<String> {
 }
 
 /// All conditions must hold, so one more narrows and one less widens. A claim may be conditioned more than once.
-fn matchers(at: &str, old: &JwtRule, new: &JwtRule, found: &mut Found) {
+fn compare_matchers(at: &str, old: &JwtRule, new: &JwtRule, found: &mut Found) {
     let mut claims: BTreeMap<&ClaimPath, (Vec<Condition>, Vec<Condition>)> = BTreeMap::new();
     for matcher in &old.matchers {
         claims.entry(&matcher.claim).or_default().0.push(matcher.condition.clone());

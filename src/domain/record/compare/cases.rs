@@ -8,6 +8,7 @@ use super::super::{Record, read};
 use super::*;
 use crate::domain::examples::Examples;
 use crate::domain::registry::integration::Integration;
+use crate::domain::value::effort::Effort;
 
 /// Differences of versions that cost little to compare.
 fn compared(old: Option<&Record>, new: &Record) -> Vec<Difference> {
@@ -406,6 +407,25 @@ fn values_are_counted_and_renamed_bindings_cost_little() {
     assert!(found == Ok(2) && (500..5000).contains(&steps), "{found:?} {steps}");
     let (found, steps) = spent(&wide("a", 0, TEN), &wide("a", 5000, TEN));
     assert!(found == Ok(1) && (1000..5000).contains(&steps), "{found:?} {steps}");
+}
+
+/// What differs without a difference that was weighed is not known to narrow, and so widens.
+#[test]
+fn an_empty_list_of_differences_never_narrows() {
+    let found = super::found::Found::default();
+    assert!(found.widens(&1, &2) && !found.widens(&1, &1));
+    // A record that names the quota of all in place of none: it counts the same, and differs.
+    let with = |quota| {
+        let mut record = integration();
+        record.limits_of("production").exchanges_per_minute = quota;
+        record
+    };
+    let (none, same) = (with(None), with(Some(600)));
+    let differences = compared(Some(&Record::Integration(none.clone())), &Record::Integration(same.clone()));
+    assert_eq!(differences, []);
+    assert!(!is_provably_narrowing(&differences));
+    let access = |record: &Integration| record.environments["production"].clone();
+    assert!(widens_access(Some(&access(&none)), &access(&same), &mut Effort::default()));
 }
 
 /// S-2: what was not compared to its end widens.

@@ -1,9 +1,12 @@
 //! Differences of integrations.
 
 use super::access;
-use super::api::union;
-use super::{Found, Weight, shown_text};
-use crate::domain::registry::integration::{Integration, OnLate, OnSilence, StaticSecret, Trigger};
+use super::difference::Weight;
+use super::found::{Found, both, list, shown_text, union};
+use crate::domain::record::form::scalar::word;
+use crate::domain::registry::integration::{
+    Contract, Integration, Offboarding, OnLate, OnSilence, Owners, Review, Rotation, StaticSecret, Trigger,
+};
 
 pub(super) fn introduce(new: &Integration, found: &mut Found) {
     found.push("owners.business", None, Some(shown_text(&new.owners.business)), Weight::Widens);
@@ -18,56 +21,54 @@ pub(super) fn introduce(new: &Integration, found: &mut Found) {
 }
 
 pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
-    found.text("purpose", (&old.purpose, &new.purpose), Weight::Widens);
+    both!(Integration {
+        purpose, owners, contract, data_classes, review, rotation, offboarding, environments, exceptions, tests; id
+    } = (old, new));
+    found.text("purpose", purpose, Weight::Widens);
+    both!(Owners { business, application } = owners);
     // Who answers for it decides what happens to it.
-    found.text("owners.business", (&old.owners.business, &new.owners.business), Weight::Widens);
-    found.text("owners.application", (&old.owners.application, &new.owners.application), Weight::Widens);
-    let (was, is) = (&old.contract, &new.contract);
-    found.value("contract.ref", (&was.reference, &is.reference), Clone::clone, Weight::Widens);
-    found.ranked("contract.starts", (&was.starts, &is.starts), ToString::to_string, |old, new| new > old);
-    found.ranked("contract.ends", (&was.ends, &is.ends), ToString::to_string, |old, new| new < old);
-    let classes = |classes: &Vec<String>| super::list(classes, "none");
-    found.set("dataClasses", (&old.data_classes, &new.data_classes), classes, Weight::Widens);
-    found.ranked("review.every", (&old.review.every, &new.review.every), ToString::to_string, |old, new| new < old);
-    let silence = (&old.review.on_silence, &new.review.on_silence);
-    found.ranked("review.onSilence", silence, |value| on_silence(*value).to_owned(), |_, new| *new == OnSilence::Suspend);
-    let cadence = |record: &Integration| {
-        let rotation = record.rotation.as_ref();
-        (rotation.and_then(|rotation| rotation.issuer_keys), rotation.and_then(|rotation| rotation.certificate))
-    };
-    let ((old_keys, old_certificate), (new_keys, new_certificate)) = (cadence(old), cadence(new));
-    found.ceiling("rotation.issuerKeys", old_keys.as_ref(), new_keys.as_ref());
-    found.ceiling("rotation.certificate", old_certificate.as_ref(), new_certificate.as_ref());
-    let late = |record: &Integration| record.rotation.as_ref().map_or(OnLate::default(), |rotation| rotation.on_late);
-    let shown = |late: &OnLate| if *late == OnLate::Refuse { "refuse" } else { "report" }.to_owned();
-    found.ranked("rotation.onLate", (&late(old), &late(new)), shown, |_, new| *new == OnLate::Refuse);
-    let trigger = (&old.offboarding.trigger, &new.offboarding.trigger);
-    found.ranked(
-        "offboarding.trigger",
-        trigger,
-        |value| shown_trigger(*value).to_owned(),
-        |_, new| *new == Trigger::ContractEnd,
-    );
-    found.text("offboarding.contact", (&old.offboarding.contact, &new.offboarding.contact), Weight::Widens);
-    for environment in union(&old.environments, &new.environments) {
+    found.text("owners.business", business, Weight::Widens);
+    found.text("owners.application", application, Weight::Widens);
+    both!(Contract { reference, starts, ends } = contract);
+    found.value("contract.ref", reference, Clone::clone, Weight::Widens);
+    found.ranked("contract.starts", starts, ToString::to_string, |old, new| new > old);
+    found.ranked("contract.ends", ends, ToString::to_string, |old, new| new < old);
+    found.set("dataClasses", data_classes, |classes| list(classes, "none"), Weight::Widens);
+    both!(Review { every, on_silence } = review);
+    found.ranked("review.every", every, ToString::to_string, |old, new| new < old);
+    found.ranked("review.onSilence", on_silence, |value| word(value), |_, new| *new == OnSilence::Suspend);
+    compare_rotation(rotation.0.as_ref(), rotation.1.as_ref(), found);
+    both!(Offboarding { trigger, contact } = offboarding);
+    found.ranked("offboarding.trigger", trigger, |value| word(value), |_, new| *new == Trigger::ContractEnd);
+    found.text("offboarding.contact", contact, Weight::Widens);
+    for environment in union(environments.0, environments.1) {
         let at = format!("environments.{environment}");
-        match (old.environments.get(environment), new.environments.get(environment)) {
+        match (environments.0.get(environment), environments.1.get(environment)) {
             (Some(old), Some(new)) => access::compare(&at, old, new, found),
             (Some(old), None) => found.push(at, Some(access::shown(old)), None, Weight::Narrows),
             (None, Some(new)) => access::introduce(&at, new, found),
             (None, None) => {}
         }
     }
-    exceptions(&old.exceptions, &new.exceptions, found);
-    if old.tests != new.tests {
+    compare_exceptions(exceptions.0, exceptions.1, found);
+    if tests.0 != tests.1 {
         let count = |tests: usize| Some(format!("{tests} tests"));
-        found.push("tests", count(old.tests.len()), count(new.tests.len()), Weight::Neutral);
+        found.push("tests", count(tests.0.len()), count(tests.1.len()), Weight::Neutral);
     }
+}
+
+fn compare_rotation(old: Option<&Rotation>, new: Option<&Rotation>, found: &mut Found) {
+    // Without cadences no key is ever late.
+    let unplanned = Rotation::default();
+    both!(Rotation { issuer_keys, certificate, on_late } = (old.unwrap_or(&unplanned), new.unwrap_or(&unplanned)));
+    found.ceiling("rotation.issuerKeys", issuer_keys.0.as_ref(), issuer_keys.1.as_ref());
+    found.ceiling("rotation.certificate", certificate.0.as_ref(), certificate.1.as_ref());
+    found.ranked("rotation.onLate", on_late, |value| word(value), |_, new| *new == OnLate::Refuse);
 }
 
 /// A static secret that is newly allowed to live is more risk. One that the record names no more may live on at the partner, without an
 /// end and an owner, and so may one whose end is brought forward: to a day that is over, it is gone from every list. Two people say so.
-fn exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Found) {
+fn compare_exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Found) {
     for gone in old.iter().filter(|one| !new.iter().any(|other| other.what == one.what)) {
         found.push(format!("exceptions.{}", gone.what), Some(gone.ends.to_string()), None, Weight::Widens);
     }
@@ -77,22 +78,9 @@ fn exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Found) {
             found.push(at, None, Some(one.ends.to_string()), Weight::Widens);
             continue;
         };
-        found.value(format!("{at}.ends"), (&was.ends, &one.ends), ToString::to_string, Weight::Widens);
-        found.value(format!("{at}.control"), (&was.control, &one.control), Clone::clone, Weight::Widens);
-        found.text(&format!("{at}.owner"), (&was.owner, &one.owner), Weight::Widens);
-    }
-}
-
-fn on_silence(on_silence: OnSilence) -> &'static str {
-    match on_silence {
-        OnSilence::Suspend => "suspend",
-        OnSilence::Report => "report",
-    }
-}
-
-fn shown_trigger(trigger: Trigger) -> &'static str {
-    match trigger {
-        Trigger::ContractEnd => "contract-end",
-        Trigger::Manual => "manual",
+        both!(StaticSecret { control, owner, ends; what } = (was, one));
+        found.value(format!("{at}.ends"), ends, ToString::to_string, Weight::Widens);
+        found.value(format!("{at}.control"), control, Clone::clone, Weight::Widens);
+        found.text(&format!("{at}.owner"), owner, Weight::Widens);
     }
 }

@@ -1,7 +1,8 @@
 //! Differences of partners. All of them widen but an earlier end: they are what the verification was given for.
 
-use super::{Found, Weight, shown_text};
-use crate::domain::registry::partner::Partner;
+use super::difference::Weight;
+use super::found::{Found, both, list, shown_text};
+use crate::domain::registry::partner::{Contacts, Partner, Verification};
 
 pub(super) fn introduce(new: &Partner, found: &mut Found) {
     found.push("legalName", None, Some(shown_text(&new.legal_name)), Weight::Widens);
@@ -9,13 +10,15 @@ pub(super) fn introduce(new: &Partner, found: &mut Found) {
 }
 
 pub(super) fn compare(old: &Partner, new: &Partner, found: &mut Found) {
-    found.text("legalName", (&old.legal_name, &new.legal_name), Weight::Widens);
-    found.set("domains", (&old.domains, &new.domains), |domains| super::list(domains, "none"), Weight::Widens);
-    found.text("contacts.technical", (&old.contacts.technical, &new.contacts.technical), Weight::Widens);
-    found.text("contacts.security", (&old.contacts.security, &new.contacts.security), Weight::Widens);
-    let (was, is) = (&old.verification, &new.verification);
-    found.text("verification.by", (&was.by, &is.by), Weight::Widens);
-    found.value("verification.on", (&was.on, &is.on), ToString::to_string, Weight::Widens);
-    found.value("verification.evidence", (&was.evidence, &is.evidence), Clone::clone, Weight::Widens);
-    found.ranked("verification.expires", (&was.expires, &is.expires), ToString::to_string, |old, new| new < old);
+    both!(Partner { legal_name, domains, contacts, verification; name } = (old, new));
+    found.text("legalName", legal_name, Weight::Widens);
+    found.set("domains", domains, |domains| list(domains, "none"), Weight::Widens);
+    both!(Contacts { technical, security } = contacts);
+    found.text("contacts.technical", technical, Weight::Widens);
+    found.text("contacts.security", security, Weight::Widens);
+    both!(Verification { by, on, evidence, expires } = verification);
+    found.text("verification.by", by, Weight::Widens);
+    found.value("verification.on", on, ToString::to_string, Weight::Widens);
+    found.value("verification.evidence", evidence, Clone::clone, Weight::Widens);
+    found.ranked("verification.expires", expires, ToString::to_string, |old, new| new < old);
 }

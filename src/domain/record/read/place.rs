@@ -6,10 +6,9 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use super::keys::Shape;
 use super::tree::{Node, Value};
 use crate::domain::reason;
-use crate::domain::record::fault::{Faults, shown};
+use crate::domain::record::fault::{Faults, Ground, shown};
 use crate::domain::value::text::{Text, misleads};
 
 /// A node and where it stands.
@@ -26,28 +25,61 @@ pub(in crate::domain::record) struct Fields<'a> {
     entries: Vec<(&'a str, Place<'a>)>,
 }
 
+/// The keys of one map.
+#[derive(Debug)]
+pub(in crate::domain::record) struct Shape {
+    /// The name of the map in the schema and in messages; empty for a whole record.
+    pub name: &'static str,
+    /// All keys that are taken.
+    pub keys: Vec<Key>,
+}
+
+/// One key of a map.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::domain::record) struct Key {
+    /// As it is written.
+    pub name: &'static str,
+    /// Whether the map is refused without it.
+    pub required: bool,
+}
+
+impl Shape {
+    /// The keys without which the map is refused.
+    pub fn required(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().filter(|key| key.required).map(|key| key.name)
+    }
+
+    /// All keys, as messages list them: the required ones first.
+    fn known(&self) -> Vec<&'static str> {
+        let optional = self.keys.iter().filter(|key| !key.required).map(|key| key.name);
+        self.required().chain(optional).collect()
+    }
+}
+
 /// What a list holds at most: more than any record has, and quadratic checks stay cheap.
-const MOST_ITEMS: usize = 500;
+pub(in crate::domain::record) const MOST_ITEMS: usize = 500;
 
 impl<'a> Place<'a> {
     /// A whole document.
     pub fn document(node: &'a Node, faults: &mut Faults) -> Self {
         faults.places.clear();
+        faults.ground = Ground::default();
         faults.places.insert(String::new(), node.position);
         Self { node, at: String::new() }
     }
 
     /// The map's fields: unknown keys and missing required ones are told here.
     pub fn fields(&self, shape: &Shape, faults: &mut Faults) -> Option<Fields<'a>> {
+        let known = shape.known();
         let Value::Map(map) = &self.node.value else {
             let name = if shape.name.is_empty() { "record" } else { shape.name };
-            self.expected(&format!("{name}: a map with the keys {}", shape.keys.join(", ")), faults);
+            self.expected(&format!("{name}: a map with the keys {}", known.join(", ")), faults);
             return None;
         };
         let mut entries = Vec::new();
         for (key, node) in map {
             let at = join(&self.at, &key.text);
-            if shape.keys.contains(&key.text.as_str()) {
+            if known.contains(&key.text.as_str()) {
                 faults.places.insert(at.clone(), key.position);
                 entries.push((key.text.as_str(), Place { node, at }));
             } else {
@@ -55,15 +87,15 @@ impl<'a> Place<'a> {
                     faults.error_at(key.position, &at, &reason::RECORD_UNKNOWN_KEY, "unknown key");
                     continue;
                 }
-                let message = match nearest(&key.text, shape.keys) {
+                let message = match nearest(&key.text, &known) {
                     Some(meant) => format!("unknown key {}; did you mean {meant}?", shown(&key.text)),
-                    None => format!("unknown key {}; known are {}", shown(&key.text), shape.keys.join(", ")),
+                    None => format!("unknown key {}; known are {}", shown(&key.text), known.join(", ")),
                 };
                 faults.error_at(key.position, &at, &reason::RECORD_UNKNOWN_KEY, message);
             }
         }
-        for required in shape.required {
-            if !entries.iter().any(|(key, _)| key == required) {
+        for required in shape.required() {
+            if !entries.iter().any(|(key, _)| *key == required) {
                 let at = join(&self.at, required);
                 faults.error(&at, &reason::RECORD_MISSING, format!("the key {required} is missing"));
             }
@@ -107,23 +139,6 @@ impl<'a> Place<'a> {
         Some(items.iter().enumerate().map(item).collect())
     }
 
-    /// A list of values that parse, none twice.
-    pub fn list<T: FromStr<Err: Display> + PartialEq>(&self, faults: &mut Faults) -> Option<Vec<T>> {
-        let mut list = Vec::new();
-        let mut whole = true;
-        for item in self.items(faults)? {
-            match item.parse::<T>(faults) {
-                Some(value) if list.contains(&value) => {
-                    faults.error(&item.at, &reason::RECORD_VALUE, "this stands in the list twice");
-                    whole = false;
-                }
-                Some(value) => list.push(value),
-                None => whole = false,
-            }
-        }
-        whole.then_some(list)
-    }
-
     /// The text of a scalar: not null, of at least one character.
     pub fn scalar(&self, faults: &mut Faults) -> Option<&'a str> {
         match &self.node.value {
@@ -156,11 +171,11 @@ impl<'a> Place<'a> {
     }
 
     /// One of a few words.
-    pub fn word<T: Copy>(&self, words: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+    pub fn word<W: AsRef<str>, T: Copy>(&self, words: &[(W, T)], faults: &mut Faults) -> Option<T> {
         let text = self.scalar(faults)?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let found = words.iter().find(|(word, _)| word.as_ref() == text).map(|(_, value)| *value);
         if found.is_none() {
-            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            let known: Vec<_> = words.iter().map(|(word, _)| word.as_ref()).collect();
             self.refuse(&format!("expected {}, not {}", known.join(" or "), shown(text)), faults);
         }
         found
@@ -233,11 +248,6 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|(name, _)| *name == key).map(|(_, place)| place)
     }
 
-    /// The keys that are there.
-    pub fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.entries.iter().map(|(name, _)| *name)
-    }
-
     /// The path of a field, there or not.
     pub fn path(&self, key: &str) -> String {
         join(&self.at, key)
@@ -259,25 +269,7 @@ fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
     if key.len() > 40 {
         return None;
     }
-    let distances = known.iter().map(|known| (distance(&key.to_lowercase(), &known.to_lowercase()), *known));
+    let distance = |known: &str| strsim::levenshtein(&key.to_lowercase(), &known.to_lowercase());
+    let distances = known.iter().map(|known| (distance(known), *known));
     distances.filter(|(distance, known)| *distance <= 2 && *distance < known.len()).min().map(|(_, known)| known)
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, cb) in row.iter_mut().skip(1).zip(&b) {
-            let best = (diagonal + usize::from(ca != *cb)).min(left + 1).min(*cell + 1);
-            diagonal = std::mem::replace(cell, best);
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

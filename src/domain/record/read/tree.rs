@@ -91,6 +91,12 @@ impl Node {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// The value below a key of a map.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find(|(known, _)| known.text == key).map(|(_, node)| node)
+    }
+
     /// As JSON, for the claims of a record's tests: unquoted null, booleans and numbers keep their type. A number whose text
     /// JSON would change (more digits than a double holds) stays text.
     pub fn to_json(&self) -> Json {

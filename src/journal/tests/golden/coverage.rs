@@ -15,8 +15,9 @@ use crate::domain::log::entry::{CountedKind, Entry, IssuedKind, RefusedKind};
 use crate::domain::people::actor::{Actor, Role};
 use crate::domain::registry::api::{Approval, Profile, Risk};
 use crate::domain::registry::approval::{Kind, Verdict};
-use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, KeySource, Preset};
+use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, KeySource};
 use crate::domain::registry::integration::{OnLate, OnSilence, Require, Required, Trigger};
+use crate::domain::registry::preset::Preset;
 use crate::domain::value::alg::Alg;
 
 /// Every enum that an entry holds, but for those that are told by a member ([`What`] and [`RevocationTarget`]). One that is missing here is found

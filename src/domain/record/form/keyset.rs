@@ -1,32 +1,99 @@
-//! Key sets in a record (`jwks:`): every entry is a public key that verifies what the binding takes, or the record is refused.
+//! Key sets in a record (`jwks:`, `bundle:`): every entry is a public key that verifies what the binding takes, or the record is refused.
 //!
 //! They are read by the reader that verification uses ([`JwkSet::parse`]), so that what is approved here works there. No value of a key is
 //! ever told: somebody may have pasted a private one.
 
-use super::place::Place;
-use super::tree::Value;
+use serde_json::{Value as Json, json};
+
+use super::base::Form;
+use super::definitions::Definitions;
 use crate::domain::reason;
 use crate::domain::record::fault::Faults;
+use crate::domain::record::read::place::Place;
+use crate::domain::record::read::tree::Value;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::jwk::Fault;
-use crate::domain::value::jwk_set::{JwkSet, Unusable};
+use crate::domain::value::jwk_set::{self, JwkSet, Unusable};
 
 /// More keys than a rotation ever needs.
 const MOST_KEYS: usize = 20;
 
-/// The key set as JSON text, as it was judged, for a binding that takes these algorithms. Written in YAML, or as one string of JSON.
-pub(in crate::domain::record) fn inline_keys(place: &Place<'_>, algs: &[Alg], faults: &mut Faults) -> Option<String> {
-    match judge(&written(place), algs) {
-        Ok(()) => Some(place.json().to_string()),
-        Err(fault) => {
-            faults.error(&place.at, &reason::BINDING_KEYS, fault);
-            None
+/// More bytes than a bundle with a hundred authorities has.
+const LARGEST_BUNDLE: usize = 256 * 1024;
+
+/// A key set as JSON text, written in YAML or as one string of JSON. It is judged with the algorithms beside it ([`judge_at`]).
+pub(in crate::domain::record) struct KeySet;
+
+impl Form for KeySet {
+    type Value = String;
+
+    fn read(&self, place: &Place<'_>, _: &mut Faults) -> Option<String> {
+        Some(place.json().to_string())
+    }
+
+    /// As one string it is read back byte for byte.
+    fn write(&self, set: &String) -> Json {
+        json!(set)
+    }
+
+    fn schema(&self, _: &mut Definitions) -> Json {
+        json!({"anyOf": [{"type": "string"}, {"type": "object", "required": ["keys"]}]})
+    }
+}
+
+/// Whether the key set at `place` is sound for a binding that takes `algs`; a fault where it is not.
+pub(in crate::domain::record) fn judge_at(place: &Place<'_>, algs: &[Alg], faults: &mut Faults) -> Option<()> {
+    judge(&written(place), algs).map_err(|fault| faults.error(&place.at, &reason::BINDING_KEYS, fault)).ok()
+}
+
+/// The bundle of a SPIFFE trust domain as JSON text, written in YAML or as one string of JSON.
+///
+/// It is read as verification reads it: each key of JWT-SVIDs must verify one. What has another `use` is ignored there, and an empty bundle
+/// trusts nobody (SPIFFE Trust Domain and Bundle, section 4.2).
+pub(in crate::domain::record) struct Bundle;
+
+impl Form for Bundle {
+    type Value = String;
+
+    fn read(&self, place: &Place<'_>, faults: &mut Faults) -> Option<String> {
+        let text = place.json().to_string();
+        if text.len() > LARGEST_BUNDLE {
+            place.refuse("expected a SPIFFE bundle of at most 256 KiB", faults);
+            return None;
         }
+        match judge_bundle(&written(place)) {
+            Ok(()) => Some(text),
+            Err(fault) => {
+                faults.error(&place.at, &reason::BINDING_KEYS, fault);
+                None
+            }
+        }
+    }
+
+    fn write(&self, bundle: &String) -> Json {
+        json!(bundle)
+    }
+
+    fn schema(&self, definitions: &mut Definitions) -> Json {
+        KeySet.schema(definitions)
+    }
+}
+
+fn judge_bundle(text: &str) -> Result<(), String> {
+    let set = jwk_set::document(text.as_bytes()).map_err(unusable)?;
+    let entries = jwk_set::entries(&set).map_err(unusable)?;
+    let of_tokens = entries.iter().enumerate().filter(|(_, entry)| entry["use"] == "jwt-svid");
+    if let Some((at, _)) = of_tokens.clone().find(|(_, entry)| entry["kid"].as_str().is_none_or(str::is_empty)) {
+        return Err(format!("keys[{at}] kid: expected a text, since every JWT-SVID names its key"));
+    }
+    match JwkSet::read(of_tokens, "jwt-svid").refused() {
+        [] => Ok(()),
+        [(at, fault), ..] => Err(format!("keys[{at}] {fault}")),
     }
 }
 
 /// The text that is judged: one string of JSON as it stands, with whatever stands in it twice.
-pub(in crate::domain::record) fn written(place: &Place<'_>) -> String {
+fn written(place: &Place<'_>) -> String {
     match &place.node.value {
         Value::Scalar { text, .. } => text.clone(),
         Value::List(_) | Value::Map(_) => place.json().to_string(),
@@ -34,7 +101,7 @@ pub(in crate::domain::record) fn written(place: &Place<'_>) -> String {
 }
 
 /// What makes a set unusable as a whole, in words.
-pub(in crate::domain::record) fn unusable(fault: Unusable) -> String {
+fn unusable(fault: Unusable) -> String {
     match fault {
         Unusable::Malformed => "expected a JWK Set: {keys: [...]}, no member twice and at most 16 levels deep".to_owned(),
         Unusable::Private(at, member) => format!("keys[{at}] {}", Fault::Private(member)),

@@ -1,0 +1,11 @@
+//! Which fields each map of a record has: one file for each noun, each field stated once.
+
+pub(super) mod access;
+pub(super) mod api;
+pub(super) mod binding;
+pub(super) mod elevation;
+pub(super) mod integration;
+pub(super) mod partner;
+pub(super) mod preset;
+pub(super) mod rule;
+pub(super) mod scopes;
