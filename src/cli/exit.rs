@@ -15,7 +15,7 @@ pub enum Exit {
     Denied = 3,
     /// Sign-in is needed: no proof or staff token, or one that does not count.
     SignIn = 4,
-    /// There is no such thing.
+    /// The resource does not exist.
     Missing = 5,
     /// The plan shows changes.
     Changes = 6,

@@ -19,7 +19,7 @@ super::kind::reasons! {
         "Ask the security team why; a new key and a new enrolment are needed.";
     CERTIFICATE_UNKNOWN = "certificate.unknown", Proof;
         "The certificate verifies, and the journal does not have it on record.";
-        "Whoever holds the authority's key alone can sign certificates; only what was recorded before it was signed counts.";
+        "A thief of the authority's key can sign certificates; only those that were recorded before they were signed count.";
         "Enrol again. Tell the security team: this should not happen.";
     CERTIFICATE_AUTHORITY = "certificate.authority", Proof;
         "The authority that signed the certificate does not count any more.";
@@ -27,7 +27,7 @@ super::kind::reasons! {
         "Fetch cacerts and enrol again.";
     CERTIFICATE_OTHER = "certificate.other-client", Client;
         "The certificate of the connection names another integration than the proof in the request.";
-        "Two proofs of one request must be of one client; which of them should count would be a guess.";
+        "Two proofs of one request must be of one client; to choose one of them would be a guess.";
         "Connect with the certificate of the integration that the assertion names, or without one.";
     CERTIFICATE_LATE = "certificate.key-late", Proof;
         "The key of the certificate is older than the record's rotation cadence.";
@@ -39,7 +39,7 @@ super::kind::reasons! {
         "Have the issuer change its key, or the record its cadence.";
     PROOF_SINGLE = "proof.single", Proof;
         "The record asks for two proofs, an assertion and a client certificate, and the request shows one.";
-        "With require: dual, whoever steals one of them has nothing.";
+        "With require: dual, one stolen proof is worth nothing.";
         "Send the assertion over a connection with the integration's certificate, to the mTLS address.";
     AUTHORITY_AWAY = "authority.unavailable", Busy;
         "The environment has no authority that can sign now.";

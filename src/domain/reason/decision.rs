@@ -1,6 +1,7 @@
-//! The tree of a decision: each check with what was wanted and what was seen, so that a refusal explains itself.
+//! The tree of a decision: each check with the value it wanted and the value it saw.
 //!
-//! A decision is pure, so it is taken without a tree first and taken again with one where somebody wants to read it.
+//! A refusal explains itself by it. A decision is pure, so it is taken without a tree first and taken again with one where
+//! somebody wants to read it.
 
 use std::fmt;
 
@@ -12,11 +13,13 @@ use crate::domain::value::names::ClientId;
 /// One check of a decision.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// Which check, such as `contract.ends` or `claim.repository_id`.
+    /// The check, such as `contract.ends` or `claim.repository_id`.
     pub check: String,
-    /// What the record, catalogue or configuration wants.
+    /// The value that the record, catalogue or configuration wants.
     pub want: String,
-    /// What was seen, in words that are true whether or not it holds: the caller's own claims and request, the registry, the time.
+    /// The value that was seen, in words that are true whether or not the check holds.
+    ///
+    /// It is taken from the caller's own claims and request, the registry, or the time.
     pub seen: String,
     /// Whether it held.
     pub holds: bool,
@@ -27,7 +30,9 @@ pub struct Step {
 pub struct Refused {
     /// Why.
     pub reason: &'static Reason,
-    /// The caller, once it is known: its proof verified and met the conditions that name the partner (docs/reference/http.md#refusals).
+    /// The caller, once it is known.
+    ///
+    /// Its proof verified and met the conditions that name the partner (docs/reference/http.md#refusals).
     pub known: Option<ClientId>,
     /// The checks.
     pub tree: Vec<Step>,
@@ -43,8 +48,9 @@ impl Refused {
         Self { reason, known: None, tree: Vec::new() }
     }
 
-    /// The same with a tree of bounded size, to be kept: part of it is the caller's own words, and whoever keeps many refusals must not be
-    /// filled by them (ABUSE D-22).
+    /// The same refusal with a tree of bounded size, to be kept.
+    ///
+    /// Part of the tree is the caller's own words, and a store of many refusals must not be filled by them (ABUSE D-22).
     pub fn bounded(mut self) -> Self {
         let tree = &mut self.tree;
         // The check that failed comes last; what is cut is in the middle of a long list.
@@ -121,8 +127,10 @@ impl Trace {
         }
     }
 
-    /// Notes a check; `texts` gives (want, seen) and is called only when somebody reads the tree. Returns `holds`. What was seen is told
-    /// of a check that holds, too: so `seen` is read from what was judged, and is never a word for the failure alone.
+    /// Notes a check and returns `holds`; `texts` gives (want, seen) where somebody reads the tree.
+    ///
+    /// The seen value is shown for a check that holds, too: so `seen` is read from the value that was judged, and is never a
+    /// word for the failure alone.
     pub fn check(&mut self, check: impl fmt::Display, holds: bool, texts: impl FnOnce() -> (String, String)) -> bool {
         if let Some(steps) = &mut self.steps {
             let (want, seen) = texts();

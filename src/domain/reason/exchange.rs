@@ -18,8 +18,8 @@ super::kind::reasons! {
         "A partner's JWT is urn:ietf:params:oauth:token-type:jwt or id_token; access_token would mean one of our own (RFC 8693 section 3).";
         "Send subject_token_type urn:ietf:params:oauth:token-type:jwt, and no requested_token_type or access_token.";
     FORM_TWO_PROOFS = "form.two-proofs", Form;
-        "The request shows more than one method of client authentication.";
-        "Which of them should count would be a guess (RFC 6749 section 2.3).";
+        "The request presents more than one method of client authentication.";
+        "To choose one of them would be a guess (RFC 6749 section 2.3).";
         "Send exactly one proof.";
     ACTOR_UNSUPPORTED = "actor.unsupported", Form;
         "The request names an actor, and delegation is not supported yet.";
@@ -27,7 +27,7 @@ super::kind::reasons! {
         "Leave actor_token and actor_token_type out.";
     GRANT_UNSUPPORTED = "grant.unsupported", GrantType;
         "The grant_type is not known.";
-        "Tokens are given for token-exchange, jwt-bearer and client_credentials; metadata lists them.";
+        "Tokens are issued for token-exchange, jwt-bearer and client_credentials; metadata lists them.";
         "Use one of grant_types_supported.";
     DETAILS_UNSUPPORTED = "details.unsupported", Details;
         "The request asks for authorization_details.";
@@ -115,11 +115,11 @@ super::kind::reasons! {
         "A key assertion names its client twice: iss and sub are both the client id (RFC 7523 section 3).";
         "Set iss and sub to PARTNER/INTEGRATION.";
     ASSERTION_SLOT = "assertion.slot", Proof;
-        "A key assertion was shown as a subject token or grant.";
+        "A key assertion was presented as a subject token or grant.";
         "A JWT signed by the partner's own key authenticates the client; it is taken only as client_assertion.";
         "Use client_credentials with client_assertion.";
     CLIENT_MISSING = "client.missing", Client;
-        "The request shows no proof of who the client is.";
+        "The request presents no proof of who the client is.";
         "Every grant needs one: a certificate, or a client_assertion.";
         "Send client_assertion and client_assertion_type.";
     CLIENT_MISMATCH = "client.mismatch", Client;
@@ -128,10 +128,10 @@ super::kind::reasons! {
         "Leave client_id out, or send the one in the description.";
     ISSUER_UNKNOWN = "issuer.unknown", Proof;
         "No binding of this environment names the assertion's issuer.";
-        "Keys are only ever fetched of issuers that an approved record names.";
+        "Carnet fetches keys only from issuers that an approved record names.";
         "Check iss byte for byte, and that the integration has a binding in this environment.";
     ISSUER_UNAVAILABLE = "issuer.unavailable", Busy;
-        "The issuer's keys cannot be had now.";
+        "The issuer's keys cannot be fetched now.";
         "Without keys nothing can be verified, and nothing is taken on trust.";
         "Try again; if it lasts, ask the operator for the issuer's health (`carnet doctor`).";
 
@@ -141,12 +141,12 @@ super::kind::reasons! {
         "Compare the conditions in the description with the workload's claims; have the binding changed if the workload is right.";
     BINDING_AMBIGUOUS = "binding.ambiguous", Proof;
         "Two bindings that would give different rights admit the assertion.";
-        "Which of them should count would be a guess.";
+        "To choose one of them would be a guess.";
         "Have the bindings changed so that they differ on a claim.";
     PROOF_UNBOUND = "proof.unbound", Possession;
-        "The record wants tokens that are bound to a key, and the request shows none.";
-        "A bearer token can be used by whoever steals it.";
-        "Show a certificate or a DPoP proof.";
+        "The record requires tokens that are bound to a key, and the request presents no key.";
+        "Anybody who steals a bearer token can use it.";
+        "Present a certificate or a DPoP proof.";
     PROOF_SOURCE = "proof.source-network", Proof;
         "The request comes from a network that the record does not list.";
         "sourceCidrs bounds where a workload may ask from.";
@@ -218,7 +218,7 @@ super::kind::reasons! {
         "All of a request is granted or none; a smaller token than asked for would fail later and elsewhere.";
         "Ask for scopes of the record, or have the record widened.";
     SCOPE_NEEDS_ELEVATION = "scope.needs-elevation", Scope;
-        "A scope takes an elevation, and none is live.";
+        "A scope needs an approved elevation, and none is active.";
         "The record makes the scope eligible: somebody must approve it, for a while.";
         "Ask for an elevation (`carnet elevate`), then exchange again.";
 

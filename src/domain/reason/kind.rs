@@ -6,13 +6,13 @@ use std::fmt;
 pub struct Reason {
     /// The stable word: dotted, kebab-case.
     pub code: &'static str,
-    /// What kind of refusal it is, for the mapping to the wire.
+    /// The class of the refusal, for the mapping to the wire.
     pub class: Class,
-    /// What happened.
+    /// The event, in a sentence.
     pub what: &'static str,
     /// Why the broker refuses it.
     pub why: &'static str,
-    /// What to do about it.
+    /// The way out.
     pub fix: &'static str,
 }
 
@@ -27,7 +27,7 @@ pub enum Class {
     Conflict,
     /// Requested authorization details that cannot be honoured.
     Details,
-    /// A live token that does not reach what is asked of an API (RFC 6750 section 3.1, `insufficient_scope`).
+    /// A live token without the right that a request needs (`insufficient_scope`, RFC 6750 section 3.1).
     Access,
     /// The caller's role does not allow it (admin).
     Forbidden,

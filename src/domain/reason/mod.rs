@@ -1,9 +1,9 @@
-//! Reasons: why something was refused, in one stable word that is the same in the response, the metric label, the journal, the
-//! command line and the docs (docs/reference/http.md#refusals).
+//! Reasons: why something was refused, in one stable word.
 //!
+//! The word is the same in the response, the metric label, the journal, the command line and the docs (docs/reference/http.md#refusals).
 //! A reason is never renamed and never reused. Each has a page (what, why, how to fix) that `carnet explain REASON` prints
-//! offline; the page stands beside the code, so none can lack one. Which status and OAuth error a [`Class`] becomes is told in
-//! `http/error.rs` and nowhere else.
+//! offline; the page stands beside the code, so none can lack one. `http/error.rs` alone says which status and OAuth error a
+//! [`Class`] becomes.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -6,7 +6,7 @@ super::kind::reasons! {
         "Two proofs, or one that cannot be read strictly, could mean different things to different programs (RFC 9449 section 4.3).";
         "Send one DPoP header with a compact JWS; most OAuth libraries make it.";
     DPOP_HEADER = "dpop.header", Possession;
-        "The proof's header has not typ dpop+jwt, an accepted alg, and a public jwk for it.";
+        "The proof's header lacks typ dpop+jwt, an accepted alg, or a public jwk for it.";
         "The key in the header is what the token is bound to: it must be public, sound, and of an asymmetric algorithm (RFC 9449 section 4.2).";
         "Sign with ES256, PS256 or Ed25519, typ dpop+jwt, and the public JWK alone in the header.";
     DPOP_SIGNATURE = "dpop.signature", Possession;

@@ -6,7 +6,7 @@ super::kind::reasons! {
         "A record is plain YAML: no anchors, no duplicate keys, no tags.";
         "Correct the line that the fault names.";
     RECORD_KIND = "record.kind", Invalid;
-        "The document is of no kind that is taken here.";
+        "The document has no kind that is known here.";
         "carnet/v1 has the kinds Api, Partner and Integration.";
         "Set apiVersion: carnet/v1 and a kind.";
     RECORD_UNKNOWN_KEY = "record.unknown-key", Invalid;
@@ -15,7 +15,7 @@ super::kind::reasons! {
         "Correct the spelling, or remove it.";
     RECORD_MISSING = "record.missing", Invalid;
         "The record lacks a key that is required.";
-        "No token without contract, two owners, purpose and end date; nothing is assumed.";
+        "A token needs a contract, two owners, a purpose and an end date on record; nothing is assumed.";
         "Add the key that is named.";
     RECORD_VALUE = "record.value", Invalid;
         "A value is not of its form.";
@@ -23,7 +23,7 @@ super::kind::reasons! {
         "Correct the value as the fault says.";
     RECORD_OWNERS = "record.owners", Invalid;
         "The two owners are the same person.";
-        "One person is nobody when that person leaves.";
+        "If the only owner leaves, nobody is responsible.";
         "Name two different people.";
     RECORD_DATES = "record.dates", Invalid;
         "The dates contradict each other.";
@@ -43,7 +43,7 @@ super::kind::reasons! {
         "Send fewer documents at once, and have the bindings of one issuer compare one claim exactly, such as repository_id.";
     RECORD_DUPLICATE = "record.duplicate", Invalid;
         "The same record stands in the files twice.";
-        "Which of the two should be in force would be a guess.";
+        "To choose one of them would be a guess.";
         "Remove one of them.";
     BINDING_UNCONDITIONAL = "binding.unconditional", Invalid;
         "The binding has no condition that a stranger at the same issuer could not meet.";
@@ -59,7 +59,7 @@ super::kind::reasons! {
         "Add a claim on which they differ, such as environment.";
     BINDING_REUSABLE = "binding.reusable", Invalid;
         "A reusable proof in production is not bounded.";
-        "A proof that can be shown again needs require: bound, sourceCidrs or maxAge.";
+        "A proof that can be presented again needs require: bound, sourceCidrs or maxAge.";
         "Add one of them, or have the issuer set jti and use singleUse.";
     BINDING_ISSUER = "binding.issuer", Invalid;
         "The issuer or key URL is not one that may be fetched.";
@@ -67,7 +67,7 @@ super::kind::reasons! {
         "Use the public https URL, or have the origin allowed.";
     BINDING_OWN_ISSUER = "binding.own-issuer", Invalid;
         "The binding names an issuer, a key set or a signing key of ours.";
-        "A token of ours is no proof: whoever holds one could have the next one made of it, without end.";
+        "One of our own tokens is not a proof: its holder could exchange it for the next one, without end.";
         "Name the issuer and the keys of the partner's own workloads.";
     BINDING_KEYS = "binding.keys", Invalid;
         "The inline key set has a key that could verify nothing here, or a private one.";
@@ -95,7 +95,7 @@ super::kind::reasons! {
         "Write it as the issuer does.";
     LINT_UNREACHABLE = "lint.unreachable", Invalid;
         "A binding never decides: another one admits everything that it admits.";
-        "What never decides misleads its readers.";
+        "A binding that never decides misleads its readers.";
         "Remove it or narrow the other.";
     LINT_PLAIN_HTTP = "lint.plain-http", Invalid;
         "An issuer or key URL is plain http.";
@@ -103,6 +103,6 @@ super::kind::reasons! {
         "Use https outside of tests.";
     LINT_APPROVERS = "lint.approvers", Invalid;
         "Nobody could approve an elevation of this scope.";
-        "An approval rule that nobody can meet is found when it is needed.";
+        "Somebody would notice such a rule only when they need the elevation.";
         "Name a role or more people than count.";
 }

@@ -1,8 +1,10 @@
-//! Reasons why an API, or a proxy in front of it, must not take a token (RFC 6750 section 3.1, RFC 9449 section 7.1).
+//! Reasons why an API, or a proxy in front of it, must not take a token.
+//!
+//! RFC 6750 section 3.1, RFC 9449 section 7.1.
 
 super::kind::reasons! {
     TOKEN_MISSING = "token.missing", Token;
-        "The request shows no token.";
+        "The request presents no token.";
         "The API takes requests with a token of its environment's broker alone.";
         "Send Authorization: Bearer TOKEN, or Authorization: DPoP TOKEN with a proof where the token is bound to a key.";
     TOKEN_INACTIVE = "token.inactive", Token;
@@ -14,8 +16,8 @@ super::kind::reasons! {
         "A token names one API in one environment, and no other takes it (RFC 9068 section 4).";
         "Fetch a token for this API.";
     TOKEN_NOT_HELD = "token.not-held", Token;
-        "The token is bound to a key, and the request does not show that key.";
-        "A bound token that is copied must not work for whoever copied it (RFC 8705 section 3, RFC 9449 section 7.1).";
+        "The token is bound to a key, and the request does not prove possession of that key.";
+        "A copy of a bound token must not work without its key (RFC 8705 section 3, RFC 9449 section 7.1).";
         "Send it over a connection with the client certificate that it was issued to, or with scheme DPoP and a fresh proof of its key.";
     ACCESS_SCOPE = "access.scope", Access;
         "The token does not have the scope that this request needs.";
@@ -27,7 +29,7 @@ super::kind::reasons! {
         "Call one of the endpoints in the token's authorization_details, without X-Forwarded-* and X-Original-* of your own, or have the record changed.";
     PROXY_UNKNOWN = "proxy.unknown", Client;
         "The caller is no proxy that may ask for verdicts.";
-        "Whoever may ask can find out what a token is worth, and names method, path and client certificate for others.";
+        "A caller that may ask can find out what a token is worth, and names method, path and client certificate for others.";
         "List the proxy's address in [listen] verify_callers, where no network of trusted_proxies holds it too, or send X-Carnet-Caller with a proof of the API's callers.";
     PROXY_REQUEST = "proxy.request", Form;
         "The proxy's request does not say once, and soundly, what is asked.";

@@ -1,4 +1,7 @@
-//! Reader, writer and schema agree: on every example of the domain, on every row of presets, and on every text of [`hostile`](super::hostile).
+//! Reader, writer and schema agree.
+//!
+//! They are held against each other on every example of the domain, on every row of presets, and on every text of
+//! [`hostile`](super::hostile).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -26,13 +29,15 @@ static SCHEMAS: LazyLock<BTreeMap<&'static str, Validator>> = LazyLock::new(|| {
     Kind::ALL.into_iter().map(validator).collect()
 });
 
-/// What the schema of its kind says against a document; `None` for one of no kind.
+/// The objections of a document's schema; `None` for a document of no kind.
 fn objections(document: &Value) -> Option<Vec<String>> {
     let schema = SCHEMAS.get(document["kind"].as_str()?)?;
     Some(schema.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect())
 }
 
-/// What stands in `published` stands in `now`, and means the same; `new` takes the keys and definitions that came since.
+/// Checks that `now` keeps all that stands in `published`, with the same meaning.
+///
+/// The keys and definitions that came since are added to `new`.
 fn keeps(published: &Value, now: &Value, at: &str, new: &mut Vec<String>) {
     match (published, now) {
         (Value::Object(published), Value::Object(now)) => {
@@ -58,7 +63,7 @@ fn keeps(published: &Value, now: &Value, at: &str, new: &mut Vec<String>) {
     }
 }
 
-/// An editor with an older schema still reads today's: no key is gone, none means something else, none is newly demanded.
+/// Schemas only grow: no key is gone, none means something else, none is newly demanded.
 #[test]
 fn schemas_keep_what_was_published() {
     for (kind, published) in PUBLISHED {
@@ -129,7 +134,9 @@ fn of_presets() -> Vec<Binding> {
     }
 }
 
-/// An example's bindings with rules that a record can say: written out instead of under a preset, whose rule the table decides.
+/// Makes an example's bindings such as a record can say.
+///
+/// Rules are written out instead of under a preset, whose rule the table decides.
 fn writable(bindings: &mut Vec<Binding>) {
     bindings.retain_mut(|binding| match &mut binding.admits {
         Admits::Certificate => true,
@@ -194,7 +201,9 @@ fn a_preset_is_written_with_the_keys_that_it_was_read_from() {
     }
 }
 
-/// The rules that only the reader knows, by reason and the last key of the place: they need more than one value, or no pattern says them.
+/// The rules that only the reader knows, by reason and the last key of the place.
+///
+/// They need more than one value, or no pattern says them.
 const READER_ALONE: [(&Reason, &str); 26] = [
     // Of two values.
     (&reason::RECORD_DATES, "ends"),
@@ -227,8 +236,9 @@ const READER_ALONE: [(&Reason, &str); 26] = [
     (&reason::BINDING_ISSUER, "jwksUri"),
 ];
 
-/// Holds the schema against the reader: it takes what the reader takes, and refuses what the reader refuses, but for what only the reader
-/// can know.
+/// Holds the schema against the reader.
+///
+/// It takes what the reader takes, and refuses what the reader refuses, but for what only the reader can know.
 pub(super) fn hold(yaml: &str, outcome: &Result<Vec<Located>, Vec<Fault>>) {
     let Ok(documents) = super::read::tree::parse(yaml) else { return };
     let documents: Vec<_> = documents.iter().map(super::read::tree::Node::to_json).collect();

@@ -1,7 +1,7 @@
-//! What a record needs of the others: that what it names exists, that what it takes is free, and that its own tests come out.
+//! The needs of a record: its references exist, its claims are free, its own tests come out.
 //!
 //! Enter through [`check`] for what is applied, and through [`conflicts_in`] for a version that is about to be submitted,
-//! approved or put in force: what was free when it was applied need not be free then.
+//! approved or put in force: a name that was free when the record was applied need not be free then.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::domain::value::effort::{Effort, Exhausted};
 use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, PartnerName};
 use crate::domain::value::scope::Scope;
 
-/// What is in force and what waits, and the environments that are configured.
+/// The versions in force and waiting, and the environments that are configured.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// Configured environments.
@@ -34,9 +34,9 @@ pub struct Surroundings {
     pub apis: BTreeMap<ApiName, Vec<Arc<Api>>>,
     /// Partners that have a record.
     pub partners: BTreeSet<PartnerName>,
-    /// What records in force have taken.
+    /// The claims of records in force.
     pub in_force: Taken,
-    /// What versions that wait have taken.
+    /// The claims of versions that wait.
     pub waiting: Taken,
     /// Those of them that reserve nothing.
     pub idle: HashSet<ClientId>,
@@ -63,8 +63,10 @@ impl Surroundings {
     }
 }
 
-/// What `record` would take that is ours, or that others have in `state` at `now`, beyond what stands between the versions in force. One
-/// that was not judged to its end counts as one that collides: it must not take force.
+/// The collisions of `record` with us, or with the others in `state` at `now`.
+///
+/// Collisions between the versions in force do not count. A record that was not judged to its end counts as one that collides:
+/// it must not take force.
 pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp, effort: &mut Effort) -> Vec<Conflict> {
     let waits = |client: &ClientId| waits(state, client, now);
     let beside = [Beside { taken: &state.in_force, reserves: &|_| true }, Beside { taken: &state.waiting, reserves: &waits }];
@@ -79,8 +81,10 @@ fn unjudged(record: Holder<'_>, exhausted: Exhausted) -> Conflict {
     Conflict { at: String::new(), reason: &reason::RECORD_EFFORT, message, stands: false }
 }
 
-/// What records in force take that is an environment's of `environments`, which came later, or that they took from each other before there
-/// was a rule against it: each record with its collisions. The search ends with the first record for which the budget does not suffice.
+/// The collisions of records in force, each with its record.
+///
+/// They collide with an environment of `environments`, which came later, or with each other since a time before there was a
+/// rule against it. The search ends with the first record for which the budget does not suffice.
 pub fn collisions_in_force(state: &State, environments: &BTreeMap<EnvironmentName, Environment>) -> Vec<(ClientId, Conflict)> {
     let ours = Ours::of(state).with_environments(environments.iter());
     let beside = [Beside { taken: &state.in_force, reserves: &|_| true }];
@@ -100,8 +104,10 @@ pub fn collisions_in_force(state: &State, environments: &BTreeMap<EnvironmentNam
     collisions
 }
 
-/// Whether the waiting version of a client reserves what it would take. Drafts and what was denied are not in the index; what nobody
-/// answered in time stays there until its record changes.
+/// Whether the waiting version of a client reserves its claims.
+///
+/// Drafts and denied versions are not in the index. A version that nobody answered in time stays there until its record
+/// changes.
 fn waits(state: &State, client: &ClientId, now: Timestamp) -> bool {
     let approval = match client {
         ClientId::Api(name) => state.apis.get(name).and_then(|api| api.held.as_ref()?.approval.as_ref()),
@@ -120,8 +126,10 @@ fn idle(state: &State, now: Timestamp) -> HashSet<ClientId> {
 /// The scope that the built-in API `carnet` has (docs/reference/http.md).
 const BUILT_IN_SCOPE: &str = "carnet:introspect";
 
-/// The faults of `records` among themselves and against what is in force and waits, and the warnings that they were read with. What a
-/// record of the same apply has counts as existing, and as taken.
+/// The faults of `records`, among themselves and against the versions in force and waiting.
+///
+/// The warnings that they were read with are among them. A record of the same apply counts as existing, and its claims as
+/// taken.
 pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
     let mut effort = Effort::default();
     let mut faults = check_each(records, around, &mut effort);
@@ -322,7 +330,7 @@ mod tests {
         approval(&subject.replace('/', "-"), Kind::Integration, &subject, Digest::of_json(record))
     }
 
-    /// S-2: what reserves nothing costs whoever is judged no step: drafts, and versions that were denied or replaced.
+    /// S-2: drafts and versions that were denied or replaced cost other records no step.
     #[test]
     fn drafts_and_what_was_denied_cost_others_no_step() {
         let mut state = state();

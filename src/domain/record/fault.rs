@@ -17,11 +17,15 @@ pub struct Fault {
     pub line: u32,
     /// From 1.
     pub column: u32,
-    /// The place in the record: `environments.production.bindings[0].oidc.issuer`. Empty for the whole document.
+    /// The place in the record; empty for the whole document.
+    ///
+    /// Such as `environments.production.bindings[0].oidc.issuer`.
     pub at: String,
     /// The stable reason.
     pub reason: &'static Reason,
-    /// What was wanted and what was seen, for the author. At most a few words of the text, without control characters.
+    /// The wanted and the seen value, for the author.
+    ///
+    /// At most a few words of the text, without control characters.
     pub message: String,
     /// Whether it stops the record.
     pub severity: Severity,
@@ -57,10 +61,14 @@ pub(super) type Places = BTreeMap<String, Position>;
 /// More than anybody reads at once; bounds the answer to a hostile file.
 const MOST_FAULTS: usize = 500;
 
-/// What the bindings that are read stand on. The maps around them set it, and their readers use it.
+/// The ground of the bindings that are read.
+///
+/// The maps around them set it, and their readers use it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ground {
-    /// Who presents their proofs; `None` where the name was refused, which refuses the record anyway.
+    /// The client that presents their proofs.
+    ///
+    /// `None` where the name was refused, which refuses the record anyway.
     pub client: Option<ClientId>,
     /// Whether reusable proofs must be bounded here.
     pub production: bool,
@@ -75,9 +83,9 @@ pub(super) struct Faults {
     list: Vec<Fault>,
     /// Where the things that were read so far stand, of the document that is being read.
     pub places: Places,
-    /// What the binding that is read stands on.
+    /// The ground of the binding that is read.
     pub ground: Ground,
-    /// What comparing things of one file with each other may cost.
+    /// The budget for comparing things of one file with each other.
     pub effort: Effort,
 }
 
@@ -110,7 +118,9 @@ impl Faults {
         self.list.iter().any(|fault| fault.severity == Severity::Error)
     }
 
-    /// Whether something stops the record that was begun when the list had `from` faults; also where the list is full.
+    /// Whether something stops the record that was begun when the list had `from` faults.
+    ///
+    /// Also where the list is full.
     pub fn errors_since(&self, from: usize) -> bool {
         self.list.len() >= MOST_FAULTS || self.since(from).iter().any(|fault| fault.severity == Severity::Error)
     }
@@ -120,7 +130,9 @@ impl Faults {
         self.list.get(from..).unwrap_or_default().to_vec()
     }
 
-    /// Whether nothing more is told of what is not an error: to look for the best words for it is lost work then.
+    /// Whether the list is full: no further fault is told unless it is the first error.
+    ///
+    /// To look for the best words for one is lost work then.
     pub fn is_full(&self) -> bool {
         self.list.len() >= MOST_FAULTS
     }
@@ -163,7 +175,9 @@ pub(super) fn position_of(places: &Places, at: &str) -> Position {
     }
 }
 
-/// A piece of somebody's text that may stand in a message: short, quoted, control characters escaped (ABUSE L-05).
+/// A piece of somebody's text that may stand in a message.
+///
+/// It is short and quoted, with control characters escaped (ABUSE L-05).
 pub(super) fn shown(text: &str) -> String {
     let mut piece: String = text.chars().take(60).collect();
     if piece.len() < text.len() {

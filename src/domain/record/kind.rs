@@ -11,7 +11,9 @@ use crate::domain::value::text::Text;
 /// `apiVersion` of every record.
 pub(crate) const API_VERSION: &str = "carnet/v1";
 
-/// A record of any kind. As JSON it is the record itself, so its digest is the digest of the version that is stored.
+/// A record of any kind.
+///
+/// As JSON it is the record itself, so its digest is the digest of the version that is stored.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Record {
@@ -49,7 +51,7 @@ impl Kind {
 }
 
 impl Record {
-    /// What kind it is.
+    /// Its kind.
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Api(_) => Kind::Api,
@@ -67,10 +69,11 @@ impl Record {
         }
     }
 
-    /// Every text that people may ask us to forget, in an order that never changes: it is sealed in an entry, and joined again by place.
+    /// Every text that people may ask us to forget, in an order that never changes.
     ///
-    /// The order depends on the shape of the record alone, not on the texts. A version of the program that changes it cannot join what an
-    /// older one stored, so new texts go to the end of their kind.
+    /// A text is sealed in an entry, and joined again by its place. The order depends on the shape of the record alone, not on
+    /// the texts. A version of the program that changes it cannot join what an older one stored, so new texts go to the end of
+    /// their kind.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
         match self {
             Self::Api(api) => api.texts_mut(),

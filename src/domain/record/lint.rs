@@ -1,4 +1,6 @@
-//! Lint: what is allowed and was probably not meant (docs/how-to/govern/records.md). Warnings only; the rules that refuse stand where they are read.
+//! Lint: warnings of what is allowed and was probably not meant (docs/how-to/govern/records.md).
+//!
+//! The rules that refuse stand where they are read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -47,10 +49,11 @@ fn values(condition: &Condition) -> impl Iterator<Item = &String> {
     one.into_iter().chain(many)
 }
 
-/// Warnings about bindings of one environment of which another admits everything. Of two that are the same, the later one.
+/// Warns of bindings of which another of the environment admits everything.
 ///
-/// A rule that is covered takes some value of each claim that the wider one compares exactly, and no value that the wider one does not:
-/// so only those are held against each other that share a value of the wider one's first such claim.
+/// Of two that are the same, the later one is told. A rule that is covered takes some value of each claim that the wider one
+/// compares exactly, and no value that the wider one does not: so only those are held against each other that share a value of
+/// the wider one's first such claim.
 pub(super) fn shadowed(bindings: &[Binding], at: &str, faults: &mut Faults) {
     let mut effort = faults.effort;
     let outcome = covering(bindings, &mut effort);
@@ -119,7 +122,9 @@ fn exact(binding: &Binding) -> impl Iterator<Item = (Vec<String>, &[String])> {
     })
 }
 
-/// The steps of holding two bindings against each other: every condition with every condition, and every value with every value.
+/// The steps of holding two bindings against each other.
+///
+/// Every condition is compared with every condition, and every value with every value.
 fn comparisons(one: &Binding, other: &Binding) -> usize {
     let size = |binding: &Binding| match &binding.admits {
         Admits::Jwt(rule) => rule.matchers.iter().map(|matcher| values(&matcher.condition).count()).sum(),

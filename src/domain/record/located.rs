@@ -14,13 +14,15 @@ pub struct Located {
     pub line: u32,
     /// The record.
     pub record: Record,
-    /// What its author should know (lint); nothing here stops it. [`check`](super::check) repeats them.
+    /// Warnings for its author; none of them stops it. [`check`](super::check) repeats them.
     pub warnings: Vec<Fault>,
     pub(super) places: Places,
 }
 
 impl Located {
-    /// A record that was not read from a file, such as one that is stored: its faults stand on line 1 of `file`.
+    /// A record that was not read from a file, such as one that is stored.
+    ///
+    /// Its faults stand on line 1 of `file`.
     pub fn unplaced(file: &str, record: Record) -> Self {
         Self { file: file.to_owned(), line: 1, record, warnings: Vec::new(), places: Places::new() }
     }

@@ -15,7 +15,9 @@ use crate::domain::registry::integration::{Integration, RecordTest};
 use crate::domain::value::effort::{Effort, Exhausted};
 use crate::domain::value::names::{BindingName, Subject};
 
-/// Runs the tests of a record; a fault for each that does not come out as it expects, and one where they take more than `effort` has.
+/// Runs the tests of a record; a fault for each with another outcome than it expects.
+///
+/// One more fault where they take more steps than `effort` has.
 pub fn run(located: &Located, effort: &mut Effort) -> Vec<Fault> {
     let Record::Integration(integration) = &located.record else { return Vec::new() };
     let mut faults = Vec::new();
@@ -33,7 +35,7 @@ pub fn run(located: &Located, effort: &mut Effort) -> Vec<Fault> {
     faults
 }
 
-/// What a test takes at most: its claims with each value of each binding of its environment.
+/// The most steps of a test: its claims with each value of each binding of its environment.
 fn steps(integration: &Integration, test: &RecordTest) -> usize {
     let bindings = integration.environments.get(&test.expect.environment).map_or(&[][..], |access| &access.bindings);
     let steps = bindings.iter().map(|binding| match &binding.admits {
@@ -60,7 +62,9 @@ fn judge(integration: &Integration, test: &RecordTest) -> Result<(), String> {
     }
 }
 
-/// The first binding, in the order of the record, that admits the claims; all of one environment give the same rights.
+/// The first binding that admits the claims, in the order of the record.
+///
+/// All bindings of one environment give the same rights.
 fn outcome<'a>(bindings: &'a [Binding], claims: &Map<String, Value>) -> Result<&'a BindingName, &'static Reason> {
     let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
     let all = Value::Object(claims.clone());

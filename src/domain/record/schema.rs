@@ -1,6 +1,7 @@
-//! JSON Schemas (2020-12) of the records, for editors and other programs, made of the statements in `fields`.
+//! JSON Schemas (2020-12) of the records, made of the statements in `fields`.
 //!
-//! They say the form of each value. Rules that need more than one value stand with the readers.
+//! Editors and other programs use them. They say the form of each value. Rules that need more than one value stand with the
+//! readers.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Records as their author would write them: the inverse of reading, as the tree of one document.
 //!
-//! Enter through [`document`]. What stands at its default is left out; presets come out as presets. Reading what is written here
+//! Enter through [`document`]. Values at their default are left out; presets come out as presets. Reading the written document
 //! gives the same record again (a test holds it), so a partner can leave the house and come back unchanged. Texts that were
 //! forgotten come out as their digest, which no reader takes.
 

@@ -115,7 +115,9 @@ fn compare_scopes(at: &str, (old, new): (&[ScopeRule], &[ScopeRule]), eligible: 
     }
 }
 
-/// Whether `new` gives more in an environment than `old` did. Without `old` it does, and where `effort` does not suffice to tell.
+/// Whether `new` gives more in an environment than `old` did.
+///
+/// Without `old` it does, and where `effort` does not suffice to tell.
 pub fn widens_access(old: Option<&Access>, new: &Access, effort: &mut Effort) -> bool {
     let mut found = Found::with(*effort);
     let Some(old) = old else { return true };
@@ -124,8 +126,9 @@ pub fn widens_access(old: Option<&Access>, new: &Access, effort: &mut Effort) ->
     found.widens(old, new)
 }
 
-/// Whether `new` gives more of one API than `old` did, at once or by an elevation. Without `old` it does, and where `effort` does not
-/// suffice to tell.
+/// Whether `new` gives more of one API than `old` did, at once or by an elevation.
+///
+/// Without `old` it does, and where `effort` does not suffice to tell.
 pub fn widens_target(old: Option<&Access>, new: &Access, api: &ApiName, effort: &mut Effort) -> bool {
     let standing = |access: &Access| access.scopes.get(api).cloned().unwrap_or_default();
     let eligible = |access: &Access| access.elevation.iter().filter(|one| one.api == *api).cloned().collect::<Vec<_>>();
@@ -138,7 +141,9 @@ pub fn widens_target(old: Option<&Access>, new: &Access, api: &ApiName, effort: 
     found.widens(&(was, was_eligible), &(is, is_eligible))
 }
 
-/// Whether the binding `new` takes more than `old` did. Without `old` it does, and where `effort` does not suffice to tell.
+/// Whether the binding `new` takes more than `old` did.
+///
+/// Without `old` it does, and where `effort` does not suffice to tell.
 pub fn widens_binding(old: Option<&Binding>, new: &Binding, effort: &mut Effort) -> bool {
     let mut found = Found::with(*effort);
     let Some(old) = old else { return true };
@@ -147,7 +152,9 @@ pub fn widens_binding(old: Option<&Binding>, new: &Binding, effort: &mut Effort)
     found.widens(old, new)
 }
 
-/// Whether `new` lets more be had for a while than `old` did, or lets it be had more easily. Without `old` it does.
+/// Whether the elevation `new` gives more than `old` did, or gives it more easily.
+///
+/// Without `old` it does.
 pub fn widens_elevation(old: Option<&Eligible>, new: &Eligible) -> bool {
     let mut found = Found::default();
     let (old, new) = (old.map_or(&[][..], std::slice::from_ref), std::slice::from_ref(new));

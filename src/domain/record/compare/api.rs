@@ -1,5 +1,7 @@
-//! Differences of APIs. A change of audience, callers, token, approval or a scope's risk widens every integration that uses the
-//! API, whichever way it goes (docs/reference/records.md).
+//! Differences of APIs.
+//!
+//! A change of audience, callers, token, approval or a scope's risk widens every integration that uses the API, whichever way
+//! it goes (docs/reference/records.md).
 
 use std::collections::BTreeMap;
 

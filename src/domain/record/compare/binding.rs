@@ -72,8 +72,10 @@ impl<'a> Rules<'a> {
         Self(bindings.iter().filter_map(rule).collect())
     }
 
-    /// The binding that could take what `old` took, and asks for less. What is taken away from `old` then meets that one: a proof that
-    /// was used once is used again, or an older one counts. Two bindings that no claims can meet both are no danger to each other.
+    /// The other binding that could take the proofs of `old`, and asks for less.
+    ///
+    /// A proof that `old` takes no longer then meets that one: a proof that was used once is used again, or an older one
+    /// counts. Two bindings that no claims can meet both are no danger to each other.
     pub(super) fn laxer(&self, old: &Binding, found: &mut Found) -> Option<&'a Binding> {
         let Admits::Jwt(was) = &old.admits else { return None };
         let conditions = Conditions::of(was);
@@ -138,15 +140,18 @@ pub(super) fn takes_less(old: &Binding, new: &Binding) -> bool {
     alike != **old
 }
 
-/// The types that a rule takes beyond those that its kind always takes: a `key` binding that lists none takes three, and one that lists
-/// some takes only those (docs/security/standards.md#typ-of-a-client-assertion).
+/// The types that a rule takes beyond those that its kind always takes.
+///
+/// A `key` binding that lists none takes three, and one that lists some takes only those (docs/security/standards.md#typ-of-a-client-assertion).
 fn types(rule: &JwtRule) -> Vec<String> {
     let of_keys = ["none", "JWT", "client-authentication+jwt"];
     let silent = rule.kind == JwtKind::Key && rule.typ.is_empty();
     if silent { of_keys.map(str::to_owned).to_vec() } else { rule.typ.clone() }
 }
 
-/// All conditions must hold, so one more narrows and one less widens. A claim may be conditioned more than once.
+/// Compares conditions: all must hold, so one more narrows and one less widens.
+///
+/// A claim may be conditioned more than once.
 fn compare_matchers(at: &str, old: &JwtRule, new: &JwtRule, found: &mut Found) {
     let mut claims: BTreeMap<&ClaimPath, (Vec<Condition>, Vec<Condition>)> = BTreeMap::new();
     for matcher in &old.matchers {

@@ -5,15 +5,15 @@
 pub struct Difference {
     /// The field: `environments.production.limits.ttl`; bindings and scopes by their names.
     pub at: String,
-    /// What it was; `None` where it was not there.
+    /// The old value; `None` where it was not there.
     pub from: Option<String>,
-    /// What it is to be; `None` where it is gone.
+    /// The new value; `None` where it is gone.
     pub to: Option<String>,
-    /// What that does.
+    /// The effect.
     pub weight: Weight,
 }
 
-/// What a difference does, the riskiest first.
+/// The effect of a difference, the riskiest first.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Weight {
     /// Somebody can do more, or somebody else answers for it; or it is not sure that nobody can.
@@ -38,8 +38,10 @@ impl Weight {
     }
 }
 
-/// Whether nothing in `differences` could let anybody do more: every one narrows or is neutral. Without a difference nothing is proved: a
-/// version that is another one, and differs in nothing that is weighed here, waits for people.
+/// Whether `differences` prove that nobody can do more: every one narrows or is neutral.
+///
+/// Without a difference nothing is proved: a version that is another one, and differs in nothing that is weighed here, waits
+/// for people.
 pub fn is_provably_narrowing(differences: &[Difference]) -> bool {
     !differences.is_empty()
         && differences.iter().all(|difference| matches!(difference.weight, Weight::Narrows | Weight::Neutral))

@@ -9,7 +9,7 @@ use crate::domain::registry::integration::{Approvers, Eligible, Fallback, Requir
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::window::Window;
 
-/// What a scope without endpoints is good for.
+/// The reach of a scope without endpoints.
 pub(super) const WHOLE: &str = "the whole API";
 
 pub(super) fn compare_elevations(at: &str, old: &[Eligible], new: &[Eligible], found: &mut Found) {

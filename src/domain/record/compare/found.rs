@@ -35,14 +35,18 @@ impl Found {
         Self { effort, ..Self::default() }
     }
 
-    /// Whether something widens. What was not compared to its end is not known not to, nor is what differs without a difference here.
+    /// Whether `new` may be wider than `old`.
+    ///
+    /// It counts as wider where the comparison did not come to its end, and where both differ without a difference here.
     pub fn widens<T: PartialEq + ?Sized>(&self, old: &T, new: &T) -> bool {
         let unseen = self.list.is_empty() && old != new;
         unseen || self.exhausted.is_some() || self.list.iter().any(|difference| difference.weight == Weight::Widens)
     }
 
-    /// Takes steps from the budget, before each comparison that takes more than the length of what is compared; whether there were so
-    /// many left. Without them the caller compares nothing more.
+    /// Takes steps from the budget; whether there were so many left.
+    ///
+    /// Asked before each comparison that takes more than the length of the compared values. Without steps the caller compares
+    /// nothing more.
     pub fn spend(&mut self, steps: usize) -> bool {
         if self.exhausted.is_none() {
             self.exhausted = self.effort.take(steps).err();

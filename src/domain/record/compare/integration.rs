@@ -66,8 +66,10 @@ fn compare_rotation(old: Option<&Rotation>, new: Option<&Rotation>, found: &mut 
     found.ranked("rotation.onLate", on_late, |value| word(value), |_, new| *new == OnLate::Refuse);
 }
 
-/// A static secret that is newly allowed to live is more risk. One that the record names no more may live on at the partner, without an
-/// end and an owner, and so may one whose end is brought forward: to a day that is over, it is gone from every list. Two people say so.
+/// Compares static secrets: a newly allowed one is more risk.
+///
+/// One that the record names no more may live on at the partner, without an end and an owner, and so may one whose end is
+/// brought forward: to a day that is over, it is gone from every list. Two people say so.
 fn compare_exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Found) {
     for gone in old.iter().filter(|one| !new.iter().any(|other| other.what == one.what)) {
         found.push(format!("exceptions.{}", gone.what), Some(gone.ends.to_string()), None, Weight::Widens);

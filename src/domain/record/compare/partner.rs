@@ -1,4 +1,6 @@
-//! Differences of partners. All of them widen but an earlier end: they are what the verification was given for.
+//! Differences of partners.
+//!
+//! All of them widen but an earlier end: the verification was given for these facts.
 
 use super::difference::Weight;
 use super::found::{Found, both, list, shown_text};

@@ -6,7 +6,7 @@ use super::{api, integration, partner};
 use crate::domain::record::kind::Record;
 use crate::domain::value::effort::{Effort, Exhausted};
 
-/// What `new` changes of `old`, ordered by risk. The order of a list is no difference.
+/// The differences of `new` from `old`, ordered by risk. The order of a list is no difference.
 ///
 /// Without `old`, or where it is a record of another kind or name, everything is new.
 ///

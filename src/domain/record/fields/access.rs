@@ -1,4 +1,4 @@
-//! What an integration may do in each environment: bindings, limits, scopes.
+//! The access of an integration in each environment: bindings, limits, scopes.
 
 use super::api::{LONGEST_TTL, SHORTEST_TTL};
 use super::binding::Bindings;

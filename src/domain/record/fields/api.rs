@@ -19,7 +19,9 @@ use crate::domain::value::names::{ApiName, ClientId};
 
 use super::binding::Bindings;
 
-/// The API that is built in: its audience is the environment's issuer, its scopes are `carnet:*` (docs/reference/records.md).
+/// The API that is built in.
+///
+/// Its audience is the environment's issuer, its scopes are `carnet:*` (docs/reference/records.md).
 pub(in crate::domain::record) const BUILT_IN: &str = "carnet";
 
 /// Tokens live minutes: no record makes one live longer than this.

@@ -100,7 +100,9 @@ impl Proof {
     }
 }
 
-/// In production a proof that can be presented again must be bounded: by the token's key, the network or its age.
+/// Whether a proof that can be presented again is bounded, as production demands.
+///
+/// It is bounded by the token's key, the network or its age.
 fn is_bounded(rule: &JwtRule, at: &str, faults: &mut Faults) -> bool {
     let ground = &faults.ground;
     let bounded = !ground.production || rule.single_use || ground.bounded || rule.max_age.is_some();

@@ -23,7 +23,7 @@ const LONGEST_ELEVATION: Seconds = Seconds::hours(24);
 /// Administrators and auditors approve nothing (docs/explanation/four-eyes.md).
 const APPROVING: Word<Role> = Word(&[Role::Security, Role::Owner]);
 
-/// What a request may be asked to name.
+/// The things that a request may be asked to name.
 const DEMANDS: Word<integration::Required> =
     Word(&[integration::Required::Reason, integration::Required::Ticket, integration::Required::OpenTicket]);
 

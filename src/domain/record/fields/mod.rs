@@ -1,4 +1,4 @@
-//! Which fields each map of a record has: one file for each noun, each field stated once.
+//! The fields of each map of a record: one file for each noun, each field stated once.
 
 pub(super) mod access;
 pub(super) mod api;

@@ -124,7 +124,7 @@ fn max_age_of(row: &Row, single_use: bool) -> Option<Seconds> {
     row.settings.is_aged(single_use).then_some(JwtRule::LONGEST_MAX_AGE)
 }
 
-/// Who issues the tokens, and where the keys are.
+/// The issuer of the tokens, and the source of its keys.
 fn origin(row: &Row, fields: &Fields<'_>, matchers: Option<&[Matcher]>, faults: &mut Faults) -> Option<(Issuer, KeySource)> {
     let named = fields.get("issuer").map(|place| IssuerUrl.read(place, faults));
     let issuer = match row.issuer {
@@ -186,7 +186,7 @@ fn matchers(row: &'static Row, fields: &Fields<'_>, faults: &mut Faults) -> Opti
     whole.then_some(matchers)
 }
 
-/// What an author writes for the rule of a preset; the inverse of [`rule`].
+/// The text of a preset's rule as an author writes it; the inverse of [`rule`].
 pub(in crate::domain::record) fn written(preset: Preset, rule: &JwtRule) -> Json {
     let row = preset.row();
     // All else is the row's own, or that of any workload's token.

@@ -86,7 +86,7 @@ impl Oidc {
         })
     }
 
-    /// What an author writes for `rule`.
+    /// The text of `rule` as an author writes it.
     pub fn written(rule: &JwtRule) -> serde_json::Value {
         let JwtRule { kind: _, issuer, keys, matchers, owner, audience, algs, typ, single_use, max_life, max_age, preset: _ } =
             rule;
@@ -160,7 +160,9 @@ impl Key {
         })
     }
 
-    /// What an author writes for `rule`. A `key` rule has no condition, and its proofs are for single use.
+    /// The text of `rule` as an author writes it.
+    ///
+    /// A `key` rule has no condition, and its proofs are for single use.
     pub fn written(rule: &JwtRule) -> serde_json::Value {
         let JwtRule {
             kind: _,

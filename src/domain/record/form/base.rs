@@ -17,6 +17,8 @@ pub(in crate::domain::record) trait Form {
     /// Writes it as an author would; the inverse of [`read`](Self::read).
     fn write(&self, value: &Self::Value) -> Json;
 
-    /// Its JSON Schema (2020-12). It says the form of one value; rules that need more than one stand with the reader alone.
+    /// Its JSON Schema (2020-12).
+    ///
+    /// It says the form of one value; rules that need more than one stand with the reader alone.
     fn schema(&self, definitions: &mut Definitions) -> Json;
 }

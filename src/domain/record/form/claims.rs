@@ -22,7 +22,9 @@ pub(in crate::domain::record) struct Matchers;
 impl Form for Matchers {
     type Value = Vec<Matcher>;
 
-    /// At least one equals or oneOf must be on a claim that a stranger at the same issuer cannot choose (ABUSE P-01, P-04).
+    /// Reads conditions, at least one of which a stranger at the same issuer cannot meet.
+    ///
+    /// That one is an equals or oneOf on a claim that the stranger cannot choose (ABUSE P-01, P-04).
     fn read(&self, place: &Place<'_>, faults: &mut Faults) -> Option<Vec<Matcher>> {
         let mut matchers = Vec::new();
         let mut whole = true;

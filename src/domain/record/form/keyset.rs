@@ -1,7 +1,8 @@
-//! Key sets in a record (`jwks:`, `bundle:`): every entry is a public key that verifies what the binding takes, or the record is refused.
+//! Key sets in a record (`jwks:`, `bundle:`).
 //!
-//! They are read by the reader that verification uses ([`JwkSet::parse`]), so that what is approved here works there. No value of a key is
-//! ever told: somebody may have pasted a private one.
+//! Every entry is a public key that verifies what the binding takes, or the record is refused. Sets are read by the reader that
+//! verification uses ([`JwkSet::parse`]), so that a set that is approved here works there. No value of a key is ever told:
+//! somebody may have pasted a private one.
 
 use serde_json::{Value as Json, json};
 
@@ -21,7 +22,9 @@ const MOST_KEYS: usize = 20;
 /// More bytes than a bundle with a hundred authorities has.
 const LARGEST_BUNDLE: usize = 256 * 1024;
 
-/// A key set as JSON text, written in YAML or as one string of JSON. It is judged with the algorithms beside it ([`judge_at`]).
+/// A key set as JSON text, written in YAML or as one string of JSON.
+///
+/// It is judged with the algorithms beside it ([`judge_at`]).
 pub(in crate::domain::record) struct KeySet;
 
 impl Form for KeySet {
@@ -48,8 +51,8 @@ pub(in crate::domain::record) fn judge_at(place: &Place<'_>, algs: &[Alg], fault
 
 /// The bundle of a SPIFFE trust domain as JSON text, written in YAML or as one string of JSON.
 ///
-/// It is read as verification reads it: each key of JWT-SVIDs must verify one. What has another `use` is ignored there, and an empty bundle
-/// trusts nobody (SPIFFE Trust Domain and Bundle, section 4.2).
+/// It is read as verification reads it: each key of JWT-SVIDs must verify one. An entry of another `use` is ignored there, and
+/// an empty bundle trusts nobody (SPIFFE Trust Domain and Bundle, section 4.2).
 pub(in crate::domain::record) struct Bundle;
 
 impl Form for Bundle {
@@ -100,7 +103,7 @@ fn written(place: &Place<'_>) -> String {
     }
 }
 
-/// What makes a set unusable as a whole, in words.
+/// The fault that makes a set unusable as a whole, in words.
 fn unusable(fault: Unusable) -> String {
     match fault {
         Unusable::Malformed => "expected a JWK Set: {keys: [...]}, no member twice and at most 16 levels deep".to_owned(),

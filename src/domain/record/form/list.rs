@@ -38,7 +38,7 @@ impl<F: Form> Form for Each<F> {
 /// A list in which no value stands twice.
 pub(in crate::domain::record) struct Set<F> {
     of: F,
-    /// What is told of an empty list, which is refused then.
+    /// The message for an empty list, which is refused then.
     empty: Option<&'static str>,
 }
 
@@ -84,9 +84,9 @@ impl<F: Form<Value: PartialEq>> Form for Set<F> {
     }
 }
 
-/// What stands as a key of a map: a name of something.
+/// A name that stands as a key of a map.
 pub(in crate::domain::record) trait Name: FromStr<Err: Display> + Display + Ord {
-    /// What it names, as faults begin.
+    /// The thing that it names, as messages begin.
     const OF: &'static str;
 
     /// Its JSON Schema.
@@ -143,7 +143,7 @@ impl Name for Scope {
 /// A map whose keys are names of the type `K`.
 pub(in crate::domain::record) struct ByName<K, F> {
     of: F,
-    /// What is told of an empty map, which is refused then.
+    /// The message for an empty map, which is refused then.
     empty: Option<&'static str>,
     /// How many entries the schema demands.
     least: usize,

@@ -13,11 +13,13 @@ use crate::domain::record::read::place::{Key, Place, Shape};
 
 /// A map with known keys.
 pub(in crate::domain::record) trait Map: Sized {
-    /// What the schema and messages call it; empty for a whole record.
+    /// Its name in the schema and in messages; empty for a whole record.
     const NAME: &'static str;
     /// The kind, of a whole record.
     const DOCUMENT: Option<Kind> = None;
-    /// Keys of which a map has exactly one; empty where there is no such choice. The reader of the map holds it.
+    /// Keys of which a map has exactly one; empty where there is no such choice.
+    ///
+    /// The reader of the map holds it.
     const CHOICE: &'static [&'static str] = &[];
 
     /// Its keys, in the order in which they are written.

@@ -56,7 +56,7 @@ impl Shape {
     }
 }
 
-/// What a list holds at most: more than any record has, and quadratic checks stay cheap.
+/// The most items of a list: more than any record has, and quadratic checks stay cheap.
 pub(in crate::domain::record) const MOST_ITEMS: usize = 500;
 
 impl<'a> Place<'a> {
@@ -181,8 +181,9 @@ impl<'a> Place<'a> {
         found
     }
 
-    /// JSON, written in YAML or as one string. What comes of it is what was parsed here, so that a member that stands twice cannot be
-    /// read in two ways.
+    /// JSON, written in YAML or as one string.
+    ///
+    /// It is returned as it was parsed here, so that a member that stands twice cannot be read in two ways.
     pub fn json(&self) -> serde_json::Value {
         match &self.node.value {
             Value::Scalar { text, .. } => serde_json::from_str(text).unwrap_or(serde_json::Value::Null),
@@ -206,7 +207,9 @@ impl<'a> Place<'a> {
         number
     }
 
-    /// Words for people: at most 2000 bytes, without control characters and what hides or reorders text on a screen.
+    /// Words for people: at most 2000 bytes.
+    ///
+    /// Control characters are refused, and characters that hide or reorder text on a screen.
     pub fn words(&self, faults: &mut Faults) -> Option<&'a str> {
         let text = self.scalar(faults)?;
         // Exactly one line end at the end is what a block scalar leaves.

@@ -19,7 +19,7 @@ pub struct Position {
     pub column: u32,
 }
 
-/// What is wrong with the text, and where.
+/// A fault of the text's form, and its position.
 #[derive(Clone, Debug)]
 pub(in crate::domain::record) struct SyntaxFault {
     pub position: Position,
@@ -97,8 +97,9 @@ impl Node {
         entries.iter().find(|(known, _)| known.text == key).map(|(_, node)| node)
     }
 
-    /// As JSON, for the claims of a record's tests: unquoted null, booleans and numbers keep their type. A number whose text
-    /// JSON would change (more digits than a double holds) stays text.
+    /// The node as JSON: unquoted null, booleans and numbers keep their type.
+    ///
+    /// A number whose text JSON would change (more digits than a double holds) stays text.
     pub fn to_json(&self) -> Json {
         match &self.value {
             Value::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),

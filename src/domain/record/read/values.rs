@@ -8,7 +8,7 @@ use crate::domain::record::fault::{Faults, shown};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::Audience;
 
-/// Which second a whole day stands for.
+/// The second that a whole day stands for.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::domain::record) enum Day {
     /// Its first.
@@ -21,7 +21,9 @@ const DATE: &str = "expected a date such as 2026-12-01, or an RFC 3339 time to t
 const ERA: &str = "expected a time in the years 1970 to 9999";
 
 impl Place<'_> {
-    /// A whole UTC day, or an RFC 3339 instant (to the second) as it is. Years beyond 9999-12-30 are refused (ABUSE T-14).
+    /// Reads a whole UTC day, or an RFC 3339 instant to the second.
+    ///
+    /// Years beyond 9999-12-30 are refused (ABUSE T-14).
     pub fn time(&self, day: Day, faults: &mut Faults) -> Option<Timestamp> {
         let text = self.scalar(faults)?;
         match time(text, day) {
@@ -53,13 +55,17 @@ impl Place<'_> {
         }
     }
 
-    /// A URL from which discovery or a bundle may be fetched. Whether its address may be reached is for `outbound` to say.
+    /// Reads a URL from which discovery or a bundle may be fetched.
+    ///
+    /// Whether its address may be reached is for `outbound` to say.
     pub fn url(&self, faults: &mut Faults) -> Option<String> {
         let text = self.scalar(faults)?;
         self.fetched(text, text, faults)
     }
 
-    /// The URL of a key set, which may have a query: OpenID Connect Discovery 1.0 section 3 forbids one in `issuer` alone.
+    /// Reads the URL of a key set, which may have a query.
+    ///
+    /// OpenID Connect Discovery 1.0 section 3 forbids a query in `issuer` alone.
     pub fn key_url(&self, faults: &mut Faults) -> Option<String> {
         let text = self.scalar(faults)?;
         let sign = |b: u8| b.is_ascii_alphanumeric() || b"-._~%&=+/:,;@!$()?".contains(&b);
