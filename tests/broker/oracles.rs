@@ -92,25 +92,24 @@ async fn o_05_errors_show_no_stack_crate_host_or_sql() {
     let world = World::start().await;
     let mut bodies = Vec::new();
     for (_, assertion) in strangers(&world).await {
-        bodies.push(world.exchange("production", &assertion, "orders:read").await.text());
+        bodies.push(world.exchange("production", &assertion, "orders:read").await);
     }
     for path in ["/", "/production", "/production/token", "/%00", "/production/status/1", "/nowhere/jwks", "/production/jwks/x"]
     {
-        bodies.push(get(world.public, path).await.text());
+        bodies.push(get(world.public, path).await);
     }
     for body in ["", "a=b", "grant_type=%ff", "grant_type=x", "grant_type=client_credentials&client_secret=x"] {
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        bodies.push(send(world.public, "POST", "/production/token", &headers, body.as_bytes()).await.text());
+        bodies.push(send(world.public, "POST", "/production/token", &headers, body.as_bytes()).await);
     }
     for path in ["/v1/integrations/a/b", "/v1/journal?from=x", "/v1/approvals/x", "/v1/revocations/'%20OR%201=1", "/v1/x"] {
-        bodies.push(world.admin_send("GET", path, "alan", None).await.text());
+        bodies.push(world.admin_send("GET", path, "alan", None).await);
     }
     for body in ["{", "[]", "null", "{\"token\":1}", "{\"partner\":\"'; DROP TABLE entries\",\"reason\":\"x\"}"] {
         let sent = Some(("application/json", body.to_owned()));
-        bodies.push(world.admin_send("POST", "/v1/revocations", "sven", sent).await.text());
+        bodies.push(world.admin_send("POST", "/v1/revocations", "sven", sent).await);
     }
-    bodies
-        .push(world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", "a: [".to_owned()))).await.text());
+    bodies.push(world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", "a: [".to_owned()))).await);
     let telling = [
         "sqlx",
         "sqlite",
@@ -125,7 +124,11 @@ async fn o_05_errors_show_no_stack_crate_host_or_sql() {
         "RUST_BACKTRACE",
         "journal.db",
     ];
-    for body in bodies {
+    for answer in bodies {
+        let body = answer.text();
+        // It is an error that says something: of nothing nothing can be seen.
+        let says = ["error", "title"].iter().any(|name| answer.json()[*name].is_string());
+        assert!(answer.status >= 400 && says, "o_05: {body}");
         for word in telling {
             assert!(!body.contains(word), "o_05 {word}: {body}");
         }
@@ -141,7 +144,7 @@ async fn d_03_d_04_deep_and_wide_json_is_refused_early() {
     let nested = format!("{{\"partner\":{}\"x\"{}}}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
     for (name, body) in [("deep", deep), ("wide", wide), ("nested", nested)] {
         let answer = world.admin_send("POST", "/v1/revocations", "sven", Some(("application/json", body.clone()))).await;
-        assert!([400, 413, 422].contains(&answer.status), "d_03 {name}: {}", answer.status);
+        assert_eq!(answer.status, 422, "d_03 {name}: {}", answer.text());
         let answer =
             send(world.admin, "POST", "/v1/revocations", &[("content-type", "application/json")], body.as_bytes()).await;
         assert_eq!(answer.status, 401, "d_04 {name}");
