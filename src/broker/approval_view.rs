@@ -2,17 +2,20 @@
 //!
 //! Enter through [`Broker::approval_view`] for one, [`row`] for a list. Everything is taken from one state, and what is shown is found by
 //! the version that a review names: nobody approves what they were not shown. Elevations have their own
-//! (`domain/decision/elevation/briefing.rs`).
+//! ([`super::view::elevation`]).
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
-
 use super::Broker;
 use super::revocation::Failure;
+use super::view::approval::{
+    ApprovalView, AroundView, DeedView, EnrolmentView, FindingView, OwnersView, ReviewView, SeverityView, StopView, StoppedView,
+};
+use super::view::record::{DifferenceView, place};
 use super::words::{Words, names, sealed};
 use crate::domain::credential::certificate::{ENROLMENT_LIFE, LEAF_LIFE, SpiffeId};
 use crate::domain::decision::consequence::waits_for;
+use crate::domain::reason::ReasonCode;
 use crate::domain::record::{self, Difference, Fault, Record, Severity, Surroundings, Weight};
 use crate::domain::registry::approval::{Approval, Kind, Review};
 use crate::domain::registry::integration::Integration;
@@ -57,7 +60,7 @@ impl Broker {
     ///
     /// # Errors
     /// The journal does not answer.
-    pub async fn approval_view(&self, id: &ApprovalId) -> Result<Option<Value>, Failure> {
+    pub async fn approval_view(&self, id: &ApprovalId) -> Result<Option<ApprovalView>, Failure> {
         let (view, now) = (self.journal.view(), self.now());
         let Some(approval) = view.state.approvals.get(id) else { return Ok(None) };
         let mut content = content(approval, &view.state);
@@ -74,67 +77,58 @@ impl Broker {
         self.desk.work(put).await
     }
 
-    fn put_together(&self, approval: &Approval, state: &State, words: &Words, now: Timestamp) -> Value {
+    fn put_together(&self, approval: &Approval, state: &State, words: &Words, now: Timestamp) -> ApprovalView {
         let mut shown = row(approval, state, words, now);
         let barred = approval.requested_by.person().into_iter().chain(&approval.barred);
-        shown["barred"] = barred.map(|person| words.person(person)).collect();
-        let more = match content(approval, state) {
-            Content::Record(proposed) => self.record(approval, *proposed, state, words, now),
-            Content::Suspension(stop) => stopped("suspension", &approval.subject, stop, words),
-            Content::Revocation(revocation) => revoked(revocation, words),
-            Content::Enrolment(integration, environment) => enrolment(&integration, &environment, state),
-            Content::Gone => Map::new(),
-        };
-        if let Value::Object(members) = &mut shown {
-            members.extend(more);
-            members.extend(around(approval, state).map(|record| ("integration".to_owned(), integration(record, words))));
+        shown.barred = Some(barred.map(|person| words.person(person)).collect());
+        match content(approval, state) {
+            Content::Record(proposed) => self.record(&mut shown, approval, *proposed, (state, words, now)),
+            Content::Suspension(stop) => shown.stopped = Some(suspended(&approval.subject, stop, words)),
+            Content::Revocation(revocation) => shown.stopped = Some(revoked(revocation, words)),
+            Content::Enrolment(integration, environment) => {
+                shown.enrolment = Some(enrolment(integration, environment, state));
+            }
+            Content::Gone => {}
         }
+        shown.integration = around(approval, state).map(|record| integration(record, words));
         shown
     }
 
     fn record(
         &self,
+        shown: &mut ApprovalView,
         approval: &Approval,
         mut proposed: Proposed<'_>,
-        state: &State,
-        words: &Words,
-        now: Timestamp,
-    ) -> Map<String, Value> {
+        (state, words, now): (&State, &Words, Timestamp),
+    ) {
         let mut erased = fill(&mut proposed.record, words);
         if let Some(in_force) = &mut proposed.in_force {
             erased.extend(fill(in_force, words));
         }
         let mut effort = Effort::default();
         // What was forgotten is still told apart by its digest; people are shown that it was forgotten.
-        let differences = if proposed.is_in_force {
-            Value::Null
-        } else {
+        let differences = (!proposed.is_in_force).then(|| {
             let found = record::compare(proposed.in_force.as_ref(), &proposed.record, &mut effort);
             let found = found.unwrap_or_else(|exhausted| vec![uncompared(exhausted)]);
             found.into_iter().map(|one| difference(one, &erased)).collect()
-        };
+        });
         let findings = self.findings(proposed.record.clone(), state);
         replace(&mut proposed.record, |_| ERASED.to_owned());
-        let mut shown = members(json!({
-            "record": yaml::write(&record::document(&proposed.record)),
-            "differences": differences,
-            "warnings": findings.iter().map(finding).collect::<Vec<_>>(),
-            "applied": {"by": words.actor(proposed.by), "at": proposed.at, "reason": plain(proposed.reason, words)},
-        }));
+        let (by, reason) = (words.actor(proposed.by), plain(proposed.reason, words));
+        shown.record = Some(yaml::write(&record::document(&proposed.record)));
+        shown.differences = Some(differences);
+        shown.warnings = Some(findings.iter().map(finding).collect());
+        shown.applied = Some(DeedView { by, at: proposed.at, reason });
         if let Record::Integration(record) = &proposed.record
             && let Some(integration) = state.integrations.get(&record.id)
         {
-            shown.insert(
-                "waitsFor".to_owned(),
-                waits_for(state, integration, now, &mut effort).iter().map(|reason| reason.code).collect(),
-            );
+            let reasons = waits_for(state, integration, now, &mut effort);
+            shown.waits_for = Some(reasons.into_iter().map(ReasonCode).collect());
             if approval.kind == Kind::Integration {
-                let (by, at) = (words.actor(&approval.requested_by), approval.opened.at);
-                let submitted = json!({"by": by, "at": at, "reason": plain(approval.reason.as_ref(), words)});
-                shown.insert("submitted".to_owned(), submitted);
+                let (by, reason) = (words.actor(&approval.requested_by), plain(approval.reason.as_ref(), words));
+                shown.submitted = Some(DeedView { by, at: approval.opened.at, reason });
             }
         }
-        shown
     }
 
     /// The findings of `plan` on a record that is stored, by the lines of the YAML that is shown; where the rules became stricter since it
@@ -166,19 +160,38 @@ impl Content<'_> {
 }
 
 /// One approval in a list: what every kind has.
-pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) -> Value {
-    let review = |review: &Review| {
-        json!({
-            "by": words.person(&review.by), "verdict": review.verdict, "reason": plain(Some(&review.reason), words), "at": review.at,
-            "roles": review.roles,
-        })
+pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) -> ApprovalView {
+    let review = |review: &Review| ReviewView {
+        by: words.person(&review.by),
+        verdict: review.verdict,
+        reason: plain(Some(&review.reason), words),
+        at: review.at,
+        roles: review.roles.clone(),
     };
-    json!({
-        "id": approval.id, "version": approval.version, "state": approval.standing(now), "kind": approval.kind,
-        "subject": subject(approval, state), "requestedBy": words.actor(&approval.requested_by), "asked": approval.opened.at,
-        "reason": plain(approval.reason.as_ref(), words), "slots": approval.slots, "openSlots": approval.open_slots(),
-        "expires": approval.expires, "reviews": approval.reviews.iter().map(review).collect::<Vec<_>>(),
-    })
+    ApprovalView {
+        id: approval.id.clone(),
+        version: approval.version,
+        state: approval.standing(now),
+        kind: approval.kind,
+        subject: subject(approval, state),
+        requested_by: words.actor(&approval.requested_by),
+        asked: approval.opened.at,
+        reason: plain(approval.reason.as_ref(), words),
+        slots: approval.slots.clone(),
+        open_slots: approval.open_slots(),
+        expires: approval.expires,
+        reviews: approval.reviews.iter().map(review).collect(),
+        barred: None,
+        record: None,
+        differences: None,
+        warnings: None,
+        applied: None,
+        submitted: None,
+        waits_for: None,
+        stopped: None,
+        enrolment: None,
+        integration: None,
+    }
 }
 
 /// The texts that a [`row`] shows, and those of the people who are barred.
@@ -191,7 +204,7 @@ pub fn texts(approval: &Approval) -> impl Iterator<Item = &Text> {
 /// What it is about, by its name; of a lift, what was revoked: the id of a revocation tells nobody anything.
 pub fn subject(approval: &Approval, state: &State) -> String {
     match lifts(approval, state) {
-        Some(revocation) => revocation.target.key().to_string(),
+        Some(revocation) => revocation.target.key().as_str().to_owned(),
         None => approval.subject.clone(),
     }
 }
@@ -267,35 +280,48 @@ fn texts_of(record: &Integration) -> [&Text; 3] {
     [&record.purpose, &record.owners.business, &record.owners.application]
 }
 
-fn integration(record: &Integration, words: &Words) -> Value {
+fn integration(record: &Integration, words: &Words) -> AroundView {
     let say = |text| plain(Some(text), words);
-    json!({
-        "id": record.id, "purpose": say(&record.purpose),
-        "owners": {"business": say(&record.owners.business), "application": say(&record.owners.application)},
-        "contract": record.contract, "environments": record.environments.keys().collect::<Vec<_>>(),
-    })
+    AroundView {
+        id: record.id.clone(),
+        purpose: say(&record.purpose),
+        owners: OwnersView { business: say(&record.owners.business), application: say(&record.owners.application) },
+        contract: record.contract.clone(),
+        environments: record.environments.keys().cloned().collect(),
+    }
 }
 
-fn stopped(how: &str, subject: &str, stop: &Stop, words: &Words) -> Map<String, Value> {
-    let (who, why) = (words.actor(&stop.by), plain(Some(&stop.reason), words));
-    members(json!({"stopped": {"how": how, "subject": subject, "by": who, "at": stop.at, "reason": why}}))
+fn suspended(subject: &str, stop: &Stop, words: &Words) -> StoppedView {
+    StoppedView {
+        how: StopView::Suspension,
+        subject: subject.to_owned(),
+        by: words.actor(&stop.by),
+        at: stop.at,
+        reason: plain(Some(&stop.reason), words),
+        id: None,
+        tokens_only: None,
+        entry: None,
+    }
 }
 
-fn revoked(revocation: &Revocation, words: &Words) -> Map<String, Value> {
-    let (who, why) = (words.actor(&revocation.by), plain(Some(&revocation.reason), words));
-    members(json!({"stopped": {
-        "how": "revocation", "id": revocation.id, "subject": revocation.target.key(), "tokensOnly": revocation.tokens_only,
-        "by": who, "at": revocation.at, "reason": why, "entry": revocation.index,
-    }}))
+fn revoked(revocation: &Revocation, words: &Words) -> StoppedView {
+    StoppedView {
+        how: StopView::Revocation,
+        subject: revocation.target.key().as_str().to_owned(),
+        by: words.actor(&revocation.by),
+        at: revocation.at,
+        reason: plain(Some(&revocation.reason), words),
+        id: Some(revocation.id.clone()),
+        tokens_only: Some(revocation.tokens_only),
+        entry: Some(revocation.index),
+    }
 }
 
-fn enrolment(integration: &IntegrationId, environment: &EnvironmentName, state: &State) -> Map<String, Value> {
-    let configured = state.environment(environment);
-    let name = configured.map(|configured| SpiffeId::of(&configured.trust_domain, integration).to_string());
-    members(json!({"enrolment": {
-        "integration": integration, "environment": environment, "spiffeId": name, "usableFor": ENROLMENT_LIFE.to_string(),
-        "certificateLife": LEAF_LIFE.to_string(),
-    }}))
+fn enrolment(integration: IntegrationId, environment: EnvironmentName, state: &State) -> EnrolmentView {
+    let configured = state.environment(&environment);
+    let spiffe_id = configured.map(|configured| SpiffeId::of(&configured.trust_domain, &integration).to_string());
+    let (usable_for, certificate_life) = (ENROLMENT_LIFE.to_string(), LEAF_LIFE.to_string());
+    EnrolmentView { integration, environment, spiffe_id, usable_for, certificate_life }
 }
 
 /// A text for people: where it was forgotten, that it was.
@@ -330,26 +356,17 @@ fn uncompared(Exhausted { most }: Exhausted) -> Difference {
     Difference { at: "record".to_owned(), from: None, to: Some(to), weight: Weight::Widens }
 }
 
-fn difference(one: Difference, erased: &[String]) -> Value {
-    let say =
-        |value: Option<String>| value.map(|value| erased.iter().fold(value, |value, digest| value.replace(digest, ERASED)));
-    json!({"at": one.at, "from": say(one.from), "to": say(one.to), "weight": one.weight.word()})
+fn difference(mut one: Difference, erased: &[String]) -> DifferenceView {
+    let say = |value: String| erased.iter().fold(value, |value, digest| value.replace(digest, ERASED));
+    one.from = one.from.map(say);
+    one.to = one.to.map(say);
+    DifferenceView::of(&one)
 }
 
-fn finding(fault: &Fault) -> Value {
+fn finding(fault: &Fault) -> FindingView {
     let severity = match fault.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
+        Severity::Error => SeverityView::Error,
+        Severity::Warning => SeverityView::Warning,
     };
-    json!({
-        "at": format!("{}:{} {}", fault.file, fault.line, fault.at), "reason": fault.reason.code, "message": fault.message,
-        "severity": severity,
-    })
-}
-
-fn members(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(members) => members,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
-    }
+    FindingView { at: place(fault), reason: ReasonCode(fault.reason), message: fault.message.clone(), severity }
 }

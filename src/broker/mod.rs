@@ -8,6 +8,7 @@ pub mod caller;
 pub mod delivery;
 pub mod desk;
 pub mod elevation;
+pub mod elevation_view;
 pub mod enrolment;
 pub mod event;
 pub mod exchange;
@@ -28,6 +29,7 @@ mod stored;
 pub mod ticket;
 pub mod underway;
 pub mod verification;
+pub(crate) mod view;
 pub mod words;
 
 use std::sync::Arc;

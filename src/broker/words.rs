@@ -4,9 +4,8 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
-
 use super::Broker;
+use super::view::person::{ActorView, OtherView, PersonView, WorkloadView};
 use crate::domain::people::actor::{Actor, Person};
 use crate::domain::value::text::{Text, TextDigest, TextRow};
 use crate::journal::Unavailable;
@@ -30,27 +29,20 @@ impl Words {
         text.plain().or_else(|| Some(self.0.get(&text.digest()?)?.text.as_str()))
     }
 
-    /// `{"iss", "id", "name"?}`.
-    pub fn person(&self, person: &Person) -> Value {
-        let mut shown = json!({"iss": person.iss, "id": person.id});
-        if let Some(name) = person.name.as_ref().and_then(|name| self.plain(name)) {
-            shown["name"] = name.into();
-        }
-        shown
+    /// A person, by name where it was not forgotten.
+    pub fn person(&self, person: &Person) -> PersonView {
+        let name = person.name.as_ref().and_then(|name| self.plain(name)).map(str::to_owned);
+        PersonView { iss: person.iss.clone(), id: person.id.clone(), name, machine: None }
     }
 
-    /// A person, or the word for who else it was.
-    pub fn actor(&self, actor: &Actor) -> Value {
+    /// A person, or who else it was.
+    pub fn actor(&self, actor: &Actor) -> ActorView {
         match actor {
-            Actor::Staff(person) => self.person(person),
-            Actor::Machine(person) => {
-                let mut shown = self.person(person);
-                shown["machine"] = true.into();
-                shown
-            }
-            Actor::Workload(integration) => json!({"integration": integration}),
-            Actor::Operator => json!("operator"),
-            Actor::Broker => json!("broker"),
+            Actor::Staff(person) => ActorView::Person(self.person(person)),
+            Actor::Machine(person) => ActorView::Person(PersonView { machine: Some(true), ..self.person(person) }),
+            Actor::Workload(integration) => ActorView::Workload(WorkloadView { integration: integration.clone() }),
+            Actor::Operator => ActorView::Other(OtherView::Operator),
+            Actor::Broker => ActorView::Other(OtherView::Broker),
         }
     }
 }

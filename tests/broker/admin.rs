@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use carnet::http::admin::{OPENAPI, ROUTES};
+use carnet::http::admin::{OPENAPI, listed};
 use serde_json::{Value, json};
 
 use crate::world::client::{get, raw, send};
@@ -28,7 +28,7 @@ fn filled(template: &str) -> String {
 #[tokio::test]
 async fn a_01_every_route_refuses_who_may_not() {
     let world = World::start().await;
-    let described: Value = serde_json::from_str(OPENAPI).expect("JSON");
+    let described: Value = serde_json::from_str(&OPENAPI).expect("JSON");
     let mut stale = world.staff.sign(&json!({
         "iss": world.staff.issuer, "sub": "ann", "aud": "carnet", "exp": world.clock.seconds() - 1,
         "iat": world.clock.seconds() - 600, "groups": ["owners"],
@@ -42,7 +42,7 @@ async fn a_01_every_route_refuses_who_may_not() {
         [stale, format!("Bearer {stranger}"), "Bearer x".into(), "Bearer a.b.c".into(), "Basic YTpi".into(), "Bearer".into()];
     let people = [("ann", "owner"), ("sven", "security"), ("adam", "administrator"), ("alan", "auditor"), ("zoe", "nothing")];
     let size = world.admin_get("/v1/journal/proof?index=0", "alan").await["proof"].clone();
-    for (method, template) in ROUTES.iter().filter(|(_, path)| *path != "/openapi.json") {
+    for (method, template) in listed().into_iter().filter(|(_, path)| *path != "/openapi.json") {
         let (path, about) = (filled(template), format!("{method} {template}"));
         let method = method.to_ascii_uppercase();
         let answer = send(world.admin, &method, &path, &[], b"").await;
@@ -51,7 +51,7 @@ async fn a_01_every_route_refuses_who_may_not() {
         for bearer in &bad {
             refused(&send(world.admin, &method, &path, &[("authorization", bearer)], b"").await, 401, &about);
         }
-        let roles = described["paths"][*template][method.to_ascii_lowercase()]["x-roles"].clone();
+        let roles = described["paths"][template][method.to_ascii_lowercase()]["x-roles"].clone();
         for (person, role) in people {
             // Without a body no POST does anything.
             let answer = world.admin_send(&method, &path, person, None).await;
@@ -191,7 +191,7 @@ async fn a_17_a_23_d_03_bodies_are_of_one_shape() {
     refused(&answer, 422, "an algorithm that no token is signed with");
     let started = Instant::now();
     let deep = format!(r#"{{"reason":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
-    assert!([400, 422].contains(&post(&["application/json"], deep.as_bytes()).await.status));
+    refused(&post(&["application/json"], deep.as_bytes()).await, 422, "a reason of 10 000 levels");
     refused(&post(&["application/json"], format!("[{}0]", "0,".repeat(1_000_000)).as_bytes()).await, 413, "a million members");
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     assert_eq!(world.admin_get("/v1/revocations", "alan").await["items"], json!([]), "nothing was cut");

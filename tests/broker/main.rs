@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod console;
 mod crash;
+mod described;
 mod digests;
 mod docs;
 mod elevation;

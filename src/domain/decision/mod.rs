@@ -8,6 +8,7 @@ pub mod elevation;
 pub mod enrolment;
 pub mod entitlement;
 pub mod grant;
+pub mod keys_in_use;
 pub mod life;
 pub mod peer;
 pub mod possession;

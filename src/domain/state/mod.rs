@@ -42,12 +42,14 @@ pub mod barred;
 pub mod candidates;
 pub mod cut;
 pub mod elevations;
+pub mod ends;
 pub mod history;
 pub mod integration;
 pub mod issuer_keys;
 pub mod opening;
 pub mod ours;
 mod revocations;
+pub mod standing;
 pub mod taken;
 mod unique;
 

@@ -3,6 +3,7 @@
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
+use super::describe::{Description, Part};
 use super::problem::Problem;
 use crate::broker::Broker;
 use crate::domain::credential::resource::names;
@@ -52,6 +53,12 @@ where
         })?;
         let once = parts.extensions.get().copied();
         Ok(Self { by, request, once })
+    }
+}
+
+impl<P: Permission> Part for Admitted<P> {
+    fn describe(description: &mut Description) {
+        description.needs(P::ANY_OF);
     }
 }
 

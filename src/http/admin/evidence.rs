@@ -2,52 +2,268 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, RawQuery, State};
-use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::admitted::Admitted;
-use super::input::{Page, cursor, named};
+use super::input::{Asked, Filter, Filters, Page, cursor, named};
 use super::past::moment_or_day;
-use super::people::{Words, sealed};
 use super::problem::Problem;
+use super::route::{Route, get};
 use crate::broker::Broker;
+use crate::broker::words::{Words, sealed};
 use crate::domain::decision::rehearsal::{Question, rehearse};
 use crate::domain::people::actor::Read;
 use crate::domain::reason;
+use crate::domain::reason::decision::Step;
 use crate::domain::state::about::{About, words};
-use crate::domain::value::names::{PartnerName, RequestId, TokenId};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{
+    ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName, RequestId, TokenId,
+};
 use crate::domain::value::text::Text;
 use crate::journal::Query;
+
+/// The routes.
+pub fn routes() -> Vec<Route> {
+    let listed = "The journal's entries, oldest or newest first, and how many more there are";
+    let proved = "That an entry stands in the newest checkpoint (index), or that it extends an earlier one (size)";
+    let noted = "The newest signed note (C2SP) and the key that it verifies with";
+    let asked = "What an exchange would come to now, if a good proof came; nothing is recorded";
+    vec![
+        get("/v1/can-i", "canI", asked, can_i),
+        get("/v1/explain/{request}", "explain", "Why one exchange came out as it did", explain)
+            .names("exchange on record with the request id"),
+        get("/v1/journal", "listEntries", listed, entries),
+        get("/v1/journal/checkpoint", "getCheckpoint", noted, checkpoint),
+        get("/v1/journal/proof", "getProof", proved, proof),
+        get("/v1/tokens/{id}", "getToken", "Whether a living token, by its jti, is active or revoked", token)
+            .names("living token"),
+    ]
+}
+
+/// A page of the journal.
+#[derive(Serialize, ToSchema)]
+struct Entries {
+    /// As they stand in the log.
+    #[schema(value_type = Vec<Entry>)]
+    items: Vec<Value>,
+    #[schema(required)]
+    next: Option<String>,
+    /// Entries that match beyond this page; at most 100000 are counted, and null where some may have left the database.
+    #[schema(required)]
+    more: Option<u64>,
+    /// What subjects that are ids stand for.
+    subjects: BTreeMap<String, String>,
+    /// What digests of texts stand for, as far as they were not forgotten.
+    texts: BTreeMap<String, String>,
+}
+
+/// An entry of the journal; each kind has members of its own besides.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "entries are told as they stand in the log; this is what all of them have")]
+struct Entry {
+    index: u64,
+    time: Timestamp,
+    kind: String,
+    subject: String,
+    /// The request that caused it.
+    #[schema(value_type = RequestId, required = false)]
+    request_id: Option<RequestId>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
+/// A signed note.
+#[derive(Serialize, ToSchema)]
+struct Checkpoint {
+    checkpoint: String,
+    /// The key that it verifies with.
+    key: String,
+}
+
+/// A proof: of one entry, or that the log was only appended to.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Proof {
+    /// An entry stands in the newest checkpoint.
+    Inclusion(InclusionProof),
+    /// The newest checkpoint extends an earlier one.
+    Consistency(ConsistencyProof),
+}
+
+/// A proof that an entry stands in the newest checkpoint (C2SP tlog-proof).
+#[derive(Serialize, ToSchema)]
+struct InclusionProof {
+    /// The key that the checkpoint verifies with.
+    key: String,
+    /// The exact bytes of the entry.
+    entry: String,
+    proof: String,
+}
+
+/// A proof that the newest checkpoint extends the tree of the first entries.
+#[derive(Serialize, ToSchema)]
+struct ConsistencyProof {
+    /// The key that the checkpoint verifies with.
+    key: String,
+    /// How many entries.
+    size: u64,
+    hashes: Vec<String>,
+    checkpoint: String,
+}
+
+/// One check of a decision.
+#[derive(Serialize, ToSchema)]
+struct Check {
+    check: String,
+    want: String,
+    seen: String,
+    holds: bool,
+}
+
+impl Check {
+    fn all(steps: Vec<Step>) -> Vec<Self> {
+        let check = |step: Step| Self { check: step.check, want: step.want, seen: step.seen, holds: step.holds };
+        steps.into_iter().map(check).collect()
+    }
+}
+
+/// Why an exchange came out as it did.
+#[derive(Serialize, ToSchema)]
+struct Explanation {
+    request: RequestId,
+    environment: EnvironmentName,
+    time: Timestamp,
+    /// The caller, where it is known.
+    #[schema(required)]
+    client: Option<String>,
+    /// Its entry in the journal, where there is one.
+    #[schema(required)]
+    entry: Option<u64>,
+    outcome: Outcome,
+    #[schema(required)]
+    reason: Option<&'static str>,
+    tree: Vec<Check>,
+}
+
+/// The outcome of an exchange.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Issued,
+    Refused,
+}
+
+/// A living token.
+#[derive(Serialize, ToSchema)]
+struct Token {
+    id: TokenId,
+    /// SHA-256 of the bytes that are signed.
+    version: Digest,
+    state: TokenState,
+    client: ClientId,
+    environment: EnvironmentName,
+    api: ApiName,
+    /// Scopes apart by a space.
+    scope: String,
+    issued: Timestamp,
+    expires: Timestamp,
+    entry: u64,
+}
+
+/// Whether a token counts.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum TokenState {
+    Active,
+    Revoked,
+}
+
+/// What an exchange would come to.
+#[derive(Serialize, ToSchema)]
+struct Rehearsal {
+    allowed: bool,
+    #[schema(required)]
+    reason: Option<&'static str>,
+    #[schema(required)]
+    detail: Option<&'static str>,
+    integration: IntegrationId,
+    environment: EnvironmentName,
+    api: ApiName,
+    scope: String,
+    /// The binding that gets furthest.
+    #[schema(required)]
+    binding: Option<BindingName>,
+    tree: Vec<Check>,
+}
+
+/// The filters of a list of entries.
+struct OfEntries;
+
+impl Filters for OfEntries {
+    const ALL: &'static [Filter] = &[
+        Filter::text("kind", "Of this kind"),
+        Filter::text("subject", "About this"),
+        Filter::text("requestId", "Of this request"),
+        Filter::number("from", "From this index on"),
+        Filter::number("to", "Before this index"),
+        Filter::text("since", "Not before this day of UTC, RFC 3339 time or second since 1970"),
+        Filter::text("until", "Up to this day of UTC, which is included; or before this time"),
+        Filter::text("actor", "By this person (id), integration, operator or broker; of tokens and refusals, by this client"),
+        Filter::text("partner", "About this partner, its integrations, and their elevations, approvals and revocations"),
+        Filter::words("order", "Default: oldest", &["oldest", "newest"]),
+    ];
+}
+
+/// What a proof is of: an entry, or an earlier size.
+struct OfProof;
+
+impl Filters for OfProof {
+    const ALL: &'static [Filter] =
+        &[Filter::number("index", "An entry"), Filter::number("size", "Entries of an earlier checkpoint")];
+}
+
+/// The exchange that is rehearsed.
+struct OfExchange;
+
+impl Filters for OfExchange {
+    const ALL: &'static [Filter] = &[
+        Filter::text("integration", "Who would ask: PARTNER/INTEGRATION").required(),
+        Filter::text("environment", "Where").required(),
+        Filter::text("api", "For which API").required(),
+        Filter::text("scope", "For which scopes").required(),
+        Filter::text("source", "From which address"),
+    ];
+}
 
 /// `GET /v1/journal`: entries, oldest first or with `order=newest` newest first, by kind, subject, request, time, actor or partner; `more`
 /// says how many there are beyond the page. Where they have left the database, a page looks through a part of a segment: it may be
 /// short, or empty, and have a `next`, and `more` is not known. The entries are told as they stand in the log; what their digests and
 /// ids stand for is told beside them.
-pub async fn entries(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let listed = async {
-        let wanted = query_of(&broker, query.as_deref())?;
-        let found = broker.journal.page(&wanted).await?;
-        let more = broker.journal.beyond(&wanted, &found).await?;
-        let items: Vec<Value> = found.entries.iter().filter_map(|stored| serde_json::from_str(&stored.json).ok()).collect();
-        let next = found.after.map(|after| cursor(&after.to_string()));
-        let view = broker.journal.view();
-        let subjects: BTreeMap<String, String> = found
-            .entries
-            .iter()
-            .map(|stored| stored.entry.subject())
-            .filter_map(|subject| words(&subject, &view.state).map(|told| (subject, told)))
-            .collect();
-        let texts = texts(&broker, &items).await?;
-        let told = json!({"items": items, "next": next, "more": more, "subjects": subjects, "texts": texts});
-        Ok(axum::Json(told).into_response())
-    };
-    listed.await.map_err(|problem: Problem| problem.at(&by.request))
+async fn entries(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<OfEntries>) -> Result<Json<Entries>, Problem> {
+    let wanted = query_of(&broker, &page)?;
+    let found = broker.journal.page(&wanted).await?;
+    let more = broker.journal.beyond(&wanted, &found).await?;
+    let items: Vec<Value> = found.entries.iter().filter_map(|stored| serde_json::from_str(&stored.json).ok()).collect();
+    let next = found.after.map(|after| cursor(&after.to_string()));
+    let view = broker.journal.view();
+    let subjects: BTreeMap<String, String> = found
+        .entries
+        .iter()
+        .map(|stored| stored.entry.subject())
+        .filter_map(|subject| words(&subject, &view.state).map(|told| (subject, told)))
+        .collect();
+    let texts = texts(&broker, &items).await?;
+    Ok(Json(Entries { items, next, more, subjects, texts }))
 }
 
-fn query_of(broker: &Broker, query: Option<&str>) -> Result<Query, Problem> {
-    const FILTERS: [&str; 10] = ["kind", "subject", "requestId", "from", "to", "since", "until", "actor", "partner", "order"];
-    let page = Page::of(query, &FILTERS)?;
+fn query_of(broker: &Broker, page: &Page<OfEntries>) -> Result<Query, Problem> {
     let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
     let number = |name: &str| page.filters.get(name).map(str::parse::<u64>).transpose().map_err(|_| malformed());
     let time = |name: &str, later| {
@@ -101,102 +317,104 @@ async fn texts(broker: &Broker, items: &[Value]) -> Result<BTreeMap<String, Stri
     Ok(told.collect())
 }
 
-/// `GET /v1/journal/checkpoint`: the newest signed note and the key that it verifies with.
-pub async fn checkpoint(State(broker): State<Broker>, by: Admitted<Read>) -> Result<Response, Problem> {
-    let note = broker.journal.checkpoint().map_err(|fault| Problem::from(fault).at(&by.request))?;
-    let key = broker.journal.verifier_key().to_string();
-    Ok(axum::Json(json!({"checkpoint": note, "key": key})).into_response())
+/// `GET /v1/journal/checkpoint`.
+async fn checkpoint(State(broker): State<Broker>, _by: Admitted<Read>) -> Result<Json<Checkpoint>, Problem> {
+    let checkpoint = broker.journal.checkpoint()?;
+    Ok(Json(Checkpoint { checkpoint, key: broker.journal.verifier_key().to_string() }))
 }
 
-/// `GET /v1/journal/proof?index=N`: that an entry stands in the newest checkpoint (C2SP tlog-proof), with its exact bytes;
-/// `?size=N`: that the newest checkpoint extends the tree of the first N entries.
-pub async fn proof(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let proved = async {
-        let page = Page::of(query.as_deref(), &["index", "size"])?;
-        let number = |name: &str| page.filters.get(name).map(str::parse::<u64>).transpose();
-        let malformed = |_| Problem::of(&reason::REQUEST_MALFORMED);
-        let missing =
-            || Problem::missing(format!("entry {}", page.filters.get("index").or(page.filters.get("size")).unwrap_or("-")));
-        let key = broker.journal.verifier_key().to_string();
-        match (number("index").map_err(malformed)?, number("size").map_err(malformed)?) {
-            (Some(index), None) => {
-                let proof = broker.journal.prove(index).await?.ok_or_else(missing)?;
-                Ok(axum::Json(json!({"key": key, "entry": proof.entry, "proof": proof.text()})).into_response())
-            }
-            (None, Some(size)) => {
-                let proof = broker.journal.prove_consistency(size).await?.ok_or_else(missing)?;
-                let hashes: Vec<String> = proof.hashes.iter().map(ToString::to_string).collect();
-                let told = json!({"key": key, "size": size, "hashes": hashes, "checkpoint": proof.checkpoint});
-                Ok(axum::Json(told).into_response())
-            }
-            _ => Err(Problem::of(&reason::REQUEST_MALFORMED)),
+/// `GET /v1/journal/proof?index=N`, or `?size=N`.
+async fn proof(State(broker): State<Broker>, _by: Admitted<Read>, asked: Asked<OfProof>) -> Result<Json<Proof>, Problem> {
+    let number = |name: &str| asked.filters.get(name).map(str::parse::<u64>).transpose();
+    let malformed = |_| Problem::of(&reason::REQUEST_MALFORMED);
+    let missing =
+        || Problem::missing(format!("entry {}", asked.filters.get("index").or(asked.filters.get("size")).unwrap_or("-")));
+    let key = broker.journal.verifier_key().to_string();
+    match (number("index").map_err(malformed)?, number("size").map_err(malformed)?) {
+        (Some(index), None) => {
+            let proof = broker.journal.prove(index).await?.ok_or_else(missing)?;
+            let text = proof.text();
+            Ok(Json(Proof::Inclusion(InclusionProof { key, entry: proof.entry, proof: text })))
         }
-    };
-    proved.await.map_err(|problem: Problem| problem.at(&by.request))
+        (None, Some(size)) => {
+            let proof = broker.journal.prove_consistency(size).await?.ok_or_else(missing)?;
+            let hashes = proof.hashes.iter().map(ToString::to_string).collect();
+            Ok(Json(Proof::Consistency(ConsistencyProof { key, size, hashes, checkpoint: proof.checkpoint })))
+        }
+        _ => Err(Problem::of(&reason::REQUEST_MALFORMED)),
+    }
 }
 
 /// `GET /v1/explain/{request_id}`.
-pub async fn explain(
+async fn explain(
     State(broker): State<Broker>,
-    by: Admitted<Read>,
+    _by: Admitted<Read>,
     Path(request): Path<String>,
-) -> Result<Response, Problem> {
-    let explained = async {
-        let request: RequestId = named(&request)?;
-        let found = broker.explain(&request).await?;
-        Ok(axum::Json(json!({
-            "request": found.request, "environment": found.environment, "time": found.time, "client": found.client,
-            "entry": found.entry, "outcome": if found.reason.is_some() { "refused" } else { "issued" },
-            "reason": found.reason.map(|reason| reason.code), "tree": found.tree,
-        }))
-        .into_response())
-    };
-    explained.await.map_err(|problem: Problem| problem.at(&by.request))
+) -> Result<Json<Explanation>, Problem> {
+    let request: RequestId = named(&request)?;
+    let found = broker.explain(&request).await?;
+    Ok(Json(Explanation {
+        request: found.request,
+        environment: found.environment,
+        time: found.time,
+        client: found.client,
+        entry: found.entry,
+        outcome: if found.reason.is_some() { Outcome::Refused } else { Outcome::Issued },
+        reason: found.reason.map(|reason| reason.code),
+        tree: Check::all(found.tree),
+    }))
 }
 
-/// `GET /v1/tokens/{id}`: whether a living token, by its `jti`, is active or revoked. One that is expired is not found any more.
-pub async fn token(State(broker): State<Broker>, by: Admitted<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let told = async {
-        let id: TokenId = named(&id)?;
-        let (issued, cut) = broker.living_token(&id).await?;
-        Ok(axum::Json(json!({
-            "id": issued.jti, "version": issued.claims, "state": if cut { "revoked" } else { "active" },
-            "client": issued.subject, "environment": issued.environment, "api": issued.api, "scope": issued.scope,
-            "issued": issued.time, "expires": issued.exp, "entry": issued.index,
-        }))
-        .into_response())
-    };
-    told.await.map_err(|problem: Problem| problem.at(&by.request))
+/// `GET /v1/tokens/{id}`. One that is expired is not found any more.
+async fn token(State(broker): State<Broker>, _by: Admitted<Read>, Path(id): Path<String>) -> Result<Json<Token>, Problem> {
+    let id: TokenId = named(&id)?;
+    let (issued, cut) = broker.living_token(&id).await?;
+    Ok(Json(Token {
+        id: issued.jti,
+        version: issued.claims,
+        state: if cut { TokenState::Revoked } else { TokenState::Active },
+        client: issued.subject,
+        environment: issued.environment,
+        api: issued.api,
+        scope: issued.scope,
+        issued: issued.time,
+        expires: issued.exp,
+        entry: issued.index,
+    }))
 }
 
-/// `GET /v1/can-i?integration=P/I&environment=E&api=A&scope=S[&source=IP]`: what an exchange would come to now, if a good proof came.
-pub async fn can_i(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let told = || {
-        let page = Page::of(query.as_deref(), &["integration", "environment", "api", "scope", "source"])?;
-        let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
-        let value = |name: &str| page.filters.get(name).ok_or_else(malformed);
-        let question = Question {
-            integration: named(value("integration")?)?,
-            environment: named(value("environment")?)?,
-            api: named(value("api")?)?,
-            scope: value("scope")?.to_owned(),
-            source: page.filters.get("source").map(str::parse).transpose().map_err(|_| malformed())?,
-        };
-        let view = broker.journal.view();
-        if !view.state.integrations.contains_key(&question.integration) {
-            return Err(Problem::missing(format!("integration {}", question.integration)));
-        }
-        if view.state.environment(&question.environment).is_none() {
-            return Err(Problem::missing(format!("environment {}", question.environment)));
-        }
-        let found = rehearse(&question, &view.state, broker.now());
-        Ok(axum::Json(json!({
-            "allowed": found.reason.is_none(), "reason": found.reason.map(|reason| reason.code),
-            "detail": found.reason.map(|reason| reason.what), "integration": question.integration,
-            "environment": question.environment, "api": question.api, "scope": question.scope, "binding": found.binding,
-            "tree": found.tree,
-        }))
-        .into_response())
+/// `GET /v1/can-i?integration=P/I&environment=E&api=A&scope=S[&source=IP]`.
+async fn can_i(
+    State(broker): State<Broker>,
+    _by: Admitted<Read>,
+    asked: Asked<OfExchange>,
+) -> Result<Json<Rehearsal>, Problem> {
+    let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
+    let value = |name: &str| asked.filters.get(name).ok_or_else(malformed);
+    let question = Question {
+        integration: named(value("integration")?)?,
+        environment: named(value("environment")?)?,
+        api: named(value("api")?)?,
+        scope: value("scope")?.to_owned(),
+        source: asked.filters.get("source").map(str::parse).transpose().map_err(|_| malformed())?,
     };
-    told().map_err(|problem: Problem| problem.at(&by.request))
+    let view = broker.journal.view();
+    if !view.state.integrations.contains_key(&question.integration) {
+        return Err(Problem::missing(format!("integration {}", question.integration)));
+    }
+    if view.state.environment(&question.environment).is_none() {
+        return Err(Problem::missing(format!("environment {}", question.environment)));
+    }
+    let found = rehearse(&question, &view.state, broker.now());
+    Ok(Json(Rehearsal {
+        allowed: found.reason.is_none(),
+        reason: found.reason.map(|reason| reason.code),
+        detail: found.reason.map(|reason| reason.what),
+        integration: question.integration,
+        environment: question.environment,
+        api: question.api,
+        scope: question.scope,
+        binding: found.binding,
+        tree: Check::all(found.tree),
+    }))
 }

@@ -1,12 +1,22 @@
 //! What a request brings: a JSON body of one strict shape, a query, names in a path. Nothing is coerced, nothing unknown ignored
 //! (ABUSE ).
 
+use std::marker::PhantomData;
+
 use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use super::answer::Listed;
+use super::describe::{Description, Part};
 use super::problem::Problem;
 use crate::broker::revocation::Fault;
 use crate::domain::reason;
@@ -41,25 +51,146 @@ pub fn named<N: std::str::FromStr>(text: &str) -> Result<N, Problem> {
     text.parse().map_err(|_| Problem::unnamed(text))
 }
 
-/// Which part of a list.
-pub struct Page {
+/// The JSON body of a request, of exactly the shape of `T`.
+pub struct Sent<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let headers = request.headers().clone();
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejected| rejected.into_response())?;
+        body(&headers, &bytes).map(Self).map_err(|problem| problem.into_response())
+    }
+}
+
+impl<T: ToSchema> Part for Sent<T> {
+    fn describe(description: &mut Description) {
+        let schema = description.schema::<T>();
+        description.body("application/json", schema);
+    }
+}
+
+/// A parameter of a query.
+pub struct Filter {
+    name: &'static str,
+    description: &'static str,
+    shape: Shape,
+    required: bool,
+}
+
+/// What a parameter may be.
+#[derive(Clone, Copy)]
+enum Shape {
+    Text,
+    Number,
+    Words(&'static [&'static str]),
+}
+
+impl Filter {
+    /// A text.
+    pub const fn text(name: &'static str, description: &'static str) -> Self {
+        Self { name, description, shape: Shape::Text, required: false }
+    }
+
+    /// A whole number.
+    pub const fn number(name: &'static str, description: &'static str) -> Self {
+        Self { name, description, shape: Shape::Number, required: false }
+    }
+
+    /// One of these words.
+    pub const fn words(name: &'static str, description: &'static str, words: &'static [&'static str]) -> Self {
+        Self { name, description, shape: Shape::Words(words), required: false }
+    }
+
+    /// The same, where it must be there.
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    fn parameter(&self) -> ParameterBuilder {
+        let schema = match self.shape {
+            Shape::Text => ObjectBuilder::new().schema_type(Type::String),
+            Shape::Number => ObjectBuilder::new().schema_type(Type::Integer),
+            Shape::Words(words) => ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())),
+        };
+        let required = if self.required { Required::True } else { Required::False };
+        let parameter = ParameterBuilder::new().name(self.name).parameter_in(ParameterIn::Query).required(required);
+        parameter.description(Some(self.description)).schema(Some(schema))
+    }
+}
+
+/// The parameters that a query may have.
+pub trait Filters: Send + Sync + 'static {
+    /// In the order of the description.
+    const ALL: &'static [Filter];
+}
+
+/// No parameters.
+impl Filters for () {
+    const ALL: &'static [Filter] = &[];
+}
+
+/// The parameters of a query that asks one thing.
+pub struct Asked<F> {
+    /// By name.
+    pub filters: Form<'static>,
+    allowed: PhantomData<F>,
+}
+
+/// The parameters of a query for a part of a list.
+pub struct Page<F> {
     /// At most so many.
     pub limit: usize,
     /// After this key.
     pub after: Option<String>,
     /// Further filters.
     pub filters: Form<'static>,
+    allowed: PhantomData<F>,
 }
 
 const LIMIT: usize = 100;
 const MOST: usize = 1000;
 
-impl Page {
-    /// Reads a query; anything that is not one of `known`, `limit` or `cursor` is refused.
-    pub fn of(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+impl<F: Filters, S: Send + Sync> FromRequestParts<S> for Page<F> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::read(parts.uri.query())
+    }
+}
+
+impl<F: Filters, S: Send + Sync> FromRequestParts<S> for Asked<F> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Self { filters: Page::<F>::from_request_parts(parts, state).await?.filters, allowed: PhantomData })
+    }
+}
+
+impl<F: Filters> Part for Page<F> {
+    fn describe(description: &mut Description) {
+        description.common("limit");
+        description.common("cursor");
+        Asked::<F>::describe(description);
+    }
+}
+
+impl<F: Filters> Part for Asked<F> {
+    fn describe(description: &mut Description) {
+        for filter in F::ALL {
+            description.parameter(filter.parameter());
+        }
+    }
+}
+
+impl<F: Filters> Page<F> {
+    /// Reads a query; a parameter that is not one of `F`, `limit` or `cursor` is refused.
+    fn read(query: Option<&str>) -> Result<Self, Problem> {
         let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
         let filters = Form::parse(query.unwrap_or_default()).map_err(|_| malformed())?.into_owned();
-        if filters.names().any(|name| !known.contains(&name) && !["limit", "cursor"].contains(&name)) {
+        let known = |name: &str| F::ALL.iter().any(|filter| filter.name == name) || ["limit", "cursor"].contains(&name);
+        if filters.names().any(|name| !known(name)) {
             return Err(malformed());
         }
         let limit = filters.get("limit").map_or(Ok(LIMIT), str::parse).map_err(|_| malformed())?;
@@ -67,12 +198,17 @@ impl Page {
             return Err(malformed());
         }
         let after = filters.get("cursor").map(|cursor| cursor_of(cursor).ok_or_else(malformed)).transpose()?;
-        Ok(Self { limit, after, filters })
+        Ok(Self { limit, after, filters, allowed: PhantomData })
+    }
+
+    /// Whether the query asks for this value of a filter, or for any.
+    pub fn takes(&self, name: &str, value: &str) -> bool {
+        self.filters.get(name).is_none_or(|wanted| wanted == value)
     }
 
     /// The part of `items`, which are in the order of their keys, that this page shows. What an answer needs to look up is looked up for
     /// these alone.
-    pub fn part<T>(&self, items: impl Iterator<Item = (String, T)>) -> Part<T> {
+    pub fn part<T>(&self, items: impl Iterator<Item = (String, T)>) -> Listed<T> {
         let mut rest = items.skip_while(|(key, _)| self.after.as_ref().is_some_and(|after| key <= after));
         let mut shown = Vec::new();
         let mut last = None;
@@ -80,27 +216,7 @@ impl Page {
             shown.push(item);
             last = Some(key);
         }
-        Part { items: shown, next: rest.next().and(last).map(|key| cursor(&key)) }
-    }
-
-    /// One page of `items`, which are in the order of their keys.
-    pub fn cut<T>(&self, items: impl Iterator<Item = (String, T)>, show: impl FnMut(T) -> Value) -> Response {
-        self.part(items).show(show)
-    }
-}
-
-/// The items of one page.
-pub struct Part<T> {
-    /// In the order of their keys.
-    pub items: Vec<T>,
-    next: Option<String>,
-}
-
-impl<T> Part<T> {
-    /// As a list is answered.
-    pub fn show(self, show: impl FnMut(T) -> Value) -> Response {
-        let items: Vec<Value> = self.items.into_iter().map(show).collect();
-        axum::Json(json!({"items": items, "next": self.next})).into_response()
+        Listed { items: shown, next: rest.next().and(last).map(|key| cursor(&key)) }
     }
 }
 

@@ -1,60 +1,83 @@
 //! Issuers: a look at one, on purpose, before a record that names it is approved.
 
-use axum::body::Bytes;
+use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::admitted::Admitted;
-use super::input::body;
+use super::input::Sent;
 use super::problem::Problem;
+use super::route::{Route, post};
 use crate::authn::{ProbeFault, ProbedKey};
 use crate::broker::Broker;
 use crate::broker::revocation::Fault;
 use crate::domain::people::actor::Contain;
 use crate::domain::reason::{self, Reason};
+use crate::domain::value::alg::Alg;
+use crate::domain::value::digest::Digest;
 use crate::domain::value::names::Issuer;
 
-/// Which issuer.
-#[derive(Deserialize)]
+/// The routes.
+pub fn routes() -> Vec<Route> {
+    let probed = "Fetch an issuer's discovery document and keys on purpose; nothing is kept";
+    vec![post("/v1/issuers/probe", "probeIssuer", probed, probe)]
+}
+
+/// The issuer that is looked at.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Probe {
+    /// Its URL.
     issuer: String,
 }
 
-/// `POST /v1/issuers/probe`: fetches an issuer's discovery document and keys, by the rules that hold for every fetch. Nothing is kept.
-pub async fn probe(
-    State(broker): State<Broker>,
-    by: Admitted<Contain>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Response, Problem> {
-    let done = async {
-        let wanted: Probe = body(&headers, &bytes)?;
-        let fault = |reason: &'static Reason, message: String| {
-            Problem::faults(vec![Fault { at: "issuer".to_owned(), reason, message }])
-        };
-        let issuer: Issuer = wanted
-            .issuer
-            .parse()
-            .map_err(|_| fault(&reason::REQUEST_INVALID, "it is no issuer: expected an https URL without query".to_owned()))?;
-        match broker.issuers.probe(&issuer).await {
-            Ok(found) => {
-                let keys: Vec<Value> = found.keys.iter().map(show).collect();
-                let shown = json!({
-                    "issuer": issuer, "jwksUri": found.jwks_uri, "keys": keys, "ignored": found.ignored, "notes": found.notes,
-                });
-                Ok(axum::Json(shown).into_response())
-            }
-            Err(ProbeFault::Rests(rest)) => Err(Problem::of(&reason::ISSUER_RESTS).after(Some(rest))),
-            Err(ProbeFault::Keys(cause)) => Err(fault(&reason::ISSUER_UNUSABLE, cause.to_string())),
-        }
-    };
-    done.await.map_err(|problem: Problem| problem.at(&by.request))
+/// An issuer as it was found.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Probed {
+    issuer: Issuer,
+    jwks_uri: String,
+    keys: Vec<ProbedKeyView>,
+    /// Entries of its key set that are no usable key.
+    ignored: usize,
+    /// What is odd about the key set, key by key, in fixed words.
+    notes: Vec<String>,
 }
 
-fn show(key: &ProbedKey) -> Value {
-    json!({"kid": key.kid, "algs": key.algs, "thumbprint": key.thumbprint})
+/// A key of an issuer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProbedKey)]
+struct ProbedKeyView {
+    #[schema(required)]
+    kid: Option<String>,
+    algs: Vec<Alg>,
+    /// RFC 7638, SHA-256.
+    thumbprint: Digest,
+}
+
+/// `POST /v1/issuers/probe`, by the rules that hold for every fetch.
+async fn probe(
+    State(broker): State<Broker>,
+    _by: Admitted<Contain>,
+    Sent(wanted): Sent<Probe>,
+) -> Result<Json<Probed>, Problem> {
+    let fault =
+        |reason: &'static Reason, message: String| Problem::faults(vec![Fault { at: "issuer".to_owned(), reason, message }]);
+    let issuer: Issuer = wanted
+        .issuer
+        .parse()
+        .map_err(|_| fault(&reason::REQUEST_INVALID, "it is no issuer: expected an https URL without query".to_owned()))?;
+    match broker.issuers.probe(&issuer).await {
+        Ok(found) => {
+            let keys = found.keys.into_iter().map(show).collect();
+            Ok(Json(Probed { issuer, jwks_uri: found.jwks_uri, keys, ignored: found.ignored, notes: found.notes }))
+        }
+        Err(ProbeFault::Rests(rest)) => Err(Problem::of(&reason::ISSUER_RESTS).after(Some(rest))),
+        Err(ProbeFault::Keys(cause)) => Err(fault(&reason::ISSUER_UNUSABLE, cause.to_string())),
+    }
+}
+
+fn show(key: ProbedKey) -> ProbedKeyView {
+    ProbedKeyView { kid: key.kid, algs: key.algs, thumbprint: key.thumbprint }
 }

@@ -1,63 +1,66 @@
-//! Says what was not found: the thing that the path of the request names.
+//! Completes a refusal by what only its route knows: the request's id, and the thing that was not found.
 //!
 //! A rule far below knows only that something is not there; what was asked for stands in the path. It is the caller's own word, and is
 //! told back as it came, still percent-encoded.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::problem::{Problem, Unnamed};
+use super::problem::{Problem, Unfinished};
+use crate::domain::reason;
+use crate::http::front::Arrival;
 
-/// Adds it to an answer that lacks it.
-pub async fn named(request: Request, next: Next) -> Response {
+/// The path of a route and the thing that it names.
+#[derive(Clone, Copy)]
+pub struct Names {
+    /// With `{name}` for each part that varies.
+    pub path: &'static str,
+    /// Such as `integration`; nothing where the path names none.
+    pub thing: Option<&'static str>,
+}
+
+/// Completes the refusal of a handler.
+pub async fn named(State(names): State<Names>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    let id = request.extensions().get::<Arrival>().map(|arrival| arrival.id.clone());
     let mut response = next.run(request).await;
-    let Some(Unnamed(problem)) = response.extensions_mut().remove() else { return response };
-    match of(&path) {
-        Some(what) => said(problem, &what),
-        None => response,
+    let Some(Unfinished(mut problem)) = response.extensions_mut().remove() else { return response };
+    if let (Some(id), true) = (&id, problem.request().is_none()) {
+        problem = problem.at(id);
+    }
+    finished(problem, names.of(&path)).into_response()
+}
+
+fn finished(problem: Problem, name: Option<String>) -> Problem {
+    match name.filter(|_| *problem.parts().1 == reason::NOT_FOUND && !problem.has_detail()) {
+        Some(name) => problem.saying(format!("There is no {name}.")),
+        None => problem,
     }
 }
 
-fn said(problem: Problem, what: &str) -> Response {
-    problem.saying(format!("There is no {what}.")).into_response()
-}
-
-/// What a path names.
-fn of(path: &str) -> Option<String> {
-    let parts: Vec<&str> = path.strip_prefix("/v1/")?.split('/').collect();
-    let (noun, name) = match parts.as_slice() {
-        ["approvals", id, ..] => ("approval", (*id).to_owned()),
-        ["authorities" | "keys", environment, "rotate"] => ("environment", (*environment).to_owned()),
-        ["elevations", id, ..] => ("elevation", (*id).to_owned()),
-        ["explain", id] => ("exchange on record with the request id", (*id).to_owned()),
-        ["integrations", partner, name, ..] => ("integration", format!("{partner}/{name}")),
-        ["keys", environment, "taint"] => ("key with that kid in environment", (*environment).to_owned()),
-        ["partners", name, ..] => ("partner", (*name).to_owned()),
-        ["passkeys", id, ..] => ("passkey", (*id).to_owned()),
-        ["revocations", id, ..] => ("revocation", (*id).to_owned()),
-        ["staff", id, ..] => ("person", (*id).to_owned()),
-        ["tokens", id] => ("living token", (*id).to_owned()),
-        ["webhooks", name, ..] => ("webhook", (*name).to_owned()),
-        _ => return None,
-    };
-    let name: String = name.chars().take(200).collect();
-    Some(format!("{noun} {name}"))
+impl Names {
+    /// What a path of this route names, such as `integration globex/nope`.
+    fn of(&self, path: &str) -> Option<String> {
+        let parts = self.path.split('/').zip(path.split('/')).filter(|(template, _)| template.starts_with('{'));
+        let name = parts.map(|(_, part)| part).collect::<Vec<_>>().join("/");
+        let name: String = name.chars().take(200).collect();
+        Some(format!("{} {name}", self.thing?))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::ROUTES;
+    use super::super::table;
     use super::*;
 
     /// A route that names something in its path says what it did not find.
     #[test]
     fn every_route_with_a_name_in_it_is_known() {
-        for (_, path) in ROUTES.iter().filter(|(_, path)| path.contains('{')) {
-            assert!(of(path).is_some(), "{path}");
-        }
-        assert_eq!(of("/v1/integrations/globex/nope/submit").as_deref(), Some("integration globex/nope"));
-        assert_eq!(of("/v1/can-i"), None);
+        let nameless: Vec<_> = table().into_iter().filter(|route| route.is_nameless()).map(|route| route.path).collect();
+        assert_eq!(nameless, Vec::<&str>::new());
+        let integration = Names { path: "/v1/integrations/{p}/{i}/submit", thing: Some("integration") };
+        assert_eq!(integration.of("/v1/integrations/globex/nope/submit").as_deref(), Some("integration globex/nope"));
+        assert_eq!(Names { path: "/v1/can-i", thing: None }.of("/v1/can-i"), None);
     }
 }

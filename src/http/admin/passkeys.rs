@@ -1,62 +1,99 @@
 //! Passkeys of approvers: whose they are, and the end of one. They are registered on a page (`http::console`).
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use axum::extract::{Path, State};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::admitted::Admitted;
-use super::input::{Page, body, named};
-use super::people::{Why, Words, sealed};
+use super::answer::{Listed, NoContent};
+use super::input::{Filter, Filters, Page, Sent, named};
+use super::people::Why;
 use super::problem::Problem;
+use super::route::{Route, get, post};
 use crate::broker::Broker;
+use crate::broker::view::person::PersonView;
+use crate::broker::words::{Words, sealed};
 use crate::domain::people::actor::{Read, Retire};
 use crate::domain::people::passkey::Passkey;
 use crate::domain::reason;
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::PasskeyId;
 
-/// `GET /v1/passkeys`.
-pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let listed = async {
-        let page = Page::of(query.as_deref(), &["person"])?;
-        let view = broker.journal.view();
-        let wanted = |passkey: &&Passkey| page.filters.get("person").is_none_or(|id| passkey.by.id == id);
-        let all = view.state.passkeys.all().filter(wanted);
-        let part = page.part(all.map(|passkey| (passkey.id.to_string(), passkey)));
-        let texts = part.items.iter().flat_map(|passkey| passkey.by.name.iter().chain([&passkey.label]));
-        let words = Words::of(&broker, sealed(texts)).await?;
-        Ok(part.show(|passkey| show(passkey, &words)))
-    };
-    listed.await.map_err(|problem: Problem| problem.at(&by.request))
+/// The routes.
+pub fn routes() -> Vec<Route> {
+    let revoked = "Revoke a passkey, one's own or as security or administrator anybody's: what it signed counts no more";
+    vec![
+        get("/v1/passkeys", "listPasskeys", "Passkeys of approvers, also those that were revoked", list),
+        post("/v1/passkeys/{id}/revoke", "revokePasskey", revoked, revoke).names("passkey"),
+    ]
 }
 
-fn show(passkey: &Passkey, words: &Words) -> Value {
-    json!({
-        "id": passkey.id, "version": passkey.id, "state": if passkey.revoked.is_some() { "revoked" } else { "active" },
-        "person": words.person(&passkey.by), "label": words.plain(&passkey.label), "registered": passkey.registered,
-        "revoked": passkey.revoked,
-    })
+/// A passkey of an approver.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Passkey)]
+struct PasskeyView {
+    id: PasskeyId,
+    version: PasskeyId,
+    state: PasskeyState,
+    person: PersonView,
+    /// How its owner calls it; null where that was forgotten.
+    #[schema(required)]
+    label: Option<String>,
+    registered: Timestamp,
+    #[schema(required)]
+    revoked: Option<Timestamp>,
+}
+
+/// Whether a passkey counts.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum PasskeyState {
+    Active,
+    Revoked,
+}
+
+/// The filters of a list of passkeys.
+struct ByPerson;
+
+impl Filters for ByPerson {
+    const ALL: &'static [Filter] = &[Filter::text("person", "Of the person with this id")];
+}
+
+/// `GET /v1/passkeys`.
+async fn list(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<ByPerson>) -> Result<Listed<PasskeyView>, Problem> {
+    let view = broker.journal.view();
+    let all = view.state.passkeys.all().filter(|passkey| page.takes("person", &passkey.by.id));
+    let part = page.part(all.map(|passkey| (passkey.id.to_string(), passkey)));
+    let texts = part.items.iter().flat_map(|passkey| passkey.by.name.iter().chain([&passkey.label]));
+    let words = Words::of(&broker, sealed(texts)).await?;
+    Ok(part.map(|passkey| show(passkey, &words)))
+}
+
+fn show(passkey: &Passkey, words: &Words) -> PasskeyView {
+    PasskeyView {
+        id: passkey.id.clone(),
+        version: passkey.id.clone(),
+        state: if passkey.revoked.is_some() { PasskeyState::Revoked } else { PasskeyState::Active },
+        person: words.person(&passkey.by),
+        label: words.plain(&passkey.label).map(str::to_owned),
+        registered: passkey.registered,
+        revoked: passkey.revoked,
+    }
 }
 
 /// `POST /v1/passkeys/{id}/revoke`.
-pub async fn revoke(
+async fn revoke(
     State(broker): State<Broker>,
     by: Admitted<Retire>,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Response, Problem> {
-    let done = async {
-        let why: Why = body(&headers, &bytes)?;
-        let id: PasskeyId = named(&id)?;
-        broker.revoke_passkey(&by.by, &id, &why.reason, by.made_for()).await.map_err(|failure| {
-            let problem = Problem::from(failure);
-            let role = *problem.parts().1 == reason::STAFF_ROLE;
-            let told = "This passkey is somebody else's: that needs the role `administrator` or `security`.";
-            if role { problem.saying(told.to_owned()) } else { problem }
-        })?;
-        Ok(StatusCode::NO_CONTENT.into_response())
-    };
-    done.await.map_err(|problem: Problem| problem.at(&by.request))
+    Sent(why): Sent<Why>,
+) -> Result<NoContent, Problem> {
+    let id: PasskeyId = named(&id)?;
+    broker.revoke_passkey(&by.by, &id, &why.reason, by.made_for()).await.map_err(|failure| {
+        let problem = Problem::from(failure);
+        let role = *problem.parts().1 == reason::STAFF_ROLE;
+        let told = "This passkey is somebody else's: that needs the role `administrator` or `security`.";
+        if role { problem.saying(told.to_owned()) } else { problem }
+    })?;
+    Ok(NoContent)
 }

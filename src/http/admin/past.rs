@@ -1,43 +1,114 @@
 //! Time travel: what was in force at a time of the past, made again from the journal's changes.
 
-use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::admitted::Admitted;
-use super::input::Page;
+use super::input::{Asked, Filter, Filters};
 use super::problem::Problem;
+use super::route::{Route, get};
 use crate::broker::Broker;
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::people::actor::Read;
 use crate::domain::reason;
-use crate::domain::registry::approval::Standing;
+use crate::domain::registry::approval::{Kind, Standing};
 use crate::domain::state::{Phase, State as House};
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, PartnerName};
 use crate::journal::At;
 
-/// `GET /v1/journal/at?time=T` (seconds since 1970 or RFC 3339) or `?index=N`: what was in force after the last entry of that second, or
-/// after that entry. The future is not known.
-pub async fn at(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let told = async {
-        let page = Page::of(query.as_deref(), &["time", "index"])?;
-        let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
-        let at = match (page.filters.get("time"), page.filters.get("index")) {
-            (Some(time), None) => At::Time(moment(time).ok_or_else(malformed)?),
-            (None, Some(index)) => At::Index(index.parse().map_err(|_| malformed())?),
-            _ => return Err(malformed()),
-        };
-        let then = match at {
-            At::Time(time) => Some(time).filter(|time| *time <= broker.now()),
-            At::Index(index) => broker.journal.entry(index).await?.map(|entry| entry.time()),
-        };
-        let then = then.ok_or_else(|| match at {
-            At::Time(time) => Problem::missing(format!("past at {time}: it lies ahead")),
-            At::Index(index) => Problem::missing(format!("entry {index}")),
-        })?;
-        let state = broker.journal.state_at(at).await?;
-        Ok(axum::Json(show(&state, then)).into_response())
+/// The routes.
+pub fn routes() -> Vec<Route> {
+    vec![get("/v1/journal/at", "getPast", "What was in force at a time, or after an entry", at)]
+}
+
+/// What was in force. Versions, not records: an entry of the journal has the record of each version.
+#[derive(Serialize, ToSchema)]
+struct Past {
+    time: Timestamp,
+    epoch: u64,
+    apis: Vec<PastApi>,
+    partners: Vec<PastPartner>,
+    integrations: Vec<PastIntegration>,
+    /// Those that waited.
+    approvals: Vec<PastApproval>,
+    /// Members of the live index that were refused, such as `partner:globex`.
+    refused: Vec<RevocationKey>,
+}
+
+/// An API as it was.
+#[derive(Serialize, ToSchema)]
+struct PastApi {
+    id: ApiName,
+    #[schema(required)]
+    version: Option<Digest>,
+}
+
+/// A partner as it was.
+#[derive(Serialize, ToSchema)]
+struct PastPartner {
+    id: PartnerName,
+    /// `standing` or `suspended`.
+    state: &'static str,
+    #[schema(required)]
+    version: Option<Digest>,
+    /// Until when it counted as verified.
+    #[schema(required)]
+    verified: Option<Timestamp>,
+}
+
+/// An integration as it was.
+#[derive(Serialize, ToSchema)]
+struct PastIntegration {
+    id: IntegrationId,
+    state: &'static str,
+    #[schema(required)]
+    version: Option<Digest>,
+    #[schema(required)]
+    environments: Option<Vec<EnvironmentName>>,
+    /// Whether it could be issued tokens.
+    tokens: bool,
+}
+
+/// An approval that waited.
+#[derive(Serialize, ToSchema)]
+struct PastApproval {
+    id: ApprovalId,
+    kind: Kind,
+    subject: String,
+    version: Digest,
+}
+
+/// The time that is asked about.
+struct When;
+
+impl Filters for When {
+    const ALL: &'static [Filter] =
+        &[Filter::text("time", "Seconds since 1970, or RFC 3339"), Filter::number("index", "An entry")];
+}
+
+/// `GET /v1/journal/at?time=T` or `?index=N`: what was in force after the last entry of that second, or after that entry. The future is
+/// not known.
+async fn at(State(broker): State<Broker>, _by: Admitted<Read>, asked: Asked<When>) -> Result<Json<Past>, Problem> {
+    let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
+    let at = match (asked.filters.get("time"), asked.filters.get("index")) {
+        (Some(time), None) => At::Time(moment(time).ok_or_else(malformed)?),
+        (None, Some(index)) => At::Index(index.parse().map_err(|_| malformed())?),
+        _ => return Err(malformed()),
     };
-    told.await.map_err(|problem: Problem| problem.at(&by.request))
+    let then = match at {
+        At::Time(time) => Some(time).filter(|time| *time <= broker.now()),
+        At::Index(index) => broker.journal.entry(index).await?.map(|entry| entry.time()),
+    };
+    let then = then.ok_or_else(|| match at {
+        At::Time(time) => Problem::missing(format!("past at {time}: it lies ahead")),
+        At::Index(index) => Problem::missing(format!("entry {index}")),
+    })?;
+    let state = broker.journal.state_at(at).await?;
+    Ok(Json(show(&state, then)))
 }
 
 /// Seconds since 1970, or RFC 3339.
@@ -54,35 +125,41 @@ pub fn moment_or_day(text: &str, later: u32) -> Option<Timestamp> {
     moment(text)
 }
 
-/// Versions, not records: an entry of the journal has the record of each version.
-fn show(state: &House, then: Timestamp) -> Value {
+fn show(state: &House, then: Timestamp) -> Past {
     let integrations = state.integrations.iter().map(|(id, integration)| {
         let current = integration.current.as_ref();
-        json!({
-            "id": id, "state": integration.phase().name(), "version": current.map(|version| version.version),
-            "environments": current.map(|version| version.record.environments.keys().collect::<Vec<_>>()),
-            "tokens": integration.phase() == Phase::Active,
-        })
+        PastIntegration {
+            id: id.clone(),
+            state: integration.phase().name(),
+            version: current.map(|version| version.version),
+            environments: current.map(|version| version.record.environments.keys().cloned().collect()),
+            tokens: integration.phase() == Phase::Active,
+        }
     });
-    let partners = state.partners.iter().map(|(name, partner)| {
-        json!({
-            "id": name, "state": if partner.suspended.is_some() { "suspended" } else { "standing" },
-            "version": partner.current.as_ref().map(|version| version.version),
-            "verified": partner.current.as_ref().map(|version| version.record.verification.expires),
-        })
+    let partners = state.partners.iter().map(|(name, partner)| PastPartner {
+        id: name.clone(),
+        state: if partner.suspended.is_some() { "suspended" } else { "standing" },
+        version: partner.current.as_ref().map(|version| version.version),
+        verified: partner.current.as_ref().map(|version| version.record.verification.expires),
     });
-    let apis = state
-        .apis
-        .iter()
-        .map(|(name, api)| json!({"id": name, "version": api.current.as_ref().map(|version| version.version)}));
-    let pending = state.approvals.values().filter(|approval| approval.standing(then) == Standing::Pending).map(
-        |approval| json!({"id": approval.id, "kind": approval.kind, "subject": approval.subject, "version": approval.version}),
-    );
-    let mut refused: Vec<_> = state.refused.iter().collect();
+    let apis = state.apis.iter();
+    let apis = apis.map(|(name, api)| PastApi { id: name.clone(), version: api.current.as_ref().map(|one| one.version) });
+    let pending = state.approvals.values().filter(|approval| approval.standing(then) == Standing::Pending);
+    let approvals = pending.map(|approval| PastApproval {
+        id: approval.id.clone(),
+        kind: approval.kind,
+        subject: approval.subject.clone(),
+        version: approval.version,
+    });
+    let mut refused: Vec<RevocationKey> = state.refused.iter().cloned().collect();
     refused.sort();
-    json!({
-        "time": then, "epoch": state.epoch,
-        "apis": apis.collect::<Vec<_>>(), "partners": partners.collect::<Vec<_>>(),
-        "integrations": integrations.collect::<Vec<_>>(), "approvals": pending.collect::<Vec<_>>(), "refused": refused,
-    })
+    Past {
+        time: then,
+        epoch: state.epoch,
+        apis: apis.collect(),
+        partners: partners.collect(),
+        integrations: integrations.collect(),
+        approvals: approvals.collect(),
+        refused,
+    }
 }

@@ -2,7 +2,8 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::broker::revocation::{Failure, Fault};
 use crate::domain::reason::{Class, Reason};
@@ -99,6 +100,31 @@ impl Problem {
         (self.status(), self.reason, &self.faults)
     }
 
+    /// The request in whose answer it stands.
+    pub fn request(&self) -> Option<&RequestId> {
+        self.request.as_ref()
+    }
+
+    /// Whether it says what happened in this case.
+    pub fn has_detail(&self) -> bool {
+        self.detail.is_some()
+    }
+
+    fn view(&self) -> ProblemView {
+        let called = self.called.as_ref().map(|text| format!("There is nothing called {text}."));
+        let detail = self.detail.clone().or(called).unwrap_or_else(|| self.reason.what.to_owned());
+        let stranger = || "The request shows no proof that is taken here.".to_owned();
+        ProblemView {
+            kind: "about:blank",
+            title: self.status().canonical_reason(),
+            status: self.status().as_u16(),
+            detail: if self.to_stranger { stranger() } else { detail },
+            reason: Some(self.reason.code).filter(|_| !self.to_stranger),
+            request_id: Some(self.request.clone()).filter(|_| !self.to_stranger),
+            errors: self.faults.iter().map(FaultView::of).collect(),
+        }
+    }
+
     fn status(&self) -> StatusCode {
         self.status.unwrap_or(match self.reason.class {
             Class::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -124,9 +150,53 @@ impl Problem {
     }
 }
 
-/// Beside an answer that does not say what was not found: the path of the request does ([`super::missing`]).
+/// A problem as it is told (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemView {
+    /// Always `about:blank`: the reason says more.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[schema(required, value_type = String)]
+    title: Option<&'static str>,
+    status: u16,
+    /// What happened; absent where the request did not come as far as a route.
+    #[schema(required = false)]
+    detail: String,
+    /// A stable code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    reason: Option<&'static str>,
+    /// Null where the request had no id yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<RequestId>)]
+    request_id: Option<Option<RequestId>>,
+    /// Every fault of the content.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FaultView>,
+}
+
+/// One fault of what was sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Fault)]
+pub struct FaultView {
+    /// Where it stands.
+    pub at: String,
+    /// A stable code.
+    pub reason: &'static str,
+    /// What is wrong, in words.
+    pub message: String,
+}
+
+impl FaultView {
+    fn of(fault: &Fault) -> Self {
+        Self { at: fault.at.clone(), reason: fault.reason.code, message: fault.message.clone() }
+    }
+}
+
+/// Beside an answer that lacks the request's id, or the name of what was not found: the route adds both ([`super::missing`]).
 #[derive(Clone)]
-pub struct Unnamed(pub Problem);
+pub struct Unfinished(pub Problem);
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
@@ -157,23 +227,10 @@ impl From<crate::journal::Unavailable> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        let called = self.called.as_ref().map(|text| format!("There is nothing called {text}."));
-        let mut body = json!({
-            "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": self.detail.as_deref().or(called.as_deref()).unwrap_or(self.reason.what),
-        });
-        if self.to_stranger {
-            body["detail"] = "The request shows no proof that is taken here.".into();
-        } else {
-            body["reason"] = self.reason.code.into();
-            body["request_id"] = json!(self.request);
-        }
-        if !self.faults.is_empty() {
-            let fault = |fault: &Fault| json!({"at": fault.at, "reason": fault.reason.code, "message": fault.message});
-            body["errors"] = self.faults.iter().map(fault).collect();
-        }
-        let mut response = (status, axum::Json(body)).into_response();
-        if *self.reason == crate::domain::reason::NOT_FOUND && self.detail.is_none() && !self.to_stranger {
-            response.extensions_mut().insert(Unnamed(self.clone()));
+        let mut response = (status, axum::Json(self.view())).into_response();
+        let is_unnamed = *self.reason == crate::domain::reason::NOT_FOUND && self.detail.is_none();
+        if (is_unnamed || self.request.is_none()) && !self.to_stranger {
+            response.extensions_mut().insert(Unfinished(self.clone()));
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

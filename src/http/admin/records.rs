@@ -1,72 +1,186 @@
 //! Records as code: `plan` tells, `apply` does.
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 
 use super::admitted::Admitted;
+use super::answer::Written;
+use super::describe::{Description, Part, text};
 use super::idempotency::REASON;
-use super::problem::Problem;
+use super::problem::{FaultView, Problem};
+use super::route::{Route, post};
 use crate::broker::Broker;
 use crate::broker::plan::{Item, Plan};
-use crate::domain::people::actor::Submit;
+use crate::broker::view::record::{DifferenceView, place};
+use crate::domain::people::actor::{Role, Submit};
 use crate::domain::reason;
-use crate::domain::registry::approval::Approval;
+use crate::domain::registry::approval::{Approval, Kind};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::ApprovalId;
 use crate::http::form::Form;
 use crate::http::media;
 
-/// `POST /v1/records/plan`.
-pub async fn plan(
-    State(broker): State<Broker>,
-    by: Admitted<Submit>,
-    headers: HeaderMap,
+/// The routes.
+pub fn routes() -> Vec<Route> {
+    vec![
+        post("/v1/records/apply", "applyRecords", "Record them; what widens waits for approval", apply),
+        post("/v1/records/plan", "planRecords", "Tell what these records would change", plan),
+    ]
+}
+
+/// What an apply of these records does, or did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Plan)]
+struct PlanView {
+    /// `If-Match` of an apply.
+    id: String,
+    /// Whether it changes anything.
+    changes: bool,
+    items: Vec<ItemView>,
+    warnings: Vec<FaultView>,
+    /// The approvals that an apply opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<OpenedApproval>)]
+    approvals: Option<Vec<OpenedApproval>>,
+}
+
+/// One document of a plan.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanItem)]
+struct ItemView {
+    /// `Api`, `Partner` or `Integration`.
+    kind: &'static str,
+    subject: String,
+    action: &'static str,
+    /// Riskiest first.
+    differences: Vec<DifferenceView>,
+}
+
+/// An approval that an apply opened, and the roles that it needs.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OpenedApproval {
+    id: ApprovalId,
+    kind: Kind,
+    subject: String,
+    version: Digest,
+    open_slots: Vec<Role>,
+    expires: Timestamp,
+}
+
+/// A body of records.
+struct Yaml {
     body: Bytes,
-) -> Result<Response, Problem> {
-    let told = async {
-        let plan = broker.plan(&by.by, yaml(&headers, &body)?).await?;
-        // As large as the records: to write it out is no work for a thread that serves tokens either.
-        Ok(json(broker.desk.finish(move || show(&plan).to_string()).await?))
-    };
-    told.await.map_err(|problem: Problem| problem.at(&by.request))
+    is_yaml: bool,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Yaml {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let is_yaml = media::is(request.headers(), "application/yaml");
+        let body = Bytes::from_request(request, state).await.map_err(|rejected| rejected.into_response())?;
+        Ok(Self { body, is_yaml })
+    }
+}
+
+impl Part for Yaml {
+    fn describe(description: &mut Description) {
+        description.body("application/yaml", text());
+    }
+}
+
+impl Yaml {
+    fn text(&self) -> Result<&str, Problem> {
+        if !self.is_yaml {
+            return Err(Problem::media_type());
+        }
+        std::str::from_utf8(&self.body).map_err(|_| Problem::of(&reason::REQUEST_MALFORMED))
+    }
+}
+
+/// The headers of an apply. They are read by the handler, for what is wrong with them is told after what is wrong with the caller.
+struct Terms(HeaderMap);
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Terms {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.headers.clone()))
+    }
+}
+
+impl Part for Terms {
+    fn describe(description: &mut Description) {
+        let header = |name: &str, about: &str| {
+            let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
+            header.description(Some(about)).schema(Some(text()))
+        };
+        description.parameter(header("If-Match", "The id of the plan that was looked at; 412 where it is no longer current"));
+        description.parameter(header(
+            "Carnet-Reason",
+            "Why, escaped as in a form; it is recorded, and shown to the people who approve",
+        ));
+    }
+}
+
+impl Terms {
+    fn expected(&self) -> Option<&str> {
+        self.0.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default().trim_matches('"'))
+    }
+}
+
+/// `POST /v1/records/plan`.
+async fn plan(State(broker): State<Broker>, by: Admitted<Submit>, records: Yaml) -> Result<Written<Json<PlanView>>, Problem> {
+    let plan = broker.plan(&by.by, records.text()?).await?;
+    // As large as the records: to write it out is no work for a thread that serves tokens either.
+    Ok(json(broker.desk.finish(move || written(&show(&plan))).await?))
 }
 
 /// `POST /v1/records/apply`; with `If-Match: PLAN_ID` only while the plan is still that one. The reason of `Carnet-Reason` is recorded, and
 /// shown to who approves.
-pub async fn apply(
+async fn apply(
     State(broker): State<Broker>,
     by: Admitted<Submit>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let told = async {
-        let expected = headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default().trim_matches('"'));
-        let why = why(&headers)?;
-        Ok(broker.apply(&by.by, yaml(&headers, &body)?, expected, why.as_deref(), by.made_for()).await?)
-    };
-    let at = |problem: Problem| problem.at(&by.request);
-    let plan: Plan = told.await.map_err(at)?;
+    terms: Terms,
+    records: Yaml,
+) -> Result<Written<Json<PlanView>>, Problem> {
+    let why = why(&terms.0)?;
+    let plan = broker.apply(&by.by, records.text()?, terms.expected(), why.as_deref(), by.made_for()).await?;
     let view = broker.journal.view();
     let write = move || {
-        let mut shown = show(&plan);
         let opened = plan.items.iter().filter_map(|item| view.state.approvals.get(item.approval.as_ref()?));
-        shown["approvals"] = opened.map(opened_approval).collect();
-        shown.to_string()
+        let approvals = Some(opened.map(opened_approval).collect());
+        written(&PlanView { approvals, ..show(&plan) })
     };
-    Ok(json(broker.desk.finish(write).await.map_err(|failure| at(failure.into()))?))
+    Ok(json(broker.desk.finish(write).await?))
 }
 
-fn json(text: String) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+fn written(plan: &PlanView) -> String {
+    serde_json::json!(plan).to_string()
 }
 
-/// An approval that an apply opened: whose word it needs.
-fn opened_approval(approval: &Approval) -> Value {
-    json!({
-        "id": approval.id, "kind": approval.kind, "subject": approval.subject, "version": approval.version,
-        "openSlots": approval.open_slots(), "expires": approval.expires,
-    })
+fn json(text: String) -> Written<Json<PlanView>> {
+    Written::as_is(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+fn opened_approval(approval: &Approval) -> OpenedApproval {
+    OpenedApproval {
+        id: approval.id.clone(),
+        kind: approval.kind,
+        subject: approval.subject.clone(),
+        version: approval.version,
+        open_slots: approval.open_slots(),
+        expires: approval.expires,
+    }
 }
 
 /// The reason for an apply: its body is the records alone, and no query is taken. Escaped as in a form, for a header is ASCII.
@@ -80,30 +194,26 @@ fn why(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(form.get("reason").map(str::to_owned))
 }
 
-fn yaml<'b>(headers: &HeaderMap, body: &'b Bytes) -> Result<&'b str, Problem> {
-    if !media::is(headers, "application/yaml") {
-        return Err(Problem::media_type());
-    }
-    std::str::from_utf8(body).map_err(|_| Problem::of(&reason::REQUEST_MALFORMED))
-}
-
-fn show(plan: &Plan) -> Value {
-    let warning = |fault: &crate::domain::record::Fault| {
-        json!({
-            "at": format!("{}:{} {}", fault.file, fault.line, fault.at), "reason": fault.reason.code, "message": fault.message,
-        })
+fn show(plan: &Plan) -> PlanView {
+    let warning = |fault: &crate::domain::record::Fault| FaultView {
+        at: place(fault),
+        reason: fault.reason.code,
+        message: fault.message.clone(),
     };
-    json!({
-        "id": plan.id, "changes": plan.items.iter().any(|item| item.action.name() != "unchanged"),
-        "items": plan.items.iter().map(item).collect::<Vec<_>>(),
-        "warnings": plan.warnings.iter().map(warning).collect::<Vec<_>>(),
-    })
+    PlanView {
+        id: plan.id.clone(),
+        changes: plan.items.iter().any(|item| item.action.name() != "unchanged"),
+        items: plan.items.iter().map(item).collect(),
+        warnings: plan.warnings.iter().map(warning).collect(),
+        approvals: None,
+    }
 }
 
-fn item(item: &Item) -> Value {
-    let difference = |difference: &crate::domain::record::Difference| json!({"at": difference.at, "from": difference.from, "to": difference.to, "weight": difference.weight.word()});
-    json!({
-        "kind": item.kind, "subject": item.subject, "action": item.action.name(),
-        "differences": item.differences.iter().map(difference).collect::<Vec<_>>(),
-    })
+fn item(item: &Item) -> ItemView {
+    ItemView {
+        kind: item.kind,
+        subject: item.subject.clone(),
+        action: item.action.name(),
+        differences: item.differences.iter().map(DifferenceView::of).collect(),
+    }
 }

@@ -1,181 +1,261 @@
 //! Revocations: what is cut, by whom, and asking to lift it.
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::Json;
+use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::admitted::Admitted;
+use super::answer::{Accepted, Created, Listed, Written};
 use super::idempotency::confirmed;
-use super::input::{Page, body, named};
-use super::people::{Why, Words, names, sealed};
+use super::input::{Filter, Filters, Page, Sent, named};
+use super::people::Why;
 use super::problem::Problem;
+use super::route::{Route, get, post};
 use crate::broker::Broker;
 use crate::broker::revocation::{Failure, Fault, Named, Revoke};
+use crate::broker::view::person::ActorView;
+use crate::broker::words::{Words, names, sealed};
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::decision::revocable::Thing;
 use crate::domain::people::actor::{Contain, Read};
 use crate::domain::reason;
 use crate::domain::state::Revocation;
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, RevocationId};
 use crate::journal::Ended;
 
+/// The routes.
+pub fn routes() -> Vec<Route> {
+    let revoked = "Cut something; answered when every reader is certain to refuse";
+    vec![
+        get("/v1/revocations", "listRevocations", "What is cut; single tokens stand in the journal", list),
+        post("/v1/revocations", "revoke", revoked, revoke),
+        get("/v1/revocations/{id}", "getRevocation", "One revocation", one).names("revocation"),
+        post("/v1/revocations/{id}/lift", "liftRevocation", "Ask to lift it; somebody who did not revoke approves", lift)
+            .names("revocation"),
+    ]
+}
+
 /// What is to be cut: exactly one of these, and why.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Revoke)]
 struct Wanted {
+    /// The `jti` of a token.
+    #[schema(value_type = String, required = false)]
     token: Option<String>,
+    /// Such as `orders-api`.
+    #[schema(value_type = String, required = false)]
     api: Option<String>,
+    /// `PARTNER/INTEGRATION/ENVIRONMENT/BINDING`
+    #[schema(value_type = String, required = false)]
     binding: Option<String>,
+    /// Its id.
+    #[schema(value_type = String, required = false)]
     elevation: Option<String>,
+    /// `PARTNER/INTEGRATION`
+    #[schema(value_type = String, required = false)]
     integration: Option<String>,
+    #[schema(value_type = String, required = false)]
     partner: Option<String>,
+    /// Such as `production`, or one integration's: `PARTNER/INTEGRATION/ENVIRONMENT`.
+    #[schema(value_type = String, required = false)]
     environment: Option<String>,
+    /// Its URL, or a trust domain.
+    #[schema(value_type = String, required = false)]
     issuer: Option<String>,
+    /// `ENVIRONMENT/SERIAL`
+    #[schema(value_type = String, required = false)]
     certificate: Option<String>,
+    /// `ENVIRONMENT/KID`
+    #[schema(value_type = String, required = false)]
     key: Option<String>,
+    /// Cut what was issued, and refuse nothing later.
     #[serde(default)]
     tokens_only: bool,
     reason: String,
 }
 
+/// Something was cut.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Revoked {
+    id: RevocationId,
+    /// Null for a single token, which stands in the journal alone.
+    #[schema(required)]
+    version: Option<Digest>,
+    /// `standing` or `done`.
+    state: &'static str,
+    subject: RevocationKey,
+    tokens_only: bool,
+    #[serde(flatten)]
+    ended: EndedView,
+}
+
+/// The living tokens that a cut ended.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Ended)]
+pub struct EndedView {
+    /// How many; null where they could not be counted in time.
+    #[schema(required)]
+    pub cut: Option<u64>,
+    /// When the last of them ends for an API that verifies offline.
+    #[schema(required)]
+    pub last_expires: Option<Timestamp>,
+}
+
+/// A revocation.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Revocation)]
+struct RevocationView {
+    id: RevocationId,
+    version: Digest,
+    /// `standing`, `done` or `lifted`.
+    state: &'static str,
+    subject: RevocationKey,
+    tokens_only: bool,
+    by: ActorView,
+    /// Null where it was forgotten.
+    #[schema(required)]
+    reason: Option<String>,
+    at: Timestamp,
+    entry: u64,
+    /// The approval that would lift it.
+    #[schema(required)]
+    lift: Option<ApprovalId>,
+}
+
+/// The approval that was opened.
+#[derive(Serialize, ToSchema)]
+pub struct ApprovalAsked {
+    /// Its id.
+    pub approval: ApprovalId,
+}
+
+/// The filters of a list of revocations.
+struct OfRevocations;
+
+impl Filters for OfRevocations {
+    const ALL: &'static [Filter] =
+        &[Filter::text("state", "standing, done or lifted"), Filter::text("subject", "Of this, as `subject` shows it")];
+}
+
+impl EndedView {
+    /// Of what was counted; nothing where it was not.
+    pub fn of(ended: Option<Ended>) -> Self {
+        Self { cut: ended.map(|ended| ended.tokens), last_expires: ended.and_then(|ended| ended.last) }
+    }
+}
+
 impl Wanted {
+    /// The things that are named: usually one.
+    fn things(&self) -> impl Iterator<Item = (Option<Thing>, &'static str, &String)> {
+        let things = [
+            (Some(Thing::Api), "api", &self.api),
+            (Some(Thing::Binding), "binding", &self.binding),
+            (Some(Thing::Certificate), "certificate", &self.certificate),
+            (Some(Thing::Elevation), "elevation", &self.elevation),
+            (Some(Thing::Environment), "environment", &self.environment),
+            (Some(Thing::Integration), "integration", &self.integration),
+            (Some(Thing::Issuer), "issuer", &self.issuer),
+            (Some(Thing::Key), "key", &self.key),
+            (Some(Thing::Partner), "partner", &self.partner),
+            (None, "token", &self.token),
+        ];
+        things.into_iter().filter_map(|(thing, kind, name)| Some((thing, kind, name.as_ref()?)))
+    }
+
     /// What is named, in words.
     fn sought(&self) -> String {
-        let things = [
-            ("api", &self.api),
-            ("binding", &self.binding),
-            ("certificate", &self.certificate),
-            ("elevation", &self.elevation),
-            ("environment", &self.environment),
-            ("integration", &self.integration),
-            ("issuer", &self.issuer),
-            ("key", &self.key),
-            ("partner", &self.partner),
-            ("token", &self.token),
-        ];
-        let first = things.into_iter().find_map(|(kind, name)| Some(format!("{kind} {}", name.as_ref()?)));
+        let first = self.things().next().map(|(_, kind, name)| format!("{kind} {name}"));
         first.map_or_else(|| "such thing".to_owned(), |words| words.chars().take(200).collect())
+    }
+
+    /// The one thing that is named.
+    fn named(&self) -> Result<Named, Problem> {
+        // A token that is no name at all is refused before it is asked whether something else is named too.
+        let token = self.token.as_deref().map(|token| named(token).map(Named::Token)).transpose()?;
+        let mut things = self.things();
+        let (Some((thing, _, name)), None) = (things.next(), things.next()) else {
+            let message =
+                "name exactly one of token, elevation, binding, api, integration, partner, environment, issuer, certificate, key"
+                    .to_owned();
+            return Err(Problem::faults(vec![Fault { at: String::new(), reason: &reason::REQUEST_INVALID, message }]));
+        };
+        Ok(match (thing, token) {
+            (Some(thing), _) => Named::Thing(thing, name.clone()),
+            (None, Some(token)) => token,
+            (None, None) => return Err(Problem::of(&reason::REQUEST_INVALID)),
+        })
     }
 }
 
 /// `POST /v1/revocations`. Answers once the journal has it and the live index confirms it.
-pub async fn revoke(
+async fn revoke(
     State(broker): State<Broker>,
     by: Admitted<Contain>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Response, Problem> {
-    let done = async {
-        let wanted: Wanted = body(&headers, &bytes)?;
-        let (tokens_only, reason) = (wanted.tokens_only, wanted.reason.clone());
-        let sought = wanted.sought();
-        let (subject, client) = broker.revocable(named_thing(wanted)?).await.map_err(|failure| match failure {
-            Failure::Refused(reason) if *reason == reason::NOT_FOUND => Problem::missing(&sought),
-            other @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => {
-                Problem::from(other)
-            }
-        })?;
-        let key = subject.key();
-        let asked = Revoke { subject, client, tokens_only, reason };
-        let (id, cut) = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
-        let view = broker.journal.view();
-        let (state, version) = view.state.revocations.get(&id).map_or(("done", None), |one| (state(one), Some(version(one))));
-        let mut told = json!({"id": id, "version": version, "state": state, "subject": key, "tokensOnly": tokens_only});
-        tell_ended(&mut told, broker.ended(&cut).await);
-        let mut response = (StatusCode::CREATED, axum::Json(told)).into_response();
-        // That of a single token stands in the journal alone: there is no place to look at it.
-        if let (Some(_), Ok(location)) = (version, format!("/v1/revocations/{id}").parse()) {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        Ok(confirmed(&broker, &by.request, cut.unconfirmed, response).await)
-    };
-    done.await.map_err(|problem: Problem| problem.at(&by.request))
-}
-
-/// Adds how many living tokens a cut ended, and when the last of them ends for who verifies it offline; null where it was not counted.
-pub fn tell_ended(told: &mut Value, ended: Option<Ended>) {
-    told["cut"] = json!(ended.map(|ended| ended.tokens));
-    told["lastExpires"] = json!(ended.and_then(|ended| ended.last));
+    Sent(wanted): Sent<Wanted>,
+) -> Result<Written<Created<Revoked>>, Problem> {
+    let (subject, client) = broker.revocable(wanted.named()?).await.map_err(|failure| match failure {
+        Failure::Refused(reason) if *reason == reason::NOT_FOUND => Problem::missing(wanted.sought()),
+        other @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => Problem::from(other),
+    })?;
+    let (key, tokens_only) = (subject.key(), wanted.tokens_only);
+    let asked = Revoke { subject, client, tokens_only, reason: wanted.reason };
+    let (id, cut) = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
+    let view = broker.journal.view();
+    let known = view.state.revocations.get(&id);
+    let (version, state) = (known.map(version), known.map_or("done", |one| one.standing().name()));
+    let ended = EndedView::of(broker.ended(&cut).await);
+    let place = format!("/v1/revocations/{id}");
+    let told = Written::of(Created(Revoked { id, version, state, subject: key, tokens_only, ended }));
+    // That of a single token stands in the journal alone: there is no place to look at it.
+    let told = if version.is_some() { told.at(&place) } else { told };
+    Ok(Written::as_is(confirmed(&broker, &by.request, cut.unconfirmed, told.into()).await))
 }
 
 /// `GET /v1/revocations`: all but those of single tokens, which stand in the journal.
-pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let listed = async {
-        let page = Page::of(query.as_deref(), &["state", "subject"])?;
-        let view = broker.journal.view();
-        let is = |name: &str, value: &str| page.filters.get(name).is_none_or(|wanted| wanted == value);
-        let wanted = |one: &&Revocation| is("state", state(one)) && is("subject", one.target.key().as_str());
-        let all = view.state.revocations.values().filter(wanted);
-        let part = page.part(all.map(|one| (one.id.to_string(), one)));
-        let words = Words::of(&broker, sealed(part.items.iter().flat_map(|one| names(&one.by).chain([&one.reason])))).await?;
-        Ok(part.show(|one| show(one, &words)))
-    };
-    listed.await.map_err(|problem: Problem| problem.at(&by.request))
+async fn list(
+    State(broker): State<Broker>,
+    _by: Admitted<Read>,
+    page: Page<OfRevocations>,
+) -> Result<Listed<RevocationView>, Problem> {
+    let view = broker.journal.view();
+    let wanted =
+        |one: &&Revocation| page.takes("state", one.standing().name()) && page.takes("subject", one.target.key().as_str());
+    let all = view.state.revocations.values().filter(wanted);
+    let part = page.part(all.map(|one| (one.id.to_string(), one)));
+    let words = Words::of(&broker, sealed(part.items.iter().flat_map(|one| names(&one.by).chain([&one.reason])))).await?;
+    Ok(part.map(|one| show(one, &words)))
 }
 
 /// `GET /v1/revocations/{id}`.
-pub async fn one(State(broker): State<Broker>, by: Admitted<Read>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let shown = async {
-        let id: RevocationId = named(&id)?;
-        let view = broker.journal.view();
-        let one = view.state.revocations.get(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
-        let words = Words::of(&broker, sealed(names(&one.by).chain([&one.reason]))).await?;
-        Ok(axum::Json(show(one, &words)).into_response())
-    };
-    shown.await.map_err(|problem: Problem| problem.at(&by.request))
+async fn one(
+    State(broker): State<Broker>,
+    _by: Admitted<Read>,
+    Path(id): Path<String>,
+) -> Result<Json<RevocationView>, Problem> {
+    let id: RevocationId = named(&id)?;
+    let view = broker.journal.view();
+    let one = view.state.revocations.get(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+    let words = Words::of(&broker, sealed(names(&one.by).chain([&one.reason]))).await?;
+    Ok(Json(show(one, &words)))
 }
 
 /// `POST /v1/revocations/{id}/lift`: opens the approval of somebody who did not revoke.
-pub async fn lift(
+async fn lift(
     State(broker): State<Broker>,
     by: Admitted<Contain>,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Response, Problem> {
-    let done = async {
-        let why: Why = body(&headers, &bytes)?;
-        let id: RevocationId = named(&id)?;
-        let approval = broker.ask_lift(&by.by, &id, &why.reason, by.made_for()).await?;
-        Ok((StatusCode::ACCEPTED, axum::Json(json!({"approval": approval}))).into_response())
-    };
-    done.await.map_err(|problem: Problem| problem.at(&by.request))
-}
-
-/// The one thing that is named.
-fn named_thing(wanted: Wanted) -> Result<Named, Problem> {
-    let things = [
-        (Thing::Api, wanted.api),
-        (Thing::Binding, wanted.binding),
-        (Thing::Certificate, wanted.certificate),
-        (Thing::Elevation, wanted.elevation),
-        (Thing::Environment, wanted.environment),
-        (Thing::Integration, wanted.integration),
-        (Thing::Issuer, wanted.issuer),
-        (Thing::Key, wanted.key),
-        (Thing::Partner, wanted.partner),
-    ];
-    let things = things.into_iter().filter_map(|(thing, name)| Some(Named::Thing(thing, name?)));
-    let token = wanted.token.map(|token| named(&token).map(Named::Token)).transpose()?;
-    let mut things = token.into_iter().chain(things);
-    let (Some(one), None) = (things.next(), things.next()) else {
-        let message =
-            "name exactly one of token, elevation, binding, api, integration, partner, environment, issuer, certificate, key"
-                .to_owned();
-        return Err(Problem::faults(vec![Fault { at: String::new(), reason: &reason::REQUEST_INVALID, message }]));
-    };
-    Ok(one)
-}
-
-fn state(one: &Revocation) -> &'static str {
-    match (one.lifted, one.tokens_only) {
-        (true, _) => "lifted",
-        (false, true) => "done",
-        (false, false) => "standing",
-    }
+    Sent(why): Sent<Why>,
+) -> Result<Accepted<ApprovalAsked>, Problem> {
+    let id: RevocationId = named(&id)?;
+    let approval = broker.ask_lift(&by.by, &id, &why.reason, by.made_for()).await?;
+    Ok(Accepted(ApprovalAsked { approval }))
 }
 
 /// All that may change of a revocation.
@@ -190,11 +270,19 @@ fn version(one: &Revocation) -> Digest {
     Digest::of_json(&Version { id: &one.id, lifted: one.lifted, lift: one.lift.as_ref() })
 }
 
-fn show(one: &Revocation, words: &Words) -> Value {
-    json!({
-        "id": one.id, "version": version(one), "state": state(one), "subject": one.target.key(), "tokensOnly": one.tokens_only,
-        "by": words.actor(&one.by), "reason": words.plain(&one.reason), "at": one.at, "entry": one.index, "lift": one.lift,
-    })
+fn show(one: &Revocation, words: &Words) -> RevocationView {
+    RevocationView {
+        id: one.id.clone(),
+        version: version(one),
+        state: one.standing().name(),
+        subject: one.target.key(),
+        tokens_only: one.tokens_only,
+        by: words.actor(&one.by),
+        reason: words.plain(&one.reason).map(str::to_owned),
+        at: one.at,
+        entry: one.index,
+        lift: one.lift.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -1,61 +1,107 @@
 //! Receivers of events: how far each is, and sending again.
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::admitted::Admitted;
-use super::input::{Page, body};
+use super::answer::Listed;
+use super::input::{Page, Sent};
 use super::problem::Problem;
+use super::route::{Route, get, post};
 use crate::broker::Broker;
 use crate::broker::delivery::Receiver;
 use crate::domain::people::actor::{Operate, Read};
 use crate::domain::reason;
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 
-/// From which entry on.
-#[derive(Deserialize)]
+/// The routes.
+pub fn routes() -> Vec<Route> {
+    vec![
+        get("/v1/webhooks", "listWebhooks", "Receivers of events, and how far each is", list),
+        post("/v1/webhooks/{name}/replay", "replayWebhook", "Send every event from an entry on again", replay).names("webhook"),
+    ]
+}
+
+/// The entry to begin with.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct From {
+struct Replay {
+    /// Its index.
     from: u64,
 }
 
+/// A receiver of events.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Webhook {
+    id: String,
+    version: Digest,
+    state: WebhookState,
+    url: String,
+    /// The kinds of events that it gets; empty for all.
+    kinds: Vec<String>,
+    /// The first entry that it has not been told of.
+    next: u64,
+    /// The entries in the log.
+    size: u64,
+    /// Entries that it would not take in time.
+    aside: Vec<u64>,
+    #[schema(required)]
+    failing_since: Option<Timestamp>,
+    /// How its last try failed.
+    #[schema(required)]
+    last: Option<String>,
+    #[schema(required)]
+    tries: Option<u32>,
+}
+
+/// Whether a receiver takes what it is sent.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum WebhookState {
+    Failing,
+    Well,
+}
+
 /// `GET /v1/webhooks`.
-pub async fn list(State(broker): State<Broker>, by: Admitted<Read>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let page = Page::of(query.as_deref(), &[]).map_err(|problem| problem.at(&by.request))?;
+async fn list(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<()>) -> Result<Listed<Webhook>, Problem> {
     let size = broker.journal.view().size;
-    Ok(page.cut(broker.receivers.iter().map(|receiver| (receiver.name.clone(), receiver)), |receiver| show(receiver, size)))
+    let all = broker.receivers.iter().map(|receiver| (receiver.name.clone(), receiver));
+    Ok(page.part(all).map(|receiver| show(receiver, size)))
 }
 
-/// `POST /v1/webhooks/{name}/replay`: everything from an entry on goes out again.
-pub async fn replay(
+/// `POST /v1/webhooks/{name}/replay`.
+async fn replay(
     State(broker): State<Broker>,
-    by: Admitted<Operate>,
+    _by: Admitted<Operate>,
     Path(name): Path<String>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Result<Response, Problem> {
-    let done = async {
-        let wanted: From = body(&headers, &bytes)?;
-        let receiver = broker.receivers.iter().find(|receiver| receiver.name == name);
-        let receiver = receiver.ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
-        let size = broker.journal.view().size;
-        receiver.replay(wanted.from.min(size)).map_err(|_| Problem::of(&reason::STORE_UNAVAILABLE))?;
-        Ok(axum::Json(show(receiver, size)).into_response())
-    };
-    done.await.map_err(|problem: Problem| problem.at(&by.request))
+    Sent(wanted): Sent<Replay>,
+) -> Result<Json<Webhook>, Problem> {
+    let receiver = broker.receivers.iter().find(|receiver| receiver.name == name);
+    let receiver = receiver.ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+    let size = broker.journal.view().size;
+    receiver.replay(wanted.from.min(size)).map_err(|_| Problem::of(&reason::STORE_UNAVAILABLE))?;
+    Ok(Json(show(receiver, size)))
 }
 
-fn show(receiver: &Receiver, size: u64) -> Value {
+fn show(receiver: &Receiver, size: u64) -> Webhook {
     let progress = receiver.progress();
-    let failing = progress.failing.as_ref();
-    json!({
-        "id": receiver.name, "version": Digest::of_json(&progress), "state": if failing.is_some() { "failing" } else { "well" },
-        "url": receiver.url.as_str(), "kinds": receiver.kinds, "next": progress.next, "size": size, "aside": progress.aside,
-        "failingSince": failing.map(|failing| failing.since), "last": failing.map(|failing| failing.last.clone()),
-        "tries": failing.map(|failing| failing.tries),
-    })
+    let version = Digest::of_json(&progress);
+    let failing = progress.failing;
+    Webhook {
+        id: receiver.name.clone(),
+        version,
+        state: if failing.is_some() { WebhookState::Failing } else { WebhookState::Well },
+        url: receiver.url.as_str().to_owned(),
+        kinds: receiver.kinds.clone(),
+        next: progress.next,
+        size,
+        aside: progress.aside,
+        failing_since: failing.as_ref().map(|failing| failing.since),
+        tries: failing.as_ref().map(|failing| failing.tries),
+        last: failing.map(|failing| failing.last),
+    }
 }

@@ -12,34 +12,48 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use serde_json::{Value, json};
 
 use super::decision::{self, Unread, Which};
-use super::page::{self, Frame, Sign, Typed, Waiting};
+use super::node::Console;
+use super::page::{self, Frame, Sign, Typed, Waiting, shown};
+use super::place::QUEUE;
 use super::session::Visitor;
-use super::{Console, QUEUE, briefing, dossier, shown};
+use super::{briefing, dossier};
+use crate::broker::Broker;
 use crate::broker::approval_view::ERASED;
 use crate::broker::elevation::Word;
+use crate::broker::view::approvals::{Any, AnyView};
+use crate::broker::words::{Words, sealed};
 use crate::domain::people::actor::{Read, Review};
 use crate::domain::reason;
-use crate::domain::registry::approval::Verdict;
+use crate::domain::registry::approval::{Standing, Verdict};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ApprovalId, ElevationId};
-use crate::http::admin::{Admitted, Problem, approvals, elevations};
+use crate::http::admin::{Admitted, Problem};
 use crate::http::form::Form;
 
 /// `GET /console/approvals`.
 pub async fn queue(State(console): State<Arc<Console>>, visitor: Visitor, by: Result<Admitted<Read>, Problem>) -> Response {
     let waiting = async {
         by?;
-        approvals::pending(&console.broker).await
+        pending(&console.broker).await
     };
     match waiting.await {
         Err(problem) => console.told(Some(&visitor), &problem),
-        Ok(mut waiting) => {
-            waiting.sort_by_key(|one| one["expires"].as_i64());
+        Ok(waiting) => {
             let now = console.broker.now();
-            let waiting = waiting.iter().map(|one| row(one, now)).collect();
+            let waiting = waiting.iter().map(|one| row(&json!(one), now)).collect();
             page::show(StatusCode::OK, &page::Queue { frame: Some(Frame::of(&visitor)), waiting })
         }
     }
+}
+
+/// The approvals of either kind that wait for people, soonest deadline first.
+async fn pending(broker: &Broker) -> Result<Vec<AnyView>, Problem> {
+    let (view, now) = (broker.journal.view(), broker.now());
+    let all: Vec<Any<'_>> = Any::all(&view.state).filter(|any| any.standing(now) == Standing::Pending).collect();
+    let words = Words::of(broker, sealed(all.iter().flat_map(Any::texts))).await?;
+    let mut all: Vec<AnyView> = all.iter().map(|any| any.show(&view.state, &words, now)).collect();
+    all.sort_by_key(AnyView::expires);
+    Ok(all)
 }
 
 fn row(one: &Value, now: Timestamp) -> Waiting {
@@ -156,7 +170,7 @@ impl Visit<'_> {
 
     async fn decide_elevation(&self, by: &Admitted<Review>, id: &ElevationId, form: Form<'_>) -> Result<Response, Unread> {
         let broker = &self.console.broker;
-        let told = elevations::whole(broker, id.as_str()).await?;
+        let told = json!(broker.elevation_view(id).await.map_err(Problem::from)?);
         let view = broker.journal.view();
         let request = view.state.elevations.find(id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
         let word = decision::read(self.console, &form, Some((request, &told)))?;

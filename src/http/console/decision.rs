@@ -2,11 +2,12 @@
 //!
 //! Enter through [`page`] and [`read`]. A wrong value is no dead end: the page comes back with it, and with what was expected.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::page::{Choice, Choices, Decision, Done, Frame, Typed, WhyNot};
+use super::node::Console;
+use super::page::{Choice, Choices, Decision, Done, Frame, Typed, WhyNot, shown};
 use super::session::Visitor;
-use super::{Console, briefing, dossier, shown};
+use super::{briefing, dossier};
 use crate::broker::approval_view::ERASED;
 use crate::broker::elevation::Word;
 use crate::domain::decision::elevation::Vote;
@@ -17,7 +18,7 @@ use crate::domain::value::clock::Seconds;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{ApprovalId, ElevationId};
 use crate::domain::value::scope::Scope;
-use crate::http::admin::{Problem, approvals, elevations};
+use crate::http::admin::Problem;
 use crate::http::form::Form;
 
 /// Lists of a form are numbered so far: more scopes or endpoints than a record of ours has.
@@ -65,7 +66,8 @@ pub async fn page(console: &Console, visitor: &Visitor, id: &str, typed: Typed) 
 }
 
 async fn approval(console: &Console, visitor: &Visitor, id: &ApprovalId) -> Result<Decision, Problem> {
-    let told = approvals::seen(&console.broker, id.as_str()).await?;
+    let told = console.broker.approval_view(id).await?.ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
+    let told = json!(told);
     let (view, now) = (console.broker.journal.view(), console.broker.now());
     let approval = view.state.approvals.get(id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
     let judged = approval.review(&visitor.staff, approval.version, now).map(|_| ());
@@ -87,7 +89,7 @@ async fn approval(console: &Console, visitor: &Visitor, id: &ApprovalId) -> Resu
 }
 
 async fn elevation(console: &Console, visitor: &Visitor, id: &ElevationId) -> Result<Decision, Problem> {
-    let told = elevations::seen(&console.broker, id.as_str()).await?;
+    let told = json!(console.broker.elevation_seen(id).await?);
     let (view, now) = (console.broker.journal.view(), console.broker.now());
     let request = view.state.elevations.find(id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
     // Who is against needs no passkey: whether somebody may decide at all is asked without one.

@@ -14,75 +14,33 @@
 //! Sessions are a node's own: where several nodes stand behind one address, the proxy keeps a browser at one of them.
 
 mod approvals;
+mod begun;
 pub mod briefing;
 mod decision;
 pub mod dossier;
+mod node;
 mod page;
 mod passkeys;
+pub mod place;
 pub mod session;
 mod sign_in;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRef, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 
-use self::page::{Frame, Message};
-use self::session::{Sessions, Visitor};
-use self::sign_in::Begun;
+use self::place::QUEUE;
 use super::admin::Problem;
 use super::cached::{self, Kept};
-use super::form::Form;
 use super::front::{ErrorShape, Fault, host_matches, host_of};
-use crate::authn::sign_in::Client;
-use crate::broker::Broker;
 use crate::domain::reason;
-use crate::domain::value::text::visible;
 
-/// The console of one node.
-pub struct Console {
-    broker: Broker,
-    /// Nothing where no sign-in in a browser is configured: the pages say so.
-    client: Option<Client>,
-    /// `https://HOST[:PORT]` of `admin_url`.
-    origin: String,
-    sessions: Sessions,
-    begun: Begun,
-}
-
-impl Console {
-    /// The console at `origin`, where people sign in by `client`.
-    pub fn new(broker: Broker, client: Option<Client>, origin: &str) -> Self {
-        let is_secure = origin.starts_with("https://");
-        Self { broker, client, origin: origin.to_owned(), sessions: Sessions::new(is_secure), begun: Begun::new(is_secure) }
-    }
-
-    /// `HOST[:PORT]`.
-    fn authority(&self) -> &str {
-        self.origin.split_once("://").map_or("", |(_, authority)| authority)
-    }
-
-    /// Whether a request that changes something was made by a page of ours. A browser tells where each of them comes from, and no page can
-    /// make it lie; a sibling under the same registered domain is another origin too (ABUSE A-05).
-    fn is_own(&self, headers: &HeaderMap) -> bool {
-        let only = |name| {
-            let mut values = headers.get_all(name).iter();
-            values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
-        };
-        let site = headers.get("sec-fetch-site").is_none() || only("sec-fetch-site") == Some("same-origin");
-        only("origin") == Some(self.origin.as_str()) && site
-    }
-}
-
-impl FromRef<Arc<Console>> for Broker {
-    fn from_ref(console: &Arc<Console>) -> Self {
-        console.broker.clone()
-    }
-}
+pub use self::node::Console;
 
 /// What a page may do: load our own style and script, and send forms to us. No frame around it, no base, nothing inline (ABUSE A-02, A-19).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -115,19 +73,6 @@ fn routes(console: &Arc<Console>) -> Router {
         )
         .layer(from_fn(guard))
         .with_state(Arc::clone(console))
-}
-
-/// Where a visit begins.
-const QUEUE: &str = "/console/approvals";
-
-/// Somebody's text as a page shows it: lines stay lines, and nothing hides or reorders what is beside it.
-fn shown(text: &str) -> String {
-    visible(text, |c| c == '\n')
-}
-
-/// The page of one approval.
-pub fn address(origin: &str, approval: &str) -> String {
-    format!("{origin}{QUEUE}/{approval}")
 }
 
 fn asset(headers: &HeaderMap, media: &'static str, text: &'static str) -> Response {
@@ -174,69 +119,4 @@ async fn recognise(State(console): State<Arc<Console>>, mut request: Request, ne
         request.extensions_mut().insert(visitor);
     }
     next.run(request).await
-}
-
-impl Console {
-    /// Whose session the cookie names, if it counts and the person's access was not ended.
-    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
-        let visitor = self.sessions.find(headers, self.broker.now())?;
-        match self.broker.journal.view().state.ensure_not_cut(&visitor.staff.person) {
-            Ok(()) => Some(visitor),
-            Err(_) => {
-                self.sessions.close(headers);
-                None
-            }
-        }
-    }
-
-    /// A form of a page of this session; the page that refuses it otherwise.
-    fn form<'b>(&self, visitor: &Visitor, headers: &HeaderMap, body: &'b [u8]) -> Result<Form<'b>, Response> {
-        let refuse = |reason| self.told(Some(visitor), &Problem::of(reason));
-        let form = Form::read(headers, body).map_err(|_| refuse(&reason::REQUEST_MALFORMED))?;
-        if visitor.owns(form.get("token")) { Ok(form) } else { Err(refuse(&reason::STAFF_OTHER_SITE)) }
-    }
-
-    /// A problem as a page.
-    fn told(&self, visitor: Option<&Visitor>, problem: &Problem) -> Response {
-        self.told_of(visitor, problem, None)
-    }
-
-    /// The same, with the way back to the approval that it is about.
-    fn told_of(&self, visitor: Option<&Visitor>, problem: &Problem, back: Option<String>) -> Response {
-        let (status, reason, faults) = problem.parts();
-        let mut lines: Vec<String> = faults.iter().map(|fault| fault.message.clone()).collect();
-        lines.push(reason.why.to_owned());
-        lines.push(reason.fix.to_owned());
-        let message = Message {
-            frame: visitor.map(Frame::of),
-            heading: reason.what.to_owned(),
-            lines,
-            code: reason.code,
-            back,
-            sign_in: (reason == &reason::STAFF_STALE).then_some("/console/sign-in?anew=yes"),
-        };
-        page::show(status, &message)
-    }
-
-    /// What is shown to who has no session: where to get one, and back to here.
-    fn to_sign_in(&self, request: &axum::http::request::Parts) -> Response {
-        if self.client.is_none() {
-            return page::show(
-                StatusCode::NOT_FOUND,
-                &Message::plain(
-                    "Nobody can sign in here",
-                    &[
-                        "Sign-in in a browser is not configured: [staff] client_id in carnet.toml names the client that the company's identity provider knows.",
-                        "The command line and the API work without it.",
-                    ],
-                ),
-            );
-        }
-        if request.method == Method::GET {
-            return Redirect::to(&format!("/console/sign-in?to={}", sign_in::ours(Some(request.uri.path())))).into_response();
-        }
-        let mut message = Message::plain("Your session is over", &["Nothing was changed. Sign in, and do it again."]);
-        message.sign_in = Some("/console/sign-in");
-        page::show(StatusCode::UNAUTHORIZED, &message)
-    }
 }

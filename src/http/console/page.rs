@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::session::Visitor;
 use crate::domain::people::actor::Role;
+use crate::domain::value::text::visible;
 
 /// What stands around a page for who is signed in.
 pub struct Frame {
@@ -199,4 +200,9 @@ pub fn show<T: Template>(status: StatusCode, page: &T) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// Somebody's text as a page shows it: lines stay lines, and nothing hides or reorders what is beside it.
+pub fn shown(text: &str) -> String {
+    visible(text, |c| c == '\n')
 }

@@ -7,15 +7,15 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 
-use super::Console;
+use super::node::Console;
 use super::page::{self, Frame, Own, Shown};
 use super::session::Visitor;
 use crate::broker::passkey::Registered;
+use crate::broker::words::{Words, sealed};
 use crate::domain::people::actor::{Retire, Review};
 use crate::domain::people::passkey::Passkey;
 use crate::domain::reason;
 use crate::domain::value::names::PasskeyId;
-use crate::http::admin::people::{Words, sealed};
 use crate::http::admin::{Admitted, Problem};
 use crate::http::form::Form;
 

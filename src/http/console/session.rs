@@ -9,14 +9,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::Response;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
-use super::Console;
 use crate::authn::SignedIn;
 use crate::authn::passkey::Registration;
 use crate::domain::people::actor::Staff;
@@ -43,14 +39,6 @@ impl Visitor {
     /// Whether a form holds the token of this session.
     pub fn owns(&self, token: Option<&str>) -> bool {
         bool::from(token.unwrap_or_default().as_bytes().ct_eq(self.token.as_bytes()))
-    }
-}
-
-impl FromRequestParts<Arc<Console>> for Visitor {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Response> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| console.to_sign_in(parts))
     }
 }
 

@@ -1,71 +1,21 @@
 //! Signing in and out in a browser.
 //!
-//! What a sign-in was begun with lies here under a cookie of its own, is taken once, and lives for ten minutes. Nothing that the identity
+//! What a sign-in was begun with lies in [`super::begun`]. Nothing that the identity
 //! provider or the address bar says is shown (ABUSE A-03); where the visit goes on is a page of ours or the beginning.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 
+use super::begun::Pending;
+use super::node::Console;
 use super::page::{self, Message};
-use super::session::{Cookie, Visitor};
-use super::{Console, QUEUE};
-use crate::authn::sign_in::{Recency, Returned, SignIn};
-use crate::domain::value::clock::{Seconds, Timestamp};
-use crate::domain::value::digest::Digest;
+use super::place::ours;
+use super::session::Visitor;
+use crate::authn::sign_in::{Recency, Returned};
 use crate::http::form::Form;
-
-/// How long a person may take at the identity provider.
-const PATIENCE: Seconds = Seconds::minutes(10);
-
-/// More at once have the oldest forgotten: who begins and never comes back fills no memory.
-const MOST: usize = 1000;
-
-/// Sign-ins that were begun, by the digest of their cookie.
-pub struct Begun {
-    cookie: Cookie,
-    all: Mutex<HashMap<Digest, Pending>>,
-}
-
-struct Pending {
-    sign_in: SignIn,
-    to: String,
-    since: Timestamp,
-}
-
-impl Begun {
-    /// None yet.
-    pub fn new(is_secure: bool) -> Self {
-        Self { cookie: Cookie::new("sign-in", is_secure), all: Mutex::default() }
-    }
-
-    fn add(&self, id: &str, pending: Pending) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, one| pending.since.since(one.since) <= PATIENCE);
-        if all.len() >= MOST
-            && let Some(oldest) = all.iter().min_by_key(|(_, one)| one.since).map(|(key, _)| *key)
-        {
-            all.remove(&oldest);
-        }
-        all.insert(Digest::of(id.as_bytes()), pending);
-    }
-
-    fn take(&self, headers: &HeaderMap, now: Timestamp) -> Option<Pending> {
-        let key = Digest::of(self.cookie.of(headers)?.as_bytes());
-        let pending = self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)?;
-        (now.since(pending.since) <= PATIENCE).then_some(pending)
-    }
-}
-
-/// A page of ours to go on to: a path of plain characters below `/console/` (ABUSE A-06). Anything else is the beginning.
-pub(super) fn ours(to: Option<&str>) -> &str {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
-    let is_ours = |to: &&str| to.starts_with("/console/") && !to.contains("//") && to.len() <= 200 && to.bytes().all(plain);
-    to.filter(is_ours).unwrap_or(QUEUE)
-}
 
 /// `GET /console/sign-in`: to the identity provider. With `anew`, whoever the person is there already.
 pub async fn begin(State(console): State<Arc<Console>>, RawQuery(query): RawQuery) -> Response {
@@ -154,34 +104,4 @@ fn failed(why: &str) -> Response {
     let mut message = Message::plain("The sign-in failed", &[why]);
     message.sign_in = Some("/console/sign-in");
     page::show(StatusCode::BAD_REQUEST, &message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_06_a_visit_goes_on_to_a_page_of_ours_alone() {
-        for good in ["/console/approvals", "/console/approvals/AbC_1-2", "/console/passkeys"] {
-            assert_eq!(ours(Some(good)), good);
-        }
-        for bad in [
-            "//e.example",
-            "/\\e.example",
-            "https:e.example",
-            "https://e.example/console/",
-            "%2f%2fe.example",
-            "@e.example",
-            "/console//e.example",
-            "/console/../v1",
-            "/console/a\r\nSet-Cookie: x=y",
-            "/console/a?b=c",
-            "/console/\u{202e}",
-            "/v1/approvals",
-            "",
-        ] {
-            assert_eq!(ours(Some(bad)), QUEUE, "{bad}");
-        }
-        assert_eq!(ours(None), QUEUE);
-    }
 }

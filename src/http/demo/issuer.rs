@@ -8,13 +8,12 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::sign_in::{self, SignIn};
 use crate::domain::people::actor::Role;
 use crate::domain::value::clock::{Clock, Entropy};
 use crate::http::form::Form;
@@ -118,9 +117,8 @@ impl DemoIssuer {
     }
 }
 
-/// Discovery, keys and tokens below `path`.
-pub(super) fn routes(path: &str, issuer: Arc<DemoIssuer>, sign_in: Option<Arc<SignIn>>) -> Router {
-    let taken = sign_in.map_or_else(MethodRouter::new, |sign_in| post(sign_in::token).with_state(sign_in));
+/// Discovery, keys and tokens below `path`; `taken` is how a code of a sign-in is taken at the same address.
+pub(super) fn routes(path: &str, issuer: Arc<DemoIssuer>, taken: MethodRouter) -> Router {
     Router::new()
         .route(&format!("{path}/.well-known/openid-configuration"), get(discovery))
         .route(&format!("{path}/jwks"), get(keys))

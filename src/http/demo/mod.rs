@@ -12,6 +12,7 @@ mod sign_in;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::routing::MethodRouter;
 
 pub use issuer::{DemoIssuer, Kind, PEOPLE, WORKLOAD_REPOSITORY};
 pub use orders::{Introspect, Orders};
@@ -20,8 +21,8 @@ pub use sign_in::{CONSOLE, SignIn};
 /// The routes of the demo socket.
 pub fn routes(workloads: Arc<DemoIssuer>, staff: Arc<DemoIssuer>, sign_in: Arc<SignIn>, orders: Arc<Orders>) -> Router {
     Router::new()
-        .merge(issuer::routes("/workloads", workloads, None))
-        .merge(issuer::routes("/staff", staff, Some(Arc::clone(&sign_in))))
+        .merge(issuer::routes("/workloads", workloads, MethodRouter::new()))
+        .merge(issuer::routes("/staff", staff, sign_in::taken(Arc::clone(&sign_in))))
         .merge(sign_in::routes("/staff", sign_in))
         .merge(orders::routes(orders))
 }

@@ -8,14 +8,13 @@ use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::DemoIssuer;
-use super::issuer::PEOPLE;
+use super::issuer::{DemoIssuer, PEOPLE};
 use crate::domain::value::digest::Digest;
 use crate::http::form::Form;
 
@@ -53,6 +52,11 @@ impl SignIn {
             && form.get("response_type") == Some("code")
             && form.get("code_challenge_method") == Some("S256")
     }
+}
+
+/// Takes a code, for the token address of the issuer.
+pub(super) fn taken(sign_in: Arc<SignIn>) -> MethodRouter {
+    post(token).with_state(sign_in)
 }
 
 pub(super) fn routes(path: &str, sign_in: Arc<SignIn>) -> Router {
@@ -94,7 +98,7 @@ async fn choose(State(sign_in): State<Arc<SignIn>>, RawQuery(query): RawQuery) -
 }
 
 /// `POST`: the ID token for a code, once, to who began (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
-pub(super) async fn token(State(sign_in): State<Arc<SignIn>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn token(State(sign_in): State<Arc<SignIn>>, headers: HeaderMap, body: Bytes) -> Response {
     let refused = (StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_grant"})));
     let Ok(form) = Form::read(&headers, &body) else { return refused.into_response() };
     let code = form.get("code").and_then(|code| sign_in.codes.lock().unwrap_or_else(PoisonError::into_inner).remove(code));

@@ -21,7 +21,7 @@ use crate::domain::reason::{self, Reason};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ClientId, ElevationId};
 use crate::domain::value::quota::Operation;
-use crate::http::admin::{Problem, elevations::Asked, input};
+use crate::http::admin::{Problem, asked::Asked, input};
 use crate::http::authorization::Authorization;
 use crate::http::error::no_store;
 

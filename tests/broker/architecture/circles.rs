@@ -28,7 +28,7 @@ struct Circle {
 }
 
 /// Today's circles, the largest first.
-const TODAY: [Circle; 10] = [
+const TODAY: [Circle; 8] = [
     Circle {
         folder: "domain",
         files: "state/mod state/ours state/taken state/unique",
@@ -38,12 +38,6 @@ const TODAY: [Circle; 10] = [
         folder: "broker",
         files: "caller delivery desk event exchange explain follow judged mod registry review revocation ticket",
         reason: "to be cut by one file for what every operation can answer, and by keeping the tasks out of `Broker`",
-    },
-    Circle {
-        folder: "http",
-        files: "admin/admitted admin/approvals admin/elevations admin/people admin/revocations console/approvals console/decision \
-                console/mod console/page console/passkeys console/session console/sign_in",
-        reason: "to be cut by a file of its own for `Console`, and by views that admin and console share",
     },
     Circle {
         folder: "verifier",
@@ -71,7 +65,6 @@ const TODAY: [Circle; 10] = [
         reason: "to be cut by a file of its own for the credentials that are shown",
     },
     Circle { folder: "cli", files: "evidence journal", reason: "to be cut by moving `admin` to the client of the admin API" },
-    Circle { folder: "http/demo", files: "issuer sign_in", reason: "to be cut by moving the people to the sign-in" },
 ];
 
 /// The needs of each file: the other file, the line, and the item.

@@ -18,6 +18,7 @@ const HOMES: [(&str, &[&str]); 37] = [
     ("rustls", &["authn/", "server/"]),
     ("tokio_rustls", &["server/"]),
     ("tower", &["http/front/", "server/", "verifier/"]),
+    ("utoipa", &["broker/view/", "http/admin/"]),
     // Keys, signatures, certificates
     ("aws_lc_rs", &["authn/", "domain/", "http/", "issuance/", "journal/", "outbound/", "server/"]),
     ("curve25519_dalek", &["domain/"]),

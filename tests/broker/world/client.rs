@@ -60,7 +60,9 @@ pub async fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &s
         head.push_str(&format!("content-length: {}\r\n", body.len()));
     }
     head.push_str("\r\n");
-    raw(to, &[head.as_bytes(), body].concat()).await
+    let answer = raw(to, &[head.as_bytes(), body].concat()).await;
+    super::description::holds(method, path, &answer);
+    answer
 }
 
 /// GET, naming another host than the address says.

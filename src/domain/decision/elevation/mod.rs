@@ -8,6 +8,6 @@ mod model;
 mod review;
 
 pub use ask::{Unfit, Wanted, Wish, ask, is_signed};
-pub use briefing::{Briefing, briefing};
+pub use briefing::{Asked, Briefing, Precedent, briefing};
 pub use live::{Live, live};
 pub use review::{Vote, statement};

@@ -1,0 +1,172 @@
+//! Approvals of either kind: of governance, and elevations, each of which is an approval under its own id.
+//!
+//! Enter through [`Any`].
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::approval::ApprovalView;
+use super::elevation::ElevationView;
+use crate::broker::words::Words;
+use crate::broker::{approval_view, elevation_view};
+use crate::domain::elevation::{self, Request};
+use crate::domain::people::actor::Role;
+use crate::domain::registry::approval::{Approval, Standing};
+use crate::domain::registry::integration::Approvers;
+use crate::domain::state::State;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ApprovalId, ElevationId};
+use crate::domain::value::text::Text;
+
+/// An approval of either kind. An elevation has the members of Elevation besides.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Approval)]
+pub enum AnyView {
+    /// Of governance.
+    Governance(Box<ApprovalView>),
+    /// An elevation.
+    Elevation(Box<ElevationApproval>),
+}
+
+/// An elevation as an approval. Its `state` is that of an approval: `approved` also where it runs or has ended.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ElevationApproval {
+    #[serde(flatten)]
+    pub elevation: ElevationView,
+    /// The people that it takes: a role for each, or `named` for one of a list.
+    pub slots: Vec<Slot>,
+    /// Those that nobody fills yet.
+    pub open_slots: Vec<Slot>,
+}
+
+/// One person that it takes.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Slot {
+    /// Somebody with this role.
+    Role(Role),
+    /// Somebody of a list.
+    Named(Named),
+}
+
+/// The word `named`.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Named {
+    Named,
+}
+
+impl AnyView {
+    /// When it is denied unless somebody answers.
+    pub fn expires(&self) -> Timestamp {
+        match self {
+            Self::Governance(approval) => approval.expires,
+            Self::Elevation(approval) => approval.elevation.expires,
+        }
+    }
+}
+
+/// An approval of either kind, as the state has it.
+#[derive(Clone, Copy)]
+pub enum Any<'a> {
+    /// Of governance.
+    Governance(&'a Approval),
+    /// An elevation.
+    Elevation(&'a Request),
+}
+
+impl<'a> Any<'a> {
+    /// All of them.
+    pub fn all(state: &'a State) -> impl Iterator<Item = Self> {
+        let governance = state.approvals.values().map(Any::Governance);
+        governance.chain(state.elevations.all().map(Any::Elevation))
+    }
+
+    /// The one with this id.
+    pub fn find(state: &'a State, (approval, elevation): (&ApprovalId, &ElevationId)) -> Option<Self> {
+        let governance = state.approvals.get(approval).map(Any::Governance);
+        governance.or_else(|| state.elevations.find(elevation).map(Any::Elevation))
+    }
+
+    /// Its id.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Governance(approval) => approval.id.to_string(),
+            Self::Elevation(request) => request.elevation.id.to_string(),
+        }
+    }
+
+    /// Where it stands at `now`.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        match self {
+            Self::Governance(approval) => approval.standing(now),
+            Self::Elevation(request) => standing(request, now),
+        }
+    }
+
+    /// Its kind, as a filter names it.
+    pub fn kind(&self) -> Value {
+        match self {
+            Self::Governance(approval) => json!(approval.kind),
+            Self::Elevation(_) => json!("elevation"),
+        }
+    }
+
+    /// The thing that it is about.
+    pub fn subject(&self, state: &State) -> String {
+        match self {
+            Self::Governance(approval) => approval_view::subject(approval, state),
+            Self::Elevation(request) => request.elevation.integration.to_string(),
+        }
+    }
+
+    /// The texts that [`show`](Self::show) shows.
+    pub fn texts(&self) -> Vec<&'a Text> {
+        match self {
+            Self::Governance(approval) => approval_view::texts(approval).collect(),
+            Self::Elevation(request) => elevation_view::texts(request).collect(),
+        }
+    }
+
+    /// As a list shows it.
+    pub fn show(&self, state: &State, words: &Words, now: Timestamp) -> AnyView {
+        match self {
+            Self::Governance(approval) => AnyView::Governance(Box::new(approval_view::row(approval, state, words, now))),
+            Self::Elevation(request) => as_approval(elevation_view::row(request, state, words, now), request, now),
+        }
+    }
+}
+
+/// An elevation with what every approval has.
+pub fn as_approval(mut elevation: ElevationView, request: &Request, now: Timestamp) -> AnyView {
+    elevation.state = match standing(request, now) {
+        Standing::Approved => elevation::Standing::Approved,
+        Standing::Denied => elevation::Standing::Denied,
+        Standing::Expired => elevation::Standing::Expired,
+        Standing::Pending => elevation::Standing::Pending,
+        Standing::Withdrawn => elevation::Standing::Withdrawn,
+    };
+    let slots = slots(request.elevation.rule.demands.iter());
+    AnyView::Elevation(Box::new(ElevationApproval { elevation, slots, open_slots: self::slots(request.open(now).into_iter()) }))
+}
+
+fn standing(request: &Request, now: Timestamp) -> Standing {
+    match request.standing(now) {
+        // It ran, and somebody has to look at it.
+        _ if request.lacks_review() => Standing::Pending,
+        elevation::Standing::Pending => Standing::Pending,
+        elevation::Standing::Denied => Standing::Denied,
+        elevation::Standing::Expired => Standing::Expired,
+        elevation::Standing::Withdrawn => Standing::Withdrawn,
+        elevation::Standing::Active | elevation::Standing::Approved | elevation::Standing::Ended => Standing::Approved,
+    }
+}
+
+/// One word for each person that is wanted.
+fn slots<'a>(demands: impl Iterator<Item = &'a Approvers>) -> Vec<Slot> {
+    let word = |demand: &Approvers| demand.role.map_or(Slot::Named(Named::Named), Slot::Role);
+    demands.flat_map(|demand| std::iter::repeat_n(word(demand), usize::from(demand.count))).collect()
+}

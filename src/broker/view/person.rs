@@ -1,0 +1,51 @@
+//! People and others who act, as answers name them.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::value::names::{IntegrationId, Issuer};
+
+/// A person at the company's identity provider.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Person)]
+pub struct PersonView {
+    pub iss: Issuer,
+    pub id: String,
+    /// Absent where it was forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    pub name: Option<String>,
+    /// Present where it is a machine with a staff token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = super::schema::True)]
+    pub machine: Option<bool>,
+}
+
+/// The actor of a change.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Actor)]
+pub enum ActorView {
+    /// A person or a machine with a staff token.
+    Person(PersonView),
+    /// A workload with its own proof.
+    Workload(WorkloadView),
+    /// Nobody with a token.
+    Other(OtherView),
+}
+
+/// A workload, by its integration.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Workload)]
+pub struct WorkloadView {
+    pub integration: IntegrationId,
+}
+
+/// An actor without a token: an operator on the machine itself, or the broker.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = OtherActor)]
+pub enum OtherView {
+    Operator,
+    Broker,
+}

@@ -1,0 +1,32 @@
+//! The next date on which a right ends by itself.
+
+use super::State;
+use crate::domain::registry::integration::Integration;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::PartnerName;
+
+/// A date on which a right ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EndsNext {
+    /// `contract`, `exception` or `verification`.
+    pub what: &'static str,
+    /// The first second after it.
+    pub at: Timestamp,
+}
+
+/// The first date after `now` that ends a right of this integration.
+pub fn of_integration(state: &State, record: &Integration, now: Timestamp) -> Option<EndsNext> {
+    let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
+    let exceptions = record.exceptions.iter().map(|exception| ("exception", exception.ends));
+    let ends = [("contract", record.contract.ends)].into_iter().chain(exceptions);
+    let ends = ends.chain(partner.map(|partner| ("verification", partner.record.verification.expires)));
+    let (what, at) = ends.filter(|(_, end)| *end > now).min_by_key(|(_, end)| *end)?;
+    Some(EndsNext { what, at })
+}
+
+/// The first date after `now` that ends a right of one of this partner's integrations.
+pub fn of_partner(state: &State, name: &PartnerName, now: Timestamp) -> Option<EndsNext> {
+    let all = state.integrations.values().filter_map(|integration| integration.current.as_ref());
+    let own = all.filter(|version| version.record.id.partner == *name);
+    own.filter_map(|version| of_integration(state, &version.record, now)).min_by_key(|end| end.at)
+}

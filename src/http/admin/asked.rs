@@ -1,0 +1,77 @@
+//! What somebody asks for with an elevation: a person here, and a workload on the public socket.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::broker::revocation::Fault;
+use crate::domain::decision::elevation::Wish;
+use crate::domain::reason;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::endpoint::Endpoint;
+use crate::domain::value::names::{ApiName, Ticket};
+use crate::domain::value::scope::{Scope, ScopeSet};
+
+/// What somebody asks for; a workload names neither integration nor environments.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Asked {
+    api: ApiName,
+    scopes: Vec<Scope>,
+    /// Fewer endpoints than the record allows.
+    #[serde(default)]
+    allow: Vec<Endpoint>,
+    /// Such as 30m or 1h.
+    duration: String,
+    reason: String,
+    #[schema(value_type = Ticket, required = false)]
+    ticket: Option<Ticket>,
+    /// From when; with the approval where nothing is said.
+    #[schema(value_type = String, format = DateTime, required = false)]
+    starts: Option<String>,
+    /// At once, for an hour at most; security looks at it within a day.
+    #[serde(default)]
+    break_glass: bool,
+}
+
+/// What a duration must look like.
+pub const DURATION: &str = "expected a duration such as 30m or 1h";
+
+impl Asked {
+    /// As the broker takes it.
+    pub fn wish(self) -> Result<Wish, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut add = |at: &str, message: &str| {
+            faults.push(Fault { at: at.to_owned(), reason: &reason::REQUEST_INVALID, message: message.to_owned() });
+        };
+        let number = self.scopes.len();
+        let scopes: ScopeSet = self.scopes.into_iter().collect();
+        if scopes.is_empty() || scopes.len() != number {
+            add("scopes", "expected at least one scope, and none twice");
+        }
+        let duration = Seconds::parse(&self.duration);
+        if duration.is_none() {
+            add("duration", DURATION);
+        }
+        let starts = self.starts.as_deref().map(instant);
+        if starts == Some(None) {
+            add("starts", "expected a time as RFC 3339 has it, such as 2026-12-01T08:00:00Z");
+        }
+        match (duration, faults.is_empty()) {
+            (Some(duration), true) => Ok(Wish {
+                api: self.api,
+                scopes,
+                allow: self.allow,
+                duration,
+                reason: self.reason,
+                ticket: self.ticket,
+                starts: starts.flatten(),
+                break_glass: self.break_glass,
+            }),
+            _ => Err(faults),
+        }
+    }
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    text.parse::<jiff::Timestamp>().ok().and_then(|time| Timestamp::from_seconds(time.as_second()))
+}

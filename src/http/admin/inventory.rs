@@ -1,0 +1,301 @@
+//! Integrations and partners as the inventory shows them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::broker::judged::Lacking;
+use crate::broker::view::approval::OwnersView;
+use crate::broker::view::person::ActorView;
+use crate::domain::decision::effective::{self, Cause, Effective, effective};
+use crate::domain::decision::keys_in_use::{InUse, KeyInUse, keys_in_use};
+use crate::domain::reason::ReasonCode;
+use crate::domain::registry::integration::{Contract, Integration};
+use crate::domain::registry::partner::Partner;
+use crate::domain::state::ends::{EndsNext, of_integration, of_partner};
+use crate::domain::state::integration::IntegrationState;
+use crate::domain::state::{PartnerState, State};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ApprovalId, BindingName, EnvironmentName, IntegrationId, Issuer, PartnerName, Serial};
+
+/// An integration. A list has what is brief; one integration also has its record and keys.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Integration)]
+pub struct IntegrationView {
+    id: IntegrationId,
+    state: &'static str,
+    #[schema(required)]
+    version: Option<Digest>,
+    /// A version that waits beside the one in force.
+    #[schema(required)]
+    held: Option<HeldView>,
+    #[schema(required, value_type = Option<Object>)]
+    contract: Option<Contract>,
+    #[schema(required)]
+    environments: Option<Vec<EnvironmentName>>,
+    /// By environment, whether an exchange would be granted now, and everything that refuses it.
+    effective: BTreeMap<EnvironmentName, EffectiveView>,
+    #[schema(required)]
+    ends_next: Option<EndsNextView>,
+    /// Reasons that keep the waiting version from coming into force besides its approvals.
+    pub waits_for: Vec<ReasonCode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = OwnersView)]
+    pub owners: Option<OwnersView>,
+    /// The keys that it proves itself with, and when each is to be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<KeyInUseView>)]
+    pub keys: Option<Vec<KeyInUseView>>,
+    /// The record, texts in plain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub record: Option<Integration>,
+    /// When it was last issued a token.
+    #[schema(required)]
+    pub last_use: Option<Timestamp>,
+}
+
+/// A version that waits.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Held)]
+struct HeldView {
+    version: Digest,
+    #[schema(required)]
+    approval: Option<ApprovalId>,
+}
+
+/// The next date on which a right ends by itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EndsNext)]
+struct EndsNextView {
+    /// `contract`, `exception` or `verification`.
+    what: &'static str,
+    at: Timestamp,
+}
+
+/// Whether an exchange would be granted in an environment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Effective)]
+struct EffectiveView {
+    #[schema(value_type = EffectiveState)]
+    state: &'static str,
+    /// In the order in which an exchange asks.
+    causes: Vec<CauseView>,
+}
+
+/// The words of an effective state.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the domain says the words; this describes them")]
+enum EffectiveState {
+    Granting,
+    Refusing,
+}
+
+/// One thing that refuses.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Cause)]
+struct CauseView {
+    reason: ReasonCode,
+    /// The revoked thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    subject: Option<String>,
+    /// Null where that is not on record.
+    #[schema(required)]
+    since: Option<Timestamp>,
+    /// When it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Timestamp)]
+    until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = LiftedByView)]
+    lifted_by: Option<LiftedByView>,
+}
+
+/// The step that lifts a cause, and the role that takes it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LiftedBy)]
+struct LiftedByView {
+    action: &'static str,
+    role: &'static str,
+}
+
+/// A key in use: of a certificate, or of an issuer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyInUse)]
+pub struct KeyInUseView {
+    environment: EnvironmentName,
+    /// The serial number of the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Serial)]
+    certificate: Option<Serial>,
+    /// The end of the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Timestamp)]
+    ends: Option<Timestamp>,
+    /// The binding that trusts the issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = BindingName)]
+    binding: Option<BindingName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Issuer)]
+    issuer: Option<Issuer>,
+    /// The thumbprint of the issuer's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Digest)]
+    key: Option<Digest>,
+    #[schema(required)]
+    since: Option<Timestamp>,
+    /// When it is to be changed.
+    #[schema(required)]
+    due: Option<Timestamp>,
+    /// Whether that is past.
+    late: bool,
+}
+
+/// A partner. A list has what is brief; one partner also has its record and what stopped it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Partner)]
+pub struct PartnerView {
+    id: PartnerName,
+    /// `submitted`, `verified`, `verification-expired` or `suspended`.
+    state: &'static str,
+    #[schema(required)]
+    version: Option<Digest>,
+    /// Until when it counts as verified.
+    #[schema(required)]
+    verification: Option<Timestamp>,
+    integrations: Vec<IntegrationId>,
+    /// By environment, whether anything of the partner itself refuses.
+    effective: BTreeMap<EnvironmentName, EffectiveView>,
+    #[schema(required)]
+    ends_next: Option<EndsNextView>,
+    /// When any integration of it was last issued a token.
+    #[schema(required)]
+    pub last_use: Option<Timestamp>,
+    /// The record, texts in plain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub record: Option<Partner>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = StopView)]
+    pub suspended: Option<StopView>,
+}
+
+/// A suspension.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suspension)]
+pub struct StopView {
+    pub by: ActorView,
+    pub at: Timestamp,
+    /// Null where it was forgotten.
+    #[schema(required)]
+    pub reason: Option<String>,
+}
+
+impl IntegrationView {
+    /// What a list shows; owners, reasons and the last use are looked up by who lists.
+    pub fn brief(state: &State, id: &IntegrationId, integration: &IntegrationState, now: Timestamp) -> Self {
+        let shown = integration.shown();
+        let held = integration.held.as_ref().filter(|_| integration.current.is_some());
+        let environments = shown.map(|version| version.record.environments.keys().cloned().collect::<Vec<_>>());
+        let in_each = environments.iter().flatten();
+        Self {
+            id: id.clone(),
+            state: integration.phase().name(),
+            version: shown.map(|version| version.version),
+            held: held.map(|held| HeldView { version: held.version.version, approval: held.approval.clone() }),
+            contract: shown.map(|version| version.record.contract.clone()),
+            effective: in_each
+                .map(|environment| (environment.clone(), EffectiveView::of(effective(id, environment, state, now))))
+                .collect(),
+            environments,
+            ends_next: shown.and_then(|version| of_integration(state, &version.record, now)).map(EndsNextView::of),
+            waits_for: Vec::new(),
+            owners: None,
+            keys: None,
+            record: None,
+            last_use: None,
+        }
+    }
+}
+
+impl PartnerView {
+    /// What a list shows; the last use is looked up by who lists.
+    pub fn brief(state: &State, name: &PartnerName, partner: &PartnerState, now: Timestamp) -> Self {
+        let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
+        let environments = state.configuration.iter().flat_map(|configuration| configuration.environments.keys());
+        let in_each = |environment: &EnvironmentName| {
+            (environment.clone(), EffectiveView::of(effective::of_partner(name, environment, state, now)))
+        };
+        Self {
+            id: name.clone(),
+            state: partner.standing(now).name(),
+            version: version.map(|version| version.version),
+            verification: version.map(|version| version.record.verification.expires),
+            integrations: state.integrations.keys().filter(|id| id.partner == *name).cloned().collect(),
+            effective: environments.map(in_each).collect(),
+            ends_next: of_partner(state, name, now).map(EndsNextView::of),
+            last_use: None,
+            record: None,
+            suspended: None,
+        }
+    }
+}
+
+impl EndsNextView {
+    fn of(next: EndsNext) -> Self {
+        Self { what: next.what, at: next.at }
+    }
+}
+
+impl EffectiveView {
+    fn of(effective: Effective) -> Self {
+        Self { state: effective.state, causes: effective.causes.into_iter().map(CauseView::of).collect() }
+    }
+}
+
+impl CauseView {
+    fn of(cause: Cause) -> Self {
+        let lifted_by = cause.lifted_by.map(|by| LiftedByView { action: by.action, role: by.role });
+        Self { reason: cause.reason, subject: cause.subject, since: cause.since, until: cause.until, lifted_by }
+    }
+}
+
+/// The keys that an integration proves itself with.
+pub fn keys(state: &State, record: &Integration, now: Timestamp) -> Vec<KeyInUseView> {
+    keys_in_use(state, record, now).into_iter().map(KeyInUseView::of).collect()
+}
+
+impl KeyInUseView {
+    fn of(key: KeyInUse) -> Self {
+        let (certificate, trusted) = match key.key {
+            InUse::Certificate { serial, ends } => (Some((serial, ends)), None),
+            InUse::Issuer { binding, issuer, key } => (None, Some((binding, issuer, key))),
+        };
+        let (certificate, ends) = certificate.unzip();
+        let (binding, issuer, thumbprint) = match trusted {
+            Some((binding, issuer, key)) => (Some(binding), Some(issuer), Some(key)),
+            None => (None, None, None),
+        };
+        let (environment, since, due) = (key.environment, key.since, key.due);
+        Self { environment, certificate, ends, binding, issuer, key: thumbprint, since, due, late: key.is_late }
+    }
+}
+
+/// When any integration of a partner was last issued a token.
+pub fn last_use(uses: &BTreeMap<String, Timestamp>, partner: &PartnerName) -> Option<Timestamp> {
+    let before = format!("{partner}/");
+    uses.range(before.clone()..).take_while(|(client, _)| client.starts_with(&before)).map(|(_, time)| *time).max()
+}
+
+/// The reasons for which its waiting version does not take force.
+pub fn waits_for(lacking: &Lacking, id: &IntegrationId) -> Vec<ReasonCode> {
+    lacking.get(id).into_iter().flatten().map(|reason| ReasonCode(reason)).collect()
+}
