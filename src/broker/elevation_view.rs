@@ -88,11 +88,9 @@ impl Broker {
             ..Query::default()
         };
         let refused = self.journal.entries(&query).await?;
-        let refusal = |stored: StoredEntry| match stored.entry {
-            Entry::Refused(refused) => {
-                Some(RefusalView { at: refused.time, reason: refused.reason, environment: refused.environment })
-            }
-            _ => None,
+        let refusal = |stored: StoredEntry| {
+            let Entry::Refused(refused) = stored.entry else { return None };
+            Some(RefusalView { at: refused.time, reason: refused.reason, environment: refused.environment })
         };
         Ok(UsualView {
             last_token: self.journal.last_uses().await?.get(&integration.to_string()).copied(),

@@ -32,7 +32,7 @@ pub struct ElevationView {
     pub integration: IntegrationId,
     pub environment: EnvironmentName,
     pub api: ApiName,
-    /// What is left after every review.
+    /// The scopes that are left after every review.
     #[schema(value_type = Vec<Scope>)]
     pub scopes: ScopeSet,
     pub allow: Vec<Endpoint>,
@@ -55,7 +55,7 @@ pub struct ElevationView {
     pub starts: Option<Timestamp>,
     #[schema(required)]
     pub ends: Option<Timestamp>,
-    /// Who must agree: each is to be met.
+    /// The people who must agree: each demand is to be met.
     pub needs: Vec<DemandView>,
     /// Those of `needs` that are not met yet.
     pub open: Vec<DemandView>,
@@ -69,7 +69,7 @@ pub struct ElevationView {
     /// The highest of its scopes.
     #[schema(required)]
     pub risk: Option<Risk>,
-    /// What an approver must see besides; of one elevation alone.
+    /// The facts that an approver must see besides; of one elevation alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = BriefingView)]
     pub briefing: Option<BriefingView>,
@@ -98,7 +98,7 @@ pub enum ElevationKind {
     Elevation,
 }
 
-/// What was asked for.
+/// The terms that were asked for.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Asked)]
 pub struct AskedView {
@@ -162,7 +162,7 @@ pub struct EndedView {
     pub reason: Option<String>,
 }
 
-/// What an approver must see besides the request itself.
+/// The facts that an approver must see besides the request itself.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Briefing)]

@@ -1,4 +1,4 @@
-//! What somebody asks for with an elevation: a person here, and a workload on the public socket.
+//! The terms that an elevation is asked for with: by a person here, by a workload on the public socket.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{ApiName, Ticket};
 use crate::domain::value::scope::{Scope, ScopeSet};
 
-/// What somebody asks for; a workload names neither integration nor environments.
+/// The terms of a request. A workload names neither integration nor environments.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Asked {
@@ -33,7 +33,7 @@ pub struct Asked {
     break_glass: bool,
 }
 
-/// What a duration must look like.
+/// The words for a text that is no duration.
 pub const DURATION: &str = "expected a duration such as 30m or 1h";
 
 impl Asked {

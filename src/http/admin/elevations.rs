@@ -42,9 +42,9 @@ pub fn routes() -> Vec<Route> {
     let asked =
         "Ask for scopes for a while, once for each environment; with one environment the answer is that elevation as well";
     let reviewed = "Approve, approve less, or deny what was seen; a human who signed in within 15 minutes";
-    let ended = "End it, or take the request back; what was issued under it is cut";
+    let ended = "End it, or take the request back, and cut the tokens that were issued under it";
     vec![
-        get("/v1/elevations", "listElevations", "All elevations, whoever asked and whatever became of them", list),
+        get("/v1/elevations", "listElevations", "All elevations, also those that were denied or have ended", list),
         post("/v1/elevations", "askElevation", asked, ask),
         get("/v1/elevations/{id}", "elevation", "One elevation with all that an approver must see", one).names("elevation"),
         post("/v1/elevations/{id}/end", "endElevation", ended, end).names("elevation"),
@@ -52,7 +52,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// What a reviewer sends; the version seen is required, and what is named besides can only take away.
+/// The review that somebody sends. The version seen is required; the other members can only take away.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Review)]

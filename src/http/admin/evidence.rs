@@ -31,9 +31,9 @@ use crate::journal::Query;
 /// The routes.
 pub fn routes() -> Vec<Route> {
     let listed = "The journal's entries, oldest or newest first, and how many more there are";
-    let proved = "That an entry stands in the newest checkpoint (index), or that it extends an earlier one (size)";
+    let proved = "The proof that an entry stands in the newest checkpoint (index), or that it extends an earlier one (size)";
     let noted = "The newest signed note (C2SP) and the key that it verifies with";
-    let asked = "What an exchange would come to now, if a good proof came; nothing is recorded";
+    let asked = "The outcome of an exchange as if a good proof came now; nothing is recorded";
     vec![
         get("/v1/can-i", "canI", asked, can_i),
         get("/v1/explain/{request}", "explain", "Why one exchange came out as it did", explain)
@@ -57,9 +57,9 @@ struct Entries {
     /// Entries that match beyond this page; at most 100000 are counted, and null where some may have left the database.
     #[schema(required)]
     more: Option<u64>,
-    /// What subjects that are ids stand for.
+    /// The words for subjects that are ids.
     subjects: BTreeMap<String, String>,
-    /// What digests of texts stand for, as far as they were not forgotten.
+    /// The texts that digests stand for, as far as they were not forgotten.
     texts: BTreeMap<String, String>,
 }
 
@@ -185,7 +185,7 @@ enum TokenState {
     Revoked,
 }
 
-/// What an exchange would come to.
+/// The outcome of an exchange that is supposed.
 #[derive(Serialize, ToSchema)]
 struct Rehearsal {
     allowed: bool,
@@ -221,7 +221,7 @@ impl Filters for OfEntries {
     ];
 }
 
-/// What a proof is of: an entry, or an earlier size.
+/// The parameters of a proof: an entry, or an earlier size.
 struct OfProof;
 
 impl Filters for OfProof {
@@ -234,7 +234,7 @@ struct OfExchange;
 
 impl Filters for OfExchange {
     const ALL: &'static [Filter] = &[
-        Filter::text("integration", "Who would ask: PARTNER/INTEGRATION").required(),
+        Filter::text("integration", "The integration that would ask: PARTNER/INTEGRATION").required(),
         Filter::text("environment", "Where").required(),
         Filter::text("api", "For which API").required(),
         Filter::text("scope", "For which scopes").required(),

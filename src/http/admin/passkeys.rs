@@ -21,7 +21,7 @@ use crate::domain::value::names::PasskeyId;
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
-    let revoked = "Revoke a passkey, one's own or as security or administrator anybody's: what it signed counts no more";
+    let revoked = "Revoke a passkey, one's own or as security or administrator anybody's: its signatures count no more";
     vec![
         get("/v1/passkeys", "listPasskeys", "Passkeys of approvers, also those that were revoked", list),
         post("/v1/passkeys/{id}/revoke", "revokePasskey", revoked, revoke).names("passkey"),

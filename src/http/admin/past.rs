@@ -22,10 +22,10 @@ use crate::journal::At;
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
-    vec![get("/v1/journal/at", "getPast", "What was in force at a time, or after an entry", at)]
+    vec![get("/v1/journal/at", "getPast", "The versions in force at a time, or after an entry", at)]
 }
 
-/// What was in force. Versions, not records: an entry of the journal has the record of each version.
+/// The versions that were in force. Versions, not records: an entry of the journal has the record of each version.
 #[derive(Serialize, ToSchema)]
 struct Past {
     time: Timestamp,

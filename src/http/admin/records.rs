@@ -31,12 +31,12 @@ use crate::http::media;
 /// The routes.
 pub fn routes() -> Vec<Route> {
     vec![
-        post("/v1/records/apply", "applyRecords", "Record them; what widens waits for approval", apply),
+        post("/v1/records/apply", "applyRecords", "Record them; a version that widens something waits for approval", apply),
         post("/v1/records/plan", "planRecords", "Tell what these records would change", plan),
     ]
 }
 
-/// What an apply of these records does, or did.
+/// The plan of an apply, or what the apply did.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Plan)]
 struct PlanView {

@@ -26,7 +26,7 @@ use crate::domain::value::names::{IntegrationId, PartnerName};
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
-    let stopped = "Stop it at once; what was issued is cut";
+    let stopped = "Suspend it at once, and cut the tokens that were issued";
     let resumed = "Ask to let it go on";
     let one = "One integration: its record, owners, last use, what ends next";
     vec![

@@ -28,9 +28,9 @@ use crate::journal::Ended;
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
-    let revoked = "Cut something; answered when every reader is certain to refuse";
+    let revoked = "Revoke something; answered once every reader is certain to refuse it";
     vec![
-        get("/v1/revocations", "listRevocations", "What is cut; single tokens stand in the journal", list),
+        get("/v1/revocations", "listRevocations", "Revocations; those of single tokens stand in the journal", list),
         post("/v1/revocations", "revoke", revoked, revoke),
         get("/v1/revocations/{id}", "getRevocation", "One revocation", one).names("revocation"),
         post("/v1/revocations/{id}/lift", "liftRevocation", "Ask to lift it; somebody who did not revoke approves", lift)
@@ -38,7 +38,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// What is to be cut: exactly one of these, and why.
+/// The thing that is to be cut, exactly one of these, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Revoke)]
@@ -169,7 +169,7 @@ impl Wanted {
         things.into_iter().filter_map(|(thing, kind, name)| Some((thing, kind, name.as_ref()?)))
     }
 
-    /// What is named, in words.
+    /// The words for the thing that is named.
     fn sought(&self) -> String {
         let first = self.things().next().map(|(_, kind, name)| format!("{kind} {name}"));
         first.map_or_else(|| "such thing".to_owned(), |words| words.chars().take(200).collect())

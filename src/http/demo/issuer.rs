@@ -118,7 +118,7 @@ impl DemoIssuer {
 }
 
 /// Discovery, keys and tokens below `path`; `taken` is how a code of a sign-in is taken at the same address.
-pub(super) fn routes(path: &str, issuer: Arc<DemoIssuer>, taken: MethodRouter) -> Router {
+pub(super) fn routes(path: &str, issuer: Arc<DemoIssuer>, taken: MethodRouter<Arc<DemoIssuer>>) -> Router {
     Router::new()
         .route(&format!("{path}/.well-known/openid-configuration"), get(discovery))
         .route(&format!("{path}/jwks"), get(keys))

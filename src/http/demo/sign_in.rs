@@ -55,7 +55,7 @@ impl SignIn {
 }
 
 /// Takes a code, for the token address of the issuer.
-pub(super) fn taken(sign_in: Arc<SignIn>) -> MethodRouter {
+pub(super) fn taken(sign_in: Arc<SignIn>) -> MethodRouter<Arc<DemoIssuer>> {
     post(token).with_state(sign_in)
 }
 
