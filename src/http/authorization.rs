@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 
-/// What `Authorization` holds.
+/// The content of `Authorization`.
 pub enum Authorization {
     /// No such header.
     Absent,

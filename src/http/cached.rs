@@ -1,4 +1,4 @@
-//! Answers that others keep: an entity tag on each, and 304 to whoever has it still (RFC 9110 sections 8.8.3, 13.1.2 and 15.4.5).
+//! Answers that others keep: an entity tag, and 304 for a match (RFC 9110 sections 8.8.3, 13.1.2, 15.4.5).
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -12,7 +12,7 @@ use crate::domain::reason::{self, Reason};
 
 /// The parameters of a request, each at most once; a parameter without a value is absent (RFC 6749 section 3.2).
 ///
-/// What stands in the text without an escape is not copied: an assertion is half of a request.
+/// A value without an escape is not copied: an assertion is half of a request.
 #[derive(Default)]
 pub struct Form<'t> {
     parameters: Vec<(Cow<'t, str>, Cow<'t, str>)>,

@@ -18,7 +18,7 @@ use super::metrics::{self, Metrics};
 pub struct Readiness {
     /// All of it together.
     pub ready: bool,
-    /// What it is made of.
+    /// Its parts.
     pub checks: Vec<Check>,
     /// Which node it is; shown on the admin socket only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +45,7 @@ pub struct Check {
     pub name: &'static str,
     /// Whether it holds.
     pub ok: bool,
-    /// What is wrong, for operators; shown on the admin socket only.
+    /// The fault, for operators; shown on the admin socket only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -62,7 +62,7 @@ impl Readiness {
     }
 }
 
-/// Who reads the answer of `/readyz?verbose`.
+/// The reader of `/readyz?verbose`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Audience {
     /// Anybody: names and whether they hold.

@@ -1,4 +1,4 @@
-//! What a body says it is: `Content-Type`, read once and the same everywhere (RFC 9110 sections 8.3.1 and 5.6.6).
+//! `Content-Type`, read once and the same everywhere (RFC 9110 sections 8.3.1 and 5.6.6).
 
 use axum::http::{HeaderMap, header};
 
@@ -40,7 +40,7 @@ fn is_media(text: &str, wanted: &str) -> bool {
     }
 }
 
-/// What follows `utf-8` or `"utf-8"`.
+/// The rest after `utf-8` or `"utf-8"`.
 fn utf_8(text: &str) -> Option<&str> {
     let (text, is_quoted) = text.strip_prefix('"').map_or((text, false), |text| (text, true));
     let (charset, rest) = text.split_at_checked(5)?;

@@ -1,4 +1,4 @@
-//! What the house counts, for Prometheus, under the prefix `carnet_`.
+//! The metrics, for Prometheus, under the prefix `carnet_`.
 //!
 //! There is no global registry: one [`Metrics`] is made by the composition and passed on. Lower floors return facts; HTTP and
 //! the shell count them here. Every label is a word of ours (`&'static str`, a [`Reason`]) or a name out of our own records, never

@@ -1,4 +1,4 @@
-//! Who calls, and whether they may: the extractor that every handler of the admin API begins with.
+//! The caller and their permission: the extractor that every handler of the admin API begins with.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -21,7 +21,7 @@ pub struct Admitted<P> {
     pub by: Authorized<P>,
     /// The request.
     pub request: RequestId,
-    /// What it is done once for, if it has a key. The gate has looked whether it was.
+    /// The key under which it is done once, if it has one. The gate has looked whether it was done.
     once: Option<Idempotency>,
 }
 
@@ -62,7 +62,9 @@ impl<P: Permission> Part for Admitted<P> {
     }
 }
 
-/// Who shows a bearer that counts, or a session of the console (which `console::recognise` has looked at), and was not cut.
+/// The caller: by a bearer that counts or by a session of the console, and not cut.
+///
+/// `console::recognise` has looked at the session.
 pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Problem> {
     broker.journal.ensure_steady()?;
     if let Some(visitor) = parts.extensions.get::<Visitor>() {

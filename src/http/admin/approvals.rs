@@ -1,4 +1,4 @@
-//! Approvals: what waits for whom, and the reviews. An elevation is an approval too, under its own id.
+//! Approvals and their reviews. An elevation is an approval too, under its own id.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -45,7 +45,7 @@ impl Filters for OfApprovals {
     ];
 }
 
-/// What was reviewed, after it: an elevation as the elevations show it.
+/// The approval after a review. An elevation is shown as `GET /v1/elevations/{id}` shows it.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "an elevation is written by `elevations`; here its shape is described")]

@@ -1,4 +1,4 @@
-//! The terms that an elevation is asked for with: by a person here, by a workload on the public socket.
+//! The terms of a request for an elevation: a person's, and a workload's on the public socket.
 
 use serde::Deserialize;
 use utoipa::ToSchema;

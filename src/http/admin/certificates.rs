@@ -1,4 +1,4 @@
-//! Certificates: authorities and the leaves on record, asking for a first enrolment, and the next issuing key.
+//! Certificates: authorities and their next key, leaves on record, and requests for enrolment.
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -111,7 +111,9 @@ impl Filters for OfCertificates {
     ];
 }
 
-/// `POST /v1/enrolments`. The token is shown in this answer alone, and works once somebody else of security has approved it.
+/// `POST /v1/enrolments`.
+///
+/// The token is shown in this answer alone, and works once somebody else of security has approved it.
 async fn ask(
     State(broker): State<Broker>,
     by: Admitted<Submit>,

@@ -21,7 +21,7 @@ use crate::domain::people::actor::Role;
 /// Schemas with the names by which others refer to them.
 pub type Schemas = Vec<(String, RefOr<Schema>)>;
 
-/// What the types of a handler say of its route.
+/// The description of a route, made of the types of its handler.
 pub struct Description {
     /// The operation.
     pub operation: Operation,

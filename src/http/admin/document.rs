@@ -32,7 +32,7 @@ impl Answer for Document {
     }
 }
 
-/// What all routes have in common.
+/// The parts that all routes have in common.
 fn frame() -> OpenApi {
     let about = "What security teams, owners and operators do, and what auditors read. Unknown members, parameters and types are \
                  refused, never ignored.";

@@ -1,4 +1,4 @@
-//! Elevations: who asks for what, for how long and why, who agreed, and the end of it.
+//! Elevations: requests, reviews and ends.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -52,7 +52,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The review that somebody sends. The version seen is required; the other members can only take away.
+/// The review that somebody sends: the version seen is required, and the rest can only take away.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Review)]
@@ -118,7 +118,9 @@ impl ToSchema for Members {
     }
 }
 
-/// The elevations that were asked for. One environment is the usual case: then the answer is that elevation as well.
+/// The elevations that were asked for.
+///
+/// One environment is the usual case: then the answer is that elevation as well.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = ElevationsAsked)]

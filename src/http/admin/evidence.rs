@@ -1,4 +1,4 @@
-//! Evidence: the journal's entries, checkpoints and proofs, and why one exchange came out as it did.
+//! Evidence: entries, checkpoints and proofs of the journal, and the outcome of one exchange.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,9 @@ struct Entries {
     items: Vec<Value>,
     #[schema(required)]
     next: Option<String>,
-    /// Entries that match beyond this page; at most 100000 are counted, and null where some may have left the database.
+    /// Entries that match beyond this page.
+    ///
+    /// At most 100000 are counted; null where some may have left the database.
     #[schema(required)]
     more: Option<u64>,
     /// The words for subjects that are ids.
@@ -242,8 +244,9 @@ impl Filters for OfExchange {
     ];
 }
 
-/// `GET /v1/journal`: entries, oldest first or with `order=newest` newest first, by kind, subject, request, time, actor or partner; `more`
-/// says how many there are beyond the page. Where they have left the database, a page looks through a part of a segment: it may be
+/// `GET /v1/journal`: entries by kind, subject, request, time, actor or partner.
+///
+/// The oldest come first, or with `order=newest` the newest; `more` says how many there are beyond the page. Where they have left the database, a page looks through a part of a segment: it may be
 /// short, or empty, and have a `next`, and `more` is not known. The entries are told as they stand in the log; what their digests and
 /// ids stand for is told beside them.
 async fn entries(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<OfEntries>) -> Result<Json<Entries>, Problem> {
@@ -300,7 +303,7 @@ fn query_of(broker: &Broker, page: &Page<OfEntries>) -> Result<Query, Problem> {
     })
 }
 
-/// What the digests in these entries stand for, as far as it was not forgotten.
+/// The texts that the digests in these entries stand for, as far as they were not forgotten.
 async fn texts(broker: &Broker, items: &[Value]) -> Result<BTreeMap<String, String>, Problem> {
     fn collect(value: &Value, found: &mut Vec<Text>) {
         match value {

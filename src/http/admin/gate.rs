@@ -1,4 +1,4 @@
-//! What every request of the admin API passes before its handler: its method, its query, and whether it was done already.
+//! Checks each request of the admin API before its handler: method, query, idempotency key.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::domain::value::names::RequestId;
 use crate::http::front::{Arrival, ErrorShape, Fault};
 use crate::journal::Idempotency;
 
-/// What the gate needs.
+/// The gate of one node.
 pub struct Gate {
     broker: Broker,
     turns: Turns,
@@ -34,7 +34,7 @@ impl Gate {
     }
 }
 
-/// Lets a request in.
+/// Lets a request in, or refuses it, or repeats the answer that it got before.
 pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     // axum answers HEAD like GET; nobody asks this API so, and every route names all methods that it takes.
     if request.method() == Method::HEAD {

@@ -71,7 +71,7 @@ struct Fingerprint<'r> {
     body: Digest,
 }
 
-/// Of parts that no other parts have: each begins with its length.
+/// A digest that no other list of parts has: each part begins with its length.
 fn digest(parts: &[&[u8]]) -> Digest {
     let lengths: Vec<[u8; 8]> = parts.iter().map(|part| (part.len() as u64).to_be_bytes()).collect();
     let framed: Vec<&[u8]> = lengths.iter().zip(parts).flat_map(|(length, part)| [&length[..], part]).collect();
@@ -81,13 +81,13 @@ fn digest(parts: &[&[u8]]) -> Digest {
 /// Keys of one person that are under way at a time.
 const MOST: usize = 32;
 
-/// Whose turn it is, by person and key.
+/// The turns of requests, by person and key.
 #[derive(Default)]
 pub struct Turns(Mutex<Waiting>);
 
 type Waiting = HashMap<(Digest, Digest), Weak<Turn<()>>>;
 
-/// Nobody else has this key as long as it is held.
+/// The turn of a key: nobody else has it as long as this is held.
 pub type MyTurn = OwnedMutexGuard<()>;
 
 impl Turns {
@@ -113,7 +113,7 @@ impl Turns {
     }
 }
 
-/// For who has too much under way.
+/// The refusal of a person who has too many requests in flight.
 pub fn too_many() -> Problem {
     Problem::of(&reason::IDEMPOTENCY_MANY).after(Some(Seconds(1)))
 }
@@ -128,7 +128,7 @@ pub struct Kept {
     after: Option<Unconfirmed>,
 }
 
-/// What is kept in the place of the answer that it comes with.
+/// The answer that is kept in place of the one that it comes with.
 #[derive(Clone)]
 struct InItsPlace(Option<Arc<Kept>>);
 
@@ -145,7 +145,7 @@ pub async fn confirmed(broker: &Broker, request: &RequestId, cut: Unconfirmed, a
     response
 }
 
-/// What a request with this key was answered before.
+/// The answer to an earlier request with this key.
 #[derive(Debug)]
 pub struct Answered {
     response: Response,
@@ -162,7 +162,7 @@ impl Answered {
     }
 }
 
-/// What is answered to `request` where one with its key was begun before.
+/// The answer to `request` where one with its key was begun before.
 pub async fn before(journal: &Journal, request: &RequestId, once: &Idempotency) -> Result<Option<Answered>, Problem> {
     let Some(before) = journal.before(once).await? else { return Ok(None) };
     if before.fingerprint != once.fingerprint {

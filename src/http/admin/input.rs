@@ -1,5 +1,6 @@
-//! What a request brings: a JSON body of one strict shape, a query, names in a path. Nothing is coerced, nothing unknown ignored
-//! (ABUSE ).
+//! The parts of a request: a JSON body of one strict shape, a query, names in a path.
+//!
+//! Nothing is coerced, and nothing unknown is ignored (ABUSE ).
 
 use std::marker::PhantomData;
 
@@ -79,7 +80,7 @@ pub struct Filter {
     required: bool,
 }
 
-/// What a parameter may be.
+/// The shape of a parameter.
 #[derive(Clone, Copy)]
 enum Shape {
     Text,

@@ -200,7 +200,7 @@ pub struct StopView {
 }
 
 impl IntegrationView {
-    /// What a list shows; owners, reasons and the last use are looked up by who lists.
+    /// The brief form; the caller adds owners, reasons and the last use, which take a look-up.
     pub fn brief(state: &State, id: &IntegrationId, integration: &IntegrationState, now: Timestamp) -> Self {
         let shown = integration.shown();
         let held = integration.held.as_ref().filter(|_| integration.current.is_some());
@@ -227,7 +227,7 @@ impl IntegrationView {
 }
 
 impl PartnerView {
-    /// What a list shows; the last use is looked up by who lists.
+    /// The brief form; the caller adds the last use, which takes a look-up.
     pub fn brief(state: &State, name: &PartnerName, partner: &PartnerState, now: Timestamp) -> Self {
         let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
         let environments = state.configuration.iter().flat_map(|configuration| configuration.environments.keys());

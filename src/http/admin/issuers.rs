@@ -41,7 +41,7 @@ struct Probed {
     keys: Vec<ProbedKeyView>,
     /// Entries of its key set that are no usable key.
     ignored: usize,
-    /// What is odd about the key set, key by key, in fixed words.
+    /// Oddities of the key set, key by key, in fixed words.
     notes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Completes a refusal by what only its route knows: the request's id, and the thing that was not found.
+//! Completes a refusal with the request's id and the name of the thing that was not found.
 //!
 //! A rule far below knows only that something is not there; what was asked for stands in the path. It is the caller's own word, and is
 //! told back as it came, still percent-encoded.
@@ -40,7 +40,7 @@ fn finished(problem: Problem, name: Option<String>) -> Problem {
 }
 
 impl Names {
-    /// What a path of this route names, such as `integration globex/nope`.
+    /// The thing that a path of this route names, such as `integration globex/nope`.
     fn of(&self, path: &str) -> Option<String> {
         let parts = self.path.split('/').zip(path.split('/')).filter(|(template, _)| template.starts_with('{'));
         let name = parts.map(|(_, part)| part).collect::<Vec<_>>().join("/");

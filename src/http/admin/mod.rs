@@ -1,4 +1,4 @@
-//! The admin API (`/v1`, docs/reference/admin-api.md): what security teams, owners and operators do, and what auditors read.
+//! The admin API (docs/reference/admin-api.md), for security teams, owners, operators and auditors.
 //!
 //! Enter through [`routes`]. A handler takes an [`Admitted`] of the permission that it needs: a handler without the check is described as
 //! open, and the tests refuse that. Here JSON becomes a call of the broker and its outcome JSON again; every rule is below.

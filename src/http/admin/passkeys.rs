@@ -1,4 +1,4 @@
-//! Passkeys of approvers: whose they are, and the end of one. They are registered on a page (`http::console`).
+//! Passkeys of approvers: a list, and the end of one. A page registers them (`http::console`).
 
 use axum::extract::{Path, State};
 use serde::Serialize;

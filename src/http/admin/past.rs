@@ -25,7 +25,7 @@ pub fn routes() -> Vec<Route> {
     vec![get("/v1/journal/at", "getPast", "The versions in force at a time, or after an entry", at)]
 }
 
-/// The versions that were in force. Versions, not records: an entry of the journal has the record of each version.
+/// The versions that were in force; an entry of the journal has the record of each.
 #[derive(Serialize, ToSchema)]
 struct Past {
     time: Timestamp,
@@ -90,8 +90,9 @@ impl Filters for When {
         &[Filter::text("time", "Seconds since 1970, or RFC 3339"), Filter::number("index", "An entry")];
 }
 
-/// `GET /v1/journal/at?time=T` or `?index=N`: what was in force after the last entry of that second, or after that entry. The future is
-/// not known.
+/// `GET /v1/journal/at?time=T` or `?index=N`: the state after the last entry of that second, or after that entry.
+///
+/// The future is not known.
 async fn at(State(broker): State<Broker>, _by: Admitted<Read>, asked: Asked<When>) -> Result<Json<Past>, Problem> {
     let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
     let at = match (asked.filters.get("time"), asked.filters.get("index")) {

@@ -1,4 +1,4 @@
-//! The only mapping from reasons to the statuses of the admin API: `application/problem+json` (RFC 9457), never on an OAuth endpoint.
+//! The only mapping from reasons to the statuses of the admin API: RFC 9457, never on an OAuth endpoint.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,11 +18,11 @@ pub struct Problem {
     request: Option<RequestId>,
     status: Option<StatusCode>,
     retry_after: Option<Seconds>,
-    /// What happened in this case, where the reason alone says too little.
+    /// The case in words, where the reason alone says too little.
     detail: Option<String>,
     /// The text that names nothing.
     called: Option<String>,
-    /// Whoever asks is not known, and told nothing but that.
+    /// The caller is not known, and is told nothing but that.
     to_stranger: bool,
 }
 
@@ -64,12 +64,12 @@ impl Problem {
         Self { faults, ..Self::of(reason) }
     }
 
-    /// Of another media type than the route takes (ABUSE A-23).
+    /// For a media type that the route does not take (ABUSE A-23).
     pub fn media_type() -> Self {
         Self { status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), ..Self::of(&crate::domain::reason::REQUEST_MALFORMED) }
     }
 
-    /// For a caller of the public socket who is not known: the same whatever was wrong (docs/reference/http.md#refusals).
+    /// For an unknown caller of the public socket: the same whatever was wrong (docs/reference/http.md#refusals).
     pub fn to_stranger() -> Self {
         let status = Some(StatusCode::UNAUTHORIZED);
         Self { status, to_stranger: true, ..Self::of(&crate::domain::reason::CLIENT_MISSING) }
@@ -160,7 +160,7 @@ pub struct ProblemView {
     #[schema(required, value_type = String)]
     title: Option<&'static str>,
     status: u16,
-    /// What happened; absent where the request did not come as far as a route.
+    /// The case in words; absent where the request did not come as far as a route.
     #[schema(required = false)]
     detail: String,
     /// A stable code.
@@ -184,7 +184,7 @@ pub struct FaultView {
     pub at: String,
     /// A stable code.
     pub reason: &'static str,
-    /// What is wrong, in words.
+    /// The fault in words.
     pub message: String,
 }
 
@@ -194,7 +194,7 @@ impl FaultView {
     }
 }
 
-/// Beside an answer that lacks the request's id, or the name of what was not found: the route adds both ([`super::missing`]).
+/// Beside an answer that lacks its request's id or the name of a thing: [`super::missing`] adds both.
 #[derive(Clone)]
 pub struct Unfinished(pub Problem);
 

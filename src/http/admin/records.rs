@@ -107,7 +107,7 @@ impl Yaml {
     }
 }
 
-/// The headers of an apply. They are read by the handler, for what is wrong with them is told after what is wrong with the caller.
+/// The headers of an apply. The handler reads them: a fault of the caller is told first.
 struct Terms(HeaderMap);
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Terms {
@@ -145,8 +145,9 @@ async fn plan(State(broker): State<Broker>, by: Admitted<Submit>, records: Yaml)
     Ok(json(broker.desk.finish(move || written(&show(&plan))).await?))
 }
 
-/// `POST /v1/records/apply`; with `If-Match: PLAN_ID` only while the plan is still that one. The reason of `Carnet-Reason` is recorded, and
-/// shown to who approves.
+/// `POST /v1/records/apply`; with `If-Match: PLAN_ID` only while the plan is still that one.
+///
+/// The reason of `Carnet-Reason` is recorded, and shown to the people who approve.
 async fn apply(
     State(broker): State<Broker>,
     by: Admitted<Submit>,
@@ -183,7 +184,9 @@ fn opened_approval(approval: &Approval) -> OpenedApproval {
     }
 }
 
-/// The reason for an apply: its body is the records alone, and no query is taken. Escaped as in a form, for a header is ASCII.
+/// The reason for an apply, from a header: its body is the records alone, and no query is taken.
+///
+/// It is escaped as in a form, for a header is ASCII.
 fn why(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
     let mut values = headers.get_all(REASON).iter();

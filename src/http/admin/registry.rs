@@ -83,7 +83,7 @@ async fn integrations(
     }))
 }
 
-/// `GET /v1/integrations/{p}/{i}`: the record with its texts, who owns it, its last token, and what ends next.
+/// `GET /v1/integrations/{p}/{i}`: the record with its texts, its owners, its last token, its next end.
 async fn integration(
     State(broker): State<Broker>,
     _by: Admitted<Read>,

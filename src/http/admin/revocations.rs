@@ -1,4 +1,4 @@
-//! Revocations: what is cut, by whom, and asking to lift it.
+//! Revocations: making, listing and lifting them.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -145,7 +145,7 @@ impl Filters for OfRevocations {
 }
 
 impl EndedView {
-    /// Of what was counted; nothing where it was not.
+    /// Shows a count; null where nothing was counted.
     pub fn of(ended: Option<Ended>) -> Self {
         Self { cut: ended.map(|ended| ended.tokens), last_expires: ended.and_then(|ended| ended.last) }
     }

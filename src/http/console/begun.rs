@@ -1,4 +1,4 @@
-//! Sign-ins that were begun in a browser: each lies under a cookie of its own, is taken once, and lives for ten minutes.
+//! Sign-ins that were begun in a browser: each has a cookie, is taken once, and lives for ten minutes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +24,7 @@ pub struct Begun {
 
 /// A sign-in that was begun.
 pub(super) struct Pending {
-    /// What its answer is checked against.
+    /// The values that its answer is checked against.
     pub(super) sign_in: SignIn,
     /// The page to go on to.
     pub(super) to: String,

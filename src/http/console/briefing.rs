@@ -1,4 +1,5 @@
-//! What an approver must see, in words: line for line the same on the page and in the command line (docs/how-to/govern/approve.md).
+//! An elevation in words for its approver: the same lines on the page and in the command line
+//! (docs/how-to/govern/approve.md).
 //!
 //! It reads an elevation as `GET /v1/elevations/{id}` tells it. Every value is somebody's text: whoever shows a line escapes it.
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 use crate::broker::approval_view::ERASED;
 use crate::domain::value::clock::Seconds;
 
-/// What each flag says to a person.
+/// The words for each flag.
 const FLAGS: [(&str, &str); 7] = [
     ("break-glass", "It began without an approval."),
     ("high-risk", "A scope of it is of high risk."),
@@ -49,7 +50,7 @@ pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// What is worth a second look.
+/// The flags in words.
 pub fn flags(one: &Value) -> Vec<String> {
     let flags = words(&one["briefing"]["flags"]);
     let say = |flag: &String| {
@@ -71,7 +72,7 @@ pub fn sentence(one: &Value, approves: bool) -> String {
     )
 }
 
-/// What happens next, as it stands.
+/// The next step, as it stands.
 pub fn next(one: &Value) -> String {
     let open = some(all(&one["open"]).map(demand).collect(), "nobody", ", and ");
     let when = || format!("from {} to {}", time(&one["starts"]), time(&one["ends"]));
@@ -98,7 +99,7 @@ pub fn who(actor: &Value) -> String {
     named.or_else(|| actor.as_str()).unwrap_or("-").to_owned()
 }
 
-/// Who must agree, in words.
+/// A demand in words.
 pub fn demand(demand: &Value) -> String {
     let of = demand["role"].as_str().map_or_else(|| cell(demand, "people"), |role| format!("role {role}"));
     let fallback = &demand["fallback"];

@@ -27,7 +27,7 @@ const MOST: usize = 50;
 /// The shortest elevation.
 const SHORTEST: Seconds = Seconds::minutes(1);
 
-/// What is decided on.
+/// The thing that is decided on.
 pub enum Which {
     /// An approval of governance.
     Approval(ApprovalId),
@@ -112,7 +112,7 @@ async fn elevation(console: &Console, visitor: &Visitor, id: &ElevationId) -> Re
     })
 }
 
-/// What a page of either kind says to the visitor: that they decided, that they may, or why not and who may.
+/// The part of the page about the visitor: that they decided, that they may, or why not and who may.
 fn judged_page(visitor: &Visitor, told: &Value, judged: Result<(), &'static Reason>, who: String) -> Decision {
     let person = &visitor.staff.person;
     let of_visitor = |review: &&Value| review["by"]["iss"] == person.iss.as_str() && review["by"]["id"] == person.id.as_str();
@@ -226,7 +226,7 @@ pub fn read(console: &Console, form: &Form<'_>, elevation: Option<(&Request, &Va
     Ok(Word { verdict, why: why.to_owned(), seen, narrowing, signature })
 }
 
-/// What the approver took away: whatever of it is not there was unchecked, or is shorter.
+/// The narrowing: the approver unchecked each value that is absent, or shortened it.
 fn narrowing(
     form: &Form<'_>,
     request: &Request,

@@ -1,4 +1,4 @@
-//! What an approver must see of everything but elevations, in words: line for line the same on the page and in the command line.
+//! An approval in words for its approver: the same lines on the page and in the command line.
 //!
 //! It reads an approval as `GET /v1/approvals/{id}` tells it. Every value is somebody's text: whoever shows a line escapes it.
 
@@ -47,7 +47,7 @@ pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// What the record changes, each with its weight; nothing where the approval is about no record, or it is in force.
+/// The changes of the record with their weights; none where there is no record, or it is in force.
 pub fn differences(one: &Value) -> Vec<(String, String, String)> {
     let change = |one: &Value| match (one["from"].as_str(), one["to"].as_str()) {
         (Some(from), Some(to)) => format!("{from} → {to}"),
@@ -58,7 +58,7 @@ pub fn differences(one: &Value) -> Vec<(String, String, String)> {
     all(&one["differences"]).map(|one| (cell(one, "weight"), cell(one, "at"), change(one))).collect()
 }
 
-/// What the checks of `plan` find in the record.
+/// The findings of `plan` in the record.
 pub fn findings(one: &Value) -> Vec<String> {
     all(&one["warnings"])
         .map(|one| {
@@ -79,7 +79,7 @@ pub fn sentence(one: &Value, approves: bool) -> String {
     format!("on record: {} {subject}", if approves { does } else { does_not })
 }
 
-/// What happens next, as it stands.
+/// The next step, as it stands.
 pub fn next(one: &Value) -> String {
     if one["kind"] == "elevation" {
         return briefing::next(one);
@@ -100,7 +100,7 @@ pub fn next(one: &Value) -> String {
     }
 }
 
-/// Who may decide, and who may not.
+/// The people who may decide, and those who may not.
 pub fn needs(one: &Value) -> String {
     let open = some(words(&one["openSlots"]), "nobody", " and ");
     let barred: Vec<String> = all(&one["barred"]).map(who).collect();
@@ -145,7 +145,7 @@ fn integration(one: &Value) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Who did it, when and why.
+/// A deed in words: by whom, when and why.
 fn deed(by: &Value, at: &Value, why: &Value) -> String {
     format!("by {} on {}: {}", who(by), time(at), why.as_str().unwrap_or("no reason was given"))
 }

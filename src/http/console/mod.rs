@@ -4,7 +4,7 @@
 //! framework, and the one script does nothing but hand what an authenticator says to a form and write times in the reader's own zone.
 //! Everything works by keyboard and, but for passkeys, without the script.
 //!
-//! What holds for every page:
+//! Every page keeps these rules:
 //! - **Who.** A session begins at the company's identity provider ([`sign_in`]) and is a cookie of an unguessable name ([`session`]). The
 //!   same cookie is a bearer for `/v1` (docs/reference/admin-api.md).
 //! - **From where.** A request that changes something must come from a page of ours: its `Origin` is the console's own, and the form holds
@@ -42,11 +42,13 @@ use crate::domain::reason;
 
 pub use self::node::Console;
 
-/// What a page may do: load our own style and script, and send forms to us. No frame around it, no base, nothing inline (ABUSE A-02, A-19).
+/// The policy of every page: our own style, script and forms; no frame, no base, nothing inline.
+///
+/// ABUSE A-02, A-19.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
 
-/// The pages, beside the other routes of the admin socket; whose session a request shows is looked at for all of them.
+/// The pages, beside the other routes of the admin socket; all of them have their session recognised.
 pub fn beside(others: Router, console: Console) -> Router {
     let console = Arc::new(console);
     others.merge(routes(&console)).layer(from_fn_with_state(console, recognise))
@@ -94,7 +96,7 @@ async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// What every request of the admin socket passes: whose session it shows, if any; and pages have one address.
+/// Recognises the session of a request to the admin socket, and sends pages to their one address.
 async fn recognise(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
     let is_page = request.uri().path() == "/" || request.uri().path().starts_with("/console");
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);

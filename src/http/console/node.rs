@@ -40,7 +40,9 @@ impl Console {
         self.origin.split_once("://").map_or("", |(_, authority)| authority)
     }
 
-    /// Whether a request that changes something was made by a page of ours. A browser tells where each of them comes from, and no page can
+    /// Whether a request that changes something was made by a page of ours.
+    ///
+    /// A browser tells where each of them comes from, and no page can
     /// make it lie; a sibling under the same registered domain is another origin too (ABUSE A-05).
     pub(super) fn is_own(&self, headers: &HeaderMap) -> bool {
         let only = |name| {
@@ -67,7 +69,7 @@ impl FromRequestParts<Arc<Console>> for Visitor {
 }
 
 impl Console {
-    /// Whose session the cookie names, if it counts and the person's access was not ended.
+    /// The visitor whose session the cookie names, if it counts and their access was not ended.
     pub(super) fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
         let visitor = self.sessions.find(headers, self.broker.now())?;
         match self.broker.journal.view().state.ensure_not_cut(&visitor.staff.person) {
@@ -108,7 +110,7 @@ impl Console {
         page::show(status, &message)
     }
 
-    /// What is shown to who has no session: where to get one, and back to here.
+    /// The answer to a visitor without a session: where to get one, and back to here.
     pub(super) fn to_sign_in(&self, request: &Parts) -> Response {
         if self.client.is_none() {
             return page::show(

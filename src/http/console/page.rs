@@ -8,11 +8,11 @@ use super::session::Visitor;
 use crate::domain::people::actor::Role;
 use crate::domain::value::text::visible;
 
-/// What stands around a page for who is signed in.
+/// The frame of a page for a person who is signed in.
 pub struct Frame {
     /// How they are called.
     pub person: String,
-    /// What they are here.
+    /// Their roles.
     pub roles: String,
     /// The session's token, for the form that signs out.
     pub token: String,
@@ -64,7 +64,7 @@ pub struct Waiting {
     pub left: String,
 }
 
-/// What waits for people.
+/// The queue of pending approvals.
 #[derive(Template)]
 #[template(path = "queue.html")]
 pub struct Queue {
@@ -79,7 +79,7 @@ pub struct Choice {
     pub says: String,
 }
 
-/// What a form of ours held when it was sent, and what was wrong with it.
+/// A form of ours as it was sent, and its faults.
 #[derive(Default)]
 pub struct Typed {
     /// The fields; none where nobody sent anything yet.
@@ -89,7 +89,7 @@ pub struct Typed {
 }
 
 impl Typed {
-    /// What was typed into a field, else what stands there at first.
+    /// The text that was typed into a field, else the one that stands there at first.
     pub fn value<'a>(&'a self, name: &str, first: &'a str) -> &'a str {
         if self.fields.is_empty() {
             return first;
@@ -102,13 +102,13 @@ impl Typed {
         self.fields.is_empty() || self.fields.iter().any(|(name, value)| *name == choice.field && *value == choice.value)
     }
 
-    /// What is wrong with a field.
+    /// The fault of a field.
     pub fn fault(&self, name: &str) -> &str {
         self.faults.iter().find(|(known, _)| *known == name).map_or("", |(_, fault)| fault)
     }
 }
 
-/// What can be taken away of an elevation.
+/// The parts of an elevation that can be taken away.
 pub struct Choices {
     pub scopes: Vec<Choice>,
     pub allow: Vec<Choice>,
@@ -144,7 +144,7 @@ pub struct Decision {
     /// As YAML; empty where it is about no record.
     pub record: String,
     pub version: String,
-    /// Of an elevation.
+    /// The terms of an elevation.
     pub terms: Option<Choices>,
     pub typed: Typed,
     pub sentence: String,
@@ -181,9 +181,9 @@ pub struct Shown {
 pub struct Own {
     pub frame: Option<Frame>,
     pub passkeys: Vec<Shown>,
-    /// What to create; empty where the sign-in is too old, or nobody can register.
+    /// The options of a registration; empty where the sign-in is too old, or nobody can register.
     pub options: String,
-    /// What one of the others is to sign.
+    /// The options of the signature that one of the others makes.
     pub confirm: String,
     /// Why there is nothing to create.
     pub why_not: &'static str,
@@ -202,7 +202,7 @@ pub fn show<T: Template>(status: StatusCode, page: &T) -> Response {
     }
 }
 
-/// Somebody's text as a page shows it: lines stay lines, and nothing hides or reorders what is beside it.
+/// Somebody's text as a page shows it: lines stay lines, and nothing hides or reorders its neighbours.
 pub fn shown(text: &str) -> String {
     visible(text, |c| c == '\n')
 }

@@ -1,4 +1,4 @@
-//! Sessions: who is signed in in a browser, for how long.
+//! Sessions of people who signed in in a browser.
 //!
 //! A session is a cookie of 128 unguessable bits; here stands its digest alone. It ends with the person's [`SignedIn`] (`[staff] max_age`),
 //! after [`IDLE`] without a request, by signing out, and by a cut. A new sign-in makes a new one and ends the old (ABUSE ).
@@ -25,12 +25,12 @@ pub const IDLE: Seconds = Seconds::minutes(30);
 /// More at once have the one that rested longest ended: memory is bounded, and no staff is so large.
 const MOST: usize = 10_000;
 
-/// Who is on a page, as it is at this request.
+/// The person on a page, as they are at this request.
 #[derive(Clone)]
 pub struct Visitor {
     /// The person with roles and freshness.
     pub staff: Staff,
-    /// What every form of theirs holds.
+    /// The token that every form of theirs holds.
     pub token: String,
     key: Digest,
 }
@@ -75,7 +75,7 @@ impl Sessions {
         self.cookie.set(&id)
     }
 
-    /// Whose session the cookie names, if it counts at `now`.
+    /// The visitor whose session the cookie names, if it counts at `now`.
     pub fn find(&self, headers: &HeaderMap, now: Timestamp) -> Option<Visitor> {
         let key = self.key(headers)?;
         let mut all = self.lock();

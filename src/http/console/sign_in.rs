@@ -1,6 +1,6 @@
 //! Signing in and out in a browser.
 //!
-//! What a sign-in was begun with lies in [`super::begun`]. Nothing that the identity
+//! The state of a sign-in that was begun lies in [`super::begun`]. Nothing that the identity
 //! provider or the address bar says is shown (ABUSE A-03); where the visit goes on is a page of ours or the beginning.
 
 use std::sync::Arc;

@@ -31,12 +31,12 @@ pub const PEOPLE: [(&str, Role, &str); 6] = [
 /// The immutable claims of the demo workload.
 pub const WORKLOAD_REPOSITORY: (&str, &str) = ("456789", "998877");
 
-/// Whose tokens it makes.
+/// The subjects of its tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Of partners' workloads and of the demo API.
+    /// Partners' workloads and the demo API.
     Workloads,
-    /// Of the company's people.
+    /// The company's people.
     Staff,
 }
 
@@ -93,7 +93,7 @@ impl DemoIssuer {
         self.sign(claims)
     }
 
-    /// What nobody guesses.
+    /// A text that nobody can guess.
     pub fn unguessable(&self) -> String {
         self.entropy.identifier()
     }
@@ -117,7 +117,7 @@ impl DemoIssuer {
     }
 }
 
-/// Discovery, keys and tokens below `path`; `taken` is how a code of a sign-in is taken at the same address.
+/// Discovery, keys and tokens below `path`; `taken` takes codes of sign-ins at the token address.
 pub(super) fn routes(path: &str, issuer: Arc<DemoIssuer>, taken: MethodRouter<Arc<DemoIssuer>>) -> Router {
     Router::new()
         .route(&format!("{path}/.well-known/openid-configuration"), get(discovery))

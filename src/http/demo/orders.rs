@@ -66,7 +66,7 @@ async fn change(State(orders): State<Arc<Orders>>, headers: HeaderMap) -> Respon
 }
 
 impl Orders {
-    /// Whose token it is, if the token is good for `scope` here and now.
+    /// The client of a token that is good for `scope` here and now.
     async fn admit(&self, headers: &HeaderMap, scope: &'static str) -> Result<String, Challenge> {
         let text = Authorization::bearer(headers).ok_or(Challenge::Missing)?;
         let token = UnverifiedAssertion::parse(&text).map_err(|_| Challenge::Invalid("not a JWT"))?;

@@ -63,7 +63,7 @@ pub(super) fn routes(path: &str, sign_in: Arc<SignIn>) -> Router {
     Router::new().route(&format!("{path}/authorize"), get(choose)).with_state(sign_in)
 }
 
-/// Who comes says who they are; the person chosen goes on with a code.
+/// The page of people; the person chosen goes on with a code.
 async fn choose(State(sign_in): State<Arc<SignIn>>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let Ok(form) = Form::parse(&query) else { return StatusCode::BAD_REQUEST.into_response() };

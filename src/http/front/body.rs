@@ -36,7 +36,7 @@ pub(super) fn is_coded(headers: &HeaderMap) -> bool {
     !headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity)
 }
 
-/// What became of a body, for the front: a handler is told only that it cannot be had.
+/// The fate of a body, for the front: a handler is told only that it cannot be had.
 #[derive(Default)]
 pub(super) struct Reading {
     fault: OnceLock<Fault>,
@@ -44,7 +44,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// What is wrong with it, once a handler has tried to read it.
+    /// Its fault, once a handler has tried to read it.
     pub(super) fn fault(&self) -> Option<Fault> {
         self.fault.get().copied()
     }

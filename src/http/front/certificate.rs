@@ -32,7 +32,7 @@ impl PeerCertificate {
         &self.chain
     }
 
-    /// What it says, once `verify` has verified it in `environment`. The signature and the form are looked at once per connection;
+    /// The peer that it names, once `verify` has verified it in `environment`. The signature and the form are looked at once per connection;
     /// validity, record and revocation at every request, by the decision.
     pub fn verified(
         &self,

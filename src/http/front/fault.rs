@@ -14,7 +14,7 @@ pub enum ErrorShape {
     Problem,
 }
 
-/// What can be wrong before any route looks at a request.
+/// A fault that is found before any route looks at a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// The body is over the route's limit.

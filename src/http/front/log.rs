@@ -12,7 +12,7 @@ use crate::http::metrics::Socket;
 /// The route of requests that no route matched, in logs and metrics.
 pub(super) const NO_ROUTE: &str = "none";
 
-/// What is kept of a request before it is handed on.
+/// The parts of a request that its line is made of.
 pub(super) struct Facts {
     method: &'static str,
     route: Option<MatchedPath>,

@@ -1,4 +1,4 @@
-//! What every request passes before its route, and every answer after it: request id, host, body limits, panic, headers, log.
+//! The front of every socket: request id, host, body limits, panic, headers and log of each request.
 //!
 //! Enter through [`wrap`]. It knows no token and no route: refusals here are faults of the message, in fixed words.
 //!
@@ -41,7 +41,7 @@ use super::metrics::{Metrics, Socket};
 use crate::domain::value::names::RequestId;
 use crate::domain::value::network::Cidr;
 
-/// What the front knows of a request: handlers find it among the request's extensions.
+/// The arrival of a request, as the front saw it: an extension of the request.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     /// Its id.
@@ -51,7 +51,7 @@ pub struct Arrival {
     pub client: Option<IpAddr>,
 }
 
-/// What the front of a socket needs to know.
+/// The settings of a socket's front.
 pub struct Front {
     /// Which socket.
     pub socket: Socket,

@@ -25,7 +25,7 @@ use crate::http::admin::{Problem, asked::Asked, input};
 use crate::http::authorization::Authorization;
 use crate::http::error::no_store;
 
-/// What a waiting workload is told to wait, in seconds.
+/// The seconds that a waiting workload is told to wait.
 const WAIT: &str = "2";
 
 /// Asks for an elevation.
@@ -75,7 +75,7 @@ fn proof(here: &Here, headers: &HeaderMap) -> Result<Presented, Problem> {
     }
 }
 
-/// What a stranger is told: that there is no caller, and never why (docs/reference/http.md#refusals).
+/// The answer to a stranger: that there is no caller, and never why (docs/reference/http.md#refusals).
 fn stranger(here: &Here, reason: &'static Reason) -> Problem {
     denied_problem(here, &Denied::from(Refused::unknown(reason)))
 }

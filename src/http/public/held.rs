@@ -39,7 +39,7 @@ pub fn proof(
     dpop::verify(text, Expected { method: &method, urls: &urls, token, now: here.broker.now() }, &here.broker.nonces).map(Some)
 }
 
-/// What a proof for one of our own endpoints is for: `POST` there, on either socket.
+/// The target of a proof for one of our own endpoints: `POST` there, on either socket.
 pub fn own_endpoint(here: &Here, suffix: &str) -> (String, Vec<String>) {
     let issuer = here.issuer.as_str();
     let alias = here.mtls_base().map(|base| format!("{base}{suffix}"));

@@ -34,7 +34,7 @@ pub struct Here {
 }
 
 impl Here {
-    /// What the issuer's URL is on the mTLS socket.
+    /// The issuer's URL on the mTLS socket.
     pub fn mtls_base(&self) -> Option<String> {
         let (_, rest) = self.issuer.as_str().split_once("://")?;
         let path = rest.find('/').map_or("", |at| rest.split_at(at).1);

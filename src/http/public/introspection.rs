@@ -22,7 +22,7 @@ use crate::http::form::Form;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What the caller may know of a token.
+/// The facts of a token that the caller may know.
 pub async fn introspect(here: Here, headers: HeaderMap, body: Bytes) -> Response {
     let (token, caller) = match asked(&here, &headers, &body, Operation::Introspection).await {
         Ok(asked) => asked,

@@ -47,7 +47,7 @@ use publication::Flavour;
 /// The longest body of the OAuth endpoints that a handler reads; the front reads no more of it than `body_limit`.
 const MOST: usize = 2 * 1024 * 1024;
 
-/// What the public socket needs.
+/// The parts of the public socket.
 pub struct Public {
     broker: Broker,
     metrics: Arc<Metrics>,
@@ -353,7 +353,7 @@ fn uncertified(here: &Here, reason: &'static Reason) -> Response {
     refuse(&denied, Slotted::ClientCredentials, &here.request)
 }
 
-/// What stands in a request line below a route of the issuer with this path.
+/// The rest of a request line below a route of the issuer with this path.
 fn below(uri: &Uri, issuer: &str, route: &str) -> Option<String> {
     uri.path().strip_prefix(issuer)?.strip_prefix(route).map(str::to_owned)
 }

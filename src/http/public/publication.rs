@@ -1,4 +1,6 @@
-//! What an environment publishes: metadata (RFC 8414, OIDC Discovery) and key sets (RFC 7517). From memory, whatever store is down.
+//! Metadata (RFC 8414, OIDC Discovery) and key sets (RFC 7517) of an environment, from memory.
+//!
+//! They are served whatever store is down.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;

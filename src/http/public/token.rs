@@ -31,7 +31,7 @@ const TYPE_ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// The grants that metadata lists.
 pub const GRANTS: [&str; 3] = [CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE];
 
-/// What a token is answered with, besides the token.
+/// The answer with a token, besides the token.
 #[derive(Serialize)]
 struct Success<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +111,7 @@ fn response(token: &str, rest: &Success<'_>) -> Response {
     response
 }
 
-/// The request of a strict form. What is wrong with the form is told to everybody.
+/// The request of a strict form. A fault of the form is told to everybody.
 fn request(mut form: Form<'_>, headers: &HeaderMap, here: &Here) -> Result<(Request, Slotted), &'static Reason> {
     let (slot, slotted, parameter) = match form.get("grant_type").ok_or(&reason::FORM_MISSING)? {
         TOKEN_EXCHANGE => (Slot::SubjectToken, Slotted::TokenExchange, "subject_token"),

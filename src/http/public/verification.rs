@@ -41,7 +41,7 @@ const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// What the proxy sends.
+/// The request as the proxy sends it.
 pub struct Question {
     /// The method of its request.
     pub method: Method,
@@ -184,7 +184,7 @@ struct Target<'q> {
 }
 
 impl<'q> Target<'q> {
-    /// Of a path with its query.
+    /// Splits a path with its query.
     fn of(target: &'q str) -> Result<Self, &'static Reason> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         if !path.starts_with('/') || path.contains('#') {
@@ -193,7 +193,7 @@ impl<'q> Target<'q> {
         Ok(Self { path, query, base: None })
     }
 
-    /// Of a URL, as the controller of nginx for Kubernetes sends it.
+    /// Splits a URL, as the controller of nginx for Kubernetes sends it.
     fn of_url(url: &'q str) -> Result<Self, &'static Reason> {
         let (scheme, rest) = url.split_once("://").ok_or(&reason::PROXY_REQUEST)?;
         let (host, target) = rest.find('/').map(|at| rest.split_at(at)).ok_or(&reason::PROXY_REQUEST)?;
