@@ -8,7 +8,7 @@ use super::sources::Tree;
 /// The homes of each crate of `[dependencies]`, as prefixes of paths below `src`.
 ///
 /// A home whose files do not name the crate has to go.
-const HOMES: [(&str, &[&str]); 37] = [
+const HOMES: [(&str, &[&str]); 38] = [
     // HTTP
     ("askama", &["http/console/"]),
     ("axum", &["http/"]),
