@@ -9,14 +9,14 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::fault::{OpenFault, StoreFault};
+use super::sqlite::column::sql;
+use super::sqlite::column::{digest, index};
+use super::sqlite::column::{number, time};
+use super::sqlite::reader::Reader;
+use super::sqlite::schema;
+use super::sqlite::side;
 use super::store::batch::MacKey;
-use super::store::beside;
-use super::store::column::sql;
-use super::store::column::{digest, index};
-use super::store::column::{number, time};
 use super::store::head::Head;
-use super::store::reader::Reader;
-use super::store::schema;
 use super::store::sums::Table;
 use super::tree::Tree;
 use super::tree::merkle::leaf_hash;
@@ -54,7 +54,7 @@ pub async fn load(reader: &Reader, key: &MacKey, tables: &[Table]) -> Result<Loa
     version(&mut transaction).await?;
     let head = head(&mut transaction).await?;
     let loaded = if head.size == 0 {
-        let summed = beside::check(&mut transaction, &key.sums, &head, tables).await?;
+        let summed = side::check(&mut transaction, &key.sums, &head, tables).await?;
         Loaded { head, tree: Tree::default(), state: State::default(), summed }
     } else {
         let newest = newest(&mut transaction, &head, key).await?;
@@ -70,7 +70,7 @@ pub async fn load(reader: &Reader, key: &MacKey, tables: &[Table]) -> Result<Loa
             return Err(inconsistent(newest.first, "the tree does not have the head's root"));
         }
         // Last: a fault of an entry says more.
-        let summed = beside::check(&mut transaction, &key.sums, &head, tables).await?;
+        let summed = side::check(&mut transaction, &key.sums, &head, tables).await?;
         state.forget_expired(head.time);
         Loaded { head, tree, state, summed }
     };

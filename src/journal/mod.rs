@@ -47,6 +47,7 @@ mod past;
 mod scratch;
 mod sequencer;
 mod settings;
+mod sqlite;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -69,4 +70,4 @@ pub use sequencer::queue::Again;
 pub use sequencer::refusals::RefusalNote;
 pub use sequencer::view::{Marker, View};
 pub use settings::{LONGEST_ASSERTION, Location, Rest, Settings};
-pub use store::reader::{Query, StoredEntry};
+pub use sqlite::reader::{Query, StoredEntry};

@@ -19,16 +19,16 @@ use super::load::{self, Loaded};
 use super::past::{Compared, Past};
 use super::scratch::Scratch;
 use super::sequencer::Sequencer;
-use super::sequencer::carry::Carrier;
 use super::sequencer::queue::{Wish, Wished};
 use super::sequencer::view::{Shared, View};
 use super::settings::{LONGEST_ASSERTION, Location, Rest, Settings};
+use super::sqlite::reader::Reader;
+use super::sqlite::schema;
+use super::sqlite::side;
+use super::sqlite::wal_checkpoint::Carrier;
+use super::sqlite::writer::{SqliteStore, Store};
 use super::store::batch::{Beside, MacKey};
-use super::store::beside;
-use super::store::reader::Reader;
-use super::store::schema;
 use super::store::sums::Table;
-use super::store::writer::{SqliteStore, Store};
 use super::tree::merkle::Subtree;
 use super::tree::note::SignerKey;
 use crate::domain::log::change::{Change, What};
@@ -279,8 +279,8 @@ async fn sum(store: &mut SqliteStore, shelf: &Shelf, key: &MacKey) -> Result<(),
     tracing::info!("the journal keeps no sums over its spent proofs yet: they are proved by all entries, once");
     let mut transaction = store.alone().await?;
     let head = evidence::proves_beside((&mut transaction, shelf), key).await?;
-    beside::begin_round(&mut transaction, &head).await?;
-    beside::found(&mut transaction, &key.sums, &head).await?;
+    side::begin_round(&mut transaction, &head).await?;
+    side::found(&mut transaction, &key.sums, &head).await?;
     Ok(transaction.commit().await?)
 }
 

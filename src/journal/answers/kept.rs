@@ -4,7 +4,7 @@ use super::{Before, Idempotency, MOST_BYTES, Reply, Sealed};
 use crate::journal::fault::Unavailable;
 use crate::journal::handle::Journal;
 use crate::journal::sequencer::queue::Work;
-use crate::journal::store::answers::{self, Row};
+use crate::journal::sqlite::answers::{self, Row};
 
 impl Journal {
     /// What became of a request with this key, if one was begun. `fingerprint` says whether it is the same.

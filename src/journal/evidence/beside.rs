@@ -12,11 +12,11 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::text::TextDigest;
 use crate::journal::key::kek::{BlobName, Kek, SealedBlob};
-use crate::journal::store::column::time;
-use crate::journal::store::column::{digest, index};
+use crate::journal::sqlite::column::time;
+use crate::journal::sqlite::column::{digest, index};
+use crate::journal::sqlite::spent;
+use crate::journal::sqlite::statement::LATELY;
 use crate::journal::store::head::Head;
-use crate::journal::store::spent;
-use crate::journal::store::statement::LATELY;
 use crate::journal::tree::tiles::WIDTH;
 
 /// Checks all of them.
@@ -41,7 +41,7 @@ fn beside(table: &'static str) -> impl Fn(String) -> VerifyFault {
 async fn counts(connection: &mut SqliteConnection, size: u64, seen: u64) -> Result<(), VerifyFault> {
     let text = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM batches WHERE first < 0 OR first >= ?1), \
                 (SELECT count(*) FROM tiles)";
-    let row = sqlx::query(text).bind(crate::journal::store::column::sql(size)).fetch_one(connection).await?;
+    let row = sqlx::query(text).bind(crate::journal::sqlite::column::sql(size)).fetch_one(connection).await?;
     let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     let mut full = 0;
     let mut below = size / u64::from(WIDTH);

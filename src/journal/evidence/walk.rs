@@ -18,11 +18,11 @@ use crate::domain::log::change::What;
 use crate::domain::log::entry::Entry;
 use crate::domain::value::digest::Digest;
 use crate::journal::archive::segment::{SegmentFault, Shelf};
+use crate::journal::sqlite::column::digest;
+use crate::journal::sqlite::column::sql;
+use crate::journal::sqlite::reader::of_kind;
 use crate::journal::store::batch::{MacKey, Row};
-use crate::journal::store::column::digest;
-use crate::journal::store::column::sql;
 use crate::journal::store::head::Head;
-use crate::journal::store::reader::of_kind;
 use crate::journal::tree::merkle::leaf_hash;
 use crate::journal::tree::tiles::{Tile, WIDTH};
 

@@ -7,7 +7,7 @@ use super::signers::{HANDOVER, SUCCEEDED, Signers, Succession, name, stated};
 use crate::domain::value::clock::Timestamp;
 use crate::journal::fault::OpenFault;
 use crate::journal::load;
-use crate::journal::store::reader::{Reader, of_kind};
+use crate::journal::sqlite::reader::{Reader, of_kind};
 use crate::journal::tree::note::SignerKey;
 
 impl Signers {

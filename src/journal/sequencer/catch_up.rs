@@ -12,10 +12,10 @@ use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StopReason, Unavailable};
 use crate::journal::key::signers::Signers;
 use crate::journal::load::{self, Loaded};
+use crate::journal::sqlite::reader::Reader;
+use crate::journal::sqlite::writer::Store;
 use crate::journal::store::head::{Found, Head};
-use crate::journal::store::reader::Reader;
 use crate::journal::store::sums::Table;
-use crate::journal::store::writer::Store;
 use crate::journal::tree::merkle::Subtree;
 
 impl<S: Store> Sequencer<S> {

@@ -5,7 +5,6 @@
 //! what has not seen the last change, spend proofs, write, commit, publish, answer. Nothing is answered before its outcome is
 //! known; a failed commit is settled by reading the head again.
 
-pub mod carry;
 mod catch_up;
 pub mod queue;
 pub mod refusals;
@@ -23,17 +22,17 @@ use super::answers::ForRequest;
 use super::fault::{StopReason, StoreFault, Unavailable};
 use super::key::anchor::Anchor;
 use super::key::kek::Kek;
+use super::sqlite::reader::Reader;
+use super::sqlite::writer::{Store, Tried};
 use super::store::batch::{Batch, Beside, LONGEST, MacKey, Row};
 use super::store::head::Head;
-use super::store::reader::Reader;
-use super::store::writer::{Store, Tried};
 use super::tree::Tree;
 use crate::domain::decision::grant::Decision;
 use crate::domain::log::change::What;
 use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
-use carry::Carrier;
+use crate::journal::sqlite::wal_checkpoint::Carrier;
 use queue::{
     Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
 };

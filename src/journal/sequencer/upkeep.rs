@@ -10,7 +10,7 @@ use super::Sequencer;
 use crate::domain::value::clock::Seconds;
 use crate::journal::answers::Sealed;
 use crate::journal::fault::{ClockFault, Loss, StopReason, Unavailable};
-use crate::journal::store::writer::{Probe, Store};
+use crate::journal::sqlite::writer::{Probe, Store};
 use crate::journal::tree::note::{Checkpoint, Kept};
 
 /// How often requests are forgotten whose time is over.

@@ -4,13 +4,13 @@ use aws_lc_rs::hmac;
 use serde::Serialize;
 
 use super::head::Head;
-use super::spent::Spent;
 use super::sums::SumKey;
 use crate::domain::log::entry::{ChangeEntry, Counted, Issued, RefusedEntry};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::text::{TextDigest, TextRow};
 use crate::journal::key::kek::{BlobName, Kek, SealedBlob};
+use crate::journal::sqlite::spent::Spent;
 use crate::journal::tree::merkle;
 use crate::journal::tree::{FullTile, Tree};
 

@@ -48,8 +48,9 @@ async fn a_text_is_erased_by_a_recorded_change_and_nothing_else_changes() {
     house.open().await.expect("opens").close().await;
 
     // Put back by hand, it is found.
-    let mut connection =
-        sqlx::ConnectOptions::connect(&crate::journal::store::schema::writer(&house.database(), true)).await.expect("connects");
+    let mut connection = sqlx::ConnectOptions::connect(&crate::journal::sqlite::schema::writer(&house.database(), true))
+        .await
+        .expect("connects");
     let insert = sqlx::query("INSERT INTO texts VALUES (?, ?, ?)").bind(said.0.to_vec()).bind(row.salt.to_vec()).bind(row.text);
     insert.execute(&mut connection).await.expect("runs");
     sqlx::Connection::close(connection).await.expect("closes");
@@ -100,8 +101,9 @@ async fn a_retired_key_loses_its_private_half_with_the_entry() {
     house.verify(None).await.expect("verifies");
 
     // Said and not destroyed is found.
-    let mut connection =
-        sqlx::ConnectOptions::connect(&crate::journal::store::schema::writer(&house.database(), true)).await.expect("connects");
+    let mut connection = sqlx::ConnectOptions::connect(&crate::journal::sqlite::schema::writer(&house.database(), true))
+        .await
+        .expect("connects");
     let insert = sqlx::query("INSERT INTO keyring VALUES (?, ?)").bind(name.as_str()).bind(blob.sealed);
     insert.execute(&mut connection).await.expect("runs");
     sqlx::Connection::close(connection).await.expect("closes");
@@ -115,11 +117,11 @@ async fn a_log_in_which_somebody_reads_is_not_taken_for_an_empty_one() {
     use sqlx::{ConnectOptions as _, Connection as _};
     let house = House::new();
     let journal = house.furnished().await;
-    let mut reader = crate::journal::store::schema::reader(&house.database()).connect().await.expect("connects");
+    let mut reader = crate::journal::sqlite::schema::reader(&house.database()).connect().await.expect("connects");
     let mut reading = reader.begin().await.expect("begins");
     sqlx::query("SELECT count(*) FROM entries").execute(&mut *reading).await.expect("reads");
     let mut store =
-        SqliteStore::connect(crate::journal::store::schema::writer(&house.database(), true), SumKey::of(&House::kek()))
+        SqliteStore::connect(crate::journal::sqlite::schema::writer(&house.database(), true), SumKey::of(&House::kek()))
             .await
             .expect("connects");
     make(&journal, revocation()).await;

@@ -6,10 +6,10 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::*;
 use crate::domain::reason;
+use crate::journal::sqlite::column;
+use crate::journal::sqlite::schema;
 use crate::journal::store::batch::{Batch, MacKey, Row};
-use crate::journal::store::column;
 use crate::journal::store::head::Head;
-use crate::journal::store::schema;
 use crate::journal::tree::Tree;
 use crate::journal::tree::merkle::leaf_hash;
 use crate::journal::tree::note::{self, SignerKey};

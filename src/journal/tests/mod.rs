@@ -25,10 +25,10 @@ use super::handle::{Committed, Journal, Proposal, Recorded};
 use super::key::kek::{BlobName, Kek};
 use super::open::{self, Outside, Start};
 use super::settings::{Location, Rest, Settings};
+use super::sqlite::spent::Spent;
+use super::sqlite::writer::{Probe, SqliteStore, Store, Tried};
 use super::store::head::Found;
-use super::store::spent::Spent;
 use super::store::sums::SumKey;
-use super::store::writer::{Probe, SqliteStore, Store, Tried};
 use crate::domain::credential::keys::SigningKey;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::grant::{Decision, Grant};
@@ -192,7 +192,7 @@ impl House {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.database());
         let mut connection = options.connect().await.expect("connects");
         let head = super::load::head(&mut connection).await.expect("a head");
-        super::store::beside::found(&mut connection, &SumKey::of(&Self::kek()), &head).await.expect("writes");
+        super::sqlite::side::found(&mut connection, &SumKey::of(&Self::kek()), &head).await.expect("writes");
         connection.close().await.expect("closes");
     }
 
@@ -410,7 +410,7 @@ impl House {
     /// First index and size after of every batch.
     pub async fn batches(&self) -> Vec<(u64, u64)> {
         use sqlx::{ConnectOptions as _, Row as _};
-        let options = super::store::schema::reader(&self.database());
+        let options = super::sqlite::schema::reader(&self.database());
         let mut connection = options.connect().await.expect("connects");
         let rows = sqlx::query("SELECT first, size_after FROM batches ORDER BY first").fetch_all(&mut connection).await;
         let number = |row: &sqlx::sqlite::SqliteRow, at: usize| row.try_get::<i64, _>(at).expect("a number").unsigned_abs();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::domain::log::entry::Entry;
 use crate::domain::reason;
-use crate::journal::store::reader::Query;
+use crate::journal::sqlite::reader::Query;
 
 #[tokio::test]
 async fn a_grant_is_recorded_with_its_index_and_read_back() {
@@ -221,7 +221,7 @@ async fn a_batch_that_fills_two_tiles_loses_neither() {
 /// How the tables are made, by their names.
 async fn tables(house: &House) -> Vec<(String, String)> {
     use sqlx::{ConnectOptions as _, Row as _};
-    let mut connection = crate::journal::store::schema::reader(&house.database()).connect().await.expect("connects");
+    let mut connection = crate::journal::sqlite::schema::reader(&house.database()).connect().await.expect("connects");
     let text = "SELECT name, sql FROM sqlite_schema WHERE sql NOTNULL ORDER BY name";
     let rows = sqlx::query(text).fetch_all(&mut connection).await.expect("reads");
     rows.iter().map(|row| (row.try_get(0).expect("a text"), row.try_get(1).expect("a text"))).collect()

@@ -1,7 +1,7 @@
 //! A proof is spent once, wherever it lies and whoever writes.
 
 use super::*;
-use crate::journal::store::spent;
+use crate::journal::sqlite::spent;
 
 async fn replayed(journal: &Journal, jti: &str) -> bool {
     match record(journal, jti, &format!("again-{jti}")).await {
@@ -13,7 +13,7 @@ async fn replayed(journal: &Journal, jti: &str) -> bool {
 
 pub async fn rows(house: &House, text: &'static str) -> i64 {
     use sqlx::{ConnectOptions as _, Row as _};
-    let mut connection = crate::journal::store::schema::reader(&house.database()).connect().await.expect("connects");
+    let mut connection = crate::journal::sqlite::schema::reader(&house.database()).connect().await.expect("connects");
     sqlx::query(text).fetch_one(&mut connection).await.expect("reads").get(0)
 }
 

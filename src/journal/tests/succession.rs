@@ -21,7 +21,7 @@ async fn exported(house: &House, name: &str) -> PathBuf {
 
 async fn sealed(house: &House) -> Vec<String> {
     use sqlx::{ConnectOptions as _, Row as _};
-    let mut connection = crate::journal::store::schema::reader(&house.database()).connect().await.expect("connects");
+    let mut connection = crate::journal::sqlite::schema::reader(&house.database()).connect().await.expect("connects");
     let rows = sqlx::query("SELECT name FROM keyring WHERE name LIKE '-/%' ORDER BY name").fetch_all(&mut connection).await;
     rows.expect("reads").iter().map(|row| row.try_get(0).expect("a name")).collect()
 }
@@ -108,7 +108,7 @@ async fn l_01_a_stolen_old_key_makes_no_anchor_of_what_came_after_it() {
 }
 
 async fn signers(house: &House) -> Signers {
-    let reader = crate::journal::store::reader::Reader::connect(&house.database()).await.expect("connects");
+    let reader = crate::journal::sqlite::reader::Reader::connect(&house.database()).await.expect("connects");
     Signers::stored(&reader, &House::kek(), &house.settings.origin).await.expect("the key")
 }
 

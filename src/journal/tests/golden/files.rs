@@ -17,7 +17,7 @@ use crate::domain::value::clock::Entropy as _;
 use crate::domain::value::digest::Digest;
 use crate::journal::key::kek::{BlobName, SealedBlob};
 use crate::journal::key::signers;
-use crate::journal::store::column::sql;
+use crate::journal::sqlite::column::sql;
 use crate::journal::tree::note::SignerKey;
 
 const ENTRIES: &str = "entries.ndjson";

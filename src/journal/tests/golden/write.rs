@@ -12,10 +12,10 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ClientId;
 use crate::journal::ForRequest;
 use crate::journal::load::{self, Loaded};
+use crate::journal::sqlite::column;
+use crate::journal::sqlite::reader::Reader;
+use crate::journal::sqlite::schema;
 use crate::journal::store::batch::{Batch, MacKey, Row};
-use crate::journal::store::column;
-use crate::journal::store::reader::Reader;
-use crate::journal::store::schema;
 use crate::journal::store::sums::Table;
 use crate::journal::tree::merkle::leaf_hash;
 

@@ -12,10 +12,10 @@ use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 
-use super::batch::{Batch, Row};
 use super::column::sql;
-use super::head::Head;
 use super::spent::{self, Spent};
+use crate::journal::store::batch::{Batch, Row};
+use crate::journal::store::head::Head;
 
 /// The end of a batch: rows that fit into one statement, and the batch's own line.
 pub struct Tail {

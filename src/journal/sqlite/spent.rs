@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::head::Head;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::proof_key::ProofKey;
+use crate::journal::store::head::Head;
 
 /// A proof, and until when it is remembered.
 pub type Spent = (ProofKey, Timestamp);

@@ -5,15 +5,15 @@
 //! waits for; what came in between is little, and a second pass leaves less. The writer then carries the last pages, and with its next
 //! commit the log begins anew: it can while all of it is home, and under load it never is unless the writer sees to it.
 //!
-//! Nothing rests on this. Where it fails or is late, the writer does all of it when its own limit is reached ([`crate::journal::store::schema`]).
+//! Nothing rests on this. Where it fails or is late, the writer does all of it when its own limit is reached ([`crate::journal::sqlite::schema`]).
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::queue::Work;
-use crate::journal::store::writer::CARRY;
+use crate::journal::sequencer::queue::Work;
+use crate::journal::sqlite::writer::CARRY;
 
 /// Pages of the log from which on it is carried home: half of what the writer would wait for.
 const LONG: u64 = 4096;

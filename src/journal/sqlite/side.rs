@@ -12,17 +12,17 @@ use std::collections::{HashMap, HashSet};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::batch::Row;
 use super::column::sql;
 use super::column::{digest, number, strange};
-use super::head::Found;
-use super::head::Head;
 use super::spent::{self, Lately, Memory, Spent, Step};
 use super::statement::{self, LATELY, MOST, ROUND};
-use super::sums::{SideRow, Sum, SumKey, Sums, Table};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StoreFault};
+use crate::journal::store::batch::Row;
+use crate::journal::store::head::Found;
+use crate::journal::store::head::Head;
+use crate::journal::store::sums::{SideRow, Sum, SumKey, Sums, Table};
 
 /// Rows of a page of `consumed`.
 const PAGE: i64 = 4096;

@@ -11,20 +11,20 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::answers;
-use super::batch::{Batch, Beside, Row};
-use super::beside::{self, Side};
 use super::column::sql;
 use super::column::{digest, number, time};
-use super::head::{Found, Head};
 use super::schema::{self, UPGRADES};
+use super::side::{self, Side};
 use super::spent::{Memory, Spent};
 use super::statement::{self, BEGIN, HEAD, MOST, NOT_NULL, Tail};
-use super::sums::SumKey;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::RequestId;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::answers::{Idempotency, Sealed};
 use crate::journal::fault::StoreFault;
+use crate::journal::store::batch::{Batch, Beside, Row};
+use crate::journal::store::head::{Found, Head};
+use crate::journal::store::sums::SumKey;
 use crate::journal::tree::tiles::WIDTH;
 
 /// Carries the write-ahead log home as far as nobody is kept waiting by it.
@@ -128,7 +128,7 @@ impl SqliteStore {
         sqlx::raw_sql(tables).execute(&mut *transaction).await?;
         let insert = sqlx::query("INSERT INTO head (id, size, root, last_change, time, sums) VALUES (1, 0, ?, NULL, 0, x'')");
         insert.bind(head.root.0.to_vec()).execute(&mut *transaction).await?;
-        beside::found(&mut transaction, &key, &head).await?;
+        side::found(&mut transaction, &key, &head).await?;
         Ok(transaction.commit().await?)
     }
 

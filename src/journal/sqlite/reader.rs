@@ -7,7 +7,7 @@ use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use super::column::sql;
 use super::column::{index, number, strange, time};
-use super::lane::{self, Lane};
+use super::long_reads::{self, Lane};
 use super::schema;
 use super::spent::{self, Memory};
 use super::statement::LATELY;
@@ -183,7 +183,7 @@ impl Reader {
         let text = if query.request_id.is_some() { counting!("request_id = ?1") } else { counting!("?1 IS NULL") };
         match bind(text, &query, i64::from(COUNTED)).fetch_one(&mut *self.lane.turn().await?).await.map_err(StoreFault) {
             Ok(row) => Ok(Some(number(row.try_get(0)?)?)),
-            Err(fault) if lane::is_over(&fault) => Ok(None),
+            Err(fault) if long_reads::is_over(&fault) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
