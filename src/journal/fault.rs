@@ -9,10 +9,19 @@ use crate::domain::value::clock::CLOCK_AHEAD;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::steady::Reading;
 
-/// An error of the database, as its driver tells it. For logs, never for the wire.
+/// An error of the store, as its driver tells it. For logs, never for the wire.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StoreFault(#[from] pub(super) sqlx::Error);
+pub enum StoreFault {
+    /// The store did not do it, is away, or holds what nothing of ours writes.
+    #[error(transparent)]
+    Failed(Cause),
+    /// The store ended a statement because its time was over.
+    #[error(transparent)]
+    Late(Cause),
+}
+
+/// What a driver says.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The journal does not start.
 #[derive(Debug, thiserror::Error)]
@@ -99,12 +108,6 @@ pub enum OpenFault {
     Unavailable(#[from] Unavailable),
 }
 
-impl From<sqlx::Error> for OpenFault {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(StoreFault(error))
-    }
-}
-
 /// The journal cannot do it now, and nothing was written. The reason says whether trying again helps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
@@ -136,25 +139,21 @@ impl From<ClockFault> for Unavailable {
 }
 
 impl StoreFault {
-    /// Whether SQLite ended the statement because its time was over (`SQLITE_INTERRUPT`).
-    pub(super) fn is_interrupted(&self) -> bool {
-        matches!(&self.0, sqlx::Error::Database(error) if error.code().as_deref() == Some("9"))
+    /// The store holds a value that nothing of ours writes.
+    pub(super) fn unreadable(what: impl Into<Cause>) -> Self {
+        Self::Failed(what.into())
     }
 }
 
 impl From<StoreFault> for Unavailable {
     fn from(fault: StoreFault) -> Self {
-        if fault.is_interrupted() {
-            return Self::LATE;
+        match fault {
+            StoreFault::Late(_) => Self::LATE,
+            StoreFault::Failed(cause) => {
+                tracing::warn!(fault = %cause, "the journal's database failed");
+                Self::BUSY
+            }
         }
-        tracing::warn!(%fault, "the journal's database failed");
-        Self::BUSY
-    }
-}
-
-impl From<sqlx::Error> for Unavailable {
-    fn from(error: sqlx::Error) -> Self {
-        StoreFault(error).into()
     }
 }
 

@@ -15,9 +15,11 @@ use super::scratch::Scratch;
 use super::sequencer::queue::{Again, Item, Placed, Wish, Wished, Work};
 use super::sequencer::refusals::RefusalNote;
 use super::sequencer::view::{Marker, Shared, View};
-use super::sqlite::reader::{Query, Reader, StoredEntry};
+
 use super::store::batch::Beside;
 use super::store::head::Head;
+use super::store::query::{Query, StoredEntry};
+use super::store::reader::Reader;
 use super::tree::Tree;
 use crate::domain::decision::grant::Grant;
 use crate::domain::log::change::Change;
@@ -332,7 +334,8 @@ impl Journal {
         if self.queue.send(Work::Close(answer)).await.is_ok() {
             let _done = closed.await;
         }
-        self.reader.close().await;
+        // Nobody waits for what closing fails at.
+        let _closed = self.reader.close().await;
     }
 
     /// Reads the head anew, and takes in what another process of ours wrote since.
@@ -394,13 +397,8 @@ impl Journal {
 
     /// Holds every connection that reads, as slow statements do.
     #[cfg(test)]
-    pub(crate) async fn hold_readers(&self) -> Vec<sqlx::pool::PoolConnection<sqlx::Sqlite>> {
-        let pool = self.reader.pool();
-        let mut held = Vec::new();
-        for _ in 0..pool.options().get_max_connections() {
-            held.push(pool.acquire().await.expect("a connection"));
-        }
-        held
+    pub(crate) async fn hold_readers(&self) -> Box<dyn std::any::Any + Send> {
+        self.reader.hold().await.expect("connections")
     }
 
     /// Ends the sequencer wherever it is, as `kill -9` does.

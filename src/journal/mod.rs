@@ -1,5 +1,5 @@
 //! The journal: one append-only, totally ordered, Merkle-hashed log of every change, every issuance, and every refusal of a
-//! known caller. It is the truth; `State` is a fold of it (docs/explanation/journal.md). The home of `sqlx`.
+//! known caller. It is the truth; `State` is a fold of it (docs/explanation/journal.md).
 //!
 //! Enter through [`Journal`]: [`Journal::open`], then [`Journal::record`] for grants and [`Journal::change`] for changes.
 //!
@@ -32,6 +32,9 @@
 //! ([`Journal::archive`]). What reads one entry, a page of them, or all to prove them, reads on in the segments; [`Journal::entries`]
 //! is of the database alone.
 //!
+//! **Where it is kept.** The sequencer, the evidence and the archive know a store by the traits of `store` alone; `sqlite` holds every word
+//! of SQL, and is the home of `sqlx`. `place` chooses the store by its location.
+//!
 //! Deliberately not here: decisions (domain), signing of tokens (issuance), Redis (revocation), and the scheduling of exports.
 
 mod answers;
@@ -44,6 +47,7 @@ mod living;
 mod load;
 mod open;
 mod past;
+mod place;
 mod scratch;
 mod sequencer;
 mod settings;
@@ -64,10 +68,11 @@ pub use handle::{At, Committed, Journal, Proposal, Recorded};
 pub use key::kek::{BlobName, Kek, SealedBlob};
 pub use key::signers::HANDOVER;
 pub use living::Ended;
-pub use open::{examine, is_brought_up};
+pub use open::examine;
 pub use past::{Compared, Past};
+pub use place::is_brought_up;
 pub use sequencer::queue::Again;
 pub use sequencer::refusals::RefusalNote;
 pub use sequencer::view::{Marker, View};
 pub use settings::{LONGEST_ASSERTION, Location, Rest, Settings};
-pub use sqlite::reader::{Query, StoredEntry};
+pub use store::query::{Query, StoredEntry};

@@ -1,6 +1,5 @@
 //! Starting the journal: made new, opened, or reopened after a restore.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,22 +12,19 @@ use super::fault::Loss;
 use super::fault::{OpenFault, StopReason, Unavailable};
 use super::handle::Journal;
 use super::key::anchor::Anchor;
-use super::key::kek::{self, Kek};
+use super::key::kek::Kek;
 use super::key::signers::{self, Signers};
 use super::load::{self, Loaded};
 use super::past::{Compared, Past};
-use super::scratch::Scratch;
+use super::place::{self, Opened};
 use super::sequencer::Sequencer;
 use super::sequencer::queue::{Wish, Wished};
 use super::sequencer::view::{Shared, View};
 use super::settings::{LONGEST_ASSERTION, Location, Rest, Settings};
-use super::sqlite::reader::Reader;
-use super::sqlite::schema;
-use super::sqlite::side;
-use super::sqlite::wal_checkpoint::Carrier;
-use super::sqlite::writer::{SqliteStore, Store};
 use super::store::batch::{Beside, MacKey};
-use super::store::sums::Table;
+use super::store::reader::Reader;
+use super::store::snapshot::Checked;
+use super::store::write::Write;
 use super::tree::merkle::Subtree;
 use super::tree::note::SignerKey;
 use crate::domain::log::change::{Change, What};
@@ -65,7 +61,7 @@ impl Journal {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenFault> {
-        start(settings, kek, Outside { clock, entropy }, Start::Open, |store| store).await
+        start(settings, kek, Outside { clock, entropy }, Start::Open, |writer| writer).await
     }
 
     /// Puts a restored or forked journal back to work: a new epoch, recorded, in which every signing key is tainted and nothing is
@@ -76,7 +72,7 @@ impl Journal {
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
         rest: Rest,
     ) -> Result<Self, OpenFault> {
-        start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest), |store| store).await
+        start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest), |writer| writer).await
     }
 
     /// Takes back the time of a journal whose newest entry is of a later time than the clock's: a new epoch, recorded at the clock's time,
@@ -87,7 +83,7 @@ impl Journal {
         kek: &Kek,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Result<Self, OpenFault> {
-        start(settings, kek, Outside { clock, entropy }, Start::CorrectClock, |store| store).await
+        start(settings, kek, Outside { clock, entropy }, Start::CorrectClock, |writer| writer).await
     }
 
     /// Puts another key in the place of the one that signs checkpoints, on record and signed by both. For [`super::HANDOVER`] both sign.
@@ -97,42 +93,27 @@ impl Journal {
         kek: &Kek,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Result<Self, OpenFault> {
-        start(settings, kek, Outside { clock, entropy }, Start::Succeed, |store| store).await
+        start(settings, kek, Outside { clock, entropy }, Start::Succeed, |writer| writer).await
     }
 }
 
-/// Starts with the store that `wrap` makes of ours: where the failure table of the tests gets in.
-pub(super) async fn start<S: Store>(
+/// Starts with the writer that `wrap` makes of ours: where the failure table of the tests gets in.
+pub(super) async fn start(
     settings: &Settings,
     kek: &Kek,
     outside: Outside,
     start: Start,
-    wrap: impl FnOnce(SqliteStore) -> S,
+    wrap: impl FnOnce(Box<dyn Write>) -> Box<dyn Write>,
 ) -> Result<Journal, OpenFault> {
     let anchor = settings.anchor.clone().map(Anchor::at);
-    let (path, scratch) = place(settings, &*outside.entropy)?;
-    let exists = path.try_exists().map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
     // A database that is gone while its anchor is there was not there for the first time.
     let may_create = settings.create && matches!(start, Start::Open) && !anchor.as_ref().is_some_and(Anchor::exists);
-    if !exists {
-        if !may_create {
-            return Err(OpenFault::Missing(path));
-        }
-        kek::private(&path).map_err(|cause| OpenFault::File { path: path.clone(), cause })?;
-    }
-    // The writer comes first: it recovers the write-ahead log of a process that was killed.
-    let (key, shelf) = (MacKey::of(kek), Shelf::of(&path));
-    let mut store = SqliteStore::connect(schema::writer(&path, scratch.is_none()), key.sums.clone()).await?;
-    if exists {
-        store.upgrade().await?;
-    } else {
-        store.create(schema::TABLES).await?;
-    }
-    let reader = Reader::connect(&path).await?.beside(store.lately());
+    let key = MacKey::of(kek);
+    let Opened { mut writer, reader, shelf, scratch } = place::open(settings, may_create, &key.sums, &*outside.entropy).await?;
     // Before the journal is read: another process may move both on, and the log must be the later of the two.
     let anchored = anchored(anchor.as_ref(), start)?;
     let lost = lost(anchor.as_ref(), start)?;
-    let loaded = load::load(&reader, &key, &Table::ALL).await?;
+    let loaded = load::load(&reader, &key, Checked::All).await?;
     let fresh = loaded.head.size == 0;
     if fresh && !may_create {
         return Err(load::inconsistent(0, "the log is empty"));
@@ -151,7 +132,7 @@ pub(super) async fn start<S: Store>(
         signers
     };
     if !loaded.summed {
-        sum(&mut store, &shelf, &key).await?;
+        sum(&mut *writer, &shelf, &key).await?;
     }
     let Loaded { head, tree, state, .. } = loaded;
     let state = Arc::new(state);
@@ -166,7 +147,7 @@ pub(super) async fn start<S: Store>(
         }
     };
     let mut sequencer = Sequencer {
-        store: wrap(store),
+        store: wrap(writer),
         reader: reader.clone(),
         shared: Arc::new(Shared::new(view, clock, signers)),
         key,
@@ -178,7 +159,6 @@ pub(super) async fn start<S: Store>(
         state,
         proved: Instant::now(),
         anchored: 0,
-        carrier: None,
         purge: (0, Timestamp::default()),
         forgot: Timestamp::default(),
         erased: 0,
@@ -210,7 +190,6 @@ pub(super) async fn start<S: Store>(
         forget_loss(&sequencer);
     }
     let (queue, work) = mpsc::channel(QUEUE);
-    sequencer.carrier = Some(Carrier::start(schema::carrier(&path, scratch.is_none()), queue.downgrade()));
     let (shared, origin) = (Arc::clone(&sequencer.shared), sequencer.origin.clone());
     let task = tokio::spawn(sequencer.run(work));
     let entropy = outside.entropy;
@@ -223,13 +202,15 @@ pub(super) async fn start<S: Store>(
 pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, OpenFault> {
     let anchor = settings.anchor.clone().map(Anchor::at);
     let anchored = anchored(anchor.as_ref(), Start::Open)?;
-    let Location::File(path) = &settings.location else { return Ok(None) };
-    if !path.try_exists().map_err(|cause| OpenFault::File { path: path.clone(), cause })? {
-        return if anchored.is_none() && settings.create { Ok(None) } else { Err(OpenFault::Missing(path.clone())) };
+    if matches!(settings.location, Location::Temporary) {
+        return Ok(None);
     }
-    let reader = Reader::connect(path).await?;
+    let (reader, shelf) = match place::read(settings).await {
+        Err(OpenFault::Missing(_)) if anchored.is_none() && settings.create => return Ok(None),
+        read => read?,
+    };
     let key = MacKey::of(kek);
-    let loaded = load::load(&reader, &key, &Table::ALL).await?;
+    let loaded = load::load(&reader, &key, Checked::All).await?;
     if loaded.head.size == 0 {
         let newborn = anchored.is_none() && settings.create;
         return if newborn { Ok(None) } else { Err(load::inconsistent(0, "the log is empty")) };
@@ -238,9 +219,9 @@ pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, Ope
     let signers = Signers::stored(&reader, kek, &settings.origin).await?;
     holds((anchor.as_ref(), anchored), &signers, &reader, &loaded).await?;
     if !loaded.summed {
-        let mut snapshot = reader.pool().begin().await?;
-        evidence::proves_beside((&mut snapshot, &Shelf::of(path)), &key).await?;
-        snapshot.commit().await?;
+        let mut snapshot = reader.snapshot().await?;
+        evidence::proves_beside((&mut *snapshot, &shelf), &key).await?;
+        snapshot.end_reading().await?;
     }
     let Loaded { head, tree, state, .. } = loaded;
     let (keys, origin) = (signers.keys().clone(), state.origin.clone());
@@ -266,27 +247,19 @@ async fn proves_loss(past: &Past, note: &str) -> Result<Option<Loss>, OpenFault>
 }
 
 /// The log has all entries again, or was reopened. A file that stays is compared again at the next start, and says nothing then either.
-fn forget_loss<S>(sequencer: &Sequencer<S>) {
+fn forget_loss(sequencer: &Sequencer) {
     if let Some(Err(fault)) = sequencer.anchor.as_ref().map(Anchor::forget_lost) {
         tracing::warn!(%fault, "the proof of a loss that is over cannot be removed");
     }
 }
 
 /// Writes the first sums over the tables beside the entries, of a journal of an earlier version. Those tables are proved by all entries first,
-/// as `verify` proves them: whoever can write SQL can take the sums away, and by that only makes this start a long one. The round is
-/// proved by nothing, and begins anew.
-async fn sum(store: &mut SqliteStore, shelf: &Shelf, key: &MacKey) -> Result<(), OpenFault> {
+/// as `verify` proves them: whoever can write SQL can take the sums away, and by that only makes this start a long one.
+async fn sum(writer: &mut dyn Write, shelf: &Shelf, key: &MacKey) -> Result<(), OpenFault> {
     tracing::info!("the journal keeps no sums over its spent proofs yet: they are proved by all entries, once");
-    let mut transaction = store.alone().await?;
-    let head = evidence::proves_beside((&mut transaction, shelf), key).await?;
-    side::begin_round(&mut transaction, &head).await?;
-    side::found(&mut transaction, &key.sums, &head).await?;
-    Ok(transaction.commit().await?)
-}
-
-/// Whether a start brings tables of this version up.
-pub fn is_brought_up(version: &str) -> bool {
-    schema::UPGRADES.iter().any(|(before, _)| before.to_string() == version)
+    let mut locked = writer.exclusive().await?;
+    let head = evidence::proves_beside((&mut *locked, shelf), key).await?;
+    Ok(locked.write_sums(&key.sums, &head).await?)
 }
 
 /// The text of the anchor; a reopening believes none.
@@ -305,21 +278,8 @@ fn lost(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFau
     }
 }
 
-/// Where the database is; a temporary one gets a directory that nobody else may enter.
-fn place(settings: &Settings, entropy: &(dyn Entropy + 'static)) -> Result<(PathBuf, Option<Scratch>), OpenFault> {
-    let Location::File(path) = &settings.location else {
-        let directory = std::env::temp_dir().join(format!("carnet-{}", entropy.identifier()));
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&directory).map_err(|cause| OpenFault::File { path: directory.clone(), cause })?;
-        return Ok((directory.join("journal.db"), Some(Scratch(directory))));
-    };
-    Ok((path.clone(), None))
-}
-
 /// Begins a new epoch. Where that takes time back, proofs that were forgotten because they seemed to be over are spent again.
-async fn reopen<S: Store>(sequencer: &mut Sequencer<S>, rest: Rest, shelf: &Shelf) -> Result<(), OpenFault> {
+async fn reopen(sequencer: &mut Sequencer, rest: Rest, shelf: &Shelf) -> Result<(), OpenFault> {
     let wall = sequencer.shared.believed()?;
     let corrects = match sequencer.shared.time_after(sequencer.head.time) {
         Ok(_) if rest.corrects => return Err(OpenFault::ClockAgrees { wall, head: sequencer.head.time }),
@@ -343,7 +303,7 @@ async fn reopen<S: Store>(sequencer: &mut Sequencer<S>, rest: Rest, shelf: &Shel
 /// The epoch after that of the log, and after those that it signed in the anchor and in the note beside it. A lost part may be of a later
 /// epoch than the copy that was put back; in an epoch of the same number its checkpoints would prove a loss of the new history. A file
 /// that cannot be read, or that no key of this log signed, says nothing and keeps nobody from reopening.
-fn next_epoch<S>(sequencer: &Sequencer<S>) -> Result<u64, OpenFault> {
+fn next_epoch(sequencer: &Sequencer) -> Result<u64, OpenFault> {
     let signers = sequencer.shared.signers.load();
     let notes = sequencer.anchor.iter().flat_map(|anchor| [anchor.text(), anchor.lost_text()]);
     let kept = notes.filter_map(|note| signers.keys().open(&note.ok()??).ok());
@@ -354,7 +314,7 @@ fn next_epoch<S>(sequencer: &Sequencer<S>) -> Result<u64, OpenFault> {
 }
 
 /// The next checkpoint key. The anchor has both signatures before the change is on record, so that it holds whichever key a start finds.
-async fn succeed<S: Store>(sequencer: &mut Sequencer<S>, kek: &Kek, outside: &Outside) -> Result<(), OpenFault> {
+async fn succeed(sequencer: &mut Sequencer, kek: &Kek, outside: &Outside) -> Result<(), OpenFault> {
     let seed = new_seed(outside);
     let fault = |_| load::inconsistent(0, "the origin is not a name for a key");
     let next = SignerKey::from_seed(&sequencer.origin, &seed).map_err(fault)?;
@@ -414,7 +374,7 @@ async fn holds(
     if roots.is_some_and(|roots| roots == [checkpoint.root]) { Ok(()) } else { Err(rollback) }
 }
 
-async fn by_operator<S: Store>(sequencer: &mut Sequencer<S>, what: What, beside: Beside) -> Result<(), OpenFault> {
+async fn by_operator(sequencer: &mut Sequencer, what: What, beside: Beside) -> Result<(), OpenFault> {
     let is_correction = matches!(what, What::JournalReopened { corrects: Some(_), .. });
     if let Some(fault) = sequencer.shared.clock_fault().filter(|_| !is_correction) {
         return Err(fault.into());

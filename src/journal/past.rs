@@ -10,7 +10,7 @@ use super::fault::Unavailable;
 use super::handle::Journal;
 use super::key::signers::Keys;
 use super::sequencer::view::View;
-use super::sqlite::reader::Reader;
+use super::store::reader::Reader;
 use super::tree::Tree;
 use super::tree::merkle::{Subtree, consistency_path, inclusion_path};
 use super::tree::note::{Checkpoint, Kept, NoteFault, VerifierKey};

@@ -4,14 +4,14 @@ use super::{Before, Idempotency, MOST_BYTES, Reply, Sealed};
 use crate::journal::fault::Unavailable;
 use crate::journal::handle::Journal;
 use crate::journal::sequencer::queue::Work;
-use crate::journal::sqlite::answers::{self, Row};
+use crate::journal::store::row::KnownRequest;
 
 impl Journal {
     /// What became of a request with this key, if one was begun. `fingerprint` says whether it is the same.
     pub async fn before(&self, once: &Idempotency) -> Result<Option<Before>, Unavailable> {
         self.running()?;
-        let Some(row) = answers::read(self.reader().pool(), once, self.now()).await? else { return Ok(None) };
-        let Row { fingerprint, request, finished, sealed } = row;
+        let Some(row) = self.reader().answer(once, self.now()).await? else { return Ok(None) };
+        let KnownRequest { fingerprint, request, finished, sealed } = row;
         let sealed_for = Idempotency { fingerprint, ..*once };
         let answer = sealed.and_then(|sealed| {
             let opened = self.sealing().open(&sealed_for.name(&request), &sealed);

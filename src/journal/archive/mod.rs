@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::fault::Unavailable;
 use super::handle::{Journal, Proposal};
 use super::sequencer::queue::Work;
-use super::sqlite::reader::{Query, StoredEntry};
+use super::store::query::{Query, StoredEntry};
 use super::tree::merkle::{inclusion_path, leaf_hash, verify_inclusion};
 use super::tree::tiles::{Tile, WIDTH};
 use crate::domain::log::archive::Segment;

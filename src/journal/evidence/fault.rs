@@ -116,9 +116,3 @@ impl From<StoreFault> for VerifyFault {
         Self::Open(fault.into())
     }
 }
-
-impl From<sqlx::Error> for VerifyFault {
-    fn from(error: sqlx::Error) -> Self {
-        StoreFault(error).into()
-    }
-}

@@ -20,8 +20,6 @@ mod walk;
 
 use std::path::Path;
 
-use sqlx::SqliteConnection;
-
 pub use exported::{exported_changes, prove_offline, verify_export};
 pub use fault::VerifyFault;
 pub use report::Report;
@@ -35,14 +33,12 @@ use super::handle::Journal;
 use super::key::anchor::Anchor;
 use super::key::kek::Kek;
 use super::key::signers::Signers;
-use super::load;
-use super::settings::{Location, Settings};
-use super::sqlite::reader::Reader;
-use super::sqlite::side::check as sums_of;
-use super::sqlite::spent::Spent;
-use super::store::batch::MacKey;
+use super::place;
+use super::settings::Settings;
+use super::store::batch::{MacKey, Spent};
 use super::store::head::Head;
-use super::store::sums::Table;
+use super::store::reader::Reader;
+use super::store::snapshot::{Checked, Snapshot};
 use super::tree::note::{Checkpoint, VerifierKey};
 use crate::domain::log::entry::ChangeEntry;
 use crate::domain::value::clock::Timestamp;
@@ -53,7 +49,7 @@ use crate::domain::value::proof_key::ProofKey;
 pub async fn verify_database(settings: &Settings, kek: &Kek, kept: Option<&str>) -> Result<Report, VerifyFault> {
     let source = Source::of(settings, kek).await?;
     let report = source.prove(kek, kept, None).await;
-    source.reader.close().await;
+    source.reader.close().await?;
     report
 }
 
@@ -62,35 +58,35 @@ pub async fn verify_database(settings: &Settings, kek: &Kek, kept: Option<&str>)
 pub async fn export(settings: &Settings, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
     let source = Source::of(settings, kek).await?;
     let report = source.export(kek, dir).await;
-    source.reader.close().await;
+    source.reader.close().await?;
     report
 }
 
 /// The key that checkpoints of the configured journal verify with. Its private half lies sealed in the keyring.
 pub async fn verifier_key(settings: &Settings, kek: &Kek) -> Result<VerifierKey, OpenFault> {
-    let reader = connect(settings).await?;
+    let (reader, _) = place::read(settings).await?;
     let signers = Signers::stored(&reader, kek, &settings.origin).await;
-    reader.close().await;
+    reader.close().await?;
     Ok(signers?.verifier().clone())
 }
 
 /// Whether `key` verifies checkpoints of the configured journal, or came before the key that does.
 pub async fn leads_to_verifier_key(settings: &Settings, kek: &Kek, key: &VerifierKey) -> Result<bool, OpenFault> {
-    let reader = connect(settings).await?;
+    let (reader, _) = place::read(settings).await?;
     let signers = Signers::stored(&reader, kek, &settings.origin).await;
-    reader.close().await;
+    reader.close().await?;
     Ok(signers?.lineage().reaches(key))
 }
 
 /// The changes of the configured journal, in order: for who judges what they say, once the journal was found to hold.
 pub async fn changes(settings: &Settings) -> Result<Vec<ChangeEntry>, VerifyFault> {
-    let reader = connect(settings).await?;
+    let (reader, _) = place::read(settings).await?;
     let mut all: Vec<ChangeEntry> = Vec::new();
     loop {
         let from = all.last().map_or(0, |entry| entry.index + 1);
         let page = reader.changes(from).await.map_err(OpenFault::from)?;
         if page.is_empty() {
-            reader.close().await;
+            reader.close().await?;
             return Ok(all);
         }
         all.extend(page);
@@ -108,23 +104,20 @@ pub(super) async fn spent_since(
     let mut chain = Chain::default();
     // As if the correction stood there: nothing is cleared that is wanted after it.
     chain.corrections.push((u64::MAX, from));
-    let mut transaction = reader.pool().begin().await?;
-    walk::walk((&mut transaction, shelf), key, &mut chain, None).await.map_err(OpenFault::from)?;
-    transaction.commit().await?;
+    let mut snapshot = reader.snapshot().await?;
+    walk::walk((&mut *snapshot, shelf), key, &mut chain, None).await.map_err(OpenFault::from)?;
+    snapshot.end_reading().await?;
     let remembered = chain.paid.into_iter().filter(|(_, (until, _))| *until >= from);
     Ok(remembered.map(|(proof, (until, _))| (ProofKey(proof), until)).collect())
 }
 
 /// Proves all entries, and by them the spent proofs and last uses that lie beside them, in the caller's transaction: for a journal that
 /// keeps no sums over those tables yet. Returns where it ends.
-pub(super) async fn proves_beside(
-    (connection, shelf): (&mut SqliteConnection, &Shelf),
-    key: &MacKey,
-) -> Result<Head, VerifyFault> {
+pub(super) async fn proves_beside((snapshot, shelf): (&mut dyn Snapshot, &Shelf), key: &MacKey) -> Result<Head, VerifyFault> {
     let mut chain = Chain::default();
-    let walked = walk::walk((&mut *connection, shelf), key, &mut chain, None).await?;
-    beside::spent(connection, &chain, &walked.head).await?;
-    beside::used(connection, &chain).await?;
+    let walked = walk::walk((&mut *snapshot, shelf), key, &mut chain, None).await?;
+    beside::spent(snapshot, &chain, &walked.head).await?;
+    beside::used(snapshot, &chain).await?;
     Ok(walked.head)
 }
 
@@ -159,7 +152,7 @@ struct Source {
 
 impl Source {
     async fn of(settings: &Settings, kek: &Kek) -> Result<Self, VerifyFault> {
-        let (reader, shelf) = (connect(settings).await?, Shelf::of(database(settings)?));
+        let (reader, shelf) = place::read(settings).await?;
         let signers = Signers::stored(&reader, kek, &settings.origin).await?;
         Ok(Self { reader, shelf, signers, anchor: settings.anchor.clone().map(Anchor::at) })
     }
@@ -176,14 +169,13 @@ impl Source {
         chain.watch(anchored.as_ref().map(|anchored| Watched::of(anchored, "anchor")));
         chain.watch(lost.as_ref().map(|lost| Watched::of_epoch(lost, BESIDE)));
 
-        let mut transaction = self.reader.pool().begin().await?;
-        load::version(&mut transaction).await?;
+        let mut snapshot = self.reader.snapshot().await?;
         let key = MacKey::of(kek);
-        let walked = walk::walk((&mut transaction, &self.shelf), &key, &mut chain, out).await?;
-        beside::check(&mut transaction, kek, &chain, &walked).await?;
+        let walked = walk::walk((&mut *snapshot, &self.shelf), &key, &mut chain, out).await?;
+        beside::check(&mut *snapshot, kek, &chain, &walked).await?;
         // Without sums the entries have shown all that a start asks for.
-        let _summed = sums_of(&mut transaction, &key.sums, &walked.head, &Table::ALL).await?;
-        transaction.commit().await?;
+        let _summed = snapshot.check_sums(&key.sums, &walked.head, Checked::All).await?;
+        snapshot.end_reading().await?;
 
         let report = chain.finish(kept.map(|kept| kept.size), anchored.map(|anchored| anchored.size))?;
         if report.origin != verifier.name() {
@@ -206,21 +198,5 @@ impl Source {
             self.signers.sign(&checkpoint, report.newest).map_err(|fault| VerifyFault::Note { which: "checkpoint", fault })?;
         writer.place(&note, dir)?;
         Ok(report)
-    }
-}
-
-async fn connect(settings: &Settings) -> Result<Reader, OpenFault> {
-    let path = database(settings)?;
-    match path.try_exists() {
-        Ok(true) => Ok(Reader::connect(path).await?),
-        Ok(false) => Err(OpenFault::Missing(path.to_owned())),
-        Err(cause) => Err(OpenFault::File { path: path.to_owned(), cause }),
-    }
-}
-
-fn database(settings: &Settings) -> Result<&Path, OpenFault> {
-    match &settings.location {
-        Location::File(path) => Ok(path),
-        Location::Temporary => Err(OpenFault::Missing(std::env::temp_dir())),
     }
 }

@@ -5,10 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
-
-use super::super::load::{self, StoredBatch};
+use super::super::load;
 use super::super::tree::FullTile;
 use super::chain::{Chain, REOPENED, Taken, correction};
 use super::export::Writer;
@@ -18,11 +15,10 @@ use crate::domain::log::change::What;
 use crate::domain::log::entry::Entry;
 use crate::domain::value::digest::Digest;
 use crate::journal::archive::segment::{SegmentFault, Shelf};
-use crate::journal::sqlite::column::digest;
-use crate::journal::sqlite::column::sql;
-use crate::journal::sqlite::reader::of_kind;
 use crate::journal::store::batch::{MacKey, Row};
 use crate::journal::store::head::Head;
+use crate::journal::store::row::{SearchRow, StoredBatch};
+use crate::journal::store::snapshot::Snapshot;
 use crate::journal::tree::merkle::leaf_hash;
 use crate::journal::tree::tiles::{Tile, WIDTH};
 
@@ -43,35 +39,33 @@ pub struct Walked {
 
 /// Takes every entry into `chain`, and hands it to `out`.
 pub async fn walk(
-    (connection, shelf): (&mut SqliteConnection, &Shelf),
+    (snapshot, shelf): (&mut dyn Snapshot, &Shelf),
     key: &MacKey,
     chain: &mut Chain,
     mut out: Option<&mut Writer>,
 ) -> Result<Walked, VerifyFault> {
-    let head = load::head(connection).await?;
-    let archive = archive(connection).await?;
-    let reopened = of_kind(connection, REOPENED).await?;
+    let head = load::head(snapshot).await?;
+    let archive = archive(snapshot).await?;
+    let reopened = snapshot.changes_of_kind(REOPENED).await?;
     chain.corrections.extend(reopened.iter().filter_map(|(_, body)| correction(body.as_bytes())));
     let mut seen = 0;
     let mut open: Option<Open> = None;
     loop {
         // A page is what one tile of level 0 spans.
         let (page, from) = (chain.size() / u64::from(WIDTH), chain.size());
-        let text =
-            "SELECT idx, time, kind, subject, request_id, jti, body, leaf FROM entries WHERE idx >= ? ORDER BY idx LIMIT 256";
-        let rows = sqlx::query(text).bind(sql(from)).fetch_all(&mut *connection).await?;
+        let rows = snapshot.page(from).await?;
         let sealed = archive.holding(from).map(|segment| sealed(shelf, segment, from)).transpose()?;
         if rows.is_empty() && sealed.is_none() {
             break;
         }
-        let mut batches = batches(connection, from).await?;
-        let tile = stored(connection, 0, page).await?;
+        let mut batches = batches(snapshot, from).await?;
+        let tile = snapshot.tile(0, page).await?;
         for (row, sealed) in page_of(&rows, sealed.as_deref(), from) {
             let at = chain.size();
             let fault = |what: &str| VerifyFault::entry(at, what);
             let body = body(row, sealed, at)?;
             let leaf = leaf_hash(body);
-            if row.is_some_and(|row| digest(row, 7).ok() != Some(leaf)) {
+            if row.is_some_and(|row| row.entry.leaf != Some(leaf)) {
                 return Err(fault("the entry does not have its leaf hash"));
             }
             // Invariant: a remainder of 256 fits.
@@ -93,7 +87,7 @@ pub async fn walk(
             }
             seen += u64::from(row.is_some());
             for tile in full {
-                filled(connection, &tile).await?;
+                filled(snapshot, &tile).await?;
                 if let Some(out) = &mut out {
                     out.tile(&tile)?;
                 }
@@ -126,9 +120,9 @@ pub async fn walk(
 }
 
 /// The segments as rows name them.
-async fn archive(connection: &mut SqliteConnection) -> Result<Archive, VerifyFault> {
+async fn archive(snapshot: &mut dyn Snapshot) -> Result<Archive, VerifyFault> {
     let mut archive = Archive::default();
-    for (at, body) in of_kind(connection, "journal.archived").await? {
+    for (at, body) in snapshot.changes_of_kind("journal.archived").await? {
         let strange = || VerifyFault::entry(at, "the row's kind is not that of its entry");
         let Ok(Entry::Change(entry)) = Entry::parse(body.as_bytes()) else { return Err(strange()) };
         let What::JournalArchived(segment) = &entry.change.what else { return Err(strange()) };
@@ -149,11 +143,11 @@ fn sealed(shelf: &Shelf, segment: &Segment, from: u64) -> Result<Vec<Vec<u8>>, V
 }
 
 /// One entry: its row, what its segment says, or both.
-type Place<'a> = (Option<&'a SqliteRow>, Option<&'a [u8]>);
+type Place<'a> = (Option<&'a SearchRow>, Option<&'a [u8]>);
 
 /// The entries of a page. Without a segment there are as many as rows, and one whose row is not there is neither.
-fn page_of<'a>(rows: &'a [SqliteRow], sealed: Option<&'a [Vec<u8>]>, from: u64) -> Vec<Place<'a>> {
-    let is_at = |row: &&SqliteRow, at: u64| row.try_get::<i64, _>(0).is_ok_and(|index| index == sql(at));
+fn page_of<'a>(rows: &'a [SearchRow], sealed: Option<&'a [Vec<u8>]>, from: u64) -> Vec<Place<'a>> {
+    let is_at = |row: &&SearchRow, at: u64| row.entry.index == at;
     let Some(sealed) = sealed else {
         return rows.iter().zip(from..).map(|(row, at)| (Some(row).filter(|row| is_at(row, at)), None)).collect();
     };
@@ -161,8 +155,8 @@ fn page_of<'a>(rows: &'a [SqliteRow], sealed: Option<&'a [Vec<u8>]>, from: u64) 
     sealed.iter().zip(from..).map(|(sealed, at)| (rows.next_if(|row| is_at(row, at)), Some(sealed.as_slice()))).collect()
 }
 
-fn body<'a>(row: Option<&'a SqliteRow>, sealed: Option<&'a [u8]>, at: u64) -> Result<&'a [u8], VerifyFault> {
-    let row: Option<&[u8]> = row.map(|row| row.try_get(6)).transpose()?;
+fn body<'a>(row: Option<&'a SearchRow>, sealed: Option<&'a [u8]>, at: u64) -> Result<&'a [u8], VerifyFault> {
+    let row = row.map(|row| &*row.entry.body);
     match (row, sealed) {
         (Some(row), Some(sealed)) if row != sealed => {
             Err(VerifyFault::entry(at, "the entry and its segment say different things"))
@@ -172,11 +166,9 @@ fn body<'a>(row: Option<&'a SqliteRow>, sealed: Option<&'a [u8]>, at: u64) -> Re
     }
 }
 
-async fn batches(connection: &mut SqliteConnection, from: u64) -> Result<BTreeMap<u64, StoredBatch>, VerifyFault> {
-    let text = "SELECT first, size_after, prior_root, root, prior_change, mac FROM batches WHERE first >= ? AND first < ?";
-    let rows = sqlx::query(text).bind(sql(from)).bind(sql(from + u64::from(WIDTH))).fetch_all(connection).await?;
-    let read = rows.iter().map(|row| StoredBatch::read(row).map(|batch| (batch.first, batch)));
-    Ok(read.collect::<Result<_, _>>()?)
+async fn batches(snapshot: &mut dyn Snapshot, from: u64) -> Result<BTreeMap<u64, StoredBatch>, VerifyFault> {
+    let batches = snapshot.batches(from, from + u64::from(WIDTH)).await?;
+    Ok(batches.into_iter().map(|batch| (batch.first, batch)).collect())
 }
 
 fn begin(batch: StoredBatch, chain: &Chain) -> Result<Open, VerifyFault> {
@@ -204,33 +196,26 @@ fn end(open: Open, key: &MacKey, chain: &Chain) -> Result<Option<Open>, VerifyFa
 }
 
 /// What a row says beside its entry, for those who search, must be what the entry says.
-fn columns(row: &SqliteRow, entry: &Entry) -> Result<(), VerifyFault> {
+fn columns(row: &SearchRow, entry: &Entry) -> Result<(), VerifyFault> {
     let ours = match entry {
         Entry::Issued(entry) => Row::issued(entry),
         Entry::Refused(entry) => Row::refused(entry),
         Entry::Counted(entry) => Row::counted(entry),
         Entry::Change(entry) => Row::change(entry),
     };
-    let text = |column: usize| row.try_get::<Option<&str>, _>(column).ok().flatten();
-    let same = row.try_get::<i64, _>(1).ok() == Some(ours.time.as_seconds())
-        && text(2) == Some(ours.kind)
-        && text(3) == Some(&ours.subject)
-        && text(4) == ours.request.as_deref()
-        && text(5) == ours.token.as_deref();
+    let same = row.entry.time == ours.time.as_seconds()
+        && row.kind.as_deref() == Some(ours.kind)
+        && row.subject.as_deref() == Some(&*ours.subject)
+        && row.request.as_deref() == ours.request.as_deref()
+        && row.token.as_deref() == ours.token.as_deref();
     if same { Ok(()) } else { Err(VerifyFault::entry(ours.index, "the row's columns are not those of its entry")) }
 }
 
 /// Whether a tile that is full now is stored as the tree has it.
-async fn filled(connection: &mut SqliteConnection, tile: &FullTile) -> Result<(), VerifyFault> {
-    if stored(connection, tile.level, tile.index).await?.as_deref() == Some(&tile.content) {
+async fn filled(snapshot: &mut dyn Snapshot, tile: &FullTile) -> Result<(), VerifyFault> {
+    if snapshot.tile(tile.level, tile.index).await?.as_deref() == Some(&tile.content) {
         return Ok(());
     }
     let name = Tile::full(tile.level, tile.index);
     Err(VerifyFault::entry(name.covers(), format!("{name} is missing or not that of its entries")))
-}
-
-async fn stored(connection: &mut SqliteConnection, level: u8, at: u64) -> Result<Option<Vec<u8>>, VerifyFault> {
-    let query = sqlx::query("SELECT content FROM tiles WHERE level = ? AND idx = ?").bind(i64::from(level)).bind(sql(at));
-    let row = query.fetch_optional(connection).await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }

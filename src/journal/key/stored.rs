@@ -7,7 +7,7 @@ use super::signers::{HANDOVER, SUCCEEDED, Signers, Succession, name, stated};
 use crate::domain::value::clock::Timestamp;
 use crate::journal::fault::OpenFault;
 use crate::journal::load;
-use crate::journal::sqlite::reader::{Reader, of_kind};
+use crate::journal::store::reader::Reader;
 use crate::journal::tree::note::SignerKey;
 
 impl Signers {
@@ -38,8 +38,7 @@ async fn signer(reader: &Reader, kek: &Kek, origin: &str, number: usize) -> Resu
 /// chain of changes proves.
 async fn successions(reader: &Reader) -> Result<(Vec<Succession>, Vec<u64>, Option<Timestamp>), OpenFault> {
     let (mut all, mut entries, mut last) = (Vec::new(), Vec::new(), None);
-    let mut connection = reader.pool().acquire().await?;
-    for (at, body) in of_kind(&mut connection, SUCCEEDED).await? {
+    for (at, body) in reader.changes_of_kind(SUCCEEDED).await? {
         let stated = stated(body.as_bytes());
         let (succession, time) =
             stated.ok_or_else(|| load::inconsistent(at, "the succession of the checkpoint key is not signed by both keys"))?;

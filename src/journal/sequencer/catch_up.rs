@@ -12,13 +12,12 @@ use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StopReason, Unavailable};
 use crate::journal::key::signers::Signers;
 use crate::journal::load::{self, Loaded};
-use crate::journal::sqlite::reader::Reader;
-use crate::journal::sqlite::writer::Store;
 use crate::journal::store::head::{Found, Head};
-use crate::journal::store::sums::Table;
+use crate::journal::store::reader::Reader;
+use crate::journal::store::snapshot::Checked;
 use crate::journal::tree::merkle::Subtree;
 
-impl<S: Store> Sequencer<S> {
+impl Sequencer {
     /// Takes the lock, makes sure that the log ends where this node left it, and spends `proofs` at once. Returns those that were not
     /// spent before; nothing where somebody else had written, and so none of them is spent yet.
     pub async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
@@ -31,7 +30,7 @@ impl<S: Store> Sequencer<S> {
             if found == (Found { head: self.head.clone(), rows: self.head.size }) {
                 return Ok(spends.then_some(fresh));
             }
-            self.store.abort().await;
+            self.abort().await;
             self.catch_up().await?;
         }
         Err(Unavailable::BUSY)
@@ -39,7 +38,7 @@ impl<S: Store> Sequencer<S> {
 
     /// Somebody else wrote. What carries our MAC and extends our tree is taken in; anything else stops the node.
     pub async fn catch_up(&mut self) -> Result<(), Unavailable> {
-        let loaded = match load::load(&self.reader, &self.key, &Table::READ_AGAIN).await {
+        let loaded = match load::load(&self.reader, &self.key, Checked::InMemory).await {
             Ok(loaded) if loaded.summed => loaded,
             Ok(Loaded { head, .. }) => {
                 let what = "the head keeps no sums over the tables beside the entries".to_owned();

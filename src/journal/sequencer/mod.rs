@@ -22,17 +22,16 @@ use super::answers::ForRequest;
 use super::fault::{StopReason, StoreFault, Unavailable};
 use super::key::anchor::Anchor;
 use super::key::kek::Kek;
-use super::sqlite::reader::Reader;
-use super::sqlite::writer::{Store, Tried};
 use super::store::batch::{Batch, Beside, LONGEST, MacKey, Row};
 use super::store::head::Head;
+use super::store::reader::Reader;
+use super::store::write::{Tried, Write};
 use super::tree::Tree;
 use crate::domain::decision::grant::Decision;
 use crate::domain::log::change::What;
 use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
-use crate::journal::sqlite::wal_checkpoint::Carrier;
 use queue::{
     Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
 };
@@ -50,8 +49,8 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(200);
 const PULSE: Duration = Duration::from_millis(250);
 
 /// Everything that a sequencer works with.
-pub struct Sequencer<S> {
-    pub store: S,
+pub struct Sequencer {
+    pub store: Box<dyn Write>,
     pub reader: Reader,
     pub shared: Arc<Shared>,
     pub key: MacKey,
@@ -66,8 +65,6 @@ pub struct Sequencer<S> {
     pub proved: Instant,
     /// Entries that the anchor covers.
     pub anchored: u64,
-    /// Carries the write-ahead log home.
-    pub carrier: Option<Carrier>,
     /// The slice of spent proofs that is purged next, and the second of the last purge.
     pub purge: (u8, Timestamp),
     /// When requests were last forgotten whose time was over.
@@ -78,13 +75,14 @@ pub struct Sequencer<S> {
     pub loss: Option<String>,
 }
 
-impl<S: Store> Sequencer<S> {
+impl Sequencer {
     /// Works until the queue closes.
     pub async fn run(mut self, mut queue: mpsc::Receiver<Work>) {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut pulse = tokio::time::interval(PULSE);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let due = self.store.maintenance();
         let mut closing = None;
         while closing.is_none() {
             self.shared.beat();
@@ -98,6 +96,10 @@ impl<S: Store> Sequencer<S> {
                     self.each_second().await;
                     continue;
                 }
+                () = due.notified() => {
+                    self.maintain_store().await;
+                    continue;
+                }
             };
             let Some(first) = first else { break };
             let mut waiting = VecDeque::from([first]);
@@ -109,10 +111,9 @@ impl<S: Store> Sequencer<S> {
         self.write_lost().await;
         // What is still queued is answered by the closing of its channel: not written.
         drop(queue);
-        if let Some(carrier) = self.carrier.take() {
-            carrier.end().await;
+        if let Err(fault) = self.store.close().await {
+            tracing::warn!(%fault, "the journal's store was not closed in order");
         }
-        self.store.close().await;
         if let Some(closed) = closing {
             let _gone = closed.send(());
         }
@@ -136,11 +137,6 @@ impl<S: Store> Sequencer<S> {
                 Work::Keep(reply, answer) => replies.push((*reply, answer)),
                 Work::Leave { from, until, answer } => {
                     let _gone = answer.send(self.leave(from, until).await);
-                }
-                Work::Carry => {
-                    if let Err(fault) = self.store.carry().await {
-                        tracing::warn!(%fault, "the write-ahead log stays as long as it is");
-                    }
                 }
                 Work::Look(answer) => {
                     let _gone = answer.send(self.look().await);
@@ -292,7 +288,7 @@ impl<S: Store> Sequencer<S> {
     pub async fn change(&mut self, wish: Wish) -> Result<Wished, Unavailable> {
         self.begin(&[]).await?;
         if wish.seen != self.head.last_change {
-            self.store.abort().await;
+            self.abort().await;
             return Ok(Wished::Stale);
         }
         let index = self.head.size;
@@ -302,7 +298,7 @@ impl<S: Store> Sequencer<S> {
                 Ok(true) => {}
                 Ok(false) => {
                     // Another node did it since somebody looked here.
-                    self.store.abort().await;
+                    self.abort().await;
                     return Err(Unavailable::BUSY);
                 }
                 Err(fault) => return Err(self.failed(fault.into()).await),
@@ -318,13 +314,13 @@ impl<S: Store> Sequencer<S> {
         };
         let row = Row::change(&entry);
         if row.body.len() > LONGEST {
-            self.store.abort().await;
+            self.abort().await;
             return Err(Unavailable::TOO_LONG);
         }
         // What cannot be read again would keep every later start from the journal.
         if let Err(error) = Entry::parse(row.body.as_bytes()) {
             tracing::error!(%error, kind = row.kind, "a change that cannot be read again is not written");
-            self.store.abort().await;
+            self.abort().await;
             return Err(Unavailable::BUSY);
         }
         let mut state = State::clone(&self.state);
@@ -336,7 +332,7 @@ impl<S: Store> Sequencer<S> {
         if erases {
             self.erased = index + 1;
         }
-        if sweep && let Err(fault) = self.store.sweep().await {
+        if sweep && let Err(fault) = self.store.scrub().await {
             tracing::warn!(%fault, "what was deleted stays in the write-ahead log until it is written over");
         }
         self.write_anchor().await;
@@ -350,7 +346,7 @@ impl<S: Store> Sequencer<S> {
             _ => self.shared.time_after(self.head.time),
         };
         if time.is_err() {
-            self.store.abort().await;
+            self.abort().await;
         }
         Ok(time?)
     }
@@ -391,9 +387,6 @@ impl<S: Store> Sequencer<S> {
     fn took(&mut self, after: Head, tree: Tree, state: Option<Arc<State>>, started: Instant) {
         self.shared.committed(started.elapsed());
         self.proved = Instant::now();
-        if let Some(carrier) = &mut self.carrier {
-            carrier.committed(after.size - self.head.size);
-        }
         self.shared.set_writable(true);
         (self.head, self.tree) = (after, tree);
         if let Some(state) = state {
@@ -407,8 +400,7 @@ impl<S: Store> Sequencer<S> {
         tracing::warn!(%fault, "a commit failed; reading the head to learn its outcome");
         self.shared.set_writable(false);
         for _ in 0..SETTLING {
-            self.store.abort().await;
-            match self.store.head().await {
+            match self.store.settle().await {
                 Ok(found) if found.head == *after && found.rows == after.size => return Ok(()),
                 Ok(found) if found.head == self.head && found.rows == self.head.size => return Err(Unavailable::BUSY),
                 Ok(found) => {
@@ -422,15 +414,22 @@ impl<S: Store> Sequencer<S> {
         Err(self.shared.stop(StopReason::OutcomeUnknown))
     }
 
+    /// Gives the lock back, nothing written.
+    pub async fn abort(&mut self) {
+        if let Err(fault) = self.store.abort().await {
+            tracing::warn!(%fault, "a batch could not be given up");
+        }
+    }
+
     pub async fn failed(&mut self, unavailable: Unavailable) -> Unavailable {
         self.shared.set_writable(false);
-        self.store.abort().await;
+        self.abort().await;
         unavailable
     }
 
     /// Ends a batch of which nothing was left.
     async fn nothing(&mut self) -> Result<(), Unavailable> {
-        self.store.abort().await;
+        self.abort().await;
         Ok(())
     }
 }

@@ -78,8 +78,6 @@ pub enum Work {
         until: u64,
         answer: oneshot::Sender<Result<(), Unavailable>>,
     },
-    /// Most of the write-ahead log is home; the rest is the writer's.
-    Carry,
     /// Somebody else may have written: the head is read anew.
     Look(oneshot::Sender<Result<(), Unavailable>>),
     /// The log is not all of it: nothing is written any more.

@@ -10,7 +10,7 @@ use super::Sequencer;
 use crate::domain::value::clock::Seconds;
 use crate::journal::answers::Sealed;
 use crate::journal::fault::{ClockFault, Loss, StopReason, Unavailable};
-use crate::journal::sqlite::writer::{Probe, Store};
+use crate::journal::store::write::Probe;
 use crate::journal::tree::note::{Checkpoint, Kept};
 
 /// How often requests are forgotten whose time is over.
@@ -22,7 +22,7 @@ const PROVED_FOR: Duration = Duration::from_millis(750);
 /// A reply, and who waits until it is kept.
 pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
 
-impl<S: Store> Sequencer<S> {
+impl Sequencer {
     /// What does not wait for work: counts of the last minute, the anchor, and requests whose time is over.
     pub async fn each_second(&mut self) {
         self.shared.watch_clock();
@@ -43,7 +43,7 @@ impl<S: Store> Sequencer<S> {
     /// Takes in what somebody else wrote, if anybody did.
     pub async fn look(&mut self) -> Result<(), Unavailable> {
         let looked = self.begin(&[]).await;
-        self.store.abort().await;
+        self.abort().await;
         looked.map(drop)
     }
 
@@ -57,8 +57,12 @@ impl<S: Store> Sequencer<S> {
         let writable = self.store.probe(if was { Probe::Line } else { Probe::Room }).await.is_ok();
         self.proved = Instant::now();
         self.shared.set_writable(writable);
-        if let Some(carrier) = &mut self.carrier {
-            carrier.committed(0);
+    }
+
+    /// Lets the store do what it put off while batches were coming.
+    pub async fn maintain_store(&mut self) {
+        if let Err(fault) = self.store.maintain().await {
+            tracing::warn!(%fault, "the store put off its own upkeep");
         }
     }
 
@@ -85,13 +89,7 @@ impl<S: Store> Sequencer<S> {
     pub async fn leave(&mut self, from: u64, until: u64) -> Result<(), Unavailable> {
         self.shared.running()?;
         match self.store.leave(from, until.min(self.state.archive.until())).await {
-            Ok(()) => {
-                if let Some(carrier) = &mut self.carrier {
-                    // A page of the table for three entries, and one of the index for each.
-                    carrier.committed(2 * (until - from));
-                }
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(fault) => Err(self.failed(fault.into()).await),
         }
     }

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
-use super::column::{digest, strange};
+use super::column::digest;
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::digest::Digest;
 use crate::domain::value::names::RequestId;
 use crate::journal::answers::{Idempotency, KEPT, MOST_ANSWERS, MOST_BYTES, Sealed};
 use crate::journal::fault::StoreFault;
+use crate::journal::store::row::KnownRequest;
 
 /// Requests that were done so long ago go.
 const FORGET: &str = "DELETE FROM answers WHERE since <= ?";
@@ -50,21 +50,13 @@ const BOUND_DONE: &str = concat!("UPDATE answers SET answer = NULL ", beyond!())
 /// All answers go. Of what changed something it stays known that it was done.
 const FORGET_ANSWERS: &str = "DELETE FROM answers WHERE stage = 'told'; UPDATE answers SET answer = NULL WHERE answer NOTNULL";
 
-/// A request that is known.
-pub struct Row {
-    pub fingerprint: Digest,
-    pub request: RequestId,
-    pub finished: bool,
-    pub sealed: Option<Vec<u8>>,
-}
-
 /// What is known at `now` of a request with this key.
-pub async fn read(pool: &SqlitePool, once: &Idempotency, now: Timestamp) -> Result<Option<Row>, StoreFault> {
+pub async fn read(pool: &SqlitePool, once: &Idempotency, now: Timestamp) -> Result<Option<KnownRequest>, StoreFault> {
     let query = sqlx::query(KNOWN).bind(once.person.0.to_vec()).bind(once.key.0.to_vec());
     let row = query.bind(forgotten(now)).fetch_optional(pool).await?;
     let read = |row: SqliteRow| {
-        let request = row.try_get::<&str, _>(1)?.parse().map_err(|_| strange("a request that has no name"))?;
-        Ok(Row { fingerprint: digest(&row, 0)?, request, finished: row.try_get(2)?, sealed: row.try_get(3)? })
+        let request = row.try_get::<&str, _>(1)?.parse().map_err(|_| StoreFault::unreadable("a request that has no name"))?;
+        Ok(KnownRequest { fingerprint: digest(&row, 0)?, request, finished: row.try_get(2)?, sealed: row.try_get(3)? })
     };
     row.map(read).transpose()
 }

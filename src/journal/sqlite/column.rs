@@ -10,22 +10,17 @@ use crate::journal::fault::StoreFault;
 /// A column of 32 bytes.
 pub fn digest(row: &SqliteRow, column: usize) -> Result<Digest, StoreFault> {
     let bytes: &[u8] = row.try_get(column)?;
-    bytes.try_into().map(Digest).map_err(|_| strange("a hash that is not of 32 bytes"))
+    bytes.try_into().map(Digest).map_err(|_| StoreFault::unreadable("a hash that is not of 32 bytes"))
 }
 
 /// A number that is never negative.
 pub fn number(value: i64) -> Result<u64, StoreFault> {
-    u64::try_from(value).map_err(|_| strange("a negative number"))
+    u64::try_from(value).map_err(|_| StoreFault::unreadable("a negative number"))
 }
 
 /// A time.
 pub fn time(value: i64) -> Result<Timestamp, StoreFault> {
-    Timestamp::from_seconds(value).ok_or_else(|| strange("a time outside the years 1970 to 9999"))
-}
-
-/// A row that nothing of ours writes.
-pub fn strange(what: &'static str) -> StoreFault {
-    StoreFault(sqlx::Error::Decode(what.into()))
+    Timestamp::from_seconds(value).ok_or_else(|| StoreFault::unreadable("a time outside the years 1970 to 9999"))
 }
 
 /// The index column of a row.

@@ -1,4 +1,4 @@
-//! The lane of long reads: queries of people have connections of their own, and a time after which SQLite itself ends the statement.
+//! Long reads: queries of people have connections of their own, and a time after which SQLite itself ends the statement.
 //!
 //! A caller that gives up does not stop SQLite: the statement would run on and keep its connection, and a few such would leave none for
 //! what an exchange, an introspection or a revocation has to read. Here they wait for each other alone, and never for long.
@@ -22,21 +22,21 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// How many steps of SQLite's machine lie between two looks at the time: well below a millisecond.
 const STEPS: i32 = 10_000;
 
-/// The lane.
+/// Connections for queries of people.
 #[derive(Clone)]
-pub struct Lane {
+pub struct LongReads {
     pool: SqlitePool,
     longest: Duration,
 }
 
-impl Lane {
-    /// One to the database at `path`. Connections are made when they are needed.
-    pub fn to(path: &Path) -> Self {
+impl LongReads {
+    /// To the database at `path`. Connections are made when they are needed.
+    pub fn of(path: &Path) -> Self {
         let options = SqlitePoolOptions::new().max_connections(AT_ONCE).acquire_timeout(LONGEST);
         Self { pool: options.connect_lazy_with(schema::reader(path)), longest: LONGEST }
     }
 
-    /// A connection whose statements all end before the lane's time is over.
+    /// A connection whose statements all end before the time is over.
     pub async fn turn(&self) -> Result<PoolConnection<Sqlite>, StoreFault> {
         let mut connection = self.pool.acquire().await?;
         let ends = Instant::now() + self.longest;
@@ -48,11 +48,6 @@ impl Lane {
     pub async fn close(&self) {
         self.pool.close().await;
     }
-}
-
-/// Whether a fault is that the time was over, for the statement or for its turn.
-pub fn is_over(fault: &StoreFault) -> bool {
-    matches!(fault.0, sqlx::Error::PoolTimedOut) || fault.is_interrupted()
 }
 
 #[cfg(test)]
@@ -68,21 +63,21 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("journal.db");
         let _writer = schema::writer(&path, false).create_if_missing(true).connect().await.expect("a database");
-        let lane = Lane { longest: Duration::from_millis(200), ..Lane::to(&path) };
+        let reads = LongReads { longest: Duration::from_millis(200), ..LongReads::of(&path) };
         let begun = Instant::now();
         let endless = async || {
-            let mut connection = lane.turn().await?;
-            sqlx::query(ENDLESS).fetch_one(&mut *connection).await.map_err(StoreFault)
+            let mut connection = reads.turn().await?;
+            sqlx::query(ENDLESS).fetch_one(&mut *connection).await.map_err(StoreFault::from)
         };
         let (one, other) = tokio::join!(endless(), endless());
         for ended in [one, other] {
-            assert!(ended.is_err_and(|fault| is_over(&fault)));
+            assert!(ended.is_err_and(|fault| matches!(fault, StoreFault::Late(_))));
         }
         // Also where nobody waits for the answer.
         for _ in 0..AT_ONCE {
             drop(tokio::time::timeout(Duration::from_millis(20), endless()).await);
         }
-        let mut connection = lane.turn().await.expect("a connection");
+        let mut connection = reads.turn().await.expect("a connection");
         assert!(sqlx::query("SELECT 1").fetch_one(&mut *connection).await.is_ok());
         assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     }

@@ -128,9 +128,9 @@ pub fn writer(path: &Path, durable: bool) -> SqliteConnectOptions {
         .thread_name(|_| "journal-writer".to_owned())
 }
 
-/// The connection that carries the write-ahead log home ([`crate::journal::sqlite::wal_checkpoint`]), and writes nothing else.
-pub fn carrier(path: &Path, durable: bool) -> SqliteConnectOptions {
-    writer(path, durable).thread_name(|_| "journal-carrier".to_owned())
+/// The connection that checkpoints the write-ahead log ([`super::wal_checkpoint`]), and writes nothing else.
+pub fn checkpointer(path: &Path, durable: bool) -> SqliteConnectOptions {
+    writer(path, durable).thread_name(|_| "journal-checkpointer".to_owned())
 }
 
 /// A connection that cannot write.

@@ -12,16 +12,14 @@ use std::collections::{HashMap, HashSet};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::column::sql;
-use super::column::{digest, number, strange};
-use super::spent::{self, Lately, Memory, Spent, Step};
+use super::column::{digest, number, sql};
+use super::spent::{self, Lately, Memory, Step};
 use super::statement::{self, LATELY, MOST, ROUND};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::proof_key::ProofKey;
 use crate::journal::fault::{OpenFault, StoreFault};
-use crate::journal::store::batch::Row;
-use crate::journal::store::head::Found;
-use crate::journal::store::head::Head;
+use crate::journal::store::batch::{Row, Spent};
+use crate::journal::store::head::{Found, Head};
 use crate::journal::store::sums::{SideRow, Sum, SumKey, Sums, Table};
 
 /// Rows of a page of `consumed`.
@@ -105,7 +103,7 @@ impl Side {
         let round = sqlx::query(ROUND).fetch_one(&mut *connection).await?;
         let moved = round.try_get::<Option<&[u8]>, _>(0)?.map(|_| digest(&round, 0)).transpose()?.map(ProofKey);
         let lately = Lately::read(rows, (moved, number(round.try_get(1)?)?));
-        let lately = lately.ok_or_else(|| strange("a row that is no list of proofs"))?;
+        let lately = lately.ok_or_else(|| StoreFault::unreadable("a row that is no list of proofs"))?;
         let rows = sqlx::query(LAST_USES).fetch_all(connection).await?;
         let used = |row: &SqliteRow| Ok::<_, StoreFault>((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?)));
         self.used = rows.iter().map(used).collect::<Result<_, _>>()?;
@@ -196,7 +194,7 @@ impl Side {
     /// The sums as the head `after` the batch keeps them, once all else of the batch was said; it begins at `first`.
     pub fn sums_after(&mut self, first: u64, after: &Head) -> Result<Vec<u8>, StoreFault> {
         if !self.knows {
-            return Err(strange("a head without sums of ours"));
+            return Err(StoreFault::unreadable("a head without sums of ours"));
         }
         let mut sums = self.batch.sums;
         if let Some(proofs) = spent::row(&self.batch.spends) {
@@ -237,8 +235,8 @@ fn round((moved, first): &(Option<ProofKey>, u64)) -> SideRow<'_> {
 /// Whether `tables` hold the rows that a node of ours left in them, as the sums of the head row say. `Ok(false)` where the row keeps no sums
 /// yet: then nothing was checked.
 pub async fn check(connection: &mut SqliteConnection, key: &SumKey, head: &Head, tables: &[Table]) -> Result<bool, OpenFault> {
-    let row = sqlx::query(SUMS).fetch_one(&mut *connection).await?;
-    let kept: &[u8] = row.try_get(0)?;
+    let row = sqlx::query(SUMS).fetch_one(&mut *connection).await.map_err(StoreFault::from)?;
+    let kept: &[u8] = row.try_get(0).map_err(StoreFault::from)?;
     if kept.is_empty() {
         return Ok(false);
     }
@@ -253,7 +251,7 @@ pub async fn check(connection: &mut SqliteConnection, key: &SumKey, head: &Head,
 }
 
 /// Writes the sums of what the tables hold, for the head at which they were proved by other means, within the caller's transaction.
-pub async fn found(connection: &mut SqliteConnection, key: &SumKey, head: &Head) -> Result<(), StoreFault> {
+pub async fn write_sums(connection: &mut SqliteConnection, key: &SumKey, head: &Head) -> Result<(), StoreFault> {
     let mut sums = Sums::default();
     for table in Table::ALL {
         *sums.at(table) = read(connection, key, table).await?;

@@ -19,10 +19,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::proof_key::ProofKey;
+use crate::journal::store::batch::Spent;
 use crate::journal::store::head::Head;
-
-/// A proof, and until when it is remembered.
-pub type Spent = (ProofKey, Timestamp);
 
 /// Proofs in memory before any move: some 3 MB, and the tokens of five seconds on one busy core. A round lasts as long as twice as
 /// many take to come (what comes before its last key moves in it), so the rows are those of less than five times as many.

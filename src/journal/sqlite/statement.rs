@@ -13,8 +13,8 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 
 use super::column::sql;
-use super::spent::{self, Spent};
-use crate::journal::store::batch::{Batch, Row};
+use super::spent;
+use crate::journal::store::batch::{Batch, Row, Spent};
 use crate::journal::store::head::Head;
 
 /// The end of a batch: rows that fit into one statement, and the batch's own line.

@@ -8,9 +8,9 @@ use super::sums::SumKey;
 use crate::domain::log::entry::{ChangeEntry, Counted, Issued, RefusedEntry};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
+use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::text::{TextDigest, TextRow};
 use crate::journal::key::kek::{BlobName, Kek, SealedBlob};
-use crate::journal::sqlite::spent::Spent;
 use crate::journal::tree::merkle;
 use crate::journal::tree::{FullTile, Tree};
 
@@ -28,6 +28,9 @@ pub struct Row {
     pub body: String,
     pub leaf: Digest,
 }
+
+/// A proof, and until when it is remembered.
+pub type Spent = (ProofKey, Timestamp);
 
 /// Rows of other tables that stand or fall with a change.
 #[derive(Default)]

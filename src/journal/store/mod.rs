@@ -1,6 +1,29 @@
-//! The store as values: what is written at once, with its MAC ([`batch`]), where the log ends ([`head`]), and the keyed sums over the
-//! tables that lie beside the entries ([`sums`]). SQL is in `sqlite`.
+//! The store: the seam between the journal and a database, as traits of values.
+//!
+//! [`write::Write`] appends a batch if the log ends where the batch begins, and with the same commit everything that stands or falls
+//! with it. [`read::Read`] reads what is committed; a [`snapshot::Snapshot`] reads at one moment. [`reader::Reader`] is the read side as the
+//! journal holds it. All of them take and give values: [`batch`] is what is written at once, with its MAC, [`row`] what is read back,
+//! [`query`] what people ask for, [`head`] where the log ends, and [`sums`] the keyed sums over the tables beside the entries.
+//!
+//! **A writer's epoch** is the head that it knows. `journal reopen` appends an entry, so the heads of two epochs never agree, and a batch on
+//! the head of an earlier one is refused by the store, whoever sends it.
+//!
+//! `journal/sqlite` is the one implementation; Deliberately not here: SQL, and any
+//! decision: a batch comes from the sequencer whole.
+
+use std::pin::Pin;
+
+use crate::journal::fault::StoreFault;
 
 pub mod batch;
 pub mod head;
+pub mod query;
+pub mod read;
+pub mod reader;
+pub mod row;
+pub mod snapshot;
 pub mod sums;
+pub mod write;
+
+/// What a store answers. The traits are used as objects, so a call costs one allocation.
+pub type Answer<'a, T, E = StoreFault> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;

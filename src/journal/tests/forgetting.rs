@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::value::text::{Text, TextDigest};
 use crate::journal::At;
+use crate::journal::sqlite::writer::SqliteWriter;
 
 /// Everything that lies in the journal's directory, as bytes.
 pub fn bytes(house: &House) -> Vec<u8> {
@@ -120,14 +121,11 @@ async fn a_log_in_which_somebody_reads_is_not_taken_for_an_empty_one() {
     let mut reader = crate::journal::sqlite::schema::reader(&house.database()).connect().await.expect("connects");
     let mut reading = reader.begin().await.expect("begins");
     sqlx::query("SELECT count(*) FROM entries").execute(&mut *reading).await.expect("reads");
-    let mut store =
-        SqliteStore::connect(crate::journal::sqlite::schema::writer(&house.database(), true), SumKey::of(&House::kek()))
-            .await
-            .expect("connects");
+    let mut store = SqliteWriter::connect(&house.database(), true, SumKey::of(&House::kek())).await.expect("connects");
     make(&journal, revocation()).await;
-    store.sweep().await.expect_err("the reader is in its way");
+    store.scrub().await.expect_err("the reader is in its way");
     reading.rollback().await.expect("ends");
-    store.sweep().await.expect("nobody is in its way");
-    store.close().await;
+    store.scrub().await.expect("nobody is in its way");
+    store.close().await.expect("closes");
     journal.close().await;
 }

@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use super::*;
 use crate::domain::reason;
 use crate::journal::sqlite::column;
-use crate::journal::sqlite::schema;
+use crate::journal::sqlite::writer::SqliteWriter;
 use crate::journal::store::batch::{Batch, MacKey, Row};
 use crate::journal::store::head::Head;
 use crate::journal::tree::Tree;
@@ -544,8 +544,7 @@ async fn a_forked_journal_is_refused() {
 /// Appends with everything right but the KEK of the batch: by somebody who can write SQL and knows this program.
 async fn forge(house: &House, token: bool) -> u64 {
     let kek = Kek::from_bytes([8; 32]);
-    let mut store =
-        SqliteStore::connect(schema::writer(&house.database(), true), SumKey::of(&House::kek())).await.expect("connects");
+    let mut store = SqliteWriter::connect(&house.database(), true, SumKey::of(&House::kek())).await.expect("connects");
     let (found, _) = store.begin(&[]).await.expect("begins");
     let Head { size, last_change, time, .. } = found.head.clone();
     let mut connection = hand(house).await;
@@ -582,7 +581,7 @@ async fn forge(house: &House, token: bool) -> u64 {
     let batch = Batch::of(vec![row], !token, &found.head, &mut tree, &MacKey::of(&kek));
     store.append(batch).await.expect("appends");
     store.commit().await.expect("commits");
-    store.close().await;
+    store.close().await.expect("closes");
     size
 }
 

@@ -25,10 +25,12 @@ use super::handle::{Committed, Journal, Proposal, Recorded};
 use super::key::kek::{BlobName, Kek};
 use super::open::{self, Outside, Start};
 use super::settings::{Location, Rest, Settings};
-use super::sqlite::spent::Spent;
-use super::sqlite::writer::{Probe, SqliteStore, Store, Tried};
-use super::store::head::Found;
+use super::store::Answer;
+use super::store::batch::{Batch, Spent};
+use super::store::head::{Found, Head};
+use super::store::snapshot::Exclusive;
 use super::store::sums::SumKey;
+use super::store::write::{Begun, Probe, Tried, Write};
 use crate::domain::credential::keys::SigningKey;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::grant::{Decision, Grant};
@@ -73,9 +75,9 @@ pub enum Fault {
     DiskRoomy,
 }
 
-/// SQLite that fails as it is told to.
+/// A store that fails as it is told to.
 pub struct Faulty {
-    inner: SqliteStore,
+    inner: Box<dyn Write>,
     faults: Arc<Mutex<Option<Fault>>>,
     full: bool,
     step_by_step: bool,
@@ -135,7 +137,8 @@ impl House {
         let seed = self.starts.fetch_add(1, Ordering::Relaxed);
         let outside = Outside { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(Seeded::new(seed)) };
         let faults = Arc::clone(&self.faults);
-        let faulty = |inner| Faulty { inner, faults, full: false, step_by_step: self.step_by_step };
+        let faulty =
+            |inner| -> Box<dyn Write> { Box::new(Faulty { inner, faults, full: false, step_by_step: self.step_by_step }) };
         open::start(&self.settings, &Self::kek(), outside, start, faulty).await
     }
 
@@ -191,8 +194,13 @@ impl House {
         use sqlx::{ConnectOptions as _, Connection as _};
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.database());
         let mut connection = options.connect().await.expect("connects");
-        let head = super::load::head(&mut connection).await.expect("a head");
-        super::sqlite::side::found(&mut connection, &SumKey::of(&Self::kek()), &head).await.expect("writes");
+        let key = SumKey::of(&Self::kek());
+        {
+            let mut reading = super::sqlite::snapshot::Reading(connection.begin().await.expect("begins"));
+            let head = super::load::head(&mut reading).await.expect("a head");
+            super::sqlite::side::write_sums(&mut reading.0, &key, &head).await.expect("writes");
+            reading.0.commit().await.expect("commits");
+        }
         connection.close().await.expect("closes");
     }
 
@@ -216,123 +224,146 @@ impl Faulty {
         if let Some(fault) = self.takes(&[Fault::DiskFull, Fault::DiskRoomy]) {
             self.full = fault == Fault::DiskFull;
         }
-        // Of a connection, and a failed one is replaced: said each time. SQLite takes the present size for a smaller limit.
-        let limit = if self.full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 4294967294" };
-        self.inner.limit(limit).await
+        // Of a connection, and a failed one is replaced: said each time.
+        self.inner.limit_room(self.full).await
     }
 
     fn broken() -> StoreFault {
-        StoreFault(sqlx::Error::WorkerCrashed)
+        StoreFault::Failed("broken for a test".into())
     }
 }
 
-impl Store for Faulty {
-    fn goes_at_once(&self, prior: &super::store::head::Head, rows: usize, proofs: &[Spent]) -> bool {
+impl Write for Faulty {
+    fn goes_at_once(&self, prior: &Head, rows: usize, proofs: &[Spent]) -> bool {
         !self.step_by_step && self.inner.goes_at_once(prior, rows, proofs)
     }
 
-    async fn record(&mut self, batch: super::store::batch::Batch, proofs: &[Spent]) -> Result<Tried, StoreFault> {
-        self.make_room().await?;
-        match self.takes(&[Fault::BeginFails, Fault::AppendFails, Fault::CommitLost, Fault::KilledBefore]) {
-            Some(Fault::KilledBefore) => return std::future::pending().await,
-            Some(_) => return Err(Self::broken()),
-            None => {}
-        }
-        let tried = self.inner.record(batch, proofs).await?;
-        // What did not go at once goes step by step, and fails there.
-        let fault = if tried == Tried::Done { self.takes(&[Fault::CommitKept, Fault::KilledAfter]) } else { None };
-        match fault {
-            Some(Fault::CommitKept) => Err(Self::broken()),
-            Some(_) => std::future::pending().await,
-            None => Ok(tried),
-        }
-    }
-
-    async fn begin(&mut self, proofs: &[Spent]) -> Result<(Found, std::collections::HashSet<ProofKey>), StoreFault> {
-        if self.takes(&[Fault::BeginFails]).is_some() {
-            return Err(Self::broken());
-        }
-        self.make_room().await?;
-        self.inner.begin(proofs).await
-    }
-
-    async fn spend(&mut self, proofs: &[Spent]) -> Result<std::collections::HashSet<ProofKey>, StoreFault> {
-        self.inner.spend(proofs).await
-    }
-
-    async fn purge(&mut self, slice: u8, now: Timestamp) -> Result<(), StoreFault> {
-        self.inner.purge(slice, now).await
-    }
-
-    async fn append(&mut self, batch: super::store::batch::Batch) -> Result<(), StoreFault> {
-        self.inner.append(batch).await?;
-        match self.takes(&[Fault::AppendFails]) {
-            Some(_) => Err(Self::broken()),
-            None => Ok(()),
-        }
-    }
-
-    async fn commit(&mut self) -> Result<(), StoreFault> {
-        match self.takes(&[Fault::CommitLost, Fault::CommitKept, Fault::KilledBefore, Fault::KilledAfter]) {
-            None => self.inner.commit().await,
-            Some(Fault::CommitKept) => {
-                self.inner.commit().await?;
-                Err(Self::broken())
+    fn record<'a>(&'a mut self, batch: Batch, proofs: &'a [Spent]) -> Answer<'a, Tried> {
+        Box::pin(async move {
+            self.make_room().await?;
+            match self.takes(&[Fault::BeginFails, Fault::AppendFails, Fault::CommitLost, Fault::KilledBefore]) {
+                Some(Fault::KilledBefore) => return std::future::pending().await,
+                Some(_) => return Err(Self::broken()),
+                None => {}
             }
-            Some(Fault::KilledAfter) => {
-                self.inner.commit().await?;
-                std::future::pending().await
+            let tried = self.inner.record(batch, proofs).await?;
+            // What did not go at once goes step by step, and fails there.
+            let fault = if tried == Tried::Done { self.takes(&[Fault::CommitKept, Fault::KilledAfter]) } else { None };
+            match fault {
+                Some(Fault::CommitKept) => Err(Self::broken()),
+                Some(_) => std::future::pending().await,
+                None => Ok(tried),
             }
-            Some(Fault::KilledBefore) => std::future::pending().await,
-            Some(_) => {
-                self.inner.abort().await;
-                Err(Self::broken())
-            }
-        }
+        })
     }
 
-    async fn leave(&mut self, from: u64, until: u64) -> Result<(), StoreFault> {
+    fn begin<'a>(&'a mut self, proofs: &'a [Spent]) -> Answer<'a, Begun> {
+        Box::pin(async move {
+            if self.takes(&[Fault::BeginFails]).is_some() {
+                return Err(Self::broken());
+            }
+            self.make_room().await?;
+            self.inner.begin(proofs).await
+        })
+    }
+
+    fn spend<'a>(&'a mut self, proofs: &'a [Spent]) -> Answer<'a, std::collections::HashSet<ProofKey>> {
+        self.inner.spend(proofs)
+    }
+
+    fn purge(&mut self, slice: u8, now: Timestamp) -> Answer<'_, ()> {
+        self.inner.purge(slice, now)
+    }
+
+    fn claim<'a>(&'a mut self, once: &'a Idempotency, request: &'a RequestId, now: Timestamp) -> Answer<'a, bool> {
+        self.inner.claim(once, request, now)
+    }
+
+    fn append(&mut self, batch: Batch) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.inner.append(batch).await?;
+            match self.takes(&[Fault::AppendFails]) {
+                Some(_) => Err(Self::broken()),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn commit(&mut self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            match self.takes(&[Fault::CommitLost, Fault::CommitKept, Fault::KilledBefore, Fault::KilledAfter]) {
+                None => self.inner.commit().await,
+                Some(Fault::CommitKept) => {
+                    self.inner.commit().await?;
+                    Err(Self::broken())
+                }
+                Some(Fault::KilledAfter) => {
+                    self.inner.commit().await?;
+                    std::future::pending().await
+                }
+                Some(Fault::KilledBefore) => std::future::pending().await,
+                Some(_) => {
+                    self.inner.abort().await?;
+                    Err(Self::broken())
+                }
+            }
+        })
+    }
+
+    fn abort(&mut self) -> Answer<'_, ()> {
+        self.inner.abort()
+    }
+
+    fn settle(&mut self) -> Answer<'_, Found> {
+        self.inner.settle()
+    }
+
+    fn leave(&mut self, from: u64, until: u64) -> Answer<'_, ()> {
         if self.takes(&[Fault::LeaveFails]).is_some() {
-            return Err(Self::broken());
+            return Box::pin(async { Err(Self::broken()) });
         }
-        self.inner.leave(from, until).await
+        self.inner.leave(from, until)
     }
 
-    async fn claim(&mut self, once: &Idempotency, request: &RequestId, now: Timestamp) -> Result<bool, StoreFault> {
-        self.inner.claim(once, request, now).await
+    fn keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.make_room().await?;
+            if !all.is_empty() && self.takes(&[Fault::KeepFails]).is_some() {
+                return Err(Self::broken());
+            }
+            self.inner.keep(all, now).await
+        })
     }
 
-    async fn keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> Result<(), StoreFault> {
-        self.make_room().await?;
-        if !all.is_empty() && self.takes(&[Fault::KeepFails]).is_some() {
-            return Err(Self::broken());
-        }
-        self.inner.keep(all, now).await
+    fn probe(&mut self, probe: Probe) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.make_room().await?;
+            self.inner.probe(probe).await
+        })
     }
 
-    async fn abort(&mut self) {
-        self.inner.abort().await;
+    fn scrub(&mut self) -> Answer<'_, ()> {
+        self.inner.scrub()
     }
 
-    async fn head(&mut self) -> Result<Found, StoreFault> {
-        self.inner.head().await
+    fn maintenance(&self) -> Arc<tokio::sync::Notify> {
+        self.inner.maintenance()
     }
 
-    async fn probe(&mut self, probe: Probe) -> Result<(), StoreFault> {
-        self.make_room().await?;
-        self.inner.probe(probe).await
+    fn maintain(&mut self) -> Answer<'_, ()> {
+        self.inner.maintain()
     }
 
-    async fn carry(&mut self) -> Result<(), StoreFault> {
-        self.inner.carry().await
+    fn exclusive(&mut self) -> Answer<'_, Box<dyn Exclusive + '_>> {
+        self.inner.exclusive()
     }
 
-    async fn sweep(&mut self) -> Result<(), StoreFault> {
-        self.inner.sweep().await
+    fn close(&mut self) -> Answer<'_, ()> {
+        self.inner.close()
     }
 
-    async fn close(&mut self) {
-        self.inner.close().await;
+    fn limit_room(&mut self, is_full: bool) -> Answer<'_, ()> {
+        self.inner.limit_room(is_full)
     }
 }
 

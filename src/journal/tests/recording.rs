@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::domain::log::entry::Entry;
 use crate::domain::reason;
-use crate::journal::sqlite::reader::Query;
+use crate::journal::store::query::Query;
 
 #[tokio::test]
 async fn a_grant_is_recorded_with_its_index_and_read_back() {

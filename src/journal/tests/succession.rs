@@ -108,7 +108,7 @@ async fn l_01_a_stolen_old_key_makes_no_anchor_of_what_came_after_it() {
 }
 
 async fn signers(house: &House) -> Signers {
-    let reader = crate::journal::sqlite::reader::Reader::connect(&house.database()).await.expect("connects");
+    let reader = crate::journal::place::read(&house.settings).await.expect("opens").0;
     Signers::stored(&reader, &House::kek(), &house.settings.origin).await.expect("the key")
 }
 

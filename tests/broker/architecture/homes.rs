@@ -36,7 +36,7 @@ const HOMES: [(&str, &[&str]); 38] = [
     ("moka", &["authn/"]),
     ("redis", &["revocation/"]),
     ("reqwest", &["outbound/"]),
-    ("sqlx", &["journal/"]),
+    ("sqlx", &["journal/sqlite/"]),
     // The state
     ("imbl", &["domain/"]),
     // Records, configuration, time

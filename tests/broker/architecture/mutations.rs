@@ -80,8 +80,8 @@ fn a_name_that_is_handed_on_is_followed() {
     let tree = with_code(Tree::today(), "domain/value/digest.rs", "pub use crate::http::form::Form as Paper;");
     let tree = with_code(&tree, "domain/value/hex.rs", "use super::digest::Paper;");
     assert_told(&floors::faults(&tree), &["domain/value/hex.rs", "http::form::Form"]);
-    let tree = with_code(Tree::today(), "journal/mod.rs", "pub use sqlx::Row as Line;");
-    let tree = with_code(&tree, "broker/words.rs", "use crate::journal::Line;");
+    let tree = with_code(Tree::today(), "journal/sqlite/mod.rs", "pub use sqlx::Row as Line;");
+    let tree = with_code(&tree, "broker/words.rs", "use crate::journal::sqlite::Line;");
     assert_told(&homes::faults(&tree), &["broker/words.rs", "sqlx"]);
 }
 
@@ -139,6 +139,10 @@ fn a_dependency_is_named_at_home() {
         ("fn f() { tokio::spawn(g()); }", "tokio"),
     ];
     assert_each_fails(homes::faults, "domain/value/", &cases);
+    // The rest of the journal knows its store by traits alone.
+    for folder in ["journal/", "journal/store/", "journal/sequencer/", "journal/evidence/"] {
+        assert_each_fails(homes::faults, folder, &[("use sqlx::SqliteConnection;", "sqlx")]);
+    }
 }
 
 #[test]

@@ -12,11 +12,11 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ClientId;
 use crate::journal::ForRequest;
 use crate::journal::load::{self, Loaded};
+use crate::journal::place;
 use crate::journal::sqlite::column;
-use crate::journal::sqlite::reader::Reader;
 use crate::journal::sqlite::schema;
 use crate::journal::store::batch::{Batch, MacKey, Row};
-use crate::journal::store::sums::Table;
+use crate::journal::store::snapshot::Checked;
 use crate::journal::tree::merkle::leaf_hash;
 
 /// As many entries as make a full tile, and so may be sealed in a segment.
@@ -127,19 +127,18 @@ impl Writer {
     async fn write(&mut self, rows: impl FnOnce(u64, Timestamp, Digest) -> (Vec<Row>, Vec<Spent>)) {
         self.wait(60);
         let key = MacKey::of(&House::kek());
-        let path = self.house.database();
-        let reader = Reader::connect(&path).await.expect("connects");
-        let Loaded { head, mut tree, state, .. } = load::load(&reader, &key, &Table::ALL).await.expect("loads");
-        reader.close().await;
+        let opened = place::open(&self.house.settings, false, &key.sums, &Seeded::new(1)).await.expect("opens");
+        let Loaded { head, mut tree, state, .. } = load::load(&opened.reader, &key, Checked::All).await.expect("loads");
+        opened.reader.close().await.expect("closes");
         let ClientId::Integration(id) = "globex/order-sync".parse().expect("an id") else { panic!("an integration") };
         let record = state.integrations.get(&id).and_then(|one| one.current.as_ref()).expect("in force").version;
         let (rows, proofs) = rows(head.size, fixture::at(self.now), record);
-        let mut store = SqliteStore::connect(schema::writer(&path, true), key.sums.clone()).await.expect("connects");
+        let mut store = opened.writer;
         let (found, fresh) = store.begin(&proofs).await.expect("begins");
         assert_eq!((found.head, fresh.len()), (head.clone(), proofs.len()));
         store.append(Batch::of(rows, false, &head, &mut tree, &key)).await.expect("appends");
         store.commit().await.expect("commits");
-        store.close().await;
+        store.close().await.expect("closes");
     }
 
     async fn archive(&mut self) {

@@ -1,0 +1,63 @@
+//! The read side of a store: each call sees what is committed when it begins.
+
+use std::collections::BTreeMap;
+
+use super::Answer;
+use super::query::Query;
+use super::row::KnownRequest;
+use super::snapshot::Snapshot;
+use crate::domain::credential::revocation::Clients;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::proof_key::ProofKey;
+use crate::domain::value::text::{TextDigest, TextRow};
+use crate::journal::answers::Idempotency;
+use crate::journal::fault::OpenFault;
+use crate::journal::key::kek::{BlobName, SealedBlob};
+use crate::journal::tree::tiles::Tile;
+
+/// Reads, by connections that cannot write. Entries come as the exact bytes that were hashed, in the order of their index.
+pub trait Read: Send + Sync {
+    /// One entry.
+    fn body(&self, index: u64) -> Answer<'_, Option<String>>;
+    /// The entries from `from` on and before `until`; an entry that is not there is left out.
+    fn bodies(&self, from: u64, until: u64) -> Answer<'_, Vec<String>>;
+    /// Changes from the entry `from` on, at most `most`.
+    fn changes(&self, from: u64, most: u32) -> Answer<'_, Vec<String>>;
+    /// Every change of a kind, with its index.
+    fn changes_of_kind(&self, kind: &'static str) -> Answer<'_, Vec<(u64, String)>>;
+    /// Issuances from the entry `from` on and before `until`, at most `most`; of `clients` alone where that is said.
+    fn issued<'a>(&'a self, from: u64, until: u64, clients: Option<&'a Clients>, most: u32) -> Answer<'a, Vec<String>>;
+    /// How many tokens `subject` was issued on each day (days since 1970) from `since` on, of the entries from `from` on.
+    fn issued_by_day<'a>(&'a self, subject: &'a str, from: u64, since: Timestamp) -> Answer<'a, Vec<(i64, u64)>>;
+    /// Entries that a query asks for, where an index or a bound makes it short.
+    fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<String>>;
+    /// The same for queries of people: it takes nothing from the other calls, and ends as [`StoreFault::Late`] when it takes too long.
+    ///
+    /// [`StoreFault::Late`]: crate::journal::fault::StoreFault::Late
+    fn look<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<String>>;
+    /// How many entries a query of people asks for, whatever its limit says; at most `most`. None where counting takes too long.
+    fn count<'a>(&'a self, query: &'a Query, most: u32) -> Answer<'a, Option<u64>>;
+    /// The first entry before `until` that is no change.
+    fn first_that_may_leave(&self, until: u64) -> Answer<'_, Option<u64>>;
+    /// The time of the first entry that is not before `index`.
+    fn time_from(&self, index: u64) -> Answer<'_, Option<Timestamp>>;
+    /// When each client was last issued a token.
+    fn last_uses(&self) -> Answer<'_, BTreeMap<String, Timestamp>>;
+    /// The texts of these digests; those that were erased are missing.
+    fn texts<'a>(&'a self, digests: &'a [TextDigest]) -> Answer<'a, Vec<TextRow>>;
+    /// Whether a proof is among the spent ones.
+    fn is_spent<'a>(&'a self, proof: &'a ProofKey) -> Answer<'a, bool>;
+    /// One sealed blob of the keyring.
+    fn blob<'a>(&'a self, name: &'a BlobName) -> Answer<'a, Option<SealedBlob>>;
+    /// The content of a full tile of hashes.
+    fn tile<'a>(&'a self, tile: &'a Tile) -> Answer<'a, Option<Vec<u8>>>;
+    /// What is known at `now` of a request with this key.
+    fn answer<'a>(&'a self, once: &'a Idempotency, now: Timestamp) -> Answer<'a, Option<KnownRequest>>;
+    /// Begins to read at one moment. Tables of another version are refused.
+    fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot + '_>, OpenFault>;
+    /// Ends all connections.
+    fn close(&self) -> Answer<'_, ()>;
+    /// Holds every connection, as slow statements do, until what is returned is dropped.
+    #[cfg(test)]
+    fn hold(&self) -> Answer<'_, Box<dyn std::any::Any + Send>>;
+}

@@ -1,0 +1,133 @@
+//! Rows as they are read: what their columns hold, believed by nobody yet.
+
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+
+use super::head::Head;
+
+/// The end of the log as the store has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct End {
+    /// The row that says it.
+    pub head: Head,
+    /// One more than the greatest index of an entry.
+    pub rows: u64,
+    /// The time of the entry with that index, in seconds.
+    pub newest: Option<i64>,
+}
+
+/// An entry with its hash.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EntryRow {
+    /// Its index.
+    pub index: u64,
+    /// Its time, in seconds.
+    pub time: i64,
+    /// The exact bytes.
+    pub body: Vec<u8>,
+    /// The leaf hash; none where the column does not hold one.
+    pub leaf: Option<Digest>,
+}
+
+/// An entry with everything that its row says for those who search. None where a column does not hold text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SearchRow {
+    /// The entry.
+    pub entry: EntryRow,
+    /// Its kind.
+    pub kind: Option<String>,
+    /// Its subject.
+    pub subject: Option<String>,
+    /// Its request.
+    pub request: Option<String>,
+    /// Its token.
+    pub token: Option<String>,
+}
+
+/// The line of a batch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredBatch {
+    /// Its first entry.
+    pub first: u64,
+    /// One more than its last entry.
+    pub size_after: u64,
+    /// The root before it.
+    pub prior_root: Digest,
+    /// The root after it.
+    pub root: Digest,
+    /// The last change before it.
+    pub prior_change: Option<u64>,
+    /// Its MAC.
+    pub mac: Vec<u8>,
+}
+
+/// A change, and the batch that begins at it.
+pub type ChangeRow = (EntryRow, Option<StoredBatch>);
+
+/// A spent proof, and the table that holds it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SpentRow {
+    /// The table, as faults name it.
+    pub table: &'static str,
+    /// The proof.
+    pub proof: Digest,
+    /// Until when it is remembered, in seconds.
+    pub until: i64,
+}
+
+/// Some of the spent proofs, and the place after them; without one there are no more.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SpentPage {
+    /// The proofs.
+    pub rows: Vec<SpentRow>,
+    /// Where to read on.
+    pub next: Option<SpentPlace>,
+}
+
+/// A place among the spent proofs, which only the store that gave it can read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SpentPlace(pub Vec<u8>);
+
+/// When a client was last issued a token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LastUse {
+    /// The client.
+    pub subject: String,
+    /// The entry of its last token.
+    pub index: u64,
+    /// The time of that entry.
+    pub time: Timestamp,
+}
+
+/// A text of somebody, with its salt. None where a column does not hold one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredText {
+    /// The digest that entries name it by.
+    pub digest: Digest,
+    /// Salt and text.
+    pub said: Option<([u8; 16], String)>,
+}
+
+/// How many rows there are of what a walk over the entries does not come by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Counts {
+    /// Entries.
+    pub entries: u64,
+    /// Batches that begin outside of the log.
+    pub batches_outside: u64,
+    /// Full tiles.
+    pub tiles: u64,
+}
+
+/// A request with an idempotency key that is known.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KnownRequest {
+    /// The fingerprint of the one that did it.
+    pub fingerprint: Digest,
+    /// Its name.
+    pub request: crate::domain::value::names::RequestId,
+    /// Whether it came to its end.
+    pub finished: bool,
+    /// The sealed answer, where one is kept.
+    pub sealed: Option<Vec<u8>>,
+}
