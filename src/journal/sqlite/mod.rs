@@ -6,6 +6,8 @@
 
 pub mod answers;
 pub mod column;
+#[cfg(test)]
+mod contract;
 pub mod fault;
 pub mod long_reads;
 pub mod reader;

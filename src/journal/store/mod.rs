@@ -8,7 +8,7 @@
 //! **A writer's epoch** is the head that it knows. `journal reopen` appends an entry, so the heads of two epochs never agree, and a batch on
 //! the head of an earlier one is refused by the store, whoever sends it.
 //!
-//! `journal/sqlite` is the one implementation; Deliberately not here: SQL, and any
+//! `journal/sqlite` is the one implementation; `contract` has the laws that every implementation passes. Deliberately not here: SQL, and any
 //! decision: a batch comes from the sequencer whole.
 
 use std::pin::Pin;
@@ -16,6 +16,8 @@ use std::pin::Pin;
 use crate::journal::fault::StoreFault;
 
 pub mod batch;
+#[cfg(test)]
+pub mod contract;
 pub mod head;
 pub mod query;
 pub mod read;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::query::{COUNTED, Query, StoredEntry};
 use super::read::Read;
-use crate::domain::log::entry::{ChangeEntry, Entry, Issued};
 use crate::domain::credential::revocation::Clients;
+use crate::domain::log::entry::{ChangeEntry, Entry, Issued};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::text::{TextDigest, TextRow};

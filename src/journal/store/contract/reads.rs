@@ -1,0 +1,131 @@
+//! Reads are exact, in order, and of one moment.
+
+use super::super::query::Query;
+use super::super::read::Read;
+use super::super::snapshot::Checked;
+use super::*;
+use crate::domain::credential::revocation::Clients;
+
+pub async fn ranges_are_exact(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    for number in 0..10 {
+        let (token, change) = (format!("{{\"token\":{number}}}"), format!("{{\"change\":{number}}}"));
+        let client = if number % 2 == 0 { "globex/order-sync" } else { "globexx/order-sync" };
+        node.write_at(Way::AtOnce, &[(ISSUED, client, &token)], &[], number * 86_400).await;
+        let kind = if number == 3 { "journal.archived" } else { CHANGE };
+        node.write_at(Way::StepByStep, &[(kind, "partner:globex", &change)], &[], number * 86_400 + 1).await;
+    }
+    let numbers = |bodies: Vec<String>, what: &str| -> Vec<String> {
+        let all = bodies.iter().map(|body| body.strip_prefix(&format!("{{\"{what}\":")).expect("that kind").replace('}', ""));
+        all.collect()
+    };
+    let reader = &*node.reader;
+    assert_eq!(reader.bodies(3, 6).await.expect("reads"), ["{\"change\":1}", "{\"token\":2}", "{\"change\":2}"]);
+    assert_eq!(reader.bodies(19, 40).await.expect("reads").len(), 1);
+    assert!(reader.bodies(20, 40).await.expect("reads").is_empty() && reader.bodies(5, 5).await.expect("reads").is_empty());
+    assert_eq!(numbers(reader.changes(0, 3).await.expect("reads"), "change"), ["0", "1", "2"]);
+    assert_eq!(numbers(reader.changes(6, 2).await.expect("reads"), "change"), ["3", "4"]);
+    assert_eq!(reader.changes_of_kind("journal.archived").await.expect("reads"), [(7, "{\"change\":3}".to_owned())]);
+    assert_eq!(reader.changes_of_kind(CHANGE).await.expect("reads").len(), 9);
+    // A token is no change, whoever asks for its kind.
+    assert!(reader.changes_of_kind(ISSUED).await.expect("reads").is_empty());
+
+    let one = Clients::One("globex/order-sync".parse().expect("a client"));
+    let partner = Clients::Of("globex".parse().expect("a partner"));
+    assert_eq!(numbers(reader.issued(0, 20, None, 4).await.expect("reads"), "token"), ["0", "1", "2", "3"]);
+    assert_eq!(numbers(reader.issued(2, 6, None, 100).await.expect("reads"), "token"), ["1", "2"]);
+    for clients in [one, partner] {
+        let found = reader.issued(2, 20, Some(&clients), 3).await.expect("reads");
+        assert_eq!(numbers(found, "token"), ["2", "4", "6"], "{clients:?}");
+    }
+    let day = at(0).as_seconds() / 86_400;
+    let days = reader.issued_by_day("globex/order-sync", 1, at(0)).await.expect("reads");
+    assert_eq!(days, [(day + 2, 1), (day + 4, 1), (day + 6, 1), (day + 8, 1)]);
+    assert_eq!(reader.issued_by_day("globex/order-sync", 0, at(4 * 86_400 + 1)).await.expect("reads").len(), 2);
+    assert_eq!(reader.time_from(5).await.expect("reads"), Some(at(2 * 86_400 + 1)));
+    assert_eq!(reader.time_from(20).await.expect("reads"), None);
+}
+
+pub async fn queries_find_what_they_ask_for(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    for number in 0..30_i64 {
+        let (token, change) = (format!("t{number}"), "{\"by\":\"operator\",\"client\":\"globex/a\"}");
+        let client = if number % 3 == 0 { "globex/a" } else { "initech/b" };
+        node.write_at(Way::AtOnce, &[(ISSUED, client, &token), (REFUSED, client, "{}")], &[], number).await;
+        let subject = if number % 2 == 0 { "token:t" } else { "api:orders" };
+        node.write_at(Way::StepByStep, &[(CHANGE, subject, change)], &[], number).await;
+    }
+    let all = || Query { limit: Some(1000), ..Query::default() };
+    let cases = [
+        (Query::default(), 90),
+        (Query { from: 10, to: Some(13), ..all() }, 3),
+        (Query { kind: Some(ISSUED.to_owned()), ..all() }, 30),
+        (Query { subject: Some("globex/a".to_owned()), ..all() }, 20),
+        (Query { request_id: Some("request-3".parse().expect("an id")), ..all() }, 1),
+        (Query { token: Some("token-6".parse().expect("an id")), ..all() }, 1),
+        (Query { since: Some(at(10)), until: Some(at(12)), ..all() }, 6),
+        (Query { actor: Some("operator".to_owned()), ..all() }, 30),
+        (Query { actor: Some("globex/a".to_owned()), ..all() }, 20),
+        (Query { kind: Some("no.such-kind".to_owned()), ..all() }, 0),
+        (Query { from: 90, ..all() }, 0),
+    ];
+    for (query, count) in cases {
+        let forwards = Read::list(&*node.reader, &query).await.expect("reads");
+        assert_eq!(forwards.len(), count, "{query:?}");
+        assert_eq!(Read::look(&*node.reader, &query).await.expect("reads"), forwards, "{query:?}");
+        let backwards = Query { newest_first: true, ..query.clone() };
+        let mut turned = Read::list(&*node.reader, &backwards).await.expect("reads");
+        turned.reverse();
+        assert_eq!(turned, forwards, "{query:?}");
+        assert_eq!(Read::count(&*node.reader, &query, 1000).await.expect("reads"), Some(count as u64), "{query:?}");
+    }
+    let few = Query { kind: Some(ISSUED.to_owned()), limit: Some(2), ..Query::default() };
+    assert_eq!(Read::list(&*node.reader, &few).await.expect("reads"), ["t0", "t1"]);
+    let newest = Query { newest_first: true, ..few };
+    assert_eq!(Read::list(&*node.reader, &newest).await.expect("reads"), ["t29", "t28"]);
+    assert_eq!(Read::count(&*node.reader, &newest, 7).await.expect("reads"), Some(7), "at most so many");
+}
+
+pub async fn a_snapshot_stays_at_its_moment(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    node.write(Way::AtOnce, &[(ISSUED, "globex/order-sync", "{\"early\":1}")], &[proof(1, 1000)]).await;
+    let reader = node.reader.clone();
+    let mut early = reader.snapshot().await.expect("reads");
+    let end = early.end().await.expect("reads").expect("a head");
+    node.write(Way::AtOnce, &[(ISSUED, "globex/other", "{}")], &[proof(2, 1000)]).await;
+    node.change("{}", Beside { spent: vec![proof(3, 1000)], ..Beside::default() }).await;
+    node.writer.leave(0, 1).await.expect("leaves");
+    assert_eq!(early.end().await.expect("reads"), Some(end.clone()));
+    assert_eq!(early.page(0).await.expect("reads").len(), 1);
+    assert_eq!(early.entries(0).await.expect("reads")[0].body, b"{\"early\":1}");
+    assert_eq!(early.newest_batch().await.expect("reads").map(|batch| batch.size_after), Some(1));
+    assert!(early.changes(0, 10).await.expect("reads").is_empty());
+    assert_eq!(early.last_uses().await.expect("reads").len(), 1);
+    let spent = early.spent(None).await.expect("reads");
+    assert_eq!(spent.rows.iter().map(|row| ProofKey(row.proof)).collect::<Vec<_>>(), [proof(1, 0).0]);
+    assert!(early.check_sums(&node.key.sums, &end.head, Checked::All).await.expect("sums"));
+    early.end_reading().await.expect("ends");
+    assert_eq!(node.end().await, node.found(), "a new one sees what was written");
+}
+
+pub async fn a_snapshot_has_the_changes_with_their_batches(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    let mut expected = Vec::new();
+    for number in 0..5 {
+        node.write(Way::AtOnce, &[(ISSUED, "globex/order-sync", "{}"), (REFUSED, "globex/order-sync", "{}")], &[]).await;
+        let (prior, before) = (node.head.size, node.head.last_change);
+        node.change(&format!("{{\"number\":{number}}}"), Beside::default()).await;
+        expected.push((prior, before, node.head.root));
+    }
+    let mut snapshot = node.reader.snapshot().await.expect("reads");
+    let first = snapshot.changes(0, 2).await.expect("reads");
+    let last = first.last().expect("two").0.index;
+    let rest = snapshot.changes(last + 1, 100).await.expect("reads");
+    assert_eq!((first.len(), rest.len()), (2, 3));
+    for ((entry, batch), (index, prior_change, root)) in first.iter().chain(&rest).zip(expected) {
+        let batch = batch.as_ref().expect("its batch");
+        assert_eq!((entry.index, entry.leaf), (index, Some(leaf_hash(&entry.body))));
+        assert_eq!((batch.first, batch.size_after, batch.prior_change, batch.root), (index, index + 1, prior_change, root));
+    }
+    assert_eq!(snapshot.changes_of_kind(CHANGE).await.expect("reads").len(), 5);
+}

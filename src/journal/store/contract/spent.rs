@@ -1,0 +1,120 @@
+//! A proof is spent once, until its time is over.
+
+use super::super::snapshot::Checked;
+use super::*;
+
+const TOKEN: [Said; 1] = [(ISSUED, "globex/order-sync", "{}")];
+
+/// Whether each proof can be spent, asked in each way.
+async fn assert_spent(node: &mut Node, spent: &[Spent], fresh: &[Spent]) {
+    for one in spent {
+        assert!(node.reader.is_spent(&one.0).await.expect("reads"));
+        let (batch, _) = node.batch(&TOKEN, 0);
+        assert_eq!(node.writer.record(batch, &[*one]).await.expect("answers"), Tried::Not);
+    }
+    for one in fresh {
+        assert!(!node.reader.is_spent(&one.0).await.expect("reads"));
+    }
+    let all: Vec<Spent> = spent.iter().chain(fresh).copied().collect();
+    let (_, left) = node.writer.begin(&all).await.expect("begins");
+    assert_eq!(left, keys(fresh), "as the lock is taken");
+    node.writer.abort().await.expect("gives up");
+    node.writer.begin(&[]).await.expect("begins");
+    assert_eq!(node.writer.spend(&all).await.expect("spends"), keys(fresh), "while it is held");
+    node.writer.abort().await.expect("gives up");
+    assert_eq!(node.end().await, node.found());
+}
+
+pub async fn a_proof_is_spent_once(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    node.write(Way::AtOnce, &TOKEN, &[proof(1, 1000)]).await;
+    node.write(Way::StepByStep, &TOKEN, &[proof(2, 1000)]).await;
+    // More than one statement takes.
+    let many: Vec<Spent> = (100..400).map(|number| proof(number, 1000)).collect();
+    let said: Vec<Said> = many.iter().map(|_| TOKEN[0]).collect();
+    node.write(Way::StepByStep, &said, &many).await;
+    // As a change spends them that takes time back.
+    node.change("{}", Beside { spent: vec![proof(3, 1000)], ..Beside::default() }).await;
+    let spent: Vec<Spent> = [1, 2, 3, 100, 399].map(|number| proof(number, 1000)).to_vec();
+    assert_spent(&mut node, &spent, &[proof(4, 1000)]).await;
+    // The end is no part of a proof.
+    assert_spent(&mut node, &[proof(1, 5), proof(3, 5)], &[]).await;
+    assert_spent(&mut Node::on(store, Some(&node)).await, &spent, &[proof(4, 1000)]).await;
+}
+
+pub async fn a_proof_is_spent_once_whoever_writes(store: &dyn Candidate) {
+    let mut first = Node::on(store, None).await;
+    let mut second = Node::on(store, None).await;
+    for number in 0..6 {
+        let way = WAYS[usize::from(number % 4 < 2)];
+        first.write(way, &TOKEN, &[proof(number, 1000)]).await;
+        (second.head, second.tree) = (first.head.clone(), first.tree.clone());
+        assert_spent(&mut second, &[proof(number, 1000)], &[proof(100, 1000)]).await;
+        std::mem::swap(&mut first, &mut second);
+    }
+}
+
+pub async fn a_batch_that_is_given_up_spends_nothing(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    node.write(Way::AtOnce, &TOKEN, &[]).await;
+    let (_, fresh) = node.writer.begin(&[proof(1, 1000)]).await.expect("begins");
+    assert_eq!(fresh.len(), 1);
+    assert_eq!(node.writer.spend(&[proof(2, 1000)]).await.expect("spends").len(), 1);
+    node.writer.abort().await.expect("gives up");
+    assert_spent(&mut node, &[], &[proof(1, 1000), proof(2, 1000)]).await;
+    node.write(Way::AtOnce, &TOKEN, &[proof(1, 1000)]).await;
+}
+
+pub async fn a_proof_is_forgotten_when_its_time_is_over(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    let spent: Vec<Spent> = (0..64).map(|number| proof(number, 100 + i64::from(number % 2 == 0))).collect();
+    node.change("{}", Beside { spent: spent.clone(), ..Beside::default() }).await;
+    for (time, left) in [(100, 64), (101, 32), (102, 0)] {
+        node.writer.begin(&[]).await.expect("begins");
+        for slice in 0..=u8::MAX {
+            node.writer.purge(slice, at(time)).await.expect("purges");
+        }
+        let (batch, tree) = node.batch(&[(CHANGE, "partner:globex", "{}")], time);
+        let after = batch.after.clone();
+        node.writer.append(batch).await.expect("appends");
+        node.writer.commit().await.expect("commits");
+        (node.head, node.tree) = (after, tree);
+        let mut known = 0;
+        for (key, until) in &spent {
+            let is_spent = node.reader.is_spent(key).await.expect("reads");
+            assert!(is_spent || *until < at(time), "it is forgotten too early");
+            known += usize::from(is_spent);
+        }
+        assert_eq!(known, left, "at {time}");
+        let mut snapshot = node.reader.snapshot().await.expect("reads");
+        let fit = snapshot.check_sums(&node.key.sums, &node.head, Checked::All).await;
+        assert!(fit.expect("sums"), "what went is out of the sums");
+    }
+}
+
+pub async fn every_spent_proof_is_read(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    // More than a page, of both kinds.
+    let forgotten: Vec<Spent> = (0..2500).map(|number| proof(number, 1000)).collect();
+    node.change("{}", Beside { spent: forgotten.clone(), ..Beside::default() }).await;
+    let paid: Vec<Spent> = (5000..5003).map(|number| proof(number, 2000)).collect();
+    for one in &paid {
+        node.write(Way::AtOnce, &TOKEN, &[*one]).await;
+    }
+    let mut snapshot = node.reader.snapshot().await.expect("reads");
+    let (mut read, mut place, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = snapshot.spent(place).await.expect("reads");
+        read.extend(page.rows.iter().map(|row| (ProofKey(row.proof), row.until)));
+        place = page.next;
+        pages += 1;
+        if place.is_none() {
+            break;
+        }
+    }
+    assert!(pages > 1, "not all at once");
+    read.sort_unstable();
+    let mut expected: Vec<_> = forgotten.iter().chain(&paid).map(|(key, until)| (*key, until.as_seconds())).collect();
+    expected.sort_unstable();
+    assert_eq!(read, expected);
+}
