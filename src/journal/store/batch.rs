@@ -1,4 +1,4 @@
-//! A batch: entries that stand or fall together, ready to be written, with the MAC that shows that a node of ours wrote them.
+//! A batch: entries that stand or fall together, with the MAC by which a node proves that it wrote them.
 
 use aws_lc_rs::hmac;
 use serde::Serialize;
@@ -53,14 +53,14 @@ pub struct Batch {
     pub beside: Beside,
 }
 
-/// The key of the batch MACs, derived from the KEK, and with it that of the sums over the tables beside the entries.
+/// The keys of the batch MACs and of the sums over the side tables, derived from the KEK.
 pub struct MacKey {
     batches: hmac::Key,
     pub sums: SumKey,
 }
 
 impl Head {
-    /// Of a log without entries.
+    /// The head of a log without entries.
     pub fn empty() -> Self {
         Self { size: 0, root: merkle::empty_root(), last_change: None, time: Timestamp::default() }
     }
@@ -114,7 +114,7 @@ impl Row {
 }
 
 impl Batch {
-    /// Puts `rows`, which follow `prior` and are at least one, on `tree`. `change`: they are one change.
+    /// Puts at least one row after `prior` on `tree`. `change`: the row is a change.
     pub fn of(rows: Vec<Row>, change: bool, prior: &Head, tree: &mut Tree, key: &MacKey) -> Self {
         let leaves: Vec<Digest> = rows.iter().map(|row| row.leaf).collect();
         let tiles = leaves.iter().flat_map(|leaf| tree.append(*leaf)).collect();
@@ -135,8 +135,9 @@ impl MacKey {
         Self { batches: hmac::Key::new(hmac::HMAC_SHA256, &*kek.derive("journal batch")), sums: SumKey::of(kek) }
     }
 
-    /// HMAC-SHA256 over the previous root, the first index, the change before, the count and the leaf hashes: a batch can be
-    /// neither made nor moved without the KEK.
+    /// The MAC of a batch: it can be neither made nor moved without the KEK.
+    ///
+    /// HMAC-SHA256 over the previous root, the first index, the change before, the count and the leaf hashes.
     pub fn mac(&self, prior_root: Digest, first: u64, prior_change: Option<u64>, leaves: &[Digest]) -> [u8; 32] {
         let tag = hmac::sign(&self.batches, &message(prior_root, first, prior_change, leaves));
         let mut mac = [0; 32];

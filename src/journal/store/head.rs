@@ -1,9 +1,9 @@
-//! Where the log ends.
+//! The end of the log.
 
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 
-/// Where the log ends.
+/// The end of the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Head {
     /// Entries.
@@ -16,7 +16,7 @@ pub struct Head {
     pub time: Timestamp,
 }
 
-/// What the database says of its end: the head row, and where the entries really end.
+/// The end of the log as the database has it: the head row, and the last entry.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Found {
     /// The head row.

@@ -27,5 +27,5 @@ pub mod snapshot;
 pub mod sums;
 pub mod write;
 
-/// What a store answers. The traits are used as objects, so a call costs one allocation.
+/// The answer of a store. The traits are used as objects, so a call costs one allocation.
 pub type Answer<'a, T, E = StoreFault> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;

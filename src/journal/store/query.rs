@@ -5,20 +5,22 @@ use crate::domain::state::about::{About, actor};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{RequestId, TokenId};
 
-/// Which entries.
+/// A choice of entries.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     /// From this index on.
     pub from: u64,
     /// Before this index; to the end where nothing is said.
     pub to: Option<u64>,
-    /// Of exactly this kind.
+    /// Exactly this kind.
     pub kind: Option<String>,
-    /// About exactly this subject.
+    /// Exactly this subject.
     pub subject: Option<String>,
-    /// Of this request; found by an index.
+    /// This request; found by an index.
     pub request_id: Option<RequestId>,
-    /// The issuance of this token. Found by looking through `from..to`: bound it by the longest life of a token.
+    /// The issuance of this token.
+    ///
+    /// It is found by looking through `from..to`: bound that by the longest life of a token.
     pub token: Option<TokenId>,
     /// Not before this second.
     pub since: Option<Timestamp>,
@@ -39,14 +41,14 @@ pub struct Query {
 pub struct StoredEntry {
     /// The exact bytes that were hashed.
     pub json: String,
-    /// What they say.
+    /// The entry in them.
     pub entry: Entry,
 }
 
 /// The most entries of one answer.
 const LONGEST_LIST: u32 = 1000;
 
-/// How many entries a count looks for: who asks wants to know whether it is a page more or a thousand.
+/// The most entries that a count looks for: a reader wants to know whether it is a page more or a thousand.
 pub const COUNTED: u32 = 100_000;
 
 impl Query {

@@ -15,7 +15,9 @@ use crate::journal::fault::OpenFault;
 use crate::journal::key::kek::{BlobName, SealedBlob};
 use crate::journal::tree::tiles::Tile;
 
-/// Reads, by connections that cannot write. Entries come as the exact bytes that were hashed, in the order of their index.
+/// Reads, by connections that cannot write.
+///
+/// Entries come as the exact bytes that were hashed, in the order of their index.
 pub trait Read: Send + Sync {
     /// One entry.
     fn body(&self, index: u64) -> Answer<'_, Option<String>>;
@@ -25,19 +27,25 @@ pub trait Read: Send + Sync {
     fn changes(&self, from: u64, most: u32) -> Answer<'_, Vec<String>>;
     /// Every change of a kind, with its index.
     fn changes_of_kind(&self, kind: &'static str) -> Answer<'_, Vec<(u64, String)>>;
-    /// Issuances from the entry `from` on and before `until`, at most `most`; of `clients` alone where that is said.
+    /// Issuances from the entry `from` on and before `until`, at most `most`; of `clients` alone if given.
     fn issued<'a>(&'a self, from: u64, until: u64, clients: Option<&'a Clients>, most: u32) -> Answer<'a, Vec<String>>;
-    /// How many tokens `subject` was issued on each day (days since 1970) from `since` on, of the entries from `from` on.
+    /// The number of tokens of `subject` on each day (days since 1970).
+    ///
+    /// They are counted from the time `since` and from the entry `from` on.
     fn issued_by_day<'a>(&'a self, subject: &'a str, from: u64, since: Timestamp) -> Answer<'a, Vec<(i64, u64)>>;
-    /// Entries that a query asks for, where an index or a bound makes it short.
+    /// The entries of a query that an index or a bound makes short.
     fn list<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<String>>;
-    /// The same for queries of people: it takes nothing from the other calls, and ends as [`StoreFault::Late`] when it takes too long.
+    /// The entries of a query of people, which may be long.
+    ///
+    /// It delays no other call, and ends with [`StoreFault::Late`] when it takes too long.
     ///
     /// [`StoreFault::Late`]: crate::journal::fault::StoreFault::Late
     fn look<'a>(&'a self, query: &'a Query) -> Answer<'a, Vec<String>>;
-    /// How many entries a query of people asks for, whatever its limit says; at most `most`. None where counting takes too long.
+    /// The number of entries of a query without its limit, at most `most`.
+    ///
+    /// None when counting takes too long.
     fn count<'a>(&'a self, query: &'a Query, most: u32) -> Answer<'a, Option<u64>>;
-    /// The first entry before `until` that is no change.
+    /// The first issuance or refusal entry before `until`.
     fn first_that_may_leave(&self, until: u64) -> Answer<'_, Option<u64>>;
     /// The time of the first entry that is not before `index`.
     fn time_from(&self, index: u64) -> Answer<'_, Option<Timestamp>>;
@@ -51,7 +59,7 @@ pub trait Read: Send + Sync {
     fn blob<'a>(&'a self, name: &'a BlobName) -> Answer<'a, Option<SealedBlob>>;
     /// The content of a full tile of hashes.
     fn tile<'a>(&'a self, tile: &'a Tile) -> Answer<'a, Option<Vec<u8>>>;
-    /// What is known at `now` of a request with this key.
+    /// The request with this key, if it is known at `now`.
     fn answer<'a>(&'a self, once: &'a Idempotency, now: Timestamp) -> Answer<'a, Option<KnownRequest>>;
     /// Begins to read at one moment. Tables of another version are refused.
     fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot + '_>, OpenFault>;

@@ -1,4 +1,4 @@
-//! The read side as the journal holds it: what a store answers, parsed, and what follows from several answers.
+//! The read side as the journal holds it: parsed answers of a store, and results of several of them.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -38,24 +38,24 @@ impl Reader {
         Self(Arc::new(store))
     }
 
-    /// Entries in order of their index. For queries that an index or a bound makes short.
+    /// The entries of a query that an index or a bound makes short, in order of their index.
     pub async fn list(&self, query: &Query) -> Result<Vec<StoredEntry>, StoreFault> {
         parsed(self.0.list(query).await?)
     }
 
-    /// The same for queries of people, for a limited time. Where it is over, that is the fault.
+    /// The entries of a query of people. It fails when it takes too long.
     pub async fn look(&self, query: &Query, view: &View) -> Result<Vec<StoredEntry>, StoreFault> {
         let query = self.within_times(query, view).await?;
         parsed(self.0.look(&query).await?)
     }
 
-    /// How many entries a query of people asks for; at most [`COUNTED`]. None where counting takes too long.
+    /// The number of entries of a query, at most [`COUNTED`]; none when counting takes too long.
     pub async fn count(&self, query: &Query, view: &View) -> Result<Option<u64>, StoreFault> {
         let query = self.within_times(query, view).await?;
         self.0.count(&query, COUNTED).await
     }
 
-    /// The same query among those entries alone that its times allow: where a time begins is found by halving.
+    /// The query, bounded to the entries that its times allow. Halving finds where a time begins.
     async fn within_times(&self, query: &Query, view: &View) -> Result<Query, StoreFault> {
         let mut within = query.clone();
         let before = |time: Timestamp| self.count_until(time.minus(Seconds(1)), view);
@@ -63,14 +63,14 @@ impl Reader {
             let to = before(until).await?;
             within.to = Some(query.to.map_or(to, |wanted| wanted.min(to)));
         }
-        // Where a time was corrected, entries that ran ahead of it stand before the place where it begins.
+        // After a correction of time, entries that ran ahead of it stand before the place where it begins.
         if let Some(since) = query.since.filter(|since| *since > Timestamp::default() && view.state.corrections.is_empty()) {
             within.from = query.from.max(before(since).await?);
         }
         Ok(within)
     }
 
-    /// Issuances from the entry `from` on and before `until`, in order, at most 1000; of `clients` alone where that is said.
+    /// Issuances from the entry `from` on and before `until`, at most 1000; of `clients` alone if given.
     pub async fn issued(&self, (from, until): (u64, u64), clients: Option<&Clients>) -> Result<Vec<Issued>, StoreFault> {
         let bodies = self.0.issued(from, until, clients, PAGE).await?;
         let entries = bodies.iter().map(|body| match parse(body)? {
@@ -90,7 +90,7 @@ impl Reader {
         entries.collect()
     }
 
-    /// The texts that these digests stand for; those that were forgotten are missing.
+    /// The texts of these digests; erased ones are missing.
     pub async fn texts(&self, digests: &[TextDigest]) -> Result<HashMap<TextDigest, TextRow>, StoreFault> {
         if digests.is_empty() {
             return Ok(HashMap::new());
@@ -118,8 +118,9 @@ impl Reader {
         Ok(prove(subtrees, |node| tree.node(node, &contents)))
     }
 
-    /// How many entries there are up to `at`, by halving: times never fall. Among entries that have left it is exact for changes alone,
-    /// and for what comes after the last that left.
+    /// The number of entries up to `at`, by halving: times never fall.
+    ///
+    /// Among entries that have left the store it is exact for changes alone, and for those after the last that left.
     pub async fn count_until(&self, at: Timestamp, view: &View) -> Result<u64, StoreFault> {
         // Times fall only where one was corrected: between corrections they are in order.
         let corrections = &view.state.corrections;

@@ -1,4 +1,4 @@
-//! Rows as they are read: what their columns hold, believed by nobody yet.
+//! Rows as they are read: the values of their columns, not proved yet.
 
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -29,7 +29,7 @@ pub struct EntryRow {
     pub leaf: Option<Digest>,
 }
 
-/// An entry with everything that its row says for those who search. None where a column does not hold text.
+/// An entry with the columns that searches use. None where a column does not hold text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SearchRow {
     /// The entry.
@@ -75,12 +75,12 @@ pub struct SpentRow {
     pub until: i64,
 }
 
-/// Some of the spent proofs, and the place after them; without one there are no more.
+/// A page of the spent proofs, and the place after it; none at the end.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SpentPage {
     /// The proofs.
     pub rows: Vec<SpentRow>,
-    /// Where to read on.
+    /// The place to read on from.
     pub next: Option<SpentPlace>,
 }
 
@@ -108,7 +108,7 @@ pub struct StoredText {
     pub said: Option<([u8; 16], String)>,
 }
 
-/// How many rows there are of what a walk over the entries does not come by.
+/// Numbers of rows, which a walk over the entries compares with its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Counts {
     /// Entries.

@@ -1,4 +1,4 @@
-//! Reading at one moment: what a start proves, and what `verify` proves.
+//! Reading at one moment, for a start and for `verify`.
 
 use super::Answer;
 use super::head::Head;
@@ -11,9 +11,11 @@ use crate::journal::key::kek::SealedBlob;
 /// Entries of a page: those of a full tile of level 0.
 pub const PAGE: usize = 256;
 
-/// Reads at the moment of the first read, whatever is written meanwhile. Nothing that is read is proved by the store, except sums.
+/// Reads at the moment of the first read, whatever is written meanwhile.
+///
+/// The store proves nothing that it returns, except sums.
 pub trait Snapshot: Send {
-    /// Where the log ends; none where the row that says it is gone.
+    /// The end of the log; none when the row with it is missing.
     fn end(&mut self) -> Answer<'_, Option<End>>;
     /// The newest batch.
     fn newest_batch(&mut self) -> Answer<'_, Option<StoredBatch>>;
@@ -31,7 +33,7 @@ pub trait Snapshot: Send {
     fn leaves(&mut self, from: u64) -> Answer<'_, Vec<Digest>>;
     /// The content of a full tile of hashes.
     fn tile(&mut self, level: u8, index: u64) -> Answer<'_, Option<Vec<u8>>>;
-    /// Rows of a log of `size` entries that nobody comes by who reads it entry by entry.
+    /// The numbers of rows, for a log of `size` entries.
     fn counts(&mut self, size: u64) -> Answer<'_, Counts>;
     /// Spent proofs, from a place on that an earlier page named.
     fn spent(&mut self, from: Option<SpentPlace>) -> Answer<'_, SpentPage, OpenFault>;
@@ -41,8 +43,9 @@ pub trait Snapshot: Send {
     fn texts(&mut self, after: Option<Digest>) -> Answer<'_, Vec<StoredText>>;
     /// The whole keyring, by name.
     fn keyring(&mut self) -> Answer<'_, Vec<SealedBlob>>;
-    /// Whether the tables beside the entries are as a node of ours left them at `head`. `Ok(false)` where the head keeps no sums yet:
-    /// then nothing was checked.
+    /// Whether the side tables are as a node of ours left them at `head`.
+    ///
+    /// `Ok(false)`: the head keeps no sums yet, and nothing was checked.
     fn check_sums<'a>(&'a mut self, key: &'a SumKey, head: &'a Head, tables: Checked) -> Answer<'a, bool, OpenFault>;
     /// Ends the reading.
     fn end_reading<'a>(self: Box<Self>) -> Answer<'a, ()>
@@ -50,18 +53,18 @@ pub trait Snapshot: Send {
         Self: 'a;
 }
 
-/// Which of the tables beside the entries are checked.
+/// The side tables to check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Checked {
-    /// All of them: what a start does.
+    /// All of them, at a start.
     All,
-    /// Those that a node keeps in memory: what it does when another one wrote.
+    /// Those that a node keeps in memory, after another node wrote.
     InMemory,
 }
 
-/// A snapshot that holds the write lock: for what a start writes once.
+/// A snapshot that holds the write lock, for a write that a start makes once.
 pub trait Exclusive: Snapshot {
-    /// Writes the first sums over the tables beside the entries, which were proved at `head` by other means, and commits.
+    /// Writes the first sums over the side tables, which the entries proved at `head`, and commits.
     fn write_sums<'a>(self: Box<Self>, key: &'a SumKey, head: &'a Head) -> Answer<'a, ()>
     where
         Self: 'a;

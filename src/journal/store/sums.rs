@@ -1,13 +1,13 @@
-//! Keyed sums over the tables that lie beside the entries: spent proofs, last uses, and how far the moving of proofs has come.
+//! Keyed sums over the side tables: spent proofs, last uses, and the progress of moving proofs.
 //!
 //! An entry has the MAC of its batch. A row beside the entries comes and goes, so its table has a sum instead: of each row an
 //! HMAC-SHA256 under a key of the KEK, added modulo 2^256. To add or to delete a row costs one HMAC, whatever the table holds, and the
 //! order of the rows does not matter.
 //!
 //! The head keeps a tag, which is an HMAC over the log's size, its root and the sums, and each sum with one more HMAC added, over the tag: a
-//! synthetic IV (RFC 5297 has the construction, with other primitives). Without the KEK nobody can make such a row, nor put that of an
-//! earlier head under a later one. And nobody can read it: whoever knew a sum before and after a row would know the HMAC of that row, and
-//! could take both away. A start can be made to write sums of other rows under one head (`open`), so the mask follows the sums as well.
+//! synthetic IV (RFC 5297 has the construction, with other primitives). An attacker without the KEK cannot make such a row, nor put that of
+//! an earlier head under a later one. The sums are masked as well: an attacker who knew a sum before and after a row would know the HMAC of
+//! that row, and could take both away. A start can be made to write sums of other rows under one head (`open`), so the mask follows the sums as well.
 //!
 //! Deliberately not here: SQL, and when a sum is checked (`beside`).
 
@@ -50,14 +50,14 @@ pub struct Sums([Sum; Table::ALL.len()]);
 /// Bytes of a sum.
 const WIDTH: usize = 32;
 
-/// What begins the HMAC of a tag and that of a mask; that of a row begins with its table's number.
+/// The first byte of the HMAC of a tag and of a mask; that of a row is its table's number.
 const TAG: u8 = 0xfe;
 const MASK: u8 = 0xff;
 
 impl Table {
     pub const ALL: [Self; 4] = [Self::Consumed, Self::Lately, Self::LastUse, Self::Round];
 
-    /// Those that a node reads into memory again when another one wrote. Of `consumed` it keeps nothing but the sum.
+    /// The tables that a node reads again when another one wrote. It keeps only the sum of `consumed`.
     pub const READ_AGAIN: [Self; 3] = [Self::Lately, Self::LastUse, Self::Round];
 
     /// As SQL names it.
@@ -91,7 +91,9 @@ impl SideRow<'_> {
         }
     }
 
-    /// Numbers come first, and at most one column of another length last: no two rows are the same bytes.
+    /// The bytes of a row: numbers first, and at most one column of variable length last.
+    ///
+    /// No two rows have the same bytes.
     fn bytes(&self) -> Vec<u8> {
         let number = [self.table().number()];
         match self {
@@ -274,7 +276,7 @@ mod tests {
         }
     }
 
-    /// Somebody who sees what is kept with and without a row, under one head, learns nothing that takes the row out of a third.
+    /// Two kept sums under one head, with and without a row, do not help to take the row out of a third.
     #[test]
     fn kept_sums_do_not_tell_the_hmac_of_a_row() {
         let row = SideRow::Consumed { proof: &[1; 32], gone_after: 5 };

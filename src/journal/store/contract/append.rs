@@ -1,4 +1,4 @@
-//! What is appended is there, all of it and exactly; what is not committed is not there at all.
+//! A committed batch is there, all of it and exactly; any other leaves nothing.
 
 use super::*;
 use crate::domain::value::text::{TextDigest, TextRow};
@@ -38,7 +38,7 @@ pub async fn entries_read_back_byte_for_byte(store: &dyn Candidate) {
     }
 }
 
-/// Also of batches of more rows than one statement takes, and across the border of a tile.
+/// Batches of more rows than one statement takes, and one across the border of a tile.
 pub async fn every_batch_has_its_line_and_its_tiles(store: &dyn Candidate) {
     let mut node = Node::on(store, None).await;
     let bodies: Vec<String> = (0..300).map(|number| format!("{{\"number\":{number}}}")).collect();

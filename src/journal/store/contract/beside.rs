@@ -1,4 +1,4 @@
-//! What lies beside the entries stands or falls with them: texts, keys, last uses, sums, and requests that may come twice.
+//! Side rows stand or fall with their entries: texts, keys, last uses, sums, idempotent requests.
 
 use super::super::snapshot::Checked;
 use super::*;
@@ -168,7 +168,7 @@ pub async fn an_answer_is_kept_for_its_time_and_goes_with_an_erasure(store: &dyn
     for key in [&b"changed"[..], b"told"] {
         assert_eq!(known(&node, key, last + 1).await, None, "its time is over");
     }
-    // A text is erased: nobody knows which answer has it.
+    // A text is erased, and any answer may have it.
     node.change("{}", Beside { erased: vec![text("Mary").digest], ..Beside::default() }).await;
     assert_eq!(known(&node, b"changed", 1).await, Some(("request-1".into(), true, None)), "that it was done stays known");
     assert_eq!(known(&node, b"told", 1).await, None);

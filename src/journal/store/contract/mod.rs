@@ -84,7 +84,7 @@ pub mod run {
     pub use super::spent::*;
 }
 
-/// Which way a batch goes.
+/// The way that a batch is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Way {
     AtOnce,
@@ -126,7 +126,7 @@ impl Node {
         Found { head: self.head.clone(), rows: self.head.size }
     }
 
-    /// A batch of these entries at the end of the log as this node knows it, `time` seconds after noon.
+    /// A batch of these entries at the end of the log, `time` seconds after noon.
     fn batch(&self, said: &[Said<'_>], time: i64) -> (Batch, Tree) {
         let rows = (self.head.size..).zip(said).map(|(index, (kind, subject, body))| Row {
             index,

@@ -27,7 +27,7 @@ pub async fn ranges_are_exact(store: &dyn Candidate) {
     assert_eq!(numbers(reader.changes(6, 2).await.expect("reads"), "change"), ["3", "4"]);
     assert_eq!(reader.changes_of_kind("journal.archived").await.expect("reads"), [(7, "{\"change\":3}".to_owned())]);
     assert_eq!(reader.changes_of_kind(CHANGE).await.expect("reads").len(), 9);
-    // A token is no change, whoever asks for its kind.
+    // The kind of a token is not that of a change.
     assert!(reader.changes_of_kind(ISSUED).await.expect("reads").is_empty());
 
     let one = Clients::One("globex/order-sync".parse().expect("a client"));

@@ -37,7 +37,7 @@ pub async fn a_proof_is_spent_once(store: &dyn Candidate) {
     node.change("{}", Beside { spent: vec![proof(3, 1000)], ..Beside::default() }).await;
     let spent: Vec<Spent> = [1, 2, 3, 100, 399].map(|number| proof(number, 1000)).to_vec();
     assert_spent(&mut node, &spent, &[proof(4, 1000)]).await;
-    // The end is no part of a proof.
+    // The expiry does not belong to the identity of a proof.
     assert_spent(&mut node, &[proof(1, 5), proof(3, 5)], &[]).await;
     assert_spent(&mut Node::on(store, Some(&node)).await, &spent, &[proof(4, 1000)]).await;
 }
