@@ -23,12 +23,12 @@ const KNOWN: &str =
 const CLAIM: &str = "INSERT INTO answers (person, key, fingerprint, request, since, stage) VALUES (?, ?, ?, ?, ?, 'begun') \
      ON CONFLICT DO NOTHING; SELECT request FROM answers WHERE person = ? AND key = ?";
 
-/// What was answered to a request that was done.
+/// The answer to a request that was done.
 const KEEP_DONE: &str = "INSERT INTO answers (person, key, fingerprint, request, since, stage, answer) \
      VALUES (?, ?, ?, ?, ?, 'told', ?) ON CONFLICT DO UPDATE SET answer = excluded.answer, \
      stage = iif(stage = 'begun', 'done', stage) WHERE request = excluded.request";
 
-/// What was answered to a request, if it had changed something by then.
+/// The answer to a request, if the request had changed something by then.
 const KEEP_CHANGED: &str = "UPDATE answers SET answer = ?, stage = 'done' WHERE person = ? AND key = ? AND request = ?";
 
 macro_rules! beyond {
@@ -43,14 +43,16 @@ macro_rules! beyond {
 const IS_BEYOND: &str =
     "SELECT coalesce(sum(length(answer)), 0) > ? OR count(*) > ? FROM answers WHERE person = ? AND answer NOTNULL";
 
-/// Of one person the newest answers stay, up to so many bytes and so many. Of what changed something it stays known that it was done.
+/// Bounds the answers of one person in bytes and number: the newest stay.
+///
+/// A request that changed something stays known as done.
 const BOUND_TOLD: &str = concat!("DELETE FROM answers ", beyond!(), " AND stage = 'told'");
 const BOUND_DONE: &str = concat!("UPDATE answers SET answer = NULL ", beyond!());
 
-/// All answers go. Of what changed something it stays known that it was done.
+/// Deletes all answers. A request that changed something stays known as done.
 const FORGET_ANSWERS: &str = "DELETE FROM answers WHERE stage = 'told'; UPDATE answers SET answer = NULL WHERE answer NOTNULL";
 
-/// What is known at `now` of a request with this key.
+/// The request with this key, if it is known at `now`.
 pub async fn read(pool: &SqlitePool, once: &Idempotency, now: Timestamp) -> Result<Option<KnownRequest>, StoreFault> {
     let query = sqlx::query(KNOWN).bind(once.person.0.to_vec()).bind(once.key.0.to_vec());
     let row = query.bind(forgotten(now)).fetch_optional(pool).await?;
@@ -61,7 +63,7 @@ pub async fn read(pool: &SqlitePool, once: &Idempotency, now: Timestamp) -> Resu
     row.map(read).transpose()
 }
 
-/// In the transaction of a change: `request` is the one that is begun for its key. False where another one was.
+/// Claims a key for `request`, in the transaction of a change. False if another request has it.
 pub async fn claim(
     connection: &mut SqliteConnection,
     (once, request): (&Idempotency, &RequestId),
@@ -95,7 +97,7 @@ pub async fn keep(connection: &mut SqliteConnection, all: Vec<Sealed>, now: Time
     Ok(())
 }
 
-/// Of one person only so many answers stay. To look costs less than to bound, so that is done only where it must be.
+/// Bounds the answers of one person. Looking costs less than bounding, so it comes first.
 async fn bound(connection: &mut SqliteConnection, person: Vec<u8>) -> Result<(), StoreFault> {
     let look = sqlx::query(IS_BEYOND).bind(MOST_BYTES).bind(MOST_ANSWERS).bind(person.clone());
     if look.fetch_one(&mut *connection).await?.try_get(0)? {
@@ -107,7 +109,7 @@ async fn bound(connection: &mut SqliteConnection, person: Vec<u8>) -> Result<(),
     Ok(())
 }
 
-/// In the transaction of an erasure: nobody knows which answer has a text that is erased.
+/// Erases all answers, in the transaction of an erasure: any of them may have an erased text.
 pub async fn erase(connection: &mut SqliteConnection) -> Result<(), StoreFault> {
     sqlx::query(FORGET_ANSWERS).execute(connection).await?;
     Ok(())

@@ -1,4 +1,6 @@
-//! Values of columns, read and written: what a database can hold and nothing of ours writes is a fault of the store.
+//! Values of columns, read and written.
+//!
+//! A value that a database can hold and that our code never writes is a fault of the store.
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;

@@ -2,7 +2,7 @@
 
 use crate::journal::fault::StoreFault;
 
-/// SQLite's code for a statement that was ended from outside (`SQLITE_INTERRUPT`): here, because its time was over.
+/// SQLite's code for a statement that was interrupted (`SQLITE_INTERRUPT`): it ran too long.
 const INTERRUPT: &str = "9";
 
 impl From<sqlx::Error> for StoreFault {
@@ -11,7 +11,7 @@ impl From<sqlx::Error> for StoreFault {
     }
 }
 
-/// Whether SQLite ended the statement because its time was over.
+/// Whether SQLite interrupted the statement because it ran too long.
 pub fn is_interrupted(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some(INTERRUPT))
 }

@@ -1,4 +1,4 @@
-//! Long reads: queries of people have connections of their own, and a time after which SQLite itself ends the statement.
+//! Long reads: connections for queries of people, with a time limit that SQLite itself enforces.
 //!
 //! A caller that gives up does not stop SQLite: the statement would run on and keep its connection, and a few such would leave none for
 //! what an exchange, an introspection or a revocation has to read. Here they wait for each other alone, and never for long.
@@ -73,7 +73,7 @@ mod tests {
         for ended in [one, other] {
             assert!(ended.is_err_and(|fault| matches!(fault, StoreFault::Late(_))));
         }
-        // Also where nobody waits for the answer.
+        // Also after the caller has gone.
         for _ in 0..AT_ONCE {
             drop(tokio::time::timeout(Duration::from_millis(20), endless()).await);
         }

@@ -1,8 +1,8 @@
-//! The store in an SQLite file: every word of SQL that the journal says.
+//! The store in an SQLite file: all SQL of the journal.
 //!
-//! [`writer`] commits a batch if the head is still the one that it was made on, and keeps what lies beside the entries; [`reader`] reads
-//! by connections that cannot write. [`side`] and [`spent`] are the tables beside the entries. Nothing here decides: a batch comes from
-//! the sequencer whole.
+//! [`writer`] implements `store::write::Write` by one connection, and [`reader`] implements `store::read::Read` by connections that cannot
+//! write. [`side`] maintains the side tables (spent proofs, last uses, sums) and [`spent`] the copy of recent proofs in memory;
+//! [`wal_checkpoint`] keeps the write-ahead log short. Nothing here decides: the sequencer makes the batches.
 
 pub mod answers;
 pub mod column;
@@ -27,7 +27,9 @@ use writer::SqliteWriter;
 use super::fault::StoreFault;
 use super::store::sums::SumKey;
 
-/// Opens both sides of the database at `path`. One that `exists` is brought to the present tables; else they are made.
+/// Opens both sides of the database at `path`.
+///
+/// An existing one is upgraded to the present tables; a new one gets them.
 pub async fn open(path: &Path, durable: bool, exists: bool, key: &SumKey) -> Result<(SqliteWriter, SqliteReader), StoreFault> {
     // The writer comes first: it recovers the write-ahead log of a process that was killed.
     let mut writer = SqliteWriter::connect(path, durable, key.clone()).await?;

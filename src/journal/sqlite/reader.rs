@@ -1,4 +1,4 @@
-//! The read side: entries, texts, sealed blobs and tiles, by a small pool of connections that cannot write.
+//! The read side, by a small pool of connections that cannot write.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,17 +29,19 @@ use crate::journal::store::row::KnownRequest;
 use crate::journal::store::snapshot::Snapshot;
 use crate::journal::tree::tiles::{Kind, Tile};
 
-/// The pool.
+/// The read side.
 pub struct SqliteReader {
     pool: SqlitePool,
     /// For queries of people, which look through many entries.
     long: LongReads,
-    /// What was spent lately, where somebody writes in this process.
+    /// The proofs that were spent lately, if this process writes.
     lately: Memory,
 }
 
-/// What a query asks for. What is not asked for is NULL. Each row answers for itself: a row that had to be looked for among the others,
-/// for each row that is looked at, would make a query as long as somebody likes. The revocation of a single token names its client.
+/// The conditions of a query. A condition that is not set is NULL.
+///
+/// Each row is judged by itself. A look-up among other rows for each row would let a caller make a query as long as they like. The
+/// revocation of a single token names its client.
 macro_rules! conditions {
     ($first:literal) => {
         concat!(
@@ -115,7 +117,7 @@ impl Read for SqliteReader {
         let (least, beyond) = match clients {
             None => (None, None),
             Some(Clients::One(client)) => (Some(client.to_string()), Some(format!("{client}\0"))),
-            // Of one partner: `/` comes right before `0`.
+            // All clients of one partner: `/` comes right before `0`.
             Some(Clients::Of(partner)) => (Some(format!("{partner}/")), Some(format!("{partner}0"))),
         };
         let text = "SELECT body FROM entries WHERE idx >= ?1 AND idx < ?2 AND kind = 'issued' \
@@ -188,7 +190,9 @@ impl Read for SqliteReader {
         })
     }
 
-    /// Memory comes first, for proofs move from there to the table; where it is not what the log says, the log is asked.
+    /// Looks into memory first, since proofs move from there to the table.
+    ///
+    /// If memory is of another head than the database, it reads the rows as well.
     fn is_spent<'a>(&'a self, proof: &'a ProofKey) -> Answer<'a, bool> {
         Box::pin(async move {
             let known = self.lately.look(|head, lately| (head.size, lately.holds(proof)));
@@ -297,7 +301,7 @@ fn bind<'q>(text: &'static str, query: &Query, limit: i64) -> sqlx::query::Query
         .bind(query.until.map(Timestamp::as_seconds))
         .bind(query.actor.clone())
         .bind(about.and_then(|about| serde_json::to_string(about.subjects()).ok()))
-        // Of one partner: `/` comes right before `0`.
+        // All clients of one partner: `/` comes right before `0`.
         .bind(about.map(|about| format!("{}/", about.partner())))
         .bind(about.map(|about| format!("{}0", about.partner())))
 }

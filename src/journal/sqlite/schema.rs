@@ -1,5 +1,4 @@
-//! The tables, and how connections to them are made. SQL that writes is here, in `statement`, `answers`, `beside` and `store`; what reads
-//! is in `reader`, `load`, `beside` and `evidence`.
+//! The tables, their versions, and the options of connections to them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +6,9 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 
-/// The version of these tables. Another one is refused: no node guesses at rows that decide who gets a token.
+/// The version of these tables. Any other is refused.
+///
+/// No node guesses at rows that decide who gets a token.
 pub const VERSION: i64 = 5;
 
 /// When each client was last issued a token: a row of it is written with every batch.
@@ -17,8 +18,9 @@ macro_rules! last_use {
     };
 }
 
-/// Which requests of staff with an `Idempotency-Key` were done lately, and what was answered (`answers`). A request is begun with its
-/// first change, and done when it is answered; one that changed nothing was only told something.
+/// Recent requests of staff with an `Idempotency-Key`, with their answers.
+///
+/// A request is `begun` with its first change, and `done` when it is answered; one that changed nothing is `told`.
 macro_rules! answers {
     () => {
         "
@@ -31,7 +33,9 @@ CREATE INDEX answers_kept ON answers (person, since) WHERE answer NOTNULL;"
     };
 }
 
-/// How far the moving of spent proofs has come (`spent`): the last key that moved in this round, and the first entry after its beginning.
+/// The progress of the round in which spent proofs move (`spent`).
+///
+/// It is the last key that moved in this round, and the first entry after its beginning.
 macro_rules! round {
     () => {
         "
@@ -39,8 +43,9 @@ CREATE TABLE round (id INTEGER PRIMARY KEY CHECK (id = 1), moved BLOB, first INT
     };
 }
 
-/// Where the log ends, with the sums over the tables beside the entries (`sums`). Without sums a start proves those tables by all entries
-/// and writes them.
+/// The end of the log, with the sums over the side tables (`sums`).
+///
+/// Without sums a start proves those tables by all entries, and writes the sums.
 macro_rules! head {
     () => {
         "
@@ -51,8 +56,9 @@ CREATE TABLE head (
     };
 }
 
-/// Versions that a writer brings to the next, and what that takes: of 2 the last use of each client, which was looked for among all
-/// entries; of 3 the answers and the round, which lay in memory; of 4 the place of the sums, which need the KEK.
+/// Versions that a writer upgrades, each with the statements that lead to the next.
+///
+/// Version 2 gets the last use of each client; 3 the answers and the round; 4 the column of the sums, which need the KEK.
 pub const UPGRADES: [(i64, &str); 3] = [
     (
         2,
@@ -79,8 +85,9 @@ UPDATE meta SET version = 5;
     ),
 ];
 
-/// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments while
-/// changes and tiles stay. Secondary indexes are few: each is paid by every token. A proof has no index on its end; `store`
+/// The tables of a new database.
+///
+/// Entries, tiles and consumed proofs lie apart, so that old issuance entries can leave for sealed segments while changes and tiles stay. Secondary indexes are few: each is paid by every token. A proof has no index on its expiry; the writer
 /// purges slices of the primary key instead. Proofs come to `consumed` by way of `consumed_lately`, a row for each batch (`spent`).
 pub const TABLES: &str = concat!(
     last_use!(),
@@ -109,26 +116,28 @@ CREATE TABLE keyring (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 "
 );
 
-/// The one connection that writes. `durable`: a commit that returned is on the disk (WAL, synchronous=FULL); without it only a
-/// journal that is gone with its process may run. What is deleted is overwritten: forgotten texts and destroyed keys.
+/// The one connection that writes.
+///
+/// `durable`: a commit that returned is on the disk (WAL, synchronous=FULL). Without it only a journal that ends with its process may run.
+/// Deleted bytes are overwritten: erased texts and destroyed keys.
 pub fn writer(path: &Path, durable: bool) -> SqliteConnectOptions {
     let synchronous = if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off };
     connection(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .pragma("secure_delete", "ON")
-        // Nothing of the log may lie in a temporary file: where those go is nobody's decision, and there may be no such place.
+        // The log stays out of temporary files: their place is not configured, and may not exist.
         .pragma("temp_store", "MEMORY")
-        // The keys of spent proofs are random: pages of `consumed` stay in memory, and where nobody did before (`carry`) what was
-        // logged is carried home once in 32 MB (SQLite's default is 4), so that a page goes home once for many tokens. The cache is no larger, because SQLite walks its
-        // table at each commit.
+        // The keys of spent proofs are random, so pages of `consumed` stay in memory. Without `wal_checkpoint` the writer checkpoints
+        // once in 32 MB of log (SQLite's default is 4), so that a page is copied once for many tokens. The cache is no larger,
+        // because SQLite walks its table at each commit.
         .pragma("cache_size", "-8192")
         .pragma("wal_autocheckpoint", "8192")
         .statement_cache_capacity(super::statement::KEPT)
         .thread_name(|_| "journal-writer".to_owned())
 }
 
-/// The connection that checkpoints the write-ahead log ([`super::wal_checkpoint`]), and writes nothing else.
+/// The connection that checkpoints the write-ahead log, and writes nothing else.
 pub fn checkpointer(path: &Path, durable: bool) -> SqliteConnectOptions {
     writer(path, durable).thread_name(|_| "journal-checkpointer".to_owned())
 }

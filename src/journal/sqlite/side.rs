@@ -1,11 +1,11 @@
-//! The tables beside the entries, as the writer keeps them: spent proofs, last uses, the round, and the sums over them ([`super::sums`]).
+//! The side tables as the writer keeps them: spent proofs, last uses, the round, and their sums.
 //!
 //! Each statement that changes one of these tables is run from here, and changes the sum with it; the commit of the batch writes the
-//! sums with the head. What SQL says that it wrote or deleted is counted (`RETURNING`), so a row that another hand changed keeps its sum
-//! from fitting for ever. [`check`] is what a start does: it reads each table once, a second for some hundred thousand proofs, and they are
+//! sums with the head. The rows that SQL returns as written or deleted are counted (`RETURNING`), so a row that somebody changed by hand
+//! keeps its sum from fitting for ever. [`check`] is what a start does: it reads each table once, a second for some hundred thousand proofs, and they are
 //! those whose time is not over, not all that ever were.
 //!
-//! Deliberately not here: when a batch begins and ends (`store`), and what the entries say of these tables (`evidence`).
+//! Deliberately not here: when a batch begins and ends (`writer`), and what the entries say of these tables (`evidence`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -33,10 +33,10 @@ const CONSUMED: &str = "SELECT proof, gone_after FROM consumed WHERE proof > ? O
 /// A client's last token: its entry and its time, as SQL has them.
 type Use = (i64, i64);
 
-/// What the writer knows of these tables, and what the batch does to them that is being written.
+/// The side tables as the writer knows them, and the changes of the batch that is being written.
 pub struct Side {
     key: SumKey,
-    /// The proofs that were spent lately, as they are before this batch. All the rest is right where this is.
+    /// The proofs that were spent lately, before this batch.
     lately: Memory,
     sums: Sums,
     used: HashMap<String, Use>,
@@ -45,7 +45,7 @@ pub struct Side {
     batch: Pending,
 }
 
-/// What a batch does.
+/// The changes of a batch.
 #[derive(Default)]
 struct Pending {
     /// The proofs that it spends.
@@ -65,7 +65,7 @@ impl Side {
         Self { key, lately, sums: Sums::default(), used, knows: false, batch: Pending::default() }
     }
 
-    /// The proofs that were spent lately, for who reads.
+    /// The proofs that were spent lately, for the read side.
     pub fn lately(&self) -> Memory {
         self.lately.clone()
     }
@@ -80,7 +80,9 @@ impl Side {
         self.batch = Pending { sums: self.sums, ..Pending::default() };
     }
 
-    /// Whether a batch after `prior` that spends `proofs` only adds to these tables: none was spent lately, and none moves.
+    /// Whether a batch after `prior` that spends `proofs` only adds to these tables.
+    ///
+    /// That is so if none of them was spent lately, and no proof moves.
     pub fn only_adds(&self, prior: &Head, proofs: &[Spent]) -> bool {
         let adds = |head: &Head, lately: &Lately| {
             *head == *prior && lately.moving(proofs.len()) == 0 && !proofs.iter().any(|(proof, _)| lately.holds(proof))
@@ -88,8 +90,9 @@ impl Side {
         self.lately.look(adds) == Some(true)
     }
 
-    /// Reads these tables again, where somebody else wrote or nobody knows. The lock is held. The sums are those that the head keeps, and
-    /// never made of what is read: a row that is missing is missed by the next [`check`].
+    /// Reads these tables again after another node wrote, while the lock is held.
+    ///
+    /// The sums are those that the head keeps, and never made of the rows that are read: so the next [`check`] misses a row that is gone.
     pub async fn know(&mut self, connection: &mut SqliteConnection, found: &Found) -> Result<(), StoreFault> {
         self.knows = found.rows == found.head.size && self.lately.look(|head, _| *head == found.head) == Some(true);
         if self.knows {
@@ -114,7 +117,7 @@ impl Side {
         Ok(())
     }
 
-    /// Those that are neither in `consumed`, as `among` says, nor were spent lately, are spent by this batch. Returns them.
+    /// Spends the proofs that are neither among `consumed` nor spent lately, and returns them.
     pub fn spend_all_but(&mut self, among: &HashSet<ProofKey>, proofs: &[Spent]) -> HashSet<ProofKey> {
         let fresh = |lately: &Lately| {
             let fresh = proofs.iter().filter(|(proof, _)| !among.contains(proof) && !lately.holds(proof));
@@ -154,7 +157,9 @@ impl Side {
         Ok(())
     }
 
-    /// Moves proofs to `consumed` with the batch that begins at `first`, and forgets the rows of those that are there.
+    /// Moves proofs to `consumed` with a batch, and deletes rows whose proofs have moved.
+    ///
+    /// The batch begins at `first`.
     pub async fn move_proofs(
         &mut self,
         connection: &mut SqliteConnection,
@@ -191,7 +196,7 @@ impl Side {
         }
     }
 
-    /// The sums as the head `after` the batch keeps them, once all else of the batch was said; it begins at `first`.
+    /// The sums as the head `after` the batch keeps them. The batch begins at `first`.
     pub fn sums_after(&mut self, first: u64, after: &Head) -> Result<Vec<u8>, StoreFault> {
         if !self.knows {
             return Err(StoreFault::unreadable("a head without sums of ours"));
@@ -232,8 +237,9 @@ fn round((moved, first): &(Option<ProofKey>, u64)) -> SideRow<'_> {
     SideRow::Round { moved: moved.as_ref().map(|moved| &moved.0.0[..]), first: sql(*first) }
 }
 
-/// Whether `tables` hold the rows that a node of ours left in them, as the sums of the head row say. `Ok(false)` where the row keeps no sums
-/// yet: then nothing was checked.
+/// Whether `tables` hold the rows that a node of ours left in them, by the sums of the head.
+///
+/// `Ok(false)`: the head keeps no sums yet, and nothing was checked.
 pub async fn check(connection: &mut SqliteConnection, key: &SumKey, head: &Head, tables: &[Table]) -> Result<bool, OpenFault> {
     let row = sqlx::query(SUMS).fetch_one(&mut *connection).await.map_err(StoreFault::from)?;
     let kept: &[u8] = row.try_get(0).map_err(StoreFault::from)?;
@@ -250,7 +256,9 @@ pub async fn check(connection: &mut SqliteConnection, key: &SumKey, head: &Head,
     Ok(true)
 }
 
-/// Writes the sums of what the tables hold, for the head at which they were proved by other means, within the caller's transaction.
+/// Writes the sums of the rows that the tables hold, in the caller's transaction.
+///
+/// The entries have proved the rows at this head.
 pub async fn write_sums(connection: &mut SqliteConnection, key: &SumKey, head: &Head) -> Result<(), StoreFault> {
     let mut sums = Sums::default();
     for table in Table::ALL {

@@ -1,4 +1,4 @@
-//! Reading at one moment: a read transaction of SQLite, which sees the database as it was at its first read.
+//! Reading at one moment, by a transaction that sees the database as of its first read.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};

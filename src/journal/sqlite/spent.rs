@@ -1,16 +1,16 @@
-//! Spent proofs: the latest in memory and, as each batch spent them, in `consumed_lately`; all others in `consumed` by their keys.
+//! Spent proofs: the latest in memory and in `consumed_lately`, all others in `consumed` by key.
 //!
 //! The key of a proof is a hash. One that goes into a table by its key lands on a page of its own, and a batch of sixty tokens would
 //! write sixty pages for nothing but that. So a batch writes its proofs as one row, which lies beside the row before it, and they are
-//! looked up in memory. Of more than [`MOST`] in memory the next [`STEP`] in the order of their keys move to `consumed`, with the commit
-//! of a batch: they are neighbours there as well, and share pages. At the last key a round ends: what was there when it
+//! looked up in memory. When there are more than [`MOST`] in memory, the next [`STEP`] in the order of their keys move to `consumed` with
+//! the commit of a batch: they are neighbours there as well, and share pages. At the last key a round ends: what was there when it
 //! began has moved, so its rows go, and the next round begins with the same commit.
 //!
-//! Memory is never more than a copy of the rows, and how far a round has come is on record as well: whoever starts again goes on with it, so
-//! rows go however often that is. Who opens the journal, and who holds its lock and finds that the log does not end where
-//! this copy was taken, reads them again before anything is looked up; so a proof is spent once, whoever writes.
+//! Memory is a copy of the rows, and the progress of a round is on record as well: a restart goes on with it, so rows are deleted however
+//! often a node starts. A node reads the rows again when it opens the journal, and when it holds the lock and finds that the log does not
+//! end where its copy was taken; so a proof is spent once, whichever node writes.
 //!
-//! Deliberately not here: SQL (`store`).
+//! Deliberately not here: SQL (`side`, `writer`).
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -22,8 +22,10 @@ use crate::domain::value::proof_key::ProofKey;
 use crate::journal::store::batch::Spent;
 use crate::journal::store::head::Head;
 
-/// Proofs in memory before any move: some 3 MB, and the tokens of five seconds on one busy core. A round lasts as long as twice as
-/// many take to come (what comes before its last key moves in it), so the rows are those of less than five times as many.
+/// Proofs in memory before any move: some 3 MB.
+///
+/// They are the tokens of five seconds on one busy core. A round lasts as long as twice as many take to come (a proof before its last key
+/// moves in it), so the rows are those of less than five times as many.
 pub const MOST: usize = 32_768;
 
 /// Proofs that move at a time, and at the most with one commit. Steps of 512 were no faster.
@@ -43,10 +45,12 @@ pub struct Lately {
     round: u64,
 }
 
-/// What moves with the next commit.
+/// The move with the next commit.
 #[derive(Clone, Debug, Default)]
 pub struct Step {
-    /// What goes into `consumed`, in the order of the keys; of two rounds, where one ends. What is over by then is not among it.
+    /// The proofs for `consumed`, in the order of their keys, without expired ones.
+    ///
+    /// When a round ends, they are of two rounds.
     pub home: Vec<Spent>,
     /// The rows of batches before this entry go.
     pub forgets: Option<u64>,
@@ -56,8 +60,9 @@ pub struct Step {
 }
 
 impl Lately {
-    /// What the rows say, and how far the round had come: at least all that was there, since rows go at the end of a round. Nothing when
-    /// one of them is no list of proofs.
+    /// The proofs of rows, and the progress of the round. None if a row is not a list of proofs.
+    ///
+    /// They are at least those that were in memory, since rows are deleted at the end of a round.
     pub fn read<'r>(rows: impl IntoIterator<Item = &'r [u8]>, (moved, round): (Option<ProofKey>, u64)) -> Option<Self> {
         let mut proofs = BTreeMap::new();
         for row in rows {
@@ -66,7 +71,7 @@ impl Lately {
         Some(Self { proofs, moved, round })
     }
 
-    /// Whether it is among them. Who is not may still be in `consumed`.
+    /// Whether it is among them. One that is not may still be in `consumed`.
     pub fn holds(&self, proof: &ProofKey) -> bool {
         self.proofs.contains_key(proof)
     }
@@ -82,7 +87,7 @@ impl Lately {
         over.min(FARTHEST) / STEP * STEP
     }
 
-    /// What moves with a batch that spends `coming` more at `now`.
+    /// The move with a batch that spends `coming` more at `now`.
     pub fn step(&self, coming: usize, now: Timestamp) -> Step {
         let most = self.moving(coming);
         let after = self.moved.map_or(Bound::Unbounded, Bound::Excluded);
@@ -106,7 +111,7 @@ impl Lately {
             self.proofs.remove(key);
         }
         if step.forgets.is_some() {
-            // What this batch spends may lie behind the key at which the round is already, so its row is one of the next.
+            // A proof of this batch may lie behind the key at which the round is already, so its row belongs to the next.
             self.round = first;
         }
         self.moved = step.moved.or(self.moved);
@@ -134,7 +139,7 @@ pub fn read(row: &[u8]) -> Option<Vec<Spent>> {
     row.chunks(WIDTH).map(proof).collect()
 }
 
-/// The copy that the writer keeps, and that who only reads looks into: with the head at which it is right, or none.
+/// The copy that the writer keeps and the read side looks into, with the head at which it is right.
 #[derive(Clone, Default)]
 pub struct Memory(Arc<RwLock<Option<(Head, Lately)>>>);
 
@@ -239,7 +244,7 @@ mod tests {
         bounded(true, usize::MAX);
     }
 
-    /// However often somebody starts again, and reads the rows.
+    /// Rounds go on after any number of restarts.
     #[test]
     fn rounds_go_on_where_they_were() {
         for often in [MOST / 3, MOST - 32, 3 * MOST] {
@@ -261,7 +266,7 @@ mod tests {
                     assert_eq!(lately.proofs.range(first..=last).count(), run.len(), "all that lie between move too");
                 }
             }
-            // What comes where a round ends lies behind the key at which the next one is already; and in every second test a round ends
+            // A proof that comes where a round ends lies behind the key at which the next one is already; and in every second test a round ends
             // with one key short, so that the next one takes no more than that.
             let missing = lately.moved.filter(|_| short).map_or(0, |moved| {
                 let ahead = lately.proofs.range((Bound::Excluded(moved), Bound::Unbounded)).take(STEP).count();
@@ -310,7 +315,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
-        /// Whatever batches come, and wherever the copy is lost: no proof is forgotten before it is over, nor was one there that was not spent.
+        /// No proof is forgotten before it expires, and none is there that was not spent.
         #[test]
         fn no_spent_proof_is_forgotten(batches in proptest::collection::vec((1_u64..900, 0_u32..12), 40..120)) {
             let (mut tables, mut lately) = (Tables::default(), Lately::default());

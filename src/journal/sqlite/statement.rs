@@ -33,7 +33,7 @@ const PLACES: [usize; 12] = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, MOST];
 /// The most rows of a statement.
 pub const MOST: usize = 128;
 
-/// Statements that stay prepared: six of every number of places, and the rest of `store` and `answers`.
+/// Statements that stay prepared: six of every number of places, and the writer's others.
 pub const KEPT: usize = 6 * PLACES.len() + 28;
 
 /// The head row, and where the entries end.
@@ -42,13 +42,13 @@ pub const HEAD: &str = "SELECT size, root, last_change, time, (SELECT max(idx) F
 /// Takes the lock.
 pub const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// What batches spent lately.
+/// The proofs that batches spent lately.
 pub const LATELY: &str = "SELECT proofs FROM consumed_lately ORDER BY first";
 
 /// How far the round has come.
 pub const ROUND: &str = "SELECT moved, first FROM round WHERE id = 1";
 
-/// SQLite's code for a NULL where none may be: what becomes of [`at_once`] where its condition does not hold.
+/// SQLite's code for a forbidden NULL: the failure of [`at_once`] if its condition does not hold.
 pub const NOT_NULL: &str = "1299";
 
 const BATCH: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, ?)";
@@ -57,15 +57,19 @@ const COMMIT: &str = "INSERT INTO consumed_lately (first, proofs) SELECT column1
      GROUP BY subject; \
      UPDATE head SET size = ?, root = ?, last_change = ?, time = ?, sums = ? WHERE id = 1; COMMIT";
 
-/// The line of a batch that is tried at once: it has no MAC, and so cannot be written, unless the log ends where it begins and none of
-/// these proofs is in `consumed`. A place that is left over is equal to nothing.
+/// The line of a batch that is tried at once.
+///
+/// It has a MAC, and so can be written, only if the log ends where it begins and none of these proofs is in `consumed`. A place that is
+/// left over is equal to nothing.
 const BATCH_IF: &str = "INSERT INTO batches (first, size_after, prior_root, root, prior_change, mac) VALUES (?, ?, ?, ?, ?, iif( \
      (SELECT size = ? AND root = ? AND last_change IS ? AND time = ? FROM head WHERE id = 1) \
      AND (SELECT max(idx) FROM entries) = ? AND NOT EXISTS (SELECT 1 FROM consumed WHERE proof IN (";
 const THEN: &str = ")), ?, NULL))";
 
-/// `OR FAIL` and `OR IGNORE`: a statement of many rows that may abort alone makes SQLite keep the old form of each page that it
-/// touches in a statement journal, which from 64 KiB on is a temporary file. Here a failure ends the transaction in any case, and a
+/// Inserts entries, as a statement that SQLite runs without a statement journal.
+///
+/// A statement of many rows that may abort alone makes SQLite keep the old form of each page that it touches in a statement journal, which
+/// from 64 KiB on is a temporary file. `OR FAIL` and `OR IGNORE` avoid that. Here a failure ends the transaction in any case, and a
 /// proof that is there already is the one thing that is ignored.
 const INTO_ENTRIES: &str =
     "INSERT OR FAIL INTO entries (idx, time, kind, subject, request_id, jti, body, leaf) SELECT * FROM (VALUES ";
@@ -93,7 +97,7 @@ static AT_ONCE: Texts = LazyLock::new(|| {
     })
 });
 
-/// Made once per number of places and kept as long as the program: `sqlx` takes only such a text without doubt.
+/// The texts, made once and kept as long as the program: `sqlx` takes only static texts as safe.
 fn texts(of: impl Fn(usize) -> String) -> Vec<&'static str> {
     PLACES.into_iter().map(|places| -> &'static str { of(places).leak() }).collect()
 }
@@ -105,7 +109,7 @@ fn row(one: &str, places: usize) -> String {
 /// The statement for so many rows, and its places.
 fn fitting(texts: &Texts, rows: usize) -> (Statement, usize) {
     let fits = |(places, _): &(usize, _)| *places >= rows;
-    // Invariant: there is a text for each of `PLACES`, and nobody brings more rows than its last.
+    // Invariant: there is a text for each of `PLACES`, and no caller has more rows than the last of them.
     let (places, text) = PLACES.into_iter().zip(texts.iter()).find(fits).expect("a text for every number of places");
     (sqlx::query(*text), places)
 }
@@ -116,7 +120,7 @@ pub fn entries(rows: Vec<Row>) -> Statement {
     bind_rows(query, rows, places)
 }
 
-/// The end of a batch: its last rows, at most [`MOST`], its line, the proofs that it spends, the head with its sums, commit.
+/// Ends a batch: at most [`MOST`] last rows, its line, its spent proofs, the head with its sums, commit.
 pub fn entries_and_commit(Tail { rows, prior, after, mac }: Tail, spends: &[Spent], sums: Vec<u8>) -> Statement {
     let (query, places) = fitting(&ENTRIES_AND_COMMIT, rows.len());
     let query = bind_batch(bind_rows(query, rows, places), &prior, &after).bind(mac.to_vec());
@@ -142,8 +146,9 @@ pub fn begin_spending(proofs: &[Spent]) -> Statement {
     bind_proofs(query, proofs, places)
 }
 
-/// A whole batch of at most [`MOST`] rows, if the log ends where it begins and none of as many `proofs` is in `consumed`. Else it fails
-/// with [`NOT_NULL`].
+/// Writes a whole batch of at most [`MOST`] rows and proofs.
+///
+/// It fails with [`NOT_NULL`] if the log does not end where it begins, or one of `proofs` is in `consumed`.
 pub fn at_once(batch: Batch, proofs: &[Spent], sums: Vec<u8>) -> Statement {
     let Batch { rows, prior, after, mac, .. } = batch;
     let (query, places) = fitting(&AT_ONCE, rows.len());

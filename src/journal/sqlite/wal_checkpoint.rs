@@ -1,12 +1,12 @@
 //! Checkpoints of the write-ahead log beside the commits, not within one of them.
 //!
-//! By itself SQLite checkpoints in the commit that makes the log long: eight thousand pages at a time, and for as long as that takes a disk
-//! nobody gets a token. So a connection of its own does it, with `wal_checkpoint(PASSIVE)`, which blocks neither readers nor the writer. A
+//! By itself SQLite checkpoints in the commit that makes the log long: eight thousand pages at a time, and no token is issued for as long
+//! as that takes a disk. So a connection of its own does it, with `wal_checkpoint(PASSIVE)`, which blocks neither readers nor the writer. A
 //! second pass copies what came in during the first. The writer then checkpoints the last pages between two batches, and its next commit
 //! begins the log anew: SQLite does that only while all of the log is in the database, and under load it never is unless the writer sees
 //! to it.
 //!
-//! Nothing rests on this. Where it fails or is late, the writer does all of it when its own limit is reached ([`super::schema`]).
+//! This only saves time. If it fails or is late, the writer does all of it when its own limit is reached ([`super::schema`]).
 
 use std::sync::Arc;
 

@@ -35,16 +35,16 @@ use crate::journal::tree::tiles::WIDTH;
 const SCRUBBING: Duration = Duration::from_secs(2);
 const SCRUBBING_PAUSE: Duration = Duration::from_millis(20);
 
-/// Said of a batch on another head than the one that was found as the lock was taken, or without the lock.
+/// The fault of a batch on another head than `begin` found, or without the lock.
 const OTHER_HEAD: &str = "the log does not end where the batch begins, or is not locked";
 
 /// The write side.
 pub struct SqliteWriter {
     options: SqliteConnectOptions,
     connection: Option<SqliteConnection>,
-    /// Where the log ended as the lock was taken, while it is held.
+    /// The end of the log as `begin` found it, while the lock is held.
     locked: Option<Found>,
-    /// What `commit` still has to write.
+    /// The rows that `commit` still has to write.
     tail: Option<Tail>,
     /// The tables beside the entries.
     side: Side,
@@ -53,8 +53,9 @@ pub struct SqliteWriter {
 }
 
 impl SqliteWriter {
-    /// Connects to the database at `path`. `key` is that of the sums over the tables beside the entries. Not `durable`: a commit that
-    /// returned may be lost with the machine.
+    /// Connects to the database at `path`. `key` is that of the sums over the side tables.
+    ///
+    /// Without `durable` a commit that returned may be lost with the machine.
     pub async fn connect(path: &Path, durable: bool, key: SumKey) -> Result<Self, StoreFault> {
         let options = schema::writer(path, durable);
         let connection = Some(options.connect().await?);
@@ -63,7 +64,7 @@ impl SqliteWriter {
         Ok(Self { options, connection, locked: None, tail: None, side, checkpoints, key })
     }
 
-    /// The proofs that were spent lately, for who reads.
+    /// The proofs that were spent lately, for the read side.
     pub fn lately(&self) -> Memory {
         self.side.lately()
     }
@@ -80,7 +81,7 @@ impl SqliteWriter {
         Ok(transaction.commit().await?)
     }
 
-    /// Brings tables of earlier versions to this one. Any other is left for whoever reads it to refuse.
+    /// Upgrades tables of earlier versions. Any other version is left for the read side to refuse.
     pub async fn upgrade(&mut self) -> Result<(), StoreFault> {
         for (before, upgrade) in UPGRADES {
             let connection = self.connection().await?;
@@ -281,7 +282,7 @@ impl Write for SqliteWriter {
                 return Err(StoreFault::Failed(OTHER_HEAD.into()));
             }
             self.side.uses(&rows);
-            // What fits into one statement goes with the commit: each statement is a hop to SQLite's thread and back.
+            // The rows that fit into one statement go with the commit: each statement is a hop to SQLite's thread and back.
             let last = rows.split_off(rows.len() - rows.len().min(MOST));
             self.write(rows).await?;
             for tile in tiles {
@@ -318,7 +319,7 @@ impl Write for SqliteWriter {
         })
     }
 
-    /// With its transaction rolled back, or its connection closed, nothing of a batch can come in any more.
+    /// After a rollback, or with the connection closed, no batch can come in any more.
     fn settle(&mut self) -> Answer<'_, Found> {
         Box::pin(async move {
             self.roll_back().await;
@@ -368,7 +369,7 @@ impl Write for SqliteWriter {
         })
     }
 
-    /// Empties the write-ahead log, which else keeps what was deleted from the tables. An error: somebody reads in it, and it stays.
+    /// Empties the write-ahead log, which else keeps deleted rows. It fails while it is being read.
     fn scrub(&mut self) -> Answer<'_, ()> {
         Box::pin(self.empty_log())
     }
@@ -408,7 +409,7 @@ impl Write for SqliteWriter {
 
     #[cfg(test)]
     fn limit_room(&mut self, is_full: bool) -> Answer<'_, ()> {
-        // Of a connection, and a failed one is replaced. SQLite takes the present size for a smaller limit.
+        // The limit is that of a connection, and a failed one is replaced. SQLite takes the present size for a smaller limit.
         let limit = if is_full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 4294967294" };
         Box::pin(async move {
             sqlx::raw_sql(limit).execute(self.connection().await?).await?;
