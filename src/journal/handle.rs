@@ -12,7 +12,7 @@ use super::fault::{Health, Loss, RecordFault, Unavailable};
 use super::key::kek::{BlobName, SealedBlob, SealingKey};
 use super::key::signers::Signers;
 use super::scratch::Scratch;
-use super::sequencer::queue::{Again, Item, Placed, Wish, Wished, Work};
+use super::sequencer::queue::{Again, Item, Placed, ChangeRequest, ChangeOutcome, Work};
 use super::sequencer::refusals::RefusalNote;
 use super::sequencer::view::{Marker, Shared, View};
 
@@ -199,22 +199,22 @@ impl Journal {
                 Err(error) => return Ok(Err(error)),
             };
             self.shared.steady()?;
-            let wish = self.wish(proposal, view.seen, request.clone());
+            let asked = self.asked(proposal, view.seen, request.clone());
             let (answer, outcome) = oneshot::channel();
-            self.queue.try_send(Work::Change(Box::new(wish), answer)).map_err(|_| Unavailable::BUSY)?;
+            self.queue.try_send(Work::Change(Box::new(asked), answer)).map_err(|_| Unavailable::BUSY)?;
             match outcome.await.map_err(|_| Unavailable::BUSY)?? {
-                Wished::Done(index) => return Ok(Ok(Committed { index, view: self.view() })),
-                Wished::Stale => {}
+                ChangeOutcome::Done(index) => return Ok(Ok(Committed { index, view: self.view() })),
+                ChangeOutcome::Stale => {}
             }
         }
         Err(Unavailable::BUSY)
     }
 
-    fn wish(&self, proposal: Proposal, seen: Option<u64>, request: Option<ForRequest>) -> Wish {
+    fn asked(&self, proposal: Proposal, seen: Option<u64>, request: Option<ForRequest>) -> ChangeRequest {
         let Proposal { mut change, mut texts, sealed, destroy } = proposal;
         texts.extend(change.texts_mut().into_iter().filter_map(|text| text.seal(&*self.entropy)));
         let beside = Beside { texts, erased: change.what.erased(), sealed, destroyed: destroy, spent: Vec::new() };
-        Wish { seen, request, change, beside }
+        ChangeRequest { seen, request, change, beside }
     }
 
     /// Puts a refusal on record, soon. Never waits: what cannot be kept as an entry of its own is counted.

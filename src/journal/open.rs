@@ -18,7 +18,7 @@ use super::load::{self, Loaded};
 use super::past::{Compared, Past};
 use super::place::{self, Opened};
 use super::sequencer::Sequencer;
-use super::sequencer::queue::{Wish, Wished};
+use super::sequencer::queue::{ChangeRequest, ChangeOutcome};
 use super::sequencer::view::{Shared, View};
 use super::settings::{LONGEST_ASSERTION, Location, Rest, Settings};
 use super::store::batch::{Beside, MacKey};
@@ -380,11 +380,11 @@ async fn by_operator(sequencer: &mut Sequencer, what: What, beside: Beside) -> R
         return Err(fault.into());
     }
     let change = Change { by: Actor::Operator, what };
-    let wish = Wish { seen: sequencer.head.last_change, request: None, change, beside };
-    match sequencer.change(wish).await? {
-        Wished::Done(_) => Ok(()),
+    let asked = ChangeRequest { seen: sequencer.head.last_change, request: None, change, beside };
+    match sequencer.change(asked).await? {
+        ChangeOutcome::Done(_) => Ok(()),
         // Another process writes to this journal right now.
-        Wished::Stale => Err(Unavailable::BUSY.into()),
+        ChangeOutcome::Stale => Err(Unavailable::BUSY.into()),
     }
 }
 

@@ -1,6 +1,6 @@
-//! A head that is not where this node left it: another node wrote, or another hand.
+//! A head that is not where this node left it: another node wrote, or somebody tampered with the store.
 //!
-//! It is read anew and proved as a start proves it. What is ours is taken in; anything else stops the node for good.
+//! The log is read anew and proved as a start proves it. Entries of another node are taken in; anything else stops the node for good.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,8 +18,9 @@ use crate::journal::store::snapshot::Checked;
 use crate::journal::tree::merkle::Subtree;
 
 impl Sequencer {
-    /// Takes the lock, makes sure that the log ends where this node left it, and spends `proofs` at once. Returns those that were not
-    /// spent before; nothing where somebody else had written, and so none of them is spent yet.
+    /// Takes the lock, ensures that the log ends where this node left it, and spends `proofs`.
+    ///
+    /// Returns the proofs that were not spent before; none if another node had written, and then no proof is spent yet.
     pub async fn begin(&mut self, proofs: &[(ProofKey, Timestamp)]) -> Result<Option<HashSet<ProofKey>>, Unavailable> {
         for spends in [true, false] {
             self.shared.running()?;
@@ -36,7 +37,7 @@ impl Sequencer {
         Err(Unavailable::BUSY)
     }
 
-    /// Somebody else wrote. What carries our MAC and extends our tree is taken in; anything else stops the node.
+    /// Takes in entries that have our MAC and extend our tree. Anything else stops the node.
     pub async fn catch_up(&mut self) -> Result<(), Unavailable> {
         let loaded = match load::load(&self.reader, &self.key, Checked::InMemory).await {
             Ok(loaded) if loaded.summed => loaded,
@@ -70,7 +71,9 @@ impl Sequencer {
         Err(self.shared.stop(StopReason::Foreign { index: loaded.head.size.min(self.head.size), what }))
     }
 
-    /// Another key signs checkpoints now. It is ours if it opens under our KEK and the key that signed until now leads to it by signatures.
+    /// Takes over another key that signs checkpoints now.
+    ///
+    /// It is ours if it opens under our KEK and the key that signed until now leads to it by signatures.
     async fn take_over(&mut self) -> Result<(), Unavailable> {
         let own = self.shared.signers.load_full();
         let next = match Signers::stored(&self.reader, &self.kek, &self.origin).await {

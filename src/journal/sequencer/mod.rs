@@ -1,4 +1,4 @@
-//! The one task of a node that writes: it puts everything that queued up while the last commit ran into the next one.
+//! The one task of a node that writes: each commit takes what queued up during the last one.
 //!
 //! There is no timer on the way of a token: an idle broker commits at once, a busy one in batches, so that one `fsync` serves
 //! many (docs/explanation/journal.md). A change is alone in its batch. Order: lock and look at the head, decide again
@@ -33,7 +33,7 @@ use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
 use queue::{
-    Answer, Item, Placed, Wish, Wished, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
+    Answer, Item, Placed, ChangeRequest, ChangeOutcome, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
 };
 use refusals::{Counts, Known};
 use view::{Shared, View};
@@ -109,7 +109,7 @@ impl Sequencer {
         self.write_records(Vec::new(), true).await;
         self.write_anchor().await;
         self.write_lost().await;
-        // What is still queued is answered by the closing of its channel: not written.
+        // Queued work is answered by the closing of its channel: not written.
         drop(queue);
         if let Err(fault) = self.store.close().await {
             tracing::warn!(%fault, "the journal's store was not closed in order");
@@ -128,12 +128,12 @@ impl Sequencer {
             match work {
                 Work::Record(item) => items.push(item),
                 Work::Refusals => refusals = true,
-                Work::Change(wish, answer) => {
+                Work::Change(asked, answer) => {
                     self.write_records(std::mem::take(&mut items), false).await;
-                    // Whoever asked may be gone; the change stands all the same.
-                    let _gone = answer.send(self.change(*wish).await);
+                    // The caller may be gone; the change stands all the same.
+                    let _gone = answer.send(self.change(*asked).await);
                 }
-                // After the grants: nobody's token waits for an answer.
+                // After the grants: no token waits for an answer to be kept.
                 Work::Keep(reply, answer) => replies.push((*reply, answer)),
                 Work::Leave { from, until, answer } => {
                     let _gone = answer.send(self.leave(from, until).await);
@@ -187,14 +187,14 @@ impl Sequencer {
         }
     }
 
-    /// Takes the items out of `pending` that are answered with a refusal, or written; what is left there on an error was not.
+    /// Writes `pending`, and takes out each item that is refused or written. Those left were not.
     async fn try_records(
         &mut self,
         pending: &mut Vec<Item>,
         known: &[Known],
         counts: &Counts,
     ) -> Result<Vec<(Answer, Placed)>, Unavailable> {
-        // Where all have seen the last change the batch is tried at once: one hop to the store. Else, and where it did not go, the
+        // If all have seen the last change, the batch is tried at once: one hop to the store. Else, and if it did not go, the
         // lock is taken, each is decided again that must be, and then it is written.
         let time = self.shared.time_after(self.head.time)?;
         let current = pending.iter().all(|item| item.seen == self.head.last_change);
@@ -230,7 +230,7 @@ impl Sequencer {
         Ok(place(winners, claims, first, time))
     }
 
-    /// The same for what has seen the last change, as one hop to the store. Nothing when it did not go; then nothing was written.
+    /// Writes items that have seen the last change in one hop to the store. None: nothing was written.
     async fn try_at_once(
         &mut self,
         pending: &mut Vec<Item>,
@@ -268,7 +268,7 @@ impl Sequencer {
         Ok(Some(place(winners, claims, first, time)))
     }
 
-    /// Decisions that have not seen the last change are taken again while this batch holds the head.
+    /// Takes decisions again that have not seen the last change, while this batch holds the head.
     fn decide_again(&self, pending: &mut Vec<Item>, now: Timestamp) {
         for mut item in std::mem::take(pending) {
             if item.seen != self.head.last_change {
@@ -285,15 +285,15 @@ impl Sequencer {
     }
 
     /// One commit: a change alone.
-    pub async fn change(&mut self, wish: Wish) -> Result<Wished, Unavailable> {
+    pub async fn change(&mut self, asked: ChangeRequest) -> Result<ChangeOutcome, Unavailable> {
         self.begin(&[]).await?;
-        if wish.seen != self.head.last_change {
+        if asked.seen != self.head.last_change {
             self.abort().await;
-            return Ok(Wished::Stale);
+            return Ok(ChangeOutcome::Stale);
         }
         let index = self.head.size;
-        let time = self.time(Some(&wish.change.what)).await?;
-        if let Some(ForRequest { id, once: Some(once) }) = &wish.request {
+        let time = self.time(Some(&asked.change.what)).await?;
+        if let Some(ForRequest { id, once: Some(once) }) = &asked.request {
             match self.store.claim(once, id, time).await {
                 Ok(true) => {}
                 Ok(false) => {
@@ -307,17 +307,17 @@ impl Sequencer {
         let entry = ChangeEntry {
             index,
             time,
-            subject: wish.change.what.subject(),
-            request_id: wish.request.map(|request| request.id),
+            subject: asked.change.what.subject(),
+            request_id: asked.request.map(|request| request.id),
             prior: self.head.last_change,
-            change: wish.change,
+            change: asked.change,
         };
         let row = Row::change(&entry);
         if row.body.len() > LONGEST {
             self.abort().await;
             return Err(Unavailable::TOO_LONG);
         }
-        // What cannot be read again would keep every later start from the journal.
+        // A change that cannot be read again would keep every later start from the journal.
         if let Err(error) = Entry::parse(row.body.as_bytes()) {
             tracing::error!(%error, kind = row.kind, "a change that cannot be read again is not written");
             self.abort().await;
@@ -326,20 +326,22 @@ impl Sequencer {
         let mut state = State::clone(&self.state);
         state.apply(index, time, &entry.change);
         state.forget_expired(time);
-        let erases = !wish.beside.erased.is_empty();
-        let sweep = erases || !wish.beside.destroyed.is_empty();
-        self.write(vec![row], Some((wish.beside, Arc::new(state))), time).await?;
+        let erases = !asked.beside.erased.is_empty();
+        let deletes = erases || !asked.beside.destroyed.is_empty();
+        self.write(vec![row], Some((asked.beside, Arc::new(state))), time).await?;
         if erases {
             self.erased = index + 1;
         }
-        if sweep && let Err(fault) = self.store.scrub().await {
+        if deletes && let Err(fault) = self.store.scrub().await {
             tracing::warn!(%fault, "what was deleted stays in the write-ahead log until it is written over");
         }
         self.write_anchor().await;
-        Ok(Wished::Done(index))
+        Ok(ChangeOutcome::Done(index))
     }
 
-    /// The time of what is written now, after [`Self::begin`]. One change alone may go back behind the head: the one that corrects its time.
+    /// The time of an entry that is written now, after [`Self::begin`].
+    ///
+    /// Only the change that corrects the time of the log may go back behind the head.
     async fn time(&mut self, what: Option<&What>) -> Result<Timestamp, Unavailable> {
         let time = match what {
             Some(What::JournalReopened { corrects: Some(_), .. }) => self.shared.believed(),

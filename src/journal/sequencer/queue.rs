@@ -1,4 +1,4 @@
-//! What waits for the next commit: grants, changes, and who wants to know what became of them.
+//! The queue for the next commit: grants and changes, each with a channel for its outcome.
 //!
 //! Enter through [`gather`]. The journal's handles put work in; the sequencer takes it out, all that is there at once.
 
@@ -28,7 +28,7 @@ const LARGEST_BATCH: usize = 256;
 /// Decides a grant again on a newer state.
 pub type Again = Box<dyn Fn(&State, Timestamp) -> Decision + Send>;
 
-/// Takes what became of a grant.
+/// The channel for the outcome of a grant.
 pub type Answer = oneshot::Sender<Result<Placed, RecordFault>>;
 
 /// A grant in the log.
@@ -49,26 +49,26 @@ pub struct Item {
 }
 
 /// A change on its way into the log.
-pub struct Wish {
+pub struct ChangeRequest {
     pub seen: Option<u64>,
     pub request: Option<answers::ForRequest>,
     pub change: Change,
     pub beside: Beside,
 }
 
-/// What became of a change.
-pub enum Wished {
+/// The outcome of a change.
+pub enum ChangeOutcome {
     /// It stands at this index.
     Done(u64),
     /// Another change was first.
     Stale,
 }
 
-/// What the queue holds.
+/// An item of the queue.
 pub enum Work {
     Record(Item),
-    Change(Box<Wish>, oneshot::Sender<Result<Wished, Unavailable>>),
-    /// What was answered to a request that may come twice.
+    Change(Box<ChangeRequest>, oneshot::Sender<Result<ChangeOutcome, Unavailable>>),
+    /// An answer to a request that may come twice.
     Keep(Box<answers::Sealed>, oneshot::Sender<Result<(), Unavailable>>),
     /// Refusals wait.
     Refusals,
@@ -93,21 +93,24 @@ pub fn unique(items: &[Item]) -> Vec<(ProofKey, Timestamp)> {
     items.iter().filter_map(|item| item.grant.spends()).filter(|(key, _)| seen.insert(*key)).collect()
 }
 
-/// Says of each item whether its proof was spent before, here or in the database. What spends nothing never was.
+/// Says of each item whether its proof was spent before, in this batch or in the database.
+///
+/// An item that spends no proof is never a replay.
 pub fn replayed(items: &[Item], mut fresh: HashSet<ProofKey>) -> Vec<bool> {
     // The first takes its proof out of the set, so a second one with the same proof does not find it.
     items.iter().map(|item| item.grant.spends().is_some_and(|(key, _)| !fresh.remove(&key))).collect()
 }
 
-/// Those that won and those whose proof was spent before. These are answered after the commit: the entry that beat them may be in
-/// this very batch.
+/// Separates the winners from the items whose proof was spent before.
+///
+/// The latter are answered after the commit: the entry that beat them may be in this very batch.
 pub fn apart(items: Vec<Item>, replayed: Vec<bool>) -> (Vec<Item>, Vec<Item>) {
     let (losers, winners): (Vec<_>, Vec<_>) = items.into_iter().zip(replayed).partition(|(_, lost)| *lost);
     let items = |these: Vec<(Item, bool)>| these.into_iter().map(|(item, _)| item).collect();
     (items(winners), items(losers))
 }
 
-/// The rows of a batch that begins at `first`, and of each of `items` the bytes that are to be signed.
+/// The rows of a batch that begins at `first`, and the bytes to sign for each of `items`.
 pub fn rows(items: &[Item], (known, counts): (&[Known], &Counts), first: u64, time: Timestamp) -> (Vec<Row>, Vec<Vec<u8>>) {
     let mut index = first..;
     let mut next = || index.next().unwrap_or(u64::MAX);
@@ -157,8 +160,9 @@ pub fn answer_refused(item: Item, refused: Refused) {
 /// Turns that a gathering gives the rest of the process without anything new coming of it.
 const IDLE_TURNS: u32 = 3;
 
-/// Takes what is there, and lets whoever is ready run first: work that is about to come joins this commit instead of waiting out its
-/// `fsync`. There is no timer: an idle broker gets a few turns that cost nothing, a busy one is done when nothing new comes.
+/// Takes everything from the queue, and lets tasks that are ready add to it.
+///
+/// Work that is about to come joins this commit instead of waiting out its `fsync`. There is no timer: an idle broker gets a few turns that cost nothing, a busy one is done when nothing new comes.
 pub async fn gather(queue: &mut mpsc::Receiver<Work>, waiting: &mut VecDeque<Work>) {
     let mut idle = 0;
     while idle < IDLE_TURNS {

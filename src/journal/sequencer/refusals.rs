@@ -1,4 +1,4 @@
-//! Refusals on their way into the journal: bounded in memory and on disk, so that nobody can fill either.
+//! Refusals on their way into the journal, bounded in memory and on disk.
 //!
 //! A known caller's refusal is an entry of its own, up to [`QUOTA`] a minute, of them one for an empty bucket; what is over it, and every stranger's, is counted
 //! by minute and reason. A refusal that cannot be kept as an entry is counted; none is lost silently while the process lives.
@@ -19,11 +19,11 @@ const WAITING: usize = 1024;
 /// A refusal to be put on record.
 #[derive(Clone, Debug)]
 pub struct RefusalNote {
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// Of which request.
+    /// The request.
     pub request: RequestId,
-    /// What.
+    /// The refusal.
     pub refused: Refused,
 }
 
@@ -36,15 +36,15 @@ pub struct Known {
 /// Counts by subject and reason.
 pub type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// What a caller had in this minute.
+/// The refusals of a caller in this minute.
 #[derive(Default)]
 struct Used {
     entries: u32,
-    /// Whether one of them says that a bucket is empty. A caller that goes on all the same says nothing new.
+    /// Whether one of them is for an exceeded quota. Further ones of that caller say nothing new.
     is_told_over: bool,
 }
 
-/// What waits.
+/// The refusals that wait.
 #[derive(Default)]
 pub struct Refusals {
     minute: i64,
@@ -75,7 +75,9 @@ impl Refusals {
         true
     }
 
-    /// What is to be written now: at most `room` refusals, and the counts of minutes that are over; all counts with `everything`.
+    /// The refusals to write now: at most `room`, and the counts of past minutes.
+    ///
+    /// With `everything` all counts are due.
     pub fn due(&mut self, now: Timestamp, room: usize, everything: bool) -> (Vec<Known>, Counts) {
         self.turn(now);
         if everything {

@@ -1,4 +1,4 @@
-//! What the sequencer does besides committing entries: the anchor, answers beside the log, entries that leave, and what is due each second.
+//! The sequencer's work besides commits: anchor, kept answers, entries that leave, each second's work.
 //!
 //! It is the same task: nothing here runs while a batch is being written.
 
@@ -23,7 +23,7 @@ const PROVED_FOR: Duration = Duration::from_millis(750);
 pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
 
 impl Sequencer {
-    /// What does not wait for work: counts of the last minute, the anchor, and requests whose time is over.
+    /// Does the work of each second: counts of the last minute, the anchor, expired requests.
     pub async fn each_second(&mut self) {
         self.shared.watch_clock();
         if matches!(self.shared.clock_fault(), Some(ClockFault::Behind { .. })) {
@@ -40,14 +40,14 @@ impl Sequencer {
         }
     }
 
-    /// Takes in what somebody else wrote, if anybody did.
+    /// Takes in entries that another node wrote.
     pub async fn look(&mut self) -> Result<(), Unavailable> {
         let looked = self.begin(&[]).await;
         self.abort().await;
         looked.map(drop)
     }
 
-    /// Whether the disk takes writes, also while nobody asks for any: what it does not take, a node should not be asked for.
+    /// Probes whether the disk takes writes, also without work. A node whose disk fails is not ready.
     pub async fn prove_store(&mut self) {
         let was = self.shared.health().writable;
         if self.shared.running().is_err() || (was && self.proved.elapsed() < PROVED_FOR) {
@@ -59,14 +59,14 @@ impl Sequencer {
         self.shared.set_writable(writable);
     }
 
-    /// Lets the store do what it put off while batches were coming.
+    /// Lets the store do the upkeep that it put off while batches were coming.
     pub async fn maintain_store(&mut self) {
         if let Err(fault) = self.store.maintain().await {
             tracing::warn!(%fault, "the store put off its own upkeep");
         }
     }
 
-    /// Keeps what was answered to requests that may come twice, in one commit, and forgets those whose time is over.
+    /// Keeps answers to requests that may come twice, in one commit, and forgets expired requests.
     pub async fn keep(&mut self, replies: Vec<Waiting>) {
         let (mut replies, waiting): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
         for reply in &mut replies {
@@ -94,8 +94,9 @@ impl Sequencer {
         }
     }
 
-    /// Stops for good, since the log is not all of it. The proof is kept beside the anchor, so that every start finds it, wherever it came
-    /// from and whatever becomes of it there: `reopen` alone goes on.
+    /// Stops for good, since the log lost entries. Only `reopen` goes on.
+    ///
+    /// The proof is kept beside the anchor, so that every start finds it, whatever becomes of the place that it came from.
     pub async fn lost(&mut self, loss: Loss) {
         let Loss { note, epoch, size } = loss;
         let _told = self.shared.stop(StopReason::Lost { epoch, size, head: self.head.size });

@@ -1,4 +1,4 @@
-//! What everybody may read of the journal without asking it: the newest state, and how the journal is.
+//! The newest state and the health of the journal, which all tasks read without asking the sequencer.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,7 +19,7 @@ use crate::journal::store::head::Head;
 /// A snapshot: the state after every change of the first `size` entries.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// What is.
+    /// The state.
     pub state: Arc<State>,
     /// Index of the last change: what a decision on this state has seen.
     pub seen: Option<u64>,
@@ -58,15 +58,15 @@ impl View {
     }
 }
 
-/// What the sequencer and the handles share.
+/// The part that the sequencer and the handles share.
 pub struct Shared {
     pub view: ArcSwap<View>,
     pub marker: watch::Sender<Marker>,
     pub clock: Arc<SteadyClock>,
-    /// What signs checkpoints: another key may take the place of one while the node runs.
+    /// The keys that sign checkpoints: another may take the place of one while the node runs.
     pub signers: ArcSwap<Signers>,
-    /// What was told of the clock last.
-    told: Mutex<Told>,
+    /// The last notice about the clock.
+    told: Mutex<ClockNotice>,
     refusals: Mutex<Refusals>,
     writable: AtomicBool,
     anchored: AtomicBool,
@@ -80,9 +80,9 @@ pub struct Shared {
 /// A sequencer that shows nothing for so long is held up by its disk, or dead.
 const HELD_UP: Duration = Duration::from_millis(750);
 
-/// What was told of the clock.
+/// A notice about the clock.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Told {
+enum ClockNotice {
     #[default]
     Agrees,
     Drifts,
@@ -124,7 +124,7 @@ impl Shared {
         self.time_after(self.view.load().time).err()
     }
 
-    /// The time of an entry that follows one of `head`: never before it, and never one that cannot be believed.
+    /// The time of an entry after one of `head`: never before it, and never one in doubt.
     pub fn time_after(&self, head: Timestamp) -> Result<Timestamp, ClockFault> {
         let wall = self.believed()?;
         ClockFault::behind(wall, head).map_or(Ok(wall.max(head)), Err)
@@ -140,9 +140,9 @@ impl Shared {
     pub fn watch_clock(&self) {
         let (fault, drift) = (self.clock_fault(), self.clock.read());
         let now = match fault {
-            Some(_) => Told::Doubted,
-            None if drift.drifts() => Told::Drifts,
-            None => Told::Agrees,
+            Some(_) => ClockNotice::Doubted,
+            None if drift.drifts() => ClockNotice::Drifts,
+            None => ClockNotice::Agrees,
         };
         // A word is all that the lock guards, so a poisoned one is still good.
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,7 +152,7 @@ impl Shared {
         *told = now;
         match fault {
             Some(fault) => tracing::error!(%fault, "the clock cannot be believed: nothing is minted or recorded"),
-            None if now == Told::Drifts => {
+            None if now == ClockNotice::Drifts => {
                 let Seconds(apart) = drift.apart();
                 tracing::warn!(apart, wall = %drift.wall, monotonic = %drift.steady, "wall clock and monotonic clock drift apart");
             }

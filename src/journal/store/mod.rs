@@ -3,7 +3,8 @@
 //! [`write::Write`] appends a batch if the log ends where the batch begins, and with the same commit everything that stands or falls
 //! with it. [`read::Read`] reads what is committed; a [`snapshot::Snapshot`] reads at one moment. [`reader::Reader`] is the read side as the
 //! journal holds it. All of them take and give values: [`batch`] is what is written at once, with its MAC, [`row`] what is read back,
-//! [`query`] what people ask for, [`head`] where the log ends, and [`sums`] the keyed sums over the tables beside the entries.
+//! [`query`] a choice of entries, [`head`] the end of the log, and [`sums`] the keyed sums over the side tables: spent proofs and last uses,
+//! which lie beside the entries.
 //!
 //! **A writer's epoch** is the head that it knows. `journal reopen` appends an entry, so the heads of two epochs never agree, and a batch on
 //! the head of an earlier one is refused by the store, whoever sends it.

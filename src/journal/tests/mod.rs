@@ -8,10 +8,11 @@ mod evidence;
 mod faults;
 mod forgetting;
 mod golden;
-mod hands;
+
 mod recording;
 mod spending;
 mod succession;
+mod tampering;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
