@@ -1,4 +1,4 @@
-//! What can go wrong with the journal, sorted by what its caller does about it.
+//! Faults of the journal, sorted by the way that a caller handles them.
 
 use std::path::PathBuf;
 
@@ -20,13 +20,15 @@ pub enum StoreFault {
     Late(Cause),
 }
 
-/// What a driver says.
+/// The error of a driver.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The journal does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenFault {
-    /// No database, and none was to be made: an empty one would silently forget every revocation (ABUSE F-14).
+    /// There is no database, and none was to be made (ABUSE F-14).
+    ///
+    /// An empty one would silently forget every revocation.
     #[error("there is no journal at {0}")]
     Missing(PathBuf),
     /// Written by another version of the program.
@@ -43,7 +45,7 @@ pub enum OpenFault {
         /// `[journal] origin`.
         configured: String,
     },
-    /// Something in the journal does not hold: an entry was changed, added or taken away by hand.
+    /// An entry was changed, added or taken away by tampering.
     #[error("the journal does not hold at entry {index}: {what}")]
     Inconsistent {
         /// The first entry that does not hold.
@@ -51,7 +53,7 @@ pub enum OpenFault {
         /// What does not.
         what: String,
     },
-    /// All entries may hold, and a table beside them is not as a node of ours left it: a spent proof could pay once more.
+    /// A side table is not as a node of ours left it: a spent proof could count once more.
     #[error("the journal's {table} table was changed by another hand: {what}")]
     Table {
         /// Which.
@@ -108,7 +110,7 @@ pub enum OpenFault {
     Unavailable(#[from] Unavailable),
 }
 
-/// The journal cannot do it now, and nothing was written. The reason says whether trying again helps.
+/// The journal cannot do it now, and wrote nothing. The reason says whether to try again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub(super) &'static Reason);
@@ -125,7 +127,7 @@ impl Unavailable {
     /// The entry would be longer than the 65535 bytes that a bundle of C2SP tlog-tiles holds.
     pub(super) const TOO_LONG: Self = Self(&reason::REQUEST_TOO_LARGE);
 
-    /// Why, in the words of the house.
+    /// The reason, one of ours.
     pub fn reason(self) -> &'static Reason {
         self.0
     }
@@ -171,7 +173,9 @@ pub enum RecordFault {
     Unavailable(#[from] Unavailable),
 }
 
-/// Why the time cannot be believed. It ends when the clocks agree again; nothing is recorded, minted or called active until then.
+/// A reason to doubt the time.
+///
+/// It ends when the clocks agree again; nothing is recorded, minted or called active until then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ClockFault {
     /// The wall clock was set while the node ran.
@@ -212,9 +216,13 @@ pub enum StopReason {
         /// What does not hold.
         what: String,
     },
-    /// Another key signs checkpoints now, and the key of this node did not sign that it should, or this node cannot open it.
+    /// Another key signs checkpoints now, without a succession from the key of this node.
+    ///
+    /// Or this node cannot open that key.
     CheckpointKey,
-    /// A checkpoint that this log signed is of entries that it does not hold: it was put back from an older copy, or forked.
+    /// A checkpoint that this log signed is of entries that it does not have.
+    ///
+    /// The log was put back from an older copy, or forked.
     Lost {
         /// The epoch of the checkpoint.
         epoch: u64,
@@ -232,7 +240,7 @@ pub enum StopReason {
 pub struct Health {
     /// The last commit, or the last probe after a failed one, went through.
     pub writable: bool,
-    /// What writes the journal does not answer: its disk holds it up, or it is dead.
+    /// The sequencer does not answer: it waits for its disk, or is dead.
     pub held_up: bool,
     /// The anchor file holds all that it should, and so does the one beside it that proves a loss.
     pub anchored: bool,
@@ -246,7 +254,7 @@ pub struct Health {
     pub stopped: Option<StopReason>,
 }
 
-/// That a log once had more entries, or others: a checkpoint of its own key that it does not extend.
+/// Proof that a log lost entries: a checkpoint of its own key that it does not extend.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Loss {
     /// The signed note.

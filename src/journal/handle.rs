@@ -1,4 +1,4 @@
-//! The journal as the rest of the house holds it: a handle that is cheap to clone.
+//! The journal as the rest of the broker holds it: a handle that is cheap to clone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use super::fault::{Health, Loss, RecordFault, Unavailable};
 use super::key::kek::{BlobName, SealedBlob, SealingKey};
 use super::key::signers::Signers;
 use super::scratch::Scratch;
-use super::sequencer::queue::{Again, Item, Placed, ChangeRequest, ChangeOutcome, Work};
+use super::sequencer::queue::{Again, ChangeOutcome, ChangeRequest, Item, Placed, Work};
 use super::sequencer::refusals::RefusalNote;
 use super::sequencer::view::{Marker, Shared, View};
 
@@ -28,7 +28,7 @@ use crate::domain::state::State;
 use crate::domain::value::clock::{Clock, Entropy, Timestamp};
 use crate::domain::value::text::{TextDigest, TextRow};
 
-/// Something that stands durably in the journal. There is no other way to one than [`Journal::record`].
+/// A value that stands durably in the journal. Only [`Journal::record`] makes one.
 #[derive(Debug)]
 pub struct Recorded<T> {
     value: T,
@@ -38,7 +38,7 @@ pub struct Recorded<T> {
 }
 
 impl<T> Recorded<T> {
-    /// What was recorded.
+    /// The recorded value.
     pub fn value(&self) -> &T {
         &self.value
     }
@@ -80,7 +80,7 @@ impl From<Change> for Proposal {
 /// A change that stands in the log.
 #[derive(Clone, Debug)]
 pub struct Committed {
-    /// Where.
+    /// Its index.
     pub index: u64,
     /// A state that holds it.
     pub view: Arc<View>,
@@ -110,13 +110,13 @@ pub struct Journal {
     _scratch: Option<Arc<Scratch>>,
 }
 
-/// What a handle is made of.
+/// The parts of a handle.
 pub(super) struct Parts {
     pub shared: Arc<Shared>,
     pub queue: mpsc::Sender<Work>,
     pub reader: Reader,
     pub shelf: Shelf,
-    /// What seals answers.
+    /// The key that seals answers.
     pub sealing: SealingKey,
     pub origin: String,
     pub entropy: Arc<dyn Entropy>,
@@ -124,8 +124,7 @@ pub(super) struct Parts {
     pub scratch: Option<Scratch>,
 }
 
-/// Rounds of a change that other changes come before. Each round one of the rivals gets in, so this many must be at it at once
-/// for one to lose.
+/// Rounds of a change before it gives up. In each round one of its rivals is written.
 const ROUNDS: u32 = 1000;
 
 impl Journal {
@@ -163,8 +162,10 @@ impl Journal {
         self.shared.steady()
     }
 
-    /// Records a grant and spends its proof, durably and at once. `seen` is [`View::seen`] of the state that the grant was decided
-    /// on; where a change came since, `again` decides on the newer state while the batch holds the head.
+    /// Records a grant and spends its proof, durably and in one commit.
+    ///
+    /// `seen` is [`View::seen`] of the state that the grant was decided on. If a change came since, `again` decides on the newer state while
+    /// the batch holds the head.
     ///
     /// Dropping the future takes nothing back: the grant may be recorded, and its token never leaves, which is harmless.
     pub async fn record(
@@ -182,8 +183,10 @@ impl Journal {
         Ok(Recorded { value: grant, index, time, claims })
     }
 
-    /// Makes a change. `propose` is asked again whenever another change came first; its error ends the matter. Where `request` has a key
-    /// that another request was done with, nothing is changed, and the store is as good as away ([`Self::before`] came too early).
+    /// Makes a change. `propose` is called again whenever another change came first.
+    ///
+    /// Its error ends the call. If another request was done with the key of `request`, nothing is changed and the journal is unavailable:
+    /// [`Self::before`] came too early.
     ///
     /// Dropping the future takes nothing back.
     pub async fn change<E>(
@@ -217,7 +220,7 @@ impl Journal {
         ChangeRequest { seen, request, change, beside }
     }
 
-    /// Puts a refusal on record, soon. Never waits: what cannot be kept as an entry of its own is counted.
+    /// Puts a refusal on record soon, as an entry or in a count. Never waits.
     pub fn refuse(&self, note: RefusalNote) {
         let now = self.shared.now();
         if self.shared.with_refusals(|refusals| refusals.take(note, now)) {
@@ -229,7 +232,7 @@ impl Journal {
     /// One entry, in the database or in its segment.
     pub async fn entry(&self, index: u64) -> Result<Option<Entry>, Unavailable> {
         let Some(body) = self.body(index).await? else { return Ok(None) };
-        // What cannot be read in our own log is an inconsistency, never an absence.
+        // An unreadable entry of our own log is an inconsistency, never an absence.
         Entry::parse(body.as_bytes()).map(Some).map_err(|error| {
             tracing::error!(index, %error, "an entry cannot be read");
             Unavailable::STOPPED
@@ -248,8 +251,10 @@ impl Journal {
         Ok(self.reader.last_uses().await?)
     }
 
-    /// How many tokens `subject` was issued on each day (days since 1970) from `since` on, of the newest `among` entries in the database;
-    /// and since when that is all of them: from a later time than `since` where there are more entries, or they have left.
+    /// The number of tokens of `subject` on each day (days since 1970) from `since` on.
+    ///
+    /// It counts among the newest `among` entries in the database, and returns the time from which on that is all of them. That is later than
+    /// `since` if there are more entries, or they have left.
     pub async fn issued_by_day(
         &self,
         subject: &str,
@@ -297,7 +302,7 @@ impl Journal {
         }
     }
 
-    /// What these digests stand for; forgotten texts are missing.
+    /// The texts of these digests; erased ones are missing.
     pub async fn texts(&self, digests: &[TextDigest]) -> Result<HashMap<TextDigest, TextRow>, Unavailable> {
         Ok(self.reader.texts(digests).await?)
     }
@@ -334,7 +339,7 @@ impl Journal {
         if self.queue.send(Work::Close(answer)).await.is_ok() {
             let _done = closed.await;
         }
-        // Nobody waits for what closing fails at.
+        // The journal is closed: a fault changes nothing for the caller.
         let _closed = self.reader.close().await;
     }
 
@@ -346,8 +351,9 @@ impl Journal {
         looked.await.map_err(|_| Unavailable::BUSY)?
     }
 
-    /// Stops this journal for good, on the proof that it once had other entries or more of them; only `reopen` goes on from there. The proof
-    /// stays in the anchor.
+    /// Stops this journal for good, by the proof that it lost entries. Only `reopen` goes on.
+    ///
+    /// The proof stays beside the anchor.
     pub async fn stop_lost(&self, loss: Loss) {
         let (answer, stopped) = oneshot::channel();
         if self.queue(Work::Lost(Box::new(loss), answer)).await.is_ok() {
@@ -390,7 +396,7 @@ impl Journal {
         self.shared.running()
     }
 
-    /// Puts work in the queue, when there is room.
+    /// Puts work in the queue once there is space.
     pub(super) async fn queue(&self, work: Work) -> Result<(), Unavailable> {
         self.queue.send(work).await.map_err(|_| Unavailable::BUSY)
     }

@@ -1,4 +1,4 @@
-//! Which tokens live: a walk over the newest entries, for who has to know how many a cut ended.
+//! Living tokens: a walk over the newest entries that counts the tokens a cut ended.
 //!
 //! It costs one pass over the issuances of the longest life that a token can have (`max_ttl` of the configuration, an hour where that was
 //! changed within the hour), by the primary key and 1 000 rows at a time, on a connection that only reads. At 1 000 tokens a second and
@@ -11,12 +11,12 @@ use crate::domain::log::change::What;
 use crate::domain::state::cut::Reach;
 use crate::domain::value::clock::{Seconds, Timestamp};
 
-/// What a cut ended.
+/// The tokens that a cut ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Ended {
     /// How many living tokens.
     pub tokens: u64,
-    /// When the last of them ends for who verifies it offline; nothing where there was none.
+    /// The time at which the last of them ends for offline verifiers, if there was one.
     pub last: Option<Timestamp>,
 }
 

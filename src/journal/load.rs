@@ -21,20 +21,22 @@ use crate::domain::value::digest::Digest;
 
 /// A journal in memory.
 pub struct Loaded {
-    /// Where it ends.
+    /// The end of the log.
     pub head: Head,
     /// Its tree.
     pub tree: Tree,
     /// The fold of its changes.
     pub state: State,
-    /// Whether the head keeps sums over the tables beside the entries. Without them nothing of those tables is proved yet.
+    /// Whether the head keeps sums over the side tables. Without them those tables are not proved yet.
     pub summed: bool,
 }
 
 /// Changes of a page, so that a long history is never in memory at once.
 const PAGE: u32 = 500;
 
-/// Reads and proves everything that decisions rest on, in one snapshot; of the tables beside the entries, `tables`.
+/// Reads and proves everything that decisions rest on, in one snapshot.
+///
+/// `tables`: the side tables to check.
 pub async fn load(reader: &Reader, key: &MacKey, tables: Checked) -> Result<Loaded, OpenFault> {
     let mut snapshot = reader.snapshot().await?;
     let head = head(&mut *snapshot).await?;
@@ -67,7 +69,7 @@ pub fn inconsistent(index: u64, what: impl Into<String>) -> OpenFault {
     OpenFault::Inconsistent { index, what: what.into() }
 }
 
-/// Where the log ends, if the head row and the entries agree on it.
+/// The end of the log, if the head row and the entries agree on it.
 pub async fn head(snapshot: &mut dyn Snapshot) -> Result<Head, OpenFault> {
     let end = snapshot.end().await?.ok_or_else(|| inconsistent(0, "the head row is gone"))?;
     let head = end.head;
@@ -101,7 +103,7 @@ async fn newest(snapshot: &mut dyn Snapshot, head: &Head, key: &MacKey) -> Resul
 /// Said of a change after which [`may_begin`] says no.
 pub const NO_LATER_EPOCH: &str = "the epoch that the entry begins is not later than the one before it";
 
-/// Whether a change leaves the epoch as it is, or begins a later one: checkpoints of an earlier one are superseded.
+/// Whether a change keeps the epoch or begins a later one, which supersedes earlier checkpoints.
 pub fn may_begin(state: &State, what: &What) -> bool {
     !matches!(what, What::JournalReopened { epoch, .. } if *epoch <= state.epoch)
 }

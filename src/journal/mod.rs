@@ -1,5 +1,6 @@
-//! The journal: one append-only, totally ordered, Merkle-hashed log of every change, every issuance, and every refusal of a
-//! known caller. It is the truth; `State` is a fold of it (docs/explanation/journal.md).
+//! The journal: one append-only, totally ordered, Merkle-hashed log.
+//!
+//! It has every change, every issuance, and every refusal of a known caller. It is the truth; `State` is a fold of it (docs/explanation/journal.md).
 //!
 //! Enter through [`Journal`]: [`Journal::open`], then [`Journal::record`] for grants and [`Journal::change`] for changes.
 //!
@@ -9,14 +10,14 @@
 //! for a token whose cause was revoked by an entry before it: what has not seen the last change is decided again while the
 //! batch holds the head.
 //!
-//! **A late or lost answer.** A commit that fails is settled by reading the head again, so nobody is told a guess. If the head
+//! **A late or lost answer.** A commit that fails is settled by reading the head again, so no caller is told a guess. If the head
 //! cannot be read either, the journal stops ([`Health::stopped`]) and everything is refused. A caller that went away, or a process
 //! that was killed, may leave a recorded token that never left: harmless; the reverse cannot be.
 //!
 //! **Who retries.** `record`: the partner, after a 503. `change`: the journal itself, whenever another change came first. A full
 //! queue refuses at once. A store that failed is probed each second, and takes work again when a commit goes through.
 //!
-//! **Who is believed.** Every batch carries a MAC under the KEK; a start proves the newest batch and every change, and the head
+//! **Trust.** Every batch has a MAC under the KEK; a start proves the newest batch and every change, and the head
 //! against the anchor ([`Settings::anchor`]). The tables that lie beside the entries (spent proofs, last uses) have keyed sums, which
 //! every batch writes with the head and a start checks. A running node that finds the head moved proves it in the same way or stops.
 //! [`verify_database`] reads everything; [`verify_export`] needs only the public key.
@@ -29,8 +30,8 @@
 //! beside it, sealed, for a day ([`Journal::before`], [`Journal::keep_answer`]).
 //!
 //! **What leaves.** With `[journal] retention`, old issuance and refusal entries leave the database for sealed segments beside it
-//! ([`Journal::archive`]). What reads one entry, a page of them, or all to prove them, reads on in the segments; [`Journal::entries`]
-//! is of the database alone.
+//! ([`Journal::archive`]). Reads of one entry, of a page, and of all entries for a proof go on in the segments;
+//! [`Journal::entries`] reads the database alone.
 //!
 //! **Where it is kept.** The sequencer, the evidence and the archive know a store by the traits of `store` alone; `sqlite` holds every word
 //! of SQL, and is the home of `sqlx`. `place` chooses the store by its location.

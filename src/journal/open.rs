@@ -18,7 +18,7 @@ use super::load::{self, Loaded};
 use super::past::{Compared, Past};
 use super::place::{self, Opened};
 use super::sequencer::Sequencer;
-use super::sequencer::queue::{ChangeRequest, ChangeOutcome};
+use super::sequencer::queue::{ChangeOutcome, ChangeRequest};
 use super::sequencer::view::{Shared, View};
 use super::settings::{LONGEST_ASSERTION, Location, Rest, Settings};
 use super::store::batch::{Beside, MacKey};
@@ -32,7 +32,7 @@ use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::{Clock, Entropy, Seconds, Timestamp};
 use crate::domain::value::steady::SteadyClock;
 
-/// What the journal needs of the house.
+/// Clock and randomness of the process.
 #[derive(Clone)]
 pub struct Outside {
     /// The clock.
@@ -41,20 +41,20 @@ pub struct Outside {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// Which way the journal is started.
+/// The kind of a start.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
     Open,
     /// Accept the head as it is and begin a new epoch, in which nothing is minted for so long.
     Reopen(Rest),
-    /// Open, and begin a new epoch at the clock's time, although the newest entry is of a later one.
+    /// Open, and begin a new epoch at the clock's time, before that of the newest entry.
     CorrectClock,
     /// Open, and put another key in the place of the one that signs checkpoints.
     Succeed,
 }
 
 impl Journal {
-    /// Opens the journal, or makes it where the settings ask for it. An existing one is proved before it is believed.
+    /// Opens the journal and proves it, or makes a new one if the settings ask for it.
     pub async fn open(
         settings: &Settings,
         kek: &Kek,
@@ -64,8 +64,9 @@ impl Journal {
         start(settings, kek, Outside { clock, entropy }, Start::Open, |writer| writer).await
     }
 
-    /// Puts a restored or forked journal back to work: a new epoch, recorded, in which every signing key is tainted and nothing is
-    /// minted while it rests, and a new anchor. Not for a journal whose entries do not hold.
+    /// Puts a restored or forked journal back to work, in a new epoch and with a new anchor.
+    ///
+    /// The epoch is recorded; in it every signing key is tainted and nothing is minted while the journal rests. Not for a journal whose entries do not hold.
     pub async fn reopen(
         settings: &Settings,
         kek: &Kek,
@@ -75,9 +76,11 @@ impl Journal {
         start(settings, kek, Outside { clock, entropy }, Start::Reopen(rest), |writer| writer).await
     }
 
-    /// Takes back the time of a journal whose newest entry is of a later time than the clock's: a new epoch, recorded at the clock's time,
-    /// in which every signing key is tainted and every elevation ended, since what was issued under the wrong clock lives too long. All
-    /// entries are proved first, and proofs that they spent and that count again are put back among the spent ones.
+    /// Corrects the time of a journal whose newest entry is later than the clock.
+    ///
+    /// It begins a new epoch, recorded at the clock's time. In it every signing key is tainted and every elevation ended, since tokens that
+    /// were issued under the wrong clock live too long. All entries are proved first, and proofs that they spent and that count again are
+    /// put back among the spent ones.
     pub async fn correct_clock(
         settings: &Settings,
         kek: &Kek,
@@ -86,8 +89,9 @@ impl Journal {
         start(settings, kek, Outside { clock, entropy }, Start::CorrectClock, |writer| writer).await
     }
 
-    /// Puts another key in the place of the one that signs checkpoints, on record and signed by both. For [`super::HANDOVER`] both sign.
-    /// Another node on this journal takes the key over at its next commit.
+    /// Replaces the key that signs checkpoints, by a change that both keys sign.
+    ///
+    /// For [`super::HANDOVER`] both sign checkpoints. Another node on this journal takes the key over at its next commit.
     pub async fn succeed_checkpoint_key(
         settings: &Settings,
         kek: &Kek,
@@ -197,8 +201,9 @@ pub(super) async fn start(
     Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, sealing, origin, entropy, task, scratch }))
 }
 
-/// The log that a start would open, proved as a start proves it, with nothing written and nothing made. Nothing where a start would
-/// make a new one.
+/// Proves the log that a start would open, as a start does, and writes nothing.
+///
+/// None if a start would make a new one.
 pub async fn examine(settings: &Settings, kek: &Kek) -> Result<Option<Past>, OpenFault> {
     let anchor = settings.anchor.clone().map(Anchor::at);
     let anchored = anchored(anchor.as_ref(), Start::Open)?;
@@ -246,15 +251,18 @@ async fn proves_loss(past: &Past, note: &str) -> Result<Option<Loss>, OpenFault>
     }
 }
 
-/// The log has all entries again, or was reopened. A file that stays is compared again at the next start, and says nothing then either.
+/// Forgets the proof of a loss: the log has all entries again, or was reopened.
+///
+/// A file that stays is compared again at the next start, with the same result.
 fn forget_loss(sequencer: &Sequencer) {
     if let Some(Err(fault)) = sequencer.anchor.as_ref().map(Anchor::forget_lost) {
         tracing::warn!(%fault, "the proof of a loss that is over cannot be removed");
     }
 }
 
-/// Writes the first sums over the tables beside the entries, of a journal of an earlier version. Those tables are proved by all entries first,
-/// as `verify` proves them: whoever can write SQL can take the sums away, and by that only makes this start a long one.
+/// Writes the first sums over the side tables of a journal of an earlier version.
+///
+/// All entries prove those tables first, as in `verify`: an attacker who deletes the sums only makes this start a long one.
 async fn sum(writer: &mut dyn Write, shelf: &Shelf, key: &MacKey) -> Result<(), OpenFault> {
     tracing::info!("the journal keeps no sums over its spent proofs yet: they are proved by all entries, once");
     let mut locked = writer.exclusive().await?;
@@ -270,7 +278,7 @@ fn anchored(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, Ope
     }
 }
 
-/// The note that may prove a loss. A reopening believes none, and passes over a file that cannot be read.
+/// The note that may prove a loss. A reopening ignores it, and a file that cannot be read.
 fn lost(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFault> {
     match (anchor, start) {
         (Some(anchor), Start::Open | Start::Succeed | Start::CorrectClock) => anchor.lost_text(),
@@ -278,7 +286,7 @@ fn lost(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFau
     }
 }
 
-/// Begins a new epoch. Where that takes time back, proofs that were forgotten because they seemed to be over are spent again.
+/// Begins a new epoch. If that takes time back, proofs that were forgotten too early are spent again.
 async fn reopen(sequencer: &mut Sequencer, rest: Rest, shelf: &Shelf) -> Result<(), OpenFault> {
     let wall = sequencer.shared.believed()?;
     let corrects = match sequencer.shared.time_after(sequencer.head.time) {
@@ -291,7 +299,7 @@ async fn reopen(sequencer: &mut Sequencer, rest: Rest, shelf: &Shelf) -> Result<
         Some(_) => (wall, evidence::spent_since(&sequencer.reader, shelf, &sequencer.key, wall).await?),
         None => (wall.max(sequencer.head.time), Vec::new()),
     };
-    // An earlier rest goes on: proofs that the journal does not know are as good as before. Where its end was written under a wrong clock
+    // An earlier rest goes on: proofs that the journal does not know are as good as before. If its end was written under a wrong clock
     // too, it is at most as far from now as a rest is long.
     let left = sequencer.state.mints_from;
     let left = if corrects.is_some() { left.min(wall.plus(LONGEST_ASSERTION)) } else { left };
@@ -300,9 +308,10 @@ async fn reopen(sequencer: &mut Sequencer, rest: Rest, shelf: &Shelf) -> Result<
     by_operator(sequencer, what, Beside { spent, ..Beside::default() }).await
 }
 
-/// The epoch after that of the log, and after those that it signed in the anchor and in the note beside it. A lost part may be of a later
-/// epoch than the copy that was put back; in an epoch of the same number its checkpoints would prove a loss of the new history. A file
-/// that cannot be read, or that no key of this log signed, says nothing and keeps nobody from reopening.
+/// The epoch after that of the log, and after those of the anchor and the note beside it.
+///
+/// A lost part may be of a later epoch than the copy that was put back; in an epoch of the same number its checkpoints would prove a loss of the new history. A file
+/// that cannot be read, or that no key of this log signed, says nothing and does not prevent reopening.
 fn next_epoch(sequencer: &Sequencer) -> Result<u64, OpenFault> {
     let signers = sequencer.shared.signers.load();
     let notes = sequencer.anchor.iter().flat_map(|anchor| [anchor.text(), anchor.lost_text()]);
@@ -313,7 +322,9 @@ fn next_epoch(sequencer: &Sequencer) -> Result<u64, OpenFault> {
     newest.checked_add(1).ok_or_else(|| load::inconsistent(sequencer.head.size, "no epoch is left to begin"))
 }
 
-/// The next checkpoint key. The anchor has both signatures before the change is on record, so that it holds whichever key a start finds.
+/// Makes the next checkpoint key.
+///
+/// The anchor has both signatures before the change is on record, so it holds whichever key a start finds.
 async fn succeed(sequencer: &mut Sequencer, kek: &Kek, outside: &Outside) -> Result<(), OpenFault> {
     let seed = new_seed(outside);
     let fault = |_| load::inconsistent(0, "the origin is not a name for a key");
@@ -388,7 +399,9 @@ async fn by_operator(sequencer: &mut Sequencer, what: What, beside: Beside) -> R
     }
 }
 
-/// No journal was reopened so often. A thief of the checkpoint key could sign the last epoch there is, and no later one could begin.
+/// More epochs than any journal has.
+///
+/// Without it a thief of the checkpoint key could sign the last possible epoch, and no later one could begin.
 const MOST_EPOCHS: u64 = 1 << 32;
 
 /// Grants and changes that may wait for the next commit; beyond it callers are told to come again.

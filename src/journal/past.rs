@@ -1,4 +1,4 @@
-//! Checkpoints and proofs of an open journal, and the comparison of a log with a checkpoint that was kept elsewhere.
+//! Checkpoints and proofs of an open journal, and the comparison of a log with a kept checkpoint.
 //!
 //! [`Journal::checkpoint`], [`Journal::prove`] and [`Journal::prove_consistency`] make proofs for others, which `tree::proof` verifies.
 //! [`Past::compare`] judges a checkpoint that comes back: the log extends it, or lost entries.
@@ -24,7 +24,9 @@ impl Journal {
         self.signed(view.size, view.root)
     }
 
-    /// The newest checkpoint with its epoch, and the epoch once more: what is kept beside the live index, for [`Past::read`].
+    /// The newest checkpoint with its epoch, to be kept beside the live index for [`Past::read`].
+    ///
+    /// The epoch is also returned by itself.
     pub fn checkpoint_to_keep(&self) -> Result<(u64, String), Unavailable> {
         self.running()?;
         let view = self.view();
@@ -40,12 +42,12 @@ impl Journal {
         self.signers().sign(&checkpoint, self.now()).map_err(|fault| unsigned(&fault))
     }
 
-    /// The key that checkpoints verify with; as text it is what `carnet key show --checkpoint` prints.
+    /// The key that verifies checkpoints. `carnet key show --checkpoint` prints its text.
     pub fn verifier_key(&self) -> VerifierKey {
         self.signers().verifier().clone()
     }
 
-    /// A proof that the entry stands in the newest checkpoint, which comes with it. Nothing when there is no such entry.
+    /// A proof that the entry is in the newest checkpoint, which comes with it, if there is the entry.
     pub async fn prove(&self, index: u64) -> Result<Option<InclusionProof>, Unavailable> {
         let (head, tree) = self.tree().await?;
         let Some(path) = inclusion_path(index, head.size) else { return Ok(None) };
@@ -55,7 +57,7 @@ impl Journal {
         Ok(Some(InclusionProof { index, entry: body, hashes, checkpoint }))
     }
 
-    /// A proof that the newest checkpoint extends the tree of the first `size` entries. Nothing when there are not so many.
+    /// A proof that the newest checkpoint extends the tree of the first `size` entries, if there are so many.
     pub async fn prove_consistency(&self, size: u64) -> Result<Option<Consistency>, Unavailable> {
         let (head, tree) = self.tree().await?;
         let Some(path) = consistency_path(size, head.size) else { return Ok(None) };
@@ -88,7 +90,7 @@ pub enum Compared {
     Extended,
     /// This log does not extend it.
     Lost(Loss),
-    /// This log does not extend it, by an epoch that nobody signed: somebody may have written another one before the note.
+    /// This log does not extend it, by an unsigned epoch, which may have been altered.
     Doubtful {
         /// The epoch that stands beside the note.
         epoch: u64,
@@ -137,8 +139,9 @@ impl Past {
         Ok(roots.and_then(|roots| roots.first().copied()))
     }
 
-    /// Compares this log with a note that was kept elsewhere. `beside` is the epoch that stands beside the note; one under the signature
-    /// takes its place. Without either a signed checkpoint counts as one of the first epoch.
+    /// Compares this log with a note that was kept elsewhere.
+    ///
+    /// `beside` is the epoch beside the note; one under the signature takes its place. Without either a signed checkpoint counts as one of the first epoch.
     ///
     /// # Errors
     /// The log cannot be read.

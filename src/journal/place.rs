@@ -1,4 +1,4 @@
-//! Where the journal lies, and which store that is: the one file that knows a location and its engine.
+//! The place of the journal: the one file that knows a location and its engine.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub struct Opened {
     pub scratch: Option<Scratch>,
 }
 
-/// Opens the store for writing. It is made where there is none, if it may be.
+/// Opens the store for writing. Makes one if there is none and `may_create`.
 pub async fn open(
     settings: &Settings,
     may_create: bool,
@@ -59,7 +59,7 @@ fn exists(path: &Path) -> Result<bool, OpenFault> {
     path.try_exists().map_err(|cause| OpenFault::File { path: path.to_owned(), cause })
 }
 
-/// Where the database is; a temporary one gets a directory that nobody else may enter.
+/// The path of the database. A temporary one gets a directory for its owner alone.
 fn place(settings: &Settings, entropy: &(dyn Entropy + 'static)) -> Result<(PathBuf, Option<Scratch>), OpenFault> {
     let Location::File(path) = &settings.location else {
         let directory = std::env::temp_dir().join(format!("carnet-{}", entropy.identifier()));

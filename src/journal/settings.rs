@@ -1,11 +1,11 @@
-//! Where the journal is, and how it is started.
+//! Location of the journal, and settings of a start.
 
 use std::path::PathBuf;
 
 use crate::domain::registry::binding::JwtRule;
 use crate::domain::value::clock::Seconds;
 
-/// Where the journal is.
+/// The location of the journal.
 #[derive(Clone, Debug)]
 pub enum Location {
     /// An SQLite database.
@@ -23,21 +23,24 @@ pub struct Settings {
     pub origin: String,
     /// A journal of `carnet dev`: said in its first entry, and refused by `serve`.
     pub dev: bool,
-    /// The anchor file, beside the configuration and not beside the database. Without one a restored backup goes unseen.
+    /// The anchor file, beside the configuration and not beside the database.
+    ///
+    /// Without one a restored backup goes unseen.
     pub anchor: Option<PathBuf>,
-    /// Whether to make the database where there is none.
+    /// Whether to make a database that does not exist.
     pub create: bool,
 }
 
-/// What comes after a journal was reopened.
+/// The rest after a journal was reopened.
 #[derive(Clone, Copy, Debug)]
 pub struct Rest {
     /// How long nothing is minted: [`LONGEST_ASSERTION`] unless the operator knows better.
     pub lasts: Seconds,
-    /// Begin at the clock's time, although the newest entry is of a later one: the operator says that the clock is right.
+    /// Begin at the clock's time, before that of the newest entry: the operator trusts the clock.
     pub corrects: bool,
 }
 
-/// How long nothing is minted after `reopen`, where nothing else is said: the longest life that an assertion may have, so that
-/// every proof that was spent in the lost part is over (docs/reference/records.md, `maxLife`).
+/// The default rest after `reopen`: the longest life that an assertion may have.
+///
+/// After it every proof that was spent in the lost part has expired (docs/reference/records.md, `maxLife`).
 pub const LONGEST_ASSERTION: Seconds = JwtRule::LONGEST_LIFE;

@@ -1,4 +1,6 @@
-//! The key-encryption key: 32 bytes that seal every private key of the house, and from which other secrets are derived.
+//! The key-encryption key (KEK): 32 bytes that seal every private key of the broker.
+//!
+//! Other secrets are derived from it.
 //!
 //! Enter through [`Kek::load`]. A sealed blob is AES-256-GCM under a key derived from the KEK, its name (environment, purpose,
 //! key id) as associated data: a blob that was moved to another name does not open. Deliberately not here: where blobs are
@@ -20,19 +22,21 @@ use crate::domain::value::names::{EnvironmentName, KeyId};
 /// Length of the key in bytes.
 const LENGTH: usize = 32;
 
-/// What the key that seals blobs is derived for.
+/// The label of the key that seals blobs.
 const SEALING: &str = "sealed blobs";
 
-/// What the key that seals kept answers is derived for.
+/// The label of the key that seals kept answers.
 const ANSWERS: &str = "kept answers";
 
-/// The key-encryption key. Neither printable nor serialisable; its bytes are overwritten when it goes.
+/// The key-encryption key. Neither printable nor serialisable; its bytes are overwritten on drop.
 pub struct Kek(Zeroizing<[u8; LENGTH]>);
 
 /// A key derived from the KEK that seals one kind of thing. Neither printable nor serialisable.
 pub struct SealingKey(LessSafeKey);
 
-/// The name of a sealed blob: environment, purpose and key id apart by `/`, which none of them can hold.
+/// The name of a sealed blob: environment, purpose and key id, separated by `/`.
+///
+/// None of them can contain `/`.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct BlobName(String);
 
@@ -108,7 +112,7 @@ impl SealedBlob {
 }
 
 impl Kek {
-    /// A KEK from bytes that came by another way than a file (a credential, an unwrap, a throw-away for `dev`).
+    /// A KEK from bytes of another source than a file (a credential, an unwrap, one for `dev`).
     pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {
         Self(Zeroizing::new(bytes))
     }
@@ -120,13 +124,14 @@ impl Kek {
         Self(bytes)
     }
 
-    /// The same key for another room of the house, which opens blobs while it runs.
+    /// The same key for another task, which opens blobs while it runs.
     pub(in crate::journal) fn lend(&self) -> Self {
         Self(self.0.clone())
     }
 
-    /// Makes a KEK file with mode 0600, and its folder with mode 0700 where that is missing. A file that is there already is never
-    /// replaced: with it all keys would be lost.
+    /// Makes a KEK file with mode 0600, and its folder with mode 0700 if that is missing.
+    ///
+    /// An existing file is never replaced: with it all keys would be lost.
     pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, KekFault> {
         let kek = Self::ephemeral(entropy);
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -152,7 +157,9 @@ impl Kek {
         kek.map_err(|_| KekFault::Length(named()))
     }
 
-    /// Seals `plain` under `name`. The nonce is random; a KEK seals keys, far fewer than 2^32 of them.
+    /// Seals `plain` under `name`.
+    ///
+    /// The nonce is random; a KEK seals keys, far fewer than 2^32 of them.
     pub fn seal(&self, name: BlobName, plain: &[u8], entropy: &dyn Entropy) -> SealedBlob {
         let sealed = self.sealing(SEALING).seal(name.as_str(), plain, entropy);
         SealedBlob { name, sealed }
@@ -169,7 +176,7 @@ impl Kek {
         self.sealing(ANSWERS)
     }
 
-    /// A secret for one use, by HKDF-SHA256 (RFC 5869): what is derived for one label tells nothing of another.
+    /// Derives a secret for one label by HKDF-SHA256 (RFC 5869). It tells nothing of other labels.
     pub fn derive(&self, label: &str) -> Zeroizing<[u8; LENGTH]> {
         let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"carnet/v1");
         let mut derived = Zeroizing::new([0; LENGTH]);
@@ -188,7 +195,9 @@ impl Kek {
 }
 
 impl SealingKey {
-    /// Seals `plain` under `name`: nonce, ciphertext and tag. The nonce is random, which is good for fewer than 2^32 of them.
+    /// Seals `plain` under `name`: nonce, ciphertext and tag.
+    ///
+    /// The nonce is random, which is safe for fewer than 2^32 of them.
     pub fn seal(&self, name: &str, plain: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
         entropy.fill(&mut nonce);
@@ -220,7 +229,7 @@ pub(crate) fn private(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
-/// Makes a folder, and those above it, that only its owner may enter; one that is there stays as it is.
+/// Makes a folder for its owner alone, and those above it. An existing one stays as it is.
 pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     // A bare file name has the empty path as its folder: the working directory, which is there.
     if path.as_os_str().is_empty() {
@@ -239,7 +248,7 @@ pub(crate) fn is_open_to_others(file: &fs::Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 != 0
 }
 
-/// The same of a file by its name; one that cannot be looked at is open to nobody.
+/// The same of a file by its name; one that cannot be read counts as closed.
 pub(crate) fn is_file_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| is_open_to_others(&file))
 }

@@ -1,4 +1,4 @@
-//! Keys of the journal: the key-encryption key with everything that is sealed under it, the keys that sign checkpoints, and the anchor.
+//! Keys of the journal: the key-encryption key, the keys that sign checkpoints, and the anchor.
 //!
 //! [`kek::Kek`] opens and seals; [`signers::Signers`] holds the checkpoint key and the ones before it; [`anchor::Anchor`] is the newest
 //! signed checkpoint in a file outside of the database. Signing keys of environments are made elsewhere (`issuance`); here they are

@@ -1,8 +1,8 @@
 //! The checkpoint key, and how another one takes its place.
 //!
-//! Enter through [`Signers`] to sign, [`Keys`] to read what was kept of a log that is at hand, and [`Lineage`] to read what it is given. A succession is a signed note that both keys sign: the old one says who
-//! comes after it, and the new one that it is there. The note stands in the log as a change, so an export carries it, and whoever keeps an
-//! old verifier key follows it to the new one without asking anybody. For [`HANDOVER`] checkpoints have both signatures, for those who
+//! Enter through [`Signers`] to sign, [`Keys`] to read kept notes of a log that is at hand, and [`Lineage`] to read notes of others. A
+//! succession is a note that both keys sign: the old one names its successor, and the new one proves that it exists. The note is a change
+//! of the log, so an export has it, and a holder of an old verifier key can follow it to the new one offline. For [`HANDOVER`] checkpoints have both signatures, for those who
 //! cannot; then the old key signs no more. Its sealed half goes with the next succession.
 //!
 //! **What an old key is still worth.** It verifies what somebody kept from its time, and an anchor or a checkpoint in the live index of a log
@@ -19,10 +19,10 @@ use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, SignerKey, Verifie
 /// The kind of the change.
 pub(super) const SUCCEEDED: &str = "checkpoint-key.succeeded";
 
-/// How long checkpoints carry the signature of the key before as well.
+/// The time for which checkpoints have the signature of the previous key as well.
 pub const HANDOVER: Seconds = Seconds::days(90);
 
-/// That one key took the place of another.
+/// The succession of one key by another.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Succession {
     from: VerifierKey,
@@ -36,15 +36,17 @@ pub struct Lineage {
     trusted: usize,
 }
 
-/// The keys of a log that is at hand, the last of them trusted, and how long the log was when each was succeeded.
+/// The keys of a log that is at hand, with the size of the log at each succession.
+///
+/// The last of them is trusted.
 #[derive(Clone)]
 pub struct Keys {
     lineage: Lineage,
-    /// Of each key but the last, the entry that says what came after it.
+    /// For each key but the last, the entry of its succession.
     succeeded_at: Vec<u64>,
 }
 
-/// What signs checkpoints. Neither printable nor serialisable.
+/// The keys that sign checkpoints. Neither printable nor serialisable.
 pub struct Signers {
     current: SignerKey,
     earlier: Option<(SignerKey, Timestamp)>,
@@ -129,8 +131,9 @@ fn open<'n>(keys: &[VerifierKey], note: &'n str) -> Result<&'n str, NoteFault> {
 }
 
 impl Keys {
-    /// The checkpoint of a note that was kept outside of the log: by the key that signs now, or by one before it, of a log that was no
-    /// longer when that key was succeeded. Without that limit a thief of an old key could sign a later head, and prove a loss by it.
+    /// The checkpoint of a note that was kept outside of the log.
+    ///
+    /// The key that signs now signed it, or an earlier one while the log was no longer than at its succession. Without that limit a thief of an old key could sign a later head, and prove a loss by it.
     pub fn open(&self, note: &str) -> Result<Kept, NoteFault> {
         let ends = self.succeeded_at.iter().copied().chain([u64::MAX]);
         for (key, end) in self.lineage.keys.iter().zip(ends) {
@@ -156,8 +159,10 @@ impl Signers {
         Self { current: key, earlier: None, keys: Keys { lineage, succeeded_at: Vec::new() } }
     }
 
-    /// The key that signs now, of a log whose changes state `successions`, by the entries `succeeded_at`; with the one before it, and until
-    /// when that one signs as well. Nothing where the key is not the one that the changes name.
+    /// The keys of a log with these `successions`, which are the entries `succeeded_at`.
+    ///
+    /// `earlier` is the key before the current one, and the time until which it signs as well. None if the current key is not the one that
+    /// the changes name.
     pub(super) fn of_line(
         (current, earlier): (SignerKey, Option<(SignerKey, Timestamp)>),
         successions: &[Succession],
@@ -168,7 +173,9 @@ impl Signers {
         is_whole.then_some(Self { current, earlier, keys: Keys { lineage, succeeded_at } })
     }
 
-    /// The same with `next` in the place of the key that signs now, from the entry `at` and the time `now` on; and the statement of it.
+    /// Replaces the key that signs now by `next`, and returns the statement of it.
+    ///
+    /// That holds from the entry `at` and the time `now` on.
     pub fn succeeded(self, next: SignerKey, (at, now): (u64, Timestamp)) -> Result<(Self, String), NoteFault> {
         let statement = Succession::statement(&self.current, &next)?;
         let (mut keys, mut succeeded_at) = (self.keys.lineage.keys, self.keys.succeeded_at);
@@ -219,7 +226,7 @@ impl Signers {
     }
 }
 
-/// Where the sealed seed of the key lies that so many came before.
+/// The name of the sealed seed of the key with this number.
 pub fn name(number: usize) -> BlobName {
     match number {
         0 => BlobName::of_journal("checkpoint"),
@@ -229,7 +236,7 @@ pub fn name(number: usize) -> BlobName {
 
 /// The succession that an entry states, and when.
 pub fn stated(entry: &[u8]) -> Option<(Succession, Timestamp)> {
-    // Of many entries few are worth the reading.
+    // Few of many entries are worth parsing.
     std::str::from_utf8(entry).ok().filter(|text| text.contains(SUCCEEDED))?;
     let Ok(Entry::Change(entry)) = Entry::parse(entry) else { return None };
     let What::CheckpointKeySucceeded { statement } = &entry.change.what else { return None };

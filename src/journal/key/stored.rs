@@ -1,4 +1,4 @@
-//! The checkpoint keys of a database: opened with the KEK, and held against the successions that its changes state.
+//! The checkpoint keys of a store: opened with the KEK, and compared with the recorded successions.
 
 use zeroize::Zeroizing;
 
@@ -34,8 +34,9 @@ async fn signer(reader: &Reader, kek: &Kek, origin: &str, number: usize) -> Resu
     SignerKey::from_seed(origin, &seed).map_err(|_| load::inconsistent(0, "the origin is not a name for a key"))
 }
 
-/// The successions of a database, the entries that they are, and the time of the last. They prove themselves; that none is missing, the
-/// chain of changes proves.
+/// The successions of a store, their entries, and the time of the last.
+///
+/// Their signatures prove them; the chain of changes proves that none is missing.
 async fn successions(reader: &Reader) -> Result<(Vec<Succession>, Vec<u64>, Option<Timestamp>), OpenFault> {
     let (mut all, mut entries, mut last) = (Vec::new(), Vec::new(), None);
     for (at, body) in reader.changes_of_kind(SUCCEEDED).await? {

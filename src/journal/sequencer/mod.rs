@@ -33,7 +33,8 @@ use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
 use queue::{
-    Answer, Item, Placed, ChangeRequest, ChangeOutcome, Work, answer_refused, answer_replayed, apart, gather, place, replayed, rows, unique,
+    Answer, ChangeOutcome, ChangeRequest, Item, Placed, Work, answer_refused, answer_replayed, apart, gather, place, replayed,
+    rows, unique,
 };
 use refusals::{Counts, Known};
 use view::{Shared, View};
