@@ -27,7 +27,7 @@ pub struct Loaded {
     pub tree: Tree,
     /// The fold of its changes.
     pub state: State,
-    /// Whether the head keeps sums over the side tables. Without them those tables are not proved yet.
+    /// Whether the head keeps sums over the side tables, which else are not proved yet.
     pub summed: bool,
 }
 

@@ -286,7 +286,7 @@ fn lost(anchor: Option<&Anchor>, start: Start) -> Result<Option<String>, OpenFau
     }
 }
 
-/// Begins a new epoch. If that takes time back, proofs that were forgotten too early are spent again.
+/// Begins a new epoch. If time goes back, proofs that were forgotten too early are spent again.
 async fn reopen(sequencer: &mut Sequencer, rest: Rest, shelf: &Shelf) -> Result<(), OpenFault> {
     let wall = sequencer.shared.believed()?;
     let corrects = match sequencer.shared.time_after(sequencer.head.time) {

@@ -47,7 +47,7 @@ impl Journal {
         self.signers().verifier().clone()
     }
 
-    /// A proof that the entry is in the newest checkpoint, which comes with it, if there is the entry.
+    /// A proof that the entry is in the newest checkpoint; none if there is no such entry.
     pub async fn prove(&self, index: u64) -> Result<Option<InclusionProof>, Unavailable> {
         let (head, tree) = self.tree().await?;
         let Some(path) = inclusion_path(index, head.size) else { return Ok(None) };
@@ -57,7 +57,7 @@ impl Journal {
         Ok(Some(InclusionProof { index, entry: body, hashes, checkpoint }))
     }
 
-    /// A proof that the newest checkpoint extends the tree of the first `size` entries, if there are so many.
+    /// A proof that the newest checkpoint extends the first `size` entries; none if there are fewer.
     pub async fn prove_consistency(&self, size: u64) -> Result<Option<Consistency>, Unavailable> {
         let (head, tree) = self.tree().await?;
         let Some(path) = consistency_path(size, head.size) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What an open journal knows of a request, and the keeping of its answer.
+//! Look-ups of known requests in an open journal, and the keeping of their answers.
 
 use super::{Before, Idempotency, MOST_BYTES, Reply, Sealed};
 use crate::journal::fault::Unavailable;
@@ -7,7 +7,7 @@ use crate::journal::sequencer::queue::Work;
 use crate::journal::store::row::KnownRequest;
 
 impl Journal {
-    /// What became of a request with this key, if one was begun. `fingerprint` says whether it is the same.
+    /// The request that was begun with this key, if any. `fingerprint` says whether it is the same.
     pub async fn before(&self, once: &Idempotency) -> Result<Option<Before>, Unavailable> {
         self.running()?;
         let Some(row) = self.reader().answer(once, self.now()).await? else { return Ok(None) };

@@ -1,16 +1,16 @@
-//! Requests that may come twice: which of them were done, and what was answered (docs/reference/admin-api.md, `Idempotency-Key`).
+//! Requests that may come twice, and their answers (docs/reference/admin-api.md).
 //!
 //! A request with a key is known by its row from the commit of its first change on: the row stands or falls with the entry. So whatever
 //! becomes of the answer, of the connection or of the process, nothing is changed twice for one key within [`KEPT`]. The answer is written
-//! after it was made, and before it leaves ([`Journal::keep_answer`]). Where that did not come to pass, what is told of the request is that it
-//! was begun, and by which request the entries say how far it came.
+//! after it was made, and before it leaves ([`Journal::keep_answer`]). If that fails, a repetition is told that the
+//! request was begun, and its id, by which the entries tell how far it came.
 //!
 //! A request that changes nothing in the log (a plan, a probe, a replay of deliveries, which are at least once in any case) is known by its
 //! answer alone, and may be done again where that is gone.
 //!
 //! Answers hold people's names and what they wrote, so they are sealed and go with every erasure; of one person [`MOST_BYTES`] and
-//! [`MOST_ANSWERS`] are kept. That a request changed something stays known for its time all the same. A row has no MAC: whoever writes to the
-//! database by another hand can bar a key or free one, and cannot make an answer.
+//! [`MOST_ANSWERS`] are kept. It stays known that a request changed something. A row has no MAC: an attacker who can write to the
+//! database can block a key or free one, and cannot make an answer.
 //!
 //! Deliberately not here: what makes two requests the same, and how an answer becomes bytes (`http/admin/idempotency`).
 
@@ -34,14 +34,14 @@ pub const MOST_ANSWERS: u32 = 1024;
 pub struct ForRequest {
     /// Its name.
     pub id: RequestId,
-    /// What it must not be done twice for, if it has a key.
+    /// Its idempotency key, if it has one.
     pub once: Option<Idempotency>,
 }
 
-/// An `Idempotency-Key`, and the request that it stands for (draft-ietf-httpapi-idempotency-key-header section 2).
+/// An `Idempotency-Key` and its request (draft-ietf-httpapi-idempotency-key-header section 2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Idempotency {
-    /// Whose key.
+    /// The person whose key it is.
     pub person: Digest,
     /// The key, and the route that it belongs to.
     pub key: Digest,
@@ -57,11 +57,11 @@ pub struct Before {
     pub request: RequestId,
     /// Whether it came to its end. Else some of its changes may not have been made.
     pub finished: bool,
-    /// What was answered, where that is kept.
+    /// The answer, if it is kept.
     pub answer: Option<Vec<u8>>,
 }
 
-/// What is answered to a request with a key.
+/// The answer to a request with a key.
 pub struct Reply<'a> {
     /// The request.
     pub request: &'a RequestId,
@@ -69,9 +69,11 @@ pub struct Reply<'a> {
     pub once: &'a Idempotency,
     /// How many entries the log had when it was begun: what was erased since may be in the answer.
     pub seen: u64,
-    /// Whether it was done, even if that changed nothing. Else it is a refusal, and kept only where something was changed before.
+    /// Whether it was done, even if that changed nothing.
+    ///
+    /// Else it is a refusal, and kept only if something was changed before.
     pub done: bool,
-    /// What the same request gets when it comes again; nothing where that cannot be kept.
+    /// The answer for the same request when it comes again, if it can be kept.
     pub answer: Option<&'a [u8]>,
 }
 
@@ -92,7 +94,7 @@ impl ForRequest {
 }
 
 impl Idempotency {
-    /// What an answer is sealed under: it opens in its own row alone.
+    /// The name that an answer is sealed under: it opens in its own row alone.
     pub(super) fn name(&self, request: &RequestId) -> String {
         format!("{}/{}/{}/{request}", self.person, self.key, self.fingerprint)
     }

@@ -1,10 +1,12 @@
-//! Retention: issuance and refusal entries older than it leave the database for segments beside it (docs/explanation/journal.md).
+//! Retention: old issuance and refusal entries leave the database for segments beside it.
+//!
+//! docs/explanation/journal.md has the reasons.
 //!
 //! Enter through [`Journal::archive`], which somebody calls each minute, and [`Journal::page`], which reads on where entries have left.
 //! Changes and tiles stay, so the state, proofs and [`Journal::verify`] need nothing of a segment but the entries that they prove.
 //!
 //! **The order, and what a power cut leaves.** The file is written and synced; a change puts it on record with its hash; its entries
-//! leave the database, some at a time. Cut short before the change, a file lies there that nobody asks for. Cut short after it, the
+//! leave the database, some at a time. Cut short before the change, an unused file is left. Cut short after it, the
 //! entries that are still there leave at the next call, once the file was found whole again: what a restored backup lacks, it keeps.
 //!
 //! **What is refused.** A bundle that does not lead to the head's root by way of its tile is neither sealed nor told out of a file: somebody
@@ -32,7 +34,9 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use segment::{Bundles, SegmentFault};
 
-/// A segment is full, or its first entry has been due for so long: a quiet broker seals once a day, and a busy one when it can.
+/// The time after which a segment is sealed that is not full.
+///
+/// It runs from when the first entry is due. A quiet broker seals once a day, and a busy one whenever a segment is full.
 const PATIENCE: Seconds = Seconds::days(1);
 
 /// Entries that leave with one statement, between the commits of others.
@@ -41,7 +45,7 @@ const STEP: u64 = 256;
 /// How long others have the store to themselves between two of them.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Bundles that one page looks through: what is asked for may be rare, and nobody waits for all of a past.
+/// Bundles that one page looks through: matching entries may be rare.
 const BUNDLES: usize = 64;
 
 const BUNDLE: u64 = WIDTH as u64;
@@ -65,16 +69,19 @@ pub enum ArchiveFault {
 pub struct Page {
     /// In the order that was asked for.
     pub entries: Vec<StoredEntry>,
-    /// Where to read on: after the last entry that was looked at, or before it where the newest come first. None: there is no more.
+    /// The last entry that was looked at, from which to read on. None at the end.
+    ///
+    /// The next page is after it, or before it if the newest come first.
     pub after: Option<u64>,
 }
 
 impl Journal {
-    /// Seals the next entries that are older than `retention`, if they are enough for a segment, and lets those leave the database that are
-    /// sealed. Returns the new segment; there may be more to seal.
+    /// Seals the next entries older than `retention`, if they are enough for a segment.
+    ///
+    /// Sealed entries leave the database. Returns the new segment; there may be more to seal.
     ///
     /// # Errors
-    /// What keeps entries where they are. Nothing is lost then, and the next call goes on.
+    /// A reason to leave entries where they are. Nothing is lost, and the next call goes on.
     pub async fn archive(&self, retention: Seconds) -> Result<Option<Segment>, ArchiveFault> {
         self.leave().await?;
         let Some((first, until)) = self.due(retention).await? else { return Ok(None) };
@@ -93,7 +100,7 @@ impl Journal {
         Ok(Some(segment))
     }
 
-    /// Which entries are to be sealed now.
+    /// The entries to seal now.
     async fn due(&self, retention: Seconds) -> Result<Option<(u64, u64)>, Unavailable> {
         self.ensure_steady()?;
         let (view, now) = (self.view(), self.now());
@@ -189,27 +196,29 @@ impl Journal {
         bodies.into_iter().map(text).collect()
     }
 
-    /// Entries that a query asks for, oldest or newest first, whether or not they have left the database. A page may be short, or empty,
-    /// and have more after it.
+    /// A page of the entries of a query, whether or not they have left the database.
+    ///
+    /// The page may be short, or empty, and have more after it.
     pub async fn page(&self, query: &Query) -> Result<Page, Unavailable> {
         loop {
             let until = self.view().state.archive.until();
             let page = if query.newest_first { self.newest_once(query).await? } else { self.page_once(query).await? };
-            // What was sealed meanwhile may have left where the database was read.
+            // Entries that were sealed meanwhile may have left the part of the database that was read.
             if self.view().state.archive.until() == until {
                 return Ok(page);
             }
         }
     }
 
-    /// Entries of the database for people, who may ask for anything: by connections of their own, and for some seconds at the most.
+    /// Entries of the database for queries of people, with a time limit.
     async fn look(&self, query: &Query) -> Result<Vec<StoredEntry>, Unavailable> {
         self.running()?;
         Ok(self.reader().look(query, &self.view()).await?)
     }
 
-    /// How many entries a query asks for beyond those of `page`, at most 100 000; nothing where some may have left the database, or
-    /// counting takes too long.
+    /// The number of entries of a query beyond those of `page`, at most 100 000.
+    ///
+    /// None if some may have left the database, or counting takes too long.
     pub async fn beyond(&self, query: &Query, page: &Page) -> Result<Option<u64>, Unavailable> {
         let Some(after) = page.after else { return Ok(Some(0)) };
         let rest = if query.newest_first {
@@ -293,7 +302,7 @@ impl Journal {
     }
 }
 
-/// Reads and writes files where nobody waits for the thread.
+/// Reads and writes files on a thread for blocking work.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Unavailable::BUSY)
 }

@@ -1,4 +1,6 @@
-//! Segments: old entries in files beside the database, compressed, named by their range and hash, and never written again.
+//! Segments: old entries in compressed files beside the database, which are never written again.
+//!
+//! A file is named by its range and hash.
 //!
 //! A file is a line that says what it is, the number of its bundles, the length of each, and the bundles: of 256 entries in the form of
 //! C2SP tlog-tiles, each compressed by itself (zlib, RFC 1950), so that one entry can be read without the others. Numbers are of four
@@ -33,7 +35,7 @@ const LONGEST_BUNDLE: u64 = WIDTH as u64 * (crate::journal::store::batch::LONGES
 pub struct SegmentFault {
     /// The file, or the directory.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The fault.
     pub cause: io::Error,
 }
 
@@ -50,19 +52,19 @@ pub struct Bundles {
 }
 
 impl Shelf {
-    /// Of the database at `path`: `journal.db.segments` beside `journal.db`.
+    /// The directory for the database at `path`: `journal.db.segments` beside `journal.db`.
     pub fn of(database: &Path) -> Self {
         let mut name = database.file_name().unwrap_or_default().to_owned();
         name.push(".segments");
         Self { directory: database.with_file_name(name) }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Where the file of a segment is.
+    /// The path of a segment.
     pub fn path(&self, segment: &Segment) -> PathBuf {
         self.directory.join(format!("{}-{}.{}", segment.first, segment.until.saturating_sub(1), segment.digest))
     }
@@ -72,7 +74,7 @@ impl Shelf {
         let mut hash = Hasher::default();
         bundles.pieces(|piece| hash.write_all(piece)).map_err(|cause| self.fault(cause))?;
         let segment = Segment { first: bundles.first, until: bundles.until(), digest: hash.digest() };
-        // A name of this process: another one that seals the same must not take this file from under our hands.
+        // The name has the id of this process: another one that seals the same must not touch this file.
         let next = self.directory.join(format!("next.{}", std::process::id()));
         let path = self.path(&segment);
         let written = self.make().and_then(|()| {
@@ -91,7 +93,7 @@ impl Shelf {
         Ok(segment)
     }
 
-    /// Makes the directory, for nobody else, if it is not there.
+    /// Makes the directory for its owner alone, if it is missing.
     fn make(&self) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
@@ -121,7 +123,7 @@ impl Shelf {
         }
     }
 
-    /// The 256 entries of the bundle that holds `entry`. What they are worth, their tile says.
+    /// The 256 entries of the bundle that holds `entry`. Their tile proves them.
     pub fn bundle(&self, segment: &Segment, entry: u64) -> Result<Vec<Vec<u8>>, SegmentFault> {
         let path = self.path(segment);
         read(&path, segment, entry).map_err(|cause| SegmentFault { path, cause })
@@ -242,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Whatever a file holds, reading ends with an answer and with no more memory than a bundle takes.
+    /// Reading any file ends with an answer and with no more memory than a bundle takes.
     #[test]
     fn a_file_that_was_touched_is_refused() {
         let directory = tempfile::tempdir().expect("a directory");
@@ -259,7 +261,7 @@ mod tests {
             fs::write(shelf.path(&segment), &touched).expect("writes");
             assert!(shelf.bundle(&segment, 300).is_err(), "cut at {at}");
         }
-        // What says that it is short and unpacks to very much is cut off where a bundle ends.
+        // A file that says it is short and unpacks to very much is cut off where a bundle ends.
         let mut bomb = ZlibEncoder::new(Vec::new(), Compression::default());
         bomb.write_all(&vec![0; 64 << 20]).expect("compresses");
         let all = Bundles { first: 0, compressed: vec![bomb.finish().expect("compresses"); 2] };

@@ -32,7 +32,9 @@ fn beside(table: &'static str) -> impl Fn(String) -> VerifyFault {
     move |what| VerifyFault::Beside { table, what }
 }
 
-/// Rows that the walk, which came by `seen` entries, did not come by: before the first, behind the last, or of a level that no tree has.
+/// Refuses rows outside of the log: before it, behind it, or of no level of its tree.
+///
+/// `seen`: the entries of the database that the walk saw.
 async fn counts(snapshot: &mut dyn Snapshot, size: u64, seen: u64) -> Result<(), VerifyFault> {
     let counts = snapshot.counts(size).await?;
     let mut full = 0;
@@ -82,7 +84,7 @@ fn paid(SpentRow { table, proof, until }: &SpentRow, chain: &Chain, head: &Head)
         Some((paid, index)) if paid.as_seconds() != *until => {
             Err(VerifyFault::entry(*index, "its proof is remembered for another time than it must be"))
         }
-        // What is over may lie there: until its slice is purged, or its round is over.
+        // An expired proof may lie there until its slice is purged, or its round ends.
         None if *until >= head.time.as_seconds() => Err(beside(table)(format!("no entry was paid with the proof {proof}"))),
         _ => Ok(()),
     }
@@ -121,7 +123,9 @@ async fn texts(snapshot: &mut dyn Snapshot, chain: &Chain) -> Result<(), VerifyF
     }
 }
 
-/// Living keys have exactly the sealed half that their change names, and it opens; retired keys have none; nobody else has one.
+/// Proves that the keyring has the sealed half of each living key, and no other.
+///
+/// It is the one that the change of the key names, and it opens. Retired keys have none.
 async fn keyring(snapshot: &mut dyn Snapshot, kek: &Kek, chain: &Chain) -> Result<(), VerifyFault> {
     let fault = beside("keyring");
     let mut blobs: HashMap<Digest, SealedBlob> = HashMap::new();

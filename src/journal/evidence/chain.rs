@@ -1,4 +1,4 @@
-//! What holds from entry to entry, wherever they were read: order, times, the chain of changes, and one payment per proof.
+//! Laws from entry to entry: order, times, the chain of changes, and one payment per proof.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,9 @@ pub struct Chain {
     pub used: HashMap<String, (u64, Timestamp)>,
     /// Forgotten texts, and the change that forgot them.
     pub erased: HashMap<TextDigest, u64>,
-    /// Entries that take time back, and the time that they have: a proof that is over before such an entry may count again after it.
+    /// Entries that correct the time, and their time.
+    ///
+    /// A proof that expired before such an entry may count again after it.
     pub corrections: Vec<(u64, Timestamp)>,
     /// When `paid` is next cleared of what is over.
     crowded: usize,
@@ -129,7 +131,7 @@ impl Chain {
         Ok(Taken { entry, full })
     }
 
-    /// Checks that a record in force allows the token, and that a single-use proof pays once while it is remembered.
+    /// Checks that a record in force allows the token, and that a single-use proof pays once.
     fn pay(&mut self, issued: &Issued) -> Result<(), VerifyFault> {
         let spent = spent(&self.state, issued).map_err(|what| VerifyFault::entry(issued.index, what))?;
         let Some(id) = spent else { return Ok(()) };
@@ -157,7 +159,7 @@ impl Chain {
         }
     }
 
-    /// Ends the log here. What was kept elsewhere is told last: an entry that does not hold says more.
+    /// Ends the log here, and compares kept checkpoints. A fault of an entry, told before, says more.
     pub fn finish(&self, kept: Option<u64>, anchored: Option<u64>) -> Result<Report, VerifyFault> {
         let size = self.size();
         let counts = |watched: &&Watched| watched.epoch.is_none_or(|epoch| epoch >= self.state.epoch);
@@ -187,7 +189,7 @@ fn corrects(entry: &Entry) -> Option<Timestamp> {
 
 /// The correction that an entry is, for [`Chain::corrections`].
 pub fn correction(body: &[u8]) -> Option<(u64, Timestamp)> {
-    // Of many entries few are worth the reading.
+    // Few of many entries are worth parsing.
     std::str::from_utf8(body).ok().filter(|text| text.contains(REOPENED))?;
     let entry = Entry::parse(body).ok()?;
     corrects(&entry).map(|_| (entry.index(), entry.time()))

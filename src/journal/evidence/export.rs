@@ -69,7 +69,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts the export in its place, with its checkpoint. A power cut soon after may leave holes; `verify_export` finds them.
+    /// Puts the export in its place, with its checkpoint.
+    ///
+    /// A power cut soon after may leave holes; `verify_export` finds them.
     pub fn place(mut self, note: &str, dir: &Path) -> Result<(), VerifyFault> {
         self.lines.flush().map_err(VerifyFault::file(&self.staging.join(ENTRIES)))?;
         self.file(CHECKPOINT, note.as_bytes())?;

@@ -21,7 +21,7 @@ use crate::journal::tree::tiles::{Kind, Tile, WIDTH};
 /// The longest tile: a bundle of 256 of the longest entries.
 const LONGEST_TILE: u64 = 256 * (LONGEST as u64 + 2);
 
-/// Proves an export: its checkpoint is signed by `key`, and entries, bundles and tiles are those that it names.
+/// Proves an export: `key` signed its checkpoint, which names its entries, bundles and tiles.
 pub fn verify_export(dir: &Path, key: &VerifierKey, kept: Option<&str>) -> Result<Report, VerifyFault> {
     let note = note(dir)?;
     let lineage = lineage(dir, key, [Some(&*note), kept])?;
@@ -67,7 +67,7 @@ pub fn verify_export(dir: &Path, key: &VerifierKey, kept: Option<&str>) -> Resul
     if report.origin == signed.origin { Ok(report) } else { Err(VerifyFault::entry(0, "the entry opens another log")) }
 }
 
-/// The changes of an export, in order: for who judges what they say, once the export was found to hold.
+/// The changes of an export, in order. Prove the export first.
 pub fn exported_changes(dir: &Path) -> Result<Vec<ChangeEntry>, VerifyFault> {
     let path = dir.join(ENTRIES);
     let mut lines = BufReader::new(fs::File::open(&path).map_err(VerifyFault::file(&path))?);
@@ -83,7 +83,7 @@ pub fn exported_changes(dir: &Path) -> Result<Vec<ChangeEntry>, VerifyFault> {
     Ok(all)
 }
 
-/// A proof that entry `index` is in the export's checkpoint, made from its tiles and found right with `key`.
+/// A proof that entry `index` is in the export's checkpoint, made from its tiles and verified.
 pub fn prove_offline(dir: &Path, index: u64, key: &VerifierKey) -> Result<InclusionProof, VerifyFault> {
     let note = note(dir)?;
     let lineage = lineage(dir, key, [Some(&*note), None])?;
@@ -120,8 +120,9 @@ fn note(dir: &Path) -> Result<String, VerifyFault> {
     fs::read_to_string(&path).map_err(VerifyFault::file(&path))
 }
 
-/// `key`, and where it does not open every note, the keys that the export says came before and after it. They are as good as their
-/// signatures; whether the log has them, its checkpoint tells.
+/// The keys that open the notes of an export: `key`, and those of recorded successions.
+///
+/// The latter are as good as their signatures; whether the log has them, its checkpoint tells.
 fn lineage(dir: &Path, key: &VerifierKey, notes: [Option<&str>; 2]) -> Result<Lineage, VerifyFault> {
     let mut successions = Vec::new();
     if notes.into_iter().flatten().any(|note| key.open(note) == Err(NoteFault::Unsigned)) {
@@ -135,7 +136,7 @@ fn lineage(dir: &Path, key: &VerifierKey, notes: [Option<&str>; 2]) -> Result<Li
     Ok(Lineage::around(key, &successions))
 }
 
-/// The next line without its end, or nothing at the end of the file. A file may end only at the end of a line.
+/// The next line without its end, or none at the end of the file. Each line must have an end.
 fn line(lines: &mut BufReader<fs::File>, at: u64) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     lines.by_ref().take(LONGEST as u64 + 2).read_until(b'\n', &mut line)?;

@@ -81,7 +81,7 @@ impl VerifyFault {
         }
     }
 
-    /// What does not hold, and where.
+    /// A fault of one entry.
     pub fn entry(index: u64, what: impl Into<String>) -> Self {
         Self::Entry { index, what: what.into() }
     }

@@ -1,12 +1,12 @@
-//! Evidence: showing to somebody who believes nobody that the log is whole.
+//! Evidence: proofs that the log is whole, for verifiers that trust only a key.
 //!
-//! Enter through [`verify_database`] for the configured journal, [`export`] for a copy that leaves the house, and
-//! [`verify_export`] and [`prove_offline`] for whoever got one and has nothing but the verifier key.
+//! Enter through [`verify_database`] for the configured journal, [`export`] for a copy for others, and
+//! [`verify_export`] and [`prove_offline`] for a holder of such a copy who has nothing but the verifier key.
 //!
 //! Everything is read, in one snapshot, and the first thing that does not hold ends it with its place. A database is proved by
 //! the MAC of every batch, an export by the signature of its checkpoint; both by the tree made again from the entries' bytes.
-//! What only later entries could show, a checkpoint shows that was kept elsewhere: without one, [`Report::kept`] is none.
-//! An export is signed only after all of the journal was found to hold, so nobody who can write SQL gets a signature for it.
+//! Entries that were cut off at the end show only against a checkpoint that was kept elsewhere: without one, [`Report::kept`] is none.
+//! An export is signed only after all of the journal was found to hold, so an attacker who can write SQL gets no signature.
 //!
 //! These functions are for commands: they read and write files on the thread that calls them.
 
@@ -44,8 +44,9 @@ use crate::domain::log::entry::ChangeEntry;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::proof_key::ProofKey;
 
-/// Proves the configured journal, whether a server runs on it or not. `kept`: the text of a checkpoint of this log that somebody
-/// kept.
+/// Proves the configured journal, whether a server runs on it or not.
+///
+/// `kept`: the text of a checkpoint of this log that was kept elsewhere.
 pub async fn verify_database(settings: &Settings, kek: &Kek, kept: Option<&str>) -> Result<Report, VerifyFault> {
     let source = Source::of(settings, kek).await?;
     let report = source.prove(kek, kept, None).await;
@@ -53,8 +54,9 @@ pub async fn verify_database(settings: &Settings, kek: &Kek, kept: Option<&str>)
     report
 }
 
-/// Proves the configured journal and puts a copy of it at `dir`, where nothing or an empty directory must be: `checkpoint`,
-/// `tile/…` and `entries.ndjson`, without keys and without the texts of people. The copy appears whole or not at all.
+/// Proves the configured journal and puts a copy of it at `dir`.
+///
+/// `dir` must be missing or empty. The copy has `checkpoint`, `tile/…` and `entries.ndjson`, without keys and without the texts of people. The copy appears whole or not at all.
 pub async fn export(settings: &Settings, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
     let source = Source::of(settings, kek).await?;
     let report = source.export(kek, dir).await;
@@ -62,7 +64,9 @@ pub async fn export(settings: &Settings, kek: &Kek, dir: &Path) -> Result<Report
     report
 }
 
-/// The key that checkpoints of the configured journal verify with. Its private half lies sealed in the keyring.
+/// The key that verifies checkpoints of the configured journal.
+///
+/// Its private half lies sealed in the keyring.
 pub async fn verifier_key(settings: &Settings, kek: &Kek) -> Result<VerifierKey, OpenFault> {
     let (reader, _) = place::read(settings).await?;
     let signers = Signers::stored(&reader, kek, &settings.origin).await;
@@ -78,7 +82,7 @@ pub async fn leads_to_verifier_key(settings: &Settings, kek: &Kek, key: &Verifie
     Ok(signers?.lineage().reaches(key))
 }
 
-/// The changes of the configured journal, in order: for who judges what they say, once the journal was found to hold.
+/// The changes of the configured journal, in order. Prove the journal first.
 pub async fn changes(settings: &Settings) -> Result<Vec<ChangeEntry>, VerifyFault> {
     let (reader, _) = place::read(settings).await?;
     let mut all: Vec<ChangeEntry> = Vec::new();
@@ -93,8 +97,7 @@ pub async fn changes(settings: &Settings) -> Result<Vec<ChangeEntry>, VerifyFaul
     }
 }
 
-/// Proves all entries of a journal that is being opened, and returns the proofs that they spent and that are remembered until `from` or
-/// longer.
+/// Proves all entries, and returns their spent proofs that are remembered until `from` or longer.
 pub(super) async fn spent_since(
     reader: &Reader,
     shelf: &Shelf,
@@ -111,8 +114,9 @@ pub(super) async fn spent_since(
     Ok(remembered.map(|(proof, (until, _))| (ProofKey(proof), until)).collect())
 }
 
-/// Proves all entries, and by them the spent proofs and last uses that lie beside them, in the caller's transaction: for a journal that
-/// keeps no sums over those tables yet. Returns where it ends.
+/// Proves all entries, and by them spent proofs and last uses, and returns the end of the log.
+///
+/// It is for a journal that keeps no sums over its side tables yet, and reads in the caller's snapshot.
 pub(super) async fn proves_beside((snapshot, shelf): (&mut dyn Snapshot, &Shelf), key: &MacKey) -> Result<Head, VerifyFault> {
     let mut chain = Chain::default();
     let walked = walk::walk((&mut *snapshot, shelf), key, &mut chain, None).await?;

@@ -1,4 +1,4 @@
-//! What was found to hold, and the notes that it is held against.
+//! The result of a proof, and the notes that the log is compared with.
 
 use super::fault::VerifyFault;
 use crate::domain::value::clock::Timestamp;
@@ -6,7 +6,7 @@ use crate::domain::value::digest::Digest;
 use crate::journal::fault::OpenFault;
 use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, VerifierKey};
 
-/// What was found to hold.
+/// The result of a proof.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Report {
     /// The log's name.
@@ -19,9 +19,11 @@ pub struct Report {
     pub epoch: u64,
     /// The newest entry's time.
     pub newest: Timestamp,
-    /// Size of the kept checkpoint that this extends. None: none was given, and nothing shows whether later entries exist.
+    /// Size of the kept checkpoint that this extends, if one was given.
+    ///
+    /// Without one nothing shows whether later entries exist.
     pub kept: Option<u64>,
-    /// Size of the anchored checkpoint that this extends. None for an export, and for a journal without an anchor.
+    /// Size of the anchored checkpoint that this extends. An export has none.
     pub anchored: Option<u64>,
 }
 

@@ -1,7 +1,9 @@
-//! Every entry, batch and tile of a database, from the first to the head; of entries that have left it, as their segment has them.
+//! A walk over every entry, batch and tile of a store, from the first to the head.
+//!
+//! Entries that have left the store are read in their segments.
 //!
 //! An entry whose bytes changed is named exactly: by its leaf hash, or, where that was changed with it, by the tile that holds
-//! it. Where neither tells (the newest 255 entries are in no stored tile), the MAC names the batch, and the index is its first.
+//! it. If neither tells (the newest 255 entries are in no stored tile), the MAC names the batch, and the index is its first.
 
 use std::collections::BTreeMap;
 
@@ -29,15 +31,15 @@ struct Open {
     has_change: bool,
 }
 
-/// What a walk came by.
+/// The result of a walk.
 pub struct Walked {
-    /// Where the entries end.
+    /// The end of the log.
     pub head: Head,
     /// Entries that are in the database.
     pub rows: u64,
 }
 
-/// Takes every entry into `chain`, and hands it to `out`.
+/// Takes every entry into `chain`, and writes it to `out`.
 pub async fn walk(
     (snapshot, shelf): (&mut dyn Snapshot, &Shelf),
     key: &MacKey,
@@ -109,7 +111,7 @@ pub async fn walk(
         let at = head.size.min(chain.size()).saturating_sub(1);
         return Err(VerifyFault::entry(at, "the head is not where the entries end"));
     }
-    // Where entries were looked for was read before it was proved.
+    // The list of segments was read before it was proved.
     if archive != chain.state.archive {
         return Err(VerifyFault::entry(0, "the segments are not those that the changes name"));
     }
@@ -145,7 +147,7 @@ fn sealed(shelf: &Shelf, segment: &Segment, from: u64) -> Result<Vec<Vec<u8>>, V
 /// One entry: its row, what its segment says, or both.
 type Place<'a> = (Option<&'a SearchRow>, Option<&'a [u8]>);
 
-/// The entries of a page. Without a segment there are as many as rows, and one whose row is not there is neither.
+/// The entries of a page. Without a segment there are as many as rows; a missing row gives neither.
 fn page_of<'a>(rows: &'a [SearchRow], sealed: Option<&'a [Vec<u8>]>, from: u64) -> Vec<Place<'a>> {
     let is_at = |row: &&SearchRow, at: u64| row.entry.index == at;
     let Some(sealed) = sealed else {
@@ -195,7 +197,7 @@ fn end(open: Open, key: &MacKey, chain: &Chain) -> Result<Option<Open>, VerifyFa
     if batch.root == chain.tree.root() { Ok(None) } else { Err(VerifyFault::entry(batch.first, "the batch has another root")) }
 }
 
-/// What a row says beside its entry, for those who search, must be what the entry says.
+/// Refuses a row whose columns for searches differ from its entry.
 fn columns(row: &SearchRow, entry: &Entry) -> Result<(), VerifyFault> {
     let ours = match entry {
         Entry::Issued(entry) => Row::issued(entry),

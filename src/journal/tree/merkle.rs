@@ -8,7 +8,9 @@
 
 use crate::domain::value::digest::Digest;
 
-/// A complete node: the root of the 2^`level` leaves that begin at `index` · 2^`level`. Level 0 is a leaf's hash.
+/// A complete node: the root of the 2^`level` leaves from `index` · 2^`level` on.
+///
+/// Level 0 is a leaf's hash.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct NodeAt {
     /// Height above the leaves, below 64.
@@ -17,14 +19,18 @@ pub struct NodeAt {
     pub index: u64,
 }
 
-/// The leaves `begin..end`: one element of a proof. Its root is made of one complete node, or of several at the right edge.
+/// The leaves `begin..end`: one element of a proof.
+///
+/// Its root is made of one complete node, or of several at the right edge.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Subtree {
     begin: u64,
     end: u64,
 }
 
-/// The growing edge: the roots of the complete subtrees that a tree consists of, largest first, one per binary digit of its
+/// The growing edge: the roots of the complete subtrees of a tree, largest first.
+///
+/// There is one per binary digit of its
 /// size. All that appending and the root need.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Frontier {
@@ -32,7 +38,9 @@ pub struct Frontier {
     peaks: Vec<Digest>,
 }
 
-/// SHA-256(0x00 ‖ entry): the prefix keeps leaves and nodes apart, so that no node can be shown as an entry.
+/// The hash of an entry: SHA-256(0x00 ‖ entry).
+///
+/// The prefix keeps leaves and nodes apart, so that no node can be shown as an entry.
 pub fn leaf_hash(entry: &[u8]) -> Digest {
     Digest::of_parts(&[&[0], entry])
 }
@@ -116,7 +124,7 @@ impl Subtree {
     }
 }
 
-/// What an inclusion proof of leaf `index` in the tree of `size` leaves consists of (RFC 6962 section 2.1.1), nearest
+/// The subtrees of an inclusion proof of leaf `index` in a tree (RFC 6962 section 2.1.1), nearest
 /// sibling first. Nothing when the tree has no such leaf.
 pub fn inclusion_path(index: u64, size: u64) -> Option<Vec<Subtree>> {
     if index >= size {
@@ -138,7 +146,9 @@ pub fn inclusion_path(index: u64, size: u64) -> Option<Vec<Subtree>> {
     Some(path)
 }
 
-/// What a proof that the tree of `second` leaves extends the tree of `first` consists of (RFC 6962 section 2.1.2). Empty
+/// The subtrees of a proof that a tree extends the tree of `first` leaves.
+///
+/// RFC 6962 section 2.1.2. Empty
 /// when `first` is 0 or equal to `second`; nothing when it is greater.
 pub fn consistency_path(first: u64, second: u64) -> Option<Vec<Subtree>> {
     if first > second {

@@ -70,8 +70,9 @@ impl Tree {
         self.frontier.root()
     }
 
-    /// A tree again from its tails, lowest level first; nothing when they are too short. Peaks lie in tails: a full tile is no
-    /// peak but part of one.
+    /// A tree again from its tails, lowest level first; none if they are too short.
+    ///
+    /// Peaks lie in tails: a full tile is part of a peak.
     pub fn resume(size: u64, tails: Vec<Vec<Digest>>) -> Option<Self> {
         let mut tree = Self { frontier: Frontier::default(), tails };
         let peaks = Subtree::whole(size).nodes().into_iter().map(|node| tree.node_at(node, size, &Contents::new()));
@@ -79,7 +80,7 @@ impl Tree {
         Some(tree)
     }
 
-    /// The full tiles that `nodes` of a tree of `size` leaves lie in: those to fetch before [`Self::node`].
+    /// The full tiles with `nodes` of a tree of `size` leaves, to be fetched before [`Self::node`].
     pub fn wanted(nodes: &[NodeAt], size: u64) -> Vec<Tile> {
         let mut wanted: Vec<Tile> = nodes
             .iter()

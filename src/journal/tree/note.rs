@@ -1,4 +1,4 @@
-//! Signed notes and checkpoints (C2SP signed-note and tlog-checkpoint): a text that names a tree, and Ed25519 signatures.
+//! Signed notes and checkpoints (C2SP signed-note and tlog-checkpoint), with Ed25519 signatures.
 //!
 //! Enter through [`Checkpoint::signed`] to write and [`VerifierKey::open`] with [`Checkpoint::parse`] to read. Readers take
 //! exactly one spelling of everything. Signatures of others (witnesses) on a note are passed over, as C2SP asks; a wrong one
@@ -56,7 +56,7 @@ pub struct Checkpoint {
     pub root: Digest,
 }
 
-/// A checkpoint as it is kept outside of the journal's own store, with the epoch under the same signatures.
+/// A checkpoint as it is kept outside of the store, with the epoch under the same signatures.
 ///
 /// A log that was reopened has left a longer one behind, and a checkpoint of that one says nothing against it. Somebody who can write where
 /// it is kept must not be able to pass such a checkpoint off as one of the present epoch.
@@ -64,7 +64,7 @@ pub struct Checkpoint {
 pub struct Kept {
     /// The head.
     pub checkpoint: Checkpoint,
-    /// 1, and a later one after each `reopen`. Nothing in a checkpoint that says only which head it is.
+    /// 1, and a later one after each `reopen`; none in a checkpoint without it.
     pub epoch: Option<u64>,
 }
 
@@ -91,7 +91,7 @@ impl Checkpoint {
     /// The signed note, with one signature per key (two while the key is handed over).
     pub fn signed(&self, keys: &[&SignerKey]) -> Result<String, NoteFault> {
         let text = self.text();
-        // What we sign we can read: an origin with a line feed, say, would sign another tree.
+        // We can read all that we sign: an origin with a line feed, say, would sign another tree.
         if Self::parse(&text)? != *self {
             return Err(NoteFault::Checkpoint);
         }
@@ -116,7 +116,7 @@ impl Checkpoint {
 }
 
 impl Kept {
-    /// The note's text: that of the checkpoint, and the epoch on an extension line (C2SP tlog-checkpoint).
+    /// The note's text: the checkpoint, and the epoch on an extension line (C2SP tlog-checkpoint).
     pub fn text(&self) -> String {
         let epoch = self.epoch.map(|epoch| format!("epoch {epoch}\n")).unwrap_or_default();
         format!("{}{epoch}", self.checkpoint.text())

@@ -1,4 +1,4 @@
-//! Proofs that leave the house: that an entry is in a checkpoint (C2SP tlog-proof), and that one checkpoint extends another.
+//! Proofs for others: inclusion of an entry (C2SP tlog-proof), and consistency of checkpoints.
 //!
 //! `journal::past` makes them of an open journal. [`InclusionProof`] is verified with nothing but the verifier key. The entry itself stands
 //! beside the proof, not in it.
@@ -18,7 +18,7 @@ const HEAD: &str = "c2sp.org/tlog-proof@v1";
 /// A path is as long as the tree is high.
 const LONGEST: usize = 64;
 
-/// That an entry is in the log.
+/// A proof that an entry is in the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InclusionProof {
     /// Its place.
@@ -31,7 +31,7 @@ pub struct InclusionProof {
     pub checkpoint: String,
 }
 
-/// That a checkpoint extends the tree of `size` entries.
+/// A proof that a checkpoint extends the tree of `size` entries.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Consistency {
     /// The older tree.

@@ -1,4 +1,4 @@
-//! Tiles: the Merkle tree cut into files of 256 hashes, and entries into bundles of 256 (C2SP tlog-tiles).
+//! Tiles of 256 hashes of the Merkle tree, and bundles of 256 entries (C2SP tlog-tiles).
 //!
 //! Enter through [`Tile::all`] to write an export, and through [`Tile::holding`] to find a node in one. Parsing takes exactly
 //! what writing makes: one tile has one name. Deliberately not here: files and SQL.
@@ -20,7 +20,7 @@ const HEIGHT: u8 = 8;
 /// The highest tile level that a tree of fewer than 2^64 leaves can have: 8 · 7 = 56.
 const TOP: u8 = 7;
 
-/// What a tile holds.
+/// The kind of a tile.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Kind {
     /// A bundle of entries: `tile/entries/…`.
@@ -54,8 +54,9 @@ pub enum TileFault {
 }
 
 impl Tile {
-    /// Every tile of a tree of `size` leaves: first the bundles of entries, then hashes from level 0 upwards. The last of
-    /// each is partial, when the size says so.
+    /// Every tile of a tree of `size` leaves: bundles of entries, then hashes from level 0 upwards.
+    ///
+    /// The last of each is partial, when the size says so.
     pub fn all(size: u64) -> impl Iterator<Item = Self> {
         let row = move |kind: Kind, count: u64| {
             (0..count.div_ceil(u64::from(WIDTH))).map(move |index| Self { kind, index, width: width_at(index, count) })
@@ -64,8 +65,9 @@ impl Tile {
         row(Kind::Entries, size).chain(hashes.flat_map(move |(level, count)| row(Kind::Hashes(level), count)))
     }
 
-    /// The tile of a tree of `size` leaves that holds `node`, and which of its hashes are under the node: their root, by
-    /// [`Self::hash`], is the node. Nothing when the tree does not have the node complete.
+    /// The tile that holds `node` of a tree of `size` leaves, and its hashes under the node.
+    ///
+    /// Their root, by [`Self::hash`], is the node. Nothing when the tree does not have the node complete.
     pub fn holding(node: NodeAt, size: u64) -> Option<(Self, Range<usize>)> {
         let level = node.level / HEIGHT;
         let below = node.level % HEIGHT;
@@ -87,7 +89,7 @@ impl Tile {
         Self { kind: Kind::Hashes(level), index, width: WIDTH }
     }
 
-    /// The bundle of a log of `size` entries that holds `entry`; nothing when there is no such entry.
+    /// The bundle that holds `entry`, in a log of `size` entries; none if there is no such entry.
     pub(in crate::journal) fn bundle(entry: u64, size: u64) -> Option<Self> {
         let index = entry / u64::from(WIDTH);
         (entry < size).then(|| Self { kind: Kind::Entries, index, width: width_at(index, size) })
@@ -101,7 +103,7 @@ impl Tile {
         }
     }
 
-    /// What it holds.
+    /// Its kind.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -147,7 +149,7 @@ impl Tile {
         Ok(hashes.iter().map(|hash| Digest(*hash)).collect())
     }
 
-    /// The content of a bundle as entries: each two bytes of length, big-endian, and as many of entry.
+    /// The entries of a bundle: each has two bytes of length, big-endian, and its own.
     pub fn entries<'a>(&self, mut content: &'a [u8]) -> Result<Vec<&'a [u8]>, TileFault> {
         let mut entries = Vec::with_capacity(usize::from(self.width));
         while let Some((length, rest)) = content.split_first_chunk::<2>() {
