@@ -39,7 +39,7 @@
 //!    typed claims. Absent means refused. → [`domain::caller::proof::Verified`]
 //! 4. [`domain::caller::admission`] asks which bindings admit these claims: exactly one client, or a refusal. From here on the caller is
 //!    known and is told reasons. → [`domain::caller::admission::Principal`]
-//! 5. [`revocation`]'s fast lane takes from the quota and asks whether the proof was seen. No answer is a refusal.
+//! 5. [`revocation`]'s batcher takes from the quota and asks whether the proof was seen. No answer is a refusal.
 //! 6. [`domain::decision::grant::decide`] compares with contract, catalogue, dates, revocations, and takes the minimum of all ends of life.
 //!    → [`domain::decision::grant::Grant`], or a refusal with its decision tree
 //! 7. [`journal`] appends the grant and spends the proof in one commit, unless a change came in between; then steps 4 and 6 are taken
@@ -71,7 +71,7 @@
 //! 4. Each change is an entry: [`journal`] appends a [`domain::log::change::Change`], and [`domain::state`] is the fold of them all.
 //! 5. [`broker::review`]: approvals open with the change. Nobody approves what they applied or submitted; the version seen is
 //!    part of the vote. With the last one, [`domain::decision::consequence`] says what follows: the integration is active.
-//! 6. Who follows the journal hears of it: `serve/keepers.rs` fetches the new issuer's keys before the first request needs them,
+//! 6. Who follows the journal hears of it: `serve/background.rs` fetches the new issuer's keys before the first request needs them,
 //!    `broker/follow.rs` moves the live index.
 //!
 //! Caches with key, life and staleness: docs/explanation/keys-and-caches.md. Stores and their trust: docs/explanation/trust.md.

@@ -91,7 +91,7 @@ impl Broker {
         let view = self.journal.view();
         let principal = Self::identify(&request.environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
-        // The fast lane: quota and seen-set in one round trip. No answer is a refusal (ABUSE T-07).
+        // The batcher: quota and seen-set in one round trip. No answer is a refusal (ABUSE T-07).
         self.pass_gate(&principal, Operation::Exchange)
             .await
             .map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;

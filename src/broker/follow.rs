@@ -17,7 +17,8 @@ use crate::domain::state::cut::{all, cuts};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::EnvironmentName;
 use crate::journal::{Unavailable, View};
-use crate::revocation::{Applied, Away, Found, Marker, Snapshot, Update};
+use crate::revocation::Away;
+use crate::revocation::{Applied, Found, Marker, Snapshot, Update};
 
 /// A node that has not heard of the live index for so long neither mints nor says "active" (ABUSE I-16).
 pub const LEASE: Seconds = Seconds(5);

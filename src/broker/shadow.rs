@@ -7,7 +7,9 @@
 
 use crate::domain::value::names::EnvironmentName;
 use crate::journal::{Compared, Loss, Past, Unavailable};
-use crate::revocation::{Away, Found, Index, Marker, Strange};
+use crate::revocation::Away;
+use crate::revocation::Index;
+use crate::revocation::{Found, Marker, Strange};
 
 /// What the live index holds besides cuts.
 pub struct Contents {

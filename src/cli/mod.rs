@@ -2,59 +2,31 @@
 //! the domain, and shows what they say.
 //!
 //! Enter through [`main`]. One file per noun; each has its arguments (clap) and a function that returns an
-//! [`Answer`](answer::Answer) or a [`Failure`](answer::Failure). Printing is `answer`'s alone: data on stdout, messages on stderr,
-//! `-o table|json|yaml` everywhere, exit codes as in `exit`. Secrets come from files, stdin and the environment; a token among the
+//! [`Answer`](shell::answer::Answer) or a [`Failure`](shell::answer::Failure). Printing is `answer`'s alone: data on stdout, messages on stderr,
+//! `-o table|json|yaml` everywhere, exit codes as in `shell::exit`. Secrets come from files, stdin and the environment; a token among the
 //! arguments is refused before anything repeats it.
 //!
 //! Not here: what the demo tells (`dev`), the composition of a server (`serve`).
 
-mod agent;
-mod answer;
-mod approval;
-mod assertion;
-mod ca;
-mod can_i;
-pub mod context;
-mod dev;
-mod doctor;
-mod elevation;
-mod evidence;
-mod exec;
-mod exit;
-mod explain;
-mod files;
-mod inspect;
-mod journal;
-mod key;
-mod login;
-#[cfg(test)]
-mod named_commands;
-mod own;
-mod partner;
+mod operate;
 mod people;
-mod probe;
-mod proof;
-mod reach;
-mod records;
-mod revoke;
-mod serve;
-mod status;
-mod steady;
-mod token;
-mod url;
-mod webhook;
-mod whoami;
+pub mod shell;
+mod workload;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use answer::{Answer, Failure, Format};
-use approval::Verdict;
-use exit::Exit;
-use key::Key;
-use reach::Reach;
+use operate::key::Key;
+use operate::{ca, dev, doctor, journal, key, serve};
+use people::approval::Verdict;
+use people::{approval, can_i, elevation, explain, login, partner, probe, records, revoke, status, webhook, whoami};
+use shell::answer::{self, Answer, Failure, Format};
+use shell::context;
+use shell::exit::Exit;
+use shell::reach::Reach;
+use workload::{agent, exec, inspect, token};
 
 use crate::domain::value::yaml;
 

@@ -4,12 +4,12 @@
 //! demo workload issuer, demo staff and a demo API on a socket of their own (`http::demo`). The demo partner is onboarded as any
 //! other: applied, submitted and approved by two people, over the admin API.
 //!
-//! Not here: the commands `dev` and `demo` themselves (`cli`), and what `demo` tells (`story`).
+//! Not here: the commands `dev` and `demo` themselves (`cli`), and what `demo` tells (`demo`).
 
-mod furniture;
+pub mod demo;
+mod demo_services;
 mod onboard;
 mod records;
-pub mod story;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,10 +30,11 @@ use crate::http::demo::{CONSOLE, PEOPLE};
 use crate::http::metrics::Socket;
 use crate::journal::key::kek::KekFault;
 use crate::journal::{Kek, Location, Settings as JournalSettings};
-use crate::serve::{self, Ambient, Foundation, Running, Sockets, StartFault};
+use crate::serve::StartFault;
+use crate::serve::{self, Foundation, Running, Sockets, System};
 use crate::server::{Listener, OsEntropy, SystemClock};
 
-pub use furniture::Furniture;
+pub use demo_services::DemoServices;
 
 /// Where a development broker listens, and whether it keeps anything.
 #[derive(Clone, Debug)]
@@ -103,8 +104,8 @@ pub enum DevFault {
     #[error(transparent)]
     Start(#[from] StartFault),
     /// The demo's issuers or API.
-    #[error("the demo furniture cannot be made")]
-    Furniture,
+    #[error("the demo services cannot be made")]
+    DemoServices,
     /// The demo partner could not be onboarded.
     #[error("the demo partner could not be onboarded: {0}")]
     Onboard(String),
@@ -133,16 +134,16 @@ pub async fn start(options: Options) -> Result<DevBroker, DevFault> {
     let folder = data_folder(&options)?;
     let config = configuration(&folder, (public, admin), &demo_url)?;
     let foundation = foundation(&options, &config)?;
-    let ambient = Ambient { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
+    let system = System { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
     let environments: Vec<(String, String)> =
         config.environments.iter().map(|(name, environment)| (name.to_string(), environment.issuer.to_string())).collect();
     let console_url = serve::console_origin(&config, admin);
     // The issuers answer before the broker looks for their keys.
-    let furniture = Furniture::new(&demo_url, (&public_url, &console_url), &ambient).ok_or(DevFault::Furniture)?;
+    let services = DemoServices::new(&demo_url, (&public_url, &console_url), &system).ok_or(DevFault::DemoServices)?;
     let (stop, stopped) = watch::channel(false);
-    let demo = tokio::spawn(furniture.serve(demo, &ambient, stopped));
-    let running = serve::launch(config, sockets, foundation, ambient).await?;
-    onboard::onboard(&running.admin_url, &furniture).await.map_err(DevFault::Onboard)?;
+    let demo = tokio::spawn(services.serve(demo, &system, stopped));
+    let running = serve::launch(config, sockets, foundation, system).await?;
+    onboard::onboard(&running.admin_url, &services).await.map_err(DevFault::Onboard)?;
     Ok(DevBroker { running, demo_url, console_url, environments, stop, demo })
 }
 

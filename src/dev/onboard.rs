@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::Furniture;
+use super::DemoServices;
 use super::records;
 use crate::authn::tls;
 use crate::outbound::operator::{Call, OperatorClient};
 
 /// Applies, submits and approves the demo's records. What is there already is left as it is.
-pub(super) async fn onboard(admin: &str, furniture: &Furniture) -> Result<(), String> {
+pub(super) async fn onboard(admin: &str, services: &DemoServices) -> Result<(), String> {
     let tls = tls::client().map_err(|fault| fault.to_string())?;
     let client = OperatorClient::new(admin, &tls).map_err(|fault| fault.to_string())?;
-    let staff = Staff { client, furniture };
-    staff.send("ann", "POST", "/v1/records/apply", Some(("application/yaml", records::demo(&furniture.url)))).await?;
+    let staff = Staff { client, services };
+    staff.send("ann", "POST", "/v1/records/apply", Some(("application/yaml", records::demo(&services.url)))).await?;
     staff.approve().await?;
     let found = staff.send("ann", "GET", "/v1/integrations/globex/order-sync", None).await?;
     if found["state"] == "draft" {
@@ -29,7 +29,7 @@ pub(super) async fn onboard(admin: &str, furniture: &Furniture) -> Result<(), St
 
 struct Staff<'a> {
     client: OperatorClient,
-    furniture: &'a Furniture,
+    services: &'a DemoServices,
 }
 
 impl Staff<'_> {
@@ -40,7 +40,7 @@ impl Staff<'_> {
         path: &str,
         body: Option<(&'static str, String)>,
     ) -> Result<Value, String> {
-        let bearer = self.furniture.staff.person(person).ok_or("a demo person has no bearer")?;
+        let bearer = self.services.staff.person(person).ok_or("a demo person has no bearer")?;
         let body = body.map(|(kind, text)| (kind, text.into_bytes()));
         let call = Call { method, path, bearer: Some(&bearer), body, ..Call::default() };
         let reply = self.client.call(call).await.map_err(|fault| fault.to_string())?;

@@ -1,6 +1,6 @@
 //! The demo's records: one API, one partner, one integration.
 
-use super::furniture::AUDIENCE;
+use super::demo_services::AUDIENCE;
 use crate::http::demo::WORKLOAD_REPOSITORY;
 
 /// The records, for workloads of the demo issuer at `demo`.

@@ -31,7 +31,7 @@ pub enum Socket {
     Admin,
     /// For workloads with a client certificate.
     Mtls,
-    /// For the furniture of `carnet dev`.
+    /// For the demo services of `carnet dev`.
     Demo,
     /// For whoever asks an agent whether its files are current.
     Agent,

@@ -8,6 +8,7 @@
 //! as a token that never left. Keys come from the journal's sealed keyring and are held unsealed in memory only.
 
 pub mod authority;
+mod fault;
 pub mod identity;
 mod jwks;
 mod signer;
@@ -30,6 +31,7 @@ use crate::domain::value::names::{EnvironmentName, KeyId};
 use crate::domain::value::p256;
 use crate::journal::{BlobName, Journal, Kek, Recorded, SealedBlob};
 
+pub use fault::IssueFault;
 pub use jwks::{KeySet, document};
 pub use signer::{PrivateKey, UnusableKey};
 
@@ -41,7 +43,7 @@ pub struct Issuance {
     kek: Kek,
     entropy: Arc<dyn Entropy>,
     ring: RwLock<HashMap<KeyId, Arc<PrivateKey>>>,
-    authorities: RwLock<HashMap<KeyId, Arc<authority::IssuingKey>>>,
+    authorities: RwLock<HashMap<KeyId, Arc<authority::issuing_key::IssuingKey>>>,
     responders: RwLock<HashMap<KeyId, (Timestamp, Arc<authority::ocsp::Responder>)>>,
     /// When the making of a responder was last begun.
     begun: Arc<tokio::sync::Mutex<HashMap<KeyId, Timestamp>>>,
@@ -69,20 +71,6 @@ impl fmt::Debug for IssuedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "IssuedToken(entry {})", self.entry)
     }
-}
-
-/// Why a recorded grant did not become a token. The caller answers "temporarily unavailable"; the entry stays.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum IssueFault {
-    /// The ring does not hold the key that the grant names.
-    #[error("the signing key is not in this node's ring")]
-    NoKey,
-    /// The signature could not be made.
-    #[error("signing failed")]
-    Signing,
-    /// The signed token is not what was recorded.
-    #[error("the signed token is not what was recorded")]
-    ReadBack,
 }
 
 /// A key that was made and is not yet in the journal: its public record and its sealed private half.

@@ -67,7 +67,7 @@ pub struct Outbound {
     public: reqwest::Client,
     /// For listed origins: any address.
     listed: reqwest::Client,
-    lanes: Mutex<HashMap<Origin, Arc<Semaphore>>>,
+    per_origin: Mutex<HashMap<Origin, Arc<Semaphore>>>,
 }
 
 /// An answer that arrived whole.
@@ -127,7 +127,7 @@ impl Outbound {
             events: settings.events,
             tickets: settings.tickets,
             issuer_origins: settings.issuer_origins,
-            lanes: Mutex::default(),
+            per_origin: Mutex::default(),
         })
     }
 
@@ -151,26 +151,26 @@ impl Outbound {
 
     /// GETs `url`. Every status is an answer; only a transport that failed is a fault.
     pub async fn fetch(&self, url: &FetchUrl) -> Result<Fetched, FetchFault> {
-        let lane = self.lane(&url.origin);
-        let _turn = lane.try_acquire().map_err(|_| FetchFault::Crowded)?;
+        let permits = self.per_origin(&url.origin);
+        let _turn = permits.try_acquire().map_err(|_| FetchFault::Crowded)?;
         let client = if url.listed { &self.listed } else { &self.public };
         // The client's own time-out covers the same; this one holds even where the client's does not reach (name look-up).
         tokio::time::timeout(TIMEOUT, read(client.get(url.url.clone()))).await.map_err(|_| FetchFault::Timeout)?
     }
 
-    fn lane(&self, origin: &Origin) -> Arc<Semaphore> {
+    fn per_origin(&self, origin: &Origin) -> Arc<Semaphore> {
         // A poisoned lock is harmless: each change of the map is whole.
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if lanes.len() >= LANES {
+        let mut per_origin = self.per_origin.lock().unwrap_or_else(PoisonError::into_inner);
+        if per_origin.len() >= MOST_ORIGINS {
             // In nobody's hands but the map's: nobody is on it.
-            lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
+            per_origin.retain(|_, permits| Arc::strong_count(permits) > 1);
         }
-        lanes.entry(origin.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_ORIGIN))).clone()
+        per_origin.entry(origin.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_ORIGIN))).clone()
     }
 }
 
 /// Lanes before those are forgotten that nobody is on: origins are as many as somebody who may probe issuers thinks of.
-const LANES: usize = 1024;
+const MOST_ORIGINS: usize = 1024;
 
 /// Sends a request and takes its answer whole, or not at all.
 async fn read(request: reqwest::RequestBuilder) -> Result<Fetched, FetchFault> {

@@ -11,8 +11,8 @@ impl Outbound {
     /// # Errors
     /// Nothing usable arrived.
     pub async fn post_form(&self, url: &FetchUrl, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Fetched, FetchFault> {
-        let lane = self.lane(&url.origin);
-        let _turn = lane.try_acquire().map_err(|_| FetchFault::Crowded)?;
+        let permits = self.per_origin(&url.origin);
+        let _turn = permits.try_acquire().map_err(|_| FetchFault::Crowded)?;
         let client = if url.listed { &self.listed } else { &self.public };
         let mut request = client.post(url.url.clone()).body(body);
         for (name, value) in headers {

@@ -35,8 +35,8 @@ impl Outbound {
     /// # Errors
     /// No whole answer came.
     pub async fn ask(&self, url: &FetchUrl, credential: &Credential) -> Result<Fetched, FetchFault> {
-        let lane = self.lane(&url.origin);
-        let _turn = lane.try_acquire().map_err(|_| FetchFault::Crowded)?;
+        let permits = self.per_origin(&url.origin);
+        let _turn = permits.try_acquire().map_err(|_| FetchFault::Crowded)?;
         let client = if url.listed { &self.listed } else { &self.public };
         let request = client.get(url.url.clone()).header(AUTHORIZATION, credential.0.clone());
         tokio::time::timeout(TIMEOUT, read(request)).await.map_err(|_| FetchFault::Timeout)?

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Admission, Applied, Away, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, Snapshot, Update, compare, is_fresh};
+use super::answer::{Admission, Liveness};
+use super::away::Away;
+use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Snapshot, Update, compare, is_fresh};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::state::cut::{Cut, CutWhat};
 use crate::domain::value::clock::{Seconds, Timestamp};

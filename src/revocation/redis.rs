@@ -8,16 +8,15 @@ use std::sync::Arc;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{
-    AsyncCommands as _, Client, ErrorKind, FromRedisValue, IntoConnectionInfo as _, RedisError, RedisResult, Script,
-    ScriptInvocation, Value,
+    AsyncCommands as _, Client, FromRedisValue, IntoConnectionInfo as _, RedisResult, Script, ScriptInvocation, Value,
 };
 
-use super::lane::{Admit, Lane, Taken};
+use super::answer::{Admission, Liveness};
+use super::away::away;
+use super::away::{Away, CONNECTION_TIME, RESPONSE_TIME, Unusable};
+use super::batcher::{Admit, Batcher, Taken};
+use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Snapshot, Strange, Update, compare, is_fresh};
 use super::scripts::{Scripts, TAKE};
-use super::{
-    Admission, Applied, Away, CONNECTION_TIME, Found, KEPT_AFTER_EXPIRY, Liveness, Marker, RESPONSE_TIME, Snapshot, Strange,
-    Unusable, Update, compare, is_fresh,
-};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::state::cut::CutWhat;
 use crate::domain::value::clock::Timestamp;
@@ -31,7 +30,7 @@ use crate::domain::value::quota::{Bucket, Operation};
 pub struct Redis {
     connection: ConnectionManager,
     scripts: Arc<Scripts>,
-    lane: Lane,
+    batcher: Batcher,
 }
 
 /// The keys of an environment, in the order of the scripts.
@@ -57,8 +56,8 @@ impl Redis {
             .set_number_of_retries(1)
             .set_pipeline_buffer_size(1024);
         let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(bad)?;
-        let lane = Lane::new(connection.clone(), Script::new(TAKE));
-        Ok(Self { connection, scripts: Arc::new(Scripts::new()), lane })
+        let batcher = Batcher::new(connection.clone(), Script::new(TAKE));
+        Ok(Self { connection, scripts: Arc::new(Scripts::new()), batcher })
     }
 
     /// Any answer of Redis, within the house's patience: its own limits end at the connection, which may come back in between.
@@ -151,7 +150,7 @@ impl Redis {
             other => key(bucket.environment, format!("quota:{}:{}", other.name(), bucket.caller)),
         };
         let taken = self
-            .lane
+            .batcher
             .admit(Admit {
                 bucket: name,
                 now: now.as_seconds() * 1_000_000,
@@ -168,7 +167,7 @@ impl Redis {
     }
 
     pub(super) fn spend(&self, proof: &ProofKey, until: Timestamp) {
-        self.lane.spend(seen_key(proof), until.as_seconds());
+        self.batcher.spend(seen_key(proof), until.as_seconds());
     }
 
     pub(super) async fn spend_read(&self, proof: &ProofKey, until: Timestamp) -> Result<bool, Away> {
@@ -339,20 +338,6 @@ fn value<T: FromRedisValue>(value: &Value) -> Option<T> {
 /// A word or number that a script made; never what another hand wrote.
 fn shown(value: Option<&Value>) -> String {
     value.and_then(self::value::<String>).unwrap_or_else(|| "value".to_owned())
-}
-
-/// Why Redis did not do it, as its error begins.
-pub(super) fn away(fault: &RedisError) -> Away {
-    match fault.code() {
-        Some("OOM") => Away::Full,
-        Some("READONLY") => Away::ReadOnly,
-        Some("MISCONF" | "NOREPLICAS") => Away::NotDurable,
-        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" | "TRYAGAIN") => Away::NotYet,
-        Some("NOAUTH" | "NOPERM" | "WRONGPASS") => Away::Unauthorised,
-        _ if fault.kind() == ErrorKind::AuthenticationFailed => Away::Unauthorised,
-        Some(_) => Away::Unexpected,
-        None => Away::Silent,
-    }
 }
 
 /// Never the URL: it may hold a password.

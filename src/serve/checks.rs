@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fault::{StartFault, at};
+use super::gateways::{console_origin, journal_settings, live_index, outbound, staff_settings};
 use super::ready::rests;
-use super::{
-    StartFault, at, configuration, console_origin, environments, journal_settings, live_index, outbound, outside as named,
-    staff_settings,
-};
+use super::{configuration, environments, outside as named};
 use crate::authn::{IssuerKeys, StaffVerifier};
 use crate::broker::shadow;
 use crate::config::{Config, ConfigFault, ListenSection};
@@ -28,7 +27,8 @@ use crate::domain::value::clock::Clock as _;
 use crate::domain::value::names::EnvironmentName;
 use crate::domain::value::network::Cidr;
 use crate::journal::{ClockFault, Kek, OpenFault, Past, View, examine, is_brought_up};
-use crate::revocation::{Away, Index};
+use crate::revocation::Away;
+use crate::revocation::Index;
 use crate::server::{SystemClock, open_files_limit, tls};
 
 /// What a finding means to a server.

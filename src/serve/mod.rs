@@ -12,10 +12,12 @@
 //! All faults of steps 1 and 2 are told at once. Stores and issuers that are away at the start leave the node up and not ready
 //! (ABUSE F-15, K-24); a journal that does not hold keeps it from starting.
 //!
-//! Not here: the text of the configuration (`config`), commands and signals (`cli`), the demo's furniture (`dev`).
+//! Not here: the text of the configuration (`config`), commands and signals (`cli`), the demo's services (`dev`).
 
+mod background;
 pub mod checks;
-mod keepers;
+mod fault;
+mod gateways;
 mod mtls;
 mod outside;
 mod ready;
@@ -31,20 +33,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use self::fault::StartFault;
+pub use self::gateways::{ANCHOR, console_origin, journal_settings};
 pub use self::recorded::environments;
 
+use self::fault::at;
+use self::gateways::{live_index, outbound, staff_settings};
 use self::recorded::configuration;
 use self::tasks::Tasks;
 use crate::authn::dpop::Nonces;
 use crate::authn::passkey::Passkeys;
 use crate::authn::sign_in::Client;
-use crate::authn::{IssuerKeys, StaffSettings, StaffVerifier, Verifier, tls};
+use crate::authn::{IssuerKeys, StaffVerifier, Verifier};
 use crate::broker::underway::Underway;
 use crate::broker::{Broker, Parts};
-use crate::config::{Config, ConfigFault, JournalUrl};
-use crate::domain::registry::binding::ClaimPath;
+use crate::config::{Config, ConfigFault};
 use crate::domain::value::clock::{Clock, Entropy};
-use crate::domain::value::names::Issuer;
 use crate::http::admin;
 use crate::http::console::{self, Console};
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
@@ -52,38 +56,16 @@ use crate::http::health::{self, Audience, NodeAt};
 use crate::http::metrics::{Metrics, Socket};
 use crate::http::public::Public;
 use crate::issuance::Issuance;
-use crate::journal::{Journal, Kek, Location, Settings as JournalSettings};
-use crate::outbound::{Origin, Outbound, OutboundSettings};
-use crate::revocation::Index;
+use crate::journal::{Journal, Kek, Settings as JournalSettings};
 use crate::server::{Listener, Settings as Limits};
 
 /// Time and randomness of the whole house.
 #[derive(Clone)]
-pub struct Ambient {
+pub struct System {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Unguessable bytes.
     pub entropy: Arc<dyn Entropy>,
-}
-
-/// Why the broker does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartFault {
-    /// What the configuration names cannot be had: files, addresses, stores. All of it.
-    #[error("{} faults of the configuration", .0.len())]
-    Configuration(Vec<ConfigFault>),
-    /// The journal does not open, or does not hold.
-    #[error(transparent)]
-    Journal(#[from] crate::journal::OpenFault),
-    /// The client for what leaves the house could not be made.
-    #[error(transparent)]
-    Outbound(#[from] crate::outbound::Unbuildable),
-    /// The configuration differs from the recorded one, and cannot be recorded.
-    #[error("the configuration cannot be recorded: {0}")]
-    Clock(crate::journal::ClockFault),
-    /// The journal took no first changes, or a signing key does not open.
-    #[error("the broker cannot be prepared: {0}")]
-    Prepare(&'static str),
 }
 
 /// The sockets of a node, bound and not yet served.
@@ -131,11 +113,8 @@ pub struct Running {
     pub mtls_url: String,
     stop: watch::Sender<bool>,
     sockets: JoinSet<()>,
-    keepers: Tasks,
+    background: Tasks,
 }
-
-/// The file beside the configuration that holds the newest signed checkpoint.
-pub const ANCHOR: &str = "journal.anchor";
 
 /// How long a start waits for the live index. One that is away is no reason not to start: the node is up, and not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -148,7 +127,7 @@ const ADMIN_LIMIT: usize = 64 * 1024;
 ///
 /// # Errors
 /// All faults of files and addresses at once, or the first thing after them that does not hold.
-pub async fn start(config: Config, ambient: Ambient) -> Result<Running, StartFault> {
+pub async fn start(config: Config, system: System) -> Result<Running, StartFault> {
     let found = checks::settings(&config);
     let mut faults = checks::faults(&found);
     let sockets = bind(&config, &mut faults).await;
@@ -159,29 +138,10 @@ pub async fn start(config: Config, ambient: Ambient) -> Result<Running, StartFau
     checks::log(&found);
     let journal = journal_settings(&config);
     let surroundings = config.clone();
-    let running = launch(config, sockets, Foundation { kek, journal }, ambient).await?;
+    let running = launch(config, sockets, Foundation { kek, journal }, system).await?;
     // Nobody waits for what is away; the log says it.
     tokio::spawn(async move { checks::log(&checks::outside(&surroundings).await) });
     Ok(running)
-}
-
-/// The journal that a configuration names.
-pub fn journal_settings(config: &Config) -> JournalSettings {
-    let JournalUrl::Sqlite(path) = &config.journal.url;
-    JournalSettings {
-        location: Location::File(path.clone()),
-        origin: origin(config),
-        dev: false,
-        anchor: Some(config.folder.join(ANCHOR)),
-        create: true,
-    }
-}
-
-/// The name of the log: as configured, else the first issuer without its scheme (C2SP tlog-checkpoint asks for that form).
-fn origin(config: &Config) -> String {
-    let first = || config.environments.values().next().map(|environment| environment.issuer.as_str());
-    let named = || first().and_then(|issuer| issuer.split_once("://")).map_or("carnet", |(_, rest)| rest).to_owned();
-    config.journal.origin.clone().unwrap_or_else(named)
 }
 
 /// Binds the sockets of `config`; what fails is among `faults`.
@@ -201,34 +161,30 @@ pub async fn bind(config: &Config, faults: &mut Vec<ConfigFault>) -> Option<Sock
     Some(Sockets { public: public?, admin: admin?, mtls: mtls? })
 }
 
-fn at(field: &str, reason: String, fix: &str) -> ConfigFault {
-    ConfigFault { field: field.to_owned(), line: None, reason, fix: fix.to_owned() }
-}
-
 /// Starts a broker on sockets that are bound.
 ///
 /// # Errors
 /// The first thing that does not hold.
-pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, ambient: Ambient) -> Result<Running, StartFault> {
+pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, system: System) -> Result<Running, StartFault> {
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let origin = console_origin(&config, sockets.admin.address());
-    let (broker, client) = furnish(&config, foundation, &ambient, &origin).await?;
+    let (broker, client) = furnish(&config, foundation, &system, &origin).await?;
     let console = Console::new(broker.clone(), client, &origin);
     prepare(&broker, &config).await?;
-    let mut keepers = Tasks::default();
-    keepers.spawn("live index", broker.clone().follow());
-    keepers.spawn("issuers' keys", keepers::issuers(broker.clone()));
-    keepers.spawn("consequences", keepers::consequences(broker.clone()));
+    let mut background = Tasks::default();
+    background.spawn("live index", broker.clone().follow());
+    background.spawn("issuers' keys", background::issuers(broker.clone()));
+    background.spawn("consequences", background::consequences(broker.clone()));
     if let Some(retention) = config.journal.retention {
-        keepers.spawn("retention", keepers::retention(broker.clone(), retention));
+        background.spawn("retention", background::retention(broker.clone(), retention));
     }
     if broker.tickets.is_some() {
-        keepers.spawn("tickets", broker.clone().watch_tickets());
+        background.spawn("tickets", broker.clone().watch_tickets());
     }
     for receiver in &broker.receivers {
-        keepers.spawn("webhooks", crate::broker::delivery::deliver(broker.clone(), Arc::clone(receiver)));
+        background.spawn("webhooks", crate::broker::delivery::deliver(broker.clone(), Arc::clone(receiver)));
     }
-    keepers.spawn("metrics", keepers::gauges(broker.clone(), Arc::clone(&metrics)));
+    background.spawn("metrics", background::gauges(broker.clone(), Arc::clone(&metrics)));
     let _ready = broker.follower.reached(0, PATIENCE).await;
     // What was revoked is known before the first client certificate is looked at (ABUSE M-12): the journal was read above.
     let (public, admin) = sockets.addresses();
@@ -236,7 +192,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     let door = mtls::Door::open(broker.clone(), &config, mtls_socket.address()).await?;
     let listener = mtls_socket.with_mtls(door.tls());
     let (mtls, mtls_url) = (listener.address(), listener.url());
-    keepers.spawn("mTLS socket", mtls::keep(door));
+    background.spawn("mTLS socket", mtls::keep(door));
     let (stop, stopped) = watch::channel(false);
     let (public_url, admin_url) = (public_socket.url(), admin_socket.url());
     let mut served = JoinSet::new();
@@ -245,14 +201,14 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
         uncounted: [config.listen.trusted_proxies.as_slice(), &config.listen.verify_callers].concat(),
         ..Limits::default()
     };
-    let front = |socket| front_of(socket, &config, &ambient, &metrics);
+    let front = |socket| front_of(socket, &config, &system, &metrics);
     let at = NodeAt {
         log: broker.journal.verifier_key().to_string(),
         public: public.to_string(),
         admin: admin.to_string(),
         mtls: mtls.to_string(),
     };
-    let check = ready::check(broker.clone(), keepers.ended(), at);
+    let check = ready::check(broker.clone(), background.ended(), at);
     let published = mtls::published(&config, mtls);
     let public_router = Public::new(broker.clone(), Arc::clone(&metrics), &environments(&config))
         .naming(published.as_deref())
@@ -274,7 +230,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, am
     served.spawn(listener.serve(mtls_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
     served.spawn(public_socket.serve(public_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
     served.spawn(admin_socket.serve(admin_router, limits, metrics, stopped));
-    Ok(Running { broker, public, public_url, admin, admin_url, mtls, mtls_url, stop, sockets: served, keepers })
+    Ok(Running { broker, public, public_url, admin, admin_url, mtls, mtls_url, stop, sockets: served, background })
 }
 
 /// Records the configuration, and what follows from the journal by itself. Under a clock that cannot be believed nothing can be recorded:
@@ -304,12 +260,12 @@ async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
 async fn furnish(
     config: &Config,
     foundation: Foundation,
-    ambient: &Ambient,
+    system: &System,
     origin: &str,
 ) -> Result<(Broker, Option<Client>), StartFault> {
-    let entropy = &ambient.entropy;
+    let entropy = &system.entropy;
     let live = live_index(config)?;
-    let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(&ambient.clock), Arc::clone(entropy)).await?;
+    let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(&system.clock), Arc::clone(entropy)).await?;
     // One clock for all rooms: the one that the journal believes.
     let clock = journal.clock();
     let outbound = Arc::new(outbound(config)?);
@@ -340,64 +296,7 @@ async fn furnish(
     Ok((broker, client))
 }
 
-/// The client for what leaves the house.
-fn outbound(config: &Config) -> Result<Outbound, StartFault> {
-    Ok(tls::outbound(outbound_settings(config)?, &[])?)
-}
-
-/// Where pages, cookies and passkeys live.
-pub fn console_origin(config: &Config, admin: SocketAddr) -> String {
-    let named = config.listen.admin_url.as_ref().map(|origin| origin.as_str().to_owned());
-    named.unwrap_or_else(|| format!("http://localhost:{}", admin.port()))
-}
-
-fn live_index(config: &Config) -> Result<Index, StartFault> {
-    let Some(redis) = &config.redis else { return Ok(Index::in_process()) };
-    Index::redis(redis.url.as_str()).map_err(|fault| {
-        StartFault::Configuration(vec![at("redis.url", fault.to_string(), "write url = \"redis://127.0.0.1:6379/0\"")])
-    })
-}
-
-/// The origins that may be reached although private.
-fn origins(field: &'static str, configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
-    let parsed = configured.iter().map(|origin| origin.as_str().parse::<Origin>());
-    parsed
-        .collect::<Result<_, _>>()
-        .map_err(|fault| StartFault::Configuration(vec![at(field, fault.to_string(), "write exact origins, without a path")]))
-}
-
-/// What the operator allows besides https to public addresses.
-fn outbound_settings(config: &Config) -> Result<OutboundSettings, StartFault> {
-    let section = &config.outbound;
-    let of_issuer = |(issuer, allowed): (&Issuer, &Vec<crate::config::Origin>)| {
-        Ok((issuer.clone(), origins("outbound.issuer_origins", allowed)?))
-    };
-    Ok(OutboundSettings {
-        issuers: origins("outbound.issuers", &section.issuers)?,
-        events: origins("outbound.events", &section.events)?,
-        tickets: origins("outbound.tickets", &section.tickets)?,
-        issuer_origins: section.issuer_origins.iter().map(of_issuer).collect::<Result<_, StartFault>>()?,
-    })
-}
-
-/// Who counts as staff.
-fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
-    let staff = &config.staff;
-    let claim = |field: &str, name: &str| {
-        name.parse::<ClaimPath>()
-            .map_err(|fault| StartFault::Configuration(vec![at(field, fault.to_owned(), "write the name of a claim")]))
-    };
-    Ok(StaffSettings {
-        issuer: staff.issuer.clone(),
-        audience: staff.audience.clone(),
-        person_claim: claim("staff.person_claim", &staff.person_claim)?,
-        max_age: staff.max_age,
-        roles_claim: claim("staff.roles_claim", &staff.roles_claim)?,
-        roles: staff.roles.iter().map(|(role, groups)| (*role, groups.iter().cloned().collect())).collect(),
-    })
-}
-
-fn front_of(socket: Socket, config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Front {
+fn front_of(socket: Socket, config: &Config, system: &System, metrics: &Arc<Metrics>) -> Front {
     let is_public = matches!(socket, Socket::Public | Socket::Mtls);
     let admin_names = config.listen.admin_url.iter().map(|origin| origin.authority().to_owned()).collect();
     let records = ["/v1/records/plan", "/v1/records/apply"].map(|route| (route, RECORDS_LIMIT)).to_vec();
@@ -413,7 +312,7 @@ fn front_of(socket: Socket, config: &Config, ambient: &Ambient, metrics: &Arc<Me
         body_time: Front::BODY_TIME,
         handler_time: Front::HANDLER_TIME,
         trusted_proxies: config.listen.trusted_proxies.clone(),
-        ids: RequestIds::new(Arc::clone(&ambient.entropy)),
+        ids: RequestIds::new(Arc::clone(&system.entropy)),
         metrics: Arc::clone(metrics),
     }
 }
@@ -425,7 +324,7 @@ const SHORTEST_END: Duration = Duration::from_secs(1);
 impl Running {
     /// Whether every task that keeps the broker is alive. One that died is a defect, and the node says so in its readiness.
     pub fn is_sound(&mut self) -> bool {
-        self.keepers.ended().names().is_empty() && self.sockets.try_join_next().is_none()
+        self.background.ended().names().is_empty() && self.sockets.try_join_next().is_none()
     }
 
     /// Stops accepting, lets requests in flight end and those whose sender went away, writes what waits, and closes the journal.
@@ -437,7 +336,7 @@ impl Running {
         if !self.broker.underway.end(left).await {
             tracing::warn!("some requests do not come to their end");
         }
-        self.keepers.shutdown().await;
+        self.background.shutdown().await;
         self.broker.journal.close().await;
     }
 }

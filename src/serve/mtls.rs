@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{StartFault, at};
+use super::fault::{StartFault, at};
 use crate::broker::Broker;
 use crate::config::Config;
 use crate::domain::credential::certificate::{Purpose, SERVER_LIFE};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use zeroize::Zeroizing;
 
-use super::{StartFault, at};
+use super::fault::{StartFault, at};
 use crate::authn::sign_in::{Client, Way};
 use crate::broker::delivery::{Receiver, look, resume};
 use crate::broker::ticket::Tickets;

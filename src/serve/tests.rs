@@ -32,8 +32,8 @@ async fn broker(folder: &tempfile::TempDir) -> Broker {
     let config = crate::config::load(&file).expect("a valid configuration");
     let kek = Kek::load(&config.keys.kek_file).expect("a key-encryption key");
     let foundation = Foundation { kek, journal: journal_settings(&config) };
-    let ambient = Ambient { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
-    let (broker, _) = furnish(&config, foundation, &ambient, "http://localhost:7401").await.expect("a broker");
+    let system = System { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
+    let (broker, _) = furnish(&config, foundation, &system, "http://localhost:7401").await.expect("a broker");
     prepare(&broker, &config).await.expect("prepared");
     broker
 }

@@ -23,8 +23,8 @@ use tower::{Service, ServiceExt as _};
 
 use super::activity::{Activity, OpenRequest};
 use super::framing::Strict;
-use super::pace::Paced;
 use super::settings::Settings;
+use super::write_timeout::Paced;
 use crate::http::front::{PeerAddress, PeerCertificate};
 
 /// The largest head of a request, and the largest HTTP/2 header list: 431 above it (ABUSE D-08, D-14).

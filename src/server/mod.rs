@@ -9,19 +9,19 @@
 //! Not here: routes, bodies and their limits, request ids (`http::front`), signals (the command line).
 
 mod activity;
-mod ambient;
 mod caps;
 mod connection;
 mod framing;
 mod listener;
 pub mod mtls;
-mod pace;
 mod settings;
+mod system;
 pub mod tls;
+mod write_timeout;
 
-pub use ambient::{OsEntropy, SystemClock};
 pub use listener::Listener;
 pub use settings::{Settings, open_files_limit};
+pub use system::{OsEntropy, SystemClock};
 
 #[cfg(test)]
 mod hostile;

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::jws::{Compact, present};
-use super::{Policy, Refusal};
+use super::policy::Policy;
+use super::refusal::Refusal;
 use crate::domain::credential::claims::Detail;
 use crate::domain::credential::confirmation::Confirmation;
 use crate::domain::value::clock::Timestamp;

@@ -9,15 +9,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::jws::Compact;
-use super::{Refusal, Shown};
+use super::refusal::ALGORITHMS;
+use super::refusal::Refusal;
+use super::shown::Shown;
 use crate::domain::credential::resource::normalised;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::jwk::Jwk;
 use crate::domain::value::numeric_date::{self, deserialize_ceiling};
-
-/// What challenges list.
-pub(super) const ALGORITHMS: &str = "ES256 PS256 EdDSA Ed25519";
 
 const AHEAD: Seconds = Seconds(30);
 const BEHIND: Seconds = Seconds::minutes(5);

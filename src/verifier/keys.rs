@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Mutex as Turn;
 
-use super::Refusal;
 use super::jws::Compact;
+use super::refusal::Refusal;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::jwk::Jwk;

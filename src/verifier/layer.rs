@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use tower::Service;
 
-use super::{Shown, Verifier};
+use super::Verifier;
+use super::shown::Shown;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::scope::ScopeSet;
 

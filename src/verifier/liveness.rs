@@ -11,10 +11,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::Access;
 use super::keys::Answer;
-use super::{Access, revocation_keys};
+use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
+use crate::domain::value::names::ClientId;
 use crate::domain::value::names::{EnvironmentName, TokenId};
 
 /// What is known of a token.
@@ -142,4 +144,20 @@ impl<I: Introspect> Liveness for ByIntrospection<I> {
             if active { Standing::Active } else { Standing::Ended }
         })
     }
+}
+
+/// The keys of revocations that cut a token, as far as its claims tell.
+pub(super) fn revocation_keys(access: &Access) -> Vec<RevocationKey> {
+    let environment = &access.environment;
+    let mut keys = vec![
+        RevocationKey::binding(&access.client, environment, &access.binding),
+        RevocationKey::environment(environment),
+        RevocationKey::key(environment, &access.kid),
+        RevocationKey::api(&access.api),
+    ];
+    if let ClientId::Integration(id) = &access.client {
+        keys.extend(RevocationKey::of_integration(id, environment));
+    }
+    keys.extend(access.elevations.iter().map(|elevation| RevocationKey::elevation(&elevation.id)));
+    keys
 }

@@ -20,82 +20,25 @@ mod jws;
 pub mod keys;
 pub mod layer;
 pub mod liveness;
+mod policy;
+mod refusal;
+mod shown;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::domain::credential::claims::Detail;
 use crate::domain::credential::resource::{Beside, has_token, is_held};
-use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::value::clock::{Clock, Seconds};
-use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApiName, Audience, ClientId, EnvironmentName, Issuer};
+use crate::domain::value::clock::Clock;
 use crate::domain::value::scope::ScopeSet;
 pub use claims::{Access, Elevation};
 use dpop::Seen;
 use keys::Keys;
 use liveness::{Liveness, Standing};
-
-/// What an API takes. Every field says what must be; there is no "any".
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// The environment's issuer, byte for byte.
-    pub issuer: Issuer,
-    /// Its name, as tokens and revocations have it.
-    pub environment: EnvironmentName,
-    /// The API, as its record is named.
-    pub api: ApiName,
-    /// The API's audience in that environment.
-    pub audience: Audience,
-    /// `at+jwt`, or `JWT` where the API's record says `profile: compat`.
-    pub typ: &'static str,
-    /// How far the clocks may differ: 30 s is enough with NTP, and 0 works.
-    pub leeway: Seconds,
-}
-
-/// What a request shows. Headers are passed as they came, all values of a name, so that two are seen as two.
-#[derive(Clone, Debug, Default)]
-pub struct Shown<'a> {
-    /// The method.
-    pub method: &'a str,
-    /// The path as it stands in the request line, without the query.
-    pub path: &'a str,
-    /// The query, if there is one.
-    pub query: Option<&'a str>,
-    /// `scheme://host` as the client wrote it; without it no DPoP proof holds.
-    pub origin: Option<&'a str>,
-    /// Every value of `Authorization`.
-    pub authorization: Vec<&'a str>,
-    /// Every value of `DPoP`.
-    pub proofs: Vec<&'a str>,
-    /// SHA-256 of the DER of the connection's client certificate: from the TLS stack, never from a header.
-    pub certificate: Option<Digest>,
-}
-
-/// Why a request is not served. None of them holds anything of the token.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// No credential, or a scheme that is not taken.
-    #[error("the request shows no token")]
-    Missing,
-    /// More than one credential, or one in the query.
-    #[error("the request shows more than one credential, or one in its query")]
-    Request,
-    /// A token that does not count here.
-    #[error("the token is not taken: {0}")]
-    Token(&'static str),
-    /// A proof of possession that does not hold.
-    #[error("the DPoP proof is not taken: {0}")]
-    Proof(&'static str),
-    /// A good token that does not reach so far.
-    #[error("the token does not reach this: {0}")]
-    Access(&'static str, ScopeSet),
-    /// Keys or revocations cannot be had: nobody can say.
-    #[error("whether the token counts cannot be found out now")]
-    Away,
-}
+pub use policy::Policy;
+pub use refusal::Refusal;
+pub use shown::Shown;
 
 /// Checks requests of one API in one environment.
 pub struct Verifier {
@@ -170,52 +113,4 @@ fn reaches(access: &Access, scope: &ScopeSet, shown: &Shown<'_>) -> Result<(), R
         return Err(Refusal::Access("its endpoint conditions do not admit the request", scope.clone()));
     }
     Ok(())
-}
-
-impl Refusal {
-    /// The status to answer with (docs/security/standards.md#challenges).
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::Request => 400,
-            Self::Missing | Self::Token(_) | Self::Proof(_) => 401,
-            Self::Access(..) => 403,
-            Self::Away => 503,
-        }
-    }
-
-    /// The values of `WWW-Authenticate`; none where it is not the credential's fault.
-    pub fn challenges(&self) -> Vec<String> {
-        let error = match self {
-            Self::Away => return Vec::new(),
-            Self::Missing => "",
-            Self::Request => " error=\"invalid_request\",",
-            Self::Token(_) => " error=\"invalid_token\",",
-            Self::Proof(_) => " error=\"invalid_dpop_proof\",",
-            Self::Access(..) => " error=\"insufficient_scope\",",
-        };
-        let mut parameters = error.to_owned();
-        if let Self::Access(_, scope) = self {
-            // Scopes have no quotes. Writing to a String cannot fail.
-            let _ = write!(parameters, " scope=\"{scope}\",");
-        }
-        let bearer = format!("Bearer{}", parameters.trim_end_matches(','));
-        let dpop = format!("DPoP{parameters} algs=\"{}\"", dpop::ALGORITHMS);
-        if matches!(self, Self::Proof(_)) { vec![dpop] } else { vec![bearer, dpop] }
-    }
-}
-
-/// The keys of revocations that cut a token, as far as its claims tell.
-fn revocation_keys(access: &Access) -> Vec<RevocationKey> {
-    let environment = &access.environment;
-    let mut keys = vec![
-        RevocationKey::binding(&access.client, environment, &access.binding),
-        RevocationKey::environment(environment),
-        RevocationKey::key(environment, &access.kid),
-        RevocationKey::api(&access.api),
-    ];
-    if let ClientId::Integration(id) = &access.client {
-        keys.extend(RevocationKey::of_integration(id, environment));
-    }
-    keys.extend(access.elevations.iter().map(|elevation| RevocationKey::elevation(&elevation.id)));
-    keys
 }

@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 
 use super::keys::{Answer, Fetch, Keys};
 use super::liveness::{ByIndex, ByIntrospection, Index, Introspect, Lines, Liveness, Standing};
-use super::{Access, Policy, Refusal, Shown, Verifier};
+use super::policy::Policy;
+use super::refusal::Refusal;
+use super::shown::Shown;
+use super::{Access, Verifier};
 use crate::domain::value::clock::{Clock, Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, TokenId};

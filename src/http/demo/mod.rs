@@ -1,4 +1,4 @@
-//! The furniture of `carnet dev`: an issuer of demo workloads, an identity provider of demo staff, and a demo API, all on one
+//! The services around `carnet dev`: an issuer of demo workloads, an identity provider of demo staff, and a demo API, all on one
 //! loopback socket, so that the first token needs no account anywhere.
 //!
 //! Whoever reaches this socket may have a proof of any demo workload and a bearer of any demo person: it is a toy's front door, on

@@ -1,7 +1,13 @@
 //! The few DER structures that rcgen does not write: elements, and a PKCS #7 message that holds certificates alone. And the one thing to
 //! ask of bytes before a reader of them is let loose: [`is_framed`].
 
+use rcgen::SerialNumber;
+use time::OffsetDateTime;
+
+use super::super::signer::UnusableKey;
 use crate::domain::credential::certificate::Der;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::Serial;
 
 /// The tag of a SEQUENCE.
 pub const SEQUENCE: u8 = 0x30;
@@ -123,6 +129,17 @@ pub fn certificates_only(certificates: &[Der]) -> Vec<u8> {
         [&VERSION_1[..], &element(SET, &[]), &element(SEQUENCE, &DATA), &element(FIRST, &all), &element(SET, &[])].concat();
     let signed = element(FIRST, &element(SEQUENCE, &content));
     element(SEQUENCE, &[&SIGNED_DATA[..], &signed].concat())
+}
+
+pub(super) fn serial_number(serial: &Serial) -> SerialNumber {
+    let digits = serial.as_str().as_bytes();
+    let value = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { digit.wrapping_sub(b'a').wrapping_add(10) };
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| value(pair[0]) << 4 | value(pair[1])).collect();
+    SerialNumber::from_slice(&bytes)
+}
+
+pub(super) fn date(time: Timestamp) -> Result<OffsetDateTime, UnusableKey> {
+    OffsetDateTime::from_unix_timestamp(time.as_seconds()).map_err(|_| UnusableKey)
 }
 
 #[cfg(test)]

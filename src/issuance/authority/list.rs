@@ -2,7 +2,8 @@
 
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber};
 
-use super::{Issuance, IssueFault, date, serial_number};
+use super::der::{date, serial_number};
+use super::{Issuance, IssueFault};
 use crate::domain::credential::certificate::{Authority, Der};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::Serial;

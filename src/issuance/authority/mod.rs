@@ -9,24 +9,23 @@
 
 mod bundle;
 mod der;
+pub mod issuing_key;
 mod list;
 pub mod ocsp;
 pub mod request;
 mod server;
 
-use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CrlDistributionPoint, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber,
-    SubjectPublicKeyInfo,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SubjectPublicKeyInfo,
 };
-use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::Issuance;
+use super::fault::IssueFault;
 use super::signer::UnusableKey;
-use super::{Issuance, IssueFault};
 use crate::domain::credential::certificate::{Authority, Der, Leaf, SpiffeId};
 use crate::domain::state::State;
 use crate::domain::value::clock::{Seconds, Timestamp};
@@ -34,6 +33,8 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::hex;
 use crate::domain::value::names::{EnvironmentName, KeyId, Serial, TrustDomain};
 use crate::journal::{BlobName, Committed, Journal, SealedBlob};
+use der::{date, serial_number};
+use issuing_key::IssuingKey;
 use request::RequestedKey;
 
 pub use bundle::bundle;
@@ -50,11 +51,6 @@ const BACKDATED: Seconds = Seconds::minutes(5);
 
 const ROOT: &str = "authority-root";
 const ISSUING: &str = "authority";
-
-/// An issuing key in use.
-pub struct IssuingKey {
-    issuer: Issuer<'static, KeyPair>,
-}
 
 /// An authority that was made and is not yet in the journal.
 pub struct NewAuthority {
@@ -291,13 +287,6 @@ fn read_back(der: &Der, leaf: &Leaf, key: &RequestedKey) -> Option<()> {
     same.then_some(())
 }
 
-fn serial_number(serial: &Serial) -> SerialNumber {
-    let digits = serial.as_str().as_bytes();
-    let value = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { digit.wrapping_sub(b'a').wrapping_add(10) };
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| value(pair[0]) << 4 | value(pair[1])).collect();
-    SerialNumber::from_slice(&bytes)
-}
-
 /// base64url of the SHA-256 of the SubjectPublicKeyInfo.
 fn kid(key: &KeyPair) -> Result<KeyId, UnusableKey> {
     name_of(&key.subject_public_key_info())
@@ -311,14 +300,4 @@ fn name_of(info: &[u8]) -> Result<KeyId, UnusableKey> {
 /// A root's key is found by its certificate.
 fn root_blob(environment: &EnvironmentName, root: &Der) -> Result<BlobName, UnusableKey> {
     Ok(BlobName::new(environment, ROOT, &name_of(&root.0)?))
-}
-
-fn date(time: Timestamp) -> Result<OffsetDateTime, UnusableKey> {
-    OffsetDateTime::from_unix_timestamp(time.as_seconds()).map_err(|_| UnusableKey)
-}
-
-impl fmt::Debug for IssuingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IssuingKey")
-    }
 }

@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use yasna::models::ObjectIdentifier;
 use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReaderSeq, DERWriter, Tag};
 
+use super::der::date;
 use super::der::is_framed;
-use super::{IssueFault, UnusableKey, date};
+use super::{IssueFault, UnusableKey};
 use crate::domain::credential::certificate::{Authority, Der};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::hex;

@@ -10,8 +10,9 @@ use rcgen::{
 };
 use zeroize::Zeroizing;
 
+use super::der::{date, serial_number};
 use super::ocsp::Responder;
-use super::{Issuance, IssueFault, UnusableKey, date, serial_number};
+use super::{Issuance, IssueFault, UnusableKey};
 use crate::domain::credential::certificate::{Der, Purpose, ServerLeaf};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;

@@ -258,12 +258,12 @@ async fn an_edited_and_a_forged_approval_elevate_nobody_and_are_named() {
     assert_eq!(String::from_utf8_lossy(&edited.stdout).trim(), "1", "{}", String::from_utf8_lossy(&edited.stderr));
     let ran = house.verify().await.ended(1);
     assert!(ran.stderr.contains("entry"), "{}", ran.stderr);
-    let ambient = carnet::serve::Ambient {
+    let system = carnet::serve::System {
         clock: std::sync::Arc::clone(&house.world.clock) as std::sync::Arc<dyn carnet::domain::value::clock::Clock>,
         entropy: std::sync::Arc::new(carnet::server::OsEntropy),
     };
     let config = carnet::config::load(&file).expect("a configuration");
-    assert!(carnet::serve::start(config, ambient).await.is_err(), "a node does not begin on an edited entry");
+    assert!(carnet::serve::start(config, system).await.is_err(), "a node does not begin on an edited entry");
 }
 
 /// Where two people must agree, the true signature of one, entered twice by who can seal entries, is one person's word still.

@@ -169,11 +169,11 @@ impl World {
     /// The same, where it may refuse to.
     pub async fn try_boot(&mut self) -> Result<(), carnet::serve::StartFault> {
         let config = carnet::config::load(&self.folder.path().join("carnet.toml")).expect("a valid configuration");
-        let ambient = carnet::serve::Ambient {
+        let system = carnet::serve::System {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(carnet::server::OsEntropy),
         };
-        self.running = Some(carnet::serve::start(config, ambient).await?);
+        self.running = Some(carnet::serve::start(config, system).await?);
         Ok(())
     }
 

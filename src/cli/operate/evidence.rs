@@ -1,0 +1,225 @@
+//! What is done to the journal itself, beside any server.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::serve::{invalid, system};
+use crate::broker::passkey::forged;
+use crate::cli::shell::answer::{Answer, Failure, cell};
+use crate::cli::shell::exit::Exit;
+use crate::cli::shell::reach::Reach;
+use crate::config;
+use crate::domain::value::clock::{Clock, Seconds, Timestamp};
+use crate::journal::tree::note::VerifierKey;
+use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, VerifyFault};
+use crate::serve::journal_settings;
+
+/// Where a configuration is looked for.
+pub const CONFIG: &str = "carnet.toml";
+
+/// Arguments of `verify`: a configured journal, or an export.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Verify {
+    /// An export; without it, the configured journal
+    #[arg(value_name = "EXPORT", conflicts_with = "config", requires = "key")]
+    export: Option<PathBuf>,
+    /// Configuration
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// The journal's verifier key: needed for an export; a configured journal must sign with it
+    #[arg(long, value_name = "VKEY")]
+    key: Option<VerifierKey>,
+    /// The last checkpoint that you kept: what it knows must still be there
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+}
+
+/// Verifies all of it. Exit 1 where something does not hold, with the index of the entry where there is one.
+pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
+    let kept = args.checkpoint.as_deref().map(text).transpose()?;
+    let report = match (&args.export, &args.key) {
+        (Some(export), Some(key)) => journal::verify_export(export, key, kept.as_deref()),
+        _ => {
+            let (settings, kek) = configured(&args.config)?;
+            if let Some(wanted) = &args.key {
+                signs_with(&settings, &kek, wanted).await?;
+            }
+            journal::verify_database(&settings, &kek, kept.as_deref()).await
+        }
+    };
+    let report = report.map_err(|fault| unverified(&fault))?;
+    // What is whole may still say what nobody signed: whoever has the key-encryption key can write a sound entry.
+    let changes = match &args.export {
+        Some(export) => journal::exported_changes(export),
+        None => journal::changes(&configured(&args.config)?.0).await,
+    };
+    if let Some(index) = forged(&changes.map_err(|fault| unverified(&fault))?) {
+        let what = "an approval is not signed by the passkey of who approved, or was entered twice";
+        return Err(unverified(&VerifyFault::entry(index, what)));
+    }
+    Ok(told(&report, "verified"))
+}
+
+/// A key that somebody pinned is never left out of account: a journal that was replaced as a whole signs with another one. A key that
+/// followed the pinned one, signed by it, will do.
+async fn signs_with(settings: &Settings, kek: &Kek, wanted: &VerifierKey) -> Result<(), Failure> {
+    if journal::leads_to_verifier_key(settings, kek, wanted).await.map_err(|fault| unopened(&fault))? {
+        return Ok(());
+    }
+    let found = journal::verifier_key(settings, kek).await.map_err(|fault| unopened(&fault))?;
+    Err(Failure::new(Exit::Failure, "the journal signs with another key than --key").why(found.to_string()))
+}
+
+/// Writes an export: all entries, tiles and a signed checkpoint; no secret, no text of people.
+pub async fn export(config: &Path, folder: &Path) -> Result<Answer, Failure> {
+    let (settings, kek) = configured(config)?;
+    let report = journal::export(&settings, &kek, folder).await.map_err(|fault| unverified(&fault))?;
+    Ok(told(&report, "exported"))
+}
+
+/// Proves an entry from an export alone.
+pub fn prove(export: &Path, index: u64, key: &VerifierKey) -> Result<Answer, Failure> {
+    let proof = journal::prove_offline(export, index, key).map_err(|fault| unverified(&fault))?;
+    let data = json!({"index": proof.index, "entry": proof.entry, "proof": proof.text(), "key": key.to_string()});
+    Ok(Answer::of(data, proof.text()).note(format!("entry  {}", proof.entry)))
+}
+
+/// The verifier key: of the configured journal, or of the running server.
+pub async fn key(config: Option<&Path>, reach: &Reach) -> Result<Answer, Failure> {
+    let key = match config {
+        Some(config) => {
+            let (settings, kek) = configured(config)?;
+            journal::verifier_key(&settings, &kek).await.map_err(|fault| unopened(&fault))?.to_string()
+        }
+        None => cell(&reach.admin().await?.get("/v1/journal/checkpoint").await?, "key"),
+    };
+    Ok(Answer::of(json!({"key": key}), key))
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {}", path.display(), error.kind())))
+}
+
+fn told(report: &Report, done: &str) -> Answer {
+    let data = json!({
+        "origin": report.origin, "entries": report.size, "root": report.root, "epoch": report.epoch, "newest": report.newest,
+        "kept": report.kept, "anchored": report.anchored,
+    });
+    let newest = report.newest;
+    let text =
+        format!("{done} {} entries of {}; the newest is of {newest}\nroot {}\n", report.size, report.origin, report.root);
+    let answer = Answer::of(data, text);
+    match (report.kept, report.anchored) {
+        (None, None) => {
+            answer.note("no kept checkpoint was given (--checkpoint FILE): nothing shows whether later entries exist")
+        }
+        _ => answer,
+    }
+}
+
+fn unverified(fault: &VerifyFault) -> Failure {
+    let exit = match fault {
+        VerifyFault::Open(fault) => return unopened(fault),
+        VerifyFault::NoEntry { .. } => Exit::Missing,
+        VerifyFault::File { .. } => Exit::Usage,
+        _ => Exit::Failure,
+    };
+    let mut failure = Failure::new(exit, fault.to_string());
+    if let Some(index) = fault.index() {
+        failure.faults = vec![(format!("entry {index}"), json!({"index": index}))];
+    }
+    failure
+}
+
+/// The journal that a configuration names, and what opens it. Never makes one.
+fn configured(path: &Path) -> Result<(Settings, Kek), Failure> {
+    let config = config::load(path).map_err(|faults| invalid(path, &faults))?;
+    let kek =
+        Kek::load(&config.keys.kek_file).map_err(|fault| Failure::usage("the key-encryption key").why(fault.to_string()))?;
+    Ok((Settings { create: false, ..journal_settings(&config) }, kek))
+}
+
+fn unopened(fault: &OpenFault) -> Failure {
+    let exit = match fault {
+        OpenFault::Missing(_) => Exit::Missing,
+        OpenFault::Kek(_) | OpenFault::Origin { .. } => Exit::Usage,
+        OpenFault::Store(_) | OpenFault::Unavailable(_) | OpenFault::Clock(_) => Exit::Unavailable,
+        _ => Exit::Failure,
+    };
+    Failure::new(exit, fault.to_string())
+}
+
+/// Puts another checkpoint key in the place of the one that signs.
+pub async fn succeed(path: &Path, confirm: &str) -> Result<Answer, Failure> {
+    let (settings, kek) = confirmed(path, confirm)?;
+    let outside = system();
+    let before = journal::verifier_key(&settings, &kek).await.map_err(|fault| unopened(&fault))?.to_string();
+    let journal = Journal::succeed_checkpoint_key(&settings, &kek, (outside.clock, outside.entropy))
+        .await
+        .map_err(|fault| unopened(&fault))?;
+    let (key, entry) = (journal.verifier_key().to_string(), journal.view().size - 1);
+    let until = journal.now().plus(HANDOVER).to_string();
+    journal.close().await;
+    let data = json!({"key": key, "before": before, "entry": entry, "bothSignUntil": until});
+    Ok(Answer::of(data, format!("{key}\n"))
+        .note(format!("entry {entry} says so, signed by both keys; {before} signs as well until {until}"))
+        .note("a server that runs on this journal takes the key over at its next commit"))
+}
+
+/// The configured journal, whose name was typed out.
+fn confirmed(path: &Path, confirm: &str) -> Result<(Settings, Kek), Failure> {
+    let (settings, kek) = configured(path)?;
+    if settings.origin == confirm {
+        return Ok((settings, kek));
+    }
+    Err(Failure::usage("--confirm is not the origin of this log").fix(format!("the log is {}", settings.origin)))
+}
+
+/// How far this machine's clock may be from the time that the operator types.
+const TYPED: Seconds = Seconds::minutes(5);
+
+/// Begins a new epoch; at the clock's time, although the newest entry is of a later one, where the operator says what time it is.
+pub async fn reopen(path: &Path, confirm: &str, now: Option<Timestamp>) -> Result<Answer, Failure> {
+    let (settings, kek) = confirmed(path, confirm)?;
+    let outside = system();
+    now.map(|now| agrees(now, &*outside.clock)).transpose()?;
+    let rest = Rest { lasts: LONGEST_ASSERTION, corrects: now.is_some() };
+    let journal =
+        Journal::reopen(&settings, &kek, (outside.clock, outside.entropy), rest).await.map_err(|fault| unopened(&fault))?;
+    let (data, text) = begun(&journal);
+    journal.close().await;
+    Ok(Answer::of(data, text)
+        .note("make new signing keys with `carnet key rotate ENV --i-accept-outage`: all of them are tainted"))
+}
+
+/// Takes back the time of a journal that is ahead of a right clock.
+pub async fn correct_clock(path: &Path, confirm: &str, now: Timestamp) -> Result<Answer, Failure> {
+    let (settings, kek) = confirmed(path, confirm)?;
+    let outside = system();
+    agrees(now, &*outside.clock)?;
+    let journal =
+        Journal::correct_clock(&settings, &kek, (outside.clock, outside.entropy)).await.map_err(|fault| unopened(&fault))?;
+    let (data, text) = begun(&journal);
+    journal.close().await;
+    Ok(Answer::of(data, text)
+        .note("all signing keys and authorities are tainted: make new ones with `carnet key rotate ENV --i-accept-outage` and `carnet ca rotate ENV`")
+        .note("a server that runs on this journal goes on by itself; all elevations have ended"))
+}
+
+/// Whether the clock of this machine is the one that the operator means to go by.
+fn agrees(now: Timestamp, clock: &dyn Clock) -> Result<(), Failure> {
+    let wall = clock.now();
+    if wall.since(now).max(now.since(wall)) <= TYPED {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("--now is {now}, and the clock of this machine reads {wall}"))
+        .fix("set the clock of this machine right first; nothing was changed"))
+}
+
+fn begun(journal: &Journal) -> (Value, String) {
+    let view = journal.view();
+    let (epoch, size, mints_from) = (view.state.epoch, view.size, view.state.mints_from);
+    let data = json!({"epoch": epoch, "entries": size, "mintsFrom": mints_from.to_string()});
+    (data, format!("epoch {epoch} begins at entry {}; nothing is minted before {mints_from}\n", size - 1))
+}

@@ -1,0 +1,9 @@
+//! Commands of operators: run a server, check it, keep its keys and its journal.
+
+pub mod ca;
+pub mod dev;
+pub mod doctor;
+pub mod evidence;
+pub mod journal;
+pub mod key;
+pub mod serve;

@@ -1,0 +1,15 @@
+//! Commands of people: sign in, records, reviews, elevations, revocations, and the inventory.
+
+pub mod approval;
+pub mod can_i;
+pub mod elevation;
+pub mod explain;
+pub mod inventory;
+pub mod login;
+pub mod partner;
+pub mod probe;
+pub mod records;
+pub mod revoke;
+pub mod status;
+pub mod webhook;
+pub mod whoami;

@@ -1,0 +1,205 @@
+//! `carnet partner` and `carnet integration`: the inventory, and its life cycle.
+
+use serde_json::{Value, json};
+
+use super::inventory;
+use crate::cli::shell::answer::{Answer, Failure, Format, cell, day, stdout, table};
+use crate::cli::shell::exit::Exit;
+use crate::cli::shell::reach::{Admin, Reach};
+use crate::cli::shell::url;
+use crate::cli::yaml;
+use crate::domain::record::{self, Record};
+use crate::domain::value::names::{IntegrationId, PartnerName};
+
+/// Verbs of `partner`.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Partner {
+    /// List partners
+    #[command(before_help = "Examples:\n  carnet partner list\n  carnet partner list -o json")]
+    List,
+    /// Show a partner and its integrations
+    #[command(before_help = "Examples:\n  carnet partner show globex\n  carnet partner show globex -o yaml")]
+    Show {
+        /// Partner
+        partner: PartnerName,
+    },
+    /// Print a partner's records as they would be written, ready to be applied again
+    #[command(before_help = "Examples:\n  carnet partner export globex\n  carnet partner export globex -o json")]
+    Export {
+        /// Partner
+        partner: PartnerName,
+    },
+    /// Stop a partner: nothing more is minted, and its tokens are cut
+    #[command(
+        before_help = "Examples:\n  carnet partner suspend globex --reason \"leaked key\"\n  carnet partner suspend globex --reason \"leaked key\" -o json"
+    )]
+    Suspend(Act<PartnerName>),
+    /// Ask for a partner's suspension to be lifted; somebody else approves
+    #[command(
+        before_help = "Examples:\n  carnet partner resume globex --reason \"key replaced\"\n  carnet partner resume globex --reason \"key replaced\" -o json"
+    )]
+    Resume(Act<PartnerName>),
+}
+
+/// Verbs of `integration`.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Integration {
+    /// List integrations
+    #[command(before_help = "Examples:\n  carnet integration list\n  carnet integration list --partner globex -o json")]
+    List {
+        /// Of this partner only
+        #[arg(long, value_name = "PARTNER")]
+        partner: Option<PartnerName>,
+    },
+    /// Show an integration
+    #[command(
+        before_help = "Examples:\n  carnet integration show globex/order-sync\n  carnet integration show globex/order-sync -o yaml"
+    )]
+    Show {
+        /// Integration
+        #[arg(value_name = "PARTNER/INTEGRATION")]
+        integration: IntegrationId,
+    },
+    /// Submit a draft for its approvals
+    #[command(
+        before_help = "Examples:\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\"\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\" -o json"
+    )]
+    Submit(Act<IntegrationId>),
+    /// Stop an integration: nothing more is minted, and its tokens are cut
+    #[command(
+        before_help = "Examples:\n  carnet integration suspend globex/order-sync --reason \"odd calls\"\n  carnet integration suspend globex/order-sync --reason \"odd calls\" -o json"
+    )]
+    Suspend(Act<IntegrationId>),
+    /// Ask for a suspension to be lifted; somebody else approves
+    #[command(
+        before_help = "Examples:\n  carnet integration resume globex/order-sync --reason \"explained\"\n  carnet integration resume globex/order-sync --reason \"explained\" -o json"
+    )]
+    Resume(Act<IntegrationId>),
+}
+
+/// What a life-cycle verb takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Act<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> {
+    /// What it is done to
+    #[arg(value_name = "NAME")]
+    name: T,
+    /// Why; it is recorded
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// Runs a verb of `partner`.
+pub async fn partner(verb: Partner, reach: &Reach, format: Format) -> Result<Answer, Failure> {
+    let admin = reach.places()?.admin().await?;
+    match verb {
+        Partner::List => {
+            let items = admin.list("/v1/partners", usize::MAX).await?;
+            let row = |item: &Value| {
+                let (id, state, verified) = (cell(item, "id"), cell(item, "state"), day(&item["verification"]));
+                vec![id, state, inventory::now(item), verified, cell(item, "integrations")]
+            };
+            let headings = ["PARTNER", "STATE", "NOW", "VERIFIED UNTIL", "INTEGRATIONS"];
+            let text = table(&headings, &items.iter().map(row).collect::<Vec<_>>());
+            Ok(Answer::of(items.into(), text))
+        }
+        Partner::Show { partner } => {
+            let found = admin.get(&url::path(&["partners", partner.as_str()])).await?;
+            let text = inventory::partner(&found);
+            Ok(Answer::of(found, text))
+        }
+        Partner::Export { partner } => export(&admin, &partner, format).await,
+        Partner::Suspend(act) => acted(&admin, &["partners", act.name.as_str(), "suspend"], &act.reason).await,
+        Partner::Resume(act) => acted(&admin, &["partners", act.name.as_str(), "resume"], &act.reason).await,
+    }
+}
+
+/// Runs a verb of `integration`.
+pub async fn integration(verb: Integration, reach: &Reach) -> Result<Answer, Failure> {
+    let admin = reach.places()?.admin().await?;
+    let act = async |act: Act<IntegrationId>, verb: &str| {
+        let path = ["integrations", act.name.partner.as_str(), act.name.name.as_str(), verb];
+        acted(&admin, &path, &act.reason).await
+    };
+    match verb {
+        Integration::List { partner } => {
+            let items = match &partner {
+                Some(partner) => of_partner(&admin, partner).await?,
+                None => admin.list("/v1/integrations", usize::MAX).await?,
+            };
+            let row = |item: &Value| {
+                let ends = &item["endsNext"];
+                let (id, state, environments) = (cell(item, "id"), cell(item, "state"), cell(item, "environments"));
+                vec![id, state, inventory::now(item), environments, day(&ends["at"]), cell(ends, "what")]
+            };
+            let headings = ["INTEGRATION", "STATE", "NOW", "ENVIRONMENTS", "ENDS NEXT", "BY"];
+            let text = table(&headings, &items.iter().map(row).collect::<Vec<_>>());
+            Ok(Answer::of(items.into(), text))
+        }
+        Integration::Show { integration } => {
+            let path = url::path(&["integrations", integration.partner.as_str(), integration.name.as_str()]);
+            let found = admin.get(&path).await?;
+            let text = inventory::integration(&found);
+            Ok(Answer::of(found, text))
+        }
+        Integration::Submit(what) => act(what, "submit").await,
+        Integration::Suspend(what) => act(what, "suspend").await,
+        Integration::Resume(what) => act(what, "resume").await,
+    }
+}
+
+async fn of_partner(admin: &Admin, partner: &PartnerName) -> Result<Vec<Value>, Failure> {
+    admin.list(&format!("/v1/integrations?partner={partner}"), usize::MAX).await
+}
+
+async fn acted(admin: &Admin, path: &[&str], reason: &str) -> Result<Answer, Failure> {
+    let outcome = admin.post(&url::path(path), &json!({"reason": reason})).await?;
+    let (verb, name) =
+        path.split_last().map(|(verb, rest)| (*verb, rest.get(1..).unwrap_or_default().join("/"))).unwrap_or_default();
+    Ok(done(&name, verb, &outcome))
+}
+
+/// What was done: at once, or once somebody else approves it.
+pub fn done(name: &str, verb: &str, outcome: &Value) -> Answer {
+    match outcome["approval"].as_str() {
+        Some(approval) => {
+            let data = json!({"id": name, "asked": verb, "approval": approval});
+            Answer::of(data, format!("{name}  {verb} waits for approval {approval}\n"))
+        }
+        None => {
+            let mut data = json!({"id": name, "done": verb});
+            let ended = inventory::ended(outcome).map(|sentence| format!("{sentence}\n")).unwrap_or_default();
+            for member in ["cut", "lastExpires"] {
+                if let Some(value) = outcome.get(member) {
+                    data[member] = value.clone();
+                }
+            }
+            Answer::of(data, format!("{name}  {verb} done\n{ended}"))
+        }
+    }
+}
+
+/// A partner with every integration, as their author would write them: what is printed can be applied again.
+async fn export(admin: &Admin, partner: &PartnerName, format: Format) -> Result<Answer, Failure> {
+    let found = admin.get(&url::path(&["partners", partner.as_str()])).await?;
+    let mut documents = vec![record::document(&Record::Partner(stored(&found)?))];
+    for item in of_partner(admin, partner).await? {
+        let id = cell(&item, "id");
+        let mut segments = vec!["integrations"];
+        segments.extend(id.split('/'));
+        let found = admin.get(&url::path(&segments)).await?;
+        documents.push(record::document(&Record::Integration(stored(&found)?)));
+    }
+    let text = documents.iter().map(yaml::write).collect::<Vec<_>>().join("---\n");
+    if format == Format::Yaml {
+        // A file of documents, not a list of them.
+        stdout(&text);
+        return Ok(Answer::done());
+    }
+    Ok(Answer::of(documents.into(), text))
+}
+
+fn stored<T: serde::de::DeserializeOwned>(found: &Value) -> Result<T, Failure> {
+    serde_json::from_value(found["record"].clone()).map_err(|_| {
+        Failure::new(Exit::Failure, format!("the record of {} is of another version than this program", cell(found, "id")))
+    })
+}

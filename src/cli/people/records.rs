@@ -1,0 +1,324 @@
+//! `carnet validate`, `plan` and `apply`: records as code.
+//!
+//! `validate` needs no server: form, lint, references within what `-f` names, and the records' own `tests:`. `plan` and `apply` read
+//! the form here, so that its faults come with file and line, and leave the rest to the server, which knows what is in force.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::cli::operate::serve::invalid;
+use crate::cli::shell::answer::{Answer, Failure, cell};
+use crate::cli::shell::exit::Exit;
+use crate::cli::shell::files::Files;
+use crate::cli::shell::reach::{Admin, Reach};
+use crate::cli::shell::url;
+use crate::config;
+use crate::domain::reason;
+use crate::domain::record::{self, Fault, Located, Record, Severity, Surroundings};
+use crate::domain::state::ours::Ours;
+use crate::domain::value::names::EnvironmentName;
+
+/// Arguments of `validate`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Validate {
+    /// File or folder with records; - for stdin; may be repeated
+    #[arg(short, long, value_name = "DIR", required = true)]
+    file: Vec<PathBuf>,
+    /// Take the environments of this configuration; without it, those that the records name
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder does not hold everything: what it does not know is a warning
+    #[arg(long)]
+    partial: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Plan {
+    /// File or folder with records; - for stdin; may be repeated
+    #[arg(short, long, value_name = "DIR", required = true)]
+    file: Vec<PathBuf>,
+}
+
+/// Arguments of `apply`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Apply {
+    /// File or folder with records; - for stdin; may be repeated
+    #[arg(short, long, value_name = "DIR", required = true)]
+    file: Vec<PathBuf>,
+    /// Only if the plan is still this one
+    #[arg(long, value_name = "PLAN_ID")]
+    plan: Option<String>,
+    /// Why; it is recorded, and shown to whoever approves
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// Checks records offline.
+pub fn validate(args: &Validate) -> Result<Answer, Failure> {
+    let files = Files::read(&args.file)?;
+    let (records, mut faults) = read(&files);
+    // A file that could not be read may hold what others refer to: that fault would be a false one.
+    let whole = faults.is_empty();
+    let around = surroundings(&records, args)?;
+    for mut fault in record::check(&records, &around) {
+        if *fault.reason == reason::RECORD_UNKNOWN_REFERENCE {
+            if !whole {
+                continue;
+            }
+            if args.partial {
+                fault.severity = Severity::Warning;
+            }
+        }
+        faults.push(fault);
+    }
+    faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    Ok(verdict(&files, records.len(), &faults))
+}
+
+fn verdict(files: &Files, records: usize, faults: &[Fault]) -> Answer {
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+    let warnings = faults.len() - errors;
+    let mut text: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+    let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+    let word = if errors == 0 { "valid" } else { "INVALID" };
+    text += &format!(
+        "{word}: {} in {}, {}, {}\n",
+        count(records, "record"),
+        count(files.list.len(), "file"),
+        count(errors, "error"),
+        count(warnings, "warning")
+    );
+    let data = json!({
+        "valid": errors == 0, "files": files.list.len(), "records": records, "errors": errors, "warnings": warnings,
+        "faults": faults.iter().map(fault_data).collect::<Vec<_>>(),
+    });
+    Answer::of(data, text).exit(if errors == 0 { Exit::Ok } else { Exit::Usage })
+}
+
+fn fault_data(fault: &Fault) -> Value {
+    let severity = if fault.severity == Severity::Error { "error" } else { "warning" };
+    json!({
+        "file": fault.file, "line": fault.line, "column": fault.column, "at": fault.at, "reason": fault.reason.code,
+        "message": fault.message, "severity": severity,
+    })
+}
+
+/// Every record that can be read, and every fault of the others.
+fn read(files: &Files) -> (Vec<Located>, Vec<Fault>) {
+    let (mut records, mut faults) = (Vec::new(), Vec::new());
+    for (name, text) in &files.list {
+        match record::read(name, text) {
+            Ok(read) => records.extend(read),
+            Err(found) => faults.extend(found),
+        }
+    }
+    (records, faults)
+}
+
+fn surroundings(records: &[Located], args: &Validate) -> Result<Surroundings, Failure> {
+    let Some(path) = &args.config else {
+        return Ok(Surroundings { environments: named(records), ..Surroundings::default() });
+    };
+    let config = config::load(path).map_err(|faults| invalid(path, &faults))?;
+    let environments = crate::serve::environments(&config);
+    let ours = Ours::named(environments.iter());
+    Ok(Surroundings { environments: environments.into_keys().collect(), ours, ..Surroundings::default() })
+}
+
+/// The environments that the records name.
+fn named(records: &[Located]) -> BTreeSet<EnvironmentName> {
+    let mut named = BTreeSet::new();
+    for located in records {
+        match &located.record {
+            Record::Api(api) => named.extend(api.audience.keys().chain(api.callers.keys()).cloned()),
+            Record::Integration(integration) => named.extend(integration.environments.keys().cloned()),
+            Record::Partner(_) => {}
+        }
+    }
+    named
+}
+
+/// Shows what an apply would do. Exit 6 when it would do something.
+pub async fn plan(args: &Plan, reach: &Reach) -> Result<Answer, Failure> {
+    let files = readable(&args.file)?;
+    let admin = reach.places()?.admin().await?;
+    let plan = send(&admin, "/v1/records/plan", &files, &[]).await?;
+    let changes = plan["changes"] != false;
+    let text = diff(&plan);
+    Ok(Answer::of(plan, text).exit(if changes { Exit::Changes } else { Exit::Ok }))
+}
+
+/// Does it.
+pub async fn apply(args: &Apply, reach: &Reach) -> Result<Answer, Failure> {
+    let files = readable(&args.file)?;
+    let admin = reach.places()?.admin().await?;
+    let mut headers: Vec<_> = args.plan.iter().map(|plan| ("if-match", format!("\"{plan}\""))).collect();
+    headers.extend(args.reason.iter().map(|reason| ("carnet-reason", url::encode(reason))));
+    let plan = send(&admin, "/v1/records/apply", &files, &headers).await?;
+    let text = diff(&plan) + &next(&plan);
+    Ok(Answer::of(plan, text))
+}
+
+/// What was opened, who may answer it, and the commands that come next.
+fn next(plan: &Value) -> String {
+    let mut text = String::new();
+    for approval in plan["approvals"].as_array().into_iter().flatten() {
+        let (id, kind, subject) = (cell(approval, "id"), cell(approval, "kind"), cell(approval, "subject"));
+        let roles: Vec<&str> = approval["openSlots"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let people = roles.iter().map(|role| format!("one person with the role {role}")).collect::<Vec<_>>().join(" and ");
+        text += &format!("approval {id}  {kind} {subject}: needs {people}, and never who applied it\n");
+        text += &format!("  next   carnet approve {id} --reason \"looked at\"\n");
+    }
+    for item in items(plan).iter().filter(|item| cell(item, "action") == "draft") {
+        let subject = cell(item, "subject");
+        let Some((partner, name)) = subject.split_once('/') else { continue };
+        text += &format!("draft {subject}: nothing is in force until it is submitted and approved\n");
+        text += &format!("  next   carnet integration submit {partner}/{name} --reason \"ready\"\n");
+    }
+    text
+}
+
+fn readable(paths: &[PathBuf]) -> Result<Files, Failure> {
+    let files = Files::read(paths)?;
+    let (_, faults) = read(&files);
+    if faults.is_empty() {
+        return Ok(files);
+    }
+    let mut failure =
+        Failure::usage("the records are not valid; nothing was sent").fix("`carnet validate` shows the same, offline");
+    failure.faults = faults.iter().map(|fault| (fault.to_string(), fault_data(fault))).collect();
+    Err(failure)
+}
+
+async fn send(admin: &Admin, path: &str, files: &Files, headers: &[(&'static str, String)]) -> Result<Value, Failure> {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = ("application/yaml", files.joined().into_bytes());
+    let mut plan = admin.post_as(path, body, &headers).await.map_err(|failure| placed(failure, files))?;
+    for warning in plan["warnings"].as_array_mut().into_iter().flatten() {
+        warning["at"] = at(&cell(warning, "at"), files).into();
+    }
+    Ok(plan)
+}
+
+/// The server counts lines in what was sent; people look at their files.
+fn placed(mut failure: Failure, files: &Files) -> Failure {
+    for (text, fault) in &mut failure.faults {
+        fault["at"] = at(&cell(fault, "at"), files).into();
+        *text = format!("{}: {} [{}]", cell(fault, "at"), cell(fault, "message"), cell(fault, "reason"));
+    }
+    failure
+}
+
+/// `records:12 contract.ends`, as the server has it, becomes `partners/globex.yaml:4 contract.ends`.
+fn at(at: &str, files: &Files) -> String {
+    let (line, path) = at.strip_prefix("records:").and_then(|rest| rest.split_once(' ')).unwrap_or_default();
+    match line.parse().ok().and_then(|line| files.place(line)) {
+        Some((file, line)) => format!("{file}:{line} {path}").trim_end().to_owned(),
+        None => at.to_owned(),
+    }
+}
+
+fn items(plan: &Value) -> &[Value] {
+    plan.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The difference for people, riskiest first (docs/how-to/govern/records.md).
+fn diff(plan: &Value) -> String {
+    let mut text = String::new();
+    let mut widenings = 0;
+    for item in items(plan) {
+        let sign = match cell(item, "action").as_str() {
+            "unchanged" => "=",
+            "draft" => "+",
+            _ => "~",
+        };
+        text += &format!("{sign} {} {}  {}\n", cell(item, "kind"), cell(item, "subject"), meaning(&cell(item, "action")));
+        for difference in item.get("differences").and_then(Value::as_array).into_iter().flatten() {
+            let weight = cell(difference, "weight");
+            widenings += usize::from(weight == "WIDENS");
+            let change = match (difference.get("from").and_then(Value::as_str), difference.get("to").and_then(Value::as_str)) {
+                (Some(from), Some(to)) => format!("{from} → {to}"),
+                (Some(from), None) => format!("- {from}"),
+                (None, Some(to)) => format!("+ {to}"),
+                (None, None) => String::new(),
+            };
+            text += &format!("    {weight:<8} {}  {change}\n", cell(difference, "at"));
+        }
+    }
+    for warning in plan.get("warnings").and_then(Value::as_array).into_iter().flatten() {
+        text += &format!("warning  {}: {}\n", cell(warning, "at"), cell(warning, "message"));
+    }
+    let records = items(plan).len();
+    let changed = items(plan).iter().filter(|item| cell(item, "action") != "unchanged").count();
+    text + &format!("{records} records · {changed} to change · {widenings} widenings · plan id {}\n", cell(plan, "id"))
+}
+
+fn meaning(action: &str) -> String {
+    match action {
+        "draft" => "draft: not in force until it is approved",
+        "hold" => "held: the version in force stays until this one is approved",
+        "narrow" => "narrower: in force at once",
+        other => other,
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_is_told_with_its_weights_and_its_id() {
+        let plan = json!({"id": "plan_1", "warnings": [], "items": [
+            {"kind": "Integration", "subject": "globex/order-sync", "action": "hold", "differences": [
+                {"at": "environments.production.limits.ttl", "from": "5m", "to": "10m", "weight": "WIDENS"},
+                {"at": "environments.production.scopes.orders-api", "from": "orders:write", "to": null, "weight": "narrows"},
+            ]},
+            {"kind": "Partner", "subject": "globex", "action": "unchanged", "differences": []},
+        ]});
+        let wanted = "~ Integration globex/order-sync  held: the version in force stays until this one is approved\n    \
+                      WIDENS   environments.production.limits.ttl  5m → 10m\n    \
+                      narrows  environments.production.scopes.orders-api  - orders:write\n= Partner globex  unchanged\n\
+                      2 records · 1 to change · 1 widenings · plan id plan_1\n";
+        assert_eq!(diff(&plan), wanted);
+    }
+
+    /// W-2: each command is one that runs, and every approval says who may give it.
+    #[test]
+    fn what_was_applied_says_what_comes_next() {
+        let plan = json!({"items": [
+            {"kind": "Integration", "subject": "globex/order-sync", "action": "draft"},
+            {"kind": "Partner", "subject": "globex", "action": "hold"},
+        ], "approvals": [
+            {"id": "a1", "kind": "partner", "subject": "globex", "openSlots": ["security"]},
+            {"id": "a2", "kind": "api", "subject": "orders-api", "openSlots": ["owner", "security"]},
+        ]});
+        let told = next(&plan);
+        assert!(told.contains("approval a1  partner globex: needs one person with the role security, and"), "{told}");
+        assert!(told.contains("one person with the role owner and one person with the role security, and"), "{told}");
+        let commands: Vec<&str> = told.lines().filter_map(|line| line.trim().strip_prefix("next   ")).collect();
+        assert_eq!(commands.len(), 3, "{told}");
+        for command in commands {
+            let command = command.replace("\"looked at\"", "looked").replace('"', "");
+            crate::cli::Cli::try_parse_from(command.split(' ')).unwrap_or_else(|fault| panic!("{command}: {fault}"));
+        }
+        assert_eq!(next(&json!({"items": [], "approvals": []})), "");
+    }
+
+    #[test]
+    fn faults_of_the_server_are_told_in_the_files_of_their_author() {
+        let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        let files = Files { list: vec![file("a.yaml", "1\n2\n"), file("b.yaml", "1\n2\n")] };
+        let mut failure = Failure::usage("invalid");
+        failure.faults = vec![(String::new(), json!({"at": "records:5 x", "message": "m", "reason": "record.value"}))];
+        let failure = placed(failure, &files);
+        assert_eq!(failure.faults[0].0, "b.yaml:2 x: m [record.value]");
+        assert_eq!(failure.faults[0].1["at"], "b.yaml:2 x");
+        assert_eq!(at("elsewhere", &files), "elsewhere");
+    }
+}

@@ -1,0 +1,302 @@
+//! What a command answers, and what it fails with: values, printed in one place. Data goes to stdout, everything else to stderr.
+//!
+//! A command builds an [`Answer`] or a [`Failure`]; [`print`] and [`complain`] alone write. Text of others (names, reasons, claims)
+//! is escaped on its way to a terminal (ABUSE L-05); in JSON and YAML it is escaped by the form.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use crate::cli::yaml;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::text::visible;
+
+/// How data is printed: `-o`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON text.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// What a command answers.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The exit code; an answer may be "no".
+    pub exit: Exit,
+    /// The data; nothing where the command prints none.
+    pub data: Option<Value>,
+    /// The same for people.
+    pub text: String,
+    /// Remarks, for stderr.
+    pub notes: Vec<String>,
+}
+
+/// Why a command has no answer. Never holds a secret: it goes to stderr.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// The stable reason, where the broker named one.
+    pub reason: Option<String>,
+    /// What happened.
+    pub what: String,
+    /// Why.
+    pub why: Option<String>,
+    /// What to do about it.
+    pub fix: Option<String>,
+    /// Which request, file or server.
+    pub place: Option<String>,
+    /// How many seconds the server wants to be left alone.
+    pub wait: Option<u32>,
+    /// Single faults, for people and as data.
+    pub faults: Vec<(String, Value)>,
+}
+
+impl Answer {
+    /// Data with its text.
+    pub fn of(data: Value, text: impl Into<String>) -> Self {
+        Self { exit: Exit::Ok, data: Some(data), text: text.into(), notes: Vec::new() }
+    }
+
+    /// Nothing to print: the command did what it says.
+    pub fn done() -> Self {
+        Self { exit: Exit::Ok, data: None, text: String::new(), notes: Vec::new() }
+    }
+
+    /// With another exit code.
+    #[must_use]
+    pub fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// With a remark.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+impl Failure {
+    /// What happened, and how the command ends.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { exit, reason: None, what: what.into(), why: None, fix: None, place: None, wait: None, faults: Vec::new() }
+    }
+
+    /// Wrong use.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// With the cause.
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+
+    /// With the way out.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// With what it is about.
+    #[must_use]
+    pub fn place_at(mut self, place: impl Into<String>) -> Self {
+        self.place = Some(place.into());
+        self
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from("error");
+        if let Some(reason) = &self.reason {
+            text += &format!(" {}", one_line(reason));
+        }
+        text += &format!("  {}\n", one_line(&self.what));
+        for (word, line) in [("why  ", &self.why), ("fix  ", &self.fix), ("where", &self.place)] {
+            if let Some(line) = line {
+                text += &format!("  {word}  {}\n", block(line).replace('\n', "\n         "));
+            }
+        }
+        for (fault, _) in &self.faults {
+            text += &format!("  {}\n", block(fault).replace('\n', "\n    "));
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let mut error = serde_json::Map::new();
+        let mut member = |name: &str, value: Option<Value>| value.map(|value| error.insert(name.to_owned(), value));
+        member("reason", self.reason.clone().map(Value::from));
+        member("message", Some(self.what.clone().into()));
+        member("why", self.why.clone().map(Value::from));
+        member("fix", self.fix.clone().map(Value::from));
+        member("where", self.place.clone().map(Value::from));
+        member("exit", Some(self.exit.code().into()));
+        let faults: Vec<Value> = self.faults.iter().map(|(_, value)| value.clone()).collect();
+        member("faults", (!faults.is_empty()).then(|| faults.into()));
+        json!({ "error": error })
+    }
+}
+
+/// Prints an answer. A reader of stdout that went away (`| head`) is no failure of the command.
+pub fn print(answer: &Answer, format: Format) -> Exit {
+    let text = match (&answer.data, format) {
+        (_, Format::Table) => block(&answer.text),
+        (None, _) => String::new(),
+        (Some(data), Format::Json) => data.to_string(),
+        (Some(data), Format::Yaml) => yaml::write(data),
+    };
+    for note in &answer.notes {
+        stderr(&block(note));
+    }
+    stdout(&text);
+    answer.exit
+}
+
+/// Prints a failure on stderr.
+pub fn complain(failure: &Failure, format: Format) -> Exit {
+    match format {
+        Format::Table => stderr(&failure.text()),
+        Format::Json | Format::Yaml => stderr(&failure.json().to_string()),
+    }
+    failure.exit
+}
+
+/// Data; ends with one line end.
+pub fn stdout(text: &str) {
+    let _gone = written(&mut io::stdout().lock(), text);
+}
+
+/// A message.
+pub fn stderr(text: &str) {
+    let _gone = written(&mut io::stderr().lock(), text);
+}
+
+/// Asks on the terminal, with the cursor behind the question; what was typed, without the blanks around it.
+pub fn prompt(question: &str) -> String {
+    let mut out = io::stderr().lock();
+    let _gone = out.write_all(block(question).as_bytes()).and_then(|()| out.flush());
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map(|_| line.trim().to_owned()).unwrap_or_default()
+}
+
+fn written(out: &mut impl Write, text: &str) -> io::Result<()> {
+    let text = text.trim_end_matches('\n');
+    if !text.is_empty() {
+        out.write_all(text.as_bytes())?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+/// Rows under their headings, columns aligned; the headings alone where there is nothing.
+pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |row: &[String]| row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>();
+    let mut lines = vec![headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>()];
+    lines.extend(rows.iter().map(|row| cells(row)));
+    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let mut text = String::new();
+    for line in &lines {
+        let padded = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect::<Vec<_>>();
+        text += padded.join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// The text of a member, for a table: `-` where there is none.
+pub fn cell(value: &Value, member: &str) -> String {
+    match value.get(member) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) => {
+            items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect::<Vec<_>>().join(" ")
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A time of the API (seconds since 1970) for people: `2026-12-01 12:00:00 UTC`.
+pub fn time(value: &Value) -> String {
+    value.as_i64().and_then(Timestamp::from_seconds).map_or_else(|| "-".to_owned(), |time| plain(&time.to_string()))
+}
+
+/// A time of the API at which something ends, for people: the last day where it ends with one, as a record writes it.
+pub fn day(value: &Value) -> String {
+    value.as_i64().and_then(Timestamp::from_seconds).map_or_else(|| "-".to_owned(), |time| plain(&time.last_day()))
+}
+
+fn plain(text: &str) -> String {
+    text.strip_suffix('Z').map_or_else(|| text.to_owned(), |rest| rest.replace('T', " ") + " UTC")
+}
+
+/// A line of a screen: what it is about, and what there is to say.
+pub fn field(name: &str, value: &str) -> String {
+    format!("{name:<12} {}\n", one_line(value))
+}
+
+/// When to try again after so many seconds, in words. A proof does not live as long as a long wait.
+pub fn again(seconds: u32, now: Timestamp) -> String {
+    let wait = Seconds(seconds);
+    if seconds <= 120 {
+        return format!("try again in {}; the proof is not spent", wait.in_words());
+    }
+    format!("try again with a new proof in {}, at {}", wait.in_words(), now.plus(wait))
+}
+
+/// Control characters, and what reorders text on a screen, as escapes; lines stay lines.
+pub fn block(text: &str) -> String {
+    visible(text, |c| c == '\n')
+}
+
+/// The same on one line.
+pub fn one_line(text: &str) -> String {
+    visible(text, |_| false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l_05_text_of_others_drives_no_terminal() {
+        let rows = vec![vec!["a\u{1b}[2Jb\nc".to_owned(), "x\u{202e}y".to_owned()]];
+        let text = table(&["NAME", "STATE"], &rows);
+        assert_eq!(text.lines().count(), 2);
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+        let failure = Failure::new(Exit::Denied, "a\nb").why("c\u{1b}d\ne");
+        assert_eq!(failure.text(), "error  a\\nb\n  why    c\\u{1b}d\n         e\n");
+    }
+
+    #[test]
+    fn times_are_told_in_utc() {
+        assert_eq!(time(&json!(1_796_126_400)), "2026-12-01 12:00:00 UTC");
+        assert_eq!(day(&json!(1_796_083_200)), "2026-11-30");
+        assert_eq!(day(&json!(1_796_126_400)), "2026-12-01 12:00:00 UTC");
+        assert_eq!((time(&json!(null)), day(&json!("x"))), ("-".to_owned(), "-".to_owned()));
+    }
+
+    #[test]
+    fn a_failure_is_told_in_four_parts_and_as_one_json_line() {
+        let mut failure = Failure::new(Exit::Denied, "refused").why("ref is dev").fix("run from main");
+        failure.place = Some("request r1".to_owned());
+        failure.reason = Some("binding.no-match".to_owned());
+        let wanted = "error binding.no-match  refused\n  why    ref is dev\n  fix    run from main\n  where  request r1\n";
+        assert_eq!(failure.text(), wanted);
+        let value = failure.json();
+        assert_eq!(value["error"]["reason"], "binding.no-match");
+        assert_eq!(value["error"]["exit"], 3);
+        assert!(!value.to_string().contains('\n'));
+    }
+}

@@ -1,0 +1,9 @@
+//! Commands of workloads: present a proof, get a token, keep one fresh.
+
+pub mod agent;
+pub mod assertion;
+pub mod exec;
+pub mod inspect;
+pub mod own;
+pub mod proof;
+pub mod token;

@@ -1,0 +1,90 @@
+//! Settings of the gateways, as the configuration has them: journal, live index, outbound client and staff.
+
+use super::fault::{StartFault, at};
+use crate::authn::{StaffSettings, tls};
+use crate::config::{Config, JournalUrl};
+use crate::domain::registry::binding::ClaimPath;
+use crate::domain::value::names::Issuer;
+use crate::journal::{Location, Settings as JournalSettings};
+use crate::outbound::{Origin, Outbound, OutboundSettings};
+use crate::revocation::Index;
+use std::net::SocketAddr;
+
+/// The journal that a configuration names.
+pub fn journal_settings(config: &Config) -> JournalSettings {
+    let JournalUrl::Sqlite(path) = &config.journal.url;
+    JournalSettings {
+        location: Location::File(path.clone()),
+        origin: origin(config),
+        dev: false,
+        anchor: Some(config.folder.join(ANCHOR)),
+        create: true,
+    }
+}
+
+/// The name of the log: as configured, else the first issuer without its scheme (C2SP tlog-checkpoint asks for that form).
+pub(super) fn origin(config: &Config) -> String {
+    let first = || config.environments.values().next().map(|environment| environment.issuer.as_str());
+    let named = || first().and_then(|issuer| issuer.split_once("://")).map_or("carnet", |(_, rest)| rest).to_owned();
+    config.journal.origin.clone().unwrap_or_else(named)
+}
+
+/// The file beside the configuration that holds the newest signed checkpoint.
+pub const ANCHOR: &str = "journal.anchor";
+
+/// The client for what leaves the house.
+pub(super) fn outbound(config: &Config) -> Result<Outbound, StartFault> {
+    Ok(tls::outbound(outbound_settings(config)?, &[])?)
+}
+
+/// Where pages, cookies and passkeys live.
+pub fn console_origin(config: &Config, admin: SocketAddr) -> String {
+    let named = config.listen.admin_url.as_ref().map(|origin| origin.as_str().to_owned());
+    named.unwrap_or_else(|| format!("http://localhost:{}", admin.port()))
+}
+
+pub(super) fn live_index(config: &Config) -> Result<Index, StartFault> {
+    let Some(redis) = &config.redis else { return Ok(Index::in_process()) };
+    Index::redis(redis.url.as_str()).map_err(|fault| {
+        StartFault::Configuration(vec![at("redis.url", fault.to_string(), "write url = \"redis://127.0.0.1:6379/0\"")])
+    })
+}
+
+/// The origins that may be reached although private.
+fn origins(field: &'static str, configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
+    let parsed = configured.iter().map(|origin| origin.as_str().parse::<Origin>());
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(|fault| StartFault::Configuration(vec![at(field, fault.to_string(), "write exact origins, without a path")]))
+}
+
+/// What the operator allows besides https to public addresses.
+fn outbound_settings(config: &Config) -> Result<OutboundSettings, StartFault> {
+    let section = &config.outbound;
+    let of_issuer = |(issuer, allowed): (&Issuer, &Vec<crate::config::Origin>)| {
+        Ok((issuer.clone(), origins("outbound.issuer_origins", allowed)?))
+    };
+    Ok(OutboundSettings {
+        issuers: origins("outbound.issuers", &section.issuers)?,
+        events: origins("outbound.events", &section.events)?,
+        tickets: origins("outbound.tickets", &section.tickets)?,
+        issuer_origins: section.issuer_origins.iter().map(of_issuer).collect::<Result<_, StartFault>>()?,
+    })
+}
+
+/// Who counts as staff.
+pub(super) fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
+    let staff = &config.staff;
+    let claim = |field: &str, name: &str| {
+        name.parse::<ClaimPath>()
+            .map_err(|fault| StartFault::Configuration(vec![at(field, fault.to_owned(), "write the name of a claim")]))
+    };
+    Ok(StaffSettings {
+        issuer: staff.issuer.clone(),
+        audience: staff.audience.clone(),
+        person_claim: claim("staff.person_claim", &staff.person_claim)?,
+        max_age: staff.max_age,
+        roles_claim: claim("staff.roles_claim", &staff.roles_claim)?,
+        roles: staff.roles.iter().map(|(role, groups)| (*role, groups.iter().cloned().collect())).collect(),
+    })
+}
