@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 use bench::clock::{Cpu, of_process, status_kilobytes};
 use bench::floor::{self, median};
 use carnet::broker::Broker;
-use carnet::broker::revocation::Revoke;
 use carnet::domain::credential::revocation::RevocationTarget;
-use carnet::domain::log::change::{Change, What};
+use carnet::domain::log::change::{Attributed, Change};
+use carnet::domain::log::integration::IntegrationChange;
+use carnet::domain::log::revocation::RevocationChange;
 use carnet::domain::people::actor::Actor;
 use carnet::domain::registry::integration::Integration;
 use carnet::domain::state::State;
@@ -84,7 +85,7 @@ async fn measured(number: usize) -> Vec<(&'static str, Cost)> {
     let before = status_kilobytes(std::process::id(), "VmRSS");
     let begun = Instant::now();
     for what in registry::partners(number).flat_map(|partner| registry::verified(&partner)) {
-        change(&broker, what).await;
+        change(&broker, what.into()).await;
     }
     for record in &records {
         change(&broker, in_force(record)).await;
@@ -102,9 +103,8 @@ async fn measured(number: usize) -> Vec<(&'static str, Cost)> {
 
 impl Bench {
     async fn rows(&mut self) {
-        self.fold("fold: suspend", |record| What::IntegrationSuspended {
-            integration: record.id.clone(),
-            reason: "odd".into(),
+        self.fold("fold: suspend", |record| {
+            IntegrationChange::Suspended { integration: record.id.clone(), reason: "odd".into() }.into()
         });
         self.fold("fold: revoke", |record| revoked(&record.id));
         self.fold("fold: a version takes force", in_force);
@@ -119,14 +119,14 @@ impl Bench {
     }
 
     /// A copy of the state and one change of it, as the sequencer makes them; the copy before it is let go.
-    fn fold(&mut self, name: &'static str, what: impl Fn(&Integration) -> What) {
+    fn fold(&mut self, name: &'static str, what: impl Fn(&Integration) -> Change) {
         if !self.wants(name) {
             return;
         }
         let view = self.broker.journal.view();
         let mut rounds = Vec::new();
         for _ in 0..=ROUNDS {
-            let changes: Vec<Change> = self.changed.iter().map(|one| Change { by: Actor::Operator, what: what(one) }).collect();
+            let changes: Vec<Attributed> = self.changed.iter().map(|one| what(one).by(Actor::Operator)).collect();
             let mut last = State::clone(&view.state);
             let (begun, clock) = (Cpu::of_thread(), Instant::now());
             for (at, change) in changes.iter().enumerate() {
@@ -156,9 +156,9 @@ impl Bench {
         self.keep(name, &rounds);
     }
 
-    /// The broker revokes, and the live index confirms it.
+    /// Security revokes by the admin API, and the live index confirms it.
     async fn revoke(&mut self) {
-        let name = "broker: revoke and confirm";
+        let name = "admin: revoke";
         if !self.wants(name) {
             return;
         }
@@ -166,11 +166,9 @@ impl Bench {
         for _ in 0..=ROUNDS {
             let (begun, clock) = (of_process(), Instant::now());
             for record in &self.changed {
-                let subject = RevocationTarget::Integration { integration: record.id.clone() };
-                let revoke = Revoke { subject, client: None, tokens_only: true, reason: "odd".into() };
-                let (_, cut) =
-                    self.broker.revoke(Actor::Operator, revoke, None).await.unwrap_or_else(|denied| panic!("{denied:?}"));
-                self.broker.confirm(cut.unconfirmed).await.unwrap_or_else(|denied| panic!("{denied:?}"));
+                let revoke = json!({"integration": record.id, "tokensOnly": true, "reason": "odd"});
+                let answer = self.world.admin_post("/v1/revocations", "sven", &revoke).await;
+                assert_eq!(answer.status, 201, "{}", answer.text());
             }
             rounds.push(after(begun, clock).await);
         }
@@ -189,7 +187,7 @@ impl Bench {
             self.post("suspend", "sven").await;
             rounds.push(after(begun, clock).await);
             for record in &self.changed {
-                change(&self.broker, What::IntegrationResumed { integration: record.id.clone() }).await;
+                change(&self.broker, IntegrationChange::Resumed { integration: record.id.clone() }.into()).await;
             }
             tokio::time::sleep(AFTERWARDS).await;
         }
@@ -206,7 +204,8 @@ impl Bench {
         for round in 0..=ROUNDS {
             let drafts = registry::drafts(&self.world.partner.issuer, round);
             for record in &drafts {
-                change(&self.broker, What::IntegrationDrafted { record: Box::new(record.clone()), reason: None }).await;
+                change(&self.broker, IntegrationChange::Drafted { record: Box::new(record.clone()), reason: None }.into())
+                    .await;
             }
             tokio::time::sleep(AFTERWARDS).await;
             self.changed = drafts;
@@ -239,22 +238,22 @@ async fn after(begun: u64, clock: Instant) -> Cost {
     Cost { cpu: (of_process() - begun) as f64 / 1e3, wall }
 }
 
-fn in_force(record: &Integration) -> What {
-    What::IntegrationNarrowed { record: Box::new(record.clone()), reason: None }
+fn in_force(record: &Integration) -> Change {
+    IntegrationChange::Narrowed { record: Box::new(record.clone()), reason: None }.into()
 }
 
-fn revoked(integration: &IntegrationId) -> What {
+fn revoked(integration: &IntegrationId) -> Change {
     let subject = RevocationTarget::Integration { integration: integration.clone() };
     let id = format!("r-{}-{}", integration.partner, integration.name).parse().expect("an id");
-    What::RevocationAdded { id, subject, tokens_only: false, reason: "odd".into(), client: None }
+    RevocationChange::Added { id, target: subject, tokens_only: false, reason: "odd".into(), client: None }.into()
 }
 
 /// Puts a change on record without the approvals, which are not what is measured.
-async fn change(broker: &Broker, what: What) {
+async fn change(broker: &Broker, what: Change) {
     let mut what = Some(what);
     let made = broker.journal.change(None, |_, _| {
         let what = what.take().expect("nobody else changes anything");
-        Ok::<_, ()>(Proposal::from(Change { by: Actor::Operator, what }))
+        Ok::<_, ()>(Proposal::from(what.by(Actor::Operator)))
     });
     made.await.expect("the journal writes").expect("a change");
 }

@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bench::floor::{self, median};
-use carnet::domain::log::change::{Change, What};
+use carnet::domain::log::integration::IntegrationChange;
 use carnet::domain::people::actor::Actor;
 use carnet::domain::record::{self, Record};
 use carnet::journal::Proposal;
@@ -90,8 +90,8 @@ async fn in_force(world: &World, texts: &[String]) {
     for located in texts.iter().flat_map(|text| record::read("bench", text).expect("sound records")) {
         let Record::Integration(record) = located.record else { continue };
         let made = journal.change(None, |_, _| {
-            let what = What::IntegrationNarrowed { record: Box::new(record.clone()), reason: None };
-            Ok::<_, ()>(Proposal::from(Change { by: Actor::Operator, what }))
+            let what = IntegrationChange::Narrowed { record: Box::new(record.clone()), reason: None };
+            Ok::<_, ()>(Proposal::from(what.by(Actor::Operator)))
         });
         made.await.expect("the journal writes").expect("a change");
     }

@@ -15,7 +15,7 @@ use bench::clock::{Cpu, of_process};
 use bench::floor::{self, median};
 use carnet::authn::{Trust, UnverifiedAssertion};
 use carnet::broker::Broker;
-use carnet::broker::caller::Presented;
+use carnet::broker::caller::Credential;
 use carnet::broker::exchange::Request;
 use carnet::domain::caller::proof::{Assertion, Verified};
 use carnet::domain::decision::admission::{Place, Slot, admit};
@@ -227,7 +227,7 @@ impl Bench {
 async fn exchanges(broker: Broker, environment: EnvironmentName, assertions: Vec<String>) {
     for proof in assertions {
         let id = identifier().parse().expect("an id");
-        let proof = Presented::Assertion { text: proof, slot: Slot::SubjectToken };
+        let proof = Credential::Assertion { text: proof, slot: Slot::SubjectToken };
         let request = Request {
             environment: environment.clone(),
             proof,

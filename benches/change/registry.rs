@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use carnet::domain::log::change::What;
+use carnet::domain::log::partner::PartnerChange;
 use carnet::domain::people::actor::Actor;
 use carnet::domain::record::{self, Record};
 use carnet::domain::registry::approval::{Approval, Kind, Opened};
@@ -42,7 +42,7 @@ pub fn partners(number: usize) -> impl Iterator<Item = Partner> {
 }
 
 /// The changes after which a partner counts as verified.
-pub fn verified(partner: &Partner) -> [What; 2] {
+pub fn verified(partner: &Partner) -> [PartnerChange; 2] {
     let version = Digest::of_json(partner);
     let approval = Approval {
         id: format!("a-{}", partner.name).parse().expect("an id"),
@@ -59,8 +59,8 @@ pub fn verified(partner: &Partner) -> [What; 2] {
         opened: Opened::default(),
     };
     [
-        What::PartnerSubmitted { record: Box::new(partner.clone()), approval },
-        What::PartnerVerified { partner: partner.name.clone(), version },
+        PartnerChange::Submitted { record: Box::new(partner.clone()), approval },
+        PartnerChange::Verified { partner: partner.name.clone(), version },
     ]
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::revocation::Failure;
+use super::failure::Failure;
 use super::view::approval::{
     ApprovalView, AroundView, DeedView, EnrolmentView, FindingView, OwnersView, ReviewView, SeverityView, StopView, StoppedView,
 };

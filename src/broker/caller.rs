@@ -16,8 +16,8 @@ use crate::domain::state::ours::{is_own_issuer, is_own_token};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::EnvironmentName;
 
-/// What a request shows of who calls.
-pub enum Presented {
+/// The credential that a request presents.
+pub enum Credential {
     /// A signed JWT.
     Assertion {
         /// As it was sent.
@@ -29,18 +29,18 @@ pub enum Presented {
     Certificate,
 }
 
-/// What was verified of it.
+/// A credential that was verified.
 #[derive(Clone)]
-pub enum Evidence {
+pub enum VerifiedCredential {
     /// A signed JWT.
-    Assertion(Shown),
+    Assertion(VerifiedAssertion),
     /// The certificate of the connection.
     Certificate(Peer),
 }
 
 /// A verified assertion with the slot that it came in.
 #[derive(Clone)]
-pub struct Shown {
+pub struct VerifiedAssertion {
     /// The proof.
     pub assertion: Verified<Assertion>,
     /// Where in the request.
@@ -53,16 +53,19 @@ impl Broker {
     pub(crate) async fn establish(
         &self,
         environment: &EnvironmentName,
-        presented: &Presented,
+        credential: &Credential,
         certificate: Option<&Peer>,
-    ) -> Result<Evidence, Refused> {
+    ) -> Result<VerifiedCredential, Refused> {
         // Before any date of a proof is looked at.
         self.ensure_steady()?;
-        match presented {
-            Presented::Assertion { text, slot } => Ok(Evidence::Assertion(self.verify(environment, *slot, text).await?)),
-            Presented::Certificate => {
-                certificate.cloned().map(Evidence::Certificate).ok_or_else(|| Refused::unknown(&reason::CERTIFICATE_MISSING))
+        match credential {
+            Credential::Assertion { text, slot } => {
+                Ok(VerifiedCredential::Assertion(self.verify(environment, *slot, text).await?))
             }
+            Credential::Certificate => certificate
+                .cloned()
+                .map(VerifiedCredential::Certificate)
+                .ok_or_else(|| Refused::unknown(&reason::CERTIFICATE_MISSING)),
         }
     }
 
@@ -99,16 +102,16 @@ impl Broker {
         None
     }
 
-    /// Finds the one client that the evidence admits in `state` at `now`.
+    /// Finds the one client that the credential admits in `state` at `now`.
     pub(crate) fn identify(
         environment: &EnvironmentName,
-        evidence: &Evidence,
+        credential: &VerifiedCredential,
         state: &State,
         now: Timestamp,
     ) -> Result<Principal, Refused> {
-        match evidence {
-            Evidence::Assertion(shown) => Self::admit(environment, shown, state, now),
-            Evidence::Certificate(certificate) => {
+        match credential {
+            VerifiedCredential::Assertion(shown) => Self::admit(environment, shown, state, now),
+            VerifiedCredential::Certificate(certificate) => {
                 let configured = state.environment(environment).ok_or_else(|| Refused::unknown(&reason::ISSUER_UNKNOWN))?;
                 admit_peer(certificate, environment, &configured.trust_domain, state)
             }
@@ -117,7 +120,12 @@ impl Broker {
 
     /// Verifies the text of a proof by the keys that the bindings of `environment` name for its issuer. For an issuer that no
     /// binding names, not one packet leaves, and it takes as long as a bad signature (ABUSE K-01, O-02).
-    pub(crate) async fn verify(&self, environment: &EnvironmentName, slot: Slot, text: &str) -> Result<Shown, Refused> {
+    pub(crate) async fn verify(
+        &self,
+        environment: &EnvironmentName,
+        slot: Slot,
+        text: &str,
+    ) -> Result<VerifiedAssertion, Refused> {
         let mut unverified = UnverifiedAssertion::parse(text).map_err(Refused::unknown)?;
         let view = self.journal.view();
         let mut candidates = view.state.candidates(environment, unverified.issuer());
@@ -137,13 +145,13 @@ impl Broker {
             }
         }
         let assertion = self.verifier.verify(unverified, &trust).await.map_err(|fault| Refused::unknown(fault.reason))?;
-        Ok(Shown { assertion, slot })
+        Ok(VerifiedAssertion { assertion, slot })
     }
 
     /// Finds the one client that a verified proof admits in `state` at `now`.
     pub(crate) fn admit(
         environment: &EnvironmentName,
-        shown: &Shown,
+        shown: &VerifiedAssertion,
         state: &State,
         now: Timestamp,
     ) -> Result<Principal, Refused> {
@@ -165,7 +173,7 @@ mod tests {
     use super::*;
     use crate::domain::credential::keys::SigningKey;
     use crate::domain::fixture;
-    use crate::domain::log::change::{Change, What};
+    use crate::domain::log::key::KeyChange;
     use crate::domain::people::actor::Actor;
     use crate::domain::value::alg::Alg;
     use crate::domain::value::digest::Digest;
@@ -174,7 +182,7 @@ mod tests {
     #[test]
     fn s_6_a_proof_by_a_key_of_ours_is_no_proof() {
         let mut state = fixture::state();
-        let shown = Shown { assertion: fixture::assertion("jti-1"), slot: Slot::SubjectToken };
+        let shown = VerifiedAssertion { assertion: fixture::assertion("jti-1"), slot: Slot::SubjectToken };
         let admitted = |state: &State| {
             let outcome = Broker::admit(&fixture::production(), &shown, state, fixture::at(0));
             outcome.map(|principal| principal.binding().to_string()).map_err(|refused| refused.reason.code)
@@ -193,7 +201,7 @@ mod tests {
             // Of another environment, too.
             (shown.assertion.key, Err(reason::ASSERTION_KEY.code)),
         ] {
-            state.apply(100, fixture::at(-400), &Change { by: Actor::Broker, what: What::KeyCreated(key(kid)) });
+            state.apply(100, fixture::at(-400), &KeyChange::Created(key(kid)).by(Actor::Broker));
             assert_eq!(admitted(&state), expected);
         }
     }

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Broker, event};
-use crate::domain::log::change::What;
 use crate::domain::log::entry::ChangeEntry;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::outbound::webhook::{Message, Secret};
@@ -218,16 +217,5 @@ async fn send(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry) {
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// Whether an entry is about an elevation.
-pub(super) fn elevation_of(what: &What) -> Option<&crate::domain::value::names::ElevationId> {
-    match what {
-        What::ElevationAsked { elevation } => Some(&elevation.id),
-        What::ElevationReviewed { elevation, .. }
-        | What::ElevationEnded { elevation, .. }
-        | What::ElevationNoticed { elevation, .. } => Some(elevation),
-        _ => None,
     }
 }

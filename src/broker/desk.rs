@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::revocation::Failure;
+use super::failure::Failure;
 use crate::domain::reason;
 
 /// Jobs at a time. More, and they take the processor from the threads that serve, whichever thread they run on.

@@ -2,21 +2,22 @@
 //!
 //! Nothing happens here when an elevation begins, lapses or ends by itself: that is a function of `now`, asked at every mint.
 
-use super::caller::Presented;
-use super::exchange::Denied;
-use super::revocation::{Cut, Failure, Fault, Unconfirmed};
-use super::{Broker, away};
+use super::Broker;
+use super::caller::Credential;
+use super::cause::Cause;
+use super::failure::{Denied, Failure, Fault, away};
+use super::revocation::{Cut, Unconfirmed};
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::ask::Context;
 use crate::domain::decision::elevation::Vote;
-use crate::domain::decision::elevation::{Unfit, Wanted, Wish, ask, is_signed};
+use crate::domain::decision::elevation::{ElevationRequest, NewElevation, Unfit, ask, is_signed};
 use crate::domain::decision::grant::may_elevate;
 use crate::domain::decision::peer::Peer;
 use crate::domain::decision::standing::stands;
 use crate::domain::decision::stopped;
 use crate::domain::elevation::{Elevation, Narrowing, Standing};
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::elevation::ElevationChange;
 use crate::domain::people::actor::{Actor, Authorized, Elevate, Review};
 use crate::domain::people::passkey::Signature;
 use crate::domain::reason;
@@ -28,8 +29,7 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ClientId, ElevationId, EnvironmentName, IntegrationId, RequestId};
 use crate::domain::value::quota::Operation;
-use crate::domain::value::text::Text;
-use crate::journal::{ForRequest, Proposal};
+use crate::journal::ForRequest;
 
 /// What a reviewer says: `seen` is the version that the reviewer saw.
 pub struct Word {
@@ -50,7 +50,7 @@ pub struct Workload {
     /// Where.
     pub environment: EnvironmentName,
     /// What it shows of who calls.
-    pub proof: Presented,
+    pub proof: Credential,
     /// The client certificate of its connection.
     pub certificate: Option<Peer>,
     /// The key of its DPoP proof.
@@ -76,26 +76,25 @@ impl Broker {
         by: &Authorized<Elevate>,
         integration: &IntegrationId,
         environments: Vec<EnvironmentName>,
-        wish: Wish,
+        asked: ElevationRequest,
         request: Option<ForRequest>,
     ) -> Result<Vec<ElevationId>, Failure> {
         let actor = by.staff().actor();
         // What starts without an approval takes the same sign of a person as an approval does. A machine is told so further on.
-        if wish.break_glass && !by.staff().machine && !by.staff().fresh {
+        if asked.break_glass && !by.staff().machine && !by.staff().fresh {
             return Err((&reason::STAFF_STALE).into());
         }
-        let wanted = |environment| Wanted {
+        let wanted = |environment| NewElevation {
             id: self.entropy.name(),
             integration: integration.clone(),
             environment,
-            wish: wish.clone(),
+            request: asked.clone(),
             by: actor.clone(),
             binding: None,
             poll: None,
         };
-        let wanted: Vec<Wanted> = environments.into_iter().map(wanted).collect();
-        let make = |wanted: Wanted, state: &State, now| -> Result<Elevation, Failure> {
-            state.ensure_not_cut(&by.staff().person)?;
+        let wanted: Vec<NewElevation> = environments.into_iter().map(wanted).collect();
+        let make = |wanted: NewElevation, state: &State, now| -> Result<Elevation, Failure> {
             stands(&wanted.integration, state, now).map_err(Failure::Stopped)?;
             let elevation = self.ask(wanted, state, now).map_err(|unfit| Failure::Faults(faults(unfit)))?;
             stopped::elevation(&elevation, state, now).map_err(Failure::Stopped)?;
@@ -103,21 +102,19 @@ impl Broker {
         };
         // All of them against what is, before the first is on record.
         let view = self.journal.view();
+        view.state.ensure_not_cut(&by.staff().person)?;
         for one in &wanted {
             make(one.clone(), &view.state, self.now())?;
         }
         let mut ids = Vec::new();
         for one in wanted {
             ids.push(one.id.clone());
-            let outcome = self
-                .journal
-                .change(request.clone(), |state, now| {
-                    let elevation = Box::new(make(one.clone(), state, now)?);
-                    Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what: What::ElevationAsked { elevation } }))
-                })
-                .await?;
-            outcome?;
-            if one.wish.break_glass {
+            self.change_by(by, request.clone(), |state, now| {
+                let elevation = Box::new(make(one.clone(), state, now)?);
+                Ok(ElevationChange::Asked { elevation })
+            })
+            .await?;
+            if one.request.break_glass {
                 tracing::warn!(integration = %one.integration, environment = %one.environment, elevation = %one.id, "the glass was broken");
             }
         }
@@ -126,9 +123,13 @@ impl Broker {
 
     /// Asks for the workload that shows its own proof. Returns the id, and the token by which it asks how it stands; that is shown once.
     /// The proof is spent in the live index, as for a read: what it pays for is no token.
-    pub async fn elevate_workload(&self, workload: Workload, wish: Wish) -> Result<(ElevationId, String), NotAsked> {
+    pub async fn elevate_workload(
+        &self,
+        workload: Workload,
+        asked: ElevationRequest,
+    ) -> Result<(ElevationId, String), NotAsked> {
         let Workload { environment, request, .. } = &workload;
-        let outcome = self.ask_for(&workload, wish).await.map_err(|fault| match fault {
+        let outcome = self.ask_for(&workload, asked).await.map_err(|fault| match fault {
             NotAsked::Denied(denied) => NotAsked::Denied(self.until_minting(denied)),
             NotAsked::Unfit(faults) => NotAsked::Unfit(faults),
         });
@@ -138,7 +139,7 @@ impl Broker {
         outcome
     }
 
-    async fn ask_for(&self, workload: &Workload, wish: Wish) -> Result<(ElevationId, String), NotAsked> {
+    async fn ask_for(&self, workload: &Workload, asked: ElevationRequest) -> Result<(ElevationId, String), NotAsked> {
         let Workload { environment, request, .. } = workload;
         let shown = self.establish(environment, &workload.proof, workload.certificate.as_ref()).await?;
         let view = self.journal.view();
@@ -156,38 +157,40 @@ impl Broker {
         let (id, poll): (ElevationId, String) = (self.entropy.name(), self.entropy.identifier());
         let digest = Digest::of(poll.as_bytes());
         // The same judgement twice: before the proof is spent, and on the newest state while the journal holds its head.
-        let make = |state: &State, now| -> Result<Proposal, NotAsked> {
+        let make = |state: &State, now| -> Result<ElevationChange, NotAsked> {
             let principal = Self::identify(environment, &shown, state, now)?;
             let known = |reason| Refused { known: Some(principal.client().clone()), ..Refused::unknown(reason) };
             may_elevate(&principal, &context, state, now).map_err(known)?;
             let ClientId::Integration(integration) = principal.client() else {
                 return Err(known(&reason::TARGET_UNKNOWN).into());
             };
-            let by = Actor::Workload(integration.clone());
-            let wanted = Wanted {
+            let wanted = NewElevation {
                 id: id.clone(),
                 integration: integration.clone(),
                 environment: environment.clone(),
-                wish: wish.clone(),
-                by: by.clone(),
+                request: asked.clone(),
+                by: Actor::Workload(integration.clone()),
                 binding: Some(principal.binding().clone()),
                 poll: Some(digest),
             };
             let elevation = Box::new(self.ask(wanted, state, now).map_err(|unfit| NotAsked::Unfit(faults(unfit)))?);
             stopped::elevation(&elevation, state, now).map_err(known)?;
-            Ok(Proposal::from(Change { by, what: What::ElevationAsked { elevation } }))
+            Ok(ElevationChange::Asked { elevation })
         };
         make(&view.state, self.now())?;
         self.spend_possession(workload.possession.as_ref()).await.map_err(known)?;
         self.spend_read(&principal).await?;
-        let outcome =
-            self.journal.change(Some(ForRequest::without_key(request.clone())), make).await.map_err(|_| known(away()))?;
-        outcome?;
+        let ClientId::Integration(integration) = principal.client() else {
+            return Err(known(Refused::unknown(&reason::TARGET_UNKNOWN)).into());
+        };
+        let cause = Cause::Workload(integration.clone());
+        let made_for = Some(ForRequest::without_key(request.clone()));
+        self.change_as(cause, made_for, make).await.map_err(|_| known(away()))??;
         Ok((id, poll))
     }
 
     /// An elevation, if one can be asked for; where its API takes signed approvals alone, only if somebody could sign.
-    fn ask(&self, wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
+    fn ask(&self, wanted: NewElevation, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
         let elevation = ask(wanted, state, now)?;
         if is_signed(state, &elevation.api) && self.passkeys.is_none() {
             let message = format!("{} says approval: signed, and no sign-in in a browser is configured", elevation.api);
@@ -204,18 +207,15 @@ impl Broker {
         word: Word,
         request: Option<ForRequest>,
     ) -> Result<Option<Unconfirmed>, Failure> {
-        let Word { verdict, seen, narrowing, signature, .. } = word;
+        let Word { verdict, why, seen, narrowing, signature } = word;
         if let Some(signature) = &signature {
             self.judge_signature(by, id, &narrowing, signature)?;
         }
         if verdict == Verdict::Approve {
             self.ask_ticket(id).await?;
         }
-        let text = Text::from(word.why.as_str());
-        let outcome = self
-            .journal
-            .change(request, |state, now| {
-                state.ensure_not_cut(&by.staff().person)?;
+        let committed = self
+            .change_by(by, request, |state, now| {
                 let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
                 let vote = Vote { verdict, seen, narrowing: &narrowing, signature: signature.as_ref() };
                 let roles = request.review(by.staff(), vote, state, now)?;
@@ -223,12 +223,11 @@ impl Broker {
                 if verdict == Verdict::Approve && !request.lacks_review() {
                     stopped::elevation(&request.elevation, state, now).map_err(Failure::Stopped)?;
                 }
-                let (reason, narrowing, signature) = (text.clone(), narrowing.clone(), signature.clone().map(Box::new));
-                let what = What::ElevationReviewed { elevation: id.clone(), verdict, reason, roles, narrowing, signature };
-                Ok::<_, Failure>(Proposal::from(Change { by: by.staff().actor(), what }))
+                let reason = why.as_str().into();
+                let (narrowing, signature) = (narrowing.clone(), signature.clone().map(Box::new));
+                Ok(ElevationChange::Reviewed { elevation: id.clone(), verdict, reason, roles, narrowing, signature })
             })
             .await?;
-        let committed = outcome?;
         // A look at a break-glass that found it wrong cuts what was issued.
         Ok((verdict == Verdict::Deny).then_some(Unconfirmed::at(committed.index)))
     }
@@ -241,24 +240,20 @@ impl Broker {
         why: &str,
         request: Option<ForRequest>,
     ) -> Result<Cut, Failure> {
-        let text = Text::from(why);
         let mut reach = None;
-        let outcome = self
-            .journal
-            .change(request, |state, now| {
-                state.ensure_not_cut(&by.staff().person)?;
+        let committed = self
+            .change_by(by, request, |state, now| {
                 let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
                 let environment = request.elevation.environment.clone();
                 let subject = RevocationTarget::Elevation { environment, elevation: id.clone() };
                 reach = Some(Reach::of(&subject, state));
                 if !matches!(request.standing(now), Standing::Active | Standing::Approved | Standing::Pending) {
-                    return Err(&reason::ELEVATION_OVER);
+                    return Err((&reason::ELEVATION_OVER).into());
                 }
-                let what = What::ElevationEnded { elevation: id.clone(), reason: text.clone() };
-                Ok(Proposal::from(Change { by: by.staff().actor(), what }))
+                Ok(ElevationChange::Ended { elevation: id.clone(), reason: why.into() })
             })
             .await?;
-        Ok(Cut::new(Unconfirmed::at(outcome?.index), reach))
+        Ok(Cut::new(Unconfirmed::at(committed.index), reach))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Enter through [`Broker::elevation_view`] for one, [`row`] for a list.
 
 use super::Broker;
-use super::revocation::Failure;
+use super::failure::Failure;
 use super::view::approval::OwnersView;
 use super::view::elevation::{
     AskedView, BriefingView, DemandView, ElevationKind, ElevationView, EndedView, FallbackView, PrecedentView, RefusalView,

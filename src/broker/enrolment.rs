@@ -6,17 +6,18 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::exchange::Denied;
+use super::cause::Cause;
+use super::change::Decided;
+use super::failure::{Denied, Failure};
 use super::review::ask;
-use super::revocation::Failure;
 use crate::domain::caller::proof::Verified;
 use crate::domain::credential::certificate::{
     Authority, ClientCertificate, Der, LEAF_BACKDATED, Purpose, SERVER_LIFE, ServerLeaf, SpiffeId,
 };
-use crate::domain::decision::enrolment::{Credential, Wanted, decide_enrolment};
+use crate::domain::decision::enrolment::{CertificateRequest, Credential, decide_enrolment};
 use crate::domain::decision::stopped;
-use crate::domain::log::change::{Change, What};
-use crate::domain::people::actor::{Actor, Authorized, Operate, Submit};
+use crate::domain::log::certificate::CertificateChange;
+use crate::domain::people::actor::{Authorized, Operate, Submit};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::approval::Kind;
 use crate::domain::state::State;
@@ -26,14 +27,13 @@ use crate::domain::value::names::{
     ApprovalId, ClientId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId, Serial,
 };
 use crate::domain::value::quota::Operation;
-use crate::domain::value::text::Text;
 use crate::issuance::authority::ocsp::{Question, Responder, Status, Unsigned};
 use crate::issuance::authority::request::RequestedKey;
-use crate::issuance::authority::{Addresses, Chain, Revoked, ServerIdentity, ServerKey};
-use crate::journal::{ForRequest, Proposal};
+use crate::issuance::authority::{Addresses, Chain, NewAuthority, Revoked, ServerIdentity, ServerKey};
+use crate::journal::ForRequest;
 
-/// What whoever enrols shows.
-pub enum Shown {
+/// The credential of a workload that enrols.
+pub enum EnrolmentCredential {
     /// User name and password of HTTP Basic: the integration, and the enrolment token.
     Token {
         /// The integration.
@@ -102,28 +102,23 @@ impl Broker {
         let (id, approval): (EnrolmentId, ApprovalId) = (self.entropy.name(), self.entropy.name());
         let token_secret = self.entropy.identifier();
         let secret = Digest::of(token_secret.as_bytes());
-        let (text, actor) = (Text::from(why), by.staff().actor());
-        let outcome = self
-            .journal
-            .change(request, |state, now| {
-                state.ensure_not_cut(&by.staff().person)?;
-                state.environment(environment).ok_or(&reason::NOT_FOUND)?;
-                state.integrations.get(integration).ok_or(&reason::NOT_FOUND)?;
-                stopped::enrolment(integration, environment, state).map_err(Failure::Stopped)?;
-                let subject = format!("{integration}/{environment}");
-                let approval = ask(&approval, Kind::Enrolment, subject, secret, &actor, Vec::new(), now);
-                let what = What::EnrolmentAsked {
-                    id: id.clone(),
-                    integration: integration.clone(),
-                    environment: environment.clone(),
-                    secret,
-                    reason: text.clone(),
-                    approval,
-                };
-                Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what }))
+        let actor = by.staff().actor();
+        self.change_by(by, request, |state, now| {
+            state.environment(environment).ok_or(&reason::NOT_FOUND)?;
+            state.integrations.get(integration).ok_or(&reason::NOT_FOUND)?;
+            stopped::enrolment(integration, environment, state).map_err(Failure::Stopped)?;
+            let subject = format!("{integration}/{environment}");
+            let approval = ask(&approval, Kind::Enrolment, subject, secret, &actor, Vec::new(), now);
+            Ok(CertificateChange::EnrolmentAsked {
+                id: id.clone(),
+                integration: integration.clone(),
+                environment: environment.clone(),
+                secret,
+                reason: why.into(),
+                approval,
             })
-            .await?;
-        outcome?;
+        })
+        .await?;
         let token = format!("{id}.{token_secret}");
         Ok(Asked { id, approval, token })
     }
@@ -132,22 +127,22 @@ impl Broker {
     pub async fn enrol(
         &self,
         environment: &EnvironmentName,
-        shown: &Shown,
+        shown: &EnrolmentCredential,
         request: &[u8],
         id: &RequestId,
     ) -> Result<Chain, NotEnrolled> {
         self.can_mint().map_err(|refused| refused.reason)?;
         let (integration, credential) = match shown {
-            Shown::Token { integration, token } => {
+            EnrolmentCredential::Token { integration, token } => {
                 let (id, secret) = token.split_once('.').ok_or(&reason::ENROLMENT_REFUSED)?;
                 let id = id.parse().map_err(|_| &reason::ENROLMENT_REFUSED)?;
                 (integration, Credential::Token { id, secret: Digest::of(secret.as_bytes()) })
             }
-            Shown::Certificate(shown) => (&shown.leaf.integration, Credential::Certificate((**shown).clone())),
+            EnrolmentCredential::Certificate(shown) => (&shown.leaf.integration, Credential::Certificate((**shown).clone())),
         };
         let view = self.journal.view();
         let configured = view.state.environment(environment).ok_or(&reason::NOT_FOUND)?;
-        let probe = Wanted {
+        let probe = CertificateRequest {
             environment: environment.clone(),
             integration: integration.clone(),
             key: Digest::of(b""),
@@ -158,15 +153,14 @@ impl Broker {
         // Each certificate is an entry for ever, and a request that is refused below costs a signature check.
         self.take(environment, &ClientId::Integration(integration.clone()), Operation::Enrolment, None).await?;
         let key = RequestedKey::read(request, &SpiffeId::of(&configured.trust_domain, integration))?;
-        let wanted = Wanted { key: key.digest(), ..probe };
+        let wanted = CertificateRequest { key: key.digest(), ..probe };
         let mut made = None;
+        let (cause, made_for) = (Cause::Workload(integration.clone()), Some(ForRequest::without_key(id.clone())));
         let outcome = self
-            .journal
-            .change(Some(ForRequest::without_key(id.clone())), |state, now| {
+            .change_as(cause, made_for, |state, now| {
                 let (leaf, enrolment) = decide_enrolment(&wanted, &credential, state, now)?;
                 made = Some(leaf.clone());
-                let by = Actor::Workload(integration.clone());
-                Ok::<_, &'static Reason>(Proposal::from(Change { by, what: What::CertificateIssued { leaf, enrolment } }))
+                Ok::<_, &'static Reason>(CertificateChange::Issued { leaf, enrolment })
             })
             .await
             .map_err(|fault| fault.reason())?;
@@ -225,8 +219,15 @@ impl Broker {
         if self.journal.view().state.environment(environment).is_none() {
             return Err((&reason::NOT_FOUND).into());
         }
-        let made = self.create_authority(by.staff().actor(), environment, Some(Text::from(why)), request).await?;
-        made.ok_or(Failure::Refused(&reason::LIFECYCLE_STATE))
+        let made = self.new_authority(environment).await?;
+        let decide = |_: &State, _| {
+            let authority = Box::new(made.record.clone());
+            let created = CertificateChange::AuthorityCreated { authority, reason: Some(why.into()) };
+            Ok(Decided::from(created).with_sealed(made.sealed.clone()))
+        };
+        self.change_by(by, request, decide).await?;
+        self.load_authorities().await?;
+        Ok(made.record.kid)
     }
 
     /// What is known of the certificates that somebody asks about (RFC 6960), signed by a responder of their authority.
@@ -312,8 +313,7 @@ impl Broker {
         let serial = self.issuance.serial();
         let mut made = None;
         let outcome = self
-            .journal
-            .change(None, |state, now| {
+            .change_as(Cause::Broker, None, |state, now| {
                 let authority = state.certificates.issuing(environment, now).ok_or(&reason::AUTHORITY_AWAY)?;
                 let leaf = ServerLeaf {
                     environment: environment.clone(),
@@ -326,8 +326,7 @@ impl Broker {
                     ends: now.plus(SERVER_LIFE).min(authority.ends),
                 };
                 made = Some(leaf.clone());
-                let what = What::ServerCertificateIssued { leaf };
-                Ok::<_, &'static Reason>(Proposal::from(Change { by: Actor::Broker, what }))
+                Ok::<_, &'static Reason>(CertificateChange::ServerIssued { leaf })
             })
             .await?;
         let committed = outcome?;
@@ -338,7 +337,7 @@ impl Broker {
     /// Makes the first authority of every environment that has none.
     pub(super) async fn prepare_authorities(&self) -> Result<(), Failure> {
         while let Some(environment) = without_authority(&self.journal.view().state) {
-            if self.create_authority(Actor::Broker, &environment, None, None).await?.is_none() {
+            if !self.create_first_authority(&environment).await? {
                 break;
             }
         }
@@ -352,35 +351,32 @@ impl Broker {
         loaded.map_err(|_| Failure::Refused(&reason::AUTHORITY_AWAY))
     }
 
-    async fn create_authority(
-        &self,
-        by: Actor,
-        environment: &EnvironmentName,
-        reason: Option<Text>,
-        request: Option<ForRequest>,
-    ) -> Result<Option<KeyId>, Failure> {
-        let (view, now) = (self.journal.view(), self.now());
-        let earlier = view.state.certificates.issuing(environment, now);
-        let made = self.issuance.create_authority(&self.journal, environment, earlier, now).await;
-        let made = made.map_err(|_| Failure::Refused(&reason::AUTHORITY_AWAY))?;
+    /// Makes the first authority of `environment`. Returns whether it did: another node may be first.
+    async fn create_first_authority(&self, environment: &EnvironmentName) -> Result<bool, Failure> {
+        let made = self.new_authority(environment).await?;
         let outcome = self
-            .journal
-            .change(request, |state, _now| {
+            .change_as(Cause::Broker, None, |state, _now| {
                 // Two nodes that start at one time make one first authority.
-                if reason.is_none()
-                    && state.certificates.all_authorities().any(|known| known.authority.environment == *environment)
-                {
+                if state.certificates.all_authorities().any(|known| known.authority.environment == *environment) {
                     return Err(());
                 }
-                let what = What::AuthorityCreated { authority: Box::new(made.record.clone()), reason: reason.clone() };
-                Ok(Proposal { sealed: made.sealed.clone(), ..Change { by: by.clone(), what }.into() })
+                let authority = Box::new(made.record.clone());
+                let created = CertificateChange::AuthorityCreated { authority, reason: None };
+                Ok(Decided::from(created).with_sealed(made.sealed.clone()))
             })
             .await?;
         if outcome.is_err() {
-            return Ok(None);
+            return Ok(false);
         }
         self.load_authorities().await?;
-        Ok(Some(made.record.kid))
+        Ok(true)
+    }
+
+    async fn new_authority(&self, environment: &EnvironmentName) -> Result<NewAuthority, Failure> {
+        let (view, now) = (self.journal.view(), self.now());
+        let earlier = view.state.certificates.issuing(environment, now);
+        let made = self.issuance.create_authority(&self.journal, environment, earlier, now).await;
+        made.map_err(|_| Failure::Refused(&reason::AUTHORITY_AWAY))
     }
 }
 

@@ -8,12 +8,17 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::Broker;
-use super::delivery::elevation_of;
 use crate::domain::elevation::Request;
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
+use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::partner::PartnerChange;
+use crate::domain::log::passkey::PasskeyChange;
+use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::{Actor, Person};
 use crate::domain::state::State;
+use crate::domain::value::names::ElevationId;
 use crate::domain::value::text::{Text, TextDigest, TextRow};
 use crate::journal::Unavailable;
 
@@ -50,18 +55,29 @@ pub async fn of(broker: &Broker, entry: &ChangeEntry) -> Result<String, Unavaila
     Ok(event.to_string())
 }
 
-fn reason(what: &What) -> Option<&Text> {
-    match what {
-        What::ElevationReviewed { reason, .. }
-        | What::ElevationEnded { reason, .. }
-        | What::PasskeyRevoked { reason, .. }
-        | What::IntegrationSuspended { reason, .. }
-        | What::PartnerSuspended { reason, .. }
-        | What::RevocationAdded { reason, .. }
-        | What::ApprovalReviewed { reason, .. }
-        | What::StaffCut { reason, .. } => Some(reason),
-        _ => None,
-    }
+/// The reason of a change that acts at once. That of a request is shown where the request is.
+fn reason(change: &Change) -> Option<&Text> {
+    let acts = match change {
+        Change::Approval(_) | Change::Staff(_) => true,
+        Change::Elevation(change) => !matches!(change, ElevationChange::Asked { .. }),
+        Change::Integration(change) => matches!(change, IntegrationChange::Suspended { .. }),
+        Change::Partner(change) => matches!(change, PartnerChange::Suspended { .. }),
+        Change::Passkey(change) => matches!(change, PasskeyChange::Revoked { .. }),
+        Change::Revocation(change) => matches!(change, RevocationChange::Added { .. }),
+        Change::Journal(_)
+        | Change::Configuration(_)
+        | Change::Key(_)
+        | Change::Certificate(_)
+        | Change::IssuerKey(_)
+        | Change::Api(_)
+        | Change::Text(_) => false,
+    };
+    change.reason().filter(|_| acts)
+}
+
+/// The elevation that a change is about.
+fn elevation_of(change: &Change) -> Option<&ElevationId> {
+    if let Change::Elevation(change) = change { Some(change.elevation()) } else { None }
 }
 
 /// As it was written; nothing where it was forgotten.

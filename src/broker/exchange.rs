@@ -6,8 +6,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::caller::{Evidence, Presented};
-use super::{Broker, away, busy};
+use super::Broker;
+use super::caller::{Credential, VerifiedCredential};
+use super::cause::Cause;
+use super::failure::{Denied, away, busy};
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::credential::claims::Detail;
 use crate::domain::credential::confirmation::Confirmation;
@@ -15,8 +17,7 @@ use crate::domain::decision::admission::Principal;
 use crate::domain::decision::ask::{Ask, Context};
 use crate::domain::decision::grant::{Decision, decide};
 use crate::domain::decision::peer::Peer;
-use crate::domain::log::change::{Change, What};
-use crate::domain::people::actor::Actor;
+use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::integration::Limits;
@@ -26,7 +27,7 @@ use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, RequestId}
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::{Bucket, Operation};
 use crate::issuance::IssuedToken;
-use crate::journal::{Again, Proposal, RecordFault};
+use crate::journal::{Again, RecordFault};
 use crate::revocation::Admission;
 
 /// A request for a token, its form already strict.
@@ -34,7 +35,7 @@ pub struct Request {
     /// Where it was made.
     pub environment: EnvironmentName,
     /// What it shows of who calls.
-    pub proof: Presented,
+    pub proof: Credential,
     /// What is asked for.
     pub ask: Ask,
     /// Where the request comes from.
@@ -63,15 +64,6 @@ pub struct Exchanged {
     pub client: ClientId,
     /// Its API, for metrics.
     pub api: ApiName,
-}
-
-/// Why there is no token.
-#[derive(Debug)]
-pub struct Denied {
-    /// The refusal.
-    pub refused: Refused,
-    /// When to try again, where that helps.
-    pub retry_after: Option<Seconds>,
 }
 
 impl Broker {
@@ -148,7 +140,7 @@ impl Broker {
         })
     }
 
-    fn decide_again(request: &Request, shown: Evidence, context: Context) -> Again {
+    fn decide_again(request: &Request, shown: VerifiedCredential, context: Context) -> Again {
         let (environment, ask) = (request.environment.clone(), request.ask.clone());
         Box::new(move |state, now| match Self::identify(&environment, &shown, state, now) {
             Ok(principal) => decide(&principal, &ask, &context, state, now),
@@ -215,10 +207,9 @@ impl Broker {
         if principal.is_by_certificate() || !asks || !news(&view.state, self.now()) {
             return;
         }
-        let what = || What::IssuerKeyFirstUsed { issuer: proof.issuer.clone(), key: proof.key };
-        let propose =
-            |state: &State, now| news(state, now).then(|| Proposal::from(Change { by: Actor::Broker, what: what() })).ok_or(());
-        if self.journal.change(None, propose).await.is_err() {
+        let used = || IssuerKeyChange::FirstUsed { issuer: proof.issuer.clone(), key: proof.key };
+        let decide = |state: &State, now| news(state, now).then(used).ok_or(());
+        if self.change_as(Cause::Broker, None, decide).await.is_err() {
             tracing::warn!(issuer = %proof.issuer, "the first use of a key could not be recorded");
         }
     }
@@ -252,10 +243,4 @@ fn exchanges_per_minute(caller: &ClientId, environment: &EnvironmentName, state:
     let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
     let access = current.and_then(|current| current.record.environments.get(environment));
     access.map_or(Limits::DEFAULT_EXCHANGES_PER_MINUTE, |access| access.limits.per_minute())
-}
-
-impl From<Refused> for Denied {
-    fn from(refused: Refused) -> Self {
-        Self { refused, retry_after: None }
-    }
 }

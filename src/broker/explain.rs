@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::Broker;
-use super::revocation::Failure;
+use super::failure::Failure;
 use crate::domain::log::entry::Entry;
 use crate::domain::reason::decision::Step;
 use crate::domain::reason::{self, Reason};

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use super::Broker;
 use super::shadow::{self, Wrong};
-use crate::domain::state::cut::{all, cuts};
+use crate::domain::state::cut::all;
+use crate::domain::state::recent_cuts::Cut;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::EnvironmentName;
 use crate::journal::{Unavailable, View};
@@ -235,21 +236,14 @@ impl Broker {
         Followed::At(marker)
     }
 
-    /// Applies the changes since `last`, in order.
+    /// Applies what the changes since `last` cut, in order.
     async fn advance(&self, last: &Marker, view: &View) -> Followed {
-        let mut changed = Vec::new();
-        let mut from = last.index + 1;
-        while from < view.size {
-            let Ok(entries) = self.journal.changes(from).await else { return Followed::Unread };
-            let Some(newest) = entries.last().map(|entry| entry.index) else { break };
-            // A change after the view's is applied by the next round, on a state that has it.
-            let known = entries.iter().filter(|entry| entry.index < view.size);
-            changed.extend(known.flat_map(|entry| cuts(&entry.change, entry.index, &view.state)));
-            from = newest + 1;
-        }
+        // One that lags behind all that is remembered is built anew.
+        let Some(changed) = view.state.recent_cuts.behind(last.index) else { return Followed::Lost };
+        let changed: Vec<&Cut> = changed.collect();
         let Some(marker) = self.marker(view) else { return Followed::Lost };
         for environment in self.environments() {
-            let cuts = changed.iter().filter(|cut| cut.environment == environment).cloned().collect();
+            let cuts = changed.iter().filter(|cut| cut.environment == environment).map(|cut| (*cut).clone()).collect();
             let update = Update { environment, prior: last.clone(), marker: marker.clone(), cuts };
             if let Some(other) = other(self.live.apply(&update).await) {
                 return other;

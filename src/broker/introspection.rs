@@ -5,10 +5,11 @@
 //! never "active" (ABUSE I-15).
 
 use super::Broker;
-use super::away;
-use super::caller::Evidence;
-use super::exchange::{Denied, Payment};
-use super::revocation::{Failure, Revoke};
+use super::caller::VerifiedCredential;
+use super::cause::Cause;
+use super::exchange::Payment;
+use super::failure::{Denied, Failure, away};
+use super::revocation::Revoke;
 use super::verification::HeldToken;
 use crate::domain::credential::claims::Payload;
 use crate::domain::credential::revocation::RevocationTarget;
@@ -18,7 +19,6 @@ use crate::domain::decision::possession::peer_counts;
 use crate::domain::decision::standing::in_good_standing;
 use crate::domain::decision::target::BUILT_IN_SCOPES;
 use crate::domain::log::entry::{Entry, Issued};
-use crate::domain::people::actor::Actor;
 use crate::domain::reason;
 use crate::domain::reason::decision::Refused;
 use crate::domain::value::clock::Timestamp;
@@ -29,7 +29,7 @@ use crate::journal::{ForRequest, Query};
 use crate::revocation::Liveness;
 
 /// How a caller of introspection or revocation proves who it is.
-pub enum Credential {
+pub enum ClientCredential {
     /// `client_assertion` (RFC 7523 section 2.2), with the `client_id` that was sent, if one was.
     Assertion {
         /// The proof, as sent.
@@ -62,7 +62,7 @@ impl Broker {
     pub async fn authenticate(
         &self,
         environment: &EnvironmentName,
-        credential: &Credential,
+        credential: &ClientCredential,
         operation: Operation,
     ) -> Result<ClientId, Denied> {
         self.ensure_steady()?;
@@ -72,14 +72,14 @@ impl Broker {
     async fn known_caller(
         &self,
         environment: &EnvironmentName,
-        credential: &Credential,
+        credential: &ClientCredential,
         operation: Operation,
     ) -> Result<ClientId, Denied> {
         match credential {
-            Credential::Certificate { shown, client } => {
+            ClientCredential::Certificate { shown, client } => {
                 let view = self.journal.view();
-                let evidence = Evidence::Certificate(shown.clone());
-                let principal = Self::identify(environment, &evidence, &view.state, self.now())?;
+                let credential = VerifiedCredential::Certificate(shown.clone());
+                let principal = Self::identify(environment, &credential, &view.state, self.now())?;
                 let known = |reason| Refused { known: Some(principal.client().clone()), ..Refused::unknown(reason) };
                 if *client != principal.client().to_string() {
                     return Err(known(&reason::CLIENT_MISMATCH).into());
@@ -89,7 +89,7 @@ impl Broker {
                 self.take(environment, principal.client(), operation, None).await?;
                 Ok(principal.client().clone())
             }
-            Credential::Assertion { text, client } => {
+            ClientCredential::Assertion { text, client } => {
                 let shown = self.verify(environment, Slot::ClientAssertion, text).await?;
                 let view = self.journal.view();
                 let principal = Self::admit(environment, &shown, &view.state, self.now())?;
@@ -102,7 +102,7 @@ impl Broker {
                 self.spend_read(&principal).await?;
                 Ok(principal.client().clone())
             }
-            Credential::Token(token) => {
+            ClientCredential::Token(token) => {
                 let found =
                     self.find(environment, &token.text).await?.ok_or_else(|| Refused::unknown(&reason::CLIENT_MISSING))?;
                 let audience = found.claims.aud.as_str() == found.claims.iss.as_str();
@@ -176,16 +176,16 @@ impl Broker {
             self.note(environment, request, &refused);
             return Ok(());
         }
-        let subject =
+        let target =
             RevocationTarget::Token { environment: environment.clone(), id: found.entry.jti.clone(), expires: found.entry.exp };
-        let by = match caller {
-            ClientId::Integration(id) => Actor::Workload(id.clone()),
-            ClientId::Api(_) => Actor::Broker,
+        let cause = match caller {
+            ClientId::Integration(id) => Cause::Workload(id.clone()),
+            ClientId::Api(_) => Cause::Broker,
         };
         let text = format!("asked for by {caller}");
         let made_for = Some(ForRequest::without_key(request.clone()));
-        let asked = Revoke { subject, client: Some(found.entry.subject.clone()), tokens_only: true, reason: text };
-        let (_, revoked) = self.revoke(by, asked, made_for).await?;
+        let asked = Revoke { target, client: Some(found.entry.subject.clone()), tokens_only: true, reason: text };
+        let revoked = self.revoke_as(cause, &asked, made_for).await?;
         self.confirm(revoked.unconfirmed).await
     }
 

@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Broker;
-use super::revocation::Failure;
+use super::change::Decided;
+use super::failure::Failure;
 use crate::domain::decision::consequence::waits_for;
+use crate::domain::people::actor::{Authorized, Permission};
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::IntegrationId;
-use crate::journal::{Committed, ForRequest, Proposal, View};
+use crate::journal::{Committed, ForRequest, View};
 
 /// How often a change is judged anew because others came first.
 const ROUNDS: usize = 8;
@@ -29,19 +31,34 @@ pub(super) struct Judged<T> {
     pub(super) found: T,
 }
 
+/// Why a judged change was not made.
+enum Undecided {
+    /// Another change came first: what was found counts no more.
+    Overtaken,
+    Failed(Failure),
+}
+
+impl From<&'static Reason> for Undecided {
+    fn from(reason: &'static Reason) -> Self {
+        Self::Failed(reason.into())
+    }
+}
+
 /// What lacks to each waiting version of some integrations.
 pub type Lacking = BTreeMap<IntegrationId, Vec<&'static Reason>>;
 
 impl Broker {
-    /// Makes the change that `propose` makes of what `judge` found. All rounds together take from one budget. What is `known` already is not
-    /// judged again while it counts. Returns the generation of the state that the change was made on, too.
-    pub(super) async fn change_judged<T: Send + Sync + 'static>(
+    /// Makes the change that `decide` makes of what `judge` found, in the name of the person who was let in.
+    ///
+    /// All rounds together take from one budget. What is `known` already is not judged again while it counts. Returns the generation of
+    /// the state that the change was made on, too.
+    pub(super) async fn change_judged<P: Permission, D: Into<Decided>, T: Send + Sync + 'static>(
         &self,
-        request: Option<ForRequest>,
+        (by, request): (&Authorized<P>, Option<ForRequest>),
         effort: &mut Effort,
         mut known: Option<Judged<T>>,
         judge: impl Fn(&State, Timestamp, &mut Effort) -> T + Clone + Send + 'static,
-        mut propose: impl FnMut(&State, Timestamp, &T) -> Result<Proposal, Failure> + Send,
+        mut decide: impl FnMut(&State, Timestamp, &T) -> Result<D, Failure> + Send,
     ) -> Result<(Committed, u64), Failure> {
         for _ in 0..ROUNDS {
             let Judged { generation, found } = match known.take() {
@@ -55,19 +72,16 @@ impl Broker {
                     Judged { generation, found }
                 }
             };
-            let outcome = self
-                .journal
-                .change(request.clone(), |state, now| {
-                    if state.generation != generation {
-                        return Err(None);
-                    }
-                    propose(state, now, &found).map_err(Some)
-                })
-                .await?;
-            match outcome {
+            let decide = |state: &State, now| {
+                if state.generation != generation {
+                    return Err(Undecided::Overtaken);
+                }
+                decide(state, now, &found).map_err(Undecided::Failed)
+            };
+            match self.try_change_by(by, request.clone(), decide).await? {
                 Ok(committed) => return Ok((committed, generation)),
-                Err(Some(failure)) => return Err(failure),
-                Err(None) => {}
+                Err(Undecided::Failed(failure)) => return Err(failure),
+                Err(Undecided::Overtaken) => {}
             }
         }
         Err(Failure::Refused(&reason::RECORDS_BUSY))

@@ -3,14 +3,17 @@
 //! Suspend acts at once and takes one person with a reason; resume opens an approval. No apply undoes a suspension.
 
 use super::Broker;
-use super::registry::told;
+use super::failure::{Failure, collisions};
 use super::review::ask;
-use super::revocation::{Cut, Failure, Unconfirmed};
+use super::revocation::{Cut, Unconfirmed};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::stopped;
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::change::Change;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::partner::PartnerChange;
+use crate::domain::log::staff::StaffChange;
 use crate::domain::people::actor::{Authorized, Contain, Person, Submit};
-use crate::domain::reason::{self, Reason};
+use crate::domain::reason;
 use crate::domain::record::conflicts_in;
 use crate::domain::registry::approval::Kind;
 use crate::domain::state::cut::Reach;
@@ -20,7 +23,7 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{ApprovalId, IntegrationId, PartnerName};
 use crate::domain::value::text::Text;
-use crate::journal::{ForRequest, Proposal};
+use crate::journal::ForRequest;
 
 /// What a step of the life cycle is about.
 #[derive(Clone, Debug)]
@@ -48,22 +51,20 @@ impl Broker {
             let held = state.integrations.get(&asked).and_then(|integration| integration.held.as_ref());
             held.map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, effort)).unwrap_or_default()
         };
-        let propose = |state: &State, now: Timestamp, conflicts: &Vec<Conflict>| {
-            state.ensure_not_cut(&by.staff().person)?;
+        let decide = |state: &State, now: Timestamp, conflicts: &Vec<Conflict>| {
             let integration = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
             let held = integration.held.as_ref().filter(|_| integration.phase() == Phase::Draft);
             let held = held.ok_or(&reason::LIFECYCLE_STATE)?;
             if !conflicts.is_empty() {
-                return Err(Failure::Faults(told(&id.to_string(), conflicts.clone())));
+                return Err(Failure::Faults(collisions(&id.to_string(), conflicts.clone())));
             }
             // Nobody approves what they applied or submitted.
             let barred = held.version.by.person().cloned().into_iter().collect();
             let mut approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
             approval.reason = Some(Text::from(why));
-            let what = What::IntegrationSubmitted { integration: id.clone(), approval };
-            Ok(Proposal::from(Change { by: actor.clone(), what }))
+            Ok(IntegrationChange::Submitted { integration: id.clone(), approval })
         };
-        self.change_judged(request, &mut Effort::default(), None, judge, propose).await?;
+        self.change_judged((by, request), &mut Effort::default(), None, judge, decide).await?;
         Ok(approval)
     }
 
@@ -75,32 +76,29 @@ impl Broker {
         why: &str,
         request: Option<ForRequest>,
     ) -> Result<Cut, Failure> {
-        let text = Text::from(why);
         let mut reach = None;
-        let outcome = self
-            .journal
-            .change(request, |state, _now| {
-                let subject = match party.clone() {
-                    Party::Partner(partner) => RevocationTarget::Partner { partner },
-                    Party::Integration(integration) => RevocationTarget::Integration { integration },
+        let committed = self
+            .change_by(by, request, |state, _now| {
+                let (target, suspended, change) = match party {
+                    Party::Partner(partner) => (
+                        RevocationTarget::Partner { partner: partner.clone() },
+                        state.partners.get(partner).map(|known| known.suspended.is_some()),
+                        Change::from(PartnerChange::Suspended { partner: partner.clone(), reason: why.into() }),
+                    ),
+                    Party::Integration(id) => (
+                        RevocationTarget::Integration { integration: id.clone() },
+                        state.integrations.get(id).map(|known| known.suspended.is_some()),
+                        Change::from(IntegrationChange::Suspended { integration: id.clone(), reason: why.into() }),
+                    ),
                 };
-                reach = Some(Reach::of(&subject, state));
-                let what = match party {
-                    Party::Partner(partner) => {
-                        let known = state.partners.get(partner).ok_or(&reason::NOT_FOUND)?;
-                        ensure(known.suspended.is_none())?;
-                        What::PartnerSuspended { partner: partner.clone(), reason: text.clone() }
-                    }
-                    Party::Integration(id) => {
-                        let known = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
-                        ensure(known.suspended.is_none())?;
-                        What::IntegrationSuspended { integration: id.clone(), reason: text.clone() }
-                    }
-                };
-                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
+                if suspended.ok_or(&reason::NOT_FOUND)? {
+                    return Err((&reason::LIFECYCLE_STATE).into());
+                }
+                reach = Some(Reach::of(&target, state));
+                Ok(change)
             })
             .await?;
-        Ok(Cut::new(Unconfirmed::at(outcome?.index), reach))
+        Ok(Cut::new(Unconfirmed::at(committed.index), reach))
     }
 
     /// Asks to lift a suspension: one `security` who neither suspended nor asked approves.
@@ -113,37 +111,33 @@ impl Broker {
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.entropy.name();
         let actor = by.staff().actor();
-        let text = Text::from(why);
-        let outcome = self
-            .journal
-            .change(request, |state, now| {
-                state.ensure_not_cut(&by.staff().person)?;
-                let (stop, subject) = match party {
-                    Party::Partner(partner) => {
-                        let known = state.partners.get(partner).ok_or(&reason::NOT_FOUND)?;
-                        (known.suspended.as_ref(), partner.to_string())
-                    }
-                    Party::Integration(id) => {
-                        let known = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
-                        (known.suspended.as_ref(), id.to_string())
-                    }
-                };
-                let stop = stop.ok_or(&reason::LIFECYCLE_STATE)?;
-                if let Party::Integration(id) = party {
-                    stopped::suspended(&id.partner, state).map_err(Failure::Stopped)?;
+        self.change_by(by, request, |state, now| {
+            let (stop, subject) = match party {
+                Party::Partner(partner) => {
+                    let known = state.partners.get(partner).ok_or(&reason::NOT_FOUND)?;
+                    (known.suspended.as_ref(), partner.to_string())
                 }
-                let version = stop.version(&subject);
-                let barred = stop.by.person().cloned().into_iter().collect();
-                let approval = ask(&approval, Kind::Resume, subject, version, &actor, barred, now);
-                let reason = text.clone();
-                let what = match party {
-                    Party::Partner(partner) => What::PartnerResumeAsked { partner: partner.clone(), reason, approval },
-                    Party::Integration(id) => What::IntegrationResumeAsked { integration: id.clone(), reason, approval },
-                };
-                Ok::<_, Failure>(Proposal::from(Change { by: actor.clone(), what }))
+                Party::Integration(id) => {
+                    let known = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
+                    (known.suspended.as_ref(), id.to_string())
+                }
+            };
+            let stop = stop.ok_or(&reason::LIFECYCLE_STATE)?;
+            if let Party::Integration(id) = party {
+                stopped::suspended(&id.partner, state).map_err(Failure::Stopped)?;
+            }
+            let version = stop.version(&subject);
+            let barred = stop.by.person().cloned().into_iter().collect();
+            let approval = ask(&approval, Kind::Resume, subject, version, &actor, barred, now);
+            let reason = why.into();
+            Ok(match party {
+                Party::Partner(partner) => {
+                    Change::from(PartnerChange::ResumeAsked { partner: partner.clone(), reason, approval })
+                }
+                Party::Integration(id) => IntegrationChange::ResumeAsked { integration: id.clone(), reason, approval }.into(),
             })
-            .await?;
-        outcome?;
+        })
+        .await?;
         Ok(approval)
     }
 
@@ -155,19 +149,7 @@ impl Broker {
         why: &str,
         request: Option<ForRequest>,
     ) -> Result<(), Failure> {
-        let text = Text::from(why);
-        let outcome = self
-            .journal
-            .change(request, |_state, _now| {
-                let what = What::StaffCut { person: person.clone(), reason: text.clone() };
-                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
-            })
-            .await?;
-        outcome?;
+        self.change_by(by, request, |_state, _now| Ok(StaffChange::Cut { person: person.clone(), reason: why.into() })).await?;
         Ok(())
     }
-}
-
-fn ensure(holds: bool) -> Result<(), &'static Reason> {
-    if holds { Ok(()) } else { Err(&reason::LIFECYCLE_STATE) }
 }

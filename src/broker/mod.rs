@@ -5,6 +5,8 @@
 
 pub mod approval_view;
 pub mod caller;
+mod cause;
+mod change;
 pub mod delivery;
 pub mod desk;
 pub mod elevation;
@@ -13,7 +15,9 @@ pub mod enrolment;
 pub mod event;
 pub mod exchange;
 pub mod explain;
+pub mod failure;
 pub mod follow;
+pub mod in_flight;
 pub mod introspection;
 pub mod judged;
 pub mod lifecycle;
@@ -27,20 +31,19 @@ pub mod rotation;
 pub mod shadow;
 mod stored;
 pub mod ticket;
-pub mod underway;
 pub mod verification;
 pub(crate) mod view;
 pub mod words;
 
 use std::sync::Arc;
 
-use underway::Underway;
+use failure::{away, busy};
+use in_flight::InFlight;
 
 use crate::authn::dpop::Nonces;
 use crate::authn::passkey::Passkeys;
 use crate::authn::{IssuerKeys, StaffVerifier, Verifier};
 use crate::domain::reason::decision::Refused;
-use crate::domain::reason::{self, Reason};
 use crate::domain::value::clock::{Clock, Entropy, Timestamp};
 use crate::domain::value::names::{EnvironmentName, RequestId};
 use crate::issuance::Issuance;
@@ -50,11 +53,11 @@ use crate::revocation::Index;
 /// The broker: the gateways, and the operations over them.
 #[derive(Clone)]
 pub struct Broker {
-    inner: Arc<Parts>,
+    inner: Arc<Gateways>,
 }
 
-/// What a broker is made of.
-pub struct Parts {
+/// The gateways that a broker is made of.
+pub struct Gateways {
     /// The truth.
     pub journal: Journal,
     /// Who verifies partners' proofs.
@@ -80,7 +83,7 @@ pub struct Parts {
     /// Who is told what happens.
     pub receivers: Vec<Arc<delivery::Receiver>>,
     /// Requests that are done to their end.
-    pub underway: Underway,
+    pub in_flight: InFlight,
     /// Where records are read, checked and compared.
     pub desk: desk::Desk,
     /// The clock.
@@ -90,16 +93,16 @@ pub struct Parts {
 }
 
 impl std::ops::Deref for Broker {
-    type Target = Parts;
-    fn deref(&self) -> &Parts {
+    type Target = Gateways;
+    fn deref(&self) -> &Gateways {
         &self.inner
     }
 }
 
 impl Broker {
-    /// Puts the parts together.
-    pub fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(parts) }
+    /// Puts the gateways together.
+    pub fn new(gateways: Gateways) -> Self {
+        Self { inner: Arc::new(gateways) }
     }
 
     /// The time that decisions are taken at: never before the journal's head (docs/explanation/journal.md).
@@ -135,14 +138,4 @@ impl Broker {
             refused: refused.clone(),
         });
     }
-}
-
-/// A store that is needed does not answer: refused, and nothing was done or spent.
-pub(crate) fn away() -> Refused {
-    busy(&reason::STORE_UNAVAILABLE)
-}
-
-/// A refusal for a cause of ours.
-pub(crate) fn busy(reason: &'static Reason) -> Refused {
-    Refused::unknown(reason)
 }

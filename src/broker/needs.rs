@@ -2,8 +2,9 @@
 //!
 //! Enter through [`Broker::needs`]. Not here: what one environment or partner alone needs (its signing key, its issuer's keys).
 
+use super::Broker;
+use super::failure::busy;
 use super::follow::Standing;
-use super::{Broker, busy};
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::journal::StopReason;

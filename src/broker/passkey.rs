@@ -4,12 +4,14 @@
 //! a review that somebody wrote into the journal by other means than a review has no signature of its approver, and gives nothing.
 
 use super::Broker;
-use super::revocation::Failure;
+use super::failure::Failure;
 use crate::authn::passkey::{Passkeys, Registration};
 use crate::domain::decision::elevation::statement;
 use crate::domain::elevation::Narrowing;
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::change::{Attributed, Change};
+use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
+use crate::domain::log::passkey::PasskeyChange;
 use crate::domain::people::actor::{Authorized, Retire, Review};
 use crate::domain::people::passkey::Signature;
 use crate::domain::reason::decision::Refused;
@@ -19,7 +21,7 @@ use crate::domain::state::State;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ElevationId, PasskeyId};
 use crate::domain::value::text::Text;
-use crate::journal::{ForRequest, Proposal};
+use crate::journal::ForRequest;
 
 /// What the browser brought of a registration.
 pub struct Registered<'a> {
@@ -46,8 +48,10 @@ pub fn forged<'a>(changes: impl IntoIterator<Item = &'a ChangeEntry>) -> Option<
 }
 
 /// Whether a change that is about to be folded into `state` says nothing that was not signed.
-fn holds(state: &State, change: &Change) -> bool {
-    let What::ElevationReviewed { elevation, verdict: Verdict::Approve, narrowing, signature, .. } = &change.what else {
+fn holds(state: &State, change: &Attributed) -> bool {
+    let Change::Elevation(ElevationChange::Reviewed { elevation, verdict: Verdict::Approve, narrowing, signature, .. }) =
+        &change.what
+    else {
         return true;
     };
     let (Some(request), Some(person)) = (state.elevations.find(elevation), change.by.person()) else { return false };
@@ -80,22 +84,17 @@ impl Broker {
         let confirmation = wanted.confirmation.map(|word| passkeys.read(word, digest)).transpose().map_err(refuse)?;
         let person = &by.staff().person;
         let label = Text::from(wanted.label);
-        let outcome = self
-            .journal
-            .change(request, |state, _| {
-                state.ensure_not_cut(person)?;
-                state.passkeys.may_register(&id, person)?;
-                if state.passkeys.of(person).next().is_some() {
-                    let word = confirmation.as_ref().ok_or(&reason::PASSKEY_SIGNATURE)?;
-                    let known = state.passkeys.signing(word, person).ok_or(&reason::PASSKEY_SIGNATURE)?;
-                    passkeys.verify_new(known, word, digest).map_err(refuse)?;
-                }
-                let (passkey, label, credential) = (id.clone(), label.clone(), credential.clone());
-                let what = What::PasskeyRegistered { passkey, label, credential };
-                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
-            })
-            .await?;
-        outcome?;
+        self.change_by(by, request, |state, _now| {
+            state.passkeys.may_register(&id, person)?;
+            if state.passkeys.of(person).next().is_some() {
+                let word = confirmation.as_ref().ok_or(&reason::PASSKEY_SIGNATURE)?;
+                let known = state.passkeys.signing(word, person).ok_or(&reason::PASSKEY_SIGNATURE)?;
+                passkeys.verify_new(known, word, digest).map_err(refuse)?;
+            }
+            let (passkey, label, credential) = (id.clone(), label.clone(), credential.clone());
+            Ok(PasskeyChange::Registered { passkey, label, credential })
+        })
+        .await?;
         tracing::warn!(passkey = %id, "a passkey was registered");
         Ok(id)
     }
@@ -108,17 +107,11 @@ impl Broker {
         why: &str,
         request: Option<ForRequest>,
     ) -> Result<(), Failure> {
-        let text = Text::from(why);
-        let outcome = self
-            .journal
-            .change(request, |state, _| {
-                state.ensure_not_cut(&by.staff().person)?;
-                state.passkeys.may_revoke(id, by.staff())?;
-                let what = What::PasskeyRevoked { passkey: id.clone(), reason: text.clone() };
-                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
-            })
-            .await?;
-        outcome?;
+        self.change_by(by, request, |state, _now| {
+            state.passkeys.may_revoke(id, by.staff())?;
+            Ok(PasskeyChange::Revoked { passkey: id.clone(), reason: why.into() })
+        })
+        .await?;
         Ok(())
     }
 

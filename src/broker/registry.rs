@@ -8,12 +8,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Broker;
+use super::change::Decided;
+use super::failure::{Failure, Fault, collisions};
 use super::judged::Judged;
 use super::plan::{self, Action, Item, Plan};
 use super::review::ask;
-use super::revocation::{Failure, Fault};
 use super::stored::{Stored, base, is_turned_down, joined};
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::api::ApiChange;
+use crate::domain::log::change::Change;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::partner::PartnerChange;
 use crate::domain::people::actor::{Actor, Authorized, Submit};
 use crate::domain::reason;
 use crate::domain::record::{self, Located, Record, Severity, Surroundings, conflicts_in};
@@ -26,7 +30,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::{Effort, Exhausted};
 use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::{Text, TextDigest, TextRow};
-use crate::journal::{ForRequest, Proposal, View};
+use crate::journal::{ForRequest, View};
 
 impl Broker {
     /// Reads, checks and compares the documents of `yaml`.
@@ -149,21 +153,17 @@ impl Broker {
             let holder = record.as_ref().and_then(Record::holder);
             holder.map(|holder| conflicts_in(holder, state, now, effort)).unwrap_or_default()
         };
-        let propose = |state: &State, now: Timestamp, conflicts: &Vec<Conflict>| {
-            state.ensure_not_cut(&by.staff().person)?;
+        let decide = |state: &State, now: Timestamp, conflicts: &Vec<Conflict>| {
             if base(&item.record, state) != item.base {
                 return Err((&reason::PLAN_STALE).into());
             }
             if !conflicts.is_empty() {
-                return Err(Failure::Faults(told(&item.subject, conflicts.clone())));
+                return Err(Failure::Faults(collisions(&item.subject, conflicts.clone())));
             }
-            let what = what(item, &approval, &actor, why, now);
-            let mut proposal = Proposal::from(Change { by: actor.clone(), what });
-            proposal.texts.extend(item.rows.iter().cloned());
-            Ok(proposal)
+            Ok(Decided::from(change(item, &approval, &actor, why, now)).with_texts(item.rows.clone()))
         };
         let known = Judged { generation: *sound, found: Vec::new() };
-        let (committed, generation) = self.change_judged(request, effort, Some(known), judge, propose).await?;
+        let (committed, generation) = self.change_judged((by, request), effort, Some(known), judge, decide).await?;
         // Nothing but this document came: the others are as free as they were, for they were judged beside it.
         let after = committed.view.state.generation;
         if generation == *sound && after == generation + 1 {
@@ -266,35 +266,37 @@ struct Sound {
     view: Arc<View>,
 }
 
-fn what(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now: Timestamp) -> What {
+/// The change that an apply of `item` makes.
+fn change(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now: Timestamp) -> Change {
     let reason = why.cloned();
     let open = |kind: Kind, version: Digest| Approval {
         reason: why.cloned(),
         ..ask(approval, kind, item.subject.clone(), version, by, Vec::new(), now)
     };
     match (&item.record, item.action) {
-        (Record::Api(record), Action::Narrow) => What::ApiNarrowed { record: Box::new(record.clone()), reason },
+        (Record::Api(record), Action::Narrow) => ApiChange::Narrowed { record: Box::new(record.clone()), reason }.into(),
         (Record::Api(record), Action::Draft | Action::Hold | Action::Unchanged) => {
-            What::ApiSubmitted { approval: open(Kind::Api, Digest::of_json(record)), record: Box::new(record.clone()) }
+            ApiChange::Submitted { approval: open(Kind::Api, Digest::of_json(record)), record: Box::new(record.clone()) }.into()
         }
         (Record::Partner(record), Action::Draft | Action::Hold | Action::Narrow | Action::Unchanged) => {
-            What::PartnerSubmitted { approval: open(Kind::Partner, Digest::of_json(record)), record: Box::new(record.clone()) }
+            PartnerChange::Submitted {
+                approval: open(Kind::Partner, Digest::of_json(record)),
+                record: Box::new(record.clone()),
+            }
+            .into()
         }
-        (Record::Integration(record), Action::Narrow) => What::IntegrationNarrowed { record: Box::new(record.clone()), reason },
-        (Record::Integration(record), Action::Hold) => What::IntegrationChangeHeld {
+        (Record::Integration(record), Action::Narrow) => {
+            IntegrationChange::Narrowed { record: Box::new(record.clone()), reason }.into()
+        }
+        (Record::Integration(record), Action::Hold) => IntegrationChange::ChangeHeld {
             approval: open(Kind::Change, Digest::of_json(record)),
             record: Box::new(record.clone()),
-        },
+        }
+        .into(),
         (Record::Integration(record), Action::Draft | Action::Unchanged) => {
-            What::IntegrationDrafted { record: Box::new(record.clone()), reason }
+            IntegrationChange::Drafted { record: Box::new(record.clone()), reason }.into()
         }
     }
-}
-
-/// Conflicts of a stored version, as the admin API lists faults.
-pub(super) fn told(subject: &str, conflicts: Vec<Conflict>) -> Vec<Fault> {
-    let fault = |Conflict { at, reason, message, stands: _ }| Fault { at: format!("{subject} {at}"), reason, message };
-    conflicts.into_iter().map(fault).collect()
 }
 
 fn bindings(record: &Record) -> Vec<(String, &Binding)> {

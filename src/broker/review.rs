@@ -4,11 +4,14 @@
 //! ([`Broker::settle`]), found from the state alone, so that a crash between the two loses nothing.
 
 use super::Broker;
-use super::registry::told;
-use super::revocation::Failure;
+use super::cause::Cause;
+use super::change::Decided;
+use super::failure::{Failure, collisions};
 use crate::domain::decision::consequence::{judges, next, next_judged};
 use crate::domain::decision::stopped;
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::approval::ApprovalChange;
+use crate::domain::log::change::Change;
+use crate::domain::log::key::KeyChange;
 use crate::domain::people::actor::{Actor, Authorized, Person, Review};
 use crate::domain::reason;
 use crate::domain::record::conflicts_in;
@@ -19,8 +22,7 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::ApprovalId;
-use crate::domain::value::text::Text;
-use crate::journal::{ForRequest, Proposal};
+use crate::journal::ForRequest;
 
 /// Opens an approval at `now`.
 pub(super) fn ask(
@@ -65,7 +67,7 @@ fn ensure_free(approval: &Approval, state: &State, now: Timestamp, effort: &mut 
         Kind::Enrolment | Kind::Lift | Kind::Partner | Kind::Resume => None,
     };
     match conflicts {
-        Some(conflicts) if !conflicts.is_empty() => Err(Failure::Collides(told(&approval.subject, conflicts))),
+        Some(conflicts) if !conflicts.is_empty() => Err(Failure::Collides(collisions(&approval.subject, conflicts))),
         Some(_) | None => Ok(()),
     }
 }
@@ -87,9 +89,7 @@ impl Broker {
         seen: Digest,
         request: Option<ForRequest>,
     ) -> Result<Standing, Failure> {
-        let text = Text::from(why);
-        let propose = |state: &State, now: Timestamp, failure: &Option<Failure>| {
-            state.ensure_not_cut(&by.staff().person)?;
+        let decide = |state: &State, now: Timestamp, failure: &Option<Failure>| {
             let approval = state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
             let roles = approval.review(by.staff(), seen, now)?;
             // What was shown is not there any more, whatever its version says.
@@ -99,8 +99,7 @@ impl Broker {
             if let Some(failure) = failure {
                 return Err(failure.clone());
             }
-            let what = What::ApprovalReviewed { approval: id.clone(), verdict, reason: text.clone(), roles };
-            Ok::<_, Failure>(Proposal::from(Change { by: by.staff().actor(), what }))
+            Ok(ApprovalChange::Reviewed { approval: id.clone(), verdict, reason: why.into(), roles })
         };
         let committed = match verdict {
             Verdict::Approve => {
@@ -108,10 +107,10 @@ impl Broker {
                 let judge = move |state: &State, now: Timestamp, effort: &mut Effort| {
                     could_take_force(state.approvals.get(&asked)?, state, now, effort).err()
                 };
-                self.change_judged(request, &mut Effort::default(), None, judge, propose).await?.0
+                self.change_judged((by, request), &mut Effort::default(), None, judge, decide).await?.0
             }
             // To deny is always possible, however much there is to judge.
-            Verdict::Deny => self.journal.change(request, |state, now| propose(state, now, &None)).await??,
+            Verdict::Deny => self.change_by(by, request, |state, now| decide(state, now, &None)).await?,
         };
         self.settle().await?;
         let approval = committed.view.state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
@@ -140,19 +139,18 @@ impl Broker {
             };
             let Some(what) = what else { break };
             let outcome = self
-                .journal
-                .change(None, |state, _now| {
+                .change_as(Cause::Broker, None, |state, _now| {
                     // Something came in between: what follows is found anew.
                     if state.generation != generation {
                         return Err(());
                     }
                     // The sealed half of a retired key is destroyed in the transaction that says so.
-                    let destroyed = if let What::KeyRetired { environment, kid } = &what {
+                    let destroyed = if let Change::Key(KeyChange::Retired { environment, kid }) = &what {
                         vec![crate::issuance::blob_name(environment, kid)]
                     } else {
                         Vec::new()
                     };
-                    Ok(Proposal { destroy: destroyed, ..Change { by: Actor::Broker, what: what.clone() }.into() })
+                    Ok(Decided::from(what.clone()).destroying(destroyed))
                 })
                 .await?;
             drop(outcome);

@@ -6,32 +6,59 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::exchange::Denied;
+use super::Broker;
+use super::cause::Cause;
+use super::failure::{Denied, Failure, away};
 use super::review::ask;
-use super::{Broker, away};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::revocable::{Thing, find};
-use crate::domain::log::change::{Change, What};
 use crate::domain::log::entry::Entry;
-use crate::domain::people::actor::{Actor, Authorized};
+use crate::domain::log::revocation::RevocationChange;
+use crate::domain::people::actor::{Authorized, Contain};
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::approval::Kind;
 use crate::domain::state::cut::Reach;
 use crate::domain::value::names::{ApprovalId, ClientId, RevocationId, TokenId};
-use crate::domain::value::text::Text;
-use crate::journal::{Ended, ForRequest, Proposal, Query};
+use crate::journal::{Committed, Ended, ForRequest, Query};
 
 /// A revocation that is asked for.
 pub struct Revoke {
     /// What to cut.
-    pub subject: RevocationTarget,
+    pub target: RevocationTarget,
     /// The client whose token it is, where it is one token.
     pub client: Option<ClientId>,
     /// Cut what was issued and refuse nothing later.
     pub tokens_only: bool,
     /// Why.
     pub reason: String,
+}
+
+impl Revoke {
+    fn added(&self, id: &RevocationId) -> RevocationChange {
+        RevocationChange::Added {
+            id: id.clone(),
+            target: self.target.clone(),
+            tokens_only: self.tokens_only,
+            reason: self.reason.as_str().into(),
+            client: self.client.clone(),
+        }
+    }
+
+    fn cut(&self, committed: &Committed, reach: Option<Reach>) -> Cut {
+        let is_key = matches!(self.target, RevocationTarget::Key { .. });
+        let index = committed.index;
+        Cut::new(if is_key { Unconfirmed::of_key(index) } else { Unconfirmed::at(index) }, reach)
+    }
+}
+
+/// Why a person's revocation was not made: that person was cut.
+struct Unrevoked(&'static Reason);
+
+impl From<&'static Reason> for Unrevoked {
+    fn from(reason: &'static Reason) -> Self {
+        Self(reason)
+    }
 }
 
 /// What is to be revoked, as somebody names it.
@@ -104,30 +131,37 @@ impl Broker {
         }
     }
 
-    /// Revokes. Repeating a revocation is safe.
-    pub async fn revoke(&self, by: Actor, revoke: Revoke, request: Option<ForRequest>) -> Result<(RevocationId, Cut), Denied> {
+    /// Revokes in the name of a person. Repeating a revocation is safe.
+    pub async fn revoke(
+        &self,
+        by: &Authorized<Contain>,
+        revoke: Revoke,
+        request: Option<ForRequest>,
+    ) -> Result<(RevocationId, Cut), Denied> {
         let id: RevocationId = self.entropy.name();
-        let text = Text::Plain(revoke.reason);
         let mut reach = None;
-        let committed = self
-            .journal
-            .change(request, |state, _now| {
-                reach = Some(Reach::of(&revoke.subject, state));
-                let what = What::RevocationAdded {
-                    id: id.clone(),
-                    subject: revoke.subject.clone(),
-                    tokens_only: revoke.tokens_only,
-                    reason: text.clone(),
-                    client: revoke.client.clone(),
-                };
-                Ok::<_, std::convert::Infallible>(Proposal::from(Change { by: by.clone(), what }))
+        let outcome = self
+            .try_change_by(by, request, |state, _now| {
+                reach = Some(Reach::of(&revoke.target, state));
+                Ok::<_, Unrevoked>(revoke.added(&id))
             })
-            .await
-            .map_err(|_| away())?;
-        let Ok(committed) = committed;
-        let is_key = matches!(revoke.subject, RevocationTarget::Key { .. });
-        let cut = if is_key { Unconfirmed::of_key(committed.index) } else { Unconfirmed::at(committed.index) };
-        Ok((id, Cut::new(cut, reach)))
+            .await;
+        let committed = outcome.map_err(|_| away())?.map_err(|Unrevoked(reason)| Refused::unknown(reason))?;
+        Ok((id, revoke.cut(&committed, reach)))
+    }
+
+    /// Revokes a token in the name of the workload that gives it back.
+    pub(super) async fn revoke_as(&self, cause: Cause, revoke: &Revoke, request: Option<ForRequest>) -> Result<Cut, Denied> {
+        let id: RevocationId = self.entropy.name();
+        let mut reach = None;
+        let outcome = self
+            .change_as(cause, request, |state, _now| {
+                reach = Some(Reach::of(&revoke.target, state));
+                Ok::<_, std::convert::Infallible>(revoke.added(&id))
+            })
+            .await;
+        let Ok(committed) = outcome.map_err(|_| away())?;
+        Ok(revoke.cut(&committed, reach))
     }
 
     /// How many living tokens were cut, and when the last of them ends for who verifies it offline. Nothing where that cannot be counted in
@@ -157,75 +191,27 @@ impl Broker {
     /// Asks to lift a revocation: one `security` who did not revoke approves.
     pub async fn ask_lift(
         &self,
-        by: &Authorized<crate::domain::people::actor::Contain>,
+        by: &Authorized<Contain>,
         id: &RevocationId,
         why: &str,
         request: Option<ForRequest>,
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.entropy.name();
-        let text = Text::from(why);
         let actor = by.staff().actor();
-        let outcome = self
-            .journal
-            .change(request, |state, now| {
-                state.ensure_not_cut(&by.staff().person)?;
-                let revocation = state.revocations.get(id).ok_or(&reason::NOT_FOUND)?;
-                if !revocation.target.can_be_lifted() {
-                    return Err(&reason::REVOCATION_FINAL);
-                }
-                if revocation.lifted {
-                    return Err(&reason::LIFECYCLE_STATE);
-                }
-                let version = revocation.version();
-                let barred = revocation.by.person().cloned().into_iter().collect();
-                let approval = ask(&approval, Kind::Lift, id.to_string(), version, &actor, barred, now);
-                let what = What::RevocationLiftAsked { id: id.clone(), reason: text.clone(), approval };
-                Ok(Proposal::from(Change { by: actor.clone(), what }))
-            })
-            .await?;
-        outcome?;
+        self.change_by(by, request, |state, now| {
+            let revocation = state.revocations.get(id).ok_or(&reason::NOT_FOUND)?;
+            if !revocation.target.can_be_lifted() {
+                return Err(Failure::Refused(&reason::REVOCATION_FINAL));
+            }
+            if revocation.lifted {
+                return Err(Failure::Refused(&reason::LIFECYCLE_STATE));
+            }
+            let version = revocation.version();
+            let barred = revocation.by.person().cloned().into_iter().collect();
+            let approval = ask(&approval, Kind::Lift, id.to_string(), version, &actor, barred, now);
+            Ok(RevocationChange::LiftAsked { id: id.clone(), reason: why.into(), approval })
+        })
+        .await?;
         Ok(approval)
-    }
-}
-
-/// Why an operation on the registry did not happen.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// A rule forbids it.
-    Refused(&'static Reason),
-    /// What it is for is stopped (`domain/stopped.rs`), and is given nothing more.
-    Stopped(&'static Reason),
-    /// The content has these faults.
-    Faults(Vec<Fault>),
-    /// The state forbids it, for these faults.
-    Collides(Vec<Fault>),
-}
-
-/// A fault of what was sent, as the admin API lists it.
-#[derive(Clone, Debug)]
-pub struct Fault {
-    /// Where.
-    pub at: String,
-    /// Why.
-    pub reason: &'static Reason,
-    /// What exactly.
-    pub message: String,
-}
-
-impl From<&'static Reason> for Failure {
-    fn from(reason: &'static Reason) -> Self {
-        Self::Refused(reason)
-    }
-}
-
-impl From<crate::journal::Unavailable> for Failure {
-    fn from(fault: crate::journal::Unavailable) -> Self {
-        Self::Refused(fault.reason())
-    }
-}
-
-impl From<Denied> for Failure {
-    fn from(denied: Denied) -> Self {
-        Self::Refused(denied.refused.reason)
     }
 }

@@ -3,17 +3,22 @@
 use std::collections::BTreeSet;
 
 use super::Broker;
-use super::revocation::{Failure, Unconfirmed};
+use super::cause::Cause;
+use super::change::Decided;
+use super::failure::Failure;
+use super::revocation::Unconfirmed;
 use crate::domain::credential::keys::PUBLISHED_BEFORE_USE;
-use crate::domain::log::change::{Change, What};
-use crate::domain::people::actor::{Actor, Authorized, Operate};
-use crate::domain::reason::{self, Reason};
+use crate::domain::log::configuration::ConfigurationChange;
+use crate::domain::log::key::KeyChange;
+use crate::domain::people::actor::{Authorized, Operate};
+use crate::domain::reason;
 use crate::domain::registry::environment::Configuration;
 use crate::domain::state::State;
 use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{EnvironmentName, KeyId};
-use crate::domain::value::text::Text;
-use crate::journal::{ForRequest, Proposal};
+use crate::issuance::NewKey;
+use crate::journal::ForRequest;
 
 impl Broker {
     /// Records the configuration where it differs from the last one, makes the first key of every algorithm that an API in force asks for,
@@ -35,19 +40,17 @@ impl Broker {
     async fn complete(&self, other: Option<&Configuration>) -> Result<(), Failure> {
         if let Some(configuration) = other {
             let recorded = self
-                .journal
-                .change(None, |state, _now| {
+                .change_as(Cause::Operator, None, |state, _now| {
                     if state.configuration.as_ref() == Some(configuration) {
                         return Err(());
                     }
-                    let what = What::ConfigurationChanged(configuration.clone());
-                    Ok(Proposal::from(Change { by: Actor::Operator, what }))
+                    Ok(ConfigurationChange::Changed(configuration.clone()))
                 })
                 .await?;
             drop(recorded);
         }
         while let Some((environment, alg)) = missing(&self.journal.view().state) {
-            self.create_key(Actor::Broker, &environment, alg, When::First, None).await?;
+            self.create_first_key(&environment, alg).await?;
         }
         self.prepare_authorities().await
     }
@@ -65,9 +68,14 @@ impl Broker {
         if self.journal.view().state.environment(environment).is_none() {
             return Err((&reason::NOT_FOUND).into());
         }
-        let when = if accept_outage { When::Now } else { When::Published };
-        let made = self.create_key(by.staff().actor(), environment, alg, when, request).await?;
-        made.ok_or(Failure::Refused(&reason::LIFECYCLE_STATE))
+        let now = self.now();
+        let usable_from = if accept_outage { now } else { now.plus(PUBLISHED_BEFORE_USE) };
+        let new = self.new_key(environment, alg, usable_from)?;
+        let decide =
+            |_: &State, _| Ok(Decided::from(KeyChange::Created(new.record.clone())).with_sealed(vec![new.sealed.clone()]));
+        self.change_by(by, request, decide).await?;
+        self.reload_ring().await?;
+        Ok(new.record.kid)
     }
 
     /// Taints a key: it signs no more, leaves the JWKS, and what it signed is revoked.
@@ -79,69 +87,41 @@ impl Broker {
         why: &str,
         request: Option<ForRequest>,
     ) -> Result<Unconfirmed, Failure> {
-        let text = Text::from(why);
-        let outcome = self
-            .journal
-            .change(request, |state, _now| {
+        let committed = self
+            .change_by(by, request, |state, _now| {
                 let key = state.keys.find(environment, kid).ok_or(&reason::NOT_FOUND)?;
                 if key.tainted || key.retired {
-                    return Err(&reason::LIFECYCLE_STATE);
+                    return Err((&reason::LIFECYCLE_STATE).into());
                 }
-                let what = What::KeyTainted { environment: environment.clone(), kid: kid.clone(), reason: text.clone() };
-                Ok::<_, &'static Reason>(Proposal::from(Change { by: by.staff().actor(), what }))
+                Ok(KeyChange::Tainted { environment: environment.clone(), kid: kid.clone(), reason: why.into() })
             })
             .await?;
-        let committed = outcome?;
         Ok(Unconfirmed::of_key(committed.index))
     }
 
-    async fn create_key(
-        &self,
-        by: Actor,
-        environment: &EnvironmentName,
-        alg: Alg,
-        when: When,
-        request: Option<ForRequest>,
-    ) -> Result<Option<KeyId>, Failure> {
-        let now = self.now();
-        let usable_from = if when == When::Published { now.plus(PUBLISHED_BEFORE_USE) } else { now };
-        let new =
-            self.issuance.create(environment, alg, usable_from).map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))?;
+    /// Makes the first key of `alg` in `environment`, unless somebody was first. It signs at once: no verifier can hold a set for it.
+    async fn create_first_key(&self, environment: &EnvironmentName, alg: Alg) -> Result<(), Failure> {
+        let new = self.new_key(environment, alg, self.now())?;
         let outcome = self
-            .journal
-            .change(request, |state, _now| {
+            .change_as(Cause::Broker, None, |state, _now| {
                 // Asked again on the state that it is written on: two that found none at one time make one first key (ABUSE Q-03).
-                if when == When::First && state.keys.of(environment).any(|key| key.key.alg == alg) {
+                if state.keys.of(environment).any(|key| key.key.alg == alg) {
                     return Err(());
                 }
-                let what = What::KeyCreated(new.record.clone());
-                let mut proposal = Proposal::from(Change { by: by.clone(), what });
-                proposal.sealed.push(new.sealed.clone());
-                Ok(proposal)
+                Ok(Decided::from(KeyChange::Created(new.record.clone())).with_sealed(vec![new.sealed.clone()]))
             })
             .await?;
-        if outcome.is_err() {
-            return Ok(None);
-        }
-        self.reload_ring().await?;
-        Ok(Some(new.record.kid))
+        if outcome.is_ok() { self.reload_ring().await } else { Ok(()) }
+    }
+
+    fn new_key(&self, environment: &EnvironmentName, alg: Alg, usable_from: Timestamp) -> Result<NewKey, Failure> {
+        self.issuance.create(environment, alg, usable_from).map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))
     }
 
     pub(crate) async fn reload_ring(&self) -> Result<(), Failure> {
         let view = self.journal.view();
         self.issuance.load(&self.journal, &view.state).await.map_err(|_| Failure::Refused(&reason::KEY_UNAVAILABLE))
     }
-}
-
-/// From when a new key signs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum When {
-    /// At once, if it is the first of its algorithm in its environment: no verifier can hold a set for it.
-    First,
-    /// At once, by an operator who accepts that verifiers refuse tokens meanwhile.
-    Now,
-    /// When every verifier can know it.
-    Published,
 }
 
 /// An environment and an algorithm that some API there asks for and that never had a key. Only the first key of an algorithm in an

@@ -11,14 +11,12 @@ use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Broker;
+use super::cause::Cause;
 use crate::domain::elevation::Standing;
-use crate::domain::log::change::{Change, What};
-use crate::domain::people::actor::Actor;
+use crate::domain::log::elevation::ElevationChange;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::value::names::{ElevationId, Ticket};
-use crate::domain::value::text::Text;
-use crate::journal::Proposal;
 use crate::outbound::Outbound;
 use crate::outbound::ticket::Credential;
 
@@ -173,14 +171,12 @@ impl Broker {
 
     /// The ticket was closed: the elevation ends, and with it what was issued under it.
     async fn end_with_ticket(&self, id: &ElevationId) {
-        let text = Text::from("its ticket was closed");
-        let propose = |state: &crate::domain::state::State, now| {
+        let decide = |state: &crate::domain::state::State, now| {
             let standing = state.elevations.find(id).map(|request| request.standing(now));
             let runs = matches!(standing, Some(Standing::Active | Standing::Approved));
-            let what = || What::ElevationEnded { elevation: id.clone(), reason: text.clone() };
-            runs.then(|| Proposal::from(Change { by: Actor::Broker, what: what() })).ok_or(())
+            runs.then(|| ElevationChange::Ended { elevation: id.clone(), reason: "its ticket was closed".into() }).ok_or(())
         };
-        if self.journal.change(None, propose).await.is_err() {
+        if self.change_as(Cause::Broker, None, decide).await.is_err() {
             tracing::warn!(elevation = %id, "the end of an elevation could not be recorded; it is tried again");
         }
     }

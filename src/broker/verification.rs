@@ -5,9 +5,9 @@
 //! conditions. A store that does not answer is no verdict, never a good one.
 
 use super::Broker;
-use super::away;
-use super::exchange::{Denied, Payment};
-use super::introspection::{Credential, Found};
+use super::exchange::Payment;
+use super::failure::{Denied, away};
+use super::introspection::{ClientCredential, Found};
 use crate::authn::dpop;
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::credential::claims::Detail;
@@ -45,7 +45,7 @@ pub enum Proxy {
     /// One whose address the operator lists in `verify_callers`, for every API.
     Listed,
     /// A caller of the API, with its proof.
-    Caller(Credential),
+    Caller(ClientCredential),
 }
 
 /// What a verdict is asked about.

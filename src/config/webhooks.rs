@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::Faults;
 use super::section::Section;
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
 use crate::domain::value::clock::Seconds;
 
 /// One receiver.
@@ -46,8 +46,8 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
 
 /// A kind of event, or its first words: another one would never be sent, and nobody would know.
 fn known(text: &String) -> Result<String, String> {
-    let is = |kind: &&str| kind.strip_prefix(text.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    if What::KINDS.iter().any(is) { Ok(text.clone()) } else { Err(format!("there is no event of the kind {text:?}")) }
+    let is = |kind: &str| kind.strip_prefix(text.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    if Change::kinds().any(is) { Ok(text.clone()) } else { Err(format!("there is no event of the kind {text:?}")) }
 }
 
 fn one(mut section: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Option<WebhookSection> {

@@ -13,7 +13,14 @@ use super::decision::peer::Peer;
 use super::decision::rehearsal::{Question, rehearse};
 use super::elevation::{Elevation, Rule};
 use super::fixture::{self, ISSUER, NOON, at, production};
-use super::log::change::{Change, What};
+use super::log::certificate::CertificateChange;
+use super::log::change::Change;
+use super::log::elevation::ElevationChange;
+use super::log::integration::IntegrationChange;
+use super::log::issuer_key::IssuerKeyChange;
+use super::log::key::KeyChange;
+use super::log::partner::PartnerChange;
+use super::log::revocation::RevocationChange;
 use super::people::actor::Actor;
 use super::reason::decision::Step;
 use super::reason::{self, Reason};
@@ -61,9 +68,9 @@ impl Case {
         self.assertion.expires = at(seconds + 300);
     }
 
-    fn apply(&mut self, what: What) -> &mut Self {
+    fn apply(&mut self, change: impl Into<Change>) -> &mut Self {
         self.index += 1;
-        self.state.apply(self.index, at(-60), &Change { by: Actor::Operator, what });
+        self.state.apply(self.index, at(-60), &change.into().by(Actor::Operator));
         self
     }
 
@@ -72,7 +79,7 @@ impl Case {
         let current = self.state.integrations[&id()].current.as_ref().expect("a record");
         let mut record = current.record.as_ref().clone();
         change(&mut record);
-        self.apply(What::IntegrationNarrowed { record: Box::new(record), reason: None })
+        self.apply(IntegrationChange::Narrowed { record: Box::new(record), reason: None })
     }
 
     fn access(&mut self, change: impl FnOnce(&mut Access)) -> &mut Self {
@@ -90,9 +97,10 @@ impl Case {
     fn rotation(&mut self, since: i64) -> &mut Self {
         let rotation = Rotation { issuer_keys: Some(Seconds::hours(1)), on_late: OnLate::Refuse, ..Rotation::default() };
         self.record(|record| record.rotation = Some(rotation));
-        let what = What::IssuerKeyFirstUsed { issuer: fixture::WORKLOADS.parse().expect("an issuer"), key: Digest::of(b"key") };
+        let what =
+            IssuerKeyChange::FirstUsed { issuer: fixture::WORKLOADS.parse().expect("an issuer"), key: Digest::of(b"key") };
         self.index += 1;
-        self.state.apply(self.index, at(since), &Change { by: Actor::Broker, what });
+        self.state.apply(self.index, at(since), &what.by(Actor::Broker));
         self
     }
 
@@ -132,7 +140,7 @@ impl Case {
             poll: None,
         };
         self.index += 1;
-        let change = Change { by: Actor::Operator, what: What::ElevationAsked { elevation: Box::new(elevation) } };
+        let change = ElevationChange::Asked { elevation: Box::new(elevation) }.by(Actor::Operator);
         self.state.apply(self.index, at(asked), &change);
         self
     }
@@ -157,8 +165,8 @@ impl Case {
             starts: at(-60),
             ends: at(86_400),
         };
-        self.apply(What::AuthorityCreated { authority: Box::new(authority), reason: None });
-        self.apply(What::CertificateIssued { leaf: leaf.clone(), enrolment: None });
+        self.apply(CertificateChange::AuthorityCreated { authority: Box::new(authority), reason: None });
+        self.apply(CertificateChange::Issued { leaf: leaf.clone(), enrolment: None });
         self.shows(leaf.clone());
         leaf
     }
@@ -176,9 +184,9 @@ impl Case {
     }
 
     fn revoked(&mut self) -> &mut Self {
-        self.apply(What::RevocationAdded {
+        self.apply(RevocationChange::Added {
             id: "revocation-1".parse().expect("an id"),
-            subject: RevocationTarget::Partner { partner: "globex".parse().expect("a name") },
+            target: RevocationTarget::Partner { partner: "globex".parse().expect("a name") },
             tokens_only: false,
             reason: "breach".into(),
             client: None,
@@ -186,7 +194,7 @@ impl Case {
     }
 
     fn suspended(&mut self) -> &mut Self {
-        self.apply(What::PartnerSuspended { partner: "globex".parse().expect("a name"), reason: "breach".into() })
+        self.apply(PartnerChange::Suspended { partner: "globex".parse().expect("a name"), reason: "breach".into() })
     }
 
     /// The reason and the tree that an exchange of it has.
@@ -357,7 +365,7 @@ fn rows() -> Vec<Row> {
             good,
             "integration globex/order-sync: active",
             |case| {
-                case.apply(What::IntegrationSuspended { integration: id(), reason: "odd".into() });
+                case.apply(IntegrationChange::Suspended { integration: id(), reason: "odd".into() });
             },
             "integration globex/order-sync active",
             "integration globex/order-sync: suspended since 2026-12-01T11:59:00Z",
@@ -470,9 +478,9 @@ fn rows() -> Vec<Row> {
             "certificate production/4fa0c1d2e3b4a5968778695a4b3c2d1e is not revoked",
             |case| {
                 let leaf = case.certified();
-                case.apply(What::RevocationAdded {
+                case.apply(RevocationChange::Added {
                     id: "revocation-2".parse().expect("an id"),
-                    subject: RevocationTarget::Certificate { environment: production(), serial: leaf.serial },
+                    target: RevocationTarget::Certificate { environment: production(), serial: leaf.serial },
                     tokens_only: false,
                     reason: "stolen".into(),
                     client: None,
@@ -543,7 +551,7 @@ fn rows() -> Vec<Row> {
             good,
             "key-1",
             |case| {
-                case.apply(What::KeyTainted {
+                case.apply(KeyChange::Tainted {
                     environment: production(),
                     kid: "key-1".parse().expect("an id"),
                     reason: "stolen".into(),
@@ -650,7 +658,7 @@ fn a_rehearsal_supposes_what_is_shown_beside_the_proof() {
     });
     let told = can_i(&case);
     assert_eq!((told.reason, told.binding.is_some()), (None, true), "{told:?}");
-    case.apply(What::IntegrationSuspended { integration: id(), reason: "odd".into() });
+    case.apply(IntegrationChange::Suspended { integration: id(), reason: "odd".into() });
     case.access(|access| access.bindings.clear());
     let told = can_i(&case);
     assert_eq!(told.reason, Some(&reason::INTEGRATION_SUSPENDED));
@@ -702,9 +710,9 @@ fn one_way_in_is_enough_to_grant() {
         access.bindings.push(other);
     });
     let revoke = |case: &mut Case, id: &str, binding: &str, tokens_only| {
-        case.apply(What::RevocationAdded {
+        case.apply(RevocationChange::Added {
             id: id.parse().expect("an id"),
-            subject: RevocationTarget::Binding {
+            target: RevocationTarget::Binding {
                 client: "globex/order-sync".parse().expect("a client"),
                 environment: production(),
                 binding: binding.parse().expect("a name"),

@@ -9,7 +9,12 @@ use super::credential::keys::SigningKey;
 use super::decision::admission::{self, Place, Principal, Slot};
 use super::decision::ask::{Ask, Context, Target};
 use super::decision::grant::{self, Decision, Grant};
-use super::log::change::{Change, What};
+use super::log::api::ApiChange;
+use super::log::change::{Attributed, Change};
+use super::log::configuration::ConfigurationChange;
+use super::log::integration::IntegrationChange;
+use super::log::key::KeyChange;
+use super::log::partner::PartnerChange;
 use super::people::actor::{Actor, Role};
 use super::reason::decision::Refused;
 use super::registry::approval::{Approval, Kind, Opened};
@@ -108,7 +113,7 @@ pub fn production() -> EnvironmentName {
 
 /// The changes that make the fixture's registry: configuration, one signing key, one API, one partner, one integration
 /// (`globex/order-sync`) in force.
-pub fn registry() -> Vec<Change> {
+pub fn registry() -> Vec<Attributed> {
     let json = serde_json::json!({
         "environments": {"production": {"issuer": ISSUER, "maxTtl": 600, "trustDomain": "production.sts.acme.example"}},
         "staff": Digest::of(b"staff"),
@@ -168,18 +173,19 @@ pub fn registry() -> Vec<Change> {
         reason: None,
         opened: Default::default(),
     };
-    let changes = vec![
-        What::ConfigurationChanged(configuration),
-        What::KeyCreated(key),
-        What::ApiSubmitted { approval: approval("orders-api", api_version), record: Box::new(api) },
-        What::ApiApproved { api: api_name, version: api_version },
-        What::PartnerSubmitted { approval: approval("globex", partner_version), record: Box::new(partner) },
-        What::PartnerVerified { partner: partner_name, version: partner_version },
-        What::IntegrationDrafted { record: Box::new(integration), reason: None },
-        What::IntegrationSubmitted { integration: id.clone(), approval: approval("globex/order-sync", integration_version) },
-        What::IntegrationActivated { integration: id, version: integration_version },
+    let changes: Vec<Change> = vec![
+        ConfigurationChange::Changed(configuration).into(),
+        KeyChange::Created(key).into(),
+        ApiChange::Submitted { approval: approval("orders-api", api_version), record: Box::new(api) }.into(),
+        ApiChange::Approved { api: api_name, version: api_version }.into(),
+        PartnerChange::Submitted { approval: approval("globex", partner_version), record: Box::new(partner) }.into(),
+        PartnerChange::Verified { partner: partner_name, version: partner_version }.into(),
+        IntegrationChange::Drafted { record: Box::new(integration), reason: None }.into(),
+        IntegrationChange::Submitted { integration: id.clone(), approval: approval("globex/order-sync", integration_version) }
+            .into(),
+        IntegrationChange::Activated { integration: id, version: integration_version }.into(),
     ];
-    changes.into_iter().map(|what| Change { by: Actor::Broker, what }).collect()
+    changes.into_iter().map(|what| what.by(Actor::Broker)).collect()
 }
 
 /// The registry as a state, without a journal.

@@ -10,7 +10,14 @@ use super::decision::ask::{Ask, Context, Target};
 use super::decision::grant::{Decision, Grant, decide};
 use super::decision::life::SHORTEST_LIFE;
 use super::examples::Examples;
-use super::log::change::{Change, What};
+use super::log::api::ApiChange;
+use super::log::change::Change;
+use super::log::configuration::ConfigurationChange;
+use super::log::integration::IntegrationChange;
+use super::log::journal::JournalChange;
+use super::log::key::KeyChange;
+use super::log::partner::PartnerChange;
+use super::log::revocation::RevocationChange;
 use super::people::actor::Actor;
 use super::registry::api::{Api, Risk, ScopeEntry, TokenForm};
 use super::registry::binding::{Admits, Binding, Condition, JwtRule, KeySource};
@@ -128,8 +135,8 @@ fn partner(case: &Case) -> Partner {
     Partner { verification, ..globex }
 }
 
-fn key(case: &Case, kid: &str, from: i64) -> What {
-    What::KeyCreated(SigningKey {
+fn key(case: &Case, kid: &str, from: i64) -> KeyChange {
+    KeyChange::Created(SigningKey {
         environment: environment(case.production),
         kid: kid.parse().expect("a key id"),
         alg: Alg::Es256,
@@ -143,8 +150,8 @@ fn key(case: &Case, kid: &str, from: i64) -> What {
 fn state(case: &Case) -> State {
     let mut state = State::default();
     let mut index = 0;
-    let mut fold = |what: What| {
-        state.apply(index, at(-1000), &Change { by: Actor::Operator, what });
+    let mut fold = |what: Change| {
+        state.apply(index, at(-1000), &what.by(Actor::Operator));
         index += 1;
         state.clone()
     };
@@ -157,14 +164,15 @@ fn state(case: &Case) -> State {
         };
         (name, environment)
     });
-    fold(What::JournalOpened { origin: "x".into(), dev: false });
-    fold(What::ConfigurationChanged(Configuration { environments: configured.into_iter().collect(), staff: Digest::of(b"") }));
-    fold(key(case, "k1", case.key_from));
+    fold(JournalChange::Opened { origin: "x".into(), dev: false }.into());
+    let environments = configured.into_iter().collect();
+    fold(ConfigurationChange::Changed(Configuration { environments, staff: Digest::of(b"") }).into());
+    fold(key(case, "k1", case.key_from).into());
     if let Some(next) = case.next_key {
-        fold(key(case, "k2", next));
+        fold(key(case, "k2", next).into());
     }
-    fold(What::ApiNarrowed { record: Box::new(api(case)), reason: None });
-    let mut state = fold(What::IntegrationNarrowed { record: Box::new(integration(case)), reason: None });
+    fold(ApiChange::Narrowed { record: Box::new(api(case)), reason: None }.into());
+    let mut state = fold(IntegrationChange::Narrowed { record: Box::new(integration(case)), reason: None }.into());
     let held = super::state::Versioned {
         version: Digest::of(b"p"),
         record: std::sync::Arc::new(partner(case)),
@@ -173,8 +181,8 @@ fn state(case: &Case) -> State {
         reason: None,
     };
     state.partners.entry("globex".parse().expect("a name")).or_default().held = Some(Held { version: held, approval: None });
-    let verified = What::PartnerVerified { partner: "globex".parse().expect("a name"), version: Digest::of(b"p") };
-    state.apply(50, at(-1000), &Change { by: Actor::Broker, what: verified });
+    let verified = PartnerChange::Verified { partner: "globex".parse().expect("a name"), version: Digest::of(b"p") };
+    state.apply(50, at(-1000), &verified.by(Actor::Broker));
     if let Some(what) = case.revoked {
         revoke(&mut state, case, what);
     }
@@ -196,14 +204,14 @@ fn revoke(state: &mut State, case: &Case, what: u8) {
             RevocationTarget::Binding { client, environment, binding: "ci".parse().expect("a name") }
         }
         _ => {
-            let what = What::IntegrationSuspended { integration, reason: "x".into() };
-            state.apply(60, at(0), &Change { by: Actor::Operator, what });
+            let what = IntegrationChange::Suspended { integration, reason: "x".into() };
+            state.apply(60, at(0), &what.by(Actor::Operator));
             return;
         }
     };
     let id = "r1".parse().expect("an id");
-    let what = What::RevocationAdded { id, subject, tokens_only: false, reason: "x".into(), client: None };
-    state.apply(60, at(0), &Change { by: Actor::Operator, what });
+    let what = RevocationChange::Added { id, target: subject, tokens_only: false, reason: "x".into(), client: None };
+    state.apply(60, at(0), &what.by(Actor::Operator));
 }
 
 fn assertion(case: &Case) -> Verified<Assertion> {

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::authn::dpop;
-use crate::broker::exchange::Denied;
+use crate::broker::failure::Denied;
 use crate::domain::reason::{self, Class, Reason};
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;

@@ -13,6 +13,7 @@ pub mod identity;
 mod jwks;
 mod signer;
 
+use base64::Engine as _;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
@@ -202,7 +203,6 @@ struct Header<'a> {
 /// The compact serialisation (RFC 7515 section 7.1). josekit's does the same by way of a map of JSON that it copies; its signer is the
 /// seam to the cryptography here as well, and its own serialisation and ours are compared in a test.
 fn compact(header: &Header<'_>, payload: &[u8], key: &PrivateKey) -> Option<String> {
-    use base64::Engine as _;
     let header = serde_json::to_vec(header).ok()?;
     // Four characters for three bytes, of three parts.
     let mut text = String::with_capacity((header.len() + payload.len() + key.signature_len()) * 4 / 3 + 8);
@@ -240,7 +240,6 @@ fn parts(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 fn decode(part: &str) -> Option<Vec<u8>> {
-    use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).ok()
 }
 

@@ -22,7 +22,7 @@ use super::store::query::{Query, StoredEntry};
 use super::store::reader::Reader;
 use super::tree::Tree;
 use crate::domain::decision::grant::Grant;
-use crate::domain::log::change::Change;
+use crate::domain::log::change::Attributed;
 use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::domain::state::State;
 use crate::domain::value::clock::{Clock, Entropy, Timestamp};
@@ -62,7 +62,7 @@ impl<T> Recorded<T> {
 /// A change that somebody wants to make on a state that they saw.
 pub struct Proposal {
     /// The change. Plain texts that its reasons and people hold are sealed on the way.
-    pub change: Change,
+    pub change: Attributed,
     /// Texts that were sealed already, of records.
     pub texts: Vec<TextRow>,
     /// Rows that the keyring gets in the same transaction.
@@ -71,8 +71,8 @@ pub struct Proposal {
     pub destroy: Vec<BlobName>,
 }
 
-impl From<Change> for Proposal {
-    fn from(change: Change) -> Self {
+impl From<Attributed> for Proposal {
+    fn from(change: Attributed) -> Self {
         Self { change, texts: Vec::new(), sealed: Vec::new(), destroy: Vec::new() }
     }
 }

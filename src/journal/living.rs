@@ -7,7 +7,8 @@
 use super::fault::Unavailable;
 use super::handle::Journal;
 use crate::domain::decision::life::LONGEST_LIFE;
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
+use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::state::cut::Reach;
 use crate::domain::value::clock::{Seconds, Timestamp};
 
@@ -29,7 +30,8 @@ impl Journal {
         let hour = before(LONGEST_LIFE).await?;
         let changed = self.reader().changes(hour).await?;
         // A configuration that is gone may have allowed more than the present one. A long list of changes has not shown its end.
-        let allowed_more = changed.iter().any(|entry| matches!(entry.change.what, What::ConfigurationChanged(_)));
+        let allowed_more =
+            changed.iter().any(|entry| matches!(entry.change.what, Change::Configuration(ConfigurationChange::Changed(_))));
         if allowed_more || changed.len() >= 1000 {
             return Ok(hour);
         }

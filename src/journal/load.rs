@@ -14,8 +14,9 @@ use super::store::snapshot::{Checked, Snapshot};
 use super::tree::Tree;
 use super::tree::merkle::leaf_hash;
 use super::tree::tiles::{Tile, WIDTH};
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
 use crate::domain::log::entry::{ChangeEntry, Entry};
+use crate::domain::log::journal::JournalChange;
 use crate::domain::state::State;
 use crate::domain::value::digest::Digest;
 
@@ -104,8 +105,8 @@ async fn newest(snapshot: &mut dyn Snapshot, head: &Head, key: &MacKey) -> Resul
 pub const NO_LATER_EPOCH: &str = "the epoch that the entry begins is not later than the one before it";
 
 /// Whether a change keeps the epoch or begins a later one, which supersedes earlier checkpoints.
-pub fn may_begin(state: &State, what: &What) -> bool {
-    !matches!(what, What::JournalReopened { epoch, .. } if *epoch <= state.epoch)
+pub fn may_begin(state: &State, what: &Change) -> bool {
+    !matches!(what, Change::Journal(JournalChange::Reopened { epoch, .. }) if *epoch <= state.epoch)
 }
 
 /// Folds every change, each proved by the MAC of its batch and chained to the one before.

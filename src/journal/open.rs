@@ -27,7 +27,8 @@ use super::store::snapshot::Checked;
 use super::store::write::Write;
 use super::tree::merkle::Subtree;
 use super::tree::note::SignerKey;
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::change::Change;
+use crate::domain::log::journal::JournalChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::{Clock, Entropy, Seconds, Timestamp};
 use crate::domain::value::steady::SteadyClock;
@@ -169,7 +170,7 @@ pub(super) async fn start(
         loss: None,
     };
     if fresh {
-        let what = What::JournalOpened { origin: settings.origin.clone(), dev: settings.dev };
+        let what = JournalChange::Opened { origin: settings.origin.clone(), dev: settings.dev }.into();
         let sealed = vec![kek.seal(signers::name(0), &*seed, &*outside.entropy)];
         by_operator(&mut sequencer, what, Beside { sealed, ..Beside::default() }).await?;
     }
@@ -304,7 +305,7 @@ async fn reopen(sequencer: &mut Sequencer, rest: Rest, shelf: &Shelf) -> Result<
     let left = sequencer.state.mints_from;
     let left = if corrects.is_some() { left.min(wall.plus(LONGEST_ASSERTION)) } else { left };
     let mints_from = from.plus(rest.lasts).max(left);
-    let what = What::JournalReopened { epoch: next_epoch(sequencer)?, mints_from, corrects };
+    let what = JournalChange::Reopened { epoch: next_epoch(sequencer)?, mints_from, corrects }.into();
     by_operator(sequencer, what, Beside { spent, ..Beside::default() }).await
 }
 
@@ -343,7 +344,7 @@ async fn succeed(sequencer: &mut Sequencer, kek: &Kek, outside: &Outside) -> Res
         destroyed: number.checked_sub(1).map(signers::name).into_iter().collect(),
         ..Beside::default()
     };
-    by_operator(sequencer, What::CheckpointKeySucceeded { statement }, beside).await
+    by_operator(sequencer, JournalChange::CheckpointKeySucceeded { statement }.into(), beside).await
 }
 
 fn new_seed(outside: &Outside) -> Zeroizing<[u8; 32]> {
@@ -385,12 +386,12 @@ async fn holds(
     if roots.is_some_and(|roots| roots == [checkpoint.root]) { Ok(()) } else { Err(rollback) }
 }
 
-async fn by_operator(sequencer: &mut Sequencer, what: What, beside: Beside) -> Result<(), OpenFault> {
-    let is_correction = matches!(what, What::JournalReopened { corrects: Some(_), .. });
+async fn by_operator(sequencer: &mut Sequencer, what: Change, beside: Beside) -> Result<(), OpenFault> {
+    let is_correction = matches!(what, Change::Journal(JournalChange::Reopened { corrects: Some(_), .. }));
     if let Some(fault) = sequencer.shared.clock_fault().filter(|_| !is_correction) {
         return Err(fault.into());
     }
-    let change = Change { by: Actor::Operator, what };
+    let change = what.by(Actor::Operator);
     let asked = ChangeRequest { seen: sequencer.head.last_change, request: None, change, beside };
     match sequencer.change(asked).await? {
         ChangeOutcome::Done(_) => Ok(()),

@@ -1,6 +1,6 @@
 //! The marker: up to which entry of the journal an environment's index is complete, and what moves it.
 
-use crate::domain::state::cut::Cut;
+use crate::domain::state::recent_cuts::Cut;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::EnvironmentName;

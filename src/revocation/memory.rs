@@ -7,7 +7,7 @@ use super::answer::{Admission, Liveness};
 use super::away::Away;
 use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Snapshot, Update, compare, is_fresh};
 use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::state::cut::{Cut, CutWhat};
+use crate::domain::state::recent_cuts::{Cut, CutWhat};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::{ClientId, EnvironmentName, TokenId};
 use crate::domain::value::proof_key::ProofKey;

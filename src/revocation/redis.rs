@@ -3,13 +3,12 @@
 //! What must be one step is one script: compare the marker, apply, move it. Redis loses acknowledged writes at failover and evicts what
 //! it likes (ABUSE S12), so nothing here is the only copy, and a marker that is missing or old says so.
 
+use redis::IntoConnectionInfo as _;
 use std::fmt;
 use std::sync::Arc;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{
-    AsyncCommands as _, Client, FromRedisValue, IntoConnectionInfo as _, RedisResult, Script, ScriptInvocation, Value,
-};
+use redis::{AsyncCommands as _, Client, FromRedisValue, RedisResult, Script, ScriptInvocation, Value};
 
 use super::answer::{Admission, Liveness};
 use super::away::away;
@@ -18,7 +17,7 @@ use super::batcher::{Admit, Batcher, Taken};
 use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Snapshot, Strange, Update, compare, is_fresh};
 use super::scripts::{Scripts, TAKE};
 use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::state::cut::CutWhat;
+use crate::domain::state::recent_cuts::CutWhat;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, TokenId};

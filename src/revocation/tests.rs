@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::*;
-use crate::domain::state::cut::Cut;
-use crate::domain::state::cut::CutWhat;
+use crate::domain::state::recent_cuts::Cut;
+use crate::domain::state::recent_cuts::CutWhat;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ClientId, IntegrationId};

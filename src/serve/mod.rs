@@ -45,8 +45,8 @@ use crate::authn::dpop::Nonces;
 use crate::authn::passkey::Passkeys;
 use crate::authn::sign_in::Client;
 use crate::authn::{IssuerKeys, StaffVerifier, Verifier};
-use crate::broker::underway::Underway;
-use crate::broker::{Broker, Parts};
+use crate::broker::in_flight::InFlight;
+use crate::broker::{Broker, Gateways};
 use crate::config::{Config, ConfigFault};
 use crate::domain::value::clock::{Clock, Entropy};
 use crate::http::admin;
@@ -275,7 +275,7 @@ async fn furnish(
     let passkeys = client.as_ref().and_then(|_| Passkeys::at(origin));
     let issuers = IssuerKeys::new(outbound, Arc::clone(&clock));
     let staff = StaffVerifier::new(staff_settings(config)?, issuers.clone());
-    let broker = Broker::new(Parts {
+    let broker = Broker::new(Gateways {
         journal,
         verifier: Verifier::new(issuers.clone()),
         issuers,
@@ -290,7 +290,7 @@ async fn furnish(
         clock,
         entropy: Arc::clone(entropy),
         passkeys,
-        underway: Underway::default(),
+        in_flight: InFlight::default(),
         desk: crate::broker::desk::Desk::default(),
     });
     Ok((broker, client))
@@ -333,7 +333,7 @@ impl Running {
         self.stop.send_replace(true);
         while self.sockets.join_next().await.is_some() {}
         let left = LONGEST_END.saturating_sub(begun.elapsed()).max(SHORTEST_END);
-        if !self.broker.underway.end(left).await {
+        if !self.broker.in_flight.end(left).await {
             tracing::warn!("some requests do not come to their end");
         }
         self.background.shutdown().await;

@@ -1,9 +1,18 @@
 //! A broker that is put together and serves nobody: what must hold inside when a part of it is held up.
 
 use super::*;
+use crate::broker::elevation::Word;
+use crate::broker::failure::Failure;
+use crate::broker::lifecycle::Party;
 use crate::broker::revocation::Revoke;
 use crate::domain::credential::revocation::RevocationTarget;
-use crate::domain::people::actor::Actor;
+use crate::domain::elevation::Narrowing;
+use crate::domain::people::actor::{Authorized, Permission, Person, Role, Staff};
+use crate::domain::registry::approval::Verdict;
+use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{EnvironmentName, IntegrationId};
 use crate::journal::Ended;
 use crate::server::{OsEntropy, SystemClock};
 
@@ -38,15 +47,96 @@ async fn broker(folder: &tempfile::TempDir) -> Broker {
     broker
 }
 
+/// A person with every role, who signed in just now.
+fn authorized<P: Permission>(id: &str) -> Authorized<P> {
+    let roles = [Role::Administrator, Role::Auditor, Role::Owner, Role::Security].into_iter().collect();
+    let staff = Staff { person: person(id), roles, machine: false, fresh: true, until: Timestamp::MAX };
+    Authorized::assertion(staff).expect("every role")
+}
+
+fn person(id: &str) -> Person {
+    Person { iss: "https://staff.example".parse().expect("an issuer"), id: id.to_owned(), name: None }
+}
+
+fn leaked() -> Revoke {
+    let target = RevocationTarget::Partner { partner: "globex".parse().expect("a name") };
+    Revoke { target, client: None, tokens_only: false, reason: "leaked".to_owned() }
+}
+
+/// I-11: the route let the person in, and then security cut them. Whatever the request was, it changes nothing.
+#[tokio::test]
+async fn i_11_no_operation_changes_anything_for_a_person_who_was_cut() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = broker(&folder).await;
+    let why = "odd";
+    broker.cut_staff(&authorized("sara"), person("sven"), why, None).await.expect("cut");
+    let (environment, partner): (EnvironmentName, _) =
+        ("production".parse().expect("a name"), "globex".parse().expect("a name"));
+    let integration: IntegrationId = "globex/order-sync".parse().expect("an id");
+    let (party, seen) = (Party::Partner(partner), Digest::of(b"seen"));
+    let kid = broker.journal.view().state.keys.all().next().expect("a key").key.kid.clone();
+    let size = broker.journal.view().size;
+    let records = r#"apiVersion: carnet/v1
+kind: Partner
+metadata: {name: globex}
+legalName: Globex Corporation
+domains: [globex.example]
+contacts: {technical: ops@globex.example, security: security@globex.example}
+verification: {by: jane@acme.example, on: 2026-01-01, evidence: "sha256:00", expires: 2099-11-01}
+"#;
+    let word =
+        || Word { verdict: Verdict::Approve, why: why.to_owned(), seen, narrowing: Narrowing::default(), signature: None };
+    let id = "nothing";
+    let refused = |failure: Option<Failure>| match failure {
+        Some(Failure::Refused(reason)) => reason.code,
+        Some(Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => "another failure",
+        None => "done",
+    };
+    let outcomes = [
+        ("suspend", refused(broker.suspend(&authorized("sven"), &party, why, None).await.err())),
+        ("ask_resume", refused(broker.ask_resume(&authorized("sven"), &party, why, None).await.err())),
+        ("submit", refused(broker.submit(&authorized("sven"), &integration, why, None).await.err())),
+        ("cut_staff", refused(broker.cut_staff(&authorized("sven"), person("raj"), why, None).await.err())),
+        (
+            "revoke",
+            broker
+                .revoke(&authorized("sven"), leaked(), None)
+                .await
+                .map_or_else(|denied| denied.refused.reason.code, |_| "done"),
+        ),
+        ("ask_lift", refused(broker.ask_lift(&authorized("sven"), &parsed(id), why, None).await.err())),
+        ("approve", refused(broker.review(&authorized("sven"), &parsed(id), Verdict::Approve, why, seen, None).await.err())),
+        ("deny", refused(broker.review(&authorized("sven"), &parsed(id), Verdict::Deny, why, seen, None).await.err())),
+        ("rotate", refused(broker.rotate(&authorized("sven"), &environment, Alg::Es256, false, None).await.err())),
+        ("taint", refused(broker.taint(&authorized("sven"), &environment, &kid, why, None).await.err())),
+        ("rotate_authority", refused(broker.rotate_authority(&authorized("sven"), &environment, why, None).await.err())),
+        (
+            "ask_enrolment",
+            refused(broker.ask_enrolment(&authorized("sven"), &integration, &environment, why, None).await.err()),
+        ),
+        ("review_elevation", refused(broker.review_elevation(&authorized("sven"), &parsed(id), word(), None).await.err())),
+        ("end_elevation", refused(broker.end_elevation(&authorized("sven"), &parsed(id), why, None).await.err())),
+        ("revoke_passkey", refused(broker.revoke_passkey(&authorized("sven"), &parsed(id), why, None).await.err())),
+        ("apply", refused(broker.apply(&authorized("sven"), records, None, None, None).await.err())),
+    ];
+    for (operation, outcome) in outcomes {
+        assert_eq!(outcome, "staff.cut", "{operation}");
+    }
+    assert_eq!(broker.journal.view().size, size, "nothing is on record");
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("an id")
+}
+
 /// Whoever may read the journal could hold a revocation up: the count of living tokens was read before the revocation was recorded.
 #[tokio::test]
 async fn a_revocation_is_on_record_while_every_reader_of_the_journal_is_busy() {
     let folder = tempfile::tempdir().expect("a folder");
     let broker = broker(&folder).await;
     let busy = broker.journal.hold_readers().await;
-    let subject = RevocationTarget::Partner { partner: "globex".parse().expect("a name") };
-    let asked = Revoke { subject, client: None, tokens_only: false, reason: "leaked".to_owned() };
-    let revoked = broker.revoke(Actor::Operator, asked, None);
+    let sven = authorized("sven");
+    let revoked = broker.revoke(&sven, leaked(), None);
     let revoked = tokio::time::timeout(Duration::from_secs(5), revoked).await.expect("it waits for no reader");
     let Ok((id, cut)) = revoked else { panic!("refused") };
     assert!(broker.journal.view().state.revocations.contains_key(&id));

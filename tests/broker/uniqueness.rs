@@ -1,6 +1,7 @@
 //! What must be unique, on the wire: against what is in force and what is pending, when it is applied, submitted and takes force.
 
-use carnet::domain::log::change::{Change, What};
+use carnet::domain::log::integration::IntegrationChange;
+use carnet::domain::log::partner::PartnerChange;
 use carnet::domain::people::actor::Actor;
 use carnet::domain::registry::binding::{Admits, Condition};
 use carnet::domain::value::names::IntegrationId;
@@ -393,8 +394,8 @@ async fn collide(world: &World, at: usize, repository: &str) {
         let matcher =
             rule.matchers.iter_mut().find(|matcher| matcher.claim.to_string() == "repository_id").expect("a condition");
         matcher.condition = Condition::Equals(repository.to_owned());
-        let what = What::IntegrationNarrowed { record: Box::new(record), reason: None };
-        Ok::<_, ()>(Proposal::from(Change { by: Actor::Operator, what }))
+        let what = IntegrationChange::Narrowed { record: Box::new(record), reason: None };
+        Ok::<_, ()>(Proposal::from(what.by(Actor::Operator)))
     });
     changed.await.expect("available").expect("proposed");
 }
@@ -521,7 +522,7 @@ async fn s_2_judgements_wait_for_the_desk_and_tokens_do_not() {
     let verified = broker.journal.change(None, |state, _| {
         let partner = "initech".parse().expect("a name");
         let version = state.partners[&partner].held.as_ref().expect("it waits").version.version;
-        Ok::<_, ()>(Proposal::from(Change { by: Actor::Broker, what: What::PartnerVerified { partner, version } }))
+        Ok::<_, ()>(Proposal::from(PartnerChange::Verified { partner, version }.by(Actor::Broker)))
     });
     verified.await.expect("available").expect("proposed");
     let phase =

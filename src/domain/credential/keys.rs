@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, KeyId};
+use serde::{Deserialize, Serialize};
 
 /// How long a key must be published before it signs: longer than any JWKS cache (ABUSE I-14; Istio's 20 min is the longest seen,
 /// a day leaves room for what was not).

@@ -4,7 +4,13 @@
 //! waits for it.
 
 use super::stopped;
-use crate::domain::log::change::What;
+use crate::domain::log::api::ApiChange;
+use crate::domain::log::change::Change;
+use crate::domain::log::elevation::ElevationChange;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::key::KeyChange;
+use crate::domain::log::partner::PartnerChange;
+use crate::domain::log::revocation::RevocationChange;
 use crate::domain::reason::{self, Reason};
 use crate::domain::record::conflicts_in;
 use crate::domain::registry::approval::{Approval, Standing};
@@ -18,7 +24,7 @@ use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::Text;
 
 /// The next step that is due and needs no judgement, if any.
-pub fn next(state: &State, now: Timestamp) -> Option<What> {
+pub fn next(state: &State, now: Timestamp) -> Option<Change> {
     unreviewed(state, now)
         .or_else(|| key(state, now))
         .or_else(|| partner(state, now))
@@ -29,7 +35,7 @@ pub fn next(state: &State, now: Timestamp) -> Option<What> {
 
 /// The next version that takes force, if any. All that wait are judged with one budget, each with its share. That takes long where
 /// [`judges`] says so.
-pub fn next_judged(state: &State, now: Timestamp) -> Option<What> {
+pub fn next_judged(state: &State, now: Timestamp) -> Option<Change> {
     let share = Effort::share(approved_versions(state, now).count());
     api(state, now, share).or_else(|| integration(state, now, share))
 }
@@ -57,7 +63,7 @@ fn ready<'a, T>(state: &State, held: Option<&'a Held<T>>, now: Timestamp) -> Opt
     (approval.version == held.version.version).then_some(held)
 }
 
-fn api(state: &State, now: Timestamp, share: Effort) -> Option<What> {
+fn api(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
     state.apis.iter().find_map(|(name, api)| {
         let held = ready(state, api.held.as_ref(), now)?;
         // As a version of an integration: what was approved before a stop waits until the stop is over.
@@ -65,28 +71,28 @@ fn api(state: &State, now: Timestamp, share: Effort) -> Option<What> {
         if !conflicts_in(Holder::Api(&held.version.record), state, now, &mut { share }).is_empty() {
             return None;
         }
-        Some(What::ApiApproved { api: name.clone(), version: held.version.version })
+        Some(ApiChange::Approved { api: name.clone(), version: held.version.version }.into())
     })
 }
 
-fn partner(state: &State, now: Timestamp) -> Option<What> {
+fn partner(state: &State, now: Timestamp) -> Option<Change> {
     state.partners.iter().find_map(|(name, partner)| {
         if let Some(held) = ready(state, partner.held.as_ref(), now).filter(|_| stopped::partner(name, state).is_ok()) {
-            return Some(What::PartnerVerified { partner: name.clone(), version: held.version.version });
+            return Some(PartnerChange::Verified { partner: name.clone(), version: held.version.version }.into());
         }
         approved(state, partner.suspended.as_ref()?.lift.as_ref(), now)?;
-        Some(What::PartnerResumed { partner: name.clone() })
+        Some(PartnerChange::Resumed { partner: name.clone() }.into())
     })
 }
 
-fn resumed(state: &State, now: Timestamp) -> Option<What> {
+fn resumed(state: &State, now: Timestamp) -> Option<Change> {
     state.integrations.iter().find_map(|(id, integration)| {
         approved(state, integration.suspended.as_ref()?.lift.as_ref(), now)?;
-        Some(What::IntegrationResumed { integration: id.clone() })
+        Some(IntegrationChange::Resumed { integration: id.clone() }.into())
     })
 }
 
-fn integration(state: &State, now: Timestamp, share: Effort) -> Option<What> {
+fn integration(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
     state.integrations.iter().find_map(|(id, integration)| {
         if integration.suspended.is_some() {
             return None;
@@ -97,8 +103,8 @@ fn integration(state: &State, now: Timestamp, share: Effort) -> Option<What> {
             return None;
         }
         match integration.phase() {
-            Phase::Active => Some(What::IntegrationChanged { integration: id.clone(), version }),
-            Phase::Submitted => Some(What::IntegrationActivated { integration: id.clone(), version }),
+            Phase::Active => Some(IntegrationChange::Changed { integration: id.clone(), version }.into()),
+            Phase::Submitted => Some(IntegrationChange::Activated { integration: id.clone(), version }.into()),
             Phase::Draft | Phase::Suspended => None,
         }
     })
@@ -136,52 +142,53 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, 
     lacking
 }
 
-fn revocation(state: &State, now: Timestamp) -> Option<What> {
+fn revocation(state: &State, now: Timestamp) -> Option<Change> {
     state.revocations.values().filter(|revocation| !revocation.lifted).find_map(|revocation| {
         approved(state, revocation.lift.as_ref(), now)?;
-        revocation.target.can_be_lifted().then(|| What::RevocationLifted { id: revocation.id.clone() })
+        revocation.target.can_be_lifted().then(|| RevocationChange::Lifted { id: revocation.id.clone() }.into())
     })
 }
 
 /// Somebody broke the glass and nobody looked at it: the integration stops. Nothing waits for this; no token is granted meanwhile either.
-fn unreviewed(state: &State, now: Timestamp) -> Option<What> {
+fn unreviewed(state: &State, now: Timestamp) -> Option<Change> {
     let stands = |id| state.integrations.get(id).is_some_and(|integration: &IntegrationState| integration.suspended.is_none());
     let overdue = state.elevations.overdue(now).find(|request| stands(&request.elevation.integration))?;
     let reason =
         Text::from(format!("elevation {} began without an approval, and nobody reviewed it", overdue.elevation.id).as_str());
-    Some(What::IntegrationSuspended { integration: overdue.elevation.integration.clone(), reason })
+    Some(IntegrationChange::Suspended { integration: overdue.elevation.integration.clone(), reason }.into())
 }
 
 /// What people are to be told of an elevation that time alone has brought about.
-fn notice(state: &State, now: Timestamp) -> Option<What> {
+fn notice(state: &State, now: Timestamp) -> Option<Change> {
     let (elevation, notice) = state.elevations.notice_due(now)?;
-    Some(What::ElevationNoticed { elevation: elevation.clone(), notice })
+    Some(ElevationChange::Noticed { elevation: elevation.clone(), notice }.into())
 }
 
 /// A key whose time on the ladder is over; its sealed half is destroyed with the change.
-fn key(state: &State, now: Timestamp) -> Option<What> {
+fn key(state: &State, now: Timestamp) -> Option<Change> {
     let over =
         |key: &&crate::domain::credential::keys::KeyState| !key.retired && !key.tainted && now >= state.keys.retires(key);
     let key = state.keys.all().find(over)?;
-    Some(What::KeyRetired { environment: key.key.environment.clone(), kid: key.key.kid.clone() })
+    Some(KeyChange::Retired { environment: key.key.environment.clone(), kid: key.key.kid.clone() }.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::fixture::{approval, at, state};
-    use crate::domain::log::change::Change;
+    use crate::domain::log::approval::ApprovalChange;
+    use crate::domain::log::configuration::ConfigurationChange;
     use crate::domain::people::actor::{Actor, Person, Role};
     use crate::domain::registry::approval::{Kind, Verdict};
 
-    fn apply(state: &mut State, what: What) {
+    fn apply(state: &mut State, change: impl Into<Change>) {
         let by = Actor::Staff(Person { iss: "https://idp.example".parse().expect("an issuer"), id: "ann".into(), name: None });
-        state.apply(100, at(0), &Change { by, what });
+        state.apply(100, at(0), &change.into().by(by));
     }
 
     fn approve(state: &mut State) {
         let (approval, reason) = ("asked".parse().expect("an id"), "looked at".into());
-        apply(state, What::ApprovalReviewed { approval, verdict: Verdict::Approve, reason, roles: vec![Role::Security] });
+        apply(state, ApprovalChange::Reviewed { approval, verdict: Verdict::Approve, reason, roles: vec![Role::Security] });
     }
 
     /// S-1: an API that was approved, and did not take force before an environment came that has its audience.
@@ -193,14 +200,14 @@ mod tests {
         let audience = record.audience.values_mut().next().expect("an audience");
         *audience = "https://sts.acme.example/staging/orders".parse().expect("an audience");
         let approval = approval("asked", Kind::Api, record.name.as_str(), Digest::of_json(&record));
-        apply(&mut state, What::ApiSubmitted { record: Box::new(record.clone()), approval });
+        apply(&mut state, ApiChange::Submitted { record: Box::new(record.clone()), approval });
         approve(&mut state);
-        assert!(matches!(next_judged(&state, at(1)), Some(What::ApiApproved { api, .. }) if api == record.name));
+        assert!(matches!(next_judged(&state, at(1)), Some(Change::Api(ApiChange::Approved { api, .. })) if api == record.name));
         let mut configuration = state.configuration.clone().expect("configured");
         let mut staging = configuration.environments.values().next().expect("an environment").clone();
         staging.issuer = "https://sts.acme.example/staging".parse().expect("an issuer");
         configuration.environments.insert("staging".parse().expect("a name"), staging);
-        apply(&mut state, What::ConfigurationChanged(configuration));
+        apply(&mut state, ConfigurationChange::Changed(configuration));
         assert!(next_judged(&state, at(1)).is_none());
     }
 
@@ -212,13 +219,15 @@ mod tests {
         let mut record = known.record.as_ref().clone();
         record.purpose = "Copies more orders.".into();
         let approval = approval("asked", Kind::Change, &record.id.to_string(), Digest::of_json(&record));
-        apply(&mut state, What::IntegrationChangeHeld { record: Box::new(record.clone()), approval });
+        apply(&mut state, IntegrationChange::ChangeHeld { record: Box::new(record.clone()), approval });
         approve(&mut state);
         assert!(judges(&state, at(1)));
         assert!(integration(&state, at(1), Effort::of(0)).is_none());
         let lacking = waits_for(&state, &state.integrations[&record.id], at(1), &mut Effort::of(0));
         assert_eq!(lacking, [&reason::RECORD_EFFORT]);
         let taken = integration(&state, at(1), Effort::default());
-        assert!(matches!(taken, Some(What::IntegrationChanged { integration, .. }) if integration == record.id));
+        assert!(
+            matches!(taken, Some(Change::Integration(IntegrationChange::Changed { integration, .. })) if integration == record.id)
+        );
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnrolmentId, EnvironmentName, IntegrationId, Serial};
 
-/// What whoever enrols shows.
+/// The credential of a workload that enrols, as it is judged.
 #[derive(Clone, Debug)]
 pub enum Credential {
     /// A one-time enrolment token.
@@ -33,7 +33,7 @@ pub enum Credential {
 
 /// A certificate that is asked for.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct CertificateRequest {
     /// Where.
     pub environment: EnvironmentName,
     /// For whom, as the request says; it must be whom the credential names.
@@ -49,7 +49,7 @@ pub struct Wanted {
 /// # Errors
 /// Why there is none. Everything about a token that does not hold is one reason: what holds would help whoever guesses.
 pub fn decide_enrolment(
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     credential: &Credential,
     state: &State,
     now: Timestamp,
@@ -105,7 +105,7 @@ pub fn decide_enrolment(
 fn usable(
     enrolment: &Enrolment,
     secret: Digest,
-    wanted: &Wanted,
+    wanted: &CertificateRequest,
     state: &State,
     now: Timestamp,
 ) -> Result<(), &'static Reason> {

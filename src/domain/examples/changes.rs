@@ -13,7 +13,21 @@ use crate::domain::credential::keys::SigningKey;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Elevation, Narrowing, Notice, Rule};
 use crate::domain::fixture::{WORKLOADS, at};
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::api::ApiChange;
+use crate::domain::log::approval::ApprovalChange;
+use crate::domain::log::certificate::CertificateChange;
+use crate::domain::log::change::Change;
+use crate::domain::log::configuration::ConfigurationChange;
+use crate::domain::log::elevation::ElevationChange;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::issuer_key::IssuerKeyChange;
+use crate::domain::log::journal::JournalChange;
+use crate::domain::log::key::KeyChange;
+use crate::domain::log::partner::PartnerChange;
+use crate::domain::log::passkey::PasskeyChange;
+use crate::domain::log::revocation::RevocationChange;
+use crate::domain::log::staff::StaffChange;
+use crate::domain::log::text::TextChange;
 use crate::domain::people::actor::{Actor, Role};
 use crate::domain::people::passkey::Signature;
 use crate::domain::registry::approval::{Kind, Verdict};
@@ -35,8 +49,8 @@ struct Story<'e> {
 }
 
 impl Story<'_> {
-    fn say(&mut self, by: &Actor, what: What) {
-        self.all.push(self.examples.example(Change { by: by.clone(), what }));
+    fn say(&mut self, by: &Actor, change: impl Into<Change>) {
+        self.all.push(self.examples.example(change.into().by(by.clone())));
     }
 }
 
@@ -65,7 +79,7 @@ impl Examples {
 
     fn installation(&self, story: &mut Story<'_>) {
         for dev in [true, false] {
-            story.say(&Actor::Operator, What::JournalOpened { origin: ORIGIN.to_owned(), dev });
+            story.say(&Actor::Operator, JournalChange::Opened { origin: ORIGIN.to_owned(), dev });
         }
         let environments = ["production", "sandbox", "staging"].map(|name| {
             let environment = Environment {
@@ -76,16 +90,16 @@ impl Examples {
             (parsed(name), environment)
         });
         let environments = BTreeMap::from(environments);
-        story.say(&Actor::Operator, What::ConfigurationChanged(Configuration { environments, staff: Digest::of(b"staff") }));
+        story.say(&Actor::Operator, ConfigurationChange::Changed(Configuration { environments, staff: Digest::of(b"staff") }));
         for (environment, kid, alg) in
             [("production", "key-1", Alg::Es256), ("production", "key-2", Alg::Rs256), ("sandbox", "key-3", Alg::Es256)]
         {
-            story.say(&Actor::Broker, What::KeyCreated(signing_key(environment, kid, alg)));
+            story.say(&Actor::Broker, KeyChange::Created(signing_key(environment, kid, alg)));
         }
         let (environment, reason) = (parsed("production"), self.text("the backup was copied"));
-        let tainted = What::KeyTainted { environment, kid: parsed("key-2"), reason };
+        let tainted = KeyChange::Tainted { environment, kid: parsed("key-2"), reason };
         story.say(&Actor::Staff(self.named("adam")), tainted);
-        story.say(&Actor::Broker, What::KeyRetired { environment: parsed("sandbox"), kid: parsed("key-3") });
+        story.say(&Actor::Broker, KeyChange::Retired { environment: parsed("sandbox"), kid: parsed("key-3") });
     }
 
     fn catalogue(&self, story: &mut Story<'_>) {
@@ -93,26 +107,26 @@ impl Examples {
         for (id, api) in [("approval-api-1", self.api()), ("approval-api-2", self.small_api())] {
             let about = api.name.to_string();
             let approval = self.approval(id, Kind::Api, (&about, Digest::of_json(&api)));
-            story.say(&owner, What::ApiSubmitted { record: Box::new(api), approval });
+            story.say(&owner, ApiChange::Submitted { record: Box::new(api), approval });
         }
         for (by, role) in [(&owner, Role::Owner), (&security, Role::Security)] {
             self.reviewed(story, by, "approval-api-1", Verdict::Approve, vec![role]);
         }
         let (api, version) = (self.api(), Digest::of_json(&self.api()));
-        story.say(&Actor::Broker, What::ApiApproved { api: api.name.clone(), version });
+        story.say(&Actor::Broker, ApiChange::Approved { api: api.name.clone(), version });
         let mut narrower = self.small_api();
         for (ttl, reason) in [(Seconds(50), None), (Seconds(40), Some(self.text("shorter is enough")))] {
             narrower.token.ttl = ttl;
-            story.say(&owner, What::ApiNarrowed { record: Box::new(narrower.clone()), reason });
+            story.say(&owner, ApiChange::Narrowed { record: Box::new(narrower.clone()), reason });
         }
         for (name, id) in [("globex", "approval-partner-1"), ("initech", "approval-partner-2")] {
             let partner = self.partner(name);
             let version = Digest::of_json(&partner);
             let approval = self.approval(id, Kind::Partner, (name, version));
             let approval = if name == "globex" { approval } else { self.full_approval(approval) };
-            story.say(&owner, What::PartnerSubmitted { record: Box::new(partner), approval });
+            story.say(&owner, PartnerChange::Submitted { record: Box::new(partner), approval });
             self.reviewed(story, &security, id, Verdict::Approve, vec![Role::Security]);
-            story.say(&Actor::Broker, What::PartnerVerified { partner: parsed(name), version });
+            story.say(&Actor::Broker, PartnerChange::Verified { partner: parsed(name), version });
         }
     }
 
@@ -121,16 +135,16 @@ impl Examples {
         let first = self.integration();
         for (record, reason) in [(&first, Some("the first draft")), (&self.small_integration(), None)] {
             let reason = reason.map(|reason| self.text(reason));
-            story.say(&owner, What::IntegrationDrafted { record: Box::new(record.clone()), reason });
+            story.say(&owner, IntegrationChange::Drafted { record: Box::new(record.clone()), reason });
         }
         let about = |record: &Integration| (record.id.to_string(), Digest::of_json(record));
         let (subject, version) = about(&first);
         let (id, integration) = ("approval-integration-1", first.id.clone());
         let approval = self.approval(id, Kind::Integration, (&subject, version));
-        story.say(&owner, What::IntegrationSubmitted { integration: integration.clone(), approval });
+        story.say(&owner, IntegrationChange::Submitted { integration: integration.clone(), approval });
         self.reviewed(story, &owner, id, Verdict::Approve, vec![Role::Owner]);
         self.reviewed(story, &security, id, Verdict::Approve, vec![Role::Security]);
-        story.say(&Actor::Broker, What::IntegrationActivated { integration: integration.clone(), version });
+        story.say(&Actor::Broker, IntegrationChange::Activated { integration: integration.clone(), version });
 
         let mut wider = first.clone();
         for (id, ttl, verdict) in [("approval-change-1", 300, Verdict::Deny), ("approval-change-2", 290, Verdict::Approve)] {
@@ -139,40 +153,40 @@ impl Examples {
             }
             let (subject, version) = about(&wider);
             let approval = self.approval(id, Kind::Change, (&subject, version));
-            story.say(&owner, What::IntegrationChangeHeld { record: Box::new(wider.clone()), approval });
+            story.say(&owner, IntegrationChange::ChangeHeld { record: Box::new(wider.clone()), approval });
             self.reviewed(story, &security, id, verdict, vec![Role::Administrator, Role::Auditor]);
         }
-        story.say(&Actor::Broker, What::IntegrationChanged { integration, version: about(&wider).1 });
+        story.say(&Actor::Broker, IntegrationChange::Changed { integration, version: about(&wider).1 });
         let mut narrower = wider;
         for (requests, reason) in [(50, None), (40, Some(self.text("fewer are enough")))] {
             if let Some(access) = narrower.environments.get_mut("production") {
                 access.limits.exchanges_per_minute = Some(requests);
             }
-            story.say(&owner, What::IntegrationNarrowed { record: Box::new(narrower.clone()), reason });
+            story.say(&owner, IntegrationChange::Narrowed { record: Box::new(narrower.clone()), reason });
         }
         let rotation = Some(Rotation { issuer_keys: None, certificate: None, on_late: OnLate::Report });
         let record = Box::new(Integration { rotation, ..self.small_integration() });
-        story.say(&owner, What::IntegrationNarrowed { record, reason: None });
+        story.say(&owner, IntegrationChange::Narrowed { record, reason: None });
     }
 
     fn certificates(&self, story: &mut Story<'_>) {
         let key = Digest::of(b"the workload's key");
-        story.say(&Actor::Broker, What::IssuerKeyFirstUsed { issuer: parsed(WORKLOADS), key });
+        story.say(&Actor::Broker, IssuerKeyChange::FirstUsed { issuer: parsed(WORKLOADS), key });
         for (kid, reason) in [("authority-1", None), ("authority-2", Some(self.text("a second one")))] {
             let authority = Box::new(authority(kid));
-            story.say(&Actor::Operator, What::AuthorityCreated { authority, reason });
+            story.say(&Actor::Operator, CertificateChange::AuthorityCreated { authority, reason });
         }
         let (environment, integration) = (parsed("production"), parsed("globex/order-sync"));
         let kid = parsed("authority-1");
         let reason = self.text("its disk was lost");
-        story.say(&self.security(), What::AuthorityTainted { environment, kid, reason });
+        story.say(&self.security(), CertificateChange::AuthorityTainted { environment, kid, reason });
         let (environment, secret) = (parsed("production"), Digest::of(b"a secret"));
         let approval = self.approval("approval-enrolment-1", Kind::Enrolment, ("globex/order-sync", secret));
         let (id, reason) = (parsed("enrolment-1"), self.text("its first certificate"));
-        story.say(&self.owner(), What::EnrolmentAsked { id, integration, environment, secret, reason, approval });
+        story.say(&self.owner(), CertificateChange::EnrolmentAsked { id, integration, environment, secret, reason, approval });
         for (serial, enrolment) in [('a', Some(parsed("enrolment-1"))), ('b', None)] {
             let workload = Actor::Workload(parsed("globex/order-sync"));
-            story.say(&workload, What::CertificateIssued { leaf: leaf(serial), enrolment });
+            story.say(&workload, CertificateChange::Issued { leaf: leaf(serial), enrolment });
         }
         for (serial, purpose) in [('c', Purpose::Socket), ('d', Purpose::Responder)] {
             let leaf = ServerLeaf {
@@ -185,7 +199,7 @@ impl Examples {
                 starts: at(-300),
                 ends: at(7 * 86_400),
             };
-            story.say(&Actor::Broker, What::ServerCertificateIssued { leaf });
+            story.say(&Actor::Broker, CertificateChange::ServerIssued { leaf });
         }
     }
 
@@ -195,7 +209,7 @@ impl Examples {
         for passkey in &passkeys {
             let credential = json!({"type_": "ES256", "cred": {"y": [1, 2], "id": "AAEC", "x": null}, "counter": 0});
             let label = self.text("the key on the desk");
-            story.say(&security, What::PasskeyRegistered { passkey: passkey.clone(), label, credential });
+            story.say(&security, PasskeyChange::Registered { passkey: passkey.clone(), label, credential });
         }
         let signature = |passkey| Signature {
             passkey,
@@ -206,7 +220,7 @@ impl Examples {
         };
         for elevation in self.all_elevations() {
             let by = elevation.requested_by.clone();
-            story.say(&by, What::ElevationAsked { elevation: Box::new(elevation) });
+            story.say(&by, ElevationChange::Asked { elevation: Box::new(elevation) });
         }
         let narrowings = [
             Narrowing {
@@ -226,15 +240,15 @@ impl Examples {
             let (elevation, reason) = (parsed(elevation), self.text("seen and weighed"));
             let (roles, signature) = (vec![Role::Owner, Role::Security], signature.map(Box::new));
             let by = if signature.is_some() { &security } else { &owner };
-            story.say(by, What::ElevationReviewed { elevation, verdict, reason, roles, narrowing, signature });
+            story.say(by, ElevationChange::Reviewed { elevation, verdict, reason, roles, narrowing, signature });
         }
         for notice in [Notice::Ending, Notice::Expired, Notice::Lapsed] {
-            story.say(&Actor::Broker, What::ElevationNoticed { elevation: parsed("elevation-3"), notice });
+            story.say(&Actor::Broker, ElevationChange::Noticed { elevation: parsed("elevation-3"), notice });
         }
         let reason = self.text("the work is done");
-        story.say(&owner, What::ElevationEnded { elevation: parsed("elevation-1"), reason });
+        story.say(&owner, ElevationChange::Ended { elevation: parsed("elevation-1"), reason });
         let reason = self.text("it was lost");
-        story.say(&security, What::PasskeyRevoked { passkey: passkeys[1].clone(), reason });
+        story.say(&security, PasskeyChange::Revoked { passkey: passkeys[1].clone(), reason });
     }
 
     /// One with everything that can be set, two with as little as they may have.
@@ -279,61 +293,60 @@ impl Examples {
         let integration = || parsed("globex/order-sync");
         let stop = |reason: &str| Stop { by: security.clone(), reason: self.text(reason), at: at(0), lift: None };
         let reason = self.text("strange calls");
-        story.say(&security, What::IntegrationSuspended { integration: integration(), reason: reason.clone() });
+        story.say(&security, IntegrationChange::Suspended { integration: integration(), reason: reason.clone() });
         let version = stop("strange calls").version("globex/order-sync");
         for id in ["approval-resume-1", "approval-resume-2"] {
             let approval = self.approval(id, Kind::Resume, ("globex/order-sync", version));
             let approval = if id == "approval-resume-1" { self.full_approval(approval) } else { approval };
             let reason = self.text("it was a test");
-            story.say(&security, What::IntegrationResumeAsked { integration: integration(), reason, approval });
+            story.say(&security, IntegrationChange::ResumeAsked { integration: integration(), reason, approval });
         }
-        story.say(&Actor::Broker, What::IntegrationResumed { integration: integration() });
+        story.say(&Actor::Broker, IntegrationChange::Resumed { integration: integration() });
         let partner = || parsed("initech");
-        story.say(&security, What::PartnerSuspended { partner: partner(), reason });
+        story.say(&security, PartnerChange::Suspended { partner: partner(), reason });
         let version = stop("strange calls").version("initech");
         let approval = self.approval("approval-resume-3", Kind::Resume, ("initech", version));
         let reason = self.text("they called back");
-        story.say(&security, What::PartnerResumeAsked { partner: partner(), reason, approval });
-        story.say(&Actor::Broker, What::PartnerResumed { partner: partner() });
+        story.say(&security, PartnerChange::ResumeAsked { partner: partner(), reason, approval });
+        story.say(&Actor::Broker, PartnerChange::Resumed { partner: partner() });
     }
 
     fn revocations(&self, story: &mut Story<'_>) {
         let security = self.security();
-        for (n, subject) in targets().into_iter().enumerate() {
-            let client = match &subject {
+        for (n, target) in targets().into_iter().enumerate() {
+            let client = match &target {
                 RevocationTarget::Token { .. } => Some(parsed::<ClientId>("globex/order-sync")),
                 _ => None,
             };
-            let tokens_only = matches!(subject, RevocationTarget::Partner { .. } | RevocationTarget::Api { .. });
+            let tokens_only = matches!(target, RevocationTarget::Partner { .. } | RevocationTarget::Api { .. });
             let (id, reason) = (parsed(&format!("revocation-{n}")), self.text("it leaked"));
-            story.say(&security, What::RevocationAdded { id, subject, tokens_only, reason, client });
+            story.say(&security, RevocationChange::Added { id, target, tokens_only, reason, client });
         }
         let forgotten = self.text("what somebody wants forgotten");
-        let subject =
-            RevocationTarget::Token { environment: parsed("sandbox"), id: parsed("token-2"), expires: at(9 * 86_400) };
+        let target = RevocationTarget::Token { environment: parsed("sandbox"), id: parsed("token-2"), expires: at(9 * 86_400) };
         let (id, client) = (parsed("revocation-of-another"), Some(parsed("api/orders-api")));
         let reason = forgotten.clone();
-        story.say(&Actor::Operator, What::RevocationAdded { id, subject, tokens_only: false, reason, client });
+        story.say(&Actor::Operator, RevocationChange::Added { id, target, tokens_only: false, reason, client });
         // Of the third and fourth: a binding, and an integration.
         for (n, lifted) in [(2, true), (3, false)] {
             let (name, id) = (format!("revocation-{n}"), format!("approval-lift-{n}"));
             let approval = self.approval(&id, Kind::Lift, (&name, Digest::of(name.as_bytes())));
             let reason = self.text("a false alarm");
-            story.say(&security, What::RevocationLiftAsked { id: parsed(&name), reason, approval });
+            story.say(&security, RevocationChange::LiftAsked { id: parsed(&name), reason, approval });
             if lifted {
-                story.say(&Actor::Broker, What::RevocationLifted { id: parsed(&name) });
+                story.say(&Actor::Broker, RevocationChange::Lifted { id: parsed(&name) });
             }
         }
         for person in [self.named("raj"), unnamed("otto")] {
-            story.say(&security, What::StaffCut { person, reason: self.text("left the company") });
+            story.say(&security, StaffChange::Cut { person, reason: self.text("left the company") });
         }
         let reason = self.text("asked for by its author");
-        story.say(&Actor::Machine(unnamed("pipeline")), What::TextErased { texts: vec![forgotten], reason });
+        story.say(&Actor::Machine(unnamed("pipeline")), TextChange::Erased { texts: vec![forgotten], reason });
     }
 
     fn reviewed(&self, story: &mut Story<'_>, by: &Actor, approval: &str, verdict: Verdict, roles: Vec<Role>) {
         let (approval, reason) = (parsed(approval), self.text("looks right"));
-        story.say(by, What::ApprovalReviewed { approval, verdict, reason, roles });
+        story.say(by, ApprovalChange::Reviewed { approval, verdict, reason, roles });
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Field {
 }
 
 /// Enums that say their variant by a member among the others.
-const TAGGED: [(&str, &str); 2] = [("What", "kind"), ("RevocationTarget", "of")];
+const TAGGED: [(&str, &str); 2] = [("Change", "kind"), ("RevocationTarget", "of")];
 
 impl Seen {
     /// Takes in all that a value has. `number` tells it from others.
@@ -118,7 +118,7 @@ impl Fields<'_> {
         let below = self.recorder.below(key);
         let at = (below.number, below.at.clone());
         let shape = value.serialize(below)?;
-        if let (true, Shape::Text(tag)) = (TAGGED.contains(&(&self.name, key)), &shape) {
+        if let (true, Shape::Text(tag)) = (TAGGED.iter().any(|(name, tag)| self.name.ends_with(name) && *tag == key), &shape) {
             self.name = format!("{} {tag}", self.name);
         }
         let mut seen = self.recorder.seen.borrow_mut();

@@ -64,6 +64,8 @@ fn of(state: &State) -> Value {
         revoked_tokens,
         refused,
         revoked_before,
+        // The newest of the lines above, and of the tokens, in the order of their changes.
+        recent_cuts: _,
         staff_cuts,
         candidates: _,
         history: _,

@@ -17,7 +17,7 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 use super::fixture::{Seeded, at};
-use super::log::change::Change;
+use super::log::change::Attributed;
 use super::people::actor::{Actor, Person, Role};
 use super::registry::approval::{Approval, Kind, Review, Verdict};
 use super::value::digest::Digest;
@@ -37,7 +37,7 @@ pub struct Examples {
 /// A change as it goes into the journal, with the texts that it brings.
 pub struct Example {
     /// With its texts sealed.
-    pub change: Change,
+    pub change: Attributed,
     /// What those stand for.
     pub texts: Vec<TextRow>,
 }
@@ -70,7 +70,7 @@ impl Examples {
     }
 
     /// The change with the rows of the texts in it.
-    fn example(&self, change: Change) -> Example {
+    fn example(&self, change: Attributed) -> Example {
         let json = serde_json::to_string(&change).expect("JSON");
         let rows = self.sealed.as_ref().map(RefCell::borrow);
         let rows = rows.iter().flat_map(|rows| rows.values()).filter(|row| json.contains(&row.digest.to_string()));

@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::change::Change;
+use super::change::{Attributed, Change};
 use crate::domain::credential::revocation::Provenance;
+use crate::domain::people::actor::Actor;
 use crate::domain::reason::ReasonCode;
 use crate::domain::reason::decision::Step;
 use crate::domain::value::clock::Timestamp;
@@ -169,7 +170,7 @@ pub enum CountedKind {
 }
 
 /// A change with its place.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeEntry {
     /// Its place in the log.
@@ -186,7 +187,27 @@ pub struct ChangeEntry {
     pub prior: Option<u64>,
     /// The change.
     #[serde(flatten)]
-    pub change: Change,
+    pub change: Attributed,
+}
+
+impl ChangeEntry {
+    /// Reads the entry of a change of this kind.
+    fn read(kind: &str, bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        /// The members that do not depend on the kind.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Head {
+            index: u64,
+            time: Timestamp,
+            subject: String,
+            request_id: Option<RequestId>,
+            prior: Option<u64>,
+            by: Actor,
+        }
+        let what = Change::read(kind, bytes)?;
+        let Head { index, time, subject, request_id, prior, by } = serde_json::from_slice(bytes)?;
+        Ok(Self { index, time, subject, request_id, prior, change: Attributed { by, what } })
+    }
 }
 
 impl Issued {
@@ -219,7 +240,7 @@ impl Entry {
             "issued" => Self::Issued(serde_json::from_slice(bytes)?),
             "refused" => Self::Refused(serde_json::from_slice(bytes)?),
             "refusals" => Self::Counted(serde_json::from_slice(bytes)?),
-            _ => Self::Change(serde_json::from_slice(bytes)?),
+            kind => Self::Change(Box::new(ChangeEntry::read(kind, bytes)?)),
         })
     }
 
@@ -269,11 +290,11 @@ mod tests {
     use super::*;
     use crate::domain::examples::{Examples, targets};
     use crate::domain::log::archive::Segment;
-    use crate::domain::log::change::What;
-    use crate::domain::people::actor::Actor;
+    use crate::domain::log::journal::JournalChange;
+    use crate::domain::log::revocation::RevocationChange;
 
     /// Writes a change as an entry, with and without what an entry may lack, and reads it again.
-    fn reads_back(change: &Change) {
+    fn reads_back(change: &Attributed) {
         for (request_id, prior) in [(None, None), (Some("r1".parse().expect("an id")), Some(6))] {
             let subject = change.what.subject();
             let entry =
@@ -293,25 +314,45 @@ mod tests {
         examples.iter().for_each(|example| reads_back(&example.change));
         // What the journal says of itself.
         let made = [
-            What::JournalReopened { epoch: 2, mints_from: Timestamp::default(), corrects: Some(Timestamp::default()) },
-            What::JournalReopened { epoch: 2, mints_from: Timestamp::default(), corrects: None },
-            What::JournalArchived(Segment { first: 0, until: 256, digest: Digest::of(b"a segment") }),
-            What::CheckpointKeySucceeded { statement: "log\ncheckpoint key a\nsucceeded by b\n".to_owned() },
+            JournalChange::Reopened { epoch: 2, mints_from: Timestamp::default(), corrects: Some(Timestamp::default()) },
+            JournalChange::Reopened { epoch: 2, mints_from: Timestamp::default(), corrects: None },
+            JournalChange::Archived(Segment { first: 0, until: 256, digest: Digest::of(b"a segment") }),
+            JournalChange::CheckpointKeySucceeded { statement: "log\ncheckpoint key a\nsucceeded by b\n".to_owned() },
         ];
-        let made = made.map(|what| Change { by: Actor::Broker, what });
+        let made = made.map(|what| what.by(Actor::Broker));
         made.iter().for_each(reads_back);
         let all = examples.iter().map(|example| &example.change).chain(&made);
         let kinds: std::collections::BTreeSet<&str> = all.map(|change| change.what.kind()).collect();
-        assert_eq!(kinds, What::KINDS.iter().copied().collect());
+        assert_eq!(kinds, Change::kinds().collect());
     }
 
     #[test]
-    fn every_subject_of_a_revocation_reads_back_with_and_without_its_client() {
+    fn an_entry_of_no_kind_of_ours_is_refused() {
+        let entry = |kind: &str, rest: &str| {
+            format!(r#"{{"index":7,"time":0,"subject":"x","by":"broker","kind":"{kind}","environment":"production"{rest}}}"#)
+        };
+        let retired = entry("key.retired", r#","kid":"k1""#);
+        assert!(Entry::parse(retired.as_bytes()).is_ok(), "{retired}");
+        for (body, told) in [
+            (entry("key.forgotten", r#","kid":"k1""#), "unknown kind"),
+            (entry("key", r#","kid":"k1""#), "unknown kind"),
+            (entry("key.retired", ""), "missing field `kid`"),
+            (entry("key.retired", r#","kid":"k1","kid":"k2""#), "duplicate field"),
+            (retired.replace(r#""by":"broker","#, ""), "missing field `by`"),
+            (retired.replace(r#""by":"broker","#, r#""by":"broker","by":"operator","#), "duplicate field"),
+        ] {
+            let fault = Entry::parse(body.as_bytes()).expect_err("refused").to_string();
+            assert!(fault.contains(told), "{fault}: {body}");
+        }
+    }
+
+    #[test]
+    fn every_target_of_a_revocation_reads_back_with_and_without_its_client() {
         let client = "globex/order-sync".parse().expect("a client");
-        for (subject, client) in targets().into_iter().flat_map(|subject| [(subject.clone(), None), (subject, Some(&client))]) {
+        for (target, client) in targets().into_iter().flat_map(|target| [(target.clone(), None), (target, Some(&client))]) {
             let (id, reason, client) = ("v1".parse().expect("an id"), "leaked".into(), client.cloned());
-            let what = What::RevocationAdded { id, subject, tokens_only: false, reason, client };
-            reads_back(&Change { by: Actor::Broker, what });
+            let what = RevocationChange::Added { id, target, tokens_only: false, reason, client };
+            reads_back(&what.by(Actor::Broker));
         }
     }
 }

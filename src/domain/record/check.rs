@@ -303,7 +303,9 @@ impl<'a> View<'a> {
 mod tests {
     use super::*;
     use crate::domain::fixture::{approval, at, state};
-    use crate::domain::log::change::{Change, What};
+    use crate::domain::log::approval::ApprovalChange;
+    use crate::domain::log::change::Change;
+    use crate::domain::log::integration::IntegrationChange;
     use crate::domain::people::actor::{Actor, Person, Role};
     use crate::domain::registry::approval::{Approval, Kind, Verdict};
     use crate::domain::registry::binding::{Admits, Condition, Matcher};
@@ -335,11 +337,11 @@ mod tests {
     fn drafts_and_what_was_denied_cost_others_no_step() {
         let mut state = state();
         let mut index = 100;
-        let mut apply = |state: &mut State, what: What| {
+        let mut apply = |state: &mut State, what: Change| {
             index += 1;
             let by =
                 Actor::Staff(Person { iss: "https://idp.example".parse().expect("an issuer"), id: "ann".into(), name: None });
-            state.apply(index, at(0), &Change { by, what });
+            state.apply(index, at(0), &what.by(by));
         };
         let probe = costly(999, 1);
         let steps = |state: &State| {
@@ -350,23 +352,23 @@ mod tests {
         let alone = steps(&state);
         let records: Vec<_> = (0..50).map(|name| costly(name, 20)).collect();
         for record in &records {
-            apply(&mut state, What::IntegrationDrafted { record: Box::new(record.clone()), reason: None });
+            apply(&mut state, IntegrationChange::Drafted { record: Box::new(record.clone()), reason: None }.into());
         }
         assert_eq!(steps(&state), alone, "drafts");
         for record in &records {
-            let what = What::IntegrationSubmitted { integration: record.id.clone(), approval: asked(record) };
-            apply(&mut state, what);
+            let what = IntegrationChange::Submitted { integration: record.id.clone(), approval: asked(record) };
+            apply(&mut state, what.into());
         }
         assert_eq!(steps(&state).1, 1, "what waits for people reserves");
         for (number, record) in records.iter().enumerate() {
-            let denied = What::ApprovalReviewed {
+            let denied = ApprovalChange::Reviewed {
                 approval: asked(record).id,
                 verdict: Verdict::Deny,
                 reason: "no".into(),
                 roles: vec![Role::Security],
             };
-            let replaced = What::IntegrationDrafted { record: Box::new(record.clone()), reason: None };
-            apply(&mut state, if number % 2 == 0 { denied } else { replaced });
+            let replaced = IntegrationChange::Drafted { record: Box::new(record.clone()), reason: None };
+            apply(&mut state, if number % 2 == 0 { denied.into() } else { replaced.into() });
         }
         assert_eq!(steps(&state), alone, "what was denied or replaced");
     }

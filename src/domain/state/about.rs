@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 
 use super::State;
 use crate::domain::credential::revocation::RevocationTarget;
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
+use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::names::{ClientId, ElevationId, PartnerName};
 
@@ -79,7 +80,7 @@ impl About {
 /// The client whose token an entry cuts, where it cuts one token.
 fn cut_client(entry: &Entry) -> Option<&ClientId> {
     let Entry::Change(entry) = entry else { return None };
-    let What::RevocationAdded { client, .. } = &entry.change.what else { return None };
+    let Change::Revocation(RevocationChange::Added { client, .. }) = &entry.change.what else { return None };
     client.as_ref()
 }
 
@@ -115,21 +116,20 @@ pub fn words(subject: &str, state: &State) -> Option<String> {
 mod tests {
     use super::*;
     use crate::domain::fixture::{at, production, state};
-    use crate::domain::log::change::Change;
     use crate::domain::log::entry::ChangeEntry;
 
     #[test]
     fn a_partner_has_its_approvals_elevations_and_revocations() {
         let mut state = state();
         let mut revoke = |id: &str, subject: RevocationTarget| {
-            let what = What::RevocationAdded {
+            let what = RevocationChange::Added {
                 id: id.parse().expect("an id"),
-                subject,
+                target: subject,
                 tokens_only: false,
                 reason: "odd".into(),
                 client: None,
             };
-            state.apply(50, at(0), &Change { by: Actor::Operator, what });
+            state.apply(50, at(0), &what.by(Actor::Operator));
         };
         revoke(
             "revocation-1",
@@ -153,8 +153,8 @@ mod tests {
                 RevocationTarget::Token { environment: production(), id: "t1".parse().expect("an id"), expires: at(600) };
             let client = client.map(|client| client.parse().expect("a client"));
             let (id, reason) = ("v1".parse().expect("an id"), "odd".into());
-            let what = What::RevocationAdded { id, subject, tokens_only: true, reason, client };
-            let change = Change { by: Actor::Operator, what };
+            let what = RevocationChange::Added { id, target: subject, tokens_only: true, reason, client };
+            let change = what.by(Actor::Operator);
             let subject = change.what.subject();
             Entry::Change(Box::new(ChangeEntry { index: 51, time: at(0), subject, request_id: None, prior: None, change }))
         };

@@ -38,7 +38,7 @@ impl Approval {
 mod tests {
     use super::*;
     use crate::domain::fixture::approval;
-    use crate::domain::log::change::{Change, What};
+    use crate::domain::log::integration::IntegrationChange;
     use crate::domain::people::actor::{Actor, Person};
     use crate::domain::value::clock::Timestamp;
     use crate::domain::value::text::Text;
@@ -53,18 +53,18 @@ mod tests {
         let mut state = crate::domain::fixture::state();
         let integration: IntegrationId = "globex/order-sync".parse().expect("an id");
         let mut index = 100;
-        let mut apply = |state: &mut State, what: What| {
+        let mut apply = |state: &mut State, change: IntegrationChange| {
             index += 1;
-            state.apply(index, Timestamp::default(), &Change { by: sven(), what });
+            state.apply(index, Timestamp::default(), &change.by(sven()));
         };
-        let suspend = |why: &str| What::IntegrationSuspended { integration: integration.clone(), reason: why.into() };
+        let suspend = |why: &str| IntegrationChange::Suspended { integration: integration.clone(), reason: why.into() };
         apply(&mut state, suspend("odd calls"));
         let stop = state.integrations[&integration].suspended.clone().expect("a suspension");
         let (subject, version) = (integration.to_string(), stop.version(&integration.to_string()));
         let asked = approval("a1", Kind::Resume, &subject, version);
         let (id, reason) = (asked.id.clone(), "explained".into());
         let integration_asked = integration.clone();
-        apply(&mut state, What::IntegrationResumeAsked { integration: integration_asked, reason, approval: asked });
+        apply(&mut state, IntegrationChange::ResumeAsked { integration: integration_asked, reason, approval: asked });
         let known = &state.approvals[&id];
         assert!(known.is_current(&state));
         assert_eq!(known.reason.as_ref().and_then(Text::plain), Some("explained"));
@@ -86,16 +86,16 @@ mod tests {
             let (subject, version) = (integration.to_string(), Digest::of_json(&record));
             let id: ApprovalId = id.parse().expect("an id");
             let asked = approval(id.as_str(), Kind::Change, &subject, version);
-            let what = What::IntegrationChangeHeld { record: Box::new(record.clone()), approval: asked };
-            state.apply(200, Timestamp::default(), &Change { by: Actor::Operator, what });
+            let what = IntegrationChange::ChangeHeld { record: Box::new(record.clone()), approval: asked };
+            state.apply(200, Timestamp::default(), &what.by(Actor::Operator));
             (id, version)
         };
         let (first, _) = hold(&mut state, "first", "one");
         assert!(state.approvals[&first].is_current(&state));
         let (second, version) = hold(&mut state, "second", "two");
         assert!(!state.approvals[&first].is_current(&state) && state.approvals[&second].is_current(&state));
-        let what = What::IntegrationChanged { integration: integration.clone(), version };
-        state.apply(201, Timestamp::default(), &Change { by: Actor::Broker, what });
+        let what = IntegrationChange::Changed { integration: integration.clone(), version };
+        state.apply(201, Timestamp::default(), &what.by(Actor::Broker));
         assert!(!state.approvals[&second].is_current(&state));
     }
 }

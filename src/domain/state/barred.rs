@@ -113,13 +113,15 @@ impl Barred {
 mod tests {
     use super::*;
     use crate::domain::fixture::{at, production, state};
-    use crate::domain::log::change::{Change, What};
+    use crate::domain::log::change::Change;
+    use crate::domain::log::integration::IntegrationChange;
+    use crate::domain::log::revocation::RevocationChange;
     use crate::domain::people::actor::Actor;
     use crate::domain::registry::binding::Condition;
     use crate::domain::state::State;
 
-    fn apply(state: &mut State, what: What) {
-        state.apply(100, at(0), &Change { by: Actor::Operator, what });
+    fn apply(state: &mut State, change: impl Into<Change>) {
+        state.apply(100, at(0), &change.into().by(Actor::Operator));
     }
 
     /// The rule of the fixture's binding, for another repository and with more conditions.
@@ -133,7 +135,7 @@ mod tests {
 
     fn revoke(state: &mut State, subject: RevocationTarget) {
         let id = format!("r{}", state.revocations.len()).parse().expect("an id");
-        apply(state, What::RevocationAdded { id, subject, tokens_only: false, reason: "x".into(), client: None });
+        apply(state, RevocationChange::Added { id, target: subject, tokens_only: false, reason: "x".into(), client: None });
     }
 
     fn binding() -> RevocationTarget {
@@ -173,7 +175,7 @@ mod tests {
         let mut record = known.record.as_ref().clone();
         let access = record.environments.get_mut(&production()).expect("an environment");
         access.bindings[0].admits = Admits::Jwt(Box::new(since.clone()));
-        apply(&mut state, What::IntegrationNarrowed { record: Box::new(record), reason: None });
+        apply(&mut state, IntegrationChange::Narrowed { record: Box::new(record), reason: None });
         for rule in [&before, &since] {
             assert!(state.barred.rule(&production(), rule).is_some(), "{rule:?}");
         }

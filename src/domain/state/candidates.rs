@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::integration::IntegrationState;
 use crate::domain::registry::binding::{Admits, Binding, ExtraAudience, JwtRule, KeySource};
-use crate::domain::registry::environment::Environment;
-use crate::domain::registry::environment::is_own_audience;
+use crate::domain::registry::environment::{Environment, is_own_audience};
 use crate::domain::registry::lifecycle::ApiState;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApiName, Audience, BindingName, ClientId, EnvironmentName, IntegrationId, Issuer};

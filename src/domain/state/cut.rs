@@ -1,14 +1,14 @@
-//! What a change cuts, as the live index must learn it.
+//! Everything that is cut, and whether a change is the one that cut a token.
 //!
-//! Enter through [`cuts`] for one change and [`all`] for a rebuild. The truth is [`State`]; this is how it is told to those who do
+//! Enter through [`all`] for a rebuild of the live index, [`Reach`] to count living tokens. `recent_cuts` has what the newest changes cut. The truth is [`State`]; this is how it is told to those who do
 //! not read the journal.
 
 use imbl::{HashMap, OrdMap};
 
 use super::State;
+use super::recent_cuts::{Cut, CutWhat};
 use crate::domain::credential::revocation::{Clients, RevocationTarget};
 use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::log::change::{Change, What};
 use crate::domain::log::entry::Issued;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{EnvironmentName, TokenId};
@@ -56,84 +56,10 @@ impl Reach {
     }
 }
 
-/// One line of the live index of one environment.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Cut {
-    /// The environment.
-    pub environment: EnvironmentName,
-    /// What is cut there.
-    pub what: CutWhat,
-}
-
-/// What is cut.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum CutWhat {
-    /// A token, until it expires.
-    Token {
-        /// Its `jti`.
-        id: TokenId,
-        /// Its `exp`.
-        expires: Timestamp,
-    },
-    /// Tokens with a lower entry than `index` that name `key`.
-    Before {
-        /// The name of the line, such as `partner:globex`.
-        key: RevocationKey,
-        /// The line.
-        index: u64,
-    },
-}
-
-/// What the change at `index` cuts; `state` is the state after it.
-pub fn cuts(change: &Change, index: u64, state: &State) -> Vec<Cut> {
-    let subject = match &change.what {
-        What::RevocationAdded { subject, .. } => subject.clone(),
-        What::KeyTainted { environment, kid, .. } => {
-            RevocationTarget::Key { environment: environment.clone(), kid: kid.clone() }
-        }
-        What::AuthorityTainted { environment, kid, .. } => {
-            RevocationTarget::Authority { environment: environment.clone(), kid: kid.clone() }
-        }
-        What::ElevationEnded { .. } | What::ElevationReviewed { .. } => return ended(change, index, state),
-        What::IntegrationSuspended { integration, .. } => RevocationTarget::Integration { integration: integration.clone() },
-        What::PartnerSuspended { partner, .. } => RevocationTarget::Partner { partner: partner.clone() },
-        What::JournalReopened { .. } => return all(state),
-        _ => return Vec::new(),
-    };
-    if let RevocationTarget::Token { environment, id, expires } = subject {
-        return vec![Cut { environment, what: CutWhat::Token { id, expires } }];
-    }
-    let keys = state.lines(&subject);
-    let place = subject.reached().environment;
-    let environments = environments(state).filter(|environment| place.is_none_or(|place| place == *environment));
-    environments
-        .flat_map(|environment| {
-            let before = |key: &RevocationKey| Cut {
-                environment: environment.clone(),
-                what: CutWhat::Before { key: key.clone(), index },
-            };
-            keys.iter().map(before).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// What was issued under an elevation that is over before its time: by word, or by a look at one that started without anybody.
-fn ended(change: &Change, index: u64, state: &State) -> Vec<Cut> {
-    let (What::ElevationEnded { elevation, .. } | What::ElevationReviewed { elevation, .. }) = &change.what else {
-        return Vec::new();
-    };
-    let key = RevocationKey::elevation(elevation.as_str());
-    let line = state.revoked_before.get(&key).filter(|line| **line == index);
-    let request = state.elevations.find(elevation).zip(line);
-    let cut = request
-        .map(|(request, _)| Cut { environment: request.elevation.environment.clone(), what: CutWhat::Before { key, index } });
-    cut.into_iter().collect()
-}
-
 /// Everything that is cut, for a rebuild.
 pub fn all(state: &State) -> Vec<Cut> {
     let mut cuts = Vec::new();
-    for environment in environments(state) {
+    for environment in state.environments() {
         for (id, (home, expires)) in &state.revoked_tokens {
             if home == environment {
                 let what = CutWhat::Token { id: id.clone(), expires: *expires };
@@ -146,8 +72,4 @@ pub fn all(state: &State) -> Vec<Cut> {
         }
     }
     cuts
-}
-
-fn environments(state: &State) -> impl Iterator<Item = &EnvironmentName> {
-    state.configuration.iter().flat_map(|configuration| configuration.environments.keys())
 }

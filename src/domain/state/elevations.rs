@@ -2,13 +2,14 @@
 
 use imbl::{HashMap, OrdMap, OrdSet};
 
+use super::effects::Entered;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Elevation;
 use crate::domain::elevation::Ended;
 use crate::domain::elevation::Notice;
 use crate::domain::elevation::Request;
 use crate::domain::elevation::Review;
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::elevation::ElevationChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::registry::approval::Verdict;
 use crate::domain::value::clock::Timestamp;
@@ -60,28 +61,28 @@ impl Elevations {
     }
 
     /// Folds a change in. Returns the elevation whose tokens it cuts, if it cuts some.
-    pub(in crate::domain) fn apply(&mut self, at: Timestamp, change: &Change) -> Option<RevocationTarget> {
-        let over = match &change.what {
-            What::ElevationAsked { elevation } => {
+    pub(super) fn apply(&mut self, entry: Entered<'_>, change: &ElevationChange) -> Option<RevocationTarget> {
+        let (by, at) = (entry.by, entry.at);
+        let over = match change {
+            ElevationChange::Asked { elevation } => {
                 self.add(elevation.as_ref().clone(), at);
                 return None;
             }
-            What::ElevationNoticed { elevation, notice } => {
+            ElevationChange::Noticed { elevation, notice } => {
                 self.notice(elevation, *notice);
                 return None;
             }
-            What::ElevationReviewed { elevation, verdict, reason, roles, narrowing, signature } => {
-                let by = change.by.person()?.clone();
+            ElevationChange::Reviewed { elevation, verdict, reason, roles, narrowing, signature } => {
+                let by = by.person()?.clone();
                 let (reason, roles, narrowing) = (reason.clone(), roles.clone(), narrowing.clone());
                 let signature = signature.clone();
                 let review = Review { by, verdict: *verdict, reason, roles, narrowing, signature, at };
                 self.review(elevation, review).then_some(elevation)?
             }
-            What::ElevationEnded { elevation, reason } => {
-                self.end(elevation, Ended { by: change.by.clone(), reason: Some(reason.clone()), at });
+            ElevationChange::Ended { elevation, reason } => {
+                self.end(elevation, Ended { by: by.clone(), reason: Some(reason.clone()), at });
                 elevation
             }
-            _ => return None,
         };
         let request = self.find(over)?;
         Some(RevocationTarget::Elevation { environment: request.elevation.environment.clone(), elevation: over.clone() })

@@ -1,67 +1,44 @@
-//! Openings: the approval that a change opens, why, and what the state keeps of it for those who decide.
+//! Opens approvals: keeps with each when and why it was opened, and what it would undo, for those who decide.
 
 use super::{State, Stop};
-use crate::domain::log::change::What;
+use crate::domain::registry::approval::Standing;
 use crate::domain::registry::approval::{Approval, Opened};
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::Text;
 
-impl What {
-    /// The approval that the change opens, and the change's own reason for it.
-    pub fn opens(&self) -> Option<(&Approval, Option<&Text>)> {
-        if let Self::ApiSubmitted { approval, .. }
-        | Self::PartnerSubmitted { approval, .. }
-        | Self::IntegrationSubmitted { approval, .. }
-        | Self::IntegrationChangeHeld { approval, .. } = self
-        {
-            return Some((approval, None));
-        }
-        if let Self::IntegrationResumeAsked { approval, reason, .. }
-        | Self::PartnerResumeAsked { approval, reason, .. }
-        | Self::RevocationLiftAsked { approval, reason, .. }
-        | Self::EnrolmentAsked { approval, reason, .. } = self
-        {
-            return Some((approval, Some(reason)));
-        }
-        None
-    }
+/// An approval that a change opens.
+pub(super) struct Opening<'a> {
+    /// What must be approved.
+    pub approval: &'a Approval,
+    /// The change's own reason, where it has one beside that of the approval.
+    pub reason: Option<&'a Text>,
+    /// The suspension that the approval would lift.
+    pub stop: Option<Stop>,
+}
 
-    /// Why a record was applied, where whoever applied it said so.
-    pub fn applied_because(&self) -> Option<&Text> {
-        if let Self::ApiNarrowed { reason, .. }
-        | Self::IntegrationDrafted { reason, .. }
-        | Self::IntegrationNarrowed { reason, .. } = self
-        {
-            return reason.as_ref();
-        }
-        if let Self::ApiSubmitted { approval, .. }
-        | Self::PartnerSubmitted { approval, .. }
-        | Self::IntegrationChangeHeld { approval, .. } = self
-        {
-            return approval.reason.as_ref();
-        }
-        None
+impl<'a> Opening<'a> {
+    /// The approval of a version of a record.
+    pub fn of_version(approval: &'a Approval) -> Self {
+        Self { approval, reason: None, stop: None }
     }
 }
 
 impl State {
-    /// Keeps with a new approval when and why it was opened, and the suspension that it would lift: all of it is shown to approvers.
-    pub(in crate::domain) fn note_opening(&mut self, at: Timestamp, what: &What) {
-        let Some((opened, reason)) = what.opens() else { return };
-        let stop = self.stop_to_lift(what).cloned();
-        if let Some(approval) = self.approvals.get_mut(&opened.id) {
-            approval.reason = reason.or(opened.reason.as_ref()).cloned();
-            approval.opened = Opened { at, stop };
-        }
+    /// Withdraws the approval of an `earlier` version and opens that of the new one.
+    pub(super) fn open(&mut self, at: Timestamp, earlier: Option<ApprovalId>, opening: Opening<'_>) {
+        self.withdraw(at, earlier);
+        let Opening { approval, reason, stop } = opening;
+        let reason = reason.or(approval.reason.as_ref()).cloned();
+        let opened = Approval { reason, opened: Opened { at, stop }, ..approval.clone() };
+        self.approvals.insert(approval.id.clone(), opened);
     }
 
-    fn stop_to_lift(&self, what: &What) -> Option<&Stop> {
-        if let What::PartnerResumeAsked { partner, .. } = what {
-            return self.partners.get(partner)?.suspended.as_ref();
+    /// Withdraws an approval whose version was replaced.
+    pub(super) fn withdraw(&mut self, at: Timestamp, earlier: Option<ApprovalId>) {
+        if let Some(approval) = earlier.and_then(|id| self.approvals.get_mut(&id)) {
+            // What was denied or lapsed stays so (ABUSE I-9).
+            approval.withdrawn |= !matches!(approval.standing(at), Standing::Denied | Standing::Expired);
         }
-        if let What::IntegrationResumeAsked { integration, .. } = what {
-            return self.integrations.get(integration)?.suspended.as_ref();
-        }
-        None
     }
 }

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use super::barred::Barred;
+use super::effects::{Effects, Entered};
+use super::opening::Opening;
+use super::recent_cuts::{Cut, CutWhat};
 use super::{Revocation, State};
 use crate::domain::credential::revocation::{Further, Reached, RevocationTarget};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::elevation::Ended;
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::revocation::RevocationChange;
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::text::Text;
 
 impl State {
     /// Bars the revoked issuers, what the revoked bindings admitted when they were revoked, and what they admit since under the same
@@ -25,52 +29,66 @@ impl State {
         self.barred = Arc::new(barred);
     }
 
-    pub(super) fn apply_revocation(&mut self, index: u64, at: Timestamp, change: &Change) {
-        match &change.what {
-            What::RevocationAdded { id, subject, tokens_only, reason, client: _ } => {
-                if let RevocationTarget::Token { environment, id, expires } = subject {
-                    self.revoked_tokens.insert(id.clone(), (environment.clone(), *expires));
-                    return;
-                }
-                if let RevocationTarget::Key { environment, kid } = subject {
-                    self.keys.taint(environment, kid);
-                }
-                self.cut(subject, index);
-                if let RevocationTarget::Elevation { elevation, .. } = subject {
-                    self.elevations.end(elevation, Ended { by: change.by.clone(), reason: Some(reason.clone()), at });
-                }
+    pub(super) fn apply_revocation(&mut self, entry: Entered<'_>, change: &RevocationChange) -> Effects {
+        if let RevocationChange::Added { target: target @ RevocationTarget::Token { .. }, .. } = change {
+            // Workloads revoke their own tokens as often as they like.
+            return Effects::unjudged().revoking([target.clone()]);
+        }
+        let effects = match change {
+            RevocationChange::Added { id, target, tokens_only, reason, client: _ } => {
+                self.revoke(entry, target, reason);
                 let revocation = Revocation {
                     id: id.clone(),
-                    target: subject.clone(),
-                    admitted: self.history.binding(subject).cloned(),
+                    target: target.clone(),
+                    admitted: self.history.binding(target).cloned(),
                     tokens_only: *tokens_only,
-                    by: change.by.clone(),
+                    by: entry.by.clone(),
                     reason: reason.clone(),
-                    at,
-                    index,
+                    at: entry.at,
+                    index: entry.index,
                     lift: None,
                     lifted: false,
                 };
-                if let RevocationTarget::Certificate { environment, serial } = subject {
-                    self.certificates.spoil(environment, serial);
-                }
                 self.revocations.insert(id.clone(), revocation);
+                Effects::judged().revoking([target.clone()])
             }
-            What::RevocationLiftAsked { id, approval, .. } => {
+            RevocationChange::LiftAsked { id, reason, approval } => {
                 let revocation = self.revocations.get_mut(id);
                 let earlier = revocation.and_then(|revocation| revocation.lift.replace(approval.id.clone()));
-                self.reopen(earlier, Some(approval), at);
+                self.open(entry.at, earlier, Opening { approval, reason: Some(reason), stop: None });
+                Effects::judged()
             }
-            What::RevocationLifted { id } => {
+            RevocationChange::Lifted { id } => {
                 if let Some(revocation) = self.revocations.get_mut(id) {
                     revocation.lifted = revocation.target.can_be_lifted();
                 }
+                Effects::judged()
             }
-            _ => {}
-        }
+        };
         let refusing = self.revocations.values().filter(|revocation| revocation.refuses());
         self.refused = refusing.map(|revocation| revocation.target.key()).collect();
         self.bar();
+        effects
+    }
+
+    /// Ends what a revocation ends beside tokens.
+    fn revoke(&mut self, entry: Entered<'_>, target: &RevocationTarget, reason: &Text) {
+        match target {
+            RevocationTarget::Key { environment, kid } => self.keys.taint(environment, kid),
+            RevocationTarget::Elevation { elevation, .. } => {
+                self.elevations.end(elevation, Ended { by: entry.by.clone(), reason: Some(reason.clone()), at: entry.at });
+            }
+            RevocationTarget::Certificate { environment, serial } => self.certificates.spoil(environment, serial),
+            RevocationTarget::Token { .. }
+            | RevocationTarget::Api { .. }
+            | RevocationTarget::Binding { .. }
+            | RevocationTarget::Integration { .. }
+            | RevocationTarget::IntegrationEnvironment { .. }
+            | RevocationTarget::Partner { .. }
+            | RevocationTarget::Environment { .. }
+            | RevocationTarget::Issuer { .. }
+            | RevocationTarget::Authority { .. } => {}
+        }
     }
 
     /// The lines that a revocation of `target` moves: its own, and those of what a reader knows who sees the token alone.
@@ -92,12 +110,22 @@ impl State {
         keys
     }
 
-    /// Moves the lines of `subject` forward to `index`.
-    pub(super) fn cut(&mut self, subject: &RevocationTarget, index: u64) {
-        for key in self.lines(subject) {
-            let line = self.revoked_before.entry(key).or_default();
+    /// Cuts the tokens of `target` that are older than the entry `index`. Returns what the live index has to learn of it.
+    pub(super) fn cut(&mut self, target: &RevocationTarget, index: u64) -> Vec<Cut> {
+        if let RevocationTarget::Token { environment, id, expires } = target {
+            self.revoked_tokens.insert(id.clone(), (environment.clone(), *expires));
+            return vec![Cut { environment: environment.clone(), what: CutWhat::Token { id: id.clone(), expires: *expires } }];
+        }
+        let keys = self.lines(target);
+        for key in &keys {
+            let line = self.revoked_before.entry(key.clone()).or_default();
             *line = (*line).max(index);
         }
+        let place = target.reached().environment;
+        let here = self.environments().filter(|environment| place.is_none_or(|place| place == *environment));
+        here.flat_map(|environment| keys.iter().map(move |key| (environment.clone(), key.clone())))
+            .map(|(environment, key)| Cut { environment, what: CutWhat::Before { key, index } })
+            .collect()
     }
 
     /// Forgets revoked tokens that expired before `horizon`; they are refused by their `exp` (ABUSE R-16).

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::broker::revocation::Fault;
-use crate::domain::decision::elevation::Wish;
+use crate::broker::failure::Fault;
+use crate::domain::decision::elevation::ElevationRequest;
 use crate::domain::reason;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::endpoint::Endpoint;
@@ -38,7 +38,7 @@ pub const DURATION: &str = "expected a duration such as 30m or 1h";
 
 impl Asked {
     /// As the broker takes it.
-    pub fn wish(self) -> Result<Wish, Vec<Fault>> {
+    pub fn read(self) -> Result<ElevationRequest, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut add = |at: &str, message: &str| {
             faults.push(Fault { at: at.to_owned(), reason: &reason::REQUEST_INVALID, message: message.to_owned() });
@@ -57,7 +57,7 @@ impl Asked {
             add("starts", "expected a time as RFC 3339 has it, such as 2026-12-01T08:00:00Z");
         }
         match (duration, faults.is_empty()) {
-            (Some(duration), true) => Ok(Wish {
+            (Some(duration), true) => Ok(ElevationRequest {
                 api: self.api,
                 scopes,
                 allow: self.allow,

@@ -20,7 +20,7 @@ use super::route::{Route, get, post};
 use crate::broker::Broker;
 use crate::broker::elevation::Word;
 use crate::broker::elevation_view::{row, texts};
-use crate::broker::revocation::Fault;
+use crate::broker::failure::Fault;
 use crate::broker::view::elevation::ElevationView;
 use crate::broker::words::{Words, sealed};
 use crate::domain::elevation::{Narrowing, Request};
@@ -179,8 +179,8 @@ async fn ask(
     if !broker.journal.view().state.integrations.contains_key(&integration) {
         return Err(Problem::missing(format!("integration {integration}")));
     }
-    let wish = asked.wish().map_err(Problem::faults)?;
-    let ids = broker.elevate(&by.by, &integration, environments, wish, by.made_for()).await?;
+    let asked = asked.read().map_err(Problem::faults)?;
+    let ids = broker.elevate(&by.by, &integration, environments, asked, by.made_for()).await?;
     let view = broker.journal.view();
     let made: Vec<&Request> = ids.iter().filter_map(|id| view.state.elevations.find(id)).collect();
     let words = Words::of(&broker, sealed(made.iter().flat_map(|request| texts(request)))).await?;

@@ -86,7 +86,7 @@ impl Gate {
         if let Some(answered) = before(&self.broker.journal, id, &once).await? {
             return answered.told(&self.broker).await;
         }
-        let underway = self.broker.underway.begin().ok_or_else(too_many)?;
+        let in_flight = self.broker.in_flight.begin().ok_or_else(too_many)?;
         let (broker, id) = (self.broker.clone(), id.clone());
         let seen = broker.journal.view().size;
         request.extensions_mut().insert(once);
@@ -94,7 +94,7 @@ impl Gate {
         let done = tokio::spawn(async move {
             let response = next.run(request).await;
             let response = keep(&broker.journal, (&id, &once, seen), response).await;
-            drop((turn, underway));
+            drop((turn, in_flight));
             response
         });
         done.await.or_else(|fault| match fault.try_into_panic() {

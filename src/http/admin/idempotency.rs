@@ -18,7 +18,8 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use super::problem::Problem;
 use crate::broker::Broker;
-use crate::broker::revocation::{Fault, Unconfirmed};
+use crate::broker::failure::Fault;
+use crate::broker::revocation::Unconfirmed;
 use crate::domain::people::actor::{Role, Staff};
 use crate::domain::reason;
 use crate::domain::value::clock::Seconds;
@@ -269,7 +270,7 @@ mod tests {
 
     use super::*;
     use crate::domain::fixture::SetClock;
-    use crate::domain::log::change::{Change, What};
+    use crate::domain::log::partner::PartnerChange;
     use crate::domain::people::actor::{Actor, Person};
     use crate::journal::{Kek, Location, Proposal, Settings};
 
@@ -327,8 +328,8 @@ mod tests {
     /// Changes something for `request`, and then answers `status`.
     async fn change(journal: &Journal, request: (&RequestId, &Idempotency), status: StatusCode) -> Response {
         let made_for = crate::journal::ForRequest { id: request.0.clone(), once: Some(*request.1) };
-        let what = What::PartnerResumed { partner: "globex".parse().expect("a name") };
-        let change = Change { by: Actor::Operator, what };
+        let what = PartnerChange::Resumed { partner: "globex".parse().expect("a name") };
+        let change = what.by(Actor::Operator);
         let made = journal.change(Some(made_for), |_, _| Ok::<_, ()>(Proposal::from(change.clone()))).await;
         made.expect("the store takes it").expect("proposed");
         status.into_response()

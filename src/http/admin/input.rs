@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,7 +20,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use super::answer::Listed;
 use super::describe::{Description, Part};
 use super::problem::Problem;
-use crate::broker::revocation::Fault;
+use crate::broker::failure::Fault;
 use crate::domain::reason;
 use crate::http::form::Form;
 use crate::http::media;
@@ -223,13 +224,11 @@ impl<F: Filters> Page<F> {
 
 /// A cursor is the key that a page ended with: it can name a place in a list that its holder may read anyway, and nothing else.
 pub fn cursor(key: &str) -> String {
-    use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key)
 }
 
 /// The key of a cursor, if a list of ours could have such a key: what else was put there is refused, not looked for (ABUSE A-16).
 fn cursor_of(text: &str) -> Option<String> {
-    use base64::Engine as _;
     let key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).ok()?;
     let of_a_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(byte);
     let sound = !key.is_empty() && key.len() <= 256 && key.iter().all(of_a_key);

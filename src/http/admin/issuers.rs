@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::route::{Route, post};
 use crate::authn::{ProbeFault, ProbedKey};
 use crate::broker::Broker;
-use crate::broker::revocation::Fault;
+use crate::broker::failure::Fault;
 use crate::domain::people::actor::Contain;
 use crate::domain::reason::{self, Reason};
 use crate::domain::value::alg::Alg;

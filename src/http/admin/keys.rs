@@ -12,7 +12,7 @@ use super::input::{Filter, Filters, Page, Sent, named};
 use super::problem::Problem;
 use super::route::{Route, get, post};
 use crate::broker::Broker;
-use crate::broker::revocation::Fault;
+use crate::broker::failure::Fault;
 use crate::broker::view::schema::TokenAlg;
 use crate::domain::credential::keys::KeyState;
 use crate::domain::people::actor::{Operate, Read};

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::broker::revocation::{Failure, Fault};
+use crate::broker::failure::{Failure, Fault};
 use crate::domain::reason::{Class, Reason};
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::RequestId;
@@ -212,8 +212,8 @@ impl From<Failure> for Problem {
     }
 }
 
-impl From<crate::broker::exchange::Denied> for Problem {
-    fn from(denied: crate::broker::exchange::Denied) -> Self {
+impl From<crate::broker::failure::Denied> for Problem {
+    fn from(denied: crate::broker::failure::Denied) -> Self {
         Self::of(denied.refused.reason).after(denied.retry_after)
     }
 }

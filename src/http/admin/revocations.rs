@@ -13,7 +13,8 @@ use super::people::Why;
 use super::problem::Problem;
 use super::route::{Route, get, post};
 use crate::broker::Broker;
-use crate::broker::revocation::{Failure, Fault, Named, Revoke};
+use crate::broker::failure::{Failure, Fault};
+use crate::broker::revocation::{Named, Revoke};
 use crate::broker::view::person::ActorView;
 use crate::broker::words::{Words, names, sealed};
 use crate::domain::credential::revocation_key::RevocationKey;
@@ -200,13 +201,13 @@ async fn revoke(
     by: Admitted<Contain>,
     Sent(wanted): Sent<Wanted>,
 ) -> Result<Written<Created<Revoked>>, Problem> {
-    let (subject, client) = broker.revocable(wanted.named()?).await.map_err(|failure| match failure {
+    let (target, client) = broker.revocable(wanted.named()?).await.map_err(|failure| match failure {
         Failure::Refused(reason) if *reason == reason::NOT_FOUND => Problem::missing(wanted.sought()),
         other @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => Problem::from(other),
     })?;
-    let (key, tokens_only) = (subject.key(), wanted.tokens_only);
-    let asked = Revoke { subject, client, tokens_only, reason: wanted.reason };
-    let (id, cut) = broker.revoke(by.by.staff().actor(), asked, by.made_for()).await?;
+    let (key, tokens_only) = (target.key(), wanted.tokens_only);
+    let asked = Revoke { target, client, tokens_only, reason: wanted.reason };
+    let (id, cut) = broker.revoke(&by.by, asked, by.made_for()).await?;
     let view = broker.journal.view();
     let known = view.state.revocations.get(&id);
     let (version, state) = (known.map(version), known.map_or("done", |one| one.standing().name()));

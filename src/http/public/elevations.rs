@@ -11,9 +11,9 @@ use subtle::ConstantTimeEq as _;
 
 use super::Here;
 use super::held;
-use crate::broker::caller::Presented;
+use crate::broker::caller::Credential;
 use crate::broker::elevation::{NotAsked, Workload};
-use crate::broker::exchange::Denied;
+use crate::broker::failure::Denied;
 use crate::domain::decision::admission::Slot;
 use crate::domain::elevation::{Request, Standing};
 use crate::domain::reason::decision::Refused;
@@ -39,7 +39,7 @@ pub async fn ask(here: Here, headers: HeaderMap, body: Bytes) -> Response {
 async fn asked(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Response, Problem> {
     let proof = proof(here, headers)?;
     let asked: Asked = input::body(headers, body)?;
-    let wish = asked.wish().map_err(Problem::faults)?;
+    let asked = asked.read().map_err(Problem::faults)?;
     let possession = held::proof(here, headers, || Ok(held::own_endpoint(here, "/elevations")), None);
     let workload = Workload {
         environment: here.environment.clone(),
@@ -49,7 +49,7 @@ async fn asked(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Respons
         source: Some(here.peer),
         request: here.request.clone(),
     };
-    let (id, poll) = here.broker.elevate_workload(workload, wish).await.map_err(|fault| match fault {
+    let (id, poll) = here.broker.elevate_workload(workload, asked).await.map_err(|fault| match fault {
         NotAsked::Denied(denied) => denied_problem(here, &denied),
         NotAsked::Unfit(faults) => Problem::faults(faults),
     })?;
@@ -67,10 +67,10 @@ async fn asked(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Respons
     Ok(response)
 }
 
-fn proof(here: &Here, headers: &HeaderMap) -> Result<Presented, Problem> {
+fn proof(here: &Here, headers: &HeaderMap) -> Result<Credential, Problem> {
     match (Authorization::of(headers), &here.certificate) {
-        (Authorization::Token { text, as_dpop: false }, _) => Ok(Presented::Assertion { text, slot: Slot::ClientAssertion }),
-        (Authorization::Absent, Some(_)) => Ok(Presented::Certificate),
+        (Authorization::Token { text, as_dpop: false }, _) => Ok(Credential::Assertion { text, slot: Slot::ClientAssertion }),
+        (Authorization::Absent, Some(_)) => Ok(Credential::Certificate),
         _ => Err(stranger(here, &reason::CLIENT_MISSING)),
     }
 }

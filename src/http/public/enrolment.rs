@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Here;
-use crate::broker::enrolment::Shown;
+use crate::broker::enrolment::EnrolmentCredential;
 use crate::domain::credential::certificate::Der;
 use crate::domain::decision::peer::Peer;
 use crate::domain::reason::decision::Refused;
@@ -44,9 +44,13 @@ pub fn authorities(here: &Here) -> Response {
 /// `POST simpleenroll` and `simplereenroll`.
 pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: Bytes) -> Response {
     let shown = match operation {
-        Operation::Reenroll => {
-            here.certificate.as_ref().and_then(Peer::own).cloned().map(Shown::Certificate).ok_or(&reason::CERTIFICATE_MISSING)
-        }
+        Operation::Reenroll => here
+            .certificate
+            .as_ref()
+            .and_then(Peer::own)
+            .cloned()
+            .map(EnrolmentCredential::Certificate)
+            .ok_or(&reason::CERTIFICATE_MISSING),
         Operation::CaCerts | Operation::Enroll => basic(&headers),
     };
     let shown = match shown {
@@ -55,8 +59,8 @@ pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: B
     };
     // Whose it is, once a certificate was verified; the name beside a token is a claim like any other.
     let known = match &shown {
-        Shown::Certificate(shown) => Some(shown.leaf.integration.clone()),
-        Shown::Token { .. } => None,
+        EnrolmentCredential::Certificate(shown) => Some(shown.leaf.integration.clone()),
+        EnrolmentCredential::Token { .. } => None,
     };
     let Some(request) = request(&headers, &body) else {
         return refuse(&here, known, &reason::ENROLMENT_REQUEST);
@@ -109,7 +113,7 @@ pub fn asked_in_path(encoded: &str) -> Option<Vec<u8>> {
 }
 
 /// User name and password of HTTP Basic (RFC 7617), exactly one of it.
-fn basic(headers: &HeaderMap) -> Result<Shown, &'static Reason> {
+fn basic(headers: &HeaderMap) -> Result<EnrolmentCredential, &'static Reason> {
     let mut fields = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(only), None) = (fields.next(), fields.next()) else { return Err(&reason::ENROLMENT_REFUSED) };
     let shown = || {
@@ -119,7 +123,7 @@ fn basic(headers: &HeaderMap) -> Result<Shown, &'static Reason> {
         }
         let pair = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
         let (integration, token) = pair.split_once(':')?;
-        Some(Shown::Token { integration: integration.parse().ok()?, token: token.to_owned() })
+        Some(EnrolmentCredential::Token { integration: integration.parse().ok()?, token: token.to_owned() })
     };
     shown().ok_or(&reason::ENROLMENT_REFUSED)
 }

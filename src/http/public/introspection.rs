@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::Here;
 use super::held;
-use crate::broker::exchange::Denied;
-use crate::broker::introspection::{Credential, Found};
+use crate::broker::failure::Denied;
+use crate::broker::introspection::{ClientCredential, Found};
 use crate::broker::verification::HeldToken;
 use crate::domain::credential::confirmation::Confirmation;
 use crate::domain::decision::peer::Peer;
@@ -66,7 +66,7 @@ async fn asked(here: &Here, headers: &HeaderMap, body: &[u8], operation: Operati
     Ok((token, caller))
 }
 
-fn credential(here: &Here, form: &mut Form, headers: &HeaderMap, endpoint: &str) -> Result<Credential, &'static Reason> {
+fn credential(here: &Here, form: &mut Form, headers: &HeaderMap, endpoint: &str) -> Result<ClientCredential, &'static Reason> {
     let assertion = form.take("client_assertion");
     match (Authorization::of(headers), assertion) {
         (Authorization::Several, _) | (Authorization::Token { .. } | Authorization::Other, Some(_)) => {
@@ -77,15 +77,15 @@ fn credential(here: &Here, form: &mut Form, headers: &HeaderMap, endpoint: &str)
             // Only a bound token has a use for a proof, and that names this endpoint and this token.
             let possession = held::proof(here, headers, || Ok(held::own_endpoint(here, endpoint)), Some(&text))?;
             let certificate = here.certificate.as_ref().map(Peer::fingerprint);
-            Ok(Credential::Token(HeldToken { text, as_dpop, certificate, possession }))
+            Ok(ClientCredential::Token(HeldToken { text, as_dpop, certificate, possession }))
         }
         (Authorization::Absent, Some(text)) if form.get("client_assertion_type") == Some(ASSERTION_TYPE) => {
-            Ok(Credential::Assertion { text, client: form.take("client_id") })
+            Ok(ClientCredential::Assertion { text, client: form.take("client_id") })
         }
         (Authorization::Absent, Some(_)) => Err(&reason::CLIENT_MISSING),
         // RFC 8705 section 2: the certificate of the connection, and client_id to say whose.
         (Authorization::Absent, None) => match (here.certificate.clone(), form.take("client_id")) {
-            (Some(shown), Some(client)) => Ok(Credential::Certificate { shown, client }),
+            (Some(shown), Some(client)) => Ok(ClientCredential::Certificate { shown, client }),
             _ => Err(&reason::CLIENT_MISSING),
         },
     }

@@ -28,7 +28,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::broker::Broker;
-use crate::broker::exchange::Denied;
+use crate::broker::failure::Denied;
 use crate::domain::decision::peer::Peer;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::Here;
 use super::held;
-use crate::broker::caller::Presented;
-use crate::broker::exchange::{Denied, Exchanged, Request};
+use crate::broker::caller::Credential;
+use crate::broker::exchange::{Exchanged, Request};
+use crate::broker::failure::Denied;
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::credential::claims::Detail;
 use crate::domain::decision::admission::Slot;
@@ -133,8 +134,8 @@ fn request(mut form: Form<'_>, headers: &HeaderMap, here: &Here) -> Result<(Requ
     }
     let missing = if slot == Slot::ClientAssertion { &reason::CLIENT_MISSING } else { &reason::FORM_MISSING };
     let proof = match form.take(parameter) {
-        Some(text) => Presented::Assertion { text, slot },
-        None if by_certificate => Presented::Certificate,
+        Some(text) => Credential::Assertion { text, slot },
+        None if by_certificate => Credential::Certificate,
         None => return Err(missing),
     };
     let target =

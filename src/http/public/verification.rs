@@ -16,8 +16,8 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::Here;
 use super::held;
-use crate::broker::exchange::Denied;
-use crate::broker::introspection::{Credential, Found};
+use crate::broker::failure::Denied;
+use crate::broker::introspection::{ClientCredential, Found};
 use crate::broker::verification::{Asked, HeldToken, Proxy};
 use crate::domain::credential::resource::has_token;
 use crate::domain::reason::decision::Refused;
@@ -117,7 +117,7 @@ fn proxy(here: &Here, headers: &HeaderMap) -> Result<Proxy, &'static Reason> {
     match only(headers, &CALLER)? {
         None if here.may_verify => Ok(Proxy::Listed),
         None => Err(&reason::PROXY_UNKNOWN),
-        Some(text) => Ok(Proxy::Caller(Credential::Assertion { text: text.to_owned(), client: None })),
+        Some(text) => Ok(Proxy::Caller(ClientCredential::Assertion { text: text.to_owned(), client: None })),
     }
 }
 

@@ -27,8 +27,8 @@ use super::store::query::{Query, StoredEntry};
 use super::tree::merkle::{inclusion_path, leaf_hash, verify_inclusion};
 use super::tree::tiles::{Tile, WIDTH};
 use crate::domain::log::archive::Segment;
-use crate::domain::log::change::{Change, What};
 use crate::domain::log::entry::Entry;
+use crate::domain::log::journal::JournalChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
@@ -89,7 +89,7 @@ impl Journal {
         let shelf = self.shelf().clone();
         let segment = blocking(move || shelf.put(&bundles)).await??;
         let proposal = |state: &crate::domain::state::State, _| {
-            let change = Change { by: Actor::Broker, what: What::JournalArchived(segment.clone()) };
+            let change = JournalChange::Archived(segment.clone()).by(Actor::Broker);
             (state.archive.until() == segment.first).then(|| Proposal::from(change)).ok_or(())
         };
         if self.change(None, proposal).await?.is_err() {

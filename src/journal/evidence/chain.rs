@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::super::tree::{FullTile, Tree};
 use super::fault::VerifyFault;
 use super::report::Report;
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
 use crate::domain::log::entry::{Entry, Issued};
+use crate::domain::log::journal::JournalChange;
 use crate::domain::registry::binding::Admits;
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
@@ -183,7 +184,7 @@ impl Chain {
 /// The time of the entry before, where the entry takes time back.
 fn corrects(entry: &Entry) -> Option<Timestamp> {
     let Entry::Change(change) = entry else { return None };
-    let What::JournalReopened { corrects, .. } = &change.change.what else { return None };
+    let Change::Journal(JournalChange::Reopened { corrects, .. }) = &change.change.what else { return None };
     *corrects
 }
 

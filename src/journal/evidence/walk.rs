@@ -13,8 +13,9 @@ use super::chain::{Chain, REOPENED, Taken, correction};
 use super::export::Writer;
 use super::fault::VerifyFault;
 use crate::domain::log::archive::{Archive, Segment};
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
+use crate::domain::log::journal::JournalChange;
 use crate::domain::value::digest::Digest;
 use crate::journal::archive::segment::{SegmentFault, Shelf};
 use crate::journal::store::batch::{MacKey, Row};
@@ -127,7 +128,7 @@ async fn archive(snapshot: &mut dyn Snapshot) -> Result<Archive, VerifyFault> {
     for (at, body) in snapshot.changes_of_kind("journal.archived").await? {
         let strange = || VerifyFault::entry(at, "the row's kind is not that of its entry");
         let Ok(Entry::Change(entry)) = Entry::parse(body.as_bytes()) else { return Err(strange()) };
-        let What::JournalArchived(segment) = &entry.change.what else { return Err(strange()) };
+        let Change::Journal(JournalChange::Archived(segment)) = &entry.change.what else { return Err(strange()) };
         archive.take(segment);
     }
     Ok(archive)

@@ -11,8 +11,9 @@
 //! only a checkpoint that is kept elsewhere, in Redis or by an auditor, tells of that.
 
 use super::kek::BlobName;
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
+use crate::domain::log::journal::JournalChange;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, SignerKey, VerifierKey, sign};
 
@@ -239,7 +240,7 @@ pub fn stated(entry: &[u8]) -> Option<(Succession, Timestamp)> {
     // Few of many entries are worth parsing.
     std::str::from_utf8(entry).ok().filter(|text| text.contains(SUCCEEDED))?;
     let Ok(Entry::Change(entry)) = Entry::parse(entry) else { return None };
-    let What::CheckpointKeySucceeded { statement } = &entry.change.what else { return None };
+    let Change::Journal(JournalChange::CheckpointKeySucceeded { statement }) = &entry.change.what else { return None };
     Some((Succession::read(statement).ok()?, entry.time))
 }
 

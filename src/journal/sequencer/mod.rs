@@ -28,8 +28,9 @@ use super::store::reader::Reader;
 use super::store::write::{Tried, Write};
 use super::tree::Tree;
 use crate::domain::decision::grant::Decision;
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
 use crate::domain::log::entry::{ChangeEntry, Entry};
+use crate::domain::log::journal::JournalChange;
 use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
 use queue::{
@@ -343,9 +344,9 @@ impl Sequencer {
     /// The time of an entry that is written now, after [`Self::begin`].
     ///
     /// Only the change that corrects the time of the log may go back behind the head.
-    async fn time(&mut self, what: Option<&What>) -> Result<Timestamp, Unavailable> {
+    async fn time(&mut self, what: Option<&Change>) -> Result<Timestamp, Unavailable> {
         let time = match what {
-            Some(What::JournalReopened { corrects: Some(_), .. }) => self.shared.believed(),
+            Some(Change::Journal(JournalChange::Reopened { corrects: Some(_), .. })) => self.shared.believed(),
             _ => self.shared.time_after(self.head.time),
         };
         if time.is_err() {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::refusals::{Counts, Known};
 use crate::domain::decision::grant::{Decision, Grant};
-use crate::domain::log::change::Change;
+use crate::domain::log::change::Attributed;
 use crate::domain::log::entry::{Counted, CountedKind, Issued, RefusedEntry, RefusedKind};
 use crate::domain::reason::ReasonCode;
 use crate::domain::reason::decision::Refused;
@@ -52,7 +52,7 @@ pub struct Item {
 pub struct ChangeRequest {
     pub seen: Option<u64>,
     pub request: Option<answers::ForRequest>,
-    pub change: Change,
+    pub change: Attributed,
     pub beside: Beside,
 }
 

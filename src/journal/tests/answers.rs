@@ -3,6 +3,7 @@
 use super::super::answers::{Before, ForRequest, Idempotency, MOST_ANSWERS, MOST_BYTES, Reply};
 use super::super::fault::Unavailable;
 use super::*;
+use crate::domain::log::text::TextChange;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::text::Text;
 
@@ -243,8 +244,8 @@ async fn answers_are_sealed_and_go_with_an_erasure() {
     // One that was begun before the erasure, and is answered after it, may hold what was erased.
     let (late, seen) = (once("ann", "late"), journal.view().size);
     make_for(&journal, of("r-4", late)).await.expect("changes");
-    let erased = What::TextErased { texts: vec![Text::Sealed(said.digest().expect("sealed"))], reason: "asked".into() };
-    make(&journal, Change { by: Actor::Operator, what: erased }).await;
+    let erased = TextChange::Erased { texts: vec![Text::Sealed(said.digest().expect("sealed"))], reason: "asked".into() };
+    make(&journal, erased.by(Actor::Operator)).await;
     let request = id("r-4");
     let reply = Reply { request: &request, once: &late, seen, done: true, answer: Some(SAID) };
     journal.keep_answer(reply).await.expect("taken");

@@ -1,6 +1,9 @@
 //! What is forgotten on purpose: texts of people, and keys whose time is over.
 
 use super::*;
+use crate::domain::log::change::Attributed;
+use crate::domain::log::key::KeyChange;
+use crate::domain::log::text::TextChange;
 use crate::domain::value::text::{Text, TextDigest};
 use crate::journal::At;
 use crate::journal::sqlite::writer::SqliteWriter;
@@ -15,9 +18,9 @@ pub fn holds(all: &[u8], part: &[u8]) -> bool {
     all.windows(part.len()).any(|here| here == part)
 }
 
-fn erasure(texts: Vec<TextDigest>) -> Change {
+fn erasure(texts: Vec<TextDigest>) -> Attributed {
     let texts = texts.into_iter().map(Text::Sealed).collect();
-    Change { by: Actor::Operator, what: What::TextErased { texts, reason: "asked by the person".into() } }
+    TextChange::Erased { texts, reason: "asked by the person".into() }.by(Actor::Operator)
 }
 
 /// Salt and text are gone with the change that says so; state, proofs and `verify` do not notice.
@@ -84,8 +87,8 @@ async fn a_retired_key_loses_its_private_half_with_the_entry() {
     let blob = journal.blob(&name).await.expect("reads").expect("is there");
     assert_eq!(blob.digest(), key.sealed);
     assert!(holds(&bytes(&house), &blob.sealed));
-    let what = What::KeyRetired { environment: key.environment.clone(), kid: key.kid.clone() };
-    let retire = || Proposal { destroy: vec![name.clone()], ..Change { by: Actor::Broker, what: what.clone() }.into() };
+    let what = KeyChange::Retired { environment: key.environment.clone(), kid: key.kid.clone() };
+    let retire = || Proposal { destroy: vec![name.clone()], ..what.clone().by(Actor::Broker).into() };
 
     house.fail(Fault::CommitLost);
     assert!(journal.change(None, |_, _| Ok::<_, ()>(retire())).await.is_err());

@@ -36,7 +36,9 @@ use crate::domain::credential::keys::SigningKey;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::grant::{Decision, Grant};
 use crate::domain::fixture::{self, Seeded, SetClock};
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::change::{Attributed, Change};
+use crate::domain::log::key::KeyChange;
+use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::RequestId;
@@ -148,7 +150,7 @@ impl House {
         let journal = self.open().await.expect("opens");
         for change in fixture::registry() {
             match change {
-                Change { what: What::KeyCreated(key), .. } => create_key(&journal, key).await,
+                Attributed { what: Change::Key(KeyChange::Created(key)), .. } => create_key(&journal, key).await,
                 change => {
                     make(&journal, change).await;
                 }
@@ -373,7 +375,7 @@ pub async fn create_key(journal: &Journal, mut key: SigningKey) {
     let name = BlobName::new(&key.environment, "signing", &key.kid);
     let blob = House::kek().seal(name, b"the private half", &Seeded::new(2));
     key.sealed = blob.digest();
-    let change = Change { by: Actor::Broker, what: What::KeyCreated(key) };
+    let change = KeyChange::Created(key).by(Actor::Broker);
     let proposal = |_: &_, _| Ok::<_, ()>(Proposal { sealed: vec![blob.clone()], ..change.clone().into() });
     journal.change(None, proposal).await.expect("the store takes it").expect("proposed");
 }
@@ -391,21 +393,21 @@ pub async fn issue(journal: &Journal, numbers: std::ops::Range<usize>) {
 }
 
 /// Makes a change.
-pub async fn make(journal: &Journal, change: Change) -> Committed {
+pub async fn make(journal: &Journal, change: Attributed) -> Committed {
     let made = journal.change(None, |_, _| Ok::<_, ()>(Proposal::from(change.clone()))).await;
     made.expect("the store takes it").expect("proposed")
 }
 
 /// Revokes everything of the fixture's partner.
-pub fn revocation() -> Change {
-    let what = What::RevocationAdded {
+pub fn revocation() -> Attributed {
+    let what = RevocationChange::Added {
         id: "revocation-1".parse().expect("an id"),
-        subject: RevocationTarget::Partner { partner: "globex".parse().expect("a name") },
+        target: RevocationTarget::Partner { partner: "globex".parse().expect("a name") },
         tokens_only: false,
         reason: "stolen laptop".into(),
         client: None,
     };
-    Change { by: Actor::Operator, what }
+    what.by(Actor::Operator)
 }
 
 /// Exchanges the proof `jti`, decided on the newest state.
@@ -423,10 +425,10 @@ pub async fn is_spent(journal: &Journal, jti: &str) -> bool {
 }
 
 /// Revokes one token that never was.
-pub fn revocation_of_token() -> Change {
-    let what = What::RevocationAdded {
+pub fn revocation_of_token() -> Attributed {
+    let what = RevocationChange::Added {
         id: "revocation-2".parse().expect("an id"),
-        subject: RevocationTarget::Token {
+        target: RevocationTarget::Token {
             environment: fixture::production(),
             id: "nobody".parse().expect("an id"),
             expires: fixture::at(600),
@@ -435,7 +437,7 @@ pub fn revocation_of_token() -> Change {
         reason: "a test".into(),
         client: None,
     };
-    Change { by: Actor::Operator, what }
+    what.by(Actor::Operator)
 }
 
 impl House {

@@ -1,10 +1,14 @@
 //! Hands that are not the journal's own: rows changed, added, taken away; files put back, cut and bent.
 
+use sqlx::Connection as _;
+use sqlx::Row as _;
 use std::path::Path;
 
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, SqliteConnection};
 
 use super::*;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::journal::JournalChange;
 use crate::domain::reason;
 use crate::journal::sqlite::column;
 use crate::journal::sqlite::writer::SqliteWriter;
@@ -432,8 +436,8 @@ async fn an_epoch_that_is_not_later_is_named() {
         let house = House::new();
         house.with_tokens(1).await;
         let journal = house.reopen(Seconds(0)).await.expect("reopens");
-        let what = What::JournalReopened { epoch, mints_from: fixture::at(0), corrects: None };
-        let at = make(&journal, Change { by: Actor::Operator, what }).await.index;
+        let what = JournalChange::Reopened { epoch, mints_from: fixture::at(0), corrects: None };
+        let at = make(&journal, what.by(Actor::Operator)).await.index;
         journal.close().await;
         assert!(matches!(house.open().await.err(), Some(OpenFault::Inconsistent { index, .. }) if index == at), "{epoch}");
         let fault = fault_of(&house).await;
@@ -566,8 +570,8 @@ async fn forge(house: &House, token: bool) -> u64 {
         };
         Row::issued(&entry)
     } else {
-        let what = What::IntegrationResumed { integration: "globex/order-sync".parse().expect("an id") };
-        let change = Change { by: Actor::Operator, what };
+        let what = IntegrationChange::Resumed { integration: "globex/order-sync".parse().expect("an id") };
+        let change = what.by(Actor::Operator);
         let subject = change.what.subject();
         Row::change(&crate::domain::log::entry::ChangeEntry {
             index: size,

@@ -33,6 +33,40 @@ pub fn faults(tree: &Tree) -> Vec<String> {
     if callers == expected { Vec::new() } else { vec![format!("assertion is called by {callers:?}")] }
 }
 
+/// The file that proposes all changes of `broker` to the journal.
+const DOOR: &str = "broker/change.rs";
+
+/// Calls of `Journal::change` in `broker`.
+///
+/// `Broker::change_by` refuses the change of a person who was cut since the route let them in. An operation that calls the journal itself
+/// could forget that.
+pub fn direct_changes(tree: &Tree) -> Vec<String> {
+    let calls = |text: &str| {
+        let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code: String = code.chars().filter(|character| !character.is_whitespace()).collect();
+        code.contains("journal.change(") || code.contains("Journal::change(")
+    };
+    let callers: Vec<&str> = tree
+        .sources()
+        .filter(|source| source.room() == "broker" && calls(&source.text))
+        .map(|source| source.path.as_str())
+        .collect();
+    let mut faults: Vec<String> = callers
+        .iter()
+        .filter(|path| **path != DOOR)
+        .map(|path| format!("{path} calls the journal's `change`; use `Broker::change_by` or `change_as`"))
+        .collect();
+    if !callers.contains(&DOOR) {
+        faults.push(format!("{DOOR} calls the journal's `change` no more"));
+    }
+    faults
+}
+
+#[test]
+fn a_change_goes_through_one_door() {
+    super::assert_none(&direct_changes(Tree::today()));
+}
+
 #[test]
 fn assertions_have_one_caller_each() {
     super::assert_none(&faults(Tree::today()));

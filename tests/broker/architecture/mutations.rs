@@ -106,7 +106,7 @@ fn rooms_and_floors_are_the_same() {
 fn code_that_hides_what_is_named_is_seen() {
     let cases = [
         ("use super::state::*;", "all of"),
-        ("use super::change::What::*;", "all of"),
+        ("use super::change::Change::*;", "all of"),
         ("include!(\"../http/form.rs\");", "include!"),
         ("#[path = \"../http/form.rs\"] mod form;", "#[path]"),
     ];
@@ -160,9 +160,6 @@ fn each_dependency_is_at_home_somewhere() {
 fn a_file_that_grows_is_seen() {
     let longer = "fn more() {}\n".repeat(800);
     assert_fails(sizes::faults, "domain/value/hex.rs", &longer, "lines");
-    assert_fails(sizes::faults, "domain/log/change.rs", "fn more() {}", "at most");
-    let shorter = Tree::today().with("domain/log/change.rs", |_| String::new());
-    assert_told(&sizes::faults(&shorter), &["domain/log/change.rs", "take it off"]);
     let every: Vec<String> = Tree::today().sources().map(|source| source.path.clone()).collect();
     let every = every
         .iter()
@@ -185,6 +182,18 @@ fn a_second_caller_of_an_assertion_is_seen() {
     assert_each_fails(chain::faults, "broker/", &codes.map(|code| (code, "assertion")));
     // Once more in a file that may call it once.
     assert_fails(chain::faults, "authn/verify.rs", "fn f() { Verified::assertion(1); }", "assertion");
+}
+
+#[test]
+fn a_change_past_the_one_door_is_seen() {
+    let codes = [
+        "fn f(&self) { self.journal.change(None, propose) }",
+        "fn f(&self) { self\n    .journal\n    .change(None, propose) }",
+        "fn f(journal: &Journal) { Journal::change(journal, None, propose) }",
+    ];
+    assert_each_fails(chain::direct_changes, "broker/", &codes.map(|code| (code, "change_by")));
+    let tree = Tree::today().with("broker/change.rs", |_| String::new());
+    assert_told(&chain::direct_changes(&tree), &["broker/change.rs", "no more"]);
 }
 
 #[test]
@@ -215,32 +224,32 @@ fn an_upward_import_inside_the_domain_is_seen() {
 #[test]
 fn a_catch_all_arm_is_seen() {
     let codes = [
-        "fn f() { match x { What::KeyRetired { .. } => 1, _ => 2 } }",
-        "fn f() { match x { What::KeyRetired { .. } => 1, other => f(other) } }",
-        "fn f() { match x { Some(What::KeyRetired { .. }) => 1, Some(_) => 2, None => 3 } }",
-        "fn f() { match (x, y) { (What::KeyRetired { .. }, true) => 1, (_, _) => 2 } }",
-        "fn f() { match (y, x) { (true, What::KeyRetired { .. }) => 1, (true, _) => 2, (false, _) => 3 } }",
-        "fn f() { match x { One { what: What::KeyRetired { .. }, .. } => 1, One { .. } => 3 } }",
-        "fn f() { println!(\"{}\", match x { What::KeyRetired { .. } => 1, _ => 2 }) }",
-        "use What as Happened; fn f() { match x { Happened::KeyRetired { .. } => 1, _ => 2 } }",
-        "use What::KeyRetired; fn f() { match x { KeyRetired { .. } => 1, _ => 2 } }",
+        "fn f() { match x { KeyChange::Retired { .. } => 1, _ => 2 } }",
+        "fn f() { match x { KeyChange::Retired { .. } => 1, other => f(other) } }",
+        "fn f() { match x { Some(KeyChange::Retired { .. }) => 1, Some(_) => 2, None => 3 } }",
+        "fn f() { match (x, y) { (KeyChange::Retired { .. }, true) => 1, (_, _) => 2 } }",
+        "fn f() { match (y, x) { (true, KeyChange::Retired { .. }) => 1, (true, _) => 2, (false, _) => 3 } }",
+        "fn f() { match x { One { what: KeyChange::Retired { .. }, .. } => 1, One { .. } => 3 } }",
+        "fn f() { println!(\"{}\", match x { KeyChange::Retired { .. } => 1, _ => 2 }) }",
+        "use KeyChange as Happened; fn f() { match x { Happened::Retired { .. } => 1, _ => 2 } }",
+        "use KeyChange::Retired; fn f() { match x { KeyRetired { .. } => 1, _ => 2 } }",
     ];
-    let codes = codes.map(|code| format!("use crate::domain::log::change::What;\n{code}"));
-    let cases: Vec<(&str, &str)> = codes.iter().map(|code| (code.as_str(), "What")).collect();
+    let codes = codes.map(|code| format!("use crate::domain::log::key::KeyChange;\n{code}"));
+    let cases: Vec<(&str, &str)> = codes.iter().map(|code| (code.as_str(), "KeyChange")).collect();
     assert_each_fails(arms::faults, "broker/", &cases);
 }
 
 #[test]
 fn an_exhaustive_match_passes() {
     let codes = [
-        "fn f() { match x { What::KeyRetired { .. } => 1, What::JournalReopened { .. } => 2 } }",
-        "fn f() { match (x, y) { (What::KeyRetired { .. }, What::KeyRetired { .. }) => 1, (What::KeyRetired { .. }, _) => 2 } }",
-        "fn f() { match (y, x) { (Some(1), _) => 1, (None, What::KeyRetired { .. }) => 2 } }",
-        "fn f() { match x { What::KeyRetired { .. } => 1, What::JournalReopened { .. } => 2, _ if y => 3 } }",
+        "fn f() { match x { KeyChange::Retired { .. } => 1, KeyChange::Created { .. } => 2 } }",
+        "fn f() { match (x, y) { (KeyChange::Retired { .. }, KeyChange::Retired { .. }) => 1, (KeyChange::Retired { .. }, _) => 2 } }",
+        "fn f() { match (y, x) { (Some(1), _) => 1, (None, KeyChange::Retired { .. }) => 2 } }",
+        "fn f() { match x { KeyChange::Retired { .. } => 1, KeyChange::Created { .. } => 2, _ if y => 3 } }",
         "fn f() { match x { Some(1) => 1, _ => 2 } }",
-        "fn f() { if let What::KeyRetired { .. } = x {} }",
+        "fn f() { if let KeyChange::Retired { .. } = x {} }",
     ];
-    let codes = codes.map(|code| format!("use crate::domain::log::change::What;\n{code}"));
+    let codes = codes.map(|code| format!("use crate::domain::log::key::KeyChange;\n{code}"));
     let (tree, _) = with_each("broker/", &codes.each_ref().map(String::as_str));
     assert_eq!(arms::faults(&tree).len(), arms::faults(Tree::today()).len());
 }

@@ -319,11 +319,15 @@ impl<'ast> Visit<'ast> for Reader {
         if call.path.is_ident("include") {
             self.source.hidden.push((start(&call.path), "include!"));
         }
-        // Arguments that are expressions are read as such, so that a `match` in `format!` is seen; else the tokens are scanned.
+        // Arguments that are expressions are read as such, so that a `match` in `format!` is seen. So are items: an enum may be declared
+        // through a macro. Other tokens are scanned.
         let arguments = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
-        match arguments.parse2(call.tokens.clone()) {
-            Ok(arguments) => arguments.iter().for_each(|argument| self.visit_expr(argument)),
-            Err(_) => self.note_tokens(&call.tokens),
+        if let Ok(arguments) = arguments.parse2(call.tokens.clone()) {
+            arguments.iter().for_each(|argument| self.visit_expr(argument));
+        } else if let Ok(items) = syn::parse2::<syn::File>(call.tokens.clone()) {
+            items.items.iter().for_each(|item| self.visit_item(item));
+        } else {
+            self.note_tokens(&call.tokens);
         }
     }
 
@@ -407,6 +411,13 @@ mod tests {
         ] {
             assert!(paths(text).contains(&"crate::a::b".to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn an_enum_in_a_macro_is_seen() {
+        let source = Source::parse("a.rs", "kinds! { /// About.\n pub enum Kind { #[kind = \"a.b\"] One(crate::a::b), } }");
+        assert_eq!(source.enums.iter().next(), Some(&vec!["a".to_owned(), "Kind".to_owned()]));
+        assert!(source.scopes.values().any(|scope| scope.paths.keys().any(|path| path.join("::") == "crate::a::b")));
     }
 
     #[test]

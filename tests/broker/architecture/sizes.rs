@@ -5,11 +5,10 @@ use super::sources::Tree;
 /// Lines of a file, with its documentation and without the test modules at its end.
 const MOST: usize = 450;
 
-/// Files that are longer today: the lines that they have, and the step that shortens them.
+/// Files that are longer today: the lines that they have, and the step that shortens them. There are none.
 ///
 /// Neither the list nor a number grows.
-const LONGER: [(&str, usize, &str); 1] =
-    [("domain/log/change.rs", 571, "to be cut by nesting changes by noun, each with its file")];
+const LONGER: [(&str, usize, &str); 0] = [];
 
 /// A number in the list has to follow when its file has become this much shorter.
 const SLACK: usize = 20;

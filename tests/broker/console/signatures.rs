@@ -20,7 +20,7 @@ impl House {
 
     /// Writes into the journal of the stopped house, with its own key-encryption key, the first review of `from` as one of `to`; the index.
     async fn forge(&self, from: &str, to: &str) -> u64 {
-        use carnet::domain::log::change::{Change, What};
+        use carnet::domain::log::elevation::ElevationChange;
         use carnet::domain::people::actor::Actor;
         let file = self.world.folder.path().join("carnet.toml");
         let config = carnet::config::load(&file).expect("a configuration");
@@ -37,7 +37,7 @@ impl House {
                 if let Some(signature) = review.signature.as_mut().filter(|_| from != to) {
                     signature.seen = target.version(state);
                 }
-                let what = What::ElevationReviewed {
+                let what = ElevationChange::Reviewed {
                     elevation: target.elevation.id.clone(),
                     verdict: review.verdict,
                     reason: "looked at".into(),
@@ -45,7 +45,7 @@ impl House {
                     narrowing: review.narrowing,
                     signature: review.signature,
                 };
-                Ok::<_, ()>(carnet::journal::Proposal::from(Change { by: Actor::Staff(review.by), what }))
+                Ok::<_, ()>(carnet::journal::Proposal::from(what.by(Actor::Staff(review.by))))
             })
             .await
             .expect("available")

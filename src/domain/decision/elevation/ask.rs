@@ -25,9 +25,9 @@ const MOST_OPEN: usize = 20;
 /// The furthest start.
 const FURTHEST: Seconds = Seconds::days(30);
 
-/// What is wished for, whoever wishes.
+/// The elevation that somebody asks for.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct ElevationRequest {
     /// At which API.
     pub api: ApiName,
     /// The scopes.
@@ -46,9 +46,9 @@ pub struct Wish {
     pub break_glass: bool,
 }
 
-/// Who wants it, for whom and where.
+/// An elevation to be judged: the request, who makes it, for whom and where.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct NewElevation {
     /// The id that it will have.
     pub id: ElevationId,
     /// For whom.
@@ -56,7 +56,7 @@ pub struct Wanted {
     /// Where.
     pub environment: EnvironmentName,
     /// What.
-    pub wish: Wish,
+    pub request: ElevationRequest,
     /// Who asks.
     pub by: Actor,
     /// The binding that a workload asks through.
@@ -80,35 +80,35 @@ pub struct Unfit {
 ///
 /// # Errors
 /// Everything that does not fit, all at once.
-pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
+pub fn ask(wanted: NewElevation, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
     let Some(access) = access(state, &wanted.integration, &wanted.environment) else {
         let message = format!("{} has no environment {}", wanted.integration, wanted.environment);
         return Err(vec![Unfit { at: "environments", reason: &reason::ELEVATION_NOT_ELIGIBLE, message }]);
     };
     let mut unfit = Vec::new();
     let mut eligible = Vec::new();
-    for scope in wanted.wish.scopes.iter() {
-        let found = access.elevation.iter().find(|one| one.api == wanted.wish.api && one.scope == *scope);
-        match found.filter(|_| in_catalogue(state, &wanted.wish.api, scope)) {
+    for scope in wanted.request.scopes.iter() {
+        let found = access.elevation.iter().find(|one| one.api == wanted.request.api && one.scope == *scope);
+        match found.filter(|_| in_catalogue(state, &wanted.request.api, scope)) {
             Some(one) => eligible.push(one),
             None => {
-                let message = format!("{scope} of {} is nothing that the record lets be elevated", wanted.wish.api);
+                let message = format!("{scope} of {} is nothing that the record lets be elevated", wanted.request.api);
                 unfit.push(Unfit { at: "scopes", reason: &reason::ELEVATION_NOT_ELIGIBLE, message });
             }
         }
     }
-    if wanted.wish.scopes.is_empty() {
+    if wanted.request.scopes.is_empty() {
         let message = "expected at least one scope".to_owned();
         unfit.push(Unfit { at: "scopes", reason: &reason::REQUEST_INVALID, message });
     }
-    if wanted.wish.break_glass && is_signed(state, &wanted.wish.api) {
+    if wanted.request.break_glass && is_signed(state, &wanted.request.api) {
         let message =
-            format!("{} says approval: signed, and what starts without an approval has no signature", wanted.wish.api);
+            format!("{} says approval: signed, and what starts without an approval has no signature", wanted.request.api);
         unfit.push(Unfit { at: "breakGlass", reason: &reason::ELEVATION_NO_BREAK_GLASS, message });
     }
     fit(&wanted, &eligible, state, now, &mut unfit);
     let rule = crate::domain::elevation::Rule {
-        demands: if wanted.wish.break_glass { rule::afterwards() } else { rule::demands(&eligible) },
+        demands: if wanted.request.break_glass { rule::afterwards() } else { rule::demands(&eligible) },
         barred: barred(&wanted, state),
     };
     if let Some(demand) = rule.demands.iter().find(|demand| !can_be_met(demand, &rule.barred, state)) {
@@ -123,7 +123,7 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
     let own = |request: &&Request| is_same(&request.elevation.requested_by, &wanted.by);
     let waiting = state.elevations.of(&wanted.integration, &wanted.environment).filter(own);
     let waiting = waiting.filter(|request| request.standing(now) == Standing::Pending).count();
-    if !wanted.wish.break_glass && waiting >= MOST_OPEN {
+    if !wanted.request.break_glass && waiting >= MOST_OPEN {
         let message = format!("{waiting} of your own requests wait already, and {MOST_OPEN} may");
         unfit.push(Unfit { at: "", reason: &reason::ELEVATION_TOO_MANY, message });
     }
@@ -133,55 +133,55 @@ pub fn ask(wanted: Wanted, state: &State, now: Timestamp) -> Result<Elevation, V
     let patient = now.plus(PATIENCE);
     let tied = eligible.iter().any(|one| one.require.contains(&Required::OpenTicket));
     Ok(Elevation {
-        expires: wanted.wish.starts.map_or(patient, |starts| patient.max(starts).min(starts.plus(wanted.wish.duration))),
+        expires: wanted.request.starts.map_or(patient, |starts| patient.max(starts).min(starts.plus(wanted.request.duration))),
         id: wanted.id,
         integration: wanted.integration,
         environment: wanted.environment,
-        api: wanted.wish.api,
-        scopes: wanted.wish.scopes,
-        allow: wanted.wish.allow,
-        duration: wanted.wish.duration,
-        starts: wanted.wish.starts,
-        reason: Text::from(wanted.wish.reason.as_str()),
-        ticket: wanted.wish.ticket,
+        api: wanted.request.api,
+        scopes: wanted.request.scopes,
+        allow: wanted.request.allow,
+        duration: wanted.request.duration,
+        starts: wanted.request.starts,
+        reason: Text::from(wanted.request.reason.as_str()),
+        ticket: wanted.request.ticket,
         tied,
         requested_by: wanted.by,
         binding: wanted.binding,
         rule,
-        break_glass: wanted.wish.break_glass,
+        break_glass: wanted.request.break_glass,
         poll: wanted.poll,
     })
 }
 
 /// What the request names, against what the record has for each scope.
-fn fit(wanted: &Wanted, eligible: &[&Eligible], state: &State, now: Timestamp, unfit: &mut Vec<Unfit>) {
+fn fit(wanted: &NewElevation, eligible: &[&Eligible], state: &State, now: Timestamp, unfit: &mut Vec<Unfit>) {
     let mut add = |at, reason, message: String| unfit.push(Unfit { at, reason, message });
     let most = eligible.iter().map(|one| one.max).min().unwrap_or(Seconds::hours(24));
-    let most = if wanted.wish.break_glass { most.min(LONGEST_BREAK_GLASS) } else { most };
-    if wanted.wish.duration > most || wanted.wish.duration < Seconds::minutes(1) {
+    let most = if wanted.request.break_glass { most.min(LONGEST_BREAK_GLASS) } else { most };
+    if wanted.request.duration > most || wanted.request.duration < Seconds::minutes(1) {
         let message = format!("expected 1m to {most}, which is the longest for all of these scopes");
         add("duration", &reason::ELEVATION_TOO_LONG, message);
     }
     for one in eligible.iter().filter(|one| !one.allow.is_empty()) {
-        for endpoint in wanted.wish.allow.iter().filter(|endpoint| !one.allow.contains(endpoint)) {
+        for endpoint in wanted.request.allow.iter().filter(|endpoint| !one.allow.contains(endpoint)) {
             add("allow", &reason::ELEVATION_WIDENS, format!("{endpoint} is none of the endpoints that {} has", one.scope));
         }
     }
     let named = |one: &&Eligible| one.require.contains(&Required::Ticket) || one.require.contains(&Required::OpenTicket);
-    if eligible.iter().any(named) && wanted.wish.ticket.is_none() {
+    if eligible.iter().any(named) && wanted.request.ticket.is_none() {
         add("ticket", &reason::ELEVATION_TICKET, "the record asks for a ticket".to_owned());
     }
-    if wanted.wish.starts.is_some_and(|starts| starts < now || starts > now.plus(FURTHEST) || wanted.wish.break_glass) {
+    if wanted.request.starts.is_some_and(|starts| starts < now || starts > now.plus(FURTHEST) || wanted.request.break_glass) {
         let message = format!("expected a time from now to {FURTHEST} ahead, and none for break-glass");
         add("starts", &reason::ELEVATION_START, message);
     }
-    let starts = wanted.wish.starts.unwrap_or(now);
+    let starts = wanted.request.starts.unwrap_or(now);
     for one in eligible {
         // Approvals may take until the window has closed again; that is looked at when a token is asked for.
-        if let Some(window) = one.window.as_ref().filter(|window| wanted.wish.starts.is_some() && !window.holds(starts)) {
+        if let Some(window) = one.window.as_ref().filter(|window| wanted.request.starts.is_some() && !window.holds(starts)) {
             add("starts", &reason::ELEVATION_WINDOW, format!("{} runs {window}", one.scope));
         }
-        if wanted.wish.break_glass && !one.break_glass {
+        if wanted.request.break_glass && !one.break_glass {
             add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, format!("the record does not allow it for {}", one.scope));
         }
     }
@@ -193,14 +193,14 @@ fn fit(wanted: &Wanted, eligible: &[&Eligible], state: &State, now: Timestamp, u
         here && is_same(&other.requested_by, &wanted.by)
     };
     let waits = state.elevations.unreviewed().find(own);
-    if let Some(request) = waits.filter(|_| wanted.wish.break_glass) {
+    if let Some(request) = waits.filter(|_| wanted.request.break_glass) {
         let message = format!("your own elevation {} began without an approval and waits for its review", request.elevation.id);
         add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, message);
     }
-    if wanted.wish.break_glass && matches!(wanted.by, Actor::Workload(_) | Actor::Machine(_)) {
+    if wanted.request.break_glass && matches!(wanted.by, Actor::Workload(_) | Actor::Machine(_)) {
         add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, "only a person may break the glass".to_owned());
     }
-    if wanted.wish.reason.trim().is_empty() || wanted.wish.reason.chars().count() > 1000 {
+    if wanted.request.reason.trim().is_empty() || wanted.request.reason.chars().count() > 1000 {
         add("reason", &reason::REQUEST_INVALID, "expected a reason of 1 to 1000 characters".to_owned());
     }
 }
@@ -217,9 +217,9 @@ fn is_same(one: &Actor, other: &Actor) -> bool {
     }
 }
 
-fn barred(wanted: &Wanted, state: &State) -> Vec<Person> {
+fn barred(wanted: &NewElevation, state: &State) -> Vec<Person> {
     let place = (&wanted.integration, &wanted.environment);
-    let applied = appliers(state, place, &wanted.wish.api, &wanted.wish.scopes);
+    let applied = appliers(state, place, &wanted.request.api, &wanted.request.scopes);
     let enrolled =
         enrollers(state, &wanted.integration, &wanted.environment).filter(|_| matches!(wanted.by, Actor::Workload(_)));
     let mut barred: Vec<Person> = Vec::new();

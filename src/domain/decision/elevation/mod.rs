@@ -7,7 +7,7 @@ mod live;
 mod model;
 mod review;
 
-pub use ask::{Unfit, Wanted, Wish, ask, is_signed};
+pub use ask::{ElevationRequest, NewElevation, Unfit, ask, is_signed};
 pub use briefing::{Asked, Briefing, Precedent, briefing};
 pub use live::{Live, live};
 pub use review::{Vote, statement};

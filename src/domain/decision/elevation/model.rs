@@ -10,7 +10,10 @@ use std::collections::{HashSet, VecDeque};
 use super::*;
 use crate::domain::elevation::*;
 use crate::domain::fixture::{NOON, at, production};
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::change::Change;
+use crate::domain::log::elevation::ElevationChange;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::staff::StaffChange;
 use crate::domain::people::actor::{Actor, Person, Role, Staff};
 use crate::domain::registry::approval::Verdict;
 use crate::domain::registry::integration::{Approvers, Eligible, Integration};
@@ -126,14 +129,14 @@ impl World {
         let mut world = Self { state, now: 0, index: 100, requests: Vec::new(), without_role: Vec::new() };
         world.apply(
             Actor::Operator,
-            What::IntegrationNarrowed { record: Box::new(record(&world.state, Some(count))), reason: None },
+            IntegrationChange::Narrowed { record: Box::new(record(&world.state, Some(count))), reason: None },
         );
         world
     }
 
-    fn apply(&mut self, by: Actor, what: What) {
+    fn apply(&mut self, by: Actor, change: impl Into<Change>) {
         self.index += 1;
-        self.state.apply(self.index, at(self.now), &Change { by, what });
+        self.state.apply(self.index, at(self.now), &change.into().by(by));
     }
 
     fn staff(&self, who: Who) -> Staff {
@@ -162,15 +165,15 @@ impl World {
                 }
                 self.without_role.push(who);
             }
-            Step::Cut(who) => self.apply(Actor::Operator, What::StaffCut { person: person(who), reason: "x".into() }),
+            Step::Cut(who) => self.apply(Actor::Operator, StaffChange::Cut { person: person(who), reason: "x".into() }),
             Step::Record(count) => {
                 let record = record(&self.state, count);
-                self.apply(Actor::Operator, What::IntegrationNarrowed { record: Box::new(record), reason: None });
+                self.apply(Actor::Operator, IntegrationChange::Narrowed { record: Box::new(record), reason: None });
             }
             Step::End => {
                 let Some(last) = self.requests.last_mut() else { return false };
                 last.over = true;
-                let what = What::ElevationEnded { elevation: last.id.clone(), reason: "x".into() };
+                let what = ElevationChange::Ended { elevation: last.id.clone(), reason: "x".into() };
                 let request = self.state.elevations.find(&last.id).expect("a request");
                 if request.is_closed(at(self.now)) {
                     return false;
@@ -188,11 +191,11 @@ impl World {
             return false;
         }
         let id: ElevationId = format!("e{}", self.requests.len()).parse().expect("an id");
-        let wanted = Wanted {
+        let wanted = NewElevation {
             id: id.clone(),
             integration: integration(),
             environment: production(),
-            wish: Wish {
+            request: ElevationRequest {
                 api: "orders-api".parse().expect("a name"),
                 scopes: [scope()].into_iter().collect(),
                 allow: Vec::new(),
@@ -208,7 +211,7 @@ impl World {
         };
         let Ok(elevation) = ask(wanted, &self.state, at(self.now)) else { return false };
         let needed = self.needed().expect("what is asked for is eligible");
-        self.apply(Actor::Staff(person(who)), What::ElevationAsked { elevation: Box::new(elevation) });
+        self.apply(Actor::Staff(person(who)), ElevationChange::Asked { elevation: Box::new(elevation) });
         let first_seen = self.state.elevations.find(&id).expect("a request").version(&self.state);
         self.requests.push(Asked {
             id,
@@ -237,7 +240,7 @@ impl World {
         let vote = Vote { verdict, seen: version, narrowing: &narrowing, signature: None };
         let Ok(roles) = request.review(&staff, vote, &self.state, at(self.now)) else { return false };
         let what =
-            What::ElevationReviewed { elevation: last.id, verdict, reason: "x".into(), roles, narrowing, signature: None };
+            ElevationChange::Reviewed { elevation: last.id, verdict, reason: "x".into(), roles, narrowing, signature: None };
         self.apply(Actor::Staff(person(who)), what);
         let word = Word { who, at: self.now, had_role: staff.roles.contains(&Role::Security), saw_current: version == current };
         let last = self.requests.last_mut().expect("a request");

@@ -1,8 +1,9 @@
 //! A batch stands on the head that its writer knew, or nowhere.
 
 use super::*;
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::change::Change;
 use crate::domain::log::entry::ChangeEntry;
+use crate::domain::log::journal::JournalChange;
 use crate::domain::people::actor::Actor;
 
 const FIRST: [Said; 1] = [(ISSUED, "globex/order-sync", "{\"by\":\"the first\"}")];
@@ -43,14 +44,14 @@ pub async fn a_writer_of_an_earlier_epoch_is_refused(store: &dyn Candidate) {
     let mut before = Node::on(store, None).await;
     before.write(Way::AtOnce, &FIRST, &[]).await;
     let mut after = Node::on(store, Some(&before)).await;
-    let what = What::JournalReopened { epoch: 2, mints_from: at(3600), corrects: None };
+    let what = Change::Journal(JournalChange::Reopened { epoch: 2, mints_from: at(3600), corrects: None });
     let entry = ChangeEntry {
         index: 1,
         time: at(0),
         subject: what.subject(),
         request_id: None,
         prior: None,
-        change: Change { by: Actor::Operator, what },
+        change: what.by(Actor::Operator),
     };
     let mut tree = after.tree.clone();
     let batch = Batch::of(vec![Row::change(&entry)], true, &after.head, &mut tree, &after.key);

@@ -10,8 +10,9 @@ use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Notice;
 use crate::domain::examples::coverage::{Seen, variants};
 use crate::domain::examples::targets;
-use crate::domain::log::change::What;
+use crate::domain::log::change::Change;
 use crate::domain::log::entry::{CountedKind, Entry, IssuedKind, RefusedKind};
+use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::{Actor, Role};
 use crate::domain::registry::api::{Approval, Profile, Risk};
 use crate::domain::registry::approval::{Kind, Verdict};
@@ -120,7 +121,7 @@ fn golden_journals_have_every_kind_and_every_variant() {
     let bodies: Vec<String> = all.iter().flat_map(|golden| golden.bodies.clone()).collect();
     let entries: Vec<Entry> = all.iter().flat_map(Golden::entries).collect();
     let kinds: BTreeSet<&str> = entries.iter().map(Entry::kind).collect();
-    let known: BTreeSet<&str> = What::KINDS.iter().copied().chain(["issued", "refused", "refusals"]).collect();
+    let known: BTreeSet<&str> = Change::kinds().chain(["issued", "refused", "refusals"]).collect();
     assert_eq!(kinds, known, "put an example into domain/examples and run `make golden`");
     let seen = seen(&bodies, &entries);
     let enums = enums();
@@ -134,7 +135,7 @@ fn golden_journals_have_every_kind_and_every_variant() {
     assert_eq!(seen.variants.keys().collect::<Vec<_>>(), enums.keys().collect::<Vec<_>>());
     let cut = |entry: &Entry| match entry {
         Entry::Change(entry) => match &entry.change.what {
-            What::RevocationAdded { subject, .. } => Some(subject.clone()),
+            Change::Revocation(RevocationChange::Added { target, .. }) => Some(target.clone()),
             _ => None,
         },
         Entry::Issued(_) | Entry::Refused(_) | Entry::Counted(_) => None,

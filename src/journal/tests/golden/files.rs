@@ -1,5 +1,9 @@
 //! The files of a golden journal, and the journal that they make.
 
+use crate::domain::value::clock::Entropy as _;
+use sqlx::ConnectOptions as _;
+use sqlx::Connection as _;
+use sqlx::Row as _;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,13 +11,15 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::super::House;
 use crate::domain::fixture::{NOON, Seeded};
-use crate::domain::log::change::{Change, What};
+use crate::domain::log::certificate::CertificateChange;
+use crate::domain::log::change::{Attributed, Change};
 use crate::domain::log::entry::Entry;
-use crate::domain::value::clock::Entropy as _;
+use crate::domain::log::journal::JournalChange;
+use crate::domain::log::key::KeyChange;
 use crate::domain::value::digest::Digest;
 use crate::journal::key::kek::{BlobName, SealedBlob};
 use crate::journal::key::signers;
@@ -141,7 +147,7 @@ impl Golden {
     }
 
     /// The changes, as the journal holds them.
-    pub fn changes(&self) -> Vec<Change> {
+    pub fn changes(&self) -> Vec<Attributed> {
         let change = |entry| if let Entry::Change(entry) = entry { Some(entry.change) } else { None };
         self.entries().into_iter().filter_map(change).collect()
     }
@@ -181,11 +187,11 @@ impl Golden {
         let mut keys = vec![self.key.trim_end().to_owned()];
         for mut change in self.changes() {
             match &change.what {
-                What::KeyRetired { environment, kid } => {
+                Change::Key(KeyChange::Retired { environment, kid }) => {
                     let name = BlobName::new(environment, "signing", kid);
                     all.retain(|blob| blob.name != name);
                 }
-                What::CheckpointKeySucceeded { statement } => {
+                Change::Journal(JournalChange::CheckpointKeySucceeded { statement }) => {
                     let before = statement.lines().find_map(|line| line.strip_prefix("checkpoint key "));
                     keys.insert(keys.len() - 1, before.expect("the key before").to_owned());
                 }
@@ -224,15 +230,15 @@ fn seed_of(key: &str) -> [u8; 32] {
 }
 
 /// Seals something for each private half that a change names, and lets the change name that.
-pub fn blobs(change: &mut Change) -> Vec<SealedBlob> {
+pub fn blobs(change: &mut Attributed) -> Vec<SealedBlob> {
     let seal = |name| House::kek().seal(name, b"no private half", &Seeded::new(2));
     match &mut change.what {
-        What::KeyCreated(key) => {
+        Change::Key(KeyChange::Created(key)) => {
             let blob = seal(BlobName::new(&key.environment, "signing", &key.kid));
             key.sealed = blob.digest();
             vec![blob]
         }
-        What::AuthorityCreated { authority, .. } => {
+        Change::Certificate(CertificateChange::AuthorityCreated { authority, .. }) => {
             let root = URL_SAFE_NO_PAD.encode(Digest::of(&authority.root.0).0).parse().expect("an id");
             let issuing = seal(BlobName::new(&authority.environment, "authority", &authority.kid));
             let root = seal(BlobName::new(&authority.environment, "authority-root", &root));

@@ -96,7 +96,7 @@ async fn a_journal_that_was_written_opens_verifies_and_goes_on() {
 }
 
 /// What stands in an entry of a change, but for its place.
-fn said(change: &Change) -> String {
+fn said(change: &Attributed) -> String {
     serde_json::to_string(change).expect("JSON")
 }
 

@@ -7,7 +7,9 @@ use super::files::{Golden, Line, blobs, root, tables};
 use super::{Examples, missing};
 use crate::domain::examples::{Example, facts};
 use crate::domain::fixture::NOON;
+use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
+use crate::domain::log::key::KeyChange;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ClientId;
 use crate::journal::ForRequest;
@@ -38,7 +40,7 @@ async fn write_what_is_in_no_golden_journal() {
     let kinds: Vec<&str> = known.iter().flat_map(Golden::entries).map(|entry| entry.kind()).collect();
     let missing_kind = |kind: &str| !kinds.contains(&kind);
     let examples = missing();
-    if examples.is_empty() && What::KINDS.iter().all(|kind| !missing_kind(kind)) {
+    if examples.is_empty() && Change::kinds().all(|kind| !missing_kind(kind)) {
         return;
     }
     let mut writer = Writer { house: House::new(), now: 0 };
@@ -80,7 +82,7 @@ impl Writer {
                 }
             }
             let destroy = match &change.what {
-                What::KeyRetired { environment, kid } => vec![BlobName::new(environment, "signing", kid)],
+                Change::Key(KeyChange::Retired { environment, kid }) => vec![BlobName::new(environment, "signing", kid)],
                 _ => Vec::new(),
             };
             let request = ForRequest { id: format!("request-{n}").parse().expect("an id"), once: None };

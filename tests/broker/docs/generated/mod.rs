@@ -6,14 +6,14 @@ mod tables;
 
 use std::collections::BTreeSet;
 
-use carnet::domain::log::change::What;
+use carnet::domain::log::change::Change;
 
 use super::page::{GENERATED, Page};
 use crate::interop::process::file;
 
 /// The kinds of changes, which are the events of webhooks.
 pub fn kinds() -> BTreeSet<&'static str> {
-    What::KINDS.iter().copied().collect()
+    Change::kinds().collect()
 }
 
 /// Each page with the part of it that the code knows.

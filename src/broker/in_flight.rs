@@ -9,15 +9,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const MOST: u32 = 256;
 
 /// Those that are being done.
-pub struct Underway(Arc<Semaphore>);
+pub struct InFlight(Arc<Semaphore>);
 
-impl Default for Underway {
+impl Default for InFlight {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(MOST as usize)))
     }
 }
 
-impl Underway {
+impl InFlight {
     /// One more is done as long as what is returned lives. Nothing where there are too many.
     pub fn begin(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
@@ -38,20 +38,20 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_under_way_is_waited_for_and_nothing_more_begins() {
-        let underway = Underway::default();
-        let all: Vec<_> = (0..MOST).map(|_| underway.begin().expect("not too many")).collect();
-        assert!(underway.begin().is_none(), "too many");
-        assert!(!underway.end(Duration::from_millis(20)).await, "they are not done");
+        let in_flight = InFlight::default();
+        let all: Vec<_> = (0..MOST).map(|_| in_flight.begin().expect("not too many")).collect();
+        assert!(in_flight.begin().is_none(), "too many");
+        assert!(!in_flight.end(Duration::from_millis(20)).await, "they are not done");
         drop(all);
-        assert!(underway.begin().is_none(), "the node ends");
+        assert!(in_flight.begin().is_none(), "the node ends");
 
-        let underway = Underway::default();
-        let one = underway.begin().expect("the first");
+        let in_flight = InFlight::default();
+        let one = in_flight.begin().expect("the first");
         let ends = async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             drop(one);
         };
-        let (ended, ()) = tokio::join!(underway.end(Duration::from_secs(10)), ends);
+        let (ended, ()) = tokio::join!(in_flight.end(Duration::from_secs(10)), ends);
         assert!(ended);
     }
 }

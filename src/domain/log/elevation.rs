@@ -1,0 +1,87 @@
+//! Changes of just-in-time elevations.
+
+use super::kinds::kinds;
+use crate::domain::elevation::{Elevation, Narrowing, Notice};
+use crate::domain::people::actor::Role;
+use crate::domain::people::passkey::Signature;
+use crate::domain::registry::approval::Verdict;
+use crate::domain::value::names::ElevationId;
+use crate::domain::value::text::Text;
+
+kinds! {
+    /// What happens to elevations.
+    pub enum ElevationChange {
+        /// Somebody asked for an elevation.
+        #[kind = "elevation.asked"]
+        Asked {
+            /// What was asked.
+            elevation: Box<Elevation>,
+        },
+        /// Somebody reviewed an elevation.
+        #[kind = "elevation.reviewed"]
+        Reviewed {
+            /// Which.
+            elevation: ElevationId,
+            /// For or against.
+            verdict: Verdict,
+            /// Why.
+            reason: Text,
+            /// The reviewer's roles at that moment.
+            roles: Vec<Role>,
+            /// What the reviewer took away.
+            narrowing: Narrowing,
+            /// The approver's signature, where the API takes no approval without.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            signature: Option<Box<Signature>>,
+        },
+        /// An elevation was ended before its time, or its request was withdrawn.
+        #[kind = "elevation.ended"]
+        Ended {
+            /// Which.
+            elevation: ElevationId,
+            /// Why.
+            reason: Text,
+        },
+        /// Time has come to tell people about an elevation.
+        #[kind = "elevation.noticed"]
+        Noticed {
+            /// Which.
+            elevation: ElevationId,
+            /// What about.
+            notice: Notice,
+        },
+    }
+}
+
+impl ElevationChange {
+    /// The elevation that the change is about.
+    pub fn elevation(&self) -> &ElevationId {
+        match self {
+            Self::Asked { elevation } => &elevation.id,
+            Self::Reviewed { elevation, .. } | Self::Ended { elevation, .. } | Self::Noticed { elevation, .. } => elevation,
+        }
+    }
+
+    /// What the change is about.
+    pub fn subject(&self) -> String {
+        self.elevation().to_string()
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Option<&Text> {
+        match self {
+            Self::Asked { elevation } => Some(&elevation.reason),
+            Self::Reviewed { reason, .. } | Self::Ended { reason, .. } => Some(reason),
+            Self::Noticed { .. } => None,
+        }
+    }
+
+    /// The texts to seal.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        match self {
+            Self::Asked { elevation } => elevation.requested_by.name_mut().into_iter().chain([&mut elevation.reason]).collect(),
+            Self::Reviewed { reason, .. } | Self::Ended { reason, .. } => vec![reason],
+            Self::Noticed { .. } => Vec::new(),
+        }
+    }
+}

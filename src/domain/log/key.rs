@@ -1,0 +1,59 @@
+//! Changes of our signing keys.
+
+use super::kinds::kinds;
+use crate::domain::credential::keys::SigningKey;
+use crate::domain::value::names::{EnvironmentName, KeyId};
+use crate::domain::value::text::Text;
+
+kinds! {
+    /// What happens to our signing keys.
+    pub enum KeyChange {
+        /// A signing key was made.
+        #[kind = "key.created"]
+        Created(SigningKey),
+        /// A key was tainted: it signs no more, and all that it signed is revoked.
+        #[kind = "key.tainted"]
+        Tainted {
+            /// Its environment.
+            environment: EnvironmentName,
+            /// The key.
+            kid: KeyId,
+            /// Why.
+            reason: Text,
+        },
+        /// A key's time is over, and its sealed private half is destroyed.
+        #[kind = "key.retired"]
+        Retired {
+            /// Its environment.
+            environment: EnvironmentName,
+            /// The key.
+            kid: KeyId,
+        },
+    }
+}
+
+impl KeyChange {
+    /// What the change is about.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Created(key) => format!("{}/{}", key.environment, key.kid),
+            Self::Tainted { environment, kid, .. } | Self::Retired { environment, kid } => format!("{environment}/{kid}"),
+        }
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Option<&Text> {
+        match self {
+            Self::Tainted { reason, .. } => Some(reason),
+            Self::Created(_) | Self::Retired { .. } => None,
+        }
+    }
+
+    /// The texts to seal.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        match self {
+            Self::Tainted { reason, .. } => vec![reason],
+            Self::Created(_) | Self::Retired { .. } => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Changes of people's access.
+
+use super::kinds::kinds;
+use crate::domain::people::actor::Person;
+use crate::domain::value::text::Text;
+
+kinds! {
+    /// What happens to people's access.
+    pub enum StaffChange {
+        /// One person's access ended, whatever their token says.
+        #[kind = "staff.cut"]
+        Cut {
+            /// Who.
+            person: Person,
+            /// Why.
+            reason: Text,
+        },
+    }
+}
+
+impl StaffChange {
+    /// What the change is about.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Cut { person, .. } => person.id.clone(),
+        }
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Option<&Text> {
+        match self {
+            Self::Cut { reason, .. } => Some(reason),
+        }
+    }
+
+    /// The texts to seal.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        match self {
+            Self::Cut { reason, person } => person.name.iter_mut().chain([reason]).collect(),
+        }
+    }
+}

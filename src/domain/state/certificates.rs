@@ -1,0 +1,44 @@
+//! Folds changes of authorities, certificates and enrolments.
+
+use super::State;
+use super::effects::{Effects, Entered};
+use super::opening::Opening;
+use crate::domain::credential::certificate::Enrolment;
+use crate::domain::credential::revocation::RevocationTarget;
+use crate::domain::log::certificate::CertificateChange;
+
+impl State {
+    pub(super) fn apply_certificate(&mut self, entry: Entered<'_>, change: &CertificateChange) -> Effects {
+        match change {
+            CertificateChange::AuthorityCreated { authority, .. } => {
+                self.certificates.add_authority(authority.as_ref().clone());
+                Effects::judged()
+            }
+            CertificateChange::AuthorityTainted { environment, kid, .. } => {
+                self.certificates.taint(environment, kid);
+                let (environment, kid) = (environment.clone(), kid.clone());
+                Effects::judged().revoking([RevocationTarget::Authority { environment, kid }])
+            }
+            CertificateChange::EnrolmentAsked { id, integration, environment, secret, reason, approval } => {
+                let enrolment = Enrolment {
+                    integration: integration.clone(),
+                    environment: environment.clone(),
+                    secret: *secret,
+                    approval: approval.id.clone(),
+                    used: false,
+                };
+                self.certificates.add_enrolment(id.clone(), enrolment);
+                self.open(entry.at, None, Opening { approval, reason: Some(reason), stop: None });
+                Effects::unjudged()
+            }
+            CertificateChange::Issued { leaf, enrolment } => {
+                self.certificates.add_leaf(leaf.clone(), enrolment.as_ref(), entry.at);
+                Effects::unjudged()
+            }
+            CertificateChange::ServerIssued { leaf } => {
+                self.certificates.add_server(leaf.clone());
+                Effects::unjudged()
+            }
+        }
+    }
+}

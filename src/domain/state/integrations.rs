@@ -1,0 +1,92 @@
+//! Folds changes of integrations.
+
+use std::sync::Arc;
+
+use super::effects::{Effects, Entered, Versions};
+use super::opening::Opening;
+use super::versions::{hold, promote, version};
+use super::{Held, State, Stop};
+use crate::domain::credential::revocation::RevocationTarget;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::value::names::{ClientId, IntegrationId};
+
+impl State {
+    pub(super) fn apply_integration(&mut self, entry: Entered<'_>, change: &IntegrationChange) -> Effects {
+        let client = || ClientId::Integration(change.integration().clone());
+        match change {
+            IntegrationChange::Drafted { record, reason } => {
+                let held = Held { version: version(record.as_ref(), entry, reason.as_ref()), approval: None };
+                let state = self.integrations.entry(record.id.clone()).or_default();
+                state.appliers.applied(entry.by);
+                let earlier = state.held.replace(held);
+                self.withdraw(entry.at, earlier.and_then(|held| held.approval));
+                Effects::judged().moving(Versions::Waiting(client()))
+            }
+            IntegrationChange::Submitted { integration, approval } => {
+                let held = self.integrations.get_mut(integration).and_then(|integration| integration.held.as_mut());
+                let earlier = held.and_then(|held| held.approval.replace(approval.id.clone()));
+                self.open(entry.at, earlier, Opening::of_version(approval));
+                Effects::judged().moving(Versions::Waiting(client()))
+            }
+            IntegrationChange::ChangeHeld { record, approval } => {
+                let held = hold(record.as_ref(), entry, approval);
+                let state = self.integrations.entry(record.id.clone()).or_default();
+                state.appliers.applied(entry.by);
+                let earlier = state.held.replace(held);
+                self.open(entry.at, earlier.and_then(|held| held.approval), Opening::of_version(approval));
+                Effects::judged().moving(Versions::Waiting(client()))
+            }
+            IntegrationChange::Activated { integration, version } | IntegrationChange::Changed { integration, version } => {
+                if let Some(state) = self.integrations.get_mut(integration) {
+                    let old = state.current.as_ref().map(|current| Arc::clone(&current.record));
+                    if promote(&mut state.held, &mut state.current, version) {
+                        state.came_into_force(old);
+                    }
+                    self.index_integration(integration);
+                }
+                Effects::judged().moving(Versions::InForce(client()))
+            }
+            IntegrationChange::Narrowed { record, reason } => {
+                let state = self.integrations.entry(record.id.clone()).or_default();
+                let new = Some(version(record.as_ref(), entry, reason.as_ref()));
+                let old = std::mem::replace(&mut state.current, new).map(|old| old.record);
+                state.appliers.applied(entry.by);
+                state.came_into_force(old);
+                let earlier = state.held.take();
+                self.index_integration(&record.id);
+                self.withdraw(entry.at, earlier.and_then(|held| held.approval));
+                Effects::judged().moving(Versions::InForce(client()))
+            }
+            IntegrationChange::Suspended { integration, reason } => {
+                let Some(state) = self.integrations.get_mut(integration) else { return Effects::judged() };
+                state.suspended = Some(Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None });
+                Effects::judged().revoking([RevocationTarget::Integration { integration: integration.clone() }])
+            }
+            IntegrationChange::ResumeAsked { integration, reason, approval } => {
+                let mut stop = self.integrations.get_mut(integration).and_then(|state| state.suspended.as_mut());
+                let earlier = stop.as_mut().and_then(|stop| stop.lift.replace(approval.id.clone()));
+                let stop = stop.cloned();
+                self.open(entry.at, earlier, Opening { approval, reason: Some(reason), stop });
+                Effects::judged()
+            }
+            IntegrationChange::Resumed { integration } => {
+                if let Some(state) = self.integrations.get_mut(integration) {
+                    state.suspended = None;
+                }
+                Effects::judged()
+            }
+        }
+    }
+
+    /// Takes the bindings of an integration that are in force now into the indexes.
+    fn index_integration(&mut self, id: &IntegrationId) {
+        let Some((state, current)) = self.integrations.get(id).and_then(|state| Some((state, state.current.as_ref()?))) else {
+            return;
+        };
+        self.candidates.index_integration(state);
+        for (environment, access) in &current.record.environments {
+            self.history.add_bindings(&ClientId::Integration(id.clone()), environment, &access.bindings);
+        }
+        self.bar();
+    }
+}

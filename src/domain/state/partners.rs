@@ -1,0 +1,45 @@
+//! Folds changes of partners.
+
+use super::effects::{Effects, Entered};
+use super::opening::Opening;
+use super::versions::{hold, promote};
+use super::{State, Stop};
+use crate::domain::credential::revocation::RevocationTarget;
+use crate::domain::log::partner::PartnerChange;
+
+impl State {
+    pub(super) fn apply_partner(&mut self, entry: Entered<'_>, change: &PartnerChange) -> Effects {
+        match change {
+            PartnerChange::Submitted { record, approval } => {
+                let held = hold(record.as_ref(), entry, approval);
+                let earlier = self.partners.entry(record.name.clone()).or_default().held.replace(held);
+                self.open(entry.at, earlier.and_then(|held| held.approval), Opening::of_version(approval));
+                Effects::judged()
+            }
+            PartnerChange::Verified { partner, version } => {
+                if let Some(partner) = self.partners.get_mut(partner) {
+                    promote(&mut partner.held, &mut partner.current, version);
+                }
+                Effects::judged()
+            }
+            PartnerChange::Suspended { partner: name, reason } => {
+                let Some(partner) = self.partners.get_mut(name) else { return Effects::judged() };
+                partner.suspended = Some(Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None });
+                Effects::judged().revoking([RevocationTarget::Partner { partner: name.clone() }])
+            }
+            PartnerChange::ResumeAsked { partner, reason, approval } => {
+                let mut stop = self.partners.get_mut(partner).and_then(|partner| partner.suspended.as_mut());
+                let earlier = stop.as_mut().and_then(|stop| stop.lift.replace(approval.id.clone()));
+                let stop = stop.cloned();
+                self.open(entry.at, earlier, Opening { approval, reason: Some(reason), stop });
+                Effects::judged()
+            }
+            PartnerChange::Resumed { partner } => {
+                if let Some(partner) = self.partners.get_mut(partner) {
+                    partner.suspended = None;
+                }
+                Effects::judged()
+            }
+        }
+    }
+}

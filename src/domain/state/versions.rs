@@ -1,0 +1,31 @@
+//! Versions of a record: the one that is held, and the one in force.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::effects::Entered;
+use super::{Held, Versioned};
+use crate::domain::registry::approval::Approval;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::text::Text;
+
+/// A version that somebody applied with `entry`.
+pub(super) fn version<T: Clone + Serialize>(record: &T, entry: Entered<'_>, reason: Option<&Text>) -> Versioned<T> {
+    let (by, reason) = (entry.by.clone(), reason.cloned());
+    Versioned { version: Digest::of_json(record), record: Arc::new(record.clone()), by, at: entry.at, reason }
+}
+
+/// A version that waits for `approval`.
+pub(super) fn hold<T: Clone + Serialize>(record: &T, entry: Entered<'_>, approval: &Approval) -> Held<T> {
+    Held { version: version(record, entry, approval.reason.as_ref()), approval: Some(approval.id.clone()) }
+}
+
+/// Puts the held version in force, if it is the one that was approved. Returns whether it was.
+pub(super) fn promote<T>(held: &mut Option<Held<T>>, current: &mut Option<Versioned<T>>, approved: &Digest) -> bool {
+    let is_approved = held.as_ref().is_some_and(|held| held.version.version == *approved);
+    if is_approved {
+        *current = held.take().map(|held| held.version);
+    }
+    is_approved
+}
