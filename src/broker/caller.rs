@@ -89,7 +89,7 @@ impl Broker {
             return None;
         }
         let mut asked: Vec<&KeySource> = Vec::new();
-        for candidate in view.state.candidates(environment, &id.issuer()) {
+        for candidate in view.state.candidates(environment, &id.issuer()).iter() {
             let source = &candidate.rule.keys;
             if !source.is_bundle() || asked.contains(&source) {
                 continue;
@@ -133,12 +133,10 @@ impl Broker {
             // A JWT-SVID is its trust domain's, whatever issuer it names besides (JWT-SVID section 3 knows no `iss`).
             candidates = view.state.candidates(environment, unverified.issuer());
         }
-        if is_own_issuer(&view.state, unverified.issuer()) {
-            // A token of ours is no proof, also where a binding that is older than the environment names its issuer: as if none did.
-            candidates = &[];
-        }
+        // A token of ours is no proof, also where a binding that is older than the environment names its issuer: as if none did.
+        let is_own = is_own_issuer(&view.state, unverified.issuer());
         let mut trust: Vec<Trust<'_>> = Vec::new();
-        for candidate in candidates {
+        for candidate in candidates.iter().filter(|_| !is_own) {
             let rule = &candidate.rule;
             if !trust.iter().any(|trust| *trust.source == rule.keys && trust.algs == rule.algs) {
                 trust.push(Trust { source: &rule.keys, algs: &rule.algs });

@@ -157,7 +157,7 @@ impl Broker {
             return Err((&reason::NOT_FOUND).into());
         }
         let state = &self.journal.view().state;
-        let cut = state.revoked_tokens.contains_key(id) || issued.provenance().is_cut(&state.revoked_before, issued.index);
+        let cut = state.revoked_tokens.contains(id) || issued.provenance().is_cut(&state.revoked_before, issued.index);
         Ok((issued, cut))
     }
 
@@ -210,7 +210,7 @@ impl Broker {
         // The newest view: the entry may have been read before a revocation was folded.
         let view = self.journal.view();
         let provenance = entry.provenance();
-        if view.state.revoked_tokens.contains_key(&entry.jti) || provenance.is_cut(&view.state.revoked_before, entry.index) {
+        if view.state.revoked_tokens.contains(&entry.jti) || provenance.is_cut(&view.state.revoked_before, entry.index) {
             return Ok(true);
         }
         let keys = provenance.keys();

@@ -16,11 +16,15 @@ const REFRESH_EVERY: Duration = Duration::from_secs(30);
 pub async fn issuers(broker: Broker) {
     let mut heads = broker.journal.follow();
     loop {
-        let change = heads.borrow_and_update().index;
-        let mut sources = broker.journal.view().state.candidates.sources();
+        let (number, mut sources) = {
+            let candidates = &broker.journal.view().state.candidates;
+            (candidates.sources_number(), candidates.sources())
+        };
         sources.push(broker.staff.source().clone());
         broker.issuers.keep_fresh(sources).await;
-        let _ = timeout(REFRESH_EVERY, heads.wait_for(|head| head.index != change)).await;
+        // Most changes leave the sources as they are.
+        let others = || broker.journal.view().state.candidates.sources_number() != number;
+        let _ = timeout(REFRESH_EVERY, heads.wait_for(|_| others())).await;
     }
 }
 

@@ -8,9 +8,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use imbl::{HashSet, OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use super::revocation_key::RevocationKey;
@@ -165,13 +167,19 @@ pub struct Enrolment {
 /// Authorities, the certificates that count, and enrolments.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
-    authorities: BTreeMap<EnvironmentName, Vec<AuthorityState>>,
-    leaves: BTreeMap<(EnvironmentName, Serial), Leaf>,
+    authorities: Arc<BTreeMap<EnvironmentName, Vec<AuthorityState>>>,
+    leaves: OrdMap<(EnvironmentName, Serial), Leaf>,
+    /// The leaves by their end: the first of them is forgotten first.
+    leaf_ends: OrdSet<(Timestamp, EnvironmentName, Serial)>,
     /// What is known of the keys that certificates were made for, by environment and SHA-256 of the SubjectPublicKeyInfo.
-    keys: BTreeMap<(EnvironmentName, Digest), KeyHistory>,
-    enrolments: BTreeMap<EnrolmentId, Enrolment>,
+    keys: OrdMap<(EnvironmentName, Digest), KeyHistory>,
+    /// The keys by the end of their newest certificate, but for those that are never forgotten.
+    key_ends: OrdSet<(Timestamp, EnvironmentName, Digest)>,
+    /// Keys of which a certificate was revoked, in any environment.
+    spoilt: HashSet<Digest>,
+    enrolments: OrdMap<EnrolmentId, Enrolment>,
     /// The newest of each environment's authority, by what it is for.
-    servers: BTreeMap<(EnvironmentName, Purpose), ServerLeaf>,
+    servers: OrdMap<(EnvironmentName, Purpose), ServerLeaf>,
 }
 
 /// What is known of a key that certificates were made for.
@@ -212,20 +220,21 @@ impl fmt::Display for SpiffeId {
 impl Certificates {
     /// Takes an authority in; from now on it issues.
     pub(in crate::domain) fn add_authority(&mut self, authority: Authority) {
-        let known = self.authorities.entry(authority.environment.clone()).or_default();
+        let known = Arc::make_mut(&mut self.authorities).entry(authority.environment.clone()).or_default();
         known.push(AuthorityState { authority, tainted: false });
     }
 
     /// Ends an authority: nothing that it signed counts any more.
     pub(in crate::domain) fn taint(&mut self, environment: &EnvironmentName, kid: &KeyId) {
-        for state in self.authorities.get_mut(environment).into_iter().flatten().filter(|state| state.authority.kid == *kid) {
+        let known = Arc::make_mut(&mut self.authorities).get_mut(environment).into_iter().flatten();
+        for state in known.filter(|state| state.authority.kid == *kid) {
             state.tainted = true;
         }
     }
 
     /// Ends every authority: after a restore nobody knows which certificates were revoked since.
     pub(in crate::domain) fn taint_all(&mut self) -> Vec<(EnvironmentName, KeyId)> {
-        let known = self.authorities.values_mut().flatten().filter(|state| !state.tainted);
+        let known = Arc::make_mut(&mut self.authorities).values_mut().flatten().filter(|state| !state.tainted);
         known
             .map(|state| {
                 state.tainted = true;
@@ -236,28 +245,48 @@ impl Certificates {
 
     /// Takes a certificate in, recorded at `now`; forgets those that ended long before.
     pub(in crate::domain) fn add_leaf(&mut self, leaf: Leaf, enrolment: Option<&EnrolmentId>, now: Timestamp) {
-        self.leaves.retain(|_, leaf| now <= leaf.ends.plus(REMEMBERED));
-        self.keys.retain(|_, key| key.revoked || now <= key.ends.plus(KEYS_REMEMBERED));
+        self.forget_ended(now);
         let fresh = KeyHistory { since: now, ends: leaf.ends, revoked: false };
         let key = self.keys.entry((leaf.environment.clone(), leaf.key)).or_insert(fresh);
+        self.key_ends.remove(&(key.ends, leaf.environment.clone(), leaf.key));
         key.ends = key.ends.max(leaf.ends);
-        self.leaves.insert((leaf.environment.clone(), leaf.serial.clone()), leaf);
+        if !key.revoked {
+            self.key_ends.insert((key.ends, leaf.environment.clone(), leaf.key));
+        }
+        let end = (leaf.ends, leaf.environment.clone(), leaf.serial.clone());
+        if let Some(earlier) = self.leaves.insert((leaf.environment.clone(), leaf.serial.clone()), leaf) {
+            self.leaf_ends.remove(&(earlier.ends, earlier.environment, earlier.serial));
+        }
+        self.leaf_ends.insert(end);
         if let Some(enrolment) = enrolment.and_then(|id| self.enrolments.get_mut(id)) {
             enrolment.used = true;
         }
     }
 
+    /// Forgets leaves that ended long before `now`, and keys that nobody has had a certificate for since long before.
+    fn forget_ended(&mut self, now: Timestamp) {
+        while let Some(end) = self.leaf_ends.get_min().filter(|(ends, ..)| now > ends.plus(REMEMBERED)).cloned() {
+            self.leaf_ends.remove(&end);
+            self.leaves.remove(&(end.1, end.2));
+        }
+        while let Some(end) = self.key_ends.get_min().filter(|(ends, ..)| now > ends.plus(KEYS_REMEMBERED)).cloned() {
+            self.key_ends.remove(&end);
+            self.keys.remove(&(end.1, end.2));
+        }
+    }
+
     /// Notes that a certificate was revoked: its key may be known.
     pub(in crate::domain) fn spoil(&mut self, environment: &EnvironmentName, serial: &Serial) {
-        let key = self.leaf(environment, serial).map(|leaf| (environment.clone(), leaf.key));
-        if let Some(key) = key.and_then(|key| self.keys.get_mut(&key)) {
-            key.revoked = true;
-        }
+        let Some(key) = self.leaf(environment, serial).map(|leaf| leaf.key) else { return };
+        let Some(history) = self.keys.get_mut(&(environment.clone(), key)) else { return };
+        history.revoked = true;
+        self.key_ends.remove(&(history.ends, environment.clone(), key));
+        self.spoilt.insert(key);
     }
 
     /// Whether a certificate for this key was ever revoked, in any environment.
     pub fn is_spoilt(&self, key: Digest) -> bool {
-        self.keys.iter().any(|((_, known), history)| *known == key && history.revoked)
+        self.spoilt.contains(&key)
     }
 
     /// Since when certificates are made for this key: what a rotation cadence is measured by.

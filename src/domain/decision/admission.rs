@@ -13,7 +13,7 @@ use crate::domain::reason::{self, Reason};
 use crate::domain::registry::binding::{Admits, Binding, ExtraAudience, JwtKind, JwtRule};
 use crate::domain::state::State;
 use crate::domain::state::barred::Barred;
-use crate::domain::state::candidates::Candidate;
+use crate::domain::state::candidates::{Candidate, Listed};
 use crate::domain::value::clock::CLOCK_AHEAD;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -207,7 +207,7 @@ impl Principal {
 /// ambiguous; of two bindings of one client the stricter decides, then the first by name, so that the order of a record says
 /// nothing.
 pub fn admit(
-    candidates: &[Candidate],
+    candidates: &Listed,
     assertion: &Verified<Assertion>,
     slot: Slot,
     place: Place<'_>,
@@ -215,7 +215,7 @@ pub fn admit(
 ) -> Result<Principal, Refused> {
     let judge = |candidate: &Candidate, trace: &mut Trace| judge(candidate, assertion, slot, place, now, trace);
     let mut admitting: Vec<&Candidate> = Vec::new();
-    for candidate in candidates {
+    for candidate in candidates.iter() {
         if judge(candidate, &mut Trace::off()).is_ok() {
             admitting.push(candidate);
         }
@@ -248,7 +248,7 @@ pub fn admit(
 
 /// The refusal of the binding that held longest.
 fn nearest(
-    candidates: &[Candidate],
+    candidates: &Listed,
     assertion: &Verified<Assertion>,
     judge: impl Fn(&Candidate, &mut Trace) -> Result<(), &'static Reason>,
 ) -> Refused {
@@ -270,7 +270,7 @@ fn nearest(
 
 /// The client that `assertion` names, if it names one: the conditions on owner claims hold, or, where a rule has none, the
 /// issuer and key are of one client alone. Every stranger can show a verified token of a shared platform.
-pub fn known(candidates: &[Candidate], assertion: &Verified<Assertion>) -> Option<ClientId> {
+pub fn known(candidates: &Listed, assertion: &Verified<Assertion>) -> Option<ClientId> {
     let trusted: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.rule.keys == assertion.source).collect();
     let names = |candidate: &&&Candidate| {
         let rule = &candidate.rule;

@@ -103,7 +103,7 @@ fn of(state: &State) -> Value {
         "passkeys": passkeys.collect::<Vec<_>>(),
         "revocations": revocations.values().map(revocation).collect::<Vec<_>>(),
         "revokedTokens": revoked_tokens.iter().collect::<BTreeMap<_, _>>(),
-        "refused": refused.iter().collect::<BTreeSet<_>>(),
+        "refused": refused.keys().collect::<BTreeSet<_>>(),
         "revokedBefore": revoked_before.iter().collect::<BTreeMap<_, _>>(),
         "staffCuts": staff_cuts,
         "candidates": candidates(state),

@@ -5,7 +5,7 @@ use super::effects::{Effects, Entered, Versions};
 use super::opening::Opening;
 use super::versions::{hold, promote, version};
 use crate::domain::log::api::ApiChange;
-use crate::domain::value::names::{ApiName, ClientId};
+use crate::domain::value::names::ClientId;
 
 impl State {
     pub(super) fn apply_api(&mut self, entry: Entered<'_>, change: &ApiChange) -> Effects {
@@ -33,17 +33,5 @@ impl State {
                 Effects::judged().moving(Versions::InForce(client))
             }
         }
-    }
-
-    /// Takes the callers of an API that are in force now into the indexes.
-    fn index_api(&mut self, name: &ApiName) {
-        let Some((state, current)) = self.apis.get(name).and_then(|state| Some((state, state.current.as_ref()?))) else {
-            return;
-        };
-        self.candidates.index_api(state);
-        for (environment, bindings) in &current.record.callers {
-            self.history.add_bindings(&ClientId::Api(name.clone()), environment, bindings);
-        }
-        self.bar();
     }
 }

@@ -6,7 +6,10 @@
 //! them it was looked up by depends on the bindings of the day, so a revocation of either counts.
 //! Enter through [`Barred::jwt`] and its siblings, one for each kind of proof; [`Barred::rule`] says whether a binding has any proof left.
 
-use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap};
 
 use crate::domain::caller::conditions::conditions;
 use crate::domain::caller::proof::Assertion;
@@ -14,40 +17,108 @@ use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::registry::binding::{Admits, JwtKind, JwtRule};
-use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, Issuer};
+use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, Issuer, RevocationId};
 
-/// The rules of revoked bindings, by where a proof is shown and by whom it is.
-#[derive(Clone, Debug, Default)]
+/// The rules of revoked bindings, by where a proof is shown and by whom it is. Copies share what one revocation does not touch.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Barred {
-    jwt: HashMap<EnvironmentName, HashMap<Issuer, Vec<(JwtRule, RevocationKey)>>>,
-    certificate: HashMap<(IntegrationId, EnvironmentName), RevocationKey>,
-    certificates: HashMap<EnvironmentName, RevocationKey>,
-    issuers: HashMap<Issuer, RevocationKey>,
+    jwt: HashMap<EnvironmentName, HashMap<Issuer, OrdMap<Barring, Arc<Rule>>>>,
+    certificate: HashMap<(IntegrationId, EnvironmentName), Revoked>,
+    certificates: HashMap<EnvironmentName, Revoked>,
+    issuers: HashMap<Issuer, Revoked>,
+    /// Where each revocation stands.
+    of: HashMap<RevocationId, Arc<Vec<Place>>>,
+}
+
+/// A rule that a revocation bars: what its binding admitted when it was revoked, then what the binding admits since.
+type Barring = (RevocationId, usize);
+
+/// A revoked rule and the key of its revocation.
+type Rule = (JwtRule, RevocationKey);
+
+/// The keys of revocations, by their ids.
+type Revoked = OrdMap<RevocationId, RevocationKey>;
+
+/// Where a revocation stands.
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    Jwt(EnvironmentName, Issuer, usize),
+    Certificate((IntegrationId, EnvironmentName)),
+    Certificates(EnvironmentName),
+    Issuer(Issuer),
 }
 
 impl Barred {
-    /// Adds what a revoked binding admits.
-    pub(in crate::domain) fn add(&mut self, subject: &RevocationTarget, admits: &Admits) {
-        let RevocationTarget::Binding { client, environment, .. } = subject else { return };
-        match (admits, client) {
-            (Admits::Jwt(rule), _) => {
-                let rules = self.jwt.entry(environment.clone()).or_default().entry(rule.issuer.clone()).or_default();
-                rules.push((rule.as_ref().clone(), subject.key()));
+    /// Bars what a revoked binding admitted and admits, in place of what the revocation barred before.
+    pub(in crate::domain) fn bar<'a>(
+        &mut self,
+        id: &RevocationId,
+        target: &RevocationTarget,
+        admits: impl Iterator<Item = &'a Admits>,
+    ) {
+        self.remove(id);
+        let RevocationTarget::Binding { client, environment, .. } = target else { return };
+        let mut places = Vec::new();
+        for (nth, admits) in admits.enumerate() {
+            match (admits, client) {
+                (Admits::Jwt(rule), _) => {
+                    let rules = self.jwt.entry(environment.clone()).or_default().entry(rule.issuer.clone()).or_default();
+                    rules.insert((id.clone(), nth), Arc::new((rule.as_ref().clone(), target.key())));
+                    places.push(Place::Jwt(environment.clone(), rule.issuer.clone(), nth));
+                }
+                (Admits::Certificate, ClientId::Integration(integration)) => {
+                    let place = (integration.clone(), environment.clone());
+                    self.certificate.entry(place.clone()).or_default().insert(id.clone(), target.key());
+                    places.push(Place::Certificate(place));
+                }
+                // Our authority names integrations only.
+                (Admits::Certificate, ClientId::Api(_)) => {}
             }
-            (Admits::Certificate, ClientId::Integration(integration)) => {
-                self.certificate.insert((integration.clone(), environment.clone()), subject.key());
-            }
-            // Our authority names integrations only.
-            (Admits::Certificate, ClientId::Api(_)) => {}
         }
+        self.of.insert(id.clone(), Arc::new(places));
     }
 
-    /// Adds a revoked issuer, whose proofs are barred in every environment; where it is a trust domain of ours, all certificates of the
-    /// environments that have or had it.
-    pub(in crate::domain) fn add_issuer<'a>(&mut self, issuer: &Issuer, own: impl Iterator<Item = &'a EnvironmentName>) {
+    /// Bars the proofs of a revoked issuer in every environment, in place of what the revocation barred before.
+    ///
+    /// Where the issuer is a trust domain of ours, it bars all certificates of the environments that have or had it.
+    pub(in crate::domain) fn bar_issuer<'a>(
+        &mut self,
+        id: &RevocationId,
+        issuer: &Issuer,
+        own: impl Iterator<Item = &'a EnvironmentName>,
+    ) {
+        self.remove(id);
         let key = RevocationKey::issuer(issuer);
-        self.certificates.extend(own.map(|environment| (environment.clone(), key.clone())));
-        self.issuers.insert(issuer.clone(), key);
+        let mut places = Vec::new();
+        for environment in own {
+            self.certificates.entry(environment.clone()).or_default().insert(id.clone(), key.clone());
+            places.push(Place::Certificates(environment.clone()));
+        }
+        self.issuers.entry(issuer.clone()).or_default().insert(id.clone(), key);
+        places.push(Place::Issuer(issuer.clone()));
+        self.of.insert(id.clone(), Arc::new(places));
+    }
+
+    /// Takes back what a revocation barred.
+    pub(in crate::domain) fn remove(&mut self, id: &RevocationId) {
+        for place in self.of.remove(id).unwrap_or_default().iter() {
+            match place {
+                Place::Jwt(environment, issuer, nth) => {
+                    let Some(issuers) = self.jwt.get_mut(environment) else { continue };
+                    let Some(rules) = issuers.get_mut(issuer) else { continue };
+                    rules.remove(&(id.clone(), *nth));
+                    if rules.is_empty() {
+                        issuers.remove(issuer);
+                    }
+                    if issuers.is_empty() {
+                        self.jwt.remove(environment);
+                    }
+                }
+                Place::Certificate(place) => forget(&mut self.certificate, place, id),
+                Place::Certificates(environment) => forget(&mut self.certificates, environment, id),
+                Place::Issuer(issuer) => forget(&mut self.issuers, issuer, id),
+            }
+        }
     }
 
     /// The revocation that bars `assertion` in `environment`: its key.
@@ -98,14 +169,29 @@ impl Barred {
             return None;
         }
         let own = self.certificate.get(&(integration.clone(), environment.clone()));
-        own.or_else(|| self.certificates.get(environment))
+        own.or_else(|| self.certificates.get(environment)).and_then(last)
     }
 
     /// The revocation of `issuer`, or of a binding of it in `environment` whose rule `bars`.
     fn find(&self, environment: &EnvironmentName, issuer: &Issuer, bars: impl Fn(&JwtRule) -> bool) -> Option<&RevocationKey> {
-        let rules = || self.jwt.get(environment).and_then(|issuers| issuers.get(issuer)).into_iter().flatten();
-        let revoked = self.issuers.get(issuer);
-        revoked.or_else(|| rules().find(|(rule, _)| bars(rule)).map(|(_, key)| key))
+        if let Some(revoked) = self.issuers.get(issuer) {
+            return last(revoked);
+        }
+        let rules = self.jwt.get(environment)?.get(issuer)?;
+        rules.values().find(|rule| bars(&rule.0)).map(|rule| &rule.1)
+    }
+}
+
+/// The key of the last revocation of some.
+fn last(revoked: &Revoked) -> Option<&RevocationKey> {
+    revoked.get_max().map(|(_, key)| key)
+}
+
+fn forget<K: Clone + Eq + Hash>(all: &mut HashMap<K, Revoked>, place: &K, id: &RevocationId) {
+    let Some(revoked) = all.get_mut(place) else { return };
+    revoked.remove(id);
+    if revoked.is_empty() {
+        all.remove(place);
     }
 }
 
@@ -114,6 +200,7 @@ mod tests {
     use super::*;
     use crate::domain::fixture::{at, production, state};
     use crate::domain::log::change::Change;
+    use crate::domain::log::configuration::ConfigurationChange;
     use crate::domain::log::integration::IntegrationChange;
     use crate::domain::log::revocation::RevocationChange;
     use crate::domain::people::actor::Actor;
@@ -163,6 +250,21 @@ mod tests {
         assert!(state.barred.rule(&"sandbox".parse().expect("a name"), &same).is_none(), "another environment");
         revoke(&mut state, RevocationTarget::Issuer { issuer: same.issuer.clone() });
         assert!(barred(&state, &other) && barred(&state, &open), "its issuer");
+    }
+
+    /// S-4: an environment that takes a revoked trust domain as its own has all its certificates barred.
+    #[test]
+    fn a_revoked_issuer_bars_the_certificates_of_an_environment_that_has_it_later() {
+        let mut state = state();
+        revoke(&mut state, RevocationTarget::Issuer { issuer: "spiffe://later.example".parse().expect("an issuer") });
+        let integration = "globex/order-sync".parse().expect("an id");
+        assert_eq!(state.barred.certificate(&integration, &production()), None);
+        let mut configuration = state.configuration.clone().expect("configured");
+        let environment = configuration.environments.get_mut(&production()).expect("an environment");
+        environment.trust_domain = "later.example".parse().expect("a trust domain");
+        apply(&mut state, Change::Configuration(ConfigurationChange::Changed(configuration)));
+        let barred = state.barred.certificate(&integration, &production());
+        assert_eq!(barred, Some(&RevocationKey::issuer(&"spiffe://later.example".parse().expect("an issuer"))));
     }
 
     /// S-4: what a revoked binding admits since, under the same name, is barred too, besides what it admitted when it was revoked.

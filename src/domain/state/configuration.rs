@@ -13,7 +13,7 @@ impl State {
                 }
                 self.candidates.configure(&configuration.environments);
                 self.configuration = Some(configuration.clone());
-                self.bar();
+                self.bar_issuers();
                 Effects::judged()
             }
         }

@@ -3,15 +3,15 @@
 //! Enter through [`all`] for a rebuild of the live index, [`Reach`] to count living tokens. `recent_cuts` has what the newest changes cut. The truth is [`State`]; this is how it is told to those who do
 //! not read the journal.
 
-use imbl::{HashMap, OrdMap};
+use imbl::OrdMap;
 
 use super::State;
 use super::recent_cuts::{Cut, CutWhat};
+use super::revoked_tokens::RevokedTokens;
 use crate::domain::credential::revocation::{Clients, RevocationTarget};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::log::entry::Issued;
-use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::{EnvironmentName, TokenId};
+use crate::domain::value::names::TokenId;
 
 /// Tells of a living token whether a change is the one that cuts it. Made from the state before the change.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Reach {
     /// The lines that were there before it.
     before: OrdMap<RevocationKey, u64>,
     /// The tokens that were cut one by one before it.
-    revoked: HashMap<TokenId, (EnvironmentName, Timestamp)>,
+    revoked: RevokedTokens,
     /// Whose tokens it can cut, where that is one client or one partner.
     clients: Option<Clients>,
 }
@@ -52,7 +52,7 @@ impl Reach {
             Some(token) => *token == issued.jti,
             None => provenance.keys().iter().any(|key| self.lines.contains(key)),
         };
-        reached && !self.revoked.contains_key(&issued.jti) && !provenance.is_cut(&self.before, issued.index)
+        reached && !self.revoked.contains(&issued.jti) && !provenance.is_cut(&self.before, issued.index)
     }
 }
 
@@ -60,7 +60,7 @@ impl Reach {
 pub fn all(state: &State) -> Vec<Cut> {
     let mut cuts = Vec::new();
     for environment in state.environments() {
-        for (id, (home, expires)) in &state.revoked_tokens {
+        for (id, (home, expires)) in state.revoked_tokens.iter() {
             if home == environment {
                 let what = CutWhat::Token { id: id.clone(), expires: *expires };
                 cuts.push(Cut { environment: environment.clone(), what });

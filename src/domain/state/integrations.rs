@@ -8,7 +8,7 @@ use super::versions::{hold, promote, version};
 use super::{Held, State, Stop};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::log::integration::IntegrationChange;
-use crate::domain::value::names::{ClientId, IntegrationId};
+use crate::domain::value::names::ClientId;
 
 impl State {
     pub(super) fn apply_integration(&mut self, entry: Entered<'_>, change: &IntegrationChange) -> Effects {
@@ -76,17 +76,5 @@ impl State {
                 Effects::judged()
             }
         }
-    }
-
-    /// Takes the bindings of an integration that are in force now into the indexes.
-    fn index_integration(&mut self, id: &IntegrationId) {
-        let Some((state, current)) = self.integrations.get(id).and_then(|state| Some((state, state.current.as_ref()?))) else {
-            return;
-        };
-        self.candidates.index_integration(state);
-        for (environment, access) in &current.record.environments {
-            self.history.add_bindings(&ClientId::Integration(id.clone()), environment, &access.bindings);
-        }
-        self.bar();
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use imbl::{HashMap, HashSet, OrdMap};
+use imbl::{HashMap, OrdMap, OrdSet};
 
 use super::credential::certificate::Certificates;
 use super::credential::revocation_key::RevocationKey;
@@ -18,7 +18,7 @@ use super::people::passkey::Passkeys;
 use super::registry::approval::Approval;
 use super::registry::environment::{Configuration, Environment};
 use super::value::clock::Timestamp;
-use super::value::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId, TokenId};
+use super::value::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId};
 use barred::Barred;
 use effects::{Effects, Entered};
 use elevations::Elevations;
@@ -26,13 +26,14 @@ use history::History;
 use integration::IntegrationState;
 use issuer_keys::IssuerKeys;
 use recent_cuts::{Cut, RecentCuts};
+use revoked_tokens::RevokedTokens;
 use taken::Taken;
 
 pub use super::credential::keys::Keys;
 pub use super::registry::lifecycle::{ApiState, Held, PartnerState, Versioned};
 pub use super::registry::stop::{Revocation, Stop};
 pub use crate::domain::registry::phase::Phase;
-pub use candidates::{Candidate, Candidates};
+pub use candidates::{Candidate, Candidates, Listed};
 
 pub mod about;
 mod apis;
@@ -56,8 +57,12 @@ mod opening;
 pub mod ours;
 mod partners;
 mod people;
+#[cfg(test)]
+mod rebuilt;
 pub mod recent_cuts;
+mod remembered;
 mod revocations;
+pub mod revoked_tokens;
 pub mod standing;
 pub mod taken;
 mod unique;
@@ -105,9 +110,9 @@ pub struct State {
     /// All revocations that were ever made, but those of single tokens.
     pub revocations: OrdMap<RevocationId, Revocation>,
     /// Revoked tokens with their environment and `exp`.
-    pub revoked_tokens: HashMap<TokenId, (EnvironmentName, Timestamp)>,
-    /// The keys of revocations that refuse later exchanges, of those not lifted.
-    pub refused: HashSet<RevocationKey>,
+    pub revoked_tokens: RevokedTokens,
+    /// The revocations that refuse later exchanges, of those not lifted, by their keys.
+    pub refused: HashMap<RevocationKey, OrdSet<RevocationId>>,
     /// The lines that cut the tokens with a lower entry. They only move forward.
     pub revoked_before: OrdMap<RevocationKey, u64>,
     /// What the newest changes cut, for the live index.
@@ -119,7 +124,7 @@ pub struct State {
     /// What was ever in force. It grows for ever.
     pub history: History,
     /// The proofs that revoked bindings would admit.
-    pub barred: Arc<Barred>,
+    pub barred: Barred,
     /// What must be unique, as records in force have it.
     pub in_force: Taken,
     /// What must be unique, as versions that wait for people would have it: no drafts, and nothing that was denied or withdrawn.
@@ -187,7 +192,7 @@ impl State {
     }
 
     /// The bindings of `environment` that name `issuer`.
-    pub fn candidates(&self, environment: &EnvironmentName, issuer: &Issuer) -> &[Candidate] {
+    pub fn candidates(&self, environment: &EnvironmentName, issuer: &Issuer) -> &Listed {
         self.candidates.of(environment, issuer)
     }
 }

@@ -91,7 +91,7 @@ mod tests {
         let mut cutting: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         let examples = Examples::plain().changes();
         for (index, example) in (1..).zip(&examples) {
-            let tokens = state.revoked_tokens.len();
+            let tokens = state.revoked_tokens.iter().count();
             state.apply(index, at(0), &example.change);
             let learned: Vec<&Cut> = state.recent_cuts.behind(index - 1).expect("remembered").collect();
             let keys = learned.iter().filter_map(|cut| match &cut.what {
@@ -103,7 +103,7 @@ mod tests {
             assert_eq!(keys, moved.collect(), "{:?}", example.change);
             let learned_tokens =
                 learned.len() - learned.iter().filter(|cut| matches!(cut.what, CutWhat::Before { .. })).count();
-            assert_eq!(learned_tokens, state.revoked_tokens.len() - tokens, "{:?}", example.change);
+            assert_eq!(learned_tokens, state.revoked_tokens.iter().count() - tokens, "{:?}", example.change);
             if !learned.is_empty() {
                 let places = learned.iter().map(|cut| cut.environment.to_string());
                 cutting.entry(example.change.what.kind()).or_default().extend(places);

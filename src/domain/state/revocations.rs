@@ -1,8 +1,5 @@
 //! Revocations in the state: what is cut, what is refused from then on, and which proofs are barred.
 
-use std::sync::Arc;
-
-use super::barred::Barred;
 use super::effects::{Effects, Entered};
 use super::opening::Opening;
 use super::recent_cuts::{Cut, CutWhat};
@@ -12,21 +9,47 @@ use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::elevation::Ended;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::RevocationId;
 use crate::domain::value::text::Text;
 
 impl State {
-    /// Bars the revoked issuers, what the revoked bindings admitted when they were revoked, and what they admit since under the same
-    /// names.
-    pub(super) fn bar(&mut self) {
-        let mut barred = Barred::default();
-        for revocation in self.revocations.values().filter(|revocation| revocation.refuses()) {
-            if let RevocationTarget::Issuer { issuer } = &revocation.target {
-                barred.add_issuer(issuer, self.history.environments_of(issuer));
-            }
-            let since = self.history.binding(&revocation.target).filter(|now| revocation.admitted.as_ref() != Some(*now));
-            revocation.admitted.iter().chain(since).for_each(|admits| barred.add(&revocation.target, admits));
+    /// Bars what a revocation is against, in place of what it barred before.
+    ///
+    /// That is a revoked issuer; or what a revoked binding admitted when it was revoked, and what it admits since under the same name. A
+    /// revocation that refuses nothing later bars nothing.
+    pub(super) fn bar(&mut self, id: &RevocationId) {
+        let Some(revocation) = self.revocations.get(id).filter(|revocation| revocation.refuses()) else {
+            return self.barred.remove(id);
+        };
+        if let RevocationTarget::Issuer { issuer } = &revocation.target {
+            return self.barred.bar_issuer(id, issuer, self.history.environments_of(issuer));
         }
-        self.barred = Arc::new(barred);
+        let since = self.history.binding(&revocation.target).filter(|now| revocation.admitted.as_ref() != Some(*now));
+        let admits = revocation.admitted.iter().chain(since).map(AsRef::as_ref);
+        self.barred.bar(id, &revocation.target, admits);
+    }
+
+    /// Bars the revoked issuers again: an environment may have one of them as its trust domain by now.
+    pub(super) fn bar_issuers(&mut self) {
+        let of_issuer = |revocation: &&Revocation| matches!(revocation.target, RevocationTarget::Issuer { .. });
+        let revoked: Vec<RevocationId> = self.revocations.values().filter(of_issuer).map(|one| one.id.clone()).collect();
+        revoked.iter().for_each(|id| self.bar(id));
+    }
+
+    /// Takes a revocation as it is now into the indexes of what is refused; `before` is the one that had its id until now.
+    pub(super) fn index_revocation(&mut self, id: &RevocationId, before: Option<&Revocation>) {
+        if let Some(key) = before.map(|before| before.target.key())
+            && let Some(refusing) = self.refused.get_mut(&key)
+        {
+            refusing.remove(id);
+            if refusing.is_empty() {
+                self.refused.remove(&key);
+            }
+        }
+        if let Some(revocation) = self.revocations.get(id).filter(|revocation| revocation.refuses()) {
+            self.refused.entry(revocation.target.key()).or_default().insert(id.clone());
+        }
+        self.bar(id);
     }
 
     pub(super) fn apply_revocation(&mut self, entry: Entered<'_>, change: &RevocationChange) -> Effects {
@@ -34,7 +57,7 @@ impl State {
             // Workloads revoke their own tokens as often as they like.
             return Effects::unjudged().revoking([target.clone()]);
         }
-        let effects = match change {
+        match change {
             RevocationChange::Added { id, target, tokens_only, reason, client: _ } => {
                 self.revoke(entry, target, reason);
                 let revocation = Revocation {
@@ -49,7 +72,8 @@ impl State {
                     lift: None,
                     lifted: false,
                 };
-                self.revocations.insert(id.clone(), revocation);
+                let before = self.revocations.insert(id.clone(), revocation);
+                self.index_revocation(id, before.as_ref());
                 Effects::judged().revoking([target.clone()])
             }
             RevocationChange::LiftAsked { id, reason, approval } => {
@@ -60,15 +84,13 @@ impl State {
             }
             RevocationChange::Lifted { id } => {
                 if let Some(revocation) = self.revocations.get_mut(id) {
+                    let before = revocation.clone();
                     revocation.lifted = revocation.target.can_be_lifted();
+                    self.index_revocation(id, Some(&before));
                 }
                 Effects::judged()
             }
-        };
-        let refusing = self.revocations.values().filter(|revocation| revocation.refuses());
-        self.refused = refusing.map(|revocation| revocation.target.key()).collect();
-        self.bar();
-        effects
+        }
     }
 
     /// Ends what a revocation ends beside tokens.
@@ -113,7 +135,7 @@ impl State {
     /// Cuts the tokens of `target` that are older than the entry `index`. Returns what the live index has to learn of it.
     pub(super) fn cut(&mut self, target: &RevocationTarget, index: u64) -> Vec<Cut> {
         if let RevocationTarget::Token { environment, id, expires } = target {
-            self.revoked_tokens.insert(id.clone(), (environment.clone(), *expires));
+            self.revoked_tokens.add(id, environment, *expires);
             return vec![Cut { environment: environment.clone(), what: CutWhat::Token { id: id.clone(), expires: *expires } }];
         }
         let keys = self.lines(target);
@@ -130,11 +152,11 @@ impl State {
 
     /// Forgets revoked tokens that expired before `horizon`; they are refused by their `exp` (ABUSE R-16).
     pub fn forget_expired(&mut self, horizon: Timestamp) {
-        self.revoked_tokens.retain(|_, (_, expires)| *expires >= horizon);
+        self.revoked_tokens.forget_expired(horizon);
     }
 
     /// Whether an unlifted revocation refuses exchanges through `key`.
     pub fn is_refused(&self, key: &RevocationKey) -> bool {
-        self.refused.contains(key)
+        self.refused.contains_key(key)
     }
 }

@@ -152,7 +152,7 @@ fn show(state: &House, then: Timestamp) -> Past {
         subject: approval.subject.clone(),
         version: approval.version,
     });
-    let mut refused: Vec<RevocationKey> = state.refused.iter().cloned().collect();
+    let mut refused: Vec<RevocationKey> = state.refused.keys().cloned().collect();
     refused.sort();
     Past {
         time: then,

@@ -1,0 +1,303 @@
+//! Indexes: after any changes each of them is as if it were made from nothing, and earlier copies of the state are as they were.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::credential::revocation::RevocationTarget;
+use crate::domain::examples::{Examples, facts};
+use crate::domain::fixture::{approval, at, registry, rule};
+use crate::domain::log::api::ApiChange;
+use crate::domain::log::approval::ApprovalChange;
+use crate::domain::log::configuration::ConfigurationChange;
+use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::revocation::RevocationChange;
+use crate::domain::people::actor::{Actor, Person, Role};
+use crate::domain::record::conflicts_in;
+use crate::domain::registry::api::Api;
+use crate::domain::registry::approval::{Kind, Verdict};
+use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience};
+use crate::domain::registry::integration::{Access, Integration};
+use crate::domain::value::digest::Digest;
+use crate::domain::value::effort::Effort;
+use crate::domain::value::names::{BindingName, ClientId};
+use taken::Holder;
+
+/// Environments that a change may be about.
+const ENVIRONMENTS: [&str; 3] = ["production", "sandbox", "staging"];
+
+/// Issuers of the rules: two of partners, and a trust domain that an environment may have.
+const ISSUERS: [&str; 3] = ["https://one.example", "https://two.example", "spiffe://one.example"];
+
+/// One step of a history.
+#[derive(Clone, Debug)]
+enum Step {
+    /// This change.
+    Make(Box<Change>),
+    /// The held version of an integration takes force, if it has one.
+    Promote(IntegrationId),
+}
+
+/// Which bindings are in force, in the order in which they came into force: the index as a list.
+type Listing = Vec<(ClientId, EnvironmentName, Issuer, BindingName)>;
+
+fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("a name")
+}
+
+fn integration_ids() -> impl Strategy<Value = IntegrationId> {
+    (0..3).prop_map(|at| name(&format!("globex/i{at}")))
+}
+
+fn admitted() -> impl Strategy<Value = Admits> {
+    let audience = prop_oneof![3 => Just(None), 1 => Just(Some("https://sts.acme.example/staging")), 1 => Just(Some("extra"))];
+    let jwt = (0..ISSUERS.len(), "[ab]", audience).prop_map(|(issuer, value, audience)| {
+        let mut rule = rule(ISSUERS[issuer], &[("id", Condition::Equals(value))]);
+        rule.audience = audience.map(|audience| ExtraAudience::Value(name(audience)));
+        Admits::Jwt(Box::new(rule))
+    });
+    prop_oneof![6 => jwt, 1 => Just(Admits::Certificate)]
+}
+
+fn bindings() -> impl Strategy<Value = Vec<Binding>> {
+    vec(admitted(), 0..3).prop_map(|all| {
+        let named = |(at, admits)| Binding { name: name(&format!("b{at}")), admits };
+        all.into_iter().enumerate().map(named).collect()
+    })
+}
+
+fn integrations() -> impl Strategy<Value = Integration> {
+    (integration_ids(), bindings(), bindings()).prop_map(|(id, production, sandbox)| {
+        let what = registry().into_iter().find_map(|change| match change.what {
+            Change::Integration(IntegrationChange::Drafted { record, .. }) => Some(*record),
+            _ => None,
+        });
+        let record = what.expect("the fixture drafts one");
+        let access = record.environments.values().next().expect("an environment").clone();
+        let with = |bindings| Access { bindings, ..access.clone() };
+        let environments = [(name("production"), with(production)), (name("sandbox"), with(sandbox))];
+        Integration { id, environments: environments.into(), ..record }
+    })
+}
+
+fn apis() -> impl Strategy<Value = Api> {
+    bindings().prop_map(|bindings| {
+        let what = registry().into_iter().find_map(|change| match change.what {
+            Change::Api(ApiChange::Submitted { record, .. }) => Some(*record),
+            _ => None,
+        });
+        Api { callers: [(name("production"), bindings)].into(), ..what.expect("the fixture submits one") }
+    })
+}
+
+fn configurations() -> impl Strategy<Value = Configuration> {
+    (vec(any::<bool>(), 3), 0..2_usize).prop_map(|(there, domain)| {
+        let domains = ["one.example", "other.example"];
+        let environment = |called: &str| Environment {
+            issuer: name(&format!("https://sts.acme.example/{called}")),
+            max_ttl: crate::domain::value::clock::Seconds(600),
+            trust_domain: name(domains[domain]),
+        };
+        let named = ENVIRONMENTS.iter().zip(there).filter(|(_, there)| *there);
+        let environments = named.map(|(text, _)| (name(text), environment(text))).collect();
+        Configuration { environments, staff: Digest::of(b"staff") }
+    })
+}
+
+fn targets() -> impl Strategy<Value = RevocationTarget> {
+    let binding = (integration_ids(), 0..2_usize, 0..2).prop_map(|(id, environment, binding)| RevocationTarget::Binding {
+        client: ClientId::Integration(id),
+        environment: name(ENVIRONMENTS[environment]),
+        binding: name(&format!("b{binding}")),
+    });
+    let caller = Just(RevocationTarget::Binding {
+        client: name("api/orders-api"),
+        environment: name("production"),
+        binding: name("b0"),
+    });
+    let token = (0..3, 0..200_i64).prop_map(|(id, expires)| RevocationTarget::Token {
+        environment: name("production"),
+        id: name(&format!("t{id}")),
+        expires: at(expires),
+    });
+    prop_oneof![
+        4 => binding,
+        1 => caller,
+        3 => (0..ISSUERS.len()).prop_map(|issuer| RevocationTarget::Issuer { issuer: name(ISSUERS[issuer]) }),
+        1 => integration_ids().prop_map(|integration| RevocationTarget::Integration { integration }),
+        1 => token,
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let in_force = |record| Change::Integration(IntegrationChange::Narrowed { record: Box::new(record), reason: None });
+    let drafted = |record| Change::Integration(IntegrationChange::Drafted { record: Box::new(record), reason: None });
+    let held = (integrations(), 0..3).prop_map(|(record, asked)| {
+        let asked = approval(&format!("a{asked}"), Kind::Change, &record.id.to_string(), Digest::of_json(&record));
+        Change::Integration(IntegrationChange::ChangeHeld { record: Box::new(record), approval: asked })
+    });
+    let denied = (0..3).prop_map(|asked| {
+        let (approval, reason) = (name(&format!("a{asked}")), "no".into());
+        Change::Approval(ApprovalChange::Reviewed { approval, verdict: Verdict::Deny, reason, roles: vec![Role::Security] })
+    });
+    let revoked = (0..4, targets(), any::<bool>()).prop_map(|(id, target, tokens_only)| {
+        let id = name(&format!("r{id}"));
+        Change::Revocation(RevocationChange::Added { id, target, tokens_only, reason: "odd".into(), client: None })
+    });
+    let examples = Examples::plain().changes();
+    let example = (0..examples.len()).prop_map(move |at| examples[at].change.what.clone());
+    let what = prop_oneof![
+        5 => integrations().prop_map(in_force),
+        1 => integrations().prop_map(drafted),
+        3 => held,
+        1 => denied,
+        2 => apis().prop_map(|record| Change::Api(ApiChange::Narrowed { record: Box::new(record), reason: None })),
+        3 => configurations().prop_map(|all| Change::Configuration(ConfigurationChange::Changed(all))),
+        5 => revoked,
+        2 => (0..4).prop_map(|id| Change::Revocation(RevocationChange::Lifted { id: name(&format!("r{id}")) })),
+        4 => example,
+    ];
+    prop_oneof![9 => what.prop_map(|what| Step::Make(Box::new(what))), 2 => integration_ids().prop_map(Step::Promote)]
+}
+
+/// The record whose bindings a change puts in force.
+fn put_in_force(what: &Change) -> Option<ClientId> {
+    if let Change::Integration(IntegrationChange::Narrowed { record, .. }) = what {
+        return Some(ClientId::Integration(record.id.clone()));
+    }
+    if let Change::Integration(IntegrationChange::Activated { integration, .. })
+    | Change::Integration(IntegrationChange::Changed { integration, .. }) = what
+    {
+        return Some(ClientId::Integration(integration.clone()));
+    }
+    if let Change::Api(ApiChange::Narrowed { record, .. }) = what {
+        return Some(ClientId::Api(record.name.clone()));
+    }
+    if let Change::Api(ApiChange::Approved { api, .. }) = what { Some(ClientId::Api(api.clone())) } else { None }
+}
+
+/// Puts the bindings of `client` at the end of the list, as the record in force has them.
+fn list(listing: &mut Listing, client: &ClientId, state: &State) {
+    let in_force: Vec<(&EnvironmentName, &[Binding])> = match client {
+        ClientId::Integration(id) => {
+            let Some(current) = state.integrations.get(id).and_then(|known| known.current.as_ref()) else { return };
+            current.record.environments.iter().map(|(environment, access)| (environment, access.bindings.as_slice())).collect()
+        }
+        ClientId::Api(api) => {
+            let Some(current) = state.apis.get(api).and_then(|known| known.current.as_ref()) else { return };
+            current.record.callers.iter().map(|(environment, bindings)| (environment, bindings.as_slice())).collect()
+        }
+    };
+    listing.retain(|(known, ..)| known != client);
+    for (environment, bindings) in in_force {
+        for binding in bindings {
+            if let Admits::Jwt(rule) = &binding.admits {
+                listing.push((client.clone(), environment.clone(), rule.issuer.clone(), binding.name.clone()));
+            }
+        }
+    }
+}
+
+/// The state with every index made from nothing.
+fn from_nothing(state: &State) -> State {
+    let mut fresh = state.clone();
+    fresh.candidates = Candidates::default();
+    if let Some(configuration) = &state.configuration {
+        fresh.candidates.configure(&configuration.environments);
+    }
+    (fresh.barred, fresh.refused) = (Barred::default(), HashMap::default());
+    for id in state.revocations.keys() {
+        fresh.index_revocation(id, None);
+    }
+    (fresh.in_force, fresh.waiting) = (Taken::default(), Taken::default());
+    let waits = |approval: Option<&ApprovalId>| state.may_come(approval, at(0));
+    for (name, api) in &state.apis {
+        fresh.candidates.index_api(api);
+        let client = ClientId::Api(name.clone());
+        fresh.in_force.replace(&client, api.current.as_ref().map(|current| Holder::Api(&current.record)));
+        let held = api.held.as_ref().filter(|held| waits(held.approval.as_ref()));
+        fresh.waiting.replace(&client, held.map(|held| Holder::Api(&held.version.record)));
+    }
+    for (id, integration) in &state.integrations {
+        fresh.candidates.index_integration(integration);
+        let client = ClientId::Integration(id.clone());
+        fresh.in_force.replace(&client, integration.current.as_ref().map(|current| Holder::Integration(&current.record)));
+        let held = integration.held.as_ref().filter(|held| waits(held.approval.as_ref()));
+        fresh.waiting.replace(&client, held.map(|held| Holder::Integration(&held.version.record)));
+    }
+    fresh
+}
+
+/// What the indexes say, in an order of its own.
+#[derive(Debug, PartialEq)]
+struct Said {
+    candidates: BTreeSet<String>,
+    sources: BTreeSet<String>,
+    refused: BTreeMap<RevocationKey, Vec<RevocationId>>,
+    barred: Barred,
+    conflicts: Vec<Vec<(String, &'static str)>>,
+}
+
+impl Said {
+    fn by(state: &State, probes: &[Integration]) -> Self {
+        let conflicts = probes.iter().map(|probe| {
+            let found = conflicts_in(Holder::Integration(probe), state, at(0), &mut Effort::default());
+            found.into_iter().map(|conflict| (conflict.at, conflict.reason.code)).collect()
+        });
+        Self {
+            candidates: state.candidates.all().map(|candidate| format!("{candidate:?}")).collect(),
+            sources: state.candidates.sources().iter().map(|source| format!("{source:?}")).collect(),
+            refused: state.refused.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect())).collect(),
+            barred: state.barred.clone(),
+            conflicts: conflicts.collect(),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_index_is_as_if_it_were_made_from_nothing(
+        steps in vec(steps(), 1..24),
+        probes in vec(integrations(), 3),
+    ) {
+        let by = Actor::Staff(Person { iss: name("https://idp.example"), id: "ann".into(), name: None });
+        let (mut state, mut listing) = (State::default(), Listing::new());
+        // A state that nobody holds a copy of, and copies that are held of the other.
+        let (mut alone, mut copies) = (State::default(), Vec::new());
+        for (index, step) in steps.into_iter().enumerate() {
+            let what = match step {
+                Step::Make(what) => *what,
+                Step::Promote(id) => {
+                    let held = state.integrations.get(&id).and_then(|known| known.held.as_ref());
+                    let Some(version) = held.map(|held| held.version.version) else { continue };
+                    Change::Integration(IntegrationChange::Changed { integration: id, version })
+                }
+            };
+            let change = what.by(by.clone());
+            copies.push((state.clone(), facts::text(&state)));
+            for state in [&mut state, &mut alone] {
+                state.apply(index as u64, at(0), &change);
+                state.forget_expired(at(0));
+            }
+            if let Some(client) = put_in_force(&change.what) {
+                list(&mut listing, &client, &state);
+            }
+            let fresh = from_nothing(&state);
+            prop_assert_eq!(Said::by(&state, &probes), Said::by(&fresh, &probes), "after {:?}", change);
+            let places: BTreeSet<_> = state.candidates.all().map(|one| (&one.environment, &one.rule.issuer)).collect();
+            let listed = places.iter().flat_map(|(environment, issuer)| state.candidates(environment, issuer).iter());
+            let listed: Vec<_> = listed.map(|one| (&one.client, &one.environment, &one.rule.issuer, &one.binding)).collect();
+            let mut expected: Vec<_> = listing.iter().map(|(a, b, c, d)| (a, b, c, d)).collect();
+            expected.sort_by_key(|(_, environment, issuer, _)| (*environment, *issuer));
+            prop_assert_eq!(listed, expected, "after {:?}", change);
+        }
+        prop_assert_eq!(facts::text(&state), facts::text(&alone));
+        for (copy, before) in copies {
+            prop_assert_eq!(facts::text(&copy), before, "a copy changed");
+        }
+    }
+}

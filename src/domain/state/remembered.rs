@@ -1,0 +1,45 @@
+//! What came into force: the indexes over it, and what is remembered of it.
+
+use std::sync::Arc;
+
+use super::State;
+use crate::domain::credential::revocation_key::RevocationKey;
+use crate::domain::registry::binding::Binding;
+use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, IntegrationId};
+
+impl State {
+    /// Takes the bindings of an integration that are in force now into the indexes.
+    pub(super) fn index_integration(&mut self, id: &IntegrationId) {
+        let Some((state, current)) = self.integrations.get(id).and_then(|state| Some((state, state.current.as_ref()?))) else {
+            return;
+        };
+        self.candidates.index_integration(state);
+        let current = Arc::clone(&current.record);
+        for (environment, access) in &current.environments {
+            self.remember(&ClientId::Integration(id.clone()), environment, &access.bindings);
+        }
+    }
+
+    /// Takes the callers of an API that are in force now into the indexes.
+    pub(super) fn index_api(&mut self, name: &ApiName) {
+        let Some((state, current)) = self.apis.get(name).and_then(|state| Some((state, state.current.as_ref()?))) else {
+            return;
+        };
+        self.candidates.index_api(state);
+        let current = Arc::clone(&current.record);
+        for (environment, bindings) in &current.callers {
+            self.remember(&ClientId::Api(name.clone()), environment, bindings);
+        }
+    }
+
+    /// Remembers bindings that are in force now. Where one of them is revoked, it bars what the binding admits now as well.
+    fn remember(&mut self, client: &ClientId, environment: &EnvironmentName, bindings: &[Binding]) {
+        self.history.add_bindings(client, environment, bindings);
+        for binding in bindings {
+            let key = RevocationKey::binding(client, environment, &binding.name);
+            for id in self.refused.get(&key).cloned().unwrap_or_default() {
+                self.bar(&id);
+            }
+        }
+    }
+}
