@@ -1,4 +1,4 @@
-//! The record of an API: what can be asked for, of what risk, in which form its tokens come, and who may introspect them.
+//! The record of an API: its scopes with their risks, the form of its tokens, and its callers.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct Api {
     pub name: ApiName,
     /// A team or person that answers for it, as written (`team:orders-platform`).
     pub owner: Text,
-    /// One audience in each environment where it exists; an audience belongs to one API in one environment.
+    /// One audience in each of its environments. An audience belongs to one API in one of them.
     pub audience: BTreeMap<EnvironmentName, Audience>,
     /// The form of its tokens.
     pub token: TokenForm,
@@ -33,7 +33,7 @@ pub struct Api {
     pub approval: Approval,
 }
 
-/// How tokens for an API look and how long they may live.
+/// The form and the longest life of an API's tokens.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenForm {
@@ -83,17 +83,17 @@ impl Profile {
     }
 }
 
-/// What a scope lets its holder do.
+/// The meaning and the risk of a scope.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScopeEntry {
     /// In plain words, for approvers and reviewers.
     pub meaning: String,
-    /// How bad a misuse would be.
+    /// The damage that a misuse would do.
     pub risk: Risk,
 }
 
-/// How bad the misuse of a scope would be.
+/// The damage that a misuse of a scope would do.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Risk {
@@ -105,7 +105,7 @@ pub enum Risk {
     High,
 }
 
-/// What a verdict on an elevation for this API must carry.
+/// The proof that a verdict on an elevation for this API must carry.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Approval {

@@ -1,4 +1,4 @@
-//! Bindings: which proofs admit to one environment of one integration (or to the callers of an API).
+//! Bindings: the proofs that admit to one environment of an integration, or to an API's callers.
 //!
 //! The rules that make a binding safe are docs/reference/records.md. [`admit`](crate::domain::decision::admission::admit) applies them to a verified
 //! assertion; this module holds what a record says.
@@ -22,21 +22,21 @@ use crate::domain::value::names::{Audience, BindingName, Issuer};
 pub struct Binding {
     /// Its name within the environment.
     pub name: BindingName,
-    /// What it takes.
+    /// The proof that it takes.
     pub admits: Admits,
 }
 
-/// What a binding takes as proof.
+/// A proof that a binding takes.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Admits {
-    /// A signed JWT: a workload's token (`oidc`) or one signed by the partner's own key pair (`key`).
+    /// A signed JWT: a workload's token (`oidc`), or one by the partner's own key pair (`key`).
     Jwt(Box<JwtRule>),
     /// A certificate of this integration and environment from our own CA (`mtls`).
     Certificate,
 }
 
-/// What a JWT must be to be admitted.
+/// The rule that a JWT must meet to be admitted.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JwtRule {
@@ -44,12 +44,12 @@ pub struct JwtRule {
     pub kind: JwtKind,
     /// The exact `iss`. For `key` bindings the client id.
     pub issuer: Issuer,
-    /// Where its keys come from.
+    /// The source of its keys.
     pub keys: KeySource,
-    /// Conditions on claims; all must hold. Empty for `key` (iss = sub = client id is its condition).
+    /// Conditions on claims; all must hold. `key` has none: its condition is iss = sub = client id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub matchers: Vec<Matcher>,
-    /// Which of the matched claims name the partner at an issuer that others use too. Empty: the issuer is the partner's own.
+    /// The matched claims that name the partner, where others use the issuer too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owner: Vec<ClaimPath>,
     /// One accepted audience besides the environment's issuer.
@@ -57,7 +57,7 @@ pub struct JwtRule {
     pub audience: Option<ExtraAudience>,
     /// Accepted signature algorithms.
     pub algs: Vec<Alg>,
-    /// Accepted `typ` headers besides those that the kind always takes. Where `typ_only` is set, the only ones.
+    /// Accepted `typ` headers besides those of the kind; with `typ_only`, the only ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub typ: Vec<String>,
     /// Whether (iss, jti) is spent by the token that it pays for.
@@ -76,13 +76,13 @@ pub struct JwtRule {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JwtKind {
-    /// Signed by the partner's own key pair: iss = sub = client id; taken only as `client_assertion`.
+    /// A JWT by the partner's own key pair: iss = sub = client id, as `client_assertion` only.
     Key,
     /// A workload's token of an OIDC issuer; taken in all three slots.
     Oidc,
 }
 
-/// Where the public keys of a rule come from.
+/// The source of the public keys of a rule.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum KeySource {
@@ -133,13 +133,15 @@ pub enum ExtraAudience {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Matcher {
-    /// Which claim.
+    /// The claim.
     pub claim: ClaimPath,
-    /// What it must be. A missing claim never matches, and there is no negation.
+    /// The values that it may have. A missing claim never matches, and there is no negation.
     pub condition: Condition,
 }
 
-/// What a claim must be. Numbers and booleans are compared by their JSON text; objects and arrays never match.
+/// The values that a claim may have.
+///
+/// Numbers and booleans are compared by their JSON text; objects and arrays never match.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Condition {
@@ -161,7 +163,7 @@ impl Condition {
         }
     }
 
-    /// How many values stand in it.
+    /// The number of values in it.
     pub fn size(&self) -> usize {
         match self {
             Self::Equals(_) | Self::Prefix(_) => 1,
@@ -183,7 +185,9 @@ impl Condition {
         }
     }
 
-    /// Whether every value that meets this condition also meets `other`. The time grows with the sum of both lists.
+    /// Whether every value that meets this condition also meets `other`.
+    ///
+    /// The time grows with the sum of both lists.
     pub fn is_within(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Equals(value), _) => other.holds(value),
@@ -208,13 +212,13 @@ impl fmt::Display for Condition {
     }
 }
 
-/// A claim by its name at the top of the claims, or by a JSON Pointer (RFC 6901) when it begins with `/`.
+/// A claim by its name at the top of the claims, or by a JSON Pointer (RFC 6901), which begins with `/`.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClaimPath(String);
 
 impl ClaimPath {
-    /// As the record has it.
+    /// The text of the record.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -224,7 +228,7 @@ impl ClaimPath {
         if self.0.starts_with('/') { claims.pointer(&self.0) } else { claims.get(&self.0) }
     }
 
-    /// The steps from the top of the claims: `ref` and `/ref` are the same claim (RFC 6901 section 4).
+    /// The steps from the top of the claims: `ref` and `/ref` are one claim (RFC 6901 section 4).
     pub fn steps(&self) -> Vec<String> {
         self.parts().map(Cow::into_owned).collect()
     }
@@ -313,7 +317,9 @@ impl JwtRule {
         self.preset.is_some_and(Preset::takes_certificates)
     }
 
-    /// The longest `maxLife` of any binding. Azure's managed identities live 24 h 5 min: their `iat` is set back by five minutes.
+    /// The longest `maxLife` of any binding.
+    ///
+    /// Azure's managed identities live 24 h 5 min: their `iat` is set back by five minutes.
     pub const LONGEST_LIFE: Seconds = Seconds::hours(25);
 
     /// The longest `maxAge` that lets a reusable proof into production.

@@ -1,4 +1,4 @@
-//! Bindings by issuer, by where their proofs are taken, and by the most selective claim that each of them compares exactly.
+//! Bindings by issuer, audience, and the most selective claim that each of them compares exactly.
 //!
 //! Enter through [`BindingIndex::insert`] and [`BindingIndex::overlapping`]. An entry stands under one claim and each value that it
 //! takes of that claim: the claim whose values fewest others stand under, and that most others compare as well. A look-up therefore
@@ -23,7 +23,7 @@ type Claim = Vec<String>;
 /// A rule on JWTs, with the client and the environment that it admits to.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Whom it admits.
+    /// The client that it admits.
     pub client: ClientId,
     /// Where.
     pub environment: EnvironmentName,
@@ -37,7 +37,9 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub struct Conditions(BTreeMap<Claim, Vec<Values>>);
 
-/// Proofs of one issuer that name one audience, or none. Two rules can take the same proof only if they have a group in common.
+/// Proofs of one issuer that name one audience, or none.
+///
+/// Two rules can take the same proof only if they have a group in common.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Group {
     issuer: Issuer,
@@ -50,11 +52,11 @@ enum Reach {
     Environment(EnvironmentName),
     /// The value that a binding adds.
     Value(Audience),
-    /// No audience: a certificate does not say for whom it is shown, so every environment that has its ID takes it (X509-SVID section 4).
+    /// No audience: every environment that has the certificate's ID takes it (X509-SVID section 4).
     Unnamed,
 }
 
-/// What a claim may be.
+/// The values that a claim may have.
 #[derive(Clone, Debug)]
 enum Values {
     Exact(BTreeSet<String>),
@@ -109,7 +111,7 @@ impl Entry {
 }
 
 impl Conditions {
-    /// Those of `rule`.
+    /// The conditions of `rule`.
     pub fn of(rule: &JwtRule) -> Self {
         let mut conditions: BTreeMap<Claim, Vec<Values>> = BTreeMap::new();
         for matcher in &rule.matchers {
@@ -203,17 +205,21 @@ fn beginning_with<'s>(set: &'s BTreeSet<String>, prefix: &str) -> impl Iterator<
 #[derive(Clone, Debug, Default)]
 struct Bucket {
     size: usize,
-    /// How many entries compare a claim exactly, whether or not they stand under it.
+    /// The number of entries that compare a claim exactly, whether or not they stand under it.
     comparing: HashMap<Claim, usize>,
     keyed: OrdMap<Claim, Under>,
     rest: Arc<Vec<Arc<Entry>>>,
 }
 
-/// The entries that stand under one claim, by its values. A copy shares the lists of all values that do not change.
+/// The entries that stand under one claim, by its values.
+///
+/// A copy shares the lists of all values that do not change.
 type Under = OrdMap<Arc<str>, Arc<Vec<Arc<Entry>>>>;
 
 impl Bucket {
-    /// The claim under which `entry` will cost look-ups least: they meet it where they share its value, or do not compare the claim.
+    /// The claim under which `entry` costs look-ups least.
+    ///
+    /// They meet it where they share its value, or do not compare the claim.
     fn key_for(&self, entry: &Entry) -> Option<Claim> {
         let cost = |claim: &Claim, values: &BTreeSet<String>| {
             let under = self.keyed.get(claim);
@@ -271,7 +277,9 @@ impl Bucket {
         }
     }
 
-    /// The first entry that `probe` is not kept apart from by the claim that it stands under, and for which `meets` holds.
+    /// The first entry for which `meets` holds.
+    ///
+    /// It leaves out the entries that the claim they stand under keeps apart from `probe`.
     fn find<'b>(
         &'b self,
         probe: &Entry,
@@ -313,7 +321,7 @@ impl Bucket {
     }
 }
 
-/// Where an entry stands.
+/// The place of an entry.
 #[derive(Clone, Debug)]
 struct Standing {
     group: Group,

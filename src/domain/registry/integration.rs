@@ -20,23 +20,23 @@ use crate::domain::value::window::Window;
 pub struct Integration {
     /// `metadata.partner` and `metadata.name`.
     pub id: IntegrationId,
-    /// What it is for, in a sentence.
+    /// Its purpose, in a sentence.
     pub purpose: Text,
     /// Two different people on our side.
     pub owners: Owners,
-    /// What allows it, and until when.
+    /// The contract that allows it, with its end.
     pub contract: Contract,
     /// Classes of data that it touches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data_classes: Vec<String>,
-    /// How often its rights are looked at again.
+    /// The interval at which its rights are looked at again.
     pub review: Review,
-    /// How often the partner's keys are to change.
+    /// The interval at which the partner's keys are to change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
-    /// What starts the end, and whom to tell.
+    /// The trigger of its end, and the contact to tell.
     pub offboarding: Offboarding,
-    /// What it may do where. Nothing is inherited from one environment to another.
+    /// Its rights in each environment. An environment inherits nothing from another.
     pub environments: BTreeMap<EnvironmentName, Access>,
     /// Static secrets that are still alive at the partner.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,9 +50,9 @@ pub struct Integration {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owners {
-    /// Who answers for the business with the partner.
+    /// The person who answers for the business with the partner.
     pub business: Text,
-    /// Who answers for the application.
+    /// The person who answers for the application.
     pub application: Text,
 }
 
@@ -60,7 +60,7 @@ pub struct Owners {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contract {
-    /// How the contract is called in our files (`ref`).
+    /// The name of the contract in our files (`ref`).
     #[serde(rename = "ref")]
     pub reference: String,
     /// First second of the contract.
@@ -73,13 +73,13 @@ pub struct Contract {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Review {
-    /// How often.
+    /// The interval.
     pub every: Seconds,
-    /// What happens when nobody answers.
+    /// The consequence when nobody answers.
     pub on_silence: OnSilence,
 }
 
-/// What an unanswered review does.
+/// The consequence of a review that nobody answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnSilence {
@@ -93,18 +93,18 @@ pub enum OnSilence {
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rotation {
-    /// Of an issuer's or `key` binding's keys.
+    /// The cadence of an issuer's or `key` binding's keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_keys: Option<Seconds>,
-    /// Of the keys that certificates from our CA are for.
+    /// The cadence of the keys that certificates from our CA are for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Seconds>,
-    /// What becomes of a key that is older.
+    /// The consequence for a key that is older.
     #[serde(default)]
     pub on_late: OnLate,
 }
 
-/// What becomes of a key that is older than its cadence.
+/// The consequence for a key that is older than its cadence.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnLate {
@@ -119,13 +119,13 @@ pub enum OnLate {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offboarding {
-    /// What starts it.
+    /// The trigger.
     pub trigger: Trigger,
-    /// Whom to tell.
+    /// The contact to tell.
     pub contact: Text,
 }
 
-/// What starts an offboarding.
+/// The trigger of an offboarding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trigger {
@@ -135,26 +135,26 @@ pub enum Trigger {
     Manual,
 }
 
-/// What an integration may do in one environment.
+/// The rights of an integration in one environment.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Access {
-    /// Which proofs admit.
+    /// The proofs that admit.
     pub bindings: Vec<Binding>,
     /// Ceilings besides the API's and the environment's.
     #[serde(default)]
     pub limits: Limits,
-    /// What a caller must show besides one proof.
+    /// The proof that a caller must show besides one.
     #[serde(default, skip_serializing_if = "Require::is_nothing")]
     pub require: Require,
-    /// What may be asked for at any time.
+    /// The scopes that may be asked for at any time.
     pub scopes: BTreeMap<ApiName, Vec<ScopeRule>>,
-    /// What may be had for a while, when somebody approves it.
+    /// The time-limited scopes, each of which somebody must approve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elevation: Vec<Eligible>,
 }
 
-/// What a caller must show besides one proof; each asks for more than the one before.
+/// The proof that a caller must show besides one. Each asks for more than the one before.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Require {
@@ -163,12 +163,12 @@ pub enum Require {
     Nothing,
     /// A key that the token is bound to: a certificate or a DPoP proof.
     Bound,
-    /// Two proofs of the same integration: an assertion, and a certificate of ours. Whoever steals one of them has nothing.
+    /// Two proofs of the same integration: an assertion, and a certificate of ours.
     Dual,
 }
 
 impl Require {
-    /// As a record says it.
+    /// The word of a record.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -192,7 +192,7 @@ pub struct Limits {
     /// A bucket of this size, refilled evenly; 600 where the record says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanges_per_minute: Option<u32>,
-    /// Where the workload calls from; empty means anywhere.
+    /// The networks that the workload calls from; empty means anywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_cidrs: Vec<Cidr>,
 }
@@ -231,20 +231,20 @@ pub struct Eligible {
     pub allow: Vec<Endpoint>,
     /// The longest elevation.
     pub max: Seconds,
-    /// When an elevation may run.
+    /// The window in which an elevation may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
-    /// Who approves.
+    /// The people who approve.
     pub approvers: Approvers,
-    /// What a request must name.
+    /// The facts that a request must name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<Required>,
-    /// A person may start it at once, for an hour at most; somebody of security looks at it afterwards.
+    /// A person may start it at once, for an hour at most. Security reviews it afterwards.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub break_glass: bool,
 }
 
-/// Who approves an elevation: a role or named people, and how many of them.
+/// The approvers of an elevation: a role or named people, and their number.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approvers {
@@ -254,14 +254,14 @@ pub struct Approvers {
     /// People by their staff id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<String>,
-    /// How many different people.
+    /// The number of different people.
     pub count: u8,
-    /// Who stands in when they do not answer.
+    /// The people who stand in when they do not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
 }
 
-/// Who may approve besides, after a while.
+/// The people who may approve besides, after a while.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fallback {
@@ -271,7 +271,7 @@ pub struct Fallback {
     pub role: crate::domain::people::actor::Role,
 }
 
-/// What an elevation request must name.
+/// A fact that an elevation request must name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Required {
@@ -288,11 +288,11 @@ pub enum Required {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StaticSecret {
-    /// What it is.
+    /// Its description.
     pub what: String,
-    /// What limits it meanwhile.
+    /// The control that limits it meanwhile.
     pub control: String,
-    /// Who answers for its end.
+    /// The person who answers for its end.
     pub owner: Text,
     /// First second after its end.
     pub ends: Timestamp,
@@ -304,7 +304,7 @@ pub struct StaticSecret {
 pub struct RecordTest {
     /// The claims of an assertion.
     pub claims: serde_json::Map<String, serde_json::Value>,
-    /// What must come of them.
+    /// The outcome that they must have.
     pub expect: Expectation,
 }
 

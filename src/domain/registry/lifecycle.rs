@@ -18,7 +18,7 @@ pub struct Versioned<T> {
     pub version: Digest,
     /// The record.
     pub record: Arc<T>,
-    /// Who applied it.
+    /// The person or workload that applied it.
     pub by: Actor,
     /// When.
     pub at: Timestamp,
@@ -31,7 +31,7 @@ pub struct Versioned<T> {
 pub struct Held<T> {
     /// The version.
     pub version: Versioned<T>,
-    /// What must be approved, once it is submitted.
+    /// Its approval, once it is submitted.
     pub approval: Option<ApprovalId>,
 }
 

@@ -16,9 +16,9 @@ pub struct Partner {
     pub legal_name: Text,
     /// Domains that are the company's.
     pub domains: Vec<String>,
-    /// Whom to write to. Contacts give no right.
+    /// The addresses to write to. Contacts give no right.
     pub contacts: Contacts,
-    /// Who checked the company, when, on what evidence, and how long that counts.
+    /// The check of the company: by a person, on a day, on evidence, and with an end.
     pub verification: Verification,
 }
 
@@ -36,13 +36,13 @@ pub struct Contacts {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verification {
-    /// Who checked.
+    /// The person who checked.
     pub by: Text,
     /// First second of the day on which it was checked.
     pub on: Timestamp,
     /// `sha256:` of the evidence, or another reference to it.
     pub evidence: String,
-    /// The first second at which the check no longer counts: tokens end there (`partner.verification-expired`).
+    /// The first second after the check: tokens end there (`partner.verification-expired`).
     pub expires: Timestamp,
 }
 

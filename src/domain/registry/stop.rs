@@ -1,4 +1,4 @@
-//! What security stopped, as the state knows it: suspensions and revocations, and the version that an approval to lift them names.
+//! Suspensions and revocations, as the state knows them, and the version that their lift names.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, RevocationId};
 use crate::domain::value::text::Text;
 
-/// Who stopped something, when and why.
+/// A stop, with its author, time and reason.
 #[derive(Clone, Debug, Serialize)]
 pub struct Stop {
     /// Who.
@@ -27,7 +27,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// The version of an approval that lifts it from `subject`: another suspension is another version.
+    /// The version of an approval that lifts it from `subject`. Another suspension has another.
     pub fn version(&self, subject: &str) -> Digest {
         Digest::of_json(&("suspended", subject, self))
     }
@@ -38,13 +38,13 @@ impl Stop {
 pub struct Revocation {
     /// Its id.
     pub id: RevocationId,
-    /// What it cuts.
+    /// The target that it cuts.
     pub target: RevocationTarget,
-    /// What the binding admitted when it was revoked, where the target is a binding.
+    /// The proofs that the binding admitted when it was revoked, where the target is a binding.
     pub admitted: Option<Arc<Admits>>,
     /// Cuts what was issued and refuses nothing later.
     pub tokens_only: bool,
-    /// Who revoked.
+    /// The person or workload that revoked.
     pub by: Actor,
     /// Why.
     pub reason: Text,

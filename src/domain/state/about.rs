@@ -1,4 +1,4 @@
-//! What an entry of the journal is about: a partner with everything of it, or who made the change.
+//! The subjects of a partner among the entries of the journal, and the author of an entry.
 //!
 //! Enter through [`About::of`]. An entry names its subject by one word; approvals, elevations and revocations are named by their ids, so
 //! the state has to say whose they are.
@@ -64,7 +64,7 @@ impl About {
         &self.subjects
     }
 
-    /// Whose other subjects all begin with its name and a slash.
+    /// The partner. Its other subjects all begin with its name and a slash.
     pub fn partner(&self) -> &PartnerName {
         &self.partner
     }
@@ -84,7 +84,9 @@ fn cut_client(entry: &Entry) -> Option<&ClientId> {
     client.as_ref()
 }
 
-/// Who an entry is by: a person's id, an integration, `operator` or `broker`; of tokens and refusals it is the client.
+/// The author of an entry: a person's id, an integration, `operator` or `broker`.
+///
+/// The author of a token or a refusal is the client.
 pub fn actor(entry: &Entry) -> String {
     match entry {
         Entry::Issued(_) | Entry::Refused(_) | Entry::Counted(_) => entry.subject(),
@@ -97,7 +99,7 @@ pub fn actor(entry: &Entry) -> String {
     }
 }
 
-/// What a subject that is an id stands for, in words; nothing where it is a name already.
+/// The words for a subject that is an id; nothing where it is a name already.
 pub fn words(subject: &str, state: &State) -> Option<String> {
     if let Some(approval) = state.approvals.get(subject) {
         let kind = serde_json::to_value(approval.kind).ok()?;

@@ -1,4 +1,4 @@
-//! Barred proofs: those that a revoked binding would admit, whichever other binding admits them besides.
+//! Barred proofs: those that a revoked binding admits, whichever other binding admits them.
 //!
 //! A revocation of a binding is a word against the workload or key that it admits, not against a name in a record. So it refuses the
 //! proof also where the record has a second binding that takes it, and after the revoked binding was renamed, narrowed or removed.
@@ -19,18 +19,20 @@ use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::registry::binding::{Admits, JwtKind, JwtRule};
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, Issuer, RevocationId};
 
-/// The rules of revoked bindings, by where a proof is shown and by whom it is. Copies share what one revocation does not touch.
+/// The rules of revoked bindings, by environment and issuer.
+///
+/// Copies share all that one revocation does not touch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Barred {
     jwt: HashMap<EnvironmentName, HashMap<Issuer, OrdMap<Barring, Arc<Rule>>>>,
     certificate: HashMap<(IntegrationId, EnvironmentName), Revoked>,
     certificates: HashMap<EnvironmentName, Revoked>,
     issuers: HashMap<Issuer, Revoked>,
-    /// Where each revocation stands.
+    /// The places of each revocation.
     of: HashMap<RevocationId, Arc<Vec<Place>>>,
 }
 
-/// A rule that a revocation bars: what its binding admitted when it was revoked, then what the binding admits since.
+/// A rule that a revocation bars: the binding's at that time, or the one that it has since.
 type Barring = (RevocationId, usize);
 
 /// A revoked rule and the key of its revocation.
@@ -39,7 +41,7 @@ type Rule = (JwtRule, RevocationKey);
 /// The keys of revocations, by their ids.
 type Revoked = OrdMap<RevocationId, RevocationKey>;
 
-/// Where a revocation stands.
+/// A place of a revocation.
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
     Jwt(EnvironmentName, Issuer, usize),
@@ -49,7 +51,7 @@ enum Place {
 }
 
 impl Barred {
-    /// Bars what a revoked binding admitted and admits, in place of what the revocation barred before.
+    /// Bars all that a revoked binding admitted and admits, in place of all that `id` barred.
     pub(in crate::domain) fn bar<'a>(
         &mut self,
         id: &RevocationId,
@@ -78,7 +80,7 @@ impl Barred {
         self.of.insert(id.clone(), Arc::new(places));
     }
 
-    /// Bars the proofs of a revoked issuer in every environment, in place of what the revocation barred before.
+    /// Bars the proofs of a revoked issuer everywhere, in place of all that `id` barred.
     ///
     /// Where the issuer is a trust domain of ours, it bars all certificates of the environments that have or had it.
     pub(in crate::domain) fn bar_issuer<'a>(
@@ -99,7 +101,7 @@ impl Barred {
         self.of.insert(id.clone(), Arc::new(places));
     }
 
-    /// Takes back what a revocation barred.
+    /// Takes a revocation out.
     pub(in crate::domain) fn remove(&mut self, id: &RevocationId) {
         for place in self.of.remove(id).unwrap_or_default().iter() {
             match place {

@@ -1,4 +1,4 @@
-//! Bindings by environment and issuer: where an exchange begins to look. An index over what is in force, kept by the fold.
+//! Bindings in force by environment and issuer: the index in which an exchange begins to look.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::domain::value::names::{Audience, BindingName, ClientId, EnvironmentNa
 /// A JWT binding in force, with what a principal takes from its record.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Whom it admits.
+    /// The client that it admits.
     pub client: ClientId,
     /// Where.
     pub environment: EnvironmentName,
@@ -30,7 +30,7 @@ pub struct Candidate {
     pub overtaken: Option<Audience>,
 }
 
-/// The bindings of one environment that name one issuer, in the order in which they came into force.
+/// The bindings of one environment that name one issuer, the oldest in force first.
 #[derive(Clone, Debug, Default)]
 pub struct Listed(OrdMap<u64, Arc<Candidate>>);
 
@@ -38,17 +38,17 @@ pub struct Listed(OrdMap<u64, Arc<Candidate>>);
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
     by_issuer: HashMap<EnvironmentName, HashMap<Issuer, Listed>>,
-    /// Where the bindings of each client stand.
+    /// The places of the bindings of each client.
     of: HashMap<ClientId, Arc<Vec<Place>>>,
-    /// How many bindings were ever taken in: the place of the next one.
+    /// The number of bindings that were ever taken in: the place of the next one.
     next: u64,
     sources: Sources,
     environments: Arc<BTreeMap<EnvironmentName, Environment>>,
-    /// What is listed for an issuer that no binding names.
+    /// The list of an issuer that no binding names.
     none: Listed,
 }
 
-/// Where a binding stands: in the list of this issuer, at this place.
+/// The place of a binding in the list of its issuer.
 #[derive(Clone, Debug)]
 struct Place {
     environment: EnvironmentName,
@@ -56,11 +56,11 @@ struct Place {
     at: u64,
 }
 
-/// Where keys of partners come from, and how many bindings name each place.
+/// The sources of partners' keys, each with the number of bindings that name it.
 #[derive(Clone, Debug, Default)]
 struct Sources {
     named: HashMap<Arc<KeySource>, usize>,
-    /// Another number once a place came or went.
+    /// Another number once a source came or went.
     number: u64,
 }
 
@@ -82,14 +82,14 @@ impl Candidates {
         self.by_issuer.get(environment).and_then(|issuers| issuers.get(issuer)).unwrap_or(&self.none)
     }
 
-    /// Every place where keys of partners come from, each once, in a stable order.
+    /// Every source of partners' keys, each once, in a stable order.
     pub fn sources(&self) -> Vec<KeySource> {
         let mut sources: Vec<KeySource> = self.sources.named.keys().map(|source| source.as_ref().clone()).collect();
         sources.sort_by_cached_key(KeySource::label);
         sources
     }
 
-    /// A number that is another one once a place came or went where keys of partners come from.
+    /// A number that is another one once a source of partners' keys came or went.
     pub fn sources_number(&self) -> u64 {
         self.sources.number
     }
@@ -165,7 +165,7 @@ impl Candidates {
         }
     }
 
-    /// Takes the bindings of `client` out. Returns where their keys come from.
+    /// Takes the bindings of `client` out. Returns the sources of their keys.
     fn remove(&mut self, client: &ClientId) -> Vec<KeySource> {
         let mut sources = Vec::new();
         for Place { environment, issuer, at } in self.of.remove(client).unwrap_or_default().iter() {
@@ -181,7 +181,7 @@ impl Candidates {
 }
 
 impl Sources {
-    /// Counts the places that a client names in place of those that it named `before`.
+    /// Counts the sources that a client names in place of those that it named `before`.
     fn replace(&mut self, before: &[KeySource], named: &[KeySource]) {
         let mut is_news = false;
         for source in named {

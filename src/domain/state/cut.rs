@@ -13,7 +13,9 @@ use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::log::entry::Issued;
 use crate::domain::value::names::TokenId;
 
-/// Tells of a living token whether a change is the one that cuts it. Made from the state before the change.
+/// The reach of a change: whether it is the one that cuts a living token.
+///
+/// It is made from the state before the change.
 #[derive(Clone, Debug)]
 pub struct Reach {
     /// The lines that the change moves.
@@ -24,12 +26,12 @@ pub struct Reach {
     before: OrdMap<RevocationKey, u64>,
     /// The tokens that were cut one by one before it.
     revoked: RevokedTokens,
-    /// Whose tokens it can cut, where that is one client or one partner.
+    /// The clients whose tokens it can cut, where that is one client or one partner.
     clients: Option<Clients>,
 }
 
 impl Reach {
-    /// What a cut of `subject` reaches.
+    /// The reach of a cut of `subject`.
     pub fn of(subject: &RevocationTarget, state: &State) -> Self {
         let (lines, token) = if let RevocationTarget::Token { id, .. } = subject {
             (Vec::new(), Some(id.clone()))
@@ -40,7 +42,7 @@ impl Reach {
         Self { lines, token, before: state.revoked_before.clone(), revoked: state.revoked_tokens.clone(), clients }
     }
 
-    /// Whose entries have to be looked at; everybody's where it says nothing.
+    /// The clients whose entries have to be looked at; everybody's where it says nothing.
     pub fn clients(&self) -> Option<&Clients> {
         self.clients.as_ref()
     }

@@ -1,4 +1,4 @@
-//! All elevations, as the journal tells them: what happened has happened, and nothing here forbids it.
+//! All elevations, as the journal tells them. Nothing here forbids a change: it has happened.
 
 use imbl::{HashMap, OrdMap, OrdSet};
 
@@ -19,11 +19,11 @@ use crate::domain::value::names::{ElevationId, EnvironmentName, IntegrationId};
 #[derive(Clone, Debug, Default)]
 pub struct Elevations {
     all: OrdMap<ElevationId, Request>,
-    /// Those that may still matter to a decision: every exchange that asks for more looks at them, so what is over is taken out.
+    /// Those that may still matter to a decision: every exchange that asks for more looks at them.
     by_place: HashMap<(IntegrationId, EnvironmentName), Vec<ElevationId>>,
-    /// Those that began without anybody, and wait for a look: every exchange asks whether one is overdue.
+    /// Break-glass elevations that wait for a review. Every exchange asks whether one is overdue.
     unreviewed: OrdSet<ElevationId>,
-    /// Those of which time may still bring something about that people are told.
+    /// Those of which people may still have to be told something as time passes.
     unsettled: OrdSet<ElevationId>,
 }
 
@@ -38,23 +38,23 @@ impl Elevations {
         self.all.values()
     }
 
-    /// Those of one environment of one integration that may still count, in the order in which they were asked for.
+    /// Those of an integration in one environment that may still count, the oldest request first.
     pub fn of(&self, integration: &IntegrationId, environment: &EnvironmentName) -> impl DoubleEndedIterator<Item = &Request> {
         let ids = self.by_place.get(&(integration.clone(), environment.clone()));
         ids.into_iter().flatten().filter_map(|id| self.all.get(id))
     }
 
-    /// Those of an integration that started without anybody, and that nobody looked at in time.
+    /// Break-glass elevations that nobody reviewed in time.
     pub fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &Request> {
         self.unreviewed.iter().filter_map(|id| self.all.get(id)).filter(move |request| request.is_overdue(now))
     }
 
-    /// Those that began without anybody, and wait for a look.
+    /// Break-glass elevations that wait for a review.
     pub fn unreviewed(&self) -> impl Iterator<Item = &Request> {
         self.unreviewed.iter().filter_map(|id| self.all.get(id))
     }
 
-    /// What people are to be told now.
+    /// The notice that people are to be given now.
     pub fn notice_due(&self, now: Timestamp) -> Option<(&ElevationId, Notice)> {
         let unsettled = self.unsettled.iter().filter_map(|id| self.all.get(id));
         unsettled.into_iter().find_map(|request| Some((&request.elevation.id, request.notice_due(now)?)))
@@ -101,7 +101,7 @@ impl Elevations {
         self.all.insert(id, Request { elevation, asked: at, reviews: Vec::new(), approved, ended: None, noticed: Vec::new() });
     }
 
-    /// Adds a review. Returns whether it ended what already ran: a look at a break-glass that found it wrong.
+    /// Adds a review. Returns whether it ended an elevation that ran: it denied a break-glass.
     fn review(&mut self, id: &ElevationId, review: Review) -> bool {
         let Some(request) = self.all.get_mut(id) else { return false };
         let (by, at, denied) = (review.by.clone(), review.at, review.verdict == Verdict::Deny);

@@ -1,4 +1,4 @@
-//! What was ever in force: bindings with the last rule that each had, issuers, and environments.
+//! Everything that was ever in force: bindings with their last rules, issuers, and environments.
 //!
 //! A revocation may name anything that a token was issued under, whether or not a record still names it. So the fold keeps the names
 //! after the records have dropped them. Nothing is ever taken out.
@@ -12,7 +12,7 @@ use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::registry::binding::{Admits, Binding, KeySource};
 use crate::domain::value::names::{ClientId, EnvironmentName, Issuer, TrustDomain};
 
-/// What was ever in force: a fold of the journal.
+/// Everything that was ever in force: a fold of the journal.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The last rule of each binding, by [`RevocationTarget::Binding`].
@@ -56,7 +56,9 @@ impl History {
         self.bindings.get(subject)
     }
 
-    /// Whether tokens may have been issued under `issuer`: a binding that was ever in force names it, or it is a trust domain of ours.
+    /// Whether tokens may have been issued under `issuer`.
+    ///
+    /// A binding that was ever in force names it, or it is a trust domain of ours.
     pub fn knows_issuer(&self, issuer: &Issuer) -> bool {
         self.issuers.contains_key(issuer) || self.own.contains_key(issuer)
     }

@@ -16,12 +16,12 @@ pub struct IntegrationState {
     pub held: Option<Held<Integration>>,
     /// Stopped by security.
     pub suspended: Option<Stop>,
-    /// Who applied which versions, as far as it bars them from approving elevations.
+    /// The people who applied versions, as far as it bars them from approving elevations.
     pub appliers: Appliers,
 }
 
 impl IntegrationState {
-    /// Where it is in its life.
+    /// The phase of its life.
     pub fn phase(&self) -> Phase {
         match (&self.suspended, &self.current, &self.held) {
             (Some(_), _, _) => Phase::Suspended,

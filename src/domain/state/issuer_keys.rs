@@ -18,12 +18,12 @@ const MOST: usize = 16;
 /// One first use is on record in so long, of one issuer.
 const AT_MOST_EVERY: Seconds = Seconds::hours(1);
 
-/// When keys were first used, by issuer: a fold of the journal, as the state is.
+/// The first uses of keys, by issuer: a fold of the journal, as the state is.
 #[derive(Clone, Debug, Default)]
 pub struct IssuerKeys(OrdMap<Issuer, Arc<Vec<(Digest, Timestamp)>>>);
 
 impl IssuerKeys {
-    /// When a key was first used.
+    /// The time of the first use of a key.
     pub fn since(&self, issuer: &Issuer, key: Digest) -> Option<Timestamp> {
         self.0.get(issuer)?.iter().find(|(known, _)| *known == key).map(|(_, since)| *since)
     }

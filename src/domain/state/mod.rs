@@ -1,4 +1,4 @@
-//! What is: the registry, approvals, revocations and keys, as a pure fold of the journal's changes.
+//! The state: registry, approvals, revocations and keys, as a pure fold of the journal.
 //!
 //! Enter through [`State::apply`]. Deliberately not here: issued tokens (the journal's entries), and
 //! any rule that would keep a change from happening: a change in the journal has happened.
@@ -71,9 +71,9 @@ mod versions;
 /// Everything that decisions rest on.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// Moves on by one with each change that a judgement of records, or what follows from the state, can rest on.
+    /// One more with each change that a judgement of records, or a consequence, can rest on.
     pub generation: u64,
-    /// Of the journal; one more after each `reopen`.
+    /// The epoch of the journal; a later one after each `reopen`.
     pub epoch: u64,
     /// Made by `carnet dev`.
     pub dev: bool,
@@ -83,17 +83,17 @@ pub struct State {
     pub mints_from: Timestamp,
     /// Entries that took the log's time back, with the time that they have.
     pub corrections: Vec<(u64, Timestamp)>,
-    /// Which entries lie outside of the database.
+    /// The entries that lie outside of the database.
     pub archive: Archive,
-    /// How many keys that signed checkpoints have been succeeded.
+    /// The number of keys that signed checkpoints and were succeeded.
     pub checkpoint_keys: u64,
-    /// What the operator configured.
+    /// The operator's configuration.
     pub configuration: Option<Configuration>,
     /// Signing keys of all environments.
     pub keys: Keys,
     /// Authorities, certificates and enrolments of all environments.
     pub certificates: Certificates,
-    /// When partners' issuers first used their keys.
+    /// The first uses of the keys of partners' issuers.
     pub issuer_keys: IssuerKeys,
     /// The catalogue.
     pub apis: OrdMap<ApiName, ApiState>,
@@ -105,7 +105,7 @@ pub struct State {
     pub approvals: OrdMap<ApprovalId, Approval>,
     /// All elevations that were ever asked for.
     pub elevations: Elevations,
-    /// What approvers sign with.
+    /// The passkeys that approvers sign with.
     pub passkeys: Passkeys,
     /// All revocations that were ever made, but those of single tokens.
     pub revocations: OrdMap<RevocationId, Revocation>,
@@ -121,13 +121,13 @@ pub struct State {
     pub staff_cuts: Arc<Vec<(Person, Timestamp)>>,
     /// Bindings by environment and issuer, of what is in force.
     pub candidates: Candidates,
-    /// What was ever in force. It grows for ever.
+    /// Everything that was ever in force. It only grows.
     pub history: History,
     /// The proofs that revoked bindings would admit.
     pub barred: Barred,
-    /// What must be unique, as records in force have it.
+    /// The unique texts and rules that records in force have taken.
     pub in_force: Taken,
-    /// What must be unique, as versions that wait for people would have it: no drafts, and nothing that was denied or withdrawn.
+    /// The unique texts and rules that versions waiting for people would take: no drafts.
     pub waiting: Taken,
 }
 

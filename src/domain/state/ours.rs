@@ -1,4 +1,4 @@
-//! What is ours: issuers, trust domains and signing keys, in whatever spelling somebody names them.
+//! Our own issuers, trust domains and signing keys, in whatever spelling somebody names them.
 //!
 //! A record that names one of them as a partner's would take our own tokens for proofs, and make chains of them. Enter through
 //! [`Ours::of`]. Spellings are compared where a record is judged; a proof is compared byte for byte, as every issuer is.
@@ -15,7 +15,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
 use crate::domain::value::percent::decoded;
 
-/// The environments with their issuers and trust domains, and the thumbprints of their signing keys.
+/// The environments with issuers and trust domains, and the thumbprints of their signing keys.
 #[derive(Clone, Debug, Default)]
 pub struct Ours {
     places: Vec<(EnvironmentName, Place)>,

@@ -1,4 +1,4 @@
-//! Indexes: after any changes each of them is as if it were made from nothing, and earlier copies of the state are as they were.
+//! After any changes each index is as if made from nothing, and earlier copies are unchanged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ enum Step {
     Promote(IntegrationId),
 }
 
-/// Which bindings are in force, in the order in which they came into force: the index as a list.
+/// The bindings in force, the oldest first: the index as a list.
 type Listing = Vec<(ClientId, EnvironmentName, Issuer, BindingName)>;
 
 fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -230,7 +230,7 @@ fn from_nothing(state: &State) -> State {
     fresh
 }
 
-/// What the indexes say, in an order of its own.
+/// The content of the indexes, in an order of its own.
 #[derive(Debug, PartialEq)]
 struct Said {
     candidates: BTreeSet<String>,

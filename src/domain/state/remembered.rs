@@ -1,4 +1,4 @@
-//! What came into force: the indexes over it, and what is remembered of it.
+//! Records that came into force: the indexes over their bindings, and the memory of them.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl State {
         }
     }
 
-    /// Remembers bindings that are in force now. Where one of them is revoked, it bars what the binding admits now as well.
+    /// Remembers bindings that are in force now. A revoked one bars all that it admits now as well.
     fn remember(&mut self, client: &ClientId, environment: &EnvironmentName, bindings: &[Binding]) {
         self.history.add_bindings(client, environment, bindings);
         for binding in bindings {

@@ -1,4 +1,4 @@
-//! Revocations in the state: what is cut, what is refused from then on, and which proofs are barred.
+//! Revocations in the state: the cuts, the refusals of later exchanges, and the barred proofs.
 
 use super::effects::{Effects, Entered};
 use super::opening::Opening;
@@ -13,7 +13,7 @@ use crate::domain::value::names::RevocationId;
 use crate::domain::value::text::Text;
 
 impl State {
-    /// Bars what a revocation is against, in place of what it barred before.
+    /// Bars the proofs that a revocation is against, in place of those that it barred before.
     ///
     /// That is a revoked issuer; or what a revoked binding admitted when it was revoked, and what it admits since under the same name. A
     /// revocation that refuses nothing later bars nothing.
@@ -29,14 +29,14 @@ impl State {
         self.barred.bar(id, &revocation.target, admits);
     }
 
-    /// Bars the revoked issuers again: an environment may have one of them as its trust domain by now.
+    /// Bars the revoked issuers again: one may be an environment's trust domain by now.
     pub(super) fn bar_issuers(&mut self) {
         let of_issuer = |revocation: &&Revocation| matches!(revocation.target, RevocationTarget::Issuer { .. });
         let revoked: Vec<RevocationId> = self.revocations.values().filter(of_issuer).map(|one| one.id.clone()).collect();
         revoked.iter().for_each(|id| self.bar(id));
     }
 
-    /// Takes a revocation as it is now into the indexes of what is refused; `before` is the one that had its id until now.
+    /// Takes a revocation into the indexes of refusals. `before` is the one that had its id so far.
     pub(super) fn index_revocation(&mut self, id: &RevocationId, before: Option<&Revocation>) {
         if let Some(key) = before.map(|before| before.target.key())
             && let Some(refusing) = self.refused.get_mut(&key)
@@ -150,7 +150,7 @@ impl State {
             .collect()
     }
 
-    /// Forgets revoked tokens that expired before `horizon`; they are refused by their `exp` (ABUSE R-16).
+    /// Forgets revoked tokens that expired before `horizon`: their `exp` refuses them (ABUSE R-16).
     pub fn forget_expired(&mut self, horizon: Timestamp) {
         self.revoked_tokens.forget_expired(horizon);
     }

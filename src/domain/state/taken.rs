@@ -27,7 +27,7 @@ pub enum Holder<'r> {
     Integration(&'r Integration),
 }
 
-/// What one text is used as.
+/// The use of one text.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Role {
     /// The audience of an API.
@@ -42,7 +42,7 @@ enum Role {
 #[derive(Clone, Debug)]
 struct Part {
     text: Arc<str>,
-    /// As what, and where.
+    /// Its use, with the environment.
     usage: Usage,
     /// The field of the record.
     at: String,
@@ -50,7 +50,7 @@ struct Part {
 
 type Usage = (Role, EnvironmentName);
 
-/// Who uses each text, and as what.
+/// The uses of each text, with the clients that have them.
 #[derive(Clone, Debug, Default)]
 struct Uses(HashMap<Arc<str>, Usages>);
 
@@ -63,7 +63,9 @@ struct Rule<'r> {
     at: String,
 }
 
-/// What a set of records has taken; at most one version of each record. Copies share what a change of one of them does not touch.
+/// The texts and rules that a set of records has taken; at most one version of each record.
+///
+/// Copies share all that a change of one record does not touch.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     uses: Uses,
@@ -74,7 +76,7 @@ pub struct Taken {
 /// Some records that count beside the one that is judged.
 #[derive(Clone, Copy)]
 pub struct Beside<'a> {
-    /// What they have taken.
+    /// The texts and rules that they have taken.
     pub taken: &'a Taken,
     /// Which of them reserve what they have: not drafts, nor versions that were denied, withdrawn or not answered in time.
     pub reserves: &'a dyn Fn(&ClientId) -> bool,
@@ -87,7 +89,7 @@ pub struct Conflict {
     pub at: String,
     /// Why.
     pub reason: &'static Reason,
-    /// What exactly, and who has it.
+    /// The text or rule, and its holder.
     pub message: String,
     /// The version in force collides with another record in this very way, from before there was a rule against it. It stands, and is no
     /// reason against a version that adds nothing to it.
@@ -95,7 +97,7 @@ pub struct Conflict {
 }
 
 impl<'r> Holder<'r> {
-    /// As whom its workloads are admitted.
+    /// The client as which its workloads are admitted.
     pub fn client(self) -> ClientId {
         match self {
             Self::Api(api) => ClientId::Api(api.name.clone()),

@@ -1,4 +1,4 @@
-//! What must be unique, kept beside the versions of records: of those in force, and of those that wait for people.
+//! The unique texts and rules of records, for those in force and those that wait for people.
 
 use super::State;
 use super::effects::Versions;
