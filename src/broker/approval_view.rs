@@ -14,9 +14,10 @@ use super::view::approval::{
 use super::view::record::{DifferenceView, place};
 use super::words::{Words, names, sealed};
 use crate::domain::credential::certificate::{ENROLMENT_LIFE, LEAF_LIFE, SpiffeId};
+use crate::domain::decision::check::{self, Surroundings};
 use crate::domain::decision::consequence::waits_for;
 use crate::domain::reason::ReasonCode;
-use crate::domain::record::{self, Difference, Fault, Record, Severity, Surroundings, Weight};
+use crate::domain::record::{self, Difference, Fault, Record, Severity, Weight};
 use crate::domain::registry::approval::{Approval, Kind, Review};
 use crate::domain::registry::integration::Integration;
 use crate::domain::state::{Held, Revocation, State, Stop, Versioned};
@@ -138,7 +139,7 @@ impl Broker {
         replace(&mut record, |number| format!("erased-{number}@erased.invalid"));
         match record::read("record", &yaml::write(&record::document(&record))) {
             Ok(located) => {
-                let mut found = record::check(&located, &Surroundings::of(state, self.now()));
+                let mut found = check::check(&located, &Surroundings::of(state, self.now()));
                 found.extend(self.unreachable(&located));
                 found
             }

@@ -12,7 +12,7 @@ use crate::domain::reason;
 use crate::domain::reason::decision::Refused;
 use crate::domain::registry::binding::KeySource;
 use crate::domain::state::State;
-use crate::domain::state::ours::{is_own_issuer, is_own_token};
+use crate::domain::state::own::{is_own_issuer, is_own_token};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::EnvironmentName;
 

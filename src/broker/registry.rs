@@ -14,13 +14,14 @@ use super::judged::Judged;
 use super::plan::{self, Action, Item, Plan};
 use super::review::ask;
 use super::stored::{Stored, base, is_turned_down, joined};
+use crate::domain::decision::check::{self, Surroundings, conflicts_in};
 use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::people::actor::{Actor, Authorized, Submit};
 use crate::domain::reason;
-use crate::domain::record::{self, Located, Record, Severity, Surroundings, conflicts_in};
+use crate::domain::record::{self, Located, Record, Severity};
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::registry::binding::{Admits, Binding, KeySource};
 use crate::domain::state::State;
@@ -47,12 +48,12 @@ impl Broker {
         let located = record::read("records", yaml).map_err(failed)?;
         let around = Surroundings::of(&view.state, self.now());
         let mut effort = Effort::default();
-        let mut faults = record::check_each(&located, &around, &mut effort);
+        let mut faults = check::check_each(&located, &around, &mut effort);
         faults.extend(self.unreachable(&located));
         let (mut errors, warnings): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.severity == Severity::Error);
         if !errors.is_empty() {
             if effort.take(0).is_ok() {
-                let collisions = record::collisions(&located, &around, &mut effort, |_| true);
+                let collisions = check::collisions(&located, &around, &mut effort, |_| true);
                 errors.extend(collisions.into_iter().filter(|fault| fault.severity == Severity::Error));
             }
             return Err(failed(errors));
@@ -89,7 +90,7 @@ impl Broker {
         // A version that takes nothing beyond what is in force is always taken, also where that collides already.
         let narrowing: HashSet<_> =
             items.iter().filter(|item| item.narrows).map(|item| (item.kind, item.subject.clone())).collect();
-        let collisions = record::collisions(&located, &around, &mut effort, |record| !narrowing.contains(&record.name()));
+        let collisions = check::collisions(&located, &around, &mut effort, |record| !narrowing.contains(&record.name()));
         let (errors, standing): (Vec<_>, Vec<_>) = collisions.into_iter().partition(|fault| fault.severity == Severity::Error);
         if !errors.is_empty() {
             return Err(failed(errors));

@@ -15,8 +15,9 @@ use crate::cli::shell::files::Files;
 use crate::cli::shell::reach::{Admin, Reach};
 use crate::cli::shell::url;
 use crate::config;
+use crate::domain::decision::check::{self, Surroundings};
 use crate::domain::reason;
-use crate::domain::record::{self, Fault, Located, Record, Severity, Surroundings};
+use crate::domain::record::{self, Fault, Located, Record, Severity};
 use crate::domain::state::ours::Ours;
 use crate::domain::value::names::EnvironmentName;
 
@@ -63,7 +64,7 @@ pub fn validate(args: &Validate) -> Result<Answer, Failure> {
     // A file that could not be read may hold what others refer to: that fault would be a false one.
     let whole = faults.is_empty();
     let around = surroundings(&records, args)?;
-    for mut fault in record::check(&records, &around) {
+    for mut fault in check::check(&records, &around) {
         if *fault.reason == reason::RECORD_UNKNOWN_REFERENCE {
             if !whole {
                 continue;

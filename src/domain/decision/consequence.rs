@@ -4,6 +4,7 @@
 //! waits for it.
 
 use super::stopped;
+use crate::domain::decision::check::conflicts_in;
 use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::elevation::ElevationChange;
@@ -12,7 +13,6 @@ use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::reason::{self, Reason};
-use crate::domain::record::conflicts_in;
 use crate::domain::registry::approval::{Approval, Standing};
 use crate::domain::state::integration::IntegrationState;
 use crate::domain::state::taken::Holder;

@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod ask;
+pub mod check;
 pub mod consequence;
 pub mod effective;
 pub mod elevation;

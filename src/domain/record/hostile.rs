@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::decision::check::{Surroundings, check};
 use crate::domain::reason;
 use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, JwtRule, KeySource};
 use crate::domain::registry::environment::Environment;

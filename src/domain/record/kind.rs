@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::domain::registry::api::Api;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::partner::Partner;
-use crate::domain::state::taken::Holder;
 use crate::domain::value::text::Text;
 
 /// `apiVersion` of every record.
@@ -57,15 +56,6 @@ impl Record {
             Self::Api(_) => Kind::Api,
             Self::Integration(_) => Kind::Integration,
             Self::Partner(_) => Kind::Partner,
-        }
-    }
-
-    /// The record as one that can take what must be unique.
-    pub fn holder(&self) -> Option<Holder<'_>> {
-        match self {
-            Self::Api(api) => Some(Holder::Api(api)),
-            Self::Integration(integration) => Some(Holder::Integration(integration)),
-            Self::Partner(_) => None,
         }
     }
 

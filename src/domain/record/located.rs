@@ -14,7 +14,7 @@ pub struct Located {
     pub line: u32,
     /// The record.
     pub record: Record,
-    /// Warnings for its author; none of them stops it. [`check`](super::check) repeats them.
+    /// Warnings for its author; none of them stops it. [`check`](crate::domain::decision::check) repeats them.
     pub warnings: Vec<Fault>,
     pub(super) places: Places,
 }
@@ -32,13 +32,13 @@ impl Located {
         position_of(&self.places, at)
     }
 
-    pub(super) fn error(&self, at: &str, reason: &'static Reason, message: impl Into<String>) -> Fault {
+    pub(in crate::domain) fn error(&self, at: &str, reason: &'static Reason, message: impl Into<String>) -> Fault {
         let Position { line, column } = self.position(at);
         let (file, at, message) = (self.file.clone(), at.to_owned(), message.into());
         Fault { file, line, column, at, reason, message, severity: Severity::Error }
     }
 
-    pub(super) fn warning(&self, at: &str, reason: &'static Reason, message: impl Into<String>) -> Fault {
+    pub(in crate::domain) fn warning(&self, at: &str, reason: &'static Reason, message: impl Into<String>) -> Fault {
         Fault { severity: Severity::Warning, ..self.error(at, reason, message) }
     }
 }

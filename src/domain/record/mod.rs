@@ -23,7 +23,6 @@
 //! 3. `record/compare/`: its weight. It does not compile before; where you are not sure that nobody can do more, it widens.
 //! 4. `examples/records.rs`: a value. Then `make golden`, as above.
 
-mod check;
 mod claims;
 mod compare;
 mod fault;
@@ -42,7 +41,6 @@ mod agreement;
 #[cfg(test)]
 mod hostile;
 
-pub use check::{Surroundings, check, check_each, collisions, collisions_in_force, conflicts_in};
 pub use compare::{
     Difference, Weight, compare, is_provably_narrowing, widens_access, widens_binding, widens_elevation, widens_target,
 };

@@ -55,6 +55,7 @@ mod journal;
 mod keys;
 mod opening;
 pub mod ours;
+pub mod own;
 mod partners;
 mod people;
 #[cfg(test)]

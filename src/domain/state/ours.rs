@@ -9,10 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::State;
 use crate::domain::registry::environment::Environment;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{EnvironmentName, Issuer};
+use crate::domain::value::names::EnvironmentName;
 use crate::domain::value::percent::decoded;
 
 /// The environments with issuers and trust domains, and the thumbprints of their signing keys.
@@ -30,13 +29,6 @@ struct Place {
 }
 
 impl Ours {
-    /// What the configuration and the key ladder of `state` say.
-    pub fn of(state: &State) -> Self {
-        let environments = state.configuration.iter().flat_map(|configuration| &configuration.environments);
-        let keys = state.keys.all().map(|key| key.key.kid.as_str().to_owned()).collect();
-        Self { keys, ..Self::named(environments) }
-    }
-
     /// These environments.
     pub fn named<'a>(environments: impl Iterator<Item = (&'a EnvironmentName, &'a Environment)>) -> Self {
         let places = environments.flat_map(|(name, environment)| {
@@ -45,6 +37,11 @@ impl Ours {
             issuer.into_iter().chain(domain).map(|place| (name.clone(), place))
         });
         Self { places: places.collect(), keys: Vec::new() }
+    }
+
+    /// The same environments, with the thumbprints of our signing keys.
+    pub(super) fn with_keys(self, keys: Vec<String>) -> Self {
+        Self { keys, ..self }
     }
 
     /// The same keys, and these environments in place of the recorded ones.
@@ -64,20 +61,6 @@ impl Ours {
         let mut thumbprints = set.get("keys")?.as_array()?.iter().filter_map(thumbprint);
         thumbprints.find(|thumbprint| self.keys.contains(thumbprint))
     }
-}
-
-/// Whether a verified proof is one of our own tokens: it has one of our issuers, or one of our keys signed it. Neither is ever a proof
-/// of a partner's, whatever a record says: the environment may be newer than the record.
-pub fn is_own_token(state: &State, issuer: &Issuer, key: Digest) -> bool {
-    let kid = URL_SAFE_NO_PAD.encode(key.0);
-    is_own_issuer(state, issuer) || state.keys.all().any(|own| own.key.kid.as_str() == kid)
-}
-
-/// Whether `issuer` is the issuer of one of our environments, or its trust domain. Our tokens name it as it is configured.
-pub fn is_own_issuer(state: &State, issuer: &Issuer) -> bool {
-    let mut environments = state.configuration.iter().flat_map(|configuration| configuration.environments.values());
-    let domain = issuer.as_str().strip_prefix("spiffe://");
-    environments.any(|environment| environment.issuer == *issuer || domain == Some(environment.trust_domain.as_str()))
 }
 
 impl Place {

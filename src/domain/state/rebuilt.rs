@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::credential::revocation::RevocationTarget;
+use crate::domain::decision::check::conflicts_in;
 use crate::domain::examples::{Examples, facts};
 use crate::domain::fixture::{approval, at, registry, rule};
 use crate::domain::log::api::ApiChange;
@@ -15,7 +16,6 @@ use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::{Actor, Person, Role};
-use crate::domain::record::conflicts_in;
 use crate::domain::registry::api::Api;
 use crate::domain::registry::approval::{Kind, Verdict};
 use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience};

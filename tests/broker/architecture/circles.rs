@@ -28,43 +28,17 @@ struct Circle {
 }
 
 /// Today's circles, the largest first.
-const TODAY: [Circle; 8] = [
-    Circle {
-        folder: "domain",
-        files: "state/mod state/ours state/taken",
-        reason: "to be cut by moving the checks of a record against the state to the decisions",
-    },
+const TODAY: [Circle; 2] = [
     Circle {
         folder: "broker",
         files: "delivery event explain follow mod ticket",
         reason: "to be cut by keeping the tasks out of `Broker`",
     },
     Circle {
-        folder: "verifier",
-        files: "claims dpop keys liveness mod",
-        reason: "to be cut by files of their own for the policy and the refusals",
-    },
-    Circle {
-        folder: "revocation",
-        files: "lane memory mod redis",
-        reason: "to be cut by a file of its own for what the index answers",
-    },
-    Circle {
-        folder: "serve",
-        files: "checks mod mtls outside",
-        reason: "to be cut by a file of its own for the start's faults",
-    },
-    Circle {
-        folder: "issuance",
-        files: "authority/mod authority/ocsp mod",
-        reason: "to be cut by a file of its own for the faults of issuing",
-    },
-    Circle {
         folder: "broker",
         files: "introspection verification",
         reason: "to be cut by a file of its own for the credentials that are shown",
     },
-    Circle { folder: "cli", files: "evidence journal", reason: "to be cut by moving `admin` to the client of the admin API" },
 ];
 
 /// The needs of each file: the other file, the line, and the item.

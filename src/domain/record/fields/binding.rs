@@ -1,7 +1,7 @@
 //! Bindings, and the rules of docs/reference/records.md that make one safe.
 //!
 //! Enter through [`Bindings`]. Whether two bindings of different integrations overlap is for
-//! [`collisions`](crate::domain::record::collisions) to say.
+//! [`collisions`](crate::domain::decision::check::collisions) to say.
 
 use serde_json::{Map, Value as Json};
 

@@ -6,12 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::fault::Fault;
-use super::fields::api::BUILT_IN;
-use super::kind::Record;
-use super::located::Located;
-use super::rehearse;
+use super::target::BUILT_IN_API;
 use crate::domain::reason;
+use crate::domain::record::{Fault, Located, Record, run_tests};
 use crate::domain::registry::api::Api;
 use crate::domain::registry::environment::Environment;
 use crate::domain::registry::integration::Integration;
@@ -22,6 +19,17 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::{Effort, Exhausted};
 use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, PartnerName};
 use crate::domain::value::scope::Scope;
+
+impl Record {
+    /// The record as one that can take what must be unique.
+    pub fn holder(&self) -> Option<Holder<'_>> {
+        match self {
+            Self::Api(api) => Some(Holder::Api(api)),
+            Self::Integration(integration) => Some(Holder::Integration(integration)),
+            Self::Partner(_) => None,
+        }
+    }
+}
 
 /// The versions in force and waiting, and the environments that are configured.
 #[derive(Clone, Debug, Default)]
@@ -151,7 +159,7 @@ pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effor
             Record::Integration(integration) => view.integration(located, integration, &mut faults),
             Record::Partner(_) => {}
         }
-        faults.extend(rehearse::run(located, effort));
+        faults.extend(run_tests(located, effort));
     }
     faults
 }
@@ -281,14 +289,14 @@ impl<'a> View<'a> {
     }
 
     fn knows(&self, api: &ApiName) -> bool {
-        api.as_str() == BUILT_IN || self.apis.contains_key(api)
+        api.as_str() == BUILT_IN_API || self.apis.contains_key(api)
     }
 
     /// Why a scope cannot be had, if so.
     fn scope(&self, environment: &EnvironmentName, name: &ApiName, scope: &Scope) -> Option<String> {
-        if name.as_str() == BUILT_IN {
+        if name.as_str() == BUILT_IN_API {
             return (scope.as_str() != BUILT_IN_SCOPE)
-                .then(|| format!("the API {BUILT_IN} has the scope {BUILT_IN_SCOPE} only"));
+                .then(|| format!("the API {BUILT_IN_API} has the scope {BUILT_IN_SCOPE} only"));
         }
         let Some(versions) = self.apis.get(name) else { return Some(format!("there is no API {name}")) };
         let mut here = versions.iter().filter(|api| api.audience.contains_key(environment)).peekable();
