@@ -34,11 +34,11 @@
 //! 1. [`server`] accepts within its caps, [`http::front`] gives the request an id and finds the environment by host and path.
 //!    `http/public/token.rs` reads a strict form: a repeated parameter is refused, not resolved.
 //! 2. [`broker::exchange`] is the list of steps; all three grants take it. `broker/caller.rs` looks the *unverified* issuer up among
-//!    the bindings in force ([`domain::registry::candidates`]). One that none names is refused, and not one packet leaves.
+//!    the bindings in force ([`domain::state::candidates`]). One that none names is refused, and not one packet leaves.
 //! 3. [`authn`] has the issuer's keys ([`authn::IssuerKeys`], fetched ahead through [`outbound`]), checks the signature, then our own
 //!    typed claims. Absent means refused. → [`domain::caller::proof::Verified`]
-//! 4. [`domain::caller::admission`] asks which bindings admit these claims: exactly one client, or a refusal. From here on the caller is
-//!    known and is told reasons. → [`domain::caller::admission::Principal`]
+//! 4. [`domain::decision::admission`] asks which bindings admit these claims: exactly one client, or a refusal. From here on the caller is
+//!    known and is told reasons. → [`domain::decision::admission::Principal`]
 //! 5. [`revocation`]'s batcher takes from the quota and asks whether the proof was seen. No answer is a refusal.
 //! 6. [`domain::decision::grant::decide`] compares with contract, catalogue, dates, revocations, and takes the minimum of all ends of life.
 //!    → [`domain::decision::grant::Grant`], or a refusal with its decision tree
@@ -51,11 +51,11 @@
 //! # An elevation, file by file
 //!
 //! 1. `http/public/elevations.rs` takes a workload's proof the way an exchange does; `http/admin/elevations.rs` takes people. Both call
-//!    [`broker::elevation`], and [`domain::elevation::ask()`] says whether the record lets it be asked for and who must agree.
+//!    [`broker::elevation`], and [`domain::decision::elevation::ask()`] says whether the record lets it be asked for and who must agree.
 //! 2. A review names the version that was seen, and may only take away ([`domain::elevation::Request::review`]). The last one that was
 //!    needed starts it: the fold of the journal says so, nobody sets a flag. On a page it is `http/console/approvals.rs`; where the API
-//!    says `approval: signed`, the approver's passkey signs [`domain::people::passkey::statement`], and [`authn::passkey`] judges it.
-//! 3. Each exchange that asks for more than the contract has is judged anew by [`domain::elevation::live()`]: record, catalogue, hours,
+//!    says `approval: signed`, the approver's passkey signs [`domain::decision::elevation::statement`], and [`authn::passkey`] judges it.
+//! 3. Each exchange that asks for more than the contract has is judged anew by [`domain::decision::elevation::live()`]: record, catalogue, hours,
 //!    approvals and requester as they are now; [`broker::passkey`] asks whether each signature holds. The token ends with the elevation
 //!    and names it.
 //! 4. An end cuts what was issued; `broker/ticket.rs` ends it with its ticket; [`broker::delivery`] tells whom it concerns.

@@ -1,6 +1,6 @@
 //! What a node needs to mint a token. Readiness tells it, and every exchange asks for it: a node that is not ready mints nothing.
 //!
-//! Enter through [`Broker::needs`]. Not here: what one environment or partner alone needs (its signing key, its issuer's keys).
+//! Enter through [`Broker::has`]. Not here: what one environment or partner alone needs (its signing key, its issuer's keys).
 
 use super::Broker;
 use super::failure::busy;

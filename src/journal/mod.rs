@@ -22,7 +22,7 @@
 //! every batch writes with the head and a start checks. A running node that finds the head moved proves it in the same way or stops.
 //! [`verify_database`] reads everything; [`verify_export`] needs only the public key.
 //!
-//! **What is sealed.** Signing keys and the checkpoint key lie in the `keyring` table under the [`kek`]; people's names and free
+//! **What is sealed.** Signing keys and the checkpoint key lie in the `keyring` table under the [`Kek`]; people's names and free
 //! text in `texts`, by their digest, until a recorded change erases them. Another checkpoint key takes the place of one by a change that
 //! both sign ([`Journal::succeed_checkpoint_key`]).
 //!

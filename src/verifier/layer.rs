@@ -1,4 +1,4 @@
-//! The tower layer: requests that hold go on with an [`Access`] among their extensions, others are answered here.
+//! The tower layer: requests that hold go on with an [`Access`](super::Access) among their extensions, others are answered here.
 //!
 //! ```text
 //! let router = Router::new().route("/v1/orders", get(list)).layer(Layer::new(verifier, "orders:read".parse()?));

@@ -1,7 +1,7 @@
 //! Passkeys: what an approver signs with (Web Authentication Level 2), and what exactly is signed.
 //!
 //! Where an API says `approval: signed`, an approval is a signature of the approver's own authenticator over the digest that
-//! [`statement`] makes of the exact elevation. It stands on record with the review, and is verified again at every mint: who can write
+//! [`statement`](crate::domain::decision::elevation::statement) makes of the exact elevation. It stands on record with the review, and is verified again at every mint: who can write
 //! approvals, and even seal them, elevates nobody without that authenticator in hand. Registrations are what it rests on: the word of an
 //! earlier passkey is asked for and not put on record, so who can seal entries can forge one. Each is an event, to be watched.
 //!

@@ -1,10 +1,9 @@
 //! Records as people write them: YAML text to the domain's types, every fault of a file at once, and what compares records.
 //!
-//! Enter through [`read`] for one file, [`check`] for what a record needs of the others (APIs, scopes, environments, overlap and
-//! its own `tests:`), [`compare`] for what a new version changes, and [`schema`] for editors. [`Record::texts_mut`] lists the
-//! personal texts, so that they can be sealed and joined again. [`document`] is a record as its author would write it.
+//! Enter through [`read`] for one file, [`compare`] for what a new version changes, and [`schema`] for editors. [`Record::texts_mut`]
+//! lists the personal texts, so that they can be sealed and joined again. [`document`] is a record as its author would write it.
 //!
-//! Deliberately not here: fetching anything, whether an address may be reached (`outbound`), approvals and life cycle, and
+//! Deliberately not here: what a record needs of the others ([`check`](crate::domain::decision::check)), fetching anything, whether an address may be reached (`outbound`), approvals and life cycle, and
 //! the layout of YAML that is written. There is no `now`: dates are compared with each other only.
 //!
 //! # To add a binding preset
@@ -20,7 +19,7 @@
 //! 1. `registry/api.rs`, `partner.rs`, `integration.rs` or `binding.rs`: the field, with `#[serde(default)]` so that what is stored reads. A
 //!    personal text also joins the end of `texts_mut` there.
 //! 2. `record/fields/`: its line in the `map!` of its struct: key, whether it must be there, form. Reader, writer and schema are made of it.
-//! 3. `record/compare/`: its weight. It does not compile before; where you are not sure that nobody can do more, it widens.
+//! 3. `record/compare/`: its weight. The code does not compile without it. Where in doubt, let the field widen.
 //! 4. `examples/records.rs`: a value. Then `make golden`, as above.
 
 mod claims;

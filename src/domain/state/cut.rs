@@ -1,7 +1,7 @@
 //! Everything that is cut, and whether a change is the one that cut a token.
 //!
-//! Enter through [`all`] for a rebuild of the live index, [`Reach`] to count living tokens. `recent_cuts` has what the newest changes cut. The truth is [`State`]; this is how it is told to those who do
-//! not read the journal.
+//! Enter through [`all`] for a rebuild of the live index, and [`Reach`] to count living tokens. `recent_cuts` has the cuts of the newest
+//! changes. The truth is [`State`]; readers without the journal learn it from here.
 
 use imbl::OrdMap;
 

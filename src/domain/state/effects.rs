@@ -38,24 +38,24 @@ pub(super) enum Versions {
 }
 
 impl Effects {
-    /// None but that records are judged anew: the rule.
+    /// No effect but that records are judged again, as after most changes.
     pub fn judged() -> Self {
         Self { revokes: Vec::new(), versions: None, judged: true }
     }
 
-    /// None at all, for changes that come as often as workloads like and that no judgement looks at.
+    /// No effect at all: for changes that workloads make often and that no judgement depends on.
     ///
-    /// If such a change counted, whatever is judged meanwhile would be judged anew.
+    /// If they counted, every judgement under way would start again.
     pub fn unjudged() -> Self {
         Self { judged: false, ..Self::judged() }
     }
 
-    /// The same, and what these targets' tokens are is cut.
+    /// Adds targets whose tokens the change cuts.
     pub fn revoking(self, targets: impl IntoIterator<Item = RevocationTarget>) -> Self {
         Self { revokes: targets.into_iter().collect(), ..self }
     }
 
-    /// The same, and a record has other versions.
+    /// Adds the record whose versions the change moves.
     pub fn moving(self, versions: Versions) -> Self {
         Self { versions: Some(versions), ..self }
     }

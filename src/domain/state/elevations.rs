@@ -15,7 +15,7 @@ use crate::domain::registry::approval::Verdict;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ElevationId, EnvironmentName, IntegrationId};
 
-/// All elevations that were ever asked for: a fold of the journal, as [`State`] is.
+/// All elevations that were ever asked for: a fold of the journal, as [`State`](super::State) is.
 #[derive(Clone, Debug, Default)]
 pub struct Elevations {
     all: OrdMap<ElevationId, Request>,

@@ -2,7 +2,7 @@
 //!
 //! A request with a key is known by its row from the commit of its first change on: the row stands or falls with the entry. So whatever
 //! becomes of the answer, of the connection or of the process, nothing is changed twice for one key within [`KEPT`]. The answer is written
-//! after it was made, and before it leaves ([`Journal::keep_answer`]). If that fails, a repetition is told that the
+//! after it was made, and before it leaves ([`Journal::keep_answer`](crate::journal::Journal::keep_answer)). If that fails, a repetition is told that the
 //! request was begun, and its id, by which the entries tell how far it came.
 //!
 //! A request that changes nothing in the log (a plan, a probe, a replay of deliveries, which are at least once in any case) is known by its

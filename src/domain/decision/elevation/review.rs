@@ -74,7 +74,7 @@ impl Request {
         ask::is_signed(state, &self.elevation.api)
     }
 
-    /// The approvals whose signatures a token rests on, each with what was signed: those that [`live`] counts. None where the API does not
+    /// The approvals whose signatures a token rests on, each with what was signed: those that [`live`](super::live()) counts. None where the API does not
     /// ask for any.
     pub fn signed(&self, state: &State) -> Vec<(&Person, &Signature, Digest)> {
         if !self.is_signed(state) {
