@@ -21,7 +21,7 @@ use crate::domain::state::taken::Holder;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::Effort;
-use crate::domain::value::names::ApprovalId;
+use crate::domain::value::names::{ApprovalId, IntegrationId};
 use crate::journal::ForRequest;
 
 /// Opens an approval at `now`.
@@ -55,14 +55,15 @@ fn ensure_free(approval: &Approval, state: &State, now: Timestamp, effort: &mut 
     let waits = |asked: Option<&ApprovalId>| asked == Some(&approval.id);
     let conflicts = match approval.kind {
         Kind::Api => {
-            let held = state.apis.values().filter_map(|api| api.held.as_ref());
-            let mut held = held.filter(|held| waits(held.approval.as_ref()));
-            held.next().map(|held| conflicts_in(Holder::Api(&held.version.record), state, now, effort))
+            let held = state.apis.get(approval.subject.as_str()).and_then(|api| api.held.as_ref());
+            let held = held.filter(|held| waits(held.approval.as_ref()));
+            held.map(|held| conflicts_in(Holder::Api(&held.version.record), state, now, effort))
         }
         Kind::Change | Kind::Integration => {
-            let held = state.integrations.values().filter_map(|integration| integration.held.as_ref());
-            let mut held = held.filter(|held| waits(held.approval.as_ref()));
-            held.next().map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, effort))
+            let named: Option<IntegrationId> = approval.subject.parse().ok();
+            let held = named.and_then(|id| state.integrations.get(&id)?.held.as_ref());
+            let held = held.filter(|held| waits(held.approval.as_ref()));
+            held.map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, effort))
         }
         Kind::Enrolment | Kind::Lift | Kind::Partner | Kind::Resume => None,
     };
@@ -125,7 +126,7 @@ impl Broker {
             let generation = view.state.generation;
             // First what needs no place at the desk, so that none of it waits for one: a suspension is among it.
             let due = next(&view.state, now);
-            let what = if due.is_none() && judges(&view.state, now) {
+            let what = if due.is_none() && judges(&view.state) {
                 match self.desk.work(move || next_judged(&view.state, now)).await {
                     Ok(what) => what,
                     // The broker's next look finds it; whoever asked was told that their own change is made.

@@ -1,14 +1,12 @@
 //! Living tokens: a walk over the newest entries that counts the tokens a cut ended.
 //!
 //! It costs one pass over the issuances of the longest life that a token can have (`max_ttl` of the configuration, an hour where that was
-//! changed within the hour), by the primary key and 1 000 rows at a time, on a connection that only reads. At 1 000 tokens a second and
+//! shortened within the hour), by the primary key and 1 000 rows at a time, on a connection that only reads. At 1 000 tokens a second and
 //! `max_ttl = 10m` that is 600 000 rows for a whole environment; of one client or partner only its own rows are parsed.
 
 use super::fault::Unavailable;
 use super::handle::Journal;
 use crate::domain::decision::life::LONGEST_LIFE;
-use crate::domain::log::change::Change;
-use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::state::cut::Reach;
 use crate::domain::value::clock::{Seconds, Timestamp};
 
@@ -26,18 +24,10 @@ impl Journal {
     pub async fn first_living(&self) -> Result<u64, Unavailable> {
         self.running()?;
         let (view, now) = (self.view(), self.now());
-        let before = async |life: Seconds| self.reader().count_until(now.minus(life).minus(Seconds(1)), &view).await;
-        let hour = before(LONGEST_LIFE).await?;
-        let changed = self.reader().changes(hour).await?;
-        // A configuration that is gone may have allowed more than the present one. A long list of changes has not shown its end.
-        let allowed_more =
-            changed.iter().any(|entry| matches!(entry.change.what, Change::Configuration(ConfigurationChange::Changed(_))));
-        if allowed_more || changed.len() >= 1000 {
-            return Ok(hour);
-        }
-        let environments = view.state.configuration.iter().flat_map(|configuration| configuration.environments.values());
-        let longest = environments.map(|environment| environment.max_ttl).max().unwrap_or(LONGEST_LIFE);
-        Ok(before(longest.min(LONGEST_LIFE)).await?)
+        // A configuration of the last hour may have allowed more than the present one.
+        let shortened = view.state.lives_shortened.is_some_and(|at| now <= at.plus(LONGEST_LIFE));
+        let longest = view.state.longest_life().filter(|_| !shortened).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE);
+        Ok(self.reader().count_until(now.minus(longest).minus(Seconds(1)), &view).await?)
     }
 
     /// How many tokens that still live the change at `index` cut.

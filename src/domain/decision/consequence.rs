@@ -13,98 +13,87 @@ use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::reason::{self, Reason};
-use crate::domain::registry::approval::{Approval, Standing};
+use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::state::integration::IntegrationState;
 use crate::domain::state::taken::Holder;
-use crate::domain::state::{Held, Phase, State};
+use crate::domain::state::{Phase, State};
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::Effort;
-use crate::domain::value::names::ApprovalId;
+use crate::domain::value::names::{IntegrationId, PartnerName};
 use crate::domain::value::text::Text;
 
 /// The next step that is due and needs no judgement, if any.
 pub fn next(state: &State, now: Timestamp) -> Option<Change> {
     unreviewed(state, now)
         .or_else(|| key(state, now))
-        .or_else(|| partner(state, now))
-        .or_else(|| resumed(state, now))
-        .or_else(|| revocation(state, now))
+        .or_else(|| partner(state))
+        .or_else(|| resumed(state))
+        .or_else(|| lifted(state))
         .or_else(|| notice(state, now))
 }
 
 /// The next version that takes force, if any. All that wait are judged with one budget, each with its share. That takes long where
 /// [`judges`] says so.
 pub fn next_judged(state: &State, now: Timestamp) -> Option<Change> {
-    let share = Effort::share(approved_versions(state, now).count());
+    let share = Effort::share(approved_versions(state).count());
     api(state, now, share).or_else(|| integration(state, now, share))
 }
 
 /// Whether there is a version that [`next_judged`] must judge.
-pub fn judges(state: &State, now: Timestamp) -> bool {
-    approved_versions(state, now).next().is_some()
+pub fn judges(state: &State) -> bool {
+    approved_versions(state).next().is_some()
 }
 
 /// The approved versions that wait to take force.
-fn approved_versions<'a>(state: &'a State, now: Timestamp) -> impl Iterator<Item = Digest> + use<'a> {
-    let apis = state.apis.values().filter_map(move |api| ready(state, api.held.as_ref(), now).map(|held| held.version.version));
-    let integrations = state.integrations.values();
-    apis.chain(integrations.filter_map(move |one| ready(state, one.held.as_ref(), now).map(|held| held.version.version)))
+fn approved_versions(state: &State) -> impl Iterator<Item = &Approval> {
+    state.granted().filter(|approval| matches!(approval.kind, Kind::Api | Kind::Integration | Kind::Change))
 }
 
-fn approved<'a>(state: &'a State, id: Option<&ApprovalId>, now: Timestamp) -> Option<&'a Approval> {
-    state.approvals.get(id?).filter(|approval| approval.standing(now) == Standing::Approved)
-}
-
-/// The held version, if exactly it was approved.
-fn ready<'a, T>(state: &State, held: Option<&'a Held<T>>, now: Timestamp) -> Option<&'a Held<T>> {
-    let held = held?;
-    let approval = approved(state, held.approval.as_ref(), now)?;
-    (approval.version == held.version.version).then_some(held)
+fn granted_of(state: &State, kind: Kind) -> impl Iterator<Item = &Approval> {
+    state.granted().filter(move |approval| approval.kind == kind)
 }
 
 fn api(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
-    state.apis.iter().find_map(|(name, api)| {
-        let held = ready(state, api.held.as_ref(), now)?;
+    granted_of(state, Kind::Api).find_map(|approval| {
+        let (name, api) = state.apis.get_key_value(approval.subject.as_str())?;
+        let record = &api.held.as_ref()?.version.record;
         // As a version of an integration: what was approved before a stop waits until the stop is over.
         stopped::api(name, state).ok()?;
-        if !conflicts_in(Holder::Api(&held.version.record), state, now, &mut { share }).is_empty() {
+        if !conflicts_in(Holder::Api(record), state, now, &mut { share }).is_empty() {
             return None;
         }
-        Some(ApiChange::Approved { api: name.clone(), version: held.version.version }.into())
+        Some(ApiChange::Approved { api: name.clone(), version: approval.version }.into())
     })
 }
 
-fn partner(state: &State, now: Timestamp) -> Option<Change> {
-    state.partners.iter().find_map(|(name, partner)| {
-        if let Some(held) = ready(state, partner.held.as_ref(), now).filter(|_| stopped::partner(name, state).is_ok()) {
-            return Some(PartnerChange::Verified { partner: name.clone(), version: held.version.version }.into());
+fn partner(state: &State) -> Option<Change> {
+    granted_of(state, Kind::Partner).find_map(|approval| {
+        let partner: PartnerName = approval.subject.parse().ok()?;
+        stopped::partner(&partner, state).ok()?;
+        Some(PartnerChange::Verified { partner, version: approval.version }.into())
+    })
+}
+
+fn resumed(state: &State) -> Option<Change> {
+    granted_of(state, Kind::Resume).find_map(|approval| {
+        if let Ok(integration) = approval.subject.parse() {
+            return Some(IntegrationChange::Resumed { integration }.into());
         }
-        approved(state, partner.suspended.as_ref()?.lift.as_ref(), now)?;
-        Some(PartnerChange::Resumed { partner: name.clone() }.into())
-    })
-}
-
-fn resumed(state: &State, now: Timestamp) -> Option<Change> {
-    state.integrations.iter().find_map(|(id, integration)| {
-        approved(state, integration.suspended.as_ref()?.lift.as_ref(), now)?;
-        Some(IntegrationChange::Resumed { integration: id.clone() }.into())
+        Some(PartnerChange::Resumed { partner: approval.subject.parse().ok()? }.into())
     })
 }
 
 fn integration(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
-    state.integrations.iter().find_map(|(id, integration)| {
-        if integration.suspended.is_some() {
+    approved_versions(state).filter(|approval| approval.kind != Kind::Api).find_map(|approval| {
+        let id: IntegrationId = approval.subject.parse().ok()?;
+        let integration = state.integrations.get(&id)?;
+        if integration.suspended.is_some() || !waits_for(state, integration, now, &mut { share }).is_empty() {
             return None;
         }
-        let held = ready(state, integration.held.as_ref(), now)?;
-        let version = held.version.version;
-        if !waits_for(state, integration, now, &mut { share }).is_empty() {
-            return None;
-        }
+        let version = approval.version;
         match integration.phase() {
-            Phase::Active => Some(IntegrationChange::Changed { integration: id.clone(), version }.into()),
-            Phase::Submitted => Some(IntegrationChange::Activated { integration: id.clone(), version }.into()),
+            Phase::Active => Some(IntegrationChange::Changed { integration: id, version }.into()),
+            Phase::Submitted => Some(IntegrationChange::Activated { integration: id, version }.into()),
             Phase::Draft | Phase::Suspended => None,
         }
     })
@@ -142,9 +131,9 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, 
     lacking
 }
 
-fn revocation(state: &State, now: Timestamp) -> Option<Change> {
-    state.revocations.values().filter(|revocation| !revocation.lifted).find_map(|revocation| {
-        approved(state, revocation.lift.as_ref(), now)?;
+fn lifted(state: &State) -> Option<Change> {
+    granted_of(state, Kind::Lift).find_map(|approval| {
+        let revocation = state.revocations.get(approval.subject.as_str())?;
         revocation.target.can_be_lifted().then(|| RevocationChange::Lifted { id: revocation.id.clone() }.into())
     })
 }
@@ -179,7 +168,8 @@ mod tests {
     use crate::domain::log::approval::ApprovalChange;
     use crate::domain::log::configuration::ConfigurationChange;
     use crate::domain::people::actor::{Actor, Person, Role};
-    use crate::domain::registry::approval::{Kind, Verdict};
+    use crate::domain::registry::approval::Verdict;
+    use crate::domain::value::digest::Digest;
 
     fn apply(state: &mut State, change: impl Into<Change>) {
         let by = Actor::Staff(Person { iss: "https://idp.example".parse().expect("an issuer"), id: "ann".into(), name: None });
@@ -221,7 +211,7 @@ mod tests {
         let approval = approval("asked", Kind::Change, &record.id.to_string(), Digest::of_json(&record));
         apply(&mut state, IntegrationChange::ChangeHeld { record: Box::new(record.clone()), approval });
         approve(&mut state);
-        assert!(judges(&state, at(1)));
+        assert!(judges(&state));
         assert!(integration(&state, at(1), Effort::of(0)).is_none());
         let lacking = waits_for(&state, &state.integrations[&record.id], at(1), &mut Effort::of(0));
         assert_eq!(lacking, [&reason::RECORD_EFFORT]);

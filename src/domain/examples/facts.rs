@@ -51,6 +51,8 @@ fn of(state: &State) -> Value {
         archive: _,
         checkpoint_keys,
         configuration,
+        // A help for counting living tokens.
+        lives_shortened: _,
         keys,
         certificates: _,
         issuer_keys: _,
@@ -70,7 +72,8 @@ fn of(state: &State) -> Value {
         candidates: _,
         history: _,
         barred: _,
-        // Indexes over the records that are said below.
+        // Indexes over the records and approvals that are said below.
+        granted: _,
         in_force: _,
         waiting: _,
     } = state;

@@ -138,13 +138,22 @@ impl Approval {
         self.requested_by.name_mut().into_iter().chain(barred).chain(&mut self.reason)
     }
 
+    /// Whether every slot is filled, nobody was against, and no newer version replaced it. That stays so as time passes.
+    pub fn is_complete(&self) -> bool {
+        !self.withdrawn && !self.is_denied() && self.open_slots().is_empty()
+    }
+
+    fn is_denied(&self) -> bool {
+        self.reviews.iter().any(|review| review.verdict == Verdict::Deny)
+    }
+
     /// Where it stands at `now`.
     pub fn standing(&self, now: Timestamp) -> Standing {
         if self.withdrawn {
             Standing::Withdrawn
-        } else if self.reviews.iter().any(|review| review.verdict == Verdict::Deny) {
+        } else if self.is_denied() {
             Standing::Denied
-        } else if self.open_slots().is_empty() {
+        } else if self.is_complete() {
             Standing::Approved
         } else if now >= self.expires {
             Standing::Expired

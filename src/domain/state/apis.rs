@@ -19,8 +19,9 @@ impl State {
             }
             ApiChange::Approved { api: name, version } => {
                 if let Some(api) = self.apis.get_mut(name) {
-                    promote(&mut api.held, &mut api.current, version);
+                    let promoted = promote(&mut api.held, &mut api.current, version);
                     self.index_api(name);
+                    self.list_granted(promoted.flatten().as_ref());
                 }
                 Effects::judged().moving(Versions::InForce(client))
             }

@@ -1,21 +1,60 @@
 //! Folds changes of the configuration.
 
 use super::State;
-use super::effects::Effects;
+use super::effects::{Effects, Entered};
 use crate::domain::log::configuration::ConfigurationChange;
+use crate::domain::registry::environment::Configuration;
+use crate::domain::value::clock::Seconds;
 
 impl State {
-    pub(super) fn apply_configuration(&mut self, change: &ConfigurationChange) -> Effects {
+    pub(super) fn apply_configuration(&mut self, entry: Entered<'_>, change: &ConfigurationChange) -> Effects {
         match change {
             ConfigurationChange::Changed(configuration) => {
                 for (name, environment) in &configuration.environments {
                     self.history.add_environment(name, &environment.trust_domain);
                 }
                 self.candidates.configure(&configuration.environments);
+                if longest_life(configuration) < self.longest_life() {
+                    self.lives_shortened = Some(entry.at);
+                }
                 self.configuration = Some(configuration.clone());
                 self.bar_issuers();
                 Effects::judged()
             }
         }
+    }
+
+    /// The longest life of a token in any environment, as configured now. Nothing where there is no environment.
+    pub fn longest_life(&self) -> Option<Seconds> {
+        self.configuration.as_ref().and_then(longest_life)
+    }
+}
+
+fn longest_life(configuration: &Configuration) -> Option<Seconds> {
+    configuration.environments.values().map(|environment| environment.max_ttl).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixture::{at, state};
+    use crate::domain::people::actor::Actor;
+    use crate::domain::value::clock::Timestamp;
+
+    /// Living tokens are looked for as far back as an earlier configuration allowed, while its tokens may live.
+    #[test]
+    fn a_shorter_life_is_noted_and_a_longer_one_is_not() {
+        let mut state = state();
+        let mut configuration = state.configuration.clone().expect("configured");
+        let mut change = |state: &mut State, life: u32, time: Timestamp| {
+            for environment in configuration.environments.values_mut() {
+                environment.max_ttl = Seconds(life);
+            }
+            state.apply(100, time, &ConfigurationChange::Changed(configuration.clone()).by(Actor::Operator));
+            (state.longest_life(), state.lives_shortened)
+        };
+        assert_eq!(change(&mut state, 3_600, at(1)), (Some(Seconds(3_600)), None));
+        assert_eq!(change(&mut state, 600, at(2)), (Some(Seconds(600)), Some(at(2))));
+        assert_eq!(change(&mut state, 900, at(3)), (Some(Seconds(900)), Some(at(2))));
     }
 }

@@ -39,10 +39,12 @@ impl State {
             IntegrationChange::Activated { integration, version } | IntegrationChange::Changed { integration, version } => {
                 if let Some(state) = self.integrations.get_mut(integration) {
                     let old = state.current.as_ref().map(|current| Arc::clone(&current.record));
-                    if promote(&mut state.held, &mut state.current, version) {
+                    let promoted = promote(&mut state.held, &mut state.current, version);
+                    if promoted.is_some() {
                         state.came_into_force(old);
                     }
                     self.index_integration(integration);
+                    self.list_granted(promoted.flatten().as_ref());
                 }
                 Effects::judged().moving(Versions::InForce(client()))
             }
@@ -59,7 +61,9 @@ impl State {
             }
             IntegrationChange::Suspended { integration, reason } => {
                 let Some(state) = self.integrations.get_mut(integration) else { return Effects::judged() };
-                state.suspended = Some(Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None });
+                let stop = Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None };
+                let earlier = state.suspended.replace(stop);
+                self.list_granted(earlier.and_then(|stop| stop.lift).as_ref());
                 Effects::judged().revoking([RevocationTarget::Integration { integration: integration.clone() }])
             }
             IntegrationChange::ResumeAsked { integration, reason, approval } => {
@@ -70,9 +74,8 @@ impl State {
                 Effects::judged()
             }
             IntegrationChange::Resumed { integration } => {
-                if let Some(state) = self.integrations.get_mut(integration) {
-                    state.suspended = None;
-                }
+                let lifted = self.integrations.get_mut(integration).and_then(|state| state.suspended.take());
+                self.list_granted(lifted.and_then(|stop| stop.lift).as_ref());
                 Effects::judged()
             }
         }

@@ -47,6 +47,7 @@ pub mod cut;
 mod effects;
 pub mod elevations;
 pub mod ends;
+mod granted;
 pub mod history;
 pub mod integration;
 mod integrations;
@@ -90,6 +91,8 @@ pub struct State {
     pub checkpoint_keys: u64,
     /// The operator's configuration.
     pub configuration: Option<Configuration>,
+    /// The time of the last change of the configuration that made the longest life of a token shorter.
+    pub lives_shortened: Option<Timestamp>,
     /// Signing keys of all environments.
     pub keys: Keys,
     /// Authorities, certificates and enrolments of all environments.
@@ -104,6 +107,8 @@ pub struct State {
     pub integrations: OrdMap<IntegrationId, IntegrationState>,
     /// All approvals that were ever opened.
     pub approvals: OrdMap<ApprovalId, Approval>,
+    /// The complete approvals whose effect has not come yet.
+    pub(in crate::domain) granted: OrdSet<ApprovalId>,
     /// All elevations that were ever asked for.
     pub elevations: Elevations,
     /// The passkeys that approvers sign with.
@@ -145,7 +150,7 @@ impl State {
         let entry = Entered { index, at, by: &change.by };
         let effects = match &change.what {
             Change::Journal(change) => self.apply_journal(entry, change),
-            Change::Configuration(change) => self.apply_configuration(change),
+            Change::Configuration(change) => self.apply_configuration(entry, change),
             Change::Key(change) => self.apply_key(entry, change),
             Change::Certificate(change) => self.apply_certificate(entry, change),
             Change::IssuerKey(change) => self.apply_issuer_key(entry, change),

@@ -32,13 +32,15 @@ impl State {
         let reason = reason.or(approval.reason.as_ref()).cloned();
         let opened = Approval { reason, opened: Opened { at, stop }, ..approval.clone() };
         self.approvals.insert(approval.id.clone(), opened);
+        self.list_granted(Some(&approval.id));
     }
 
     /// Withdraws an approval whose version was replaced.
     pub(super) fn withdraw(&mut self, at: Timestamp, earlier: Option<ApprovalId>) {
-        if let Some(approval) = earlier.and_then(|id| self.approvals.get_mut(&id)) {
+        if let Some(approval) = earlier.as_ref().and_then(|id| self.approvals.get_mut(id)) {
             // What was denied or lapsed stays so (ABUSE I-9).
             approval.withdrawn |= !matches!(approval.standing(at), Standing::Denied | Standing::Expired);
         }
+        self.list_granted(earlier.as_ref());
     }
 }

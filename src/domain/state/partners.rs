@@ -18,13 +18,16 @@ impl State {
             }
             PartnerChange::Verified { partner, version } => {
                 if let Some(partner) = self.partners.get_mut(partner) {
-                    promote(&mut partner.held, &mut partner.current, version);
+                    let promoted = promote(&mut partner.held, &mut partner.current, version);
+                    self.list_granted(promoted.flatten().as_ref());
                 }
                 Effects::judged()
             }
             PartnerChange::Suspended { partner: name, reason } => {
                 let Some(partner) = self.partners.get_mut(name) else { return Effects::judged() };
-                partner.suspended = Some(Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None });
+                let stop = Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None };
+                let earlier = partner.suspended.replace(stop);
+                self.list_granted(earlier.and_then(|stop| stop.lift).as_ref());
                 Effects::judged().revoking([RevocationTarget::Partner { partner: name.clone() }])
             }
             PartnerChange::ResumeAsked { partner, reason, approval } => {
@@ -35,9 +38,8 @@ impl State {
                 Effects::judged()
             }
             PartnerChange::Resumed { partner } => {
-                if let Some(partner) = self.partners.get_mut(partner) {
-                    partner.suspended = None;
-                }
+                let lifted = self.partners.get_mut(partner).and_then(|partner| partner.suspended.take());
+                self.list_granted(lifted.and_then(|stop| stop.lift).as_ref());
                 Effects::judged()
             }
         }

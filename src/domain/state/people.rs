@@ -14,14 +14,15 @@ use crate::domain::value::names::ClientId;
 impl State {
     pub(super) fn apply_approval(&mut self, entry: Entered<'_>, change: &ApprovalChange) -> Effects {
         match change {
-            ApprovalChange::Reviewed { approval, verdict, reason, roles } => {
-                let Some(approval) = self.approvals.get_mut(approval) else { return Effects::judged() };
+            ApprovalChange::Reviewed { approval: id, verdict, reason, roles } => {
+                let Some(approval) = self.approvals.get_mut(id) else { return Effects::judged() };
                 if let Some(by) = entry.by.person() {
                     let (by, reason, roles) = (by.clone(), reason.clone(), roles.clone());
                     approval.reviews.push(Review { by, verdict: *verdict, reason, roles, at: entry.at });
                 }
                 // A denied version does not come: what it would take is free.
                 let denied = (*verdict == Verdict::Deny).then(|| record(approval)).flatten();
+                self.list_granted(Some(id));
                 let effects = Effects::judged();
                 if let Some(client) = denied { effects.moving(Versions::Waiting(client)) } else { effects }
             }

@@ -23,6 +23,7 @@ use crate::domain::registry::integration::{Access, Integration};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{BindingName, ClientId};
+use crate::domain::value::text::Text;
 use taken::Holder;
 
 /// Environments that a change may be about.
@@ -138,9 +139,27 @@ fn steps() -> impl Strategy<Value = Step> {
         let asked = approval(&format!("a{asked}"), Kind::Change, &record.id.to_string(), Digest::of_json(&record));
         Change::Integration(IntegrationChange::ChangeHeld { record: Box::new(record), approval: asked })
     });
-    let denied = (0..3).prop_map(|asked| {
-        let (approval, reason) = (name(&format!("a{asked}")), "no".into());
-        Change::Approval(ApprovalChange::Reviewed { approval, verdict: Verdict::Deny, reason, roles: vec![Role::Security] })
+    let verdicts = prop_oneof![1 => Just(Verdict::Deny), 4 => Just(Verdict::Approve)];
+    let reviewed = (0..3, verdicts, prop_oneof![Just(Role::Owner), Just(Role::Security)]).prop_map(|(asked, verdict, role)| {
+        let (approval, reason) = (name(&format!("a{asked}")), "looked at".into());
+        Change::Approval(ApprovalChange::Reviewed { approval, verdict, reason, roles: vec![role] })
+    });
+    let stopped = (integration_ids(), 0..3, 0..4_u8).prop_map(|(integration, asked, step)| {
+        let reason = Text::from("odd");
+        Change::Integration(match step {
+            0 => IntegrationChange::Suspended { integration, reason },
+            1 => IntegrationChange::Resumed { integration },
+            _ => {
+                let subject = integration.to_string();
+                let approval = approval(&format!("a{asked}"), Kind::Resume, &subject, Digest::of(b"a suspension"));
+                IntegrationChange::ResumeAsked { integration, reason, approval }
+            }
+        })
+    });
+    let lift_asked = (0..4, 0..3).prop_map(|(id, asked)| {
+        let subject = format!("r{id}");
+        let approval = approval(&format!("a{asked}"), Kind::Lift, &subject, Digest::of(b"a revocation"));
+        Change::Revocation(RevocationChange::LiftAsked { id: name(&subject), reason: "over".into(), approval })
     });
     let revoked = (0..4, targets(), any::<bool>()).prop_map(|(id, target, tokens_only)| {
         let id = name(&format!("r{id}"));
@@ -152,7 +171,9 @@ fn steps() -> impl Strategy<Value = Step> {
         5 => integrations().prop_map(in_force),
         1 => integrations().prop_map(drafted),
         3 => held,
-        1 => denied,
+        4 => reviewed,
+        3 => stopped,
+        2 => lift_asked,
         2 => apis().prop_map(|record| Change::Api(ApiChange::Narrowed { record: Box::new(record), reason: None })),
         3 => configurations().prop_map(|all| Change::Configuration(ConfigurationChange::Changed(all))),
         5 => revoked,
@@ -211,6 +232,8 @@ fn from_nothing(state: &State) -> State {
     for id in state.revocations.keys() {
         fresh.index_revocation(id, None);
     }
+    let granted = state.approvals.values().filter(|approval| approval.is_granted(state));
+    fresh.granted = granted.map(|approval| approval.id.clone()).collect();
     (fresh.in_force, fresh.waiting) = (Taken::default(), Taken::default());
     let waits = |approval: Option<&ApprovalId>| state.may_come(approval, at(0));
     for (name, api) in &state.apis {
@@ -237,6 +260,7 @@ struct Said {
     sources: BTreeSet<String>,
     refused: BTreeMap<RevocationKey, Vec<RevocationId>>,
     barred: Barred,
+    granted: Vec<ApprovalId>,
     conflicts: Vec<Vec<(String, &'static str)>>,
 }
 
@@ -251,6 +275,7 @@ impl Said {
             sources: state.candidates.sources().iter().map(|source| format!("{source:?}")).collect(),
             refused: state.refused.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect())).collect(),
             barred: state.barred.clone(),
+            granted: state.granted.iter().cloned().collect(),
             conflicts: conflicts.collect(),
         }
     }

@@ -74,6 +74,7 @@ impl State {
                 };
                 let before = self.revocations.insert(id.clone(), revocation);
                 self.index_revocation(id, before.as_ref());
+                self.list_granted(before.and_then(|before| before.lift).as_ref());
                 Effects::judged().revoking([target.clone()])
             }
             RevocationChange::LiftAsked { id, reason, approval } => {
@@ -87,6 +88,7 @@ impl State {
                     let before = revocation.clone();
                     revocation.lifted = revocation.target.can_be_lifted();
                     self.index_revocation(id, Some(&before));
+                    self.list_granted(before.lift.as_ref());
                 }
                 Effects::judged()
             }

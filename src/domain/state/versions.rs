@@ -8,6 +8,7 @@ use super::effects::Entered;
 use super::{Held, Versioned};
 use crate::domain::registry::approval::Approval;
 use crate::domain::value::digest::Digest;
+use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::Text;
 
 /// A version that somebody applied with `entry`.
@@ -21,11 +22,13 @@ pub(super) fn hold<T: Clone + Serialize>(record: &T, entry: Entered<'_>, approva
     Held { version: version(record, entry, approval.reason.as_ref()), approval: Some(approval.id.clone()) }
 }
 
-/// Puts the held version in force, if it is the one that was approved. Returns whether it was.
-pub(super) fn promote<T>(held: &mut Option<Held<T>>, current: &mut Option<Versioned<T>>, approved: &Digest) -> bool {
-    let is_approved = held.as_ref().is_some_and(|held| held.version.version == *approved);
-    if is_approved {
-        *current = held.take().map(|held| held.version);
-    }
-    is_approved
+/// Puts the held version in force, if it is the one that was approved. Returns the approval that it waited for, then.
+pub(super) fn promote<T>(
+    held: &mut Option<Held<T>>,
+    current: &mut Option<Versioned<T>>,
+    approved: &Digest,
+) -> Option<Option<ApprovalId>> {
+    let Held { version, approval } = held.take_if(|held| held.version.version == *approved)?;
+    *current = Some(version);
+    Some(approval)
 }
