@@ -212,8 +212,7 @@ async fn j_09_to_j_21_claims_are_of_their_types() {
     let answer = world.exchange("production", &talkative, "orders:read").await;
     assert_eq!(answer.status, 200);
     let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("a payload")).expect("base64url");
-    assert!(!String::from_utf8_lossy(&payload).contains("extra"));
+    assert!(!crate::world::claims(&token).to_string().contains("extra"));
 }
 
 #[tokio::test]

@@ -5,12 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
-
 use crate::world::client::{form_request, get, try_raw};
-use crate::world::{Options, TOKEN_EXCHANGE, TYPE_JWT, World, records};
+use crate::world::{Options, TOKEN_EXCHANGE, TYPE_JWT, World, jti, records};
 
 /// How often it is killed.
 const KILLS: u32 = 200;
@@ -72,12 +68,6 @@ impl Dice {
         self.0 ^= self.0 << 17;
         self.0 % bound
     }
-}
-
-fn jti(jwt: &str) -> String {
-    let part = jwt.split('.').nth(1).expect("a payload");
-    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("claims");
-    claims["jti"].as_str().expect("a jti").to_owned()
 }
 
 /// One exchange of an assertion; its outcome goes into the ledger.

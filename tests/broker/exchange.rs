@@ -1,15 +1,8 @@
 //! The exchange on the wire: what is granted, what is refused, and what stands on record of both. ABUSE rows P and T.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::world::{Answer, TOKEN_EXCHANGE, TYPE_JWT, World, client, records};
-
-fn payload(token: &str) -> Value {
-    let part = token.split('.').nth(1).expect("a payload");
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("claims")
-}
+use crate::world::{Answer, TOKEN_EXCHANGE, TYPE_JWT, World, claims, client, header, records};
 
 async fn refused(world: &World, name: &str, answer: &Answer, error: &str, reason: &str) {
     let told = answer.json();
@@ -33,10 +26,9 @@ async fn a_token_is_what_the_contract_says_and_on_record_before_it_is_released()
     assert!(told["refresh_token"].is_null());
     assert_eq!((answer.header("cache-control"), answer.header("pragma")), (Some("no-store"), Some("no-cache")));
     let token = told["access_token"].as_str().expect("a token");
-    let header = token.split('.').next().map(|part| URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("a header");
-    let header: Value = serde_json::from_slice(&header).expect("JSON");
+    let header = header(token);
     assert_eq!((header["alg"].as_str(), header["typ"].as_str()), (Some("ES256"), Some("at+jwt")));
-    let claims = payload(token);
+    let claims = claims(token);
     let now = world.clock.seconds();
     for (claim, value) in [
         ("iss", json!(world.issuer("production"))),
@@ -151,7 +143,7 @@ async fn p_15_p_16_token_types_and_actors_are_refused() {
     claims["act"] = json!({"sub": "somebody"});
     claims["may_act"] = json!({"sub": "somebody"});
     let answer = world.exchange("production", &world.partner.sign(&claims), "orders:read").await;
-    let minted = payload(answer.json()["access_token"].as_str().expect("a token"));
+    let minted = crate::world::claims(answer.json()["access_token"].as_str().expect("a token"));
     assert!(minted["act"].is_null() && minted["may_act"].is_null());
     // P-17: our own token is no subject token.
     let own = world.minted().await;
@@ -274,7 +266,7 @@ async fn t_03_the_same_jti_of_two_issuers_are_two_proofs() {
     claims["iss"] = other.issuer.clone().into();
     let answer = world.exchange("production", &other.sign(&claims), "orders:read").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(payload(answer.json()["access_token"].as_str().expect("a token"))["sub"], "globex/second");
+    assert_eq!(crate::world::claims(answer.json()["access_token"].as_str().expect("a token"))["sub"], "globex/second");
     // K-17: issuer A's token signed by issuer B's key.
     claims["jti"] = client::unique().into();
     let answer = world.exchange("production", &world.partner.sign(&claims), "orders:read").await;

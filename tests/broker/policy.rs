@@ -1,18 +1,11 @@
 //! ABUSE rows P that take many requests, integrations or networks at once.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::world::client::{post_form, send};
-use crate::world::{Answer, Options, TOKEN_EXCHANGE, TYPE_JWT, World, records};
+use crate::world::{Answer, Options, TOKEN_EXCHANGE, TYPE_JWT, World, claims, records};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-fn claims_of(token: &str) -> Value {
-    let part = token.split('.').nth(1).expect("a payload");
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("claims")
-}
 
 /// The same assertion in the slot of each grant.
 async fn through(world: &World, grant: &str, assertion: &str, rest: &[(&str, &str)]) -> Answer {
@@ -80,7 +73,7 @@ async fn p_20_every_grant_decides_alike() {
 async fn p_17_p_19_our_own_tokens_are_no_proofs() {
     let world = World::start().await;
     let token = world.minted().await;
-    let jti = claims_of(&token)["jti"].clone();
+    let jti = claims(&token)["jti"].clone();
     let before = world.issued().await;
     for revoked in [false, true] {
         if revoked {
@@ -143,7 +136,7 @@ async fn p_24_shared_connections_mix_nobody_up() {
     while let Some(answer) = asked.join_next().await {
         let (n, scope, body) = answer.expect("no panic");
         let told: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{body}"));
-        let claims = claims_of(told["access_token"].as_str().unwrap_or_else(|| panic!("{body}")));
+        let claims = claims(told["access_token"].as_str().unwrap_or_else(|| panic!("{body}")));
         assert_eq!(claims["sub"], format!("globex/flow-{n}"), "p_24");
         assert_eq!((claims["scope"].as_str(), told["scope"].as_str()), (Some(scope), Some(scope)), "p_24");
         assert!(tokens.insert(claims["jti"].to_string()), "p_24: one jti twice");
@@ -192,7 +185,7 @@ async fn p_23_r_04_a_journal_that_cannot_write_refuses() {
     let answer = world.exchange("production", &world.assertion("production"), "orders:read").await;
     assert_eq!((answer.status, answer.json()["error"].as_str()), (503, Some("temporarily_unavailable")), "{}", answer.text());
     assert!(answer.header("retry-after").is_some());
-    let body = json!({"token": claims_of(&token)["jti"], "reason": "x"});
+    let body = json!({"token": claims(&token)["jti"], "reason": "x"});
     assert_eq!(world.admin_post("/v1/revocations", "sven", &body).await.status, 503, "r_04");
     assert_eq!(post_form(world.public, "/production/token", &[]).await.status, 400, "the form needs no store");
     sqlx::query("ROLLBACK").execute(&mut holder).await.expect("lets go");

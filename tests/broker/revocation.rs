@@ -1,11 +1,9 @@
 //! Revocation and introspection on the wire, in-process and over a real Redis. ABUSE rows R.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::world::issuer::twin;
-use crate::world::{Options, World, client, get, post_form, records};
+use crate::world::{Options, World, client, get, header, jti, post_form, records};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -22,12 +20,6 @@ async fn active(world: &World, token: &str) -> bool {
         assert_eq!(told, json!({"active": false}), "an inactive token tells nothing");
     }
     told["active"] == true
-}
-
-fn jti(token: &str) -> String {
-    let part = token.split('.').nth(1).expect("a payload");
-    let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
-    serde_json::from_slice::<Value>(&bytes).expect("claims")["jti"].as_str().expect("a jti").to_owned()
 }
 
 #[tokio::test]
@@ -186,9 +178,7 @@ async fn r_18_q_05_a_tainted_key_is_out_at_once_and_for_ever() {
     let taint =
         async |kid: &str| world.admin_post("/v1/keys/production/taint", "adam", &json!({"kid": kid, "reason": "stolen"})).await;
     let (token, sandbox) = (world.minted().await, published("sandbox").await);
-    let header = token.split('.').next().expect("a header");
-    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).expect("base64url")).expect("JSON");
-    let kid = header["kid"].as_str().expect("a kid").to_owned();
+    let kid = header(&token)["kid"].as_str().expect("a kid").to_owned();
     assert!(active(&world, &token).await && published("production").await.contains(&kid));
     let begun = std::time::Instant::now();
     let broker = &world.running.as_ref().expect("it runs").broker;

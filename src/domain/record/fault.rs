@@ -11,7 +11,7 @@ use crate::domain::value::names::ClientId;
 /// One thing that is wrong with a record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
-    /// The file, as it was named to [`read`](super::read).
+    /// The file, as it was named to [`read`](super::read()).
     pub file: String,
     /// From 1.
     pub line: u32,

@@ -8,7 +8,7 @@ use crate::domain::reason::Reason;
 /// A record and where it was read.
 #[derive(Clone, Debug)]
 pub struct Located {
-    /// The file, as it was named to [`read`](super::read).
+    /// The file, as it was named to [`read`](super::read()).
     pub file: String,
     /// The line on which its document begins, from 1.
     pub line: u32,

@@ -1,6 +1,6 @@
 //! Records as people write them: YAML text to the domain's types, every fault of a file at once, and what compares records.
 //!
-//! Enter through [`read`] for one file, [`compare`] for what a new version changes, and [`schema`] for editors. [`Record::texts_mut`]
+//! Enter through [`read()`] for one file, [`compare()`] for what a new version changes, and [`schema()`] for editors. [`Record::texts_mut`]
 //! lists the personal texts, so that they can be sealed and joined again. [`document`] is a record as its author would write it.
 //!
 //! Deliberately not here: what a record needs of the others ([`check`](crate::domain::decision::check)), fetching anything, whether an address may be reached (`outbound`), approvals and life cycle, and

@@ -1,6 +1,6 @@
 //! Evidence: proofs that the log is whole, for verifiers that trust only a key.
 //!
-//! Enter through [`verify_database`] for the configured journal, [`export`] for a copy for others, and
+//! Enter through [`verify_database`] for the configured journal, [`export()`] for a copy for others, and
 //! [`verify_export`] and [`prove_offline`] for a holder of such a copy who has nothing but the verifier key.
 //!
 //! Everything is read, in one snapshot, and the first thing that does not hold ends it with its place. A database is proved by
@@ -131,7 +131,7 @@ impl Journal {
         self.source(kek).await?.prove(kek, kept, None).await
     }
 
-    /// As [`export`], of an open journal.
+    /// As [`export()`], of an open journal.
     pub async fn export(&self, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
         self.source(kek).await?.export(kek, dir).await
     }

@@ -114,11 +114,25 @@ impl Drop for World {
     }
 }
 
-/// The claims of a token, unverified.
-pub fn claims(token: &str) -> Value {
-    let part = token.split('.').nth(1).expect("a payload");
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).expect("base64url");
-    serde_json::from_slice(&bytes).expect("claims")
+/// The header of a JWT, unverified.
+pub fn header(jwt: &str) -> Value {
+    part_of(jwt, 0)
+}
+
+/// The claims of a JWT, unverified.
+pub fn claims(jwt: &str) -> Value {
+    part_of(jwt, 1)
+}
+
+fn part_of(jwt: &str, part: usize) -> Value {
+    let text = jwt.split('.').nth(part).expect("a part");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+/// The id of a token, unverified.
+pub fn jti(token: &str) -> String {
+    claims(token)["jti"].as_str().expect("a jti").to_owned()
 }
 
 /// The exchange grant.
