@@ -1,7 +1,7 @@
-//! One approval as its approver sees it: what would come into force or be undone, who asked for it, when and why.
+//! Builds the view of one approval: the proposed change, and who asked for it, when and why.
 //!
-//! Enter through [`Broker::approval_view`] for one, [`row`] for a list. Everything is taken from one state, and what is shown is found by
-//! the version that a review names: nobody approves what they were not shown. Elevations have their own
+//! Enter through [`Broker::approval_view`] for one, [`row`] for a list. Everything comes from one state, and the version shown is
+//! the version that a review names. So nobody approves a version that they were not shown. Elevations have a view of their own
 //! ([`super::view::elevation`]).
 
 use std::sync::Arc;
@@ -28,10 +28,10 @@ use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId};
 use crate::domain::value::text::Text;
 use crate::domain::value::yaml;
 
-/// What stands in place of a text that was forgotten.
+/// The placeholder for a text that was forgotten.
 pub const ERASED: &str = "[erased]";
 
-/// What an approval is about, as the state has it.
+/// The object of an approval, as the state holds it.
 enum Content<'a> {
     /// A version of a record.
     Record(Box<Proposed<'a>>),
@@ -52,12 +52,12 @@ struct Proposed<'a> {
     at: Timestamp,
     reason: Option<&'a Text>,
     in_force: Option<Record>,
-    /// It came into force: it is compared with nothing any more.
+    /// True once this version is in force. It is then compared with nothing.
     is_in_force: bool,
 }
 
 impl Broker {
-    /// All that is needed to decide on an approval; nothing where there is none of this id.
+    /// Builds the view that an approver needs to decide; `None` if no approval has this id.
     ///
     /// # Errors
     /// The journal does not answer.
@@ -72,7 +72,7 @@ impl Broker {
             wanted.extend(both.flat_map(Record::texts_mut).filter_map(|text| text.digest()));
         }
         let words = Words::of(self, wanted).await?;
-        // A record of a megabyte is read and checked again: never on a thread that serves tokens.
+        // A record may be a megabyte. It is never read and checked on a thread that serves tokens.
         let (broker, view, id) = (self.clone(), Arc::clone(&view), id.clone());
         let put = move || view.state.approvals.get(&id).map(|approval| broker.put_together(approval, &view.state, &words, now));
         self.desk.work(put).await
@@ -107,7 +107,7 @@ impl Broker {
             erased.extend(fill(in_force, words));
         }
         let mut effort = Effort::default();
-        // What was forgotten is still told apart by its digest; people are shown that it was forgotten.
+        // Forgotten texts are still told apart by their digests. People see only that a text was forgotten.
         let differences = (!proposed.is_in_force).then(|| {
             let found = record::compare(proposed.in_force.as_ref(), &proposed.record, &mut effort);
             let found = found.unwrap_or_else(|exhausted| vec![uncompared(exhausted)]);
@@ -132,10 +132,11 @@ impl Broker {
         }
     }
 
-    /// The findings of `plan` on a record that is stored, by the lines of the YAML that is shown; where the rules became stricter since it
-    /// was applied, its faults among them.
+    /// The findings of `plan` on a stored record, with the line numbers of the YAML that is shown.
+    ///
+    /// If the rules became stricter since the record was applied, they include its faults.
     fn findings(&self, mut record: Record, state: &State) -> Vec<Fault> {
-        // What was forgotten is no fault of the record: it is read with addresses that are nobody's.
+        // A forgotten text is no fault of the record. The check reads an address at `erased.invalid` in its place.
         replace(&mut record, |number| format!("erased-{number}@erased.invalid"));
         match record::read("record", &yaml::write(&record::document(&record))) {
             Ok(located) => {
@@ -149,7 +150,7 @@ impl Broker {
 }
 
 impl Content<'_> {
-    /// The texts in it, but those of records.
+    /// The texts in it, except those of records.
     fn texts(&self) -> Vec<&Text> {
         match self {
             Self::Record(proposed) => names(proposed.by).chain(proposed.reason).collect(),
@@ -160,7 +161,7 @@ impl Content<'_> {
     }
 }
 
-/// One approval in a list: what every kind has.
+/// Builds the view of one approval for a list: the fields that every kind has.
 pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) -> ApprovalView {
     let review = |review: &Review| ReviewView {
         by: words.person(&review.by),
@@ -195,14 +196,16 @@ pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) ->
     }
 }
 
-/// The texts that a [`row`] shows, and those of the people who are barred.
+/// The texts that a [`row`] shows, and the names of the people who are barred.
 pub fn texts(approval: &Approval) -> impl Iterator<Item = &Text> {
     let of_reviews = approval.reviews.iter().flat_map(|review| review.by.name.iter().chain([&review.reason]));
     let barred = approval.barred.iter().filter_map(|person| person.name.as_ref());
     names(&approval.requested_by).chain(&approval.reason).chain(barred).chain(of_reviews)
 }
 
-/// What it is about, by its name; of a lift, what was revoked: the id of a revocation tells nobody anything.
+/// The name of the approval's subject. For a lift it is the revoked target.
+///
+/// The id of a revocation tells a reader nothing.
 pub fn subject(approval: &Approval, state: &State) -> String {
     match lifts(approval, state) {
         Some(revocation) => revocation.target.key().as_str().to_owned(),
@@ -241,7 +244,7 @@ fn content<'a>(approval: &'a Approval, state: &'a State) -> Content<'a> {
     found.unwrap_or(Content::Gone)
 }
 
-/// The record with exactly this version: the one that waits, else the one in force.
+/// Finds the record with exactly this version: the waiting one, else the one in force.
 fn proposed<'a, T>(
     held: Option<&'a Held<T>>,
     current: Option<&'a Versioned<T>>,
@@ -325,12 +328,12 @@ fn enrolment(integration: IntegrationId, environment: EnvironmentName, state: &S
     EnrolmentView { integration, environment, spiffe_id, usable_for, certificate_life }
 }
 
-/// A text for people: where it was forgotten, that it was.
+/// The text in plain, or [`ERASED`] if it was forgotten.
 fn plain(text: Option<&Text>, words: &Words) -> Option<String> {
     text.map(|text| words.plain(text).unwrap_or(ERASED).to_owned())
 }
 
-/// Puts the texts of a record in plain; the digests of those that were forgotten, as the record shows them.
+/// Unseals the texts of a record, and returns the digests of the forgotten ones.
 fn fill(record: &mut Record, words: &Words) -> Vec<String> {
     let mut erased = Vec::new();
     for text in record.texts_mut() {
@@ -342,7 +345,7 @@ fn fill(record: &mut Record, words: &Words) -> Vec<String> {
     erased
 }
 
-/// Puts something else in place of the texts that are still sealed.
+/// Replaces the texts that are still sealed.
 fn replace(record: &mut Record, with: impl Fn(usize) -> String) {
     for (number, text) in record.texts_mut().into_iter().enumerate() {
         if text.plain().is_none() {
@@ -351,7 +354,7 @@ fn replace(record: &mut Record, with: impl Fn(usize) -> String) {
     }
 }
 
-/// In place of the differences of versions that take too much to compare.
+/// The difference that is shown if two versions take too many steps to compare.
 fn uncompared(Exhausted { most }: Exhausted) -> Difference {
     let to = format!("not compared: that takes more than the {most} steps that one request may; read the whole record");
     Difference { at: "record".to_owned(), from: None, to: Some(to), weight: Weight::Widens }

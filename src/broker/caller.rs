@@ -1,5 +1,7 @@
-//! Who calls: from the text of a proof to a principal. Steps 3 to 5 of a token exchange (docs/explanation/architecture.md#one-exchange), shared by
-//! introspection and revocation.
+//! Authenticates a caller: from the text of a proof to a principal.
+//!
+//! These are steps 3 to 5 of a token exchange (docs/explanation/architecture.md#one-exchange). Introspection and revocation share
+//! them.
 
 use super::Broker;
 use crate::authn::{Trust, UnverifiedAssertion, certificate, svid};
@@ -20,7 +22,7 @@ use crate::domain::value::names::EnvironmentName;
 pub enum Credential {
     /// A signed JWT.
     Assertion {
-        /// As it was sent.
+        /// The JWT as it was sent.
         text: String,
         /// The parameter that it came in.
         slot: Slot,
@@ -43,20 +45,21 @@ pub enum VerifiedCredential {
 pub struct VerifiedAssertion {
     /// The proof.
     pub assertion: Verified<Assertion>,
-    /// Where in the request.
+    /// The parameter that it came in.
     pub slot: Slot,
 }
 
 impl Broker {
-    /// Verifies what a request shows. The certificate of the connection was verified with the connection; whether it counts is the
-    /// decision's.
+    /// Verifies the credential that a request presents.
+    ///
+    /// The certificate was verified when its connection was made. The decision says whether it counts.
     pub(crate) async fn establish(
         &self,
         environment: &EnvironmentName,
         credential: &Credential,
         certificate: Option<&Peer>,
     ) -> Result<VerifiedCredential, Refused> {
-        // Before any date of a proof is looked at.
+        // The clock must be believed before any date of a proof is compared with it.
         self.ensure_steady()?;
         match credential {
             Credential::Assertion { text, slot } => {
@@ -69,8 +72,10 @@ impl Broker {
         }
     }
 
-    /// Verifies the leaf of a connection by the authorities of `environment`. A name in it that is none of ours, or another environment's,
-    /// is no certificate here; what exactly is wrong is for the log, not for the caller, who has not been identified by it.
+    /// Verifies the leaf certificate of a connection by the authorities of `environment`.
+    ///
+    /// A certificate with a foreign name, or a name of another environment, counts as no certificate. The exact fault goes to the
+    /// log and not to the caller, who is not identified yet.
     pub fn certificate(&self, environment: &EnvironmentName, leaf: &[u8]) -> Option<Verified<ClientCertificate>> {
         let view = self.journal.view();
         let trust_domain = &view.state.environment(environment)?.trust_domain;
@@ -80,8 +85,10 @@ impl Broker {
             .ok()
     }
 
-    /// Verifies the chain of a connection, leaf first, as an X.509-SVID of a trust domain that bindings of `environment` name. Bundles are
-    /// asked one by one, each for itself; no packet leaves.
+    /// Verifies the chain of a connection, leaf first, as an X.509-SVID.
+    ///
+    /// Its trust domain must be one that bindings of `environment` name. Bundles are tried one by one, each by itself; no packet
+    /// leaves.
     pub fn svid(&self, environment: &EnvironmentName, chain: &[Der]) -> Option<Verified<Svid>> {
         let id = svid::claimed(chain.first()?)?;
         let view = self.journal.view();
@@ -118,8 +125,10 @@ impl Broker {
         }
     }
 
-    /// Verifies the text of a proof by the keys that the bindings of `environment` name for its issuer. For an issuer that no
-    /// binding names, not one packet leaves, and it takes as long as a bad signature (ABUSE K-01, O-02).
+    /// Verifies the text of a proof by the keys that bindings of `environment` name for its issuer.
+    ///
+    /// If no binding names the issuer, not one packet leaves, and the refusal takes as long as one for a bad signature (ABUSE K-01,
+    /// O-02).
     pub(crate) async fn verify(
         &self,
         environment: &EnvironmentName,
@@ -130,10 +139,10 @@ impl Broker {
         let view = self.journal.view();
         let mut candidates = view.state.candidates(environment, unverified.issuer());
         if candidates.is_empty() && unverified.take_trust_domain() {
-            // A JWT-SVID is its trust domain's, whatever issuer it names besides (JWT-SVID section 3 knows no `iss`).
+            // A JWT-SVID belongs to its trust domain, whatever issuer it names besides (JWT-SVID section 3 knows no `iss`).
             candidates = view.state.candidates(environment, unverified.issuer());
         }
-        // A token of ours is no proof, also where a binding that is older than the environment names its issuer: as if none did.
+        // Our own token is no proof, even if a binding that is older than the environment names its issuer: then no key is trusted.
         let is_own = is_own_issuer(&view.state, unverified.issuer());
         let mut trust: Vec<Trust<'_>> = Vec::new();
         for candidate in candidates.iter().filter(|_| !is_own) {
@@ -176,7 +185,9 @@ mod tests {
     use crate::domain::value::alg::Alg;
     use crate::domain::value::digest::Digest;
 
-    /// S-6: a proof that one of our own signing keys signed is refused, whatever issuer it names and whichever binding takes it.
+    /// S-6: a proof that our own signing key signed is refused.
+    ///
+    /// It does not matter which issuer it names, or which binding takes it.
     #[test]
     fn s_6_a_proof_by_a_key_of_ours_is_no_proof() {
         let mut state = fixture::state();
@@ -196,7 +207,7 @@ mod tests {
         };
         for (kid, expected) in [
             (Digest::of(b"another key"), Ok("ci".to_owned())),
-            // Of another environment, too.
+            // A key of another environment counts too.
             (shown.assertion.key, Err(reason::ASSERTION_KEY.code)),
         ] {
             state.apply(100, fixture::at(-400), &KeyChange::Created(key(kid)).by(Actor::Broker));
@@ -204,7 +215,7 @@ mod tests {
         }
     }
 
-    /// S-6: our issuer is nobody's, also where a binding in force names it; so is our trust domain.
+    /// S-6: a proof with our issuer or trust domain is refused, whichever binding names it.
     #[test]
     fn s_6_a_proof_with_an_issuer_of_ours_is_no_proof() {
         let state = fixture::state();

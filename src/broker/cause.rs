@@ -1,9 +1,9 @@
-//! Causes of changes that are no person.
+//! Causes of changes that no person made.
 
 use crate::domain::people::actor::Actor;
 use crate::domain::value::names::IntegrationId;
 
-/// A cause of changes that is no person.
+/// The cause of a change that no person made.
 pub(super) enum Cause {
     /// A partner's workload.
     Workload(IntegrationId),

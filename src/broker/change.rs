@@ -1,11 +1,11 @@
-//! How every operation changes something: the one place of this room that proposes changes to the journal.
+//! Proposes changes to the journal. No other file of `broker` does.
 //!
-//! Enter through [`Broker::change_by`] for a person, [`Broker::change_as`] for anybody else. An operation hands over a decision: a
-//! function of the state that the entry will follow. It may be asked several times, because another change may come first.
+//! Enter through [`Broker::change_by`] for a person, [`Broker::change_as`] for any other cause. An operation passes a decision: a
+//! function of the state that the entry will follow. The journal may call it several times, because another change may come first.
 //!
-//! The attack that this stops (ABUSE I-11): security cuts a person while a request of that person is under way. The route has let the
-//! request in already. So the cut is asked for again in the decision, on the state that the entry follows, and no operation can leave
-//! that out. An architecture test holds that nothing else in this room calls [`Journal::change`](crate::journal::Journal::change).
+//! This stops an attack (ABUSE I-11): security cuts a person while a request of that person is in flight, after the route
+//! authorised it. So the decision checks for a cut again, on the state that the entry follows, and no operation can leave the check
+//! out. An architecture test holds that no other file here calls [`Journal::change`](crate::journal::Journal::change).
 
 use super::Broker;
 use super::cause::Cause;
@@ -18,20 +18,20 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::text::TextRow;
 use crate::journal::{BlobName, Committed, ForRequest, Proposal, SealedBlob, Unavailable};
 
-/// A change that an operation decided on, with what is stored in the same transaction.
+/// A change that an operation decided on, and the rows that are stored in the same transaction.
 pub(super) struct Decided {
     /// The change. The journal seals the plain texts in it.
     what: Change,
-    /// Texts of records, which were sealed already.
+    /// Texts of records, already sealed.
     texts: Vec<TextRow>,
-    /// Rows that the keyring gets.
+    /// Rows that are added to the keyring.
     sealed: Vec<SealedBlob>,
-    /// Rows that the keyring loses.
+    /// Rows that are deleted from the keyring.
     destroyed: Vec<BlobName>,
 }
 
 impl Broker {
-    /// Makes the change that `decide` finds, in the name of the person who was let in.
+    /// Makes the change that `decide` returns, in the name of the authorised person.
     ///
     /// # Errors
     /// The person was cut meanwhile, `decide` fails, or the journal does not take the change.
@@ -44,7 +44,7 @@ impl Broker {
         self.try_change_by(by, request, decide).await?
     }
 
-    /// The same for an operation with errors of its own.
+    /// Like [`Self::change_by`], for an operation with its own error type.
     pub(super) async fn try_change_by<P: Permission, D: Into<Decided>, E: From<&'static Reason>>(
         &self,
         by: &Authorized<P>,
@@ -54,7 +54,7 @@ impl Broker {
         self.journal.change(request, |state, now| proposed(by, state, || decide(state, now))).await
     }
 
-    /// Makes the change that `decide` finds, in the name of somebody who is no person.
+    /// Makes the change that `decide` returns, for a cause that is no person.
     pub(super) async fn change_as<D: Into<Decided>, E>(
         &self,
         cause: Cause,
@@ -66,7 +66,7 @@ impl Broker {
     }
 }
 
-/// What a person's decision proposes, if the person was not cut.
+/// Proposes a person's decision, unless the person was cut.
 fn proposed<P: Permission, D: Into<Decided>, E: From<&'static Reason>>(
     by: &Authorized<P>,
     state: &State,
@@ -78,17 +78,17 @@ fn proposed<P: Permission, D: Into<Decided>, E: From<&'static Reason>>(
 }
 
 impl Decided {
-    /// The same, with texts of records that were sealed already.
+    /// Adds texts of records that are already sealed.
     pub fn with_texts(self, texts: Vec<TextRow>) -> Self {
         Self { texts, ..self }
     }
 
-    /// The same, with sealed keys that the keyring gets.
+    /// Adds sealed keys to the keyring.
     pub fn with_sealed(self, sealed: Vec<SealedBlob>) -> Self {
         Self { sealed, ..self }
     }
 
-    /// The same, and the keyring loses these rows.
+    /// Deletes these rows from the keyring.
     pub fn destroying(self, destroyed: Vec<BlobName>) -> Self {
         Self { destroyed, ..self }
     }
@@ -113,7 +113,7 @@ mod tests {
     use crate::domain::people::actor::{Contain, Person, Role, Staff};
     use crate::domain::reason;
 
-    /// I-11: a person who was let in and then cut changes nothing more, not even by a decision that asks nothing.
+    /// I-11: a person cut after authorisation changes nothing, even if the decision has no check.
     #[test]
     fn i_11_a_cut_that_comes_in_between_counts() {
         let person = |id: &str| Person { iss: "https://idp.example".parse().expect("an issuer"), id: id.into(), name: None };

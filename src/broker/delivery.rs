@@ -1,11 +1,12 @@
-//! The outbox: every change of the journal, told to each receiver in order.
+//! The outbox: delivers every change of the journal to each webhook receiver, in order.
 //!
-//! An event is a journal entry and delivery is a cursor: what has happened is on record before anybody is told, and nobody has to remember
-//! to tell. Each receiver has a task and a cursor of its own, so one that is slow, away or lost holds up nobody else. An event is sent until
-//! it is taken, or until the receiver had [`WebhookSection::give_up_after`](crate::config::WebhookSection); then its index is put
-//! aside for a person, and the next one is sent. Every event arrives at least once, in order; its id is the same at every try.
+//! An event is a journal entry and delivery is a cursor: an event is on record before anybody is told, and no operation has to
+//! trigger a delivery. Each receiver has its own task and cursor, so one that is slow, away or lost delays no other. An event is
+//! sent until the receiver accepts it, or until [`WebhookSection::give_up_after`](crate::config::WebhookSection) has passed. Then
+//! its index is set aside for a person, and the next event is sent. All other events arrive at least once, in order, each with the
+//! same id at every try.
 //!
-//! The cursor is a file beside the configuration: it decides about nothing but what is sent again.
+//! The cursor is a file beside the configuration. It decides only which events are sent again.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -19,23 +20,23 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::outbound::webhook::{Message, Secret};
 use crate::outbound::{FetchUrl, Outbound};
 
-/// The first pause after a failed try; it doubles up to the longest.
+/// The first pause after a failed try. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Indexes that are kept aside.
+/// The most indexes that are kept aside.
 const MOST_ASIDE: usize = 1000;
 
-/// How often the journal is looked at where no change wakes us.
+/// How often the journal is checked when no change wakes the task.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A receiver of events.
 pub struct Receiver {
     /// Its name in the configuration.
     pub name: String,
-    /// Where events are sent.
+    /// The URL that events are sent to.
     pub url: FetchUrl,
-    /// What signs them.
+    /// The secret that signs them.
     pub secret: Secret,
     /// The kinds of events, or the first words of them; empty means all.
     pub kinds: Vec<String>,
@@ -43,24 +44,24 @@ pub struct Receiver {
     pub give_up_after: Seconds,
     /// The file of the cursor.
     pub file: PathBuf,
-    /// The client.
+    /// The client for outgoing requests.
     pub outbound: std::sync::Arc<Outbound>,
-    /// How far it is.
+    /// The progress of its delivery.
     pub progress: Mutex<Progress>,
 }
 
-/// How far a receiver is.
+/// The progress of a receiver.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Progress {
-    /// The first entry that it has not been told of.
+    /// The index of the first entry that was not delivered yet.
     pub next: u64,
-    /// What it would not take.
+    /// The indexes of the events that were given up.
     pub aside: Vec<u64>,
-    /// Since when the present event fails, and with what.
+    /// The failure of the current event, if it fails.
     #[serde(skip)]
     pub failing: Option<Failing>,
-    /// Moved by a person: the task begins there.
+    /// Set when a person moves the cursor: the task begins there.
     #[serde(skip)]
     moved: bool,
 }
@@ -68,16 +69,16 @@ pub struct Progress {
 /// A delivery that does not succeed.
 #[derive(Clone, Debug)]
 pub struct Failing {
-    /// Since when.
+    /// When the first try failed.
     pub since: Timestamp,
-    /// What came of the last try: a status, or why there was none.
+    /// The outcome of the last try: a status, or the fault.
     pub last: String,
-    /// How many tries.
+    /// The number of tries.
     pub tries: u32,
 }
 
 impl Receiver {
-    /// How far it is.
+    /// A copy of its progress.
     pub fn progress(&self) -> Progress {
         self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
@@ -105,7 +106,7 @@ impl Receiver {
         self.kinds.is_empty() || self.kinds.iter().any(is)
     }
 
-    /// Moves on from `index`, unless somebody moved it meanwhile.
+    /// Moves the cursor past `index`, unless a person moved it meanwhile.
     fn passed(&self, index: u64, aside: bool) {
         let moved = self.change(|progress| {
             if progress.moved {
@@ -118,19 +119,19 @@ impl Receiver {
             }
         });
         if moved.is_err() {
-            // The event was taken, and may be sent once more after a restart.
+            // In memory the cursor has moved. After a restart the event may be sent once more.
             tracing::warn!(receiver = self.name, "the cursor of a receiver cannot be written");
         }
     }
 }
 
-/// Where a receiver left off; one that is new begins with what happens from now on.
+/// Reads where a receiver left off. A new receiver begins with the next entry.
 ///
 /// # Errors
-/// A file that cannot be read, or is no cursor of ours: guessing would lose events.
+/// The file cannot be read or written, or is no cursor of ours: guessing would lose events.
 pub fn resume(file: &std::path::Path, size: u64) -> std::io::Result<Progress> {
     if let Some(progress) = look(file)? {
-        // After a restore the log is shorter: what is written from there on is new.
+        // After a restore the log is shorter, and the entries from its end on are new.
         return Ok(Progress { next: progress.next.min(size), ..progress });
     }
     let progress = Progress { next: size, ..Progress::default() };
@@ -138,7 +139,7 @@ pub fn resume(file: &std::path::Path, size: u64) -> std::io::Result<Progress> {
     Ok(progress)
 }
 
-/// What a cursor's file says; nothing where there is none.
+/// Reads a cursor's file; `None` if there is no file.
 ///
 /// # Errors
 /// As [`resume`].
@@ -156,13 +157,13 @@ fn write(file: &std::path::Path, progress: &Progress) -> std::io::Result<()> {
     std::fs::rename(&next, file)
 }
 
-/// Tells one receiver, for as long as the node lives.
+/// Delivers events to one receiver, for as long as the node runs.
 pub async fn deliver(broker: Broker, receiver: std::sync::Arc<Receiver>) {
     let mut heads = broker.journal.follow();
     loop {
         heads.borrow_and_update();
         let from = receiver.progress().next;
-        // A journal that does not answer has nothing new to tell.
+        // If the journal does not answer, no event is delivered in this round.
         let entries = broker.journal.changes(from).await.unwrap_or_default();
         let whole = entries.len();
         for entry in entries {
@@ -175,7 +176,7 @@ pub async fn deliver(broker: Broker, receiver: std::sync::Arc<Receiver>) {
                 receiver.passed(entry.index, false);
             }
         }
-        // Moved by a person: what stands there now is where it begins.
+        // A person moved the cursor, and the next round begins there.
         if receiver.progress().moved {
             let _taken = receiver.change(|progress| progress.moved = false);
         } else if whole == 0 {
@@ -184,7 +185,7 @@ pub async fn deliver(broker: Broker, receiver: std::sync::Arc<Receiver>) {
     }
 }
 
-/// Sends one event until it is taken, given up, or somebody moves the cursor.
+/// Sends one event until it is accepted or given up, or a person moves the cursor.
 async fn send(broker: &Broker, receiver: &Receiver, entry: &ChangeEntry) {
     let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
     let id = event::id(broker.journal.view().state.epoch, entry.index);

@@ -1,7 +1,8 @@
-//! The desk: where long work on what people sent is done, beside the threads that serve tokens.
+//! The desk: runs long work on submitted records away from the threads that serve tokens.
 //!
-//! To read, check and compare records takes the processor, up to the budget of [`Effort`](crate::domain::value::effort::Effort). On a thread
-//! that serves, each token that waits there would wait for it. Enter through [`Desk::work`].
+//! Reading, checking and comparing records takes processor time, up to the budget of
+//! [`Effort`](crate::domain::value::effort::Effort). On a serving thread, every token there would wait for it. Enter through
+//! [`Desk::work`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::failure::Failure;
 use crate::domain::reason;
 
-/// Jobs at a time. More, and they take the processor from the threads that serve, whichever thread they run on.
+/// The number of jobs that run at a time.
+///
+/// More of them would take the processor from the threads that serve, whichever thread they run on.
 const PLACES: usize = 2;
 
-/// How long a job waits for its turn. Longer, and whoever sends many keeps the connections of all others open.
+/// How long a job waits for its turn.
+///
+/// If it were longer, a sender of many requests would keep the connections of all others open.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The places at the desk.
+/// Limits how many jobs run at a time.
 pub struct Desk {
     places: Arc<Semaphore>,
     patience: Duration,
@@ -30,8 +35,9 @@ impl Default for Desk {
 }
 
 impl Desk {
-    /// Does a job on a thread of its own. One that was begun goes on to its end and keeps its place until then, also where nobody
-    /// waits for it any more.
+    /// Runs a job on a thread of its own.
+    ///
+    /// A job that has begun runs to its end and keeps its place until then, even if nobody waits for it any more.
     ///
     /// # Errors
     /// No place came free in time (`records.busy`).
@@ -41,8 +47,9 @@ impl Desk {
         at(place, job).await
     }
 
-    /// The same for the end of what was done already, such as its answer: it waits as long as it takes, because to say "busy" of
-    /// something that was done would be wrong.
+    /// Runs the last step of work that was done already, such as building its answer.
+    ///
+    /// It waits for a place as long as it takes, because "busy" would be a wrong answer for work that was done.
     ///
     /// # Errors
     /// The process ends.
@@ -58,7 +65,7 @@ async fn at<T: Send + 'static>(place: OwnedSemaphorePermit, job: impl FnOnce() -
         outcome
     });
     done.await.or_else(|fault| match fault.try_into_panic() {
-        // The front answers it.
+        // The HTTP front answers a panic.
         Ok(panic) => std::panic::resume_unwind(panic),
         // The process ends.
         Err(_) => Err(busy()),
@@ -73,7 +80,7 @@ fn busy() -> Failure {
 mod tests {
     use super::*;
 
-    /// S-2: a job runs while the one thread of the runtime goes on, and no more of them than there are places.
+    /// S-2: jobs leave the runtime's one thread free, and at most one job runs for each place.
     #[tokio::test(flavor = "current_thread")]
     async fn jobs_leave_the_runtime_alone_and_wait_for_a_place() {
         let desk = Arc::new(Desk::default());
@@ -88,7 +95,7 @@ mod tests {
         while desk.places.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        // The runtime's only thread is here, and not in a job.
+        // The runtime's only thread runs this line, so it is not in a job.
         let third = tokio::time::timeout(Duration::from_millis(50), desk.work(|| ())).await;
         assert!(third.is_err(), "no place is free");
         for _ in 0..PLACES {
@@ -106,7 +113,7 @@ mod tests {
         let taken = Arc::clone(&desk.places).acquire_many_owned(2).await.expect("places");
         let refused = desk.work(|| ()).await.expect_err("no place");
         assert!(matches!(refused, Failure::Refused(reason) if reason.code == "records.busy"));
-        // What was done is told nevertheless, when a place comes free.
+        // The answer to work that was done still comes, once a place is free.
         let finish = tokio::time::timeout(Duration::from_millis(50), desk.finish(|| ())).await;
         assert!(finish.is_err(), "it waits");
         drop(taken);

@@ -1,6 +1,7 @@
-//! Just-in-time elevation: asking, reviewing, ending (docs/explanation/architecture.md#one-approval). Each is one change; the rules are `domain/elevation`'s.
+//! Just-in-time elevation: request, review and end (docs/explanation/architecture.md#one-approval).
 //!
-//! Nothing happens here when an elevation begins, lapses or ends by itself: that is a function of `now`, asked at every mint.
+//! The rules are in `domain/decision/elevation`; an operation here applies them and records the change. Nothing runs here when an
+//! elevation begins, lapses or ends by itself: that is a function of `now`, evaluated at every mint.
 
 use super::Broker;
 use super::caller::Credential;
@@ -31,46 +32,48 @@ use crate::domain::value::names::{ClientId, ElevationId, EnvironmentName, Integr
 use crate::domain::value::quota::Operation;
 use crate::journal::ForRequest;
 
-/// What a reviewer says: `seen` is the version that the reviewer saw.
+/// A reviewer's verdict, with its reason and terms.
 pub struct Word {
     /// For or against.
     pub verdict: Verdict,
     /// Why.
     pub why: String,
-    /// The version that was seen.
+    /// The version that the reviewer saw.
     pub seen: Digest,
-    /// What is taken away.
+    /// The terms that the reviewer takes away.
     pub narrowing: Narrowing,
-    /// The signature of the reviewer's passkey, where there is one.
+    /// The signature by the reviewer's passkey, if there is one.
     pub signature: Option<Signature>,
 }
 
-/// A workload that asks for itself.
+/// A workload that requests an elevation for itself.
 pub struct Workload {
-    /// Where.
+    /// The environment of the request.
     pub environment: EnvironmentName,
-    /// What it shows of who calls.
+    /// The credential that it presents.
     pub proof: Credential,
     /// The client certificate of its connection.
     pub certificate: Option<Peer>,
     /// The key of its DPoP proof.
     pub possession: Option<Verified<Possession>>,
-    /// Where the request comes from.
+    /// The address that the request comes from.
     pub source: Option<std::net::IpAddr>,
     /// Its id.
     pub request: RequestId,
 }
 
-/// Why a workload's request was not taken.
+/// Why a workload's request was refused.
 pub enum NotAsked {
-    /// Who calls, or what the caller may.
+    /// The caller is unknown, or not allowed.
     Denied(Denied),
-    /// What was asked for.
+    /// The request itself has faults.
     Unfit(Vec<Fault>),
 }
 
 impl Broker {
-    /// Asks for an integration, once for each environment. Nothing is asked where one of them cannot be.
+    /// Requests an elevation of an integration, one for each environment.
+    ///
+    /// All of them are checked before the first is recorded. If one is refused, nothing is requested.
     pub async fn elevate(
         &self,
         by: &Authorized<Elevate>,
@@ -80,7 +83,8 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<Vec<ElevationId>, Failure> {
         let actor = by.staff().actor();
-        // What starts without an approval takes the same sign of a person as an approval does. A machine is told so further on.
+        // A break-glass starts without an approval, so it needs a fresh sign-in as an approval does. A machine is refused further
+        // on.
         if asked.break_glass && !by.staff().machine && !by.staff().fresh {
             return Err((&reason::STAFF_STALE).into());
         }
@@ -100,7 +104,7 @@ impl Broker {
             stopped::elevation(&elevation, state, now).map_err(Failure::Stopped)?;
             Ok(elevation)
         };
-        // All of them against what is, before the first is on record.
+        // All are checked on the current state before the first is recorded.
         let view = self.journal.view();
         view.state.ensure_not_cut(&by.staff().person)?;
         for one in &wanted {
@@ -121,8 +125,10 @@ impl Broker {
         Ok(ids)
     }
 
-    /// Asks for the workload that shows its own proof. Returns the id, and the token by which it asks how it stands; that is shown once.
-    /// The proof is spent in the live index, as for a read: what it pays for is no token.
+    /// Requests an elevation for a workload that presents its own proof.
+    ///
+    /// Returns the id, and the token for polling its state, which is shown once. The proof is spent in the live index, as for a
+    /// read: it does not pay for a token.
     pub async fn elevate_workload(
         &self,
         workload: Workload,
@@ -156,7 +162,7 @@ impl Broker {
         };
         let (id, poll): (ElevationId, String) = (self.entropy.name(), self.entropy.identifier());
         let digest = Digest::of(poll.as_bytes());
-        // The same judgement twice: before the proof is spent, and on the newest state while the journal holds its head.
+        // Judged twice: before the proof is spent, and on the newest state while the journal holds its head.
         let make = |state: &State, now| -> Result<ElevationChange, NotAsked> {
             let principal = Self::identify(environment, &shown, state, now)?;
             let known = |reason| Refused { known: Some(principal.client().clone()), ..Refused::unknown(reason) };
@@ -189,7 +195,9 @@ impl Broker {
         Ok((id, poll))
     }
 
-    /// An elevation, if one can be asked for; where its API takes signed approvals alone, only if somebody could sign.
+    /// Makes an elevation, if it can be requested.
+    ///
+    /// If its API accepts only signed approvals, passkeys must be configured: otherwise nobody could sign.
     fn ask(&self, wanted: NewElevation, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
         let elevation = ask(wanted, state, now)?;
         if is_signed(state, &elevation.api) && self.passkeys.is_none() {
@@ -199,7 +207,7 @@ impl Broker {
         Ok(elevation)
     }
 
-    /// Reviews an elevation. A word that cuts what was issued is to be confirmed.
+    /// Reviews an elevation. A denial may cut issued tokens, so its cut is to be confirmed.
     pub async fn review_elevation(
         &self,
         by: &Authorized<Review>,
@@ -219,7 +227,8 @@ impl Broker {
                 let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
                 let vote = Vote { verdict, seen, narrowing: &narrowing, signature: signature.as_ref() };
                 let roles = request.review(by.staff(), vote, state, now)?;
-                // A look at what began without anybody gives nothing, and is owed whatever was stopped meanwhile.
+                // The later review of an elevation that began without one grants nothing, and is due whatever was stopped
+                // meanwhile.
                 if verdict == Verdict::Approve && !request.lacks_review() {
                     stopped::elevation(&request.elevation, state, now).map_err(Failure::Stopped)?;
                 }
@@ -228,11 +237,13 @@ impl Broker {
                 Ok(ElevationChange::Reviewed { elevation: id.clone(), verdict, reason, roles, narrowing, signature })
             })
             .await?;
-        // A look at a break-glass that found it wrong cuts what was issued.
+        // A denial of a break-glass cuts the tokens that were issued under it.
         Ok((verdict == Verdict::Deny).then_some(Unconfirmed::at(committed.index)))
     }
 
-    /// Ends an elevation, or takes the request back. What was issued under it is refused by every reader of the live index that knows it.
+    /// Ends an elevation, or withdraws the request.
+    ///
+    /// Every reader of the live index that knows of the end refuses the tokens that were issued under it.
     pub async fn end_elevation(
         &self,
         by: &Authorized<Elevate>,

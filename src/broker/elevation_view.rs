@@ -1,6 +1,7 @@
-//! One elevation as its approver sees it: what was asked, what is left of it, who must agree, and how the integration behaves otherwise.
+//! Builds the view of one elevation for its approver.
 //!
-//! Enter through [`Broker::elevation_view`] for one, [`row`] for a list.
+//! It tells what was requested, what is left of it, who must agree, and how the integration usually behaves. Enter through
+//! [`Broker::elevation_view`] for one, [`row`] for a list.
 
 use super::Broker;
 use super::failure::Failure;
@@ -22,18 +23,21 @@ use crate::domain::value::names::{ElevationId, IntegrationId};
 use crate::domain::value::text::Text;
 use crate::journal::{Query, StoredEntry};
 
-/// How many of the last refusals are shown.
+/// The number of recent refusals that are shown.
 const REFUSALS: u32 = 5;
 
-/// How many of the newest entries are counted for what is usual: an approver who looks costs a journal of years no more than this.
+/// The number of newest entries that are counted for the usual behaviour.
+///
+/// It bounds the cost of a view, even if the journal has years of entries.
 const COUNTED: u64 = 100_000;
 
-/// The days that are shown.
+/// The number of days that are shown.
 const DAYS: u32 = 30;
 
 impl Broker {
-    /// All that an approver must see: what is told of an elevation, and what takes longer to find out. Only for who looks: a decision waits
-    /// neither for the ticket system nor for a look through the log.
+    /// Builds the full view, with the tokens of each day and the state of the ticket.
+    ///
+    /// Only for an approver who looks: a decision waits neither for the ticket system nor for a scan of the log.
     ///
     /// # Errors
     /// There is no such elevation, or the journal does not answer.
@@ -48,7 +52,7 @@ impl Broker {
         Ok(shown)
     }
 
-    /// What is told of an elevation.
+    /// Builds the view without the parts that take longer to find out.
     ///
     /// # Errors
     /// There is no such elevation, or the journal does not answer.
@@ -65,19 +69,21 @@ impl Broker {
         Ok(shown)
     }
 
-    /// The integration's tokens of each of the last days, today last; nothing where they are not all in the database any more.
+    /// The integration's tokens of each of the last days, today last.
+    ///
+    /// A day is `None` if not all of its entries were counted: there are too many, or they have left the database.
     async fn by_day(&self, integration: &IntegrationId) -> Result<Vec<Option<u64>>, Failure> {
         let now = self.now();
         let asked = now.minus(Seconds::days(DAYS));
         let (counted, since) = self.journal.issued_by_day(&integration.to_string(), COUNTED, asked).await?;
         let day = |time: Timestamp| time.as_seconds().div_euclid(86_400);
-        // The day on which the counting begins is not whole, but for the oldest that is asked for.
+        // The day on which the counting begins is not whole, unless it is the oldest one asked for.
         let whole = if since > asked { day(since) + 1 } else { day(since) };
         let on = |day: i64| counted.iter().find(|(known, _)| *known == day).map_or(0, |(_, number)| *number);
         Ok((0..i64::from(DAYS)).rev().map(|ago| day(now) - ago).map(|day| (day >= whole).then(|| on(day))).collect())
     }
 
-    /// How the integration behaves otherwise: its last token, and why it was refused lately.
+    /// The usual behaviour of the integration: its last token, and its last refusals.
     async fn usual(&self, integration: &IntegrationId) -> Result<UsualView, Failure> {
         let query = Query {
             from: self.journal.view().size.saturating_sub(COUNTED),
@@ -107,7 +113,7 @@ pub fn texts(request: &Request) -> impl Iterator<Item = &Text> {
     names(&request.elevation.requested_by).chain([&request.elevation.reason]).chain(of_reviews).chain(of_end)
 }
 
-/// One elevation in a list: what was asked, what is left of it, who must agree and who did.
+/// Builds the view of one elevation for a list: its request, what is left of it, and its approvals.
 pub fn row(request: &Request, state: &State, words: &Words, now: Timestamp) -> ElevationView {
     let asked = &request.elevation;
     let terms = request.terms();

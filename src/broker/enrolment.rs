@@ -1,7 +1,8 @@
-//! Certificates: the authorities that make them, first enrolment by a one-time token, and renewal (RFC 7030).
+//! Issues certificates to workloads and to the broker itself (RFC 7030).
 //!
-//! Enter through [`Broker::enrol`]. On record first, then signed, as for tokens. A first enrolment takes two people: one asks
-//! ([`Broker::ask_enrolment`]), another approves; the token then enrols one key once within ten minutes.
+//! It makes the authorities, enrols by a one-time token, renews, and answers for revocations. Enter through [`Broker::enrol`]. As
+//! for tokens, the record comes first, then the signature. A first enrolment takes two people: one asks
+//! ([`Broker::ask_enrolment`]), another approves. The token then enrols one key, once, within ten minutes.
 
 use std::sync::Arc;
 
@@ -49,21 +50,25 @@ pub enum EnrolmentCredential {
 pub struct RevocationList {
     /// The list, signed now.
     pub der: Der,
-    /// What it says, for as long as one that was signed earlier is as good.
+    /// Identifies its content. A list that was signed earlier with the same content is as good.
     pub says: String,
 }
 
-/// A list that says the same is another one after so many seconds: a small part of its life, so that none that is kept ends.
+/// After so many seconds, a list with the same content counts as a new one.
+///
+/// It is a small part of a list's life, so that no cached list expires.
 const RENEWED_EVERY: i64 = 3600;
 
-/// No sooner after one that failed is a responder made again: what was recorded stays recorded.
+/// The shortest time between two attempts to make a responder.
+///
+/// Each attempt may leave an entry, and an entry stays for good.
 const MADE_EVERY: Seconds = Seconds(60);
 
-/// Why there is no certificate.
+/// A refusal to issue a certificate.
 pub struct NotEnrolled {
-    /// Why.
+    /// The reason.
     pub reason: &'static Reason,
-    /// When to try again, where that helps.
+    /// When to try again, if that helps.
     pub retry_after: Option<Seconds>,
 }
 
@@ -79,18 +84,18 @@ impl From<Denied> for NotEnrolled {
     }
 }
 
-/// An enrolment that was asked for. The token is shown once, and works once it is approved.
+/// An enrolment that was requested. The token is shown once, and works once it is approved.
 pub struct Asked {
-    /// Which.
+    /// Its id.
     pub id: EnrolmentId,
-    /// What a second person must approve.
+    /// The approval that a second person must give.
     pub approval: ApprovalId,
     /// `ID.SECRET`.
     pub token: String,
 }
 
 impl Broker {
-    /// Asks for a one-time enrolment token of an integration in an environment.
+    /// Requests a one-time enrolment token for an integration in an environment.
     pub async fn ask_enrolment(
         &self,
         by: &Authorized<Submit>,
@@ -123,7 +128,7 @@ impl Broker {
         Ok(Asked { id, approval, token })
     }
 
-    /// Makes a certificate for the key of a certification request, in DER.
+    /// Issues a certificate for the key of a certification request, which is in DER.
     pub async fn enrol(
         &self,
         environment: &EnvironmentName,
@@ -148,7 +153,7 @@ impl Broker {
             key: Digest::of(b""),
             serial: self.issuance.serial(),
         };
-        // Who asks is judged before what they ask for: a stranger's request costs no signature check.
+        // The caller is judged before the request: a stranger's request costs no signature check.
         decide_enrolment(&probe, &credential, &view.state, self.now())?;
         // Each certificate is an entry for ever, and a request that is refused below costs a signature check.
         self.take(environment, &ClientId::Integration(integration.clone()), Operation::Enrolment, None).await?;
@@ -168,14 +173,14 @@ impl Broker {
         let leaf = made.ok_or(&reason::AUTHORITY_AWAY)?;
         let addresses = addresses(&configured.issuer, &leaf.authority);
         let chain = self.issuance.certify(&committed, &leaf, &key, &addresses).map_err(|_| &reason::AUTHORITY_AWAY)?;
-        // Read as a stranger would read it: what we would not admit does not leave.
+        // Checked as a stranger would check it: a certificate that we would not admit does not leave.
         match self.certificate(environment, &chain.leaf.0) {
             Some(read) if read.leaf == leaf => Ok(chain),
             _ => Err((&reason::AUTHORITY_AWAY).into()),
         }
     }
 
-    /// The certificates that a relying party of `environment` trusts: roots, and the issuing ones that count.
+    /// The certificates that a relying party of `environment` trusts: roots and valid issuers.
     pub fn authority_certificates(&self, environment: &EnvironmentName) -> Vec<Der> {
         let view = self.journal.view();
         let mut certificates: Vec<Der> = Vec::new();
@@ -189,8 +194,10 @@ impl Broker {
         certificates
     }
 
-    /// The revocation list of one issuing key of `environment`, or of the one that issues now, with the number of the newest entry. A
-    /// certificate names the list of the key that signed it: after a rotation there are several.
+    /// Signs the revocation list of the issuing key `kid`, or of the key that issues now.
+    ///
+    /// The list's number is the size of the journal. A certificate names the list of the key that signed it, so there are several
+    /// after a rotation.
     pub fn revocation_list(&self, environment: &EnvironmentName, kid: Option<&str>) -> Result<RevocationList, &'static Reason> {
         self.ensure_undoubted()?;
         let (view, now) = (self.journal.view(), self.now());
@@ -208,7 +215,9 @@ impl Broker {
         Ok(RevocationList { der, says })
     }
 
-    /// Another issuing key under the root of `environment`; it issues from now on, and what the earlier ones signed still counts.
+    /// Makes another issuing key under the root of `environment`.
+    ///
+    /// It issues from now on. Certificates that earlier keys signed still count.
     pub async fn rotate_authority(
         &self,
         by: &Authorized<Operate>,
@@ -230,7 +239,9 @@ impl Broker {
         Ok(made.record.kid)
     }
 
-    /// What is known of the certificates that somebody asks about (RFC 6960), signed by a responder of their authority.
+    /// Answers a question about the status of certificates (RFC 6960).
+    ///
+    /// A responder of the authority that issued them signs the answer.
     pub async fn certificate_status(&self, environment: &EnvironmentName, request: &[u8]) -> Result<Vec<u8>, Unsigned> {
         let question = Question::read(request)?;
         self.ensure_undoubted().map_err(|_| Unsigned::TryLater)?;
@@ -248,8 +259,10 @@ impl Broker {
         responder.answer(&question, authority, now, status).map_err(|_| Unsigned::TryLater)
     }
 
-    /// The responder of an authority: its certificate is made when first asked for, and anew at half of its life. Only for the authority that
-    /// issues now is one made; an earlier one keeps what it has, and then answers "try later": its list goes on.
+    /// Returns the responder of an authority, and makes or renews its certificate if that is due.
+    ///
+    /// The certificate is made on the first question, and anew at half of its life, but only for the authority that issues now. An
+    /// earlier authority keeps the responder that it has, and after that answers "try later". Its revocation list goes on.
     async fn responder(&self, authority: &Authority, now: Timestamp) -> Result<Arc<Responder>, Failure> {
         let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
         let held = || self.issuance.responder(&authority.kid);
@@ -262,7 +275,7 @@ impl Broker {
         if view.state.certificates.issuing(&authority.environment, now).is_none_or(|issuing| issuing.kid != authority.kid) {
             return usable();
         }
-        // Strangers ask, and each certificate is an entry for ever: one is made at a time, and the others wait for it.
+        // Strangers ask, and each certificate is an entry for good. So one is made at a time, and other callers wait for it.
         let mut begun = self.issuance.begun_responders().lock_owned().await;
         if let Some((_, responder)) = young() {
             return Ok(responder);
@@ -272,11 +285,11 @@ impl Broker {
         }
         begun.insert(authority.kid.clone(), now);
         let (broker, authority, kid) = (self.clone(), authority.clone(), authority.kid.clone());
-        // To its end, with the lock, whoever still waits for it: one that was recorded and not kept would have to be made again, and where
-        // the first who asks hangs up, the others still wait for the one that is made.
+        // It runs to its end with the lock, even if nobody waits for it any more: a certificate that was recorded and not kept
+        // would have to be made again. If the first caller hangs up, the others still wait for this one.
         let made = tokio::spawn(async move {
             let made = broker.make_responder(&authority, now).await;
-            // Where the journal took nothing, the next question may try again at once.
+            // If the journal recorded nothing, the next question may try again at once.
             if matches!(&made, Err(Failure::Refused(reason)) if **reason != reason::AUTHORITY_AWAY) {
                 begun.remove(&kid);
             }
@@ -295,7 +308,7 @@ impl Broker {
         Ok(responder)
     }
 
-    /// A certificate of our own by the authority of `environment`, with a key of its own.
+    /// Issues a certificate to the broker itself, for a new key, by the authority of `environment`.
     pub async fn own_certificate(
         &self,
         environment: &EnvironmentName,
@@ -304,7 +317,7 @@ impl Broker {
     ) -> Result<ServerIdentity, Failure> {
         let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
         let allowed = match purpose {
-            // It says nothing of other certificates, and without it a node whose live index is away could not say so.
+            // It says nothing about other certificates. Without it, a node whose live index is away could not say so.
             Purpose::Socket => self.ensure_believed(),
             Purpose::Responder => self.ensure_undoubted(),
         };
@@ -351,12 +364,12 @@ impl Broker {
         loaded.map_err(|_| Failure::Refused(&reason::AUTHORITY_AWAY))
     }
 
-    /// Makes the first authority of `environment`. Returns whether it did: another node may be first.
+    /// Makes the first authority of `environment`; false if another node was first.
     async fn create_first_authority(&self, environment: &EnvironmentName) -> Result<bool, Failure> {
         let made = self.new_authority(environment).await?;
         let outcome = self
             .change_as(Cause::Broker, None, |state, _now| {
-                // Two nodes that start at one time make one first authority.
+                // Two nodes that start at the same time make one first authority.
                 if state.certificates.all_authorities().any(|known| known.authority.environment == *environment) {
                     return Err(());
                 }
@@ -380,7 +393,7 @@ impl Broker {
     }
 }
 
-/// Where the certificates of an environment say that their revocation list is.
+/// The addresses of the revocation list and the responder that the certificates name.
 fn addresses(issuer: &Issuer, authority: &KeyId) -> Addresses {
     Addresses { list: format!("{issuer}/crl/{authority}"), responder: Some(format!("{issuer}/ocsp")) }
 }

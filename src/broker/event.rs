@@ -1,7 +1,8 @@
-//! What a receiver is told: the entry as it stands on record, and of an elevation what people want to know, in words.
+//! Builds the body of a webhook event from a journal entry.
 //!
-//! Whom it concerns is part of it (`tell`), so that a gateway to mail or chat can pass it on: the requester, who may approve, the
-//! partner's contact (docs/reference/events.md). The newest checkpoint goes with each event: a copy of the log's head leaves the house.
+//! The body has the entry as recorded. If it is about an elevation, the body also has the elevation in words and, under `tell`, the
+//! people whom it concerns: the requester, the possible approvers, the partner's contact (docs/reference/events.md). A gateway to
+//! mail or chat can pass it on to them. Each event has the newest checkpoint, so a copy of the log's head is kept elsewhere.
 
 use std::collections::HashMap;
 
@@ -55,7 +56,7 @@ pub async fn of(broker: &Broker, entry: &ChangeEntry) -> Result<String, Unavaila
     Ok(event.to_string())
 }
 
-/// The reason of a change that acts at once. That of a request is shown where the request is.
+/// The reason of a change that acts at once. The reason of a request is part of the request.
 fn reason(change: &Change) -> Option<&Text> {
     let acts = match change {
         Change::Approval(_) | Change::Staff(_) => true,
@@ -80,7 +81,7 @@ fn elevation_of(change: &Change) -> Option<&ElevationId> {
     if let Change::Elevation(change) = change { Some(change.elevation()) } else { None }
 }
 
-/// As it was written; nothing where it was forgotten.
+/// The text in plain; `None` if it was forgotten.
 fn plain(words: &HashMap<TextDigest, TextRow>, text: &Text) -> Option<String> {
     words.get(&text.digest()?).map(|row| row.text.clone())
 }
@@ -101,7 +102,7 @@ fn elevation(broker: &Broker, request: &Request, words: &HashMap<TextDigest, Tex
     })
 }
 
-/// Whom it concerns.
+/// The people whom an elevation concerns.
 fn tell(request: &Request, contact: Option<String>) -> Value {
     let rule = &request.elevation.rule;
     let approvers = rule.demands.iter().map(|demand| json!({"role": demand.role, "people": demand.people}));

@@ -1,7 +1,7 @@
-//! The exchange: a proof in, a token out, recorded before it is released (docs/explanation/architecture.md#one-exchange).
+//! Exchanges a proof for a token, and records the token before it is released.
 //!
-//! Enter through [`Broker::exchange`]. All three grants come here: they differ in the slot of the proof alone, so that no sibling
-//! can lack a check (ABUSE P-20, I-19).
+//! Enter through [`Broker::exchange`] (docs/explanation/architecture.md#one-exchange). All three grants use it: they differ only in
+//! the slot of the proof, so no grant can lack a check (ABUSE P-20, I-19).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,15 +30,15 @@ use crate::issuance::IssuedToken;
 use crate::journal::{Again, RecordFault};
 use crate::revocation::Admission;
 
-/// A request for a token, its form already strict.
+/// A token request whose form was checked already.
 pub struct Request {
-    /// Where it was made.
+    /// The environment that it was sent to.
     pub environment: EnvironmentName,
-    /// What it shows of who calls.
+    /// The credential that it presents.
     pub proof: Credential,
-    /// What is asked for.
+    /// The API and the rights that it asks for.
     pub ask: Ask,
-    /// Where the request comes from.
+    /// The address that it comes from.
     pub source: Option<IpAddr>,
     /// The client certificate of its connection.
     pub certificate: Option<Peer>,
@@ -48,17 +48,17 @@ pub struct Request {
     pub id: RequestId,
 }
 
-/// A token with what the response says of it.
+/// A token, and the other facts of its response.
 pub struct Exchanged {
     /// The token.
     pub token: IssuedToken,
     /// Seconds until it expires.
     pub expires_in: Seconds,
-    /// What it is good for.
+    /// Its scopes.
     pub scope: String,
-    /// Whether it works only beside a DPoP proof: its `token_type`.
+    /// True if it works only with a DPoP proof. Decides `token_type`.
     pub by_proof: bool,
-    /// Endpoint conditions.
+    /// Its endpoint conditions.
     pub details: Arc<[Detail]>,
     /// Its client, for metrics.
     pub client: ClientId,
@@ -67,7 +67,9 @@ pub struct Exchanged {
 }
 
 impl Broker {
-    /// Exchanges a proof for a token. A refusal is on its way to the record when this returns; it spends nothing.
+    /// Exchanges a proof for a token.
+    ///
+    /// A refusal is queued for the journal when this returns. A refusal up to the decision spends no proof.
     pub async fn exchange(&self, request: &Request) -> Result<Exchanged, Denied> {
         let outcome = self.run(request).await.map_err(|denied| self.until_minting(denied));
         if let Err(denied) = &outcome {
@@ -77,13 +79,13 @@ impl Broker {
     }
 
     async fn run(&self, request: &Request) -> Result<Exchanged, Denied> {
-        // Steps 3 and 4: the unverified issuer finds the keys, the keys verify.
+        // Steps 3 and 4: the unverified issuer finds the keys, and the keys verify.
         let shown = self.establish(&request.environment, &request.proof, request.certificate.as_ref()).await?;
         // Step 5: the claims find the client.
         let view = self.journal.view();
         let principal = Self::identify(&request.environment, &shown, &view.state, self.now())?;
         let known = |refused: Refused| Refused { known: Some(principal.client().clone()), ..refused };
-        // The batcher: quota and seen-set in one round trip. No answer is a refusal (ABUSE T-07).
+        // Quota and seen-set are checked in one round trip. No answer is a refusal (ABUSE T-07).
         self.pass_gate(&principal, Operation::Exchange)
             .await
             .map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
@@ -103,27 +105,28 @@ impl Broker {
         let elevations = &grant.provenance().elevations;
         self.signatures_hold(elevations).map_err(known_to)?;
         self.tickets_are_open(elevations).map_err(known_to)?;
-        // A proof of possession is used once. It is spent when all else holds: what was refused before may be sent again.
+        // A proof of possession is used once. It is spent last, so a proof whose request was refused before may be sent again.
         self.spend_possession(request.possession.as_ref()).await.map_err(known)?;
-        // Step 7: on record, with the proof spent in the same commit. On a newer state the decision is taken again from step 5.
+        // Step 7: one commit records the grant and spends its proof. On a newer state the decision is taken again from step 5.
         let again = Self::decide_again(request, shown, context);
         let recorded = self.journal.record(view.seen, grant, again).await.map_err(|fault| match fault {
             RecordFault::Refused(refused) => *refused,
             RecordFault::Replayed => {
-                // An index that lost its seen-set learns it again, so that the next copy takes nothing from its owner's bucket.
+                // An index that lost its seen-set learns the proof again, so that the next copy takes nothing from its owner's
+                // bucket.
                 self.note_seen(&principal);
                 known(Refused::unknown(&reason::ASSERTION_REPLAYED))
             }
             RecordFault::Unavailable(fault) => known(busy(fault.reason())),
         })?;
-        // Decided again meanwhile, it may rest on another elevation: what is recorded and not released is harmless.
+        // A grant that was decided again may rest on another elevation. To record a grant and not release its token is harmless.
         let elevations = &recorded.value().provenance().elevations;
         self.signatures_hold(elevations).map_err(known_to)?;
         self.tickets_are_open(elevations).map_err(known_to)?;
-        // Step 8: signed, and read back.
+        // Step 8: the token is signed, and read back.
         let token = self.issuance.issue(&recorded).map_err(|_| known(busy(&reason::KEY_UNAVAILABLE)))?;
         self.note_issuer_key(&principal).await;
-        // The seen-set is filled after the commit; the journal refuses a replay whatever becomes of this.
+        // The seen-set is filled after the commit. If that fails, the journal still refuses a replay.
         let grant = recorded.value();
         if let Some((proof, until)) = grant.spends() {
             self.live.spend(&proof, until);
@@ -148,7 +151,7 @@ impl Broker {
         })
     }
 
-    /// With the time after which to try again, where the journal rests after it was reopened.
+    /// Adds the time until minting resumes, if the journal rests after it was reopened.
     pub(super) fn until_minting(&self, denied: Denied) -> Denied {
         if *denied.refused.reason != reason::JOURNAL_REOPENED {
             return denied;
@@ -157,14 +160,15 @@ impl Broker {
         Denied { retry_after, ..denied }
     }
 
-    /// Quota and replay at the live index.
+    /// Refuses if the node may not mint, the quota is used up, or the proof was seen before.
     pub(super) async fn pass_gate(&self, principal: &Principal, operation: Operation) -> Result<(), Denied> {
         self.can_mint()?;
         self.take(principal.environment(), principal.client(), operation, Payment::of(principal)).await
     }
 
-    /// Takes one from the bucket of a caller who is known. What shows a proof that was seen is refused and takes nothing: a copy of a spent
-    /// proof would empty its owner's bucket otherwise.
+    /// Takes one from the quota of a known caller.
+    ///
+    /// A proof that was seen before is refused and takes nothing: otherwise a copy of a spent proof would empty its owner's bucket.
     pub(crate) async fn take(
         &self,
         environment: &EnvironmentName,
@@ -188,7 +192,7 @@ impl Broker {
         }
     }
 
-    /// Tells the live index of a proof that the journal has spent.
+    /// Tells the live index that the journal has spent a proof.
     pub(super) fn note_seen(&self, principal: &Principal) {
         let proof = principal.proof();
         if let Some(key) = proof.spends() {
@@ -196,8 +200,9 @@ impl Broker {
         }
     }
 
-    /// Puts the first use of a key on record, for a record that asks how old it is. It is no part of the token: what is not written now is
-    /// written with the next one.
+    /// Records the first use of an issuer's key, if the client's record asks how old such keys are.
+    ///
+    /// The token does not depend on it. A use that is not recorded now is recorded with the next token.
     async fn note_issuer_key(&self, principal: &Principal) {
         let ClientId::Integration(id) = principal.client() else { return };
         let (proof, view) = (principal.proof(), self.journal.view());
@@ -219,12 +224,12 @@ impl Broker {
 pub(crate) struct Payment {
     /// Its key.
     pub key: ProofKey,
-    /// Why its second use is refused.
+    /// The reason for refusing its second use.
     pub again: &'static Reason,
 }
 
 impl Payment {
-    /// The assertion of a caller, where it is used once.
+    /// The assertion of a caller, if it is used once.
     pub(super) fn of(principal: &Principal) -> Option<Self> {
         principal.proof().spends().map(|key| Self { key, again: &reason::ASSERTION_REPLAYED })
     }
@@ -237,7 +242,9 @@ impl Payment {
     }
 }
 
-/// A known caller has a quota, also when its record names none (docs/reference/limits.md).
+/// The quota of a known caller, which has one in any case (docs/reference/limits.md).
+///
+/// If its record names none, the default applies.
 fn exchanges_per_minute(caller: &ClientId, environment: &EnvironmentName, state: &State) -> u32 {
     let ClientId::Integration(id) = caller else { return Limits::DEFAULT_EXCHANGES_PER_MINUTE };
     let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());

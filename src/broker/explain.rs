@@ -1,8 +1,8 @@
-//! Explaining: why an exchange came out as it did, by its request id.
+//! Explains, by its request id, why an exchange was granted or refused.
 //!
-//! A known caller's refusal stands in the journal with its tree; a grant's tree is made again from its entry. Strangers' refusals
-//! are counted in the journal. The last refusals, of strangers too, are remembered one by one in memory, for whoever debugs an
-//! onboarding, and because an entry is written a moment after its refusal was told.
+//! The journal has the refusal of a known caller with its tree. The tree of a grant is made again from its entry. Refusals of
+//! strangers are only counted in the journal. Memory keeps the last refusals one by one, those of strangers too: for people who
+//! debug an onboarding, and because an entry is written a moment after its refusal was answered.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -19,29 +19,31 @@ use crate::journal::Query;
 /// One exchange, explained.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// The request.
+    /// Its request id.
     pub request: RequestId,
-    /// Where.
+    /// Its environment.
     pub environment: EnvironmentName,
-    /// When.
+    /// Its time.
     pub time: Timestamp,
-    /// The caller, where known.
+    /// The caller, if known.
     pub client: Option<String>,
-    /// The journal entry, where there is one.
+    /// The journal entry, if there is one.
     pub entry: Option<u64>,
-    /// Nothing where a token was issued.
+    /// The reason of the refusal; `None` if a token was issued.
     pub reason: Option<&'static Reason>,
     /// The checks.
     pub tree: Vec<Step>,
 }
 
-/// The last refusals.
+/// The last refusals, in memory.
 #[derive(Debug, Default)]
 pub struct Recent {
     ring: Mutex<VecDeque<Explanation>>,
 }
 
-/// As many as somebody who debugs looks back at; bounds the memory that strangers can use.
+/// The number of refusals in memory.
+///
+/// People who debug look back no further, and it bounds the memory that strangers can use.
 const REMEMBERED: usize = 1000;
 
 impl Recent {
@@ -60,7 +62,7 @@ impl Recent {
 }
 
 impl Broker {
-    /// Why the exchange of `request` came out as it did.
+    /// Explains the outcome of the exchange with this request id.
     pub async fn explain(&self, request: &RequestId) -> Result<Explanation, Failure> {
         let query = Query { request_id: Some(request.clone()), limit: Some(1), ..Query::default() };
         let entries = self.journal.entries(&query).await?;

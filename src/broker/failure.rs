@@ -1,4 +1,4 @@
-//! What every operation can answer when it does not do what was asked.
+//! Failures that every operation can return.
 
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
@@ -6,12 +6,12 @@ use crate::domain::state::taken::Conflict;
 use crate::domain::value::clock::Seconds;
 use crate::journal::Unavailable;
 
-/// Why an operation of people did not happen.
+/// The failure of an operation that a person asked for.
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// A rule forbids it.
     Refused(&'static Reason),
-    /// What it is for is stopped (`domain/decision/stopped.rs`), and is given nothing more.
+    /// Its target is stopped (`domain/decision/stopped.rs`), and is given nothing more.
     Stopped(&'static Reason),
     /// The content has these faults.
     Faults(Vec<Fault>),
@@ -19,23 +19,23 @@ pub enum Failure {
     Collides(Vec<Fault>),
 }
 
-/// A fault of what was sent, as the admin API lists it.
+/// A fault in the content of a request, as the admin API lists it.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Where.
+    /// Its place in the content.
     pub at: String,
-    /// Why.
+    /// The reason.
     pub reason: &'static Reason,
-    /// What exactly.
+    /// The details.
     pub message: String,
 }
 
-/// Why a workload gets nothing.
+/// The denial of a workload's request.
 #[derive(Debug)]
 pub struct Denied {
     /// The refusal.
     pub refused: Refused,
-    /// When to try again, where that helps.
+    /// When to try again, if that helps.
     pub retry_after: Option<Seconds>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn away() -> Refused {
     busy(&reason::STORE_UNAVAILABLE)
 }
 
-/// Refuses for a cause of ours.
+/// Refuses for a cause on our side.
 pub(crate) fn busy(reason: &'static Reason) -> Refused {
     Refused::unknown(reason)
 }

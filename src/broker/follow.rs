@@ -1,9 +1,10 @@
-//! Following: the live index is kept where the journal is, and everybody who needs it learns how far it is.
+//! Keeps the live index in step with the journal, and tells how far it has come.
 //!
-//! One task ([`Broker::follow`]): with every change it applies what the change cuts and moves the marker; twice a second it renews the
-//! marker's time. An index that is missing or behind is rebuilt from the state before anybody is told "active". One that this journal
-//! did not write (`shadow`) is left as it is: the node mints nothing, says what is wrong, and goes on once it is put right (docs/explanation/journal.md#the-live-index).
-//! One that proves that the journal lost entries stops the journal, and its absence lifts nothing. The task never ends by itself.
+//! One task ([`Broker::follow`]) applies the cuts of every change and moves the marker; twice a second it renews the marker's time.
+//! An index that is missing or behind is rebuilt from the state before any token is called active. An index with values that this
+//! journal did not write (`shadow`) is left as it is: the node mints nothing, says what is wrong, and goes on once it is put right
+//! (docs/explanation/journal.md#the-live-index). An index that proves that the journal lost entries stops the journal, and its
+//! absence lifts nothing. The task never ends by itself.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,46 +22,50 @@ use crate::journal::{Unavailable, View};
 use crate::revocation::Away;
 use crate::revocation::{Applied, Found, Marker, Snapshot, Update};
 
-/// A node that has not heard of the live index for so long neither mints nor says "active" (ABUSE I-16).
+/// The longest silence of the live index in which a node mints or says "active" (ABUSE I-16).
 pub const LEASE: Seconds = Seconds(5);
 
-/// With the half second that an answer may take, and the quarter that a connection may, below the two in which a node says that it is
-/// not ready.
+/// How often the marker's time is renewed.
+///
+/// An answer may take half a second and a connection a quarter. Together they are less than the two seconds after which a node says
+/// that it is not ready.
 const RENEW_EVERY: Duration = Duration::from_millis(500);
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// How the live index stands to the journal.
+/// The condition of the live index.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Standing {
     /// It was not asked yet.
     Unheard,
-    /// It answers, and holds all that it should.
+    /// It answers, and is complete.
     Complete,
-    /// It is being built anew.
+    /// It is being rebuilt.
     Behind,
-    /// It does not do what it is asked for.
+    /// A request to it failed.
     Away(Away),
-    /// The journal does not say what should be in it.
+    /// The journal cannot be read, so the right content is not known.
     Unread,
-    /// It holds what this journal did not write.
+    /// It holds values that this journal did not write.
     Wrong(Arc<[Wrong]>),
 }
 
-/// How far the live index has followed.
+/// The progress of the live index.
 #[derive(Debug)]
 pub struct Follower {
-    /// One more than the index of the last entry up to which the live index is complete; 0 before the first.
+    /// The number of journal entries for which the live index is complete.
     reached: watch::Sender<u64>,
     /// When the live index last answered, in seconds.
     heard: AtomicI64,
-    /// Whether the last word was a good one.
+    /// True if its last known condition is [`Standing::Complete`].
     complete: AtomicBool,
-    /// Whether the journal may have lost something: the live index was not heard since the start, or held what the journal does not. Only an
-    /// index that is complete takes it back; one that is away, or holds another wrong value by now, does not.
+    /// True if the journal may have lost something.
+    ///
+    /// It is set from the start until the live index is heard, and when the index holds something that the journal does not. Only a
+    /// complete index clears it. An index that is away, or by now holds another wrong value, does not.
     doubted: AtomicBool,
-    /// The last word.
+    /// The last known condition.
     standing: Mutex<Standing>,
-    /// How often it was rebuilt.
+    /// The number of rebuilds.
     rebuilt: AtomicU64,
 }
 
@@ -78,23 +83,23 @@ impl Default for Follower {
 }
 
 impl Follower {
-    /// Whether the last word of the live index was a good one, within the lease.
+    /// Tells whether the live index was complete when last heard, within the lease.
     pub fn is_live(&self, now: Timestamp) -> bool {
         let heard = self.heard.load(Ordering::Acquire);
         self.complete.load(Ordering::Acquire) && now.as_seconds().saturating_sub(heard) <= i64::from(LEASE.0)
     }
 
-    /// Whether the live index may hold what the journal has lost. Revocations may be among it.
+    /// Tells whether the live index may hold revocations or more that the journal has lost.
     pub fn is_doubted(&self) -> bool {
         self.doubted.load(Ordering::Acquire)
     }
 
-    /// The last word of the live index, for operators.
+    /// The last known condition of the live index, for operators.
     pub fn standing(&self) -> Standing {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until the live index has the change at `index`; false when `within` passes first.
+    /// Waits until the live index has the change at `index`; false if `within` passes first.
     pub async fn reached(&self, index: u64, within: Duration) -> bool {
         let mut reached = self.reached.subscribe();
         let arrived = reached.wait_for(|reached| *reached > index);
@@ -112,7 +117,7 @@ impl Follower {
         self.stands(Standing::Complete);
     }
 
-    /// Takes the last word, and logs it where it is another one.
+    /// Stores the condition of the live index, and logs it if it is a new one.
     fn stands(&self, standing: Standing) {
         self.complete.store(standing == Standing::Complete, Ordering::Release);
         match &standing {
@@ -144,7 +149,7 @@ impl Follower {
     }
 }
 
-/// Where a follower is: the last marker, and the checkpoint beside it that was found to be ours.
+/// A follower's last marker, and the checkpoint beside it that was found to be ours.
 #[derive(Default)]
 struct Place {
     marker: Option<Marker>,
@@ -152,7 +157,7 @@ struct Place {
 }
 
 impl Broker {
-    /// Keeps the live index where the journal is, until the task is dropped.
+    /// Keeps the live index in step with the journal, until the task is dropped.
     pub async fn follow(self) {
         let mut heads = self.journal.follow();
         let mut place = Place::default();
@@ -187,7 +192,7 @@ impl Broker {
                     RENEW_EVERY
                 }
             };
-            // Issuance moves the head as well, and cuts nothing: only a change is worth hurrying for.
+            // Issuance moves the head too, and cuts nothing. Only a change ends the pause early.
             let _ = tokio::time::timeout(pause, heads.wait_for(|head| head.index != change)).await;
         }
     }
@@ -209,7 +214,7 @@ impl Broker {
         }
     }
 
-    /// Looks at the checkpoint beside the index, if it is another one than the last time.
+    /// Checks the checkpoint beside the index, if it differs from the last one seen.
     async fn checkpoint_holds(&self, place: &mut Place) -> Result<(), Followed> {
         match self.live.load_checkpoint().await? {
             Found::Missing => place.checkpoint = None,
@@ -236,9 +241,9 @@ impl Broker {
         Followed::At(marker)
     }
 
-    /// Applies what the changes since `last` cut, in order.
+    /// Applies the cuts of the changes since `last`, in order.
     async fn advance(&self, last: &Marker, view: &View) -> Followed {
-        // One that lags behind all that is remembered is built anew.
+        // An index that is behind all remembered cuts is rebuilt.
         let Some(changed) = view.state.recent_cuts.behind(last.index) else { return Followed::Lost };
         let changed: Vec<&Cut> = changed.collect();
         let Some(marker) = self.marker(view) else { return Followed::Lost };
@@ -252,8 +257,10 @@ impl Broker {
         Followed::At(marker)
     }
 
-    /// Keeps the newest checkpoint beside the index: the anchor that a restored copy of the journal's own machine does not roll back.
-    /// Not kept this time is kept next time; the file beside the configuration is the first anchor.
+    /// Stores the newest checkpoint beside the index.
+    ///
+    /// It is an anchor that does not roll back with a restored copy of the journal's own machine. If it cannot be stored now, the
+    /// next try stores it. The file beside the configuration is the first anchor.
     async fn keep_checkpoint(&self, place: &mut Place) {
         let Ok((epoch, note)) = self.journal.checkpoint_to_keep() else { return };
         let text = format!("{epoch}\n{note}");
@@ -262,7 +269,7 @@ impl Broker {
         }
     }
 
-    /// Takes an index over: builds it anew from the journal, unless it holds what this journal did not write.
+    /// Rebuilds the index from the journal, unless it holds values that this journal did not write.
     async fn adopt(&self) -> Followed {
         match self.compared().await {
             Ok(wrong) if wrong.is_empty() => {}
@@ -281,7 +288,9 @@ impl Broker {
         }
     }
 
-    /// What the index holds that this journal did not write. Ahead of this node's view is news: the head is read anew before it is a fault.
+    /// Finds the values in the index that this journal did not write.
+    ///
+    /// A value ahead of this node's view may be news. So the head is read again before such a value counts as a fault.
     async fn compared(&self) -> Result<Vec<Wrong>, Followed> {
         let contents = shadow::read(&self.live, &self.environments()).await?;
         let wrong = shadow::judge(&contents, &self.journal.past().await?).await?;
@@ -307,10 +316,12 @@ impl Broker {
     }
 }
 
-/// What came of one step.
+/// The outcome of one step.
 enum Followed {
     At(Marker),
-    /// It is not where it was left: it is read as at a start, and told what is wrong, all of it.
+    /// The index is not as the last step left it.
+    ///
+    /// The next step reads it as at a start, which finds everything that is wrong.
     Lost,
     Away(Away),
     Unread,
@@ -329,7 +340,7 @@ impl From<Unavailable> for Followed {
     }
 }
 
-/// What else than the wanted came of a call.
+/// The outcome of a failed call; `None` if it succeeded.
 fn other(applied: Result<Applied, Away>) -> Option<Followed> {
     match applied {
         Ok(Applied::Done | Applied::AlreadyThere) => None,

@@ -1,14 +1,16 @@
-//! Requests that are done to their end, whoever still waits for them: not too many at a time, and none cut short when the node ends.
+//! Limits the requests that run to their end even if nobody waits for them any more.
+//!
+//! A node that ends waits for them first.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Those that are done at a time.
+/// The most requests at a time.
 const MOST: u32 = 256;
 
-/// Those that are being done.
+/// The requests that are in flight.
 pub struct InFlight(Arc<Semaphore>);
 
 impl Default for InFlight {
@@ -18,12 +20,14 @@ impl Default for InFlight {
 }
 
 impl InFlight {
-    /// One more is done as long as what is returned lives. Nothing where there are too many.
+    /// Begins a request, which lasts as long as the permit; `None` if there are too many.
     pub fn begin(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
     }
 
-    /// Lets nothing more begin, and waits for what did, no longer than `within`. Whether all came to their end.
+    /// Lets no request begin any more, and waits at most `within` for the others.
+    ///
+    /// Returns whether all of them ended.
     pub async fn end(&self, within: Duration) -> bool {
         let all = tokio::time::timeout(within, self.0.acquire_many(MOST)).await;
         let ended = matches!(all, Ok(Ok(_)));

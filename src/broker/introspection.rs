@@ -1,8 +1,8 @@
-//! Introspection and revocation of tokens by those who hold or take them (RFC 7662, RFC 7009).
+//! Introspection (RFC 7662) and revocation (RFC 7009) of tokens, by their holders and their APIs.
 //!
-//! A token is active when it verifies, is on record with exactly these claims, has not expired, and nothing that it was made from is
-//! cut, in the journal's state and in the live index both. Anything else is inactive; a store that does not answer is "busy",
-//! never "active" (ABUSE I-15).
+//! A token is active if it verifies, is on record with exactly these claims, has not expired, and nothing that it was made from is
+//! cut, neither in the journal's state nor in the live index. Every other token is inactive. If a store does not answer, the answer
+//! is "busy", never "active" (ABUSE I-15).
 
 use super::Broker;
 use super::caller::VerifiedCredential;
@@ -28,23 +28,23 @@ use crate::domain::value::quota::Operation;
 use crate::journal::{ForRequest, Query};
 use crate::revocation::Liveness;
 
-/// How a caller of introspection or revocation proves who it is.
+/// The credential of a caller of introspection or revocation.
 pub enum ClientCredential {
-    /// `client_assertion` (RFC 7523 section 2.2), with the `client_id` that was sent, if one was.
+    /// `client_assertion` (RFC 7523 section 2.2), with the `client_id` if one was sent.
     Assertion {
-        /// The proof, as sent.
+        /// The JWT as it was sent.
         text: String,
         /// `client_id`.
         client: Option<String>,
     },
-    /// The certificate of the connection (RFC 8705 section 2.1), with the `client_id` that was sent.
+    /// The certificate of the connection (RFC 8705 section 2.1), with the `client_id` as sent.
     Certificate {
-        /// What was verified with the connection.
+        /// The certificate, verified with the connection.
         shown: Peer,
         /// `client_id`.
         client: String,
     },
-    /// `Authorization: Bearer` with a token of ours for API `carnet` with scope `carnet:introspect`.
+    /// A token of ours for API `carnet` with scope `carnet:introspect`, from `Authorization`.
     Token(HeldToken),
 }
 
@@ -57,8 +57,10 @@ pub struct Found {
 }
 
 impl Broker {
-    /// Who calls, and whether that caller has one of `operation` left. A proof is spent in the live index, since nothing is recorded for a
-    /// read; one over the quota is not, so that it leaves nothing there and may be sent again.
+    /// Authenticates a caller, and takes one from its quota of `operation`.
+    ///
+    /// The proof is spent in the live index, since nothing is recorded for a read. A proof over the quota is not spent, so it
+    /// leaves nothing there and may be sent again.
     pub async fn authenticate(
         &self,
         environment: &EnvironmentName,
@@ -123,8 +125,8 @@ impl Broker {
         let proof = principal.proof();
         let Some(key) = proof.spends() else { return Ok(()) };
         let until = ProofKey::remembered_until(proof.expires);
-        // One namespace over reads and mints: what paid for a token is spent here as well, also when the index has lost it. The journal
-        // is asked first: while it is away nothing is spent, and the proof may be sent again after the 503.
+        // Reads and mints share one namespace: a proof that paid for a token is spent here as well, even if the index has lost it.
+        // The journal is asked first: while it is away nothing is spent, and the proof may be sent again after the 503.
         let spent = self.journal.is_spent(&key).await.map_err(|_| away())?;
         if spent {
             self.note_seen(principal);
@@ -136,7 +138,7 @@ impl Broker {
         Err(Refused { known, ..Refused::unknown(&reason::ASSERTION_REPLAYED) }.into())
     }
 
-    /// What `caller` may know of `token`: its claims while it is active and the caller's business, else nothing.
+    /// Returns the claims and the entry of `token`, if it is active and `caller` may see it.
     pub async fn introspect(
         &self,
         environment: &EnvironmentName,
@@ -147,7 +149,9 @@ impl Broker {
         Ok(found.filter(|found| is_business_of(caller, &found.entry)))
     }
 
-    /// A token that lives, by its id, and whether it is cut: for people, by the journal alone, which knows it first.
+    /// Finds a living token by its id, and tells whether it is cut.
+    ///
+    /// It is for people, and asks the journal alone, which knows of a cut first.
     pub async fn living_token(&self, id: &TokenId) -> Result<(Box<Issued>, bool), Failure> {
         let from = self.journal.first_living().await?;
         let query = Query { from, token: Some(id.clone()), newest_first: true, limit: Some(1), ..Query::default() };
@@ -161,8 +165,10 @@ impl Broker {
         Ok((issued, cut))
     }
 
-    /// Revokes `token` if it is the caller's business. Anything else is no error and has no effect (RFC 7009 section 2.2); a try on
-    /// somebody else's token is on record (ABUSE R-11).
+    /// Revokes `token`, if `caller` may see it.
+    ///
+    /// Otherwise it has no effect and is no error (RFC 7009 section 2.2). An attempt on another client's token is recorded (ABUSE
+    ///
     pub async fn revoke_token(
         &self,
         environment: &EnvironmentName,
@@ -189,7 +195,7 @@ impl Broker {
         self.confirm(revoked.unconfirmed).await
     }
 
-    /// The token's record, if it is active now.
+    /// Returns the claims and the entry of a token, if it is active now.
     pub async fn find(&self, environment: &EnvironmentName, token: &str) -> Result<Option<Found>, Denied> {
         self.ensure_live()?;
         let view = self.journal.view();
@@ -197,7 +203,7 @@ impl Broker {
         if claims.exp <= self.now() || claims.env != *environment {
             return Ok(None);
         }
-        // A stolen signing key alone makes nothing that we call active: the entry must say the same, byte for byte.
+        // A stolen signing key alone makes no active token: the entry must have the same claims, byte for byte.
         let entry = self.journal.entry(claims.entry).await.map_err(|_| away())?;
         let Some(Entry::Issued(entry)) = entry else { return Ok(None) };
         if entry.jti != claims.jti || entry.claims != digest || entry.environment != *environment {
@@ -207,7 +213,7 @@ impl Broker {
     }
 
     async fn is_cut(&self, entry: &Issued, _now: Timestamp) -> Result<bool, Denied> {
-        // The newest view: the entry may have been read before a revocation was folded.
+        // It takes the newest view, because the entry may have been read before a revocation was folded.
         let view = self.journal.view();
         let provenance = entry.provenance();
         if view.state.revoked_tokens.contains(&entry.jti) || provenance.is_cut(&view.state.revoked_before, entry.index) {
@@ -223,7 +229,9 @@ impl Broker {
     }
 }
 
-/// An integration sees its own tokens, an API those of its audience (docs/reference/http.md).
+/// Tells whether `caller` may see the token of `entry` (docs/reference/http.md).
+///
+/// An integration sees its own tokens, an API those of its audience.
 fn is_business_of(caller: &ClientId, entry: &Issued) -> bool {
     match caller {
         ClientId::Integration(_) => entry.subject == *caller,

@@ -1,8 +1,9 @@
-//! Judged: changes that rest on long work, and what waits for it.
+//! Makes changes that rest on long work, and tells why versions wait.
 //!
-//! Whether a version collides, and whether it gives more to what is stopped, is found out at the desk on one state. The change itself only
-//! asks whether that state still counts ([`State::generation`]), so that nothing long runs on a thread that serves, however often a
-//! proposal is asked again; where something came in between, it is judged anew. Enter through [`Broker::change_judged`].
+//! Two questions take long: does a version collide, and does it give more to something that is stopped. The desk answers them on
+//! one state. The change itself only checks that this state still counts ([`State::generation`]), so nothing long runs on a serving
+//! thread, however often a proposal is asked again. If another change came first, the version is judged anew. Enter through
+//! [`Broker::change_judged`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,21 +20,21 @@ use crate::domain::value::effort::Effort;
 use crate::domain::value::names::IntegrationId;
 use crate::journal::{Committed, ForRequest, View};
 
-/// How often a change is judged anew because others came first.
+/// How often a change is judged anew if others come first.
 const ROUNDS: usize = 8;
 
-/// What was found out, and about which state.
+/// A judgement, and the state that it is about.
 #[derive(Clone, Debug)]
 pub(super) struct Judged<T> {
-    /// [`State::generation`].
+    /// The [`State::generation`] of that state.
     pub(super) generation: u64,
-    /// What was found.
+    /// The judgement.
     pub(super) found: T,
 }
 
 /// Why a judged change was not made.
 enum Undecided {
-    /// Another change came first: what was found counts no more.
+    /// Another change came first, and the judgement no longer counts.
     Overtaken,
     Failed(Failure),
 }
@@ -44,14 +45,14 @@ impl From<&'static Reason> for Undecided {
     }
 }
 
-/// What lacks to each waiting version of some integrations.
+/// The reasons that keep waiting versions from coming into force, by integration.
 pub type Lacking = BTreeMap<IntegrationId, Vec<&'static Reason>>;
 
 impl Broker {
-    /// Makes the change that `decide` makes of what `judge` found, in the name of the person who was let in.
+    /// Judges the state, then makes the change that `decide` returns, in the name of a person.
     ///
-    /// All rounds together take from one budget. What is `known` already is not judged again while it counts. Returns the generation of
-    /// the state that the change was made on, too.
+    /// All rounds share one budget. A judgement in `known` is used as long as it counts. It also returns the generation of the
+    /// state that the change was made on.
     pub(super) async fn change_judged<P: Permission, D: Into<Decided>, T: Send + Sync + 'static>(
         &self,
         (by, request): (&Authorized<P>, Option<ForRequest>),
@@ -87,7 +88,9 @@ impl Broker {
         Err(Failure::Refused(&reason::RECORDS_BUSY))
     }
 
-    /// What the waiting versions of `asked` lack to take force, with one budget for all of them. Nothing for those without one.
+    /// Finds the reasons that keep the waiting versions of `asked` from coming into force.
+    ///
+    /// All of them share one budget. Integrations without a waiting version are left out.
     ///
     /// # Errors
     /// The desk is busy.

@@ -1,6 +1,7 @@
-//! The life cycle of partners and integrations: submit, suspend, resume (docs/how-to/govern/records.md#the-life-cycle), and the end of a person's access.
+//! The life cycle of partners and integrations, and the end of a person's access.
 //!
-//! Suspend acts at once and takes one person with a reason; resume opens an approval. No apply undoes a suspension.
+//! The steps are submit, suspend and resume (docs/how-to/govern/records.md#the-life-cycle). A suspension acts at once, and takes
+//! one person and a reason. To resume takes an approval. No apply undoes a suspension.
 
 use super::Broker;
 use super::failure::{Failure, collisions};
@@ -25,17 +26,17 @@ use crate::domain::value::names::{ApprovalId, IntegrationId, PartnerName};
 use crate::domain::value::text::Text;
 use crate::journal::ForRequest;
 
-/// What a step of the life cycle is about.
+/// The target of a step in the life cycle.
 #[derive(Clone, Debug)]
 pub enum Party {
-    /// A partner with everything of it.
+    /// A partner, with everything that belongs to it.
     Partner(PartnerName),
     /// One integration.
     Integration(IntegrationId),
 }
 
 impl Broker {
-    /// Submits a draft. Allowed at once; activation happens when the last condition holds.
+    /// Submits a draft. The integration becomes active once its last condition holds.
     pub async fn submit(
         &self,
         by: &Authorized<Submit>,
@@ -46,7 +47,7 @@ impl Broker {
         let approval: ApprovalId = self.entropy.name();
         let actor = by.staff().actor();
         let asked = id.clone();
-        // A draft reserved nothing: what it takes may have gone to somebody else since.
+        // A draft reserves nothing: another record may have taken what this one needs.
         let judge = move |state: &State, now: Timestamp, effort: &mut Effort| {
             let held = state.integrations.get(&asked).and_then(|integration| integration.held.as_ref());
             held.map(|held| conflicts_in(Holder::Integration(&held.version.record), state, now, effort)).unwrap_or_default()
@@ -58,7 +59,7 @@ impl Broker {
             if !conflicts.is_empty() {
                 return Err(Failure::Faults(collisions(&id.to_string(), conflicts.clone())));
             }
-            // Nobody approves what they applied or submitted.
+            // Nobody approves a version that they applied or submitted.
             let barred = held.version.by.person().cloned().into_iter().collect();
             let mut approval = ask(&approval, Kind::Integration, id.to_string(), held.version.version, &actor, barred, now);
             approval.reason = Some(Text::from(why));
@@ -68,7 +69,7 @@ impl Broker {
         Ok(approval)
     }
 
-    /// Suspends at once: nothing more is minted, and what was issued is cut.
+    /// Suspends at once: nothing more is minted, and the tokens that were issued are cut.
     pub async fn suspend(
         &self,
         by: &Authorized<Contain>,
@@ -101,7 +102,9 @@ impl Broker {
         Ok(Cut::new(Unconfirmed::at(committed.index), reach))
     }
 
-    /// Asks to lift a suspension: one `security` who neither suspended nor asked approves.
+    /// Opens the approval to lift a suspension.
+    ///
+    /// One `security` must approve, who neither suspended nor asked.
     pub async fn ask_resume(
         &self,
         by: &Authorized<Submit>,

@@ -1,7 +1,7 @@
-//! Floor 3: what the broker does, one file per thing. Thin orchestration: each operation reads like a numbered list, and every
-//! rule that it calls is a pure function of `domain`.
+//! The broker's operations, one file for each (floor 3).
 //!
-//! Enter through [`Broker`]. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
+//! Enter through [`Broker`]. Orchestration is thin: each operation reads like a numbered list, and every rule that it calls is a
+//! pure function of `domain`. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
 
 pub mod approval_view;
 pub mod caller;
@@ -58,37 +58,37 @@ pub struct Broker {
 
 /// The gateways that a broker is made of.
 pub struct Gateways {
-    /// The truth.
+    /// The journal, which is the truth.
     pub journal: Journal,
-    /// Who verifies partners' proofs.
+    /// Verifies partners' proofs.
     pub verifier: Verifier,
     /// The keys of partners' issuers.
     pub issuers: IssuerKeys,
     /// The nonces of DPoP proofs.
     pub nonces: Nonces,
-    /// Who verifies staff.
+    /// Verifies staff.
     pub staff: StaffVerifier,
-    /// Who signs.
+    /// Signs tokens and certificates.
     pub issuance: Issuance,
     /// The live revocation index, seen-sets and quotas.
     pub live: Index,
-    /// How far the live index has followed the journal.
+    /// The progress of the live index.
     pub follower: follow::Follower,
-    /// Recent refusals of strangers, for `explain`.
+    /// The last refusals, for `explain`.
     pub recent: explain::Recent,
-    /// What approvers sign with; nothing where nobody can sign in in a browser.
+    /// Verifies approvers' passkeys; `None` if nobody can sign in with a browser.
     pub passkeys: Option<Passkeys>,
-    /// Where tickets are, if anywhere.
+    /// The ticket system, if there is one.
     pub tickets: Option<Arc<ticket::Tickets>>,
-    /// Who is told what happens.
+    /// The receivers of events.
     pub receivers: Vec<Arc<delivery::Receiver>>,
-    /// Requests that are done to their end.
+    /// The requests that run to their end.
     pub in_flight: InFlight,
-    /// Where records are read, checked and compared.
+    /// Runs long work on records.
     pub desk: desk::Desk,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Unguessable bytes.
+    /// The source of unguessable bytes.
     pub entropy: Arc<dyn Entropy>,
 }
 
@@ -100,28 +100,32 @@ impl std::ops::Deref for Broker {
 }
 
 impl Broker {
-    /// Puts the gateways together.
+    /// Makes a broker of its gateways.
     pub fn new(gateways: Gateways) -> Self {
         Self { inner: Arc::new(gateways) }
     }
 
-    /// The time that decisions are taken at: never before the journal's head (docs/explanation/journal.md).
+    /// The time of decisions. It is never before the journal's head (docs/explanation/journal.md).
     pub fn now(&self) -> Timestamp {
         self.journal.now()
     }
 
-    /// Refuses while the time cannot be believed: nothing is minted, recorded or called active (ABUSE L-10).
+    /// Refuses while the time cannot be believed.
+    ///
+    /// Nothing is then minted, recorded or called active (ABUSE L-10).
     pub fn ensure_steady(&self) -> Result<(), Refused> {
         self.journal.ensure_steady().map_err(|fault| busy(fault.reason()))
     }
 
-    /// The same, and while the live index has not been heard of (ABUSE I-16).
+    /// Also refuses while the live index is not known to be complete (ABUSE I-16).
     pub(crate) fn ensure_live(&self) -> Result<(), Refused> {
         self.ensure_steady()?;
         if self.follower.is_live(self.clock.now()) { Ok(()) } else { Err(away()) }
     }
 
-    /// Puts a refusal on its way to the record: of a known caller as an entry, of a stranger as a count. Never waits.
+    /// Queues a refusal for the journal, and never waits.
+    ///
+    /// The refusal of a known caller becomes an entry, that of a stranger a count.
     pub fn note(&self, environment: &EnvironmentName, request: &RequestId, refused: &Refused) {
         self.recent.add(explain::Explanation {
             request: request.clone(),

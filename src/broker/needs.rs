@@ -1,6 +1,7 @@
-//! What a node needs to mint a token. Readiness tells it, and every exchange asks for it: a node that is not ready mints nothing.
+//! The needs of a node that mints tokens.
 //!
-//! Enter through [`Broker::has`]. Not here: what one environment or partner alone needs (its signing key, its issuer's keys).
+//! Readiness reports them and every exchange checks them, so a node that is not ready mints nothing. Enter through [`Broker::has`].
+//! Not here: the needs of one environment or partner alone (its signing key, its issuer's keys).
 
 use super::Broker;
 use super::failure::busy;
@@ -9,14 +10,14 @@ use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::journal::StopReason;
 
-/// Something that a node needs.
+/// A need of a node that mints.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Need {
     /// A journal that takes entries.
     Journal,
     /// A clock that was not set while the node runs, and is not behind the journal's newest entry.
     Clock,
-    /// A live index that holds all that it should.
+    /// A live index that is complete.
     LiveIndex,
 }
 
@@ -35,7 +36,7 @@ impl Need {
 }
 
 impl Broker {
-    /// Whether the node has it now.
+    /// Tells whether the need is met now.
     pub fn has(&self, need: Need) -> bool {
         match need {
             Need::Journal => {
@@ -47,13 +48,14 @@ impl Broker {
         }
     }
 
-    /// The same for those who could ask another node. A journal that is held up now still answers whom it has taken in, so no exchange
-    /// asks for this.
+    /// Tells whether the need is met, for callers that could ask another node.
+    ///
+    /// A journal that is held up still answers the requests that it has accepted, so no exchange asks this.
     pub fn is_ready_by(&self, need: Need) -> bool {
         self.has(need) && !(need == Need::Journal && self.journal.health().held_up)
     }
 
-    /// What is wrong with one that the node does not have, and what to do about it; for operators.
+    /// Says, for operators, what is wrong with a need that is not met, and what to do.
     pub fn lack(&self, need: Need) -> String {
         let health = self.journal.health();
         match need {
@@ -94,14 +96,15 @@ impl Broker {
         if self.journal.health().stopped.is_some() { Err(&reason::JOURNAL_STOPPED) } else { Ok(()) }
     }
 
-    /// Refuses what says that a certificate is good: the same, and until the live index is known to hold nothing that the journal has
-    /// lost. It may have lost the revocation.
+    /// Refuses to say that a certificate is good while its revocation may be lost.
+    ///
+    /// It refuses as [`Self::ensure_believed`] does, and until the live index is known to hold nothing that the journal has lost.
     pub(super) fn ensure_undoubted(&self) -> Result<(), &'static Reason> {
         self.ensure_believed()?;
         if self.follower.is_doubted() { Err(&reason::STORE_UNAVAILABLE) } else { Ok(()) }
     }
 
-    /// Refuses where the node lacks something that it mints by.
+    /// Refuses if the node lacks anything that it needs to mint.
     pub(super) fn can_mint(&self) -> Result<(), Refused> {
         self.ensure_steady()?;
         if Need::ALL.into_iter().all(|need| self.has(need)) {

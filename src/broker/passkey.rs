@@ -1,7 +1,7 @@
-//! Signed approvals: an approver's passkeys, and the question that is asked before a token leaves: does every signature still hold?
+//! Signed approvals: approvers' passkeys, and the check of their signatures before a token leaves.
 //!
-//! The account of passkeys is `domain::passkey`'s, the cryptography `authn::passkey`'s. What is asked here is asked of the state as it is:
-//! a review that somebody wrote into the journal by other means than a review has no signature of its approver, and gives nothing.
+//! The account of passkeys is in `domain::people::passkey`, the cryptography in `authn::passkey`. The check uses the current state:
+//! a review that got into the journal by other means has no signature of its approver, and grants nothing.
 
 use super::Broker;
 use super::failure::Failure;
@@ -23,20 +23,22 @@ use crate::domain::value::names::{ElevationId, PasskeyId};
 use crate::domain::value::text::Text;
 use crate::journal::ForRequest;
 
-/// What the browser brought of a registration.
+/// A browser's answer to a registration.
 pub struct Registered<'a> {
-    /// What was begun.
+    /// The registration that was begun.
     pub registration: &'a Registration,
-    /// The new passkey.
+    /// The new passkey, as the browser sent it.
     pub answer: &'a str,
-    /// The word of one that the person has, where they have one.
+    /// A signature by a passkey that the person has already, if there is one.
     pub confirmation: Option<&'a str>,
-    /// How it is called.
+    /// The passkey's label.
     pub label: &'a str,
 }
 
-/// The first change that lets an approval in whose signature does not hold, is missing where its API took none without, or was entered
-/// before: for who verifies a journal. Each signature is judged at the origin that it names itself; whose passkey it is, and over what, is what counts.
+/// Finds the first change with a forged approval of an elevation, for verifying a journal.
+///
+/// The signature does not hold, is missing although the API requires one, or its person had reviewed before. Each signature is
+/// judged at the origin that it names itself; the test is whose passkey made it, and over what.
 pub fn forged<'a>(changes: impl IntoIterator<Item = &'a ChangeEntry>) -> Option<u64> {
     let mut state = State::default();
     let found = changes.into_iter().find(|entry| {
@@ -47,7 +49,7 @@ pub fn forged<'a>(changes: impl IntoIterator<Item = &'a ChangeEntry>) -> Option<
     found.map(|entry| entry.index)
 }
 
-/// Whether a change that is about to be folded into `state` says nothing that was not signed.
+/// Tells whether a change that is about to be folded into `state` has the signature that it needs.
 fn holds(state: &State, change: &Attributed) -> bool {
     let Change::Elevation(ElevationChange::Reviewed { elevation, verdict: Verdict::Approve, narrowing, signature, .. }) =
         &change.what
@@ -58,7 +60,7 @@ fn holds(state: &State, change: &Attributed) -> bool {
     if request.reviews.iter().any(|review| review.by.is(person)) {
         return false;
     }
-    // A look at what began without an approval gives nothing.
+    // The later review of an elevation that began without an approval grants nothing.
     let Some(signature) = signature else { return request.elevation.break_glass || !request.is_signed(state) };
     let known = signature.origin().and_then(|origin| Passkeys::at(&origin)).zip(state.passkeys.signing(signature, person));
     let digest = statement(&request.elevation, signature.seen, narrowing, person);
@@ -66,8 +68,10 @@ fn holds(state: &State, change: &Attributed) -> bool {
 }
 
 impl Broker {
-    /// Registers a passkey for the person who shows it. A further one needs the word of one that is there: a sign-in alone, which a stolen
-    /// session at the identity provider would be, makes no new signature of somebody who has one already.
+    /// Registers a passkey for the person who presents it.
+    ///
+    /// A further one needs a signature by one that is there. A sign-in alone, such as a stolen session at the identity provider,
+    /// makes no new signature for a person who has a passkey already.
     pub async fn register_passkey(
         &self,
         by: &Authorized<Review>,
@@ -99,7 +103,7 @@ impl Broker {
         Ok(id)
     }
 
-    /// Revokes a passkey: what it signed counts no more.
+    /// Revokes a passkey: its signatures no longer count.
     pub async fn revoke_passkey(
         &self,
         by: &Authorized<Retire>,
@@ -115,7 +119,7 @@ impl Broker {
         Ok(())
     }
 
-    /// What the approver's authenticator is to sign for this approval, as options for the browser. Nothing where the person has no passkey.
+    /// Makes the browser's options for signing this approval; `None` if the person has no passkey.
     ///
     /// # Errors
     /// There is no such elevation, or nobody can sign here.
@@ -138,7 +142,7 @@ impl Broker {
         options.map(Some).map_err(|_| &reason::PASSKEY_REFUSED)
     }
 
-    /// Whether a signature that was just made is one over this approval, by a passkey of whoever reviews.
+    /// Verifies that a new signature is over this approval, by a passkey of the reviewer.
     pub(super) fn judge_signature(
         &self,
         by: &Authorized<Review>,
@@ -158,7 +162,7 @@ impl Broker {
         })
     }
 
-    /// Whether every approval that these elevations rest on is signed by who approved, where their API takes no other.
+    /// Refuses unless each approval of these elevations is signed, if their API requires that.
     pub(super) fn signatures_hold(&self, elevations: &[ElevationId]) -> Result<(), Refused> {
         if elevations.is_empty() {
             return Ok(());
@@ -171,7 +175,7 @@ impl Broker {
     fn signatures_of(&self, state: &State, id: &ElevationId) -> bool {
         let Some(request) = state.elevations.find(id) else { return false };
         let signed = request.signed(state);
-        // What must be signed and is by nobody is no approval, whoever said otherwise a moment ago.
+        // An approval that must be signed and is not is no approval, even if an earlier check said otherwise.
         if signed.is_empty() {
             return !request.is_signed(state);
         }

@@ -1,6 +1,6 @@
-//! A plan: what an apply of some documents would do, and the name by which an apply asks for exactly that.
+//! A plan: what an apply of some documents would do, and the name by which an apply asks for it.
 //!
-//! Deliberately not here: how a plan is made and done (`registry`).
+//! Not here: making and applying a plan (`registry`).
 
 use serde::Serialize;
 
@@ -9,16 +9,18 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::TextRow;
 
-/// What an apply of these documents would do.
+/// A plan of what an apply of these documents would do.
 #[derive(Debug)]
 pub struct Plan {
-    /// Names the plan: documents and the versions that they would change. `apply` with another one is refused.
+    /// Names the plan by its documents and the versions they change. `apply` refuses another one.
     pub id: String,
     /// Each document, riskiest first.
     pub items: Vec<Item>,
-    /// What is not wrong and yet worth a look.
+    /// Findings that are no errors.
     pub warnings: Vec<Fault>,
-    /// [`State::generation`](crate::domain::state::State::generation) of the state that the documents were judged on.
+    /// The generation of the state that the documents were judged on.
+    ///
+    /// See [`State::generation`](crate::domain::state::State::generation).
     pub(super) generation: u64,
 }
 
@@ -29,30 +31,30 @@ pub struct Item {
     pub kind: &'static str,
     /// Its name.
     pub subject: String,
-    /// What would be done.
+    /// The action of an apply.
     pub action: Action,
     /// The differences, riskiest first.
     pub differences: Vec<Difference>,
     /// The approval that an apply opened.
     pub approval: Option<ApprovalId>,
     pub(super) record: Record,
-    /// It takes nothing beyond what the version in force has.
+    /// True if it takes nothing beyond the version in force.
     pub(super) narrows: bool,
-    /// The versions that it was made against: in force, and waiting.
+    /// The versions that it was compared with: in force, and newest.
     pub(super) base: (Option<Digest>, Option<Digest>),
     pub(super) rows: Vec<TextRow>,
 }
 
-/// What an apply does with one document.
+/// The action of an apply on one document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
     /// A draft is stored or replaced; nothing is in force yet.
     Draft,
-    /// Waits for its approvals; the version in force stays.
+    /// It waits for its approvals; the version in force stays.
     Hold,
-    /// Narrower: in force at once.
+    /// It is narrower, and in force at once.
     Narrow,
-    /// Nothing.
+    /// Nothing changes.
     Unchanged,
 }
 
@@ -68,7 +70,7 @@ impl Action {
     }
 }
 
-/// All that a plan's name stands for: another plan has another one.
+/// The content of which a plan's name is the digest: another plan has another name.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Identity<'p> {
@@ -95,7 +97,7 @@ impl<'p> Identified<'p> {
     }
 }
 
-/// The name of the plan for documents with this digest; `items` in the order of the documents.
+/// Makes the name of a plan; `items` are in the order of the documents.
 pub(super) fn name(documents: Digest, items: &[Item]) -> String {
     let id = Digest::of_json(&Identity { documents, items: items.iter().map(Identified::of).collect() }).to_string();
     format!("plan_{}", id.get(..24).unwrap_or(&id))

@@ -1,8 +1,8 @@
-//! The registry: records from text to entries.
+//! Plans and applies records: from YAML text to journal entries.
 //!
-//! `plan` tells what an `apply` would do, ranked by risk; `apply` does it, one change per record. A record that is not provably
-//! narrower than the one in force is held for its approvals; the old version stays in force. Texts of people are sealed here; a text
-//! that did not change keeps its digest, so that an unchanged record is an unchanged version.
+//! `plan` tells what an `apply` would do, ranked by risk; `apply` does it, with one change per record. A record that is not
+//! provably narrower than the one in force is held for its approvals, and the old version stays in force. Texts of people are
+//! sealed here. A text that did not change keeps its digest, so an unchanged record is an unchanged version.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Broker {
         self.desk.work(move || broker.weighed(sound, &rows)).await?
     }
 
-    /// The documents of `yaml`, if nothing is wrong with them.
+    /// Reads the documents of `yaml`, and fails if any of them has an error.
     fn read_sound(&self, yaml: &str, view: Arc<View>) -> Result<Sound, Failure> {
         let located = record::read("records", yaml).map_err(failed)?;
         let around = Surroundings::of(&view.state, self.now());
@@ -71,7 +71,7 @@ impl Broker {
         Ok(Sound { documents, located, around, effort, warnings, texts, digest, view })
     }
 
-    /// What an apply of sound documents would do; `rows` are the texts of their stored versions.
+    /// Makes the plan of sound documents; `rows` are the texts of their stored versions.
     fn weighed(&self, sound: Sound, rows: &HashMap<TextDigest, TextRow>) -> Result<Plan, Failure> {
         let Sound { documents, located, around, mut effort, mut warnings, digest, view, .. } = sound;
         let mut items = Vec::new();
@@ -87,7 +87,7 @@ impl Broker {
             })?;
             items.push(item);
         }
-        // A version that takes nothing beyond what is in force is always taken, also where that collides already.
+        // A version that takes nothing beyond the one in force is always accepted, even if that one collides already.
         let narrowing: HashSet<_> =
             items.iter().filter(|item| item.narrows).map(|item| (item.kind, item.subject.clone())).collect();
         let collisions = check::collisions(&located, &around, &mut effort, |record| !narrowing.contains(&record.name()));
@@ -97,7 +97,7 @@ impl Broker {
         }
         warnings.extend(standing);
         let id = plan::name(digest, &items);
-        // What differs in nothing comes last.
+        // Documents without differences come last.
         items.sort_by_key(|item| {
             let weight = item.differences.iter().map(|difference| difference.weight).min();
             (weight.is_none(), weight)
@@ -105,8 +105,9 @@ impl Broker {
         Ok(Plan { id, items, warnings, generation: view.state.generation })
     }
 
-    /// Applies the documents of `yaml`; with `expected`, only if the plan is still that one. `why` is recorded with each change.
-    /// Returns the plan as it was done.
+    /// Applies the documents of `yaml`, and returns the plan as it was done.
+    ///
+    /// With `expected`, it applies only if the plan still has that name. `why` is recorded with each change.
     pub async fn apply(
         &self,
         by: &Authorized<Submit>,
@@ -136,8 +137,9 @@ impl Broker {
         Ok(plan)
     }
 
-    /// Stores one document; returns the approval that this opened, if one is needed. It is judged where something came since `sound`, the
-    /// generation on which all documents of the apply were judged.
+    /// Stores one document. Returns the approval that this opened, if one is needed.
+    ///
+    /// `sound` is the generation on which all documents of the apply were judged. If a change came since, this one is judged anew.
     async fn store(
         &self,
         by: &Authorized<Submit>,
@@ -149,7 +151,7 @@ impl Broker {
         let actor = by.staff().actor();
         let approval: ApprovalId = self.entropy.name();
         let record = Some(item.record.clone()).filter(|_| !item.narrows);
-        // On the state that the entry follows: another apply may have come since the plan.
+        // Judged on the state that the entry follows: another apply may have come since the plan.
         let judge = move |state: &State, now: Timestamp, effort: &mut Effort| {
             let holder = record.as_ref().and_then(Record::holder);
             holder.map(|holder| conflicts_in(holder, state, now, effort)).unwrap_or_default()
@@ -165,7 +167,7 @@ impl Broker {
         };
         let known = Judged { generation: *sound, found: Vec::new() };
         let (committed, generation) = self.change_judged((by, request), effort, Some(known), judge, decide).await?;
-        // Nothing but this document came: the others are as free as they were, for they were judged beside it.
+        // Only this document came. The others were judged beside it, so they are as free as they were.
         let after = committed.view.state.generation;
         if generation == *sound && after == generation + 1 {
             *sound = after;
@@ -173,7 +175,7 @@ impl Broker {
         Ok(committed.view.state.approvals.contains_key(&approval).then_some(approval))
     }
 
-    /// Compares one record with the version in force (with the draft, while nothing is), and seals its texts.
+    /// Compares one record with the version in force, or else the draft, and seals its texts.
     fn item(
         &self,
         mut new: Record,
@@ -196,10 +198,10 @@ impl Broker {
                 None => rows.extend(text.seal(self.entropy.as_ref())),
             }
         }
-        // What was denied, or not answered in time, is news when it is sent again.
+        // A version that was denied, or not answered in time, is no unchanged one when it is sent again.
         let unchanged = newest.as_ref().is_some_and(|newest| Digest::of_json(newest) == Digest::of_json(&new))
             && !is_turned_down(&new, state, self.now());
-        // To apply the version in force once more takes back the one that waits.
+        // An apply of the version in force withdraws the one that waits.
         let as_in_force = in_force.as_ref().is_some_and(|current| Digest::of_json(current) == Digest::of_json(&new));
         let narrows = in_force.is_some() && (as_in_force || record::is_provably_narrowing(&differences));
         let action = match &new {
@@ -213,14 +215,14 @@ impl Broker {
         Ok(Item { kind, subject, action, differences, approval: None, record: new, narrows, base, rows })
     }
 
-    /// A stored record with its texts in plain, as far as they were not forgotten; and the digests by their text.
+    /// Unseals the texts of a stored record that were not forgotten; also returns digests by text.
     pub async fn unsealed(&self, mut record: Record) -> Result<(Record, HashMap<String, TextDigest>), Failure> {
         let digests: Vec<_> = record.texts_mut().iter().filter_map(|text| text.digest()).collect();
         let rows = self.journal.texts(&digests).await?;
         Ok(joined(record, &rows))
     }
 
-    /// Issuers and key URLs that may not be fetched (ABUSE K-02, K-03).
+    /// Finds issuers and key URLs that may not be fetched (ABUSE K-02, K-03).
     pub(super) fn unreachable(&self, located: &[Located]) -> Vec<record::Fault> {
         let mut faults = Vec::new();
         for document in located {
@@ -250,24 +252,24 @@ impl Broker {
     }
 }
 
-/// Documents with which nothing is wrong.
+/// Documents without errors.
 struct Sound {
     documents: Vec<(Record, Stored)>,
     /// The same, with their places in the text.
     located: Vec<Located>,
     around: Surroundings,
-    /// What is left of the request's budget.
+    /// The rest of the request's budget.
     effort: Effort,
     warnings: Vec<record::Fault>,
     /// The texts of the stored versions.
     texts: Vec<TextDigest>,
-    /// Of the text that they were read from.
+    /// The digest of the text that they were read from.
     digest: Digest,
-    /// What they were checked against.
+    /// The state that they were checked against.
     view: Arc<View>,
 }
 
-/// The change that an apply of `item` makes.
+/// Makes the change that an apply of `item` records.
 fn change(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now: Timestamp) -> Change {
     let reason = why.cloned();
     let open = |kind: Kind, version: Digest| Approval {

@@ -1,7 +1,7 @@
-//! Reviewing: four eyes over what was asked for, and what follows when they agree.
+//! Reviews approvals, and takes the steps that follow from them.
 //!
-//! A review is one change; what it sets in motion (an activation, a lift) is the broker's own change right after it
-//! ([`Broker::settle`]), found from the state alone, so that a crash between the two loses nothing.
+//! A review is one change. Each step that it sets in motion (an activation, a lift) is the broker's own change right after it
+//! ([`Broker::settle`]). It is found from the state alone, so a crash between the two loses nothing.
 
 use super::Broker;
 use super::cause::Cause;
@@ -50,7 +50,9 @@ pub(super) fn ask(
     }
 }
 
-/// Refuses a version that takes what is ours or somebody else's, as it is judged again when it takes force.
+/// Refuses a version that takes something of ours or of another record.
+///
+/// The same judgement is made again when the version comes into force.
 fn ensure_free(approval: &Approval, state: &State, now: Timestamp, effort: &mut Effort) -> Result<(), Failure> {
     let waits = |asked: Option<&ApprovalId>| asked == Some(&approval.id);
     let conflicts = match approval.kind {
@@ -73,14 +75,16 @@ fn ensure_free(approval: &Approval, state: &State, now: Timestamp, effort: &mut 
     }
 }
 
-/// Refuses an approval of a version that could not take force.
+/// Refuses to approve a version that could not come into force.
 fn could_take_force(approval: &Approval, state: &State, now: Timestamp, effort: &mut Effort) -> Result<(), Failure> {
     stopped::approval(approval, state, effort).map_err(Failure::Stopped)?;
     ensure_free(approval, state, now, effort)
 }
 
 impl Broker {
-    /// Reviews an approval: `seen` is the version that the reviewer saw. Returns where the approval stands then.
+    /// Reviews an approval, and returns where it stands then.
+    ///
+    /// `seen` is the version that the reviewer saw.
     pub async fn review(
         &self,
         by: &Authorized<Review>,
@@ -93,7 +97,7 @@ impl Broker {
         let decide = |state: &State, now: Timestamp, failure: &Option<Failure>| {
             let approval = state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
             let roles = approval.review(by.staff(), seen, now)?;
-            // What was shown is not there any more, whatever its version says.
+            // The reviewed thing is not there any more, even if the version is the one that the reviewer saw.
             if !approval.is_current(state) {
                 return Err((&reason::APPROVAL_STALE).into());
             }
@@ -110,7 +114,7 @@ impl Broker {
                 };
                 self.change_judged((by, request), &mut Effort::default(), None, judge, decide).await?.0
             }
-            // To deny is always possible, however much there is to judge.
+            // A denial is always possible, however much there is to judge.
             Verdict::Deny => self.change_by(by, request, |state, now| decide(state, now, &None)).await?,
         };
         self.settle().await?;
@@ -118,18 +122,19 @@ impl Broker {
         Ok(approval.standing(self.now()))
     }
 
-    /// Takes every step that follows from the state by itself: activations, held versions that were approved, lifts, resumes. Safe to
-    /// call at any time; called after each review and submission, and at start.
+    /// Takes each step that follows from the state: activations, approved versions, lifts, resumes.
+    ///
+    /// It may be called at any time. It runs after each review and each apply, at start, and in the background.
     pub async fn settle(&self) -> Result<(), Failure> {
         loop {
             let (view, now) = (self.journal.view(), self.now());
             let generation = view.state.generation;
-            // First what needs no place at the desk, so that none of it waits for one: a suspension is among it.
+            // Steps that need no place at the desk come first, so that none of them waits for one. A suspension is among them.
             let due = next(&view.state, now);
             let what = if due.is_none() && judges(&view.state) {
                 match self.desk.work(move || next_judged(&view.state, now)).await {
                     Ok(what) => what,
-                    // The broker's next look finds it; whoever asked was told that their own change is made.
+                    // The broker's next look finds the step. The caller's own change is made, and the caller is told so.
                     Err(Failure::Refused(reason)) if *reason == reason::RECORDS_BUSY => None,
                     Err(failure @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_))) => {
                         return Err(failure);
@@ -141,11 +146,11 @@ impl Broker {
             let Some(what) = what else { break };
             let outcome = self
                 .change_as(Cause::Broker, None, |state, _now| {
-                    // Something came in between: what follows is found anew.
+                    // Another change came first: the steps are found anew.
                     if state.generation != generation {
                         return Err(());
                     }
-                    // The sealed half of a retired key is destroyed in the transaction that says so.
+                    // The sealed half of a retired key is destroyed in the transaction that records its retirement.
                     let destroyed = if let Change::Key(KeyChange::Retired { environment, kid }) = &what {
                         vec![crate::issuance::blob_name(environment, kid)]
                     } else {

@@ -1,6 +1,6 @@
-//! Revocation: on record first, then in the live index, and acknowledged after both (ABUSE S12).
+//! Revokes: on record first, then in the live index, and acknowledged after both (ABUSE S12).
 //!
-//! Revoke acts at once and takes one person; lifting opens an approval. What was cut stays cut.
+//! A revocation acts at once and takes one person. To lift one takes an approval. Tokens that were cut stay cut.
 
 use std::time::Duration;
 
@@ -22,15 +22,15 @@ use crate::domain::state::cut::Reach;
 use crate::domain::value::names::{ApprovalId, ClientId, RevocationId, TokenId};
 use crate::journal::{Committed, Ended, ForRequest, Query};
 
-/// A revocation that is asked for.
+/// A requested revocation.
 pub struct Revoke {
-    /// What to cut.
+    /// The target.
     pub target: RevocationTarget,
-    /// The client whose token it is, where it is one token.
+    /// The client of the token, if the target is one token.
     pub client: Option<ClientId>,
-    /// Cut what was issued and refuse nothing later.
+    /// True to cut the tokens issued so far, and refuse nothing later.
     pub tokens_only: bool,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -52,7 +52,7 @@ impl Revoke {
     }
 }
 
-/// Why a person's revocation was not made: that person was cut.
+/// A person's revocation was not made, because that person was cut.
 struct Unrevoked(&'static Reason);
 
 impl From<&'static Reason> for Unrevoked {
@@ -61,23 +61,23 @@ impl From<&'static Reason> for Unrevoked {
     }
 }
 
-/// What is to be revoked, as somebody names it.
+/// A revocation target, as a request names it.
 pub enum Named {
     /// A token by its `jti`.
     Token(TokenId),
-    /// Anything else.
+    /// Anything else, by its kind and name.
     Thing(Thing, String),
 }
 
-/// Something was cut: what is still to be confirmed, and what it takes to say how much it ended.
+/// A cut on record: its confirmation is due, and the tokens that it ended can be counted.
 #[derive(Clone, Debug)]
 pub struct Cut {
-    /// To be confirmed.
+    /// The confirmation that is due.
     pub unconfirmed: Unconfirmed,
     reach: Option<Reach>,
 }
 
-/// How long counting may delay the answer to a cut that is done.
+/// The longest that counting may delay the answer to a cut that is done.
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 
 impl Cut {
@@ -89,29 +89,31 @@ impl Cut {
 /// How long an acknowledgement waits for the live index.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Something was cut, on record. It is acknowledged to nobody before [`Broker::confirm`].
+/// A cut on record, which is not acknowledged before [`Broker::confirm`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[must_use = "what is not confirmed is not acknowledged"]
 pub struct Unconfirmed {
     index: u64,
-    /// The ring may still hold a key that signs no more.
+    /// True if a key was cut: the ring may still hold it.
     of_key: bool,
 }
 
 impl Unconfirmed {
-    /// By the entry with this index, or before it.
+    /// A cut by the entry with this index, or an earlier one.
     pub fn at(index: u64) -> Self {
         Self { index, of_key: false }
     }
 
-    /// A key, by the entry with this index.
+    /// A cut of a key, by the entry with this index.
     pub(super) fn of_key(index: u64) -> Self {
         Self { index, of_key: true }
     }
 }
 
 impl Broker {
-    /// What is named, if there is or was such a thing; with the client, where it is one token.
+    /// Finds the target that a request names, and the client if the target is one token.
+    ///
+    /// It need not exist any more.
     pub async fn revocable(&self, named: Named) -> Result<(RevocationTarget, Option<ClientId>), Failure> {
         let token = match named {
             Named::Thing(thing, name) => {
@@ -120,7 +122,7 @@ impl Broker {
             }
             Named::Token(token) => token,
         };
-        // Its entry tells its environment and end.
+        // The token's entry has its environment and its end.
         let query = Query { token: Some(token), newest_first: true, limit: Some(1), ..Query::default() };
         match self.journal.entries(&query).await?.into_iter().next().map(|stored| stored.entry) {
             Some(Entry::Issued(issued)) => {
@@ -150,7 +152,7 @@ impl Broker {
         Ok((id, revoke.cut(&committed, reach)))
     }
 
-    /// Revokes a token in the name of the workload that gives it back.
+    /// Revokes a token for the client that asks for it.
     pub(super) async fn revoke_as(&self, cause: Cause, revoke: &Revoke, request: Option<ForRequest>) -> Result<Cut, Denied> {
         let id: RevocationId = self.entropy.name();
         let mut reach = None;
@@ -164,9 +166,10 @@ impl Broker {
         Ok(revoke.cut(&committed, reach))
     }
 
-    /// How many living tokens were cut, and when the last of them ends for who verifies it offline. Nothing where that cannot be counted in
-    /// time: the cut stands all the same. All that is read for the count is read here, after the cut is on record: a reader of the journal
-    /// that is slow, or kept busy by somebody, delays no cut.
+    /// Counts the living tokens that were cut, and finds when the last of them expires offline.
+    ///
+    /// `None` if they cannot be counted in time; the cut holds all the same. Everything for the count is read here, after the cut
+    /// is on record. So a reader of the journal that is slow, or kept busy by somebody, delays no cut.
     pub async fn ended(&self, cut: &Cut) -> Option<Ended> {
         let counted = self.journal.ended_by(cut.reach.as_ref()?, cut.unconfirmed.index);
         match tokio::time::timeout(COUNTED_WITHIN, counted).await {
@@ -175,10 +178,10 @@ impl Broker {
         }
     }
 
-    /// Waits until every reader of the live index is certain to refuse what was cut.
+    /// Waits until every reader of the live index is certain to refuse the tokens that were cut.
     pub async fn confirm(&self, done: Unconfirmed) -> Result<(), Denied> {
         if done.of_key {
-            // A key that was cut signs nothing by the state alone; its unsealed half goes as well (ABUSE R-18).
+            // By the state alone, a key that was cut signs nothing. Its unsealed half is dropped as well (ABUSE R-18).
             self.reload_ring().await.map_err(|_| away())?;
         }
         if self.follower.reached(done.index, ACKNOWLEDGE_WITHIN).await {
@@ -188,7 +191,7 @@ impl Broker {
         }
     }
 
-    /// Asks to lift a revocation: one `security` who did not revoke approves.
+    /// Opens the approval to lift a revocation. One `security` who did not revoke must approve.
     pub async fn ask_lift(
         &self,
         by: &Authorized<Contain>,

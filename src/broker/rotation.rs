@@ -1,4 +1,6 @@
-//! Signing keys: the first of each algorithm, the next ones, and those that are tainted (docs/explanation/keys-and-caches.md).
+//! Signing keys: the first of each algorithm, their successors, and tainted ones.
+//!
+//! The life of a key is docs/explanation/keys-and-caches.md.
 
 use std::collections::BTreeSet;
 
@@ -21,9 +23,11 @@ use crate::issuance::NewKey;
 use crate::journal::ForRequest;
 
 impl Broker {
-    /// Records the configuration where it differs from the last one, makes the first key of every algorithm that an API in force asks for,
-    /// and opens what keys there are. Called at start and after each change of the catalogue. A journal that stopped takes no change, and
-    /// the node goes on with what is on record: it says so, and mints nothing.
+    /// Records a changed configuration, makes missing first keys, and opens the keys on record.
+    ///
+    /// An algorithm needs a key if an API in force asks for it; ES256 always needs one. This runs at start and after each change of
+    /// the catalogue. A journal that stopped takes no change. Then the node goes on with what is on record: it says so, and mints
+    /// nothing.
     pub async fn prepare(&self, configuration: Option<&Configuration>) -> Result<(), Failure> {
         let is_recorded =
             |configuration: &&Configuration| self.journal.view().state.configuration.as_ref() == Some(*configuration);
@@ -55,8 +59,9 @@ impl Broker {
         self.prepare_authorities().await
     }
 
-    /// Makes the next key of `alg` in `environment`. It signs when every verifier can know it; at once only where it is the first, or
-    /// where the operator accepts that verifiers refuse tokens meanwhile.
+    /// Makes the next key of `alg` in `environment`.
+    ///
+    /// It signs once every verifier can know it, or at once if the operator accepts that verifiers refuse tokens meanwhile.
     pub async fn rotate(
         &self,
         by: &Authorized<Operate>,
@@ -78,7 +83,7 @@ impl Broker {
         Ok(new.record.kid)
     }
 
-    /// Taints a key: it signs no more, leaves the JWKS, and what it signed is revoked.
+    /// Taints a key: it signs no more, leaves the JWKS, and the tokens that it signed are revoked.
     pub async fn taint(
         &self,
         by: &Authorized<Operate>,
@@ -99,12 +104,15 @@ impl Broker {
         Ok(Unconfirmed::of_key(committed.index))
     }
 
-    /// Makes the first key of `alg` in `environment`, unless somebody was first. It signs at once: no verifier can hold a set for it.
+    /// Makes the first key of `alg` in `environment`, unless another node was first.
+    ///
+    /// It signs at once: no verifier can hold a key set for it yet.
     async fn create_first_key(&self, environment: &EnvironmentName, alg: Alg) -> Result<(), Failure> {
         let new = self.new_key(environment, alg, self.now())?;
         let outcome = self
             .change_as(Cause::Broker, None, |state, _now| {
-                // Asked again on the state that it is written on: two that found none at one time make one first key (ABUSE Q-03).
+                // Checked again on the state that it is written on: two that found none at the same time make one first key (ABUSE
+                //
                 if state.keys.of(environment).any(|key| key.key.alg == alg) {
                     return Err(());
                 }
@@ -124,8 +132,10 @@ impl Broker {
     }
 }
 
-/// An environment and an algorithm that some API there asks for and that never had a key. Only the first key of an algorithm in an
-/// environment is active when made (ABUSE I-14); where all were tainted, an operator decides.
+/// Finds an algorithm that an environment needs and that never had a key there.
+///
+/// Only the first key of an algorithm in an environment is active when made (ABUSE I-14). If all of them were tainted, an operator
+/// decides.
 fn missing(state: &State) -> Option<(EnvironmentName, Alg)> {
     let configuration = state.configuration.as_ref()?;
     let wanted = |environment: &EnvironmentName| {

@@ -1,9 +1,9 @@
-//! Comparing the live index with the journal that it is a shadow of (docs/explanation/journal.md#the-live-index).
+//! Compares the live index with the journal (docs/explanation/journal.md#the-live-index).
 //!
-//! Enter through [`read`], then [`judge`]: the index first, so that the journal is the later of the two. Missing or behind is no fault,
-//! since the follower builds the index anew. Ahead of the journal, of another journal, or no value of ours is a [`Wrong`]: the node mints
-//! nothing and says so, and an operator decides which of the two is the truth. A checkpoint that our own key signed decides it:
-//! [`Wrong::loss`]. `follow` and `carnet doctor` both ask here.
+//! Enter through [`read`], then [`judge`]: the index is read first, so that the journal is the later of the two. An index that is
+//! missing or behind is no fault, since the follower rebuilds it. A value that is ahead of the journal, of another journal, or not
+//! of our form is a [`Wrong`]: the node mints nothing and says so, and an operator decides which of the two is the truth. A
+//! checkpoint that our own key signed decides it: [`Wrong::loss`]. `follow` and `carnet doctor` both ask here.
 
 use crate::domain::value::names::EnvironmentName;
 use crate::journal::{Compared, Loss, Past, Unavailable};
@@ -11,7 +11,7 @@ use crate::revocation::Away;
 use crate::revocation::Index;
 use crate::revocation::{Found, Marker, Strange};
 
-/// What the live index holds besides cuts.
+/// The content of the live index, apart from cuts.
 pub struct Contents {
     markers: Vec<(EnvironmentName, Found<Marker>)>,
     checkpoint: Found<String>,
@@ -22,33 +22,35 @@ pub struct Contents {
 pub struct Wrong {
     /// Its key.
     pub key: String,
-    /// What it holds: shape and numbers, never text that another hand wrote.
+    /// Describes its value: shape and numbers, never text that somebody else wrote.
     pub seen: String,
-    /// What was wanted.
+    /// Describes the value that was wanted.
     pub wanted: String,
-    /// Whether the journal may have lost something, in place of the index being wrong.
+    /// True if the journal may have lost something; else the index is wrong.
     is_ahead: bool,
-    /// The proof that it did, where there is one.
+    /// The proof that the journal lost something, if there is one.
     loss: Option<Loss>,
 }
 
 impl Wrong {
-    /// A key that holds nothing of ours by its form.
+    /// A value whose form is not ours.
     pub fn strange(strange: Strange) -> Self {
         Self { key: strange.key, seen: strange.seen, wanted: strange.wanted.to_owned(), is_ahead: false, loss: None }
     }
 
-    /// Whether a newer view of the journal may explain it.
+    /// Tells whether a newer view of the journal may explain it.
     pub fn is_ahead(&self) -> bool {
         self.is_ahead
     }
 
-    /// The proof that the journal lost something: nothing but `reopen` goes on from there, and the value may be gone by then.
+    /// The proof that the journal lost something.
+    ///
+    /// Only `reopen` goes on from there. The value in the index may be gone by then.
     pub fn loss(&self) -> Option<&Loss> {
         self.loss.as_ref()
     }
 
-    /// What an operator does about it.
+    /// Tells an operator what to do about it.
     pub fn fix(&self) -> String {
         if self.loss.is_some() {
             return "stop the node and put the newest journal and its anchor back; where they are lost, see `carnet journal reopen --help`"
@@ -65,14 +67,14 @@ impl Wrong {
     }
 }
 
-/// Key, what it holds, what was wanted, what to do.
+/// Prints the key, the value, the wanted value, and what to do.
 impl std::fmt::Display for Wrong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} holds {}, wanted is {}: {}", self.key, self.seen, self.wanted, self.fix())
     }
 }
 
-/// Reads markers and checkpoint.
+/// Reads the markers and the checkpoint.
 ///
 /// # Errors
 /// The store does not answer. A value of any form is an answer.
@@ -85,7 +87,7 @@ pub async fn read(live: &Index, environments: &[EnvironmentName]) -> Result<Cont
     Ok(Contents { markers, checkpoint })
 }
 
-/// Everything in `contents` that the log did not write.
+/// Finds every value in `contents` that the log did not write.
 ///
 /// # Errors
 /// The journal cannot be read.
@@ -106,7 +108,9 @@ pub async fn judge(contents: &Contents, past: &Past) -> Result<Vec<Wrong>, Unava
     Ok(wrong)
 }
 
-/// A checkpoint as `follow` keeps it: the epoch, and from the next line on the signed note. One of an earlier epoch is superseded.
+/// Judges a checkpoint as `follow` stores it: the epoch, and on the next lines the signed note.
+///
+/// A checkpoint of an earlier epoch is superseded.
 pub async fn checkpoint(text: &str, past: &Past) -> Result<Option<Wrong>, Unavailable> {
     let wrong = |seen: String, is_ahead, loss| {
         let wanted = format!(

@@ -1,4 +1,4 @@
-//! The stored versions of a record that is sent: the one in force, and the one that waits.
+//! The stored versions of a record that was sent: the one in force, and the one that waits.
 
 use std::collections::HashMap;
 
@@ -10,26 +10,26 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::{Text, TextDigest, TextRow};
 
-/// The versions of a record that are stored.
+/// The stored versions of a record.
 pub(super) struct Stored {
-    /// What waits, else what is in force.
+    /// The version that waits, else the one in force.
     pub(super) newest: Option<Record>,
-    /// What is in force.
+    /// The version in force.
     pub(super) in_force: Option<Record>,
 }
 
-/// Digests of the versions that a plan was made against: in force, and the newest.
+/// Digests of the versions that a plan was made against: in force, and newest.
 pub(super) type Base = (Option<Digest>, Option<Digest>);
 
 impl Stored {
-    /// Those of the record that has the name of `new`.
+    /// Finds the versions of the record that has the name of `new`.
     pub(super) fn of(new: &Record, state: &State) -> Self {
         let in_force = in_force(new, state);
         Self { newest: waiting(new, state).or_else(|| in_force.clone()), in_force }
     }
 }
 
-/// A stored record with those of its texts in plain that `rows` has; and the digests by their text.
+/// Unseals the texts of a record that `rows` has. Also returns their digests by text.
 pub(super) fn joined(mut record: Record, rows: &HashMap<TextDigest, TextRow>) -> (Record, HashMap<String, TextDigest>) {
     let mut known = HashMap::new();
     for text in record.texts_mut() {
@@ -75,7 +75,9 @@ fn in_force(new: &Record, state: &State) -> Option<Record> {
     }
 }
 
-/// The versions that a plan is made against. Nothing is read of the records themselves, so it may be asked where nothing may take long.
+/// Finds the versions that a plan is made against.
+///
+/// It reads nothing of the records themselves, so it may run where nothing may take long.
 pub(super) fn base(new: &Record, state: &State) -> Base {
     fn of<T>(current: Option<&Versioned<T>>, held: Option<&Held<T>>) -> Base {
         let current = current.map(|current| current.version);
@@ -93,13 +95,13 @@ pub(super) fn base(new: &Record, state: &State) -> Base {
     .unwrap_or_default()
 }
 
-/// Whether the version that waits was denied, or nobody answered in time.
+/// Tells whether the waiting version was denied, or not answered in time.
 pub(super) fn is_turned_down(new: &Record, state: &State, now: Timestamp) -> bool {
     let standing = asked(new, state).and_then(|id| state.approvals.get(id)).map(|approval| approval.standing(now));
     matches!(standing, Some(Standing::Denied | Standing::Expired))
 }
 
-/// The approval that the version which waits needs.
+/// The approval that the waiting version needs.
 fn asked<'a>(new: &Record, state: &'a State) -> Option<&'a ApprovalId> {
     match new {
         Record::Api(api) => state.apis.get(&api.name)?.held.as_ref()?.approval.as_ref(),

@@ -1,7 +1,8 @@
-//! Tickets that elevations are tied to (`require: [open-ticket]`): asked when somebody agrees, and all the while the elevation runs.
+//! Tickets that elevations are tied to (`require: [open-ticket]`).
 //!
-//! A ticket that was closed ends its elevation, on record and with what was issued under it. A ticket of which nobody has said for
-//! [`FRESH`] that it is open is not open: no token is given meanwhile. The elevation goes on when the ticket system answers again.
+//! The ticket system is asked at each approval and while the elevation runs. A closed ticket ends its elevation: the end is
+//! recorded, and it cuts the tokens issued under it. A ticket counts as open for [`FRESH`] after an answer said so. Without such an
+//! answer no token is issued. The elevation goes on when the ticket system answers again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,33 +24,33 @@ use crate::outbound::ticket::Credential;
 /// How long an answer counts.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// How often each running elevation's ticket is asked about.
+/// How often the ticket of each running elevation is checked.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// The ticket system.
 pub struct Tickets {
-    /// The address of a ticket, with `{ticket}` where its number stands.
+    /// The URL of a ticket, with `{ticket}` in place of its number.
     pub url: String,
-    /// What authenticates us there.
+    /// Our credential there.
     pub credential: Credential,
-    /// Where the state stands in the answer.
+    /// The JSON Pointer to the state in the answer.
     pub pointer: String,
-    /// Where the title stands, if it is to be shown.
+    /// The JSON Pointer to the title, if it is to be shown.
     pub title: Option<String>,
     /// The states in which a ticket is open.
     pub open: Vec<String>,
-    /// The client.
+    /// The client for outgoing requests.
     pub outbound: Arc<Outbound>,
-    /// When each was last said to be open.
+    /// When the ticket of each elevation was last said to be open.
     pub seen: Mutex<HashMap<ElevationId, Instant>>,
 }
 
-/// What is known of a ticket.
+/// The known state of a ticket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Known {
     Open,
     Closed,
-    /// Nobody answered, or what came is no answer.
+    /// No answer came, or one that says nothing.
     Nothing,
 }
 
@@ -57,7 +58,7 @@ enum Known {
 const TITLE: usize = 200;
 
 impl Tickets {
-    /// What an approver sees of a ticket: how it stands, and its title.
+    /// Describes a ticket for an approver: its state and its title.
     pub async fn look(&self, ticket: &Ticket) -> String {
         let (known, title) = self.read(ticket).await;
         let state = match known {
@@ -73,7 +74,7 @@ impl Tickets {
     }
 
     async fn read(&self, ticket: &Ticket) -> (Known, Option<String>) {
-        // A ticket's number stands in a path: what could lead to another one is no ticket.
+        // A ticket's number is part of a path. A text that could lead to another path is no ticket.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !ticket.as_str().bytes().all(plain) || ticket.as_str().bytes().all(|byte| byte == b'.') {
             return (Known::Closed, None);
@@ -93,7 +94,7 @@ impl Tickets {
                 };
                 (known, shown)
             }
-            // It is not there, or no more.
+            // The ticket does not exist, or not any more.
             Ok(answer) if matches!(answer.status, 404 | 410) => (Known::Closed, None),
             _ => (Known::Nothing, None),
         }
@@ -110,7 +111,7 @@ impl Tickets {
 }
 
 impl Broker {
-    /// Asks about the ticket that an elevation is tied to, when somebody is about to agree to it.
+    /// Checks the ticket that an elevation is tied to, when somebody is about to approve it.
     ///
     /// # Errors
     /// It is closed, or nobody says that it is open.
@@ -130,7 +131,7 @@ impl Broker {
         }
     }
 
-    /// Whether every ticket that these elevations are tied to was said to be open just now.
+    /// Refuses unless each ticket that these elevations are tied to was said to be open just now.
     pub(super) fn tickets_are_open(&self, elevations: &[ElevationId]) -> Result<(), Refused> {
         let view = self.journal.view();
         let tied = |id: &&ElevationId| view.state.elevations.find(id).is_some_and(|request| request.elevation.tied);
@@ -138,7 +139,7 @@ impl Broker {
         if elevations.iter().filter(tied).all(open) { Ok(()) } else { Err(Refused::unknown(&reason::ELEVATION_TICKET_UNKNOWN)) }
     }
 
-    /// Looks after the tickets of what runs, for as long as the node lives.
+    /// Watches the tickets of running elevations, for as long as the node runs.
     pub async fn watch_tickets(self) {
         let Some(tickets) = self.tickets.clone() else { return };
         let mut ticks = interval(ASK_EVERY);
@@ -169,7 +170,7 @@ impl Broker {
         }
     }
 
-    /// The ticket was closed: the elevation ends, and with it what was issued under it.
+    /// Ends an elevation whose ticket was closed. This cuts the tokens issued under it.
     async fn end_with_ticket(&self, id: &ElevationId) {
         let decide = |state: &crate::domain::state::State, now| {
             let standing = state.elevations.find(id).map(|request| request.standing(now));

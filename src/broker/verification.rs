@@ -1,8 +1,8 @@
-//! A verdict about a request that somebody else serves: forward-auth for proxies in front of an API (docs/reference/http.md).
+//! Forward-auth for proxies in front of an API: verdicts on requests (docs/reference/http.md).
 //!
-//! Enter through [`Broker::verdict`]. The proxy comes first: what it says of the request (method, path, client certificate) is believed,
-//! so a stranger gets no verdict. Then the token, as at introspection; then the key that it is bound to; then scope and endpoint
-//! conditions. A store that does not answer is no verdict, never a good one.
+//! Enter through [`Broker::verdict`]. The proxy is checked first: its account of the request (method, path, client certificate) is
+//! believed, so a stranger gets no verdict. Then come the token, as at introspection, the key that it is bound to, its scope, and
+//! its endpoint conditions. If a store does not answer there is no verdict, never a good one.
 
 use super::Broker;
 use super::exchange::Payment;
@@ -19,11 +19,11 @@ use crate::domain::value::names::{ApiName, ClientId, EnvironmentName};
 use crate::domain::value::quota::Operation;
 use crate::domain::value::scope::ScopeSet;
 
-/// A token with what shows the key that it is bound to.
+/// A token, with the proofs of the key that it is bound to.
 pub struct HeldToken {
     /// The token, as it was sent.
     pub text: String,
-    /// Whether it came with scheme `DPoP`, and not `Bearer`.
+    /// True if it came with scheme `DPoP`, and not `Bearer`.
     pub as_dpop: bool,
     /// SHA-256 of the client certificate of the connection that it came over.
     pub certificate: Option<Digest>,
@@ -32,7 +32,7 @@ pub struct HeldToken {
 }
 
 impl HeldToken {
-    /// Whether the request shows the key that the token is bound to.
+    /// Refuses unless the request proves the key that the token is bound to.
     pub(super) fn ensure_held(&self, found: &Found) -> Result<(), &'static Reason> {
         let proof_key = self.possession.as_ref().map(|shown| shown.key);
         let beside = Beside { as_dpop: self.as_dpop, certificate: self.certificate, proof_key };
@@ -40,7 +40,7 @@ impl HeldToken {
     }
 }
 
-/// Who asks for a verdict.
+/// The caller that asks for a verdict.
 pub enum Proxy {
     /// One whose address the operator lists in `verify_callers`, for every API.
     Listed,
@@ -48,11 +48,11 @@ pub enum Proxy {
     Caller(ClientCredential),
 }
 
-/// What a verdict is asked about.
+/// A request on which a verdict is asked.
 pub struct Asked {
     /// The API that the request goes to.
     pub api: ApiName,
-    /// What the request needs, all of it.
+    /// The scopes that the request needs, all of them.
     pub scope: ScopeSet,
     /// Method and path of the request, without the query, if the proxy named them.
     pub request: Option<(String, String)>,
@@ -61,7 +61,7 @@ pub struct Asked {
 }
 
 impl Broker {
-    /// Whether the proxy may ask about `api`.
+    /// Refuses a proxy that may not ask about `api`.
     pub async fn admit_proxy(&self, environment: &EnvironmentName, proxy: &Proxy, api: &ApiName) -> Result<(), Denied> {
         let unknown = || Denied::from(Refused::unknown(&reason::PROXY_UNKNOWN));
         match proxy {
@@ -73,7 +73,7 @@ impl Broker {
         }
     }
 
-    /// The token's record, if the request may go on.
+    /// Returns the claims and the entry of the token, if the request may go on.
     pub async fn verdict(&self, environment: &EnvironmentName, asked: Asked) -> Result<Found, Denied> {
         let refused = |reason| Denied::from(Refused::unknown(reason));
         let found = self.find(environment, &asked.token.text).await?.ok_or_else(|| refused(&reason::TOKEN_INACTIVE))?;
@@ -83,7 +83,8 @@ impl Broker {
         }
         asked.token.ensure_held(&found).map_err(known)?;
         reaches(&found, &asked).map_err(known)?;
-        // A proof is used up when all else holds: what was refused before may be sent again. Each leaves a key, so a client has so many.
+        // A proof is spent last, so a proof whose request was refused before may be sent again. Each leaves a key, so a client has
+        // a quota.
         if let Some(shown) = &asked.token.possession {
             let payment = Payment::by_possession(shown).map_err(|refused| known(refused.reason))?;
             self.take(environment, &found.claims.client_id, Operation::Possession, Some(payment)).await?;
@@ -92,7 +93,7 @@ impl Broker {
         Ok(found)
     }
 
-    /// Uses a proof of possession up (RFC 9449 section 11.1).
+    /// Spends a proof of possession (RFC 9449 section 11.1).
     pub(crate) async fn spend_possession(&self, shown: Option<&Verified<Possession>>) -> Result<(), Refused> {
         let Some(shown) = shown else { return Ok(()) };
         let payment = Payment::by_possession(shown)?;
@@ -104,7 +105,9 @@ impl Broker {
     }
 }
 
-/// Scope, then endpoint conditions. A token that has conditions reaches nothing where the proxy does not say what is asked.
+/// Checks the scope, then the endpoint conditions.
+///
+/// If the proxy does not name the request, a token with conditions reaches nothing.
 fn reaches(found: &Found, asked: &Asked) -> Result<(), &'static Reason> {
     if !asked.scope.is_within(&found.claims.scope) {
         return Err(&reason::ACCESS_SCOPE);

@@ -1,4 +1,4 @@
-//! Approvals of either kind: of governance, and elevations, each of which is an approval under its own id.
+//! Approvals of either kind: approvals of governance, and elevations under their own ids.
 //!
 //! Enter through [`Any`].
 
@@ -60,7 +60,7 @@ pub enum Named {
 }
 
 impl AnyView {
-    /// When it is denied unless somebody answers.
+    /// The time at which it is denied unless somebody answers.
     pub fn expires(&self) -> Timestamp {
         match self {
             Self::Governance(approval) => approval.expires,
@@ -69,7 +69,7 @@ impl AnyView {
     }
 }
 
-/// An approval of either kind, as the state has it.
+/// An approval of either kind, as the state holds it.
 #[derive(Clone, Copy)]
 pub enum Any<'a> {
     /// Of governance.
@@ -79,13 +79,13 @@ pub enum Any<'a> {
 }
 
 impl<'a> Any<'a> {
-    /// All of them.
+    /// All approvals of both kinds.
     pub fn all(state: &'a State) -> impl Iterator<Item = Self> {
         let governance = state.approvals.values().map(Any::Governance);
         governance.chain(state.elevations.all().map(Any::Elevation))
     }
 
-    /// The one with this id.
+    /// Finds the approval with one of these ids.
     pub fn find(state: &'a State, (approval, elevation): (&ApprovalId, &ElevationId)) -> Option<Self> {
         let governance = state.approvals.get(approval).map(Any::Governance);
         governance.or_else(|| state.elevations.find(elevation).map(Any::Elevation))
@@ -115,7 +115,7 @@ impl<'a> Any<'a> {
         }
     }
 
-    /// The thing that it is about.
+    /// The name of its subject.
     pub fn subject(&self, state: &State) -> String {
         match self {
             Self::Governance(approval) => approval_view::subject(approval, state),
@@ -131,7 +131,7 @@ impl<'a> Any<'a> {
         }
     }
 
-    /// As a list shows it.
+    /// Builds its view for a list.
     pub fn show(&self, state: &State, words: &Words, now: Timestamp) -> AnyView {
         match self {
             Self::Governance(approval) => AnyView::Governance(Box::new(approval_view::row(approval, state, words, now))),
@@ -140,7 +140,7 @@ impl<'a> Any<'a> {
     }
 }
 
-/// An elevation with what every approval has.
+/// Gives an elevation the fields that every approval has.
 pub fn as_approval(mut elevation: ElevationView, request: &Request, now: Timestamp) -> AnyView {
     elevation.state = match standing(request, now) {
         Standing::Approved => elevation::Standing::Approved,
@@ -155,7 +155,7 @@ pub fn as_approval(mut elevation: ElevationView, request: &Request, now: Timesta
 
 fn standing(request: &Request, now: Timestamp) -> Standing {
     match request.standing(now) {
-        // It ran, and somebody has to look at it.
+        // It began without an approval, and its review is due.
         _ if request.lacks_review() => Standing::Pending,
         elevation::Standing::Pending => Standing::Pending,
         elevation::Standing::Denied => Standing::Denied,
@@ -165,7 +165,7 @@ fn standing(request: &Request, now: Timestamp) -> Standing {
     }
 }
 
-/// One word for each person that is wanted.
+/// One slot for each person that the demands want.
 fn slots<'a>(demands: impl Iterator<Item = &'a Approvers>) -> Vec<Slot> {
     let word = |demand: &Approvers| demand.role.map_or(Slot::Named(Named::Named), Slot::Role);
     demands.flat_map(|demand| std::iter::repeat_n(word(demand), usize::from(demand.count))).collect()

@@ -1,7 +1,8 @@
-//! Views: what an answer shows, as types that describe themselves.
+//! Views: the parts of answers, as types that have a schema of their own.
 //!
-//! A view is a struct with [`serde::Serialize`] and [`utoipa::ToSchema`]: what is written and what is described have one source. Views of
-//! one resource stand beside its routes in `http/admin`; here stand those that the console shows too.
+//! A view is a struct with [`serde::Serialize`] and [`utoipa::ToSchema`], so the answer and its description have one source. Its
+//! doc comments are text of `/openapi.json`. Views of one resource are beside its routes in `http/admin`; the views here are shared
+//! with the console.
 
 pub mod approval;
 pub mod approvals;

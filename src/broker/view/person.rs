@@ -1,4 +1,4 @@
-//! People and others who act, as answers name them.
+//! People and other actors, as answers name them.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -20,14 +20,14 @@ pub struct DifferenceView {
 }
 
 impl DifferenceView {
-    /// Shows a difference.
+    /// Builds the view of a difference.
     pub fn of(difference: &Difference) -> Self {
         let (from, to) = (difference.from.clone(), difference.to.clone());
         Self { at: difference.at.clone(), from, to, weight: difference.weight.word() }
     }
 }
 
-/// `FILE:LINE FIELD` of a finding.
+/// The place of a finding: `FILE:LINE FIELD`.
 pub fn place(fault: &Fault) -> String {
     format!("{}:{} {}", fault.file, fault.line, fault.at)
 }

@@ -1,4 +1,4 @@
-//! The schemas of the domain's values, as every request and answer has them.
+//! The schemas of the domain's values in requests and answers.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ use crate::domain::value::names::{
 };
 use crate::domain::value::scope::Scope;
 
-/// Schemas by their names; none refers to another.
+/// Gives each type a schema with a name. No schema refers to another.
 macro_rules! schemas {
     ($($type:ty, $name:literal: $schema:expr;)+) => {$(
         impl PartialSchema for $type {
