@@ -1,7 +1,7 @@
-//! Admission: which binding admits a verified assertion, and so who the caller is.
+//! Admission: finds the binding that admits a verified assertion, and so the caller.
 //!
-//! Enter through [`admit`]. Everything that a binding asks of a proof is judged here, each time that a decision is taken: slot,
-//! algorithm, `typ`, times, audience, life, age, `jti`, conditions (docs/reference/records.md). A [`Principal`] comes from nowhere else.
+//! Enter through [`admit`]. Everything that a binding asks of a proof is judged here, at each decision: slot, algorithm, `typ`,
+//! times, audience, life, age, `jti`, conditions (docs/reference/records.md). A [`Principal`] is made only here.
 
 use crate::domain::caller::conditions::conditions;
 use crate::domain::caller::proof::{Assertion, Verified};
@@ -20,7 +20,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{BindingName, ClientId, EnvironmentName, IntegrationId, Issuer, Subject, TrustDomain};
 use crate::domain::value::proof_key::ProofKey;
 
-/// The slot of the request that a proof came in.
+/// The parameter of the request that a proof came in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Slot {
     /// `assertion` of the jwt-bearer grant (RFC 7523 section 2.1).
@@ -42,18 +42,18 @@ impl Slot {
     }
 }
 
-/// Where a proof is shown: one environment.
+/// The environment that a proof is presented in.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// The environment.
     pub environment: &'a EnvironmentName,
-    /// Its issuer: the audience that every proof may have.
+    /// Its issuer, which every proof may name as audience.
     pub issuer: &'a Issuer,
     /// The proofs that revoked bindings bar.
     pub barred: &'a Barred,
 }
 
-/// Who the caller is: the client that exactly one binding admitted.
+/// The caller: the client that exactly one binding admitted.
 #[derive(Clone, Debug)]
 pub struct Principal {
     client: ClientId,
@@ -66,7 +66,7 @@ pub struct Principal {
     barred: Option<RevocationKey>,
 }
 
-/// What a token's record says of the proof that paid for it.
+/// The facts about a proof that the entry of a token records.
 #[derive(Clone, Debug)]
 pub struct Proof {
     /// Its issuer.
@@ -75,26 +75,28 @@ pub struct Proof {
     pub named: Option<Issuer>,
     /// Its subject.
     pub subject: Subject,
-    /// What its issuer and `jti` are known by among the proofs that are spent, where it has one.
+    /// Its id among the spent proofs, made of its issuer and `jti`, if it has one.
     pub id: Option<ProofKey>,
     /// Its `exp`.
     pub expires: Timestamp,
     /// Thumbprint of the key that signed it.
     pub key: Digest,
-    /// Whether it is spent by the token that it pays for.
+    /// True if the token that it pays for spends it.
     pub single_use: bool,
 }
 
 impl Proof {
-    /// Its place among the proofs that are spent, where the token that it pays for spends it.
+    /// Its id among the spent proofs, if the token that it pays for spends it.
     pub fn spends(&self) -> Option<ProofKey> {
         self.id.filter(|_| self.single_use)
     }
 }
 
 impl Principal {
-    /// Whom a binding of `id` in `environment` would admit with a proof that never ends, signed by the issuer's newest key. For
-    /// `rehearsal` alone, which lets no grant out: what is only supposed is never recorded, and so never signed.
+    /// Makes the principal that a binding of `id` in `environment` would admit with a good proof.
+    ///
+    /// The proof never ends, and the issuer's newest key signed it. This is for `rehearsal` alone, which lets no grant out. So a
+    /// supposed principal is never recorded, and its token never signed.
     pub(in crate::domain) fn supposed(
         id: &IntegrationId,
         environment: &EnvironmentName,
@@ -123,7 +125,7 @@ impl Principal {
         })
     }
 
-    /// The integration that a leaf of ours names.
+    /// Makes the principal that a leaf certificate of ours names.
     pub(in crate::domain) fn by_own(
         shown: &Verified<ClientCertificate>,
         trust_domain: &TrustDomain,
@@ -148,7 +150,7 @@ impl Principal {
         }
     }
 
-    /// Whom `candidate` admits by an X.509-SVID.
+    /// Makes the principal that `candidate` admits by an X.509-SVID.
     pub(in crate::domain) fn by_svid(shown: &Verified<Svid>, candidate: &Candidate, barred: &Barred) -> Self {
         let barred = barred.svid(&candidate.environment, shown).cloned();
         // Invariant: a workload's ID has at most 255 printable characters, as a subject has.
@@ -165,37 +167,37 @@ impl Principal {
         }
     }
 
-    /// The member of a standing revocation of a binding that would admit the same proof, whichever binding admitted it here.
+    /// The key of a revoked binding that would admit the same proof, whichever binding admitted it.
     pub fn barred(&self) -> Option<&RevocationKey> {
         self.barred.as_ref()
     }
 
-    /// Whether the proof is the certificate of the connection, and no assertion.
+    /// Tells whether the proof is the certificate of the connection, and no assertion.
     pub fn is_by_certificate(&self) -> bool {
         self.by_certificate
     }
 
-    /// Whom the binding admitted.
+    /// The client that the binding admitted.
     pub fn client(&self) -> &ClientId {
         &self.client
     }
 
-    /// Where.
+    /// The environment.
     pub fn environment(&self) -> &EnvironmentName {
         &self.environment
     }
 
-    /// By which binding.
+    /// The binding.
     pub fn binding(&self) -> &BindingName {
         &self.binding
     }
 
-    /// Of which version of the record.
+    /// The version of the record that has the binding.
     pub fn version(&self) -> Digest {
         self.version
     }
 
-    /// By which proof.
+    /// The proof.
     pub fn proof(&self) -> &Proof {
         &self.proof
     }
@@ -203,9 +205,9 @@ impl Principal {
 
 /// Finds the one client that `assertion` admits.
 ///
-/// `candidates` are the bindings of the environment that name the assertion's issuer. Two clients that both admit it are
-/// ambiguous; of two bindings of one client the stricter decides, then the first by name, so that the order of a record says
-/// nothing.
+/// `candidates` are the bindings of the environment that name the assertion's issuer. If bindings of two clients admit it, it is
+/// ambiguous. If two bindings of one client admit it, the stricter decides, then the first by name, so that the order in a record
+/// has no meaning.
 pub fn admit(
     candidates: &Listed,
     assertion: &Verified<Assertion>,
@@ -246,14 +248,14 @@ pub fn admit(
     })
 }
 
-/// The refusal of the binding that held longest.
+/// Finds the refusal by the binding that held longest.
 fn nearest(
     candidates: &Listed,
     assertion: &Verified<Assertion>,
     judge: impl Fn(&Candidate, &mut Trace) -> Result<(), &'static Reason>,
 ) -> Refused {
     let known = known(candidates, assertion);
-    // Near misses are told of the caller's own bindings alone: another partner's conditions are none of its business.
+    // Near misses are told for the caller's own bindings alone: it has no right to know another partner's conditions.
     let own = |candidate: &&Candidate| known.as_ref().is_none_or(|known| candidate.client == *known);
     let mut best: Option<(usize, Refused)> = None;
     for candidate in candidates.iter().filter(own) {
@@ -268,8 +270,10 @@ fn nearest(
     best.map_or_else(|| Refused { known, ..Refused::unknown(&reason::ISSUER_UNKNOWN) }, |(_, refused)| refused)
 }
 
-/// The client that `assertion` names, if it names one: the conditions on owner claims hold, or, where a rule has none, the
-/// issuer and key are of one client alone. Every stranger can show a verified token of a shared platform.
+/// Finds the client that `assertion` names, if it names one.
+///
+/// The conditions on owner claims hold; or the rule has none, and all bindings with its keys are of one partner. Otherwise every
+/// stranger with a verified token of a shared platform would count as known.
 pub fn known(candidates: &Listed, assertion: &Verified<Assertion>) -> Option<ClientId> {
     let trusted: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.rule.keys == assertion.source).collect();
     let names = |candidate: &&&Candidate| {
@@ -290,7 +294,7 @@ fn partner(client: &ClientId) -> &str {
     }
 }
 
-/// Whether one binding admits the assertion; the first check that fails says why.
+/// Judges whether one binding admits the assertion. The first check that fails gives the reason.
 fn judge(
     candidate: &Candidate,
     assertion: &Assertion,
@@ -316,7 +320,7 @@ fn jti_texts(rule: &JwtRule, assertion: &Assertion) -> (String, String) {
 }
 
 fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Trace) -> Result<(), &'static Reason> {
-    // The trust that the verification rests on must still be this binding's (docs/explanation/journal.md).
+    // The binding must still trust the keys that verified the assertion (docs/explanation/journal.md).
     let trusted = rule.keys == assertion.source && rule.issuer == assertion.issuer;
     if !trace.check("assertion.keys", trusted, || (rule.keys.label(), assertion.source.label())) {
         return Err(&reason::ASSERTION_KEY);
@@ -329,7 +333,7 @@ fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Tra
     if !trace.check("assertion.typ", accepts_typ(rule, typ), || (wanted_typ(rule), typ.unwrap_or("none").to_owned())) {
         return Err(&reason::ASSERTION_HEADER);
     }
-    // A key JWT authenticates a client and is no subject (docs/reference/http.md).
+    // A key JWT authenticates a client, and is not a subject token (docs/reference/http.md).
     let taken = rule.kind == JwtKind::Oidc || slot == Slot::ClientAssertion;
     let want = || if rule.kind == JwtKind::Oidc { "any parameter that takes a JWT" } else { Slot::ClientAssertion.parameter() };
     if !trace.check("assertion.slot", taken, || (want().into(), slot.parameter().into())) {
@@ -338,7 +342,9 @@ fn judge_form(rule: &JwtRule, assertion: &Assertion, slot: Slot, trace: &mut Tra
     Ok(())
 }
 
-/// RFC 7515 section 4.1.9: a `typ` without `/` stands for `application/` in front of it; the types are compared without case.
+/// Tells whether a rule accepts this `typ`, as RFC 7515 section 4.1.9 compares it.
+///
+/// A `typ` without `/` has an implied `application/` before it. Types are compared without case.
 fn accepts_typ(rule: &JwtRule, typ: Option<&str>) -> bool {
     let Some(typ) = typ else { return rule.kind == JwtKind::Oidc || rule.typ.is_empty() };
     fn short(text: &str) -> &str {
@@ -350,7 +356,7 @@ fn accepts_typ(rule: &JwtRule, typ: Option<&str>) -> bool {
     }
     match rule.kind {
         JwtKind::Oidc => is("jwt"),
-        // A listed typ of a `key` binding is the only one that it takes (docs/security/standards.md#typ-of-a-client-assertion).
+        // A `key` binding that lists a `typ` takes no other (docs/security/standards.md#typ-of-a-client-assertion).
         JwtKind::Key => rule.typ.is_empty() && (is("jwt") || is("client-authentication+jwt")),
     }
 }
@@ -359,8 +365,10 @@ fn wanted_typ(rule: &JwtRule) -> String {
     if rule.typ.is_empty() { "JWT or none".to_owned() } else { list(rule.typ.iter()) }
 }
 
-/// Every member of `aud` must name this environment: its issuer; its token endpoint where the slot or rule takes that; or the one
-/// value that the binding adds. Byte for byte (ABUSE J-12 to J-14; docs/security/standards.md#audience-of-a-client-assertion).
+/// Judges that every member of `aud` names this environment.
+///
+/// It is the environment's issuer, its token endpoint if the slot or the rule takes that, or the one value that the binding adds.
+/// Values are compared byte for byte (ABUSE J-12 to J-14; docs/security/standards.md#audience-of-a-client-assertion).
 fn judge_audience(
     rule: &JwtRule,
     assertion: &Assertion,
@@ -375,7 +383,7 @@ fn judge_audience(
         Some(ExtraAudience::TokenEndpoint) => endpoint(aud),
     };
     let ours = |aud: &String| aud == place.issuer.as_str() || extra(aud) || (slot != Slot::ClientAssertion && endpoint(aud));
-    // A client assertion names one audience (rfc7523bis; CVE-2025-27370): a string, or an array of one.
+    // A client assertion has one audience (rfc7523bis; CVE-2025-27370): a string, or an array of one.
     let single = slot != Slot::ClientAssertion || assertion.audience.len() == 1;
     let holds = single && !assertion.audience.is_empty() && assertion.audience.iter().all(ours);
     if trace.check("assertion.aud", holds, || (place.issuer.to_string(), assertion.audience.join(", "))) {
@@ -398,7 +406,8 @@ fn judge_times(rule: &JwtRule, assertion: &Assertion, now: Timestamp, trace: &mu
             return Err(&reason::ASSERTION_NOT_YET);
         }
     }
-    // Without iat nobody can say how long it has lived: counted from now, one of a year would pass in its last hour.
+    // Without `iat` its life is not known. If it were counted from now, an assertion with a life of a year would pass in its last
+    // hour.
     let life = assertion.issued.map(|issued| expires.since(issued));
     let holds = life.is_some_and(|life| life <= rule.max_life);
     let seen = || life.map_or_else(|| "no iat".to_owned(), |life| life.to_string());
@@ -424,7 +433,7 @@ fn judge_claims(rule: &JwtRule, assertion: &Assertion, trace: &mut Trace) -> Res
             Err(&reason::ASSERTION_SUBJECT)
         };
     }
-    // Every condition is noted, so that the tree shows all that failed; a rule without conditions admits nobody.
+    // All conditions are noted, so that the tree has each one that failed. A rule without conditions admits nobody.
     let mut all = !rule.matchers.is_empty();
     for result in conditions(rule, &assertion.claims) {
         let texts = || (result.want.to_string(), result.seen().unwrap_or_else(|| "nothing".to_owned()));

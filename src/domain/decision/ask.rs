@@ -1,18 +1,20 @@
-//! What a caller asks for, and what its request brings besides the proof.
+//! A caller's request: the parameters, and the facts that come with it besides the proof.
 
 use super::peer::Peer;
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::value::names::{RequestId, TokenId};
 use std::net::IpAddr;
 
-/// What a caller asks for.
+/// The parameters of a request for a token.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// The API; nothing where the request named none, or more than one.
+    /// The API; `None` if the request named none, or more than one.
     pub target: Option<Target>,
-    /// The `scope` parameter. It is judged after proof and target, as the examples D2 and D3 of tests/broker/fixtures/standards have it.
+    /// The `scope` parameter.
+    ///
+    /// It is judged after proof and target, as in the examples D2 and D3 of tests/broker/fixtures/standards.
     pub scope: Option<String>,
-    /// The `client_id` of the request, if it named one.
+    /// The `client_id` of the request, if it has one.
     pub client: Option<String>,
 }
 
@@ -25,17 +27,19 @@ pub enum Target {
     Name(String),
 }
 
-/// What the request brings besides its proof, and the names that the token will have.
+/// The facts that come with a request besides its proof, and the ids of the token.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The request.
+    /// The id of the request.
     pub request: RequestId,
     /// The token's `jti`.
     pub token: TokenId,
-    /// Where the request comes from.
+    /// The address that the request comes from.
     pub source: Option<IpAddr>,
-    /// The client certificate of the connection; the token is bound to it, where no proof of another key is shown.
+    /// The client certificate of the connection.
+    ///
+    /// The token is bound to it, unless the request proves another key.
     pub certificate: Option<Peer>,
-    /// The key of a DPoP proof; the token is bound to it.
+    /// The key of a DPoP proof, to which the token is bound.
     pub possession: Option<Verified<Possession>>,
 }

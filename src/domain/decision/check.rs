@@ -1,7 +1,7 @@
-//! The needs of a record: its references exist, its claims are free, its own tests come out.
+//! Checks a record: its references exist, its claims are free, and its own tests pass.
 //!
-//! Enter through [`check`] for what is applied, and through [`conflicts_in`] for a version that is about to be submitted,
-//! approved or put in force: a name that was free when the record was applied need not be free then.
+//! Enter through [`check`] for the documents of an apply, and through [`conflicts_in`] for a version that is to be submitted,
+//! approved or put in force: a name that was free at the apply may be taken by then.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, PartnerNam
 use crate::domain::value::scope::Scope;
 
 impl Record {
-    /// The record as one that can take what must be unique.
+    /// The record as a holder of unique claims, if it can hold any.
     pub fn holder(&self) -> Option<Holder<'_>> {
         match self {
             Self::Api(api) => Some(Holder::Api(api)),
@@ -31,14 +31,14 @@ impl Record {
     }
 }
 
-/// The versions in force and waiting, and the environments that are configured.
+/// The state that records are checked against: environments, and versions in force and waiting.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// Configured environments.
+    /// The environments that are configured.
     pub environments: BTreeSet<EnvironmentName>,
-    /// Their issuers, trust domains and keys; may be empty offline.
+    /// Their issuers, trust domains and keys; empty if the check runs offline.
     pub ours: Ours,
-    /// The versions of each API that can be named: in force, and waiting for an approval that may come.
+    /// The versions of each API that a record may name: in force, or waiting and still possible.
     pub apis: BTreeMap<ApiName, Vec<Arc<Api>>>,
     /// Partners that have a record.
     pub partners: BTreeSet<PartnerName>,
@@ -46,12 +46,12 @@ pub struct Surroundings {
     pub in_force: Taken,
     /// The claims of versions that wait.
     pub waiting: Taken,
-    /// Those of them that reserve nothing.
+    /// The clients whose waiting version reserves nothing.
     pub idle: HashSet<ClientId>,
 }
 
 impl Surroundings {
-    /// As `state` has them at `now`.
+    /// Takes the surroundings from `state` at `now`.
     pub fn of(state: &State, now: Timestamp) -> Self {
         let configured = state.configuration.iter().flat_map(|configuration| configuration.environments.keys().cloned());
         let named = |(name, api): (&ApiName, &crate::domain::state::ApiState)| {
@@ -71,10 +71,10 @@ impl Surroundings {
     }
 }
 
-/// The collisions of `record` with us, or with the others in `state` at `now`.
+/// Finds the collisions of `record` with us or with other records in `state` at `now`.
 ///
-/// Collisions between the versions in force do not count. A record that was not judged to its end counts as one that collides:
-/// it must not take force.
+/// Collisions between the versions in force do not count. A record that could not be judged to its end counts as one that collides,
+/// and must not come into force.
 pub fn conflicts_in(record: Holder<'_>, state: &State, now: Timestamp, effort: &mut Effort) -> Vec<Conflict> {
     let waits = |client: &ClientId| waits(state, client, now);
     let beside = [Beside { taken: &state.in_force, reserves: &|_| true }, Beside { taken: &state.waiting, reserves: &waits }];
@@ -89,10 +89,10 @@ fn unjudged(record: Holder<'_>, exhausted: Exhausted) -> Conflict {
     Conflict { at: String::new(), reason: &reason::RECORD_EFFORT, message, stands: false }
 }
 
-/// The collisions of records in force, each with its record.
+/// Finds the collisions of records in force, each with its record.
 ///
-/// They collide with an environment of `environments`, which came later, or with each other since a time before there was a
-/// rule against it. The search ends with the first record for which the budget does not suffice.
+/// They collide with an environment of `environments`, which came later, or with each other since before there was a rule against
+/// it. The search ends with the first record for which the budget does not suffice.
 pub fn collisions_in_force(state: &State, environments: &BTreeMap<EnvironmentName, Environment>) -> Vec<(ClientId, Conflict)> {
     let ours = Ours::of(state).with_environments(environments.iter());
     let beside = [Beside { taken: &state.in_force, reserves: &|_| true }];
@@ -112,10 +112,9 @@ pub fn collisions_in_force(state: &State, environments: &BTreeMap<EnvironmentNam
     collisions
 }
 
-/// Whether the waiting version of a client reserves its claims.
+/// Tells whether the waiting version of a client reserves its claims.
 ///
-/// Drafts and denied versions are not in the index. A version that nobody answered in time stays there until its record
-/// changes.
+/// Drafts and denied versions are not in the index. A version that nobody answered in time stays there until its record changes.
 fn waits(state: &State, client: &ClientId, now: Timestamp) -> bool {
     let approval = match client {
         ClientId::Api(name) => state.apis.get(name).and_then(|api| api.held.as_ref()?.approval.as_ref()),
@@ -131,24 +130,23 @@ fn idle(state: &State, now: Timestamp) -> HashSet<ClientId> {
     clients.filter(|client| !waits(state, client, now)).collect()
 }
 
-/// The scope that the built-in API `carnet` has (docs/reference/http.md).
+/// The only scope of the built-in API `carnet` (docs/reference/http.md).
 const BUILT_IN_SCOPE: &str = "carnet:introspect";
 
-/// The faults of `records`, among themselves and against the versions in force and waiting.
+/// Finds the faults of `records`, among themselves and against versions in force and waiting.
 ///
-/// The warnings that they were read with are among them. A record of the same apply counts as existing, and its claims as
-/// taken.
+/// They include the warnings from reading. A record of the same apply counts as existing, and its claims as taken.
 pub fn check(records: &[Located], around: &Surroundings) -> Vec<Fault> {
     let mut effort = Effort::default();
     let mut faults = check_each(records, around, &mut effort);
-    // Where the tests used it up the file is refused for that, and nothing is said of what was not compared.
+    // If the tests used up the budget, the file is refused for that, and nothing is said about what was not compared.
     if effort.take(0).is_ok() {
         faults.extend(collisions(records, around, &mut effort, |_| true));
     }
     faults
 }
 
-/// As [`check`], without what must be unique ([`collisions`]).
+/// Checks as [`check`] does, but without the search for [`collisions`].
 pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effort) -> Vec<Fault> {
     let view = View::of(records, around);
     let mut faults = twice(records);
@@ -164,9 +162,13 @@ pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effor
     faults
 }
 
-/// What records take that is ours, or that others have: in force, waiting, or in the same apply. A version of the same apply stands
-/// beside the one that it would replace, for that one stays in force until the approvals come, in whatever order they do. Only those that
-/// are `judged` have faults; the others are beside them. What stands between the versions in force is a warning.
+/// Finds the claims of records that are ours, or that other records hold.
+///
+/// The other records are in force, waiting, or in the same apply.
+///
+/// A version of the same apply counts beside the one that it would replace, because that one stays in force until the approvals
+/// come, in whatever order. Only `judged` records have faults; the others count as holders. A collision between versions in force
+/// is a warning.
 pub fn collisions(
     records: &[Located],
     around: &Surroundings,
@@ -203,7 +205,7 @@ pub fn collisions(
     faults
 }
 
-/// A record that stands in the apply twice: which one should count would be a guess.
+/// Finds records that are in the apply twice: to choose one of them would be a guess.
 fn twice(records: &[Located]) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
     let mut faults = Vec::new();
@@ -217,7 +219,7 @@ fn twice(records: &[Located]) -> Vec<Fault> {
     faults
 }
 
-/// Everything as it would be if the records were in force.
+/// The records that may be named if those of the apply were in force.
 struct View<'a> {
     around: &'a Surroundings,
     /// The versions that may be named: that of the same apply, else those in force and waiting.
@@ -292,7 +294,7 @@ impl<'a> View<'a> {
         api.as_str() == BUILT_IN_API || self.apis.contains_key(api)
     }
 
-    /// Why a scope cannot be had, if so.
+    /// The reason why a scope does not exist there, if so.
     fn scope(&self, environment: &EnvironmentName, name: &ApiName, scope: &Scope) -> Option<String> {
         if name.as_str() == BUILT_IN_API {
             return (scope.as_str() != BUILT_IN_SCOPE)
@@ -319,7 +321,7 @@ mod tests {
     use crate::domain::registry::binding::{Admits, Condition, Matcher};
     use crate::domain::value::digest::Digest;
 
-    /// An integration that no single claim keeps apart from the others of `claims` conditions.
+    /// An integration with `claims` conditions, none of which alone sets it apart from the others.
     fn costly(name: usize, claims: usize) -> Integration {
         let known = state().integrations.values().next().and_then(|known| known.current.clone()).expect("in force");
         let mut record = known.record.as_ref().clone();
@@ -340,7 +342,7 @@ mod tests {
         approval(&subject.replace('/', "-"), Kind::Integration, &subject, Digest::of_json(record))
     }
 
-    /// S-2: drafts and versions that were denied or replaced cost other records no step.
+    /// S-2: drafts, and versions that were denied or replaced, cost other records no step.
     #[test]
     fn drafts_and_what_was_denied_cost_others_no_step() {
         let mut state = state();

@@ -1,7 +1,7 @@
-//! Consequences: what follows from the state by itself, one step at a time.
+//! Consequences: changes that follow from the state by itself, one step at a time.
 //!
-//! Everything here brings a right into force that people have approved, or puts on record what holds already; nothing that ends a right
-//! waits for it.
+//! Enter through [`next`] and [`next_judged`]. Each step brings a right into force that people approved, or records what holds
+//! already. The end of a right never waits for a step here.
 
 use super::stopped;
 use crate::domain::decision::check::conflicts_in;
@@ -22,7 +22,7 @@ use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{IntegrationId, PartnerName};
 use crate::domain::value::text::Text;
 
-/// The next step that is due and needs no judgement, if any.
+/// The next step that is due and needs no long judgement, if any.
 pub fn next(state: &State, now: Timestamp) -> Option<Change> {
     unreviewed(state, now)
         .or_else(|| key(state, now))
@@ -32,19 +32,20 @@ pub fn next(state: &State, now: Timestamp) -> Option<Change> {
         .or_else(|| notice(state, now))
 }
 
-/// The next version that takes force, if any. All that wait are judged with one budget, each with its share. That takes long where
-/// [`judges`] says so.
+/// The next version that comes into force, if any.
+///
+/// All waiting versions share one budget in equal parts. It takes long if [`judges`] is true.
 pub fn next_judged(state: &State, now: Timestamp) -> Option<Change> {
     let share = Effort::share(approved_versions(state).count());
     api(state, now, share).or_else(|| integration(state, now, share))
 }
 
-/// Whether there is a version that [`next_judged`] must judge.
+/// Tells whether there is a version that [`next_judged`] must judge.
 pub fn judges(state: &State) -> bool {
     approved_versions(state).next().is_some()
 }
 
-/// The approved versions that wait to take force.
+/// The approved versions that wait to come into force.
 fn approved_versions(state: &State) -> impl Iterator<Item = &Approval> {
     state.granted().filter(|approval| matches!(approval.kind, Kind::Api | Kind::Integration | Kind::Change))
 }
@@ -57,7 +58,7 @@ fn api(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
     granted_of(state, Kind::Api).find_map(|approval| {
         let (name, api) = state.apis.get_key_value(approval.subject.as_str())?;
         let record = &api.held.as_ref()?.version.record;
-        // As a version of an integration: what was approved before a stop waits until the stop is over.
+        // As for an integration, a version that was approved before a stop waits until the stop is over.
         stopped::api(name, state).ok()?;
         if !conflicts_in(Holder::Api(record), state, now, &mut { share }).is_empty() {
             return None;
@@ -99,10 +100,12 @@ fn integration(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
     })
 }
 
-/// What the waiting version of an integration lacks besides its approvals: a partner whose verification counts and every API that it
-/// names in force, before its activation; and always that what must be unique is still free. Drafts reserve nothing, and a new environment
-/// may have come, so what passed its plan need not be free any more (docs/reference/records.md; ABUSE I-18). Two different owners were
-/// checked when the record was read. A draft is judged when it is submitted, and not before.
+/// Finds what the waiting version of an integration lacks besides its approvals.
+///
+/// Before the first activation it needs a verified partner, and every API that it names in force. Its unique claims must always be
+/// free still: a draft reserves nothing, and a new environment may have come, so a claim that was free at the plan may be taken
+/// (docs/reference/records.md; ABUSE I-18). The two different owners were checked when the record was read. A draft is judged when
+/// it is submitted, and not before.
 pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, effort: &mut Effort) -> Vec<&'static Reason> {
     let Some(held) = &integration.held else { return Vec::new() };
     let record = &held.version.record;
@@ -138,7 +141,9 @@ fn lifted(state: &State) -> Option<Change> {
     })
 }
 
-/// Somebody broke the glass and nobody looked at it: the integration stops. Nothing waits for this; no token is granted meanwhile either.
+/// Suspends an integration whose break-glass elevation nobody reviewed in time.
+///
+/// No protection waits for this step: meanwhile no token is granted either.
 fn unreviewed(state: &State, now: Timestamp) -> Option<Change> {
     let stands = |id| state.integrations.get(id).is_some_and(|integration: &IntegrationState| integration.suspended.is_none());
     let overdue = state.elevations.overdue(now).find(|request| stands(&request.elevation.integration))?;
@@ -147,13 +152,13 @@ fn unreviewed(state: &State, now: Timestamp) -> Option<Change> {
     Some(IntegrationChange::Suspended { integration: overdue.elevation.integration.clone(), reason }.into())
 }
 
-/// What people are to be told of an elevation that time alone has brought about.
+/// Records a notice to people about an elevation that time alone has changed.
 fn notice(state: &State, now: Timestamp) -> Option<Change> {
     let (elevation, notice) = state.elevations.notice_due(now)?;
     Some(ElevationChange::Noticed { elevation: elevation.clone(), notice }.into())
 }
 
-/// A key whose time on the ladder is over; its sealed half is destroyed with the change.
+/// Retires a key whose time is over. The change destroys its sealed half.
 fn key(state: &State, now: Timestamp) -> Option<Change> {
     let over =
         |key: &&crate::domain::credential::keys::KeyState| !key.retired && !key.tainted && now >= state.keys.retires(key);
@@ -181,7 +186,7 @@ mod tests {
         apply(state, ApprovalChange::Reviewed { approval, verdict: Verdict::Approve, reason, roles: vec![Role::Security] });
     }
 
-    /// S-1: an API that was approved, and did not take force before an environment came that has its audience.
+    /// S-1: an approved API is judged against an environment that came before it took force.
     #[test]
     fn an_api_is_judged_when_it_takes_force() {
         let mut state = state();
@@ -201,7 +206,7 @@ mod tests {
         assert!(next_judged(&state, at(1)).is_none());
     }
 
-    /// S-2: a version that was not judged to its end does not take force, and lacks just that.
+    /// S-2: a version that was not judged to its end does not come into force for that reason.
     #[test]
     fn a_version_takes_force_only_when_it_was_judged_to_its_end() {
         let mut state = state();

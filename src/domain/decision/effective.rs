@@ -1,8 +1,8 @@
-//! Effective state: whether an exchange would be granted now, and if not, everything that refuses it (docs/how-to/govern/explain.md).
+//! Tells whether an exchange would be granted now, and if not, everything that refuses it.
 //!
-//! Enter through [`effective`] for an integration, [`of_partner`] for what is the partner's own. The decision of an exchange is taken
-//! for a met binding and one scope, and goes on after each check that fails; so what is told here and what a workload is told are one.
-//! Deliberately not here: the proof itself, what is shown beside it, and quotas.
+//! Enter through [`effective`] for an integration (docs/how-to/govern/explain.md), [`of_partner`] for the partner itself. The
+//! decision of an exchange is run for a supposed binding and one scope, and goes on after each check that fails. So the causes here
+//! are those that a workload is told. Not here: the proof itself, a certificate or DPoP proof beside it, and quotas.
 
 use serde::Serialize;
 
@@ -21,30 +21,30 @@ use crate::domain::state::{Phase, State};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{EnvironmentName, IntegrationId, Issuer, PartnerName};
 
-/// What is true of an integration or partner in one environment.
+/// The effective state of an integration or partner in one environment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Effective {
     /// `granting` or `refusing`.
     pub state: &'static str,
-    /// What refuses, in the order in which an exchange asks; none where it is granting.
+    /// The causes of a refusal, in the order of the checks; empty if `granting`.
     pub causes: Vec<Cause>,
 }
 
-/// One thing that refuses.
+/// One cause of a refusal.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// What an exchange would be told.
+    /// The reason that an exchange would be told.
     pub reason: ReasonCode,
-    /// The revoked thing, such as `partner:globex`, where the cause is a revocation.
+    /// The revoked target, such as `partner:globex`, if the cause is a revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// From when on it refuses; null where that is not on record.
+    /// When the refusal began; null if that is not on record.
     pub since: Option<Timestamp>,
-    /// When it ends by itself.
+    /// When the cause ends by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// How it is lifted; nothing where it never is, or ends by itself.
+    /// The step that lifts it; absent if it cannot be lifted, or ends by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifted_by: Option<LiftedBy>,
 }
@@ -52,9 +52,9 @@ pub struct Cause {
 /// The step that lifts a cause, and the role that takes it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct LiftedBy {
-    /// What is done, such as `resume`.
+    /// The step, such as `resume`.
     pub action: &'static str,
-    /// By whom; `partner` where the partner itself does it.
+    /// The role; `partner` if the partner itself takes the step.
     pub role: &'static str,
 }
 
@@ -64,15 +64,16 @@ impl Effective {
     }
 }
 
-/// Whether an exchange of `id` in `environment` would be granted for some binding and some scope. Where none would, the causes are
-/// those of the binding and scope that the fewest refuse.
+/// Tells whether an exchange of `id` in `environment` would be granted.
+///
+/// It is granted if some binding gets some scope. If none does, the causes are those of the binding and scope with the fewest.
 pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &State, now: Timestamp) -> Effective {
     let mut trace = Trace::survey();
     let ended = standing(id, state, now, &mut trace, &mut Life::new()).err();
     let stands = all(trace, ended);
     let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
     let asks = current.and_then(|current| current.record.environments.get(environment)).map(asks).unwrap_or_default();
-    // What refuses everything refuses every scope alike: then one is asked for.
+    // A cause that refuses the whole integration refuses every scope alike, so one scope is enough.
     let asks = if stands.is_empty() { &asks[..] } else { asks.get(..1).unwrap_or_default() };
     let mut fewest: Option<Vec<Cause>> = None;
     for principal in supposed(id, environment, state) {
@@ -100,7 +101,7 @@ pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &Stat
     }))
 }
 
-/// What of a partner itself refuses in `environment`; `granting` where nothing of it does. Its integrations have causes of their own.
+/// Finds what refuses a partner itself in `environment`. Its integrations have their own causes.
 pub fn of_partner(name: &PartnerName, environment: &EnvironmentName, state: &State, now: Timestamp) -> Effective {
     let mut trace = Trace::survey();
     let ended = partner_stands(name, state, now, &mut trace, &mut Life::new()).err();
@@ -110,7 +111,7 @@ pub fn of_partner(name: &PartnerName, environment: &EnvironmentName, state: &Sta
     Effective::of(causes.chain(revoked(&own, state)).collect())
 }
 
-/// The reasons of a survey, each once.
+/// The reasons that a survey found, each once.
 fn all(trace: Trace, ended: Option<&'static Reason>) -> Vec<&'static Reason> {
     let mut reasons = trace.into_causes();
     reasons.extend(ended);
@@ -124,7 +125,9 @@ fn all(trace: Trace, ended: Option<&'static Reason>) -> Vec<&'static Reason> {
     reasons
 }
 
-/// One request for each scope of the record; for one that takes an elevation only where none stands.
+/// One request for each scope of the record.
+///
+/// If the record has no scope without an elevation, one for each scope that takes one.
 fn asks(access: &Access) -> Vec<Ask> {
     let standing = access.scopes.iter().flat_map(|(api, rules)| rules.iter().map(move |rule| (api, &rule.scope)));
     let mut pairs: Vec<_> = standing.collect();
@@ -139,7 +142,7 @@ fn asks(access: &Access) -> Vec<Ask> {
     pairs.into_iter().map(ask).collect()
 }
 
-/// Where causes are looked for.
+/// The place whose causes are looked up.
 struct Place<'a> {
     id: &'a IntegrationId,
     issuer: Option<&'a Issuer>,
@@ -203,7 +206,7 @@ impl Place<'_> {
     }
 }
 
-/// The causes that are the partner's own.
+/// The cause behind a reason that is the partner's own.
 fn of_partners(reason: &'static Reason, partner: Option<&crate::domain::state::PartnerState>) -> Cause {
     let cause = Cause { reason: ReasonCode(reason), subject: None, since: None, until: None, lifted_by: None };
     if *reason == reason::PARTNER_SUSPENDED {
@@ -213,7 +216,7 @@ fn of_partners(reason: &'static Reason, partner: Option<&crate::domain::state::P
     Cause { since: verified_until(partner), lifted_by: Some(LiftedBy { action: "verify", role: "security" }), ..cause }
 }
 
-/// A cause for each of `keys` that a revocation refuses.
+/// A cause for each revoked key among `keys`.
 fn revoked<'a>(keys: &'a [RevocationKey], state: &'a State) -> impl Iterator<Item = Cause> + 'a {
     keys.iter().filter(|key| state.is_refused(key)).map(|key| {
         let refuses = |one: &&crate::domain::state::Revocation| one.refuses() && one.target.key() == *key;

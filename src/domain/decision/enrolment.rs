@@ -1,7 +1,7 @@
-//! Enrolment: whether a certificate may be made, and what it will say.
+//! Enrolment: decides whether a certificate may be made, and what it will say.
 //!
-//! Enter through [`decide_enrolment`]. As for tokens, it is a function of the state and `now`, and is asked again on the state that the
-//! certificate is recorded on: of two that use one enrolment token at one time, one gets a certificate.
+//! Enter through [`decide_enrolment`]. As for tokens, the decision is a function of the state and `now`, and is taken again on the
+//! state that the certificate is recorded on: if two requests use one enrolment token at the same time, one gets a certificate.
 
 use super::possession::certificate_counts;
 use super::rotation::rotation_due;
@@ -17,12 +17,12 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnrolmentId, EnvironmentName, IntegrationId, Serial};
 
-/// The credential of a workload that enrols, as it is judged.
+/// The credential of a workload that enrols, for the decision.
 #[derive(Clone, Debug)]
 pub enum Credential {
     /// A one-time enrolment token.
     Token {
-        /// Which enrolment.
+        /// The id of the enrolment.
         id: EnrolmentId,
         /// SHA-256 of its secret.
         secret: Digest,
@@ -31,12 +31,12 @@ pub enum Credential {
     Certificate(ClientCertificate),
 }
 
-/// A certificate that is asked for.
+/// A request for a certificate.
 #[derive(Clone, Debug)]
 pub struct CertificateRequest {
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// For whom, as the request says; it must be whom the credential names.
+    /// The integration that the request names. The credential must name the same one.
     pub integration: IntegrationId,
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub key: Digest,
@@ -44,10 +44,10 @@ pub struct CertificateRequest {
     pub serial: Serial,
 }
 
-/// Decides: the leaf that may be recorded and then signed, and the enrolment that it uses up.
+/// Decides on the leaf that may be recorded and then signed, and the enrolment that it uses up.
 ///
 /// # Errors
-/// Why there is none. Everything about a token that does not hold is one reason: what holds would help whoever guesses.
+/// The reason for a refusal. All faults of a token share one reason: to say which part holds would help a guesser.
 pub fn decide_enrolment(
     wanted: &CertificateRequest,
     credential: &Credential,
@@ -81,7 +81,7 @@ pub fn decide_enrolment(
     if state.certificates.is_spoilt(wanted.key) {
         return Err(&reason::ENROLMENT_KEY_REUSED);
     }
-    // A late key gets no new certificate, so that a new key is the only way on.
+    // A late key gets no new certificate, so that the workload must change its key.
     let due = rotation_due(record, state.certificates.key_since(&wanted.environment, wanted.key));
     if due.is_some_and(|due| due.refuses && now >= due.at) {
         return Err(&reason::CERTIFICATE_LATE);
@@ -101,7 +101,7 @@ pub fn decide_enrolment(
     Ok((leaf, uses))
 }
 
-/// A token that is known, for this integration and environment, approved within its ten minutes, and not used up.
+/// Requires an unused token for this integration and environment, approved within ten minutes.
 fn usable(
     enrolment: &Enrolment,
     secret: Digest,

@@ -1,6 +1,6 @@
-//! Entitlement: which scopes may be had now, by the contract and by elevations, and the conditions that travel in the token.
+//! Entitlement: the scopes that the contract and elevations allow now, and their conditions.
 //!
-//! Enter through [`entitled`], one step of the decision on a grant. All of a request is granted or none of it.
+//! Enter through [`entitled`], one step of the decision on a grant. A request is granted as a whole or not at all.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{Audience, ElevationId, EnvironmentName, IntegrationId};
 use crate::domain::value::scope::{Scope, ScopeSet};
 
-/// Whose request, where and when.
+/// The request's client, environment, and time.
 pub(in crate::domain) struct Place<'a> {
     pub(in crate::domain) id: &'a IntegrationId,
     pub(in crate::domain) environment: &'a EnvironmentName,
@@ -27,7 +27,7 @@ pub(in crate::domain) struct Place<'a> {
     pub(in crate::domain) now: Timestamp,
 }
 
-/// What a token may say.
+/// The rights that a token may state.
 pub(in crate::domain) struct Entitled {
     /// The scopes, all that were asked for.
     pub(in crate::domain) scopes: ScopeSet,
@@ -37,7 +37,9 @@ pub(in crate::domain) struct Entitled {
     pub(in crate::domain) elevations: Vec<ElevationId>,
 }
 
-/// All of the scope or none of it: inside contract and catalogue, and what is beyond the contract inside elevations that are live.
+/// Grants all requested scopes or none.
+///
+/// A scope must be inside the contract and the catalogue, or else inside an active elevation.
 pub(in crate::domain) fn entitled(
     ask: &Ask,
     place: &Place<'_>,
@@ -75,7 +77,7 @@ pub(in crate::domain) fn entitled(
                 let active = |live: &Live<'_>| format!("elevation {} is active until {}", live.id, live.ends);
                 found.as_ref().map_or_else(|| "none that is active".to_owned(), active)
             };
-            // Whoever reads the refusal learns that it can be had, and how.
+            // The reader of the refusal learns that the scope can be had, and how.
             let how = || {
                 let issuer = place.state.environment(place.environment).map(|environment| environment.issuer.as_str());
                 format!("an approved elevation for {scope} (request one: POST {}/elevations)", issuer.unwrap_or_default())

@@ -1,8 +1,8 @@
 //! The decision: may this principal have this token now?
 //!
-//! Enter through [`decide`]. It is a function of values, `now` included: the journal takes it again while it holds its head, and
-//! `explain` takes it again with the tree. A [`Grant`] comes from nowhere else. Its life is the minimum of all ceilings, its scope
-//! the intersection of all; there is no way to widen either (ABUSE I-1, I-3).
+//! Enter through [`decide`]. It is a function of values, `now` included: the journal takes the decision again while it holds its
+//! head, and `explain` takes it again with the tree. A [`Grant`] is made only here. Its life is the minimum of all ceilings,
+//! its scope the intersection of all limits, and nothing can widen either (ABUSE I-1, I-3).
 
 use std::net::IpAddr;
 
@@ -31,7 +31,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{Audience, ClientId, RequestId};
 use crate::domain::value::proof_key::ProofKey;
 
-/// A token that may be: decided, and neither recorded nor signed yet.
+/// A token that was decided on, and is neither recorded nor signed yet.
 #[derive(Clone, Debug)]
 pub struct Grant {
     claims: Claims,
@@ -44,24 +44,24 @@ pub struct Grant {
     ceiling: &'static str,
 }
 
-/// What came of a decision.
+/// The outcome of a decision.
 #[derive(Clone, Debug)]
 pub enum Decision {
-    /// The token may be.
+    /// The token is granted.
     Granted(Box<Grant>),
-    /// The scope is eligible, and nobody has approved it.
+    /// The scope is eligible, and no active elevation gives it.
     NeedsElevation(Refused),
-    /// No.
+    /// The token is refused.
     Refused(Refused),
 }
 
 impl Grant {
-    /// The claims; the entry is still to come.
+    /// The claims, without the index of their entry.
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
 
-    /// What to sign with.
+    /// The algorithm to sign with.
     pub fn alg(&self) -> Alg {
         self.alg
     }
@@ -71,12 +71,12 @@ impl Grant {
         self.profile
     }
 
-    /// The request that asked.
+    /// The id of the request.
     pub fn request(&self) -> &RequestId {
         &self.request
     }
 
-    /// What the token is made from.
+    /// The facts that the token is made from.
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
     }
@@ -91,20 +91,21 @@ impl Grant {
         &self.proof
     }
 
-    /// The proof's place among those that are spent, where it is spent: and until when it must be remembered (`exp` plus twice
-    /// the allowed clock difference, and the leeway).
+    /// The proof's id among the spent proofs, and the time until which it is remembered.
+    ///
+    /// `None` if it is not spent. The time is `exp` plus twice the allowed clock difference and the leeway.
     pub fn spends(&self) -> Option<(ProofKey, Timestamp)> {
         Some((self.proof.spends()?, ProofKey::remembered_until(self.proof.expires)))
     }
 
-    /// Which of the ceilings ended the token's life.
+    /// The ceiling that ended the token's life.
     pub fn ceiling(&self) -> &'static str {
         self.ceiling
     }
 }
 
 impl Issued {
-    /// The entry of a grant at `index`, and the bytes that are to be signed: those of which the entry has the digest.
+    /// Makes the entry of a grant at `index`, and the bytes to sign, whose digest the entry has.
     pub fn of(grant: &Grant, index: u64, time: Timestamp) -> (Self, Vec<u8>) {
         let bytes = grant.claims().payload(index).bytes();
         let (claims, proof, from) = (grant.claims(), grant.proof(), grant.provenance());
@@ -141,13 +142,13 @@ impl Issued {
     }
 }
 
-/// Decides. The tree of a refusal is complete; that of a grant is had from [`explain`].
+/// Decides. A refusal has its whole tree; [`explain`] gives the tree of a grant.
 pub fn decide(principal: &Principal, ask: &Ask, context: &Context, state: &State, now: Timestamp) -> Decision {
     match run(principal, ask, context, state, now, &mut Trace::off()) {
         Ok(grant) => Decision::Granted(Box::new(grant)),
         Err(_) => {
             let (outcome, tree) = explain(principal, ask, context, state, now);
-            // The decision is pure, so it refuses again; were it not so, refusing would still be right.
+            // The decision is pure, so it refuses again. If it did not, a refusal would still be right.
             let reason = outcome.err().unwrap_or(&reason::STORE_UNAVAILABLE);
             let refused = Refused { reason, known: Some(principal.client().clone()), tree };
             if *reason == reason::SCOPE_NEEDS_ELEVATION {
@@ -159,7 +160,7 @@ pub fn decide(principal: &Principal, ask: &Ask, context: &Context, state: &State
     }
 }
 
-/// Decides with every step on record.
+/// Decides, and returns every step.
 pub fn explain(
     principal: &Principal,
     ask: &Ask,
@@ -205,18 +206,18 @@ fn run(
     })
 }
 
-/// What is known of a request besides its proof.
+/// The facts of a request besides its proof.
 #[derive(Clone, Copy)]
 pub(in crate::domain) enum Beside<'a> {
-    /// All of it.
+    /// A real request, with all its facts.
     Request(&'a Context),
-    /// Nobody sent a request: certificate, DPoP proof and address are as the record wants them.
+    /// No real request: certificate, DPoP proof and address count as the record wants them.
     Supposed,
-    /// The same, and this is the address.
+    /// No real request, from this address.
     From(Option<IpAddr>),
 }
 
-/// What every check left of a request.
+/// The results of all checks of a request.
 struct Judged<'a> {
     environment: &'a Environment,
     audience: Audience,
@@ -226,7 +227,7 @@ struct Judged<'a> {
     life: Life,
 }
 
-/// Decides on a request that nobody sent, and lets nothing out of it but whether each check held.
+/// Decides on a supposed request, and returns only which checks held.
 pub(in crate::domain) fn suppose(
     principal: &Principal,
     ask: &Ask,
@@ -252,7 +253,7 @@ fn judge<'a>(
         let same = client.to_string() == *named;
         trace.ensure("client_id", same, &reason::CLIENT_MISMATCH, || (client.to_string(), named.clone()))?;
     }
-    // The callers of an API introspect; tokens are for integrations.
+    // The callers of an API may introspect. Only integrations get tokens.
     let ClientId::Integration(id) = client else {
         trace.check("client", false, || ("an integration".into(), format!("{client}, which may introspect and have no token")));
         return Err(&reason::TARGET_UNKNOWN);
@@ -328,7 +329,7 @@ fn judge<'a>(
     Ok(Judged { environment, audience: target.audience, form: target.form, entitled, provenance, life })
 }
 
-/// Whether a principal may ask for an elevation: all that a token takes, but target and scope.
+/// Checks that a principal may request an elevation: as for a token, but without target and scope.
 pub fn may_elevate(principal: &Principal, context: &Context, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     in_good_standing(principal, state, now)?;
     let ClientId::Integration(id) = principal.client() else { return Err(&reason::TARGET_UNKNOWN) };

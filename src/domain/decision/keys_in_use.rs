@@ -1,4 +1,4 @@
-//! The keys that an integration proves itself with: how old each is, and when the record's cadence has it changed.
+//! The keys that an integration authenticates with, their age, and when they are due to change.
 
 use super::rotation::{issuer_key_due, rotation_due};
 use crate::domain::registry::binding::Admits;
@@ -10,19 +10,19 @@ use crate::domain::value::names::{BindingName, EnvironmentName, Issuer, Serial};
 /// A key in use.
 #[derive(Clone, Debug)]
 pub struct KeyInUse {
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
     /// The key.
     pub key: InUse,
-    /// Since when it is known.
+    /// When it became known.
     pub since: Option<Timestamp>,
-    /// When it is to be changed; nothing where no cadence asks for it.
+    /// When it is due to change; `None` if no cadence asks for it.
     pub due: Option<Timestamp>,
-    /// Whether that is past.
+    /// True if that time is past.
     pub is_late: bool,
 }
 
-/// What a key is used by.
+/// The use of a key.
 #[derive(Clone, Debug)]
 pub enum InUse {
     /// A live certificate.
@@ -32,7 +32,7 @@ pub enum InUse {
         /// Its end.
         ends: Timestamp,
     },
-    /// The newest key of an issuer: while there is none newer, it is the one in use.
+    /// The newest key of an issuer, which is in use until there is a newer one.
     Issuer {
         /// The binding that trusts the issuer.
         binding: BindingName,
@@ -43,7 +43,7 @@ pub enum InUse {
     },
 }
 
-/// The keys of live certificates, then those of issuers.
+/// Lists the keys of live certificates, then those of issuers.
 pub fn keys_in_use(state: &State, record: &Integration, now: Timestamp) -> Vec<KeyInUse> {
     let is_late = |due: Option<Timestamp>| due.is_some_and(|due| now >= due);
     let live = state.certificates.leaves().filter(|leaf| leaf.integration == record.id && now < leaf.ends);

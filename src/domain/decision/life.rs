@@ -2,13 +2,13 @@
 
 use crate::domain::value::clock::{Seconds, Timestamp};
 
-/// Less than this left of a token's life: no token (docs/reference/records.md).
+/// The shortest life that is left to a new token (docs/reference/records.md).
 pub const SHORTEST_LIFE: Seconds = Seconds(15);
 
-/// No configuration allows a longer life of a token.
+/// The longest life of a token that a configuration can allow.
 pub const LONGEST_LIFE: Seconds = Seconds::hours(1);
 
-/// How far `iat` and `nbf` of our tokens lie back, for verifiers whose clock is late.
+/// How far `iat` and `nbf` of our tokens are set back, for verifiers whose clocks are slow.
 pub const BACKDATED: Seconds = Seconds(2);
 
 /// The life of a token: it ends with the first of its ceilings.
@@ -22,7 +22,7 @@ impl Life {
         Self { ends: Timestamp::MAX, ceiling: "none" }
     }
 
-    /// Takes one of the ends of life.
+    /// Adds one ceiling.
     pub(in crate::domain) fn end(&mut self, ceiling: &'static str, at: Timestamp) {
         if at < self.ends {
             self.ends = at;

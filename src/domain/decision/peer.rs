@@ -1,6 +1,7 @@
-//! The client certificate of a connection, verified: a leaf of our own authority, or an X.509-SVID of a partner's trust domain.
+//! The verified client certificate of a connection, and the client that it admits.
 //!
-//! Enter through [`admit_peer`]: whom it admits. Whether it counts now is the decision's (`grant`).
+//! It is a leaf of our own authority, or an X.509-SVID of a partner's trust domain. Enter through [`admit_peer`]. The decision
+//! (`grant`) judges whether the certificate counts now.
 
 use super::admission::Principal;
 use crate::domain::caller::conditions::conditions;
@@ -15,7 +16,7 @@ use crate::domain::state::candidates::Candidate;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ClientId, EnvironmentName, TrustDomain};
 
-/// What a peer proved to have the key of.
+/// A certificate whose key the peer has proved to hold.
 #[derive(Clone, Debug)]
 pub enum Peer {
     /// A leaf of this environment's authority.
@@ -25,7 +26,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// `x5t#S256`.
+    /// The certificate's `x5t#S256`.
     pub fn fingerprint(&self) -> Digest {
         match self {
             Self::Own(shown) => shown.fingerprint,
@@ -41,7 +42,7 @@ impl Peer {
         }
     }
 
-    /// The leaf of ours, if it is one.
+    /// The leaf of our authority, if it is one.
     pub fn own(&self) -> Option<&Verified<ClientCertificate>> {
         match self {
             Self::Own(shown) => Some(shown),
@@ -53,7 +54,7 @@ impl Peer {
 /// Finds the client that a certificate admits in `environment`, whose trust domain is given.
 ///
 /// # Errors
-/// No binding that takes it, or bindings of two clients.
+/// No binding takes it, or bindings of two clients do.
 pub fn admit_peer(
     peer: &Peer,
     environment: &EnvironmentName,
@@ -66,7 +67,7 @@ pub fn admit_peer(
     }
 }
 
-/// The integration that a leaf of ours names must have a binding that takes certificates.
+/// Admits the integration that a leaf of ours names, if a binding of it takes certificates.
 fn admit_own(
     shown: &Verified<ClientCertificate>,
     environment: &EnvironmentName,
@@ -80,7 +81,7 @@ fn admit_own(
         return Err(refused(&reason::CERTIFICATE_PROFILE));
     }
     let integration = state.integrations.get(&leaf.integration);
-    // Suspended and ended ones are told so by the decision, once it is known who asks.
+    // The decision refuses suspended and ended ones with that reason, once the caller is known.
     let current = integration.and_then(|it| it.current.as_ref()).ok_or_else(|| refused(&reason::INTEGRATION_NOT_ACTIVE))?;
     let access = current.record.environments.get(environment);
     let binding = access.and_then(|access| access.bindings.iter().find(|binding| binding.admits == Admits::Certificate));
@@ -88,7 +89,7 @@ fn admit_own(
     Ok(Principal::by_own(shown, trust_domain, &binding.name, current.version, &state.barred))
 }
 
-/// The bindings that name the trust domain, rest on the very bundle that verified the chain, and have this ID.
+/// Admits by the bindings that name this ID and rest on the very bundle that verified the chain.
 pub(in crate::domain) fn admit_svid(
     shown: &Verified<Svid>,
     environment: &EnvironmentName,

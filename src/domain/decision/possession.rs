@@ -1,6 +1,7 @@
-//! What a caller shows besides its proof: a certificate of the connection, the key of a DPoP proof; and what a record asks of both.
+//! Judges the keys that a caller proves besides its proof: a certificate, a DPoP key, or both.
 //!
-//! Enter through [`possession`], one step of the decision on a grant. Judged at every request, whatever the handshake said earlier.
+//! A record may ask for either or both. Enter through [`possession`], one step of the decision on a grant. It is judged at every
+//! request, whatever the handshake said earlier.
 
 use super::admission::Principal;
 use super::ask::Context;
@@ -20,8 +21,10 @@ use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::ClientId;
 
-/// The key that the token is bound to, where one is shown: a certificate of the connection counts only if it is this client's here,
-/// stands on record, and was not revoked; judged at every request (ABUSE M-22). What is shown is never ignored.
+/// Judges the certificate of a request by itself and against the record.
+///
+/// It counts only if it is this client's in this environment, is on record, and is not revoked. It is judged at every request
+/// (ABUSE M-22), and a certificate that was presented is never ignored.
 pub(in crate::domain) fn possession(
     principal: &Principal,
     access: &Access,
@@ -53,7 +56,9 @@ pub(in crate::domain) fn possession(
     bound(access.require >= Require::Bound, context, trace)
 }
 
-/// An X.509-SVID counts for the client that it admits, in its time. Its revocation is the trust domain's: it ends soon, or the bundle goes.
+/// Judges an X.509-SVID: it counts for the client that it admits, while it is valid.
+///
+/// Its trust domain revokes it: it ends soon, or the bundle changes.
 fn svid(
     principal: &Principal,
     shown: &Verified<Svid>,
@@ -67,7 +72,7 @@ fn svid(
         let admits = admitted.as_ref().map_or_else(|_| "no integration".to_owned(), |by| by.client().to_string());
         (format!("an SVID that admits {}", principal.client()), format!("{}, which admits {admits}", shown.id))
     })?;
-    // Beside an assertion it is no ingredient that the decision would look up by itself: what it came through is asked here.
+    // Beside an assertion, the decision does not look up the issuer and binding of the SVID by itself, so they are checked here.
     let through = admitted.iter().flat_map(|by| {
         [RevocationKey::issuer(&by.proof().issuer), RevocationKey::binding(by.client(), by.environment(), by.binding())]
     });
@@ -82,7 +87,9 @@ fn svid(
     })
 }
 
-/// The rotation cadence of the record, where a late key is refused; then no token outlives it either.
+/// Applies the record's rotation cadence, if it refuses a late key.
+///
+/// No token outlives the key's time.
 fn rotated(leaf: &Leaf, state: &State, now: Timestamp, trace: &mut Trace, life: &mut Life) -> Result<(), &'static Reason> {
     let current = state.integrations.get(&leaf.integration).and_then(|integration| integration.current.as_ref());
     let since = state.certificates.key_since(&leaf.environment, leaf.key);
@@ -92,7 +99,7 @@ fn rotated(leaf: &Leaf, state: &State, now: Timestamp, trace: &mut Trace, life: 
     trace.ensure("certificate.rotation", now < due.at, &reason::CERTIFICATE_LATE, || due.texts(now))
 }
 
-/// `require: bound`, of the record or of the API.
+/// Judges `require: bound`, of the record or of the API.
 pub(in crate::domain) fn bound(required: bool, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
     let shown = confirmation(context);
     trace.ensure("proof.bound", !required || shown.is_some(), &reason::PROOF_UNBOUND, || {
@@ -106,7 +113,9 @@ pub(in crate::domain) fn bound(required: bool, context: &Context, trace: &mut Tr
     })
 }
 
-/// `require: dual`: an assertion and a certificate of one integration. That the two are of one is judged where the certificate is.
+/// Judges `require: dual`: an assertion and a certificate of one integration.
+///
+/// [`possession`] judges that both are of the same one.
 fn dual(principal: &Principal, access: &Access, context: &Context, trace: &mut Trace) -> Result<(), &'static Reason> {
     let required = access.require >= Require::Dual;
     let both = context.certificate.is_some() && !principal.is_by_certificate();
@@ -121,13 +130,15 @@ fn dual(principal: &Principal, access: &Access, context: &Context, trace: &mut T
     })
 }
 
-/// What the token is bound to. `cnf` holds one key: whoever makes a DPoP proof asks for that.
+/// The key that the token is bound to.
+///
+/// `cnf` holds one key. A DPoP proof takes precedence, because its caller asks for that binding.
 pub(in crate::domain) fn confirmation(context: &Context) -> Option<Confirmation> {
     let proof = context.possession.as_ref().map(|shown| Confirmation::ProofKey(shown.key));
     proof.or_else(|| context.certificate.as_ref().map(|shown| Confirmation::Certificate(shown.fingerprint())))
 }
 
-/// Whether a verified certificate counts now: validity, authority, record, revocation.
+/// Judges whether a verified certificate counts now: validity, authority, record, revocation.
 fn counts(shown: &ClientCertificate, state: &State, now: Timestamp, trace: &mut Trace) -> Result<(), &'static Reason> {
     let leaf = &shown.leaf;
     let standing = state.certificates.standing(shown, now);
@@ -144,14 +155,17 @@ fn counts(shown: &ClientCertificate, state: &State, now: Timestamp, trace: &mut 
         let seen = if revoked { "is revoked" } else { "is not revoked" };
         ("a certificate that is not revoked".into(), format!("certificate {}/{} {seen}", leaf.environment, leaf.serial))
     })?;
-    // Where the binding for certificates is revoked they count for nothing: neither alone, nor beside an assertion, nor for another one.
+    // If the binding for certificates is revoked, they do not count: neither alone, nor beside an assertion, nor for another
+    // binding.
     let barred = state.barred.certificate(&leaf.integration, &leaf.environment);
     trace.ensure("certificate.binding", barred.is_none(), &reason::REVOKED, || {
         ("a binding for certificates that is not revoked".into(), told(barred))
     })
 }
 
-/// Whether the certificate of a connection may be used at all now, for what is no token: introspection.
+/// Judges whether the certificate of a connection counts for a request that issues no token.
+///
+/// Such a request is introspection.
 pub fn peer_counts(principal: &Principal, peer: &Peer, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     match peer {
         Peer::Own(shown) => certificate_counts(shown, state, now),
@@ -159,7 +173,7 @@ pub fn peer_counts(principal: &Principal, peer: &Peer, state: &State, now: Times
     }
 }
 
-/// The same of a leaf of ours, for enrolment.
+/// Judges whether a leaf of ours counts now, for enrolment.
 pub fn certificate_counts(shown: &ClientCertificate, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     counts(shown, state, now, &mut Trace::off())
 }

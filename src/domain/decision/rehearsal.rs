@@ -1,8 +1,8 @@
-//! Rehearsal: what an exchange would come to now, if a good proof came (`carnet can-i`).
+//! Rehearsal: the outcome that an exchange would have now with a good proof (`carnet can-i`).
 //!
-//! Enter through [`rehearse`]. It runs the very decision of an exchange for each binding of the integration and keeps only its tree:
-//! no grant leaves, so nothing can be recorded or signed. Not rehearsed: the proof itself, a certificate or DPoP proof beside it, and
-//! quotas.
+//! Enter through [`rehearse`]. It runs the very decision of an exchange for each binding of the integration and keeps only its
+//! tree. No grant leaves, so nothing can be recorded or signed. Not rehearsed: the proof itself, a certificate or DPoP proof beside
+//! it, and quotas.
 
 use std::net::IpAddr;
 
@@ -17,33 +17,35 @@ use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ApiName, BindingName, EnvironmentName, IntegrationId};
 
-/// What is asked.
+/// The exchange to rehearse.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// Who would ask.
+    /// The integration that would ask.
     pub integration: IntegrationId,
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// For what.
+    /// The API.
     pub api: ApiName,
-    /// How much of it.
+    /// The scopes.
     pub scope: String,
-    /// From where, if that matters.
+    /// The address that the request would come from, if that matters.
     pub source: Option<IpAddr>,
 }
 
-/// What would come of it by one binding.
+/// The outcome with one binding.
 #[derive(Clone, Debug)]
 pub struct Rehearsed {
-    /// The binding; none where no binding is in force.
+    /// The binding; `None` if no binding is in force.
     pub binding: Option<BindingName>,
-    /// Why not; nothing where there would be a token.
+    /// The reason of the refusal; `None` if there would be a token.
     pub reason: Option<&'static Reason>,
     /// The checks.
     pub tree: Vec<Step>,
 }
 
-/// The outcome by the binding that gets furthest: one that gets a token, else the one whose tree is longest.
+/// Returns the outcome of the binding that gets furthest.
+///
+/// It is a binding that gets a token, else the one with the longest tree.
 pub fn rehearse(question: &Question, state: &State, now: Timestamp) -> Rehearsed {
     let (id, environment) = (&question.integration, &question.environment);
     let ask = Ask { target: Some(Target::Name(question.api.to_string())), scope: Some(question.scope.clone()), client: None };
@@ -56,7 +58,7 @@ pub fn rehearse(question: &Question, state: &State, now: Timestamp) -> Rehearsed
     outcomes.into_iter().next().unwrap_or_else(|| without_binding(question, state, now))
 }
 
-/// Whom the bindings in force would admit, each with a good proof.
+/// The principals that the bindings in force would admit, each with a good proof.
 pub(in crate::domain) fn supposed(
     id: &IntegrationId,
     environment: &EnvironmentName,
@@ -68,7 +70,7 @@ pub(in crate::domain) fn supposed(
     bindings.iter().filter_map(|binding| Principal::supposed(id, environment, binding, state))
 }
 
-/// What the standing of an integration says that has no binding here.
+/// The outcome for an integration without a binding in this environment.
 fn without_binding(question: &Question, state: &State, now: Timestamp) -> Rehearsed {
     let mut trace = Trace::on();
     let stands = standing(&question.integration, state, now, &mut trace, &mut Life::new());

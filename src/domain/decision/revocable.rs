@@ -1,19 +1,24 @@
-//! Revocable: from the name that somebody gives to what is cut.
+//! Finds the revocation target that a name stands for.
 //!
-//! Whatever a token may have been issued under can be revoked, whether or not a record still names it ([`History`](crate::domain::state::history::History)).
-//! A name that was never in force names nothing: a typing error must not look like a revocation.
+//! Everything that a token may have been issued under can be revoked, whether or not a record still names it
+//! ([`History`](crate::domain::state::history::History)). A name that was never in force is refused: a typing error must not look
+//! like a revocation.
 
 use super::target::BUILT_IN_API;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::state::State;
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId};
 
-/// Kinds of things that a revocation names, but for single tokens, which stand in the journal alone.
+/// The kinds of targets that a name stands for.
+///
+/// Single tokens are not among them: only the journal knows them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Thing {
     /// `orders-api`, or `carnet`, the built-in one.
     Api,
-    /// `globex/order-sync/production/ci-main`, or `api/orders-api/production/gateway` for a caller of an API.
+    /// `globex/order-sync/production/ci-main`, or `api/orders-api/production/gateway`.
+    ///
+    /// The second form is a caller of an API.
     Binding,
     /// `production/SERIAL`.
     Certificate,
@@ -31,7 +36,7 @@ pub enum Thing {
     Partner,
 }
 
-/// What `name` names, if there is or was such a thing.
+/// Finds the target with this name, if it is or was in force.
 pub fn find(thing: Thing, name: &str, state: &State) -> Option<RevocationTarget> {
     let parts: Vec<&str> = name.split('/').collect();
     match thing {

@@ -1,4 +1,4 @@
-//! When a key or certificate is due to change by the record's cadence.
+//! The time at which a key or certificate is due to change by the record's cadence.
 
 use super::admission::Principal;
 use super::life::Life;
@@ -8,13 +8,13 @@ use crate::domain::registry::integration::{Integration, OnLate};
 use crate::domain::state::issuer_keys::IssuerKeys;
 use crate::domain::value::clock::Timestamp;
 
-/// When a key that was first used at `since` is due to change by the record's cadence, if the record has one.
+/// When a key that was first used at `since` is due, if the record has a cadence for issuers' keys.
 pub fn issuer_key_due(record: &Integration, since: Option<Timestamp>) -> Option<RotationDue> {
     let rotation = record.rotation.as_ref()?;
     Some(RotationDue { at: since?.plus(rotation.issuer_keys?), refuses: rotation.on_late == OnLate::Refuse })
 }
 
-/// The cadence of the record, where a late key is refused; then no token outlives it either.
+/// Applies the record's cadence, if it refuses a late key. No token outlives the key's time.
 pub(in crate::domain) fn rotated(
     principal: &Principal,
     record: &Integration,
@@ -33,23 +33,23 @@ pub(in crate::domain) fn rotated(
     trace.ensure("assertion.key-rotation", now < due.at, &reason::ASSERTION_KEY_LATE, || due.texts(now))
 }
 
-/// When a key is due to change.
+/// The time at which a key is due to change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RotationDue {
     /// The first second at which it is late.
     pub at: Timestamp,
-    /// Whether it then admits no more (`onLate: refuse`).
+    /// True if the key is refused from then on (`onLate: refuse`).
     pub refuses: bool,
 }
 
 impl RotationDue {
-    /// What the cadence wants at `now`, and what was seen.
+    /// The texts of the check at `now`: the key that is wanted, and the key that was seen.
     pub(in crate::domain) fn texts(&self, now: Timestamp) -> (String, String) {
         (format!("a key that is not due to change before {now}"), format!("a key that is due to change at {}", self.at))
     }
 }
 
-/// When a key that certificates are made for since `since` is due to change by the record's cadence, if the record has one.
+/// When the key of certificates since `since` is due, if the record has a cadence for them.
 pub fn rotation_due(record: &Integration, since: Option<Timestamp>) -> Option<RotationDue> {
     let rotation = record.rotation.as_ref()?;
     Some(RotationDue { at: since?.plus(rotation.certificate?), refuses: rotation.on_late == OnLate::Refuse })

@@ -1,7 +1,7 @@
-//! Standing: the life-cycle states, dates and revocations that refuse whatever is asked for.
+//! Standing: the life-cycle states, dates and revocations that refuse every request of a client.
 //!
-//! Enter through [`standing`] and [`unrevoked`], two steps of the decision on a grant; [`stands`] and [`in_good_standing`] ask the same
-//! for what is no token.
+//! Enter through [`standing`] and [`unrevoked`], two steps of the decision on a grant. [`stands`] and [`in_good_standing`] judge
+//! the same for requests that get no token.
 
 use super::admission::Principal;
 use super::life::Life;
@@ -15,7 +15,7 @@ use crate::domain::state::{PartnerState, Phase, State};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, PartnerName};
 
-/// Life-cycle states and the dates that end rights: journal, partner, integration, contract.
+/// Judges the states and dates that end rights: journal, partner, integration, contract.
 pub(in crate::domain) fn standing(
     id: &IntegrationId,
     state: &State,
@@ -65,7 +65,7 @@ pub(in crate::domain) fn standing(
     Ok(())
 }
 
-/// The part of it that is the partner's own.
+/// Judges the partner's part of it.
 pub(in crate::domain) fn partner_stands(
     name: &PartnerName,
     state: &State,
@@ -96,20 +96,20 @@ pub(in crate::domain) fn partner_stands(
     Ok(())
 }
 
-/// Until when a partner is verified, if it ever was.
+/// The end of a partner's verification, if it was ever verified.
 pub(in crate::domain) fn verified_until(partner: Option<&PartnerState>) -> Option<Timestamp> {
     let record: Option<&Partner> = partner?.current.as_ref().map(|current| current.record.as_ref());
     record.map(|record| record.verification.expires)
 }
 
-/// Nothing that the token would be made from is revoked.
+/// Refuses if anything that the token would be made from is revoked.
 pub(in crate::domain) fn unrevoked(
     principal: &Principal,
     provenance: &Provenance,
     state: &State,
     trace: &mut Trace,
 ) -> Result<(), &'static Reason> {
-    // Nearly always nothing is, and then no key is spelled.
+    // Nearly always nothing is revoked, and then no key is spelled.
     let keys = if state.refused.is_empty() { Vec::new() } else { provenance.keys() };
     let refused = keys.into_iter().find(|key| state.is_refused(key));
     let refused = refused.or_else(|| principal.barred().cloned());
@@ -123,12 +123,12 @@ pub(in crate::domain) fn told(key: Option<&RevocationKey>) -> String {
     key.map_or_else(|| "nothing is revoked".to_owned(), |key| format!("{} is revoked", key.words()))
 }
 
-/// The keys of revocations of a partner or integration, or of an environment of it.
+/// The revocation keys of an integration, its partner, and an environment of it.
 pub(in crate::domain) fn keys(id: &IntegrationId, environment: &EnvironmentName) -> Vec<RevocationKey> {
     std::iter::once(RevocationKey::environment(environment)).chain(RevocationKey::of_integration(id, environment)).collect()
 }
 
-/// Whether a principal may ask for anything at all (introspection, revocation): its standing, and nothing of it revoked.
+/// Judges whether a principal may introspect or revoke: it is in good standing, and not revoked.
 pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     if let ClientId::Integration(id) = principal.client() {
         stands(id, state, now)?;
@@ -137,7 +137,9 @@ pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) ->
     ensure(!refused, &reason::REVOKED)
 }
 
-/// The keys of revocations of a principal: those of a token but for API, signing key, certificate and elevations.
+/// The revocation keys of a principal.
+///
+/// A token also has those of API, signing key, certificate, authority, elevations, and a second issuer.
 pub(in crate::domain) fn own_keys(principal: &Principal) -> Vec<RevocationKey> {
     let (client, environment) = (principal.client(), principal.environment());
     let mut own = match client {
@@ -149,7 +151,7 @@ pub(in crate::domain) fn own_keys(principal: &Principal) -> Vec<RevocationKey> {
     own
 }
 
-/// Whether an integration is in good standing: active, within its contract, its partner verified.
+/// Judges whether an integration is active, within its contract, and its partner verified.
 pub fn stands(id: &IntegrationId, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     standing(id, state, now, &mut Trace::off(), &mut Life::new())
 }

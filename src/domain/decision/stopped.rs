@@ -1,8 +1,8 @@
-//! Stopped: what is suspended or revoked is given nothing more, by whatever approval.
+//! Refuses more rights to targets that are suspended or revoked, by whatever approval.
 //!
-//! Asked when somebody asks for more and again when somebody approves it. An approval that was right when it was asked for would else
-//! become a right that waits behind the stop. Two approvals are always possible, because they are the ways out of a stop: to resume a
-//! partner, and to lift a revocation. An integration is resumed after its partner.
+//! It is checked when somebody asks for more, and again when somebody approves it. Otherwise an approval that was right when it was
+//! asked for would become a right that waits behind the stop. Two approvals are always possible, because they end a stop: to resume
+//! a partner, and to lift a revocation. An integration is resumed after its partner.
 
 use super::standing::stands;
 use crate::domain::credential::revocation::RevocationTarget;
@@ -17,16 +17,18 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
 
-/// Refuses what is asked for a partner that is suspended or revoked.
+/// Refuses a request for a partner that is suspended or revoked.
 ///
 /// # Errors
-/// How it is stopped.
+/// The way in which it is stopped.
 pub fn partner(partner: &PartnerName, state: &State) -> Result<(), &'static Reason> {
     suspended(partner, state)?;
     unrevoked(&RevocationTarget::Partner { partner: partner.clone() }, state)
 }
 
-/// Refuses what is asked for a partner that is suspended. A revocation of it may be lifted while what was asked for waits.
+/// Refuses a request for a partner that is suspended.
+///
+/// A revocation of the partner may be lifted while the request waits.
 ///
 /// # Errors
 /// It is suspended.
@@ -35,10 +37,10 @@ pub fn suspended(partner: &PartnerName, state: &State) -> Result<(), &'static Re
     if known.is_some_and(|known| known.suspended.is_some()) { Err(&reason::PARTNER_SUSPENDED) } else { Ok(()) }
 }
 
-/// Refuses what is asked for an integration that is suspended or revoked, or whose partner is.
+/// Refuses a request for an integration that is suspended or revoked, or whose partner is.
 ///
 /// # Errors
-/// How it is stopped.
+/// The way in which it is stopped.
 pub fn integration(id: &IntegrationId, state: &State) -> Result<(), &'static Reason> {
     partner(&id.partner, state)?;
     if state.integrations.get(id).is_some_and(|known| known.suspended.is_some()) {
@@ -47,10 +49,12 @@ pub fn integration(id: &IntegrationId, state: &State) -> Result<(), &'static Rea
     unrevoked(&RevocationTarget::Integration { integration: id.clone() }, state)
 }
 
-/// Refuses what is asked for an integration in an environment that is revoked, for it or for everybody.
+/// Refuses a request for an integration in an environment that is revoked.
+///
+/// The revocation may be for this integration, or for all of them.
 ///
 /// # Errors
-/// How it is stopped.
+/// The way in which it is stopped.
 pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &State) -> Result<(), &'static Reason> {
     integration(id, state)?;
     unrevoked(&RevocationTarget::Environment { environment: environment.clone() }, state)?;
@@ -58,11 +62,13 @@ pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &St
     unrevoked(&here, state)
 }
 
-/// Refuses an elevation that nothing could use now: of an integration that is not in good standing, in an environment that is revoked,
-/// through a binding that is revoked, or where every binding is.
+/// Refuses an elevation that nothing could use now.
+///
+/// Its integration is not in good standing, its environment or API is revoked, or so is the binding that it was requested through,
+/// or every binding.
 ///
 /// # Errors
-/// How it is stopped.
+/// The way in which it is stopped.
 pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     stands(&asked.integration, state, now)?;
     environment(&asked.integration, &asked.environment, state)?;
@@ -79,10 +85,12 @@ pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(),
     if bindings.iter().any(|one| binding(place, one, state).is_ok()) { Ok(()) } else { Err(&reason::REVOKED) }
 }
 
-/// Refuses an approval that would give more to what is stopped. What `effort` does not suffice to compare counts as more.
+/// Refuses an approval that would give more to a stopped target.
+///
+/// If `effort` does not suffice to compare two versions, the new one counts as giving more.
 ///
 /// # Errors
-/// How it is stopped.
+/// The way in which it is stopped.
 pub fn approval(approval: &Approval, state: &State, effort: &mut Effort) -> Result<(), &'static Reason> {
     let unknown = || &reason::NOT_FOUND;
     match approval.kind {
@@ -102,21 +110,22 @@ pub fn approval(approval: &Approval, state: &State, effort: &mut Effort) -> Resu
     }
 }
 
-/// Refuses a certificate where nothing takes certificates now.
+/// Refuses an enrolment if no certificate of the integration counts there now.
 ///
 /// # Errors
-/// How it is stopped.
+/// The way in which it is stopped.
 pub fn enrolment(id: &IntegrationId, place: &EnvironmentName, state: &State) -> Result<(), &'static Reason> {
     environment(id, place, state)?;
     if state.barred.certificate(id, place).is_some() { Err(&reason::REVOKED) } else { Ok(()) }
 }
 
-/// Refuses the version of an integration that waits, where it gives more to something that is stopped: to the integration, in an
-/// environment, through a binding, or at an API. Nearly always nothing is stopped, and then no versions are compared. What `effort` does
-/// not suffice to compare counts as more.
+/// Refuses the waiting version of an integration, if it gives more to a stopped target.
+///
+/// The target is the integration, an environment, a binding, or an API. Nearly always nothing is stopped, and then no versions are
+/// compared. If `effort` does not suffice to compare them, the new one counts as giving more.
 ///
 /// # Errors
-/// How it is stopped.
+/// The way in which it is stopped.
 pub fn version(id: &IntegrationId, state: &State, effort: &mut Effort) -> Result<(), &'static Reason> {
     integration(id, state)?;
     let Some(known) = state.integrations.get(id) else { return Ok(()) };
@@ -137,11 +146,12 @@ pub fn version(id: &IntegrationId, state: &State, effort: &mut Effort) -> Result
     Ok(())
 }
 
-/// Refuses the version of an API that waits: while the API is revoked, whatever it says; else where it gives an audience or a caller to
-/// something that is stopped.
+/// Refuses the waiting version of an API, if it gives more to a stopped target.
+///
+/// If the API is revoked, every version is refused. Otherwise one that gives an audience or a caller to a stopped target is.
 ///
 /// # Errors
-/// How it is stopped.
+/// The way in which it is stopped.
 pub fn api(name: &ApiName, state: &State) -> Result<(), &'static Reason> {
     unrevoked(&RevocationTarget::Api { api: name.clone() }, state)?;
     let Some(known) = state.apis.get(name) else { return Ok(()) };
@@ -164,24 +174,26 @@ pub fn api(name: &ApiName, state: &State) -> Result<(), &'static Reason> {
     Ok(())
 }
 
-/// `stop`, where it matters.
+/// Returns `stop`, if it matters.
 fn unless(stop: Result<(), &'static Reason>, matters: impl FnOnce() -> bool) -> Result<(), &'static Reason> {
     stop.or_else(|reason| if matters() { Err(reason) } else { Ok(()) })
 }
 
-/// The APIs that it gives something of.
+/// The APIs that it gives any right at.
 fn targets(access: &Access) -> impl Iterator<Item = &ApiName> {
     access.scopes.keys().chain(access.elevation.iter().map(|one| &one.api))
 }
 
-/// Refuses a binding that is revoked, or of which every proof is refused: its issuer is revoked, or another revoked binding takes them.
+/// Refuses a binding that is revoked, or none of whose proofs is accepted.
+///
+/// Its issuer is revoked, or another revoked binding takes the same proofs.
 fn binding(place: (&ClientId, &EnvironmentName), binding: &Binding, state: &State) -> Result<(), &'static Reason> {
     unrevoked(&through(place, &binding.name), state)?;
     let (client, environment) = place;
     let barred = match (&binding.admits, client) {
         (Admits::Jwt(rule), _) => state.barred.rule(environment, rule),
         (Admits::Certificate, ClientId::Integration(id)) => state.barred.certificate(id, environment),
-        // Our authority names integrations only.
+        // Our authority makes certificates for integrations only.
         (Admits::Certificate, ClientId::Api(_)) => None,
     };
     if barred.is_some() { Err(&reason::REVOKED) } else { Ok(()) }

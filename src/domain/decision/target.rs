@@ -1,4 +1,4 @@
-//! The API that a request names, found among those of the record.
+//! Finds the API that a request names, among those of the record.
 
 use super::admission::Principal;
 use super::ask::{Ask, Target};
@@ -43,8 +43,8 @@ pub(in crate::domain) fn target<'a>(
     };
     trace.check("target.named", wanted.is_some(), || ("one resource or one audience".into(), asked()));
     let wanted = wanted.ok_or(&reason::TARGET_MISSING)?;
-    // Only APIs that the record names are looked at, so an API that exists and one that does not are refused alike, and what is told
-    // is the caller's own contract.
+    // Only APIs of the record are searched. So an API that exists and one that does not are refused alike, and the refusal tells
+    // only the caller's own contract.
     let named: BTreeSet<&ApiName> = access.scopes.keys().chain(access.elevation.iter().map(|eligible| &eligible.api)).collect();
     let all = || named.iter().filter_map(|api| chosen(api, principal, access, state));
     let chosen = all().find(|chosen| match wanted {
@@ -68,7 +68,7 @@ fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &
     }
     let record = &state.apis.get(api)?.current.as_ref()?.record;
     let audience = record.audience.get(principal.environment())?.clone();
-    // An environment that is newer than the API has the audience: a token for it would be shown to us.
+    // A newer environment has the same audience: a token for it would be presented to us.
     if is_own_audience(
         state.configuration.iter().flat_map(|configuration| configuration.environments.values()),
         audience.as_str(),
@@ -78,17 +78,17 @@ fn chosen<'a>(api: &ApiName, principal: &Principal, access: &'a Access, state: &
     Some(Chosen { api: api.clone(), audience, form: record.token.clone(), rules, catalogue: Catalogue::Record(record) })
 }
 
-/// The scopes that an API has.
+/// The scopes of an API.
 #[derive(Clone, Copy)]
 pub(in crate::domain) enum Catalogue<'a> {
-    /// Of a record.
+    /// The scopes of a record.
     Record(&'a Api),
-    /// Of the built-in API.
+    /// The scopes of the built-in API.
     BuiltIn,
 }
 
 impl Catalogue<'_> {
-    /// Whether it has this one.
+    /// Tells whether the API has this scope.
     pub(in crate::domain) fn holds(&self, scope: &Scope) -> bool {
         match self {
             Self::Record(api) => api.scopes.contains_key(scope),

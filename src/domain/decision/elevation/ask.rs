@@ -1,4 +1,4 @@
-//! Asking: from what somebody wants to an elevation that people may agree to, or every reason why not.
+//! Makes an elevation that people can approve from a request, or gives every reason against it.
 
 use crate::domain::elevation::Elevation;
 use crate::domain::elevation::LONGEST_BREAK_GLASS;
@@ -18,68 +18,72 @@ use crate::domain::value::names::{ApiName, BindingName, ElevationId, Environment
 use crate::domain::value::scope::{Scope, ScopeSet};
 use crate::domain::value::text::Text;
 
-/// More open requests of one requester for one integration in one environment are refused: people who must look at them are few (ABUSE
-/// D-22). The workload is one requester and each person another, so that none of them keeps another from asking.
+/// The most open requests of one requester for one integration in one environment.
+///
+/// The people who must look at them are few (ABUSE D-22). An integration's workloads are one requester and each person is another,
+/// so that none of them keeps another from asking.
 const MOST_OPEN: usize = 20;
 
-/// The furthest start.
+/// How far ahead an elevation may start.
 const FURTHEST: Seconds = Seconds::days(30);
 
-/// The elevation that somebody asks for.
+/// A request for an elevation.
 #[derive(Clone, Debug)]
 pub struct ElevationRequest {
-    /// At which API.
+    /// The API.
     pub api: ApiName,
     /// The scopes.
     pub scopes: ScopeSet,
-    /// Endpoint conditions; none means those of the record.
+    /// Endpoint conditions; empty means those of the record.
     pub allow: Vec<Endpoint>,
-    /// How long.
+    /// The duration.
     pub duration: Seconds,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// The ticket.
     pub ticket: Option<Ticket>,
-    /// From when.
+    /// The start; `None` means at the approval.
     pub starts: Option<Timestamp>,
-    /// At once, to be looked at afterwards.
+    /// True to start at once, and be reviewed afterwards.
     pub break_glass: bool,
 }
 
-/// An elevation to be judged: the request, who makes it, for whom and where.
+/// A request with its requester and place, to be judged.
 #[derive(Clone, Debug)]
 pub struct NewElevation {
     /// The id that it will have.
     pub id: ElevationId,
-    /// For whom.
+    /// The integration that it is for.
     pub integration: IntegrationId,
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// What.
+    /// The request.
     pub request: ElevationRequest,
-    /// Who asks.
+    /// The requester.
     pub by: Actor,
-    /// The binding that a workload asks through.
+    /// The binding that a workload asked through.
     pub binding: Option<BindingName>,
-    /// SHA-256 of the token by which it asks how it stands.
+    /// SHA-256 of the token by which the workload polls its state.
     pub poll: Option<Digest>,
 }
 
-/// One thing that does not fit: which member of the request, which reason, what exactly.
+/// One fault of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unfit {
-    /// The member.
+    /// The member that has the fault.
     pub at: &'static str,
     /// The reason.
     pub reason: &'static Reason,
-    /// What was wanted, and what the record has.
+    /// The details: the wanted value, and what the record has.
     pub message: String,
 }
 
-/// Makes an elevation that people may agree to. The standing of integration and partner is for the caller to ask.
+/// Makes an elevation that people can approve.
+///
+/// The caller judges the standing of integration and partner.
 ///
 /// # Errors
-/// Everything that does not fit, all at once.
+/// All faults at once.
 pub fn ask(wanted: NewElevation, state: &State, now: Timestamp) -> Result<Elevation, Vec<Unfit>> {
     let Some(access) = access(state, &wanted.integration, &wanted.environment) else {
         let message = format!("{} has no environment {}", wanted.integration, wanted.environment);
@@ -119,7 +123,7 @@ pub fn ask(wanted: NewElevation, state: &State, now: Timestamp) -> Result<Elevat
         );
         unfit.push(Unfit { at: "scopes", reason: &reason::ELEVATION_NO_APPROVER, message });
     }
-    // What starts without an approval waits for nobody; its own limit is one that nobody has looked at (`fit`).
+    // A break-glass waits for nobody. Its own limit is one that lacks its review (`fit`).
     let own = |request: &&Request| is_same(&request.elevation.requested_by, &wanted.by);
     let waiting = state.elevations.of(&wanted.integration, &wanted.environment).filter(own);
     let waiting = waiting.filter(|request| request.standing(now) == Standing::Pending).count();
@@ -153,7 +157,7 @@ pub fn ask(wanted: NewElevation, state: &State, now: Timestamp) -> Result<Elevat
     })
 }
 
-/// What the request names, against what the record has for each scope.
+/// Compares the request with what the record has for each scope.
 fn fit(wanted: &NewElevation, eligible: &[&Eligible], state: &State, now: Timestamp, unfit: &mut Vec<Unfit>) {
     let mut add = |at, reason, message: String| unfit.push(Unfit { at, reason, message });
     let most = eligible.iter().map(|one| one.max).min().unwrap_or(Seconds::hours(24));
@@ -177,7 +181,7 @@ fn fit(wanted: &NewElevation, eligible: &[&Eligible], state: &State, now: Timest
     }
     let starts = wanted.request.starts.unwrap_or(now);
     for one in eligible {
-        // Approvals may take until the window has closed again; that is looked at when a token is asked for.
+        // Approvals may take until the window has closed again. The window is judged again when a token is requested.
         if let Some(window) = one.window.as_ref().filter(|window| wanted.request.starts.is_some() && !window.holds(starts)) {
             add("starts", &reason::ELEVATION_WINDOW, format!("{} runs {window}", one.scope));
         }
@@ -185,8 +189,8 @@ fn fit(wanted: &NewElevation, eligible: &[&Eligible], state: &State, now: Timest
             add("breakGlass", &reason::ELEVATION_NO_BREAK_GLASS, format!("the record does not allow it for {}", one.scope));
         }
     }
-    // One at a time: what nobody has looked at is not repeated by the same person in the same place until somebody has. Another person
-    // may be needed in the same incident, and each answers for their own.
+    // One break-glass at a time: the same person does not repeat it in the same place before it is reviewed. Another person may be
+    // needed in the same incident, and each answers for their own.
     let own = |request: &&Request| {
         let other = &request.elevation;
         let here = other.integration == wanted.integration && other.environment == wanted.environment;
@@ -205,7 +209,7 @@ fn fit(wanted: &NewElevation, eligible: &[&Eligible], state: &State, now: Timest
     }
 }
 
-/// Whether two requests come from one requester. All of an integration's workloads are one.
+/// Tells whether two requests have the same requester. All workloads of an integration are one.
 fn is_same(one: &Actor, other: &Actor) -> bool {
     match (one, other) {
         (Actor::Workload(one), Actor::Workload(other)) => one == other,
@@ -225,19 +229,19 @@ fn barred(wanted: &NewElevation, state: &State) -> Vec<Person> {
     let mut barred: Vec<Person> = Vec::new();
     for person in wanted.by.person().into_iter().chain(applied).chain(enrolled) {
         if !barred.iter().any(|known| known.is(person)) {
-            // Names are for people to read, and stand elsewhere; who may not review is a matter of issuer and id.
+            // Names are for people to read, and are recorded elsewhere. Issuer and id decide who may not review.
             barred.push(Person { name: None, ..person.clone() });
         }
     }
     barred
 }
 
-/// What the record in force still has for each scope of an elevation; nothing where one of them is gone.
+/// Finds the record's rule for each scope of an elevation; `None` if one of them is gone.
 pub(super) fn eligible<'a>(state: &'a State, elevation: &Elevation) -> Option<Vec<&'a Eligible>> {
     elevation.scopes.iter().map(|scope| eligible_for(state, elevation, scope)).collect()
 }
 
-/// What the record in force still has for one of the scopes.
+/// Finds the record's rule for one scope.
 pub(super) fn eligible_for<'a>(state: &'a State, elevation: &Elevation, scope: &Scope) -> Option<&'a Eligible> {
     let access = access(state, &elevation.integration, &elevation.environment)?;
     let found = access.elevation.iter().find(|one| one.api == elevation.api && one.scope == *scope);
@@ -248,7 +252,7 @@ fn access<'a>(state: &'a State, integration: &IntegrationId, environment: &Envir
     state.integrations.get(integration)?.current.as_ref()?.record.environments.get(environment)
 }
 
-/// Whether an API takes signed approvals alone.
+/// Tells whether an API takes signed approvals alone.
 pub fn is_signed(state: &State, api: &ApiName) -> bool {
     let current = state.apis.get(api).and_then(|api| api.current.as_ref());
     current.is_some_and(|current| current.record.approval == Approval::Signed)
@@ -259,7 +263,7 @@ fn in_catalogue(state: &State, api: &ApiName, scope: &Scope) -> bool {
     current.is_some_and(|current| current.record.scopes.contains_key(scope))
 }
 
-/// Those who applied a version of the record since one of these scopes last widened in it.
+/// The people who applied a version of the record since it last widened one of these scopes.
 pub(super) fn appliers<'a>(
     state: &'a State,
     (integration, environment): (&IntegrationId, &'a EnvironmentName),
@@ -270,7 +274,9 @@ pub(super) fn appliers<'a>(
     known.flat_map(move |known| scopes.iter().flat_map(move |scope| known.appliers.of(environment, api, scope)))
 }
 
-/// Who asked for a certificate of this integration there: what the workload shows is theirs, however often it was renewed since.
+/// The people who requested a certificate of this integration in this environment.
+///
+/// A workload's certificate counts as theirs, however often it was renewed since.
 pub(super) fn enrollers<'a>(
     state: &'a State,
     integration: &'a IntegrationId,
@@ -281,7 +287,9 @@ pub(super) fn enrollers<'a>(
     here.filter_map(|one| state.approvals.get(&one.approval)?.requested_by.person())
 }
 
-/// Whether anybody could ever meet `demand`. Who has a role is known to the identity provider alone, so only lists of people are counted.
+/// Tells whether enough people could meet `demand`.
+///
+/// Only the identity provider knows the holders of a role, so only lists of people are counted.
 pub(super) fn can_be_met(demand: &Approvers, barred: &[Person], state: &State) -> bool {
     if demand.role.is_some() || demand.fallback.is_some() {
         return true;

@@ -1,6 +1,7 @@
-//! What an approver must see on one screen (docs/how-to/govern/approve.md): what is asked beside what is there already, how it was before, and what is unusual.
+//! The facts that an approver of an elevation sees on one screen (docs/how-to/govern/approve.md).
 //!
-//! Facts and flags only, each from the state; how they are worded and laid out is for who shows them.
+//! They compare the request with present rights and earlier requests, and flag what is unusual. Each comes from the state. Their
+//! wording and layout is up to the page that shows them.
 
 use serde::Serialize;
 
@@ -17,19 +18,19 @@ use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{ElevationId, Issuer};
 use crate::domain::value::scope::Scope;
 
-/// A contract that ends so soon is worth a second look.
+/// A contract that ends within this time gets a flag.
 const SOON: Seconds = Seconds::days(30);
 
-/// How many earlier requests are shown.
+/// The number of earlier requests that are listed.
 const PRECEDENTS: usize = 5;
 
-/// What an approver must see besides the request itself.
+/// The facts that an approver must see besides the request itself.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Briefing<'a> {
     /// Each scope in plain words.
     pub asked: Vec<Asked<'a>>,
-    /// What the integration has at this API without any elevation.
+    /// The scopes that the integration has at this API without an elevation.
     pub standing: &'a [ScopeRule],
     /// The classes of data that it works on.
     pub data_classes: &'a [String],
@@ -37,48 +38,48 @@ pub struct Briefing<'a> {
     pub contract: &'a str,
     /// The first second after it.
     pub contract_ends: Timestamp,
-    /// Until when the partner counts as verified.
+    /// The end of the partner's verification.
     pub partner_verified: Option<Timestamp>,
-    /// Whose word the binding takes that the workload asked through.
+    /// The issuer that the binding trusts, if a workload asked through one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<&'a Issuer>,
-    /// Other elevations of the integration that run, or will.
+    /// Other elevations of the integration that run, or will run.
     pub running: Vec<Precedent<'a>>,
     /// Its last requests for any of these scopes, newest first.
     pub precedents: Vec<Precedent<'a>>,
-    /// What is unusual about it.
+    /// The flags of unusual facts.
     pub flags: Vec<&'static str>,
 }
 
-/// A scope that is asked for.
+/// A requested scope.
 #[derive(Debug, Serialize)]
 pub struct Asked<'a> {
-    /// Which.
+    /// The scope.
     pub scope: &'a Scope,
-    /// What it lets do, in the catalogue's words.
+    /// The actions that it allows, in the catalogue's words.
     pub meaning: &'a str,
-    /// How bad it can be.
+    /// The harm that it can do.
     pub risk: Risk,
-    /// The endpoints that the record allows; none means the whole API.
+    /// The endpoints that the record allows; empty means the whole API.
     pub allow: &'a [Endpoint],
-    /// The longest elevation.
+    /// The longest elevation that the record allows.
     pub max: Seconds,
 }
 
-/// Another request.
+/// Another request for an elevation.
 #[derive(Debug, Serialize)]
 pub struct Precedent<'a> {
-    /// Which.
+    /// Its id.
     pub id: &'a ElevationId,
-    /// What became of it.
+    /// Its present state.
     pub state: Standing,
-    /// When it was asked for.
+    /// When it was made.
     pub asked: Timestamp,
-    /// What for.
+    /// The scopes that it names.
     pub scopes: Vec<&'a Scope>,
 }
 
-/// Puts it together; nothing where the record is gone.
+/// Makes the briefing; `None` if the record has gone.
 pub fn briefing<'a>(request: &'a Request, state: &'a State, now: Timestamp) -> Option<(Briefing<'a>, &'a Integration)> {
     let elevation = &request.elevation;
     let record: &Integration = &state.integrations.get(&elevation.integration)?.current.as_ref()?.record;

@@ -1,4 +1,6 @@
-//! What is elevated at this second: asked at every mint, because an approval is not a promise.
+//! The elevations that are active at this second.
+//!
+//! They are judged at every mint, because an approval is no promise.
 
 use super::ask;
 use crate::domain::elevation::Request;
@@ -12,20 +14,20 @@ use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{ApiName, ElevationId, EnvironmentName, IntegrationId, Ticket};
 use crate::domain::value::scope::Scope;
 
-/// One scope that is elevated.
+/// One elevated scope.
 #[derive(Clone, Debug)]
 pub struct Live<'a> {
-    /// By which elevation.
+    /// The elevation that gives it.
     pub id: &'a ElevationId,
     /// The ticket that it names.
     pub ticket: Option<&'a Ticket>,
-    /// Endpoint conditions; none means the whole API.
+    /// Endpoint conditions; empty means the whole API.
     pub allow: Vec<Endpoint>,
-    /// Until when: its own end, or that of the record's window today.
+    /// Its end: that of the elevation, or of the record's window today.
     pub ends: Timestamp,
 }
 
-/// The elevation by which `scope` may be had now, if there is one; where there are several, the one that lasts longest.
+/// Finds the elevation that gives `scope` now; of several, the one that lasts longest.
 pub fn live<'a>(
     state: &'a State,
     integration: &IntegrationId,
@@ -45,15 +47,15 @@ fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timest
         return None;
     }
     let (starts, ends) = request.period()?;
-    // Who asked has no access any more: what they asked for goes with them.
+    // If the requester's access was ended, their elevations end too.
     if elevation.requested_by.person().is_some_and(|person| state.ensure_not_cut(person).is_err()) {
         return None;
     }
-    // The record as it is now, for this scope and for what it demands.
+    // The record in force decides on this scope and on the approvers that it demands.
     let eligible = ask::eligible_for(state, elevation, scope)?;
     let signed = request.is_signed(state);
-    // Where approvals are signed, one counts that carries a signature by a passkey that is the approver's still. Whether the signature
-    // holds is asked before anything is issued (`broker/passkey.rs`).
+    // If the API takes signed approvals only, one counts if its signature names a passkey that is still the approver's. The
+    // signature is verified before anything is issued (`broker/passkey.rs`).
     let counts = |review: &&Review| !signed || review.is_signed(state);
     let agreed = if elevation.break_glass {
         eligible.break_glass && !signed

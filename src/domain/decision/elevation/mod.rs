@@ -1,4 +1,4 @@
-//! Decisions about elevations: what may be asked for, what a reviewer sees, and what counts at an exchange.
+//! Decisions about elevations: requests, reviews, and elevations that count at an exchange.
 
 mod ask;
 mod briefing;

@@ -1,9 +1,10 @@
-//! An exhaustive model: every order of what a requester, two approvers, a bystander, time and a changing record can do within a bound,
-//! against the code that runs. ABUSE I-11 and I-12 are asked in every state that can be reached, and that what is over stays over on
-//! every step between two.
+//! An exhaustive model of elevations: every order of steps within a bound, against the real code.
 //!
-//! The rules under test are those of this room, unchanged: the model only drives [`ask`], [`Request::review`] and [`State::apply`], and
-//! keeps its own account of who did what when, against which [`live`] is held.
+//! The steps are those of a requester, two approvers, a bystander, time and a changing record. ABUSE I-11 and I-12 are checked in
+//! every state that can be reached. On every step, an elevation that is over must stay over.
+//!
+//! The rules under test are those of this folder, unchanged. The model only drives [`ask`], [`Request::review`] and
+//! [`State::apply`], and keeps its own account of who did what when, against which [`live`] is checked.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -25,16 +26,18 @@ use crate::domain::value::names::{ElevationId, IntegrationId};
 const DURATION: u32 = 1800;
 const MAX: u32 = 3600;
 
-/// How many steps from the start. Six reach two requests, both approvers, a change of the record and the end of an elevation.
+/// The number of steps from the start.
+///
+/// Six reach two requests, both approvers, a change of the record and the end of an elevation.
 const DEPTH: usize = 6;
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Who {
     /// An owner who asks.
     Requester,
-    /// Of security.
+    /// A person with the role `security`.
     First,
-    /// Of security.
+    /// Another person with the role `security`.
     Second,
     /// An auditor.
     Bystander,
@@ -43,14 +46,14 @@ enum Who {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Ask(Who),
-    /// The last request, as it is seen now, or as it was seen when it was made.
+    /// Reviews the last request, as it is seen now, or as it was seen when it was made.
     Review(Who, Verdict, Seen, bool),
-    /// The role goes at the identity provider: the next token lacks it.
+    /// Takes the role away at the identity provider: the next token lacks it.
     LoseRole(Who),
-    /// Access is ended by a cut.
+    /// Ends a person's access.
     Cut(Who),
     End,
-    /// The record asks for another number of approvers, or lists the scope no more.
+    /// Changes the record: another number of approvers, or the scope is listed no more.
     Record(Option<u8>),
     Wait(i64),
 }
@@ -61,7 +64,7 @@ enum Seen {
     AtFirst,
 }
 
-/// What the model knows by itself of each accepted approval.
+/// The model's own account of an accepted approval.
 #[derive(Clone, Debug)]
 struct Word {
     who: Who,
@@ -75,7 +78,7 @@ struct World {
     state: State,
     now: i64,
     index: u64,
-    /// The requests, in order: by whom, when, the version at first, the approvals, whether it was denied or ended by hand.
+    /// The requests, in order, with the model's own account of each.
     requests: Vec<Asked>,
     without_role: Vec<Who>,
 }
@@ -105,7 +108,7 @@ fn scope() -> crate::domain::value::scope::Scope {
     "orders:read".parse().expect("a scope")
 }
 
-/// The fixture's record with its scope to be elevated, by so many of security.
+/// The fixture's record, with its scope open to elevation by so many people of security.
 fn record(state: &State, count: Option<u8>) -> Integration {
     let mut record = state.integrations[&integration()].current.as_ref().expect("a record").record.as_ref().clone();
     let access = record.environments.get_mut(&production()).expect("production");
@@ -155,7 +158,7 @@ impl World {
         access.elevation.first().map(|eligible| usize::from(eligible.approvers.count))
     }
 
-    /// Takes a step, if it can be taken; whether it was.
+    /// Takes a step, if it can be taken. Returns whether it was.
     fn step(&mut self, step: Step) -> bool {
         match step {
             Step::Wait(seconds) => self.now += seconds,
@@ -228,7 +231,7 @@ impl World {
 
     fn review(&mut self, who: Who, verdict: Verdict, seen: Seen, shorter: bool) -> bool {
         let Some(last) = self.requests.last().cloned() else { return false };
-        // The broker asks this of the state at the same moment (`ensure_not_cut`).
+        // The broker makes the same check of the state at the same moment (`ensure_not_cut`).
         if self.state.ensure_not_cut(&person(who)).is_err() {
             return false;
         }
@@ -254,7 +257,7 @@ impl World {
         true
     }
 
-    /// I-11 and I-12, by the model's own account.
+    /// Checks I-11 and I-12, by the model's own account.
     fn check(&self, path: &dyn Fn() -> String) {
         let environment = production();
         let api = "orders-api".parse().expect("a name");
@@ -277,7 +280,7 @@ impl World {
         assert!(self.state.ensure_not_cut(&person(asked.by)).is_ok(), "who asked is gone: {}", path());
     }
 
-    /// All that can matter of where it stands.
+    /// Everything that can matter in a state of the model.
     fn key(&self) -> String {
         let standing: Vec<_> =
             self.state.elevations.all().map(|one| (one.standing(at(self.now)), one.terms().duration)).collect();
@@ -307,7 +310,7 @@ fn steps() -> Vec<Step> {
     steps
 }
 
-/// Every state within [`DEPTH`] steps; how many there are, and in how many of them something is elevated.
+/// Visits every state within [`DEPTH`] steps. Returns their number, and how many are elevated.
 fn explore(count: u8) -> (usize, usize) {
     let (mut seen, mut elevated) = (HashSet::new(), 0);
     let mut queue = VecDeque::from([(World::start(count), Vec::<Step>::new())]);
@@ -323,7 +326,7 @@ fn explore(count: u8) -> (usize, usize) {
             let mut path = path.clone();
             path.push(step);
             next.check(&|| format!("{path:?}"));
-            // I-9: what is over stays over, and nothing is taken back.
+            // I-9: an elevation that is over stays over, and nothing is taken back.
             for before in world.state.elevations.all() {
                 let after = next.state.elevations.find(&before.elevation.id).expect("nothing is forgotten");
                 let (was, is) = (before.standing(at(world.now)), after.standing(at(next.now)));
@@ -344,7 +347,7 @@ fn i_11_i_12_hold_in_every_state_that_can_be_reached() {
     for count in [1, 2] {
         let (states, elevated) = explore(count);
         println!("{count}: {states} states, {elevated} of them elevated");
-        // Figures of the bound above: a model that reaches nothing proves nothing.
+        // Figures of the bound above. A model that reaches nothing would prove nothing.
         assert!(states > 20_000 && elevated > 500, "{states} states, {elevated} of them elevated");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a review of an elevation counts, and what an approver's passkey signs.
+//! Judges reviews of an elevation, and defines the statement that an approver's passkey signs.
 
 use serde::Serialize;
 
@@ -14,20 +14,20 @@ use crate::domain::state::State;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 
-/// What somebody is about to say.
+/// A review that is about to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Vote<'a> {
     /// For or against.
     pub verdict: Verdict,
-    /// The version that was seen.
+    /// The version that the reviewer saw.
     pub seen: Digest,
-    /// What is taken away.
+    /// The terms that the reviewer takes away.
     pub narrowing: &'a Narrowing,
-    /// The signature, where there is one; whether it holds is not asked here.
+    /// The signature, if there is one. It is not verified here.
     pub signature: Option<&'a Signature>,
 }
 
-/// What an approver signs: everything that comes of the approval, and nothing that could be read otherwise.
+/// The statement that an approver signs: all effects of the approval, readable in one way only.
 #[derive(Serialize)]
 struct Statement<'a> {
     statement: &'static str,
@@ -37,24 +37,30 @@ struct Statement<'a> {
     approver: (&'a str, &'a str),
 }
 
-/// The challenge of the approver's authenticator: SHA-256 of the elevation as it stands on record, of the version of it (and with it of
-/// record and catalogue) that was seen, of what the approver takes away, and of who the approver is.
+/// The challenge for the approver's authenticator, a digest of all that the approval rests on.
 ///
-/// A member that an elevation gets one day must be absent from the JSON where it says nothing: else what was signed before counts no more.
+/// It is SHA-256 of the elevation as recorded, the version of it that was seen (and with it the record and the catalogue), the
+/// terms that the approver takes away, and the approver.
+///
+/// A future member of an elevation must be absent from the JSON if it is not set. Otherwise earlier signatures no longer count.
 pub fn statement(elevation: &Elevation, seen: Digest, narrowing: &Narrowing, approver: &Person) -> Digest {
     let statement = "carnet elevation approval v1";
     Digest::of_json(&Statement { statement, elevation, seen, narrowing, approver: (approver.iss.as_str(), &approver.id) })
 }
 
 impl Review {
-    /// Whether it carries a signature by a passkey that is the reviewer's still; whether that holds is not asked here.
+    /// Tells whether its signature names a passkey that is still the reviewer's.
+    ///
+    /// The signature is not verified here.
     pub fn is_signed(&self, state: &State) -> bool {
         self.signature.as_ref().is_some_and(|signature| state.passkeys.signing(signature, &self.by).is_some())
     }
 }
 
 impl Request {
-    /// The version that a review names: it changes with everything that an approver looks at, the record and the catalogue included.
+    /// The version that a review names.
+    ///
+    /// It changes with everything that an approver looks at, the record and the catalogue included.
     pub fn version(&self, state: &State) -> Digest {
         let asked = &self.elevation;
         let record = state.integrations.get(&asked.integration).and_then(|integration| integration.current.as_ref());
@@ -62,20 +68,23 @@ impl Request {
         Digest::of_json(&(asked, self.terms(), record.map(|record| record.version), api.map(|api| api.version)))
     }
 
-    /// Whether the record still asks for the approvers by whom it was asked for. Who looks at what began without anybody is no record's to
-    /// say: were it, a record that changed would keep everybody from looking, and its integration stopped for good.
+    /// Tells whether the record still demands the approvers of the request.
+    ///
+    /// It has no say over the review of a break-glass. If it had, a record that changed would keep everybody from reviewing, and
+    /// the integration would be stopped for good.
     fn rule_stands(&self, state: &State) -> bool {
         let asks_the_same = |eligible: Vec<&Eligible>| rule::demands(&eligible) == self.elevation.rule.demands;
         self.elevation.break_glass || ask::eligible(state, &self.elevation).is_some_and(asks_the_same)
     }
 
-    /// Whether nobody's approval counts without a signature: the API says so as it is now.
+    /// Tells whether only signed approvals count, by the API in force.
     pub fn is_signed(&self, state: &State) -> bool {
         ask::is_signed(state, &self.elevation.api)
     }
 
-    /// The approvals whose signatures a token rests on, each with what was signed: those that [`live`](super::live()) counts. None where the API does not
-    /// ask for any.
+    /// The approvals whose signatures a token rests on, each with the digest that was signed.
+    ///
+    /// They are those that [`live`](super::live()) counts. The list is empty if the API does not ask for signatures.
     pub fn signed(&self, state: &State) -> Vec<(&Person, &Signature, Digest)> {
         if !self.is_signed(state) {
             return Vec::new();
@@ -90,10 +99,10 @@ impl Request {
             .collect()
     }
 
-    /// Whether `staff` may say this now; the roles that the review carries, or why not.
+    /// Judges whether `staff` may make this review now. Returns the roles that it counts for.
     ///
     /// # Errors
-    /// Own request, second vote, over, changed since seen, not among the approvers, unsigned, or more than was asked for.
+    /// It is an own request, a second vote, over, changed since seen, not open to this person, unsigned, or wider than the request.
     pub fn review(&self, staff: &Staff, vote: Vote<'_>, state: &State, now: Timestamp) -> Result<Vec<Role>, &'static Reason> {
         let person = &staff.person;
         if self.elevation.rule.is_barred(person) {
@@ -118,7 +127,7 @@ impl Request {
         if !self.rule_stands(state) {
             return Err(&reason::ELEVATION_RECORD_CHANGED);
         }
-        // Also who applied a version after this was asked for.
+        // People who applied a version after the request are barred too.
         let asked = &self.elevation;
         if ask::appliers(state, (&asked.integration, &asked.environment), &asked.api, &asked.scopes).any(|by| by.is(person)) {
             return Err(&reason::APPROVAL_OWN_REQUEST);
@@ -130,7 +139,7 @@ impl Request {
         if !self.terms().can(vote.narrowing) {
             return Err(&reason::ELEVATION_WIDENS);
         }
-        // Who is against needs no passkey: the safe word is never harder to say.
+        // A denial needs no passkey: the safe verdict is never harder to give.
         if vote.verdict == Verdict::Approve && self.is_signed(state) {
             let signature = vote.signature.ok_or(&reason::ELEVATION_SIGNATURE)?;
             let known = state.passkeys.signing(signature, person).filter(|_| signature.seen == vote.seen);
