@@ -8,7 +8,7 @@ use crate::domain::value::names::ApiName;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to APIs.
+    /// Changes of APIs.
     #[expect(clippy::large_enum_variant, reason = "a change is made once, and its entry is boxed")]
     pub enum ApiChange {
         /// A new or changed API was submitted and waits for its approval.
@@ -16,13 +16,13 @@ kinds! {
         Submitted {
             /// The record.
             record: Box<Api>,
-            /// What must be approved.
+            /// The approval that it opens.
             approval: Approval,
         },
         /// A submitted API came into force.
         #[kind = "api.approved"]
         Approved {
-            /// Which.
+            /// The API.
             api: ApiName,
             /// The version that was approved.
             version: Digest,
@@ -32,7 +32,7 @@ kinds! {
         Narrowed {
             /// The record.
             record: Box<Api>,
-            /// Why, where the person who applied it said so.
+            /// The reason, if the person who applied it gave one.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             reason: Option<Text>,
         },
@@ -48,7 +48,7 @@ impl ApiChange {
         }
     }
 
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         self.api().to_string()
     }

@@ -1,4 +1,4 @@
-//! Changes of approvals. Each is opened by the change of what it is about.
+//! Changes of approvals. The change of its subject opens an approval.
 
 use super::kinds::kinds;
 use crate::domain::people::actor::Role;
@@ -7,32 +7,32 @@ use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to approvals.
+    /// Changes of approvals.
     pub enum ApprovalChange {
         /// Somebody reviewed an approval.
         #[kind = "approval.reviewed"]
         Reviewed {
-            /// Which.
+            /// The id of the approval.
             approval: ApprovalId,
-            /// For or against.
+            /// The verdict.
             verdict: Verdict,
-            /// Why.
+            /// The reason.
             reason: Text,
-            /// The slots that this review may fill (the reviewer's roles at that moment).
+            /// The slots that this review may fill: the reviewer's roles at that moment.
             roles: Vec<Role>,
         },
     }
 }
 
 impl ApprovalChange {
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::Reviewed { approval, .. } => approval.to_string(),
         }
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Reviewed { reason, .. } => Some(reason),

@@ -1,7 +1,7 @@
-//! The archive: which entries of the journal lie in sealed segments outside of its database.
+//! The archive: the entries of the journal that are in sealed segments outside of its database.
 //!
-//! A change names each segment by its hash, so what left the database is on record like everything else, and a later reader knows
-//! what is missing there for a reason. Segments follow one another without a gap. Deliberately not here: files (`journal::segment`).
+//! A change names each segment by its hash. So the log records which entries left the database, and a later reader knows that they
+//! are missing there for a reason. Segments follow one another without a gap. Not here: the files (`journal::archive::segment`).
 
 use std::sync::Arc;
 
@@ -30,8 +30,9 @@ impl Archive {
         self.0.last().map_or(0, |last| last.until)
     }
 
-    /// Takes the next segment in. One that does not begin where the last one ends holds nothing that may be missed elsewhere, and is
-    /// passed over.
+    /// Adds the next segment.
+    ///
+    /// A segment that does not begin where the last one ends is ignored: no entry may be missing elsewhere because of it.
     pub fn take(&mut self, segment: &Segment) {
         if segment.first == self.until() && segment.until > segment.first {
             Arc::make_mut(&mut self.0).push(segment.clone());

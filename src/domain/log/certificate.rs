@@ -8,7 +8,7 @@ use crate::domain::value::names::{EnrolmentId, EnvironmentName, IntegrationId, K
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to authorities, certificates and enrolments.
+    /// Changes of authorities, certificates and enrolments.
     #[expect(clippy::large_enum_variant, reason = "a change is made once, and its entry is boxed")]
     pub enum CertificateChange {
         /// An authority for certificates was made; from now on it issues.
@@ -16,7 +16,7 @@ kinds! {
         AuthorityCreated {
             /// The authority.
             authority: Box<Authority>,
-            /// Why, where somebody asked for it.
+            /// The reason, if somebody asked for it.
             #[serde(skip_serializing_if = "Option::is_none")]
             reason: Option<Text>,
         },
@@ -27,7 +27,7 @@ kinds! {
             environment: EnvironmentName,
             /// The issuing key.
             kid: KeyId,
-            /// Why.
+            /// The reason.
             reason: Text,
         },
         /// Somebody asked for a one-time enrolment token.
@@ -35,37 +35,37 @@ kinds! {
         EnrolmentAsked {
             /// Its id.
             id: EnrolmentId,
-            /// For whom.
+            /// The integration that it is for.
             integration: IntegrationId,
-            /// Where.
+            /// The environment.
             environment: EnvironmentName,
             /// SHA-256 of the token's secret.
             secret: Digest,
-            /// Why.
+            /// The reason.
             reason: Text,
-            /// What must be approved.
+            /// The approval that it opens.
             approval: Approval,
         },
         /// A certificate is about to be signed.
         #[kind = "certificate.issued"]
         Issued {
-            /// What it will say.
+            /// The content that it will have.
             leaf: Leaf,
-            /// The enrolment that it uses up; none for one that a certificate or a person asked for.
+            /// The enrolment that it uses up; `None` for one that a certificate asked for.
             #[serde(skip_serializing_if = "Option::is_none")]
             enrolment: Option<EnrolmentId>,
         },
-        /// A certificate of our own sockets is about to be signed.
+        /// A certificate of our own, for a socket or a responder, is about to be signed.
         #[kind = "certificate.server-issued"]
         ServerIssued {
-            /// What it will say.
+            /// The content that it will have.
             leaf: ServerLeaf,
         },
     }
 }
 
 impl CertificateChange {
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::AuthorityCreated { authority, .. } => format!("{}/{}", authority.environment, authority.kid),
@@ -76,7 +76,7 @@ impl CertificateChange {
         }
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::AuthorityCreated { reason, .. } => reason.as_ref(),

@@ -1,6 +1,6 @@
-//! A change of any noun, and who caused it.
+//! A change of any noun, with its actor.
 //!
-//! Each noun has an enum of its own in this folder. [`Change`] joins them. The JSON is flat: `kind` stands beside the fields of the
+//! Each noun has an enum of its own in this folder, and [`Change`] joins them. The JSON is flat: `kind` is beside the fields of the
 //! change and of its entry, so no field may have the name of a field of [`ChangeEntry`](super::entry::ChangeEntry).
 
 use serde::Serialize;
@@ -22,51 +22,51 @@ use super::staff::StaffChange;
 use super::text::TextChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::text::{Text, TextDigest};
-/// A change with who caused it.
+/// A change with its actor.
 #[derive(Clone, Debug, Serialize)]
 pub struct Attributed {
-    /// Who caused it.
+    /// The person, workload, operator or broker that caused it.
     pub by: Actor,
-    /// What happened.
+    /// The change.
     #[serde(flatten)]
     pub what: Change,
 }
 
-/// Anything that can happen to what the broker knows, by noun.
+/// Any change of the broker's state, by noun.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Change {
-    /// To the journal itself.
+    /// A change of the journal itself.
     Journal(JournalChange),
-    /// To what the operator configured.
+    /// A change of the operator's configuration.
     Configuration(ConfigurationChange),
-    /// To our signing keys.
+    /// A change of our signing keys.
     Key(KeyChange),
-    /// To authorities, certificates and enrolments.
+    /// A change of authorities, certificates and enrolments.
     Certificate(CertificateChange),
-    /// To the keys of partners' issuers.
+    /// A change of the keys of partners' issuers.
     IssuerKey(IssuerKeyChange),
-    /// To the catalogue.
+    /// A change of the catalogue.
     Api(ApiChange),
-    /// To partners.
+    /// A change of partners.
     Partner(PartnerChange),
-    /// To integrations.
+    /// A change of integrations.
     Integration(IntegrationChange),
-    /// To approvals.
+    /// A change of approvals.
     Approval(ApprovalChange),
-    /// To elevations.
+    /// A change of elevations.
     Elevation(ElevationChange),
-    /// To approvers' passkeys.
+    /// A change of approvers' passkeys.
     Passkey(PasskeyChange),
-    /// To revocations.
+    /// A change of revocations.
     Revocation(RevocationChange),
-    /// To people's access.
+    /// A change of people's access.
     Staff(StaffChange),
-    /// To texts of people.
+    /// A change of texts of people.
     Text(TextChange),
 }
 
-/// Asks a change's noun. The compiler holds the list complete.
+/// Makes [`Change`] ask the enum of its noun. The compiler ensures that the list is complete.
 macro_rules! nouns {
     ($($noun:ident($changes:ident)),+ $(,)?) => {
         $(
@@ -77,7 +77,7 @@ macro_rules! nouns {
             }
 
             impl $changes {
-                /// Says who caused the change.
+                /// Adds the actor of the change.
                 pub fn by(self, by: Actor) -> Attributed {
                     Attributed { by, what: self.into() }
                 }
@@ -85,7 +85,7 @@ macro_rules! nouns {
         )+
 
         impl Change {
-            /// Every kind that there is.
+            /// All kinds of changes.
             pub fn kinds() -> impl Iterator<Item = &'static str> {
                 [$($changes::KINDS),+].into_iter().flatten().copied()
             }
@@ -97,30 +97,32 @@ macro_rules! nouns {
                 }
             }
 
-            /// What the change is about, as the entry's `subject` has it.
+            /// The subject of the change, as the entry's `subject` has it.
             pub fn subject(&self) -> String {
                 match self {
                     $(Self::$noun(change) => change.subject(),)+
                 }
             }
 
-            /// Why somebody made the change, where the change says so.
+            /// The reason for the change, if it has one.
             pub fn reason(&self) -> Option<&Text> {
                 match self {
                     $(Self::$noun(change) => change.reason(),)+
                 }
             }
 
-            /// The texts in the change that must be sealed before it is an entry, in a stable order.
+            /// The texts in the change to seal before it is recorded, in a stable order.
             ///
-            /// Whoever reads a record seals the texts of that record.
+            /// Texts of a record are not among them: the reader of the record seals them.
             pub fn texts_mut(&mut self) -> Vec<&mut Text> {
                 match self {
                     $(Self::$noun(change) => change.texts_mut(),)+
                 }
             }
 
-            /// Reads the change of this kind out of the JSON of its entry. The entry's own fields are passed over.
+            /// Reads the change of this kind from the JSON of its entry.
+            ///
+            /// It ignores the entry's own fields.
             ///
             /// # Errors
             /// No noun has the kind, or the fields are not those of its change.
@@ -154,7 +156,7 @@ nouns! {
 }
 
 impl Change {
-    /// Says who caused the change.
+    /// Adds the actor of the change.
     pub fn by(self, by: Actor) -> Attributed {
         Attributed { by, what: self }
     }
@@ -166,7 +168,7 @@ impl Change {
 }
 
 impl Attributed {
-    /// The texts in it that must be sealed before it is an entry: the actor's name, then those of the change.
+    /// The texts that must be sealed before it is recorded: the actor's name, then the change's.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
         self.by.name_mut().into_iter().chain(self.what.texts_mut()).collect()
     }

@@ -1,11 +1,11 @@
-//! Changes of what the operator configured.
+//! Changes of the operator's configuration.
 
 use super::kinds::kinds;
 use crate::domain::registry::environment::Configuration;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to the configuration that decisions rest on.
+    /// Changes of the configuration that decisions rest on.
     pub enum ConfigurationChange {
         /// The environment table or the staff section differs from the last one.
         #[kind = "configuration.changed"]
@@ -14,14 +14,14 @@ kinds! {
 }
 
 impl ConfigurationChange {
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::Changed(_) => "configuration".to_owned(),
         }
     }
 
-    /// Why. A start of the node does not say.
+    /// The reason, which a start of the node does not give.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Changed(_) => None,

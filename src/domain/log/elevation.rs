@@ -9,45 +9,45 @@ use crate::domain::value::names::ElevationId;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to elevations.
+    /// Changes of elevations.
     pub enum ElevationChange {
         /// Somebody asked for an elevation.
         #[kind = "elevation.asked"]
         Asked {
-            /// What was asked.
+            /// The elevation that was requested.
             elevation: Box<Elevation>,
         },
         /// Somebody reviewed an elevation.
         #[kind = "elevation.reviewed"]
         Reviewed {
-            /// Which.
+            /// The id of the elevation.
             elevation: ElevationId,
-            /// For or against.
+            /// The verdict.
             verdict: Verdict,
-            /// Why.
+            /// The reason.
             reason: Text,
             /// The reviewer's roles at that moment.
             roles: Vec<Role>,
-            /// What the reviewer took away.
+            /// The terms that the reviewer took away.
             narrowing: Narrowing,
-            /// The approver's signature, where the API takes no approval without.
+            /// The approver's signature, if the API requires one.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             signature: Option<Box<Signature>>,
         },
         /// An elevation was ended before its time, or its request was withdrawn.
         #[kind = "elevation.ended"]
         Ended {
-            /// Which.
+            /// The id of the elevation.
             elevation: ElevationId,
-            /// Why.
+            /// The reason.
             reason: Text,
         },
-        /// Time has come to tell people about an elevation.
+        /// The time came to tell people about an elevation.
         #[kind = "elevation.noticed"]
         Noticed {
-            /// Which.
+            /// The id of the elevation.
             elevation: ElevationId,
-            /// What about.
+            /// The kind of notice.
             notice: Notice,
         },
     }
@@ -62,12 +62,12 @@ impl ElevationChange {
         }
     }
 
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         self.elevation().to_string()
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Asked { elevation } => Some(&elevation.reason),

@@ -1,6 +1,7 @@
-//! Entries of the journal: what was issued, what was refused to a known caller, and every change, in one order.
+//! Entries of the journal: issued tokens, refusals of known callers, and changes, in one order.
 //!
-//! An entry is JSON text; the Merkle leaf is over exactly those bytes. Token text never stands in an entry.
+//! Enter through [`Entry::parse`]. An entry is JSON text, and the Merkle leaf is over exactly those bytes. An entry never has the
+//! text of a token.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,13 +23,13 @@ pub enum Entry {
     Issued(Box<Issued>),
     /// A known caller was refused.
     Refused(Box<RefusedEntry>),
-    /// Refusals of strangers, or beyond a caller's quota, counted.
+    /// Refusals of strangers, or beyond a caller's quota, as a count.
     Counted(Counted),
     /// Something changed.
     Change(Box<ChangeEntry>),
 }
 
-/// `kind: issued`.
+/// An issued token: `kind: issued`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Issued {
@@ -46,23 +47,23 @@ pub struct Issued {
     pub environment: EnvironmentName,
     /// The token's id.
     pub jti: TokenId,
-    /// Its end.
+    /// Its expiry.
     pub exp: Timestamp,
     /// The API.
     pub api: ApiName,
     /// The API's audience there.
     pub audience: Audience,
-    /// Scopes apart by a space.
+    /// The scopes, separated by a space.
     pub scope: String,
     /// The binding.
     pub binding: BindingName,
-    /// Version of the record that allowed it.
+    /// The version of the record that allowed it.
     pub record: Digest,
     /// The signing key.
     pub kid: KeyId,
     /// SHA-256 of the bytes that are signed.
     pub claims: Digest,
-    /// Which ceiling ended its life.
+    /// The ceiling that ended its life.
     pub ceiling: String,
     /// The proof that paid for it.
     pub proof: ProofOnRecord,
@@ -77,33 +78,33 @@ pub struct Issued {
     pub elevations: Vec<ElevationId>,
 }
 
-/// What the record says of a client certificate.
+/// The facts about a client certificate that an entry has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateOnRecord {
     /// Its serial number.
     pub serial: Serial,
-    /// The key that issued it.
+    /// The key of the authority that issued it.
     pub authority: KeyId,
 }
 
-/// What the record says of a proof.
+/// The facts about a proof that an entry has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProofOnRecord {
-    /// Who issued it.
+    /// Its issuer.
     pub issuer: Issuer,
-    /// Another issuer that it names: of a JWT-SVID its `iss`, or its trust domain.
+    /// Another issuer that it names: the `iss` of a JWT-SVID, or its trust domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named: Option<Issuer>,
-    /// Whom it names.
+    /// Its subject.
     pub subject: Subject,
     /// The thumbprint of the key that signed it.
     pub key: Digest,
-    /// Digest of (issuer, `jti`), where it has one.
+    /// The digest of (issuer, `jti`), if it has a `jti`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Digest>,
-    /// Its end.
+    /// Its expiry.
     pub expires: Timestamp,
 }
 
@@ -115,7 +116,7 @@ pub enum IssuedKind {
     Issued,
 }
 
-/// `kind: refused`.
+/// A refusal of a known caller: `kind: refused`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RefusedEntry {
@@ -131,7 +132,7 @@ pub struct RefusedEntry {
     pub request_id: RequestId,
     /// The environment.
     pub environment: EnvironmentName,
-    /// Why.
+    /// The reason.
     pub reason: ReasonCode,
     /// The checks, bounded.
     pub tree: Vec<Step>,
@@ -145,7 +146,9 @@ pub enum RefusedKind {
     Refused,
 }
 
-/// `kind: refusals`: what strangers were refused in one minute, by reason.
+/// Refusals of one minute, counted by reason: `kind: refusals`.
+///
+/// They are refusals of strangers, or beyond the quota of a caller.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Counted {
@@ -157,7 +160,7 @@ pub struct Counted {
     pub kind: CountedKind,
     /// The environment, or the caller whose quota was used up.
     pub subject: String,
-    /// How often, by reason.
+    /// The number of refusals, by reason.
     pub counts: std::collections::BTreeMap<String, u64>,
 }
 
@@ -169,7 +172,7 @@ pub enum CountedKind {
     Refusals,
 }
 
-/// A change with its place.
+/// A change with its place in the log.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeEntry {
@@ -177,12 +180,14 @@ pub struct ChangeEntry {
     pub index: u64,
     /// The store's time.
     pub time: Timestamp,
-    /// What it is about.
+    /// The subject of the change.
     pub subject: String,
     /// The request that caused it, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
-    /// The change before this one: no change can be taken out of the log unseen. None in the first entry.
+    /// The change before this one, so that no change can be removed from the log unseen.
+    ///
+    /// `None` in the first entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prior: Option<u64>,
     /// The change.
@@ -211,7 +216,7 @@ impl ChangeEntry {
 }
 
 impl Issued {
-    /// What the token was made from.
+    /// The facts that the token was made from.
     pub fn provenance(&self) -> Provenance {
         Provenance {
             client: self.subject.clone(),
@@ -229,7 +234,7 @@ impl Issued {
 }
 
 impl Entry {
-    /// Reads an entry of our own log. What cannot be read is an inconsistency, and says where.
+    /// Reads an entry of our own log. An entry that cannot be read is an inconsistency.
     pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Head {
@@ -264,7 +269,7 @@ impl Entry {
         }
     }
 
-    /// What it is about, as its row has it.
+    /// The subject, as its row has it.
     pub fn subject(&self) -> String {
         match self {
             Self::Issued(entry) => entry.subject.to_string(),
@@ -293,7 +298,7 @@ mod tests {
     use crate::domain::log::journal::JournalChange;
     use crate::domain::log::revocation::RevocationChange;
 
-    /// Writes a change as an entry, with and without what an entry may lack, and reads it again.
+    /// Writes a change as an entry, with and without the optional fields, and reads it again.
     fn reads_back(change: &Attributed) {
         for (request_id, prior) in [(None, None), (Some("r1".parse().expect("an id")), Some(6))] {
             let subject = change.what.subject();
@@ -306,13 +311,14 @@ mod tests {
         }
     }
 
-    /// A member of a change that has the name of one of the entry's would make an entry that nobody can read again: the journal
-    /// of a node that revoked something did not open.
+    /// A member of a change must not have the name of a member of the entry.
+    ///
+    /// Nobody could read such an entry again, and the journal would not open.
     #[test]
     fn every_kind_of_change_reads_back_as_it_was_written() {
         let examples = Examples::sealed().changes();
         examples.iter().for_each(|example| reads_back(&example.change));
-        // What the journal says of itself.
+        // Changes that the journal makes itself.
         let made = [
             JournalChange::Reopened { epoch: 2, mints_from: Timestamp::default(), corrects: Some(Timestamp::default()) },
             JournalChange::Reopened { epoch: 2, mints_from: Timestamp::default(), corrects: None },

@@ -8,29 +8,29 @@ use crate::domain::value::names::IntegrationId;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to integrations.
+    /// Changes of integrations.
     pub enum IntegrationChange {
         /// A draft was stored.
         #[kind = "integration.drafted"]
         Drafted {
             /// The record.
             record: Box<Integration>,
-            /// Why, where the person who applied it said so.
+            /// The reason, if the person who applied it gave one.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             reason: Option<Text>,
         },
         /// A draft was submitted.
         #[kind = "integration.submitted"]
         Submitted {
-            /// Which.
+            /// The integration.
             integration: IntegrationId,
-            /// What must be approved.
+            /// The approval that it opens.
             approval: Approval,
         },
-        /// The last condition came to hold: tokens may be had.
+        /// The last condition is met, and tokens may be issued.
         #[kind = "integration.activated"]
         Activated {
-            /// Which.
+            /// The integration.
             integration: IntegrationId,
             /// The version in force from now on.
             version: Digest,
@@ -40,13 +40,13 @@ kinds! {
         ChangeHeld {
             /// The new record.
             record: Box<Integration>,
-            /// What must be approved.
+            /// The approval that it opens.
             approval: Approval,
         },
         /// A held version came into force.
         #[kind = "integration.changed"]
         Changed {
-            /// Which.
+            /// The integration.
             integration: IntegrationId,
             /// The version in force from now on.
             version: Digest,
@@ -56,32 +56,32 @@ kinds! {
         Narrowed {
             /// The record.
             record: Box<Integration>,
-            /// Why, where the person who applied it said so.
+            /// The reason, if the person who applied it gave one.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             reason: Option<Text>,
         },
-        /// Security stopped an integration.
+        /// An integration was suspended.
         #[kind = "integration.suspended"]
         Suspended {
-            /// Which.
+            /// The integration.
             integration: IntegrationId,
-            /// Why.
+            /// The reason.
             reason: Text,
         },
         /// Somebody asked to lift a suspension.
         #[kind = "integration.resume-asked"]
         ResumeAsked {
-            /// Which.
+            /// The integration.
             integration: IntegrationId,
-            /// Why.
+            /// The reason.
             reason: Text,
-            /// What must be approved.
+            /// The approval that it opens.
             approval: Approval,
         },
         /// A suspension was lifted. Tokens that it cut stay cut.
         #[kind = "integration.resumed"]
         Resumed {
-            /// Which.
+            /// The integration.
             integration: IntegrationId,
         },
     }
@@ -101,12 +101,12 @@ impl IntegrationChange {
         }
     }
 
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         self.integration().to_string()
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Drafted { reason, .. } | Self::Narrowed { reason, .. } => reason.as_ref(),

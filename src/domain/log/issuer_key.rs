@@ -1,4 +1,4 @@
-//! Changes of what is known of the keys of partners' issuers.
+//! Changes of our knowledge of the keys of partners' issuers.
 
 use super::kinds::kinds;
 use crate::domain::value::digest::Digest;
@@ -6,7 +6,7 @@ use crate::domain::value::names::Issuer;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to the keys of partners' issuers.
+    /// Changes of the keys of partners' issuers.
     pub enum IssuerKeyChange {
         /// A partner's issuer signed with a key for the first time, as far as we know.
         #[kind = "issuer-key.first-used"]
@@ -20,14 +20,14 @@ kinds! {
 }
 
 impl IssuerKeyChange {
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::FirstUsed { issuer, .. } => issuer.to_string(),
         }
     }
 
-    /// Why. A proof that arrives does not say.
+    /// The reason, which a proof that arrives does not give.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::FirstUsed { .. } => None,

@@ -6,14 +6,14 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to the journal itself.
+    /// Changes of the journal itself.
     pub enum JournalChange {
         /// The journal begins. This is its first entry.
         #[kind = "journal.opened"]
         Opened {
             /// Name of the log in checkpoints.
             origin: String,
-            /// `carnet dev` made it; `serve` refuses such a journal.
+            /// True if `carnet dev` made it; `serve` refuses such a journal.
             dev: bool,
         },
         /// An operator reopened a restored journal, or one whose time ran ahead.
@@ -21,28 +21,34 @@ kinds! {
         /// Every signing key is tainted, every elevation ends, and nothing is minted until `mints_from`.
         #[kind = "journal.reopened"]
         Reopened {
-            /// One more than before.
+            /// The epoch, one more than before.
             epoch: u64,
+            /// The time until which nothing is minted.
+            ///
             /// Until then a proof may have been spent that this journal does not know.
             mints_from: Timestamp,
-            /// The time of the entry before this one, where it was written under a wrong clock: this entry is of an earlier time.
+            /// The time of the entry before this one, if it was written under a wrong clock.
+            ///
+            /// The time of this entry is earlier.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             corrects: Option<Timestamp>,
         },
-        /// Old entries lie in a segment, and all but the changes among them may leave the database (`[journal] retention`).
+        /// Old entries are in a segment, and may leave the database (`[journal] retention`).
+        ///
+        /// Changes among them stay in the database.
         #[kind = "journal.archived"]
         Archived(Segment),
         /// Another key signs checkpoints from now on.
         #[kind = "checkpoint-key.succeeded"]
         CheckpointKeySucceeded {
-            /// A signed note of both keys, which names them.
+            /// A signed note that names both keys, signed by both.
             statement: String,
         },
     }
 }
 
 impl JournalChange {
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::Opened { origin, .. } => origin.clone(),
@@ -52,7 +58,7 @@ impl JournalChange {
         }
     }
 
-    /// Why. The journal's own changes do not say.
+    /// The reason, which the journal's own changes do not give.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Opened { .. } | Self::Reopened { .. } | Self::Archived(_) | Self::CheckpointKeySucceeded { .. } => None,

@@ -6,19 +6,19 @@ use crate::domain::value::names::{EnvironmentName, KeyId};
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to our signing keys.
+    /// Changes of our signing keys.
     pub enum KeyChange {
         /// A signing key was made.
         #[kind = "key.created"]
         Created(SigningKey),
-        /// A key was tainted: it signs no more, and all that it signed is revoked.
+        /// A key was tainted: it signs no more, and all tokens that it signed are revoked.
         #[kind = "key.tainted"]
         Tainted {
             /// Its environment.
             environment: EnvironmentName,
             /// The key.
             kid: KeyId,
-            /// Why.
+            /// The reason.
             reason: Text,
         },
         /// A key's time is over, and its sealed private half is destroyed.
@@ -33,7 +33,7 @@ kinds! {
 }
 
 impl KeyChange {
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::Created(key) => format!("{}/{}", key.environment, key.kid),
@@ -41,7 +41,7 @@ impl KeyChange {
         }
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Tainted { reason, .. } => Some(reason),

@@ -1,4 +1,4 @@
-//! What is written to the journal: changes, entries, and the segments that old entries leave for.
+//! The content of the journal: changes, entries, and the segments that old entries move to.
 //!
 //! Each noun has an enum of its changes in a file of its own. [`change::Change`] joins them, [`entry::Entry`] is a whole entry.
 //!
@@ -6,16 +6,16 @@
 //!
 //! Three files hold all that a new kind of an existing noun needs:
 //!
-//! 1. `log/NOUN.rs`: the variant with its `#[kind = "noun.happened"]`, and its arms in `subject`, `reason` and `texts_mut`. A text of
-//!    people that `texts_mut` leaves out would be written in plain, and could never be forgotten.
+//! 1. `log/NOUN.rs`: the variant with its `#[kind = "noun.happened"]`, and its arms in `subject`, `reason` and `texts_mut`. A text
+//!    of people that `texts_mut` leaves out would be written in plain, and could never be forgotten.
 //! 2. `state/NOUNs.rs`: the arm of `apply`. It returns [`Effects`](crate::domain::state): the targets that the change revokes, the
 //!    record whose versions it moves, and whether records are judged anew.
-//! 3. `examples/changes.rs`: an example with each optional field set and unset. Then `make golden` writes the next golden journal; the
-//!    golden journals that are there never change.
+//! 3. `examples/changes.rs`: an example with each optional field set and unset. Then `make golden` writes the next golden journal;
+//!    the golden journals that are there never change.
 //!
-//! No `match` over changes has a catch-all arm, so the compiler names the first two places. The tests of the golden journal name the
-//! third. A broker operation that makes the change proposes it by `Broker::change_by`. A new noun needs a line in `change.rs`, a file in
-//! this folder and one in `state`, and an arm in `State::apply`.
+//! No `match` over changes has a catch-all arm, so the compiler names the first two places. The tests of the golden journal name
+//! the third. A broker operation that makes the change proposes it by `Broker::change_by`. A new noun needs a line in `change.rs`,
+//! a file in this folder and one in `state`, and an arm in `State::apply`.
 
 pub mod api;
 pub mod approval;

@@ -8,46 +8,46 @@ use crate::domain::value::names::PartnerName;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to partners.
+    /// Changes of partners.
     pub enum PartnerChange {
         /// A new or changed partner was submitted and waits for its approval.
         #[kind = "partner.submitted"]
         Submitted {
             /// The record.
             record: Box<Partner>,
-            /// What must be approved.
+            /// The approval that it opens.
             approval: Approval,
         },
         /// A submitted partner counts as verified until its verification expires.
         #[kind = "partner.verified"]
         Verified {
-            /// Which.
+            /// The partner.
             partner: PartnerName,
             /// The version that was approved.
             version: Digest,
         },
-        /// Security stopped a partner.
+        /// Security suspended a partner.
         #[kind = "partner.suspended"]
         Suspended {
-            /// Which.
+            /// The partner.
             partner: PartnerName,
-            /// Why.
+            /// The reason.
             reason: Text,
         },
         /// Somebody asked to lift a partner's suspension.
         #[kind = "partner.resume-asked"]
         ResumeAsked {
-            /// Which.
+            /// The partner.
             partner: PartnerName,
-            /// Why.
+            /// The reason.
             reason: Text,
-            /// What must be approved.
+            /// The approval that it opens.
             approval: Approval,
         },
         /// A partner's suspension was lifted.
         #[kind = "partner.resumed"]
         Resumed {
-            /// Which.
+            /// The partner.
             partner: PartnerName,
         },
     }
@@ -65,12 +65,12 @@ impl PartnerChange {
         }
     }
 
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         self.partner().to_string()
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Submitted { approval, .. } => approval.reason.as_ref(),

@@ -5,9 +5,9 @@ use crate::domain::value::names::PasskeyId;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to passkeys.
+    /// Changes of passkeys.
     pub enum PasskeyChange {
-        /// Somebody registered a passkey to sign approvals with.
+        /// A person registered a passkey to sign approvals with.
         #[kind = "passkey.registered"]
         Registered {
             /// Its id.
@@ -17,26 +17,26 @@ kinds! {
             /// Credential id and public key, as `authn::passkey` persists them.
             credential: serde_json::Value,
         },
-        /// A passkey was revoked: neither it nor what it signed counts any more.
+        /// A passkey was revoked: neither the passkey nor its signatures count any more.
         #[kind = "passkey.revoked"]
         Revoked {
-            /// Which.
+            /// The id of the passkey.
             passkey: PasskeyId,
-            /// Why.
+            /// The reason.
             reason: Text,
         },
     }
 }
 
 impl PasskeyChange {
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::Registered { passkey, .. } | Self::Revoked { passkey, .. } => passkey.to_string(),
         }
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Revoked { reason, .. } => Some(reason),

@@ -7,46 +7,48 @@ use crate::domain::value::names::{ClientId, RevocationId};
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to revocations.
+    /// Changes of revocations.
     #[expect(clippy::large_enum_variant, reason = "a change is made once, and its entry is boxed")]
     pub enum RevocationChange {
-        /// Something was revoked.
+        /// A target was revoked.
         #[kind = "revocation.added"]
         Added {
             /// Its id.
             id: RevocationId,
-            /// What is cut. The entry itself has a `subject`, and no member of it may stand twice.
+            /// The target. Its name is `cut`, because the entry has a `subject` already.
             #[serde(rename = "cut")]
             target: RevocationTarget,
-            /// Cuts what was issued and refuses nothing later.
+            /// Cuts the tokens issued so far, and refuses nothing later.
             tokens_only: bool,
-            /// Why.
+            /// The reason.
             reason: Text,
-            /// The client whose token it is, where one token is cut: the token's id names nobody. Older entries do not say it.
+            /// The client of the token, if one token is cut: the token's id names nobody.
+            ///
+            /// Older entries lack it.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             client: Option<ClientId>,
         },
         /// Somebody asked to lift a revocation.
         #[kind = "revocation.lift-asked"]
         LiftAsked {
-            /// Which.
+            /// The id of the revocation.
             id: RevocationId,
-            /// Why.
+            /// The reason.
             reason: Text,
-            /// What must be approved.
+            /// The approval that it opens.
             approval: Approval,
         },
         /// A revocation was lifted: later exchanges are allowed again. Tokens that it cut stay cut.
         #[kind = "revocation.lifted"]
         Lifted {
-            /// Which.
+            /// The id of the revocation.
             id: RevocationId,
         },
     }
 }
 
 impl RevocationChange {
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::Added { target, .. } => target.key().to_string(),
@@ -54,7 +56,7 @@ impl RevocationChange {
         }
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Added { reason, .. } | Self::LiftAsked { reason, .. } => Some(reason),

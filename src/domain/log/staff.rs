@@ -5,28 +5,28 @@ use crate::domain::people::actor::Person;
 use crate::domain::value::text::Text;
 
 kinds! {
-    /// What happens to people's access.
+    /// Changes of people's access.
     pub enum StaffChange {
         /// One person's access ended, whatever their token says.
         #[kind = "staff.cut"]
         Cut {
-            /// Who.
+            /// The person.
             person: Person,
-            /// Why.
+            /// The reason.
             reason: Text,
         },
     }
 }
 
 impl StaffChange {
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::Cut { person, .. } => person.id.clone(),
         }
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Cut { reason, .. } => Some(reason),

@@ -4,14 +4,14 @@ use super::kinds::kinds;
 use crate::domain::value::text::{Text, TextDigest};
 
 kinds! {
-    /// What happens to texts of people.
+    /// Changes of texts of people.
     pub enum TextChange {
         /// Texts were forgotten.
         #[kind = "text.erased"]
         Erased {
-            /// Which; salt and text are deleted in the same transaction.
+            /// The texts. Salt and text are deleted in the same transaction.
             texts: Vec<Text>,
-            /// Why.
+            /// The reason.
             reason: Text,
         },
     }
@@ -25,14 +25,14 @@ impl TextChange {
         }
     }
 
-    /// What the change is about.
+    /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
             Self::Erased { texts, .. } => format!("{} texts", texts.len()),
         }
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Erased { reason, .. } => Some(reason),
