@@ -1,8 +1,7 @@
-//! A partner's JWT before anything about it is known: its form, and nothing that could be believed.
+//! The form of a partner's JWT, before anything in it can be believed.
 //!
-//! Enter through [`UnverifiedAssertion::parse`]. What the rest of the house may see of it is `issuer()`, to find out whose
-//! keys could verify it. The signature is judged in `verify`; times, audience, life, `typ` and conditions
-//! in `domain::admission`.
+//! Enter through [`UnverifiedAssertion::parse`]. Other modules see only its `issuer()`, to look up whose keys could verify it.
+//! `verify` judges the signature, and `domain::decision::admission` the times, audience, life, `typ` and conditions.
 
 use std::str::FromStr;
 
@@ -19,32 +18,38 @@ use crate::domain::value::numeric_date;
 use crate::domain::value::p256;
 use crate::domain::value::strict_json;
 
-/// The longest assertion that is looked at. Real ones are 1 to 4 KiB; a stranger's cost nothing beyond this (ABUSE J-31, I-21).
+/// The longest assertion that is parsed.
+///
+/// Real ones have 1 to 4 KiB; a longer one of a stranger costs nothing more (ABUSE J-31, I-21).
 pub const MAX_ASSERTION: usize = 16 * 1024;
 
-/// JSON values in a header or in claims: real tokens have some dozens.
+/// The most JSON values in a header or in claims; real tokens have some dozens.
 const MAX_VALUES: usize = 2048;
 
-/// Header members that choose keys or meanings for the verifier: refused whatever they hold (docs/reference/records.md).
+/// Header members that are refused whatever they hold (docs/reference/records.md).
+///
+/// They choose keys or meanings for the verifier.
 const REFUSED: [&str; 8] = ["jwk", "jku", "x5u", "x5c", "zip", "enc", "b64", "crit"];
 
-/// A compact JWS with strict claims whose signature nobody has looked at. Without `Debug`: it is somebody's credential.
+/// A compact JWS with strict claims and an unverified signature.
+///
+/// It has no `Debug`, because it is somebody's credential.
 pub struct UnverifiedAssertion {
-    /// Header and claims as they came, joined by a dot: what is signed.
+    /// Header and claims as they came, joined by a dot: the text that is signed.
     signed: String,
     pub(super) signature: Vec<u8>,
     pub(super) header: Header,
     pub(super) claims: Claims,
 }
 
-/// The header members that count.
+/// The header members that are read.
 pub(super) struct Header {
     pub(super) alg: Alg,
     pub(super) kid: Option<String>,
     pub(super) typ: Option<String>,
 }
 
-/// The claims, each of its type.
+/// The claims, each with its type.
 pub(super) struct Claims {
     pub(super) issuer: Issuer,
     pub(super) subject: Subject,
@@ -57,7 +62,7 @@ pub(super) struct Claims {
 }
 
 impl UnverifiedAssertion {
-    /// Reads the compact serialisation (RFC 7515 section 7.1) and nothing else: no JWE, no JSON serialisation, no padding.
+    /// Reads the compact serialisation (RFC 7515 section 7.1): no JWE, no JSON form, no padding.
     ///
     /// Size and number of parts are judged before anything is decoded (ABUSE J-28 to J-31).
     pub fn parse(text: &str) -> Result<Self, &'static Reason> {
@@ -80,17 +85,19 @@ impl UnverifiedAssertion {
         self.signed.as_bytes()
     }
 
-    /// What it says about its issuer: for looking up whose keys could verify it, and for nothing else.
+    /// The issuer that it claims, only for looking up whose keys could verify it.
     pub fn issuer(&self) -> &Issuer {
         &self.claims.issuer
     }
 
-    /// Whether it has the other one of the two ES256 signatures that verify: a token of ours never has it, a partner's may.
+    /// Tells whether its ES256 signature is the high-S twin, which verifies too.
+    ///
+    /// A token of ours never has it; a partner's may.
     pub fn is_twin(&self) -> bool {
         self.header.alg == Alg::Es256 && !p256::is_low(&self.signature)
     }
 
-    /// Looks it up by the trust domain of its subject from now on, if it has one.
+    /// Makes the trust domain of its subject its issuer, if it has one. Returns whether it did.
     pub fn take_trust_domain(&mut self) -> bool {
         let domain = trust_domain(&self.claims.subject);
         domain.is_some_and(|domain| {
@@ -100,7 +107,9 @@ impl UnverifiedAssertion {
     }
 }
 
-/// Strict base64url: no padding, no white space, no other alphabet, no non-zero tail bits (ABUSE J-32): one token, one text.
+/// Decodes strict base64url, so that one token has one text.
+///
+/// It takes no padding, no white space, no other alphabet, no non-zero tail bits (ABUSE J-32).
 fn decode(part: &str) -> Result<Vec<u8>, &'static Reason> {
     if part.is_empty() {
         return Err(&ASSERTION_MALFORMED);
@@ -111,7 +120,7 @@ fn decode(part: &str) -> Result<Vec<u8>, &'static Reason> {
 impl Header {
     fn parse(bytes: &[u8]) -> Result<Self, &'static Reason> {
         let Some(Value::Object(members)) = strict_json::parse(bytes, MAX_VALUES) else { return Err(&ASSERTION_MALFORMED) };
-        // They are gone through once: to be looked up, each name would be hashed.
+        // The members are iterated once: each look-up would hash its name.
         let (mut alg, mut kid, mut typ) = (None, None, None);
         for (name, value) in members {
             match name.as_str() {
@@ -171,8 +180,9 @@ impl<'a> Registered<'a> {
 }
 
 impl Claims {
-    /// Absent is `None`, and a claim of the wrong type is no assertion: it is never treated as absent (ABUSE S1, J-10). Which claim it is
-    /// stands in the reason.
+    /// Reads the claims. A claim of the wrong type is refused, and never treated as absent.
+    ///
+    /// An absent claim is `None` (ABUSE S1, J-10). The reason names the claim that is wrong.
     fn parse(bytes: &[u8]) -> Result<Self, &'static Reason> {
         let all = strict_json::parse(bytes, MAX_VALUES).ok_or(&ASSERTION_MALFORMED)?;
         let claims = Registered::of(all.as_object().ok_or(&ASSERTION_MALFORMED)?);
@@ -194,12 +204,12 @@ impl Claims {
     }
 }
 
-/// A claim that is a text of its type.
+/// Parses a claim that is a text.
 fn name<N: FromStr>(claim: Option<&Value>) -> Option<N> {
     claim?.as_str()?.parse().ok()
 }
 
-/// A claim that may be absent; nothing where it is there and not what it must be.
+/// Reads a claim that may be absent; `None` if it is there and not of its form.
 fn optional<T>(claim: Option<&Value>, read: impl FnOnce(&Value) -> Option<T>) -> Option<Option<T>> {
     match claim {
         None => Some(None),
@@ -207,12 +217,14 @@ fn optional<T>(claim: Option<&Value>, read: impl FnOnce(&Value) -> Option<T>) ->
     }
 }
 
-/// The trust domain of a SPIFFE ID, as the issuer that a JWT-SVID has by nature (JWT-SVID section 3.1): one without `iss` must have one.
+/// The trust domain of a SPIFFE ID, which issues every JWT-SVID (JWT-SVID section 3.1).
+///
+/// A JWT without `iss` must have such a subject.
 fn trust_domain(subject: &Subject) -> Option<Issuer> {
     subject.as_str().parse::<WorkloadId>().ok().map(|id| id.issuer())
 }
 
-/// A string or an array of strings, none empty (RFC 7519 section 4.1.3).
+/// Reads a string or an array of strings, none empty (RFC 7519 section 4.1.3).
 fn audience(value: &Value) -> Option<Vec<String>> {
     let values = match value {
         Value::String(one) => vec![one.clone()],

@@ -1,10 +1,11 @@
-//! Client certificates: from DER to a verified leaf of ours.
+//! Verifies client certificates: from DER to a leaf of our own authority.
 //!
-//! Enter through [`verify`]. TLS has proved that the peer has the key, and its verifier that some authority of ours signed; what
-//! that leaves open (ABUSE S9: no EKU, no SAN, a life of a century all pass) is closed here: one of *this environment's* authorities
-//! signed it, and its form is exactly that of the leaves that `issuance` makes. Home of x509-parser for what others show.
+//! Enter through [`verify`]. TLS has proved that the peer has the key, and that some authority of ours signed the certificate. It
+//! leaves gaps (ABUSE S9: no EKU, no SAN, a life of a century all pass), which are closed here: one of *this environment's*
+//! authorities signed it, and its form is exactly that of the leaves that `issuance` makes. This is the home of x509-parser for
+//! certificates that others present.
 //!
-//! Not here, because they change while a connection lives: validity, record, revocation (`domain::certificate`).
+//! Not here, because they change while a connection is open: validity, record, revocation (`domain::credential::certificate`).
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -18,18 +19,20 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::hex;
 use crate::domain::value::names::TrustDomain;
 
-/// The largest certificate that is looked at; ours have some 700 bytes (ABUSE M-19).
+/// The largest certificate that is parsed; ours have some 700 bytes (ABUSE M-19).
 const LARGEST: usize = 8 * 1024;
 
-/// The largest certificate of any authority that is read.
+/// The largest certificate of another authority that is parsed.
 const LARGEST_OF_OTHERS: usize = 16 * 1024;
 
-/// Whether these bytes are one X.509 certificate in DER, and nothing behind it. Whose it is and whether it counts is another question.
+/// Tells whether these bytes are one X.509 certificate in DER, and nothing after it.
+///
+/// It does not tell whose certificate it is, or whether it counts.
 pub fn is_certificate(der: &[u8]) -> bool {
     der.len() <= LARGEST_OF_OTHERS && X509Certificate::from_der(der).is_ok_and(|(rest, _)| rest.is_empty())
 }
 
-/// What is wrong with a certificate. For logs and tests: the caller is told that there is none.
+/// A fault of a certificate, for logs and tests. The caller is told that no certificate came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotOurs {
     /// Not one DER certificate, or a large one.
@@ -38,10 +41,10 @@ pub enum NotOurs {
     /// No authority of this environment signed it.
     #[error("no authority of this environment signed it")]
     Issuer,
-    /// A name that is not exactly one SPIFFE ID of an integration in this environment.
+    /// Its name is not exactly one SPIFFE ID of an integration in this environment.
     #[error("it does not name exactly one integration of this environment")]
     Name,
-    /// Usages, constraints or a serial number that our leaves do not have.
+    /// It has usages, constraints or a serial number that our leaves do not have.
     #[error("it has not the form of a leaf: {0}")]
     Form(&'static str),
 }
@@ -49,7 +52,7 @@ pub enum NotOurs {
 /// Verifies a leaf by the authorities of one environment, whose trust domain is given.
 ///
 /// # Errors
-/// What is not as it is in every leaf of ours.
+/// It differs from the leaves that we make.
 pub fn verify<'a>(
     der: &[u8],
     trust_domain: &TrustDomain,
@@ -62,7 +65,7 @@ pub fn verify<'a>(
     if !rest.is_empty() || !is_framed(der, &certificate) {
         return Err(NotOurs::Malformed);
     }
-    // The signature first: nothing is believed of bytes that nobody of ours signed.
+    // The signature comes first: bytes that no authority of ours signed are not believed.
     let authority = signer(&certificate, authorities).ok_or(NotOurs::Issuer)?;
     let id = name(&certificate)?;
     if id.trust_domain != *trust_domain {
@@ -81,10 +84,12 @@ pub fn verify<'a>(
     Ok(Verified::assertion(ClientCertificate { leaf, fingerprint: Digest::of(der) }))
 }
 
-/// What no signature covers is exactly as `issuance` writes it: one SEQUENCE, the signed part, the algorithm, a BIT STRING of whole bytes.
-/// The parser takes other tags, another algorithm and a bit less there, and one certificate would have many fingerprints (RFC 5280
-/// section 4.1.1.2). That the two numbers of the signature have a twin (r, n − s) remains: nothing rests on a fingerprint but the binding of
-/// a token to what its holder showed; record and revocation go by the serial number.
+/// Tells whether the parts outside of the signature are exactly as `issuance` writes them.
+///
+/// They are one SEQUENCE, the signed part, the algorithm, and a BIT STRING of whole bytes. The parser takes other tags, another
+/// algorithm and a bit less there, and one certificate would have many fingerprints (RFC 5280 section 4.1.1.2). The two numbers of
+/// the signature still have a twin (r, n − s). A fingerprint only binds a token to the certificate that its holder presented, so
+/// that does no harm; record and revocation go by the serial number.
 fn is_framed(der: &[u8], certificate: &X509Certificate<'_>) -> bool {
     const BIT_STRING: u8 = 0x03;
     /// ecdsa-with-SHA256 (RFC 5758 section 3.2): every authority of ours is P-256.
@@ -93,11 +98,11 @@ fn is_framed(der: &[u8], certificate: &X509Certificate<'_>) -> bool {
     // A sequence of 256 to 65535 bytes: tag, two bytes of length behind 0x82.
     let after = der.strip_prefix(&[0x30, 0x82]).and_then(|rest| rest.get(2..)).and_then(|rest| rest.strip_prefix(signed));
     let signature = after.and_then(|rest| rest.strip_prefix(&ALGORITHM));
-    // Of a P-256 signature the length is one byte, and it fills its last byte: no bits unused.
+    // The length of a P-256 signature is one byte, and it has no unused bits in its last byte.
     signature.is_some_and(|signature| matches!(signature, [BIT_STRING, length, 0, ..] if *length < 0x80))
 }
 
-/// The authority that signed: by its signature, never by its name (ABUSE M-03).
+/// Finds the authority that signed: by its signature, never by its name (ABUSE M-03).
 fn signer<'a>(
     certificate: &X509Certificate<'_>,
     mut authorities: impl Iterator<Item = &'a Authority>,
@@ -111,7 +116,7 @@ fn signer<'a>(
     })
 }
 
-/// Exactly one name, and that one a URI (X509-SVID section 2; ABUSE M-06, M-10).
+/// Reads the only name, which must be a URI (X509-SVID section 2; ABUSE M-06, M-10).
 fn name(certificate: &X509Certificate<'_>) -> Result<SpiffeId, NotOurs> {
     let san = certificate.subject_alternative_name().map_err(|_| NotOurs::Name)?.ok_or(NotOurs::Name)?;
     let [GeneralName::URI(uri)] = san.value.general_names.as_slice() else { return Err(NotOurs::Name) };
@@ -121,7 +126,9 @@ fn name(certificate: &X509Certificate<'_>) -> Result<SpiffeId, NotOurs> {
     uri.parse().map_err(|_| NotOurs::Name)
 }
 
-/// Usages and constraints as every leaf of ours has them (X509-SVID section 4; RFC 5280 section 4.2.1; ABUSE M-04, M-05).
+/// Checks usages and constraints against those of our leaves.
+///
+/// X509-SVID section 4; RFC 5280 section 4.2.1; ABUSE M-04, M-05.
 fn form(certificate: &X509Certificate<'_>) -> Result<(), NotOurs> {
     let wrong = NotOurs::Form;
     let constraints = certificate.basic_constraints().map_err(|_| wrong("basicConstraints"))?;
@@ -138,7 +145,7 @@ fn form(certificate: &X509Certificate<'_>) -> Result<(), NotOurs> {
     if !extended.client_auth || extended.any || extended.ocsp_signing || extended.code_signing {
         return Err(wrong("extendedKeyUsage"));
     }
-    // What is critical and not understood here must not be taken (RFC 5280 section 4.2).
+    // A critical extension that is not understood here must be refused (RFC 5280 section 4.2).
     let understood = |extension: &x509_parser::extensions::X509Extension<'_>| {
         matches!(
             extension.parsed_extension(),

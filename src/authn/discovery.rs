@@ -1,6 +1,6 @@
-//! From a key source to its keys: discovery document, key set, and what each must be. One attempt, no memory.
+//! Loads the keys of a source: its discovery document and key set. One attempt, no memory.
 //!
-//! `keys` decides when an attempt is made and what becomes of its outcome.
+//! Enter through [`load`]. `keys` decides when an attempt is made, and keeps its outcome.
 
 use serde_json::Value;
 
@@ -10,7 +10,9 @@ use crate::domain::value::names::Issuer;
 use crate::domain::value::strict_json;
 use crate::outbound::{FetchFault, FetchUrl, Fetched, Forbidden, Outbound};
 
-/// Why a source gave no keys. Texts are fixed: nothing that the issuer sent is in them (ABUSE K-04).
+/// The reason why a source gave no keys.
+///
+/// Its texts are fixed: they contain nothing that the issuer sent (ABUSE K-04).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum KeysFault {
     /// The rules do not let the URL be fetched.
@@ -19,25 +21,25 @@ pub enum KeysFault {
     /// Nothing usable arrived.
     #[error("{0}")]
     Fetch(#[from] FetchFault),
-    /// Another status than 200; a redirect is one (ABUSE K-05, K-08).
+    /// A status other than 200; a redirect is one (ABUSE K-05, K-08).
     #[error("the issuer answered with status {0} instead of 200 (redirects are not followed)")]
     Status(u16),
-    /// Another media type than JSON (ABUSE K-19).
+    /// A media type other than JSON (ABUSE K-19).
     #[error("the issuer answered with something that is not declared as JSON")]
     ContentType,
     /// The discovery document lacks `issuer` or `jwks_uri`.
     #[error("the discovery document is not JSON with issuer and jwks_uri")]
     Document,
-    /// The document is another issuer's (ABUSE K-07).
+    /// The document is of another issuer (ABUSE K-07).
     #[error("the discovery document names another issuer, byte for byte")]
     OtherIssuer,
-    /// `jwks_uri` leads elsewhere (ABUSE K-06).
+    /// `jwks_uri` is on another origin (ABUSE K-06).
     #[error(
         "jwks_uri is on another origin than the issuer: name it as jwksUri in the record, or allow that origin for this issuer in \
          [outbound] issuer_origins"
     )]
     OtherOrigin,
-    /// The set.
+    /// The key set is faulty.
     #[error("{0}")]
     Set(#[from] SetFault),
     /// The attempt ended without an outcome.
@@ -45,27 +47,29 @@ pub enum KeysFault {
     Aborted,
 }
 
-/// What one attempt came to, and how far it got.
+/// The outcome of one attempt, and how far it got.
 pub(super) struct Attempt {
     pub(super) outcome: Result<KeySet, KeysFault>,
-    /// Whether the issuer may have seen a request for its key set: this is what the floor of 30 s counts (ABUSE K-20, I-13).
+    /// True if the issuer may have seen a request for its key set.
+    ///
+    /// The floor of 30 s counts such requests (ABUSE K-20, I-13).
     pub(super) asked_for_keys: bool,
 }
 
-/// What an issuer has, as somebody sees it who asks on purpose.
+/// The keys of an issuer that somebody probed on purpose.
 #[derive(Clone, Debug)]
 pub struct Probed {
-    /// Where its keys are.
+    /// The URL of its key set.
     pub jwks_uri: String,
-    /// Those that could be used.
+    /// The usable keys.
     pub keys: Vec<ProbedKey>,
-    /// Entries of its set that are no usable key.
+    /// The number of entries that are no usable key.
     pub ignored: usize,
-    /// What is odd about its set, key by key.
+    /// Notes on what is odd about the set, key by key.
     pub notes: Vec<String>,
 }
 
-/// Fetches the discovery document and the keys of `issuer` once, for whoever wants to see them. Nothing is kept.
+/// Fetches the discovery document and keys of `issuer` once, for a person. Nothing is kept.
 pub(super) async fn probe(outbound: &Outbound, issuer: &Issuer) -> Result<Probed, KeysFault> {
     let url = jwks_uri(outbound, issuer).await?;
     let set = key_set(outbound, &url, KeySet::parse).await.outcome?;
@@ -102,11 +106,13 @@ async fn key_set(outbound: &Outbound, url: &FetchUrl, read: fn(&[u8]) -> Result<
     Attempt { outcome, asked_for_keys }
 }
 
-/// Fetches the discovery document of `issuer` and tells its `jwks_uri` (OpenID Connect Discovery 1.0 section 4).
+/// Fetches the discovery document of `issuer` and returns its `jwks_uri`.
+///
+/// OpenID Connect Discovery 1.0 section 4.
 async fn jwks_uri(outbound: &Outbound, issuer: &Issuer) -> Result<FetchUrl, KeysFault> {
     let body = document(outbound, issuer).await?;
     let url = outbound.may_fetch_keys(&jwks_uri_of(&body, issuer)?)?;
-    // An issuer that could point anywhere could have us take anybody's keys for its own (K-06).
+    // An issuer that could point anywhere could make us take somebody else's keys for its own (K-06).
     if outbound.is_of_issuer(&url, issuer) { Ok(url) } else { Err(KeysFault::OtherOrigin) }
 }
 
@@ -118,8 +124,10 @@ pub(super) async fn document(outbound: &Outbound, issuer: &Issuer) -> Result<Vec
     json_body(outbound.fetch(&url).await?)
 }
 
-/// Our own reading of the document: `issuer` and `jwks_uri` are required, the rest is ignored. openidconnect's type refuses a
-/// document without `authorization_endpoint`, and Kubernetes and GitHub have none (docs/security/stack.md#openidconnect).
+/// Reads `issuer` and `jwks_uri` from the document, and ignores the rest.
+///
+/// openidconnect's type refuses a document without `authorization_endpoint`, and Kubernetes and GitHub have none
+/// (docs/security/stack.md#openidconnect).
 fn jwks_uri_of(body: &[u8], issuer: &Issuer) -> Result<String, KeysFault> {
     let document = strict_json::parse(body, 10_000).ok_or(KeysFault::Document)?;
     let member = |name| document.get(name).and_then(Value::as_str).ok_or(KeysFault::Document);

@@ -1,8 +1,9 @@
-//! DPoP proofs at our own endpoints (RFC 9449): a key that the caller shows to have, freshly.
+//! Verifies DPoP proofs at our own endpoints (RFC 9449): that the caller has a key, now.
 //!
-//! Enter through [`verify`], with the proof as the header has it and what it must be for. The nonce comes first in what a caller has to
-//! mend: a server-made value of the last minutes, which no proof can hold that was made ahead of time ([`Nonces`]). Nothing is spent here;
-//! that a proof's `jti` is used once is for the broker, after everything else held (RFC 9449 section 11.1, docs/security/standards.md#nonce-before-jti).
+//! Enter through [`verify`], with the proof from the header and the facts that it must match. The nonce is the first fault that a
+//! caller can mend: the server makes it every few minutes, so no proof made ahead of time can have it ([`Nonces`]). Nothing is
+//! spent here. The broker ensures that a proof's `jti` is used once, after everything else held (RFC 9449 section 11.1,
+//! docs/security/standards.md#nonce-before-jti).
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -20,50 +21,55 @@ use crate::domain::value::jwk::Jwk;
 use crate::domain::value::numeric_date;
 use crate::domain::value::strict_json;
 
-/// The longest proof that is looked at: one with an RSA-4096 key has some 1 700 bytes.
+/// The longest proof that is parsed; one with an RSA-4096 key has some 1 700 bytes.
 const LONGEST: usize = 4 * 1024;
 
-/// JSON values in its header or claims.
+/// The most JSON values in its header or claims.
 const MAX_VALUES: usize = 128;
 
-/// How far `iat` may lie ahead, and behind. With a nonce its age is bounded by the nonce; this is for clocks.
+/// How far `iat` may be ahead of now, and behind it.
+///
+/// The nonce, if there is one, bounds the age of a proof. These bounds are for clocks that differ.
 const AHEAD: Seconds = Seconds(30);
 const BEHIND: Seconds = Seconds::minutes(5);
 
-/// How long a nonce is handed out; it is taken for as long again.
+/// How long a nonce is given out; it is accepted for as long again.
 const STEP: i64 = 90;
 
-/// Until when a proof's `jti` is remembered after its `iat`: as long as the proof itself could be taken.
+/// How long a proof's `jti` is remembered after its `iat`: as long as the proof could be taken.
 pub const REMEMBERED: Seconds = Seconds::minutes(10);
 
 /// The algorithms of proofs: those of keys that a partner makes (RS256 is for platforms).
 pub const ALGORITHMS: [Alg; 4] = Alg::KEY;
 
-/// What a proof must be for.
+/// The facts that a proof must match.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// The method of the request.
     pub method: &'a str,
-    /// The URLs of the endpoint, without query and fragment: one for each socket that it is reached by.
+    /// The URLs of the endpoint, without query and fragment: one for each socket that reaches it.
     pub urls: &'a [String],
-    /// The access token that it is shown with. A proof without one must have our nonce; beside a token it must name that token in `ath`
-    /// (RFC 9449 sections 4.2 and 7), and needs no nonce, which a client of an API never sees.
+    /// The access token that comes with it, if one does.
+    ///
+    /// A proof beside a token must name that token in `ath` (RFC 9449 sections 4.2 and 7), and needs no nonce, which a client of an
+    /// API never sees. A proof without a token must have our nonce.
     pub token: Option<&'a str>,
-    /// The present.
+    /// The time now.
     pub now: Timestamp,
 }
 
-/// Server-made nonces (RFC 9449 section 8): a MAC over the time step, so that every node with the key takes what another gave, and none
-/// has to remember any.
+/// Makes nonces (RFC 9449 section 8), each a MAC over a step of time.
+///
+/// So every node with the key accepts the nonce of another, and no node has to remember one.
 pub struct Nonces(hmac::Key);
 
 impl Nonces {
-    /// Nonces under a secret of the house.
+    /// Makes nonces with a secret of this installation.
     pub fn new(secret: &Zeroizing<[u8; 32]>) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, &**secret))
     }
 
-    /// The nonce to use now.
+    /// The nonce to give out now.
     pub fn current(&self, now: Timestamp) -> String {
         self.of(now.as_seconds() / STEP)
     }
@@ -75,7 +81,7 @@ impl Nonces {
 
     fn takes(&self, nonce: &str, now: Timestamp) -> bool {
         let step = now.as_seconds() / STEP;
-        // A nonce is no secret: how long the comparison takes tells nothing that the last answer did not.
+        // A nonce is no secret: the time of this comparison tells nothing that the last answer did not.
         [step, step - 1].iter().any(|step| self.of(*step) == nonce)
     }
 }
@@ -83,7 +89,7 @@ impl Nonces {
 /// Verifies one proof.
 ///
 /// # Errors
-/// The first thing that does not hold, in this order: form and header, signature, what it is for, time, nonce.
+/// The first thing that does not hold, in this order: form and header, signature, request, time, nonce, token.
 pub fn verify(text: &str, expected: Expected<'_>, nonces: &Nonces) -> Result<Verified<Possession>, &'static Reason> {
     if text.len() > LONGEST {
         return Err(&reason::DPOP_MALFORMED);
@@ -131,7 +137,9 @@ fn object(part: &str) -> Result<Map<String, Value>, &'static Reason> {
     }
 }
 
-/// The algorithm and the public key (RFC 9449 section 4.2). Members that would choose another key or meaning are refused.
+/// Reads the algorithm and the public key (RFC 9449 section 4.2).
+///
+/// Members that would choose another key or meaning are refused.
 fn header_of(header: &Map<String, Value>) -> Result<(Alg, Jwk), &'static Reason> {
     const REFUSED: [&str; 7] = ["jku", "x5u", "x5c", "zip", "enc", "b64", "crit"];
     let typ = header.get("typ").and_then(Value::as_str);
@@ -150,7 +158,7 @@ fn text_of<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, &'
     claims.get(name).and_then(Value::as_str).ok_or(&reason::DPOP_MALFORMED)
 }
 
-/// `iat` within the window; `exp` and `nbf` count where they stand.
+/// Checks that `iat` is within the window; `exp` and `nbf` count if they are there.
 fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, &'static Reason> {
     let time = |name: &str, read: fn(&Value) -> Option<Timestamp>| match claims.get(name) {
         None => Ok(None),

@@ -1,7 +1,7 @@
-//! The keys of issuers: kept, refreshed ahead, used stale for a while, and never fetched more often than the floor.
+//! The keys of issuers: fetched ahead of requests, kept for a while, never fetched too often.
 //!
-//! Enter through [`IssuerKeys`]: the shell calls [`keep_fresh`](IssuerKeys::keep_fresh) with the sources that approved bindings
-//! name, verification asks `find`. What a fetch is and what must hold of its answer is in `discovery`.
+//! Enter through [`IssuerKeys`]: `serve` calls [`keep_fresh`](IssuerKeys::keep_fresh) with the sources that approved bindings name,
+//! and verification calls `find`. `discovery` makes a fetch and checks its answer.
 //!
 //! | what | how long |
 //! |---|---|
@@ -9,9 +9,9 @@
 //! | a failed attempt | remembered for 10 s, so that a dead issuer costs nobody else's time |
 //! | key-set requests | at most one in 30 s per source, whatever comes in (K-20, I-13); probes at most one in 30 s per origin |
 //!
-//! A bad answer never replaces good keys (K-06, K-08). Each attempt has a generation number of its own, and only the
-//! generation that a source waits for is stored: a load that was overtaken cannot bring old keys back (ABUSE S7). The attempt
-//! runs in a task of its own: a requester that goes away neither ends nor restarts it (K-27).
+//! A bad answer never replaces good keys (K-06, K-08). Each attempt has its own generation number, and only the generation that a
+//! source waits for is stored: a load that was overtaken cannot bring old keys back (ABUSE S7). The attempt runs in a task of its
+//! own, so a requester that goes away neither ends nor restarts it (K-27).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,46 +33,50 @@ use crate::domain::value::jwk::Jwk;
 use crate::domain::value::names::Issuer;
 use crate::outbound::{Origin, Outbound};
 
-/// Keys older than this are fetched again, while the old ones still serve.
+/// The age at which keys are fetched again, while the old ones are still used.
 pub const REFRESH: Seconds = Seconds::minutes(5);
 
-/// Keys older than this are not used. Longer, and whoever takes an issuer off the net keeps its withdrawn keys alive.
+/// The age from which on keys are not used.
+///
+/// If it were longer, an attacker who cuts an issuer off could keep its withdrawn keys in use.
 pub const MAX_STALE: Seconds = Seconds::hours(1);
 
-/// Between two requests for one key set. Shorter, and strangers with invented kids make us a load generator (K-20).
+/// The shortest time between two requests for one key set.
+///
+/// If it were shorter, strangers with invented kids could make us flood the issuer (K-20).
 pub const FLOOR: Seconds = Seconds(30);
 
-/// Between two attempts where the issuer was not even asked for its keys.
+/// The shortest time between two attempts if the first did not ask for the key set.
 const AFTER_FAILURE: Seconds = Seconds(10);
 
-/// Sources that are fetched at once by `keep_fresh`.
+/// The number of sources that `keep_fresh` fetches at once.
 const ABREAST: usize = 32;
 
-/// Keys of all sources. Cheap to clone; clones share everything.
+/// The keys of all sources. It is cheap to clone, and clones share everything.
 #[derive(Clone)]
 pub struct IssuerKeys(Arc<Inner>);
 
 struct Inner {
     outbound: Arc<Outbound>,
     clock: Arc<dyn Clock>,
-    /// One load per source and generation, however many wait for it.
+    /// One load for each source and generation, however many wait for it.
     flights: Cache<(KeySource, u64), Arc<KeySet>>,
     generation: AtomicU64,
     /// How often a bundle arrived.
     bundles: AtomicU64,
     sources: Mutex<HashMap<KeySource, Source>>,
-    /// When the issuers of an origin were probed, of the last [`FLOOR`].
+    /// When the issuers of an origin were probed, if within the last [`FLOOR`].
     probes: Mutex<HashMap<Origin, Timestamp>>,
 }
 
 #[derive(Default)]
 struct Source {
     good: Option<Good>,
-    /// Why the last attempt failed; none after a good one.
+    /// The fault of the last attempt; `None` after a good one.
     fault: Option<KeysFault>,
-    /// No attempt before this.
+    /// The time before which there is no attempt.
     rest_until: Option<Timestamp>,
-    /// The generation under way.
+    /// The generation of the attempt in flight.
     flight: Option<u64>,
 }
 
@@ -81,50 +85,50 @@ struct Good {
     fetched: Timestamp,
 }
 
-/// How a source does, for `/readyz?verbose`, `doctor` and alerts.
+/// The condition of a source, for `/readyz?verbose`, `doctor` and alerts.
 #[derive(Clone, Debug)]
 pub struct IssuerHealth {
     /// The source's short name: issuer or URL, or the digest of an inline set.
     pub source: String,
-    /// How many keys can be used now; 0 where they are too old.
+    /// The number of keys that can be used now; 0 if they are too old.
     pub keys: usize,
-    /// Entries of the last good set that were no usable key.
+    /// The number of entries in the last good set that were no usable key.
     pub ignored: usize,
     /// When keys last arrived.
     pub fetched: Option<Timestamp>,
-    /// Why the last attempt failed. Keys may still be used from before.
+    /// The fault of the last attempt. Earlier keys may still be used.
     pub fault: Option<KeysFault>,
 }
 
 impl IssuerHealth {
-    /// Whether there are keys and the last attempt was good.
+    /// Tells whether there are keys and the last attempt was good.
     pub fn is_healthy(&self) -> bool {
         self.keys > 0 && self.fault.is_none()
     }
 }
 
-/// Why an issuer that was probed shows no keys.
+/// The reason why a probe of an issuer shows no keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ProbeFault {
-    /// It was asked a moment ago, and is left in peace for so long.
+    /// It was asked a moment ago; this is the time until it may be asked again.
     #[error("the issuer was asked less than 30 s ago")]
     Rests(Seconds),
-    /// What it answered, or did not.
+    /// It gave no keys.
     #[error(transparent)]
     Keys(#[from] KeysFault),
 }
 
-/// Why there is no key to verify with.
+/// The reason why there is no key to verify with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Missing {
-    /// The issuer has keys, and none of this kid and algorithm.
+    /// The issuer has keys, but none with this kid and algorithm.
     Unknown,
     /// The issuer's keys cannot be had.
     Unavailable,
 }
 
 impl IssuerKeys {
-    /// Knows nothing yet; keys are fetched by `outbound` only.
+    /// Starts without keys, and fetches them by `outbound` only.
     pub fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>) -> Self {
         let flights = Cache::builder().max_capacity(1024).build();
         Self(Arc::new(Inner {
@@ -138,7 +142,7 @@ impl IssuerKeys {
         }))
     }
 
-    /// Asks an issuer for its discovery document and keys, because somebody wants to see them. Nothing of the answer is kept or used.
+    /// Asks an issuer for its discovery document and keys, for a person. Nothing is kept or used.
     pub async fn probe(&self, issuer: &Issuer) -> Result<Probed, ProbeFault> {
         let origin = self.0.outbound.may_fetch(issuer.as_str()).map_err(KeysFault::from)?.origin().clone();
         self.0.ensure_asked_rarely(issuer, origin).map_err(ProbeFault::Rests)?;
@@ -147,13 +151,14 @@ impl IssuerKeys {
         Ok(found?)
     }
 
-    /// The client by which keys are fetched.
+    /// The client that fetches keys.
     pub fn outbound(&self) -> &Outbound {
         &self.0.outbound
     }
 
-    /// Fetches what is missing or due, ahead of requests, and forgets every source that is not listed. Returns when each was
-    /// tried; whoever calls it (at start, after changes of bindings, and every half minute) need not wait.
+    /// Fetches missing and due keys ahead of requests, and forgets sources that are not listed.
+    ///
+    /// It returns when each was tried. Its callers (at start, after changes of bindings, and every half minute) need not wait.
     pub async fn keep_fresh(&self, sources: Vec<KeySource>) {
         let listed: HashSet<_> = sources.iter().cloned().collect();
         self.0.sources().retain(|source, _| listed.contains(source));
@@ -171,12 +176,14 @@ impl IssuerKeys {
         while tasks.join_next().await.is_some() {}
     }
 
-    /// A number that is another one once a bundle arrived.
+    /// A number that changes when a bundle arrives.
     pub fn authorities_number(&self) -> u64 {
         self.0.bundles.load(Ordering::Relaxed)
     }
 
-    /// The X.509 authorities of every bundle, for the handshake, with [`Self::authorities_number`] of before.
+    /// The X.509 authorities of all bundles, for the handshake.
+    ///
+    /// The number is [`Self::authorities_number`] from before they were read.
     pub fn authorities(&self) -> (u64, Vec<Der>) {
         let number = self.authorities_number();
         let now = self.0.clock.now();
@@ -189,13 +196,13 @@ impl IssuerKeys {
         (number, sets.flat_map(of_set).collect())
     }
 
-    /// Verifies the chain of an X.509-SVID by the bundle at `source`, as it is here now: no packet leaves for it.
+    /// Verifies the chain of an X.509-SVID by the bundle at `source` in memory: no packet leaves.
     pub fn svid(&self, chain: &[Der], source: &KeySource) -> Option<Verified<Svid>> {
         let set = self.0.usable(source)?;
         svid::verify(chain, source, set.bundle.as_ref()?.anchors.as_ref()?, self.0.clock.now())
     }
 
-    /// How every known source does, by name.
+    /// The condition of every known source, sorted by name.
     pub fn health(&self) -> Vec<IssuerHealth> {
         let now = self.0.clock.now();
         let mut all: Vec<_> = self.0.sources().iter().map(|(source, state)| state.health(source, now)).collect();
@@ -203,7 +210,9 @@ impl IssuerKeys {
         all
     }
 
-    /// The one key of `source` with this kid and algorithm. An unknown one asks the issuer again, no oftener than the floor.
+    /// Finds the one key of `source` with this kid and algorithm.
+    ///
+    /// If it is unknown the issuer is asked again, no oftener than the floor.
     pub(super) async fn find(&self, source: &KeySource, kid: Option<&str>, alg: Alg) -> Result<Arc<Jwk>, Missing> {
         let set = match self.0.usable(source) {
             Some(set) => set,
@@ -217,7 +226,7 @@ impl IssuerKeys {
         newer.select(kid, alg).ok_or(Missing::Unknown)
     }
 
-    /// Starts a refresh that is due and does not wait for it.
+    /// Starts a refresh if one is due, and does not wait for it.
     fn refresh_behind(&self, source: &KeySource) {
         if self.0.is_due(source) {
             let (keys, source) = (self.clone(), source.clone());
@@ -225,14 +234,14 @@ impl IssuerKeys {
         }
     }
 
-    /// Joins the attempt under way or makes one; while the source rests, what there is.
+    /// Joins the attempt in flight or starts one. A source that rests returns what it has.
     async fn refresh(&self, source: &KeySource) -> Result<Arc<KeySet>, KeysFault> {
         let generation = match self.0.take_off(source) {
             Ok(generation) => generation,
             Err(resting) => return resting,
         };
         let (inner, key) = (self.0.clone(), (source.clone(), generation));
-        // In a task of its own: moka would hand the load to another waiter, from the start, if this requester went away.
+        // It is a task of its own: if this requester went away, moka would start the load again for another waiter.
         let flight = tokio::spawn(async move {
             let outcome = inner.flights.try_get_with(key.clone(), inner.attempt(&key.0, key.1)).await;
             inner.flights.invalidate(&key).await;
@@ -248,7 +257,7 @@ impl Inner {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts `issuer`, of `origin`, as asked now; or tells how long it is left in peace.
+    /// Counts `issuer` at `origin` as asked now; or returns how long it must not be asked.
     fn ensure_asked_rarely(&self, issuer: &Issuer, origin: Origin) -> Result<(), Seconds> {
         let now = self.clock.now();
         let kept = self.sources().get(&KeySource::Discovery(issuer.clone())).and_then(|state| match state.flight {
@@ -265,7 +274,9 @@ impl Inner {
         Ok(())
     }
 
-    /// The key set at `url`, if it came to that, was asked for by a probe: bindings by the same issuer or URL wait as after a fetch of theirs.
+    /// Makes bindings with the same issuer or URL wait after a probe, as after their own fetch.
+    ///
+    /// The probe may have asked for the key set at `url`.
     fn rested(&self, issuer: &Issuer, url: Option<&str>) {
         let until = self.clock.now().plus(FLOOR);
         let mut sources = self.sources();
@@ -291,7 +302,7 @@ impl Inner {
         })
     }
 
-    /// The generation to wait for; or, while the source rests, its usable keys or its last fault.
+    /// The generation to wait for. A source that rests returns its usable keys, or its last fault.
     fn take_off(&self, source: &KeySource) -> Result<u64, Result<Arc<KeySet>, KeysFault>> {
         let now = self.clock.now();
         let mut sources = self.sources();
@@ -308,7 +319,7 @@ impl Inner {
         Ok(generation)
     }
 
-    /// One attempt, unless this generation has landed already (a late waiter).
+    /// Makes one attempt, unless this generation has ended already (for a late waiter).
     async fn attempt(&self, source: &KeySource, generation: u64) -> Result<Arc<KeySet>, KeysFault> {
         if let Some(landed) = self.landed(source, generation) {
             return landed;
@@ -318,11 +329,11 @@ impl Inner {
         report(source, outcome.as_deref());
         let now = self.clock.now();
         let mut sources = self.sources();
-        // Forgotten or overtaken meanwhile: those who wait get the outcome, and nothing is stored.
+        // The source was forgotten, or this load overtaken: the waiters get the outcome, and nothing is stored.
         let Some(state) = sources.get_mut(source).filter(|state| state.flight == Some(generation)) else { return outcome };
         state.flight = None;
         state.rest_until = Some(now.plus(if attempt.asked_for_keys { FLOOR } else { AFTER_FAILURE }));
-        // Withdrawn authorities must not come back by way of an old copy.
+        // An old copy of a bundle must not bring withdrawn authorities back.
         let older = |set: &Arc<KeySet>| state.good.as_ref().is_some_and(|good| set.rolls_back(&good.set));
         let outcome = if outcome.as_ref().is_ok_and(older) { Err(KeysFault::Set(SetFault::Rollback)) } else { outcome };
         match &outcome {

@@ -1,19 +1,19 @@
-//! Authn: who signed this? JWTs of partners' workloads and of our own staff.
+//! Authenticates: finds whose key signed a JWT, a certificate, a DPoP proof or an approval.
 //!
-//! The doors: [`UnverifiedAssertion::parse`] (form), [`Verifier::verify`] (key and signature), [`StaffVerifier::verify`]
-//! (staff bearers), [`sign_in`] (staff in a browser), [`passkey`] (what approvers sign with), [`IssuerKeys`] (keys, health, refresh ahead
-//! of requests), [`tls::outbound`] (the client that fetches).
+//! The entry points for JWTs are [`UnverifiedAssertion::parse`] (form), [`Verifier::verify`] (key and signature) and
+//! [`StaffVerifier::verify`] (bearers of staff). [`sign_in`] signs staff in with a browser; [`passkey`] registers and verifies
+//! approvers' passkeys. [`IssuerKeys`] holds issuers' keys and their health, and refreshes them ahead of requests.
+//! [`tls::outbound`] makes the client that fetches. For other proofs there are [`certificate::verify`] (leaves of our own
+//! authority), [`IssuerKeys::svid`] (X.509-SVIDs by a partner's bundle) and [`dpop::verify`].
 //!
-//! What a return means: `Verified<Assertion>` says that a key of a trusted source signed these claims, not that they
-//! are in their time; it lives in memory only, nothing here is durable, and nothing is spent. A fault of class `Proof` is final for
-//! this assertion; one of class `Busy` (`issuer.unavailable`) means that the issuer's keys cannot be had: the caller may
-//! send the same assertion again. Nobody here retries within a request.
+//! A `Verified<Assertion>` says that a key of a trusted source signed these claims, not that they are in their time. It exists in
+//! memory only: nothing here is durable, and nothing is spent. A fault of class `Proof` is final for this assertion. A fault of
+//! class `Busy` (`issuer.unavailable`) means that the issuer's keys cannot be had, and the caller may send the same assertion
+//! again. Nothing here retries within a request.
 //!
 //! Fetches leave by `outbound` alone. An assertion of an issuer that no binding names causes none (ABUSE K-01).
 //!
-//! [`certificate::verify`] (leaves of our own authority), [`IssuerKeys::svid`] (X.509-SVIDs by a partner's bundle), [`dpop::verify`].
-//!
-//! Deliberately not here: times and which claims admit (`domain::admission`), replay (`journal`).
+//! Not here: times, and the claims that admit (`domain::decision::admission`); replay (`journal`).
 
 mod assertion;
 pub mod certificate;
@@ -38,7 +38,7 @@ pub use keys::{FLOOR, IssuerHealth, IssuerKeys, MAX_STALE, ProbeFault, REFRESH};
 pub use staff::{FRESH, SignedIn, StaffFault, StaffSettings, StaffVerifier};
 pub use verify::{Trust, Verifier, VerifyFault};
 
-/// Checks a key set that stands in a record and tells how many of its keys can be used.
+/// Checks a key set in a record, and returns the number of its usable keys.
 pub fn check_inline(set: &str) -> Result<usize, SetFault> {
     jwks::KeySet::parse(set.as_bytes()).map(|set| set.len())
 }

@@ -1,15 +1,16 @@
-//! Passkeys (Web Authentication Level 2, by webauthn-rs): registering one, and whether a signature of one holds.
+//! Registers passkeys and verifies their signatures (Web Authentication Level 2, by webauthn-rs).
 //!
-//! The relying party is the console's own host. Every answer of an authenticator must be for that host and at that very origin, and say
-//! that the person was there *and* was verified (PIN, finger, face). Attestation is not asked for: which make of authenticator people
-//! use is not what an approval rests on.
+//! The relying party is the console's own host. Every answer of an authenticator must be for that host and at that very origin, and
+//! say that the person was present *and* verified (PIN, finger, face). Attestation is not requested: an approval does not depend on
+//! the make of the authenticator.
 //!
-//! **The challenge of an approval is chosen here**, which the library has no call for: it is the digest of what is approved
-//! (`domain::passkey::statement`), so that the signature means that and nothing else. Its freshness is the review's: a version that was
-//! seen, one vote for each person. The library's serialised state is what takes it (`danger-allow-state-serialisation`), and its own
-//! verification is what judges it, at the review, at every mint, and when somebody verifies the journal.
+//! **The challenge of an approval is chosen here**, and the library has no call for that. It is the digest of the statement that is
+//! approved (`domain::decision::elevation::statement`), so the signature means that and nothing else. The review ensures freshness:
+//! it names a version that was seen, and each person has one vote. The challenge is put into the library's serialised state
+//! (`danger-allow-state-serialisation`), and the library verifies the signature: at the review, at every mint, and when a journal
+//! is verified.
 //!
-//! Not here: who may have which passkey (`domain::passkey`), and the pages (`http::console`).
+//! Not here: who may have which passkey (`domain::people::passkey`), and the pages (`http::console`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,22 +23,22 @@ use crate::domain::people::passkey::{Passkey, Signature};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::PasskeyId;
 
-/// Registers passkeys for one origin and verifies what they sign.
+/// Registers passkeys for one origin, and verifies their signatures.
 pub struct Passkeys {
     library: Webauthn,
     origin: String,
 }
 
-/// A registration that was begun; of one use.
+/// A registration that was begun, and can be finished once.
 pub struct Registration {
     state: library::PasskeyRegistration,
-    /// What the browser is to create, as `PublicKeyCredentialCreationOptions` in JSON.
+    /// The options for the browser: `PublicKeyCredentialCreationOptions` in JSON.
     pub options: String,
-    /// What a passkey that the person has already signs to let another one in.
+    /// The digest that a present passkey of the person must sign to admit another one.
     pub confirmation: Digest,
 }
 
-/// An authenticator's answer that is not taken; the cause is for our own log.
+/// An answer of an authenticator that is refused. The cause is for our own log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("an authenticator's answer is not taken: {0}")]
 pub struct Refused(String);
@@ -47,7 +48,9 @@ fn refused(cause: impl std::fmt::Debug) -> Refused {
 }
 
 impl Passkeys {
-    /// For the console at `origin`, such as `https://carnet.acme.example`. Nothing where its host is an address: no passkey can live there.
+    /// For the console at `origin`, such as `https://carnet.acme.example`.
+    ///
+    /// `None` if its host is an address, for which no passkey can be made.
     pub fn at(origin: &str) -> Option<Self> {
         let url = library::Url::parse(origin).ok()?;
         let host = url.domain()?.to_owned();
@@ -55,18 +58,18 @@ impl Passkeys {
         Some(Self { library, origin: origin.to_owned() })
     }
 
-    /// The one origin whose answers are taken.
+    /// The one origin whose answers are accepted.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Begins a registration for a person who has `known` already.
+    /// Begins a registration for a person who has the passkeys `known`.
     ///
     /// # Errors
-    /// A credential of theirs that cannot be read.
+    /// A credential of the person cannot be read.
     pub fn begin<'a>(&self, person: &Person, known: impl Iterator<Item = &'a Passkey>) -> Result<Registration, Refused> {
         let known = known.map(|passkey| credential(passkey).map(|one| one.cred_id().clone())).collect::<Result<Vec<_>, _>>()?;
-        // An authenticator knows its user by this handle; it is the same at every registration, and tells nobody's name.
+        // An authenticator knows its user by this handle. It is the same at every registration, and tells nobody's name.
         let handle =
             Digest::of_parts(&[b"carnet passkey user v1\n", person.iss.as_str().as_bytes(), b"\n", person.id.as_bytes()]);
         let mut bytes = [0; 16];
@@ -80,7 +83,7 @@ impl Passkeys {
         Ok(Registration { state, options, confirmation })
     }
 
-    /// Takes what the browser created: the new passkey's id, and its credential as it is put on record.
+    /// Finishes a registration: returns the new passkey's id, and its credential for the record.
     ///
     /// # Errors
     /// It is not for this registration, or nobody was verified.
@@ -92,10 +95,12 @@ impl Passkeys {
         Ok((id, serde_json::to_value(&made).map_err(refused)?))
     }
 
-    /// What the browser is to have signed: `PublicKeyCredentialRequestOptions` in JSON, for any of these passkeys over `digest`.
+    /// Makes the browser's options for a signature by any of these passkeys over `digest`.
+    ///
+    /// They are `PublicKeyCredentialRequestOptions` in JSON.
     ///
     /// # Errors
-    /// A credential that cannot be read.
+    /// A credential cannot be read.
     pub fn ask<'a>(&self, passkeys: impl Iterator<Item = &'a Passkey>, digest: Digest) -> Result<String, Refused> {
         let credentials = passkeys.map(credential).collect::<Result<Vec<_>, _>>()?;
         let (options, _) = self.library.start_passkey_authentication(&credentials).map_err(refused)?;
@@ -104,7 +109,7 @@ impl Passkeys {
         Ok(options.to_string())
     }
 
-    /// Reads what the browser brings: a signature that says of which passkey it is, and that nobody has looked at yet.
+    /// Reads a signature from the browser's answer. It names its passkey, and is not verified yet.
     ///
     /// # Errors
     /// It is no assertion.
@@ -122,7 +127,7 @@ impl Passkeys {
         })
     }
 
-    /// Whether `signature` is one of `passkey` over `digest`; its counter.
+    /// Verifies that `signature` is one of `passkey` over `digest`, and returns its counter.
     ///
     /// # Errors
     /// It is not.
@@ -142,18 +147,19 @@ impl Passkeys {
         }))
         .map_err(refused)?;
         let outcome = self.library.finish_passkey_authentication(&answer, &state).map_err(refused)?;
-        // The library asks for it too; this is the line that an approval rests on.
+        // The library checks this too; the approval rests on this line.
         if !outcome.user_verified() {
             return Err(refused("the person was not verified"));
         }
         Ok(outcome.counter())
     }
 
-    /// As [`verify`](Self::verify), of a signature that was just made: a counter that does not move on is of a copied authenticator (Web
-    /// Authentication Level 2, section 6.1.1).
+    /// Verifies a signature that was just made, as [`verify`](Self::verify) does, and its counter.
+    ///
+    /// A counter that does not increase is a sign of a copied authenticator (Web Authentication Level 2, section 6.1.1).
     ///
     /// # Errors
-    /// It does not hold, or is of a copy.
+    /// The signature does not hold, or is of a copy.
     pub fn verify_new(&self, passkey: &Passkey, signature: &Signature, digest: Digest) -> Result<(), Refused> {
         let counter = self.verify(passkey, signature, digest)?;
         if (counter > 0 || passkey.counter > 0) && counter <= passkey.counter {

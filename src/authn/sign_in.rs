@@ -1,11 +1,13 @@
-//! Sign-in of staff in a browser: OIDC code flow with PKCE (OpenID Connect Core 3.1, RFC 7636), by openidconnect.
+//! Signs staff in with a browser: OIDC code flow with PKCE (OpenID Connect Core 3.1, RFC 7636).
 //!
-//! Enter through [`Client::begin`], send the browser to the URL, and give what the browser brings back to [`Client::finish`]. State, nonce
-//! and verifier are of one use; an answer with another state or of another issuer is nobody's (RFC 9207, RFC 9700 section 4.7).
+//! Enter through [`Client::begin`], send the browser to the URL, and pass the browser's answer to [`Client::finish`]. The protocol
+//! is openidconnect's. State, nonce and verifier are used once. An answer with another state or of another issuer is refused (RFC
+//! 9207, RFC 9700 section 4.7).
 //!
-//! Two clients use it. The command line is public (it has no secret that a person's machine could keep) and listens on a loopback address
-//! (RFC 8252 section 7.3). The console is the broker's own: what it fetches leaves by [`Outbound`] under its rules, and neither code
-//! nor secret goes to an origin that is not the issuer's, unless the operator allowed it for this issuer (as `jwks_uri`, ABUSE K-06).
+//! There are two clients. The command line is a public client (a person's machine cannot keep a secret) and listens on a loopback
+//! address (RFC 8252 section 7.3). The console is the broker's own client: its requests leave by [`Outbound`] under its rules, and
+//! neither code nor secret goes to an origin that is not the issuer's, unless the operator allowed it for this issuer (as
+//! `jwks_uri`, ABUSE K-06).
 
 use std::fmt;
 use std::pin::Pin;
@@ -27,10 +29,12 @@ use crate::domain::value::names::Issuer;
 use crate::outbound::operator::{Call, OperatorClient};
 use crate::outbound::{FetchUrl, Origin, Outbound};
 
-/// How long the issuer's metadata is kept: a stranger who opens the page again and again sends nobody to the issuer.
+/// How long the issuer's metadata is kept.
+///
+/// A stranger who opens the page again and again causes no request to the issuer.
 const METADATA_LIFE: Duration = Duration::from_secs(300);
 
-/// A client of an issuer, as the issuer knows it.
+/// A client of an issuer, as registered there.
 pub struct Client {
     issuer: IssuerUrl,
     id: ClientId,
@@ -40,22 +44,24 @@ pub struct Client {
     metadata: Cache<(), CoreProviderMetadata>,
 }
 
-/// By what its requests leave.
+/// The HTTP client for its requests.
 pub enum Way {
-    /// The client of the person at the keyboard: the system's roots, no redirect, no proxy.
+    /// The operator's client: the system's roots, no redirect, no proxy.
     Operator,
-    /// The broker's own, under the rules of `outbound`.
+    /// The broker's own client, under the rules of `outbound`.
     Broker(Arc<Outbound>),
 }
 
 /// How recently the person must have signed in to the issuer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Recency {
-    /// Whenever it was.
+    /// At any time.
     Any,
-    /// At most as long ago as a review takes, and the issuer says when: `max_age` obliges it to (OpenID Connect Core 1.0 section 3.1.2.1).
+    /// Within the time that a review allows, and the issuer says when.
+    ///
+    /// `max_age` obliges it to (OpenID Connect Core 1.0 section 3.1.2.1).
     ForReview,
-    /// Now, whoever they are to the issuer already.
+    /// Now, even if the issuer knows the person already.
     Anew,
 }
 
@@ -65,11 +71,11 @@ pub struct SignIn {
     state: CsrfToken,
     nonce: Nonce,
     verifier: PkceCodeVerifier,
-    /// Where the browser is sent.
+    /// The URL that the browser is sent to.
     pub url: String,
 }
 
-/// What the browser brought back.
+/// The parameters that the browser brings back.
 #[derive(Debug, Default)]
 pub struct Returned {
     /// `code`.
@@ -82,34 +88,34 @@ pub struct Returned {
     pub error: Option<String>,
 }
 
-/// Why there is no sign-in. Nothing of the other side's words is in it but the name of an error.
+/// The reason why a sign-in failed. It has no words of the issuer but the name of an error.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SignInFault {
-    /// A URL that is none.
+    /// A URL cannot be parsed.
     #[error("{0} is not a URL")]
     Url(&'static str),
-    /// The issuer's metadata.
+    /// The issuer's metadata cannot be had, or is of another issuer.
     #[error("the issuer's metadata cannot be had, or is another's")]
     Metadata,
-    /// The answer of somebody else.
+    /// The answer is to another sign-in.
     #[error("the answer is not to this sign-in")]
     NotOurs,
-    /// The person, or the issuer, said no.
+    /// The person or the issuer refused.
     #[error("the issuer answered {0}")]
     Denied(String),
     /// The code gave no token.
     #[error("the issuer gave no token for the code")]
     Code,
-    /// The token is not what it should be.
+    /// The token is not for this sign-in, or not signed.
     #[error("the token is not for this sign-in, or nobody's signature is on it")]
     Token,
 }
 
 impl Client {
-    /// A client with this id, where the browser comes back to `redirect`.
+    /// Makes a client with this id; the browser comes back to `redirect`.
     ///
     /// # Errors
-    /// A URL that is none.
+    /// A URL cannot be parsed.
     pub fn new(issuer: &str, id: &str, redirect: &str, way: Way) -> Result<Self, SignInFault> {
         let home = issuer.parse().map_err(|_| SignInFault::Url("the issuer"))?;
         Origin::of(issuer).map_err(|_| SignInFault::Url("the issuer"))?;
@@ -123,32 +129,32 @@ impl Client {
         })
     }
 
-    /// With the secret that it shares with the issuer.
+    /// Adds the secret that it shares with the issuer.
     #[must_use]
     pub fn with_secret(mut self, secret: Option<&str>) -> Self {
         self.secret = secret.map(|secret| ClientSecret::new(secret.to_owned()));
         self
     }
 
-    /// Its id: the audience of the ID tokens that it gets.
+    /// Its id, which is the audience of its ID tokens.
     pub fn id(&self) -> &str {
         self.id.as_str()
     }
 
-    /// Begins: metadata of the issuer, and where to send the browser.
+    /// Begins a sign-in: loads the issuer's metadata, and makes the URL for the browser.
     ///
     /// # Errors
-    /// Metadata that cannot be had, or that is another's.
+    /// The metadata cannot be had, or is of another issuer.
     pub async fn begin(&self, recency: Recency, entropy: &(dyn Entropy + 'static)) -> Result<SignIn, SignInFault> {
         let discovered = self.metadata.try_get_with((), async {
             CoreProviderMetadata::discover_async(self.issuer.clone(), &self.sender).await.map_err(drop)
         });
         let metadata = discovered.await.map_err(|_| SignInFault::Metadata)?;
-        // A desktop opens whatever it is given: what metadata names must be a web page.
+        // A desktop opens every URL that it is given, so the metadata must name a web page.
         if !matches!(metadata.authorization_endpoint().url().scheme(), "https" | "http") {
             return Err(SignInFault::Metadata);
         }
-        // Two identifiers are 44 characters, of 43 to 128 that RFC 7636 section 4.1 asks for.
+        // Two identifiers have 44 characters; RFC 7636 section 4.1 asks for 43 to 128.
         let verifier = PkceCodeVerifier::new(entropy.identifier() + &entropy.identifier());
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
         let (state, nonce) = (CsrfToken::new(entropy.identifier()), Nonce::new(entropy.identifier()));
@@ -168,10 +174,10 @@ impl Client {
         Ok(SignIn { metadata, state, nonce, verifier, url: url.to_string() })
     }
 
-    /// Takes what the browser brought: the ID token, verified.
+    /// Finishes a sign-in, and returns the verified ID token.
     ///
     /// # Errors
-    /// It is not to this sign-in, or it came to nothing.
+    /// The answer is to another sign-in, or the sign-in failed.
     pub async fn finish(&self, sign_in: SignIn, returned: Returned) -> Result<Zeroizing<String>, SignInFault> {
         use subtle::ConstantTimeEq as _;
         let state = returned.state.as_deref().unwrap_or_default();
@@ -194,7 +200,7 @@ impl Client {
         let token = answer.id_token().ok_or(SignInFault::Token)?;
         let verifier = client.id_token_verifier();
         let claims = token.claims(&verifier, &sign_in.nonce).map_err(|_| SignInFault::Token)?;
-        // OpenID Connect Core 3.1.3.8: where the token speaks of the access token, it must be this one.
+        // If the token has a hash of the access token, it must be of this one (OpenID Connect Core 3.1.3.8).
         if let Some(expected) = claims.access_token_hash() {
             let alg = token.signing_alg().map_err(|_| SignInFault::Token)?;
             let key = token.signing_key(&verifier).map_err(|_| SignInFault::Token)?;
@@ -210,7 +216,7 @@ impl Client {
 /// Sends the library's requests.
 struct Sender {
     way: Way,
-    /// Whose documents say where to.
+    /// The issuer whose documents name the URLs.
     home: Issuer,
 }
 
@@ -226,7 +232,9 @@ impl<'c> AsyncHttpClient<'c> for Sender {
     }
 }
 
-/// How a client with a secret shows it: as the standard's default, unless the issuer takes it in the body alone.
+/// Chooses how a client sends its secret: by the standard's default, or in the body.
+///
+/// The body is chosen if the issuer lists that method and not the default.
 fn how(metadata: &CoreProviderMetadata) -> AuthType {
     let methods = metadata.token_endpoint_auth_methods_supported();
     let has = |wanted: CoreClientAuthMethod| methods.is_some_and(|methods| methods.contains(&wanted));
@@ -237,15 +245,17 @@ fn how(metadata: &CoreProviderMetadata) -> AuthType {
     }
 }
 
-/// The headers of the library's requests that mean something to an issuer.
+/// The headers of the library's requests that are passed on to an issuer.
 const HEADERS: [&str; 3] = ["accept", "authorization", "content-type"];
 
-/// Whether a code, or the client's secret, may go there: to the issuer's own origin, or one that the operator allowed for this issuer.
+/// Allows a URL to get a code or the client's secret.
+///
+/// It must be on the issuer's own origin, or on one that the operator allowed for this issuer.
 fn may_send(outbound: &Outbound, home: &Issuer, url: &str) -> Option<FetchUrl> {
     outbound.may_fetch_keys(url).ok().filter(|url| outbound.is_of_issuer(url, home))
 }
 
-/// By the broker's own client.
+/// Sends a request by the broker's own client.
 async fn by_broker(outbound: &Outbound, home: &Issuer, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
     let (parts, body) = request.into_parts();
     let url = may_send(outbound, home, &parts.uri.to_string()).ok_or(Unanswered)?;
@@ -274,7 +284,7 @@ impl fmt::Display for Unanswered {
 
 impl std::error::Error for Unanswered {}
 
-/// By the operator's client: no redirect, no proxy, the system's roots.
+/// Sends a request by the operator's client: no redirect, no proxy, the system's roots.
 async fn by_operator(request: HttpRequest) -> Result<HttpResponse, Unanswered> {
     let (parts, body) = request.into_parts();
     let (scheme, authority) = (parts.uri.scheme_str(), parts.uri.authority());
@@ -297,7 +307,7 @@ mod tests {
     use super::*;
     use crate::outbound::OutboundSettings;
 
-    /// K-06, for code and secret: metadata that names a token endpoint elsewhere gets neither.
+    /// K-06, for code and secret: a token endpoint on another origin gets neither.
     #[test]
     fn k_06_codes_and_secrets_go_to_the_issuer_alone() {
         let origin = |text: &str| text.parse::<Origin>().expect("an origin");
@@ -318,13 +328,13 @@ mod tests {
         }
         for bad in [
             "https://evil.example/token",
-            // Listed for whoever it is that lives there, and allowed for another issuer: neither is this one's.
+            // Listed for some other use, and allowed for another issuer: neither allows it for this one.
             "https://listed.acme.example/token",
             "http://10.0.0.1/token",
             "https://others.acme.example/token",
             "https://idp.acme.example.evil.example/token",
             "https://idp.acme.example:8443/token",
-            // One origin, one spelling: `url`, by which the library writes its requests, leaves a scheme's own port out.
+            // One origin has one spelling: `url`, which the library uses, leaves out a scheme's default port.
             "https://idp.acme.example:443/token",
             "http://idp.acme.example/token",
             "https://login.acme.example:8443/t",

@@ -1,21 +1,21 @@
-//! Staff: bearers of the company's own identity provider.
+//! Verifies staff: bearers and ID tokens of the company's own identity provider.
 //!
-//! Enter through [`StaffVerifier::verify`]. Keys and signatures go the same way as those of partners (`keys`, `verify`); here
-//! stand the rules on the claims. All refusals are `staff.unauthenticated`, with a cause for our own log; only an issuer whose
-//! keys cannot be had is `issuer.unavailable`.
+//! Enter through [`StaffVerifier::verify`]. Keys and signatures are verified as those of partners are (`keys`, `verify`); the rules
+//! on the claims are here. All refusals are `staff.unauthenticated`, with a cause for our own log. The exception is
+//! `issuer.unavailable`, if the issuer's keys cannot be had.
 //!
-//! **Who is a machine.** Identity providers say it differently, and a machine that passes for a human could review. So any one
-//! of these makes a machine (see [`is_machine`]): `idtyp` other than `user` (Entra); `gty` of `client-credentials` (Auth0); a
-//! subject or person that *is* the client (`azp`, `client_id`, `cid`, `appid`; RFC 9068 section 2.2); `oid` as person claim
-//! with `oid` = `sub` (Entra's application tokens); a service account by its name (Keycloak's `preferred_username`,
-//! Kubernetes' `sub`). A machine that is taken for one may submit and never review: the error is on the safe side.
+//! **Machines.** Identity providers mark them differently, and a machine that passes for a human could review. So any one of these
+//! signs makes a machine (see [`is_machine`]): `idtyp` other than `user` (Entra); `gty` of `client-credentials` (Auth0); a subject
+//! or person that *is* the client (`azp`, `client_id`, `cid`, `appid`; RFC 9068 section 2.2); `oid` as person claim with `oid` =
+//! `sub` (Entra's application tokens); a service account by its name (Keycloak's `preferred_username`, Kubernetes' `sub`). A
+//! machine may submit and never review, so a person taken for a machine is an error on the safe side.
 //!
-//! **Who is a person.** That no sign of a machine is seen shows nothing: a client's own token may have an `azp` that is not its `sub`. A
-//! review takes a positive sign ([`FRESH`]): `auth_time`, which an issuer sets where a person signed in (OpenID Connect Core 1.0 section
-//! 2), or a sign-in in the browser that this house began. `iat` is none: a machine has a fresh one whenever it likes.
+//! **People.** The absence of such a sign proves nothing: a client's own token may have an `azp` that is not its `sub`. A review
+//! needs a positive sign ([`FRESH`]): `auth_time`, which an issuer sets if a person signed in (OpenID Connect Core 1.0 section 2),
+//! or a sign-in in the browser that this broker began. `iat` does not count: a machine has a fresh one whenever it likes.
 //!
-//! A sign-in in the browser ends here too ([`StaffVerifier::signed_in`]), under the same rules. Not here: the flow before it (`sign_in`),
-//! and sessions (`http::console`).
+//! A sign-in in the browser ends here too ([`StaffVerifier::signed_in`]), under the same rules. Not here: the flow before it
+//! (`sign_in`), and sessions (`http::console`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,10 +37,12 @@ use crate::domain::value::names::Issuer;
 use crate::domain::value::numeric_date;
 use crate::domain::value::text::Text;
 
-/// A review needs a person's sign-in at most this long ago.
+/// The longest time between a person's sign-in and a review.
 pub const FRESH: Seconds = Seconds::minutes(15);
 
-/// `typ` headers of staff tokens: ID tokens and RFC 9068 access tokens. Others are other kinds of token (ABUSE J-22).
+/// The `typ` headers of staff tokens: ID tokens and RFC 9068 access tokens.
+///
+/// Another `typ` is of another kind of token (ABUSE J-22).
 const TYP: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
 
 /// The `[staff]` section of the configuration.
@@ -48,7 +50,7 @@ const TYP: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
 pub struct StaffSettings {
     /// The company's identity provider.
     pub issuer: Issuer,
-    /// The one audience.
+    /// The only audience that is accepted.
     pub audience: String,
     /// The claim that names a human in every kind of token.
     pub person_claim: ClaimPath,
@@ -56,26 +58,28 @@ pub struct StaffSettings {
     pub max_age: Seconds,
     /// The claim with the groups.
     pub roles_claim: ClaimPath,
-    /// Which groups make which role.
+    /// The groups that give each role.
     pub roles: BTreeMap<Role, Vec<String>>,
 }
 
-/// A member of staff as a token of theirs told, to be asked again as time goes on.
+/// A member of staff as a token described them, to be judged again as time passes.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     person: Person,
     roles: BTreeSet<Role>,
     machine: bool,
     issued: Timestamp,
-    /// The token's own end. A session in the console outlives it.
+    /// The token's own expiry. A session in the console lasts longer.
     expires: Timestamp,
-    /// When a person signed in, where anything shows that one did.
+    /// When a person signed in, if that is proved.
     signed_in: Option<Timestamp>,
     max_age: Seconds,
 }
 
 impl SignedIn {
-    /// Who it is, as long as it counts: `max_age` after the token was issued, whatever the token's own end.
+    /// The member of staff, until `max_age` after the token was issued.
+    ///
+    /// The token's own expiry does not matter here.
     pub fn at(&self, now: Timestamp) -> Option<Staff> {
         (now.since(self.issued) <= self.max_age).then(|| Staff {
             person: self.person.clone(),
@@ -87,12 +91,12 @@ impl SignedIn {
     }
 }
 
-/// Why a bearer does not count.
+/// The reason why a bearer is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StaffFault {
     /// `staff.unauthenticated` or `issuer.unavailable`.
     pub reason: &'static Reason,
-    /// For our own log: a fixed text or a reason's code.
+    /// A fixed text or a reason's code, for our own log.
     pub cause: &'static str,
 }
 
@@ -105,19 +109,20 @@ pub struct StaffVerifier {
 }
 
 impl StaffVerifier {
-    /// Verifies for these settings with the keys that `keys` fetches.
+    /// Makes a verifier with these settings, and the keys that `keys` fetches.
     pub fn new(settings: StaffSettings, keys: IssuerKeys) -> Self {
         let source = KeySource::Discovery(settings.issuer.clone());
         Self { settings, source, verifier: Verifier::new(keys.clone()), keys }
     }
 
-    /// The source of its keys, to be listed at `IssuerKeys::keep_fresh`.
+    /// The source of its keys, for the list of `IssuerKeys::keep_fresh`.
     pub fn source(&self) -> &KeySource {
         &self.source
     }
 
-    /// Whether the issuer's metadata is complete enough to sign in with (OpenID Connect Discovery 1.0), as openidconnect reads
-    /// it from bytes that `outbound` fetched. Bearers do not need it.
+    /// Checks that the issuer's metadata suffices for a sign-in (OpenID Connect Discovery 1.0).
+    ///
+    /// openidconnect reads it from bytes that `outbound` fetched. Bearers do not need it.
     pub async fn check(&self) -> Result<(), KeysFault> {
         let body = discovery::document(self.keys.outbound(), &self.settings.issuer).await?;
         let metadata: CoreProviderMetadata = serde_json::from_slice(&body).map_err(|_| KeysFault::Document)?;
@@ -127,17 +132,19 @@ impl StaffVerifier {
         metadata.token_endpoint().map(drop).ok_or(KeysFault::Document)
     }
 
-    /// Who shows this bearer, at `now`.
+    /// Verifies a bearer at `now`, and returns the member of staff.
     pub async fn verify(&self, bearer: &str, now: Timestamp) -> Result<Staff, StaffFault> {
         let signed_in = self.read(bearer, &self.settings.audience, now).await?;
         let staff = signed_in.at(now).ok_or_else(|| refuse("older than [staff] max_age"))?;
         Ok(Staff { until: staff.until.min(signed_in.expires), ..staff })
     }
 
-    /// Who signed in, by the ID token that `client` got for them: its audience is the client (OpenID Connect Core 1.0, section 2).
+    /// Verifies the ID token that `client` got at a sign-in, and returns who signed in.
+    ///
+    /// Its audience is the client (OpenID Connect Core 1.0, section 2).
     pub async fn signed_in(&self, id_token: &str, client: &str, now: Timestamp) -> Result<SignedIn, StaffFault> {
         let mut who = self.read(id_token, client, now).await?;
-        // Somebody came back by a browser that we sent there: where the issuer does not say when they signed in, it was by now.
+        // The browser came back from a sign-in that we began. If the issuer does not say when it was, it was by now.
         who.signed_in = who.signed_in.or(Some(who.issued));
         Ok(who)
     }
@@ -162,12 +169,12 @@ fn refuse(cause: &'static str) -> StaffFault {
     StaffFault { reason: &STAFF_UNAUTHENTICATED, cause }
 }
 
-/// The rules on the claims of a verified staff token.
+/// Applies the rules on the claims of a verified staff token.
 fn signed_in(settings: &StaffSettings, token: &Assertion, audience: &str, now: Timestamp) -> Result<SignedIn, &'static str> {
     if token.typ.as_deref().is_some_and(|typ| !TYP.contains(&typ)) {
         return Err("a typ of another kind of token");
     }
-    // Exactly ours: a token that other services take too could be replayed by any of them.
+    // The audience must be exactly ours: a service that takes the same token could replay it here.
     if token.audience != [audience] {
         return Err("another audience than ours, or more than one");
     }
@@ -201,7 +208,9 @@ fn person_id(settings: &StaffSettings, token: &Assertion) -> Option<String> {
     printable.then(|| id.to_owned())
 }
 
-/// What the groups make of the caller. No groups are no roles; groups that are not text are no token of ours.
+/// Finds the roles that the groups give.
+///
+/// No groups give no roles. Groups that are not text make the token invalid.
 fn roles(settings: &StaffSettings, token: &Assertion) -> Result<BTreeSet<Role>, &'static str> {
     const NOT_TEXT: &str = "a roles_claim that is not text or a list of texts";
     let groups: Vec<&str> = match settings.roles_claim.find(&token.claims) {
@@ -214,7 +223,7 @@ fn roles(settings: &StaffSettings, token: &Assertion) -> Result<BTreeSet<Role>, 
     Ok(settings.roles.iter().filter(|(_, named)| holds(named)).map(|(role, _)| *role).collect())
 }
 
-/// Whether this is a machine's token: any sign of one counts (see the module's head).
+/// Tells whether this is a machine's token: any sign of one counts (see the module's head).
 fn is_machine(settings: &StaffSettings, token: &Assertion, id: &str) -> bool {
     let text = |name: &str| token.claims.get(name).and_then(Value::as_str);
     let subject = token.subject.as_str();
@@ -230,7 +239,7 @@ fn is_machine(settings: &StaffSettings, token: &Assertion, id: &str) -> bool {
     application || granted_to_client || is_client || application_object || service_account
 }
 
-/// How the person is called, for people to read; may be forgotten, gives no right.
+/// The person's name, for people to read. It may be forgotten, and gives no right.
 fn name(token: &Assertion) -> Option<Text> {
     let name = token.claims.get("name")?.as_str()?;
     let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();

@@ -1,8 +1,9 @@
-//! X.509-SVIDs of partners' trust domains: from a chain to a verified workload.
+//! Verifies X.509-SVIDs of partners' trust domains: from a chain to a workload.
 //!
-//! Enter through [`verify`], with the chain that the peer showed and the key set of one bundle. The handshake has proved that the peer has
-//! the leaf's key, and that some anchor of some bundle signed the chain; which trust domain that is says nothing until the chain is
-//! verified by that domain's bundle alone (SPIFFE Trust Domain and Bundle, section 4). Judged anew at every request: bundles change.
+//! Enter through [`verify`], with the chain that the peer presented and the anchors of one bundle. The handshake has proved that
+//! the peer has the leaf's key, and that some anchor of some bundle signed the chain. The trust domain counts only once that
+//! domain's bundle alone verifies the chain (SPIFFE Trust Domain and Bundle, section 4). It is judged again at every request,
+//! because bundles change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::domain::registry::binding::KeySource;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 
-/// The largest certificate that is looked at (ABUSE M-19).
+/// The largest certificate that is parsed (ABUSE M-19).
 const LARGEST: usize = 16 * 1024;
 
 /// The longest chain, the leaf included.
@@ -36,7 +37,7 @@ pub(super) struct Anchors {
 }
 
 impl Anchors {
-    /// Those of `authorities` that can be anchors; nothing where there is none.
+    /// Makes anchors of those `authorities` that can be one; `None` if there is none.
     pub(super) fn of(authorities: Vec<Der>) -> Option<Self> {
         let mut store = RootCertStore::empty();
         let taken = |der: &Der| store.add(CertificateDer::from(der.0.clone())).is_ok();
@@ -54,14 +55,14 @@ impl Anchors {
     }
 }
 
-/// The ID that a leaf claims, unverified: for looking up whose bundle could verify it, and for nothing else.
+/// The ID that a leaf claims, unverified: only for looking up whose bundle could verify it.
 pub fn claimed(leaf: &Der) -> Option<WorkloadId> {
     if leaf.0.len() > LARGEST {
         return None;
     }
     let (rest, certificate) = X509Certificate::from_der(&leaf.0).ok()?;
     let san = certificate.subject_alternative_name().ok()??;
-    // Exactly one URI (X509-SVID section 2). Other kinds of names beside it say nothing here.
+    // It must have exactly one URI (X509-SVID section 2). Names of other kinds are ignored.
     let mut uris = san.value.general_names.iter().filter_map(|name| match name {
         GeneralName::URI(uri) => Some(*uri),
         _ => None,
@@ -95,7 +96,9 @@ pub(super) fn verify(chain: &[Der], source: &KeySource, anchors: &Anchors, now: 
     }))
 }
 
-/// X509-SVID section 4: no authority, signs as a client does, and if it lists extended usages, a client's is among them.
+/// Checks the usages of a leaf (X509-SVID section 4).
+///
+/// It is no authority, it signs as a client does, and if it lists extended usages, a client's is among them.
 fn form(leaf: &X509Certificate<'_>) -> Option<()> {
     let authority = leaf.basic_constraints().ok()?.is_some_and(|constraints| constraints.value.ca);
     let usage = leaf.key_usage().ok()??;

@@ -1,7 +1,7 @@
-//! TLS towards issuers: who is believed to be one.
+//! TLS for outgoing requests, to issuers and to our own sockets.
 //!
-//! Enter through [`outbound`]. The trust store is the system's bundle and the operator's own roots; environment variables are
-//! not read. TLS 1.2 and 1.3, every certificate verified (ABUSE K-28); the crypto provider is passed, never installed.
+//! Enter through [`outbound`]. The trust store has the system's bundle and the operator's own roots; environment variables are not
+//! read. It speaks TLS 1.2 and 1.3 and verifies every certificate (ABUSE K-28). The crypto provider is passed, never installed.
 
 use std::sync::Arc;
 
@@ -12,25 +12,27 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::outbound::{Outbound, OutboundSettings, Unbuildable};
 
-/// Where Debian, Fedora and Alpine keep the system's roots; the first that exists counts.
+/// The system's roots on Debian, Fedora and Alpine. The first file that exists counts.
 const BUNDLES: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// The client for issuers, which trusts the system's roots and `extra_roots` (private CAs).
+/// Makes the client for issuers, which trusts the system's roots and `extra_roots` (private CAs).
 ///
 /// Without any root every https fetch fails, and the issuers are unhealthy; the broker starts all the same (ABUSE K-24).
 pub fn outbound(settings: OutboundSettings, extra_roots: &[CertificateDer<'static>]) -> Result<Outbound, Unbuildable> {
     Outbound::new(settings, &trusting(extra_roots)?)
 }
 
-/// The TLS of the command line's own calls: the system's roots.
+/// Makes the TLS of the command line's own calls, which trusts the system's roots.
 pub fn client() -> Result<ClientConfig, Unbuildable> {
     trusting(&[])
 }
 
-/// The TLS of an agent towards the mTLS socket: these roots (PEM) and no others, and the certificate with its key (one PEM), if it has one.
+/// Makes the TLS of an agent for the mTLS socket.
+///
+/// It trusts these roots (PEM) and no others, and presents the certificate with its key (one PEM), if it has one.
 ///
 /// # Errors
-/// No root, or a key that is not its certificate's.
+/// There is no root, or the key is not its certificate's.
 pub fn identified(roots: &[u8], identity: Option<&[u8]>) -> Result<ClientConfig, Unbuildable> {
     let mut store = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(roots) {
@@ -51,7 +53,7 @@ fn trusting(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, Unb
     configuration(roots, None)
 }
 
-/// These roots, and the certificate with its key (one PEM), if there is one to show.
+/// Makes a configuration with these roots, and the certificate with its key (one PEM), if any.
 fn configuration(roots: RootCertStore, identity: Option<&[u8]>) -> Result<ClientConfig, Unbuildable> {
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])

@@ -1,13 +1,13 @@
-//! Verification of a partner's JWT: key and signature; in this order and nowhere else.
+//! Verifies a partner's JWT: first the key, then the signature.
 //!
-//! Enter through [`Verifier::verify`]. A [`Verified`] assertion says: one algorithm, one key, of a source that the caller
-//! trusts for this issuer, signed these claims. It does not say that they are in their time, nor that anybody is admitted:
-//! times, audience, life, age, `typ` and conditions are judged by `domain::admission` at each decision, because a caller who is
-//! known is told which of them failed (docs/reference/http.md#refusals). Without a good signature none of them is looked at (ABUSE J-34).
+//! Enter through [`Verifier::verify`]. A [`Verified`] assertion says that one key of a source that the caller trusts for this
+//! issuer signed these claims, with one algorithm. It does not say that they are in their time, nor that they admit anybody.
+//! `domain::decision::admission` judges times, audience, life, age, `typ` and conditions at each decision, because a known caller
+//! is told which of them failed (docs/reference/http.md#refusals). None of them is judged without a good signature (ABUSE J-34).
 //!
-//! aws-lc-rs computes, by the keys of `domain::jwk`. josekit is for signing alone: its claims validator takes a token without `exp` or
-//! `aud`, its getters panic on `exp: 1e300`, and its framing reads the header a second time, last member wins, and refuses members that
-//! we ignore, such as an odd `x5t` (ABUSE S1, S3, docs/security/stack.md#josekit).
+//! aws-lc-rs computes, with the keys of `domain::value::jwk`. josekit is for signing alone: its claims validator takes a token
+//! without `exp` or `aud`, its getters panic on `exp: 1e300`, and its framing reads the header a second time, last member wins, and
+//! refuses members that we ignore, such as an odd `x5t` (ABUSE S1, S3, docs/security/stack.md#josekit).
 
 use std::fmt;
 use std::hint::black_box;
@@ -23,19 +23,19 @@ use crate::domain::registry::binding::KeySource;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::jwk::{Jwk, Public};
 
-/// What may verify an assertion of one issuer: taken from the bindings that name it.
+/// The keys and algorithms that may verify an assertion, by a binding that names its issuer.
 #[derive(Clone, Copy, Debug)]
 pub struct Trust<'a> {
-    /// Where the keys come from.
+    /// The source of the keys.
     pub source: &'a KeySource,
-    /// Which algorithms the binding takes.
+    /// The algorithms that the binding takes.
     pub algs: &'a [Alg],
 }
 
-/// Why an assertion was not verified.
+/// The reason why an assertion was not verified.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct VerifyFault {
-    /// Of class `Proof`, or `Busy` where the issuer's keys cannot be had.
+    /// Its class is `Proof`, or `Busy` if the issuer's keys cannot be had.
     pub reason: &'static Reason,
 }
 
@@ -45,8 +45,9 @@ pub struct Verifier {
     decoys: KeySet,
 }
 
-/// Faults in rising order of how much they say. With several sources the last counts: an issuer that is away may have had the
-/// right key, so "try again" is told rather than "wrong".
+/// Faults in rising order of how much they say. With several sources the highest counts.
+///
+/// An issuer that is away may have had the right key, so the caller is told to try again rather than that it is wrong.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 enum Fault {
     Issuer,
@@ -57,16 +58,16 @@ enum Fault {
 }
 
 impl Verifier {
-    /// Verifies with these keys.
+    /// Makes a verifier with these keys.
     pub fn new(keys: IssuerKeys) -> Self {
-        // Invariant: the text below holds five well-formed public keys (test `the_decoys_cover_every_algorithm`).
+        // Invariant: the text below is a well-formed set of public keys (test `the_decoys_cover_every_algorithm`).
         Self { keys, decoys: KeySet::parse(DECOYS.as_bytes()).expect("the decoy keys parse") }
     }
 
-    /// Checks key and signature of `unverified`.
+    /// Verifies key and signature of `unverified`.
     ///
-    /// `trust` holds what the bindings with this exact issuer say, and nothing if there are none: then no packet leaves, and
-    /// one verification with a fixed key costs the same time (ABUSE K-01, O-02).
+    /// `trust` has one entry for each binding with this exact issuer. If it is empty no packet leaves, and one verification with a
+    /// fixed key takes the same time (ABUSE K-01, O-02).
     pub async fn verify(
         &self,
         unverified: UnverifiedAssertion,
@@ -78,7 +79,9 @@ impl Verifier {
         }
     }
 
-    /// The trusted source and key whose signature this is. Each source is asked once, and at most one key of it is tried.
+    /// Finds the trusted source and key that made the signature.
+    ///
+    /// Each source is asked once, and at most one key of it is tried.
     async fn signing_key<'a>(
         &self,
         unverified: &UnverifiedAssertion,
@@ -111,7 +114,9 @@ impl Verifier {
         Err(fault)
     }
 
-    /// The work of one verification, for nothing: so that the time of a refusal does not tell its cause (ABUSE O-02).
+    /// Does the work of one verification for nothing.
+    ///
+    /// So the time of a refusal does not tell its cause (ABUSE O-02).
     fn spend_as_long(&self, unverified: &UnverifiedAssertion) {
         let alg = unverified.header.alg;
         let decoy = self.decoys.select(None, alg);
@@ -119,7 +124,7 @@ impl Verifier {
     }
 }
 
-/// Whether `key` signed the very text that header and claims were read from (RFC 7515 section 5.2).
+/// Tells whether `key` signed the very text that was parsed (RFC 7515 section 5.2).
 fn is_signed_by(unverified: &UnverifiedAssertion, key: &Public) -> bool {
     key.verifies(unverified.signing_input(), &unverified.signature)
 }
@@ -162,7 +167,9 @@ impl fmt::Display for VerifyFault {
 
 impl std::error::Error for VerifyFault {}
 
-/// Published example keys (RFC 7515 A.2 and A.3, RFC 8037 A.2), for work whose result is thrown away. They admit nobody.
+/// Published example keys (RFC 7515 A.2 and A.3, RFC 8037 A.2), which admit nobody.
+///
+/// They are for work whose result is discarded.
 pub(super) const DECOYS: &str = concat!(
     r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","#,
     r#""y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},"#,

@@ -8,7 +8,7 @@ use crate::domain::value::alg::Alg;
 
 const ISSUER: &str = "https://idp.example";
 
-/// A good key and everything to sign and verify with it.
+/// A good key, and everything to sign and verify with it.
 struct Bench {
     signer: Signer,
     keys: crate::authn::IssuerKeys,
@@ -23,12 +23,12 @@ impl Bench {
         code(&self.keys, &self.signer.inline(), token).await
     }
 
-    /// With this header text and good claims.
+    /// The code for a token with this header text and good claims.
     async fn header(&self, header: &str) -> &'static str {
         self.code(&self.signer.sign(header, &claims(ISSUER).to_string())).await
     }
 
-    /// With this claim replaced (`None`: removed).
+    /// The code for a token with this claim replaced (`None`: removed).
     async fn claim(&self, name: &str, value: Option<Value>) -> &'static str {
         let mut claims = claims(ISSUER);
         let members = claims.as_object_mut().expect("an object");
@@ -39,7 +39,7 @@ impl Bench {
         self.code(&self.signer.token(&claims)).await
     }
 
-    /// With these claims as text.
+    /// The code for a token with these claims as text.
     async fn text(&self, claims: &str) -> &'static str {
         self.code(&self.signer.sign(&self.signer.header().to_string(), claims)).await
     }
@@ -281,7 +281,7 @@ async fn j_12_aud_is_required_and_is_text() {
     assert_eq!(bench.claim("aud", Some(json!(["a", "b"]))).await, "ok");
 }
 
-/// J-16: the issuer is handed on byte for byte; the look-up by the broker is an exact one.
+/// J-16: the issuer is passed on byte for byte; the broker looks it up exactly.
 #[tokio::test]
 async fn j_16_j_17_j_21_issuer_and_subject_are_exact_printable_text() {
     let bench = Bench::new(Alg::Es256);
@@ -302,7 +302,7 @@ async fn j_16_j_17_j_21_issuer_and_subject_are_exact_printable_text() {
         assert_eq!(bench.claim("iss", Some(json!(text))).await, "assertion.claim-iss", "{text:?}");
         assert_eq!(bench.claim("sub", Some(json!(text))).await, "assertion.claim-sub", "{text:?}");
     }
-    // An issuer is a URL or a client id; a subject may be what people write.
+    // An issuer is a URL or a client id. A subject may be any printable text.
     for text in letters {
         assert_eq!(bench.claim("iss", Some(json!(text))).await, "assertion.claim-iss", "{text:?}");
         assert_eq!(bench.claim("sub", Some(json!(text))).await, "ok", "{text:?}");
@@ -346,7 +346,7 @@ async fn j_20_unknown_claims_are_taken() {
     assert_eq!(bench.code(&bench.signer.token(&claims)).await, "ok");
 }
 
-/// J-22: `typ` is the binding's to judge; it is handed on as it is, and is text.
+/// J-22: `typ` is passed on as it is, and is text. The binding judges it.
 #[tokio::test]
 async fn j_22_typ_is_handed_on_as_it_is() {
     let bench = Bench::new(Alg::Es256);
@@ -370,7 +370,7 @@ async fn j_24_kid_selects_exactly_or_nothing() {
         let header = json!({"alg": "ES256", "kid": kid}).to_string();
         assert_eq!(bench.header(&header).await, "assertion.header");
     }
-    // Without kid: the only key of the algorithm, and none where there are two.
+    // Without a kid: the only key of the algorithm; no key if there are two.
     let token = bench.signer.sign(r#"{"alg":"ES256"}"#, &claims(ISSUER).to_string());
     let (other, rsa) = (Signer::new(Alg::Es256, "k2"), Signer::new(Alg::Rs256, "k3"));
     assert_eq!(code(&bench.keys, &inline(&[bench.signer.jwk(), rsa.jwk()]), &token).await, "ok");
@@ -461,7 +461,7 @@ async fn j_34_a_bad_signature_is_the_reason_even_when_expired() {
     expired["exp"] = json!(NOW - 10);
     let forged = Signer::new(Alg::Es256, "k1").token(&expired);
     assert_eq!(bench.code(&forged).await, "assertion.signature");
-    // Well signed it is verified, for `admission` to tell its caller that it has expired.
+    // With a good signature it is verified, so that `admission` can tell its caller that it has expired.
     assert_eq!(bench.code(&bench.signer.token(&expired)).await, "ok");
 }
 
@@ -475,7 +475,7 @@ async fn j_35_nesting_and_numbers_are_bounded() {
     assert_eq!(bench.text(&format!(r#"{{{inside},"x":[{}1]}}"#, "1,".repeat(3000))).await, "assertion.malformed");
 }
 
-/// J-36, T-08: times are handed on to the second; `admission` judges them.
+/// J-36, T-08: times are passed on to the second; `admission` judges them.
 #[tokio::test]
 async fn j_36_t_08_times_are_handed_on_exactly() {
     let bench = Bench::new(Alg::Es256);

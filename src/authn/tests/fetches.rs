@@ -65,7 +65,7 @@ async fn k_09_requests_carry_nothing_ambient() {
     }
 }
 
-/// K-09: set in a child process, since the environment is the whole process'.
+/// K-09: the variables are set in a child process, since the environment is the whole process's.
 #[tokio::test]
 async fn k_09_proxies_of_the_environment_are_ignored() {
     if let Ok(url) = std::env::var("CARNET_TEST_K09") {
@@ -85,7 +85,7 @@ async fn k_09_proxies_of_the_environment_are_ignored() {
     assert!(proxy.requests().is_empty() && issuer.hits("/x") == 1);
 }
 
-/// K-13: an interim answer is passed over, and the real one counts.
+/// K-13: an interim answer is skipped, and the real one counts.
 #[tokio::test]
 async fn k_13_early_hints_are_ignored() {
     let issuer = FakeIssuer::start().await;
@@ -155,7 +155,9 @@ async fn k_19_only_json_counts_and_good_keys_stay() {
     assert_eq!(keys.health()[0].fault, None);
 }
 
-/// The principle of K-23: a hanging issuer takes nothing from another, and a crowd at it is turned away.
+/// The principle of K-23: a hanging issuer takes nothing from another.
+///
+/// A crowd of requests to it is refused.
 #[tokio::test]
 async fn k_23_a_hanging_origin_has_its_own_lane() {
     let (slow, quick) = (FakeIssuer::start().await, FakeIssuer::start().await);
@@ -192,7 +194,7 @@ impl Authority {
         Self { params, key, root }
     }
 
-    /// A TLS server that answers `{}` once per connection, with a leaf for `name` that ends in `year`.
+    /// A TLS server that answers `{}` once per connection; its leaf for `name` ends in `year`.
     async fn serve(&self, name: &str, year: i32) -> String {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("params");
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);

@@ -94,7 +94,7 @@ impl Signer {
         }
     }
 
-    /// A token of these two JSON texts, whatever they say.
+    /// Signs a token of these two JSON texts, whatever they say.
     pub fn sign(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", b64(header), b64(claims));
         let signature = self.sign_bytes(message.as_bytes());
@@ -156,7 +156,7 @@ pub fn keys(clock: &Arc<TestClock>, listed: &[&str]) -> IssuerKeys {
     IssuerKeys::new(Arc::new(outbound), clock.clone())
 }
 
-/// The same, where documents of one issuer may name one other origin.
+/// The same, but documents of one issuer may name one other origin.
 pub fn keys_beside(clock: &Arc<TestClock>, listed: &[&str], issuer: &str, beside: &str) -> IssuerKeys {
     let origin = |text: &str| text.parse::<Origin>().expect("an origin");
     let settings = OutboundSettings {
@@ -181,7 +181,7 @@ pub async fn code(keys: &IssuerKeys, source: &KeySource, token: &str) -> &'stati
     }
 }
 
-/// What the fake issuer does with a request.
+/// The fake issuer's answer to a request.
 #[derive(Clone)]
 pub enum Answer {
     /// These bytes, then the end.
@@ -206,7 +206,7 @@ pub fn http(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// An issuer on a port of loopback. Requests are kept as they came.
+/// An issuer on a loopback port, which keeps the requests as they came.
 pub struct FakeIssuer {
     pub url: String,
     address: SocketAddr,
@@ -230,7 +230,7 @@ impl FakeIssuer {
         Self { url: format!("http://{address}"), address, answers, requests, task }
     }
 
-    /// Metadata and keys as they should be.
+    /// Starts an issuer with good metadata and these keys.
     pub async fn with_keys(signers: &[&Signer]) -> Self {
         let issuer = Self::start().await;
         issuer.document(json!({"issuer": issuer.url, "jwks_uri": format!("{}/jwks", issuer.url)}));
@@ -267,7 +267,7 @@ impl FakeIssuer {
         self.address.port()
     }
 
-    /// Off the net: connections are refused.
+    /// Takes the issuer off the network: connections are refused.
     pub async fn stop(&mut self) {
         self.task.abort();
         let _ = (&mut self.task).await;

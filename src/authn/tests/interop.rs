@@ -1,4 +1,4 @@
-//! josekit's own signatures verify here, ours verify there, and its traps stay shut.
+//! josekit's signatures verify here, ours verify there, and its known faults do no harm.
 
 use josekit::jwk::Jwk;
 use josekit::jws::alg::eddsa::EddsaJwsAlgorithm;
@@ -60,7 +60,7 @@ fn what_aws_lc_signs_stock_josekit_verifies() {
         let signature = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(signature).expect("base64url");
         verifier.verify(message.as_bytes(), &signature).expect("verified");
         let framed = jws::deserialize_compact(&token, verifier.as_ref());
-        // josekit does not know RFC 9864's name: this is why Ed25519 has a verifier of our own.
+        // josekit does not know RFC 9864's name, so Ed25519 has a verifier of our own.
         assert_eq!(framed.is_ok(), alg != Alg::Ed25519);
     }
 }
@@ -86,7 +86,7 @@ async fn what_stock_josekit_signs_is_verified_here() {
     }
 }
 
-/// J-01, in the library that frames for us.
+/// J-01, in the library that does our framing.
 #[test]
 fn j_01_josekit_refuses_alg_none_and_foreign_algorithms() {
     let signer = Signer::new(Alg::Es256, "k1");

@@ -110,7 +110,7 @@ async fn k_06_k_07_k_08_a_bad_answer_never_replaces_good_keys() {
         assert_eq!(fault(&keys), Some(want), "{document}");
         assert_eq!(code(&keys, &issuer.source(), &token).await, "ok");
     }
-    // K-08: only the key request is redirected, to a set of somebody else.
+    // K-08: only the key request is redirected, to another set.
     issuer.document(json!({"issuer": issuer.url, "jwks_uri": jwks}));
     issuer.answer("/jwks", Answer::Raw(http("302 Found", &format!("Location: {}/jwks\r\n", other.url), b"")));
     clock.pass(301);
@@ -121,8 +121,9 @@ async fn k_06_k_07_k_08_a_bad_answer_never_replaces_good_keys() {
     assert!(other.requests().is_empty());
 }
 
-/// An origin that is listed may be called; that makes it no place of this issuer's keys. The operator allows that issuer by issuer, or the
-/// record names the URL.
+/// A listed origin may be called, but it does not become a place of this issuer's keys.
+///
+/// The operator allows that for the issuer, or the record names the URL.
 #[tokio::test]
 async fn k_06_keys_on_another_origin_are_those_of_issuers_that_may_have_them_there() {
     let signer = Signer::new(Alg::Es256, "k1");
@@ -143,7 +144,7 @@ async fn k_06_keys_on_another_origin_are_those_of_issuers_that_may_have_them_the
         let keys = keys_beside(&TestClock::new(), &[&issuer.url, &other.url], of, &other.url);
         assert_eq!(code(&keys, &issuer.source(), &token).await, want, "allowed for {of}");
     }
-    // Allowed for the issuer is not allowed to be private: that is said of the origin.
+    // An origin that is allowed for the issuer may still not be private: only the list of origins allows that.
     let keys_of = keys_beside(&TestClock::new(), &[&issuer.url], &issuer.url, &other.url);
     assert_eq!(code(&keys_of, &issuer.source(), &token).await, "issuer.unavailable");
     assert_eq!(fault(&keys_of), Some(KeysFault::Forbidden(Forbidden::Scheme)));
@@ -151,7 +152,9 @@ async fn k_06_keys_on_another_origin_are_those_of_issuers_that_may_have_them_the
     assert_eq!(code(&listed, &named, &token).await, "ok", "the record's own word");
 }
 
-/// OpenID Connect Discovery 1.0 forbids a query in `issuer` and not in `jwks_uri` (Azure AD B2C has one).
+/// A `jwks_uri` may have a query (Azure AD B2C has one).
+///
+/// OpenID Connect Discovery 1.0 forbids one in `issuer` only.
 #[tokio::test]
 async fn a_key_set_is_fetched_with_its_query() {
     let signer = Signer::new(Alg::Es256, "k1");
@@ -165,7 +168,7 @@ async fn a_key_set_is_fetched_with_its_query() {
     assert_eq!(code(&keys, &KeySource::JwksUri(url), &token).await, "ok");
 }
 
-/// K-15, at this floor: a source that is no longer listed is forgotten, and an overtaken load cannot bring it back (S7).
+/// K-15, at this floor: an overtaken load cannot bring back a source that is no longer listed (S7).
 #[tokio::test]
 async fn k_15_s7_a_load_that_was_overtaken_stores_nothing() {
     let (old, new) = (Signer::new(Alg::Es256, "k1"), Signer::new(Alg::Es256, "k1"));
@@ -229,7 +232,7 @@ async fn k_20_a_failing_key_request_counts_for_the_floor_too() {
         clock.pass(1);
     }
     assert_eq!(issuer.hits("/jwks"), 1);
-    // Discovery that fails is remembered for 10 s.
+    // A failed discovery is remembered for 10 s.
     issuer.answer(DISCOVERY, Answer::Raw(http("500 Oops", "", b"secret")));
     clock.pass(1);
     for _ in 0..10 {
@@ -273,7 +276,7 @@ async fn k_24_k_25_stale_keys_serve_for_an_hour_and_no_longer() {
     clock.pass(1);
     assert_eq!(code(&keys, &issuer.source(), &token).await, "issuer.unavailable");
     assert_eq!(keys.health()[0].keys, 0);
-    // K-24: others do not notice.
+    // K-24: other issuers are not affected.
     let healthy = FakeIssuer::with_keys(&[&signer]).await;
     let both = super::fixtures::keys(&clock, &[&issuer.url, &healthy.url]);
     assert_eq!(code(&both, &issuer.source(), &token).await, "issuer.unavailable");
@@ -312,13 +315,13 @@ async fn keys_are_fetched_ahead_and_again_when_due() {
     clock.pass(1);
     keys.keep_fresh(sources).await;
     assert_eq!(issuer.hits("/jwks"), 2);
-    // A key that the issuer withdrew is gone with the refresh (K-26 without the purge).
+    // A key that the issuer withdrew is gone after the refresh (K-26 without the purge).
     assert_eq!(code(&keys, &issuer.source(), &signer.token(&claims(&issuer.url))).await, "assertion.key");
     keys.keep_fresh(vec![]).await;
     assert!(keys.health().is_empty());
 }
 
-/// Between two rounds of `keep_fresh` the requests themselves see to it: served by what there is, and nobody waits.
+/// Between two rounds of `keep_fresh`, a request starts a due refresh and does not wait for it.
 #[tokio::test]
 async fn a_request_that_finds_its_keys_due_is_served_and_has_them_fetched_behind_it() {
     let (signer, next) = (Signer::new(Alg::Es256, "k1"), Signer::new(Alg::Es256, "k2"));
@@ -338,7 +341,7 @@ async fn a_request_that_finds_its_keys_due_is_served_and_has_them_fetched_behind
     for _ in 0..20 {
         assert_eq!(code(&keys, &issuer.source(), &token).await, "ok", "nobody waits for the issuer");
     }
-    // The key that the issuer withdrew counts until the answer is there, and then no more.
+    // The key that the issuer withdrew counts until the new set arrives, and then no more.
     let gone = async {
         while keys.health()[0].fetched != Some(clock.now()) {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -88,7 +88,7 @@ fn k_18_a_private_key_makes_the_set_unusable() {
         let mut private = json!({"kty": "RSA", "kid": "x"});
         private[name] = json!("AAAA");
         assert_eq!(check_inline(&set(&[good.clone(), private.clone()])), Err(SetFault::Private), "{name}");
-        // A member that is null is absent (most consumers read it so).
+        // A member that is null counts as absent (most consumers read it so).
         private[name] = Value::Null;
         assert_eq!(check_inline(&set(&[good.clone(), private])), Ok(1), "{name}");
     }
@@ -138,8 +138,9 @@ async fn thumbprints_are_those_of_rfc_7638() {
     assert_eq!(b64(key.thumbprint.0), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
 }
 
-/// A modulus with one zero octet before it is the same key, under the same thumbprint: two of them would be two places among the proofs that
-/// were spent.
+/// A modulus with a leading zero octet is the same key, with the same thumbprint.
+///
+/// Two thumbprints would be two places among the spent proofs.
 #[tokio::test]
 async fn a_leading_zero_octet_is_dropped() {
     let keys = keys(&TestClock::new(), &[]);
@@ -156,7 +157,7 @@ async fn a_leading_zero_octet_is_dropped() {
     assert_eq!(thumbprint(padded), thumbprint(rsa.jwk()));
 }
 
-/// Without `alg` an RSA key serves both schemes. A key of the same name that says which it is for is the one that is meant.
+/// Without `alg` an RSA key serves both schemes. A key of the same name with an `alg` goes first.
 #[tokio::test]
 async fn an_rsa_key_without_alg_serves_what_the_binding_takes() {
     let keys = keys(&TestClock::new(), &[]);
@@ -178,7 +179,9 @@ async fn an_rsa_key_without_alg_serves_what_the_binding_takes() {
     }
 }
 
-/// The law of the one reader: a record takes a key set exactly if each of its keys verifies. Every pair of changes to a key of every kind.
+/// The law of the one reader: a record accepts a key set exactly if each of its keys verifies.
+///
+/// Every pair of changes to a key of every kind is tried.
 #[tokio::test]
 async fn accepted_is_usable_for_every_pair_of_changes() {
     let known = keys(&TestClock::new(), &[]);
@@ -231,7 +234,7 @@ async fn accepted_is_usable_for_every_pair_of_changes() {
                 header["kid"] = kid.into();
             }
             let token = signer.sign(&header.to_string(), &claims(ISSUER).to_string());
-            // Beside another key, so that a set which is empty without this one does not count as refused for that.
+            // It is beside another key, so that the set is never refused for being empty.
             let text = set(&[jwk.clone()]);
             let usable = code(&known, &inline(&[jwk.clone(), other.clone()]), &token).await == "ok";
             let accepted = judge_keys(&text, &[alg]).is_ok();

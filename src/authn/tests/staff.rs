@@ -1,4 +1,4 @@
-//! Staff bearers.
+//! Bearers and sign-ins of staff.
 
 use std::collections::BTreeMap;
 
@@ -147,7 +147,9 @@ async fn any_sign_of_a_machine_makes_a_machine() {
     }
 }
 
-/// A machine has a fresh `iat` whenever it likes: `auth_time` alone shows that somebody signed in, and a machine's own shows nothing.
+/// Only `auth_time` shows that a person signed in, and a machine's own shows nothing.
+///
+/// A machine has a fresh `iat` whenever it likes.
 #[tokio::test]
 async fn a_sign_in_is_fresh_for_fifteen_minutes() {
     let company = Company::new().await;
@@ -167,7 +169,7 @@ async fn a_sign_in_is_fresh_for_fifteen_minutes() {
     }
 }
 
-/// A sign-in in the browser that we began is such a sign by itself; where the issuer says when it was, that counts.
+/// A browser sign-in that we began is a sign by itself; if the issuer gives a time, that counts.
 #[tokio::test]
 async fn a_sign_in_in_the_browser_is_a_persons() {
     let company = Company::new().await;
