@@ -1,7 +1,7 @@
-//! Conditions of a rule, held against claims: what was wanted, what was seen, whether it holds.
+//! Compares the conditions of a rule with claims: the wanted value, the seen value, the result.
 //!
-//! Enter through [`conditions`]. Admission, the tests of a record and `explain` all read the same answer, so that what is
-//! explained is what was decided. Deliberately not here: issuer, audience, times and signature.
+//! Enter through [`conditions`]. Admission, the tests of a record and `explain` all read the same results, so an explanation tells
+//! what was decided. Not here: issuer, audience, times and signature.
 
 use std::borrow::Cow;
 
@@ -10,21 +10,21 @@ use serde_json::Value;
 use crate::domain::registry::binding::{ClaimPath, Condition, JwtRule};
 use crate::domain::value::claim_text::{Unfit, compared};
 
-/// One condition of a rule and what became of it.
+/// The result of one condition of a rule.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConditionResult<'a> {
-    /// Which claim.
+    /// The claim.
     pub claim: &'a ClaimPath,
-    /// What the record wants of it.
+    /// The condition in the record.
     pub want: &'a Condition,
-    /// What the claim is, as text; why it is compared with nothing; `None` where it is missing.
+    /// The claim's value as text, or why it is not compared; `None` if it is missing.
     seen: Option<Result<Cow<'a, str>, Unfit>>,
-    /// Whether the condition holds. Judged on the whole value, never on the shortened one.
+    /// True if the condition holds. It is judged on the whole value, never on the shortened one.
     pub holds: bool,
 }
 
 impl ConditionResult<'_> {
-    /// What the claim is, for people: at most 256 characters of its text, or why it has none that is compared.
+    /// The claim's value for people: at most 256 characters, or why it is not compared.
     pub fn seen(&self) -> Option<String> {
         self.seen.as_ref().map(|seen| match seen {
             Ok(value) => value.chars().take(MOST_SHOWN).collect(),
@@ -33,7 +33,9 @@ impl ConditionResult<'_> {
     }
 }
 
-/// Every condition of `rule` against `claims`, in the order of the record. The rule's conditions hold when all of these do.
+/// Judges every condition of `rule` against `claims`, in the order of the record.
+///
+/// The rule's conditions hold if all of these do.
 ///
 /// Time is linear in the size of the claims: there are no patterns, only comparisons (ABUSE D-13).
 pub fn conditions<'a>(rule: &'a JwtRule, claims: &'a Value) -> impl Iterator<Item = ConditionResult<'a>> {
@@ -74,7 +76,7 @@ mod tests {
         assert!(!holds("/list/0x", equals("a"), &claims));
     }
 
-    /// J-21: a condition on the beginning of a value admits no value that hides something behind it.
+    /// J-21: a prefix condition admits no value with misleading characters after the prefix.
     #[test]
     fn j_21_a_value_that_misleads_meets_no_condition() {
         let prefix = || Condition::Prefix("prod".into());
@@ -82,7 +84,7 @@ mod tests {
         for value in ["prod\u{202e}tset", "prod\u{200b}", "prod ", "prod\n", "prod\u{0}"] {
             assert!(!holds("env", prefix(), &json!({ "env": value })), "{value:?}");
         }
-        // Unicode twins are other texts.
+        // Unicode twins are different texts.
         let equals = Condition::Equals("caf\u{e9}".into());
         assert!(holds("sub", equals.clone(), &json!({"sub": "caf\u{e9}"})));
         for twin in ["cafe\u{301}", "c\u{430}f\u{e9}", "CAF\u{c9}"] {

@@ -1,4 +1,4 @@
-//! Callers: a verified proof, the SPIFFE ID of a workload, and the conditions of a binding on claims.
+//! Callers: verified proofs, SPIFFE IDs of workloads, and conditions on claims.
 
 pub mod conditions;
 pub mod proof;

@@ -1,8 +1,8 @@
-//! Facts that were established, as types: what `authn` verified.
+//! The facts that `authn` established, as types.
 //!
-//! `UnverifiedAssertion → Verified<Assertion> → Principal → Grant → Recorded<Grant> → IssuedToken` (docs/explanation/architecture.md#the-chain). A value
-//! of these types is the proof that the step before it was taken; "verified, admitted, decided, recorded, signed" is the only
-//! order that compiles.
+//! The chain of types is `UnverifiedAssertion → Verified<Assertion> → Principal → Grant → Recorded<Grant> → IssuedToken`
+//! (docs/explanation/architecture.md#the-chain). A value of one of them proves that the step before it was taken. "Verified,
+//! admitted, decided, recorded, signed" is the only order that compiles.
 
 use super::spiffe::WorkloadId;
 use crate::domain::registry::binding::KeySource;
@@ -11,15 +11,15 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{Issuer, ProofId, Subject};
 
-/// Something whose signature was verified.
+/// A value whose signature was verified.
 ///
-/// The compiler cannot wall this constructor off from the rest of the crate, so it is a function named `assertion()` whose callers, all in
-/// `authn`, one for each kind of proof, are counted by the architecture test.
+/// The compiler cannot hide this constructor from the rest of the crate. So it is a function named `assertion()`, and the
+/// architecture test counts its callers: all are in `authn`, one for each kind of proof.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
-    /// States that `value` was verified. Only `authn` may say so, at the line where the signature was checked.
+    /// States that `value` was verified. Only `authn` calls it, where it checked the signature.
     #[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "only the broker takes proofs"))]
     pub(crate) fn assertion(value: T) -> Self {
         Self(value)
@@ -33,7 +33,7 @@ impl<T> std::ops::Deref for Verified<T> {
     }
 }
 
-/// A key that the caller showed to have, for this request (RFC 9449).
+/// A key that the caller proved to have, for this request (RFC 9449).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Possession {
     /// RFC 7638 thumbprint (SHA-256) of the key.
@@ -44,10 +44,10 @@ pub struct Possession {
     pub issued: Timestamp,
 }
 
-/// The claims of a partner's JWT, each strictly of its type; what is absent is `None` and never a default.
+/// The claims of a partner's JWT, each of its type. An absent claim is `None`, never a default.
 ///
-/// Signature and header are judged when this exists. Times, audience, life, age and conditions are judged by `admission`, each
-/// time that a decision is taken: a caller who is known is told which of them failed (docs/reference/http.md#refusals).
+/// Signature and header were judged before this exists. `admission` judges times, audience, life, age and conditions at each
+/// decision, because a known caller is told which of them failed (docs/reference/http.md#refusals).
 #[derive(Clone, Debug)]
 pub struct Assertion {
     /// `iss`, byte for byte; for a JWT-SVID whose `iss` no binding names, its trust domain.
@@ -70,14 +70,16 @@ pub struct Assertion {
     pub alg: Alg,
     /// `typ` as the header has it.
     pub typ: Option<String>,
-    /// The trust that this rests on: the source of the key …
+    /// The source of the key that verified it: the trust that it rests on.
     pub source: KeySource,
-    /// … and the key's RFC 7638 thumbprint (SHA-256).
+    /// The RFC 7638 thumbprint (SHA-256) of that key.
     pub key: Digest,
 }
 
 impl Assertion {
-    /// Every issuer that it names, each once: the one that it was looked up by, `iss`, and the trust domain of a SPIFFE ID.
+    /// The issuers that it names: the one it was looked up by, `iss`, and its trust domain.
+    ///
+    /// Each is listed once. The trust domain is that of a SPIFFE ID as subject.
     pub fn issuers(&self) -> Vec<Issuer> {
         let named = self.claims.get("iss").and_then(serde_json::Value::as_str).and_then(|text| text.parse().ok());
         let domain = self.subject.as_str().parse::<WorkloadId>().ok().map(|id| id.issuer());

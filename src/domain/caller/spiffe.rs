@@ -1,8 +1,8 @@
 //! SPIFFE IDs of partners' trust domains, and their X.509-SVIDs.
 //!
-//! A trust domain is trusted by its bundle, which a binding names; bundles are never merged: what one trust domain signs says nothing
-//! about another (SPIFFE Trust Domain and Bundle, section 4). Our own leaves have SPIFFE IDs too; those are
-//! [`certificate`](crate::domain::credential::certificate)'s.
+//! A binding names the bundle by which a trust domain is trusted. Bundles are never merged: a signature of one trust domain proves
+//! nothing about another (SPIFFE Trust Domain and Bundle, section 4). The SPIFFE IDs of our own leaves are in
+//! [`certificate`](crate::domain::credential::certificate).
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,20 +14,22 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{InvalidName, Issuer};
 
-/// The longest ID that is taken (SPIFFE-ID section 2.3 asks for 2048; names of callers here are at most 255).
+/// The longest ID that is accepted.
+///
+/// SPIFFE-ID section 2.3 asks for 2048; names of callers here have at most 255.
 const LONGEST: usize = 255;
 
-/// `spiffe://TRUST-DOMAIN/PATH` of a workload (SPIFFE-ID section 2). Compared byte for byte.
+/// `spiffe://TRUST-DOMAIN/PATH` of a workload (SPIFFE-ID section 2), compared byte for byte.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WorkloadId {
     text: String,
-    /// Length of `spiffe://TRUST-DOMAIN`.
+    /// The length of `spiffe://TRUST-DOMAIN`.
     domain: usize,
 }
 
 impl WorkloadId {
-    /// As it stands in proofs.
+    /// The ID as it is in proofs.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -76,10 +78,12 @@ impl fmt::Display for WorkloadId {
     }
 }
 
-/// An X.509-SVID whose chain ends in the bundle of its trust domain, and whose form is that of a leaf (X509-SVID sections 4 and 5).
+/// An X.509-SVID that its trust domain's bundle verified, in the form of a leaf.
+///
+/// X509-SVID sections 4 and 5.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Svid {
-    /// Whom it names.
+    /// The workload that it names.
     pub id: WorkloadId,
     /// The bundle that verified it.
     pub source: KeySource,
@@ -89,7 +93,7 @@ pub struct Svid {
     pub fingerprint: Digest,
     /// `notBefore`.
     pub starts: Timestamp,
-    /// `notAfter`, and not after any certificate of its chain.
+    /// `notAfter`, or an earlier one of its chain.
     pub ends: Timestamp,
 }
 
