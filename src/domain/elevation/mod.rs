@@ -1,11 +1,12 @@
-//! Just-in-time elevation: a scope for a while, for a reason, because people agreed (docs/explanation/architecture.md#one-approval).
+//! Just-in-time elevation: a scope for a limited time, with a reason and an approval.
 //!
-//! What stands on record and what follows from it alone: the [`Elevation`] that was asked for, its [`Request`] with the reviews, and where
-//! it stands at a second. Expiry is a function of `now`; nobody sweeps.
+//! This folder has the facts on record and what follows from them alone: the [`Elevation`] that was requested, its [`Request`] with
+//! the reviews, and its state at a second (docs/explanation/architecture.md#one-approval). Expiry is a function of `now`, and
+//! nothing sweeps.
 //!
-//! `decision::elevation` judges: whether it can be asked for, whether a review counts, and what is elevated at this second, which the
-//! decision on a token asks at every mint. An approval is no promise: record, catalogue, contract and requester are looked at again each
-//! time.
+//! `decision::elevation` judges whether an elevation can be requested, whether a review counts, and what is elevated at this
+//! second, which the decision on a token asks at every mint. An approval is no promise: record, catalogue, contract and requester
+//! are checked again each time.
 
 mod request;
 pub(in crate::domain) mod rule;

@@ -1,4 +1,4 @@
-//! A requested elevation with its reviews, and where it stands at a second.
+//! A requested elevation with its reviews, and its state at a second.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,91 +14,91 @@ use crate::domain::value::names::{ApiName, BindingName, ElevationId, Environment
 use crate::domain::value::scope::ScopeSet;
 use crate::domain::value::text::Text;
 
-/// How long people have to answer, where the elevation does not start later.
+/// How long people have to answer, unless the elevation starts later.
 pub const PATIENCE: Seconds = Seconds::hours(4);
 
-/// How long somebody has to look at an elevation that started without them.
+/// How long security has to review an elevation that started without an approval.
 pub const REVIEW_WITHIN: Seconds = Seconds::hours(24);
 
 /// The longest elevation that starts without an approval.
 pub const LONGEST_BREAK_GLASS: Seconds = Seconds::hours(1);
 
-/// What was asked for, as it stands on record. It never changes; approvers narrow what comes of it.
+/// An elevation as it was requested. It never changes; approvers narrow its terms.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Elevation {
     /// Its id.
     pub id: ElevationId,
-    /// For whom.
+    /// The integration that it is for.
     pub integration: IntegrationId,
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// At which API.
+    /// The API.
     pub api: ApiName,
     /// The scopes.
     pub scopes: ScopeSet,
-    /// Endpoint conditions; none means those of the record.
+    /// Endpoint conditions; empty means those of the record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<Endpoint>,
-    /// How long.
+    /// The duration.
     pub duration: Seconds,
-    /// From when; with the approval where nothing is said.
+    /// The start; `None` means at the approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts: Option<Timestamp>,
-    /// Why.
+    /// The reason.
     pub reason: Text,
     /// The ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Ticket>,
-    /// It runs while the ticket is open.
+    /// True if it runs only while the ticket is open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tied: bool,
-    /// Who asked.
+    /// The requester.
     pub requested_by: Actor,
     /// The binding that the workload asked through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<BindingName>,
-    /// Who must agree.
+    /// The people who must approve.
     pub rule: Rule,
-    /// What nobody answers by then is denied.
+    /// When the request expires if nobody decided.
     pub expires: Timestamp,
-    /// It started with the request, and is looked at afterwards.
+    /// True if it started with the request, and is reviewed afterwards.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub break_glass: bool,
-    /// SHA-256 of the token by which the workload asks how it stands.
+    /// SHA-256 of the token by which the workload polls its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Digest>,
 }
 
-/// How and when it was ended before its time.
+/// The early end of an elevation, or the withdrawal of its request.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// By whom.
+    /// The person or cause that ended it.
     pub by: Actor,
-    /// Why, where somebody said so.
+    /// The reason, if one was given.
     pub reason: Option<Text>,
-    /// When.
+    /// The time.
     pub at: Timestamp,
 }
 
-/// An elevation with what became of it so far.
+/// An elevation with everything that happened to it so far.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What was asked.
+    /// The elevation as requested.
     pub elevation: Elevation,
-    /// When.
+    /// When it was requested.
     pub asked: Timestamp,
     /// The reviews, in order.
     pub reviews: Vec<Review>,
-    /// When the last approval that was needed came; for break-glass, when it was asked.
+    /// When the last required approval came; for a break-glass, when it was requested.
     pub approved: Option<Timestamp>,
-    /// Ended early, or withdrawn.
+    /// Its early end, or its withdrawal.
     pub ended: Option<Ended>,
-    /// What people were told of it.
+    /// The notices that people got.
     pub noticed: Vec<Notice>,
 }
 
-/// What people are told that no change of theirs says: time has done it.
+/// A notice to people of an effect of time alone, which no change of theirs tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Notice {
@@ -110,31 +110,31 @@ pub enum Notice {
     Lapsed,
 }
 
-/// How long before the end people are told.
+/// How long before the end of an elevation people get a notice.
 const ENDING: Seconds = Seconds::minutes(10);
 
-/// Where an elevation stands.
+/// The state of an elevation.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// It runs.
     Active,
-    /// People agreed; it starts later.
+    /// It is approved, and starts later.
     Approved,
-    /// Somebody was against.
+    /// Somebody denied it.
     Denied,
     /// It is over.
     Ended,
     /// Nobody answered in time.
     Expired,
-    /// Waits for people.
+    /// It waits for people.
     Pending,
-    /// Taken back before anybody decided.
+    /// It was withdrawn before anybody decided.
     Withdrawn,
 }
 
 impl Request {
-    /// What it gives.
+    /// The terms that are left after all reviews.
     pub fn terms(&self) -> Terms {
         let asked = &self.elevation;
         let mut terms = Terms { scopes: asked.scopes.clone(), allow: asked.allow.clone(), duration: asked.duration };
@@ -144,7 +144,9 @@ impl Request {
         terms
     }
 
-    /// From when to when it runs, once people agreed. A scheduled one ends when it would have, however late they did.
+    /// The time in which it runs, once it is approved.
+    ///
+    /// A scheduled one ends at its planned end, however late the approval came.
     pub fn period(&self) -> Option<(Timestamp, Timestamp)> {
         let approved = self.approved?;
         let duration = self.terms().duration;
@@ -152,7 +154,7 @@ impl Request {
         Some((approved.max(planned), planned.plus(duration)))
     }
 
-    /// Where it stands at `now`.
+    /// The state at `now`.
     pub fn standing(&self, now: Timestamp) -> Standing {
         if self.ended.is_some() {
             return if self.approved.is_some() { Standing::Ended } else { Standing::Withdrawn };
@@ -167,11 +169,11 @@ impl Request {
         }
     }
 
-    /// What people are to be told now, if they were not yet.
+    /// The notice that is due at `now`, if it was not given yet.
     pub fn notice_due(&self, now: Timestamp) -> Option<Notice> {
         let due = match self.standing(now) {
             Standing::Active => self.period().and_then(|(starts, ends)| {
-                // A shorter one was just begun: there is nothing to be reminded of.
+                // A short one has just begun, so a reminder says nothing.
                 let soon = ends.since(now) <= ENDING && ends.since(starts) > ENDING;
                 soon.then_some(Notice::Ending)
             }),
@@ -182,23 +184,25 @@ impl Request {
         due.filter(|due| !self.noticed.contains(due))
     }
 
-    /// Whether it was decided, lapsed or is over: nothing about it can change again. A break-glass that nobody has looked at is not.
+    /// Tells whether it is over, so that nothing about it can change again.
+    ///
+    /// A break-glass without its review is not closed.
     pub fn is_closed(&self, now: Timestamp) -> bool {
         !self.lacks_review()
             && matches!(self.standing(now), Standing::Denied | Standing::Ended | Standing::Expired | Standing::Withdrawn)
     }
 
-    /// Whether it started without anybody, and nobody has looked at it.
+    /// Tells whether it started without an approval, and nobody has reviewed it.
     pub fn lacks_review(&self) -> bool {
         self.elevation.break_glass && self.reviews.is_empty()
     }
 
-    /// Whether the look at it is overdue: nothing is minted for its integration until somebody takes it.
+    /// Tells whether its review is overdue. Until it comes, nothing is minted for its integration.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         self.lacks_review() && now >= self.asked.plus(REVIEW_WITHIN)
     }
 
-    /// Whose word is still wanted at `now`.
+    /// The demands that are still open at `now`.
     pub fn open(&self, now: Timestamp) -> Vec<&Approvers> {
         if self.standing(now) == Standing::Pending || self.lacks_review() {
             self.elevation.rule.open(&self.reviews, self.asked)

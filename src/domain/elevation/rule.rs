@@ -1,8 +1,8 @@
-//! Who must agree: what the record demands for each scope of a request, all of it together.
+//! The approvals that a request needs: the demands of the record for all of its scopes.
 //!
-//! Where several scopes are asked for at once, each one's demand is to be met; so the strictest wins, and no mixture of scopes is easier
-//! to get than the hardest of them. Nobody counts who asked, who applied a version of the record since the scope last
-//! widened in it, or who enrolled the workload that asks.
+//! If several scopes are requested at once, the demand of each must be met. So the strictest wins, and no mixture of scopes is
+//! easier to get than the hardest of them. Three kinds of people do not count: the requester, those who applied a version of the
+//! record since the scope last widened in it, and those who enrolled the workload that asks.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +14,10 @@ use crate::domain::registry::integration::{Approvers, Eligible};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::text::Text;
 
-/// The demands of a request as they stood when it was made, and who may not meet them.
+/// The demands of a request as they were when it was made, and the people who may not meet them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rule {
-    /// Each is to be met; one person may meet several.
+    /// The demands. Each must be met; one person may meet several.
     pub demands: Vec<Approvers>,
     /// People who may not review.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -25,7 +25,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether this person may never review it.
+    /// Tells whether this person may never review it.
     pub fn is_barred(&self, person: &Person) -> bool {
         self.barred.iter().any(|barred| barred.is(person))
     }
@@ -36,8 +36,10 @@ impl Rule {
     }
 }
 
-/// Whether enough different people of those that `demand` admits approved. Nobody votes twice by a review; people are counted all the same,
-/// because what is folded may have been written by other means, and one true signature entered twice is one person's word.
+/// Tells whether enough different people that `demand` admits have approved.
+///
+/// Nobody can review twice. People are counted all the same, because an entry may have been written by other means, and one true
+/// signature entered twice is one person's approval.
 pub(in crate::domain) fn is_met<'a>(
     demand: &Approvers,
     reviews: impl IntoIterator<Item = &'a Review>,
@@ -54,7 +56,7 @@ pub(in crate::domain) fn is_met<'a>(
     people.len() >= usize::from(demand.count)
 }
 
-/// Whether a person who carries `roles` is one of those whom `demand` admits at `now`, or of those who stand in for them by then.
+/// Tells whether `demand` admits a person with `roles` at `now`, also as a fallback by then.
 pub(in crate::domain) fn admits(demand: &Approvers, person: &Person, roles: &[Role], asked: Timestamp, now: Timestamp) -> bool {
     let by_role = demand.role.is_some_and(|role| roles.contains(&role));
     let stands_in =
@@ -62,12 +64,14 @@ pub(in crate::domain) fn admits(demand: &Approvers, person: &Person, roles: &[Ro
     by_role || demand.people.contains(&person.id) || stands_in
 }
 
-/// The roles that a reviewer carries: security counts as security alone (docs/explanation/four-eyes.md).
+/// The roles that a reviewer counts for: security counts as security alone.
+///
+/// See docs/explanation/four-eyes.md.
 pub(in crate::domain) fn carried(staff: &Staff) -> Vec<Role> {
     if staff.roles.contains(&Role::Security) { vec![Role::Security] } else { staff.roles.iter().copied().collect() }
 }
 
-/// What the record demands for all of these scopes, each demand once.
+/// The record's demands for all of these scopes, each once.
 pub(in crate::domain) fn demands(eligible: &[&Eligible]) -> Vec<Approvers> {
     let mut demands: Vec<Approvers> = Vec::new();
     for one in eligible {
@@ -78,26 +82,26 @@ pub(in crate::domain) fn demands(eligible: &[&Eligible]) -> Vec<Approvers> {
     demands
 }
 
-/// Who looks at what started without anybody: one of security.
+/// The demand after a break-glass: a review by one of security.
 pub(in crate::domain) fn afterwards() -> Vec<Approvers> {
     vec![Approvers::one_of(Role::Security)]
 }
 
-/// One person's word.
+/// One person's review.
 #[derive(Clone, Debug)]
 pub struct Review {
-    /// Who.
+    /// The reviewer.
     pub by: Person,
-    /// For or against.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Why.
+    /// The reason.
     pub reason: Text,
-    /// What the reviewer was at that moment.
+    /// The reviewer's roles at that moment.
     pub roles: Vec<Role>,
-    /// What is taken away.
+    /// The terms that the reviewer took away.
     pub narrowing: Narrowing,
-    /// The reviewer's signature, where there is one.
+    /// The reviewer's signature, if there is one.
     pub signature: Option<Box<Signature>>,
-    /// When.
+    /// The time.
     pub at: Timestamp,
 }

@@ -1,11 +1,11 @@
-//! The terms of an elevation: what was asked for, and what approvers left of it.
+//! The terms of an elevation: those requested, and those left after the reviews.
 
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::scope::ScopeSet;
 use serde::{Deserialize, Serialize};
 
-/// What an approver takes away: less, for a shorter time. There is nothing that an approver could add.
+/// The terms that an approver takes away. An approver cannot add anything.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Narrowing {
@@ -15,24 +15,24 @@ pub struct Narrowing {
     /// Only these endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<Endpoint>>,
-    /// Only so long.
+    /// At most this duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Seconds>,
 }
 
-/// What it gives, after everything that approvers took away.
+/// The terms of an elevation after all reviews.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Terms {
     /// The scopes.
     pub scopes: ScopeSet,
-    /// Endpoint conditions; none means those of the record.
+    /// Endpoint conditions; empty means those of the record.
     pub allow: Vec<Endpoint>,
-    /// How long.
+    /// The duration.
     pub duration: Seconds,
 }
 
 impl Terms {
-    /// What is left after `narrowing`: whatever it names, there is never more.
+    /// The terms that are left after `narrowing`. It adds nothing if [`can`](Self::can) accepts it.
     #[must_use]
     pub(super) fn narrow(self, narrowing: &Narrowing) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Terms {
         }
     }
 
-    /// Whether `narrowing` names nothing that these terms do not have, and leaves something.
+    /// Tells whether `narrowing` names only parts of these terms, and leaves something.
     pub(in crate::domain) fn can(&self, narrowing: &Narrowing) -> bool {
         let scopes = narrowing.scopes.as_ref().is_none_or(|scopes| !scopes.is_empty() && scopes.is_within(&self.scopes));
         let allow = narrowing.allow.as_ref().is_none_or(|allow| {
