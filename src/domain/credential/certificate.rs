@@ -1,9 +1,9 @@
-//! Certificates: who a certificate of our own authority names, for how long, and whether it still counts.
+//! Certificates of our own authority: the integration that they name, their life, their validity.
 //!
-//! An authority belongs to one environment. Its leaves name exactly one integration by a SPIFFE ID and live for hours. A certificate
-//! counts only while the journal has it on record: whoever stole the authority's key alone can make nothing that we take (docs/explanation/journal.md
-//!  says the same of tokens). What is judged at every request is here, as functions of state and `now`; the signature is
-//! `authn`'s, the encoding `issuance`'s.
+//! An authority belongs to one environment. Its leaves name exactly one integration by a SPIFFE ID and are valid for hours. A
+//! certificate counts only while the journal has it on record: a thief of the authority's key alone can make nothing that we accept
+//! (docs/explanation/journal.md says the same of tokens). The rules that are judged at every request are here, as functions of
+//! state and `now`. `authn` verifies the signature, `issuance` encodes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,28 +21,32 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnrolmentId, EnvironmentName, IntegrationId, InvalidName, KeyId, Serial, TrustDomain};
 
-/// The life of a leaf where nothing shorter ends it.
+/// The life of a leaf, unless a ceiling ends it earlier.
 pub const LEAF_LIFE: Seconds = Seconds::hours(24);
 
-/// The longest life that may be asked for.
+/// The longest life that a request may ask for.
 pub const LONGEST_LEAF_LIFE: Seconds = Seconds::days(90);
 
-/// How far a leaf's `notBefore` lies back, for verifiers whose clock is late.
+/// How far a leaf's `notBefore` is set back, for verifiers whose clocks are slow.
 pub const LEAF_BACKDATED: Seconds = Seconds::minutes(5);
 
-/// Less than this left until one of its ceilings: no certificate.
+/// The shortest time to the first ceiling for which a certificate is made.
 pub const SHORTEST_LEAF_LIFE: Seconds = Seconds::minutes(5);
 
-/// The life of a certificate of our own sockets; it is made anew long before.
+/// The life of a certificate of our own; it is renewed long before its end.
 pub const SERVER_LIFE: Seconds = Seconds::days(7);
 
 /// How long an approved enrolment token can be used.
 pub const ENROLMENT_LIFE: Seconds = Seconds::minutes(10);
 
-/// How long a certificate stays in the state after its end: a revocation list shows it once more after that (RFC 5280 section 3.3).
+/// How long a certificate stays in the state after its end.
+///
+/// A revocation list has it once more after that (RFC 5280 section 3.3).
 const REMEMBERED: Seconds = Seconds::days(2);
 
-/// How long the age of a key is remembered after its last certificate: a key that rests for less is as old as it was.
+/// How long the age of a key is remembered after the end of its last certificate.
+///
+/// A key that was unused for less is as old as before.
 const KEYS_REMEMBERED: Seconds = Seconds::days(90);
 
 /// The name in a certificate: `spiffe://TRUST-DOMAIN/PARTNER/INTEGRATION` (SPIFFE-ID section 2).
@@ -50,11 +54,11 @@ const KEYS_REMEMBERED: Seconds = Seconds::days(90);
 pub struct SpiffeId {
     /// The environment's trust domain.
     pub trust_domain: TrustDomain,
-    /// Whom it names.
+    /// The integration that it names.
     pub integration: IntegrationId,
 }
 
-/// An authority of one environment: a root, and the key that it lets issue.
+/// An authority of one environment: a root, and the issuing key under it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Authority {
@@ -66,20 +70,20 @@ pub struct Authority {
     pub root: Der,
     /// The issuing key's certificate, signed by the root.
     pub issuing: Der,
-    /// When the issuing certificate ends; no leaf goes beyond it.
+    /// When the issuing certificate expires; no leaf lasts longer.
     pub ends: Timestamp,
-    /// SHA-256 of the sealed issuing key, which lies in the journal's keyring.
+    /// SHA-256 of the sealed issuing key, which is in the journal's keyring.
     pub sealed: Digest,
     /// SHA-256 of the root's sealed key.
     pub sealed_root: Digest,
 }
 
-/// An authority and whether it still counts.
+/// An authority and its taint.
 #[derive(Clone, Debug)]
 pub struct AuthorityState {
     /// The authority.
     pub authority: Authority,
-    /// Stolen, or suspected: nothing that it signed counts.
+    /// True if it is stolen or suspected: nothing that it signed counts.
     pub tainted: bool,
 }
 
@@ -88,19 +92,19 @@ pub struct AuthorityState {
 #[serde(try_from = "String", into = "String")]
 pub struct Der(pub Vec<u8>);
 
-/// A certificate as it stands on record before it is signed: who, with which key, from when to when.
+/// A certificate as it is recorded before it is signed.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Leaf {
     /// Its environment.
     pub environment: EnvironmentName,
-    /// Whom it names.
+    /// The integration that it names.
     pub integration: IntegrationId,
-    /// Its serial number, of that authority.
+    /// Its serial number, given by its authority.
     pub serial: Serial,
     /// The issuing key.
     pub authority: KeyId,
-    /// SHA-256 of the SubjectPublicKeyInfo that it is for.
+    /// SHA-256 of the SubjectPublicKeyInfo that it certifies.
     pub key: Digest,
     /// `notBefore`.
     pub starts: Timestamp,
@@ -108,7 +112,7 @@ pub struct Leaf {
     pub ends: Timestamp,
 }
 
-/// What a certificate of our own is for.
+/// The purpose of a certificate of our own.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
@@ -118,13 +122,13 @@ pub enum Purpose {
     Responder,
 }
 
-/// A certificate of our own, of a socket or of a responder, as it stands on record before it is signed.
+/// A certificate of our own, for a socket or a responder, as it is recorded before it is signed.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerLeaf {
     /// The environment whose authority signs.
     pub environment: EnvironmentName,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: Purpose,
     /// Its serial number.
     pub serial: Serial,
@@ -140,56 +144,56 @@ pub struct ServerLeaf {
     pub ends: Timestamp,
 }
 
-/// A certificate whose chain was verified and whose form is that of our leaves.
+/// A certificate whose signature was verified and whose form is that of our leaves.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientCertificate {
-    /// What it says.
+    /// Its content.
     pub leaf: Leaf,
     /// SHA-256 of its DER: `x5t#S256`.
     pub fingerprint: Digest,
 }
 
-/// A first enrolment: asked by one person, approved by another, used once.
+/// A first enrolment: requested by one person, approved by another, used once.
 #[derive(Clone, Debug)]
 pub struct Enrolment {
-    /// For whom.
+    /// The integration that it is for.
     pub integration: IntegrationId,
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
     /// SHA-256 of the token's secret.
     pub secret: Digest,
-    /// What must be approved.
+    /// The approval that it needs.
     pub approval: crate::domain::value::names::ApprovalId,
-    /// Whether a certificate came of it.
+    /// True if a certificate was made with it.
     pub used: bool,
 }
 
-/// Authorities, the certificates that count, and enrolments.
+/// The authorities, the certificates on record, and the enrolments.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
     authorities: Arc<BTreeMap<EnvironmentName, Vec<AuthorityState>>>,
     leaves: OrdMap<(EnvironmentName, Serial), Leaf>,
     /// The leaves by their end: the first of them is forgotten first.
     leaf_ends: OrdSet<(Timestamp, EnvironmentName, Serial)>,
-    /// What is known of the keys that certificates were made for, by environment and SHA-256 of the SubjectPublicKeyInfo.
+    /// The history of each key, by environment and SHA-256 of the SubjectPublicKeyInfo.
     keys: OrdMap<(EnvironmentName, Digest), KeyHistory>,
-    /// The keys by the end of their newest certificate, but for those that are never forgotten.
+    /// The keys by the end of their newest certificate, except those that are never forgotten.
     key_ends: OrdSet<(Timestamp, EnvironmentName, Digest)>,
-    /// Keys of which a certificate was revoked, in any environment.
+    /// The keys of revoked certificates, in any environment.
     spoilt: HashSet<Digest>,
     enrolments: OrdMap<EnrolmentId, Enrolment>,
-    /// The newest of each environment's authority, by what it is for.
+    /// The newest certificate of our own for each environment and purpose.
     servers: OrdMap<(EnvironmentName, Purpose), ServerLeaf>,
 }
 
-/// What is known of a key that certificates were made for.
+/// The history of a key that certificates were made for.
 #[derive(Clone, Debug)]
 struct KeyHistory {
     /// When the first certificate for it was made.
     since: Timestamp,
-    /// The end of the newest.
+    /// The end of the newest one.
     ends: Timestamp,
-    /// Whether one of them was revoked: then it is never forgotten, and none is made for it again.
+    /// True if one of them was revoked. The key is then never forgotten, nor certified again.
     revoked: bool,
 }
 
@@ -203,7 +207,9 @@ impl SpiffeId {
 impl FromStr for SpiffeId {
     type Err = InvalidName;
 
-    /// Byte for byte: nothing is decoded or lower-cased, so what differs is another name (ABUSE M-10).
+    /// Parses byte for byte.
+    ///
+    /// Nothing is decoded or lower-cased, so another spelling is another name (ABUSE M-10).
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         const EXPECTED: InvalidName = InvalidName("expected spiffe://TRUST-DOMAIN/PARTNER/INTEGRATION");
         let (trust_domain, path) = text.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/')).ok_or(EXPECTED)?;
@@ -218,13 +224,13 @@ impl fmt::Display for SpiffeId {
 }
 
 impl Certificates {
-    /// Takes an authority in; from now on it issues.
+    /// Adds an authority, which issues from now on.
     pub(in crate::domain) fn add_authority(&mut self, authority: Authority) {
         let known = Arc::make_mut(&mut self.authorities).entry(authority.environment.clone()).or_default();
         known.push(AuthorityState { authority, tainted: false });
     }
 
-    /// Ends an authority: nothing that it signed counts any more.
+    /// Taints an authority: nothing that it signed counts any more.
     pub(in crate::domain) fn taint(&mut self, environment: &EnvironmentName, kid: &KeyId) {
         let known = Arc::make_mut(&mut self.authorities).get_mut(environment).into_iter().flatten();
         for state in known.filter(|state| state.authority.kid == *kid) {
@@ -232,7 +238,7 @@ impl Certificates {
         }
     }
 
-    /// Ends every authority: after a restore nobody knows which certificates were revoked since.
+    /// Taints every authority: after a restore nobody knows which certificates were revoked since.
     pub(in crate::domain) fn taint_all(&mut self) -> Vec<(EnvironmentName, KeyId)> {
         let known = Arc::make_mut(&mut self.authorities).values_mut().flatten().filter(|state| !state.tainted);
         known
@@ -243,7 +249,7 @@ impl Certificates {
             .collect()
     }
 
-    /// Takes a certificate in, recorded at `now`; forgets those that ended long before.
+    /// Adds a certificate recorded at `now`, and forgets those that ended long before.
     pub(in crate::domain) fn add_leaf(&mut self, leaf: Leaf, enrolment: Option<&EnrolmentId>, now: Timestamp) {
         self.forget_ended(now);
         let fresh = KeyHistory { since: now, ends: leaf.ends, revoked: false };
@@ -263,7 +269,7 @@ impl Certificates {
         }
     }
 
-    /// Forgets leaves that ended long before `now`, and keys that nobody has had a certificate for since long before.
+    /// Forgets leaves that ended long before `now`, and keys whose last one ended longer before.
     fn forget_ended(&mut self, now: Timestamp) {
         while let Some(end) = self.leaf_ends.get_min().filter(|(ends, ..)| now > ends.plus(REMEMBERED)).cloned() {
             self.leaf_ends.remove(&end);
@@ -275,7 +281,7 @@ impl Certificates {
         }
     }
 
-    /// Notes that a certificate was revoked: its key may be known.
+    /// Marks the key of a revoked certificate, because somebody else may know it.
     pub(in crate::domain) fn spoil(&mut self, environment: &EnvironmentName, serial: &Serial) {
         let Some(key) = self.leaf(environment, serial).map(|leaf| leaf.key) else { return };
         let Some(history) = self.keys.get_mut(&(environment.clone(), key)) else { return };
@@ -284,22 +290,22 @@ impl Certificates {
         self.spoilt.insert(key);
     }
 
-    /// Whether a certificate for this key was ever revoked, in any environment.
+    /// Tells whether a certificate for this key was ever revoked, in any environment.
     pub fn is_spoilt(&self, key: Digest) -> bool {
         self.spoilt.contains(&key)
     }
 
-    /// Since when certificates are made for this key: what a rotation cadence is measured by.
+    /// When the first certificate for this key was made, from which a rotation cadence counts.
     pub fn key_since(&self, environment: &EnvironmentName, key: Digest) -> Option<Timestamp> {
         self.keys.get(&(environment.clone(), key)).map(|history| history.since)
     }
 
-    /// Takes an enrolment in.
+    /// Adds an enrolment.
     pub(in crate::domain) fn add_enrolment(&mut self, id: EnrolmentId, enrolment: Enrolment) {
         self.enrolments.insert(id, enrolment);
     }
 
-    /// Takes a certificate of our own sockets in.
+    /// Adds a certificate of our own.
     pub(in crate::domain) fn add_server(&mut self, leaf: ServerLeaf) {
         self.servers.insert((leaf.environment.clone(), leaf.purpose), leaf);
     }
@@ -309,7 +315,7 @@ impl Certificates {
         self.servers.get(&(environment.clone(), purpose))
     }
 
-    /// The authorities of `environment` that count at `now`, the one that issues last.
+    /// The authorities of `environment` that count at `now`; the one that issues comes last.
     pub fn authorities(&self, environment: &EnvironmentName, now: Timestamp) -> impl DoubleEndedIterator<Item = &Authority> {
         let known = self.authorities.get(environment).into_iter().flatten();
         known.filter(move |state| !state.tainted && now < state.authority.ends).map(|state| &state.authority)
@@ -320,7 +326,9 @@ impl Certificates {
         self.authorities(environment, now).next_back()
     }
 
-    /// How often what the authorities of `environment` are has changed until `now`: one was made, tainted, or ended. It only grows.
+    /// Counts the changes of the authorities of `environment` until `now`. It only grows.
+    ///
+    /// An authority changes when it is made, tainted, or ends.
     pub fn authorities_sequence(&self, environment: &EnvironmentName, now: Timestamp) -> u64 {
         let of = |state: &AuthorityState| 1 + u64::from(state.tainted) + u64::from(now >= state.authority.ends);
         self.authorities.get(environment).into_iter().flatten().map(of).sum()
@@ -341,7 +349,7 @@ impl Certificates {
         self.leaves.get(&(environment.clone(), serial.clone()))
     }
 
-    /// Every first enrolment that was ever asked for.
+    /// Every first enrolment that was ever requested.
     pub fn enrolments(&self) -> impl Iterator<Item = &Enrolment> {
         self.enrolments.values()
     }
@@ -351,8 +359,10 @@ impl Certificates {
         self.enrolments.get(id)
     }
 
-    /// Whether a verified certificate counts at `now`: in its time, of an authority that counts, and on record as it is shown.
-    /// Revocations are the state's ([`State::is_refused`](crate::domain::state::State::is_refused)).
+    /// Judges whether a verified certificate counts at `now`.
+    ///
+    /// It must be in its time, of an authority that counts, and on record as it was presented. Revocations are judged by the state
+    /// ([`State::is_refused`](crate::domain::state::State::is_refused)).
     pub fn standing(&self, certificate: &ClientCertificate, now: Timestamp) -> Result<(), &'static Reason> {
         let leaf = &certificate.leaf;
         if now < leaf.starts || now >= leaf.ends {
@@ -372,8 +382,9 @@ impl Leaf {
     }
 }
 
-/// When a leaf of `asked` life ends that begins at `now`: at the first of its ceilings (contract, partner's verification, issuing
-/// certificate), or not at all where too little is left.
+/// The end of a leaf of `asked` life that begins at `now`; `None` if too little is left.
+///
+/// It ends at the first of its ceilings: contract, partner's verification, issuing certificate.
 pub fn leaf_end(now: Timestamp, asked: Seconds, ceilings: impl IntoIterator<Item = Timestamp>) -> Option<Timestamp> {
     let ends = ceilings.into_iter().fold(now.plus(asked.min(LONGEST_LEAF_LIFE)), Timestamp::min);
     (ends.since(now) >= SHORTEST_LEAF_LIFE).then_some(ends)
@@ -402,7 +413,7 @@ impl fmt::Debug for Der {
 mod tests {
     use super::*;
 
-    /// M-10: another spelling is another name, and no name of ours.
+    /// M-10: another spelling is another name, and not one of ours.
     #[test]
     fn m_10_spiffe_ids_are_compared_byte_for_byte() {
         let good = "spiffe://production.partners.acme.example/globex/order-sync";
@@ -429,7 +440,9 @@ mod tests {
         }
     }
 
-    /// The key of a revoked certificate is refused when the certificate itself is long forgotten; other keys are forgotten with theirs.
+    /// A revoked key is refused even when its certificate is long forgotten.
+    ///
+    /// Other keys are forgotten with their certificates.
     #[test]
     fn a_revoked_key_is_remembered_for_ever() {
         let day = |days: u32| Timestamp::default().plus(Seconds::days(days));

@@ -1,7 +1,7 @@
 //! The claims of our tokens, and the exact bytes that are signed.
 //!
-//! The bytes are a function of grant and journal index. Their SHA-256 stands in the entry, so that a token that verifies but was
-//! not recorded is nothing (docs/explanation/journal.md).
+//! The bytes are a function of grant and journal index. The entry has their SHA-256, so a token that verifies but was not recorded
+//! does not count (docs/explanation/journal.md).
 
 use std::sync::Arc;
 
@@ -13,7 +13,9 @@ use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, Ticket, TokenId};
 use crate::domain::value::scope::ScopeSet;
 
-/// Claims of an access token (RFC 9068 section 2.2, docs/reference/claims.md), but for `entry`, which the journal gives.
+/// The claims of an access token (RFC 9068 section 2.2), without `entry`.
+///
+/// The journal gives `entry`. See docs/reference/claims.md.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claims {
     /// `iss`.
@@ -91,12 +93,13 @@ pub enum Detail {
         /// Methods and path templates.
         actions: Vec<Endpoint>,
     },
-    /// An elevation that the token rests on: `{"type":"jit_elevation","id","scopes","ends","ticket"?}`, so that an API's logs line up with
-    /// the approval.
+    /// An elevation that the token rests on, so that an API's logs match the approval.
+    ///
+    /// `{"type":"jit_elevation","id","scopes","ends","ticket"?}`.
     JitElevation {
-        /// Which.
+        /// The id of the elevation.
         id: ElevationId,
-        /// The scopes that the token has by it.
+        /// The scopes that the token has through it.
         scopes: ScopeSet,
         /// Its end.
         ends: Timestamp,
@@ -107,8 +110,10 @@ pub enum Detail {
 }
 
 impl Detail {
-    /// Whether endpoint conditions admit a request. Where a token has any, one of them must: a scope beside them that has none is narrowed
-    /// too, because nothing in a token says which scope a condition came from (docs/reference/claims.md).
+    /// Tells whether the endpoint conditions of a token admit a request.
+    ///
+    /// If a token has any, one of them must. A scope without conditions beside them is narrowed too, because nothing in a token
+    /// says which scope a condition came from (docs/reference/claims.md).
     pub fn admit(details: &[Self], method: &str, path: &str) -> bool {
         let conditions = details.iter().filter_map(|detail| match detail {
             Self::Endpoints { actions, .. } => Some(actions),
@@ -120,7 +125,7 @@ impl Detail {
 }
 
 impl Claims {
-    /// The claims with their journal index, as they are signed.
+    /// Adds the journal index, as the claims are signed.
     pub fn payload(&self, entry: u64) -> Payload {
         Payload {
             iss: self.issuer.clone(),

@@ -1,7 +1,7 @@
-//! What binds a token to a key: the `cnf` claim (RFC 7800).
+//! The binding of a token to a key: the `cnf` claim (RFC 7800).
 //!
-//! A bearer token works for whoever has it. A bound one works only beside a proof of the key that it names: the client certificate
-//! of the connection (RFC 8705 section 3.1) or a DPoP proof (RFC 9449 section 6.1).
+//! A bearer token works for everybody who has it. A bound token works only beside a proof of the key that it names: the client
+//! certificate of the connection (RFC 8705 section 3.1) or a DPoP proof (RFC 9449 section 6.1).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,7 +20,7 @@ pub enum Confirmation {
 }
 
 impl Confirmation {
-    /// Whether what a request shows is the key that the token is bound to.
+    /// Tells whether a request proves the key that the token is bound to.
     pub fn is_met(&self, certificate: Option<Digest>, proof_key: Option<Digest>) -> bool {
         match self {
             Self::Certificate(wanted) => certificate == Some(*wanted),
@@ -29,7 +29,9 @@ impl Confirmation {
     }
 }
 
-/// The members on the wire. Exactly one stands: a verifier that meets another one, or two, cannot know what to check.
+/// The members on the wire, exactly one of which is there.
+///
+/// A verifier that meets another one, or two, cannot know what to check.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Members {

@@ -1,7 +1,7 @@
-//! The ladder of signing keys: `next → active → retiring → retired`, and `tainted` (docs/explanation/keys-and-caches.md).
+//! The ladder of signing keys: `next → active → retiring → retired`, and `tainted`.
 //!
-//! Where a key stands is a function of `now`: it is used from `usable_from` until a later key of the same algorithm is usable,
-//! stays published while tokens that it signed may live, and then is retired.
+//! A key's rung is a function of `now`: it is used from `usable_from` until a later key of the same algorithm is usable, stays
+//! published while tokens that it signed may be valid, and then is retired (docs/explanation/keys-and-caches.md).
 
 use std::sync::Arc;
 
@@ -11,11 +11,14 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, KeyId};
 use serde::{Deserialize, Serialize};
 
-/// How long a key must be published before it signs: longer than any JWKS cache (ABUSE I-14; Istio's 20 min is the longest seen,
-/// a day leaves room for what was not).
+/// How long a key must be published before it signs: longer than any JWKS cache (ABUSE I-14).
+///
+/// The longest cache seen is Istio's with 20 min; a day leaves room for others.
 pub const PUBLISHED_BEFORE_USE: Seconds = Seconds::hours(24);
 
-/// How long a key stays published after its last use: the longest life of a token, and an hour for slow verifiers.
+/// How long a key stays published after its last use.
+///
+/// It is the longest life of a token, and an hour for slow verifiers.
 pub const PUBLISHED_AFTER_USE: Seconds = Seconds::hours(2);
 
 /// Every signing key that was ever made.
@@ -24,16 +27,16 @@ pub struct Keys {
     keys: Arc<Vec<KeyState>>,
 }
 
-/// A key and what happened to it.
+/// A key and its history.
 #[derive(Clone, Debug)]
 pub struct KeyState {
     /// The key.
     pub key: SigningKey,
     /// When it was made.
     pub created: Timestamp,
-    /// Signs no more, and what it signed is revoked.
+    /// True if it signs no more, and the tokens that it signed are revoked.
     pub tainted: bool,
-    /// Its private half is destroyed.
+    /// True if its private half is destroyed.
     pub retired: bool,
 }
 
@@ -42,18 +45,18 @@ pub struct KeyState {
 pub enum Rung {
     /// Published, not used yet.
     Next,
-    /// Signs.
+    /// It signs.
     Active,
     /// Published, used no more.
     Retiring,
-    /// Gone.
+    /// It is not published any more.
     Retired,
-    /// Signs no more; all that it signed is revoked.
+    /// It signs no more, and all tokens that it signed are revoked.
     Tainted,
 }
 
 impl Rung {
-    /// The word of the contract.
+    /// Its name in the admin API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Next => "next",
@@ -111,15 +114,17 @@ impl Keys {
         self.keys.iter()
     }
 
-    /// The key that signs `alg` tokens of `environment` at `now`: the last that became usable and is neither tainted nor
-    /// retired.
+    /// The key that signs `alg` tokens of `environment` at `now`.
+    ///
+    /// It is the last that became usable and is neither tainted nor retired.
     pub fn active<'a>(&'a self, environment: &'a EnvironmentName, alg: Alg, now: Timestamp) -> Option<&'a KeyState> {
         let usable = self.of(environment).filter(|key| key.key.alg == alg && key.signs(now));
         usable.max_by_key(|key| key.key.usable_from)
     }
 
-    /// When `key` is used for the last time at the latest: a successor of its algorithm takes over. The end of year 9999 while
-    /// there is none.
+    /// When a successor of its algorithm takes over from `key`.
+    ///
+    /// It is the end of year 9999 while there is no successor.
     pub fn superseded(&self, key: &KeyState) -> Timestamp {
         let later = self.of(&key.key.environment).filter(|other| {
             other.key.alg == key.key.alg && !other.tainted && !other.retired && other.key.usable_from > key.key.usable_from
@@ -127,12 +132,12 @@ impl Keys {
         later.map(|other| other.key.usable_from).min().unwrap_or(Timestamp::MAX)
     }
 
-    /// When `key` leaves the published set: no token that it signed may live longer (ABUSE I-3).
+    /// When `key` leaves the published set. No token that it signed may live longer (ABUSE I-3).
     pub fn retires(&self, key: &KeyState) -> Timestamp {
         self.superseded(key).plus(PUBLISHED_AFTER_USE)
     }
 
-    /// Where `key` stands at `now`.
+    /// The rung of `key` at `now`.
     pub fn rung(&self, key: &KeyState, now: Timestamp) -> Rung {
         if key.tainted {
             Rung::Tainted
@@ -147,7 +152,7 @@ impl Keys {
         }
     }
 
-    /// The keys that a JWKS of `environment` shows at `now`.
+    /// The keys that the JWKS of `environment` lists at `now`.
     pub fn published<'a>(&'a self, environment: &'a EnvironmentName, now: Timestamp) -> impl Iterator<Item = &'a KeyState> {
         self.of(environment).filter(move |key| matches!(self.rung(key, now), Rung::Next | Rung::Active | Rung::Retiring))
     }
@@ -159,7 +164,9 @@ impl KeyState {
     }
 }
 
-/// A signing key: its public half and its place on the ladder, which is a function of time (docs/explanation/keys-and-caches.md).
+/// A signing key: its public half, and the times that its rung depends on.
+///
+/// See docs/explanation/keys-and-caches.md.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKey {
@@ -167,12 +174,12 @@ pub struct SigningKey {
     pub environment: EnvironmentName,
     /// RFC 7638 thumbprint.
     pub kid: KeyId,
-    /// What it signs with.
+    /// The algorithm that it signs with.
     pub alg: Alg,
     /// Public JWK, as published.
     pub public: serde_json::Value,
-    /// SHA-256 of the sealed private half, which lies in the journal's keyring.
+    /// SHA-256 of the sealed private half, which is in the journal's keyring.
     pub sealed: Digest,
-    /// From when it signs: every verifier's cache can know it by then (ABUSE I-14).
+    /// When it begins to sign: every verifier's cache can have it by then (ABUSE I-14).
     pub usable_from: Timestamp,
 }

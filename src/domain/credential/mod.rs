@@ -1,4 +1,4 @@
-//! Credentials and their keys: certificates, claims, confirmations, signing keys, resources, and what can be revoked.
+//! Credentials: certificates, claims of tokens, keys, bindings to a key, and revocation targets.
 
 pub mod certificate;
 pub mod claims;

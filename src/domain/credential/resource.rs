@@ -1,14 +1,15 @@
-//! What a request to a protected resource shows of its token, judged alike by `I/verify`, by our own endpoints and by the verifier that APIs
-//! embed.
+//! Judges a token at a protected resource, with the facts of the request that presents it.
+//!
+//! `I/verify`, our own endpoints and the verifier that APIs embed all judge alike by it. Enter through [`is_held`].
 
 use super::confirmation::Confirmation;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::percent::decoded;
 
-/// What comes with a token.
+/// The facts that come with a token.
 #[derive(Clone, Copy, Debug)]
 pub struct Beside {
-    /// Whether the scheme is `DPoP`, and not `Bearer`.
+    /// True if the scheme is `DPoP`, and not `Bearer`.
     pub as_dpop: bool,
     /// SHA-256 of the client certificate of the connection.
     pub certificate: Option<Digest>,
@@ -16,16 +17,19 @@ pub struct Beside {
     pub proof_key: Option<Digest>,
 }
 
-/// Whether a token that is `bound` so may be used with what comes beside it. A bound token counts only beside its key and never as a bearer
-/// token, and a bearer token with a proof is neither (RFC 8705 section 3, RFC 9449 section 7.2).
+/// Tells whether a token that is bound to `bound` may be used with the facts beside it.
+///
+/// A bound token counts only beside its key, and never as a bearer token. A bearer token with a DPoP proof does not count (RFC 8705
+/// section 3, RFC 9449 section 7.2).
 pub fn is_held(bound: Option<Confirmation>, beside: &Beside) -> bool {
     let by_proof = matches!(bound, Some(Confirmation::ProofKey(_)));
     let met = bound.is_none_or(|bound| bound.is_met(beside.certificate, beside.proof_key));
     met && by_proof == beside.as_dpop && by_proof == beside.proof_key.is_some()
 }
 
-/// A URL as `htu` is compared (RFC 9449 section 4.3, RFC 3986 section 6.2): scheme and host in lower case, no default port, no query and no
-/// fragment. The path is compared as it stands.
+/// Normalises a URL for the comparison of `htu` (RFC 9449 section 4.3, RFC 3986 section 6.2).
+///
+/// It has scheme and host in lower case, no default port, no query and no fragment. The path stays as it is.
 pub fn normalised(url: &str) -> Option<(String, String, String)> {
     let (scheme, rest) = url.split_once("://")?;
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
@@ -41,12 +45,16 @@ pub fn normalised(url: &str) -> Option<(String, String, String)> {
     (!host.is_empty() && !host.contains('@')).then(|| (scheme, host, path.to_owned()))
 }
 
-/// Whether a query holds a token (RFC 6750 section 2.3): it ends in logs (ABUSE A-15), and might be the one that the API takes.
+/// Tells whether a query has a token (RFC 6750 section 2.3).
+///
+/// Such a token ends in logs (ABUSE A-15), and might be the one that the API accepts.
 pub fn has_token(query: &str) -> bool {
     names(query, &["access_token"])
 }
 
-/// Whether a query names one of these parameters, with or without escapes. `;` parts parameters too: some servers read it so.
+/// Tells whether a query names one of these parameters, with or without escapes.
+///
+/// `;` separates parameters too, because some servers read it so.
 pub fn names(query: &str, parameters: &[&str]) -> bool {
     let mut named = query.split(['&', ';']).map(|pair| decoded(pair.split('=').next().unwrap_or_default()));
     named.any(|name| parameters.contains(&name.as_str()))

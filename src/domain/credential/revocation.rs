@@ -1,7 +1,7 @@
-//! Revocations: what can be cut, and what a token is made of.
+//! Revocations: their targets, and the provenance of a token.
 //!
-//! "Revoke everything of this partner" is one number: tokens with a lower journal index are cut. It only moves forward, so
-//! re-enabling never revives (docs/explanation/journal.md).
+//! "Revoke everything of this partner" is one number: tokens with a lower journal index are cut. The number only grows, so enabling
+//! the partner again never revives a token (docs/explanation/journal.md).
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::domain::value::names::{
     ApiName, BindingName, ClientId, ElevationId, EnvironmentName, IntegrationId, Issuer, KeyId, PartnerName, Serial, TokenId,
 };
 
-/// What a revocation cuts.
+/// The target of a revocation.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "kebab-case")]
 pub enum RevocationTarget {
@@ -27,7 +27,7 @@ pub enum RevocationTarget {
     },
     /// An API, in every environment.
     Api {
-        /// Which.
+        /// The API.
         api: ApiName,
     },
     /// A binding of one environment of one integration.
@@ -41,7 +41,7 @@ pub enum RevocationTarget {
     },
     /// An integration in every environment.
     Integration {
-        /// Which.
+        /// The integration.
         integration: IntegrationId,
     },
     /// One environment of one integration.
@@ -53,24 +53,24 @@ pub enum RevocationTarget {
     },
     /// A partner.
     Partner {
-        /// Which.
+        /// The partner.
         partner: PartnerName,
     },
-    /// An elevation; it ends, and with it what was issued under it.
+    /// An elevation. It ends, and the tokens issued under it are cut.
     Elevation {
         /// Its environment.
         environment: EnvironmentName,
-        /// Which.
+        /// The elevation.
         elevation: ElevationId,
     },
     /// A whole environment.
     Environment {
-        /// Which.
+        /// The environment.
         environment: EnvironmentName,
     },
     /// A partner's issuer, in every environment.
     Issuer {
-        /// Which.
+        /// The issuer.
         issuer: Issuer,
     },
     /// A certificate of our authority, for ever.
@@ -96,46 +96,48 @@ pub enum RevocationTarget {
     },
 }
 
-/// All that is the same in every target: what it is known by, and what a revocation of it reaches.
+/// The facts that every target has: its name, and the reach of its revocation.
 pub struct Reached<'a> {
     /// The name of its own line.
     pub key: RevocationKey,
-    /// The one environment that it lies in, if it lies in one.
+    /// The one environment that it belongs to, if it belongs to one.
     pub environment: Option<&'a EnvironmentName>,
-    /// The clients whose tokens it can cut, where those are one client or one partner.
+    /// The clients whose tokens it can cut, if they are one client or one partner.
     pub clients: Option<Clients>,
-    /// The further lines that it moves.
+    /// The further lines that it advances.
     pub further: Further<'a>,
-    /// Whether a lift is possible at all.
+    /// True if it can be lifted.
     pub liftable: bool,
 }
 
-/// The further lines that a revocation moves, for readers who see the token alone.
+/// The further lines that a revocation advances, for readers who see the token alone.
 ///
-/// Such a reader knows neither the issuer of the proof nor the serial number of a certificate. So the lines of what it does know move
-/// as well. That cuts more than had to be cut, until the workload asks again.
+/// Such a reader knows neither the issuer of the proof nor the serial number of a certificate. So the lines that it does know
+/// advance as well. This cuts more than necessary, until the workload asks again.
 pub enum Further<'a> {
-    /// None: the token names the target.
+    /// No further line: the token names the target.
     Nothing,
-    /// The bindings of this issuer; where it is a trust domain of ours, the environments that have or had it.
+    /// The bindings of this issuer.
+    ///
+    /// If it is our own trust domain, the environments that have or had it.
     Issuer(&'a Issuer),
-    /// In its environment, the integration whose certificate this is.
+    /// The integration whose certificate this is, in its environment.
     Certificate(&'a Serial),
     /// The whole environment.
     Environment,
 }
 
-/// The clients whose entries have to be looked at.
+/// The clients whose entries a count has to read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Clients {
-    /// This one.
+    /// This client.
     One(ClientId),
     /// Every integration of this partner.
     Of(PartnerName),
 }
 
 impl RevocationTarget {
-    /// Tells what is the same in every target. This is the one list of all kinds.
+    /// Returns the facts about the target. This is the only list of all kinds.
     pub fn reached(&self) -> Reached<'_> {
         let final_at = |environment, key| Reached {
             key,
@@ -185,20 +187,22 @@ impl RevocationTarget {
         self.reached().key
     }
 
-    /// Whether a lift is possible at all: a token, an elevation, a certificate or a key is revoked for ever.
+    /// Tells whether it can be lifted.
+    ///
+    /// A token, an elevation, a certificate, an authority or a key cannot.
     pub fn can_be_lifted(&self) -> bool {
         self.reached().liftable
     }
 }
 
-/// What a token was made from; each of it can cut it.
+/// The facts that a token was made from. A revocation of any of them cuts it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Provenance {
-    /// Whose token.
+    /// The client.
     pub client: ClientId,
-    /// In which environment.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// By which binding.
+    /// The binding.
     pub binding: BindingName,
     /// The proof's issuer.
     pub issuer: Issuer,
@@ -209,16 +213,16 @@ pub struct Provenance {
     pub kid: KeyId,
     /// The API.
     pub api: ApiName,
-    /// The certificate that was shown, and the key that issued it.
+    /// The certificate that was presented, and the key that issued it.
     pub certificate: Option<(Serial, KeyId)>,
-    /// The trust domain of an X.509-SVID that was shown.
+    /// The trust domain of an X.509-SVID that was presented.
     pub beside: Option<Issuer>,
     /// The elevations that its scope rests on.
     pub elevations: Vec<ElevationId>,
 }
 
 impl Provenance {
-    /// Whether a line behind `entry` cuts the token that stands there.
+    /// Tells whether a line cuts the token of `entry`.
     pub fn is_cut(&self, before: &OrdMap<RevocationKey, u64>, entry: u64) -> bool {
         !before.is_empty() && self.keys().iter().any(|key| before.get(key).is_some_and(|line| entry < *line))
     }
@@ -253,7 +257,7 @@ mod tests {
     use super::*;
     use crate::domain::examples::targets;
 
-    /// Redis, the verifiers of others and the journal's `subject` have these bytes.
+    /// These bytes are in Redis, in embedded verifiers, and in the journal's `subject`.
     #[test]
     fn each_target_has_the_key_that_everybody_knows_it_by() {
         let wanted = [
@@ -295,7 +299,7 @@ mod tests {
         assert_eq!(here, wanted);
     }
 
-    /// A token is cut by a revocation of each thing that it was made from, and by no other.
+    /// A token is cut by a revocation of each fact that it was made from, and by no other.
     #[test]
     fn a_token_has_the_keys_of_all_that_it_was_made_from() {
         let provenance = Provenance {

@@ -1,8 +1,8 @@
-//! The name of a line that cuts tokens, with one spelling for each kind.
+//! The names of lines that cut tokens, with one spelling for each kind.
 //!
-//! A line is a member of `carnet:{ENV}:before` in Redis with a journal index as its score: it cuts the tokens that name it and have a
-//! lower entry. The journal's state, the live index and the verifiers that others embed all ask by this name. Enter through the
-//! constructors of [`RevocationKey`]: no other code spells one.
+//! A line is a member of `carnet:{ENV}:before` in Redis with a journal index as its score: it cuts the tokens that name it and have
+//! a lower entry. The journal's state, the live index and embedded verifiers all look a line up by this name. Enter through the
+//! constructors of [`RevocationKey`]: no other code spells a name.
 
 use std::fmt;
 
@@ -18,7 +18,9 @@ use crate::domain::value::names::{
 pub struct RevocationKey(String);
 
 impl RevocationKey {
-    /// The name of a token in lists. In Redis a token stands by its `jti` in `carnet:{ENV}:revoked`, and has no line.
+    /// The name of a token in lists.
+    ///
+    /// Redis has a token by its `jti` in `carnet:{ENV}:revoked`, and no line for it.
     pub fn token(id: &TokenId) -> Self {
         Self(format!("token:{id}"))
     }
@@ -48,7 +50,7 @@ impl RevocationKey {
         Self(format!("partner:{partner}"))
     }
 
-    /// The three lines that cut all of an integration in an environment: of its partner, of itself, and of itself there.
+    /// The three lines that cut an integration in an environment: partner, itself, itself there.
     pub fn of_integration(integration: &IntegrationId, environment: &EnvironmentName) -> [Self; 3] {
         [
             Self::partner(&integration.partner),
@@ -82,7 +84,7 @@ impl RevocationKey {
         Self(format!("authority:{environment}/{kid}"))
     }
 
-    /// The line of a signing key. An embedded verifier has the key id as text from the token's header.
+    /// The line of a signing key. An embedded verifier has the id as text from the token's header.
     pub fn key(environment: &EnvironmentName, kid: &str) -> Self {
         Self(format!("key:{environment}/{kid}"))
     }
