@@ -136,7 +136,7 @@ impl Broker {
     ///
     /// If the rules became stricter since the record was applied, they include its faults.
     fn findings(&self, mut record: Record, state: &State) -> Vec<Fault> {
-        // A forgotten text is no fault of the record. The check reads an address at `erased.invalid` in its place.
+        // A forgotten text is not a fault of the record. The check reads an address at `erased.invalid` in its place.
         replace(&mut record, |number| format!("erased-{number}@erased.invalid"));
         match record::read("record", &yaml::write(&record::document(&record))) {
             Ok(located) => {

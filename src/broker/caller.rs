@@ -1,7 +1,7 @@
 //! Authenticates a caller: from the text of a proof to a principal.
 //!
-//! These are steps 3 to 5 of a token exchange (docs/explanation/architecture.md#one-exchange). Introspection and revocation share
-//! them.
+//! These are steps 3 to 5 of a token exchange (docs/explanation/architecture.md#one-exchange).
+//! Introspection and revocation share them.
 
 use super::Broker;
 use crate::authn::{Trust, UnverifiedAssertion, certificate, svid};
@@ -87,8 +87,8 @@ impl Broker {
 
     /// Verifies the chain of a connection, leaf first, as an X.509-SVID.
     ///
-    /// Its trust domain must be one that bindings of `environment` name. Bundles are tried one by one, each by itself; no packet
-    /// leaves.
+    /// Its trust domain must be one that bindings of `environment` name. Bundles are tried one by one,
+    /// each by itself; no packet leaves.
     pub fn svid(&self, environment: &EnvironmentName, chain: &[Der]) -> Option<Verified<Svid>> {
         let id = svid::claimed(chain.first()?)?;
         let view = self.journal.view();
@@ -127,8 +127,8 @@ impl Broker {
 
     /// Verifies the text of a proof by the keys that bindings of `environment` name for its issuer.
     ///
-    /// If no binding names the issuer, not one packet leaves, and the refusal takes as long as one for a bad signature (ABUSE K-01,
-    /// O-02).
+    /// If no binding names the issuer, not one packet leaves, and the refusal takes as long as one for a bad
+    /// signature (ABUSE K-01, O-02).
     pub(crate) async fn verify(
         &self,
         environment: &EnvironmentName,
@@ -142,7 +142,7 @@ impl Broker {
             // A JWT-SVID belongs to its trust domain, whatever issuer it names besides (JWT-SVID section 3 knows no `iss`).
             candidates = view.state.candidates(environment, unverified.issuer());
         }
-        // Our own token is no proof, even if a binding that is older than the environment names its issuer: then no key is trusted.
+        // Our own token is not a proof, even if a binding that is older than the environment names its issuer: no key is trusted.
         let is_own = is_own_issuer(&view.state, unverified.issuer());
         let mut trust: Vec<Trust<'_>> = Vec::new();
         for candidate in candidates.iter().filter(|_| !is_own) {

@@ -54,7 +54,7 @@ impl Broker {
         self.journal.change(request, |state, now| proposed(by, state, || decide(state, now))).await
     }
 
-    /// Makes the change that `decide` returns, for a cause that is no person.
+    /// Makes the change that `decide` returns, for a cause that is not a person.
     pub(super) async fn change_as<D: Into<Decided>, E>(
         &self,
         cause: Cause,

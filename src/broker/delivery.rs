@@ -128,7 +128,7 @@ impl Receiver {
 /// Reads where a receiver left off. A new receiver begins with the next entry.
 ///
 /// # Errors
-/// The file cannot be read or written, or is no cursor of ours: guessing would lose events.
+/// The file cannot be read or written, or is not one of our cursors: guessing would lose events.
 pub fn resume(file: &std::path::Path, size: u64) -> std::io::Result<Progress> {
     if let Some(progress) = look(file)? {
         // After a restore the log is shorter, and the entries from its end on are new.

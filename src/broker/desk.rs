@@ -1,8 +1,8 @@
 //! The desk: runs long work on submitted records away from the threads that serve tokens.
 //!
 //! Reading, checking and comparing records takes processor time, up to the budget of
-//! [`Effort`](crate::domain::value::effort::Effort). On a serving thread, every token there would wait for it. Enter through
-//! [`Desk::work`].
+//! [`Effort`](crate::domain::value::effort::Effort). On a serving thread, every token there would wait for it.
+//! Enter through [`Desk::work`].
 
 use std::sync::Arc;
 use std::time::Duration;

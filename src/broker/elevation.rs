@@ -73,7 +73,7 @@ pub enum NotAsked {
 impl Broker {
     /// Requests an elevation of an integration, one for each environment.
     ///
-    /// All of them are checked before the first is recorded. If one is refused, nothing is requested.
+    /// All of them are checked before the first is recorded. If one is refused then, nothing is requested.
     pub async fn elevate(
         &self,
         by: &Authorized<Elevate>,
@@ -83,8 +83,8 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<Vec<ElevationId>, Failure> {
         let actor = by.staff().actor();
-        // A break-glass starts without an approval, so it needs a fresh sign-in as an approval does. A machine is refused further
-        // on.
+        // A break-glass starts without an approval, so it needs a fresh sign-in as an approval does. A
+        // machine is refused further on.
         if asked.break_glass && !by.staff().machine && !by.staff().fresh {
             return Err((&reason::STAFF_STALE).into());
         }
@@ -227,8 +227,7 @@ impl Broker {
                 let request = state.elevations.find(id).ok_or(&reason::NOT_FOUND)?;
                 let vote = Vote { verdict, seen, narrowing: &narrowing, signature: signature.as_ref() };
                 let roles = request.review(by.staff(), vote, state, now)?;
-                // The later review of an elevation that began without one grants nothing, and is due whatever was stopped
-                // meanwhile.
+                // The later review of a break-glass grants nothing, and is due whatever was stopped meanwhile.
                 if verdict == Verdict::Approve && !request.lacks_review() {
                     stopped::elevation(&request.elevation, state, now).map_err(Failure::Stopped)?;
                 }

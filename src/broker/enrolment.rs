@@ -128,7 +128,7 @@ impl Broker {
         Ok(Asked { id, approval, token })
     }
 
-    /// Issues a certificate for the key of a certification request, which is in DER.
+    /// Issues a certificate for the key of a certification request in DER.
     pub async fn enrol(
         &self,
         environment: &EnvironmentName,
@@ -196,8 +196,8 @@ impl Broker {
 
     /// Signs the revocation list of the issuing key `kid`, or of the key that issues now.
     ///
-    /// The list's number is the size of the journal. A certificate names the list of the key that signed it, so there are several
-    /// after a rotation.
+    /// The list's number is the size of the journal. A certificate names the list of the key that signed it, so there
+    /// are several after a rotation.
     pub fn revocation_list(&self, environment: &EnvironmentName, kid: Option<&str>) -> Result<RevocationList, &'static Reason> {
         self.ensure_undoubted()?;
         let (view, now) = (self.journal.view(), self.now());

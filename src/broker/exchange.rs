@@ -58,7 +58,7 @@ pub struct Exchanged {
     pub scope: String,
     /// True if it works only with a DPoP proof. Decides `token_type`.
     pub by_proof: bool,
-    /// Its endpoint conditions.
+    /// Its `authorization_details`: endpoint conditions and elevations.
     pub details: Arc<[Detail]>,
     /// Its client, for metrics.
     pub client: ClientId,
@@ -112,8 +112,8 @@ impl Broker {
         let recorded = self.journal.record(view.seen, grant, again).await.map_err(|fault| match fault {
             RecordFault::Refused(refused) => *refused,
             RecordFault::Replayed => {
-                // An index that lost its seen-set learns the proof again, so that the next copy takes nothing from its owner's
-                // bucket.
+                // An index that lost its seen-set learns the proof again, so that the next copy takes
+                // nothing from its owner's bucket.
                 self.note_seen(&principal);
                 known(Refused::unknown(&reason::ASSERTION_REPLAYED))
             }

@@ -69,7 +69,7 @@ pub(super) fn collisions(subject: &str, conflicts: Vec<Conflict>) -> Vec<Fault> 
     conflicts.into_iter().map(fault).collect()
 }
 
-/// Refuses because a store that is needed does not answer. Nothing was done or spent.
+/// Refuses because a store that is needed does not answer.
 pub(crate) fn away() -> Refused {
     busy(&reason::STORE_UNAVAILABLE)
 }

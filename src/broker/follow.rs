@@ -3,8 +3,8 @@
 //! One task ([`Broker::follow`]) applies the cuts of every change and moves the marker; twice a second it renews the marker's time.
 //! An index that is missing or behind is rebuilt from the state before any token is called active. An index with values that this
 //! journal did not write (`shadow`) is left as it is: the node mints nothing, says what is wrong, and goes on once it is put right
-//! (docs/explanation/journal.md#the-live-index). An index that proves that the journal lost entries stops the journal, and its
-//! absence lifts nothing. The task never ends by itself.
+//! (docs/explanation/journal.md#the-live-index). An index that proves that the journal lost entries stops the journal, and the
+//! journal stays stopped if that proof is removed. The task never ends by itself.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +27,8 @@ pub const LEASE: Seconds = Seconds(5);
 
 /// How often the marker's time is renewed.
 ///
-/// An answer may take half a second and a connection a quarter. Together they are less than the two seconds after which a node says
-/// that it is not ready.
+/// Together with the half second that an answer may take and the quarter second for a connection, it is less than the two seconds
+/// after which a node says that it is not ready.
 const RENEW_EVERY: Duration = Duration::from_millis(500);
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 

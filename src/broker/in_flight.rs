@@ -25,7 +25,7 @@ impl InFlight {
         Arc::clone(&self.0).try_acquire_owned().ok()
     }
 
-    /// Lets no request begin any more, and waits at most `within` for the others.
+    /// Stops new requests, and waits at most `within` for those in flight.
     ///
     /// Returns whether all of them ended.
     pub async fn end(&self, within: Duration) -> bool {

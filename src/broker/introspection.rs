@@ -167,8 +167,8 @@ impl Broker {
 
     /// Revokes `token`, if `caller` may see it.
     ///
-    /// Otherwise it has no effect and is no error (RFC 7009 section 2.2). An attempt on another client's token is recorded (ABUSE
-    ///
+    /// Otherwise it has no effect, which is not an error (RFC 7009 section 2.2). An attempt on another client's
+    /// token is recorded (ABUSE R-11).
     pub async fn revoke_token(
         &self,
         environment: &EnvironmentName,

@@ -117,7 +117,9 @@ impl Broker {
         self.journal.ensure_steady().map_err(|fault| busy(fault.reason()))
     }
 
-    /// Also refuses while the live index is not known to be complete (ABUSE I-16).
+    /// Refuses as [`Self::ensure_steady`] does, and while the live index may be incomplete.
+    ///
+    /// It may be if it was not heard of within the lease (ABUSE I-16).
     pub(crate) fn ensure_live(&self) -> Result<(), Refused> {
         self.ensure_steady()?;
         if self.follower.is_live(self.clock.now()) { Ok(()) } else { Err(away()) }

@@ -37,8 +37,8 @@ pub struct Registered<'a> {
 
 /// Finds the first change with a forged approval of an elevation, for verifying a journal.
 ///
-/// The signature does not hold, is missing although the API requires one, or its person had reviewed before. Each signature is
-/// judged at the origin that it names itself; the test is whose passkey made it, and over what.
+/// An approval is forged if its signature does not hold, if it has none although the API requires one, or if its person had
+/// reviewed before. Each signature is judged at the origin that it names itself; the test is whose passkey made it, and over what.
 pub fn forged<'a>(changes: impl IntoIterator<Item = &'a ChangeEntry>) -> Option<u64> {
     let mut state = State::default();
     let found = changes.into_iter().find(|entry| {
@@ -175,7 +175,7 @@ impl Broker {
     fn signatures_of(&self, state: &State, id: &ElevationId) -> bool {
         let Some(request) = state.elevations.find(id) else { return false };
         let signed = request.signed(state);
-        // An approval that must be signed and is not is no approval, even if an earlier check said otherwise.
+        // An approval that must be signed and is not does not count, even if an earlier check said otherwise.
         if signed.is_empty() {
             return !request.is_signed(state);
         }

@@ -16,7 +16,7 @@ pub struct Plan {
     pub id: String,
     /// Each document, riskiest first.
     pub items: Vec<Item>,
-    /// Findings that are no errors.
+    /// Findings that are not errors.
     pub warnings: Vec<Fault>,
     /// The generation of the state that the documents were judged on.
     ///

@@ -198,7 +198,7 @@ impl Broker {
                 None => rows.extend(text.seal(self.entropy.as_ref())),
             }
         }
-        // A version that was denied, or not answered in time, is no unchanged one when it is sent again.
+        // A version that was denied, or not answered in time, counts as changed when it is sent again.
         let unchanged = newest.as_ref().is_some_and(|newest| Digest::of_json(newest) == Digest::of_json(&new))
             && !is_turned_down(&new, state, self.now());
         // An apply of the version in force withdraws the one that waits.

@@ -82,7 +82,7 @@ fn could_take_force(approval: &Approval, state: &State, now: Timestamp, effort: 
 }
 
 impl Broker {
-    /// Reviews an approval, and returns where it stands then.
+    /// Reviews an approval, and returns its state after that.
     ///
     /// `seen` is the version that the reviewer saw.
     pub async fn review(
@@ -97,7 +97,7 @@ impl Broker {
         let decide = |state: &State, now: Timestamp, failure: &Option<Failure>| {
             let approval = state.approvals.get(id).ok_or(&reason::NOT_FOUND)?;
             let roles = approval.review(by.staff(), seen, now)?;
-            // The reviewed thing is not there any more, even if the version is the one that the reviewer saw.
+            // The content that was reviewed is gone, even if the approval still has the version that the reviewer saw.
             if !approval.is_current(state) {
                 return Err((&reason::APPROVAL_STALE).into());
             }

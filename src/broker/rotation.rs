@@ -25,9 +25,9 @@ use crate::journal::ForRequest;
 impl Broker {
     /// Records a changed configuration, makes missing first keys, and opens the keys on record.
     ///
-    /// An algorithm needs a key if an API in force asks for it; ES256 always needs one. This runs at start and after each change of
-    /// the catalogue. A journal that stopped takes no change. Then the node goes on with what is on record: it says so, and mints
-    /// nothing.
+    /// An algorithm needs a key if an API in force asks for it; ES256 always needs one. This runs at start and after
+    /// each change of the catalogue. A journal that stopped takes no change. Then the node goes on with what is on
+    /// record: it says so, and mints nothing.
     pub async fn prepare(&self, configuration: Option<&Configuration>) -> Result<(), Failure> {
         let is_recorded =
             |configuration: &&Configuration| self.journal.view().state.configuration.as_ref() == Some(*configuration);
@@ -111,8 +111,8 @@ impl Broker {
         let new = self.new_key(environment, alg, self.now())?;
         let outcome = self
             .change_as(Cause::Broker, None, |state, _now| {
-                // Checked again on the state that it is written on: two that found none at the same time make one first key (ABUSE
-                //
+                // Checked again on the state that it is written on: two that found none at the same time
+                // make one first key (ABUSE Q-03).
                 if state.keys.of(environment).any(|key| key.key.alg == alg) {
                     return Err(());
                 }
@@ -134,8 +134,8 @@ impl Broker {
 
 /// Finds an algorithm that an environment needs and that never had a key there.
 ///
-/// Only the first key of an algorithm in an environment is active when made (ABUSE I-14). If all of them were tainted, an operator
-/// decides.
+/// Only the first key of an algorithm in an environment is active when made (ABUSE I-14). If all of them were
+/// tainted, an operator decides.
 fn missing(state: &State) -> Option<(EnvironmentName, Alg)> {
     let configuration = state.configuration.as_ref()?;
     let wanted = |environment: &EnvironmentName| {

@@ -1,8 +1,8 @@
 //! Compares the live index with the journal (docs/explanation/journal.md#the-live-index).
 //!
 //! Enter through [`read`], then [`judge`]: the index is read first, so that the journal is the later of the two. An index that is
-//! missing or behind is no fault, since the follower rebuilds it. A value that is ahead of the journal, of another journal, or not
-//! of our form is a [`Wrong`]: the node mints nothing and says so, and an operator decides which of the two is the truth. A
+//! missing or behind is not a fault, since the follower rebuilds it. A value that is ahead of the journal, of another journal, or
+//! not of our form is a [`Wrong`]: the node mints nothing and says so, and an operator decides which of the two is the truth. A
 //! checkpoint that our own key signed decides it: [`Wrong::loss`]. `follow` and `carnet doctor` both ask here.
 
 use crate::domain::value::names::EnvironmentName;

@@ -74,7 +74,7 @@ impl Tickets {
     }
 
     async fn read(&self, ticket: &Ticket) -> (Known, Option<String>) {
-        // A ticket's number is part of a path. A text that could lead to another path is no ticket.
+        // A ticket's number is part of a path. A text that could lead to another path counts as closed.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !ticket.as_str().bytes().all(plain) || ticket.as_str().bytes().all(|byte| byte == b'.') {
             return (Known::Closed, None);

@@ -83,8 +83,8 @@ impl Broker {
         }
         asked.token.ensure_held(&found).map_err(known)?;
         reaches(&found, &asked).map_err(known)?;
-        // A proof is spent last, so a proof whose request was refused before may be sent again. Each leaves a key, so a client has
-        // a quota.
+        // A proof is spent last, so a proof whose request was refused before may be sent again. Each leaves a
+        // key, so a client has a quota.
         if let Some(shown) = &asked.token.possession {
             let payment = Payment::by_possession(shown).map_err(|refused| known(refused.reason))?;
             self.take(environment, &found.claims.client_id, Operation::Possession, Some(payment)).await?;

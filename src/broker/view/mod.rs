@@ -1,8 +1,8 @@
 //! Views: the parts of answers, as types that have a schema of their own.
 //!
-//! A view is a struct with [`serde::Serialize`] and [`utoipa::ToSchema`], so the answer and its description have one source. Its
-//! doc comments are text of `/openapi.json`. Views of one resource are beside its routes in `http/admin`; the views here are shared
-//! with the console.
+//! A view is a struct with [`serde::Serialize`] and [`utoipa::ToSchema`], so the answer and its description have one
+//! source. Its doc comments are text of `/openapi.json`. Views of one resource are beside its routes in `http/admin`; the
+//! views here are shared with the console.
 
 pub mod approval;
 pub mod approvals;
