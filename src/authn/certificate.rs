@@ -84,7 +84,7 @@ pub fn verify<'a>(
     Ok(Verified::assertion(ClientCertificate { leaf, fingerprint: Digest::of(der) }))
 }
 
-/// Tells whether the parts outside of the signature are exactly as `issuance` writes them.
+/// Tells whether the parts that no signature covers are exactly as `issuance` writes them.
 ///
 /// They are one SEQUENCE, the signed part, the algorithm, and a BIT STRING of whole bytes. The parser takes other tags, another
 /// algorithm and a bit less there, and one certificate would have many fingerprints (RFC 5280 section 4.1.1.2). The two numbers of

@@ -1,9 +1,9 @@
 //! Verifies DPoP proofs at our own endpoints (RFC 9449): that the caller has a key, now.
 //!
-//! Enter through [`verify`], with the proof from the header and the facts that it must match. The nonce is the first fault that a
-//! caller can mend: the server makes it every few minutes, so no proof made ahead of time can have it ([`Nonces`]). Nothing is
-//! spent here. The broker ensures that a proof's `jti` is used once, after everything else held (RFC 9449 section 11.1,
-//! docs/security/standards.md#nonce-before-jti).
+//! Enter through [`verify`], with the proof from the header and the facts that it must match. Without a token, a proof must have a
+//! nonce: a value that the server made within the last minutes, which no proof made ahead of time can have ([`Nonces`]). Nothing
+//! is spent here. The broker spends a proof's `jti` after everything else held, so a client may correct its nonce (RFC 9449
+//! section 11.1, docs/security/standards.md#nonce-before-jti).
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -81,7 +81,7 @@ impl Nonces {
 
     fn takes(&self, nonce: &str, now: Timestamp) -> bool {
         let step = now.as_seconds() / STEP;
-        // A nonce is no secret: the time of this comparison tells nothing that the last answer did not.
+        // A nonce is not a secret: the time of this comparison tells nothing that the last answer did not.
         [step, step - 1].iter().any(|step| self.of(*step) == nonce)
     }
 }

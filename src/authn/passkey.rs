@@ -4,11 +4,11 @@
 //! say that the person was present *and* verified (PIN, finger, face). Attestation is not requested: an approval does not depend on
 //! the make of the authenticator.
 //!
-//! **The challenge of an approval is chosen here**, and the library has no call for that. It is the digest of the statement that is
-//! approved (`domain::decision::elevation::statement`), so the signature means that and nothing else. The review ensures freshness:
-//! it names a version that was seen, and each person has one vote. The challenge is put into the library's serialised state
-//! (`danger-allow-state-serialisation`), and the library verifies the signature: at the review, at every mint, and when a journal
-//! is verified.
+//! **The challenge of an approval is chosen here**, and the library has no call for that. It is the digest of the statement
+//! that is approved (`domain::decision::elevation::statement`), so the signature means that and nothing else. The review
+//! ensures freshness: it names a version that was seen, and each person has one vote. The challenge is put into the library's
+//! serialised state (`danger-allow-state-serialisation`), and the library verifies the signature: at the review, at every mint,
+//! and when a journal is verified.
 //!
 //! Not here: who may have which passkey (`domain::people::passkey`), and the pages (`http::console`).
 
@@ -112,7 +112,7 @@ impl Passkeys {
     /// Reads a signature from the browser's answer. It names its passkey, and is not verified yet.
     ///
     /// # Errors
-    /// It is no assertion.
+    /// It is not an assertion.
     pub fn read(&self, answer: &str, seen: Digest) -> Result<Signature, Refused> {
         let answer: library::PublicKeyCredential = serde_json::from_str(answer).map_err(|_| refused("not an assertion"))?;
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);

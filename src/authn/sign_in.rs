@@ -1,8 +1,8 @@
 //! Signs staff in with a browser: OIDC code flow with PKCE (OpenID Connect Core 3.1, RFC 7636).
 //!
-//! Enter through [`Client::begin`], send the browser to the URL, and pass the browser's answer to [`Client::finish`]. The protocol
-//! is openidconnect's. State, nonce and verifier are used once. An answer with another state or of another issuer is refused (RFC
-//! 9207, RFC 9700 section 4.7).
+//! Enter through [`Client::begin`], send the browser to the URL, and pass the browser's answer to [`Client::finish`]. openidconnect
+//! implements the protocol. State, nonce and verifier are used once. An answer with another state or of another issuer is refused
+//! (RFC 9207, RFC 9700 section 4.7).
 //!
 //! There are two clients. The command line is a public client (a person's machine cannot keep a secret) and listens on a loopback
 //! address (RFC 8252 section 7.3). The console is the broker's own client: its requests leave by [`Outbound`] under its rules, and

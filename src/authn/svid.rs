@@ -37,7 +37,7 @@ pub(super) struct Anchors {
 }
 
 impl Anchors {
-    /// Makes anchors of those `authorities` that can be one; `None` if there is none.
+    /// Makes anchors of those `authorities` that can be one; `None` if none can.
     pub(super) fn of(authorities: Vec<Der>) -> Option<Self> {
         let mut store = RootCertStore::empty();
         let taken = |der: &Der| store.add(CertificateDer::from(der.0.clone())).is_ok();
@@ -98,7 +98,7 @@ pub(super) fn verify(chain: &[Der], source: &KeySource, anchors: &Anchors, now: 
 
 /// Checks the usages of a leaf (X509-SVID section 4).
 ///
-/// It is no authority, it signs as a client does, and if it lists extended usages, a client's is among them.
+/// It is not an authority, it signs as a client does, and if it lists extended usages, a client's is among them.
 fn form(leaf: &X509Certificate<'_>) -> Option<()> {
     let authority = leaf.basic_constraints().ok()?.is_some_and(|constraints| constraints.value.ca);
     let usage = leaf.key_usage().ok()??;

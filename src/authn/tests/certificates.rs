@@ -242,7 +242,7 @@ proptest! {
 
     /// No byte of a certificate can be changed, cut or added without a refusal; nothing panics.
     ///
-    /// Its signature fails, or the bytes are no certificate.
+    /// Its signature fails, or the bytes are not a certificate.
     #[test]
     fn mutated_certificates_are_nobody(at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<bool>()) {
         thread_local!(static SIGNED: (House, Vec<u8>) = { let house = house("issuing"); let der = house.sign(&leaf()); (house, der) });

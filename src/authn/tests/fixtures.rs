@@ -24,7 +24,7 @@ use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::{Clock, Timestamp};
 use crate::outbound::{Origin, OutboundSettings};
 
-/// 2026-11-24, when this was written.
+/// 2026-11-24 06:00 UTC.
 pub const NOW: i64 = 1_795_500_000;
 
 pub struct TestClock(AtomicI64);
