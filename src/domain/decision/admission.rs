@@ -205,9 +205,9 @@ impl Principal {
 
 /// Finds the one client that `assertion` admits.
 ///
-/// `candidates` are the bindings of the environment that name the assertion's issuer. If bindings of two clients admit it, it is
-/// ambiguous. If two bindings of one client admit it, the stricter decides, then the first by name, so that the order in a record
-/// has no meaning.
+/// `candidates` are the bindings of the environment that name the assertion's issuer. If bindings of two clients admit it,
+/// it is ambiguous. If two bindings of one client admit it, the stricter decides, then the first by name, so that the
+/// order in a record has no meaning.
 pub fn admit(
     candidates: &Listed,
     assertion: &Verified<Assertion>,
@@ -365,7 +365,7 @@ fn wanted_typ(rule: &JwtRule) -> String {
     if rule.typ.is_empty() { "JWT or none".to_owned() } else { list(rule.typ.iter()) }
 }
 
-/// Judges that every member of `aud` names this environment.
+/// Checks that every member of `aud` names this environment.
 ///
 /// It is the environment's issuer, its token endpoint if the slot or the rule takes that, or the one value that the binding adds.
 /// Values are compared byte for byte (ABUSE J-12 to J-14; docs/security/standards.md#audience-of-a-client-assertion).
@@ -406,8 +406,8 @@ fn judge_times(rule: &JwtRule, assertion: &Assertion, now: Timestamp, trace: &mu
             return Err(&reason::ASSERTION_NOT_YET);
         }
     }
-    // Without `iat` its life is not known. If it were counted from now, an assertion with a life of a year would pass in its last
-    // hour.
+    // Without `iat` its life is not known. If it were counted from now, an assertion with a life of a
+    // year would pass in its last hour.
     let life = assertion.issued.map(|issued| expires.since(issued));
     let holds = life.is_some_and(|life| life <= rule.max_life);
     let seen = || life.map_or_else(|| "no iat".to_owned(), |life| life.to_string());

@@ -166,9 +166,9 @@ pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effor
 ///
 /// The other records are in force, waiting, or in the same apply.
 ///
-/// A version of the same apply counts beside the one that it would replace, because that one stays in force until the approvals
-/// come, in whatever order. Only `judged` records have faults; the others count as holders. A collision between versions in force
-/// is a warning.
+/// A version of the same apply counts beside the one that it would replace, because that one stays in force until the
+/// approvals come, in whatever order. Only `judged` records have faults; the others count as holders. A collision between
+/// versions in force is a warning.
 pub fn collisions(
     records: &[Located],
     around: &Surroundings,

@@ -155,8 +155,8 @@ fn counts(shown: &ClientCertificate, state: &State, now: Timestamp, trace: &mut 
         let seen = if revoked { "is revoked" } else { "is not revoked" };
         ("a certificate that is not revoked".into(), format!("certificate {}/{} {seen}", leaf.environment, leaf.serial))
     })?;
-    // If the binding for certificates is revoked, they do not count: neither alone, nor beside an assertion, nor for another
-    // binding.
+    // If the binding for certificates is revoked, they do not count: neither alone, nor beside an
+    // assertion, nor for another binding.
     let barred = state.barred.certificate(&leaf.integration, &leaf.environment);
     trace.ensure("certificate.binding", barred.is_none(), &reason::REVOKED, || {
         ("a binding for certificates that is not revoked".into(), told(barred))

@@ -1,8 +1,8 @@
 //! Rehearsal: the outcome that an exchange would have now with a good proof (`carnet can-i`).
 //!
-//! Enter through [`rehearse`]. It runs the very decision of an exchange for each binding of the integration and keeps only its
-//! tree. No grant leaves, so nothing can be recorded or signed. Not rehearsed: the proof itself, a certificate or DPoP proof beside
-//! it, and quotas.
+//! Enter through [`rehearse`]. It runs the very decision of an exchange for each binding of the integration and keeps
+//! only its tree. No grant leaves, so nothing can be recorded or signed. Not rehearsed: the proof itself, a certificate
+//! or DPoP proof beside it, and quotas.
 
 use std::net::IpAddr;
 

@@ -1,8 +1,8 @@
 //! Finds the revocation target that a name stands for.
 //!
 //! Everything that a token may have been issued under can be revoked, whether or not a record still names it
-//! ([`History`](crate::domain::state::history::History)). A name that was never in force is refused: a typing error must not look
-//! like a revocation.
+//! ([`History`](crate::domain::state::history::History)). A name that was never in force is refused: a typing error
+//! must not look like a revocation.
 
 use super::target::BUILT_IN_API;
 use crate::domain::credential::revocation::RevocationTarget;

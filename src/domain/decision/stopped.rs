@@ -64,8 +64,8 @@ pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &St
 
 /// Refuses an elevation that nothing could use now.
 ///
-/// Its integration is not in good standing, its environment or API is revoked, or so is the binding that it was requested through,
-/// or every binding.
+/// Its integration is not in good standing, its environment or API is revoked, or so is the binding that it was
+/// requested through, or every binding.
 ///
 /// # Errors
 /// The way in which it is stopped.

@@ -1,7 +1,7 @@
 //! The facts that an approver of an elevation sees on one screen (docs/how-to/govern/approve.md).
 //!
 //! They compare the request with present rights and earlier requests, and flag what is unusual. Each comes from the state. Their
-//! wording and layout is up to the page that shows them.
+//! wording and layout are up to the page that shows them.
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! The elevations that are active at this second.
 //!
-//! They are judged at every mint, because an approval is no promise.
+//! They are judged at every mint, because an approval is not a promise.
 
 use super::ask;
 use crate::domain::elevation::Request;
