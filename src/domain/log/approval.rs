@@ -1,4 +1,4 @@
-//! Changes of approvals. The change of its subject opens an approval.
+//! Changes of approvals. An approval is opened by the change that it is about.
 
 use super::kinds::kinds;
 use crate::domain::people::actor::Role;

@@ -1,7 +1,7 @@
 //! Entries of the journal: issued tokens, refusals of known callers, and changes, in one order.
 //!
-//! Enter through [`Entry::parse`]. An entry is JSON text, and the Merkle leaf is over exactly those bytes. An entry never has the
-//! text of a token.
+//! Enter through [`Entry::parse`]. An entry is JSON text, and the Merkle leaf is over exactly those bytes. An entry
+//! never has the text of a token.
 
 use serde::{Deserialize, Serialize};
 
