@@ -41,7 +41,7 @@ pub const ENROLMENT_LIFE: Seconds = Seconds::minutes(10);
 
 /// How long a certificate stays in the state after its end.
 ///
-/// A revocation list has it once more after that (RFC 5280 section 3.3).
+/// A revocation list has it once more after it has ended (RFC 5280 section 3.3).
 const REMEMBERED: Seconds = Seconds::days(2);
 
 /// How long the age of a key is remembered after the end of its last certificate.

@@ -19,8 +19,8 @@ pub struct Beside {
 
 /// Tells whether a token that is bound to `bound` may be used with the facts beside it.
 ///
-/// A bound token counts only beside its key, and never as a bearer token. A bearer token with a DPoP proof does not count (RFC 8705
-/// section 3, RFC 9449 section 7.2).
+/// A bound token counts only beside its key, and never as a bearer token. A bearer token with a DPoP proof does not count
+/// (RFC 8705 section 3, RFC 9449 section 7.2).
 pub fn is_held(bound: Option<Confirmation>, beside: &Beside) -> bool {
     let by_proof = matches!(bound, Some(Confirmation::ProofKey(_)));
     let met = bound.is_none_or(|bound| bound.is_met(beside.certificate, beside.proof_key));
