@@ -1,4 +1,4 @@
-//! The `Authorization` header, read once and strictly.
+//! Reads the `Authorization` header, strictly: one header, one scheme, one token.
 
 use axum::http::{HeaderMap, header};
 
@@ -8,19 +8,19 @@ pub enum Authorization {
     Absent,
     /// A token (RFC 6750 section 2.1, RFC 9449 section 7.1).
     Token {
-        /// As it was sent.
+        /// The token as the client sent it.
         text: String,
-        /// Whether the scheme is `DPoP`, and not `Bearer`.
+        /// True for the scheme `DPoP`, false for `Bearer`.
         as_dpop: bool,
     },
-    /// Another scheme, or nothing that can be read.
+    /// Another scheme, or a value that cannot be parsed.
     Other,
-    /// More than one: which of them counts is not for us to choose.
+    /// More than one header. We do not choose which of them counts.
     Several,
 }
 
 impl Authorization {
-    /// Reads it.
+    /// Parses the header.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let only = match (values.next(), values.next()) {
@@ -35,7 +35,7 @@ impl Authorization {
         if taken { Self::Token { text: token.to_owned(), as_dpop } } else { Self::Other }
     }
 
-    /// The token of scheme `Bearer`; another scheme is no proof that is taken where this is asked.
+    /// The token, if the scheme is `Bearer`. Endpoints that call this accept no other scheme.
     pub fn bearer(headers: &HeaderMap) -> Option<String> {
         match Self::of(headers) {
             Self::Token { text, as_dpop: false } => Some(text),

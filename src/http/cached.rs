@@ -1,4 +1,6 @@
-//! Answers that others keep: an entity tag, and 304 for a match (RFC 9110 sections 8.8.3, 13.1.2, 15.4.5).
+//! Responses that clients cache: an `ETag`, and 304 for a match.
+//!
+//! RFC 9110 sections 8.8.3, 13.1.2 and 15.4.5.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -6,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::domain::value::digest::Digest;
 
-/// How a document is kept.
+/// The type of a cacheable document, and how long it may be cached.
 #[derive(Clone, Copy)]
 pub struct Kept {
     /// `Content-Type`.
@@ -15,24 +17,24 @@ pub struct Kept {
     pub control: &'static str,
 }
 
-/// 200 with the document and the tag of its bytes, or 304.
+/// Answers 200 with the document and the strong tag of its bytes, or 304.
 pub fn document(headers: &HeaderMap, kept: Kept, body: impl AsRef<[u8]> + Into<Body>) -> Response {
     let tag = tag(body.as_ref());
     tagged(headers, kept, &tag, body)
 }
 
-/// The strong tag of bytes.
+/// The strong tag of these bytes.
 fn tag(bytes: &[u8]) -> String {
     let digest = Digest::of(bytes).to_string();
     format!("\"{}\"", digest.get(..32).unwrap_or(&digest))
 }
 
-/// The weak tag of what a document says, where its bytes differ each time that it is made.
+/// The weak tag of this content, for documents whose bytes differ each time they are rendered.
 pub fn weak_tag(content: &[u8]) -> String {
     format!("W/{}", tag(content))
 }
 
-/// The same with a tag of the caller's.
+/// As [`document`], with a tag that the caller computed.
 pub fn tagged(headers: &HeaderMap, kept: Kept, tag: &str, body: impl Into<Body>) -> Response {
     let mut response =
         if is_known(headers, tag) { StatusCode::NOT_MODIFIED.into_response() } else { Response::new(body.into()) };
@@ -45,13 +47,17 @@ pub fn tagged(headers: &HeaderMap, kept: Kept, tag: &str, body: impl Into<Body>)
     response
 }
 
-/// Whether `If-None-Match` names the tag: `*`, or a list in which it stands, weak or strong. One that cannot be read names nothing.
+/// True if `If-None-Match` matches the tag.
+///
+/// A field matches if it is `*`, or a list with this tag, weak or strong. A field that cannot be parsed matches nothing.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let fields = headers.get_all(header::IF_NONE_MATCH).iter();
     fields.filter_map(|field| field.to_str().ok()).any(|field| field.trim() == "*" || names(field, tag).unwrap_or(false))
 }
 
-/// Whether a list of entity tags has this one, by weak comparison (section 8.8.3.2); nothing where it is no such list. A tag may hold commas.
+/// True if this list of entity tags has the tag; `None` if it is not a valid list.
+///
+/// The comparison is weak (section 8.8.3.2). A tag may contain commas.
 fn names(mut list: &str, tag: &str) -> Option<bool> {
     let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
     let (wanted, mut found) = (opaque(tag), false);

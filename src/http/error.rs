@@ -1,7 +1,8 @@
-//! The only mapping from reasons to wire errors of the OAuth endpoints (docs/reference/http.md#refusals).
+//! The only mapping from reasons to OAuth errors (docs/reference/http.md#refusals).
 //!
-//! Until the caller is known, one grant type has one answer for every cause: same status, body and headers (ABUSE O-01). Once it is
-//! known, `reason`, `request_id` and what was wanted and seen are added. Internal text never passes here.
+//! Until the caller is known, a grant type has one answer for every cause: same status, body and headers (ABUSE O-01). Once
+//! the caller is known, the answer also has `reason`, `request_id`, and the wanted and the seen value. Internal text never
+//! reaches an answer.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +15,9 @@ use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::RequestId;
 
-/// The endpoint or grant that refuses: the same bad JWT is another error in another slot (docs/security/standards.md#one-jwt-three-errors).
+/// The endpoint or grant that refuses.
+///
+/// The same bad JWT is a different error in each slot (docs/security/standards.md#one-jwt-three-errors).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Slotted {
     /// `client_credentials`: RFC 7523 section 3.2 says `invalid_client`.
@@ -45,15 +48,16 @@ pub fn refuse(denied: &Denied, slot: Slotted, request: &RequestId) -> Response {
     let detail = refused.detail().filter(|_| known);
     let told = detail.map_or_else(|| text.to_owned(), |detail| format!("{text}: {}", printable(&detail)));
     let class = refused.reason.class;
-    // Faults of the form are told to everybody, and so are full stores: they say nothing of the proof.
+    // These classes say nothing about the proof, so everybody may see the reason.
     let told_to_all = matches!(class, Class::Form | Class::GrantType | Class::Details | Class::Possession | Class::Nonce);
     let reason = (known || told_to_all).then_some(refused.reason.code);
     let body = Body { error, error_description: &told, reason, request_id: reason.map(|_| request.as_str()) };
     answer(status, &body, retry_after(class, denied.retry_after))
 }
 
-/// The answer of whoever guards an API to a request whose token must not count (RFC 6750 section 3, RFC 9449 section 7.1, docs/security/standards.md#challenges).
-/// `scope` is what the request needs.
+/// The answer of an API's guard to a request whose token must not count.
+///
+/// RFC 6750 section 3, RFC 9449 section 7.1, docs/security/standards.md#challenges. `scope` is the scope that the request needs.
 pub fn challenge(reason: &Reason, scope: Option<&str>, request: &RequestId) -> Response {
     let (status, error) = match reason.class {
         Class::Access => (StatusCode::FORBIDDEN, "insufficient_scope"),
@@ -62,7 +66,7 @@ pub fn challenge(reason: &Reason, scope: Option<&str>, request: &RequestId) -> R
     };
     let body = Body { error, error_description: reason.what, reason: Some(reason.code), request_id: Some(request.as_str()) };
     let mut response = answer(status, &body, None);
-    // Without any credential there is nothing to find fault with (RFC 6750 section 3.1).
+    // RFC 6750 section 3.1: a request without credentials gets a challenge without an error.
     let fault = if *reason == reason::TOKEN_MISSING { String::new() } else { format!(" error=\"{error}\",") };
     let needed = scope.filter(|_| reason.class == Class::Access).map(|scope| format!(" scope=\"{scope}\","));
     let parameters = format!("{fault}{}", needed.unwrap_or_default());
@@ -85,12 +89,14 @@ fn retry_after(class: Class, told: Option<Seconds>) -> Option<Seconds> {
     }
 }
 
-/// Status, `error` and the fixed text of a reason in a slot. The texts are those of the examples (C2, D2, D3) where they have one.
+/// Status, `error` and fixed text for a reason in a slot.
+///
+/// The texts are those of the examples (C2, D2, D3), where the examples have one.
 fn wire(reason: &Reason, slot: Slotted) -> (StatusCode, &'static str, &'static str) {
     let bad = StatusCode::BAD_REQUEST;
     match reason.class {
         Class::Form => (bad, "invalid_request", reason.what),
-        // There a proof goes with a token, as at a resource (RFC 9449 section 7.1).
+        // Here the client presents a proof beside a token, as at a resource server (RFC 9449 section 7.1).
         Class::Possession if slot == Slotted::Endpoint => (StatusCode::UNAUTHORIZED, "invalid_dpop_proof", reason.what),
         Class::Possession => (bad, "invalid_dpop_proof", reason.what),
         Class::Token => (StatusCode::UNAUTHORIZED, "invalid_token", reason.what),
@@ -110,7 +116,7 @@ fn wire(reason: &Reason, slot: Slotted) -> (StatusCode, &'static str, &'static s
         Class::Target => (bad, "invalid_target", "No token can be issued for the requested resource"),
         Class::Scope => (bad, "invalid_scope", "The requested scope cannot be granted"),
         Class::Quota => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "Too many requests"),
-        // Anything of another class here is a fault of ours: refused as such, and never as the caller's.
+        // No other class can come from the caller here. It is our fault, and the answer must not blame the caller.
         _ => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "Try again later"),
     }
 }
@@ -125,13 +131,15 @@ fn answer(status: StatusCode, body: &Body<'_>, retry_after: Option<Seconds>) -> 
     response
 }
 
-/// On every response of these endpoints (RFC 6749 section 5.1).
+/// Forbids caching, as RFC 6749 section 5.1 requires on every response of these endpoints.
 pub fn no_store(headers: &mut axum::http::HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
 }
 
-/// The characters that RFC 6749 section 5.2 allows in a description; others become `?`. At most 400 of them (ABUSE O-08).
+/// Makes a text fit for a description: at most 400 characters (ABUSE O-08).
+///
+/// Each character that RFC 6749 section 5.2 forbids becomes `?`.
 fn printable(text: &str) -> String {
     let allowed = |c: char| matches!(c, '\x20'..='\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e');
     text.chars().take(400).map(|c| if allowed(c) { c } else { '?' }).collect()
@@ -143,7 +151,7 @@ mod tests {
     use crate::domain::reason;
     use crate::domain::reason::decision::{Refused, Step};
 
-    /// O-08: whatever was seen, a description holds only what RFC 6749 section 5.2 allows.
+    /// O-08: a description has only characters that RFC 6749 section 5.2 allows, whatever was seen.
     #[test]
     fn o_08_descriptions_hold_only_legal_characters() {
         let hostile: String = (0..=0x2fff).filter_map(char::from_u32).collect();
@@ -154,7 +162,7 @@ mod tests {
         }
     }
 
-    /// O-01: a stranger is told one thing, whatever the cause.
+    /// O-01: an unknown caller gets one answer, whatever the cause.
     #[tokio::test]
     async fn o_01_strangers_are_told_one_thing_per_grant() {
         let request: RequestId = "r1".parse().expect("a name");

@@ -1,7 +1,8 @@
-//! The form of a request to an OAuth endpoint: `application/x-www-form-urlencoded`, strictly (RFC 6749 section 3.2, appendix B).
+//! Parses the form of a request to an OAuth endpoint, strictly.
 //!
-//! Framework extractors answer 422 in plain text, turn broken bytes into U+FFFD and take `%zz` literally (ABUSE S10); two programs
-//! would read two requests. So the form is read here: every parameter once, every escape sound, every byte UTF-8.
+//! `application/x-www-form-urlencoded`, RFC 6749 section 3.2 and appendix B. Framework extractors answer 422 in plain text,
+//! turn broken bytes into U+FFFD and take `%zz` literally (ABUSE S10), so two programs could read two different
+//! requests. This parser accepts each parameter once, only valid escapes, and only UTF-8.
 
 use std::borrow::Cow;
 
@@ -10,21 +11,24 @@ use axum::http::HeaderMap;
 use super::media;
 use crate::domain::reason::{self, Reason};
 
-/// The parameters of a request, each at most once; a parameter without a value is absent (RFC 6749 section 3.2).
+/// The parameters of a request, each at most once.
 ///
-/// A value without an escape is not copied: an assertion is half of a request.
+/// A parameter without a value counts as absent (RFC 6749 section 3.2). A value without an escape is not copied: an assertion
+/// is half of a request.
 #[derive(Default)]
 pub struct Form<'t> {
     parameters: Vec<(Cow<'t, str>, Cow<'t, str>)>,
-    /// `resource` and `audience` may repeat by RFC 8707 and RFC 8693; here more than one names no target.
+    /// `resource` and `audience`, which RFC 8707 and RFC 8693 let repeat.
+    ///
+    /// Here more than one means no target.
     targets: Vec<(bool, Cow<'t, str>)>,
 }
 
-/// More parameters than any grant has; bounds the work of a hostile form (ABUSE D-06).
+/// More parameters than any grant has. It bounds the work of a hostile form (ABUSE D-06).
 const MOST_PARAMETERS: usize = 64;
 
 impl<'t> Form<'t> {
-    /// Reads headers and body of a POST.
+    /// Parses the headers and body of a POST.
     pub fn read(headers: &HeaderMap, body: &'t [u8]) -> Result<Self, &'static Reason> {
         if !media::is(headers, "application/x-www-form-urlencoded") {
             return Err(&reason::FORM_MALFORMED);
@@ -32,7 +36,7 @@ impl<'t> Form<'t> {
         Self::parse(std::str::from_utf8(body).map_err(|_| &reason::FORM_MALFORMED)?)
     }
 
-    /// Reads a query, or a body as text, just as strictly.
+    /// Parses a query, or a body as text, just as strictly.
     pub fn parse(text: &'t str) -> Result<Self, &'static Reason> {
         if text.is_empty() {
             return Ok(Self::default());
@@ -62,31 +66,33 @@ impl<'t> Form<'t> {
         Ok(())
     }
 
-    /// The parameter's value, if it was sent with one.
+    /// The parameter's value, if it has one.
     pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.parameters.iter().find(|(known, _)| known == name)?;
         (!value.is_empty()).then_some(&**value)
     }
 
-    /// The names of what was sent.
+    /// The names of all parameters that were sent.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let targets = self.targets.iter().map(|(is_resource, _)| if *is_resource { "resource" } else { "audience" });
         self.parameters.iter().map(|(name, _)| &**name).chain(targets)
     }
 
-    /// Takes the parameter's value, if it was sent with one.
+    /// Takes the parameter's value, if it has one.
     pub fn take(&mut self, name: &str) -> Option<String> {
         let (_, value) = self.parameters.iter_mut().find(|(known, _)| known == name)?;
         (!value.is_empty()).then(|| std::mem::take(value).into_owned())
     }
 
-    /// The one target: (whether it is a `resource`, its value); nothing where there is none or more than one (ABUSE P-13).
+    /// The one target: `true` for `resource`, and its value.
+    ///
+    /// `None` if there is none or more than one (ABUSE P-13).
     pub fn target(&mut self) -> Option<(bool, String)> {
         let only = if self.targets.len() == 1 { self.targets.pop() } else { None };
         only.map(|(is_resource, value)| (is_resource, value.into_owned()))
     }
 
-    /// The same form with a text of its own.
+    /// The same form, which owns its text.
     pub fn into_owned(self) -> Form<'static> {
         let own = |text: Cow<'t, str>| -> Cow<'static, str> { text.into_owned().into() };
         Form {
@@ -96,9 +102,9 @@ impl<'t> Form<'t> {
     }
 }
 
-/// `+` is a space, `%XX` a byte; anything else that is not a sound escape is refused, as are control characters.
+/// Decodes `+` to a space and `%XX` to a byte; refuses any other escape, bad UTF-8 and NUL.
 fn decode(text: &str) -> Result<Cow<'_, str>, &'static Reason> {
-    // Every byte is looked at: sixteen at a time, where to stop at the first would be one at a time.
+    // The fold looks at every byte, sixteen at a time. A search that stops at the first would go byte by byte.
     let is_special = |byte| matches!(byte, b'+' | b'%' | b'\0');
     if !text.bytes().fold(false, |found, byte| found | is_special(byte)) {
         return Ok(text.into());
@@ -133,7 +139,7 @@ mod tests {
         Form::read(&headers, body.as_bytes())
     }
 
-    /// D-06: one request, one reading.
+    /// D-06: a request has one reading.
     #[test]
     fn d_06_forms_are_read_strictly() {
         let form = read("a=1+2&b=%C3%A4&c=").expect("a form");
@@ -146,7 +152,7 @@ mod tests {
         assert!(Form::read(&HeaderMap::new(), b"a=1").is_err());
     }
 
-    /// P-13: several targets are none.
+    /// P-13: several targets count as no target.
     #[test]
     fn p_13_several_targets_are_none() {
         assert_eq!(read("resource=https%3A%2F%2Fa").expect("a form").target(), Some((true, "https://a".into())));

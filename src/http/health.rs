@@ -1,6 +1,6 @@
-//! `/livez`, `/readyz` and `/metrics`: the three that take no bearer.
+//! `/livez`, `/readyz` and `/metrics`: the three routes without a bearer token.
 //!
-//! Not here: what makes a node ready; the composition passes it as a function.
+//! The caller of [`routes`] passes the readiness check as a function; `serve` decides what makes a node ready.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use serde::Serialize;
 
 use super::metrics::{self, Metrics};
 
-/// Whether this node may serve.
+/// The readiness of this node.
 #[derive(Clone, Debug, Serialize)]
 pub struct Readiness {
-    /// All of it together.
+    /// True if every check holds.
     pub ready: bool,
-    /// Its parts.
+    /// The checks.
     pub checks: Vec<Check>,
-    /// Which node it is; shown on the admin socket only.
+    /// The node; shown on the admin socket only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeAt>,
 }
 
-/// Which node answers: two brokers on one machine are told apart by it.
+/// The identity of a node, which tells two brokers on one machine apart.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct NodeAt {
-    /// The key that checkpoints of its journal verify with.
+    /// The key that verifies the checkpoints of its journal.
     pub log: String,
     /// The bound address of its public socket.
     pub public: String,
@@ -38,12 +38,12 @@ pub struct NodeAt {
     pub mtls: String,
 }
 
-/// One thing that a node needs.
+/// One condition that a node needs to serve.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
-    /// `journal`, `live-index`, `clock` …
+    /// Its name: `journal`, `live-index`, `clock` …
     pub name: &'static str,
-    /// Whether it holds.
+    /// True if it holds.
     pub ok: bool,
     /// The fault, for operators; shown on the admin socket only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,25 +56,25 @@ impl Readiness {
         Self { ready: checks.iter().all(|check| check.ok), checks, node: None }
     }
 
-    /// The same, of this node.
+    /// Adds the identity of this node.
     pub fn at(self, node: NodeAt) -> Self {
         Self { node: Some(node), ..self }
     }
 }
 
-/// The reader of `/readyz?verbose`.
+/// The readers of `/readyz?verbose`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Audience {
-    /// Anybody: names and whether they hold.
+    /// Anybody: names, and which of them hold.
     Strangers,
-    /// Operators: details too (host names of stores, errors).
+    /// Operators: also details (host names of stores, errors).
     Operators,
 }
 
-/// Where readiness comes from.
+/// A function that computes the readiness.
 pub type ReadinessCheck = Arc<dyn Fn() -> Readiness + Send + Sync>;
 
-/// `/livez` and `/readyz`, for every socket.
+/// The routes `/livez` and `/readyz`, for every socket.
 pub fn routes(check: ReadinessCheck, audience: Audience) -> Router {
     let ready = move |RawQuery(query): RawQuery| {
         let verbose = query.as_deref().is_some_and(|query| query == "verbose" || query.starts_with("verbose="));
@@ -83,7 +83,7 @@ pub fn routes(check: ReadinessCheck, audience: Audience) -> Router {
     Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready))
 }
 
-/// `/metrics`, for the admin socket.
+/// The route `/metrics`, for the admin socket.
 pub fn metrics_route(metrics: Arc<Metrics>) -> Router {
     let answer = move || std::future::ready(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.encode()));
     Router::new().route("/metrics", get(answer))

@@ -1,10 +1,11 @@
-//! `Content-Type`, read once and the same everywhere (RFC 9110 sections 8.3.1 and 5.6.6).
+//! Parses `Content-Type`, in the same way for every route (RFC 9110 sections 8.3.1 and 5.6.6).
 
 use axum::http::{HeaderMap, header};
 
-/// Whether the request's one `Content-Type` is `wanted`, whatever the case, with no charset but UTF-8: `charset=utf-8` and
-/// `Charset="UTF-8"` say the same, and an empty parameter says nothing. Parameters that are not known here are refused, as one that says
-/// how the body is to be read otherwise.
+/// True if the request has one `Content-Type`, it is `wanted`, and its charset is absent or UTF-8.
+///
+/// Case does not matter: `charset=utf-8` and `Charset="UTF-8"` are the same, and an empty parameter is ignored. Any other
+/// parameter is refused, since it may say that the body has to be read in another way.
 pub fn is(headers: &HeaderMap, wanted: &str) -> bool {
     let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(only), None) = (fields.next(), fields.next()) else { return false };
@@ -40,7 +41,7 @@ fn is_media(text: &str, wanted: &str) -> bool {
     }
 }
 
-/// The rest after `utf-8` or `"utf-8"`.
+/// The text after `utf-8` or `"utf-8"`.
 fn utf_8(text: &str) -> Option<&str> {
     let (text, is_quoted) = text.strip_prefix('"').map_or((text, false), |text| (text, true));
     let (charset, rest) = text.split_at_checked(5)?;

@@ -1,8 +1,8 @@
 //! The metrics, for Prometheus, under the prefix `carnet_`.
 //!
-//! There is no global registry: one [`Metrics`] is made by the composition and passed on. Lower floors return facts; HTTP and
-//! the shell count them here. Every label is a word of ours (`&'static str`, a [`Reason`]) or a name out of our own records, never
-//! something that a caller sent, so the number of series is bounded (ABUSE D-15).
+//! There is no global registry: `serve` makes one [`Metrics`] and passes it on. Lower floors return facts; `http` and the
+//! shell count them here. Every label is a word of ours (`&'static str`, a [`Reason`]) or a name from our own records,
+//! never text that a caller sent, so the number of series is bounded (ABUSE D-15).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -22,23 +22,23 @@ use crate::domain::value::names::{ApiName, EnvironmentName};
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Which socket something came in by.
+/// A kind of socket.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Socket {
-    /// For workloads and APIs.
+    /// The socket for workloads and APIs.
     Public,
-    /// For staff, their tools and the console.
+    /// The socket for staff, their tools and the console.
     Admin,
-    /// For workloads with a client certificate.
+    /// The socket for workloads with a client certificate.
     Mtls,
-    /// For the demo services of `carnet dev`.
+    /// The socket for the demo services of `carnet dev`.
     Demo,
-    /// For whoever asks an agent whether its files are current.
+    /// The socket for probes of an agent that ask if its files are current.
     Agent,
 }
 
 impl Socket {
-    /// The word for it in labels and logs.
+    /// Its name in labels and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Public => "public",
@@ -56,7 +56,7 @@ impl EncodeLabelValue for Socket {
     }
 }
 
-/// A name out of our own records as a label.
+/// A name from our own records, as a label.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Name<N>(N);
 
@@ -107,7 +107,7 @@ struct RequestLabels {
     status: u16,
 }
 
-/// All that is counted. Cheap to count into from any task.
+/// All metrics. Any task can count into them cheaply.
 pub struct Metrics {
     registry: Registry,
     exchanges: Family<ExchangeLabels, Counter>,
@@ -124,7 +124,7 @@ pub struct Metrics {
     connections: Family<SocketLabels, Gauge>,
 }
 
-/// One open connection in `carnet_connections`; counted off when dropped.
+/// One open connection in `carnet_connections`. Dropping it counts the connection off.
 pub struct OpenConnection(Gauge);
 
 impl Drop for OpenConnection {
@@ -134,7 +134,7 @@ impl Drop for OpenConnection {
 }
 
 impl Metrics {
-    /// Everything at zero. `version` is this build's, for `carnet_build_info`.
+    /// All metrics at zero. `version` is this build's, for `carnet_build_info`.
     pub fn new(version: &'static str) -> Arc<Self> {
         let mut metrics = Self {
             registry: Registry::with_prefix("carnet"),
@@ -181,31 +181,31 @@ impl Metrics {
         registry.register("build", "This build", Info::new(vec![("version", version)]));
     }
 
-    /// A token request was answered: with a token, or refused for `reason`.
+    /// Counts an answer to a token request: a token, or a refusal for `reason`.
     pub fn exchange(&self, environment: &EnvironmentName, refused: Option<&'static Reason>, took: Duration) {
         let (result, reason) = refused.map_or(("issued", "none"), |reason| ("refused", reason.code));
         self.exchanges.get_or_create(&ExchangeLabels { environment: Name(environment.clone()), result, reason }).inc();
         self.exchange_duration.observe(took.as_secs_f64());
     }
 
-    /// A token was released.
+    /// Counts a token that was issued.
     pub fn issued(&self, environment: &EnvironmentName, api: &ApiName) {
         self.issued.get_or_create(&IssuedLabels { environment: Name(environment.clone()), api: Name(api.clone()) }).inc();
     }
 
-    /// An OAuth endpoint refused something.
+    /// Counts a refusal of an OAuth endpoint.
     pub fn refused(&self, reason: &'static Reason) {
         self.refusals.get_or_create(&ReasonLabels { reason: reason.code }).inc();
     }
 
-    /// How many issuers have fresh keys, and how many do not.
+    /// Sets the number of issuers with fresh keys, and of those without.
     pub fn issuers(&self, healthy: usize, unhealthy: usize) {
         for (result, number) in [("healthy", healthy), ("unhealthy", unhealthy)] {
             self.issuers.get_or_create(&ResultLabels { result }).set(i64::try_from(number).unwrap_or(i64::MAX));
         }
     }
 
-    /// The journal as it is now: its size, and the commits of this process with their time.
+    /// Sets the journal's size, and this process's commits with the time they took.
     pub fn journal(&self, entries: u64, commits: u64, took: Duration) {
         self.entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
         self.commits.inc_by(commits.saturating_sub(self.commits.get()));
@@ -215,34 +215,34 @@ impl Metrics {
         }
     }
 
-    /// Whether the live revocation index is complete.
+    /// Sets the gauge that says if the live revocation index is complete.
     pub fn live_index(&self, is_up: bool) {
         self.live_index.set(i64::from(is_up));
     }
 
-    /// An answer left. `route` is the template that matched, never a path.
+    /// Counts an answer. `route` is the template that matched, never a path.
     pub fn request(&self, socket: Socket, route: &str, status: u16) {
         self.requests.get_or_create(&RequestLabels { socket, route: route.to_owned(), status }).inc();
     }
 
-    /// A handler panicked.
+    /// Counts a handler that panicked.
     pub fn panicked(&self) {
         self.panics.inc();
     }
 
-    /// How many handlers panicked so far.
+    /// The number of handlers that panicked so far.
     pub fn panics(&self) -> u64 {
         self.panics.get()
     }
 
-    /// A connection opened.
+    /// Counts a connection until the returned value is dropped.
     pub fn connection(&self, socket: Socket) -> OpenConnection {
         let gauge = self.connections.get_or_create(&SocketLabels { socket }).clone();
         gauge.inc();
         OpenConnection(gauge)
     }
 
-    /// All of it as OpenMetrics text.
+    /// All metrics as OpenMetrics text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing into a String does not fail.

@@ -1,6 +1,6 @@
-//! Floor 4: HTTP. The only floor that knows axum, statuses and OAuth error names.
+//! HTTP (floor 4). Only this module knows axum, status codes and OAuth error names.
 //!
-//! Enter through [`front::wrap`] for what every route has in common.
+//! Enter through [`front::wrap`], which every router has in common.
 
 pub mod admin;
 pub mod authorization;

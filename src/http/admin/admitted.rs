@@ -1,4 +1,4 @@
-//! The caller and their permission: the extractor that every handler of the admin API begins with.
+//! The extractor that every handler of the admin API begins with: the caller and their permission.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -15,13 +15,15 @@ use crate::http::console::session::Visitor;
 use crate::http::front::Arrival;
 use crate::journal::{ForRequest, Idempotency};
 
-/// A caller who holds the permission `P`, and the request's id.
+/// A caller who has the permission `P`, with the id of their request.
 pub struct Admitted<P> {
-    /// The proof of it.
+    /// The proof of the permission.
     pub by: Authorized<P>,
-    /// The request.
+    /// The request's id.
     pub request: RequestId,
-    /// The key under which it is done once, if it has one. The gate has looked whether it was done.
+    /// The request's idempotency key, if it has one.
+    ///
+    /// The gate has checked that it is not a repetition.
     once: Option<Idempotency>,
 }
 
@@ -41,7 +43,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let broker = Broker::from_ref(state);
         let request = parts.extensions.get::<Arrival>().ok_or_else(|| Problem::of(&reason::REQUEST_MALFORMED))?.id.clone();
-        // A bearer in a query ends in logs (ABUSE A-15).
+        // A bearer token in a query ends up in logs (ABUSE A-15).
         if parts.uri.query().is_some_and(|query| names(query, &["access_token", "id_token"])) {
             return Err(Problem::of(&reason::REQUEST_MALFORMED).at(&request));
         }
@@ -62,9 +64,9 @@ impl<P: Permission> Part for Admitted<P> {
     }
 }
 
-/// The caller: by a bearer that counts or by a session of the console, and not cut.
+/// Authenticates the caller by a session of the console or a bearer token.
 ///
-/// `console::recognise` has looked at the session.
+/// A person whose access was ended is refused. `console::recognise` has already checked the session.
 pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Problem> {
     broker.journal.ensure_steady()?;
     if let Some(visitor) = parts.extensions.get::<Visitor>() {
@@ -75,12 +77,12 @@ pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Probl
         tracing::debug!(cause = fault.cause, "a staff bearer was refused");
         Problem::of(fault.reason)
     })?;
-    // A cut ends access whatever the token says; a person comes back by a new decision, not by a new token.
+    // A cut ends access whatever the token says. Only a new decision gives it back, not a new token.
     broker.journal.view().state.ensure_not_cut(&staff.person).map_err(Problem::of)?;
     Ok(staff)
 }
 
-/// The roles that are needed, and those that are held.
+/// Tells the caller which roles are needed and which they have.
 fn who_has_what<P: Permission>(staff: &Staff) -> String {
     let list = |roles: &mut dyn Iterator<Item = &Role>, last: &str| {
         let names: Vec<String> = roles.map(|role| format!("`{}`", role.name())).collect();

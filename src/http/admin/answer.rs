@@ -1,4 +1,4 @@
-//! Answers to requests that were done: the status, and the shape of the body.
+//! Successful answers of the admin API: the status, and the shape of the body.
 
 use std::marker::PhantomData;
 
@@ -11,44 +11,44 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 
 use super::describe::{Answer, Description};
 
-/// 201 with what was made.
+/// 201 with the created thing.
 pub struct Created<T>(pub T);
 
-/// 202 with the approval that it waits for.
+/// 202 with the approval that the request waits for.
 pub struct Accepted<T>(pub T);
 
-/// 204.
+/// 204 without a body.
 pub struct NoContent;
 
 /// A page of a list.
 #[derive(Serialize)]
 pub struct Listed<T> {
-    /// In the order of their keys.
+    /// The items, in the order of their keys.
     pub items: Vec<T>,
     /// The cursor of the next page, if there is one.
     pub next: Option<String>,
 }
 
 impl<T> Listed<T> {
-    /// The page with each item as `show` makes it.
+    /// The page with each item mapped by `show`.
     pub fn map<U>(self, show: impl FnMut(T) -> U) -> Listed<U> {
         Listed { items: self.items.into_iter().map(show).collect(), next: self.next }
     }
 }
 
-/// An answer of the shape `A` that was put into bytes already.
+/// An answer of the shape `A` that is already serialised.
 pub struct Written<A> {
     response: Response,
     shape: PhantomData<fn() -> A>,
 }
 
 impl<A: IntoResponse> Written<A> {
-    /// Writes an answer.
+    /// Serialises an answer.
     pub fn of(answer: A) -> Self {
         Self::as_is(answer.into_response())
     }
 
-    /// With the address of what was made, if it can stand in a header.
+    /// Adds a `Location` header with this address, if it is a valid header value.
     pub fn at(mut self, place: &str) -> Self {
         if let Ok(place) = HeaderValue::from_str(place) {
             self.response.headers_mut().insert(header::LOCATION, place);
@@ -58,13 +58,13 @@ impl<A: IntoResponse> Written<A> {
 }
 
 impl<A> Written<A> {
-    /// With something beside it for who writes it out.
+    /// Adds an extension to the response.
     pub fn beside<E: Clone + Send + Sync + 'static>(mut self, extension: E) -> Self {
         self.response.extensions_mut().insert(extension);
         self
     }
 
-    /// A response that has the shape already.
+    /// Wraps a response that already has the shape.
     pub fn as_is(response: Response) -> Self {
         Self { response, shape: PhantomData }
     }

@@ -1,4 +1,4 @@
-//! Approvals and their reviews. An elevation is an approval too, under its own id.
+//! Lists, shows and reviews approvals. An elevation is an approval too, under its own id.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -1,4 +1,4 @@
-//! The terms of a request for an elevation: a person's, and a workload's on the public socket.
+//! The terms of a request for an elevation, by a person or, on the public socket, by a workload.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -11,13 +11,15 @@ use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{ApiName, Ticket};
 use crate::domain::value::scope::{Scope, ScopeSet};
 
-/// The terms of a request. A workload names neither integration nor environments.
+/// The terms of a request for an elevation.
+///
+/// A workload names neither integration nor environments.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Asked {
     api: ApiName,
     scopes: Vec<Scope>,
-    /// Fewer endpoints than the record allows.
+    /// Limits the elevation to these endpoints, out of those that the record allows.
     #[serde(default)]
     allow: Vec<Endpoint>,
     /// Such as 30m or 1h.
@@ -25,19 +27,19 @@ pub struct Asked {
     reason: String,
     #[schema(value_type = Ticket, required = false)]
     ticket: Option<Ticket>,
-    /// From when; with the approval where nothing is said.
+    /// The start. If it is absent, the elevation starts when it is approved.
     #[schema(value_type = String, format = DateTime, required = false)]
     starts: Option<String>,
-    /// At once, for an hour at most; security looks at it within a day.
+    /// Break-glass: starts at once, for an hour at most, and security reviews it within a day.
     #[serde(default)]
     break_glass: bool,
 }
 
-/// The words for a text that is no duration.
+/// The message for a text that is not a duration.
 pub const DURATION: &str = "expected a duration such as 30m or 1h";
 
 impl Asked {
-    /// As the broker takes it.
+    /// Checks the terms and converts them for the broker.
     pub fn read(self) -> Result<ElevationRequest, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut add = |at: &str, message: &str| {

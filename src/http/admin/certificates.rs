@@ -1,4 +1,4 @@
-//! Certificates: authorities and their next key, leaves on record, and requests for enrolment.
+//! Authorities and their rotation, certificates on record, and requests for enrolment.
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The machine that an enrolment token is asked for.
+/// The machine that an enrolment token is requested for.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AskEnrolment {
@@ -46,12 +46,12 @@ struct AskEnrolment {
     reason: String,
 }
 
-/// An enrolment that was asked for.
+/// An enrolment that was requested.
 #[derive(Serialize, ToSchema)]
 struct Enrolment {
     id: EnrolmentId,
     approval: ApprovalId,
-    /// Shown once: an answer that is repeated lacks it.
+    /// The one-time token. It is shown once: an answer that is repeated lacks it.
     #[schema(required = false)]
     token: String,
 }
@@ -113,7 +113,7 @@ impl Filters for OfCertificates {
 
 /// `POST /v1/enrolments`.
 ///
-/// The token is shown in this answer alone, and works once somebody else of security has approved it.
+/// Only this answer shows the token. It works once somebody else of security has approved it.
 async fn ask(
     State(broker): State<Broker>,
     by: Admitted<Submit>,
@@ -148,7 +148,7 @@ async fn authorities(
     Ok(page.part(wanted.into_iter()).map(|known| show_authority(&view.state, known, now)))
 }
 
-/// `POST /v1/authorities/{environment}/rotate`: another issuing key under the same root.
+/// `POST /v1/authorities/{environment}/rotate`: makes another issuing key under the same root.
 async fn rotate(
     State(broker): State<Broker>,
     by: Admitted<Operate>,
@@ -163,7 +163,7 @@ async fn rotate(
     Ok(Created(show_authority(&view.state, made, now)))
 }
 
-/// `GET /v1/certificates`: those that count, and those that ended within two days.
+/// `GET /v1/certificates`: the valid ones, and those that ended within the last two days.
 async fn list(
     State(broker): State<Broker>,
     _by: Admitted<Read>,

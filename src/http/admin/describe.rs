@@ -1,8 +1,9 @@
 //! Describes a route from the types of its handler.
 //!
-//! Enter through [`Described`]. Each argument of a handler is a [`Part`]: [`Admitted`](super::admitted::Admitted) says the roles,
-//! [`Page`](super::input::Page) the query, [`Sent`](super::input::Sent) the body. The type that it returns is an [`Answer`]. So the
-//! description names the role that is checked and the shape that is read and written, because it has no other source.
+//! Enter through [`Described`]. Each argument of a handler is a [`Part`]: [`Admitted`](super::admitted::Admitted) adds the
+//! roles, [`Page`](super::input::Page) the query, [`Sent`](super::input::Sent) the body. The type that the handler returns is
+//! an [`Answer`]. The description therefore names the role that is checked and the shapes that are read and written: it has
+//! no other source.
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -27,12 +28,12 @@ pub struct Description {
     pub operation: Operation,
     /// The schemas that it refers to.
     pub schemas: Schemas,
-    /// Whether a caller is asked for a bearer.
+    /// True if the route needs a bearer token.
     pub is_guarded: bool,
 }
 
 impl Description {
-    /// Adds the roles of which the caller needs one.
+    /// Adds the roles; a caller needs one of them.
     pub fn needs(&mut self, roles: &[Role]) {
         let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
         self.operation.extensions = Some(ExtensionsBuilder::new().add("x-roles", Value::from(names)).build());
@@ -50,14 +51,14 @@ impl Description {
         self.operation.parameters.get_or_insert_default().push(common);
     }
 
-    /// Adds the body that a request has.
+    /// Adds the body of the request.
     pub fn body(&mut self, media: &str, schema: impl Into<RefOr<Schema>>) {
         let content = Content::new(Some(schema));
         let body = RequestBodyBuilder::new().required(Some(Required::True)).content(media, content).build();
         self.operation.request_body = Some(body.into());
     }
 
-    /// Adds the answer to a request that was done.
+    /// Adds the successful answer.
     pub fn answer(&mut self, status: u16, schema: Option<RefOr<Schema>>) {
         let response = ResponseBuilder::new().description("Done");
         let response = match schema {
@@ -67,7 +68,7 @@ impl Description {
         self.operation.responses.responses.insert(status.to_string(), response.build().into());
     }
 
-    /// A reference to the schema of `T`, which becomes a schema of the description.
+    /// Adds the schema of `T` to the description and returns a reference to it.
     pub fn schema<T: ToSchema>(&mut self) -> RefOr<Schema> {
         self.schemas.push((T::name().into_owned(), T::schema()));
         T::schemas(&mut self.schemas);
@@ -82,7 +83,7 @@ pub fn text() -> Schema {
 
 /// An argument of a handler.
 pub trait Part {
-    /// Adds its share of the description.
+    /// Adds this argument to the description.
     fn describe(description: &mut Description);
 }
 
@@ -123,17 +124,17 @@ described!(A, B, C);
 described!(A, B, C, D);
 described!(A, B, C, D, E);
 
-/// The broker is no part of a request.
+/// The broker is not a part of the request.
 impl Part for State<Broker> {
     fn describe(_: &mut Description) {}
 }
 
-/// The route's path names them.
+/// The route's path already names its parameters.
 impl<T> Part for Path<T> {
     fn describe(_: &mut Description) {}
 }
 
-/// Headers without a meaning of their own in this API.
+/// These headers have no meaning of their own in this API.
 impl Part for HeaderMap {
     fn describe(_: &mut Description) {}
 }

@@ -1,4 +1,4 @@
-//! The description of the admin API (OpenAPI 3.1), made of its routes.
+//! Generates the OpenAPI 3.1 description of the admin API from its routes.
 
 use utoipa::PartialSchema as _;
 use utoipa::ToSchema as _;
@@ -14,15 +14,15 @@ use super::problem::ProblemView;
 use super::route::Route;
 use crate::broker::view::schema::Object;
 
-/// The description of these routes.
+/// The description of these routes, as JSON.
 pub fn of(routes: Vec<Route>) -> String {
     let mut document = frame();
     routes.into_iter().for_each(|route| route.document(&mut document));
-    // By way of a value, whose members have an order: the same routes make the same bytes, and so the same entity tag.
+    // Goes through a `Value`, whose members are sorted: the same routes give the same bytes, and so the same entity tag.
     serde_json::json!(document).to_string()
 }
 
-/// The description, as an answer: the document, or 304 to a caller that has it.
+/// The description as an answer: the document, or 304 to a caller that already has it.
 pub struct Document;
 
 impl Answer for Document {

@@ -1,4 +1,4 @@
-//! Elevations: requests, reviews and ends.
+//! Lists, requests, reviews and ends elevations.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -34,7 +34,7 @@ use crate::domain::value::names::{ElevationId, EnvironmentName, IntegrationId};
 use crate::domain::value::scope::Scope;
 use crate::http::console::place::address;
 
-/// More environments than any house has; bounds one request.
+/// More environments than any installation has. It bounds the work of one request.
 const MOST_ENVIRONMENTS: usize = 16;
 
 /// The routes.
@@ -52,22 +52,22 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The review that somebody sends: the version seen is required, and the rest can only take away.
+/// A review. The version is required; every other member can only narrow the elevation.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Review)]
 pub(super) struct Reviewed {
     pub(super) verdict: Verdict,
     pub(super) reason: String,
-    /// The version that was seen.
+    /// The version that the reviewer saw.
     pub(super) version: Digest,
-    /// Only these of an elevation.
+    /// Approve only these scopes of an elevation.
     #[schema(value_type = Vec<Scope>, required = false)]
     scopes: Option<Vec<Scope>>,
-    /// Only these endpoints of an elevation.
+    /// Approve only these endpoints of an elevation.
     #[schema(value_type = Vec<Endpoint>, required = false)]
     allow: Option<Vec<Endpoint>>,
-    /// Only so long, for an elevation.
+    /// Approve an elevation for this duration only.
     #[schema(value_type = String, required = false)]
     duration: Option<String>,
 }
@@ -85,7 +85,7 @@ impl Reviewed {
     }
 }
 
-/// The body of a person's request: for whom and where, beside what a workload sends too.
+/// A person's request: the integration and environments, and the terms of a request.
 #[derive(ToSchema)]
 #[schema(as = AskElevation)]
 #[expect(dead_code, reason = "the shape of `Members`, which is read in two steps")]
@@ -97,7 +97,7 @@ struct AskedByPerson {
     asked: Asked,
 }
 
-/// The members of a body, before they are told apart.
+/// The members of the body, before they are split into target and terms.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Members(Map<String, Value>);
@@ -118,9 +118,9 @@ impl ToSchema for Members {
     }
 }
 
-/// The elevations that were asked for.
+/// The elevations that were requested.
 ///
-/// One environment is the usual case: then the answer is that elevation as well.
+/// With one environment, the usual case, the answer is also that elevation itself.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = ElevationsAsked)]
@@ -131,7 +131,7 @@ enum AskedFor {
     Several(AllAsked),
 }
 
-/// The elevation of one environment, and the list of it alone.
+/// The elevation of one environment, and a list with it alone.
 #[derive(Serialize, ToSchema)]
 struct OneAsked {
     #[serde(flatten)]
@@ -144,7 +144,7 @@ struct OneAsked {
 #[derive(Serialize, ToSchema)]
 struct AllAsked {
     items: Vec<ElevationView>,
-    /// Always null: nothing is left out.
+    /// Always null: the list is complete.
     #[schema(required)]
     next: Option<String>,
 }
@@ -160,7 +160,7 @@ impl Filters for OfElevations {
     ];
 }
 
-/// `POST /v1/elevations`: one elevation for each environment.
+/// `POST /v1/elevations`: requests one elevation for each environment.
 async fn ask(
     State(broker): State<Broker>,
     by: Admitted<Elevate>,
@@ -229,7 +229,7 @@ async fn list(
     Ok(part.map(|request| row(request, &view.state, &words, now)))
 }
 
-/// `GET /v1/elevations/{id}`: all that an approver must see.
+/// `GET /v1/elevations/{id}`: everything that an approver must see.
 async fn one(
     State(broker): State<Broker>,
     _by: Admitted<Read>,
@@ -238,7 +238,7 @@ async fn one(
     Ok(Json(seen(&broker, &named(&id)?).await?))
 }
 
-/// All that an approver must see, with the page where it is approved.
+/// Everything that an approver must see, with the page where it is approved.
 pub(super) async fn seen(broker: &Broker, id: &ElevationId) -> Result<ElevationView, Problem> {
     Ok(with_page(broker, broker.elevation_seen(id).await?))
 }
@@ -263,7 +263,7 @@ async fn review(
     reviewed(&broker, &by, &named(&id)?, wanted).await
 }
 
-/// Reviews; also for who names an elevation among the approvals.
+/// Reviews an elevation; also called if somebody names it among the approvals.
 pub(super) async fn reviewed(
     broker: &Broker,
     by: &Admitted<Review>,

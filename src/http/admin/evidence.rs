@@ -1,4 +1,4 @@
-//! Evidence: entries, checkpoints and proofs of the journal, and the outcome of one exchange.
+//! Evidence: the journal's entries, checkpoints and proofs, and the outcome of one exchange.
 
 use std::collections::BTreeMap;
 
@@ -49,23 +49,23 @@ pub fn routes() -> Vec<Route> {
 /// A page of the journal.
 #[derive(Serialize, ToSchema)]
 struct Entries {
-    /// As they stand in the log.
+    /// The entries, as the log has them.
     #[schema(value_type = Vec<Entry>)]
     items: Vec<Value>,
     #[schema(required)]
     next: Option<String>,
-    /// Entries that match beyond this page.
+    /// The number of matching entries beyond this page.
     ///
-    /// At most 100000 are counted; null where some may have left the database.
+    /// At most 100000 are counted; null if some may have left the database.
     #[schema(required)]
     more: Option<u64>,
-    /// The words for subjects that are ids.
+    /// Names for subjects that are ids.
     subjects: BTreeMap<String, String>,
-    /// The texts that digests stand for, as far as they were not forgotten.
+    /// The texts behind the digests, except those that were erased.
     texts: BTreeMap<String, String>,
 }
 
-/// An entry of the journal; each kind has members of its own besides.
+/// An entry of the journal. Each kind has further members of its own.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "entries are told as they stand in the log; this is what all of them have")]
@@ -81,28 +81,28 @@ struct Entry {
     others: BTreeMap<String, Value>,
 }
 
-/// A signed note.
+/// A checkpoint as a signed note.
 #[derive(Serialize, ToSchema)]
 struct Checkpoint {
     checkpoint: String,
-    /// The key that it verifies with.
+    /// The key that verifies it.
     key: String,
 }
 
-/// A proof: of one entry, or that the log was only appended to.
+/// A proof that an entry is in the log, or that the log was only appended to.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum Proof {
-    /// An entry stands in the newest checkpoint.
+    /// Proves that an entry is in the newest checkpoint.
     Inclusion(InclusionProof),
-    /// The newest checkpoint extends an earlier one.
+    /// Proves that the newest checkpoint extends an earlier one.
     Consistency(ConsistencyProof),
 }
 
-/// A proof that an entry stands in the newest checkpoint (C2SP tlog-proof).
+/// A proof that an entry is in the newest checkpoint (C2SP tlog-proof).
 #[derive(Serialize, ToSchema)]
 struct InclusionProof {
-    /// The key that the checkpoint verifies with.
+    /// The key that verifies the checkpoint.
     key: String,
     /// The exact bytes of the entry.
     entry: String,
@@ -112,9 +112,9 @@ struct InclusionProof {
 /// A proof that the newest checkpoint extends the tree of the first entries.
 #[derive(Serialize, ToSchema)]
 struct ConsistencyProof {
-    /// The key that the checkpoint verifies with.
+    /// The key that verifies the checkpoint.
     key: String,
-    /// How many entries.
+    /// The number of first entries.
     size: u64,
     hashes: Vec<String>,
     checkpoint: String,
@@ -136,16 +136,16 @@ impl Check {
     }
 }
 
-/// Why an exchange came out as it did.
+/// The explanation of an exchange's outcome.
 #[derive(Serialize, ToSchema)]
 struct Explanation {
     request: RequestId,
     environment: EnvironmentName,
     time: Timestamp,
-    /// The caller, where it is known.
+    /// The caller, if it is known.
     #[schema(required)]
     client: Option<String>,
-    /// Its entry in the journal, where there is one.
+    /// The exchange's entry in the journal, if it has one.
     #[schema(required)]
     entry: Option<u64>,
     outcome: Outcome,
@@ -162,24 +162,24 @@ enum Outcome {
     Refused,
 }
 
-/// A living token.
+/// A token that has not expired.
 #[derive(Serialize, ToSchema)]
 struct Token {
     id: TokenId,
-    /// SHA-256 of the bytes that are signed.
+    /// SHA-256 of the signed bytes.
     version: Digest,
     state: TokenState,
     client: ClientId,
     environment: EnvironmentName,
     api: ApiName,
-    /// Scopes apart by a space.
+    /// The scopes, separated by spaces.
     scope: String,
     issued: Timestamp,
     expires: Timestamp,
     entry: u64,
 }
 
-/// Whether a token counts.
+/// The state of a token.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum TokenState {
@@ -187,7 +187,7 @@ enum TokenState {
     Revoked,
 }
 
-/// The outcome of an exchange that is supposed.
+/// The outcome of a rehearsed exchange.
 #[derive(Serialize, ToSchema)]
 struct Rehearsal {
     allowed: bool,
@@ -199,7 +199,7 @@ struct Rehearsal {
     environment: EnvironmentName,
     api: ApiName,
     scope: String,
-    /// The binding that gets furthest.
+    /// The binding that passes the most checks.
     #[schema(required)]
     binding: Option<BindingName>,
     tree: Vec<Check>,
@@ -246,9 +246,9 @@ impl Filters for OfExchange {
 
 /// `GET /v1/journal`: entries by kind, subject, request, time, actor or partner.
 ///
-/// The oldest come first, or with `order=newest` the newest; `more` says how many there are beyond the page. Where they have left the database, a page looks through a part of a segment: it may be
-/// short, or empty, and have a `next`, and `more` is not known. The entries are told as they stand in the log; what their digests and
-/// ids stand for is told beside them.
+/// The oldest come first, or with `order=newest` the newest. `more` is the number of entries beyond the page. Where entries
+/// have left the database, a page reads a part of a segment: it may be short or empty and still have a `next`, and `more` is
+/// null. The entries are shown as the log has them, with the texts and names behind their digests and ids beside them.
 async fn entries(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<OfEntries>) -> Result<Json<Entries>, Problem> {
     let wanted = query_of(&broker, &page)?;
     let found = broker.journal.page(&wanted).await?;
@@ -293,7 +293,7 @@ fn query_of(broker: &Broker, page: &Page<OfEntries>) -> Result<Query, Problem> {
         subject: page.filters.get("subject").map(str::to_owned),
         request_id: page.filters.get("requestId").map(str::parse::<RequestId>).transpose().map_err(|_| malformed())?,
         since: time("since", 0)?,
-        // A day that is named belongs to what is asked for.
+        // A day that is named is included.
         until: time("until", 1)?,
         actor: page.filters.get("actor").map(str::to_owned),
         about: partner.map(|partner| About::of(&partner, &broker.journal.view().state)),
@@ -303,7 +303,7 @@ fn query_of(broker: &Broker, page: &Page<OfEntries>) -> Result<Query, Problem> {
     })
 }
 
-/// The texts that the digests in these entries stand for, as far as they were not forgotten.
+/// The texts behind the digests in these entries, except those that were erased.
 async fn texts(broker: &Broker, items: &[Value]) -> Result<BTreeMap<String, String>, Problem> {
     fn collect(value: &Value, found: &mut Vec<Text>) {
         match value {
@@ -368,7 +368,7 @@ async fn explain(
     }))
 }
 
-/// `GET /v1/tokens/{id}`. One that is expired is not found any more.
+/// `GET /v1/tokens/{id}`. A token that has expired is not found.
 async fn token(State(broker): State<Broker>, _by: Admitted<Read>, Path(id): Path<String>) -> Result<Json<Token>, Problem> {
     let id: TokenId = named(&id)?;
     let (issued, cut) = broker.living_token(&id).await?;

@@ -24,19 +24,19 @@ pub struct Gate {
     turns: Turns,
 }
 
-/// The front reads less of any route.
+/// The longest body; the front limits every route to less.
 const MOST: usize = 2 * 1024 * 1024;
 
 impl Gate {
-    /// A gate.
+    /// Creates the gate of a node.
     pub fn new(broker: Broker) -> Self {
         Self { broker, turns: Turns::default() }
     }
 }
 
-/// Lets a request in, or refuses it, or repeats the answer that it got before.
+/// Passes a request on, refuses it, or repeats the answer that it got before.
 pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    // axum answers HEAD like GET; nobody asks this API so, and every route names all methods that it takes.
+    // axum answers HEAD like GET. Nobody sends HEAD to this API, and every route names all methods that it takes.
     if request.method() == Method::HEAD {
         return Fault::Method.response(ErrorShape::Problem);
     }
@@ -47,7 +47,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
         return Problem::of(&reason::REQUEST_MALFORMED).into_response();
     };
     let refuse = |problem: Problem| problem.at(&id).into_response();
-    // No POST takes a query: whatever stands there would end in logs (ABUSE A-15).
+    // No POST takes a query: anything in it would end up in logs (ABUSE A-15).
     if request.uri().query().is_some() {
         return refuse(Problem::of(&reason::REQUEST_MALFORMED));
     }
@@ -55,8 +55,8 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    // Who it is comes first, before a byte of the body is read (ABUSE A-01), and also for an answer that is only repeated: a person who was
-    // cut is told nothing.
+    // Authenticate before a byte of the body is read (ABUSE A-01), and before an answer is repeated: a person whose access
+    // was ended gets none.
     let staff = match staff(&parts, &gate.broker).await {
         Ok(staff) => staff,
         Err(problem) => return refuse(problem),
@@ -72,7 +72,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
 }
 
 impl Gate {
-    /// Does a request that has a key, unless it was begun before.
+    /// Runs a request with a key, unless it was begun before.
     async fn once(
         &self,
         (id, once): (&RequestId, Idempotency),
@@ -81,7 +81,7 @@ impl Gate {
         next: Next,
     ) -> Result<Response, Problem> {
         let turn = self.turns.take(&once).await?;
-        // They waited, and may have been cut meanwhile.
+        // The person waited, and their access may have been ended meanwhile.
         self.broker.journal.view().state.ensure_not_cut(&staff.person).map_err(Problem::of)?;
         if let Some(answered) = before(&self.broker.journal, id, &once).await? {
             return answered.told(&self.broker).await;
@@ -90,7 +90,8 @@ impl Gate {
         let (broker, id) = (self.broker.clone(), id.clone());
         let seen = broker.journal.view().size;
         request.extensions_mut().insert(once);
-        // Who sent it may go away, or be told that it takes too long: it is done to its end, for when it comes again.
+        // The sender may go away, or be told that it takes too long. The request still runs to its end, so a repetition finds
+        // its answer.
         let done = tokio::spawn(async move {
             let response = next.run(request).await;
             let response = keep(&broker.journal, (&id, &once, seen), response).await;
@@ -98,7 +99,7 @@ impl Gate {
             response
         });
         done.await.or_else(|fault| match fault.try_into_panic() {
-            // The front answers it.
+            // The front turns the panic into an answer.
             Ok(panic) => std::panic::resume_unwind(panic),
             // The process ends.
             Err(_) => Err(Problem::of(&reason::STORE_UNAVAILABLE)),

@@ -1,10 +1,11 @@
-//! `Idempotency-Key`: what is sent twice is done once, and answered twice (docs/reference/admin-api.md).
+//! `Idempotency-Key`: a request that is sent twice is done once (docs/reference/admin-api.md).
 //!
-//! Enter through [`Turns`]; `gate` says in which order. A key belongs to one person on one route for 24 hours. A request that changes something is
-//! known by its key from the commit of the change on, whoever still waits for the answer (`journal`'s `answers`); so it is done to its end even
-//! if who sent it went away, and whoever sends it again finds the answer. A refusal changed nothing, so the same key may try again; one
-//! of a request that had changed something is repeated like any other answer. Requests with one key take turns: the second finds the
-//! answer of the first. What cuts something is answered once that is confirmed, the first time as well as later ([`confirmed`]).
+//! Enter through [`Turns`]; `gate` has the order of the steps. A key belongs to one person on one route for 24 hours. From
+//! the commit of its change on, a request is known by its key, whether or not anybody still waits for the answer (`journal`'s
+//! `answers`). So a request runs to its end even if its sender went away, and a repetition finds the answer. A refusal
+//! changed nothing, so the same key may try again; the refusal of a request that did change something is repeated like any
+//! other answer. Requests with one key take turns: the second finds the answer of the first. A request that cuts something is
+//! answered once the cut is confirmed, the first time and at each repetition ([`confirmed`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -27,14 +28,15 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::RequestId;
 use crate::journal::{Idempotency, Journal, Reply};
 
-/// The header.
+/// The header with the key.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The header with the reason of an apply, which is put on record.
+/// The header with the reason for an apply. The reason is recorded.
 pub const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 
-/// The key of a request of `staff`, if it has one. Roles are part of what must be the same: an answer that was given to somebody who
-/// might have it is not repeated to the same person without that role.
+/// The key of a request of `staff`, if it has one.
+///
+/// The roles are part of the fingerprint: an answer that a person got with a role is not repeated to them without it.
 pub fn key(staff: &Staff, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
@@ -58,41 +60,41 @@ pub fn key(staff: &Staff, path: &str, headers: &HeaderMap, body: &[u8]) -> Resul
     }))
 }
 
-/// All but the key that a repetition has as well.
+/// Everything but the key that a repetition must have in common.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Fingerprint<'r> {
     roles: &'r BTreeSet<Role>,
     machine: bool,
-    /// SHA-256 of each: a header need not be text. One that is absent is as one that is empty.
+    /// SHA-256 of each header: a header need not be text. An absent header counts as an empty one.
     content_type: Digest,
     if_match: Digest,
-    /// It is put on record.
+    /// It is recorded.
     reason: Digest,
     body: Digest,
 }
 
-/// A digest that no other list of parts has: each part begins with its length.
+/// A digest that is unique to this list of parts: each part is preceded by its length.
 fn digest(parts: &[&[u8]]) -> Digest {
     let lengths: Vec<[u8; 8]> = parts.iter().map(|part| (part.len() as u64).to_be_bytes()).collect();
     let framed: Vec<&[u8]> = lengths.iter().zip(parts).flat_map(|(length, part)| [&length[..], part]).collect();
     Digest::of_parts(&framed)
 }
 
-/// Keys of one person that are under way at a time.
+/// The most keys of one person that are in flight at a time.
 const MOST: usize = 32;
 
-/// The turns of requests, by person and key.
+/// The locks of requests, by person and key.
 #[derive(Default)]
 pub struct Turns(Mutex<Waiting>);
 
 type Waiting = HashMap<(Digest, Digest), Weak<Turn<()>>>;
 
-/// The turn of a key: nobody else has it as long as this is held.
+/// The lock of a key: nobody else has it while this value exists.
 pub type MyTurn = OwnedMutexGuard<()>;
 
 impl Turns {
-    /// Waits for the turn of a key.
+    /// Waits for the lock of a key.
     pub async fn take(&self, once: &Idempotency) -> Result<MyTurn, Problem> {
         let turn = self.of(once).ok_or_else(too_many)?;
         Ok(turn.lock_owned().await)
@@ -119,21 +121,23 @@ pub fn too_many() -> Problem {
     Problem::of(&reason::IDEMPOTENCY_MANY).after(Some(Seconds(1)))
 }
 
-/// An answer as it is kept.
+/// An answer as it is stored.
 #[derive(Deserialize, Serialize)]
 pub struct Kept {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
-    /// It is told once this is confirmed.
+    /// The cut to confirm before the answer is sent.
     after: Option<Unconfirmed>,
 }
 
-/// The answer that is kept in place of the one that it comes with.
+/// The answer to store instead of the one that it is attached to.
 #[derive(Clone)]
 struct InItsPlace(Option<Arc<Kept>>);
 
-/// `answer`, once it is certain that every reader of the live index knows of the cut. Until then a 503, after which the same request gets `answer`.
+/// `answer`, once every reader of the live index is certain to know of the cut.
+///
+/// Until then a 503; a repetition of the request then gets `answer`.
 pub async fn confirmed(broker: &Broker, request: &RequestId, cut: Unconfirmed, answer: Response) -> Response {
     let Err(denied) = broker.confirm(cut).await else { return answer };
     let kept = match taken_apart(answer).await {
@@ -154,7 +158,7 @@ pub struct Answered {
 }
 
 impl Answered {
-    /// The answer, once it may be told.
+    /// The answer, once it may be sent.
     pub async fn told(self, broker: &Broker) -> Result<Response, Problem> {
         if let Some(cut) = self.after {
             broker.confirm(cut).await?;
@@ -163,7 +167,7 @@ impl Answered {
     }
 }
 
-/// The answer to `request` where one with its key was begun before.
+/// The answer to `request`, if a request with its key was begun before.
 pub async fn before(journal: &Journal, request: &RequestId, once: &Idempotency) -> Result<Option<Answered>, Problem> {
     let Some(before) = journal.before(once).await? else { return Ok(None) };
     if before.fingerprint != once.fingerprint {
@@ -181,13 +185,15 @@ pub async fn before(journal: &Journal, request: &RequestId, once: &Idempotency) 
     };
     let fault = Fault { at: IDEMPOTENCY_KEY.to_string(), reason, message };
     let response = Problem::faults(vec![fault]).at(request).into_response();
-    // It may have cut something, and this must not look like the acknowledgement of what is not confirmed.
+    // It may have cut something, and this answer must not look like a confirmation of a cut that is not confirmed.
     let after = journal.view().seen.map(Unconfirmed::at);
     Ok(Some(Answered { response, after }))
 }
 
-/// Keeps `response`, if it is to be repeated. `seen`: the entries of the log when the request was begun. What was done is told even if it cannot be
-/// kept.
+/// Stores `response`, if it may be repeated.
+///
+/// `seen` is the number of entries in the log when the request began. A request that was done is answered even if the answer
+/// cannot be stored.
 pub async fn keep(
     journal: &Journal,
     (request, once, seen): (&RequestId, &Idempotency, u64),
@@ -197,7 +203,7 @@ pub async fn keep(
         keep_answer(journal, (request, once, seen), (true, kept.as_deref())).await;
         return response;
     }
-    // After a fault of ours nobody knows how far it came: the journal does.
+    // After a fault of ours only the journal knows how far the request came.
     let status = response.status();
     if status.is_server_error() {
         return response;
@@ -224,7 +230,7 @@ async fn keep_answer(
     }
 }
 
-/// Answers of this API are whole values in memory already.
+/// Splits an answer. Answers of this API are complete in memory already.
 async fn taken_apart(response: Response) -> Result<(Parts, Bytes), Problem> {
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await;
@@ -232,7 +238,7 @@ async fn taken_apart(response: Response) -> Result<(Parts, Bytes), Problem> {
 }
 
 impl Kept {
-    /// Nothing where it is not all text.
+    /// `None` if a header or the body is not text.
     fn of(parts: &Parts, body: &Bytes) -> Option<Self> {
         let header = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), value.to_str().ok()?.to_owned()));
         let headers = parts.headers.iter().map(header).collect::<Option<_>>()?;
@@ -250,11 +256,15 @@ impl Kept {
     }
 }
 
-/// The member of an answer that is told once: whoever repeats the request gets the answer without it (docs/reference/admin-api.md).
+/// The member of an answer that is shown once (docs/reference/admin-api.md).
+///
+/// A repetition of the request gets the answer without it.
 #[derive(Clone, Copy)]
 pub struct ShownOnce(pub &'static str);
 
-/// The answer as it may be repeated. One that cannot be read as JSON is kept without a body rather than with its secret.
+/// The body as it may be repeated, without the member that is shown once.
+///
+/// A body that cannot be parsed as JSON is stored as empty rather than with its secret.
 fn repeatable(extensions: &Extensions, body: &Bytes) -> Bytes {
     let Some(ShownOnce(member)) = extensions.get() else { return body.clone() };
     let Ok(mut answer) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body) else {
@@ -300,7 +310,9 @@ mod tests {
         key(&staff, path, &headers, body.as_bytes()).expect("sound").expect("a key")
     }
 
-    /// The digest lies in the journal for a day: another form of what it is made of refuses every repetition across an upgrade.
+    /// The journal has the digest for a day.
+    ///
+    /// If its form changed, every repetition across an upgrade would be refused.
     #[test]
     fn the_fingerprint_of_a_request_is_made_of_this() {
         let nothing = Digest::of(b"");
@@ -314,7 +326,7 @@ mod tests {
         name.parse().expect("a name")
     }
 
-    /// Does something each time it is called; tells how often it was.
+    /// Does something each time it is called, and answers how often that was.
     async fn act(count: &AtomicUsize, status: StatusCode) -> Response {
         tokio::task::yield_now().await;
         (status, [("x-kept", "yes")], count.fetch_add(1, Ordering::SeqCst).to_string()).into_response()
@@ -335,7 +347,7 @@ mod tests {
         status.into_response()
     }
 
-    /// As the gate does it, where nobody goes away and nothing is cut.
+    /// As the gate does it, if nobody goes away and nothing is cut.
     async fn once(
         turns: &Turns,
         journal: &Journal,
@@ -398,7 +410,7 @@ mod tests {
         assert_eq!(journal.view().size, size + 1);
     }
 
-    /// F-09: where nobody knows how it ended, the entries do; whoever asks again is told where they are.
+    /// F-09: if a request's outcome is unknown, a repetition is told where its entries are.
     #[tokio::test]
     async fn f_09_what_was_done_without_an_answer_is_not_done_again() {
         let (journal, turns) = (journal().await, Turns::default());
@@ -436,7 +448,7 @@ mod tests {
         }
     }
 
-    /// A person has so many keys under way, and nobody else's.
+    /// A person has at most so many keys in flight, independently of others.
     #[tokio::test]
     async fn a_person_takes_so_many_turns_at_a_time() {
         let turns = Turns::default();
@@ -453,7 +465,7 @@ mod tests {
         turns.take(&more).await.expect("one less");
     }
 
-    /// What is shown once is not kept, nor is what cannot be kept without it.
+    /// A member that is shown once is not stored, nor an answer that cannot be stored without it.
     #[tokio::test]
     async fn a_secret_is_not_kept() {
         let (journal, turns) = (journal().await, Turns::default());

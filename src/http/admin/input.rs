@@ -1,4 +1,4 @@
-//! The parts of a request: a JSON body of one strict shape, a query, names in a path.
+//! Parses the parts of a request: a strictly shaped JSON body, a query, names in a path.
 //!
 //! Nothing is coerced, and nothing unknown is ignored (ABUSE ).
 
@@ -25,7 +25,7 @@ use crate::domain::reason;
 use crate::http::form::Form;
 use crate::http::media;
 
-/// A body of exactly the shape of `T`.
+/// Parses a JSON body that must have exactly the shape of `T`.
 pub fn body<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
     if !media::is(headers, "application/json") {
         return Err(Problem::media_type());
@@ -33,7 +33,7 @@ pub fn body<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T,
     serde_json::from_slice(body).map_err(|error| misshapen(&error))
 }
 
-/// A part of a body of exactly the shape of `T`.
+/// Parses a part of a body that must have exactly the shape of `T`.
 pub fn shaped<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|error| misshapen(&error))
 }
@@ -48,7 +48,7 @@ fn misshapen(error: &serde_json::Error) -> Problem {
     }
 }
 
-/// A name in a path or query; what is no name names nothing.
+/// Parses a name in a path or query. A text that is not a valid name is answered as not found.
 pub fn named<N: std::str::FromStr>(text: &str) -> Result<N, Problem> {
     text.parse().map_err(|_| Problem::unnamed(text))
 }
@@ -90,22 +90,22 @@ enum Shape {
 }
 
 impl Filter {
-    /// A text.
+    /// A parameter of any text.
     pub const fn text(name: &'static str, description: &'static str) -> Self {
         Self { name, description, shape: Shape::Text, required: false }
     }
 
-    /// A whole number.
+    /// A parameter that is a whole number.
     pub const fn number(name: &'static str, description: &'static str) -> Self {
         Self { name, description, shape: Shape::Number, required: false }
     }
 
-    /// One of these words.
+    /// A parameter that is one of these words.
     pub const fn words(name: &'static str, description: &'static str, words: &'static [&'static str]) -> Self {
         Self { name, description, shape: Shape::Words(words), required: false }
     }
 
-    /// The same, where it must be there.
+    /// The same parameter, but required.
     pub const fn required(self) -> Self {
         Self { required: true, ..self }
     }
@@ -124,7 +124,7 @@ impl Filter {
 
 /// The parameters that a query may have.
 pub trait Filters: Send + Sync + 'static {
-    /// In the order of the description.
+    /// The parameters, in the order of the description.
     const ALL: &'static [Filter];
 }
 
@@ -133,18 +133,18 @@ impl Filters for () {
     const ALL: &'static [Filter] = &[];
 }
 
-/// The parameters of a query that asks one thing.
+/// The parameters of a query for one thing.
 pub struct Asked<F> {
-    /// By name.
+    /// The parameters, by name.
     pub filters: Form<'static>,
     allowed: PhantomData<F>,
 }
 
-/// The parameters of a query for a part of a list.
+/// The parameters of a query for a page of a list.
 pub struct Page<F> {
-    /// At most so many.
+    /// The most items on the page.
     pub limit: usize,
-    /// After this key.
+    /// The page begins after this key.
     pub after: Option<String>,
     /// Further filters.
     pub filters: Form<'static>,
@@ -187,7 +187,7 @@ impl<F: Filters> Part for Asked<F> {
 }
 
 impl<F: Filters> Page<F> {
-    /// Reads a query; a parameter that is not one of `F`, `limit` or `cursor` is refused.
+    /// Parses a query. A parameter that is not one of `F`, `limit` or `cursor` is refused.
     fn read(query: Option<&str>) -> Result<Self, Problem> {
         let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
         let filters = Form::parse(query.unwrap_or_default()).map_err(|_| malformed())?.into_owned();
@@ -203,13 +203,14 @@ impl<F: Filters> Page<F> {
         Ok(Self { limit, after, filters, allowed: PhantomData })
     }
 
-    /// Whether the query asks for this value of a filter, or for any.
+    /// True if the query has this value for a filter, or does not have the filter.
     pub fn takes(&self, name: &str, value: &str) -> bool {
         self.filters.get(name).is_none_or(|wanted| wanted == value)
     }
 
-    /// The part of `items`, which are in the order of their keys, that this page shows. What an answer needs to look up is looked up for
-    /// these alone.
+    /// The page of `items`, which must be in the order of their keys.
+    ///
+    /// The caller looks up what an answer needs for these items alone.
     pub fn part<T>(&self, items: impl Iterator<Item = (String, T)>) -> Listed<T> {
         let mut rest = items.skip_while(|(key, _)| self.after.as_ref().is_some_and(|after| key <= after));
         let mut shown = Vec::new();
@@ -222,12 +223,16 @@ impl<F: Filters> Page<F> {
     }
 }
 
-/// A cursor is the key that a page ended with: it can name a place in a list that its holder may read anyway, and nothing else.
+/// A cursor: the last key of a page, encoded.
+///
+/// It reveals only a key in a list that its holder may read.
 pub fn cursor(key: &str) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key)
 }
 
-/// The key of a cursor, if a list of ours could have such a key: what else was put there is refused, not looked for (ABUSE A-16).
+/// The key of a cursor, if a list of ours could have such a key (ABUSE A-16).
+///
+/// Any other text is refused, not looked for.
 fn cursor_of(text: &str) -> Option<String> {
     let key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).ok()?;
     let of_a_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(byte);

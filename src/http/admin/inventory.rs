@@ -1,4 +1,4 @@
-//! Integrations and partners as the inventory shows them.
+//! Integrations and partners, as the inventory shows them.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, BindingName, EnvironmentName, IntegrationId, Issuer, PartnerName, Serial};
 
-/// An integration. A list has what is brief; one integration also has its record and keys.
+/// An integration. A list has the brief form; one integration also has its record and keys.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Integration)]
@@ -29,31 +29,31 @@ pub struct IntegrationView {
     state: &'static str,
     #[schema(required)]
     version: Option<Digest>,
-    /// A version that waits beside the one in force.
+    /// A version that waits while another is in force.
     #[schema(required)]
     held: Option<HeldView>,
     #[schema(required, value_type = Option<Object>)]
     contract: Option<Contract>,
     #[schema(required)]
     environments: Option<Vec<EnvironmentName>>,
-    /// By environment, whether an exchange would be granted now, and everything that refuses it.
+    /// By environment: whether an exchange would be granted now, and every cause that refuses it.
     effective: BTreeMap<EnvironmentName, EffectiveView>,
     #[schema(required)]
     ends_next: Option<EndsNextView>,
-    /// Reasons that keep the waiting version from coming into force besides its approvals.
+    /// The reasons that keep the waiting version from coming into force, besides its approvals.
     pub waits_for: Vec<ReasonCode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = OwnersView)]
     pub owners: Option<OwnersView>,
-    /// The keys that it proves itself with, and when each is to be changed.
+    /// The keys that the integration proves itself with, and when each must be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<KeyInUseView>)]
     pub keys: Option<Vec<KeyInUseView>>,
-    /// The record, texts in plain.
+    /// The record, with its texts in plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     pub record: Option<Integration>,
-    /// When it was last issued a token.
+    /// The time at which it was last issued a token.
     #[schema(required)]
     pub last_use: Option<Timestamp>,
 }
@@ -76,13 +76,13 @@ struct EndsNextView {
     at: Timestamp,
 }
 
-/// Whether an exchange would be granted in an environment.
+/// The outcome that an exchange would have in an environment now.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Effective)]
 struct EffectiveView {
     #[schema(value_type = EffectiveState)]
     state: &'static str,
-    /// In the order in which an exchange asks.
+    /// The causes, in the order in which an exchange checks them.
     causes: Vec<CauseView>,
 }
 
@@ -95,20 +95,20 @@ enum EffectiveState {
     Refusing,
 }
 
-/// One thing that refuses.
+/// One cause that refuses exchanges.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Cause)]
 struct CauseView {
     reason: ReasonCode,
-    /// The revoked thing.
+    /// The thing that is revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     subject: Option<String>,
-    /// Null where that is not on record.
+    /// Null if the time is not on record.
     #[schema(required)]
     since: Option<Timestamp>,
-    /// When it ends by itself.
+    /// The time at which the cause ends by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Timestamp)]
     until: Option<Timestamp>,
@@ -117,7 +117,7 @@ struct CauseView {
     lifted_by: Option<LiftedByView>,
 }
 
-/// The step that lifts a cause, and the role that takes it.
+/// The step that removes a cause, and the role that can take it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LiftedBy)]
 struct LiftedByView {
@@ -151,14 +151,14 @@ pub struct KeyInUseView {
     key: Option<Digest>,
     #[schema(required)]
     since: Option<Timestamp>,
-    /// When it is to be changed.
+    /// The time by which it must be changed.
     #[schema(required)]
     due: Option<Timestamp>,
-    /// Whether that is past.
+    /// True if that time is past.
     late: bool,
 }
 
-/// A partner. A list has what is brief; one partner also has its record and what stopped it.
+/// A partner. A list has the brief form; one partner also has its record and its suspension.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Partner)]
@@ -168,18 +168,18 @@ pub struct PartnerView {
     state: &'static str,
     #[schema(required)]
     version: Option<Digest>,
-    /// Until when it counts as verified.
+    /// The end of its verification.
     #[schema(required)]
     verification: Option<Timestamp>,
     integrations: Vec<IntegrationId>,
-    /// By environment, whether anything of the partner itself refuses.
+    /// By environment: whether anything about the partner itself refuses exchanges.
     effective: BTreeMap<EnvironmentName, EffectiveView>,
     #[schema(required)]
     ends_next: Option<EndsNextView>,
-    /// When any integration of it was last issued a token.
+    /// The time at which any of its integrations was last issued a token.
     #[schema(required)]
     pub last_use: Option<Timestamp>,
-    /// The record, texts in plain.
+    /// The record, with its texts in plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     pub record: Option<Partner>,
@@ -194,13 +194,13 @@ pub struct PartnerView {
 pub struct StopView {
     pub by: ActorView,
     pub at: Timestamp,
-    /// Null where it was forgotten.
+    /// Null if the text was erased.
     #[schema(required)]
     pub reason: Option<String>,
 }
 
 impl IntegrationView {
-    /// The brief form; the caller adds owners, reasons and the last use, which take a look-up.
+    /// The brief form. The caller adds owners, reasons and the last use, which need a look-up.
     pub fn brief(state: &State, id: &IntegrationId, integration: &IntegrationState, now: Timestamp) -> Self {
         let shown = integration.shown();
         let held = integration.held.as_ref().filter(|_| integration.current.is_some());
@@ -227,7 +227,7 @@ impl IntegrationView {
 }
 
 impl PartnerView {
-    /// The brief form; the caller adds the last use, which takes a look-up.
+    /// The brief form. The caller adds the last use, which needs a look-up.
     pub fn brief(state: &State, name: &PartnerName, partner: &PartnerState, now: Timestamp) -> Self {
         let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
         let environments = state.configuration.iter().flat_map(|configuration| configuration.environments.keys());
@@ -289,13 +289,13 @@ impl KeyInUseView {
     }
 }
 
-/// When any integration of a partner was last issued a token.
+/// The time at which any integration of a partner was last issued a token.
 pub fn last_use(uses: &BTreeMap<String, Timestamp>, partner: &PartnerName) -> Option<Timestamp> {
     let before = format!("{partner}/");
     uses.range(before.clone()..).take_while(|(client, _)| client.starts_with(&before)).map(|(_, time)| *time).max()
 }
 
-/// The reasons for which its waiting version does not take force.
+/// The reasons that keep its waiting version from coming into force.
 pub fn waits_for(lacking: &Lacking, id: &IntegrationId) -> Vec<ReasonCode> {
     lacking.get(id).into_iter().flatten().map(|reason| ReasonCode(reason)).collect()
 }

@@ -1,4 +1,4 @@
-//! Issuers: a look at one, on purpose, before a record that names it is approved.
+//! Probes an issuer, so that people can check it before they approve a record that names it.
 
 use axum::Json;
 use axum::extract::State;
@@ -24,7 +24,7 @@ pub fn routes() -> Vec<Route> {
     vec![post("/v1/issuers/probe", "probeIssuer", probed, probe)]
 }
 
-/// The issuer that is looked at.
+/// The issuer to probe.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Probe {
@@ -32,16 +32,16 @@ struct Probe {
     issuer: String,
 }
 
-/// An issuer as it was found.
+/// An issuer as the probe found it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Probed {
     issuer: Issuer,
     jwks_uri: String,
     keys: Vec<ProbedKeyView>,
-    /// Entries of its key set that are no usable key.
+    /// The number of entries in its key set that are not usable keys.
     ignored: usize,
-    /// Oddities of the key set, key by key, in fixed words.
+    /// Oddities of its key set, key by key, in fixed words.
     notes: Vec<String>,
 }
 
@@ -52,11 +52,11 @@ struct ProbedKeyView {
     #[schema(required)]
     kid: Option<String>,
     algs: Vec<Alg>,
-    /// RFC 7638, SHA-256.
+    /// The thumbprint of the key (RFC 7638, SHA-256).
     thumbprint: Digest,
 }
 
-/// `POST /v1/issuers/probe`, by the rules that hold for every fetch.
+/// `POST /v1/issuers/probe`. The fetch obeys the rules of every other fetch.
 async fn probe(
     State(broker): State<Broker>,
     _by: Admitted<Contain>,

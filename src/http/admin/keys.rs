@@ -1,4 +1,4 @@
-//! The key ladder, as administrators see and move it.
+//! The signing keys and their ladder, as administrators see and move it.
 
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
@@ -33,18 +33,18 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The key that a rotation makes.
+/// The key to make.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Rotate {
     #[schema(value_type = TokenAlg)]
     alg: Alg,
-    /// Goes on although nothing can sign until the next key may be used.
+    /// Sign with the key at once, although verifiers refuse its tokens until they fetch it.
     #[serde(default)]
     accept_outage: bool,
 }
 
-/// The key that is tainted, and why.
+/// The key to taint, and the reason.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Taint {

@@ -1,7 +1,7 @@
 //! Completes a refusal with the request's id and the name of the thing that was not found.
 //!
-//! A rule far below knows only that something is not there; what was asked for stands in the path. It is the caller's own word, and is
-//! told back as it came, still percent-encoded.
+//! A rule far below knows only that something is missing; the path has its name. The answer repeats the caller's own text as
+//! it came, still percent-encoded.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -11,12 +11,12 @@ use super::problem::{Problem, Unfinished};
 use crate::domain::reason;
 use crate::http::front::Arrival;
 
-/// The path of a route and the thing that it names.
+/// The path of a route, and the kind of thing that it names.
 #[derive(Clone, Copy)]
 pub struct Names {
-    /// With `{name}` for each part that varies.
+    /// The path, with `{name}` for each part that varies.
     pub path: &'static str,
-    /// Such as `integration`; nothing where the path names none.
+    /// The kind, such as `integration`; `None` if the path names no thing.
     pub thing: Option<&'static str>,
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use super::super::table;
     use super::*;
 
-    /// A route that names something in its path says what it did not find.
+    /// Each route with a name in its path can say what it did not find.
     #[test]
     fn every_route_with_a_name_in_it_is_known() {
         let nameless: Vec<_> = table().into_iter().filter(|route| route.is_nameless()).map(|route| route.path).collect();

@@ -1,20 +1,21 @@
 //! The admin API (docs/reference/admin-api.md), for security teams, owners, operators and auditors.
 //!
-//! Enter through [`routes`]. A handler takes an [`Admitted`] of the permission that it needs: a handler without the check is described as
-//! open, and the tests refuse that. Here JSON becomes a call of the broker and its outcome JSON again; every rule is below.
+//! Enter through [`routes`]. A handler takes an [`Admitted`] of the permission that it needs; a handler without that check is
+//! described as open, and the tests refuse it. This module turns JSON into a call of the broker and the outcome into JSON;
+//! every rule is in the layers below.
 //!
 //! # Add an admin route
 //!
 //! 1. The file of the resource, such as `webhooks.rs`: the handler, and a line in its `routes()` with path, name, one sentence and
-//!    handler, and with `.names(…)` where the path has a variable part. Arguments say the rest: [`Admitted<P>`](Admitted) the roles,
-//!    [`input::Page`] or [`input::Asked`] the query, [`input::Sent`] the body. So does the answer: `Json`, `Created`, `Accepted`,
-//!    `NoContent`, `Listed`, each of a struct with `Serialize` and `ToSchema`, whose doc comments are the description.
+//!    handler, and with `.names(…)` where the path has a variable part. The arguments give the rest: [`Admitted<P>`](Admitted) the
+//!    roles, [`input::Page`] or [`input::Asked`] the query, [`input::Sent`] the body. So does the answer: `Json`, `Created`,
+//!    `Accepted`, `NoContent`, `Listed`, each of a struct with `Serialize` and `ToSchema`, whose doc comments are the description.
 //! 2. For a new resource: `mod` and the line in [`table`] here.
-//! 3. A test in `tests/broker`; its client holds every answer against the description.
+//! 3. A test in `tests/broker`; its client checks every answer against the description.
 //!
-//! Router, `/openapi.json`, the matrix of routes and roles in the tests, and the words of a 404 all come from that line.
+//! The router, `/openapi.json`, the tests' matrix of routes and roles, and the words of a 404 all come from that line.
 //!
-//! Not here yet: recertification, offboarding; their paths are answered 404 like any other.
+//! Recertification and offboarding are not here yet; their paths are answered 404 like any other.
 
 mod admitted;
 mod answer;
@@ -57,7 +58,7 @@ use crate::http::cached::{self, Kept};
 pub use admitted::Admitted;
 pub use problem::Problem;
 
-/// All routes: the router, the description and the tests have nothing of a route but from here.
+/// All routes: the only source of the router, the description and the tests.
 fn table() -> Vec<Route> {
     let resources = [
         vec![get("/openapi.json", "description", "This description", description)],
@@ -78,7 +79,7 @@ fn table() -> Vec<Route> {
     resources.into_iter().flatten().collect()
 }
 
-/// The description as it is served: made once, for it depends on nothing but the program.
+/// The description as it is served. It is made once: it depends on the program alone.
 pub static OPENAPI: LazyLock<String> = LazyLock::new(|| document::of(table()));
 
 /// Every route with its method.
@@ -90,11 +91,11 @@ pub fn listed() -> Vec<(&'static str, &'static str)> {
 pub fn routes(broker: Broker) -> Router {
     let gate = Arc::new(gate::Gate::new(broker.clone()));
     let router = table().into_iter().fold(Router::new(), |router, route| route.mount(router));
-    // Inside the gate: an answer that is kept is complete.
+    // The routes are inside the gate, so an answer that is stored is complete.
     router.route_layer(from_fn_with_state(gate, gate::pass)).with_state(broker)
 }
 
-/// `GET /openapi.json`: what the API is, of no house in particular; the one route without a bearer.
+/// `GET /openapi.json`: describes the API and no particular installation. The one open route.
 async fn description(headers: HeaderMap) -> Result<Written<Document>, Problem> {
     let kept = Kept { media: "application/json", control: "no-cache" };
     Ok(Written::as_is(cached::document(&headers, kept, OPENAPI.as_str())))

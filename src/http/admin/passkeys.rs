@@ -1,4 +1,4 @@
-//! Passkeys of approvers: a list, and the end of one. A page registers them (`http::console`).
+//! Lists and revokes approvers' passkeys. A page registers them (`http::console`).
 
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -36,7 +36,7 @@ struct PasskeyView {
     version: PasskeyId,
     state: PasskeyState,
     person: PersonView,
-    /// How its owner calls it; null where that was forgotten.
+    /// The owner's name for it; null if the text was erased.
     #[schema(required)]
     label: Option<String>,
     registered: Timestamp,
@@ -44,7 +44,7 @@ struct PasskeyView {
     revoked: Option<Timestamp>,
 }
 
-/// Whether a passkey counts.
+/// The state of a passkey.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum PasskeyState {

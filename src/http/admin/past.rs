@@ -1,4 +1,4 @@
-//! Time travel: what was in force at a time of the past, made again from the journal's changes.
+//! Time travel: the versions in force at a past time, rebuilt from the journal's changes.
 
 use axum::Json;
 use axum::extract::State;
@@ -25,7 +25,7 @@ pub fn routes() -> Vec<Route> {
     vec![get("/v1/journal/at", "getPast", "The versions in force at a time, or after an entry", at)]
 }
 
-/// The versions that were in force; an entry of the journal has the record of each.
+/// The versions that were in force. An entry of the journal has the record of each.
 #[derive(Serialize, ToSchema)]
 struct Past {
     time: Timestamp,
@@ -33,7 +33,7 @@ struct Past {
     apis: Vec<PastApi>,
     partners: Vec<PastPartner>,
     integrations: Vec<PastIntegration>,
-    /// Those that waited.
+    /// The approvals that were pending.
     approvals: Vec<PastApproval>,
     /// Members of the live index that were refused, such as `partner:globex`.
     refused: Vec<RevocationKey>,
@@ -55,7 +55,7 @@ struct PastPartner {
     state: &'static str,
     #[schema(required)]
     version: Option<Digest>,
-    /// Until when it counted as verified.
+    /// The end of its verification.
     #[schema(required)]
     verified: Option<Timestamp>,
 }
@@ -69,11 +69,11 @@ struct PastIntegration {
     version: Option<Digest>,
     #[schema(required)]
     environments: Option<Vec<EnvironmentName>>,
-    /// Whether it could be issued tokens.
+    /// True if it could be issued tokens.
     tokens: bool,
 }
 
-/// An approval that waited.
+/// An approval that was pending.
 #[derive(Serialize, ToSchema)]
 struct PastApproval {
     id: ApprovalId,
@@ -82,7 +82,7 @@ struct PastApproval {
     version: Digest,
 }
 
-/// The time that is asked about.
+/// The time, or the entry, to go back to.
 struct When;
 
 impl Filters for When {
@@ -90,9 +90,9 @@ impl Filters for When {
         &[Filter::text("time", "Seconds since 1970, or RFC 3339"), Filter::number("index", "An entry")];
 }
 
-/// `GET /v1/journal/at?time=T` or `?index=N`: the state after the last entry of that second, or after that entry.
+/// `GET /v1/journal/at?time=T` or `?index=N`: the state at a past time, or after an entry.
 ///
-/// The future is not known.
+/// A time means the state after the last entry of that second. A time in the future is not found.
 async fn at(State(broker): State<Broker>, _by: Admitted<Read>, asked: Asked<When>) -> Result<Json<Past>, Problem> {
     let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
     let at = match (asked.filters.get("time"), asked.filters.get("index")) {
@@ -112,13 +112,13 @@ async fn at(State(broker): State<Broker>, _by: Admitted<Read>, asked: Asked<When
     Ok(Json(show(&state, then)))
 }
 
-/// Seconds since 1970, or RFC 3339.
+/// Parses seconds since 1970, or RFC 3339.
 pub fn moment(text: &str) -> Option<Timestamp> {
     let seconds = text.parse::<i64>().ok().or_else(|| Some(text.parse::<jiff::Timestamp>().ok()?.as_second()));
     Timestamp::from_seconds(seconds?)
 }
 
-/// The same, or a day of UTC: its first second, `later` days after it.
+/// Parses the same, or a day of UTC: its first second, plus `later` days.
 pub fn moment_or_day(text: &str, later: u32) -> Option<Timestamp> {
     if text.len() == "2026-12-01".len() && text.as_bytes().get(4) == Some(&b'-') {
         return Some(moment(&format!("{text}T00:00:00Z"))?.plus(Seconds::days(later)));

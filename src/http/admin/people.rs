@@ -1,4 +1,4 @@
-//! People: the caller, and the end of one person's access.
+//! People: the caller, and ending one person's access.
 
 use std::collections::BTreeSet;
 
@@ -27,11 +27,11 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// Why something is done: every action that ends or restores a right takes it.
+/// The reason for an action. Every action that ends or restores a right requires one.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
-    /// It is recorded.
+    /// The reason. It is recorded.
     pub reason: String,
 }
 
@@ -43,9 +43,9 @@ struct Caller {
     #[schema(value_type = Vec<Role>)]
     roles: BTreeSet<Role>,
     machine: bool,
-    /// When this sign-in stops counting.
+    /// The time at which this sign-in stops counting.
     until: Timestamp,
-    /// A person signed in within the last 15 minutes, as a review takes it.
+    /// True for a person who signed in within the last 15 minutes, as a review requires.
     fresh_for_reviews: bool,
 }
 
@@ -53,7 +53,7 @@ struct Caller {
 async fn whoami(by: Admitted<Read>) -> Result<Json<Caller>, Problem> {
     let staff = by.by.staff();
     Ok(Json(Caller {
-        // The name is the token's own: nothing is unsealed for it.
+        // The name comes from the token, so nothing is unsealed for it.
         person: Words::none().person(&staff.person),
         roles: staff.roles.clone(),
         machine: staff.machine,
@@ -69,8 +69,8 @@ async fn cut(
     Path(id): Path<String>,
     Sent(why): Sent<Why>,
 ) -> Result<NoContent, Problem> {
-    // Only the staff issuer's people have access that could end; the id is what its person claim says. What no token can
-    // say is a typing error, and must not look like a cut.
+    // Only people of the staff issuer have access that could end, and the id is the value of their person claim. An id that
+    // no token can have is a typing error, and must not look like a cut.
     if id.is_empty() || id.len() > 255 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Problem::of(&reason::NOT_FOUND));
     }

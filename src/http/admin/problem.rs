@@ -1,4 +1,6 @@
-//! The only mapping from reasons to the statuses of the admin API: RFC 9457, never on an OAuth endpoint.
+//! The only mapping from reasons to statuses of the admin API (RFC 9457).
+//!
+//! No OAuth endpoint uses it.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +12,7 @@ use crate::domain::reason::{Class, Reason};
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::RequestId;
 
-/// Why a request of the admin API was not done.
+/// A refusal of the admin API.
 #[derive(Clone, Debug)]
 pub struct Problem {
     reason: &'static Reason,
@@ -18,16 +20,16 @@ pub struct Problem {
     request: Option<RequestId>,
     status: Option<StatusCode>,
     retry_after: Option<Seconds>,
-    /// The case in words, where the reason alone says too little.
+    /// The case in words, if the reason alone says too little.
     detail: Option<String>,
-    /// The text that names nothing.
+    /// The text that is not a valid name.
     called: Option<String>,
-    /// The caller is not known, and is told nothing but that.
+    /// True if the caller is unknown. The answer then says nothing else.
     to_stranger: bool,
 }
 
 impl Problem {
-    /// For one reason.
+    /// A refusal for one reason.
     pub fn of(reason: &'static Reason) -> Self {
         Self {
             reason,
@@ -41,41 +43,47 @@ impl Problem {
         }
     }
 
-    /// Something that was named is not there: `integration globex/nope`.
+    /// A refusal because the named thing does not exist, such as `integration globex/nope`.
     pub fn missing(what: impl std::fmt::Display) -> Self {
         Self::of(&crate::domain::reason::NOT_FOUND).saying(format!("There is no {what}."))
     }
 
-    /// A text that is no name: the path says what it would name, or else the text alone is told.
+    /// A refusal of a text that is not a valid name.
+    ///
+    /// The route's path says which kind of thing it would name; otherwise the answer repeats the text alone.
     pub fn unnamed(text: &str) -> Self {
         let called = Some(text.chars().take(200).collect());
         Self { called, ..Self::of(&crate::domain::reason::NOT_FOUND) }
     }
 
-    /// With what happened in this case.
+    /// Adds a sentence about this case.
     pub fn saying(mut self, detail: String) -> Self {
         self.detail = Some(detail);
         self
     }
 
-    /// With every fault of the content.
+    /// A refusal with every fault of the content.
     pub fn faults(faults: Vec<Fault>) -> Self {
         let reason = faults.first().map_or(&crate::domain::reason::REQUEST_INVALID, |fault| fault.reason);
         Self { faults, ..Self::of(reason) }
     }
 
-    /// For a media type that the route does not take (ABUSE A-23).
+    /// A refusal of a media type that the route does not take (ABUSE A-23).
     pub fn media_type() -> Self {
         Self { status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), ..Self::of(&crate::domain::reason::REQUEST_MALFORMED) }
     }
 
-    /// For an unknown caller of the public socket: the same whatever was wrong (docs/reference/http.md#refusals).
+    /// The refusal of an unknown caller of the public socket, the same for every cause.
+    ///
+    /// See docs/reference/http.md#refusals.
     pub fn to_stranger() -> Self {
         let status = Some(StatusCode::UNAUTHORIZED);
         Self { status, to_stranger: true, ..Self::of(&crate::domain::reason::CLIENT_MISSING) }
     }
 
-    /// For a caller of the public socket who is known: a proof that is not enough is 403 there.
+    /// Adapts the status for a known caller of the public socket.
+    ///
+    /// An insufficient proof is 403 there.
     pub fn known(mut self) -> Self {
         if matches!(self.reason.class, Class::Proof | Class::Client | Class::Possession | Class::Nonce) {
             self.status = Some(StatusCode::FORBIDDEN);
@@ -83,29 +91,31 @@ impl Problem {
         self
     }
 
-    /// With the time after which to try again.
+    /// Adds the time after which to try again.
     pub fn after(mut self, seconds: Option<Seconds>) -> Self {
         self.retry_after = seconds;
         self
     }
 
-    /// In the answer to this request.
+    /// Adds the id of the request.
     pub fn at(mut self, request: &RequestId) -> Self {
         self.request = Some(request.clone());
         self
     }
 
-    /// For who writes it in another form: its status, its reason, and every fault of the content.
+    /// Its status, its reason, and every fault of the content.
+    ///
+    /// For callers that render it in another form.
     pub fn parts(&self) -> (StatusCode, &'static Reason, &[Fault]) {
         (self.status(), self.reason, &self.faults)
     }
 
-    /// The request in whose answer it stands.
+    /// The id of the request, if it is set.
     pub fn request(&self) -> Option<&RequestId> {
         self.request.as_ref()
     }
 
-    /// Whether it says what happened in this case.
+    /// True if it has a sentence about this case.
     pub fn has_detail(&self) -> bool {
         self.detail.is_some()
     }
@@ -150,24 +160,24 @@ impl Problem {
     }
 }
 
-/// A problem as it is told (RFC 9457).
+/// A problem as the answer shows it (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemView {
-    /// Always `about:blank`: the reason says more.
+    /// Always `about:blank`: `reason` says more.
     #[serde(rename = "type")]
     kind: &'static str,
     #[schema(required, value_type = String)]
     title: Option<&'static str>,
     status: u16,
-    /// The case in words; absent where the request did not come as far as a route.
+    /// The case in words; absent if the request did not reach a route.
     #[schema(required = false)]
     detail: String,
     /// A stable code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     reason: Option<&'static str>,
-    /// Null where the request had no id yet.
+    /// Null if the request had no id yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RequestId>)]
     request_id: Option<Option<RequestId>>,
@@ -180,7 +190,7 @@ pub struct ProblemView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Fault)]
 pub struct FaultView {
-    /// Where it stands.
+    /// The place of the fault.
     pub at: String,
     /// A stable code.
     pub reason: &'static str,
@@ -194,7 +204,7 @@ impl FaultView {
     }
 }
 
-/// Beside an answer that lacks its request's id or the name of a thing: [`super::missing`] adds both.
+/// Marks an answer without its request's id or the name of a thing; [`super::missing`] adds them.
 #[derive(Clone)]
 pub struct Unfinished(pub Problem);
 
@@ -202,7 +212,7 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(reason) => Self::of(reason),
-            // The reason is one of exchanges; here it says that the state of the thing forbids it.
+            // The reason is one of exchanges. Here it means that the state of the thing forbids the request.
             Failure::Stopped(reason) => {
                 Self { status: (reason.class != Class::Busy).then_some(StatusCode::CONFLICT), ..Self::of(reason) }
             }

@@ -1,4 +1,4 @@
-//! Records as code: `plan` tells, `apply` does.
+//! Records as code: `plan` shows the changes, `apply` makes them.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -36,13 +36,13 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The plan of an apply, or what the apply did.
+/// The plan of an apply, or the outcome of an apply.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Plan)]
 struct PlanView {
-    /// `If-Match` of an apply.
+    /// The id, for `If-Match` of an apply.
     id: String,
-    /// Whether it changes anything.
+    /// True if it changes anything.
     changes: bool,
     items: Vec<ItemView>,
     warnings: Vec<FaultView>,
@@ -60,7 +60,7 @@ struct ItemView {
     kind: &'static str,
     subject: String,
     action: &'static str,
-    /// Riskiest first.
+    /// The differences, riskiest first.
     differences: Vec<DifferenceView>,
 }
 
@@ -76,7 +76,7 @@ struct OpenedApproval {
     expires: Timestamp,
 }
 
-/// A body of records.
+/// A body with records in YAML.
 struct Yaml {
     body: Bytes,
     is_yaml: bool,
@@ -107,7 +107,9 @@ impl Yaml {
     }
 }
 
-/// The headers of an apply. The handler reads them: a fault of the caller is told first.
+/// The headers of an apply.
+///
+/// The handler parses them, so that a fault of the caller is reported first.
 struct Terms(HeaderMap);
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Terms {
@@ -141,13 +143,13 @@ impl Terms {
 /// `POST /v1/records/plan`.
 async fn plan(State(broker): State<Broker>, by: Admitted<Submit>, records: Yaml) -> Result<Written<Json<PlanView>>, Problem> {
     let plan = broker.plan(&by.by, records.text()?).await?;
-    // As large as the records: to write it out is no work for a thread that serves tokens either.
+    // The answer is as large as the records, so serialising it must not block a thread that serves tokens.
     Ok(json(broker.desk.finish(move || written(&show(&plan))).await?))
 }
 
-/// `POST /v1/records/apply`; with `If-Match: PLAN_ID` only while the plan is still that one.
+/// `POST /v1/records/apply`; with `If-Match: PLAN_ID` only while the plan is still the same.
 ///
-/// The reason of `Carnet-Reason` is recorded, and shown to the people who approve.
+/// The reason in `Carnet-Reason` is recorded, and shown to the people who approve.
 async fn apply(
     State(broker): State<Broker>,
     by: Admitted<Submit>,
@@ -184,9 +186,9 @@ fn opened_approval(approval: &Approval) -> OpenedApproval {
     }
 }
 
-/// The reason for an apply, from a header: its body is the records alone, and no query is taken.
+/// The reason for an apply, from a header: the body has the records alone, and no query is allowed.
 ///
-/// It is escaped as in a form, for a header is ASCII.
+/// A header is ASCII, so the text is escaped as in a form.
 fn why(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
     let mut values = headers.get_all(REASON).iter();

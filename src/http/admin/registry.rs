@@ -1,4 +1,4 @@
-//! The inventory, and the life cycle of what is in it.
+//! The inventory, and the life cycle of its integrations and partners.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -83,7 +83,7 @@ async fn integrations(
     }))
 }
 
-/// `GET /v1/integrations/{p}/{i}`: the record with its texts, its owners, its last token, its next end.
+/// `GET /v1/integrations/{p}/{i}`: the record with its texts, owners, last use and next end.
 async fn integration(
     State(broker): State<Broker>,
     _by: Admitted<Read>,
@@ -97,7 +97,7 @@ async fn integration(
     if let Some(version) = integration.shown() {
         let (record, _) = broker.unsealed(Record::Integration(version.record.as_ref().clone())).await?;
         let Record::Integration(record) = record else { return Err(Problem::of(&reason::NOT_FOUND)) };
-        // Its texts are in plain; one that was forgotten is still told by its digest, as the record has it.
+        // Its texts are in plain. A text that was erased is still shown by its digest, as in the record.
         shown.owners = Some(OwnersView::of_record(&record.owners));
         shown.keys = Some(keys(&view.state, &record, broker.now()));
         shown.record = Some(record);

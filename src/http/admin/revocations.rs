@@ -1,4 +1,4 @@
-//! Revocations: making, listing and lifting them.
+//! Makes, lists and lifts revocations.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -39,7 +39,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The thing that is to be cut, exactly one of these, and why.
+/// The thing to revoke, exactly one of these, and the reason.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Revoke)]
@@ -47,13 +47,13 @@ struct Wanted {
     /// The `jti` of a token.
     #[schema(value_type = String, required = false)]
     token: Option<String>,
-    /// Such as `orders-api`.
+    /// The name of an API, such as `orders-api`.
     #[schema(value_type = String, required = false)]
     api: Option<String>,
     /// `PARTNER/INTEGRATION/ENVIRONMENT/BINDING`
     #[schema(value_type = String, required = false)]
     binding: Option<String>,
-    /// Its id.
+    /// The id of an elevation.
     #[schema(value_type = String, required = false)]
     elevation: Option<String>,
     /// `PARTNER/INTEGRATION`
@@ -61,10 +61,10 @@ struct Wanted {
     integration: Option<String>,
     #[schema(value_type = String, required = false)]
     partner: Option<String>,
-    /// Such as `production`, or one integration's: `PARTNER/INTEGRATION/ENVIRONMENT`.
+    /// `production` or such, or one integration's environment: `PARTNER/INTEGRATION/ENVIRONMENT`.
     #[schema(value_type = String, required = false)]
     environment: Option<String>,
-    /// Its URL, or a trust domain.
+    /// The URL of an issuer, or a trust domain.
     #[schema(value_type = String, required = false)]
     issuer: Option<String>,
     /// `ENVIRONMENT/SERIAL`
@@ -73,18 +73,18 @@ struct Wanted {
     /// `ENVIRONMENT/KID`
     #[schema(value_type = String, required = false)]
     key: Option<String>,
-    /// Cut what was issued, and refuse nothing later.
+    /// Revoke the tokens that were issued, and refuse no later exchange.
     #[serde(default)]
     tokens_only: bool,
     reason: String,
 }
 
-/// Something was cut.
+/// A revocation that was made.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Revoked {
     id: RevocationId,
-    /// Null for a single token, which stands in the journal alone.
+    /// Null for a single token: the journal alone has its revocation.
     #[schema(required)]
     version: Option<Digest>,
     /// `standing` or `done`.
@@ -95,15 +95,15 @@ struct Revoked {
     ended: EndedView,
 }
 
-/// The living tokens that a cut ended.
+/// The unexpired tokens that a revocation cut.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Ended)]
 pub struct EndedView {
-    /// How many; null where they could not be counted in time.
+    /// The number of tokens; null if they could not be counted in time.
     #[schema(required)]
     pub cut: Option<u64>,
-    /// When the last of them ends for an API that verifies offline.
+    /// The time at which the last of them expires for an API that verifies offline.
     #[schema(required)]
     pub last_expires: Option<Timestamp>,
 }
@@ -120,7 +120,7 @@ struct RevocationView {
     subject: RevocationKey,
     tokens_only: bool,
     by: ActorView,
-    /// Null where it was forgotten.
+    /// Null if the text was erased.
     #[schema(required)]
     reason: Option<String>,
     at: Timestamp,
@@ -146,7 +146,7 @@ impl Filters for OfRevocations {
 }
 
 impl EndedView {
-    /// Shows a count; null where nothing was counted.
+    /// Shows a count; null if nothing was counted.
     pub fn of(ended: Option<Ended>) -> Self {
         Self { cut: ended.map(|ended| ended.tokens), last_expires: ended.and_then(|ended| ended.last) }
     }
@@ -170,7 +170,7 @@ impl Wanted {
         things.into_iter().filter_map(|(thing, kind, name)| Some((thing, kind, name.as_ref()?)))
     }
 
-    /// The words for the thing that is named.
+    /// Words for the thing that is named.
     fn sought(&self) -> String {
         let first = self.things().next().map(|(_, kind, name)| format!("{kind} {name}"));
         first.map_or_else(|| "such thing".to_owned(), |words| words.chars().take(200).collect())
@@ -178,7 +178,7 @@ impl Wanted {
 
     /// The one thing that is named.
     fn named(&self) -> Result<Named, Problem> {
-        // A token that is no name at all is refused before it is asked whether something else is named too.
+        // A token that is not a valid name is refused before the check that nothing else is named.
         let token = self.token.as_deref().map(|token| named(token).map(Named::Token)).transpose()?;
         let mut things = self.things();
         let (Some((thing, _, name)), None) = (things.next(), things.next()) else {
@@ -214,12 +214,12 @@ async fn revoke(
     let ended = EndedView::of(broker.ended(&cut).await);
     let place = format!("/v1/revocations/{id}");
     let told = Written::of(Created(Revoked { id, version, state, subject: key, tokens_only, ended }));
-    // That of a single token stands in the journal alone: there is no place to look at it.
+    // The journal alone has the revocation of a single token, so there is no address for it.
     let told = if version.is_some() { told.at(&place) } else { told };
     Ok(Written::as_is(confirmed(&broker, &by.request, cut.unconfirmed, told.into()).await))
 }
 
-/// `GET /v1/revocations`: all but those of single tokens, which stand in the journal.
+/// `GET /v1/revocations`: all except those of single tokens, which only the journal has.
 async fn list(
     State(broker): State<Broker>,
     _by: Admitted<Read>,
@@ -247,7 +247,7 @@ async fn one(
     Ok(Json(show(one, &words)))
 }
 
-/// `POST /v1/revocations/{id}/lift`: opens the approval of somebody who did not revoke.
+/// `POST /v1/revocations/{id}/lift`: opens an approval, for somebody who did not revoke.
 async fn lift(
     State(broker): State<Broker>,
     by: Admitted<Contain>,
@@ -259,7 +259,7 @@ async fn lift(
     Ok(Accepted(ApprovalAsked { approval }))
 }
 
-/// All that may change of a revocation.
+/// The members of a revocation that may change, for its version.
 #[derive(Serialize)]
 struct Version<'r> {
     id: &'r RevocationId,

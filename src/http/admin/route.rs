@@ -1,6 +1,6 @@
 //! A route of the admin API: path, method, name, documentation and handler, stated once.
 //!
-//! Enter through [`get`] and [`post`]. Role, parameters, body and answer are those of the handler's types ([`super::describe`]).
+//! Enter through [`get`] and [`post`]. The handler's types give role, parameters, body and answer ([`super::describe`]).
 
 use axum::Router;
 use axum::handler::Handler;
@@ -17,16 +17,16 @@ use crate::broker::Broker;
 pub struct Route {
     /// `get` or `post`.
     pub method: &'static str,
-    /// With `{name}` for each part that varies.
+    /// The path, with `{name}` for each part that varies.
     pub path: &'static str,
-    /// The thing that the path names.
+    /// The kind of thing that the path names.
     names: Option<&'static str>,
     operation: Operation,
     schemas: Schemas,
     handler: MethodRouter<Broker>,
 }
 
-/// `GET path`, by its name for programs and by what it does in one sentence.
+/// A `GET` route. `id` is its name for programs, `summary` one sentence about it.
 pub fn get<H, T, A>(path: &'static str, id: &str, summary: &str, handler: H) -> Route
 where
     H: Handler<T, Broker> + Described<A>,
@@ -35,7 +35,7 @@ where
     Route::new::<H, A>("get", path, id, summary, axum::routing::get(handler))
 }
 
-/// `POST path`; it takes an `Idempotency-Key`.
+/// A `POST` route. It takes an `Idempotency-Key`.
 pub fn post<H, T, A>(path: &'static str, id: &str, summary: &str, handler: H) -> Route
 where
     H: Handler<T, Broker> + Described<A>,
@@ -74,18 +74,18 @@ impl Route {
         Self { method, path, names: None, operation, schemas, handler }
     }
 
-    /// With the thing that its path names, for the answer that there is none: `integration`.
+    /// Sets the kind of thing that the path names, such as `integration`, for the words of a 404.
     pub fn names(self, thing: &'static str) -> Self {
         Self { names: Some(thing), ..self }
     }
 
-    /// Adds its handler to a router.
+    /// Adds the route to a router.
     pub fn mount(self, router: Router<Broker>) -> Router<Broker> {
         let names = Names { path: self.path, thing: self.names };
         router.route(self.path, self.handler.layer(from_fn_with_state(names, missing::named)))
     }
 
-    /// Adds its description to a document.
+    /// Adds the route to a document.
     pub fn document(self, document: &mut OpenApi) {
         let method = if self.method == "get" { HttpMethod::Get } else { HttpMethod::Post };
         let item = PathItem::new(method, self.operation);
@@ -98,7 +98,7 @@ impl Route {
         document.components.get_or_insert_default().schemas.extend(self.schemas);
     }
 
-    /// Whether it has a part that varies, and does not say which thing that is.
+    /// True if the path has a part that varies, and the route does not say of which kind it is.
     #[cfg(test)]
     pub fn is_nameless(&self) -> bool {
         self.path.contains('{') && self.names.is_none()

@@ -1,4 +1,4 @@
-//! Receivers of events: how far each is, and sending again.
+//! Receivers of events: the progress of each, and replaying events.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -25,7 +25,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The entry to begin with.
+/// The entry to replay from.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Replay {
@@ -43,22 +43,22 @@ struct Webhook {
     url: String,
     /// The kinds of events that it gets; empty for all.
     kinds: Vec<String>,
-    /// The first entry that it has not been told of.
+    /// The first entry that it has not been sent.
     next: u64,
-    /// The entries in the log.
+    /// The number of entries in the log.
     size: u64,
-    /// Entries that it would not take in time.
+    /// Entries that it did not accept in time.
     aside: Vec<u64>,
     #[schema(required)]
     failing_since: Option<Timestamp>,
-    /// How its last try failed.
+    /// The failure of the last try.
     #[schema(required)]
     last: Option<String>,
     #[schema(required)]
     tries: Option<u32>,
 }
 
-/// Whether a receiver takes what it is sent.
+/// The state of a receiver.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum WebhookState {

@@ -1,7 +1,7 @@
-//! Approvals: the queue, and the decision on one of any kind with everything on one screen.
+//! Approvals: the queue, and the page that decides on one of any kind.
 //!
-//! A decision is a plain form. Where the API takes signed approvals alone, the first answer to it is a page that says once more what
-//! exactly is given, and has the approver's passkey sign that. The page that follows a decision confirms it.
+//! A decision is a plain form. If the API takes only signed approvals, the first answer to the form is a page that repeats
+//! exactly the terms, and has the approver's passkey sign them. The page after a decision confirms it.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ pub async fn queue(State(console): State<Arc<Console>>, visitor: Visitor, by: Re
     }
 }
 
-/// The approvals of either kind that wait for people, soonest deadline first.
+/// The pending approvals of either kind, soonest deadline first.
 async fn pending(broker: &Broker) -> Result<Vec<AnyView>, Problem> {
     let (view, now) = (broker.journal.view(), broker.now());
     let all: Vec<Any<'_>> = Any::all(&view.state).filter(|any| any.standing(now) == Standing::Pending).collect();
@@ -71,7 +71,7 @@ fn row(one: &Value, now: Timestamp) -> Waiting {
         dossier::kind(one).to_owned()
     };
     let ticket = one["ticket"].as_str().map(|ticket| format!(" (ticket {ticket})")).unwrap_or_default();
-    // Of an elevation there always was one.
+    // An elevation always had a reason.
     let without = if is_elevation { ERASED } else { "no reason was given" };
     let asked = if is_elevation { &one["asked"]["at"] } else { &one["asked"] };
     let time = |time: &Value| time.as_i64().and_then(Timestamp::from_seconds);
@@ -89,7 +89,7 @@ fn row(one: &Value, now: Timestamp) -> Waiting {
     }
 }
 
-/// How long something has, in words.
+/// A remaining time in words.
 fn left(seconds: i64) -> String {
     let (number, unit) = match seconds {
         ..3600 => (seconds / 60, "minute"),
@@ -116,7 +116,7 @@ pub async fn one(
     }
 }
 
-/// `POST /console/approvals/{id}`: a decision, or its signature.
+/// `POST /console/approvals/{id}`: a decision, or the signature of one.
 pub async fn review(
     State(console): State<Arc<Console>>,
     visitor: Visitor,
@@ -154,7 +154,7 @@ pub async fn review(
     }
 }
 
-/// A decision that somebody makes on a page.
+/// The page's console and visitor, for the decision that the visitor sends.
 struct Visit<'a> {
     console: &'a Console,
     visitor: &'a Visitor,
@@ -183,7 +183,9 @@ impl Visit<'_> {
         Ok(Redirect::to(&format!("{QUEUE}/{id}")).into_response())
     }
 
-    /// The page on which the passkey signs: it says what is given as it will be, narrowed, and nothing of it can be changed there.
+    /// The page on which the passkey signs.
+    ///
+    /// It shows the terms as they will be, narrowed. Nothing can be changed on it.
     fn have_signed(
         &self,
         by: &Admitted<Review>,

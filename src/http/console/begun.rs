@@ -1,4 +1,6 @@
-//! Sign-ins that were begun in a browser: each has a cookie, is taken once, and lives for ten minutes.
+//! Sign-ins that were begun in a browser.
+//!
+//! Each has a cookie, can be taken once, and expires after ten minutes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +12,10 @@ use crate::authn::sign_in::SignIn;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 
-/// How long a person may take at the identity provider.
+/// The longest time between the beginning and the answer of the identity provider.
 const PATIENCE: Seconds = Seconds::minutes(10);
 
-/// More at once have the oldest forgotten: who begins and never comes back fills no memory.
+/// The most sign-ins at once. One more drops the oldest, so that abandoned ones fill no memory.
 const MOST: usize = 1000;
 
 /// Sign-ins that were begun, by the digest of their cookie.
@@ -24,21 +26,21 @@ pub struct Begun {
 
 /// A sign-in that was begun.
 pub(super) struct Pending {
-    /// The values that its answer is checked against.
+    /// The values that the answer is checked against.
     pub(super) sign_in: SignIn,
-    /// The page to go on to.
+    /// The page to redirect to afterwards.
     pub(super) to: String,
-    /// When it was begun.
+    /// The time at which it was begun.
     pub(super) since: Timestamp,
 }
 
 impl Begun {
-    /// None yet.
+    /// Creates an empty store.
     pub fn new(is_secure: bool) -> Self {
         Self { cookie: Cookie::new("sign-in", is_secure), all: Mutex::default() }
     }
 
-    /// Keeps one under the name in its cookie.
+    /// Stores a sign-in under the value of its cookie.
     pub(super) fn add(&self, id: &str, pending: Pending) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, one| pending.since.since(one.since) <= PATIENCE);
@@ -50,7 +52,7 @@ impl Begun {
         all.insert(Digest::of(id.as_bytes()), pending);
     }
 
-    /// Takes the one that the cookie names, once and in time.
+    /// Takes the sign-in that the cookie names, once and in time.
     pub(super) fn take(&self, headers: &HeaderMap, now: Timestamp) -> Option<Pending> {
         let key = Digest::of(self.cookie.of(headers)?.as_bytes());
         let pending = self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)?;

@@ -1,14 +1,14 @@
-//! An elevation in words for its approver: the same lines on the page and in the command line
-//! (docs/how-to/govern/approve.md).
+//! Describes an elevation for its approver in words: the same lines on the page and in the CLI.
 //!
-//! It reads an elevation as `GET /v1/elevations/{id}` tells it. Every value is somebody's text: whoever shows a line escapes it.
+//! See docs/how-to/govern/approve.md. It reads an elevation in the form of `GET /v1/elevations/{id}`. Every value is text
+//! that somebody wrote: the caller must escape each line.
 
 use serde_json::Value;
 
 use crate::broker::approval_view::ERASED;
 use crate::domain::value::clock::Seconds;
 
-/// The words for each flag.
+/// The sentence for each flag.
 const FLAGS: [(&str, &str); 7] = [
     ("break-glass", "It began without an approval."),
     ("high-risk", "A scope of it is of high risk."),
@@ -19,7 +19,7 @@ const FLAGS: [(&str, &str); 7] = [
     ("whole-api", "It is not limited to endpoints."),
 ];
 
-/// The lines: what each is about, and what there is to say.
+/// The lines, each with a label.
 pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     let seen = &one["briefing"];
     let mut lines = vec![("who", who_asks(one)), ("for", purpose(one)), ("owners", owners(seen))];
@@ -50,7 +50,7 @@ pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// The flags in words.
+/// The sentences for the flags.
 pub fn flags(one: &Value) -> Vec<String> {
     let flags = words(&one["briefing"]["flags"]);
     let say = |flag: &String| {
@@ -59,7 +59,7 @@ pub fn flags(one: &Value) -> Vec<String> {
     flags.iter().map(say).collect()
 }
 
-/// The sentence that the record will hold.
+/// The sentence that will be recorded.
 pub fn sentence(one: &Value, approves: bool) -> String {
     format!(
         "on record: {} {} have {} at {} in {} for {}",
@@ -72,7 +72,7 @@ pub fn sentence(one: &Value, approves: bool) -> String {
     )
 }
 
-/// The next step, as it stands.
+/// The next step in its present state.
 pub fn next(one: &Value) -> String {
     let open = some(all(&one["open"]).map(demand).collect(), "nobody", ", and ");
     let when = || format!("from {} to {}", time(&one["starts"]), time(&one["ends"]));
@@ -93,13 +93,13 @@ pub fn next(one: &Value) -> String {
     }
 }
 
-/// A person's name, else their id; else the word for who else it was.
+/// A person's name or id, or the name of another actor.
 pub fn who(actor: &Value) -> String {
     let named = ["name", "id", "integration"].iter().find_map(|name| actor[*name].as_str());
     named.or_else(|| actor.as_str()).unwrap_or("-").to_owned()
 }
 
-/// A demand in words.
+/// A required approval in words.
 pub fn demand(demand: &Value) -> String {
     let of = demand["role"].as_str().map_or_else(|| cell(demand, "people"), |role| format!("role {role}"));
     let fallback = &demand["fallback"];
@@ -142,7 +142,7 @@ fn how_long(one: &Value) -> String {
 
 fn usual(usual: &Value) -> Vec<(&'static str, String)> {
     let refusals = all(&usual["lastRefusals"]).map(|one| format!("{} ({})", cell(one, "reason"), time(&one["at"])));
-    // An answer to a decision does not count them; nothing is said then.
+    // An answer to a decision does not count the tokens; then this line is left out.
     let mut lines: Vec<_> = usual["tokensByDay"].as_array().map(|_| ("calls", calls(usual))).into_iter().collect();
     lines.extend([("last token", time(&usual["lastToken"])), ("refused", some(refusals.collect(), "not lately", ", "))]);
     lines
@@ -151,7 +151,7 @@ fn usual(usual: &Value) -> Vec<(&'static str, String)> {
 /// The tokens of the last days, as a row of bars and in numbers.
 fn calls(usual: &Value) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    // Days of which not all is known are null, and stand before the others.
+    // Days that are not fully known are null. They come before the others.
     let days: Vec<u64> = all(&usual["tokensByDay"]).filter_map(Value::as_u64).collect();
     let (sum, most) = (days.iter().sum::<u64>(), days.iter().copied().max().unwrap_or(0));
     let last = match days.len() {
@@ -162,7 +162,7 @@ fn calls(usual: &Value) -> String {
     if sum == 0 {
         return format!("no token {last}");
     }
-    // Nothing is the lowest bar, and whatever is not nothing stands above it.
+    // Zero is the lowest bar, and every other number is above it.
     let bar = |day: &u64| BARS[usize::try_from((day * 7).div_ceil(most)).unwrap_or(0).min(7)];
     let today = days.last().copied().unwrap_or(0);
     format!("{} {sum} tokens {last}, {most} on the busiest, {today} today", days.iter().map(bar).collect::<String>())
@@ -185,7 +185,7 @@ pub(super) fn some(list: Vec<String>, nothing: &str, between: &str) -> String {
     if list.is_empty() { nothing.to_owned() } else { list.join(between) }
 }
 
-/// A member as text; a dash where there is none.
+/// A member as text, or a dash if it is absent.
 pub(super) fn cell(one: &Value, name: &str) -> String {
     match &one[name] {
         Value::Null => "-".to_owned(),
@@ -195,12 +195,12 @@ pub(super) fn cell(one: &Value, name: &str) -> String {
     }
 }
 
-/// A text that somebody wrote; there always was one, so that where there is none it was forgotten.
+/// A text that somebody wrote. It is always required, so if it is absent it was erased.
 fn said(one: &Value, name: &str) -> String {
     one[name].as_str().unwrap_or(ERASED).to_owned()
 }
 
-/// A time as people read it: to the minute, in UTC.
+/// A time for people: to the minute, in UTC.
 pub(super) fn time(value: &Value) -> String {
     let text = value
         .as_i64()

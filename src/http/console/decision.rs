@@ -1,6 +1,6 @@
-//! The page of one decision: what is shown, whether the visitor may decide, and what they typed.
+//! The page of one decision: the thing to decide on, the visitor's right to, and what they typed.
 //!
-//! Enter through [`page`] and [`read`]. A wrong value is no dead end: the page comes back with it, and with what was expected.
+//! Enter through [`page`] and [`read`]. After a wrong value the page comes back with the value and with what was expected.
 
 use serde_json::{Value, json};
 
@@ -21,13 +21,13 @@ use crate::domain::value::scope::Scope;
 use crate::http::admin::Problem;
 use crate::http::form::Form;
 
-/// Lists of a form are numbered so far: more scopes or endpoints than a record of ours has.
+/// The most items in a numbered list of a form: more scopes or endpoints than a record of ours has.
 const MOST: usize = 50;
 
 /// The shortest elevation.
 const SHORTEST: Seconds = Seconds::minutes(1);
 
-/// The thing that is decided on.
+/// The thing to decide on.
 pub enum Which {
     /// An approval of governance.
     Approval(ApprovalId),
@@ -36,7 +36,7 @@ pub enum Which {
 }
 
 impl Which {
-    /// The one with this id.
+    /// Finds the thing with this id.
     pub fn find(console: &Console, id: &str) -> Result<Self, Problem> {
         let missing = || Problem::of(&reason::NOT_FOUND);
         let view = console.broker.journal.view();
@@ -49,7 +49,7 @@ impl Which {
     }
 }
 
-/// The page of one approval, with what the visitor typed before.
+/// The page of one approval, with the values that the visitor typed before.
 pub async fn page(console: &Console, visitor: &Visitor, id: &str, typed: Typed) -> Result<Decision, Problem> {
     let mut page = match Which::find(console, id)? {
         Which::Approval(name) => approval(console, visitor, &name).await?,
@@ -92,7 +92,7 @@ async fn elevation(console: &Console, visitor: &Visitor, id: &ElevationId) -> Re
     let told = json!(console.broker.elevation_seen(id).await?);
     let (view, now) = (console.broker.journal.view(), console.broker.now());
     let request = view.state.elevations.find(id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
-    // Who is against needs no passkey: whether somebody may decide at all is asked without one.
+    // A denial needs no passkey, so this asks if the visitor may decide at all.
     let nothing = Narrowing::default();
     let vote = Vote { verdict: Verdict::Deny, seen: request.version(&view.state), narrowing: &nothing, signature: None };
     let judged = request.review(&visitor.staff, vote, &view.state, now).map(|_| ());
@@ -112,7 +112,7 @@ async fn elevation(console: &Console, visitor: &Visitor, id: &ElevationId) -> Re
     })
 }
 
-/// The part of the page about the visitor: that they decided, that they may, or why not and who may.
+/// The part of the page about the visitor: their own decision, their right to decide, or why not.
 fn judged_page(visitor: &Visitor, told: &Value, judged: Result<(), &'static Reason>, who: String) -> Decision {
     let person = &visitor.staff.person;
     let of_visitor = |review: &&Value| review["by"]["iss"] == person.iss.as_str() && review["by"]["id"] == person.id.as_str();
@@ -122,7 +122,7 @@ fn judged_page(visitor: &Visitor, told: &Value, judged: Result<(), &'static Reas
         let why = review["reason"].as_str().unwrap_or(ERASED);
         Done { said: shown(&format!("You {verb} it: {why}")), next: shown(&dossier::next(told)) }
     });
-    // Of what is decided the state says so; of what waits, who may not decide is told who may.
+    // The state already explains a decided thing. For a pending one, a visitor who may not decide is told who may.
     let waits = told["state"] == "pending" || told["unreviewed"] == true;
     let why_not = judged.err().filter(|_| waits && done.is_none()).map(|reason| WhyNot {
         why: format!("{} {}", reason.what, reason.why),
@@ -164,7 +164,7 @@ fn choices(told: &Value, terms: &Terms) -> Choices {
     }
 }
 
-/// The endpoints that can be chosen among: those that were asked for, else those of the record, where all scopes have the same.
+/// The endpoints to choose from: the requested ones, or the record's if all scopes have the same.
 fn endpoints(told: &Value, terms: &Terms) -> Vec<Endpoint> {
     if !terms.allow.is_empty() {
         return terms.allow.clone();
@@ -178,11 +178,11 @@ fn endpoints(told: &Value, terms: &Terms) -> Vec<Endpoint> {
     }
 }
 
-/// Why a form is not a decision.
+/// The fault of a form that is not a decision.
 pub enum Unread {
-    /// Values that can be corrected.
+    /// The visitor can correct the values.
     Typed(Typed),
-    /// No form of ours.
+    /// The form is not one of ours.
     Problem(Problem),
 }
 
@@ -192,7 +192,7 @@ impl From<Problem> for Unread {
     }
 }
 
-/// Reads a decision; of an elevation with what is taken away.
+/// Parses a decision; for an elevation, with its narrowing.
 pub fn read(console: &Console, form: &Form<'_>, elevation: Option<(&Request, &Value)>) -> Result<Word, Unread> {
     let verdict = match form.get("verdict") {
         Some("approve") => Verdict::Approve,
@@ -208,7 +208,7 @@ pub fn read(console: &Console, form: &Form<'_>, elevation: Option<(&Request, &Va
         1..=1000 => {}
         more => faults.push(("reason", format!("At most 1000 characters are kept; these are {more}."))),
     }
-    // Who is against is against all of it.
+    // A denial denies everything.
     let narrowing = match elevation.filter(|_| verdict == Verdict::Approve) {
         Some((request, told)) => narrowing(form, request, told, &mut faults)?,
         None => Narrowing::default(),
@@ -226,7 +226,7 @@ pub fn read(console: &Console, form: &Form<'_>, elevation: Option<(&Request, &Va
     Ok(Word { verdict, why: why.to_owned(), seen, narrowing, signature })
 }
 
-/// The narrowing: the approver unchecked each value that is absent, or shortened it.
+/// Parses the narrowing. The form lacks what the approver unchecked; the duration may be shorter.
 fn narrowing(
     form: &Form<'_>,
     request: &Request,

@@ -1,6 +1,7 @@
-//! An approval in words for its approver: the same lines on the page and in the command line.
+//! Describes an approval for its approver in words: the same lines on the page and in the CLI.
 //!
-//! It reads an approval as `GET /v1/approvals/{id}` tells it. Every value is somebody's text: whoever shows a line escapes it.
+//! It reads an approval in the form of `GET /v1/approvals/{id}`. Every value is text that somebody wrote: the caller must
+//! escape each line.
 
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub fn kind(one: &Value) -> &'static str {
     }
 }
 
-/// The lines: what each is about, and what there is to say.
+/// The lines, each with a label.
 pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     let mut lines = vec![("what", format!("{}: {}", kind(one), cell(one, "subject")))];
     lines.extend(stopped(one));
@@ -47,7 +48,7 @@ pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// The changes of the record with their weights; none where there is no record, or it is in force.
+/// The changes of the record with their weights; empty if there is no record, or it is in force.
 pub fn differences(one: &Value) -> Vec<(String, String, String)> {
     let change = |one: &Value| match (one["from"].as_str(), one["to"].as_str()) {
         (Some(from), Some(to)) => format!("{from} → {to}"),
@@ -58,7 +59,7 @@ pub fn differences(one: &Value) -> Vec<(String, String, String)> {
     all(&one["differences"]).map(|one| (cell(one, "weight"), cell(one, "at"), change(one))).collect()
 }
 
-/// The findings of `plan` in the record.
+/// The findings of `plan` about the record.
 pub fn findings(one: &Value) -> Vec<String> {
     all(&one["warnings"])
         .map(|one| {
@@ -67,7 +68,7 @@ pub fn findings(one: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The sentence that the record will hold.
+/// The sentence that will be recorded.
 pub fn sentence(one: &Value, approves: bool) -> String {
     let subject = cell(one, "subject");
     let (does, does_not) = match one["kind"].as_str().unwrap_or_default() {
@@ -79,7 +80,7 @@ pub fn sentence(one: &Value, approves: bool) -> String {
     format!("on record: {} {subject}", if approves { does } else { does_not })
 }
 
-/// The next step, as it stands.
+/// The next step in its present state.
 pub fn next(one: &Value) -> String {
     if one["kind"] == "elevation" {
         return briefing::next(one);
@@ -145,12 +146,12 @@ fn integration(one: &Value) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A deed in words: by whom, when and why.
+/// An action in words: by whom, when and why.
 fn deed(by: &Value, at: &Value, why: &Value) -> String {
     format!("by {} on {}: {}", who(by), time(at), why.as_str().unwrap_or("no reason was given"))
 }
 
-/// A reason in words, with its name.
+/// A reason in words, with its code.
 fn because(code: &str) -> String {
     Reason::find(code).map_or_else(|| code.to_owned(), |reason| format!("{} ({code})", reason.what))
 }

@@ -1,17 +1,18 @@
-//! The console: pages for people on the admin socket. Its first room is the approval page.
+//! The console: pages for people on the admin socket. So far it has the pages about approvals.
 //!
-//! Enter through [`Console::new`] and [`beside`]. A page is HTML from the server (askama, every value escaped); there is no
-//! framework, and the one script does nothing but hand what an authenticator says to a form and write times in the reader's own zone.
-//! Everything works by keyboard and, but for passkeys, without the script.
+//! Enter through [`Console::new`] and [`beside`]. A page is HTML from the server (askama, every value escaped). There is no
+//! framework. The one script only puts an authenticator's answer into a form and shows times in the reader's own zone.
+//! Everything works by keyboard and, except passkeys, without the script.
 //!
-//! Every page keeps these rules:
-//! - **Who.** A session begins at the company's identity provider ([`sign_in`]) and is a cookie of an unguessable name ([`session`]). The
-//!   same cookie is a bearer for `/v1` (docs/reference/admin-api.md).
-//! - **From where.** A request that changes something must come from a page of ours: its `Origin` is the console's own, and the form holds
-//!   the session's token (ABUSE A-05). `GET` changes nothing (E-18).
-//! - **At which address.** Pages, cookies and passkeys live at the host of `admin_url`; who comes by another name is sent there.
+//! Every page obeys these rules:
+//! - **Who.** A session begins at the company's identity provider ([`sign_in`]) and is a cookie with an unguessable value
+//!   ([`session`]). The same cookie authenticates for `/v1` (docs/reference/admin-api.md).
+//! - **From where.** A request that changes something must come from a page of ours: its `Origin` is the console's own, and the
+//!   form has the session's token (ABUSE A-05). `GET` changes nothing (E-18).
+//! - **At which address.** Pages, cookies and passkeys belong to the host of `admin_url`; a request to another name is
+//!   redirected there.
 //!
-//! Sessions are a node's own: where several nodes stand behind one address, the proxy keeps a browser at one of them.
+//! Each node has its own sessions: if several nodes share one address, the proxy must keep a browser at one of them.
 
 mod approvals;
 mod begun;
@@ -48,7 +49,7 @@ pub use self::node::Console;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
 
-/// The pages, beside the other routes of the admin socket; all of them have their session recognised.
+/// Adds the pages to the other routes of the admin socket, and recognises sessions on all of them.
 pub fn beside(others: Router, console: Console) -> Router {
     let console = Arc::new(console);
     others.merge(routes(&console)).layer(from_fn_with_state(console, recognise))
@@ -82,21 +83,21 @@ fn asset(headers: &HeaderMap, media: &'static str, text: &'static str) -> Respon
 }
 
 async fn guard(request: Request, next: Next) -> Response {
-    // axum answers HEAD like GET; nobody asks for a page so (ABUSE E-18).
+    // axum answers HEAD like GET. Nobody sends HEAD for a page (ABUSE E-18).
     if request.method() == Method::HEAD {
         return Fault::Method.response(ErrorShape::Problem);
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    // With `no-referrer` a browser names no origin when it sends a form either (Fetch, "append a request Origin header"), and ours must.
+    // With `no-referrer` a browser sends no origin with a form either (Fetch, "append a request Origin header"), and we need it.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     response
 }
 
-/// Recognises the session of a request to the admin socket, and sends pages to their one address.
+/// Recognises the session of a request to the admin socket, and redirects pages to their address.
 async fn recognise(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
     let is_page = request.uri().path() == "/" || request.uri().path().starts_with("/console");
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -105,12 +106,12 @@ async fn recognise(State(console): State<Arc<Console>>, mut request: Request, ne
         if !named.is_some_and(|host| host_matches(host, console.authority())) {
             let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
             let place = HeaderValue::from_str(&format!("{}{}{query}", console.origin, request.uri().path()));
-            // A path or query of bytes that no header can hold is no address of ours.
+            // A path or query with bytes that a header cannot have is not an address of ours.
             let Ok(place) = place else { return Fault::NoRoute.response(ErrorShape::Problem) };
             return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response();
         }
     }
-    // A bearer is its own proof, and no browser sends one by itself.
+    // A bearer token proves itself, and no browser sends one by itself.
     if !request.headers().contains_key(header::AUTHORIZATION)
         && let Some(visitor) = console.visitor(request.headers())
     {

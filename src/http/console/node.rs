@@ -1,4 +1,4 @@
-//! The console of one node: its sessions, and what it tells a visitor where a page is refused.
+//! The console of one node: its sessions, and the answers to a visitor whose page is refused.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::domain::reason;
 use crate::http::admin::Problem;
 use crate::http::form::Form;
 
-/// The console of one node.
+/// The console of a node.
 pub struct Console {
     pub(super) broker: Broker,
-    /// Nothing where no sign-in in a browser is configured: the pages say so.
+    /// `None` if sign-in in a browser is not configured; the pages then say so.
     pub(super) client: Option<Client>,
     /// `https://HOST[:PORT]` of `admin_url`.
     pub(super) origin: String,
@@ -29,7 +29,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// The console at `origin`, where people sign in by `client`.
+    /// The console at `origin`, where people sign in through `client`.
     pub fn new(broker: Broker, client: Option<Client>, origin: &str) -> Self {
         let is_secure = origin.starts_with("https://");
         Self { broker, client, origin: origin.to_owned(), sessions: Sessions::new(is_secure), begun: Begun::new(is_secure) }
@@ -40,10 +40,10 @@ impl Console {
         self.origin.split_once("://").map_or("", |(_, authority)| authority)
     }
 
-    /// Whether a request that changes something was made by a page of ours.
+    /// True if a page of ours made a request that changes something.
     ///
-    /// A browser tells where each of them comes from, and no page can
-    /// make it lie; a sibling under the same registered domain is another origin too (ABUSE A-05).
+    /// A browser sends the origin of each such request, and no page can make it lie. A sibling under the same registered
+    /// domain is another origin too (ABUSE A-05).
     pub(super) fn is_own(&self, headers: &HeaderMap) -> bool {
         let only = |name| {
             let mut values = headers.get_all(name).iter();
@@ -69,7 +69,7 @@ impl FromRequestParts<Arc<Console>> for Visitor {
 }
 
 impl Console {
-    /// The visitor whose session the cookie names, if it counts and their access was not ended.
+    /// The visitor whose session the cookie names, if it is valid and their access was not ended.
     pub(super) fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
         let visitor = self.sessions.find(headers, self.broker.now())?;
         match self.broker.journal.view().state.ensure_not_cut(&visitor.staff.person) {
@@ -81,19 +81,19 @@ impl Console {
         }
     }
 
-    /// A form of a page of this session; the page that refuses it otherwise.
+    /// Parses a form of a page of this session; otherwise returns the page that refuses it.
     pub(super) fn form<'b>(&self, visitor: &Visitor, headers: &HeaderMap, body: &'b [u8]) -> Result<Form<'b>, Response> {
         let refuse = |reason| self.told(Some(visitor), &Problem::of(reason));
         let form = Form::read(headers, body).map_err(|_| refuse(&reason::REQUEST_MALFORMED))?;
         if visitor.owns(form.get("token")) { Ok(form) } else { Err(refuse(&reason::STAFF_OTHER_SITE)) }
     }
 
-    /// A problem as a page.
+    /// Shows a problem as a page.
     pub(super) fn told(&self, visitor: Option<&Visitor>, problem: &Problem) -> Response {
         self.told_of(visitor, problem, None)
     }
 
-    /// The same, with the way back to the approval that it is about.
+    /// The same, with a link back to the approval that it is about.
     pub(super) fn told_of(&self, visitor: Option<&Visitor>, problem: &Problem, back: Option<String>) -> Response {
         let (status, reason, faults) = problem.parts();
         let mut lines: Vec<String> = faults.iter().map(|fault| fault.message.clone()).collect();
@@ -110,7 +110,7 @@ impl Console {
         page::show(status, &message)
     }
 
-    /// The answer to a visitor without a session: where to get one, and back to here.
+    /// Redirects a visitor without a session to the sign-in, which then leads back here.
     pub(super) fn to_sign_in(&self, request: &Parts) -> Response {
         if self.client.is_none() {
             return page::show(

@@ -1,4 +1,4 @@
-//! Pages: what each is made of. Every value is text; the templates escape it (ABUSE A-02, E-19).
+//! The data of each page. Every value is text; the templates escape it (ABUSE A-02, E-19).
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -8,9 +8,9 @@ use super::session::Visitor;
 use crate::domain::people::actor::Role;
 use crate::domain::value::text::visible;
 
-/// The frame of a page for a person who is signed in.
+/// The frame of a page for a signed-in person.
 pub struct Frame {
-    /// How they are called.
+    /// Their name, or their id.
     pub person: String,
     /// Their roles.
     pub roles: String,
@@ -19,7 +19,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// For this visitor.
+    /// The frame for this visitor.
     pub fn of(visitor: &Visitor) -> Self {
         let person = &visitor.staff.person;
         let name = person.name.as_ref().and_then(|name| name.plain()).unwrap_or(&person.id);
@@ -29,7 +29,7 @@ impl Frame {
     }
 }
 
-/// A few sentences, and where to go on.
+/// A few sentences, with links to go on.
 #[derive(Template)]
 #[template(path = "message.html")]
 pub struct Message {
@@ -37,20 +37,20 @@ pub struct Message {
     pub heading: String,
     pub lines: Vec<String>,
     pub code: &'static str,
-    /// The approval that it is about.
+    /// The address of the approval that it is about.
     pub back: Option<String>,
     pub sign_in: Option<&'static str>,
 }
 
 impl Message {
-    /// For who is not signed in.
+    /// A message for a visitor who is not signed in.
     pub fn plain(heading: &str, lines: &[&str]) -> Self {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
         Self { frame: None, heading: heading.to_owned(), lines, code: "", back: None, sign_in: None }
     }
 }
 
-/// One row of the queue: what tells it apart from the others.
+/// One row of the queue.
 pub struct Waiting {
     pub id: String,
     pub about: String,
@@ -60,7 +60,7 @@ pub struct Waiting {
     pub asked: String,
     pub needs: String,
     pub expires: String,
-    /// How long until then, in words.
+    /// The time until then, in words.
     pub left: String,
 }
 
@@ -72,24 +72,24 @@ pub struct Queue {
     pub waiting: Vec<Waiting>,
 }
 
-/// One choice that an approver has.
+/// One choice of an approver.
 pub struct Choice {
     pub field: String,
     pub value: String,
     pub says: String,
 }
 
-/// A form of ours as it was sent, and its faults.
+/// A form as it was sent, with its faults.
 #[derive(Default)]
 pub struct Typed {
-    /// The fields; none where nobody sent anything yet.
+    /// The fields; empty if nothing was sent yet.
     pub fields: Vec<(String, String)>,
-    /// By field.
+    /// The faults, by field.
     pub faults: Vec<(&'static str, String)>,
 }
 
 impl Typed {
-    /// The text that was typed into a field, else the one that stands there at first.
+    /// The text that was typed into a field, or its initial text.
     pub fn value<'a>(&'a self, name: &str, first: &'a str) -> &'a str {
         if self.fields.is_empty() {
             return first;
@@ -97,38 +97,38 @@ impl Typed {
         self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether a choice was left chosen; at first each is.
+    /// True if a choice is still checked; initially all are.
     pub fn has(&self, choice: &Choice) -> bool {
         self.fields.is_empty() || self.fields.iter().any(|(name, value)| *name == choice.field && *value == choice.value)
     }
 
-    /// The fault of a field.
+    /// The fault of a field, or an empty text.
     pub fn fault(&self, name: &str) -> &str {
         self.faults.iter().find(|(known, _)| *known == name).map_or("", |(_, fault)| fault)
     }
 }
 
-/// The parts of an elevation that can be taken away.
+/// The parts of an elevation that an approver can narrow.
 pub struct Choices {
     pub scopes: Vec<Choice>,
     pub allow: Vec<Choice>,
     pub duration: String,
 }
 
-/// The visitor's own decision, and what it led to.
+/// The visitor's own decision, and its result.
 pub struct Done {
     pub said: String,
     pub next: String,
 }
 
-/// Why the visitor may not decide, and who may.
+/// The reason why the visitor may not decide, and the people who may.
 pub struct WhyNot {
     pub why: String,
     pub who: String,
     pub code: &'static str,
 }
 
-/// The decision on one approval of any kind (docs/how-to/govern/approve.md).
+/// The page that decides on one approval of any kind (docs/how-to/govern/approve.md).
 #[derive(Default, Template)]
 #[template(path = "decision.html")]
 pub struct Decision {
@@ -141,7 +141,7 @@ pub struct Decision {
     pub rows: Vec<(&'static str, String)>,
     pub flags: Vec<String>,
     pub differences: Vec<(String, String, String)>,
-    /// As YAML; empty where it is about no record.
+    /// The record as YAML; empty if there is none.
     pub record: String,
     pub version: String,
     /// The terms of an elevation.
@@ -149,14 +149,14 @@ pub struct Decision {
     pub typed: Typed,
     pub sentence: String,
     pub refusal: String,
-    /// The visitor's word is wanted.
+    /// True if the visitor may decide.
     pub open: bool,
-    /// The visitor signed in too long ago to decide.
+    /// True if the visitor signed in too long ago to decide.
     pub stale: bool,
     pub signed: bool,
 }
 
-/// An approval that waits for its signature.
+/// The page on which an approval is signed.
 #[derive(Template)]
 #[template(path = "sign.html")]
 pub struct Sign {
@@ -181,15 +181,15 @@ pub struct Shown {
 pub struct Own {
     pub frame: Option<Frame>,
     pub passkeys: Vec<Shown>,
-    /// The options of a registration; empty where the sign-in is too old, or nobody can register.
+    /// The options of a registration; empty if the sign-in is too old, or nobody can register.
     pub options: String,
-    /// The options of the signature that one of the others makes.
+    /// The options for a signature by one of the visitor's other passkeys.
     pub confirm: String,
-    /// Why there is nothing to create.
+    /// The reason why no passkey can be created.
     pub why_not: &'static str,
 }
 
-/// The page with this status.
+/// Renders the page with this status.
 pub fn show<T: Template>(status: StatusCode, page: &T) -> Response {
     match page.render() {
         Ok(text) => {
@@ -202,7 +202,7 @@ pub fn show<T: Template>(status: StatusCode, page: &T) -> Response {
     }
 }
 
-/// Somebody's text as a page shows it: lines stay lines, and nothing hides or reorders its neighbours.
+/// Makes somebody's text safe to show: lines stay lines, and no character hides or reorders others.
 pub fn shown(text: &str) -> String {
     visible(text, |c| c == '\n')
 }

@@ -1,4 +1,4 @@
-//! The visitor's own passkeys: registering one, and revoking one.
+//! The visitor's own passkeys: lists, registers and revokes them.
 
 use std::sync::Arc;
 
@@ -19,10 +19,12 @@ use crate::domain::value::names::PasskeyId;
 use crate::http::admin::{Admitted, Problem};
 use crate::http::form::Form;
 
-/// Where they are.
+/// The path of the page.
 const PAGE: &str = "/console/passkeys";
 
-/// `GET /console/passkeys`. A registration is begun with it, which changes nothing but what this session may answer.
+/// `GET /console/passkeys`.
+///
+/// It begins a registration, which changes only what this session may answer.
 pub async fn list(State(console): State<Arc<Console>>, visitor: Visitor, by: Result<Admitted<Review>, Problem>) -> Response {
     let shown = async {
         let view = console.broker.journal.view();

@@ -1,14 +1,14 @@
-//! Where the pages of the console are.
+//! The addresses of the console's pages.
 
-/// Where a visit begins.
+/// The page on which a visit begins.
 pub const QUEUE: &str = "/console/approvals";
 
-/// The page of one approval.
+/// The address of one approval's page.
 pub fn address(origin: &str, approval: &str) -> String {
     format!("{origin}{QUEUE}/{approval}")
 }
 
-/// A page of ours to go on to: a path of plain characters below `/console/` (ABUSE A-06). Anything else is the beginning.
+/// `to`, if it is a path of plain characters below `/console/` (ABUSE A-06); otherwise the queue.
 pub fn ours(to: Option<&str>) -> &str {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
     let is_ours = |to: &&str| to.starts_with("/console/") && !to.contains("//") && to.len() <= 200 && to.bytes().all(plain);

@@ -1,10 +1,11 @@
 //! Sessions of people who signed in in a browser.
 //!
-//! A session is a cookie of 128 unguessable bits; here stands its digest alone. It ends with the person's [`SignedIn`] (`[staff] max_age`),
-//! after [`IDLE`] without a request, by signing out, and by a cut. A new sign-in makes a new one and ends the old (ABUSE ).
+//! A session is a cookie of 128 unguessable bits; the server stores its digest alone. It ends with the person's [`SignedIn`]
+//! (`[staff] max_age`), after [`IDLE`] without a request, at a sign-out, and at a cut. A new sign-in makes a new session and
+//! ends the old one (ABUSE ).
 //!
-//! Over https the cookie is `__Host-`: no sibling domain can put its own in place. `SameSite=Lax`: a link from a mail opens the page, no
-//! other site's form does anything.
+//! Over https the cookie is `__Host-`, so no sibling domain can set it. `SameSite=Lax`: a link in a mail opens the page, but
+//! another site's form can do nothing.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,24 +20,24 @@ use crate::domain::people::actor::Staff;
 use crate::domain::value::clock::{Entropy, Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 
-/// Without a request for so long, a session is over.
+/// The longest time without a request before a session ends.
 pub const IDLE: Seconds = Seconds::minutes(30);
 
-/// More at once have the one that rested longest ended: memory is bounded, and no staff is so large.
+/// The most sessions at once, more than any staff needs. One more ends the one idle longest.
 const MOST: usize = 10_000;
 
-/// The person on a page, as they are at this request.
+/// The person on a page, as of this request.
 #[derive(Clone)]
 pub struct Visitor {
-    /// The person with roles and freshness.
+    /// The person, with roles and freshness.
     pub staff: Staff,
-    /// The token that every form of theirs holds.
+    /// The token that every form of theirs has.
     pub token: String,
     key: Digest,
 }
 
 impl Visitor {
-    /// Whether a form holds the token of this session.
+    /// True if a form's token is this session's.
     pub fn owns(&self, token: Option<&str>) -> bool {
         bool::from(token.unwrap_or_default().as_bytes().ct_eq(self.token.as_bytes()))
     }
@@ -56,12 +57,12 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// None yet.
+    /// Creates an empty store.
     pub fn new(is_secure: bool) -> Self {
         Self { cookie: Cookie::new("session", is_secure), all: Mutex::default() }
     }
 
-    /// Opens one; the `Set-Cookie` of it.
+    /// Opens a session and returns its `Set-Cookie`.
     pub fn open(&self, who: SignedIn, now: Timestamp, entropy: &(dyn Entropy + 'static)) -> Option<HeaderValue> {
         let (id, token) = (entropy.identifier(), entropy.identifier());
         let mut all = self.lock();
@@ -75,7 +76,7 @@ impl Sessions {
         self.cookie.set(&id)
     }
 
-    /// The visitor whose session the cookie names, if it counts at `now`.
+    /// The visitor whose session the cookie names, if it is valid at `now`.
     pub fn find(&self, headers: &HeaderMap, now: Timestamp) -> Option<Visitor> {
         let key = self.key(headers)?;
         let mut all = self.lock();
@@ -89,7 +90,7 @@ impl Sessions {
         Some(Visitor { staff, token: session.token.clone(), key })
     }
 
-    /// Ends the session that the cookie names; the `Set-Cookie` that forgets it.
+    /// Ends the session that the cookie names; returns the `Set-Cookie` that deletes the cookie.
     pub fn close(&self, headers: &HeaderMap) -> HeaderValue {
         if let Some(key) = self.key(headers) {
             self.lock().remove(&key);
@@ -97,14 +98,14 @@ impl Sessions {
         self.cookie.forget()
     }
 
-    /// Keeps what a registration was begun with until its answer comes.
+    /// Stores the challenge of a registration until its answer comes.
     pub fn begin(&self, visitor: &Visitor, registration: Arc<Registration>) {
         if let Some(session) = self.lock().get_mut(&visitor.key) {
             session.registration = Some(registration);
         }
     }
 
-    /// Takes it: an answer is to one question, once.
+    /// Takes the registration, so that it can be answered once.
     pub fn begun(&self, visitor: &Visitor) -> Option<Arc<Registration>> {
         self.lock().get_mut(&visitor.key)?.registration.take()
     }
@@ -114,7 +115,7 @@ impl Sessions {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Session>> {
-        // A poisoned lock is harmless: each entry is whole by itself.
+        // A poisoned lock is harmless: each entry is complete by itself.
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -130,7 +131,7 @@ pub struct Cookie {
 }
 
 impl Cookie {
-    /// Named so; on https as `__Host-` (RFC 6265bis section 4.1.3.2).
+    /// The cookie of this name; on https with the prefix `__Host-` (RFC 6265bis section 4.1.3.2).
     pub fn new(name: &str, is_secure: bool) -> Self {
         if is_secure {
             Self { name: format!("__Host-carnet-{name}"), attributes: "; Path=/; HttpOnly; SameSite=Lax; Secure" }
@@ -139,7 +140,7 @@ impl Cookie {
         }
     }
 
-    /// Its value; nothing where it was not sent, or twice.
+    /// Its value in a request; `None` if it was not sent, or sent twice.
     pub fn of<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -147,12 +148,12 @@ impl Cookie {
         found.next().filter(|_| found.next().is_none())
     }
 
-    /// Sets it.
+    /// The `Set-Cookie` that sets it.
     pub fn set(&self, value: &str) -> Option<HeaderValue> {
         HeaderValue::from_str(&format!("{}={value}{}", self.name, self.attributes)).ok()
     }
 
-    /// Forgets it.
+    /// The `Set-Cookie` that deletes it.
     pub fn forget(&self) -> HeaderValue {
         let text = format!("{}={}; Max-Age=0", self.name, self.attributes);
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))

@@ -1,7 +1,7 @@
-//! Signing in and out in a browser.
+//! Signs people in and out in a browser.
 //!
-//! The state of a sign-in that was begun lies in [`super::begun`]. Nothing that the identity
-//! provider or the address bar says is shown (ABUSE A-03); where the visit goes on is a page of ours or the beginning.
+//! [`super::begun`] has the state of a sign-in that was begun. Nothing that the identity provider or the address bar sends is
+//! shown (ABUSE A-03). The visit goes on at a page of ours, or at the first one.
 
 use std::sync::Arc;
 
@@ -17,7 +17,9 @@ use super::session::Visitor;
 use crate::authn::sign_in::{Recency, Returned};
 use crate::http::form::Form;
 
-/// `GET /console/sign-in`: to the identity provider. With `anew`, whoever the person is there already.
+/// `GET /console/sign-in`: redirects to the identity provider.
+///
+/// `anew` demands a fresh sign-in there.
 pub async fn begin(State(console): State<Arc<Console>>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let Ok(form) = Form::parse(&query) else { return failed("The address is not one of ours.") };
@@ -41,7 +43,7 @@ pub async fn begin(State(console): State<Arc<Console>>, RawQuery(query): RawQuer
     (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, url)]).into_response()
 }
 
-/// `GET /console/callback`: back from the identity provider.
+/// `GET /console/callback`: the return from the identity provider.
 pub async fn callback(State(console): State<Arc<Console>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let now = console.broker.now();
     let query = query.unwrap_or_default();
@@ -65,7 +67,7 @@ pub async fn callback(State(console): State<Arc<Console>>, headers: HeaderMap, R
             return failed("The identity provider's token does not count here.");
         }
     };
-    // A person without a role has nothing to see; one whose access was ended comes back by a decision, not by a sign-in.
+    // A person without a role has nothing to see. A person whose access was ended gets it back by a decision, not by a sign-in.
     let view = console.broker.journal.view();
     let known = who.at(now).filter(|staff| !staff.machine && !staff.roles.is_empty());
     if known.is_none_or(|staff| view.state.ensure_not_cut(&staff.person).is_err()) {
@@ -99,7 +101,7 @@ pub async fn end(
     response
 }
 
-/// In fixed words.
+/// The page of a failed sign-in, in fixed words.
 fn failed(why: &str) -> Response {
     let mut message = Message::plain("The sign-in failed", &[why]);
     message.sign_in = Some("/console/sign-in");

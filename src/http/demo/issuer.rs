@@ -1,5 +1,6 @@
-//! An OpenID provider: discovery, keys, and a proof for whoever asks, in the form of GitHub's own token service. Sign-in in a
-//! browser is beside it (`sign_in`).
+//! A demo OpenID provider: discovery, keys, and a token for any caller.
+//!
+//! A token comes in the form of GitHub's token service. `sign_in` adds sign-in in a browser.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::domain::people::actor::Role;
 use crate::domain::value::clock::{Clock, Entropy};
 use crate::http::form::Form;
 
-/// The demo people: name, role, and the group that their tokens carry.
+/// The demo people: name, role, and the group in their tokens.
 pub const PEOPLE: [(&str, Role, &str); 6] = [
     ("ann", Role::Owner, "owners"),
     ("olga", Role::Owner, "owners"),
@@ -31,7 +32,7 @@ pub const PEOPLE: [(&str, Role, &str); 6] = [
 /// The immutable claims of the demo workload.
 pub const WORKLOAD_REPOSITORY: (&str, &str) = ("456789", "998877");
 
-/// The subjects of its tokens.
+/// The kind of subjects that a provider has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// Partners' workloads and the demo API.
@@ -40,7 +41,7 @@ pub enum Kind {
     Staff,
 }
 
-/// A demo provider.
+/// A demo OpenID provider.
 pub struct DemoIssuer {
     issuer: String,
     kind: Kind,
@@ -49,11 +50,11 @@ pub struct DemoIssuer {
     entropy: Arc<dyn Entropy>,
 }
 
-/// How long what it makes is good for, in seconds.
+/// The life of its tokens, in seconds.
 const LIFE: i64 = 300;
 
 impl DemoIssuer {
-    /// One with a fresh key that lives as long as the process.
+    /// A provider with a fresh key, which exists as long as the process.
     pub fn new(issuer: String, kind: Kind, (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>)) -> Option<Self> {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?;
         Some(Self { issuer, kind, key, clock, entropy })
@@ -67,7 +68,7 @@ impl DemoIssuer {
         json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256", "kid": "demo"})
     }
 
-    /// A proof of the demo workload on this branch, for one audience.
+    /// A token of the demo workload on this branch, for one audience.
     pub fn workload(&self, audience: &str, branch: &str) -> Option<String> {
         let (repository, owner) = WORKLOAD_REPOSITORY;
         self.sign(json!({
@@ -76,17 +77,17 @@ impl DemoIssuer {
         }))
     }
 
-    /// A proof of the demo API's own workload, for one audience.
+    /// A token of the demo API's own workload, for one audience.
     pub fn api(&self, audience: &str) -> Option<String> {
         self.sign(json!({"sub": "demo:orders-api", "aud": audience}))
     }
 
-    /// A bearer of a demo person.
+    /// A bearer token of a demo person.
     pub fn person(&self, name: &str) -> Option<String> {
         self.sign(self.claims(name, "carnet")?)
     }
 
-    /// The ID token of a demo person who signed in at `client` (OpenID Connect Core 1.0, section 2).
+    /// The ID token of a demo person who signed in at `client` (OpenID Connect Core 1.0 section 2).
     pub fn signed_in(&self, name: &str, client: &str, nonce: &str) -> Option<String> {
         let mut claims = self.claims(name, client)?;
         claims["nonce"] = nonce.into();
@@ -117,7 +118,7 @@ impl DemoIssuer {
     }
 }
 
-/// Discovery, keys and tokens below `path`; `taken` takes codes of sign-ins at the token address.
+/// Discovery, keys and tokens below `path`. `taken` redeems codes of sign-ins at the token address.
 pub(super) fn routes(path: &str, issuer: Arc<DemoIssuer>, taken: MethodRouter<Arc<DemoIssuer>>) -> Router {
     Router::new()
         .route(&format!("{path}/.well-known/openid-configuration"), get(discovery))
@@ -130,7 +131,7 @@ async fn discovery(State(issuer): State<Arc<DemoIssuer>>) -> Json<Value> {
     let base = &issuer.issuer;
     let mut metadata = json!({"issuer": base, "jwks_uri": format!("{base}/jwks"), "token_endpoint": format!("{base}/token")});
     if issuer.kind == Kind::Staff {
-        // OpenID Connect Discovery 1.0 section 3 asks for these.
+        // OpenID Connect Discovery 1.0 section 3 requires these.
         metadata["authorization_endpoint"] = format!("{base}/authorize").into();
         metadata["response_types_supported"] = json!(["code"]);
         metadata["subject_types_supported"] = json!(["public"]);
@@ -143,8 +144,9 @@ async fn keys(State(issuer): State<Arc<DemoIssuer>>) -> Json<Value> {
     Json(json!({"keys": [issuer.jwk()]}))
 }
 
-/// `{"value": "<JWT>"}`, as GitHub's token service answers its runners: `?audience=…&branch=…` at the workloads', `?person=…` at
-/// the staff's.
+/// `{"value": "<JWT>"}`, the form in which GitHub's token service answers its runners.
+///
+/// The query is `?audience=…&branch=…` for workloads, `?person=…` for staff.
 async fn token(State(issuer): State<Arc<DemoIssuer>>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let Ok(mut wanted) = Form::parse(&query) else { return StatusCode::BAD_REQUEST.into_response() };

@@ -1,9 +1,10 @@
-//! The services around `carnet dev`: an issuer of demo workloads, an identity provider of demo staff, and a demo API, all on one
-//! loopback socket, so that the first token needs no account anywhere.
+//! The demo services of `carnet dev`, so that the first token needs no account anywhere.
 //!
-//! Whoever reaches this socket may have a proof of any demo workload and a bearer of any demo person: it is a toy's front door, on
-//! a broker whose keys, journal and people are toys too. `serve` never mounts it. The API beside it is no toy in one respect: it
-//! verifies tokens as an API should, by JWKS and introspection over the wire.
+//! They are an issuer of demo workloads, an identity provider of demo staff, and a demo API, all on one loopback socket.
+//!
+//! Any client that reaches this socket can get a token of any demo workload and of any demo person. The keys, journal and
+//! people of that broker are for demonstration too, and `serve` never mounts these routes. The demo API verifies tokens as a
+//! real API should, by JWKS and introspection over the wire.
 
 mod issuer;
 mod orders;

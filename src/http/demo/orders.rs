@@ -1,5 +1,7 @@
-//! The demo API: what an internal API does with a token. It trusts nothing but the broker's discovery document: signature by JWKS
-//! (RFC 9068 section 4), then issuer, type, audience, life, scope, and revocation by introspection (RFC 7662).
+//! The demo API, which verifies tokens as an internal API should.
+//!
+//! It trusts only the broker's discovery document: signature by JWKS (RFC 9068 section 4), then issuer, type, audience, life,
+//! scope, and revocation by introspection (RFC 7662).
 
 use std::sync::Arc;
 
@@ -19,27 +21,29 @@ use crate::domain::value::clock::Clock;
 use crate::domain::value::names::Issuer;
 use crate::http::authorization::Authorization;
 
-/// Asks the broker whether a token is active: the API's own proof and the token in, the answer out. Nothing where there is none.
+/// Asks the broker if a token is active.
+///
+/// It takes the API's own proof and the token, and returns the answer; `None` if there is no answer.
 pub type Introspect =
     Box<dyn Fn(String, String) -> std::pin::Pin<Box<dyn Future<Output = Option<Value>> + Send>> + Send + Sync>;
 
-/// The API.
+/// The demo API.
 pub struct Orders {
-    /// The broker's issuer that it takes tokens of.
+    /// The issuer whose tokens it takes.
     pub issuer: Issuer,
     /// Its own audience.
     pub audience: String,
-    /// Keys of the broker, by discovery.
+    /// The verifier, with the broker's keys by discovery.
     pub verifier: Verifier,
-    /// Where its own proof comes from.
+    /// The issuer of its own proofs.
     pub workloads: Arc<DemoIssuer>,
-    /// Its question to the broker.
+    /// The introspection at the broker.
     pub introspect: Introspect,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Why a token is not taken (RFC 6750 section 3.1).
+/// The reason why a token is not taken (RFC 6750 section 3.1).
 enum Challenge {
     Missing,
     Invalid(&'static str),
@@ -66,7 +70,7 @@ async fn change(State(orders): State<Arc<Orders>>, headers: HeaderMap) -> Respon
 }
 
 impl Orders {
-    /// The client of a token that is good for `scope` here and now.
+    /// The client of a token that is valid for `scope` here and now.
     async fn admit(&self, headers: &HeaderMap, scope: &'static str) -> Result<String, Challenge> {
         let text = Authorization::bearer(headers).ok_or(Challenge::Missing)?;
         let token = UnverifiedAssertion::parse(&text).map_err(|_| Challenge::Invalid("not a JWT"))?;

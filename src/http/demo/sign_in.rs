@@ -1,5 +1,6 @@
-//! Sign-in at the demo identity provider: a page on which whoever comes says who they are, and the code flow behind it, so that the console of
-//! `carnet dev` can be tried as it is. The broker's own client is on the other side, and asks of it what it asks of any provider.
+//! Sign-in at the demo identity provider: a page of people to choose from, and the code flow.
+//!
+//! With it the console of `carnet dev` can be tried unchanged. The broker's own client uses this provider as it uses any other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,15 +19,15 @@ use super::issuer::{DemoIssuer, PEOPLE};
 use crate::domain::value::digest::Digest;
 use crate::http::form::Form;
 
-/// The client that the demo's console is.
+/// The client id of the demo's console.
 pub const CONSOLE: &str = "carnet-console";
 
 /// The sign-in of one provider.
 pub struct SignIn {
     issuer: Arc<DemoIssuer>,
-    /// Where people are sent back to, and nowhere else.
+    /// The only address that people are sent back to.
     redirect: String,
-    /// Codes that were given and not taken yet.
+    /// Codes that were given and not redeemed yet.
     codes: Mutex<HashMap<String, Code>>,
 }
 
@@ -36,16 +37,18 @@ struct Code {
     challenge: String,
 }
 
-/// More codes that nobody takes are forgotten.
+/// The most codes at a time. At this number all are dropped before the next.
 const MOST: usize = 100;
 
 impl SignIn {
-    /// At `issuer`, for the console at `origin`.
+    /// The sign-in at `issuer`, for the console at `origin`.
     pub fn new(issuer: Arc<DemoIssuer>, origin: &str) -> Self {
         Self { issuer, redirect: format!("{origin}/console/callback"), codes: Mutex::default() }
     }
 
-    /// Whether a request to sign in is the console's (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
+    /// True if the request to sign in is the console's.
+    ///
+    /// RFC 6749 section 4.1.1, RFC 7636 section 4.3.
     fn is_ours(&self, form: &Form<'_>) -> bool {
         form.get("client_id") == Some(CONSOLE)
             && form.get("redirect_uri") == Some(self.redirect.as_str())
@@ -54,7 +57,7 @@ impl SignIn {
     }
 }
 
-/// Takes a code, for the token address of the issuer.
+/// Redeems a code, at the token address of the issuer.
 pub(super) fn taken(sign_in: Arc<SignIn>) -> MethodRouter<Arc<DemoIssuer>> {
     post(token).with_state(sign_in)
 }
@@ -63,7 +66,7 @@ pub(super) fn routes(path: &str, sign_in: Arc<SignIn>) -> Router {
     Router::new().route(&format!("{path}/authorize"), get(choose)).with_state(sign_in)
 }
 
-/// The page of people; the person chosen goes on with a code.
+/// The page of people. The person who is chosen continues with a code.
 async fn choose(State(sign_in): State<Arc<SignIn>>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let Ok(form) = Form::parse(&query) else { return StatusCode::BAD_REQUEST.into_response() };
@@ -97,7 +100,9 @@ async fn choose(State(sign_in): State<Arc<SignIn>>, RawQuery(query): RawQuery) -
     Redirect::to(&format!("{}?code={code}&state={state}", sign_in.redirect)).into_response()
 }
 
-/// `POST`: the ID token for a code, once, to who began (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
+/// `POST`: the ID token for a code, once, to the client that began the sign-in.
+///
+/// RFC 6749 section 4.1.3, RFC 7636 section 4.6.
 async fn token(State(sign_in): State<Arc<SignIn>>, headers: HeaderMap, body: Bytes) -> Response {
     let refused = (StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_grant"})));
     let Ok(form) = Form::read(&headers, &body) else { return refused.into_response() };

@@ -1,4 +1,6 @@
-//! Whose request it is, by address: the peer of the connection, or whom a trusted proxy names in `Forwarded` (RFC 7239).
+//! The client's address: the connection's peer, or the client in a trusted proxy's `Forwarded`.
+//!
+//! RFC 7239.
 
 use std::net::IpAddr;
 
@@ -6,20 +8,22 @@ use axum::http::{HeaderMap, header};
 
 use crate::domain::value::network::Cidr;
 
-/// The other end of the connection, IPv4-mapped addresses as IPv4. Put on each request by `server`.
+/// The peer's address, with IPv4-mapped addresses as IPv4. `server` adds it to each request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PeerAddress(pub IpAddr);
 
-/// An element of `Forwarded` that does not follow RFC 7239, where a trusted proxy stands for it.
+/// A trusted proxy sent an element of `Forwarded` that does not follow RFC 7239.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Unreadable;
 
-/// The client of a request: the last address, read from our side, that is not a trusted proxy. What a stranger writes into `Forwarded`
-/// stands left of what the first trusted proxy appended, and is never reached. Nothing where a trusted proxy says that it does not know
-/// (`for=unknown`, `for=_hidden`, no `for` at all): such a client lies in no partner's network.
+/// The client's address: the last address, read from our side, that is not a trusted proxy.
+///
+/// A stranger's own `Forwarded` is left of the element that the first trusted proxy appended, so it is never reached. `None`
+/// if a trusted proxy says that it does not know the client (`for=unknown`, `for=_hidden`, no `for` at all): such a client is
+/// in no partner's network.
 ///
 /// # Errors
-/// An element of a trusted proxy that cannot be read: dropped, it would give the request the proxy's own address.
+/// An element of a trusted proxy that cannot be parsed. If we dropped it, the request would get the proxy's own address.
 pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> Result<Option<IpAddr>, Unreadable> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer;
@@ -38,7 +42,9 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]
     Ok(Some(client))
 }
 
-/// The address of `for=` in one element, if it names one; no parameter twice (RFC 7239 section 4).
+/// The address of `for=` in one element, if it has one.
+///
+/// No parameter may repeat (RFC 7239 section 4).
 fn for_of(element: &str) -> Result<Option<IpAddr>, Unreadable> {
     let (mut found, mut names) = (None, Vec::new());
     for pair in element.split(';') {
@@ -61,7 +67,9 @@ fn for_of(element: &str) -> Result<Option<IpAddr>, Unreadable> {
     Ok(found)
 }
 
-/// A node (RFC 7239 section 6): an address, or a word that hides it; a port, or a word that hides that.
+/// Parses a node: an address or an obfuscated name, with an optional port (RFC 7239 section 6).
+///
+/// `None` for `unknown` and obfuscated names. The port may be obfuscated too.
 fn address(node: &str) -> Result<Option<IpAddr>, Unreadable> {
     let (name, port) = match node.strip_prefix('[') {
         Some(rest) => {

@@ -1,5 +1,6 @@
-//! Bounds a request's body: it is read when a handler asks for it, within its limit and its time (ABUSE D-01, D-02), and not before the handler
-//! knows who sends it (ABUSE A-01, I-21).
+//! Bounds a request's body in size and time (ABUSE D-01, D-02).
+//!
+//! The body is read when a handler asks for it, and a handler asks only once it knows the caller (ABUSE A-01, I-21).
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +15,12 @@ use tokio::time::{Sleep, sleep};
 
 use super::fault::Fault;
 
-/// How large bodies may be.
+/// The size limits of bodies.
 #[derive(Clone, Debug)]
 pub struct BodyLimits {
-    /// For every route that is not named below, in bytes.
+    /// The limit of every route that is not in `routes`, in bytes.
     pub default: usize,
-    /// Route templates with a limit of their own, in bytes.
+    /// Route templates with their own limits, in bytes.
     pub routes: Vec<(&'static str, usize)>,
 }
 
@@ -30,13 +31,13 @@ impl BodyLimits {
     }
 }
 
-/// Whether the headers name a content coding: what is small on the wire may not become large in here (ABUSE D-05).
+/// True if the headers name a content coding: a small message must not expand here (ABUSE D-05).
 pub(super) fn is_coded(headers: &HeaderMap) -> bool {
     let is_identity = |value: &axum::http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     !headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity)
 }
 
-/// The fate of a body, for the front: a handler is told only that it cannot be had.
+/// The outcome of reading a body, for the front. The handler sees only that the body is unreadable.
 #[derive(Default)]
 pub(super) struct Reading {
     fault: OnceLock<Fault>,
@@ -44,19 +45,21 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Its fault, once a handler has tried to read it.
+    /// The fault, once a handler has tried to read the body.
     pub(super) fn fault(&self) -> Option<Fault> {
         self.fault.get().copied()
     }
 
-    /// Whether nothing of it is left on the connection.
+    /// True if no byte of the body is left on the connection.
     pub(super) fn is_whole(&self) -> bool {
         self.is_whole.load(Ordering::Relaxed)
     }
 }
 
-/// The same body within `limit` bytes and `time`, both counted from now; one that announces too much, or is coded, is refused unread. A route
-/// that reads no body does not mind: a proxy asks for a verdict with the headers of a request whose body it keeps.
+/// The same body with a limit of `limit` bytes and `time`, both counted from now.
+///
+/// A body that announces too much, or is coded, is refused unread. A route that reads no body is not affected: a proxy asks
+/// for a verdict with the headers of a request whose body it keeps.
 pub(super) fn bounded(body: Body, is_coded: bool, limit: usize, time: Duration) -> (Body, Arc<Reading>) {
     let reading = Arc::new(Reading::default());
     if body.is_end_stream() {
@@ -70,13 +73,13 @@ pub(super) fn bounded(body: Body, is_coded: bool, limit: usize, time: Duration) 
 struct Bounded {
     body: Body,
     is_coded: bool,
-    /// Bytes that may still come.
+    /// Bytes that may still arrive.
     left: usize,
     late: Pin<Box<Sleep>>,
     reading: Arc<Reading>,
 }
 
-/// The body cannot be had; the front knows why.
+/// The body is unreadable. The front knows why.
 #[derive(Debug, thiserror::Error)]
 #[error("the body cannot be read")]
 struct Unreadable;

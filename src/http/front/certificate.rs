@@ -1,5 +1,6 @@
-//! The client certificate of a connection: as the handshake left it, put on each request by `server`; or as a trusted proxy that ended
-//! TLS says it was (RFC 9440).
+//! The client certificate of a connection, from our handshake or from a trusted proxy.
+//!
+//! `server` adds a certificate of our own handshake to each request. A proxy that ended TLS sends it as RFC 9440 says.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,17 +13,18 @@ use crate::domain::caller::proof::Verified;
 use crate::domain::credential::certificate::{ClientCertificate, Der};
 use crate::domain::value::names::EnvironmentName;
 
-/// The leaf that the peer proved to have the key of, with what it sent to prove it, and what became of verifying it. Only ever the leaf
-/// names anybody: who else's certificate was sent along says nothing (ABUSE M-07).
+/// The leaf certificate whose key the peer proved, its chain, and the result of verifying it.
+///
+/// Only the leaf identifies the peer. The other certificates in the chain say nothing about who it is (ABUSE M-07).
 #[derive(Clone)]
 pub struct PeerCertificate {
-    /// Leaf first.
+    /// The leaf comes first.
     chain: Arc<[Der]>,
     verified: Arc<OnceLock<Verified<ClientCertificate>>>,
 }
 
 impl PeerCertificate {
-    /// The DER of a chain, leaf first. One without a leaf is nobody's.
+    /// Takes the DER of a chain, leaf first. A chain without a leaf never verifies.
     pub fn new<'a>(chain: impl IntoIterator<Item = &'a [u8]>) -> Self {
         Self { chain: chain.into_iter().map(|der| Der(der.to_vec())).collect(), verified: Arc::default() }
     }
@@ -32,8 +34,9 @@ impl PeerCertificate {
         &self.chain
     }
 
-    /// The peer that it names, once `verify` has verified it in `environment`. The signature and the form are looked at once per connection;
-    /// validity, record and revocation at every request, by the decision.
+    /// The peer that the leaf names, once `verify` has verified it in `environment`.
+    ///
+    /// Signature and form are checked once per connection. The decision checks validity, record and revocation at every request.
     pub fn verified(
         &self,
         environment: &EnvironmentName,
@@ -48,23 +51,26 @@ impl PeerCertificate {
     }
 }
 
-/// The fields in which a proxy that ended TLS hands the client's certificate and its chain on (RFC 9440 section 2).
+/// The header in which a proxy that ended TLS sends the client's certificate (RFC 9440 section 2).
 const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 
-/// Certificates in `Client-Cert-Chain`: more than any chain that is verified here has (ABUSE M-19).
+/// The most certificates in `Client-Cert-Chain` (ABUSE M-19).
+///
+/// No chain that is verified here has more.
 const MOST_IN_CHAIN: usize = 8;
 
-/// A certificate field that does not say exactly one thing.
+/// A certificate header that is not exactly one value of the right form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Unreadable;
 
-/// The certificate that a trusted proxy names, with its chain. From any other peer the fields say nothing, under whatever name (ABUSE
-/// M-16): the caller of this function knows whom they are from.
+/// The certificate that a trusted proxy names, with its chain.
+///
+/// The caller must know that the headers come from a trusted proxy: from any other peer they say nothing (ABUSE M-16).
 ///
 /// # Errors
-/// A field that cannot be read. A proxy that sends one meant a certificate, and a request that goes on without it would be given a token
-/// that is bound to nothing.
+/// A header that cannot be parsed. A proxy that sends one meant a certificate; if the request went on without it, the token
+/// would be bound to nothing.
 pub(super) fn forwarded(headers: &HeaderMap) -> Result<Option<PeerCertificate>, Unreadable> {
     let (leaf, chain) = (client_cert(headers)?, client_cert_chain(headers)?);
     match leaf {
@@ -77,8 +83,9 @@ pub(super) fn forwarded(headers: &HeaderMap) -> Result<Option<PeerCertificate>, 
     }
 }
 
-/// The certificate in `Client-Cert`: at most one field, and in it exactly one byte sequence (RFC 9440 section 2.2) that is one X.509
-/// certificate in DER. Only for a caller who knows that it comes from a proxy that may say so.
+/// Parses `Client-Cert`: at most one header with exactly one byte sequence (RFC 9440 section 2.2).
+///
+/// The bytes must be one X.509 certificate in DER. The caller must know that the header comes from a proxy that may send it.
 ///
 /// # Errors
 /// Anything else.
@@ -91,7 +98,7 @@ pub fn client_cert(headers: &HeaderMap) -> Result<Option<Der>, Unreadable> {
     }
 }
 
-/// The certificates in `Client-Cert-Chain`: a list of byte sequences, over as many fields as the proxy likes (RFC 9440 section 2.3).
+/// Parses `Client-Cert-Chain`: byte sequences over any number of headers (RFC 9440 section 2.3).
 fn client_cert_chain(headers: &HeaderMap) -> Result<Vec<Der>, Unreadable> {
     let mut chain = Vec::new();
     for field in headers.get_all(CLIENT_CERT_CHAIN) {
@@ -105,7 +112,7 @@ fn client_cert_chain(headers: &HeaderMap) -> Result<Vec<Der>, Unreadable> {
     Ok(chain)
 }
 
-/// One byte sequence (RFC 8941 section 3.3.5) that is one certificate.
+/// Parses one byte sequence (RFC 8941 section 3.3.5) that is one certificate.
 fn byte_sequence(text: &str) -> Result<Der, Unreadable> {
     let encoded = text.trim_matches([' ', '\t']).strip_prefix(':').and_then(|rest| rest.strip_suffix(':')).ok_or(Unreadable)?;
     let der = STANDARD.decode(encoded).map_err(|_| Unreadable)?;

@@ -1,11 +1,11 @@
-//! The refusals of the front: faults of the message itself, told to everybody (docs/reference/http.md#refusals).
+//! The refusals of the front: faults of the message itself (docs/reference/http.md#refusals).
 //!
-//! Not here: refusals with a reason; they are `http/error.rs`'s.
+//! Everybody may see them. `http/error.rs` has the refusals with a reason.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-/// How a socket writes its errors.
+/// The format in which a socket writes errors.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorShape {
     /// RFC 6749 section 5.2: `{"error": …, "error_description": …}`.
@@ -14,7 +14,7 @@ pub enum ErrorShape {
     Problem,
 }
 
-/// A fault that is found before any route looks at a request.
+/// A fault that is found before a route handles the request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// The body is over the route's limit.
@@ -29,13 +29,13 @@ pub enum Fault {
     NoRoute,
     /// The route does not take this method.
     Method,
-    /// A host that is not ours (ABUSE A-11).
+    /// The host is not ours (ABUSE A-11).
     Host,
-    /// A path that several environments have, from a host that tells them apart for nobody.
+    /// Several environments have this path, and the host does not say which of them is meant.
     Environment,
-    /// `Client-Cert` or `Client-Cert-Chain` of a trusted proxy that cannot be read.
+    /// A trusted proxy sent a `Client-Cert` or `Client-Cert-Chain` that cannot be parsed.
     ClientCert,
-    /// `Forwarded` of a trusted proxy that cannot be read.
+    /// A trusted proxy sent a `Forwarded` that cannot be parsed.
     Forwarded,
     /// A handler panicked.
     Panic,
@@ -44,7 +44,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The answer. Fixed words: nothing of the request, nothing of the inside.
+    /// The response. Its words are fixed, so it shows nothing of the request and nothing internal.
     pub fn response(self, shape: ErrorShape) -> Response {
         let (status, error, description) = self.parts();
         let (media, body) = match shape {
@@ -94,7 +94,7 @@ impl Fault {
         }
     }
 
-    /// After these the rest of the body is not worth reading: the connection ends.
+    /// True if the connection closes after this fault: the rest of the body is not worth reading.
     fn leaves_body_unread(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,6 @@
-//! Which hosts a socket answers to: 421 for any other (ABUSE; RFC 9110 section 15.5.20).
+//! The hosts that a socket answers to; any other gets 421 (ABUSE ).
+//!
+//! RFC 9110 section 15.5.20.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,14 +10,17 @@ use axum::http::{HeaderMap, Uri, header};
 /// The hosts of a socket.
 #[derive(Clone, Debug)]
 pub enum Hosts {
-    /// The routes look themselves: each environment compares its own issuer by [`host_matches`].
+    /// Any host. The routes check: each environment compares its own issuer by [`host_matches`].
     RoutesLook,
-    /// These, with or without a port, `localhost`, and every literal address: a page that rebinds its own name to our
-    /// address cannot make a browser send any of them.
+    /// These names, with or without a port, `localhost`, and every literal address.
+    ///
+    /// A page that rebinds its own name to our address cannot make a browser send any of them.
     Named(Vec<String>),
 }
 
-/// The host (with its port, if it is not the scheme's) that a request names. Nothing when it names none, or two.
+/// The host that a request names, as it was sent, with its port if it has one.
+///
+/// `None` if it names none, or two.
 pub fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     let mut named = headers.get_all(header::HOST).iter();
     let header = match (named.next(), named.next()) {
@@ -32,7 +37,7 @@ pub fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     .filter(|host| !host.is_empty() && !host.contains('@'))
 }
 
-/// Whether the host that a request names is the authority of one of our URLs. Default ports are no difference.
+/// True if the host that a request names is this authority. Default ports do not matter.
 pub fn host_matches(named: &str, authority: &str) -> bool {
     let bare = |text: &str| text.strip_suffix(":443").or_else(|| text.strip_suffix(":80")).unwrap_or(text).len();
     let (named, authority) = (named.get(..bare(named)), authority.get(..bare(authority)));
@@ -40,7 +45,7 @@ pub fn host_matches(named: &str, authority: &str) -> bool {
 }
 
 impl Hosts {
-    /// Whether this socket answers to the request.
+    /// True if this socket answers to the request.
     pub(super) fn admit(&self, parts: &Parts) -> bool {
         match self {
             Self::RoutesLook => true,
@@ -54,7 +59,7 @@ impl Hosts {
     }
 }
 
-/// The host of an authority.
+/// The host of an authority, without the port.
 pub fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(':') => host,

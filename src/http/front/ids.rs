@@ -1,8 +1,8 @@
-//! Request ids: 22 characters of base64url that nobody can guess, and that begin alike when they were made at about one time.
+//! Request ids: 22 characters of base64url that nobody can guess and that sort roughly by time.
 //!
-//! The journal finds an entry by its request id. Ids that are random from their first character land on a page of the index each,
-//! and every commit writes them all; with the milliseconds since the start in front (from a random beginning, so that they tell
-//! nothing but their order), the ids of a commit share a page or two. 80 bits stay random.
+//! The journal finds an entry by its request id. Fully random ids would each land on another page of the index, and every
+//! commit would write all those pages. These ids begin with the milliseconds since the start, counted from a random beginning
+//! so that they reveal only their order; the ids of one commit share a page or two. 80 bits stay random.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::domain::value::clock::{self, Entropy};
 use crate::domain::value::names::RequestId;
 
-/// Makes them.
+/// The generator of request ids.
 pub struct RequestIds {
     entropy: Arc<dyn Entropy>,
     since: Instant,
@@ -18,14 +18,14 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    /// From now on.
+    /// Starts the count of milliseconds now.
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
         let mut bytes = [0; 8];
         entropy.fill(&mut bytes);
         Self { entropy, since: Instant::now(), beginning: u64::from_be_bytes(bytes) }
     }
 
-    /// A fresh one.
+    /// A fresh id.
     pub fn next(&self) -> RequestId {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes);
@@ -47,7 +47,7 @@ mod tests {
         let ids = RequestIds::new(Arc::new(OsEntropy));
         let made: std::collections::BTreeSet<String> = (0..1000).map(|_| ids.next().to_string()).collect();
         assert_eq!(made.len(), 1000);
-        // Six characters stand for 4 seconds and more; a border may fall between.
+        // Six characters cover 4 seconds and more; a border may fall between.
         let begins: std::collections::BTreeSet<&str> = made.iter().map(|id| &id[..6]).collect();
         assert!(begins.len() <= 2 && made.iter().all(|id| id.len() == 22), "{begins:?}");
         let others = RequestIds::new(Arc::new(OsEntropy)).next().to_string();

@@ -1,4 +1,4 @@
-//! One line per request, made only of words of ours: what a caller wrote never enters it (ABUSE A-15, D-15, L-05).
+//! One log line per request, of our own words only: no text of the caller (ABUSE A-15, D-15, L-05).
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::PeerAddress;
 use crate::domain::value::names::RequestId;
 use crate::http::metrics::Socket;
 
-/// The route of requests that no route matched, in logs and metrics.
+/// The route label of requests that no route matched, in logs and metrics.
 pub(super) const NO_ROUTE: &str = "none";
 
-/// The parts of a request that its line is made of.
+/// The parts of a request that its log line is made of.
 pub(super) struct Facts {
     method: &'static str,
     route: Option<MatchedPath>,
@@ -20,7 +20,9 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// The peer is taken out: from here on [`super::Arrival`] says whose the request is.
+    /// Takes the facts from the request, and removes the peer.
+    ///
+    /// From here on [`super::Arrival`] names the client.
     pub(super) fn taken(request: &mut Request) -> Self {
         Self {
             method: method(request.method()),
@@ -29,7 +31,9 @@ impl Facts {
         }
     }
 
-    /// The template that matched. Never the path: it may hold a token, and it may be anything (ABUSE A-15).
+    /// The route template that matched (ABUSE A-15).
+    ///
+    /// Never the path: it may contain a token, or anything else.
     pub(super) fn route(&self) -> &str {
         self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str)
     }
@@ -48,7 +52,7 @@ impl Facts {
     }
 }
 
-/// Methods are free text on the wire; here they are one of ten words.
+/// The method as one of ten words, since on the wire a method is free text.
 fn method(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = ["GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")

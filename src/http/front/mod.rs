@@ -1,8 +1,8 @@
-//! The front of every socket: request id, host, body limits, panic, headers and log of each request.
+//! The front of every socket: request id, host, body limits, panics, headers and log.
 //!
-//! Enter through [`wrap`]. It knows no token and no route: refusals here are faults of the message, in fixed words.
+//! Enter through [`wrap`]. It knows no token and no route: it refuses only faults of the message, in fixed words.
 //!
-//! Not here: connections and their time limits (`server`), refusals with a reason (`http::error`).
+//! `server` has connections and their time limits. `http::error` has refusals with a reason.
 
 mod address;
 mod body;
@@ -41,51 +41,54 @@ use super::metrics::{Metrics, Socket};
 use crate::domain::value::names::RequestId;
 use crate::domain::value::network::Cidr;
 
-/// The arrival of a request, as the front saw it: an extension of the request.
+/// A request's id and client. The front adds it to the request's extensions.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     /// Its id.
     pub id: RequestId,
-    /// Where it comes from, as far as we trust what is said of it: the peer of the connection, or the client that a trusted proxy names.
-    /// Nothing where the peer is unknown, or the proxy names no client.
+    /// The client's address: the peer of the connection, or the client that a trusted proxy names.
+    ///
+    /// `None` if the peer is unknown, or the proxy names no client.
     pub client: Option<IpAddr>,
 }
 
 /// The settings of a socket's front.
 pub struct Front {
-    /// Which socket.
+    /// The socket.
     pub socket: Socket,
-    /// How it writes errors.
+    /// The format in which it writes errors.
     pub shape: ErrorShape,
-    /// Which hosts it answers to. `/livez` and `/readyz` answer to all: a probe names an address of its own making.
+    /// The hosts it answers to.
+    ///
+    /// `/livez` and `/readyz` answer to all: a probe sends whatever host it likes.
     pub hosts: Hosts,
-    /// How large bodies may be.
+    /// The size limits of bodies.
     pub bodies: BodyLimits,
-    /// How long a body may take to arrive.
+    /// The time a body may take to arrive.
     pub body_time: Duration,
-    /// How long a handler may take after that.
+    /// The time a handler may take after that.
     pub handler_time: Duration,
-    /// Proxies that may say whose request it is.
+    /// Proxies that may name the client.
     pub trusted_proxies: Vec<Cidr>,
-    /// Request ids.
+    /// The generator of request ids.
     pub ids: RequestIds,
-    /// Where answers and panics are counted.
+    /// The metrics that count answers and panics.
     pub metrics: Arc<Metrics>,
 }
 
 impl Front {
-    /// Eight seconds for a body (ABUSE D-02), thirty for a handler.
+    /// The time for a body: eight seconds (ABUSE D-02).
     pub const BODY_TIME: Duration = Duration::from_secs(8);
-    /// See [`Self::BODY_TIME`].
+    /// The time for a handler: thirty seconds.
     pub const HANDLER_TIME: Duration = Duration::from_secs(30);
 }
 
-/// The name of the header that carries a request's id.
+/// The header with a request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Puts the front before a complete router: routes that are added later are not covered.
+/// Adds the front to a complete router. It does not cover routes that are added later.
 ///
-/// Handlers find an [`Arrival`] among the request's extensions, and a body that is bounded in size and time.
+/// Handlers find an [`Arrival`] in the request's extensions, and a body that is bounded in size and time.
 pub fn wrap(router: Router, front: Front) -> Router {
     let shape = front.shape;
     router
@@ -97,7 +100,9 @@ pub fn wrap(router: Router, front: Front) -> Router {
         })
 }
 
-/// A route behind the front. axum's own middleware would do the same with two more objects for each request.
+/// A route behind the front.
+///
+/// axum's own middleware would do the same with two more objects for each request.
 #[derive(Clone)]
 struct Behind {
     front: Arc<Front>,
@@ -120,10 +125,10 @@ impl Service<Request> for Behind {
 
 async fn pass(front: Arc<Front>, mut request: Request, route: Route) -> Result<Response, Infallible> {
     let started = Instant::now();
-    // 1. An id of our own: one that a caller chose could be made to match somebody else's in journal and logs.
+    // 1. Our own id: a caller could choose one that matches somebody else's in journal and logs.
     let id = front.ids.next();
     let facts = log::Facts::taken(&mut request);
-    // 2. Whose it is. Probes are answered whatever a proxy says of them.
+    // 2. The client. Probes get an answer whatever a proxy says about them.
     let told = origin(&front, facts.peer, &mut request);
     let client = told.ok().flatten();
     request.extensions_mut().insert(Arrival { id: id.clone(), client });
@@ -135,7 +140,8 @@ async fn pass(front: Arc<Front>, mut request: Request, route: Route) -> Result<R
     let mut response = match admitted {
         Ok((request, reading)) => {
             let response = handle(&front, request, route, &id).await;
-            // A handler that could not have the body knows no more than that. One that did not want it leaves it on the connection.
+            // A handler whose body failed has no answer of its own. If a handler did not read the body, the rest is still on
+            // the connection.
             match reading.fault() {
                 Some(fault) => fault.response(front.shape),
                 None if reading.is_whole() => response,
@@ -144,15 +150,16 @@ async fn pass(front: Arc<Front>, mut request: Request, route: Route) -> Result<R
         }
         Err(fault) => fault.response(front.shape),
     };
-    // 4. What every answer carries, and what is kept of it.
+    // 4. The headers of every answer, the metrics, and the log line.
     add_headers(&mut response, &id);
     front.metrics.request(front.socket, facts.route(), response.status().as_u16());
     facts.write(front.socket, &id, response.status(), started.elapsed());
     Ok(response)
 }
 
-/// Where a request comes from; what a trusted proxy says of its client's certificate is put on the request. What such a proxy sends is
-/// taken or refused, never dropped.
+/// The client's address. It also adds the certificate that a trusted proxy sent to the request.
+///
+/// A trusted proxy's headers are accepted or refused, never dropped.
 fn origin(front: &Front, peer: Option<PeerAddress>, request: &mut Request) -> Result<Option<IpAddr>, Fault> {
     let Some(PeerAddress(peer)) = peer else { return Ok(None) };
     if !front.trusted_proxies.iter().any(|network| network.contains(peer)) {
@@ -160,7 +167,7 @@ fn origin(front: &Front, peer: Option<PeerAddress>, request: &mut Request) -> Re
     }
     let client = address::client_address(peer, request.headers(), &front.trusted_proxies).map_err(|_| Fault::Forwarded)?;
     let certificate = certificate::forwarded(request.headers()).map_err(|_| Fault::ClientCert)?;
-    // What a handshake of our own proved stands; a proxy's word counts only where there was none.
+    // A certificate of our own handshake wins; the proxy's counts only if there was none.
     if let Some(certificate) = certificate
         && request.extensions().get::<PeerCertificate>().is_none()
     {
@@ -169,12 +176,16 @@ fn origin(front: &Front, peer: Option<PeerAddress>, request: &mut Request) -> Re
     Ok(client)
 }
 
-/// Routes that answer to every host and every proxy: whoever asks names an address of its own making.
+/// True for the routes that answer to every host and every proxy.
+///
+/// A probe sends whatever host it likes.
 fn is_probe(route: &str) -> bool {
     matches!(route, "/livez" | "/readyz")
 }
 
-/// Host, and a body that is read when a handler asks for it: whoever sends it is known first (ABUSE A-01, I-21).
+/// Checks the host and bounds the body.
+///
+/// A handler reads the body only once it knows the caller (ABUSE A-01, I-21).
 fn admit(front: &Front, request: Request) -> Result<(Request, Arc<Reading>), Fault> {
     let (parts, body) = request.into_parts();
     let route = parts.extensions.get::<MatchedPath>().map_or(log::NO_ROUTE, MatchedPath::as_str);
@@ -185,17 +196,17 @@ fn admit(front: &Front, request: Request) -> Result<(Request, Arc<Reading>), Fau
     Ok((Request::from_parts(parts, body), reading))
 }
 
-/// The connection ends with this answer: what is left of the request on it is not read.
+/// Closes the connection after this response: the rest of the request on it is not read.
 fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// Runs the route. A panic becomes an answer, so that a defect is a 500 with an id and not a closed connection (ABUSE S10).
+/// Runs the route. A panic becomes a 500 with an id instead of a closed connection (ABUSE S10).
 async fn handle(front: &Front, request: Request, route: Route, id: &RequestId) -> Response {
     let mut running = pin!(route.oneshot(request));
     let caught = std::future::poll_fn(|cx| {
-        // The future is not polled again after a panic, and what it shares with others is behind locks of their own.
+        // The future is not polled again after a panic, and everything it shares with others has its own locks.
         match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Some),
             Err(_) => Poll::Ready(None),
@@ -212,7 +223,7 @@ async fn handle(front: &Front, request: Request, route: Route, id: &RequestId) -
     }
 }
 
-/// Safe defaults; a route that knows better has set its own.
+/// Safe default headers. A route may set its own.
 const DEFAULTS: [(HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

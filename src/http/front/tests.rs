@@ -1,4 +1,6 @@
-//! The front before a small router, in process. `server`'s tests drive the same router over sockets.
+//! Tests of the front before a small router, in process.
+//!
+//! `server`'s tests drive the same router over sockets.
 
 use crate::domain::value::clock::Entropy;
 use axum::body::{Body, to_bytes};
@@ -9,7 +11,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::domain::value::network::Cidr;
 
-/// Counts up: ids differ, and runs are the same.
+/// Counts up: ids differ, and every run gets the same ones.
 struct Counting(std::sync::atomic::AtomicU64);
 
 impl Entropy for Counting {
@@ -38,7 +40,7 @@ async fn panics() -> &'static str {
     panic!("canary-secret")
 }
 
-/// A few routes behind the front: `/token` tells the size of its body.
+/// A few routes behind the front. `/token` answers with the size of its body.
 pub(crate) fn router(front: Front) -> Router {
     let echo = |body: axum::body::Bytes| async move { body.len().to_string() };
     let routes = Router::new()
@@ -115,7 +117,7 @@ async fn d_05_a_content_coding_is_refused() {
         let answer = ask(&router, Request::post("/token").header("content-encoding", coding), "x").await;
         assert_eq!(answer.status, status, "{coding}");
     }
-    // It is no matter where no body is read: a proxy asks for a verdict with the headers of a request whose body it keeps.
+    // It does not matter where no body is read: a proxy asks for a verdict with the headers of a request whose body it keeps.
     let gzip = |path: &str| Request::get(path).header("content-encoding", "gzip");
     assert_eq!(ask(&router, gzip("/livez"), "").await.status, 200);
     let unread = ask(&router, gzip("/livez"), "x").await;

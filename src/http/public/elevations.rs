@@ -1,7 +1,7 @@
-//! `POST I/elevations`: a workload asks for itself, by its own proof, and looks with a poll token how it stands (docs/reference/admin-api.md).
+//! `POST I/elevations`: a workload requests an elevation by its own proof, and polls for its state.
 //!
-//! Nobody has to be signed in at the partner. Errors are `application/problem+json`; a reason is told once the caller is known, as at the
-//! token endpoint.
+//! See docs/reference/admin-api.md. Nobody has to be signed in at the partner. Errors are `application/problem+json`; as at
+//! the token endpoint, the caller sees a reason once they are known.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -25,10 +25,10 @@ use crate::http::admin::{Problem, asked::Asked, input};
 use crate::http::authorization::Authorization;
 use crate::http::error::no_store;
 
-/// The seconds that a waiting workload is told to wait.
+/// The seconds between two polls.
 const WAIT: &str = "2";
 
-/// Asks for an elevation.
+/// Requests an elevation.
 pub async fn ask(here: Here, headers: HeaderMap, body: Bytes) -> Response {
     let asked = asked(&here, &headers, &body).await;
     let mut response = asked.unwrap_or_else(|problem| problem.at(&here.request).into_response());
@@ -75,7 +75,9 @@ fn proof(here: &Here, headers: &HeaderMap) -> Result<Credential, Problem> {
     }
 }
 
-/// The answer to a stranger: that there is no caller, and never why (docs/reference/http.md#refusals).
+/// The answer to an unknown caller: that no caller is known, and never why.
+///
+/// See docs/reference/http.md#refusals.
 fn stranger(here: &Here, reason: &'static Reason) -> Problem {
     denied_problem(here, &Denied::from(Refused::unknown(reason)))
 }
@@ -84,7 +86,7 @@ fn denied_problem(here: &Here, denied: &Denied) -> Problem {
     let refused = &denied.refused;
     here.metrics.refused(refused.reason);
     let is_busy = matches!(refused.reason.class, reason::Class::Busy | reason::Class::Form | reason::Class::Quota);
-    // What is wrong with a DPoP proof says nothing of who calls, and nobody could make a better one without being told.
+    // The fault of a DPoP proof says nothing about the caller, and without it nobody could make a better proof.
     let of_proof = matches!(refused.reason.class, reason::Class::Possession | reason::Class::Nonce);
     if refused.known.is_some() || of_proof {
         Problem::of(refused.reason).known().after(denied.retry_after)
@@ -95,7 +97,7 @@ fn denied_problem(here: &Here, denied: &Denied) -> Problem {
     }
 }
 
-/// How an elevation stands, for who holds its poll token. Anybody else is told that there is none.
+/// The state of an elevation, for the holder of its poll token. Anybody else gets a 404.
 pub async fn poll(here: Here, headers: HeaderMap, id: String) -> Response {
     let view = here.broker.journal.view();
     let found = || {
@@ -106,7 +108,7 @@ pub async fn poll(here: Here, headers: HeaderMap, id: String) -> Response {
         let here_too = request.elevation.environment == here.environment;
         (bool::from(known) && here_too).then_some(request)
     };
-    // One answer, whether the elevation, its environment or the token is another one.
+    // One answer for another elevation, another environment and another token.
     let missing = || Problem::missing("elevation that this poll token opens").at(&here.request).into_response();
     let Some(request) = found() else { return missing() };
     let client = ClientId::Integration(request.elevation.integration.clone());
@@ -124,7 +126,9 @@ pub async fn poll(here: Here, headers: HeaderMap, id: String) -> Response {
     response
 }
 
-/// What the workload may know: what it asked for, what is left of it, and when. Who decided is our own people's business.
+/// The facts that the workload may know: its own request, its remaining terms, and the times.
+///
+/// It does not see who decided: those are our own people.
 fn show(here: &Here, request: &Request) -> Value {
     let (terms, period) = (request.terms(), request.period());
     let asked = &request.elevation;

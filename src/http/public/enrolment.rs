@@ -1,7 +1,7 @@
-//! Enrolment over the mTLS socket (RFC 7030, RFC 8951), and the revocation list of the environment's authority.
+//! Enrolment over the mTLS socket (RFC 7030, RFC 8951), revocation lists, and OCSP.
 //!
-//! `cacerts` and `simpleenroll` answer without a certificate; `simplereenroll` takes the certificate in use. The first enrolment is
-//! authenticated by a one-time token as the password of HTTP Basic, the integration as its user name.
+//! `cacerts` and `simpleenroll` answer without a certificate; `simplereenroll` needs the certificate in use. The first
+//! enrolment authenticates by HTTP Basic, with the integration as the user name and a one-time token as the password.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -24,11 +24,11 @@ use crate::issuance::authority::certificates_only;
 /// The operations of EST that are served.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Operation {
-    /// The authority's certificates.
+    /// Gets the authority's certificates.
     CaCerts,
-    /// A first certificate, by token.
+    /// Issues a first certificate, by token.
     Enroll,
-    /// The next one, by the certificate in use.
+    /// Issues the next certificate, by the certificate in use.
     Reenroll,
 }
 
@@ -57,7 +57,7 @@ pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: B
         Ok(shown) => shown,
         Err(reason) => return refuse(&here, None, reason),
     };
-    // Whose it is, once a certificate was verified; the name beside a token is a claim like any other.
+    // The integration, once a certificate is verified. The name beside a token is only a claim.
     let known = match &shown {
         EnrolmentCredential::Certificate(shown) => Some(shown.leaf.integration.clone()),
         EnrolmentCredential::Token { .. } => None,
@@ -66,16 +66,18 @@ pub async fn enrol(here: Here, operation: Operation, headers: HeaderMap, body: B
         return refuse(&here, known, &reason::ENROLMENT_REQUEST);
     };
     match here.broker.enrol(&here.environment, &shown, &request, &here.request).await {
-        // Exactly the one that was issued (RFC 7030 section 4.2.3); what leads from it to the root comes from cacerts.
+        // Exactly the certificate that was issued (RFC 7030 section 4.2.3); the rest of its chain comes from `cacerts`.
         Ok(chain) => message(&[chain.leaf]),
         Err(not) => refuse_until(&here, known, not.reason, not.retry_after),
     }
 }
 
-/// `GET I/crl` and, for each issuing key, `GET I/crl/KID`: the list in DER (RFC 5280 section 5), good for [`LIST_LIFE`](crate::issuance::authority::LIST_LIFE).
+/// `GET I/crl`, and `GET I/crl/KID` for each issuing key: the revocation list in DER.
+///
+/// RFC 5280 section 5. It is valid for [`LIST_LIFE`](crate::issuance::authority::LIST_LIFE).
 pub fn revocation_list(here: &Here, kid: Option<&str>, headers: &HeaderMap) -> Response {
     match here.broker.revocation_list(&here.environment, kid) {
-        // Seconds, not hours: whoever asks wants to know of a revocation of now.
+        // Cached for a minute, not hours: the reader wants to know about revocations of now.
         Ok(list) => {
             let kept = Kept { media: "application/pkix-crl", control: "public, max-age=60" };
             cached::tagged(headers, kept, &cached::weak_tag(list.says.as_bytes()), list.der.0)
@@ -84,8 +86,9 @@ pub fn revocation_list(here: &Here, kid: Option<&str>, headers: &HeaderMap) -> R
     }
 }
 
-/// `POST I/ocsp`, and `GET I/ocsp/BASE64` (RFC 6960 appendix A.1). The answer is signed and says itself how long it counts; who asks with a
-/// nonce wants a fresh one, so nothing is cached.
+/// `POST I/ocsp`, and `GET I/ocsp/BASE64` (RFC 6960 appendix A.1).
+///
+/// The answer is signed and states its own validity. A client that sends a nonce wants a fresh answer, so nothing is cached.
 pub async fn certificate_status(here: &Here, request: &[u8]) -> Response {
     let answer = here.broker.certificate_status(&here.environment, request).await;
     let mut response = answer.unwrap_or_else(|unsigned| unsigned.der()).into_response();
@@ -93,10 +96,12 @@ pub async fn certificate_status(here: &Here, request: &[u8]) -> Response {
     response
 }
 
-/// The media type of a question (RFC 6960 appendix C.1).
+/// The media type of an OCSP request (RFC 6960 appendix C.1).
 pub const OCSP_REQUEST: &str = "application/ocsp-request";
 
-/// The question in the path of a GET: base64 of its DER, any octet as it is or escaped (RFC 6960 appendix A.1, RFC 3986 section 2.1).
+/// The OCSP request in the path of a GET: base64 of its DER.
+///
+/// Any octet may be escaped (RFC 6960 appendix A.1, RFC 3986 section 2.1).
 pub fn asked_in_path(encoded: &str) -> Option<Vec<u8>> {
     let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
     let (mut text, mut rest) = (Vec::with_capacity(encoded.len()), encoded.bytes());
@@ -112,7 +117,7 @@ pub fn asked_in_path(encoded: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// User name and password of HTTP Basic (RFC 7617), exactly one of it.
+/// User name and password of HTTP Basic (RFC 7617), from exactly one header.
 fn basic(headers: &HeaderMap) -> Result<EnrolmentCredential, &'static Reason> {
     let mut fields = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(only), None) = (fields.next(), fields.next()) else { return Err(&reason::ENROLMENT_REFUSED) };
@@ -128,7 +133,9 @@ fn basic(headers: &HeaderMap) -> Result<EnrolmentCredential, &'static Reason> {
     shown().ok_or(&reason::ENROLMENT_REFUSED)
 }
 
-/// The DER of a request: base64 of it, with line ends anywhere (RFC 8951 section 3.1); `Content-Transfer-Encoding` says nothing.
+/// The DER of a certificate request: its base64, with line ends anywhere (RFC 8951 section 3.1).
+///
+/// `Content-Transfer-Encoding` is ignored.
 fn request(headers: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
     if !media::is(headers, "application/pkcs10") {
         return None;
@@ -137,8 +144,9 @@ fn request(headers: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// A certs-only message in base64 lines, and said to be (RFC 7030 sections 4.1.3 and 4.2.3): RFC 8951 has made that field optional, and clients
-/// of before look for it.
+/// A certs-only message in base64 lines, with the header that says so.
+///
+/// RFC 7030 sections 4.1.3 and 4.2.3. RFC 8951 made that header optional, but older clients look for it.
 fn message(certificates: &[Der]) -> Response {
     let text = STANDARD.encode(certificates_only(certificates));
     let lines: Vec<String> = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
@@ -150,7 +158,9 @@ fn message(certificates: &[Der]) -> Response {
     response
 }
 
-/// A refusal in words (RFC 7030 section 4.2.3): the reason, what it means and what to do. It goes to the record like any other.
+/// Refuses in words (RFC 7030 section 4.2.3): the reason, its meaning, and the fix.
+///
+/// The refusal is recorded like any other.
 fn refuse(here: &Here, known: Option<IntegrationId>, reason: &'static Reason) -> Response {
     refuse_until(here, known, reason, None)
 }

@@ -1,4 +1,4 @@
-//! The one `DPoP` proof of a request (RFC 9449 section 4.3), and what it must be for.
+//! The one `DPoP` proof of a request, and the method and URL it must be for (RFC 9449 section 4.3).
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
@@ -8,12 +8,12 @@ use crate::authn::dpop::{self, Expected};
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::reason::{self, Reason};
 
-/// The header of proofs (RFC 9449 section 4.1).
+/// The header with a DPoP proof (RFC 9449 section 4.1).
 pub const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
-/// Tells whoever makes proofs the nonce for the next one (RFC 9449 section 8.2).
+/// Sends the next nonce to a client that sent a proof (RFC 9449 section 8.2).
 pub fn tell_nonce(here: &Here, headers: &HeaderMap, response: &mut Response) {
     if headers.contains_key(DPOP)
         && let Ok(nonce) = HeaderValue::from_str(&here.broker.nonces.current(here.broker.now()))
@@ -22,7 +22,7 @@ pub fn tell_nonce(here: &Here, headers: &HeaderMap, response: &mut Response) {
     }
 }
 
-/// The proof of the one `DPoP` header, if there is one.
+/// Verifies the proof in the one `DPoP` header, if there is one.
 pub fn proof(
     here: &Here,
     headers: &HeaderMap,
@@ -39,7 +39,7 @@ pub fn proof(
     dpop::verify(text, Expected { method: &method, urls: &urls, token, now: here.broker.now() }, &here.broker.nonces).map(Some)
 }
 
-/// The target of a proof for one of our own endpoints: `POST` there, on either socket.
+/// The method and URLs that a proof for our own endpoint must name: `POST`, on either socket.
 pub fn own_endpoint(here: &Here, suffix: &str) -> (String, Vec<String>) {
     let issuer = here.issuer.as_str();
     let alias = here.mtls_base().map(|base| format!("{base}{suffix}"));

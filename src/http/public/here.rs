@@ -1,4 +1,4 @@
-//! A request as the handlers of the public socket see it.
+//! A request, as the handlers of the public socket see it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ pub struct Here {
     pub issuer: Issuer,
     /// The request's id.
     pub request: RequestId,
-    /// Where it comes from.
+    /// The client's address.
     pub peer: IpAddr,
-    /// Whether the operator lists that address among those that may ask for verdicts.
+    /// True if the operator lists that address among those that may ask for verdicts.
     pub may_verify: bool,
-    /// `https://…` of the mTLS socket, as it is published.
+    /// The published `https://…` URL of the mTLS socket.
     pub mtls: Option<Arc<str>>,
-    /// The client certificate of its connection, verified by this environment's authorities or a bundle that its bindings name.
+    /// The client certificate, verified by this environment's authorities or its bindings' bundle.
     pub certificate: Option<Peer>,
-    /// When it began, for the histogram.
+    /// The time at which the request began, for the histogram.
     pub started: Instant,
 }
 

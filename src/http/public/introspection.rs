@@ -1,4 +1,4 @@
-//! `POST I/introspect` (RFC 7662) and `POST I/revoke` (RFC 7009): the same callers, the same proofs.
+//! `POST I/introspect` (RFC 7662) and `POST I/revoke` (RFC 7009), for the same callers and proofs.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -22,7 +22,7 @@ use crate::http::form::Form;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// The facts of a token that the caller may know.
+/// Answers with the facts about a token that the caller may know.
 pub async fn introspect(here: Here, headers: HeaderMap, body: Bytes) -> Response {
     let (token, caller) = match asked(&here, &headers, &body, Operation::Introspection).await {
         Ok(asked) => asked,
@@ -54,13 +54,13 @@ pub async fn revoke(here: Here, headers: HeaderMap, body: Bytes) -> Response {
     }
 }
 
-/// The token that is asked about, and who asks.
+/// The token of the request, and the caller.
 async fn asked(here: &Here, headers: &HeaderMap, body: &[u8], operation: Operation) -> Result<(String, ClientId), Denied> {
     let endpoint = if operation == Operation::Revocation { "/revoke" } else { "/introspect" };
     let fault = |reason: &'static Reason| Denied::from(Refused::unknown(reason));
     let mut form = Form::read(headers, body).map_err(fault)?;
     let credential = credential(here, &mut form, headers, endpoint).map_err(fault)?;
-    // The caller first: a stranger learns nothing of the form.
+    // The caller is authenticated first: an unknown one learns nothing about the form.
     let caller = here.broker.authenticate(&here.environment, &credential, operation).await?;
     let token = form.take("token").ok_or_else(|| fault(&reason::FORM_MISSING))?;
     Ok((token, caller))
@@ -74,7 +74,7 @@ fn credential(here: &Here, form: &mut Form, headers: &HeaderMap, endpoint: &str)
         }
         (Authorization::Other, None) => Err(&reason::CLIENT_MISSING),
         (Authorization::Token { text, as_dpop }, None) => {
-            // Only a bound token has a use for a proof, and that names this endpoint and this token.
+            // Only a bound token needs a proof, which must name this endpoint and this token.
             let possession = held::proof(here, headers, || Ok(held::own_endpoint(here, endpoint)), Some(&text))?;
             let certificate = here.certificate.as_ref().map(Peer::fingerprint);
             Ok(ClientCredential::Token(HeldToken { text, as_dpop, certificate, possession }))
@@ -83,7 +83,7 @@ fn credential(here: &Here, form: &mut Form, headers: &HeaderMap, endpoint: &str)
             Ok(ClientCredential::Assertion { text, client: form.take("client_id") })
         }
         (Authorization::Absent, Some(_)) => Err(&reason::CLIENT_MISSING),
-        // RFC 8705 section 2: the certificate of the connection, and client_id to say whose.
+        // RFC 8705 section 2: the connection's certificate authenticates, and `client_id` names the client.
         (Authorization::Absent, None) => match (here.certificate.clone(), form.take("client_id")) {
             (Some(shown), Some(client)) => Ok(ClientCredential::Certificate { shown, client }),
             _ => Err(&reason::CLIENT_MISSING),
@@ -118,7 +118,7 @@ fn active(found: Found) -> Value {
     answer
 }
 
-/// A refusal of either endpoint.
+/// The refusal of either endpoint.
 pub(super) fn refused(here: &Here, denied: &Denied, headers: &HeaderMap) -> Response {
     here.broker.note(&here.environment, &here.request, &denied.refused);
     here.metrics.refused(denied.refused.reason);

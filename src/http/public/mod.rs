@@ -1,7 +1,8 @@
-//! The public socket: what partners' workloads and internal APIs call, for every environment.
+//! The public socket, which partners' workloads and internal APIs call, for every environment.
 //!
-//! Environments are told apart by host and path of their issuers, which operators choose. Each path is a literal route, so nothing is
-//! normalised into another (ABUSE D-17); the host is compared here, and one that no environment has at this path is answered 421.
+//! Enter through [`Public::router`]. The host and path of the issuers, which operators choose, tell environments apart. Each
+//! path is a literal route, so no path is normalised into another (ABUSE D-17). This module compares the host: if no
+//! environment has the host at this path, the answer is 421.
 
 pub mod elevations;
 pub mod enrolment;
@@ -44,17 +45,17 @@ use enrolment::Operation;
 use here::Here;
 use publication::Flavour;
 
-/// The longest body of the OAuth endpoints that a handler reads; the front reads no more of it than `body_limit`.
+/// The longest body that a handler reads; the front already limits it to `body_limit`.
 const MOST: usize = 2 * 1024 * 1024;
 
-/// The parts of the public socket.
+/// The public socket of a node.
 pub struct Public {
     broker: Broker,
     metrics: Arc<Metrics>,
     places: Vec<Place>,
-    /// The hosts of the mTLS socket, where this is its side.
+    /// The hosts of the mTLS socket, if this is the mTLS side.
     mtls: Option<Vec<String>>,
-    /// `https://…` of the mTLS socket, as it is published.
+    /// The published `https://…` URL of the mTLS socket.
     mtls_url: Option<Arc<str>>,
     /// The networks of proxies that may ask for verdicts without a proof.
     verify_callers: Vec<Cidr>,
@@ -103,17 +104,17 @@ const ROUTES: [(&str, Route); 17] = [
     ("/revoke", Route::Revoke),
     ("/token", Route::Token),
     ("/verify", Route::Verify),
-    // A wildcard takes no empty rest, and `/` is a path that a proxy appends.
+    // A wildcard does not match an empty rest, and `/` is a path that a proxy appends.
     ("/verify/", Route::VerifyInPath),
     ("/verify/{*path}", Route::VerifyInPath),
 ];
 
-/// Below `/.well-known/est/ENVIRONMENT` of the mTLS socket (RFC 7030 section 3.2.2).
+/// The routes below `/.well-known/est/ENVIRONMENT` of the mTLS socket (RFC 7030 section 3.2.2).
 const ENROLMENT: [(&str, Operation); 3] =
     [("cacerts", Operation::CaCerts), ("simpleenroll", Operation::Enroll), ("simplereenroll", Operation::Reenroll)];
 
 impl Public {
-    /// The public socket of these environments.
+    /// Creates the public socket of these environments.
     pub fn new(broker: Broker, metrics: Arc<Metrics>, environments: &BTreeMap<EnvironmentName, Environment>) -> Self {
         let place = |(name, environment): (&EnvironmentName, &Environment)| {
             let (_, rest) = environment.issuer.as_str().split_once("://")?;
@@ -131,19 +132,19 @@ impl Public {
         }
     }
 
-    /// The same, with proxies that may ask for verdicts without a proof.
+    /// Adds proxies that may ask for verdicts without a proof.
     #[must_use]
     pub fn telling(self, verify_callers: &[Cidr]) -> Self {
         Self { verify_callers: verify_callers.to_vec(), ..self }
     }
 
-    /// The same, with the address of the mTLS socket in its metadata.
+    /// Adds the address of the mTLS socket to the metadata.
     #[must_use]
     pub fn naming(self, mtls_url: Option<&str>) -> Self {
         Self { mtls_url: mtls_url.map(Arc::from), ..self }
     }
 
-    /// The same routes on the mTLS socket, which answers to `hosts` besides, and enrolment.
+    /// The same routes for the mTLS socket, which also answers to `hosts`, and enrolment.
     pub fn on_mtls(
         broker: Broker,
         metrics: Arc<Metrics>,
@@ -158,8 +159,9 @@ impl Public {
         self.places.iter().map(|place| place.authority.clone()).collect()
     }
 
-    /// The environment at a path, whatever the host: the one of the host where there are several, or of the host but for its port, and none
-    /// where that does not tell.
+    /// The environment at a path, whatever the host.
+    ///
+    /// If several environments have the path, the host decides, first with its port and then without. `None` if that is ambiguous.
     fn find_by_path(&self, path: &str, named: Option<&str>) -> Option<&Place> {
         let only = |is: &dyn Fn(&Place) -> bool| {
             let mut at_path = self.places.iter().filter(|place| place.path == path && is(place));
@@ -191,14 +193,14 @@ impl Public {
             for place in &public.places {
                 for (name, operation) in ENROLMENT {
                     let path = format!("/.well-known/est/{}/{name}", place.environment);
-                    // The environment stands in the path: whatever host the certificate of the socket is for serves it.
+                    // The path names the environment, so any host in the socket's certificate may serve it.
                     router = router.route(&path, Route::Enrolment(operation).handler(place.path.clone()));
                 }
             }
         }
         let mut taken = BTreeSet::new();
         for (path, number, below) in routes {
-            // Two environments on two hosts may have one path: one route, told apart by the host.
+            // Two environments on two hosts may have the same path: one route, and the host tells them apart.
             if taken.insert(path.clone()) {
                 router = router.route(&path, ROUTES[number].1.handler(below));
             }
@@ -221,9 +223,11 @@ impl Public {
 }
 
 impl Route {
-    /// Whether the path alone names the environment. An `ext_authz` filter sends the host of the API; `openssl ocsp` one without its port, or
-    /// none, and what it is answered is signed. Where environments are told apart by host alone, neither can be served: the limit is told in
-    /// the refusal ([`Fault::Environment`]).
+    /// True if the path alone names the environment.
+    ///
+    /// An `ext_authz` filter sends the host of the API. `openssl ocsp` sends a host without its port, or none, and its answer
+    /// is signed. Where only the host tells environments apart, neither can be served; the refusal says so
+    /// ([`Fault::Environment`]).
     fn is_found_by_path(self) -> bool {
         match self {
             Self::List | Self::Status | Self::StatusInPath | Self::VerifyInPath => true,
@@ -240,7 +244,7 @@ impl Route {
         }
     }
 
-    /// Whether the route takes a certificate as the proof of its client, or binds what it gives to one.
+    /// True if a certificate authenticates the client of this route, or its token is bound to one.
     fn takes_certificate(self) -> bool {
         match self {
             Self::Elevations | Self::Enrolment(Operation::Reenroll) | Self::Introspect | Self::Revoke | Self::Token => true,
@@ -279,14 +283,16 @@ impl Route {
         }
     }
 
-    /// What is answered at once, or what will be: each route's own future, no larger than it must be. A future of all of them would be as
-    /// large as the largest, and moved with every request.
+    /// The answer, or a future of it.
+    ///
+    /// Each route has its own future, no larger than it must be. One future of all routes would be as large as the largest,
+    /// and would be moved with every request.
     fn answer(self, public: &Public, path: &str, request: Request) -> Answer {
         let Some(place) = public.find(&request, path, self) else {
             let fault = if self.is_found_by_path() { Fault::Environment } else { Fault::Host };
             return at_once(fault.response(ErrorShape::OAuth));
         };
-        // A token in a query ends in logs (ABUSE A-15): the routes that take one take no query.
+        // A token in a query ends up in logs (ABUSE A-15), so the routes that take a token take no query.
         let takes_query = matches!(self, Self::Bundle | Self::Jwks(_) | Self::Metadata(_) | Self::Verify | Self::VerifyInPath);
         if request.uri().query().is_some() && !takes_query {
             return at_once(StatusCode::BAD_REQUEST.into_response());
@@ -295,12 +301,13 @@ impl Route {
         let Some(here) = here(public, place, &request) else {
             return at_once(StatusCode::INTERNAL_SERVER_ERROR.into_response());
         };
-        // Without a certificate only these two answer there: nothing falls through to what an assertion alone may do (ABUSE M-01).
+        // Without a certificate only these two answer on the mTLS socket: no request falls back to an assertion alone (ABUSE
+        // M-01).
         let open = matches!(self, Self::Enrolment(Operation::CaCerts | Operation::Enroll));
         if public.mtls.is_some() && here.certificate.is_none() && !open {
             return at_once(uncertified(&here, &reason::CERTIFICATE_MISSING));
         }
-        // Nor is one that a proxy names passed over because it verifies nowhere here: its owner would be given an unbound token.
+        // A certificate that does not verify here is not ignored: its owner would get an unbound token.
         if shows_certificate && here.certificate.is_none() && self.takes_certificate() {
             if matches!(self, Self::Introspect | Self::Revoke) {
                 let denied = Denied::from(Refused::unknown(&reason::CERTIFICATE_PROFILE));
@@ -335,7 +342,7 @@ impl Route {
             Self::Elevations => whole(body, |body| elevations::ask(here, headers, body)),
             Self::Introspect => whole(body, |body| introspection::introspect(here, headers, body)),
             Self::Revoke => whole(body, |body| introspection::revoke(here, headers, body)),
-            // Without a content type the body speaks for itself; one that says that it is something else is believed.
+            // Without a content type the body is parsed. A content type that says something else is believed.
             Self::Status if headers.contains_key(CONTENT_TYPE) && !media::is(&headers, enrolment::OCSP_REQUEST) => {
                 Box::pin(async move { enrolment::certificate_status(&here, &[]).await })
             }
@@ -353,19 +360,19 @@ fn uncertified(here: &Here, reason: &'static Reason) -> Response {
     refuse(&denied, Slotted::ClientCredentials, &here.request)
 }
 
-/// The rest of a request line below a route of the issuer with this path.
+/// The rest of the path below a route of the issuer with this path.
 fn below(uri: &Uri, issuer: &str, route: &str) -> Option<String> {
     uri.path().strip_prefix(issuer)?.strip_prefix(route).map(str::to_owned)
 }
 
-/// An answer on its way.
+/// The future of an answer.
 type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 fn at_once(response: Response) -> Answer {
     Box::pin(ready(response))
 }
 
-/// With the body, which the front reads within its limits.
+/// Reads the body, which the front limits, and continues with it.
 fn whole<F>(body: Body, then: impl FnOnce(Bytes) -> F + Send + 'static) -> Answer
 where
     F: Future<Output = Response> + Send,
@@ -381,7 +388,7 @@ where
 fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
     let extensions = request.extensions();
     let arrival = extensions.get::<Arrival>()?;
-    // One that does not verify here is none here: `answer` refuses it where one is taken.
+    // A certificate that does not verify here counts as absent; `answer` refuses it on routes that take one.
     let certificate = extensions.get::<PeerCertificate>().and_then(|peer| {
         let own = peer.verified(&place.environment, |leaf| public.broker.certificate(&place.environment, leaf));
         own.map(Peer::Own).or_else(|| public.broker.svid(&place.environment, peer.chain()).map(Peer::Svid))
@@ -395,7 +402,7 @@ fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
         environment: place.environment.clone(),
         issuer: place.issuer.clone(),
         request: arrival.id.clone(),
-        // An unknown peer lies in no partner's network.
+        // An unknown peer is in no partner's network.
         peer: arrival.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         started: Instant::now(),
     })

@@ -1,6 +1,6 @@
-//! Metadata (RFC 8414, OIDC Discovery) and key sets (RFC 7517) of an environment, from memory.
+//! Serves metadata (RFC 8414, OIDC Discovery), key sets (RFC 7517) and trust bundles from memory.
 //!
-//! They are served whatever store is down.
+//! They are served even if a store is down.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
@@ -16,7 +16,10 @@ use crate::http::cached::{self, Kept};
 use crate::issuance::authority::bundle;
 use crate::issuance::{KeySet, document};
 
-/// The two documents: RFC 8414 wants empty members left out, OIDC relying parties want theirs present (docs/security/standards.md#empty-members-of-metadata).
+/// The two metadata documents of an environment.
+///
+/// RFC 8414 wants empty members left out; OIDC relying parties want theirs present
+/// (docs/security/standards.md#empty-members-of-metadata).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flavour {
     /// `oauth-authorization-server`.
@@ -25,21 +28,21 @@ pub enum Flavour {
     OpenId,
 }
 
-/// The metadata document.
+/// Serves a metadata document.
 pub fn metadata(here: &Here, flavour: Flavour, headers: &HeaderMap) -> Response {
     let view = here.broker.journal.view();
     let document = compose(&view.state, here, flavour);
     cached(&document, "application/json", headers)
 }
 
-/// A key set.
+/// Serves a key set.
 pub fn jwks(here: &Here, set: KeySet, headers: &HeaderMap) -> Response {
     let view = here.broker.journal.view();
     let document = document(&view.state, &here.environment, set, here.broker.now());
     cached(&document, "application/jwk-set+json", headers)
 }
 
-/// The environment's trust bundle, in which its leaves are X.509-SVIDs.
+/// Serves the environment's trust bundle, in which its certificates are X.509-SVIDs.
 pub fn trust_bundle(here: &Here, headers: &HeaderMap) -> Response {
     let (view, now) = (here.broker.journal.view(), here.broker.now());
     let certificates = &view.state.certificates;
@@ -84,7 +87,7 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
         "spiffe_bundle_endpoint": format!("{issuer}/bundle"),
     });
     if let Some(base) = here.mtls_base() {
-        // RFC 8705 section 5: the same endpoints where a certificate can be shown.
+        // RFC 8705 section 5: the same endpoints, where a client can present a certificate.
         document["mtls_endpoint_aliases"] = json!({
             "token_endpoint": format!("{base}/token"),
             "introspection_endpoint": format!("{base}/introspect"),
@@ -105,7 +108,7 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
     document
 }
 
-/// Kept by anybody for five minutes; readable by any origin.
+/// A document that anybody may cache for five minutes, and any origin may read.
 fn cached(document: &Value, media: &'static str, headers: &HeaderMap) -> Response {
     let kept = Kept { media, control: "public, max-age=300" };
     let mut response = cached::document(headers, kept, document.to_string());

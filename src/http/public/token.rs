@@ -1,6 +1,7 @@
 //! `POST I/token`: RFC 8693 exchange, RFC 7523 grant, and client credentials by assertion.
 //!
-//! Here a strict form becomes a request of the broker and its outcome a response; every rule is below.
+//! Enter through [`token`]. It turns a strict form into a request of the broker and the outcome into a response; every rule
+//! is in the layers below.
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -29,10 +30,10 @@ const TYPE_JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const TYPE_ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 const TYPE_ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-/// The grants that metadata lists.
+/// The grants that the metadata lists.
 pub const GRANTS: [&str; 3] = [CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE];
 
-/// The answer with a token, besides the token.
+/// The members of a successful answer, except the token.
 #[derive(Serialize)]
 struct Success<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,8 +90,10 @@ fn success(exchanged: &Exchanged, slot: Slotted) -> Response {
     response(exchanged.token.reveal(), &body)
 }
 
-/// Body and headers in one piece of memory each: grown as they are written, either would be copied some times. A token is base64url with
-/// two dots, which JSON writes as it is; the rest is an object of which the token becomes the first member.
+/// Writes body and headers into one allocation each; growing either would copy it several times.
+///
+/// A token is base64url with two dots, which JSON writes unchanged. The token becomes the first member of the object that
+/// `rest` is written as.
 fn response(token: &str, rest: &Success<'_>) -> Response {
     let mut json = Vec::with_capacity(token.len() + 512);
     json.extend_from_slice(br#"{"access_token":""#);
@@ -105,14 +108,14 @@ fn response(token: &str, rest: &Success<'_>) -> Response {
     }
     let mut response = Response::new(Body::from(json));
     let headers = response.headers_mut();
-    // These, those of the front, and a nonce.
+    // Room for these headers, the front's, and a nonce.
     *headers = HeaderMap::with_capacity(9);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     no_store(headers);
     response
 }
 
-/// The request of a strict form. A fault of the form is told to everybody.
+/// Parses a strict form. Everybody sees a fault of the form.
 fn request(mut form: Form<'_>, headers: &HeaderMap, here: &Here) -> Result<(Request, Slotted), &'static Reason> {
     let (slot, slotted, parameter) = match form.get("grant_type").ok_or(&reason::FORM_MISSING)? {
         TOKEN_EXCHANGE => (Slot::SubjectToken, Slotted::TokenExchange, "subject_token"),
@@ -123,7 +126,7 @@ fn request(mut form: Form<'_>, headers: &HeaderMap, here: &Here) -> Result<(Requ
     if slot == Slot::SubjectToken {
         exchange_types(&form)?;
     }
-    // A certificate is the client's authentication where no assertion is (RFC 8705 section 2); it must then be named.
+    // RFC 8705 section 2: without an assertion a certificate authenticates the client, and `client_id` must name it.
     let by_certificate = slot == Slot::ClientAssertion && here.certificate.is_some() && !asserts(&form);
     if by_certificate && form.get("client_id").is_none() {
         return Err(&reason::FORM_MISSING);
@@ -154,8 +157,10 @@ fn request(mut form: Form<'_>, headers: &HeaderMap, here: &Here) -> Result<(Requ
     Ok((request, slotted))
 }
 
-/// RFC 8693 section 2.1: a partner's token is a `jwt` or an `id_token`; what we issue is an access token; an actor is refused until
-/// delegation exists, never dropped.
+/// Checks the token types of an exchange (RFC 8693 section 2.1).
+///
+/// A partner's token is a `jwt` or an `id_token`, and we issue an access token. An actor is refused, never dropped:
+/// delegation does not exist.
 fn exchange_types(form: &Form<'_>) -> Result<(), &'static Reason> {
     if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
         return Err(&reason::ACTOR_UNSUPPORTED);
@@ -169,8 +174,9 @@ fn exchange_types(form: &Form<'_>) -> Result<(), &'static Reason> {
     }
 }
 
-/// At most one method of client authentication (RFC 6749 section 2.3). Besides an exchange or grant the proof itself is the client's;
-/// a second proof is not taken yet, and what is sent is never ignored.
+/// Allows at most one method of client authentication (RFC 6749 section 2.3).
+///
+/// In an exchange or grant the proof itself authenticates the client. A second proof is refused, never ignored.
 fn client_authentication(
     form: &Form<'_>,
     headers: &HeaderMap,
@@ -194,8 +200,10 @@ fn client_authentication(
     if slot == Slot::ClientAssertion { Ok(()) } else { Err(&reason::FORM_TWO_PROOFS) }
 }
 
-/// The key of the one `DPoP` header, if there is one. It is judged before anything is looked up or spent, so that a client that needs a
-/// nonce sends the same assertion again (docs/security/standards.md#nonce-before-jti).
+/// The key of the one `DPoP` header, if there is one.
+///
+/// It is verified before anything is looked up or spent, so that a client that needs a nonce can send the same assertion
+/// again (docs/security/standards.md#nonce-before-jti).
 fn possession(headers: &HeaderMap, here: &Here) -> Result<Option<Verified<Possession>>, &'static Reason> {
     held::proof(here, headers, || Ok(held::own_endpoint(here, "/token")), None)
 }

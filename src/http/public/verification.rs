@@ -1,15 +1,16 @@
-//! `I/verify[/{path}]?api=…&scope=…`, any method: forward-auth for proxies (nginx `auth_request`, Caddy `forward_auth`, Traefik
-//! `ForwardAuth`, Envoy `ext_authz`).
+//! `I/verify[/{path}]?api=…&scope=…`, any method: forward-auth for proxies.
+//!
+//! For nginx `auth_request`, Caddy `forward_auth`, Traefik `ForwardAuth` and Envoy `ext_authz`. Enter through [`verify`].
 //!
 //! The proxy asks with the headers of the request that it holds back: `Authorization`, `DPoP` and, set by the proxy itself,
-//! `X-Forwarded-Proto`, `X-Forwarded-Host` and `Client-Cert` (RFC 9440). It is believed only if its address stands in `verify_callers`, or it
-//! shows a proof of the API's `callers` in `X-Carnet-Caller`.
+//! `X-Forwarded-Proto`, `X-Forwarded-Host` and `Client-Cert` (RFC 9440). It is believed only if its address is in
+//! `verify_callers`, or if it presents a proof of the API's `callers` in `X-Carnet-Caller`.
 //!
-//! What is said in two places must be the same in both: one of them may be a client's.
-//! - Method and path: `X-Forwarded-Method` and `X-Forwarded-Uri`; or `X-Original-Method` and `X-Original-URL` (or `-URI`); or, where the
-//!   proxy appends the path to `I/verify`, the method and path of its own request.
-//! - API and scope: `api` and `scope` of the query. A proxy that appends the client's path and query to `I/verify` says them in
-//!   `X-Carnet-Api` and `X-Carnet-Scope` instead: the query then belongs to the client and its API, whatever it names.
+//! A fact that two places state must be the same in both, since a client may have written one of them:
+//! - Method and path: `X-Forwarded-Method` and `X-Forwarded-Uri`; or `X-Original-Method` and `X-Original-URL` (or `-URI`);
+//!   or, if the proxy appends the path to `I/verify`, the method and path of its own request.
+//! - API and scope: `api` and `scope` of the query. A proxy that appends the client's path and query to `I/verify` sends them in
+//!   `X-Carnet-Api` and `X-Carnet-Scope` instead: the query then belongs to the client and its API, whatever it has.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -47,24 +48,26 @@ pub struct Question {
     pub method: Method,
     /// The target of its request.
     pub uri: Uri,
-    /// What it appended to `I/verify`, with its slash, byte for byte as it stands in its request line.
+    /// The path after `I/verify`, with its slash, byte for byte as in the request line.
     pub appended: Option<String>,
-    /// The headers of its request, most of them a client's.
+    /// The headers of its request. Most of them are the client's.
     pub headers: HeaderMap,
 }
 
-/// The request that is held back, as the proxy tells of it.
+/// The request that is held back, as the proxy describes it.
 struct Told {
     method: String,
-    /// As it stands in the request line, without the query: compared, never normalised (ABUSE D-17).
+    /// The path as in the request line, without the query.
+    ///
+    /// It is compared, never normalised (ABUSE D-17).
     path: String,
-    /// Whether the query holds a token.
+    /// True if the query has a token.
     has_token: bool,
-    /// `scheme://host`, where it was told with the path.
+    /// `scheme://host`, if it came with the path.
     base: Option<String>,
 }
 
-/// Answers 200 with what the token says, or a challenge for the client.
+/// Answers 200 with the facts of the token, or a challenge for the client.
 pub async fn verify(here: Here, question: &Question) -> Response {
     let (api, scope) = match asked(question) {
         Ok(asked) => asked,
@@ -75,7 +78,7 @@ pub async fn verify(here: Here, question: &Question) -> Response {
         Err(reason) => return refused(&here, &Refused::unknown(reason).into(), None),
     };
     if let Err(denied) = here.broker.admit_proxy(&here.environment, &proxy, &api).await {
-        // A caller that is no proxy of this API learns that and nothing else, a busy store and an empty bucket apart.
+        // A caller that is not a proxy of this API learns only that, unless a store is busy or a bucket is empty.
         let later = matches!(denied.refused.reason.class, Class::Busy | Class::Quota);
         let denied = if later { denied } else { Refused::unknown(&reason::PROXY_UNKNOWN).into() };
         return refused(&here, &denied, None);
@@ -91,16 +94,18 @@ pub async fn verify(here: Here, question: &Question) -> Response {
     }
 }
 
-/// API and scope, each once, both in headers or both in the query; a forgotten one admits nobody.
+/// API and scope, each once, both in headers or both in the query.
+///
+/// If one is missing, nobody is admitted.
 fn asked(question: &Question) -> Result<(ApiName, ScopeSet), &'static Reason> {
     let query = question.uri.query().unwrap_or_default();
-    // Only a proxy that appends the client's query has no place for them but headers; beside any other proxy's they are a client's.
+    // Only a proxy that appends the client's query must send them in headers. For any other proxy such headers may be a client's.
     let headers = match &question.appended {
         Some(_) => (only(&question.headers, &API)?, only(&question.headers, &SCOPE)?),
         None => (None, None),
     };
     let (api, scope) = match headers {
-        // The query is the client's: an API may have an `api` and a `scope` of its own there.
+        // The query is the client's: an API may have its own `api` and `scope` there.
         (Some(api), Some(scope)) => (api.to_owned(), scope.to_owned()),
         (None, None) => {
             let mut form = Form::parse(query).map_err(|_| &reason::PROXY_REQUEST)?;
@@ -112,7 +117,7 @@ fn asked(question: &Question) -> Result<(ApiName, ScopeSet), &'static Reason> {
     Ok((api.parse().map_err(|_| &reason::PROXY_REQUEST)?, scope.ok_or(&reason::PROXY_REQUEST)?))
 }
 
-/// A caller's proof decides where there is one; else the address.
+/// A caller's proof decides if there is one, otherwise the address.
 fn proxy(here: &Here, headers: &HeaderMap) -> Result<Proxy, &'static Reason> {
     match only(headers, &CALLER)? {
         None if here.may_verify => Ok(Proxy::Listed),
@@ -129,7 +134,7 @@ fn request(here: &Here, question: &Question, api: ApiName, scope: ScopeSet) -> R
         return Err(&reason::TOKEN_INACTIVE);
     }
     let (text, as_dpop) = token(headers)?;
-    // What a proof is for must be known, and only the proxy knows.
+    // A DPoP proof is for a method and URL, and only the proxy knows them.
     let base = told.as_ref().map(|told| base(question, told)).transpose()?.flatten();
     let expected = || {
         let (told, base) = told.as_ref().zip(base).ok_or(&reason::DPOP_MISMATCH)?;
@@ -141,8 +146,10 @@ fn request(here: &Here, question: &Question, api: ApiName, scope: ScopeSet) -> R
     Ok(Asked { api, scope, request, token: HeldToken { text, as_dpop, certificate, possession } })
 }
 
-/// Method and path from every place that names them: one place names both, and no other says anything else. Where two differ, one of them is
-/// a client's, and the request is refused as one that the token does not admit.
+/// Method and path from every place that names them; `None` if no place does.
+///
+/// One place must name both, and all must agree. If two differ, one of them is a client's, and the request is refused as one
+/// that the token does not admit.
 fn told(question: &Question) -> Result<Option<Told>, &'static Reason> {
     let headers = &question.headers;
     let original = match (only(headers, &ORIGINAL_URL)?, only(headers, &ORIGINAL_URI)?) {
@@ -176,7 +183,7 @@ fn told(question: &Question) -> Result<Option<Told>, &'static Reason> {
     }))
 }
 
-/// The target of a request in one of the places that name it.
+/// The target of a request, from one of the places that name it.
 struct Target<'q> {
     path: &'q str,
     query: &'q str,
@@ -193,7 +200,7 @@ impl<'q> Target<'q> {
         Ok(Self { path, query, base: None })
     }
 
-    /// Splits a URL, as the controller of nginx for Kubernetes sends it.
+    /// Splits a URL, which the nginx controller for Kubernetes sends.
     fn of_url(url: &'q str) -> Result<Self, &'static Reason> {
         let (scheme, rest) = url.split_once("://").ok_or(&reason::PROXY_REQUEST)?;
         let (host, target) = rest.find('/').map(|at| rest.split_at(at)).ok_or(&reason::PROXY_REQUEST)?;
@@ -204,8 +211,10 @@ impl<'q> Target<'q> {
     }
 }
 
-/// `scheme://host` of the request: as it was told with the path; else `X-Forwarded-Proto` with `X-Forwarded-Host`, or with the host that an
-/// `ext_authz` filter passes on.
+/// `scheme://host` of the request, if a place names it.
+///
+/// It comes with the path; or from `X-Forwarded-Proto` with `X-Forwarded-Host`, or with the host that an `ext_authz` filter
+/// passes on.
 fn base(question: &Question, told: &Told) -> Result<Option<String>, &'static Reason> {
     let headers = &question.headers;
     let (proto, host) = (only(headers, &PROTO)?, only(headers, &HOST)?);
@@ -214,7 +223,7 @@ fn base(question: &Question, told: &Told) -> Result<Option<String>, &'static Rea
     Ok(told.base.clone().or(forwarded))
 }
 
-/// The one credential of the request and whether its scheme is `DPoP`; two are refused, whatever they are.
+/// The one credential of the request, and `true` if its scheme is `DPoP`. Two are always refused.
 fn token(headers: &HeaderMap) -> Result<(String, bool), &'static Reason> {
     match Authorization::of(headers) {
         Authorization::Token { text, as_dpop } => Ok((text, as_dpop)),
@@ -223,7 +232,7 @@ fn token(headers: &HeaderMap) -> Result<(String, bool), &'static Reason> {
     }
 }
 
-/// A header that must not stand twice.
+/// A header that must not repeat.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, &'static Reason> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -233,7 +242,9 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
     }
 }
 
-/// All of them on every good verdict: a proxy that copies one that is missing may leave what the client sent.
+/// Answers 200. Every good verdict has all these headers.
+///
+/// If one were missing, a proxy that copies them might keep the one that the client sent.
 fn admitted(found: &Found) -> Response {
     let claims = &found.claims;
     let (partner, integration) = match &claims.client_id {
@@ -255,7 +266,7 @@ fn admitted(found: &Found) -> Response {
     let mut response = StatusCode::OK.into_response();
     no_store(response.headers_mut());
     for (name, text) in fields {
-        // Invariant: names, scopes and identifiers of ours are visible ASCII.
+        // Invariant: our names, scopes and identifiers are visible ASCII.
         if let Ok(value) = HeaderValue::from_str(&text) {
             response.headers_mut().insert(HeaderName::from_static(name), value);
         }
@@ -263,7 +274,9 @@ fn admitted(found: &Found) -> Response {
     response
 }
 
-/// A verdict against the client is a challenge; what is wrong with the proxy, or with us, is an error for the proxy.
+/// Challenges the client if the verdict is against it.
+///
+/// A fault of the proxy, or of ours, is an error for the proxy.
 fn refused(here: &Here, denied: &Denied, scope: Option<&str>) -> Response {
     let reason = denied.refused.reason;
     here.metrics.refused(reason);
