@@ -1,4 +1,4 @@
-//! What a running broker does by itself, each a task that lives as long as the node.
+//! The background tasks of a running broker. Each runs as long as the node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,14 @@ use crate::broker::Broker;
 use crate::domain::value::clock::Seconds;
 use crate::http::metrics::Metrics;
 
-/// How often keys of issuers that are due are looked for; a change of bindings is looked at at once.
+/// The interval at which due keys of issuers are fetched.
+///
+/// A change of bindings is looked at at once.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
-/// Keeps the keys of every issuer that a binding in force names, and of the staff's, ahead of requests.
+/// Refreshes the keys of the staff's issuer, and of every issuer that a binding in force names.
+///
+/// Keys are fetched ahead of requests.
 pub async fn issuers(broker: Broker) {
     let mut heads = broker.journal.follow();
     loop {
@@ -28,23 +32,25 @@ pub async fn issuers(broker: Broker) {
     }
 }
 
-/// How often the broker looks for what time alone has brought about: keys whose time on the ladder is over, a start of contract.
+/// The interval of [`consequences`].
+///
+/// Time alone can change the state: a key's time on the ladder ends, a contract starts.
 const SETTLE_EVERY: Duration = Duration::from_secs(10);
 
-/// Records what follows from the state by itself.
+/// Records the consequences that follow from the state by themselves.
 pub async fn consequences(broker: Broker) {
     let mut ticks = interval(SETTLE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if broker.settle().await.is_err() {
-            // Nothing that ends a right waits for this; the journal's own health says what is wrong.
+            // Ending a right never waits for this. The journal's own health says what is wrong.
             tracing::warn!("what follows from the journal could not be recorded; trying again");
         }
     }
 }
 
-/// How often entries are looked for that are older than the retention, and how soon after a segment the next one is made.
+/// The interval at which old entries are looked for, and the pause between two segments.
 const ARCHIVE_EVERY: Duration = Duration::from_secs(60);
 const ARCHIVE_NEXT: Duration = Duration::from_secs(1);
 
@@ -66,7 +72,7 @@ pub async fn retention(broker: Broker, retention: Seconds) {
     }
 }
 
-/// Shows in metrics what the rooms below say of themselves.
+/// Copies the health of journal, live index and issuers into the metrics, each second.
 pub async fn gauges(broker: Broker, metrics: Arc<Metrics>) {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,8 +1,8 @@
-//! Everything that a server needs of its surroundings, looked at one by one: `carnet serve` and `carnet doctor` ask here, and nowhere else.
+//! Checks what a server needs from its environment, for `carnet serve` and `carnet doctor` alike.
 //!
-//! [`settings`] looks at the configuration and the files that it names, [`stores`] at live index and journal, [`outside`] at what answers
-//! over the network. `serve` refuses to start where a [`Weight::Fault`] is found, and logs the rest; `doctor` tells all of it. Nothing here
-//! writes, binds for good or is spent, so it may be looked at beside a running server.
+//! [`settings`] checks the configuration and the files that it names, [`stores`] live index and journal, [`outside`] what
+//! answers over the network. `serve` refuses to start if there is a [`Weight::Fault`], and logs the rest; `doctor` shows all
+//! of it. No check writes, keeps a port or spends anything, so the checks can run beside a running server.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -31,41 +31,41 @@ use crate::revocation::Away;
 use crate::revocation::Index;
 use crate::server::{SystemClock, open_files_limit, tls};
 
-/// What a finding means to a server.
+/// The effect of a finding on a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Weight {
-    /// As it should be.
+    /// Nothing is wrong.
     Sound,
-    /// It works, and should not stay so.
+    /// It works, but should not stay so.
     Warning,
-    /// The server starts, and something does not work until it is put right.
+    /// The server starts, but something does not work until it is corrected.
     Wrong,
     /// The server does not start.
     Fault,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
-    /// What it is about.
+    /// The subject of the check.
     pub name: &'static str,
-    /// The field of the configuration, where it is about one.
+    /// The field of the configuration that it is about; empty if there is none.
     pub field: String,
-    /// What it means.
+    /// The effect.
     pub weight: Weight,
-    /// What was seen.
+    /// A sentence about what was found.
     pub detail: String,
-    /// What to do.
+    /// The fix, if there is something to do.
     pub fix: Option<String>,
 }
 
 impl Finding {
-    /// As it should be.
+    /// A finding of nothing wrong.
     pub fn sound(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, field: String::new(), weight: Weight::Sound, detail: detail.into(), fix: None }
     }
 
-    /// Anything else.
+    /// A finding of any other weight.
     pub fn other(weight: Weight, name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { name, field: String::new(), weight, detail: detail.into(), fix: Some(fix.into()) }
     }
@@ -84,7 +84,7 @@ impl Finding {
     }
 }
 
-/// Logs what is not as it should be.
+/// Logs every finding that is not [`Weight::Sound`].
 pub fn log(findings: &[Finding]) {
     findings.iter().for_each(Finding::log);
 }
@@ -95,10 +95,10 @@ pub fn faults(findings: &[Finding]) -> Vec<ConfigFault> {
     faults.map(|one| at(&one.field, one.detail.clone(), one.fix.as_deref().unwrap_or_default())).collect()
 }
 
-/// Fewer open files than this, and a busy day ends with refused connections.
+/// The fewest open files for a busy day; with fewer, connections are refused.
 const FILES: usize = 1024;
 
-/// What the configuration says, and the files that it names.
+/// Checks the configuration and the files that it names.
 pub fn settings(config: &Config) -> Vec<Finding> {
     let mut found = vec![kek(config)];
     tls_files(config, &mut found);
@@ -123,7 +123,7 @@ pub fn settings(config: &Config) -> Vec<Finding> {
     found
 }
 
-/// What a step of the start would say.
+/// Adds the fault of a step of the start as findings.
 fn take(name: &'static str, outcome: Result<(), StartFault>, found: &mut Vec<Finding>) {
     match outcome {
         Ok(()) => {}
@@ -159,7 +159,9 @@ fn tls_files(config: &Config, found: &mut Vec<Finding>) {
     }
 }
 
-/// `[staff] issuer` in the hands of this broker: every workload with a token of ours would hold a staff token.
+/// Refuses an issuer of this broker as `[staff] issuer`.
+///
+/// Otherwise every workload with a token of ours would have a staff token.
 fn own_issuer_as_staff(config: &Config) -> Option<Finding> {
     let environments = environments(config);
     let issuer = &config.staff.issuer;
@@ -169,7 +171,7 @@ fn own_issuer_as_staff(config: &Config) -> Option<Finding> {
     Some(Finding::other(Weight::Fault, "staff issuer", detail, fix).at("staff.issuer"))
 }
 
-/// Bearers of staff and proofs of partners in plain http, where others may listen.
+/// Warns of staff tokens and partners' proofs in plain http where others may listen.
 fn plain_http(config: &Config, found: &mut Vec<Finding>) {
     let listen = &config.listen;
     if !listen.admin.ip().is_loopback() {
@@ -185,7 +187,9 @@ fn plain_http(config: &Config, found: &mut Vec<Finding>) {
     }
 }
 
-/// Networks that end TLS for strangers and may ask for verdicts: a proxy there that sets no `Forwarded` passes a stranger's question on as its own.
+/// Warns of networks that are both trusted proxies and allowed to ask for verdicts.
+///
+/// A proxy there that sets no `Forwarded` passes a stranger's question on as its own.
 fn two_lists(listen: &ListenSection) -> Option<Finding> {
     let meets = |one: &&Cidr| listen.trusted_proxies.iter().any(|other| one.is_within(other) || other.is_within(one));
     let both: Vec<String> = listen.verify_callers.iter().filter(meets).map(ToString::to_string).collect();
@@ -197,7 +201,7 @@ fn two_lists(listen: &ListenSection) -> Option<Finding> {
     (!both.is_empty()).then(|| Finding::other(Weight::Warning, "proxies", detail, fix).at("listen.verify_callers"))
 }
 
-/// Roles that nobody can hold, with what nobody does then.
+/// Warns of roles that nobody has, with the duties that then remain undone.
 fn roles(config: &Config, found: &mut Vec<Finding>) {
     const DUTIES: [(&str, Role, &str); 4] = [
         ("administrator", Role::Administrator, "nobody rotates keys or makes an authority"),
@@ -214,7 +218,9 @@ fn roles(config: &Config, found: &mut Vec<Finding>) {
     }
 }
 
-/// Secrets that others on this machine may read or change. The key-encryption key is refused where it is so.
+/// Warns of secrets that other users of this machine may read or change.
+///
+/// Such a key-encryption key is refused.
 fn modes(config: &Config, found: &mut Vec<Finding>) {
     let mut secrets: Vec<(String, &PathBuf)> = Vec::new();
     secrets.extend(config.staff.client_secret_file.iter().map(|file| ("staff.client_secret_file".to_owned(), file)));
@@ -242,9 +248,11 @@ fn files() -> Finding {
     }
 }
 
-/// Journal and live index, and that the second is a shadow of the first. The log is told as well, where there is one that holds.
+/// Checks the journal, the live index, and that the index agrees with the journal.
+///
+/// It also returns the log, if there is one that verifies.
 pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
-    // The index first, so that the journal is the later of the two: a running server moves both on.
+    // The index is read first, so that the journal is the later of the two: a running server advances both.
     let environments: Vec<EnvironmentName> = config.environments.keys().cloned().collect();
     let index = config.redis.as_ref().and_then(|redis| Index::redis(redis.url.as_str()).ok());
     let contents = match &index {
@@ -279,8 +287,9 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
     (found, past)
 }
 
-/// Records in force that take what an environment of `environments` has, or what another record in force has: from before the environment
-/// came, or from before there was a rule against it. The rest is refused before it takes force.
+/// Finds records in force that take what an environment or another record in force already has.
+///
+/// They date from before the environment, or from before the rule. Any other such record is refused before it takes force.
 pub fn records(state: &State, environments: &BTreeMap<EnvironmentName, Environment>) -> Vec<Finding> {
     let collisions = collisions_in_force(state, environments).into_iter();
     let told = collisions.map(|(client, Conflict { at, message, .. })| {
@@ -304,7 +313,7 @@ async fn journal(config: &Config) -> (Finding, Option<Past>) {
     let settings = journal_settings(config);
     let crate::config::JournalUrl::Sqlite(path) = &config.journal.url;
     let Ok(kek) = Kek::load(&config.keys.kek_file) else {
-        // Whether there is one is seen without its key.
+        // A journal is found to exist even without its key.
         let anchor = settings.anchor.as_ref().is_some_and(|anchor| anchor.exists());
         return match (path.exists(), anchor) {
             (true, _) => {
@@ -329,11 +338,13 @@ async fn journal(config: &Config) -> (Finding, Option<Past>) {
     }
 }
 
-/// Whether a server would mint by this journal now: the clock is not behind its newest entry, and it does not rest after a reopening.
+/// Checks that a server would issue tokens by this journal now.
+///
+/// The clock must not be behind its newest entry, and the pause after a reopening must be over.
 fn time(config: &Config, view: &View) -> Finding {
     let (name, wall, from) = ("journal time", SystemClock.now(), view.state.mints_from);
     if let Some(fault) = ClockFault::behind(wall, view.time) {
-        // Another configuration than the recorded one has to be recorded, which such a clock forbids.
+        // If the configuration differs from the recorded one, it has to be recorded, and such a clock forbids that.
         let starts = view.state.configuration.as_ref() == Some(&configuration(config));
         let weight = if starts { Weight::Wrong } else { Weight::Fault };
         return Finding::other(weight, name, fault.to_string(), journal_fix(&fault.into()));
@@ -353,7 +364,7 @@ fn none_yet(path: &Path) -> Finding {
     Finding::sound("journal", format!("none yet; `carnet serve` makes it at {}", path.display()))
 }
 
-/// What to do about a journal that does not open.
+/// The fix for a journal that does not open.
 pub fn journal_fix(fault: &OpenFault) -> &'static str {
     match fault {
         OpenFault::Missing(_) => "restore the journal; an empty one would forget every revocation",
@@ -376,7 +387,7 @@ pub fn journal_fix(fault: &OpenFault) -> &'static str {
     }
 }
 
-/// What answers over the network: that Redis keeps what it is told, and that staff can sign in.
+/// Checks over the network that Redis keeps what is written, and that staff can sign in.
 pub async fn outside(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(index) = config.redis.as_ref().and_then(|redis| Index::redis(redis.url.as_str()).ok())
@@ -389,7 +400,7 @@ pub async fn outside(config: &Config) -> Vec<Finding> {
     found
 }
 
-/// The issuer's discovery, complete enough to sign in with, and its keys.
+/// Checks the staff issuer's keys, and that its discovery is complete enough to sign in with.
 async fn staff(config: &Config) -> Finding {
     let name = "staff issuer";
     let wrong =

@@ -1,17 +1,17 @@
-//! Why the broker does not start.
+//! The reasons for which the broker does not start.
 
 use crate::config::ConfigFault;
 
-/// Why the broker does not start.
+/// The reason for which the broker does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartFault {
-    /// What the configuration names cannot be had: files, addresses, stores. All of it.
+    /// Files, addresses or stores that the configuration names cannot be used. It has every fault.
     #[error("{} faults of the configuration", .0.len())]
     Configuration(Vec<ConfigFault>),
-    /// The journal does not open, or does not hold.
+    /// The journal does not open, or does not verify.
     #[error(transparent)]
     Journal(#[from] crate::journal::OpenFault),
-    /// The client for what leaves the house could not be made.
+    /// The client for outbound requests could not be built.
     #[error(transparent)]
     Outbound(#[from] crate::outbound::Unbuildable),
     /// The configuration differs from the recorded one, and cannot be recorded.

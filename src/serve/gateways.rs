@@ -1,4 +1,4 @@
-//! Settings of the gateways, as the configuration has them: journal, live index, outbound client and staff.
+//! Converts the configuration into the settings of journal, live index, outbound client and staff.
 
 use super::fault::{StartFault, at};
 use crate::authn::{StaffSettings, tls};
@@ -10,7 +10,7 @@ use crate::outbound::{Origin, Outbound, OutboundSettings};
 use crate::revocation::Index;
 use std::net::SocketAddr;
 
-/// The journal that a configuration names.
+/// The settings of the journal that a configuration names.
 pub fn journal_settings(config: &Config) -> JournalSettings {
     let JournalUrl::Sqlite(path) = &config.journal.url;
     JournalSettings {
@@ -22,22 +22,24 @@ pub fn journal_settings(config: &Config) -> JournalSettings {
     }
 }
 
-/// The name of the log: as configured, else the first issuer without its scheme (C2SP tlog-checkpoint asks for that form).
+/// The name of the log: as configured, else the first issuer without its scheme.
+///
+/// C2SP tlog-checkpoint asks for that form.
 pub(super) fn origin(config: &Config) -> String {
     let first = || config.environments.values().next().map(|environment| environment.issuer.as_str());
     let named = || first().and_then(|issuer| issuer.split_once("://")).map_or("carnet", |(_, rest)| rest).to_owned();
     config.journal.origin.clone().unwrap_or_else(named)
 }
 
-/// The file beside the configuration that holds the newest signed checkpoint.
+/// The name of the file beside the configuration that has the newest signed checkpoint.
 pub const ANCHOR: &str = "journal.anchor";
 
-/// The client for what leaves the house.
+/// The client for outbound requests.
 pub(super) fn outbound(config: &Config) -> Result<Outbound, StartFault> {
     Ok(tls::outbound(outbound_settings(config)?, &[])?)
 }
 
-/// Where pages, cookies and passkeys live.
+/// The origin of the console's pages, cookies and passkeys.
 pub fn console_origin(config: &Config, admin: SocketAddr) -> String {
     let named = config.listen.admin_url.as_ref().map(|origin| origin.as_str().to_owned());
     named.unwrap_or_else(|| format!("http://localhost:{}", admin.port()))
@@ -50,7 +52,7 @@ pub(super) fn live_index(config: &Config) -> Result<Index, StartFault> {
     })
 }
 
-/// The origins that may be reached although private.
+/// Parses the origins that may be reached although private.
 fn origins(field: &'static str, configured: &[crate::config::Origin]) -> Result<Vec<Origin>, StartFault> {
     let parsed = configured.iter().map(|origin| origin.as_str().parse::<Origin>());
     parsed
@@ -58,7 +60,7 @@ fn origins(field: &'static str, configured: &[crate::config::Origin]) -> Result<
         .map_err(|fault| StartFault::Configuration(vec![at(field, fault.to_string(), "write exact origins, without a path")]))
 }
 
-/// What the operator allows besides https to public addresses.
+/// The destinations that the operator allows besides https to public addresses.
 fn outbound_settings(config: &Config) -> Result<OutboundSettings, StartFault> {
     let section = &config.outbound;
     let of_issuer = |(issuer, allowed): (&Issuer, &Vec<crate::config::Origin>)| {
@@ -72,7 +74,7 @@ fn outbound_settings(config: &Config) -> Result<OutboundSettings, StartFault> {
     })
 }
 
-/// Who counts as staff.
+/// The settings of staff tokens and roles.
 pub(super) fn staff_settings(config: &Config) -> Result<StaffSettings, StartFault> {
     let staff = &config.staff;
     let claim = |field: &str, name: &str| {

@@ -1,18 +1,20 @@
-//! The composition: a configuration becomes a running broker. The only place that knows all rooms at once.
+//! The composition: turns a configuration into a running broker.
 //!
-//! Enter through [`start`]. No step begins before the one above it holds:
+//! Only this module knows all the others.
+//!
+//! Enter through [`start`]. Each step begins only once the one above it has succeeded:
 //!
 //! 1. files: the key-encryption key and certificates;
-//! 2. sockets are bound (nobody is answered yet);
-//! 3. the journal is opened and proved;
-//! 4. the configuration is put on record where it changed, and first keys are made;
+//! 2. sockets are bound (no request is answered yet);
+//! 3. the journal is opened and verified;
+//! 4. the configuration is recorded if it changed, and first keys are made;
 //! 5. the live index follows;
 //! 6. the sockets serve.
 //!
-//! All faults of steps 1 and 2 are told at once. Stores and issuers that are away at the start leave the node up and not ready
-//! (ABUSE F-15, K-24); a journal that does not hold keeps it from starting.
+//! All faults of steps 1 and 2 are reported at once. If stores or issuers are away at the start, the node is up and not ready
+//! (ABUSE F-15, K-24). A journal that does not verify keeps it from starting.
 //!
-//! Not here: the text of the configuration (`config`), commands and signals (`cli`), the demo's services (`dev`).
+//! The text of the configuration is in `config`, commands and signals in `cli`, the demo's services in `dev`.
 
 mod background;
 pub mod checks;
@@ -59,16 +61,16 @@ use crate::issuance::Issuance;
 use crate::journal::{Journal, Kek, Settings as JournalSettings};
 use crate::server::{Listener, Settings as Limits};
 
-/// Time and randomness of the whole house.
+/// Time and randomness, for the whole process.
 #[derive(Clone)]
 pub struct System {
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Unguessable bytes.
+    /// The source of unguessable bytes.
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// The sockets of a node, bound and not yet served.
+/// The sockets of a node, bound but not yet served.
 pub struct Sockets {
     public: Listener,
     admin: Listener,
@@ -76,7 +78,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Of listeners that are bound already.
+    /// Takes listeners that are already bound.
     pub fn of(public: Listener, admin: Listener, mtls: Listener) -> Self {
         Self { public, admin, mtls }
     }
@@ -87,11 +89,11 @@ impl Sockets {
     }
 }
 
-/// What tells one kind of broker from another: where its journal is, and what seals its keys.
+/// The journal's place and the key that seals it: they differ between `serve` and `dev`.
 pub struct Foundation {
     /// The key-encryption key.
     pub kek: Kek,
-    /// The journal.
+    /// The settings of the journal.
     pub journal: JournalSettings,
 }
 
@@ -116,17 +118,19 @@ pub struct Running {
     background: Tasks,
 }
 
-/// How long a start waits for the live index. One that is away is no reason not to start: the node is up, and not ready.
+/// The time that a start waits for the live index.
+///
+/// After it the node starts all the same, not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Longest body of records, and of any other request to the admin API.
+/// The longest body of records, and of any other request to the admin API, in bytes.
 const RECORDS_LIMIT: usize = 1024 * 1024;
 const ADMIN_LIMIT: usize = 64 * 1024;
 
-/// Starts the broker that `config` describes. Every socket accepts when this returns.
+/// Starts the broker that `config` describes. Every socket accepts once this returns.
 ///
 /// # Errors
-/// All faults of files and addresses at once, or the first thing after them that does not hold.
+/// All faults of files and addresses at once, or the first fault of a later step.
 pub async fn start(config: Config, system: System) -> Result<Running, StartFault> {
     let found = checks::settings(&config);
     let mut faults = checks::faults(&found);
@@ -139,17 +143,17 @@ pub async fn start(config: Config, system: System) -> Result<Running, StartFault
     let journal = journal_settings(&config);
     let surroundings = config.clone();
     let running = launch(config, sockets, Foundation { kek, journal }, system).await?;
-    // Nobody waits for what is away; the log says it.
+    // Nobody waits for a service that is away; the log reports it.
     tokio::spawn(async move { checks::log(&checks::outside(&surroundings).await) });
     Ok(running)
 }
 
-/// Binds the sockets of `config`; what fails is among `faults`.
+/// Binds the sockets of `config`, and adds each failure to `faults`.
 pub async fn bind(config: &Config, faults: &mut Vec<ConfigFault>) -> Option<Sockets> {
     let listen = &config.listen;
     let tls = match listen.public_tls.as_ref().map(|files| crate::server::tls::load(&files.cert, &files.key)).transpose() {
         Ok(tls) => tls,
-        // Among the faults of the files already.
+        // The checks of the files already have this fault.
         Err(_) => return None,
     };
     let mut bound = |field: &'static str, outcome: std::io::Result<Listener>| {
@@ -161,10 +165,10 @@ pub async fn bind(config: &Config, faults: &mut Vec<ConfigFault>) -> Option<Sock
     Some(Sockets { public: public?, admin: admin?, mtls: mtls? })
 }
 
-/// Starts a broker on sockets that are bound.
+/// Starts a broker on bound sockets.
 ///
 /// # Errors
-/// The first thing that does not hold.
+/// The first fault.
 pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, system: System) -> Result<Running, StartFault> {
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let origin = console_origin(&config, sockets.admin.address());
@@ -186,7 +190,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
     }
     background.spawn("metrics", background::gauges(broker.clone(), Arc::clone(&metrics)));
     let _ready = broker.follower.reached(0, PATIENCE).await;
-    // What was revoked is known before the first client certificate is looked at (ABUSE M-12): the journal was read above.
+    // Every revocation is known before the first client certificate is checked (ABUSE M-12): the journal was read above.
     let (public, admin) = sockets.addresses();
     let Sockets { public: public_socket, admin: admin_socket, mtls: mtls_socket } = sockets;
     let door = mtls::Door::open(broker.clone(), &config, mtls_socket.address()).await?;
@@ -233,9 +237,11 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
     Ok(Running { broker, public, public_url, admin, admin_url, mtls, mtls_url, stop, sockets: served, background })
 }
 
-/// Records the configuration, and what follows from the journal by itself. Under a clock that cannot be believed nothing can be recorded:
-/// the node is up and not ready, unless it would serve another configuration than the recorded one. A journal that stopped itself takes
-/// nothing either, and mints nothing under any configuration: the node is up, and says so.
+/// Records the configuration, and the consequences that follow by themselves.
+///
+/// Nothing can be recorded while the clock cannot be believed: the node is then up and not ready, unless it would serve
+/// another configuration than the recorded one. A journal that stopped itself records nothing either, and mints no token
+/// under any configuration: the node is up, and reports it.
 async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
     let doubted = || broker.journal.health().clock;
     let is_stopped = || broker.journal.health().stopped.is_some();
@@ -250,13 +256,13 @@ async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
             tracing::error!(%fault, "what follows from the journal cannot be recorded yet");
             Ok(())
         }
-        // It lost entries, as a checkpoint proves that was kept elsewhere: the node is up, says so, and mints nothing.
+        // It lost entries, as a checkpoint kept elsewhere proves: the node is up, reports it, and mints no token.
         (Err(_), None) if is_stopped() => Ok(()),
         (Err(_), None) => Err(StartFault::Prepare("what follows from the journal cannot be recorded")),
     }
 }
 
-/// The broker with its gateways.
+/// Builds the broker with its gateways.
 async fn furnish(
     config: &Config,
     foundation: Foundation,
@@ -266,7 +272,7 @@ async fn furnish(
     let entropy = &system.entropy;
     let live = live_index(config)?;
     let journal = Journal::open(&foundation.journal, &foundation.kek, Arc::clone(&system.clock), Arc::clone(entropy)).await?;
-    // One clock for all rooms: the one that the journal believes.
+    // Every module uses one clock: the one that the journal believes.
     let clock = journal.clock();
     let outbound = Arc::new(outbound(config)?);
     let receivers = outside::receivers(config, &outbound, Some(journal.view().size))?;
@@ -317,17 +323,23 @@ fn front_of(socket: Socket, config: &Config, system: &System, metrics: &Arc<Metr
     }
 }
 
-/// How long requests have to come to their end when the node does (ABUSE F-03); those whose sender went away at least the second.
+/// The time that requests have to finish when the node stops (ABUSE F-03).
+///
+/// A request whose sender went away has at least [`SHORTEST_END`].
 const LONGEST_END: Duration = Duration::from_secs(10);
 const SHORTEST_END: Duration = Duration::from_secs(1);
 
 impl Running {
-    /// Whether every task that keeps the broker is alive. One that died is a defect, and the node says so in its readiness.
+    /// True if every task of the broker is alive.
+    ///
+    /// A task that died is a defect, and readiness reports it.
     pub fn is_sound(&mut self) -> bool {
         self.background.ended().names().is_empty() && self.sockets.try_join_next().is_none()
     }
 
-    /// Stops accepting, lets requests in flight end and those whose sender went away, writes what waits, and closes the journal.
+    /// Stops accepting, finishes requests in flight, writes what waits, and closes the journal.
+    ///
+    /// Requests whose sender went away finish too.
     pub async fn shutdown(mut self) {
         let begun = Instant::now();
         self.stop.send_replace(true);

@@ -1,6 +1,7 @@
-//! The mTLS socket's certificates: whom it trusts, what it presents, and that both follow the journal.
+//! The certificates of the mTLS socket: it trusts and presents them, and both follow the journal.
 //!
-//! Enter through [`Door::open`] before the socket serves; [`keep`] is its keeper. Revocation is not here: it is judged at every request.
+//! Enter through [`Door::open`] before the socket serves; [`keep`] then keeps them current. Revocation is not here: it is
+//! checked at every request.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,27 +19,28 @@ use crate::domain::value::names::EnvironmentName;
 use crate::server::mtls::{Mtls, Presented};
 use crate::server::tls;
 
-/// How often the keeper looks although nothing changed: our own certificate is made anew at half of its life.
+/// The longest pause between two looks: our own certificate is renewed at half of its life.
 const LOOK: Duration = Duration::from_secs(300);
 
-/// How often bundles are looked at.
+/// The interval at which bundles are checked for changes.
 const BUNDLES: Duration = Duration::from_secs(1);
 
 /// The certificates of the mTLS socket.
 pub struct Door {
     mtls: Mtls,
     broker: Broker,
-    /// Each environment with the host that leads to it, and the names that its certificate has; nothing where files are presented.
+    /// Each environment, its host, and its certificate's names; empty if files are presented.
     names: Vec<(EnvironmentName, String, Vec<String>)>,
-    /// What is presented now, with its host.
+    /// The certificates that are presented now, each with its host.
     current: BTreeMap<EnvironmentName, (String, Presented)>,
-    /// Which of the partners' bundles the socket knows.
+    /// The number of the partners' bundles that the socket knows.
     bundles: u64,
 }
 
 impl Door {
-    /// Trusts the authorities of every environment and presents a certificate: the configured one, or one by each environment's
-    /// authority for its own host.
+    /// Trusts the authorities of every environment and presents a certificate.
+    ///
+    /// It is the configured one, or for each environment one by its own authority for its own host.
     ///
     /// # Errors
     /// Files that cannot be used, or an authority that cannot sign.
@@ -58,7 +60,7 @@ impl Door {
         door.trust()?;
         door.present().await?;
         if files.is_none() && door.current.is_empty() {
-            // After a restore every authority is tainted until an operator makes new ones: the node runs, and this socket waits.
+            // After a restore every authority is tainted until an operator makes new ones. The node runs, and this socket waits.
             tracing::warn!("the mTLS socket presents no certificate yet; `carnet ca rotate` makes an authority");
         }
         Ok(door)
@@ -73,14 +75,16 @@ impl Door {
         let view = self.broker.journal.view();
         let environments = view.state.configuration.iter().flat_map(|configuration| configuration.environments.keys());
         let own = environments.flat_map(|name| self.broker.authority_certificates(name));
-        // In the handshake any bundle will do; which trust domain a chain is of is judged by its own bundle, at each request.
+        // Any bundle will do in the handshake. Each request checks the chain against its own trust domain's bundle.
         let (bundles, partners) = self.broker.issuers.authorities();
         self.bundles = bundles;
         let authorities: Vec<_> = own.chain(partners).collect();
         self.mtls.trust(&authorities).map_err(|_| StartFault::Prepare("an authority cannot be trusted by the mTLS socket"))
     }
 
-    /// Makes anew what is due, each environment for itself: one whose authority cannot sign keeps no other from being served.
+    /// Renews the certificates that are due, each environment by itself.
+    ///
+    /// An authority that cannot sign does not keep the other environments from being served.
     async fn present(&mut self) -> Result<(), StartFault> {
         let due: Vec<_> = self.names.iter().filter(|(environment, _, _)| self.is_due(environment)).cloned().collect();
         for (environment, host, names) in &due {
@@ -107,8 +111,9 @@ impl Door {
         }
     }
 
-    /// Whether the certificate of an environment should be made anew: there is none yet, half of its life is over, or its authority counts no
-    /// more. Not where nobody can sign it.
+    /// True if the certificate of an environment should be renewed and an authority can sign it.
+    ///
+    /// It is renewed if there is none yet, if half of its life is over, or if its authority no longer counts.
     fn is_due(&self, environment: &EnvironmentName) -> bool {
         let (view, now) = (self.broker.journal.view(), self.broker.now());
         let certificates = &view.state.certificates;
@@ -121,18 +126,18 @@ impl Door {
     }
 }
 
-/// Follows the journal: a new or tainted authority is known to the socket at once.
+/// Follows the journal, so that the socket knows a new or tainted authority at once.
 pub async fn keep(mut door: Door) {
     let mut heads = door.broker.journal.follow();
     loop {
-        // Before the state is read: what comes while it is read is a change that this round may not have seen.
+        // Before the state is read: a change that comes meanwhile is one that this round may not have seen.
         let seen = heads.borrow_and_update().index;
         if door.trust().is_err() || door.present().await.is_err() {
             tracing::error!("the certificates of the mTLS socket could not be brought up to date; trying again");
             tokio::time::sleep(Duration::from_secs(5)).await;
             continue;
         }
-        // A change, a bundle, or the time for a look; either way the state is read.
+        // A change, a bundle, or the time for a look; in each case the state is read again.
         let moved = async { heads.wait_for(|head| head.index != seen).await.is_ok() };
         let _changed = timeout(LOOK, async {
             tokio::select! { _ = moved => {}, () = door.other_bundles() => {} }
@@ -141,15 +146,17 @@ pub async fn keep(mut door: Door) {
     }
 }
 
-/// `https://…` of the mTLS socket as metadata names it: as configured, else the bound address. A socket that is bound to every address has
-/// none that others could use, so nothing is named until `mtls_url` says it.
+/// The `https://…` of the mTLS socket in the metadata: as configured, else the bound address.
+///
+/// `None` if the socket is bound to every address and `mtls_url` is not configured: others could not use that address.
 pub fn published(config: &Config, bound: SocketAddr) -> Option<String> {
     let own = || (!bound.ip().is_unspecified()).then(|| format!("https://{bound}"));
     config.listen.mtls_url.as_ref().map(|url| url.as_str().to_owned()).or_else(own)
 }
 
-/// The hosts that the mTLS socket answers to besides those of the issuers: the published one, the bound address, and the issuers' own names
-/// with its port.
+/// The hosts that the mTLS socket answers to besides those of the issuers.
+///
+/// They are the published one, the bound address, and the issuers' own names with its port.
 pub fn hosts(config: &Config, bound: SocketAddr) -> Vec<String> {
     let published = config.listen.mtls_url.iter().map(|url| url.authority().to_owned());
     let issuers = config.environments.values().map(|section| {
@@ -160,7 +167,9 @@ pub fn hosts(config: &Config, bound: SocketAddr) -> Vec<String> {
     published.chain(issuers).chain([bound.to_string(), format!("localhost:{}", bound.port())]).collect()
 }
 
-/// The names that a certificate of each environment has: the host of its issuer, the published host, the bound address.
+/// The names in the certificate of each environment.
+///
+/// They are the host of its issuer, the published host, and the bound address.
 fn names(config: &Config, bound: SocketAddr) -> Vec<(EnvironmentName, String, Vec<String>)> {
     let host = |authority: &str| {
         let bare = authority.rsplit_once(':').map_or(authority, |(host, _)| host);

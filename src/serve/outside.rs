@@ -1,5 +1,6 @@
-//! What a configuration names outside of the house: receivers of events, each where it left off, the ticket system, and the staff's
-//! sign-in in a browser.
+//! The clients of outside services: receivers of events, the ticket system, and sign-in of staff.
+//!
+//! Each receiver resumes after the last entry that it got.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +15,9 @@ use crate::outbound::Outbound;
 use crate::outbound::ticket::Credential;
 use crate::outbound::webhook::Secret;
 
-/// Who is told what happens. `size` is that of the journal: a receiver that is new begins there. Without one nothing is written.
+/// The receivers of events.
+///
+/// `size` is that of the journal: a new receiver begins there. Without it no cursor file is written.
 ///
 /// # Errors
 /// Every fault of every receiver.
@@ -97,7 +100,7 @@ pub(super) fn tickets(config: &Config, outbound: &Arc<Outbound>) -> Result<Optio
 /// The client by which staff sign in in a browser, if one is configured.
 ///
 /// # Errors
-/// Its secret cannot be read, or the issuer is no URL.
+/// Its secret cannot be read, or the issuer is not a URL.
 pub(super) fn console(config: &Config, outbound: &Arc<Outbound>, origin: &str) -> Result<Option<Client>, StartFault> {
     let staff = &config.staff;
     let Some(id) = &staff.client_id else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Whether a node may serve: what `/readyz` says.
+//! The readiness of a node, as `/readyz` reports it.
 
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use crate::broker::needs::Need;
 use crate::domain::value::clock::Timestamp;
 use crate::http::health::{Check, NodeAt, Readiness, ReadinessCheck};
 
-/// The checks of a node: what every exchange needs, and what it should not run long without. Issuers are not among them: one that is
-/// away concerns its own partners alone (ABUSE K-24).
+/// The checks of a node: what every exchange needs, and what it should not run long without.
+///
+/// Issuers are not among them: one that is away concerns its own partners alone (ABUSE K-24).
 pub fn check(broker: Broker, tasks: Ended, at: NodeAt) -> ReadinessCheck {
     Arc::new(move || {
         let needs = Need::ALL.into_iter().map(|need| told(need.name(), broker.is_ready_by(need), || broker.lack(need)));
@@ -27,24 +28,26 @@ fn anchor(broker: &Broker) -> Check {
     })
 }
 
-/// A reopened journal rests: proofs may be spent that it does not know.
+/// A reopened journal pauses: proofs may have been spent that it does not know.
 fn minting(broker: &Broker) -> Check {
     let (from, now) = (broker.journal.view().state.mints_from, broker.now());
     told("minting", now >= from, || rests(from, now))
 }
 
-/// A journal that rests, in words.
+/// The pause after a reopening, in words.
 pub(super) fn rests(from: Timestamp, now: Timestamp) -> String {
     format!("the journal was reopened: nothing is minted before {from}, in {} from now", from.since(now).in_words())
 }
 
-/// A task that ended is a defect, and the server ends by it too; until then nobody should send anything here.
+/// A task that ended is a defect, and the server stops because of it.
+///
+/// Until then no request should come here.
 fn alive(tasks: &Ended) -> Check {
     let ended = tasks.names();
     told("tasks", ended.is_empty(), || format!("ended by themselves: {}; start the server again", ended.join(", ")))
 }
 
-/// Every key that signs now is in this node's ring (ABUSE Q-04).
+/// Every key that signs now must be in this node's ring (ABUSE Q-04).
 fn keys(broker: &Broker) -> Check {
     told("keys", broker.issuance.is_complete(&broker.journal.view().state), || {
         "a signing key of the journal does not open under this key-encryption key".to_owned()

@@ -1,4 +1,4 @@
-//! The part of the configuration that decisions rest on, as the journal records it.
+//! The part of the configuration that decisions depend on, as the journal records it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::domain::registry::environment::{Configuration, Environment};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
 
-/// Who counts as staff, and as what: a digest of it is recorded, so that the log tells when it changed.
+/// The staff settings. Their digest is recorded, so that the log shows when they changed.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Staff<'c> {
@@ -22,7 +22,7 @@ struct Staff<'c> {
     roles: &'c BTreeMap<Role, BTreeSet<String>>,
 }
 
-/// The environments, and a digest of who counts as staff.
+/// The environments, and the digest of the staff settings.
 pub fn configuration(config: &Config) -> Configuration {
     Configuration { environments: environments(config), staff: Digest::of_json(&Staff::of(&config.staff)) }
 }
@@ -38,7 +38,7 @@ pub fn environments(config: &Config) -> BTreeMap<EnvironmentName, Environment> {
 
 impl<'c> Staff<'c> {
     fn of(section: &'c StaffSection) -> Self {
-        // How somebody signs in with a browser decides nothing.
+        // Sign-in in a browser affects no decision.
         let StaffSection { issuer, audience, person_claim, max_age, roles_claim, roles, client_id: _, client_secret_file: _ } =
             section;
         Self { issuer, audience, person_claim, max_age: max_age.0, roles_claim, roles }
@@ -50,7 +50,9 @@ mod tests {
     use super::*;
     use crate::domain::value::clock::Seconds;
 
-    /// The digest stands in the journal: another form of what it is made of is a change of the configuration at every node's next start.
+    /// The journal has the digest.
+    ///
+    /// If its form changed, every node's next start would record a change of the configuration.
     #[test]
     fn the_digest_of_staff_is_made_of_this() {
         let groups = |all: &[&str]| all.iter().map(|group| (*group).to_owned()).collect();

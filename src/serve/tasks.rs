@@ -1,4 +1,4 @@
-//! The tasks that keep a broker, each with a name: one that ends by itself is known by it.
+//! The background tasks of a broker, each with a name by which one that ended is reported.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,20 +9,20 @@ use tokio::task::JoinSet;
 pub struct Ended(Arc<Mutex<Vec<&'static str>>>);
 
 impl Ended {
-    /// Those that ended so far.
+    /// The names of the tasks that ended so far.
     pub fn names(&self) -> Vec<&'static str> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Running tasks. They end with this.
+/// Running tasks. Dropping this value ends them.
 #[derive(Default)]
 pub struct Tasks {
     running: JoinSet<()>,
     ended: Ended,
 }
 
-/// Tells the name when the task ends, by a panic too.
+/// Records the task's name when it ends, even by a panic.
 struct Told(Ended, &'static str);
 
 impl Drop for Told {
@@ -32,7 +32,7 @@ impl Drop for Told {
 }
 
 impl Tasks {
-    /// Starts one that is not meant to end.
+    /// Starts a task that is not meant to end.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let told = Told(self.ended.clone(), name);
         self.running.spawn(async move {
@@ -41,12 +41,12 @@ impl Tasks {
         });
     }
 
-    /// Which ones ended.
+    /// The tasks that ended, as a handle that stays current.
     pub fn ended(&self) -> Ended {
         self.ended.clone()
     }
 
-    /// Ends all of them, and waits.
+    /// Ends all tasks, and waits for them.
     pub async fn shutdown(&mut self) {
         self.running.shutdown().await;
     }

@@ -1,4 +1,4 @@
-//! A broker that is put together and serves nobody: what must hold inside when a part of it is held up.
+//! Tests of a composed broker that serves no request: what must hold if a part of it is held up.
 
 use super::*;
 use crate::broker::elevation::Word;
@@ -63,7 +63,9 @@ fn leaked() -> Revoke {
     Revoke { target, client: None, tokens_only: false, reason: "leaked".to_owned() }
 }
 
-/// I-11: the route let the person in, and then security cut them. Whatever the request was, it changes nothing.
+/// I-11: security ends a person's access after the route admitted them.
+///
+/// No request of theirs changes anything.
 #[tokio::test]
 async fn i_11_no_operation_changes_anything_for_a_person_who_was_cut() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -129,7 +131,9 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("an id")
 }
 
-/// Whoever may read the journal could hold a revocation up: the count of living tokens was read before the revocation was recorded.
+/// A reader of the journal cannot delay a revocation.
+///
+/// It is recorded before living tokens are counted.
 #[tokio::test]
 async fn a_revocation_is_on_record_while_every_reader_of_the_journal_is_busy() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -140,7 +144,7 @@ async fn a_revocation_is_on_record_while_every_reader_of_the_journal_is_busy() {
     let revoked = tokio::time::timeout(Duration::from_secs(5), revoked).await.expect("it waits for no reader");
     let Ok((id, cut)) = revoked else { panic!("refused") };
     assert!(broker.journal.view().state.revocations.contains_key(&id));
-    // The count is there once somebody can read.
+    // The count comes once somebody can read.
     drop(busy);
     assert_eq!(broker.ended(&cut).await, Some(Ended::default()));
 }
