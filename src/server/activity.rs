@@ -1,24 +1,24 @@
-//! What one connection is doing and since when, so that a watchdog can end it whatever the protocol hides.
+//! The state of one connection and its start, so that a watchdog can end it.
 //!
-//! hyper's own timers do not see everything: the auto-detection of HTTP/2 waits for ever for its first bytes, an HTTP/2 peer
-//! may leave a HEADERS frame unfinished or its window at zero. Here every state of a connection has a limit (ABUSE S11).
+//! hyper's own timers do not see everything: the auto-detection of HTTP/2 waits for ever for its first bytes, and an HTTP/2
+//! peer may leave a HEADERS frame unfinished or its window at zero. Here every state of a connection has a limit (ABUSE S11).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::settings::Settings;
 
-/// One connection's state.
+/// The state of one connection.
 pub(super) struct Activity {
     state: Mutex<State>,
 }
 
 struct State {
-    /// Whether a request ever came.
+    /// True once a request came.
     served: bool,
-    /// Since when a request's head is being read (HTTP/1 only).
+    /// The time since which a request's head is incomplete (HTTP/1 only).
     head_since: Option<Instant>,
-    /// Since when no request is open.
+    /// The time since which no request is open.
     quiet_since: Instant,
     open: Vec<Open>,
     next: u64,
@@ -30,20 +30,20 @@ struct Open {
     sending: bool,
 }
 
-/// A request that is being handled or answered; it ends when this is dropped.
+/// A request that is being handled or answered. Dropping it ends the request.
 pub(super) struct OpenRequest {
     activity: Arc<Activity>,
     number: u64,
 }
 
 impl Activity {
-    /// A connection that was just accepted.
+    /// The state of a connection that was just accepted.
     pub(super) fn new() -> Arc<Self> {
         let state = State { served: false, head_since: None, quiet_since: Instant::now(), open: Vec::new(), next: 0 };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
-    /// A request's head is complete.
+    /// Begins a request whose head is complete.
     pub(super) fn begin(self: &Arc<Self>) -> OpenRequest {
         let mut state = self.state();
         state.served = true;
@@ -53,7 +53,7 @@ impl Activity {
         OpenRequest { activity: self.clone(), number }
     }
 
-    /// Bytes came: whether they left a head unfinished.
+    /// Notes after each read if the head is unfinished.
     pub(super) fn reading_head(&self, unfinished: bool) {
         let mut state = self.state();
         match (unfinished, state.head_since) {
@@ -63,7 +63,7 @@ impl Activity {
         }
     }
 
-    /// Which limit the connection is over, if any.
+    /// The name of the limit that the connection is over, if any.
     pub(super) fn overdue(&self, now: Instant, settings: &Settings) -> Option<&'static str> {
         let state = self.state();
         let over = |since: Instant, limit| now.saturating_duration_since(since) >= limit;
@@ -80,14 +80,14 @@ impl Activity {
         (state.open.is_empty() && over(state.quiet_since, quiet)).then_some(if state.served { "idle" } else { "silent" })
     }
 
-    /// A poisoned lock is still a list of instants: no invariant spans it.
+    /// A poisoned lock is harmless: no invariant spans its instants.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl OpenRequest {
-    /// The answer begins to leave: its own limit counts from now.
+    /// Starts the limit for sending: the answer begins to leave.
     pub(super) fn sending(&self) {
         if let Some(open) = self.activity.state().open.iter_mut().find(|open| open.number == self.number) {
             open.sending = true;

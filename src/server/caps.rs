@@ -1,4 +1,4 @@
-//! How many connections there may be: in all, and from one address (ABUSE D-10, D-21).
+//! Limits the number of connections, in all and from one address (ABUSE D-10, D-21).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,7 +13,7 @@ pub(super) struct AddressCounts {
     counts: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// One counted connection; given back when dropped.
+/// One counted connection. Dropping it frees the place.
 pub(super) struct Place {
     counts: Arc<AddressCounts>,
     origin: Option<IpAddr>,
@@ -24,7 +24,7 @@ impl AddressCounts {
         Arc::new(Self { most, uncounted, counts: Mutex::default() })
     }
 
-    /// A place for one more connection of `address`, unless it has its share.
+    /// A place for one more connection of `address`; `None` if the address has its share.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         if self.uncounted.iter().any(|network| network.contains(address)) {
             return Some(Place { counts: self.clone(), origin: None });
@@ -57,7 +57,9 @@ impl Drop for Place {
     }
 }
 
-/// Whoever has one IPv6 address has its whole /64.
+/// The address that is counted: for IPv6 the /64.
+///
+/// The holder of one address has that whole network.
 fn origin(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

@@ -1,4 +1,4 @@
-//! One connection from accept to close: handshake, protocol, limits, drain.
+//! Serves one connection from accept to close: handshake, protocol, limits, drain.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -27,11 +27,13 @@ use super::settings::Settings;
 use super::write_timeout::Paced;
 use crate::http::front::{PeerAddress, PeerCertificate};
 
-/// The largest head of a request, and the largest HTTP/2 header list: 431 above it (ABUSE D-08, D-14).
+/// The largest head of a request, or HTTP/2 header list, in bytes (ABUSE D-08, D-14).
+///
+/// Above it the answer is 431.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
-/// What all connections of a socket have in common.
+/// The parts that all connections of a socket share.
 pub(super) struct Shared<S> {
     pub(super) service: S,
     pub(super) tls: Option<TlsAcceptor>,
@@ -42,8 +44,8 @@ pub(super) struct Shared<S> {
 /// HTTP/1 and HTTP/2 with bounds on everything that a peer can make grow (ABUSE D-07 to D-09).
 pub(super) fn protocol(settings: &Settings) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // hyper's header timer is a timer for each request, for what `activity` sees anyway: how long a connection is idle, and how long
-    // a head takes. It would do nothing without a timer of the runtime, whatever it is set to (ABUSE S11).
+    // hyper's header timer would cost a timer for each request. `activity` already sees how long a connection is idle and how
+    // long a head takes. The timer would do nothing anyway without a timer of the runtime, whatever it is set to (ABUSE S11).
     builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     builder
         .http2()
@@ -98,7 +100,7 @@ async fn serve_http<T, S, B>(
     let activity = Activity::new();
     let answer = |mut request: Request<Incoming>| {
         let open = activity.begin();
-        // Behind a chunked body `framing` looks no more, so the connection ends there (ABUSE D-16).
+        // `framing` stops at a chunked body, so the connection ends there (ABUSE D-16).
         let last = request.headers().contains_key(TRANSFER_ENCODING);
         request.extensions_mut().insert(PeerAddress(peer));
         if let Some(certificate) = &certificate {
@@ -122,7 +124,7 @@ async fn serve_http<T, S, B>(
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
-            // The sender gone is the house gone: the same as the signal.
+            // A sender that was dropped means the process ends: the same as the signal.
             _ = stop.wait_for(|stop| *stop), if last_moment.is_none() => {
                 connection.as_mut().graceful_shutdown();
                 last_moment = Some(Instant::now() + shared.settings.drain);
@@ -141,7 +143,7 @@ async fn serve_http<T, S, B>(
     }
 }
 
-/// The body of an answer; its request is open until it is dropped.
+/// The body of an answer. Its request stays open until this is dropped.
 struct Sending<B> {
     body: B,
     _open: OpenRequest,

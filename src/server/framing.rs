@@ -1,11 +1,11 @@
-//! One reading of where an HTTP/1 message ends, or no reading at all (ABUSE D-16).
+//! Refuses an HTTP/1 message whose end two parsers could read differently (ABUSE D-16).
 //!
-//! hyper repairs what two parsers could read differently: it drops `Content-Length` where `Transfer-Encoding` stands too,
-//! accepts equal repeated lengths and bare LF. A proxy before us may read the same bytes the other way round, and then one
-//! client's body is the next client's request (RFC 9112 section 11.2). So the bytes pass a scanner that knows only line ends and
-//! these two headers. What it refuses it overwrites with NUL, so that hyper itself answers 400 and closes.
+//! hyper repairs such messages: it drops `Content-Length` if there is also a `Transfer-Encoding`, and accepts equal repeated
+//! lengths and bare LF. A proxy before us may read the same bytes the other way, and then one client's body is the next
+//! client's request (RFC 9112 section 11.2). So the bytes pass a scanner that knows only line ends and these two headers. The
+//! scanner overwrites a byte that it refuses with NUL, so that hyper itself answers 400 and closes.
 //!
-//! After a chunked request the scanner is off, as it does not read chunks; `connection` closes after the answer to one.
+//! After a chunked request the scanner is off, since it does not parse chunks; `connection` closes after the answer to one.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -21,11 +21,11 @@ pub(super) struct Strict<T> {
     inner: T,
     scanner: Scanner,
     activity: Arc<Activity>,
-    /// What is still to be told to hyper after a refusal.
+    /// The bytes that hyper still has to read after a refusal.
     tail: &'static [u8],
 }
 
-/// hyper looks at a head again only when it ends: so a refused one does.
+/// hyper parses a head again only when it ends, so a refused head gets an end.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 impl<T> Strict<T> {
@@ -82,7 +82,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Strict<T> {
     }
 }
 
-/// What the scanner keeps of a line: enough for the two names and their values.
+/// The bytes of a line that the scanner keeps: enough for the two names and their values.
 const KEPT: usize = 96;
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -90,22 +90,24 @@ enum Place {
     /// Within a head, or before one.
     #[default]
     Head,
-    /// So many bytes of a body are to come.
+    /// Within a body, with this many bytes to come.
     Body(u64),
-    /// HTTP/2, or behind a chunked request.
+    /// HTTP/2, or after a chunked request.
     Off,
-    /// The connection is over.
+    /// The message was refused; the connection is over.
     Refused,
 }
 
 #[derive(Default)]
 struct Scanner {
     place: Place,
-    /// The first bytes of the present line, and how long it is in all.
+    /// The first bytes of the present line. `length` is its whole length.
     line: Vec<u8>,
     length: usize,
     after_cr: bool,
-    /// Whether the present head has its request line, and whether it is the connection's first.
+    /// True if the present head has its request line.
+    ///
+    /// `later` is true after the connection's first head.
     started: bool,
     later: bool,
     content_length: Option<u64>,
@@ -113,7 +115,7 @@ struct Scanner {
 }
 
 impl Scanner {
-    /// Reads on. A position is the byte at which the input stops being unambiguous.
+    /// Scans more bytes. Returns the position of the byte at which the input becomes ambiguous.
     fn scan(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -150,7 +152,7 @@ impl Scanner {
         self.place == Place::Head && (self.started || self.length > 0)
     }
 
-    /// More of the present line, without its end.
+    /// Adds a part of the present line, without its end.
     fn part_of_line(&mut self, part: &[u8]) -> Result<(), ()> {
         let (Some(first), Some(last)) = (part.first(), part.last()) else { return Ok(()) };
         // A line that continues the one before it (obs-fold, RFC 9112 section 5.2).
@@ -164,7 +166,9 @@ impl Scanner {
         Ok(())
     }
 
-    /// A line ends with CR LF (RFC 9112 section 2.2 lets others end it with LF alone).
+    /// Ends a line, which must end with CR LF.
+    ///
+    /// RFC 9112 section 2.2 lets others end it with LF alone.
     fn end_of_line(&mut self) -> Result<(), ()> {
         if !self.after_cr {
             return Err(());
@@ -190,7 +194,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// Each of the two may stand once, and never both (RFC 9112 sections 6.1 and 6.3).
+    /// Checks a header: each of the two once, and never both (RFC 9112 sections 6.1 and 6.3).
     fn header(&mut self, line: &[u8], whole: bool) -> Result<(), ()> {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { return Ok(()) };
         let (name, value) = line.split_at(colon);

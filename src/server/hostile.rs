@@ -1,4 +1,6 @@
-//! Hostile peers over real sockets, against the front's example router. Times are those of production divided by about twenty.
+//! Tests of hostile peers over real sockets, against the front's example router.
+//!
+//! The times are those of production divided by about twenty.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -59,17 +61,17 @@ impl House {
         TcpStream::connect(self.address).await.expect("a connection")
     }
 
-    /// Sends bytes, reads until the server closes; the answer and how long it took.
+    /// Sends bytes and reads until the server closes; returns the answer and the time it took.
     async fn talk(&self, bytes: &[u8]) -> (String, Duration) {
         let mut stream = self.connect().await;
         let started = Instant::now();
-        // A refusal may come, and the connection go, while we still send.
+        // A refusal may come, and the connection close, while we still send.
         let _ = stream.write_all(bytes).await;
         (read_to_close(&mut stream).await, started.elapsed())
     }
 }
 
-/// All that comes until the server closes, which it must within five seconds.
+/// Everything that comes until the server closes, which it must do within five seconds.
 async fn read_to_close(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut answer = Vec::new();
     let closed = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
@@ -87,7 +89,7 @@ async fn d_01_large_and_endless_bodies_get_413_and_a_close() {
     for size in [16 * 1024 + 1, 3_000_000] {
         let mut request = format!("POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n").into_bytes();
         request.resize(request.len() + size, b'x');
-        // Sent to its end and answered to its end: a reset on the way would cost some clients the answer.
+        // Sent and answered completely: a reset on the way would cost some clients the answer.
         let mut stream = house.connect().await;
         stream.write_all(&request).await.expect("not cut off while sending");
         let mut answer = String::new();
@@ -285,7 +287,7 @@ async fn f_03_a_request_in_flight_is_answered_and_the_rest_is_closed() {
     assert!(TcpStream::connect(house.address).await.is_err(), "nobody listens");
 }
 
-/// A certificate for `localhost` and its key as files.
+/// A certificate for `localhost` and its key, as files.
 fn certificate(folder: &Path) -> (Arc<rustls::ServerConfig>, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
@@ -339,7 +341,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// `GET /livez` with HPACK literals (RFC 7541): method and scheme indexed, path and authority literal.
+/// `GET` of a path in HPACK (RFC 7541): method and scheme indexed, path and authority literal.
 fn get_headers(path: &str) -> Vec<u8> {
     let literal = |name: u8, text: &str| [&[name, u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
     [vec![0x82, 0x86], literal(0x04, path), literal(0x01, "a")].concat()
@@ -352,7 +354,7 @@ async fn h2_over(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), frames: &[V
     answer
 }
 
-/// Whether the answer holds a frame of this kind whose payload begins with, or for GOAWAY holds, `mark`.
+/// True if the answer has a frame of this kind whose payload has `mark`.
 fn has_frame(mut answer: &[u8], kind: u8, mark: &[u8]) -> bool {
     while let Some((head, rest)) = answer.split_at_checked(9) {
         let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
@@ -368,7 +370,7 @@ fn has_frame(mut answer: &[u8], kind: u8, mark: &[u8]) -> bool {
 #[tokio::test]
 async fn d_07_d_08_d_09_http2_floods_end_the_connection() {
     let house = house().await;
-    // A well-formed request first, so that what follows is refused for what it is: ":status 200" is 0x88.
+    // A well-formed request first, so that the next ones are refused for what they are: ":status 200" is 0x88.
     let plain = h2_over(&mut house.connect().await, &[frame(1, 5, 1, &get_headers("/livez"))]).await;
     assert!(has_frame(&plain, 1, &[0x88]), "{plain:?}");
     let house = house_with(Settings { idle: Duration::from_secs(20), ..short() }, None).await;

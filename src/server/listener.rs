@@ -21,7 +21,7 @@ use super::mtls::Mtls;
 use super::settings::Settings;
 use crate::http::metrics::{Metrics, Socket};
 
-/// A socket that is bound and listens; connections wait in the kernel's queue until [`Listener::serve`].
+/// A bound socket. Connections wait in the kernel's queue until [`Listener::serve`].
 pub struct Listener {
     socket: Socket,
     tcp: TcpListener,
@@ -29,22 +29,23 @@ pub struct Listener {
     tls: Option<TlsAcceptor>,
 }
 
-/// How long the accept loop rests when the kernel has no descriptor or memory for a connection: long enough not to spin,
-/// short enough to recover unseen (ABUSE D-21).
+/// The pause of the accept loop if the kernel has no descriptor or memory for a connection.
+///
+/// It is long enough not to spin, and short enough to recover unnoticed (ABUSE D-21).
 const REST: Duration = Duration::from_millis(100);
 
 impl Listener {
-    /// Binds `address`; port 0 takes a free one. With `tls` the socket speaks TLS and nothing else.
+    /// Binds `address`; port 0 takes a free one. With `tls` the socket speaks only TLS.
     ///
     /// # Errors
-    /// What the kernel says: address in use, not ours, no right to the port.
+    /// The kernel's error: the address is in use or not ours, or we may not use the port.
     pub async fn bind(socket: Socket, address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         let tcp = TcpListener::bind(address).await?;
         let address = tcp.local_addr()?;
         Ok(Self { socket, tcp, address, tls: tls.map(TlsAcceptor::from) })
     }
 
-    /// The same socket, speaking TLS: for one whose certificates are known only after others were bound.
+    /// Makes the socket speak mTLS, if its certificates become known only after others were bound.
     #[must_use]
     pub fn with_mtls(self, mtls: &Mtls) -> Self {
         Self { tls: Some(TlsAcceptor::from(mtls.config())), ..self }
@@ -55,15 +56,17 @@ impl Listener {
         self.address
     }
 
-    /// `http://…` or `https://…` of the bound address.
+    /// The `http://…` or `https://…` URL of the bound address.
     pub fn url(&self) -> String {
         format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
     }
 
-    /// Accepts and serves until `stop` is true (or its sender is gone), then stops accepting, lets requests in flight end
-    /// within [`Settings::drain`], and returns when the last connection is closed.
+    /// Accepts and serves until `stop` is true, or its sender is dropped.
     ///
-    /// `service` is cloned per request; each request carries a [`PeerAddress`](crate::http::front::PeerAddress).
+    /// It then stops accepting, lets requests in flight end within [`Settings::drain`], and returns once the last connection
+    /// is closed.
+    ///
+    /// `service` is cloned per request; each request has a [`PeerAddress`](crate::http::front::PeerAddress) among its extensions.
     pub async fn serve<S, B>(self, service: S, settings: Settings, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
@@ -77,7 +80,7 @@ impl Listener {
         let room = Arc::new(Semaphore::new(most));
         let shared = Arc::new(Shared { service, tls, protocol: connection::protocol(&settings), settings });
         loop {
-            // 1. Room first: over the total, connections wait in the kernel and cost us nothing.
+            // 1. Room in all first: above the total, connections wait in the kernel and cost us nothing.
             let accepted = async {
                 let permit = room.clone().acquire_owned().await;
                 (permit, accept(&tcp).await)
@@ -86,9 +89,9 @@ impl Listener {
                 accepted = accepted => accepted,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
-            // 2. Then the address' share. Over it: closed at once, without a byte.
+            // 2. Then the address's share. Above it, the connection is closed at once, without a byte.
             let (Ok(permit), Some(place)) = (permit, counts.take(peer.ip())) else { continue };
-            // 3. Its own task, so that one slow handshake holds up nobody.
+            // 3. Its own task, so that a slow handshake delays no other connection.
             let (shared, stop) = (shared.clone(), stop.clone());
             let open = metrics.connection(socket);
             tokio::spawn(async move {
@@ -97,18 +100,20 @@ impl Listener {
             });
         }
         drop(tcp);
-        // Every connection ends by itself at its drain limit; the permits tell when the last has.
+        // Every connection ends by its drain limit. All permits are free once the last one has ended.
         let all = u32::try_from(most).unwrap_or(u32::MAX);
         let _ = room.acquire_many(all).await;
     }
 }
 
-/// The next connection. A fault of a single connection is nobody's; one of the process is waited out.
+/// The next connection.
+///
+/// It ignores a fault of a single connection, and waits out one of the process.
 async fn accept(tcp: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match tcp.accept().await {
             Ok((stream, peer)) => {
-                // Answers are small and written at once: Nagle's delay would be pure loss.
+                // Answers are small and written at once, so Nagle's delay would only cost time.
                 let _ = stream.set_nodelay(true);
                 return (stream, peer);
             }

@@ -1,12 +1,12 @@
-//! Sockets: accept loops by hand over hyper and rustls, with a limit on everything that a peer can hold open.
+//! Sockets: accept loops over hyper and rustls, with a limit on everything a peer can hold open.
 //!
-//! Enter through [`Listener::bind`] and [`Listener::serve`]; [`Settings`] has the limits, [`tls::load`] the certificate of
-//! `public_tls`. A connection passes, from the kernel upwards: `pace` (slow readers, lingering close), TLS, `framing` (one
-//! reading of each message), hyper, and then the service it was given. `activity` is the watchdog over all of it.
+//! Enter through [`Listener::bind`] and [`Listener::serve`]. [`Settings`] has the limits, [`tls::load`] loads the certificate
+//! of `public_tls`. From the kernel upwards a connection passes `write_timeout` (slow readers, lingering close), TLS,
+//! `framing` (refuses ambiguous messages), hyper, and then the service. `activity` is the watchdog over all of it.
 //!
 //! The real [`SystemClock`] and [`OsEntropy`] are made here too, and passed on.
 //!
-//! Not here: routes, bodies and their limits, request ids (`http::front`), signals (the command line).
+//! Routes, bodies and their limits, and request ids are in `http::front`; signals are in the commands.
 
 mod activity;
 mod caps;

@@ -1,11 +1,12 @@
-//! TLS of the mTLS socket: a certificate of our own authority for us, one of our leaves for the peer.
+//! TLS of the mTLS socket: it presents our own certificates and verifies those of peers.
 //!
-//! Enter through [`Mtls::new`]. A peer may come without a certificate (first enrolment); one that shows a certificate which no authority
-//! of ours signed, or that is outside its validity, gets no connection. What else a certificate must be, and whether it still counts, is
-//! judged above, at every request: so there is no session that could be resumed with yesterday's answer (docs/security/stack.md#rustls: a resumed
-//! session skips the verifier), and no early data (ABUSE M-23).
+//! Enter through [`Mtls::new`]. A peer may come without a certificate (first enrolment). A certificate that no trusted
+//! authority signed, or that is outside its validity, gets no connection. Everything else about a certificate, and if it
+//! still counts, is decided above, at every request. So there is no session that could be resumed with yesterday's answer
+//! (docs/security/stack.md#rustls: a resumed session skips the verifier), and no early data (ABUSE M-23).
 //!
-//! Authorities and our own certificate change while the socket is open; both are swapped whole ([`Mtls::trust`], [`Mtls::present`]).
+//! Authorities and our own certificates change while the socket is open; both are replaced as a whole ([`Mtls::trust`],
+//! [`Mtls::present`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,17 +37,17 @@ pub struct Mtls {
 
 /// Our own certificate for one host name.
 pub struct Presented {
-    /// Leaf first, without the root.
+    /// The chain, leaf first, without the root.
     pub chain: Vec<Der>,
-    /// PKCS #8.
+    /// The private key, as PKCS #8.
     pub key: Zeroizing<Vec<u8>>,
 }
 
 impl Mtls {
-    /// Trusts nobody and presents nothing yet.
+    /// Creates the TLS side, which trusts nobody and presents nothing yet.
     ///
     /// # Errors
-    /// What rustls does not take: never, with its own provider.
+    /// A fault of rustls: never, with its own provider.
     pub fn new(clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let clients = Arc::new(Clients { provider: Arc::clone(&provider), current: ArcSwapOption::empty() });
@@ -62,15 +63,15 @@ impl Mtls {
         Ok(Self { config: Arc::new(config), clients, own })
     }
 
-    /// For the listener.
+    /// The configuration, for the listener.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
 
-    /// Takes these authorities, roots and issuing ones, and no others from now on.
+    /// Trusts exactly these authorities, root and issuing ones, from now on.
     ///
     /// # Errors
-    /// A certificate that cannot be an anchor; the earlier ones stay.
+    /// A certificate that cannot be an anchor. The earlier ones stay.
     pub fn trust(&self, authorities: &[Der]) -> Result<(), Error> {
         if authorities.is_empty() {
             self.clients.current.store(None);
@@ -87,7 +88,9 @@ impl Mtls {
         Ok(())
     }
 
-    /// Presents these certificates from now on, each to whoever names its host; the first also to everybody else.
+    /// Presents these certificates from now on, each to a client that names its host.
+    ///
+    /// The first one is also for every other client.
     ///
     /// # Errors
     /// A key that is not its certificate's.
@@ -104,14 +107,14 @@ impl Mtls {
         Ok(())
     }
 
-    /// Presents a certificate of the operator's from now on.
+    /// Presents the operator's own certificate from now on.
     pub fn present_file(&self, certified: CertifiedKey) {
         let own = Certified { by_host: BTreeMap::new(), default: Some(Arc::new(certified)) };
         self.own.by_host.store(Arc::new(own));
     }
 }
 
-/// Who may come: the authorities as they are now.
+/// Verifies client certificates against the authorities as they are now.
 struct Clients {
     provider: Arc<CryptoProvider>,
     current: ArcSwapOption<Arc<dyn ClientCertVerifier>>,
@@ -119,12 +122,12 @@ struct Clients {
 
 impl ClientCertVerifier for Clients {
     fn client_auth_mandatory(&self) -> bool {
-        // A first enrolment comes without one; the routes say what needs one.
+        // A first enrolment comes without a certificate; the routes say which need one.
         false
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // Which authorities there are changes; a client that has several certificates knows which is ours.
+        // The authorities change, and a client with several certificates knows which one is ours.
         &[]
     }
 
@@ -161,7 +164,7 @@ impl ClientCertVerifier for Clients {
     }
 }
 
-/// What we present.
+/// The certificates that we present.
 struct Own {
     provider: Arc<CryptoProvider>,
     by_host: ArcSwap<Certified>,
@@ -181,7 +184,7 @@ impl ResolvesServerCert for Own {
     }
 }
 
-/// The house's time, so that validity is judged by the same clock in the handshake and after it.
+/// The process's clock, so that the handshake and the later checks judge validity by the same time.
 struct HouseTime(Arc<dyn Clock>);
 
 impl TimeProvider for HouseTime {

@@ -1,38 +1,46 @@
-//! How long and how much a connection may cost (ABUSE S11, D-01 … D-10, D-21).
+//! The limits of a connection: times, and numbers of connections (ABUSE S11, D-01 … D-10, D-21).
 
 use std::time::Duration;
 
 use crate::domain::value::network::Cidr;
 
-/// The bounds of one socket. `default()` is what production uses; tests shorten it.
+/// The limits of one socket. Production uses `default()`; tests shorten it.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// From the accepted connection to the end of the TLS handshake.
     pub handshake: Duration,
-    /// From the first byte of a request's head to its last; and from the connection's start to its first request.
+    /// From the first to the last byte of a request's head.
+    ///
+    /// Also from the connection's start to its first request.
     pub head: Duration,
     /// Between two requests of a connection.
     pub idle: Duration,
-    /// From a request's head to the answer's, body included. A backstop: `http::front` answers before.
+    /// From a request's head to the answer's, body included.
+    ///
+    /// A backstop: `http::front` answers before.
     pub handling: Duration,
-    /// From the answer's head to the last of its body handed to the kernel; and how long a write may stand still.
+    /// From the answer's head until the kernel has its whole body.
+    ///
+    /// Also the longest time that a write may stall.
     pub sending: Duration,
-    /// How long connections may go on after the stop signal (ABUSE F-03).
+    /// The time that connections may go on after the stop signal (ABUSE F-03).
     pub drain: Duration,
-    /// How long a connection that we closed reads on, so that the peer sees our answer and not a reset.
+    /// The time that a connection we closed still reads.
+    ///
+    /// So the peer sees our answer and not a reset.
     pub linger: Duration,
-    /// How often a connection looks at its limits: the error of all of the above.
+    /// The interval at which a connection checks its limits: the error of all the times above.
     pub tick: Duration,
-    /// Connections in all; more wait in the kernel's queue.
+    /// The most connections in all; more wait in the kernel's queue.
     pub connections: usize,
-    /// Connections per address (IPv6: per /64 network); more are closed at once.
+    /// The most connections per address (IPv6: per /64 network); more are closed at once.
     pub connections_per_address: usize,
-    /// Networks that the limit per address does not count: proxies, trusted or asking for verdicts.
+    /// Networks without the limit per address: proxies, both trusted and asking for verdicts.
     pub uncounted: Vec<Cidr>,
 }
 
 impl Default for Settings {
-    /// Eight seconds and a tick of one keep the promise of ten (ABUSE D-02, D-10).
+    /// Eight seconds and a tick of one stay within the promised ten (ABUSE D-02, D-10).
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(5),
@@ -50,15 +58,19 @@ impl Default for Settings {
     }
 }
 
-/// Descriptors kept for stores, keys, outbound calls and the other sockets.
+/// Descriptors reserved for stores, keys, outbound calls and the other sockets.
 const RESERVED: usize = 96;
 
-/// How many connections a socket may hold under a limit of open files: half of what is left, at most 10 000, at least 16.
+/// The most connections of a socket under a limit of open files.
+///
+/// Half of what is left, at most 10 000, at least 16.
 fn connections_within(open_files: Option<usize>) -> usize {
     (open_files.unwrap_or(1024).saturating_sub(RESERVED) / 2).clamp(16, 10_000)
 }
 
-/// The soft limit of open files of this process, from `/proc/self/limits`; nothing where there is no such file.
+/// This process's soft limit of open files, from `/proc/self/limits`.
+///
+/// `None` if there is no such file.
 pub fn open_files_limit() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find(|line| line.starts_with("Max open files"))?;

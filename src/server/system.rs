@@ -1,4 +1,4 @@
-//! The real clock and the real entropy: the only ambient time and randomness of the house (CONTRIBUTING.md, 14).
+//! The real clock and entropy: the only source of time and randomness (CONTRIBUTING.md, 14).
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,7 +15,9 @@ static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    /// A clock set before 1970 reads 1970: every token and record is then in its future, and is refused.
+    /// The present second; 1970 for a clock that is set earlier.
+    ///
+    /// Every token and record is then in its future, and is refused.
     fn now(&self) -> Timestamp {
         #[expect(clippy::disallowed_methods, reason = "this is the Clock that `server` makes")]
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -27,14 +29,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// The operating system's randomness, by way of aws-lc-rs.
+/// The operating system's randomness, through aws-lc-rs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        // aws-lc seeds itself from the kernel at start; it fails only where the kernel has no entropy source at all.
-        // Nothing may be made then: an identifier that can be guessed is worse than no answer.
+        // aws-lc seeds itself from the kernel at start, and fails only if the kernel has no entropy source at all. Then
+        // nothing may be made: a guessable identifier is worse than no answer.
         rand::fill(bytes).expect("the operating system gives randomness");
     }
 }

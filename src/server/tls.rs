@@ -1,7 +1,6 @@
 //! TLS of the public socket: certificate and key from PEM files, TLS 1.2 and 1.3 by aws-lc-rs.
 //!
-//! Not here: client certificates (`mtls`). No early data: a replayed request must not
-//! begin an exchange (RFC 8446 section 8).
+//! `mtls` has client certificates. There is no early data: a replayed request must not begin an exchange (RFC 8446 section 8).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-/// Why TLS cannot be served. Never holds what a file contains.
+/// The reason why TLS cannot be served. It never has a file's content.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
     /// The certificate file is missing, unreadable or not PEM.
@@ -21,15 +20,15 @@ pub enum TlsFault {
     /// The key file is missing, unreadable or not PEM.
     #[error("cannot read a private key from {}", .0.display())]
     Key(PathBuf),
-    /// Certificate and key do not belong together, or rustls does not take them.
+    /// Certificate and key do not match, or rustls refuses them.
     #[error("certificate and key cannot be used: {0}")]
     Pair(#[from] rustls::Error),
 }
 
-/// A server configuration from a certificate chain and its key, both in PEM.
+/// Loads a server configuration from a certificate chain and its key, both in PEM.
 ///
 /// # Errors
-/// Tells which file is at fault.
+/// The file that is at fault.
 pub fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsFault> {
     let (chain, key) = read(certificate, key)?;
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -42,10 +41,10 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsFaul
     Ok(Arc::new(config))
 }
 
-/// A certificate chain with its key, both in PEM, for a socket that chooses what it presents.
+/// Loads a certificate chain with its key, both in PEM, for a socket that chooses its certificate.
 ///
 /// # Errors
-/// Tells which file is at fault.
+/// The file that is at fault.
 pub fn load_certified(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsFault> {
     let (chain, key) = read(certificate, key)?;
     Ok(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?)

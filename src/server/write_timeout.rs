@@ -1,9 +1,9 @@
-//! A socket that neither waits for ever for a slow reader nor cuts its own last answer off.
+//! A transport that times out on slow readers and does not lose its own last answer.
 //!
-//! *Slow read (ABUSE D-02):* a write that stood still and then moved less than [`PROGRESS`] within the limit fails.
-//! *Lingering close:* a socket that is closed with unread input is reset by the kernel, and the reset may overtake the answer
-//! (a 413 to a client that is still sending, ABUSE D-01). So after our FIN we read on for a moment and throw it away
-//! (RFC 9112 section 9.6).
+//! *Slow read (ABUSE D-02):* a write that stalls and then moves less than [`PROGRESS`] within the limit fails. *Lingering
+//! close:* the kernel resets a socket that is closed with unread input, and the reset may overtake the answer (a 413 to a
+//! client that is still sending, ABUSE D-01). So after our FIN we read on for a moment and discard the input (RFC 9112
+//! section 9.6).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,13 +13,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Bytes that count as progress of a write that stood still.
+/// The bytes that count as progress of a stalled write.
 const PROGRESS: usize = 16 * 1024;
 
-/// Input that a closed connection may still send before we reset it.
+/// The bytes of input that a closed connection may still send before we reset it.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
-/// A transport with a bound on standing writes and a lingering close.
+/// A transport with a limit on stalled writes and a lingering close.
 pub(super) struct Paced<T> {
     inner: T,
     stall: Duration,
@@ -35,7 +35,7 @@ impl<T> Paced<T> {
         Self { inner, stall, linger, blocked: None, moved: 0, lingering: None, discarded: 0 }
     }
 
-    /// Judges the outcome of a write of `offered` bytes.
+    /// Turns a pending write into a time-out once it has stalled for too long.
     fn pace(&mut self, cx: &mut Context<'_>, offered: usize, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match outcome {
             Poll::Ready(Ok(taken)) => {
