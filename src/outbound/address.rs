@@ -1,13 +1,13 @@
-//! Which addresses are the public internet: everything else is somebody's inside.
+//! Decides which addresses belong to the public internet; any other may be an internal one.
 //!
-//! Deny by default: an IPv6 address is public only within 2000::/3, so that mapped, translated and unknown ranges need no list.
+//! Deny by default: an IPv6 address is public only within 2000::/3, so mapped, translated and unknown ranges need no list.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether a connection to `address` can only reach the public internet (IANA special-purpose registries, RFC 6890).
+/// True if a connection to `address` can only reach the public internet.
 ///
-/// Attack if a range is left out: a registered issuer, or its DNS, points our request at a metadata service or an internal
-/// API (ABUSE K-02, K-11).
+/// IANA special-purpose registries, RFC 6890. The attack if a range is missing: a registered issuer, or its DNS, directs our
+/// request to a metadata service or an internal API (ABUSE K-02, K-11).
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(ip) => is_public_v4(ip),
@@ -37,7 +37,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(ip: Ipv6Addr) -> bool {
-    // 2000::/3 leaves out ::1, ::ffff:0:0/96, 64:ff9b::/96, 64:ff9b:1::/48, fc00::/7, fe80::/10, ff00::/8 and what is to come.
+    // 2000::/3 excludes ::1, ::ffff:0:0/96, 64:ff9b::/96, 64:ff9b:1::/48, fc00::/7, fe80::/10, ff00::/8 and future ranges.
     match ip.segments() {
         [0x2001, 0..=0x01ff, ..] => false, // protocol assignments, Teredo (embeds IPv4), benchmarks, ORCHID
         [0x2001, 0x0db8, ..] => false,     // documentation

@@ -1,16 +1,16 @@
-//! Outbound: the one client for what leaves the house, with one set of rules.
+//! The one client for outbound requests, with one set of rules.
 //!
-//! Enter through [`Outbound::may_fetch`] (may this URL be fetched at all: asked when a record is applied) and
-//! [`Outbound::fetch`] (fetch it: asked by `authn`); for events [`webhook`], for tickets [`ticket`] has the same two. What every fetch holds to:
+//! Enter through [`Outbound::may_fetch`] (checks a URL when a record is applied) and [`Outbound::fetch`] (fetches it for
+//! `authn`). [`webhook`] has the same two for events, [`ticket`] for tickets. Every fetch obeys these rules:
 //! - https to public addresses; anything else only for an exact origin that the operator listed (ABUSE K-02, K-03, K-11);
-//! - GET, no redirect is followed, no proxy, cookie, credential or retry is ambient (K-05, K-08, K-09), HTTP/1.1 only (K-13);
-//! - one deadline of 3 s for name, connection, headers and body together, a body of at most 256 KiB, never decompressed (K-19);
-//! - at most four at once to one origin, so that one slow issuer takes nothing from another (K-23).
+//! - GET; no redirect is followed, and no proxy, cookie, credential or retry is implicit (K-05, K-08, K-09); HTTP/1.1 only (K-13);
+//! - one deadline of 3 s for name, connection, headers and body together; a body of at most 256 KiB, never decompressed (K-19);
+//! - at most four at once to one origin, so that a slow issuer takes nothing from another (K-23).
 //!
-//! A return means that the whole body arrived. A late, lost or oversized answer is a [`FetchFault`]; who retries is the
-//! caller's business (`authn` has a floor between attempts). A fault never holds what the other side sent (K-04).
+//! A return means that the whole body arrived. A late, lost or oversized answer is a [`FetchFault`]; the caller decides when
+//! to retry (`authn` has a floor between attempts). A fault never has text that the other side sent (K-04).
 //!
-//! Not here: what a body means, caches, and the TLS configuration (`authn::tls` builds it).
+//! The meaning of a body, caches, and the TLS configuration (`authn::tls` builds it) are not here.
 
 mod address;
 pub mod operator;
@@ -33,18 +33,22 @@ use resolve::{System, Vetted};
 
 use crate::domain::value::names::Issuer;
 
-/// One deadline for a whole fetch. Longer, and a dripping issuer holds a request beyond its own time-out (K-19).
+/// The deadline of a whole fetch: 3 seconds.
+///
+/// A longer one would let a slow issuer hold a request beyond its own time-out (K-19).
 pub const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most that is read of a body. Larger, and an issuer's key set fills our memory (K-19).
+/// The most that is read of a body: 256 KiB.
+///
+/// A larger one would let an issuer's key set fill our memory (K-19).
 pub const MAX_BODY: usize = 256 * 1024;
 
-/// Fetches at once to one origin.
+/// The most fetches at once to one origin.
 const PER_ORIGIN: usize = 4;
 
 const USER_AGENT: &str = concat!("carnet/", env!("CARGO_PKG_VERSION"));
 
-/// What the operator allows besides https to public addresses.
+/// The destinations that the operator allows besides https to public addresses.
 #[derive(Clone, Debug, Default)]
 pub struct OutboundSettings {
     /// `[outbound] issuers`: exact origins that may be private or plain http.
@@ -53,24 +57,24 @@ pub struct OutboundSettings {
     pub events: Vec<Origin>,
     /// `[outbound] tickets`: the same for the ticket system.
     pub tickets: Vec<Origin>,
-    /// `[outbound] issuer_origins`: for one issuer, origins besides its own that its documents may name.
+    /// `[outbound] issuer_origins`: by issuer, origins besides its own that its documents may name.
     pub issuer_origins: HashMap<Issuer, Vec<Origin>>,
 }
 
-/// The client. Cheap to share behind an `Arc`.
+/// The outbound client. Share it behind an `Arc`.
 pub struct Outbound {
     issuers: Vec<Origin>,
     events: Vec<Origin>,
     tickets: Vec<Origin>,
     issuer_origins: HashMap<Issuer, Vec<Origin>>,
-    /// For everybody: connects to public addresses only.
+    /// The client for every other origin: it connects to public addresses only.
     public: reqwest::Client,
-    /// For listed origins: any address.
+    /// The client for listed origins: it connects to any address.
     listed: reqwest::Client,
     per_origin: Mutex<HashMap<Origin, Arc<Semaphore>>>,
 }
 
-/// An answer that arrived whole.
+/// An answer that arrived completely.
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// The HTTP status; redirects arrive as they are.
@@ -81,10 +85,10 @@ pub struct Fetched {
     pub body: Vec<u8>,
 }
 
-/// Why nothing usable arrived. Fixed texts: nothing of the other side's answer is in them (K-04).
+/// The reason why no usable answer arrived, in fixed texts without any of the other side's (K-04).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FetchFault {
-    /// Too many fetches to the same origin are already under way.
+    /// Too many fetches to the same origin are already in flight.
     #[error("too many requests to this origin at once")]
     Crowded,
     /// No connection: name, address, TCP or TLS. The other side saw no request.
@@ -96,16 +100,18 @@ pub enum FetchFault {
     /// The connection broke, or the answer is not HTTP.
     #[error("the answer broke off or is not HTTP")]
     Broken,
-    /// A body beyond [`MAX_BODY`].
+    /// The body is larger than [`MAX_BODY`].
     #[error("the answer is larger than 256 KiB")]
     TooLarge,
-    /// A `Content-Encoding` other than `identity`, which alone was asked for; it could be a bomb.
+    /// A `Content-Encoding` other than `identity`, which we did not ask for.
+    ///
+    /// It could be a decompression bomb.
     #[error("the answer has a Content-Encoding, and none but identity is taken (Accept-Encoding: identity was sent)")]
     Encoded,
 }
 
 impl FetchFault {
-    /// Whether the other side may have seen a request.
+    /// True if the other side may have seen a request.
     pub fn reached(self) -> bool {
         !matches!(self, Self::Crowded | Self::Connect)
     }
@@ -117,8 +123,9 @@ impl FetchFault {
 pub struct Unbuildable;
 
 impl Outbound {
-    /// Builds the client. `tls` is the TLS client configuration that `authn::tls` makes (its type is not named here: the TLS
-    /// library's home is there); anything else is refused.
+    /// Builds the client from the TLS configuration that `authn::tls` makes.
+    ///
+    /// Any other type is refused. The type is not named here, because only `authn::tls` uses the TLS library.
     pub fn new<T: Any + Clone>(settings: OutboundSettings, tls: &T) -> Result<Self, Unbuildable> {
         Ok(Self {
             public: client(Vetted::new(System), tls.clone())?,
@@ -131,7 +138,7 @@ impl Outbound {
         })
     }
 
-    /// Whether the rules let `url` be fetched, without fetching it (ABUSE K-02, K-03).
+    /// Checks that the rules let `url` be fetched, without fetching it (ABUSE K-02, K-03).
     pub fn may_fetch(&self, url: &str) -> Result<FetchUrl, Forbidden> {
         FetchUrl::judge(url, &self.issuers)
     }
@@ -141,38 +148,42 @@ impl Outbound {
         FetchUrl::judge_with_query(url, &self.issuers)
     }
 
-    /// Whether documents of `issuer` may name `url`: it is on the issuer's own origin, or on one that the operator allowed for this issuer.
-    /// An origin that is listed for another purpose is no reason: an issuer could then have us take keys, or send a code, anywhere in the
-    /// list (ABUSE K-06).
+    /// True if documents of `issuer` may name `url`.
+    ///
+    /// The URL must be on the issuer's own origin, or on one that the operator allowed for this issuer. An origin listed for
+    /// another purpose does not count: otherwise an issuer could have us fetch keys, or send a code, anywhere in the list
+    /// (ABUSE K-06).
     pub fn is_of_issuer(&self, url: &FetchUrl, issuer: &Issuer) -> bool {
         let own = Origin::of(issuer.as_str()).is_ok_and(|origin| origin == url.origin);
         own || self.issuer_origins.get(issuer).is_some_and(|origins| origins.contains(&url.origin))
     }
 
-    /// GETs `url`. Every status is an answer; only a transport that failed is a fault.
+    /// GETs `url`. Every status is an answer; only a failed transport is a fault.
     pub async fn fetch(&self, url: &FetchUrl) -> Result<Fetched, FetchFault> {
         let permits = self.per_origin(&url.origin);
         let _turn = permits.try_acquire().map_err(|_| FetchFault::Crowded)?;
         let client = if url.listed { &self.listed } else { &self.public };
-        // The client's own time-out covers the same; this one holds even where the client's does not reach (name look-up).
+        // The client's own time-out covers the same, except the name look-up; this one covers that too.
         tokio::time::timeout(TIMEOUT, read(client.get(url.url.clone()))).await.map_err(|_| FetchFault::Timeout)?
     }
 
     fn per_origin(&self, origin: &Origin) -> Arc<Semaphore> {
-        // A poisoned lock is harmless: each change of the map is whole.
+        // A poisoned lock is harmless: each change of the map is complete.
         let mut per_origin = self.per_origin.lock().unwrap_or_else(PoisonError::into_inner);
         if per_origin.len() >= MOST_ORIGINS {
-            // In nobody's hands but the map's: nobody is on it.
+            // Only the map has a reference: nobody uses it.
             per_origin.retain(|_, permits| Arc::strong_count(permits) > 1);
         }
         per_origin.entry(origin.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_ORIGIN))).clone()
     }
 }
 
-/// Lanes before those are forgotten that nobody is on: origins are as many as somebody who may probe issuers thinks of.
+/// The number of origins at which unused semaphores are dropped.
+///
+/// A person who may probe issuers can name any number of origins.
 const MOST_ORIGINS: usize = 1024;
 
-/// Sends a request and takes its answer whole, or not at all.
+/// Sends a request and returns its complete answer.
 async fn read(request: reqwest::RequestBuilder) -> Result<Fetched, FetchFault> {
     let mut response = request.send().await.map_err(fault)?;
     let mut codings = response.headers().get_all(CONTENT_ENCODING).iter();
@@ -210,7 +221,7 @@ fn fault(error: reqwest::Error) -> FetchFault {
 fn client(resolver: impl reqwest::dns::Resolve + 'static, tls: impl Any) -> Result<reqwest::Client, Unbuildable> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    // A request without it takes every coding (RFC 9110 section 12.5.3), and nothing here decodes any.
+    // A request without this header accepts every coding (RFC 9110 section 12.5.3), and nothing here decodes any.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     #[expect(clippy::disallowed_methods, reason = "this is the one place where a client is built")]
     reqwest::Client::builder()

@@ -1,8 +1,8 @@
-//! The command line's own calls: to the server that its operator named, and nowhere else.
+//! The commands' own HTTP client, which calls only the server that the person named.
 //!
-//! Enter through [`OperatorClient::new`] and [`OperatorClient::call`]. A broker never uses it. The address was typed by the person at
-//! the keyboard (or stands in their own context file), so loopback, private addresses and plain http on loopback are theirs to name;
-//! plain http beyond the loopback would show their bearer to the network and is refused. No redirect, proxy, cookie or retry.
+//! Enter through [`OperatorClient::new`] and [`OperatorClient::call`]. A broker never uses it. The person typed the address,
+//! or has it in their own context file, so loopback, private addresses and plain http on loopback are allowed. Plain http
+//! beyond the loopback would show their bearer token to the network, and is refused. No redirect, proxy, cookie or retry.
 
 use std::any::Any;
 use std::time::Duration;
@@ -12,10 +12,12 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use super::resolve::System;
 use super::{Unbuildable, client};
 
-/// The longest that a command waits for one answer: longer than the server's own handler limit would only hide that it is away.
+/// The longest that a command waits for an answer: a little over the server's handler limit.
+///
+/// A longer wait would only hide that the server is away.
 const PATIENCE: Duration = Duration::from_secs(35);
 
-/// The most that is read of an answer: a page of the journal is far smaller.
+/// The most that is read of an answer, in bytes. A page of the journal is far smaller.
 const MOST: usize = 64 * 1024 * 1024;
 
 /// A client for one server.
@@ -33,7 +35,7 @@ pub struct Call<'a> {
     pub method: &'a str,
     /// Path and query, beginning with `/`.
     pub path: &'a str,
-    /// For `Authorization: Bearer`.
+    /// The token for `Authorization: Bearer`.
     pub bearer: Option<&'a str>,
     /// Further headers.
     pub headers: &'a [(&'static str, &'a str)],
@@ -41,7 +43,7 @@ pub struct Call<'a> {
     pub body: Option<(&'static str, Vec<u8>)>,
 }
 
-/// An answer that arrived whole; any status.
+/// An answer of any status that arrived completely.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status.
@@ -59,16 +61,16 @@ impl Reply {
     }
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CallFault {
-    /// The address is not one that may be called.
+    /// The address may not be called.
     #[error("{0} is not a server address: write https://HOST[:PORT], or http:// on a loopback host, without a path")]
     Address(String),
-    /// No connection: the server has seen nothing of the call.
+    /// No connection: the server has not seen the call.
     #[error("the server at {0} does not answer")]
     Unavailable(String),
-    /// A connection, and no answer in time: the server may have done what it was asked.
+    /// A connection, but no answer in time: the server may have done what it was asked.
     #[error("the server at {0} was asked, and did not answer in time")]
     Late(String),
     /// The answer broke off, is too large, or the call cannot be written as HTTP.
@@ -96,7 +98,7 @@ impl OperatorClient {
         &self.base
     }
 
-    /// Calls, and reads the whole answer.
+    /// Calls the server and reads the whole answer.
     pub async fn call(&self, call: Call<'_>) -> Result<Reply, CallFault> {
         let late = |_| CallFault::Late(self.base.clone());
         tokio::time::timeout(self.patience, self.send(call)).await.map_err(late)?

@@ -1,4 +1,4 @@
-//! Origins and URLs as they may be fetched: one spelling each, refused and never repaired.
+//! Origins and URLs that may be fetched: one spelling each; any other is refused, never repaired.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,20 +8,26 @@ use reqwest::Url;
 
 use super::address::is_public;
 
-/// Scheme, host and port, exactly (RFC 6454 section 4): `https://idp.example`, `http://127.0.0.1:8080`.
+/// Scheme, host and port, exactly (RFC 6454 section 4).
+///
+/// Such as `https://idp.example` or `http://127.0.0.1:8080`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Origin(String);
 
-/// A URL that the rules of the house let us fetch. [`Outbound::may_fetch`](super::Outbound::may_fetch) alone makes one.
+/// A URL that the rules let us fetch.
+///
+/// Only [`Outbound::may_fetch`](super::Outbound::may_fetch) and its siblings make one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FetchUrl {
     pub(super) url: Url,
     pub(super) origin: Origin,
-    /// Whether the operator listed this exact origin, so that private addresses and plain http are allowed.
+    /// True if the operator listed this exact origin.
+    ///
+    /// Private addresses and plain http are then allowed.
     pub(super) listed: bool,
 }
 
-/// Why a URL may not be fetched (ABUSE K-02, K-03).
+/// The reason why a URL may not be fetched (ABUSE K-02, K-03).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Forbidden {
     /// Not a URL in its one canonical spelling.
@@ -30,21 +36,21 @@ pub enum Forbidden {
     /// Another scheme than https.
     #[error("plain http is taken only for an exact origin in [outbound] issuers, and no other scheme but https at all")]
     Scheme,
-    /// User, password or fragment; a query where none is taken.
+    /// A user, password or fragment, or a query that is not allowed.
     #[error("the URL must have no user, password or fragment, and only that of a key set may have a query")]
     Parts,
-    /// A host that names the inside.
+    /// A host of an internal or special address.
     #[error("the host is a private or special address; the operator may list its exact origin in [outbound] issuers")]
     Private,
 }
 
 impl Origin {
-    /// As it was written.
+    /// The origin, as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The origin of a URL, which need not be one that may be fetched.
+    /// The origin of a URL, which need not be fetchable.
     pub fn of(url: &str) -> Result<Self, Forbidden> {
         match parse(url)? {
             (url, _) if url.query().is_some() => Err(Forbidden::Parts),
@@ -55,7 +61,7 @@ impl Origin {
 
 impl FromStr for Origin {
     type Err = Forbidden;
-    /// Takes an origin alone: no path, not even a slash.
+    /// Parses an origin alone: no path, not even a slash.
     fn from_str(text: &str) -> Result<Self, Forbidden> {
         let (_, origin) = parse(text)?;
         if origin.0 == text { Ok(origin) } else { Err(Forbidden::Form) }
@@ -79,7 +85,7 @@ impl FetchUrl {
         &self.origin
     }
 
-    /// Whether the operator listed this exact origin.
+    /// True if the operator listed this exact origin.
     pub fn is_listed(&self) -> bool {
         self.listed
     }
@@ -91,10 +97,12 @@ impl FetchUrl {
         })
     }
 
-    /// The same where a query is taken: OpenID Connect Discovery 1.0 forbids one in `issuer`, and not in `jwks_uri` (section 3).
+    /// The same for a URL that may have a query.
+    ///
+    /// OpenID Connect Discovery 1.0 section 3 forbids a query in `issuer`, but not in `jwks_uri`.
     pub(super) fn judge_with_query(text: &str, listed: &[Origin]) -> Result<Self, Forbidden> {
         let (url, origin) = parse(text)?;
-        // Listed by scheme, host and port together: a host-only list would open every port of it (K-02).
+        // Scheme, host and port are listed together: a list of hosts would open every port (K-02).
         let listed = listed.contains(&origin);
         if !listed {
             if url.scheme() != "https" {
@@ -108,8 +116,9 @@ impl FetchUrl {
     }
 }
 
-/// Parses the canonical spelling only, so that no two programs can read two URLs into it: what the WHATWG parser would have
-/// to change (`0x7f.1`, `2130706433`, `EXAMPLE`, `:443`, `/../`, `\`, tabs) is refused.
+/// Parses the canonical spelling only, so that no two programs read two URLs from one text.
+///
+/// A text that the WHATWG parser would have to change (`0x7f.1`, `2130706433`, `EXAMPLE`, `:443`, `/../`, `\`, tabs) is refused.
 fn parse(text: &str) -> Result<(Url, Origin), Forbidden> {
     if !text.starts_with("https://") && !text.starts_with("http://") {
         return Err(Forbidden::Scheme);
@@ -125,7 +134,7 @@ fn parse(text: &str) -> Result<(Url, Origin), Forbidden> {
     let canonical = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
     let host = url.host_str().ok_or(Forbidden::Form)?;
     let literal = host.starts_with('[');
-    // A wildcard or a percent sign is no host, whatever a URL parser says (K-10).
+    // A wildcard or a percent sign is not part of a host, whatever a URL parser accepts (K-10).
     let plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     if !canonical || host.ends_with('.') || !(literal || plain) {
         return Err(Forbidden::Form);
@@ -134,7 +143,9 @@ fn parse(text: &str) -> Result<(Url, Origin), Forbidden> {
     Ok((url, origin))
 }
 
-/// Literal addresses are judged here, names again when they are resolved (`resolve`).
+/// True if the host may be public.
+///
+/// Literal addresses are judged here, names once resolved (`resolve`).
 fn host_may_be_public(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();

@@ -1,7 +1,7 @@
-//! Names to addresses, each vetted; the connection goes to what was vetted and to nothing else (ABUSE K-11).
+//! Resolves names to vetted addresses; a connection goes only to those (ABUSE K-11).
 //!
-//! The HTTP client asks here once per connection and connects to exactly these addresses, so a name that changes between
-//! check and use gains nothing. Literal addresses never come here: `origin` judges them.
+//! The HTTP client resolves once per connection and connects to exactly these addresses, so a name that changes between check
+//! and use gains nothing. Literal addresses never come here: `origin` judges them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,11 +10,12 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::address::is_public;
 
-/// Asks the system's resolver.
+/// The system's resolver.
 pub(super) struct System;
 
-/// Takes an answer whose addresses are all public, and no other: a name that mixes them is somebody's try to have us connect to the inside,
-/// and which of its addresses would be connected to is a matter of chance.
+/// A resolver that accepts an answer only if all its addresses are public.
+///
+/// A name that mixes addresses is an attempt to have us connect to an internal one, and chance would decide which address we use.
 pub(super) struct Vetted<R>(Arc<R>);
 
 impl<R> Vetted<R> {
@@ -26,7 +27,7 @@ impl<R> Vetted<R> {
 impl Resolve for System {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            // Port 0: the client puts the URL's.
+            // Port 0: the client sets the URL's.
             let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
@@ -52,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    /// A name server whose answers change from one question to the next.
+    /// A name server whose answers change from query to query.
     struct Rebinding(AtomicUsize, Vec<Vec<&'static str>>);
 
     impl Resolve for Rebinding {
@@ -78,7 +79,7 @@ mod tests {
         assert_eq!(ask(&resolver).await, None);
     }
 
-    /// One address that is not allowed refuses the whole answer, wherever it stands in it and whatever it is mapped from.
+    /// One address that is not allowed refuses the whole answer, at any place and however mapped.
     #[tokio::test]
     async fn k_11_an_answer_that_mixes_public_and_private_addresses_is_refused() {
         let mixed: Vec<Vec<&str>> = vec![

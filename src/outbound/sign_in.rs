@@ -1,7 +1,7 @@
-//! What the broker sends to the staff issuer when somebody signs in: a form, with the client's own secret.
+//! The request to the staff issuer at a sign-in: a form, with the client's own secret.
 //!
-//! The rules are those of a fetch ([`super`]): an origin that may be fetched, no redirect, one deadline, a bounded answer. To which origin
-//! a secret may go is for the caller (`authn::sign_in`) to say.
+//! The rules are those of a fetch ([`super`]): an origin that may be fetched, no redirect, one deadline, a bounded answer.
+//! The caller (`authn::sign_in`) decides to which origin a secret may go.
 
 use super::{FetchFault, FetchUrl, Fetched, Outbound, TIMEOUT, read};
 
@@ -9,7 +9,7 @@ impl Outbound {
     /// POSTs `body` to `url` with these headers.
     ///
     /// # Errors
-    /// Nothing usable arrived.
+    /// No usable answer arrived.
     pub async fn post_form(&self, url: &FetchUrl, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Fetched, FetchFault> {
         let permits = self.per_origin(&url.origin);
         let _turn = permits.try_acquire().map_err(|_| FetchFault::Crowded)?;

@@ -1,14 +1,14 @@
-//! Asking the company's ticket system about one ticket.
+//! Asks the company's ticket system about one ticket.
 //!
-//! One authenticated GET with the rules of every fetch, to an address that the operator configured; `[outbound] tickets` lists exact
-//! origins that may be private. What came back is JSON or nothing: whoever asks decides what is open.
+//! One authenticated GET by the rules of every fetch, to an address that the operator configured; `[outbound] tickets` lists
+//! exact origins that may be private. The caller parses the answer and decides what is open.
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::{FetchFault, FetchUrl, Fetched, Forbidden, Outbound, TIMEOUT, read};
 
-/// What authenticates us at the ticket system. It has no form that could be printed.
+/// Our credential at the ticket system. It has no printable form.
 pub struct Credential(HeaderValue);
 
 impl Credential {
@@ -22,10 +22,10 @@ impl Credential {
 }
 
 impl Outbound {
-    /// Whether the rules let a ticket be asked for at `url`.
+    /// Checks that the rules let the ticket system at `url` be asked.
     ///
     /// # Errors
-    /// Why not.
+    /// The rule that forbids it.
     pub fn may_ask(&self, url: &str) -> Result<FetchUrl, Forbidden> {
         FetchUrl::judge(url, &self.tickets)
     }
@@ -33,7 +33,7 @@ impl Outbound {
     /// GETs `url`. Every status is an answer.
     ///
     /// # Errors
-    /// No whole answer came.
+    /// No complete answer arrived.
     pub async fn ask(&self, url: &FetchUrl, credential: &Credential) -> Result<Fetched, FetchFault> {
         let permits = self.per_origin(&url.origin);
         let _turn = permits.try_acquire().map_err(|_| FetchFault::Crowded)?;

@@ -1,8 +1,7 @@
-//! What is sent to a receiver of events: one signed POST in the form of Standard Webhooks.
+//! Sends an event to a receiver: one signed POST in the form of Standard Webhooks.
 //!
-//! The signature covers id, time and body together: a receiver that checks it and the time takes no forged and no old event. A receiver
-//! answers with a status; anything but 2xx, or no answer within [`PATIENCE`], is a delivery that failed. Who tries again is the caller's
-//! business.
+//! The signature covers id, time and body together, so a receiver that checks it and the time accepts no forged and no old
+//! event. Any status but 2xx, or no answer within [`PATIENCE`], is a failed delivery. The caller decides when to try again.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,24 +13,24 @@ use zeroize::Zeroizing;
 
 use super::{FetchFault, FetchUrl, Forbidden, Outbound};
 
-/// How long a receiver has for its answer.
+/// The longest that a receiver may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of a secret, at the least and the most.
+/// The allowed lengths of a secret, in bytes.
 const SIZES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// The secret that a receiver shares with us. It has no form that could be printed.
+/// The secret that a receiver shares with us. It has no printable form.
 pub struct Secret(hmac::Key);
 
 impl Secret {
-    /// Reads `whsec_` and base64 of 24 to 64 bytes.
+    /// Parses `whsec_` and base64 of 24 to 64 bytes.
     pub fn parse(text: &str) -> Option<Self> {
         let encoded = text.trim().strip_prefix("whsec_")?;
         let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
         SIZES.contains(&bytes.len()).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }
 
-    /// The value of `webhook-signature`.
+    /// The value of `webhook-signature`, an HMAC-SHA256.
     fn sign(&self, message: &Message<'_>) -> String {
         let mut context = hmac::Context::with_key(&self.0);
         for part in [message.id.as_bytes(), b".", message.seconds.to_string().as_bytes(), b".", message.body.as_bytes()] {
@@ -47,26 +46,28 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One event on its way.
+/// One event to send.
 pub struct Message<'a> {
-    /// The same at every try, so that a receiver knows it again.
+    /// The same id at every try, so that a receiver recognises a repetition.
     pub id: &'a str,
     /// The time of this try, in seconds since 1970.
     pub seconds: i64,
-    /// JSON.
+    /// The body, as JSON.
     pub body: &'a str,
 }
 
 impl Outbound {
-    /// Whether the rules let events be sent to `url`: as for fetches, with `[outbound] events` for exceptions.
+    /// Checks that the rules let events be sent to `url`.
+    ///
+    /// They are those of fetches, with `[outbound] events` for exceptions.
     ///
     /// # Errors
-    /// Why not.
+    /// The rule that forbids it.
     pub fn may_deliver(&self, url: &str) -> Result<FetchUrl, Forbidden> {
         FetchUrl::judge(url, &self.events)
     }
 
-    /// Sends a message once; the status of the answer. Its body is not read: nothing in it concerns us.
+    /// Sends a message once, and returns the status of the answer without reading its body.
     ///
     /// # Errors
     /// No answer came.
