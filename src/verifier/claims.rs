@@ -1,4 +1,4 @@
-//! The claims of a verified token: each of its type, each that counts there. What a later broker adds is ignored.
+//! The claims of a verified token. A claim that this version does not know is ignored.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,45 +13,47 @@ use crate::domain::value::names::{ApiName, Audience, BindingName, ClientId, Envi
 use crate::domain::value::numeric_date::{deserialize_ceiling, deserialize_floor};
 use crate::domain::value::scope::ScopeSet;
 
-/// Who may do what: what an API's handlers are told of a request that was let through.
+/// The facts of an accepted request, for an API's handlers.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// `partner/integration`.
+    /// `sub` and `client_id`: the client, `partner/integration`.
     pub client: ClientId,
-    /// The environment.
+    /// `env`: the environment.
     pub environment: EnvironmentName,
     /// This API.
     pub api: ApiName,
-    /// The binding that admitted the workload.
+    /// `binding`: the binding that admitted the workload.
     pub binding: BindingName,
-    /// All scopes of the token.
+    /// `scope`: all scopes of the token, which may be more than the request needs.
     pub scope: ScopeSet,
-    /// The token's id: what a revocation, or a question to the security team, names.
+    /// `jti`: the token's id, for a revocation or a question to the security team.
     pub id: TokenId,
-    /// The journal entry that the token is on record by.
+    /// `entry`: the index of the token's entry in the journal.
     pub entry: u64,
-    /// The key that it is bound to.
+    /// `cnf`: the key that the token is bound to.
     pub confirmation: Option<Confirmation>,
-    /// Endpoint conditions; the request met them.
+    /// `authorization_details`: the endpoint conditions. The request met them.
     pub conditions: Vec<Detail>,
-    /// Elevations that are in the token: API logs line up with approvals by their ids.
+    /// `authorization_details`: the elevations; their ids match API logs with approvals.
     pub elevations: Vec<Elevation>,
-    /// When the token ends.
+    /// `exp`: the time at which the token ends.
     pub expires: Timestamp,
-    /// The key that signed it.
+    /// The `kid` of the key that signed it.
     pub(crate) kid: String,
 }
 
-/// A just-in-time elevation that a token rests on.
+/// A just-in-time elevation that a token was issued under.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 pub struct Elevation {
     /// Its id.
     pub id: String,
-    /// The ticket that it was asked for by, if one was named.
+    /// The ticket that the request for it named, if any.
     pub ticket: Option<String>,
 }
 
-/// As they are signed (docs/reference/claims.md). Twice the same member, or one of another type, is no token.
+/// The claims as they are signed (docs/reference/claims.md).
+///
+/// A member that repeats, or has another type, refuses the token.
 #[derive(Deserialize)]
 struct Wire {
     iss: Issuer,
@@ -75,7 +77,7 @@ struct Wire {
     authorization_details: Vec<Value>,
 }
 
-/// Reads and judges them (RFC 9068 section 4).
+/// Parses the claims and checks them against the policy (RFC 9068 section 4).
 pub(super) fn read(token: &Compact<'_>, policy: &Policy, now: Timestamp) -> Result<Access, Refusal> {
     let refused = |why| Err(Refusal::Token(why));
     let typ = token.header.typ.as_deref().unwrap_or_default();
@@ -119,7 +121,9 @@ pub(super) fn read(token: &Compact<'_>, policy: &Policy, now: Timestamp) -> Resu
     })
 }
 
-/// Conditions and elevations. A type that is not understood might forbid what is asked: the token is not taken (RFC 9396 section 7).
+/// Conditions and elevations; `None` if one is not understood.
+///
+/// An unknown type might forbid the request, so the token is refused (RFC 9396 section 7).
 fn details(all: Vec<Value>, policy: &Policy) -> Option<(Vec<Detail>, Vec<Elevation>)> {
     let (mut conditions, mut elevations) = (Vec::new(), Vec::new());
     for detail in all {

@@ -1,4 +1,4 @@
-//! DPoP proofs beside a token (RFC 9449 section 7): for this request, for this token, fresh, and once.
+//! Checks DPoP proofs beside a token (RFC 9449 section 7): for this request and token, fresh, once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,14 +21,16 @@ use crate::domain::value::numeric_date::{self, deserialize_ceiling};
 const AHEAD: Seconds = Seconds(30);
 const BEHIND: Seconds = Seconds::minutes(5);
 
-/// Proofs that are remembered; over that the API is flooded, and refuses rather than forgets.
+/// The most proofs that are remembered.
+///
+/// Above it the API is flooded, and refuses rather than forgets.
 const MOST: usize = 200_000;
 
-/// A proof that holds.
+/// A valid proof.
 pub(super) struct Proof {
-    /// Thumbprint of its key.
+    /// The thumbprint of its key.
     pub(super) key: Digest,
-    /// SHA-256 of key and `jti`: what is remembered.
+    /// SHA-256 of key and `jti`, by which it is remembered.
     name: Digest,
     until: Timestamp,
 }
@@ -45,7 +47,7 @@ struct Claims {
     nbf: Option<Value>,
 }
 
-/// The proof of the request, if it shows one.
+/// The proof of the request, if it has one.
 pub(super) fn proof(shown: &Shown<'_>, token: &str, now: Timestamp) -> Result<Option<Proof>, Refusal> {
     match shown.proofs.as_slice() {
         [] => Ok(None),
@@ -89,12 +91,14 @@ fn judge(text: &str, shown: &Shown<'_>, token: &str, now: Timestamp) -> Result<P
     Ok(Proof { key: key.thumbprint, name, until: issued.plus(Seconds(BEHIND.0 + AHEAD.0)) })
 }
 
-/// Proofs that were used, as long as they could be taken again. One node's: with several, a proof works once on each within its minutes.
+/// The proofs that were used, as long as they would be fresh.
+///
+/// Each node has its own: with several nodes a proof works once on each, within its minutes.
 #[derive(Default)]
 pub(super) struct Seen(Mutex<HashMap<Digest, Timestamp>>);
 
 impl Seen {
-    /// Whether this is the first time.
+    /// Marks the proof as used; false if it was used before, or if no more can be remembered.
     pub(super) fn spend(&self, proof: &Proof, now: Timestamp) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= MOST {

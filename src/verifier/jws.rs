@@ -1,4 +1,4 @@
-//! A compact JWS, before anything of it is believed (RFC 7515).
+//! Parses a compact JWS (RFC 7515). Nothing of it is trusted before its signature is verified.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use crate::domain::value::alg::Alg;
 use crate::domain::value::jwk::Jwk;
 use crate::domain::value::p256;
 
-/// The longest token or proof that is looked at.
+/// The longest token or proof, in bytes.
 const LONGEST: usize = 16 * 1024;
 
 /// The three parts of a JWS.
@@ -20,14 +20,16 @@ pub(super) struct Compact<'a> {
     signature: Vec<u8>,
 }
 
-/// The members of a header that count. Twice the same one is no header: serde refuses it, as it refuses another type.
+/// The members of a header that count.
+///
+/// A member that repeats, or has another type, is refused by serde.
 #[derive(Deserialize)]
 pub(super) struct Header {
     pub(super) alg: String,
     pub(super) typ: Option<String>,
     pub(super) kid: Option<String>,
     pub(super) jwk: Option<Value>,
-    // Members that would choose keys or meanings for the verifier: refused whatever they hold.
+    // Members that would choose keys or meanings for the verifier. They are refused, whatever their value.
     #[serde(default, deserialize_with = "present")]
     jku: Option<Value>,
     #[serde(default, deserialize_with = "present")]
@@ -44,7 +46,7 @@ pub(super) struct Header {
     b64: Option<Value>,
 }
 
-/// A member that is there, also where it is null: serde takes null for absent.
+/// A member that is present, even as null, which serde takes for absent.
 pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
@@ -69,14 +71,15 @@ impl<'a> Compact<'a> {
         Some(Self { header, payload: decode(payload)?, signed, signature: decode(signature)? })
     }
 
-    /// Whether this key made the signature, by the algorithm that the header names and no other.
+    /// True if this key made the signature, by exactly the algorithm that the header names.
     pub(super) fn is_signed_by(&self, key: &Jwk) -> bool {
         let public = self.header.alg.parse().ok().and_then(|alg| key.public(alg));
         public.is_some_and(|public| public.verifies(self.signed.as_bytes(), &self.signature))
     }
 
-    /// Whether the signature has the one form that the broker releases. JWS takes the other one of ES256 as well, so this is asked of tokens
-    /// and not of proofs, which clients sign.
+    /// True if the signature has the one form that the broker releases.
+    ///
+    /// JWS also accepts the other form of ES256. So this is checked for tokens, but not for proofs, which clients sign.
     pub(super) fn is_of_one_form(&self) -> bool {
         self.header.alg != Alg::Es256.name() || p256::is_low(&self.signature)
     }

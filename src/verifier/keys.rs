@@ -1,11 +1,12 @@
-//! The issuer's keys: fetched when first needed, kept, refreshed ahead, and never fetched more often than twice a minute.
+//! The issuer's keys: fetched when first needed, cached, refreshed ahead, at most twice a minute.
 //!
 //! | what | how long |
 //! |---|---|
 //! | keys | fetched again after 5 min, while the old ones still serve; not used later than 1 h after they arrived |
-//! | an unknown `kid` | one fetch in 30 s, whoever invents how many |
+//! | an unknown `kid` | one fetch in 30 s, however many are invented |
 //!
-//! One fetch at a time; who comes meanwhile is served by the old keys, and waits where they do not have the key. A bad answer never replaces good keys.
+//! One fetch runs at a time. Meanwhile the old keys serve every request that they can; a request for another key waits. A bad
+//! answer never replaces good keys.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,12 +20,14 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::jwk::Jwk;
 use crate::domain::value::jwk_set::JwkSet;
 
-/// A future of a trait that is used as an object.
+/// A boxed future, for traits that are used as objects.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Fetches the body of `ISSUER/jwks`: over TLS, without following redirects, with a time limit, at most 64 KiB. `None` is "not now".
+/// Fetches `ISSUER/jwks`, with the API's own HTTP client.
+///
+/// An implementation must use TLS, follow no redirects, have a time limit and read at most 64 KiB.
 pub trait Fetch: Send + Sync {
-    /// The bytes of the key set.
+    /// The bytes of the key set (RFC 7517); `None` if they cannot be fetched now.
     fn fetch(&self) -> Answer<'_, Option<Vec<u8>>>;
 }
 
@@ -47,19 +50,21 @@ struct Held {
 }
 
 impl Keys {
-    /// Knows none yet.
+    /// Creates an empty cache, which fetches by `source`.
     pub fn new(source: impl Fetch + 'static) -> Self {
         Self { source: Box::new(source), held: Mutex::default(), turn: Turn::new(()) }
     }
 
-    /// The key that the token names. Without `kid` none: keys are never tried one after the other.
+    /// The key that the token's `kid` names.
+    ///
+    /// Without a `kid` there is no key: keys are never tried in turn.
     pub(super) async fn find(&self, token: &Compact<'_>, now: Timestamp) -> Result<Arc<Jwk>, Refusal> {
         let kid = token.header.kid.as_deref().ok_or(Refusal::Token("it names no key"))?;
         let alg: Alg = token.header.alg.parse().map_err(|_| Refusal::Token("its alg is not one that is taken"))?;
         if let Some(key) = self.known((kid, alg), now, REFRESH) {
             return Ok(key);
         }
-        // One request fetches; while it does, the old keys serve all others that they can.
+        // One request fetches. Meanwhile the old keys serve all others that they can.
         let _turn = match self.turn.try_lock() {
             Ok(turn) => turn,
             Err(_) => match self.known((kid, alg), now, MAX_STALE) {
@@ -67,7 +72,7 @@ impl Keys {
                 None => self.turn.lock().await,
             },
         };
-        // Whoever had the turn before may have brought it.
+        // The request before may have fetched the key.
         if let Some(key) = self.known((kid, alg), now, REFRESH) {
             return Ok(key);
         }
@@ -85,7 +90,7 @@ impl Keys {
         Err(if any { Refusal::Token("no key of the issuer has its kid") } else { Refusal::Away })
     }
 
-    /// A poisoned lock is taken all the same: every change is a plain assignment.
+    /// A poisoned lock is harmless: every change is a plain assignment.
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,9 +1,12 @@
-//! The tower layer: requests that hold go on with an [`Access`](super::Access) among their extensions, others are answered here.
+//! The tower layer: passes accepted requests on, and answers refused ones itself.
+//!
+//! A request that is passed on has an [`Access`](super::Access) among its extensions.
 //!
 //! ```text
 //! let router = Router::new().route("/v1/orders", get(list)).layer(Layer::new(verifier, "orders:read".parse()?));
 //! ```
-//! One layer per scope; routes that need another one have another layer.
+//!
+//! A layer needs one set of scopes; routes that need another have another layer.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -20,7 +23,9 @@ use crate::domain::value::scope::ScopeSet;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 
-/// The DER of the connection's client certificate, which the API's server puts among the extensions of each request. Never from a header.
+/// The DER of the connection's client certificate.
+///
+/// The API's server must add it to the extensions of each request, from the TLS stack and never from a header.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate(pub Arc<[u8]>);
 
@@ -28,7 +33,7 @@ pub struct ClientCertificate(pub Arc<[u8]>);
 #[derive(Clone, Debug)]
 struct Origin(Arc<str>);
 
-/// Guards what it wraps.
+/// A layer that checks each request before the service that it wraps.
 #[derive(Clone)]
 pub struct Layer {
     verifier: Arc<Verifier>,
@@ -37,12 +42,14 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Lets requests through whose token has all of `scope`.
+    /// Passes on requests whose token has all of `scope`.
     pub fn new(verifier: Arc<Verifier>, scope: ScopeSet) -> Self {
         Self { verifier, scope: Arc::new(scope), origin: None }
     }
 
-    /// The same, where clients reach the API at `origin`; without it no DPoP-bound token is taken.
+    /// Sets the `scheme://host` at which clients reach the API.
+    ///
+    /// Without it no DPoP-bound token is accepted.
     #[must_use]
     pub fn at(self, origin: &str) -> Self {
         Self { origin: Some(Origin(origin.into())), ..self }
@@ -56,7 +63,7 @@ impl<S> tower::Layer<S> for Layer {
     }
 }
 
-/// A guarded service.
+/// A service behind the layer.
 #[derive(Clone)]
 pub struct Guarded<S> {
     guard: Layer,
@@ -80,10 +87,10 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let guard = self.guard.clone();
-        // The service that is ready is the one that was asked; its clone is for the next request.
+        // The service that is ready must take this request; its clone is for the next one.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
-        // Owned, so that nothing of the request is borrowed while keys and revocations are asked for.
+        // Owned, so that nothing of the request is borrowed while keys and revocations are looked up.
         let facts = Facts::of(&request);
         Box::pin(async move {
             let outcome = guard.verifier.check(&facts.shown(guard.origin.as_ref()), &guard.scope).await;
@@ -98,7 +105,7 @@ where
     }
 }
 
-/// What a request shows, as it came.
+/// The credentials of a request, as they came.
 struct Facts {
     method: Method,
     uri: Uri,
@@ -111,7 +118,7 @@ impl Facts {
     fn of<B>(request: &Request<B>) -> Self {
         let texts = |name: &HeaderName| {
             let values = request.headers().get_all(name).iter();
-            // A value that is no text still counts as one: it is none that anybody takes.
+            // A value that is not text still counts as one, and is accepted nowhere.
             values.map(|value| value.to_str().unwrap_or_default().to_owned()).collect()
         };
         Self {

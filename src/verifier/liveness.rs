@@ -1,12 +1,12 @@
-//! Whether a token still counts: by the broker's live index in Redis, or by asking the broker.
+//! Checks that a token is not revoked: by the broker's live index in Redis, or by introspection.
 //!
 //! | way | knows | costs | when it is away |
 //! |---|---|---|---|
 //! | [`ByIndex`] | revocations up to a second ago | one pipeline to Redis per request | 503 |
-//! | [`ByIntrospection`] | revocations up to [`ByIntrospection::KEPT`] ago, and that the token is on record | a request to the broker per token and two seconds | 503 |
+//! | [`ByIntrospection`] | revocations up to [`ByIntrospection::KEPT`] ago, and the record | one request per token and 2 s | 503 |
 //!
-//! The index alone does not say that a token is on record: whoever stole a signing key makes tokens that it has no line for, until the
-//! key is tainted. Introspection does.
+//! The index does not say that a token is on record: with a stolen signing key an attacker makes tokens that no line cuts,
+//! until the key is tainted. Introspection refuses them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,35 +19,37 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ClientId;
 use crate::domain::value::names::{EnvironmentName, TokenId};
 
-/// What is known of a token.
+/// The state of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
-    /// It counts.
+    /// It is valid.
     Active,
-    /// It was revoked, or nobody knows it. That never changes.
+    /// It was revoked, or is not on record. This state is final.
     Ended,
-    /// Nobody can say now.
+    /// The state cannot be found out now; the request is refused with 503.
     Unknown,
 }
 
-/// Says whether tokens count.
+/// Checks if a token is revoked.
 pub trait Liveness: Send + Sync {
-    /// Of a token that is otherwise good.
+    /// The state of a token that every other check accepted.
     fn standing<'a>(&'a self, access: &'a Access, token: &'a str, now: Timestamp) -> Answer<'a, Standing>;
 }
 
-/// What the index holds of one token, read in one transaction.
+/// The index's facts about one token, read in one transaction.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
-    /// `HGET carnet:{ENV}:complete time`.
+    /// The marker's time in seconds since 1970: `HGET carnet:{ENV}:complete time`.
     pub complete: Option<i64>,
-    /// Whether `ZSCORE carnet:{ENV}:revoked JTI` is there.
+    /// True if `ZSCORE carnet:{ENV}:revoked JTI` has a value.
     pub revoked: bool,
-    /// `ZMSCORE carnet:{ENV}:before MEMBER…`, those that are there.
+    /// The values of `ZMSCORE carnet:{ENV}:before MEMBER…` that exist. Each is an entry's index.
     pub before: Vec<u64>,
 }
 
-/// Reads the index in Redis (docs/how-to/verify/redis-index.md). `None` is "not now". With redis-rs:
+/// Reads the index in Redis, with the API's own client (docs/how-to/verify/redis-index.md).
+///
+/// With redis-rs:
 ///
 /// ```text
 /// let (complete, revoked, before): (Option<i64>, Option<f64>, Vec<Option<f64>>) = redis::pipe().atomic()
@@ -57,7 +59,7 @@ pub struct Lines {
 ///     .query_async(&mut connection).await.ok()?;
 /// ```
 pub trait Index: Send + Sync {
-    /// The lines of one token.
+    /// The facts about the token `id`; `None` if they cannot be read now.
     fn lines<'a>(
         &'a self,
         environment: &'a EnvironmentName,
@@ -66,10 +68,10 @@ pub trait Index: Send + Sync {
     ) -> Answer<'a, Option<Lines>>;
 }
 
-/// By the index.
+/// Checks tokens against the index.
 pub struct ByIndex<I>(pub I);
 
-/// An index whose marker is older says nothing (docs/reference/redis-keys.md).
+/// The greatest age of a marker (docs/reference/redis-keys.md). An older index says nothing.
 const STALE_AFTER: Seconds = Seconds(5);
 
 impl<I: Index> Liveness for ByIndex<I> {
@@ -87,26 +89,26 @@ impl<I: Index> Liveness for ByIndex<I> {
     }
 }
 
-/// Asks `ISSUER/introspect` with a proof of the API's own (RFC 7662). `None` is "not now": anything but status 200.
+/// Introspects tokens at `ISSUER/introspect` with the API's own proof (RFC 7662).
 pub trait Introspect: Send + Sync {
-    /// The `active` member of the answer.
+    /// The `active` member of the answer; `None` for any status but 200, or no answer.
     fn is_active<'a>(&'a self, token: &'a str) -> Answer<'a, Option<bool>>;
 }
 
-/// By introspection, with a cache.
+/// Checks tokens by introspection, with a cache.
 pub struct ByIntrospection<I> {
     broker: I,
     known: Mutex<HashMap<Digest, (bool, Timestamp)>>,
 }
 
 impl<I: Introspect> ByIntrospection<I> {
-    /// How long an answer "active" is believed: this is how late a revocation may arrive.
+    /// The time that an answer "active" is cached, and so the longest delay of a revocation.
     pub const KEPT: Seconds = Seconds(2);
 
-    /// Answers that are kept.
+    /// The most answers that are cached.
     const MOST: usize = 50_000;
 
-    /// Asks by `broker`.
+    /// A check that introspects by `broker`.
     pub fn new(broker: I) -> Self {
         Self { broker, known: Mutex::default() }
     }
@@ -135,7 +137,8 @@ impl<I: Introspect> Liveness for ByIntrospection<I> {
                 Some(active) => active,
                 None => {
                     let Some(active) = self.broker.is_active(token).await else { return Standing::Unknown };
-                    // What has ended never comes back; what is active is asked again soon. Neither outlives the token.
+                    // A token that ended never becomes active again; an active one is introspected again soon. No answer
+                    // outlives its token.
                     let until = if active { now.plus(Self::KEPT).min(access.expires) } else { access.expires };
                     self.keep(name, active, until, now);
                     active
@@ -146,7 +149,7 @@ impl<I: Introspect> Liveness for ByIntrospection<I> {
     }
 }
 
-/// The keys of revocations that cut a token, as far as its claims tell.
+/// The keys of all revocations that would cut a token, as far as its claims say.
 pub(super) fn revocation_keys(access: &Access) -> Vec<RevocationKey> {
     let environment = &access.environment;
     let mut keys = vec![

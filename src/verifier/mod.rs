@@ -1,17 +1,18 @@
-//! What an internal API embeds to take Carnet's tokens: a [`tower`] layer, and the pure check that it stands on.
+//! Verifies Carnet's tokens in an internal API: a [`tower`] layer, and the check that it calls.
 //!
 //! ```toml
 //! carnet = { version = "0.1", default-features = false, features = ["verifier"] }
 //! ```
-//! With that feature alone, this room and `domain` are compiled: no broker, no SQL, no HTTP client, no Redis client. Enter through
-//! [`Layer`](layer::Layer), or through [`Verifier::check`] from another framework.
+//! With that feature alone, the crate compiles this module and `domain`: no broker, no SQL, no HTTP client, no Redis client.
+//! Enter through [`Layer`](layer::Layer), or through [`Verifier::check`] from another framework.
 //!
-//! Every request must hold, in this order (RFC 9068 section 4, RFC 9449 section 7): one credential · signature by the issuer's keys, by
-//! one algorithm per key · `typ` · issuer, audience, life · the key that the token is bound to (`cnf`) · not revoked
-//! ([`liveness`]) · scope · endpoint conditions. What is absent is refused, what is unknown is refused, and what cannot be asked
-//! ([`Refusal::Away`]) is refused with 503. A refusal is what docs/security/standards.md#challenges says, as a status and challenges.
+//! A request passes these checks, in this order (RFC 9068 section 4, RFC 9449 section 7): one credential · signature by the
+//! issuer's keys, by one algorithm per key · `typ` · issuer, audience, life · the key that the token is bound to (`cnf`) ·
+//! not revoked ([`liveness`]) · scope · endpoint conditions. Anything absent or unknown is refused. If keys or revocations
+//! cannot be looked up ([`Refusal::Away`]), the answer is 503. A refusal has the status and the challenges of
+//! docs/security/standards.md#challenges.
 //!
-//! Deliberately not here: fetching (traits with one method each; an API has its HTTP and Redis clients already), and metadata
+//! Deliberately not here: fetching (traits with one method each; an API already has its HTTP and Redis clients), and metadata
 //! (an API knows its issuer; `ISSUER/jwks` is the address).
 
 mod claims;
@@ -50,7 +51,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that gets its keys by `keys` and asks `liveness` whether a token was revoked.
+    /// A verifier that finds keys in `keys` and asks `liveness` if a token is revoked.
     pub fn new(policy: Policy, keys: Keys, liveness: Arc<dyn Liveness>, clock: Arc<dyn Clock>) -> Self {
         Self { policy, keys, liveness, seen: Seen::default(), clock }
     }
@@ -58,7 +59,7 @@ impl Verifier {
     /// Checks a request that needs `scope`, all of it.
     ///
     /// # Errors
-    /// The first thing that does not hold.
+    /// The first check that fails. Answer with its [`Refusal::status`] and [`Refusal::challenges`].
     pub async fn check(&self, shown: &Shown<'_>, scope: &ScopeSet) -> Result<Access, Refusal> {
         let (as_dpop, text) = credential(shown)?;
         let token = jws::Compact::parse(text).ok_or(Refusal::Token("it is not a compact JWS"))?;
@@ -82,7 +83,7 @@ impl Verifier {
             Standing::Unknown => return Err(Refusal::Away),
         }
         reaches(&access, scope, shown)?;
-        // Spent last: what was refused for another reason may be sent again (RFC 9449 section 11.1).
+        // Spent last: a request that was refused for another reason may be sent again (RFC 9449 section 11.1).
         match proof {
             Some(proof) if !self.seen.spend(&proof, now) => Err(Refusal::Proof("it was used before")),
             _ => Ok(access),
@@ -90,7 +91,9 @@ impl Verifier {
     }
 }
 
-/// The one credential and whether its scheme is `DPoP` (RFC 6750 section 2, RFC 9449 section 7.1).
+/// The one credential, and `true` if its scheme is `DPoP`.
+///
+/// RFC 6750 section 2, RFC 9449 section 7.1.
 fn credential<'a>(shown: &Shown<'a>) -> Result<(bool, &'a str), Refusal> {
     let in_query = shown.query.is_some_and(has_token);
     let only = match shown.authorization.as_slice() {
@@ -104,7 +107,7 @@ fn credential<'a>(shown: &Shown<'a>) -> Result<(bool, &'a str), Refusal> {
     if as_dpop || scheme.eq_ignore_ascii_case("Bearer") { Ok((as_dpop, token)) } else { Err(Refusal::Missing) }
 }
 
-/// Scope, then endpoint conditions, which narrow all of the token's scopes ([`Detail::admit`]).
+/// Checks scope, then endpoint conditions, which narrow all scopes ([`Detail::admit`]).
 fn reaches(access: &Access, scope: &ScopeSet, shown: &Shown<'_>) -> Result<(), Refusal> {
     if !scope.is_within(&access.scope) {
         return Err(Refusal::Access("it does not have the scope", scope.clone()));

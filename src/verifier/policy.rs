@@ -1,21 +1,21 @@
-//! What an API accepts: the issuer, the environment and the audience of its tokens.
+//! The issuer, environment and audience of the tokens that an API accepts.
 
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{ApiName, Audience, EnvironmentName, Issuer};
 
-/// What an API takes. Every field says what must be; there is no "any".
+/// The tokens that an API accepts. Every field is required; there is no "any".
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The environment's issuer, byte for byte.
+    /// The environment's issuer, compared byte for byte with `iss`.
     pub issuer: Issuer,
-    /// Its name, as tokens and revocations have it.
+    /// The environment's name, compared with `env` and used in the keys of revocations.
     pub environment: EnvironmentName,
-    /// The API, as its record is named.
+    /// The API's name, as in its record.
     pub api: ApiName,
-    /// The API's audience in that environment.
+    /// The API's audience in that environment, compared with `aud`.
     pub audience: Audience,
-    /// `at+jwt`, or `JWT` where the API's record says `profile: compat`.
+    /// The `typ` header: `at+jwt`, or `JWT` if the API's record has `profile: compat`.
     pub typ: &'static str,
-    /// How far the clocks may differ: 30 s is enough with NTP, and 0 works.
+    /// The tolerated difference between clocks, in seconds: 30 is enough with NTP, and 0 works.
     pub leeway: Seconds,
 }

@@ -1,33 +1,35 @@
-//! Why a request is not served, with the status and the challenges to answer.
+//! The reasons why a request is refused, with the status and the challenges of the answer.
 
 use crate::domain::value::scope::ScopeSet;
 use std::fmt::Write as _;
 
-/// Why a request is not served. None of them holds anything of the token.
+/// The reason why a request is refused. It never has text of the token.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// No credential, or a scheme that is not taken.
+    /// No credential, or one of another scheme: 401.
     #[error("the request shows no token")]
     Missing,
-    /// More than one credential, or one in the query.
+    /// More than one credential, or one in the query: 400.
     #[error("the request shows more than one credential, or one in its query")]
     Request,
-    /// A token that does not count here.
+    /// A token that is not accepted here: 401.
     #[error("the token is not taken: {0}")]
     Token(&'static str),
-    /// A proof of possession that does not hold.
+    /// A DPoP proof that is not accepted: 401.
     #[error("the DPoP proof is not taken: {0}")]
     Proof(&'static str),
-    /// A good token that does not reach so far.
+    /// A valid token without the needed scope, or whose conditions do not admit the request: 403.
+    ///
+    /// It has the scope that the request needs.
     #[error("the token does not reach this: {0}")]
     Access(&'static str, ScopeSet),
-    /// Keys or revocations cannot be had: nobody can say.
+    /// Keys or revocations cannot be looked up now: 503.
     #[error("whether the token counts cannot be found out now")]
     Away,
 }
 
 impl Refusal {
-    /// The status to answer with (docs/security/standards.md#challenges).
+    /// The HTTP status of the answer (docs/security/standards.md#challenges).
     pub fn status(&self) -> u16 {
         match self {
             Self::Request => 400,
@@ -37,7 +39,7 @@ impl Refusal {
         }
     }
 
-    /// The values of `WWW-Authenticate`; none where it is not the credential's fault.
+    /// The values of `WWW-Authenticate`, one header each; empty if the credential is not at fault.
     pub fn challenges(&self) -> Vec<String> {
         let error = match self {
             Self::Away => return Vec::new(),
@@ -58,5 +60,5 @@ impl Refusal {
     }
 }
 
-/// What challenges list.
+/// The algorithms that challenges list.
 pub(super) const ALGORITHMS: &str = "ES256 PS256 EdDSA Ed25519";

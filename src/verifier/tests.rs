@@ -1,5 +1,6 @@
-//! The check as an attacker meets it: each row changes one thing of a good request. M-24, the challenges of docs/security/standards.md#challenges, and the DPoP
-//! matrix of 5.1.
+//! Tests of the check as an attacker meets it: each row changes one thing of a good request.
+//!
+//! M-24, the challenges of docs/security/standards.md#challenges, and the DPoP matrix of 5.1.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -76,7 +77,7 @@ impl Pair {
     }
 }
 
-/// An API with everything around it.
+/// An API with its issuer, keys and clock.
 struct House {
     key: Pair,
     served: Served,
@@ -206,7 +207,7 @@ async fn every_claim_must_be_there_and_be_what_it_must() {
     assert!(house.ask(|_| {}, &house.token(&json!({"nbf": NOW + 30, "iat": NOW + 30}))).await.is_ok());
     let unbound = claims().to_string().replacen('{', "{\"cnf\":null,", 1);
     assert!(house.ask(|_| {}, &house.key.sign(HEADER, &unbound)).await.is_err(), "a cnf that names no key binds to nobody");
-    // Twice the same member: whoever reads the first and whoever reads the last would see two tokens.
+    // A member that repeats: a reader of the first and a reader of the last would see two tokens.
     let twice = claims().to_string().replacen('{', "{\"exp\":1,", 1);
     assert!(house.ask(|_| {}, &house.key.sign(HEADER, &twice)).await.is_err());
 }
@@ -408,7 +409,9 @@ async fn dpop_matrix_at_a_resource() {
     }
 }
 
-/// Unknown kids cost one fetch in half a minute, a dead issuer ends nothing for an hour, and then everything.
+/// Unknown kids cost one fetch in half a minute.
+///
+/// A dead issuer ends nothing for an hour, and then everything.
 #[tokio::test]
 async fn keys_are_fetched_rarely_and_kept_for_an_hour() {
     let house = house(Standing::Active);
@@ -446,7 +449,7 @@ impl Fetch for Slow {
     }
 }
 
-/// While the keys are fetched again the old ones serve everybody but the one request that fetches.
+/// While keys are fetched again, only that request waits; the old keys serve all others.
 #[tokio::test]
 async fn a_slow_issuer_holds_up_one_request_and_not_all() {
     let mut house = house(Standing::Active);
