@@ -1,10 +1,10 @@
-//! A store that did not do what it was asked, and how long an answer may take.
+//! The failures of a store, and the longest time that it may take to answer.
 
 use std::time::Duration;
 
 use redis::{ErrorKind, RedisError};
 
-/// The store did not do it: it did not answer in time, not as expected, or refused.
+/// The store did not answer in time or as expected, or it refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Away {
     /// No answer in time, or no connection.
@@ -39,7 +39,7 @@ pub(super) const RESPONSE_TIME: Duration = Duration::from_millis(500);
 
 pub(super) const CONNECTION_TIME: Duration = Duration::from_secs(1);
 
-/// Why Redis did not do it, as its error begins.
+/// The failure that an error of Redis means, by its code.
 pub(super) fn away(fault: &RedisError) -> Away {
     match fault.code() {
         Some("OOM") => Away::Full,

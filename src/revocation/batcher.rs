@@ -1,10 +1,11 @@
-//! The batcher of requests to Redis: what callers take from their buckets, many in one round trip.
+//! Batches requests to Redis about proofs and callers' buckets, many in one round trip.
 //!
-//! Each exchange asks once before it is decided ([`Batcher::admit`]) and tells once after it is recorded ([`Batcher::spend`]). By itself
-//! each would be a write, a wake-up on either side and a read. One task takes what has come, lets whoever is ready run first, and
-//! sends it as one pipeline; while that is on its way, the next gathers. There is no timer: an idle broker sends at once.
+//! Each exchange asks once before it is decided ([`Batcher::admit`]) and writes once after it is recorded
+//! ([`Batcher::spend`]). By itself each request would be a write, a wake-up on either side and a read. One task collects what
+//! has come, lets other tasks that are ready run first, and sends one pipeline; meanwhile the next batch gathers. There is no
+//! timer: an idle broker sends at once.
 //!
-//! A pipeline that fails refuses everybody in it. An asker waits no longer than [`PATIENCE`] in all, queue included.
+//! A pipeline that fails refuses every request in it. A caller waits no longer than [`PATIENCE`] in all, queue included.
 
 use std::time::Duration;
 
@@ -16,33 +17,37 @@ use tokio::time::timeout;
 use super::away::away;
 use super::away::{Away, CONNECTION_TIME, RESPONSE_TIME};
 
-/// What an asker waits at the most; beyond it the store counts as away.
+/// The longest that a caller waits. After it the store counts as away.
 const PATIENCE: Duration = RESPONSE_TIME.saturating_add(CONNECTION_TIME.checked_div(4).expect("four is not zero"));
 
-/// Askers that may wait; beyond it the store does not keep up, and says so at once.
+/// The most requests that may wait.
+///
+/// Above it the store does not keep up, and callers are refused at once.
 const QUEUE: usize = 1024;
 
-/// The most in one pipeline: a few hundred commands, well below a millisecond of Redis' time.
+/// The most requests in one pipeline.
+///
+/// A few hundred commands take well below a millisecond of Redis' time.
 const MOST: usize = 64;
 
-/// Turns that a gathering gives the rest of the process without anything new coming of it.
+/// The turns that a gathering yields to other tasks without getting anything new.
 const IDLE_TURNS: u32 = 2;
 
-/// The door to the task. Cheap to clone; the task ends with the last one.
+/// A handle to the task. It is cheap to clone; the task ends with the last handle.
 #[derive(Clone)]
 pub(super) struct Batcher(mpsc::Sender<Ask>);
 
-/// One question or one note.
+/// One request to the task.
 enum Ask {
     Admit(Admit, oneshot::Sender<Result<Taken, Away>>),
     Spend { key: String, until: i64 },
 }
 
-/// What came of it.
+/// The outcome of a request.
 pub(super) enum Taken {
-    /// The proof was seen, and nothing is taken.
+    /// The proof was seen before; nothing was taken.
     Seen,
-    /// So many microseconds too early, 0 for allowed.
+    /// The microseconds that the caller is too early; 0 if it was admitted.
     Early(i64),
 }
 
@@ -50,11 +55,11 @@ pub(super) enum Taken {
 pub(super) struct Admit {
     /// The bucket's key.
     pub bucket: String,
-    /// The present microsecond.
+    /// The present time, in microseconds since 1970.
     pub now: i64,
-    /// Microseconds in which one comes back.
+    /// The microseconds in which one comes back.
     pub every: i64,
-    /// Microseconds in which an empty bucket is full again.
+    /// The microseconds in which an empty bucket is full again.
     pub whole: i64,
     /// The proof's key.
     pub seen: Option<String>,
@@ -66,7 +71,7 @@ struct Task {
 }
 
 impl Batcher {
-    /// Starts the task. `take` looks a proof up and takes one from a bucket ([`super::scripts::TAKE`]).
+    /// Starts the task. `take` is the script [`super::scripts::TAKE`].
     pub fn new(connection: ConnectionManager, take: Script) -> Self {
         let (batcher, asks) = mpsc::channel(QUEUE);
         tokio::spawn(Task { connection, take }.run(asks));
@@ -80,7 +85,9 @@ impl Batcher {
         timeout(PATIENCE, outcome).await.map_err(|_| Away::Silent)?.map_err(|_| Away::Silent)?
     }
 
-    /// Notes a proof as seen until its second. Nobody depends on it: the journal has spent the proof.
+    /// Marks a proof as seen until this second.
+    ///
+    /// Nobody depends on it: the journal has spent the proof.
     pub fn spend(&self, key: String, until: i64) {
         let _full = self.0.try_send(Ask::Spend { key, until });
     }
@@ -91,7 +98,7 @@ impl Task {
         while let Some(first) = asks.recv().await {
             let mut batch = vec![first];
             gather(&mut asks, &mut batch).await;
-            // Who has stopped waiting was refused already, and takes nothing from a bucket.
+            // A caller that stopped waiting was refused already, and takes nothing from a bucket.
             batch.retain(|ask| !matches!(ask, Ask::Admit(_, answer) if answer.is_closed()));
             let mut answers = self.send(&batch).await.map(Vec::into_iter);
             for ask in batch {
@@ -102,8 +109,9 @@ impl Task {
         }
     }
 
-    /// One round trip; two where the server does not know the script yet: it then has taken nothing from any bucket, and the rest
-    /// may be said twice.
+    /// One round trip, or two if the server does not know the script yet.
+    ///
+    /// In that case the first round trip took nothing from any bucket, and the other commands may be repeated.
     async fn send(&mut self, batch: &[Ask]) -> Result<Vec<Value>, Away> {
         let pipeline = self.pipeline(batch);
         let fault = match self.query(&pipeline).await? {
@@ -145,14 +153,14 @@ impl Task {
     }
 }
 
-/// A command of so many words of so many bytes: it grows by each word otherwise.
+/// A command with room for this many words and bytes; otherwise it grows with each word.
 fn command(name: &str, words: usize, bytes: usize) -> Cmd {
     let mut command = Cmd::with_capacity(words, bytes);
     command.arg(name);
     command
 }
 
-/// Takes what is there, and lets whoever is ready run first.
+/// Collects what is there, and lets other tasks that are ready add to it.
 async fn gather(asks: &mut mpsc::Receiver<Ask>, batch: &mut Vec<Ask>) {
     let mut idle = 0;
     while idle < IDLE_TURNS && batch.len() < MOST {
@@ -167,7 +175,7 @@ async fn gather(asks: &mut mpsc::Receiver<Ask>, batch: &mut Vec<Ask>) {
     }
 }
 
-/// The answer to one question. Anything else than a sound number is no answer.
+/// Parses the answer to one request. Anything but a valid number is [`Away::Unexpected`].
 fn read(answer: Option<Value>) -> Result<Taken, Away> {
     match answer {
         Some(Value::Int(-1)) => Ok(Taken::Seen),

@@ -1,4 +1,4 @@
-//! The marker: up to which entry of the journal an environment's index is complete, and what moves it.
+//! The marker: the entry of the journal up to which an environment's index is complete.
 
 use crate::domain::state::recent_cuts::Cut;
 use crate::domain::value::clock::{Seconds, Timestamp};
@@ -6,7 +6,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::EnvironmentName;
 use std::cmp::Ordering;
 
-/// Up to where an environment's index is complete: `carnet:{ENV}:complete`.
+/// The marker of an environment: `carnet:{ENV}:complete`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Marker {
     /// The journal's epoch.
@@ -15,68 +15,68 @@ pub struct Marker {
     pub index: u64,
     /// The journal's root after that change.
     pub root: Digest,
-    /// When a live node said so last.
+    /// The time at which a live node last renewed it.
     pub time: Timestamp,
 }
 
 /// Changes to apply to one environment.
 #[derive(Clone, Debug)]
 pub struct Update {
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// The marker that must be found.
+    /// The marker that the index must have before.
     pub prior: Marker,
     /// The marker afterwards.
     pub marker: Marker,
-    /// What the changes between the two cut.
+    /// The cuts of the changes between the two.
     pub cuts: Vec<Cut>,
 }
 
-/// Everything, for a rebuild.
+/// The whole index, for a rebuild.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The marker afterwards.
     pub marker: Marker,
-    /// The environments, also those without any cut.
+    /// The environments, including those without any cut.
     pub environments: Vec<EnvironmentName>,
     /// All cuts.
     pub cuts: Vec<Cut>,
 }
 
-/// What came of an update.
+/// The outcome of an update.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Applied {
     /// The marker is ahead of this view of the journal, or at another root.
     Ahead(Marker),
-    /// A key holds something that no node of ours writes there.
+    /// A key has a value that no node of ours writes there.
     Strange(Strange),
     /// It was applied before.
     AlreadyThere,
-    /// The marker is missing or older than expected: rebuild.
+    /// The marker is missing or older than expected: rebuild the index.
     Behind,
     /// Applied.
     Done,
 }
 
-/// A key of the index that holds something that no node of ours writes there: its shape, never its content.
+/// A key of the index with a value that no node of ours writes: its shape, never its content.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Strange {
     /// The key.
     pub key: String,
-    /// The shape of what it holds.
+    /// The shape of its value.
     pub seen: String,
-    /// What a node of ours would have written.
+    /// The shape that a node of ours would have written.
     pub wanted: &'static str,
 }
 
-/// What a key of the index holds.
+/// The value of a key of the index.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Found<T> {
     /// Nothing.
     Missing,
-    /// Something of ours, by its form.
+    /// A value of ours, by its form.
     At(T),
-    /// Something else.
+    /// Any other value.
     Strange(Strange),
 }
 
@@ -86,13 +86,17 @@ impl<T> From<Option<T>> for Found<T> {
     }
 }
 
-/// A reader that finds no newer marker must not say "active" (docs/reference/redis-keys.md).
+/// The age above which a marker is stale.
+///
+/// A reader without a newer one must not answer "active" (docs/reference/redis-keys.md).
 pub const STALE_AFTER: Seconds = Seconds(5);
 
-/// How long expired tokens stay in the index beyond their `exp`: never shorter than a verifier's clock is late (ABUSE R-16).
+/// The time that tokens stay in the index beyond their `exp` (ABUSE R-16).
+///
+/// It must exceed the delay of any verifier's clock.
 pub(super) const KEPT_AFTER_EXPIRY: Seconds = Seconds(120);
 
-/// Where a marker that was found stands to the one that is asked about.
+/// Compares the marker that was found with the wanted one, and with the one expected before it.
 pub(super) fn compare(found: Option<&Marker>, prior: Option<&Marker>, wanted: &Marker) -> Applied {
     let Some(found) = found else { return Applied::Behind };
     let place = |marker: &Marker| (marker.epoch, marker.index);
@@ -110,7 +114,7 @@ pub(super) fn compare(found: Option<&Marker>, prior: Option<&Marker>, wanted: &M
     }
 }
 
-/// Whether a live node renewed the marker lately. One from the future says nothing either.
+/// True if a live node renewed the marker lately. A marker from the future is not fresh either.
 pub(super) fn is_fresh(marker: &Marker, now: Timestamp) -> bool {
     now.since(marker.time) <= STALE_AFTER && marker.time.since(now) <= STALE_AFTER
 }

@@ -1,4 +1,4 @@
-//! The live index in this process: one node, the same contract.
+//! The live index in this process, for one node; the contract is the same.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,7 +13,7 @@ use crate::domain::value::names::{ClientId, EnvironmentName, TokenId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::{Allowance, Bucket, Operation};
 
-/// An index in memory.
+/// A live index in memory.
 #[derive(Clone, Default)]
 pub struct Memory {
     inner: Arc<Mutex<Inner>>,
@@ -35,14 +35,16 @@ struct Shadow {
     before: HashMap<RevocationKey, u64>,
 }
 
-/// How often what has expired is dropped; bounds the memory (ABUSE T-17).
+/// The interval at which expired proofs and full buckets are dropped (ABUSE T-17).
+///
+/// It bounds the memory.
 const SWEEP_EVERY: Seconds = Seconds(60);
 
-/// The methods are `async` like those of Redis, and never wait.
+/// The methods are `async` like those of Redis, but never wait.
 #[expect(clippy::unused_async, reason = "one contract, two stores")]
 impl Memory {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A thread that died while it held the lock left whole maps behind: each change is one insert.
+        // A thread that panicked with the lock left complete maps behind: each change is one insert.
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -137,7 +139,7 @@ impl Memory {
         Ok(None)
     }
 
-    /// As a store that was emptied.
+    /// Empties the store.
     #[cfg(test)]
     pub(super) fn flush(&self) {
         *self.lock() = Inner::default();
@@ -168,8 +170,9 @@ impl Inner {
     }
 }
 
-/// Takes one from a bucket. The bucket is the microsecond at which it would be full again (the generic cell rate algorithm), so an untouched
-/// one needs no memory.
+/// Takes one from a bucket, by the generic cell rate algorithm.
+///
+/// The bucket is the microsecond at which it would be full again, so an unused one needs no memory.
 fn take(bucket: &mut i64, allowance: Allowance, now: Timestamp) -> Admission {
     let now = now.as_seconds() * 1_000_000;
     let full_again = (*bucket).max(now) + allowance.every();

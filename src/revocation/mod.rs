@@ -1,16 +1,17 @@
-//! The live revocation index: what everybody else can read without asking the broker (docs/explanation/journal.md#the-live-index).
+//! The live revocation index, which others read without asking the broker.
 //!
-//! Enter through [`Index`]. The journal is the truth; this is its shadow, kept by `broker::follow`: revoked tokens, lines that
-//! cut, a marker that says up to where the shadow is complete, and the batcher of quotas and seen proofs.
+//! See docs/explanation/journal.md#the-live-index. Enter through [`Index`]. The journal is the truth, and `broker::follow`
+//! keeps this copy of it: revoked tokens, lines that cut, and a marker up to which the copy is complete. Beside them it has
+//! quotas and seen proofs.
 //!
-//! Contract, for both implementations:
-//! - A returned `Ok` means that the store did it. [`Away`] means that it did not answer in time or not as expected: it may or may not
+//! The contract, for both implementations:
+//! - `Ok` means that the store did it. [`Away`] means that it did not answer in time or not as expected: it may or may not
 //!   have done it, so the caller refuses, and repeats only what is idempotent (`apply`, `rebuild`, `renew`, `spend`).
-//! - Nothing here is durable: a store that lost what it acknowledged shows no marker or an older one, and whoever reads it then is
-//!   told [`Liveness::Unknown`] until it is rebuilt. Lines only move forward.
-//! - Every call ends within half a second, or a second where it must connect first.
+//! - Nothing here is durable. A store that lost acknowledged writes shows no marker or an older one, and its readers
+//!   get [`Liveness::Unknown`] until it is rebuilt. Lines only move forward.
+//! - Every call ends within 750 ms, including a connection; `rebuild` within 750 ms for each environment.
 //!
-//! Deliberately not here: any decision. Home of `redis`.
+//! Deliberately not here: any decision. Only this module uses the `redis` crate.
 
 mod answer;
 mod away;
@@ -36,9 +37,9 @@ use self::redis::Redis;
 /// The live index, in Redis or in this process.
 #[derive(Clone, Debug)]
 pub enum Index {
-    /// In this process: `carnet dev`, one node.
+    /// In this process, for `carnet dev` and single nodes.
     Memory(Memory),
-    /// In Redis, for everybody.
+    /// In Redis, which every node and verifier can read.
     Redis(Redis),
 }
 
@@ -57,37 +58,41 @@ impl Index {
         Self::Memory(Memory::default())
     }
 
-    /// An index in Redis. Connects when first asked, so that a node starts, not ready, while Redis is away.
+    /// An index in Redis.
+    ///
+    /// It connects at the first call, so a node starts, not ready, while Redis is away.
     pub fn redis(url: &str) -> Result<Self, Unusable> {
         Redis::new(url).map(Self::Redis)
     }
 
-    /// The marker of an environment, if it has one and its keys are as ours are.
+    /// The marker of an environment, if it has one and its keys have our form.
     pub async fn marker(&self, environment: &EnvironmentName) -> Result<Found<Marker>, Away> {
         either!(self, store => store.marker(environment).await)
     }
 
-    /// Replaces everything, each environment at once.
+    /// Replaces the whole index, each environment in one step.
     pub async fn rebuild(&self, snapshot: &Snapshot) -> Result<(), Away> {
         either!(self, store => store.rebuild(snapshot).await)
     }
 
-    /// Applies changes in order and moves the marker, if the marker is the expected one.
+    /// Applies changes in order and advances the marker, if the marker is the expected one.
     pub async fn apply(&self, update: &Update) -> Result<Applied, Away> {
         either!(self, store => store.apply(update).await)
     }
 
-    /// Moves the marker's time, if the marker is still this one.
+    /// Renews the marker's time, if the marker is still this one.
     pub async fn renew(&self, environment: &EnvironmentName, marker: &Marker) -> Result<Applied, Away> {
         either!(self, store => store.renew(environment, marker).await)
     }
 
-    /// Looks the proof up, and takes one from the caller's bucket where it was not seen: one step, one round trip.
+    /// Takes one from the caller's bucket unless the proof was seen, in one round trip.
     pub async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
         either!(self, store => store.admit(bucket, proof, now).await)
     }
 
-    /// Notes a proof that the journal has spent. Nobody waits for it: the journal refuses a replay whatever becomes of this.
+    /// Marks a proof that the journal has spent.
+    ///
+    /// Nobody waits for it: the journal refuses a replay in any case.
     pub fn spend(&self, proof: &ProofKey, until: Timestamp) {
         either!(self, store => store.spend(proof, until));
     }
@@ -97,7 +102,7 @@ impl Index {
         either!(self, store => store.spend_read(proof, until).await)
     }
 
-    /// Whether a token that names these keys and has this entry is cut, in one round trip.
+    /// Reads in one round trip if a token with these keys and this entry is cut.
     pub async fn is_cut(
         &self,
         environment: &EnvironmentName,
@@ -109,22 +114,22 @@ impl Index {
         either!(self, store => store.is_cut(environment, token, keys, entry, now).await)
     }
 
-    /// Keeps the journal's newest checkpoint beside the index: the anchor outside the journal's own store.
+    /// Stores the journal's newest checkpoint: an anchor outside the journal's own store.
     pub async fn store_checkpoint(&self, note: &str) -> Result<(), Away> {
         either!(self, store => store.store_checkpoint(note).await)
     }
 
-    /// The newest checkpoint that was kept.
+    /// The newest checkpoint that was stored.
     pub async fn load_checkpoint(&self) -> Result<Found<String>, Away> {
         either!(self, store => store.load_checkpoint().await)
     }
 
-    /// Whether the store answers.
+    /// Checks that the store answers.
     pub async fn ping(&self) -> Result<(), Away> {
         either!(self, store => store.ping().await)
     }
 
-    /// What an operator should change about the store, such as an eviction policy that loses revocations.
+    /// Advice to the operator about the store, such as an eviction policy that loses revocations.
     pub async fn advice(&self) -> Result<Option<&'static str>, Away> {
         either!(self, store => store.advice().await)
     }

@@ -1,7 +1,8 @@
-//! The live index in Redis. Keys as docs/reference/redis-keys.md has them, one hash tag per environment.
+//! The live index in Redis, with the keys of docs/reference/redis-keys.md.
 //!
-//! What must be one step is one script: compare the marker, apply, move it. Redis loses acknowledged writes at failover and evicts what
-//! it likes (ABUSE S12), so nothing here is the only copy, and a marker that is missing or old says so.
+//! Each environment has one hash tag. A change that must be one step is one script: compare the marker, apply, advance it.
+//! Redis loses acknowledged writes at failover and evicts what it likes (ABUSE S12), so nothing here is the only copy, and a
+//! missing or old marker reveals the loss.
 
 use redis::IntoConnectionInfo as _;
 use std::fmt;
@@ -24,7 +25,7 @@ use crate::domain::value::names::{EnvironmentName, TokenId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::{Bucket, Operation};
 
-/// An index in Redis.
+/// A live index in Redis.
 #[derive(Clone)]
 pub struct Redis {
     connection: ConnectionManager,
@@ -40,7 +41,7 @@ const BEFORE: &str = "before";
 
 const CHECKPOINT: &str = "carnet:checkpoint";
 
-/// The longest text that can be a checkpoint of ours.
+/// The most bytes of a checkpoint of ours.
 const LONGEST_CHECKPOINT: usize = 16 * 1024;
 
 impl Redis {
@@ -59,7 +60,9 @@ impl Redis {
         Ok(Self { connection, scripts: Arc::new(Scripts::new()), batcher })
     }
 
-    /// Any answer of Redis, within the house's patience: its own limits end at the connection, which may come back in between.
+    /// Waits for an answer of Redis for at most 750 ms.
+    ///
+    /// The client's own limits end at the connection, which may come back in between.
     async fn ask<T>(&self, call: impl Future<Output = RedisResult<T>>) -> Result<T, Away> {
         let patience = RESPONSE_TIME + CONNECTION_TIME / 4;
         match tokio::time::timeout(patience, call).await {
@@ -69,7 +72,7 @@ impl Redis {
         }
     }
 
-    /// A script over an environment's three keys.
+    /// An invocation of a script over an environment's three keys.
     fn over<'s>(script: &'s Script, environment: &EnvironmentName) -> ScriptInvocation<'s> {
         let mut call = script.prepare_invoke();
         for name in KEYS {
@@ -95,7 +98,7 @@ impl Redis {
         for environment in &snapshot.environments {
             let mut pipe = redis::pipe();
             pipe.atomic();
-            // Not DEL: a set that another hand made huge would keep Redis from everybody.
+            // Not DEL: a set that somebody else made huge would block Redis for everybody.
             pipe.unlink(KEYS.map(|name| key(environment, name)).as_slice()).ignore();
             for cut in snapshot.cuts.iter().filter(|cut| cut.environment == *environment) {
                 match &cut.what {
@@ -230,7 +233,9 @@ impl Redis {
         Ok(())
     }
 
-    /// ABUSE S12: an eviction policy other than `noeviction` drops revocations without a word.
+    /// Warns of an eviction policy other than `noeviction` (ABUSE S12).
+    ///
+    /// Such a policy silently drops revocations.
     pub(super) async fn advice(&self) -> Result<Option<&'static str>, Away> {
         let mut connection = self.connection.clone();
         let mut command = redis::cmd("CONFIG");
@@ -247,21 +252,23 @@ fn key(environment: &EnvironmentName, what: impl fmt::Display) -> String {
     format!("carnet:{{{environment}}}:{what}")
 }
 
-/// One namespace over all environments, under a tag of its own.
+/// Seen proofs have one namespace over all environments, under their own tag.
 fn seen_key(proof: &ProofKey) -> String {
     format!("carnet:{{seen}}:{}", proof.0)
 }
 
-/// Scores are doubles: an index beyond 2^53 would be rounded, and a rounded line cuts too little.
+/// An index as a score.
+///
+/// Scores are doubles: beyond 2^53 a line would be rounded, and cut too little.
 fn score(index: u64) -> Result<u64, Away> {
     if index < 1 << 53 { Ok(index) } else { Err(Away::Unexpected) }
 }
 
-/// What a script told.
+/// A script's answer.
 enum Read {
-    /// How it went.
+    /// A code.
     Code(i64),
-    /// What is there in place of the expected.
+    /// The marker that is there instead of the expected one.
     Marker(Found<Marker>),
 }
 
@@ -291,14 +298,16 @@ fn read(answer: &[Value], environment: &EnvironmentName) -> Result<Read, Away> {
 
 const A_MARKER: &str = "a hash of epoch, index, root and time";
 
-/// The marker, if the fields are as a node of ours writes them. The time is no part of what it says: every live node renews it.
+/// Parses the marker, if its fields have the form that a node of ours writes.
+///
+/// The time is not compared: every live node renews it.
 fn marker(fields: &[Value], environment: &EnvironmentName) -> Found<Marker> {
     let field = |at: usize| fields.get(at).filter(|value| !matches!(value, Value::Nil | Value::Boolean(false)));
     if (0..3).all(|at| field(at).is_none()) {
         return Found::Missing;
     }
     let text = |at: usize| field(at).and_then(value::<String>);
-    // As it was written: "007" and "+7" are numbers to some readers and not to others.
+    // Exactly as written: "007" and "+7" are numbers to some readers and not to others.
     let number = |at: usize| text(at).and_then(|text| text.parse::<u64>().ok().filter(|number| number.to_string() == text));
     let root = text(2).and_then(|root| Digest::try_from(root).ok());
     let time = text(3).and_then(|time| Timestamp::from_seconds(time.parse().ok()?));
@@ -323,7 +332,7 @@ fn applied(answer: &[Value], environment: &EnvironmentName, prior: Option<&Marke
         Read::Marker(Found::Strange(strange)) => Ok(Applied::Strange(strange)),
         Read::Marker(Found::Missing) => Ok(Applied::Behind),
         Read::Marker(Found::At(found)) => match compare(Some(&found), prior, wanted) {
-            // The script found it to be neither, so what is compared here cannot be what it saw.
+            // The script found it to be neither, so the compared marker cannot be the one that it saw.
             Applied::Done | Applied::AlreadyThere => Err(Away::Unexpected),
             other => Ok(other),
         },
@@ -334,12 +343,12 @@ fn value<T: FromRedisValue>(value: &Value) -> Option<T> {
     redis::from_redis_value(value.clone()).ok()
 }
 
-/// A word or number that a script made; never what another hand wrote.
+/// A word or number that a script made, never a value that somebody else wrote.
 fn shown(value: Option<&Value>) -> String {
     value.and_then(self::value::<String>).unwrap_or_else(|| "value".to_owned())
 }
 
-/// Never the URL: it may hold a password.
+/// Never prints the URL: it may have a password.
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Redis")

@@ -1,8 +1,8 @@
-//! The scripts that Redis runs: each is one step, and answers whatever another hand put under our keys.
+//! The scripts that Redis runs, each as one step. They answer even if others wrote to our keys.
 
 use redis::Script;
 
-/// What must be one step.
+/// The scripts of the index.
 pub(super) struct Scripts {
     pub marker: Script,
     pub apply: Script,
@@ -18,9 +18,10 @@ impl Scripts {
     }
 }
 
-/// Begins every script over an environment's keys (marker, tokens, lines): what another hand put there is an answer and never an
-/// error. `-2`: a key of another type, `-3`: a field that is too long, each with where it is. No value is taken for a number here:
-/// markers are compared as the texts that a node of ours writes.
+/// The beginning of every script over an environment's keys (marker, tokens, lines).
+///
+/// A value that others put there is an answer, never an error. `-2`: a key of another type; `-3`: a field that is too long;
+/// each with its place. No value is converted to a number here: markers are compared as the texts that a node of ours writes.
 const LOOK: &str = r"
 local wanted = {'hash', 'zset', 'zset'}
 for at = 1, #KEYS do
@@ -39,7 +40,7 @@ end
 local function other() return {-1, found[1], found[2], found[3], found[4]} end
 ";
 
-/// Tells the marker. `-4`: a line beyond the marker's own index.
+/// Returns the marker. `-4`: there is a line beyond the marker's own index.
 const MARKER: &str = r"
 if found[2] and string.match(found[2], '^%d+$') and redis.call('ZCOUNT', KEYS[3], '(' .. found[2], '+inf') > 0 then
   return {-4, found[2]}
@@ -47,7 +48,9 @@ end
 return other()
 ";
 
-/// Applies the cuts and moves the marker where it is the prior one. Returns 1 done, 2 already there, -1 and the marker that is there.
+/// Applies the cuts and advances the marker, if it is the prior one.
+///
+/// Returns 1 for done, 2 for already there, or -1 and the marker that is there.
 const APPLY: &str = r"
 if is(4) then return {2} end
 if not is(1) then return other() end
@@ -59,7 +62,7 @@ redis.call('HSET', KEYS[1], 'epoch', ARGV[4], 'index', ARGV[5], 'root', ARGV[6],
 return {1}
 ";
 
-/// Moves the time of exactly this marker and drops tokens long expired.
+/// Renews the time of exactly this marker, and drops tokens that expired long ago.
 const RENEW: &str = r"
 if not is(1) then return other() end
 if redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[2], '+inf') > 0 then return {-4, ARGV[2]} end
@@ -68,12 +71,12 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[5])
 return {2}
 ";
 
-/// The marker, the score of a token, and those of members.
+/// Returns the scores of a token and of members, and the marker.
 const SCORES: &str = r"
 return {3, redis.call('ZSCORE', KEYS[2], ARGV[1]), redis.call('ZMSCORE', KEYS[3], unpack(ARGV, 2)), unpack(found, 1, 4)}
 ";
 
-/// A text that is read whole only where it may be one of ours.
+/// Returns a text, if it is short enough to be one of ours.
 const TEXT: &str = r"
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'none' then return {0} end
@@ -83,9 +86,12 @@ if length > tonumber(ARGV[1]) then return {-3, 'text', tostring(length)} end
 return {1, redis.call('GET', KEYS[1])}
 ";
 
-/// The bucket: the microsecond at which it is full again. Returns how many microseconds too early the caller is, 0 for allowed. What
-/// is no such number counts as a bucket that is empty now: it fills by itself, and nobody gains by writing one. `-1`: the proof of the
-/// second key was seen, and nothing is taken. Whoever holds a copy of a spent proof could empty its owner's bucket otherwise.
+/// Takes one from a bucket, unless the proof was seen.
+///
+/// The bucket is the microsecond at which it is full again. Returns the microseconds that the caller is too early, 0 for
+/// admitted. A value that is not such a number counts as a bucket that is empty now: it fills by itself, and nobody gains by
+/// writing one. `-1`: the proof of the second key was seen, and nothing is taken. Otherwise somebody with a copy of a spent
+/// proof could empty its owner's bucket.
 pub(super) const TAKE: &str = r"
 if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then return -1 end
 local now, every, whole = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

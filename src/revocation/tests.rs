@@ -1,4 +1,4 @@
-//! One contract, two stores: every test here runs against both.
+//! Tests of the contract. Every test runs against both stores.
 
 use std::process::{Child, Command, Stdio};
 
@@ -46,7 +46,7 @@ impl Drop for Server {
     }
 }
 
-/// Both stores; the server lives as long as the pair.
+/// Both stores. The server runs as long as the pair exists.
 fn both() -> (Server, [Index; 2]) {
     let server = Server::start();
     let redis = Index::redis(&format!("redis://127.0.0.1:{}/0", server.port)).expect("a URL");
@@ -74,7 +74,7 @@ fn marker(epoch: u64, index: u64) -> Marker {
     Marker { epoch, index, root: Digest::of(format!("{epoch}/{index}").as_bytes()), time: now() }
 }
 
-/// The lines of a partner and of an integration of it.
+/// The lines of a partner and of one of its integrations.
 fn keys() -> [RevocationKey; 2] {
     let integration: IntegrationId = "globex/a".parse().expect("an id");
     [RevocationKey::partner(&integration.partner), RevocationKey::integration(&integration)]
@@ -187,7 +187,7 @@ async fn take(
     index.admit(&Bucket { environment: &environment, caller: &caller, operation, allowance }, proof, at).await
 }
 
-/// S-9: one operation's bucket is not another's, and one that fills in an hour is told so.
+/// S-9: operations have separate buckets, and a caller of one that fills in an hour is told so.
 #[tokio::test]
 async fn s_09_buckets_of_an_hour_refill_in_an_hour() {
     let (_server, stores) = both();
@@ -222,7 +222,7 @@ async fn quotas_are_buckets_that_refill_evenly() {
     }
 }
 
-/// A record may allow a million a minute; nobody is held to fewer than theirs.
+/// A record may allow a million a minute; nobody gets fewer than their own.
 #[tokio::test]
 async fn a_large_quota_is_what_it_says() {
     let (index, at) = (Index::in_process(), now());
@@ -233,7 +233,7 @@ async fn a_large_quota_is_what_it_says() {
     assert_eq!(allowed, 100_000);
 }
 
-/// T-02 at this floor: of a hundred at once exactly one is first.
+/// T-02 at this layer: of a hundred at once exactly one is first.
 #[tokio::test]
 async fn t_02_a_read_spends_a_proof_once() {
     let (_server, stores) = both();
@@ -260,7 +260,7 @@ async fn t_02_a_read_spends_a_proof_once() {
     }
 }
 
-/// T-02: a copy of a spent proof takes nothing from its owner's bucket, and is known to be one after the bucket is empty.
+/// T-02: a copy of a spent proof takes nothing from its owner's bucket, even when that is empty.
 #[tokio::test]
 async fn t_02_a_proof_that_was_seen_takes_nothing() {
     let (_server, stores) = both();
@@ -281,7 +281,7 @@ async fn t_02_a_proof_that_was_seen_takes_nothing() {
     }
 }
 
-/// F-05: a server that stands still is away within a second, and back soon after.
+/// F-05: a server that stalls is away within a second, and back soon after.
 #[tokio::test]
 async fn f_05_a_server_that_stands_still_is_away() {
     let (server, [_, index]) = both();
@@ -321,7 +321,7 @@ fn a_url_with_a_password_is_not_printed() {
     assert!(Index::redis("nonsense").is_err());
 }
 
-/// S-11: what another hand writes into a bucket keeps its caller for a minute at the most, whatever it is.
+/// S-11: a foreign value in a bucket delays its caller for at most a minute, whatever it is.
 #[tokio::test]
 async fn s_11_a_bucket_that_holds_no_number_of_ours_fills_again() {
     let (server, [_, index]) = both();
