@@ -1,12 +1,13 @@
-//! The command line: what people and scripts type. Thin: each command asks the admin API, the public endpoints, the journal or
-//! the domain, and shows what they say.
+//! The command line.
 //!
-//! Enter through [`main`]. One file per noun; each has its arguments (clap) and a function that returns an
-//! [`Answer`](shell::answer::Answer) or a [`Failure`](shell::answer::Failure). Printing is `answer`'s alone: data on stdout, messages on stderr,
-//! `-o table|json|yaml` everywhere, exit codes as in `shell::exit`. Secrets come from files, stdin and the environment; a token among the
-//! arguments is refused before anything repeats it.
+//! Each command asks the admin API, the public endpoints, the journal or the domain.
 //!
-//! Not here: what the demo tells (`dev`), the composition of a server (`serve`).
+//! Enter through [`main`]. Each noun has one file, with its arguments (clap) and a function that returns an
+//! [`Answer`](shell::answer::Answer) or a [`Failure`](shell::answer::Failure). Only `answer` prints: data on stdout, messages
+//! on stderr, `-o table|json|yaml` everywhere, exit codes as in `shell::exit`. Secrets come from files, stdin and the
+//! environment; a token among the arguments is refused before anything repeats it.
+//!
+//! The demo is in `dev`, the composition of a server in `serve`.
 
 mod operate;
 mod people;
@@ -30,14 +31,14 @@ use workload::{agent, exec, inspect, token};
 
 use crate::domain::value::yaml;
 
-/// A credential broker for partner workloads: proof in, minutes-long scoped token out, everything stamped.
+/// A credential broker for partner workloads: proof in, short-lived scoped token out, all recorded
 #[derive(Debug, Parser)]
 #[command(name = "carnet", version, propagate_version = false, arg_required_else_help = true)]
 #[command(before_help = "Examples:\n  carnet serve -c carnet.toml\n  carnet explain binding.no-match")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How data is printed
+    /// The format of the output
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
     #[command(flatten)]
@@ -47,10 +48,10 @@ struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Tell the whole story on one screen, against a development broker
+    /// Run the whole flow, step by step, against a development broker
     #[command(before_help = "Examples:\n  carnet demo\n  carnet demo -o json")]
     Demo,
-    /// Run an embedded broker with a demo partner, demo people and a demo API; loopback only
+    /// Run a broker with a demo partner, demo people and a demo API, on loopback addresses only
     #[command(before_help = "Examples:\n  carnet dev\n  carnet dev --data ./carnet-dev -o json")]
     Dev(dev::Dev),
     /// Run the server
@@ -58,25 +59,25 @@ enum Command {
         before_help = "Examples:\n  carnet serve -c carnet.toml\n  carnet serve -c carnet.toml --public 127.0.0.1:0 --admin 127.0.0.1:0 -o json"
     )]
     Serve(serve::Serve),
-    /// Exchange a workload's proof for a token; prints the bare token
+    /// Exchange a workload's proof for a token, and print the bare token
     #[command(
         before_help = "Examples:\n  carnet token -i globex/order-sync --env production --api orders-api --scope orders:read --assertion-file jwt.txt\n  carnet token --env sandbox --api orders-api --scope orders:read --scope orders:write --assertion-file -"
     )]
     Token(token::Token),
-    /// Tell why: an exchange by its request id, or a reason by its name
+    /// Explain an exchange by its request id, or a reason by its code
     #[command(before_help = "Examples:\n  carnet explain binding.no-match\n  carnet explain Yk3mQ9vTz0aBcDeFgHiJkL -o json")]
     Explain(explain::Explain),
-    /// Ask whether an integration would get a scope now; exit 3 for no
+    /// Ask if an integration would get a scope now; exit 3 for no
     #[command(
         before_help = "Examples:\n  carnet can-i orders:read --api orders-api -i globex/order-sync --env production\n  carnet can-i orders:write --api orders-api -i globex/order-sync --env sandbox -o json"
     )]
     CanI(can_i::CanI),
-    /// Read a token: header, claims, life left, and whether a known issuer signed it
+    /// Read a token: header, claims, remaining life, and if a known issuer signed it
     #[command(
         before_help = "Examples:\n  carnet inspect token.txt\n  carnet token --env production --api orders-api --scope orders:read | carnet inspect -"
     )]
     Inspect(inspect::Inspect),
-    /// Check records offline: form, lint and their own tests
+    /// Check records offline: form, lint and the records' own tests
     #[command(
         before_help = "Examples:\n  carnet validate -f partners/\n  carnet validate -f partners/globex.yaml --partial -c carnet.toml -o json"
     )]
@@ -84,69 +85,69 @@ enum Command {
     /// Show what applying records would change, riskiest first
     #[command(before_help = "Examples:\n  carnet plan -f partners/\n  carnet plan -f apis/ -f partners/ -o json")]
     Plan(records::Plan),
-    /// Submit records; what widens waits for its approvals
+    /// Submit records; a version that widens something waits for its approvals
     #[command(
         before_help = "Examples:\n  carnet apply -f partners/\n  carnet apply -f partners/ --plan plan_0123456789abcdef01234567"
     )]
     Apply(records::Apply),
-    /// Fetch an issuer's discovery document and keys on purpose, before a record that names it is approved
+    /// Fetch an issuer's discovery document and keys, before you approve a record that names it
     #[command(
         before_help = "Examples:\n  carnet probe https://token.actions.githubusercontent.com\n  carnet probe https://idp.globex.example/realms/ci -o json"
     )]
     Probe(probe::Probe),
-    /// List what waits for approval; show one with all that is needed to decide
+    /// List pending approvals, or show one with everything needed to decide
     #[command(
         args_conflicts_with_subcommands = true,
         before_help = "Examples:\n  carnet approvals\n  carnet approvals show 4fJq8Zr0"
     )]
     Approvals(approval::Approvals),
-    /// Ask for scopes for a while: for an integration, or as the workload itself
+    /// Request scopes for a limited time: for an integration, or as the workload itself
     #[command(
         before_help = "Examples:\n  carnet elevate -i globex/order-sync --env production --api orders-api --scope orders:write --for 30m --reason \"order 1001 is stuck\" --ticket INC-7\n  carnet elevate --own --env production --api orders-api --scope orders:write --for 30m --reason \"nightly repair\""
     )]
     Elevate(Box<elevation::Elevate>),
-    /// Elevations: who has what until when; show or end one
+    /// List elevations; show or end one
     #[command(
         args_conflicts_with_subcommands = true,
         before_help = "Examples:\n  carnet elevations --state pending\n  carnet elevations -i globex/order-sync -o json"
     )]
     Elevations(elevation::Elevations),
-    /// Approve what waits: on a terminal it is shown and asked about, in a script --version names what was seen
+    /// Approve a request: a terminal shows it and asks; a script gives the --version that was seen
     #[command(before_help = "Examples:\n  carnet approve 4fJq8Zr0\n  carnet approve 4fJq8Zr0 --version ab12 --reason ok")]
     Approve(approval::Review),
-    /// Deny what waits, in the same way
+    /// Deny a request, in the same way
     #[command(
         before_help = "Examples:\n  carnet deny 4fJq8Zr0\n  carnet deny 4fJq8Zr0 --version ab12 --reason \"no contract\" -o json"
     )]
     Deny(approval::Review),
-    /// Partners: inventory and life cycle
+    /// List and show partners; suspend and resume them
     #[command(
         subcommand,
         before_help = "Examples:\n  carnet partner list\n  carnet partner suspend globex --reason \"leaked key\""
     )]
     Partner(partner::Partner),
-    /// Integrations: inventory and life cycle
+    /// List and show integrations; submit, suspend and resume them
     #[command(
         subcommand,
         before_help = "Examples:\n  carnet integration show globex/order-sync\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\""
     )]
     Integration(partner::Integration),
-    /// Cut tokens, and what they came through
+    /// Revoke a token, or everything issued under a thing; list and lift revocations
     #[command(
         subcommand,
         before_help = "Examples:\n  carnet revoke integration globex/order-sync --reason incident\n  carnet revoke list"
     )]
     Revoke(revoke::Revoke),
-    /// Keys: the key-encryption key, signing keys, the journal's key
+    /// Manage keys: the key-encryption key, signing keys, the journal's key
     #[command(subcommand, before_help = "Examples:\n  carnet key init keys/kek\n  carnet key rotate production")]
     Key(Key),
-    /// Certificates: authorities, enrolment, revocation
+    /// Manage certificates: authorities, enrolment, revocation
     #[command(
         subcommand,
         before_help = "Examples:\n  carnet ca show\n  carnet ca issue globex/order-sync --env production --reason \"new machine\""
     )]
     Ca(ca::Ca),
-    /// Receivers of events: how far each is, and sending again
+    /// List receivers of events and their progress; replay events
     #[command(subcommand, before_help = "Examples:\n  carnet webhook list\n  carnet webhook replay siem --from 4711")]
     Webhook(webhook::Webhook),
     /// Sign in at the company's identity provider, in the browser
@@ -154,7 +155,7 @@ enum Command {
         before_help = "Examples:\n  carnet login --server https://carnet.acme.example --issuer https://idp.acme.example --client-id carnet-cli\n  carnet login --no-browser --issuer https://idp.acme.example --client-id carnet-cli"
     )]
     Login(Box<login::Login>),
-    /// Evidence: entries, proofs, checkpoints, exports
+    /// Query, prove, verify and export the journal
     #[command(
         subcommand,
         before_help = "Examples:\n  carnet journal checkpoint\n  carnet journal query --kind issued --limit 10"
@@ -172,13 +173,13 @@ enum Command {
         after_help = context::HELP
     )]
     Exec(Box<exec::Exec>),
-    /// Look at everything that a server needs
+    /// Check everything that a server needs
     #[command(before_help = "Examples:\n  carnet doctor\n  carnet doctor -c /etc/carnet/carnet.toml -o json")]
     Doctor(doctor::Doctor),
-    /// Show who you are to the server: person, roles, and how long the sign-in counts
+    /// Show who you are to the server: person, roles, and how long the sign-in is valid
     #[command(before_help = "Examples:\n  carnet whoami\n  carnet whoami -o json", after_help = context::HELP)]
     Whoami,
-    /// Tell which broker this is, whether it is ready, and whether you are signed in
+    /// Show which broker this is, if it is ready, and if you are signed in
     #[command(before_help = "Examples:\n  carnet status\n  carnet status --server https://carnet.acme.example -o json", after_help = context::HELP)]
     Status,
     /// Print completions for a shell
@@ -261,7 +262,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
     }
 }
 
-/// The commands as clap knows them, each page of help led by its examples.
+/// The commands as clap parses them, with the examples first on each help page.
 fn parser() -> clap::Command {
     fn led_by_examples(command: clap::Command) -> clap::Command {
         let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
@@ -271,7 +272,7 @@ fn parser() -> clap::Command {
     led_by_examples(Cli::command())
 }
 
-/// Whether an argument holds something that looks like a compact JWS (RFC 7515 section 7.1).
+/// True if an argument has something that looks like a compact JWS (RFC 7515 section 7.1).
 fn holds_token(argument: &str) -> bool {
     argument.split(['=', ' ', ',', '"', '\'']).any(|part| part.starts_with("eyJ") && part.matches('.').count() >= 2)
 }
@@ -287,7 +288,7 @@ mod tests {
         }
     }
 
-    /// The words of a line, as a shell splits them.
+    /// Splits a line into words, as a shell does.
     pub(super) fn words(line: &str) -> Vec<String> {
         let (mut words, mut quoted) = (vec![String::new()], false);
         for c in line.chars() {

@@ -1,4 +1,4 @@
-//! `carnet ca`: authorities, certificates, and the one-time token that begins an enrolment.
+//! `carnet ca`: authorities, certificates, and the one-time token for a first enrolment.
 
 use serde_json::{Value, json};
 
@@ -11,32 +11,34 @@ use crate::domain::value::names::{EnvironmentName, IntegrationId, Serial};
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Ca {
-    /// Show authorities and the certificates on record; --pem prints what relying parties trust
+    /// Show authorities and the certificates on record; --pem prints the roots for relying parties
     #[command(before_help = "Examples:\n  carnet ca show\n  carnet ca show production --pem > production-root.pem")]
     Show {
-        /// Environment; all without it
+        /// Environment; all of them if absent
         #[arg(value_name = "ENV")]
         environment: Option<EnvironmentName>,
         /// Print the roots of the environment as PEM, and nothing else
         #[arg(long, requires = "environment")]
         pem: bool,
     },
-    /// Ask for a one-time enrolment token (EST); it works for ten minutes once somebody else of security has approved it
+    /// Request a one-time enrolment token (EST); it works for ten minutes after its approval
+    ///
+    /// Somebody else of security must approve it.
     #[command(
         before_help = "Examples:\n  carnet ca issue globex/order-sync --env production --reason \"new machine in the data centre\"\n  carnet ca issue globex/order-sync --env sandbox --reason trying -o json"
     )]
     Issue {
-        /// For whom: PARTNER/INTEGRATION
+        /// Integration that the machine belongs to: PARTNER/INTEGRATION
         #[arg(value_name = "INTEGRATION")]
         integration: IntegrationId,
-        /// Where
+        /// Environment that the machine belongs to
         #[arg(long = "env", value_name = "ENV")]
         environment: EnvironmentName,
-        /// Why; it is recorded
+        /// Reason; it is recorded
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Revoke a certificate for ever, and all tokens that it got
+    /// Revoke a certificate for ever, and all tokens that were issued by it
     #[command(
         before_help = "Examples:\n  carnet ca revoke production 4fa0c1d2e3b4a5968778695a4b3c2d1e --reason stolen\n  carnet ca revoke production 4fa0c1d2e3b4a5968778695a4b3c2d1e --reason stolen -o json"
     )]
@@ -47,11 +49,13 @@ pub enum Ca {
         /// Serial number, as `carnet ca show` names it
         #[arg(value_name = "SERIAL")]
         serial: Serial,
-        /// Why; it is recorded
+        /// Reason; it is recorded
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Make the next issuing key under the same root; it issues at once, and what the earlier one signed still counts
+    /// Make the next issuing key under the same root
+    ///
+    /// It issues at once. Certificates that the earlier key signed stay valid.
     #[command(
         before_help = "Examples:\n  carnet ca rotate production --reason \"yearly\"\n  carnet ca rotate production --reason \"yearly\" -o json"
     )]
@@ -59,7 +63,7 @@ pub enum Ca {
         /// Environment
         #[arg(value_name = "ENV")]
         environment: EnvironmentName,
-        /// Why; it is recorded
+        /// Reason; it is recorded
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
@@ -121,7 +125,7 @@ async fn show(environment: Option<&EnvironmentName>, pem: bool, reach: &Reach) -
     Ok(Answer::of(json!({"authorities": authorities, "certificates": certificates}), text))
 }
 
-/// The roots that count, each once.
+/// The roots of active and retiring authorities, each once.
 fn roots(authorities: &[Value]) -> Result<Answer, Failure> {
     let mut roots: Vec<String> = Vec::new();
     for authority in authorities.iter().filter(|authority| matches!(cell(authority, "state").as_str(), "active" | "retiring")) {

@@ -1,4 +1,4 @@
-//! `carnet dev`: the embedded broker with its demo services, until SIGTERM or SIGINT; and `carnet demo`: the whole flow on one screen.
+//! `carnet dev`: the broker with its demo services, until SIGTERM or SIGINT; and `carnet demo`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::telemetry;
 /// Arguments of `dev`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Dev {
-    /// Keep journal and keys here; gone on exit without it
+    /// Folder for journal and keys; without it they are gone on exit
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Public address; port 0 takes a free one
@@ -41,7 +41,7 @@ pub struct Dev {
 /// The name of the context that `dev` writes.
 const CONTEXT: &str = "dev";
 
-/// Runs `dev` until it is told to stop.
+/// Runs `dev` until a signal stops it.
 pub async fn run(args: Dev, format: Format) -> Result<Answer, Failure> {
     quiet(args.logs)?;
     let mut stop =
@@ -62,7 +62,7 @@ pub async fn run(args: Dev, format: Format) -> Result<Answer, Failure> {
     Ok(Answer::done())
 }
 
-/// Runs `demo`: against the `dev` broker of the context if one runs, else against one that it starts and ends.
+/// Runs `demo`, against the `dev` broker of the context if one runs, else against one of its own.
 pub async fn demo(format: Format) -> Result<Answer, Failure> {
     quiet(false)?;
     let (stage, own) = match running().await {
@@ -103,13 +103,13 @@ fn shown(step: &Step) -> String {
     format!("{}  {:<16} {} ({} ms)", if step.ok { "ok" } else { "NO" }, step.name, step.says, step.millis)
 }
 
-/// The last thing on the screen is what to type next; the log speaks only when it is asked for, or something is wrong.
+/// Sets up the log: errors alone unless asked for, since the next command should end the screen.
 fn quiet(logs: bool) -> Result<(), Failure> {
     let level = if logs { "info" } else { "error" };
     telemetry::install(telemetry::Format::of_stderr(), level).map_err(|fault| Failure::usage(fault.to_string()))
 }
 
-/// The `dev` broker that runs already, if one does.
+/// The `dev` broker that already runs, if there is one.
 async fn running() -> Option<Stage> {
     let contexts = context::read(&context::default_path().ok()?).ok()?;
     let known = contexts.contexts.get(CONTEXT)?;
@@ -143,7 +143,7 @@ fn context_of(broker: &DevBroker) -> Context {
     }
 }
 
-/// The bound addresses; for people with what to type next, which is the last thing on the screen.
+/// Prints the bound addresses; for people followed by the next commands.
 fn announce(broker: &DevBroker, format: Format) {
     let (public, admin, demo) = (&broker.running.public_url, &broker.running.admin_url, &broker.demo_url);
     let mtls = &broker.running.mtls_url;

@@ -1,8 +1,8 @@
-//! `carnet doctor`: everything that a server needs, looked at one by one. Each line says `ok`, `!!` (it works, and should not stay so)
-//! or `NO`, and what to do.
+//! `carnet doctor`: checks everything that a server needs, one by one.
 //!
-//! The list is that of `carnet serve` ([`checks`]). Here is besides what can only be asked beside a server: who holds the sockets, and what
-//! the server that runs says of itself. It changes nothing.
+//! Each line begins with `ok`, `!!` (it works, but should not stay so) or `NO`, and has a fix unless it is `ok`. The
+//! checks are those of `carnet serve` ([`checks`]), and some that make sense only beside a server: which program holds the
+//! sockets, and what a running server reports about itself. It changes nothing.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,10 +33,14 @@ pub struct Doctor {
     addresses: Addresses,
 }
 
-/// How far two clocks of one house may differ (`domain::admission::CLOCK_DIFFERENCE` is the limit; this leaves room).
+/// The largest difference between two clocks, in seconds.
+///
+/// `domain::value::clock::CLOCK_DIFFERENCE` is the limit; this leaves room.
 const CLOCKS: i64 = 5;
 
-/// Runs it. Exit 1 where something is wrong; a configuration that cannot be read is exit 2 with all its faults.
+/// Runs the command.
+///
+/// Exit 1 if something is wrong; exit 2, with all faults, for an invalid configuration.
 pub async fn run(args: &Doctor) -> Result<Answer, Failure> {
     let config = configuration(&args.config, &args.addresses)?;
     let mut found = vec![Finding::sound("configuration", args.config.display().to_string())];
@@ -60,7 +64,7 @@ fn told(found: &[Finding]) -> Answer {
     Answer::of(data, text).exit(if sound { Exit::Ok } else { Exit::Failure })
 }
 
-/// A line, and for what does not work a second one with its fix. A warning is told in one.
+/// A line, and a second one with the fix if something does not work. A warning is one line.
 fn lines(one: &Finding) -> String {
     let fix = one.fix.as_deref().unwrap_or_default();
     match one.weight {
@@ -72,14 +76,14 @@ fn lines(one: &Finding) -> String {
     }
 }
 
-/// Whether a socket could be bound.
+/// The outcome of binding a socket.
 enum Place {
     Free,
     Taken,
     Never(String),
 }
 
-/// The sockets, and the server that runs at the configured admin address, if it is one of this journal.
+/// Checks the sockets, and the server at the configured admin address if it runs on this journal.
 async fn server(config: &Config, past: Option<&Past>) -> Vec<Finding> {
     let listen = &config.listen;
     let reply = match listen.admin.port() {
@@ -109,7 +113,7 @@ fn sockets(listen: &ListenSection) -> [(&'static str, &'static str, SocketAddr);
     [("public socket", "public", listen.public), ("admin socket", "admin", listen.admin), ("mTLS socket", "mtls", listen.mtls)]
 }
 
-/// Nothing is said of a socket that can be bound, as a start would.
+/// Checks one socket. A socket that can be bound gives no finding, as a start would have none.
 fn socket((name, field, address): (&'static str, &str, SocketAddr), held: bool, node: &Value) -> Option<Finding> {
     let field = format!("listen.{field}");
     let fix = format!("end what holds it, or write another address as [listen] {}", field.trim_start_matches("listen."));
@@ -127,14 +131,14 @@ fn socket((name, field, address): (&'static str, &str, SocketAddr), held: bool, 
     }
 }
 
-/// Binds and lets go, without listening: nobody who connects meanwhile is answered here.
+/// Binds and releases an address without listening: nobody who connects meanwhile is answered.
 fn place(address: SocketAddr) -> Place {
     let socket = match address.ip() {
         IpAddr::V4(_) => tokio::net::TcpSocket::new_v4(),
         IpAddr::V6(_) => tokio::net::TcpSocket::new_v6(),
     };
     let bound = socket.and_then(|socket| {
-        // As the server does: a port that was just let go is free.
+        // As the server does: a port that was just released is free.
         socket.set_reuseaddr(true)?;
         socket.bind(address)
     });
@@ -145,7 +149,7 @@ fn place(address: SocketAddr) -> Place {
     }
 }
 
-/// What answers at the admin address, on this machine.
+/// The answer from the admin address, on this machine.
 async fn ask(admin: SocketAddr) -> Option<Reply> {
     let ip = match admin.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -157,7 +161,7 @@ async fn ask(admin: SocketAddr) -> Option<Reply> {
     tokio::time::timeout(Duration::from_secs(5), asked).await.ok()?.ok()
 }
 
-/// What a running server says of itself.
+/// The readiness that a running server reports.
 fn ready(reply: &Reply, told: &Value, admin: SocketAddr) -> Finding {
     let failed: Vec<String> =
         told["checks"].as_array().into_iter().flatten().filter(|check| check["ok"] != true).map(one).collect();
@@ -174,7 +178,7 @@ fn one(check: &Value) -> String {
     format!("{} {}", text("name"), text("detail")).trim().to_owned()
 }
 
-/// How its clock stands to this one.
+/// Compares its clock with this one.
 fn clock(reply: &Reply) -> Finding {
     let stamped = reply.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
     let server = stamped.and_then(|date| Timestamp::from_seconds(date.timestamp().as_second()));

@@ -1,4 +1,4 @@
-//! What is done to the journal itself, beside any server.
+//! Commands that work on the journal itself, without a server.
 
 use std::path::{Path, PathBuf};
 
@@ -15,27 +15,29 @@ use crate::journal::tree::note::VerifierKey;
 use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, VerifyFault};
 use crate::serve::journal_settings;
 
-/// Where a configuration is looked for.
+/// The default path of the configuration.
 pub const CONFIG: &str = "carnet.toml";
 
 /// Arguments of `verify`: a configured journal, or an export.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Verify {
-    /// An export; without it, the configured journal
+    /// Export to verify; without it, the configured journal
     #[arg(value_name = "EXPORT", conflicts_with = "config", requires = "key")]
     export: Option<PathBuf>,
     /// Configuration
     #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
-    /// The journal's verifier key: needed for an export; a configured journal must sign with it
+    /// Verifier key: required for an export; a configured journal must sign with it
     #[arg(long, value_name = "VKEY")]
     key: Option<VerifierKey>,
-    /// The last checkpoint that you kept: what it knows must still be there
+    /// Last checkpoint that you kept; all its entries must still be there
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
 }
 
-/// Verifies all of it. Exit 1 where something does not hold, with the index of the entry where there is one.
+/// Verifies everything.
+///
+/// Exit 1 if something does not verify, with the index of the entry if there is one.
 pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
     let kept = args.checkpoint.as_deref().map(text).transpose()?;
     let report = match (&args.export, &args.key) {
@@ -49,7 +51,7 @@ pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
         }
     };
     let report = report.map_err(|fault| unverified(&fault))?;
-    // What is whole may still say what nobody signed: whoever has the key-encryption key can write a sound entry.
+    // A complete journal may still have an entry that nobody signed: the key-encryption key is enough to write one.
     let changes = match &args.export {
         Some(export) => journal::exported_changes(export),
         None => journal::changes(&configured(&args.config)?.0).await,
@@ -61,8 +63,9 @@ pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
     Ok(told(&report, "verified"))
 }
 
-/// A key that somebody pinned is never left out of account: a journal that was replaced as a whole signs with another one. A key that
-/// followed the pinned one, signed by it, will do.
+/// Refuses a journal that does not sign with the pinned key.
+///
+/// A journal that was replaced as a whole signs with another key. A key that succeeded the pinned one, signed by it, is accepted.
 async fn signs_with(settings: &Settings, kek: &Kek, wanted: &VerifierKey) -> Result<(), Failure> {
     if journal::leads_to_verifier_key(settings, kek, wanted).await.map_err(|fault| unopened(&fault))? {
         return Ok(());
@@ -71,7 +74,7 @@ async fn signs_with(settings: &Settings, kek: &Kek, wanted: &VerifierKey) -> Res
     Err(Failure::new(Exit::Failure, "the journal signs with another key than --key").why(found.to_string()))
 }
 
-/// Writes an export: all entries, tiles and a signed checkpoint; no secret, no text of people.
+/// Writes an export: all entries, tiles and a signed checkpoint, without secrets or people's texts.
 pub async fn export(config: &Path, folder: &Path) -> Result<Answer, Failure> {
     let (settings, kek) = configured(config)?;
     let report = journal::export(&settings, &kek, folder).await.map_err(|fault| unverified(&fault))?;
@@ -85,7 +88,7 @@ pub fn prove(export: &Path, index: u64, key: &VerifierKey) -> Result<Answer, Fai
     Ok(Answer::of(data, proof.text()).note(format!("entry  {}", proof.entry)))
 }
 
-/// The verifier key: of the configured journal, or of the running server.
+/// The verifier key of the configured journal, or of the running server.
 pub async fn key(config: Option<&Path>, reach: &Reach) -> Result<Answer, Failure> {
     let key = match config {
         Some(config) => {
@@ -132,7 +135,7 @@ fn unverified(fault: &VerifyFault) -> Failure {
     failure
 }
 
-/// The journal that a configuration names, and what opens it. Never makes one.
+/// The settings and the key of the journal that a configuration names. It never creates a journal.
 fn configured(path: &Path) -> Result<(Settings, Kek), Failure> {
     let config = config::load(path).map_err(|faults| invalid(path, &faults))?;
     let kek =
@@ -150,7 +153,7 @@ fn unopened(fault: &OpenFault) -> Failure {
     Failure::new(exit, fault.to_string())
 }
 
-/// Puts another checkpoint key in the place of the one that signs.
+/// Replaces the checkpoint key.
 pub async fn succeed(path: &Path, confirm: &str) -> Result<Answer, Failure> {
     let (settings, kek) = confirmed(path, confirm)?;
     let outside = system();
@@ -167,7 +170,7 @@ pub async fn succeed(path: &Path, confirm: &str) -> Result<Answer, Failure> {
         .note("a server that runs on this journal takes the key over at its next commit"))
 }
 
-/// The configured journal, whose name was typed out.
+/// The configured journal, if the operator typed its name.
 fn confirmed(path: &Path, confirm: &str) -> Result<(Settings, Kek), Failure> {
     let (settings, kek) = configured(path)?;
     if settings.origin == confirm {
@@ -176,10 +179,10 @@ fn confirmed(path: &Path, confirm: &str) -> Result<(Settings, Kek), Failure> {
     Err(Failure::usage("--confirm is not the origin of this log").fix(format!("the log is {}", settings.origin)))
 }
 
-/// How far this machine's clock may be from the time that the operator types.
+/// The largest difference between this machine's clock and the time that the operator types.
 const TYPED: Seconds = Seconds::minutes(5);
 
-/// Begins a new epoch; at the clock's time, although the newest entry is of a later one, where the operator says what time it is.
+/// Begins a new epoch. With `now`, it begins at the clock's time even if the newest entry is later.
 pub async fn reopen(path: &Path, confirm: &str, now: Option<Timestamp>) -> Result<Answer, Failure> {
     let (settings, kek) = confirmed(path, confirm)?;
     let outside = system();
@@ -193,7 +196,7 @@ pub async fn reopen(path: &Path, confirm: &str, now: Option<Timestamp>) -> Resul
         .note("make new signing keys with `carnet key rotate ENV --i-accept-outage`: all of them are tainted"))
 }
 
-/// Takes back the time of a journal that is ahead of a right clock.
+/// Corrects the time of a journal that is ahead of a right clock.
 pub async fn correct_clock(path: &Path, confirm: &str, now: Timestamp) -> Result<Answer, Failure> {
     let (settings, kek) = confirmed(path, confirm)?;
     let outside = system();
@@ -207,7 +210,7 @@ pub async fn correct_clock(path: &Path, confirm: &str, now: Timestamp) -> Result
         .note("a server that runs on this journal goes on by itself; all elevations have ended"))
 }
 
-/// Whether the clock of this machine is the one that the operator means to go by.
+/// Checks that this machine's clock agrees with the time that the operator typed.
 fn agrees(now: Timestamp, clock: &dyn Clock) -> Result<(), Failure> {
     let wall = clock.now();
     if wall.since(now).max(now.since(wall)) <= TYPED {

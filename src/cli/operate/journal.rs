@@ -1,5 +1,7 @@
-//! `carnet journal`: evidence. Some of it the running server tells, and stands here; what reads the journal itself or an export is
-//! in [`evidence`](super::evidence).
+//! `carnet journal`: evidence.
+//!
+//! This file has the verbs that ask the running server. [`evidence`](super::evidence) has those that read the journal itself
+//! or an export.
 
 use std::path::PathBuf;
 
@@ -18,17 +20,17 @@ use crate::journal::tree::proof::InclusionProof;
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Verify all of it: entries, order, signatures, proofs spent once; or an export with nothing but its key
+    /// Verify entries, order, signatures and spent proofs; an export needs only its key
     #[command(
         before_help = "Examples:\n  carnet journal verify -c carnet.toml --checkpoint last.txt\n  carnet journal verify ./export --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
     )]
     Verify(evidence::Verify),
-    /// Write entries, tiles and a signed checkpoint to a new folder, verified first
+    /// Verify, then write entries, tiles and a signed checkpoint to a new folder
     #[command(
         before_help = "Examples:\n  carnet journal export ./export\n  carnet journal export ./export -c /etc/carnet/carnet.toml"
     )]
     Export {
-        /// The folder to make
+        /// Folder to create
         #[arg(value_name = "DIR")]
         folder: PathBuf,
         /// Configuration
@@ -45,19 +47,21 @@ pub enum Verb {
         before_help = "Examples:\n  carnet journal prove 1042\n  carnet journal prove 1042 --export ./export --key sts.acme.example/carnet+a1665650+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
     )]
     Prove(Prove),
-    /// Tell what was in force at a time
+    /// Show the versions that were in force at a time
     #[command(
         before_help = "Examples:\n  carnet journal at 2026-05-07T03:12:00Z\n  carnet journal at 2026-05-07T03:12:00Z -o json"
     )]
     At {
-        /// RFC 3339
+        /// Time in RFC 3339
         #[arg(value_name = "TIME")]
         time: String,
     },
     /// Print the newest signed checkpoint
     #[command(before_help = "Examples:\n  carnet journal checkpoint > last.txt\n  carnet journal checkpoint -o json")]
     Checkpoint,
-    /// Begin a new epoch after a restore: taints every signing key, and mints nothing for the longest assertion life
+    /// Begin a new epoch after a restore
+    ///
+    /// It taints every signing key. The server mints no token for the longest life of an assertion.
     #[command(
         before_help = "Examples:\n  carnet journal reopen -c carnet.toml --confirm sts.acme.example/carnet\n  carnet journal reopen --confirm sts.acme.example/carnet -o json"
     )]
@@ -65,21 +69,22 @@ pub enum Verb {
         /// Configuration
         #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
         config: PathBuf,
-        /// The origin of the log, typed out
+        /// Origin of the log, typed out
         #[arg(long, value_name = "ORIGIN")]
         confirm: String,
-        /// Also take back the time of a journal that was written under a wrong clock: the present time, by a clock that you trust
+        /// Present time, by a trusted clock; also corrects a journal written under a wrong clock
         #[arg(long, value_name = "TIME")]
         now: Option<Timestamp>,
     },
-    /// Take back the time of a journal whose newest entry is ahead of a clock that is right
+    /// Correct the time of a journal whose newest entry is ahead of a right clock
     ///
-    /// An entry that was written under a wrong clock stands for ever, and no later entry may be earlier than it, so the
-    /// server mints and records nothing until the clock gets there. This command proves all entries and records a new epoch at the present
-    /// time. What it costs: every signing key and every certificate authority is tainted and all that they signed is revoked,
-    /// because what was issued under the wrong clock would live too long; all elevations end. Proofs that were spent stay spent. It adds no
-    /// waiting: tokens can be had again as soon as there are new keys (`carnet key rotate ENV --i-accept-outage`, `carnet ca rotate ENV`), or
-    /// when the rest of an earlier `carnet journal reopen` is over.
+    /// An entry that was written under a wrong clock stays for ever, and no later entry may be earlier than it, so the server
+    /// mints and records nothing until the clock gets there. This command verifies all entries and records a new epoch at the
+    /// present time. The cost: every signing key and every certificate authority is tainted, and everything that they signed
+    /// is revoked, because tokens that were issued under the wrong clock would live too long; all elevations end. Spent
+    /// proofs stay spent. It adds no waiting: tokens are issued again as soon as there are new keys
+    /// (`carnet key rotate ENV --i-accept-outage`, `carnet ca rotate ENV`), or when the pause after an earlier
+    /// `carnet journal reopen` is over.
     #[command(
         before_help = "Examples:\n  carnet journal correct-clock --confirm sts.acme.example/carnet --now 2026-12-01T12:00:00Z\n  carnet journal correct-clock -c carnet.toml --confirm sts.acme.example/carnet --now 2026-12-01T12:00:00Z -o json"
     )]
@@ -87,10 +92,10 @@ pub enum Verb {
         /// Configuration
         #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
         config: PathBuf,
-        /// The origin of the log, typed out
+        /// Origin of the log, typed out
         #[arg(long, value_name = "ORIGIN")]
         confirm: String,
-        /// The present time, by a clock that you trust (RFC 3339); this machine's clock must agree with it
+        /// Present time (RFC 3339), by a clock that you trust; this machine's clock must agree
         #[arg(long, value_name = "TIME")]
         now: Timestamp,
     },
@@ -99,34 +104,34 @@ pub enum Verb {
 /// Arguments of `query`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Query {
-    /// Of this kind: issued, refused, integration.activated …
+    /// Entries of this kind: issued, refused, integration.activated …
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
-    /// About this partner, integration or API
+    /// Entries about this partner, integration or API
     #[arg(long, value_name = "SUBJECT")]
     subject: Option<String>,
-    /// About this partner, its integrations, and their elevations, approvals and revocations
+    /// Entries about this partner, its integrations, and their elevations, approvals, revocations
     #[arg(long, value_name = "PARTNER")]
     partner: Option<PartnerName>,
-    /// By this person (their id), integration, `operator` or `broker`
+    /// Entries by this person (their id), integration, `operator` or `broker`
     #[arg(long, value_name = "ACTOR")]
     actor: Option<String>,
-    /// Not before this day of UTC, RFC 3339 time or second since 1970
+    /// Entries since this day of UTC, RFC 3339 time or second since 1970
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Up to this day of UTC, which is included; or before this time
+    /// Entries up to and including this day of UTC, or before this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Of this request
+    /// Entries of this request
     #[arg(long, value_name = "REQUEST_ID")]
     request: Option<String>,
-    /// From this index on
+    /// Entries from this index on
     #[arg(long, value_name = "INDEX")]
     from: Option<u64>,
-    /// Before this index
+    /// Entries before this index
     #[arg(long, value_name = "INDEX")]
     to: Option<u64>,
-    /// At most so many
+    /// Maximum number of entries
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: usize,
 }
@@ -137,10 +142,10 @@ pub struct Prove {
     /// Index of the entry
     #[arg(value_name = "INDEX")]
     index: u64,
-    /// Prove from this export, without any server
+    /// Export to prove from, without any server
     #[arg(long, value_name = "DIR", requires = "key")]
     export: Option<PathBuf>,
-    /// The journal's verifier key; without it, the running server's is taken
+    /// Verifier key of the journal; without it, the key that the server names
     #[arg(long, value_name = "VKEY")]
     key: Option<VerifierKey>,
 }
@@ -208,7 +213,7 @@ async fn query(args: &Query, reach: &Reach) -> Result<Answer, Failure> {
     })
 }
 
-/// An entry in words: names in the place of digests, and what an id stands for.
+/// An entry in words: names instead of digests and ids.
 fn row(item: &Value, page: &Value) -> Vec<String> {
     let plain = |text: &Value| {
         let text = text.as_str().unwrap_or("-");
@@ -220,7 +225,7 @@ fn row(item: &Value, page: &Value) -> Vec<String> {
     let actor = match person {
         Some(person) if person["name"].is_string() => format!("{} ({})", plain(&person["name"]), cell(person, "id")),
         Some(person) => cell(person, "id"),
-        // Tokens and refusals are the client's own doing.
+        // Tokens and refusals are the client's own actions.
         None if by.is_null() => subject.to_owned(),
         None => by["workload"].as_str().or(by.as_str()).unwrap_or("-").to_owned(),
     };
@@ -235,7 +240,7 @@ fn row(item: &Value, page: &Value) -> Vec<String> {
     ]
 }
 
-/// Nothing is printed that was not verified here.
+/// Proves an entry. It prints only a proof that it has verified.
 async fn prove(args: &Prove, reach: &Reach) -> Result<Answer, Failure> {
     if let (Some(export), Some(key)) = (&args.export, &args.key) {
         return evidence::prove(export, args.index, key);

@@ -1,4 +1,4 @@
-//! `carnet key`: the key-encryption key, the ladder of signing keys, and the journal's verifier key.
+//! `carnet key`: the key-encryption key, the ladder of signing keys, the journal's verifier key.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -22,24 +22,24 @@ pub enum Key {
     /// Make a key-encryption key: 32 random bytes in a file of mode 0600
     #[command(before_help = "Examples:\n  carnet key init keys/kek\n  carnet key init /var/lib/carnet/kek -o json")]
     Init {
-        /// The file; one that is there is never replaced
+        /// File to create; an existing file is never replaced
         #[arg(value_name = "PATH")]
         path: PathBuf,
     },
-    /// List signing keys and where they are on the ladder
+    /// List signing keys and their places on the ladder
     #[command(before_help = "Examples:\n  carnet key list\n  carnet key list -o json")]
     List,
-    /// Print the key that the journal's checkpoints verify with
+    /// Print the key that verifies the journal's checkpoints
     #[command(before_help = "Examples:\n  carnet key show --checkpoint\n  carnet key show --checkpoint -c carnet.toml")]
     Show {
-        /// Of the journal that this configuration names; without it, of the running server
+        /// Configuration that names the journal; without it, the running server's journal
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// The journal's verifier key (C2SP signed note): NAME+ID+KEY
+        /// Print the journal's verifier key (C2SP signed note): NAME+ID+KEY
         #[arg(long, required = true)]
         checkpoint: bool,
     },
-    /// Make the next signing key; it signs when every verifier can know it
+    /// Make the next signing key; it signs once every verifier can know it
     #[command(
         before_help = "Examples:\n  carnet key rotate production\n  carnet key rotate production --alg RS256 --i-accept-outage"
     )]
@@ -50,11 +50,11 @@ pub enum Key {
         /// Algorithm
         #[arg(long, value_name = "ALG", default_value = "ES256")]
         alg: Alg,
-        /// Sign with it at once, although verifiers will refuse tokens until they fetch it
+        /// Sign with it at once, although verifiers refuse its tokens until they fetch it
         #[arg(long)]
         i_accept_outage: bool,
     },
-    /// Put another key in the place of the one that signs the journal's checkpoints; both sign the handing-over
+    /// Replace the key that signs the journal's checkpoints; both keys sign the change
     #[command(
         before_help = "Examples:\n  carnet key succeed --checkpoint --confirm sts.acme.example/carnet\n  carnet key succeed --checkpoint -c /etc/carnet/carnet.toml --confirm sts.acme.example/carnet -o json"
     )]
@@ -62,14 +62,14 @@ pub enum Key {
         /// Configuration
         #[arg(short, long, value_name = "FILE", default_value = evidence::CONFIG)]
         config: PathBuf,
-        /// The journal's verifier key (C2SP signed note)
+        /// Replace the journal's checkpoint key (C2SP signed note)
         #[arg(long, required = true)]
         checkpoint: bool,
-        /// The origin of the log, typed out
+        /// Origin of the log, typed out
         #[arg(long, value_name = "ORIGIN")]
         confirm: String,
     },
-    /// Take a key out for ever: it signs no more, and all that it signed is revoked
+    /// Taint a key for ever: it signs nothing more, and everything it signed is revoked
     #[command(
         before_help = "Examples:\n  carnet key taint production Yk3mQ9vTz0aB --reason stolen\n  carnet key taint production Yk3mQ9vTz0aB --reason stolen -o json"
     )]
@@ -77,10 +77,10 @@ pub enum Key {
         /// Environment
         #[arg(value_name = "ENV")]
         environment: EnvironmentName,
-        /// Key
+        /// Id of the key
         #[arg(value_name = "KID")]
         kid: KeyId,
-        /// Why; it is recorded
+        /// Reason; it is recorded
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },

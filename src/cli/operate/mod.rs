@@ -1,4 +1,4 @@
-//! Commands of operators: run a server, check it, keep its keys and its journal.
+//! Commands of operators: run and check a server, and manage its keys and its journal.
 
 pub mod ca;
 pub mod dev;

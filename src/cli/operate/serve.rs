@@ -1,4 +1,4 @@
-//! `carnet serve`: the real server, until SIGTERM or SIGINT.
+//! `carnet serve`: the server, until SIGTERM or SIGINT.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct Serve {
     addresses: Addresses,
 }
 
-/// Addresses instead of the configured ones.
+/// The addresses that replace the configured ones.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Addresses {
     /// Public address instead of the configured one; port 0 takes a free one
@@ -40,13 +40,13 @@ pub struct Addresses {
     mtls: Option<SocketAddr>,
 }
 
-/// How often a running server looks whether all of it is alive.
+/// The interval at which a running server checks that every part of it is alive.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Runs until it is told to stop.
+/// Runs until a signal stops it.
 pub async fn run(args: Serve, format: Format) -> Result<Answer, Failure> {
     telemetry::install(telemetry::Format::of_stderr(), "info").map_err(|fault| Failure::usage(fault.to_string()))?;
-    // Before anything listens: a stop that comes while the server starts is not lost.
+    // Before anything listens, so that a stop signal during the start is not lost.
     let mut stop =
         Stop::listen().map_err(|error| Failure::new(Exit::Failure, "signals cannot be heard").why(error.to_string()))?;
     let config = configuration(&args.config, &args.addresses)?;
@@ -71,19 +71,19 @@ pub fn system() -> System {
     System { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
 }
 
-/// SIGTERM and SIGINT.
+/// A listener for SIGTERM and SIGINT.
 pub struct Stop {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Stop {
-    /// From now on they end nothing by themselves.
+    /// From now on these signals no longer end the process by themselves.
     pub fn listen() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for either.
+    /// Waits for either signal.
     pub async fn heard(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -92,7 +92,7 @@ impl Stop {
     }
 }
 
-/// The configuration in a file, with other addresses where they are given.
+/// Loads the configuration from a file, with the addresses of the flags in place of its own.
 pub fn configuration(path: &std::path::Path, addresses: &Addresses) -> Result<Config, Failure> {
     let mut config = config::load(path).map_err(|faults| invalid(path, &faults))?;
     let listen = &mut config.listen;
@@ -129,7 +129,7 @@ fn refusal(path: &std::path::Path, fault: StartFault) -> Failure {
     }
 }
 
-/// The bound addresses, on stdout, once all sockets accept.
+/// Prints the bound addresses on stdout, once all sockets accept.
 fn announce(running: &Running, format: Format) {
     let addresses = json!({"public": running.public_url, "admin": running.admin_url, "mtls": running.mtls_url});
     stdout(&match format {

@@ -1,7 +1,7 @@
-//! `carnet approvals`, `approve` and `deny`: four eyes from the command line.
+//! `carnet approvals`, `approve` and `deny`: reviews from the command line.
 //!
-//! Nobody decides on what they did not see. On a terminal everything is shown before the question, and the version that was shown is the
-//! one that is sent; a script names the version that somebody saw.
+//! Nobody decides on what they did not see. A terminal shows everything before it asks, and sends the version that it showed;
+//! a script must name the version that somebody saw.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -21,17 +21,17 @@ use crate::http::console::dossier;
 pub struct Approvals {
     #[command(subcommand)]
     verb: Option<Verb>,
-    /// Those that are decided, too
+    /// List decided approvals too
     #[arg(long)]
     all: bool,
 }
 
 #[derive(Clone, Debug, clap::Subcommand)]
 enum Verb {
-    /// Everything that is needed to decide on one: what it changes, who asked, when and why
+    /// Show everything that is needed to decide: the changes, who requested it, when and why
     #[command(before_help = "Examples:\n  carnet approvals show 4fJq8Zr0\n  carnet approvals show 4fJq8Zr0 -o yaml")]
     Show {
-        /// Approval, as `carnet approvals` lists it
+        /// Id, as `carnet approvals` lists it
         #[arg(value_name = "APPROVAL")]
         id: String,
     },
@@ -40,13 +40,13 @@ enum Verb {
 /// Arguments of `approve` and `deny`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Review {
-    /// Approval, as `carnet approvals` lists it
+    /// Id, as `carnet approvals` lists it
     #[arg(value_name = "APPROVAL")]
     id: String,
-    /// Why; it is recorded. A terminal is asked for it
+    /// Reason; it is recorded. A terminal asks for it if it is absent
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Approve only so long, for an elevation
+    /// Approve an elevation for this duration only
     #[arg(long = "for", value_name = "DURATION")]
     duration: Option<String>,
     /// Approve only this scope of an elevation; may be repeated
@@ -55,17 +55,17 @@ pub struct Review {
     /// Approve only this endpoint of an elevation; may be repeated
     #[arg(long, value_name = "METHOD /PATH")]
     allow: Vec<String>,
-    /// The version that you saw, as `carnet approvals show` tells it; nothing is asked then
+    /// Version that you saw, from `carnet approvals show`; with --reason nothing is asked
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
 }
 
-/// What a review says.
+/// The verdict of a review.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// Yes.
+    /// The request is approved.
     Approve,
-    /// No.
+    /// The request is denied.
     Deny,
 }
 
@@ -78,7 +78,7 @@ impl Verdict {
     }
 }
 
-/// Lists, or shows one.
+/// Lists approvals, or shows one.
 pub async fn approvals(args: Approvals, reach: &Reach) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
     if let Some(Verb::Show { id }) = args.verb {
@@ -99,13 +99,15 @@ fn row(item: &Value) -> Vec<String> {
     cells
 }
 
-/// So much of a text as fits a column.
+/// Shortens a text to the width of a column.
 fn shortened(text: &str) -> String {
     const WIDTH: usize = 40;
     if text.chars().count() <= WIDTH { text.to_owned() } else { text.chars().take(WIDTH - 1).chain(['…']).collect() }
 }
 
-/// All that is needed to decide, on one screen; a record comes first, so that what it changes stands next to the question.
+/// Everything that is needed to decide, on one screen.
+///
+/// A record comes first, so that its changes are next to the question.
 fn screen(one: &Value) -> String {
     if cell(one, "kind") == "elevation" {
         return elevation::screen(one);
@@ -131,7 +133,7 @@ fn screen(one: &Value) -> String {
     text
 }
 
-/// Reviews one.
+/// Reviews one approval.
 pub async fn review(args: &Review, verdict: Verdict, reach: &Reach) -> Result<Answer, Failure> {
     let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
     let reason = given(&args.reason);
@@ -180,7 +182,7 @@ fn body(args: &Review, verdict: Verdict, version: &str, reason: &str) -> Value {
     body
 }
 
-/// The sentence that will be on record; of an elevation with what is taken away.
+/// The sentence that will be recorded; for an elevation with its narrowing.
 fn sentence(args: &Review, verdict: Verdict, found: &Value) -> String {
     let approves = verdict == Verdict::Approve;
     if cell(found, "kind") != "elevation" {
@@ -196,7 +198,7 @@ fn sentence(args: &Review, verdict: Verdict, found: &Value) -> String {
     briefing::sentence(&told, approves)
 }
 
-/// How a script reviews.
+/// The commands with which a script reviews.
 fn script(args: &Review, verdict: Verdict) -> String {
     format!(
         "look at it with carnet approvals show {id}, which ends with its version; then: carnet {word} {id} --version VERSION --reason TEXT",
@@ -205,7 +207,7 @@ fn script(args: &Review, verdict: Verdict) -> String {
     )
 }
 
-/// Shows everything and asks; the reason, if somebody said yes.
+/// Shows everything and asks. Returns the reason, if the person said yes.
 fn ask(screen: &str, verdict: Verdict, reason: Option<String>) -> Result<String, Failure> {
     stderr(&block(screen));
     let nothing = |what: &str| Failure::new(Exit::Failure, format!("{what}; nothing was sent"));

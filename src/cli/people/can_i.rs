@@ -1,7 +1,7 @@
-//! `carnet can-i`: would this integration get this scope now? Exit 3 for no.
+//! `carnet can-i`: asks if an integration would get a scope now. Exit 3 for no.
 //!
-//! The broker rehearses an exchange by each binding in force; nothing is minted or recorded. A proof and its quotas are not part of
-//! the question; `carnet explain REQUEST_ID` tells about a real exchange.
+//! The broker rehearses an exchange by each binding in force; it issues and records nothing. Proofs and quotas are not part
+//! of the question; `carnet explain REQUEST_ID` explains a real exchange.
 
 use std::net::IpAddr;
 
@@ -30,7 +30,7 @@ pub struct CanI {
     /// Environment
     #[arg(long, value_name = "ENV")]
     env: EnvironmentName,
-    /// Address that it would ask from, where its record names source networks
+    /// Client address, if the record names source networks
     #[arg(long, value_name = "ADDRESS")]
     source: Option<IpAddr>,
 }

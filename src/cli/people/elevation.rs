@@ -1,4 +1,6 @@
-//! `carnet elevate` and `carnet elevations`: a scope for a while, asked for by people or by the workload itself, and what an approver sees.
+//! `carnet elevate` and `carnet elevations`: scopes for a limited time.
+//!
+//! People or the workload itself request them. The screen shows what an approver sees.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,7 +28,7 @@ pub struct Elevate {
     /// Integration; with --own the proof names it
     #[arg(short, long, value_name = "PARTNER/INTEGRATION", required_unless_present_any = ["own", "profile", "resume"])]
     integration: Option<IntegrationId>,
-    /// Environment; may be repeated, one elevation for each
+    /// Environment; may be repeated, with one elevation for each
     #[arg(long, value_name = "ENV", required_unless_present_any = ["profile", "resume"])]
     env: Vec<EnvironmentName>,
     /// API, by name
@@ -35,46 +37,48 @@ pub struct Elevate {
     /// Scope; may be repeated
     #[arg(long, value_name = "SCOPE", required_unless_present_any = ["profile", "resume"])]
     scope: Vec<String>,
-    /// Fewer endpoints than the record allows; may be repeated
+    /// Limit to this endpoint, out of those that the record allows; may be repeated
     #[arg(long, value_name = "METHOD /PATH")]
     allow: Vec<String>,
-    /// How long
+    /// Duration
     #[arg(long = "for", value_name = "DURATION", required_unless_present_any = ["profile", "resume"])]
     duration: Option<String>,
-    /// Why; it is recorded, and shown to whoever approves
+    /// Reason; it is recorded, and shown to the people who approve
     #[arg(long, value_name = "TEXT", required_unless_present = "resume")]
     reason: Option<String>,
-    /// The ticket that it belongs to
+    /// Ticket that it belongs to
     #[arg(long, value_name = "TICKET")]
     ticket: Option<String>,
-    /// From when (RFC 3339); with the approval where nothing is said
+    /// Start (RFC 3339); if absent, it starts when it is approved
     #[arg(long, value_name = "TIME")]
     starts: Option<String>,
-    /// At once and without an approval, where the record allows it; security looks at it within a day
+    /// Break-glass: start without an approval, if the record allows it
+    ///
+    /// Security reviews it within a day.
     #[arg(long, conflicts_with_all = ["own", "starts"])]
     break_glass: bool,
-    /// Ask as the workload itself, by its own proof, and wait until somebody has decided
+    /// Request as the workload itself, by its own proof, and wait for the decision
     #[arg(long)]
     own: bool,
-    /// How long --own and --resume wait; 0s prints the answer, with the token to ask again, and goes
+    /// Time that --own and --resume wait; 0s prints the answer, with the poll token, at once
     #[arg(long, value_name = "DURATION", default_value = "4h")]
     wait: String,
-    /// Wait on for an elevation that --own asked for on this machine
+    /// Wait again for an elevation that --own requested on this machine
     #[arg(long, value_name = "ELEVATION", conflicts_with_all = ["own", "integration", "profile", "save", "break_glass"])]
     resume: Option<String>,
-    /// Audience of the workload's JWT, where the record's binding names another than the issuer
+    /// Audience of the workload's JWT, if the binding names another than the issuer
     #[arg(long, value_name = "AUDIENCE", requires = "own")]
     audience: Option<String>,
     /// File with the workload's JWT; - for stdin
     #[arg(long, env = "CARNET_ASSERTION_FILE", hide_env_values = true, value_name = "FILE|-", requires = "own")]
     assertion_file: Option<String>,
-    /// Issuer of the environment, where it is not PUBLIC-SERVER/ENV
+    /// Issuer of the environment, if it is not PUBLIC-SERVER/ENV
     #[arg(long, env = "CARNET_ISSUER", hide_env_values = true, value_name = "URL")]
     issuer: Option<String>,
-    /// Take integration, environments, API, scopes, endpoints and duration from what was saved under this name
+    /// Take integration, environments, API, scopes, endpoints and duration from this saved profile
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// Save them under this name
+    /// Save them as a profile of this name
     #[arg(long, value_name = "NAME", conflicts_with = "profile")]
     save: Option<String>,
 }
@@ -84,24 +88,24 @@ pub struct Elevate {
 pub struct Elevations {
     #[command(subcommand)]
     verb: Option<Verb>,
-    /// Only those in this state: pending, approved, active, ended, denied, expired, withdrawn, unreviewed
+    /// Only in this state: pending, approved, active, ended, denied, expired, withdrawn, unreviewed
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
-    /// Only those of this integration
+    /// Only of this integration
     #[arg(short, long, value_name = "PARTNER/INTEGRATION")]
     integration: Option<IntegrationId>,
 }
 
 #[derive(Clone, Debug, clap::Subcommand)]
 enum Verb {
-    /// Everything about one, as its approver sees it
+    /// Show everything about one, as its approver sees it
     #[command(before_help = "Examples:\n  carnet elevations show 4fJq8Zr0\n  carnet elevations show 4fJq8Zr0 -o json")]
     Show {
         /// Elevation
         #[arg(value_name = "ELEVATION")]
         id: String,
     },
-    /// End one, or take the request back; what was issued under it is cut
+    /// End an elevation, or withdraw a request; its tokens are revoked
     #[command(
         before_help = "Examples:\n  carnet elevations end 4fJq8Zr0 --reason done\n  carnet elevations end 4fJq8Zr0 --reason done -o json"
     )]
@@ -109,13 +113,13 @@ enum Verb {
         /// Elevation
         #[arg(value_name = "ELEVATION")]
         id: String,
-        /// Why; it is recorded
+        /// Reason; it is recorded
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
 }
 
-/// What is asked for often, under a name.
+/// A saved profile: the terms of a request that is often made.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Profile {
@@ -128,7 +132,7 @@ struct Profile {
     duration: String,
 }
 
-/// Asks.
+/// Requests an elevation.
 pub async fn elevate(args: Elevate, reach: &Reach) -> Result<Answer, Failure> {
     if let Some(id) = &args.resume {
         return own::resume(id, wait(&args)?).await;
@@ -161,7 +165,7 @@ pub async fn elevate(args: Elevate, reach: &Reach) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
-/// From the arguments, or from what was saved; saved if that is asked for.
+/// The terms, from the arguments or a saved profile; saves them with `--save`.
 fn wanted(args: &Elevate) -> Result<Profile, Failure> {
     let path = context::default_path().ok().map(|path| path.with_file_name("elevations.toml"));
     let broken = |path: &PathBuf| Failure::usage(format!("{} cannot be read", path.display()));
@@ -200,7 +204,7 @@ fn wanted(args: &Elevate) -> Result<Profile, Failure> {
     Ok(wanted)
 }
 
-/// Asks as the workload itself, and waits.
+/// Requests as the workload itself, and waits.
 async fn own(args: &Elevate, wanted: &Profile, body: &Value, places: &Places) -> Result<Answer, Failure> {
     let [environment] = wanted.environments.as_slice() else {
         return Err(Failure::usage("a workload asks for one environment at a time: its proof is for one"));
@@ -220,7 +224,7 @@ fn wait(args: &Elevate) -> Result<Seconds, Failure> {
     Seconds::parse(&args.wait).ok_or_else(|| Failure::usage("--wait takes a duration such as 30m"))
 }
 
-/// Lists, shows, ends.
+/// Lists, shows and ends elevations.
 pub async fn elevations(args: Elevations, reach: &Reach) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
     match args.verb {
@@ -259,7 +263,9 @@ fn listed(items: &[Value]) -> String {
     table(&["ELEVATION", "STATE", "INTEGRATION", "ENV", "API", "SCOPES", "FOR", "ENDS", "REQUESTED BY"], &rows)
 }
 
-/// All that an approver must see, on one screen (docs/how-to/govern/approve.md): the lines of the approval page.
+/// Everything that an approver must see, on one screen: the lines of the approval page.
+///
+/// See docs/how-to/govern/approve.md.
 pub fn screen(one: &Value) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {

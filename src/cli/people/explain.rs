@@ -1,4 +1,4 @@
-//! `carnet explain`: the page of a reason, offline; or why one exchange came out as it did.
+//! `carnet explain`: the page of a reason, offline, or the decision tree of one exchange.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub async fn run(args: Explain, reach: &Reach) -> Result<Answer, Failure> {
     if let Some(reason) = Reason::find(&what) {
         return Ok(page(reason));
     }
-    // Request ids hold no dot, reasons hold one.
+    // A reason has a dot, a request id has none.
     if what.contains('.') {
         return Err(unknown(&what));
     }
@@ -56,7 +56,7 @@ fn unknown(what: &str) -> Failure {
     Failure::new(Exit::Missing, format!("there is no reason {what}")).fix(fix)
 }
 
-/// The decision tree: one line per check, `ok` or `NO`.
+/// The decision tree: one line per check, with `ok` or `NO`.
 pub fn tree(explained: &Value) -> String {
     let text = |name: &str| explained.get(name).and_then(Value::as_str);
     let reason = text("reason");
@@ -76,7 +76,7 @@ pub fn tree(explained: &Value) -> String {
     lines + &format!("  where  request {}{entry}\n", text("request").unwrap_or("-"))
 }
 
-/// The checks of a decision, one a line: those that hold, and what the others want and got.
+/// The checks of a decision, one per line, with the wanted and the seen value of each that fails.
 pub fn checks(explained: &Value) -> String {
     let mut lines = String::new();
     let steps = explained["tree"].as_array().map(Vec::as_slice).unwrap_or_default();

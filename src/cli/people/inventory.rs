@@ -1,4 +1,4 @@
-//! What the inventory says, in words for people: partners and integrations as they stand, and what a cut ended.
+//! Describes partners, integrations and the outcome of a cut in words.
 //!
 //! The record below them is printed as its author writes it, so that dates are dates. Times are in UTC.
 
@@ -11,7 +11,7 @@ use crate::domain::record::{self, Record};
 use crate::domain::value::clock::Timestamp;
 use crate::http::console::briefing::who;
 
-/// A partner: how it stands, and its record.
+/// A partner: its state and its record.
 pub fn partner(found: &Value) -> String {
     let mut text = field("partner", &format!("{}  {}", cell(found, "id"), cell(found, "state")));
     text += &effective(&found["effective"]);
@@ -22,7 +22,7 @@ pub fn partner(found: &Value) -> String {
     text + &document(serde_json::from_value(found["record"].clone()).ok().map(Record::Partner))
 }
 
-/// An integration: how it stands, what it waits for, and its record.
+/// An integration: its state, the reasons that it waits for, and its record.
 pub fn integration(found: &Value) -> String {
     let mut text = field("integration", &format!("{}  {}", cell(found, "id"), cell(found, "state")));
     text += &effective(&found["effective"]);
@@ -65,12 +65,12 @@ fn stopped(stop: &Value) -> String {
     field("suspended", &format!("at {} by {}: {}", time(&stop["at"]), who(&stop["by"]), cell(stop, "reason")))
 }
 
-/// A record as its author writes it.
+/// A record, as its author writes it.
 fn document(record: Option<Record>) -> String {
     record.map(|record| format!("\n{}", yaml::write(&record::document(&record)))).unwrap_or_default()
 }
 
-/// By environment, a line for each cause.
+/// By environment, a line with the causes.
 fn effective(effective: &Value) -> String {
     let mut text = String::new();
     for (environment, one) in effective.as_object().into_iter().flatten() {
@@ -81,7 +81,7 @@ fn effective(effective: &Value) -> String {
     text
 }
 
-/// One cause in words: what refuses, since when, and who lifts it.
+/// One cause in words: what refuses, since when, and which role lifts it.
 fn cause(cause: &Value) -> String {
     let code = cell(cause, "reason");
     let what = match cause["subject"].as_str().and_then(|subject| subject.split_once(':')) {
@@ -99,7 +99,7 @@ fn cause(cause: &Value) -> String {
     format!("{what} ({code}{since}{until}{way})")
 }
 
-/// The same in a cell of a list.
+/// The same, short enough for a cell of a list.
 pub fn now(item: &Value) -> String {
     let mut words: Vec<(String, Vec<String>)> = Vec::new();
     for (environment, one) in item["effective"].as_object().into_iter().flatten() {
@@ -117,7 +117,7 @@ pub fn now(item: &Value) -> String {
     }
 }
 
-/// What a cut ended, as a sentence; nothing where the answer is not about a cut.
+/// A sentence about the tokens that a cut ended; `None` if the answer is not about a cut.
 pub fn ended(outcome: &Value) -> Option<String> {
     let cut = outcome.get("cut")?;
     let last = outcome["lastExpires"].as_i64().and_then(Timestamp::from_seconds);

@@ -1,4 +1,4 @@
-//! `carnet login`: a person signs in at the company's identity provider, in the browser, and the command line is theirs for an hour.
+//! `carnet login`: signs a person in at the company's identity provider, in the browser.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -19,31 +19,32 @@ use crate::server::OsEntropy;
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Login {
-    /// The company's identity provider, as the server's [staff] issuer has it; remembered for the next sign-in
+    /// Identity provider: the server's [staff] issuer; remembered for the next sign-in
     #[arg(long, env = "CARNET_STAFF_ISSUER", value_name = "URL")]
     issuer: Option<String>,
-    /// The client that the command line is registered as there: public, PKCE, redirect http://127.0.0.1/callback with any port;
-    /// remembered for the next sign-in
+    /// Client id of the command line there (public, PKCE); remembered for the next sign-in
+    ///
+    /// Its redirect is http://127.0.0.1/callback on any port.
     #[arg(long, env = "CARNET_STAFF_CLIENT_ID", value_name = "CLIENT")]
     client_id: Option<String>,
-    /// The name of the context that is written
+    /// Name of the context to write
     #[arg(long, default_value = "staff", value_name = "NAME")]
     name: crate::domain::value::names::ApiName,
-    /// Print where to sign in, and open no browser
+    /// Print the sign-in address, and open no browser
     #[arg(long)]
     no_browser: bool,
 }
 
-/// A person who has not come back by then does not come.
+/// The longest that a person may take to sign in.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Longest request line of a browser that comes back.
+/// The longest request line of the browser's return, in bytes.
 const LINE: u64 = 8 * 1024;
 
 /// Runs it.
 pub async fn run(args: Login, reach: &Reach) -> Result<Answer, Failure> {
     let places = reach.places()?;
-    // What is signed in to has an address: known before anybody types a password.
+    // The server must have an address before anybody types a password.
     places.server()?;
     let SignIn { issuer, client_id } = identity_provider(&args, places.sign_in())?;
     let unable = |error: std::io::Error| Failure::new(Exit::Failure, format!("no address of this machine is free: {error}"));
@@ -81,7 +82,7 @@ pub async fn run(args: Login, reach: &Reach) -> Result<Answer, Failure> {
     Ok(Answer::of(data, format!("signed in; context {} is current\n", args.name)))
 }
 
-/// Where to sign in, and as which client: as it is told now, else as it was told at the last sign-in to this server.
+/// The identity provider and client: from the arguments, else from the last sign-in to this server.
 fn identity_provider(args: &Login, remembered: Option<&SignIn>) -> Result<SignIn, Failure> {
     let told = |flag: &Option<String>, kept: fn(&SignIn) -> &String| given(flag).or_else(|| remembered.map(kept).cloned());
     match (told(&args.issuer, |kept| &kept.issuer), told(&args.client_id, |kept| &kept.client_id)) {
@@ -100,13 +101,13 @@ fn fault(fault: SignInFault) -> Failure {
     Failure::new(exit, fault.to_string())
 }
 
-/// Waits until a browser comes back with the answer; whatever else knocks is answered 404.
+/// Waits for the browser's return with the answer. Any other request is answered 404.
 async fn returned(listener: &TcpListener) -> (Returned, TcpStream) {
     loop {
         let Ok((mut stream, _)) = listener.accept().await else { continue };
         let mut line = String::new();
         let mut reader = BufReader::new((&mut stream).take(LINE));
-        // A connection that says nothing holds nobody up.
+        // A silent connection blocks the others for five seconds at most.
         let read = tokio::time::timeout(Duration::from_secs(5), reader.read_line(&mut line)).await;
         if !matches!(read, Ok(Ok(_))) {
             continue;
@@ -126,7 +127,7 @@ async fn returned(listener: &TcpListener) -> (Returned, TcpStream) {
     }
 }
 
-/// Says in the browser what came of it: fixed words, nothing that came in (ABUSE A-03).
+/// Shows the outcome in the browser, in fixed words and with nothing that came in (ABUSE A-03).
 async fn told(mut browser: TcpStream, well: bool) {
     let (status, text) = if well {
         ("200 OK", "You are signed in. This page can be closed.")
@@ -139,7 +140,7 @@ async fn told(mut browser: TcpStream, well: bool) {
     let _closed = browser.shutdown().await;
 }
 
-/// The desktop's own browser, where there is one; where there is none the address stands on the screen.
+/// Opens the desktop's browser if there is one; otherwise the address is on the screen.
 fn open(url: &str) {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let quiet = std::process::Stdio::null;

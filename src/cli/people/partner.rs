@@ -23,18 +23,18 @@ pub enum Partner {
         /// Partner
         partner: PartnerName,
     },
-    /// Print a partner's records as they would be written, ready to be applied again
+    /// Print a partner's records as YAML that can be applied again
     #[command(before_help = "Examples:\n  carnet partner export globex\n  carnet partner export globex -o json")]
     Export {
         /// Partner
         partner: PartnerName,
     },
-    /// Stop a partner: nothing more is minted, and its tokens are cut
+    /// Suspend a partner: no token is issued any more, and its tokens are revoked
     #[command(
         before_help = "Examples:\n  carnet partner suspend globex --reason \"leaked key\"\n  carnet partner suspend globex --reason \"leaked key\" -o json"
     )]
     Suspend(Act<PartnerName>),
-    /// Ask for a partner's suspension to be lifted; somebody else approves
+    /// Request the end of a partner's suspension; somebody else approves
     #[command(
         before_help = "Examples:\n  carnet partner resume globex --reason \"key replaced\"\n  carnet partner resume globex --reason \"key replaced\" -o json"
     )]
@@ -47,7 +47,7 @@ pub enum Integration {
     /// List integrations
     #[command(before_help = "Examples:\n  carnet integration list\n  carnet integration list --partner globex -o json")]
     List {
-        /// Of this partner only
+        /// Only integrations of this partner
         #[arg(long, value_name = "PARTNER")]
         partner: Option<PartnerName>,
     },
@@ -65,25 +65,25 @@ pub enum Integration {
         before_help = "Examples:\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\"\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\" -o json"
     )]
     Submit(Act<IntegrationId>),
-    /// Stop an integration: nothing more is minted, and its tokens are cut
+    /// Suspend an integration: no token is issued any more, and its tokens are revoked
     #[command(
         before_help = "Examples:\n  carnet integration suspend globex/order-sync --reason \"odd calls\"\n  carnet integration suspend globex/order-sync --reason \"odd calls\" -o json"
     )]
     Suspend(Act<IntegrationId>),
-    /// Ask for a suspension to be lifted; somebody else approves
+    /// Request the end of a suspension; somebody else approves
     #[command(
         before_help = "Examples:\n  carnet integration resume globex/order-sync --reason \"explained\"\n  carnet integration resume globex/order-sync --reason \"explained\" -o json"
     )]
     Resume(Act<IntegrationId>),
 }
 
-/// What a life-cycle verb takes.
+/// The arguments of a life-cycle verb.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Act<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> {
-    /// What it is done to
+    /// Partner, or PARTNER/INTEGRATION
     #[arg(value_name = "NAME")]
     name: T,
-    /// Why; it is recorded
+    /// Reason; it is recorded
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
@@ -158,7 +158,7 @@ async fn acted(admin: &Admin, path: &[&str], reason: &str) -> Result<Answer, Fai
     Ok(done(&name, verb, &outcome))
 }
 
-/// What was done: at once, or once somebody else approves it.
+/// The outcome: done at once, or once somebody else approves it.
 pub fn done(name: &str, verb: &str, outcome: &Value) -> Answer {
     match outcome["approval"].as_str() {
         Some(approval) => {
@@ -178,7 +178,7 @@ pub fn done(name: &str, verb: &str, outcome: &Value) -> Answer {
     }
 }
 
-/// A partner with every integration, as their author would write them: what is printed can be applied again.
+/// Prints a partner's records as their author would write them, ready to be applied again.
 async fn export(admin: &Admin, partner: &PartnerName, format: Format) -> Result<Answer, Failure> {
     let found = admin.get(&url::path(&["partners", partner.as_str()])).await?;
     let mut documents = vec![record::document(&Record::Partner(stored(&found)?))];

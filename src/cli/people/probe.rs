@@ -1,4 +1,4 @@
-//! `carnet probe`: an issuer's discovery document and keys, fetched by the server on purpose.
+//! `carnet probe`: has the server fetch an issuer's discovery document and keys.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::domain::value::names::Issuer;
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Probe {
-    /// The issuer, as the claim `iss` of its tokens has it
+    /// Issuer, as the claim `iss` of its tokens has it
     #[arg(value_name = "ISSUER")]
     issuer: Issuer,
 }

@@ -1,7 +1,8 @@
 //! `carnet validate`, `plan` and `apply`: records as code.
 //!
-//! `validate` needs no server: form, lint, references within what `-f` names, and the records' own `tests:`. `plan` and `apply` read
-//! the form here, so that its faults come with file and line, and leave the rest to the server, which knows what is in force.
+//! `validate` needs no server: it checks form, lint, references within the files of `-f`, and the records' own `tests:`.
+//! `plan` and `apply` check the form here, so that its faults have file and line. The server, which knows what is in force,
+//! checks the rest.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,10 +28,10 @@ pub struct Validate {
     /// File or folder with records; - for stdin; may be repeated
     #[arg(short, long, value_name = "DIR", required = true)]
     file: Vec<PathBuf>,
-    /// Take the environments of this configuration; without it, those that the records name
+    /// Configuration with the environments; without it, those that the records name count
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder does not hold everything: what it does not know is a warning
+    /// The files are incomplete: an unknown reference is only a warning
     #[arg(long)]
     partial: bool,
 }
@@ -49,10 +50,10 @@ pub struct Apply {
     /// File or folder with records; - for stdin; may be repeated
     #[arg(short, long, value_name = "DIR", required = true)]
     file: Vec<PathBuf>,
-    /// Only if the plan is still this one
+    /// Apply only if the plan is still this one
     #[arg(long, value_name = "PLAN_ID")]
     plan: Option<String>,
-    /// Why; it is recorded, and shown to whoever approves
+    /// Reason; it is recorded, and shown to the people who approve
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
@@ -61,7 +62,7 @@ pub struct Apply {
 pub fn validate(args: &Validate) -> Result<Answer, Failure> {
     let files = Files::read(&args.file)?;
     let (records, mut faults) = read(&files);
-    // A file that could not be read may hold what others refer to: that fault would be a false one.
+    // A file that could not be read may have what others refer to; that fault would be a false one.
     let whole = faults.is_empty();
     let around = surroundings(&records, args)?;
     for mut fault in check::check(&records, &around) {
@@ -107,7 +108,7 @@ fn fault_data(fault: &Fault) -> Value {
     })
 }
 
-/// Every record that can be read, and every fault of the others.
+/// All records that can be read, and the faults of the others.
 fn read(files: &Files) -> (Vec<Located>, Vec<Fault>) {
     let (mut records, mut faults) = (Vec::new(), Vec::new());
     for (name, text) in &files.list {
@@ -142,7 +143,7 @@ fn named(records: &[Located]) -> BTreeSet<EnvironmentName> {
     named
 }
 
-/// Shows what an apply would do. Exit 6 when it would do something.
+/// Shows the changes that an apply would make. Exit 6 if there are any.
 pub async fn plan(args: &Plan, reach: &Reach) -> Result<Answer, Failure> {
     let files = readable(&args.file)?;
     let admin = reach.places()?.admin().await?;
@@ -152,7 +153,7 @@ pub async fn plan(args: &Plan, reach: &Reach) -> Result<Answer, Failure> {
     Ok(Answer::of(plan, text).exit(if changes { Exit::Changes } else { Exit::Ok }))
 }
 
-/// Does it.
+/// Applies the records.
 pub async fn apply(args: &Apply, reach: &Reach) -> Result<Answer, Failure> {
     let files = readable(&args.file)?;
     let admin = reach.places()?.admin().await?;
@@ -163,7 +164,7 @@ pub async fn apply(args: &Apply, reach: &Reach) -> Result<Answer, Failure> {
     Ok(Answer::of(plan, text))
 }
 
-/// What was opened, who may answer it, and the commands that come next.
+/// The approvals that were opened, the roles that may review them, and the next commands.
 fn next(plan: &Value) -> String {
     let mut text = String::new();
     for approval in plan["approvals"].as_array().into_iter().flatten() {
@@ -204,7 +205,7 @@ async fn send(admin: &Admin, path: &str, files: &Files, headers: &[(&'static str
     Ok(plan)
 }
 
-/// The server counts lines in what was sent; people look at their files.
+/// Moves faults from lines of the sent text to lines of the person's files.
 fn placed(mut failure: Failure, files: &Files) -> Failure {
     for (text, fault) in &mut failure.faults {
         fault["at"] = at(&cell(fault, "at"), files).into();
@@ -213,7 +214,7 @@ fn placed(mut failure: Failure, files: &Files) -> Failure {
     failure
 }
 
-/// `records:12 contract.ends`, as the server has it, becomes `partners/globex.yaml:4 contract.ends`.
+/// Turns the server's `records:12 contract.ends` into `partners/globex.yaml:4 contract.ends`.
 fn at(at: &str, files: &Files) -> String {
     let (line, path) = at.strip_prefix("records:").and_then(|rest| rest.split_once(' ')).unwrap_or_default();
     match line.parse().ok().and_then(|line| files.place(line)) {
@@ -226,7 +227,7 @@ fn items(plan: &Value) -> &[Value] {
     plan.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The difference for people, riskiest first (docs/how-to/govern/records.md).
+/// The differences for people, riskiest first (docs/how-to/govern/records.md).
 fn diff(plan: &Value) -> String {
     let mut text = String::new();
     let mut widenings = 0;
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(diff(&plan), wanted);
     }
 
-    /// W-2: each command is one that runs, and every approval says who may give it.
+    /// W-2: each command runs as printed, and every approval names the roles that may give it.
     #[test]
     fn what_was_applied_says_what_comes_next() {
         let plan = json!({"items": [

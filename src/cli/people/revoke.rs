@@ -1,4 +1,4 @@
-//! `carnet revoke`: cut what was issued, and refuse what comes through the same thing again until it is lifted.
+//! `carnet revoke`: cuts the tokens of a thing, and refuses later exchanges until it is lifted.
 
 use serde_json::{Value, json};
 
@@ -12,52 +12,52 @@ use crate::domain::value::names::{ApiName, ElevationId, IntegrationId, Issuer, P
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Revoke {
-    /// One token, by its jti
+    /// Revoke one token, by its jti
     #[command(
         before_help = "Examples:\n  carnet revoke token Yk3mQ9vTz0aBcDeFgHiJkL --reason leaked\n  carnet revoke token Yk3mQ9vTz0aBcDeFgHiJkL --reason leaked -o json"
     )]
     Token(Cut<TokenId>),
-    /// A binding: PARTNER/INTEGRATION/ENVIRONMENT/BINDING
+    /// Revoke a binding: PARTNER/INTEGRATION/ENVIRONMENT/BINDING
     #[command(
         before_help = "Examples:\n  carnet revoke binding globex/order-sync/production/ci-main --reason \"repository taken over\"\n  carnet revoke binding globex/order-sync/production/ci-main --tokens-only --reason rotation"
     )]
     Binding(Cut<String>),
-    /// An API, in every environment
+    /// Revoke an API, in every environment
     #[command(
         before_help = "Examples:\n  carnet revoke api orders-api --reason \"audience taken over\"\n  carnet revoke api orders-api --tokens-only --reason incident"
     )]
     Api(Cut<ApiName>),
-    /// An integration, in every environment
+    /// Revoke an integration, in every environment
     #[command(
         before_help = "Examples:\n  carnet revoke integration globex/order-sync --reason incident\n  carnet revoke integration globex/order-sync --tokens-only --reason incident"
     )]
     Integration(Cut<IntegrationId>),
-    /// A partner
+    /// Revoke a partner
     #[command(
         before_help = "Examples:\n  carnet revoke partner globex --reason breach\n  carnet revoke partner globex --tokens-only --reason breach"
     )]
     Partner(Cut<PartnerName>),
-    /// An elevation; it ends for ever
+    /// Revoke an elevation; it ends for ever
     #[command(
         before_help = "Examples:\n  carnet revoke elevation 4fJq8Zr0 --reason misused\n  carnet revoke elevation 4fJq8Zr0 --reason misused -o json"
     )]
     Elevation(Cut<ElevationId>),
-    /// A whole environment, or one integration's: PARTNER/INTEGRATION/ENVIRONMENT
+    /// Revoke a whole environment, or one integration's: PARTNER/INTEGRATION/ENVIRONMENT
     #[command(
         before_help = "Examples:\n  carnet revoke environment sandbox --reason incident\n  carnet revoke environment globex/order-sync/production --reason incident"
     )]
     Environment(Cut<String>),
-    /// A partner's issuer, in every environment
+    /// Revoke a partner's issuer, in every environment
     #[command(
         before_help = "Examples:\n  carnet revoke issuer https://idp.globex.example --reason \"key stolen\"\n  carnet revoke issuer https://idp.globex.example --tokens-only --reason rotation"
     )]
     Issuer(Cut<Issuer>),
-    /// A certificate of our authority, for ever: ENVIRONMENT/SERIAL
+    /// Revoke a certificate of our authority, for ever: ENVIRONMENT/SERIAL
     #[command(
         before_help = "Examples:\n  carnet revoke certificate production/4fa0c1d2e3b4a5968778695a4b3c2d1e --reason stolen\n  carnet revoke certificate production/4fa0c1d2e3b4a5968778695a4b3c2d1e --reason stolen -o json"
     )]
     Certificate(Cut<String>),
-    /// A signing key of ours, for ever: ENVIRONMENT/KID
+    /// Revoke one of our signing keys, for ever: ENVIRONMENT/KID
     #[command(
         before_help = "Examples:\n  carnet revoke key production/Yk3mQ9vTz0aB --reason stolen\n  carnet revoke key production/Yk3mQ9vTz0aB --reason stolen -o json"
     )]
@@ -65,30 +65,30 @@ pub enum Revoke {
     /// List revocations
     #[command(before_help = "Examples:\n  carnet revoke list\n  carnet revoke list -o json")]
     List,
-    /// Ask for a revocation to be lifted; somebody else approves
+    /// Request the end of a revocation; somebody else approves
     #[command(
         before_help = "Examples:\n  carnet revoke lift 4fJq8Zr0 --reason \"repository recovered\"\n  carnet revoke lift 4fJq8Zr0 --reason \"repository recovered\" -o json"
     )]
     Lift {
-        /// Revocation, as `carnet revoke list` names it
+        /// Id, as `carnet revoke list` names it
         #[arg(value_name = "REVOCATION")]
         id: String,
-        /// Why; it is recorded
+        /// Reason; it is recorded
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
 }
 
-/// What to cut.
+/// The thing to revoke.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Cut<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> {
-    /// What to cut
+    /// Thing to revoke
     #[arg(value_name = "NAME")]
     name: T,
-    /// Why; it is recorded
+    /// Reason; it is recorded
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Cut what was issued, and refuse nothing later
+    /// Revoke the tokens that were issued, and refuse no later exchange
     #[arg(long)]
     tokens_only: bool,
 }

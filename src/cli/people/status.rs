@@ -1,4 +1,4 @@
-//! `carnet status`: which broker, whether it is ready, and who you are to it.
+//! `carnet status`: shows which broker this is, if it is ready, and if you are signed in.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::cli::shell::exit::Exit;
 use crate::cli::shell::reach::{Reach, unanswered};
 use crate::outbound::operator::Call;
 
-/// Runs it. Exit 7 where the broker is not ready.
+/// Runs the command. Exit 7 if the broker is not ready.
 pub async fn run(reach: &Reach) -> Result<Answer, Failure> {
     let places = reach.places()?;
     let client = places.health()?;
@@ -32,7 +32,7 @@ pub async fn run(reach: &Reach) -> Result<Answer, Failure> {
     Ok(Answer::of(data, text).exit(if ready { Exit::Ok } else { Exit::Unavailable }))
 }
 
-/// `ok` or `NO`, what, and the detail.
+/// A line with `ok` or `NO`, the name of a check, and its detail.
 pub fn line(ok: bool, name: &str, detail: &str) -> String {
     let word = if ok { "ok" } else { "NO" };
     format!("  {word}  {name:<14} {detail}").trim_end().to_owned() + "\n"

@@ -1,4 +1,4 @@
-//! `carnet webhook`: who is told what happens, how far each is, and sending again.
+//! `carnet webhook`: receivers of events, the progress of each, and replaying events.
 
 use serde_json::{Value, json};
 
@@ -9,10 +9,10 @@ use crate::cli::shell::url;
 /// Verbs.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Webhook {
-    /// List receivers, how far each is, and what it would not take
+    /// List receivers, their progress, and the events that they did not accept
     #[command(before_help = "Examples:\n  carnet webhook list\n  carnet webhook list -o json")]
     List,
-    /// Send everything from an entry on again
+    /// Send every event from an entry on again
     #[command(
         before_help = "Examples:\n  carnet webhook replay siem --from 4711\n  carnet webhook replay siem --from 0 -o json"
     )]
@@ -20,7 +20,7 @@ pub enum Webhook {
         /// Receiver, as `carnet webhook list` names it
         #[arg(value_name = "RECEIVER")]
         name: String,
-        /// The first entry
+        /// Index of the first entry
         #[arg(long, value_name = "INDEX")]
         from: u64,
     },

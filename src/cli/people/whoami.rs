@@ -1,4 +1,4 @@
-//! `carnet whoami`: the person that the server takes you for, your roles, and how long the sign-in counts.
+//! `carnet whoami`: shows the person you are to the server, your roles, and when the sign-in ends.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub async fn run(reach: &Reach) -> Result<Answer, Failure> {
     Ok(Answer::of(caller, text))
 }
 
-/// The answer for people; nothing where it lacks what it must have.
+/// The answer for people; `None` if it lacks a required member.
 fn told(server: &str, caller: &Value, now: Timestamp) -> Option<String> {
     let person = &caller["person"];
     let id = person["id"].as_str()?;

@@ -1,7 +1,8 @@
-//! What a command answers, and what it fails with: values, printed in one place. Data goes to stdout, everything else to stderr.
+//! The answers and failures of commands, and the only functions that print them.
 //!
-//! A command builds an [`Answer`] or a [`Failure`]; [`print`] and [`complain`] alone write. Text of others (names, reasons, claims)
-//! is escaped on its way to a terminal (ABUSE L-05); in JSON and YAML it is escaped by the form.
+//! A command builds an [`Answer`] or a [`Failure`]; [`print`] and [`complain`] write them, data to stdout and everything else
+//! to stderr. Text of others (names, reasons, claims) is escaped on its way to a terminal (ABUSE L-05); in JSON and YAML the
+//! format escapes it.
 
 use std::io::{self, Write};
 
@@ -12,7 +13,7 @@ use crate::cli::yaml;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::text::visible;
 
-/// How data is printed: `-o`.
+/// The format of the output, `-o`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub enum Format {
     /// For people.
@@ -24,59 +25,59 @@ pub enum Format {
     Yaml,
 }
 
-/// What a command answers.
+/// The answer of a command.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The exit code; an answer may be "no".
+    /// The exit code. An answer may be "no".
     pub exit: Exit,
-    /// The data; nothing where the command prints none.
+    /// The data; `None` if the command prints none.
     pub data: Option<Value>,
-    /// The same for people.
+    /// The same, for people.
     pub text: String,
     /// Remarks, for stderr.
     pub notes: Vec<String>,
 }
 
-/// Why a command has no answer. Never holds a secret: it goes to stderr.
+/// The reason why a command has no answer. It never has a secret: it goes to stderr.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
-    /// The stable reason, where the broker named one.
+    /// The stable reason, if the broker named one.
     pub reason: Option<String>,
-    /// What happened.
+    /// A sentence about what happened.
     pub what: String,
-    /// Why.
+    /// The cause.
     pub why: Option<String>,
-    /// What to do about it.
+    /// The fix.
     pub fix: Option<String>,
-    /// Which request, file or server.
+    /// The request, file or server that it is about.
     pub place: Option<String>,
-    /// How many seconds the server wants to be left alone.
+    /// The seconds that the server asks the client to wait.
     pub wait: Option<u32>,
-    /// Single faults, for people and as data.
+    /// Single faults, each for people and as data.
     pub faults: Vec<(String, Value)>,
 }
 
 impl Answer {
-    /// Data with its text.
+    /// An answer of data with its text.
     pub fn of(data: Value, text: impl Into<String>) -> Self {
         Self { exit: Exit::Ok, data: Some(data), text: text.into(), notes: Vec::new() }
     }
 
-    /// Nothing to print: the command did what it says.
+    /// An answer with nothing to print: the command succeeded.
     pub fn done() -> Self {
         Self { exit: Exit::Ok, data: None, text: String::new(), notes: Vec::new() }
     }
 
-    /// With another exit code.
+    /// Sets another exit code.
     #[must_use]
     pub fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
     }
 
-    /// With a remark.
+    /// Adds a remark.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
@@ -85,31 +86,31 @@ impl Answer {
 }
 
 impl Failure {
-    /// What happened, and how the command ends.
+    /// A failure with a sentence about what happened.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
         Self { exit, reason: None, what: what.into(), why: None, fix: None, place: None, wait: None, faults: Vec::new() }
     }
 
-    /// Wrong use.
+    /// A failure because the command was used wrongly.
     pub fn usage(what: impl Into<String>) -> Self {
         Self::new(Exit::Usage, what)
     }
 
-    /// With the cause.
+    /// Adds the cause.
     #[must_use]
     pub fn why(mut self, why: impl Into<String>) -> Self {
         self.why = Some(why.into());
         self
     }
 
-    /// With the way out.
+    /// Adds the fix.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
     }
 
-    /// With what it is about.
+    /// Adds the request, file or server that it is about.
     #[must_use]
     pub fn place_at(mut self, place: impl Into<String>) -> Self {
         self.place = Some(place.into());
@@ -148,7 +149,7 @@ impl Failure {
     }
 }
 
-/// Prints an answer. A reader of stdout that went away (`| head`) is no failure of the command.
+/// Prints an answer. A reader of stdout that went away (`| head`) is not a failure.
 pub fn print(answer: &Answer, format: Format) -> Exit {
     let text = match (&answer.data, format) {
         (_, Format::Table) => block(&answer.text),
@@ -172,17 +173,17 @@ pub fn complain(failure: &Failure, format: Format) -> Exit {
     failure.exit
 }
 
-/// Data; ends with one line end.
+/// Prints data, with exactly one line end.
 pub fn stdout(text: &str) {
     let _gone = written(&mut io::stdout().lock(), text);
 }
 
-/// A message.
+/// Prints a message.
 pub fn stderr(text: &str) {
     let _gone = written(&mut io::stderr().lock(), text);
 }
 
-/// Asks on the terminal, with the cursor behind the question; what was typed, without the blanks around it.
+/// Asks on the terminal. Returns the typed text without surrounding blanks.
 pub fn prompt(question: &str) -> String {
     let mut out = io::stderr().lock();
     let _gone = out.write_all(block(question).as_bytes()).and_then(|()| out.flush());
@@ -199,7 +200,7 @@ fn written(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Rows under their headings, columns aligned; the headings alone where there is nothing.
+/// Rows under their headings, with aligned columns; the headings alone if there are no rows.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let cells = |row: &[String]| row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>();
     let mut lines = vec![headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>()];
@@ -215,7 +216,7 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// The text of a member, for a table: `-` where there is none.
+/// The text of a member, for a table; `-` if it is absent.
 pub fn cell(value: &Value, member: &str) -> String {
     match value.get(member) {
         None | Some(Value::Null) => "-".to_owned(),
@@ -232,7 +233,7 @@ pub fn time(value: &Value) -> String {
     value.as_i64().and_then(Timestamp::from_seconds).map_or_else(|| "-".to_owned(), |time| plain(&time.to_string()))
 }
 
-/// A time of the API at which something ends, for people: the last day where it ends with one, as a record writes it.
+/// The end of something, for people: the last day, as a record writes it, if it ends with a day.
 pub fn day(value: &Value) -> String {
     value.as_i64().and_then(Timestamp::from_seconds).map_or_else(|| "-".to_owned(), |time| plain(&time.last_day()))
 }
@@ -241,12 +242,12 @@ fn plain(text: &str) -> String {
     text.strip_suffix('Z').map_or_else(|| text.to_owned(), |rest| rest.replace('T', " ") + " UTC")
 }
 
-/// A line of a screen: what it is about, and what there is to say.
+/// A line of a screen: a label and a text.
 pub fn field(name: &str, value: &str) -> String {
     format!("{name:<12} {}\n", one_line(value))
 }
 
-/// When to try again after so many seconds, in words. A proof does not live as long as a long wait.
+/// The time after which to try again, in words. A proof does not live as long as a long wait.
 pub fn again(seconds: u32, now: Timestamp) -> String {
     let wait = Seconds(seconds);
     if seconds <= 120 {
@@ -255,12 +256,12 @@ pub fn again(seconds: u32, now: Timestamp) -> String {
     format!("try again with a new proof in {}, at {}", wait.in_words(), now.plus(wait))
 }
 
-/// Control characters, and what reorders text on a screen, as escapes; lines stay lines.
+/// Escapes control characters and characters that reorder text; lines stay lines.
 pub fn block(text: &str) -> String {
     visible(text, |c| c == '\n')
 }
 
-/// The same on one line.
+/// The same, on one line.
 pub fn one_line(text: &str) -> String {
     visible(text, |_| false)
 }

@@ -1,17 +1,19 @@
-//! Where the servers are: `$XDG_CONFIG_HOME/carnet/contexts.toml`, written by `carnet dev` and `carnet login`.
+//! The file with the servers' addresses: `$XDG_CONFIG_HOME/carnet/contexts.toml`.
+//!
+//! `carnet dev` and `carnet login` write it.
 //!
 //! ```toml
-//! current = "dev"                                          # which context counts where --context names none
+//! current = "dev"                                          # the context without --context
 //!
 //! [contexts.dev]
 //! server = "http://127.0.0.1:7401"                         # the admin address
 //! public_server = "http://127.0.0.1:7400"
-//! staff_token_file = "/home/jane/.config/carnet/staff"     # a file with the staff bearer, or …
-//! staff_token_url = "http://127.0.0.1:7402/staff/token"    # … who gives one (`dev` only): GET ?person=NAME → {"value": …}
-//! person = "ann"                                           # whom staff_token_url is asked for where --as names nobody
-//! assertion_url = "http://127.0.0.1:7402/workloads/token"  # who gives proofs (`dev` only): GET ?audience=ISSUER → {"value": …}
+//! staff_token_file = "/home/jane/.config/carnet/staff"     # a file with the staff token, or …
+//! staff_token_url = "http://127.0.0.1:7402/staff/token"    # … a service (`dev` only): GET ?person=NAME → {"value": …}
+//! person = "ann"                                           # the person for staff_token_url without --as
+//! assertion_url = "http://127.0.0.1:7402/workloads/token"  # the demo proofs (`dev` only): GET ?audience=ISSUER → {"value": …}
 //!
-//! [contexts.staff.sign_in]                                 # what `carnet login` was told last, for the next time
+//! [contexts.staff.sign_in]                                 # the last arguments of `carnet login`
 //! issuer = "https://idp.acme.example"
 //! client_id = "carnet-cli"
 //!
@@ -19,7 +21,7 @@
 //! production = "http://127.0.0.1:7400/production"
 //! ```
 //!
-//! The file says where bearers are sent, so it must be its owner's alone (mode 0600): any other is refused, not repaired.
+//! The file decides where tokens are sent, so only its owner may have access (mode 0600). Any other file is refused, not repaired.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,14 +43,14 @@ Contexts: $XDG_CONFIG_HOME/carnet/contexts.toml (mode 0600), which `carnet dev` 
   [contexts.dev.environments]
   production = \"http://127.0.0.1:7400/production\"";
 
-/// The file.
+/// The content of the file.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contexts {
-    /// Which one counts where none is named.
+    /// The name of the context that is used without `--context`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
-    /// By name.
+    /// The contexts, by name.
     #[serde(default)]
     pub contexts: BTreeMap<String, Context>,
 }
@@ -63,27 +65,27 @@ pub struct Context {
     /// The public address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_server: Option<String>,
-    /// A file with the staff bearer.
+    /// A file with the staff token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staff_token_file: Option<PathBuf>,
-    /// Who gives staff bearers (`dev` only).
+    /// The service that gives staff tokens (`dev` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staff_token_url: Option<String>,
-    /// Whom `staff_token_url` is asked for.
+    /// The person that `staff_token_url` is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
-    /// Who gives workloads' proofs (`dev` only).
+    /// The service that gives workloads' proofs (`dev` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assertion_url: Option<String>,
-    /// Where its staff sign in, as `carnet login` was told last.
+    /// The identity provider of its staff, from the last `carnet login`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<SignIn>,
-    /// Environments and their issuers.
+    /// The environments and their issuers.
     #[serde(default)]
     pub environments: BTreeMap<String, String>,
 }
 
-/// An identity provider, and the client that the command line is registered as there.
+/// An identity provider, and the id of the command line's client there.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
@@ -93,18 +95,18 @@ pub struct SignIn {
     pub client_id: String,
 }
 
-/// Why contexts cannot be read or written.
+/// The reason why contexts cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ContextFault {
-    /// There is no place for the file.
+    /// There is no home folder for the file.
     #[error("neither XDG_CONFIG_HOME nor HOME is set")]
     NoHome,
     /// The file cannot be read or written.
     #[error("{path}: {cause}")]
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
     /// Others may read or write it.
@@ -113,28 +115,28 @@ pub enum ContextFault {
     /// It is not a context file. The message quotes nothing of it.
     #[error("{path}: line {line}: {message}")]
     Form {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// From 1.
+        /// The line, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// The fault.
         message: String,
     },
 }
 
-/// `$XDG_CONFIG_HOME/carnet/contexts.toml`, else `$HOME/.config/carnet/contexts.toml`.
+/// The path of the file: `$XDG_CONFIG_HOME/carnet/contexts.toml`, else below `$HOME/.config`.
 pub fn default_path() -> Result<PathBuf, ContextFault> {
     path_of(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
 }
 
 fn path_of(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf, ContextFault> {
-    // The XDG specification has relative paths ignored.
+    // The XDG specification says to ignore relative paths.
     let configured = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
     let folder = configured.or_else(|| variable("HOME").map(|home| home.join(".config"))).ok_or(ContextFault::NoHome)?;
     Ok(folder.join("carnet").join("contexts.toml"))
 }
 
-/// Reads the file; nothing where there is none.
+/// Reads the file; an absent file is empty.
 ///
 /// # Errors
 /// A file that others may read or write, or one of another form.
@@ -154,10 +156,12 @@ pub fn read(path: &Path) -> Result<Contexts, ContextFault> {
     })
 }
 
-/// Writes a context under its name into the user's file and makes it the current one; the others stay. Returns the file.
+/// Writes a context into the user's file, makes it the current one, and returns the file's path.
+///
+/// The other contexts stay.
 ///
 /// # Errors
-/// No place for it, or a file that is there and cannot be read or replaced.
+/// There is no home folder, or the file cannot be read or replaced.
 pub fn write(name: &str, context: &Context) -> Result<PathBuf, ContextFault> {
     let path = default_path()?;
     let mut contexts = read(&path)?;
@@ -167,7 +171,7 @@ pub fn write(name: &str, context: &Context) -> Result<PathBuf, ContextFault> {
     Ok(path)
 }
 
-/// Takes a context out again, if it is still the one that was written.
+/// Removes a context, if it is still the one that was written.
 ///
 /// # Errors
 /// As [`write`].
@@ -184,7 +188,7 @@ pub fn remove(name: &str, context: &Context) -> Result<(), ContextFault> {
     store(&path, &contexts)
 }
 
-/// Replaces the file as a whole: a reader sees the old or the new one, and nobody else sees either.
+/// Replaces the file as a whole, for its owner alone: a reader sees the old or the new one.
 fn store(path: &Path, contexts: &Contexts) -> Result<(), ContextFault> {
     let fault = |cause| ContextFault::File { path: path.to_owned(), cause };
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -1,19 +1,19 @@
-//! Exit codes (docs/reference/cli.md): scripts branch on them, so they never change their meaning.
+//! Exit codes (docs/reference/cli.md). Scripts branch on them, so they never change their meaning.
 
 use std::process::ExitCode;
 
-/// How a command ended.
+/// The exit code of a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
-    /// It did what it says.
+    /// The command succeeded.
     Ok = 0,
-    /// It did not.
+    /// The command failed.
     Failure = 1,
-    /// Wrong use, or an invalid file.
+    /// The command was used wrongly, or a file is invalid.
     Usage = 2,
     /// Denied, or `can-i` says no.
     Denied = 3,
-    /// Sign-in is needed: no proof or staff token, or one that does not count.
+    /// Sign-in is needed: there is no proof or staff token, or an invalid one.
     SignIn = 4,
     /// The resource does not exist.
     Missing = 5,
@@ -24,7 +24,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// As the shell sees it.
+    /// The code, as the shell sees it.
     pub const fn code(self) -> u8 {
         self as u8
     }

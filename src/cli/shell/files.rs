@@ -1,4 +1,4 @@
-//! The record files that `-f` names, and where a line of what is sent stood in them.
+//! The record files of `-f`, and the mapping from lines of the sent text to lines of the files.
 
 use std::fs;
 use std::io::Read as _;
@@ -9,15 +9,17 @@ use super::answer::Failure;
 /// Files with records.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
-    /// Name and text, in the order in which they are sent.
+    /// Name and text of each, in the order in which they are sent.
     pub list: Vec<(String, String)>,
 }
 
-/// More than any house has; a wrong `-f /` ends soon.
+/// More files than any installation has, so that a wrong `-f /` ends soon.
 const MOST: usize = 10_000;
 
 impl Files {
-    /// Reads each file; of each folder, all `*.yaml` and `*.yml` below it, in the order of their names; `-` is stdin.
+    /// Reads each path: a file, `-` for stdin, or a folder.
+    ///
+    /// In a folder it reads all `*.yaml` and `*.yml` files, at any depth, in the order of their names.
     pub fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
         let mut files = Self::default();
         for path in paths {
@@ -61,7 +63,7 @@ impl Files {
         Ok(())
     }
 
-    /// All of it as one text of documents.
+    /// All files as one text of YAML documents.
     pub fn joined(&self) -> String {
         let mut joined = String::new();
         for (i, (_, text)) in self.list.iter().enumerate() {
@@ -76,7 +78,7 @@ impl Files {
         joined
     }
 
-    /// Where a line of [`Self::joined`] stands.
+    /// The file and line of a line of [`Self::joined`].
     pub fn place(&self, line: usize) -> Option<(&str, usize)> {
         let mut first = 1;
         for (i, (name, text)) in self.list.iter().enumerate() {
@@ -93,7 +95,7 @@ impl Files {
     }
 }
 
-/// Whether the text itself says where its first document begins.
+/// True if the text marks the beginning of its first document itself.
 fn begins_a_document(text: &str) -> bool {
     let content = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
     content.is_some_and(|line| line == "---" || line.starts_with("--- "))

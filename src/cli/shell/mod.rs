@@ -1,4 +1,4 @@
-//! Shared by all commands: what they answer and print, exit codes, which server they talk to, and files.
+//! The shared parts of all commands: answers, exit codes, the server to talk to, and files.
 
 pub mod answer;
 pub mod context;

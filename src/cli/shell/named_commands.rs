@@ -1,7 +1,8 @@
-//! Every `carnet …` command that a text names is one that clap takes (W-1).
+//! Tests that clap accepts every `carnet …` command that a text names (W-1).
 //!
-//! The texts are the sources of the program (messages, reasons, help, pages, doc comments), the documents and the examples. A command
-//! stands in backticks, in `<code>`, as an example of a help page, or as the end of a message. Words in capitals stand for values.
+//! The texts are the sources of the program (messages, reasons, help, pages, doc comments), the documents and the examples. A
+//! command is in backticks, in `<code>`, an example of a help page, or the end of a message. Words in capitals are
+//! placeholders for values.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +11,13 @@ use clap::error::ErrorKind;
 
 use crate::cli::Cli;
 
-/// The places to look at, and the shortest number of commands that they must yield: a search that finds nothing shows nothing.
+/// The places to search, and the fewest commands that each must have.
+///
+/// A search that finds nothing proves nothing.
 const PLACES: [(&str, usize); 6] =
     [("src", 100), ("README.md", 8), ("CONTRIBUTING.md", 0), ("SECURITY.md", 0), ("docs", 150), ("examples", 1)];
 
-/// A command and where it is named.
+/// A command and the place that names it.
 struct Named {
     at: String,
     command: String,
@@ -79,7 +82,7 @@ fn files(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The commands of a text with their lines.
+/// The commands of a text, with their lines.
 fn commands<'t>(text: &'t str, verbs: &'t [String], is_source: bool) -> impl Iterator<Item = (usize, String)> + 't {
     text.lines().enumerate().flat_map(move |(number, line)| {
         line.match_indices("carnet ").filter_map(move |(at, name)| {
@@ -89,7 +92,7 @@ fn commands<'t>(text: &'t str, verbs: &'t [String], is_source: bool) -> impl Ite
             }
             let rest = &line[at + name.len()..];
             let verb: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
-            // A sentence may speak of carnet; a word in code or one of the verbs makes a command.
+            // A sentence may mention carnet; a word in code or one of the verbs makes a command.
             let is_code = before == Some('`') || line[..at].ends_with("<code>");
             if !verbs.contains(&verb) && (verb.is_empty() || !is_code) {
                 return None;
@@ -104,11 +107,11 @@ fn commands<'t>(text: &'t str, verbs: &'t [String], is_source: bool) -> impl Ite
     })
 }
 
-/// What ends a command in a message of the program, and on a line of a document or script.
+/// The ends of a command in a message of the program, and on a line of a document or script.
 const MESSAGE_ENDS: [&str; 12] = ["\"", "\\n", "<", ";", ", ", ". ", " | ", " > ", " #", " ||", "`", ")"];
 const LINE_ENDS: [&str; 7] = ["<", " | ", " > ", " #", " ||", "`", ")"];
 
-/// The command at the beginning of `rest`, with each blank of a template filled.
+/// The command at the beginning of `rest`, with each placeholder of a template filled.
 fn command(rest: &str, ends: &[&str]) -> String {
     let rest = rest.replace("\\\"", "\u{1}");
     let mut end = rest.len();
@@ -134,7 +137,7 @@ fn command(rest: &str, ends: &[&str]) -> String {
     filled.trim().trim_end_matches(['.', ')', ':', '\\']).trim().to_owned()
 }
 
-/// What clap has against a command; a mention without its values is a mention.
+/// The fault that clap finds in a command. A mention without its values is accepted.
 fn fault(command: &str) -> Option<String> {
     let words = crate::cli::tests::words(command.trim_end_matches('…').trim());
     let value = |word: String| match word.as_str() {

@@ -1,7 +1,7 @@
-//! Which servers a command talks to, and with whose bearer: flag before environment before context file.
+//! Finds the servers and the staff token of a command: flag, then environment, then context.
 //!
-//! A bearer goes only to the server that it stands beside: one of the context file is not sent to a server that `--server` names
-//! instead, so that nobody's staff token can be asked for by an address.
+//! A token goes only to the server that it belongs to: the context's token is not sent to a server that `--server` names
+//! instead, so that no address can obtain somebody's staff token.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -18,7 +18,7 @@ use super::url;
 use crate::authn::tls;
 use crate::outbound::operator::{Call, CallFault, OperatorClient, Reply};
 
-/// Flags of every command that talks to a server.
+/// The flags of every command that talks to a server.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Reach {
     /// Admin address of the broker
@@ -34,7 +34,7 @@ pub struct Reach {
         help_heading = "Server"
     )]
     public_server: Option<String>,
-    /// File that holds your staff token; - for stdin
+    /// File with your staff token; - for stdin
     #[arg(
         long,
         global = true,
@@ -44,7 +44,7 @@ pub struct Reach {
         help_heading = "Server"
     )]
     staff_token_file: Option<String>,
-    /// Context of contexts.toml
+    /// Context in contexts.toml
     #[arg(long, global = true, env = "CARNET_CONTEXT", hide_env_values = true, value_name = "NAME", help_heading = "Server")]
     context: Option<String>,
     /// Demo person to act as (`carnet dev` only)
@@ -52,7 +52,7 @@ pub struct Reach {
     person: Option<String>,
 }
 
-/// Where a staff bearer comes from.
+/// The source of a staff token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Bearer {
     None,
@@ -60,7 +60,7 @@ enum Bearer {
     Demo(String),
 }
 
-/// What was found.
+/// The servers that were found.
 #[derive(Clone, Debug)]
 pub struct Places {
     server: Option<String>,
@@ -68,11 +68,11 @@ pub struct Places {
     environments: BTreeMap<String, String>,
     bearer: Bearer,
     sign_in: Option<SignIn>,
-    /// Who gives proofs in the demo.
+    /// The service that gives proofs in the demo.
     pub assertion_url: Option<String>,
 }
 
-/// The admin API, with a bearer.
+/// The admin API, with a staff token.
 #[derive(Debug)]
 pub struct Admin {
     client: OperatorClient,
@@ -85,7 +85,7 @@ impl Reach {
         self.places()?.admin().await
     }
 
-    /// The flags that were given, for a program of ours that does the same.
+    /// The given flags, as arguments for another process of this program.
     pub fn arguments(&self) -> Vec<String> {
         let flags = [("--public-server", &self.public_server), ("--context", &self.context)];
         flags
@@ -147,20 +147,20 @@ impl Reach {
             public: public.or(context.public_server),
             environments: if own_public { context.environments } else { BTreeMap::new() },
             bearer,
-            // As a bearer, it belongs to the server that it stands beside.
+            // Like a token, it belongs to its own server.
             sign_in: if own { context.sign_in } else { None },
             assertion_url: if own_public { context.assertion_url } else { None },
         })
     }
 }
 
-/// A flag or variable that says something: CI platforms set what they do not know to the empty text.
+/// A flag or variable with content: CI platforms set unknown ones to the empty text.
 pub fn given(flag: &Option<String>) -> Option<String> {
     flag.clone().filter(|text| !text.is_empty())
 }
 
 impl Places {
-    /// The servers, to be kept.
+    /// The servers, as a context to store.
     pub fn context(&self) -> Context {
         Context {
             server: self.server.clone(),
@@ -170,7 +170,7 @@ impl Places {
         }
     }
 
-    /// Where the server's staff sign in, where a sign-in told.
+    /// The staff's identity provider, if an earlier sign-in stored it.
     pub fn sign_in(&self) -> Option<&SignIn> {
         self.sign_in.as_ref()
     }
@@ -182,7 +182,7 @@ impl Places {
         })
     }
 
-    /// The admin API, as a person of the staff.
+    /// The admin API, as a member of staff.
     pub async fn admin(&self) -> Result<Admin, Failure> {
         let client = client(self.server()?)?;
         let sign_in = || {
@@ -200,12 +200,12 @@ impl Places {
         Ok(Admin { client, bearer })
     }
 
-    /// A client of the admin socket that shows no bearer: health and metrics.
+    /// A client of the admin socket without a token, for health and metrics.
     pub fn health(&self) -> Result<OperatorClient, Failure> {
         client(self.server()?)
     }
 
-    /// The issuer of an environment: as the context knows it, else `PUBLIC/ENVIRONMENT`, where `carnet` puts it by default.
+    /// The issuer of an environment: the context's, else the default `PUBLIC/ENVIRONMENT`.
     pub fn issuer(&self, environment: &str) -> Result<String, Failure> {
         if let Some(issuer) = self.environments.get(environment) {
             return Ok(issuer.clone());
@@ -217,7 +217,7 @@ impl Places {
         }
     }
 
-    /// The issuers that may be asked for the keys of a token of theirs.
+    /// True if the keys of this issuer may be fetched for a token of its own.
     pub fn knows(&self, issuer: &str) -> bool {
         let below =
             |public: &String| issuer.strip_prefix(public.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'));
@@ -231,7 +231,7 @@ pub fn client(base: &str) -> Result<OperatorClient, Failure> {
     OperatorClient::new(base, &tls).map_err(|fault| unanswered(&fault))
 }
 
-/// No answer came.
+/// The failure for a call without an answer.
 pub fn unanswered(fault: &CallFault) -> Failure {
     match fault {
         CallFault::Address(_) => Failure::usage(fault.to_string()),
@@ -244,7 +244,7 @@ pub fn unanswered(fault: &CallFault) -> Failure {
     }
 }
 
-/// The text of a file that holds a secret, or of stdin for `-`.
+/// The text of a file with a secret, or of stdin for `-`.
 pub fn secret_file(path: &Path) -> Result<String, Failure> {
     let read = if path == Path::new("-") {
         let mut text = String::new();
@@ -252,7 +252,7 @@ pub fn secret_file(path: &Path) -> Result<String, Failure> {
     } else {
         std::fs::read_to_string(path)
     };
-    // The path is not repeated: somebody may have put the secret itself where its file belongs.
+    // The message does not repeat the path: somebody may have typed the secret instead of its file.
     let fault = |error: std::io::Error| {
         Failure::usage(format!("the file with the secret cannot be read: {}", error.kind()))
             .fix("name a readable file, or - for stdin")
@@ -260,7 +260,7 @@ pub fn secret_file(path: &Path) -> Result<String, Failure> {
     Ok(read.map_err(fault)?.trim().to_owned())
 }
 
-/// The `value` that a token service answers (GitHub's form, and the demo's).
+/// The `value` that a token service answers, in GitHub's form and the demo's.
 pub async fn value_at(url: &str, bearer: Option<&str>) -> Result<String, Failure> {
     let (base, path) = url::split(url).ok_or_else(|| Failure::usage("the token service's address is not a URL"))?;
     let call = Call { method: "GET", path, bearer, ..Call::default() };
@@ -285,7 +285,7 @@ pub async fn value_at(url: &str, bearer: Option<&str>) -> Result<String, Failure
 }
 
 impl Admin {
-    /// Reads.
+    /// Sends a GET.
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
         let call = Call { method: "GET", path, bearer: Some(&self.bearer), ..Call::default() };
         outcome(&steady::ask(&self.client, call, For::Person).await.map_err(|fault| unanswered(&fault))?)
@@ -311,13 +311,15 @@ impl Admin {
         Ok(items)
     }
 
-    /// Asks for something to be done.
+    /// Sends a POST.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.post_as(path, ("application/json", body.to_string().into_bytes()), &[]).await
     }
 
-    /// The same with a body of another kind, or further headers. Each call has a key of its own, so that it is done once, even if a proxy sends
-    /// it twice (docs/reference/admin-api.md); and with that key it is sent again for some seconds where a cut is not confirmed yet.
+    /// The same with a body of another media type, or further headers.
+    ///
+    /// Each call has its own idempotency key, so it is done once even if a proxy sends it twice
+    /// (docs/reference/admin-api.md). With that key it is sent again for some seconds while a cut is not confirmed yet.
     pub async fn post_as(
         &self,
         path: &str,
@@ -349,7 +351,7 @@ impl Admin {
     }
 }
 
-/// How often a cut is asked for again that is on record and not confirmed, and how long apart.
+/// The number of tries for a cut that is recorded but not confirmed, and the pause between them.
 const CONFIRMING: u32 = 10;
 const CONFIRMING_PAUSE: Duration = Duration::from_secs(1);
 
@@ -369,7 +371,7 @@ fn read(reply: &Reply) -> Result<Value, Failure> {
     serde_json::from_slice(&reply.body).map_err(|_| Failure::new(Exit::Failure, "the server's answer is no JSON"))
 }
 
-/// A refusal as `application/problem+json` (RFC 9457), as a failure.
+/// A refusal in `application/problem+json` (RFC 9457), as a failure.
 pub fn refusal(reply: &Reply) -> Failure {
     let problem: Value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
     let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);

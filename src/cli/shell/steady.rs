@@ -1,33 +1,33 @@
-//! Asking again: a service that is away for a moment ends no job.
+//! Retries: a service that is away for a moment must not end a job.
 //!
-//! Enter through [`ask`]. Asked again is only what may be sent twice: a read, or a request for a token that the broker has not seen, or says
-//! that it did not answer with a token. Where the token may be on record, its proof may be spent, and the same proof again would be
-//! refused as replayed. A service that wants to be left alone for long is left alone at once.
+//! Enter through [`ask`]. It repeats only what may be sent twice: a read, or a request for a token that the broker has not
+//! seen, or whose answer says that no token was recorded. If a token may be on record, its proof may be spent, and a
+//! repetition with the same proof would be refused as a replay. If a service asks for a long wait, there is no retry.
 
 use std::time::{Duration, Instant};
 
 use crate::outbound::operator::{Call, CallFault, OperatorClient, Reply};
 
-/// How long apart, doubled each time: five tries in four seconds.
+/// The pauses between tries, doubled each time: five tries in four seconds.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
-/// A `Retry-After` beyond this is the caller's to wait for.
+/// The longest `Retry-After` that is waited for here; a longer one is left to the caller.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// No try begins later than this after the first.
+/// The latest beginning of a try, counted from the first.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// Who waits.
+/// The caller that waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum For {
-    /// A job: a service that cannot be reached may be there in a second.
+    /// A job: a service that cannot be reached may be back in a second.
     Job,
-    /// A person, who is told at once that nothing listens.
+    /// A person, who learns at once that nothing listens.
     Person,
 }
 
-/// Calls until there is an answer that does not pass by itself.
+/// Calls until there is an answer that a retry would not change.
 pub async fn ask(client: &OperatorClient, call: Call<'_>, waits: For) -> Result<Reply, CallFault> {
     let begun = Instant::now();
     for pause in PAUSES {
@@ -42,7 +42,7 @@ pub async fn ask(client: &OperatorClient, call: Call<'_>, waits: For) -> Result<
     client.call(call).await
 }
 
-/// How long a service that is away wants to be left alone; nothing where asking again is of no use.
+/// The pause that a service that is away asks for; `None` if a retry is of no use.
 fn passes(outcome: &Result<Reply, CallFault>, method: &str, waits: For) -> Option<Duration> {
     let is_read = method == "GET";
     match outcome {
@@ -51,18 +51,20 @@ fn passes(outcome: &Result<Reply, CallFault>, method: &str, waits: For) -> Optio
             Some(wanted.map_or(Duration::ZERO, Duration::from_secs))
         }
         Err(CallFault::Unavailable(_)) if waits == For::Job => Some(Duration::ZERO),
-        // Half an answer, or none: whether a token was recorded is not known, so only reads are repeated.
+        // Half an answer, or none: a token may have been recorded, so only reads are repeated.
         Err(CallFault::Late(_) | CallFault::Broken) if waits == For::Job && is_read => Some(Duration::ZERO),
         Ok(_) | Err(_) => None,
     }
 }
 
-/// Whether a status says that the service is away for now, and not that the request is wrong.
+/// True if a status says that the service is away for now, and not that the request is wrong.
 pub fn is_away(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// Whether a status says that nothing was done. A fault inside, and a proxy that lost the broker or its answer, do not say that.
+/// True if a status says that nothing was done.
+///
+/// An internal error, or a proxy that lost the broker or its answer, does not say so.
 pub fn is_undone(status: u16) -> bool {
     matches!(status, 408 | 429 | 503)
 }

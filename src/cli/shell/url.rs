@@ -1,6 +1,6 @@
-//! The little of URLs that the command line needs: parts to take apart, text to put in.
+//! Splits URLs, and encodes text for them.
 
-/// `https://host:port` and `/path?query`.
+/// Splits a URL into `https://host:port` and `/path?query`.
 pub fn split(url: &str) -> Option<(&str, &str)> {
     let host = url.find("://")? + 3;
     let rest = url.get(host..)?;
@@ -10,7 +10,7 @@ pub fn split(url: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// Text as it stands in a query, a form or one segment of a path (RFC 3986 section 2.3).
+/// Encodes text for a query, a form or one segment of a path (RFC 3986 section 2.3).
 pub fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -22,12 +22,12 @@ pub fn encode(text: &str) -> String {
     encoded
 }
 
-/// A form, or the query of a URL.
+/// Encodes a form, or the query of a URL.
 pub fn form(pairs: &[(&str, &str)]) -> String {
     pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect::<Vec<_>>().join("&")
 }
 
-/// A path below `/v1` of segments that somebody typed: none of them can leave its place.
+/// A path below `/v1` from segments that somebody typed. No segment can change the others.
 pub fn path(segments: &[&str]) -> String {
     segments.iter().fold("/v1".to_owned(), |path, segment| path + "/" + &encode(segment))
 }

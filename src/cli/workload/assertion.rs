@@ -1,5 +1,6 @@
-//! Looking at a proof before it is sent: form, `iss`, `aud`, `exp`. Nothing is verified here; what is plainly wrong is told in words, and
-//! a JWT that is meant for somebody else stays at home.
+//! Checks a proof before it is sent: form, `iss`, `aud`, `exp`. Nothing is verified here.
+//!
+//! An obvious fault is explained in words, and a JWT that is meant for somebody else is not sent.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,20 +12,20 @@ use crate::domain::caller::spiffe::WorkloadId;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::numeric_date;
 
-/// What a proof is compared with.
+/// The values that a proof is compared with.
 pub struct Wanted<'a> {
     /// The environment's issuer: the audience of every proof.
     pub issuer: &'a str,
-    /// Another audience that the binding names, where somebody said so.
+    /// Another audience that the binding names, if the person gave one.
     pub audience: Option<&'a str>,
     /// Now.
     pub now: Timestamp,
 }
 
-/// Looks at `proof`.
+/// Checks `proof`.
 ///
 /// # Errors
-/// What is wrong, with what was wanted and what was seen; never the proof itself.
+/// The fault, with the wanted and the seen value; never the proof itself.
 pub fn look(proof: &str, wanted: &Wanted<'_>) -> Result<(), Failure> {
     let claims = claims(proof).map_err(|why| {
         refused("the proof is no JWT", why, "give the workload's signed JWT: header.payload.signature, and nothing else")
@@ -104,7 +105,7 @@ fn audience(claims: &Map<String, Value>, wanted: &Wanted<'_>) -> Result<(), Fail
 
 fn expiry(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Failure> {
     let fix = "get a fresh one from the platform";
-    // As the broker counts it.
+    // As the broker rounds it.
     let Some(ends) = claims.get("exp").and_then(numeric_date::floor) else {
         return Err(refused("the proof has no end", "its claim exp is missing, or no number of seconds since 1970", fix));
     };
@@ -178,7 +179,7 @@ mod tests {
         }
     }
 
-    /// JWT-SVID section 3: `sub`, `aud` and `exp` are all that one must have.
+    /// JWT-SVID section 3: `sub`, `aud` and `exp` are the only required claims.
     #[test]
     fn a_jwt_svid_needs_no_issuer() {
         let svid = json!({"sub": "spiffe://mesh.example/orders/sync", "aud": [ISSUER], "exp": 2_000});

@@ -1,7 +1,7 @@
-//! `carnet exec -- CMD`: runs a command with a token, which never stands among its arguments.
+//! `carnet exec -- CMD`: runs a command with a token, which is never among its arguments.
 //!
-//! The command replaces this program: signals, exit code and terminal are its own. With `--file-variable` the token is in a file
-//! that an agent keeps current as long as the command runs, and takes away afterwards.
+//! The command replaces this program, so signals, exit code and terminal are its own. With `--file-variable` the token is in
+//! a file that an agent keeps current as long as the command runs, and removes afterwards.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -21,10 +21,12 @@ use crate::server::OsEntropy;
 pub struct Exec {
     #[command(flatten)]
     token: Token,
-    /// Environment variable that holds the token
+    /// Environment variable for the token
     #[arg(long, value_name = "NAME", default_value = "CARNET_TOKEN")]
     variable: String,
-    /// Environment variable that names a file with the token, renewed while the command runs; instead of the token itself
+    /// Environment variable for the path of a file with the token, instead of the token itself
+    ///
+    /// The token in the file is renewed while the command runs.
     #[arg(long, value_name = "NAME", conflicts_with = "variable")]
     file_variable: Option<String>,
     /// The command and its arguments
@@ -32,7 +34,7 @@ pub struct Exec {
     command: Vec<OsString>,
 }
 
-/// Runs it; comes back only where the command could not be started.
+/// Runs the command; returns only if it could not be started.
 pub async fn run(exec: Exec, reach: &Reach) -> Result<Answer, Failure> {
     let (program, arguments) = exec.command.split_first().ok_or_else(|| Failure::usage("name a command after --"))?;
     let mut command = Command::new(program);
@@ -52,14 +54,14 @@ pub async fn run(exec: Exec, reach: &Reach) -> Result<Answer, Failure> {
     Err(Failure::new(exit, format!("{} cannot be started: {}", program.to_string_lossy(), error.kind())))
 }
 
-/// A file with the token, and an agent of our own that keeps it current until the process that runs now has ended.
+/// Writes the token to a file, and starts an agent that keeps it current until this process ends.
 async fn kept(token: &Token, reach: &Reach) -> Result<PathBuf, Failure> {
     let stdin = token.assertion_file.as_deref() == Some("-");
     if token.api.is_none() || token.grant != Grant::default() || stdin {
         return Err(Failure::usage("with --file-variable the token is renewed, and this one could not be asked for again")
             .fix("name the API with --api, leave --grant out, and give the proof in a file and not on stdin"));
     }
-    // The first is asked for here, so that a refusal is told with its reason; the agent goes on from it.
+    // The first token is requested here, so that a refusal has its reason; the agent continues from it.
     let first = token::mint(token, &reach.places()?).await?;
     let entropy: &dyn Entropy = &OsEntropy;
     let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
@@ -72,7 +74,7 @@ async fn kept(token: &Token, reach: &Reach) -> Result<PathBuf, Failure> {
     let parent = std::process::id().to_string();
     let mut agent = Command::new(std::env::current_exe().map_err(unusable)?);
     agent.args(["agent", "--for-parent", &parent, "--token-file"]).arg(&file).args(arguments(token)).args(reach.arguments());
-    // In a group of its own: what ends the command from the terminal must not end its token first.
+    // In its own process group: a signal that ends the command from the terminal must not end its token first.
     agent.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().map_err(unusable)?;
     Ok(file)
 }

@@ -1,7 +1,7 @@
-//! `carnet inspect`: what a token says, how long it lives, and whether an issuer that we know signed it.
+//! `carnet inspect`: shows a token's claims, its remaining life, and if a known issuer signed it.
 //!
-//! The token comes from a file or stdin, never as an argument, and is not printed again. Its issuer's keys are fetched only where
-//! the operator named that issuer (a context, `--public-server`, `--issuer`): a token says nothing about where to call.
+//! The token comes from a file or stdin, never as an argument, and is not printed again. Its issuer's keys are fetched only
+//! if the operator named that issuer (a context, `--public-server`, `--issuer`): a token must not decide which address is called.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,15 +26,15 @@ use crate::server::SystemClock;
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Inspect {
-    /// File that holds the token; - for stdin
+    /// File with the token; - for stdin
     #[arg(value_name = "FILE|-", default_value = "-")]
     file: PathBuf,
-    /// Issuer whose keys may be fetched, where neither context nor --public-server names it
+    /// Issuer whose keys may be fetched, if neither context nor --public-server names it
     #[arg(long, env = "CARNET_ISSUER", hide_env_values = true, value_name = "URL")]
     issuer: Option<String>,
 }
 
-/// What is known of the signature.
+/// The result of checking the signature.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Signature {
     Good,
@@ -59,7 +59,7 @@ pub async fn run(args: &Inspect, reach: &Reach) -> Result<Answer, Failure> {
     Ok(shown(&header, &claims, (&signature, &standing), SystemClock.now()))
 }
 
-/// What the broker says of a token beyond what the token says of itself.
+/// The broker's answer about a token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Standing {
     Active,
@@ -67,7 +67,7 @@ enum Standing {
     Unasked(String),
 }
 
-/// Asks the broker of the context, as its staff, about a token of its own. The token itself is not sent: its id is.
+/// Asks the broker, as staff, about one of its own tokens. It sends the token's id, not the token.
 async fn standing(places: &Places, claims: &Map<String, Value>) -> Standing {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let (Some(id), Some(issuer)) = (text("jti"), text("iss")) else {
@@ -98,19 +98,19 @@ fn parts(token: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
     (parts.next().is_some() && parts.next().is_none()).then_some((header, claims))
 }
 
-/// A time among claims, as a verifier counts it.
+/// A time among the claims, rounded as a verifier rounds it.
 fn time(claims: &Map<String, Value>, name: &str) -> Option<Timestamp> {
     let read = if name == "exp" { numeric_date::floor } else { numeric_date::ceiling };
     claims.get(name).and_then(read)
 }
 
-/// From when to when a token says that it is good, unverified: for whoever holds it and has to know when to ask for the next.
+/// The unverified `iat` and `exp` of a token, for a holder who must know when to renew it.
 pub fn life(token: &str) -> Option<(Timestamp, Timestamp)> {
     let (_, claims) = parts(token.trim())?;
     time(&claims, "iat").zip(time(&claims, "exp"))
 }
 
-/// Whether the claims are those of a token that a broker gave: an issuer's own tokens name neither an entry nor a binding.
+/// True if the claims are those of a broker's token, which has an entry and a binding.
 fn is_ours(claims: &Map<String, Value>) -> bool {
     claims.contains_key("entry") && claims.contains_key("binding")
 }
@@ -131,7 +131,7 @@ async fn verify(token: &str, issuer: &str, ours: bool) -> Signature {
         return unchecked("the client for its issuer could not be made");
     };
     let verifier = Verifier::new(IssuerKeys::new(Arc::new(outbound), Arc::new(SystemClock)));
-    // Edwards keys stand in a set of their own (docs/reference/http.md).
+    // Edwards keys have their own set (docs/reference/http.md).
     let sources = [KeySource::Discovery(named), KeySource::JwksUri(format!("{issuer}/jwks/ed25519"))];
     let algs: [&[Alg]; 2] = [&[Alg::Es256, Alg::Rs256, Alg::Ps256], &[Alg::EdDsa, Alg::Ed25519]];
     let trust: Vec<Trust<'_>> = sources.iter().zip(algs).map(|(source, algs)| Trust { source, algs }).collect();
@@ -193,13 +193,13 @@ fn shown(
     Answer::of(data, text).exit(exit)
 }
 
-/// A value on one line; a text as it is.
+/// A value on one line; a text without quotes.
 fn plain(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     crate::cli::shell::answer::one_line(&text)
 }
 
-/// `4m12s`.
+/// A time such as `4m12s`.
 fn spoken(left: Seconds) -> String {
     let (hours, minutes, seconds) = (left.0 / 3600, left.0 / 60 % 60, left.0 % 60);
     match (hours, minutes) {

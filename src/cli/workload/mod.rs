@@ -1,4 +1,4 @@
-//! Commands of workloads: present a proof, get a token, keep one fresh.
+//! Commands of workloads: present a proof, get a token, keep one current.
 
 pub mod agent;
 pub mod assertion;

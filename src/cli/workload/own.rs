@@ -1,5 +1,6 @@
-//! `carnet elevate --own`: a workload asks for itself and waits. What it needs to ask again is kept before it waits, so that neither a
-//! time-out nor the end of a job loses it.
+//! `carnet elevate --own`: a workload requests an elevation for itself and waits.
+//!
+//! It stores the poll token before it waits, so that neither a time-out nor the end of a job loses it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,10 @@ use crate::journal::key::kek::{private, private_folder};
 use crate::outbound::operator::{Call, OperatorClient, Reply};
 use crate::server::SystemClock;
 
-/// How often a waiting workload asks.
+/// The interval at which a waiting workload polls.
 const POLLED: Duration = Duration::from_secs(1);
 
-/// What is kept of a request: a file of this user's own.
+/// The stored request, in a file of this user's own.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
@@ -32,11 +33,11 @@ struct Kept {
     issuer: String,
     /// The elevation.
     id: String,
-    /// The bearer that its outcome is asked with.
+    /// The token that polls for its outcome.
     poll_token: String,
 }
 
-/// Asks by the workload's own proof, and waits so long.
+/// Requests an elevation by the workload's own proof, and waits for at most `wait`.
 pub async fn ask(
     issuer: String,
     source: &Source,
@@ -62,7 +63,7 @@ pub async fn ask(
     outcome(&client, &kept, told, wait, file).await
 }
 
-/// Waits for an elevation that was asked for before.
+/// Waits for an elevation that was requested before.
 pub async fn resume(id: &str, wait: Seconds) -> Result<Answer, Failure> {
     let file = place(id)?;
     let unknown = || {
@@ -88,7 +89,7 @@ async fn outcome(
     let begun = Instant::now();
     while cell(&told, "state") == "pending" && begun.elapsed().as_secs() < u64::from(wait.0) {
         tokio::time::sleep(POLLED).await;
-        // A broker that restarts meanwhile has not forgotten: the request is on record.
+        // A broker that restarts meanwhile still has the request on record.
         if let Some(newer) = poll(client, kept).await? {
             told = newer;
         }
@@ -96,7 +97,7 @@ async fn outcome(
     let state = cell(&told, "state");
     let mut text = format!("{}  {state}  until {}\n", kept.id, time(&told["ends"]));
     if state == "pending" {
-        // Shown once by the broker: from here on it is this program that has it.
+        // The broker shows it once; from here on only this program has it.
         told["pollToken"] = kept.poll_token.clone().into();
         text = format!("{}  {state}\npoll token  {}\n", kept.id, kept.poll_token);
         let exit = if wait == Seconds(0) { Exit::Ok } else { Exit::Unavailable };
@@ -107,7 +108,7 @@ async fn outcome(
             Err(fault) => answer.note(format!("{}: keep the poll token from stdout", fault.what)),
         });
     }
-    // Decided: nobody asks again.
+    // Decided: nobody polls again.
     if let Ok(file) = file {
         let _gone = std::fs::remove_file(file);
     }
@@ -118,7 +119,7 @@ async fn outcome(
     }
 }
 
-/// The outcome as it is now; nothing where the broker cannot tell.
+/// The outcome as it is now; `None` if the broker cannot answer.
 async fn poll(client: &OperatorClient, kept: &Kept) -> Result<Option<Value>, Failure> {
     let path = url::split(&kept.issuer).map_or("", |(_, path)| path);
     let place = format!("{}/elevations/{}", path.trim_end_matches('/'), url::encode(&kept.id));
@@ -135,7 +136,7 @@ fn parsed(reply: &Reply) -> Result<Value, Failure> {
     serde_json::from_slice(&reply.body).map_err(|_| Failure::new(Exit::Failure, "the server's answer is no JSON"))
 }
 
-/// Keeps what is needed to ask again, for this user alone.
+/// Stores the poll token, for this user alone.
 fn keep(kept: &Kept) -> Result<PathBuf, Failure> {
     let file = place(&kept.id)?;
     let unwritten = |_| Failure::new(Exit::Failure, format!("{} cannot be written", file.display()));
@@ -150,7 +151,7 @@ fn keep(kept: &Kept) -> Result<PathBuf, Failure> {
     Ok(file)
 }
 
-/// Where it is kept: beside the contexts, one file for each elevation.
+/// The path of the stored request: beside the contexts, one file for each elevation.
 fn place(id: &str) -> Result<PathBuf, Failure> {
     let contexts = context::default_path().map_err(|fault| Failure::usage(fault.to_string()))?;
     file_of(&contexts, id).ok_or_else(|| Failure::usage("this is not the id of an elevation"))

@@ -1,7 +1,7 @@
-//! A workload's proof of who it is: what it was given, else what its platform gives.
+//! Finds a workload's proof: the one that was given, else the platform's.
 //!
-//! In this order: `--assertion-file FILE|-` or `CARNET_ASSERTION_FILE`; GitHub Actions; GitLab (`CARNET_ID_TOKEN`, an entry of
-//! `id_tokens:`); a projected Kubernetes service account token at [`KUBERNETES`] or where `CARNET_KUBERNETES_TOKEN_FILE` says; the
+//! In this order: `--assertion-file FILE|-` or `CARNET_ASSERTION_FILE`; GitHub Actions; GitLab (`CARNET_ID_TOKEN`, an entry
+//! of `id_tokens:`); a projected Kubernetes service account token at [`KUBERNETES`] or at `CARNET_KUBERNETES_TOKEN_FILE`; the
 //! demo issuer of a `carnet dev` context. A proof is never an argument and never printed.
 
 use std::path::{Path, PathBuf};
@@ -11,32 +11,32 @@ use crate::cli::shell::exit::Exit;
 use crate::cli::shell::reach::{secret_file, value_at};
 use crate::cli::shell::url;
 
-/// Where the projected service account token is looked for.
+/// The default path of the projected service account token.
 pub const KUBERNETES: &str = "/var/run/secrets/carnet/token";
 
-/// Where a proof comes from.
+/// The source of a proof.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Source {
     /// A file, or stdin for `-`.
     File(PathBuf),
-    /// An environment variable that holds it.
+    /// An environment variable with the proof.
     Variable(&'static str),
-    /// A token service: address, and the variable with its bearer.
+    /// A token service: its address, and the variable with its bearer token.
     Service(String, Option<&'static str>),
 }
 
-/// What is around: environment variables, and whether a file exists.
+/// Access to environment variables and files, so that tests can replace them.
 pub struct Surroundings<'a> {
-    /// An environment variable.
+    /// The value of an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
-    /// Whether there is such a file.
+    /// True if there is such a file.
     pub exists: &'a dyn Fn(&Path) -> bool,
 }
 
 /// Finds the source of a proof for `issuer`, its audience.
 ///
 /// # Errors
-/// There is none; or a job of GitHub Actions may not have one yet.
+/// There is no source, or the CI job lacks the permission or entry for one.
 pub fn find(file: Option<&Path>, demo: Option<&str>, issuer: &str, around: &Surroundings<'_>) -> Result<Source, Failure> {
     let variable = |name: &str| (around.variable)(name).filter(|value| !value.is_empty());
     let audience = url::form(&[("audience", issuer)]);
@@ -48,7 +48,7 @@ pub fn find(file: Option<&Path>, demo: Option<&str>, issuer: &str, around: &Surr
         return Ok(Source::Service(format!("{service}{join}{audience}"), Some("ACTIONS_ID_TOKEN_REQUEST_TOKEN")));
     }
     if variable("GITHUB_ACTIONS").is_some() {
-        // The classic: without this permission the runner has no token service (docs/how-to/platform/github-actions.md).
+        // The usual cause: without this permission the runner has no token service (docs/how-to/platform/github-actions.md).
         return Err(Failure::new(Exit::SignIn, "this job may not ask GitHub for an identity token")
             .why("ACTIONS_ID_TOKEN_REQUEST_URL is not set")
             .fix("add to the job:\npermissions:\n  id-token: write"));

@@ -1,4 +1,4 @@
-//! `carnet token`: a proof in, the bare token on stdout, nothing else there.
+//! `carnet token`: exchanges a proof for a token, and prints the bare token on stdout.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ use crate::server::SystemClock;
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Token {
-    /// Integration that asks; may be left out where the proof names one
+    /// Integration that requests the token; may be left out if the proof names one
     #[arg(short, long, value_name = "PARTNER/INTEGRATION")]
     pub(super) integration: Option<IntegrationId>,
     /// Environment
@@ -38,13 +38,13 @@ pub struct Token {
     /// File with the workload's JWT; - for stdin
     #[arg(long, env = "CARNET_ASSERTION_FILE", hide_env_values = true, value_name = "FILE|-")]
     pub(super) assertion_file: Option<String>,
-    /// Audience of the workload's JWT, where the record's binding names another than the issuer
+    /// Audience of the workload's JWT, if the binding names another than the issuer
     #[arg(long, env = "CARNET_ASSERTION_AUDIENCE", hide_env_values = true, value_name = "AUDIENCE")]
     pub(super) audience: Option<String>,
-    /// How the proof is shown; a JWT of a `key` binding is taken as client-credentials only
+    /// Grant to present the proof with; a JWT of a `key` binding needs client-credentials
     #[arg(long, value_enum, default_value_t)]
     pub(super) grant: Grant,
-    /// Issuer of the environment, where it is not PUBLIC-SERVER/ENV
+    /// Issuer of the environment, if it is not PUBLIC-SERVER/ENV
     #[arg(long, env = "CARNET_ISSUER", hide_env_values = true, value_name = "URL")]
     pub(super) issuer: Option<String>,
 }
@@ -52,24 +52,24 @@ pub struct Token {
 /// The grants.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub enum Grant {
-    /// RFC 8693.
+    /// Token exchange (RFC 8693)
     #[default]
     TokenExchange,
-    /// RFC 7523 section 2.1.
+    /// JWT bearer grant (RFC 7523 section 2.1)
     JwtBearer,
-    /// RFC 7523 section 2.2.
+    /// Client credentials with a JWT assertion (RFC 7523 section 2.2)
     ClientCredentials,
 }
 
-/// A token that was given.
+/// A token that was issued.
 pub struct Minted {
     /// The bare token.
     pub token: String,
-    /// How many seconds it lives.
+    /// Its life, in seconds.
     pub expires_in: u32,
     /// The whole answer.
     pub answer: Value,
-    /// The request's id: what `carnet explain` and the security team ask for.
+    /// The request's id, for `carnet explain` and the security team.
     pub request: Option<String>,
 }
 
@@ -79,7 +79,7 @@ pub async fn run(token: Token, reach: &Reach) -> Result<Answer, Failure> {
     Ok(Answer::of(minted.answer, minted.token))
 }
 
-/// Asks for a token by the workload's assertion.
+/// Requests a token by the workload's assertion.
 pub async fn mint(token: &Token, places: &Places) -> Result<Minted, Failure> {
     let issuer = issuer(token, places)?;
     let source = source(token, places, &issuer)?;
@@ -92,7 +92,9 @@ pub async fn mint(token: &Token, places: &Places) -> Result<Minted, Failure> {
     ask(&client(base)?, path, form(token, &proof)).await
 }
 
-/// Asks for a token by the certificate of the connection (RFC 8705); `reached` makes the connection to the mTLS address that metadata names.
+/// Requests a token by the certificate of the connection (RFC 8705).
+///
+/// `reached` connects to the mTLS address that the metadata names.
 pub async fn mint_by_certificate(
     token: &Token,
     places: &Places,
@@ -111,7 +113,7 @@ pub async fn mint_by_certificate(
     ask(&reached(base)?, path, url::form(&pairs)).await
 }
 
-/// Where the proof comes from.
+/// The source of the proof.
 fn source(token: &Token, places: &Places, issuer: &str) -> Result<proof::Source, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     let around = Surroundings { variable: &variable, exists: &|path| path.is_file() };
@@ -126,12 +128,13 @@ fn issuer(token: &Token, places: &Places) -> Result<String, Failure> {
     }
 }
 
-/// Where nobody knows whether a token was recorded.
+/// The fix if it is unknown whether a token was recorded.
 const FRESH: &str = "a token may be on record, and the proof spent: ask for a fresh proof, and run it again with that";
 
 async fn ask(client: &OperatorClient, path: &str, form: String) -> Result<Minted, Failure> {
     let body = Some(("application/x-www-form-urlencoded", form.into_bytes()));
-    // A refusal or a 503 spends no proof (docs/reference/http.md): it may be sent again. Where no answer came, the proof may be spent.
+    // A refusal or a 503 spends no proof (docs/reference/http.md), so it may be sent again. Without an answer the proof may
+    // be spent.
     let reply = steady::ask(client, Call { method: "POST", path, body, ..Call::default() }, For::Job).await;
     let reply = reply.map_err(|fault| match fault {
         CallFault::Late(_) | CallFault::Broken => unanswered(&fault).fix(FRESH),
@@ -174,7 +177,7 @@ fn form(token: &Token, proof: &str) -> String {
     url::form(&pairs)
 }
 
-/// The issuer's own metadata (RFC 8414 section 3), which must name this very issuer.
+/// The issuer's own metadata (RFC 8414 section 3), which must name exactly this issuer.
 async fn metadata(issuer: &str) -> Result<Value, Failure> {
     let (base, path) = url::split(issuer).ok_or_else(|| Failure::usage("the issuer is not a URL"))?;
     let path = format!("{}/.well-known/openid-configuration", path.trim_end_matches('/'));
@@ -208,7 +211,7 @@ fn bad_metadata(issuer: &str, why: &str) -> Failure {
     Failure::new(Exit::Failure, format!("the metadata of {issuer} cannot be used")).why(why)
 }
 
-/// A refusal of the token endpoint (RFC 6749 section 5.2).
+/// The failure of a refusal by the token endpoint (RFC 6749 section 5.2).
 fn refusal(reply: &Reply) -> Failure {
     let answer: Value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
     let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! What an agent keeps: from flags, or from a file with several tokens and a certificate. Unknown keys are refused.
+//! The configuration of an agent, from flags or from a file. Unknown keys are refused.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use crate::cli::shell::answer::Failure;
 use crate::cli::workload::token::{Grant, Token};
 use crate::domain::value::names::{EnvironmentName, IntegrationId};
 
-/// The file.
+/// The file: several tokens and a certificate.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keeps {
-    /// Tokens, each in a file of its own.
+    /// The tokens, each in its own file.
     #[serde(default, rename = "token")]
     pub tokens: Vec<KeptToken>,
     /// The certificate.
@@ -23,23 +23,23 @@ pub struct Keeps {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeptToken {
-    /// Where it is written.
+    /// The file to write it to.
     pub file: PathBuf,
-    /// `production`.
+    /// The environment, such as `production`.
     pub env: EnvironmentName,
-    /// The environment's issuer, where it is not `PUBLIC-SERVER/ENV`.
+    /// The environment's issuer, if it is not `PUBLIC-SERVER/ENV`.
     pub issuer: Option<String>,
     /// `partner/integration`.
     pub integration: Option<IntegrationId>,
     /// The API.
     pub api: String,
-    /// What it is for.
+    /// The scopes.
     pub scope: Vec<String>,
-    /// File with the workload's JWT; else the platform's own.
+    /// The file with the workload's JWT; without it, the platform's own.
     pub assertion_file: Option<PathBuf>,
-    /// Audience of that JWT, where the record's binding names another than the issuer.
+    /// The audience of that JWT, if the record's binding names another than the issuer.
     pub audience: Option<String>,
-    /// Whether the certificate is the proof; the token is then bound to it.
+    /// True if the certificate is the proof. The token is then bound to it.
     #[serde(default)]
     pub by_certificate: bool,
 }
@@ -48,22 +48,24 @@ pub struct KeptToken {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeptCertificate {
-    /// Where key and certificates are written, as one PEM.
+    /// The file to write key and certificates to, as one PEM.
     pub file: PathBuf,
-    /// Whom it names.
+    /// The integration that it names.
     pub integration: IntegrationId,
-    /// Where.
+    /// The environment.
     pub env: EnvironmentName,
     /// `https://HOST:PORT` of the mTLS socket.
     pub server: String,
-    /// PEM of the authorities that the mTLS socket is known by. Fetched out of band: trust on first use is none.
+    /// PEM of the authorities that sign the mTLS socket's certificate.
+    ///
+    /// Get it out of band: there is no trust on first use.
     pub ca_file: PathBuf,
-    /// File with the one-time enrolment token, for the first enrolment and after a lapse.
+    /// The file with the one-time enrolment token, for the first enrolment and after a lapse.
     pub enrolment_token_file: Option<PathBuf>,
 }
 
 impl KeptToken {
-    /// As `carnet token` would be told.
+    /// The same, as arguments of `carnet token`.
     pub fn asked(&self) -> Token {
         Token {
             integration: self.integration.clone(),
@@ -80,7 +82,7 @@ impl KeptToken {
 }
 
 impl Keeps {
-    /// Reads the file.
+    /// Reads and checks the file.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::usage(format!("cannot read {}: {}", path.display(), error.kind())))?;

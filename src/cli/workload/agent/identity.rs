@@ -1,4 +1,4 @@
-//! The certificate of a workload: enrolled by EST, renewed by the one in use, each time for a new key.
+//! Enrols the certificate of a workload by EST, and renews it, each time for a new key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,13 +14,13 @@ use crate::issuance::identity::{Identity, Pending};
 use crate::outbound::operator::{Call, OperatorClient, Reply};
 
 impl KeptCertificate {
-    /// The identity that is in the file and has not ended.
+    /// The identity in the file, if it has not ended.
     pub fn current(&self, now: Timestamp) -> Option<Identity> {
         let pem = std::fs::read_to_string(&self.file).ok()?;
         Identity::parse(&pem).filter(|identity| now < identity.ends)
     }
 
-    /// A connection to `base` that trusts the configured authorities alone, with the identity that is in the file.
+    /// A client for `base` that trusts the configured authorities alone, with this identity.
     pub fn reach(&self, base: &str, identity: Option<&Identity>) -> Result<OperatorClient, Failure> {
         let unusable =
             |what: &str| Failure::usage(format!("{what} cannot be used")).fix("look at [certificate] of the agent's file");
@@ -30,7 +30,9 @@ impl KeptCertificate {
         OperatorClient::new(base, &tls).map_err(|fault| unanswered(&fault))
     }
 
-    /// Gets the next certificate: by the current one, else by the one-time token (RFC 7030 sections 4.2.1 and 4.2.2).
+    /// Gets the next certificate, by the current one or else by the one-time token.
+    ///
+    /// RFC 7030 sections 4.2.1 and 4.2.2.
     pub async fn renew(&self, now: Timestamp) -> Result<Identity, Failure> {
         let pending = Pending::generate().map_err(|fault| Failure::new(Exit::Failure, fault.to_string()))?;
         let current = self.current(now);
@@ -42,8 +44,8 @@ impl KeptCertificate {
         let path = format!("/.well-known/est/{}/{operation}", self.env);
         let headers: Vec<_> = authorization.iter().map(|text| ("authorization", text.as_str())).collect();
         let body = Some(("application/pkcs10", STANDARD.encode(&pending.request).into_bytes()));
-        // What leads to the root comes from the authority, not with the certificate (RFC 7030 section 4.1); and it comes first: where nobody
-        // answers that, no token is spent.
+        // The rest of the chain comes from the authority, not with the certificate (RFC 7030 section 4.1). It is fetched
+        // first: if nobody answers, no token is spent.
         let authorities = message_of(&client, &format!("/.well-known/est/{}/cacerts", self.env)).await?;
         let call = Call { method: "POST", path: &path, headers: &headers, body, ..Call::default() };
         let reply = client.call(call).await.map_err(|fault| unanswered(&fault))?;
@@ -67,7 +69,7 @@ impl KeptCertificate {
     }
 }
 
-/// The message that an operation of EST answers a GET with.
+/// The message that an EST operation answers to a GET.
 async fn message_of(client: &OperatorClient, path: &str) -> Result<Vec<u8>, Failure> {
     let reply = client.call(Call { method: "GET", path, ..Call::default() }).await.map_err(|fault| unanswered(&fault))?;
     if reply.status != 200 {
@@ -82,12 +84,14 @@ fn message(reply: &Reply) -> Result<Vec<u8>, String> {
     STANDARD.decode(text).map_err(|error| error.to_string())
 }
 
-/// A file that cannot be written.
+/// The failure of a file that cannot be written.
 pub fn cannot_write(path: &std::path::Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failure, format!("cannot write {}: {}", path.display(), error.kind()))
 }
 
-/// EST answers in words (RFC 7030 section 4.2.3); the first begins with the reason.
+/// The failure of an EST refusal (RFC 7030 section 4.2.3).
+///
+/// It is text whose first line begins with the reason.
 fn refusal(reply: &Reply) -> Failure {
     let text = String::from_utf8_lossy(&reply.body).into_owned();
     let (reason, what) = text.lines().next().and_then(|line| line.split_once(": ")).unwrap_or(("", "no certificate"));

@@ -1,8 +1,8 @@
-//! `carnet agent`: beside a workload, keeps a token or several, and a certificate, current in files.
+//! `carnet agent`: keeps tokens and a certificate current in files, beside a workload.
 //!
-//! Each file is written whole, at two thirds of what is in it ([`schedule`], [`store`]). What has ended and could not be renewed is taken
-//! away: a workload that finds no file fails at once and says so, one that sends an old token fails somewhere else. Nothing that is
-//! fetched is logged; a line names the file, the request and the end.
+//! Each file is written as a whole, at two thirds of the life of its content ([`schedule`], [`store`]). A token that ended
+//! and could not be renewed is removed: a workload that finds no file fails at once with a clear cause, one that sends an old
+//! token fails elsewhere. No token or key is logged; a line names the file, the request and the end.
 
 mod config;
 mod identity;
@@ -36,10 +36,10 @@ pub struct Agent {
     /// File with several tokens and a certificate
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where one token is written; the other flags say which
+    /// File to write one token to; the other flags describe the token
     #[arg(long, value_name = "FILE", requires_all = ["env", "scope"], conflicts_with = "config")]
     token_file: Option<PathBuf>,
-    /// Integration that asks
+    /// Integration that requests the token
     #[arg(short, long, value_name = "PARTNER/INTEGRATION", conflicts_with = "config")]
     integration: Option<crate::domain::value::names::IntegrationId>,
     /// Environment
@@ -51,31 +51,31 @@ pub struct Agent {
     /// Scope; may be repeated
     #[arg(long, value_name = "SCOPE", conflicts_with = "config")]
     scope: Vec<String>,
-    /// File with the workload's JWT, read anew each time
+    /// File with the workload's JWT, read again for each token
     #[arg(long, env = "CARNET_ASSERTION_FILE", hide_env_values = true, value_name = "FILE")]
     assertion_file: Option<PathBuf>,
-    /// Issuer of the environment, where it is not PUBLIC-SERVER/ENV
+    /// Issuer of the environment, if it is not PUBLIC-SERVER/ENV
     #[arg(long, env = "CARNET_ISSUER", hide_env_values = true, value_name = "URL")]
     issuer: Option<String>,
-    /// Fetch everything once and end: for an init container
+    /// Fetch everything once and exit, for an init container
     #[arg(long)]
     once: bool,
-    /// Serve /livez and /readyz here; port 0 takes a free one, and the address is printed
+    /// Address for /livez and /readyz; port 0 takes a free one, and the address is printed
     #[arg(long, value_name = "ADDRESS")]
     ready: Option<SocketAddr>,
-    /// End, and take the files away, when this process is no more the one that started this one
+    /// Exit and remove the files once this process is no longer the parent
     #[arg(long, hide = true, value_name = "PID")]
     for_parent: Option<u32>,
 }
 
-/// A thing that is kept.
+/// One file that the agent keeps current.
 enum Item {
-    /// With the certificate that it is asked by.
+    /// A token, and the certificate if it authenticates by one.
     Token(KeptToken, Option<KeptCertificate>),
     Certificate(KeptCertificate),
 }
 
-/// What is known of each, for readiness.
+/// The state of each file, for readiness.
 type Board = Arc<Mutex<Vec<Posted>>>;
 
 struct Posted {
@@ -84,13 +84,13 @@ struct Posted {
     fault: Option<String>,
 }
 
-/// What one fetch came to.
+/// The outcome of one fetch.
 struct Fetched {
     ends: Timestamp,
     request: Option<String>,
 }
 
-/// Runs until it is told to stop.
+/// Runs until a signal stops it.
 pub async fn run(args: Agent, reach: &Reach, format: Format) -> Result<Answer, Failure> {
     telemetry::install(telemetry::Format::of_stderr(), "info").map_err(|fault| Failure::usage(fault.to_string()))?;
     let keeps = keeps(&args)?;
@@ -148,7 +148,7 @@ fn keeps(args: &Agent) -> Result<Keeps, Failure> {
     }
 }
 
-/// The certificate first: tokens may need it.
+/// The certificate comes first, since tokens may need it.
 fn items(keeps: Keeps) -> Vec<Item> {
     let certificate = keeps.certificate.clone();
     let tokens = keeps.tokens.into_iter().map(|token| {
@@ -170,7 +170,7 @@ impl Item {
         Posted { file: self.file().display().to_string(), ends: None, fault: None }
     }
 
-    /// Fetches it and writes it.
+    /// Fetches the content and writes the file.
     async fn fetch(&self, places: &Places) -> Result<Fetched, Failure> {
         let now = SystemClock.now();
         match self {
@@ -195,7 +195,7 @@ impl Item {
         }
     }
 
-    /// From when to when what is there from an earlier run is good: a restart fetches nothing needlessly.
+    /// The life of what an earlier run left, so that a restart fetches nothing needlessly.
     fn inherited(&self) -> Option<(Timestamp, Timestamp)> {
         let now = SystemClock.now();
         match self {
@@ -208,7 +208,7 @@ impl Item {
     }
 }
 
-/// Keeps one thing current, for ever.
+/// Keeps one file current, for ever.
 async fn keep(item: Item, places: Arc<Places>, board: Board, place: usize) {
     let file = item.file().to_owned();
     let (mut failures, mut ends) = (0_u32, None);
@@ -218,7 +218,7 @@ async fn keep(item: Item, places: Arc<Places>, board: Board, place: usize) {
             post(&board, place, ends, None);
             sleep_until(schedule::renewal(starts, end, jitter())).await;
         }
-        // What an earlier run left has ended, or is no token. An identity stays: a clock that is wrong at boot must not cost the key.
+        // The content of an earlier run ended, or is not a token. An identity stays: a wrong clock at boot must not cost the key.
         None if matches!(item, Item::Token(..)) => store::remove(&file),
         None => {}
     }
@@ -243,7 +243,9 @@ async fn keep(item: Item, places: Arc<Places>, board: Board, place: usize) {
     }
 }
 
-/// Awaits `future`; what ends meanwhile is taken away when it does, and not when a pause or a broker that does not answer is over.
+/// Awaits `future`, and removes the file at the moment its content ends.
+///
+/// It does not wait for a pause to end, or for a broker that does not answer.
 async fn watching<T>(future: impl Future<Output = T>, ends: &mut Option<Timestamp>, file: &Path) -> T {
     let mut future = std::pin::pin!(future);
     if let Some(end) = *ends {
@@ -260,7 +262,7 @@ async fn watching<T>(future: impl Future<Output = T>, ends: &mut Option<Timestam
 }
 
 async fn sleep_until(time: Timestamp) {
-    // In steps: a machine that slept is not late by as long as it slept.
+    // In steps: a machine that was suspended must not be late by as long as it slept.
     while SystemClock.now() < time {
         let left = u64::from(time.since(SystemClock.now()).0).clamp(1, 10);
         tokio::time::sleep(Duration::from_secs(left)).await;
@@ -279,25 +281,26 @@ fn jitter() -> u8 {
     byte[0]
 }
 
-/// Takes every file away, with the folder that was made for it.
+/// Removes every file, and the folder that was made for it.
 fn leave(board: &Board) {
     for posted in board.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         let file = Path::new(&posted.file);
         store::remove(file);
-        // Only an empty one goes.
+        // Removes only an empty folder.
         let _kept = file.parent().map(std::fs::remove_dir);
     }
 }
 
-/// Returns once `parent` is gone; never where there is none to wait for. Its number is told and not asked for: it may be gone before this
-/// process looks for the first time.
+/// Returns once `parent` is no longer this process's parent; never if there is none to wait for.
+///
+/// The caller names the parent's id: the parent may end before this process could ask for it.
 async fn orphaned(parent: Option<u32>) {
     while parent.is_none_or(|parent| std::os::unix::process::parent_id() == parent) {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
-/// Serves readiness: ready while every file is there and has not ended.
+/// Serves readiness: ready while every file has content that has not ended.
 async fn serve(
     address: SocketAddr,
     board: &Board,

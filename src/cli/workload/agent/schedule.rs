@@ -1,14 +1,16 @@
-//! When to fetch next: a function of what is known, so that it can be tested without waiting.
+//! The times of the next fetch, as pure functions, so that tests need not wait.
 
 use std::time::Duration;
 
 use crate::domain::value::clock::{Seconds, Timestamp};
 
-/// The longest pause after failures.
+/// The longest pause after failures, in seconds, unless the broker asks for more.
 const LONGEST: u32 = 60;
 
-/// When a thing that was fetched at `fetched` and ends at `ends` is fetched again: at two thirds of its life, up to a tenth of it earlier, so
-/// that a fleet that started at one time does not come back at one time. `jitter` is 0 to 255.
+/// The time to fetch again something that was fetched at `fetched` and ends at `ends`.
+///
+/// Two thirds of its life, up to a tenth of it earlier, so that a fleet that started together does not return together.
+/// `jitter` is 0 to 255.
 pub fn renewal(fetched: Timestamp, ends: Timestamp, jitter: u8) -> Timestamp {
     let life = ends.since(fetched).0;
     let early = u64::from(life / 10) * u64::from(jitter) / 255;
@@ -16,7 +18,9 @@ pub fn renewal(fetched: Timestamp, ends: Timestamp, jitter: u8) -> Timestamp {
     fetched.plus(Seconds(u32::try_from(wait).unwrap_or(u32::MAX)))
 }
 
-/// How long to wait after so many failures in a row: one second, doubled each time, at most a minute; longer where the broker says so.
+/// The pause after this many failures in a row.
+///
+/// One second, doubled each time, at most a minute; or as long as the broker asks, at most ten minutes. Up to a fifth is added.
 pub fn pause(failures: u32, told: Option<u32>, jitter: u8) -> Duration {
     let doubled = 1_u32.checked_shl(failures.saturating_sub(1).min(16)).unwrap_or(LONGEST).min(LONGEST);
     let base = u64::from(doubled.max(told.unwrap_or(0).min(600))) * 1000;

@@ -1,4 +1,6 @@
-//! Files that a workload reads while they are written: it sees the old one or the new one, whole, and nobody else sees either.
+//! Files that a workload reads while they are written: it sees the old or the new one, complete.
+//!
+//! Nobody else can read either.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -7,8 +9,9 @@ use std::path::{Path, PathBuf};
 use crate::domain::value::clock::Entropy;
 use crate::server::OsEntropy;
 
-/// Writes `text` to `path`: a new file beside it (mode 0600), on the disk, then renamed over it. A link at `path` is replaced, never
-/// followed: what it points to belongs to somebody else.
+/// Writes `text` to `path`: a new file beside it (mode 0600), synced to disk, then renamed over it.
+///
+/// A link at `path` is replaced, never followed: its target belongs to somebody else.
 pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entropy: &dyn Entropy = &OsEntropy;
@@ -19,7 +22,7 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
         let _gone = fs::remove_file(&beside);
     }
     written?;
-    // The rename itself must be on the disk too: after a power cut the old file, which may have ended, would be back.
+    // The rename must be on disk too: after a power cut the old file, which may have ended, would be back.
     fs::File::open(folder)?.sync_all()
 }
 
@@ -33,7 +36,7 @@ fn fill(path: &PathBuf, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Takes the file away, if it is there: what has ended must not be sent any more.
+/// Removes the file, if it exists: content that ended must not be sent any more.
 pub fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
