@@ -1,6 +1,6 @@
-//! `carnet demo`: the whole story, told by what really happens against a development broker, over the wire like anybody else.
+//! `carnet demo`: runs the whole flow against a development broker, over the wire like any client.
 //!
-//! Each step says what it expects and fails if it is not so.
+//! Each step states what it expects, and fails if that is not so.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::journal::tree::note::VerifierKey;
 use crate::journal::tree::proof::InclusionProof;
 use crate::outbound::operator::{Call, OperatorClient, Reply};
 
-/// Where the story takes place.
+/// The addresses that the demo uses.
 #[derive(Clone, Debug)]
 pub struct Stage {
     /// The admin address.
@@ -25,16 +25,16 @@ pub struct Stage {
     pub issuer: String,
 }
 
-/// One step, as it went.
+/// The outcome of one step.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
     /// Its short name.
     pub name: &'static str,
-    /// What happened.
+    /// A sentence about what happened.
     pub says: String,
-    /// Whether that is what should have.
+    /// True if that is what should have happened.
     pub ok: bool,
-    /// How long it took.
+    /// The time it took, in milliseconds.
     pub millis: u64,
 }
 
@@ -42,10 +42,10 @@ pub struct Step {
 const STEPS: [&str; 9] =
     ["mint", "call", "denied", "needs-elevation", "elevate", "call-again", "revoke", "refused", "verified"];
 
-/// A revocation holds everywhere within this (ABUSE R-01).
+/// The longest time until a revocation holds everywhere (ABUSE R-01).
 const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Tells the story; each step is shown when it is over. The steps end with the first that did not go as it says.
+/// Runs the steps, and calls `show` after each. It stops at the first that fails.
 pub async fn tell(stage: &Stage, mut show: impl FnMut(&Step)) -> Vec<Step> {
     let mut steps = Vec::new();
     let Some(teller) = Teller::new(stage) else { return steps };
@@ -75,12 +75,12 @@ pub async fn tell(stage: &Stage, mut show: impl FnMut(&Step)) -> Vec<Step> {
     steps
 }
 
-/// Whether the whole story went as it says.
+/// True if every step succeeded.
 pub fn went_well(steps: &[Step]) -> bool {
     steps.len() == STEPS.len() && steps.iter().all(|step| step.ok)
 }
 
-/// What the story knows of its token.
+/// The token of the demo, with the facts that later steps need.
 #[derive(Default)]
 struct Token {
     elevation: String,
@@ -90,7 +90,7 @@ struct Token {
 }
 
 impl Token {
-    /// Takes the token of an answer; its claims.
+    /// Takes the token from an answer, and returns its claims.
     fn take(&mut self, answer: &Reply) -> Result<Value, String> {
         let told = json_of(answer);
         let text = told["access_token"].as_str().filter(|_| answer.status == 200).ok_or_else(|| seen(answer))?;
@@ -102,7 +102,7 @@ impl Token {
     }
 }
 
-/// What happened, or what happened instead.
+/// A sentence about what happened; as an error, about what happened instead.
 type Told = Result<String, String>;
 
 struct Teller<'a> {
@@ -138,7 +138,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// From another branch than the record's: refused, and told why by name.
+    /// An exchange from another branch than the record's is refused with a named reason.
     async fn denied(&self) -> Told {
         let answer = self.exchange("feature", "orders:read").await?;
         let told = json_of(&answer);
@@ -166,7 +166,9 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// The workload asks for itself, with nobody signed in at the partner; somebody of security agrees.
+    /// The workload requests an elevation by itself, and somebody of security approves.
+    ///
+    /// Nobody has to be signed in at the partner.
     async fn elevate(&self, token: &mut Token) -> Told {
         let body = json!({
             "api": "orders-api", "scopes": ["orders:write"], "duration": "15m", "reason": "order 1001 hangs", "ticket": "INC-7",
@@ -239,7 +241,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// The token's entry is proved into the newest signed checkpoint, with the public key alone.
+    /// Proves that the token's entry is in the newest signed checkpoint, with the public key alone.
     async fn verified(&self, token: &Token) -> Told {
         let path = format!("/v1/journal/proof?index={}", token.entry);
         let told = json_of(&self.staff("GET", &path, "sven", None).await?);
@@ -266,7 +268,7 @@ impl<'a> Teller<'a> {
         send(&self.public, Call { method: "POST", path: &self.path("/token")?, body, ..Call::default() }).await
     }
 
-    /// What the workload's platform gives it.
+    /// The proof that the workload's platform gives it.
     async fn proof(&self, branch: &str) -> Result<String, String> {
         let path = format!("/workloads/token?audience={}&branch={branch}", self.stage.issuer);
         let proof = json_of(&send(&self.demo, Call { method: "GET", path: &path, ..Call::default() }).await?);
@@ -300,7 +302,7 @@ fn json_of(reply: &Reply) -> Value {
     serde_json::from_slice(&reply.body).unwrap_or(Value::Null)
 }
 
-/// What came instead: status and reason. The body of an answer that went wrong may hold anything, a token too.
+/// The status and reason of an unexpected answer. Its body may have anything in it, even a token.
 fn seen(reply: &Reply) -> String {
     let told = json_of(reply);
     let reason = told["reason"].as_str().or(told["error"].as_str()).unwrap_or("no reason");

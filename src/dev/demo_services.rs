@@ -1,4 +1,4 @@
-//! What stands around a development broker: its issuers of proofs, and an API that takes its tokens.
+//! The services of a development broker: its issuers of proofs, and an API that takes its tokens.
 
 use std::sync::Arc;
 
@@ -16,20 +16,20 @@ use crate::server::{Listener, Settings as Limits};
 /// The audience of the demo API in production.
 pub const AUDIENCE: &str = "https://orders.acme.example";
 
-/// The services around a development broker.
+/// The demo services of a development broker.
 pub struct DemoServices {
-    /// Proofs of demo workloads.
+    /// The issuer of demo workloads' proofs.
     pub workloads: Arc<DemoIssuer>,
-    /// Bearers of demo people.
+    /// The issuer of demo people's tokens.
     pub staff: Arc<DemoIssuer>,
-    /// Where the issuers answer.
+    /// The URL of the issuers.
     pub url: String,
     orders: Arc<Orders>,
     sign_in: Arc<SignIn>,
 }
 
 impl DemoServices {
-    /// For the demo socket at `url`, the broker at `broker` and its console at `console`.
+    /// The services at `url`, for the broker at `broker` and its console at `console`.
     pub fn new(url: &str, (broker, console): (&str, &str), system: &System) -> Option<Self> {
         let outside = || (Arc::clone(&system.clock), Arc::clone(&system.entropy));
         let workloads = Arc::new(DemoIssuer::new(format!("{url}/workloads"), Kind::Workloads, outside())?);
@@ -80,8 +80,9 @@ impl DemoServices {
     }
 }
 
-/// How the demo API asks the broker (RFC 7662, with the proof of RFC 7523 section 2.2). Every character of a JWT stands for itself
-/// in a form.
+/// The demo API's introspection at the broker (RFC 7662, with the proof of RFC 7523 section 2.2).
+///
+/// No character of a JWT needs escaping in a form.
 fn introspection(broker: &str) -> Option<Introspect> {
     let client = OperatorClient::new(broker, &tls::client().ok()?).ok()?;
     Some(Box::new(move |proof, token| {

@@ -1,10 +1,10 @@
-//! `carnet dev`: a whole broker with everything around it, in one process and on the loopback alone. No Redis, no file, no account.
+//! `carnet dev`: a whole broker with demo services, in one process and on loopback addresses alone.
 //!
-//! Enter through [`start`]. It is the broker that `serve` runs, on a journal that says `dev` in its first entry; around it stand a
-//! demo workload issuer, demo staff and a demo API on a socket of their own (`http::demo`). The demo partner is onboarded as any
-//! other: applied, submitted and approved by two people, over the admin API.
+//! It needs no Redis, no file and no account. Enter through [`start`]. It is the broker that `serve` runs, on a journal that
+//! says `dev` in its first entry. A demo workload issuer, demo staff and a demo API have their own socket (`http::demo`). The
+//! demo partner is onboarded like any other: applied, submitted and approved by two people, over the admin API.
 //!
-//! Not here: the commands `dev` and `demo` themselves (`cli`), and what `demo` tells (`demo`).
+//! The commands `dev` and `demo` are in `cli`; the steps of `demo` are in [`demo`].
 
 pub mod demo;
 mod demo_services;
@@ -36,18 +36,18 @@ use crate::server::{Listener, OsEntropy, SystemClock};
 
 pub use demo_services::DemoServices;
 
-/// Where a development broker listens, and whether it keeps anything.
+/// The addresses of a development broker, and the folder of its data.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// For workloads and APIs.
+    /// The address for workloads and APIs.
     pub public: SocketAddr,
-    /// For staff.
+    /// The address for staff.
     pub admin: SocketAddr,
-    /// For workloads with a certificate.
+    /// The address for workloads with a certificate.
     pub mtls: SocketAddr,
-    /// For the demo issuers and the demo API.
+    /// The address for the demo issuers and the demo API.
     pub demo: SocketAddr,
-    /// Keeps journal and key-encryption key here; gone on exit where nothing is said.
+    /// The folder for journal and key-encryption key. Without it they are gone on exit.
     pub data: Option<PathBuf>,
 }
 
@@ -62,48 +62,48 @@ impl Default for Options {
 pub struct DevBroker {
     /// The broker.
     pub running: Running,
-    /// `http://…` of the demo socket.
+    /// The `http://…` URL of the demo socket.
     pub demo_url: String,
-    /// `http://localhost:…` of the console.
+    /// The `http://localhost:…` URL of the console.
     pub console_url: String,
-    /// The issuers of its environments: name, issuer.
+    /// Its environments: name and issuer.
     pub environments: Vec<(String, String)>,
     stop: watch::Sender<bool>,
     demo: JoinHandle<()>,
 }
 
-/// Why a development broker does not start.
+/// The reason why a development broker does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum DevFault {
-    /// An address that is not this machine's alone.
+    /// An address is not a loopback address.
     #[error("{0} is not a loopback address: everybody could be anybody there")]
     NotLoopback(SocketAddr),
     /// A socket is taken.
     #[error("{address}: {cause}; name another with --public, --admin or --demo, or port 0")]
     Bind {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         cause: std::io::Error,
     },
     /// The data folder cannot be used.
     #[error("{path}: {cause}")]
     Data {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: std::io::Error,
     },
-    /// The key-encryption key in the data folder.
+    /// The key-encryption key in the data folder cannot be used.
     #[error(transparent)]
     Kek(#[from] KekFault),
-    /// The configuration that it makes for itself: a defect.
+    /// The configuration that it makes for itself is invalid: a defect.
     #[error("the development configuration does not hold: {0}")]
     Configuration(String),
-    /// The broker.
+    /// The broker does not start.
     #[error(transparent)]
     Start(#[from] StartFault),
-    /// The demo's issuers or API.
+    /// The demo's issuers or API cannot be made.
     #[error("the demo services cannot be made")]
     DemoServices,
     /// The demo partner could not be onboarded.
@@ -111,7 +111,9 @@ pub enum DevFault {
     Onboard(String),
 }
 
-/// Starts one. Everything answers, and the demo partner is active, when this returns.
+/// Starts a development broker.
+///
+/// Once this returns, everything answers and the demo partner is active.
 ///
 /// # Errors
 /// Taken ports, an unusable data folder, or a defect.
@@ -138,7 +140,7 @@ pub async fn start(options: Options) -> Result<DevBroker, DevFault> {
     let environments: Vec<(String, String)> =
         config.environments.iter().map(|(name, environment)| (name.to_string(), environment.issuer.to_string())).collect();
     let console_url = serve::console_origin(&config, admin);
-    // The issuers answer before the broker looks for their keys.
+    // The issuers answer before the broker fetches their keys.
     let services = DemoServices::new(&demo_url, (&public_url, &console_url), &system).ok_or(DevFault::DemoServices)?;
     let (stop, stopped) = watch::channel(false);
     let demo = tokio::spawn(services.serve(demo, &system, stopped));
@@ -147,7 +149,7 @@ pub async fn start(options: Options) -> Result<DevBroker, DevFault> {
     Ok(DevBroker { running, demo_url, console_url, environments, stop, demo })
 }
 
-/// Where the configuration is said to lie: the data folder, or one that exists anyway and gets nothing.
+/// The folder of the configuration: the data folder, or an existing one that stays unchanged.
 fn data_folder(options: &Options) -> Result<PathBuf, DevFault> {
     let Some(path) = &options.data else { return Ok(std::env::temp_dir()) };
     let fault = |cause| DevFault::Data { path: path.clone(), cause };
@@ -155,7 +157,7 @@ fn data_folder(options: &Options) -> Result<PathBuf, DevFault> {
     std::path::absolute(path).map_err(fault)
 }
 
-/// What seals and holds: fresh and gone on exit, or in the data folder.
+/// The key-encryption key and the journal: fresh and gone on exit, or in the data folder.
 fn foundation(options: &Options, config: &Config) -> Result<Foundation, DevFault> {
     let journal = JournalSettings { dev: true, ..serve::journal_settings(config) };
     if options.data.is_none() {
@@ -167,7 +169,7 @@ fn foundation(options: &Options, config: &Config) -> Result<Foundation, DevFault
     Ok(Foundation { kek, journal })
 }
 
-/// The configuration that `serve` would read from a file.
+/// The configuration that `serve` would load from a file.
 fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo: &str) -> Result<Config, DevFault> {
     let defect = |what: String| DevFault::Configuration(what);
     let environment = |name: &str, max_ttl| {
@@ -209,7 +211,7 @@ fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo:
 }
 
 impl DevBroker {
-    /// Stops it. What `--data` does not keep is gone.
+    /// Stops the broker. Everything outside `--data` is gone.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
         let _ended = self.demo.await;

@@ -1,4 +1,4 @@
-//! Onboarding the demo partner: as people do it, over the admin API, with two who did not ask.
+//! Onboards the demo partner over the admin API, with two people who did not apply it.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::records;
 use crate::authn::tls;
 use crate::outbound::operator::{Call, OperatorClient};
 
-/// Applies, submits and approves the demo's records. What is there already is left as it is.
+/// Applies, submits and approves the demo's records. Existing ones stay as they are.
 pub(super) async fn onboard(admin: &str, services: &DemoServices) -> Result<(), String> {
     let tls = tls::client().map_err(|fault| fault.to_string())?;
     let client = OperatorClient::new(admin, &tls).map_err(|fault| fault.to_string())?;
@@ -50,7 +50,7 @@ impl Staff<'_> {
         Ok(serde_json::from_slice(&reply.body).unwrap_or(Value::Null))
     }
 
-    /// `olga` approves for the business, `sven` for security; each only what has a slot for them.
+    /// `olga` approves as owner and `sven` as security, each if there is a slot for their role.
     async fn approve(&self) -> Result<(), String> {
         for person in ["olga", "sven"] {
             let approvals = self.send(person, "GET", "/v1/approvals?limit=1000", None).await?;

@@ -3,7 +3,7 @@
 use super::demo_services::AUDIENCE;
 use crate::http::demo::WORKLOAD_REPOSITORY;
 
-/// The records, for workloads of the demo issuer at `demo`.
+/// The records, with the demo issuer at `demo`.
 pub fn demo(demo: &str) -> String {
     let (repository, owner) = WORKLOAD_REPOSITORY;
     let issuer = format!("{demo}/workloads");
