@@ -1,9 +1,11 @@
-//! Why a recorded grant did not become a token.
+//! The reasons why a recorded grant did not become a token.
 
-/// Why a recorded grant did not become a token. The caller answers "temporarily unavailable"; the entry stays.
+/// The reason why a recorded grant did not become a token.
+///
+/// The caller answers "temporarily unavailable"; the entry stays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum IssueFault {
-    /// The ring does not hold the key that the grant names.
+    /// The ring does not have the key that the grant names.
     #[error("the signing key is not in this node's ring")]
     NoKey,
     /// The signature could not be made.

@@ -1,6 +1,7 @@
-//! The workload's side of an enrolment: a key that never leaves its machine, a request for it, and what comes back.
+//! The workload's side of an enrolment: a key that stays on its machine, a request, and the answer.
 //!
-//! Enter through [`Pending::generate`]; [`Identity::parse`] reads what was written before. For `carnet agent`; the broker has no use for it.
+//! Enter through [`Pending::generate`]; [`Identity::parse`] reads what was written before. `carnet agent` uses it; the broker
+//! does not.
 
 use std::fmt;
 
@@ -13,16 +14,16 @@ use zeroize::Zeroizing;
 use super::authority::read_certificates_only;
 use crate::domain::value::clock::Timestamp;
 
-/// A key for which a certificate is asked.
+/// A key for which a certificate is requested.
 pub struct Pending {
     key: KeyPair,
     /// The certification request, in DER.
     pub request: Vec<u8>,
 }
 
-/// A key with its certificate, in one text: whoever reads it reads a pair that belongs together.
+/// A key with its certificate in one text, so that a reader always gets a matching pair.
 pub struct Identity {
-    /// PEM: private key, leaf, the certificates up to the root without it.
+    /// PEM: private key, leaf, and the certificates up to the root, without the root.
     pub pem: Zeroizing<String>,
     /// The leaf's `notBefore`.
     pub starts: Timestamp,
@@ -30,13 +31,13 @@ pub struct Identity {
     pub ends: Timestamp,
 }
 
-/// What came back is no certificate for the key.
+/// The answer has no certificate for the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unusable(&'static str);
 
 impl Pending {
-    /// A P-256 key and a request that names nobody: names come from the record.
+    /// Makes a P-256 key and a request without names: names come from the record.
     ///
     /// # Errors
     /// No key could be made.
@@ -49,11 +50,12 @@ impl Pending {
         Ok(Self { key, request })
     }
 
-    /// The identity that an EST answer makes of the key, with what leads from its certificate to the root among `authorities`: both are
-    /// certs-only messages in DER, of `simpleenroll` and of `cacerts` (RFC 7030 sections 4.2.3 and 4.1.3).
+    /// The identity from an EST answer: key, certificate, and the issuers among `authorities`.
+    ///
+    /// Both are certs-only messages in DER, of `simpleenroll` and of `cacerts` (RFC 7030 sections 4.2.3 and 4.1.3).
     ///
     /// # Errors
-    /// An answer without a certificate for this very key.
+    /// An answer without a certificate for exactly this key.
     pub fn complete(self, answer: &[u8], authorities: &[u8]) -> Result<Identity, Unusable> {
         let certificates = read_certificates_only(answer).ok_or(Unusable("the answer is no certs-only message"))?;
         let authorities = read_certificates_only(authorities).ok_or(Unusable("the authorities are no certs-only message"))?;
@@ -75,7 +77,9 @@ impl Pending {
     }
 }
 
-/// Whether `issuing`, which is no root, signed the leaf: by its key, since two of one name follow each other.
+/// True if `issuing` is not a root and its key signed the leaf.
+///
+/// Names do not decide: two authorities may share one.
 fn is_issued_by(leaf: &X509Certificate<'_>, issuing: &[u8]) -> bool {
     X509Certificate::from_der(issuing).is_ok_and(|(_, issuing)| {
         issuing.subject() != issuing.issuer() && leaf.verify_signature(Some(issuing.public_key())).is_ok()
@@ -83,7 +87,7 @@ fn is_issued_by(leaf: &X509Certificate<'_>, issuing: &[u8]) -> bool {
 }
 
 impl Identity {
-    /// Reads what was written before; nothing where it is no such text.
+    /// Parses a text that was written before; `None` if it is not one.
     pub fn parse(pem: &str) -> Option<Self> {
         let mut blocks = Pem::iter_from_buffer(pem.as_bytes());
         let leaf = blocks.find_map(|block| block.ok().filter(|block| block.label == "CERTIFICATE"))?;
@@ -97,7 +101,7 @@ fn validity(certificate: &X509Certificate<'_>) -> Option<(Timestamp, Timestamp)>
     Timestamp::from_seconds(validity.not_before.timestamp()).zip(Timestamp::from_seconds(validity.not_after.timestamp()))
 }
 
-/// RFC 7468 section 2.
+/// Encodes DER as PEM (RFC 7468 section 2).
 fn encoded(label: &str, der: &[u8]) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(der);

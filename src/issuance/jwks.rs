@@ -1,7 +1,8 @@
-//! What verifiers see of the ladder: the JWKS of an environment (RFC 7517).
+//! The JWKS of an environment (RFC 7517), which shows verifiers the key ladder.
 //!
-//! The default set holds P-256 keys, and RSA keys where an API asked for RS256: one unfamiliar key type blinds several widely used
-//! verifiers (docs/explanation/why-at-jwt.md). Edwards keys have a set of their own. Served from memory, whatever store is down.
+//! The default set has P-256 keys, and RSA keys if an API asked for RS256: one unknown key type makes several widely used
+//! verifiers reject the whole set (docs/explanation/why-at-jwt.md). Edwards keys have their own set. Both are served from
+//! memory, even if a store is down.
 
 use serde_json::{Value, json};
 
@@ -19,7 +20,9 @@ pub enum KeySet {
     Edwards,
 }
 
-/// The JWKS document of `environment` at `now`: next, active and retiring keys, public members only, `kid` unique.
+/// The JWKS document of `environment` at `now`, with its next, active and retiring keys.
+///
+/// It has public members only, and each `kid` is unique.
 pub fn document(state: &State, environment: &EnvironmentName, set: KeySet, now: Timestamp) -> Value {
     let edwards = |alg: Alg| matches!(alg, Alg::EdDsa | Alg::Ed25519);
     let wanted = state.keys.published(environment, now).filter(|key| edwards(key.key.alg) == (set == KeySet::Edwards));

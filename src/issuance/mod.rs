@@ -1,11 +1,11 @@
-//! Issuance: the only place that signs tokens, and it signs only what the journal recorded.
+//! Issuance: signs tokens, and only those that the journal recorded.
 //!
-//! Enter through [`Issuance::issue`], which takes a [`Recorded`] grant, or [`Issuance::create`] for a new key. A token's bytes are
-//! those of which the entry has the digest; after signing they are read back, and a token that is not what was recorded is refused
-//! rather than released. Home of josekit (signing) and, for tests, of rcgen.
+//! Enter through [`Issuance::issue`], which takes a [`Recorded`] grant, or [`Issuance::create`] for a new key. The entry has
+//! the digest of a token's bytes. After signing, the token is read back, and a token that differs from what was recorded is
+//! refused. This folder is the home of josekit (signing) and rcgen (certificates, `authority`).
 //!
-//! Contract: `issue` returns a token or nothing; nothing is retried; a recorded grant whose token was refused here stays on record
-//! as a token that never left. Keys come from the journal's sealed keyring and are held unsealed in memory only.
+//! Contract: `issue` returns a token or a fault, and nothing is retried. A recorded grant whose token was refused here stays
+//! on record as a token that never left. Keys come from the journal's sealed keyring and are unsealed in memory only.
 
 pub mod authority;
 mod fault;
@@ -36,21 +36,23 @@ pub use fault::IssueFault;
 pub use jwks::{KeySet, document};
 pub use signer::{PrivateKey, UnusableKey};
 
-/// What the sealed blobs of signing keys are sealed for: a blob of another purpose does not open as one.
+/// The purpose that signing keys are sealed for: a blob of another purpose does not open as one.
 const PURPOSE: &str = "signing";
 
-/// The unsealed ring of this node.
+/// The unsealed keys of this node.
 pub struct Issuance {
     kek: Kek,
     entropy: Arc<dyn Entropy>,
     ring: RwLock<HashMap<KeyId, Arc<PrivateKey>>>,
     authorities: RwLock<HashMap<KeyId, Arc<authority::issuing_key::IssuingKey>>>,
     responders: RwLock<HashMap<KeyId, (Timestamp, Arc<authority::ocsp::Responder>)>>,
-    /// When the making of a responder was last begun.
+    /// The time at which the making of a responder last began.
     begun: Arc<tokio::sync::Mutex<HashMap<KeyId, Timestamp>>>,
 }
 
-/// A signed token. It has no `Debug` and no `Serialize`: it is written into one response and nowhere else.
+/// A signed token.
+///
+/// Its `Debug` shows the entry alone and it has no `Serialize`: it is written into one response.
 pub struct IssuedToken {
     text: String,
     entry: u64,
@@ -74,11 +76,11 @@ impl fmt::Debug for IssuedToken {
     }
 }
 
-/// A key that was made and is not yet in the journal: its public record and its sealed private half.
+/// A key that was made and is not in the journal yet: its public record and its sealed private key.
 pub struct NewKey {
-    /// For the change.
+    /// The record for the change.
     pub record: SigningKey,
-    /// For the keyring, in the same transaction.
+    /// The blob for the keyring, in the same transaction.
     pub sealed: SealedBlob,
 }
 
@@ -95,8 +97,10 @@ impl Issuance {
         }
     }
 
-    /// Brings the ring in line with the state: unseals what is new, drops what is retired or tainted. A blob that is missing or does
-    /// not open leaves its key out, and the first fault is told: the node is not ready (ABUSE Q-04).
+    /// Brings the ring in line with the state: unseals new keys, drops retired and tainted ones.
+    ///
+    /// # Errors
+    /// A blob that is missing or does not open leaves its key out, and makes the node not ready (ABUSE Q-04).
     pub async fn load(&self, journal: &Journal, state: &State) -> Result<(), UnusableKey> {
         let mut ring = HashMap::new();
         let mut outcome = Ok(());
@@ -114,12 +118,12 @@ impl Issuance {
                 Err(fault) => outcome = Err(fault),
             }
         }
-        // A poisoned lock means that a thread died while it held the map; the map is replaced whole, so it is sound.
+        // A poisoned lock means that a thread panicked while it held the map. The map is replaced as a whole, so it is valid.
         *self.ring.write().unwrap_or_else(std::sync::PoisonError::into_inner) = ring;
         outcome
     }
 
-    /// Whether the ring holds every key that may sign now or later.
+    /// True if the ring has every key that may sign now or later.
     pub fn is_complete(&self, state: &State) -> bool {
         let ring = self.ring.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         state.keys.all().filter(|key| !key.tainted && !key.retired).all(|key| ring.contains_key(&key.key.kid))
@@ -139,7 +143,9 @@ impl Issuance {
         self.ring.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(kid).cloned()
     }
 
-    /// Makes a key for `alg` in `environment`, to be used from `usable_from`. It signs nothing before the journal has it.
+    /// Makes a key for `alg` in `environment`, usable from `usable_from`.
+    ///
+    /// It signs nothing before the journal has it.
     pub fn create(&self, environment: &EnvironmentName, alg: Alg, usable_from: Timestamp) -> Result<NewKey, UnusableKey> {
         let (private, der) = PrivateKey::generate(alg)?;
         let kid = private.kid().clone();
@@ -166,8 +172,9 @@ impl Issuance {
         Ok(IssuedToken { text, entry: recorded.index() })
     }
 
-    /// Verifies a token of ours that somebody shows: by the published keys of `environment`, whatever the header says besides.
-    /// Returns the claims; whether the token is on record, live and whose it is, is for the caller to judge.
+    /// Verifies a token that claims to be ours by `environment`'s keys, and returns its claims.
+    ///
+    /// The caller must decide if the token is on record and live, and whose it is.
     pub fn verify(&self, state: &State, environment: &EnvironmentName, token: &str) -> Option<(Payload, Digest)> {
         let (header, payload, _) = parts(token)?;
         let header = decode(header)?;
@@ -183,12 +190,12 @@ impl Issuance {
     }
 }
 
-/// The name of a signing key's sealed half in the keyring.
+/// The name of a signing key's sealed private key in the keyring.
 pub fn blob_name(environment: &EnvironmentName, kid: &KeyId) -> BlobName {
     BlobName::new(environment, PURPOSE, kid)
 }
 
-/// The header of our tokens: these members and no others.
+/// The header of our tokens: exactly these members.
 #[derive(serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 struct Header<'a> {
@@ -200,11 +207,13 @@ struct Header<'a> {
     typ: Cow<'a, str>,
 }
 
-/// The compact serialisation (RFC 7515 section 7.1). josekit's does the same by way of a map of JSON that it copies; its signer is the
-/// seam to the cryptography here as well, and its own serialisation and ours are compared in a test.
+/// The compact serialisation (RFC 7515 section 7.1).
+///
+/// josekit's goes through a map of JSON that it copies. Its signer is the interface to the cryptography here as well, and a
+/// test compares its serialisation with ours.
 fn compact(header: &Header<'_>, payload: &[u8], key: &PrivateKey) -> Option<String> {
     let header = serde_json::to_vec(header).ok()?;
-    // Four characters for three bytes, of three parts.
+    // Four characters for each three bytes, in three parts.
     let mut text = String::with_capacity((header.len() + payload.len() + key.signature_len()) * 4 / 3 + 8);
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     engine.encode_string(&header, &mut text);
@@ -216,14 +225,16 @@ fn compact(header: &Header<'_>, payload: &[u8], key: &PrivateKey) -> Option<Stri
     Some(text)
 }
 
-/// Reads our own output as a verifier would: header and claims, byte for byte what was recorded, and a signature in its one form (docs/explanation/architecture.md#one-exchange,
-/// step 8).
+/// Parses our own output as a verifier would.
+///
+/// Header and claims must be exactly what was recorded, and the signature in its one form
+/// (docs/explanation/architecture.md#one-exchange, step 8).
 fn read_back(text: &str, payload: &[u8], grant: &Grant, key: &PrivateKey) -> Result<(), IssueFault> {
     let check = || {
         let (header, claims, signature) = parts(text)?;
         let header = decode(header)?;
         let header: Header<'_> = serde_json::from_slice(&header).ok()?;
-        // What we would not take back ourselves is not released.
+        // A token that we would not accept ourselves is not released.
         let signature = decode(signature)?;
         let one_form = signature.len() == key.signature_len() && (key.alg() != Alg::Es256 || p256::is_low(&signature));
         one_form.then_some(())?;
@@ -248,7 +259,9 @@ mod tests {
     use super::*;
     use josekit::jws::{self, JwsHeader};
 
-    /// Ed25519 signs without a random number, so equal input is an equal token; for the others stock josekit verifies (`signer`).
+    /// Ed25519 signs without a random number, so equal input gives an equal token.
+    ///
+    /// For the other algorithms stock josekit verifies (`signer`).
     #[test]
     fn our_serialisation_is_josekits() {
         let payload = br#"{"iss":"https://sts.acme.example/production","exp":1700000000}"#;

@@ -1,7 +1,7 @@
 //! One private key with one algorithm: josekit's signer trait over aws-lc-rs.
 //!
-//! josekit frames, aws-lc-rs computes (docs/security/stack.md#josekit). A [`PrivateKey`] is unsealed once, when the ring is loaded; it has no
-//! `Debug` of its content and no serialisation.
+//! josekit frames, aws-lc-rs computes (docs/security/stack.md#josekit). A [`PrivateKey`] is unsealed once, when the ring is
+//! loaded. Its `Debug` shows nothing secret, and it has no serialisation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ enum Pair {
     Rsa(Box<RsaKeyPair>),
 }
 
-/// The key could not be made or read; which of them is told by where it happened, nothing of the key is.
+/// The key could not be made or read. The fault says nothing about the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the private key is not usable")]
 pub struct UnusableKey;
@@ -47,10 +47,12 @@ pub struct UnusableKey;
 struct AlgName(Alg);
 
 impl PrivateKey {
-    /// Makes a key for `alg`; returns it with its PKCS#8 form, which goes to the sealed keyring and nowhere else.
+    /// Makes a key for `alg`, and returns it with its PKCS#8 form for the sealed keyring.
     ///
-    /// RSA keys are of 3072 bits. PS256 is an algorithm for reading only, so there is no key for it.
-    /// One thumbprint in 64 begins with a hyphen, and a command line takes that for an option: such a key is made again.
+    /// The PKCS#8 form goes nowhere else.
+    ///
+    /// RSA keys have 3072 bits. PS256 is an algorithm for verification only, so there is no key for it. One thumbprint in 64
+    /// begins with a hyphen, which a command line takes for an option: such a key is made again.
     pub fn generate(alg: Alg) -> Result<(Self, Zeroizing<Vec<u8>>), UnusableKey> {
         loop {
             let made = Self::draw(alg)?;
@@ -77,7 +79,7 @@ impl PrivateKey {
         Ok((Self::from_pkcs8(alg, &der)?, der))
     }
 
-    /// Reads the PKCS#8 form of a key for `alg`.
+    /// Parses the PKCS#8 form of a key for `alg`.
     pub fn from_pkcs8(alg: Alg, der: &[u8]) -> Result<Self, UnusableKey> {
         let (pair, members) = match alg {
             Alg::Es256 => {
@@ -101,7 +103,7 @@ impl PrivateKey {
             }
             Alg::Ps256 => return Err(UnusableKey),
         };
-        // RFC 7638 section 3: the required members in lexicographic order, without white space. serde_json's map is ordered so.
+        // RFC 7638 section 3: the required members in lexicographic order, without white space. serde_json's map has that order.
         let thumbprint = Digest::of(members.to_string().as_bytes());
         let kid: KeyId = b64(&thumbprint.0).parse().map_err(|_| UnusableKey)?;
         let mut public = members;
@@ -111,12 +113,12 @@ impl PrivateKey {
         Ok(Self { alg: AlgName(alg), kid, pair: Arc::new(pair), public })
     }
 
-    /// The RFC 7638 thumbprint.
+    /// The key id, which is the RFC 7638 thumbprint.
     pub fn kid(&self) -> &KeyId {
         &self.kid
     }
 
-    /// What it signs with.
+    /// The algorithm that it signs with.
     pub fn alg(&self) -> Alg {
         self.alg.0
     }
@@ -184,8 +186,9 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Verifies a compact JWS of ours by a published JWK. An ES256 signature has a twin that anybody can compute; only the one that we release
-/// is taken back.
+/// Verifies a compact JWS of ours by a published JWK.
+///
+/// Anybody can compute the twin of an ES256 signature; only the one that we release is accepted.
 pub(super) fn verify(alg: Alg, public: &Value, token: &str) -> bool {
     use aws_lc_rs::signature::{
         ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
@@ -231,7 +234,7 @@ mod tests {
         }
     }
 
-    /// What we sign, stock josekit (OpenSSL) verifies, and so do we; a changed byte does not.
+    /// Stock josekit (OpenSSL) and this module verify what we sign; a changed byte fails.
     #[test]
     fn stock_josekit_verifies_what_we_sign() {
         for alg in [Alg::Es256, Alg::EdDsa, Alg::Rs256] {
@@ -250,7 +253,9 @@ mod tests {
         }
     }
 
-    /// Of the two signatures that verify, the signer releases the low one, and the reader takes that one alone: no token has a twin.
+    /// The signer releases the low one of the two signatures that verify, so no token has a twin.
+    ///
+    /// `verify` accepts only that one.
     #[test]
     fn only_the_low_signature_is_ours() {
         let (key, _) = PrivateKey::generate(Alg::Es256).expect("a key");
@@ -266,7 +271,7 @@ mod tests {
         }
     }
 
-    /// A bug once: one key in 64 could not be named on a command line, in the hour when it has to be tainted.
+    /// A `kid` must be usable on a command line, in the hour when the key has to be tainted.
     #[test]
     fn no_kid_begins_with_a_hyphen() {
         for _ in 0..600 {

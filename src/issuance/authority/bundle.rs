@@ -1,4 +1,6 @@
-//! Our own trust bundle, for whoever verifies our leaves as X.509-SVIDs (SPIFFE Trust Domain and Bundle, section 4; profile `https_web`).
+//! Our trust bundle, for clients that verify our leaves as X.509-SVIDs.
+//!
+//! SPIFFE Trust Domain and Bundle, section 4; profile `https_web`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -8,17 +10,20 @@ use x509_parser::prelude::FromDer as _;
 
 use crate::domain::credential::certificate::Der;
 
-/// How soon a relying party should look again, in seconds: a tainted authority should not be trusted for long.
+/// The refresh interval for relying parties, in seconds.
+///
+/// A tainted authority should not be trusted for long.
 const REFRESH: u32 = 300;
 
-/// The bundle of one trust domain: its roots, and the number of this bundle, which only grows. It holds no keys of JWT-SVIDs: the tokens
-/// that the broker issues are access tokens, and nothing should take them for a workload's identity.
+/// The bundle of one trust domain: its roots, and its sequence number, which only grows.
+///
+/// It has no keys for JWT-SVIDs: the broker issues access tokens, and nothing should take them for a workload's identity.
 pub fn bundle<'a>(roots: impl Iterator<Item = &'a Der>, sequence: u64) -> Value {
     let keys: Vec<Value> = roots.filter_map(key).collect();
     json!({"keys": keys, "spiffe_sequence": sequence, "spiffe_refresh_hint": REFRESH})
 }
 
-/// `use: x509-svid`, no `kid`, exactly one `x5c` (section 4.2.1).
+/// A root as a JWK: `use: x509-svid`, no `kid`, exactly one `x5c` (section 4.2.1).
 fn key(root: &Der) -> Option<Value> {
     let (_, certificate) = X509Certificate::from_der(&root.0).ok()?;
     // Every authority of ours is P-256: an uncompressed point.

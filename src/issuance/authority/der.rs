@@ -1,5 +1,6 @@
-//! The few DER structures that rcgen does not write: elements, and a PKCS #7 message that holds certificates alone. And the one thing to
-//! ask of bytes before a reader of them is let loose: [`is_framed`].
+//! The DER that rcgen does not write: elements, and a PKCS #7 message with certificates alone.
+//!
+//! [`is_framed`] checks bytes before a parser reads them.
 
 use rcgen::SerialNumber;
 use time::OffsetDateTime;
@@ -42,17 +43,17 @@ const DATA: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x
 /// INTEGER 1.
 const VERSION_1: [u8; 3] = [0x02, 0x01, 0x01];
 
-/// Constructed: the content is elements again.
+/// The bit for a constructed element: the content is elements again.
 const CONSTRUCTED: u8 = 0x20;
-/// A tag of more than one byte, which nothing that we read has.
+/// A tag of more than one byte. Nothing that we parse has one.
 const LONG_TAG: u8 = 0x1f;
-/// The deepest nesting of what we read is half of it.
+/// Twice the deepest nesting of what we parse.
 const DEEPEST: u8 = 24;
 
-/// Whether `bytes` are elements of definite length one after the other, each inside the one around it (X.690 section 8.1.3).
+/// True if `bytes` are elements of definite length in sequence, each inside the one around it.
 ///
-/// The reader below adds lengths to positions without looking: a length near 2^64 is a panic there (yasna 0.6, `skip_general`; found by the
-/// fuzz target `question`). So nothing reaches it that this does not hold of.
+/// X.690 section 8.1.3. The parser below adds lengths to positions without a check, and a length near 2^64 is a panic there
+/// (yasna 0.6, `skip_general`; found by the fuzz target `question`). So it gets only bytes that pass this check.
 pub fn is_framed(bytes: &[u8]) -> bool {
     fn frame(mut rest: &[u8], deeper: u8) -> bool {
         while !rest.is_empty() {
@@ -67,7 +68,7 @@ pub fn is_framed(bytes: &[u8]) -> bool {
     !bytes.is_empty() && frame(bytes, DEEPEST)
 }
 
-/// Tag, content, and what follows.
+/// Tag, content, and the bytes after the element.
 fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -86,12 +87,14 @@ fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, after))
 }
 
-/// The certificates of a certs-only message, as they come; nothing where it is none (RFC 7030 section 4.1.3).
+/// The certificates of a certs-only message, in its order; `None` if it is not one.
+///
+/// RFC 7030 section 4.1.3.
 pub fn read_certificates_only(message: &[u8]) -> Option<Vec<Vec<u8>>> {
     if !is_framed(message) {
         return None;
     }
-    // Servers write them leaf first and not in the order that DER wants of a set.
+    // Servers write them leaf first, not in the order that DER requires of a set.
     let certificates = yasna::parse_ber(message, |reader| {
         reader.read_sequence(|reader| {
             let signed = reader.next().read_oid()?;
@@ -119,8 +122,10 @@ pub fn read_certificates_only(message: &[u8]) -> Option<Vec<Vec<u8>>> {
     certificates.ok()
 }
 
-/// A certs-only message: signed data that nobody signed (RFC 7030 section 4.1.3, RFC 2315 section 9). The set is in the order of DER, by the
-/// octets of its members (X.690 section 11.6); readers that are strict refuse another one.
+/// A certs-only message: signed data without a signature.
+///
+/// RFC 7030 section 4.1.3, RFC 2315 section 9. The set is in the order of DER, by the octets of its members (X.690 section
+/// 11.6); strict parsers refuse any other.
 pub fn certificates_only(certificates: &[Der]) -> Vec<u8> {
     let mut members: Vec<&[u8]> = certificates.iter().map(|der| der.0.as_slice()).collect();
     members.sort_unstable();

@@ -8,20 +8,24 @@ use crate::domain::credential::certificate::{Authority, Der};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::Serial;
 
-/// How long a list may be used: a reader that finds an older one must not call anything good (ABUSE M-13).
+/// The time that a list may be used.
+///
+/// A reader with an older one must not call any certificate good (ABUSE M-13).
 pub const LIST_LIFE: Seconds = Seconds::hours(24);
 
-/// A certificate on the list.
+/// A revoked certificate on the list.
 #[derive(Clone, Debug)]
 pub struct Revoked {
-    /// Which.
+    /// Its serial number.
     pub serial: Serial,
-    /// Since when.
+    /// The time of its revocation.
     pub at: Timestamp,
 }
 
 impl Issuance {
-    /// Signs the list of one authority. `number` only grows: the index of the newest journal entry is one (RFC 5280 section 5.2.3).
+    /// Signs the list of one authority.
+    ///
+    /// `number` must only grow: the index of the newest journal entry is one (RFC 5280 section 5.2.3).
     ///
     /// # Errors
     /// The issuing key is not in this node's ring, or signing failed.
@@ -37,7 +41,7 @@ impl Issuance {
             Some(RevokedCertParams {
                 serial_number: serial_number(&revoked.serial),
                 revocation_time: date(revoked.at).ok()?,
-                // Why is for the journal; to the world it is no more than that nothing is known of a compromise.
+                // The journal has the reason. The public list says only that nothing is known of a compromise.
                 reason_code: Some(RevocationReason::CessationOfOperation),
                 invalidity_date: None,
             })

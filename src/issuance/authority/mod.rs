@@ -1,11 +1,12 @@
-//! The authority of an environment: a root, an issuing key under it, and what that key signs.
+//! The authority of an environment: a root, an issuing key under it, and the certificates it signs.
 //!
-//! Enter through [`Issuance::create_authority`] and [`Issuance::certify`]. A leaf is signed only when it stands on record: `certify` takes
-//! the commit that recorded it. What a certificate says comes from that record; of the request only the public key is taken ([`request`]).
-//! Every certificate is read back as a stranger would read it before it is released. Home of rcgen.
+//! Enter through [`Issuance::create_authority`] and [`Issuance::certify`]. A leaf is signed only if it is on record:
+//! `certify` takes the commit that recorded it. The content of a certificate comes from that record; only the public key
+//! comes from the request ([`request`]). Every certificate is parsed again, as a stranger would, before it is released. This
+//! folder is the home of rcgen.
 //!
-//! The root's key signs issuing certificates and nothing else. Both private halves are sealed in the journal's keyring; a node keeps
-//! the issuing key unsealed in memory, and unseals the root's for the moment of a rotation.
+//! The root's key signs issuing certificates and nothing else. Both private keys are sealed in the journal's keyring; a node
+//! keeps the issuing key unsealed in memory, and unseals the root's only for a rotation.
 
 mod bundle;
 mod der;
@@ -46,21 +47,21 @@ pub use server::{ServerIdentity, ServerKey};
 const ROOT_LIFE: Seconds = Seconds::days(3650);
 const ISSUING_LIFE: Seconds = Seconds::days(365);
 
-/// How far the beginning of our own certificates lies back.
+/// The time by which our own certificates are backdated.
 const BACKDATED: Seconds = Seconds::minutes(5);
 
 const ROOT: &str = "authority-root";
 const ISSUING: &str = "authority";
 
-/// An authority that was made and is not yet in the journal.
+/// An authority that was made and is not in the journal yet.
 pub struct NewAuthority {
-    /// For the change.
+    /// The record for the change.
     pub record: Authority,
-    /// For the keyring, in the same transaction: the issuing key, and a new root's.
+    /// The blobs for the keyring, in the same transaction: the issuing key's, and a new root's.
     pub sealed: Vec<SealedBlob>,
 }
 
-/// A signed certificate with those that lead to the root, leaf first, the root last.
+/// A signed certificate with its chain, leaf first, root last.
 #[derive(Clone, Debug)]
 pub struct Chain {
     /// The leaf.
@@ -71,20 +72,20 @@ pub struct Chain {
     pub root: Der,
 }
 
-/// Where relying parties find what they need to judge a certificate.
+/// The addresses at which relying parties check a certificate.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// Of the revocation list.
+    /// The URL of the revocation list.
     pub list: String,
-    /// Of the OCSP responder, where there is one.
+    /// The URL of the OCSP responder, if there is one.
     pub responder: Option<String>,
 }
 
 impl Issuance {
-    /// Makes an authority: a new root with an issuing key, or, where there is one already, another issuing key under its root.
+    /// Makes an authority: an issuing key under a new root, or under that of an earlier authority.
     ///
     /// # Errors
-    /// A key that cannot be made, or a root that does not open.
+    /// A key that cannot be made, or a root that does not unseal.
     pub async fn create_authority(
         &self,
         journal: &Journal,
@@ -153,7 +154,7 @@ impl Issuance {
     fn authority_params(&self, environment: &EnvironmentName, what: &str, kid: &KeyId) -> CertificateParams {
         let mut params = CertificateParams::default();
         let mut name = DistinguishedName::new();
-        // The key's name makes the subject unique: a path builder that goes by names finds one authority, not two.
+        // The key's name makes the subject unique, so a path builder that compares names finds one authority, not two.
         let short = kid.as_str().get(..8).unwrap_or_default();
         name.push(DnType::OrganizationName, "Carnet");
         name.push(DnType::CommonName, format!("{environment} {what} {short}"));
@@ -172,10 +173,10 @@ impl Issuance {
         hex::encode(&bytes).parse().expect("sixteen bytes are a serial number")
     }
 
-    /// Unseals the issuing keys of the authorities that count; drops the others.
+    /// Unseals the issuing keys of all authorities that are not tainted, and drops the others.
     ///
     /// # Errors
-    /// A blob that is missing or does not open; the rest of the ring is loaded all the same.
+    /// A blob that is missing or does not unseal. The rest of the ring is loaded all the same.
     pub async fn load_authorities(&self, journal: &Journal, state: &State) -> Result<(), UnusableKey> {
         let mut ring = std::collections::HashMap::new();
         let mut outcome = Ok(());
@@ -214,10 +215,11 @@ impl Issuance {
         self.authorities.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
     }
 
-    /// Signs the leaf that `committed` recorded, for the key that was asked for, and reads it back.
+    /// Signs the leaf that `committed` recorded, for the requested key, and reads it back.
     ///
     /// # Errors
-    /// No such leaf on record, a key that is not the recorded one, no issuing key, or a certificate that reads back as something else.
+    /// No such leaf on record, a key that is not the recorded one, no issuing key, or a certificate that reads back as
+    /// something else.
     pub fn certify(
         &self,
         committed: &Committed,
@@ -242,10 +244,12 @@ impl Issuance {
     }
 }
 
-/// The profile of a leaf (X509-SVID sections 3 and 4, RFC 5280): one name, no power to sign certificates, both ends of a TLS connection.
+/// The profile of a leaf (X509-SVID sections 3 and 4, RFC 5280).
+///
+/// One name, no power to sign certificates, both ends of a TLS connection.
 fn leaf_params(leaf: &Leaf, trust_domain: &TrustDomain, addresses: &Addresses) -> Result<CertificateParams, UnusableKey> {
     let mut params = CertificateParams::default();
-    // Empty, so that the one name is the URI; rcgen then marks subjectAltName as critical (RFC 5280 section 4.2.1.6).
+    // Empty, so that the URI is the only name; rcgen then marks subjectAltName as critical (RFC 5280 section 4.2.1.6).
     params.distinguished_name = DistinguishedName::new();
     let id = SpiffeId::of(trust_domain, &leaf.integration).to_string();
     params.subject_alt_names = vec![SanType::URI(id.try_into().map_err(|_| UnusableKey)?)];
@@ -274,7 +278,7 @@ fn information_access(responder: &str) -> CustomExtension {
     CustomExtension::from_oid_content(&AIA, content)
 }
 
-/// Reads a new leaf as a stranger would: what is in it must be what stands on record.
+/// Parses a new leaf as a stranger would, and checks that it has what is on record.
 fn read_back(der: &Der, leaf: &Leaf, key: &RequestedKey) -> Option<()> {
     let (rest, read) = x509_parser::parse_x509_certificate(&der.0).ok()?;
     let validity = read.validity();
@@ -297,7 +301,7 @@ fn name_of(info: &[u8]) -> Result<KeyId, UnusableKey> {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Digest::of(info).0).parse().map_err(|_| UnusableKey)
 }
 
-/// A root's key is found by its certificate.
+/// The keyring's name for a root's key, made from its certificate.
 fn root_blob(environment: &EnvironmentName, root: &Der) -> Result<BlobName, UnusableKey> {
     Ok(BlobName::new(environment, ROOT, &name_of(&root.0)?))
 }

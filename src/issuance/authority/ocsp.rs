@@ -1,7 +1,7 @@
-//! OCSP (RFC 6960): what somebody asks about certificates of ours, and the signed answer of a delegated responder.
+//! OCSP (RFC 6960): parses questions about our certificates, and signs the answers.
 //!
-//! Enter through [`Question::read`] and [`Responder::answer`]. "Good" is said only of a certificate that is on record and not revoked; of
-//! one that nobody recorded nothing is known, whoever signed it.
+//! Enter through [`Question::read`] and [`Responder::answer`], of a delegated responder. "Good" is only for a certificate
+//! that is on record and not revoked; a certificate that is not on record is "unknown", whoever signed it.
 
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
@@ -17,14 +17,14 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::hex;
 use crate::domain::value::names::Serial;
 
-/// The largest question that is read, and how many certificates it may ask about.
+/// The largest question, in bytes, and the most certificates that it may ask about.
 pub const LARGEST: usize = 4 * 1024;
 const MOST: usize = 16;
 
 /// The longest nonce (RFC 9654 section 2.1).
 const LONGEST_NONCE: usize = 128;
 
-/// How long an answer may be used.
+/// The time that an answer may be used.
 pub const ANSWER_LIFE: Seconds = Seconds::minutes(10);
 
 const OCSP_BASIC: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 1, 1];
@@ -33,13 +33,13 @@ const ECDSA_WITH_SHA256: &[u64] = &[1, 2, 840, 10045, 4, 3, 2];
 const SHA_1: &[u64] = &[1, 3, 14, 3, 2, 26];
 const SHA_256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
 
-/// `cessationOfOperation` (RFC 5280 section 5.3.1), as the revocation list says.
+/// `cessationOfOperation` (RFC 5280 section 5.3.1), as in the revocation list.
 const CESSATION: i64 = 5;
 
 /// An answer without a signature (RFC 6960 section 4.2.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unsigned {
-    /// The question cannot be read.
+    /// The question cannot be parsed.
     Malformed = 1,
     /// The responder cannot answer now.
     TryLater = 3,
@@ -47,13 +47,13 @@ pub enum Unsigned {
     Unauthorized = 6,
 }
 
-/// What is asked.
+/// A question about certificates, with its nonce.
 pub struct Question {
     ids: Vec<CertId>,
     nonce: Option<Vec<u8>>,
 }
 
-/// One certificate, as OCSP names it.
+/// One certificate, as OCSP identifies it.
 struct CertId {
     raw: Vec<u8>,
     algorithm: Vec<u64>,
@@ -62,35 +62,35 @@ struct CertId {
     serial: Vec<u8>,
 }
 
-/// What is known of a certificate.
+/// The status of a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
-    /// On record and not revoked.
+    /// It is on record and not revoked.
     Good,
-    /// Revoked since then.
+    /// It was revoked at this time.
     Revoked(Timestamp),
-    /// Not on record.
+    /// It is not on record.
     Unknown,
 }
 
-/// Who signs answers for one authority.
+/// The signer of answers for one authority.
 pub struct Responder {
     certificate: Der,
     key: KeyPair,
 }
 
 impl Unsigned {
-    /// OCSPResponse with a status alone.
+    /// An OCSPResponse with a status alone.
     pub fn der(self) -> Vec<u8> {
         yasna::construct_der(|writer| writer.write_sequence(|writer| writer.next().write_enum(self as i64)))
     }
 }
 
 impl Question {
-    /// Reads an OCSPRequest. Its signature, where it has one, says nothing to us: everybody may ask.
+    /// Parses an OCSPRequest. A signature on it is ignored: everybody may ask.
     ///
     /// # Errors
-    /// It is none, or asks for too much.
+    /// It is not an OCSPRequest, or asks for too much.
     pub fn read(der: &[u8]) -> Result<Self, Unsigned> {
         if der.len() > LARGEST || !is_framed(der) {
             return Err(Unsigned::Malformed);
@@ -105,7 +105,7 @@ impl Question {
         read.ok().filter(|question: &Self| (1..=MOST).contains(&question.ids.len())).ok_or(Unsigned::Malformed)
     }
 
-    /// TBSRequest.
+    /// Parses a TBSRequest.
     fn of(reader: &mut BERReaderSeq<'_, '_>) -> ASN1Result<Self> {
         reader.read_optional(|reader| reader.read_tagged(Tag::context(0), |reader| reader.read_i64()))?;
         reader.read_optional(|reader| reader.read_tagged(Tag::context(1), |reader| reader.read_der()))?;
@@ -157,7 +157,9 @@ impl CertId {
         Ok(Self { raw, algorithm, name, key, serial })
     }
 
-    /// Whether the certificate is said to be of this authority: by the hashes of its name and key (RFC 6960 section 4.1.1).
+    /// True if the question names this authority, by the hashes of its name and key.
+    ///
+    /// RFC 6960 section 4.1.1.
     fn is_of(&self, authority: &Authority) -> bool {
         let algorithm = match self.algorithm.as_slice() {
             SHA_1 => &SHA1_FOR_LEGACY_USE_ONLY,
@@ -176,18 +178,18 @@ impl CertId {
 }
 
 impl Responder {
-    /// Of a certificate that `certify_own` made, and its key in PKCS #8.
+    /// A responder with a certificate that `certify_own` made, and its key in PKCS #8.
     ///
     /// # Errors
-    /// A key that cannot be read.
+    /// A key that cannot be parsed.
     pub fn new(certificate: Der, key: &[u8]) -> Result<Self, UnusableKey> {
         Ok(Self { certificate, key: KeyPair::try_from(key).map_err(|_| UnusableKey)? })
     }
 
-    /// Signs what is known of each certificate of `authority` that is asked about; nothing is known of others.
+    /// Signs the status of each certificate of `authority` in the question; any other is unknown.
     ///
     /// # Errors
-    /// A time that cannot be written, or a signature that could not be made.
+    /// A time that cannot be written, or a failed signature.
     pub fn answer(
         &self,
         question: &Question,
@@ -233,7 +235,7 @@ impl Responder {
         Ok(self.signed(&data, &signature))
     }
 
-    /// OCSPResponse of a successful BasicOCSPResponse.
+    /// The OCSPResponse of a successful BasicOCSPResponse.
     fn signed(&self, data: &[u8], signature: &[u8]) -> Vec<u8> {
         let basic = yasna::construct_der(|writer| {
             writer.write_sequence(|writer| {
@@ -261,7 +263,7 @@ impl Responder {
     }
 }
 
-/// CertStatus: a choice of implicitly tagged forms.
+/// Writes CertStatus: a choice of implicitly tagged forms.
 fn write_status(writer: DERWriter<'_>, status: Status, revoked: Option<&[u8]>) {
     match status {
         Status::Good => writer.write_tagged_implicit(Tag::context(0), |writer| writer.write_null()),
@@ -275,7 +277,7 @@ fn write_status(writer: DERWriter<'_>, status: Status, revoked: Option<&[u8]>) {
     }
 }
 
-/// GeneralizedTime to the second.
+/// A GeneralizedTime, to the second.
 fn time(at: Timestamp) -> Result<Vec<u8>, IssueFault> {
     let at: OffsetDateTime = date(at).map_err(|_| IssueFault::Signing)?;
     let (hour, minute, second) = at.to_hms();

@@ -1,7 +1,7 @@
-//! Certification requests (PKCS #10): a key and nothing else is taken from them.
+//! Certification requests (PKCS #10): only the public key is taken from them.
 //!
-//! Enter through [`RequestedKey::read`]. Names and usages come from the record; a request that names somebody else is refused, other
-//! wishes are ignored and the profile applied (RFC 7030 section 4.2; ABUSE A-20).
+//! Enter through [`RequestedKey::read`]. Names and usages come from the record. A request that names somebody else is
+//! refused; other requested extensions are ignored and the profile applied (RFC 7030 section 4.2; ABUSE A-20).
 
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -14,17 +14,17 @@ use crate::domain::credential::certificate::SpiffeId;
 use crate::domain::reason::{self, Reason};
 use crate::domain::value::digest::Digest;
 
-/// The largest request that is read: RSA-4096 with its signature has some 1 700 bytes.
+/// The largest request, in bytes: RSA-4096 with its signature has some 1 700.
 pub const LARGEST: usize = 8 * 1024;
 
-/// A public key whose holder proved to have the private half, of a kind and size that is taken.
+/// A public key of an accepted kind and size, whose holder proved possession of the private key.
 #[derive(Clone, Debug)]
 pub struct RequestedKey {
     info: Vec<u8>,
 }
 
 impl RequestedKey {
-    /// Reads the DER of a request from whoever enrols as `id`.
+    /// Parses the DER of a request by the client that enrols as `id`.
     ///
     /// # Errors
     /// A request that is malformed or not signed by its own key, a weak key, or a foreign name.
@@ -37,7 +37,7 @@ impl RequestedKey {
             return Err(&reason::ENROLMENT_REQUEST);
         }
         let key = &request.certification_request_info.subject_pki;
-        // The kind first: a signature of RSA-16384 would cost more than it proves (ABUSE M-20).
+        // The kind is checked first: verifying a signature of RSA-16384 would cost more than it proves (ABUSE M-20).
         if !is_taken(key) {
             return Err(&reason::ENROLMENT_KEY);
         }
@@ -56,16 +56,17 @@ impl RequestedKey {
         &self.info
     }
 
-    /// SHA-256 of it, as the journal has it.
+    /// SHA-256 of the SubjectPublicKeyInfo, as in the journal.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.info)
     }
 }
 
-/// P-256, P-384, Ed25519, and RSA of 2048 to 4096 bits with the usual exponent, each in the one form that its standard gives it (RFC 5480
-/// section 2, RFC 8410 section 4, RFC 3279 section 2.3.1). The cryptography underneath takes more: compressed points, a whole
-/// SubjectPublicKeyInfo in place of a point, other parameters. What has two forms has two digests, and a revoked key would come back in
-/// the other one.
+/// True for an accepted kind of key, in the one encoding that its standard gives it.
+///
+/// P-256, P-384, Ed25519, and RSA of 2048 to 4096 bits with the usual exponent (RFC 5480 section 2, RFC 8410 section 4, RFC
+/// 3279 section 2.3.1). The cryptography underneath accepts more: compressed points, a whole SubjectPublicKeyInfo in place of
+/// a point, other parameters. A key with two encodings has two digests, and a revoked key would come back in the other one.
 fn is_taken(key: &SubjectPublicKeyInfo<'_>) -> bool {
     const ED25519: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
     const P256: &[u8] = &[
@@ -80,7 +81,7 @@ fn is_taken(key: &SubjectPublicKeyInfo<'_>) -> bool {
     is(P256, 64) || is(P384, 96) || is(ED25519, 32) || matches!(key.parsed(), Ok(PublicKey::RSA(rsa)) if is_rsa(&rsa, key.raw))
 }
 
-/// Whether `raw` is the one way to write `key`, and `key` neither small nor slow.
+/// True if `raw` is the one encoding of `key`, and `key` is neither small nor slow.
 fn is_rsa(key: &RSAPublicKey<'_>, raw: &[u8]) -> bool {
     const ENCRYPTION: &[u64] = &[1, 2, 840, 113_549, 1, 1, 1];
     let numbers = yasna::construct_der(|writer| {
@@ -101,7 +102,9 @@ fn is_rsa(key: &RSAPublicKey<'_>, raw: &[u8]) -> bool {
     (2048..=4096).contains(&key.key_size()) && only == raw
 }
 
-/// Names nothing, or exactly whom it may: as the one URI, and as a common name for tools that must have a subject.
+/// True if the request names nothing, or exactly the client.
+///
+/// The name may be the one URI, and a common name for tools that require a subject.
 fn names_only(request: &X509CertificationRequest<'_>, id: &SpiffeId) -> bool {
     let (id, integration) = (id.to_string(), id.integration.to_string());
     let subject = &request.certification_request_info.subject;

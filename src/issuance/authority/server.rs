@@ -1,4 +1,4 @@
-//! Certificates of our own sockets: on record, then signed, like those of partners.
+//! Certificates of our own sockets: recorded, then signed, like those of partners.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,19 +19,21 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::KeyId;
 use crate::journal::Committed;
 
-/// A key for a socket of ours. It lives in this process alone and is made anew with each certificate.
+/// A key for a socket of ours.
+///
+/// It exists in this process alone and is made anew for each certificate.
 pub struct ServerKey(KeyPair);
 
-/// What a socket presents.
+/// The certificate and key that a socket presents.
 pub struct ServerIdentity {
-    /// Leaf first, without the root.
+    /// The chain, leaf first, without the root.
     pub chain: Vec<Der>,
-    /// PKCS #8.
+    /// The private key, as PKCS #8.
     pub key: Zeroizing<Vec<u8>>,
 }
 
 impl ServerKey {
-    /// Makes one.
+    /// Makes a key.
     ///
     /// # Errors
     /// The platform makes no keys.
@@ -72,17 +74,19 @@ impl Issuance {
 }
 
 impl Issuance {
-    /// The responder that was kept for an authority, and the end of its certificate.
+    /// The responder of an authority, and the end of its certificate.
     pub fn responder(&self, authority: &KeyId) -> Option<(Timestamp, Arc<Responder>)> {
         self.responders.read().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
     }
 
-    /// When the making of each authority's responder was last begun. Whoever holds the lock makes one; nobody else does meanwhile.
+    /// The time at which the making of each authority's responder last began.
+    ///
+    /// Only the holder of the lock makes one.
     pub fn begun_responders(&self) -> Arc<tokio::sync::Mutex<HashMap<KeyId, Timestamp>>> {
         Arc::clone(&self.begun)
     }
 
-    /// Keeps a responder for an authority.
+    /// Stores a responder for an authority.
     pub fn keep_responder(&self, authority: &KeyId, ends: Timestamp, responder: Arc<Responder>) {
         self.responders.write().unwrap_or_else(PoisonError::into_inner).insert(authority.clone(), (ends, responder));
     }
@@ -104,7 +108,8 @@ fn params(leaf: &ServerLeaf) -> Result<CertificateParams, UnusableKey> {
         Purpose::Responder => {
             params.distinguished_name.push(DnType::CommonName, format!("{} OCSP responder", leaf.environment));
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
-            // id-pkix-ocsp-nocheck: it lives for days, and whom would one ask about it (RFC 6960 section 4.2.2.2.1)?
+            // id-pkix-ocsp-nocheck: it is valid for days only, and no other responder could answer about it (RFC 6960 section
+            // 4.2.2.2.1).
             params.custom_extensions.push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![5, 0]));
         }
     }
