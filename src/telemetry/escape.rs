@@ -1,10 +1,12 @@
-//! One record stays one line: control characters and the line ends of Unicode leave as `\uXXXX` (ABUSE L-05).
+//! Escapes control characters and Unicode line ends as `\uXXXX` (ABUSE L-05).
+//!
+//! So one record stays one line.
 
 use std::io::{self, Write};
 
 use crate::domain::value::text::misleads;
 
-/// A writer that takes one whole record at a time, as tracing's formatter hands them over, and escapes within it.
+/// A writer that gets one whole record per write, as tracing's formatter does, and escapes it.
 pub(super) struct Escaping<W>(pub(super) W);
 
 impl<W: Write> Write for Escaping<W> {
@@ -18,7 +20,9 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-/// The record with its final line end and no other. The escape is JSON's, so that a JSON record stays one.
+/// The record with its final line end and no other.
+///
+/// The escape is JSON's, so that a JSON record stays valid.
 fn escape(record: &str) -> String {
     let (line, end) = record.strip_suffix('\n').map_or((record, ""), |line| (line, "\n"));
     let mut escaped = String::with_capacity(record.len());

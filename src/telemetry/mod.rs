@@ -1,9 +1,9 @@
 //! Logs: JSON or text on stderr, one record per line, level by `CARNET_LOG`.
 //!
-//! Enter through [`install`], once, at the start of a command. Metrics live in `http::metrics`.
+//! Enter through [`install`], once, at the start of a command. Metrics are in `http::metrics`.
 //!
-//! A panic's message may quote what a caller sent, so only its place is logged (ABUSE L-04). Every line passes [`escape`] on its
-//! way out, whatever wrote it, so that no field can end a record or drive a terminal (ABUSE L-05).
+//! A panic's message may quote what a caller sent, so only its place is logged (ABUSE L-04). Every line is escaped on its way
+//! out ([`escape`]), so that no field can end a record or drive a terminal (ABUSE L-05).
 
 mod escape;
 
@@ -11,35 +11,36 @@ use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
 
-/// How records look.
+/// The format of records.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
     /// One JSON object per line.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
 impl Format {
-    /// Text where somebody looks on, JSON where a machine collects.
+    /// Text if stderr is a terminal, otherwise JSON.
     pub fn of_stderr() -> Self {
         if io::stderr().is_terminal() { Self::Text } else { Self::Json }
     }
 }
 
-/// Why logs cannot be set up.
+/// The reason why logs cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryFault {
     /// `CARNET_LOG` is not a filter such as `info` or `carnet=debug,warn`.
     #[error("CARNET_LOG is not a level or filter such as info or carnet::access=warn,info")]
     Filter,
-    /// Something else set a subscriber before.
+    /// A subscriber was set before.
     #[error("logs are already set up")]
     Twice,
 }
 
-/// Sends records to stderr from now on, and makes panics tell only their place. `default` is the filter where `CARNET_LOG`
-/// is not set, such as `info`.
+/// Sends records to stderr from now on, and makes panics log only their place.
+///
+/// `default` is the filter if `CARNET_LOG` is not set, such as `info`.
 ///
 /// # Errors
 /// A filter that does not parse, or a second call.
