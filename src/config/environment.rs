@@ -1,4 +1,4 @@
-//! `[environments.NAME]`: one issuer each, told apart by host and path.
+//! `[environments.NAME]`: environments, each with its own issuer; host and path tell them apart.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::domain::value::names::{EnvironmentName, Issuer, TrustDomain};
 /// `[environments.NAME]`.
 #[derive(Clone, Debug)]
 pub struct EnvironmentSection {
-    /// The `iss` of its tokens, and where its endpoints are.
+    /// The `iss` of its tokens, and the base URL of its endpoints.
     pub issuer: Issuer,
-    /// No token lives longer, whatever record or API say.
+    /// The longest life of a token, whatever record or API say.
     pub max_ttl: Seconds,
-    /// Of its SPIFFE IDs.
+    /// The trust domain of its SPIFFE IDs.
     pub trust_domain: TrustDomain,
 }
 
 impl EnvironmentSection {
-    /// Host and port of the issuer, as a `Host` header names them.
+    /// The issuer's host and port, in the form of a `Host` header.
     pub fn authority(&self) -> &str {
         self.parts().0
     }
@@ -36,7 +36,7 @@ impl EnvironmentSection {
     }
 }
 
-/// The default ceiling of a token's life.
+/// The default longest life of a token.
 const MAX_TTL: Seconds = Seconds::minutes(15);
 
 const ISSUER_FIX: &str =
@@ -64,7 +64,7 @@ pub(super) fn read(section: Option<Section<'_>>, faults: &mut Faults<'_>) -> BTr
     environments
 }
 
-/// What an environment took, for comparison with the others.
+/// The parts of an environment that others are compared with.
 struct Seen {
     field: String,
     issuer: String,
@@ -107,22 +107,25 @@ fn one(mut section: Section<'_>, seen: &mut Vec<Seen>, faults: &mut Faults<'_>) 
     Some(EnvironmentSection { issuer: issuer?, max_ttl: max_ttl.unwrap_or(MAX_TTL), trust_domain: trust_domain? })
 }
 
-/// Same host, and one path is the other's or lies below it: a request could then belong to both. The scheme is no difference,
-/// as a `Host` header does not tell it.
+/// True if both have the same host, and one path is equal to or below the other.
+///
+/// A request could then belong to both. The scheme does not matter: a `Host` header does not have it.
 fn overlap(one: &str, other: &str) -> bool {
     let (Ok(one), Ok(other)) = (url::split(one), url::split(other)) else { return false };
     let below = |path: &str, root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     one.authority == other.authority && (below(one.path, other.path) || below(other.path, one.path))
 }
 
-/// Where none is configured: the environment's name before the host of its issuer, so that no two share one.
+/// The default trust domain: the environment's name before its issuer's host.
+///
+/// No two environments share it.
 pub(crate) fn default_trust_domain(environment: &str, issuer: &str) -> Option<TrustDomain> {
     let authority = url::split(issuer).ok()?.authority;
-    // Without the port; an IPv6 address has colons of its own, in brackets.
+    // Without the port; an IPv6 address has its own colons, in brackets.
     let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address.replace(':', "-"),
         None => authority.split(':').next().unwrap_or_default().to_ascii_lowercase(),
     };
-    // A name that is none has a fault of its own.
+    // An invalid name has its own fault.
     format!("{}.{host}", environment.to_ascii_lowercase()).parse().ok()
 }

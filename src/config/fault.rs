@@ -1,21 +1,23 @@
-//! What is wrong with a configuration file: all of it at once, each fault with field, line, reason and fix.
+//! The faults of a configuration file: all at once, each with field, line, reason and fix.
 
 use std::fmt;
 
-/// One fault of `carnet.toml`. Never quotes a value of a field that may hold a password.
+/// One fault of `carnet.toml`. It never quotes the value of a field that may have a password.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfigFault {
     /// `environments.production.issuer`; empty for faults of the file as a whole.
     pub field: String,
-    /// Counted from 1; absent when the field is.
+    /// The line, counted from 1; absent if the field is.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// A sentence about the fault.
     pub reason: String,
-    /// What to write instead.
+    /// The fix: what to write instead.
     pub fix: String,
 }
 
-/// `carnet.toml:12: environments.production.issuer: reason. fix` without the file's name, which the caller knows.
+/// Formats as `line 12: environments.production.issuer: reason; fix`.
+///
+/// The caller knows the file's name.
 impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
@@ -29,7 +31,7 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-/// Faults found so far, and the text that they are counted in.
+/// The faults found so far, and the text in which their lines are counted.
 pub(super) struct Faults<'t> {
     text: &'t str,
     list: Vec<ConfigFault>,
@@ -50,7 +52,7 @@ impl<'t> Faults<'t> {
         self.list.push(ConfigFault { field: field.to_owned(), line, reason: reason.into(), fix: fix.into() });
     }
 
-    /// In the order of the file; what is missing comes last.
+    /// All faults in the order of the file; those of absent fields come last.
     pub(super) fn into_list(mut self) -> Vec<ConfigFault> {
         self.list.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
         self.list

@@ -1,4 +1,4 @@
-//! `[listen]`: sockets, our public names, and what one peer may cost.
+//! `[listen]`: sockets, our public names, and the limits of a peer.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,31 +11,31 @@ use crate::domain::value::network::Cidr;
 /// `[listen]`. Every field has a default.
 #[derive(Clone, Debug)]
 pub struct ListenSection {
-    /// For workloads and APIs.
+    /// The address for workloads and APIs.
     pub public: SocketAddr,
-    /// For staff; console too.
+    /// The address for staff, with the console.
     pub admin: SocketAddr,
-    /// For workloads with client certificates.
+    /// The address for workloads with client certificates.
     pub mtls: SocketAddr,
-    /// Certificate of the public socket; absent, a proxy ends TLS.
+    /// The certificate of the public socket; if absent, a proxy ends TLS.
     pub public_tls: Option<TlsFiles>,
-    /// Certificate of the mTLS socket; absent, one from the environment's CA.
+    /// The certificate of the mTLS socket; if absent, one of the environment's CA.
     pub mtls_tls: Option<TlsFiles>,
-    /// What metadata publishes for the mTLS socket.
+    /// The URL of the mTLS socket in the metadata.
     pub mtls_url: Option<Origin>,
-    /// Where staff reach the admin socket; absent, `http://localhost:PORT`.
+    /// The URL at which staff reach the admin socket; if absent, `http://localhost:PORT`.
     pub admin_url: Option<Origin>,
     /// Proxies that may set `Forwarded` and `Client-Cert`.
     pub trusted_proxies: Vec<Cidr>,
     /// Proxies that may ask `I/verify` without a proof of the API's `callers`.
     pub verify_callers: Vec<Cidr>,
-    /// Connections of one address to one socket.
+    /// The most connections of one address to one socket.
     pub connections_per_address: usize,
-    /// Bytes of a request to the token endpoint.
+    /// The longest body of a request to the public or the mTLS socket, in bytes.
     pub body_limit: usize,
 }
 
-/// A certificate chain and its key, both PEM: paths only, never contents.
+/// A certificate chain and its key, both PEM: the paths, never the contents.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TlsFiles {
     /// The chain, leaf first.
@@ -112,7 +112,9 @@ fn tls_files(mut section: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -
     Some(TlsFiles { cert: cert?, key: key? })
 }
 
-/// Two sockets on one port would end in the kernel's refusal of the second, which names no field.
+/// Refuses one address for two sockets.
+///
+/// The kernel would refuse the second one too, without naming a field.
 fn check_apart(listen: &ListenSection, at: (&str, Option<usize>), faults: &mut Faults<'_>) {
     let sockets = [("public", listen.public), ("admin", listen.admin), ("mtls", listen.mtls)];
     for (number, (one, address)) in sockets.iter().enumerate() {
@@ -124,10 +126,12 @@ fn check_apart(listen: &ListenSection, at: (&str, Option<usize>), faults: &mut F
     }
 }
 
-/// The most that is read of a stranger's request (ABUSE I-21): at these endpoints the proof stands in the body.
+/// The most that is read of a stranger's request, in bytes (ABUSE I-21).
+///
+/// At these endpoints the body has the proof.
 const LARGEST_BODY: usize = 256 * 1024;
 
-/// `16KiB`, `1MiB` or a number of bytes.
+/// Parses `16KiB`, `1MiB` or a number of bytes.
 fn size(text: &str) -> Result<usize, String> {
     let (digits, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
         (Some(digits), _) => (digits, 1024),

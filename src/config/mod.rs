@@ -1,9 +1,9 @@
-//! `carnet.toml`, as docs/reference/configuration.md has it: unknown keys are refused, all faults are told at once.
+//! `carnet.toml`, as docs/reference/configuration.md describes it.
 //!
-//! Enter through [`load`]. A [`Config`] holds names, numbers and paths. It holds no secret but a password that somebody wrote
-//! into the Redis URL, which is never printed. Tests build the sections as plain literals.
+//! Unknown keys are refused, and all faults are reported at once. Enter through [`load`]. A [`Config`] has names, numbers and
+//! paths. Its only secret can be a password in the Redis URL, which is never printed. Tests build the sections as plain literals.
 //!
-//! Not here: what the files contain (the KEK's size and mode are the key loader's, certificates `server::tls`'s).
+//! The contents of the files are checked elsewhere: the KEK's size and mode by the key loader, certificates by `server::tls`.
 
 mod environment;
 mod fault;
@@ -37,13 +37,13 @@ use section::Section;
 /// The whole configuration of `carnet serve`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The folder of the file: relative paths begin here, and the newest checkpoint is kept here.
+    /// The folder of the file. Relative paths begin here, and the newest checkpoint is stored here.
     pub folder: PathBuf,
     /// `[listen]`.
     pub listen: ListenSection,
     /// `[journal]`.
     pub journal: JournalSection,
-    /// `[redis]`; absent, the live index is in-process and there is one node.
+    /// `[redis]`; if absent, the live index is in-process and there is one node.
     pub redis: Option<RedisSection>,
     /// `[keys]`.
     pub keys: KeysSection,
@@ -53,20 +53,20 @@ pub struct Config {
     pub outbound: OutboundSection,
     /// `[environments.NAME]`; at least one.
     pub environments: BTreeMap<EnvironmentName, EnvironmentSection>,
-    /// `[tickets]`: where to ask whether a ticket is open.
+    /// `[tickets]`: the ticket system.
     pub tickets: Option<TicketSection>,
-    /// `[webhooks.NAME]`: who is told what happens.
+    /// `[webhooks.NAME]`: the receivers of events.
     pub webhooks: BTreeMap<String, WebhookSection>,
 }
 
 /// `[keys]`.
 #[derive(Clone, Debug)]
 pub struct KeysSection {
-    /// The key-encryption key: its path.
+    /// The path of the key-encryption key.
     pub kek_file: PathBuf,
 }
 
-/// Reads and checks a configuration file.
+/// Loads and checks a configuration file.
 ///
 /// # Errors
 /// Every fault of the file, in its order.
@@ -83,7 +83,7 @@ pub fn load(path: &Path) -> Result<Config, Vec<ConfigFault>> {
     }
 }
 
-/// The same for a text; `folder` is where its relative paths begin.
+/// The same for a text; its relative paths begin in `folder`.
 ///
 /// # Errors
 /// Every fault of the text, in its order.

@@ -1,6 +1,6 @@
 //! Reads one table of the file key by key, so that every fault is found and not only the first.
 //!
-//! serde would stop at the first fault, and would not tell the line of a value that is well-typed and wrong.
+//! serde would stop at the first fault, and would not give the line of a value that has the right type but is wrong.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::fault::Faults;
 use crate::domain::value::clock::Seconds;
 
-/// A table that is being read. What nobody asked for is an unknown key.
+/// A table that is being read. A key that is never read is unknown.
 pub(super) struct Section<'t> {
     path: String,
     line: Option<usize>,
@@ -32,7 +32,7 @@ impl<T> Located<T> {
         (&self.field, Some(self.line))
     }
 
-    /// Parses the value; a failure is a fault with this fix.
+    /// Parses the value; a failure becomes a fault with this fix.
     pub(super) fn parse<U>(
         &self,
         faults: &mut Faults<'_>,
@@ -75,13 +75,13 @@ impl<'t> Section<'t> {
         keys
     }
 
-    /// A table below this one.
+    /// Takes a table below this one.
     pub(super) fn section(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<Section<'t>> {
         self.known.push(key);
         self.named_section(key, faults)
     }
 
-    /// A table below this one, under a name that the file chose.
+    /// Takes a table below this one, under a name that the file chose.
     pub(super) fn named_section(&mut self, key: &str, faults: &mut Faults<'_>) -> Option<Section<'t>> {
         let found = self.take(key)?;
         let Located { value, field, line } = found;
@@ -94,7 +94,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// A text.
+    /// Takes a text.
     pub(super) fn text(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<Located<String>> {
         self.known.push(key);
         let Located { value, field, line } = self.take(key)?;
@@ -107,7 +107,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// A text that must be there.
+    /// Takes a text that is required.
     pub(super) fn required(&mut self, key: &'static str, fix: &str, faults: &mut Faults<'_>) -> Option<Located<String>> {
         let is_there = self.entries.iter().any(|(name, ..)| name == key);
         let found = self.text(key, faults);
@@ -117,18 +117,18 @@ impl<'t> Section<'t> {
         found
     }
 
-    /// A list of texts; absent is empty.
+    /// Takes a list of texts; an absent one is empty.
     pub(super) fn texts(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Vec<Located<String>> {
         self.known.push(key);
         self.take(key).map(|found| texts_of(found, faults)).unwrap_or_default()
     }
 
-    /// A list of texts under a name that the file chose.
+    /// Takes a list of texts under a name that the file chose.
     pub(super) fn named_texts(&mut self, key: &str, faults: &mut Faults<'_>) -> Vec<Located<String>> {
         self.take(key).map(|found| texts_of(found, faults)).unwrap_or_default()
     }
 
-    /// A whole number within bounds.
+    /// Takes a whole number within bounds.
     pub(super) fn number(&mut self, key: &'static str, bounds: (usize, usize), faults: &mut Faults<'_>) -> Option<usize> {
         self.known.push(key);
         let Located { value, field, line } = self.take(key)?;
@@ -147,13 +147,13 @@ impl<'t> Section<'t> {
         within
     }
 
-    /// A listen address: `127.0.0.1:7400`, port 0 allowed.
+    /// Takes a listen address such as `127.0.0.1:7400`; port 0 is allowed.
     pub(super) fn address(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<SocketAddr> {
         let parse = |text: &String| SocketAddr::from_str(text).map_err(|_| "this is not an address and port".to_owned());
         self.text(key, faults)?.parse(faults, parse, "write an IP address and a port, such as 127.0.0.1:7400 or [::1]:7400")
     }
 
-    /// A length of time within bounds.
+    /// Takes a length of time within bounds.
     pub(super) fn duration(
         &mut self,
         key: &'static str,
@@ -169,7 +169,7 @@ impl<'t> Section<'t> {
         self.text(key, faults)?.parse(faults, parse, &fix)
     }
 
-    /// A file that must exist; relative to the folder of the configuration.
+    /// Takes the path of a file that must exist, relative to the folder of the configuration.
     pub(super) fn file(&mut self, key: &'static str, folder: &Path, fix: &str, faults: &mut Faults<'_>) -> Option<PathBuf> {
         let found = self.text(key, faults)?;
         let path = folder.join(&found.value);
@@ -179,7 +179,7 @@ impl<'t> Section<'t> {
         Some(path)
     }
 
-    /// Everything that nobody asked for is refused: a misspelt key would silently be a default.
+    /// Refuses every key that was not read: a misspelt key would silently be a default.
     pub(super) fn finish(self, faults: &mut Faults<'_>) {
         let known = if self.known.is_empty() { "nothing".to_owned() } else { self.known.join(", ") };
         for (key, line, _) in &self.entries {

@@ -1,4 +1,4 @@
-//! `[staff]` and `[outbound]`: the company's identity provider, and which origins may be called although they are private.
+//! `[staff]` and `[outbound]`: the company's identity provider, and origins that may be private.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,32 +15,32 @@ use crate::domain::value::names::Issuer;
 pub struct StaffSection {
     /// The company's issuer.
     pub issuer: Issuer,
-    /// What its tokens for us name as audience.
+    /// The audience of its tokens for us.
     pub audience: String,
-    /// The claim that names a human in every kind of token.
+    /// The claim that identifies a person in every kind of token.
     pub person_claim: String,
-    /// How long a token counts after `iat`.
+    /// The time that a token is valid after `iat`.
     pub max_age: Seconds,
-    /// The claim that holds the groups.
+    /// The claim with the groups.
     pub roles_claim: String,
-    /// Which groups make which role.
+    /// The groups that give each role.
     pub roles: BTreeMap<Role, BTreeSet<String>>,
-    /// For sign-in in the browser.
+    /// The client id for sign-in in the browser.
     pub client_id: Option<String>,
-    /// For sign-in in the browser: the path, never the secret.
+    /// The path of the client's secret, for sign-in in the browser.
     pub client_secret_file: Option<PathBuf>,
 }
 
-/// `[outbound]`: exact origins that are allowed although private or plain http, per purpose.
+/// `[outbound]`: by purpose, exact origins that are allowed although private or plain http.
 #[derive(Clone, Debug, Default)]
 pub struct OutboundSection {
-    /// Partner, caller and staff issuers.
+    /// Issuers of partners, callers and staff.
     pub issuers: Vec<Origin>,
     /// Webhook receivers.
     pub events: Vec<Origin>,
     /// Ticket systems.
     pub tickets: Vec<Origin>,
-    /// For one issuer: origins besides its own that its documents may name.
+    /// By issuer: origins besides its own that its documents may name.
     pub issuer_origins: BTreeMap<Issuer, Vec<Origin>>,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn outbound(section: Option<Section<'_>>, faults: &mut Faults<'_>) ->
     OutboundSection { issuers, events, tickets, issuer_origins }
 }
 
-/// `issuer_origins`: an issuer, and the origins besides its own that its documents may name.
+/// Reads `issuer_origins`: by issuer, the origins besides its own that its documents may name.
 fn beside(mut table: Section<'_>, faults: &mut Faults<'_>) -> BTreeMap<Issuer, Vec<Origin>> {
     let mut found = BTreeMap::new();
     for (name, line) in table.keys() {
@@ -114,8 +114,9 @@ pub(super) fn staff(
     })
 }
 
-/// https, or an origin that `[outbound] issuers` allows: whoever can answer for the staff issuer is everybody on the staff.
-/// Its spelling is its own: some end with a slash.
+/// Accepts https, or an origin that `[outbound] issuers` allows.
+///
+/// Anybody who can answer for the staff issuer can act as any member of staff. Its spelling is its own: some end with a slash.
 fn staff_issuer(text: &str, outbound: &OutboundSection) -> Result<Issuer, String> {
     let parts = url::split(text.strip_suffix('/').unwrap_or(text))?;
     let is_allowed = |origin: &Origin| origin.as_str() == format!("http://{}", parts.authority);

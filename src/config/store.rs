@@ -1,4 +1,4 @@
-//! Where the journal and the live index are: `[journal]` and `[redis]`.
+//! The places of the journal and the live index: `[journal]` and `[redis]`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,34 +10,37 @@ use crate::domain::value::clock::Seconds;
 /// `[journal]`.
 #[derive(Clone, Debug)]
 pub struct JournalSection {
-    /// Where the journal is kept.
+    /// The place of the journal.
     pub url: JournalUrl,
-    /// The name of the log in checkpoints; absent, the composition derives one from the first environment.
+    /// The name of the log in checkpoints; if absent, `serve` takes the first environment's issuer.
     pub origin: Option<String>,
-    /// How long issuance and refusal entries stay in the database; then segments beside it have them. Absent: for ever.
+    /// The time that issuance and refusal entries stay in the database, before segments have them.
+    /// If absent, they stay for ever.
     pub retention: Option<Seconds>,
 }
 
-/// A journal's place.
+/// The place of a journal.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum JournalUrl {
-    /// A database file of our own, absolute.
+    /// Our own database file, by its absolute path.
     Sqlite(PathBuf),
 }
 
 /// `[redis]`.
 #[derive(Clone, Debug)]
 pub struct RedisSection {
-    /// Where it is.
+    /// Its URL.
     pub url: RedisUrl,
 }
 
-/// `redis://[user:password@]host:port/db`: may hold a password, so it is not printed and there is no `Display`.
+/// `redis://[user:password@]host:port/db`.
+///
+/// It may have a password, so it is never printed and has no `Display`.
 #[derive(Clone, Eq, PartialEq)]
 pub struct RedisUrl(String);
 
 impl RedisUrl {
-    /// The whole URL, for the client alone.
+    /// The whole URL, for the Redis client alone.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -91,7 +94,9 @@ fn journal_url(text: &str) -> Result<JournalUrl, String> {
     }
 }
 
-/// The origin of a checkpoint is a line of its own and a key name (C2SP tlog-checkpoint, signed-note): no spaces, no plus.
+/// Checks the origin of checkpoints: a line of its own and a key name, so no spaces and no plus.
+///
+/// C2SP tlog-checkpoint, signed-note.
 fn journal_origin(text: &str) -> Result<String, String> {
     let is_name = !text.is_empty() && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'+');
     if is_name { Ok(text.to_owned()) } else { Err("it cannot be the name of a log".to_owned()) }

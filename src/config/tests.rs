@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::people::actor::Role;
 use crate::domain::value::clock::Seconds;
 
-/// A folder with what the files below name.
+/// A folder with the files that the configurations below name.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("keys")).expect("a folder");

@@ -1,4 +1,4 @@
-//! `[tickets]`: where to ask whether a ticket is open.
+//! `[tickets]`: the ticket system, which is asked if a ticket is open.
 
 use std::path::{Path, PathBuf};
 
@@ -8,15 +8,15 @@ use super::section::Section;
 /// `[tickets]`.
 #[derive(Clone, Debug)]
 pub struct TicketSection {
-    /// The address of a ticket, with `{ticket}` where its number stands.
+    /// The URL of a ticket, with `{ticket}` in place of its number.
     pub url: String,
-    /// The file with the bearer token that authenticates us there.
+    /// The path of the file with our bearer token for it.
     pub token_file: PathBuf,
-    /// The JSON Pointer of the member that tells the state.
+    /// The JSON Pointer of the member with the state.
     pub pointer: String,
     /// The states in which a ticket is open.
     pub open: Vec<String>,
-    /// The JSON Pointer of its title, to be shown to approvers.
+    /// The JSON Pointer of the title, which approvers see.
     pub title: Option<String>,
 }
 

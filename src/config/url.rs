@@ -1,5 +1,7 @@
-//! The URLs of the configuration: issuers, origins, and our own public names. Compared byte for byte, so only one spelling of
-//! each is taken: lower-case host, no default port, no user, no query, no fragment, no trailing slash.
+//! The URLs of the configuration: issuers, origins, and our own public names.
+//!
+//! They are compared byte for byte, so only one spelling of each is accepted: lower-case host, no default port, no user, no
+//! query, no fragment, no trailing slash.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,12 +14,12 @@ use crate::domain::value::names::Issuer;
 pub struct Origin(String);
 
 impl Origin {
-    /// As written: scheme, host, and the port where it is not the scheme's.
+    /// The origin as written: scheme, host, and the port if it is not the scheme's.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Host and port, as a `Host` header names them.
+    /// The host and port, in the form of a `Host` header.
     pub fn authority(&self) -> &str {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
     }
@@ -36,7 +38,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The parts of a URL that was taken.
+/// The parts of a valid URL.
 pub(super) struct Parts<'u> {
     pub(super) is_https: bool,
     pub(super) authority: &'u str,
@@ -44,7 +46,7 @@ pub(super) struct Parts<'u> {
     pub(super) path: &'u str,
 }
 
-/// Splits `scheme://authority/path`, refusing every second spelling.
+/// Splits `scheme://authority/path`, and refuses every second spelling.
 pub(super) fn split(url: &str) -> Result<Parts<'_>, String> {
     let (is_https, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
         (Some(rest), _) => (true, rest),
@@ -98,7 +100,7 @@ fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether the authority is this machine itself.
+/// True if the authority is this machine itself.
 pub(super) fn is_loopback(authority: &str) -> bool {
     let (host, _) = host_and_port(authority);
     let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -107,19 +109,21 @@ pub(super) fn is_loopback(authority: &str) -> bool {
         || v6.is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback()))
 }
 
-/// An exact origin, https or http.
+/// Parses an exact origin, https or http.
 pub(super) fn origin(text: &str) -> Result<Origin, String> {
     let parts = split(text)?;
     if parts.path.is_empty() { Ok(Origin(text.to_owned())) } else { Err("it has a path".to_owned()) }
 }
 
-/// An origin of ours: https, or http on a loopback host.
+/// Parses an origin of ours: https, or http on a loopback host.
 pub(super) fn own_origin(text: &str) -> Result<Origin, String> {
     safe(&split(text)?)?;
     origin(text)
 }
 
-/// An environment's issuer: https, or http on a loopback host; a path is allowed (docs/reference/configuration.md, RFC 8414 section 2).
+/// Parses an environment's issuer: https, or http on a loopback host; a path is allowed.
+///
+/// docs/reference/configuration.md, RFC 8414 section 2.
 pub(super) fn environment_issuer(text: &str) -> Result<Issuer, String> {
     safe(&split(text)?)?;
     text.parse::<Issuer>().map_err(|error| error.to_string())

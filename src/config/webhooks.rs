@@ -1,4 +1,4 @@
-//! `[webhooks.NAME]`: who is told what happens, and how each knows that it was us.
+//! `[webhooks.NAME]`: the receivers of events, and the secrets that sign them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use crate::domain::value::clock::Seconds;
 /// One receiver.
 #[derive(Clone, Debug)]
 pub struct WebhookSection {
-    /// Where events are sent.
+    /// The URL that events are sent to.
     pub url: String,
-    /// The file with the secret that signs them: `whsec_` and base64.
+    /// The path of the file with the secret that signs them: `whsec_` and base64.
     pub secret_file: PathBuf,
-    /// The kinds of events, or the first words of them; empty means all.
+    /// The kinds of events, or their first words; empty means all.
     pub kinds: Vec<String>,
-    /// After so long without success an event is put aside, and the next one is sent.
+    /// The time without success after which an event is put aside, and the next one is sent.
     pub give_up_after: Seconds,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
     for (name, line) in section.keys() {
         let field = format!("webhooks.{name}");
         let Some(below) = section.named_section(&name, faults) else { continue };
-        // The name is that of a file, too.
+        // The name is part of a file name, too.
         if name.parse::<crate::domain::value::names::ApiName>().is_err() {
             faults.add((&field, Some(line)), "this is not a name", "write 1 to 63 of a-z, 0-9 and -");
             continue;
@@ -44,7 +44,9 @@ pub(super) fn read(section: Option<Section<'_>>, folder: &Path, faults: &mut Fau
     receivers
 }
 
-/// A kind of event, or its first words: another one would never be sent, and nobody would know.
+/// Checks a kind of event, or its first words.
+///
+/// An unknown kind would never be sent, and nobody would notice.
 fn known(text: &String) -> Result<String, String> {
     let is = |kind: &str| kind.strip_prefix(text.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     if Change::kinds().any(is) { Ok(text.clone()) } else { Err(format!("there is no event of the kind {text:?}")) }
