@@ -1,4 +1,4 @@
-//! The program. Everything is in the library; see `carnet::cli`.
+//! The program. The library has everything; see `carnet::cli`.
 
 use std::process::ExitCode;
 
