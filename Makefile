@@ -4,7 +4,7 @@
 
 help:
 	@echo "make demo    the whole story on one screen, from nothing"
-	@echo "make test    format, lints and every test, with the real servers they need"
+	@echo "make test    format, lints, links of the code's documentation and every test, with the real servers they need"
 	@echo "make lint    licences, sources and banned crates of the dependencies (cargo-deny)"
 	@echo "make docs    the book of docs/ as HTML, into target/book"
 	@echo "make docs-reference  write the parts of docs/ that the code knows"
@@ -30,6 +30,7 @@ test: setup
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features --features verifier -- -D warnings
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --no-deps --lib --document-private-items
 	cargo test --locked
 
 # Programs that neither a build nor a test needs, pinned, from crates.io into .tools/ when they are first wanted.

@@ -209,10 +209,10 @@ impl Broker {
         if entry.jti != claims.jti || entry.claims != digest || entry.environment != *environment {
             return Ok(None);
         }
-        if self.is_cut(&entry, self.now()).await? { Ok(None) } else { Ok(Some(Found { claims, entry })) }
+        if self.is_cut(&entry).await? { Ok(None) } else { Ok(Some(Found { claims, entry })) }
     }
 
-    async fn is_cut(&self, entry: &Issued, _now: Timestamp) -> Result<bool, Denied> {
+    async fn is_cut(&self, entry: &Issued) -> Result<bool, Denied> {
         // It takes the newest view, because the entry may have been read before a revocation was folded.
         let view = self.journal.view();
         let provenance = entry.provenance();

@@ -3,7 +3,7 @@
 //! Each command asks the admin API, the public endpoints, the journal or the domain.
 //!
 //! Enter through [`main`]. Each noun has one file, with its arguments (clap) and a function that returns an
-//! [`Answer`](shell::answer::Answer) or a [`Failure`](shell::answer::Failure). Only `answer` prints: data on stdout, messages
+//! [`Answer`] or a [`Failure`]. Only `answer` prints: data on stdout, messages
 //! on stderr, `-o table|json|yaml` everywhere, exit codes as in `shell::exit`. Secrets come from files, stdin and the
 //! environment; a token among the arguments is refused before anything repeats it.
 //!

@@ -1,6 +1,6 @@
 //! `carnet journal`: evidence.
 //!
-//! This file has the verbs that ask the running server. [`evidence`](super::evidence) has those that read the journal itself
+//! This file has the verbs that ask the running server. [`super::evidence`] has those that read the journal itself
 //! or an export.
 
 use std::path::PathBuf;

@@ -19,7 +19,7 @@ use crate::server::OsEntropy;
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Login {
-    /// Identity provider: the server's [staff] issuer; remembered for the next sign-in
+    /// Identity provider: the issuer of the server's staff; remembered for the next sign-in
     #[arg(long, env = "CARNET_STAFF_ISSUER", value_name = "URL")]
     issuer: Option<String>,
     /// Client id of the command line there (public, PKCE); remembered for the next sign-in

@@ -1,6 +1,6 @@
 //! The answers and failures of commands, and the only functions that print them.
 //!
-//! A command builds an [`Answer`] or a [`Failure`]; [`print`] and [`complain`] write them, data to stdout and everything else
+//! A command builds an [`Answer`] or a [`Failure`]; [`print()`] and [`complain`] write them, data to stdout and everything else
 //! to stderr. Text of others (names, reasons, claims) is escaped on its way to a terminal (ABUSE L-05); in JSON and YAML the
 //! format escapes it.
 

@@ -174,7 +174,7 @@ pub fn write(name: &str, context: &Context) -> Result<PathBuf, ContextFault> {
 /// Removes a context, if it is still the one that was written.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn remove(name: &str, context: &Context) -> Result<(), ContextFault> {
     let path = default_path()?;
     let mut contexts = read(&path)?;

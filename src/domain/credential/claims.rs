@@ -77,7 +77,7 @@ pub struct Payload {
     /// The key that the token is bound to (RFC 7800).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
-    /// Endpoint conditions.
+    /// Endpoint conditions and elevations (RFC 9396).
     #[serde(default, skip_serializing_if = "<[Detail]>::is_empty")]
     pub authorization_details: Arc<[Detail]>,
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::target::BUILT_IN_API;
+use super::target::{BUILT_IN_API, BUILT_IN_SCOPES};
 use crate::domain::reason;
 use crate::domain::record::{Fault, Located, Record, run_tests};
 use crate::domain::registry::api::Api;
@@ -129,9 +129,6 @@ fn idle(state: &State, now: Timestamp) -> HashSet<ClientId> {
     let clients = apis.chain(state.integrations.keys().cloned().map(ClientId::Integration));
     clients.filter(|client| !waits(state, client, now)).collect()
 }
-
-/// The only scope of the built-in API `carnet` (docs/reference/http.md).
-const BUILT_IN_SCOPE: &str = "carnet:introspect";
 
 /// Finds the faults of `records`, among themselves and against versions in force and waiting.
 ///
@@ -297,8 +294,8 @@ impl<'a> View<'a> {
     /// The reason why a scope does not exist there, if so.
     fn scope(&self, environment: &EnvironmentName, name: &ApiName, scope: &Scope) -> Option<String> {
         if name.as_str() == BUILT_IN_API {
-            return (scope.as_str() != BUILT_IN_SCOPE)
-                .then(|| format!("the API {BUILT_IN_API} has the scope {BUILT_IN_SCOPE} only"));
+            return (!BUILT_IN_SCOPES.contains(&scope.as_str()))
+                .then(|| format!("the API {BUILT_IN_API} has the scope {} only", BUILT_IN_SCOPES.join(", ")));
         }
         let Some(versions) = self.apis.get(name) else { return Some(format!("there is no API {name}")) };
         let mut here = versions.iter().filter(|api| api.audience.contains_key(environment)).peekable();

@@ -139,7 +139,8 @@ pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) ->
 
 /// The revocation keys of a principal.
 ///
-/// A token also has those of API, signing key, certificate, authority, elevations, and a second issuer.
+/// A token also has those of API, signing key, certificate, authority and elevations. A revoked second issuer of the proof bars the
+/// principal ([`Principal::barred`]), and a revoked certificate or authority refuses it at admission.
 pub(in crate::domain) fn own_keys(principal: &Principal) -> Vec<RevocationKey> {
     let (client, environment) = (principal.client(), principal.environment());
     let mut own = match client {
