@@ -33,8 +33,8 @@ class Index:
             marker, revoked, before = pipe.execute()
         except redis.RedisError as fault:
             raise Unknown(str(fault)) from None
-        if marker is None or time.time() - int(marker) > STALE_AFTER:
-            raise Unknown("the marker is missing or old")
+        if marker is None or abs(time.time() - int(marker)) > STALE_AFTER:
+            raise Unknown("the marker is missing, old, or from the future")
         return revoked is not None or any(line is not None and claims["entry"] < line for line in before)
 
 

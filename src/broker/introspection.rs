@@ -21,7 +21,6 @@ use crate::domain::decision::target::BUILT_IN_SCOPES;
 use crate::domain::log::entry::{Entry, Issued};
 use crate::domain::reason;
 use crate::domain::reason::decision::Refused;
-use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ClientId, EnvironmentName, RequestId, TokenId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::Operation;

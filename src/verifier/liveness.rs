@@ -71,7 +71,7 @@ pub trait Index: Send + Sync {
 /// Checks tokens against the index.
 pub struct ByIndex<I>(pub I);
 
-/// The greatest age of a marker (docs/reference/redis-keys.md). An older index says nothing.
+/// The most that a marker's time may differ from the API's clock (docs/reference/redis-keys.md). Beyond it the index says nothing.
 const STALE_AFTER: Seconds = Seconds(5);
 
 impl<I: Index> Liveness for ByIndex<I> {
@@ -83,7 +83,9 @@ impl<I: Index> Liveness for ByIndex<I> {
             if lines.revoked || lines.before.iter().any(|line| access.entry < *line) {
                 return Standing::Ended;
             }
-            let fresh = lines.complete.and_then(Timestamp::from_seconds).is_some_and(|time| now.since(time) <= STALE_AFTER);
+            // A marker from the future is no newer one: it would stay fresh however long the broker is away.
+            let is_fresh = |time: Timestamp| now.since(time) <= STALE_AFTER && time.since(now) <= STALE_AFTER;
+            let fresh = lines.complete.and_then(Timestamp::from_seconds).is_some_and(is_fresh);
             if fresh { Standing::Active } else { Standing::Unknown }
         })
     }

@@ -487,6 +487,9 @@ async fn an_index_that_is_old_or_away_says_nothing() {
         (live(Some(NOW), true, &[]), Standing::Ended),
         (live(Some(NOW), false, &[3, 8]), Standing::Ended),
         (live(Some(NOW - 6), false, &[]), Standing::Unknown),
+        (live(Some(NOW + 5), false, &[]), Standing::Active),
+        (live(Some(NOW + 6), false, &[]), Standing::Unknown),
+        (live(Some(i64::MAX), false, &[]), Standing::Unknown),
         (live(None, false, &[]), Standing::Unknown),
         (None, Standing::Unknown),
     ] {

@@ -73,7 +73,7 @@ mod tests {
     /// An empty list of endpoints means those of the record, so a narrowing that leaves none must leave no scope.
     #[test]
     fn endpoints_that_have_nothing_in_common_leave_nothing() {
-        let scopes: ScopeSet = "orders:write".parse().expect("a scope");
+        let scopes = ScopeSet::parse("orders:write").expect("a scope");
         let terms = Terms { scopes, allow: endpoints(&["POST /orders/1"]), duration: Seconds::minutes(30) };
         for allow in [endpoints(&["POST /orders/2"]), Vec::new()] {
             let narrowing = Narrowing { allow: Some(allow), ..Narrowing::default() };
