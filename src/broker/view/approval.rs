@@ -14,40 +14,40 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, RevocationId};
 use crate::domain::value::text::Text;
 
-/// An approval. A list has what every kind has; one approval also has what its kind has.
+/// An approval. In a list it has the common members; alone it also has those of its kind.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = GovernanceApproval)]
 pub struct ApprovalView {
     pub id: ApprovalId,
-    /// A review names the version that was seen.
+    /// The version that a review must name.
     pub version: Digest,
     pub state: Standing,
     pub kind: Kind,
-    /// The thing that it is about, by its name; of a lift, the thing that was revoked.
+    /// The name of what it is about; for `lift`, of what was revoked.
     pub subject: String,
     pub requested_by: ActorView,
-    /// When it was opened.
+    /// The time at which it was opened.
     pub asked: Timestamp,
-    /// Why it is asked for; `[erased]` where that was forgotten.
+    /// The reason that was given; `[erased]` after an erasure.
     #[schema(required)]
     pub reason: Option<String>,
-    /// The roles that must each approve, each by another person.
+    /// The roles that must approve, each by a different person.
     pub slots: Vec<Role>,
-    /// Those of the slots that nobody fills yet.
+    /// The slots that are still open.
     pub open_slots: Vec<Role>,
-    /// Denied where nobody answers until then.
+    /// The deadline; without an answer it is denied then.
     pub expires: Timestamp,
     pub reviews: Vec<ReviewView>,
-    /// People who may not review it: they applied, submitted, asked, suspended or revoked.
+    /// The people who may not review it: they applied, submitted, requested, suspended or revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<PersonView>)]
     pub barred: Option<Vec<PersonView>>,
-    /// The proposed record as YAML, texts in plain; of `partner`, `api`, `integration` and `change`.
+    /// The proposed record as YAML with its texts; for `partner`, `api`, `integration` and `change`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     pub record: Option<String>,
-    /// Against the version in force, riskiest first; null once it is in force.
+    /// The differences from the version in force, riskiest first; null once it is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<DifferenceView>>)]
     pub differences: Option<Option<Vec<DifferenceView>>>,
@@ -61,18 +61,18 @@ pub struct ApprovalView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = DeedView)]
     pub submitted: Option<DeedView>,
-    /// Reasons that keep it from coming into force besides its approvals; of `integration` and `change`.
+    /// The reasons besides open approvals that keep it from coming into force; for `integration` and `change`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<ReasonCode>)]
     pub waits_for: Option<Vec<ReasonCode>>,
-    /// What a `resume` or a `lift` would undo.
+    /// The suspension or revocation that a `resume` or a `lift` would end.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = StoppedView)]
     pub stopped: Option<StoppedView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = EnrolmentView)]
     pub enrolment: Option<EnrolmentView>,
-    /// Of a `resume` and an `enrolment`.
+    /// The integration; for `resume` and `enrolment`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = AroundView)]
     pub integration: Option<AroundView>,
@@ -87,17 +87,17 @@ pub struct ReviewView {
     #[schema(required)]
     pub reason: Option<String>,
     pub at: Timestamp,
-    /// The slots that it may fill.
+    /// The slots that it can fill.
     pub roles: Vec<Role>,
 }
 
-/// A deed on record: by whom, when and why.
+/// An action on record: by whom, when and why.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Deed)]
 pub struct DeedView {
     pub by: ActorView,
     pub at: Timestamp,
-    /// Null where none was given, `[erased]` where it was forgotten.
+    /// The reason; null if none was given, `[erased]` after an erasure.
     #[schema(required)]
     pub reason: Option<String>,
 }
@@ -113,7 +113,7 @@ pub struct FindingView {
     pub severity: SeverityView,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Severity)]
@@ -133,20 +133,20 @@ pub struct StoppedView {
     pub at: Timestamp,
     #[schema(required)]
     pub reason: Option<String>,
-    /// Of a revocation.
+    /// The id of a revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = RevocationId)]
     pub id: Option<RevocationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool)]
     pub tokens_only: Option<bool>,
-    /// The entry of a revocation.
+    /// The journal index of a revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64)]
     pub entry: Option<u64>,
 }
 
-/// How a thing was stopped.
+/// The way in which something was stopped.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Stop)]
@@ -164,12 +164,12 @@ pub struct EnrolmentView {
     pub environment: EnvironmentName,
     #[schema(required)]
     pub spiffe_id: Option<String>,
-    /// How long the token is good for once it is approved.
+    /// The life of the enrolment token after the approval, such as `1h`.
     pub usable_for: String,
     pub certificate_life: String,
 }
 
-/// The integration that is resumed, or that a machine is enrolled for.
+/// The integration that is resumed, or for which a machine is enrolled.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = IntegrationAround)]
 pub struct AroundView {
@@ -186,10 +186,10 @@ pub struct AroundView {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Owners)]
 pub struct OwnersView {
-    /// For the business with the partner; null where it was forgotten.
+    /// The business owner; null after an erasure.
     #[schema(required)]
     pub business: Option<String>,
-    /// For the application; null where it was forgotten.
+    /// The application owner; null after an erasure.
     #[schema(required)]
     pub application: Option<String>,
 }

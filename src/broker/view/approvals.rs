@@ -19,36 +19,36 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ApprovalId, ElevationId};
 use crate::domain::value::text::Text;
 
-/// An approval of either kind. An elevation has the members of Elevation besides.
+/// An approval of governance or an elevation. An elevation also has the members of Elevation.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = Approval)]
 pub enum AnyView {
-    /// Of governance.
+    /// Governance.
     Governance(Box<ApprovalView>),
     /// An elevation.
     Elevation(Box<ElevationApproval>),
 }
 
-/// An elevation as an approval. Its `state` is that of an approval: `approved` also where it runs or has ended.
+/// An elevation as an approval. Its `state` is `approved` even while it runs and after it ended.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ElevationApproval {
     #[serde(flatten)]
     pub elevation: ElevationView,
-    /// The people that it takes: a role for each, or `named` for one of a list.
+    /// The approvers that it needs: a role for each, or `named` for one person of a list.
     pub slots: Vec<Slot>,
-    /// Those that nobody fills yet.
+    /// The slots that are still open.
     pub open_slots: Vec<Slot>,
 }
 
-/// One person that it takes.
+/// One approver that it needs.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Slot {
-    /// Somebody with this role.
+    /// A person with this role.
     Role(Role),
-    /// Somebody of a list.
+    /// A person of a list.
     Named(Named),
 }
 
@@ -60,7 +60,7 @@ pub enum Named {
 }
 
 impl AnyView {
-    /// The time at which it is denied unless somebody answers.
+    /// The deadline; without an answer it is denied then.
     pub fn expires(&self) -> Timestamp {
         match self {
             Self::Governance(approval) => approval.expires,
@@ -72,7 +72,7 @@ impl AnyView {
 /// An approval of either kind, as the state holds it.
 #[derive(Clone, Copy)]
 pub enum Any<'a> {
-    /// Of governance.
+    /// Governance.
     Governance(&'a Approval),
     /// An elevation.
     Elevation(&'a Request),
@@ -99,7 +99,7 @@ impl<'a> Any<'a> {
         }
     }
 
-    /// Where it stands at `now`.
+    /// Its standing at `now`.
     pub fn standing(&self, now: Timestamp) -> Standing {
         match self {
             Self::Governance(approval) => approval.standing(now),
@@ -165,7 +165,7 @@ fn standing(request: &Request, now: Timestamp) -> Standing {
     }
 }
 
-/// One slot for each person that the demands want.
+/// Lists one slot for each approver that the demands need.
 fn slots<'a>(demands: impl Iterator<Item = &'a Approvers>) -> Vec<Slot> {
     let word = |demand: &Approvers| demand.role.map_or(Slot::Named(Named::Named), Slot::Role);
     demands.flat_map(|demand| std::iter::repeat_n(word(demand), usize::from(demand.count))).collect()

@@ -17,13 +17,13 @@ use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{ApiName, BindingName, ElevationId, EnvironmentName, IntegrationId, Issuer, Ticket};
 use crate::domain::value::scope::{Scope, ScopeSet};
 
-/// An elevation: what was asked for, what is left of it, who must agree and who did.
+/// An elevation: the request, the terms after all reviews, the approvers needed, and the reviews.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Elevation)]
 pub struct ElevationView {
     pub id: ElevationId,
-    /// Changes with everything that an approver looks at.
+    /// The version that a review must name; it changes with everything that an approver sees.
     pub version: Digest,
     pub state: Standing,
     pub kind: ElevationKind,
@@ -32,7 +32,7 @@ pub struct ElevationView {
     pub integration: IntegrationId,
     pub environment: EnvironmentName,
     pub api: ApiName,
-    /// The scopes that are left after every review.
+    /// The scopes after all reviews.
     #[schema(value_type = Vec<Scope>)]
     pub scopes: ScopeSet,
     pub allow: Vec<Endpoint>,
@@ -42,50 +42,50 @@ pub struct ElevationView {
     pub reason: Option<String>,
     #[schema(required)]
     pub ticket: Option<Ticket>,
-    /// It runs while the ticket is open.
+    /// True if the elevation lasts only while the ticket is open.
     pub tied: bool,
     pub break_glass: bool,
-    /// The binding that the workload asked through.
+    /// The binding that admitted the workload's request.
     #[schema(required)]
     pub binding: Option<BindingName>,
     pub requested_by: ActorView,
-    /// Denied where nobody answers until then.
+    /// The deadline; without an answer it is denied then.
     pub expires: Timestamp,
     #[schema(required)]
     pub starts: Option<Timestamp>,
     #[schema(required)]
     pub ends: Option<Timestamp>,
-    /// The people who must agree: each demand is to be met.
+    /// The demands for approvers; all must be met.
     pub needs: Vec<DemandView>,
-    /// Those of `needs` that are not met yet.
+    /// The demands of `needs` that are not met yet.
     pub open: Vec<DemandView>,
     pub reviews: Vec<ReviewView>,
-    /// It began without an approval, and nobody has looked at it since.
+    /// True if it began by break-glass and was not reviewed since.
     pub unreviewed: bool,
     #[schema(required)]
     pub ended: Option<EndedView>,
-    /// An approval counts with the approver's passkey alone.
+    /// True if approvals must be signed with the approver's passkey.
     pub signed: bool,
-    /// The highest of its scopes.
+    /// The highest risk of its scopes.
     #[schema(required)]
     pub risk: Option<Risk>,
-    /// The facts that an approver must see besides; of one elevation alone.
+    /// Further facts for an approver; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = BriefingView)]
     pub briefing: Option<BriefingView>,
-    /// The page on which it is approved, if it must be signed.
+    /// The address of the page on which it is approved, if approvals must be signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     pub page: Option<String>,
-    /// How the ticket system says that the ticket stands, and its title.
+    /// The state and title of the ticket in the ticket system.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     pub ticket_state: Option<String>,
-    /// Living tokens that an end cut; null where they could not be counted in time.
+    /// The number of unexpired tokens that the end revoked; null if they could not be counted in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
     pub cut: Option<Option<u64>>,
-    /// When the last of them ends for an API that verifies offline.
+    /// The `exp` of the last of them, for APIs that verify offline.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
     pub last_expires: Option<Option<Timestamp>>,
@@ -111,21 +111,21 @@ pub struct AskedView {
     pub starts: Option<Timestamp>,
 }
 
-/// People who must agree.
+/// A demand for approvers.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Demand)]
 pub struct DemandView {
     #[schema(required)]
     pub role: Option<Role>,
-    /// By their staff id.
+    /// The staff ids of the people who can approve; empty if `role` says who.
     pub people: Vec<String>,
-    /// How many different people.
+    /// The number of different people.
     pub count: u8,
     #[schema(required)]
     pub fallback: Option<FallbackView>,
 }
 
-/// The role that may approve besides, after a while.
+/// The role that can also approve after a delay.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Fallback)]
 pub struct FallbackView {
@@ -133,7 +133,7 @@ pub struct FallbackView {
     pub after: String,
 }
 
-/// A review of an elevation, and what it took away.
+/// A review of an elevation, with the terms that it narrowed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = ElevationReview)]
 pub struct ReviewView {
@@ -152,7 +152,7 @@ pub struct ReviewView {
     pub signed: bool,
 }
 
-/// The end that somebody made of it.
+/// The early end of an elevation.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = ElevationEnd)]
 pub struct EndedView {
@@ -162,14 +162,14 @@ pub struct EndedView {
     pub reason: Option<String>,
 }
 
-/// The facts that an approver must see besides the request itself.
+/// Facts for an approver besides the request itself.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Briefing)]
 pub struct BriefingView {
-    /// Each scope in plain words.
+    /// The scopes with their descriptions.
     pub asked: Vec<ScopeView>,
-    /// The scopes that the integration has at this API without any elevation.
+    /// The scopes that the integration has at this API without an elevation.
     #[schema(value_type = Vec<Object>)]
     pub standing: Vec<ScopeRule>,
     pub data_classes: Vec<String>,
@@ -180,11 +180,11 @@ pub struct BriefingView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Issuer)]
     pub issuer: Option<Issuer>,
-    /// Other elevations of the integration that run, or will.
+    /// Other elevations of the integration that run or are about to.
     pub running: Vec<PrecedentView>,
-    /// Its last requests for any of these scopes, newest first.
+    /// The integration's last requests for any of these scopes, newest first.
     pub precedents: Vec<PrecedentView>,
-    /// What is unusual about it.
+    /// Unusual facts about the request.
     pub flags: Vec<&'static str>,
     #[schema(required)]
     pub purpose: Option<String>,
@@ -192,17 +192,17 @@ pub struct BriefingView {
     pub owners: OwnersView,
 }
 
-/// A scope that is asked for.
+/// A requested scope.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = ScopeAsked)]
 pub struct ScopeView {
     pub scope: Scope,
-    /// What it lets do, in the catalogue's words.
+    /// The catalogue's description of the scope.
     pub meaning: String,
     pub risk: Risk,
     /// The endpoints that the record allows; empty means the whole API.
     pub allow: Vec<Endpoint>,
-    /// The longest elevation.
+    /// The longest duration of an elevation, in seconds.
     pub max: Seconds,
 }
 
@@ -216,16 +216,16 @@ pub struct PrecedentView {
     pub scopes: Vec<Scope>,
 }
 
-/// How the integration behaves otherwise.
+/// The recent behaviour of the integration.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Usual)]
 pub struct UsualView {
     #[schema(required)]
     pub last_token: Option<Timestamp>,
-    /// Newest first.
+    /// The last refusals, newest first.
     pub last_refusals: Vec<RefusalView>,
-    /// Tokens of each of the last days, today last; null where they are not all in the database any more.
+    /// Tokens issued on each of the last days, today last; null if some entries have left the database.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<Option<u64>>)]
     pub tokens_by_day: Option<Vec<Option<u64>>>,

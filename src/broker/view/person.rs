@@ -11,11 +11,11 @@ use crate::domain::value::names::{IntegrationId, Issuer};
 pub struct PersonView {
     pub iss: Issuer,
     pub id: String,
-    /// Absent where it was forgotten.
+    /// The name; absent after an erasure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     pub name: Option<String>,
-    /// Present where it is a machine with a staff token.
+    /// True for a machine with a staff token; absent for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = super::schema::True)]
     pub machine: Option<bool>,
@@ -30,7 +30,7 @@ pub enum ActorView {
     Person(PersonView),
     /// A workload with its own proof.
     Workload(WorkloadView),
-    /// Nobody with a token.
+    /// An actor without a token.
     Other(OtherView),
 }
 
