@@ -95,9 +95,9 @@ impl Broker {
         if is_own_issuer(&view.state, &id.issuer()) {
             return None;
         }
+        let issuer = id.issuer();
         let mut asked: Vec<&KeySource> = Vec::new();
-        for candidate in view.state.candidates(environment, &id.issuer()).iter() {
-            let source = &candidate.rule.keys;
+        for (source, _) in view.state.candidates(environment, &issuer).trusted() {
             if !source.is_bundle() || asked.contains(&source) {
                 continue;
             }
@@ -137,20 +137,15 @@ impl Broker {
     ) -> Result<VerifiedAssertion, Refused> {
         let mut unverified = UnverifiedAssertion::parse(text).map_err(Refused::unknown)?;
         let view = self.journal.view();
-        let mut candidates = view.state.candidates(environment, unverified.issuer());
-        if candidates.is_empty() && unverified.take_trust_domain() {
+        if view.state.candidates(environment, unverified.issuer()).is_empty() {
             // A JWT-SVID belongs to its trust domain, whatever issuer it names besides (JWT-SVID section 3 knows no `iss`).
-            candidates = view.state.candidates(environment, unverified.issuer());
+            unverified.take_trust_domain();
         }
         // Our own token is not a proof, even if a binding that is older than the environment names its issuer: no key is trusted.
         let is_own = is_own_issuer(&view.state, unverified.issuer());
-        let mut trust: Vec<Trust<'_>> = Vec::new();
-        for candidate in candidates.iter().filter(|_| !is_own) {
-            let rule = &candidate.rule;
-            if !trust.iter().any(|trust| *trust.source == rule.keys && trust.algs == rule.algs) {
-                trust.push(Trust { source: &rule.keys, algs: &rule.algs });
-            }
-        }
+        let issuer = unverified.issuer().clone();
+        let trusted = view.state.candidates(environment, &issuer).trusted().filter(|_| !is_own);
+        let trust: Vec<Trust<'_>> = trusted.map(|(source, algs)| Trust { source, algs }).collect();
         let assertion = self.verifier.verify(unverified, &trust).await.map_err(|fault| Refused::unknown(fault.reason))?;
         Ok(VerifiedAssertion { assertion, slot })
     }

@@ -209,7 +209,7 @@ impl Principal {
 /// it is ambiguous. If two bindings of one client admit it, the stricter decides, then the first by name, so that the
 /// order in a record has no meaning.
 pub fn admit(
-    candidates: &Listed,
+    candidates: Listed<'_>,
     assertion: &Verified<Assertion>,
     slot: Slot,
     place: Place<'_>,
@@ -217,7 +217,7 @@ pub fn admit(
 ) -> Result<Principal, Refused> {
     let judge = |candidate: &Candidate, trace: &mut Trace| judge(candidate, assertion, slot, place, now, trace);
     let mut admitting: Vec<&Candidate> = Vec::new();
-    for candidate in candidates.iter() {
+    for candidate in candidates.meeting(&assertion.claims) {
         if judge(candidate, &mut Trace::off()).is_ok() {
             admitting.push(candidate);
         }
@@ -248,17 +248,26 @@ pub fn admit(
     })
 }
 
+/// The most bindings that a stranger's proof is compared with to say what is wrong with it.
+const STRANGERS_BINDINGS: usize = 8;
+
 /// Finds the refusal by the binding that held longest.
+///
+/// A caller that is known is compared with its own bindings alone: it has no right to know another partner's conditions. A stranger
+/// is told nothing. For the journal and `explain`, its proof is compared with the bindings that its claims can meet, then with the
+/// oldest, and with a few of them only, so that a stranger costs the same however many bindings its issuer has.
 fn nearest(
-    candidates: &Listed,
+    candidates: Listed<'_>,
     assertion: &Verified<Assertion>,
     judge: impl Fn(&Candidate, &mut Trace) -> Result<(), &'static Reason>,
 ) -> Refused {
     let known = known(candidates, assertion);
-    // Near misses are told for the caller's own bindings alone: it has no right to know another partner's conditions.
-    let own = |candidate: &&Candidate| known.as_ref().is_none_or(|known| candidate.client == *known);
+    let near: Vec<&Candidate> = match &known {
+        Some(client) => candidates.of_client(client).collect(),
+        None => candidates.meeting(&assertion.claims).chain(candidates.iter()).take(STRANGERS_BINDINGS).collect(),
+    };
     let mut best: Option<(usize, Refused)> = None;
-    for candidate in candidates.iter().filter(own) {
+    for candidate in near {
         let mut trace = Trace::on();
         let Err(reason) = judge(candidate, &mut trace) else { continue };
         let tree = trace.into_steps();
@@ -274,24 +283,13 @@ fn nearest(
 ///
 /// The conditions on owner claims hold; or the rule has none, and all bindings with its keys are of one partner. Otherwise every
 /// stranger with a verified token of a shared platform would count as known.
-pub fn known(candidates: &Listed, assertion: &Verified<Assertion>) -> Option<ClientId> {
-    let trusted: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.rule.keys == assertion.source).collect();
-    let names = |candidate: &&&Candidate| {
+pub fn known(candidates: Listed<'_>, assertion: &Verified<Assertion>) -> Option<ClientId> {
+    let holds = |candidate: &Candidate| {
         let rule = &candidate.rule;
-        if rule.owner.is_empty() {
-            return trusted.iter().all(|other| partner(&other.client) == partner(&candidate.client));
-        }
         let held = |owner| conditions(rule, &assertion.claims).any(|result| result.claim == owner && result.holds);
         rule.owner.iter().all(held)
     };
-    trusted.iter().find(names).map(|candidate| candidate.client.clone())
-}
-
-fn partner(client: &ClientId) -> &str {
-    match client {
-        ClientId::Integration(id) => id.partner.as_str(),
-        ClientId::Api(api) => api.as_str(),
-    }
+    candidates.naming(&assertion.source, &assertion.claims, holds).map(|candidate| candidate.client.clone())
 }
 
 /// Judges whether one binding admits the assertion. The first check that fails gives the reason.

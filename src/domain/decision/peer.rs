@@ -101,8 +101,9 @@ pub(in crate::domain) fn admit_svid(
         let spiffe = rule.takes_svids() && rule.keys == shown.source;
         spiffe && !rule.matchers.is_empty() && conditions(rule, &claims).all(|result| result.holds)
     };
-    let candidates = state.candidates(environment, &shown.id.issuer());
-    let mut admitting = candidates.iter().filter(admits);
+    let issuer = shown.id.issuer();
+    let candidates = state.candidates(environment, &issuer);
+    let mut admitting = candidates.meeting(&claims).filter(admits);
     let first = admitting.next().ok_or_else(|| Refused::unknown(&reason::BINDING_NO_MATCH))?;
     if admitting.any(|other| other.client != first.client) {
         return Err(Refused::unknown(&reason::BINDING_AMBIGUOUS));

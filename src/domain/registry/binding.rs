@@ -233,6 +233,16 @@ impl ClaimPath {
         self.parts().map(Cow::into_owned).collect()
     }
 
+    /// The claim as a JSON Pointer (RFC 6901): `ref` and `/ref` have one.
+    pub fn pointer(&self) -> String {
+        let mut pointer = String::with_capacity(self.0.len() + 1);
+        for step in self.parts() {
+            pointer.push('/');
+            pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        }
+        pointer
+    }
+
     /// Whether both are the same claim.
     pub fn is_same(&self, other: &Self) -> bool {
         self.parts().eq(other.parts())

@@ -4,6 +4,8 @@ pub mod api;
 pub mod approval;
 pub mod binding;
 pub mod binding_index;
+pub mod claim_index;
+pub mod conditions;
 pub mod environment;
 pub mod integration;
 pub mod lifecycle;

@@ -198,7 +198,7 @@ impl State {
     }
 
     /// The bindings of `environment` that name `issuer`.
-    pub fn candidates(&self, environment: &EnvironmentName, issuer: &Issuer) -> &Listed {
+    pub fn candidates<'s>(&'s self, environment: &'s EnvironmentName, issuer: &'s Issuer) -> Listed<'s> {
         self.candidates.of(environment, issuer)
     }
 }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::caller::conditions::conditions as claim_conditions;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::check::conflicts_in;
 use crate::domain::examples::{Examples, facts};
@@ -18,8 +20,9 @@ use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::{Actor, Person, Role};
 use crate::domain::registry::api::Api;
 use crate::domain::registry::approval::{Kind, Verdict};
-use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience};
+use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience, KeySource};
 use crate::domain::registry::integration::{Access, Integration};
+use crate::domain::value::alg::Alg;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{BindingName, ClientId};
@@ -54,12 +57,26 @@ fn integration_ids() -> impl Strategy<Value = IntegrationId> {
 
 fn admitted() -> impl Strategy<Value = Admits> {
     let audience = prop_oneof![3 => Just(None), 1 => Just(Some("https://sts.acme.example/staging")), 1 => Just(Some("extra"))];
-    let jwt = (0..ISSUERS.len(), "[ab]", audience).prop_map(|(issuer, value, audience)| {
-        let mut rule = rule(ISSUERS[issuer], &[("id", Condition::Equals(value))]);
+    let matchers = vec((prop_oneof![Just("id"), Just("/id"), Just("owner"), Just("/k/o")], conditions()), 1..3);
+    let owner = prop_oneof![2 => Just(&[][..]), 2 => Just(&["owner"][..]), 1 => Just(&["owner", "id"][..])];
+    let jwt = (0..ISSUERS.len(), matchers, audience, owner, 0..2_usize, 1..3_usize);
+    let jwt = jwt.prop_map(|(issuer, matchers, audience, owner, keys, algs)| {
+        let mut rule = rule(ISSUERS[issuer], &matchers);
         rule.audience = audience.map(|audience| ExtraAudience::Value(name(audience)));
+        rule.owner = owner.iter().map(|claim| name(claim)).collect();
+        rule.keys = KeySource::Discovery(name(ISSUERS[keys]));
+        rule.algs = [Alg::Es256, Alg::Rs256].into_iter().take(algs).collect();
         Admits::Jwt(Box::new(rule))
     });
     prop_oneof![6 => jwt, 1 => Just(Admits::Certificate)]
+}
+
+fn conditions() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        4 => "[ab]".prop_map(Condition::Equals),
+        2 => vec("[abc]", 1..3).prop_map(Condition::OneOf),
+        1 => Just(Condition::Prefix("a".to_owned())),
+    ]
 }
 
 fn bindings() -> impl Strategy<Value = Vec<Binding>> {
@@ -135,30 +152,39 @@ fn targets() -> impl Strategy<Value = RevocationTarget> {
 fn steps() -> impl Strategy<Value = Step> {
     let in_force = |record| Change::Integration(IntegrationChange::Narrowed { record: Box::new(record), reason: None });
     let drafted = |record| Change::Integration(IntegrationChange::Drafted { record: Box::new(record), reason: None });
-    let held = (integrations(), 0..3).prop_map(|(record, asked)| {
-        let asked = approval(&format!("a{asked}"), Kind::Change, &record.id.to_string(), Digest::of_json(&record));
+    // An approval's id is of one subject alone, as the broker makes them.
+    let held = (integrations(), 0..2).prop_map(|(record, asked)| {
+        let asked = approval(
+            &format!("change-{asked}-{}", record.id.name),
+            Kind::Change,
+            &record.id.to_string(),
+            Digest::of_json(&record),
+        );
         Change::Integration(IntegrationChange::ChangeHeld { record: Box::new(record), approval: asked })
     });
     let verdicts = prop_oneof![1 => Just(Verdict::Deny), 4 => Just(Verdict::Approve)];
-    let reviewed = (0..3, verdicts, prop_oneof![Just(Role::Owner), Just(Role::Security)]).prop_map(|(asked, verdict, role)| {
-        let (approval, reason) = (name(&format!("a{asked}")), "looked at".into());
+    let kinds = prop_oneof![Just("change"), Just("resume"), Just("lift")];
+    let reviewed = (kinds, 0..2, 0..3, verdicts).prop_map(|(kind, asked, subject, verdict)| {
+        let subject = if kind == "lift" { format!("r{subject}") } else { format!("i{subject}") };
+        let (approval, reason, role) = (name(&format!("{kind}-{asked}-{subject}")), "looked at".into(), Role::Security);
         Change::Approval(ApprovalChange::Reviewed { approval, verdict, reason, roles: vec![role] })
     });
-    let stopped = (integration_ids(), 0..3, 0..4_u8).prop_map(|(integration, asked, step)| {
+    let stopped = (integration_ids(), 0..2, 0..4_u8).prop_map(|(integration, asked, step)| {
         let reason = Text::from("odd");
         Change::Integration(match step {
             0 => IntegrationChange::Suspended { integration, reason },
             1 => IntegrationChange::Resumed { integration },
             _ => {
                 let subject = integration.to_string();
-                let approval = approval(&format!("a{asked}"), Kind::Resume, &subject, Digest::of(b"a suspension"));
+                let id = format!("resume-{asked}-{}", integration.name);
+                let approval = approval(&id, Kind::Resume, &subject, Digest::of(b"a suspension"));
                 IntegrationChange::ResumeAsked { integration, reason, approval }
             }
         })
     });
-    let lift_asked = (0..4, 0..3).prop_map(|(id, asked)| {
+    let lift_asked = (0..4, 0..2).prop_map(|(id, asked)| {
         let subject = format!("r{id}");
-        let approval = approval(&format!("a{asked}"), Kind::Lift, &subject, Digest::of(b"a revocation"));
+        let approval = approval(&format!("lift-{asked}-{subject}"), Kind::Lift, &subject, Digest::of(b"a revocation"));
         Change::Revocation(RevocationChange::LiftAsked { id: name(&subject), reason: "over".into(), approval })
     });
     let revoked = (0..4, targets(), any::<bool>()).prop_map(|(id, target, tokens_only)| {
@@ -253,6 +279,47 @@ fn from_nothing(state: &State) -> State {
     fresh
 }
 
+/// The client that claims name, without an index.
+fn named(listed: Listed<'_>, source: &KeySource, claims: &Value) -> Option<ClientId> {
+    let partner = |client: &ClientId| client.to_string().split('/').next().map(str::to_owned);
+    let trusted: Vec<&Candidate> = listed.iter().filter(|candidate| candidate.rule.keys == *source).collect();
+    let names = |candidate: &&&Candidate| match candidate.rule.owner.as_slice() {
+        [] => trusted.iter().all(|other| partner(&other.client) == partner(&candidate.client)),
+        _ => holds_owner(candidate, claims),
+    };
+    trusted.iter().find(names).map(|candidate| candidate.client.clone())
+}
+
+fn holds_owner(candidate: &Candidate, claims: &Value) -> bool {
+    let held = |owner| claim_conditions(&candidate.rule, claims).any(|result| result.claim == owner && result.holds);
+    candidate.rule.owner.iter().all(held)
+}
+
+/// What a look-up by claims finds is what a look at each binding finds.
+fn ensure_looked_up(listed: Listed<'_>) {
+    let values = ["a", "b", "c"];
+    for claims in values.iter().flat_map(|id| values.map(|owner| json!({"id": id, "owner": owner, "k": {"o": id}}))) {
+        let meets = |candidate: &&Candidate| claim_conditions(&candidate.rule, &claims).all(|result| result.holds);
+        let place = |candidate: &Candidate| std::ptr::from_ref(candidate);
+        let expected: Vec<_> = listed.iter().filter(meets).map(place).collect();
+        let found: Vec<_> = listed.meeting(&claims).filter(meets).map(place).collect();
+        assert_eq!(found, expected, "{claims}");
+        for source in ISSUERS.map(|issuer| KeySource::Discovery(name(issuer))) {
+            let found = listed.naming(&source, &claims, |candidate| holds_owner(candidate, &claims));
+            assert_eq!(found.map(|one| one.client.clone()), named(listed, &source, &claims), "{claims} {source:?}");
+        }
+    }
+    let trusted = |(keys, algs): (&KeySource, &[Alg])| format!("{} {algs:?}", keys.label());
+    let each: BTreeSet<String> = listed.iter().map(|one| trusted((&one.rule.keys, &one.rule.algs))).collect();
+    let found: Vec<String> = listed.trusted().map(trusted).collect();
+    assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>()), (each.len(), each));
+    let clients: BTreeSet<&ClientId> = listed.iter().map(|one| &one.client).collect();
+    for client in clients {
+        let expected: Vec<_> = listed.iter().filter(|one| one.client == *client).map(std::ptr::from_ref).collect();
+        assert_eq!(listed.of_client(client).map(std::ptr::from_ref).collect::<Vec<_>>(), expected);
+    }
+}
+
 /// The content of the indexes, in an order of its own.
 #[derive(Debug, PartialEq)]
 struct Said {
@@ -319,6 +386,7 @@ proptest! {
             let mut expected: Vec<_> = listing.iter().map(|(a, b, c, d)| (a, b, c, d)).collect();
             expected.sort_by_key(|(_, environment, issuer, _)| (*environment, *issuer));
             prop_assert_eq!(listed, expected, "after {:?}", change);
+            places.iter().for_each(|(environment, issuer)| ensure_looked_up(state.candidates(environment, issuer)));
         }
         prop_assert_eq!(facts::text(&state), facts::text(&alone));
         for (copy, before) in copies {

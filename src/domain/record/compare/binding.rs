@@ -6,7 +6,7 @@ use super::difference::Weight;
 use super::found::{Found, both, list};
 use crate::domain::record::form::scalar::word;
 use crate::domain::registry::binding::{Admits, Binding, ClaimPath, Condition, ExtraAudience, JwtKind, JwtRule, KeySource};
-use crate::domain::registry::binding_index::Conditions;
+use crate::domain::registry::conditions::Conditions;
 use crate::domain::registry::preset::Preset;
 
 /// In a line: what it takes, of whom, under which conditions. Key sets by their digest.

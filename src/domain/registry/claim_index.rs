@@ -1,0 +1,227 @@
+//! Things with conditions on claims, by the most selective claim that each of them compares exactly.
+//!
+//! Enter through [`ClaimIndex::insert`]; then [`ClaimIndex::meeting`] finds what a proof's claims can meet, and
+//! [`ClaimIndex::find`] what has proofs in common with other conditions. An item is listed under one claim and each value that it
+//! takes of that claim: the claim whose values fewest others are listed under, and that most others compare as well. So a look-up
+//! meets the few items that share the value, and those that do not compare that claim at all. Items that compare no claim exactly
+//! are a list of their own, which every look-up reads.
+//!
+//! A copy of an index shares every list that a change does not touch.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap};
+use serde_json::Value;
+
+use super::conditions::{Claim, Conditions, Values};
+use crate::domain::value::claim_text::compared;
+use crate::domain::value::effort::{Effort, Exhausted};
+
+/// The places of some items, ascending.
+type Places = Arc<[u64]>;
+
+/// The items that are listed under one claim, by its values.
+type Under = OrdMap<Arc<str>, Places>;
+
+/// The index. Each item has a place, which is also its order.
+#[derive(Clone, Debug)]
+pub struct ClaimIndex<T> {
+    all: OrdMap<u64, Listed<T>>,
+    /// The number of items that compare a claim exactly, whether or not they are listed under it.
+    comparing: HashMap<Arc<str>, usize>,
+    keyed: OrdMap<Arc<str>, Under>,
+    rest: Places,
+}
+
+/// An item, and the claim that it is listed under.
+#[derive(Clone, Debug)]
+struct Listed<T> {
+    item: T,
+    claim: Option<Arc<str>>,
+}
+
+impl<T> Default for ClaimIndex<T> {
+    fn default() -> Self {
+        Self { all: OrdMap::default(), comparing: HashMap::default(), keyed: OrdMap::default(), rest: Places::default() }
+    }
+}
+
+impl<T: Clone> ClaimIndex<T> {
+    /// Lists an item at `place`, which no other item has.
+    pub fn insert(&mut self, place: u64, conditions: &Conditions, item: T) {
+        let claim = self.claim_for(conditions);
+        match &claim {
+            Some(claim) => {
+                let under = self.keyed.entry(Arc::clone(claim)).or_default();
+                for value in values(conditions, claim) {
+                    let list = under.entry(value.as_str().into()).or_default();
+                    *list = with(list, place);
+                }
+            }
+            None => self.rest = with(&self.rest, place),
+        }
+        for (claim, _) in conditions.exact() {
+            if let Some(count) = self.comparing.get_mut(claim.as_str()) {
+                *count += 1;
+            } else {
+                self.comparing.insert(claim.as_str().into(), 1);
+            }
+        }
+        self.all.insert(place, Listed { item, claim });
+    }
+
+    /// Takes out the item at `place`. `conditions` are those that it was listed with.
+    pub fn remove(&mut self, place: u64, conditions: &Conditions) -> Option<T> {
+        let Listed { item, claim } = self.all.remove(&place)?;
+        match claim {
+            Some(claim) => {
+                if let Some(under) = self.keyed.get_mut(&claim) {
+                    for value in values(conditions, &claim) {
+                        let Some(list) = under.get_mut(value.as_str()) else { continue };
+                        *list = without(list, place);
+                        if list.is_empty() {
+                            under.remove(value.as_str());
+                        }
+                    }
+                    if under.is_empty() {
+                        self.keyed.remove(&claim);
+                    }
+                }
+            }
+            None => self.rest = without(&self.rest, place),
+        }
+        for (claim, _) in conditions.exact() {
+            let Some(count) = self.comparing.get_mut(claim.as_str()) else { continue };
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.comparing.remove(claim.as_str());
+            }
+        }
+        Some(item)
+    }
+
+    /// The item at `place`, to be changed without its conditions.
+    pub fn get_mut(&mut self, place: u64) -> Option<&mut T> {
+        self.all.get_mut(&place).map(|listed| &mut listed.item)
+    }
+
+    /// The claim under which an item with these conditions costs look-ups least.
+    ///
+    /// They meet it where they share its value, or do not compare the claim.
+    fn claim_for(&self, conditions: &Conditions) -> Option<Arc<str>> {
+        let cost = |claim: &Claim, values: &BTreeSet<String>| {
+            let under = self.keyed.get(claim.as_str());
+            let sharing: usize =
+                values.iter().map(|value| under.and_then(|under| under.get(value.as_str())).map_or(0, |list| list.len())).sum();
+            sharing + self.all.len().saturating_sub(self.comparing.get(claim.as_str()).copied().unwrap_or_default())
+        };
+        let (claim, _) = conditions.exact().min_by_key(|(claim, values)| cost(claim, values))?;
+        // One text for all that are listed under it.
+        Some(self.keyed.get_key_value(claim.as_str()).map_or_else(|| claim.as_str().into(), |(known, _)| Arc::clone(known)))
+    }
+}
+
+impl<T> ClaimIndex<T> {
+    /// The number of items.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there is no item.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The item at `place`.
+    pub fn get(&self, place: u64) -> Option<&T> {
+        self.all.get(&place).map(|listed| &listed.item)
+    }
+
+    /// Each item with its place, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.all.iter().map(|(place, listed)| (*place, &listed.item))
+    }
+
+    /// The items whose conditions `claims` can meet, in their order: every one that they meet, and few others.
+    ///
+    /// It costs a look-up for each claim that items are listed under, and what it finds.
+    pub fn meeting(&self, claims: &Value) -> Vec<(u64, &T)> {
+        let seen = |claim: &str| claims.pointer(claim).and_then(|value| compared(value).ok());
+        let lists = self.keyed.iter().filter_map(|(claim, under)| under.get(&*seen(claim)?));
+        let mut places: Vec<u64> = lists.flat_map(|list| list.iter().copied()).collect();
+        places.extend_from_slice(&self.rest);
+        places.sort_unstable();
+        places.into_iter().filter_map(|place| Some((place, self.get(place)?))).collect()
+    }
+
+    /// The first item for which `meets` holds.
+    ///
+    /// It leaves out the items that the claim they are listed under keeps apart from `probe`.
+    ///
+    /// # Errors
+    /// It takes more than `effort` has left.
+    pub fn find(
+        &self,
+        probe: &Conditions,
+        effort: &mut Effort,
+        meets: &mut dyn FnMut(&T, &mut Effort) -> Result<bool, Exhausted>,
+    ) -> Result<Option<&T>, Exhausted> {
+        let mut first = |list: &[u64], effort: &mut Effort| {
+            for item in list.iter().filter_map(|place| self.get(*place)) {
+                effort.take(1)?;
+                if meets(item, effort)? {
+                    return Ok(Some(item));
+                }
+            }
+            Ok(None)
+        };
+        for (claim, under) in &self.keyed {
+            effort.take(1)?;
+            let lists: Box<dyn Iterator<Item = &Places>> = match probe.on(claim) {
+                None => Box::new(under.values()),
+                Some(Values::Exact(set)) => {
+                    effort.take(set.len())?;
+                    Box::new(set.iter().filter_map(|value| under.get(value.as_str())))
+                }
+                Some(Values::Prefix(prefix)) => Box::new(
+                    under
+                        .range::<_, str>((Bound::Included(prefix.as_str()), Bound::Unbounded))
+                        .take_while(|(value, _)| value.starts_with(prefix.as_str()))
+                        .map(|(_, list)| list),
+                ),
+            };
+            for list in lists {
+                if let Some(found) = first(list, effort)? {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        first(&self.rest, effort)
+    }
+}
+
+/// The values of `claim` that the conditions take.
+fn values<'c>(conditions: &'c Conditions, claim: &str) -> impl Iterator<Item = &'c String> {
+    conditions.exact().filter(move |(exact, _)| *exact == claim).flat_map(|(_, values)| values)
+}
+
+fn with(list: &Places, place: u64) -> Places {
+    let at = list.partition_point(|other| *other < place);
+    list.iter().take(at).copied().chain([place]).chain(list.iter().skip(at).copied()).collect()
+}
+
+fn without(list: &Places, place: u64) -> Places {
+    list.iter().copied().filter(|other| *other != place).collect()
+}
+
+#[cfg(test)]
+impl<T> ClaimIndex<T> {
+    /// How many of the lists under claims are those of `other`, and how many there are.
+    pub(super) fn shared_with(&self, other: &Self) -> (usize, usize) {
+        let lists = |index: &Self| -> Vec<Places> { index.keyed.values().flat_map(|under| under.values().cloned()).collect() };
+        let (ours, theirs) = (lists(self), lists(other));
+        (ours.iter().filter(|list| theirs.iter().any(|other| Arc::ptr_eq(list, other))).count(), ours.len())
+    }
+}
