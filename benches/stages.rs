@@ -109,9 +109,9 @@ impl Bench {
     async fn verified(&self, assertion: &str) -> Verified<Assertion> {
         let unverified = UnverifiedAssertion::parse(assertion).expect("a JWT");
         let view = self.broker.journal.view();
-        let candidates = view.state.candidates(&self.environment, unverified.issuer());
-        let trust: Vec<Trust<'_>> =
-            candidates.iter().map(|candidate| Trust { source: &candidate.rule.keys, algs: &candidate.rule.algs }).collect();
+        let issuer = unverified.issuer().clone();
+        let trusted = view.state.candidates(&self.environment, &issuer).trusted();
+        let trust: Vec<Trust<'_>> = trusted.map(|(source, algs)| Trust { source, algs }).collect();
         self.broker.verifier.verify(unverified, &trust[..1]).await.expect("verified")
     }
 

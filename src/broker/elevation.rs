@@ -162,9 +162,14 @@ impl Broker {
         };
         let (id, poll): (ElevationId, String) = (self.entropy.name(), self.entropy.identifier());
         let digest = Digest::of(poll.as_bytes());
+        let first = principal.client().clone();
         // Judged twice: before the proof is spent, and on the newest state while the journal holds its head.
         let make = |state: &State, now| -> Result<ElevationChange, NotAsked> {
             let principal = Self::identify(environment, &shown, state, now)?;
+            if *principal.client() != first {
+                // The proof admits another client by now: the entry would name the first one, whose quota paid for it (I-23).
+                return Err(Refused::unknown(&reason::BINDING_NO_MATCH).into());
+            }
             let known = |reason| Refused { known: Some(principal.client().clone()), ..Refused::unknown(reason) };
             may_elevate(&principal, &context, state, now).map_err(known)?;
             let ClientId::Integration(integration) = principal.client() else {

@@ -5,6 +5,7 @@ use super::effects::{Effects, Entered};
 use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::registry::environment::Configuration;
 use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::EnvironmentName;
 
 impl State {
     pub(super) fn apply_configuration(&mut self, entry: Entered<'_>, change: &ConfigurationChange) -> Effects {
@@ -12,6 +13,12 @@ impl State {
             ConfigurationChange::Changed(configuration) => {
                 for (name, environment) in &configuration.environments {
                     self.history.add_environment(name, &environment.trust_domain);
+                }
+                let known = |name: &EnvironmentName| self.environment(name).is_some();
+                if !configuration.environments.keys().all(known) {
+                    // Cuts are kept for the environments that were configured at the time. One that comes, or comes back, lacks those
+                    // made meanwhile.
+                    self.recent_cuts.forget_before(entry.index);
                 }
                 self.candidates.configure(&configuration.environments);
                 if longest_life(configuration) < self.longest_life() {
@@ -37,9 +44,33 @@ fn longest_life(configuration: &Configuration) -> Option<Seconds> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::credential::revocation::RevocationTarget;
     use crate::domain::fixture::{at, state};
+    use crate::domain::log::change::Change;
+    use crate::domain::log::revocation::RevocationChange;
     use crate::domain::people::actor::Actor;
+    use crate::domain::state::cut;
     use crate::domain::value::clock::Timestamp;
+
+    /// I-8: an index that lags behind the return of an environment would lack the cuts that were made while it was away.
+    #[test]
+    fn an_environment_that_comes_back_has_the_index_built_anew() {
+        let mut state = state();
+        let all = state.configuration.clone().expect("configured");
+        let mut fewer = all.clone();
+        let (gone, _) = fewer.environments.pop_first().expect("an environment");
+        let target = RevocationTarget::Partner { partner: "globex".parse().expect("a name") };
+        let (id, reason) = ("r1".parse().expect("an id"), "odd".into());
+        let revoked = RevocationChange::Added { id, target, tokens_only: false, reason, client: None };
+        let changes: [Change; 3] =
+            [ConfigurationChange::Changed(fewer).into(), revoked.into(), ConfigurationChange::Changed(all).into()];
+        for (index, change) in (100..).zip(changes) {
+            state.apply(index, at(1), &change.by(Actor::Operator));
+        }
+        assert!(cut::all(&state).iter().any(|cut| cut.environment == gone));
+        assert!(state.recent_cuts.behind(99).is_none(), "an index at 99 would not learn it");
+        assert!(state.recent_cuts.behind(102).is_some());
+    }
 
     /// Living tokens are looked for as far back as an earlier configuration allowed, while its tokens may live.
     #[test]

@@ -66,6 +66,12 @@ impl RecentCuts {
         self.cuts.push_back((index, cuts.into()));
     }
 
+    /// Forgets every cut before the change at `index`, so that an index that has not followed it yet is built anew.
+    pub(super) fn forget_before(&mut self, index: u64) {
+        self.cuts.clear();
+        self.from = index + 1;
+    }
+
     /// Tells what the changes behind `index` cut, in their order. `None` where some of them are not remembered.
     pub fn behind(&self, index: u64) -> Option<impl Iterator<Item = &Cut>> {
         let mut newest: Vec<&[Cut]> =
@@ -82,6 +88,7 @@ mod tests {
     use super::*;
     use crate::domain::examples::Examples;
     use crate::domain::fixture::at;
+    use crate::domain::log::change::Change;
     use crate::domain::state::State;
 
     /// Each change that moves a line tells the live index so, and no other does.
@@ -93,7 +100,12 @@ mod tests {
         for (index, example) in (1..).zip(&examples) {
             let tokens = state.revoked_tokens.iter().count();
             state.apply(index, at(0), &example.change);
-            let learned: Vec<&Cut> = state.recent_cuts.behind(index - 1).expect("remembered").collect();
+            let Some(learned) = state.recent_cuts.behind(index - 1) else {
+                // An environment came: the index is built anew.
+                assert!(matches!(example.change.what, Change::Configuration(_)), "{:?}", example.change);
+                continue;
+            };
+            let learned: Vec<&Cut> = learned.collect();
             let keys = learned.iter().filter_map(|cut| match &cut.what {
                 CutWhat::Before { key, index: line } => Some((key, *line)),
                 CutWhat::Token { .. } => None,
