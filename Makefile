@@ -1,6 +1,6 @@
 # The two commands of the README, and what they stand on. Everything that is installed without apt lands in .tools/ and target/.
 
-.PHONY: help demo test lint bench setup build golden docs docs-reference
+.PHONY: help demo test lint bench bench-scale setup build golden docs docs-reference
 
 help:
 	@echo "make demo    the whole story on one screen, from nothing"
@@ -9,6 +9,7 @@ help:
 	@echo "make docs    the book of docs/ as HTML, into target/book"
 	@echo "make docs-reference  write the parts of docs/ that the code knows"
 	@echo "make bench   how fast: stages in process, exchanges and plans over HTTP"
+	@echo "make bench-scale  what an exchange, a change, a page and a start cost with few and with many integrations"
 	@echo "make golden  write what no golden journal has yet: only where an entry can say something new"
 	@echo "make setup   only install what a bare Debian lacks"
 
@@ -55,4 +56,10 @@ golden:
 	cargo test --locked --lib journal::tests::golden::write -- --ignored
 
 bench: setup
-	cargo bench --locked
+	cargo bench --locked --bench stages --bench plan --bench change --bench exchange
+
+# Takes long: the largest installation has a hundred thousand integrations, and a million entries.
+bench-scale: setup
+	cargo bench --locked --bench scale -- integrations=1,1000,10000,100000
+	cargo bench --locked --bench scale -- integrations=10 revocations=0,10000,1000000
+	cargo bench --locked --bench scale -- integrations=10 issued=1000000

@@ -26,6 +26,11 @@ fn names(number: usize) -> Range<usize> {
     0..number.div_ceil(OF_ONE).max(2)
 }
 
+/// The number of the partner that integration `at` of `number` belongs to.
+pub fn partner_of(at: usize, number: usize) -> usize {
+    at % names(number).len()
+}
+
 /// The partners that `number` integrations belong to.
 pub fn partners(number: usize) -> impl Iterator<Item = Partner> {
     names(number).map(|at| {
@@ -66,8 +71,7 @@ pub fn verified(partner: &Partner) -> [PartnerChange; 2] {
 
 /// `number` integrations. One half of them brings keys of its own, the other half shares `issuer`, as the jobs of one CI service do.
 pub fn integrations(issuer: &str, number: usize) -> Vec<Integration> {
-    let partners = names(number).len();
-    (0..number).map(|at| integration(at % partners, &format!("i{at}"), &binding(issuer, at))).collect()
+    (0..number).map(|at| integration(partner_of(at, number), &format!("i{at}"), &binding(issuer, at))).collect()
 }
 
 /// Ten more integrations, for a round of drafts.

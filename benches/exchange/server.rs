@@ -64,7 +64,7 @@ impl Server {
         let mut server = Self { child, started, ready_after: 0.0 };
         while !is_ready(world.public).await {
             assert!(server.child.try_wait().expect("waits").is_none(), "the program ended instead of starting");
-            assert!(started.elapsed() < Duration::from_secs(20), "the program is not ready");
+            assert!(started.elapsed() < Duration::from_secs(120), "the program is not ready");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         server.ready_after = started.elapsed().as_secs_f64() * 1e3;

@@ -1,0 +1,262 @@
+//! What the number of partners costs: exchanges, refusals, changes, pages, start and memory with few and with many integrations.
+//!
+//! `make bench-scale`, or `cargo bench --bench scale -- integrations=1,10000 revocations=0 issued=0`. An installation is written
+//! through the broker's own journal: integrations over many partners on three issuers, each recognised by its repository, then
+//! `revocations` living ones of single tokens. `carnet serve` then runs over it on a core of its own, as in the bench `exchange`;
+//! `issued` tokens are exchanged before anything is measured. CPU time is the server's, for one request; wall time is the caller's.
+//! Compare columns of one run; absolute figures of a shared machine say little. Nothing is asserted about speed.
+
+mod bench;
+#[path = "scale/installation.rs"]
+mod installation;
+#[path = "exchange/load.rs"]
+#[expect(dead_code, reason = "the bench of exchanges uses more of it")]
+mod load;
+#[path = "change/registry.rs"]
+#[expect(dead_code, reason = "the bench of changes uses more of it")]
+mod registry;
+#[path = "exchange/server.rs"]
+#[expect(dead_code, reason = "the bench of exchanges uses more of it")]
+mod server;
+#[path = "../tests/broker/world/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
+mod world;
+
+use std::time::{Duration, Instant};
+
+use bench::clock;
+use bench::floor::{self, median};
+use carnet::domain::record::Record;
+use installation::Installation;
+use load::Load;
+use serde_json::{Value, json};
+use server::Server;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Requests of a measurement, after a tenth of them that is thrown away.
+const REQUESTS: usize = 10_000;
+
+/// Connections of the load.
+const CONNECTIONS: usize = 16;
+
+/// Integrations that the load uses, spread over all.
+const USED: usize = 1_000;
+
+/// Changes of each kind, of which the median counts.
+const CHANGES: usize = 9;
+
+/// The requests that are made ready at a time where many tokens are issued first.
+const PORTION: usize = 50_000;
+
+/// The most that one load may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// One column of the table: a name and a figure for each row, in the order of the rows.
+type Column = Vec<(&'static str, f64)>;
+
+fn main() {
+    if std::env::args().any(|argument| argument == server::FLOOR) {
+        return println!("{}", floor::microseconds());
+    }
+    server::pin_self();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    runtime.block_on(run());
+}
+
+fn numbers(name: &str, otherwise: &[usize]) -> Vec<usize> {
+    let told = std::env::args().find_map(|argument| Some(argument.strip_prefix(name)?.strip_prefix('=')?.to_owned()));
+    told.map_or_else(|| otherwise.to_vec(), |text| text.split(',').map(|one| one.parse().expect("a number")).collect())
+}
+
+async fn run() {
+    let issued = numbers("issued", &[0])[0];
+    let mut columns = Vec::new();
+    for revocations in numbers("revocations", &[0]) {
+        for integrations in numbers("integrations", &[1, 1_000, 10_000]) {
+            let column = measured(integrations, revocations, issued).await;
+            columns.push((integrations, revocations, column));
+        }
+    }
+    let line = |name: &str, figures: Vec<String>| {
+        println!("{name:<40}{}", figures.iter().map(|figure| format!("{figure:>12}")).collect::<String>());
+    };
+    println!("\n{issued} tokens issued before");
+    line("integrations", columns.iter().map(|(number, ..)| number.to_string()).collect());
+    line("living revocations of tokens", columns.iter().map(|(_, number, _)| number.to_string()).collect());
+    for row in 0..columns[0].2.len() {
+        line(columns[0].2[row].0, columns.iter().map(|(.., column)| format!("{:.1}", column[row].1)).collect());
+    }
+}
+
+/// Makes an installation, starts the server over it, and takes every figure.
+async fn measured(integrations: usize, revocations: usize, issued: usize) -> Column {
+    let begun = Instant::now();
+    let mut installation = Installation::with(integrations, revocations).await;
+    installation.world.stop().await;
+    installation.world.clock.synchronise();
+    eprintln!(
+        "{integrations} integrations and {revocations} revocations on record after {:.0} s",
+        begun.elapsed().as_secs_f64()
+    );
+    let server = Server::start(&installation.world).await;
+    let bench = Bench { installation, server };
+    let mut column = vec![
+        ("start to ready, ms", bench.server.ready_after()),
+        ("RSS when ready, MB", clock::status_kilobytes(bench.server.pid(), "VmRSS") as f64 / 1e3),
+    ];
+    let mut left = issued;
+    while left > 0 {
+        let portion = left.min(PORTION);
+        bench.load(bench.exchanges(portion)).await;
+        left -= portion;
+    }
+    bench.load(bench.exchanges(REQUESTS / 10)).await;
+    column.push(("exchange, CPU us", bench.load(bench.exchanges(REQUESTS)).await));
+    for (name, refusal) in REFUSALS {
+        bench.load(bench.refused(refusal, REQUESTS / 10)).await;
+        column.push((name, bench.load(bench.refused(refusal, REQUESTS / 2)).await));
+    }
+    column.extend(bench.pages().await);
+    column.extend(bench.changes().await);
+    column.push(("one verify + one sign, us", server::floor()));
+    column.push(("RSS at the end, MB", clock::status_kilobytes(bench.server.pid(), "VmRSS") as f64 / 1e3));
+    column
+}
+
+/// A way in which an exchange is refused.
+#[derive(Clone, Copy)]
+enum Refusal {
+    BadSignature,
+    UnknownIssuer,
+    KnownCaller,
+    Stranger,
+}
+
+const REFUSALS: [(&str, Refusal); 4] = [
+    ("refused: bad signature, CPU us", Refusal::BadSignature),
+    ("refused: unknown issuer, CPU us", Refusal::UnknownIssuer),
+    ("refused: known caller, CPU us", Refusal::KnownCaller),
+    ("refused: stranger, CPU us", Refusal::Stranger),
+];
+
+/// The lists whose first pages are taken.
+const PAGES: [(&str, &str); 6] = [
+    ("list of 50 integrations, ms", "/v1/integrations?limit=50"),
+    ("list of 50 partners, ms", "/v1/partners?limit=50"),
+    ("list of 50 approvals, ms", "/v1/approvals?limit=50"),
+    ("list of 50 revocations, ms", "/v1/revocations?limit=50"),
+    ("50 entries of the journal, ms", "/v1/journal?limit=50"),
+    ("50 entries of one kind, ms", "/v1/journal?kind=partner.verified&limit=50"),
+];
+
+struct Bench {
+    installation: Installation,
+    server: Server,
+}
+
+impl Bench {
+    /// Good exchanges of many integrations.
+    fn exchanges(&self, number: usize) -> Vec<Vec<u8>> {
+        let step = self.installation.number.div_ceil(USED).max(1);
+        let used = (0..self.installation.number).step_by(step).cycle();
+        used.take(number).map(|at| self.request(at, &self.installation.claims(at))).collect()
+    }
+
+    fn refused(&self, refusal: Refusal, number: usize) -> Vec<Vec<u8>> {
+        (0..number).map(|nth| self.refused_request(refusal, nth % self.installation.number)).collect()
+    }
+
+    fn refused_request(&self, refusal: Refusal, at: usize) -> Vec<u8> {
+        let mut claims = self.installation.claims(at);
+        match refusal {
+            Refusal::BadSignature => {
+                // Another issuer's key.
+                let assertion = self.installation.sign(at + 1, &claims);
+                return load::request(&self.installation.world, &assertion);
+            }
+            Refusal::UnknownIssuer => claims["iss"] = json!("https://nobody.example"),
+            Refusal::KnownCaller => claims["ref"] = json!("refs/heads/other"),
+            Refusal::Stranger => {
+                claims["repository_id"] = json!("7");
+                claims["repository_owner_id"] = json!("7");
+            }
+        }
+        self.request(at, &claims)
+    }
+
+    fn request(&self, at: usize, claims: &Value) -> Vec<u8> {
+        load::request(&self.installation.world, &self.installation.sign(at, claims))
+    }
+
+    /// Sends all of them; the server's CPU time for one, in microseconds.
+    async fn load(&self, requests: Vec<Vec<u8>>) -> f64 {
+        let number = requests.len() as f64;
+        let (user, kernel) = clock::user_and_system(self.server.pid());
+        Load::full(PATIENCE).run(self.installation.world.public, requests, CONNECTIONS).await;
+        let (user_after, kernel_after) = clock::user_and_system(self.server.pid());
+        (user_after - user + kernel_after - kernel) / number
+    }
+
+    async fn pages(&self) -> Column {
+        let mut column = Vec::new();
+        for (name, path) in PAGES {
+            let mut times = Vec::new();
+            for _ in 0..CHANGES {
+                let begun = Instant::now();
+                self.installation.world.admin_get(path, "alan").await;
+                times.push(begun.elapsed().as_secs_f64() * 1e3);
+            }
+            column.push((name, median(times)));
+        }
+        column
+    }
+
+    /// One change of each kind by the admin API: the time until it is answered.
+    async fn changes(&self) -> Column {
+        let mut rows: Vec<(&'static str, Vec<f64>)> =
+            ["submit, ms", "two reviews, ms", "suspend, ms", "revoke an integration, ms", "revoke a token, ms"]
+                .map(|name| (name, Vec::new()))
+                .into();
+        let world = &self.installation.world;
+        for round in 0..CHANGES {
+            let draft = registry::drafts(&world.partner.issuer, round).remove(0);
+            let applied = carnet::domain::record::document(&Record::Integration(draft.clone())).to_string();
+            let answer = world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", applied))).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let path = format!("/v1/integrations/{}", draft.id);
+            let submitted = self.timed(&mut rows[0].1, "ann", &format!("{path}/submit"), &json!({"reason": "ready"})).await;
+            let approval = submitted["approval"]["id"].as_str().or(submitted["approval"].as_str()).expect("an id").to_owned();
+            let shown = world.admin_get(&format!("/v1/approvals/{approval}"), "sven").await;
+            let review = json!({"verdict": "approve", "reason": "looked at", "version": shown["version"]});
+            let begun = Instant::now();
+            for person in ["olga", "sven"] {
+                let answer = world.admin_post(&format!("/v1/approvals/{approval}/reviews"), person, &review).await;
+                assert!(answer.status < 300, "{}", answer.text());
+            }
+            rows[1].1.push(begun.elapsed().as_secs_f64() * 1e3);
+            self.timed(&mut rows[2].1, "sven", &format!("{path}/suspend"), &json!({"reason": "odd"})).await;
+            let cut = json!({"integration": draft.id, "tokensOnly": true, "reason": "odd"});
+            self.timed(&mut rows[3].1, "sven", "/v1/revocations", &cut).await;
+            let token = self.token().await;
+            self.timed(&mut rows[4].1, "sven", "/v1/revocations", &json!({"token": token, "reason": "odd"})).await;
+        }
+        rows.into_iter().map(|(name, times)| (name, median(times))).collect()
+    }
+
+    /// The `jti` of a fresh token.
+    async fn token(&self) -> String {
+        let assertion = self.installation.sign(0, &self.installation.claims(0));
+        let answer = self.installation.world.exchange("production", &assertion, "orders:read").await;
+        world::jti(answer.json()["access_token"].as_str().expect("a token"))
+    }
+
+    async fn timed(&self, times: &mut Vec<f64>, person: &str, path: &str, body: &Value) -> Value {
+        let begun = Instant::now();
+        let answer = self.installation.world.admin_post(path, person, body).await;
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        assert!(answer.status < 300, "{path}: {}", answer.text());
+        answer.json()
+    }
+}

@@ -1,0 +1,127 @@
+//! An installation with many integrations, written through the broker's own journal, without the approvals.
+
+use carnet::broker::Broker;
+use carnet::domain::credential::revocation::RevocationTarget;
+use carnet::domain::log::change::Change;
+use carnet::domain::log::integration::IntegrationChange;
+use carnet::domain::log::revocation::RevocationChange;
+use carnet::domain::people::actor::Actor;
+use carnet::domain::record::{self, Record};
+use carnet::domain::registry::integration::Integration;
+use carnet::journal::Proposal;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::registry;
+use crate::world::{Options, Provider, World, client};
+
+/// Issuers that the integrations share, as the platforms of CI jobs are.
+const ISSUERS: usize = 3;
+
+/// Changes that wait for the journal at once.
+const AT_ONCE: usize = 64;
+
+/// The owner claim that all integrations of one partner have.
+const OWNER: usize = 998_000;
+
+/// A world with its integrations.
+pub struct Installation {
+    pub world: World,
+    pub number: usize,
+    others: Vec<Provider>,
+}
+
+impl Installation {
+    /// Makes one with `number` integrations in force and `revocations` living ones of single tokens.
+    pub async fn with(number: usize, revocations: usize) -> Self {
+        let mut others = Vec::new();
+        while others.len() < ISSUERS - 1 {
+            others.push(Provider::start().await);
+        }
+        let issuers = others.iter().map(|other| other.issuer.clone()).collect();
+        let world = World::with(Options { redis: true, issuers, ..Options::default() }).await;
+        let installation = Self { world, number, others };
+        let broker = installation.world.running.as_ref().expect("it runs").broker.clone();
+        let partners = registry::partners(number).flat_map(|partner| registry::verified(&partner).map(Change::from));
+        for change in partners {
+            record_change(broker.clone(), change).await;
+        }
+        let integrations = (0..number).map(|at| Change::from(in_force(installation.integration(at))));
+        record_all(&broker, integrations).await;
+        let expires = broker.now().plus(carnet::domain::value::clock::Seconds::days(1));
+        let cuts = (0..revocations).map(|at| {
+            let target = RevocationTarget::Token {
+                environment: "production".parse().expect("a name"),
+                id: format!("revoked-{at}").parse().expect("an id"),
+                expires,
+            };
+            let (id, reason) = (format!("cut-{at}").parse().expect("an id"), "odd".into());
+            Change::from(RevocationChange::Added { id, target, tokens_only: true, reason, client: None })
+        });
+        record_all(&broker, cuts).await;
+        installation
+    }
+
+    fn issuer(&self, at: usize) -> &Provider {
+        let others = self.others.iter();
+        others.chain([&self.world.partner]).nth(at % ISSUERS).expect("one of three")
+    }
+
+    /// The integration with this number. Its partner has one in a hundred of them.
+    fn integration(&self, at: usize) -> Integration {
+        let (partner, issuer) = (registry::partner_of(at, self.number), &self.issuer(at).issuer);
+        let rule = format!(
+            "sub: {{prefix: \"repo:\"}}, repository_id: \"{}\", repository_owner_id: \"{}\", ref: refs/heads/main",
+            1_000_000 + at,
+            OWNER + partner
+        );
+        let text = format!(
+            "{{apiVersion: carnet/v1, kind: Integration, metadata: {{partner: p{partner}, name: s{at}}}, purpose: x,\n\
+             owners: {{business: j@acme.example, application: r@acme.example}}, contract: {{ref: M, starts: 2026-01-01, ends: 2099-11-30}},\n\
+             review: {{every: 90d, onSilence: suspend}}, offboarding: {{trigger: contract-end, contact: o@globex.example}},\n\
+             environments: {{production: {{bindings: [{{name: ci, oidc: {{issuer: \"{issuer}\", match: {{{rule}}},\n\
+             owner: [repository_owner_id]}}}}], limits: {{exchangesPerMinute: 1000000}}, scopes: {{orders-api: [orders:read]}}}}}}}}\n"
+        );
+        match record::read("bench", &text).expect("a sound record").remove(0).record {
+            Record::Integration(integration) => integration,
+            Record::Api(_) | Record::Partner(_) => panic!("an integration"),
+        }
+    }
+
+    /// The claims of a good proof of the integration with this number.
+    pub fn claims(&self, at: usize) -> Value {
+        let now = self.world.clock.seconds();
+        json!({
+            "iss": self.issuer(at).issuer, "sub": format!("repo:p/{at}"), "aud": self.world.issuer("production"),
+            "exp": now + 300, "iat": now, "jti": client::unique(), "repository_id": (1_000_000 + at).to_string(),
+            "repository_owner_id": (OWNER + registry::partner_of(at, self.number)).to_string(), "ref": "refs/heads/main",
+        })
+    }
+
+    /// Signs claims as the issuer of the integration with this number.
+    pub fn sign(&self, at: usize, claims: &Value) -> String {
+        self.issuer(at).sign(claims)
+    }
+}
+
+fn in_force(record: Integration) -> IntegrationChange {
+    IntegrationChange::Narrowed { record: Box::new(record), reason: None }
+}
+
+/// Puts changes on record, some at once, so that they share commits.
+async fn record_all(broker: &Broker, changes: impl Iterator<Item = Change>) {
+    let mut waiting = JoinSet::new();
+    for change in changes {
+        if waiting.len() == AT_ONCE {
+            waiting.join_next().await.expect("one").expect("on record");
+        }
+        waiting.spawn(record_change(broker.clone(), change));
+    }
+    waiting.join_all().await;
+}
+
+/// Puts a change on record without the approvals, which are not what is measured.
+async fn record_change(broker: Broker, what: Change) {
+    let made = broker.journal.change(None, |_, _| Ok::<_, ()>(Proposal::from(what.clone().by(Actor::Operator))));
+    made.await.expect("the journal writes").expect("a change");
+}
