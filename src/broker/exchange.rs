@@ -92,7 +92,7 @@ impl Broker {
         // Step 6: the decision.
         let context = Context {
             request: request.id.clone(),
-            token: self.entropy.name(),
+            token: self.token_ids.next(self.clock.monotonic()),
             source: request.source,
             certificate: request.certificate.clone(),
             possession: request.possession.clone(),

@@ -12,6 +12,7 @@ pub(crate) mod jwk_set;
 pub mod names;
 pub mod network;
 pub mod numeric_date;
+pub mod ordered_ids;
 pub(crate) mod p256;
 pub mod percent;
 pub mod proof_key;

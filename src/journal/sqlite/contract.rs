@@ -1,7 +1,13 @@
 //! The laws of a store, on SQLite.
 
+use sqlx::{ConnectOptions as _, Row as _};
+
+use super::reader::listing;
+use super::schema;
+use crate::journal::key::kek::Kek;
 use crate::journal::store::Answer;
 use crate::journal::store::contract::{Candidate, laws};
+use crate::journal::store::query::Query;
 use crate::journal::store::reader::Reader;
 use crate::journal::store::sums::SumKey;
 use crate::journal::store::write::Write;
@@ -24,3 +30,23 @@ impl Candidate for Database {
 }
 
 laws!(Database(tempfile::tempdir().expect("a directory")));
+
+/// Entries of a token, a request or a rare kind are found by an index; a million issued entries do not slow them down.
+#[tokio::test]
+async fn queries_use_the_index_of_what_they_ask_for() {
+    let database = Database(tempfile::tempdir().expect("a directory"));
+    let key = SumKey::of(&Kek::from_bytes([7; 32]));
+    drop(database.open(&key).await.expect("opens"));
+    let mut connection = schema::reader(&database.0.path().join("journal.db")).connect().await.expect("connects");
+    let token = || Query { token: Some("t".parse().expect("an id")), ..Query::default() };
+    let request = || Query { request_id: Some("r".parse().expect("an id")), ..Query::default() };
+    let kind = || Query { kind: Some("key.retired".to_owned()), ..Query::default() };
+    for (query, index) in [(token(), "entries_token"), (request(), "entries_request"), (kind(), "entries_kind")] {
+        for newest_first in [false, true] {
+            let text = format!("EXPLAIN QUERY PLAN {}", listing(&Query { newest_first, ..query.clone() }));
+            let plan = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(&mut connection).await.expect("a plan");
+            let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+            assert!(plan.iter().any(|step| step.contains(index)), "{query:?}: {plan:?}");
+        }
+    }
+}

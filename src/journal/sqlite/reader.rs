@@ -147,7 +147,12 @@ impl Read for SqliteReader {
     }
 
     fn count<'a>(&'a self, query: &'a Query, most: u32) -> Answer<'a, Option<u64>> {
-        let text = if query.request_id.is_some() { counting!("request_id = ?1") } else { counting!("?1 IS NULL") };
+        let text = match FoundBy::of(query) {
+            FoundBy::Request => counting!("request_id = ?1"),
+            FoundBy::Token => counting!("?1 IS NULL AND jti = ?6"),
+            FoundBy::Kind => counting!("?1 IS NULL AND kind = ?4 AND kind <> 'issued'"),
+            FoundBy::Place => counting!("?1 IS NULL"),
+        };
         Box::pin(async move {
             match bind(text, query, i64::from(most)).fetch_one(&mut *self.long.turn().await?).await {
                 Ok(row) => Ok(Some(number(row.try_get(0)?)?)),
@@ -265,13 +270,42 @@ impl Read for SqliteReader {
     }
 }
 
+/// The index by which entries are found: the condition that fewest entries meet.
+enum FoundBy {
+    Request,
+    Token,
+    Kind,
+    /// Each entry of `from..to` is looked at.
+    Place,
+}
+
+impl FoundBy {
+    fn of(query: &Query) -> Self {
+        match query {
+            Query { request_id: Some(_), .. } => Self::Request,
+            Query { token: Some(_), .. } => Self::Token,
+            Query { kind: Some(kind), .. } if kind != "issued" => Self::Kind,
+            Query { .. } => Self::Place,
+        }
+    }
+}
+
+/// The statement that lists the entries of `query`.
+pub(super) fn listing(query: &Query) -> &'static str {
+    match (FoundBy::of(query), query.newest_first) {
+        (FoundBy::Request, false) => listing!("request_id = ?1", "ASC"),
+        (FoundBy::Request, true) => listing!("request_id = ?1", "DESC"),
+        (FoundBy::Token, false) => listing!("?1 IS NULL AND jti = ?6", "ASC"),
+        (FoundBy::Token, true) => listing!("?1 IS NULL AND jti = ?6", "DESC"),
+        (FoundBy::Kind, false) => listing!("?1 IS NULL AND kind = ?4 AND kind <> 'issued'", "ASC"),
+        (FoundBy::Kind, true) => listing!("?1 IS NULL AND kind = ?4 AND kind <> 'issued'", "DESC"),
+        (FoundBy::Place, false) => listing!("?1 IS NULL", "ASC"),
+        (FoundBy::Place, true) => listing!("?1 IS NULL", "DESC"),
+    }
+}
+
 async fn listed(query: &Query, connection: &mut SqliteConnection) -> Result<Vec<String>, StoreFault> {
-    let text = match (&query.request_id, query.newest_first) {
-        (Some(_), false) => listing!("request_id = ?1", "ASC"),
-        (Some(_), true) => listing!("request_id = ?1", "DESC"),
-        (None, false) => listing!("?1 IS NULL", "ASC"),
-        (None, true) => listing!("?1 IS NULL", "DESC"),
-    };
+    let text = listing(query);
     let bound = bind(text, query, i64::try_from(query.limit()).unwrap_or(i64::MAX));
     first_columns(&bound.fetch_all(connection).await?)
 }

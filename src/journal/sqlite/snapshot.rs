@@ -51,7 +51,7 @@ impl Reading<'_> {
     /// Whether the tables are of the version that this program knows.
     pub async fn ensure_version(&mut self) -> Result<(), OpenFault> {
         match schema::version(&mut self.0).await.map_err(StoreFault::from)? {
-            Some(schema::VERSION) => Ok(()),
+            Some(version) if schema::READABLE.contains(&version) => Ok(()),
             Some(other) => Err(OpenFault::Schema(other.to_string())),
             None => Err(OpenFault::Schema("none".to_owned())),
         }

@@ -12,15 +12,13 @@ pub struct Query {
     pub from: u64,
     /// Before this index; to the end where nothing is said.
     pub to: Option<u64>,
-    /// Exactly this kind.
+    /// Exactly this kind; found by an index, but for `issued`, which nearly all are.
     pub kind: Option<String>,
     /// Exactly this subject.
     pub subject: Option<String>,
     /// This request; found by an index.
     pub request_id: Option<RequestId>,
-    /// The issuance of this token.
-    ///
-    /// It is found by looking through `from..to`: bound that by the longest life of a token.
+    /// The issuance of this token; found by an index.
     pub token: Option<TokenId>,
     /// Not before this second.
     pub since: Option<Timestamp>,

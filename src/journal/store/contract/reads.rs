@@ -66,6 +66,9 @@ pub async fn queries_find_what_they_ask_for(store: &dyn Candidate) {
         (Query { since: Some(at(10)), until: Some(at(12)), ..all() }, 6),
         (Query { actor: Some("operator".to_owned()), ..all() }, 30),
         (Query { actor: Some("globex/a".to_owned()), ..all() }, 20),
+        (Query { kind: Some(REFUSED.to_owned()), ..all() }, 30),
+        (Query { kind: Some(CHANGE.to_owned()), from: 3, to: Some(9), ..all() }, 2),
+        (Query { token: Some("token-6".parse().expect("an id")), kind: Some(REFUSED.to_owned()), ..all() }, 0),
         (Query { kind: Some("no.such-kind".to_owned()), ..all() }, 0),
         (Query { from: 90, ..all() }, 0),
     ];
