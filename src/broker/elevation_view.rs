@@ -11,6 +11,7 @@ use super::view::elevation::{
     ReviewView, ScopeView, UsualView,
 };
 use super::words::{Words, names, sealed};
+use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::elevation::{Asked, Briefing, Precedent, briefing};
 use crate::domain::elevation::{Elevation, Ended, Request, Review};
 use crate::domain::log::entry::Entry;
@@ -19,7 +20,7 @@ use crate::domain::registry::api::Risk;
 use crate::domain::registry::integration::{Approvers, Integration};
 use crate::domain::state::State;
 use crate::domain::value::clock::{Seconds, Timestamp};
-use crate::domain::value::names::{ElevationId, IntegrationId};
+use crate::domain::value::names::{ClientId, ElevationId, IntegrationId};
 use crate::domain::value::text::Text;
 use crate::journal::{Query, StoredEntry};
 
@@ -94,12 +95,13 @@ impl Broker {
             ..Query::default()
         };
         let refused = self.journal.entries(&query).await?;
+        let client = Clients::One(ClientId::Integration(integration.clone()));
         let refusal = |stored: StoredEntry| {
             let Entry::Refused(refused) = stored.entry else { return None };
             Some(RefusalView { at: refused.time, reason: refused.reason, environment: refused.environment })
         };
         Ok(UsualView {
-            last_token: self.journal.last_uses().await?.get(&integration.to_string()).copied(),
+            last_token: self.journal.last_uses_of(vec![client]).await?.into_iter().next().flatten(),
             last_refusals: refused.into_iter().filter_map(refusal).collect(),
             tokens_by_day: None,
         })

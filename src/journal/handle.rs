@@ -1,6 +1,6 @@
 //! The journal as the rest of the broker holds it: a handle that is cheap to clone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,6 +21,7 @@ use super::store::head::Head;
 use super::store::query::{Query, StoredEntry};
 use super::store::reader::Reader;
 use super::tree::Tree;
+use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::grant::Grant;
 use crate::domain::log::change::Attributed;
 use crate::domain::log::entry::{ChangeEntry, Entry};
@@ -245,10 +246,10 @@ impl Journal {
         Ok(self.reader.list(query).await?)
     }
 
-    /// When each client was last issued a token, by its id.
-    pub async fn last_uses(&self) -> Result<BTreeMap<String, Timestamp>, Unavailable> {
+    /// The times at which these clients were last issued a token, in their order; of a partner, the latest of its integrations.
+    pub async fn last_uses_of(&self, clients: Vec<Clients>) -> Result<Vec<Option<Timestamp>>, Unavailable> {
         self.shared.running()?;
-        Ok(self.reader.last_uses().await?)
+        Ok(self.reader.last_uses(&clients).await?)
     }
 
     /// The number of tokens of `subject` on each day (days since 1970) from `since` on.

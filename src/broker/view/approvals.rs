@@ -2,6 +2,8 @@
 //!
 //! Enter through [`Any`].
 
+use std::ops::Bound;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -79,10 +81,28 @@ pub enum Any<'a> {
 }
 
 impl<'a> Any<'a> {
-    /// All approvals of both kinds.
+    /// All approvals of both kinds, by id.
     pub fn all(state: &'a State) -> impl Iterator<Item = Self> {
-        let governance = state.approvals.values().map(Any::Governance);
-        governance.chain(state.elevations.all().map(Any::Elevation))
+        let (approvals, elevations) = ((Bound::Unbounded, Bound::Unbounded), (Bound::Unbounded, Bound::Unbounded));
+        Self::among(state, approvals, elevations)
+    }
+
+    /// The approvals of both kinds with ids in these ranges, by id.
+    pub fn among(
+        state: &'a State,
+        approvals: (Bound<ApprovalId>, Bound<ApprovalId>),
+        elevations: (Bound<ElevationId>, Bound<ElevationId>),
+    ) -> impl Iterator<Item = Self> {
+        let mut governance = state.approvals.range(approvals).map(|(_, approval)| approval).peekable();
+        let mut elevations = state.elevations.among(elevations).peekable();
+        std::iter::from_fn(move || {
+            let elevation_is_next = match (governance.peek(), elevations.peek()) {
+                (Some(approval), Some(request)) => request.elevation.id.as_str() < approval.id.as_str(),
+                (None, _) => true,
+                (Some(_), None) => false,
+            };
+            if elevation_is_next { elevations.next().map(Any::Elevation) } else { governance.next().map(Any::Governance) }
+        })
     }
 
     /// Finds the approval with one of these ids.

@@ -1,6 +1,7 @@
 //! All elevations, as the journal tells them. Nothing here forbids a change: it has happened.
 
 use imbl::{HashMap, OrdMap, OrdSet};
+use std::ops::Bound;
 
 use super::effects::Entered;
 use crate::domain::credential::revocation::RevocationTarget;
@@ -36,6 +37,11 @@ impl Elevations {
     /// All of them, by id.
     pub fn all(&self) -> impl DoubleEndedIterator<Item = &Request> {
         self.all.values()
+    }
+
+    /// Those with ids in this range, by id.
+    pub fn among(&self, ids: (Bound<ElevationId>, Bound<ElevationId>)) -> impl Iterator<Item = &Request> {
+        self.all.range(ids).map(|(_, request)| request)
     }
 
     /// Those of an integration in one environment that may still count, the oldest request first.

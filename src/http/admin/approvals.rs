@@ -65,9 +65,8 @@ async fn list(State(broker): State<Broker>, _by: Admitted<Read>, page: Page<OfAp
             && takes("kind", any.kind())
             && page.takes("subject", &any.subject(&view.state))
     };
-    let mut all: Vec<_> = Any::all(&view.state).filter(wanted).map(|any| (any.id(), any)).collect();
-    all.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let part = page.part(all.into_iter());
+    let all = Any::among(&view.state, page.after()?, page.after()?).filter(wanted);
+    let part = page.first(all.map(|any| (any.id(), any)));
     let words = Words::of(&broker, sealed(part.items.iter().flat_map(Any::texts))).await?;
     Ok(part.map(|any| any.show(&view.state, &words, now)))
 }

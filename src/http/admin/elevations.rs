@@ -223,8 +223,8 @@ async fn list(
             && page.takes("integration", &request.elevation.integration.to_string())
             && page.takes("environment", request.elevation.environment.as_str())
     };
-    let all = view.state.elevations.all().filter(wanted);
-    let part = page.part(all.map(|request| (request.elevation.id.to_string(), request)));
+    let all = view.state.elevations.among(page.after()?).filter(wanted);
+    let part = page.first(all.map(|request| (request.elevation.id.to_string(), request)));
     let words = Words::of(&broker, sealed(part.items.iter().flat_map(|request| texts(request)))).await?;
     Ok(part.map(|request| row(request, &view.state, &words, now)))
 }

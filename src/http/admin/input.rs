@@ -3,6 +3,8 @@
 //! Nothing is coerced, and nothing unknown is ignored (ABUSE ).
 
 use std::marker::PhantomData;
+use std::ops::Bound;
+use std::str::FromStr;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -212,7 +214,17 @@ impl<F: Filters> Page<F> {
     ///
     /// The caller looks up what an answer needs for these items alone.
     pub fn part<T>(&self, items: impl Iterator<Item = (String, T)>) -> Listed<T> {
-        let mut rest = items.skip_while(|(key, _)| self.after.as_ref().is_some_and(|after| key <= after));
+        self.first(items.skip_while(|(key, _)| self.after.as_ref().is_some_and(|after| key <= after)))
+    }
+
+    /// The keys that come after the cursor, for a look-up in a map: a page costs what it shows.
+    pub fn after<K: FromStr>(&self) -> Result<(Bound<K>, Bound<K>), Problem> {
+        let after = self.after.as_ref().map(|after| after.parse().map_err(|_| Problem::of(&reason::REQUEST_MALFORMED)));
+        Ok((after.transpose()?.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+    }
+
+    /// The page of `rest`, which begins after the cursor, in the order of its keys.
+    pub fn first<T>(&self, mut rest: impl Iterator<Item = (String, T)>) -> Listed<T> {
         let mut shown = Vec::new();
         let mut last = None;
         for (key, item) in rest.by_ref().take(self.limit) {

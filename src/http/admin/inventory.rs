@@ -289,12 +289,6 @@ impl KeyInUseView {
     }
 }
 
-/// The time at which any integration of a partner was last issued a token.
-pub fn last_use(uses: &BTreeMap<String, Timestamp>, partner: &PartnerName) -> Option<Timestamp> {
-    let before = format!("{partner}/");
-    uses.range(before.clone()..).take_while(|(client, _)| client.starts_with(&before)).map(|(_, time)| *time).max()
-}
-
 /// The reasons that keep its waiting version from coming into force.
 pub fn waits_for(lacking: &Lacking, id: &IntegrationId) -> Vec<ReasonCode> {
     lacking.get(id).into_iter().flatten().map(|reason| ReasonCode(reason)).collect()

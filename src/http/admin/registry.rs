@@ -7,7 +7,7 @@ use super::admitted::Admitted;
 use super::answer::{Accepted, Listed, Written};
 use super::idempotency::confirmed;
 use super::input::{Filter, Filters, Page, Sent, named};
-use super::inventory::{IntegrationView, PartnerView, StopView, keys, last_use, waits_for};
+use super::inventory::{IntegrationView, PartnerView, StopView, keys, waits_for};
 use super::people::Why;
 use super::problem::Problem;
 use super::revocations::{ApprovalAsked, EndedView};
@@ -16,13 +16,14 @@ use crate::broker::Broker;
 use crate::broker::lifecycle::Party;
 use crate::broker::view::approval::OwnersView;
 use crate::broker::words::{Words, names, sealed};
+use crate::domain::credential::revocation::Clients;
 use crate::domain::people::actor::{Contain, Read, Submit};
 use crate::domain::reason;
 use crate::domain::record::Record;
 use crate::domain::registry::integration::Owners;
 use crate::domain::state::PartnerState;
 use crate::domain::state::integration::IntegrationState;
-use crate::domain::value::names::{IntegrationId, PartnerName};
+use crate::domain::value::names::{ClientId, IntegrationId, PartnerName};
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
@@ -67,18 +68,19 @@ async fn integrations(
     let wanted = |(id, integration): &(&IntegrationId, &IntegrationState)| {
         page.takes("partner", id.partner.as_str()) && page.takes("state", integration.phase().name())
     };
-    let found = view.state.integrations.iter().filter(wanted);
-    let part = page.part(found.map(|(id, integration)| (id.to_string(), (id, integration))));
+    let found = view.state.integrations.range(page.after::<IntegrationId>()?).filter(wanted);
+    let part = page.first(found.map(|(id, integration)| (id.to_string(), (id, integration))));
     let shown = part.items.iter().filter_map(|(_, integration)| integration.shown());
     let owners = shown.flat_map(|version| [&version.record.owners.business, &version.record.owners.application]);
     let words = Words::of(&broker, sealed(owners)).await?;
-    let uses = broker.journal.last_uses().await?;
+    let uses = broker.journal.last_uses_of(part.items.iter().map(|(id, _)| clients_of(id)).collect()).await?;
     let lacking = broker.lacking(&view, part.items.iter().map(|(id, _)| *id)).await?;
+    let mut uses = uses.into_iter();
     Ok(part.map(|(id, integration)| {
         let mut shown = IntegrationView::brief(&view.state, id, integration, broker.now());
         shown.waits_for = waits_for(&lacking, id);
         shown.owners = integration.shown().map(|version| owners_of(&version.record.owners, &words));
-        shown.last_use = uses.get(&id.to_string()).copied();
+        shown.last_use = uses.next().flatten();
         shown
     }))
 }
@@ -102,7 +104,7 @@ async fn integration(
         shown.keys = Some(keys(&view.state, &record, broker.now()));
         shown.record = Some(record);
     }
-    shown.last_use = broker.journal.last_uses().await?.get(&id.to_string()).copied();
+    shown.last_use = broker.journal.last_uses_of(vec![clients_of(&id)]).await?.into_iter().next().flatten();
     Ok(Json(shown))
 }
 
@@ -113,13 +115,14 @@ async fn partners(
     page: Page<OfPartners>,
 ) -> Result<Listed<PartnerView>, Problem> {
     let (view, now) = (broker.journal.view(), broker.now());
-    let uses = broker.journal.last_uses().await?;
     let wanted = |partner: &PartnerState| page.takes("state", partner.standing(now).name());
-    let found = view.state.partners.iter().filter(|(_, partner)| wanted(partner));
-    let part = page.part(found.map(|(name, partner)| (name.to_string(), (name, partner))));
+    let found = view.state.partners.range(page.after::<PartnerName>()?).filter(|(_, partner)| wanted(partner));
+    let part = page.first(found.map(|(name, partner)| (name.to_string(), (name, partner))));
+    let names = part.items.iter().map(|(name, _)| Clients::Of((*name).clone()));
+    let mut uses = broker.journal.last_uses_of(names.collect()).await?.into_iter();
     Ok(part.map(|(name, partner)| {
         let mut shown = PartnerView::brief(&view.state, name, partner, now);
-        shown.last_use = last_use(&uses, name);
+        shown.last_use = uses.next().flatten();
         shown
     }))
 }
@@ -134,7 +137,7 @@ async fn partner(
     let view = broker.journal.view();
     let partner = view.state.partners.get(&name).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
     let mut shown = PartnerView::brief(&view.state, &name, partner, broker.now());
-    shown.last_use = last_use(&broker.journal.last_uses().await?, &name);
+    shown.last_use = broker.journal.last_uses_of(vec![Clients::Of(name.clone())]).await?.into_iter().next().flatten();
     let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
     if let Some(version) = version {
         let (record, _) = broker.unsealed(Record::Partner(version.record.as_ref().clone())).await?;
@@ -148,6 +151,10 @@ async fn partner(
         shown.suspended = Some(StopView { by: words.actor(&stop.by), at: stop.at, reason });
     }
     Ok(Json(shown))
+}
+
+fn clients_of(id: &IntegrationId) -> Clients {
+    Clients::One(ClientId::Integration(id.clone()))
 }
 
 fn owners_of(owners: &Owners, words: &Words) -> OwnersView {

@@ -228,8 +228,8 @@ async fn list(
     let view = broker.journal.view();
     let wanted =
         |one: &&Revocation| page.takes("state", one.standing().name()) && page.takes("subject", one.target.key().as_str());
-    let all = view.state.revocations.values().filter(wanted);
-    let part = page.part(all.map(|one| (one.id.to_string(), one)));
+    let all = view.state.revocations.range(page.after::<RevocationId>()?).map(|(_, one)| one).filter(wanted);
+    let part = page.first(all.map(|one| (one.id.to_string(), one)));
     let words = Words::of(&broker, sealed(part.items.iter().flat_map(|one| names(&one.by).chain([&one.reason])))).await?;
     Ok(part.map(|one| show(one, &words)))
 }

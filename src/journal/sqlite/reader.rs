@@ -1,6 +1,5 @@
 //! The read side, by a small pool of connections that cannot write.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteArguments, SqlitePoolOptions, SqliteRow};
@@ -114,12 +113,7 @@ impl Read for SqliteReader {
     }
 
     fn issued<'a>(&'a self, from: u64, until: u64, clients: Option<&'a Clients>, most: u32) -> Answer<'a, Vec<String>> {
-        let (least, beyond) = match clients {
-            None => (None, None),
-            Some(Clients::One(client)) => (Some(client.to_string()), Some(format!("{client}\0"))),
-            // All clients of one partner: `/` comes right before `0`.
-            Some(Clients::Of(partner)) => (Some(format!("{partner}/")), Some(format!("{partner}0"))),
-        };
+        let (least, beyond) = clients.map(subjects).unzip();
         let text = "SELECT body FROM entries WHERE idx >= ?1 AND idx < ?2 AND kind = 'issued' \
             AND (?3 IS NULL OR (subject >= ?3 AND subject < ?4)) ORDER BY idx LIMIT ?5";
         Box::pin(async move {
@@ -177,10 +171,15 @@ impl Read for SqliteReader {
         })
     }
 
-    fn last_uses(&self) -> Answer<'_, BTreeMap<String, Timestamp>> {
+    fn last_uses<'a>(&'a self, clients: &'a [Clients]) -> Answer<'a, Vec<Option<Timestamp>>> {
+        let text = "SELECT (SELECT max(time) FROM last_use WHERE subject >= value ->> 0 AND subject < value ->> 1) \
+            FROM json_each(?) ORDER BY key";
         Box::pin(async move {
-            let rows = sqlx::query("SELECT subject, time FROM last_use").fetch_all(&self.pool).await?;
-            rows.iter().map(|row| Ok((row.try_get(0)?, time(row.try_get(1)?)?))).collect()
+            // One statement, and one text of it however many are wanted.
+            let wanted: Vec<(String, String)> = clients.iter().map(subjects).collect();
+            let wanted = serde_json::to_string(&wanted).map_err(StoreFault::unreadable)?;
+            let rows = sqlx::query(text).bind(wanted).fetch_all(&self.pool).await?;
+            rows.iter().map(|row| row.try_get::<Option<i64>, _>(0)?.map(time).transpose()).collect()
         })
     }
 
@@ -267,6 +266,15 @@ impl Read for SqliteReader {
             }
             Ok(Box::new(held) as Box<dyn std::any::Any + Send>)
         })
+    }
+}
+
+/// The least subject of these clients, and the first one beyond them.
+fn subjects(clients: &Clients) -> (String, String) {
+    match clients {
+        Clients::One(client) => (client.to_string(), format!("{client}\0")),
+        // All clients of one partner: `/` comes right before `0`.
+        Clients::Of(partner) => (format!("{partner}/"), format!("{partner}0")),
     }
 }
 

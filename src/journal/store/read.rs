@@ -1,7 +1,5 @@
 //! The read side of a store: each call sees what is committed when it begins.
 
-use std::collections::BTreeMap;
-
 use super::Answer;
 use super::query::Query;
 use super::row::KnownRequest;
@@ -49,8 +47,8 @@ pub trait Read: Send + Sync {
     fn first_that_may_leave(&self, until: u64) -> Answer<'_, Option<u64>>;
     /// The time of the first entry that is not before `index`.
     fn time_from(&self, index: u64) -> Answer<'_, Option<Timestamp>>;
-    /// When each client was last issued a token.
-    fn last_uses(&self) -> Answer<'_, BTreeMap<String, Timestamp>>;
+    /// The times at which these clients were last issued a token, in their order; of a partner, the latest.
+    fn last_uses<'a>(&'a self, clients: &'a [Clients]) -> Answer<'a, Vec<Option<Timestamp>>>;
     /// The texts of these digests; those that were erased are missing.
     fn texts<'a>(&'a self, digests: &'a [TextDigest]) -> Answer<'a, Vec<TextRow>>;
     /// Whether a proof is among the spent ones.

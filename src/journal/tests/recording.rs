@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::domain::credential::revocation::Clients;
 use crate::domain::log::entry::Entry;
 use crate::domain::reason;
 use crate::journal::store::query::Query;
@@ -153,18 +154,23 @@ async fn a_long_log_is_carried_home_beside_the_commits() {
 async fn the_last_use_of_a_client_is_kept_and_proved() {
     for house in House::each_way() {
         let journal = house.furnished().await;
-        assert!(journal.last_uses().await.expect("reads").is_empty());
+        let last_uses = async |journal: &Journal| {
+            let clients = ["globex/order-sync", "globex/other"].map(|client| Clients::One(client.parse().expect("a client")));
+            let asked = clients.into_iter().chain([Clients::Of("globex".parse().expect("a name"))]).collect();
+            journal.last_uses_of(asked).await.expect("reads")
+        };
+        assert_eq!(last_uses(&journal).await, [None; 3]);
         issue(&journal, 0..3).await;
         house.clock.set(60);
         issue(&journal, 3..200).await;
         let last = fixture::at(60);
-        let uses = journal.last_uses().await.expect("reads");
-        assert_eq!(uses.iter().map(|(client, at)| (&**client, *at)).collect::<Vec<_>>(), [("globex/order-sync", last)]);
+        let uses = last_uses(&journal).await;
+        assert_eq!(uses, [Some(last), None, Some(last)]);
         house.clock.set(120);
         house.fail(Fault::CommitLost);
         record(&journal, "lost", "lost").await.expect_err("not recorded");
         make(&journal, revocation_of_token()).await;
-        assert_eq!(journal.last_uses().await.expect("reads"), uses, "what is not on record is no use");
+        assert_eq!(last_uses(&journal).await, uses, "what is not on record is no use");
         journal.close().await;
         house.verify(None).await.expect("verifies");
 
@@ -181,7 +187,7 @@ async fn the_last_use_of_a_client_is_kept_and_proved() {
                 matches!(house.verify(None).await, Err(VerifyFault::Open(OpenFault::Schema(version))) if version == before)
             );
             let journal = house.open().await.expect("opens");
-            assert_eq!(journal.last_uses().await.expect("reads"), uses);
+            assert_eq!(last_uses(&journal).await, uses);
             journal.close().await;
             house.verify(None).await.expect("verifies");
             assert_eq!(tables(&house).await, made, "no other than a new one");

@@ -2,6 +2,7 @@
 
 use super::super::snapshot::Checked;
 use super::*;
+use crate::domain::credential::revocation::Clients;
 use crate::domain::value::names::RequestId;
 use crate::domain::value::text::{TextDigest, TextRow};
 use crate::journal::answers::{Idempotency, KEPT, Sealed};
@@ -68,9 +69,12 @@ pub async fn the_last_use_of_a_client_is_its_newest_token(store: &dyn Candidate)
     node.write_at(Way::StepByStep, &[token("globex/b"), (REFUSED, "globex/a", "{}")], &[], 60).await;
     let said: Vec<Said> = (0..200).map(|_| token("globex/c")).collect();
     node.write_at(Way::StepByStep, &said, &[], 61).await;
-    let used = node.reader.last_uses().await.expect("reads");
-    let expected = [("globex/a", at(0)), ("globex/b", at(60)), ("globex/c", at(61))];
-    assert_eq!(used.into_iter().collect::<Vec<_>>(), expected.map(|(client, time)| (client.to_owned(), time)));
+    let asked =
+        ["globex/b", "globex/a", "globex/c", "globex/nobody"].map(|client| Clients::One(client.parse().expect("a client")));
+    let partners = ["globex", "globe"].map(|partner| Clients::Of(partner.parse().expect("a partner")));
+    let asked: Vec<Clients> = asked.into_iter().chain(partners).collect();
+    let used = node.reader.last_uses(&asked).await.expect("reads");
+    assert_eq!(used, [Some(at(60)), Some(at(0)), Some(at(61)), None, Some(at(61)), None], "in the order of the question");
     let mut snapshot = node.reader.snapshot().await.expect("reads");
     let used = snapshot.last_uses().await.expect("reads");
     let used: Vec<_> = used.iter().map(|last| (&*last.subject, last.index, last.time)).collect();
