@@ -88,7 +88,7 @@ impl Case {
 
     fn rule(&mut self, change: impl FnOnce(&mut super::registry::binding::JwtRule)) -> &mut Self {
         self.access(|access| match &mut access.bindings[0].admits {
-            super::registry::binding::Admits::Jwt(rule) => change(rule),
+            super::registry::binding::Admits::Jwt(rule) => change(std::sync::Arc::make_mut(rule)),
             super::registry::binding::Admits::Certificate => unreachable!("the fixture's binding is by JWT"),
         })
     }
@@ -706,7 +706,10 @@ fn one_way_in_is_enough_to_grant() {
         other.name = "deploy".parse().expect("a name");
         // Of another workload: what the first one takes is barred here too while the first one is revoked.
         let Admits::Jwt(rule) = &mut other.admits else { panic!("a JWT's binding") };
-        rule.matchers.iter_mut().for_each(|matcher| matcher.condition = Condition::Equals("another".into()));
+        std::sync::Arc::make_mut(rule)
+            .matchers
+            .iter_mut()
+            .for_each(|matcher| matcher.condition = Condition::Equals("another".into()));
         access.bindings.push(other);
     });
     let revoke = |case: &mut Case, id: &str, binding: &str, tokens_only| {

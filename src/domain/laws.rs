@@ -1,5 +1,7 @@
 //! The laws of a decision, held over generated records, states and requests (ABUSE I-1, I-2, I-3, I-5 and the metamorphic laws).
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::caller::proof::{Assertion, Verified};
@@ -110,7 +112,7 @@ fn integration(case: &Case) -> Integration {
     let rule =
         JwtRule { max_life: Seconds(case.max_life), ..super::fixture::rule("https://issuer.example", &[("repo", condition)]) };
     let access = Access {
-        bindings: vec![Binding { name: "ci".parse().expect("a name"), admits: Admits::Jwt(Box::new(rule)) }],
+        bindings: vec![Binding { name: "ci".parse().expect("a name"), admits: Admits::Jwt(Arc::new(rule)) }],
         limits: Limits { ttl: case.record_ttl.map(Seconds), ..Limits::default() },
         scopes: [("orders".parse().expect("a name"), rules(case.standing))].into(),
         ..Access::default()

@@ -391,8 +391,11 @@ async fn collide(world: &World, at: usize, repository: &str) {
         let mut record = known.current.as_ref().expect("in force").record.as_ref().clone();
         let access = record.environments.get_mut("production").expect("an environment");
         let Admits::Jwt(rule) = &mut access.bindings[at].admits else { panic!("a rule on JWTs") };
-        let matcher =
-            rule.matchers.iter_mut().find(|matcher| matcher.claim.to_string() == "repository_id").expect("a condition");
+        let matcher = std::sync::Arc::make_mut(rule)
+            .matchers
+            .iter_mut()
+            .find(|matcher| matcher.claim.to_string() == "repository_id")
+            .expect("a condition");
         matcher.condition = Condition::Equals(repository.to_owned());
         let what = IntegrationChange::Narrowed { record: Box::new(record), reason: None };
         Ok::<_, ()>(Proposal::from(what.by(Actor::Operator)))

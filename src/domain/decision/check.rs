@@ -330,7 +330,7 @@ mod tests {
             claim: format!("c{name}x{claim}").parse().expect("a claim"),
             condition: Condition::Equals("x".into()),
         };
-        rule.matchers = (0..claims).map(matcher).collect();
+        std::sync::Arc::make_mut(rule).matchers = (0..claims).map(matcher).collect();
         record
     }
 

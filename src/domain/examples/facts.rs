@@ -268,7 +268,7 @@ fn history(state: &State) -> Value {
             "environments": state.history.environments_of(issuer).collect::<Vec<_>>()})
     };
     let rules = sorted(state).into_iter().map(|one| {
-        let last: Option<&Admits> = state.history.binding(&subject(one)).map(AsRef::as_ref);
+        let last: Option<&Admits> = state.history.binding(&subject(one));
         (subject(one).key().to_string(), json!(last))
     });
     let issuers = issuers(state);

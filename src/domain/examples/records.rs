@@ -1,6 +1,7 @@
 //! Records: of each kind one that says all that it can, and one that says as little as it may.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -192,7 +193,7 @@ fn rule(scope: &str, allow: &[&str]) -> ScopeRule {
 }
 
 fn binding(name: &str, rule: JwtRule) -> Binding {
-    Binding { name: parsed(name), admits: Admits::Jwt(Box::new(rule)) }
+    Binding { name: parsed(name), admits: Admits::Jwt(Arc::new(rule)) }
 }
 
 fn matcher(claim: &str, condition: Condition) -> Matcher {

@@ -141,7 +141,7 @@ fn writable(bindings: &mut Vec<Binding>) {
     bindings.retain_mut(|binding| match &mut binding.admits {
         Admits::Certificate => true,
         Admits::Jwt(rule) => {
-            let JwtRule { matchers, owner, preset, .. } = &mut **rule;
+            let JwtRule { matchers, owner, preset, .. } = std::sync::Arc::make_mut(rule);
             *preset = None;
             owner.retain(|claim| matchers.iter().any(|matcher| matcher.claim == *claim));
             !rule.keys.is_bundle()

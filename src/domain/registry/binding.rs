@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +32,7 @@ pub struct Binding {
 #[serde(rename_all = "lowercase")]
 pub enum Admits {
     /// A signed JWT: a workload's token (`oidc`), or one by the partner's own key pair (`key`).
-    Jwt(Box<JwtRule>),
+    Jwt(Arc<JwtRule>),
     /// A certificate of this integration and environment from our own CA (`mtls`).
     Certificate,
 }

@@ -1,7 +1,5 @@
 //! Suspensions and revocations, as the state knows them, and the version that their lift names.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::binding::Admits;
@@ -41,7 +39,7 @@ pub struct Revocation {
     /// The target that it cuts.
     pub target: RevocationTarget,
     /// The proofs that the binding admitted when it was revoked, where the target is a binding.
-    pub admitted: Option<Arc<Admits>>,
+    pub admitted: Option<Admits>,
     /// Cuts what was issued and refuses nothing later.
     pub tokens_only: bool,
     /// The person or workload that revoked.

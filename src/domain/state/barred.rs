@@ -278,7 +278,7 @@ mod tests {
         let known = state.integrations.values().next().and_then(|known| known.current.as_ref()).expect("in force");
         let mut record = known.record.as_ref().clone();
         let access = record.environments.get_mut(&production()).expect("an environment");
-        access.bindings[0].admits = Admits::Jwt(Box::new(since.clone()));
+        access.bindings[0].admits = Admits::Jwt(Arc::new(since.clone()));
         apply(&mut state, IntegrationChange::Narrowed { record: Box::new(record), reason: None });
         for rule in [&before, &since] {
             assert!(state.barred.rule(&production(), rule).is_some(), "{rule:?}");

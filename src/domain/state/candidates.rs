@@ -243,12 +243,10 @@ impl Candidates {
         for Place { environment, issuer, at } in places {
             let list = self.by_issuer.get_mut(&environment).and_then(|issuers| issuers.get_mut(&issuer));
             let Some(candidate) = list.and_then(|list| list.by_claim.get_mut(at)).map(Arc::make_mut) else { continue };
-            let mut rule = candidate.rule.as_ref().clone();
             if let Some(audience) = candidate.overtaken.take() {
-                rule.audience = Some(ExtraAudience::Value(audience));
+                Arc::make_mut(&mut candidate.rule).audience = Some(ExtraAudience::Value(audience));
             }
-            candidate.overtaken = overtaken(&mut rule, &candidate.environment, environments);
-            candidate.rule = Arc::new(rule);
+            candidate.overtaken = overtaken(&mut candidate.rule, &candidate.environment, environments);
         }
     }
 
@@ -278,7 +276,7 @@ impl Candidates {
         for (environment, bindings) in lists {
             for binding in bindings {
                 let Admits::Jwt(rule) = &binding.admits else { continue };
-                let mut rule = rule.as_ref().clone();
+                let mut rule = Arc::clone(rule);
                 let overtaken = overtaken(&mut rule, environment, &self.environments);
                 named.push(rule.keys.clone());
                 let place = Place { environment: environment.clone(), issuer: rule.issuer.clone(), at: self.next };
@@ -287,7 +285,7 @@ impl Candidates {
                     client: client.clone(),
                     environment: environment.clone(),
                     binding: binding.name.clone(),
-                    rule: Arc::new(rule),
+                    rule,
                     version,
                     overtaken,
                 };
@@ -339,16 +337,18 @@ impl Sources {
 
 /// Takes the accepted audience out of `rule` where it is another environment's of ours.
 fn overtaken(
-    rule: &mut JwtRule,
+    rule: &mut Arc<JwtRule>,
     environment: &EnvironmentName,
     environments: &BTreeMap<EnvironmentName, Environment>,
 ) -> Option<Audience> {
     let others = environments.iter().filter(|(name, _)| *name != environment).map(|(_, other)| other);
     match &rule.audience {
-        Some(ExtraAudience::Value(audience)) if is_own_audience(others, audience.as_str()) => match rule.audience.take()? {
-            ExtraAudience::Value(audience) => Some(audience),
-            ExtraAudience::TokenEndpoint => None,
-        },
+        Some(ExtraAudience::Value(audience)) if is_own_audience(others, audience.as_str()) => {
+            match Arc::make_mut(rule).audience.take()? {
+                ExtraAudience::Value(audience) => Some(audience),
+                ExtraAudience::TokenEndpoint => None,
+            }
+        }
         Some(ExtraAudience::Value(_) | ExtraAudience::TokenEndpoint) | None => None,
     }
 }

@@ -3,8 +3,6 @@
 //! A revocation may name anything that a token was issued under, whether or not a record still names it. So the fold keeps the names
 //! after the records have dropped them. Nothing is ever taken out.
 
-use std::sync::Arc;
-
 use imbl::{OrdMap, OrdSet};
 
 use crate::domain::credential::revocation::RevocationTarget;
@@ -16,7 +14,7 @@ use crate::domain::value::names::{ClientId, EnvironmentName, Issuer, TrustDomain
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The last rule of each binding, by [`RevocationTarget::Binding`].
-    bindings: OrdMap<RevocationTarget, Arc<Admits>>,
+    bindings: OrdMap<RevocationTarget, Admits>,
     /// The lines that cut what an issuer's proofs bought.
     issuers: OrdMap<Issuer, OrdSet<RevocationKey>>,
     environments: OrdSet<EnvironmentName>,
@@ -38,7 +36,7 @@ impl History {
                 keys.insert(subject.key());
                 keys.extend(beside(client, environment, &rule.keys));
             }
-            self.bindings.insert(subject, Arc::new(binding.admits.clone()));
+            self.bindings.insert(subject, binding.admits.clone());
         }
     }
 
@@ -52,7 +50,7 @@ impl History {
     }
 
     /// The last rule of a binding; nothing for a binding that was never in force.
-    pub fn binding(&self, subject: &RevocationTarget) -> Option<&Arc<Admits>> {
+    pub fn binding(&self, subject: &RevocationTarget) -> Option<&Admits> {
         self.bindings.get(subject)
     }
 

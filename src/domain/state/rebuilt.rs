@@ -66,7 +66,7 @@ fn admitted() -> impl Strategy<Value = Admits> {
         rule.owner = owner.iter().map(|claim| name(claim)).collect();
         rule.keys = KeySource::Discovery(name(ISSUERS[keys]));
         rule.algs = [Alg::Es256, Alg::Rs256].into_iter().take(algs).collect();
-        Admits::Jwt(Box::new(rule))
+        Admits::Jwt(Arc::new(rule))
     });
     prop_oneof![6 => jwt, 1 => Just(Admits::Certificate)]
 }

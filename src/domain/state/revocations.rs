@@ -25,7 +25,7 @@ impl State {
             return self.barred.bar_issuer(id, issuer, self.history.environments_of(issuer));
         }
         let since = self.history.binding(&revocation.target).filter(|now| revocation.admitted.as_ref() != Some(*now));
-        let admits = revocation.admitted.iter().chain(since).map(AsRef::as_ref);
+        let admits = revocation.admitted.iter().chain(since);
         self.barred.bar(id, &revocation.target, admits);
     }
 

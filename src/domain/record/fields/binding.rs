@@ -3,6 +3,8 @@
 //! Enter through [`Bindings`]. Whether two bindings of different integrations overlap is for
 //! [`collisions`](crate::domain::decision::check::collisions) to say.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json};
 
 use super::preset;
@@ -84,7 +86,7 @@ impl Proof {
         }?;
         let sound = is_bounded(&rule, &place.at, faults);
         lint::rule(&rule, &place.at, faults);
-        sound.then(|| Admits::Jwt(Box::new(rule)))
+        sound.then(|| Admits::Jwt(Arc::new(rule)))
     }
 
     /// The way in which `admits` is written, and what is written below its key.
