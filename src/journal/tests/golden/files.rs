@@ -105,12 +105,20 @@ pub fn root() -> PathBuf {
 impl Golden {
     /// All of them, the oldest first.
     pub fn all() -> Vec<Self> {
-        let there = |number: &u32| root().join(number.to_string()).exists();
-        (1..).take_while(there).map(|number| Self::read(&root().join(number.to_string()))).collect()
+        Self::all_in(&root())
+    }
+
+    /// Those of a directory. One without entries is what Git left of a journal of another branch: no journal.
+    pub fn all_in(root: &Path) -> Vec<Self> {
+        let directories = (1..).map(|number: u32| root.join(number.to_string()));
+        directories.take_while(|directory| directory.join(ENTRIES).exists()).map(|directory| Self::read(&directory)).collect()
     }
 
     fn read(directory: &Path) -> Self {
-        let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let text = |name: &str| {
+            let path = directory.join(name);
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
         Self {
             directory: directory.to_owned(),
             bodies: text(ENTRIES).lines().map(ToOwned::to_owned).collect(),
@@ -124,7 +132,7 @@ impl Golden {
 
     /// Writes it; the segments are copied from the house that it was made in.
     pub fn write(&self, house: &House) {
-        fs::create_dir_all(self.directory.join(SEGMENTS)).expect("a directory");
+        fs::create_dir_all(&self.directory).expect("a directory");
         let lines = |lines: &mut dyn Iterator<Item = String>| lines.map(|line| line + "\n").collect::<String>();
         let files = [
             (ENTRIES, lines(&mut self.bodies.iter().cloned())),
@@ -137,7 +145,11 @@ impl Golden {
         for (name, content) in files {
             fs::write(self.directory.join(name), content).expect("writes");
         }
-        copy(&segments(house), &self.directory.join(SEGMENTS));
+        if segments(house).exists() {
+            let into = self.directory.join(SEGMENTS);
+            fs::create_dir_all(&into).expect("a directory");
+            copy(&segments(house), &into);
+        }
     }
 
     /// The entries, read.

@@ -115,3 +115,11 @@ fn every_example_is_in_a_golden_journal() {
     let missing: Vec<String> = missing().iter().map(|example| said(&example.change)).collect();
     assert!(missing.is_empty(), "`make golden` writes what is new, if it is meant: {missing:#?}");
 }
+
+/// Git leaves an empty `segments` of a journal that only the branch before had.
+#[test]
+fn a_directory_without_entries_is_no_golden_journal() {
+    let root = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir_all(root.path().join("1/segments")).expect("a directory");
+    assert!(Golden::all_in(root.path()).is_empty());
+}
