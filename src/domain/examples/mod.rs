@@ -32,7 +32,12 @@ pub use records::small_eligible;
 pub struct Examples {
     /// What sealed texts stand for, where texts are sealed, as in an entry.
     sealed: Option<RefCell<BTreeMap<String, TextRow>>>,
+    /// What each text begins with.
+    mark: &'static str,
 }
+
+/// What each personal text of [`Examples::marked`] begins with. Nothing else has it.
+pub const MARK: &str = "personal text: ";
 
 /// A change as it goes into the journal, with the texts that it brings.
 pub struct Example {
@@ -50,7 +55,7 @@ fn parsed<T: FromStr<Err: Debug>>(text: &str) -> T {
 impl Examples {
     /// Examples whose texts are sealed.
     pub fn sealed() -> Self {
-        Self { sealed: Some(RefCell::default()) }
+        Self { sealed: Some(RefCell::default()), ..Self::default() }
     }
 
     /// Examples whose texts are plain.
@@ -58,9 +63,14 @@ impl Examples {
         Self::default()
     }
 
+    /// Examples whose texts are plain, and can be told from all else by their [`MARK`].
+    pub fn marked() -> Self {
+        Self { mark: MARK, ..Self::default() }
+    }
+
     /// A text. One text always has the same salt, so that a change is the same whenever it is made.
     fn text(&self, words: &str) -> Text {
-        let mut text = Text::Plain(words.to_owned());
+        let mut text = Text::Plain(format!("{}{words}", self.mark));
         if let Some(sealed) = &self.sealed {
             let [a, b, c, d, e, f, g, h, ..] = Digest::of(words.as_bytes()).0;
             let row = text.seal(&Seeded::new(u64::from_be_bytes([a, b, c, d, e, f, g, h]))).expect("it was plain");

@@ -22,6 +22,7 @@ use super::staff::StaffChange;
 use super::text::TextChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::text::{Text, TextDigest};
+
 /// A change with its actor.
 #[derive(Clone, Debug, Serialize)]
 pub struct Attributed {
@@ -171,5 +172,63 @@ impl Attributed {
     /// The texts that must be sealed before it is recorded: the actor's name, then the change's.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
         self.by.name_mut().into_iter().chain(self.what.texts_mut()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::examples::{Examples, MARK};
+    use crate::domain::fixture::Seeded;
+
+    /// The texts that are sealed before the journal sees the change, so that the change does not name them: those of its record, by the
+    /// reader of the record; and those that an erasure names, which it has as digests.
+    fn sealed_before(change: &mut Change) -> Vec<&mut Text> {
+        match change {
+            Change::Api(ApiChange::Submitted { record, .. } | ApiChange::Narrowed { record, .. }) => record.texts_mut(),
+            Change::Partner(PartnerChange::Submitted { record, .. }) => record.texts_mut(),
+            Change::Integration(
+                IntegrationChange::Drafted { record, .. }
+                | IntegrationChange::ChangeHeld { record, .. }
+                | IntegrationChange::Narrowed { record, .. },
+            ) => record.texts_mut(),
+            Change::Text(TextChange::Erased { texts, .. }) => texts.iter_mut().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Attack: a text that is never sealed stands in an entry for ever, and nobody can have it forgotten.
+    #[test]
+    fn no_personal_text_of_a_change_is_left_plain() {
+        let (mut marked, mut left) = (0, BTreeSet::new());
+        for example in Examples::marked().changes() {
+            let mut change = example.change;
+            marked += serde_json::to_string(&change).expect("JSON").matches(MARK).count();
+            for text in sealed_before(&mut change.what) {
+                text.seal(&Seeded::new(1));
+            }
+            for text in change.texts_mut() {
+                text.seal(&Seeded::new(1));
+            }
+            let json = serde_json::to_string(&change).expect("JSON");
+            let plain = json.split(MARK).skip(1).filter_map(|rest| rest.split('"').next());
+            left.extend(plain.map(|words| format!("{}: {words}", change.what.kind())));
+        }
+        assert!(marked > 100, "{marked}");
+        assert!(left.is_empty(), "`texts_mut` of the change or of its record leaves out: {left:#?}");
+    }
+
+    #[test]
+    fn texts_mut_yields_every_sealed_text_of_a_change() {
+        for example in Examples::sealed().changes() {
+            let mut change = example.change;
+            let mut known = BTreeSet::new();
+            known.extend(sealed_before(&mut change.what).iter().filter_map(|text| text.digest()));
+            known.extend(change.texts_mut().iter().filter_map(|text| text.digest()));
+            let missing: Vec<_> = example.texts.iter().map(|row| row.digest).filter(|digest| !known.contains(digest)).collect();
+            assert!(missing.is_empty(), "{}: {missing:?}", change.what.kind());
+        }
     }
 }

@@ -79,7 +79,10 @@ impl ElevationChange {
     /// The texts to seal.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
         match self {
-            Self::Asked { elevation } => elevation.requested_by.name_mut().into_iter().chain([&mut elevation.reason]).collect(),
+            Self::Asked { elevation } => {
+                let barred = elevation.rule.barred.iter_mut().filter_map(|person| person.name.as_mut());
+                elevation.requested_by.name_mut().into_iter().chain([&mut elevation.reason]).chain(barred).collect()
+            }
             Self::Reviewed { reason, .. } | Self::Ended { reason, .. } => vec![reason],
             Self::Noticed { .. } => Vec::new(),
         }

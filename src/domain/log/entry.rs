@@ -279,6 +279,11 @@ impl Entry {
         }
     }
 
+    /// All kinds of entries.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        ["issued", "refused", "refusals"].into_iter().chain(Change::kinds())
+    }
+
     /// Its kind: `issued`, `refused`, `refusals`, or the change's.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -132,10 +132,12 @@ pub enum Standing {
 }
 
 impl Approval {
-    /// The texts in it, to be sealed. A new approval has no reviews; theirs are changes of their own.
+    /// The texts in it, to be sealed.
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut Text> {
         let barred = self.barred.iter_mut().filter_map(|person| person.name.as_mut());
-        self.requested_by.name_mut().into_iter().chain(barred).chain(&mut self.reason)
+        // A new approval has no reviews; theirs are changes of their own.
+        let reviews = self.reviews.iter_mut().flat_map(|review| review.by.name.iter_mut().chain([&mut review.reason]));
+        self.requested_by.name_mut().into_iter().chain(barred).chain(&mut self.reason).chain(reviews)
     }
 
     /// Whether every slot is filled, nobody was against, and no newer version replaced it. That stays so as time passes.
