@@ -11,3 +11,4 @@ mod offline;
 mod online;
 pub mod program;
 mod serving;
+mod told;

@@ -13,6 +13,7 @@ use crate::cli::shell::answer::{Answer, Failure, block, cell, one_line, prompt, 
 use crate::cli::shell::exit::Exit;
 use crate::cli::shell::reach::{Admin, Reach, given};
 use crate::cli::shell::url;
+use crate::domain::value::digest::Digest;
 use crate::http::console::briefing::{self, who};
 use crate::http::console::dossier;
 
@@ -121,7 +122,9 @@ fn screen(one: &Value) -> String {
         let _infallible = writeln!(text, "{name:<12} {}", one_line(value));
     };
     line("approval", &format!("{}  {}", cell(one, "id"), cell(one, "state")));
-    for (name, value) in dossier::lines(one) {
+    // The version comes last, where `carnet help approve` and every message look for it.
+    let (version, lines): (Vec<_>, Vec<_>) = dossier::lines(one).into_iter().partition(|(name, _)| *name == "version");
+    for (name, value) in lines {
         line(name, &value);
     }
     for (weight, at, change) in dossier::differences(one) {
@@ -129,6 +132,9 @@ fn screen(one: &Value) -> String {
     }
     for finding in dossier::findings(one) {
         line("finding", &finding);
+    }
+    for (name, value) in version {
+        line(name, &value);
     }
     text
 }
@@ -160,10 +166,37 @@ pub async fn review(args: &Review, verdict: Verdict, reach: &Reach) -> Result<An
             return Err(failure.why("nobody is asked here, so nobody was shown what this decides").fix(script(args, verdict)));
         }
     };
+    whole(&version, &args.id)?;
     let body = body(args, verdict, &version, &reason);
     let outcome = send(&admin, &args.id, &body).await?;
     let text = format!("{}  {}\n", args.id, cell(&outcome, "state"));
     Ok(Answer::of(outcome.clone(), text).note(format!("{sentence}. {}", dossier::next(&outcome))))
+}
+
+/// Accepts a version as it was shown. The beginning of one could be that of another, which nobody saw.
+fn whole(version: &str, id: &str) -> Result<(), Failure> {
+    if Digest::try_from(version.to_owned()).is_ok() {
+        return Ok(());
+    }
+    let failure = Failure::usage("--version takes a whole version: 64 hexadecimal digits");
+    let count = version.chars().count();
+    Err(failure
+        .why(format!("{version} has {count} characters"))
+        .fix(format!("take it from the end of `carnet approvals show {id}`")))
+}
+
+/// An approval that waits, who may give it, and the command that does.
+///
+/// `never` says who may not. The command names the version, so that it also runs in a script.
+pub fn waits(approval: &Value, never: &str) -> String {
+    let (id, kind, subject) = (cell(approval, "id"), cell(approval, "kind"), cell(approval, "subject"));
+    let roles: Vec<&str> = approval["openSlots"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let people = roles.iter().map(|role| format!("one person with the role {role}")).collect::<Vec<_>>().join(" and ");
+    let version = cell(approval, "version");
+    format!(
+        "approval {id}  {kind} {subject}: needs {people}, and never {never}\n  \
+         look   carnet approvals show {id}\n  next   carnet approve {id} --version {version} --reason \"looked at\"\n"
+    )
 }
 
 async fn send(admin: &Admin, id: &str, body: &Value) -> Result<Value, Failure> {

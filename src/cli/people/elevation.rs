@@ -280,5 +280,6 @@ pub fn screen(one: &Value) -> String {
     if let Some(page) = one["page"].as_str() {
         line("page", page);
     }
+    line("version", &cell(one, "version"));
     text
 }

@@ -137,7 +137,13 @@ fn scope(one: &Value, asked: &Value) -> String {
 
 fn how_long(one: &Value) -> String {
     let (duration, asked) = (cell(one, "duration"), cell(&one["asked"], "duration"));
-    format!("{duration} (asked for {asked}), from {} to {}", time(&one["starts"]), time(&one["ends"]))
+    let (starts, ends) = (&one["starts"], &one["ends"]);
+    let when = match (starts.is_null(), ends.is_null()) {
+        (true, _) => "from its approval on".to_owned(),
+        (false, true) => format!("from {}, or its approval if that is later", time(starts)),
+        (false, false) => format!("from {} to {}", time(starts), time(ends)),
+    };
+    format!("{duration} (asked for {asked}), {when}")
 }
 
 fn usual(usual: &Value) -> Vec<(&'static str, String)> {

@@ -104,10 +104,21 @@ pub fn next(one: &Value) -> String {
 /// The people who may decide, and those who may not.
 pub fn needs(one: &Value) -> String {
     let open = some(words(&one["openSlots"]), "nobody", " and ");
-    let barred: Vec<String> = all(&one["barred"]).map(who).collect();
+    let barred = barred(one);
     let not = if barred.is_empty() { String::new() } else { format!(", not {}", barred.join(" or ")) };
     let another = if words(&one["openSlots"]).len() > 1 { ", two people" } else { "" };
     format!("{open}{another}{not}; unanswered it is denied at {}", time(&one["expires"]))
+}
+
+/// The people who may not decide, each once: who applied a version often also submitted it.
+pub fn barred(one: &Value) -> Vec<String> {
+    let mut barred: Vec<String> = Vec::new();
+    for person in all(&one["barred"]).map(who) {
+        if !barred.contains(&person) {
+            barred.push(person);
+        }
+    }
+    barred
 }
 
 fn stopped(one: &Value) -> Vec<(&'static str, String)> {

@@ -1,0 +1,51 @@
+//! What the program tells somebody who is new: what was wrong, what there is, and the command that comes next.
+
+use carnet::dev::{Options, start};
+use serde_json::json;
+
+use super::program::Program;
+use crate::interop::process::Server;
+use crate::world::client::free_port;
+use crate::world::{World, get, records};
+
+/// Nobody decides on what they did not see, so the beginning of a version is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_version_is_refused_in_words() {
+    let world = World::start().await;
+    let (olga, sven) = (Program::of(&world, "olga"), Program::of(&world, "sven"));
+    let what = ["elevate", "-i", "globex/order-sync", "--env", "production", "--api", "orders-api", "--scope", "orders:write"];
+    let what = [&what[..], &["--for", "30m", "--reason", "stuck", "--ticket", "INC-7", "-o", "json"]].concat();
+    let id = olga.run(&what).await.ended(0).json()[0]["id"].as_str().expect("an id").to_owned();
+    let screen = sven.run(&["approvals", "show", &id]).await.ended(0).stdout;
+    let version = world.admin_get(&format!("/v1/approvals/{id}"), "alan").await["version"].clone();
+    let version = version.as_str().expect("a version");
+    assert_eq!(screen.lines().last(), Some(format!("version      {version}").as_str()), "{screen}");
+    // Nothing runs yet, so there is no time from and to.
+    assert!(screen.contains("from its approval on") && !screen.contains("from - to -"), "{screen}");
+    let short = sven.run(&["approve", &id, "--version", &version[..12], "--reason", "seen"]).await.ended(2);
+    assert!(short.stderr.contains("a whole version: 64 hexadecimal digits"), "{short:?}");
+    assert!(short.stderr.contains(&format!("`carnet approvals show {id}`")), "{short:?}");
+    sven.run(&["approve", &id, "--version", version, "--reason", "seen"]).await.ended(0);
+}
+
+/// The version of a record comes last too, after its changes; and who applied and submitted it is barred once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_screen_of_a_record_ends_with_its_version() {
+    let world = World::start().await;
+    let ann = Program::of(&world, "ann");
+    let changed = records::integration(&world.partner.issuer, "order-sync", "456789").replace("max: 1h", "max: 2h");
+    ann.file("change.yaml", &changed);
+    ann.run(&["apply", "-f", "change.yaml"]).await.ended(0);
+    let new = records::integration(&world.partner.issuer, "restock", "456790");
+    ann.file("new.yaml", &new);
+    ann.run(&["apply", "-f", "new.yaml"]).await.ended(0);
+    ann.run(&["integration", "submit", "globex/restock", "--reason", "ready"]).await.ended(0);
+    let all = ann.run(&["approvals", "-o", "json"]).await.ended(0).json();
+    assert_eq!(all.as_array().map(Vec::len), Some(2), "{all}");
+    for one in all.as_array().expect("a list") {
+        let screen = ann.run(&["approvals", "show", one["id"].as_str().expect("an id")]).await.ended(0).stdout;
+        let last = format!("version      {}", one["version"].as_str().expect("a version"));
+        assert_eq!(screen.lines().last(), Some(last.as_str()), "{screen}");
+        assert!(screen.contains("not ann;") && !screen.contains("ann or ann"), "{screen}");
+    }
+}
