@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::inventory;
+use super::{approval, inventory};
 use crate::cli::shell::answer::{Answer, Failure, Format, cell, day, stdout, table};
 use crate::cli::shell::exit::Exit;
 use crate::cli::shell::reach::{Admin, Reach};
@@ -10,6 +10,7 @@ use crate::cli::shell::url;
 use crate::cli::yaml;
 use crate::domain::record::{self, Record};
 use crate::domain::value::names::{IntegrationId, PartnerName};
+use crate::http::console::dossier;
 
 /// Verbs of `partner`.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -155,15 +156,25 @@ async fn acted(admin: &Admin, path: &[&str], reason: &str) -> Result<Answer, Fai
     let outcome = admin.post(&url::path(path), &json!({"reason": reason})).await?;
     let (verb, name) =
         path.split_last().map(|(verb, rest)| (*verb, rest.get(1..).unwrap_or_default().join("/"))).unwrap_or_default();
-    Ok(done(&name, verb, &outcome))
+    Ok(done(&name, verb, &outcome, opened(admin, &outcome).await.as_ref()))
+}
+
+/// The approval that an act opened. It is asked for to say who may give it; where it cannot be had, that is left out.
+pub async fn opened(admin: &Admin, outcome: &Value) -> Option<Value> {
+    admin.get(&url::path(&["approvals", outcome["approval"].as_str()?])).await.ok()
 }
 
 /// The outcome: done at once, or once somebody else approves it.
-pub fn done(name: &str, verb: &str, outcome: &Value) -> Answer {
+pub fn done(name: &str, verb: &str, outcome: &Value, opened: Option<&Value>) -> Answer {
     match outcome["approval"].as_str() {
-        Some(approval) => {
-            let data = json!({"id": name, "asked": verb, "approval": approval});
-            Answer::of(data, format!("{name}  {verb} waits for approval {approval}\n"))
+        Some(waiting) => {
+            let data = json!({"id": name, "asked": verb, "approval": waiting});
+            let who = |opened: &Value| {
+                let barred = dossier::barred(opened);
+                approval::waits(opened, &if barred.is_empty() { "who asked".to_owned() } else { barred.join(" or ") })
+            };
+            let next = opened.map(who).unwrap_or_default();
+            Answer::of(data, format!("{name}  {verb} waits for approval {waiting}\n{next}"))
         }
         None => {
             let mut data = json!({"id": name, "done": verb});

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::approval;
 use crate::cli::operate::serve::invalid;
 use crate::cli::shell::answer::{Answer, Failure, cell};
 use crate::cli::shell::exit::Exit;
@@ -168,11 +169,7 @@ pub async fn apply(args: &Apply, reach: &Reach) -> Result<Answer, Failure> {
 fn next(plan: &Value) -> String {
     let mut text = String::new();
     for approval in plan["approvals"].as_array().into_iter().flatten() {
-        let (id, kind, subject) = (cell(approval, "id"), cell(approval, "kind"), cell(approval, "subject"));
-        let roles: Vec<&str> = approval["openSlots"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let people = roles.iter().map(|role| format!("one person with the role {role}")).collect::<Vec<_>>().join(" and ");
-        text += &format!("approval {id}  {kind} {subject}: needs {people}, and never who applied it\n");
-        text += &format!("  next   carnet approve {id} --reason \"looked at\"\n");
+        text += &approval::waits(approval, "who applied it");
     }
     for item in items(plan).iter().filter(|item| cell(item, "action") == "draft") {
         let subject = cell(item, "subject");
@@ -297,8 +294,8 @@ mod tests {
             {"kind": "Integration", "subject": "globex/order-sync", "action": "draft"},
             {"kind": "Partner", "subject": "globex", "action": "hold"},
         ], "approvals": [
-            {"id": "a1", "kind": "partner", "subject": "globex", "openSlots": ["security"]},
-            {"id": "a2", "kind": "api", "subject": "orders-api", "openSlots": ["owner", "security"]},
+            {"id": "a1", "kind": "partner", "subject": "globex", "version": "ab12", "openSlots": ["security"]},
+            {"id": "a2", "kind": "api", "subject": "orders-api", "version": "cd34", "openSlots": ["owner", "security"]},
         ]});
         let told = next(&plan);
         assert!(told.contains("approval a1  partner globex: needs one person with the role security, and"), "{told}");
@@ -319,6 +316,7 @@ mod tests {
         let mut failure = Failure::usage("invalid");
         failure.faults = vec![(String::new(), json!({"at": "records:5 x", "message": "m", "reason": "record.value"}))];
         let failure = placed(failure, &files);
+        assert_eq!(commands[0], "carnet approve a1 --version ab12 --reason \"looked at\"");
         assert_eq!(failure.faults[0].0, "b.yaml:2 x: m [record.value]");
         assert_eq!(failure.faults[0].1["at"], "b.yaml:2 x");
         assert_eq!(at("elsewhere", &files), "elsewhere");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::inventory;
-use super::partner::done;
+use super::partner::{done, opened};
 use crate::cli::shell::answer::{Answer, Failure, cell, table, time};
 use crate::cli::shell::reach::Reach;
 use crate::cli::shell::url;
@@ -137,5 +137,5 @@ async fn list(reach: &Reach) -> Result<Answer, Failure> {
 async fn lift(id: &str, reason: &str, reach: &Reach) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
     let outcome = admin.post(&url::path(&["revocations", id, "lift"]), &json!({"reason": reason})).await?;
-    Ok(done(id, "lift", &outcome))
+    Ok(done(id, "lift", &outcome, opened(&admin, &outcome).await.as_ref()))
 }

@@ -8,6 +8,22 @@ use crate::interop::process::Server;
 use crate::world::client::free_port;
 use crate::world::{World, get, records};
 
+/// W-2: who asks learns who may approve, and the command runs in a script as it is printed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_names_the_command_that_approves_it() {
+    let world = World::start().await;
+    let (sven, sara) = (Program::of(&world, "sven"), Program::of(&world, "sara"));
+    sven.run(&["integration", "suspend", "globex/order-sync", "--reason", "odd calls"]).await.ended(0);
+    let told = sven.run(&["integration", "resume", "globex/order-sync", "--reason", "explained"]).await.ended(0).stdout;
+    assert!(told.contains("needs one person with the role security, and never sven"), "{told}");
+    let command = told.lines().find_map(|line| line.trim().strip_prefix("next   carnet ")).expect("a command");
+    let words: Vec<&str> = command.split(" \"").next().expect("words").split(' ').chain(["looked"]).collect();
+    assert!(words.contains(&"--version"), "{told}");
+    sven.run(&words).await.ended(1);
+    sara.run(&words).await.ended(0);
+    assert_eq!(world.admin_get("/v1/integrations/globex/order-sync", "alan").await["state"], "active");
+}
+
 /// Nobody decides on what they did not see, so the beginning of a version is none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_version_is_refused_in_words() {
