@@ -26,6 +26,7 @@ use crate::config::{
 use crate::domain::people::actor::Role;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{EnvironmentName, Issuer};
+use crate::domain::value::network::Cidr;
 use crate::http::demo::{CONSOLE, PEOPLE};
 use crate::http::metrics::Socket;
 use crate::journal::key::kek::KekFault;
@@ -169,6 +170,12 @@ fn foundation(options: &Options, config: &Config) -> Result<Foundation, DevFault
     Ok(Foundation { kek, journal })
 }
 
+/// The networks of this machine alone.
+fn loopback() -> Result<Vec<Cidr>, DevFault> {
+    let network = |text: &str| text.parse().map_err(|_| DevFault::Configuration(format!("the network {text}")));
+    ["127.0.0.0/8", "::1/128"].into_iter().map(network).collect()
+}
+
 /// The configuration that `serve` would load from a file.
 fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo: &str) -> Result<Config, DevFault> {
     let defect = |what: String| DevFault::Configuration(what);
@@ -185,7 +192,8 @@ fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo:
     });
     Ok(Config {
         folder: folder.to_owned(),
-        listen: ListenSection { public, admin, ..ListenSection::default() },
+        // Only this machine reaches it, so a proxy beside it may ask for verdicts as the how-to pages show.
+        listen: ListenSection { public, admin, verify_callers: loopback()?, ..ListenSection::default() },
         journal: JournalSection {
             url: JournalUrl::Sqlite(folder.join("journal.db")),
             origin: Some("localhost/carnet-dev".to_owned()),

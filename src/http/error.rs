@@ -30,6 +30,10 @@ pub enum Slotted {
     TokenExchange,
 }
 
+/// The reason of a refusal, beside its answer: for the log, also where the answer keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Because(pub &'static Reason);
+
 #[derive(Serialize)]
 struct Body<'a> {
     error: &'static str,
@@ -52,13 +56,15 @@ pub fn refuse(denied: &Denied, slot: Slotted, request: &RequestId) -> Response {
     let told_to_all = matches!(class, Class::Form | Class::GrantType | Class::Details | Class::Possession | Class::Nonce);
     let reason = (known || told_to_all).then_some(refused.reason.code);
     let body = Body { error, error_description: &told, reason, request_id: reason.map(|_| request.as_str()) };
-    answer(status, &body, retry_after(class, denied.retry_after))
+    let mut response = answer(status, &body, retry_after(class, denied.retry_after));
+    response.extensions_mut().insert(Because(refused.reason));
+    response
 }
 
 /// The answer of an API's guard to a request whose token must not count.
 ///
 /// RFC 6750 section 3, RFC 9449 section 7.1, docs/security/standards.md#challenges. `scope` is the scope that the request needs.
-pub fn challenge(reason: &Reason, scope: Option<&str>, request: &RequestId) -> Response {
+pub fn challenge(reason: &'static Reason, scope: Option<&str>, request: &RequestId) -> Response {
     let (status, error) = match reason.class {
         Class::Access => (StatusCode::FORBIDDEN, "insufficient_scope"),
         Class::Possession => (StatusCode::UNAUTHORIZED, "invalid_dpop_proof"),
@@ -66,6 +72,7 @@ pub fn challenge(reason: &Reason, scope: Option<&str>, request: &RequestId) -> R
     };
     let body = Body { error, error_description: reason.what, reason: Some(reason.code), request_id: Some(request.as_str()) };
     let mut response = answer(status, &body, None);
+    response.extensions_mut().insert(Because(reason));
     // RFC 6750 section 3.1: a request without credentials gets a challenge without an error.
     let fault = if *reason == reason::TOKEN_MISSING { String::new() } else { format!(" error=\"{error}\",") };
     let needed = scope.filter(|_| reason.class == Class::Access).map(|scope| format!(" scope=\"{scope}\","));

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
+use axum::response::Response;
 
 use super::PeerAddress;
 use crate::domain::value::names::RequestId;
+use crate::http::error::Because;
 use crate::http::metrics::Socket;
 
 /// The route label of requests that no route matched, in logs and metrics.
@@ -38,13 +40,15 @@ impl Facts {
         self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str)
     }
 
-    pub(super) fn write(&self, socket: Socket, id: &RequestId, status: StatusCode, took: Duration) {
+    /// Writes the line. A refusal's reason is in it, also where the answer keeps it from a stranger.
+    pub(super) fn write(&self, socket: Socket, id: &RequestId, response: &Response, took: Duration) {
         tracing::info!(
             target: "carnet::access",
             socket = socket.as_str(),
             method = self.method,
             route = self.route(),
-            status = status.as_u16(),
+            status = response.status().as_u16(),
+            reason = response.extensions().get().map(|Because(reason)| reason.code),
             micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             request_id = id.as_str(),
             peer = self.peer.map(|PeerAddress(peer)| tracing::field::display(peer)),

@@ -153,7 +153,7 @@ async fn pass(front: Arc<Front>, mut request: Request, route: Route) -> Result<R
     // 4. The headers of every answer, the metrics, and the log line.
     add_headers(&mut response, &id);
     front.metrics.request(front.socket, facts.route(), response.status().as_u16());
-    facts.write(front.socket, &id, response.status(), started.elapsed());
+    facts.write(front.socket, &id, &response, started.elapsed());
     Ok(response)
 }
 

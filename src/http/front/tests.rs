@@ -40,6 +40,12 @@ async fn panics() -> &'static str {
     panic!("canary-secret")
 }
 
+/// Refuses as `I/verify` refuses a proxy that nobody listed.
+async fn stranger(arrival: axum::Extension<Arrival>) -> Response {
+    use crate::domain::reason::{PROXY_UNKNOWN, decision::Refused};
+    crate::http::error::refuse(&Refused::unknown(&PROXY_UNKNOWN).into(), crate::http::error::Slotted::Endpoint, &arrival.0.id)
+}
+
 /// A few routes behind the front. `/token` answers with the size of its body.
 pub(crate) fn router(front: Front) -> Router {
     let echo = |body: axum::body::Bytes| async move { body.len().to_string() };
@@ -51,6 +57,7 @@ pub(crate) fn router(front: Front) -> Router {
         .route("/slow", get(|| async { tokio::time::sleep(Duration::from_millis(300)).await }))
         .route("/stuck", get(std::future::pending::<()>))
         .route("/panic", get(panics))
+        .route("/verify", get(stranger))
         .route("/whose", get(|arrival: axum::Extension<Arrival>| async move { arrival.0.client.expect("a peer").to_string() }));
     wrap(routes, front)
 }
@@ -197,21 +204,37 @@ async fn the_client_is_whom_a_trusted_proxy_names() {
     assert_eq!(ask(&router, whose("10.1.2.3", "for=1.2.3.4"), "").await.text, "1.2.3.4");
 }
 
-#[test]
-fn a_15_the_log_holds_neither_path_nor_query_nor_a_foreign_method() {
+/// The log of these requests.
+fn logged(requests: impl Future<Output = ()>) -> String {
     let kept = Kept::default();
     let out = kept.clone();
     let subscriber = tracing_subscriber::fmt().json().with_writer(move || out.clone()).finish();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    tracing::subscriber::with_default(subscriber, || {
-        runtime.block_on(async {
-            let router = public();
-            ask(&router, Request::post("/token?access_token=canary"), "canary").await;
-            ask(&router, Request::get("/canary").header("authorization", "Bearer canary"), "").await;
-            ask(&router, Request::builder().method("CANARY").uri("/status/canary"), "").await;
-        });
+    tracing::subscriber::with_default(subscriber, || runtime.block_on(requests));
+    String::from_utf8(kept.0.lock().expect("no panic holds it").clone()).expect("text")
+}
+
+/// The operator finds the reason that the answer keeps from a stranger.
+#[test]
+fn the_log_has_the_reason_of_a_refusal() {
+    let log = logged(async {
+        let answer = ask(&public(), Request::get("/verify"), "").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert!(!answer.text.contains("proxy.unknown"), "{}", answer.text);
     });
-    let log = String::from_utf8(kept.0.lock().expect("no panic holds it").clone()).expect("text");
+    assert!(log.contains(r#""status":401,"reason":"proxy.unknown""#), "{log}");
+    let log = logged(async { drop(ask(&public(), Request::get("/livez"), "").await) });
+    assert!(log.contains(r#""status":200"#) && !log.contains("reason"), "{log}");
+}
+
+#[test]
+fn a_15_the_log_holds_neither_path_nor_query_nor_a_foreign_method() {
+    let log = logged(async {
+        let router = public();
+        ask(&router, Request::post("/token?access_token=canary"), "canary").await;
+        ask(&router, Request::get("/canary").header("authorization", "Bearer canary"), "").await;
+        ask(&router, Request::builder().method("CANARY").uri("/status/canary"), "").await;
+    });
     assert_eq!(log.lines().count(), 3, "{log}");
     assert!(!log.to_ascii_lowercase().contains("canary"), "{log}");
     for part in [r#""route":"/token""#, r#""route":"none""#, r#""method":"other""#, r#""status":405"#, r#""request_id":"#] {

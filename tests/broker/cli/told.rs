@@ -65,3 +65,13 @@ async fn the_screen_of_a_record_ends_with_its_version() {
         assert!(screen.contains("not ann;") && !screen.contains("ann or ann"), "{screen}");
     }
 }
+
+/// A proxy beside `carnet dev` may ask for verdicts, as the how-to pages show.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_development_broker_tells_verdicts_to_this_machine() {
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let broker = start(Options { public: any, admin: any, mtls: any, demo: any, data: None }).await.expect("it starts");
+    let answer = get(broker.running.public, "/production/verify?api=orders-api&scope=orders:read").await;
+    assert_eq!((answer.status, &answer.json()["reason"]), (401, &json!("token.missing")), "{}", answer.text());
+    broker.shutdown().await;
+}
