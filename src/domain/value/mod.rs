@@ -10,6 +10,7 @@ pub mod hex;
 pub(crate) mod jwk;
 pub(crate) mod jwk_set;
 pub mod names;
+pub mod nearest;
 pub mod network;
 pub mod numeric_date;
 pub mod ordered_ids;

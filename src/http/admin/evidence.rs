@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::admitted::Admitted;
 use super::input::{Asked, Filter, Filters, Page, cursor, named};
-use super::past::moment_or_day;
+use super::past::{kind, moment_or_day};
 use super::problem::Problem;
 use super::route::{Route, get};
 use crate::broker::Broker;
@@ -289,7 +289,7 @@ fn query_of(broker: &Broker, page: &Page<OfEntries>) -> Result<Query, Problem> {
     Ok(Query {
         from,
         to,
-        kind: page.filters.get("kind").map(str::to_owned),
+        kind: page.filters.get("kind").map(kind).transpose()?.map(str::to_owned),
         subject: page.filters.get("subject").map(str::to_owned),
         request_id: page.filters.get("requestId").map(str::parse::<RequestId>).transpose().map_err(|_| malformed())?,
         since: time("since", 0)?,

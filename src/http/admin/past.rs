@@ -10,7 +10,9 @@ use super::input::{Asked, Filter, Filters};
 use super::problem::Problem;
 use super::route::{Route, get};
 use crate::broker::Broker;
+use crate::broker::failure::Fault;
 use crate::domain::credential::revocation_key::RevocationKey;
+use crate::domain::log::entry::Entry;
 use crate::domain::people::actor::Read;
 use crate::domain::reason;
 use crate::domain::registry::approval::{Kind, Standing};
@@ -18,6 +20,7 @@ use crate::domain::state::{Phase, State as House};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, PartnerName};
+use crate::domain::value::nearest::nearest;
 use crate::journal::At;
 
 /// The routes.
@@ -124,6 +127,19 @@ pub fn moment_or_day(text: &str, later: u32) -> Option<Timestamp> {
         return Some(moment(&format!("{text}T00:00:00Z"))?.plus(Seconds::days(later)));
     }
     moment(text)
+}
+
+/// A kind of entry. An unknown one is refused: an empty list would say that nothing of it happened.
+pub fn kind(text: &str) -> Result<&str, Problem> {
+    if Entry::kinds().any(|known| known == text) {
+        return Ok(text);
+    }
+    let shown: String = text.chars().take(100).collect();
+    let message = match nearest(text, Entry::kinds()) {
+        Some(meant) => format!("there is no kind of entry {shown}; did you mean {meant}?"),
+        None => format!("there is no kind of entry {shown}; known are {}", Entry::kinds().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Problem::faults(vec![Fault { at: "kind".to_owned(), reason: &reason::REQUEST_INVALID, message }]))
 }
 
 fn show(state: &House, then: Timestamp) -> Past {

@@ -42,7 +42,7 @@ const HOMES: [(&str, &[&str]); 38] = [
     // Records, configuration, time
     ("jiff", &["cli/", "domain/", "http/admin/"]),
     ("serde_saphyr", &["domain/record/"]),
-    ("strsim", &["domain/record/"]),
+    ("strsim", &["domain/value/"]),
     ("toml", &["cli/", "config/"]),
     // The program
     ("anyhow", &["issuance/"]),

@@ -66,6 +66,21 @@ async fn the_screen_of_a_record_ends_with_its_version() {
     }
 }
 
+/// An empty list would say that nothing of that kind ever happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_of_entry_that_is_none_is_refused() {
+    let world = World::start().await;
+    let alan = Program::of(&world, "alan");
+    let wrong = alan.run(&["journal", "query", "--kind", "refusd"]).await.ended(2);
+    assert!(wrong.stderr.contains("there is no kind of entry refusd; did you mean refused?"), "{wrong:?}");
+    let answer = world.admin_send("GET", "/v1/journal?kind=nothing.like-it", "alan", None).await;
+    assert_eq!((answer.status, &answer.json()["reason"]), (422, &json!("request.invalid")), "{}", answer.text());
+    assert!(answer.json()["errors"][0]["message"].as_str().expect("words").contains("integration.suspended"));
+    for kind in ["issued", "refused", "refusals", "integration.suspended"] {
+        alan.run(&["journal", "query", "--kind", kind]).await.ended(0);
+    }
+}
+
 /// A proxy beside `carnet dev` may ask for verdicts, as the how-to pages show.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_development_broker_tells_verdicts_to_this_machine() {

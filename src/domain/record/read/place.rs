@@ -9,6 +9,7 @@ use std::str::FromStr;
 use super::tree::{Node, Value};
 use crate::domain::reason;
 use crate::domain::record::fault::{Faults, Ground, shown};
+use crate::domain::value::nearest::nearest;
 use crate::domain::value::text::{Text, misleads};
 
 /// A node and where it stands.
@@ -87,7 +88,7 @@ impl<'a> Place<'a> {
                     faults.error_at(key.position, &at, &reason::RECORD_UNKNOWN_KEY, "unknown key");
                     continue;
                 }
-                let message = match nearest(&key.text, &known) {
+                let message = match nearest(&key.text, known.iter().copied()) {
                     Some(meant) => format!("unknown key {}; did you mean {meant}?", shown(&key.text)),
                     None => format!("unknown key {}; known are {}", shown(&key.text), known.join(", ")),
                 };
@@ -265,14 +266,4 @@ pub(in crate::domain::record) fn join(at: &str, key: &str) -> String {
         (_, true) => format!("{at}.{key}"),
         (_, false) => format!("{at}[{key:?}]"),
     }
-}
-
-/// The known key that was probably meant: at most two letters away, or the same but for case.
-fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
-    if key.len() > 40 {
-        return None;
-    }
-    let distance = |known: &str| strsim::levenshtein(&key.to_lowercase(), &known.to_lowercase());
-    let distances = known.iter().map(|known| (distance(known), *known));
-    distances.filter(|(distance, known)| *distance <= 2 && *distance < known.len()).min().map(|(_, known)| known)
 }
