@@ -77,8 +77,14 @@ pub fn validate(args: &Validate) -> Result<Answer, Failure> {
         }
         faults.push(fault);
     }
+    let wants_others = faults.iter().any(|fault| *fault.reason == reason::RECORD_UNKNOWN_REFERENCE && !args.partial);
     faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    Ok(verdict(&files, records.len(), &faults))
+    let answer = verdict(&files, records.len(), &faults);
+    Ok(if wants_others {
+        answer.note("if the record that is referred to is elsewhere: name all files with -f, or say --partial")
+    } else {
+        answer
+    })
 }
 
 fn verdict(files: &Files, records: usize, faults: &[Fault]) -> Answer {

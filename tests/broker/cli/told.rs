@@ -81,6 +81,16 @@ async fn a_kind_of_entry_that_is_none_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn one_record_alone_is_validated_as_a_part() {
+    let program = Program::alone();
+    program.file("one.yaml", &records::integration("https://issuer.example", "order-sync", "456789"));
+    let ran = program.run(&["validate", "-f", "one.yaml"]).await.ended(2);
+    assert!(ran.stderr.contains("--partial"), "{ran:?}");
+    let ran = program.run(&["validate", "-f", "one.yaml", "--partial"]).await.ended(0);
+    assert!(!ran.stderr.contains("--partial"), "{ran:?}");
+}
+
 /// A proxy beside `carnet dev` may ask for verdicts, as the how-to pages show.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_development_broker_tells_verdicts_to_this_machine() {

@@ -12,12 +12,13 @@ use crate::interop::process::{Server, file, run};
 use crate::world::client::free_port;
 
 /// The pages that run against a development broker, and how many blocks each must have.
-const PAGES: [(&str, usize); 5] = [
+const PAGES: [(&str, usize); 6] = [
     ("README.md", 2),
     ("docs/tutorial/first-token.md", 3),
     ("docs/tutorial/first-partner.md", 4),
     ("docs/tutorial/first-verified-api.md", 2),
     ("docs/tutorial/first-elevation.md", 4),
+    ("docs/how-to/platform/key-pair.md", 3),
 ];
 
 #[tokio::test]
@@ -43,6 +44,11 @@ async fn the_first_api_verifies_as_it_stands() {
 #[tokio::test]
 async fn the_first_elevation_is_given_as_it_stands() {
     follow(PAGES[4]).await;
+}
+
+#[tokio::test]
+async fn a_key_pair_is_used_as_it_stands() {
+    follow(PAGES[5]).await;
 }
 
 /// Does what the page says, block by block.
