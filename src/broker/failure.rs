@@ -11,6 +11,8 @@ use crate::journal::Unavailable;
 pub enum Failure {
     /// A rule forbids it.
     Refused(&'static Reason),
+    /// The target is in a state that does not allow it. The sentence names that state, and the one that would.
+    State(String),
     /// Its target is stopped (`domain/decision/stopped.rs`), and is given nothing more.
     Stopped(&'static Reason),
     /// The content has these faults.

@@ -3,6 +3,8 @@
 //! The steps are submit, suspend and resume (docs/how-to/govern/records.md#the-life-cycle). A suspension acts at once, and takes
 //! one person and a reason. To resume takes an approval. No apply undoes a suspension.
 
+use std::fmt;
+
 use super::Broker;
 use super::failure::{Failure, collisions};
 use super::review::ask;
@@ -35,6 +37,15 @@ pub enum Party {
     Integration(IntegrationId),
 }
 
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Partner(partner) => partner.fmt(f),
+            Self::Integration(id) => id.fmt(f),
+        }
+    }
+}
+
 impl Broker {
     /// Submits a draft. The integration becomes active once its last condition holds.
     pub async fn submit(
@@ -54,8 +65,10 @@ impl Broker {
         };
         let decide = |state: &State, now: Timestamp, conflicts: &Vec<Conflict>| {
             let integration = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
-            let held = integration.held.as_ref().filter(|_| integration.phase() == Phase::Draft);
-            let held = held.ok_or(&reason::LIFECYCLE_STATE)?;
+            let phase = integration.phase();
+            let held = integration.held.as_ref().filter(|_| phase == Phase::Draft);
+            let held =
+                held.ok_or_else(|| Failure::State(format!("{id} is {}; only a draft can be submitted.", phase.name())))?;
             if !conflicts.is_empty() {
                 return Err(Failure::Faults(collisions(&id.to_string(), conflicts.clone())));
             }
@@ -93,7 +106,7 @@ impl Broker {
                     ),
                 };
                 if suspended.ok_or(&reason::NOT_FOUND)? {
-                    return Err((&reason::LIFECYCLE_STATE).into());
+                    return Err(Failure::State(format!("{party} is suspended already; only a resume can follow.")));
                 }
                 reach = Some(Reach::of(&target, state));
                 Ok(change)
@@ -125,7 +138,15 @@ impl Broker {
                     (known.suspended.as_ref(), id.to_string())
                 }
             };
-            let stop = stop.ok_or(&reason::LIFECYCLE_STATE)?;
+            let stop = stop.ok_or_else(|| {
+                Failure::State(match party {
+                    Party::Partner(partner) => format!("{partner} is not suspended; only a suspended partner can be resumed."),
+                    Party::Integration(id) => {
+                        let phase = state.integrations.get(id).map_or("unknown", |known| known.phase().name());
+                        format!("{id} is {phase}; only a suspended integration can be resumed.")
+                    }
+                })
+            })?;
             if let Party::Integration(id) = party {
                 stopped::suspended(&id.partner, state).map_err(Failure::Stopped)?;
             }

@@ -136,9 +136,13 @@ impl Broker {
                     Ok(what) => what,
                     // The broker's next look finds the step. The caller's own change is made, and the caller is told so.
                     Err(Failure::Refused(reason)) if *reason == reason::RECORDS_BUSY => None,
-                    Err(failure @ (Failure::Refused(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_))) => {
-                        return Err(failure);
-                    }
+                    Err(
+                        failure @ (Failure::Refused(_)
+                        | Failure::State(_)
+                        | Failure::Stopped(_)
+                        | Failure::Faults(_)
+                        | Failure::Collides(_)),
+                    ) => return Err(failure),
                 }
             } else {
                 due

@@ -207,7 +207,7 @@ impl Broker {
                 return Err(Failure::Refused(&reason::REVOCATION_FINAL));
             }
             if revocation.lifted {
-                return Err(Failure::Refused(&reason::LIFECYCLE_STATE));
+                return Err(Failure::State(format!("The revocation {id} is lifted already; only one in force can be lifted.")));
             }
             let version = revocation.version();
             let barred = revocation.by.person().cloned().into_iter().collect();

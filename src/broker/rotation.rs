@@ -96,7 +96,10 @@ impl Broker {
             .change_by(by, request, |state, _now| {
                 let key = state.keys.find(environment, kid).ok_or(&reason::NOT_FOUND)?;
                 if key.tainted || key.retired {
-                    return Err((&reason::LIFECYCLE_STATE).into());
+                    let seen = if key.retired { "retired" } else { "tainted already" };
+                    return Err(Failure::State(format!(
+                        "The key {kid} of {environment} is {seen}; only a living key can be tainted."
+                    )));
                 }
                 Ok(KeyChange::Tainted { environment: environment.clone(), kid: kid.clone(), reason: why.into() })
             })

@@ -91,7 +91,7 @@ verification: {by: jane@acme.example, on: 2026-01-01, evidence: "sha256:00", exp
     let id = "nothing";
     let refused = |failure: Option<Failure>| match failure {
         Some(Failure::Refused(reason)) => reason.code,
-        Some(Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => "another failure",
+        Some(Failure::State(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => "another failure",
         None => "done",
     };
     let outcomes = [

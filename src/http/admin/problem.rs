@@ -216,6 +216,7 @@ impl From<Failure> for Problem {
             Failure::Stopped(reason) => {
                 Self { status: (reason.class != Class::Busy).then_some(StatusCode::CONFLICT), ..Self::of(reason) }
             }
+            Failure::State(seen) => Self::of(&crate::domain::reason::LIFECYCLE_STATE).saying(seen),
             Failure::Faults(faults) => Self::faults(faults),
             Failure::Collides(faults) => Self { faults, ..Self::of(&crate::domain::reason::APPROVAL_COLLIDES) },
         }

@@ -81,6 +81,28 @@ async fn a_kind_of_entry_that_is_none_is_refused() {
     }
 }
 
+/// A refusal names the state that was seen and the one that is wanted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_the_state_forbids_names_the_state() {
+    let world = World::start().await;
+    let (ann, sven) = (Program::of(&world, "ann"), Program::of(&world, "sven"));
+    let refused = async |who: &Program, what: &str, verb: &str, name: &str| {
+        let ran = who.run(&[what, verb, name, "--reason", "again", "-o", "json"]).await.ended(1);
+        assert_eq!(ran.error()["reason"], "lifecycle.state");
+        ran.error()["message"].as_str().expect("words").to_owned()
+    };
+    let id = "globex/order-sync";
+    let told = refused(&ann, "integration", "submit", id).await;
+    assert!(told.contains("globex/order-sync is active; only a draft can be submitted"), "{told}");
+    let told = refused(&sven, "integration", "resume", id).await;
+    assert!(told.contains("globex/order-sync is active; only a suspended integration can be resumed"), "{told}");
+    let told = refused(&sven, "partner", "resume", "globex").await;
+    assert!(told.contains("globex is not suspended"), "{told}");
+    sven.run(&["integration", "suspend", id, "--reason", "odd"]).await.ended(0);
+    let told = refused(&sven, "integration", "suspend", id).await;
+    assert!(told.contains("globex/order-sync is suspended already"), "{told}");
+}
+
 #[tokio::test]
 async fn one_record_alone_is_validated_as_a_part() {
     let program = Program::alone();
