@@ -80,7 +80,7 @@ pub enum DevFault {
     #[error("{0} is not a loopback address: everybody could be anybody there")]
     NotLoopback(SocketAddr),
     /// A socket is taken.
-    #[error("{address}: {cause}; name another with --public, --admin or --demo, or port 0")]
+    #[error("{address}: {cause}; name another with --public, --admin, --mtls or --demo, or port 0")]
     Bind {
         /// The address.
         address: SocketAddr,

@@ -47,15 +47,30 @@ pub async fn run(args: Dev, format: Format) -> Result<Answer, Failure> {
     let mut stop =
         Stop::listen().map_err(|error| Failure::new(Exit::Failure, "signals cannot be heard").why(error.to_string()))?;
     let options = Options { public: args.public, admin: args.admin, mtls: args.mtls, demo: args.demo, data: args.data };
+    // Asked before this one has its ports: an older file may name the same ones.
+    let first = running().await;
     let broker = dev::start(options).await.map_err(unstarted)?;
     let context = context_of(&broker);
-    let written = context::write(CONTEXT, &context);
-    if let Err(fault) = &written {
-        stderr(&format!("the client context is not written: {fault}; name --server and --public-server yourself"));
-    }
+    let is_written = match first {
+        Some(first) => {
+            let (admin, public) = (&broker.running.admin_url, &broker.running.public_url);
+            stderr(&format!(
+                "another `carnet dev` runs at {}, and commands go on finding that one; for this one name --server {admin} and --public-server {public}",
+                first.admin
+            ));
+            false
+        }
+        None => match context::write(CONTEXT, &context) {
+            Ok(_) => true,
+            Err(fault) => {
+                stderr(&format!("the client context is not written: {fault}; name --server and --public-server yourself"));
+                false
+            }
+        },
+    };
     announce(&broker, format);
     stop.heard().await;
-    if written.is_ok() {
+    if is_written {
         let _left = context::remove(CONTEXT, &context);
     }
     broker.shutdown().await;

@@ -113,6 +113,25 @@ async fn one_record_alone_is_validated_as_a_part() {
     assert!(!ran.stderr.contains("--partial"), "{ran:?}");
 }
 
+/// Commands go on finding the development broker that was there first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_development_broker_leaves_the_first_in_place() {
+    let program = Program::alone();
+    let dev = async || {
+        let ports = [(); 4].map(|()| format!("127.0.0.1:{}", free_port()));
+        let [public, admin, mtls, demo] = &ports;
+        let words = ["dev", "--public", public, "--admin", admin, "--mtls", mtls, "--demo", demo, "-o", "json"];
+        (Server::start(program.command(&words)).await, admin.clone())
+    };
+    let (_first, at) = dev().await;
+    let (second, _) = dev().await;
+    drop(second);
+    let whoami = program.run(&["whoami"]).await.ended(0);
+    assert!(whoami.stdout.contains(&at), "{whoami:?}");
+    let nobody = program.run(&["whoami", "--as", "bob"]).await.ended(4);
+    assert!(nobody.stderr.contains("bob is none of the demo people") && nobody.stderr.contains("olga (owner)"), "{nobody:?}");
+}
+
 /// A proxy beside `carnet dev` may ask for verdicts, as the how-to pages show.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_development_broker_tells_verdicts_to_this_machine() {
