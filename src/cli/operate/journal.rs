@@ -229,14 +229,16 @@ fn row(item: &Value, page: &Value) -> Vec<String> {
         None if by.is_null() => subject.to_owned(),
         None => by["workload"].as_str().or(by.as_str()).unwrap_or("-").to_owned(),
     };
-    let why = ["reason", "scope"].iter().find(|name| item[**name].is_string());
+    // What opens an approval or asks for an elevation has its reason there.
+    let why = [&item["reason"], &item["approval"]["reason"], &item["elevation"]["reason"], &item["scope"]];
+    let why = why.into_iter().find(|text| text.is_string());
     vec![
         cell(item, "index"),
         time(&item["time"]),
         cell(item, "kind"),
         page["subjects"][subject].as_str().unwrap_or(subject).to_owned(),
         actor,
-        why.map_or_else(|| "-".to_owned(), |name| plain(&item[*name])),
+        why.map_or_else(|| "-".to_owned(), plain),
     ]
 }
 

@@ -168,7 +168,9 @@ pub async fn apply(args: &Apply, reach: &Reach) -> Result<Answer, Failure> {
     headers.extend(args.reason.iter().map(|reason| ("carnet-reason", url::encode(reason))));
     let plan = send(&admin, "/v1/records/apply", &files, &headers).await?;
     let text = diff(&plan) + &next(&plan);
-    Ok(Answer::of(plan, text))
+    let unused = args.reason.is_some() && plan["changes"] == false;
+    let answer = Answer::of(plan, text);
+    Ok(if unused { answer.note("nothing changed, so nothing was recorded, and neither was the reason") } else { answer })
 }
 
 /// The approvals that were opened, the roles that may review them, and the next commands.

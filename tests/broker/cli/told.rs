@@ -81,6 +81,20 @@ async fn a_kind_of_entry_that_is_none_is_refused() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reason_of_what_opened_an_approval_is_listed() {
+    let world = World::start().await;
+    let ann = Program::of(&world, "ann");
+    ann.file("new.yaml", &records::integration(&world.partner.issuer, "restock", "456790"));
+    ann.run(&["apply", "-f", "new.yaml"]).await.ended(0);
+    ann.run(&["integration", "submit", "globex/restock", "--reason", "MSA-7 is signed"]).await.ended(0);
+    let listed = ann.run(&["journal", "query", "--kind", "integration.submitted", "--limit", "1"]).await.ended(0).stdout;
+    assert!(listed.contains("MSA-7 is signed"), "{listed}");
+    // Nothing is recorded of an apply that changes nothing.
+    let again = ann.run(&["apply", "-f", "new.yaml", "--reason", "once more"]).await.ended(0);
+    assert!(again.stderr.contains("neither was the reason"), "{again:?}");
+}
+
 /// A refusal names the state that was seen and the one that is wanted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_the_state_forbids_names_the_state() {
