@@ -16,6 +16,7 @@ use super::exit::Exit;
 use super::steady::{self, For};
 use super::url;
 use crate::authn::tls;
+use crate::http::demo::PEOPLE;
 use crate::outbound::operator::{Call, CallFault, OperatorClient, Reply};
 
 /// The flags of every command that talks to a server.
@@ -192,7 +193,7 @@ impl Places {
         let bearer = match &self.bearer {
             Bearer::None => return Err(sign_in()),
             Bearer::File(path) => secret_file(path)?,
-            Bearer::Demo(url) => value_at(url, None).await?,
+            Bearer::Demo(url) => value_at(url, None).await.map_err(|failure| of_demo(failure, url))?,
         };
         if bearer.is_empty() {
             return Err(sign_in());
@@ -225,6 +226,18 @@ impl Places {
     }
 }
 
+/// The failure to sign in at a development broker, with the people that it has.
+fn of_demo(failure: Failure, url: &str) -> Failure {
+    if failure.exit != Exit::SignIn {
+        return failure;
+    }
+    let person = url.rsplit_once("person=").map_or("-", |(_, person)| person);
+    let people: Vec<String> = PEOPLE.iter().map(|(name, role, _)| format!("{name} ({})", role.name())).collect();
+    Failure::new(Exit::SignIn, format!("{person} is none of the demo people"))
+        .why(failure.what)
+        .fix(format!("--as takes {}; without it you are sven", people.join(", ")))
+}
+
 /// A client for a server.
 pub fn client(base: &str) -> Result<OperatorClient, Failure> {
     let tls = tls::client().map_err(|fault| Failure::new(Exit::Failure, fault.to_string()))?;
@@ -252,12 +265,18 @@ pub fn secret_file(path: &Path) -> Result<String, Failure> {
     } else {
         std::fs::read_to_string(path)
     };
-    // The message does not repeat the path: somebody may have typed the secret instead of its file.
+    // Somebody may have typed the secret instead of its file: then the message does not repeat it.
+    let name = path.to_string_lossy();
+    let named = if may_be_secret(&name) { "with the secret".to_owned() } else { name.into_owned() };
     let fault = |error: std::io::Error| {
-        Failure::usage(format!("the file with the secret cannot be read: {}", error.kind()))
-            .fix("name a readable file, or - for stdin")
+        Failure::usage(format!("the file {named} cannot be read: {}", error.kind())).fix("name a readable file, or - for stdin")
     };
     Ok(read.map_err(fault)?.trim().to_owned())
+}
+
+/// True of a text that may be a JWT or another secret, and not a path: a part of it is long, or begins as a JWT does.
+fn may_be_secret(text: &str) -> bool {
+    text.split('/').any(|part| part.len() > 48 || part.starts_with("ey"))
 }
 
 /// The `value` that a token service answers, in GitHub's form and the demo's.
@@ -446,6 +465,26 @@ mod tests {
         assert_eq!(places.issuer("production").expect("an issuer"), "https://sts.acme.example/production");
         assert!(places.knows("https://sts.acme.example/x") && !places.knows("https://sts.acme.example.evil/x"));
         assert!(!places.knows("http://127.0.0.1:7400/production"));
+    }
+
+    #[test]
+    fn an_unknown_demo_person_is_told_who_there_is() {
+        let failure = Failure::new(Exit::SignIn, "the token service gave no token");
+        let told = of_demo(failure, "http://127.0.0.1:7402/staff/token?person=bob");
+        assert_eq!((told.exit, told.what.as_str()), (Exit::SignIn, "bob is none of the demo people"));
+        assert!(told.fix.expect("a fix").starts_with("--as takes ann (owner), "));
+        let away = of_demo(Failure::new(Exit::Unavailable, "away"), "person=bob");
+        assert_eq!((away.exit, away.what.as_str()), (Exit::Unavailable, "away"));
+    }
+
+    /// Attack: a secret that was typed instead of its file must not stand on the screen, in a log of CI or in a history.
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_unless_it_may_be_the_secret() {
+        let told = |path: &str| secret_file(Path::new(path)).expect_err("no file").what;
+        assert_eq!(told("nowhere/token"), "the file nowhere/token cannot be read: entity not found");
+        for secret in ["eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "./eyJhbGciOiJFUzI1NiJ9", &"x".repeat(49)] {
+            assert!(!told(secret).contains(secret), "{}", told(secret));
+        }
     }
 
     #[test]
