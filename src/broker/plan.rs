@@ -45,6 +45,13 @@ pub struct Item {
     pub(super) rows: Vec<TextRow>,
 }
 
+impl Item {
+    /// Whether a version of the record was in force when the plan was made.
+    pub fn has_version_in_force(&self) -> bool {
+        self.base.0.is_some()
+    }
+}
+
 /// The action of an apply on one document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {

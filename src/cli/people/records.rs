@@ -242,7 +242,7 @@ fn diff(plan: &Value) -> String {
             "draft" => "+",
             _ => "~",
         };
-        text += &format!("{sign} {} {}  {}\n", cell(item, "kind"), cell(item, "subject"), meaning(&cell(item, "action")));
+        text += &format!("{sign} {} {}  {}\n", cell(item, "kind"), cell(item, "subject"), meaning(item));
         for difference in item.get("differences").and_then(Value::as_array).into_iter().flatten() {
             let weight = cell(difference, "weight");
             widenings += usize::from(weight == "WIDENS");
@@ -263,14 +263,20 @@ fn diff(plan: &Value) -> String {
     text + &format!("{records} records · {changed} to change · {widenings} widenings · plan id {}\n", cell(plan, "id"))
 }
 
-fn meaning(action: &str) -> String {
-    match action {
+fn meaning(item: &Value) -> String {
+    let action = cell(item, "action");
+    match action.as_str() {
         "draft" => "draft: not in force until it is approved",
+        "hold" if is_new(item) => "held: it comes into force when it is approved",
         "hold" => "held: the version in force stays until this one is approved",
         "narrow" => "narrower: in force at once",
         other => other,
     }
     .to_owned()
+}
+
+fn is_new(item: &Value) -> bool {
+    item["inForce"] == false
 }
 
 #[cfg(test)]
@@ -310,6 +316,7 @@ mod tests {
         assert!(told.contains("one person with the role owner and one person with the role security, and"), "{told}");
         let commands: Vec<&str> = told.lines().filter_map(|line| line.trim().strip_prefix("next   ")).collect();
         assert_eq!(commands.len(), 3, "{told}");
+        assert_eq!(commands[0], "carnet approve a1 --version ab12 --reason \"looked at\"");
         for command in commands {
             let command = command.replace("\"looked at\"", "looked").replace('"', "");
             crate::cli::Cli::try_parse_from(command.split(' ')).unwrap_or_else(|fault| panic!("{command}: {fault}"));
@@ -324,7 +331,6 @@ mod tests {
         let mut failure = Failure::usage("invalid");
         failure.faults = vec![(String::new(), json!({"at": "records:5 x", "message": "m", "reason": "record.value"}))];
         let failure = placed(failure, &files);
-        assert_eq!(commands[0], "carnet approve a1 --version ab12 --reason \"looked at\"");
         assert_eq!(failure.faults[0].0, "b.yaml:2 x: m [record.value]");
         assert_eq!(failure.faults[0].1["at"], "b.yaml:2 x");
         assert_eq!(at("elsewhere", &files), "elsewhere");

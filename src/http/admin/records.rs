@@ -60,6 +60,9 @@ struct ItemView {
     kind: &'static str,
     subject: String,
     action: &'static str,
+    /// Whether a version of it is in force.
+    #[serde(rename = "inForce")]
+    in_force: bool,
     /// The differences, riskiest first.
     differences: Vec<DifferenceView>,
 }
@@ -219,6 +222,7 @@ fn item(item: &Item) -> ItemView {
         kind: item.kind,
         subject: item.subject.clone(),
         action: item.action.name(),
+        in_force: item.has_version_in_force(),
         differences: item.differences.iter().map(DifferenceView::of).collect(),
     }
 }

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use crate::broker::approval_view::ERASED;
-use crate::domain::value::clock::Seconds;
+use crate::domain::value::clock::{Seconds, Timestamp};
 
 /// The sentence for each flag.
 const FLAGS: [(&str, &str); 7] = [
@@ -35,7 +35,7 @@ pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     if let Some(state) = one["ticketState"].as_str() {
         lines.push(("ticket", state.to_owned()));
     }
-    let (contract, ends, verified) = (cell(seen, "contract"), time(&seen["contractEnds"]), time(&seen["partnerVerified"]));
+    let (contract, ends, verified) = (cell(seen, "contract"), day(&seen["contractEnds"]), day(&seen["partnerVerified"]));
     lines.push(("contract", format!("{contract} until {ends}; partner verified until {verified}")));
     lines.push(("running", requests(&seen["running"])));
     lines.push(("before", requests(&seen["precedents"])));
@@ -208,11 +208,15 @@ fn said(one: &Value, name: &str) -> String {
 
 /// A time for people: to the minute, in UTC.
 pub(super) fn time(value: &Value) -> String {
-    let text = value
-        .as_i64()
-        .and_then(|seconds| crate::domain::value::clock::Timestamp::from_seconds(seconds).map(|time| time.to_string()));
+    let text = value.as_i64().and_then(|seconds| Timestamp::from_seconds(seconds).map(|time| time.to_string()));
     let text = text.or_else(|| value.as_str().map(str::to_owned));
     text.map_or_else(|| "-".to_owned(), |text| text.get(..16).map_or(text.clone(), |start| start.replace('T', " ") + " UTC"))
+}
+
+/// An end of a record: its last day, as the record writes it.
+pub(super) fn day(value: &Value) -> String {
+    let end = value.as_i64().and_then(Timestamp::from_seconds);
+    end.filter(|end| end.last_day().len() == "2027-11-30".len()).map_or_else(|| time(value), Timestamp::last_day)
 }
 
 fn span(seconds: &Value) -> String {

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::briefing::{self, all, cell, some, time, who, words};
+use super::briefing::{self, all, cell, day, some, time, who, words};
 use crate::domain::reason::Reason;
 
 /// The kind in words.
@@ -153,7 +153,7 @@ fn integration(one: &Value) -> Vec<(&'static str, String)> {
     vec![
         ("for", format!("{}: {}", cell(about, "id"), cell(about, "purpose"))),
         ("owners", format!("{} (business), {} (application)", owner("business"), owner("application"))),
-        ("contract", format!("{} until {}", cell(&about["contract"], "ref"), time(&about["contract"]["ends"]))),
+        ("contract", format!("{} until {}", cell(&about["contract"], "ref"), day(&about["contract"]["ends"]))),
     ]
 }
 

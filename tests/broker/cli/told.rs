@@ -117,6 +117,22 @@ async fn a_step_that_the_state_forbids_names_the_state() {
     assert!(told.contains("globex/order-sync is suspended already"), "{told}");
 }
 
+/// What comes into force for the first time replaces nothing; and a plan shows the days that the record has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_says_what_happens_in_the_days_of_its_records() {
+    let world = World::start().await;
+    let ann = Program::of(&world, "ann");
+    let usual = records::usual(&world.partner.issuer);
+    let globex = usual.split("---\n").nth(1).expect("the partner");
+    ann.file("new.yaml", &globex.replace("globex", "initech"));
+    let plan = ann.run(&["plan", "-f", "new.yaml"]).await.ended(6).stdout;
+    assert!(plan.contains("held: it comes into force when it is approved"), "{plan}");
+    assert!(globex.contains("expires: 2099-11-01") && plan.contains("verification.expires  + 2099-11-01\n"), "{plan}");
+    ann.file("known.yaml", &globex.replace("Globex Corporation", "Globex and Sons"));
+    let plan = ann.run(&["plan", "-f", "known.yaml"]).await.ended(6).stdout;
+    assert!(plan.contains("held: the version in force stays until this one is approved"), "{plan}");
+}
+
 #[tokio::test]
 async fn one_record_alone_is_validated_as_a_part() {
     let program = Program::alone();

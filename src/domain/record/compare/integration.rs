@@ -14,9 +14,9 @@ pub(super) fn introduce(new: &Integration, found: &mut Found) {
     for (environment, new) in &new.environments {
         access::introduce(&format!("environments.{environment}"), new, found);
     }
-    found.push("contract.ends", None, Some(new.contract.ends.to_string()), Weight::Expires);
+    found.push("contract.ends", None, Some(new.contract.ends.last_day()), Weight::Expires);
     for exception in &new.exceptions {
-        found.push(format!("exceptions.{}", exception.what), None, Some(exception.ends.to_string()), Weight::Expires);
+        found.push(format!("exceptions.{}", exception.what), None, Some(exception.ends.last_day()), Weight::Expires);
     }
 }
 
@@ -31,8 +31,8 @@ pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
     found.text("owners.application", application, Weight::Widens);
     both!(Contract { reference, starts, ends } = contract);
     found.value("contract.ref", reference, Clone::clone, Weight::Widens);
-    found.ranked("contract.starts", starts, ToString::to_string, |old, new| new > old);
-    found.ranked("contract.ends", ends, ToString::to_string, |old, new| new < old);
+    found.ranked("contract.starts", starts, |start| start.first_day(), |old, new| new > old);
+    found.ranked("contract.ends", ends, |end| end.last_day(), |old, new| new < old);
     found.set("dataClasses", data_classes, |classes| list(classes, "none"), Weight::Widens);
     both!(Review { every, on_silence } = review);
     found.ranked("review.every", every, ToString::to_string, |old, new| new < old);
@@ -72,16 +72,16 @@ fn compare_rotation(old: Option<&Rotation>, new: Option<&Rotation>, found: &mut 
 /// brought forward: to a day that is over, it is gone from every list. Two people say so.
 fn compare_exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Found) {
     for gone in old.iter().filter(|one| !new.iter().any(|other| other.what == one.what)) {
-        found.push(format!("exceptions.{}", gone.what), Some(gone.ends.to_string()), None, Weight::Widens);
+        found.push(format!("exceptions.{}", gone.what), Some(gone.ends.last_day()), None, Weight::Widens);
     }
     for one in new {
         let at = format!("exceptions.{}", one.what);
         let Some(was) = old.iter().find(|other| other.what == one.what) else {
-            found.push(at, None, Some(one.ends.to_string()), Weight::Widens);
+            found.push(at, None, Some(one.ends.last_day()), Weight::Widens);
             continue;
         };
         both!(StaticSecret { control, owner, ends; what } = (was, one));
-        found.value(format!("{at}.ends"), ends, ToString::to_string, Weight::Widens);
+        found.value(format!("{at}.ends"), ends, |end| end.last_day(), Weight::Widens);
         found.value(format!("{at}.control"), control, Clone::clone, Weight::Widens);
         found.text(&format!("{at}.owner"), owner, Weight::Widens);
     }

@@ -8,7 +8,7 @@ use crate::domain::registry::partner::{Contacts, Partner, Verification};
 
 pub(super) fn introduce(new: &Partner, found: &mut Found) {
     found.push("legalName", None, Some(shown_text(&new.legal_name)), Weight::Widens);
-    found.push("verification.expires", None, Some(new.verification.expires.to_string()), Weight::Expires);
+    found.push("verification.expires", None, Some(new.verification.expires.last_day()), Weight::Expires);
 }
 
 pub(super) fn compare(old: &Partner, new: &Partner, found: &mut Found) {
@@ -20,7 +20,7 @@ pub(super) fn compare(old: &Partner, new: &Partner, found: &mut Found) {
     found.text("contacts.security", security, Weight::Widens);
     both!(Verification { by, on, evidence, expires } = verification);
     found.text("verification.by", by, Weight::Widens);
-    found.value("verification.on", on, ToString::to_string, Weight::Widens);
+    found.value("verification.on", on, |on| on.first_day(), Weight::Widens);
     found.value("verification.evidence", evidence, Clone::clone, Weight::Widens);
-    found.ranked("verification.expires", expires, ToString::to_string, |old, new| new < old);
+    found.ranked("verification.expires", expires, |end| end.last_day(), |old, new| new < old);
 }
