@@ -611,6 +611,15 @@ fn a_check_says_what_was_seen_in_both_outcomes() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
+#[test]
+fn no_check_of_a_grant_is_told_twice() {
+    let (_, tree) = Case::new().tree();
+    let mut told = BTreeSet::new();
+    for step in &tree {
+        assert!(told.insert(&step.check), "{}: {tree:#?}", step.check);
+    }
+}
+
 /// A check that somebody adds has to be told here in both outcomes, too.
 #[test]
 fn no_check_is_without_its_words() {
