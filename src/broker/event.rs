@@ -10,13 +10,22 @@ use serde_json::{Value, json};
 
 use super::Broker;
 use crate::domain::elevation::Request;
+use crate::domain::log::api::ApiChange;
+use crate::domain::log::approval::ApprovalChange;
+use crate::domain::log::certificate::CertificateChange;
 use crate::domain::log::change::Change;
+use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
 use crate::domain::log::integration::IntegrationChange;
+use crate::domain::log::issuer_key::IssuerKeyChange;
+use crate::domain::log::journal::JournalChange;
+use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::passkey::PasskeyChange;
 use crate::domain::log::revocation::RevocationChange;
+use crate::domain::log::staff::StaffChange;
+use crate::domain::log::text::TextChange;
 use crate::domain::people::actor::{Actor, Person};
 use crate::domain::state::State;
 use crate::domain::value::names::ElevationId;
@@ -57,21 +66,56 @@ pub async fn of(broker: &Broker, entry: &ChangeEntry) -> Result<String, Unavaila
 }
 
 /// The reason of a change that acts at once. The reason of a request is part of the request.
+///
+/// Every kind stands here, so that a new one does not compile until somebody decides.
 fn reason(change: &Change) -> Option<&Text> {
     let acts = match change {
-        Change::Approval(_) | Change::Staff(_) => true,
-        Change::Elevation(change) => !matches!(change, ElevationChange::Asked { .. }),
-        Change::Integration(change) => matches!(change, IntegrationChange::Suspended { .. }),
-        Change::Partner(change) => matches!(change, PartnerChange::Suspended { .. }),
-        Change::Passkey(change) => matches!(change, PasskeyChange::Revoked { .. }),
-        Change::Revocation(change) => matches!(change, RevocationChange::Added { .. }),
-        Change::Journal(_)
-        | Change::Configuration(_)
-        | Change::Key(_)
-        | Change::Certificate(_)
-        | Change::IssuerKey(_)
-        | Change::Api(_)
-        | Change::Text(_) => false,
+        Change::Approval(ApprovalChange::Reviewed { .. })
+        | Change::Staff(StaffChange::Cut { .. })
+        | Change::Elevation(
+            ElevationChange::Reviewed { .. } | ElevationChange::Ended { .. } | ElevationChange::Noticed { .. },
+        )
+        | Change::Integration(IntegrationChange::Suspended { .. })
+        | Change::Partner(PartnerChange::Suspended { .. })
+        | Change::Passkey(PasskeyChange::Revoked { .. })
+        | Change::Revocation(RevocationChange::Added { .. }) => true,
+        Change::Elevation(ElevationChange::Asked { .. })
+        | Change::Integration(
+            IntegrationChange::Drafted { .. }
+            | IntegrationChange::Submitted { .. }
+            | IntegrationChange::Activated { .. }
+            | IntegrationChange::ChangeHeld { .. }
+            | IntegrationChange::Changed { .. }
+            | IntegrationChange::Narrowed { .. }
+            | IntegrationChange::ResumeAsked { .. }
+            | IntegrationChange::Resumed { .. },
+        )
+        | Change::Partner(
+            PartnerChange::Submitted { .. }
+            | PartnerChange::Verified { .. }
+            | PartnerChange::ResumeAsked { .. }
+            | PartnerChange::Resumed { .. },
+        )
+        | Change::Passkey(PasskeyChange::Registered { .. })
+        | Change::Revocation(RevocationChange::LiftAsked { .. } | RevocationChange::Lifted { .. })
+        | Change::Journal(
+            JournalChange::Opened { .. }
+            | JournalChange::Reopened { .. }
+            | JournalChange::Archived(_)
+            | JournalChange::CheckpointKeySucceeded { .. },
+        )
+        | Change::Configuration(ConfigurationChange::Changed(_))
+        | Change::Key(KeyChange::Created(_) | KeyChange::Tainted { .. } | KeyChange::Retired { .. })
+        | Change::Certificate(
+            CertificateChange::AuthorityCreated { .. }
+            | CertificateChange::AuthorityTainted { .. }
+            | CertificateChange::EnrolmentAsked { .. }
+            | CertificateChange::Issued { .. }
+            | CertificateChange::ServerIssued { .. },
+        )
+        | Change::IssuerKey(IssuerKeyChange::FirstUsed { .. })
+        | Change::Api(ApiChange::Submitted { .. } | ApiChange::Approved { .. } | ApiChange::Narrowed { .. })
+        | Change::Text(TextChange::Erased { .. }) => false,
     };
     change.reason().filter(|_| acts)
 }

@@ -183,8 +183,9 @@ mod tests {
     use crate::domain::examples::{Examples, MARK};
     use crate::domain::fixture::Seeded;
 
-    /// The texts that are sealed before the journal sees the change, so that the change does not name them: those of its record, by the
-    /// reader of the record; and those that an erasure names, which it has as digests.
+    /// The texts that are sealed before the journal sees the change, so that the change does not name them.
+    ///
+    /// Those of its record are sealed by the record's reader; those that an erasure names are digests from the beginning.
     fn sealed_before(change: &mut Change) -> Vec<&mut Text> {
         match change {
             Change::Api(ApiChange::Submitted { record, .. } | ApiChange::Narrowed { record, .. }) => record.texts_mut(),

@@ -8,19 +8,21 @@
 //!
 //! # To add a binding preset
 //!
-//! 1. `registry/preset.rs`: the variant, its place in `Preset::ALL`, and its row: name, ids with their claims, issuer, owner, settings. Reader,
-//!    writer, schema, lint and messages follow from the row.
+//! 1. `registry/preset.rs`: the variant, its place in `Preset::ALL`, and its row. Reader, writer, schema, lint and messages follow
+//!    from the row. An issuer that is `Shared` stands for every record that names no other, and needs an `owner`.
 //! 2. `examples/records.rs`: a binding of it. Round trip, schema and comparison are tested with every example.
 //!
 //! Then `make golden` writes the next golden journal, for an entry can say something new.
 //!
 //! # To add a field to a record
 //!
-//! 1. `registry/api.rs`, `partner.rs`, `integration.rs` or `binding.rs`: the field, with `#[serde(default)]` so that what is stored reads. A
-//!    personal text also joins the end of `texts_mut` there.
-//! 2. `record/fields/`: its line in the `map!` of its struct: key, whether it must be there, form. Reader, writer and schema are made of it.
-//! 3. `record/compare/`: its weight. The code does not compile without it. Where in doubt, let the field widen.
-//! 4. `examples/records.rs`: a value. Then `make golden`, as above.
+//! 1. `registry/api.rs`, `partner.rs`, `integration.rs` or `binding.rs`: the field, with `#[serde(default)]` so that what is stored
+//!    reads. A personal text is a `Text`, and joins the end of `texts_mut` there; every other field stands in its pattern as `field: _`.
+//! 2. `record/fields/`: its line in the `map!` of its struct: key, whether it must be there, form (`Personal` of a `Text`, `Words` of
+//!    a `String`). Reader, writer and schema are made of it.
+//! 3. `record/compare/`: its name in the `both!` of its struct, and its weight. The code compiles only with both. Where in doubt, let
+//!    the field widen.
+//! 4. `examples/records.rs`: an example with the field set, and one without. Then `make golden`, as above.
 
 mod claims;
 mod compare;

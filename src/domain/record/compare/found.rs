@@ -10,13 +10,16 @@ use crate::domain::value::text::Text;
 
 /// Takes two values of one struct apart: each field becomes the pair of both.
 ///
-/// A field that is missing here does not compile, and one that is here and not compared is an unused variable: somebody weighs it. After the
-/// semicolon stand fields that are known to be the same, or that are compared in a way of their own.
+/// Neither a field that is missing here compiles, nor one that is here and not compared, which is an unused variable: somebody weighs
+/// it. After the semicolon stand fields that are known to be the same, or that are compared in a way of their own.
 macro_rules! both {
     ($type:ident { $($field:ident),+ $(; $($other:ident),+)? $(,)? } = $pair:expr) => {
         let (old, new): (&$type, &$type) = $pair;
         let $type { $($field: _,)+ $($($other: _),+)? } = old;
-        $(let $field = (&old.$field, &new.$field);)+
+        $(
+            #[deny(unused_variables)]
+            let $field = (&old.$field, &new.$field);
+        )+
     };
 }
 
