@@ -136,11 +136,16 @@ async fn a_plan_says_what_happens_in_the_days_of_its_records() {
 #[tokio::test]
 async fn one_record_alone_is_validated_as_a_part() {
     let program = Program::alone();
-    program.file("one.yaml", &records::integration("https://issuer.example", "order-sync", "456789"));
+    let one = records::integration("https://issuer.example", "order-sync", "456789");
+    program.file("one.yaml", &one);
     let ran = program.run(&["validate", "-f", "one.yaml"]).await.ended(2);
     assert!(ran.stderr.contains("--partial"), "{ran:?}");
     let ran = program.run(&["validate", "-f", "one.yaml", "--partial"]).await.ended(0);
     assert!(!ran.stderr.contains("--partial"), "{ran:?}");
+    // Days are told as the record has them.
+    program.file("one.yaml", &one.replace("ends: 2099-11-30", "ends: 2025-11-30"));
+    let ran = program.run(&["validate", "-f", "one.yaml", "--partial"]).await.ended(2);
+    assert!(ran.stdout.contains("the contract ends at 2025-11-30, which is not after its start at 2026-01-01"), "{ran:?}");
 }
 
 /// Commands go on finding the development broker that was there first.

@@ -96,6 +96,7 @@ map! {
     }
     judge |fields, faults| {
         if let (Some(starts), Some(ends)) = (starts, ends) && ends <= starts {
+            let (starts, ends) = (starts.first_day(), ends.last_day());
             let message = format!("the contract ends at {ends}, which is not after its start at {starts}");
             faults.error(&fields.path("ends"), &reason::RECORD_DATES, message);
             return None;

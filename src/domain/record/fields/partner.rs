@@ -50,6 +50,7 @@ map! {
     }
     judge |fields, faults| {
         if let (Some(on), Some(expires)) = (on, expires) && expires <= on {
+            let (expires, on) = (expires.last_day(), on.first_day());
             let message = format!("the check expires at {expires}, which is not after {on}");
             faults.error(&fields.path("expires"), &reason::RECORD_DATES, message);
             return None;
