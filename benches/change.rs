@@ -41,6 +41,9 @@ const ROUNDS: usize = 9;
 /// How long those who follow the journal get after a round.
 const AFTERWARDS: Duration = Duration::from_millis(60);
 
+/// How long the journal gets to bring home what was written at once.
+const SETTLED: Duration = Duration::from_secs(3);
+
 /// Microseconds of one change.
 #[derive(Clone, Copy)]
 struct Cost {
@@ -93,8 +96,10 @@ async fn measured(number: usize) -> Vec<(&'static str, Cost)> {
     let (took, after) = (begun.elapsed().as_secs_f64(), status_kilobytes(std::process::id(), "VmRSS"));
     println!("{number} integrations took force in {took:.1} s; resident {} KiB, {} KiB before", after, before);
     tokio::time::sleep(AFTERWARDS).await;
-    // No installation was written within the hour: a cut counts the living tokens among the entries of that time.
+    // No installation was written within the hour: a cut counts the living tokens among the entries of that time. And the log's
+    // pages are home.
     world.advance(2 * 3_600).await;
+    tokio::time::sleep(SETTLED).await;
     let changed = records.into_iter().step_by(number.div_ceil(FEW)).collect();
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--") && !argument.contains('='));
     let mut bench = Bench { world, broker, changed, wanted, costs: Vec::new() };
