@@ -10,16 +10,12 @@ use carnet::domain::record::{self, Record};
 use carnet::domain::registry::integration::Integration;
 use carnet::journal::Proposal;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use crate::registry;
 use crate::world::{Options, Provider, World, client};
 
 /// Issuers that the integrations share, as the platforms of CI jobs are.
 const ISSUERS: usize = 3;
-
-/// Changes that wait for the journal at once.
-const AT_ONCE: usize = 64;
 
 /// The owner claim that all integrations of one partner have.
 const OWNER: usize = 998_000;
@@ -44,10 +40,12 @@ impl Installation {
         let broker = installation.world.running.as_ref().expect("it runs").broker.clone();
         let partners = registry::partners(number).flat_map(|partner| registry::verified(&partner).map(Change::from));
         for change in partners {
-            record_change(broker.clone(), change).await;
+            record_change(&broker, change).await;
         }
         let integrations = (0..number).map(|at| Change::from(in_force(installation.integration(at))));
-        record_all(&broker, integrations).await;
+        for change in integrations {
+            record_change(&broker, change).await;
+        }
         let expires = broker.now().plus(carnet::domain::value::clock::Seconds::days(1));
         let cuts = (0..revocations).map(|at| {
             let target = RevocationTarget::Token {
@@ -58,7 +56,9 @@ impl Installation {
             let (id, reason) = (format!("cut-{at}").parse().expect("an id"), "odd".into());
             Change::from(RevocationChange::Added { id, target, tokens_only: true, reason, client: None })
         });
-        record_all(&broker, cuts).await;
+        for change in cuts {
+            record_change(&broker, change).await;
+        }
         installation
     }
 
@@ -108,20 +108,8 @@ fn in_force(record: Integration) -> IntegrationChange {
     IntegrationChange::Narrowed { record: Box::new(record), reason: None }
 }
 
-/// Puts changes on record, some at once, so that they share commits.
-async fn record_all(broker: &Broker, changes: impl Iterator<Item = Change>) {
-    let mut waiting = JoinSet::new();
-    for change in changes {
-        if waiting.len() == AT_ONCE {
-            waiting.join_next().await.expect("one").expect("on record");
-        }
-        waiting.spawn(record_change(broker.clone(), change));
-    }
-    waiting.join_all().await;
-}
-
 /// Puts a change on record without the approvals, which are not what is measured.
-async fn record_change(broker: Broker, what: Change) {
+async fn record_change(broker: &Broker, what: Change) {
     let made = broker.journal.change(None, |_, _| Ok::<_, ()>(Proposal::from(what.clone().by(Actor::Operator))));
     made.await.expect("the journal writes").expect("a change");
 }

@@ -23,7 +23,7 @@ use crate::domain::reason::{self, Reason};
 use crate::domain::registry::integration::Limits;
 use crate::domain::state::State;
 use crate::domain::value::clock::Seconds;
-use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, RequestId};
+use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, RequestId, TokenId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::{Bucket, Operation};
 use crate::issuance::IssuedToken;
@@ -92,7 +92,7 @@ impl Broker {
         // Step 6: the decision.
         let context = Context {
             request: request.id.clone(),
-            token: self.token_ids.next(self.clock.monotonic()),
+            token: TokenId::fresh(&*self.entropy, self.now()),
             source: request.source,
             certificate: request.certificate.clone(),
             possession: request.possession.clone(),

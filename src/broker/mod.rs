@@ -46,7 +46,6 @@ use crate::authn::{IssuerKeys, StaffVerifier, Verifier};
 use crate::domain::reason::decision::Refused;
 use crate::domain::value::clock::{Clock, Entropy, Timestamp};
 use crate::domain::value::names::{EnvironmentName, RequestId};
-use crate::domain::value::ordered_ids::OrderedIds;
 use crate::issuance::Issuance;
 use crate::journal::{Journal, RefusalNote};
 use crate::revocation::Index;
@@ -89,8 +88,6 @@ pub struct Gateways {
     pub desk: desk::Desk,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Makes the ids of tokens.
-    pub token_ids: OrderedIds,
     /// The source of unguessable bytes.
     pub entropy: Arc<dyn Entropy>,
 }

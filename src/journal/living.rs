@@ -30,6 +30,14 @@ impl Journal {
         Ok(self.reader().count_until(now.minus(longest).minus(Seconds(1)), &view).await?)
     }
 
+    /// The entries after `since`, until `until`: the first of them, and the first one beyond.
+    pub async fn between(&self, since: Timestamp, until: Timestamp) -> Result<(u64, Option<u64>), Unavailable> {
+        self.running()?;
+        let view = self.view();
+        let (from, to) = (self.reader().count_until(since, &view).await?, self.reader().count_until(until, &view).await?);
+        Ok((from, Some(to)))
+    }
+
     /// How many tokens that still live the change at `index` cut.
     pub async fn ended_by(&self, reach: &Reach, index: u64) -> Result<Ended, Unavailable> {
         self.running()?;

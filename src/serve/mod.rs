@@ -51,7 +51,6 @@ use crate::broker::in_flight::InFlight;
 use crate::broker::{Broker, Gateways};
 use crate::config::{Config, ConfigFault};
 use crate::domain::value::clock::{Clock, Entropy};
-use crate::domain::value::ordered_ids::OrderedIds;
 use crate::http::admin;
 use crate::http::console::{self, Console};
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
@@ -295,7 +294,6 @@ async fn furnish(
         tickets,
         receivers,
         clock,
-        token_ids: OrderedIds::new(Arc::clone(entropy)),
         entropy: Arc::clone(entropy),
         passkeys,
         in_flight: InFlight::default(),

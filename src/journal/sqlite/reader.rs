@@ -143,7 +143,6 @@ impl Read for SqliteReader {
     fn count<'a>(&'a self, query: &'a Query, most: u32) -> Answer<'a, Option<u64>> {
         let text = match FoundBy::of(query) {
             FoundBy::Request => counting!("request_id = ?1"),
-            FoundBy::Token => counting!("?1 IS NULL AND jti = ?6"),
             FoundBy::Kind => counting!("?1 IS NULL AND kind = ?4 AND kind <> 'issued'"),
             FoundBy::Place => counting!("?1 IS NULL"),
         };
@@ -281,7 +280,6 @@ fn subjects(clients: &Clients) -> (String, String) {
 /// The index by which entries are found: the condition that fewest entries meet.
 enum FoundBy {
     Request,
-    Token,
     Kind,
     /// Each entry of `from..to` is looked at.
     Place,
@@ -291,7 +289,6 @@ impl FoundBy {
     fn of(query: &Query) -> Self {
         match query {
             Query { request_id: Some(_), .. } => Self::Request,
-            Query { token: Some(_), .. } => Self::Token,
             Query { kind: Some(kind), .. } if kind != "issued" => Self::Kind,
             Query { .. } => Self::Place,
         }
@@ -303,8 +300,6 @@ pub(super) fn listing(query: &Query) -> &'static str {
     match (FoundBy::of(query), query.newest_first) {
         (FoundBy::Request, false) => listing!("request_id = ?1", "ASC"),
         (FoundBy::Request, true) => listing!("request_id = ?1", "DESC"),
-        (FoundBy::Token, false) => listing!("?1 IS NULL AND jti = ?6", "ASC"),
-        (FoundBy::Token, true) => listing!("?1 IS NULL AND jti = ?6", "DESC"),
         (FoundBy::Kind, false) => listing!("?1 IS NULL AND kind = ?4 AND kind <> 'issued'", "ASC"),
         (FoundBy::Kind, true) => listing!("?1 IS NULL AND kind = ?4 AND kind <> 'issued'", "DESC"),
         (FoundBy::Place, false) => listing!("?1 IS NULL", "ASC"),

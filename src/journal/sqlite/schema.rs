@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 /// No node guesses at rows that decide who gets a token.
 pub const VERSION: i64 = 6;
 
-/// Versions whose tables read alike: version 6 has two more indexes. Evidence of an older program verifies as it is.
+/// Versions whose tables read alike: version 6 has one more index. Evidence of an older program verifies as it is.
 pub const READABLE: [i64; 2] = [5, VERSION];
 
 /// When each client was last issued a token: a row of it is written with every batch.
@@ -59,14 +59,10 @@ CREATE TABLE head (
     };
 }
 
-/// The indexes by which tokens and entries of a kind are found.
-///
-/// `jti` begins with a time ([`OrderedIds`](crate::domain::value::ordered_ids::OrderedIds)), so that the tokens of a commit share a
-/// page of its index. Issued entries are nearly all, and need no index by their kind.
+/// The index by which entries of a kind are found. Issued entries are nearly all, and need none: no token pays for it.
 macro_rules! found_by {
     () => {
         "
-CREATE INDEX IF NOT EXISTS entries_token ON entries (jti) WHERE jti IS NOT NULL;
 CREATE INDEX IF NOT EXISTS entries_kind ON entries (kind, idx) WHERE kind <> 'issued';"
     };
 }
@@ -74,7 +70,7 @@ CREATE INDEX IF NOT EXISTS entries_kind ON entries (kind, idx) WHERE kind <> 'is
 /// Versions that a writer upgrades, each with the statements that lead to the next.
 ///
 /// Version 2 gets the last use of each client; 3 the answers and the round; 4 the column of the sums, which need the KEK; 5 the
-/// indexes by token and kind.
+/// index by kind.
 pub const UPGRADES: [(i64, &str); 4] = [
     (
         2,

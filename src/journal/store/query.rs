@@ -18,7 +18,9 @@ pub struct Query {
     pub subject: Option<String>,
     /// This request; found by an index.
     pub request_id: Option<RequestId>,
-    /// The issuance of this token; found by an index.
+    /// The issuance of this token.
+    ///
+    /// It is found by looking through `from..to`: bound that by the time that the id begins with, or by the longest life of a token.
     pub token: Option<TokenId>,
     /// Not before this second.
     pub since: Option<Timestamp>,
