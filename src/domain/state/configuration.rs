@@ -52,7 +52,7 @@ mod tests {
     use crate::domain::state::cut;
     use crate::domain::value::clock::Timestamp;
 
-    /// I-8: an index that lags behind the return of an environment would lack the cuts that were made while it was away.
+    /// An index that lags behind the return of an environment would lack the cuts that were made while it was away.
     #[test]
     fn an_environment_that_comes_back_has_the_index_built_anew() {
         let mut state = state();
