@@ -101,7 +101,7 @@ impl Broker {
             Some(RefusalView { at: refused.time, reason: refused.reason, environment: refused.environment })
         };
         Ok(UsualView {
-            last_token: self.journal.last_uses_of(vec![client]).await?.into_iter().next().flatten(),
+            last_token: self.journal.last_use_of(client).await?,
             last_refusals: refused.into_iter().filter_map(refusal).collect(),
             tokens_by_day: None,
         })

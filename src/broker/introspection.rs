@@ -170,13 +170,13 @@ impl Broker {
     /// It is looked for among the entries of the second that its id begins with and the few after it, then among all since the
     /// longest life of a token.
     async fn issued_lately(&self, id: &TokenId) -> Result<Option<Box<Issued>>, Failure> {
-        let living = (self.journal.first_living().await?, None);
+        let first = self.journal.first_living().await?;
         let near = match id.claimed_second() {
             Some(second) => self.journal.between(second.minus(Seconds(1)), second.plus(COMMITTED_WITHIN)).await?,
             None => (0, Some(0)),
         };
-        for (from, to) in [near, living] {
-            let query = Query { from, to, token: Some(id.clone()), limit: Some(1), ..Query::default() };
+        for (from, to) in [near, (first, None)] {
+            let query = Query { from: from.max(first), to, token: Some(id.clone()), limit: Some(1), ..Query::default() };
             if let Some(Entry::Issued(issued)) =
                 self.journal.entries(&query).await?.into_iter().next().map(|stored| stored.entry)
             {

@@ -246,6 +246,11 @@ impl Journal {
         Ok(self.reader.list(query).await?)
     }
 
+    /// The time at which this client was last issued a token; of a partner, the latest of its integrations.
+    pub async fn last_use_of(&self, clients: Clients) -> Result<Option<Timestamp>, Unavailable> {
+        Ok(self.last_uses_of(vec![clients]).await?.into_iter().next().flatten())
+    }
+
     /// The times at which these clients were last issued a token, in their order; of a partner, the latest of its integrations.
     pub async fn last_uses_of(&self, clients: Vec<Clients>) -> Result<Vec<Option<Timestamp>>, Unavailable> {
         self.shared.running()?;

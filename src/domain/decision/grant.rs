@@ -23,7 +23,7 @@ use crate::domain::reason::decision::{Refused, Step, Trace};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::api::{Profile, TokenForm};
 use crate::domain::registry::environment::Environment;
-use crate::domain::registry::integration::{Access, Require};
+use crate::domain::registry::integration::Access;
 use crate::domain::state::State;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Timestamp;
@@ -281,10 +281,9 @@ fn judge<'a>(
         }
     }
     let target = target(principal, ask, access, state, trace)?;
-    // What the record demands was judged with the possession; the API is named only where it demands more.
+    // The demand of the API, judged whatever the record demands.
     if let Beside::Request(context) = beside
         && target.form.require_bound
-        && access.require < Require::Bound
     {
         bound(true, context, trace)?;
     }

@@ -124,11 +124,6 @@ impl<T: Clone> ClaimIndex<T> {
 }
 
 impl<T> ClaimIndex<T> {
-    /// The number of items.
-    pub fn len(&self) -> usize {
-        self.all.len()
-    }
-
     /// Whether there is no item.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

@@ -233,6 +233,9 @@ mod tests {
         let shared: Vec<_> = Preset::ALL.into_iter().filter_map(|preset| preset.row().shared_issuer()).collect();
         let once: std::collections::BTreeSet<_> = shared.iter().collect();
         assert!(!shared.is_empty() && once.len() == shared.len(), "{shared:?}");
+        for known in ["https://token.actions.githubusercontent.com", "https://gitlab.com"] {
+            assert!(shared.contains(&known), "{known}");
+        }
         for issuer in shared {
             let read: crate::domain::value::names::Issuer = issuer.parse().expect("an issuer");
             assert!(read.as_str() == issuer && issuer.starts_with("https://") && !issuer.ends_with('/'), "{issuer}");

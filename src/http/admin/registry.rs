@@ -104,7 +104,7 @@ async fn integration(
         shown.keys = Some(keys(&view.state, &record, broker.now()));
         shown.record = Some(record);
     }
-    shown.last_use = broker.journal.last_uses_of(vec![clients_of(&id)]).await?.into_iter().next().flatten();
+    shown.last_use = broker.journal.last_use_of(clients_of(&id)).await?;
     Ok(Json(shown))
 }
 
@@ -137,7 +137,7 @@ async fn partner(
     let view = broker.journal.view();
     let partner = view.state.partners.get(&name).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
     let mut shown = PartnerView::brief(&view.state, &name, partner, broker.now());
-    shown.last_use = broker.journal.last_uses_of(vec![Clients::Of(name.clone())]).await?.into_iter().next().flatten();
+    shown.last_use = broker.journal.last_use_of(Clients::Of(name.clone())).await?;
     let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
     if let Some(version) = version {
         let (record, _) = broker.unsealed(Record::Partner(version.record.as_ref().clone())).await?;
