@@ -219,8 +219,8 @@ fn of_partners(reason: &'static Reason, partner: Option<&crate::domain::state::P
 /// A cause for each revoked key among `keys`.
 fn revoked<'a>(keys: &'a [RevocationKey], state: &'a State) -> impl Iterator<Item = Cause> + 'a {
     keys.iter().filter(|key| state.is_refused(key)).map(|key| {
-        let refuses = |one: &&crate::domain::state::Revocation| one.refuses() && one.target.key() == *key;
-        let first = state.revocations.values().filter(refuses).min_by_key(|one| one.at);
+        let refusing = state.refused.get(key).into_iter().flatten().filter_map(|id| state.revocations.get(id));
+        let first = refusing.min_by_key(|one| one.at);
         let lifted_by = first.filter(|one| one.target.can_be_lifted());
         Cause {
             reason: ReasonCode(&reason::REVOKED),

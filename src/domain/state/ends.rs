@@ -26,7 +26,6 @@ pub fn of_integration(state: &State, record: &Integration, now: Timestamp) -> Op
 
 /// The first date after `now` that ends a right of one of this partner's integrations.
 pub fn of_partner(state: &State, name: &PartnerName, now: Timestamp) -> Option<EndsNext> {
-    let all = state.integrations.values().filter_map(|integration| integration.current.as_ref());
-    let own = all.filter(|version| version.record.id.partner == *name);
+    let own = state.integrations_of(name).filter_map(|(_, integration)| integration.current.as_ref());
     own.filter_map(|version| of_integration(state, &version.record, now)).min_by_key(|end| end.at)
 }

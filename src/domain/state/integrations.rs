@@ -3,14 +3,23 @@
 use std::sync::Arc;
 
 use super::effects::{Effects, Entered, Versions};
+use super::integration::IntegrationState;
 use super::opening::Opening;
 use super::versions::{hold, promote, version};
 use super::{Held, State, Stop};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::log::integration::IntegrationChange;
-use crate::domain::value::names::ClientId;
+use crate::domain::value::names::{ClientId, IntegrationId, PartnerName};
 
 impl State {
+    /// The integrations of a partner, by name. It costs a look-up, and what it finds.
+    pub fn integrations_of<'s>(
+        &'s self,
+        partner: &'s PartnerName,
+    ) -> impl Iterator<Item = (&'s IntegrationId, &'s IntegrationState)> {
+        self.integrations.range(IntegrationId::least_of(partner)..).take_while(move |(id, _)| id.partner == *partner)
+    }
+
     pub(super) fn apply_integration(&mut self, entry: Entered<'_>, change: &IntegrationChange) -> Effects {
         let client = || ClientId::Integration(change.integration().clone());
         match change {
@@ -79,5 +88,39 @@ impl State {
                 Effects::judged()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::fixture::{at, state};
+    use crate::domain::log::integration::IntegrationChange;
+    use crate::domain::people::actor::Actor;
+    use crate::domain::value::names::{IntegrationId, PartnerName};
+
+    /// Partners whose names begin alike are neighbours, and `0` is the least label that a name can be.
+    #[test]
+    fn the_integrations_of_a_partner_are_all_of_its_own_and_no_other() {
+        let mut state = state();
+        let known = state.integrations.values().next().and_then(|known| known.current.clone()).expect("in force");
+        let all = ["globe/z", "globex/0", "globex/00", "globex/order-sync", "globex/z", "globex-2/a", "globex0/a", "glof/a"];
+        for id in all {
+            let record = crate::domain::registry::integration::Integration {
+                id: id.parse().expect("an id"),
+                ..known.record.as_ref().clone()
+            };
+            state.apply(
+                100,
+                at(0),
+                &IntegrationChange::Narrowed { record: Box::new(record), reason: None }.by(Actor::Operator),
+            );
+        }
+        for partner in ["globe", "globex", "globex-2", "globex0", "glof", "glo", "initech"] {
+            let partner: PartnerName = partner.parse().expect("a name");
+            let found: Vec<&IntegrationId> = state.integrations_of(&partner).map(|(id, _)| id).collect();
+            let expected: Vec<&IntegrationId> = state.integrations.keys().filter(|id| id.partner == partner).collect();
+            assert_eq!(found, expected, "{partner}");
+        }
+        assert_eq!(state.integrations_of(&"globex".parse().expect("a name")).count(), 4);
     }
 }

@@ -194,6 +194,11 @@ impl TryFrom<String> for IntegrationId {
 }
 
 impl IntegrationId {
+    /// The least id that an integration of `partner` can have: `0` is the least label.
+    pub fn least_of(partner: &PartnerName) -> Self {
+        Self { partner: partner.clone(), name: IntegrationName(Arc::from("0")) }
+    }
+
     fn text<'b>(&self, room: &'b mut [u8; LONGEST_ID]) -> &'b str {
         joined([self.partner.as_str(), "/", self.name.as_str()], room)
     }

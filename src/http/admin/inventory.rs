@@ -239,7 +239,7 @@ impl PartnerView {
             state: partner.standing(now).name(),
             version: version.map(|version| version.version),
             verification: version.map(|version| version.record.verification.expires),
-            integrations: state.integrations.keys().filter(|id| id.partner == *name).cloned().collect(),
+            integrations: state.integrations_of(name).map(|(id, _)| id.clone()).collect(),
             effective: environments.map(in_each).collect(),
             ends_next: of_partner(state, name, now).map(EndsNextView::of),
             last_use: None,

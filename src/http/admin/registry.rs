@@ -1,5 +1,7 @@
 //! The inventory, and the life cycle of its integrations and partners.
 
+use std::ops::Bound;
+
 use axum::Json;
 use axum::extract::{Path, State};
 
@@ -68,7 +70,16 @@ async fn integrations(
     let wanted = |(id, integration): &(&IntegrationId, &IntegrationState)| {
         page.takes("partner", id.partner.as_str()) && page.takes("state", integration.phase().name())
     };
-    let found = view.state.integrations.range(page.after::<IntegrationId>()?).filter(wanted);
+    // Those of one partner stand together.
+    let partner: Option<PartnerName> = page.filters.get("partner").and_then(|name| name.parse().ok());
+    let (mut from, until) = page.after::<IntegrationId>()?;
+    if let Some(least) = partner.as_ref().map(IntegrationId::least_of)
+        && !matches!(&from, Bound::Excluded(after) if *after >= least)
+    {
+        from = Bound::Included(least);
+    }
+    let here = view.state.integrations.range((from, until));
+    let found = here.take_while(|(id, _)| partner.as_ref().is_none_or(|own| id.partner == *own)).filter(wanted);
     let part = page.first(found.map(|(id, integration)| (id.to_string(), (id, integration))));
     let shown = part.items.iter().filter_map(|(_, integration)| integration.shown());
     let owners = shown.flat_map(|version| [&version.record.owners.business, &version.record.owners.application]);
