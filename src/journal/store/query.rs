@@ -62,6 +62,25 @@ impl Query {
         self.kind.as_deref().is_none_or(|kind| matches!(kind, "issued" | "refused" | "refusals"))
     }
 
+    /// Whether it asks for every entry between its bounds, but for its times.
+    pub fn wants_every_one(&self) -> bool {
+        let Self {
+            from: _,
+            to: _,
+            kind,
+            subject,
+            request_id,
+            token,
+            since: _,
+            until: _,
+            actor,
+            about,
+            newest_first: _,
+            limit: _,
+        } = self;
+        kind.is_none() && subject.is_none() && request_id.is_none() && token.is_none() && actor.is_none() && about.is_none()
+    }
+
     /// Whether it asks for this entry, wherever that stands.
     pub fn wants(&self, entry: &Entry) -> bool {
         let (request, token) = match entry {

@@ -228,6 +228,25 @@ async fn the_journal_is_queried_newest_first_and_says_how_much_more_there_is() {
         path = format!("order=newest&limit=3&cursor={next}");
     }
     assert_eq!(walked, all.iter().rev().copied().collect::<Vec<_>>());
+    // What lies beyond a page is what the query asks for, and no more.
+    let (later, many) = (before + 60, all.len() as u64);
+    for (query, more) in [
+        ("limit=5".to_owned(), many - 5),
+        ("from=3&limit=2".to_owned(), many - 5),
+        (format!("to={}&limit=2", many - 1), many - 3),
+        (format!("to={}&limit=2", many + 9), many - 2),
+        (format!("since={later}&limit=1"), 3),
+        (format!("since={later}&order=newest&limit=1"), 3),
+        (format!("until={later}&limit=1"), many - 5),
+        ("kind=issued&limit=1".to_owned(), 2),
+        ("subject=globex/order-sync&kind=issued&limit=2".to_owned(), 1),
+        ("actor=globex/order-sync&limit=1".to_owned(), 2),
+        ("actor=sven&kind=revocation.added&limit=1".to_owned(), 0),
+    ] {
+        assert_eq!(journal(&world, &query).await["more"].as_u64(), Some(more), "{query}");
+    }
+    let of_partner = indices(&journal(&world, "partner=globex&limit=1000").await).len() as u64;
+    assert_eq!(journal(&world, "partner=globex&limit=1").await["more"].as_u64(), Some(of_partner - 1));
 
     // By time: seconds, RFC 3339, and whole days.
     let since = journal(&world, &format!("since={}", before + 60)).await;
