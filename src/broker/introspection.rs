@@ -21,15 +21,11 @@ use crate::domain::decision::target::BUILT_IN_SCOPES;
 use crate::domain::log::entry::{Entry, Issued};
 use crate::domain::reason;
 use crate::domain::reason::decision::Refused;
-use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{ClientId, EnvironmentName, RequestId, TokenId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::Operation;
-use crate::journal::{ForRequest, Query};
+use crate::journal::ForRequest;
 use crate::revocation::Liveness;
-
-/// The time after its decision within which a token is nearly always on record. Later ones are found by a longer search.
-const COMMITTED_WITHIN: Seconds = Seconds(10);
 
 /// The credential of a caller of introspection or revocation.
 pub enum ClientCredential {
@@ -156,34 +152,13 @@ impl Broker {
     ///
     /// It is for people, and asks the journal alone, which knows of a cut first.
     pub async fn living_token(&self, id: &TokenId) -> Result<(Box<Issued>, bool), Failure> {
-        let Some(issued) = self.issued_lately(id).await? else { return Err((&reason::NOT_FOUND).into()) };
+        let Some(issued) = self.journal.living_issuance(id).await? else { return Err((&reason::NOT_FOUND).into()) };
         if issued.exp <= self.now() {
             return Err((&reason::NOT_FOUND).into());
         }
         let state = &self.journal.view().state;
         let cut = state.revoked_tokens.contains(id) || issued.provenance().is_cut(&state.revoked_before, issued.index);
         Ok((issued, cut))
-    }
-
-    /// Finds the entry of a token that may still live.
-    ///
-    /// It is looked for among the entries of the second that its id begins with and the few after it, then among all since the
-    /// longest life of a token.
-    async fn issued_lately(&self, id: &TokenId) -> Result<Option<Box<Issued>>, Failure> {
-        let first = self.journal.first_living().await?;
-        let near = match id.claimed_second() {
-            Some(second) => self.journal.between(second.minus(Seconds(1)), second.plus(COMMITTED_WITHIN)).await?,
-            None => (0, Some(0)),
-        };
-        for (from, to) in [near, (first, None)] {
-            let query = Query { from: from.max(first), to, token: Some(id.clone()), limit: Some(1), ..Query::default() };
-            if let Some(Entry::Issued(issued)) =
-                self.journal.entries(&query).await?.into_iter().next().map(|stored| stored.entry)
-            {
-                return Ok(Some(issued));
-            }
-        }
-        Ok(None)
     }
 
     /// Revokes `token`, if `caller` may see it.

@@ -12,7 +12,6 @@ use super::failure::{Denied, Failure, away};
 use super::review::ask;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::revocable::{Thing, find};
-use crate::domain::log::entry::Entry;
 use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::{Authorized, Contain};
 use crate::domain::reason::decision::Refused;
@@ -20,7 +19,7 @@ use crate::domain::reason::{self, Reason};
 use crate::domain::registry::approval::Kind;
 use crate::domain::state::cut::Reach;
 use crate::domain::value::names::{ApprovalId, ClientId, RevocationId, TokenId};
-use crate::journal::{Committed, Ended, ForRequest, Query};
+use crate::journal::{Committed, Ended, ForRequest};
 
 /// A requested revocation.
 pub struct Revoke {
@@ -123,14 +122,9 @@ impl Broker {
             Named::Token(token) => token,
         };
         // The token's entry has its environment and its end.
-        let query = Query { token: Some(token), newest_first: true, limit: Some(1), ..Query::default() };
-        match self.journal.entries(&query).await?.into_iter().next().map(|stored| stored.entry) {
-            Some(Entry::Issued(issued)) => {
-                let token = RevocationTarget::Token { environment: issued.environment, id: issued.jti, expires: issued.exp };
-                Ok((token, Some(issued.subject)))
-            }
-            Some(Entry::Refused(_) | Entry::Counted(_) | Entry::Change(_)) | None => Err((&reason::NOT_FOUND).into()),
-        }
+        let Some(issued) = self.journal.issuance(&token).await? else { return Err((&reason::NOT_FOUND).into()) };
+        let target = RevocationTarget::Token { environment: issued.environment, id: issued.jti, expires: issued.exp };
+        Ok((target, Some(issued.subject)))
     }
 
     /// Revokes in the name of a person. Repeating a revocation is safe.

@@ -378,6 +378,10 @@ impl Journal {
         &self.reader
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub(super) fn origin(&self) -> &str {
         &self.origin
     }

@@ -1,14 +1,31 @@
-//! Living tokens: a walk over the newest entries that counts the tokens a cut ended.
+//! Living tokens: the entry of one, and a count of those that a cut ended.
 //!
-//! It costs one pass over the issuances of the longest life that a token can have (`max_ttl` of the configuration, an hour where that was
-//! shortened within the hour), by the primary key and 1 000 rows at a time, on a connection that only reads. At 1 000 tokens a second and
-//! `max_ttl = 10m` that is 600 000 rows for a whole environment; of one client or partner only its own rows are parsed.
+//! **One token** is found among the entries of the second that its id begins with, and the few after it. A cut of one token is that look-up.
+//!
+//! **Many tokens** are counted by their entries: of an integration, a partner, a binding or an elevation by those of its clients alone; of an
+//! environment, an API, an issuer, a key or an authority by those of everybody. `sequencer::issued` says where these entries stand, so a
+//! count costs the tokens that it looks at, and nothing for changes, refusals and the tokens of others. The first count after a start reads
+//! each row of the longest life of a token once to learn the places (`max_ttl` of the configuration, an hour where that was shortened
+//! within the hour). It goes [`WINDOW`] entries at a time, so one that is given up leaves the next one less. All of it is read on
+//! connections that only read: no cut and no exchange waits for it.
 
 use super::fault::Unavailable;
 use super::handle::Journal;
+use super::store::query::Query;
 use crate::domain::decision::life::LONGEST_LIFE;
+use crate::domain::log::entry::{Entry, Issued};
 use crate::domain::state::cut::Reach;
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::names::TokenId;
+
+/// The time after its decision within which a token is nearly always on record. Later ones are found by a longer search.
+const COMMITTED_WITHIN: Seconds = Seconds(10);
+
+/// The entries among which places are looked for at a time.
+const WINDOW: u64 = 10_000;
+
+/// The entries that are read at a time.
+const READ: usize = 1_000;
 
 /// The tokens that a cut ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -21,7 +38,7 @@ pub struct Ended {
 
 impl Journal {
     /// The first entry whose token may still live.
-    pub async fn first_living(&self) -> Result<u64, Unavailable> {
+    async fn first_living(&self) -> Result<u64, Unavailable> {
         self.running()?;
         let (view, now) = (self.view(), self.now());
         // A configuration of the last hour may have allowed more than the present one.
@@ -30,27 +47,93 @@ impl Journal {
         Ok(self.reader().count_until(now.minus(longest).minus(Seconds(1)), &view).await?)
     }
 
-    /// The entries after `since`, until `until`: the first of them, and the first one beyond.
-    pub async fn between(&self, since: Timestamp, until: Timestamp) -> Result<(u64, Option<u64>), Unavailable> {
+    /// Finds the entry of a token that may still live.
+    pub async fn living_issuance(&self, id: &TokenId) -> Result<Option<Box<Issued>>, Unavailable> {
+        let first = self.first_living().await?;
+        let (from, to) = self.near(id).await?;
+        let near = Query { from: from.max(first), to: Some(to), ..Query::default() };
+        match self.sought(id, near).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.sought(id, Query { from: first, ..Query::default() }).await,
+        }
+    }
+
+    /// Finds the entry of a token in the database, however long ago it was issued.
+    pub async fn issuance(&self, id: &TokenId) -> Result<Option<Box<Issued>>, Unavailable> {
+        let (from, to) = self.near(id).await?;
+        match self.sought(id, Query { from, to: Some(to), ..Query::default() }).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.sought(id, Query { newest_first: true, ..Query::default() }).await,
+        }
+    }
+
+    /// The entries of the time that the id begins with. The id may come from anybody, so they need not have it.
+    async fn near(&self, id: &TokenId) -> Result<(u64, u64), Unavailable> {
         self.running()?;
-        let view = self.view();
-        let (from, to) = (self.reader().count_until(since, &view).await?, self.reader().count_until(until, &view).await?);
-        Ok((from, Some(to)))
+        let Some(second) = id.claimed_second() else { return Ok((0, 0)) };
+        let (view, reader) = (self.view(), self.reader());
+        let from = reader.count_until(second.minus(Seconds(1)), &view).await?;
+        Ok((from, reader.count_until(second.plus(COMMITTED_WITHIN), &view).await?))
+    }
+
+    async fn sought(&self, id: &TokenId, among: Query) -> Result<Option<Box<Issued>>, Unavailable> {
+        let query = Query { token: Some(id.clone()), limit: Some(1), ..among };
+        Ok(match self.entries(&query).await?.into_iter().next().map(|stored| stored.entry) {
+            Some(Entry::Issued(issued)) => Some(issued),
+            // No other kind of entry has a token's id.
+            Some(Entry::Refused(_) | Entry::Counted(_) | Entry::Change(_)) | None => None,
+        })
     }
 
     /// How many tokens that still live the change at `index` cut.
     pub async fn ended_by(&self, reach: &Reach, index: u64) -> Result<Ended, Unavailable> {
         self.running()?;
-        let (mut ended, mut from) = (Ended::default(), self.first_living().await?);
-        loop {
-            let issued = self.reader().issued((from, index), reach.clients()).await?;
-            let Some(last) = issued.last().map(|issued| issued.index) else { return Ok(ended) };
-            let now = self.now();
-            for one in issued.iter().filter(|one| now < one.exp && reach.cuts(one)) {
-                ended.tokens += 1;
-                ended.last = ended.last.max(Some(one.exp));
-            }
+        let mut ended = Ended::default();
+        if let Some(token) = reach.token() {
+            let found = self.living_issuance(token).await?.filter(|issued| issued.index < index);
+            ended.add(found.as_deref(), reach, self.now());
+            return Ok(ended);
+        }
+        let first = self.first_living().await?;
+        self.learn_places(first).await?;
+        let (known, places) = self.shared().with_issued(|issued| (issued.from(), issued.of(reach.clients(), index)));
+        // Before `known` there is something only where there were too many to remember.
+        let mut from = first;
+        while from < known.min(index) {
+            let issued = self.reader().issued((from, known.min(index)), reach.clients()).await?;
+            let Some(last) = issued.last().map(|issued| issued.index) else { break };
+            ended.add(&issued, reach, self.now());
             from = last + 1;
+        }
+        for some in places.chunks(READ) {
+            ended.add(&self.reader().issued_at(some).await?, reach, self.now());
+        }
+        Ok(ended)
+    }
+
+    /// Learns where the tokens from the entry `first` on stand that were issued before this node began to remember them.
+    async fn learn_places(&self, first: u64) -> Result<(), Unavailable> {
+        loop {
+            let known = self.shared().with_issued(|issued| issued.from());
+            if known <= first {
+                return Ok(());
+            }
+            let least = known.saturating_sub(WINDOW).max(first);
+            let older = self.reader().issuances(least, known).await?;
+            let now = self.now();
+            if !self.shared().with_issued(|issued| issued.add_before(known, least, older, now)) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Ended {
+    /// Counts those of `issued` that live at `now` and that the change cut.
+    fn add<'a>(&mut self, issued: impl IntoIterator<Item = &'a Issued>, reach: &Reach, now: Timestamp) {
+        for one in issued.into_iter().filter(|one| now < one.exp && reach.cuts(one)) {
+            self.tokens += 1;
+            self.last = self.last.max(Some(one.exp));
         }
     }
 }

@@ -136,6 +136,17 @@ pub enum Clients {
     Of(PartnerName),
 }
 
+impl Clients {
+    /// The least subject of theirs among the subjects of entries, and the first one beyond them.
+    pub fn subjects(&self) -> (String, String) {
+        match self {
+            Self::One(client) => (client.to_string(), format!("{client}\0")),
+            // All clients of one partner: `/` comes right before `0`.
+            Self::Of(partner) => (format!("{partner}/"), format!("{partner}0")),
+        }
+    }
+}
+
 impl RevocationTarget {
     /// Returns the facts about the target. This is the only list of all kinds.
     pub fn reached(&self) -> Reached<'_> {

@@ -11,7 +11,7 @@ use super::revoked_tokens::RevokedTokens;
 use crate::domain::credential::revocation::{Clients, RevocationTarget};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::log::entry::Issued;
-use crate::domain::value::names::TokenId;
+use crate::domain::value::names::{ClientId, TokenId};
 
 /// The reach of a change: whether it is the one that cuts a living token.
 ///
@@ -38,13 +38,24 @@ impl Reach {
         } else {
             (state.lines(subject), None)
         };
-        let clients = subject.reached().clients;
+        let clients = if let RevocationTarget::Elevation { elevation, .. } = subject {
+            // Only its integration is issued tokens under it.
+            let request = state.elevations.find(elevation);
+            request.map(|request| Clients::One(ClientId::Integration(request.elevation.integration.clone())))
+        } else {
+            subject.reached().clients
+        };
         Self { lines, token, before: state.revoked_before.clone(), revoked: state.revoked_tokens.clone(), clients }
     }
 
     /// The clients whose entries have to be looked at; everybody's where it says nothing.
     pub fn clients(&self) -> Option<&Clients> {
         self.clients.as_ref()
+    }
+
+    /// The one token that it cuts, if it cuts one.
+    pub fn token(&self) -> Option<&TokenId> {
+        self.token.as_ref()
     }
 
     /// Whether this change cuts the token of an entry before it, and nothing did earlier.

@@ -64,6 +64,7 @@ impl Sequencer {
             // It may have erased something.
             self.erased = self.head.size;
             self.state = Arc::new(loaded.state);
+            self.shared.with_issued(|issued| issued.begin_at(self.head.size));
             self.shared.publish(View::of(&self.head, Arc::clone(&self.state)));
             return Ok(());
         }

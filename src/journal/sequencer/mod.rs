@@ -6,6 +6,7 @@
 //! known; a failed commit is settled by reading the head again.
 
 mod catch_up;
+pub mod issued;
 pub mod queue;
 pub mod refusals;
 mod upkeep;
@@ -229,6 +230,7 @@ impl Sequencer {
         }
         answer_replayed(losers);
         let first = self.head.size - (winners.len() + known.len() + counts.len()) as u64;
+        self.shared.remember(first, winners.iter().map(|item| item.grant.claims()), time);
         Ok(place(winners, claims, first, time))
     }
 
@@ -266,6 +268,7 @@ impl Sequencer {
             return Err(unavailable);
         }
         self.took(after, tree, None, started);
+        self.shared.remember(first, winners.iter().map(|item| item.grant.claims()), time);
         answer_replayed(losers);
         Ok(Some(place(winners, claims, first, time)))
     }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::issued::IssuedLately;
 use super::refusals::Refusals;
+use crate::domain::credential::claims::Claims;
 use crate::domain::state::State;
 use crate::domain::value::clock::{Clock as _, Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
@@ -68,6 +70,7 @@ pub struct Shared {
     /// The last notice about the clock.
     told: Mutex<ClockNotice>,
     refusals: Mutex<Refusals>,
+    issued: Mutex<IssuedLately>,
     writable: AtomicBool,
     anchored: AtomicBool,
     commits: AtomicU64,
@@ -93,6 +96,7 @@ impl Shared {
     pub fn new(view: View, clock: Arc<SteadyClock>, signers: Signers) -> Self {
         Self {
             marker: watch::Sender::new(view.marker()),
+            issued: Mutex::new(IssuedLately::new(view.size)),
             view: ArcSwap::from_pointee(view),
             clock,
             signers: ArcSwap::from_pointee(signers),
@@ -163,6 +167,20 @@ impl Shared {
     pub fn with_refusals<T>(&self, act: impl FnOnce(&mut Refusals) -> T) -> T {
         // Counting leaves no half-done state behind, so a poisoned lock is still good.
         act(&mut self.refusals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers the tokens that are in the log from `first` on. A change that cuts them comes later.
+    pub fn remember<'a>(&self, first: u64, tokens: impl Iterator<Item = &'a Claims>, time: Timestamp) {
+        self.with_issued(|issued| {
+            for (index, claims) in (first..).zip(tokens) {
+                issued.add(index, &claims.client.to_string(), claims.expires, time);
+            }
+        });
+    }
+
+    pub fn with_issued<T>(&self, act: impl FnOnce(&mut IssuedLately) -> T) -> T {
+        // Only a panic between two lines of `issued` could poison it, and there is none that can happen there.
+        act(&mut self.issued.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub fn set_writable(&self, writable: bool) {

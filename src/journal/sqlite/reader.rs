@@ -24,7 +24,7 @@ use crate::journal::key::kek::{BlobName, SealedBlob};
 use crate::journal::store::Answer;
 use crate::journal::store::query::Query;
 use crate::journal::store::read::Read;
-use crate::journal::store::row::KnownRequest;
+use crate::journal::store::row::{Issuance, KnownRequest};
 use crate::journal::store::snapshot::Snapshot;
 use crate::journal::tree::tiles::{Kind, Tile};
 
@@ -113,12 +113,34 @@ impl Read for SqliteReader {
     }
 
     fn issued<'a>(&'a self, from: u64, until: u64, clients: Option<&'a Clients>, most: u32) -> Answer<'a, Vec<String>> {
-        let (least, beyond) = clients.map(subjects).unzip();
+        let (least, beyond) = clients.map(Clients::subjects).unzip();
         let text = "SELECT body FROM entries WHERE idx >= ?1 AND idx < ?2 AND kind = 'issued' \
             AND (?3 IS NULL OR (subject >= ?3 AND subject < ?4)) ORDER BY idx LIMIT ?5";
         Box::pin(async move {
             let query = sqlx::query(text).bind(sql(from)).bind(sql(until)).bind(least).bind(beyond).bind(most);
             first_columns(&query.fetch_all(&self.pool).await?)
+        })
+    }
+
+    fn issuances(&self, from: u64, until: u64) -> Answer<'_, Vec<Issuance>> {
+        let text = "SELECT idx, subject, json_extract(body, '$.exp') FROM entries \
+            WHERE idx >= ? AND idx < ? AND kind = 'issued' ORDER BY idx";
+        Box::pin(async move {
+            let rows = sqlx::query(text).bind(sql(from)).bind(sql(until)).fetch_all(&self.pool).await?;
+            let issuance = |row: &SqliteRow| {
+                let (subject, expires): (&str, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
+                let expires = time(expires.ok_or_else(|| StoreFault::unreadable("an issuance without an end"))?)?;
+                Ok(Issuance { index: index(row, 0)?, subject: subject.into(), expires })
+            };
+            rows.iter().map(issuance).collect()
+        })
+    }
+
+    fn bodies_at<'a>(&'a self, indexes: &'a [u64]) -> Answer<'a, Vec<String>> {
+        let text = "SELECT body FROM entries WHERE idx IN (SELECT value FROM json_each(?)) ORDER BY idx";
+        Box::pin(async move {
+            let wanted = serde_json::to_string(indexes).map_err(StoreFault::unreadable)?;
+            first_columns(&sqlx::query(text).bind(wanted).fetch_all(&self.pool).await?)
         })
     }
 
@@ -175,7 +197,7 @@ impl Read for SqliteReader {
             FROM json_each(?) ORDER BY key";
         Box::pin(async move {
             // One statement, and one text of it however many are wanted.
-            let wanted: Vec<(String, String)> = clients.iter().map(subjects).collect();
+            let wanted: Vec<(String, String)> = clients.iter().map(Clients::subjects).collect();
             let wanted = serde_json::to_string(&wanted).map_err(StoreFault::unreadable)?;
             let rows = sqlx::query(text).bind(wanted).fetch_all(&self.pool).await?;
             rows.iter().map(|row| row.try_get::<Option<i64>, _>(0)?.map(time).transpose()).collect()
@@ -265,15 +287,6 @@ impl Read for SqliteReader {
             }
             Ok(Box::new(held) as Box<dyn std::any::Any + Send>)
         })
-    }
-}
-
-/// The least subject of these clients, and the first one beyond them.
-fn subjects(clients: &Clients) -> (String, String) {
-    match clients {
-        Clients::One(client) => (client.to_string(), format!("{client}\0")),
-        // All clients of one partner: `/` comes right before `0`.
-        Clients::Of(partner) => (format!("{partner}/"), format!("{partner}0")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Answer;
 use super::query::Query;
-use super::row::KnownRequest;
+use super::row::{Issuance, KnownRequest};
 use super::snapshot::Snapshot;
 use crate::domain::credential::revocation::Clients;
 use crate::domain::value::clock::Timestamp;
@@ -27,6 +27,10 @@ pub trait Read: Send + Sync {
     fn changes_of_kind(&self, kind: &'static str) -> Answer<'_, Vec<(u64, String)>>;
     /// Issuances from the entry `from` on and before `until`, at most `most`; of `clients` alone if given.
     fn issued<'a>(&'a self, from: u64, until: u64, clients: Option<&'a Clients>, most: u32) -> Answer<'a, Vec<String>>;
+    /// The places of the issuances from the entry `from` on and before `until`.
+    fn issuances(&self, from: u64, until: u64) -> Answer<'_, Vec<Issuance>>;
+    /// The entries with these indexes; an entry that is not there is left out.
+    fn bodies_at<'a>(&'a self, indexes: &'a [u64]) -> Answer<'a, Vec<String>>;
     /// The number of tokens of `subject` on each day (days since 1970).
     ///
     /// They are counted from the time `since` and from the entry `from` on.

@@ -78,12 +78,12 @@ impl Reader {
 
     /// Issuances from the entry `from` on and before `until`, at most 1000; of `clients` alone if given.
     pub async fn issued(&self, (from, until): (u64, u64), clients: Option<&Clients>) -> Result<Vec<Issued>, StoreFault> {
-        let bodies = self.0.issued(from, until, clients, PAGE).await?;
-        let entries = bodies.iter().map(|body| match parse(body)? {
-            Entry::Issued(entry) => Ok(*entry),
-            Entry::Refused(_) | Entry::Counted(_) | Entry::Change(_) => Err(StoreFault::unreadable(OTHER_KIND)),
-        });
-        entries.collect()
+        self.0.issued(from, until, clients, PAGE).await?.iter().map(|body| issued(body)).collect()
+    }
+
+    /// The issuances with these indexes; one that has left the store is left out.
+    pub async fn issued_at(&self, indexes: &[u64]) -> Result<Vec<Issued>, StoreFault> {
+        self.0.bodies_at(indexes).await?.iter().map(|body| issued(body)).collect()
     }
 
     /// Change entries from `from` on, in order, at most 1000.
@@ -150,6 +150,13 @@ const OTHER_KIND: &str = "an entry whose kind is not that of its row";
 
 fn parse(body: &str) -> Result<Entry, StoreFault> {
     Entry::parse(body.as_bytes()).map_err(StoreFault::unreadable)
+}
+
+fn issued(body: &str) -> Result<Issued, StoreFault> {
+    match parse(body)? {
+        Entry::Issued(entry) => Ok(*entry),
+        Entry::Refused(_) | Entry::Counted(_) | Entry::Change(_) => Err(StoreFault::unreadable(OTHER_KIND)),
+    }
 }
 
 fn parsed(bodies: Vec<String>) -> Result<Vec<StoredEntry>, StoreFault> {

@@ -1,5 +1,7 @@
 //! Rows as they are read: the values of their columns, not proved yet.
 
+use std::sync::Arc;
+
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 
@@ -42,6 +44,17 @@ pub struct SearchRow {
     pub request: Option<String>,
     /// Its token.
     pub token: Option<String>,
+}
+
+/// The place of an issuance, and what a count asks of it first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Issuance {
+    /// Its index.
+    pub index: u64,
+    /// The `exp` of its token.
+    pub expires: Timestamp,
+    /// Its client.
+    pub subject: Arc<str>,
 }
 
 /// The line of a batch.

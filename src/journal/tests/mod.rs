@@ -8,6 +8,7 @@ mod evidence;
 mod faults;
 mod forgetting;
 mod golden;
+mod living;
 
 mod recording;
 mod spending;

@@ -2,6 +2,7 @@
 
 use super::super::query::Query;
 use super::super::read::Read;
+use super::super::row::Issuance;
 use super::super::snapshot::Checked;
 use super::*;
 use crate::domain::credential::revocation::Clients;
@@ -38,12 +39,28 @@ pub async fn ranges_are_exact(store: &dyn Candidate) {
         let found = reader.issued(2, 20, Some(&clients), 3).await.expect("reads");
         assert_eq!(numbers(found, "token"), ["2", "4", "6"], "{clients:?}");
     }
+    // Entries 5 and 20 are a change and none; the order is that of the log.
+    let bodies = reader.bodies_at(&[8, 2, 5, 20]).await.expect("reads");
+    assert_eq!(bodies, ["{\"token\":1}", "{\"change\":2}", "{\"token\":4}"]);
+    assert!(reader.bodies_at(&[]).await.expect("reads").is_empty());
     let day = at(0).as_seconds() / 86_400;
     let days = reader.issued_by_day("globex/order-sync", 1, at(0)).await.expect("reads");
     assert_eq!(days, [(day + 2, 1), (day + 4, 1), (day + 6, 1), (day + 8, 1)]);
     assert_eq!(reader.issued_by_day("globex/order-sync", 0, at(4 * 86_400 + 1)).await.expect("reads").len(), 2);
     assert_eq!(reader.time_from(5).await.expect("reads"), Some(at(2 * 86_400 + 1)));
     assert_eq!(reader.time_from(20).await.expect("reads"), None);
+
+    let until = at(900).as_seconds();
+    for client in ["globex/a", "initech/b"] {
+        node.write_at(Way::StepByStep, &[(ISSUED, client, &format!("{{\"exp\":{until}}}"))], &[], 900_000).await;
+        node.write_at(Way::StepByStep, &[(CHANGE, client, "{}")], &[], 900_000).await;
+    }
+    let reader = &*node.reader;
+    let place = |index, subject: &str| Issuance { index, expires: at(900), subject: subject.into() };
+    assert_eq!(reader.issuances(20, 24).await.expect("reads"), [place(20, "globex/a"), place(22, "initech/b")]);
+    assert_eq!(reader.issuances(21, 22).await.expect("reads"), []);
+    // An issuance says when its token ends, or the store is not ours.
+    assert!(reader.issuances(0, 24).await.is_err());
 }
 
 pub async fn queries_find_what_they_ask_for(store: &dyn Candidate) {
