@@ -151,6 +151,26 @@ impl<T> ClaimIndex<T> {
         places.into_iter().filter_map(|place| Some((place, self.get(place)?))).collect()
     }
 
+    /// Every item whose conditions contain `narrow`, in their order, and few others.
+    ///
+    /// An item that is listed under a claim contains conditions that compare the same claim exactly, with values that it takes. So one of
+    /// those values finds it.
+    pub fn around(&self, narrow: &Conditions) -> Vec<(u64, &T)> {
+        let mut places: Vec<u64> = self.rest.to_vec();
+        for (claim, under) in &self.keyed {
+            for set in narrow.exact_on(claim) {
+                match set.first() {
+                    Some(value) => places.extend(under.get(value.as_str()).into_iter().flat_map(|list| list.iter())),
+                    // No value at all is within any values.
+                    None => places.extend(under.values().flat_map(|list| list.iter())),
+                }
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().filter_map(|place| Some((place, self.get(place)?))).collect()
+    }
+
     /// The first item for which `meets` holds.
     ///
     /// It leaves out the items that the claim they are listed under keeps apart from `probe`.

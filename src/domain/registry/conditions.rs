@@ -12,7 +12,7 @@ use crate::domain::value::effort::{Effort, Exhausted};
 pub type Claim = String;
 
 /// The conditions of a rule, by the claims that they compare. All of them must hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Conditions(pub(super) BTreeMap<Claim, Vec<Values>>);
 
 /// The values that a claim may have.
@@ -56,6 +56,14 @@ impl Conditions {
                 Values::Prefix(_) => None,
             });
             exact.map(|set| (claim, set))
+        })
+    }
+
+    /// The exact conditions on `claim`: the values that each takes.
+    pub(super) fn exact_on(&self, claim: &str) -> impl Iterator<Item = &BTreeSet<String>> {
+        self.0.get(claim).into_iter().flatten().filter_map(|values| match values {
+            Values::Exact(set) => Some(set),
+            Values::Prefix(_) => None,
         })
     }
 

@@ -17,6 +17,8 @@ use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::registry::binding::{Admits, JwtKind, JwtRule};
+use crate::domain::registry::claim_index::ClaimIndex;
+use crate::domain::registry::conditions::Conditions;
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, Issuer, RevocationId};
 
 /// The rules of revoked bindings, by environment and issuer.
@@ -24,7 +26,7 @@ use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, Issu
 /// Copies share all that one revocation does not touch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Barred {
-    jwt: HashMap<EnvironmentName, HashMap<Issuer, OrdMap<Barring, Arc<Rule>>>>,
+    jwt: HashMap<EnvironmentName, HashMap<Issuer, Rules>>,
     certificate: HashMap<(IntegrationId, EnvironmentName), Revoked>,
     certificates: HashMap<EnvironmentName, Revoked>,
     issuers: HashMap<Issuer, Revoked>,
@@ -35,8 +37,23 @@ pub struct Barred {
 /// A rule that a revocation bars: the binding's at that time, or the one that it has since.
 type Barring = (RevocationId, usize);
 
-/// A revoked rule and the key of its revocation.
-type Rule = (JwtRule, RevocationKey);
+/// A revoked rule.
+#[derive(Debug, PartialEq)]
+struct Rule {
+    barring: Barring,
+    rule: JwtRule,
+    /// The key of its revocation.
+    key: RevocationKey,
+}
+
+/// The revoked rules of one environment and issuer, by the claims that they compare: a proof costs those that it may meet.
+#[derive(Clone, Debug, Default)]
+struct Rules {
+    by_claim: ClaimIndex<Arc<Rule>>,
+    places: OrdMap<Barring, u64>,
+    /// The place of the next one.
+    next: u64,
+}
 
 /// The keys of revocations, by their ids.
 type Revoked = OrdMap<RevocationId, RevocationKey>;
@@ -64,9 +81,11 @@ impl Barred {
         for (nth, admits) in admits.enumerate() {
             match (admits, client) {
                 (Admits::Jwt(rule), _) => {
-                    let rules = self.jwt.entry(environment.clone()).or_default().entry(rule.issuer.clone()).or_default();
-                    rules.insert((id.clone(), nth), Arc::new((rule.as_ref().clone(), target.key())));
-                    places.push(Place::Jwt(environment.clone(), rule.issuer.clone(), nth));
+                    let issuer = rule.issuer.clone();
+                    let rules = self.jwt.entry(environment.clone()).or_default().entry(issuer.clone()).or_default();
+                    let (barring, rule) = ((id.clone(), nth), rule.as_ref().clone());
+                    rules.insert(Rule { barring, rule, key: target.key() });
+                    places.push(Place::Jwt(environment.clone(), issuer, nth));
                 }
                 (Admits::Certificate, ClientId::Integration(integration)) => {
                     let place = (integration.clone(), environment.clone());
@@ -109,7 +128,7 @@ impl Barred {
                     let Some(issuers) = self.jwt.get_mut(environment) else { continue };
                     let Some(rules) = issuers.get_mut(issuer) else { continue };
                     rules.remove(&(id.clone(), *nth));
-                    if rules.is_empty() {
+                    if rules.places.is_empty() {
                         issuers.remove(issuer);
                     }
                     if issuers.is_empty() {
@@ -137,7 +156,8 @@ impl Barred {
             JwtKind::Key => true,
             JwtKind::Oidc => conditions(rule, &assertion.claims).all(|result| result.holds),
         };
-        assertion.issuers().iter().find_map(|issuer| self.find(environment, issuer, bars))
+        let mut issuers = assertion.issuers().into_iter();
+        issuers.find_map(|issuer| self.find(environment, &issuer, |rules| rules.by_claim.meeting(&assertion.claims), bars))
     }
 
     /// The revocation that bars every proof of `rule` in `environment`: its key.
@@ -151,14 +171,14 @@ impl Barred {
                 rule.matchers.iter().any(|one| one.claim.steps() == steps && one.condition.is_within(&wide.condition))
             }),
         };
-        self.find(environment, &rule.issuer, bars)
+        self.find(environment, &rule.issuer, |rules| rules.by_claim.around(&Conditions::of(rule)), bars)
     }
 
     /// The revocation that bars an X.509-SVID in `environment`: its key.
     pub(in crate::domain) fn svid(&self, environment: &EnvironmentName, shown: &Svid) -> Option<&RevocationKey> {
         let claims = serde_json::json!({"sub": shown.id.as_str()});
         let bars = |rule: &JwtRule| rule.takes_svids() && conditions(rule, &claims).all(|result| result.holds);
-        self.find(environment, &shown.id.issuer(), bars)
+        self.find(environment, &shown.id.issuer(), |rules| rules.by_claim.meeting(&claims), bars)
     }
 
     /// The revocation that bars the certificates of `integration` in `environment`: its key.
@@ -174,13 +194,52 @@ impl Barred {
         own.or_else(|| self.certificates.get(environment)).and_then(last)
     }
 
-    /// The revocation of `issuer`, or of a binding of it in `environment` whose rule `bars`.
-    fn find(&self, environment: &EnvironmentName, issuer: &Issuer, bars: impl Fn(&JwtRule) -> bool) -> Option<&RevocationKey> {
+    /// The revocation of `issuer`, or the first of a binding of it in `environment` whose rule `bars`. `among` finds the rules that may.
+    fn find<'b>(
+        &'b self,
+        environment: &EnvironmentName,
+        issuer: &Issuer,
+        among: impl Fn(&'b Rules) -> Vec<(u64, &'b Arc<Rule>)>,
+        bars: impl Fn(&JwtRule) -> bool,
+    ) -> Option<&'b RevocationKey> {
         if let Some(revoked) = self.issuers.get(issuer) {
             return last(revoked);
         }
-        let rules = self.jwt.get(environment)?.get(issuer)?;
-        rules.values().find(|rule| bars(&rule.0)).map(|rule| &rule.1)
+        let barring = among(self.jwt.get(environment)?.get(issuer)?).into_iter().filter(|(_, rule)| bars(&rule.rule));
+        barring.min_by(|(_, one), (_, other)| one.barring.cmp(&other.barring)).map(|(_, rule)| &rule.key)
+    }
+}
+
+impl Rules {
+    fn insert(&mut self, rule: Rule) {
+        self.places.insert(rule.barring.clone(), self.next);
+        self.by_claim.insert(self.next, &found_by(&rule.rule), Arc::new(rule));
+        self.next += 1;
+    }
+
+    fn remove(&mut self, barring: &Barring) {
+        let Some(place) = self.places.remove(barring) else { return };
+        if let Some(conditions) = self.by_claim.get(place).map(|rule| found_by(&rule.rule)) {
+            self.by_claim.remove(place, &conditions);
+        }
+    }
+}
+
+/// The same rules for the same revocations, whatever places they have.
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        let rules = |all: &Self| -> Vec<Option<Arc<Rule>>> {
+            all.places.values().map(|place| all.by_claim.get(*place).cloned()).collect()
+        };
+        self.places.keys().eq(other.places.keys()) && rules(self) == rules(other)
+    }
+}
+
+/// The conditions that a rule is found by. A `key` rule bars every proof of its issuer, so it has none.
+fn found_by(rule: &JwtRule) -> Conditions {
+    match rule.kind {
+        JwtKind::Key => Conditions::default(),
+        JwtKind::Oidc => Conditions::of(rule),
     }
 }
 
@@ -283,5 +342,36 @@ mod tests {
         for rule in [&before, &since] {
             assert!(state.barred.rule(&production(), rule).is_some(), "{rule:?}");
         }
+    }
+
+    /// S-2: a proof and a rule are compared with the revoked rules that share their values, however many of the issuer are revoked.
+    #[test]
+    fn many_revoked_bindings_of_one_issuer_cost_a_few_comparisons() {
+        let mut state = state();
+        let number = 2000;
+        for at in 0..number {
+            let id = format!("m{at}").parse().expect("an id");
+            let admits = Admits::Jwt(Arc::new(rule(&state, &format!("other-{at}"))));
+            state.barred.bar(&id, &binding(), std::iter::once(&admits));
+        }
+        let compared = std::cell::Cell::new(0);
+        let (own, stranger) = (rule(&state, "other-7"), rule(&state, "1"));
+        for (wanted, of) in [(true, &own), (false, &stranger)] {
+            let Condition::Equals(value) = &of.matchers[0].condition else { panic!("one value") };
+            let claims = serde_json::json!({"repository_id": value});
+            let bars = |rule: &JwtRule| {
+                compared.set(compared.get() + 1);
+                conditions(rule, &claims).all(|result| result.holds)
+            };
+            let found = state.barred.find(&production(), &of.issuer, |rules| rules.by_claim.meeting(&claims), bars);
+            assert_eq!((found.is_some(), state.barred.rule(&production(), of).is_some()), (wanted, wanted));
+            let rules = &state.barred.jwt[&production()][&of.issuer];
+            compared.set(compared.get() + rules.by_claim.around(&Conditions::of(of)).len());
+        }
+        assert_eq!(compared.get(), 2, "the one that shares the value, by each look-up");
+        for at in 0..number {
+            state.barred.remove(&format!("m{at}").parse().expect("an id"));
+        }
+        assert_eq!(state.barred, Barred::default());
     }
 }

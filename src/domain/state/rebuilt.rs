@@ -20,7 +20,7 @@ use crate::domain::log::revocation::RevocationChange;
 use crate::domain::people::actor::{Actor, Person, Role};
 use crate::domain::registry::api::Api;
 use crate::domain::registry::approval::{Kind, Verdict};
-use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience, KeySource};
+use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience, JwtRule, KeySource, Matcher};
 use crate::domain::registry::integration::{Access, Integration};
 use crate::domain::value::alg::Alg;
 use crate::domain::value::digest::Digest;
@@ -320,6 +320,39 @@ fn ensure_looked_up(listed: Listed<'_>) {
     }
 }
 
+/// What a look-up among revoked rules finds is what a look at each of them finds, for the proofs and rules of `probes`.
+fn ensure_barred(state: &State, probes: &[Integration]) {
+    let bindings = probes.iter().flat_map(|probe| probe.environments.values()).flat_map(|access| &access.bindings);
+    for binding in bindings {
+        let Admits::Jwt(rule) = &binding.admits else { continue };
+        for environment in ENVIRONMENTS.map(name::<EnvironmentName>) {
+            let refusing = state.revocations.values().filter(|one| one.refuses());
+            let mut expected = Vec::new();
+            for one in refusing {
+                let admitted = one.admitted.iter().chain(state.history.binding(&one.target));
+                let of_binding = admitted.filter_map(|admits| match admits {
+                    Admits::Jwt(revoked) if revoked.issuer == rule.issuer => Some(revoked),
+                    Admits::Jwt(_) | Admits::Certificate => None,
+                });
+                let here = one.target.reached().environment == Some(&environment);
+                let contains = |revoked: &Arc<JwtRule>| {
+                    revoked.matchers.iter().all(|wide| {
+                        let within = |own: &Matcher| own.claim.is_same(&wide.claim) && own.condition.is_within(&wide.condition);
+                        rule.matchers.iter().any(within)
+                    })
+                };
+                let of_issuer = matches!(&one.target, RevocationTarget::Issuer { issuer } if *issuer == rule.issuer);
+                if of_issuer || (here && of_binding.into_iter().any(contains)) {
+                    expected.push(one.target.key());
+                }
+            }
+            let found = state.barred.rule(&environment, rule);
+            assert_eq!(found.is_some(), !expected.is_empty(), "{rule:?} in {environment}");
+            assert!(found.is_none_or(|key| expected.contains(key)), "{found:?} {expected:?}");
+        }
+    }
+}
+
 /// The content of the indexes, in an order of its own.
 #[derive(Debug, PartialEq)]
 struct Said {
@@ -380,6 +413,7 @@ proptest! {
             }
             let fresh = from_nothing(&state);
             prop_assert_eq!(Said::by(&state, &probes), Said::by(&fresh, &probes), "after {:?}", change);
+            ensure_barred(&state, &probes);
             let places: BTreeSet<_> = state.candidates.all().map(|one| (&one.environment, &one.rule.issuer)).collect();
             let listed = places.iter().flat_map(|(environment, issuer)| state.candidates(environment, issuer).iter());
             let listed: Vec<_> = listed.map(|one| (&one.client, &one.environment, &one.rule.issuer, &one.binding)).collect();
