@@ -53,8 +53,8 @@ impl Reader {
     pub async fn count(&self, query: &Query, view: &View) -> Result<Option<u64>, StoreFault> {
         let query = self.within_times(query, view).await?;
         // The log has no gaps. Its indexes say how many entries lie between two of them, and its times too unless one was corrected.
-        let timed = query.since.is_some() || query.until.is_some();
-        if query.wants_every_one() && !(timed && !view.state.corrections.is_empty()) {
+        let is_timed = query.since.is_some() || query.until.is_some();
+        if query.wants_every_one() && (!is_timed || view.state.corrections.is_empty()) {
             let to = query.to.map_or(view.size, |to| to.min(view.size));
             return Ok(Some(to.saturating_sub(query.from).min(u64::from(COUNTED))));
         }
