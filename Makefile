@@ -63,3 +63,4 @@ bench-scale: setup
 	cargo bench --locked --bench scale -- integrations=1,1000,10000,100000
 	cargo bench --locked --bench scale -- integrations=10 revocations=0,10000,1000000
 	cargo bench --locked --bench scale -- integrations=10 issued=1000000
+	cargo bench --locked --bench memory -- integrations=100000

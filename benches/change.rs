@@ -7,6 +7,7 @@
 
 mod bench;
 #[path = "change/registry.rs"]
+#[expect(dead_code, reason = "the other benches use more of it")]
 mod registry;
 #[path = "../tests/broker/world/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests use more of it")]

@@ -71,12 +71,33 @@ pub fn verified(partner: &Partner) -> [PartnerChange; 2] {
 
 /// `number` integrations. One half of them brings keys of its own, the other half shares `issuer`, as the jobs of one CI service do.
 pub fn integrations(issuer: &str, number: usize) -> Vec<Integration> {
-    (0..number).map(|at| integration(partner_of(at, number), &format!("i{at}"), &binding(issuer, at))).collect()
+    (0..number).map(|at| integration(partner_of(at, number), &format!("i{at}"), "sandbox", &binding(issuer, at), "")).collect()
+}
+
+/// Integration `at` of `number` in production: the jobs of one repository of its partner, at a CI service that others use too.
+pub fn job(at: usize, number: usize, issuer: &str) -> Integration {
+    let (repository, owner) = (repository(at), repository_owner(at, number));
+    let rule = format!(
+        "sub: {{prefix: \"repo:\"}}, repository_id: \"{repository}\", repository_owner_id: \"{owner}\", ref: refs/heads/main"
+    );
+    let binding = format!("{{name: ci, oidc: {{issuer: \"{issuer}\", match: {{{rule}}}, owner: [repository_owner_id]}}}}");
+    integration(partner_of(at, number), &format!("s{at}"), "production", &binding, "limits: {exchangesPerMinute: 1000000}, ")
+}
+
+/// The claim `repository_id` of a job.
+pub fn repository(at: usize) -> String {
+    (1_000_000 + at).to_string()
+}
+
+/// The claim `repository_owner_id` of a job, which all integrations of one partner have.
+pub fn repository_owner(at: usize, number: usize) -> String {
+    (998_000 + partner_of(at, number)).to_string()
 }
 
 /// Ten more integrations, for a round of drafts.
 pub fn drafts(issuer: &str, round: usize) -> Vec<Integration> {
-    let draft = |at| integration(at % 2, &format!("d{round}-{at}"), &binding(issuer, 5_000_000 + round * DRAFTS + at));
+    let of = |at| binding(issuer, 5_000_000 + round * DRAFTS + at);
+    let draft = |at| integration(at % 2, &format!("d{round}-{at}"), "sandbox", &of(at), "");
     (0..DRAFTS).map(draft).collect()
 }
 
@@ -88,12 +109,12 @@ fn binding(issuer: &str, at: usize) -> String {
     format!("{{name: ci, oidc: {{issuer: \"{issuer}\", match: {{{rule}}}, owner: [repository_owner_id]}}}}")
 }
 
-fn integration(partner: usize, name: &str, binding: &str) -> Integration {
+fn integration(partner: usize, name: &str, environment: &str, binding: &str, limits: &str) -> Integration {
     let text = format!(
         "{{apiVersion: carnet/v1, kind: Integration, metadata: {{partner: p{partner}, name: {name}}}, purpose: x,\n\
          owners: {{business: j@acme.example, application: r@acme.example}}, contract: {{ref: M, starts: 2026-01-01, ends: 2099-11-30}},\n\
          review: {{every: 90d, onSilence: suspend}}, offboarding: {{trigger: contract-end, contact: o@globex.example}},\n\
-         environments: {{sandbox: {{bindings: [{binding}], scopes: {{orders-api: [orders:read]}}}}}}}}\n"
+         environments: {{{environment}: {{bindings: [{binding}], {limits}scopes: {{orders-api: [orders:read]}}}}}}}}\n"
     );
     match read(&text) {
         Record::Integration(integration) => integration,

@@ -6,7 +6,6 @@ use carnet::domain::log::change::Change;
 use carnet::domain::log::integration::IntegrationChange;
 use carnet::domain::log::revocation::RevocationChange;
 use carnet::domain::people::actor::Actor;
-use carnet::domain::record::{self, Record};
 use carnet::domain::registry::integration::Integration;
 use carnet::journal::Proposal;
 use serde_json::{Value, json};
@@ -16,9 +15,6 @@ use crate::world::{Options, Provider, World, client};
 
 /// Issuers that the integrations share, as the platforms of CI jobs are.
 const ISSUERS: usize = 3;
-
-/// The owner claim that all integrations of one partner have.
-const OWNER: usize = 998_000;
 
 /// A world with its integrations.
 pub struct Installation {
@@ -67,25 +63,8 @@ impl Installation {
         others.chain([&self.world.partner]).nth(at % ISSUERS).expect("one of three")
     }
 
-    /// The integration with this number. Its partner has one in a hundred of them.
     fn integration(&self, at: usize) -> Integration {
-        let (partner, issuer) = (registry::partner_of(at, self.number), &self.issuer(at).issuer);
-        let rule = format!(
-            "sub: {{prefix: \"repo:\"}}, repository_id: \"{}\", repository_owner_id: \"{}\", ref: refs/heads/main",
-            1_000_000 + at,
-            OWNER + partner
-        );
-        let text = format!(
-            "{{apiVersion: carnet/v1, kind: Integration, metadata: {{partner: p{partner}, name: s{at}}}, purpose: x,\n\
-             owners: {{business: j@acme.example, application: r@acme.example}}, contract: {{ref: M, starts: 2026-01-01, ends: 2099-11-30}},\n\
-             review: {{every: 90d, onSilence: suspend}}, offboarding: {{trigger: contract-end, contact: o@globex.example}},\n\
-             environments: {{production: {{bindings: [{{name: ci, oidc: {{issuer: \"{issuer}\", match: {{{rule}}},\n\
-             owner: [repository_owner_id]}}}}], limits: {{exchangesPerMinute: 1000000}}, scopes: {{orders-api: [orders:read]}}}}}}}}\n"
-        );
-        match record::read("bench", &text).expect("a sound record").remove(0).record {
-            Record::Integration(integration) => integration,
-            Record::Api(_) | Record::Partner(_) => panic!("an integration"),
-        }
+        registry::job(at, self.number, &self.issuer(at).issuer)
     }
 
     /// The claims of a good proof of the integration with this number.
@@ -93,8 +72,8 @@ impl Installation {
         let now = self.world.clock.seconds();
         json!({
             "iss": self.issuer(at).issuer, "sub": format!("repo:p/{at}"), "aud": self.world.issuer("production"),
-            "exp": now + 300, "iat": now, "jti": client::unique(), "repository_id": (1_000_000 + at).to_string(),
-            "repository_owner_id": (OWNER + registry::partner_of(at, self.number)).to_string(), "ref": "refs/heads/main",
+            "exp": now + 300, "iat": now, "jti": client::unique(), "repository_id": registry::repository(at),
+            "repository_owner_id": registry::repository_owner(at, self.number), "ref": "refs/heads/main",
         })
     }
 

@@ -224,20 +224,20 @@ fn content<'a>(approval: &'a Approval, state: &'a State) -> Content<'a> {
     let named = approval.subject.as_str();
     let found = match approval.kind {
         Kind::Api => state.apis.get(named).and_then(|api| {
-            proposed(api.held.as_ref(), api.current.as_ref(), approval.version, |record| Record::Api(record.clone()))
+            proposed(api.held.as_deref(), api.current.as_ref(), approval.version, |record| Record::Api(record.clone()))
         }),
         Kind::Partner => state.partners.get(named).and_then(|partner| {
-            let (held, current) = (partner.held.as_ref(), partner.current.as_ref());
+            let (held, current) = (partner.held.as_deref(), partner.current.as_ref());
             proposed(held, current, approval.version, |record| Record::Partner(record.clone()))
         }),
         Kind::Integration | Kind::Change => {
             let id: Option<IntegrationId> = named.parse().ok();
             id.and_then(|id| state.integrations.get(&id)).and_then(|integration| {
-                let (held, current) = (integration.held.as_ref(), integration.current.as_ref());
+                let (held, current) = (integration.held.as_deref(), integration.current.as_ref());
                 proposed(held, current, approval.version, |record| Record::Integration(record.clone()))
             })
         }
-        Kind::Resume => approval.opened.stop.as_ref().map(Content::Suspension),
+        Kind::Resume => approval.opened.stop.as_deref().map(Content::Suspension),
         Kind::Lift => lifts(approval, state).map(Content::Revocation),
         Kind::Enrolment => enrolled(approval).map(|(integration, environment)| Content::Enrolment(integration, environment)),
     };

@@ -44,15 +44,15 @@ pub(super) fn joined(mut record: Record, rows: &HashMap<TextDigest, TextRow>) ->
 fn waiting(new: &Record, state: &State) -> Option<Record> {
     match new {
         Record::Api(api) => {
-            let held = state.apis.get(&api.name)?.held.as_ref();
+            let held = state.apis.get(&api.name)?.held.as_deref();
             held.map(|held| Record::Api(held.version.record.as_ref().clone()))
         }
         Record::Partner(partner) => {
-            let held = state.partners.get(&partner.name)?.held.as_ref();
+            let held = state.partners.get(&partner.name)?.held.as_deref();
             held.map(|held| Record::Partner(held.version.record.as_ref().clone()))
         }
         Record::Integration(integration) => {
-            let held = state.integrations.get(&integration.id)?.held.as_ref();
+            let held = state.integrations.get(&integration.id)?.held.as_deref();
             held.map(|held| Record::Integration(held.version.record.as_ref().clone()))
         }
     }
@@ -84,12 +84,12 @@ pub(super) fn base(new: &Record, state: &State) -> Base {
         (current, held.map(|held| held.version.version).or(current))
     }
     match new {
-        Record::Api(api) => state.apis.get(&api.name).map(|api| of(api.current.as_ref(), api.held.as_ref())),
+        Record::Api(api) => state.apis.get(&api.name).map(|api| of(api.current.as_ref(), api.held.as_deref())),
         Record::Partner(partner) => {
-            state.partners.get(&partner.name).map(|partner| of(partner.current.as_ref(), partner.held.as_ref()))
+            state.partners.get(&partner.name).map(|partner| of(partner.current.as_ref(), partner.held.as_deref()))
         }
         Record::Integration(integration) => {
-            state.integrations.get(&integration.id).map(|one| of(one.current.as_ref(), one.held.as_ref()))
+            state.integrations.get(&integration.id).map(|one| of(one.current.as_ref(), one.held.as_deref()))
         }
     }
     .unwrap_or_default()
@@ -104,8 +104,8 @@ pub(super) fn is_turned_down(new: &Record, state: &State, now: Timestamp) -> boo
 /// The approval that the waiting version needs.
 fn asked<'a>(new: &Record, state: &'a State) -> Option<&'a ApprovalId> {
     match new {
-        Record::Api(api) => state.apis.get(&api.name)?.held.as_ref()?.approval.as_ref(),
-        Record::Partner(partner) => state.partners.get(&partner.name)?.held.as_ref()?.approval.as_ref(),
-        Record::Integration(integration) => state.integrations.get(&integration.id)?.held.as_ref()?.approval.as_ref(),
+        Record::Api(api) => state.apis.get(&api.name)?.held.as_deref()?.approval.as_ref(),
+        Record::Partner(partner) => state.partners.get(&partner.name)?.held.as_deref()?.approval.as_ref(),
+        Record::Integration(integration) => state.integrations.get(&integration.id)?.held.as_deref()?.approval.as_ref(),
     }
 }

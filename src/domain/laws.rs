@@ -114,7 +114,7 @@ fn integration(case: &Case) -> Integration {
     let access = Access {
         bindings: vec![Binding { name: "ci".parse().expect("a name"), admits: Admits::Jwt(Arc::new(rule)) }],
         limits: Limits { ttl: case.record_ttl.map(Seconds), ..Limits::default() },
-        scopes: [("orders".parse().expect("a name"), rules(case.standing))].into(),
+        scopes: [("orders".parse().expect("a name"), rules(case.standing))].into_iter().collect(),
         ..Access::default()
     };
     let small = Examples::plain().small_integration();
@@ -122,7 +122,7 @@ fn integration(case: &Case) -> Integration {
         id: "globex/sync".parse().expect("an id"),
         contract: Contract { starts: at(case.contract.0), ends: at(case.contract.1), ..small.contract },
         offboarding: Offboarding { trigger: Trigger::ContractEnd, ..small.offboarding },
-        environments: [(environment(case.production), access)].into(),
+        environments: [(environment(case.production), access)].into_iter().collect(),
         ..small
     }
 }
@@ -182,7 +182,8 @@ fn state(case: &Case) -> State {
         at: at(-1000),
         reason: None,
     };
-    state.partners.entry("globex".parse().expect("a name")).or_default().held = Some(Held { version: held, approval: None });
+    state.partners.entry("globex".parse().expect("a name")).or_default().held =
+        Some(Box::new(Held { version: held, approval: None }));
     let verified = PartnerChange::Verified { partner: "globex".parse().expect("a name"), version: Digest::of(b"p") };
     state.apply(50, at(-1000), &verified.by(Actor::Broker));
     if let Some(what) = case.revoked {

@@ -93,7 +93,7 @@ impl<'a> Any<'a> {
         approvals: (Bound<ApprovalId>, Bound<ApprovalId>),
         elevations: (Bound<ElevationId>, Bound<ElevationId>),
     ) -> impl Iterator<Item = Self> {
-        let mut governance = state.approvals.range(approvals).map(|(_, approval)| approval).peekable();
+        let mut governance = state.approvals.range(approvals).map(|(_, approval)| &**approval).peekable();
         let mut elevations = state.elevations.among(elevations).peekable();
         std::iter::from_fn(move || {
             let elevation_is_next = match (governance.peek(), elevations.peek()) {
@@ -107,7 +107,7 @@ impl<'a> Any<'a> {
 
     /// Finds the approval with one of these ids.
     pub fn find(state: &'a State, (approval, elevation): (&ApprovalId, &ElevationId)) -> Option<Self> {
-        let governance = state.approvals.get(approval).map(Any::Governance);
+        let governance = state.approvals.get(approval).map(|approval| Any::Governance(approval));
         governance.or_else(|| state.elevations.find(elevation).map(Any::Elevation))
     }
 

@@ -323,7 +323,7 @@ mod tests {
         let known = state().integrations.values().next().and_then(|known| known.current.clone()).expect("in force");
         let mut record = known.record.as_ref().clone();
         record.id = format!("globex/i{name}").parse().expect("an id");
-        let Admits::Jwt(rule) = &mut record.environments.values_mut().next().expect("one").bindings[0].admits else {
+        let Admits::Jwt(rule) = &mut record.environments.iter_mut().next().expect("one").1.bindings[0].admits else {
             panic!("a rule on JWTs")
         };
         let matcher = |claim: usize| Matcher {

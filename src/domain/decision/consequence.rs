@@ -145,7 +145,7 @@ fn lifted(state: &State) -> Option<Change> {
 ///
 /// No protection waits for this step: meanwhile no token is granted either.
 fn unreviewed(state: &State, now: Timestamp) -> Option<Change> {
-    let stands = |id| state.integrations.get(id).is_some_and(|integration: &IntegrationState| integration.suspended.is_none());
+    let stands = |id| state.integrations.get(id).is_some_and(|integration| integration.suspended.is_none());
     let overdue = state.elevations.overdue(now).find(|request| stands(&request.elevation.integration))?;
     let reason =
         Text::from(format!("elevation {} began without an approval, and nobody reviewed it", overdue.elevation.id).as_str());
@@ -192,7 +192,7 @@ mod tests {
         let mut state = state();
         let known = state.apis.values().next().and_then(|api| api.current.as_ref()).expect("in force");
         let mut record = known.record.as_ref().clone();
-        let audience = record.audience.values_mut().next().expect("an audience");
+        let (_, audience) = record.audience.iter_mut().next().expect("an audience");
         *audience = "https://sts.acme.example/staging/orders".parse().expect("an audience");
         let approval = approval("asked", Kind::Api, record.name.as_str(), Digest::of_json(&record));
         apply(&mut state, ApiChange::Submitted { record: Box::new(record.clone()), approval });

@@ -32,7 +32,7 @@ pub(in crate::domain) fn standing(
     partner_stands(&id.partner, state, now, trace, life)?;
 
     let integration = state.integrations.get(id);
-    let phase = integration.map(crate::domain::state::integration::IntegrationState::phase);
+    let phase = integration.map(|integration| integration.phase());
     let otherwise = match phase {
         Some(Phase::Suspended) => &reason::INTEGRATION_SUSPENDED,
         Some(Phase::Draft | Phase::Submitted | Phase::Active) | None => &reason::INTEGRATION_NOT_ACTIVE,

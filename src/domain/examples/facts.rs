@@ -79,7 +79,7 @@ fn of(state: &State) -> Value {
     } = state;
     let keys = keys.all().map(|key| json!({"key": key.key, "at": key.created, "tainted": key.tainted, "retired": key.retired}));
     let approvals = approvals.values().map(|approval| {
-        let stop = approval.opened.stop.as_ref().map(stop);
+        let stop = approval.opened.stop.as_deref().map(stop);
         json!({"approval": approval, "opened": approval.opened.at, "stop": stop})
     });
     let passkeys = passkeys.all().map(|one| {
@@ -178,16 +178,16 @@ fn stop(one: &Stop) -> Value {
 }
 
 fn api(one: &ApiState) -> Value {
-    json!({"current": one.current.as_ref().map(versioned), "held": one.held.as_ref().map(held)})
+    json!({"current": one.current.as_ref().map(versioned), "held": one.held.as_deref().map(held)})
 }
 
 fn partner(one: &PartnerState) -> Value {
-    let (current, held) = (one.current.as_ref().map(versioned), one.held.as_ref().map(held));
-    json!({"current": current, "held": held, "suspended": one.suspended.as_ref().map(stop)})
+    let (current, held) = (one.current.as_ref().map(versioned), one.held.as_deref().map(held));
+    json!({"current": current, "held": held, "suspended": one.suspended.as_deref().map(stop)})
 }
 
 fn integration(one: &IntegrationState) -> Value {
-    let (current, held) = (one.current.as_ref().map(versioned), one.held.as_ref().map(held));
+    let (current, held) = (one.current.as_ref().map(versioned), one.held.as_deref().map(held));
     let mut appliers = Vec::new();
     for (environment, access) in one.shown().into_iter().flat_map(|shown| &shown.record.environments) {
         for eligible in &access.elevation {
@@ -197,7 +197,7 @@ fn integration(one: &IntegrationState) -> Value {
             );
         }
     }
-    let suspended = one.suspended.as_ref().map(stop);
+    let suspended = one.suspended.as_deref().map(stop);
     json!({"current": current, "held": held, "suspended": suspended, "appliers": appliers, "phase": one.phase().name()})
 }
 

@@ -1,6 +1,6 @@
 //! Records: of each kind one that says all that it can, and one that says as little as it may.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -30,17 +30,17 @@ impl Examples {
         Api {
             name: parsed("orders-api"),
             owner: self.text("team:orders-platform"),
-            audience: BTreeMap::from([
+            audience: LiteMap::from_iter([
                 (parsed("production"), parsed("https://orders.acme.example")),
                 (parsed("sandbox"), parsed("https://orders.sandbox.acme.example")),
             ]),
             token: TokenForm { profile: Profile::Rfc9068, alg: Alg::Es256, ttl: Seconds(300), require_bound: false },
-            scopes: BTreeMap::from([
+            scopes: LiteMap::from_iter([
                 (parsed("orders:read"), scope("See orders", Risk::Low)),
                 (parsed("orders:write"), scope("Change orders", Risk::Medium)),
                 (parsed("orders:delete"), scope("Delete orders", Risk::High)),
             ]),
-            callers: BTreeMap::from([(parsed("production"), vec![binding("checkout", rule)])]),
+            callers: LiteMap::from_iter([(parsed("production"), vec![binding("checkout", rule)])]),
             approval: Approval::Signed,
         }
     }
@@ -50,10 +50,13 @@ impl Examples {
         Api {
             name: parsed("stock-api"),
             owner: self.text("team:stock"),
-            audience: BTreeMap::from([(parsed("production"), parsed("urn:acme:stock"))]),
+            audience: LiteMap::from_iter([(parsed("production"), parsed("urn:acme:stock"))]),
             token: TokenForm { profile: Profile::Compat, alg: Alg::Rs256, ttl: Seconds(60), require_bound: true },
-            scopes: BTreeMap::from([(parsed("stock:read"), ScopeEntry { meaning: "See stock".to_owned(), risk: Risk::Low })]),
-            callers: BTreeMap::new(),
+            scopes: LiteMap::from_iter([(
+                parsed("stock:read"),
+                ScopeEntry { meaning: "See stock".to_owned(), risk: Risk::Low },
+            )]),
+            callers: LiteMap::new(),
             approval: Approval::Plain,
         }
     }
@@ -93,7 +96,7 @@ impl Examples {
                 on_late: OnLate::Refuse,
             }),
             offboarding: Offboarding { trigger: Trigger::ContractEnd, contact: self.text("leaving@globex.example") },
-            environments: environments.map(|(name, access)| (parsed(name), access)).into(),
+            environments: environments.map(|(name, access)| (parsed(name), access)).into_iter().collect(),
             exceptions: vec![StaticSecret {
                 what: "an API key of the old gateway".to_owned(),
                 control: "its source network".to_owned(),
@@ -113,7 +116,7 @@ impl Examples {
             bindings: vec![Binding { name: parsed("hsm"), admits: Admits::Certificate }],
             limits: Limits::default(),
             require: Require::Nothing,
-            scopes: BTreeMap::from([(parsed("stock-api"), vec![rule("stock:read", &[])])]),
+            scopes: LiteMap::from_iter([(parsed("stock-api"), vec![rule("stock:read", &[])])]),
             elevation: Vec::new(),
         };
         Integration {
@@ -125,7 +128,7 @@ impl Examples {
             review: Review { every: Seconds::days(30), on_silence: OnSilence::Report },
             rotation: None,
             offboarding: Offboarding { trigger: Trigger::Manual, contact: self.text("ops@initech.example") },
-            environments: BTreeMap::from([(parsed("production"), access)]),
+            environments: LiteMap::from_iter([(parsed("production"), access)]),
             exceptions: Vec::new(),
             tests: Vec::new(),
         }
@@ -158,7 +161,7 @@ impl Examples {
             ],
             limits: Limits { ttl: Some(Seconds(240)), exchanges_per_minute: Some(60), source_cidrs: Vec::new() },
             require: Require::Nothing,
-            scopes: BTreeMap::from([(
+            scopes: LiteMap::from_iter([(
                 parsed("orders-api"),
                 vec![rule("orders:read", &["GET /v1/orders", "GET /v1/orders/{id}"])],
             )]),
@@ -173,7 +176,7 @@ fn sandbox() -> Access {
         bindings: vec![binding("ci", workload())],
         limits: Limits { ttl: None, exchanges_per_minute: None, source_cidrs: networks },
         require: Require::Bound,
-        scopes: BTreeMap::from([(parsed("orders-api"), vec![rule("orders:read", &[])])]),
+        scopes: LiteMap::from_iter([(parsed("orders-api"), vec![rule("orders:read", &[])])]),
         elevation: Vec::new(),
     }
 }

@@ -8,7 +8,6 @@ use crate::domain::value::text::Text;
 
 kinds! {
     /// Changes of revocations.
-    #[expect(clippy::large_enum_variant, reason = "a change is made once, and its entry is boxed")]
     pub enum RevocationChange {
         /// A target was revoked.
         #[kind = "revocation.added"]

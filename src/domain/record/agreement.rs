@@ -154,11 +154,12 @@ fn records() -> Vec<Record> {
     let examples = Examples::plain();
     let (mut apis, mut integrations) =
         (vec![examples.api(), examples.small_api()], vec![examples.integration(), examples.small_integration()]);
-    apis.iter_mut().flat_map(|api| api.callers.values_mut()).for_each(writable);
-    let bindings = integrations.iter_mut().flat_map(|one: &mut Integration| one.environments.values_mut());
+    apis.iter_mut().flat_map(|api| api.callers.iter_mut().map(|(_, callers)| callers)).for_each(writable);
+    let bindings =
+        integrations.iter_mut().flat_map(|one: &mut Integration| one.environments.iter_mut().map(|(_, access)| access));
     bindings.for_each(|access| writable(&mut access.bindings));
     let mut presets = examples.small_integration();
-    presets.environments.values_mut().for_each(|access| access.bindings = of_presets());
+    presets.environments.iter_mut().for_each(|(_, access)| access.bindings = of_presets());
     integrations.push(presets);
     let partner = Record::Partner(examples.partner("globex"));
     apis.into_iter().map(Record::Api).chain(integrations.into_iter().map(Record::Integration)).chain([partner]).collect()

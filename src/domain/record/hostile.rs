@@ -115,7 +115,7 @@ fn the_example_of_the_contract_reads_as_it_says() {
     let Record::Integration(integration) = &records[2].record else { panic!("an integration") };
     assert_eq!(integration.contract.starts.to_string(), "2026-12-01T00:00:00Z");
     assert_eq!(integration.contract.ends.to_string(), "2027-12-01T00:00:00Z");
-    let production = &integration.environments["production"];
+    let production = &integration.environments.get("production").expect("one");
     let Admits::Jwt(main) = &production.bindings[0].admits else { panic!("a rule") };
     assert_eq!(main.matchers.len(), 5);
     assert_eq!(main.matchers[0].condition, Condition::Equals("456789".into()));
@@ -125,11 +125,11 @@ fn the_example_of_the_contract_reads_as_it_says() {
     assert_eq!((batch.kind, batch.issuer.as_str()), (JwtKind::Key, "globex/order-sync"));
     assert_eq!((batch.max_life, batch.algs.clone()), (Seconds::minutes(5), Alg::KEY.to_vec()));
     assert_eq!(production.bindings[2].admits, Admits::Certificate);
-    assert_eq!(production.scopes["orders-api"][0].allow.len(), 2);
+    assert_eq!(production.scopes.get("orders-api").expect("some")[0].allow.len(), 2);
     assert_eq!((production.limits.ttl, production.limits.per_minute()), (Some(Seconds::minutes(5)), 60));
     assert_eq!(production.elevation[0].max, Seconds::hours(1));
     let Record::Api(api) = &records[0].record else { panic!("an API") };
-    assert_eq!(api.callers["production"][0].name.as_str(), "gateway");
+    assert_eq!(api.callers.get("production").expect("some")[0].name.as_str(), "gateway");
     // What is read can be stored and read back.
     for located in &records {
         let json = match &located.record {
@@ -340,7 +340,7 @@ fn each_rule_of_an_api_names_its_line() {
     refused(&caller, "8 callers.sandbox record.unknown-reference");
     let key = format!("{good}callers: {{production: [{{name: gw, key: {{jwksUri: https://o.example/jwks}}}}]}}\n");
     let Record::Api(api) = one(&key).record else { panic!("an API") };
-    let Admits::Jwt(rule) = &api.callers["production"][0].admits else { panic!("a rule") };
+    let Admits::Jwt(rule) = &api.callers.get("production").expect("some")[0].admits else { panic!("a rule") };
     assert_eq!(rule.issuer.as_str(), "api/orders-api");
 }
 

@@ -1,7 +1,6 @@
 //! The record of an API: its scopes with their risks, the form of its tokens, and its callers.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::binding::Binding;
@@ -20,14 +19,14 @@ pub struct Api {
     /// A team or person that answers for it, as written (`team:orders-platform`).
     pub owner: Text,
     /// One audience in each of its environments. An audience belongs to one API in one of them.
-    pub audience: BTreeMap<EnvironmentName, Audience>,
+    pub audience: LiteMap<EnvironmentName, Audience>,
     /// The form of its tokens.
     pub token: TokenForm,
     /// Every scope there is, with its meaning.
-    pub scopes: BTreeMap<Scope, ScopeEntry>,
+    pub scopes: LiteMap<Scope, ScopeEntry>,
     /// The API's own workloads, which may introspect and revoke tokens of its audience.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub callers: BTreeMap<EnvironmentName, Vec<Binding>>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub callers: LiteMap<EnvironmentName, Vec<Binding>>,
     /// Whether an elevation's verdict needs the approver's passkey.
     #[serde(default)]
     pub approval: Approval,

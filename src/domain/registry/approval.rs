@@ -54,7 +54,7 @@ pub struct Opened {
     /// When.
     pub at: Timestamp,
     /// The suspension that a `resume` lifts, as it stood then.
-    pub stop: Option<Stop>,
+    pub stop: Option<Box<Stop>>,
 }
 
 /// Kinds of approval (docs/how-to/govern/approve.md).

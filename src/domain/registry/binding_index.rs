@@ -21,7 +21,7 @@ pub struct Entry {
     pub environment: EnvironmentName,
     /// The binding.
     pub binding: BindingName,
-    groups: Vec<Group>,
+    groups: Box<[Group]>,
     conditions: Conditions,
 }
 
@@ -55,7 +55,7 @@ impl Entry {
         if rule.takes_svids() {
             groups.push(group(Reach::Unnamed));
         }
-        Self { client, environment, binding, groups, conditions: Conditions::of(rule) }
+        Self { client, environment, binding, groups: groups.into(), conditions: Conditions::of(rule) }
     }
 }
 
@@ -73,63 +73,58 @@ impl Entry {
         if !self.groups.iter().all(|group| other.groups.contains(group)) {
             return Ok(false);
         }
-        for (claim, wide) in &other.conditions.0 {
-            effort.take(1)?;
-            let Some(own) = self.conditions.0.get(claim) else { return Ok(false) };
-            for wide in wide {
-                let mut found = false;
-                for one in own {
-                    effort.take(one.len())?;
-                    found = found || one.is_within(wide);
-                }
-                if !found {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
+        self.conditions.is_within(&other.conditions, effort)
     }
 }
 
-/// An entry, the group that it is in, and its place there.
+/// An entry with its place in the first of its groups. Its place in the next group is the next number.
 #[derive(Clone, Debug)]
 struct Standing {
-    group: Group,
-    place: u64,
+    first: u64,
     entry: Arc<Entry>,
+}
+
+impl Standing {
+    fn places(&self) -> impl Iterator<Item = (&Group, u64)> {
+        self.entry.groups.iter().zip(self.first..)
+    }
 }
 
 /// The index.
 #[derive(Clone, Debug, Default)]
 pub struct BindingIndex {
     groups: HashMap<Group, ClaimIndex<Arc<Entry>>>,
-    of: HashMap<ClientId, Arc<Vec<Standing>>>,
+    of: HashMap<ClientId, Arc<[Standing]>>,
     /// The place of the next entry.
     next: u64,
 }
 
 impl BindingIndex {
-    /// Adds an entry.
-    pub fn insert(&mut self, entry: Entry) {
-        let entry = Arc::new(entry);
-        for group in &entry.groups {
-            let place = self.next;
-            self.next += 1;
-            self.groups.entry(group.clone()).or_default().insert(place, &entry.conditions, Arc::clone(&entry));
-            let standing = Standing { group: group.clone(), place, entry: Arc::clone(&entry) };
-            Arc::make_mut(self.of.entry(entry.client.clone()).or_default()).push(standing);
+    /// Puts `entries`, all of them of `client`, in the place of those that it has.
+    pub fn replace(&mut self, client: &ClientId, entries: impl Iterator<Item = Entry>) {
+        for standing in self.of.remove(client).iter().flat_map(|own| own.iter()) {
+            for (group, place) in standing.places() {
+                let Some(known) = self.groups.get_mut(group) else { continue };
+                known.remove(place, &standing.entry.conditions);
+                if known.is_empty() {
+                    self.groups.remove(group);
+                }
+            }
+        }
+        let own: Arc<[Standing]> = entries.map(|entry| self.insert(entry)).collect();
+        if !own.is_empty() {
+            self.of.insert(client.clone(), own);
         }
     }
 
-    /// Removes all entries of a client.
-    pub fn remove(&mut self, client: &ClientId) {
-        for Standing { group, place, entry } in self.of.remove(client).unwrap_or_default().iter() {
-            let Some(known) = self.groups.get_mut(group) else { continue };
-            known.remove(*place, &entry.conditions);
-            if known.is_empty() {
-                self.groups.remove(group);
-            }
+    fn insert(&mut self, entry: Entry) -> Standing {
+        let standing = Standing { first: self.next, entry: Arc::new(entry) };
+        for (group, place) in standing.places() {
+            let known = self.groups.entry(group.clone()).or_default();
+            known.insert(place, &standing.entry.conditions, Arc::clone(&standing.entry));
+            self.next = place + 1;
         }
+        standing
     }
 
     /// The entry of one binding of a client, if it has one.
@@ -172,6 +167,16 @@ mod tests {
     use super::*;
     use crate::domain::fixture;
     use crate::domain::registry::binding::Condition;
+
+    impl BindingIndex {
+        fn put(&mut self, entry: Entry) {
+            self.replace(&entry.client.clone(), std::iter::once(entry));
+        }
+
+        fn remove(&mut self, client: &ClientId) {
+            self.replace(client, std::iter::empty());
+        }
+    }
 
     fn rule(issuer: &str, matchers: &[(&str, Condition)], audience: Option<&str>) -> JwtRule {
         let audience = audience.map(|audience| ExtraAudience::Value(audience.parse().expect("an audience")));
@@ -222,7 +227,7 @@ mod tests {
         ) {
             let mut index = BindingIndex::default();
             for (at, (environment, rule)) in all.iter().enumerate() {
-                index.insert(entry(at, environment, rule));
+                index.put(entry(at, environment, rule));
             }
             let before = index.clone();
             for at in (0..all.len()).filter(|at| gone[*at]) {
@@ -283,7 +288,7 @@ mod tests {
         let of = |at: usize, issuer: &str| rule(issuer, &[("id", Condition::Equals(at.to_string()))], None);
         let mut index = BindingIndex::default();
         for at in 0..100 {
-            index.insert(entry(
+            index.put(entry(
                 at,
                 "production",
                 &of(at, if at % 2 == 0 { "https://one.example" } else { "https://two.example" }),
@@ -291,9 +296,9 @@ mod tests {
         }
         let copy = index.clone();
         index.remove(&entry(0, "production", &of(0, "https://one.example")).client);
-        index.insert(entry(100, "production", &of(2, "https://one.example")));
+        index.put(entry(100, "production", &of(2, "https://one.example")));
         let of_issuer = |index: &BindingIndex, issuer: &str| {
-            let group = entry(0, "production", &of(0, issuer)).groups.remove(0);
+            let group = entry(0, "production", &of(0, issuer)).groups[0].clone();
             index.groups[&group].clone()
         };
         let (one, two) = ("https://one.example", "https://two.example");
@@ -322,7 +327,7 @@ mod tests {
         };
         let mut index = BindingIndex::default();
         for at in 0..2000 {
-            index.insert(entry(at, "production", &of(at)));
+            index.put(entry(at, "production", &of(at)));
         }
         let mut effort = Effort::default();
         for at in 0..2000 {
@@ -347,7 +352,7 @@ mod tests {
                 break;
             }
             compared += 1;
-            index.insert(own);
+            index.put(own);
         }
         assert!((100..600).contains(&compared), "{compared}");
     }

@@ -8,14 +8,13 @@
 //!
 //! A copy of an index shares every list that a change does not touch.
 
-use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap};
 use serde_json::Value;
 
-use super::conditions::{Claim, Conditions, Values};
+use super::conditions::{Conditions, Exact, Values};
 use crate::domain::value::claim_text::compared;
 use crate::domain::value::effort::{Effort, Exhausted};
 
@@ -56,18 +55,14 @@ impl<T: Clone> ClaimIndex<T> {
             Some(claim) => {
                 let under = self.keyed.entry(Arc::clone(claim)).or_default();
                 for value in values(conditions, claim) {
-                    let list = under.entry(value.as_str().into()).or_default();
+                    let list = under.entry(Arc::clone(value)).or_default();
                     *list = with(list, place);
                 }
             }
             None => self.rest = with(&self.rest, place),
         }
         for (claim, _) in conditions.exact() {
-            if let Some(count) = self.comparing.get_mut(claim.as_str()) {
-                *count += 1;
-            } else {
-                self.comparing.insert(claim.as_str().into(), 1);
-            }
+            *self.comparing.entry(Arc::clone(claim)).or_default() += 1;
         }
         self.all.insert(place, Listed { item, claim });
     }
@@ -79,10 +74,10 @@ impl<T: Clone> ClaimIndex<T> {
             Some(claim) => {
                 if let Some(under) = self.keyed.get_mut(&claim) {
                     for value in values(conditions, &claim) {
-                        let Some(list) = under.get_mut(value.as_str()) else { continue };
+                        let Some(list) = under.get_mut(value) else { continue };
                         *list = without(list, place);
                         if list.is_empty() {
-                            under.remove(value.as_str());
+                            under.remove(value);
                         }
                     }
                     if under.is_empty() {
@@ -93,10 +88,10 @@ impl<T: Clone> ClaimIndex<T> {
             None => self.rest = without(&self.rest, place),
         }
         for (claim, _) in conditions.exact() {
-            let Some(count) = self.comparing.get_mut(claim.as_str()) else { continue };
+            let Some(count) = self.comparing.get_mut(claim) else { continue };
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.comparing.remove(claim.as_str());
+                self.comparing.remove(claim);
             }
         }
         Some(item)
@@ -111,15 +106,16 @@ impl<T: Clone> ClaimIndex<T> {
     ///
     /// They meet it where they share its value, or do not compare the claim.
     fn claim_for(&self, conditions: &Conditions) -> Option<Arc<str>> {
-        let cost = |claim: &Claim, values: &BTreeSet<String>| {
-            let under = self.keyed.get(claim.as_str());
+        let cost = |claim: &str, values: &Exact| {
+            let under = self.keyed.get(claim);
             let sharing: usize =
-                values.iter().map(|value| under.and_then(|under| under.get(value.as_str())).map_or(0, |list| list.len())).sum();
-            sharing + self.all.len().saturating_sub(self.comparing.get(claim.as_str()).copied().unwrap_or_default())
+                values.iter().map(|value| under.and_then(|under| under.get(value)).map_or(0, |list| list.len())).sum();
+            sharing + self.all.len().saturating_sub(self.comparing.get(claim).copied().unwrap_or_default())
         };
         let (claim, _) = conditions.exact().min_by_key(|(claim, values)| cost(claim, values))?;
         // One text for all that are listed under it.
-        Some(self.keyed.get_key_value(claim.as_str()).map_or_else(|| claim.as_str().into(), |(known, _)| Arc::clone(known)))
+        let known = self.keyed.get_key_value(claim).map(|(known, _)| known);
+        Some(Arc::clone(known.unwrap_or(claim)))
     }
 }
 
@@ -159,8 +155,8 @@ impl<T> ClaimIndex<T> {
         let mut places: Vec<u64> = self.rest.to_vec();
         for (claim, under) in &self.keyed {
             for set in narrow.exact_on(claim) {
-                match set.first() {
-                    Some(value) => places.extend(under.get(value.as_str()).into_iter().flat_map(|list| list.iter())),
+                match set.iter().next() {
+                    Some(value) => places.extend(under.get(value).into_iter().flat_map(|list| list.iter())),
                     // No value at all is within any values.
                     None => places.extend(under.values().flat_map(|list| list.iter())),
                 }
@@ -198,12 +194,12 @@ impl<T> ClaimIndex<T> {
                 None => Box::new(under.values()),
                 Some(Values::Exact(set)) => {
                     effort.take(set.len())?;
-                    Box::new(set.iter().filter_map(|value| under.get(value.as_str())))
+                    Box::new(set.iter().filter_map(|value| under.get(value)))
                 }
                 Some(Values::Prefix(prefix)) => Box::new(
                     under
-                        .range::<_, str>((Bound::Included(prefix.as_str()), Bound::Unbounded))
-                        .take_while(|(value, _)| value.starts_with(prefix.as_str()))
+                        .range::<_, str>((Bound::Included(&**prefix), Bound::Unbounded))
+                        .take_while(|(value, _)| value.starts_with(&**prefix))
                         .map(|(_, list)| list),
                 ),
             };
@@ -218,8 +214,8 @@ impl<T> ClaimIndex<T> {
 }
 
 /// The values of `claim` that the conditions take.
-fn values<'c>(conditions: &'c Conditions, claim: &str) -> impl Iterator<Item = &'c String> {
-    conditions.exact().filter(move |(exact, _)| *exact == claim).flat_map(|(_, values)| values)
+fn values<'c>(conditions: &'c Conditions, claim: &str) -> impl Iterator<Item = &'c Arc<str>> {
+    conditions.exact_on(claim).take(1).flat_map(Exact::iter)
 }
 
 fn with(list: &Places, place: u64) -> Places {

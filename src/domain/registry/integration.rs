@@ -1,8 +1,7 @@
 //! The record of an integration: what one partner's workload is for, who answers for it, until when, who it proves to be, and
 //! what it may ask for in each environment.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::binding::Binding;
@@ -37,7 +36,7 @@ pub struct Integration {
     /// The trigger of its end, and the contact to tell.
     pub offboarding: Offboarding,
     /// Its rights in each environment. An environment inherits nothing from another.
-    pub environments: BTreeMap<EnvironmentName, Access>,
+    pub environments: LiteMap<EnvironmentName, Access>,
     /// Static secrets that are still alive at the partner.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<StaticSecret>,
@@ -148,7 +147,7 @@ pub struct Access {
     #[serde(default, skip_serializing_if = "Require::is_nothing")]
     pub require: Require,
     /// The scopes that may be asked for at any time.
-    pub scopes: BTreeMap<ApiName, Vec<ScopeRule>>,
+    pub scopes: LiteMap<ApiName, Vec<ScopeRule>>,
     /// The time-limited scopes, each of which somebody must approve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elevation: Vec<Eligible>,

@@ -41,7 +41,7 @@ pub struct ApiState {
     /// In force.
     pub current: Option<Versioned<Api>>,
     /// Waiting.
-    pub held: Option<Held<Api>>,
+    pub held: Option<Box<Held<Api>>>,
 }
 
 /// A partner.
@@ -50,7 +50,7 @@ pub struct PartnerState {
     /// Verified until its verification expires.
     pub current: Option<Versioned<Partner>>,
     /// Waiting.
-    pub held: Option<Held<Partner>>,
+    pub held: Option<Box<Held<Partner>>>,
     /// Stopped by security.
-    pub suspended: Option<Stop>,
+    pub suspended: Option<Box<Stop>>,
 }

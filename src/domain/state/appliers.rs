@@ -43,7 +43,7 @@ impl Appliers {
             }
         }
         self.since = since;
-        self.waiting.clear();
+        self.waiting = Vec::new();
     }
 
     /// Those who approve no elevation to `scope`.
@@ -60,6 +60,7 @@ impl Appliers {
 
 fn add(people: &mut Vec<Person>, person: &Person) {
     if !people.iter().any(|known| known.is(person)) {
+        people.reserve_exact(1);
         people.push(person.clone());
     }
 }

@@ -11,10 +11,10 @@ impl Approval {
         let waits = |known: Option<(&Option<ApprovalId>, Digest)>| {
             known.is_some_and(|(approval, version)| approval.as_ref() == Some(&self.id) && version == self.version)
         };
-        fn held<T>(held: &Option<Held<T>>) -> Option<(&Option<ApprovalId>, Digest)> {
+        fn held<T>(held: &Option<Box<Held<T>>>) -> Option<(&Option<ApprovalId>, Digest)> {
             held.as_ref().map(|held| (&held.approval, held.version.version))
         }
-        let stop = |stop: &Option<Stop>| stop.as_ref().is_some_and(|stop| stop.lift.as_ref() == Some(&self.id));
+        let stop = |stop: &Option<Box<Stop>>| stop.as_ref().is_some_and(|stop| stop.lift.as_ref() == Some(&self.id));
         let named = self.subject.as_str();
         let integration = || state.integrations.get(&named.parse::<IntegrationId>().ok()?);
         match self.kind {

@@ -9,7 +9,7 @@ use crate::domain::value::names::ApprovalId;
 impl State {
     /// The complete approvals whose effect has not come yet, by their ids.
     pub(in crate::domain) fn granted(&self) -> impl Iterator<Item = &Approval> {
-        self.granted.iter().filter_map(|id| self.approvals.get(id))
+        self.granted.iter().filter_map(|id| self.approvals.get(id).map(|approval| &**approval))
     }
 
     /// Lists an approval as granted or takes it off the list, after a change of it or of what waits for it.

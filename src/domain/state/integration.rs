@@ -13,9 +13,9 @@ pub struct IntegrationState {
     /// In force since its activation.
     pub current: Option<Versioned<Integration>>,
     /// The draft, or a held change.
-    pub held: Option<Held<Integration>>,
+    pub held: Option<Box<Held<Integration>>>,
     /// Stopped by security.
-    pub suspended: Option<Stop>,
+    pub suspended: Option<Box<Stop>>,
     /// The people who applied versions, as far as it bars them from approving elevations.
     pub appliers: Appliers,
 }
@@ -26,7 +26,7 @@ impl IntegrationState {
         match (&self.suspended, &self.current, &self.held) {
             (Some(_), _, _) => Phase::Suspended,
             (None, Some(_), _) => Phase::Active,
-            (None, None, Some(Held { approval: Some(_), .. })) => Phase::Submitted,
+            (None, None, Some(held)) if held.approval.is_some() => Phase::Submitted,
             (None, None, _) => Phase::Draft,
         }
     }

@@ -17,36 +17,46 @@ impl State {
         &'s self,
         partner: &'s PartnerName,
     ) -> impl Iterator<Item = (&'s IntegrationId, &'s IntegrationState)> {
-        self.integrations.range(IntegrationId::least_of(partner)..).take_while(move |(id, _)| id.partner == *partner)
+        let from = self.integrations.range(IntegrationId::least_of(partner)..);
+        from.take_while(move |(id, _)| id.partner == *partner).map(|(id, state)| (id, &**state))
+    }
+
+    /// An integration to be changed. It is copied if another state shares it.
+    pub(super) fn integration_mut(&mut self, id: &IntegrationId) -> Option<&mut IntegrationState> {
+        self.integrations.get_mut(id).map(Arc::make_mut)
+    }
+
+    fn integration_or_new(&mut self, id: &IntegrationId) -> &mut IntegrationState {
+        Arc::make_mut(self.integrations.entry(id.clone()).or_default())
     }
 
     pub(super) fn apply_integration(&mut self, entry: Entered<'_>, change: &IntegrationChange) -> Effects {
         let client = || ClientId::Integration(change.integration().clone());
         match change {
             IntegrationChange::Drafted { record, reason } => {
-                let held = Held { version: version(record.as_ref(), entry, reason.as_ref()), approval: None };
-                let state = self.integrations.entry(record.id.clone()).or_default();
+                let held = Box::new(Held { version: version(record.as_ref(), entry, reason.as_ref()), approval: None });
+                let state = self.integration_or_new(&record.id);
                 state.appliers.applied(entry.by);
                 let earlier = state.held.replace(held);
                 self.withdraw(entry.at, earlier.and_then(|held| held.approval));
                 Effects::judged().moving(Versions::Waiting(client()))
             }
             IntegrationChange::Submitted { integration, approval } => {
-                let held = self.integrations.get_mut(integration).and_then(|integration| integration.held.as_mut());
+                let held = self.integration_mut(integration).and_then(|integration| integration.held.as_mut());
                 let earlier = held.and_then(|held| held.approval.replace(approval.id.clone()));
                 self.open(entry.at, earlier, Opening::of_version(approval));
                 Effects::judged().moving(Versions::Waiting(client()))
             }
             IntegrationChange::ChangeHeld { record, approval } => {
                 let held = hold(record.as_ref(), entry, approval);
-                let state = self.integrations.entry(record.id.clone()).or_default();
+                let state = self.integration_or_new(&record.id);
                 state.appliers.applied(entry.by);
                 let earlier = state.held.replace(held);
                 self.open(entry.at, earlier.and_then(|held| held.approval), Opening::of_version(approval));
                 Effects::judged().moving(Versions::Waiting(client()))
             }
             IntegrationChange::Activated { integration, version } | IntegrationChange::Changed { integration, version } => {
-                if let Some(state) = self.integrations.get_mut(integration) {
+                if let Some(state) = self.integration_mut(integration) {
                     let old = state.current.as_ref().map(|current| Arc::clone(&current.record));
                     let promoted = promote(&mut state.held, &mut state.current, version);
                     if promoted.is_some() {
@@ -58,7 +68,7 @@ impl State {
                 Effects::judged().moving(Versions::InForce(client()))
             }
             IntegrationChange::Narrowed { record, reason } => {
-                let state = self.integrations.entry(record.id.clone()).or_default();
+                let state = self.integration_or_new(&record.id);
                 let new = Some(version(record.as_ref(), entry, reason.as_ref()));
                 let old = std::mem::replace(&mut state.current, new).map(|old| old.record);
                 state.appliers.applied(entry.by);
@@ -69,21 +79,21 @@ impl State {
                 Effects::judged().moving(Versions::InForce(client()))
             }
             IntegrationChange::Suspended { integration, reason } => {
-                let Some(state) = self.integrations.get_mut(integration) else { return Effects::judged() };
-                let stop = Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None };
+                let Some(state) = self.integration_mut(integration) else { return Effects::judged() };
+                let stop = Box::new(Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None });
                 let earlier = state.suspended.replace(stop);
                 self.list_granted(earlier.and_then(|stop| stop.lift).as_ref());
                 Effects::judged().revoking([RevocationTarget::Integration { integration: integration.clone() }])
             }
             IntegrationChange::ResumeAsked { integration, reason, approval } => {
-                let mut stop = self.integrations.get_mut(integration).and_then(|state| state.suspended.as_mut());
+                let mut stop = self.integration_mut(integration).and_then(|state| state.suspended.as_mut());
                 let earlier = stop.as_mut().and_then(|stop| stop.lift.replace(approval.id.clone()));
                 let stop = stop.cloned();
                 self.open(entry.at, earlier, Opening { approval, reason: Some(reason), stop });
                 Effects::judged()
             }
             IntegrationChange::Resumed { integration } => {
-                let lifted = self.integrations.get_mut(integration).and_then(|state| state.suspended.take());
+                let lifted = self.integration_mut(integration).and_then(|state| state.suspended.take());
                 self.list_granted(lifted.and_then(|stop| stop.lift).as_ref());
                 Effects::judged()
             }

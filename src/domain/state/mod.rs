@@ -104,9 +104,9 @@ pub struct State {
     /// The partners.
     pub partners: OrdMap<PartnerName, PartnerState>,
     /// The integrations.
-    pub integrations: OrdMap<IntegrationId, IntegrationState>,
+    pub integrations: OrdMap<IntegrationId, Arc<IntegrationState>>,
     /// All approvals that were ever opened.
-    pub approvals: OrdMap<ApprovalId, Approval>,
+    pub approvals: OrdMap<ApprovalId, Arc<Approval>>,
     /// The complete approvals whose effect has not come yet.
     pub(in crate::domain) granted: OrdSet<ApprovalId>,
     /// All elevations that were ever asked for.

@@ -1,5 +1,7 @@
 //! Opens approvals: keeps with each when and why it was opened, and what it would undo, for those who decide.
 
+use std::sync::Arc;
+
 use super::{State, Stop};
 use crate::domain::registry::approval::Standing;
 use crate::domain::registry::approval::{Approval, Opened};
@@ -14,7 +16,7 @@ pub(super) struct Opening<'a> {
     /// The change's own reason, where it has one beside that of the approval.
     pub reason: Option<&'a Text>,
     /// The suspension that the approval would lift.
-    pub stop: Option<Stop>,
+    pub stop: Option<Box<Stop>>,
 }
 
 impl<'a> Opening<'a> {
@@ -31,7 +33,7 @@ impl State {
         let Opening { approval, reason, stop } = opening;
         let reason = reason.or(approval.reason.as_ref()).cloned();
         let opened = Approval { reason, opened: Opened { at, stop }, ..approval.clone() };
-        self.approvals.insert(approval.id.clone(), opened);
+        self.approvals.insert(approval.id.clone(), Arc::new(opened));
         self.list_granted(Some(&approval.id));
     }
 
@@ -39,7 +41,7 @@ impl State {
     pub(super) fn withdraw(&mut self, at: Timestamp, earlier: Option<ApprovalId>) {
         if let Some(approval) = earlier.as_ref().and_then(|id| self.approvals.get_mut(id)) {
             // What was denied or lapsed stays so (ABUSE I-9).
-            approval.withdrawn |= !matches!(approval.standing(at), Standing::Denied | Standing::Expired);
+            Arc::make_mut(approval).withdrawn |= !matches!(approval.standing(at), Standing::Denied | Standing::Expired);
         }
         self.list_granted(earlier.as_ref());
     }

@@ -25,7 +25,7 @@ impl State {
             }
             PartnerChange::Suspended { partner: name, reason } => {
                 let Some(partner) = self.partners.get_mut(name) else { return Effects::judged() };
-                let stop = Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None };
+                let stop = Box::new(Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None });
                 let earlier = partner.suspended.replace(stop);
                 self.list_granted(earlier.and_then(|stop| stop.lift).as_ref());
                 Effects::judged().revoking([RevocationTarget::Partner { partner: name.clone() }])

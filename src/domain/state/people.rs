@@ -15,9 +15,10 @@ impl State {
     pub(super) fn apply_approval(&mut self, entry: Entered<'_>, change: &ApprovalChange) -> Effects {
         match change {
             ApprovalChange::Reviewed { approval: id, verdict, reason, roles } => {
-                let Some(approval) = self.approvals.get_mut(id) else { return Effects::judged() };
+                let Some(approval) = self.approvals.get_mut(id).map(Arc::make_mut) else { return Effects::judged() };
                 if let Some(by) = entry.by.person() {
                     let (by, reason, roles) = (by.clone(), reason.clone(), roles.clone());
+                    approval.reviews.reserve_exact(1);
                     approval.reviews.push(Review { by, verdict: *verdict, reason, roles, at: entry.at });
                 }
                 // A denied version does not come: what it would take is free.

@@ -96,7 +96,7 @@ fn integrations() -> impl Strategy<Value = Integration> {
         let access = record.environments.values().next().expect("an environment").clone();
         let with = |bindings| Access { bindings, ..access.clone() };
         let environments = [(name("production"), with(production)), (name("sandbox"), with(sandbox))];
-        Integration { id, environments: environments.into(), ..record }
+        Integration { id, environments: environments.into_iter().collect(), ..record }
     })
 }
 
@@ -106,7 +106,7 @@ fn apis() -> impl Strategy<Value = Api> {
             Change::Api(ApiChange::Submitted { record, .. }) => Some(*record),
             _ => None,
         });
-        Api { callers: [(name("production"), bindings)].into(), ..what.expect("the fixture submits one") }
+        Api { callers: [(name("production"), bindings)].into_iter().collect(), ..what.expect("the fixture submits one") }
     })
 }
 

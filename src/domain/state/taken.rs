@@ -39,15 +39,20 @@ enum Role {
 }
 
 /// A text that a record uses.
-#[derive(Clone, Debug)]
 struct Part {
-    text: Arc<str>,
-    /// Its use, with the environment.
-    usage: Usage,
+    used: Used,
     /// The field of the record.
     at: String,
 }
 
+/// A text and its use.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Used {
+    text: Arc<str>,
+    usage: Usage,
+}
+
+/// The use of a text, with the environment.
 type Usage = (Role, EnvironmentName);
 
 /// The uses of each text, with the clients that have them.
@@ -69,7 +74,7 @@ struct Rule<'r> {
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     uses: Uses,
-    of: HashMap<ClientId, Arc<Vec<Part>>>,
+    of: HashMap<ClientId, Arc<[Used]>>,
     bindings: BindingIndex,
 }
 
@@ -146,8 +151,7 @@ impl<'r> Holder<'r> {
 
     fn parts(self) -> Vec<Part> {
         let part = |text: &str, environment: &EnvironmentName, role, at: &str| Part {
-            text: text.into(),
-            usage: (role, environment.clone()),
+            used: Used { text: text.into(), usage: (role, environment.clone()) },
             at: at.to_owned(),
         };
         let mut parts = Vec::new();
@@ -172,27 +176,20 @@ impl<'r> Holder<'r> {
 impl Taken {
     /// Puts `record` in the place of whatever `client` had here.
     pub fn replace(&mut self, client: &ClientId, record: Option<Holder<'_>>) {
-        for part in self.of.remove(client).unwrap_or_default().iter() {
-            self.uses.remove(part, client);
+        self.of.remove(client).iter().flat_map(|used| used.iter()).for_each(|used| self.uses.remove(used, client));
+        let used: Arc<[Used]> =
+            record.iter().flat_map(|record| record.parts()).map(|part| self.uses.add(part.used, client)).collect();
+        if !used.is_empty() {
+            self.of.insert(client.clone(), used);
         }
-        self.bindings.remove(client);
-        let Some(record) = record else { return };
-        let parts = record.parts();
-        for part in &parts {
-            self.uses.add(part, client);
-        }
-        self.of.insert(client.clone(), Arc::new(parts));
-        for rule in record.entries() {
-            self.bindings.insert(rule.entry);
-        }
+        self.bindings.replace(client, record.into_iter().flat_map(Holder::entries).map(|rule| rule.entry));
     }
 }
 
 impl Taken {
     /// Whether the version that `client` has here uses the same text in the same way.
     fn has(&self, client: &ClientId, part: &Part) -> bool {
-        let same = |other: &Part| other.usage == part.usage && other.text == part.text;
-        self.of.get(client).is_some_and(|parts| parts.iter().any(same))
+        self.of.get(client).is_some_and(|used| used.contains(&part.used))
     }
 
     /// Whether the same binding of the version that its client has here admits all that `rule` admits; where there is no rule to ask about,
@@ -205,21 +202,24 @@ impl Taken {
 }
 
 impl Uses {
-    fn add(&mut self, part: &Part, client: &ClientId) {
-        let usages = self.0.entry(Arc::clone(&part.text)).or_default();
-        usages.entry(part.usage.clone()).or_default().insert(client.clone());
+    /// Adds a use. Whoever has the text shares it.
+    fn add(&mut self, used: Used, client: &ClientId) -> Used {
+        let text = self.0.get_key_value(&used.text).map_or(used.text, |(known, _)| Arc::clone(known));
+        let clients = self.0.entry(Arc::clone(&text)).or_default().entry(used.usage.clone()).or_default();
+        clients.insert(client.clone());
+        Used { text, usage: used.usage }
     }
 
-    fn remove(&mut self, part: &Part, client: &ClientId) {
-        let Some(usages) = self.0.get_mut(&part.text) else { return };
-        if let Some(clients) = usages.get_mut(&part.usage) {
+    fn remove(&mut self, used: &Used, client: &ClientId) {
+        let Some(usages) = self.0.get_mut(&used.text) else { return };
+        if let Some(clients) = usages.get_mut(&used.usage) {
             clients.remove(client);
             if clients.is_empty() {
-                usages.remove(&part.usage);
+                usages.remove(&used.usage);
             }
         }
         if usages.is_empty() {
-            self.0.remove(&part.text);
+            self.0.remove(&used.text);
         }
     }
 
@@ -230,9 +230,9 @@ impl Uses {
         effort: &mut Effort,
         counts: impl Fn(&Usage, &ClientId) -> bool,
     ) -> Result<Option<(&Usage, &ClientId)>, Exhausted> {
-        for (usage, clients) in self.0.get(&part.text).into_iter().flat_map(|usages| usages.iter()) {
+        for (usage, clients) in self.0.get(&part.used.text).into_iter().flat_map(|usages| usages.iter()) {
             effort.take(1)?;
-            if !excludes(&part.usage, usage) {
+            if !excludes(&part.used.usage, usage) {
                 continue;
             }
             for client in clients.iter() {
@@ -262,10 +262,12 @@ pub fn conflicts(
     let (own, rules) = (record.parts(), record.entries());
     let mut conflicts = Vec::new();
     let mut itself = Uses::default();
-    own.iter().for_each(|part| itself.add(part, &client));
+    for part in &own {
+        itself.add(part.used.clone(), &client);
+    }
     // Where a proof names no audience, one record collides with itself.
     let mut by_certificate = BindingIndex::default();
-    rules.iter().filter(|rule| rule.entry.takes_certificates()).for_each(|rule| by_certificate.insert(rule.entry.clone()));
+    by_certificate.replace(&client, rules.iter().map(|rule| &rule.entry).filter(|entry| entry.takes_certificates()).cloned());
     for part in &own {
         if let Some(conflict) = is_ours(part, ours) {
             conflicts.push(conflict);
@@ -276,7 +278,7 @@ pub fn conflicts(
             let counts = |_: &Usage, other: &ClientId| *other != client && reserves(other);
             found = found.or(taken.uses.against(part, effort, counts)?);
         }
-        let found = found.or(itself.against(part, effort, |usage, _| *usage != part.usage)?);
+        let found = found.or(itself.against(part, effort, |usage, _| *usage != part.used.usage)?);
         if let Some((usage, other)) = found {
             let stands =
                 in_force.has(&client, part) && in_force.has_rule(rules.iter().find(|rule| rule.at == part.at), effort)?;
@@ -308,8 +310,8 @@ pub fn conflicts(
 /// Texts that are ours whoever asks: an issuer or trust domain of an environment, in any spelling, and what lies below it. A binding
 /// may add its own environment's issuer or token endpoint as an audience; that adds nothing.
 fn is_ours(part: &Part, ours: &Ours) -> Option<Conflict> {
-    let environment = ours.environment_of(&part.text)?;
-    let (text, (role, own)) = (&part.text, &part.usage);
+    let Used { text, usage: (role, own) } = &part.used;
+    let environment = ours.environment_of(text)?;
     let (reason, message) = match role {
         Role::Issuer => (
             &reason::BINDING_OWN_ISSUER,
@@ -354,7 +356,7 @@ fn excludes((one, here): &Usage, (other, there): &Usage) -> bool {
 
 impl Part {
     fn against(&self, (role, environment): &Usage, client: &ClientId, stands: bool) -> Conflict {
-        let text = &self.text;
+        let text = &self.used.text;
         let message = match role {
             Role::Audience => format!("{text} is the audience of {client} in {environment}"),
             Role::Accepted => format!(

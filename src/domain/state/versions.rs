@@ -18,17 +18,17 @@ pub(super) fn version<T: Clone + Serialize>(record: &T, entry: Entered<'_>, reas
 }
 
 /// A version that waits for `approval`.
-pub(super) fn hold<T: Clone + Serialize>(record: &T, entry: Entered<'_>, approval: &Approval) -> Held<T> {
-    Held { version: version(record, entry, approval.reason.as_ref()), approval: Some(approval.id.clone()) }
+pub(super) fn hold<T: Clone + Serialize>(record: &T, entry: Entered<'_>, approval: &Approval) -> Box<Held<T>> {
+    Box::new(Held { version: version(record, entry, approval.reason.as_ref()), approval: Some(approval.id.clone()) })
 }
 
 /// Puts the held version in force, if it is the one that was approved. Returns the approval that it waited for, then.
 pub(super) fn promote<T>(
-    held: &mut Option<Held<T>>,
+    held: &mut Option<Box<Held<T>>>,
     current: &mut Option<Versioned<T>>,
     approved: &Digest,
 ) -> Option<Option<ApprovalId>> {
-    let Held { version, approval } = held.take_if(|held| held.version.version == *approved)?;
+    let Held { version, approval } = *held.take_if(|held| held.version.version == *approved)?;
     *current = Some(version);
     Some(approval)
 }

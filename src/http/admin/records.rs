@@ -164,7 +164,7 @@ async fn apply(
     let view = broker.journal.view();
     let write = move || {
         let opened = plan.items.iter().filter_map(|item| view.state.approvals.get(item.approval.as_ref()?));
-        let approvals = Some(opened.map(opened_approval).collect());
+        let approvals = Some(opened.map(|approval| opened_approval(approval)).collect());
         written(&PlanView { approvals, ..show(&plan) })
     };
     Ok(json(broker.desk.finish(write).await?))

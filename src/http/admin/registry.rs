@@ -78,7 +78,7 @@ async fn integrations(
     {
         from = Bound::Included(least);
     }
-    let here = view.state.integrations.range((from, until));
+    let here = view.state.integrations.range((from, until)).map(|(id, integration)| (id, &**integration));
     let found = here.take_while(|(id, _)| partner.as_ref().is_none_or(|own| id.partner == *own)).filter(wanted);
     let part = page.first(found.map(|(id, integration)| (id.to_string(), (id, integration))));
     let shown = part.items.iter().filter_map(|(_, integration)| integration.shown());

@@ -8,7 +8,7 @@ use super::sources::Tree;
 /// The homes of each crate of `[dependencies]`, as prefixes of paths below `src`.
 ///
 /// A home whose files do not name the crate has to go.
-const HOMES: [(&str, &[&str]); 38] = [
+const HOMES: [(&str, &[&str]); 39] = [
     // HTTP
     ("askama", &["http/console/"]),
     ("axum", &["http/"]),
@@ -39,6 +39,7 @@ const HOMES: [(&str, &[&str]); 38] = [
     ("sqlx", &["journal/sqlite/"]),
     // The state
     ("imbl", &["domain/"]),
+    ("litemap", &["domain/"]),
     // Records, configuration, time
     ("jiff", &["cli/", "domain/", "http/admin/"]),
     ("serde_saphyr", &["domain/record/"]),

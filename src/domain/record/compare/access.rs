@@ -38,7 +38,7 @@ pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
     if !compare_limits(&format!("{at}.limits"), limits.0, limits.1, found) {
         return;
     }
-    for api in union(scopes.0, scopes.1) {
+    for api in union(scopes.0.keys(), scopes.1.keys()) {
         let none = Vec::new();
         let (was, is) = (scopes.0.get(api).unwrap_or(&none), scopes.1.get(api).unwrap_or(&none));
         let eligible: Vec<&Eligible> = elevation.1.iter().filter(|one| one.api == *api).collect();

@@ -3,7 +3,7 @@
 //! A change of audience, callers, token, approval or a scope's risk widens every integration that uses the API, whichever way
 //! it goes (docs/reference/records.md).
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::difference::Weight;
 use super::found::{Found, both, by_name, shown_text, union};
@@ -20,13 +20,13 @@ pub(super) fn introduce(new: &Api, found: &mut Found) {
     for (scope, entry) in &new.scopes {
         found.push(format!("scopes.{scope}"), None, Some(word(entry.risk)), Weight::Widens);
     }
-    compare_callers(&BTreeMap::new(), &new.callers, found);
+    compare_callers(&LiteMap::new(), &new.callers, found);
 }
 
 pub(super) fn compare(old: &Api, new: &Api, found: &mut Found) {
     both!(Api { owner, audience, token, scopes, callers, approval; name } = (old, new));
     found.text("owner", owner, Weight::Widens);
-    for environment in union(audience.0, audience.1) {
+    for environment in union(audience.0.keys(), audience.1.keys()) {
         let (from, to) = (audience.0.get(environment), audience.1.get(environment));
         if from != to {
             let at = format!("audience.{environment}");
@@ -35,7 +35,7 @@ pub(super) fn compare(old: &Api, new: &Api, found: &mut Found) {
     }
     found.value("token", token, shown, Weight::Widens);
     found.value("approval", approval, |approval| word(approval), Weight::Widens);
-    for scope in union(scopes.0, scopes.1) {
+    for scope in union(scopes.0.keys(), scopes.1.keys()) {
         let at = format!("scopes.{scope}");
         match (scopes.0.get(scope), scopes.1.get(scope)) {
             (Some(old), Some(new)) => {
@@ -52,13 +52,13 @@ pub(super) fn compare(old: &Api, new: &Api, found: &mut Found) {
     compare_callers(callers.0, callers.1, found);
 }
 
-type Callers = BTreeMap<EnvironmentName, Vec<Binding>>;
+type Callers = LiteMap<EnvironmentName, Vec<Binding>>;
 
 fn compare_callers(old: &Callers, new: &Callers, found: &mut Found) {
-    for environment in union(old, new) {
+    for environment in union(old.keys(), new.keys()) {
         let (old, new) = (old.get(environment).map_or(&[][..], |list| list), new.get(environment).map_or(&[][..], |list| list));
         let (old, new) = (by_name(old), by_name(new));
-        for name in union(&old, &new) {
+        for name in union(old.keys(), new.keys()) {
             let (from, to) = (old.get(*name), new.get(*name));
             if from != to {
                 let show = |binding: Option<&&Binding>| binding.map(|binding| super::binding::shown(binding));

@@ -424,7 +424,7 @@ fn an_empty_list_of_differences_never_narrows() {
     let differences = compared(Some(&Record::Integration(none.clone())), &Record::Integration(same.clone()));
     assert_eq!(differences, []);
     assert!(!is_provably_narrowing(&differences));
-    let access = |record: &Integration| record.environments["production"].clone();
+    let access = |record: &Integration| record.environments.get("production").expect("one").clone();
     assert!(widens_access(Some(&access(&none)), &access(&same), &mut Effort::default()));
 }
 

@@ -150,9 +150,9 @@ pub(super) fn list<T: ToString>(members: &[T], none: &str) -> String {
     members.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The keys of both maps, each once, in order.
-pub(super) fn union<'a, K: Ord, V, W>(old: &'a BTreeMap<K, V>, new: &'a BTreeMap<K, W>) -> BTreeSet<&'a K> {
-    old.keys().chain(new.keys()).collect()
+/// The keys of two maps, each once, in order.
+pub(super) fn union<'a, K: Ord>(old: impl Iterator<Item = &'a K>, new: impl Iterator<Item = &'a K>) -> BTreeSet<&'a K> {
+    old.chain(new).collect()
 }
 
 /// The bindings by their names; of two of one name the first.

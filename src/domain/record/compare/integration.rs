@@ -41,7 +41,7 @@ pub(super) fn compare(old: &Integration, new: &Integration, found: &mut Found) {
     both!(Offboarding { trigger, contact } = offboarding);
     found.ranked("offboarding.trigger", trigger, |value| word(value), |_, new| *new == Trigger::ContractEnd);
     found.text("offboarding.contact", contact, Weight::Widens);
-    for environment in union(environments.0, environments.1) {
+    for environment in union(environments.0.keys(), environments.1.keys()) {
         let at = format!("environments.{environment}");
         match (environments.0.get(environment), environments.1.get(environment)) {
             (Some(old), Some(new)) => access::compare(&at, old, new, found),

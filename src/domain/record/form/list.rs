@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::marker::PhantomData;
+
+use litemap::LiteMap;
 use std::str::FromStr;
 
 use serde_json::Value as Json;
@@ -168,9 +170,9 @@ impl<K, F> ByName<K, F> {
 }
 
 impl<K: Name, F: Form> Form for ByName<K, F> {
-    type Value = BTreeMap<K, F::Value>;
+    type Value = LiteMap<K, F::Value>;
 
-    fn read(&self, place: &Place<'_>, faults: &mut Faults) -> Option<BTreeMap<K, F::Value>> {
+    fn read(&self, place: &Place<'_>, faults: &mut Faults) -> Option<LiteMap<K, F::Value>> {
         let mut map = BTreeMap::new();
         let mut whole = true;
         for (key, place) in place.entries(faults)? {
@@ -186,10 +188,10 @@ impl<K: Name, F: Form> Form for ByName<K, F> {
             place.refuse(expected, faults);
             return None;
         }
-        whole.then_some(map)
+        whole.then(|| map.into_iter().collect())
     }
 
-    fn write(&self, value: &BTreeMap<K, F::Value>) -> Json {
+    fn write(&self, value: &LiteMap<K, F::Value>) -> Json {
         Json::Object(value.iter().map(|(name, value)| (name.to_string(), self.of.write(value))).collect())
     }
 
