@@ -7,6 +7,7 @@
 //!
 //! `cargo bench --bench exchange -- seconds=10` sets the length of a phase; `hold` keeps the server under load for a profiler.
 //! `compare` with `CARNET_BENCH_PROGRAM` set to another build's program measures the two in turns, a second each, and prints their ratio.
+//! npm `oidc-provider` is measured in the same run; `peer` measures it alone.
 //! New mTLS connections, approvals of elevations, and ABUSE K-22 and K-23, are measured at the end; `certificates` and `elevations`
 //! measure the first two alone. Nothing is asserted about speed.
 
@@ -21,6 +22,11 @@ mod elevation;
 mod load;
 #[path = "exchange/partners.rs"]
 mod partners;
+#[path = "exchange/peer.rs"]
+mod peer;
+#[path = "../tests/broker/interop/process.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod process;
 #[path = "exchange/server.rs"]
 mod server;
 #[path = "../tests/broker/certificates/tool.rs"]
@@ -71,6 +77,9 @@ async fn run() {
     if std::env::args().any(|argument| argument == "certificates") {
         return certificates::new_connections(phase).await;
     }
+    if std::env::args().any(|argument| argument == "peer") {
+        return peer::measure(phase).await;
+    }
     if std::env::args().any(|argument| argument == "elevations") {
         return elevation::approvals().await;
     }
@@ -113,6 +122,7 @@ async fn run() {
         clock::status_kilobytes(server.pid(), "VmHWM") as f64 / 1e3
     );
     drop(server);
+    peer::measure(phase).await;
     certificates::new_connections(phase).await;
     elevation::approvals().await;
     partners::stampede().await;

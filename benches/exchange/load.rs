@@ -135,7 +135,9 @@ pub async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<
         }
         let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
         let text = String::from_utf8_lossy(&buffer[..head]);
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        let lengths = text.lines().filter_map(|line| line.split_once(": "));
+        let mut lengths = lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length = lengths.find_map(|(_, length)| length.parse::<usize>().ok());
         if buffer.len() >= head + 4 + length.expect("a content-length") {
             return Ok(text.get(9..12).and_then(|status| status.parse().ok()).expect("a status"));
         }
