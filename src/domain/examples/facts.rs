@@ -69,6 +69,8 @@ fn of(state: &State) -> Value {
         // The newest of the lines above, and of the tokens, in the order of their changes.
         recent_cuts: _,
         staff_cuts,
+        // A text that what is kept of people shares.
+        issuer_of_people: _,
         candidates: _,
         history: _,
         barred: _,

@@ -82,12 +82,17 @@ impl Actor {
         }
     }
 
-    /// How the person is called, to be sealed.
-    pub fn name_mut(&mut self) -> Option<&mut Text> {
+    /// The person, to be changed.
+    pub fn person_mut(&mut self) -> Option<&mut Person> {
         match self {
-            Self::Staff(person) | Self::Machine(person) => person.name.as_mut(),
+            Self::Staff(person) | Self::Machine(person) => Some(person),
             Self::Workload(_) | Self::Operator | Self::Broker => None,
         }
+    }
+
+    /// How the person is called, to be sealed.
+    pub fn name_mut(&mut self) -> Option<&mut Text> {
+        self.person_mut().and_then(|person| person.name.as_mut())
     }
 }
 

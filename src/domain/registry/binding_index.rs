@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use imbl::HashMap;
+use imbl::{HashMap, OrdMap};
 
 use super::binding::{ExtraAudience, JwtRule};
 use super::claim_index::ClaimIndex;
@@ -94,7 +94,7 @@ impl Standing {
 #[derive(Clone, Debug, Default)]
 pub struct BindingIndex {
     groups: HashMap<Group, ClaimIndex<Arc<Entry>>>,
-    of: HashMap<ClientId, Arc<[Standing]>>,
+    of: OrdMap<ClientId, Arc<[Standing]>>,
     /// The place of the next entry.
     next: u64,
 }
@@ -117,7 +117,10 @@ impl BindingIndex {
         }
     }
 
-    fn insert(&mut self, entry: Entry) -> Standing {
+    fn insert(&mut self, mut entry: Entry) -> Standing {
+        if let Some(known) = entry.groups.first().and_then(|group| self.groups.get(group)) {
+            entry.conditions.share_claims(|claim| known.claim(claim));
+        }
         let standing = Standing { first: self.next, entry: Arc::new(entry) };
         for (group, place) in standing.places() {
             let known = self.groups.entry(group.clone()).or_default();

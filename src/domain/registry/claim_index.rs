@@ -14,7 +14,7 @@ use std::sync::Arc;
 use imbl::{HashMap, OrdMap};
 use serde_json::Value;
 
-use super::conditions::{Conditions, Exact, Values};
+use super::conditions::{Claim, Conditions, Exact, Values};
 use crate::domain::value::claim_text::compared;
 use crate::domain::value::effort::{Effort, Exhausted};
 
@@ -123,6 +123,11 @@ impl<T> ClaimIndex<T> {
     /// Whether there is no item.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// The text of a claim that items compare.
+    pub(super) fn claim(&self, claim: &str) -> Option<&Claim> {
+        self.comparing.get_key_value(claim).map(|(known, _)| known)
     }
 
     /// The item at `place`.

@@ -25,7 +25,11 @@ pub(super) enum Values {
 
 /// Some values, each once and in order, so that one is found fast among many.
 #[derive(Clone, Debug)]
-pub(super) struct Exact(Box<[Arc<str>]>);
+pub(super) enum Exact {
+    /// As nearly always.
+    One(Arc<str>),
+    Many(Box<[Arc<str>]>),
+}
 
 impl Conditions {
     /// The conditions of `rule`.
@@ -64,6 +68,15 @@ impl Conditions {
     /// The exact conditions on `claim`: the values that each takes.
     pub(super) fn exact_on(&self, claim: &str) -> impl Iterator<Item = &Exact> {
         exact(self.all_on(claim))
+    }
+
+    /// Takes the texts of claims from `known`, where it has them: nearly all rules of an issuer compare the same few claims.
+    pub(super) fn share_claims<'k>(&mut self, known: impl Fn(&str) -> Option<&'k Claim>) {
+        for (claim, _) in &mut self.0 {
+            if let Some(known) = known(claim) {
+                *claim = Arc::clone(known);
+            }
+        }
     }
 
     /// The first condition on `claim`.
@@ -171,28 +184,38 @@ impl Values {
 
 impl Exact {
     fn new(values: &[String]) -> Self {
+        if let [one] = values {
+            return Self::One(one.as_str().into());
+        }
         let mut values: Vec<Arc<str>> = values.iter().map(|value| value.as_str().into()).collect();
         values.sort_unstable();
         values.dedup();
-        Self(values.into())
+        Self::Many(values.into())
+    }
+
+    fn all(&self) -> &[Arc<str>] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.all().len()
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Arc<str>> {
-        self.0.iter()
+        self.all().iter()
     }
 
     fn contains(&self, value: &str) -> bool {
-        self.0.binary_search_by(|one| (**one).cmp(value)).is_ok()
+        self.all().binary_search_by(|one| (**one).cmp(value)).is_ok()
     }
 
     /// The values from the first one on that is not less than `least`.
     fn from(&self, least: &str) -> &[Arc<str>] {
-        let from = self.0.partition_point(|value| &**value < least);
-        self.0.get(from..).unwrap_or_default()
+        let from = self.all().partition_point(|value| &**value < least);
+        self.all().get(from..).unwrap_or_default()
     }
 }
 

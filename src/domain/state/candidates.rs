@@ -79,7 +79,7 @@ struct Trusted {
 pub struct Candidates {
     by_issuer: HashMap<EnvironmentName, HashMap<Issuer, List>>,
     /// The places of the bindings of each client.
-    of: HashMap<ClientId, Arc<Vec<Place>>>,
+    of: OrdMap<ClientId, Arc<Vec<Place>>>,
     /// The number of bindings that were ever taken in: the place of the next one.
     next: u64,
     sources: Sources,

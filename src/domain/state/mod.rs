@@ -123,6 +123,8 @@ pub struct State {
     pub revoked_before: OrdMap<RevocationKey, u64>,
     /// What the newest changes cut, for the live index.
     pub recent_cuts: RecentCuts,
+    /// The issuer of the person who made the last change: one text for all that is kept of people.
+    pub(in crate::domain) issuer_of_people: Option<Issuer>,
     /// People whose access was ended, with the time of the cut. It stays ended.
     pub staff_cuts: Arc<Vec<(Person, Timestamp)>>,
     /// Bindings by environment and issuer, of what is in force.
@@ -147,7 +149,9 @@ impl State {
 
     /// Folds the change that stands at `index` with time `at` into the state.
     pub fn apply(&mut self, index: u64, at: Timestamp, change: &Attributed) {
-        let entry = Entered { index, at, by: &change.by };
+        let mut by = change.by.clone();
+        by.person_mut().into_iter().for_each(|person| self.share_issuer(person));
+        let entry = Entered { index, at, by: &by };
         let effects = match &change.what {
             Change::Journal(change) => self.apply_journal(entry, change),
             Change::Configuration(change) => self.apply_configuration(entry, change),
@@ -166,6 +170,14 @@ impl State {
             Change::Text(TextChange::Erased { .. }) => Effects::unjudged(),
         };
         self.carry_out(entry, effects);
+    }
+
+    /// Gives `person` the text of the issuer that is known.
+    fn share_issuer(&mut self, person: &mut Person) {
+        match &self.issuer_of_people {
+            Some(known) if *known == person.iss => person.iss = known.clone(),
+            Some(_) | None => self.issuer_of_people = Some(person.iss.clone()),
+        }
     }
 
     /// Folds a change of an elevation, and counts the use of the passkey that signed it.

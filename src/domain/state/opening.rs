@@ -32,7 +32,9 @@ impl State {
         self.withdraw(at, earlier);
         let Opening { approval, reason, stop } = opening;
         let reason = reason.or(approval.reason.as_ref()).cloned();
-        let opened = Approval { reason, opened: Opened { at, stop }, ..approval.clone() };
+        let mut opened = Approval { reason, opened: Opened { at, stop }, ..approval.clone() };
+        let people = opened.requested_by.person_mut().into_iter().chain(&mut opened.barred);
+        people.for_each(|person| self.share_issuer(person));
         self.approvals.insert(approval.id.clone(), Arc::new(opened));
         self.list_granted(Some(&approval.id));
     }

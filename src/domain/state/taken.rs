@@ -74,7 +74,7 @@ struct Rule<'r> {
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     uses: Uses,
-    of: HashMap<ClientId, Arc<[Used]>>,
+    of: OrdMap<ClientId, Arc<[Used]>>,
     bindings: BindingIndex,
 }
 
