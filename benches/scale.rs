@@ -22,6 +22,7 @@ mod server;
 #[expect(dead_code, unused_imports, reason = "the tests use more of it")]
 mod world;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bench::clock;
@@ -31,6 +32,7 @@ use installation::Installation;
 use load::Load;
 use serde_json::{Value, json};
 use server::Server;
+use world::World;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -122,7 +124,23 @@ async fn measured(integrations: usize, revocations: usize, issued: usize) -> Col
     column.extend(bench.changes().await);
     column.push(("one verify + one sign, us", server::floor()));
     column.push(("RSS at the end, MB", clock::status_kilobytes(bench.server.pid(), "VmRSS") as f64 / 1e3));
+    let Bench { installation, server } = bench;
+    drop(server);
+    installation.world.clock.synchronise();
+    let again = Server::start(&installation.world).await;
+    column.push(("start again, with what was issued, ms", again.ready_after()));
+    drop(again);
+    column.push(("carnet journal verify, s", verified(&installation.world)));
     column
+}
+
+/// Seconds that a proof of the whole journal takes.
+fn verified(world: &World) -> f64 {
+    let begun = Instant::now();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    let ended = command.args(["journal", "verify", "-c"]).arg(world.folder.path().join("carnet.toml")).output();
+    assert!(ended.is_ok_and(|ended| ended.status.success()), "the journal is whole");
+    begun.elapsed().as_secs_f64()
 }
 
 /// A way in which an exchange is refused.

@@ -61,8 +61,8 @@ pub mod tree;
 pub use answers::{Before, ForRequest, Idempotency, Reply};
 pub use archive::{ArchiveFault, Page};
 pub use evidence::{
-    Report, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline, verifier_key,
-    verify_database, verify_export,
+    Progress, Report, SILENT, VerifyFault, changes, export, exported_changes, leads_to_verifier_key, prove_offline,
+    verifier_key, verify_database, verify_export,
 };
 pub use fault::{ClockFault, Health, Loss, OpenFault, RecordFault, StopReason, StoreFault, Unavailable};
 pub use handle::{At, Committed, Journal, Proposal, Recorded};

@@ -1,12 +1,14 @@
 //! Commands that work on the journal itself, without a server.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::serve::{invalid, system};
 use crate::broker::passkey::forged;
-use crate::cli::shell::answer::{Answer, Failure, cell};
+use crate::cli::shell::answer::{self, Answer, Failure, cell};
 use crate::cli::shell::exit::Exit;
 use crate::cli::shell::reach::Reach;
 use crate::config;
@@ -14,6 +16,9 @@ use crate::domain::value::clock::{Clock, Seconds, Timestamp};
 use crate::journal::tree::note::VerifierKey;
 use crate::journal::{self, HANDOVER, Journal, Kek, LONGEST_ASSERTION, OpenFault, Report, Rest, Settings, VerifyFault};
 use crate::serve::journal_settings;
+
+/// How often a long proof tells how far it is.
+const BETWEEN_WORDS: Duration = Duration::from_secs(2);
 
 /// The default path of the configuration.
 pub const CONFIG: &str = "carnet.toml";
@@ -41,13 +46,13 @@ pub struct Verify {
 pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
     let kept = args.checkpoint.as_deref().map(text).transpose()?;
     let report = match (&args.export, &args.key) {
-        (Some(export), Some(key)) => journal::verify_export(export, key, kept.as_deref()),
+        (Some(export), Some(key)) => journal::verify_export(export, key, kept.as_deref(), &progress()),
         _ => {
             let (settings, kek) = configured(&args.config)?;
             if let Some(wanted) = &args.key {
                 signs_with(&settings, &kek, wanted).await?;
             }
-            journal::verify_database(&settings, &kek, kept.as_deref()).await
+            journal::verify_database(&settings, &kek, kept.as_deref(), &progress()).await
         }
     };
     let report = report.map_err(|fault| unverified(&fault))?;
@@ -61,6 +66,18 @@ pub async fn verify(args: &Verify) -> Result<Answer, Failure> {
         return Err(unverified(&VerifyFault::entry(index, what)));
     }
     Ok(told(&report, "verified"))
+}
+
+/// Tells on stderr, every few seconds, how far a long proof is.
+fn progress() -> impl Fn(u64, u64) + Send + Sync {
+    let told = Mutex::new(Instant::now());
+    move |proved, all| {
+        let Ok(mut told) = told.lock() else { return };
+        if told.elapsed() >= BETWEEN_WORDS {
+            *told = Instant::now();
+            answer::stderr(&format!("{proved} of {all} entries verified"));
+        }
+    }
 }
 
 /// Refuses a journal that does not sign with the pinned key.

@@ -9,7 +9,7 @@ use super::super::tree::FullTile;
 use super::chain::{Chain, Watched, correction};
 use super::export::{CHECKPOINT, ENTRIES};
 use super::fault::VerifyFault;
-use super::report::{Report, checkpoint};
+use super::report::{Progress, Report, STEP, checkpoint};
 use crate::domain::log::entry::{ChangeEntry, Entry};
 use crate::journal::key::signers::{Lineage, stated};
 use crate::journal::store::batch::LONGEST;
@@ -22,7 +22,7 @@ use crate::journal::tree::tiles::{Kind, Tile, WIDTH};
 const LONGEST_TILE: u64 = 256 * (LONGEST as u64 + 2);
 
 /// Proves an export: `key` signed its checkpoint, which names its entries, bundles and tiles.
-pub fn verify_export(dir: &Path, key: &VerifierKey, kept: Option<&str>) -> Result<Report, VerifyFault> {
+pub fn verify_export(dir: &Path, key: &VerifierKey, kept: Option<&str>, progress: Progress<'_>) -> Result<Report, VerifyFault> {
     let note = note(dir)?;
     let lineage = lineage(dir, key, [Some(&*note), kept])?;
     let signed = checkpoint(lineage.open(&note), key, "export's checkpoint")?;
@@ -40,6 +40,9 @@ pub fn verify_export(dir: &Path, key: &VerifierKey, kept: Option<&str>) -> Resul
     let mut bundle: Vec<Vec<u8>> = Vec::new();
     let mut full: Vec<FullTile> = Vec::new();
     for at in 0..signed.size {
+        if at % STEP == STEP - 1 {
+            progress(at + 1, signed.size);
+        }
         let line = line(&mut lines, at).map_err(VerifyFault::file(&path))?;
         bundle.push(
             line.ok_or_else(|| VerifyFault::entry(at, format!("the entry is missing; the checkpoint has {}", signed.size)))?,

@@ -22,7 +22,7 @@ use std::path::Path;
 
 pub use exported::{exported_changes, prove_offline, verify_export};
 pub use fault::VerifyFault;
-pub use report::Report;
+pub use report::{Progress, Report, SILENT};
 
 use self::chain::{Chain, Watched};
 use self::export::Writer;
@@ -47,9 +47,14 @@ use crate::domain::value::proof_key::ProofKey;
 /// Proves the configured journal, whether a server runs on it or not.
 ///
 /// `kept`: the text of a checkpoint of this log that was kept elsewhere.
-pub async fn verify_database(settings: &Settings, kek: &Kek, kept: Option<&str>) -> Result<Report, VerifyFault> {
+pub async fn verify_database(
+    settings: &Settings,
+    kek: &Kek,
+    kept: Option<&str>,
+    progress: Progress<'_>,
+) -> Result<Report, VerifyFault> {
     let source = Source::of(settings, kek).await?;
-    let report = source.prove(kek, kept, None).await;
+    let report = source.prove(kek, kept, None, progress).await;
     source.reader.close().await?;
     report
 }
@@ -108,7 +113,7 @@ pub(super) async fn spent_since(
     // As if the correction stood there: nothing is cleared that is wanted after it.
     chain.corrections.push((u64::MAX, from));
     let mut snapshot = reader.snapshot().await?;
-    walk::walk((&mut *snapshot, shelf), key, &mut chain, None).await.map_err(OpenFault::from)?;
+    walk::walk((&mut *snapshot, shelf), key, &mut chain, None, SILENT).await.map_err(OpenFault::from)?;
     snapshot.end_reading().await?;
     let remembered = chain.paid.into_iter().filter(|(_, (until, _))| *until >= from);
     Ok(remembered.map(|(proof, (until, _))| (ProofKey(proof), until)).collect())
@@ -119,7 +124,7 @@ pub(super) async fn spent_since(
 /// It is for a journal that keeps no sums over its side tables yet, and reads in the caller's snapshot.
 pub(super) async fn proves_beside((snapshot, shelf): (&mut dyn Snapshot, &Shelf), key: &MacKey) -> Result<Head, VerifyFault> {
     let mut chain = Chain::default();
-    let walked = walk::walk((&mut *snapshot, shelf), key, &mut chain, None).await?;
+    let walked = walk::walk((&mut *snapshot, shelf), key, &mut chain, None, SILENT).await?;
     beside::spent(snapshot, &chain, &walked.head).await?;
     beside::used(snapshot, &chain).await?;
     Ok(walked.head)
@@ -128,7 +133,7 @@ pub(super) async fn proves_beside((snapshot, shelf): (&mut dyn Snapshot, &Shelf)
 impl Journal {
     /// As [`verify_database`], on an open journal. The anchor is left to [`verify_database`].
     pub async fn verify(&self, kek: &Kek, kept: Option<&str>) -> Result<Report, VerifyFault> {
-        self.source(kek).await?.prove(kek, kept, None).await
+        self.source(kek).await?.prove(kek, kept, None, SILENT).await
     }
 
     /// As [`export()`], of an open journal.
@@ -161,7 +166,13 @@ impl Source {
         Ok(Self { reader, shelf, signers, anchor: settings.anchor.clone().map(Anchor::at) })
     }
 
-    async fn prove(&self, kek: &Kek, kept: Option<&str>, out: Option<&mut Writer>) -> Result<Report, VerifyFault> {
+    async fn prove(
+        &self,
+        kek: &Kek,
+        kept: Option<&str>,
+        out: Option<&mut Writer>,
+        progress: Progress<'_>,
+    ) -> Result<Report, VerifyFault> {
         let (verifier, lineage) = (self.signers.verifier(), self.signers.lineage());
         let kept = kept.map(|note| checkpoint(lineage.open_kept(note), verifier, "kept checkpoint")).transpose()?;
         // Before the snapshot: a running node moves both on, and the log must be the later of the two.
@@ -175,7 +186,7 @@ impl Source {
 
         let mut snapshot = self.reader.snapshot().await?;
         let key = MacKey::of(kek);
-        let walked = walk::walk((&mut *snapshot, &self.shelf), &key, &mut chain, out).await?;
+        let walked = walk::walk((&mut *snapshot, &self.shelf), &key, &mut chain, out, progress).await?;
         beside::check(&mut *snapshot, kek, &chain, &walked).await?;
         // Without sums the entries have shown all that a start asks for.
         let _summed = snapshot.check_sums(&key.sums, &walked.head, Checked::All).await?;
@@ -196,7 +207,7 @@ impl Source {
 
     async fn export(&self, kek: &Kek, dir: &Path) -> Result<Report, VerifyFault> {
         let mut writer = Writer::beside(dir)?;
-        let report = self.prove(kek, None, Some(&mut writer)).await?;
+        let report = self.prove(kek, None, Some(&mut writer), SILENT).await?;
         let checkpoint = Checkpoint { origin: report.origin.clone(), size: report.size, root: report.root };
         let note =
             self.signers.sign(&checkpoint, report.newest).map_err(|fault| VerifyFault::Note { which: "checkpoint", fault })?;

@@ -1,10 +1,20 @@
-//! The result of a proof, and the notes that the log is compared with.
+//! The result of a proof, how far it is, and the notes that the log is compared with.
 
 use super::fault::VerifyFault;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::journal::fault::OpenFault;
 use crate::journal::tree::note::{Checkpoint, Kept, NoteFault, VerifierKey};
+use crate::journal::tree::tiles::WIDTH;
+
+/// Hears now and then how far a proof is: the entries that are proved, of all.
+pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Send + Sync);
+
+/// For whoever asks only for the result.
+pub const SILENT: Progress<'static> = &|_, _| {};
+
+/// Entries between two words of a [`Progress`].
+pub const STEP: u64 = WIDTH as u64;
 
 /// The result of a proof.
 #[derive(Clone, Debug, Eq, PartialEq)]

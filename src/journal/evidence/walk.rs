@@ -12,6 +12,7 @@ use super::super::tree::FullTile;
 use super::chain::{Chain, REOPENED, Taken, correction};
 use super::export::Writer;
 use super::fault::VerifyFault;
+use super::report::{Progress, STEP};
 use crate::domain::log::archive::{Archive, Segment};
 use crate::domain::log::change::Change;
 use crate::domain::log::entry::Entry;
@@ -46,6 +47,7 @@ pub async fn walk(
     key: &MacKey,
     chain: &mut Chain,
     mut out: Option<&mut Writer>,
+    progress: Progress<'_>,
 ) -> Result<Walked, VerifyFault> {
     let head = load::head(snapshot).await?;
     let archive = archive(snapshot).await?;
@@ -83,6 +85,9 @@ pub async fn walk(
                 (Some(_), Some(_)) => return Err(fault("a batch begins within another")),
             }
             let Taken { entry, full } = chain.take(body, leaf)?;
+            if at % STEP == STEP - 1 {
+                progress(at + 1, head.size);
+            }
             match row {
                 Some(row) => columns(row, &entry)?,
                 None if matches!(entry, Entry::Change(_)) => return Err(fault("the change has left the database")),

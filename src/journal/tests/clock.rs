@@ -172,7 +172,7 @@ async fn l_10_a_head_that_is_ahead_is_corrected_on_record() {
     let dir = house.directory.path().join("export");
     export(&house.settings, &House::kek(), &dir).await.expect("exports");
     let key = verifier_key(&house.settings, &House::kek()).await.expect("the key");
-    verify_export(&dir, &key, Some(&kept)).expect("verifies");
+    verify_export(&dir, &key, Some(&kept), SILENT).expect("verifies");
     house.open().await.expect("opens").close().await;
 }
 

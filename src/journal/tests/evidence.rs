@@ -51,7 +51,7 @@ async fn an_export_of_any_size_verifies_with_the_public_key_alone() {
         for name in names(&dir) {
             assert_eq!(fs::read(running.join(&name)).expect("reads"), fs::read(dir.join(&name)).expect("reads"), "{name:?}");
         }
-        let report = verify_export(&dir, &key, kept.as_deref()).expect("verifies");
+        let report = verify_export(&dir, &key, kept.as_deref(), SILENT).expect("verifies");
         assert_eq!((report.size, report.root, report.anchored), (size, root, None));
         assert_eq!(report.kept.is_some(), kept.is_some(), "without a kept checkpoint nothing is said of later entries");
         assert_eq!(report, Report { anchored: None, ..house.verify(kept.as_deref()).await.expect("verifies") });
@@ -135,13 +135,13 @@ async fn l_01_l_02_an_export_that_was_touched_is_refused_with_its_entry() {
         files(&dir).into_iter().map(|file| (file.clone(), fs::read(file).expect("reads"))).collect();
     for (name, touch, index) in cases {
         touch();
-        let fault = verify_export(&dir, &key, None).expect_err(name);
+        let fault = verify_export(&dir, &key, None, SILENT).expect_err(name);
         assert_eq!(fault.index(), index, "{name}: {fault}");
         for (file, content) in &whole {
             fs::write(file, content).expect("writes");
         }
     }
-    verify_export(&dir, &key, None).expect("put back, it holds");
+    verify_export(&dir, &key, None, SILENT).expect("put back, it holds");
 
     // A proof from bent tiles or a bent bundle is not given.
     bend(&dir.join("tile/0/000"), 32 * 77);
@@ -174,10 +174,10 @@ async fn l_02_an_older_export_and_another_history_are_shown_by_the_kept_checkpoi
     issue(&journal, 10..14).await;
     let kept = journal.checkpoint().expect("signs");
     journal.close().await;
-    let fault = verify_export(&dir, &key, Some(&kept)).expect_err("older");
+    let fault = verify_export(&dir, &key, Some(&kept), SILENT).expect_err("older");
     assert!(matches!(fault, VerifyFault::Cut { size: 13, known: 17, by: "kept checkpoint" }), "{fault}");
     assert_eq!(fault.to_string(), "entries 13 to 16 are missing: the kept checkpoint is of 17 entries");
-    assert_eq!(verify_export(&dir, &key, None).expect("by itself it holds").kept, None);
+    assert_eq!(verify_export(&dir, &key, None, SILENT).expect("by itself it holds").kept, None);
 
     // The same key and the same length, and another past: only the owner of the key can make it.
     let seed = House::kek();
@@ -186,10 +186,10 @@ async fn l_02_an_older_export_and_another_history_are_shown_by_the_kept_checkpoi
     let root = crate::domain::value::digest::Digest::of(b"another past");
     let forged = crate::journal::tree::note::Checkpoint { origin: key.name().to_owned(), size: 12, root };
     let forged = signer.sign(&forged, fixture::at(0)).expect("signs");
-    assert!(matches!(verify_export(&dir, &key, Some(&forged)), Err(VerifyFault::Forked { known: 12, .. })));
+    assert!(matches!(verify_export(&dir, &key, Some(&forged), SILENT), Err(VerifyFault::Forked { known: 12, .. })));
     // Signed over a history that is not in the directory.
     fs::write(dir.join("checkpoint"), forged).expect("writes");
-    assert!(verify_export(&dir, &key, None).is_err());
+    assert!(verify_export(&dir, &key, None, SILENT).is_err());
     assert!(prove_offline(&dir, 3, &key).is_err());
 }
 
@@ -199,10 +199,13 @@ async fn only_the_right_key_and_log_are_believed() {
     house.with_tokens(1).await;
     let (dir, key) = exported(&house, "export").await;
     let other = VerifierKey::new(key.name(), [3; 32]).expect("a key");
-    assert!(matches!(verify_export(&dir, &other, None), Err(VerifyFault::Note { which: "export's checkpoint", .. })));
+    assert!(matches!(verify_export(&dir, &other, None, SILENT), Err(VerifyFault::Note { which: "export's checkpoint", .. })));
     assert!(prove_offline(&dir, 0, &other).is_err());
     for garbage in ["", "x", "sts.acme.example/carnet\n11\nAAAA\n\n"] {
-        assert!(matches!(verify_export(&dir, &key, Some(garbage)), Err(VerifyFault::Note { which: "kept checkpoint", .. })));
+        assert!(matches!(
+            verify_export(&dir, &key, Some(garbage), SILENT),
+            Err(VerifyFault::Note { which: "kept checkpoint", .. })
+        ));
     }
 }
 
@@ -214,11 +217,11 @@ async fn an_export_replaces_nothing_and_leaves_nothing_behind_when_it_fails() {
     let (dir, key) = exported(&house, "export").await;
     let again = export(&house.settings, &House::kek(), &dir).await.expect_err("is there");
     assert!(matches!(&again, VerifyFault::File { cause, .. } if cause.kind() == std::io::ErrorKind::AlreadyExists), "{again}");
-    verify_export(&dir, &key, None).expect("untouched");
+    verify_export(&dir, &key, None, SILENT).expect("untouched");
     let empty = out(&house, "empty");
     fs::create_dir(&empty).expect("makes");
     export(&house.settings, &House::kek(), &empty).await.expect("an empty directory is a place");
-    verify_export(&empty, &key, None).expect("verifies");
+    verify_export(&empty, &key, None, SILENT).expect("verifies");
 
     house.sql("UPDATE entries SET body = replace(body, 'orders:read', 'orders:root') WHERE idx = 300").await;
     let place = out(&house, "failed");
@@ -256,4 +259,19 @@ async fn a_running_journal_verifies_at_any_moment() {
     assert!(rounds > 1);
     journal.close().await;
     assert_eq!(house.verify(None).await.expect("verifies").size, 10 + 440);
+}
+
+/// A long proof tells how far it is, of a journal and of an export.
+#[tokio::test]
+async fn a_proof_tells_how_far_it_is() {
+    let house = House::new();
+    house.with_tokens(600).await;
+    let (dir, key) = exported(&house, "copy").await;
+    let size = house.verify(None).await.expect("verifies").size;
+    let heard = Mutex::new(Vec::new());
+    let progress = |proved, all| heard.lock().expect("no panic").push((proved, all));
+    verify_database(&house.settings, &House::kek(), None, &progress).await.expect("verifies");
+    verify_export(&dir, &key, None, &progress).expect("verifies");
+    let steps = [(256, size), (512, size)];
+    assert_eq!(*heard.lock().expect("no panic"), [steps, steps].concat());
 }

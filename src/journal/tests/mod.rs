@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 
 use super::answers::{Idempotency, Sealed};
 use super::evidence::verify_database;
-use super::evidence::{Report, VerifyFault};
+use super::evidence::{Report, SILENT, VerifyFault};
 use super::fault::{OpenFault, RecordFault, StoreFault};
 use super::handle::{Committed, Journal, Proposal, Recorded};
 use super::key::kek::{BlobName, Kek};
@@ -170,7 +170,7 @@ impl House {
     }
 
     pub async fn verify(&self, kept: Option<&str>) -> Result<Report, VerifyFault> {
-        verify_database(&self.settings, &Self::kek(), kept).await
+        verify_database(&self.settings, &Self::kek(), kept, SILENT).await
     }
 
     /// The same journal without its anchor: what whoever has only the database can know.

@@ -64,13 +64,13 @@ async fn a_checkpoint_key_is_succeeded_on_record_and_signed_by_both() {
     let dir = exported(&house, "late").await;
     assert!(first.open(&fs::read_to_string(dir.join("checkpoint")).expect("reads")).is_err());
     for trusted in [&first, &second] {
-        assert_eq!(verify_export(&dir, trusted, Some(&kept)).expect("verifies").kept, Some(13));
+        assert_eq!(verify_export(&dir, trusted, Some(&kept), SILENT).expect("verifies").kept, Some(13));
         prove_offline(&dir, 12, trusted).expect("proves");
     }
-    assert!(verify_export(&dir, &other, None).is_err());
+    assert!(verify_export(&dir, &other, None, SILENT).is_err());
     // Trust goes forward: what only the old key signed is nothing to who has the new one.
-    verify_export(&early, &first, None).expect("verifies");
-    assert!(verify_export(&early, &second, None).is_err());
+    verify_export(&early, &first, None, SILENT).expect("verifies");
+    assert!(verify_export(&early, &second, None, SILENT).is_err());
 
     // The next succession destroys the key before the last.
     house.succeed().await.expect("succeeds").close().await;
@@ -78,7 +78,7 @@ async fn a_checkpoint_key_is_succeeded_on_record_and_signed_by_both() {
     house.open().await.expect("opens").close().await;
     let dir = exported(&house, "third").await;
     assert!(first.open(&fs::read_to_string(dir.join("checkpoint")).expect("reads")).is_err());
-    verify_export(&dir, &first, Some(&kept)).expect("from the first to the third");
+    verify_export(&dir, &first, Some(&kept), SILENT).expect("from the first to the third");
 }
 
 /// L-01: a succession that was taken out, or put in by whoever has no key, is found; and so is an anchor of the old key alone.

@@ -255,11 +255,11 @@ async fn l_02_a_cut_end_is_shown_by_anchor_and_kept_checkpoint() {
     assert!(matches!(fault_of(&house).await, VerifyFault::Cut { size: REGISTRY, known: 15, by: "anchor" }));
 
     let bare = house.without_anchor();
-    let fault = verify_database(&bare, &House::kek(), Some(&kept)).await.expect_err("cut");
+    let fault = verify_database(&bare, &House::kek(), Some(&kept), SILENT).await.expect_err("cut");
     assert!(matches!(fault, VerifyFault::Cut { size: REGISTRY, known: 15, by: "kept checkpoint" }), "{fault}");
     assert_eq!(fault.index(), Some(REGISTRY));
     // With neither, nothing can show it, and the report says so.
-    let report = verify_database(&bare, &House::kek(), None).await.expect("what is left holds");
+    let report = verify_database(&bare, &House::kek(), None, SILENT).await.expect("what is left holds");
     assert_eq!((report.size, report.kept, report.anchored), (REGISTRY, None, None));
 }
 
@@ -541,7 +541,7 @@ async fn a_forked_journal_is_refused() {
     std::fs::write(&anchor, left).expect("writes");
     assert!(matches!(house.open().await, Err(OpenFault::Rollback { anchored: 14, head: 14 })));
     assert!(matches!(fault_of(&house).await, VerifyFault::Forked { known: 14, by: "anchor" }));
-    let fault = verify_database(&house.without_anchor(), &House::kek(), Some(&kept)).await.expect_err("forked");
+    let fault = verify_database(&house.without_anchor(), &House::kek(), Some(&kept), SILENT).await.expect_err("forked");
     assert!(matches!(fault, VerifyFault::Forked { known: 14, by: "kept checkpoint" }), "{fault}");
 }
 
@@ -754,9 +754,9 @@ async fn f_20_a_bit_flipped_anywhere_is_found_or_says_nothing() {
 async fn another_kek_origin_or_place_is_said() {
     let house = House::new();
     house.with_tokens(1).await;
-    let fault = verify_database(&house.settings, &Kek::from_bytes([9; 32]), None).await.expect_err("another KEK");
+    let fault = verify_database(&house.settings, &Kek::from_bytes([9; 32]), None, SILENT).await.expect_err("another KEK");
     assert!(matches!(fault, VerifyFault::Open(OpenFault::Kek(_))), "{fault}");
     let other = Settings { origin: "sts.other.example/carnet".to_owned(), anchor: None, ..house.settings.clone() };
-    let fault = verify_database(&other, &House::kek(), None).await.expect_err("another origin");
+    let fault = verify_database(&other, &House::kek(), None, SILENT).await.expect_err("another origin");
     assert!(matches!(fault, VerifyFault::Open(OpenFault::Origin { .. })), "{fault}");
 }
