@@ -8,8 +8,8 @@
 //! `cargo bench --bench exchange -- seconds=10` sets the length of a phase; `hold` keeps the server under load for a profiler.
 //! `compare` with `CARNET_BENCH_PROGRAM` set to another build's program measures the two in turns, a second each, and prints their ratio.
 //! npm `oidc-provider` is measured in the same run; `peer` measures it alone.
-//! New mTLS connections, approvals of elevations, and ABUSE K-22 and K-23, are measured at the end; `certificates` and `elevations`
-//! measure the first two alone. Nothing is asserted about speed.
+//! Introspection, verdicts, key sets and OCSP, new mTLS connections, approvals of elevations, and ABUSE K-22 and K-23, are measured at the
+//! end; `paths`, `certificates` and `elevations` measure the first three alone. Nothing is asserted about speed.
 
 mod bench;
 #[path = "exchange/certificates.rs"]
@@ -22,6 +22,8 @@ mod elevation;
 mod load;
 #[path = "exchange/partners.rs"]
 mod partners;
+#[path = "exchange/paths.rs"]
+mod paths;
 #[path = "exchange/peer.rs"]
 mod peer;
 #[path = "../tests/broker/interop/process.rs"]
@@ -62,6 +64,9 @@ fn main() {
     if std::env::args().any(|argument| argument == server::FLOOR) {
         return println!("{}", floor::microseconds());
     }
+    if std::env::args().any(|argument| argument == paths::TWO_VERIFIES) {
+        return println!("{}", paths::two_verifies());
+    }
     // Before a thread is started: they inherit it, and so does Redis.
     server::pin_self();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -79,6 +84,9 @@ async fn run() {
     }
     if std::env::args().any(|argument| argument == "peer") {
         return peer::measure(phase).await;
+    }
+    if std::env::args().any(|argument| argument == "paths") {
+        return paths::measure().await;
     }
     if std::env::args().any(|argument| argument == "elevations") {
         return elevation::approvals().await;
@@ -123,6 +131,7 @@ async fn run() {
     );
     drop(server);
     peer::measure(phase).await;
+    paths::measure().await;
     certificates::new_connections(phase).await;
     elevation::approvals().await;
     partners::stampede().await;

@@ -29,8 +29,13 @@ fn of_thread() -> u64 {
 
 /// Nanoseconds on a CPU of all threads of this process, ended ones not counted.
 pub fn of_process() -> u64 {
+    of_threads(std::process::id())
+}
+
+/// The same of another process.
+pub fn of_threads(pid: u32) -> u64 {
     std::thread::yield_now();
-    let threads = fs::read_dir("/proc/self/task").expect("a process");
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
     let of_one = |path: std::path::PathBuf| {
         let text = fs::read_to_string(path.join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<u64>().ok()

@@ -63,7 +63,7 @@ pub async fn new_connections(time: Duration) {
 }
 
 /// A machine with a certificate for production, by a real enrolment.
-async fn enrolled(world: &World) -> Machine {
+pub async fn enrolled(world: &World) -> Machine {
     let machine = Machine::new(world).await;
     let body = json!({"integration": "globex/order-sync", "environment": "production", "reason": "a bench"});
     let asked = world.admin_post("/v1/enrolments", "ann", &body).await.json();

@@ -27,11 +27,16 @@ pub fn pin_self() {
 /// One verify plus one sign on the server's core, in microseconds, with the other core as it is under load: awake. What a core does in
 /// a microsecond depends on its neighbour.
 pub fn floor() -> f64 {
+    on_its_core(FLOOR)
+}
+
+/// The figure that this program prints there with the argument `what`.
+pub fn on_its_core(what: &str) -> f64 {
     let program = std::env::current_exe().expect("this program");
     let mut child = Command::new("taskset")
         .args(["-c", "0"])
         .arg(program)
-        .args(["--bench", FLOOR])
+        .args(["--bench", what])
         .stdout(Stdio::piped())
         .spawn()
         .expect("taskset (util-linux) pins processes to cores");
