@@ -402,7 +402,8 @@ impl Journal {
         &self.shelf
     }
 
-    pub(super) fn running(&self) -> Result<(), Unavailable> {
+    /// Refuses once the journal has stopped.
+    pub fn running(&self) -> Result<(), Unavailable> {
         self.shared.running()
     }
 

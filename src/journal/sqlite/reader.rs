@@ -1,5 +1,6 @@
 //! The read side, by a small pool of connections that cannot write.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteArguments, SqlitePoolOptions, SqliteRow};
@@ -8,6 +9,7 @@ use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
 use super::answers;
 use super::column::{index, number, sql, time};
 use super::fault::is_interrupted;
+use super::gathered::Gathered;
 use super::long_reads::LongReads;
 use super::schema;
 use super::snapshot::{self, Reading};
@@ -15,6 +17,7 @@ use super::spent::{self, Memory};
 use super::statement::LATELY;
 use crate::domain::credential::revocation::Clients;
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
 use crate::domain::value::hex;
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::text::{TextDigest, TextRow};
@@ -33,8 +36,10 @@ pub struct SqliteReader {
     pool: SqlitePool,
     /// For queries of people, which look through many entries.
     long: LongReads,
-    /// The proofs that were spent lately, if this process writes.
-    lately: Memory,
+    /// One entry, by its index.
+    bodies: Gathered<u64, Option<String>>,
+    /// Whether a proof was spent.
+    spent: Gathered<ProofKey, bool>,
 }
 
 /// The conditions of a query. A condition that is not set is NULL.
@@ -75,21 +80,29 @@ impl SqliteReader {
     /// Connects to the database at `path`.
     pub async fn connect(path: &Path) -> Result<Self, StoreFault> {
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(schema::reader(path)).await?;
-        Ok(Self { pool, long: LongReads::of(path), lately: Memory::default() })
+        Ok(Self::of(pool, LongReads::of(path), Memory::default()))
     }
 
     /// The same beside a writer of this process.
     pub fn beside(self, lately: Memory) -> Self {
-        Self { lately, ..self }
+        Self::of(self.pool, self.long, lately)
+    }
+
+    /// `lately` is of the proofs that were spent lately, if this process writes.
+    fn of(pool: SqlitePool, long: LongReads, lately: Memory) -> Self {
+        let (of_bodies, of_spent) = (pool.clone(), pool.clone());
+        Self {
+            pool,
+            long,
+            bodies: Gathered::by(move |indices| bodies(of_bodies.clone(), indices)),
+            spent: Gathered::by(move |proofs| are_spent(of_spent.clone(), lately.clone(), proofs)),
+        }
     }
 }
 
 impl Read for SqliteReader {
     fn body(&self, index: u64) -> Answer<'_, Option<String>> {
-        Box::pin(async move {
-            let query = sqlx::query("SELECT body FROM entries WHERE idx = ?").bind(sql(index));
-            Ok(query.fetch_optional(&self.pool).await?.map(|row| row.try_get(0)).transpose()?)
-        })
+        Box::pin(self.bodies.ask(index))
     }
 
     fn bodies(&self, from: u64, until: u64) -> Answer<'_, Vec<String>> {
@@ -215,32 +228,8 @@ impl Read for SqliteReader {
         })
     }
 
-    /// Looks into memory first, since proofs move from there to the table.
-    ///
-    /// If memory is of another head than the database, it reads the rows as well.
     fn is_spent<'a>(&'a self, proof: &'a ProofKey) -> Answer<'a, bool> {
-        Box::pin(async move {
-            let known = self.lately.look(|head, lately| (head.size, lately.holds(proof)));
-            if let Some((_, true)) = known {
-                return Ok(true);
-            }
-            let text = "SELECT (SELECT size FROM head WHERE id = 1), EXISTS (SELECT 1 FROM consumed WHERE proof = ?)";
-            let row = sqlx::query(text).bind(&proof.0.0[..]).fetch_one(&self.pool).await?;
-            let (size, is_there) = (number(row.try_get(0)?)?, row.try_get(1)?);
-            if is_there || known.is_some_and(|(known, _)| known == size) {
-                return Ok(is_there);
-            }
-            // In one snapshot: what moves from one table to the other in between would be in neither.
-            let mut snapshot = self.pool.begin().await?;
-            for row in sqlx::query(LATELY).fetch_all(&mut *snapshot).await? {
-                let spent =
-                    spent::read(row.try_get(0)?).ok_or_else(|| StoreFault::unreadable("a row that is no list of proofs"))?;
-                if spent.iter().any(|(key, _)| key == proof) {
-                    return Ok(true);
-                }
-            }
-            Ok(sqlx::query(text).bind(&proof.0.0[..]).fetch_one(&mut *snapshot).await?.try_get(1)?)
-        })
+        Box::pin(self.spent.ask(*proof))
     }
 
     fn blob<'a>(&'a self, name: &'a BlobName) -> Answer<'a, Option<SealedBlob>> {
@@ -288,6 +277,69 @@ impl Read for SqliteReader {
             Ok(Box::new(held) as Box<dyn std::any::Any + Send>)
         })
     }
+}
+
+/// These entries, each where it was asked for.
+async fn bodies(pool: SqlitePool, indices: Vec<u64>) -> Result<Vec<Option<String>>, StoreFault> {
+    // One statement, and one text of it however many are wanted.
+    let wanted = serde_json::to_string(&indices).map_err(StoreFault::unreadable)?;
+    let query = sqlx::query("SELECT idx, body FROM entries WHERE idx IN (SELECT value FROM json_each(?))").bind(wanted);
+    let rows = query.fetch_all(&pool).await?;
+    let found: Vec<(u64, String)> =
+        rows.iter().map(|row| Ok((index(row, 0)?, row.try_get(1)?))).collect::<Result<_, StoreFault>>()?;
+    let of = |wanted: &u64| found.iter().find(|(index, _)| index == wanted).map(|(_, body)| body.clone());
+    Ok(indices.iter().map(of).collect())
+}
+
+/// Whether each of these proofs was spent.
+///
+/// Memory is looked into first, since proofs move from there to the table. If it is of another head than the database, the rows are read as
+/// well.
+async fn are_spent(pool: SqlitePool, lately: Memory, proofs: Vec<ProofKey>) -> Result<Vec<bool>, StoreFault> {
+    let held = |lately: &spent::Lately| proofs.iter().map(|proof| lately.holds(proof)).collect::<Vec<_>>();
+    let known = lately.look(|head, lately| (head.size, held(lately)));
+    let (known, mut spent) = known.map_or_else(|| (None, vec![false; proofs.len()]), |(size, held)| (Some(size), held));
+    if spent.iter().all(|spent| *spent) {
+        return Ok(spent);
+    }
+    let (size, home) = consumed(&mut *pool.acquire().await?, &proofs).await?;
+    if known == Some(size) {
+        note(&mut spent, &proofs, &home);
+        return Ok(spent);
+    }
+    // In one snapshot: what moves from one table to the other in between would be in neither.
+    let mut snapshot = pool.begin().await?;
+    for row in sqlx::query(LATELY).fetch_all(&mut *snapshot).await? {
+        let row = spent::read(row.try_get(0)?).ok_or_else(|| StoreFault::unreadable("a row that is no list of proofs"))?;
+        note(&mut spent, &proofs, &row.into_iter().map(|(key, _)| key).collect::<HashSet<_>>());
+    }
+    let (_, later) = consumed(&mut snapshot, &proofs).await?;
+    note(&mut spent, &proofs, &home);
+    note(&mut spent, &proofs, &later);
+    Ok(spent)
+}
+
+/// Marks those that were found.
+fn note(spent: &mut [bool], proofs: &[ProofKey], found: &HashSet<ProofKey>) {
+    for (spent, proof) in spent.iter_mut().zip(proofs) {
+        *spent |= found.contains(proof);
+    }
+}
+
+/// The size of the log, and those of these proofs that are in `consumed`, by one statement.
+async fn consumed(connection: &mut SqliteConnection, proofs: &[ProofKey]) -> Result<(u64, HashSet<ProofKey>), StoreFault> {
+    let wanted: Vec<String> = proofs.iter().map(|ProofKey(digest)| digest.to_string()).collect();
+    let wanted = serde_json::to_string(&wanted).map_err(StoreFault::unreadable)?;
+    let text =
+        "SELECT size, proof FROM head LEFT JOIN consumed ON proof IN (SELECT unhex(value) FROM json_each(?)) WHERE id = 1";
+    let rows = sqlx::query(text).bind(wanted).fetch_all(connection).await?;
+    let first = rows.first().ok_or_else(|| StoreFault::unreadable("a log without a head"))?;
+    let found = rows.iter().filter_map(|row| {
+        let proof = row.try_get::<Option<&[u8]>, _>(1).map_err(StoreFault::from).transpose()?;
+        let read = |proof: &[u8]| proof.try_into().map(|bytes| ProofKey(Digest(bytes)));
+        Some(proof.and_then(|proof| read(proof).map_err(|_| StoreFault::unreadable("a proof that is not of 32 bytes"))))
+    });
+    Ok((number(first.try_get(0)?)?, found.collect::<Result<_, _>>()?))
 }
 
 /// The index by which entries are found: the condition that fewest entries meet.
