@@ -35,8 +35,9 @@ const REFUSED: [&str; 8] = ["jwk", "jku", "x5u", "x5c", "zip", "enc", "b64", "cr
 ///
 /// It has no `Debug`, because it is somebody's credential.
 pub struct UnverifiedAssertion {
-    /// Header and claims as they came, joined by a dot: the text that is signed.
-    signed: String,
+    /// The text as it came. Header and claims, joined by a dot, are what is signed.
+    pub(super) text: String,
+    signed: usize,
     pub(super) signature: Vec<u8>,
     pub(super) header: Header,
     pub(super) claims: Claims,
@@ -74,15 +75,16 @@ impl UnverifiedAssertion {
         else {
             return Err(&ASSERTION_MALFORMED);
         };
-        let signed = text.get(..header.len() + 1 + payload.len()).ok_or(&ASSERTION_MALFORMED)?.to_owned();
+        let signed = header.len() + 1 + payload.len();
         let header = Header::parse(&decode(header)?)?;
         let claims = Claims::parse(&decode(payload)?)?;
-        Ok(Self { signed, signature: decode(signature)?, header, claims })
+        Ok(Self { text: text.to_owned(), signed, signature: decode(signature)?, header, claims })
     }
 
     /// The bytes that the signature covers (RFC 7515 section 5.2).
     pub(super) fn signing_input(&self) -> &[u8] {
-        self.signed.as_bytes()
+        // Invariant: `parse` split the text there.
+        self.text.as_bytes().get(..self.signed).unwrap_or_default()
     }
 
     /// The issuer that it claims, only for looking up whose keys could verify it.

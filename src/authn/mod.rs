@@ -36,7 +36,7 @@ pub use discovery::KeysFault;
 pub use jwks::{ProbedKey, SetFault};
 pub use keys::{FLOOR, IssuerHealth, IssuerKeys, MAX_STALE, ProbeFault, REFRESH};
 pub use staff::{FRESH, SignedIn, StaffFault, StaffSettings, StaffVerifier};
-pub use verify::{Trust, Verifier, VerifyFault};
+pub use verify::{Signed, Trust, Verifier, VerifyFault};
 
 /// Checks a key set in a record, and returns the number of its usable keys.
 pub fn check_inline(set: &str) -> Result<usize, SetFault> {

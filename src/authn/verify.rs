@@ -11,6 +11,7 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::assertion::UnverifiedAssertion;
 use super::jwks::KeySet;
@@ -21,6 +22,8 @@ use crate::domain::reason::{
 };
 use crate::domain::registry::binding::KeySource;
 use crate::domain::value::alg::Alg;
+use crate::domain::value::bounded::Bounded;
+use crate::domain::value::digest::Digest;
 use crate::domain::value::jwk::{Jwk, Public};
 
 /// The keys and algorithms that may verify an assertion, by a binding that names its issuer.
@@ -43,6 +46,19 @@ pub struct VerifyFault {
 pub struct Verifier {
     keys: IssuerKeys,
     decoys: KeySet,
+    /// The keys that signed texts which may come again ([`Verifier::remember`]).
+    signed: Mutex<Bounded<Digest, Digest>>,
+}
+
+/// The most signatures in memory: of a busy installation's workloads, some 2 MB.
+const MOST_SIGNED: usize = 16_384;
+
+/// A text and the key that signed it, as [`Verifier::verify_signed`] established.
+///
+/// It has no `Debug`, because the text is somebody's credential.
+pub struct Signed {
+    text: String,
+    key: Digest,
 }
 
 /// Faults in rising order of how much they say. With several sources the highest counts.
@@ -61,7 +77,8 @@ impl Verifier {
     /// Makes a verifier with these keys.
     pub fn new(keys: IssuerKeys) -> Self {
         // Invariant: the text below is a well-formed set of public keys (test `the_decoys_cover_every_algorithm`).
-        Self { keys, decoys: KeySet::parse(DECOYS.as_bytes()).expect("the decoy keys parse") }
+        let decoys = KeySet::parse(DECOYS.as_bytes()).expect("the decoy keys parse");
+        Self { keys, decoys, signed: Mutex::new(Bounded::new(MOST_SIGNED, usize::MAX)) }
     }
 
     /// Verifies key and signature of `unverified`.
@@ -73,10 +90,40 @@ impl Verifier {
         unverified: UnverifiedAssertion,
         trust: &[Trust<'_>],
     ) -> Result<Verified<Assertion>, VerifyFault> {
+        self.verify_signed(unverified, trust).await.map(|(assertion, _)| assertion)
+    }
+
+    /// As [`verify`](Self::verify), with what [`remember`](Self::remember) takes.
+    pub async fn verify_signed(
+        &self,
+        unverified: UnverifiedAssertion,
+        trust: &[Trust<'_>],
+    ) -> Result<(Verified<Assertion>, Signed), VerifyFault> {
         match self.signing_key(&unverified, trust).await {
-            Ok((source, key)) => Ok(Verified::assertion(assertion(unverified, source.clone(), &key))),
+            Ok((source, key)) => Ok(assertion(unverified, source.clone(), &key)),
             Err(fault) => Err(VerifyFault { reason: fault.reason() }),
         }
+    }
+
+    /// Remembers a signature, for a proof that its holder may present again.
+    ///
+    /// Kept is one fact, which can never change: this key signed this text. That the key is still one of a trusted source is looked
+    /// up at each verification, and everything that the text says is judged at each decision. The text is kept as its digest.
+    pub fn remember(&self, signed: &Signed) {
+        let text = Digest::of(signed.text.as_bytes());
+        // Each change of the map is complete, so a poisoned lock is still good.
+        let forgotten = self.signed.lock().unwrap_or_else(PoisonError::into_inner).remember(text, signed.key, 0);
+        drop(forgotten);
+    }
+
+    /// The key that signed this very text, if it is remembered.
+    fn remembered(&self, unverified: &UnverifiedAssertion) -> Option<Digest> {
+        let is_empty = self.signed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if is_empty {
+            return None;
+        }
+        let text = Digest::of(unverified.text.as_bytes());
+        self.signed.lock().unwrap_or_else(PoisonError::into_inner).look(&text)
     }
 
     /// Finds the trusted source and key that made the signature.
@@ -86,9 +133,10 @@ impl Verifier {
         &self,
         unverified: &UnverifiedAssertion,
         trust: &[Trust<'a>],
-    ) -> Result<(&'a KeySource, std::sync::Arc<Jwk>), Fault> {
+    ) -> Result<(&'a KeySource, Arc<Jwk>), Fault> {
         let (alg, kid) = (unverified.header.alg, unverified.header.kid.as_deref());
         let mut fault = if trust.is_empty() { Fault::Issuer } else { Fault::Algorithm };
+        let remembered = self.remembered(unverified);
         let mut tried = false;
         let mut asked: Vec<&KeySource> = Vec::new();
         for Trust { source, algs } in trust {
@@ -99,7 +147,8 @@ impl Verifier {
             fault = fault.max(match self.keys.find(source, kid, alg).await {
                 Ok(key) => {
                     tried = true;
-                    if key.public(alg).is_some_and(|public| is_signed_by(unverified, public)) {
+                    let is_signed = |public| remembered == Some(key.thumbprint) || is_signed_by(unverified, public);
+                    if key.public(alg).is_some_and(is_signed) {
                         return Ok((source, key));
                     }
                     Fault::Signature
@@ -129,9 +178,9 @@ fn is_signed_by(unverified: &UnverifiedAssertion, key: &Public) -> bool {
     key.verifies(unverified.signing_input(), &unverified.signature)
 }
 
-fn assertion(unverified: UnverifiedAssertion, source: KeySource, key: &Jwk) -> Assertion {
-    let UnverifiedAssertion { header, claims, .. } = unverified;
-    Assertion {
+fn assertion(unverified: UnverifiedAssertion, source: KeySource, key: &Jwk) -> (Verified<Assertion>, Signed) {
+    let UnverifiedAssertion { text, header, claims, .. } = unverified;
+    let assertion = Verified::assertion(Assertion {
         issuer: claims.issuer,
         subject: claims.subject,
         audience: claims.audience,
@@ -144,7 +193,8 @@ fn assertion(unverified: UnverifiedAssertion, source: KeySource, key: &Jwk) -> A
         typ: header.typ,
         source,
         key: key.thumbprint,
-    }
+    });
+    (assertion, Signed { text, key: key.thumbprint })
 }
 
 impl Fault {

@@ -3,8 +3,10 @@
 //! These are steps 3 to 5 of a token exchange (docs/explanation/architecture.md#one-exchange).
 //! Introspection and revocation share them.
 
+use std::sync::Arc;
+
 use super::Broker;
-use crate::authn::{Trust, UnverifiedAssertion, certificate, svid};
+use crate::authn::{Signed, Trust, UnverifiedAssertion, certificate, svid};
 use crate::domain::caller::proof::{Assertion, Verified};
 use crate::domain::caller::spiffe::Svid;
 use crate::domain::credential::certificate::{ClientCertificate, Der};
@@ -47,6 +49,8 @@ pub struct VerifiedAssertion {
     pub assertion: Verified<Assertion>,
     /// The parameter that it came in.
     pub slot: Slot,
+    /// Its text and key, to be remembered if the proof may come again.
+    pub signed: Option<Arc<Signed>>,
 }
 
 impl Broker {
@@ -146,8 +150,16 @@ impl Broker {
         let issuer = unverified.issuer().clone();
         let trusted = view.state.candidates(environment, &issuer).trusted().filter(|_| !is_own);
         let trust: Vec<Trust<'_>> = trusted.map(|(source, algs)| Trust { source, algs }).collect();
-        let assertion = self.verifier.verify(unverified, &trust).await.map_err(|fault| Refused::unknown(fault.reason))?;
-        Ok(VerifiedAssertion { assertion, slot })
+        let verified = self.verifier.verify_signed(unverified, &trust).await;
+        let (assertion, signed) = verified.map_err(|fault| Refused::unknown(fault.reason))?;
+        Ok(VerifiedAssertion { assertion, slot, signed: Some(Arc::new(signed)) })
+    }
+
+    /// Spares the next verification of a proof that admitted `principal` and may be presented again until it expires.
+    pub(crate) fn note_reusable(&self, principal: &Principal, shown: &VerifiedAssertion) {
+        if let (None, Some(signed)) = (principal.proof().spends(), &shown.signed) {
+            self.verifier.remember(signed);
+        }
     }
 
     /// Finds the one client that a verified proof admits in `state` at `now`.
@@ -186,7 +198,7 @@ mod tests {
     #[test]
     fn s_6_a_proof_by_a_key_of_ours_is_no_proof() {
         let mut state = fixture::state();
-        let shown = VerifiedAssertion { assertion: fixture::assertion("jti-1"), slot: Slot::SubjectToken };
+        let shown = VerifiedAssertion { assertion: fixture::assertion("jti-1"), slot: Slot::SubjectToken, signed: None };
         let admitted = |state: &State| {
             let outcome = Broker::admit(&fixture::production(), &shown, state, fixture::at(0));
             outcome.map(|principal| principal.binding().to_string()).map_err(|refused| refused.reason.code)

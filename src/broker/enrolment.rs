@@ -1,10 +1,8 @@
 //! Issues certificates to workloads and to the broker itself (RFC 7030).
 //!
-//! It makes the authorities, enrols by a one-time token, renews, and answers for revocations. Enter through [`Broker::enrol`]. As
+//! It makes the authorities, enrols by a one-time token, renews, and lists revocations. Enter through [`Broker::enrol`]. As
 //! for tokens, the record comes first, then the signature. A first enrolment takes two people: one asks
 //! ([`Broker::ask_enrolment`]), another approves. The token then enrols one key, once, within ten minutes.
-
-use std::sync::Arc;
 
 use super::Broker;
 use super::cause::Cause;
@@ -22,13 +20,12 @@ use crate::domain::people::actor::{Authorized, Operate, Submit};
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::approval::Kind;
 use crate::domain::state::State;
-use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{
-    ApprovalId, ClientId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId, Serial,
+    ApprovalId, ClientId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId, RequestId,
 };
 use crate::domain::value::quota::Operation;
-use crate::issuance::authority::ocsp::{Question, Responder, Status, Unsigned};
 use crate::issuance::authority::request::RequestedKey;
 use crate::issuance::authority::{Addresses, Chain, NewAuthority, Revoked, ServerIdentity, ServerKey};
 use crate::journal::ForRequest;
@@ -58,11 +55,6 @@ pub struct RevocationList {
 ///
 /// It is a small part of a list's life, so that no cached list expires.
 const RENEWED_EVERY: i64 = 3600;
-
-/// The shortest time between two attempts to make a responder.
-///
-/// Each attempt may leave an entry, and an entry stays for good.
-const MADE_EVERY: Seconds = Seconds(60);
 
 /// A refusal to issue a certificate.
 pub struct NotEnrolled {
@@ -239,75 +231,6 @@ impl Broker {
         Ok(made.record.kid)
     }
 
-    /// Answers a question about the status of certificates (RFC 6960).
-    ///
-    /// A responder of the authority that issued them signs the answer.
-    pub async fn certificate_status(&self, environment: &EnvironmentName, request: &[u8]) -> Result<Vec<u8>, Unsigned> {
-        let question = Question::read(request)?;
-        self.ensure_undoubted().map_err(|_| Unsigned::TryLater)?;
-        let (view, now) = (self.journal.view(), self.now());
-        let certificates = &view.state.certificates;
-        let authority = question.authority(certificates.authorities(environment, now)).ok_or(Unsigned::Unauthorized)?;
-        let responder = self.responder(authority, now).await.map_err(|_| Unsigned::TryLater)?;
-        let status = |serial: &Serial| match certificates.leaf(environment, serial) {
-            Some(leaf) if leaf.authority == authority.kid => {
-                let revoked = revoked(&view.state, authority).into_iter().find(|one| one.serial == *serial);
-                revoked.map_or(Status::Good, |one| Status::Revoked(one.at))
-            }
-            _ => Status::Unknown,
-        };
-        responder.answer(&question, authority, now, status).map_err(|_| Unsigned::TryLater)
-    }
-
-    /// Returns the responder of an authority, and makes or renews its certificate if that is due.
-    ///
-    /// The certificate is made on the first question, and anew at half of its life, but only for the authority that issues now. An
-    /// earlier authority keeps the responder that it has, and after that answers "try later". Its revocation list goes on.
-    async fn responder(&self, authority: &Authority, now: Timestamp) -> Result<Arc<Responder>, Failure> {
-        let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
-        let held = || self.issuance.responder(&authority.kid);
-        let young = || held().filter(|(ends, _)| ends.since(now) > Seconds(SERVER_LIFE.0 / 2));
-        if let Some((_, responder)) = young() {
-            return Ok(responder);
-        }
-        let usable = || held().filter(|(ends, _)| now < *ends).map(|(_, responder)| responder).ok_or_else(unavailable);
-        let view = self.journal.view();
-        if view.state.certificates.issuing(&authority.environment, now).is_none_or(|issuing| issuing.kid != authority.kid) {
-            return usable();
-        }
-        // Strangers ask, and each certificate is an entry for good. So one is made at a time, and other callers wait for it.
-        let mut begun = self.issuance.begun_responders().lock_owned().await;
-        if let Some((_, responder)) = young() {
-            return Ok(responder);
-        }
-        if begun.get(&authority.kid).is_some_and(|last| now.since(*last) < MADE_EVERY) {
-            return usable();
-        }
-        begun.insert(authority.kid.clone(), now);
-        let (broker, authority, kid) = (self.clone(), authority.clone(), authority.kid.clone());
-        // It runs to its end with the lock, even if nobody waits for it any more: a certificate that was recorded and not kept
-        // would have to be made again. If the first caller hangs up, the others still wait for this one.
-        let made = tokio::spawn(async move {
-            let made = broker.make_responder(&authority, now).await;
-            // If the journal recorded nothing, the next question may try again at once.
-            if matches!(&made, Err(Failure::Refused(reason)) if **reason != reason::AUTHORITY_AWAY) {
-                begun.remove(&kid);
-            }
-            made
-        });
-        made.await.map_err(|_| unavailable())?
-    }
-
-    async fn make_responder(&self, authority: &Authority, now: Timestamp) -> Result<Arc<Responder>, Failure> {
-        let unavailable = || Failure::Refused(&reason::AUTHORITY_AWAY);
-        let identity = self.own_certificate(&authority.environment, Purpose::Responder, &[]).await?;
-        let certificate = identity.chain.into_iter().next().ok_or_else(unavailable)?;
-        let responder = Arc::new(Responder::new(certificate, &identity.key).map_err(|_| unavailable())?);
-        let ends = now.plus(SERVER_LIFE).min(authority.ends);
-        self.issuance.keep_responder(&authority.kid, ends, Arc::clone(&responder));
-        Ok(responder)
-    }
-
     /// Issues a certificate to the broker itself, for a new key, by the authority of `environment`.
     pub async fn own_certificate(
         &self,
@@ -401,13 +324,7 @@ fn addresses(issuer: &Issuer, authority: &KeyId) -> Addresses {
 /// The revoked certificates of one authority that have not been forgotten.
 fn revoked(state: &State, authority: &Authority) -> Vec<Revoked> {
     let leaves = state.certificates.leaves().filter(|leaf| leaf.authority == authority.kid);
-    leaves
-        .filter_map(|leaf| {
-            let key = leaf.revocation_key();
-            let revocation = state.revocations.values().find(|revocation| revocation.target.key() == key)?;
-            Some(Revoked { serial: leaf.serial.clone(), at: revocation.at })
-        })
-        .collect()
+    leaves.filter_map(|leaf| Some(Revoked { serial: leaf.serial.clone(), at: state.revoked_at(leaf)? })).collect()
 }
 
 fn without_authority(state: &State) -> Option<EnvironmentName> {

@@ -10,6 +10,7 @@ use super::Broker;
 use super::caller::{Credential, VerifiedCredential};
 use super::cause::Cause;
 use super::failure::{Denied, away, busy};
+use crate::authn::dpop;
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::credential::claims::Detail;
 use crate::domain::credential::confirmation::Confirmation;
@@ -22,13 +23,13 @@ use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::integration::Limits;
 use crate::domain::state::State;
-use crate::domain::value::clock::Seconds;
+use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, RequestId, TokenId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::{Bucket, Operation};
 use crate::issuance::IssuedToken;
 use crate::journal::{Again, RecordFault};
-use crate::revocation::Admission;
+use crate::revocation::{Admission, Shown};
 
 /// A token request whose form was checked already.
 pub struct Request {
@@ -89,6 +90,9 @@ impl Broker {
         self.pass_gate(&principal, Operation::Exchange)
             .await
             .map_err(|denied| Denied { refused: known(denied.refused), ..denied })?;
+        if let VerifiedCredential::Assertion(shown) = &shown {
+            self.note_reusable(&principal, shown);
+        }
         // Step 6: the decision.
         let context = Context {
             request: request.id.clone(),
@@ -179,7 +183,9 @@ impl Broker {
         let known = |refused: Refused| Refused { known: Some(caller.clone()), ..refused };
         let allowance = operation.allowance(caller, exchanges_per_minute(caller, environment, &self.journal.view().state));
         let bucket = Bucket { environment, caller, operation, allowance };
-        let proof = payment.as_ref().map(|payment| payment.key);
+        let proof = payment
+            .as_ref()
+            .map(|payment| Shown { key: payment.key, spent_until: (!payment.by_entry).then_some(payment.until) });
         match self.live.admit(&bucket, proof, self.clock.now()).await.map_err(|_| known(away()))? {
             Admission::Taken => Ok(()),
             Admission::Seen => {
@@ -226,19 +232,30 @@ pub(crate) struct Payment {
     pub key: ProofKey,
     /// The reason for refusing its second use.
     pub again: &'static Reason,
+    /// Until when it is remembered.
+    pub until: Timestamp,
+    /// True if the entry of a token spends it. Otherwise the live index does, with the quota.
+    by_entry: bool,
 }
 
 impl Payment {
-    /// The assertion of a caller, if it is used once.
+    /// The assertion of a caller, if it is used once. The entry of a token spends it.
     pub(super) fn of(principal: &Principal) -> Option<Self> {
-        principal.proof().spends().map(|key| Self { key, again: &reason::ASSERTION_REPLAYED })
+        let until = ProofKey::remembered_until(principal.proof().expires);
+        principal.proof().spends().map(|key| Self { key, again: &reason::ASSERTION_REPLAYED, until, by_entry: true })
+    }
+
+    /// The same for a read, which has no entry.
+    pub(super) fn for_read(principal: &Principal) -> Option<Self> {
+        Self::of(principal).map(|payment| Self { by_entry: false, ..payment })
     }
 
     /// A proof of possession.
     pub(super) fn by_possession(shown: &Verified<Possession>) -> Result<Self, Refused> {
         let owner = format!("dpop:{}", shown.key);
         let key = ProofKey::of(&owner.parse().map_err(|_| away())?, &shown.id);
-        Ok(Self { key, again: &reason::DPOP_REPLAYED })
+        let until = shown.issued.plus(dpop::REMEMBERED);
+        Ok(Self { key, again: &reason::DPOP_REPLAYED, until, by_entry: false })
     }
 }
 

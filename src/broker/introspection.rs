@@ -4,14 +4,16 @@
 //! cut, neither in the journal's state nor in the live index. Every other token is inactive. If a store does not answer, the answer
 //! is "busy", never "active" (ABUSE I-15).
 
+use std::sync::Arc;
+
 use super::Broker;
 use super::caller::VerifiedCredential;
 use super::cause::Cause;
 use super::exchange::Payment;
 use super::failure::{Denied, Failure, away};
+use super::found_lately::Found;
 use super::revocation::Revoke;
 use super::verification::HeldToken;
-use crate::domain::credential::claims::Payload;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::admission::{Principal, Slot};
 use crate::domain::decision::peer::Peer;
@@ -22,10 +24,8 @@ use crate::domain::log::entry::{Entry, Issued};
 use crate::domain::reason;
 use crate::domain::reason::decision::Refused;
 use crate::domain::value::names::{ClientId, EnvironmentName, RequestId, TokenId};
-use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::Operation;
 use crate::journal::ForRequest;
-use crate::revocation::Liveness;
 
 /// The credential of a caller of introspection or revocation.
 pub enum ClientCredential {
@@ -45,14 +45,6 @@ pub enum ClientCredential {
     },
     /// A token of ours for API `carnet` with scope `carnet:introspect`, from `Authorization`.
     Token(HeldToken),
-}
-
-/// A live token on record.
-pub struct Found {
-    /// Its claims.
-    pub claims: Payload,
-    /// Its entry.
-    pub entry: Box<Issued>,
 }
 
 impl Broker {
@@ -99,8 +91,10 @@ impl Broker {
                     return Err(known(&reason::CLIENT_MISMATCH).into());
                 }
                 in_good_standing(&principal, &view.state, self.now()).map_err(known)?;
-                self.take(environment, principal.client(), operation, Payment::of(&principal)).await?;
-                self.spend_read(&principal).await?;
+                // The journal is asked first: while it is away nothing is spent, and the proof may be sent again after the 503.
+                self.ensure_unspent(&principal).await?;
+                self.take(environment, principal.client(), operation, Payment::for_read(&principal)).await?;
+                self.note_reusable(&principal, &shown);
                 Ok(principal.client().clone())
             }
             ClientCredential::Token(token) => {
@@ -114,27 +108,29 @@ impl Broker {
                 token.ensure_held(&found).map_err(Refused::unknown)?;
                 let payment = token.possession.as_ref().map(Payment::by_possession).transpose()?;
                 self.take(environment, &found.claims.client_id, operation, payment).await?;
-                self.spend_possession(token.possession.as_ref()).await?;
-                Ok(found.claims.client_id)
+                Ok(found.claims.client_id.clone())
             }
         }
     }
 
-    pub(super) async fn spend_read(&self, principal: &Principal) -> Result<(), Denied> {
-        let proof = principal.proof();
-        let Some(key) = proof.spends() else { return Ok(()) };
-        let until = ProofKey::remembered_until(proof.expires);
-        // Reads and mints share one namespace: a proof that paid for a token is spent here as well, even if the index has lost it.
-        // The journal is asked first: while it is away nothing is spent, and the proof may be sent again after the 503.
-        let spent = self.journal.is_spent(&key).await.map_err(|_| away())?;
-        if spent {
+    /// Refuses a proof that paid for a token.
+    ///
+    /// Reads and mints share one namespace: such a proof is spent for reads as well, even if the index has lost it.
+    async fn ensure_unspent(&self, principal: &Principal) -> Result<(), Refused> {
+        let Some(key) = principal.proof().spends() else { return Ok(()) };
+        if self.journal.is_spent(&key).await.map_err(|_| away())? {
             self.note_seen(principal);
+            return Err(replayed(principal));
         }
-        if !spent && self.live.spend_read(&key, until).await.map_err(|_| away())? {
-            return Ok(());
-        }
-        let known = Some(principal.client().clone());
-        Err(Refused { known, ..Refused::unknown(&reason::ASSERTION_REPLAYED) }.into())
+        Ok(())
+    }
+
+    /// Spends the proof of a caller that was admitted before.
+    pub(super) async fn spend_read(&self, principal: &Principal) -> Result<(), Refused> {
+        self.ensure_unspent(principal).await?;
+        let Some(payment) = Payment::for_read(principal) else { return Ok(()) };
+        let first = self.live.spend_read(&payment.key, payment.until).await.map_err(|_| away())?;
+        if first { Ok(()) } else { Err(replayed(principal)) }
     }
 
     /// Returns the claims and the entry of `token`, if it is active and `caller` may see it.
@@ -143,7 +139,7 @@ impl Broker {
         environment: &EnvironmentName,
         caller: &ClientId,
         token: &str,
-    ) -> Result<Option<Found>, Denied> {
+    ) -> Result<Option<Arc<Found>>, Denied> {
         let found = self.find(environment, token).await?;
         Ok(found.filter(|found| is_business_of(caller, &found.entry)))
     }
@@ -190,39 +186,10 @@ impl Broker {
         let revoked = self.revoke_as(cause, &asked, made_for).await?;
         self.confirm(revoked.unconfirmed).await
     }
+}
 
-    /// Returns the claims and the entry of a token, if it is active now.
-    pub async fn find(&self, environment: &EnvironmentName, token: &str) -> Result<Option<Found>, Denied> {
-        self.ensure_live()?;
-        let view = self.journal.view();
-        let Some((claims, digest)) = self.issuance.verify(&view.state, environment, token) else { return Ok(None) };
-        if claims.exp <= self.now() || claims.env != *environment {
-            return Ok(None);
-        }
-        // A stolen signing key alone makes no active token: the entry must have the same claims, byte for byte.
-        let entry = self.journal.entry(claims.entry).await.map_err(|_| away())?;
-        let Some(Entry::Issued(entry)) = entry else { return Ok(None) };
-        if entry.jti != claims.jti || entry.claims != digest || entry.environment != *environment {
-            return Ok(None);
-        }
-        if self.is_cut(&entry).await? { Ok(None) } else { Ok(Some(Found { claims, entry })) }
-    }
-
-    async fn is_cut(&self, entry: &Issued) -> Result<bool, Denied> {
-        // It takes the newest view, because the entry may have been read before a revocation was folded.
-        let view = self.journal.view();
-        let provenance = entry.provenance();
-        if view.state.revoked_tokens.contains(&entry.jti) || provenance.is_cut(&view.state.revoked_before, entry.index) {
-            return Ok(true);
-        }
-        let keys = provenance.keys();
-        let live = self.live.is_cut(&entry.environment, &entry.jti, &keys, entry.index, self.clock.now()).await;
-        match live.map_err(|_| away())? {
-            Liveness::Live => Ok(false),
-            Liveness::Cut => Ok(true),
-            Liveness::Unknown => Err(away().into()),
-        }
-    }
+fn replayed(principal: &Principal) -> Refused {
+    Refused { known: Some(principal.client().clone()), ..Refused::unknown(&reason::ASSERTION_REPLAYED) }
 }
 
 /// Tells whether `caller` may see the token of `entry` (docs/reference/http.md).

@@ -3,9 +3,11 @@
 //! Enter through [`Broker`]. Orchestration is thin: each operation reads like a numbered list, and every rule that it calls is a
 //! pure function of `domain`. Nothing here knows HTTP: `http` calls these operations and maps their refusals.
 
+pub mod answers;
 pub mod approval_view;
 pub mod caller;
 mod cause;
+pub mod certificate_status;
 mod change;
 pub mod delivery;
 pub mod desk;
@@ -17,6 +19,8 @@ pub mod exchange;
 pub mod explain;
 pub mod failure;
 pub mod follow;
+mod found;
+pub mod found_lately;
 pub mod in_flight;
 pub mod introspection;
 pub mod judged;
@@ -74,6 +78,10 @@ pub struct Gateways {
     pub live: Index,
     /// The progress of the live index.
     pub follower: follow::Follower,
+    /// The last answers about the status of certificates.
+    pub answers: answers::Answers,
+    /// The tokens that were found on record lately.
+    pub found_lately: found_lately::FoundLately,
     /// The last refusals, for `explain`.
     pub recent: explain::Recent,
     /// Verifies approvers' passkeys; `None` if nobody can sign in with a browser.

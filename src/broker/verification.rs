@@ -4,11 +4,13 @@
 //! believed, so a stranger gets no verdict. Then come the token, as at introspection, the key that it is bound to, its scope, and
 //! its endpoint conditions. If a store does not answer there is no verdict, never a good one.
 
+use std::sync::Arc;
+
 use super::Broker;
 use super::exchange::Payment;
 use super::failure::{Denied, away};
-use super::introspection::{ClientCredential, Found};
-use crate::authn::dpop;
+use super::found_lately::Found;
+use super::introspection::ClientCredential;
 use crate::domain::caller::proof::{Possession, Verified};
 use crate::domain::credential::claims::Detail;
 use crate::domain::credential::resource::{Beside, is_held};
@@ -74,7 +76,7 @@ impl Broker {
     }
 
     /// Returns the claims and the entry of the token, if the request may go on.
-    pub async fn verdict(&self, environment: &EnvironmentName, asked: Asked) -> Result<Found, Denied> {
+    pub async fn verdict(&self, environment: &EnvironmentName, asked: Asked) -> Result<Arc<Found>, Denied> {
         let refused = |reason| Denied::from(Refused::unknown(reason));
         let found = self.find(environment, &asked.token.text).await?.ok_or_else(|| refused(&reason::TOKEN_INACTIVE))?;
         let known = |reason| Refused { known: Some(found.claims.client_id.clone()), ..Refused::unknown(reason) };
@@ -84,12 +86,11 @@ impl Broker {
         asked.token.ensure_held(&found).map_err(known)?;
         reaches(&found, &asked).map_err(known)?;
         // A proof is spent last, so a proof whose request was refused before may be sent again. Each leaves a
-        // key, so a client has a quota.
+        // key, so a client has a quota, and the index takes from it in the same step.
         if let Some(shown) = &asked.token.possession {
             let payment = Payment::by_possession(shown).map_err(|refused| known(refused.reason))?;
             self.take(environment, &found.claims.client_id, Operation::Possession, Some(payment)).await?;
         }
-        self.spend_possession(asked.token.possession.as_ref()).await.map_err(|refused| known(refused.reason))?;
         Ok(found)
     }
 
@@ -97,7 +98,7 @@ impl Broker {
     pub(crate) async fn spend_possession(&self, shown: Option<&Verified<Possession>>) -> Result<(), Refused> {
         let Some(shown) = shown else { return Ok(()) };
         let payment = Payment::by_possession(shown)?;
-        match self.live.spend_read(&payment.key, shown.issued.plus(dpop::REMEMBERED)).await {
+        match self.live.spend_read(&payment.key, payment.until).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Refused::unknown(payment.again)),
             Err(_) => Err(away()),

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::value::alg::Alg;
 use crate::domain::value::digest::Digest;
+use crate::domain::value::jwk::{Jwk, Public};
 use crate::domain::value::names::KeyId;
 use crate::domain::value::p256;
 
@@ -30,6 +31,7 @@ pub struct PrivateKey {
     kid: KeyId,
     pair: Arc<Pair>,
     public: Value,
+    verifier: Arc<Public>,
 }
 
 enum Pair {
@@ -110,7 +112,8 @@ impl PrivateKey {
         public["alg"] = alg.name().into();
         public["kid"] = kid.as_str().into();
         public["use"] = "sig".into();
-        Ok(Self { alg: AlgName(alg), kid, pair: Arc::new(pair), public })
+        let verifier = Arc::new(verifier(alg, &public).ok_or(UnusableKey)?);
+        Ok(Self { alg: AlgName(alg), kid, pair: Arc::new(pair), public, verifier })
     }
 
     /// The key id, which is the RFC 7638 thumbprint.
@@ -121,6 +124,11 @@ impl PrivateKey {
     /// The algorithm that it signs with.
     pub fn alg(&self) -> Alg {
         self.alg.0
+    }
+
+    /// Tells whether this key made `signature` over `message`, and would release it ([`is_ours`]).
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        is_ours(self.alg.0, signature) && self.verifier.verifies(message, signature)
     }
 
     /// The public JWK with `use`, `alg` and `kid`, as published.
@@ -186,33 +194,18 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Verifies a compact JWS of ours by a published JWK.
-///
+/// Verifies a signature of ours by a published JWK.
+pub(super) fn verify(alg: Alg, public: &Value, message: &[u8], signature: &[u8]) -> bool {
+    is_ours(alg, signature) && verifier(alg, public).is_some_and(|verifier| verifier.verifies(message, signature))
+}
+
+fn verifier(alg: Alg, public: &Value) -> Option<Public> {
+    Jwk::read(public, "sig").ok()?.public(alg).cloned()
+}
+
 /// Anybody can compute the twin of an ES256 signature; only the one that we release is accepted.
-pub(super) fn verify(alg: Alg, public: &Value, token: &str) -> bool {
-    use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
-    };
-    let member = |name: &str| URL_SAFE_NO_PAD.decode(public.get(name)?.as_str()?).ok();
-    let check = || {
-        let (message, signature) = token.rsplit_once('.')?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        let message = message.as_bytes();
-        match alg {
-            Alg::Es256 => {
-                p256::is_low(&signature).then_some(())?;
-                let point = [&[4][..], &member("x")?, &member("y")?].concat();
-                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, &signature).ok()
-            }
-            Alg::EdDsa | Alg::Ed25519 => UnparsedPublicKey::new(&ED25519, member("x")?).verify(message, &signature).ok(),
-            Alg::Rs256 => {
-                let (n, e) = (member("n")?, member("e")?);
-                RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, message, &signature).ok()
-            }
-            Alg::Ps256 => None,
-        }
-    };
-    check().is_some()
+fn is_ours(alg: Alg, signature: &[u8]) -> bool {
+    alg != Alg::Es256 || p256::is_low(signature)
 }
 
 #[cfg(test)]
@@ -245,10 +238,17 @@ mod tests {
             let stock = stock_verifier(alg, key.public());
             let (payload, _) = jws::deserialize_compact(&text, stock.as_ref()).expect("verifies");
             assert_eq!(payload, b"{\"a\":1}");
-            assert!(verify(alg, key.public(), &text));
+            let ours = |text: &str| {
+                let (message, signature) = text.rsplit_once('.').expect("three parts");
+                let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+                let held = again.verifies(message.as_bytes(), &signature);
+                assert_eq!(held, verify(alg, key.public(), message.as_bytes(), &signature));
+                held
+            };
+            assert!(ours(&text));
             let broken = text.replacen("eyJhIjox", "eyJhIjoy", 1);
             assert_ne!(broken, text);
-            assert!(!verify(alg, key.public(), &broken));
+            assert!(!ours(&broken));
             assert!(jws::deserialize_compact(&broken, stock.as_ref()).is_err());
         }
     }
@@ -264,10 +264,16 @@ mod tests {
             let text = jws::serialize_compact(format!("{{\"n\":{n}}}").as_bytes(), &JwsHeader::new(), &key).expect("signed");
             let (input, signature) = text.rsplit_once('.').expect("three parts");
             let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
-            assert!(p256::is_low(&signature) && verify(Alg::Es256, key.public(), &text));
-            let twin = format!("{input}.{}", b64(&p256::twin(&signature)));
-            jws::deserialize_compact(&twin, stock.as_ref()).expect("any other verifier takes the twin");
-            assert!(!verify(Alg::Es256, key.public(), &twin), "the twin of signature {n}");
+            let ours = |signature: &[u8]| {
+                let held = key.verifies(input.as_bytes(), signature);
+                assert_eq!(held, verify(Alg::Es256, key.public(), input.as_bytes(), signature));
+                held
+            };
+            assert!(p256::is_low(&signature) && ours(&signature));
+            let twin = p256::twin(&signature);
+            let text = format!("{input}.{}", b64(&twin));
+            jws::deserialize_compact(&text, stock.as_ref()).expect("any other verifier takes the twin");
+            assert!(!ours(&twin), "the twin of signature {n}");
         }
     }
 

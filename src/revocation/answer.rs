@@ -1,6 +1,18 @@
 //! The index's answers about a caller and about a token.
 
-use crate::domain::value::clock::Seconds;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::proof_key::ProofKey;
+
+/// A proof that a caller shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// Its key.
+    pub key: ProofKey,
+    /// Until when it is marked as seen, if the caller is admitted.
+    ///
+    /// `None`: something else spends it, such as the entry of a token.
+    pub spent_until: Option<Timestamp>,
+}
 
 /// The outcome of admitting a caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,21 +1,24 @@
-//! Batches requests to Redis about proofs and callers' buckets, many in one round trip.
+//! Batches requests to Redis about proofs, callers' buckets and tokens, many in one round trip.
 //!
-//! Each exchange asks once before it is decided ([`Batcher::admit`]) and writes once after it is recorded
-//! ([`Batcher::spend`]). By itself each request would be a write, a wake-up on either side and a read. One task collects what
-//! has come, lets other tasks that are ready run first, and sends one pipeline; meanwhile the next batch gathers. There is no
-//! timer: an idle broker sends at once.
+//! Each exchange asks once before it is decided, and writes once after it is recorded ([`Batcher::tell`]); introspection asks about a
+//! bucket, a proof and a token ([`Batcher::ask`]). By itself each request would be a write, a wake-up on either side and a read. One task
+//! collects what has come, lets other tasks that are ready run first, and sends one pipeline; meanwhile the next batch gathers. There is
+//! no timer: an idle broker sends at once.
 //!
-//! A pipeline that fails refuses every request in it. A caller waits no longer than [`PATIENCE`] in all, queue included.
+//! A pipeline that fails refuses every request in it; an error that answers one request refuses that one. A caller waits no longer than
+//! [`PATIENCE`] in all, queue included.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::ConnectionManager;
-use redis::{Cmd, Pipeline, RedisResult, Script, Value};
+use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::away::away;
 use super::away::{Away, CONNECTION_TIME, RESPONSE_TIME};
+use super::scripts::Scripts;
 
 /// The longest that a caller waits. After it the store counts as away.
 const PATIENCE: Duration = RESPONSE_TIME.saturating_add(CONNECTION_TIME.checked_div(4).expect("four is not zero"));
@@ -38,58 +41,40 @@ const IDLE_TURNS: u32 = 2;
 pub(super) struct Batcher(mpsc::Sender<Ask>);
 
 /// One request to the task.
-enum Ask {
-    Admit(Admit, oneshot::Sender<Result<Taken, Away>>),
-    Spend { key: String, until: i64 },
+struct Ask {
+    command: Cmd,
+    /// Where the answer goes, if somebody waits for it.
+    answer: Option<Answer>,
 }
 
-/// The outcome of a request.
-pub(super) enum Taken {
-    /// The proof was seen before; nothing was taken.
-    Seen,
-    /// The microseconds that the caller is too early; 0 if it was admitted.
-    Early(i64),
-}
-
-/// A caller's bucket, and a proof that may have been seen.
-pub(super) struct Admit {
-    /// The bucket's key.
-    pub bucket: String,
-    /// The present time, in microseconds since 1970.
-    pub now: i64,
-    /// The microseconds in which one comes back.
-    pub every: i64,
-    /// The microseconds in which an empty bucket is full again.
-    pub whole: i64,
-    /// The proof's key.
-    pub seen: Option<String>,
-}
+type Answer = oneshot::Sender<Result<Value, Away>>;
 
 struct Task {
     connection: ConnectionManager,
-    take: Script,
+    /// The scripts that commands may name by their hash.
+    scripts: Arc<Scripts>,
 }
 
 impl Batcher {
-    /// Starts the task. `take` is the script [`super::scripts::TAKE`].
-    pub fn new(connection: ConnectionManager, take: Script) -> Self {
+    /// Starts the task.
+    pub fn new(connection: ConnectionManager, scripts: Arc<Scripts>) -> Self {
         let (batcher, asks) = mpsc::channel(QUEUE);
-        tokio::spawn(Task { connection, take }.run(asks));
+        tokio::spawn(Task { connection, scripts }.run(asks));
         Self(batcher)
     }
 
-    /// Takes one from the bucket, if the proof was not seen.
-    pub async fn admit(&self, admit: Admit) -> Result<Taken, Away> {
+    /// Sends a command, and returns its answer.
+    ///
+    /// A command that calls a script by its hash is repeated if the server did not know the script, and no other is.
+    pub async fn ask(&self, command: Cmd) -> Result<Value, Away> {
         let (answer, outcome) = oneshot::channel();
-        self.0.try_send(Ask::Admit(admit, answer)).map_err(|_| Away::Silent)?;
+        self.0.try_send(Ask { command, answer: Some(answer) }).map_err(|_| Away::Silent)?;
         timeout(PATIENCE, outcome).await.map_err(|_| Away::Silent)?.map_err(|_| Away::Silent)?
     }
 
-    /// Marks a proof as seen until this second.
-    ///
-    /// Nobody depends on it: the journal has spent the proof.
-    pub fn spend(&self, key: String, until: i64) {
-        let _full = self.0.try_send(Ask::Spend { key, until });
+    /// Sends a command on whose answer nobody depends.
+    pub fn tell(&self, command: Cmd) {
+        let _full = self.0.try_send(Ask { command, answer: None });
     }
 }
 
@@ -99,62 +84,61 @@ impl Task {
             let mut batch = vec![first];
             gather(&mut asks, &mut batch).await;
             // A caller that stopped waiting was refused already, and takes nothing from a bucket.
-            batch.retain(|ask| !matches!(ask, Ask::Admit(_, answer) if answer.is_closed()));
-            let mut answers = self.send(&batch).await.map(Vec::into_iter);
-            for ask in batch {
-                let Ask::Admit(_, answer) = ask else { continue };
-                let told = answers.as_mut().map_err(|away| *away).and_then(|values| read(values.next()));
-                let _gone = answer.send(told);
+            batch.retain(|ask| !ask.answer.as_ref().is_some_and(Answer::is_closed));
+            let (mut pipeline, mut waiting) = (Pipeline::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+            for Ask { command, answer } in batch {
+                pipeline.add_command(command);
+                waiting.push(answer);
+            }
+            pipeline.ignore_errors();
+            let outcome = self.send(&pipeline).await.map(Vec::into_iter);
+            let mut answers = outcome;
+            for answer in waiting {
+                let told = answers.as_mut().map_err(|away| *away);
+                let told = told.and_then(|values| values.next().unwrap_or(Err(Away::Unexpected)));
+                let _gone = answer.map(|answer| answer.send(told));
             }
         }
     }
 
-    /// One round trip, or two if the server does not know the script yet.
+    /// One round trip, or two if the server does not know a script yet.
     ///
-    /// In that case the first round trip took nothing from any bucket, and the other commands may be repeated.
-    async fn send(&mut self, batch: &[Ask]) -> Result<Vec<Value>, Away> {
-        let pipeline = self.pipeline(batch);
-        let fault = match self.query(&pipeline).await? {
-            Ok(values) => return Ok(values),
-            Err(fault) => fault,
-        };
-        if fault.code() != Some("NOSCRIPT") {
-            return Err(away(&fault));
+    /// A script that is not known has done nothing, so its command is sent once more; the other commands were answered.
+    async fn send(&mut self, pipeline: &Pipeline) -> Result<Vec<Result<Value, Away>>, Away> {
+        let mut answers = self.query(pipeline).await?;
+        let is_unknown = |answer: &RedisResult<Value>| answer.as_ref().is_err_and(|fault| fault.code() == Some("NOSCRIPT"));
+        let mut again = Pipeline::new();
+        for (command, _) in pipeline.cmd_iter().zip(&answers).filter(|(_, answer)| is_unknown(answer)) {
+            again.add_command(command.clone());
         }
-        let load = self.take.prepare_invoke();
-        let loaded: RedisResult<String> =
-            timeout(RESPONSE_TIME, load.load_async(&mut self.connection)).await.map_err(|_| Away::Silent)?;
-        loaded.map_err(|fault| away(&fault))?;
-        self.query(&pipeline).await?.map_err(|fault| away(&fault))
-    }
-
-    async fn query(&mut self, pipeline: &Pipeline) -> Result<RedisResult<Vec<Value>>, Away> {
-        timeout(RESPONSE_TIME, pipeline.query_async(&mut self.connection)).await.map_err(|_| Away::Silent)
-    }
-
-    fn pipeline(&self, batch: &[Ask]) -> Pipeline {
-        let mut pipeline = Pipeline::with_capacity(batch.len());
-        for ask in batch {
-            match ask {
-                Ask::Admit(Admit { bucket, now, every, whole, seen }, _) => {
-                    let mut take = command("EVALSHA", 8, 288);
-                    take.arg(self.take.get_hash()).arg(1 + usize::from(seen.is_some())).arg(bucket).arg(seen);
-                    take.arg(*now).arg(*every).arg(*whole);
-                    pipeline.add_command(take);
-                }
-                Ask::Spend { key, until } => {
-                    let mut set = command("SET", 5, 112);
-                    set.arg(key).arg("").arg("EXAT").arg(*until);
-                    pipeline.add_command(set).ignore();
-                }
+        if !again.is_empty() {
+            for script in self.scripts.batched() {
+                let loaded = timeout(RESPONSE_TIME, script.prepare_invoke().load_async(&mut self.connection)).await;
+                let _hash: String = loaded.map_err(|_| Away::Silent)?.map_err(|fault| away(&fault))?;
+            }
+            again.ignore_errors();
+            let mut repeated = self.query(&again).await?.into_iter();
+            for answer in answers.iter_mut().filter(|answer| is_unknown(answer)) {
+                *answer = repeated.next().unwrap_or_else(|| Ok(Value::Nil));
             }
         }
-        pipeline
+        Ok(answers.into_iter().map(|answer| answer.map_err(|fault| away(&fault))).collect())
+    }
+
+    /// The answer to each command of a pipeline.
+    async fn query(&mut self, pipeline: &Pipeline) -> Result<Vec<RedisResult<Value>>, Away> {
+        let answered = timeout(RESPONSE_TIME, pipeline.query_async::<Vec<Value>>(&mut self.connection)).await;
+        let answers = answered.map_err(|_| Away::Silent)?.map_err(|fault| away(&fault))?;
+        // A batch whose answers do not match its commands would tell one caller what another asked.
+        if answers.len() != pipeline.len() {
+            return Err(Away::Unexpected);
+        }
+        Ok(answers.into_iter().map(Value::extract_error).collect())
     }
 }
 
 /// A command with room for this many words and bytes; otherwise it grows with each word.
-fn command(name: &str, words: usize, bytes: usize) -> Cmd {
+pub(super) fn command(name: &str, words: usize, bytes: usize) -> Cmd {
     let mut command = Cmd::with_capacity(words, bytes);
     command.arg(name);
     command
@@ -172,14 +156,5 @@ async fn gather(asks: &mut mpsc::Receiver<Ask>, batch: &mut Vec<Ask>) {
         }
         idle = if batch.len() > before { 0 } else { idle + 1 };
         tokio::task::yield_now().await;
-    }
-}
-
-/// Parses the answer to one request. Anything but a valid number is [`Away::Unexpected`].
-fn read(answer: Option<Value>) -> Result<Taken, Away> {
-    match answer {
-        Some(Value::Int(-1)) => Ok(Taken::Seen),
-        Some(Value::Int(over @ 0..)) => Ok(Taken::Early(over)),
-        _ => Err(Away::Unexpected),
     }
 }

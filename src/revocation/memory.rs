@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::answer::{Admission, Liveness};
+use super::answer::{Admission, Liveness, Shown};
 use super::away::Away;
 use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Snapshot, Update, compare, is_fresh};
 use crate::domain::credential::revocation_key::RevocationKey;
@@ -86,14 +86,18 @@ impl Memory {
         Ok(applied)
     }
 
-    pub(super) async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
+    pub(super) async fn admit(&self, bucket: &Bucket<'_>, proof: Option<Shown>, now: Timestamp) -> Result<Admission, Away> {
         let mut inner = self.lock();
         inner.sweep(now);
-        if proof.is_some_and(|proof| inner.seen.contains_key(&proof)) {
+        if proof.is_some_and(|proof| inner.seen.contains_key(&proof.key)) {
             return Ok(Admission::Seen);
         }
         let key = (bucket.environment.clone(), bucket.caller.clone(), bucket.operation);
-        Ok(take(inner.buckets.entry(key).or_default(), bucket.allowance, now))
+        let admission = take(inner.buckets.entry(key).or_default(), bucket.allowance, now);
+        if let (Admission::Taken, Some(Shown { key, spent_until: Some(until) })) = (admission, proof) {
+            inner.seen.insert(key, until);
+        }
+        Ok(admission)
     }
 
     pub(super) fn spend(&self, proof: &ProofKey, until: Timestamp) {

@@ -27,7 +27,7 @@ use crate::domain::value::names::{EnvironmentName, TokenId};
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::Bucket;
 
-pub use self::answer::{Admission, Liveness};
+pub use self::answer::{Admission, Liveness, Shown};
 pub use self::away::{Away, Unusable};
 pub use self::marker::{Applied, Found, Marker, STALE_AFTER, Snapshot, Strange, Update};
 
@@ -86,7 +86,9 @@ impl Index {
     }
 
     /// Takes one from the caller's bucket unless the proof was seen, in one round trip.
-    pub async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
+    ///
+    /// A proof that is to be spent here is marked in the same step. One that was seen, or that is over the quota, is left as it is.
+    pub async fn admit(&self, bucket: &Bucket<'_>, proof: Option<Shown>, now: Timestamp) -> Result<Admission, Away> {
         either!(self, store => store.admit(bucket, proof, now).await)
     }
 

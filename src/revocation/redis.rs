@@ -9,14 +9,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands as _, Client, FromRedisValue, RedisResult, Script, ScriptInvocation, Value};
+use redis::{AsyncCommands as _, Client, Cmd, FromRedisValue, RedisResult, Script, ScriptInvocation, Value};
 
-use super::answer::{Admission, Liveness};
+use super::answer::{Admission, Liveness, Shown};
 use super::away::away;
 use super::away::{Away, CONNECTION_TIME, RESPONSE_TIME, Unusable};
-use super::batcher::{Admit, Batcher, Taken};
+use super::batcher::{Batcher, command};
 use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Snapshot, Strange, Update, compare, is_fresh};
-use super::scripts::{Scripts, TAKE};
+use super::scripts::Scripts;
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::state::recent_cuts::CutWhat;
 use crate::domain::value::clock::Timestamp;
@@ -56,8 +56,9 @@ impl Redis {
             .set_number_of_retries(1)
             .set_pipeline_buffer_size(1024);
         let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(bad)?;
-        let batcher = Batcher::new(connection.clone(), Script::new(TAKE));
-        Ok(Self { connection, scripts: Arc::new(Scripts::new()), batcher })
+        let scripts = Arc::new(Scripts::new());
+        let batcher = Batcher::new(connection.clone(), Arc::clone(&scripts));
+        Ok(Self { connection, scripts, batcher })
     }
 
     /// Waits for an answer of Redis for at most 750 ms.
@@ -146,38 +147,37 @@ impl Redis {
         applied(&self.answer(&call).await?, environment, None, marker)
     }
 
-    pub(super) async fn admit(&self, bucket: &Bucket<'_>, proof: Option<ProofKey>, now: Timestamp) -> Result<Admission, Away> {
+    pub(super) async fn admit(&self, bucket: &Bucket<'_>, proof: Option<Shown>, now: Timestamp) -> Result<Admission, Away> {
         let name = match bucket.operation {
             Operation::Exchange => key(bucket.environment, format!("quota:{}", bucket.caller)),
             other => key(bucket.environment, format!("quota:{}:{}", other.name(), bucket.caller)),
         };
-        let taken = self
-            .batcher
-            .admit(Admit {
-                bucket: name,
-                now: now.as_seconds() * 1_000_000,
-                every: bucket.allowance.every(),
-                whole: bucket.allowance.whole(),
-                seen: proof.as_ref().map(seen_key),
-            })
-            .await?;
-        Ok(match taken {
-            Taken::Seen => Admission::Seen,
-            Taken::Early(0) => Admission::Taken,
-            Taken::Early(over) => Admission::too_early(over),
-        })
+        let seen = proof.as_ref().map(|shown| seen_key(&shown.key));
+        let mut take = command("EVALSHA", 9, 304);
+        take.arg(self.scripts.take.get_hash()).arg(1 + usize::from(seen.is_some())).arg(name).arg(seen);
+        let allowance = bucket.allowance;
+        take.arg(now.as_seconds() * 1_000_000).arg(allowance.every()).arg(allowance.whole());
+        take.arg(proof.and_then(|shown| shown.spent_until).map(Timestamp::as_seconds));
+        match self.batcher.ask(take).await? {
+            Value::Int(-1) => Ok(Admission::Seen),
+            Value::Int(0) => Ok(Admission::Taken),
+            Value::Int(over @ 1..) => Ok(Admission::too_early(over)),
+            _ => Err(Away::Unexpected),
+        }
     }
 
     pub(super) fn spend(&self, proof: &ProofKey, until: Timestamp) {
-        self.batcher.spend(seen_key(proof), until.as_seconds());
+        self.batcher.tell(mark(proof, until));
     }
 
     pub(super) async fn spend_read(&self, proof: &ProofKey, until: Timestamp) -> Result<bool, Away> {
-        let mut command = redis::cmd("SET");
-        command.arg(seen_key(proof)).arg("").arg("NX").arg("EXAT").arg(until.as_seconds());
-        let mut connection = self.connection.clone();
-        let answer: Option<String> = self.ask(command.query_async(&mut connection)).await?;
-        Ok(answer.is_some())
+        let mut first = mark(proof, until);
+        first.arg("NX");
+        match self.batcher.ask(first).await? {
+            Value::Okay => Ok(true),
+            Value::Nil => Ok(false),
+            _ => Err(Away::Unexpected),
+        }
     }
 
     pub(super) async fn is_cut(
@@ -188,9 +188,13 @@ impl Redis {
         entry: u64,
         now: Timestamp,
     ) -> Result<Liveness, Away> {
-        let mut call = Self::over(&self.scripts.scores, environment);
-        call.arg(token.as_str()).arg(keys.iter().map(RevocationKey::as_str).collect::<Vec<_>>());
-        let answer = self.answer(&call).await?;
+        let mut scores = command("EVALSHA", 6 + keys.len(), 768);
+        scores.arg(self.scripts.scores.get_hash()).arg(KEYS.len());
+        for name in KEYS {
+            scores.arg(key(environment, name));
+        }
+        scores.arg(token.as_str()).arg(keys.iter().map(RevocationKey::as_str).collect::<Vec<_>>());
+        let Value::Array(answer) = self.batcher.ask(scores).await? else { return Ok(Liveness::Unknown) };
         let [code, revoked, lines, fields @ ..] = answer.as_slice() else { return Ok(Liveness::Unknown) };
         if value::<i64>(code) != Some(3) {
             return Ok(Liveness::Unknown);
@@ -250,6 +254,13 @@ impl Redis {
 
 fn key(environment: &EnvironmentName, what: impl fmt::Display) -> String {
     format!("carnet:{{{environment}}}:{what}")
+}
+
+/// The command that marks a proof as seen until this second.
+fn mark(proof: &ProofKey, until: Timestamp) -> Cmd {
+    let mut set = command("SET", 6, 112);
+    set.arg(seen_key(proof)).arg("").arg("EXAT").arg(until.as_seconds());
+    set
 }
 
 /// Seen proofs have one namespace over all environments, under their own tag.

@@ -9,12 +9,25 @@ pub(super) struct Scripts {
     pub renew: Script,
     pub scores: Script,
     pub text: Script,
+    pub take: Script,
 }
 
 impl Scripts {
     pub fn new() -> Self {
         let over = |script: &str| Script::new(&format!("{LOOK}{script}"));
-        Self { marker: over(MARKER), apply: over(APPLY), renew: over(RENEW), scores: over(SCORES), text: Script::new(TEXT) }
+        Self {
+            marker: over(MARKER),
+            apply: over(APPLY),
+            renew: over(RENEW),
+            scores: over(SCORES),
+            text: Script::new(TEXT),
+            take: Script::new(TAKE),
+        }
+    }
+
+    /// Those that are called by their hash, many in one round trip.
+    pub fn batched(&self) -> [&Script; 2] {
+        [&self.take, &self.scores]
     }
 }
 
@@ -86,13 +99,13 @@ if length > tonumber(ARGV[1]) then return {-3, 'text', tostring(length)} end
 return {1, redis.call('GET', KEYS[1])}
 ";
 
-/// Takes one from a bucket, unless the proof was seen.
+/// Takes one from a bucket, unless the proof was seen. With a fourth argument it marks the proof as seen until that second.
 ///
 /// The bucket is the microsecond at which it is full again. Returns the microseconds that the caller is too early, 0 for
 /// admitted. A value that is not such a number counts as a bucket that is empty now: it fills by itself, and nobody gains by
 /// writing one. `-1`: the proof of the second key was seen, and nothing is taken. Otherwise somebody with a copy of a spent
 /// proof could empty its owner's bucket.
-pub(super) const TAKE: &str = r"
+const TAKE: &str = r"
 if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then return -1 end
 local now, every, whole = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local kept_for = string.format('%d', whole / 500)
@@ -109,5 +122,6 @@ local full = math.max(until_full, now) + every
 local over = full - now - whole
 if over > 0 then return math.floor(over) end
 redis.call('SET', KEYS[1], string.format('%d', full), 'PX', kept_for)
+if KEYS[2] and ARGV[4] then redis.call('SET', KEYS[2], '', 'EXAT', ARGV[4]) end
 return 0
 ";

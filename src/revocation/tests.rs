@@ -184,6 +184,7 @@ async fn take(
     at: Timestamp,
 ) -> Result<Admission, Away> {
     let (environment, caller) = (environment(), client(caller));
+    let proof = proof.map(|key| Shown { key, spent_until: None });
     index.admit(&Bucket { environment: &environment, caller: &caller, operation, allowance }, proof, at).await
 }
 
@@ -260,6 +261,50 @@ async fn t_02_a_read_spends_a_proof_once() {
     }
 }
 
+/// T-02: a caller that is admitted spends its proof in the same step; one that is over its quota spends nothing.
+#[tokio::test]
+async fn t_02_a_proof_is_spent_with_the_quota_or_not_at_all() {
+    let (_server, stores) = both();
+    for index in stores {
+        let (at, environment, caller) = (now(), environment(), client("globex/a"));
+        let allowance = Allowance { size: 6, period: Seconds(60) };
+        let shown =
+            |name: &str| Some(Shown { key: ProofKey(Digest::of(name.as_bytes())), spent_until: Some(at.plus(Seconds(60))) });
+        let take = async |name: &str| {
+            let bucket = Bucket { environment: &environment, caller: &caller, operation: Operation::Introspection, allowance };
+            index.admit(&bucket, shown(name), at).await.expect("an answer")
+        };
+        assert_eq!(take("0").await, Admission::Taken, "{index:?}");
+        assert_eq!(take("0").await, Admission::Seen, "{index:?}");
+        let again = ProofKey(Digest::of(b"0"));
+        assert!(!index.spend_read(&again, at.plus(Seconds(60))).await.expect("an answer"), "{index:?}");
+        let outcomes = a_hundred_at_once(&index, shown("1"), at).await;
+        let first = outcomes.iter().filter(|outcome| **outcome == Admission::Taken).count();
+        assert_eq!((first, outcomes.len()), (1, 100), "{index:?}");
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Admission::Taken | Admission::Seen)), "{outcomes:?}");
+        for n in 2..7 {
+            assert_eq!(take(&n.to_string()).await, Admission::Taken, "{index:?} {n}");
+        }
+        assert!(matches!(take("over").await, Admission::Exceeded { .. }), "{index:?}");
+        let over = ProofKey(Digest::of(b"over"));
+        assert!(index.spend_read(&over, at.plus(Seconds(60))).await.expect("an answer"), "{index:?}: it was left as it was");
+    }
+}
+
+async fn a_hundred_at_once(index: &Index, shown: Option<Shown>, at: Timestamp) -> Vec<Admission> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let index = index.clone();
+        tasks.spawn(async move {
+            let (environment, caller) = (environment(), client("globex/many"));
+            let allowance = Allowance { size: 6, period: Seconds(60) };
+            let bucket = Bucket { environment: &environment, caller: &caller, operation: Operation::Introspection, allowance };
+            index.admit(&bucket, shown, at).await.expect("an answer")
+        });
+    }
+    tasks.join_all().await
+}
+
 /// T-02: a copy of a spent proof takes nothing from its owner's bucket, even when that is empty.
 #[tokio::test]
 async fn t_02_a_proof_that_was_seen_takes_nothing() {
@@ -279,6 +324,51 @@ async fn t_02_a_proof_that_was_seen_takes_nothing() {
         assert!(matches!(empty, Admission::Exceeded { .. }), "{index:?}: {empty:?}");
         assert_eq!(admit(&index, "globex/a", 6, Some(spent), at).await, Ok(Admission::Seen), "{index:?}");
     }
+}
+
+/// In one batch everybody gets their own answer, and a server that forgot the scripts spends no proof twice.
+#[tokio::test]
+async fn t_02_in_a_batch_each_request_has_its_own_answer() {
+    let (server, [_, index]) = both();
+    let client_of = ::redis::Client::open(format!("redis://127.0.0.1:{}/0", server.port)).expect("a URL");
+    let mut connection = client_of.get_multiplexed_async_connection().await.expect("connects");
+    let cuts = vec![token("cut"), line(7)];
+    index.rebuild(&snapshot(marker(1, 10), cuts)).await.expect("rebuilt");
+    let until = now().plus(Seconds(60));
+    for round in 0..4 {
+        let () = ::redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut connection).await.expect("flushed");
+        let (mut firsts, mut agains) = (tokio::task::JoinSet::new(), tokio::task::JoinSet::new());
+        for n in 0..40 {
+            let key = ProofKey(Digest::of(format!("{round}/{n}").as_bytes()));
+            let (first, taken, live) = (index.clone(), index.clone(), index.clone());
+            firsts.spawn(async move { first.spend_read(&key, until).await });
+            agains.spawn(async move {
+                let caller = format!("globex/c{round}-{n}");
+                assert_eq!(admit(&taken, &caller, 1, None, now()).await, Ok(Admission::Taken), "{round}/{n}");
+                let (id, entry, expected) = match n % 3 {
+                    0 => ("cut", 9, Liveness::Cut),
+                    1 => ("living", 6, Liveness::Cut),
+                    _ => ("living", 7, Liveness::Live),
+                };
+                assert_eq!(liveness(&live, id, entry).await, expected, "{round}/{n}");
+                assert!(matches!(admit(&taken, &caller, 1, None, now()).await, Ok(Admission::Exceeded { .. })), "{round}/{n}");
+            });
+        }
+        assert_eq!(firsts.join_all().await, [Ok(true); 40], "round {round}: each proof is the first of its kind");
+        agains.join_all().await;
+    }
+    // A key of another type is an error for who asks about it alone.
+    let strange = ProofKey(Digest::of(b"strange"));
+    let () = ::redis::cmd("XADD")
+        .arg("carnet:{production}:quota:globex/odd")
+        .arg("*")
+        .arg("a")
+        .arg("b")
+        .query_async(&mut connection)
+        .await
+        .expect("written");
+    let (odd, proof) = tokio::join!(admit(&index, "globex/odd", 6, None, now()), index.spend_read(&strange, until));
+    assert!(matches!(odd, Ok(Admission::Exceeded { .. })) && proof == Ok(true), "{odd:?} {proof:?}");
 }
 
 /// F-05: a server that stalls is away within a second, and back soon after.

@@ -290,6 +290,8 @@ async fn furnish(
         issuance: Issuance::new(foundation.kek, Arc::clone(entropy)),
         live,
         follower: crate::broker::follow::Follower::default(),
+        answers: crate::broker::answers::Answers::default(),
+        found_lately: crate::broker::found_lately::FoundLately::default(),
         recent: crate::broker::explain::Recent::default(),
         tickets,
         receivers,

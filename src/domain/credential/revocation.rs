@@ -235,7 +235,8 @@ pub struct Provenance {
 impl Provenance {
     /// Tells whether a line cuts the token of `entry`.
     pub fn is_cut(&self, before: &OrdMap<RevocationKey, u64>, entry: u64) -> bool {
-        !before.is_empty() && self.keys().iter().any(|key| before.get(key).is_some_and(|line| entry < *line))
+        // Nearly always there is no line, and then no key is spelled.
+        !before.is_empty() && is_cut(&self.keys(), before, entry)
     }
 
     /// The lines that cut this token.
@@ -261,6 +262,11 @@ impl Provenance {
         }
         keys
     }
+}
+
+/// Tells whether one of these lines cuts the token of `entry`.
+pub fn is_cut(keys: &[RevocationKey], before: &OrdMap<RevocationKey, u64>, entry: u64) -> bool {
+    !before.is_empty() && keys.iter().any(|key| before.get(key).is_some_and(|line| entry < *line))
 }
 
 #[cfg(test)]

@@ -3,11 +3,18 @@
 use super::State;
 use super::effects::{Effects, Entered};
 use super::opening::Opening;
-use crate::domain::credential::certificate::Enrolment;
+use crate::domain::credential::certificate::{Enrolment, Leaf};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::log::certificate::CertificateChange;
+use crate::domain::value::clock::Timestamp;
 
 impl State {
+    /// When a certificate was revoked, if it was.
+    pub fn revoked_at(&self, leaf: &Leaf) -> Option<Timestamp> {
+        let key = leaf.revocation_key();
+        self.revocations.values().find(|revocation| revocation.target.key() == key).map(|revocation| revocation.at)
+    }
+
     pub(super) fn apply_certificate(&mut self, entry: Entered<'_>, change: &CertificateChange) -> Effects {
         match change {
             CertificateChange::AuthorityCreated { authority, .. } => {

@@ -1,6 +1,7 @@
 //! Values that stand for themselves: names, times, digests, texts and how they are read. They know nothing of partners or tokens.
 
 pub mod alg;
+pub mod bounded;
 pub mod claim_text;
 pub mod clock;
 pub mod digest;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::Here;
 use super::held;
 use crate::broker::failure::Denied;
-use crate::broker::introspection::{ClientCredential, Found};
+use crate::broker::found_lately::Found;
+use crate::broker::introspection::ClientCredential;
 use crate::broker::verification::HeldToken;
 use crate::domain::credential::confirmation::Confirmation;
 use crate::domain::decision::peer::Peer;
@@ -30,7 +31,8 @@ pub async fn introspect(here: Here, headers: HeaderMap, body: Bytes) -> Response
     };
     match here.broker.introspect(&here.environment, &caller, &token).await {
         Ok(found) => {
-            let mut response = axum::Json(found.map_or_else(|| json!({"active": false}), active)).into_response();
+            let mut response =
+                axum::Json(found.map_or_else(|| json!({"active": false}), |found| active(&found))).into_response();
             no_store(response.headers_mut());
             response
         }
@@ -91,8 +93,8 @@ fn credential(here: &Here, form: &mut Form, headers: &HeaderMap, endpoint: &str)
     }
 }
 
-fn active(found: Found) -> Value {
-    let claims = found.claims;
+fn active(found: &Found) -> Value {
+    let claims = &found.claims;
     let mut answer = json!({
         "active": true,
         "iss": claims.iss,

@@ -135,6 +135,11 @@ impl Question {
         Ok(Self { ids, nonce })
     }
 
+    /// Whether the answer must have a nonce.
+    pub fn has_nonce(&self) -> bool {
+        self.nonce.is_some()
+    }
+
     /// The first of these authorities that the question is about.
     pub fn authority<'a>(&self, mut authorities: impl Iterator<Item = &'a Authority>) -> Option<&'a Authority> {
         authorities.find(|authority| self.ids.iter().any(|id| id.is_of(authority)))
