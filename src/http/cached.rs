@@ -24,7 +24,7 @@ pub fn document(headers: &HeaderMap, kept: Kept, body: impl AsRef<[u8]> + Into<B
 }
 
 /// The strong tag of these bytes.
-fn tag(bytes: &[u8]) -> String {
+pub fn tag(bytes: &[u8]) -> String {
     let digest = Digest::of(bytes).to_string();
     format!("\"{}\"", digest.get(..32).unwrap_or(&digest))
 }

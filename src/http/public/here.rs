@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::prepared::Documents;
 use crate::broker::Broker;
 use crate::domain::decision::peer::Peer;
 use crate::domain::value::names::{EnvironmentName, Issuer, RequestId};
@@ -29,6 +30,8 @@ pub struct Here {
     pub mtls: Option<Arc<str>>,
     /// The client certificate, verified by this environment's authorities or its bindings' bundle.
     pub certificate: Option<Peer>,
+    /// The published documents of the environment.
+    pub documents: Arc<Documents>,
     /// The time at which the request began, for the histogram.
     pub started: Instant,
 }

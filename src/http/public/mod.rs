@@ -9,6 +9,7 @@ pub mod enrolment;
 mod held;
 mod here;
 pub mod introspection;
+mod prepared;
 pub mod publication;
 pub mod token;
 pub mod verification;
@@ -43,6 +44,7 @@ use crate::http::metrics::Metrics;
 use crate::issuance::KeySet;
 use enrolment::Operation;
 use here::Here;
+use prepared::Documents;
 use publication::Flavour;
 
 /// The longest body that a handler reads; the front already limits it to `body_limit`.
@@ -67,6 +69,7 @@ struct Place {
     issuer: Issuer,
     authority: String,
     path: String,
+    documents: Arc<Documents>,
 }
 
 /// A route below an issuer.
@@ -120,7 +123,8 @@ impl Public {
             let (_, rest) = environment.issuer.as_str().split_once("://")?;
             let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
             let (authority, path) = (authority.to_owned(), path.to_owned());
-            Some(Place { environment: name.clone(), issuer: environment.issuer.clone(), authority, path })
+            let documents = Arc::default();
+            Some(Place { environment: name.clone(), issuer: environment.issuer.clone(), authority, path, documents })
         };
         Self {
             broker,
@@ -402,6 +406,7 @@ fn here(public: &Public, place: &Place, request: &Request) -> Option<Here> {
         environment: place.environment.clone(),
         issuer: place.issuer.clone(),
         request: arrival.id.clone(),
+        documents: Arc::clone(&place.documents),
         // An unknown peer is in no partner's network.
         peer: arrival.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         started: Instant::now(),

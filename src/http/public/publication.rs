@@ -7,11 +7,13 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::Here;
+use super::prepared::Prepared;
 use super::token::GRANTS;
 use crate::domain::credential::certificate::Der;
 use crate::domain::credential::claims::DETAIL_TYPES;
 use crate::domain::state::State;
 use crate::domain::value::alg::Alg;
+use crate::domain::value::clock::Timestamp;
 use crate::http::cached::{self, Kept};
 use crate::issuance::authority::bundle;
 use crate::issuance::{KeySet, document};
@@ -30,26 +32,46 @@ pub enum Flavour {
 
 /// Serves a metadata document.
 pub fn metadata(here: &Here, flavour: Flavour, headers: &HeaderMap) -> Response {
-    let view = here.broker.journal.view();
-    let document = compose(&view.state, here, flavour);
-    cached(&document, "application/json", headers)
+    let prepared = match flavour {
+        Flavour::OAuth => &here.documents.oauth,
+        Flavour::OpenId => &here.documents.openid,
+    };
+    published(here, prepared, "application/json", headers, |state, _| compose(state, here, flavour))
 }
 
 /// Serves a key set.
 pub fn jwks(here: &Here, set: KeySet, headers: &HeaderMap) -> Response {
-    let view = here.broker.journal.view();
-    let document = document(&view.state, &here.environment, set, here.broker.now());
-    cached(&document, "application/jwk-set+json", headers)
+    let prepared = match set {
+        KeySet::Default => &here.documents.keys,
+        KeySet::Edwards => &here.documents.edwards_keys,
+    };
+    published(here, prepared, "application/jwk-set+json", headers, |state, now| document(state, &here.environment, set, now))
 }
 
 /// Serves the environment's trust bundle, in which its certificates are X.509-SVIDs.
 pub fn trust_bundle(here: &Here, headers: &HeaderMap) -> Response {
+    published(here, &here.documents.bundle, "application/json", headers, |state, now| {
+        let certificates = &state.certificates;
+        let mut roots: Vec<&Der> = certificates.authorities(&here.environment, now).map(|authority| &authority.root).collect();
+        roots.dedup();
+        bundle(roots.into_iter(), certificates.authorities_sequence(&here.environment, now))
+    })
+}
+
+/// A document that anybody may cache for five minutes, and any origin may read.
+fn published(
+    here: &Here,
+    prepared: &Prepared,
+    media: &'static str,
+    headers: &HeaderMap,
+    make: impl FnOnce(&State, Timestamp) -> Value,
+) -> Response {
     let (view, now) = (here.broker.journal.view(), here.broker.now());
-    let certificates = &view.state.certificates;
-    let mut roots: Vec<&Der> = certificates.authorities(&here.environment, now).map(|authority| &authority.root).collect();
-    roots.dedup();
-    let document = bundle(roots.into_iter(), certificates.authorities_sequence(&here.environment, now));
-    cached(&document, "application/json", headers)
+    let document = prepared.of(&view, now, || make(&view.state, now));
+    let kept = Kept { media, control: "public, max-age=300" };
+    let mut response = cached::tagged(headers, kept, &document.tag, document.body.clone());
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
 }
 
 fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
@@ -106,12 +128,4 @@ fn compose(state: &State, here: &Here, flavour: Flavour) -> Value {
         document["id_token_signing_alg_values_supported"] = json!(algs);
     }
     document
-}
-
-/// A document that anybody may cache for five minutes, and any origin may read.
-fn cached(document: &Value, media: &'static str, headers: &HeaderMap) -> Response {
-    let kept = Kept { media, control: "public, max-age=300" };
-    let mut response = cached::document(headers, kept, document.to_string());
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    response
 }
