@@ -29,6 +29,7 @@ mod possession;
 mod quotas;
 
 mod registry;
+mod remembered;
 mod revocation;
 mod secrets;
 mod spiffe;
