@@ -1,11 +1,12 @@
-//! Batches requests to Redis about proofs, callers' buckets and tokens, many in one round trip.
+//! Batches requests to Redis, many in one round trip: those about proofs and callers' buckets, and in a second queue those about tokens.
 //!
 //! Each exchange asks once before it is decided, and writes once after it is recorded ([`Batcher::tell`]); introspection asks about a
 //! bucket, a proof and a token ([`Batcher::ask`]). By itself each request would be a write, a wake-up on either side and a read. One task
 //! collects what has come, lets other tasks that are ready run first, and sends one pipeline; meanwhile the next batch gathers. There is
 //! no timer: an idle broker sends at once.
 //!
-//! A pipeline that fails refuses every request in it; an error that answers one request refuses that one. A caller waits no longer than
+//! A pipeline that fails refuses every request in it; an error that answers one request refuses that one, and so does a script that the
+//! server neither knows nor takes. A caller waits no longer than
 //! [`PATIENCE`] in all, queue included.
 
 use std::sync::Arc;
@@ -103,26 +104,35 @@ impl Task {
 
     /// One round trip, or two if the server does not know a script yet.
     ///
-    /// A script that is not known has done nothing, so its command is sent once more; the other commands were answered.
+    /// A script that is not known has done nothing, so its command is sent once more; the other commands were answered, and keep their
+    /// answers if that fails.
     async fn send(&mut self, pipeline: &Pipeline) -> Result<Vec<Result<Value, Away>>, Away> {
-        let mut answers = self.query(pipeline).await?;
+        let answers = self.query(pipeline).await?;
         let is_unknown = |answer: &RedisResult<Value>| answer.as_ref().is_err_and(|fault| fault.code() == Some("NOSCRIPT"));
         let mut again = Pipeline::new();
         for (command, _) in pipeline.cmd_iter().zip(&answers).filter(|(_, answer)| is_unknown(answer)) {
             again.add_command(command.clone());
         }
-        if !again.is_empty() {
-            for script in self.scripts.batched() {
-                let loaded = timeout(RESPONSE_TIME, script.prepare_invoke().load_async(&mut self.connection)).await;
-                let _hash: String = loaded.map_err(|_| Away::Silent)?.map_err(|fault| away(&fault))?;
-            }
-            again.ignore_errors();
-            let mut repeated = self.query(&again).await?.into_iter();
-            for answer in answers.iter_mut().filter(|answer| is_unknown(answer)) {
-                *answer = repeated.next().unwrap_or_else(|| Ok(Value::Nil));
-            }
+        let mut repeated = if again.is_empty() { Ok(Vec::new().into_iter()) } else { self.send_again(again).await };
+        let told = answers.into_iter().map(|answer| {
+            let answer = if is_unknown(&answer) {
+                repeated.as_mut().map_err(|away| *away)?.next().ok_or(Away::Unexpected)?
+            } else {
+                answer
+            };
+            answer.map_err(|fault| away(&fault))
+        });
+        Ok(told.collect())
+    }
+
+    /// Loads the scripts, and sends commands that the server did not know.
+    async fn send_again(&mut self, mut again: Pipeline) -> Result<std::vec::IntoIter<RedisResult<Value>>, Away> {
+        for script in self.scripts.batched() {
+            let loaded = timeout(RESPONSE_TIME, script.prepare_invoke().load_async(&mut self.connection)).await;
+            let _hash: String = loaded.map_err(|_| Away::Silent)?.map_err(|fault| away(&fault))?;
         }
-        Ok(answers.into_iter().map(|answer| answer.map_err(|fault| away(&fault))).collect())
+        again.ignore_errors();
+        self.query(&again).await.map(Vec::into_iter)
     }
 
     /// The answer to each command of a pipeline.

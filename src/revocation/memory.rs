@@ -104,6 +104,10 @@ impl Memory {
         self.lock().seen.insert(*proof, until);
     }
 
+    pub(super) fn give_back(&self, proof: &ProofKey) {
+        self.lock().seen.remove(proof);
+    }
+
     pub(super) async fn spend_read(&self, proof: &ProofKey, until: Timestamp) -> Result<bool, Away> {
         Ok(self.lock().seen.insert(*proof, until).is_none())
     }

@@ -99,6 +99,13 @@ impl Index {
         either!(self, store => store.spend(proof, until));
     }
 
+    /// Forgets a proof that [`admit`](Self::admit) marked for a caller who then got no answer, so that it may be sent again.
+    ///
+    /// Nobody waits for it: if it is lost, the proof stays spent. The journal has every proof that paid for a token.
+    pub fn give_back(&self, proof: &ProofKey) {
+        either!(self, store => store.give_back(proof));
+    }
+
     /// Spends a proof for a read; false if it was seen before.
     pub async fn spend_read(&self, proof: &ProofKey, until: Timestamp) -> Result<bool, Away> {
         either!(self, store => store.spend_read(proof, until).await)

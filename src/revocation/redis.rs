@@ -30,7 +30,10 @@ use crate::domain::value::quota::{Bucket, Operation};
 pub struct Redis {
     connection: ConnectionManager,
     scripts: Arc<Scripts>,
+    /// For admissions and proofs, of which each caller has a quota.
     batcher: Batcher,
+    /// For look-ups of tokens, which nobody meters: a flood of them takes no place in the queue that minting needs (ABUSE I-18).
+    looks: Batcher,
 }
 
 /// The keys of an environment, in the order of the scripts.
@@ -58,7 +61,8 @@ impl Redis {
         let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(bad)?;
         let scripts = Arc::new(Scripts::new());
         let batcher = Batcher::new(connection.clone(), Arc::clone(&scripts));
-        Ok(Self { connection, scripts, batcher })
+        let looks = Batcher::new(connection.clone(), Arc::clone(&scripts));
+        Ok(Self { connection, scripts, batcher, looks })
     }
 
     /// Waits for an answer of Redis for at most 750 ms.
@@ -170,6 +174,12 @@ impl Redis {
         self.batcher.tell(mark(proof, until));
     }
 
+    pub(super) fn give_back(&self, proof: &ProofKey) {
+        let mut forget = command("DEL", 2, 96);
+        forget.arg(seen_key(proof));
+        self.batcher.tell(forget);
+    }
+
     pub(super) async fn spend_read(&self, proof: &ProofKey, until: Timestamp) -> Result<bool, Away> {
         let mut first = mark(proof, until);
         first.arg("NX");
@@ -194,7 +204,7 @@ impl Redis {
             scores.arg(key(environment, name));
         }
         scores.arg(token.as_str()).arg(keys.iter().map(RevocationKey::as_str).collect::<Vec<_>>());
-        let Value::Array(answer) = self.batcher.ask(scores).await? else { return Ok(Liveness::Unknown) };
+        let Value::Array(answer) = self.looks.ask(scores).await? else { return Ok(Liveness::Unknown) };
         let [code, revoked, lines, fields @ ..] = answer.as_slice() else { return Ok(Liveness::Unknown) };
         if value::<i64>(code) != Some(3) {
             return Ok(Liveness::Unknown);

@@ -286,6 +286,16 @@ async fn t_02_a_proof_is_spent_with_the_quota_or_not_at_all() {
             assert_eq!(take(&n.to_string()).await, Admission::Taken, "{index:?} {n}");
         }
         assert!(matches!(take("over").await, Admission::Exceeded { .. }), "{index:?}");
+        index.give_back(&again);
+        let mut given = false;
+        for _ in 0..100 {
+            given = index.spend_read(&again, at.plus(Seconds(60))).await.expect("an answer");
+            if given {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(given, "{index:?}: what was given back may be shown again");
         let over = ProofKey(Digest::of(b"over"));
         assert!(index.spend_read(&over, at.plus(Seconds(60))).await.expect("an answer"), "{index:?}: it was left as it was");
     }
@@ -357,7 +367,7 @@ async fn t_02_in_a_batch_each_request_has_its_own_answer() {
         assert_eq!(firsts.join_all().await, [Ok(true); 40], "round {round}: each proof is the first of its kind");
         agains.join_all().await;
     }
-    // A key of another type is an error for who asks about it alone.
+    // A bucket of another type counts as empty, and whoever shares its pipeline notices nothing.
     let strange = ProofKey(Digest::of(b"strange"));
     let () = ::redis::cmd("XADD")
         .arg("carnet:{production}:quota:globex/odd")
@@ -369,6 +379,76 @@ async fn t_02_in_a_batch_each_request_has_its_own_answer() {
         .expect("written");
     let (odd, proof) = tokio::join!(admit(&index, "globex/odd", 6, None, now()), index.spend_read(&strange, until));
     assert!(matches!(odd, Ok(Admission::Exceeded { .. })) && proof == Ok(true), "{odd:?} {proof:?}");
+}
+
+/// Makes a client of the server, for what others do with it.
+async fn beside(server: &Server) -> ::redis::aio::MultiplexedConnection {
+    let client = ::redis::Client::open(format!("redis://127.0.0.1:{}/0", server.port)).expect("a URL");
+    client.get_multiplexed_async_connection().await.expect("connects")
+}
+
+/// Look-ups of tokens, which nobody meters, fill no place that an admission needs.
+#[tokio::test]
+async fn a_flood_of_look_ups_refuses_no_admission() {
+    let (server, [_, index]) = both();
+    index.rebuild(&snapshot(marker(1, 10), vec![])).await.expect("rebuilt");
+    assert_eq!(admit(&index, "globex/a", 6, None, now()).await, Ok(Admission::Taken));
+    server.signal("-STOP");
+    let mut looks = tokio::task::JoinSet::new();
+    // The second time, a pipeline is under way and no longer takes places from the queue.
+    for _ in 0..2 {
+        for _ in 0..1500 {
+            let index = index.clone();
+            looks.spawn(async move { index.is_cut(&environment(), &"t".parse().expect("an id"), &keys(), 11, now()).await });
+        }
+        // Until each has its place, or has found none. A turn of the runtime polls some sixty tasks.
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let (admitted, ()) = tokio::join!(admit(&index, "globex/a", 6, None, now()), async { server.signal("-CONT") });
+    assert_eq!(admitted, Ok(Admission::Taken));
+    let refused = looks.join_all().await.into_iter().filter(Result::is_err).count();
+    assert!(refused > 0, "their places are bounded");
+}
+
+/// A server that takes no scripts back refuses those who need one, and nobody else in the pipeline.
+#[tokio::test]
+async fn who_needs_no_script_is_answered_though_none_can_be_loaded() {
+    let (server, [_, index]) = both();
+    let mut connection = beside(&server).await;
+    assert_eq!(admit(&index, "globex/a", 6, None, now()).await, Ok(Admission::Taken));
+    let () = ::redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut connection).await.expect("flushed");
+    let acl = async |connection: &mut ::redis::aio::MultiplexedConnection, rule: &str| {
+        let () = ::redis::cmd("ACL").arg("SETUSER").arg("default").arg(rule).query_async(connection).await.expect("a rule");
+    };
+    acl(&mut connection, "-script").await;
+    let key = ProofKey(Digest::of(b"one"));
+    let (admitted, spent) =
+        tokio::join!(admit(&index, "globex/a", 6, None, now()), index.spend_read(&key, now().plus(Seconds(60))));
+    assert!(admitted.is_err(), "{admitted:?}");
+    assert_eq!(spent, Ok(true), "it was done, and its caller is told");
+    acl(&mut connection, "+script").await;
+    assert_eq!(admit(&index, "globex/a", 6, None, now()).await, Ok(Admission::Taken));
+}
+
+/// An error that answers one command is told to its caller alone.
+#[tokio::test]
+async fn an_error_of_one_command_is_for_its_caller_alone() {
+    let (server, [_, index]) = both();
+    let mut connection = beside(&server).await;
+    assert_eq!(admit(&index, "globex/a", 1, None, now()).await, Ok(Admission::Taken));
+    let () = ::redis::cmd("ACL").arg("SETUSER").arg("default").arg("-set").query_async(&mut connection).await.expect("a rule");
+    let (key, until) = (ProofKey(Digest::of(b"one")), now().plus(Seconds(60)));
+    let (before, spent, after) = tokio::join!(
+        admit(&index, "globex/a", 1, None, now()),
+        index.spend_read(&key, until),
+        admit(&index, "globex/a", 1, None, now())
+    );
+    assert!(spent.is_err(), "{spent:?}");
+    for neighbour in [before, after] {
+        assert!(matches!(neighbour, Ok(Admission::Exceeded { .. })), "it writes nothing: {neighbour:?}");
+    }
 }
 
 /// F-05: a server that stalls is away within a second, and back soon after.
