@@ -49,3 +49,20 @@ async fn queries_use_the_index_of_what_they_ask_for() {
         }
     }
 }
+
+/// An entry that cannot be read is a fault for who asks for it, and for nobody whose question went with the same statement.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_fails_its_caller_alone() {
+    let database = Database(tempfile::tempdir().expect("a directory"));
+    let key = SumKey::of(&Kek::from_bytes([7; 32]));
+    let (_writer, reader) = database.open(&key).await.expect("opens");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database.0.path().join("journal.db"));
+    let mut hand = options.connect().await.expect("connects");
+    let insert = "INSERT INTO entries (idx, time, kind, subject, body, leaf) VALUES (0, 0, 'issued', 's', 'sound', X''), \
+        (1, 0, 'issued', 's', CAST(X'ff' AS TEXT), X''), (2, 0, 'issued', 's', 'sound too', X'')";
+    sqlx::query(insert).execute(&mut hand).await.expect("written");
+    let (before, broken, after, missing) = tokio::join!(reader.body(0), reader.body(1), reader.body(2), reader.body(3));
+    assert_eq!(before.expect("reads").as_deref(), Some("sound"));
+    assert!(broken.is_err(), "{broken:?}");
+    assert_eq!((after.expect("reads").as_deref(), missing.expect("reads")), (Some("sound too"), None));
+}

@@ -23,10 +23,10 @@ pub struct Gathered<Q, A>(mpsc::Sender<Asked<Q, A>>);
 type Asked<Q, A> = (Q, oneshot::Sender<Result<A, StoreFault>>);
 
 impl<Q: Send + 'static, A: Send + 'static> Gathered<Q, A> {
-    /// Starts the task. `answer` returns one answer for each question, in their order.
+    /// Starts the task. `answer` returns one answer for each question, in their order, or a fault of the whole statement.
     pub fn by<F>(answer: impl Fn(Vec<Q>) -> F + Send + 'static) -> Self
     where
-        F: Future<Output = Result<Vec<A>, StoreFault>> + Send,
+        F: Future<Output = Result<Vec<Result<A, StoreFault>>, StoreFault>> + Send,
     {
         let (questions, mut asked) = mpsc::channel::<Asked<Q, A>>(QUEUE);
         tokio::spawn(async move {
@@ -35,7 +35,7 @@ impl<Q: Send + 'static, A: Send + 'static> Gathered<Q, A> {
                 match answer(questions).await {
                     Ok(answers) if answers.len() == waiting.len() => {
                         for (waiting, answer) in waiting.into_iter().zip(answers) {
-                            let _gone = waiting.send(Ok(answer));
+                            let _gone = waiting.send(answer);
                         }
                     }
                     // An answer that is not a caller's own would be worse than none.
@@ -94,7 +94,7 @@ mod tests {
         let doubled = Arc::new(Gathered::by(move |questions: Vec<u64>| {
             counter.fetch_add(1, Ordering::SeqCst);
             assert!(questions.len() <= MOST);
-            async move { Ok(questions.into_iter().map(|question| question * 2).collect()) }
+            async move { Ok(questions.into_iter().map(|question| Ok(question * 2)).collect()) }
         }));
         let mut tasks = tokio::task::JoinSet::new();
         for question in 0..500 {

@@ -1,6 +1,6 @@
 //! The read side, by a small pool of connections that cannot write.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteArguments, SqlitePoolOptions, SqliteRow};
@@ -95,7 +95,10 @@ impl SqliteReader {
             pool,
             long,
             bodies: Gathered::by(move |indices| bodies(of_bodies.clone(), indices)),
-            spent: Gathered::by(move |proofs| are_spent(of_spent.clone(), lately.clone(), proofs)),
+            spent: Gathered::by(move |proofs| {
+                let answers = are_spent(of_spent.clone(), lately.clone(), proofs);
+                async { Ok(answers.await?.into_iter().map(Ok).collect()) }
+            }),
         }
     }
 }
@@ -279,16 +282,16 @@ impl Read for SqliteReader {
     }
 }
 
-/// These entries, each where it was asked for.
-async fn bodies(pool: SqlitePool, indices: Vec<u64>) -> Result<Vec<Option<String>>, StoreFault> {
+/// These entries, each where it was asked for. One that cannot be read is a fault for who asked for it.
+async fn bodies(pool: SqlitePool, indices: Vec<u64>) -> Result<Vec<Result<Option<String>, StoreFault>>, StoreFault> {
     // One statement, and one text of it however many are wanted.
     let wanted = serde_json::to_string(&indices).map_err(StoreFault::unreadable)?;
     let query = sqlx::query("SELECT idx, body FROM entries WHERE idx IN (SELECT value FROM json_each(?))").bind(wanted);
     let rows = query.fetch_all(&pool).await?;
-    let found: Vec<(u64, String)> =
-        rows.iter().map(|row| Ok((index(row, 0)?, row.try_get(1)?))).collect::<Result<_, StoreFault>>()?;
-    let of = |wanted: &u64| found.iter().find(|(index, _)| index == wanted).map(|(_, body)| body.clone());
-    Ok(indices.iter().map(of).collect())
+    let found: HashMap<u64, &SqliteRow> =
+        rows.iter().map(|row| Ok((index(row, 0)?, row))).collect::<Result<_, StoreFault>>()?;
+    let body = |wanted: &u64| found.get(wanted).map(|row| Ok(row.try_get(1)?)).transpose();
+    Ok(indices.iter().map(body).collect())
 }
 
 /// Whether each of these proofs was spent.

@@ -53,6 +53,7 @@ macro_rules! laws {
             fence::who_waits_for_the_lock_finds_the_newer_head,
             leave::issuances_and_refusals_leave_and_changes_stay,
             reads::ranges_are_exact,
+            reads::entries_that_are_asked_for_together_go_each_to_its_caller,
             reads::queries_find_what_they_ask_for,
             reads::a_snapshot_stays_at_its_moment,
             reads::a_snapshot_has_the_changes_with_their_batches,
@@ -60,6 +61,7 @@ macro_rules! laws {
             spent::a_proof_is_spent_once_whoever_writes,
             spent::a_batch_that_is_given_up_spends_nothing,
             spent::a_proof_is_forgotten_when_its_time_is_over,
+            spent::proofs_that_are_asked_for_together_have_each_their_answer,
             spent::every_spent_proof_is_read,
         }
     };

@@ -149,3 +149,17 @@ pub async fn a_snapshot_has_the_changes_with_their_batches(store: &dyn Candidate
     }
     assert_eq!(snapshot.changes_of_kind(CHANGE).await.expect("reads").len(), 5);
 }
+
+pub async fn entries_that_are_asked_for_together_go_each_to_its_caller(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    for body in ["{\"n\":0}", "{\"n\":1}", "{\"n\":2}"] {
+        node.write(Way::StepByStep, &[(ISSUED, "globex/order-sync", body)], &[]).await;
+    }
+    for [first, second, third] in [[0, 1, 2], [2, 9, 0], [9, 8, 1], [1, 1, 9], [9, 9, 9]] {
+        let reader = &node.reader;
+        let (a, b, c) = tokio::join!(reader.body(first), reader.body(second), reader.body(third));
+        let told = [a, b, c].map(|told| told.expect("reads"));
+        let expected = [first, second, third].map(|index| (index < 3).then(|| format!("{{\"n\":{index}}}")));
+        assert_eq!(told, expected, "{first} {second} {third}");
+    }
+}

@@ -118,3 +118,21 @@ pub async fn every_spent_proof_is_read(store: &dyn Candidate) {
     expected.sort_unstable();
     assert_eq!(read, expected);
 }
+
+pub async fn proofs_that_are_asked_for_together_have_each_their_answer(store: &dyn Candidate) {
+    let mut node = Node::on(store, None).await;
+    // In the table of all proofs.
+    node.change("{}", Beside { spent: vec![proof(1, 1000)], ..Beside::default() }).await;
+    // Lately: this node has it in memory, another reads the row.
+    node.write(Way::AtOnce, &TOKEN, &[proof(2, 1000)]).await;
+    let other = Node::on(store, Some(&node)).await;
+    for reader in [&node.reader, &other.reader] {
+        for [first, second, third] in [[1, 2, 3], [2, 3, 1], [3, 1, 2], [2, 1, 2], [2, 2, 3], [2, 2, 2], [3, 3, 3]] {
+            let of = |number: u64| proof(number, 1000).0;
+            let keys = [of(first), of(second), of(third)];
+            let (a, b, c) = tokio::join!(reader.is_spent(&keys[0]), reader.is_spent(&keys[1]), reader.is_spent(&keys[2]));
+            let told = [a, b, c].map(|told| told.expect("reads"));
+            assert_eq!(told, [first, second, third].map(|number| number != 3), "{first} {second} {third}");
+        }
+    }
+}
