@@ -14,7 +14,7 @@ use crate::issuance::authority::ocsp::Responder;
 const MOST: usize = 8192;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// The last answers, by the digest of environment and question.
+/// The last answers, by the digest of environment and id of the certificate.
 pub struct Answers(Mutex<Bounded<Digest, Arc<Answer>>>);
 
 /// A signed answer, and what it was made of.

@@ -1,7 +1,7 @@
 //! Answers questions about the status of certificates (RFC 6960), by the responders of our authorities.
 //!
 //! Enter through [`Broker::certificate_status`]. Relying parties ask about the same certificate again and again, so the last answers are
-//! kept for a minute, by the bytes of their question. An answer is given again only while no change has come to the state that it was
+//! kept for a minute, by the certificate that they are about. An answer is given again only while no change has come to the state that it was
 //! made of: a revoked certificate is revoked in the next answer.
 
 use std::cell::Cell;
@@ -30,11 +30,13 @@ impl Broker {
     ///
     /// A responder of the authority that issued them signs the answer.
     pub async fn certificate_status(&self, environment: &EnvironmentName, request: &[u8]) -> Result<Vec<u8>, Unsigned> {
-        let asked = Digest::of_parts(&[environment.as_str().as_bytes(), b" ", request]);
-        if let Some(answer) = self.answered(&asked)? {
+        let question = Question::read(request)?;
+        let asked = question.sole_id().map(|id| Digest::of_parts(&[environment.as_str().as_bytes(), b" ", id]));
+        if let Some(asked) = &asked
+            && let Some(answer) = self.answered(asked)?
+        {
             return Ok(answer.der.clone());
         }
-        let question = Question::read(request)?;
         self.ensure_undoubted().map_err(|_| Unsigned::TryLater)?;
         let (view, now) = (self.journal.view(), self.now());
         let certificates = &view.state.certificates;
@@ -49,8 +51,8 @@ impl Broker {
             _ => Status::Unknown,
         };
         let der = responder.answer(&question, authority, now, status).map_err(|_| Unsigned::TryLater)?;
-        // Who sends a nonce wants an answer of its own. Anybody may ask about numbers that no certificate has.
-        if is_known.get() && !question.has_nonce() {
+        // Anybody may ask about numbers that no certificate has.
+        if let (true, Some(asked)) = (is_known.get(), asked) {
             let (seen, signed, authority) = (view.seen, now, authority.clone());
             self.answers.keep(asked, Answer { seen, signed, authority, responder, der: der.clone() });
         }

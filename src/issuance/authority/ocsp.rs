@@ -33,6 +33,9 @@ const ECDSA_WITH_SHA256: &[u64] = &[1, 2, 840, 10045, 4, 3, 2];
 const SHA_1: &[u64] = &[1, 3, 14, 3, 2, 26];
 const SHA_256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
 
+/// ASN.1 NULL, in DER.
+const NULL: [u8; 2] = [5, 0];
+
 /// `cessationOfOperation` (RFC 5280 section 5.3.1), as in the revocation list.
 const CESSATION: i64 = 5;
 
@@ -60,6 +63,8 @@ struct CertId {
     name: Vec<u8>,
     key: Vec<u8>,
     serial: Vec<u8>,
+    /// The hash has no parameters, or NULL (RFC 5754 section 2).
+    is_plain: bool,
 }
 
 /// The status of a certificate.
@@ -135,9 +140,15 @@ impl Question {
         Ok(Self { ids, nonce })
     }
 
-    /// Whether the answer must have a nonce.
-    pub fn has_nonce(&self) -> bool {
-        self.nonce.is_some()
+    /// The id of the only certificate that it is about, as bytes, if nothing else of the question is in the answer.
+    ///
+    /// None with a nonce, for several certificates, or with parameters of the hash: there are any number of such questions about one
+    /// certificate, so a memory by them would be filled by anybody.
+    pub fn sole_id(&self) -> Option<&[u8]> {
+        match self.ids.as_slice() {
+            [id] if self.nonce.is_none() && id.is_plain => Some(&id.raw),
+            _ => None,
+        }
     }
 
     /// The first of these authorities that the question is about.
@@ -148,18 +159,19 @@ impl Question {
 
 impl CertId {
     fn of(raw: Vec<u8>) -> ASN1Result<Self> {
-        let (algorithm, name, key, serial) = yasna::parse_der(&raw, |reader| {
+        let ((algorithm, is_plain), name, key, serial) = yasna::parse_der(&raw, |reader| {
             reader.read_sequence(|reader| {
                 let algorithm = reader.next().read_sequence(|reader| {
                     let oid = reader.next().read_oid()?;
-                    reader.read_optional(|reader| reader.read_der())?;
-                    Ok(oid.components().clone())
+                    let parameters = reader.read_optional(|reader| reader.read_der())?;
+                    let is_plain = parameters.is_none_or(|parameters| parameters == NULL);
+                    Ok((oid.components().clone(), is_plain))
                 })?;
                 let (name, key) = (reader.next().read_bytes()?, reader.next().read_bytes()?);
                 Ok((algorithm, name, key, reader.next().read_bigint_bytes()?.0))
             })
         })?;
-        Ok(Self { raw, algorithm, name, key, serial })
+        Ok(Self { raw, algorithm, name, key, serial, is_plain })
     }
 
     /// True if the question names this authority, by the hashes of its name and key.
@@ -288,4 +300,60 @@ fn time(at: Timestamp) -> Result<Vec<u8>, IssueFault> {
     let (hour, minute, second) = at.to_hms();
     let text = format!("{:04}{:02}{:02}{hour:02}{minute:02}{second:02}Z", at.year(), u8::from(at.month()), at.day());
     Ok(super::der::element(super::der::GENERALIZED_TIME, text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A question about certificates whose hash has these parameters, if any.
+    fn question(parameters: &[Option<&[u8]>], nonce: bool) -> Question {
+        let der = yasna::construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                writer.next().write_sequence(|writer| {
+                    writer.next().write_sequence_of(|writer| {
+                        for parameters in parameters {
+                            writer.next().write_sequence(|writer| write_id(writer.next(), *parameters));
+                        }
+                    });
+                    if nonce {
+                        writer.next().write_tagged(Tag::context(2), |writer| {
+                            writer.write_sequence_of(|writer| {
+                                writer.next().write_sequence(|writer| {
+                                    writer.next().write_oid(&ObjectIdentifier::from_slice(OCSP_NONCE));
+                                    writer.next().write_bytes(&[4, 1, 7]);
+                                });
+                            });
+                        });
+                    }
+                });
+            });
+        });
+        Question::read(&der).unwrap_or_else(|fault| panic!("{fault:?}"))
+    }
+
+    fn write_id(writer: DERWriter<'_>, parameters: Option<&[u8]>) {
+        writer.write_sequence(|writer| {
+            writer.next().write_sequence(|writer| {
+                writer.next().write_oid(&ObjectIdentifier::from_slice(SHA_1));
+                if let Some(parameters) = parameters {
+                    writer.next().write_der(parameters);
+                }
+            });
+            writer.next().write_bytes(&[1; 20]);
+            writer.next().write_bytes(&[2; 20]);
+            writer.next().write_u8(7);
+        });
+    }
+
+    /// Nobody can ask about one certificate in so many ways that its answers fill a memory.
+    #[test]
+    fn a_sole_id_is_of_one_certificate_in_its_plain_form() {
+        let (null, odd) = (Some(&NULL[..]), Some(&[4, 1, 9][..]));
+        let (plain, absent) = (question(&[null], false), question(&[None], false));
+        assert!(plain.sole_id().is_some() && absent.sole_id().is_some());
+        for other in [question(&[odd], false), question(&[null, null], false), question(&[null], true)] {
+            assert_eq!(other.sole_id(), None);
+        }
+    }
 }
