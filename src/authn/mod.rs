@@ -29,7 +29,7 @@ pub mod tls;
 mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use assertion::{MAX_ASSERTION, UnverifiedAssertion};
 pub use discovery::KeysFault;

@@ -117,7 +117,7 @@ impl Verifier {
     }
 
     /// The key that signed this very text, if it is remembered.
-    fn remembered(&self, unverified: &UnverifiedAssertion) -> Option<Digest> {
+    pub(crate) fn remembered(&self, unverified: &UnverifiedAssertion) -> Option<Digest> {
         let is_empty = self.signed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         if is_empty {
             return None;
@@ -242,3 +242,45 @@ macro_rules! decoy_modulus {
     };
 }
 use decoy_modulus;
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::fixtures::{Signer, TestClock, claims, keys};
+    use super::*;
+
+    const ISSUER: &str = "https://idp.example";
+
+    async fn code(verifier: &Verifier, source: &KeySource, token: &str) -> &'static str {
+        let unverified = UnverifiedAssertion::parse(token).expect("a token");
+        let outcome = verifier.verify(unverified, &[Trust { source, algs: &Alg::WORKLOAD }]).await;
+        outcome.map_or_else(|fault| fault.reason.code, |_| "ok")
+    }
+
+    /// A remembered signature stands for a verification of exactly this text by exactly this key.
+    #[tokio::test]
+    async fn k_15_a_remembered_signature_is_of_one_text_and_one_key() {
+        let signer = Signer::new(Alg::Es256, "k1");
+        let verifier = Verifier::new(keys(&TestClock::new(), &[]));
+        let token = signer.token(&claims(ISSUER));
+        // Forged, so it is good by memory alone.
+        let forged = format!("{}.{}", token.rsplit_once('.').expect("parts").0, "A".repeat(86));
+        assert_eq!(code(&verifier, &signer.inline(), &forged).await, "assertion.signature");
+        let key = KeySet::parse(serde_json::json!({"keys": [signer.jwk()]}).to_string().as_bytes())
+            .expect("a set")
+            .select(Some("k1"), Alg::Es256)
+            .expect("a key");
+        verifier.remember(&Signed { text: forged.clone(), key: key.thumbprint });
+        assert_eq!(code(&verifier, &signer.inline(), &forged).await, "ok", "memory answers");
+        // The issuer publishes another key under the same id.
+        let other = Signer::new(Alg::Es256, "k1");
+        assert_eq!(code(&verifier, &other.inline(), &forged).await, "assertion.signature");
+        assert_eq!(
+            code(&verifier, &Signer::new(Alg::Es256, "k2").inline(), &forged).await,
+            "assertion.key",
+            "or under another"
+        );
+        let bent = forged.replace(&"A".repeat(86), &format!("B{}", "A".repeat(85)));
+        assert_ne!(code(&verifier, &signer.inline(), &bent).await, "ok");
+        assert_eq!(code(&verifier, &signer.inline(), &token).await, "ok", "by its own signature");
+    }
+}

@@ -1,12 +1,14 @@
 //! Finds the entry of a token of ours, and judges whether it is active.
 //!
 //! Enter through [`Broker::find`]. Whatever can change is judged at each question: the key, the expiry, and all cuts, in the newest state
-//! and in the live index (ABUSE I-8, I-15). What cannot is remembered ([`found_lately`](super::found_lately)).
+//! and in the live index (ABUSE I-8, I-15). What cannot is remembered ([`found_lately`](super::found_lately)), and counts while the journal
+//! can be read: within the lease of a read (ABUSE I-16).
 
 use std::sync::Arc;
 
 use super::Broker;
 use super::failure::{Denied, away};
+use super::follow::LEASE;
 use super::found_lately::Found;
 use crate::domain::credential::revocation::is_cut;
 use crate::domain::log::entry::Entry;
@@ -31,7 +33,8 @@ impl Broker {
         self.journal.running().map_err(|_| away())?;
         let view = self.journal.view();
         let text = Digest::of(token.as_bytes());
-        if let Some(found) = self.found_lately.look(&text) {
+        let began = self.clock.now();
+        if let Some(found) = self.found_lately.look(&text, began, LEASE) {
             // Another environment may be asked about the same text, and has none of its keys.
             let key = view.state.keys.find(environment, &found.entry.kid);
             let is_here = found.entry.environment == *environment && key.is_some_and(|key| key.key.alg == found.alg);
@@ -43,7 +46,11 @@ impl Broker {
             return Ok(None);
         }
         // A stolen signing key alone makes no active token: the entry must have the same claims, byte for byte.
-        let entry = self.journal.entry(claims.entry).await.map_err(|_| away())?;
+        let entry = self.journal.entry(claims.entry).await.map_err(|_| {
+            self.found_lately.unheard();
+            away()
+        })?;
+        self.found_lately.heard(began);
         let Some(Entry::Issued(entry)) = entry else { return Ok(None) };
         if entry.jti != claims.jti || entry.claims != digest || entry.environment != *environment || entry.kid != kid {
             return Ok(None);

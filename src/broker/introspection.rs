@@ -2,7 +2,8 @@
 //!
 //! A token is active if it verifies, is on record with exactly these claims, has not expired, and nothing that it was made from is
 //! cut, neither in the journal's state nor in the live index. Every other token is inactive. If a store does not answer, the answer
-//! is "busy", never "active" (ABUSE I-15).
+//! is "busy", never "active" (ABUSE I-15). The journal is not asked again about an entry that it was asked about before, if it answered
+//! any such question within the lease (ABUSE I-16).
 
 use std::sync::Arc;
 
@@ -91,9 +92,19 @@ impl Broker {
                     return Err(known(&reason::CLIENT_MISMATCH).into());
                 }
                 in_good_standing(&principal, &view.state, self.now()).map_err(known)?;
-                // The journal is asked first: while it is away nothing is spent, and the proof may be sent again after the 503.
-                self.ensure_unspent(&principal).await?;
-                self.take(environment, principal.client(), operation, Payment::for_read(&principal)).await?;
+                let payment = Payment::for_read(&principal);
+                let spends = payment.as_ref().map(|payment| payment.key);
+                // The journal comes last: a copy of a spent proof, or a caller over its quota, must not cost it a look-up (ABUSE I-18).
+                self.take(environment, principal.client(), operation, payment).await?;
+                match self.has_paid(&principal).await {
+                    Ok(false) => {}
+                    Ok(true) => return Err(replayed(&principal).into()),
+                    // While the journal is away nothing is spent, and the proof may be sent again after the 503.
+                    Err(away) => {
+                        spends.iter().for_each(|key| self.live.give_back(key));
+                        return Err(away.into());
+                    }
+                }
                 self.note_reusable(&principal, &shown);
                 Ok(principal.client().clone())
             }
@@ -113,21 +124,21 @@ impl Broker {
         }
     }
 
-    /// Refuses a proof that paid for a token.
+    /// Tells whether a token was paid for with this proof.
     ///
     /// Reads and mints share one namespace: such a proof is spent for reads as well, even if the index has lost it.
-    async fn ensure_unspent(&self, principal: &Principal) -> Result<(), Refused> {
-        let Some(key) = principal.proof().spends() else { return Ok(()) };
-        if self.journal.is_spent(&key).await.map_err(|_| away())? {
-            self.note_seen(principal);
-            return Err(replayed(principal));
-        }
-        Ok(())
+    async fn has_paid(&self, principal: &Principal) -> Result<bool, Refused> {
+        let Some(key) = principal.proof().spends() else { return Ok(false) };
+        self.journal.is_spent(&key).await.map_err(|_| away())
     }
 
     /// Spends the proof of a caller that was admitted before.
     pub(super) async fn spend_read(&self, principal: &Principal) -> Result<(), Refused> {
-        self.ensure_unspent(principal).await?;
+        if self.has_paid(principal).await? {
+            // The caller passed the gate and paid with its quota, so the index had lost this proof, and learns it again.
+            self.note_seen(principal);
+            return Err(replayed(principal));
+        }
         let Some(payment) = Payment::for_read(principal) else { return Ok(()) };
         let first = self.live.spend_read(&payment.key, payment.until).await.map_err(|_| away())?;
         if first { Ok(()) } else { Err(replayed(principal)) }

@@ -114,6 +114,11 @@ pub fn production() -> EnvironmentName {
 /// The changes that make the fixture's registry: configuration, one signing key, one API, one partner, one integration
 /// (`globex/order-sync`) in force.
 pub fn registry() -> Vec<Attributed> {
+    registry_with(&serde_json::json!({"discovery": WORKLOADS}), true)
+}
+
+/// The same, whose workload shows proofs by these keys, for one use or until they expire.
+pub fn registry_with(keys: &serde_json::Value, single_use: bool) -> Vec<Attributed> {
     let json = serde_json::json!({
         "environments": {"production": {"issuer": ISSUER, "maxTtl": 600, "trustDomain": "production.sts.acme.example"}},
         "staff": Digest::of(b"staff"),
@@ -148,9 +153,9 @@ pub fn registry() -> Vec<Attributed> {
         "offboarding": {"trigger": "contract-end", "contact": "ops@globex.example"},
         "environments": {"production": {
             "bindings": [{"name": "ci", "admits": {"jwt": {
-                "kind": "oidc", "issuer": WORKLOADS, "keys": {"discovery": WORKLOADS},
+                "kind": "oidc", "issuer": WORKLOADS, "keys": keys,
                 "matchers": [{"claim": "repository_id", "condition": {"equals": "456789"}}],
-                "owner": ["repository_id"], "algs": ["ES256"], "singleUse": true, "maxLife": 3600,
+                "owner": ["repository_id"], "algs": ["ES256"], "singleUse": single_use, "maxLife": 3600,
             }}}],
             "scopes": {"orders-api": [{"scope": "orders:read"}]},
         }},

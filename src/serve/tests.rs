@@ -1,19 +1,31 @@
 //! Tests of a composed broker that serves no request: what must hold if a part of it is held up.
 
+use serde_json::json;
+
 use super::*;
+use crate::authn::UnverifiedAssertion;
+use crate::authn::tests::fixtures::Signer;
+use crate::broker::caller::Credential;
 use crate::broker::elevation::Word;
+use crate::broker::exchange::Request;
 use crate::broker::failure::Failure;
+use crate::broker::introspection::ClientCredential;
 use crate::broker::lifecycle::Party;
 use crate::broker::revocation::Revoke;
 use crate::domain::credential::revocation::RevocationTarget;
+use crate::domain::decision::admission::Slot;
+use crate::domain::decision::ask::{Ask, Target};
 use crate::domain::elevation::Narrowing;
+use crate::domain::fixture;
 use crate::domain::people::actor::{Authorized, Permission, Person, Role, Staff};
 use crate::domain::registry::approval::Verdict;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, IntegrationId};
+use crate::domain::value::quota::Operation;
 use crate::journal::Ended;
+use crate::journal::Proposal;
 use crate::server::{OsEntropy, SystemClock};
 
 const CONFIGURATION: &str = r#"
@@ -35,13 +47,17 @@ admin = "127.0.0.1:7401"
 "#;
 
 async fn broker(folder: &tempfile::TempDir) -> Broker {
+    broker_at(folder, Arc::new(SystemClock)).await
+}
+
+async fn broker_at(folder: &tempfile::TempDir, clock: Arc<dyn crate::domain::value::clock::Clock>) -> Broker {
     let file = folder.path().join("carnet.toml");
     std::fs::write(&file, CONFIGURATION.replace("FOLDER", &folder.path().display().to_string())).expect("written");
     Kek::create(&folder.path().join("kek"), &OsEntropy).expect("a key-encryption key");
     let config = crate::config::load(&file).expect("a valid configuration");
     let kek = Kek::load(&config.keys.kek_file).expect("a key-encryption key");
     let foundation = Foundation { kek, journal: journal_settings(&config) };
-    let system = System { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
+    let system = System { clock, entropy: Arc::new(OsEntropy) };
     let (broker, _) = furnish(&config, foundation, &system, "http://localhost:7401").await.expect("a broker");
     prepare(&broker, &config).await.expect("prepared");
     broker
@@ -147,4 +163,51 @@ async fn a_revocation_is_on_record_while_every_reader_of_the_journal_is_busy() {
     // The count comes once somebody can read.
     drop(busy);
     assert_eq!(broker.ended(&cut).await, Some(Ended::default()));
+}
+
+/// A proof that may be shown again is remembered once it admitted its caller; nobody else's is, so strangers fill no memory.
+#[tokio::test]
+async fn a_proof_is_remembered_if_it_admitted_somebody_and_may_be_shown_again() {
+    for (reusable, repository, remembered) in [(true, "456789", true), (true, "1", false), (false, "456789", false)] {
+        for minting in [false, true] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let broker = broker_at(&folder, Arc::new(fixture::SetClock::new())).await;
+            let signer = Signer::new(Alg::Es256, "k1");
+            let keys = json!({"inline": json!({"keys": [signer.jwk()]}).to_string()});
+            // Its own environment and keys are there already.
+            for change in fixture::registry_with(&keys, !reusable).into_iter().skip(2) {
+                let propose = |_: &_, _| Ok::<_, ()>(Proposal::from(change.clone()));
+                broker.journal.change(None, propose).await.expect("running").expect("changed");
+            }
+            let following = tokio::spawn(broker.clone().follow());
+            let last = broker.journal.view().seen.expect("a change");
+            assert!(broker.follower.reached(last, Duration::from_secs(5)).await);
+            let environment = fixture::production();
+            let text = signer.token(&json!({
+                "iss": fixture::WORKLOADS, "sub": "repo:globex/order-sync", "repository_id": repository, "jti": "one",
+                "aud": "http://127.0.0.1:7400/production",
+                "iat": fixture::at(0).as_seconds(), "exp": fixture::at(300).as_seconds(),
+            }));
+            let unverified = || UnverifiedAssertion::parse(&text).expect("a token");
+            assert!(broker.verifier.remembered(&unverified()).is_none());
+            let admitted = if minting {
+                let request = Request {
+                    environment,
+                    proof: Credential::Assertion { text: text.clone(), slot: Slot::SubjectToken },
+                    ask: Ask { target: Some(Target::Name("orders-api".to_owned())), scope: None, client: None },
+                    source: None,
+                    certificate: None,
+                    possession: None,
+                    id: "request".parse().expect("an id"),
+                };
+                broker.exchange(&request).await.map(drop)
+            } else {
+                let credential = ClientCredential::Assertion { text: text.clone(), client: None };
+                broker.authenticate(&environment, &credential, Operation::Introspection).await.map(drop)
+            };
+            let refused = admitted.err().map(|denied| denied.refused.reason.code);
+            assert_eq!(broker.verifier.remembered(&unverified()).is_some(), remembered, "{minting} {refused:?}");
+            following.abort();
+        }
+    }
 }

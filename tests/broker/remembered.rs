@@ -183,14 +183,81 @@ async fn i_15_memory_says_nothing_while_the_live_index_is_away() {
     redis.command(&["ZREM", "carnet:{production}:revoked", &jti(&token)]);
 }
 
+/// I-15: a remembered token counts for five seconds after an entry was read; then it is read again, and no answer is "busy".
+#[tokio::test]
+async fn i_15_memory_counts_within_the_lease_of_a_read_and_no_longer() {
+    let world = world(false).await;
+    let token = remembered(&world).await;
+    let place = format!("FROM entries WHERE jti = '{}'", jti(&token));
+    let body = sql(&world, &format!("SELECT hex(body) {place}"));
+    sql(&world, &format!("UPDATE entries SET body = CAST(X'ff' AS TEXT) WHERE jti = '{}'", jti(&token)));
+    assert!(active(&world, &token).await, "memory answers");
+    world.advance(5).await;
+    assert!(active(&world, &token).await, "memory answers within the lease");
+    world.advance(1).await;
+    let path = "/production/verify?api=orders-api&scope=orders:read";
+    let bearer = format!("Bearer {token}");
+    for _ in 0..2 {
+        let told = world.introspect("production", &token).await;
+        assert_eq!(told.status, 503, "{}", told.text());
+        let verdict = send(world.public, "GET", path, &[("authorization", &bearer)], b"").await;
+        assert_eq!(verdict.status, 503, "{}", verdict.text());
+    }
+    sql(&world, &format!("UPDATE entries SET body = CAST(X'{body}' AS TEXT) WHERE jti = '{}'", jti(&token)));
+    assert!(active(&world, &token).await, "the journal answers again");
+}
+
+/// Runs a statement on the journal of a running node, as a broken disk or another hand would, and returns the first value.
+fn sql(world: &World, statement: &str) -> String {
+    let program = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=10)\n\
+                   row = c.execute(sys.argv[2]).fetchone()\nc.commit()\nprint(row[0] if row else '', end='')";
+    let database = world.folder.path().join("journal.db");
+    let ran = std::process::Command::new("python3").args(["-c", program]).arg(database).arg(statement).output();
+    let ran = ran.expect("python3 runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).expect("text")
+}
+
+/// T-02: a copy of a proof that paid, and a caller over its quota, ask the journal nothing; a proof is spent by an answer alone.
+#[tokio::test]
+async fn t_02_replays_and_callers_over_their_quota_cost_no_look_up() {
+    let world = world(false).await;
+    let paid = world.assertion("production");
+    let minted = world.exchange("production", &paid, "orders:read").await;
+    assert_eq!(minted.status, 200, "{}", minted.text());
+    let token = minted.json()["access_token"].as_str().expect("a token").to_owned();
+    let (breaks, mends) = ("ALTER TABLE consumed RENAME TO away", "ALTER TABLE away RENAME TO consumed");
+    sql(&world, breaks);
+    assert_eq!(shown(&world, &paid, &token).await.status, 401, "a replay");
+    let fresh = world.assertion("production");
+    for _ in 0..3 {
+        assert_eq!(shown(&world, &fresh, &token).await.status, 503, "nobody knows whether it is spent");
+    }
+    sql(&world, mends);
+    assert_eq!(shown(&world, &fresh, &token).await.status, 200, "it was not spent by the answer 503");
+    assert_eq!(shown(&world, &fresh, &token).await.status, 401, "and is now");
+    let mut asked = 0;
+    while shown(&world, &world.assertion("production"), &token).await.status == 200 {
+        asked += 1;
+        assert!(asked < 5000, "a quota");
+    }
+    sql(&world, breaks);
+    assert_eq!(shown(&world, &world.assertion("production"), &token).await.status, 429, "after {asked}");
+    sql(&world, mends);
+}
+
 /// The usual world, whose callers may show one assertion again and again.
 async fn with_reusable_callers(more: &str) -> World {
     let world = World::with(Options { redis: true, configuration: LISTED.to_owned(), ..Options::default() }).await;
+    world.onboard(&reusable(&world, more)).await;
+    world
+}
+
+fn reusable(world: &World, more: &str) -> String {
     let usual = records::usual(&world.partner.issuer);
     let reusable = usual.replace("owner: [sub]}}]", &format!("owner: [sub], singleUse: false, maxAge: 30m{more}}}}}]"));
     assert_ne!(usual, reusable);
-    world.onboard(&reusable).await;
-    world
+    reusable
 }
 
 async fn shown(world: &World, proof: &str, token: &str) -> Answer {
@@ -264,6 +331,14 @@ async fn k_15_a_withdrawn_key_and_a_revoked_binding_end_a_remembered_proof() {
     let revoke = json!({"binding": "api/orders-api/production/gateway", "reason": "x"});
     assert_eq!(world.admin_post("/v1/revocations", "sven", &revoke).await.status, 201);
     assert_eq!(shown(&world, &proof, &token).await.status, 401, "its binding is revoked");
+
+    let world = with_reusable_callers("").await;
+    let token = world.minted().await;
+    let proof = long(&world);
+    assert_eq!(shown(&world, &proof, &token).await.status, 200);
+    let changed = reusable(&world, "").replace("system:serviceaccount:orders:api", "system:serviceaccount:orders:other");
+    world.onboard(&changed).await;
+    assert_eq!(shown(&world, &proof, &token).await.status, 401, "its binding is changed");
 }
 
 /// A token of the usual integration for introspection, which its record allows here.
@@ -303,11 +378,20 @@ async fn q_06_the_key_set_is_never_older_than_the_state_or_the_second() {
         (keys, answer.header("etag").expect("a tag").to_owned(), answer.body)
     };
     world.advance(10).await;
+    let answer = get(world.public, "/production/jwks").await;
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
+    for key in answer.json()["keys"].as_array().expect("keys") {
+        let mut members: Vec<&str> = key.as_object().expect("a key").keys().map(String::as_str).collect();
+        members.sort_unstable();
+        assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"], "public members alone");
+        assert_eq!((&key["alg"], &key["use"]), (&json!("ES256"), &json!("sig")));
+    }
     let (first, again) = (set().await, set().await);
     assert_eq!((first.0.len(), &first), (1, &again));
     let rotated = world.admin_post("/v1/keys/production/rotate", "adam", &json!({"alg": "ES256", "acceptOutage": true})).await;
     assert_eq!(rotated.status, 201, "{}", rotated.text());
     let both = set().await;
+    assert_ne!(both.0[0], both.0[1], "each id names one key");
     assert!(both.0.len() == 2 && both.1 != first.1, "{both:?}");
     // The old one is published for two hours after its last use.
     world.advance(2 * 3600 - 1).await;
@@ -343,6 +427,13 @@ async fn a_certificate_that_was_good_a_moment_ago_is_revoked_in_the_next_answer(
     assert!(says(&ask("question.der").await).await.contains("one.pem: good"));
     let first = ask("question.der").await;
     assert_eq!(ask("question.der").await, first, "the very answer");
+    // Anybody can ask in many other ways. What is kept is by the certificate alone, so they drive nothing out.
+    machine.openssl("ocsp -issuer issuing.pem -cert one.pem -cert one.pem -no_nonce -reqout twice.der").await;
+    machine
+        .openssl("ocsp -issuer issuing.pem -cert one.pem -signer one.pem -signkey one.key -no_nonce -reqout signed.der")
+        .await;
+    assert!(ask("twice.der").await != ask("twice.der").await, "a question about two is not kept");
+    assert!(ask("signed.der").await == first, "the same question, signed");
     assert_ne!(ask("nonce.der").await, ask("nonce.der").await, "a nonce asks for an answer of its own");
     assert_ne!(
         send(world.public, "POST", "/sandbox/ocsp", &[], &std::fs::read(machine.path("question.der")).expect("a question"))

@@ -3,7 +3,7 @@
 mod assertions;
 mod certificates;
 mod fetches;
-mod fixtures;
+pub(crate) mod fixtures;
 mod interop;
 mod issuers;
 mod key_sets;
