@@ -21,7 +21,7 @@ use crate::domain::decision::peer::Peer;
 use crate::domain::decision::possession::peer_counts;
 use crate::domain::decision::standing::in_good_standing;
 use crate::domain::decision::target::BUILT_IN_SCOPES;
-use crate::domain::log::entry::{Entry, Issued};
+use crate::domain::log::entry::Issued;
 use crate::domain::reason;
 use crate::domain::reason::decision::Refused;
 use crate::domain::value::names::{ClientId, EnvironmentName, RequestId, TokenId};
