@@ -22,7 +22,7 @@ use crate::issuance::authority::ocsp::{ANSWER_LIFE, Question, Responder, Status,
 /// Each attempt may leave an entry, and an entry stays for good.
 const MADE_EVERY: Seconds = Seconds(60);
 
-/// How long an answer may be given again: a small part of its life, so that whoever keeps it for that life asks no more often.
+/// How long an answer may be given again. It is a small part of the answer's life, so that callers need not ask more often than before.
 const KEPT_FOR: Seconds = Seconds(ANSWER_LIFE.0 / 10);
 
 impl Broker {

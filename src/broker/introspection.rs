@@ -2,8 +2,8 @@
 //!
 //! A token is active if it verifies, is on record with exactly these claims, has not expired, and nothing that it was made from is
 //! cut, neither in the journal's state nor in the live index. Every other token is inactive. If a store does not answer, the answer
-//! is "busy", never "active" (ABUSE I-15). The journal is not asked again about an entry that it was asked about before, if it answered
-//! any such question within the lease (ABUSE I-16).
+//! is "busy", never "active" (ABUSE I-15). An entry that was read before is not read again while the journal
+//! answered a read within the lease (ABUSE I-16).
 
 use std::sync::Arc;
 
@@ -100,9 +100,9 @@ impl Broker {
                     Ok(false) => {}
                     Ok(true) => return Err(replayed(&principal).into()),
                     // While the journal is away nothing is spent, and the proof may be sent again after the 503.
-                    Err(away) => {
+                    Err(refused) => {
                         spends.iter().for_each(|key| self.live.give_back(key));
-                        return Err(away.into());
+                        return Err(refused.into());
                     }
                 }
                 self.note_reusable(&principal, &shown);

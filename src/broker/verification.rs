@@ -2,8 +2,8 @@
 //!
 //! Enter through [`Broker::verdict`]. The proxy is checked first: its account of the request (method, path, client certificate) is
 //! believed, so a stranger gets no verdict. Then come the token, as at introspection, the key that it is bound to, its scope, and
-//! its endpoint conditions. If a store does not answer there is no verdict, never a good one; the
-//! journal need not be asked again within the lease.
+//! its endpoint conditions. If a store does not answer there is no verdict, never a good one. An entry
+//! that the journal gave is not read again within the lease ([`found`](super::found)).
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Records: of each kind one that says all that it can, and one that says as little as it may.
 
-use litemap::LiteMap;
 use std::sync::Arc;
 
+use litemap::LiteMap;
 use serde_json::{Map, Value, json};
 
 use super::{Examples, parsed};

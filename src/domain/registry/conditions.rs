@@ -87,8 +87,8 @@ impl Conditions {
     /// Every condition on `claim`.
     fn all_on(&self, claim: &str) -> &[(Claim, Values)] {
         let from = self.0.partition_point(|(other, _)| &**other < claim);
-        let rest = self.0.get(from..).unwrap_or_default();
-        rest.chunk_by(|(one, _), (other, _)| one == other).next().filter(|list| is_on(list, claim)).unwrap_or_default()
+        let until = self.0.partition_point(|(other, _)| &**other <= claim);
+        self.0.get(from..until).unwrap_or_default()
     }
 
     /// The conditions on each claim, in the order of the claims.
@@ -96,7 +96,7 @@ impl Conditions {
         self.0.chunk_by(|(one, _), (other, _)| one == other).filter_map(|list| Some((&list.first()?.0, list)))
     }
 
-    /// Whether every claims that meet these conditions meet those of `wide` as well.
+    /// Whether all claims that meet these conditions meet those of `wide` as well.
     ///
     /// # Errors
     /// It takes more than `effort` has left.
@@ -225,8 +225,4 @@ fn exact(list: &[(Claim, Values)]) -> impl Iterator<Item = &Exact> {
         Values::Exact(exact) => Some(exact),
         Values::Prefix(_) => None,
     })
-}
-
-fn is_on(list: &[(Claim, Values)], claim: &str) -> bool {
-    list.first().is_some_and(|(one, _)| &**one == claim)
 }

@@ -202,7 +202,7 @@ impl Taken {
 }
 
 impl Uses {
-    /// Adds a use. Whoever has the text shares it.
+    /// Adds a use. All uses of a text share one copy of it.
     fn add(&mut self, used: Used, client: &ClientId) -> Used {
         let text = self.0.get_key_value(&used.text).map_or(used.text, |(known, _)| Arc::clone(known));
         let clients = self.0.entry(Arc::clone(&text)).or_default().entry(used.usage.clone()).or_default();

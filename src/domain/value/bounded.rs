@@ -22,7 +22,7 @@ struct Generation<K, V> {
     bytes: usize,
 }
 
-/// Values that were forgotten: whoever holds a lock drops them after it.
+/// Values that were forgotten. The caller releases its lock, and then drops them.
 #[must_use = "dropping many values takes long, so it is done without the lock"]
 #[derive(Debug)]
 pub struct Forgotten<K, V>(#[expect(dead_code, reason = "it is held to be dropped")] Option<Generation<K, V>>);

@@ -10,7 +10,7 @@ use crate::journal::tree::tiles::WIDTH;
 /// Hears now and then how far a proof is: the entries that are proved, of all.
 pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Send + Sync);
 
-/// For whoever asks only for the result.
+/// Hears nothing: for callers that need only the result.
 pub const SILENT: Progress<'static> = &|_, _| {};
 
 /// Entries between two words of a [`Progress`].

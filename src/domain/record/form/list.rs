@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::marker::PhantomData;
-
-use litemap::LiteMap;
 use std::str::FromStr;
 
+use litemap::LiteMap;
 use serde_json::Value as Json;
 
 use super::base::Form;
