@@ -111,9 +111,7 @@ async fn measured(number: usize) -> Vec<(&'static str, Cost)> {
 
 impl Bench {
     async fn rows(&mut self) {
-        self.fold("fold: suspend", |record| {
-            IntegrationChange::Suspended { integration: record.id.clone(), reason: "odd".into() }.into()
-        });
+        self.fold("fold: suspend", |record| IntegrationChange::suspended(record.id.clone(), "odd".into()).into());
         self.fold("fold: revoke", |record| revoked(&record.id));
         self.fold("fold: a version takes force", in_force);
         self.journal().await;
@@ -195,7 +193,11 @@ impl Bench {
             self.post("suspend", "sven").await;
             rounds.push(after(begun, clock).await);
             for record in &self.changed {
-                change(&self.broker, IntegrationChange::Resumed { integration: record.id.clone() }.into()).await;
+                change(
+                    &self.broker,
+                    IntegrationChange::Resumed { integration: record.id.clone(), suspensions: Vec::new() }.into(),
+                )
+                .await;
             }
             tokio::time::sleep(AFTERWARDS).await;
         }

@@ -12,6 +12,7 @@ use super::view::approval::{
     ApprovalView, AroundView, DeedView, EnrolmentView, FindingView, OwnersView, ReviewView, SeverityView, StopView, StoppedView,
 };
 use super::view::record::{DifferenceView, place};
+use super::view::suspension::{self, SuspensionView};
 use super::words::{Words, names, sealed};
 use crate::domain::credential::certificate::{ENROLMENT_LIFE, LEAF_LIFE, SpiffeId};
 use crate::domain::decision::check::{self, Surroundings};
@@ -20,7 +21,7 @@ use crate::domain::reason::ReasonCode;
 use crate::domain::record::{self, Difference, Fault, Record, Severity, Weight};
 use crate::domain::registry::approval::{Approval, Kind, Review};
 use crate::domain::registry::integration::Integration;
-use crate::domain::state::{Held, Revocation, State, Stop, Versioned};
+use crate::domain::state::{Held, Revocation, State, Suspension, Versioned};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::{Effort, Exhausted};
@@ -35,8 +36,8 @@ pub const ERASED: &str = "[erased]";
 enum Content<'a> {
     /// A version of a record.
     Record(Box<Proposed<'a>>),
-    /// A suspension that would be lifted.
-    Suspension(&'a Stop),
+    /// The suspensions that would be lifted.
+    Suspensions(&'a [Suspension]),
     /// A revocation that would be lifted.
     Revocation(&'a Revocation),
     /// A machine that would get its first certificate.
@@ -84,7 +85,10 @@ impl Broker {
         shown.barred = Some(barred.map(|person| words.person(person)).collect());
         match content(approval, state) {
             Content::Record(proposed) => self.record(&mut shown, approval, *proposed, (state, words, now)),
-            Content::Suspension(stop) => shown.stopped = Some(suspended(&approval.subject, stop, words)),
+            Content::Suspensions(lifts) => {
+                shown.stopped = lifts.first().map(|oldest| suspended(&approval.subject, oldest, words));
+                shown.suspensions = Some(lifts.iter().map(|one| SuspensionView::of(one, words)).collect());
+            }
             Content::Revocation(revocation) => shown.stopped = Some(revoked(revocation, words)),
             Content::Enrolment(integration, environment) => {
                 shown.enrolment = Some(enrolment(integration, environment, state));
@@ -154,7 +158,7 @@ impl Content<'_> {
     fn texts(&self) -> Vec<&Text> {
         match self {
             Self::Record(proposed) => names(proposed.by).chain(proposed.reason).collect(),
-            Self::Suspension(stop) => names(&stop.by).chain([&stop.reason]).collect(),
+            Self::Suspensions(lifts) => suspension::texts(*lifts).collect(),
             Self::Revocation(revocation) => names(&revocation.by).chain([&revocation.reason]).collect(),
             Self::Enrolment(..) | Self::Gone => Vec::new(),
         }
@@ -191,6 +195,7 @@ pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) ->
         submitted: None,
         waits_for: None,
         stopped: None,
+        suspensions: None,
         enrolment: None,
         integration: None,
     }
@@ -237,7 +242,7 @@ fn content<'a>(approval: &'a Approval, state: &'a State) -> Content<'a> {
                 proposed(held, current, approval.version, |record| Record::Integration(record.clone()))
             })
         }
-        Kind::Resume => approval.opened.stop.as_deref().map(Content::Suspension),
+        Kind::Resume => Some(Content::Suspensions(&approval.opened.lifts)),
         Kind::Lift => lifts(approval, state).map(Content::Revocation),
         Kind::Enrolment => enrolled(approval).map(|(integration, environment)| Content::Enrolment(integration, environment)),
     };
@@ -295,7 +300,7 @@ fn integration(record: &Integration, words: &Words) -> AroundView {
     }
 }
 
-fn suspended(subject: &str, stop: &Stop, words: &Words) -> StoppedView {
+fn suspended(subject: &str, stop: &Suspension, words: &Words) -> StoppedView {
     StoppedView {
         how: StopView::Suspension,
         subject: subject.to_owned(),

@@ -99,7 +99,7 @@ impl Broker {
         };
         let wanted: Vec<NewElevation> = environments.into_iter().map(wanted).collect();
         let make = |wanted: NewElevation, state: &State, now| -> Result<Elevation, Failure> {
-            stands(&wanted.integration, state, now).map_err(Failure::Stopped)?;
+            stands(&wanted.integration, &wanted.environment, state, now).map_err(Failure::Stopped)?;
             let elevation = self.ask(wanted, state, now).map_err(|unfit| Failure::Faults(faults(unfit)))?;
             stopped::elevation(&elevation, state, now).map_err(Failure::Stopped)?;
             Ok(elevation)

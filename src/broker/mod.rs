@@ -34,6 +34,7 @@ pub mod revocation;
 pub mod rotation;
 pub mod shadow;
 mod stored;
+pub mod suspension;
 pub mod ticket;
 pub mod verification;
 pub(crate) mod view;

@@ -194,7 +194,7 @@ impl Case {
     }
 
     fn suspended(&mut self) -> &mut Self {
-        self.apply(PartnerChange::Suspended { partner: "globex".parse().expect("a name"), reason: "breach".into() })
+        self.apply(PartnerChange::suspended("globex".parse().expect("a name"), "breach".into()))
     }
 
     /// The reason and the tree that an exchange of it has.
@@ -356,7 +356,11 @@ fn rows() -> Vec<Row> {
             "partner.verification",
             good,
             "partner globex is verified until 2027-11-13T17:20:00Z",
-            |case| case.later(30_000_000),
+            |case| {
+                // A contract that has ended would be told first.
+                case.record(|record| record.contract.ends = Timestamp::from_seconds(NOON + 40_000_000).expect("a time"));
+                case.later(30_000_000);
+            },
             "a verification that lasts beyond 2027-11-13T17:20:00Z",
             "partner globex is verified until 2027-11-13T17:20:00Z",
         ),
@@ -365,7 +369,7 @@ fn rows() -> Vec<Row> {
             good,
             "integration globex/order-sync: active",
             |case| {
-                case.apply(IntegrationChange::Suspended { integration: id(), reason: "odd".into() });
+                case.apply(IntegrationChange::suspended(id(), "odd".into()));
             },
             "integration globex/order-sync active",
             "integration globex/order-sync: suspended since 2026-12-01T11:59:00Z",
@@ -667,7 +671,7 @@ fn a_rehearsal_supposes_what_is_shown_beside_the_proof() {
     });
     let told = can_i(&case);
     assert_eq!((told.reason, told.binding.is_some()), (None, true), "{told:?}");
-    case.apply(IntegrationChange::Suspended { integration: id(), reason: "odd".into() });
+    case.apply(IntegrationChange::suspended(id(), "odd".into()));
     case.access(|access| access.bindings.clear());
     let told = can_i(&case);
     assert_eq!(told.reason, Some(&reason::INTEGRATION_SUSPENDED));
@@ -701,7 +705,7 @@ fn the_effective_state_is_what_an_exchange_is_told() {
         .iter()
         .map(|cause| serde_json::from_str::<serde_json::Value>(cause).expect("JSON")["reason"].to_string())
         .collect();
-    let all = ["partner.suspended", "partner.verification-expired", "contract.ended", "trust.revoked", "life.too-short"];
+    let all = ["partner.suspended", "contract.ended", "partner.verification-expired", "trust.revoked", "life.too-short"];
     assert_eq!(reasons, all.map(|reason| format!("\"{reason}\"")), "{state}");
     assert_eq!(case.tree().0, Some(&reason::PARTNER_SUSPENDED));
 }

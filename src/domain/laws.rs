@@ -207,7 +207,7 @@ fn revoke(state: &mut State, case: &Case, what: u8) {
             RevocationTarget::Binding { client, environment, binding: "ci".parse().expect("a name") }
         }
         _ => {
-            let what = IntegrationChange::Suspended { integration, reason: "x".into() };
+            let what = IntegrationChange::suspended(integration, "x".into());
             state.apply(60, at(0), &what.by(Actor::Operator));
             return;
         }

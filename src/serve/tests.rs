@@ -1,5 +1,7 @@
 //! Tests of a composed broker that serves no request: what must hold if a part of it is held up.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::*;
@@ -10,7 +12,6 @@ use crate::broker::elevation::Word;
 use crate::broker::exchange::Request;
 use crate::broker::failure::Failure;
 use crate::broker::introspection::ClientCredential;
-use crate::broker::lifecycle::Party;
 use crate::broker::revocation::Revoke;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::admission::Slot;
@@ -19,6 +20,7 @@ use crate::domain::elevation::Narrowing;
 use crate::domain::fixture;
 use crate::domain::people::actor::{Authorized, Permission, Person, Role, Staff};
 use crate::domain::registry::approval::Verdict;
+use crate::domain::state::Party;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -111,8 +113,8 @@ verification: {by: jane@acme.example, on: 2026-01-01, evidence: "sha256:00", exp
         None => "done",
     };
     let outcomes = [
-        ("suspend", refused(broker.suspend(&authorized("sven"), &party, why, None).await.err())),
-        ("ask_resume", refused(broker.ask_resume(&authorized("sven"), &party, why, None).await.err())),
+        ("suspend", refused(broker.suspend(&authorized("sven"), &party, &BTreeSet::new(), why, None).await.err())),
+        ("ask_resume", refused(broker.ask_resume(&authorized("sven"), &party, &[], why, None).await.err())),
         ("submit", refused(broker.submit(&authorized("sven"), &integration, why, None).await.err())),
         ("cut_staff", refused(broker.cut_staff(&authorized("sven"), person("raj"), why, None).await.err())),
         (

@@ -183,10 +183,10 @@ async fn a_resume_is_shown_with_what_was_stopped_by_whom_when_and_why() {
         };
         let stop = async |why: &str| act("suspend", "sven", why).await;
         let ask = async |why: &str| act("resume", "olga", why).await;
-        assert_eq!(stop("odd calls at night").await, 200);
+        assert_eq!(stop("odd calls at night").await, 201);
         let stopped_at = world.clock.seconds();
         world.advance(60).await;
-        assert_eq!(ask("explained by Globex").await, 202);
+        assert_eq!(ask("explained by Globex").await, 201);
         let first = shown(&world, "resume").await;
         let stopped = &first["stopped"];
         assert_eq!((text(&first, "subject"), text(stopped, "subject"), text(stopped, "how")), (subject, subject, "suspension"));
@@ -200,8 +200,8 @@ async fn a_resume_is_shown_with_what_was_stopped_by_whom_when_and_why() {
         assert_eq!((own.status, text(&own.json(), "reason")), (409, "approval.own-request"));
         assert_eq!(review(&world, &first, "sara", "approve").await.status, 200);
         // Stopped once more for another reason: another version, and the old one approves nothing of it.
-        assert_eq!(stop("a stolen key").await, 200);
-        assert_eq!(ask("the key is replaced").await, 202);
+        assert_eq!(stop("a stolen key").await, 201);
+        assert_eq!(ask("the key is replaced").await, 201);
         let second = shown(&world, "resume").await;
         assert_eq!(text(&second["stopped"], "reason"), "a stolen key");
         assert_ne!(first["version"], second["version"]);
@@ -210,8 +210,8 @@ async fn a_resume_is_shown_with_what_was_stopped_by_whom_when_and_why() {
         assert_eq!(review(&world, &mixed, "sara", "approve").await.status, 412);
         assert_eq!(review(&world, &second, "sara", "approve").await.status, 200);
         // And once more in the same second: it is the suspension that counts, not its time.
-        assert_eq!(stop("another key").await, 200);
-        assert_eq!(ask("that one as well").await, 202);
+        assert_eq!(stop("another key").await, 201);
+        assert_eq!(ask("that one as well").await, 201);
         let third = shown(&world, "resume").await;
         assert_eq!(third["stopped"]["at"], second["stopped"]["at"]);
         assert_ne!(third["version"], second["version"]);

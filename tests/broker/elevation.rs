@@ -586,7 +586,8 @@ async fn e_24_break_glass_starts_at_once_and_must_be_looked_at() {
     let begun = Instant::now();
     loop {
         let shown = world.admin_get("/v1/integrations/globex/order-sync", "alan").await;
-        if shown["state"] == "suspended" {
+        if shown["suspensions"].as_array().is_some_and(|all| !all.is_empty()) {
+            assert_eq!((&shown["state"], &shown["suspensions"][0]["by"]), (&json!("active"), &json!("broker")), "{shown}");
             break;
         }
         assert!(begun.elapsed() < Duration::from_secs(20), "{shown}");

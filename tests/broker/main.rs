@@ -35,6 +35,7 @@ mod secrets;
 mod spiffe;
 mod standards;
 mod stopped;
+mod suspensions;
 mod tickets;
 mod uniqueness;
 mod verification;

@@ -455,7 +455,7 @@ async fn s_1_a_record_that_collides_already_can_be_changed_as_long_as_it_takes_n
     assert_eq!(item(&second(&both[1..], "    limits: {exchangesPerMinute: 60}\n")).await, ("hold".to_owned(), 1));
     approve(&world, "globex/second").await;
     let stopped = world.admin_post("/v1/integrations/globex/second/suspend", "sven", &json!({"reason": "odd"})).await;
-    assert_eq!(stopped.status, 200, "{}", stopped.text());
+    assert_eq!(stopped.status, 201, "{}", stopped.text());
     // The first one is as it was; the second may not come back to what it gave up.
     assert_eq!(refused(&world, &second(&both, "")).await, [OVERLAP]);
     assert_eq!(item(&second(&[("lax", "3", lax)], "    limits: {exchangesPerMinute: 60}\n")).await, ("hold".to_owned(), 0));
@@ -540,7 +540,7 @@ async fn s_2_judgements_wait_for_the_desk_and_tokens_do_not() {
     let denied = review(&world, "globex/a", "olga", "deny").await;
     assert!(denied.status < 300, "{}", denied.text());
     let stop = world.admin_post("/v1/integrations/globex/order-sync/suspend", "sven", &json!({"reason": "odd"})).await;
-    assert_eq!(stop.status, 200, "{}", stop.text());
+    assert_eq!(stop.status, 201, "{}", stop.text());
 
     leave_the_desk(places).await;
     assert!(submit(&world, "b").await.status < 300);

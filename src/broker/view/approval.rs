@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::person::{ActorView, PersonView};
 use super::record::DifferenceView;
+use super::suspension::SuspensionView;
 use crate::domain::people::actor::Role;
 use crate::domain::reason::ReasonCode;
 use crate::domain::registry::approval::{Kind, Standing, Verdict};
@@ -65,10 +66,14 @@ pub struct ApprovalView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<ReasonCode>)]
     pub waits_for: Option<Vec<ReasonCode>>,
-    /// The suspension or revocation that a `resume` or a `lift` would end.
+    /// The revocation that a `lift` would end, or the oldest suspension that a `resume` would end.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = StoppedView)]
     pub stopped: Option<StoppedView>,
+    /// All suspensions that a `resume` would end; it ends no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<SuspensionView>)]
+    pub suspensions: Option<Vec<SuspensionView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = EnrolmentView)]
     pub enrolment: Option<EnrolmentView>,

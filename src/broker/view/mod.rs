@@ -10,3 +10,4 @@ pub mod elevation;
 pub mod person;
 pub mod record;
 pub mod schema;
+pub mod suspension;

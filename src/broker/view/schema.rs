@@ -20,7 +20,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{
     ApiName, ApprovalId, BindingName, ClientId, ElevationId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId,
-    PartnerName, PasskeyId, RequestId, RevocationId, Serial, Ticket, TokenId,
+    PartnerName, PasskeyId, RequestId, RevocationId, Serial, SuspensionId, Ticket, TokenId,
 };
 use crate::domain::value::scope::Scope;
 
@@ -93,6 +93,7 @@ schemas! {
     Scope, "Scope": text("A scope, as in RFC 6749 section 3.3");
     Seconds, "Seconds": integer("A length of time in seconds");
     Serial, "Serial": text("The serial number of a certificate, in base 16");
+    SuspensionId, "SuspensionId": text("The id of a suspension");
     Ticket, "Ticket": text("A ticket in the company's own system, by its number or address");
     Timestamp, "Timestamp": integer("Seconds since 1970, UTC");
     TokenAlg, "TokenAlg": words("An algorithm that tokens are signed with", &["ES256", "RS256", "EdDSA", "Ed25519"]);

@@ -15,7 +15,7 @@ use crate::http::console::briefing::who;
 pub fn partner(found: &Value) -> String {
     let mut text = field("partner", &format!("{}  {}", cell(found, "id"), cell(found, "state")));
     text += &effective(&found["effective"]);
-    text += &stopped(&found["suspended"]);
+    text += &suspended(found);
     text += &field("verified", &format!("until {}", day(&found["verification"])));
     text += &field("integrations", &cell(found, "integrations"));
     text += &common(found);
@@ -26,7 +26,7 @@ pub fn partner(found: &Value) -> String {
 pub fn integration(found: &Value) -> String {
     let mut text = field("integration", &format!("{}  {}", cell(found, "id"), cell(found, "state")));
     text += &effective(&found["effective"]);
-    text += &stopped(&found["suspended"]);
+    text += &suspended(found);
     for code in found["waitsFor"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         text += &field("waits for", &format!("{code}: {}", Reason::find(code).map_or("", |reason| reason.what)));
     }
@@ -58,11 +58,15 @@ fn common(found: &Value) -> String {
     field("last token", &last) + &field("ends next", &next) + &field("version", &cell(found, "version"))
 }
 
-fn stopped(stop: &Value) -> String {
-    if !stop.is_object() {
-        return String::new();
-    }
-    field("suspended", &format!("at {} by {}: {}", time(&stop["at"]), who(&stop["by"]), cell(stop, "reason")))
+/// A line for each suspension that is in force.
+fn suspended(found: &Value) -> String {
+    let line = |one: &Value| {
+        let places: Vec<&str> = one["environments"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let place = if places.is_empty() { String::new() } else { format!("in {} ", places.join(", ")) };
+        let (at, by, reason, id) = (time(&one["at"]), who(&one["by"]), cell(one, "reason"), cell(one, "id"));
+        field("suspended", &format!("{place}at {at} by {by}: {reason} (suspension {id})"))
+    };
+    found["suspensions"].as_array().into_iter().flatten().map(line).collect()
 }
 
 /// A record, as its author writes it.

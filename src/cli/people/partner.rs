@@ -9,7 +9,7 @@ use crate::cli::shell::reach::{Admin, Reach};
 use crate::cli::shell::url;
 use crate::cli::yaml;
 use crate::domain::record::{self, Record};
-use crate::domain::value::names::{IntegrationId, PartnerName};
+use crate::domain::value::names::{EnvironmentName, IntegrationId, PartnerName, SuspensionId};
 use crate::http::console::dossier;
 
 /// Verbs of `partner`.
@@ -32,14 +32,14 @@ pub enum Partner {
     },
     /// Suspend a partner: no token is issued any more, and its tokens are revoked
     #[command(
-        before_help = "Examples:\n  carnet partner suspend globex --reason \"leaked key\"\n  carnet partner suspend globex --reason \"leaked key\" -o json"
+        before_help = "Examples:\n  carnet partner suspend globex --reason \"leaked key\"\n  carnet partner suspend globex --environment sandbox --reason \"leaked key\" -o json"
     )]
-    Suspend(Act<PartnerName>),
-    /// Request the end of a partner's suspension; somebody else approves
+    Suspend(Stop<PartnerName>),
+    /// Request the end of a partner's suspensions; somebody else approves
     #[command(
         before_help = "Examples:\n  carnet partner resume globex --reason \"key replaced\"\n  carnet partner resume globex --reason \"key replaced\" -o json"
     )]
-    Resume(Act<PartnerName>),
+    Resume(GoOn<PartnerName>),
 }
 
 /// Verbs of `integration`.
@@ -68,14 +68,14 @@ pub enum Integration {
     Submit(Act<IntegrationId>),
     /// Suspend an integration: no token is issued any more, and its tokens are revoked
     #[command(
-        before_help = "Examples:\n  carnet integration suspend globex/order-sync --reason \"odd calls\"\n  carnet integration suspend globex/order-sync --reason \"odd calls\" -o json"
+        before_help = "Examples:\n  carnet integration suspend globex/order-sync --reason \"odd calls\"\n  carnet integration suspend globex/order-sync --environment sandbox --reason \"odd calls\" -o json"
     )]
-    Suspend(Act<IntegrationId>),
-    /// Request the end of a suspension; somebody else approves
+    Suspend(Stop<IntegrationId>),
+    /// Request the end of an integration's suspensions; somebody else approves
     #[command(
         before_help = "Examples:\n  carnet integration resume globex/order-sync --reason \"explained\"\n  carnet integration resume globex/order-sync --reason \"explained\" -o json"
     )]
-    Resume(Act<IntegrationId>),
+    Resume(GoOn<IntegrationId>),
 }
 
 /// The arguments of a life-cycle verb.
@@ -87,6 +87,53 @@ pub struct Act<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error
     /// Reason; it is recorded
     #[arg(long, value_name = "TEXT")]
     reason: String,
+}
+
+/// The arguments of `suspend`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Stop<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> {
+    #[command(flatten)]
+    act: Act<T>,
+    /// Environment that is suspended, once for each; without it, all are
+    #[arg(long, value_name = "ENV")]
+    environment: Vec<EnvironmentName>,
+}
+
+/// The arguments of `resume`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GoOn<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> {
+    #[command(flatten)]
+    act: Act<T>,
+    /// Suspension to lift, once for each, as `show` lists them; without it, all that are in force
+    #[arg(long, value_name = "ID")]
+    suspension: Vec<SuspensionId>,
+}
+
+impl<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> Act<T> {
+    fn body(&self) -> Value {
+        json!({"reason": self.reason})
+    }
+}
+
+impl<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> Stop<T> {
+    fn body(&self) -> Value {
+        with(&self.act.reason, "environments", &json!(self.environment))
+    }
+}
+
+impl<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> GoOn<T> {
+    fn body(&self) -> Value {
+        with(&self.act.reason, "suspensions", &json!(self.suspension))
+    }
+}
+
+/// A body with a list, unless the list is empty: then it means all.
+fn with(reason: &str, member: &str, list: &Value) -> Value {
+    let mut body = json!({"reason": reason});
+    if list.as_array().is_some_and(|list| !list.is_empty()) {
+        body[member] = list.clone();
+    }
+    body
 }
 
 /// Runs a verb of `partner`.
@@ -109,17 +156,16 @@ pub async fn partner(verb: Partner, reach: &Reach, format: Format) -> Result<Ans
             Ok(Answer::of(found, text))
         }
         Partner::Export { partner } => export(&admin, &partner, format).await,
-        Partner::Suspend(act) => acted(&admin, &["partners", act.name.as_str(), "suspend"], &act.reason).await,
-        Partner::Resume(act) => acted(&admin, &["partners", act.name.as_str(), "resume"], &act.reason).await,
+        Partner::Suspend(stop) => acted(&admin, &["partners", stop.act.name.as_str(), "suspend"], &stop.body()).await,
+        Partner::Resume(go_on) => acted(&admin, &["partners", go_on.act.name.as_str(), "resume"], &go_on.body()).await,
     }
 }
 
 /// Runs a verb of `integration`.
 pub async fn integration(verb: Integration, reach: &Reach) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
-    let act = async |act: Act<IntegrationId>, verb: &str| {
-        let path = ["integrations", act.name.partner.as_str(), act.name.name.as_str(), verb];
-        acted(&admin, &path, &act.reason).await
+    let act = async |id: &IntegrationId, verb: &str, body: Value| {
+        acted(&admin, &["integrations", id.partner.as_str(), id.name.as_str(), verb], &body).await
     };
     match verb {
         Integration::List { partner } => {
@@ -142,9 +188,9 @@ pub async fn integration(verb: Integration, reach: &Reach) -> Result<Answer, Fai
             let text = inventory::integration(&found);
             Ok(Answer::of(found, text))
         }
-        Integration::Submit(what) => act(what, "submit").await,
-        Integration::Suspend(what) => act(what, "suspend").await,
-        Integration::Resume(what) => act(what, "resume").await,
+        Integration::Submit(what) => act(&what.name, "submit", what.body()).await,
+        Integration::Suspend(stop) => act(&stop.act.name, "suspend", stop.body()).await,
+        Integration::Resume(go_on) => act(&go_on.act.name, "resume", go_on.body()).await,
     }
 }
 
@@ -152,8 +198,8 @@ async fn of_partner(admin: &Admin, partner: &PartnerName) -> Result<Vec<Value>, 
     admin.list(&format!("/v1/integrations?partner={partner}"), usize::MAX).await
 }
 
-async fn acted(admin: &Admin, path: &[&str], reason: &str) -> Result<Answer, Failure> {
-    let outcome = admin.post(&url::path(path), &json!({"reason": reason})).await?;
+async fn acted(admin: &Admin, path: &[&str], body: &Value) -> Result<Answer, Failure> {
+    let outcome = admin.post(&url::path(path), body).await?;
     let (verb, name) =
         path.split_last().map(|(verb, rest)| (*verb, rest.get(1..).unwrap_or_default().join("/"))).unwrap_or_default();
     Ok(done(&name, verb, &outcome, opened(admin, &outcome).await.as_ref()))
@@ -179,12 +225,15 @@ pub fn done(name: &str, verb: &str, outcome: &Value, opened: Option<&Value>) -> 
         None => {
             let mut data = json!({"id": name, "done": verb});
             let ended = inventory::ended(outcome).map(|sentence| format!("{sentence}\n")).unwrap_or_default();
-            for member in ["cut", "lastExpires"] {
-                if let Some(value) = outcome.get(member) {
+            for (member, of) in
+                [("cut", "cut"), ("lastExpires", "lastExpires"), ("suspension", "id"), ("environments", "environments")]
+            {
+                if let Some(value) = outcome.get(of) {
                     data[member] = value.clone();
                 }
             }
-            Answer::of(data, format!("{name}  {verb} done\n{ended}"))
+            let suspension = outcome["id"].as_str().map(|id| format!("suspension {id}\n")).unwrap_or_default();
+            Answer::of(data, format!("{name}  {verb} done\n{ended}{suspension}"))
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::reason::{self, Reason};
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::state::integration::IntegrationState;
 use crate::domain::state::taken::Holder;
-use crate::domain::state::{Phase, State};
+use crate::domain::state::{Party, Phase, State};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{IntegrationId, PartnerName};
@@ -77,10 +77,13 @@ fn partner(state: &State) -> Option<Change> {
 
 fn resumed(state: &State) -> Option<Change> {
     granted_of(state, Kind::Resume).find_map(|approval| {
-        if let Ok(integration) = approval.subject.parse() {
-            return Some(IntegrationChange::Resumed { integration }.into());
-        }
-        Some(PartnerChange::Resumed { partner: approval.subject.parse().ok()? }.into())
+        // An empty list would lift whatever is in force.
+        let suspensions: Vec<_> = approval.opened.lifts.iter().map(|one| one.id.clone()).collect();
+        let party = Party::of_subject(&approval.subject).filter(|_| !suspensions.is_empty())?;
+        Some(match party {
+            Party::Partner(partner) => PartnerChange::Resumed { partner, suspensions }.into(),
+            Party::Integration(integration) => IntegrationChange::Resumed { integration, suspensions }.into(),
+        })
     })
 }
 
@@ -88,14 +91,14 @@ fn integration(state: &State, now: Timestamp, share: Effort) -> Option<Change> {
     approved_versions(state).filter(|approval| approval.kind != Kind::Api).find_map(|approval| {
         let id: IntegrationId = approval.subject.parse().ok()?;
         let integration = state.integrations.get(&id)?;
-        if integration.suspended.is_some() || !waits_for(state, integration, now, &mut { share }).is_empty() {
+        if integration.suspensions.first_of_all().is_some() || !waits_for(state, integration, now, &mut { share }).is_empty() {
             return None;
         }
         let version = approval.version;
         match integration.phase() {
             Phase::Active => Some(IntegrationChange::Changed { integration: id, version }.into()),
             Phase::Submitted => Some(IntegrationChange::Activated { integration: id, version }.into()),
-            Phase::Draft | Phase::Suspended => None,
+            Phase::Draft => None,
         }
     })
 }
@@ -145,11 +148,11 @@ fn lifted(state: &State) -> Option<Change> {
 ///
 /// No protection waits for this step: meanwhile no token is granted either.
 fn unreviewed(state: &State, now: Timestamp) -> Option<Change> {
-    let stands = |id| state.integrations.get(id).is_some_and(|integration| integration.suspended.is_none());
+    let stands = |id| state.integrations.get(id).is_some_and(|known| known.suspensions.first_of_all().is_none());
     let overdue = state.elevations.overdue(now).find(|request| stands(&request.elevation.integration))?;
     let reason =
         Text::from(format!("elevation {} began without an approval, and nobody reviewed it", overdue.elevation.id).as_str());
-    Some(IntegrationChange::Suspended { integration: overdue.elevation.integration.clone(), reason }.into())
+    Some(IntegrationChange::suspended(overdue.elevation.integration.clone(), reason).into())
 }
 
 /// Records a notice to people about an elevation that time alone has changed.

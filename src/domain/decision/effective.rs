@@ -17,7 +17,7 @@ use crate::domain::elevation::REVIEW_WITHIN;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason, ReasonCode};
 use crate::domain::registry::integration::Access;
-use crate::domain::state::{Phase, State};
+use crate::domain::state::{PartnerState, Phase, State, Suspension, Suspensions};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{EnvironmentName, IntegrationId, Issuer, PartnerName};
 
@@ -69,7 +69,7 @@ impl Effective {
 /// It is granted if some binding gets some scope. If none does, the causes are those of the binding and scope with the fewest.
 pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &State, now: Timestamp) -> Effective {
     let mut trace = Trace::survey();
-    let ended = standing(id, state, now, &mut trace, &mut Life::new()).err();
+    let ended = standing(id, environment, state, now, &mut trace, &mut Life::new()).err();
     let stands = all(trace, ended);
     let current = state.integrations.get(id).and_then(|integration| integration.current.as_ref());
     let asks = current.and_then(|current| current.record.environments.get(environment)).map(asks).unwrap_or_default();
@@ -85,7 +85,7 @@ pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &Stat
             if reasons.is_empty() {
                 return Effective::of(Vec::new());
             }
-            let place = Place { id, issuer: Some(&principal.proof().issuer), keys: &own, state, now };
+            let place = Place { id, environment, issuer: Some(&principal.proof().issuer), keys: &own, state, now };
             let causes: Vec<Cause> = reasons.iter().flat_map(|reason| place.causes(reason)).collect();
             if fewest.as_ref().is_none_or(|known| causes.len() < known.len()) {
                 fewest = Some(causes);
@@ -93,7 +93,7 @@ pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &Stat
         }
     }
     let own = keys(id, environment);
-    let place = Place { id, issuer: None, keys: &own, state, now };
+    let place = Place { id, environment, issuer: None, keys: &own, state, now };
     Effective::of(fewest.unwrap_or_else(|| {
         let nothing = [&reason::BINDING_NO_MATCH];
         let reasons = if stands.is_empty() { &nothing[..] } else { &stands[..] };
@@ -104,10 +104,10 @@ pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &Stat
 /// Finds what refuses a partner itself in `environment`. Its integrations have their own causes.
 pub fn of_partner(name: &PartnerName, environment: &EnvironmentName, state: &State, now: Timestamp) -> Effective {
     let mut trace = Trace::survey();
-    let ended = partner_stands(name, state, now, &mut trace, &mut Life::new()).err();
+    let ended = partner_stands(name, environment, state, now, &mut trace, &mut Life::new()).err();
     let partner = state.partners.get(name);
     let own = [RevocationKey::environment(environment), RevocationKey::partner(name)];
-    let causes = all(trace, ended).into_iter().map(|reason| of_partners(reason, partner));
+    let causes = all(trace, ended).into_iter().flat_map(|reason| of_partners(reason, partner, environment));
     Effective::of(causes.chain(revoked(&own, state)).collect())
 }
 
@@ -145,6 +145,7 @@ fn asks(access: &Access) -> Vec<Ask> {
 /// The place whose causes are looked up.
 struct Place<'a> {
     id: &'a IntegrationId,
+    environment: &'a EnvironmentName,
     issuer: Option<&'a Issuer>,
     keys: &'a [RevocationKey],
     state: &'a State,
@@ -152,9 +153,18 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The causes behind a reason: one, or each revocation.
+    /// The causes behind a reason: one, or each suspension or revocation.
     fn causes(&self, reason: &'static Reason) -> Vec<Cause> {
-        let found = if *reason == reason::REVOKED { revoked(self.keys, self.state).collect() } else { Vec::new() };
+        let found = if *reason == reason::REVOKED {
+            revoked(self.keys, self.state).collect()
+        } else if *reason == reason::INTEGRATION_SUSPENDED {
+            let known = self.state.integrations.get(self.id).map(|known| &known.suspensions);
+            suspended(reason, known, self.environment)
+        } else if [&reason::PARTNER_SUSPENDED, &reason::PARTNER_UNVERIFIED].contains(&reason) {
+            of_partners(reason, self.state.partners.get(&self.id.partner), self.environment)
+        } else {
+            Vec::new()
+        };
         if found.is_empty() { vec![self.cause(reason)] } else { found }
     }
 
@@ -165,13 +175,6 @@ impl Place<'_> {
         let contract = current.map(|current| &current.record.contract);
         let cause = Cause { reason: ReasonCode(reason), subject: None, since: None, until: None, lifted_by: None };
         let lifted = |action, role| Some(LiftedBy { action, role });
-        if [&reason::PARTNER_SUSPENDED, &reason::PARTNER_UNVERIFIED].contains(&reason) {
-            return of_partners(reason, state.partners.get(&id.partner));
-        }
-        if *reason == reason::INTEGRATION_SUSPENDED {
-            let since = integration.and_then(|integration| integration.suspended.as_ref()).map(|stop| stop.at);
-            return Cause { since, lifted_by: lifted("resume", "security"), ..cause };
-        }
         if *reason == reason::INTEGRATION_NOT_ACTIVE {
             let submitted = integration.is_some_and(|integration| integration.phase() == Phase::Submitted);
             return Cause { lifted_by: lifted(if submitted { "approve" } else { "submit" }, "owner"), ..cause };
@@ -206,14 +209,25 @@ impl Place<'_> {
     }
 }
 
-/// The cause behind a reason that is the partner's own.
-fn of_partners(reason: &'static Reason, partner: Option<&crate::domain::state::PartnerState>) -> Cause {
-    let cause = Cause { reason: ReasonCode(reason), subject: None, since: None, until: None, lifted_by: None };
+/// The causes behind a reason that is the partner's own.
+fn of_partners(reason: &'static Reason, partner: Option<&PartnerState>, environment: &EnvironmentName) -> Vec<Cause> {
     if *reason == reason::PARTNER_SUSPENDED {
-        let since = partner.and_then(|partner| partner.suspended.as_ref()).map(|stop| stop.at);
-        return Cause { since, lifted_by: Some(LiftedBy { action: "resume", role: "security" }), ..cause };
+        return suspended(reason, partner.map(|known| &known.suspensions), environment);
     }
-    Cause { since: verified_until(partner), lifted_by: Some(LiftedBy { action: "verify", role: "security" }), ..cause }
+    let lifted_by = Some(LiftedBy { action: "verify", role: "security" });
+    vec![Cause { reason: ReasonCode(reason), subject: None, since: verified_until(partner), until: None, lifted_by }]
+}
+
+/// A cause for each suspension that covers the environment, the oldest first: each is lifted on its own.
+fn suspended(reason: &'static Reason, known: Option<&Suspensions>, environment: &EnvironmentName) -> Vec<Cause> {
+    let cause = |one: &Suspension| Cause {
+        reason: ReasonCode(reason),
+        subject: None,
+        since: Some(one.at),
+        until: None,
+        lifted_by: Some(LiftedBy { action: "resume", role: "security" }),
+    };
+    known.into_iter().flat_map(|known| known.covering(environment)).map(cause).collect()
 }
 
 /// A cause for each revoked key among `keys`.

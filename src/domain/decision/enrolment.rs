@@ -72,7 +72,7 @@ pub fn decide_enrolment(
     let integration = state.integrations.get(&wanted.integration);
     let active = integration.filter(|integration| integration.phase() == Phase::Active);
     let record = &active.and_then(|integration| integration.current.as_ref()).ok_or(&reason::ENROLMENT_BINDING)?.record;
-    let partner = state.partners.get(&wanted.integration.partner).filter(|partner| partner.suspended.is_none());
+    let partner = state.partners.get(&wanted.integration.partner);
     let verified = partner.and_then(|partner| partner.current.as_ref()).ok_or(&reason::ENROLMENT_BINDING)?;
     let access = record.environments.get(&wanted.environment).ok_or(&reason::ENROLMENT_BINDING)?;
     if !access.bindings.iter().any(|binding| binding.admits == Admits::Certificate) || now < record.contract.starts {

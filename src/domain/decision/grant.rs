@@ -259,8 +259,8 @@ fn judge<'a>(
         return Err(&reason::TARGET_UNKNOWN);
     };
     let mut life = Life::new();
-    standing(id, state, now, trace, &mut life)?;
     let place = principal.environment();
+    standing(id, place, state, now, trace, &mut life)?;
     let record = record(id, state).ok_or(&reason::BINDING_NO_MATCH)?;
     let access = record.environments.get(place);
     trace.check("environment", access.is_some(), || {

@@ -73,7 +73,7 @@ pub(in crate::domain) fn supposed(
 /// The outcome for an integration without a binding in this environment.
 fn without_binding(question: &Question, state: &State, now: Timestamp) -> Rehearsed {
     let mut trace = Trace::on();
-    let stands = standing(&question.integration, state, now, &mut trace, &mut Life::new());
+    let stands = standing(&question.integration, &question.environment, state, now, &mut trace, &mut Life::new());
     if stands.is_ok() {
         let want = format!("a binding in {}", question.environment);
         trace.check("binding", false, || (want, "no binding in force there".into()));

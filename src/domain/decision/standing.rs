@@ -11,13 +11,16 @@ use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::partner::Partner;
-use crate::domain::state::{PartnerState, Phase, State};
+use crate::domain::state::{PartnerState, Phase, State, Suspension};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, PartnerName};
 
-/// Judges the states and dates that end rights: journal, partner, integration, contract.
+/// Judges the states and dates that end rights there: journal, suspensions, contract, partner, integration.
+///
+/// The order decides what an exchange is told: suspensions first, then the dates (docs/how-to/govern/explain.md).
 pub(in crate::domain) fn standing(
     id: &IntegrationId,
+    environment: &EnvironmentName,
     state: &State,
     now: Timestamp,
     trace: &mut Trace,
@@ -29,20 +32,17 @@ pub(in crate::domain) fn standing(
             if now >= from { "it issues".to_owned() } else { format!("reopened after a restore; it issues from {from} on") };
         (format!("a journal that issues at {now}"), seen)
     })?;
-    partner_stands(&id.partner, state, now, trace, life)?;
+    partner_unsuspended(&id.partner, environment, state, trace)?;
 
     let integration = state.integrations.get(id);
     let phase = integration.map(|integration| integration.phase());
-    let otherwise = match phase {
-        Some(Phase::Suspended) => &reason::INTEGRATION_SUSPENDED,
-        Some(Phase::Draft | Phase::Submitted | Phase::Active) | None => &reason::INTEGRATION_NOT_ACTIVE,
-    };
-    trace.ensure("integration", phase == Some(Phase::Active), otherwise, || {
-        let stopped = integration.and_then(|integration| integration.suspended.as_ref());
-        let since = stopped.map(|stop| format!(" since {}", stop.at)).unwrap_or_default();
-        let seen = phase.map_or("not in the registry", Phase::name);
-        (format!("integration {id} active"), format!("integration {id}: {seen}{since}"))
-    })?;
+    let active = phase == Some(Phase::Active);
+    let suspended = integration.and_then(|integration| integration.suspensions.first_in(environment));
+    if let Some(suspension) = suspended {
+        trace.ensure("integration", false, &reason::INTEGRATION_SUSPENDED, || {
+            (format!("integration {id} active"), format!("integration {id}: {}", since(suspension)))
+        })?;
+    }
     let overdue = state.elevations.overdue(now).find(|request| request.elevation.integration == *id);
     trace.ensure("elevation.reviewed", overdue.is_none(), &reason::ELEVATION_UNREVIEWED, || {
         let seen = overdue.map_or_else(
@@ -53,37 +53,72 @@ pub(in crate::domain) fn standing(
     })?;
 
     let current = integration.and_then(|integration| integration.current.as_ref());
-    let contract = &current.ok_or(&reason::INTEGRATION_NOT_ACTIVE)?.record.contract;
-    let (starts, ends) = (contract.starts, contract.ends);
-    trace.ensure("contract.starts", starts <= now, &reason::CONTRACT_NOT_STARTED, || {
-        (format!("a contract that has started at {now}"), format!("contract starts {}", starts.first_day()))
-    })?;
-    trace.ensure("contract.ends", now < ends, &reason::CONTRACT_ENDED, || {
-        (format!("a contract that lasts beyond {now}"), format!("contract ends {}", ends.last_day()))
-    })?;
-    life.end("contract", ends);
-    Ok(())
+    if let Some(contract) = current.map(|current| &current.record.contract) {
+        let (starts, ends) = (contract.starts, contract.ends);
+        trace.ensure("contract.starts", starts <= now, &reason::CONTRACT_NOT_STARTED, || {
+            (format!("a contract that has started at {now}"), format!("contract starts {}", starts.first_day()))
+        })?;
+        trace.ensure("contract.ends", now < ends, &reason::CONTRACT_ENDED, || {
+            (format!("a contract that lasts beyond {now}"), format!("contract ends {}", ends.last_day()))
+        })?;
+        life.end("contract", ends);
+    }
+    partner_verified(&id.partner, state, now, trace, life)?;
+    if suspended.is_none() || !active {
+        trace.ensure("integration", active, &reason::INTEGRATION_NOT_ACTIVE, || {
+            let seen = phase.map_or("not in the registry", Phase::name);
+            (format!("integration {id} active"), format!("integration {id}: {seen}"))
+        })?;
+    }
+    ensure(current.is_some(), &reason::INTEGRATION_NOT_ACTIVE)
+}
+
+/// In words: where it suspends, and since when.
+fn since(suspension: &Suspension) -> String {
+    let named: Vec<&str> = suspension.environments.iter().map(EnvironmentName::as_str).collect();
+    let place = if named.is_empty() { String::new() } else { format!(" in {}", named.join(", ")) };
+    format!("suspended{place} since {}", suspension.at)
 }
 
 /// Judges the partner's part of it.
 pub(in crate::domain) fn partner_stands(
+    name: &PartnerName,
+    environment: &EnvironmentName,
+    state: &State,
+    now: Timestamp,
+    trace: &mut Trace,
+    life: &mut Life,
+) -> Result<(), &'static Reason> {
+    partner_unsuspended(name, environment, state, trace)?;
+    partner_verified(name, state, now, trace, life)
+}
+
+fn partner_unsuspended(
+    name: &PartnerName,
+    environment: &EnvironmentName,
+    state: &State,
+    trace: &mut Trace,
+) -> Result<(), &'static Reason> {
+    let partner = state.partners.get(name);
+    let suspended = partner.and_then(|partner| partner.suspensions.first_in(environment));
+    trace.ensure("partner", suspended.is_none(), &reason::PARTNER_SUSPENDED, || {
+        let seen = match (partner, suspended) {
+            (None, _) => "not in the registry".to_owned(),
+            (Some(_), None) => "in good standing".to_owned(),
+            (Some(_), Some(suspension)) => since(suspension),
+        };
+        (format!("partner {name} not suspended"), format!("partner {name}: {seen}"))
+    })
+}
+
+fn partner_verified(
     name: &PartnerName,
     state: &State,
     now: Timestamp,
     trace: &mut Trace,
     life: &mut Life,
 ) -> Result<(), &'static Reason> {
-    let partner = state.partners.get(name);
-    let stopped = partner.and_then(|partner| partner.suspended.as_ref());
-    trace.ensure("partner", stopped.is_none(), &reason::PARTNER_SUSPENDED, || {
-        let seen = match (partner, stopped) {
-            (None, _) => "not in the registry".to_owned(),
-            (Some(_), None) => "in good standing".to_owned(),
-            (Some(_), Some(stop)) => format!("suspended since {}", stop.at),
-        };
-        (format!("partner {name} not suspended"), format!("partner {name}: {seen}"))
-    })?;
-    let verified = verified_until(partner);
+    let verified = verified_until(state.partners.get(name));
     let counts = verified.is_some_and(|expires| now < expires);
     trace.ensure("partner.verification", counts, &reason::PARTNER_UNVERIFIED, || {
         let seen = verified.map_or_else(
@@ -131,7 +166,7 @@ pub(in crate::domain) fn keys(id: &IntegrationId, environment: &EnvironmentName)
 /// Judges whether a principal may introspect or revoke: it is in good standing, and not revoked.
 pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     if let ClientId::Integration(id) = principal.client() {
-        stands(id, state, now)?;
+        stands(id, principal.environment(), state, now)?;
     }
     let refused = own_keys(principal).iter().any(|key| state.is_refused(key)) || principal.barred().is_some();
     ensure(!refused, &reason::REVOKED)
@@ -152,9 +187,9 @@ pub(in crate::domain) fn own_keys(principal: &Principal) -> Vec<RevocationKey> {
     own
 }
 
-/// Judges whether an integration is active, within its contract, and its partner verified.
-pub fn stands(id: &IntegrationId, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
-    standing(id, state, now, &mut Trace::off(), &mut Life::new())
+/// Judges whether an integration is active there, within its contract, and its partner verified.
+pub fn stands(id: &IntegrationId, environment: &EnvironmentName, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
+    standing(id, environment, state, now, &mut Trace::off(), &mut Life::new())
 }
 
 pub(in crate::domain) fn ensure(holds: bool, otherwise: &'static Reason) -> Result<(), &'static Reason> {

@@ -4,7 +4,7 @@
 //! asked for would become a right that waits behind the stop. Two approvals are always possible, because they end a stop: to resume
 //! a partner, and to lift a revocation. An integration is resumed after its partner.
 
-use super::standing::stands;
+use super::standing::{ensure, stands};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Elevation;
 use crate::domain::reason::{self, Reason};
@@ -12,44 +12,46 @@ use crate::domain::record::{widens_access, widens_binding, widens_target};
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::registry::binding::{Admits, Binding};
 use crate::domain::registry::integration::Access;
-use crate::domain::state::State;
+use crate::domain::state::{Party, State, Suspension, Suspensions};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::{ApiName, BindingName, ClientId, EnvironmentName, IntegrationId, PartnerName};
 
-/// Refuses a request for a partner that is suspended or revoked.
+/// Refuses a request for a partner that is suspended everywhere or revoked.
 ///
 /// # Errors
 /// The way in which it is stopped.
 pub fn partner(partner: &PartnerName, state: &State) -> Result<(), &'static Reason> {
-    suspended(partner, state)?;
+    let known = state.partners.get(partner).map(|known| &known.suspensions);
+    ensure(known.is_none_or(|known| known.first_of_all().is_none()), &reason::PARTNER_SUSPENDED)?;
     unrevoked(&RevocationTarget::Partner { partner: partner.clone() }, state)
 }
 
-/// Refuses a request for a partner that is suspended.
+/// Refuses to resume an integration where its partner is suspended as well.
 ///
-/// A revocation of the partner may be lifted while the request waits.
+/// A partner is resumed whatever stops it. A revocation of the partner may be lifted while the request waits.
 ///
 /// # Errors
-/// It is suspended.
-pub fn suspended(partner: &PartnerName, state: &State) -> Result<(), &'static Reason> {
-    let known = state.partners.get(partner);
-    if known.is_some_and(|known| known.suspended.is_some()) { Err(&reason::PARTNER_SUSPENDED) } else { Ok(()) }
+/// One of the suspensions that would be lifted lies wholly under those of the partner.
+pub fn resume(party: &Party, lifts: &[Suspension], state: &State) -> Result<(), &'static Reason> {
+    let Party::Integration(id) = party else { return Ok(()) };
+    let partner = state.partners.get(&id.partner).map(|known| &known.suspensions);
+    let under = partner.is_some_and(|partner| lifts.iter().any(|one| partner.cover(one)));
+    ensure(!under, &reason::PARTNER_SUSPENDED)
 }
 
-/// Refuses a request for an integration that is suspended or revoked, or whose partner is.
+/// Refuses a request for an integration that is suspended everywhere or revoked, or whose partner is.
 ///
 /// # Errors
 /// The way in which it is stopped.
 pub fn integration(id: &IntegrationId, state: &State) -> Result<(), &'static Reason> {
     partner(&id.partner, state)?;
-    if state.integrations.get(id).is_some_and(|known| known.suspended.is_some()) {
-        return Err(&reason::INTEGRATION_SUSPENDED);
-    }
+    let known = state.integrations.get(id).map(|known| &known.suspensions);
+    ensure(known.is_none_or(|known| known.first_of_all().is_none()), &reason::INTEGRATION_SUSPENDED)?;
     unrevoked(&RevocationTarget::Integration { integration: id.clone() }, state)
 }
 
-/// Refuses a request for an integration in an environment that is revoked.
+/// Refuses a request for an integration in an environment where it or its partner is suspended, or that is revoked.
 ///
 /// The revocation may be for this integration, or for all of them.
 ///
@@ -57,6 +59,9 @@ pub fn integration(id: &IntegrationId, state: &State) -> Result<(), &'static Rea
 /// The way in which it is stopped.
 pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &State) -> Result<(), &'static Reason> {
     integration(id, state)?;
+    let stands = |known: Option<&Suspensions>| known.is_none_or(|known| known.first_in(environment).is_none());
+    ensure(stands(state.partners.get(&id.partner).map(|known| &known.suspensions)), &reason::PARTNER_SUSPENDED)?;
+    ensure(stands(state.integrations.get(id).map(|known| &known.suspensions)), &reason::INTEGRATION_SUSPENDED)?;
     unrevoked(&RevocationTarget::Environment { environment: environment.clone() }, state)?;
     let here = RevocationTarget::IntegrationEnvironment { integration: id.clone(), environment: environment.clone() };
     unrevoked(&here, state)
@@ -70,7 +75,7 @@ pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &St
 /// # Errors
 /// The way in which it is stopped.
 pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
-    stands(&asked.integration, state, now)?;
+    stands(&asked.integration, &asked.environment, state, now)?;
     environment(&asked.integration, &asked.environment, state)?;
     unrevoked(&RevocationTarget::Api { api: asked.api.clone() }, state)?;
     let client = ClientId::Integration(asked.integration.clone());
@@ -102,11 +107,13 @@ pub fn approval(approval: &Approval, state: &State, effort: &mut Effort) -> Resu
             let (id, place) = approval.subject.rsplit_once('/').ok_or_else(unknown)?;
             enrolment(&id.parse().map_err(|_| unknown())?, &place.parse().map_err(|_| unknown())?, state)
         }
-        // The subject of a partner's resume has no slash.
-        Kind::Resume => match approval.subject.parse::<IntegrationId>() {
-            Ok(id) => partner(&id.partner, state),
-            Err(_) => Ok(()),
-        },
+        Kind::Resume => {
+            let party = Party::of_subject(&approval.subject).ok_or_else(unknown)?;
+            if let Party::Integration(id) = &party {
+                partner(&id.partner, state)?;
+            }
+            resume(&party, &approval.opened.lifts, state)
+        }
     }
 }
 

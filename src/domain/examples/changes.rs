@@ -33,7 +33,6 @@ use crate::domain::people::passkey::Signature;
 use crate::domain::registry::approval::{Kind, Verdict};
 use crate::domain::registry::environment::{Configuration, Environment};
 use crate::domain::registry::integration::{Integration, OnLate, Rotation};
-use crate::domain::registry::stop::Stop;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
@@ -43,13 +42,13 @@ use crate::domain::value::names::{ClientId, PasskeyId};
 pub const ORIGIN: &str = "sts.acme.example/carnet";
 
 /// What is about whom, in their order.
-struct Story<'e> {
+pub(super) struct Story<'e> {
     examples: &'e Examples,
     all: Vec<Example>,
 }
 
 impl Story<'_> {
-    fn say(&mut self, by: &Actor, change: impl Into<Change>) {
+    pub(super) fn say(&mut self, by: &Actor, change: impl Into<Change>) {
         self.all.push(self.examples.example(change.into().by(by.clone())));
     }
 }
@@ -66,14 +65,15 @@ impl Examples {
         self.elevations(&mut story);
         self.stops(&mut story);
         self.revocations(&mut story);
+        self.suspensions(&mut story);
         story.all
     }
 
-    fn owner(&self) -> Actor {
+    pub(super) fn owner(&self) -> Actor {
         Actor::Staff(self.named("jane"))
     }
 
-    fn security(&self) -> Actor {
+    pub(super) fn security(&self) -> Actor {
         Actor::Staff(unnamed("sven"))
     }
 
@@ -286,29 +286,6 @@ impl Examples {
             ..small("elevation-1")
         };
         [full, small("elevation-2"), small("elevation-3")]
-    }
-
-    fn stops(&self, story: &mut Story<'_>) {
-        let security = self.security();
-        let integration = || parsed("globex/order-sync");
-        let stop = |reason: &str| Stop { by: security.clone(), reason: self.text(reason), at: at(0), lift: None };
-        let reason = self.text("strange calls");
-        story.say(&security, IntegrationChange::Suspended { integration: integration(), reason: reason.clone() });
-        let version = stop("strange calls").version("globex/order-sync");
-        for id in ["approval-resume-1", "approval-resume-2"] {
-            let approval = self.approval(id, Kind::Resume, ("globex/order-sync", version));
-            let approval = if id == "approval-resume-1" { self.full_approval(approval) } else { approval };
-            let reason = self.text("it was a test");
-            story.say(&security, IntegrationChange::ResumeAsked { integration: integration(), reason, approval });
-        }
-        story.say(&Actor::Broker, IntegrationChange::Resumed { integration: integration() });
-        let partner = || parsed("initech");
-        story.say(&security, PartnerChange::Suspended { partner: partner(), reason });
-        let version = stop("strange calls").version("initech");
-        let approval = self.approval("approval-resume-3", Kind::Resume, ("initech", version));
-        let reason = self.text("they called back");
-        story.say(&security, PartnerChange::ResumeAsked { partner: partner(), reason, approval });
-        story.say(&Actor::Broker, PartnerChange::Resumed { partner: partner() });
     }
 
     fn revocations(&self, story: &mut Story<'_>) {

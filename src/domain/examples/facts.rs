@@ -12,11 +12,11 @@ use crate::domain::credential::certificate::Purpose;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Ended, Request};
 use crate::domain::registry::binding::Admits;
-use crate::domain::registry::stop::{Revocation, Stop};
+use crate::domain::registry::stop::Revocation;
 use crate::domain::state::integration::IntegrationState;
-use crate::domain::state::{ApiState, Candidate, Held, PartnerState, State, Versioned};
+use crate::domain::state::{ApiState, Candidate, Held, PartnerState, State, Suspension, Suspensions, Versioned};
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{EnvironmentName, Issuer};
+use crate::domain::value::names::{ApprovalId, EnvironmentName, Issuer};
 
 /// SHA-256 of the facts of a state.
 pub fn digest(state: &State) -> Digest {
@@ -81,8 +81,8 @@ fn of(state: &State) -> Value {
     } = state;
     let keys = keys.all().map(|key| json!({"key": key.key, "at": key.created, "tainted": key.tainted, "retired": key.retired}));
     let approvals = approvals.values().map(|approval| {
-        let stop = approval.opened.stop.as_deref().map(stop);
-        json!({"approval": approval, "opened": approval.opened.at, "stop": stop})
+        let lifts: Vec<&Suspension> = approval.opened.lifts.iter().collect();
+        json!({"approval": approval, "opened": approval.opened.at, "stop": stop(&lifts, Some(&approval.id))})
     });
     let passkeys = passkeys.all().map(|one| {
         json!({"id": one.id, "by": one.by, "label": one.label, "credential": one.credential, "registered": one.registered,
@@ -175,8 +175,23 @@ fn held<T: Serialize>(one: &Held<T>) -> Value {
     json!({"version": versioned(&one.version), "approval": one.approval})
 }
 
-fn stop(one: &Stop) -> Value {
-    json!({"by": one.by, "reason": one.reason, "at": one.at, "lift": one.lift})
+/// Suspensions, with the approval that would lift some of them.
+///
+/// What one could say before there were several is said as before: one of all environments, without an id of its own.
+fn stop(all: &[&Suspension], lift: Option<&ApprovalId>) -> Value {
+    match all {
+        [] => Value::Null,
+        [one] if is_plain(one) => json!({"by": one.by, "reason": one.reason, "at": one.at, "lift": lift}),
+        several => json!({"all": several, "lift": lift}),
+    }
+}
+
+fn is_plain(one: &Suspension) -> bool {
+    one.covers_all() && one.id.as_str().starts_with("entry-")
+}
+
+fn suspended(known: &Suspensions) -> Value {
+    stop(&known.iter().collect::<Vec<_>>(), known.resume())
 }
 
 fn api(one: &ApiState) -> Value {
@@ -185,7 +200,7 @@ fn api(one: &ApiState) -> Value {
 
 fn partner(one: &PartnerState) -> Value {
     let (current, held) = (one.current.as_ref().map(versioned), one.held.as_deref().map(held));
-    json!({"current": current, "held": held, "suspended": one.suspended.as_deref().map(stop)})
+    json!({"current": current, "held": held, "suspended": suspended(&one.suspensions)})
 }
 
 fn integration(one: &IntegrationState) -> Value {
@@ -199,8 +214,9 @@ fn integration(one: &IntegrationState) -> Value {
             );
         }
     }
-    let suspended = one.suspended.as_deref().map(stop);
-    json!({"current": current, "held": held, "suspended": suspended, "appliers": appliers, "phase": one.phase().name()})
+    // A suspension once was a phase of its own.
+    let phase = if one.suspensions.iter().any(is_plain) { "suspended" } else { one.phase().name() };
+    json!({"current": current, "held": held, "suspended": suspended(&one.suspensions), "appliers": appliers, "phase": phase})
 }
 
 fn elevations(state: &State) -> Value {

@@ -10,6 +10,7 @@ pub mod coverage;
 mod entries;
 pub mod facts;
 mod records;
+mod suspensions;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,10 +1,12 @@
 //! Changes of integrations.
 
+use std::collections::BTreeSet;
+
 use super::kinds::kinds;
 use crate::domain::registry::approval::Approval;
 use crate::domain::registry::integration::Integration;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::IntegrationId;
+use crate::domain::value::names::{EnvironmentName, IntegrationId, SuspensionId};
 use crate::domain::value::text::Text;
 
 kinds! {
@@ -60,15 +62,21 @@ kinds! {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             reason: Option<Text>,
         },
-        /// An integration was suspended.
+        /// An integration was suspended: everywhere, or in the environments that are named.
         #[kind = "integration.suspended"]
         Suspended {
             /// The integration.
             integration: IntegrationId,
             /// The reason.
             reason: Text,
+            /// The suspension; named after the index of the entry if it is absent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            id: Option<SuspensionId>,
+            /// The environments that it covers; all if it names none.
+            #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+            environments: BTreeSet<EnvironmentName>,
         },
-        /// Somebody asked to lift a suspension.
+        /// Somebody asked to lift suspensions.
         #[kind = "integration.resume-asked"]
         ResumeAsked {
             /// The integration.
@@ -77,17 +85,28 @@ kinds! {
             reason: Text,
             /// The approval that it opens.
             approval: Approval,
+            /// The suspensions that it would lift; all that were in force if it names none.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            suspensions: Vec<SuspensionId>,
         },
-        /// A suspension was lifted. Tokens that it cut stay cut.
+        /// Suspensions were lifted. Tokens that they cut stay cut.
         #[kind = "integration.resumed"]
         Resumed {
             /// The integration.
             integration: IntegrationId,
+            /// The suspensions that were lifted; all that were in force if it names none.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            suspensions: Vec<SuspensionId>,
         },
     }
 }
 
 impl IntegrationChange {
+    /// A suspension in every environment, named after the index of its entry.
+    pub fn suspended(integration: IntegrationId, reason: Text) -> Self {
+        Self::Suspended { integration, reason, id: None, environments: BTreeSet::new() }
+    }
+
     /// The integration that the change is about.
     pub fn integration(&self) -> &IntegrationId {
         match self {
@@ -97,7 +116,7 @@ impl IntegrationChange {
             | Self::Changed { integration, .. }
             | Self::Suspended { integration, .. }
             | Self::ResumeAsked { integration, .. }
-            | Self::Resumed { integration } => integration,
+            | Self::Resumed { integration, .. } => integration,
         }
     }
 

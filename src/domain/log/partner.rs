@@ -1,10 +1,12 @@
 //! Changes of partners.
 
+use std::collections::BTreeSet;
+
 use super::kinds::kinds;
 use crate::domain::registry::approval::Approval;
 use crate::domain::registry::partner::Partner;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::PartnerName;
+use crate::domain::value::names::{EnvironmentName, PartnerName, SuspensionId};
 use crate::domain::value::text::Text;
 
 kinds! {
@@ -26,15 +28,21 @@ kinds! {
             /// The version that was approved.
             version: Digest,
         },
-        /// Security suspended a partner.
+        /// A partner was suspended: everywhere, or in the environments that are named.
         #[kind = "partner.suspended"]
         Suspended {
             /// The partner.
             partner: PartnerName,
             /// The reason.
             reason: Text,
+            /// The suspension; named after the index of the entry if it is absent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            id: Option<SuspensionId>,
+            /// The environments that it covers; all if it names none.
+            #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+            environments: BTreeSet<EnvironmentName>,
         },
-        /// Somebody asked to lift a partner's suspension.
+        /// Somebody asked to lift suspensions of a partner.
         #[kind = "partner.resume-asked"]
         ResumeAsked {
             /// The partner.
@@ -43,17 +51,28 @@ kinds! {
             reason: Text,
             /// The approval that it opens.
             approval: Approval,
+            /// The suspensions that it would lift; all that were in force if it names none.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            suspensions: Vec<SuspensionId>,
         },
-        /// A partner's suspension was lifted.
+        /// Suspensions of a partner were lifted. Tokens that they cut stay cut.
         #[kind = "partner.resumed"]
         Resumed {
             /// The partner.
             partner: PartnerName,
+            /// The suspensions that were lifted; all that were in force if it names none.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            suspensions: Vec<SuspensionId>,
         },
     }
 }
 
 impl PartnerChange {
+    /// A suspension in every environment, named after the index of its entry.
+    pub fn suspended(partner: PartnerName, reason: Text) -> Self {
+        Self::Suspended { partner, reason, id: None, environments: BTreeSet::new() }
+    }
+
     /// The partner that the change is about.
     pub fn partner(&self) -> &PartnerName {
         match self {
@@ -61,7 +80,7 @@ impl PartnerChange {
             Self::Verified { partner, .. }
             | Self::Suspended { partner, .. }
             | Self::ResumeAsked { partner, .. }
-            | Self::Resumed { partner } => partner,
+            | Self::Resumed { partner, .. } => partner,
         }
     }
 

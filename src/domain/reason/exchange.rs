@@ -158,7 +158,7 @@ super::kind::reasons! {
         "Ask the owner what is missing: `carnet integration show PARTNER/INTEGRATION`.";
     INTEGRATION_SUSPENDED = "integration.suspended", Proof;
         "The integration is suspended.";
-        "Somebody from security stopped it, with a reason.";
+        "Somebody from security stopped it, in this environment or in all, with a reason.";
         "Ask the security contact; `carnet integration resume PARTNER/INTEGRATION` asks for the approval that lifts it.";
     INTEGRATION_ENDED = "integration.ended", Proof;
         "The integration has ended.";
@@ -166,7 +166,7 @@ super::kind::reasons! {
         "Onboard a new integration.";
     PARTNER_SUSPENDED = "partner.suspended", Proof;
         "The partner is suspended.";
-        "Somebody from security stopped everything of this partner, with a reason.";
+        "Somebody from security stopped everything of this partner, in this environment or in all, with a reason.";
         "Ask the security contact; `carnet partner resume PARTNER` asks for the approval that lifts it.";
     PARTNER_UNVERIFIED = "partner.verification-expired", Proof;
         "The partner's verification is missing or out of date.";

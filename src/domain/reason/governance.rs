@@ -99,7 +99,7 @@ super::kind::reasons! {
         "Send the request again.";
     LIFECYCLE_STATE = "lifecycle.state", Conflict;
         "The current state does not allow this.";
-        "An integration is draft, submitted, active, suspended or ended; not every step can be undone.";
+        "An integration is draft, submitted, active or ended, and may be suspended besides; not every step can be undone.";
         "Look at its state: `carnet integration show PARTNER/INTEGRATION` or `carnet partner show PARTNER`.";
     REVOCATION_FINAL = "revocation.final", Conflict;
         "This revocation cannot be lifted.";

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::stop::Stop;
+use super::suspension::Suspension;
 use crate::domain::people::actor::{Actor, Person, Role, Staff};
 use crate::domain::reason::{self, Reason};
 use crate::domain::value::clock::{Seconds, Timestamp};
@@ -53,8 +53,8 @@ pub struct Approval {
 pub struct Opened {
     /// When.
     pub at: Timestamp,
-    /// The suspension that a `resume` lifts, as it stood then.
-    pub stop: Option<Box<Stop>>,
+    /// The suspensions that a `resume` lifts, as they stood then. It lifts no other.
+    pub lifts: Box<[Suspension]>,
 }
 
 /// Kinds of approval (docs/how-to/govern/approve.md).

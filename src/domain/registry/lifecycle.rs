@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::api::Api;
 use super::partner::Partner;
-use super::stop::Stop;
+use super::phase::PartnerPhase;
+use super::suspension::Suspensions;
 use crate::domain::people::actor::Actor;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
@@ -51,6 +52,18 @@ pub struct PartnerState {
     pub current: Option<Versioned<Partner>>,
     /// Waiting.
     pub held: Option<Box<Held<Partner>>>,
-    /// Stopped by security.
-    pub suspended: Option<Box<Stop>>,
+    /// What suspends it.
+    pub suspensions: Suspensions,
+}
+
+impl PartnerState {
+    /// The phase of its life.
+    pub fn phase(&self) -> PartnerPhase {
+        if self.current.is_some() { PartnerPhase::Active } else { PartnerPhase::Submitted }
+    }
+
+    /// Whether its verification counts at `now`.
+    pub fn is_verified(&self, now: Timestamp) -> bool {
+        self.current.as_ref().is_some_and(|current| now < current.record.verification.expires)
+    }
 }

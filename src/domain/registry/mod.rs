@@ -13,3 +13,4 @@ pub mod partner;
 pub mod phase;
 pub mod preset;
 pub mod stop;
+pub mod suspension;

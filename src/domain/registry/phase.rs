@@ -1,4 +1,4 @@
-//! The phases of an integration's life.
+//! The phases of the life of an integration, and of a partner. A suspension changes neither.
 
 /// Where an integration is in its life (docs/reference/records.md).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -7,10 +7,8 @@ pub enum Phase {
     Draft,
     /// Waits for its conditions.
     Submitted,
-    /// Tokens may be had.
+    /// Tokens may be had, unless something refuses them (`decision/effective.rs`).
     Active,
-    /// Stopped by security.
-    Suspended,
 }
 
 impl Phase {
@@ -20,7 +18,25 @@ impl Phase {
             Self::Draft => "draft",
             Self::Submitted => "submitted",
             Self::Active => "active",
-            Self::Suspended => "suspended",
+        }
+    }
+}
+
+/// Where a partner is in its life.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PartnerPhase {
+    /// No version of it is in force yet.
+    Submitted,
+    /// A version of it is in force.
+    Active,
+}
+
+impl PartnerPhase {
+    /// The word of the contract.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Submitted => "submitted",
+            Self::Active => "active",
         }
     }
 }

@@ -1,6 +1,4 @@
-//! Suspensions and revocations, as the state knows them, and the version that their lift names.
-
-use serde::Serialize;
+//! Revocations, as the state knows them, and the version that their lift names. Suspensions have a file of their own.
 
 use super::binding::Admits;
 use crate::domain::credential::revocation::RevocationTarget;
@@ -9,27 +7,6 @@ use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, RevocationId};
 use crate::domain::value::text::Text;
-
-/// A stop, with its author, time and reason.
-#[derive(Clone, Debug, Serialize)]
-pub struct Stop {
-    /// Who.
-    pub by: Actor,
-    /// Why.
-    pub reason: Text,
-    /// When.
-    pub at: Timestamp,
-    /// The approval that would lift it.
-    #[serde(skip)]
-    pub lift: Option<ApprovalId>,
-}
-
-impl Stop {
-    /// The version of an approval that lifts it from `subject`. Another suspension has another.
-    pub fn version(&self, subject: &str) -> Digest {
-        Digest::of_json(&("suspended", subject, self))
-    }
-}
 
 /// A revocation and whether it still refuses later exchanges.
 #[derive(Clone, Debug)]

@@ -1,12 +1,12 @@
 //! Whether an approval still is about what waits for it.
 
-use super::{Held, State, Stop};
+use super::{Held, Party, State};
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, IntegrationId};
 
 impl Approval {
-    /// Whether what it is about is still what waits for it: the version that was shown, the suspension, the revocation.
+    /// Whether what it is about is still what waits for it: the version that was shown, the suspensions, the revocation.
     pub fn is_current(&self, state: &State) -> bool {
         let waits = |known: Option<(&Option<ApprovalId>, Digest)>| {
             known.is_some_and(|(approval, version)| approval.as_ref() == Some(&self.id) && version == self.version)
@@ -14,7 +14,6 @@ impl Approval {
         fn held<T>(held: &Option<Box<Held<T>>>) -> Option<(&Option<ApprovalId>, Digest)> {
             held.as_ref().map(|held| (&held.approval, held.version.version))
         }
-        let stop = |stop: &Option<Box<Stop>>| stop.as_ref().is_some_and(|stop| stop.lift.as_ref() == Some(&self.id));
         let named = self.subject.as_str();
         let integration = || state.integrations.get(&named.parse::<IntegrationId>().ok()?);
         match self.kind {
@@ -22,8 +21,8 @@ impl Approval {
             Kind::Partner => waits(state.partners.get(named).and_then(|partner| held(&partner.held))),
             Kind::Integration | Kind::Change => waits(integration().and_then(|one| held(&one.held))),
             Kind::Resume => {
-                let partner = state.partners.get(named).is_some_and(|one| stop(&one.suspended));
-                partner || integration().is_some_and(|one| stop(&one.suspended))
+                let suspensions = Party::of_subject(named).and_then(|party| state.suspensions(&party));
+                suspensions.is_some_and(|known| known.resume() == Some(&self.id))
             }
             Kind::Lift => {
                 let revocation = state.revocations.get(named);
@@ -40,6 +39,7 @@ mod tests {
     use crate::domain::fixture::approval;
     use crate::domain::log::integration::IntegrationChange;
     use crate::domain::people::actor::{Actor, Person};
+    use crate::domain::registry::suspension::version;
     use crate::domain::value::clock::Timestamp;
     use crate::domain::value::text::Text;
 
@@ -47,9 +47,9 @@ mod tests {
         Actor::Staff(Person { iss: "https://idp.example".parse().expect("issuer"), id: "sven".into(), name: None })
     }
 
-    /// What a review rests on is the suspension that was shown: another one in its place has another version, and its own approval.
+    /// What a review rests on is the set of suspensions that was shown: another one beside them withdraws it.
     #[test]
-    fn a_suspension_that_was_made_anew_is_not_what_was_shown() {
+    fn a_suspension_that_came_later_is_not_what_was_shown() {
         let mut state = crate::domain::fixture::state();
         let integration: IntegrationId = "globex/order-sync".parse().expect("an id");
         let mut index = 100;
@@ -57,22 +57,25 @@ mod tests {
             index += 1;
             state.apply(index, Timestamp::default(), &change.by(sven()));
         };
-        let suspend = |why: &str| IntegrationChange::Suspended { integration: integration.clone(), reason: why.into() };
+        let suspend = |why: &str| IntegrationChange::suspended(integration.clone(), why.into());
         apply(&mut state, suspend("odd calls"));
-        let stop = state.integrations[&integration].suspended.clone().expect("a suspension");
-        let (subject, version) = (integration.to_string(), stop.version(&integration.to_string()));
-        let asked = approval("a1", Kind::Resume, &subject, version);
+        let lifts = state.integrations[&integration].suspensions.named(&[]);
+        let version = self::version(&integration.to_string(), &lifts);
+        let asked = approval("a1", Kind::Resume, &integration.to_string(), version);
         let (id, reason) = (asked.id.clone(), "explained".into());
-        let integration_asked = integration.clone();
-        apply(&mut state, IntegrationChange::ResumeAsked { integration: integration_asked, reason, approval: asked });
+        let suspensions = lifts.iter().map(|one| one.id.clone()).collect();
+        let (integration_asked, approval) = (integration.clone(), asked);
+        apply(&mut state, IntegrationChange::ResumeAsked { integration: integration_asked, reason, approval, suspensions });
         let known = &state.approvals[&id];
         assert!(known.is_current(&state));
         assert_eq!(known.reason.as_ref().and_then(Text::plain), Some("explained"));
-        assert_eq!(known.opened.stop.as_ref().map(|stop| stop.version(&known.subject)), Some(known.version));
+        assert_eq!(self::version(&known.subject, &known.opened.lifts), known.version);
         apply(&mut state, suspend("a stolen key"));
         let known = &state.approvals[&id];
-        assert!(!known.is_current(&state));
-        assert_ne!(state.integrations[&integration].suspended.as_ref().expect("one").version(&known.subject), known.version);
+        assert!(!known.is_current(&state) && known.withdrawn);
+        let both = state.integrations[&integration].suspensions.named(&[]);
+        assert_eq!((both.len(), known.opened.lifts.len()), (2, 1), "it would lift what it named, and no other");
+        assert_ne!(self::version(&known.subject, &both), known.version);
     }
 
     /// Every kind of record waits under the version that its approval names, and no longer once it is in force.

@@ -35,7 +35,7 @@ impl State {
                     used: false,
                 };
                 self.certificates.add_enrolment(id.clone(), enrolment);
-                self.open(entry.at, None, Opening { approval, reason: Some(reason), stop: None });
+                self.open(entry.at, None, Opening { approval, reason: Some(reason), lifts: Vec::new() });
                 Effects::unjudged()
             }
             CertificateChange::Issued { leaf, enrolment } => {

@@ -3,15 +3,17 @@
 //! Enter through [`all`] for a rebuild of the live index, and [`Reach`] to count living tokens. `recent_cuts` has the cuts of the newest
 //! changes. The truth is [`State`]; readers without the journal learn it from here.
 
+use std::collections::BTreeSet;
+
 use imbl::OrdMap;
 
-use super::State;
 use super::recent_cuts::{Cut, CutWhat};
 use super::revoked_tokens::RevokedTokens;
+use super::{Party, State};
 use crate::domain::credential::revocation::{Clients, RevocationTarget};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::log::entry::Issued;
-use crate::domain::value::names::{ClientId, TokenId};
+use crate::domain::value::names::{ClientId, EnvironmentName, TokenId};
 
 /// The reach of a change: whether it is the one that cuts a living token.
 ///
@@ -19,7 +21,7 @@ use crate::domain::value::names::{ClientId, TokenId};
 #[derive(Clone, Debug)]
 pub struct Reach {
     /// The lines that the change moves.
-    lines: Vec<RevocationKey>,
+    lines: BTreeSet<RevocationKey>,
     /// The one token that it cuts, if it cuts one.
     token: Option<TokenId>,
     /// The lines that were there before it.
@@ -34,9 +36,9 @@ impl Reach {
     /// The reach of a cut of `subject`.
     pub fn of(subject: &RevocationTarget, state: &State) -> Self {
         let (lines, token) = if let RevocationTarget::Token { id, .. } = subject {
-            (Vec::new(), Some(id.clone()))
+            (BTreeSet::new(), Some(id.clone()))
         } else {
-            (state.lines(subject), None)
+            (state.lines(subject).into_iter().collect(), None)
         };
         let clients = if let RevocationTarget::Elevation { elevation, .. } = subject {
             // Only its integration is issued tokens under it.
@@ -46,6 +48,22 @@ impl Reach {
             subject.reached().clients
         };
         Self { lines, token, before: state.revoked_before.clone(), revoked: state.revoked_tokens.clone(), clients }
+    }
+
+    /// The reach of a suspension in these environments; in all, if none is named.
+    pub fn of_suspension(party: &Party, environments: &BTreeSet<EnvironmentName>, state: &State) -> Self {
+        let targets = state.cut_by_suspension(party, environments);
+        let clients = match party {
+            Party::Partner(partner) => Clients::Of(partner.clone()),
+            Party::Integration(id) => Clients::One(ClientId::Integration(id.clone())),
+        };
+        Self {
+            lines: targets.iter().flat_map(|target| state.lines(target)).collect(),
+            token: None,
+            before: state.revoked_before.clone(),
+            revoked: state.revoked_tokens.clone(),
+            clients: Some(clients),
+        }
     }
 
     /// The clients whose entries have to be looked at; everybody's where it says nothing.

@@ -61,8 +61,8 @@ mod tests {
         let odd = || Text::from("odd");
         let resume = |subject: &str| approval("asked", Kind::Resume, subject, Digest::of(b"a suspension"));
         let id = || integration.clone();
-        let stop: Change = IntegrationChange::Suspended { integration: id(), reason: odd() }.into();
-        let stop_partner: Change = PartnerChange::Suspended { partner: partner.clone(), reason: odd() }.into();
+        let stop: Change = IntegrationChange::suspended(id(), odd()).into();
+        let stop_partner: Change = PartnerChange::suspended(partner.clone(), odd()).into();
         let lift = approval("asked", Kind::Lift, "r1", Digest::of(b"a revocation"));
         let target = RevocationTarget::Integration { integration: id() };
         let revoked =
@@ -74,17 +74,23 @@ mod tests {
                     integration: id(),
                     reason: odd(),
                     approval: resume("globex/order-sync"),
+                    suspensions: Vec::new(),
                 }
                 .into(),
                 subject: integration.to_string(),
-                ends: vec![IntegrationChange::Resumed { integration: id() }.into(), stop],
+                ends: vec![IntegrationChange::Resumed { integration: id(), suspensions: Vec::new() }.into(), stop],
             },
             Case {
                 before: Some(stop_partner.clone()),
-                asked: PartnerChange::ResumeAsked { partner: partner.clone(), reason: odd(), approval: resume("globex") }
-                    .into(),
+                asked: PartnerChange::ResumeAsked {
+                    partner: partner.clone(),
+                    reason: odd(),
+                    approval: resume("globex"),
+                    suspensions: Vec::new(),
+                }
+                .into(),
                 subject: partner.to_string(),
-                ends: vec![PartnerChange::Resumed { partner }.into(), stop_partner],
+                ends: vec![PartnerChange::Resumed { partner, suspensions: Vec::new() }.into(), stop_partner],
             },
             Case {
                 before: Some(revoked.into()),

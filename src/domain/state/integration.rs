@@ -1,10 +1,10 @@
-//! An integration: the version in force, the version that waits, and whether it is stopped.
+//! An integration: the version in force, the version that waits, and what suspends it.
 
 use super::appliers::Appliers;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::lifecycle::{Held, Versioned};
 use crate::domain::registry::phase::Phase;
-use crate::domain::registry::stop::Stop;
+use crate::domain::registry::suspension::Suspensions;
 use std::sync::Arc;
 
 /// An integration.
@@ -14,20 +14,19 @@ pub struct IntegrationState {
     pub current: Option<Versioned<Integration>>,
     /// The draft, or a held change.
     pub held: Option<Box<Held<Integration>>>,
-    /// Stopped by security.
-    pub suspended: Option<Box<Stop>>,
+    /// What suspends it.
+    pub suspensions: Suspensions,
     /// The people who applied versions, as far as it bars them from approving elevations.
     pub appliers: Appliers,
 }
 
 impl IntegrationState {
-    /// The phase of its life.
+    /// The phase of its life. A suspension does not change it.
     pub fn phase(&self) -> Phase {
-        match (&self.suspended, &self.current, &self.held) {
-            (Some(_), _, _) => Phase::Suspended,
-            (None, Some(_), _) => Phase::Active,
-            (None, None, Some(held)) if held.approval.is_some() => Phase::Submitted,
-            (None, None, _) => Phase::Draft,
+        match (&self.current, &self.held) {
+            (Some(_), _) => Phase::Active,
+            (None, Some(held)) if held.approval.is_some() => Phase::Submitted,
+            (None, _) => Phase::Draft,
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::effects::{Effects, Entered, Versions};
 use super::integration::IntegrationState;
 use super::opening::Opening;
+use super::suspensions::{ResumeAsked, Suspended};
 use super::versions::{hold, promote, version};
-use super::{Held, State, Stop};
-use crate::domain::credential::revocation::RevocationTarget;
+use super::{Held, Party, State};
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::value::names::{ClientId, IntegrationId, PartnerName};
 
@@ -32,6 +32,7 @@ impl State {
 
     pub(super) fn apply_integration(&mut self, entry: Entered<'_>, change: &IntegrationChange) -> Effects {
         let client = || ClientId::Integration(change.integration().clone());
+        let party = |integration: &IntegrationId| Party::Integration(integration.clone());
         match change {
             IntegrationChange::Drafted { record, reason } => {
                 let held = Box::new(Held { version: version(record.as_ref(), entry, reason.as_ref()), approval: None });
@@ -78,25 +79,13 @@ impl State {
                 self.withdraw(entry.at, earlier.and_then(|held| held.approval));
                 Effects::judged().moving(Versions::InForce(client()))
             }
-            IntegrationChange::Suspended { integration, reason } => {
-                let Some(state) = self.integration_mut(integration) else { return Effects::judged() };
-                let stop = Box::new(Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None });
-                let earlier = state.suspended.replace(stop);
-                self.list_granted(earlier.and_then(|stop| stop.lift).as_ref());
-                Effects::judged().revoking([RevocationTarget::Integration { integration: integration.clone() }])
+            IntegrationChange::Suspended { integration, reason, id, environments } => {
+                self.suspend(entry, &party(integration), Suspended { id: id.as_ref(), environments, reason })
             }
-            IntegrationChange::ResumeAsked { integration, reason, approval } => {
-                let mut stop = self.integration_mut(integration).and_then(|state| state.suspended.as_mut());
-                let earlier = stop.as_mut().and_then(|stop| stop.lift.replace(approval.id.clone()));
-                let stop = stop.cloned();
-                self.open(entry.at, earlier, Opening { approval, reason: Some(reason), stop });
-                Effects::judged()
+            IntegrationChange::ResumeAsked { integration, reason, approval, suspensions } => {
+                self.ask_resume(entry, &party(integration), ResumeAsked { approval, reason, named: suspensions })
             }
-            IntegrationChange::Resumed { integration } => {
-                let lifted = self.integration_mut(integration).and_then(|state| state.suspended.take());
-                self.list_granted(lifted.and_then(|stop| stop.lift).as_ref());
-                Effects::judged()
-            }
+            IntegrationChange::Resumed { integration, suspensions } => self.resume(&party(integration), suspensions),
         }
     }
 }

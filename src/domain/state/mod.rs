@@ -31,8 +31,9 @@ use taken::Taken;
 
 pub use super::credential::keys::Keys;
 pub use super::registry::lifecycle::{ApiState, Held, PartnerState, Versioned};
-pub use super::registry::stop::{Revocation, Stop};
-pub use crate::domain::registry::phase::Phase;
+pub use super::registry::stop::Revocation;
+pub use super::registry::suspension::{Party, Suspension, Suspensions};
+pub use crate::domain::registry::phase::{PartnerPhase, Phase};
 pub use candidates::{Candidate, Candidates, Listed};
 
 pub mod about;
@@ -66,6 +67,7 @@ mod remembered;
 mod revocations;
 pub mod revoked_tokens;
 pub mod standing;
+pub mod suspensions;
 pub mod taken;
 mod unique;
 mod versions;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{State, Stop};
+use super::{State, Suspension};
 use crate::domain::registry::approval::Standing;
 use crate::domain::registry::approval::{Approval, Opened};
 use crate::domain::value::clock::Timestamp;
@@ -15,14 +15,14 @@ pub(super) struct Opening<'a> {
     pub approval: &'a Approval,
     /// The change's own reason, where it has one beside that of the approval.
     pub reason: Option<&'a Text>,
-    /// The suspension that the approval would lift.
-    pub stop: Option<Box<Stop>>,
+    /// The suspensions that the approval would lift.
+    pub lifts: Vec<Suspension>,
 }
 
 impl<'a> Opening<'a> {
     /// The approval of a version of a record.
     pub fn of_version(approval: &'a Approval) -> Self {
-        Self { approval, reason: None, stop: None }
+        Self { approval, reason: None, lifts: Vec::new() }
     }
 }
 
@@ -30,9 +30,9 @@ impl State {
     /// Withdraws the approval of an `earlier` version and opens that of the new one.
     pub(super) fn open(&mut self, at: Timestamp, earlier: Option<ApprovalId>, opening: Opening<'_>) {
         self.withdraw(at, earlier);
-        let Opening { approval, reason, stop } = opening;
+        let Opening { approval, reason, lifts } = opening;
         let reason = reason.or(approval.reason.as_ref()).cloned();
-        let mut opened = Approval { reason, opened: Opened { at, stop }, ..approval.clone() };
+        let mut opened = Approval { reason, opened: Opened { at, lifts: lifts.into() }, ..approval.clone() };
         let people = opened.requested_by.person_mut().into_iter().chain(&mut opened.barred);
         people.for_each(|person| self.share_issuer(person));
         self.approvals.insert(approval.id.clone(), Arc::new(opened));

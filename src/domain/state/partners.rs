@@ -2,13 +2,15 @@
 
 use super::effects::{Effects, Entered};
 use super::opening::Opening;
+use super::suspensions::{ResumeAsked, Suspended};
 use super::versions::{hold, promote};
-use super::{State, Stop};
-use crate::domain::credential::revocation::RevocationTarget;
+use super::{Party, State};
 use crate::domain::log::partner::PartnerChange;
+use crate::domain::value::names::PartnerName;
 
 impl State {
     pub(super) fn apply_partner(&mut self, entry: Entered<'_>, change: &PartnerChange) -> Effects {
+        let party = |partner: &PartnerName| Party::Partner(partner.clone());
         match change {
             PartnerChange::Submitted { record, approval } => {
                 let held = hold(record.as_ref(), entry, approval);
@@ -23,25 +25,13 @@ impl State {
                 }
                 Effects::judged()
             }
-            PartnerChange::Suspended { partner: name, reason } => {
-                let Some(partner) = self.partners.get_mut(name) else { return Effects::judged() };
-                let stop = Box::new(Stop { by: entry.by.clone(), reason: reason.clone(), at: entry.at, lift: None });
-                let earlier = partner.suspended.replace(stop);
-                self.list_granted(earlier.and_then(|stop| stop.lift).as_ref());
-                Effects::judged().revoking([RevocationTarget::Partner { partner: name.clone() }])
+            PartnerChange::Suspended { partner, reason, id, environments } => {
+                self.suspend(entry, &party(partner), Suspended { id: id.as_ref(), environments, reason })
             }
-            PartnerChange::ResumeAsked { partner, reason, approval } => {
-                let mut stop = self.partners.get_mut(partner).and_then(|partner| partner.suspended.as_mut());
-                let earlier = stop.as_mut().and_then(|stop| stop.lift.replace(approval.id.clone()));
-                let stop = stop.cloned();
-                self.open(entry.at, earlier, Opening { approval, reason: Some(reason), stop });
-                Effects::judged()
+            PartnerChange::ResumeAsked { partner, reason, approval, suspensions } => {
+                self.ask_resume(entry, &party(partner), ResumeAsked { approval, reason, named: suspensions })
             }
-            PartnerChange::Resumed { partner } => {
-                let lifted = self.partners.get_mut(partner).and_then(|partner| partner.suspended.take());
-                self.list_granted(lifted.and_then(|stop| stop.lift).as_ref());
-                Effects::judged()
-            }
+            PartnerChange::Resumed { partner, suspensions } => self.resume(&party(partner), suspensions),
         }
     }
 }

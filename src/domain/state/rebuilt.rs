@@ -172,13 +172,13 @@ fn steps() -> impl Strategy<Value = Step> {
     let stopped = (integration_ids(), 0..2, 0..4_u8).prop_map(|(integration, asked, step)| {
         let reason = Text::from("odd");
         Change::Integration(match step {
-            0 => IntegrationChange::Suspended { integration, reason },
-            1 => IntegrationChange::Resumed { integration },
+            0 => IntegrationChange::suspended(integration, reason),
+            1 => IntegrationChange::Resumed { integration, suspensions: Vec::new() },
             _ => {
                 let subject = integration.to_string();
                 let id = format!("resume-{asked}-{}", integration.name);
                 let approval = approval(&id, Kind::Resume, &subject, Digest::of(b"a suspension"));
-                IntegrationChange::ResumeAsked { integration, reason, approval }
+                IntegrationChange::ResumeAsked { integration, reason, approval, suspensions: Vec::new() }
             }
         })
     });

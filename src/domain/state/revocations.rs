@@ -80,7 +80,7 @@ impl State {
             RevocationChange::LiftAsked { id, reason, approval } => {
                 let revocation = self.revocations.get_mut(id);
                 let earlier = revocation.and_then(|revocation| revocation.lift.replace(approval.id.clone()));
-                self.open(entry.at, earlier, Opening { approval, reason: Some(reason), stop: None });
+                self.open(entry.at, earlier, Opening { approval, reason: Some(reason), lifts: Vec::new() });
                 Effects::judged()
             }
             RevocationChange::Lifted { id } => {

@@ -1,6 +1,6 @@
 //! States as they are told to people: each a function of the fold and of `now`.
 
-use super::{PartnerState, Revocation, State};
+use super::{Revocation, State};
 use crate::domain::credential::certificate::{AuthorityState, Leaf};
 use crate::domain::value::clock::Timestamp;
 
@@ -39,19 +39,6 @@ pub enum AuthorityStanding {
     Tainted,
 }
 
-/// The state of a partner.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PartnerStanding {
-    /// No version of it is in force yet.
-    Submitted,
-    /// Somebody stopped it.
-    Suspended,
-    /// Its verification has expired.
-    VerificationExpired,
-    /// It counts as verified.
-    Verified,
-}
-
 impl RevocationStanding {
     /// Its word on the wire.
     pub const fn name(self) -> &'static str {
@@ -86,18 +73,6 @@ impl AuthorityStanding {
     }
 }
 
-impl PartnerStanding {
-    /// Its word on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Submitted => "submitted",
-            Self::Suspended => "suspended",
-            Self::VerificationExpired => "verification-expired",
-            Self::Verified => "verified",
-        }
-    }
-}
-
 impl Revocation {
     /// Its state.
     pub fn standing(&self) -> RevocationStanding {
@@ -105,18 +80,6 @@ impl Revocation {
             (true, _) => RevocationStanding::Lifted,
             (false, true) => RevocationStanding::Done,
             (false, false) => RevocationStanding::Standing,
-        }
-    }
-}
-
-impl PartnerState {
-    /// Its state at `now`.
-    pub fn standing(&self, now: Timestamp) -> PartnerStanding {
-        match (&self.suspended, &self.current) {
-            (Some(_), _) => PartnerStanding::Suspended,
-            (None, Some(current)) if now < current.record.verification.expires => PartnerStanding::Verified,
-            (None, Some(_)) => PartnerStanding::VerificationExpired,
-            (None, None) => PartnerStanding::Submitted,
         }
     }
 }

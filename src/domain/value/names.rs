@@ -133,6 +133,10 @@ name!(
     RevocationId, url_safe
 );
 name!(
+    /// One suspension of a partner or an integration, until it is lifted.
+    SuspensionId, url_safe
+);
+name!(
     /// One request for an elevation, and what came of it.
     ElevationId, url_safe
 );
@@ -153,6 +157,15 @@ name!(
     /// standard allows, so that every name made with it fits where names do.
     TrustDomain, trust_domain
 );
+
+impl SuspensionId {
+    /// The id of a suspension whose entry gives it none: the broker's own, and those of before suspensions had ids.
+    ///
+    /// No id that is drawn at random has a hyphen there and so few characters.
+    pub fn of_entry(index: u64) -> Self {
+        Self(format!("entry-{index}").into())
+    }
+}
 
 impl TrustDomain {
     /// As the name of an issuer: `spiffe://TRUST-DOMAIN`.

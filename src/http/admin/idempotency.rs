@@ -340,7 +340,7 @@ mod tests {
     /// Changes something for `request`, and then answers `status`.
     async fn change(journal: &Journal, request: (&RequestId, &Idempotency), status: StatusCode) -> Response {
         let made_for = crate::journal::ForRequest { id: request.0.clone(), once: Some(*request.1) };
-        let what = PartnerChange::Resumed { partner: "globex".parse().expect("a name") };
+        let what = PartnerChange::Resumed { partner: "globex".parse().expect("a name"), suspensions: Vec::new() };
         let change = what.by(Actor::Operator);
         let made = journal.change(Some(made_for), |_, _| Ok::<_, ()>(Proposal::from(change.clone()))).await;
         made.expect("the store takes it").expect("proposed");

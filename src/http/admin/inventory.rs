@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use crate::broker::judged::Lacking;
 use crate::broker::view::approval::OwnersView;
-use crate::broker::view::person::ActorView;
+use crate::broker::view::suspension::{self, SuspensionView};
+use crate::broker::words::Words;
 use crate::domain::decision::effective::{self, Cause, Effective, effective};
 use crate::domain::decision::keys_in_use::{InUse, KeyInUse, keys_in_use};
 use crate::domain::reason::ReasonCode;
@@ -26,7 +27,10 @@ use crate::domain::value::names::{ApprovalId, BindingName, EnvironmentName, Inte
 #[schema(as = Integration)]
 pub struct IntegrationView {
     id: IntegrationId,
+    /// `draft`, `submitted` or `active`. A suspension does not change it.
     state: &'static str,
+    /// The suspensions in force, the oldest first.
+    suspensions: Vec<SuspensionView>,
     #[schema(required)]
     version: Option<Digest>,
     /// A version that waits while another is in force.
@@ -158,14 +162,16 @@ pub struct KeyInUseView {
     late: bool,
 }
 
-/// A partner. A list has the brief form; one partner also has its record and its suspension.
+/// A partner. A list has the brief form; one partner also has its record.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Partner)]
 pub struct PartnerView {
     id: PartnerName,
-    /// `submitted`, `verified`, `verification-expired` or `suspended`.
+    /// `submitted` or `active`. A suspension does not change it, nor does the end of a verification.
     state: &'static str,
+    /// The suspensions in force, the oldest first. Those of its integrations stand there.
+    suspensions: Vec<SuspensionView>,
     #[schema(required)]
     version: Option<Digest>,
     /// The end of its verification.
@@ -183,25 +189,13 @@ pub struct PartnerView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     pub record: Option<Partner>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = StopView)]
-    pub suspended: Option<StopView>,
-}
-
-/// A suspension.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Suspension)]
-pub struct StopView {
-    pub by: ActorView,
-    pub at: Timestamp,
-    /// Null if the text was erased.
-    #[schema(required)]
-    pub reason: Option<String>,
 }
 
 impl IntegrationView {
     /// The brief form. The caller adds owners, reasons and the last use, which need a look-up.
-    pub fn brief(state: &State, id: &IntegrationId, integration: &IntegrationState, now: Timestamp) -> Self {
+    ///
+    /// `words` has the texts of the suspensions.
+    pub fn brief(state: &State, (id, integration): (&IntegrationId, &IntegrationState), words: &Words, now: Timestamp) -> Self {
         let shown = integration.shown();
         let held = integration.held.as_ref().filter(|_| integration.current.is_some());
         let environments = shown.map(|version| version.record.environments.keys().cloned().collect::<Vec<_>>());
@@ -209,6 +203,7 @@ impl IntegrationView {
         Self {
             id: id.clone(),
             state: integration.phase().name(),
+            suspensions: suspension::shown(&integration.suspensions, words),
             version: shown.map(|version| version.version),
             held: held.map(|held| HeldView { version: held.version.version, approval: held.approval.clone() }),
             contract: shown.map(|version| version.record.contract.clone()),
@@ -228,7 +223,9 @@ impl IntegrationView {
 
 impl PartnerView {
     /// The brief form. The caller adds the last use, which needs a look-up.
-    pub fn brief(state: &State, name: &PartnerName, partner: &PartnerState, now: Timestamp) -> Self {
+    ///
+    /// `words` has the texts of the suspensions.
+    pub fn brief(state: &State, (name, partner): (&PartnerName, &PartnerState), words: &Words, now: Timestamp) -> Self {
         let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
         let environments = state.configuration.iter().flat_map(|configuration| configuration.environments.keys());
         let in_each = |environment: &EnvironmentName| {
@@ -236,7 +233,8 @@ impl PartnerView {
         };
         Self {
             id: name.clone(),
-            state: partner.standing(now).name(),
+            state: partner.phase().name(),
+            suspensions: suspension::shown(&partner.suspensions, words),
             version: version.map(|version| version.version),
             verification: version.map(|version| version.record.verification.expires),
             integrations: state.integrations_of(name).map(|(id, _)| id.clone()).collect(),
@@ -244,7 +242,6 @@ impl PartnerView {
             ends_next: of_partner(state, name, now).map(EndsNextView::of),
             last_use: None,
             record: None,
-            suspended: None,
         }
     }
 }

@@ -41,6 +41,7 @@ mod records;
 mod registry;
 mod revocations;
 mod route;
+mod suspensions;
 mod webhooks;
 
 use std::sync::{Arc, LazyLock};
@@ -74,6 +75,7 @@ fn table() -> Vec<Route> {
         records::routes(),
         registry::routes(),
         revocations::routes(),
+        suspensions::routes(),
         webhooks::routes(),
     ];
     resources.into_iter().flatten().collect()

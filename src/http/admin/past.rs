@@ -16,10 +16,10 @@ use crate::domain::log::entry::Entry;
 use crate::domain::people::actor::Read;
 use crate::domain::reason;
 use crate::domain::registry::approval::{Kind, Standing};
-use crate::domain::state::{Phase, State as House};
+use crate::domain::state::{State as House, Suspension, Suspensions};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, PartnerName};
+use crate::domain::value::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, PartnerName, SuspensionId};
 use crate::domain::value::nearest::nearest;
 use crate::journal::At;
 
@@ -54,8 +54,10 @@ struct PastApi {
 #[derive(Serialize, ToSchema)]
 struct PastPartner {
     id: PartnerName,
-    /// `standing` or `suspended`.
+    /// `submitted` or `active`.
     state: &'static str,
+    /// The suspensions that were in force.
+    suspensions: Vec<PastSuspension>,
     #[schema(required)]
     version: Option<Digest>,
     /// The end of its verification.
@@ -68,12 +70,23 @@ struct PastPartner {
 struct PastIntegration {
     id: IntegrationId,
     state: &'static str,
+    /// The suspensions that were in force.
+    suspensions: Vec<PastSuspension>,
     #[schema(required)]
     version: Option<Digest>,
     #[schema(required)]
     environments: Option<Vec<EnvironmentName>>,
-    /// True if it could be issued tokens.
+    /// True if it could be issued tokens in some environment.
     tokens: bool,
+}
+
+/// A suspension as it was. The journal has its author and reason.
+#[derive(Serialize, ToSchema)]
+struct PastSuspension {
+    id: SuspensionId,
+    at: Timestamp,
+    /// The environments that it covered; empty if it covered all.
+    environments: Vec<EnvironmentName>,
 }
 
 /// An approval that was pending.
@@ -145,17 +158,20 @@ pub fn kind(text: &str) -> Result<&str, Problem> {
 fn show(state: &House, then: Timestamp) -> Past {
     let integrations = state.integrations.iter().map(|(id, integration)| {
         let current = integration.current.as_ref();
+        let mut environments = current.into_iter().flat_map(|current| current.record.environments.keys());
         PastIntegration {
             id: id.clone(),
             state: integration.phase().name(),
+            suspensions: suspensions(&integration.suspensions),
             version: current.map(|version| version.version),
             environments: current.map(|version| version.record.environments.keys().cloned().collect()),
-            tokens: integration.phase() == Phase::Active,
+            tokens: environments.any(|environment| integration.suspensions.first_in(environment).is_none()),
         }
     });
     let partners = state.partners.iter().map(|(name, partner)| PastPartner {
         id: name.clone(),
-        state: if partner.suspended.is_some() { "suspended" } else { "standing" },
+        state: partner.phase().name(),
+        suspensions: suspensions(&partner.suspensions),
         version: partner.current.as_ref().map(|version| version.version),
         verified: partner.current.as_ref().map(|version| version.record.verification.expires),
     });
@@ -179,4 +195,13 @@ fn show(state: &House, then: Timestamp) -> Past {
         approvals: approvals.collect(),
         refused,
     }
+}
+
+fn suspensions(all: &Suspensions) -> Vec<PastSuspension> {
+    let shown = |one: &Suspension| PastSuspension {
+        id: one.id.clone(),
+        at: one.at,
+        environments: one.environments.iter().cloned().collect(),
+    };
+    all.iter().map(shown).collect()
 }

@@ -1,4 +1,4 @@
-//! The inventory, and the life cycle of its integrations and partners.
+//! The inventory, and the life cycle of its integrations. Suspensions have a file of their own.
 
 use std::ops::Bound;
 
@@ -6,43 +6,37 @@ use axum::Json;
 use axum::extract::{Path, State};
 
 use super::admitted::Admitted;
-use super::answer::{Accepted, Listed, Written};
-use super::idempotency::confirmed;
+use super::answer::{Accepted, Listed};
 use super::input::{Filter, Filters, Page, Sent, named};
-use super::inventory::{IntegrationView, PartnerView, StopView, keys, waits_for};
+use super::inventory::{IntegrationView, PartnerView, keys, waits_for};
 use super::people::Why;
 use super::problem::Problem;
-use super::revocations::{ApprovalAsked, EndedView};
+use super::revocations::ApprovalAsked;
 use super::route::{Route, get, post};
 use crate::broker::Broker;
-use crate::broker::lifecycle::Party;
 use crate::broker::view::approval::OwnersView;
-use crate::broker::words::{Words, names, sealed};
+use crate::broker::view::suspension;
+use crate::broker::words::{Words, sealed};
 use crate::domain::credential::revocation::Clients;
-use crate::domain::people::actor::{Contain, Read, Submit};
+use crate::domain::people::actor::{Read, Submit};
 use crate::domain::reason;
 use crate::domain::record::Record;
 use crate::domain::registry::integration::Owners;
-use crate::domain::state::PartnerState;
 use crate::domain::state::integration::IntegrationState;
+use crate::domain::state::{PartnerPhase, PartnerState};
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ClientId, IntegrationId, PartnerName};
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
-    let stopped = "Suspend it at once, and cut the tokens that were issued";
-    let resumed = "Ask to let it go on";
     let one = "One integration: its record, owners, last use, what ends next";
     vec![
         get("/v1/integrations", "listIntegrations", "The inventory", integrations),
         get("/v1/integrations/{p}/{i}", "getIntegration", one, integration).names("integration"),
-        post("/v1/integrations/{p}/{i}/resume", "resumeIntegration", resumed, resume_integration).names("integration"),
         post("/v1/integrations/{p}/{i}/submit", "submitIntegration", "Ask for approval of the draft", submit)
             .names("integration"),
-        post("/v1/integrations/{p}/{i}/suspend", "suspendIntegration", stopped, suspend_integration).names("integration"),
         get("/v1/partners", "listPartners", "The partners", partners),
         get("/v1/partners/{p}", "getPartner", "One partner with its record", partner).names("partner"),
-        post("/v1/partners/{p}/resume", "resumePartner", resumed, resume_partner).names("partner"),
-        post("/v1/partners/{p}/suspend", "suspendPartner", stopped, suspend_partner).names("partner"),
     ]
 }
 
@@ -50,15 +44,42 @@ pub fn routes() -> Vec<Route> {
 struct OfIntegrations;
 
 impl Filters for OfIntegrations {
-    const ALL: &'static [Filter] = &[Filter::text("partner", "Of this partner"), Filter::text("state", "In this state")];
+    const ALL: &'static [Filter] = &[
+        Filter::text("partner", "Of this partner"),
+        Filter::text("state", "draft, submitted or active; or suspended: some suspension is in force, whatever the state"),
+    ];
 }
 
 /// The filters of a list of partners.
 struct OfPartners;
 
 impl Filters for OfPartners {
-    const ALL: &'static [Filter] = &[Filter::text("state", "submitted, verified, verification-expired or suspended")];
+    const ALL: &'static [Filter] = &[Filter::text(
+        "state",
+        "submitted or active; or suspended: some suspension is in force; or verified or verification-expired: active, and so now",
+    )];
 }
+
+/// Whether an integration is what `state` asks for: a phase of its life, or that it is suspended.
+fn integration_is(wanted: &str, integration: &IntegrationState) -> bool {
+    match wanted {
+        SUSPENDED => !integration.suspensions.is_empty(),
+        phase => integration.phase().name() == phase,
+    }
+}
+
+/// The same for a partner, or how its verification stands.
+fn partner_is(wanted: &str, partner: &PartnerState, now: Timestamp) -> bool {
+    let active = partner.phase() == PartnerPhase::Active;
+    match wanted {
+        SUSPENDED => !partner.suspensions.is_empty(),
+        "verified" => active && partner.is_verified(now),
+        "verification-expired" => active && !partner.is_verified(now),
+        phase => partner.phase().name() == phase,
+    }
+}
+
+const SUSPENDED: &str = "suspended";
 
 /// `GET /v1/integrations`.
 async fn integrations(
@@ -68,7 +89,8 @@ async fn integrations(
 ) -> Result<Listed<IntegrationView>, Problem> {
     let view = broker.journal.view();
     let wanted = |(id, integration): &(&IntegrationId, &IntegrationState)| {
-        page.takes("partner", id.partner.as_str()) && page.takes("state", integration.phase().name())
+        let state = page.filters.get("state");
+        page.takes("partner", id.partner.as_str()) && state.is_none_or(|state| integration_is(state, integration))
     };
     // Those of one partner stand together.
     let partner: Option<PartnerName> = page.filters.get("partner").and_then(|name| name.parse().ok());
@@ -83,12 +105,13 @@ async fn integrations(
     let part = page.first(found.map(|(id, integration)| (id.to_string(), (id, integration))));
     let shown = part.items.iter().filter_map(|(_, integration)| integration.shown());
     let owners = shown.flat_map(|version| [&version.record.owners.business, &version.record.owners.application]);
-    let words = Words::of(&broker, sealed(owners)).await?;
+    let suspended = part.items.iter().flat_map(|(_, integration)| suspension::texts(integration.suspensions.iter()));
+    let words = Words::of(&broker, sealed(owners.chain(suspended))).await?;
     let uses = broker.journal.last_uses_of(part.items.iter().map(|(id, _)| clients_of(id)).collect()).await?;
     let lacking = broker.lacking(&view, part.items.iter().map(|(id, _)| *id)).await?;
     let mut uses = uses.into_iter();
     Ok(part.map(|(id, integration)| {
-        let mut shown = IntegrationView::brief(&view.state, id, integration, broker.now());
+        let mut shown = IntegrationView::brief(&view.state, (id, integration), &words, broker.now());
         shown.waits_for = waits_for(&lacking, id);
         shown.owners = integration.shown().map(|version| owners_of(&version.record.owners, &words));
         shown.last_use = uses.next().flatten();
@@ -105,7 +128,8 @@ async fn integration(
     let id: IntegrationId = named(&format!("{partner}/{name}"))?;
     let view = broker.journal.view();
     let integration = view.state.integrations.get(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
-    let mut shown = IntegrationView::brief(&view.state, &id, integration, broker.now());
+    let words = Words::of(&broker, sealed(suspension::texts(integration.suspensions.iter()))).await?;
+    let mut shown = IntegrationView::brief(&view.state, (&id, integration), &words, broker.now());
     shown.waits_for = waits_for(&broker.lacking(&view, std::iter::once(&id)).await?, &id);
     if let Some(version) = integration.shown() {
         let (record, _) = broker.unsealed(Record::Integration(version.record.as_ref().clone())).await?;
@@ -126,13 +150,16 @@ async fn partners(
     page: Page<OfPartners>,
 ) -> Result<Listed<PartnerView>, Problem> {
     let (view, now) = (broker.journal.view(), broker.now());
-    let wanted = |partner: &PartnerState| page.takes("state", partner.standing(now).name());
+    let state = page.filters.get("state");
+    let wanted = |partner: &PartnerState| state.is_none_or(|state| partner_is(state, partner, now));
     let found = view.state.partners.range(page.after::<PartnerName>()?).filter(|(_, partner)| wanted(partner));
     let part = page.first(found.map(|(name, partner)| (name.to_string(), (name, partner))));
+    let suspended = part.items.iter().flat_map(|(_, partner)| suspension::texts(partner.suspensions.iter()));
+    let words = Words::of(&broker, sealed(suspended)).await?;
     let names = part.items.iter().map(|(name, _)| Clients::Of((*name).clone()));
     let mut uses = broker.journal.last_uses_of(names.collect()).await?.into_iter();
     Ok(part.map(|(name, partner)| {
-        let mut shown = PartnerView::brief(&view.state, name, partner, now);
+        let mut shown = PartnerView::brief(&view.state, (name, partner), &words, now);
         shown.last_use = uses.next().flatten();
         shown
     }))
@@ -147,7 +174,8 @@ async fn partner(
     let name: PartnerName = named(&name)?;
     let view = broker.journal.view();
     let partner = view.state.partners.get(&name).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
-    let mut shown = PartnerView::brief(&view.state, &name, partner, broker.now());
+    let words = Words::of(&broker, sealed(suspension::texts(partner.suspensions.iter()))).await?;
+    let mut shown = PartnerView::brief(&view.state, (&name, partner), &words, broker.now());
     shown.last_use = broker.journal.last_use_of(Clients::Of(name.clone())).await?;
     let version = partner.current.as_ref().or(partner.held.as_ref().map(|held| &held.version));
     if let Some(version) = version {
@@ -155,11 +183,6 @@ async fn partner(
         if let Record::Partner(record) = record {
             shown.record = Some(record);
         }
-    }
-    if let Some(stop) = &partner.suspended {
-        let words = Words::of(&broker, sealed(names(&stop.by).chain([&stop.reason]))).await?;
-        let reason = words.plain(&stop.reason).map(str::to_owned);
-        shown.suspended = Some(StopView { by: words.actor(&stop.by), at: stop.at, reason });
     }
     Ok(Json(shown))
 }
@@ -182,61 +205,5 @@ async fn submit(
 ) -> Result<Accepted<ApprovalAsked>, Problem> {
     let id = named(&format!("{partner}/{name}"))?;
     let approval = broker.submit(&by.by, &id, &why.reason, by.made_for()).await?;
-    Ok(Accepted(ApprovalAsked { approval }))
-}
-
-/// `POST /v1/integrations/{p}/{i}/suspend`.
-async fn suspend_integration(
-    State(broker): State<Broker>,
-    by: Admitted<Contain>,
-    Path((partner, name)): Path<(String, String)>,
-    Sent(why): Sent<Why>,
-) -> Result<Written<Json<EndedView>>, Problem> {
-    suspend(&broker, &by, &Party::Integration(named(&format!("{partner}/{name}"))?), &why.reason).await
-}
-
-/// `POST /v1/integrations/{p}/{i}/resume`.
-async fn resume_integration(
-    State(broker): State<Broker>,
-    by: Admitted<Submit>,
-    Path((partner, name)): Path<(String, String)>,
-    Sent(why): Sent<Why>,
-) -> Result<Accepted<ApprovalAsked>, Problem> {
-    resume(&broker, &by, &Party::Integration(named(&format!("{partner}/{name}"))?), &why.reason).await
-}
-
-/// `POST /v1/partners/{p}/suspend`.
-async fn suspend_partner(
-    State(broker): State<Broker>,
-    by: Admitted<Contain>,
-    Path(name): Path<String>,
-    Sent(why): Sent<Why>,
-) -> Result<Written<Json<EndedView>>, Problem> {
-    suspend(&broker, &by, &Party::Partner(named(&name)?), &why.reason).await
-}
-
-/// `POST /v1/partners/{p}/resume`.
-async fn resume_partner(
-    State(broker): State<Broker>,
-    by: Admitted<Submit>,
-    Path(name): Path<String>,
-    Sent(why): Sent<Why>,
-) -> Result<Accepted<ApprovalAsked>, Problem> {
-    resume(&broker, &by, &Party::Partner(named(&name)?), &why.reason).await
-}
-
-async fn suspend(
-    broker: &Broker,
-    by: &Admitted<Contain>,
-    party: &Party,
-    why: &str,
-) -> Result<Written<Json<EndedView>>, Problem> {
-    let cut = broker.suspend(&by.by, party, why, by.made_for()).await?;
-    let told = Written::of(Json(EndedView::of(broker.ended(&cut).await)));
-    Ok(Written::as_is(confirmed(broker, &by.request, cut.unconfirmed, told.into()).await))
-}
-
-async fn resume(broker: &Broker, by: &Admitted<Submit>, party: &Party, why: &str) -> Result<Accepted<ApprovalAsked>, Problem> {
-    let approval = broker.ask_resume(&by.by, party, why, by.made_for()).await?;
     Ok(Accepted(ApprovalAsked { approval }))
 }

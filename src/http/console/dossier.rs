@@ -92,7 +92,8 @@ pub fn next(one: &Value) -> String {
         ("expired", _) => "Nobody answered in time, so nothing changes. It can be asked for again.".to_owned(),
         ("withdrawn", _) => "It was replaced by a newer one, which waits in the queue.".to_owned(),
         ("approved", "enrolment") => "The enrolment token works now, once, for ten minutes.".to_owned(),
-        ("approved", "lift" | "resume") => "New tokens can be had again. What was cut stays cut.".to_owned(),
+        ("approved", "lift") => "New tokens can be had again. What was cut stays cut.".to_owned(),
+        ("approved", "resume") => "These suspensions are lifted, and no other. What was cut stays cut.".to_owned(),
         ("approved", _) if all(&one["waitsFor"]).next().is_some() => {
             "It comes into force by itself when what it waits for is there.".to_owned()
         }
@@ -122,6 +123,9 @@ pub fn barred(one: &Value) -> Vec<String> {
 }
 
 fn stopped(one: &Value) -> Vec<(&'static str, String)> {
+    if one["suspensions"].is_array() {
+        return all(&one["suspensions"]).map(|suspension| ("stopped", suspended(one, suspension))).collect();
+    }
     let stopped = &one["stopped"];
     if stopped.is_null() {
         return Vec::new();
@@ -129,6 +133,13 @@ fn stopped(one: &Value) -> Vec<(&'static str, String)> {
     let only = if stopped["tokensOnly"] == true { ", of issued tokens alone" } else { "" };
     let what = format!("{} of {}{only}", cell(stopped, "how"), cell(stopped, "subject"));
     vec![("stopped", format!("{what}, {}", deed(&stopped["by"], &stopped["at"], &stopped["reason"])))]
+}
+
+fn suspended(one: &Value, suspension: &Value) -> String {
+    let places = words(&suspension["environments"]);
+    let place = if places.is_empty() { String::new() } else { format!(" in {}", places.join(" and ")) };
+    let deed = deed(&suspension["by"], &suspension["at"], &suspension["reason"]);
+    format!("suspension of {}{place}, {deed}", cell(one, "subject"))
 }
 
 fn enrolment(one: &Value) -> Vec<(&'static str, String)> {

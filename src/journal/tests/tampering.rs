@@ -570,7 +570,8 @@ async fn forge(house: &House, token: bool) -> u64 {
         };
         Row::issued(&entry)
     } else {
-        let what = IntegrationChange::Resumed { integration: "globex/order-sync".parse().expect("an id") };
+        let what =
+            IntegrationChange::Resumed { integration: "globex/order-sync".parse().expect("an id"), suspensions: Vec::new() };
         let change = what.by(Actor::Operator);
         let subject = change.what.subject();
         Row::change(&crate::domain::log::entry::ChangeEntry {

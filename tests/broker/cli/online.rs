@@ -180,7 +180,7 @@ async fn the_inventory_is_listed_suspended_resumed_and_revoked() {
     let world = World::start().await;
     let (sven, sara, adam) = (Program::of(&world, "sven"), Program::of(&world, "sara"), Program::of(&world, "adam"));
     let list = sven.run(&["partner", "list"]).await.ended(0);
-    assert!(list.stdout.starts_with("PARTNER") && list.stdout.contains("globex   verified"), "{list:?}");
+    assert!(list.stdout.starts_with("PARTNER") && list.stdout.contains("globex   active"), "{list:?}");
     let shown = sven.run(&["integration", "show", "globex/order-sync", "-o", "json"]).await.ended(0).json();
     assert_eq!(shown["state"], "active");
     let listed = sven.run(&["integration", "list", "--partner", "globex", "-o", "json"]).await.ended(0).json();

@@ -169,7 +169,7 @@ async fn w_5_a_decision_is_confirmed_and_who_may_not_is_told_who_may() {
     // Their own request: no form, but why and who may.
     let own = house.console.as_str();
     let stopped = house.send_json("/v1/integrations/globex/order-sync/suspend", own, &json!({"reason": "odd"})).await;
-    assert_eq!(stopped.status, 200, "{}", stopped.text());
+    assert_eq!(stopped.status, 201, "{}", stopped.text());
     let asked = house.send_json("/v1/integrations/globex/order-sync/resume", own, &json!({"reason": "explained"})).await;
     let approval = asked.json()["approval"].as_str().unwrap_or_else(|| panic!("{}", asked.text())).to_owned();
     browser.goto(&house.page(&approval)).await;
