@@ -75,7 +75,7 @@ fn reason(change: &Change) -> Option<&Text> {
         | Change::Elevation(
             ElevationChange::Reviewed { .. } | ElevationChange::Ended { .. } | ElevationChange::Noticed { .. },
         )
-        | Change::Integration(IntegrationChange::Suspended { .. })
+        | Change::Integration(IntegrationChange::Discarded { .. } | IntegrationChange::Suspended { .. })
         | Change::Partner(PartnerChange::Suspended { .. })
         | Change::Passkey(PasskeyChange::Revoked { .. })
         | Change::Revocation(RevocationChange::Added { .. }) => true,

@@ -11,6 +11,7 @@ use crate::domain::log::staff::StaffChange;
 use crate::domain::people::actor::{Authorized, Contain, Person, Submit};
 use crate::domain::reason;
 use crate::domain::registry::approval::Kind;
+use crate::domain::state::integration::Kept;
 use crate::domain::state::taken::{Conflict, Holder};
 use crate::domain::state::{Phase, State};
 use crate::domain::value::clock::Timestamp;
@@ -56,6 +57,29 @@ impl Broker {
         };
         self.change_judged((by, request), &mut Effort::default(), None, judge, decide).await?;
         Ok(approval)
+    }
+
+    /// Discards a draft that was never active. Its name stays free: nothing of the draft counts for a later one.
+    ///
+    /// # Errors
+    /// There is no such integration, it is no draft any more, or it is suspended: to discard it would end the suspension.
+    pub async fn discard(
+        &self,
+        by: &Authorized<Submit>,
+        id: &IntegrationId,
+        why: &str,
+        request: Option<ForRequest>,
+    ) -> Result<(), Failure> {
+        self.change_by(by, request, |state, _now| {
+            let known = state.integrations.get(id).ok_or(&reason::NOT_FOUND)?;
+            let draft = known.discardable().map_err(|kept| match kept {
+                Kept::Phase(phase) => Failure::State(format!("{id} is {}; only a draft can be discarded.", phase.name())),
+                Kept::Suspended => Failure::Stopped(&reason::INTEGRATION_SUSPENDED),
+            })?;
+            Ok(IntegrationChange::Discarded { integration: id.clone(), version: draft.version, reason: why.into() })
+        })
+        .await?;
+        Ok(())
     }
 
     /// Ends one person's access at once, whatever their token says.

@@ -126,7 +126,7 @@ enum Command {
         before_help = "Examples:\n  carnet partner list\n  carnet partner suspend globex --reason \"leaked key\""
     )]
     Partner(partner::Partner),
-    /// List and show integrations; submit, suspend and resume them
+    /// List and show integrations; submit, discard, suspend and resume them
     #[command(
         subcommand,
         before_help = "Examples:\n  carnet integration show globex/order-sync\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\""

@@ -11,4 +11,5 @@ mod offline;
 mod online;
 pub mod program;
 mod serving;
+mod suspensions;
 mod told;

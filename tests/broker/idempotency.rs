@@ -272,6 +272,11 @@ async fn every_route_that_changes_something_is_done_once() {
     seen.apply(&records::integration(&world.partner.issuer, "second", "77")).await;
     let second = "/v1/integrations/globex/second/submit";
     seen.post("/v1/integrations/{p}/{i}/submit", second, "ann", &why).await;
+    let third = records::integration(&world.partner.issuer, "third", "78");
+    let applied = world.admin_send("POST", "/v1/records/apply", "ann", Some(("application/yaml", third))).await;
+    assert_eq!(applied.status, 200, "{}", applied.text());
+    let third = "/v1/integrations/globex/third/discard";
+    seen.post("/v1/integrations/{p}/{i}/discard", third, "ann", &why).await;
 
     let cut = json!({"partner": "globex", "reason": "a drill"});
     let revoked = seen.post("/v1/revocations", "/v1/revocations", "sven", &cut).await;

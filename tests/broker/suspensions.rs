@@ -91,7 +91,7 @@ async fn causes(world: &World, path: &str, environment: &str) -> Vec<(String, St
     causes.iter().map(cause).collect()
 }
 
-/// P-18: of two suspensions, the end of the first leaves the second, which refuses still.
+/// P-18, I-9: of two suspensions, the end of the first leaves the second, which refuses still.
 #[tokio::test]
 async fn p_18_each_suspension_is_lifted_on_its_own() {
     let world = World::start().await;

@@ -66,6 +66,11 @@ pub enum Integration {
         before_help = "Examples:\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\"\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\" -o json"
     )]
     Submit(Act<IntegrationId>),
+    /// Discard a draft that was never active; its name stays free
+    #[command(
+        before_help = "Examples:\n  carnet integration discard globex/restock --reason \"never needed\"\n  carnet integration discard globex/restock --reason \"never needed\" -o json"
+    )]
+    Discard(Act<IntegrationId>),
     /// Suspend an integration: no token is issued any more, and its tokens are revoked
     #[command(
         before_help = "Examples:\n  carnet integration suspend globex/order-sync --reason \"odd calls\"\n  carnet integration suspend globex/order-sync --environment sandbox --reason \"odd calls\" -o json"
@@ -189,6 +194,7 @@ pub async fn integration(verb: Integration, reach: &Reach) -> Result<Answer, Fai
             Ok(Answer::of(found, text))
         }
         Integration::Submit(what) => act(&what.name, "submit", what.body()).await,
+        Integration::Discard(what) => act(&what.name, "discard", what.body()).await,
         Integration::Suspend(stop) => act(&stop.act.name, "suspend", stop.body()).await,
         Integration::Resume(go_on) => act(&go_on.act.name, "resume", go_on.body()).await,
     }

@@ -66,6 +66,7 @@ impl Examples {
         self.stops(&mut story);
         self.revocations(&mut story);
         self.suspensions(&mut story);
+        self.discarded(&mut story);
         story.all
     }
 

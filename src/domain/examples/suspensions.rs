@@ -1,4 +1,4 @@
-//! Changes that suspend and resume: without ids, as before there could be several suspensions, and with them.
+//! Changes that suspend and resume: without ids, as before there could be several suspensions, and with them. A draft is discarded.
 
 use std::collections::BTreeSet;
 
@@ -73,5 +73,15 @@ impl Examples {
         let (suspensions, why) = (lifts("suspension-4"), reason());
         story.say(&security, PartnerChange::ResumeAsked { partner: partner(), reason: why, approval: other, suspensions });
         story.say(&Actor::Broker, PartnerChange::Resumed { partner: partner(), suspensions: lifts("suspension-4") });
+    }
+
+    /// A draft that was never active.
+    pub(super) fn discarded(&self, story: &mut Story<'_>) {
+        let owner = self.owner();
+        let record = Integration { id: parsed("umbrella/returns"), ..self.small_integration() };
+        let (integration, version) = (record.id.clone(), Digest::of_json(&record));
+        story.say(&owner, IntegrationChange::Drafted { record: Box::new(record), reason: None });
+        let reason = self.text("never needed");
+        story.say(&owner, IntegrationChange::Discarded { integration, version, reason });
     }
 }

@@ -29,6 +29,16 @@ kinds! {
             /// The approval that it opens.
             approval: Approval,
         },
+        /// A draft that was never active was discarded. Its name is free.
+        #[kind = "integration.discarded"]
+        Discarded {
+            /// The integration.
+            integration: IntegrationId,
+            /// The version of the draft.
+            version: Digest,
+            /// The reason.
+            reason: Text,
+        },
         /// The last condition is met, and tokens may be issued.
         #[kind = "integration.activated"]
         Activated {
@@ -112,6 +122,7 @@ impl IntegrationChange {
         match self {
             Self::Drafted { record, .. } | Self::ChangeHeld { record, .. } | Self::Narrowed { record, .. } => &record.id,
             Self::Submitted { integration, .. }
+            | Self::Discarded { integration, .. }
             | Self::Activated { integration, .. }
             | Self::Changed { integration, .. }
             | Self::Suspended { integration, .. }
@@ -130,7 +141,7 @@ impl IntegrationChange {
         match self {
             Self::Drafted { reason, .. } | Self::Narrowed { reason, .. } => reason.as_ref(),
             Self::Submitted { approval, .. } | Self::ChangeHeld { approval, .. } => approval.reason.as_ref(),
-            Self::Suspended { reason, .. } | Self::ResumeAsked { reason, .. } => Some(reason),
+            Self::Discarded { reason, .. } | Self::Suspended { reason, .. } | Self::ResumeAsked { reason, .. } => Some(reason),
             Self::Activated { .. } | Self::Changed { .. } | Self::Resumed { .. } => None,
         }
     }
@@ -140,7 +151,7 @@ impl IntegrationChange {
         match self {
             Self::Drafted { reason, .. } | Self::Narrowed { reason, .. } => reason.iter_mut().collect(),
             Self::Submitted { approval, .. } | Self::ChangeHeld { approval, .. } => approval.texts_mut().collect(),
-            Self::Suspended { reason, .. } => vec![reason],
+            Self::Discarded { reason, .. } | Self::Suspended { reason, .. } => vec![reason],
             Self::ResumeAsked { reason, approval, .. } => approval.texts_mut().chain([reason]).collect(),
             Self::Activated { .. } | Self::Changed { .. } | Self::Resumed { .. } => Vec::new(),
         }

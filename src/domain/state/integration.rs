@@ -20,6 +20,15 @@ pub struct IntegrationState {
     pub appliers: Appliers,
 }
 
+/// Why an integration cannot be discarded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kept {
+    /// It is no draft.
+    Phase(Phase),
+    /// It is a draft, and suspended.
+    Suspended,
+}
+
 impl IntegrationState {
     /// The phase of its life. A suspension does not change it.
     pub fn phase(&self) -> Phase {
@@ -28,6 +37,16 @@ impl IntegrationState {
             (None, Some(held)) if held.approval.is_some() => Phase::Submitted,
             (None, _) => Phase::Draft,
         }
+    }
+
+    /// The draft, where it can be discarded and nothing is left of the integration.
+    ///
+    /// # Errors
+    /// It was submitted or active; or it is suspended, and a new draft of its name would be free of that.
+    pub fn discardable(&self) -> Result<&Versioned<Integration>, Kept> {
+        let phase = self.phase();
+        let draft = self.held.as_ref().filter(|_| phase == Phase::Draft).ok_or(Kept::Phase(phase))?;
+        if self.suspensions.is_empty() { Ok(&draft.version) } else { Err(Kept::Suspended) }
     }
 
     /// Notes that the current version came into force in place of `old`.

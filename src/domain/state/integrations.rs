@@ -9,7 +9,7 @@ use super::suspensions::{ResumeAsked, Suspended};
 use super::versions::{hold, promote, version};
 use super::{Held, Party, State};
 use crate::domain::log::integration::IntegrationChange;
-use crate::domain::value::names::{ClientId, IntegrationId, PartnerName};
+use crate::domain::value::names::{ApprovalId, ClientId, IntegrationId, PartnerName};
 
 impl State {
     /// The integrations of a partner, by name. It costs a look-up, and what it finds.
@@ -30,6 +30,16 @@ impl State {
         Arc::make_mut(self.integrations.entry(id.clone()).or_default())
     }
 
+    /// Takes a draft out of the registry. It reserved nothing and was never in force, so no index knows it.
+    ///
+    /// A revocation of its name stays. An enrolment token would give whoever asked for it the name of a later integration.
+    fn discard(&mut self, entry: Entered<'_>, id: &IntegrationId) {
+        self.integrations.remove(id);
+        let asked = self.certificates.enrolments().filter(|one| one.integration == *id);
+        let asked: Vec<ApprovalId> = asked.map(|one| one.approval.clone()).collect();
+        asked.into_iter().for_each(|approval| self.withdraw(entry.at, Some(approval)));
+    }
+
     pub(super) fn apply_integration(&mut self, entry: Entered<'_>, change: &IntegrationChange) -> Effects {
         let client = || ClientId::Integration(change.integration().clone());
         let party = |integration: &IntegrationId| Party::Integration(integration.clone());
@@ -47,6 +57,13 @@ impl State {
                 let earlier = held.and_then(|held| held.approval.replace(approval.id.clone()));
                 self.open(entry.at, earlier, Opening::of_version(approval));
                 Effects::judged().moving(Versions::Waiting(client()))
+            }
+            IntegrationChange::Discarded { integration, version, reason: _ } => {
+                let draft = self.integrations.get(integration).and_then(|known| known.discardable().ok());
+                if draft.is_some_and(|draft| draft.version == *version) {
+                    self.discard(entry, integration);
+                }
+                Effects::judged()
             }
             IntegrationChange::ChangeHeld { record, approval } => {
                 let held = hold(record.as_ref(), entry, approval);
@@ -92,9 +109,14 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::fixture::{at, state};
+    use super::State;
+    use crate::domain::examples::facts;
+    use crate::domain::fixture::{approval, at, state};
     use crate::domain::log::integration::IntegrationChange;
     use crate::domain::people::actor::Actor;
+    use crate::domain::registry::approval::Kind;
+    use crate::domain::registry::integration::Integration;
+    use crate::domain::value::digest::Digest;
     use crate::domain::value::names::{IntegrationId, PartnerName};
 
     /// Partners whose names begin alike are neighbours, and `0` is the least label that a name can be.
@@ -121,5 +143,40 @@ mod tests {
             assert_eq!(found, expected, "{partner}");
         }
         assert_eq!(state.integrations_of(&"globex".parse().expect("a name")).count(), 4);
+    }
+
+    /// Another version, what was submitted or is in force, and what is suspended stay as they are. A draft leaves nothing.
+    #[test]
+    fn only_a_draft_that_nothing_holds_is_discarded() {
+        let mut state = state();
+        let in_force = state.integrations.values().next().and_then(|known| known.current.clone()).expect("in force");
+        let id: IntegrationId = "globex/second".parse().expect("an id");
+        let record = Integration { id: id.clone(), ..in_force.record.as_ref().clone() };
+        let version = Digest::of_json(&record);
+        let before = facts::text(&state);
+        let apply = |state: &mut State, change: IntegrationChange| state.apply(100, at(0), &change.by(Actor::Operator));
+        let drafted = || IntegrationChange::Drafted { record: Box::new(record.clone()), reason: None };
+        let discarded = |integration: &IntegrationId, version: Digest| {
+            let integration = integration.clone();
+            IntegrationChange::Discarded { integration, version, reason: "odd".into() }
+        };
+        apply(&mut state, drafted());
+        let mut submitted = state.clone();
+        let approval = approval("a1", Kind::Integration, "globex/second", version);
+        apply(&mut submitted, IntegrationChange::Submitted { integration: id.clone(), approval });
+        let mut suspended = state.clone();
+        apply(&mut suspended, IntegrationChange::suspended(id.clone(), "odd".into()));
+        for (mut held, what) in [
+            (state.clone(), discarded(&id, Digest::of(b"another version"))),
+            (state.clone(), discarded(&in_force.record.id, in_force.version)),
+            (submitted, discarded(&id, version)),
+            (suspended, discarded(&id, version)),
+        ] {
+            let before = facts::text(&held);
+            apply(&mut held, what);
+            assert_eq!(facts::text(&held), before);
+        }
+        apply(&mut state, discarded(&id, version));
+        assert_eq!(facts::text(&state), before);
     }
 }

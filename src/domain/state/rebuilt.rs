@@ -42,6 +42,8 @@ enum Step {
     Make(Box<Change>),
     /// The held version of an integration takes force, if it has one.
     Promote(IntegrationId),
+    /// The held version of an integration is discarded, if it has one.
+    Discard(IntegrationId),
 }
 
 /// The bindings in force, the oldest first: the index as a list.
@@ -206,7 +208,16 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (0..4).prop_map(|id| Change::Revocation(RevocationChange::Lifted { id: name(&format!("r{id}")) })),
         4 => example,
     ];
-    prop_oneof![9 => what.prop_map(|what| Step::Make(Box::new(what))), 2 => integration_ids().prop_map(Step::Promote)]
+    prop_oneof![
+        9 => what.prop_map(|what| Step::Make(Box::new(what))),
+        2 => integration_ids().prop_map(Step::Promote),
+        1 => integration_ids().prop_map(Step::Discard),
+    ]
+}
+
+/// The version of an integration that is held.
+fn held(state: &State, id: &IntegrationId) -> Option<Digest> {
+    state.integrations.get(id).and_then(|known| known.held.as_ref()).map(|held| held.version.version)
 }
 
 /// The record whose bindings a change puts in force.
@@ -397,9 +408,13 @@ proptest! {
             let what = match step {
                 Step::Make(what) => *what,
                 Step::Promote(id) => {
-                    let held = state.integrations.get(&id).and_then(|known| known.held.as_ref());
-                    let Some(version) = held.map(|held| held.version.version) else { continue };
+                    let Some(version) = held(&state, &id) else { continue };
                     Change::Integration(IntegrationChange::Changed { integration: id, version })
+                }
+                // Also of what is no draft: that changes nothing.
+                Step::Discard(id) => {
+                    let Some(version) = held(&state, &id) else { continue };
+                    Change::Integration(IntegrationChange::Discarded { integration: id, version, reason: "odd".into() })
                 }
             };
             let change = what.by(by.clone());

@@ -46,7 +46,7 @@ impl State {
     /// What a suspension in these environments cuts; in all, if none is named.
     ///
     /// A token names its partner, and its integration in its environment, but no partner in an environment. So a partner is cut in one
-    /// environment by its integrations: every token was issued to one of them, and none of those ever leaves the registry.
+    /// environment by its integrations: every token was issued to one of them, and none that was ever active leaves the registry.
     pub fn cut_by_suspension(&self, party: &Party, environments: &BTreeSet<EnvironmentName>) -> Vec<RevocationTarget> {
         let of = |integration: &_, environment: &EnvironmentName| RevocationTarget::IntegrationEnvironment {
             integration: Clone::clone(integration),

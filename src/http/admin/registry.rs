@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 
 use super::admitted::Admitted;
-use super::answer::{Accepted, Listed};
+use super::answer::{Accepted, Listed, NoContent};
 use super::input::{Filter, Filters, Page, Sent, named};
 use super::inventory::{IntegrationView, PartnerView, keys, waits_for};
 use super::people::Why;
@@ -34,6 +34,8 @@ pub fn routes() -> Vec<Route> {
         get("/v1/integrations", "listIntegrations", "The inventory", integrations),
         get("/v1/integrations/{p}/{i}", "getIntegration", one, integration).names("integration"),
         post("/v1/integrations/{p}/{i}/submit", "submitIntegration", "Ask for approval of the draft", submit)
+            .names("integration"),
+        post("/v1/integrations/{p}/{i}/discard", "discardIntegration", "Discard the draft; its name stays free", discard)
             .names("integration"),
         get("/v1/partners", "listPartners", "The partners", partners),
         get("/v1/partners/{p}", "getPartner", "One partner with its record", partner).names("partner"),
@@ -206,4 +208,15 @@ async fn submit(
     let id = named(&format!("{partner}/{name}"))?;
     let approval = broker.submit(&by.by, &id, &why.reason, by.made_for()).await?;
     Ok(Accepted(ApprovalAsked { approval }))
+}
+
+/// `POST /v1/integrations/{p}/{i}/discard`.
+async fn discard(
+    State(broker): State<Broker>,
+    by: Admitted<Submit>,
+    Path((partner, name)): Path<(String, String)>,
+    Sent(why): Sent<Why>,
+) -> Result<NoContent, Problem> {
+    broker.discard(&by.by, &named(&format!("{partner}/{name}"))?, &why.reason, by.made_for()).await?;
+    Ok(NoContent)
 }
