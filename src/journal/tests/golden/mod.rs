@@ -12,7 +12,7 @@ use files::Golden;
 use super::*;
 use crate::domain::examples::{Examples, facts};
 use crate::domain::log::entry::Entry;
-use crate::domain::state::State;
+use crate::domain::state::{Party, State, Suspension};
 use crate::domain::value::digest::Digest;
 use crate::journal::store::batch::Row;
 use crate::journal::tree::Tree;
@@ -93,6 +93,38 @@ async fn a_journal_that_was_written_opens_verifies_and_goes_on() {
         let later = house.verify(Some(&golden.checkpoint)).await.expect("verifies");
         assert_eq!((later.size, later.kept), (first.size + 1, Some(first.size)));
     }
+}
+
+/// The journal of several suspensions beside each other, opened as a journal: each covers what it covered, and the lifted ones are gone.
+#[tokio::test]
+async fn a_journal_of_several_suspensions_opens_with_those_that_were_not_lifted() {
+    let all = Golden::all();
+    let several = |golden: &&Golden| golden.bodies.iter().any(|body| body.contains("suspension-4"));
+    let golden = all.iter().find(several).expect("a golden journal");
+    let house = golden.house().await;
+    let verified = house.verify(Some(&golden.checkpoint)).await.expect("verifies");
+    assert_eq!(verified.size, golden.rows.len() as u64);
+    let journal = house.open().await.expect("opens");
+    let view = journal.view();
+    let id = |text: &str| text.parse().expect("an id");
+    let in_force = |party: &Party| -> Vec<(String, Vec<String>)> {
+        let known = view.state.suspensions(party).expect("in the registry");
+        let places = |one: &Suspension| one.environments.iter().map(ToString::to_string).collect();
+        known.iter().map(|one| (one.id.to_string(), places(one))).collect()
+    };
+    let integration = Party::Integration(id("umbrella/stock"));
+    assert_eq!(in_force(&integration), [("suspension-1".to_owned(), vec!["sandbox".to_owned()])]);
+    let partner = Party::Partner("umbrella".parse().expect("a name"));
+    assert_eq!(in_force(&partner), [("suspension-3".to_owned(), Vec::new())]);
+    let lifts = |approval: &str| -> Vec<String> {
+        let approval = view.state.approvals.get(approval).expect("an approval");
+        approval.opened.lifts.iter().map(|one| one.id.to_string()).collect()
+    };
+    assert_eq!(
+        (lifts("approval-resume-4"), lifts("approval-resume-5")),
+        (vec!["suspension-2".into()], vec!["suspension-4".into()])
+    );
+    journal.close().await;
 }
 
 /// What stands in an entry of a change, but for its place.
