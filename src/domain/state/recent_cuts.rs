@@ -47,10 +47,17 @@ pub struct RecentCuts {
     from: u64,
     /// By the index of the change.
     cuts: Vector<(u64, Arc<[Cut]>)>,
+    /// The number of cuts of all of them.
+    number: usize,
 }
 
 /// Changes that cut something and are remembered. A node that lags this far behind is not live, and mints nothing.
 const REMEMBERED: usize = 16 * 1024;
+
+/// The cuts of all remembered changes; the newest change is remembered with any number.
+///
+/// Attack: a partner with thousands of integrations that is suspended in one environment again and again fills the memory.
+const CUTS: usize = 64 * 1024;
 
 impl RecentCuts {
     /// Remembers what the change at `index` cut.
@@ -58,17 +65,19 @@ impl RecentCuts {
         if cuts.is_empty() {
             return;
         }
-        if self.cuts.len() == REMEMBERED
-            && let Some((forgotten, _)) = self.cuts.pop_front()
-        {
+        self.number += cuts.len();
+        self.cuts.push_back((index, cuts.into()));
+        while self.cuts.len() > REMEMBERED || (self.number > CUTS && self.cuts.len() > 1) {
+            let Some((forgotten, cuts)) = self.cuts.pop_front() else { return };
+            self.number -= cuts.len();
             self.from = forgotten + 1;
         }
-        self.cuts.push_back((index, cuts.into()));
     }
 
     /// Forgets every cut before the change at `index`, so that an index that has not followed it yet is built anew.
     pub(super) fn forget_before(&mut self, index: u64) {
         self.cuts.clear();
+        self.number = 0;
         self.from = index + 1;
     }
 
@@ -164,5 +173,30 @@ mod tests {
         assert_eq!((lines(&recent, 0), lines(&recent, 1)), (None, None), "the change at 2 is forgotten");
         assert_eq!(lines(&recent, 2).map(|lines| lines.len()), Some(REMEMBERED));
         assert_eq!(lines(&recent, 2 * most), Some(vec![2 * most + 1]));
+    }
+
+    /// Few changes that cut much are bounded by what they cut, and the newest one is always told whole.
+    #[test]
+    fn changes_that_cut_much_are_forgotten_earlier() {
+        let environment: EnvironmentName = "production".parse().expect("a name");
+        let cuts = |number: usize| {
+            let key = RevocationKey::environment(&environment);
+            vec![Cut { environment: environment.clone(), what: CutWhat::Before { key, index: 1 } }; number]
+        };
+        let told = |recent: &RecentCuts, index| recent.behind(index).map(Iterator::count);
+        let mut recent = RecentCuts::default();
+        for index in 1..=4 {
+            recent.add(index, cuts(CUTS / 4));
+        }
+        assert_eq!(told(&recent, 0), Some(CUTS), "what fits is remembered");
+        recent.add(5, cuts(1));
+        assert_eq!((told(&recent, 0), told(&recent, 1)), (None, Some(CUTS / 4 * 3 + 1)), "the change at 1 is forgotten");
+        recent.add(6, cuts(CUTS + 1));
+        assert_eq!((told(&recent, 4), told(&recent, 5)), (None, Some(CUTS + 1)));
+        recent.add(7, cuts(1));
+        assert_eq!((told(&recent, 5), told(&recent, 6), told(&recent, 7)), (None, Some(1), Some(0)));
+        recent.forget_before(8);
+        recent.add(9, cuts(CUTS));
+        assert_eq!((told(&recent, 7), told(&recent, 8)), (None, Some(CUTS)));
     }
 }
