@@ -1,8 +1,8 @@
 //! What the number of partners costs: exchanges, refusals, changes, pages, start and memory with few and with many integrations.
 //!
 //! `make bench-scale`, or `cargo bench --bench scale -- integrations=1,10000 revocations=0 issued=0`. An installation is written
-//! through the broker's own journal: integrations over many partners on three issuers, each recognised by its repository, then
-//! `revocations` living ones of single tokens. `carnet serve` then runs over it on a core of its own, as in the bench `exchange`;
+//! through the broker's own journal: integrations over many partners on three issuers, each recognised by its repository, `of_one` more of
+//! one partner, which is suspended in one environment at the end, then `revocations` living ones of single tokens. `carnet serve` then runs over it on a core of its own, as in the bench `exchange`;
 //! `issued` tokens are exchanged before anything is measured. CPU time is the server's, for one request; wall time is the caller's.
 //! Compare columns of one run; absolute figures of a shared machine say little. Nothing is asserted about speed.
 
@@ -52,6 +52,9 @@ const CHANGES: usize = 9;
 /// The requests that are made ready at a time where many tokens are issued first.
 const PORTION: usize = 50_000;
 
+/// How long those who follow the journal get after a suspension.
+const FOLLOWED: Duration = Duration::from_millis(300);
+
 /// The most that one load may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -77,8 +80,10 @@ async fn run() {
     let mut columns = Vec::new();
     for revocations in numbers("revocations", &[0]) {
         for integrations in numbers("integrations", &[1, 1_000, 10_000]) {
-            let column = measured(integrations, revocations, issued).await;
-            columns.push((integrations, revocations, column));
+            for of_one in numbers("of_one", &[0]) {
+                let column = measured((integrations, of_one), revocations, issued).await;
+                columns.push((integrations, revocations, of_one, column));
+            }
         }
     }
     let line = |name: &str, figures: Vec<String>| {
@@ -86,16 +91,17 @@ async fn run() {
     };
     println!("\n{issued} tokens issued before");
     line("integrations", columns.iter().map(|(number, ..)| number.to_string()).collect());
-    line("living revocations of tokens", columns.iter().map(|(_, number, _)| number.to_string()).collect());
-    for row in 0..columns[0].2.len() {
-        line(columns[0].2[row].0, columns.iter().map(|(.., column)| format!("{:.1}", column[row].1)).collect());
+    line("living revocations of tokens", columns.iter().map(|(_, number, ..)| number.to_string()).collect());
+    line("integrations of one more partner", columns.iter().map(|(_, _, number, _)| number.to_string()).collect());
+    for row in 0..columns[0].3.len() {
+        line(columns[0].3[row].0, columns.iter().map(|(.., column)| format!("{:.1}", column[row].1)).collect());
     }
 }
 
 /// Makes an installation, starts the server over it, and takes every figure.
-async fn measured(integrations: usize, revocations: usize, issued: usize) -> Column {
+async fn measured((integrations, of_one): (usize, usize), revocations: usize, issued: usize) -> Column {
     let begun = Instant::now();
-    let mut installation = Installation::with(integrations, revocations).await;
+    let mut installation = Installation::with(integrations, revocations, of_one).await;
     installation.world.stop().await;
     installation.world.clock.synchronise();
     eprintln!(
@@ -122,6 +128,7 @@ async fn measured(integrations: usize, revocations: usize, issued: usize) -> Col
     }
     column.extend(bench.pages().await);
     column.extend(bench.changes().await);
+    column.extend(bench.crowd().await);
     column.push(("one verify + one sign, us", server::floor()));
     column.push(("RSS at the end, MB", clock::status_kilobytes(bench.server.pid(), "VmRSS") as f64 / 1e3));
     let Bench { installation, server } = bench;
@@ -261,6 +268,27 @@ impl Bench {
             self.timed(&mut rows[4].1, "sven", "/v1/revocations", &json!({"token": token, "reason": "odd"})).await;
         }
         rows.into_iter().map(|(name, times)| (name, median(times))).collect()
+    }
+
+    /// The partner with many integrations is suspended in one environment, and another one's exchange after it.
+    async fn crowd(&self) -> Column {
+        let (mut times, mut costs) = (Vec::new(), Vec::new());
+        let path = format!("/v1/partners/p{}/suspend", registry::CROWDED);
+        for _ in 0..CHANGES {
+            let before = clock::user_and_system(self.server.pid());
+            let wanted = json!({"reason": "odd", "environments": ["production"]});
+            self.timed(&mut times, "sven", &path, &wanted).await;
+            tokio::time::sleep(FOLLOWED).await;
+            let after = clock::user_and_system(self.server.pid());
+            costs.push((after.0 - before.0 + after.1 - before.1) / 1e3);
+        }
+        self.load(self.exchanges(REQUESTS / 10)).await;
+        let exchange = self.load(self.exchanges(REQUESTS)).await;
+        vec![
+            ("suspend that partner in production, ms", median(times)),
+            ("the same, CPU ms", median(costs)),
+            ("exchange of another after it, CPU us", exchange),
+        ]
     }
 
     /// The `jti` of a fresh token.

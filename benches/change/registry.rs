@@ -33,17 +33,28 @@ pub fn partner_of(at: usize, number: usize) -> usize {
 
 /// The partners that `number` integrations belong to.
 pub fn partners(number: usize) -> impl Iterator<Item = Partner> {
-    names(number).map(|at| {
-        let text = format!(
-            "{{apiVersion: carnet/v1, kind: Partner, metadata: {{name: p{at}}}, legalName: P{at}, domains: [p{at}.example],\n\
-             contacts: {{technical: o@p{at}.example, security: s@p{at}.example}},\n\
-             verification: {{by: j@acme.example, on: 2026-01-01, evidence: \"sha256:00\", expires: 2099-11-01}}}}"
-        );
-        match read(&text) {
-            Record::Partner(partner) => partner,
-            Record::Api(_) | Record::Integration(_) => panic!("a partner"),
-        }
-    })
+    names(number).map(partner)
+}
+
+/// The partner with the number `at`.
+pub fn partner(at: usize) -> Partner {
+    let text = format!(
+        "{{apiVersion: carnet/v1, kind: Partner, metadata: {{name: p{at}}}, legalName: P{at}, domains: [p{at}.example],\n\
+         contacts: {{technical: o@p{at}.example, security: s@p{at}.example}},\n\
+         verification: {{by: j@acme.example, on: 2026-01-01, evidence: \"sha256:00\", expires: 2099-11-01}}}}"
+    );
+    match read(&text) {
+        Record::Partner(partner) => partner,
+        Record::Api(_) | Record::Integration(_) => panic!("a partner"),
+    }
+}
+
+/// The number of a partner that has no integration of [`integrations`] or [`job`].
+pub const CROWDED: usize = 999_999;
+
+/// `number` integrations of one partner, [`CROWDED`], in production.
+pub fn crowd(issuer: &str, number: usize) -> impl Iterator<Item = Integration> {
+    (0..number).map(move |at| integration(CROWDED, &format!("c{at}"), "production", &binding(issuer, 2 * at + 3_000_001), ""))
 }
 
 /// The changes after which a partner counts as verified.

@@ -24,8 +24,10 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Makes one with `number` integrations in force and `revocations` living ones of single tokens.
-    pub async fn with(number: usize, revocations: usize) -> Self {
+    /// Makes one with `number` integrations in force, and `revocations` living ones of single tokens.
+    ///
+    /// Another partner has `of_one` integrations more.
+    pub async fn with(number: usize, revocations: usize, of_one: usize) -> Self {
         let mut others = Vec::new();
         while others.len() < ISSUERS - 1 {
             others.push(Provider::start().await);
@@ -34,12 +36,15 @@ impl Installation {
         let world = World::with(Options { redis: true, issuers, ..Options::default() }).await;
         let installation = Self { world, number, others };
         let broker = installation.world.running.as_ref().expect("it runs").broker.clone();
-        let partners = registry::partners(number).flat_map(|partner| registry::verified(&partner).map(Change::from));
+        let partners = registry::partners(number)
+            .chain([registry::partner(registry::CROWDED)])
+            .flat_map(|partner| registry::verified(&partner).map(Change::from));
         for change in partners {
             record_change(&broker, change).await;
         }
         let integrations = (0..number).map(|at| Change::from(in_force(installation.integration(at))));
-        for change in integrations {
+        let crowd = registry::crowd(&installation.world.partner.issuer, of_one).map(|one| Change::from(in_force(one)));
+        for change in integrations.chain(crowd) {
             record_change(&broker, change).await;
         }
         let expires = broker.now().plus(carnet::domain::value::clock::Seconds::days(1));
