@@ -97,7 +97,9 @@ fn reason(change: &Change) -> Option<&Text> {
             | PartnerChange::Resumed { .. },
         )
         | Change::Passkey(PasskeyChange::Registered { .. })
-        | Change::Revocation(RevocationChange::LiftAsked { .. } | RevocationChange::Lifted { .. })
+        | Change::Revocation(
+            RevocationChange::LiftAsked { .. } | RevocationChange::Lifted { .. } | RevocationChange::TokensCut { .. },
+        )
         | Change::Journal(
             JournalChange::Opened { .. }
             | JournalChange::Reopened { .. }

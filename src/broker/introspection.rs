@@ -164,7 +164,7 @@ impl Broker {
             return Err((&reason::NOT_FOUND).into());
         }
         let state = &self.journal.view().state;
-        let cut = state.revoked_tokens.contains(id) || issued.provenance().is_cut(&state.revoked_before, issued.index);
+        let cut = state.cuts(&issued, &issued.provenance().keys());
         Ok((issued, cut))
     }
 

@@ -25,6 +25,7 @@ pub mod in_flight;
 pub mod introspection;
 pub mod judged;
 pub mod lifecycle;
+mod narrowing;
 pub mod needs;
 pub mod passkey;
 pub mod plan;

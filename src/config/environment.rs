@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::fault::Faults;
 use super::section::Section;
 use super::url;
-use crate::domain::decision::life::{LONGEST_LIFE, SHORTEST_LIFE};
+use crate::domain::credential::claims::LONGEST_LIFE;
+use crate::domain::decision::life::SHORTEST_LIFE;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{EnvironmentName, Issuer, TrustDomain};
 

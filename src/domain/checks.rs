@@ -25,7 +25,9 @@ use super::people::actor::Actor;
 use super::reason::decision::Step;
 use super::reason::{self, Reason};
 use super::registry::binding::{Admits, Condition};
-use super::registry::integration::{Access, Approvers, Eligible, Integration, Limits, OnLate, Require, Rotation};
+use super::registry::integration::{
+    Access, Approvers, Eligible, Integration, Limits, OnLate, OnPastDue, Require, Rotation, StaticSecret,
+};
 use super::state::State;
 use super::value::clock::{Seconds, Timestamp};
 use super::value::digest::Digest;
@@ -408,6 +410,30 @@ fn rows() -> Vec<Row> {
             "a contract that lasts beyond 2027-08-01T13:20:00Z",
             "contract ends 2027-07-20T23:33:20Z",
         ),
+        (
+            "environment.ends",
+            |case| {
+                case.access(|access| access.ends = Some(at(3600)));
+            },
+            "production ends 2026-12-01T13:00:00Z",
+            |case| {
+                case.access(|access| access.ends = Some(at(0)));
+            },
+            "production in the record beyond 2026-12-01T12:00:00Z",
+            "production ends 2026-12-01T12:00:00Z",
+        ),
+        (
+            "exceptions",
+            |case| {
+                case.record(|record| record.exceptions = vec![secret(3600)]);
+            },
+            "\"old key\" ends 2026-12-01T13:00:00Z",
+            |case| {
+                case.record(|record| record.exceptions = vec![secret(0)]);
+            },
+            "each exception closed by its end",
+            "\"old key\" ends 2026-12-01T12:00:00Z",
+        ),
         ("environment", good, "production", |_| {}, "", ""),
         (
             "proof.bound",
@@ -621,6 +647,17 @@ fn no_check_of_a_grant_is_told_twice() {
     let mut told = BTreeSet::new();
     for step in &tree {
         assert!(told.insert(&step.check), "{}: {tree:#?}", step.check);
+    }
+}
+
+/// A static secret that ends so many seconds after noon.
+fn secret(ends: i64) -> StaticSecret {
+    StaticSecret {
+        what: "old key".to_owned(),
+        control: "network".to_owned(),
+        owner: "raj@acme.example".into(),
+        ends: at(ends),
+        on_past_due: OnPastDue::Refuse,
     }
 }
 

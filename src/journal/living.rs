@@ -12,7 +12,8 @@
 use super::fault::Unavailable;
 use super::handle::Journal;
 use super::store::query::Query;
-use crate::domain::decision::life::LONGEST_LIFE;
+use crate::domain::credential::claims::LONGEST_LIFE;
+use crate::domain::credential::revocation::Clients;
 use crate::domain::log::entry::{Entry, Issued};
 use crate::domain::state::cut::Reach;
 use crate::domain::value::clock::{Seconds, Timestamp};
@@ -85,6 +86,32 @@ impl Journal {
         })
     }
 
+    /// Passes each token of `clients` before the entry `index` to `each`, if it may still live; everybody's without `clients`.
+    pub async fn each_living(
+        &self,
+        clients: Option<&Clients>,
+        index: u64,
+        mut each: impl FnMut(&Issued) + Send,
+    ) -> Result<(), Unavailable> {
+        let first = self.first_living().await?;
+        self.learn_places(first).await?;
+        let (known, places) = self.shared().with_issued(|issued| (issued.from(), issued.of(clients, index)));
+        let now = self.now();
+        let mut look = |issued: &[Issued]| issued.iter().filter(|one| now < one.exp).for_each(&mut each);
+        // Before `known` there is something only where there were too many to remember.
+        let mut from = first;
+        while from < known.min(index) {
+            let issued = self.reader().issued((from, known.min(index)), clients).await?;
+            let Some(last) = issued.last().map(|issued| issued.index) else { break };
+            look(&issued);
+            from = last + 1;
+        }
+        for some in places.chunks(READ) {
+            look(&self.reader().issued_at(some).await?);
+        }
+        Ok(())
+    }
+
     /// How many tokens that still live the change at `index` cut.
     pub async fn ended_by(&self, reach: &Reach, index: u64) -> Result<Ended, Unavailable> {
         self.running()?;
@@ -94,20 +121,7 @@ impl Journal {
             ended.add(found.as_deref(), reach, self.now());
             return Ok(ended);
         }
-        let first = self.first_living().await?;
-        self.learn_places(first).await?;
-        let (known, places) = self.shared().with_issued(|issued| (issued.from(), issued.of(reach.clients(), index)));
-        // Before `known` there is something only where there were too many to remember.
-        let mut from = first;
-        while from < known.min(index) {
-            let issued = self.reader().issued((from, known.min(index)), reach.clients()).await?;
-            let Some(last) = issued.last().map(|issued| issued.index) else { break };
-            ended.add(&issued, reach, self.now());
-            from = last + 1;
-        }
-        for some in places.chunks(READ) {
-            ended.add(&self.reader().issued_at(some).await?, reach, self.now());
-        }
+        self.each_living(reach.clients(), index, |issued| ended.add([issued], reach, self.now())).await?;
         Ok(ended)
     }
 

@@ -179,6 +179,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
     background.spawn("live index", broker.clone().follow());
     background.spawn("issuers' keys", background::issuers(broker.clone()));
     background.spawn("consequences", background::consequences(broker.clone()));
+    background.spawn("cuts by versions", broker.clone().list_cuts());
     if let Some(retention) = config.journal.retention {
         background.spawn("retention", background::retention(broker.clone(), retention));
     }

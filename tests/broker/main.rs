@@ -37,6 +37,7 @@ mod spiffe;
 mod standards;
 mod stopped;
 mod suspensions;
+mod taken_away;
 mod tickets;
 mod uniqueness;
 mod verification;

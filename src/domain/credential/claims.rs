@@ -8,10 +8,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::confirmation::Confirmation;
-use crate::domain::value::clock::Timestamp;
+use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, Ticket, TokenId};
 use crate::domain::value::scope::ScopeSet;
+
+/// The longest life of a token that a configuration can allow.
+pub const LONGEST_LIFE: Seconds = Seconds::hours(1);
+
+/// How far `iat` and `nbf` of our tokens are set back, for verifiers whose clocks are slow.
+pub const BACKDATED: Seconds = Seconds(2);
 
 /// The claims of an access token (RFC 9068 section 2.2), without `entry`.
 ///

@@ -182,6 +182,14 @@ impl Place<'_> {
         if *reason == reason::CONTRACT_NOT_STARTED {
             return Cause { until: contract.map(|contract| contract.starts), lifted_by: lifted("apply", "owner"), ..cause };
         }
+        if *reason == reason::ENVIRONMENT_ENDED {
+            let access = current.and_then(|current| current.record.environments.get(self.environment));
+            return Cause { since: access.and_then(|access| access.ends), lifted_by: lifted("apply", "owner"), ..cause };
+        }
+        if *reason == reason::EXCEPTION_PAST_DUE {
+            let since = current.and_then(|current| current.record.first_due()).map(|secret| secret.ends);
+            return Cause { since, lifted_by: lifted("apply", "owner"), ..cause };
+        }
         if *reason == reason::CONTRACT_ENDED {
             return Cause { since: contract.map(|contract| contract.ends), lifted_by: lifted("apply", "owner"), ..cause };
         }

@@ -5,12 +5,6 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 /// The shortest life that is left to a new token (docs/reference/records.md).
 pub const SHORTEST_LIFE: Seconds = Seconds(15);
 
-/// The longest life of a token that a configuration can allow.
-pub const LONGEST_LIFE: Seconds = Seconds::hours(1);
-
-/// How far `iat` and `nbf` of our tokens are set back, for verifiers whose clocks are slow.
-pub const BACKDATED: Seconds = Seconds(2);
-
 /// The life of a token: it ends with the first of its ceilings.
 pub(in crate::domain) struct Life {
     pub(in crate::domain) ends: Timestamp,

@@ -63,7 +63,21 @@ pub(in crate::domain) fn standing(
         })?;
         life.end("contract", ends);
     }
+    let record = current.map(|current| &current.record);
+    if let Some(ends) = record.and_then(|record| record.environments.get(environment)?.ends) {
+        trace.ensure("environment.ends", now < ends, &reason::ENVIRONMENT_ENDED, || {
+            (format!("{environment} in the record beyond {now}"), format!("{environment} ends {}", ends.last_day()))
+        })?;
+        life.end("environment.ends", ends);
+    }
     partner_verified(&id.partner, state, now, trace, life)?;
+    if let Some(secret) = record.and_then(|record| record.first_due()) {
+        trace.ensure("exceptions", now < secret.ends, &reason::EXCEPTION_PAST_DUE, || {
+            let seen = format!("{:?} ends {}", secret.what, secret.ends.last_day());
+            ("each exception closed by its end".into(), seen)
+        })?;
+        life.end("exception.ends", secret.ends);
+    }
     if suspended.is_none() || !active {
         trace.ensure("integration", active, &reason::INTEGRATION_NOT_ACTIVE, || {
             let seen = phase.map_or("not in the registry", Phase::name);

@@ -25,7 +25,7 @@ use crate::domain::log::journal::JournalChange;
 use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::passkey::PasskeyChange;
-use crate::domain::log::revocation::RevocationChange;
+use crate::domain::log::revocation::{CutToken, RevocationChange};
 use crate::domain::log::staff::StaffChange;
 use crate::domain::log::text::TextChange;
 use crate::domain::people::actor::{Actor, Role};
@@ -67,6 +67,7 @@ impl Examples {
         self.revocations(&mut story);
         self.suspensions(&mut story);
         self.discarded(&mut story);
+        cut_by_a_version(&mut story);
         story.all
     }
 
@@ -326,6 +327,17 @@ impl Examples {
         let (approval, reason) = (parsed(approval), self.text("looks right"));
         story.say(by, ApprovalChange::Reviewed { approval, verdict, reason, roles });
     }
+}
+
+/// Tokens that a version cut.
+fn cut_by_a_version(story: &mut Story<'_>) {
+    let token = |id| CutToken { environment: parsed("production"), id: parsed(id), expires: at(600) };
+    let target = RevocationTarget::IntegrationEnvironment {
+        integration: parsed("globex/order-sync"),
+        environment: parsed("production"),
+    };
+    let tokens = vec![token("token-3"), token("token-4")];
+    story.say(&Actor::Broker, RevocationChange::TokensCut { target, because: 7, tokens });
 }
 
 /// Lists an example of each variant; one that is missing does not compile.

@@ -68,6 +68,8 @@ fn of(state: &State) -> Value {
         revoked_before,
         // The newest of the lines above, and of the tokens, in the order of their changes.
         recent_cuts: _,
+        // Made of the versions that came into force within an hour.
+        narrowings: _,
         staff_cuts,
         // A text that what is kept of people shares.
         issuer_of_people: _,

@@ -11,8 +11,8 @@ use crate::domain::people::actor::Role;
 use crate::domain::registry::api::{Api, Approval, Profile, Risk, ScopeEntry, TokenForm};
 use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
 use crate::domain::registry::integration::{
-    Access, Approvers, Contract, Eligible, Expectation, Fallback, Integration, Limits, Offboarding, OnLate, OnSilence, Owners,
-    RecordTest, Require, Required, Review, Rotation, ScopeRule, StaticSecret, Trigger,
+    Access, Approvers, Contract, Eligible, Expectation, Fallback, Integration, Limits, Offboarding, OnLate, OnPastDue,
+    OnSilence, Owners, RecordTest, Require, Required, Review, Rotation, ScopeRule, StaticSecret, Trigger,
 };
 use crate::domain::registry::partner::{Contacts, Partner, Verification};
 use crate::domain::registry::preset::Preset;
@@ -102,6 +102,7 @@ impl Examples {
                 control: "its source network".to_owned(),
                 owner: self.text("otto@acme.example"),
                 ends: at(60 * 86_400),
+                on_past_due: OnPastDue::Report,
             }],
             tests: vec![
                 test(json!({"repository_id": "456789", "iss": WORKLOADS}), Some("ci"), None),
@@ -118,6 +119,7 @@ impl Examples {
             require: Require::Nothing,
             scopes: LiteMap::from_iter([(parsed("stock-api"), vec![rule("stock:read", &[])])]),
             elevation: Vec::new(),
+            ends: None,
         };
         Integration {
             id: parsed("initech/reports"),
@@ -166,6 +168,7 @@ impl Examples {
                 vec![rule("orders:read", &["GET /v1/orders", "GET /v1/orders/{id}"])],
             )]),
             elevation: vec![eligible(), small_eligible()],
+            ends: Some(at(150 * 86_400)),
         }
     }
 }
@@ -178,6 +181,7 @@ fn sandbox() -> Access {
         require: Require::Bound,
         scopes: LiteMap::from_iter([(parsed("orders-api"), vec![rule("orders:read", &[])])]),
         elevation: Vec::new(),
+        ends: None,
     }
 }
 

@@ -1,9 +1,12 @@
 //! Changes of revocations.
 
+use serde::{Deserialize, Serialize};
+
 use super::kinds::kinds;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::registry::approval::Approval;
-use crate::domain::value::names::{ClientId, RevocationId};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{ClientId, EnvironmentName, RevocationId, TokenId};
 use crate::domain::value::text::Text;
 
 kinds! {
@@ -43,14 +46,37 @@ kinds! {
             /// The id of the revocation.
             id: RevocationId,
         },
+        /// Tokens that a version cut when it came into force, by name: the live index learns them from here.
+        #[kind = "tokens.cut"]
+        TokensCut {
+            /// The thing whose version took something away. Its name is `cut`, as in `revocation.added`.
+            #[serde(rename = "cut")]
+            target: RevocationTarget,
+            /// The index of the entry that brought the version into force.
+            because: u64,
+            /// The tokens.
+            tokens: Vec<CutToken>,
+        },
     }
+}
+
+/// A token that was cut.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CutToken {
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// Its `jti`.
+    pub id: TokenId,
+    /// Its `exp`.
+    pub expires: Timestamp,
 }
 
 impl RevocationChange {
     /// The subject of the change.
     pub fn subject(&self) -> String {
         match self {
-            Self::Added { target, .. } => target.key().to_string(),
+            Self::Added { target, .. } | Self::TokensCut { target, .. } => target.key().to_string(),
             Self::LiftAsked { id, .. } | Self::Lifted { id } => id.to_string(),
         }
     }
@@ -59,7 +85,7 @@ impl RevocationChange {
     pub fn reason(&self) -> Option<&Text> {
         match self {
             Self::Added { reason, .. } | Self::LiftAsked { reason, .. } => Some(reason),
-            Self::Lifted { .. } => None,
+            Self::Lifted { .. } | Self::TokensCut { .. } => None,
         }
     }
 
@@ -68,7 +94,7 @@ impl RevocationChange {
         match self {
             Self::Added { reason, .. } => vec![reason],
             Self::LiftAsked { reason, approval, .. } => approval.texts_mut().chain([reason]).collect(),
-            Self::Lifted { .. } => Vec::new(),
+            Self::Lifted { .. } | Self::TokensCut { .. } => Vec::new(),
         }
     }
 }

@@ -180,6 +180,14 @@ super::kind::reasons! {
         "The contract is over.";
         "No token outside the contract's dates.";
         "Renew the contract and apply the new end date.";
+    ENVIRONMENT_ENDED = "environment.ended", Proof;
+        "The integration's time in this environment is over.";
+        "The record gives the environment an end of its own (environments.ENV.ends), and no token lives beyond it.";
+        "Apply the record with a later end; two people approve it.";
+    EXCEPTION_PAST_DUE = "exception.past-due", Proof;
+        "A static secret at the partner should be gone by now, and is not closed.";
+        "Each exception of a record has an end; after it nothing is issued to the integration, so that a forgotten key is noticed.";
+        "Close the exception once the secret is gone, or have a later end approved; onPastDue: report tells and refuses nothing.";
     REVOKED = "trust.revoked", Proof;
         "Something that the proof rests on is revoked.";
         "A revocation of a binding, integration, partner, environment, issuer or key refuses every exchange through it until it is lifted; that of a `key` binding refuses all `key` proofs of its client in its environment.";

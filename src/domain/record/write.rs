@@ -108,8 +108,9 @@ environments:
         approvers: {role: security, count: 1, fallback: {after: 15m, role: owner}}
         require: [reason, ticket]
         breakGlass: true
+    ends: 2027-06-30
 exceptions:
-  - {what: legacy SFTP key, control: source network allow-list, owner: raj@acme.example, ends: 2027-02-28}
+  - {what: legacy SFTP key, control: source network allow-list, owner: raj@acme.example, ends: 2027-02-28, onPastDue: report}
 tests:
   - {claims: {iss: "https://token.actions.example", repository_id: "456789", run: 7}, expect: {environment: production, deny: binding.no-match}}
 "#;

@@ -151,6 +151,9 @@ pub struct Access {
     /// The time-limited scopes, each of which somebody must approve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elevation: Vec<Eligible>,
+    /// First second after its end, if it ends before the contract does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Timestamp>,
 }
 
 /// The proof that a caller must show besides one. Each asks for more than the one before.
@@ -285,7 +288,7 @@ pub enum Required {
 
 /// A static secret that is still alive at the partner: named, owned, ended.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StaticSecret {
     /// Its description.
     pub what: String,
@@ -295,6 +298,26 @@ pub struct StaticSecret {
     pub owner: Text,
     /// First second after its end.
     pub ends: Timestamp,
+    /// The consequence when it is still open after its end.
+    #[serde(default, skip_serializing_if = "OnPastDue::is_default")]
+    pub on_past_due: OnPastDue,
+}
+
+/// The consequence of a static secret that is still open after its end.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnPastDue {
+    /// No token of the integration, until it is closed or extended.
+    #[default]
+    Refuse,
+    /// It is shown as past due.
+    Report,
+}
+
+impl OnPastDue {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// An example of a record: these claims, this outcome.
@@ -340,10 +363,24 @@ impl Integration {
         let Owners { business, application } = owners;
         let Offboarding { trigger: _, contact } = offboarding;
         let mut texts = vec![purpose, business, application, contact];
-        for StaticSecret { what: _, control: _, owner, ends: _ } in exceptions {
+        for StaticSecret { what: _, control: _, owner, ends: _, on_past_due: _ } in exceptions {
             texts.push(owner);
         }
         texts
+    }
+}
+
+impl Integration {
+    /// The open static secret that ends first among those that refuse after their end.
+    pub fn first_due(&self) -> Option<&StaticSecret> {
+        self.exceptions.iter().filter(|one| one.on_past_due == OnPastDue::Refuse).min_by_key(|one| one.ends)
+    }
+
+    /// The time from which on its own dates refuse every token in an environment: of contract, environment and static secrets.
+    pub fn ends_in(&self, environment: &EnvironmentName) -> Timestamp {
+        let access = self.environments.get(environment).and_then(|access| access.ends);
+        let secret = self.first_due().map(|secret| secret.ends);
+        access.into_iter().chain(secret).fold(self.contract.ends, Timestamp::min)
     }
 }
 

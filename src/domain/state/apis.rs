@@ -1,13 +1,26 @@
 //! Folds changes of the catalogue.
 
+use std::sync::Arc;
+
 use super::State;
 use super::effects::{Effects, Entered, Versions};
+use super::narrowings::Whose;
 use super::opening::Opening;
 use super::versions::{hold, promote, version};
 use crate::domain::log::api::ApiChange;
-use crate::domain::value::names::ClientId;
+use crate::domain::record::taken_away;
+use crate::domain::registry::api::Api;
+use crate::domain::value::names::{ApiName, ClientId};
 
 impl State {
+    /// Cuts the tokens of the version before that the one in force now would not grant as they are.
+    fn take_away_of_api(&mut self, entry: Entered<'_>, name: &ApiName, old: Option<&Api>) {
+        let current = self.apis.get(name).and_then(|api| api.current.as_ref());
+        let Some((old, current)) = old.zip(current) else { return };
+        let places = taken_away::of_api(old, &current.record);
+        self.narrowings.add_each(entry, places, |environment| Whose::Api(name.clone(), environment));
+    }
+
     pub(super) fn apply_api(&mut self, entry: Entered<'_>, change: &ApiChange) -> Effects {
         let client = ClientId::Api(change.api().clone());
         match change {
@@ -19,7 +32,9 @@ impl State {
             }
             ApiChange::Approved { api: name, version } => {
                 if let Some(api) = self.apis.get_mut(name) {
+                    let old = api.current.as_ref().map(|current| Arc::clone(&current.record));
                     let promoted = promote(&mut api.held, &mut api.current, version);
+                    self.take_away_of_api(entry, name, old.as_deref());
                     self.index_api(name);
                     self.list_granted(promoted.flatten().as_ref());
                 }
@@ -27,8 +42,9 @@ impl State {
             }
             ApiChange::Narrowed { record, reason } => {
                 let api = self.apis.entry(record.name.clone()).or_default();
-                api.current = Some(version(record.as_ref(), entry, reason.as_ref()));
+                let old = api.current.replace(version(record.as_ref(), entry, reason.as_ref())).map(|old| old.record);
                 let earlier = api.held.take();
+                self.take_away_of_api(entry, &record.name, old.as_deref());
                 self.index_api(&record.name);
                 self.withdraw(entry.at, earlier.and_then(|held| held.approval));
                 Effects::judged().moving(Versions::InForce(client))

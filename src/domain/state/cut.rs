@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use imbl::OrdMap;
 
+use super::narrowings::Narrowings;
 use super::recent_cuts::{Cut, CutWhat};
 use super::revoked_tokens::RevokedTokens;
 use super::{Party, State};
-use crate::domain::credential::revocation::{Clients, RevocationTarget};
+use crate::domain::credential::revocation::{Clients, RevocationTarget, is_cut};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::log::entry::Issued;
 use crate::domain::value::names::{ClientId, EnvironmentName, TokenId};
@@ -28,6 +29,8 @@ pub struct Reach {
     before: OrdMap<RevocationKey, u64>,
     /// The tokens that were cut one by one before it.
     revoked: RevokedTokens,
+    /// The rights that versions had taken away before it.
+    narrowings: Narrowings,
     /// The clients whose tokens it can cut, where that is one client or one partner.
     clients: Option<Clients>,
 }
@@ -47,7 +50,7 @@ impl Reach {
         } else {
             subject.reached().clients
         };
-        Self { lines, token, before: state.revoked_before.clone(), revoked: state.revoked_tokens.clone(), clients }
+        Self { lines, token, clients, ..Self::nothing(state) }
     }
 
     /// The reach of a suspension in these environments; in all, if none is named.
@@ -57,12 +60,18 @@ impl Reach {
             Party::Partner(partner) => Clients::Of(partner.clone()),
             Party::Integration(id) => Clients::One(ClientId::Integration(id.clone())),
         };
+        let lines = targets.iter().flat_map(|target| state.lines(target)).collect();
+        Self { lines, clients: Some(clients), ..Self::nothing(state) }
+    }
+
+    fn nothing(state: &State) -> Self {
         Self {
-            lines: targets.iter().flat_map(|target| state.lines(target)).collect(),
+            lines: BTreeSet::new(),
             token: None,
             before: state.revoked_before.clone(),
             revoked: state.revoked_tokens.clone(),
-            clients: Some(clients),
+            narrowings: state.narrowings.clone(),
+            clients: None,
         }
     }
 
@@ -83,7 +92,20 @@ impl Reach {
             Some(token) => *token == issued.jti,
             None => provenance.keys().iter().any(|key| self.lines.contains(key)),
         };
-        reached && !self.revoked.contains(&issued.jti) && !provenance.is_cut(&self.before, issued.index)
+        let earlier =
+            self.revoked.contains(&issued.jti) || provenance.is_cut(&self.before, issued.index) || self.narrowings.cut(issued);
+        reached && !earlier
+    }
+}
+
+impl State {
+    /// Whether anything cut a token: by its id, by a line of `keys`, or by a version that took something away.
+    ///
+    /// `keys` are those of its provenance, which a caller may have spelled before.
+    pub fn cuts(&self, issued: &Issued, keys: &[RevocationKey]) -> bool {
+        self.revoked_tokens.contains(&issued.jti)
+            || is_cut(keys, &self.revoked_before, issued.index)
+            || self.narrowings.cut(issued)
     }
 }
 

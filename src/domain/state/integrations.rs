@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use super::effects::{Effects, Entered, Versions};
 use super::integration::IntegrationState;
+use super::narrowings::Whose;
 use super::opening::Opening;
 use super::suspensions::{ResumeAsked, Suspended};
 use super::versions::{hold, promote, version};
 use super::{Held, Party, State};
 use crate::domain::log::integration::IntegrationChange;
+use crate::domain::record::taken_away;
+use crate::domain::registry::integration::Integration;
 use crate::domain::value::names::{ApprovalId, ClientId, IntegrationId, PartnerName};
 
 impl State {
@@ -38,6 +41,14 @@ impl State {
         let asked = self.certificates.enrolments().filter(|one| one.integration == *id);
         let asked: Vec<ApprovalId> = asked.map(|one| one.approval.clone()).collect();
         asked.into_iter().for_each(|approval| self.withdraw(entry.at, Some(approval)));
+    }
+
+    /// Cuts the tokens of the version before that the one in force now would not grant as they are.
+    fn take_away(&mut self, entry: Entered<'_>, id: &IntegrationId, old: Option<&Integration>) {
+        let current = self.integrations.get(id).and_then(|integration| integration.current.as_ref());
+        let Some((old, current)) = old.zip(current) else { return };
+        let places = taken_away::of_integration(old, &current.record, entry.at);
+        self.narrowings.add_each(entry, places, |environment| Whose::Integration(id.clone(), environment));
     }
 
     pub(super) fn apply_integration(&mut self, entry: Entered<'_>, change: &IntegrationChange) -> Effects {
@@ -78,8 +89,9 @@ impl State {
                     let old = state.current.as_ref().map(|current| Arc::clone(&current.record));
                     let promoted = promote(&mut state.held, &mut state.current, version);
                     if promoted.is_some() {
-                        state.came_into_force(old);
+                        state.came_into_force(old.clone());
                     }
+                    self.take_away(entry, integration, old.as_deref());
                     self.index_integration(integration);
                     self.list_granted(promoted.flatten().as_ref());
                 }
@@ -90,8 +102,9 @@ impl State {
                 let new = Some(version(record.as_ref(), entry, reason.as_ref()));
                 let old = std::mem::replace(&mut state.current, new).map(|old| old.record);
                 state.appliers.applied(entry.by);
-                state.came_into_force(old);
+                state.came_into_force(old.clone());
                 let earlier = state.held.take();
+                self.take_away(entry, &record.id, old.as_deref());
                 self.index_integration(&record.id);
                 self.withdraw(entry.at, earlier.and_then(|held| held.approval));
                 Effects::judged().moving(Versions::InForce(client()))

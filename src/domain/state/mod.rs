@@ -25,6 +25,7 @@ use elevations::Elevations;
 use history::History;
 use integration::IntegrationState;
 use issuer_keys::IssuerKeys;
+use narrowings::Narrowings;
 use recent_cuts::{Cut, RecentCuts};
 use revoked_tokens::RevokedTokens;
 use taken::Taken;
@@ -55,6 +56,7 @@ mod integrations;
 pub mod issuer_keys;
 mod journal;
 mod keys;
+pub mod narrowings;
 mod opening;
 pub mod ours;
 pub mod own;
@@ -125,6 +127,8 @@ pub struct State {
     pub revoked_before: OrdMap<RevocationKey, u64>,
     /// What the newest changes cut, for the live index.
     pub recent_cuts: RecentCuts,
+    /// The rights that versions took away lately, which cut tokens.
+    pub narrowings: Narrowings,
     /// The issuer of the person who made the last change: one text for all that is kept of people.
     pub(in crate::domain) issuer_of_people: Option<Issuer>,
     /// People whose access was ended, with the time of the cut. It stays ended.

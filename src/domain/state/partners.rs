@@ -1,11 +1,15 @@
 //! Folds changes of partners.
 
+use std::sync::Arc;
+
 use super::effects::{Effects, Entered};
+use super::narrowings::Whose;
 use super::opening::Opening;
 use super::suspensions::{ResumeAsked, Suspended};
 use super::versions::{hold, promote};
 use super::{Party, State};
 use crate::domain::log::partner::PartnerChange;
+use crate::domain::record::taken_away;
 use crate::domain::value::names::PartnerName;
 
 impl State {
@@ -19,8 +23,14 @@ impl State {
                 Effects::judged()
             }
             PartnerChange::Verified { partner, version } => {
-                if let Some(partner) = self.partners.get_mut(partner) {
-                    let promoted = promote(&mut partner.held, &mut partner.current, version);
+                if let Some(known) = self.partners.get_mut(partner) {
+                    let old = known.current.as_ref().map(|current| Arc::clone(&current.record));
+                    let promoted = promote(&mut known.held, &mut known.current, version);
+                    let both = old.as_deref().zip(known.current.as_ref());
+                    let away = both.and_then(|(old, new)| taken_away::of_partner(old, &new.record));
+                    if let Some(away) = away {
+                        self.narrowings.add(entry, Whose::Partner(partner.clone()), away);
+                    }
                     self.list_granted(promoted.flatten().as_ref());
                 }
                 Effects::judged()

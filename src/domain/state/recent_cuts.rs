@@ -137,6 +137,7 @@ mod tests {
             "key.tainted",
             "partner.suspended",
             "revocation.added",
+            "tokens.cut",
         ];
         assert_eq!(cutting.keys().copied().collect::<Vec<_>>(), kinds);
         // A line that lies in one environment moves there alone.

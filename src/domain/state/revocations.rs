@@ -7,7 +7,7 @@ use super::{Revocation, State};
 use crate::domain::credential::revocation::{Further, Reached, RevocationTarget};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::elevation::Ended;
-use crate::domain::log::revocation::RevocationChange;
+use crate::domain::log::revocation::{CutToken, RevocationChange};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::RevocationId;
 use crate::domain::value::text::Text;
@@ -58,6 +58,12 @@ impl State {
             return Effects::unjudged().revoking([target.clone()]);
         }
         match change {
+            // The rule cut them when the version came into force. Nothing is judged by their names.
+            RevocationChange::TokensCut { target: _, because: _, tokens } => {
+                let target =
+                    |CutToken { environment, id, expires }: CutToken| RevocationTarget::Token { environment, id, expires };
+                Effects::unjudged().revoking(tokens.iter().cloned().map(target))
+            }
             RevocationChange::Added { id, target, tokens_only, reason, client: _ } => {
                 self.revoke(entry, target, reason);
                 let revocation = Revocation {
@@ -152,9 +158,10 @@ impl State {
             .collect()
     }
 
-    /// Forgets revoked tokens that expired before `horizon`: their `exp` refuses them (ABUSE R-16).
+    /// Forgets what cut tokens that expired before `horizon`: their `exp` refuses them (ABUSE R-16).
     pub fn forget_expired(&mut self, horizon: Timestamp) {
         self.revoked_tokens.forget_expired(horizon);
+        self.narrowings.forget_expired(horizon);
     }
 
     /// Whether an unlifted revocation refuses exchanges through `key`.

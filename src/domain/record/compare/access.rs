@@ -6,6 +6,7 @@ use super::elevation::{self, WHOLE, compare_allow, compare_elevations, is_within
 use super::found::{Found, both, by_name, list, union};
 use crate::domain::registry::binding::Binding;
 use crate::domain::registry::integration::{Access, Eligible, Limits, ScopeRule};
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::ApiName;
 
@@ -23,6 +24,9 @@ pub(super) fn introduce(at: &str, new: &Access, found: &mut Found) {
     for one in &new.elevation {
         found.push(format!("{at}.elevation.{}.{}", one.api, one.scope), None, Some(elevation::shown(one)), Weight::Widens);
     }
+    if let Some(ends) = new.ends {
+        found.push(format!("{at}.ends"), None, Some(ends.last_day()), Weight::Expires);
+    }
 }
 
 /// In a few words.
@@ -32,7 +36,13 @@ pub(super) fn shown(access: &Access) -> String {
 }
 
 pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
-    both!(Access { bindings, limits, require, scopes, elevation } = (old, new));
+    both!(Access { bindings, limits, require, scopes, elevation, ends } = (old, new));
+    let last_day = |ends: &Option<Timestamp>| ends.map_or_else(|| "with the contract".to_owned(), |ends| ends.last_day());
+    found.ranked(format!("{at}.ends"), ends, last_day, |old, new| match (old, new) {
+        (Some(old), Some(new)) => new < old,
+        (None, new) => new.is_some(),
+        (Some(_), None) => false,
+    });
     compare_bindings(&format!("{at}.bindings"), bindings.0, bindings.1, found);
     found.ranked(format!("{at}.require"), require, |require| require.name().to_owned(), |old, new| new >= old);
     if !compare_limits(&format!("{at}.limits"), limits.0, limits.1, found) {

@@ -5,7 +5,7 @@ use super::difference::Weight;
 use super::found::{Found, both, list, shown_text, union};
 use crate::domain::record::form::scalar::word;
 use crate::domain::registry::integration::{
-    Contract, Integration, Offboarding, OnLate, OnSilence, Owners, Review, Rotation, StaticSecret, Trigger,
+    Contract, Integration, Offboarding, OnLate, OnPastDue, OnSilence, Owners, Review, Rotation, StaticSecret, Trigger,
 };
 
 pub(super) fn introduce(new: &Integration, found: &mut Found) {
@@ -80,9 +80,11 @@ fn compare_exceptions(old: &[StaticSecret], new: &[StaticSecret], found: &mut Fo
             found.push(at, None, Some(one.ends.last_day()), Weight::Widens);
             continue;
         };
-        both!(StaticSecret { control, owner, ends; what } = (was, one));
+        both!(StaticSecret { control, owner, ends, on_past_due; what } = (was, one));
         found.value(format!("{at}.ends"), ends, |end| end.last_day(), Weight::Widens);
         found.value(format!("{at}.control"), control, Clone::clone, Weight::Widens);
         found.text(&format!("{at}.owner"), owner, Weight::Widens);
+        let refuses = |_: &OnPastDue, new: &OnPastDue| *new == OnPastDue::Refuse;
+        found.ranked(format!("{at}.onPastDue"), on_past_due, |value| word(value), refuses);
     }
 }

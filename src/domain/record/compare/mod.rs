@@ -19,4 +19,5 @@ mod elevation;
 mod found;
 mod integration;
 mod partner;
+pub mod taken_away;
 mod versions;

@@ -9,6 +9,7 @@ use crate::domain::record::form::field::{Optional, Or, Required};
 use crate::domain::record::form::list::{ByName, some};
 use crate::domain::record::form::map::{map, whole};
 use crate::domain::record::form::scalar::{Lasting, Number, Word, parsed};
+use crate::domain::record::read::values::Day;
 use crate::domain::registry::integration::{Access, Limits, Require};
 
 /// A bucket beyond this bounds nothing.
@@ -21,6 +22,7 @@ map! {
         require: "require" = Or(Word(&[Require::Bound, Require::Dual]), Require::Nothing);
         scopes: "scopes" = Or(ByName::any(ScopeRules), Default::default());
         elevation: "elevation" = Or(Elevations, Vec::new());
+        ends: "ends" = Optional(Day::End);
     }
     before |place, faults| {
         // Read ahead, for the bindings. A value that is refused counts: the record is refused anyway, and a second fault would mislead.

@@ -12,8 +12,8 @@ use crate::domain::record::form::scalar::{Address, Checked, Lasting, Personal, W
 use crate::domain::record::kind::Kind;
 use crate::domain::record::read::values::Day;
 use crate::domain::registry::integration::{
-    Contract, Expectation, Integration, Offboarding, OnLate, OnSilence, Owners, RecordTest, Review, Rotation, StaticSecret,
-    Trigger,
+    Contract, Expectation, Integration, Offboarding, OnLate, OnPastDue, OnSilence, Owners, RecordTest, Review, Rotation,
+    StaticSecret, Trigger,
 };
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::{BindingName, ClientId, IntegrationId};
@@ -132,6 +132,7 @@ map! {
         control: "control" = Required(Words);
         owner: "owner" = Required(Personal);
         ends: "ends" = Required(Day::End);
+        on_past_due: "onPastDue" = Or(Word(&[OnPastDue::Refuse, OnPastDue::Report]), OnPastDue::default());
     }
 }
 

@@ -1,0 +1,159 @@
+//! The rights that a new version of a record takes away from tokens that were issued under the version before.
+//!
+//! Enter through [`of_integration`], [`of_partner`] and [`of_api`]. A token stands as long as the new version would grant it as it is. An
+//! entry tells a token's binding, API, scope and end, and not the address that it was asked from or the key that it is bound to: a version
+//! that asks for more of these takes everything of its environment. A comparison that does not come to its end counts as less.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::access::widens_binding;
+use super::elevation::is_within;
+use crate::domain::registry::api::Api;
+use crate::domain::registry::binding::{Admits, Binding, JwtRule, KeySource};
+use crate::domain::registry::integration::{Access, Integration, Limits};
+use crate::domain::registry::partner::Partner;
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::effort::Effort;
+use crate::domain::value::endpoint::Endpoint;
+use crate::domain::value::names::{ApiName, Audience, BindingName, EnvironmentName};
+use crate::domain::value::scope::Scope;
+
+/// The rights that a version takes away in one place: an environment of an integration or API, or all of a partner.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TakenAway {
+    /// Every token there.
+    pub everything: bool,
+    /// Tokens issued under these bindings.
+    pub bindings: BTreeSet<BindingName>,
+    /// Tokens with one of these scopes.
+    pub scopes: BTreeSet<(ApiName, Scope)>,
+    /// Tokens that live beyond this time.
+    pub ends: Option<Timestamp>,
+    /// Tokens with a longer life than this.
+    pub longest: Option<Seconds>,
+}
+
+/// By environment; only those where something is taken away.
+pub type Places = BTreeMap<EnvironmentName, TakenAway>;
+
+impl TakenAway {
+    fn all() -> Self {
+        Self { everything: true, ..Self::default() }
+    }
+
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The rights that version `new` of an integration takes away, if it comes into force at `now`.
+pub fn of_integration(old: &Integration, new: &Integration, now: Timestamp) -> Places {
+    let mut effort = Effort::default();
+    let place = |(environment, was): (&EnvironmentName, &Access)| {
+        let is = new.environments.get(environment).filter(|_| new.contract.starts <= now);
+        let mut away = is.map_or_else(TakenAway::all, |is| of_access(was, is, &mut effort));
+        let (before, after) = (old.ends_in(environment), new.ends_in(environment));
+        away.ends = (after < before).then_some(after);
+        (environment.clone(), away)
+    };
+    old.environments.iter().map(place).filter(|(_, away)| !away.is_nothing()).collect()
+}
+
+/// The rights that version `new` of a partner takes away from all its integrations.
+pub fn of_partner(old: &Partner, new: &Partner) -> Option<TakenAway> {
+    let (before, after) = (old.verification.expires, new.verification.expires);
+    (after < before).then(|| TakenAway { ends: Some(after), ..TakenAway::default() })
+}
+
+/// The rights that version `new` of an API takes away from all integrations.
+pub fn of_api(old: &Api, new: &Api) -> Places {
+    let gone = old.scopes.keys().filter(|scope| !new.scopes.contains_key(*scope));
+    let scopes: BTreeSet<_> = gone.map(|scope| (old.name.clone(), scope.clone())).collect();
+    let bound = new.token.require_bound && !old.token.require_bound;
+    let place = |(environment, audience): (&EnvironmentName, &Audience)| {
+        let everything = bound || new.audience.get(environment) != Some(audience);
+        let longest = (new.token.ttl < old.token.ttl).then_some(new.token.ttl);
+        (environment.clone(), TakenAway { everything, scopes: scopes.clone(), longest, ..TakenAway::default() })
+    };
+    old.audience.iter().map(place).filter(|(_, away)| !away.is_nothing()).collect()
+}
+
+fn of_access(old: &Access, new: &Access, effort: &mut Effort) -> TakenAway {
+    if new.require > old.require || asks_for_nearer(&old.limits, &new.limits, effort) {
+        return TakenAway::all();
+    }
+    let longest = new.limits.ttl.filter(|ttl| old.limits.ttl.is_none_or(|before| *ttl < before));
+    let less = |was: &&Binding| {
+        let is = new.bindings.iter().find(|is| is.name == was.name);
+        is.is_none_or(|is| takes_less(was, is, effort))
+    };
+    let bindings = old.bindings.iter().filter(less).map(|gone| gone.name.clone()).collect();
+    TakenAway { bindings, scopes: scopes(old, new), longest, ..TakenAway::default() }
+}
+
+/// Whether a network that `old` lists is outside of those of `new`.
+fn asks_for_nearer(old: &Limits, new: &Limits, effort: &mut Effort) -> bool {
+    let (was, is) = (&old.source_cidrs, &new.source_cidrs);
+    if is.is_empty() || was == is {
+        return false;
+    }
+    let tired = effort.take(was.len().saturating_mul(is.len())).is_err();
+    tired || was.is_empty() || !was.iter().all(|network| is.iter().any(|wide| network.is_within(wide)))
+}
+
+/// Whether `new` could refuse a proof that `old` takes.
+fn takes_less(old: &Binding, new: &Binding, effort: &mut Effort) -> bool {
+    let (Admits::Jwt(was), Admits::Jwt(is)) = (&old.admits, &new.admits) else { return old.admits != new.admits };
+    if was == is {
+        return false;
+    }
+    // One more key takes nothing away, and who counts as known is no matter of a token.
+    let keys = if has_all(&was.keys, &is.keys) { was.keys.clone() } else { is.keys.clone() };
+    let alike = JwtRule { keys, owner: was.owner.clone(), ..is.as_ref().clone() };
+    let alike = Binding { name: new.name.clone(), admits: Admits::Jwt(alike.into()) };
+    alike.admits != old.admits && widens_binding(Some(&alike), old, effort)
+}
+
+/// Whether `new` has every key of `old`, as far as the record tells.
+fn has_all(old: &KeySource, new: &KeySource) -> bool {
+    let keys = |text: &str| {
+        let set: Option<serde_json::Value> = serde_json::from_str(text).ok();
+        set.and_then(|mut set| Some(set.get_mut("keys")?.as_array_mut()?.split_off(0)))
+    };
+    match (old, new) {
+        (KeySource::Inline(was), KeySource::Inline(is)) | (KeySource::InlineBundle(was), KeySource::InlineBundle(is)) => {
+            let both = keys(was).zip(keys(is));
+            both.is_some_and(|(was, is)| was.iter().all(|key| is.contains(key)))
+        }
+        (
+            KeySource::Discovery(_)
+            | KeySource::JwksUri(_)
+            | KeySource::Inline(_)
+            | KeySource::BundleUrl(_)
+            | KeySource::InlineBundle(_),
+            _,
+        ) => old == new,
+    }
+}
+
+/// The scopes that `new` gives no longer, for fewer endpoints, or only by an elevation.
+fn scopes(old: &Access, new: &Access) -> BTreeSet<(ApiName, Scope)> {
+    let reaches = |was: &[Endpoint], is: &[Endpoint]| is.is_empty() || was == is || is_within(is, was);
+    let stands = |api: &ApiName, scope: &Scope, allow: &[Endpoint]| {
+        let rules = new.scopes.get(api).into_iter().flatten();
+        rules.filter(|rule| rule.scope == *scope).any(|rule| reaches(allow, &rule.allow))
+    };
+    let mut gone = BTreeSet::new();
+    for (api, rules) in &old.scopes {
+        let less = rules.iter().filter(|rule| !stands(api, &rule.scope, &rule.allow));
+        gone.extend(less.map(|rule| (api.clone(), rule.scope.clone())));
+    }
+    for was in &old.elevation {
+        let same = new.elevation.iter().filter(|is| is.api == was.api && is.scope == was.scope);
+        let eligible = same.into_iter().any(|is| reaches(&was.allow, &is.allow));
+        if !eligible && !stands(&was.api, &was.scope, &was.allow) {
+            gone.insert((was.api.clone(), was.scope.clone()));
+        }
+    }
+    gone
+}
