@@ -15,6 +15,7 @@ use super::examples::Examples;
 use super::log::api::ApiChange;
 use super::log::change::Change;
 use super::log::configuration::ConfigurationChange;
+use super::log::entry::Issued;
 use super::log::integration::IntegrationChange;
 use super::log::journal::JournalChange;
 use super::log::key::KeyChange;
@@ -175,6 +176,15 @@ fn state(case: &Case) -> State {
     }
     fold(ApiChange::Narrowed { record: Box::new(api(case)), reason: None }.into());
     let mut state = fold(IntegrationChange::Narrowed { record: Box::new(integration(case)), reason: None }.into());
+    verify(&mut state, case, 50);
+    if let Some(what) = case.revoked {
+        revoke(&mut state, case, what);
+    }
+    state
+}
+
+/// Brings the partner's version of a case into force.
+fn verify(state: &mut State, case: &Case, index: u64) {
     let held = super::state::Versioned {
         version: Digest::of(b"p"),
         record: std::sync::Arc::new(partner(case)),
@@ -185,11 +195,7 @@ fn state(case: &Case) -> State {
     state.partners.entry("globex".parse().expect("a name")).or_default().held =
         Some(Box::new(Held { version: held, approval: None }));
     let verified = PartnerChange::Verified { partner: "globex".parse().expect("a name"), version: Digest::of(b"p") };
-    state.apply(50, at(-1000), &verified.by(Actor::Broker));
-    if let Some(what) = case.revoked {
-        revoke(&mut state, case, what);
-    }
-    state
+    state.apply(index, at(-1000), &verified.by(Actor::Broker));
 }
 
 fn revoke(state: &mut State, case: &Case, what: u8) {
@@ -240,7 +246,11 @@ fn assertion(case: &Case) -> Verified<Assertion> {
 
 /// Admission and decision of a case, at its `NOW`.
 fn run(case: &Case) -> Option<Box<Grant>> {
-    let state = state(case);
+    granted(case, &state(case))
+}
+
+/// The same in this state.
+fn granted(case: &Case, state: &State) -> Option<Box<Grant>> {
     let environment = environment(case.production);
     let issuer = issuer(&environment);
     let assertion = assertion(case);
@@ -255,7 +265,7 @@ fn run(case: &Case) -> Option<Box<Grant>> {
         certificate: None,
         possession: None,
     };
-    match decide(&principal, &ask, &context, &state, at(0)) {
+    match decide(&principal, &ask, &context, state, at(0)) {
         Decision::Granted(grant) => Some(grant),
         Decision::NeedsElevation(_) | Decision::Refused(_) => None,
     }
@@ -332,5 +342,42 @@ proptest! {
             let narrower = run(&Case { asked, ..case.clone() });
             prop_assert!(base.is_none() || narrower.is_some_and(|grant| grant.claims().scope == scopes(asked)));
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, max_global_rejects: 1, ..ProptestConfig::default() })]
+
+    /// I-2, I-8: a token is cut by versions that would not grant it as it is, and by no others. It stays cut when the first ones come back.
+    #[test]
+    fn i_2_i_8_a_version_cuts_exactly_what_it_would_not_grant(case in cases(), other in cases(), which in 1u8..8) {
+        let mut state = state(&case);
+        let Some(grant) = granted(&case, &state) else { return Ok(()) };
+        let (issued, _) = Issued::of(&grant, 70, at(0));
+        let new = Case {
+            standing: if which & 1 == 0 { case.standing } else { other.standing },
+            record_ttl: if which & 2 == 0 { case.record_ttl } else { other.record_ttl },
+            contract: if which & 2 == 0 { case.contract } else { other.contract },
+            verified: if which & 4 == 0 { case.verified } else { other.verified },
+            api_ttl: if which & 4 == 0 { case.api_ttl } else { other.api_ttl },
+            catalogue: if which & 4 == 0 { case.catalogue } else { other.catalogue },
+            ..case.clone()
+        };
+        let bring = |state: &mut State, case: &Case, index: u64| {
+            let record = Box::new(api(case));
+            state.apply(index, at(0), &ApiChange::Narrowed { record, reason: None }.by(Actor::Operator));
+            let record = Box::new(integration(case));
+            state.apply(index + 1, at(0), &IntegrationChange::Narrowed { record, reason: None }.by(Actor::Operator));
+            verify(state, case, index + 2);
+        };
+        bring(&mut state, &new, 80);
+        let again = granted(&new, &state).map(|grant| grant.claims().expires);
+        let stands = again.is_some_and(|expires| expires >= issued.exp);
+        let keys = issued.provenance().keys();
+        prop_assert_eq!(state.cuts(&issued, &keys), !stands);
+        bring(&mut state, &case, 90);
+        prop_assert_eq!(state.cuts(&issued, &keys), !stands, "back");
+        let later = Issued { index: 100, ..issued };
+        prop_assert!(!state.cuts(&later, &keys), "what is issued later is not cut");
     }
 }

@@ -7,7 +7,7 @@
 use imbl::{OrdMap, Vector};
 
 use super::effects::Entered;
-use crate::domain::credential::claims::LONGEST_LIFE;
+use crate::domain::credential::claims::{BACKDATED, LONGEST_LIFE};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::log::entry::Issued;
 use crate::domain::record::{Places, TakenAway};
@@ -82,7 +82,7 @@ impl Narrowing {
                 || bindings.contains(&issued.binding)
                 || issued.scope.split(' ').any(of_api)
                 || ends.is_some_and(|ends| ends < issued.exp)
-                || longest.is_some_and(|longest| issued.time.plus(longest) < issued.exp))
+                || longest.is_some_and(|longest| issued.time.minus(BACKDATED).plus(longest) < issued.exp))
     }
 }
 
