@@ -9,7 +9,7 @@
 //!   have done it, so the caller refuses, and repeats only what is idempotent (`apply`, `rebuild`, `renew`, `spend`).
 //! - Nothing here is durable. A store that lost acknowledged writes shows no marker or an older one, and its readers
 //!   get [`Liveness::Unknown`] until it is rebuilt. Lines only move forward.
-//! - Every call ends within 750 ms, including a connection; `rebuild` within 750 ms for each environment.
+//! - Every call ends within 750 ms, including a connection; `rebuild` within 750 ms for each portion of an environment.
 //!
 //! Deliberately not here: any decision. Only this module uses the `redis` crate.
 

@@ -18,7 +18,7 @@ use super::batcher::{Batcher, command};
 use super::marker::{Applied, Found, KEPT_AFTER_EXPIRY, Marker, Snapshot, Strange, Update, compare, is_fresh};
 use super::scripts::Scripts;
 use crate::domain::credential::revocation_key::RevocationKey;
-use crate::domain::state::recent_cuts::CutWhat;
+use crate::domain::state::recent_cuts::{Cut, CutWhat};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, TokenId};
@@ -43,6 +43,12 @@ const REVOKED: &str = "revoked";
 const BEFORE: &str = "before";
 
 const CHECKPOINT: &str = "carnet:checkpoint";
+
+/// Cuts that a rebuild sends at a time.
+const PORTION: usize = 10_000;
+
+/// Seconds after which the sets of a rebuild that never ended are gone.
+const UNFINISHED: i64 = 60;
 
 /// The most bytes of a checkpoint of ours.
 const LONGEST_CHECKPOINT: usize = 16 * 1024;
@@ -101,32 +107,48 @@ impl Redis {
 
     pub(super) async fn rebuild(&self, snapshot: &Snapshot) -> Result<(), Away> {
         for environment in &snapshot.environments {
+            self.rebuild_one(environment, snapshot).await?;
+        }
+        Ok(())
+    }
+
+    /// Fills sets of its own, a portion at a time, and puts them in place of the others in one step.
+    ///
+    /// All at once, a million tokens keep Redis longer than any answer may take. Nobody reads the sets before they are whole. They are
+    /// named after the connection, so two nodes that rebuild at the same time do not meet.
+    async fn rebuild_one(&self, environment: &EnvironmentName, snapshot: &Snapshot) -> Result<(), Away> {
+        let mut connection = self.connection.clone();
+        let number: u64 = self.ask(redis::cmd("CLIENT").arg("ID").query_async(&mut connection)).await?;
+        let own = |name| format!("{}:{number}", key(environment, name));
+        let (revoked, before) = (own(REVOKED), own(BEFORE));
+        // What an earlier try over this connection left is no part of this one.
+        let () = self.ask(connection.unlink(&[&revoked, &before])).await?;
+        let mut numbers = [0_usize; 2];
+        let here: Vec<&Cut> = snapshot.cuts.iter().filter(|cut| cut.environment == *environment).collect();
+        for portion in here.chunks(PORTION) {
             let mut pipe = redis::pipe();
-            pipe.atomic();
-            // Not DEL: a set that somebody else made huge would block Redis for everybody.
-            pipe.unlink(KEYS.map(|name| key(environment, name)).as_slice()).ignore();
-            for cut in snapshot.cuts.iter().filter(|cut| cut.environment == *environment) {
+            for cut in portion {
                 match &cut.what {
                     CutWhat::Token { id, expires } => {
-                        pipe.zadd(key(environment, REVOKED), id.as_str(), expires.as_seconds()).ignore();
+                        numbers[0] += 1;
+                        pipe.zadd(&revoked, id.as_str(), expires.as_seconds()).ignore();
                     }
                     CutWhat::Before { key: line, index } => {
-                        pipe.zadd(key(environment, BEFORE), line.as_str(), score(*index)?).ignore();
+                        numbers[1] += 1;
+                        pipe.zadd(&before, line.as_str(), score(*index)?).ignore();
                     }
                 }
             }
-            let at = &snapshot.marker;
-            let fields = [
-                ("epoch", at.epoch.to_string()),
-                ("index", at.index.to_string()),
-                ("root", at.root.to_string()),
-                ("time", at.time.as_seconds().to_string()),
-            ];
-            pipe.hset_multiple(key(environment, COMPLETE), &fields).ignore();
-            let mut connection = self.connection.clone();
+            // They are gone by themselves where this ends halfway.
+            pipe.expire(&revoked, UNFINISHED).ignore().expire(&before, UNFINISHED).ignore();
             let () = self.ask(pipe.query_async(&mut connection)).await?;
         }
-        Ok(())
+        let mut call = Self::over(&self.scripts.replace, environment);
+        call.key(&revoked).key(&before).arg(numbers[0]).arg(numbers[1]);
+        let at = &snapshot.marker;
+        call.arg(at.epoch).arg(at.index).arg(at.root.to_string()).arg(at.time.as_seconds());
+        let replaced: i64 = self.ask(call.invoke_async(&mut connection)).await?;
+        if replaced == 1 { Ok(()) } else { Err(Away::Unexpected) }
     }
 
     pub(super) async fn apply(&self, update: &Update) -> Result<Applied, Away> {

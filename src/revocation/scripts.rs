@@ -7,6 +7,7 @@ pub(super) struct Scripts {
     pub marker: Script,
     pub apply: Script,
     pub renew: Script,
+    pub replace: Script,
     pub scores: Script,
     pub text: Script,
     pub take: Script,
@@ -19,6 +20,7 @@ impl Scripts {
             marker: over(MARKER),
             apply: over(APPLY),
             renew: over(RENEW),
+            replace: Script::new(REPLACE),
             scores: over(SCORES),
             text: Script::new(TEXT),
             take: Script::new(TAKE),
@@ -82,6 +84,24 @@ if redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[2], '+inf') > 0 then return {-4, AR
 redis.call('HSET', KEYS[1], 'time', ARGV[4])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[5])
 return {2}
+";
+
+/// Puts a rebuilt set of tokens and one of lines in place of whatever is there, with their marker; 0 if one of them is not whole.
+///
+/// What is there may be of any type, and huge: `UNLINK` frees it in the background.
+const REPLACE: &str = r"
+for at = 4, 5 do
+  if redis.call('ZCARD', KEYS[at]) ~= tonumber(ARGV[at - 3]) then return 0 end
+end
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3])
+for at = 4, 5 do
+  if redis.call('EXISTS', KEYS[at]) == 1 then
+    redis.call('RENAME', KEYS[at], KEYS[at - 2])
+    redis.call('PERSIST', KEYS[at - 2])
+  end
+end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[3], 'index', ARGV[4], 'root', ARGV[5], 'time', ARGV[6])
+return 1
 ";
 
 /// Returns the scores of a token and of members, and the marker.

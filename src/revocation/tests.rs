@@ -514,3 +514,35 @@ async fn s_11_a_bucket_that_holds_no_number_of_ours_fills_again() {
     let quota = admit(&index, "globex/a", 6, None, now().plus(Seconds(11))).await.expect("an answer");
     assert_eq!(quota, Admission::Taken);
 }
+
+/// An index of many tokens is rebuilt, a portion at a time, and is whole when it is complete.
+#[tokio::test]
+async fn an_index_of_many_tokens_is_rebuilt() {
+    const TOKENS: usize = 300_000;
+    let (_server, stores) = both();
+    for index in stores {
+        let cuts: Vec<Cut> = (0..TOKENS).map(|number| token(&format!("t{number}"))).chain([line(2)]).collect();
+        index.rebuild(&snapshot(marker(1, 3), cuts)).await.expect("rebuilt");
+        for number in [0, 9_999, 10_000, TOKENS - 1] {
+            assert_eq!(liveness(&index, &format!("t{number}"), 5).await, Liveness::Cut, "{number}");
+        }
+        assert_eq!(liveness(&index, "another", 5).await, Liveness::Live);
+        assert_eq!(liveness(&index, "another", 1).await, Liveness::Cut);
+        index.rebuild(&snapshot(marker(1, 4), vec![token("t1")])).await.expect("rebuilt");
+        assert_eq!(liveness(&index, "t0", 1).await, Liveness::Live, "nothing is left of the one before");
+    }
+}
+
+/// A set that lost a member before it was whole does not take the place of the other: readers would miss a cut.
+#[tokio::test]
+async fn a_set_that_is_not_whole_replaces_nothing() {
+    let (server, [_, redis]) = both();
+    redis.rebuild(&snapshot(marker(1, 3), vec![token("t1")])).await.expect("rebuilt");
+    // The same token twice is one member where two are counted.
+    let lost = redis.rebuild(&snapshot(marker(1, 4), vec![token("t2"), token("t2")])).await;
+    assert!(matches!(lost, Err(Away::Unexpected)), "{lost:?}");
+    let found = redis.marker(&environment()).await.expect("an answer");
+    assert!(matches!(&found, Found::At(found) if found.index == 3), "{found:?}");
+    assert_eq!(liveness(&redis, "t1", 1).await, Liveness::Cut);
+    drop(server);
+}
