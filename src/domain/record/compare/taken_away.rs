@@ -157,3 +157,45 @@ fn scopes(old: &Access, new: &Access) -> BTreeSet<(ApiName, Scope)> {
     }
     gone
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::examples::Examples;
+    use crate::domain::fixture::at;
+    use crate::domain::value::names::BindingName;
+
+    /// The bindings of production whose tokens are cut when `change` is made to the one of this name.
+    fn cut_by(name: &str, change: impl FnOnce(&mut JwtRule)) -> Vec<String> {
+        let old = Examples::plain().integration();
+        let mut new = old.clone();
+        let production: EnvironmentName = "production".parse().expect("a name");
+        let access = new.environments.get_mut(&production).expect("production");
+        let binding = access.bindings.iter_mut().find(|binding| binding.name.as_str() == name).expect("the binding");
+        let Admits::Jwt(rule) = &mut binding.admits else { panic!("a rule") };
+        change(std::sync::Arc::make_mut(rule));
+        let places = of_integration(&old, &new, at(0));
+        assert!(places.keys().all(|environment| *environment == production), "{places:?}");
+        let away = places.get(&production).cloned().unwrap_or_default();
+        assert_eq!(TakenAway { bindings: BTreeSet::new(), ..away.clone() }, TakenAway::default());
+        away.bindings.iter().map(BindingName::to_string).collect()
+    }
+
+    /// One more key or algorithm takes nothing from a binding; one key, algorithm or value less does.
+    #[test]
+    fn a_binding_takes_less_where_a_proof_of_before_could_be_refused() {
+        let keys = |rule: &mut JwtRule, set: &str| rule.keys = KeySource::InlineBundle(set.to_owned());
+        let whole = r#"{"spiffe_sequence":8,"keys":[{"kid":"a"},{"kid":"b"}]}"#;
+        assert_eq!(cut_by("edge", |_| {}), Vec::<String>::new());
+        assert_eq!(cut_by("edge", |rule| keys(rule, whole)), Vec::<String>::new(), "the set of before has no key");
+        assert_eq!(cut_by("edge", |rule| keys(rule, "no set")), ["edge"]);
+        assert_eq!(cut_by("ci", |rule| rule.keys = KeySource::JwksUri("https://keys.example".to_owned())), ["ci"]);
+        assert_eq!(cut_by("ci", |rule| rule.owner.clear()), Vec::<String>::new(), "who is known is no matter of a token");
+        assert_eq!(cut_by("ci", |rule| rule.max_life = Seconds(60)), ["ci"]);
+        assert_eq!(cut_by("ci", |rule| rule.matchers.clear()), Vec::<String>::new(), "fewer conditions admit more");
+        let set = |keys: &str| KeySource::Inline(format!("{{\"keys\":[{keys}]}}"));
+        let (a, b) = (r#"{"kid":"a"}"#, r#"{"kid":"b"}"#);
+        assert!(has_all(&set(a), &set(&format!("{b},{a}"))) && has_all(&set(""), &set(a)));
+        assert!(!has_all(&set(&format!("{a},{b}")), &set(a)) && !has_all(&KeySource::Inline("x".to_owned()), &set(a)));
+    }
+}
