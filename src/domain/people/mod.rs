@@ -1,4 +1,6 @@
-//! People: who acts, with which roles, and the passkeys that they sign with.
+//! People: who acts, with which roles, the passkeys that they sign with, and the directory of those whom records name.
 
 pub mod actor;
+pub mod directory;
+pub mod member;
 pub mod passkey;

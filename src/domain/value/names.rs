@@ -145,6 +145,10 @@ name!(
     PasskeyId, url_safe
 );
 name!(
+    /// A person of the people directory, by our own opaque id: `psn_` and a random name. It stays when the person's texts go.
+    PersonId, person_id
+);
+name!(
     /// A ticket in the company's own system, by its number or address.
     Ticket, opaque_255
 );
@@ -338,6 +342,12 @@ fn url_safe(text: &str) -> Result<(), InvalidName> {
     } else {
         Err(InvalidName("expected 1 to 128 of A-Z, a-z, 0-9, - and _"))
     }
+}
+
+fn person_id(text: &str) -> Result<(), InvalidName> {
+    let expected = "expected psn_ and 1 to 64 of A-Z, a-z, 0-9, - and _";
+    let name = text.strip_prefix("psn_").filter(|name| name.len() <= 64).ok_or(InvalidName(expected))?;
+    url_safe(name).map_err(|_| InvalidName(expected))
 }
 
 fn trust_domain(text: &str) -> Result<(), InvalidName> {
