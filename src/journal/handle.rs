@@ -18,6 +18,7 @@ use super::sequencer::view::{Marker, Shared, View};
 
 use super::store::batch::Beside;
 use super::store::head::Head;
+use super::store::people::PeopleKey;
 use super::store::query::{Query, StoredEntry};
 use super::store::reader::Reader;
 use super::tree::Tree;
@@ -104,6 +105,7 @@ pub struct Journal {
     reader: Reader,
     shelf: Shelf,
     sealing: Arc<SealingKey>,
+    people: PeopleKey,
     origin: Arc<str>,
     entropy: Arc<dyn Entropy>,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests end the sequencer from outside"))]
@@ -119,6 +121,8 @@ pub(super) struct Parts {
     pub shelf: Shelf,
     /// The key that seals answers.
     pub sealing: SealingKey,
+    /// The key of the tag over the people directory.
+    pub people: PeopleKey,
     pub origin: String,
     pub entropy: Arc<dyn Entropy>,
     pub task: JoinHandle<()>,
@@ -136,6 +140,7 @@ impl Journal {
             reader: parts.reader,
             shelf: parts.shelf,
             sealing: Arc::new(parts.sealing),
+            people: parts.people,
             origin: parts.origin.into(),
             entropy: parts.entropy,
             task: Arc::new(Mutex::new(Some(parts.task))),
@@ -392,6 +397,10 @@ impl Journal {
 
     pub(super) fn sealing(&self) -> &SealingKey {
         &self.sealing
+    }
+
+    pub(super) fn people_key(&self) -> &PeopleKey {
+        &self.people
     }
 
     pub(super) fn entropy(&self) -> &dyn Entropy {

@@ -29,6 +29,9 @@
 //! **What is done once.** A change for a request with an idempotency key is written with the key, or not at all; what was answered is kept
 //! beside it, sealed, for a day ([`Journal::before`], [`Journal::keep_answer`]).
 //!
+//! **People.** The directory of people lies beside the entries and is no part of them: it is read whole and proved by a tag under the KEK
+//! ([`Journal::people`]), and written by comparing that tag ([`Journal::put_people`]).
+//!
 //! **What leaves.** With `[journal] retention`, old issuance and refusal entries leave the database for sealed segments beside it
 //! ([`Journal::archive`]). Reads of one entry, of a page, and of all entries for a proof go on in the segments;
 //! [`Journal::entries`] reads the database alone.
@@ -48,6 +51,7 @@ mod living;
 mod load;
 mod open;
 mod past;
+mod people;
 mod place;
 mod scratch;
 mod sequencer;
@@ -71,9 +75,11 @@ pub use key::signers::HANDOVER;
 pub use living::Ended;
 pub use open::examine;
 pub use past::{Compared, Past};
+pub use people::PeopleFault;
 pub use place::is_brought_up;
 pub use sequencer::queue::Again;
 pub use sequencer::refusals::RefusalNote;
 pub use sequencer::view::{Marker, View};
 pub use settings::{LONGEST_ASSERTION, Location, Rest, Settings};
+pub use store::people::Known as KnownPeople;
 pub use store::query::{Query, StoredEntry};

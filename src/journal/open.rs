@@ -22,6 +22,7 @@ use super::sequencer::queue::{ChangeOutcome, ChangeRequest};
 use super::sequencer::view::{Shared, View};
 use super::settings::{LONGEST_ASSERTION, Location, Rest, Settings};
 use super::store::batch::{Beside, MacKey};
+use super::store::people::PeopleKey;
 use super::store::reader::Reader;
 use super::store::snapshot::Checked;
 use super::store::write::Write;
@@ -198,8 +199,8 @@ pub(super) async fn start(
     let (shared, origin) = (Arc::clone(&sequencer.shared), sequencer.origin.clone());
     let task = tokio::spawn(sequencer.run(work));
     let entropy = outside.entropy;
-    let sealing = kek.of_answers();
-    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, sealing, origin, entropy, task, scratch }))
+    let (sealing, people) = (kek.of_answers(), PeopleKey::of(kek));
+    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, sealing, people, origin, entropy, task, scratch }))
 }
 
 /// Proves the log that a start would open, as a start does, and writes nothing.

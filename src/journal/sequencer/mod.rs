@@ -126,6 +126,7 @@ impl Sequencer {
     async fn serve(&mut self, waiting: VecDeque<Work>) -> Option<oneshot::Sender<()>> {
         let mut items = Vec::new();
         let mut replies = Vec::new();
+        let mut people = Vec::new();
         let mut refusals = false;
         for work in waiting {
             match work {
@@ -138,6 +139,8 @@ impl Sequencer {
                 }
                 // After the grants: no token waits for an answer to be kept.
                 Work::Keep(reply, answer) => replies.push((*reply, answer)),
+                // As late: whoever has a token of the directory delays no token of ours.
+                Work::People(change, answer) => people.push((change, answer)),
                 Work::Leave { from, until, answer } => {
                     let _gone = answer.send(self.leave(from, until).await);
                 }
@@ -154,6 +157,7 @@ impl Sequencer {
                 Work::Close(answer) => {
                     self.write_records(items, false).await;
                     self.keep(replies).await;
+                    self.put_people(people).await;
                     return Some(answer);
                 }
             }
@@ -164,6 +168,7 @@ impl Sequencer {
         if !replies.is_empty() {
             self.keep(replies).await;
         }
+        self.put_people(people).await;
         None
     }
 

@@ -20,6 +20,7 @@ use crate::journal::fault::Loss;
 use crate::journal::fault::{RecordFault, Unavailable};
 use crate::journal::store::batch::{Beside, Row};
 use crate::journal::store::head::Head;
+use crate::journal::store::people::PeopleChange;
 use crate::journal::tree::Tree;
 
 /// Grants in one commit.
@@ -70,6 +71,8 @@ pub enum Work {
     Change(Box<ChangeRequest>, oneshot::Sender<Result<ChangeOutcome, Unavailable>>),
     /// An answer to a request that may come twice.
     Keep(Box<answers::Sealed>, oneshot::Sender<Result<(), Unavailable>>),
+    /// People of the directory.
+    People(Box<PeopleChange>, oneshot::Sender<Result<bool, Unavailable>>),
     /// Refusals wait.
     Refusals,
     /// Issuance and refusal entries of this range leave the database.

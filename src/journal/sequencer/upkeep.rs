@@ -10,6 +10,7 @@ use super::Sequencer;
 use crate::domain::value::clock::Seconds;
 use crate::journal::answers::Sealed;
 use crate::journal::fault::{ClockFault, Loss, StopReason, Unavailable};
+use crate::journal::store::people::PeopleChange;
 use crate::journal::store::write::Probe;
 use crate::journal::tree::note::{Checkpoint, Kept};
 
@@ -21,6 +22,9 @@ const PROVED_FOR: Duration = Duration::from_millis(750);
 
 /// A reply, and who waits until it is kept.
 pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
+
+/// People on their way to their rows, and who waits until they are there.
+pub type Writing = (Box<PeopleChange>, oneshot::Sender<Result<bool, Unavailable>>);
 
 impl Sequencer {
     /// Does the work of each second: counts of the last minute, the anchor, expired requests.
@@ -83,6 +87,27 @@ impl Sequencer {
         for answer in waiting {
             let _gone = answer.send(kept);
         }
+    }
+
+    /// Writes people of the directory, each write by itself.
+    pub async fn put_people(&mut self, changes: Vec<Writing>) {
+        for (change, answer) in changes {
+            let _gone = answer.send(self.put(&change).await);
+        }
+    }
+
+    /// Writes people. False if another process was first. Nobody is forgotten by a clock that cannot be believed.
+    async fn put(&mut self, change: &PeopleChange) -> Result<bool, Unavailable> {
+        self.shared.running()?;
+        self.shared.steady()?;
+        let put = self.store.put_people(change).await?;
+        if put
+            && change.forgets
+            && let Err(fault) = self.store.scrub().await
+        {
+            tracing::warn!(%fault, "texts of people stay in the write-ahead log until it is written over");
+        }
+        Ok(put)
     }
 
     /// Entries that a segment on record holds leave the database.

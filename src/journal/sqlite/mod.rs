@@ -11,6 +11,7 @@ mod contract;
 pub mod fault;
 pub mod gathered;
 pub mod long_reads;
+pub mod people;
 pub mod reader;
 pub mod schema;
 pub mod side;

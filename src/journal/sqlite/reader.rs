@@ -11,6 +11,7 @@ use super::column::{index, number, sql, time};
 use super::fault::is_interrupted;
 use super::gathered::Gathered;
 use super::long_reads::LongReads;
+use super::people;
 use super::schema;
 use super::snapshot::{self, Reading};
 use super::spent::{self, Memory};
@@ -25,6 +26,7 @@ use crate::journal::answers::Idempotency;
 use crate::journal::fault::{OpenFault, StoreFault};
 use crate::journal::key::kek::{BlobName, SealedBlob};
 use crate::journal::store::Answer;
+use crate::journal::store::people::{PeopleHead, StoredPeople};
 use crate::journal::store::query::Query;
 use crate::journal::store::read::Read;
 use crate::journal::store::row::{Issuance, KnownRequest};
@@ -241,6 +243,14 @@ impl Read for SqliteReader {
             let row = query.fetch_optional(&self.pool).await?;
             row.map(|row| Ok(SealedBlob { name: name.clone(), sealed: row.try_get(0)? })).transpose()
         })
+    }
+
+    fn people(&self) -> Answer<'_, StoredPeople> {
+        Box::pin(async move { people::read(&mut *self.pool.begin().await?).await })
+    }
+
+    fn people_head(&self) -> Answer<'_, Option<PeopleHead>> {
+        Box::pin(async move { people::head(&mut *self.pool.acquire().await?).await })
     }
 
     fn tile<'a>(&'a self, tile: &'a Tile) -> Answer<'a, Option<Vec<u8>>> {

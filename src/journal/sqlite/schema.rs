@@ -9,10 +9,11 @@ use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 /// The version of these tables. Any other is refused.
 ///
 /// No node guesses at rows that decide who gets a token.
-pub const VERSION: i64 = 6;
+pub const VERSION: i64 = 7;
 
-/// Versions whose tables read alike: version 6 has one more index. Evidence of an older program verifies as it is.
-pub const READABLE: [i64; 2] = [5, VERSION];
+/// Versions whose tables read alike: version 6 has one more index, and version 7 the people directory, which is no evidence. Evidence of an
+/// older program verifies as it is.
+pub const READABLE: [i64; 3] = [5, 6, VERSION];
 
 /// When each client was last issued a token: a row of it is written with every batch.
 macro_rules! last_use {
@@ -67,11 +68,22 @@ CREATE INDEX IF NOT EXISTS entries_kind ON entries (kind, idx) WHERE kind <> 'is
     };
 }
 
+/// The people directory: a row for each person, and the generation of all rows with the tag over them (`journal::people`).
+macro_rules! people {
+    () => {
+        "
+CREATE TABLE IF NOT EXISTS people (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS directory (
+    id INTEGER PRIMARY KEY CHECK (id = 1), generation INTEGER NOT NULL, tag BLOB NOT NULL
+) STRICT;"
+    };
+}
+
 /// Versions that a writer upgrades, each with the statements that lead to the next.
 ///
 /// Version 2 gets the last use of each client; 3 the answers and the round; 4 the column of the sums, which need the KEK; 5 the
-/// index by kind.
-pub const UPGRADES: [(i64, &str); 4] = [
+/// index by kind; 6 the people directory.
+pub const UPGRADES: [(i64, &str); 5] = [
     (
         2,
         concat!(
@@ -96,6 +108,7 @@ UPDATE meta SET version = 5;
         ),
     ),
     (5, concat!(found_by!(), "\nUPDATE meta SET version = 6;")),
+    (6, concat!(people!(), "\nUPDATE meta SET version = 7;")),
 ];
 
 /// The tables of a new database.
@@ -107,9 +120,10 @@ pub const TABLES: &str = concat!(
     answers!(),
     round!(),
     head!(),
+    people!(),
     "
 CREATE TABLE meta (version INTEGER NOT NULL) STRICT;
-INSERT INTO meta (version) VALUES (6);
+INSERT INTO meta (version) VALUES (7);
 INSERT INTO round (id, first) VALUES (1, 0);
 CREATE TABLE entries (
     idx INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, request_id TEXT, jti TEXT,

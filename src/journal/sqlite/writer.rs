@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::answers;
 use super::column::{digest, number, sql, time};
+use super::people;
 use super::schema::{self, UPGRADES};
 use super::side::{self, Side};
 use super::snapshot::Reading;
@@ -26,6 +27,7 @@ use crate::journal::fault::StoreFault;
 use crate::journal::store::Answer;
 use crate::journal::store::batch::{Batch, Beside, Row, Spent};
 use crate::journal::store::head::{Found, Head};
+use crate::journal::store::people::PeopleChange;
 use crate::journal::store::snapshot::Exclusive;
 use crate::journal::store::sums::SumKey;
 use crate::journal::store::write::{Begun, Probe, Tried, Write};
@@ -344,6 +346,17 @@ impl Write for SqliteWriter {
                 self.roll_back().await;
             }
             kept
+        })
+    }
+
+    fn put_people<'a>(&'a mut self, change: &'a PeopleChange) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let put = people::put(self.connection().await?, change).await;
+            if put.is_err() {
+                self.roll_back().await;
+            }
+            self.checkpoints.committed(0);
+            put
         })
     }
 

@@ -4,7 +4,7 @@
 //! with it. [`read::Read`] reads what is committed; a [`snapshot::Snapshot`] reads at one moment. [`reader::Reader`] is the read side as the
 //! journal holds it. All of them take and give values: [`batch`] is what is written at once, with its MAC, [`row`] what is read back,
 //! [`query`] a choice of entries, [`head`] the end of the log, and [`sums`] the keyed sums over the side tables: spent proofs and last uses,
-//! which lie beside the entries.
+//! which lie beside the entries. [`people`] has the rows of the people directory.
 //!
 //! **A writer's epoch** is the head that it knows. `journal reopen` appends an entry, so the heads of two epochs never agree, and a batch on
 //! the head of an earlier one is refused by the store, whoever sends it.
@@ -20,6 +20,7 @@ pub mod batch;
 #[cfg(test)]
 pub mod contract;
 pub mod head;
+pub mod people;
 pub mod query;
 pub mod read;
 pub mod reader;

@@ -1,6 +1,7 @@
 //! The read side of a store: each call sees what is committed when it begins.
 
 use super::Answer;
+use super::people::{PeopleHead, StoredPeople};
 use super::query::Query;
 use super::row::{Issuance, KnownRequest};
 use super::snapshot::Snapshot;
@@ -59,6 +60,10 @@ pub trait Read: Send + Sync {
     fn is_spent<'a>(&'a self, proof: &'a ProofKey) -> Answer<'a, bool>;
     /// One sealed blob of the keyring.
     fn blob<'a>(&'a self, name: &'a BlobName) -> Answer<'a, Option<SealedBlob>>;
+    /// All people of the directory, with their head, as of one moment.
+    fn people(&self) -> Answer<'_, StoredPeople>;
+    /// The head of the directory; none before the first person.
+    fn people_head(&self) -> Answer<'_, Option<PeopleHead>>;
     /// The content of a full tile of hashes.
     fn tile<'a>(&'a self, tile: &'a Tile) -> Answer<'a, Option<Vec<u8>>>;
     /// The request with this key, if it is known at `now`.

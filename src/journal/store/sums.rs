@@ -48,7 +48,7 @@ pub struct Sum([u64; 4]);
 pub struct Sums([Sum; Table::ALL.len()]);
 
 /// Bytes of a sum.
-const WIDTH: usize = 32;
+pub(super) const WIDTH: usize = 32;
 
 /// The first byte of the HMAC of a tag and of a mask; that of a row is its table's number.
 const TAG: u8 = 0xfe;
@@ -154,7 +154,7 @@ impl SumKey {
 }
 
 impl Sum {
-    fn read(bytes: &[u8; WIDTH]) -> Self {
+    pub(super) fn read(bytes: &[u8; WIDTH]) -> Self {
         let mut parts = [0; 4];
         for (part, bytes) in parts.iter_mut().zip(bytes.chunks_exact(8)) {
             *part = bytes.iter().rev().fold(0, |part, byte| part << 8 | u64::from(*byte));
@@ -162,7 +162,7 @@ impl Sum {
         Self(parts)
     }
 
-    fn bytes(self) -> [u8; WIDTH] {
+    pub(super) fn bytes(self) -> [u8; WIDTH] {
         let mut bytes = [0; WIDTH];
         for (bytes, part) in bytes.chunks_exact_mut(8).zip(self.0) {
             bytes.copy_from_slice(&part.to_le_bytes());
@@ -170,7 +170,7 @@ impl Sum {
         bytes
     }
 
-    fn plus(self, other: Self) -> Self {
+    pub(super) fn plus(self, other: Self) -> Self {
         let (mut parts, mut carry) = ([0; 4], false);
         for (part, (one, other)) in parts.iter_mut().zip(self.0.into_iter().zip(other.0)) {
             let (sum, over) = one.overflowing_add(other);
@@ -180,7 +180,7 @@ impl Sum {
         Self(parts)
     }
 
-    fn minus(self, other: Self) -> Self {
+    pub(super) fn minus(self, other: Self) -> Self {
         // Two's complement: the complement of each part, and one.
         self.plus(Self(other.0.map(|part| !part))).plus(Self([1, 0, 0, 0]))
     }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::Answer;
 use super::batch::{Batch, Spent};
 use super::head::{Found, Head};
+use super::people::PeopleChange;
 use super::snapshot::Exclusive;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::RequestId;
@@ -73,6 +74,8 @@ pub trait Write: Send {
     fn leave(&mut self, from: u64, until: u64) -> Answer<'_, ()>;
     /// Keeps answers and forgets expired requests, in a transaction of its own.
     fn keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> Answer<'_, ()>;
+    /// Writes people of the directory, in a transaction of its own. False, and nothing is written, if it is not as it was before.
+    fn put_people<'a>(&'a mut self, change: &'a PeopleChange) -> Answer<'a, bool>;
     /// Takes the lock, writes and commits: whether the store takes writes.
     fn probe(&mut self, probe: Probe) -> Answer<'_, ()>;
     /// Removes deleted rows from the store's own logs. After an error they are still there.

@@ -9,7 +9,7 @@ mod faults;
 mod forgetting;
 mod golden;
 mod living;
-
+mod people;
 mod recording;
 mod spending;
 mod succession;
@@ -30,6 +30,7 @@ use super::settings::{Location, Rest, Settings};
 use super::store::Answer;
 use super::store::batch::{Batch, Spent};
 use super::store::head::{Found, Head};
+use super::store::people::PeopleChange;
 use super::store::snapshot::Exclusive;
 use super::store::sums::SumKey;
 use super::store::write::{Begun, Probe, Tried, Write};
@@ -65,6 +66,10 @@ pub enum Fault {
     LeaveFails,
     /// An answer is not kept.
     KeepFails,
+    /// People are not written.
+    PeopleLost,
+    /// The write of people says that it fails, and is persisted.
+    PeopleKept,
     /// The commit fails, and nothing is persisted.
     CommitLost,
     /// The commit says that it fails, and is persisted.
@@ -336,6 +341,20 @@ impl Write for Faulty {
                 return Err(Self::broken());
             }
             self.inner.keep(all, now).await
+        })
+    }
+
+    fn put_people<'a>(&'a mut self, change: &'a PeopleChange) -> Answer<'a, bool> {
+        Box::pin(async move {
+            self.make_room().await?;
+            match self.takes(&[Fault::PeopleLost, Fault::PeopleKept]) {
+                Some(Fault::PeopleKept) => {
+                    self.inner.put_people(change).await?;
+                    Err(Self::broken())
+                }
+                Some(_) => Err(Self::broken()),
+                None => self.inner.put_people(change).await,
+            }
         })
     }
 

@@ -7,6 +7,7 @@ mod append;
 mod beside;
 mod fence;
 mod leave;
+mod people;
 mod reads;
 mod spent;
 
@@ -47,6 +48,7 @@ macro_rules! laws {
             beside::the_tables_beside_the_entries_have_sums,
             beside::a_key_names_one_request,
             beside::an_answer_is_kept_for_its_time_and_goes_with_an_erasure,
+            people::people_are_written_on_the_directory_that_was_seen,
             fence::a_batch_on_an_earlier_head_is_refused,
             fence::a_writer_of_an_earlier_epoch_is_refused,
             fence::a_settled_batch_does_not_come_in_later,
@@ -82,6 +84,7 @@ pub mod run {
     pub use super::beside::*;
     pub use super::fence::*;
     pub use super::leave::*;
+    pub use super::people::*;
     pub use super::reads::*;
     pub use super::spent::*;
 }
