@@ -11,6 +11,7 @@ pub mod certificate_status;
 mod change;
 pub mod delivery;
 pub mod desk;
+pub mod directory;
 pub mod elevation;
 pub mod elevation_view;
 pub mod enrolment;
@@ -28,6 +29,7 @@ pub mod lifecycle;
 mod narrowing;
 pub mod needs;
 pub mod passkey;
+pub mod people;
 pub mod plan;
 pub mod registry;
 pub mod review;
@@ -94,6 +96,8 @@ pub struct Gateways {
     pub receivers: Vec<Arc<delivery::Receiver>>,
     /// The requests that run to their end.
     pub in_flight: InFlight,
+    /// The people directory.
+    pub people: people::People,
     /// Runs long work on records.
     pub desk: desk::Desk,
     /// The clock.

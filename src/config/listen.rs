@@ -99,7 +99,7 @@ fn own_origin(section: &mut Section<'_>, key: &'static str, faults: &mut Faults<
     section.text(key, faults)?.parse(faults, |text| url::own_origin(text), fix)
 }
 
-fn tls_files(mut section: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Option<TlsFiles> {
+pub(super) fn tls_files(mut section: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Option<TlsFiles> {
     let fix = "write {cert = \"chain.pem\", key = \"key.pem\"}, relative to this file's folder";
     for key in ["cert", "key"] {
         if !section.keys().iter().any(|(name, _)| name == key) {

@@ -5,6 +5,7 @@
 //!
 //! The contents of the files are checked elsewhere: the KEK's size and mode by the key loader, certificates by `server::tls`.
 
+mod directory;
 mod environment;
 mod fault;
 mod listen;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use directory::DirectorySection;
 pub use environment::EnvironmentSection;
 pub(crate) use environment::default_trust_domain;
 pub use fault::ConfigFault;
@@ -55,6 +57,8 @@ pub struct Config {
     pub environments: BTreeMap<EnvironmentName, EnvironmentSection>,
     /// `[tickets]`: the ticket system.
     pub tickets: Option<TicketSection>,
+    /// `[directory]`: the listener for the company's source of people; if absent, there is none.
+    pub directory: Option<DirectorySection>,
     /// `[webhooks.NAME]`: the receivers of events.
     pub webhooks: BTreeMap<String, WebhookSection>,
 }
@@ -119,6 +123,8 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
     let environments = environment::read(environments, faults);
     let tickets = root.section("tickets", faults);
     let tickets = tickets::read(tickets, folder, faults);
+    let directory = root.section("directory", faults);
+    let directory = directory::read(directory, folder, &listen, faults);
     let webhooks = root.section("webhooks", faults);
     let webhooks = webhooks::read(webhooks, folder, faults);
     root.finish(faults);
@@ -132,6 +138,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
         outbound,
         environments,
         tickets,
+        directory,
         webhooks,
     })
 }

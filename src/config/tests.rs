@@ -124,6 +124,35 @@ max_ttl = "14s"
 }
 
 #[test]
+fn a_directory_has_an_address_of_its_own_and_one_token_or_two() {
+    let with = |section: &str| format!("{GOOD}[directory]\n{section}");
+    let folder = folder();
+    for file in ["one", "two"] {
+        std::fs::write(folder.path().join(file), "").expect("a file");
+    }
+    let read = |section: &str| parse(&with(section).replace("@FOLDER", &folder.path().display().to_string()), folder.path());
+    let tls =
+        "listen = \"127.0.0.1:7444\"\ntoken_files = [\"one\", \"two\"]\ntls = {cert = \"chain.pem\", key = \"key.pem\"}\n";
+    let directory = read(tls).expect("no fault").directory.expect("a directory");
+    assert_eq!((directory.listen.port(), directory.token_files.len(), directory.tls.is_some()), (7444, 2, true));
+    assert!(read("listen = \"127.0.0.1:0\"\ntoken_files = [\"one\"]\n").is_ok());
+    let told = |section: &str| {
+        let faults = read(section).map(|_| ()).expect_err("a fault");
+        faults.into_iter().map(|fault| format!("{}: {}", fault.field, fault.reason)).collect::<Vec<_>>().join("; ")
+    };
+    for (section, reason) in [
+        ("token_files = [\"one\"]\n", "directory.listen: it is missing"),
+        ("listen = \"127.0.0.1:7444\"\n", "it names 0 files, and one or two are needed"),
+        ("listen = \"127.0.0.1:7444\"\ntoken_files = [\"one\", \"two\", \"one\"]\n", "it names 3 files"),
+        ("listen = \"127.0.0.1:7444\"\ntoken_files = [\"none\"]\n", "there is no file"),
+        ("listen = \"127.0.0.1:7401\"\ntoken_files = [\"one\"]\n", "[listen] admin has the same address"),
+        ("listen = \"127.0.0.1:7444\"\ntoken_files = [\"one\"]\ntoken = \"x\"\n", "directory.token: this key is not known"),
+    ] {
+        assert!(told(section).contains(reason), "{section}: {}", told(section));
+    }
+}
+
+#[test]
 fn what_is_missing_is_told_too() {
     assert_eq!(
         faults(""),

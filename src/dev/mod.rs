@@ -214,6 +214,7 @@ fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo:
         outbound: OutboundSection { issuers: vec![demo.parse().map_err(defect)?], ..OutboundSection::default() },
         environments: [environment("sandbox", Seconds::minutes(15))?, environment("production", Seconds::minutes(10))?].into(),
         tickets: None,
+        directory: None,
         webhooks: std::collections::BTreeMap::new(),
     })
 }

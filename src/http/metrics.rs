@@ -31,6 +31,8 @@ pub enum Socket {
     Admin,
     /// The socket for workloads with a client certificate.
     Mtls,
+    /// The socket for the company's source of people.
+    Directory,
     /// The socket for the demo services of `carnet dev`.
     Demo,
     /// The socket for probes of an agent that ask if its files are current.
@@ -44,6 +46,7 @@ impl Socket {
             Self::Public => "public",
             Self::Admin => "admin",
             Self::Mtls => "mtls",
+            Self::Directory => "directory",
             Self::Demo => "demo",
             Self::Agent => "agent",
         }

@@ -7,6 +7,7 @@ pub mod authorization;
 pub mod cached;
 pub mod console;
 pub mod demo;
+pub mod directory;
 pub mod error;
 pub mod form;
 pub mod front;

@@ -72,6 +72,21 @@ pub async fn retention(broker: Broker, retention: Seconds) {
     }
 }
 
+/// The interval at which texts of people who left long ago are looked for. They are not shown meanwhile.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
+/// Forgets the texts of people whose time is over.
+pub async fn people(broker: Broker) {
+    let mut ticks = interval(FORGET_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(fault) = broker.forget_people().await {
+            tracing::warn!(?fault, "texts of people who left stay in the directory; trying again in an hour");
+        }
+    }
+}
+
 /// Copies the health of journal, live index and issuers into the metrics, each second.
 pub async fn gauges(broker: Broker, metrics: Arc<Metrics>) {
     let mut ticks = interval(Duration::from_secs(1));

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::directory;
 use super::fault::{StartFault, at};
 use super::gateways::{console_origin, journal_settings, live_index, outbound, staff_settings};
 use super::ready::rests;
@@ -106,6 +107,8 @@ pub fn settings(config: &Config) -> Vec<Finding> {
         Ok(outbound) => {
             let outbound = Arc::new(outbound);
             take("webhooks", named::receivers(config, &outbound, None).map(drop), &mut found);
+            let opened = config.directory.as_ref().map(directory::tokens).transpose();
+            take("directory", opened.map(drop), &mut found);
             take("tickets", named::tickets(config, &outbound).map(drop), &mut found);
             let origin = console_origin(config, config.listen.admin);
             take("console", named::console(config, &outbound, &origin).map(drop), &mut found);
@@ -154,6 +157,9 @@ fn tls_files(config: &Config, found: &mut Vec<Finding>) {
     if let Some(files) = &config.listen.public_tls {
         loaded("listen.public_tls", tls::load(&files.cert, &files.key).map(drop).map_err(|fault| fault.to_string()));
     }
+    if let Some(files) = config.directory.as_ref().and_then(|section| section.tls.as_ref()) {
+        loaded("directory.tls", tls::load(&files.cert, &files.key).map(drop).map_err(|fault| fault.to_string()));
+    }
     if let Some(files) = &config.listen.mtls_tls {
         loaded("listen.mtls_tls", tls::load_certified(&files.cert, &files.key).map(drop).map_err(|fault| fault.to_string()));
     }
@@ -184,6 +190,15 @@ fn plain_http(config: &Config, found: &mut Vec<Finding>) {
         let detail = format!("tokens are given in plain http at {}, and no proxy is named that ends TLS", listen.public);
         let fix = "set [listen] public_tls, or name the proxy that ends TLS in [listen] trusted_proxies";
         found.push(Finding::other(Weight::Warning, "public socket", detail, fix).at("listen.public"));
+    }
+    if let Some(section) = config.directory.as_ref()
+        && !section.listen.ip().is_loopback()
+        && section.tls.is_none()
+        && listen.trusted_proxies.is_empty()
+    {
+        let detail = format!("people and tokens of the source go in plain http to {}, and no proxy is named", section.listen);
+        let fix = "set [directory] tls, or name the proxy that ends TLS in [listen] trusted_proxies";
+        found.push(Finding::other(Weight::Warning, "directory socket", detail, fix).at("directory.listen"));
     }
 }
 
@@ -228,6 +243,10 @@ fn modes(config: &Config, found: &mut Vec<Finding>) {
     secrets.extend(config.listen.public_tls.iter().map(|files| ("listen.public_tls.key".to_owned(), &files.key)));
     secrets.extend(config.listen.mtls_tls.iter().map(|files| ("listen.mtls_tls.key".to_owned(), &files.key)));
     secrets.extend(config.webhooks.iter().map(|(name, one)| (format!("webhooks.{name}.secret_file"), &one.secret_file)));
+    if let Some(section) = &config.directory {
+        secrets.extend(section.token_files.iter().map(|file| ("directory.token_files".to_owned(), file)));
+        secrets.extend(section.tls.iter().map(|files| ("directory.tls.key".to_owned(), &files.key)));
+    }
     for (field, file) in secrets {
         if crate::journal::key::kek::is_file_open_to_others(file) {
             let detail = format!("other users of this machine may read or change {}", file.display());

@@ -18,6 +18,7 @@
 
 mod background;
 pub mod checks;
+mod directory;
 mod fault;
 mod gateways;
 mod mtls;
@@ -51,6 +52,7 @@ use crate::broker::in_flight::InFlight;
 use crate::broker::{Broker, Gateways};
 use crate::config::{Config, ConfigFault};
 use crate::domain::value::clock::{Clock, Entropy};
+use crate::http;
 use crate::http::admin;
 use crate::http::console::{self, Console};
 use crate::http::front::{self, BodyLimits, ErrorShape, Front, Hosts, RequestIds};
@@ -75,12 +77,14 @@ pub struct Sockets {
     public: Listener,
     admin: Listener,
     mtls: Listener,
+    /// That of the people directory, if it is configured.
+    directory: Option<Listener>,
 }
 
 impl Sockets {
     /// Takes listeners that are already bound.
     pub fn of(public: Listener, admin: Listener, mtls: Listener) -> Self {
-        Self { public, admin, mtls }
+        Self { public, admin, mtls, directory: None }
     }
 
     /// The bound addresses: public, admin.
@@ -113,6 +117,8 @@ pub struct Running {
     pub mtls: SocketAddr,
     /// `https://…` of the mTLS socket.
     pub mtls_url: String,
+    /// `http://…` or `https://…` of the people directory's socket, if there is one.
+    pub directory_url: Option<String>,
     stop: watch::Sender<bool>,
     sockets: JoinSet<()>,
     background: Tasks,
@@ -162,7 +168,11 @@ pub async fn bind(config: &Config, faults: &mut Vec<ConfigFault>) -> Option<Sock
     let public = bound("listen.public", Listener::bind(Socket::Public, listen.public, tls).await);
     let admin = bound("listen.admin", Listener::bind(Socket::Admin, listen.admin, None).await);
     let mtls = bound("listen.mtls", Listener::bind(Socket::Mtls, listen.mtls, None).await);
-    Some(Sockets { public: public?, admin: admin?, mtls: mtls? })
+    let directory = match &config.directory {
+        None => None,
+        Some(section) => Some(bound("directory.listen", directory::bind(section).await)?),
+    };
+    Some(Sockets { public: public?, admin: admin?, mtls: mtls?, directory })
 }
 
 /// Starts a broker on bound sockets.
@@ -193,7 +203,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
     let _ready = broker.follower.reached(0, PATIENCE).await;
     // Every revocation is known before the first client certificate is checked (ABUSE M-12): the journal was read above.
     let (public, admin) = sockets.addresses();
-    let Sockets { public: public_socket, admin: admin_socket, mtls: mtls_socket } = sockets;
+    let Sockets { public: public_socket, admin: admin_socket, mtls: mtls_socket, directory: directory_socket } = sockets;
     let door = mtls::Door::open(broker.clone(), &config, mtls_socket.address()).await?;
     let listener = mtls_socket.with_mtls(door.tls());
     let (mtls, mtls_url) = (listener.address(), listener.url());
@@ -232,10 +242,29 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
         .telling(&config.listen.verify_callers)
         .router();
     let mtls_router = front::wrap(mtls_router, front(Socket::Mtls));
+    let directory_url = directory_socket.as_ref().map(Listener::url);
+    if let (Some(socket), Some(section)) = (directory_socket, &config.directory) {
+        let router = http::directory::router(broker.clone(), directory::tokens(section)?);
+        let router = front::wrap(router, front(Socket::Directory));
+        served.spawn(socket.serve(router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
+        background.spawn("people directory", background::people(broker.clone()));
+    }
     served.spawn(listener.serve(mtls_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
     served.spawn(public_socket.serve(public_router, limits.clone(), Arc::clone(&metrics), stopped.clone()));
     served.spawn(admin_socket.serve(admin_router, limits, metrics, stopped));
-    Ok(Running { broker, public, public_url, admin, admin_url, mtls, mtls_url, stop, sockets: served, background })
+    Ok(Running {
+        broker,
+        public,
+        public_url,
+        admin,
+        admin_url,
+        mtls,
+        mtls_url,
+        directory_url,
+        stop,
+        sockets: served,
+        background,
+    })
 }
 
 /// Records the configuration, and the consequences that follow by themselves.
@@ -300,6 +329,7 @@ async fn furnish(
         entropy: Arc::clone(entropy),
         passkeys,
         in_flight: InFlight::default(),
+        people: crate::broker::people::People::default(),
         desk: crate::broker::desk::Desk::default(),
     });
     Ok((broker, client))
@@ -307,16 +337,22 @@ async fn furnish(
 
 fn front_of(socket: Socket, config: &Config, system: &System, metrics: &Arc<Metrics>) -> Front {
     let is_public = matches!(socket, Socket::Public | Socket::Mtls);
+    // Its callers have a bearer token that no browser sends, so a page that rebinds its name reaches nothing.
+    let is_directory = socket == Socket::Directory;
     let admin_names = config.listen.admin_url.iter().map(|origin| origin.authority().to_owned()).collect();
     let records = ["/v1/records/plan", "/v1/records/apply"].map(|route| (route, RECORDS_LIMIT)).to_vec();
     Front {
         socket,
-        shape: if is_public { ErrorShape::OAuth } else { ErrorShape::Problem },
-        hosts: if is_public { Hosts::RoutesLook } else { Hosts::Named(admin_names) },
+        shape: match socket {
+            Socket::Public | Socket::Mtls => ErrorShape::OAuth,
+            Socket::Directory => ErrorShape::Scim,
+            Socket::Admin | Socket::Demo | Socket::Agent => ErrorShape::Problem,
+        },
+        hosts: if is_public || is_directory { Hosts::RoutesLook } else { Hosts::Named(admin_names) },
         bodies: if is_public {
             BodyLimits { default: config.listen.body_limit, routes: Vec::new() }
         } else {
-            BodyLimits { default: ADMIN_LIMIT, routes: records }
+            BodyLimits { default: ADMIN_LIMIT, routes: if is_directory { Vec::new() } else { records } }
         },
         body_time: Front::BODY_TIME,
         handler_time: Front::HANDLER_TIME,

@@ -63,6 +63,13 @@ fn mutated_requests_prove_no_other_key() {
 }
 
 #[test]
+fn mutated_words_of_a_source_of_people_make_sound_people() {
+    let (whole, taken) = drive("people", targets::people);
+    assert_eq!(whole, 4, "all but the filter are users or operations");
+    assert!(taken > 100, "{taken}: mutations are taken too");
+}
+
+#[test]
 fn mutated_questions_break_nothing() {
     assert_eq!(drive("question", targets::question).0, 1, "the question is one");
 }

@@ -13,6 +13,7 @@ mod console;
 mod crash;
 mod described;
 mod digests;
+mod directory;
 mod discard;
 mod docs;
 mod elevation;

@@ -6,8 +6,10 @@
 use carnet::authn::certificate;
 use carnet::authn::svid;
 use carnet::domain::credential::certificate::{Authority, Der, SpiffeId};
+use carnet::domain::people::member::Member;
 use carnet::domain::value::clock::Timestamp;
 use carnet::domain::value::digest::Digest;
+use carnet::http::directory::{Filter, body};
 use carnet::issuance::authority::ocsp::Question;
 use carnet::issuance::authority::request::RequestedKey;
 
@@ -52,6 +54,22 @@ pub fn request(data: &[u8]) -> bool {
     let known = |seed: &[u8]| RequestedKey::read(seed, &id).expect("a seed").digest() == key.digest();
     assert!(REQUESTS.iter().any(|seed| known(seed)), "a key that nobody proved to have");
     true
+}
+
+/// Whatever a source of people sends, the outcome is a person that can be stored and read back. Returns whether it is one.
+pub fn people(data: &[u8]) -> bool {
+    let before =
+        body::whole(br#"{"userName":"jane","emails":[{"type":"work","value":"j@acme.example"}]}"#, None).expect("a user");
+    let (whole, changed) = (body::whole(data, Some(before.clone())), body::patch(data, before));
+    let _read = std::str::from_utf8(data).map(Filter::parse);
+    let is_one = whole.is_ok() || changed.is_ok();
+    for said in [whole, changed].into_iter().flatten() {
+        let member = Member::new("psn_x".parse().expect("an id"), said, Timestamp::default());
+        let stored = serde_json::to_string(&member).expect("JSON");
+        assert!(stored.len() < 40_000, "a person of {} bytes", stored.len());
+        assert_eq!(serde_json::from_str::<Member>(&stored).expect("a person"), member);
+    }
+    is_one
 }
 
 /// A question about certificates is bounded. Returns whether it is one.

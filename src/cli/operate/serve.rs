@@ -131,9 +131,14 @@ fn refusal(path: &std::path::Path, fault: StartFault) -> Failure {
 
 /// Prints the bound addresses on stdout, once all sockets accept.
 fn announce(running: &Running, format: Format) {
-    let addresses = json!({"public": running.public_url, "admin": running.admin_url, "mtls": running.mtls_url});
+    let mut addresses = json!({"public": running.public_url, "admin": running.admin_url, "mtls": running.mtls_url});
+    let mut table = format!("public  {}\nadmin   {}\nmtls    {}", running.public_url, running.admin_url, running.mtls_url);
+    if let Some(directory) = &running.directory_url {
+        addresses["directory"] = json!(directory);
+        table = format!("{table}\ndirectory  {directory}");
+    }
     stdout(&match format {
-        Format::Table => format!("public  {}\nadmin   {}\nmtls    {}", running.public_url, running.admin_url, running.mtls_url),
+        Format::Table => table,
         Format::Json => addresses.to_string(),
         Format::Yaml => crate::cli::yaml::write(&addresses),
     });

@@ -12,6 +12,8 @@ pub enum ErrorShape {
     OAuth,
     /// RFC 9457: `application/problem+json`.
     Problem,
+    /// RFC 7644 section 3.12: an error of SCIM, in `application/scim+json`.
+    Scim,
 }
 
 /// A fault that is found before a route handles the request.
@@ -52,6 +54,13 @@ impl Fault {
             ErrorShape::Problem => (
                 "application/problem+json",
                 format!(r#"{{"type":"about:blank","title":"{description}","status":{}}}"#, status.as_u16()),
+            ),
+            ErrorShape::Scim => (
+                "application/scim+json",
+                format!(
+                    r#"{{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"{}","detail":"{description}"}}"#,
+                    status.as_u16()
+                ),
             ),
         };
         let mut response = (status, [(header::CONTENT_TYPE, media)], body).into_response();

@@ -59,6 +59,35 @@ async fn a_server_tells_its_addresses_once_they_answer_and_drains_on_a_signal() 
     }
 }
 
+/// The people directory has a socket of its own, which the server names beside the others.
+#[tokio::test]
+async fn a_server_tells_the_address_of_its_directory() {
+    let program = Program::alone();
+    configuration(&program);
+    let file = program.home().join("carnet.toml");
+    let section = "[directory]\nlisten = \"127.0.0.1:0\"\ntoken_files = [\"source\", \"next\"]\n";
+    std::fs::write(&file, std::fs::read_to_string(&file).expect("a text") + section).expect("written");
+    program.run(&["key", "init", "kek"]).await.ended(0);
+    for (next, reason) in [("too short", "holds no token"), ("source-token-0123456789-0123456789", "the same token")] {
+        program.file("source", "source-token-0123456789-0123456789\n");
+        program.file("next", next);
+        let ran = program.run(&["serve", "-o", "json"]).await.ended(2);
+        let faults = ran.error()["faults"].clone();
+        let told = faults[0]["reason"].as_str().unwrap_or_default();
+        assert!(faults[0]["field"] == "directory.token_files" && told.contains(reason), "{faults}");
+        assert!(!faults.to_string().contains("source-token"), "a token is never told");
+    }
+    program.file("next", "next-token-0123456789-0123456789-01");
+    let (mut child, addresses) = start(&program);
+    let address = addresses["directory"].as_str().expect("an address").strip_prefix("http://").expect("http");
+    let headers = [("authorization", "Bearer next-token-0123456789-0123456789-01")];
+    let answer = crate::world::send(address.parse().expect("an address"), "GET", "/scim/v2/Users", &headers, b"").await;
+    assert_eq!((answer.status, &answer.json()["totalResults"]), (200, &serde_json::json!(0)), "{}", answer.text());
+    signal(&child, "-TERM");
+    let ended = tokio::task::spawn_blocking(move || child.wait().expect("it ends").code());
+    assert_eq!(ended.await.expect("it ended"), Some(0));
+}
+
 #[tokio::test]
 async fn a_server_refuses_with_every_fault_of_its_configuration() {
     let program = Program::alone();

@@ -21,7 +21,14 @@ fn configurations_are_valid() {
             let folder = tempfile::tempdir().expect("a folder");
             std::fs::create_dir(folder.path().join("keys")).expect("a folder");
             carnet::journal::Kek::create(&folder.path().join("keys/kek"), &carnet::server::OsEntropy).expect("a KEK");
-            for name in ["keys/tracker.token", "keys/siem.whsec", "keys/console.secret", "keys/public.pem", "keys/public.key"] {
+            for name in [
+                "keys/tracker.token",
+                "keys/siem.whsec",
+                "keys/console.secret",
+                "keys/source.token",
+                "keys/public.pem",
+                "keys/public.key",
+            ] {
                 std::fs::write(folder.path().join(name), "x").expect("written");
             }
             let text = block.text.replace("/var/lib/carnet", &folder.path().display().to_string());

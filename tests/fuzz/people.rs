@@ -1,0 +1,9 @@
+//! See `targets::people`.
+#![no_main]
+
+#[expect(dead_code, reason = "the other targets use the rest")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _taken = targets::people(data);
+});
