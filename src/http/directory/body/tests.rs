@@ -200,39 +200,40 @@ fn what_cannot_be_is_refused_whole() {
 /// Some path or name, ours or not, and some value of any type.
 fn operation() -> impl Strategy<Value = Value> {
     let path = prop_oneof![
-        Just("active"),
-        Just("userName"),
-        Just("externalId"),
-        Just("emails"),
-        Just("emails.value"),
-        Just("emails[type eq \"work\"].value"),
-        Just("emails[primary eq true]"),
-        Just("displayName"),
-        Just("emails[x"),
-        Just("urn:ietf:params:scim:schemas:core:2.0:User"),
-        Just("urn:x:2.0:User:active"),
-        Just(""),
+        1 => Just("active"),
+        1 => Just("userName"),
+        1 => Just("externalId"),
+        6 => Just("emails"),
+        1 => Just("emails.value"),
+        1 => Just("emails[type eq \"work\"].value"),
+        1 => Just("emails[primary eq true]"),
+        1 => Just("displayName"),
+        1 => Just("emails[x"),
+        1 => Just("urn:ietf:params:scim:schemas:core:2.0:User"),
+        1 => Just("urn:x:2.0:User:active"),
+        1 => Just(""),
     ];
     let value = prop_oneof![
-        Just(json!(null)),
-        Just(json!(true)),
-        Just(json!("False")),
-        Just(json!("a@b")),
-        Just(json!(7)),
-        Just(json!([])),
-        Just(json!([{"value": "c@d", "type": "work"}])),
-        Just(json!({"value": "e@f"})),
-        Just(json!({"active": false})),
-        Just(json!("\u{202e}")),
+        1 => Just(json!(null)),
+        1 => Just(json!(true)),
+        1 => Just(json!("False")),
+        1 => Just(json!("a@b")),
+        1 => Just(json!(7)),
+        1 => Just(json!([])),
+        1 => Just(json!([{"value": "c@d", "type": "work"}])),
+        1 => Just(json!({"value": "e@f", "primary": true})),
+        6 => Just(json!([{"value": "g@h", "type": "home", "primary": "True"}, {"value": "i@j", "primary": true}])),
+        1 => Just(json!({"active": false})),
+        1 => Just(json!("\u{202e}")),
     ];
-    let op = prop_oneof![Just("add"), Just("Replace"), Just("REMOVE"), Just("move")];
+    let op = prop_oneof![8 => Just("add"), 8 => Just("Replace"), 4 => Just("REMOVE"), 1 => Just("move")];
     (op, path, value).prop_map(|(op, path, value)| json!({"op": op, "path": path, "value": value}))
 }
 
 proptest! {
     /// Whatever a source sends: what comes of it is a user that could be stored, read back and sent again, and the same again by a PUT.
     #[test]
-    fn every_outcome_is_a_sound_user(operations in proptest::collection::vec(operation(), 1..8)) {
+    fn every_outcome_is_a_sound_user(operations in proptest::collection::vec(operation(), 1..4)) {
         let body = json!({"Operations": operations}).to_string();
         if let Ok(said) = patch(body.as_bytes(), jane()) {
             prop_assert!(said.profile.emails.iter().filter(|email| email.primary == Some(true)).count() <= 1);
