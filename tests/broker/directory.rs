@@ -291,7 +291,7 @@ async fn only_the_tokens_of_the_source_open_the_directory_and_they_open_nothing_
         Some(staff.as_str()),
         Some(workload.as_str()),
     ];
-    for authorization in wrong {
+    for (number, authorization) in wrong.into_iter().enumerate() {
         for (method, path) in [
             ("GET", "/Users".to_owned()),
             ("GET", "/ServiceProviderConfig".to_owned()),
@@ -305,7 +305,7 @@ async fn only_the_tokens_of_the_source_open_the_directory_and_they_open_nothing_
             headers.extend(authorization.map(|value| ("authorization", value)));
             let body: &[u8] = if matches!(method, "POST" | "PUT" | "PATCH") { put } else { b"" };
             let answer = send(source.at, method, &format!("/scim/v2{path}"), &headers, body).await;
-            assert_eq!(answer.status, 401, "{method} {path} with {authorization:?}: {}", answer.text());
+            assert_eq!(answer.status, 401, "{method} {path} with number {number}: {}", answer.text());
             assert_eq!((answer.header("www-authenticate"), answer.header("content-type")), (Some("Bearer"), Some(JSON)));
         }
     }
