@@ -21,10 +21,16 @@ use carnet::domain::caller::proof::{Assertion, Verified};
 use carnet::domain::decision::admission::{Place, Slot, admit};
 use carnet::domain::decision::ask::{Ask, Context, Target};
 use carnet::domain::decision::grant::{Decision, Grant, decide};
+use carnet::domain::decision::guard::Guarded;
+use carnet::domain::log::guardrail::GuardrailChange;
+use carnet::domain::people::actor::Actor;
+use carnet::domain::registry::guardrail::{Guardrail, Mode};
+use carnet::domain::state::State;
 use carnet::domain::value::clock::Entropy;
 use carnet::domain::value::names::EnvironmentName;
 use carnet::http::form::Form;
 use carnet::journal::Recorded;
+use carnet::policy::Guardrails;
 use carnet::server::OsEntropy;
 use tokio::runtime::Runtime;
 use world::client::escape;
@@ -135,7 +141,11 @@ impl Bench {
     /// The grant for a verified assertion, as `broker/exchange.rs` asks for it.
     fn grant(&self, shown: &Verified<Assertion>) -> Box<Grant> {
         let view = self.broker.journal.view();
-        let state = &view.state;
+        self.grant_on(shown, Guarded::without(&view.state))
+    }
+
+    fn grant_on(&self, shown: &Verified<Assertion>, on: Guarded<'_>) -> Box<Grant> {
+        let state = on.state;
         let issuer = &state.environment(&self.environment).expect("configured").issuer;
         let place = Place { environment: &self.environment, issuer, barred: &state.barred };
         let candidates = state.candidates(&self.environment, &shown.issuer);
@@ -147,7 +157,7 @@ impl Bench {
             certificate: None,
             possession: None,
         };
-        match decide(&principal, &ask(), &context, state, self.broker.now()) {
+        match decide(&principal, &ask(), &context, on, self.broker.now()) {
             Decision::Granted(grant) => grant,
             Decision::NeedsElevation(refused) | Decision::Refused(refused) => panic!("{refused:?}"),
         }
@@ -160,6 +170,36 @@ impl Bench {
                 black_box(self.grant(black_box(&shown)));
             })
         });
+        for (number, reads) in [(10, ""), (100, ""), (10, "context.minute < 2000 && "), (100, "context.minute < 2000 && ")] {
+            let state = self.guarded(number, reads);
+            let guard = Guardrails::default().of(&state);
+            let on = Guarded { state: &state, guard: &*guard };
+            let of = if reads.is_empty() { "guardrails" } else { "guardrails on time" };
+            self.stage(&format!("domain: admit and decide, {number} {of}"), || {
+                each(TIMES, || {
+                    black_box(self.grant_on(black_box(&shown), on));
+                })
+            });
+        }
+    }
+
+    /// The state with so many guardrails, none of which refuses. Each compares something of its own.
+    fn guarded(&self, number: usize, reads: &str) -> State {
+        let mut state = State::clone(&self.broker.journal.view().state);
+        for at in 0..number {
+            let record = Guardrail {
+                name: format!("guardrail-{at}").parse().expect("a name"),
+                meaning: "No data of this class leaves in production without an elevation.".to_owned(),
+                mode: Mode::Enforce,
+                cedar: format!(
+                    "forbid (principal, action, resource) when {{ {reads}context.environment == \"production\" && \
+                     principal.dataClasses.contains(\"class-{at}\") && !context.elevated }};"
+                ),
+            };
+            let change = GuardrailChange::Applied { record: Box::new(record), refuses: 0, reason: None };
+            state.apply(u64::MAX, self.broker.now(), &change.by(Actor::Operator));
+        }
+        state
     }
 
     /// Grants with a proof each, made before the clock runs.

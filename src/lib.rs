@@ -16,6 +16,7 @@
 //!  2  gateways  issuance ──► journal      nothing is signed that is not recorded
 //!               authn ──► outbound        one client, one set of rules for outbound requests
 //!               revocation                the live index that others read
+//!               policy                    guardrails: what must never be granted
 //!               verifier                  for APIs that embed it; its own feature, nobody here imports it
 //!  ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 //!  1  domain    value reason people credential registry elevation log state caller record decision
@@ -104,6 +105,8 @@ pub mod issuance;
 pub mod journal;
 #[cfg(feature = "broker")]
 pub mod outbound;
+#[cfg(feature = "broker")]
+pub mod policy;
 #[cfg(feature = "broker")]
 pub mod revocation;
 #[cfg(feature = "broker")]

@@ -45,7 +45,7 @@ pub fn partner(at: usize) -> Partner {
     );
     match read(&text) {
         Record::Partner(partner) => partner,
-        Record::Api(_) | Record::Integration(_) => panic!("a partner"),
+        Record::Api(_) | Record::Guardrail(_) | Record::Integration(_) => panic!("a partner"),
     }
 }
 
@@ -129,7 +129,7 @@ fn integration(partner: usize, name: &str, environment: &str, binding: &str, lim
     );
     match read(&text) {
         Record::Integration(integration) => integration,
-        Record::Api(_) | Record::Partner(_) => panic!("an integration"),
+        Record::Api(_) | Record::Guardrail(_) | Record::Partner(_) => panic!("an integration"),
     }
 }
 

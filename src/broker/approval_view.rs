@@ -188,6 +188,7 @@ pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) ->
         expires: approval.expires,
         reviews: approval.reviews.iter().map(review).collect(),
         barred: None,
+        removes: removes(approval, state).then_some(true),
         record: None,
         differences: None,
         warnings: None,
@@ -218,10 +219,16 @@ pub fn subject(approval: &Approval, state: &State) -> String {
     }
 }
 
+/// Whether it is about the removal of a guardrail.
+fn removes(approval: &Approval, state: &State) -> bool {
+    let known = state.guardrails.get(approval.subject.as_str()).filter(|_| approval.kind == Kind::Guardrail);
+    known.is_some_and(|known| known.removal.as_ref() == Some(&approval.id))
+}
+
 fn lifts<'a>(approval: &Approval, state: &'a State) -> Option<&'a Revocation> {
     match approval.kind {
         Kind::Lift => state.revocations.get(approval.subject.as_str()),
-        Kind::Api | Kind::Change | Kind::Enrolment | Kind::Integration | Kind::Partner | Kind::Resume => None,
+        Kind::Api | Kind::Change | Kind::Enrolment | Kind::Guardrail | Kind::Integration | Kind::Partner | Kind::Resume => None,
     }
 }
 
@@ -230,6 +237,12 @@ fn content<'a>(approval: &'a Approval, state: &'a State) -> Content<'a> {
     let found = match approval.kind {
         Kind::Api => state.apis.get(named).and_then(|api| {
             proposed(api.held.as_deref(), api.current.as_ref(), approval.version, |record| Record::Api(record.clone()))
+        }),
+        Kind::Guardrail => state.guardrails.get(named).and_then(|one| {
+            let (held, current) = (one.held.as_deref(), one.current.as_ref());
+            // A removal is asked about the version in force.
+            let removed = current.filter(|_| removes(approval, state)).map(|current| current.version);
+            proposed(held, current, removed.unwrap_or(approval.version), |record| Record::Guardrail(record.clone()))
         }),
         Kind::Partner => state.partners.get(named).and_then(|partner| {
             let (held, current) = (partner.held.as_deref(), partner.current.as_ref());
@@ -280,7 +293,7 @@ fn around<'a>(approval: &Approval, state: &'a State) -> Option<&'a Integration> 
     let id: IntegrationId = match approval.kind {
         Kind::Resume => approval.subject.parse().ok()?,
         Kind::Enrolment => enrolled(approval)?.0,
-        Kind::Api | Kind::Change | Kind::Integration | Kind::Lift | Kind::Partner => return None,
+        Kind::Api | Kind::Change | Kind::Guardrail | Kind::Integration | Kind::Lift | Kind::Partner => return None,
     };
     Some(state.integrations.get(&id)?.shown()?.record.as_ref())
 }

@@ -129,7 +129,9 @@ mod tests {
             let proposal = proposed(by, state, || Ok::<_, Failure>(cut));
             proposal.map(|proposal| proposal.change.by.person().cloned()).map_err(|failure| match failure {
                 Failure::Refused(reason) => reason.code,
-                Failure::State(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_) => "another failure",
+                Failure::State(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_) | Failure::Refuses(_) => {
+                    "another failure"
+                }
             })
         };
         for by in [&sven, &sara] {

@@ -17,6 +17,7 @@ use crate::domain::log::change::Change;
 use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
+use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::log::journal::JournalChange;
@@ -78,6 +79,7 @@ fn reason(change: &Change) -> Option<&Text> {
         | Change::Integration(IntegrationChange::Discarded { .. } | IntegrationChange::Suspended { .. })
         | Change::Partner(PartnerChange::Suspended { .. })
         | Change::Passkey(PasskeyChange::Revoked { .. })
+        | Change::Guardrail(GuardrailChange::Applied { .. })
         | Change::Revocation(RevocationChange::Added { .. }) => true,
         Change::Elevation(ElevationChange::Asked { .. })
         | Change::Integration(
@@ -117,6 +119,12 @@ fn reason(change: &Change) -> Option<&Text> {
         )
         | Change::IssuerKey(IssuerKeyChange::FirstUsed { .. })
         | Change::Api(ApiChange::Submitted { .. } | ApiChange::Approved { .. } | ApiChange::Narrowed { .. })
+        | Change::Guardrail(
+            GuardrailChange::Submitted { .. }
+            | GuardrailChange::Approved { .. }
+            | GuardrailChange::RemovalAsked { .. }
+            | GuardrailChange::Removed { .. },
+        )
         | Change::Text(TextChange::Erased { .. }) => false,
     };
     change.reason().filter(|_| acts)

@@ -17,6 +17,7 @@ use crate::domain::credential::confirmation::Confirmation;
 use crate::domain::decision::admission::Principal;
 use crate::domain::decision::ask::{Ask, Context};
 use crate::domain::decision::grant::{Decision, decide};
+use crate::domain::decision::guard::Guarded;
 use crate::domain::decision::peer::Peer;
 use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::reason::decision::Refused;
@@ -101,7 +102,9 @@ impl Broker {
             certificate: request.certificate.clone(),
             possession: request.possession.clone(),
         };
-        let grant = match decide(&principal, &request.ask, &context, &view.state, self.now()) {
+        let guard = self.guardrails.of(&view.state);
+        let on = Guarded { state: &view.state, guard: &*guard };
+        let grant = match decide(&principal, &request.ask, &context, on, self.now()) {
             Decision::Granted(grant) => grant,
             Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
         };
@@ -112,7 +115,7 @@ impl Broker {
         // A proof of possession is used once. It is spent last, so a proof whose request was refused before may be sent again.
         self.spend_possession(request.possession.as_ref()).await.map_err(known)?;
         // Step 7: one commit records the grant and spends its proof. On a newer state the decision is taken again from step 5.
-        let again = Self::decide_again(request, shown, context);
+        let again = self.decide_again(request, shown, context);
         let recorded = self.journal.record(view.seen, grant, again).await.map_err(|fault| match fault {
             RecordFault::Refused(refused) => *refused,
             RecordFault::Replayed => {
@@ -147,10 +150,13 @@ impl Broker {
         })
     }
 
-    fn decide_again(request: &Request, shown: VerifiedCredential, context: Context) -> Again {
-        let (environment, ask) = (request.environment.clone(), request.ask.clone());
+    fn decide_again(&self, request: &Request, shown: VerifiedCredential, context: Context) -> Again {
+        let (environment, ask, guardrails) = (request.environment.clone(), request.ask.clone(), Arc::clone(&self.guardrails));
         Box::new(move |state, now| match Self::identify(&environment, &shown, state, now) {
-            Ok(principal) => decide(&principal, &ask, &context, state, now),
+            Ok(principal) => {
+                let guard = guardrails.of(state);
+                decide(&principal, &ask, &context, Guarded { state, guard: &*guard }, now)
+            }
             Err(refused) => Decision::Refused(refused),
         })
     }

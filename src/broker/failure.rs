@@ -1,5 +1,6 @@
 //! Failures that every operation can return.
 
+use super::replayed::Replayed;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::taken::Conflict;
@@ -19,6 +20,8 @@ pub enum Failure {
     Faults(Vec<Fault>),
     /// The state forbids it, for these faults.
     Collides(Vec<Fault>),
+    /// Guardrails would have refused these tokens, and the request does not say so.
+    Refuses(Box<Replayed>),
 }
 
 /// A fault in the content of a request, as the admin API lists it.
@@ -63,6 +66,16 @@ impl From<Refused> for Denied {
     fn from(refused: Refused) -> Self {
         Self { refused, retry_after: None }
     }
+}
+
+/// Fails for the faults of records.
+pub(super) fn failed(faults: Vec<crate::domain::record::Fault>) -> Failure {
+    let fault = |fault: crate::domain::record::Fault| Fault {
+        at: format!("{}:{} {}", fault.file, fault.line, fault.at),
+        reason: fault.reason,
+        message: fault.message,
+    };
+    Failure::Faults(faults.into_iter().map(fault).collect())
 }
 
 /// Lists the conflicts of a stored version as faults.

@@ -22,6 +22,7 @@ pub mod failure;
 pub mod follow;
 mod found;
 pub mod found_lately;
+pub mod guardrail;
 pub mod in_flight;
 pub mod introspection;
 pub mod judged;
@@ -32,6 +33,8 @@ pub mod passkey;
 pub mod people;
 pub mod plan;
 pub mod registry;
+pub mod replay;
+pub mod replayed;
 pub mod review;
 pub mod revocation;
 pub mod rotation;
@@ -39,6 +42,7 @@ pub mod shadow;
 mod stored;
 pub mod suspension;
 pub mod ticket;
+pub mod told;
 pub mod verification;
 pub(crate) mod view;
 pub mod words;
@@ -56,6 +60,7 @@ use crate::domain::value::clock::{Clock, Entropy, Timestamp};
 use crate::domain::value::names::{EnvironmentName, RequestId};
 use crate::issuance::Issuance;
 use crate::journal::{Journal, RefusalNote};
+use crate::policy::Guardrails;
 use crate::revocation::Index;
 
 /// The broker: the gateways, and the operations over them.
@@ -78,6 +83,10 @@ pub struct Gateways {
     pub staff: StaffVerifier,
     /// Signs tokens and certificates.
     pub issuance: Issuance,
+    /// The guards of the guardrails in force.
+    pub guardrails: Arc<Guardrails>,
+    /// The numbers of tokens that guardrails would have refused, as people were told them.
+    pub told: told::Told,
     /// The live revocation index, seen-sets and quotas.
     pub live: Index,
     /// The progress of the live index.

@@ -4,7 +4,9 @@
 
 use serde::Serialize;
 
+use super::replayed::Taking;
 use crate::domain::record::{Difference, Fault, Record};
+use crate::domain::registry::guardrail::{Guardrail, Mode};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::TextRow;
@@ -22,12 +24,14 @@ pub struct Plan {
     ///
     /// See [`State::generation`](crate::domain::state::State::generation).
     pub(super) generation: u64,
+    /// The guardrails that it would enforce.
+    pub taking: Option<Taking>,
 }
 
 /// One document of a plan.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// `Api`, `Partner` or `Integration`.
+    /// `Api`, `Partner`, `Integration` or `Guardrail`.
     pub kind: &'static str,
     /// Its name.
     pub subject: String,
@@ -50,6 +54,17 @@ impl Item {
     pub fn has_version_in_force(&self) -> bool {
         self.base.0.is_some()
     }
+
+    /// The guardrail that an apply would enforce, now or once it is approved.
+    pub(super) fn enforces(&self) -> Option<&Guardrail> {
+        match &self.record {
+            Record::Guardrail(guardrail) if guardrail.mode == Mode::Enforce => {
+                let is_new = self.action != Action::Unchanged && self.base.0 != Some(Digest::of_json(guardrail));
+                Some(guardrail).filter(|_| is_new)
+            }
+            Record::Api(_) | Record::Guardrail(_) | Record::Integration(_) | Record::Partner(_) => None,
+        }
+    }
 }
 
 /// The action of an apply on one document.
@@ -61,6 +76,8 @@ pub enum Action {
     Hold,
     /// It is narrower, and in force at once.
     Narrow,
+    /// A guardrail is put back to shadow by the person who enforced it: in force at once.
+    PutBack,
     /// Nothing changes.
     Unchanged,
 }
@@ -72,6 +89,7 @@ impl Action {
             Self::Draft => "draft",
             Self::Hold => "hold",
             Self::Narrow => "narrow",
+            Self::PutBack => "put-back",
             Self::Unchanged => "unchanged",
         }
     }

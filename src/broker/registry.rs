@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::change::Decided;
-use super::failure::{Failure, Fault, collisions};
+use super::failure::{Failure, Fault, collisions, failed};
+use super::guardrail::{self, Hand};
 use super::judged::Judged;
 use super::plan::{self, Action, Item, Plan};
 use super::review::ask;
@@ -17,6 +18,7 @@ use super::stored::{Stored, base, is_turned_down, joined};
 use crate::domain::decision::check::{self, Surroundings, conflicts_in};
 use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
+use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::people::actor::{Actor, Authorized, Submit};
@@ -33,14 +35,28 @@ use crate::domain::value::names::ApprovalId;
 use crate::domain::value::text::{Text, TextDigest, TextRow};
 use crate::journal::{ForRequest, View};
 
+/// The terms on which somebody applies records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// The plan that they looked at: another one is refused.
+    pub expected: Option<&'a str>,
+    /// Why.
+    pub why: Option<&'a str>,
+    /// The number of tokens that they know the guardrails would have refused.
+    pub refuses: Option<u64>,
+}
+
 impl Broker {
     /// Reads, checks and compares the documents of `yaml`.
-    pub async fn plan(&self, _by: &Authorized<Submit>, yaml: &str) -> Result<Plan, Failure> {
+    pub async fn plan(&self, by: &Authorized<Submit>, yaml: &str) -> Result<Plan, Failure> {
+        let hand = Hand::of(by.staff());
         let (broker, view, text) = (self.clone(), self.journal.view(), yaml.to_owned());
         let sound = self.desk.work(move || broker.read_sound(&text, view)).await??;
         let rows = self.journal.texts(&sound.texts).await?;
         let broker = self.clone();
-        self.desk.work(move || broker.weighed(sound, &rows)).await?
+        let mut plan = self.desk.work(move || broker.weighed(sound, &rows, &hand)).await??;
+        plan.taking = self.taking(&plan.items).await?;
+        Ok(plan)
     }
 
     /// Reads the documents of `yaml`, and fails if any of them has an error.
@@ -50,6 +66,7 @@ impl Broker {
         let mut effort = Effort::default();
         let mut faults = check::check_each(&located, &around, &mut effort);
         faults.extend(self.unreachable(&located));
+        faults.extend(guardrail::unsound(&located, &view.state));
         let (mut errors, warnings): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.severity == Severity::Error);
         if !errors.is_empty() {
             if effort.take(0).is_ok() {
@@ -72,13 +89,13 @@ impl Broker {
     }
 
     /// Makes the plan of sound documents; `rows` are the texts of their stored versions.
-    fn weighed(&self, sound: Sound, rows: &HashMap<TextDigest, TextRow>) -> Result<Plan, Failure> {
+    fn weighed(&self, sound: Sound, rows: &HashMap<TextDigest, TextRow>, hand: &Hand) -> Result<Plan, Failure> {
         let Sound { documents, located, around, mut effort, mut warnings, digest, view, .. } = sound;
         let mut items = Vec::new();
         for (record, stored) in documents {
             let (kind, name) = record.name();
             let before = effort.spent();
-            let item = self.item(record, stored, rows, &view.state, &mut effort).map_err(|exhausted| {
+            let item = self.item(record, stored, (rows, hand), &view.state, &mut effort).map_err(|exhausted| {
                 let message = format!(
                     "to compare the versions takes more than the {} steps that one request may; {before} were spent before {kind} {name}",
                     exhausted.most
@@ -96,42 +113,46 @@ impl Broker {
             return Err(failed(errors));
         }
         warnings.extend(standing);
+        warnings.extend(self.forbidden(&located, &view.state)?);
         let id = plan::name(digest, &items);
         // Documents without differences come last.
         items.sort_by_key(|item| {
             let weight = item.differences.iter().map(|difference| difference.weight).min();
             (weight.is_none(), weight)
         });
-        Ok(Plan { id, items, warnings, generation: view.state.generation })
+        Ok(Plan { id, items, warnings, generation: view.state.generation, taking: None })
     }
 
     /// Applies the documents of `yaml`, and returns the plan as it was done.
     ///
-    /// With `expected`, it applies only if the plan still has that name. `why` is recorded with each change.
+    /// It applies only on the terms of the person who asks. Their reason is recorded with each change.
     pub async fn apply(
         &self,
         by: &Authorized<Submit>,
         yaml: &str,
-        expected: Option<&str>,
-        why: Option<&str>,
+        terms: Terms<'_>,
         request: Option<ForRequest>,
     ) -> Result<Plan, Failure> {
+        let Terms { expected, why, refuses } = terms;
         let mut plan = self.plan(by, yaml).await?;
         if expected.is_some_and(|expected| expected != plan.id) {
             return Err((&reason::PLAN_STALE).into());
         }
-        // APIs and partners first: an integration may name them.
+        self.ensure_told(plan.taking.as_ref(), refuses)?;
+        // APIs and partners first: an integration may name them, and a guardrail all of them.
         let rank = |item: &&mut Item| match item.record {
             Record::Api(_) => 0,
             Record::Partner(_) => 1,
             Record::Integration(_) => 2,
+            Record::Guardrail(_) => 3,
         };
         let mut order: Vec<&mut Item> = plan.items.iter_mut().filter(|item| item.action != Action::Unchanged).collect();
         order.sort_by_key(rank);
         let why = why.map(Text::from);
         let (mut effort, mut sound) = (Effort::default(), plan.generation);
+        let refuses = plan.taking.as_ref().map(|taking| taking.replayed.refuses).unwrap_or_default();
         for item in order {
-            item.approval = self.store(by, item, why.as_ref(), request.clone(), (&mut effort, &mut sound)).await?;
+            item.approval = self.store(by, item, (why.as_ref(), refuses), request.clone(), (&mut effort, &mut sound)).await?;
         }
         self.settle().await?;
         Ok(plan)
@@ -144,11 +165,11 @@ impl Broker {
         &self,
         by: &Authorized<Submit>,
         item: &Item,
-        why: Option<&Text>,
+        (why, refuses): (Option<&Text>, u64),
         request: Option<ForRequest>,
         (effort, sound): (&mut Effort, &mut u64),
     ) -> Result<Option<ApprovalId>, Failure> {
-        let actor = by.staff().actor();
+        let (actor, hand) = (by.staff().actor(), Hand::of(by.staff()));
         let approval: ApprovalId = self.entropy.name();
         let record = Some(item.record.clone()).filter(|_| !item.narrows);
         // Judged on the state that the entry follows: another apply may have come since the plan.
@@ -163,7 +184,12 @@ impl Broker {
             if !conflicts.is_empty() {
                 return Err(Failure::Faults(collisions(&item.subject, conflicts.clone())));
             }
-            Ok(Decided::from(change(item, &approval, &actor, why, now)).with_texts(item.rows.clone()))
+            if let Record::Guardrail(guardrail) = &item.record
+                && item.action != hand.action(guardrail, state, now)
+            {
+                return Err((&reason::PLAN_STALE).into());
+            }
+            Ok(Decided::from(change(item, &approval, &actor, (why, refuses), now)).with_texts(item.rows.clone()))
         };
         let known = Judged { generation: *sound, found: Vec::new() };
         let (committed, generation) = self.change_judged((by, request), effort, Some(known), judge, decide).await?;
@@ -180,7 +206,7 @@ impl Broker {
         &self,
         mut new: Record,
         stored: Stored,
-        rows: &HashMap<TextDigest, TextRow>,
+        (rows, hand): (&HashMap<TextDigest, TextRow>, &Hand),
         state: &State,
         effort: &mut Effort,
     ) -> Result<Item, Exhausted> {
@@ -205,6 +231,12 @@ impl Broker {
         let as_in_force = in_force.as_ref().is_some_and(|current| Digest::of_json(current) == Digest::of_json(&new));
         let narrows = in_force.is_some() && (as_in_force || record::is_provably_narrowing(&differences));
         let action = match &new {
+            // What waits for others may still be put in force at once by somebody who can.
+            Record::Guardrail(guardrail) => match hand.action(guardrail, state, self.now()) {
+                Action::Hold if unchanged => Action::Unchanged,
+                Action::Narrow if unchanged && as_in_force => Action::Unchanged,
+                action @ (Action::Draft | Action::Hold | Action::Narrow | Action::PutBack | Action::Unchanged) => action,
+            },
             _ if unchanged => Action::Unchanged,
             Record::Integration(_) if in_force.is_none() => Action::Draft,
             Record::Api(_) | Record::Integration(_) if narrows => Action::Narrow,
@@ -270,7 +302,7 @@ struct Sound {
 }
 
 /// Makes the change that an apply of `item` records.
-fn change(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, now: Timestamp) -> Change {
+fn change(item: &Item, approval: &ApprovalId, by: &Actor, (why, refuses): (Option<&Text>, u64), now: Timestamp) -> Change {
     let reason = why.cloned();
     let open = |kind: Kind, version: Digest| Approval {
         reason: why.cloned(),
@@ -278,10 +310,19 @@ fn change(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, no
     };
     match (&item.record, item.action) {
         (Record::Api(record), Action::Narrow) => ApiChange::Narrowed { record: Box::new(record.clone()), reason }.into(),
-        (Record::Api(record), Action::Draft | Action::Hold | Action::Unchanged) => {
+        (Record::Guardrail(record), Action::Narrow | Action::PutBack) => {
+            GuardrailChange::Applied { record: Box::new(record.clone()), refuses, reason }.into()
+        }
+        (Record::Guardrail(record), Action::Draft | Action::Hold | Action::Unchanged) => GuardrailChange::Submitted {
+            approval: open(Kind::Guardrail, Digest::of_json(record)),
+            record: Box::new(record.clone()),
+            refuses,
+        }
+        .into(),
+        (Record::Api(record), Action::Draft | Action::Hold | Action::PutBack | Action::Unchanged) => {
             ApiChange::Submitted { approval: open(Kind::Api, Digest::of_json(record)), record: Box::new(record.clone()) }.into()
         }
-        (Record::Partner(record), Action::Draft | Action::Hold | Action::Narrow | Action::Unchanged) => {
+        (Record::Partner(record), Action::Draft | Action::Hold | Action::Narrow | Action::PutBack | Action::Unchanged) => {
             PartnerChange::Submitted {
                 approval: open(Kind::Partner, Digest::of_json(record)),
                 record: Box::new(record.clone()),
@@ -296,7 +337,7 @@ fn change(item: &Item, approval: &ApprovalId, by: &Actor, why: Option<&Text>, no
             record: Box::new(record.clone()),
         }
         .into(),
-        (Record::Integration(record), Action::Draft | Action::Unchanged) => {
+        (Record::Integration(record), Action::Draft | Action::PutBack | Action::Unchanged) => {
             IntegrationChange::Drafted { record: Box::new(record.clone()), reason }.into()
         }
     }
@@ -311,7 +352,7 @@ fn bindings(record: &Record) -> Vec<(String, &Binding)> {
                 callers.iter().enumerate().map(move |(at, caller)| (format!("callers.{environment}[{at}]"), caller))
             })
             .collect(),
-        Record::Partner(_) => Vec::new(),
+        Record::Guardrail(_) | Record::Partner(_) => Vec::new(),
         Record::Integration(integration) => integration
             .environments
             .iter()
@@ -321,13 +362,4 @@ fn bindings(record: &Record) -> Vec<(String, &Binding)> {
             })
             .collect(),
     }
-}
-
-fn failed(faults: Vec<record::Fault>) -> Failure {
-    let fault = |fault: record::Fault| Fault {
-        at: format!("{}:{} {}", fault.file, fault.line, fault.at),
-        reason: fault.reason,
-        message: fault.message,
-    };
-    Failure::Faults(faults.into_iter().map(fault).collect())
 }

@@ -51,6 +51,10 @@ fn waiting(new: &Record, state: &State) -> Option<Record> {
             let held = state.partners.get(&partner.name)?.held.as_deref();
             held.map(|held| Record::Partner(held.version.record.as_ref().clone()))
         }
+        Record::Guardrail(guardrail) => {
+            let held = state.guardrails.get(guardrail.name.as_str())?.held.as_deref();
+            held.map(|held| Record::Guardrail(held.version.record.as_ref().clone()))
+        }
         Record::Integration(integration) => {
             let held = state.integrations.get(&integration.id)?.held.as_deref();
             held.map(|held| Record::Integration(held.version.record.as_ref().clone()))
@@ -67,6 +71,10 @@ fn in_force(new: &Record, state: &State) -> Option<Record> {
         Record::Partner(partner) => {
             let current = state.partners.get(&partner.name)?.current.as_ref();
             current.map(|current| Record::Partner(current.record.as_ref().clone()))
+        }
+        Record::Guardrail(guardrail) => {
+            let current = state.guardrails.get(guardrail.name.as_str())?.current.as_ref();
+            current.map(|current| Record::Guardrail(current.record.as_ref().clone()))
         }
         Record::Integration(integration) => {
             let current = state.integrations.get(&integration.id)?.current.as_ref();
@@ -88,6 +96,9 @@ pub(super) fn base(new: &Record, state: &State) -> Base {
         Record::Partner(partner) => {
             state.partners.get(&partner.name).map(|partner| of(partner.current.as_ref(), partner.held.as_deref()))
         }
+        Record::Guardrail(guardrail) => {
+            state.guardrails.get(guardrail.name.as_str()).map(|one| of(one.current.as_ref(), one.held.as_deref()))
+        }
         Record::Integration(integration) => {
             state.integrations.get(&integration.id).map(|one| of(one.current.as_ref(), one.held.as_deref()))
         }
@@ -106,6 +117,7 @@ fn asked<'a>(new: &Record, state: &'a State) -> Option<&'a ApprovalId> {
     match new {
         Record::Api(api) => state.apis.get(&api.name)?.held.as_deref()?.approval.as_ref(),
         Record::Partner(partner) => state.partners.get(&partner.name)?.held.as_deref()?.approval.as_ref(),
+        Record::Guardrail(guardrail) => state.guardrails.get(guardrail.name.as_str())?.held.as_deref()?.approval.as_ref(),
         Record::Integration(integration) => state.integrations.get(&integration.id)?.held.as_deref()?.approval.as_ref(),
     }
 }

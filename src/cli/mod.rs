@@ -22,7 +22,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
-use people::{approval, can_i, elevation, explain, login, partner, probe, records, revoke, status, webhook, whoami};
+use people::{approval, can_i, elevation, explain, guardrail, login, partner, probe, records, revoke, status, webhook, whoami};
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
 use shell::exit::Exit;
@@ -132,6 +132,9 @@ enum Command {
         before_help = "Examples:\n  carnet integration show globex/order-sync\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\""
     )]
     Integration(partner::Integration),
+    /// List, check and report guardrails: what must never be granted
+    #[command(subcommand, before_help = "Examples:\n  carnet guardrail list\n  carnet guardrail check -f guardrails/")]
+    Guardrail(guardrail::Guardrail),
     /// Revoke a token, or everything issued under a thing; list and lift revocations
     #[command(
         subcommand,
@@ -242,6 +245,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Inspect(args) => inspect::run(&args, reach).await,
         Command::Partner(verb) => partner::partner(verb, reach, format).await,
         Command::Integration(verb) => partner::integration(verb, reach).await,
+        Command::Guardrail(verb) => guardrail::run(verb, reach).await,
         Command::Revoke(verb) => revoke::run(verb, reach).await,
         Command::Key(verb) => key::run(verb, reach).await,
         Command::Ca(verb) => ca::run(verb, reach).await,

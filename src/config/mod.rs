@@ -8,6 +8,7 @@
 mod directory;
 mod environment;
 mod fault;
+mod governance;
 mod listen;
 mod section;
 mod staff;
@@ -25,6 +26,7 @@ pub use directory::DirectorySection;
 pub use environment::EnvironmentSection;
 pub(crate) use environment::default_trust_domain;
 pub use fault::ConfigFault;
+pub use governance::GovernanceSection;
 pub use listen::{ListenSection, TlsFiles};
 pub use staff::{OutboundSection, StaffSection};
 pub use store::{JournalSection, JournalUrl, RedisSection, RedisUrl};
@@ -55,6 +57,8 @@ pub struct Config {
     pub outbound: OutboundSection,
     /// `[environments.NAME]`; at least one.
     pub environments: BTreeMap<EnvironmentName, EnvironmentSection>,
+    /// `[governance]`: the life of records.
+    pub governance: GovernanceSection,
     /// `[tickets]`: the ticket system.
     pub tickets: Option<TicketSection>,
     /// `[directory]`: the listener for the company's source of people; if absent, there is none.
@@ -121,6 +125,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
     let staff = staff::staff(staff, folder, &outbound, faults);
     let environments = root.section("environments", faults);
     let environments = environment::read(environments, faults);
+    let governance = governance::read(root.section("governance", faults), faults);
     let tickets = root.section("tickets", faults);
     let tickets = tickets::read(tickets, folder, faults);
     let directory = root.section("directory", faults);
@@ -137,6 +142,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
         staff: staff?,
         outbound,
         environments,
+        governance: governance?,
         tickets,
         directory,
         webhooks,

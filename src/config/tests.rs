@@ -221,3 +221,19 @@ fn a_file_that_cannot_be_read_is_a_fault() {
     assert_eq!(list.len(), 1);
     assert!(list[0].reason.starts_with("cannot read /nonexistent/carnet.toml"), "{list:?}");
 }
+
+/// The zone of guardrails is one that is known, and UTC where nothing is said.
+#[test]
+fn the_zone_of_governance_is_one_that_is_known() {
+    let zone = |more: &str| {
+        let folder = folder();
+        let text = format!("{GOOD}\n{more}").replace("@FOLDER", &folder.path().display().to_string());
+        let config = parse(&text, folder.path());
+        config.map(|config| config.governance.zone.name().to_owned()).map_err(|faults| faults.len())
+    };
+    assert_eq!(zone(""), Ok("UTC".to_owned()));
+    assert_eq!(zone("[governance]\nzone = \"Europe/Berlin\""), Ok("Europe/Berlin".to_owned()));
+    for bad in ["zone = \"Europe/Carnet\"", "zone = 1", "zon = \"UTC\""] {
+        assert_eq!(zone(&format!("[governance]\n{bad}")), Err(1), "{bad}");
+    }
+}

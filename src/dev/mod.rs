@@ -20,8 +20,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{
-    Config, EnvironmentSection, JournalSection, JournalUrl, KeysSection, ListenSection, OutboundSection, StaffSection,
-    default_trust_domain,
+    Config, EnvironmentSection, GovernanceSection, JournalSection, JournalUrl, KeysSection, ListenSection, OutboundSection,
+    StaffSection, default_trust_domain,
 };
 use crate::domain::people::actor::Role;
 use crate::domain::value::clock::Seconds;
@@ -211,6 +211,7 @@ fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo:
             client_id: Some(CONSOLE.to_owned()),
             client_secret_file: None,
         },
+        governance: GovernanceSection::default(),
         outbound: OutboundSection { issuers: vec![demo.parse().map_err(defect)?], ..OutboundSection::default() },
         environments: [environment("sandbox", Seconds::minutes(15))?, environment("production", Seconds::minutes(10))?].into(),
         tickets: None,

@@ -9,6 +9,7 @@ use super::decision::admission::{Place, Slot, admit};
 use super::decision::ask::{Ask, Context, Target};
 use super::decision::effective::{effective, of_partner};
 use super::decision::grant::{Decision, decide, explain};
+use super::decision::guard::Guarded;
 use super::decision::peer::Peer;
 use super::decision::rehearsal::{Question, rehearse};
 use super::elevation::{Elevation, Rule};
@@ -209,8 +210,8 @@ impl Case {
             Ok(principal) => principal,
             Err(refused) => return (Some(refused.reason), refused.tree),
         };
-        let (outcome, tree) = explain(&principal, &self.ask, &self.context, &self.state, self.now);
-        match decide(&principal, &self.ask, &self.context, &self.state, self.now) {
+        let (outcome, tree) = explain(&principal, &self.ask, &self.context, Guarded::without(&self.state), self.now);
+        match decide(&principal, &self.ask, &self.context, Guarded::without(&self.state), self.now) {
             Decision::Granted(_) => assert!(outcome.is_ok(), "{tree:?}"),
             Decision::NeedsElevation(refused) | Decision::Refused(refused) => {
                 assert_eq!((Some(refused.reason), &refused.tree), (outcome.as_ref().err().copied(), &tree));
@@ -694,7 +695,7 @@ fn can_i(case: &Case) -> super::decision::rehearsal::Rehearsed {
         scope: "orders:read".to_owned(),
         source: None,
     };
-    rehearse(&question, &case.state, case.now)
+    rehearse(&question, Guarded::without(&case.state), case.now)
 }
 
 /// `can-i` asks about a good proof: a record that wants it bound, or by certificate alone, is no reason to say no.
@@ -716,7 +717,7 @@ fn a_rehearsal_supposes_what_is_shown_beside_the_proof() {
 }
 
 fn told(case: &Case) -> (String, Vec<String>) {
-    let found = effective(&id(), &production(), &case.state, case.now);
+    let found = effective(&id(), &production(), Guarded::without(&case.state), case.now);
     let causes = found.causes.iter().map(|cause| serde_json::to_string(cause).expect("JSON")).collect();
     (found.state.to_owned(), causes)
 }

@@ -9,6 +9,7 @@ use super::credential::keys::SigningKey;
 use super::decision::admission::{self, Place, Principal, Slot};
 use super::decision::ask::{Ask, Context, Target};
 use super::decision::grant::{self, Decision, Grant};
+use super::decision::guard::Guarded;
 use super::log::api::ApiChange;
 use super::log::change::{Attributed, Change};
 use super::log::configuration::ConfigurationChange;
@@ -237,7 +238,8 @@ pub fn decide(jti: &str, name: &str, state: &State, now: Timestamp) -> Decision 
     let ask = Ask { target, scope: Some("orders:read".to_owned()), client: None };
     let request = format!("request-{name}").parse().expect("an id");
     let token = format!("token-{name}").parse().expect("an id");
-    grant::decide(&principal, &ask, &Context { request, token, source: None, certificate: None, possession: None }, state, now)
+    let context = Context { request, token, source: None, certificate: None, possession: None };
+    grant::decide(&principal, &ask, &context, Guarded::without(state), now)
 }
 
 /// The grant of [`decide`]; the fixture's registry allows it.

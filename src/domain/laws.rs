@@ -10,6 +10,7 @@ use super::credential::revocation::RevocationTarget;
 use super::decision::admission::{Place, Slot, admit};
 use super::decision::ask::{Ask, Context, Target};
 use super::decision::grant::{Decision, Grant, decide};
+use super::decision::guard::Guarded;
 use super::decision::life::SHORTEST_LIFE;
 use super::examples::Examples;
 use super::log::api::ApiChange;
@@ -24,7 +25,7 @@ use super::log::revocation::RevocationChange;
 use super::people::actor::Actor;
 use super::registry::api::{Api, Risk, ScopeEntry, TokenForm};
 use super::registry::binding::{Admits, Binding, Condition, JwtRule, KeySource};
-use super::registry::environment::{Configuration, Environment};
+use super::registry::environment::{Configuration, Environment, Governance};
 use super::registry::integration::{Access, Contract, Integration, Limits, Offboarding, ScopeRule, Trigger};
 use super::registry::partner::{Partner, Verification};
 use super::state::{Held, State};
@@ -169,7 +170,10 @@ fn state(case: &Case) -> State {
     });
     fold(JournalChange::Opened { origin: "x".into(), dev: false }.into());
     let environments = configured.into_iter().collect();
-    fold(ConfigurationChange::Changed(Configuration { environments, staff: Digest::of(b"") }).into());
+    fold(
+        ConfigurationChange::Changed(Configuration { environments, staff: Digest::of(b""), governance: Governance::default() })
+            .into(),
+    );
     fold(key(case, "k1", case.key_from).into());
     if let Some(next) = case.next_key {
         fold(key(case, "k2", next).into());
@@ -265,7 +269,7 @@ fn granted(case: &Case, state: &State) -> Option<Box<Grant>> {
         certificate: None,
         possession: None,
     };
-    match decide(&principal, &ask, &context, state, at(0)) {
+    match decide(&principal, &ask, &context, Guarded::without(state), at(0)) {
         Decision::Granted(grant) => Some(grant),
         Decision::NeedsElevation(_) | Decision::Refused(_) => None,
     }

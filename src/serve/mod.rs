@@ -321,6 +321,8 @@ async fn furnish(
         live,
         follower: crate::broker::follow::Follower::default(),
         answers: crate::broker::answers::Answers::default(),
+        guardrails: Arc::default(),
+        told: crate::broker::told::Told::default(),
         found_lately: crate::broker::found_lately::FoundLately::default(),
         recent: crate::broker::explain::Recent::default(),
         tickets,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::{Config, EnvironmentSection, StaffSection};
 use crate::domain::people::actor::Role;
-use crate::domain::registry::environment::{Configuration, Environment};
+use crate::domain::registry::environment::{Configuration, Environment, Governance};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
 
@@ -24,7 +24,11 @@ struct Staff<'c> {
 
 /// The environments, and the digest of the staff settings.
 pub fn configuration(config: &Config) -> Configuration {
-    Configuration { environments: environments(config), staff: Digest::of_json(&Staff::of(&config.staff)) }
+    Configuration {
+        environments: environments(config),
+        staff: Digest::of_json(&Staff::of(&config.staff)),
+        governance: Governance { zone: config.governance.zone.clone() },
+    }
 }
 
 /// The environments.

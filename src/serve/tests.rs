@@ -109,7 +109,9 @@ verification: {by: jane@acme.example, on: 2026-01-01, evidence: "sha256:00", exp
     let id = "nothing";
     let refused = |failure: Option<Failure>| match failure {
         Some(Failure::Refused(reason)) => reason.code,
-        Some(Failure::State(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => "another failure",
+        Some(Failure::State(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_) | Failure::Refuses(_)) => {
+            "another failure"
+        }
         None => "done",
     };
     let outcomes = [
@@ -137,7 +139,7 @@ verification: {by: jane@acme.example, on: 2026-01-01, evidence: "sha256:00", exp
         ("review_elevation", refused(broker.review_elevation(&authorized("sven"), &parsed(id), word(), None).await.err())),
         ("end_elevation", refused(broker.end_elevation(&authorized("sven"), &parsed(id), why, None).await.err())),
         ("revoke_passkey", refused(broker.revoke_passkey(&authorized("sven"), &parsed(id), why, None).await.err())),
-        ("apply", refused(broker.apply(&authorized("sven"), records, None, None, None).await.err())),
+        ("apply", refused(broker.apply(&authorized("sven"), records, Default::default(), None).await.err())),
     ];
     for (operation, outcome) in outcomes {
         assert_eq!(outcome, "staff.cut", "{operation}");

@@ -278,6 +278,12 @@ async fn every_route_that_changes_something_is_done_once() {
     let third = "/v1/integrations/globex/third/discard";
     seen.post("/v1/integrations/{p}/{i}/discard", third, "ann", &why).await;
 
+    let guardrail = "apiVersion: carnet/v1\nkind: Guardrail\nmetadata: {name: rule}\nmeaning: A rule.\nmode: enforce\n\
+                     cedar: 'forbid (principal, action, resource) when { context.environment == \"staging\" };'\n";
+    let applied = world.admin_send("POST", "/v1/records/apply", "sven", Some(("application/yaml", guardrail.to_owned()))).await;
+    assert_eq!(applied.status, 200, "{}", applied.text());
+    seen.post("/v1/guardrails/{id}/remove", "/v1/guardrails/rule/remove", "ann", &why).await;
+
     let cut = json!({"partner": "globex", "reason": "a drill"});
     let revoked = seen.post("/v1/revocations", "/v1/revocations", "sven", &cut).await;
     let lift = format!("/v1/revocations/{}/lift", text(&revoked, "id"));
@@ -301,7 +307,13 @@ async fn every_route_that_changes_something_is_done_once() {
     let left: BTreeSet<String> = posts.filter(|path| !seen.routes.contains(path)).collect();
     let left: Vec<&str> = left.iter().map(String::as_str).collect();
     // These change nothing that is in the log; and a passkey takes a browser (`console::signatures` revokes one).
-    let known = ["/v1/issuers/probe", "/v1/passkeys/{id}/revoke", "/v1/records/plan", "/v1/webhooks/{name}/replay"];
+    let known = [
+        "/v1/issuers/probe",
+        "/v1/passkeys/{id}/revoke",
+        "/v1/records/check",
+        "/v1/records/plan",
+        "/v1/webhooks/{name}/replay",
+    ];
     assert_eq!(left, known, "a route that no line above sends");
 }
 

@@ -19,6 +19,7 @@ mod docs;
 mod elevation;
 mod exchange;
 mod fuzz;
+mod guardrails;
 mod health;
 mod idempotency;
 mod interop;

@@ -44,7 +44,11 @@ pub struct ApprovalView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<PersonView>)]
     pub barred: Option<Vec<PersonView>>,
-    /// The proposed record as YAML with its texts; for `partner`, `api`, `integration` and `change`.
+    /// True if the record that is shown would be removed; for `guardrail`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool)]
+    pub removes: Option<bool>,
+    /// The proposed record as YAML with its texts; for `partner`, `api`, `guardrail`, `integration` and `change`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     pub record: Option<String>,

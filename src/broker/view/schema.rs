@@ -19,8 +19,8 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{
-    ApiName, ApprovalId, BindingName, ClientId, ElevationId, EnrolmentId, EnvironmentName, IntegrationId, Issuer, KeyId,
-    PartnerName, PasskeyId, RequestId, RevocationId, Serial, SuspensionId, Ticket, TokenId,
+    ApiName, ApprovalId, BindingName, ClientId, ElevationId, EnrolmentId, EnvironmentName, GuardrailName, IntegrationId,
+    Issuer, KeyId, PartnerName, PasskeyId, RequestId, RevocationId, Serial, SuspensionId, Ticket, TokenId,
 };
 use crate::domain::value::scope::Scope;
 
@@ -64,7 +64,7 @@ pub struct Object;
 
 const ELEVATION_STATES: [&str; 7] = ["pending", "approved", "active", "ended", "denied", "expired", "withdrawn"];
 
-const KINDS: [&str; 7] = ["api", "change", "enrolment", "integration", "lift", "partner", "resume"];
+const KINDS: [&str; 8] = ["api", "change", "enrolment", "guardrail", "integration", "lift", "partner", "resume"];
 
 schemas! {
     Alg, "Alg": text("An algorithm for signatures, by its name in RFC 7518 or RFC 9864");
@@ -78,6 +78,7 @@ schemas! {
     Endpoint, "Endpoint": text("A method and a path, such as `GET /v1/orders`");
     EnrolmentId, "EnrolmentId": text("The id of an enrolment");
     EnvironmentName, "EnvironmentName": text("The name of an environment");
+    GuardrailName, "GuardrailName": text("The name of a guardrail");
     IntegrationId, "IntegrationId": text("`PARTNER/INTEGRATION`");
     Issuer, "Issuer": text("The `iss` of tokens: an https URL, or a trust domain");
     KeyId, "KeyId": text("The `kid` of a key");

@@ -4,6 +4,7 @@ pub mod approval;
 pub mod can_i;
 pub mod elevation;
 pub mod explain;
+pub mod guardrail;
 pub mod inventory;
 pub mod login;
 pub mod partner;

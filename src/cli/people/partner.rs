@@ -86,12 +86,12 @@ pub enum Integration {
 /// The arguments of a life-cycle verb.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Act<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> {
-    /// Partner, or PARTNER/INTEGRATION
+    /// Partner, PARTNER/INTEGRATION, or guardrail
     #[arg(value_name = "NAME")]
-    name: T,
+    pub name: T,
     /// Reason; it is recorded
     #[arg(long, value_name = "TEXT")]
-    reason: String,
+    pub reason: String,
 }
 
 /// The arguments of `suspend`.
@@ -115,7 +115,8 @@ pub struct GoOn<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Erro
 }
 
 impl<T: Clone + Send + Sync + std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + 'static> Act<T> {
-    fn body(&self) -> Value {
+    /// The body of a request with this reason alone.
+    pub fn body(&self) -> Value {
         json!({"reason": self.reason})
     }
 }
@@ -204,7 +205,7 @@ async fn of_partner(admin: &Admin, partner: &PartnerName) -> Result<Vec<Value>, 
     admin.list(&format!("/v1/integrations?partner={partner}"), usize::MAX).await
 }
 
-async fn acted(admin: &Admin, path: &[&str], body: &Value) -> Result<Answer, Failure> {
+pub async fn acted(admin: &Admin, path: &[&str], body: &Value) -> Result<Answer, Failure> {
     let outcome = admin.post(&url::path(path), body).await?;
     let (verb, name) =
         path.split_last().map(|(verb, rest)| (*verb, rest.get(1..).unwrap_or_default().join("/"))).unwrap_or_default();

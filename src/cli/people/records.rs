@@ -18,10 +18,18 @@ use crate::cli::shell::reach::{Admin, Reach};
 use crate::cli::shell::url;
 use crate::config;
 use crate::domain::decision::check::{self, Surroundings};
+use crate::domain::decision::guard_check::{Enumeration, Ground, Subject};
+use crate::domain::decision::guard_warnings::warnings;
 use crate::domain::reason;
 use crate::domain::record::{self, Fault, Located, Record, Severity};
+use crate::domain::state::State;
 use crate::domain::state::ours::Ours;
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::EnvironmentName;
+use crate::policy;
+
+/// The most questions that `validate` puts to guardrails.
+const MOST_QUESTIONS: u64 = 50_000;
 
 /// Arguments of `validate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,6 +65,9 @@ pub struct Apply {
     /// Reason; it is recorded, and shown to the people who approve
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Tokens of the last 30 days that the guardrails would have refused, as `carnet plan` tells
+    #[arg(long, value_name = "NUMBER")]
+    refuses: Option<u64>,
 }
 
 /// Checks records offline.
@@ -66,7 +77,9 @@ pub fn validate(args: &Validate) -> Result<Answer, Failure> {
     // A file that could not be read may have what others refer to; that fault would be a false one.
     let whole = faults.is_empty();
     let around = surroundings(&records, args)?;
-    for mut fault in check::check(&records, &around) {
+    let mut found = check::check(&records, &around);
+    found.extend(guardrails(&records));
+    for mut fault in found {
         if *fault.reason == reason::RECORD_UNKNOWN_REFERENCE {
             if !whole {
                 continue;
@@ -85,6 +98,33 @@ pub fn validate(args: &Validate) -> Result<Answer, Failure> {
     } else {
         answer
     })
+}
+
+/// The faults of the guardrails, or else what they would refuse of the integrations.
+fn guardrails(records: &[Located]) -> Vec<Fault> {
+    let faults = policy::faults(records, &|_, _| false);
+    let guardrails = records.iter().filter_map(|located| match &located.record {
+        Record::Guardrail(guardrail) => Some(guardrail.clone()),
+        Record::Api(_) | Record::Integration(_) | Record::Partner(_) => None,
+    });
+    // One that names what other files have is still one that can be asked.
+    let Some(set) = policy::set_of(&guardrails.collect::<Vec<_>>()) else { return faults };
+    let state = State::default();
+    // No time is known here: records are checked as at the beginning of 1970.
+    let now = Timestamp::default();
+    let (ground, subjects) = (Ground::of(&state, now).with(records), Subject::of(records, &state, now));
+    let mut enumeration = Enumeration::new(&set, set.free_values(), &ground, MOST_QUESTIONS);
+    let complete = enumeration.ask_all(&subjects).is_ok();
+    let mut found = warnings(records, &enumeration.findings);
+    let first = records.iter().find(|located| matches!(located.record, Record::Guardrail(_)));
+    if let Some(located) = first.filter(|_| !complete) {
+        let asked = enumeration.asked;
+        let message = format!("there are more questions to the guardrails than may be asked: {asked} were asked");
+        let (line, reason) = (located.line, &reason::GUARDRAIL_FORBIDS);
+        let (file, at, severity) = (located.file.clone(), "cedar".to_owned(), Severity::Warning);
+        found.push(Fault { file, line, column: 1, at, reason, message, severity });
+    }
+    faults.into_iter().chain(found).collect()
 }
 
 fn verdict(files: &Files, records: usize, faults: &[Fault]) -> Answer {
@@ -144,7 +184,7 @@ fn named(records: &[Located]) -> BTreeSet<EnvironmentName> {
         match &located.record {
             Record::Api(api) => named.extend(api.audience.keys().chain(api.callers.keys()).cloned()),
             Record::Integration(integration) => named.extend(integration.environments.keys().cloned()),
-            Record::Partner(_) => {}
+            Record::Guardrail(_) | Record::Partner(_) => {}
         }
     }
     named
@@ -166,6 +206,7 @@ pub async fn apply(args: &Apply, reach: &Reach) -> Result<Answer, Failure> {
     let admin = reach.places()?.admin().await?;
     let mut headers: Vec<_> = args.plan.iter().map(|plan| ("if-match", format!("\"{plan}\""))).collect();
     headers.extend(args.reason.iter().map(|reason| ("carnet-reason", url::encode(reason))));
+    headers.extend(args.refuses.iter().map(|number| ("carnet-refuses", number.to_string())));
     let plan = send(&admin, "/v1/records/apply", &files, &headers).await?;
     let text = diff(&plan) + &next(&plan);
     let unused = args.reason.is_some() && plan["changes"] == false;
@@ -188,7 +229,8 @@ fn next(plan: &Value) -> String {
     text
 }
 
-fn readable(paths: &[PathBuf]) -> Result<Files, Failure> {
+/// The files, if their records are valid.
+pub fn readable(paths: &[PathBuf]) -> Result<Files, Failure> {
     let files = Files::read(paths)?;
     let (_, faults) = read(&files);
     if faults.is_empty() {
@@ -255,6 +297,13 @@ fn diff(plan: &Value) -> String {
             text += &format!("    {weight:<8} {}  {change}\n", cell(difference, "at"));
         }
     }
+    if let Some(refuses) = plan.get("refuses").and_then(Value::as_u64) {
+        let unknown = cell(plan, "unknown");
+        text += &format!("guardrails would have refused {refuses} tokens of the last 30 days (of {unknown} that is unknown)\n");
+        if refuses > 0 {
+            text += &format!("  an apply says so: --refuses {refuses}\n");
+        }
+    }
     for warning in plan.get("warnings").and_then(Value::as_array).into_iter().flatten() {
         text += &format!("warning  {}: {}\n", cell(warning, "at"), cell(warning, "message"));
     }
@@ -270,6 +319,7 @@ fn meaning(item: &Value) -> String {
         "hold" if is_new(item) => "held: it comes into force when it is approved",
         "hold" => "held: the version in force stays until this one is approved",
         "narrow" => "narrower: in force at once",
+        "put-back" => "back to shadow: it decides nothing any more, at once",
         other => other,
     }
     .to_owned()

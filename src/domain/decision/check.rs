@@ -26,7 +26,7 @@ impl Record {
         match self {
             Self::Api(api) => Some(Holder::Api(api)),
             Self::Integration(integration) => Some(Holder::Integration(integration)),
-            Self::Partner(_) => None,
+            Self::Guardrail(_) | Self::Partner(_) => None,
         }
     }
 }
@@ -152,7 +152,7 @@ pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effor
         match &located.record {
             Record::Api(api) => view.api(located, api, &mut faults),
             Record::Integration(integration) => view.integration(located, integration, &mut faults),
-            Record::Partner(_) => {}
+            Record::Guardrail(_) | Record::Partner(_) => {}
         }
         faults.extend(run_tests(located, effort));
     }
@@ -234,7 +234,7 @@ impl<'a> View<'a> {
         for located in records {
             match &located.record {
                 Record::Api(api) => drop(view.apis.insert(&api.name, vec![api])),
-                Record::Integration(_) => {}
+                Record::Guardrail(_) | Record::Integration(_) => {}
                 Record::Partner(partner) => drop(view.partners.insert(&partner.name)),
             }
         }

@@ -8,6 +8,7 @@ use crate::domain::decision::check::conflicts_in;
 use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::elevation::ElevationChange;
+use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
@@ -19,7 +20,7 @@ use crate::domain::state::taken::Holder;
 use crate::domain::state::{Party, Phase, State};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
-use crate::domain::value::names::{IntegrationId, PartnerName};
+use crate::domain::value::names::{GuardrailName, IntegrationId, PartnerName};
 use crate::domain::value::text::Text;
 
 /// The next step that is due and needs no long judgement, if any.
@@ -27,6 +28,7 @@ pub fn next(state: &State, now: Timestamp) -> Option<Change> {
     unreviewed(state, now)
         .or_else(|| key(state, now))
         .or_else(|| partner(state))
+        .or_else(|| guardrail(state))
         .or_else(|| resumed(state))
         .or_else(|| lifted(state))
         .or_else(|| notice(state, now))
@@ -72,6 +74,20 @@ fn partner(state: &State) -> Option<Change> {
         let partner: PartnerName = approval.subject.parse().ok()?;
         stopped::partner(&partner, state).ok()?;
         Some(PartnerChange::Verified { partner, version: approval.version }.into())
+    })
+}
+
+/// Puts an approved guardrail in force, or removes one.
+fn guardrail(state: &State) -> Option<Change> {
+    granted_of(state, Kind::Guardrail).find_map(|approval| {
+        let guardrail: GuardrailName = approval.subject.parse().ok()?;
+        let known = state.guardrails.get(guardrail.as_str())?;
+        let change = if known.removal.as_ref() == Some(&approval.id) {
+            GuardrailChange::Removed { guardrail }
+        } else {
+            GuardrailChange::Approved { guardrail, version: approval.version }
+        };
+        Some(change.into())
     })
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::ask::{Ask, Target};
 use super::grant::{Beside, suppose};
+use super::guard::Guarded;
 use super::life::Life;
 use super::rehearsal::supposed;
 use super::rotation::issuer_key_due;
@@ -67,7 +68,8 @@ impl Effective {
 /// Tells whether an exchange of `id` in `environment` would be granted.
 ///
 /// It is granted if some binding gets some scope. If none does, the causes are those of the binding and scope with the fewest.
-pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &State, now: Timestamp) -> Effective {
+pub fn effective(id: &IntegrationId, environment: &EnvironmentName, on: Guarded<'_>, now: Timestamp) -> Effective {
+    let state = on.state;
     let mut trace = Trace::survey();
     let ended = standing(id, environment, state, now, &mut trace, &mut Life::new()).err();
     let stands = all(trace, ended);
@@ -80,7 +82,7 @@ pub fn effective(id: &IntegrationId, environment: &EnvironmentName, state: &Stat
         let mut own = own_keys(&principal);
         own.extend(principal.barred().cloned().filter(|key| !own.contains(key)));
         for ask in asks {
-            let (refused, trace) = suppose(&principal, ask, Beside::Supposed, state, now, Trace::survey());
+            let (refused, trace) = suppose(&principal, ask, Beside::Supposed, on, now, Trace::survey());
             let reasons = all(trace, refused);
             if reasons.is_empty() {
                 return Effective::of(Vec::new());
@@ -208,6 +210,9 @@ impl Place<'_> {
         }
         if *reason == reason::KEY_UNAVAILABLE {
             return Cause { lifted_by: lifted("rotate", "administrator"), ..cause };
+        }
+        if *reason == reason::GUARDRAIL_FORBIDS || *reason == reason::GUARDRAIL_FAILED {
+            return Cause { lifted_by: lifted("apply", "security"), ..cause };
         }
         if *reason == reason::SCOPE_NEEDS_ELEVATION {
             return Cause { lifted_by: lifted("elevate", "security"), ..cause };

@@ -8,6 +8,7 @@ use super::ask::Ask;
 use super::elevation::{Live, live};
 use super::life::Life;
 use super::target::Chosen;
+use super::way::Way;
 use crate::domain::credential::claims::Detail;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason};
@@ -35,6 +36,8 @@ pub(in crate::domain) struct Entitled {
     pub(in crate::domain) details: Arc<[Detail]>,
     /// The elevations that the scopes rest on.
     pub(in crate::domain) elevations: Vec<ElevationId>,
+    /// What the scopes rest on that do not stand in the record.
+    pub(in crate::domain) ways: Vec<(Scope, Way)>,
 }
 
 /// Grants all requested scopes or none.
@@ -104,8 +107,10 @@ pub(in crate::domain) fn entitled(
         ends: live.ends,
         ticket: live.ticket.cloned(),
     }));
+    let way = |live: &Live<'_>| if live.break_glass { Way::BreakGlass } else { Way::Elevated };
+    let ways = elevations.iter().flat_map(|(live, scopes)| scopes.iter().map(|scope| (scope.clone(), way(live)))).collect();
     let elevations = elevations.into_iter().map(|(live, _)| live.id.clone()).collect();
-    Ok(Entitled { scopes, details: found.into(), elevations })
+    Ok(Entitled { scopes, details: found.into(), elevations, ways })
 }
 
 /// Endpoint conditions, one object per distinct list.

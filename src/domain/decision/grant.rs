@@ -9,13 +9,14 @@ use std::net::IpAddr;
 use super::admission::Principal;
 use super::ask::{Ask, Context};
 use super::entitlement::{Entitled, Place, entitled};
+use super::guard::{Guarded, Judging, Possession, Source, guarded};
 use super::life::{Life, SHORTEST_LIFE};
 use super::peer::Peer;
 use super::possession::{bound, confirmation, possession};
 use super::rotation;
 use super::standing::record;
 use super::standing::{in_good_standing, standing, unrevoked};
-use super::target::target;
+use super::target::{Chosen, target};
 use crate::domain::credential::claims::{BACKDATED, Claims};
 use crate::domain::credential::revocation::Provenance;
 use crate::domain::log::entry::{CertificateOnRecord, Issued, IssuedKind, ProofOnRecord};
@@ -28,7 +29,7 @@ use crate::domain::state::State;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{Audience, ClientId, RequestId};
+use crate::domain::value::names::{Audience, ClientId, GuardrailName, RequestId};
 use crate::domain::value::proof_key::ProofKey;
 
 /// A token that was decided on, and is neither recorded nor signed yet.
@@ -42,6 +43,8 @@ pub struct Grant {
     record: crate::domain::value::digest::Digest,
     proof: super::admission::Proof,
     ceiling: &'static str,
+    guardrails: Option<Digest>,
+    shadow: Vec<GuardrailName>,
 }
 
 /// The outcome of a decision.
@@ -102,6 +105,16 @@ impl Grant {
     pub fn ceiling(&self) -> &'static str {
         self.ceiling
     }
+
+    /// The set of guardrails that it was judged by, if there is one.
+    pub fn guardrails(&self) -> Option<Digest> {
+        self.guardrails
+    }
+
+    /// The guardrails in shadow that would have refused it.
+    pub fn shadow(&self) -> &[GuardrailName] {
+        &self.shadow
+    }
 }
 
 impl Issued {
@@ -137,17 +150,19 @@ impl Issued {
             certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),
             beside: from.beside.clone(),
             elevations: from.elevations.clone(),
+            guardrails: grant.guardrails(),
+            shadow: grant.shadow().to_vec(),
         };
         (entry, bytes)
     }
 }
 
 /// Decides. A refusal has its whole tree; [`explain`] gives the tree of a grant.
-pub fn decide(principal: &Principal, ask: &Ask, context: &Context, state: &State, now: Timestamp) -> Decision {
-    match run(principal, ask, context, state, now, &mut Trace::off()) {
+pub fn decide(principal: &Principal, ask: &Ask, context: &Context, on: Guarded<'_>, now: Timestamp) -> Decision {
+    match run(principal, ask, context, on, now, &mut Trace::off()) {
         Ok(grant) => Decision::Granted(Box::new(grant)),
         Err(_) => {
-            let (outcome, tree) = explain(principal, ask, context, state, now);
+            let (outcome, tree) = explain(principal, ask, context, on, now);
             // The decision is pure, so it refuses again. If it did not, a refusal would still be right.
             let reason = outcome.err().unwrap_or(&reason::STORE_UNAVAILABLE);
             let refused = Refused { reason, known: Some(principal.client().clone()), tree };
@@ -165,11 +180,11 @@ pub fn explain(
     principal: &Principal,
     ask: &Ask,
     context: &Context,
-    state: &State,
+    on: Guarded<'_>,
     now: Timestamp,
 ) -> (Result<Grant, &'static Reason>, Vec<Step>) {
     let mut trace = Trace::on();
-    let outcome = run(principal, ask, context, state, now, &mut trace);
+    let outcome = run(principal, ask, context, on, now, &mut trace);
     (outcome, trace.into_steps())
 }
 
@@ -177,11 +192,11 @@ fn run(
     principal: &Principal,
     ask: &Ask,
     context: &Context,
-    state: &State,
+    on: Guarded<'_>,
     now: Timestamp,
     trace: &mut Trace,
 ) -> Result<Grant, &'static Reason> {
-    let judged = judge(principal, ask, Beside::Request(context), state, now, trace)?;
+    let judged = judge(principal, ask, Beside::Request(context), on, now, trace)?;
     Ok(Grant {
         claims: Claims {
             issuer: judged.environment.issuer.clone(),
@@ -203,6 +218,8 @@ fn run(
         record: principal.version(),
         proof: principal.proof().clone(),
         ceiling: judged.life.ceiling,
+        guardrails: on.guard.digest(),
+        shadow: judged.shadow,
     })
 }
 
@@ -217,6 +234,22 @@ pub(in crate::domain) enum Beside<'a> {
     From(Option<IpAddr>),
 }
 
+impl Beside<'_> {
+    /// The address that guardrails see, and what the token may be bound to.
+    fn shows(self, principal: &Principal, here: &Place<'_>, target: &Chosen<'_>) -> (Source, Vec<Possession>) {
+        let known = |address: Option<IpAddr>| address.map_or(Source::Unknown, Source::Known);
+        let binding = here.access.bindings.iter().find(|binding| binding.name == *principal.binding());
+        let possible =
+            || binding.map_or_else(Vec::new, |one| Possession::possible(here.access.require, target.form.require_bound, one));
+        match self {
+            Self::Request(context) => (known(context.source), vec![Possession::of(principal, context)]),
+            Self::Supposed => (Source::Supposed, possible()),
+            Self::From(Some(address)) => (Source::Known(address), possible()),
+            Self::From(None) => (Source::Supposed, possible()),
+        }
+    }
+}
+
 /// The results of all checks of a request.
 struct Judged<'a> {
     environment: &'a Environment,
@@ -225,6 +258,7 @@ struct Judged<'a> {
     entitled: Entitled,
     provenance: Provenance,
     life: Life,
+    shadow: Vec<GuardrailName>,
 }
 
 /// Decides on a supposed request, and returns only which checks held.
@@ -232,11 +266,11 @@ pub(in crate::domain) fn suppose(
     principal: &Principal,
     ask: &Ask,
     beside: Beside<'_>,
-    state: &State,
+    on: Guarded<'_>,
     now: Timestamp,
     mut trace: Trace,
 ) -> (Option<&'static Reason>, Trace) {
-    let refused = judge(principal, ask, beside, state, now, &mut trace).err();
+    let refused = judge(principal, ask, beside, on, now, &mut trace).err();
     (refused, trace)
 }
 
@@ -244,10 +278,11 @@ fn judge<'a>(
     principal: &Principal,
     ask: &Ask,
     beside: Beside<'_>,
-    state: &'a State,
+    on: Guarded<'a>,
     now: Timestamp,
     trace: &mut Trace,
 ) -> Result<Judged<'a>, &'static Reason> {
+    let state = on.state;
     let client = principal.client();
     if let Some(named) = &ask.client {
         let same = client.to_string() == *named;
@@ -287,7 +322,8 @@ fn judge<'a>(
     {
         bound(true, context, trace)?;
     }
-    let entitled = entitled(ask, &Place { id, environment: place, access, state, now }, &target, trace, &mut life)?;
+    let here = Place { id, environment: place, access, state, now };
+    let entitled = entitled(ask, &here, &target, trace, &mut life)?;
 
     let environment = state.environment(place);
     trace.check("environment.configured", environment.is_some(), || {
@@ -318,6 +354,9 @@ fn judge<'a>(
         elevations: entitled.elevations.clone(),
     };
     unrevoked(principal, &provenance, state, trace)?;
+    let (source, possessions) = beside.shows(principal, &here, &target);
+    let judging = Judging { principal, place: &here, target: &target, entitled: &entitled, source, possessions };
+    let shadow = guarded(&judging, on, trace)?;
 
     let issued = now.minus(BACKDATED);
     life.end("api.ttl", issued.plus(target.form.ttl));
@@ -329,7 +368,7 @@ fn judge<'a>(
     trace.ensure("life", left >= SHORTEST_LIFE, &reason::LIFE_TOO_SHORT, || {
         (format!("at least {SHORTEST_LIFE} left"), format!("{left} until {} ({})", life.ends, life.ceiling))
     })?;
-    Ok(Judged { environment, audience: target.audience, form: target.form, entitled, provenance, life })
+    Ok(Judged { environment, audience: target.audience, form: target.form, entitled, provenance, life, shadow })
 }
 
 /// Checks that a principal may request an elevation: as for a token, but without target and scope.

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use super::admission::Principal;
 use super::ask::{Ask, Target};
 use super::grant::{Beside, suppose};
+use super::guard::Guarded;
 use super::life::Life;
 use super::standing::standing;
 use crate::domain::reason::decision::{Step, Trace};
@@ -46,11 +47,12 @@ pub struct Rehearsed {
 /// Returns the outcome of the binding that gets furthest.
 ///
 /// It is a binding that gets a token, else the one with the longest tree.
-pub fn rehearse(question: &Question, state: &State, now: Timestamp) -> Rehearsed {
+pub fn rehearse(question: &Question, on: Guarded<'_>, now: Timestamp) -> Rehearsed {
+    let state = on.state;
     let (id, environment) = (&question.integration, &question.environment);
     let ask = Ask { target: Some(Target::Name(question.api.to_string())), scope: Some(question.scope.clone()), client: None };
     let outcome = |principal: Principal| {
-        let (reason, trace) = suppose(&principal, &ask, Beside::From(question.source), state, now, Trace::on());
+        let (reason, trace) = suppose(&principal, &ask, Beside::From(question.source), on, now, Trace::on());
         Rehearsed { binding: Some(principal.binding().clone()), reason, tree: trace.into_steps() }
     };
     let mut outcomes: Vec<Rehearsed> = supposed(id, environment, state).map(outcome).collect();

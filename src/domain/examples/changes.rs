@@ -19,6 +19,7 @@ use crate::domain::log::certificate::CertificateChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::elevation::ElevationChange;
+use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::log::journal::JournalChange;
@@ -31,7 +32,8 @@ use crate::domain::log::text::TextChange;
 use crate::domain::people::actor::{Actor, Role};
 use crate::domain::people::passkey::Signature;
 use crate::domain::registry::approval::{Kind, Verdict};
-use crate::domain::registry::environment::{Configuration, Environment};
+use crate::domain::registry::environment::{Configuration, Environment, Governance};
+use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{Integration, OnLate, Rotation};
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
@@ -60,6 +62,7 @@ impl Examples {
         let mut story = Story { examples: self, all: Vec::new() };
         self.installation(&mut story);
         self.catalogue(&mut story);
+        self.guardrails(&mut story);
         self.integrations(&mut story);
         self.certificates(&mut story);
         self.elevations(&mut story);
@@ -92,7 +95,10 @@ impl Examples {
             (parsed(name), environment)
         });
         let environments = BTreeMap::from(environments);
-        story.say(&Actor::Operator, ConfigurationChange::Changed(Configuration { environments, staff: Digest::of(b"staff") }));
+        for governance in [Governance::default(), Governance { zone: parsed("Europe/Berlin") }] {
+            let (environments, staff) = (environments.clone(), Digest::of(b"staff"));
+            story.say(&Actor::Operator, ConfigurationChange::Changed(Configuration { environments, staff, governance }));
+        }
         for (environment, kid, alg) in
             [("production", "key-1", Alg::Es256), ("production", "key-2", Alg::Rs256), ("sandbox", "key-3", Alg::Es256)]
         {
@@ -130,6 +136,30 @@ impl Examples {
             self.reviewed(story, &security, id, Verdict::Approve, vec![Role::Security]);
             story.say(&Actor::Broker, PartnerChange::Verified { partner: parsed(name), version });
         }
+    }
+
+    fn guardrails(&self, story: &mut Story<'_>) {
+        let (owner, security) = (self.owner(), self.security());
+        let shadow = self.guardrail(Mode::Shadow);
+        let (guardrail, version, id) = (shadow.name.clone(), Digest::of_json(&shadow), "approval-guardrail-1");
+        let approval = self.approval(id, Kind::Guardrail, (guardrail.as_str(), version));
+        story.say(&owner, GuardrailChange::Submitted { record: Box::new(shadow.clone()), approval, refuses: 3 });
+        for (by, role) in [(&owner, Role::Owner), (&security, Role::Security)] {
+            self.reviewed(story, by, id, Verdict::Approve, vec![role]);
+        }
+        story.say(&Actor::Broker, GuardrailChange::Approved { guardrail: guardrail.clone(), version });
+        let enforced = self.guardrail(Mode::Enforce);
+        for (record, reason) in [(enforced, Some(self.text("the shadow refused nobody"))), (shadow, None)] {
+            story.say(&security, GuardrailChange::Applied { record: Box::new(record), refuses: 0, reason });
+        }
+        for id in ["approval-guardrail-2", "approval-guardrail-3"] {
+            let approval = self.approval(id, Kind::Guardrail, (guardrail.as_str(), version));
+            let reason = self.text("the agreement is signed");
+            story.say(&owner, GuardrailChange::RemovalAsked { guardrail: guardrail.clone(), reason, approval });
+        }
+        story.say(&Actor::Broker, GuardrailChange::Removed { guardrail });
+        let (record, refuses) = (Box::new(self.guardrail(Mode::Enforce)), 1);
+        story.say(&security, GuardrailChange::Applied { record, refuses, reason: None });
     }
 
     fn integrations(&self, story: &mut Story<'_>) {

@@ -39,6 +39,8 @@ impl Examples {
             certificate: None,
             beside: None,
             elevations: Vec::new(),
+            guardrails: None,
+            shadow: Vec::new(),
         };
         let jwt = ProofOnRecord {
             issuer: parsed(WORKLOADS),
@@ -62,7 +64,12 @@ impl Examples {
         [
             Issued { elevations: vec![parsed("elevation-1"), parsed("elevation-2")], ..by(0, "ci", jwt) },
             Issued { certificate: Some(shown), ..by(1, "hsm", certificate) },
-            Issued { beside: Some(mesh()), ..by(2, "mesh", svid) },
+            Issued {
+                beside: Some(mesh()),
+                guardrails: Some(Digest::of(b"a set of guardrails")),
+                shadow: vec![parsed("dpa-before-addresses")],
+                ..by(2, "mesh", svid)
+            },
         ]
     }
 

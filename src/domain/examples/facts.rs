@@ -13,6 +13,7 @@ use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Ended, Request};
 use crate::domain::registry::binding::Admits;
 use crate::domain::registry::stop::Revocation;
+use crate::domain::state::guardrail::GuardrailState;
 use crate::domain::state::integration::IntegrationState;
 use crate::domain::state::{ApiState, Candidate, Held, PartnerState, State, Suspension, Suspensions, Versioned};
 use crate::domain::value::digest::Digest;
@@ -57,6 +58,7 @@ fn of(state: &State) -> Value {
         certificates: _,
         issuer_keys: _,
         apis,
+        guardrails,
         partners,
         integrations,
         approvals,
@@ -90,7 +92,7 @@ fn of(state: &State) -> Value {
         json!({"id": one.id, "by": one.by, "label": one.label, "credential": one.credential, "registered": one.registered,
             "revoked": one.revoked, "counter": one.counter})
     });
-    json!({
+    let mut facts = json!({
         "epoch": epoch,
         "dev": dev,
         "origin": origin,
@@ -116,7 +118,13 @@ fn of(state: &State) -> Value {
         "candidates": candidates(state),
         "barred": barred(state),
         "history": history(state),
-    })
+    });
+    // Left out where there is none, as in journals that are older than guardrails.
+    if guardrails.all().next().is_some() {
+        let all = guardrails.all().map(|(name, one)| (name.to_string(), guardrail(one)));
+        facts["guardrails"] = json!({"set": guardrails.digest(), "all": all.collect::<Map<_, _>>()});
+    }
+    facts
 }
 
 fn segments(state: &State) -> Vec<Value> {
@@ -198,6 +206,11 @@ fn suspended(known: &Suspensions) -> Value {
 
 fn api(one: &ApiState) -> Value {
     json!({"current": one.current.as_ref().map(versioned), "held": one.held.as_deref().map(held)})
+}
+
+fn guardrail(one: &GuardrailState) -> Value {
+    let (current, held) = (one.current.as_ref().map(versioned), one.held.as_deref().map(held));
+    json!({"current": current, "held": held, "removal": one.removal, "enforced": one.enforced})
 }
 
 fn partner(one: &PartnerState) -> Value {

@@ -10,6 +10,7 @@ use crate::domain::fixture::{WORKLOADS, at};
 use crate::domain::people::actor::Role;
 use crate::domain::registry::api::{Api, Approval, Profile, Risk, ScopeEntry, TokenForm};
 use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience, JwtKind, JwtRule, KeySource, Matcher};
+use crate::domain::registry::guardrail::{Guardrail, Mode};
 use crate::domain::registry::integration::{
     Access, Approvers, Contract, Eligible, Expectation, Fallback, Integration, Limits, Offboarding, OnLate, OnPastDue,
     OnSilence, Owners, RecordTest, Require, Required, Review, Rotation, ScopeRule, StaticSecret, Trigger,
@@ -58,6 +59,17 @@ impl Examples {
             )]),
             callers: LiteMap::new(),
             approval: Approval::Plain,
+        }
+    }
+
+    /// A guardrail.
+    pub fn guardrail(&self, mode: Mode) -> Guardrail {
+        Guardrail {
+            name: parsed("dpa-before-addresses"),
+            meaning: "No customer addresses go to a partner before its data agreement is signed.".to_owned(),
+            mode,
+            cedar: "forbid (principal, action, resource)\nwhen { principal.dataClasses.contains(\"customer-address\") };"
+                .to_owned(),
         }
     }
 

@@ -11,6 +11,7 @@ use super::approval::ApprovalChange;
 use super::certificate::CertificateChange;
 use super::configuration::ConfigurationChange;
 use super::elevation::ElevationChange;
+use super::guardrail::GuardrailChange;
 use super::integration::IntegrationChange;
 use super::issuer_key::IssuerKeyChange;
 use super::journal::JournalChange;
@@ -49,6 +50,8 @@ pub enum Change {
     IssuerKey(IssuerKeyChange),
     /// A change of the catalogue.
     Api(ApiChange),
+    /// A change of guardrails.
+    Guardrail(GuardrailChange),
     /// A change of partners.
     Partner(PartnerChange),
     /// A change of integrations.
@@ -146,6 +149,7 @@ nouns! {
     Certificate(CertificateChange),
     IssuerKey(IssuerKeyChange),
     Api(ApiChange),
+    Guardrail(GuardrailChange),
     Partner(PartnerChange),
     Integration(IntegrationChange),
     Approval(ApprovalChange),
@@ -189,6 +193,9 @@ mod tests {
     fn sealed_before(change: &mut Change) -> Vec<&mut Text> {
         match change {
             Change::Api(ApiChange::Submitted { record, .. } | ApiChange::Narrowed { record, .. }) => record.texts_mut(),
+            Change::Guardrail(GuardrailChange::Submitted { record, .. } | GuardrailChange::Applied { record, .. }) => {
+                record.texts_mut()
+            }
             Change::Partner(PartnerChange::Submitted { record, .. }) => record.texts_mut(),
             Change::Integration(
                 IntegrationChange::Drafted { record, .. }

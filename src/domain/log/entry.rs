@@ -13,7 +13,8 @@ use crate::domain::reason::decision::Step;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{
-    ApiName, Audience, BindingName, ClientId, ElevationId, EnvironmentName, Issuer, KeyId, RequestId, Serial, Subject, TokenId,
+    ApiName, Audience, BindingName, ClientId, ElevationId, EnvironmentName, GuardrailName, Issuer, KeyId, RequestId, Serial,
+    Subject, TokenId,
 };
 
 /// An entry as it was read.
@@ -76,6 +77,12 @@ pub struct Issued {
     /// The elevations that its scope rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elevations: Vec<ElevationId>,
+    /// The set of guardrails that was in force; absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrails: Option<Digest>,
+    /// The guardrails in shadow that would have refused it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<GuardrailName>,
 }
 
 /// The facts about a client certificate that an entry has.

@@ -26,6 +26,7 @@ pub mod change;
 pub mod configuration;
 pub mod elevation;
 pub mod entry;
+pub mod guardrail;
 pub mod integration;
 pub mod issuer_key;
 pub mod journal;

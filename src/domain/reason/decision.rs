@@ -110,7 +110,7 @@ impl Trace {
     /// Notes a check and ends the decision where it fails; a survey goes on.
     pub fn ensure(
         &mut self,
-        check: &'static str,
+        check: impl fmt::Display,
         holds: bool,
         otherwise: &'static Reason,
         texts: impl FnOnce() -> (String, String),

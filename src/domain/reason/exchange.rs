@@ -230,6 +230,19 @@ super::kind::reasons! {
         "The record makes the scope eligible: somebody must approve it, for a while.";
         "Ask for an elevation (`carnet elevate`), then exchange again.";
 
+    GUARDRAIL_FORBIDS = "guardrail.forbids", Scope;
+        "A guardrail forbids this token.";
+        "Security says by guardrails what must never be granted, whatever a record allows; the refusal names the guardrail and what it demands.";
+        "Ask for what the guardrail leaves, such as an elevation; see it with `carnet guardrail list`.";
+    GUARDRAIL_FAILED = "guardrail.failed", Scope;
+        "A guardrail could not be evaluated.";
+        "A guardrail that fails may be one that forbids, so the token is refused.";
+        "Have security correct the text of the guardrail that the refusal names.";
+    GUARDRAIL_UNAVAILABLE = "guardrail.unavailable", Busy;
+        "The guardrails in force are not ready on this node.";
+        "Nothing is granted under another set of guardrails than the one in force.";
+        "Try again. If it persists, this version of the program cannot read a guardrail in force: its log names it.";
+
     QUOTA_EXCEEDED = "quota.exceeded", Quota;
         "The caller has used up its quota for this operation for now.";
         "Each operation of a caller has a bucket that refills evenly (exchanges: exchangesPerMinute of the record), so that one caller can neither slow the others nor fill a store.";

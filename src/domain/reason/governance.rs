@@ -65,6 +65,14 @@ super::kind::reasons! {
         "The plan is no longer current.";
         "Something that it would change has changed since.";
         "Plan again and look at what is new.";
+    GUARDRAIL_REFUSES = "guardrail.refuses", Conflict;
+        "The guardrail would have refused tokens of the last 30 days, and the apply does not say how many.";
+        "Enforcing it may stop what works today; so whoever enforces it says the number, and shows that they know.";
+        "Look at the list, then apply with --refuses NUMBER, over HTTP with the header Carnet-Refuses; or apply it with mode: shadow first.";
+    GUARDRAIL_REPLAY_LATE = "guardrail.replay-late", Busy;
+        "To count the tokens that the guardrail would have refused takes too long.";
+        "The tokens of 30 days are judged again, for at most a minute.";
+        "Apply it with mode: shadow first: then each token says what the guardrail would have done. Or try again when the journal is less busy.";
     APPROVAL_OWN_REQUEST = "approval.own-request", Conflict;
         "Nobody approves what they applied or submitted.";
         "Four eyes are two people, by issuer and id.";

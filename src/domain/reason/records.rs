@@ -7,7 +7,7 @@ super::kind::reasons! {
         "Correct the line that the fault names.";
     RECORD_KIND = "record.kind", Invalid;
         "The document has no kind that is known here.";
-        "carnet/v1 has the kinds Api, Partner and Integration.";
+        "carnet/v1 has the kinds Api, Partner, Integration and Guardrail.";
         "Set apiVersion: carnet/v1 and a kind.";
     RECORD_UNKNOWN_KEY = "record.unknown-key", Invalid;
         "The record has a key that does not exist.";
@@ -45,6 +45,10 @@ super::kind::reasons! {
         "The same record stands in the files twice.";
         "To choose one of them would be a guess.";
         "Remove one of them.";
+    GUARDRAIL_INVALID = "guardrail.invalid", Invalid;
+        "The text of the guardrail is not one that can be enforced.";
+        "A guardrail has forbid policies in Cedar, bounded in size and depth, that are valid against the schema and can forbid something.";
+        "Correct the line that the fault names; `carnet guardrail schema` prints what a policy can read.";
     BINDING_UNCONDITIONAL = "binding.unconditional", Invalid;
         "The binding has no condition that a stranger at the same issuer could not meet.";
         "At least one equals or oneOf must be on a claim that the caller cannot choose; ref, workflow, actor and the like do not count.";

@@ -18,10 +18,11 @@ use crate::domain::registry::integration::Integration;
 use crate::domain::registry::preset::{IdForm, Preset, Source};
 
 /// The schemas as they were published when they were written by hand.
-const PUBLISHED: [(Kind, &str); 3] = [
+const PUBLISHED: [(Kind, &str); 4] = [
     (Kind::Api, include_str!("../../../tests/golden/schema/api.json")),
     (Kind::Partner, include_str!("../../../tests/golden/schema/partner.json")),
     (Kind::Integration, include_str!("../../../tests/golden/schema/integration.json")),
+    (Kind::Guardrail, include_str!("../../../tests/golden/schema/guardrail.json")),
 ];
 
 static SCHEMAS: LazyLock<BTreeMap<&'static str, Validator>> = LazyLock::new(|| {
@@ -130,7 +131,7 @@ fn of_presets() -> Vec<Binding> {
         Record::Integration(mut integration) => {
             integration.environments.remove("production").expect("one environment").bindings
         }
-        Record::Api(_) | Record::Partner(_) => panic!("an integration"),
+        Record::Api(_) | Record::Guardrail(_) | Record::Partner(_) => panic!("an integration"),
     }
 }
 

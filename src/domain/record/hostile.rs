@@ -92,7 +92,7 @@ fn enact(mut around: Surroundings, records: Vec<Located>) -> Surroundings {
         match located.record {
             Record::Api(api) => drop(around.apis.insert(api.name.clone(), vec![Arc::new(api)])),
             Record::Partner(partner) => drop(around.partners.insert(partner.name)),
-            Record::Integration(_) => {}
+            Record::Guardrail(_) | Record::Integration(_) => {}
         }
     }
     around
@@ -135,11 +135,13 @@ fn the_example_of_the_contract_reads_as_it_says() {
         let json = match &located.record {
             Record::Api(api) => serde_json::to_value(api).expect("JSON"),
             Record::Partner(partner) => serde_json::to_value(partner).expect("JSON"),
+            Record::Guardrail(guardrail) => serde_json::to_value(guardrail).expect("JSON"),
             Record::Integration(integration) => serde_json::to_value(integration).expect("JSON"),
         };
         let back = match located.record.kind() {
             Kind::Api => Record::Api(serde_json::from_value(json).expect("an API")),
             Kind::Partner => Record::Partner(serde_json::from_value(json).expect("a partner")),
+            Kind::Guardrail => Record::Guardrail(serde_json::from_value(json).expect("a guardrail")),
             Kind::Integration => Record::Integration(serde_json::from_value(json).expect("an integration")),
         };
         assert_eq!(back, located.record);
@@ -228,7 +230,7 @@ fn key_bindings_have_their_own_bounds() {
 #[test]
 fn every_fault_of_a_file_is_told_at_once_with_its_line() {
     let text = "apiVersion: carnet/v1\nkind: Partner\nmetadata: {name: api}\nlegalname: Globex\ndomains: []\ncontacts:\n  technical: x\n\
-                verification: {by: j, on: 2026-13-01, evidence: e, expires: 2027-01-01}\n---\napiVersion: carnet/v2\nkind: Guardrail\n---\n\
+                verification: {by: j, on: 2026-13-01, evidence: e, expires: 2027-01-01}\n---\napiVersion: carnet/v2\nkind: Bulwark\n---\n\
                 apiVersion: carnet/v1\nkind: Widget\n---\njust text\n";
     let expected = [
         "1 legalName record.missing",
@@ -245,7 +247,7 @@ fn every_fault_of_a_file_is_told_at_once_with_its_line() {
     assert_eq!(told(text), expected);
     let faults = read("p.yaml", text).expect_err("faults");
     assert!(faults[2].message.contains("did you mean legalName"), "{}", faults[2]);
-    assert!(faults[7].message.contains("not supported yet"), "{}", faults[7]);
+    assert!(faults[7].message.contains("Integration or Guardrail"), "{}", faults[7]);
     assert_eq!(told("a: 1\na: 2\n"), ["2  record.syntax"]);
     assert_eq!(told(""), Vec::<String>::new());
 }

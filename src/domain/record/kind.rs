@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::registry::api::Api;
+use crate::domain::registry::guardrail::Guardrail;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::partner::Partner;
 use crate::domain::value::text::Text;
@@ -18,6 +19,8 @@ pub(crate) const API_VERSION: &str = "carnet/v1";
 pub enum Record {
     /// `kind: Api`.
     Api(Api),
+    /// `kind: Guardrail`.
+    Guardrail(Guardrail),
     /// `kind: Integration`.
     Integration(Integration),
     /// `kind: Partner`.
@@ -29,6 +32,8 @@ pub enum Record {
 pub enum Kind {
     /// An API of the catalogue.
     Api,
+    /// What must never be granted.
+    Guardrail,
     /// A partner's integration.
     Integration,
     /// A partner.
@@ -37,12 +42,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which messages name them.
-    pub const ALL: [Self; 3] = [Self::Api, Self::Partner, Self::Integration];
+    pub const ALL: [Self; 4] = [Self::Api, Self::Partner, Self::Integration, Self::Guardrail];
 
     /// As `kind:` has it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Api => "Api",
+            Self::Guardrail => "Guardrail",
             Self::Integration => "Integration",
             Self::Partner => "Partner",
         }
@@ -54,6 +60,7 @@ impl Record {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Api(_) => Kind::Api,
+            Self::Guardrail(_) => Kind::Guardrail,
             Self::Integration(_) => Kind::Integration,
             Self::Partner(_) => Kind::Partner,
         }
@@ -67,6 +74,7 @@ impl Record {
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
         match self {
             Self::Api(api) => api.texts_mut(),
+            Self::Guardrail(guardrail) => guardrail.texts_mut(),
             Self::Integration(integration) => integration.texts_mut(),
             Self::Partner(partner) => partner.texts_mut(),
         }
@@ -76,6 +84,7 @@ impl Record {
     pub fn name(&self) -> (&'static str, String) {
         let name = match self {
             Self::Api(api) => api.name.to_string(),
+            Self::Guardrail(guardrail) => guardrail.name.to_string(),
             Self::Integration(integration) => integration.id.to_string(),
             Self::Partner(partner) => partner.name.to_string(),
         };

@@ -9,6 +9,7 @@ use super::form::definitions::Definitions;
 use super::form::map::{Map, schema_of};
 use super::kind::Kind;
 use crate::domain::registry::api::Api;
+use crate::domain::registry::guardrail::Guardrail;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::partner::Partner;
 
@@ -16,6 +17,7 @@ use crate::domain::registry::partner::Partner;
 pub fn schema(kind: Kind) -> Value {
     match kind {
         Kind::Api => of::<Api>(kind),
+        Kind::Guardrail => of::<Guardrail>(kind),
         Kind::Integration => of::<Integration>(kind),
         Kind::Partner => of::<Partner>(kind),
     }

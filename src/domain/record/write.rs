@@ -17,6 +17,7 @@ pub fn document(record: &Record) -> Value {
     document.insert("kind".to_owned(), json!(record.kind().name()));
     document.extend(match record {
         Record::Api(api) => api.members(),
+        Record::Guardrail(guardrail) => guardrail.members(),
         Record::Integration(integration) => integration.members(),
         Record::Partner(partner) => partner.members(),
     });

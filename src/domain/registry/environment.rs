@@ -3,6 +3,7 @@
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer, TrustDomain};
+use crate::domain::value::zone::Zone;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,6 +15,24 @@ pub struct Configuration {
     pub environments: BTreeMap<EnvironmentName, Environment>,
     /// Digest of the staff section.
     pub staff: Digest,
+    /// The section `governance`; absent where it says nothing.
+    #[serde(default, skip_serializing_if = "Governance::is_default")]
+    pub governance: Governance,
+}
+
+/// What the operator configured for the life of records.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Governance {
+    /// The zone of day and hour in guardrails.
+    #[serde(default, skip_serializing_if = "Zone::is_utc")]
+    pub zone: Zone,
+}
+
+impl Governance {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One environment.

@@ -7,6 +7,7 @@ pub mod binding_index;
 pub mod claim_index;
 pub mod conditions;
 pub mod environment;
+pub mod guardrail;
 pub mod integration;
 pub mod lifecycle;
 pub mod partner;

@@ -18,6 +18,10 @@ impl Approval {
         let integration = || state.integrations.get(&named.parse::<IntegrationId>().ok()?);
         match self.kind {
             Kind::Api => waits(state.apis.get(named).and_then(|api| held(&api.held))),
+            Kind::Guardrail => state.guardrails.get(named).is_some_and(|one| {
+                let removal = one.removal.as_ref() == Some(&self.id) && one.removal_version() == Some(self.version);
+                removal || waits(held(&one.held))
+            }),
             Kind::Partner => waits(state.partners.get(named).and_then(|partner| held(&partner.held))),
             Kind::Integration | Kind::Change => waits(integration().and_then(|one| held(&one.held))),
             Kind::Resume => {

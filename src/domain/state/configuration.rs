@@ -4,8 +4,9 @@ use super::State;
 use super::effects::{Effects, Entered};
 use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::registry::environment::Configuration;
-use crate::domain::value::clock::Seconds;
+use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::EnvironmentName;
+use crate::domain::value::zone::{Local, Zone};
 
 impl State {
     pub(super) fn apply_configuration(&mut self, entry: Entered<'_>, change: &ConfigurationChange) -> Effects {
@@ -28,6 +29,14 @@ impl State {
                 self.bar_issuers();
                 Effects::judged()
             }
+        }
+    }
+
+    /// The local time at `now`, in the zone of the configuration.
+    pub fn local(&self, now: Timestamp) -> Option<Local> {
+        match &self.configuration {
+            Some(configuration) => configuration.governance.zone.local(now),
+            None => Zone::default().local(now),
         }
     }
 

@@ -22,6 +22,7 @@ use super::value::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, I
 use barred::Barred;
 use effects::{Effects, Entered};
 use elevations::Elevations;
+use guardrail::Guardrails;
 use history::History;
 use integration::IntegrationState;
 use issuer_keys::IssuerKeys;
@@ -50,6 +51,8 @@ mod effects;
 pub mod elevations;
 pub mod ends;
 mod granted;
+pub mod guardrail;
+mod guardrails;
 pub mod history;
 pub mod integration;
 mod integrations;
@@ -105,6 +108,8 @@ pub struct State {
     pub issuer_keys: IssuerKeys,
     /// The catalogue.
     pub apis: OrdMap<ApiName, ApiState>,
+    /// The guardrails.
+    pub guardrails: Guardrails,
     /// The partners.
     pub partners: OrdMap<PartnerName, PartnerState>,
     /// The integrations.
@@ -165,6 +170,7 @@ impl State {
             Change::Certificate(change) => self.apply_certificate(entry, change),
             Change::IssuerKey(change) => self.apply_issuer_key(entry, change),
             Change::Api(change) => self.apply_api(entry, change),
+            Change::Guardrail(change) => self.apply_guardrail(entry, change),
             Change::Partner(change) => self.apply_partner(entry, change),
             Change::Integration(change) => self.apply_integration(entry, change),
             Change::Approval(change) => self.apply_approval(entry, change),

@@ -21,6 +21,7 @@ use crate::domain::people::actor::{Actor, Person, Role};
 use crate::domain::registry::api::Api;
 use crate::domain::registry::approval::{Kind, Verdict};
 use crate::domain::registry::binding::{Admits, Binding, Condition, ExtraAudience, JwtRule, KeySource, Matcher};
+use crate::domain::registry::environment::Governance;
 use crate::domain::registry::integration::{Access, Integration};
 use crate::domain::value::alg::Alg;
 use crate::domain::value::digest::Digest;
@@ -122,7 +123,7 @@ fn configurations() -> impl Strategy<Value = Configuration> {
         };
         let named = ENVIRONMENTS.iter().zip(there).filter(|(_, there)| *there);
         let environments = named.map(|(text, _)| (name(text), environment(text))).collect();
-        Configuration { environments, staff: Digest::of(b"staff") }
+        Configuration { environments, staff: Digest::of(b"staff"), governance: Governance::default() }
     })
 }
 

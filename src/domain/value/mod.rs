@@ -25,3 +25,4 @@ pub mod text;
 mod token_id;
 pub mod window;
 pub mod yaml;
+pub mod zone;

@@ -88,6 +88,10 @@ name!(
     ApiName, label
 );
 name!(
+    /// A guardrail, such as `no-standing-high-risk-in-production`.
+    GuardrailName, label
+);
+name!(
     /// An environment, such as `production`: one issuer, one key ring, one set of audiences.
     EnvironmentName, label
 );

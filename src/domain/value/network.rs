@@ -26,6 +26,19 @@ impl Cidr {
         }
     }
 
+    /// Its first and its last address.
+    pub fn bounds(&self) -> (IpAddr, IpAddr) {
+        let last = match self.address {
+            IpAddr::V4(ip) => {
+                IpAddr::from((ip.to_bits() | u32::MAX.checked_shr(u32::from(self.length)).unwrap_or(0)).to_be_bytes())
+            }
+            IpAddr::V6(ip) => {
+                IpAddr::from((ip.to_bits() | u128::MAX.checked_shr(u32::from(self.length)).unwrap_or(0)).to_be_bytes())
+            }
+        };
+        (self.address, last)
+    }
+
     /// Whether every address of this network lies in `other`.
     pub fn is_within(&self, other: &Self) -> bool {
         self.length >= other.length && other.contains(self.address)
@@ -94,6 +107,14 @@ mod tests {
         assert!(inside.iter().all(|ip| net.contains(*ip)));
         assert!(!net.contains("203.0.114.1".parse().expect("ip")));
         assert!(!net.contains("::1".parse().expect("ip")));
+        let bounds = |text: &str| {
+            let (first, last) = text.parse::<Cidr>().expect("a network").bounds();
+            format!("{first} {last}")
+        };
+        assert_eq!(bounds("203.0.113.0/24"), "203.0.113.0 203.0.113.255");
+        assert_eq!(bounds("203.0.113.9/32"), "203.0.113.9 203.0.113.9");
+        assert_eq!(bounds("0.0.0.0/0"), "0.0.0.0 255.255.255.255");
+        assert_eq!(bounds("2001:db8::/127"), "2001:db8:: 2001:db8::1");
         assert!("0.0.0.0/0".parse::<Cidr>().expect("a network").contains(inside[0]));
         for bad in ["203.0.113.1/24", "1.2.3.4", "1.2.3.4/33", "1.2.3.0/+24", "x/8", "::ffff:1.2.3.4/128", "01.2.3.4/32"] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");

@@ -54,12 +54,30 @@ fn below(value: &Value, depth: usize, out: &mut String) {
             out.push('\n');
             items_of(items, depth + 1, out);
         }
+        Value::String(text) if is_block(text) => {
+            out.push_str(" |-\n");
+            for line in text.lines() {
+                if !line.is_empty() {
+                    out.push_str(&"  ".repeat(depth + 1));
+                    out.push_str(line);
+                }
+                out.push('\n');
+            }
+        }
         leaf => {
             out.push(' ');
             out.push_str(&scalar(leaf));
             out.push('\n');
         }
     }
+}
+
+/// Whether a text of several lines can stand as a literal block, in which a reader sees it as it is.
+///
+/// The indentation of its first line would be taken for that of the block, and line ends at its end would be lost.
+fn is_block(text: &str) -> bool {
+    let hides = |c: char| misleads(c) && c != '\n' && c != '\t';
+    text.contains('\n') && !text.starts_with([' ', '\t', '\n']) && !text.ends_with('\n') && !text.chars().any(hides)
 }
 
 fn scalar(value: &Value) -> String {

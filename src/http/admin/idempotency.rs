@@ -34,6 +34,9 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 /// The header with the reason for an apply. The reason is recorded.
 pub const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 
+/// The header of an apply with the number of tokens that its guardrails would have refused.
+pub const REFUSES: HeaderName = HeaderName::from_static("carnet-refuses");
+
 /// The key of a request of `staff`, if it has one.
 ///
 /// The roles are part of the fingerprint: an answer that a person got with a role is not repeated to them without it.
@@ -51,6 +54,7 @@ pub fn key(staff: &Staff, path: &str, headers: &HeaderMap, body: &[u8]) -> Resul
         content_type: Digest::of(sent(header::CONTENT_TYPE)),
         if_match: Digest::of(sent(header::IF_MATCH)),
         reason: Digest::of(sent(REASON)),
+        refuses: headers.get(REFUSES).map(|number| Digest::of(number.as_bytes())),
         body: Digest::of(body),
     };
     Ok(Some(Idempotency {
@@ -71,6 +75,8 @@ struct Fingerprint<'r> {
     if_match: Digest,
     /// It is recorded.
     reason: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refuses: Option<Digest>,
     body: Digest,
 }
 

@@ -10,6 +10,7 @@ use crate::broker::view::approval::OwnersView;
 use crate::broker::view::suspension::{self, SuspensionView};
 use crate::broker::words::Words;
 use crate::domain::decision::effective::{self, Cause, Effective, effective};
+use crate::domain::decision::guard::Guarded;
 use crate::domain::decision::keys_in_use::{InUse, KeyInUse, keys_in_use};
 use crate::domain::reason::ReasonCode;
 use crate::domain::registry::integration::{Contract, Integration};
@@ -195,7 +196,13 @@ impl IntegrationView {
     /// The brief form. The caller adds owners, reasons and the last use, which need a look-up.
     ///
     /// `words` has the texts of the suspensions.
-    pub fn brief(state: &State, (id, integration): (&IntegrationId, &IntegrationState), words: &Words, now: Timestamp) -> Self {
+    pub fn brief(
+        on: Guarded<'_>,
+        (id, integration): (&IntegrationId, &IntegrationState),
+        words: &Words,
+        now: Timestamp,
+    ) -> Self {
+        let state = on.state;
         let shown = integration.shown();
         let held = integration.held.as_ref().filter(|_| integration.current.is_some());
         let environments = shown.map(|version| version.record.environments.keys().cloned().collect::<Vec<_>>());
@@ -208,7 +215,7 @@ impl IntegrationView {
             held: held.map(|held| HeldView { version: held.version.version, approval: held.approval.clone() }),
             contract: shown.map(|version| version.record.contract.clone()),
             effective: in_each
-                .map(|environment| (environment.clone(), EffectiveView::of(effective(id, environment, state, now))))
+                .map(|environment| (environment.clone(), EffectiveView::of(effective(id, environment, on, now))))
                 .collect(),
             environments,
             ends_next: shown.and_then(|version| of_integration(state, &version.record, now)).map(EndsNextView::of),

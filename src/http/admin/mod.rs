@@ -27,6 +27,7 @@ mod document;
 mod elevations;
 mod evidence;
 mod gate;
+mod guardrails;
 mod idempotency;
 pub mod input;
 mod inventory;
@@ -67,6 +68,7 @@ fn table() -> Vec<Route> {
         certificates::routes(),
         elevations::routes(),
         evidence::routes(),
+        guardrails::routes(),
         issuers::routes(),
         keys::routes(),
         passkeys::routes(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::broker::failure::{Failure, Fault};
+use crate::broker::replayed::{Replayed, Row};
 use crate::domain::reason::{Class, Reason};
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::names::RequestId;
@@ -24,6 +25,8 @@ pub struct Problem {
     detail: Option<String>,
     /// The text that is not a valid name.
     called: Option<String>,
+    /// The number of tokens that guardrails would have refused.
+    refuses: Option<u64>,
     /// True if the caller is unknown. The answer then says nothing else.
     to_stranger: bool,
 }
@@ -39,6 +42,7 @@ impl Problem {
             retry_after: None,
             detail: None,
             called: None,
+            refuses: None,
             to_stranger: false,
         }
     }
@@ -66,6 +70,24 @@ impl Problem {
     pub fn faults(faults: Vec<Fault>) -> Self {
         let reason = faults.first().map_or(&crate::domain::reason::REQUEST_INVALID, |fault| fault.reason);
         Self { faults, ..Self::of(reason) }
+    }
+
+    /// A refusal of guardrails whose effect the request does not tell.
+    fn refusing(replayed: &Replayed) -> Self {
+        let reason = &crate::domain::reason::GUARDRAIL_REFUSES;
+        let (tokens, unknown) = (replayed.refuses, replayed.unknown);
+        let detail = format!(
+            "The guardrails would have refused {tokens} tokens of the last 30 days, and the request does not say that number; of \
+             {unknown} more tokens the journal does not know enough."
+        );
+        let fault = |row: &Row| {
+            let Row { guardrail, client, environment, api, scope, tokens, between: (first, last) } = row;
+            let message =
+                format!("guardrail {guardrail} would have refused {tokens} tokens for {api} {scope}, from {first} to {last}");
+            Fault { at: format!("{client} {environment}"), reason, message }
+        };
+        let faults = replayed.rows.iter().map(fault).collect();
+        Self { faults, refuses: Some(tokens), ..Self::of(reason) }.saying(detail)
     }
 
     /// A refusal of a media type that the route does not take (ABUSE A-23).
@@ -131,6 +153,7 @@ impl Problem {
             detail: if self.to_stranger { stranger() } else { detail },
             reason: Some(self.reason.code).filter(|_| !self.to_stranger),
             request_id: Some(self.request.clone()).filter(|_| !self.to_stranger),
+            refuses: self.refuses,
             errors: self.faults.iter().map(FaultView::of).collect(),
         }
     }
@@ -181,6 +204,10 @@ pub struct ProblemView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RequestId>)]
     request_id: Option<Option<RequestId>>,
+    /// The tokens of the last 30 days that the guardrails would have refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64)]
+    refuses: Option<u64>,
     /// Every fault of the content.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FaultView>,
@@ -219,6 +246,7 @@ impl From<Failure> for Problem {
             Failure::State(seen) => Self::of(&crate::domain::reason::LIFECYCLE_STATE).saying(seen),
             Failure::Faults(faults) => Self::faults(faults),
             Failure::Collides(faults) => Self { faults, ..Self::of(&crate::domain::reason::APPROVAL_COLLIDES) },
+            Failure::Refuses(replayed) => Self::refusing(&replayed),
         }
     }
 }

@@ -13,11 +13,12 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use super::admitted::Admitted;
 use super::answer::Written;
 use super::describe::{Description, Part, text};
-use super::idempotency::REASON;
+use super::idempotency::{REASON, REFUSES};
 use super::problem::{FaultView, Problem};
 use super::route::{Route, post};
 use crate::broker::Broker;
 use crate::broker::plan::{Item, Plan};
+use crate::broker::registry;
 use crate::broker::view::record::{DifferenceView, place};
 use crate::domain::people::actor::{Role, Submit};
 use crate::domain::reason;
@@ -46,6 +47,16 @@ struct PlanView {
     changes: bool,
     items: Vec<ItemView>,
     warnings: Vec<FaultView>,
+    /// Tokens of the last 30 days that its guardrails would have refused; an apply says the number in `Carnet-Refuses`.
+    ///
+    /// Absent if it enforces no guardrail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64)]
+    refuses: Option<u64>,
+    /// Tokens of which the journal does not know enough to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64)]
+    unknown: Option<u64>,
     /// The approvals that an apply opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<OpenedApproval>)]
@@ -56,7 +67,7 @@ struct PlanView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = PlanItem)]
 struct ItemView {
-    /// `Api`, `Partner` or `Integration`.
+    /// `Api`, `Partner`, `Integration` or `Guardrail`.
     kind: &'static str,
     subject: String,
     action: &'static str,
@@ -80,7 +91,7 @@ struct OpenedApproval {
 }
 
 /// A body with records in YAML.
-struct Yaml {
+pub struct Yaml {
     body: Bytes,
     is_yaml: bool,
 }
@@ -102,7 +113,8 @@ impl Part for Yaml {
 }
 
 impl Yaml {
-    fn text(&self) -> Result<&str, Problem> {
+    /// The text.
+    pub fn text(&self) -> Result<&str, Problem> {
         if !self.is_yaml {
             return Err(Problem::media_type());
         }
@@ -134,10 +146,23 @@ impl Part for Terms {
             "Carnet-Reason",
             "Why, escaped as in a form; it is recorded, and shown to the people who approve",
         ));
+        description.parameter(header(
+            "Carnet-Refuses",
+            "The number of tokens of the last 30 days that the guardrails would have refused; 409 tells it where it is another one",
+        ));
     }
 }
 
 impl Terms {
+    /// The number of tokens that the caller knows the guardrails would have refused.
+    fn refuses(&self) -> Result<Option<u64>, Problem> {
+        let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
+        let mut values = self.0.get_all(REFUSES).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let text = value.to_str().ok().filter(|text| values.next().is_none() && text.bytes().all(|b| b.is_ascii_digit()));
+        text.and_then(|text| text.parse().ok()).map(Some).ok_or_else(malformed)
+    }
+
     fn expected(&self) -> Option<&str> {
         self.0.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default().trim_matches('"'))
     }
@@ -160,7 +185,8 @@ async fn apply(
     records: Yaml,
 ) -> Result<Written<Json<PlanView>>, Problem> {
     let why = why(&terms.0)?;
-    let plan = broker.apply(&by.by, records.text()?, terms.expected(), why.as_deref(), by.made_for()).await?;
+    let asked = registry::Terms { expected: terms.expected(), why: why.as_deref(), refuses: terms.refuses()? };
+    let plan = broker.apply(&by.by, records.text()?, asked, by.made_for()).await?;
     let view = broker.journal.view();
     let write = move || {
         let opened = plan.items.iter().filter_map(|item| view.state.approvals.get(item.approval.as_ref()?));
@@ -213,6 +239,8 @@ fn show(plan: &Plan) -> PlanView {
         changes: plan.items.iter().any(|item| item.action.name() != "unchanged"),
         items: plan.items.iter().map(item).collect(),
         warnings: plan.warnings.iter().map(warning).collect(),
+        refuses: plan.taking.as_ref().map(|taking| taking.replayed.refuses),
+        unknown: plan.taking.as_ref().map(|taking| taking.replayed.unknown),
         approvals: None,
     }
 }

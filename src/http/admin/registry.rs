@@ -18,6 +18,7 @@ use crate::broker::view::approval::OwnersView;
 use crate::broker::view::suspension;
 use crate::broker::words::{Words, sealed};
 use crate::domain::credential::revocation::Clients;
+use crate::domain::decision::guard::Guarded;
 use crate::domain::people::actor::{Read, Submit};
 use crate::domain::reason;
 use crate::domain::record::Record;
@@ -112,8 +113,10 @@ async fn integrations(
     let uses = broker.journal.last_uses_of(part.items.iter().map(|(id, _)| clients_of(id)).collect()).await?;
     let lacking = broker.lacking(&view, part.items.iter().map(|(id, _)| *id)).await?;
     let mut uses = uses.into_iter();
+    let guard = broker.guardrails.of(&view.state);
     Ok(part.map(|(id, integration)| {
-        let mut shown = IntegrationView::brief(&view.state, (id, integration), &words, broker.now());
+        let on = Guarded { state: &view.state, guard: &*guard };
+        let mut shown = IntegrationView::brief(on, (id, integration), &words, broker.now());
         shown.waits_for = waits_for(&lacking, id);
         shown.owners = integration.shown().map(|version| owners_of(&version.record.owners, &words));
         shown.last_use = uses.next().flatten();
@@ -131,7 +134,9 @@ async fn integration(
     let view = broker.journal.view();
     let integration = view.state.integrations.get(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
     let words = Words::of(&broker, sealed(suspension::texts(integration.suspensions.iter()))).await?;
-    let mut shown = IntegrationView::brief(&view.state, (&id, integration), &words, broker.now());
+    let guard = broker.guardrails.of(&view.state);
+    let on = Guarded { state: &view.state, guard: &*guard };
+    let mut shown = IntegrationView::brief(on, (&id, integration), &words, broker.now());
     shown.waits_for = waits_for(&broker.lacking(&view, std::iter::once(&id)).await?, &id);
     if let Some(version) = integration.shown() {
         let (record, _) = broker.unsealed(Record::Integration(version.record.as_ref().clone())).await?;

@@ -203,9 +203,12 @@ async fn revoke(
 ) -> Result<Written<Created<Revoked>>, Problem> {
     let (target, client) = broker.revocable(wanted.named()?).await.map_err(|failure| match failure {
         Failure::Refused(reason) if *reason == reason::NOT_FOUND => Problem::missing(wanted.sought()),
-        other @ (Failure::Refused(_) | Failure::State(_) | Failure::Stopped(_) | Failure::Faults(_) | Failure::Collides(_)) => {
-            Problem::from(other)
-        }
+        other @ (Failure::Refused(_)
+        | Failure::State(_)
+        | Failure::Stopped(_)
+        | Failure::Faults(_)
+        | Failure::Collides(_)
+        | Failure::Refuses(_)) => Problem::from(other),
     })?;
     let (key, tokens_only) = (target.key(), wanted.tokens_only);
     let asked = Revoke { target, client, tokens_only, reason: wanted.reason };

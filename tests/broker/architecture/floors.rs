@@ -8,7 +8,7 @@ use super::sources::Tree;
 /// Floors from below, with their rooms: the folders and files directly under `src`.
 const FLOORS: [(&str, &[&str]); 5] = [
     ("domain", &["domain"]),
-    ("gateways", &["authn", "issuance", "journal", "outbound", "revocation", "verifier"]),
+    ("gateways", &["authn", "issuance", "journal", "outbound", "policy", "revocation", "verifier"]),
     ("broker", &["broker"]),
     ("http", &["http"]),
     ("shell", &["cli", "config", "dev", "serve", "server", "telemetry"]),

@@ -8,7 +8,7 @@ use super::sources::Tree;
 /// The homes of each crate of `[dependencies]`, as prefixes of paths below `src`.
 ///
 /// A home whose files do not name the crate has to go.
-const HOMES: [(&str, &[&str]); 39] = [
+const HOMES: [(&str, &[&str]); 40] = [
     // HTTP
     ("askama", &["http/console/"]),
     ("axum", &["http/"]),
@@ -37,6 +37,8 @@ const HOMES: [(&str, &[&str]); 39] = [
     ("redis", &["revocation/"]),
     ("reqwest", &["outbound/"]),
     ("sqlx", &["journal/sqlite/"]),
+    // Guardrails
+    ("cedar_policy", &["policy/"]),
     // The state
     ("imbl", &["domain/"]),
     ("litemap", &["domain/"]),

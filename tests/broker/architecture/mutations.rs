@@ -95,9 +95,9 @@ fn gateways_know_only_their_arrows() {
 
 #[test]
 fn rooms_and_floors_are_the_same() {
-    let tree = Tree::today().with("policy/mod.rs", |_| String::new()).without("telemetry/").without("issuance/");
+    let tree = Tree::today().with("cellar/mod.rs", |_| String::new()).without("telemetry/").without("issuance/");
     let faults = floors::faults(&tree);
-    assert_told(&faults, &["policy", "no floor"]);
+    assert_told(&faults, &["cellar", "no floor"]);
     assert_told(&faults, &["telemetry", "missing"]);
     assert_told(&faults, &["issuance names journal no more"]);
 }

@@ -21,6 +21,8 @@ pub struct Live<'a> {
     pub id: &'a ElevationId,
     /// The ticket that it names.
     pub ticket: Option<&'a Ticket>,
+    /// Whether it began without an approval.
+    pub break_glass: bool,
     /// Endpoint conditions; empty means the whole API.
     pub allow: Vec<Endpoint>,
     /// Its end: that of the elevation, or of the record's window today.
@@ -76,5 +78,6 @@ fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timest
     };
     // Conditions that have nothing in common leave nothing, not everything.
     let nothing = allow.is_empty() && !(eligible.allow.is_empty() && request.terms().allow.is_empty());
-    (now < ends && !nothing).then_some(Live { id: &elevation.id, ticket: elevation.ticket.as_ref(), allow, ends })
+    let (id, ticket, break_glass) = (&elevation.id, elevation.ticket.as_ref(), elevation.break_glass);
+    (now < ends && !nothing).then_some(Live { id, ticket, break_glass, allow, ends })
 }

@@ -209,6 +209,7 @@ fn to_json(record: &Record) -> Value {
     match record {
         Record::Api(api) => serde_json::to_value(api),
         Record::Partner(partner) => serde_json::to_value(partner),
+        Record::Guardrail(guardrail) => serde_json::to_value(guardrail),
         Record::Integration(integration) => serde_json::to_value(integration),
     }
     .expect("JSON")
@@ -218,6 +219,7 @@ fn from_json(like: &Record, json: Value) -> Option<Record> {
     match like {
         Record::Api(_) => serde_json::from_value(json).ok().map(Record::Api),
         Record::Partner(_) => serde_json::from_value(json).ok().map(Record::Partner),
+        Record::Guardrail(_) => serde_json::from_value(json).ok().map(Record::Guardrail),
         Record::Integration(_) => serde_json::from_value(json).ok().map(Record::Integration),
     }
 }

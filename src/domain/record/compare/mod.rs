@@ -17,6 +17,7 @@ mod cases;
 mod difference;
 mod elevation;
 mod found;
+mod guardrail;
 mod integration;
 mod partner;
 pub mod taken_away;

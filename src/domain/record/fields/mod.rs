@@ -4,6 +4,7 @@ pub(super) mod access;
 pub(super) mod api;
 pub(super) mod binding;
 pub(super) mod elevation;
+pub(super) mod guardrail;
 pub(super) mod integration;
 pub(super) mod partner;
 pub(super) mod preset;

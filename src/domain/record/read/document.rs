@@ -8,6 +8,7 @@ use crate::domain::record::form::map::Map as _;
 use crate::domain::record::kind::{API_VERSION, Kind, Record};
 use crate::domain::record::located::Located;
 use crate::domain::registry::api::Api;
+use crate::domain::registry::guardrail::Guardrail;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::partner::Partner;
 
@@ -64,7 +65,7 @@ fn record(document: &Place<'_>, faults: &mut Faults) -> Option<Record> {
         }
         None => faults.error("apiVersion", &reason::RECORD_KIND, format!("expected apiVersion: {API_VERSION}")),
     }
-    let expected = "expected kind: Api, Partner or Integration";
+    let expected = "expected kind: Api, Partner, Integration or Guardrail";
     let Some((position, name)) = text("kind") else {
         faults.error("kind", &reason::RECORD_KIND, expected);
         return None;
@@ -72,11 +73,10 @@ fn record(document: &Place<'_>, faults: &mut Faults) -> Option<Record> {
     match Kind::ALL.into_iter().find(|kind| kind.name() == name) {
         Some(Kind::Api) => Api::read(document, faults).map(Record::Api),
         Some(Kind::Partner) => Partner::read(document, faults).map(Record::Partner),
+        Some(Kind::Guardrail) => Guardrail::read(document, faults).map(Record::Guardrail),
         Some(Kind::Integration) => Integration::read(document, faults).map(Record::Integration),
         None => {
-            let guardrail = "guardrails are not supported yet; leave this document out".to_owned();
-            let message = if name == "Guardrail" { guardrail } else { format!("{expected}, not {}", shown(name)) };
-            faults.error_at(position, "kind", &reason::RECORD_KIND, message);
+            faults.error_at(position, "kind", &reason::RECORD_KIND, format!("{expected}, not {}", shown(name)));
             None
         }
     }

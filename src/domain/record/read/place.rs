@@ -6,9 +6,9 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use super::tree::{Node, Value};
+use super::tree::{Node, Position, Value};
 use crate::domain::reason;
-use crate::domain::record::fault::{Faults, Ground, shown};
+use crate::domain::record::fault::{Faults, Ground, position_of, shown};
 use crate::domain::value::nearest::nearest;
 use crate::domain::value::text::{Text, misleads};
 
@@ -222,6 +222,28 @@ impl<'a> Place<'a> {
             );
             return None;
         }
+        Some(text)
+    }
+
+    /// Text of several lines, such as a program: at most `most` bytes.
+    ///
+    /// Characters are refused as in [`words`](Self::words), but for line ends and tabs.
+    /// The place of its first line is kept under the path of the text with `[text]`.
+    pub fn lines(&self, most: usize, faults: &mut Faults) -> Option<&'a str> {
+        let whole = self.scalar(faults)?;
+        let text = whole.strip_suffix('\n').unwrap_or(whole);
+        let hides = |c: char| misleads(c) && c != '\n' && c != '\t';
+        if text.len() > most || text.trim().is_empty() || text.chars().any(hides) {
+            self.refuse(
+                &format!("expected 1 to {most} bytes of text, without control characters but line ends and tabs"),
+                faults,
+            );
+            return None;
+        }
+        // A block scalar begins on the line after its key.
+        let Position { line, column } = position_of(&faults.places, &self.at);
+        let line = if whole.contains('\n') { line + 1 } else { line };
+        faults.places.insert(format!("{}[text]", self.at), Position { line, column });
         Some(text)
     }
 

@@ -17,6 +17,7 @@ use crate::domain::people::actor::{Actor, Role};
 use crate::domain::registry::api::{Approval, Profile, Risk};
 use crate::domain::registry::approval::{Kind, Verdict};
 use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind, KeySource};
+use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{OnLate, OnPastDue, OnSilence, Require, Required, Trigger};
 use crate::domain::registry::preset::Preset;
 use crate::domain::value::alg::Alg;
@@ -37,6 +38,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<JwtKind>(),
         variants::<KeySource>(),
         variants::<Kind>(),
+        variants::<Mode>(),
         variants::<Notice>(),
         variants::<OnLate>(),
         variants::<OnPastDue>(),

@@ -195,7 +195,8 @@ fn class(class: Class) -> String {
 
 /// The keys of records, from their JSON Schemas.
 pub fn records() -> String {
-    let kinds = [(Kind::Api, "Api"), (Kind::Partner, "Partner"), (Kind::Integration, "Integration")];
+    let kinds =
+        [(Kind::Api, "Api"), (Kind::Partner, "Partner"), (Kind::Integration, "Integration"), (Kind::Guardrail, "Guardrail")];
     let schemas = kinds.map(|(kind, name)| (name, schema(kind)));
     let shared = |name: &str| schemas[0].1["$defs"][name] == schemas[2].1["$defs"][name];
     let mut page = String::new();

@@ -1,0 +1,48 @@
+//! What a replay found: the tokens that guardrails would have refused.
+
+use std::collections::BTreeMap;
+
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::digest::Digest;
+use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, GuardrailName};
+
+/// What guardrails would have done to the tokens of the last 30 days.
+#[derive(Clone, Debug, Default)]
+pub struct Replayed {
+    /// Tokens that would have been refused.
+    pub refuses: u64,
+    /// Tokens of which the entries do not say enough.
+    pub unknown: u64,
+    /// The tokens that would have been refused, by guardrail, client and API: at most 100 rows.
+    pub rows: Vec<Row>,
+    /// Requests that the guardrails did refuse, by guardrail.
+    pub refused: BTreeMap<GuardrailName, u64>,
+}
+
+/// Tokens of one client for one API that a guardrail would have refused.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The guardrail.
+    pub guardrail: GuardrailName,
+    /// The client.
+    pub client: ClientId,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The API.
+    pub api: ApiName,
+    /// The scopes of the token.
+    pub scope: String,
+    /// The number of tokens.
+    pub tokens: u64,
+    /// When the first was issued, and the last.
+    pub between: (Timestamp, Timestamp),
+}
+
+/// The guardrails of a plan that would take something away, and what they would have refused.
+#[derive(Debug)]
+pub struct Taking {
+    /// The digest of the guardrails.
+    pub(super) about: Digest,
+    /// What they would have refused.
+    pub replayed: Replayed,
+}
