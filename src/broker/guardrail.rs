@@ -61,7 +61,9 @@ impl Hand {
         let same = current.record.is_same_text(new);
         match (current.record.mode, new.mode) {
             (Mode::Shadow, Mode::Enforce) if same && self.fresh && self.security => Action::Narrow,
-            (Mode::Enforce, Mode::Shadow) if same && self.fresh && known.may_put_back(&self.person, now) => Action::PutBack,
+            (Mode::Enforce, Mode::Shadow) if same && self.fresh && self.security && known.may_put_back(&self.person, now) => {
+                Action::PutBack
+            }
             (Mode::Shadow | Mode::Enforce, Mode::Enforce | Mode::Shadow) => Action::Hold,
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Broker;
 use super::cause::Cause;
 use crate::domain::log::revocation::{CutToken, RevocationChange};
+use crate::domain::state::State;
 use crate::domain::state::narrowings::{Narrowing, Whose};
 use crate::journal::Unavailable;
 
@@ -18,6 +19,9 @@ const LISTED: usize = 400;
 
 /// The pause after a failure of the journal.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// All of these tokens are on record as cut.
+struct Listed;
 
 impl Broker {
     /// Lists the tokens that versions cut, until the task is dropped.
@@ -64,11 +68,17 @@ impl Broker {
         };
         self.journal.each_living(clients.as_ref(), narrowing.index, look).await?;
         for some in tokens.chunks(LISTED) {
-            let change =
-                RevocationChange::TokensCut { target: target.clone(), because: narrowing.index, tokens: some.to_vec() };
-            let recorded =
-                self.change_as(Cause::Broker, None, |_, _| Ok::<_, std::convert::Infallible>(change.clone())).await?;
-            let Ok(_) = recorded;
+            // Another node lists them as well. Whichever comes later names those that are left.
+            let change = |state: &State, _| {
+                let left = some.iter().filter(|token| !state.revoked_tokens.contains(&token.id));
+                let tokens: Vec<CutToken> = left.cloned().collect();
+                let listed =
+                    RevocationChange::TokensCut { target: target.clone(), because: narrowing.index, tokens: tokens.clone() };
+                if tokens.is_empty() { Err(Listed) } else { Ok(listed) }
+            };
+            match self.change_as(Cause::Broker, None, change).await? {
+                Ok(_) | Err(Listed) => {}
+            }
         }
         Ok(())
     }

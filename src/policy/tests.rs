@@ -301,3 +301,29 @@ fn a_guard_is_of_the_set_in_force_or_of_none() {
     assert!(state.guardrails.digest().is_some());
     assert_eq!(known.of(&state).digest(), None, "of no set: every decision refuses");
 }
+
+/// Constants whose product no machine can hold are refused before any of it is made.
+#[test]
+fn a_product_of_constants_is_counted_before_it_is_made() {
+    use crate::domain::decision::guard_check::{Enumeration, FreeValues, Ground, Subject};
+    let state = state();
+    let current = state.integrations.values().find_map(|known| known.current.clone()).expect("in force");
+    let subject = Subject { record: Arc::clone(&current.record), version: current.version, verified: true };
+    let whole = |sources: u32, times: i64| FreeValues {
+        reads_source: true,
+        reads_time: true,
+        reads_weekday: true,
+        reads_minute: true,
+        sources: (0..sources).map(|bits| std::net::Ipv4Addr::from_bits(bits).into()).collect(),
+        times: (0..times).map(at).collect(),
+        minutes: (0..1440).collect(),
+    };
+    let (rules, ground) = (set(&[guardrail("rule", &when("context.bound"))]), Ground::of(&state, at(0)));
+    // Two and a half thousand million values, some 80 GB.
+    let free = whole(600, 400);
+    let mut all = Enumeration::new(&rules, &free, &ground, 1_000_000);
+    assert!(all.ask_all([&subject]).is_err() && all.asked == 0);
+    let free = whole(1, 1);
+    let mut few = Enumeration::new(&rules, &free, &ground, 1_000_000);
+    assert!(few.ask_all([&subject]).is_ok() && few.asked > 0);
+}

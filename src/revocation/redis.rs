@@ -148,7 +148,11 @@ impl Redis {
         let at = &snapshot.marker;
         call.arg(at.epoch).arg(at.index).arg(at.root.to_string()).arg(at.time.as_seconds());
         let replaced: i64 = self.ask(call.invoke_async(&mut connection)).await?;
-        if replaced == 1 { Ok(()) } else { Err(Away::Unexpected) }
+        match replaced {
+            // 2: another node went further meanwhile, and the next step finds its marker.
+            1 | 2 => Ok(()),
+            _ => Err(Away::Unexpected),
+        }
     }
 
     pub(super) async fn apply(&self, update: &Update) -> Result<Applied, Away> {

@@ -88,10 +88,17 @@ return {2}
 
 /// Puts a rebuilt set of tokens and one of lines in place of whatever is there, with their marker; 0 if one of them is not whole.
 ///
-/// What is there may be of any type, and huge: `UNLINK` frees it in the background.
+/// What is there may be of any type, and huge: `UNLINK` frees it in the background. An index that went further since stays (2): another node
+/// rebuilt it faster, and a revocation that it has may be acknowledged.
 const REPLACE: &str = r"
 for at = 4, 5 do
   if redis.call('ZCARD', KEYS[at]) ~= tonumber(ARGV[at - 3]) then return 0 end
+end
+local there = redis.pcall('HMGET', KEYS[1], 'epoch', 'index')
+local index = there[1] == ARGV[3] and there[2] and string.match(there[2], '^%d+$') and tonumber(there[2])
+if index and index > tonumber(ARGV[4]) then
+  redis.call('UNLINK', KEYS[4], KEYS[5])
+  return 2
 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3])
 for at = 4, 5 do

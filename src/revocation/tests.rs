@@ -546,3 +546,18 @@ async fn a_set_that_is_not_whole_replaces_nothing() {
     assert_eq!(liveness(&redis, "t1", 1).await, Liveness::Cut);
     drop(server);
 }
+
+/// I-8: a rebuild that was slow does not put the index back behind what another node acknowledged meanwhile.
+#[tokio::test]
+async fn i_8_a_slow_rebuild_takes_back_no_later_cut() {
+    let (_server, [_, redis]) = both();
+    let earlier = snapshot(marker(1, 3), vec![token("t1")]);
+    redis.rebuild(&snapshot(marker(1, 4), vec![token("t1"), token("t2")])).await.expect("rebuilt");
+    redis.rebuild(&earlier).await.expect("left as it is");
+    let found = redis.marker(&environment()).await.expect("an answer");
+    assert!(matches!(&found, Found::At(found) if found.index == 4), "{found:?}");
+    assert_eq!(liveness(&redis, "t2", 1).await, Liveness::Cut);
+    // Another epoch is another journal, whatever its length.
+    redis.rebuild(&snapshot(marker(2, 1), vec![token("t1")])).await.expect("rebuilt");
+    assert_eq!(liveness(&redis, "t2", 1).await, Liveness::Live);
+}

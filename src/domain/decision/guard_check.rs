@@ -231,7 +231,7 @@ impl<'a> Enumeration<'a> {
         let entry = known.and_then(|(_, record)| record.scopes.get(scope));
         let risk = if api.as_str() == BUILT_IN_API { Risk::Low } else { entry.map_or(Risk::High, |entry| entry.risk) };
         let bound = known.is_some_and(|(_, record)| record.token.require_bound);
-        let moments = self.moments(access);
+        let moments = self.moments(access)?;
         let (mut all, mut tallies) = (Tally::default(), BTreeMap::<GuardrailName, Tally>::new());
         for binding in &access.bindings {
             for possession in Possession::possible(access.require, bound, binding) {
@@ -279,7 +279,9 @@ impl<'a> Enumeration<'a> {
     }
 
     /// The values to try in one environment.
-    fn moments(&self, access: &Access) -> Vec<Moment> {
+    ///
+    /// Attack: the constants of one short text, each with each, are more values than a machine can hold. They are counted first.
+    fn moments(&self, access: &Access) -> Result<Vec<Moment>, TooMany> {
         let free = self.free;
         let networks = &access.limits.source_cidrs;
         let inside = |address: &IpAddr| networks.is_empty() || networks.iter().any(|network| network.contains(*address));
@@ -296,6 +298,11 @@ impl<'a> Enumeration<'a> {
         let times = values(free.reads_time, &free.times, self.ground.now);
         let weekdays = values(free.reads_weekday, &(1..=7).collect(), 1);
         let minutes = values(free.reads_minute, &free.minutes, 0);
+        let numbers = [sources.len(), times.len(), weekdays.len(), minutes.len()];
+        let all = numbers.into_iter().try_fold(1_u64, |all, number| all.checked_mul(u64::try_from(number).ok()?));
+        if all.is_none_or(|all| all > self.left) {
+            return Err(TooMany);
+        }
         let mut moments = Vec::new();
         for source in sources {
             for time in &times {
@@ -305,7 +312,7 @@ impl<'a> Enumeration<'a> {
                 }
             }
         }
-        moments
+        Ok(moments)
     }
 }
 
