@@ -6,6 +6,7 @@
 //! the thread of the load never sleeps, because on one machine it is the server's CPU that would have to wake it.
 //!
 //! `cargo bench --bench exchange -- seconds=10` sets the length of a phase; `hold` keeps the server under load for a profiler.
+//! `rate=1000` measures that many exchanges a second, and nothing else.
 //! `compare` with `CARNET_BENCH_PROGRAM` set to another build's program measures the two in turns, a second each, and prints their ratio.
 //! npm `oidc-provider` is measured in the same run; `peer` measures it alone.
 //! Introspection, verdicts, key sets and OCSP, new mTLS connections, approvals of elevations, and ABUSE K-22 and K-23, are measured at the
@@ -105,25 +106,14 @@ async fn run() {
     if std::env::args().any(|argument| argument == "hold") {
         println!("the server is process {}", server.pid());
     }
+    if let Some(rate) = argument("rate") {
+        let at_rate = measure(&world, &server, Load::paced(phase, rate as f64), CONNECTIONS).await;
+        return table(&[("paced", CONNECTIONS, &at_rate)]);
+    }
     let few = measure(&world, &server, Load::full(phase), CONNECTIONS).await;
     let calm = measure(&world, &server, Load::paced(phase, few.per_second() * CALM), CONNECTIONS).await;
     let many = measure(&world, &server, Load::full(phase), MANY_CONNECTIONS).await;
-    println!("\n{:<34} {:>12} {:>12} {:>12}", "", "full load", "at 70 %", "full load");
-    println!("{:<34} {CONNECTIONS:>12} {CONNECTIONS:>12} {MANY_CONNECTIONS:>12}", "connections");
-    let line = |name: &str, of: &dyn Fn(&Measured) -> String| {
-        println!("{name:<34} {:>12} {:>12} {:>12}", of(&few), of(&calm), of(&many));
-    };
-    line("exchanges per second", &|it| format!("{:.0}", it.per_second()));
-    line("server CPU, us per exchange", &|it| format!("{:.1}", it.cpu()));
-    line("  of these in the kernel", &|it| format!("{:.1}", it.kernel / it.count()));
-    line("exchanges per second and core", &|it| format!("{:.0}", 1e6 / it.cpu()));
-    line("one verify + one sign, us", &|it| format!("{:.1}", it.floor));
-    line("share of the limit", &|it| format!("{:.2}", it.floor / it.cpu()));
-    line("Redis CPU, us per exchange", &|it| format!("{:.1}", it.redis / it.count()));
-    line("tokens per commit", &|it| format!("{:.1}", it.count() / it.commits));
-    line("p50, ms", &|it| format!("{:.2}", it.outcome.quantile(0.5)));
-    line("p99, ms", &|it| format!("{:.2}", it.outcome.quantile(0.99)));
-    line("not answered with a token", &|it| it.outcome.failed.to_string());
+    table(&[("full load", CONNECTIONS, &few), ("at 70 %", CONNECTIONS, &calm), ("full load", MANY_CONNECTIONS, &many)]);
     println!(
         "RSS idle {:.1} MB, peak {:.1} MB",
         idle as f64 / 1e3,
@@ -136,6 +126,28 @@ async fn run() {
     elevation::approvals().await;
     partners::stampede().await;
     partners::hanging_issuer().await;
+}
+
+/// Prints a column for each phase: its name, its connections and what was measured.
+fn table(phases: &[(&str, usize, &Measured)]) {
+    let line = |name: &str, of: &dyn Fn(&Measured) -> String| {
+        let figures: Vec<String> = phases.iter().map(|(_, _, measured)| format!("{:>12}", of(measured))).collect();
+        println!("{name:<34} {}", figures.join(" "));
+    };
+    let heads: Vec<String> = phases.iter().map(|(name, ..)| format!("{name:>12}")).collect();
+    let connections: Vec<String> = phases.iter().map(|(_, connections, _)| format!("{connections:>12}")).collect();
+    println!("\n{:<34} {}\n{:<34} {}", "", heads.join(" "), "connections", connections.join(" "));
+    line("exchanges per second", &|it| format!("{:.0}", it.per_second()));
+    line("server CPU, us per exchange", &|it| format!("{:.1}", it.cpu()));
+    line("  of these in the kernel", &|it| format!("{:.1}", it.kernel / it.count()));
+    line("exchanges per second and core", &|it| format!("{:.0}", 1e6 / it.cpu()));
+    line("one verify + one sign, us", &|it| format!("{:.1}", it.floor));
+    line("share of the limit", &|it| format!("{:.2}", it.floor / it.cpu()));
+    line("Redis CPU, us per exchange", &|it| format!("{:.1}", it.redis / it.count()));
+    line("tokens per commit", &|it| format!("{:.1}", it.count() / it.commits));
+    line("p50, ms", &|it| format!("{:.2}", it.outcome.quantile(0.5)));
+    line("p99, ms", &|it| format!("{:.2}", it.outcome.quantile(0.99)));
+    line("not answered with a token", &|it| it.outcome.failed.to_string());
 }
 
 /// A broker's folder, Redis and busy integration, ready for a server.
