@@ -2,8 +2,8 @@
 //!
 //! Each row is a list of requests that are made before the clock runs, over 16 keep-alive connections. The caller of introspection is an
 //! integration that asks about its own tokens: an API's workload costs the same, and has a bucket of 6 000. "First seen" is a token that
-//! nobody asked about before; the others are asked about again and again, as an API that lets no request pass unasked does. What is printed
-//! is the median of the rounds.
+//! nobody asked about before. The others are asked about again and again, as by an API that asks at each request. The printed figure is the
+//! median of the rounds.
 
 use std::hint::black_box;
 use std::time::Duration;

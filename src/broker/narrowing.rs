@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Broker;
 use super::cause::Cause;
+use crate::domain::log::entry::Issued;
 use crate::domain::log::revocation::{CutToken, RevocationChange};
 use crate::domain::state::State;
 use crate::domain::state::narrowings::{Narrowing, Whose};
@@ -60,7 +61,7 @@ impl Broker {
         let clients = target.reached().clients;
         let state = &self.journal.view().state;
         let mut tokens = Vec::new();
-        let look = |issued: &crate::domain::log::entry::Issued| {
+        let look = |issued: &Issued| {
             if narrowing.cuts(issued) && whose.is_of(issued) && !state.revoked_tokens.contains(&issued.jti) {
                 let (environment, id) = (issued.environment.clone(), issued.jti.clone());
                 tokens.push(CutToken { environment, id, expires: issued.exp });
@@ -72,9 +73,10 @@ impl Broker {
             let change = |state: &State, _| {
                 let left = some.iter().filter(|token| !state.revoked_tokens.contains(&token.id));
                 let tokens: Vec<CutToken> = left.cloned().collect();
-                let listed =
-                    RevocationChange::TokensCut { target: target.clone(), because: narrowing.index, tokens: tokens.clone() };
-                if tokens.is_empty() { Err(Listed) } else { Ok(listed) }
+                if tokens.is_empty() {
+                    return Err(Listed);
+                }
+                Ok(RevocationChange::TokensCut { target: target.clone(), because: narrowing.index, tokens })
             };
             match self.change_as(Cause::Broker, None, change).await? {
                 Ok(_) | Err(Listed) => {}

@@ -118,10 +118,11 @@ impl Journal {
         let mut ended = Ended::default();
         if let Some(token) = reach.token() {
             let found = self.living_issuance(token).await?.filter(|issued| issued.index < index);
-            ended.add(found.as_deref(), reach, self.now());
+            let now = self.now();
+            found.iter().filter(|issued| now < issued.exp).for_each(|issued| ended.add(issued, reach));
             return Ok(ended);
         }
-        self.each_living(reach.clients(), index, |issued| ended.add([issued], reach, self.now())).await?;
+        self.each_living(reach.clients(), index, |issued| ended.add(issued, reach)).await?;
         Ok(ended)
     }
 
@@ -143,11 +144,11 @@ impl Journal {
 }
 
 impl Ended {
-    /// Counts those of `issued` that live at `now` and that the change cut.
-    fn add<'a>(&mut self, issued: impl IntoIterator<Item = &'a Issued>, reach: &Reach, now: Timestamp) {
-        for one in issued.into_iter().filter(|one| now < one.exp && reach.cuts(one)) {
+    /// Counts a living token, if the change cut it.
+    fn add(&mut self, living: &Issued, reach: &Reach) {
+        if reach.cuts(living) {
             self.tokens += 1;
-            self.last = self.last.max(Some(one.exp));
+            self.last = self.last.max(Some(living.exp));
         }
     }
 }

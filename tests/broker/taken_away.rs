@@ -128,6 +128,9 @@ async fn a_new_end_cuts_what_lives_beyond_it_and_caps_what_is_issued() {
         assert_eq!((is_active(&early).await, is_active(&late).await), (true, false), "{reason}");
         let capped = token(&world, "production", "orders:read").await;
         assert_eq!(claims(&capped)["exp"], json!(ends), "{reason}");
+        let next = world.admin_get("/v1/integrations/globex/order-sync", "alan").await["endsNext"].clone();
+        let what = reason.trim_start_matches("partner.").split(['.', '-']).next().expect("a word");
+        assert_eq!(next, json!({"what": what, "at": ends}), "{reason}");
         let other = world.exchange("sandbox", &world.assertion("sandbox"), "orders:read").await;
         assert_eq!(other.status, 200, "{reason}: {}", other.text());
 

@@ -8,7 +8,7 @@ use crate::domain::value::names::PartnerName;
 /// A date on which a right ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EndsNext {
-    /// `contract`, `exception` or `verification`.
+    /// `contract`, `environment`, `exception` or `verification`.
     pub what: &'static str,
     /// The first second after it.
     pub at: Timestamp,
@@ -18,7 +18,8 @@ pub struct EndsNext {
 pub fn of_integration(state: &State, record: &Integration, now: Timestamp) -> Option<EndsNext> {
     let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
     let exceptions = record.exceptions.iter().map(|exception| ("exception", exception.ends));
-    let ends = [("contract", record.contract.ends)].into_iter().chain(exceptions);
+    let environments = record.environments.values().filter_map(|access| access.ends).map(|ends| ("environment", ends));
+    let ends = [("contract", record.contract.ends)].into_iter().chain(environments).chain(exceptions);
     let ends = ends.chain(partner.map(|partner| ("verification", partner.record.verification.expires)));
     let (what, at) = ends.filter(|(_, end)| *end > now).min_by_key(|(_, end)| *end)?;
     Some(EndsNext { what, at })

@@ -30,8 +30,6 @@ pub enum Whose {
 pub struct Narrowing {
     /// The entry that brought the version into force. Tokens with a lower entry are cut.
     pub index: u64,
-    /// Its time.
-    pub at: Timestamp,
     away: TakenAway,
 }
 
@@ -89,7 +87,7 @@ impl Narrowing {
 impl Narrowings {
     /// Takes in what a version took away that came into force with `entry`.
     pub(super) fn add(&mut self, entry: Entered<'_>, whose: Whose, away: TakenAway) {
-        let narrowing = Narrowing { index: entry.index, at: entry.at, away };
+        let narrowing = Narrowing { index: entry.index, away };
         self.order.entry(entry.index).or_insert_with(|| (entry.at, Vector::new())).1.push_back(whose.clone());
         self.all.entry(whose).or_default().push_back(narrowing);
     }

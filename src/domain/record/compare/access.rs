@@ -6,7 +6,6 @@ use super::elevation::{self, WHOLE, compare_allow, compare_elevations, is_within
 use super::found::{Found, both, by_name, list, union};
 use crate::domain::registry::binding::Binding;
 use crate::domain::registry::integration::{Access, Eligible, Limits, ScopeRule};
-use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
 use crate::domain::value::names::ApiName;
 
@@ -37,12 +36,7 @@ pub(super) fn shown(access: &Access) -> String {
 
 pub(super) fn compare(at: &str, old: &Access, new: &Access, found: &mut Found) {
     both!(Access { bindings, limits, require, scopes, elevation, ends } = (old, new));
-    let last_day = |ends: &Option<Timestamp>| ends.map_or_else(|| "with the contract".to_owned(), |ends| ends.last_day());
-    found.ranked(format!("{at}.ends"), ends, last_day, |old, new| match (old, new) {
-        (Some(old), Some(new)) => new < old,
-        (None, new) => new.is_some(),
-        (Some(_), None) => false,
-    });
+    found.ceiling_as(format!("{at}.ends"), (ends.0.as_ref(), ends.1.as_ref()), |ends| ends.last_day());
     compare_bindings(&format!("{at}.bindings"), bindings.0, bindings.1, found);
     found.ranked(format!("{at}.require"), require, |require| require.name().to_owned(), |old, new| new >= old);
     if !compare_limits(&format!("{at}.limits"), limits.0, limits.1, found) {

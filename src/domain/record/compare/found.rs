@@ -94,6 +94,16 @@ impl Found {
 
     /// A ceiling that may be absent, which is the widest: adding or lowering it narrows.
     pub fn ceiling<T: PartialOrd + ToString>(&mut self, at: impl Into<String>, old: Option<&T>, new: Option<&T>) {
+        self.ceiling_as(at, (old, new), ToString::to_string);
+    }
+
+    /// The same with values that are told in another way.
+    pub fn ceiling_as<T: PartialOrd>(
+        &mut self,
+        at: impl Into<String>,
+        (old, new): (Option<&T>, Option<&T>),
+        show: impl Fn(&T) -> String,
+    ) {
         if old != new {
             let narrows = match (old, new) {
                 (None, Some(_)) => true,
@@ -101,7 +111,7 @@ impl Found {
                 (_, None) => false,
             };
             let weight = if narrows { Weight::Narrows } else { Weight::Widens };
-            self.push(at, old.map(ToString::to_string), new.map(ToString::to_string), weight);
+            self.push(at, old.map(&show), new.map(&show), weight);
         }
     }
 

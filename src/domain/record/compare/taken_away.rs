@@ -79,7 +79,7 @@ pub fn of_api(old: &Api, new: &Api) -> Places {
 }
 
 fn of_access(old: &Access, new: &Access, effort: &mut Effort) -> TakenAway {
-    if new.require > old.require || asks_for_nearer(&old.limits, &new.limits, effort) {
+    if new.require > old.require || lists_less(&old.limits, &new.limits, effort) {
         return TakenAway::all();
     }
     let longest = new.limits.ttl.filter(|ttl| old.limits.ttl.is_none_or(|before| *ttl < before));
@@ -91,8 +91,8 @@ fn of_access(old: &Access, new: &Access, effort: &mut Effort) -> TakenAway {
     TakenAway { bindings, scopes: scopes(old, new), longest, ..TakenAway::default() }
 }
 
-/// Whether a network that `old` lists is outside of those of `new`.
-fn asks_for_nearer(old: &Limits, new: &Limits, effort: &mut Effort) -> bool {
+/// Whether `new` lists networks, and a network of `old` is outside of them.
+fn lists_less(old: &Limits, new: &Limits, effort: &mut Effort) -> bool {
     let (was, is) = (&old.source_cidrs, &new.source_cidrs);
     if is.is_empty() || was == is {
         return false;
