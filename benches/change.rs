@@ -28,7 +28,7 @@ use carnet::domain::state::State;
 use carnet::domain::value::names::IntegrationId;
 use carnet::journal::Proposal;
 use serde_json::json;
-use world::{Options, World};
+use world::{Options, World, days};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

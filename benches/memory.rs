@@ -7,6 +7,8 @@
 
 #[path = "bench/clock.rs"]
 mod clock;
+#[path = "../tests/broker/world/days.rs"]
+mod days;
 #[path = "change/registry.rs"]
 #[expect(dead_code, reason = "the bench of changes uses more of it")]
 mod registry;

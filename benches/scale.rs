@@ -32,7 +32,7 @@ use installation::Installation;
 use load::Load;
 use serde_json::{Value, json};
 use server::Server;
-use world::World;
+use world::{World, days};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

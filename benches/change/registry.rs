@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::days::{CONTRACT_ENDS, VERIFIED_ON, VERIFIED_UNTIL};
 use carnet::domain::log::partner::PartnerChange;
 use carnet::domain::people::actor::Actor;
 use carnet::domain::record::{self, Record};
@@ -41,7 +42,7 @@ pub fn partner(at: usize) -> Partner {
     let text = format!(
         "{{apiVersion: carnet/v1, kind: Partner, metadata: {{name: p{at}}}, legalName: P{at}, domains: [p{at}.example],\n\
          contacts: {{technical: o@p{at}.example, security: s@p{at}.example}},\n\
-         verification: {{by: j@acme.example, on: 2026-01-01, evidence: \"sha256:00\", expires: 2099-11-01}}}}"
+         verification: {{by: j@acme.example, on: {VERIFIED_ON}, evidence: \"sha256:00\", expires: {VERIFIED_UNTIL}}}}}"
     );
     match read(&text) {
         Record::Partner(partner) => partner,
@@ -123,7 +124,7 @@ fn binding(issuer: &str, at: usize) -> String {
 fn integration(partner: usize, name: &str, environment: &str, binding: &str, limits: &str) -> Integration {
     let text = format!(
         "{{apiVersion: carnet/v1, kind: Integration, metadata: {{partner: p{partner}, name: {name}}}, purpose: x,\n\
-         owners: {{business: j@acme.example, application: r@acme.example}}, contract: {{ref: M, starts: 2026-01-01, ends: 2099-11-30}},\n\
+         owners: {{business: j@acme.example, application: r@acme.example}}, contract: {{ref: M, starts: 2026-01-01, ends: {CONTRACT_ENDS}}},\n\
          review: {{every: 90d, onSilence: suspend}}, offboarding: {{trigger: contract-end, contact: o@globex.example}},\n\
          environments: {{{environment}: {{bindings: [{binding}], {limits}scopes: {{orders-api: [orders:read]}}}}}}}}\n"
     );

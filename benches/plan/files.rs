@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::world::days::CONTRACT_ENDS;
+
 /// No file may be larger (docs/reference/limits.md); a little less, for the last document.
 const FILE: usize = (1 << 20) - 4096;
 
@@ -25,7 +27,7 @@ pub fn integrations(issuer: &str, numbers: Range<usize>) -> Vec<String> {
 fn integration(name: &str, bindings: &str, more: &str) -> String {
     format!(
         "---\n{{apiVersion: carnet/v1, kind: Integration, metadata: {{partner: globex, name: {name}}}, purpose: x,\n\
-         owners: {{business: j@acme.example, application: r@acme.example}}, contract: {{ref: M, starts: 2026-01-01, ends: 2099-11-30}},\n\
+         owners: {{business: j@acme.example, application: r@acme.example}}, contract: {{ref: M, starts: 2026-01-01, ends: {CONTRACT_ENDS}}},\n\
          review: {{every: 90d, onSilence: suspend}}, offboarding: {{trigger: contract-end, contact: o@globex.example}},\n\
          environments: {{sandbox: {{bindings: [{bindings}], scopes: {{orders-api: [orders:read]}}}}}}{more}}}\n"
     )

@@ -1,10 +1,12 @@
 //! Failures that every operation can return.
 
 use super::replayed::Replayed;
+use crate::domain::decision::longest::TooLong;
 use crate::domain::reason::decision::Refused;
 use crate::domain::reason::{self, Reason};
 use crate::domain::state::taken::Conflict;
 use crate::domain::value::clock::Seconds;
+use crate::domain::value::names::IntegrationId;
 use crate::journal::Unavailable;
 
 /// The failure of an operation that a person asked for.
@@ -82,6 +84,12 @@ pub(super) fn failed(faults: Vec<crate::domain::record::Fault>) -> Failure {
 pub(super) fn collisions(subject: &str, conflicts: Vec<Conflict>) -> Vec<Fault> {
     let fault = |Conflict { at, reason, message, stands: _ }| Fault { at: format!("{subject} {at}"), reason, message };
     conflicts.into_iter().map(fault).collect()
+}
+
+/// Lists the terms of a stored version that are too long as faults.
+pub(super) fn beyond(subject: &IntegrationId, terms: Vec<TooLong>) -> Vec<Fault> {
+    let fault = |TooLong { at, message }| Fault { at: format!("{subject} {at}"), reason: &reason::LIMIT_TOO_LONG, message };
+    terms.into_iter().map(fault).collect()
 }
 
 /// Refuses because a store that is needed does not answer.

@@ -3,9 +3,10 @@
 //! Suspensions stand beside the life cycle, and have a file of their own.
 
 use super::Broker;
-use super::failure::{Failure, collisions};
+use super::failure::{Failure, beyond, collisions};
 use super::review::ask;
 use crate::domain::decision::check::conflicts_in;
+use crate::domain::decision::longest;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::staff::StaffChange;
 use crate::domain::people::actor::{Authorized, Contain, Person, Submit};
@@ -48,6 +49,10 @@ impl Broker {
             }
             if !conflicts.is_empty() {
                 return Err(Failure::Faults(collisions(&id.to_string(), conflicts.clone())));
+            }
+            let too_long = longest::in_state(&held.version.record, state, now);
+            if !too_long.is_empty() {
+                return Err(Failure::Faults(beyond(id, too_long)));
             }
             // Nobody approves a version that they applied or submitted.
             let barred = held.version.by.person().cloned().into_iter().collect();

@@ -107,8 +107,11 @@ impl Broker {
         // A version that takes nothing beyond the one in force is always accepted, even if that one collides already.
         let narrowing: HashSet<_> =
             items.iter().filter(|item| item.narrows).map(|item| (item.kind, item.subject.clone())).collect();
-        let collisions = check::collisions(&located, &around, &mut effort, |record| !narrowing.contains(&record.name()));
-        let (errors, standing): (Vec<_>, Vec<_>) = collisions.into_iter().partition(|fault| fault.severity == Severity::Error);
+        let held: HashSet<_> =
+            items.iter().filter(|item| item.action == Action::Hold).map(|item| (item.kind, item.subject.clone())).collect();
+        let mut found = check::collisions(&located, &around, &mut effort, |record| !narrowing.contains(&record.name()));
+        found.extend(check::too_long(&located, &around, |record| held.contains(&record.name())));
+        let (errors, standing): (Vec<_>, Vec<_>) = found.into_iter().partition(|fault| fault.severity == Severity::Error);
         if !errors.is_empty() {
             return Err(failed(errors));
         }

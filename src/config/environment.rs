@@ -19,6 +19,8 @@ pub struct EnvironmentSection {
     pub max_ttl: Seconds,
     /// The trust domain of its SPIFFE IDs.
     pub trust_domain: TrustDomain,
+    /// Whether it counts as production; by its name, where the section says nothing.
+    pub production: Option<bool>,
 }
 
 impl EnvironmentSection {
@@ -101,11 +103,13 @@ fn one(mut section: Section<'_>, seen: &mut Vec<Seen>, faults: &mut Faults<'_>) 
         }
         free
     });
+    let production = section.truth("production", faults);
     section.finish(faults);
     if let Some(issuer) = &issuer {
         seen.push(Seen { field, issuer: issuer.as_str().to_owned(), trust_domain: trust_domain.clone() });
     }
-    Some(EnvironmentSection { issuer: issuer?, max_ttl: max_ttl.unwrap_or(MAX_TTL), trust_domain: trust_domain? })
+    let max_ttl = max_ttl.unwrap_or(MAX_TTL);
+    Some(EnvironmentSection { issuer: issuer?, max_ttl, trust_domain: trust_domain?, production })
 }
 
 /// True if both have the same host, and one path is equal to or below the other.

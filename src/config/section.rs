@@ -147,6 +147,19 @@ impl<'t> Section<'t> {
         within
     }
 
+    /// Takes `true` or `false`.
+    pub(super) fn truth(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<bool> {
+        self.known.push(key);
+        let Located { value, field, line } = self.take(key)?;
+        match value {
+            DeValue::Boolean(truth) => Some(truth),
+            other => {
+                wrong_type(faults, (&field, Some(line)), "true or false", &other);
+                None
+            }
+        }
+    }
+
     /// Takes a listen address such as `127.0.0.1:7400`; port 0 is allowed.
     pub(super) fn address(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<SocketAddr> {
         let parse = |text: &String| SocketAddr::from_str(text).map_err(|_| "this is not an address and port".to_owned());

@@ -24,7 +24,7 @@ use crate::config::{
     StaffSection, default_trust_domain,
 };
 use crate::domain::people::actor::Role;
-use crate::domain::value::clock::Seconds;
+use crate::domain::value::clock::{Clock as _, Seconds};
 use crate::domain::value::names::{EnvironmentName, Issuer};
 use crate::domain::value::network::Cidr;
 use crate::http::demo::{CONSOLE, PEOPLE};
@@ -146,7 +146,7 @@ pub async fn start(options: Options) -> Result<DevBroker, DevFault> {
     let (stop, stopped) = watch::channel(false);
     let demo = tokio::spawn(services.serve(demo, &system, stopped));
     let running = serve::launch(config, sockets, foundation, system).await?;
-    onboard::onboard(&running.admin_url, &services).await.map_err(DevFault::Onboard)?;
+    onboard::onboard(&running.admin_url, &services, SystemClock.now()).await.map_err(DevFault::Onboard)?;
     Ok(DevBroker { running, demo_url, console_url, environments, stop, demo })
 }
 
@@ -184,7 +184,7 @@ fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo:
         let trust_domain =
             default_trust_domain(name, issuer.as_str()).ok_or_else(|| defect(format!("the trust domain of {name}")))?;
         let name: EnvironmentName = name.parse().map_err(|_| defect(name.to_owned()))?;
-        Ok::<_, DevFault>((name, EnvironmentSection { issuer, max_ttl, trust_domain }))
+        Ok::<_, DevFault>((name, EnvironmentSection { issuer, max_ttl, trust_domain, production: None }))
     };
     let groups = [Role::Administrator, Role::Auditor, Role::Owner, Role::Security].map(|role| {
         let group = PEOPLE.iter().filter(|(_, held, _)| *held == role).map(|(_, _, group)| (*group).to_owned());

@@ -5,14 +5,15 @@ use serde_json::{Value, json};
 use super::DemoServices;
 use super::records;
 use crate::authn::tls;
+use crate::domain::value::clock::Timestamp;
 use crate::outbound::operator::{Call, OperatorClient};
 
 /// Applies, submits and approves the demo's records. Existing ones stay as they are.
-pub(super) async fn onboard(admin: &str, services: &DemoServices) -> Result<(), String> {
+pub(super) async fn onboard(admin: &str, services: &DemoServices, now: Timestamp) -> Result<(), String> {
     let tls = tls::client().map_err(|fault| fault.to_string())?;
     let client = OperatorClient::new(admin, &tls).map_err(|fault| fault.to_string())?;
     let staff = Staff { client, services };
-    staff.send("ann", "POST", "/v1/records/apply", Some(("application/yaml", records::demo(&services.url)))).await?;
+    staff.send("ann", "POST", "/v1/records/apply", Some(("application/yaml", records::demo(&services.url, now)))).await?;
     staff.approve().await?;
     let found = staff.send("ann", "GET", "/v1/integrations/globex/order-sync", None).await?;
     if found["state"] == "draft" {

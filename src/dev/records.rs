@@ -1,10 +1,13 @@
-//! The demo's records: one API, one partner, one integration.
+//! The demo's records: one API, one partner, one integration. Their ends count from the year of the demo.
 
 use super::demo_services::AUDIENCE;
+use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::http::demo::WORKLOAD_REPOSITORY;
 
-/// The records, with the demo issuer at `demo`.
-pub fn demo(demo: &str) -> String {
+/// The records as of `now`, with the demo issuer at `demo`.
+pub fn demo(demo: &str, now: Timestamp) -> String {
+    let year = |later: u32| now.plus(Seconds::days(366 * later)).to_string().chars().take(4).collect::<String>();
+    let (year, next) = (year(0), year(1));
     let (repository, owner) = WORKLOAD_REPOSITORY;
     let issuer = format!("{demo}/workloads");
     format!(
@@ -26,14 +29,14 @@ metadata: {{name: globex}}
 legalName: Globex Corporation
 domains: [globex.example]
 contacts: {{technical: ops@globex.example, security: security@globex.example}}
-verification: {{by: jane@acme.example, on: 2026-01-01, evidence: "demo: nobody looked", expires: 2099-11-01}}
+verification: {{by: jane@acme.example, on: {year}-01-01, evidence: "demo: nobody looked", expires: {next}-01-31}}
 ---
 apiVersion: carnet/v1
 kind: Integration
 metadata: {{partner: globex, name: order-sync}}
 purpose: Copies shipped orders into Globex's warehouse system every ten minutes.
 owners: {{business: jane@acme.example, application: raj@acme.example}}
-contract: {{ref: MSA-2291, starts: 2026-01-01, ends: 2099-11-30}}
+contract: {{ref: MSA-2291, starts: {year}-01-01, ends: {next}-12-31}}
 review: {{every: 90d, onSilence: suspend}}
 offboarding: {{trigger: contract-end, contact: ops@globex.example}}
 environments:

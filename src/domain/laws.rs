@@ -165,6 +165,7 @@ fn state(case: &Case) -> State {
             issuer: issuer(&name),
             max_ttl: Seconds(case.max_ttl),
             trust_domain: "e.example".parse().expect("a name"),
+            production: None,
         };
         (name, environment)
     });

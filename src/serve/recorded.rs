@@ -35,7 +35,7 @@ pub fn configuration(config: &Config) -> Configuration {
 pub fn environments(config: &Config) -> BTreeMap<EnvironmentName, Environment> {
     let environment = |(name, section): (&EnvironmentName, &EnvironmentSection)| {
         let (issuer, trust_domain) = (section.issuer.clone(), section.trust_domain.clone());
-        (name.clone(), Environment { issuer, max_ttl: section.max_ttl, trust_domain })
+        (name.clone(), Environment { issuer, max_ttl: section.max_ttl, trust_domain, production: section.production })
     };
     config.environments.iter().map(environment).collect()
 }

@@ -102,7 +102,7 @@ metadata: {name: globex}
 legalName: Globex Corporation
 domains: [globex.example]
 contacts: {technical: ops@globex.example, security: security@globex.example}
-verification: {by: jane@acme.example, on: 2026-01-01, evidence: "sha256:00", expires: 2099-11-01}
+verification: {by: jane@acme.example, on: 2026-01-01, evidence: "sha256:00", expires: 2027-01-01}
 "#;
     let word =
         || Word { verdict: Verdict::Approve, why: why.to_owned(), seen, narrowing: Narrowing::default(), signature: None };

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
+use crate::world::days::{VERIFIED_ON, VERIFIED_UNTIL};
 use crate::world::{World, records};
 
 /// Applies records as `ann`, with a reason.
@@ -43,14 +44,18 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("{name}: {value}"))
 }
 
-const PARTNER: &str = r#"apiVersion: carnet/v1
+fn partner() -> String {
+    format!(
+        r#"apiVersion: carnet/v1
 kind: Partner
-metadata: {name: initech}
+metadata: {{name: initech}}
 legalName: Initech GmbH
 domains: [initech.example]
-contacts: {technical: ops@initech.example, security: security@initech.example}
-verification: {by: jane@acme.example, on: 2026-01-01, evidence: "commercial register", expires: 2099-11-01}
-"#;
+contacts: {{technical: ops@initech.example, security: security@initech.example}}
+verification: {{by: jane@acme.example, on: {VERIFIED_ON}, evidence: "commercial register", expires: {VERIFIED_UNTIL}}}
+"#
+    )
+}
 
 const API: &str = r#"apiVersion: carnet/v1
 kind: Api
@@ -65,7 +70,7 @@ scopes:
 #[tokio::test]
 async fn a_partner_and_an_api_are_shown_as_they_would_be_in_force() {
     let world = World::start().await;
-    apply(&world, &format!("{PARTNER}---\n{API}"), "MSA-3007 is signed").await;
+    apply(&world, &(partner() + "---\n" + API), "MSA-3007 is signed").await;
     for (kind, wanted) in [
         (
             "partner",
@@ -107,7 +112,7 @@ async fn an_integration_is_shown_to_both_slots_with_who_applied_and_who_submitte
     // Its partner is not verified yet, and one of its conditions looks like a mistake.
     let record = records::integration(&world.partner.issuer, "restock", "77").replace("partner: globex", "partner: initech");
     let record = record.replacen("repository_id: \"77\"", "repository_id: \"77\", event_name: Push", 1);
-    apply(&world, &format!("{PARTNER}---\n{record}"), "MSA-3007 is signed").await;
+    apply(&world, &(partner() + "---\n" + &record), "MSA-3007 is signed").await;
     let why = json!({"reason": "the warehouse waits"});
     let submitted = world.admin_post("/v1/integrations/initech/restock/submit", "olga", &why).await;
     assert_eq!(submitted.status, 202, "{}", submitted.text());
@@ -283,7 +288,7 @@ async fn s_19_a_page_of_one_unseals_the_texts_of_one() {
     let world = World::start().await;
     for name in ["one", "two", "three"] {
         let partner =
-            PARTNER.replace("name: initech", &format!("name: {name}")).replace("initech.example", &format!("{name}.example"));
+            partner().replace("name: initech", &format!("name: {name}")).replace("initech.example", &format!("{name}.example"));
         apply(&world, &partner, &format!("because of {name}")).await;
         let cut = json!({"environment": "globex/order-sync/sandbox", "reason": format!("cut {name}")});
         assert_eq!(world.admin_post("/v1/revocations", "sven", &cut).await.status, 201);

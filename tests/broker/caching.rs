@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::world::days::{VERIFIED_ON, VERIFIED_UNTIL};
 use crate::world::{World, get, send};
 
 #[tokio::test]
@@ -79,8 +80,9 @@ async fn c_08_a_content_type_has_many_spellings() {
 }
 
 fn records() -> String {
-    "apiVersion: carnet/v1\nkind: Partner\nmetadata: {name: initech}\nlegalName: Initech\ndomains: [initech.example]\n\
-     contacts: {technical: ops@initech.example, security: s@initech.example}\n\
-     verification: {by: jane@acme.example, on: 2026-01-01, evidence: \"sha256:00\", expires: 2099-11-01}\n"
-        .to_owned()
+    format!(
+        "apiVersion: carnet/v1\nkind: Partner\nmetadata: {{name: initech}}\nlegalName: Initech\ndomains: [initech.example]\n\
+         contacts: {{technical: ops@initech.example, security: s@initech.example}}\n\
+         verification: {{by: jane@acme.example, on: {VERIFIED_ON}, evidence: \"sha256:00\", expires: {VERIFIED_UNTIL}}}\n"
+    )
 }

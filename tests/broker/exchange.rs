@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::world::days::CONTRACT_ENDS;
 use crate::world::{Answer, TOKEN_EXCHANGE, TYPE_JWT, World, claims, client, header, records};
 
 async fn refused(world: &World, name: &str, answer: &Answer, error: &str, reason: &str) {
@@ -291,7 +292,8 @@ async fn t_08_to_t_10_time_ends_where_it_says() {
     }
     // T-09, T-10: the contract ends first. An integration of its own, so that its record can end soon.
     let ends = carnet::domain::value::clock::Timestamp::from_seconds(now + 40).expect("a time");
-    let record = records::integration(&world.partner.issuer, "short", "77").replace("2099-11-30", &ends.to_string());
+    let record =
+        records::integration(&world.partner.issuer, "short", "77").replace(&CONTRACT_ENDS.to_string(), &ends.to_string());
     world.onboard(&record).await;
     let exchange = async || {
         let mut claims = world.claims("production");

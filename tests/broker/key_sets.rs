@@ -10,6 +10,7 @@ use carnet::domain::value::alg::Alg;
 use serde_json::{Value, json};
 
 use crate::cli::program::Program;
+use crate::world::days::CONTRACT_ENDS;
 use crate::world::issuer::{Behaviour, sign};
 use crate::world::{Answer, Key, Options, Provider, World, client, records};
 
@@ -51,7 +52,7 @@ kind: Integration
 metadata: {{partner: globex, name: {name}}}
 purpose: Sorts what comes back.
 owners: {{business: jane@acme.example, application: raj@acme.example}}
-contract: {{ref: MSA-4, starts: 2026-01-01, ends: 2099-11-30}}
+contract: {{ref: MSA-4, starts: 2026-01-01, ends: {CONTRACT_ENDS}}}
 review: {{every: 90d, onSilence: suspend}}
 offboarding: {{trigger: contract-end, contact: ops@globex.example}}
 environments:

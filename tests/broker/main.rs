@@ -25,6 +25,7 @@ mod idempotency;
 mod interop;
 mod issuers;
 mod key_sets;
+mod longest;
 mod narrowing;
 mod oracles;
 mod policy;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::certificates;
 use crate::elevation::{ask_as_workload, own_wish, refused};
+use crate::world::days::{CONTRACT_ENDS, Day, VERIFIED_ON, VERIFIED_UNTIL};
 use crate::world::issuer::{Behaviour, sign};
 use crate::world::{Answer, Key, Options, Provider, World, claims, client, records};
 
@@ -213,19 +214,22 @@ async fn taking_from_the_stricter_of_two_bindings_is_held() {
 #[tokio::test]
 async fn exceptions_and_approved_facts_are_held() {
     let world = World::start().await;
-    let exception = "exceptions:\n  - {what: legacy SFTP key, control: source network allow-list, owner: raj@acme.example, ends: 2099-02-28}\n";
+    let ends = format!("ends: {}", Day(200));
+    let exception = format!(
+        "exceptions:\n  - {{what: legacy SFTP key, control: source network allow-list, owner: raj@acme.example, {ends}}}\n"
+    );
     let with = format!("{}dataClasses: [customer-address]\n{exception}", records::usual(&world.partner.issuer));
     world.onboard(&with).await;
     let edits = [
-        (exception, "", "exceptions.legacy SFTP key"),
+        (exception.as_str(), "", "exceptions.legacy SFTP key"),
         // An end that is over is a removal, and nobody but the partner knows whether an earlier one is kept.
-        ("ends: 2099-02-28", "ends: 2000-01-01", "exceptions.legacy SFTP key.ends"),
-        ("ends: 2099-02-28", "ends: 2099-02-01", "exceptions.legacy SFTP key.ends"),
+        (&ends, "ends: 2000-01-01", "exceptions.legacy SFTP key.ends"),
+        (&ends, &format!("ends: {}", Day(190)), "exceptions.legacy SFTP key.ends"),
         ("what: legacy SFTP key", "what: SFTP key", "exceptions.SFTP key"),
         ("control: source network allow-list", "control: none", "exceptions.legacy SFTP key.control"),
         (
-            "owner: raj@acme.example, ends: 2099-02-28",
-            "owner: eve@acme.example, ends: 2099-02-28",
+            &format!("owner: raj@acme.example, {ends}"),
+            &format!("owner: eve@acme.example, {ends}"),
             "exceptions.legacy SFTP key.owner",
         ),
         ("purpose: Copies orders.", "purpose: Deletes orders.", "purpose"),
@@ -242,7 +246,7 @@ async fn exceptions_and_approved_facts_are_held() {
         assert_eq!(world.admin_get("/v1/integrations/globex/order-sync", "alan").await["record"], before, "{at}");
     }
     // An earlier end of the contract takes away and nothing else.
-    let earlier = with.replacen("ends: 2099-11-30", "ends: 2099-10-30", 1);
+    let earlier = with.replacen(&format!("ends: {CONTRACT_ENDS}"), &format!("ends: {}", Day(1390)), 1);
     assert_eq!(outcome(&apply(&world, "ann", &earlier).await), ("narrow".to_owned(), vec![]));
 }
 
@@ -257,9 +261,9 @@ async fn s_5_what_a_partner_was_verified_by_is_held() {
         ("technical: ops@globex.example", "technical: eve@globex.example", "contacts.technical"),
         ("security: security@globex.example", "security: eve@globex.example", "contacts.security"),
         ("by: jane@acme.example", "by: eve@acme.example", "verification.by"),
-        ("on: 2026-01-01, evidence", "on: 2026-02-01, evidence", "verification.on"),
+        (&format!("on: {VERIFIED_ON}, evidence"), &format!("on: {}, evidence", Day(-29)), "verification.on"),
         ("evidence: \"sha256:00\"", "evidence: \"sha256:01\"", "verification.evidence"),
-        ("expires: 2099-11-01", "expires: 2099-11-02", "verification.expires"),
+        (&format!("expires: {VERIFIED_UNTIL}"), &format!("expires: {}", Day(361)), "verification.expires"),
     ];
     let before = world.admin_get("/v1/partners/globex", "alan").await["record"].clone();
     for (from, to, at) in edits {
@@ -362,7 +366,7 @@ kind: Integration
 metadata: {{partner: globex, name: keys}}
 purpose: Sorts what comes back.
 owners: {{business: jane@acme.example, application: raj@acme.example}}
-contract: {{ref: MSA-4, starts: 2026-01-01, ends: 2099-11-30}}
+contract: {{ref: MSA-4, starts: 2026-01-01, ends: {CONTRACT_ENDS}}}
 review: {{every: 90d, onSilence: suspend}}
 offboarding: {{trigger: contract-end, contact: ops@globex.example}}
 environments:

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::world::days::{CONTRACT_ENDS, Day, VERIFIED_UNTIL};
 use crate::world::{Options, World, claims, jti, records};
 
 const READ: &str = "        - scope: orders:read\n          allow: [GET /v1/orders, \"GET /v1/orders/{id}\"]\n";
 const LIST: &str = "        - scope: orders:list\n";
 const WRITE: &str = "[orders:read, orders:write]";
-const CONTRACT: &str = "ends: 2099-11-30}";
 
 /// The instant so many seconds from now, as a record has it.
 fn instant(world: &World, seconds: i64) -> String {
@@ -66,7 +66,8 @@ async fn i_8_a_version_cuts_what_it_would_not_grant_and_no_more() {
     let world = World::start().await;
     let (t, f) = (true, false);
     let limits = "    scopes:\n      orders-api:\n        - scope: orders:read\n";
-    let cases = [
+    let (contract, verified) = (format!("ends: {CONTRACT_ENDS}}}"), format!("expires: {VERIFIED_UNTIL}}}"));
+    let cases: [(&str, String, [bool; 5]); 16] = [
         (LIST, String::new(), [t, f, f, t, t]),
         (READ, "        - scope: orders:read\n          allow: [GET /v1/orders]\n".to_owned(), [f, t, f, t, t]),
         (WRITE, "[orders:read]".to_owned(), [t, t, t, t, f]),
@@ -76,9 +77,9 @@ async fn i_8_a_version_cuts_what_it_would_not_grant_and_no_more() {
         (limits, format!("    limits: {{ttl: 1h}}\n{limits}"), [t; 5]),
         (limits, format!("    require: bound\n{limits}"), [f, f, f, t, t]),
         (limits, format!("    limits: {{sourceCidrs: [127.0.0.0/8]}}\n{limits}"), [f, f, f, t, t]),
-        (CONTRACT, format!("ends: {}}}", instant(&world, 60)), [f; 5]),
-        (CONTRACT, "ends: 2098-11-30}".to_owned(), [t; 5]),
-        ("expires: 2099-11-01}", format!("expires: {}}}", instant(&world, 60)), [f; 5]),
+        (&contract, format!("ends: {}}}", instant(&world, 60)), [f; 5]),
+        (&contract, format!("ends: {}}}", Day(1300)), [t; 5]),
+        (&verified, format!("expires: {}}}", instant(&world, 60)), [f; 5]),
         ("ttl: 5m}", "ttl: 2m}".to_owned(), [f; 5]),
         ("ttl: 5m}", "ttl: 6m}".to_owned(), [t; 5]),
         ("purpose: Copies orders.", "purpose: Copies all orders.".to_owned(), [t; 5]),
@@ -108,9 +109,9 @@ async fn i_8_a_version_cuts_what_it_would_not_grant_and_no_more() {
 #[tokio::test]
 async fn a_new_end_cuts_what_lives_beyond_it_and_caps_what_is_issued() {
     let place = "  production:\n    bindings:";
-    let partner = "expires: 2099-11-01}";
+    let (contract, partner) = (format!("ends: {CONTRACT_ENDS}}}"), format!("expires: {VERIFIED_UNTIL}}}"));
     for (what, reason) in
-        [(CONTRACT, "contract.ended"), (place, "environment.ended"), (partner, "partner.verification-expired")]
+        [(contract.as_str(), "contract.ended"), (place, "environment.ended"), (&partner, "partner.verification-expired")]
     {
         let world = World::start().await;
         let early = token(&world, "production", "orders:read").await;

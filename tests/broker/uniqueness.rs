@@ -8,6 +8,7 @@ use carnet::domain::value::names::IntegrationId;
 use carnet::journal::Proposal;
 use serde_json::{Value, json};
 
+use crate::world::days::CONTRACT_ENDS;
 use crate::world::{Answer, Provider, World, client, records};
 
 async fn apply(world: &World, records: &str) -> Answer {
@@ -63,7 +64,7 @@ pub fn integration(name: &str, environment: &str, binding: &str) -> String {
     format!(
         "apiVersion: carnet/v1\nkind: Integration\nmetadata: {{partner: globex, name: {name}}}\npurpose: Copies orders.\n\
          owners: {{business: jane@acme.example, application: raj@acme.example}}\n\
-         contract: {{ref: MSA-1, starts: 2026-01-01, ends: 2099-11-30}}\nreview: {{every: 90d, onSilence: suspend}}\n\
+         contract: {{ref: MSA-1, starts: 2026-01-01, ends: {CONTRACT_ENDS}}}\nreview: {{every: 90d, onSilence: suspend}}\n\
          offboarding: {{trigger: contract-end, contact: ops@globex.example}}\nenvironments:\n  {environment}:\n    bindings:\n      \
          - {{name: ci, {binding}}}\n    scopes: {{orders-api: [orders:read]}}\n"
     )

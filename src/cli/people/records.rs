@@ -22,6 +22,7 @@ use crate::domain::decision::guard_check::{Enumeration, Ground, Subject};
 use crate::domain::decision::guard_warnings::warnings;
 use crate::domain::reason;
 use crate::domain::record::{self, Fault, Located, Record, Severity};
+use crate::domain::registry::environment::{Environment, is_production};
 use crate::domain::state::State;
 use crate::domain::state::ours::Ours;
 use crate::domain::value::clock::Timestamp;
@@ -78,6 +79,8 @@ pub fn validate(args: &Validate) -> Result<Answer, Failure> {
     let whole = faults.is_empty();
     let around = surroundings(&records, args)?;
     let mut found = check::check(&records, &around);
+    // They stop what is to be approved, which only the server knows.
+    found.extend(check::too_long(&records, &around, |_| false));
     found.extend(guardrails(&records));
     for mut fault in found {
         if *fault.reason == reason::RECORD_UNKNOWN_REFERENCE {
@@ -168,13 +171,18 @@ fn read(files: &Files) -> (Vec<Located>, Vec<Fault>) {
 }
 
 fn surroundings(records: &[Located], args: &Validate) -> Result<Surroundings, Failure> {
+    let now = Timestamp::from_seconds(jiff::Timestamp::now().as_second());
     let Some(path) = &args.config else {
-        return Ok(Surroundings { environments: named(records), ..Surroundings::default() });
+        let environments = named(records);
+        let production = environments.iter().filter(|name| is_production(name, None)).cloned().collect();
+        return Ok(Surroundings { environments, production, now, ..Surroundings::default() });
     };
     let config = config::load(path).map_err(|faults| invalid(path, &faults))?;
     let environments = crate::serve::environments(&config);
     let ours = Ours::named(environments.iter());
-    Ok(Surroundings { environments: environments.into_keys().collect(), ours, ..Surroundings::default() })
+    let counts = |(name, known): &(&EnvironmentName, &Environment)| is_production(name, known.production);
+    let production = environments.iter().filter(counts).map(|(name, _)| name.clone()).collect();
+    Ok(Surroundings { environments: environments.into_keys().collect(), production, ours, now, ..Surroundings::default() })
 }
 
 /// The environments that the records name.

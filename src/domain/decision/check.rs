@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use super::longest::{self, Measure, TooLong};
 use super::target::{BUILT_IN_API, BUILT_IN_SCOPES};
 use crate::domain::reason;
 use crate::domain::record::{Fault, Located, Record, run_tests};
@@ -40,6 +41,10 @@ pub struct Surroundings {
     pub ours: Ours,
     /// The versions of each API that a record may name: in force, or waiting and still possible.
     pub apis: BTreeMap<ApiName, Vec<Arc<Api>>>,
+    /// Those of them that count as production.
+    pub production: BTreeSet<EnvironmentName>,
+    /// The present time. Without it, terms that count from today are not judged.
+    pub now: Option<Timestamp>,
     /// Partners that have a record.
     pub partners: BTreeSet<PartnerName>,
     /// The claims of records in force.
@@ -60,7 +65,9 @@ impl Surroundings {
             (name.clone(), versions.map(|version| Arc::clone(&version.record)).collect::<Vec<_>>())
         };
         Self {
+            production: configured.clone().filter(|name| state.is_production(name)).collect(),
             environments: configured.collect(),
+            now: Some(now),
             ours: Ours::of(state),
             apis: state.apis.iter().map(named).filter(|(_, versions)| !versions.is_empty()).collect(),
             partners: state.partners.keys().cloned().collect(),
@@ -157,6 +164,20 @@ pub fn check_each(records: &[Located], around: &Surroundings, effort: &mut Effor
         faults.extend(run_tests(located, effort));
     }
     faults
+}
+
+/// Finds the terms of records that are too long. They stop a record that `stops` tells of, and are warnings for the others.
+pub fn too_long(records: &[Located], around: &Surroundings, stops: impl Fn(&Record) -> bool) -> Vec<Fault> {
+    let view = View::of(records, around);
+    let of_one = |located: &Located| {
+        let stopped = stops(&located.record);
+        let fault = |TooLong { at, message }: TooLong| match stopped {
+            true => located.error(&at, &reason::LIMIT_TOO_LONG, message),
+            false => located.warning(&at, &reason::LIMIT_TOO_LONG, message),
+        };
+        view.too_long(&located.record).into_iter().map(fault).collect::<Vec<_>>()
+    };
+    records.iter().flat_map(of_one).collect()
 }
 
 /// Finds the claims of records that are ours, or that other records hold.
@@ -277,6 +298,22 @@ impl<'a> View<'a> {
                     faults.push(located.error(&at, &reason::RECORD_UNKNOWN_REFERENCE, message));
                 }
             }
+        }
+    }
+
+    fn too_long(&self, record: &Record) -> Vec<TooLong> {
+        let is_production = |environment: &EnvironmentName| self.around.production.contains(environment);
+        let risk = |api: &ApiName, scope: &Scope| {
+            let versions = self.apis.get(api).into_iter().flatten();
+            versions.filter_map(|api| Some(api.scopes.get(scope)?.risk)).max()
+        };
+        match record {
+            Record::Integration(integration) => {
+                let measure = Measure { now: self.around.now, is_production: &is_production, risk: &risk };
+                longest::of_integration(integration, &measure)
+            }
+            Record::Partner(partner) => longest::of_partner(partner),
+            Record::Api(_) | Record::Guardrail(_) => Vec::new(),
         }
     }
 

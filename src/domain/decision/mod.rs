@@ -14,6 +14,7 @@ pub mod guard_check;
 pub mod guard_warnings;
 pub mod keys_in_use;
 pub mod life;
+pub mod longest;
 pub mod peer;
 pub mod possession;
 pub mod rehearsal;

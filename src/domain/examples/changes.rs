@@ -91,6 +91,7 @@ impl Examples {
                 issuer: parsed(&format!("https://sts.acme.example/{name}")),
                 max_ttl: Seconds(600),
                 trust_domain: parsed(&format!("{name}.sts.acme.example")),
+                production: (name == "staging").then_some(true),
             };
             (parsed(name), environment)
         });

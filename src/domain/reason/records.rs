@@ -79,8 +79,8 @@ super::kind::reasons! {
         "Correct the member that the fault names, or leave that key out; export the public half only.";
     LIMIT_TOO_LONG = "limit.too-long", Invalid;
         "A duration is beyond its hard maximum.";
-        "Tokens live minutes, assertions at most 25 h, elevations hours.";
-        "Use a shorter duration.";
+        "Tokens live minutes, assertions at most 25 h, elevations hours; a verification lasts 400 days, a contract five years, a static secret 366 days.";
+        "Use a shorter duration, or an earlier end.";
     RECORD_TEST_FAILED = "record.test-failed", Invalid;
         "A test of the record does not come out as it expects.";
         "tests: are the record's own examples; they are checked before it is stored.";

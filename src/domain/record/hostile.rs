@@ -76,7 +76,7 @@ fn around() -> Surroundings {
     let environment = |name: &str| {
         let issuer = format!("https://sts.acme.example/{name}").parse().expect("an issuer");
         let trust_domain = format!("{name}.sts.acme.example").parse().expect("a trust domain");
-        (name.parse().expect("a name"), Environment { issuer, max_ttl: Seconds::minutes(10), trust_domain })
+        (name.parse().expect("a name"), Environment { issuer, max_ttl: Seconds::minutes(10), trust_domain, production: None })
     };
     let environments: BTreeMap<_, _> = ["production", "sandbox"].map(environment).into();
     let ours = Ours::named(environments.iter());

@@ -45,6 +45,14 @@ pub struct Environment {
     pub max_ttl: Seconds,
     /// The trust domain of its SPIFFE IDs.
     pub trust_domain: TrustDomain,
+    /// Whether it counts as production; by its name, where the configuration says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub production: Option<bool>,
+}
+
+/// Whether an environment counts as production. Where the configuration says nothing, the one of that name does.
+pub fn is_production(environment: &EnvironmentName, configured: Option<bool>) -> bool {
+    configured.unwrap_or(environment.as_str() == "production")
 }
 
 /// Whether `audience` is one of our issuers or lies below it, such as a token endpoint: what is made for it is made for us. Byte for byte,

@@ -3,7 +3,7 @@
 use super::State;
 use super::effects::{Effects, Entered};
 use crate::domain::log::configuration::ConfigurationChange;
-use crate::domain::registry::environment::Configuration;
+use crate::domain::registry::environment::{Configuration, is_production};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::EnvironmentName;
 use crate::domain::value::zone::{Local, Zone};
@@ -38,6 +38,12 @@ impl State {
             Some(configuration) => configuration.governance.zone.local(now),
             None => Zone::default().local(now),
         }
+    }
+
+    /// Whether an environment counts as production.
+    pub fn is_production(&self, environment: &EnvironmentName) -> bool {
+        let configured = self.environment(environment).and_then(|known| known.production);
+        is_production(environment, configured)
     }
 
     /// The longest life of a token in any environment, as configured now. Nothing where there is no environment.

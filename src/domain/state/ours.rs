@@ -168,7 +168,10 @@ mod tests {
             .map(|(name, issuer)| {
                 let trust_domain = format!("{name}.partners.acme.example").parse().expect("a trust domain");
                 let issuer = issuer.parse().expect("an issuer");
-                (name.parse().expect("a name"), Environment { issuer, max_ttl: Seconds::minutes(10), trust_domain })
+                (
+                    name.parse().expect("a name"),
+                    Environment { issuer, max_ttl: Seconds::minutes(10), trust_domain, production: None },
+                )
             })
             .collect();
         Ours::named(environments.iter().map(|(name, environment)| (name, environment)))

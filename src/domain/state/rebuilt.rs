@@ -120,6 +120,7 @@ fn configurations() -> impl Strategy<Value = Configuration> {
             issuer: name(&format!("https://sts.acme.example/{called}")),
             max_ttl: crate::domain::value::clock::Seconds(600),
             trust_domain: name(domains[domain]),
+            production: None,
         };
         let named = ENVIRONMENTS.iter().zip(there).filter(|(_, there)| *there);
         let environments = named.map(|(text, _)| (name(text), environment(text))).collect();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::program::Program;
+use crate::world::days::{CONTRACT_ENDS, VERIFIED_UNTIL};
 use crate::world::{World, claims};
 
 const CAN_I: [&str; 10] =
@@ -22,10 +23,10 @@ async fn checks_that_hold_show_what_was_seen() {
     let program = Program::of(&world, "alan");
     let tree = program.run(&CAN_I).await.ended(0).json();
     assert_eq!(seen(&tree, "partner"), "partner globex: in good standing");
-    assert_eq!(seen(&tree, "partner.verification"), "partner globex is verified until 2099-11-01");
+    assert_eq!(seen(&tree, "partner.verification"), format!("partner globex is verified until {VERIFIED_UNTIL}"));
     assert_eq!(seen(&tree, "integration"), "integration globex/order-sync: active");
     assert_eq!(seen(&tree, "contract.starts"), "contract starts 2026-01-01");
-    assert_eq!(seen(&tree, "contract.ends"), "contract ends 2099-11-30");
+    assert_eq!(seen(&tree, "contract.ends"), format!("contract ends {CONTRACT_ENDS}"));
     assert_eq!(seen(&tree, "target"), "audience orders-api");
     assert_eq!(seen(&tree, "revocations"), "nothing is revoked");
 
@@ -35,7 +36,7 @@ async fn checks_that_hold_show_what_was_seen() {
     let screen = program.run(&["explain", request]).await.ended(0).stdout;
     let ok: Vec<&str> = screen.lines().filter(|line| line.trim_start().starts_with("ok ")).collect();
     assert!(ok.iter().any(|line| line.ends_with("partner globex: in good standing")), "{screen}");
-    assert!(ok.iter().any(|line| line.ends_with("contract ends 2099-11-30")), "{screen}");
+    assert!(ok.iter().any(|line| line.ends_with(&format!("contract ends {CONTRACT_ENDS}"))), "{screen}");
     for wrong in ["suspended", "none, or several", "something else", "one of them", "another parameter"] {
         assert!(!ok.iter().any(|line| line.contains(wrong)), "{wrong} in {screen}");
     }
@@ -411,8 +412,8 @@ async fn show_and_apply_speak_to_people() {
     for wanted in [
         "integration  globex/order-sync  active\n",
         "production   grants tokens\n",
-        "ends next    verification 2099-11-01\n",
-        "  ends: \"2099-11-30\"\n",
+        &format!("ends next    verification {VERIFIED_UNTIL}\n"),
+        &format!("  ends: \"{CONTRACT_ENDS}\"\n"),
         "kind: Integration\n",
     ] {
         assert!(shown.contains(wanted), "{wanted} in {shown}");
@@ -424,7 +425,10 @@ async fn show_and_apply_speak_to_people() {
     let without_version = |text: &str| text.lines().filter(|line| !line.starts_with("version ")).collect::<Vec<_>>().join("\n");
     assert!(!digits(&without_version(&shown)), "an epoch second in {shown}");
     let partner = ann.run(&["partner", "show", "globex"]).await.ended(0).stdout;
-    assert!(partner.contains("verified     until 2099-11-01\n") && !digits(&without_version(&partner)), "{partner}");
+    assert!(
+        partner.contains(&format!("verified     until {VERIFIED_UNTIL}\n")) && !digits(&without_version(&partner)),
+        "{partner}"
+    );
 
     // A draft and a partner: the approval that is open, who gives it, and each next command as it stands there.
     let usual = crate::world::records::usual(&world.partner.issuer).replace("Globex Corporation", "Globex Limited");

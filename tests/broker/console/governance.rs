@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::House;
+use crate::world::days::{VERIFIED_ON, VERIFIED_UNTIL};
 use crate::world::{World, records};
 
 const MARKUP: &str = "</pre></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'><b id=bold>";
@@ -38,7 +39,7 @@ async fn asked() -> (World, Value) {
     let usual = records::usual(&world.partner.issuer);
     let api = usual.split("---").next().expect("the API").replace("See orders", &format!("\"See orders {quoted}\""));
     let partner = format!(
-        "apiVersion: carnet/v1\nkind: Partner\nmetadata: {{name: initech}}\nlegalName: \"Initech GmbH {quoted}\"\ndomains: [initech.example]\ncontacts: {{technical: ops@initech.example, security: security@initech.example}}\nverification: {{by: jane@acme.example, on: 2026-01-01, evidence: register, expires: 2099-11-01}}\n"
+        "apiVersion: carnet/v1\nkind: Partner\nmetadata: {{name: initech}}\nlegalName: \"Initech GmbH {quoted}\"\ndomains: [initech.example]\ncontacts: {{technical: ops@initech.example, security: security@initech.example}}\nverification: {{by: jane@acme.example, on: {VERIFIED_ON}, evidence: register, expires: {VERIFIED_UNTIL}}}\n"
     );
     let second = records::integration(&world.partner.issuer, "second", "77");
     let records = [partner, api, changed, second].join("\n---\n");

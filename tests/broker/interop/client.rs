@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::process::{node, output};
 use crate::certificates;
+use crate::world::days::CONTRACT_ENDS;
 use crate::world::{Options, World};
 
 fn integration(jwk: &str) -> String {
@@ -15,7 +16,7 @@ kind: Integration
 metadata: {{partner: globex, name: robot}}
 purpose: Sorts what comes back.
 owners: {{business: jane@acme.example, application: raj@acme.example}}
-contract: {{ref: MSA-4, starts: 2026-01-01, ends: 2099-11-30}}
+contract: {{ref: MSA-4, starts: 2026-01-01, ends: {CONTRACT_ENDS}}}
 review: {{every: 90d, onSilence: suspend}}
 offboarding: {{trigger: contract-end, contact: ops@globex.example}}
 environments:

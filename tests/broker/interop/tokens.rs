@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Independent, Verifier};
+use crate::world::days::CONTRACT_ENDS;
 use crate::world::{Options, TOKEN_EXCHANGE, TYPE_JWT, World};
 
 const TYPE_ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
@@ -33,7 +34,7 @@ kind: Integration
 metadata: {{partner: globex, name: warehouse}}
 purpose: Prints labels for what leaves the warehouse.
 owners: {{business: jane@acme.example, application: raj@acme.example}}
-contract: {{ref: MSA-2, starts: 2026-01-01, ends: 2099-11-30}}
+contract: {{ref: MSA-2, starts: 2026-01-01, ends: {CONTRACT_ENDS}}}
 review: {{every: 90d, onSilence: suspend}}
 offboarding: {{trigger: contract-end, contact: ops@globex.example}}
 environments:

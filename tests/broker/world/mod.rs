@@ -1,6 +1,7 @@
 //! The world of a test: a server, a partner's issuer, a company's identity provider, and a clock that the test moves.
 
 pub mod client;
+pub mod days;
 pub mod description;
 mod evidence;
 pub mod issuer;

@@ -1,5 +1,7 @@
 //! The usual records of a test's world.
 
+use super::days::{CONTRACT_ENDS, VERIFIED_ON, VERIFIED_UNTIL};
+
 /// Api `orders-api` with a caller, Partner `globex`, Integration `globex/order-sync` in both environments.
 pub fn usual(issuer: &str) -> String {
     format!(
@@ -24,7 +26,7 @@ metadata: {{name: globex}}
 legalName: Globex Corporation
 domains: [globex.example]
 contacts: {{technical: ops@globex.example, security: security@globex.example}}
-verification: {{by: jane@acme.example, on: 2026-01-01, evidence: "sha256:00", expires: 2099-11-01}}
+verification: {{by: jane@acme.example, on: {VERIFIED_ON}, evidence: "sha256:00", expires: {VERIFIED_UNTIL}}}
 ---
 {}"#,
         integration(issuer, "order-sync", "456789"),
@@ -45,7 +47,7 @@ kind: Integration
 metadata: {{partner: globex, name: {name}}}
 purpose: Copies orders.
 owners: {{business: jane@acme.example, application: raj@acme.example}}
-contract: {{ref: MSA-1, starts: 2026-01-01, ends: 2099-11-30}}
+contract: {{ref: MSA-1, starts: 2026-01-01, ends: {CONTRACT_ENDS}}}
 review: {{every: 90d, onSilence: suspend}}
 offboarding: {{trigger: contract-end, contact: ops@globex.example}}
 environments:
