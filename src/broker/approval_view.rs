@@ -228,7 +228,14 @@ fn removes(approval: &Approval, state: &State) -> bool {
 fn lifts<'a>(approval: &Approval, state: &'a State) -> Option<&'a Revocation> {
     match approval.kind {
         Kind::Lift => state.revocations.get(approval.subject.as_str()),
-        Kind::Api | Kind::Change | Kind::Enrolment | Kind::Guardrail | Kind::Integration | Kind::Partner | Kind::Resume => None,
+        Kind::Api
+        | Kind::Change
+        | Kind::Enrolment
+        | Kind::Environment
+        | Kind::Guardrail
+        | Kind::Integration
+        | Kind::Partner
+        | Kind::Resume => None,
     }
 }
 
@@ -257,6 +264,8 @@ fn content<'a>(approval: &'a Approval, state: &'a State) -> Content<'a> {
         }
         Kind::Resume => Some(Content::Suspensions(&approval.opened.lifts)),
         Kind::Lift => lifts(approval, state).map(Content::Revocation),
+        // Its subject and reason say all that there is.
+        Kind::Environment => None,
         Kind::Enrolment => enrolled(approval).map(|(integration, environment)| Content::Enrolment(integration, environment)),
     };
     found.unwrap_or(Content::Gone)
@@ -293,7 +302,9 @@ fn around<'a>(approval: &Approval, state: &'a State) -> Option<&'a Integration> 
     let id: IntegrationId = match approval.kind {
         Kind::Resume => approval.subject.parse().ok()?,
         Kind::Enrolment => enrolled(approval)?.0,
-        Kind::Api | Kind::Change | Kind::Guardrail | Kind::Integration | Kind::Lift | Kind::Partner => return None,
+        Kind::Api | Kind::Change | Kind::Environment | Kind::Guardrail | Kind::Integration | Kind::Lift | Kind::Partner => {
+            return None;
+        }
     };
     Some(state.integrations.get(&id)?.shown()?.record.as_ref())
 }

@@ -46,7 +46,7 @@ impl Broker {
         let status = |serial: &Serial| match certificates.leaf(environment, serial) {
             Some(leaf) if leaf.authority == authority.kid => {
                 is_known.set(true);
-                view.state.revoked_at(leaf).map_or(Status::Good, Status::Revoked)
+                view.state.leaf_end(leaf).map_or(Status::Good, Status::Ended)
             }
             _ => Status::Unknown,
         };

@@ -201,7 +201,7 @@ impl Broker {
             }
         };
         let revoked = revoked(&view.state, authority);
-        let serials: Vec<&str> = revoked.iter().map(|one| one.serial.as_str()).collect();
+        let serials: Vec<String> = revoked.iter().map(|one| format!("{} {:?}", one.serial, one.end)).collect();
         let says = format!("{} {} {}", authority.kid, now.as_seconds() / RENEWED_EVERY, serials.join(" "));
         let der = self.issuance.revocation_list(authority, view.size, &revoked, now).map_err(|_| &reason::AUTHORITY_AWAY)?;
         Ok(RevocationList { der, says })
@@ -324,7 +324,7 @@ fn addresses(issuer: &Issuer, authority: &KeyId) -> Addresses {
 /// The revoked certificates of one authority that have not been forgotten.
 fn revoked(state: &State, authority: &Authority) -> Vec<Revoked> {
     let leaves = state.certificates.leaves().filter(|leaf| leaf.authority == authority.kid);
-    leaves.filter_map(|leaf| Some(Revoked { serial: leaf.serial.clone(), at: state.revoked_at(leaf)? })).collect()
+    leaves.filter_map(|leaf| Some(Revoked { serial: leaf.serial.clone(), end: state.leaf_end(leaf)? })).collect()
 }
 
 fn without_authority(state: &State) -> Option<EnvironmentName> {

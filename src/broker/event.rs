@@ -17,6 +17,7 @@ use crate::domain::log::change::Change;
 use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
+use crate::domain::log::environment::EnvironmentChange;
 use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
@@ -25,6 +26,7 @@ use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::passkey::PasskeyChange;
 use crate::domain::log::revocation::RevocationChange;
+use crate::domain::log::signal::SignalChange;
 use crate::domain::log::staff::StaffChange;
 use crate::domain::log::text::TextChange;
 use crate::domain::people::actor::{Actor, Person};
@@ -80,6 +82,12 @@ fn reason(change: &Change) -> Option<&Text> {
         | Change::Partner(PartnerChange::Suspended { .. })
         | Change::Passkey(PasskeyChange::Revoked { .. })
         | Change::Guardrail(GuardrailChange::Applied { .. })
+        | Change::Signal(
+            SignalChange::Received { .. }
+            | SignalChange::Held { .. }
+            | SignalChange::Confirmed { .. }
+            | SignalChange::Dismissed { .. },
+        )
         | Change::Revocation(RevocationChange::Added { .. }) => true,
         Change::Elevation(ElevationChange::Asked { .. })
         | Change::Integration(
@@ -109,6 +117,7 @@ fn reason(change: &Change) -> Option<&Text> {
             | JournalChange::CheckpointKeySucceeded { .. },
         )
         | Change::Configuration(ConfigurationChange::Changed(_))
+        | Change::Environment(EnvironmentChange::CloseAsked { .. } | EnvironmentChange::Closed { .. })
         | Change::Key(KeyChange::Created(_) | KeyChange::Tainted { .. } | KeyChange::Retired { .. })
         | Change::Certificate(
             CertificateChange::AuthorityCreated { .. }

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod elevation;
 pub mod elevation_view;
 pub mod enrolment;
+mod environment;
 pub mod event;
 pub mod exchange;
 pub mod explain;
@@ -39,8 +40,10 @@ pub mod review;
 pub mod revocation;
 pub mod rotation;
 pub mod shadow;
+pub mod signal;
 mod stored;
 pub mod suspension;
+
 pub mod ticket;
 pub mod told;
 pub mod verification;

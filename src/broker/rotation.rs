@@ -16,6 +16,7 @@ use crate::domain::people::actor::{Authorized, Operate};
 use crate::domain::reason;
 use crate::domain::registry::environment::Configuration;
 use crate::domain::state::State;
+use crate::domain::state::closures::Misfit;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{EnvironmentName, KeyId};
@@ -46,12 +47,15 @@ impl Broker {
             let recorded = self
                 .change_as(Cause::Operator, None, |state, _now| {
                     if state.configuration.as_ref() == Some(configuration) {
-                        return Err(());
+                        return Err(None::<Misfit>);
                     }
+                    state.fits(&configuration.environments).map_err(Some)?;
                     Ok(ConfigurationChange::Changed(configuration.clone()))
                 })
                 .await?;
-            drop(recorded);
+            if let Err(Some(misfit)) = recorded {
+                return Err(Failure::State(misfit.to_string()));
+            }
         }
         while let Some((environment, alg)) = missing(&self.journal.view().state) {
             self.create_first_key(&environment, alg).await?;

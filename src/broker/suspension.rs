@@ -66,7 +66,7 @@ impl Broker {
         let in_force = committed.view.state.suspensions(party).into_iter().flat_map(Suspensions::iter);
         let at = in_force.filter(|one| one.id == id).map(|one| one.at).next().unwrap_or_else(|| self.now());
         let (by, reason) = (by.staff().actor(), Text::from(why));
-        let suspension = Suspension { id, environments: environments.clone(), by, reason, at };
+        let suspension = Suspension { id, environments: environments.clone(), by, reason, at, signal: None };
         Ok(Suspended { suspension, cut: Cut::new(Unconfirmed::at(committed.index), reach) })
     }
 

@@ -22,7 +22,10 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
-use people::{approval, can_i, elevation, explain, guardrail, login, partner, probe, records, revoke, status, webhook, whoami};
+use people::{
+    approval, can_i, elevation, environment, explain, guardrail, login, partner, probe, records, revoke, signal, status,
+    webhook, whoami,
+};
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
 use shell::exit::Exit;
@@ -132,6 +135,18 @@ enum Command {
         before_help = "Examples:\n  carnet integration show globex/order-sync\n  carnet integration submit globex/order-sync --reason \"MSA-2291 signed\""
     )]
     Integration(partner::Integration),
+    /// List environments, and close one for everybody
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet environment list\n  carnet environment close staging --confirm staging --reason \"the test system is gone\""
+    )]
+    Environment(environment::Environment),
+    /// List and send signals that a partner's access has lost its reason, and decide those that were held
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet signal list --held\n  carnet signal send globex/order-sync compromised --reason \"a stolen laptop\""
+    )]
+    Signal(signal::Signal),
     /// List, check and report guardrails: what must never be granted
     #[command(subcommand, before_help = "Examples:\n  carnet guardrail list\n  carnet guardrail check -f guardrails/")]
     Guardrail(guardrail::Guardrail),
@@ -245,6 +260,8 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Inspect(args) => inspect::run(&args, reach).await,
         Command::Partner(verb) => partner::partner(verb, reach, format).await,
         Command::Integration(verb) => partner::integration(verb, reach).await,
+        Command::Environment(verb) => environment::run(verb, reach).await,
+        Command::Signal(verb) => signal::run(verb, reach).await,
         Command::Guardrail(verb) => guardrail::run(verb, reach).await,
         Command::Revoke(verb) => revoke::run(verb, reach).await,
         Command::Key(verb) => key::run(verb, reach).await,

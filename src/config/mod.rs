@@ -11,6 +11,7 @@ mod fault;
 mod governance;
 mod listen;
 mod section;
+mod signals;
 mod staff;
 mod store;
 mod tickets;
@@ -28,6 +29,7 @@ pub(crate) use environment::default_trust_domain;
 pub use fault::ConfigFault;
 pub use governance::GovernanceSection;
 pub use listen::{ListenSection, TlsFiles};
+pub use signals::SignalSection;
 pub use staff::{OutboundSection, StaffSection};
 pub use store::{JournalSection, JournalUrl, RedisSection, RedisUrl};
 pub use tickets::TicketSection;
@@ -59,6 +61,8 @@ pub struct Config {
     pub environments: BTreeMap<EnvironmentName, EnvironmentSection>,
     /// `[governance]`: the life of records.
     pub governance: GovernanceSection,
+    /// `[[signals]]`: the machines that may say that a partner's access has lost its reason.
+    pub signals: Vec<SignalSection>,
     /// `[tickets]`: the ticket system.
     pub tickets: Option<TicketSection>,
     /// `[directory]`: the listener for the company's source of people; if absent, there is none.
@@ -126,6 +130,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
     let environments = root.section("environments", faults);
     let environments = environment::read(environments, faults);
     let governance = governance::read(root.section("governance", faults), faults);
+    let signals = signals::read(root.sections("signals", faults), faults);
     let tickets = root.section("tickets", faults);
     let tickets = tickets::read(tickets, folder, faults);
     let directory = root.section("directory", faults);
@@ -143,6 +148,7 @@ fn sections(mut root: Section<'_>, folder: &Path, faults: &mut Faults<'_>) -> Op
         outbound,
         environments,
         governance: governance?,
+        signals,
         tickets,
         directory,
         webhooks,

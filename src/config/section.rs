@@ -94,6 +94,25 @@ impl<'t> Section<'t> {
         }
     }
 
+    /// Takes a list of tables; an absent one is empty.
+    pub(super) fn sections(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Vec<Section<'t>> {
+        self.known.push(key);
+        let Some(Located { value, field, line }) = self.take(key) else { return Vec::new() };
+        let DeValue::Array(items) = value else {
+            wrong_type(faults, (&field, Some(line)), "a list of tables", &value);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (number, item) in items.into_iter().enumerate() {
+            let (field, line) = (format!("{field}[{number}]"), faults.line_at(item.span().start));
+            match item.into_inner() {
+                DeValue::Table(table) => sections.push(Section::new(&field, Some(line), table, faults)),
+                other => wrong_type(faults, (&field, Some(line)), "a table", &other),
+            }
+        }
+        sections
+    }
+
     /// Takes a text.
     pub(super) fn text(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<Located<String>> {
         self.known.push(key);

@@ -191,6 +191,7 @@ fn configuration(folder: &Path, (public, admin): (SocketAddr, SocketAddr), demo:
         (role, group.collect::<BTreeSet<_>>())
     });
     Ok(Config {
+        signals: Vec::new(),
         folder: folder.to_owned(),
         // Only this machine reaches it, so a proxy beside it may ask for verdicts as the how-to pages show.
         listen: ListenSection { public, admin, verify_callers: loopback()?, ..ListenSection::default() },

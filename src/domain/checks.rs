@@ -17,6 +17,7 @@ use super::fixture::{self, ISSUER, NOON, at, production};
 use super::log::certificate::CertificateChange;
 use super::log::change::Change;
 use super::log::elevation::ElevationChange;
+use super::log::environment::EnvironmentChange;
 use super::log::integration::IntegrationChange;
 use super::log::issuer_key::IssuerKeyChange;
 use super::log::key::KeyChange;
@@ -386,6 +387,17 @@ fn rows() -> Vec<Row> {
             },
             "a review in time of each break-glass elevation",
             "elevation elevation-1 waits longer than it may",
+        ),
+        (
+            "environment.open",
+            good,
+            "production is open",
+            |case| {
+                let issuer = "https://sts.acme.example/production".parse().expect("an issuer");
+                case.apply(EnvironmentChange::Closed { environment: production(), issuer });
+            },
+            "production open",
+            "production is closed since 2026-12-01T11:59:00Z",
         ),
         (
             "contract.starts",

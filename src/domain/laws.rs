@@ -172,8 +172,13 @@ fn state(case: &Case) -> State {
     fold(JournalChange::Opened { origin: "x".into(), dev: false }.into());
     let environments = configured.into_iter().collect();
     fold(
-        ConfigurationChange::Changed(Configuration { environments, staff: Digest::of(b""), governance: Governance::default() })
-            .into(),
+        ConfigurationChange::Changed(Configuration {
+            environments,
+            staff: Digest::of(b""),
+            signals: Vec::new(),
+            governance: Governance::default(),
+        })
+        .into(),
     );
     fold(key(case, "k1", case.key_from).into());
     if let Some(next) = case.next_key {

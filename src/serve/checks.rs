@@ -282,7 +282,8 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
     let mut found = vec![journal];
     if let Some(past) = &past {
         found.push(time(config, past.view()));
-        found.extend(records(&past.view().state, &super::environments(config)));
+        let (state, environments) = (&past.view().state, super::environments(config));
+        found.extend(misfit(state, &environments).into_iter().chain(records(state, &environments)));
     }
     match (contents, &past) {
         (None, _) if config.redis.is_none() => found.push(Finding::sound("live index", "in process: one node only")),
@@ -304,6 +305,13 @@ pub async fn stores(config: &Config) -> (Vec<Finding>, Option<Past>) {
         },
     }
     (found, past)
+}
+
+/// Finds an environment that would end without being closed, or come again: the server would not start.
+fn misfit(state: &State, environments: &BTreeMap<EnvironmentName, Environment>) -> Option<Finding> {
+    let misfit = state.fits(environments).err()?.to_string();
+    let (what, fix) = misfit.rsplit_once(": ")?;
+    Some(Finding::other(Weight::Wrong, "environments", what, fix))
 }
 
 /// Finds records in force that take what an environment or another record in force already has.

@@ -17,6 +17,9 @@ pub enum StartFault {
     /// The configuration differs from the recorded one, and cannot be recorded.
     #[error("the configuration cannot be recorded: {0}")]
     Clock(crate::journal::ClockFault),
+    /// The configuration ends an environment without closing it, or begins one again.
+    #[error("{0}")]
+    Misfit(crate::domain::state::closures::Misfit),
     /// The journal took no first changes, or a signing key does not open.
     #[error("the broker cannot be prepared: {0}")]
     Prepare(&'static str),

@@ -275,6 +275,7 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
 async fn prepare(broker: &Broker, config: &Config) -> Result<(), StartFault> {
     let doubted = || broker.journal.health().clock;
     let is_stopped = || broker.journal.health().stopped.is_some();
+    broker.journal.view().state.fits(&environments(config)).map_err(StartFault::Misfit)?;
     if broker.prepare(Some(&configuration(config))).await.is_err() {
         let unprepared = StartFault::Prepare("its configuration is not on record");
         return Err(doubted().map_or(unprepared, StartFault::Clock));

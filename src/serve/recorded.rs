@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::config::{Config, EnvironmentSection, StaffSection};
+use crate::config::{Config, EnvironmentSection, SignalSection, StaffSection};
 use crate::domain::people::actor::Role;
-use crate::domain::registry::environment::{Configuration, Environment, Governance};
+use crate::domain::registry::environment::{Configuration, Environment, Governance, Sender};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
 
@@ -27,8 +27,14 @@ pub fn configuration(config: &Config) -> Configuration {
     Configuration {
         environments: environments(config),
         staff: Digest::of_json(&Staff::of(&config.staff)),
+        signals: config.signals.iter().map(sender).collect(),
         governance: Governance { zone: config.governance.zone.clone() },
     }
+}
+
+fn sender(section: &SignalSection) -> Sender {
+    let SignalSection { caller, kinds, subjects, per_hour } = section.clone();
+    Sender { caller, kinds, subjects, per_hour }
 }
 
 /// The environments.

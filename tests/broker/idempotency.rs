@@ -252,7 +252,9 @@ async fn who_is_cut_while_they_wait_is_told_nothing() {
 /// Whatever a POST changes, its key goes with the change: each route here changes something, and leaves a key that was begun and done.
 #[tokio::test]
 async fn every_route_that_changes_something_is_done_once() {
-    let world = World::start().await;
+    let configuration =
+        "[[signals]]\ncaller = \"contracts\"\nkinds = [\"contract-ended\"]\nsubjects = [\"*\"]\nper_hour = 1\n".to_owned();
+    let world = World::with(Options { configuration, ..Options::default() }).await;
     let mut seen = Seen { world: &world, routes: BTreeSet::new() };
     let why = json!({"reason": "a drill"});
 
@@ -296,6 +298,15 @@ async fn every_route_that_changes_something_is_done_once() {
         seen.post(&format!("{route}/resume"), &format!("{path}/resume"), "ann", &why).await;
     }
 
+    let sent = json!({"subject": "globex/second", "kind": "compromised", "reason": "a drill"});
+    seen.post("/v1/signals", "/v1/signals", "sven", &sent).await;
+    for (number, verb) in [(0, "confirm"), (1, "dismiss")] {
+        let path = format!("/v1/signals/{}/{verb}", held_signal(&world, number).await);
+        seen.post(&format!("/v1/signals/{{id}}/{verb}"), &path, "sven", &why).await;
+    }
+    let close = json!({"reason": "gone", "confirm": "sandbox"});
+    seen.post("/v1/environments/{environment}/close", "/v1/environments/sandbox/close", "adam", &close).await;
+
     let rotate = json!({"alg": "ES256", "acceptOutage": true});
     let key = seen.post("/v1/keys/{environment}/rotate", "/v1/keys/production/rotate", "adam", &rotate).await;
     let taint = json!({"kid": key.json()["kid"], "reason": "a drill"});
@@ -315,6 +326,24 @@ async fn every_route_that_changes_something_is_done_once() {
         "/v1/webhooks/{name}/replay",
     ];
     assert_eq!(left, known, "a route that no line above sends");
+}
+
+/// The id of a signal that is held: of a machine that may send one an hour.
+async fn held_signal(world: &World, number: usize) -> String {
+    let now = world.clock.seconds();
+    let token = world.staff.sign(&json!({
+        "iss": world.staff.issuer, "sub": "contracts", "aud": "carnet", "exp": now + 600, "iat": now, "azp": "contracts",
+    }));
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    for reference in [format!("first-{number}"), format!("second-{number}")] {
+        let sent = json!({"subject": "globex/second", "kind": "contract-ended", "reason": "a drill", "reference": reference});
+        let answer = send(world.admin, "POST", "/v1/signals", &headers, sent.to_string().as_bytes()).await;
+        if answer.status == 202 {
+            return text(&answer, "id");
+        }
+    }
+    panic!("the second is held")
 }
 
 /// Sends each with a key of its own, and looks at what came of it.

@@ -20,7 +20,7 @@ use crate::domain::value::digest::Digest;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{
     ApiName, ApprovalId, BindingName, ClientId, ElevationId, EnrolmentId, EnvironmentName, GuardrailName, IntegrationId,
-    Issuer, KeyId, PartnerName, PasskeyId, RequestId, RevocationId, Serial, SuspensionId, Ticket, TokenId,
+    Issuer, KeyId, PartnerName, PasskeyId, RequestId, RevocationId, Serial, SignalId, SuspensionId, Ticket, TokenId,
 };
 use crate::domain::value::scope::Scope;
 
@@ -64,7 +64,7 @@ pub struct Object;
 
 const ELEVATION_STATES: [&str; 7] = ["pending", "approved", "active", "ended", "denied", "expired", "withdrawn"];
 
-const KINDS: [&str; 8] = ["api", "change", "enrolment", "guardrail", "integration", "lift", "partner", "resume"];
+const KINDS: [&str; 9] = ["api", "change", "enrolment", "environment", "guardrail", "integration", "lift", "partner", "resume"];
 
 schemas! {
     Alg, "Alg": text("An algorithm for signatures, by its name in RFC 7518 or RFC 9864");
@@ -85,12 +85,13 @@ schemas! {
     Object, "Object": ObjectBuilder::new().schema_type(Type::Object);
     PartnerName, "PartnerName": text("The name of a partner");
     PasskeyId, "PasskeyId": text("The id of a passkey: SHA-256 of the credential id, in base64url");
+    SignalId, "SignalId": text("The id of a signal");
     ReasonCode, "ReasonCode": text("A stable code for a reason");
     RequestId, "RequestId": text("The id of a request");
     RevocationKey, "RevocationKey": text("What is revoked, such as `partner:globex`");
     RevocationId, "RevocationId": text("The id of a revocation");
     Risk, "Risk": words("The harm that a scope can do", &["low", "medium", "high"]);
-    Role, "Role": words("A role of staff", &["administrator", "auditor", "owner", "security"]);
+    Role, "Role": words("A role of staff; `reporter` is a machine that may send signals", &["administrator", "auditor", "owner", "reporter", "security"]);
     Scope, "Scope": text("A scope, as in RFC 6749 section 3.3");
     Seconds, "Seconds": integer("A length of time in seconds");
     Serial, "Serial": text("The serial number of a certificate, in base 16");

@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod can_i;
 pub mod elevation;
+pub mod environment;
 pub mod explain;
 pub mod guardrail;
 pub mod inventory;
@@ -11,6 +12,7 @@ pub mod partner;
 pub mod probe;
 pub mod records;
 pub mod revoke;
+pub mod signal;
 pub mod status;
 pub mod webhook;
 pub mod whoami;

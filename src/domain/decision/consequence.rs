@@ -8,6 +8,7 @@ use crate::domain::decision::check::conflicts_in;
 use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::elevation::ElevationChange;
+use crate::domain::log::environment::EnvironmentChange;
 use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::key::KeyChange;
@@ -20,7 +21,7 @@ use crate::domain::state::taken::Holder;
 use crate::domain::state::{Party, Phase, State};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::effort::Effort;
-use crate::domain::value::names::{GuardrailName, IntegrationId, PartnerName};
+use crate::domain::value::names::{EnvironmentName, GuardrailName, IntegrationId, PartnerName};
 use crate::domain::value::text::Text;
 
 /// The next step that is due and needs no long judgement, if any.
@@ -29,6 +30,7 @@ pub fn next(state: &State, now: Timestamp) -> Option<Change> {
         .or_else(|| key(state, now))
         .or_else(|| partner(state))
         .or_else(|| guardrail(state))
+        .or_else(|| closed(state))
         .or_else(|| resumed(state))
         .or_else(|| lifted(state))
         .or_else(|| notice(state, now))
@@ -88,6 +90,14 @@ fn guardrail(state: &State) -> Option<Change> {
             GuardrailChange::Approved { guardrail, version: approval.version }
         };
         Some(change.into())
+    })
+}
+
+fn closed(state: &State) -> Option<Change> {
+    granted_of(state, Kind::Environment).find_map(|approval| {
+        let environment: EnvironmentName = approval.subject.parse().ok()?;
+        let issuer = state.environment(&environment)?.issuer.clone();
+        Some(EnvironmentChange::Closed { environment, issuer }.into())
     })
 }
 

@@ -109,7 +109,11 @@ pub fn of_partner(name: &PartnerName, environment: &EnvironmentName, state: &Sta
     let ended = partner_stands(name, environment, state, now, &mut trace, &mut Life::new()).err();
     let partner = state.partners.get(name);
     let own = [RevocationKey::environment(environment), RevocationKey::partner(name)];
-    let causes = all(trace, ended).into_iter().flat_map(|reason| of_partners(reason, partner, environment));
+    let closing = |reason: &&'static Reason| **reason == reason::ENVIRONMENT_CLOSED;
+    let reasons = all(trace, ended);
+    let closed = reasons.iter().copied().filter(closing).map(|_| closed(environment, state));
+    let closed: Vec<Cause> = closed.collect();
+    let causes = closed.into_iter().chain(reasons.into_iter().flat_map(|reason| of_partners(reason, partner, environment)));
     Effective::of(causes.chain(revoked(&own, state)).collect())
 }
 
@@ -159,13 +163,12 @@ impl Place<'_> {
     fn causes(&self, reason: &'static Reason) -> Vec<Cause> {
         let found = if *reason == reason::REVOKED {
             revoked(self.keys, self.state).collect()
-        } else if *reason == reason::INTEGRATION_SUSPENDED {
-            let known = self.state.integrations.get(self.id).map(|known| &known.suspensions);
-            suspended(reason, known, self.environment)
-        } else if [&reason::PARTNER_SUSPENDED, &reason::PARTNER_UNVERIFIED].contains(&reason) {
-            of_partners(reason, self.state.partners.get(&self.id.partner), self.environment)
         } else {
-            Vec::new()
+            let integration = self.state.integrations.get(self.id).map(|known| &known.suspensions);
+            let partner = self.state.partners.get(&self.id.partner);
+            let mut found = of_partners(reason, partner, self.environment);
+            found.extend(suspended(reason, &reason::INTEGRATION_SUSPENDED, integration, self.environment));
+            found
         };
         if found.is_empty() { vec![self.cause(reason)] } else { found }
     }
@@ -183,6 +186,9 @@ impl Place<'_> {
         }
         if *reason == reason::CONTRACT_NOT_STARTED {
             return Cause { until: contract.map(|contract| contract.starts), lifted_by: lifted("apply", "owner"), ..cause };
+        }
+        if *reason == reason::ENVIRONMENT_CLOSED {
+            return closed(self.environment, state);
         }
         if *reason == reason::ENVIRONMENT_ENDED {
             let access = current.and_then(|current| current.record.environments.get(self.environment));
@@ -222,19 +228,36 @@ impl Place<'_> {
     }
 }
 
+/// The cause that nothing lifts.
+fn closed(environment: &EnvironmentName, state: &State) -> Cause {
+    let since = state.closures.of(environment).map(|closed| closed.at);
+    Cause { reason: ReasonCode(&reason::ENVIRONMENT_CLOSED), subject: None, since, until: None, lifted_by: None }
+}
+
 /// The causes behind a reason that is the partner's own.
 fn of_partners(reason: &'static Reason, partner: Option<&PartnerState>, environment: &EnvironmentName) -> Vec<Cause> {
-    if *reason == reason::PARTNER_SUSPENDED {
-        return suspended(reason, partner.map(|known| &known.suspensions), environment);
+    if *reason != reason::PARTNER_UNVERIFIED {
+        return suspended(reason, &reason::PARTNER_SUSPENDED, partner.map(|known| &known.suspensions), environment);
     }
     let lifted_by = Some(LiftedBy { action: "verify", role: "security" });
     vec![Cause { reason: ReasonCode(reason), subject: None, since: verified_until(partner), until: None, lifted_by }]
 }
 
 /// A cause for each suspension that covers the environment, the oldest first: each is lifted on its own.
-fn suspended(reason: &'static Reason, known: Option<&Suspensions>, environment: &EnvironmentName) -> Vec<Cause> {
+///
+/// Nothing if `reason` is not what the oldest of them tells, which is `plain` unless a signal made it.
+fn suspended(
+    reason: &'static Reason,
+    plain: &'static Reason,
+    known: Option<&Suspensions>,
+    environment: &EnvironmentName,
+) -> Vec<Cause> {
+    let oldest = known.and_then(|known| known.first_in(environment));
+    if oldest.is_none_or(|oldest| oldest.told(plain) != reason) {
+        return Vec::new();
+    }
     let cause = |one: &Suspension| Cause {
-        reason: ReasonCode(reason),
+        reason: ReasonCode(one.told(plain)),
         subject: None,
         since: Some(one.at),
         until: None,

@@ -54,6 +54,7 @@ pub fn decide_enrolment(
     state: &State,
     now: Timestamp,
 ) -> Result<(Leaf, Option<EnrolmentId>), &'static Reason> {
+    stopped::open(&wanted.environment, state)?;
     let uses = match credential {
         Credential::Token { id, secret } => {
             let enrolment = state.certificates.enrolment(id).ok_or(&reason::ENROLMENT_REFUSED)?;

@@ -15,7 +15,7 @@ use crate::domain::state::{PartnerState, Phase, State, Suspension};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::{ClientId, EnvironmentName, IntegrationId, PartnerName};
 
-/// Judges the states and dates that end rights there: journal, suspensions, contract, partner, integration.
+/// Judges the states and dates that end rights there: environment, journal, suspensions, contract, partner, integration.
 ///
 /// The order decides what an exchange is told: suspensions first, then the dates (docs/how-to/govern/explain.md).
 pub(in crate::domain) fn standing(
@@ -26,6 +26,7 @@ pub(in crate::domain) fn standing(
     trace: &mut Trace,
     life: &mut Life,
 ) -> Result<(), &'static Reason> {
+    open(environment, state, trace)?;
     let from = state.mints_from;
     trace.ensure("journal", now >= from, &reason::JOURNAL_REOPENED, || {
         let seen =
@@ -39,7 +40,7 @@ pub(in crate::domain) fn standing(
     let active = phase == Some(Phase::Active);
     let suspended = integration.and_then(|integration| integration.suspensions.first_in(environment));
     if let Some(suspension) = suspended {
-        trace.ensure("integration", false, &reason::INTEGRATION_SUSPENDED, || {
+        trace.ensure("integration", false, suspension.told(&reason::INTEGRATION_SUSPENDED), || {
             (format!("integration {id} active"), format!("integration {id}: {}", since(suspension)))
         })?;
     }
@@ -87,11 +88,22 @@ pub(in crate::domain) fn standing(
     ensure(current.is_some(), &reason::INTEGRATION_NOT_ACTIVE)
 }
 
+/// Judges whether the environment is open. It is told before all else: nothing can be done about it.
+fn open(environment: &EnvironmentName, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {
+    let closed = state.closures.of(environment);
+    trace.ensure("environment.open", closed.is_none(), &reason::ENVIRONMENT_CLOSED, || {
+        let seen = closed
+            .map_or_else(|| format!("{environment} is open"), |closed| format!("{environment} is closed since {}", closed.at));
+        (format!("{environment} open"), seen)
+    })
+}
+
 /// In words: where it suspends, and since when.
 fn since(suspension: &Suspension) -> String {
     let named: Vec<&str> = suspension.environments.iter().map(EnvironmentName::as_str).collect();
     let place = if named.is_empty() { String::new() } else { format!(" in {}", named.join(", ")) };
-    format!("suspended{place} since {}", suspension.at)
+    let signal = suspension.signal.map(|says| format!(" by a signal ({})", says.name())).unwrap_or_default();
+    format!("suspended{place}{signal} since {}", suspension.at)
 }
 
 /// Judges the partner's part of it.
@@ -103,6 +115,7 @@ pub(in crate::domain) fn partner_stands(
     trace: &mut Trace,
     life: &mut Life,
 ) -> Result<(), &'static Reason> {
+    open(environment, state, trace)?;
     partner_unsuspended(name, environment, state, trace)?;
     partner_verified(name, state, now, trace, life)
 }
@@ -115,7 +128,8 @@ fn partner_unsuspended(
 ) -> Result<(), &'static Reason> {
     let partner = state.partners.get(name);
     let suspended = partner.and_then(|partner| partner.suspensions.first_in(environment));
-    trace.ensure("partner", suspended.is_none(), &reason::PARTNER_SUSPENDED, || {
+    let refusal = suspended.map_or(&reason::PARTNER_SUSPENDED, |suspension| suspension.told(&reason::PARTNER_SUSPENDED));
+    trace.ensure("partner", suspended.is_none(), refusal, || {
         let seen = match (partner, suspended) {
             (None, _) => "not in the registry".to_owned(),
             (Some(_), None) => "in good standing".to_owned(),

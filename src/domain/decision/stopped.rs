@@ -58,6 +58,7 @@ pub fn integration(id: &IntegrationId, state: &State) -> Result<(), &'static Rea
 /// # Errors
 /// The way in which it is stopped.
 pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &State) -> Result<(), &'static Reason> {
+    open(environment, state)?;
     integration(id, state)?;
     let stands = |known: Option<&Suspensions>| known.is_none_or(|known| known.first_in(environment).is_none());
     ensure(stands(state.partners.get(&id.partner).map(|known| &known.suspensions)), &reason::PARTNER_SUSPENDED)?;
@@ -65,6 +66,14 @@ pub fn environment(id: &IntegrationId, environment: &EnvironmentName, state: &St
     unrevoked(&RevocationTarget::Environment { environment: environment.clone() }, state)?;
     let here = RevocationTarget::IntegrationEnvironment { integration: id.clone(), environment: environment.clone() };
     unrevoked(&here, state)
+}
+
+/// Refuses everything in an environment that is closed for everybody.
+///
+/// # Errors
+/// It is closed.
+pub fn open(environment: &EnvironmentName, state: &State) -> Result<(), &'static Reason> {
+    ensure(state.closures.of(environment).is_none(), &reason::ENVIRONMENT_CLOSED)
 }
 
 /// Refuses an elevation that nothing could use now.
@@ -99,7 +108,7 @@ pub fn elevation(asked: &Elevation, state: &State, now: Timestamp) -> Result<(),
 pub fn approval(approval: &Approval, state: &State, effort: &mut Effort) -> Result<(), &'static Reason> {
     let unknown = || &reason::NOT_FOUND;
     match approval.kind {
-        Kind::Guardrail | Kind::Lift => Ok(()),
+        Kind::Environment | Kind::Guardrail | Kind::Lift => Ok(()),
         Kind::Api => api(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Partner => partner(&approval.subject.parse().map_err(|_| unknown())?, state),
         Kind::Change | Kind::Integration => version(&approval.subject.parse().map_err(|_| unknown())?, state, effort),

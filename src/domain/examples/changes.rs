@@ -19,6 +19,7 @@ use crate::domain::log::certificate::CertificateChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::elevation::ElevationChange;
+use crate::domain::log::environment::EnvironmentChange;
 use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
@@ -27,18 +28,20 @@ use crate::domain::log::key::KeyChange;
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::log::passkey::PasskeyChange;
 use crate::domain::log::revocation::{CutToken, RevocationChange};
+use crate::domain::log::signal::SignalChange;
 use crate::domain::log::staff::StaffChange;
 use crate::domain::log::text::TextChange;
 use crate::domain::people::actor::{Actor, Role};
 use crate::domain::people::passkey::Signature;
 use crate::domain::registry::approval::{Kind, Verdict};
-use crate::domain::registry::environment::{Configuration, Environment, Governance};
+use crate::domain::registry::environment::{Configuration, Environment, Governance, Sender};
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{Integration, OnLate, Rotation};
+use crate::domain::registry::signal::{SignalKind, SignalSubject};
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ClientId, PasskeyId};
+use crate::domain::value::names::{ClientId, EnvironmentName, PasskeyId, SignalId};
 
 /// The name of the log.
 pub const ORIGIN: &str = "sts.acme.example/carnet";
@@ -71,6 +74,8 @@ impl Examples {
         self.suspensions(&mut story);
         self.discarded(&mut story);
         cut_by_a_version(&mut story);
+        self.signals(&mut story);
+        self.closing(&mut story);
         story.all
     }
 
@@ -98,7 +103,9 @@ impl Examples {
         let environments = BTreeMap::from(environments);
         for governance in [Governance::default(), Governance { zone: parsed("Europe/Berlin") }] {
             let (environments, staff) = (environments.clone(), Digest::of(b"staff"));
-            story.say(&Actor::Operator, ConfigurationChange::Changed(Configuration { environments, staff, governance }));
+            let signals = if governance == Governance::default() { Vec::new() } else { vec![sender()] };
+            let configuration = Configuration { environments, staff, signals, governance };
+            story.say(&Actor::Operator, ConfigurationChange::Changed(configuration));
         }
         for (environment, kid, alg) in
             [("production", "key-1", Alg::Es256), ("production", "key-2", Alg::Rs256), ("sandbox", "key-3", Alg::Es256)]
@@ -109,6 +116,41 @@ impl Examples {
         let tainted = KeyChange::Tainted { environment, kid: parsed("key-2"), reason };
         story.say(&Actor::Staff(self.named("adam")), tainted);
         story.say(&Actor::Broker, KeyChange::Retired { environment: parsed("sandbox"), kid: parsed("key-3") });
+    }
+
+    fn signals(&self, story: &mut Story<'_>) {
+        let robot = Actor::Machine(unnamed("contracts"));
+        let subjects = ["globex", "globex/order-sync", "globex/order-sync/production"].map(parsed::<SignalSubject>);
+        for (number, (says, about)) in SignalKind::ALL.into_iter().zip(subjects.iter().cycle()).enumerate() {
+            let (signal, reason) = (parsed(&format!("signal-{number}")), self.text("the contract was not renewed"));
+            let (about, reference) = (about.clone(), (number > 0).then(|| "CRM-77".to_owned()));
+            story.say(&robot, SignalChange::Received { signal, says, about, reason, reference });
+        }
+        for (number, reference) in [(5, Some("CRM-78".to_owned())), (6, None)] {
+            let (signal, says, about): (SignalId, _, _) =
+                (parsed(&format!("signal-{number}")), SignalKind::ContractEnded, subjects[0].clone());
+            let reason = self.text("the contract was not renewed");
+            story.say(&robot, SignalChange::Held { signal: signal.clone(), says, about: about.clone(), reason, reference });
+            let reason = self.text("the account manager says so");
+            let decided = match number {
+                5 => SignalChange::Confirmed { signal, about, reason },
+                _ => SignalChange::Dismissed { signal, about, reason },
+            };
+            story.say(&self.security(), decided);
+        }
+    }
+
+    fn closing(&self, story: &mut Story<'_>) {
+        let (environment, issuer) = (parsed::<EnvironmentName>("staging"), parsed("https://sts.acme.example/staging"));
+        let approval =
+            self.approval("approval-environment-1", Kind::Environment, (environment.as_str(), Digest::of(b"staging")));
+        let reason = self.text("the test system is gone");
+        let asked = EnvironmentChange::CloseAsked { environment: environment.clone(), reason, approval };
+        story.say(&Actor::Staff(self.named("adam")), asked);
+        for (by, role) in [(self.owner(), Role::Owner), (self.security(), Role::Security)] {
+            self.reviewed(story, &by, "approval-environment-1", Verdict::Approve, vec![role]);
+        }
+        story.say(&Actor::Broker, EnvironmentChange::Closed { environment, issuer });
     }
 
     fn catalogue(&self, story: &mut Story<'_>) {
@@ -397,6 +439,11 @@ pub fn targets() -> Vec<RevocationTarget> {
         Authority { environment: parsed("production"), kid: parsed("authority-1") },
         Key { environment: parsed("production"), kid: parsed("key-2") },
     })
+}
+
+fn sender() -> Sender {
+    let (kinds, subjects) = (SignalKind::ALL.into(), vec![parsed("globex/*")]);
+    Sender { caller: "contracts".to_owned(), kinds, subjects, per_hour: 5 }
 }
 
 fn signing_key(environment: &str, kid: &str, alg: Alg) -> SigningKey {

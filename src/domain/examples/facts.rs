@@ -13,11 +13,13 @@ use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::{Ended, Request};
 use crate::domain::registry::binding::Admits;
 use crate::domain::registry::stop::Revocation;
+use crate::domain::state::closures::Closed;
 use crate::domain::state::guardrail::GuardrailState;
 use crate::domain::state::integration::IntegrationState;
+use crate::domain::state::signal::Signal;
 use crate::domain::state::{ApiState, Candidate, Held, PartnerState, State, Suspension, Suspensions, Versioned};
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApprovalId, EnvironmentName, Issuer};
+use crate::domain::value::names::{ApprovalId, EnvironmentName, Issuer, SignalId};
 
 /// SHA-256 of the facts of a state.
 pub fn digest(state: &State) -> Digest {
@@ -52,6 +54,7 @@ fn of(state: &State) -> Value {
         archive: _,
         checkpoint_keys,
         configuration,
+        closures,
         // A help for counting living tokens.
         lives_shortened: _,
         keys,
@@ -64,6 +67,7 @@ fn of(state: &State) -> Value {
         approvals,
         elevations: _,
         passkeys,
+        signals,
         revocations,
         revoked_tokens,
         refused,
@@ -123,6 +127,19 @@ fn of(state: &State) -> Value {
     if guardrails.all().next().is_some() {
         let all = guardrails.all().map(|(name, one)| (name.to_string(), guardrail(one)));
         facts["guardrails"] = json!({"set": guardrails.digest(), "all": all.collect::<Map<_, _>>()});
+    }
+    if signals.all().next().is_some() {
+        let one = |(id, one): (&SignalId, &Signal)| {
+            let decided = one.decided.as_ref().map(|one| json!({"by": one.by, "reason": one.reason, "at": one.at}));
+            let signal = json!({"says": one.says, "about": one.about, "reason": one.reason, "reference": one.reference, "by": one.by,
+                "at": one.at, "suspension": one.suspension, "decided": decided});
+            (id.to_string(), signal)
+        };
+        facts["signals"] = signals.all().map(one).collect::<Map<_, _>>().into();
+    }
+    if closures.iter().next().is_some() {
+        let one = |(name, one): (&EnvironmentName, &Closed)| (name.to_string(), json!({"at": one.at, "issuer": one.issuer}));
+        facts["closed"] = closures.iter().map(one).collect::<Map<_, _>>().into();
     }
     facts
 }

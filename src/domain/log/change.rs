@@ -11,6 +11,7 @@ use super::approval::ApprovalChange;
 use super::certificate::CertificateChange;
 use super::configuration::ConfigurationChange;
 use super::elevation::ElevationChange;
+use super::environment::EnvironmentChange;
 use super::guardrail::GuardrailChange;
 use super::integration::IntegrationChange;
 use super::issuer_key::IssuerKeyChange;
@@ -19,6 +20,7 @@ use super::key::KeyChange;
 use super::partner::PartnerChange;
 use super::passkey::PasskeyChange;
 use super::revocation::RevocationChange;
+use super::signal::SignalChange;
 use super::staff::StaffChange;
 use super::text::TextChange;
 use crate::domain::people::actor::Actor;
@@ -42,6 +44,8 @@ pub enum Change {
     Journal(JournalChange),
     /// A change of the operator's configuration.
     Configuration(ConfigurationChange),
+    /// A change of an environment.
+    Environment(EnvironmentChange),
     /// A change of our signing keys.
     Key(KeyChange),
     /// A change of authorities, certificates and enrolments.
@@ -64,6 +68,8 @@ pub enum Change {
     Passkey(PasskeyChange),
     /// A change of revocations.
     Revocation(RevocationChange),
+    /// A signal from outside.
+    Signal(SignalChange),
     /// A change of people's access.
     Staff(StaffChange),
     /// A change of texts of people.
@@ -145,6 +151,7 @@ macro_rules! nouns {
 nouns! {
     Journal(JournalChange),
     Configuration(ConfigurationChange),
+    Environment(EnvironmentChange),
     Key(KeyChange),
     Certificate(CertificateChange),
     IssuerKey(IssuerKeyChange),
@@ -156,6 +163,7 @@ nouns! {
     Elevation(ElevationChange),
     Passkey(PasskeyChange),
     Revocation(RevocationChange),
+    Signal(SignalChange),
     Staff(StaffChange),
     Text(TextChange),
 }

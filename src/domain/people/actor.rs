@@ -41,6 +41,8 @@ pub enum Role {
     Auditor,
     /// Submits records and approves in the business slot.
     Owner,
+    /// Sends signals within its bounds, and does nothing else. No group gives it: it is a machine that `[[signals]]` names.
+    Reporter,
     /// Submits, approves as security only, suspends, revokes.
     Security,
 }
@@ -52,6 +54,7 @@ impl Role {
             Self::Administrator => "administrator",
             Self::Auditor => "auditor",
             Self::Owner => "owner",
+            Self::Reporter => "reporter",
             Self::Security => "security",
         }
     }
@@ -112,28 +115,45 @@ pub struct Staff {
 }
 
 impl Staff {
+    /// The same caller as one that may send signals, and do nothing else: whatever its groups give it does not count.
+    #[must_use]
+    pub fn as_reporter(self) -> Self {
+        Self { roles: BTreeSet::from([Role::Reporter]), ..self }
+    }
+
     /// As the cause of a change.
     pub fn actor(&self) -> Actor {
         if self.machine { Actor::Machine(self.person.clone()) } else { Actor::Staff(self.person.clone()) }
     }
 }
 
+/// What a permission asks of its caller besides a role.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Presence {
+    /// Nothing.
+    Anybody,
+    /// A human.
+    Human,
+    /// A human who signed in recently.
+    Recent,
+}
+
 /// What a route asks of its caller: any of these roles.
 pub trait Permission: Send + Sync + 'static {
     /// One of these must be held.
     const ANY_OF: &'static [Role];
-    /// Whether it takes a human who signed in recently.
-    const HUMAN: bool = false;
+    /// What it asks besides a role.
+    const PRESENCE: Presence = Presence::Anybody;
 }
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident: [$($role:ident),+] $(, $human:literal)?;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: [$($role:ident),+] $(, $presence:ident)?;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name;
         impl Permission for $name {
             const ANY_OF: &'static [Role] = &[$(Role::$role),+];
-            $(const HUMAN: bool = $human;)?
+            $(const PRESENCE: Presence = Presence::$presence;)?
         }
     )+};
 }
@@ -144,15 +164,19 @@ permissions! {
     /// Plan, apply and submit records; ask for resume.
     Submit: [Owner, Security];
     /// Review an approval; which slot the review fills is for the domain to say.
-    Review: [Owner, Security], true;
+    Review: [Owner, Security], Recent;
     /// Suspend, revoke, cut staff, probe issuers; ask to lift or resume.
     Contain: [Security];
+    /// Send a signal.
+    Report: [Reporter, Security];
     /// Ask for an elevation, and end one.
     Elevate: [Owner, Security];
     /// Revoke a passkey; whose, is for the domain to say.
     Retire: [Administrator, Owner, Security];
     /// Rotate and taint keys.
     Operate: [Administrator];
+    /// Ask to close an environment.
+    Close: [Administrator], Human;
 }
 
 /// Proof that the caller holds the permission `P`. Made by [`Authorized::assertion`] alone, whose one caller is the admin
@@ -181,10 +205,10 @@ impl<P: Permission> Authorized<P> {
         if !P::ANY_OF.iter().any(|role| staff.roles.contains(role)) {
             return Err(Forbidden::Role);
         }
-        if P::HUMAN && staff.machine {
+        if P::PRESENCE != Presence::Anybody && staff.machine {
             return Err(Forbidden::Machine);
         }
-        if P::HUMAN && !staff.fresh {
+        if P::PRESENCE == Presence::Recent && !staff.fresh {
             return Err(Forbidden::Stale);
         }
         Ok(Self { staff, permission: PhantomData })

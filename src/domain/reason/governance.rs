@@ -61,6 +61,14 @@ super::kind::reasons! {
         "Too many requests with an Idempotency-Key are under way.";
         "Such a request is done to its end even if its sender goes away, so a person has 32 of them at a time, and all people 256.";
         "Wait for answers before sending more.";
+    SIGNAL_NOT_ALLOWED = "signal.not-allowed", Forbidden;
+        "This machine may not say that.";
+        "[[signals]] names the kinds and subjects that each machine may send.";
+        "Ask the operator to name the kind and the subject in its section.";
+    SIGNAL_TOO_MANY = "signal.too-many-held", Quota;
+        "Too many signals of this sender wait for a person.";
+        "Beyond its bounds a machine's signals are kept until a person has looked at them, and nobody looks at thousands.";
+        "Have security confirm or dismiss those that wait.";
     PLAN_STALE = "plan.stale", Stale;
         "The plan is no longer current.";
         "Something that it would change has changed since.";

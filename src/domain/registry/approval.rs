@@ -67,6 +67,8 @@ pub enum Kind {
     Change,
     /// A first EST enrolment.
     Enrolment,
+    /// Closing an environment for everybody.
+    Environment,
     /// A new or changed guardrail, or its removal.
     Guardrail,
     /// A submitted integration.
@@ -83,7 +85,9 @@ impl Kind {
     /// The slots that an approval of this kind has.
     pub fn slots(self) -> Vec<Role> {
         match self {
-            Self::Api | Self::Change | Self::Guardrail | Self::Integration => vec![Role::Owner, Role::Security],
+            Self::Api | Self::Change | Self::Environment | Self::Guardrail | Self::Integration => {
+                vec![Role::Owner, Role::Security]
+            }
             Self::Enrolment | Self::Lift | Self::Partner | Self::Resume => vec![Role::Security],
         }
     }

@@ -1,11 +1,12 @@
 //! What the operator configured: the environments, each with its issuer and trust domain.
 
+use super::signal::{SignalKind, SubjectPattern};
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer, TrustDomain};
 use crate::domain::value::zone::Zone;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the operator configured that decisions rest on.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -15,9 +16,26 @@ pub struct Configuration {
     pub environments: BTreeMap<EnvironmentName, Environment>,
     /// Digest of the staff section.
     pub staff: Digest,
+    /// The sections `signals`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<Sender>,
     /// The section `governance`; absent where it says nothing.
     #[serde(default, skip_serializing_if = "Governance::is_default")]
     pub governance: Governance,
+}
+
+/// A machine that may say that a partner's access has lost its reason.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sender {
+    /// The value of its person claim.
+    pub caller: String,
+    /// What it may say.
+    pub kinds: BTreeSet<SignalKind>,
+    /// Whom it may speak of.
+    pub subjects: Vec<SubjectPattern>,
+    /// The signals in an hour that act before a person is asked.
+    pub per_hour: u32,
 }
 
 /// What the operator configured for the life of records.

@@ -13,5 +13,6 @@ pub mod lifecycle;
 pub mod partner;
 pub mod phase;
 pub mod preset;
+pub mod signal;
 pub mod stop;
 pub mod suspension;

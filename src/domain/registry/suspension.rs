@@ -8,7 +8,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::signal::{SignalKind, SignalSubject};
 use crate::domain::people::actor::Actor;
+use crate::domain::reason::Reason;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, PartnerName, SuspensionId};
@@ -24,6 +26,15 @@ pub enum Party {
 }
 
 impl Party {
+    /// The target of the suspension that a signal makes, and the environment that it covers; all if there is none.
+    pub fn of_signal(subject: &SignalSubject) -> (Self, Option<&EnvironmentName>) {
+        match subject {
+            SignalSubject::Partner(partner) => (Self::Partner(partner.clone()), None),
+            SignalSubject::Integration(id) => (Self::Integration(id.clone()), None),
+            SignalSubject::Environment(id, environment) => (Self::Integration(id.clone()), Some(environment)),
+        }
+    }
+
     /// The target of a `resume`, by the subject of its approval: that of a partner has no slash.
     pub fn of_subject(subject: &str) -> Option<Self> {
         let integration = subject.parse().map(Self::Integration);
@@ -53,9 +64,17 @@ pub struct Suspension {
     pub reason: Text,
     /// When.
     pub at: Timestamp,
+    /// What a signal said, if one made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<SignalKind>,
 }
 
 impl Suspension {
+    /// The reason that an exchange is told: that of the signal that made it, else `otherwise`.
+    pub fn told(&self, otherwise: &'static Reason) -> &'static Reason {
+        self.signal.map_or(otherwise, SignalKind::reason)
+    }
+
     /// Whether it covers every environment.
     pub fn covers_all(&self) -> bool {
         self.environments.is_empty()

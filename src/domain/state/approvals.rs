@@ -18,6 +18,7 @@ impl Approval {
         let integration = || state.integrations.get(&named.parse::<IntegrationId>().ok()?);
         match self.kind {
             Kind::Api => waits(state.apis.get(named).and_then(|api| held(&api.held))),
+            Kind::Environment => state.closures.asked(named) == Some(&self.id),
             Kind::Guardrail => state.guardrails.get(named).is_some_and(|one| {
                 let removal = one.removal.as_ref() == Some(&self.id) && one.removal_version() == Some(self.version);
                 removal || waits(held(&one.held))

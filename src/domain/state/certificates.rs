@@ -6,11 +6,35 @@ use super::opening::Opening;
 use crate::domain::credential::certificate::{Enrolment, Leaf};
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::log::certificate::CertificateChange;
+use crate::domain::registry::signal::SignalKind;
 use crate::domain::value::clock::Timestamp;
 
+/// Why a certificate of a workload does not count, and since when.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LeafEnd {
+    /// It is revoked, for good.
+    Revoked(Timestamp),
+    /// It is on hold (RFC 5280 section 5.3.1, certificateHold).
+    Held(Timestamp),
+}
+
 impl State {
-    /// When a certificate was revoked, if it was.
-    pub fn revoked_at(&self, leaf: &Leaf) -> Option<Timestamp> {
+    /// Why a certificate of a workload does not count, and since when; `None` if it counts.
+    ///
+    /// One that is revoked stays so. One whose integration somebody called compromised is on hold until that suspension is lifted.
+    pub fn leaf_end(&self, leaf: &Leaf) -> Option<LeafEnd> {
+        let revoked = self.revoked_at(leaf).map(LeafEnd::Revoked);
+        revoked.or_else(|| self.held_since(leaf).map(LeafEnd::Held))
+    }
+
+    fn held_since(&self, leaf: &Leaf) -> Option<Timestamp> {
+        let partner = self.partners.get(&leaf.integration.partner).map(|known| &known.suspensions);
+        let own = self.integrations.get(&leaf.integration).map(|known| &known.suspensions);
+        let covering = partner.into_iter().chain(own).flat_map(|known| known.covering(&leaf.environment));
+        covering.filter(|one| one.signal == Some(SignalKind::Compromised)).map(|one| one.at).min()
+    }
+
+    fn revoked_at(&self, leaf: &Leaf) -> Option<Timestamp> {
         let key = leaf.revocation_key();
         self.revocations.values().find(|revocation| revocation.target.key() == key).map(|revocation| revocation.at)
     }

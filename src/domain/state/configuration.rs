@@ -3,7 +3,7 @@
 use super::State;
 use super::effects::{Effects, Entered};
 use crate::domain::log::configuration::ConfigurationChange;
-use crate::domain::registry::environment::{Configuration, is_production};
+use crate::domain::registry::environment::{Configuration, Sender, is_production};
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::EnvironmentName;
 use crate::domain::value::zone::{Local, Zone};
@@ -30,6 +30,11 @@ impl State {
                 Effects::judged()
             }
         }
+    }
+
+    /// The machine that may send signals under this id.
+    pub fn sender(&self, caller: &str) -> Option<&Sender> {
+        self.configuration.as_ref()?.signals.iter().find(|sender| sender.caller == caller)
     }
 
     /// The local time at `now`, in the zone of the configuration.

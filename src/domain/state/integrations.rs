@@ -110,7 +110,7 @@ impl State {
                 Effects::judged().moving(Versions::InForce(client()))
             }
             IntegrationChange::Suspended { integration, reason, id, environments } => {
-                self.suspend(entry, &party(integration), Suspended { id: id.as_ref(), environments, reason })
+                self.suspend(entry, &party(integration), Suspended { id: id.as_ref(), environments, reason, signal: None })
             }
             IntegrationChange::ResumeAsked { integration, reason, approval, suspensions } => {
                 self.ask_resume(entry, &party(integration), ResumeAsked { approval, reason, named: suspensions })

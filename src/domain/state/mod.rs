@@ -20,6 +20,7 @@ use super::registry::environment::{Configuration, Environment};
 use super::value::clock::Timestamp;
 use super::value::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId};
 use barred::Barred;
+use closures::Closures;
 use effects::{Effects, Entered};
 use elevations::Elevations;
 use guardrail::Guardrails;
@@ -29,6 +30,7 @@ use issuer_keys::IssuerKeys;
 use narrowings::Narrowings;
 use recent_cuts::{Cut, RecentCuts};
 use revoked_tokens::RevokedTokens;
+use signal::Signals;
 use taken::Taken;
 
 pub use super::credential::keys::Keys;
@@ -44,12 +46,14 @@ pub mod appliers;
 mod approvals;
 pub mod barred;
 pub mod candidates;
-mod certificates;
+pub mod certificates;
+pub mod closures;
 mod configuration;
 pub mod cut;
 mod effects;
 pub mod elevations;
 pub mod ends;
+mod environments;
 mod granted;
 pub mod guardrail;
 mod guardrails;
@@ -71,6 +75,8 @@ pub mod recent_cuts;
 mod remembered;
 mod revocations;
 pub mod revoked_tokens;
+pub mod signal;
+mod signals;
 pub mod standing;
 pub mod suspensions;
 pub mod taken;
@@ -98,6 +104,8 @@ pub struct State {
     pub checkpoint_keys: u64,
     /// The operator's configuration.
     pub configuration: Option<Configuration>,
+    /// The environments that are closed for everybody.
+    pub closures: Closures,
     /// The time of the last change of the configuration that made the longest life of a token shorter.
     pub lives_shortened: Option<Timestamp>,
     /// Signing keys of all environments.
@@ -134,6 +142,8 @@ pub struct State {
     pub recent_cuts: RecentCuts,
     /// The rights that versions took away lately, which cut tokens.
     pub narrowings: Narrowings,
+    /// All signals that ever came.
+    pub signals: Signals,
     /// The issuer of the person who made the last change: one text for all that is kept of people.
     pub(in crate::domain) issuer_of_people: Option<Issuer>,
     /// People whose access was ended, with the time of the cut. It stays ended.
@@ -166,6 +176,7 @@ impl State {
         let effects = match &change.what {
             Change::Journal(change) => self.apply_journal(entry, change),
             Change::Configuration(change) => self.apply_configuration(entry, change),
+            Change::Environment(change) => self.apply_environment(entry, change),
             Change::Key(change) => self.apply_key(entry, change),
             Change::Certificate(change) => self.apply_certificate(entry, change),
             Change::IssuerKey(change) => self.apply_issuer_key(entry, change),
@@ -177,6 +188,7 @@ impl State {
             Change::Elevation(change) => self.apply_elevation(entry, change),
             Change::Passkey(change) => self.apply_passkey(entry, change),
             Change::Revocation(change) => self.apply_revocation(entry, change),
+            Change::Signal(change) => self.apply_signal(entry, change),
             Change::Staff(change) => self.apply_staff(entry, change),
             // The texts leave the store with the change. The state holds their digests.
             Change::Text(TextChange::Erased { .. }) => Effects::unjudged(),

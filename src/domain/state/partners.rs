@@ -36,7 +36,7 @@ impl State {
                 Effects::judged()
             }
             PartnerChange::Suspended { partner, reason, id, environments } => {
-                self.suspend(entry, &party(partner), Suspended { id: id.as_ref(), environments, reason })
+                self.suspend(entry, &party(partner), Suspended { id: id.as_ref(), environments, reason, signal: None })
             }
             PartnerChange::ResumeAsked { partner, reason, approval, suspensions } => {
                 self.ask_resume(entry, &party(partner), ResumeAsked { approval, reason, named: suspensions })

@@ -124,7 +124,7 @@ fn configurations() -> impl Strategy<Value = Configuration> {
         };
         let named = ENVIRONMENTS.iter().zip(there).filter(|(_, there)| *there);
         let environments = named.map(|(text, _)| (name(text), environment(text))).collect();
-        Configuration { environments, staff: Digest::of(b"staff"), governance: Governance::default() }
+        Configuration { environments, staff: Digest::of(b"staff"), signals: Vec::new(), governance: Governance::default() }
     })
 }
 

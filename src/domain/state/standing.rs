@@ -20,6 +20,8 @@ pub enum RevocationStanding {
 pub enum LeafStanding {
     /// It is over.
     Expired,
+    /// Its integration is called compromised.
+    Held,
     /// A revocation refuses it.
     Revoked,
     /// It counts.
@@ -55,6 +57,7 @@ impl LeafStanding {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Expired => "expired",
+            Self::Held => "held",
             Self::Revoked => "revoked",
             Self::Valid => "valid",
         }
@@ -91,6 +94,8 @@ impl State {
             LeafStanding::Revoked
         } else if now >= leaf.ends {
             LeafStanding::Expired
+        } else if self.leaf_end(leaf).is_some() {
+            LeafStanding::Held
         } else {
             LeafStanding::Valid
         }

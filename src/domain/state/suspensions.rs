@@ -9,6 +9,7 @@ use super::effects::{Effects, Entered};
 use super::opening::Opening;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::registry::approval::Approval;
+use crate::domain::registry::signal::SignalKind;
 use crate::domain::registry::suspension::{Party, Suspension, Suspensions};
 use crate::domain::value::names::{EnvironmentName, SuspensionId};
 use crate::domain::value::text::Text;
@@ -18,6 +19,8 @@ pub(super) struct Suspended<'a> {
     pub id: Option<&'a SuspensionId>,
     pub environments: &'a BTreeSet<EnvironmentName>,
     pub reason: &'a Text,
+    /// What a signal said, if one suspends.
+    pub signal: Option<SignalKind>,
 }
 
 /// What the entry of a request to resume says of it.
@@ -72,6 +75,7 @@ impl State {
             by: entry.by.clone(),
             reason: suspended.reason.clone(),
             at: entry.at,
+            signal: suspended.signal,
         };
         let Some(suspensions) = self.suspensions_mut(party) else { return Effects::judged() };
         let earlier = suspensions.add(one);

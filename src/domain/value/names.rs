@@ -141,6 +141,10 @@ name!(
     SuspensionId, url_safe
 );
 name!(
+    /// One signal from outside.
+    SignalId, url_safe
+);
+name!(
     /// One request for an elevation, and what came of it.
     ElevationId, url_safe
 );

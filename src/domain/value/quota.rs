@@ -15,6 +15,7 @@
 //! | introspection, and verdicts that it asks for | 122 n; of an API 366 000 | nothing | the same |
 //! | revocation of a token | 61 n; of an API 36 600 | one entry for each living token | the same |
 //! | request for an elevation | 120 | one entry | the same |
+//! | word that it is compromised | 120 | one entry at the first | the same |
 //! | poll of an elevation | 36 600 | nothing | nothing |
 //! | first enrolment, re-enrolment | 120 | one entry | nothing |
 //! | DPoP proof that a proxy shows for it | 366 000 | nothing | one key for a DPoP proof |
@@ -38,6 +39,8 @@ pub enum Operation {
     Enrolment,
     /// Asks for an elevation.
     ElevationRequest,
+    /// Says that it is compromised.
+    Signal,
     /// Asks how an elevation stands.
     ElevationPoll,
     /// Shows a DPoP proof to a proxy that asks for a verdict.
@@ -79,6 +82,9 @@ const ENROLMENTS_AN_HOUR: u32 = 60;
 /// Three times the elevations that may be open at once.
 const ELEVATIONS_AN_HOUR: u32 = 60;
 
+/// All but the first say the same again.
+const SIGNALS_AN_HOUR: u32 = 60;
+
 /// Twenty open elevations, each asked about every two seconds as the answer says.
 const POLLS: u32 = 600;
 
@@ -100,6 +106,7 @@ impl Operation {
             // Nobody has more tokens to revoke than it was given.
             Self::Revocation => per_minute(exchanges),
             Self::Enrolment => per_hour(ENROLMENTS_AN_HOUR),
+            Self::Signal => per_hour(SIGNALS_AN_HOUR),
             Self::ElevationRequest => per_hour(ELEVATIONS_AN_HOUR),
             Self::ElevationPoll => per_minute(POLLS),
             Self::Possession => per_minute(OF_AN_API),
@@ -114,6 +121,7 @@ impl Operation {
             Self::Revocation => "revocation",
             Self::Enrolment => "enrolment",
             Self::ElevationRequest => "elevation",
+            Self::Signal => "signal",
             Self::ElevationPoll => "poll",
             Self::Possession => "possession",
         }

@@ -78,8 +78,9 @@ pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Probl
         Problem::of(fault.reason)
     })?;
     // A cut ends access whatever the token says. Only a new decision gives it back, not a new token.
-    broker.journal.view().state.ensure_not_cut(&staff.person).map_err(Problem::of)?;
-    Ok(staff)
+    let view = broker.journal.view();
+    view.state.ensure_not_cut(&staff.person).map_err(Problem::of)?;
+    Ok(if view.state.sender(&staff.person.id).is_some() { staff.as_reporter() } else { staff })
 }
 
 /// Tells the caller which roles are needed and which they have.

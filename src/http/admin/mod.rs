@@ -25,6 +25,7 @@ mod certificates;
 mod describe;
 mod document;
 mod elevations;
+mod environments;
 mod evidence;
 mod gate;
 mod guardrails;
@@ -42,6 +43,7 @@ mod records;
 mod registry;
 mod revocations;
 mod route;
+pub mod signals;
 mod suspensions;
 mod webhooks;
 
@@ -67,6 +69,7 @@ fn table() -> Vec<Route> {
         approvals::routes(),
         certificates::routes(),
         elevations::routes(),
+        environments::routes(),
         evidence::routes(),
         guardrails::routes(),
         issuers::routes(),
@@ -77,6 +80,7 @@ fn table() -> Vec<Route> {
         records::routes(),
         registry::routes(),
         revocations::routes(),
+        signals::routes(),
         suspensions::routes(),
         webhooks::routes(),
     ];

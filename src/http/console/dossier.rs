@@ -17,6 +17,7 @@ pub fn kind(one: &Value) -> &'static str {
         "guardrail" if one["removes"] == true => "removal of a guardrail",
         "guardrail" => "guardrail, new or changed",
         "enrolment" => "first certificate of a machine",
+        "environment" => "end of an environment for everybody",
         "integration" => "onboarding of an integration",
         "lift" => "end of a revocation",
         "partner" => "partner, new or changed",
@@ -75,6 +76,7 @@ pub fn sentence(one: &Value, approves: bool) -> String {
     let subject = cell(one, "subject");
     let (does, does_not) = match one["kind"].as_str().unwrap_or_default() {
         "enrolment" => ("lets one machine get a certificate for", "lets no machine get a certificate for"),
+        "environment" => ("closes for everybody", "does not close"),
         "guardrail" if one["removes"] == true => ("agrees to remove", "does not agree to remove"),
         "lift" => ("lets exchanges in again through", "goes on refusing exchanges through"),
         "resume" => ("resumes", "does not resume"),
@@ -95,6 +97,7 @@ pub fn next(one: &Value) -> String {
         ("expired", _) => "Nobody answered in time, so nothing changes. It can be asked for again.".to_owned(),
         ("withdrawn", _) => "It was replaced by a newer one, which waits in the queue.".to_owned(),
         ("approved", "enrolment") => "The enrolment token works now, once, for ten minutes.".to_owned(),
+        ("approved", "environment") => "It is closed, and never opens again. What was issued there is cut.".to_owned(),
         ("approved", "guardrail") if one["record"].is_null() => "It was removed or replaced.".to_owned(),
         ("approved", "lift") => "New tokens can be had again. What was cut stays cut.".to_owned(),
         ("approved", "resume") => "These suspensions are lifted, and no other. What was cut stays cut.".to_owned(),

@@ -35,6 +35,8 @@ pub enum Fault {
     Host,
     /// Several environments have this path, and the host does not say which of them is meant.
     Environment,
+    /// The environment was closed more than 30 days ago.
+    Closed,
     /// A trusted proxy sent a `Client-Cert` or `Client-Cert-Chain` that cannot be parsed.
     ClientCert,
     /// A trusted proxy sent a `Forwarded` that cannot be parsed.
@@ -90,6 +92,7 @@ impl Fault {
                 "invalid_request",
                 "Several environments have this path, and the request's host is the issuer's of none: send that host, or give each issuer a path of its own",
             ),
+            Self::Closed => (StatusCode::GONE, "invalid_request", "This environment is closed"),
             Self::ClientCert => (
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
@@ -113,6 +116,7 @@ impl Fault {
                 | Self::Encoding
                 | Self::Host
                 | Self::Environment
+                | Self::Closed
                 | Self::ClientCert
                 | Self::Forwarded
         )

@@ -67,7 +67,8 @@ async fn asked(here: &Here, headers: &HeaderMap, body: &Bytes) -> Result<Respons
     Ok(response)
 }
 
-fn proof(here: &Here, headers: &HeaderMap) -> Result<Credential, Problem> {
+/// The proof of a workload: a bearer assertion, or a certificate.
+pub(super) fn proof(here: &Here, headers: &HeaderMap) -> Result<Credential, Problem> {
     match (Authorization::of(headers), &here.certificate) {
         (Authorization::Token { text, as_dpop: false }, _) => Ok(Credential::Assertion { text, slot: Slot::ClientAssertion }),
         (Authorization::Absent, Some(_)) => Ok(Credential::Certificate),
@@ -78,11 +79,11 @@ fn proof(here: &Here, headers: &HeaderMap) -> Result<Credential, Problem> {
 /// The answer to an unknown caller: that no caller is known, and never why.
 ///
 /// See docs/reference/http.md#refusals.
-fn stranger(here: &Here, reason: &'static Reason) -> Problem {
+pub(super) fn stranger(here: &Here, reason: &'static Reason) -> Problem {
     denied_problem(here, &Denied::from(Refused::unknown(reason)))
 }
 
-fn denied_problem(here: &Here, denied: &Denied) -> Problem {
+pub(super) fn denied_problem(here: &Here, denied: &Denied) -> Problem {
     let refused = &denied.refused;
     here.metrics.refused(refused.reason);
     let is_busy = matches!(refused.reason.class, reason::Class::Busy | reason::Class::Form | reason::Class::Quota);

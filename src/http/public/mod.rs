@@ -11,6 +11,7 @@ mod here;
 pub mod introspection;
 mod prepared;
 pub mod publication;
+pub mod signals;
 pub mod token;
 pub mod verification;
 
@@ -86,16 +87,18 @@ enum Route {
     Status,
     StatusInPath,
     Revoke,
+    Signals,
     Token,
     Verify,
     VerifyInPath,
 }
 
-const ROUTES: [(&str, Route); 17] = [
+const ROUTES: [(&str, Route); 18] = [
     ("/.well-known/oauth-authorization-server", Route::Metadata(Flavour::OAuth)),
     ("/.well-known/openid-configuration", Route::Metadata(Flavour::OpenId)),
     ("/bundle", Route::Bundle),
     ("/elevations", Route::Elevations),
+    ("/signals", Route::Signals),
     ("/elevations/{id}", Route::Elevation),
     ("/crl", Route::List),
     ("/crl/{kid}", Route::List),
@@ -243,6 +246,7 @@ impl Route {
             | Self::Jwks(_)
             | Self::Metadata(_)
             | Self::Revoke
+            | Self::Signals
             | Self::Token
             | Self::Verify => false,
         }
@@ -251,7 +255,12 @@ impl Route {
     /// True if a certificate authenticates the client of this route, or its token is bound to one.
     fn takes_certificate(self) -> bool {
         match self {
-            Self::Elevations | Self::Enrolment(Operation::Reenroll) | Self::Introspect | Self::Revoke | Self::Token => true,
+            Self::Elevations
+            | Self::Enrolment(Operation::Reenroll)
+            | Self::Introspect
+            | Self::Revoke
+            | Self::Signals
+            | Self::Token => true,
             Self::Bundle
             | Self::Elevation
             | Self::Enrolment(Operation::CaCerts | Operation::Enroll)
@@ -272,6 +281,7 @@ impl Route {
             Self::Elevations
             | Self::Introspect
             | Self::Revoke
+            | Self::Signals
             | Self::Status
             | Self::Token
             | Self::Enrolment(Operation::Enroll | Operation::Reenroll) => post(handle),
@@ -296,6 +306,9 @@ impl Route {
             let fault = if self.is_found_by_path() { Fault::Environment } else { Fault::Host };
             return at_once(fault.response(ErrorShape::OAuth));
         };
+        if public.broker.is_gone(&place.environment) {
+            return at_once(Fault::Closed.response(ErrorShape::OAuth));
+        }
         // A token in a query ends up in logs (ABUSE A-15), so the routes that take a token take no query.
         let takes_query = matches!(self, Self::Bundle | Self::Jwks(_) | Self::Metadata(_) | Self::Verify | Self::VerifyInPath);
         if request.uri().query().is_some() && !takes_query {
@@ -344,6 +357,7 @@ impl Route {
                 Box::pin(async move { enrolment::certificate_status(&here, &question).await })
             }
             Self::Elevations => whole(body, |body| elevations::ask(here, headers, body)),
+            Self::Signals => whole(body, |body| signals::send(here, headers, body)),
             Self::Introspect => whole(body, |body| introspection::introspect(here, headers, body)),
             Self::Revoke => whole(body, |body| introspection::revoke(here, headers, body)),
             // Without a content type the body is parsed. A content type that says something else is believed.

@@ -5,6 +5,7 @@ use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevocationReason, Revo
 use super::der::{date, serial_number};
 use super::{Issuance, IssueFault};
 use crate::domain::credential::certificate::{Authority, Der};
+use crate::domain::state::certificates::LeafEnd;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::Serial;
 
@@ -18,8 +19,8 @@ pub const LIST_LIFE: Seconds = Seconds::hours(24);
 pub struct Revoked {
     /// Its serial number.
     pub serial: Serial,
-    /// The time of its revocation.
-    pub at: Timestamp,
+    /// Why it does not count.
+    pub end: LeafEnd,
 }
 
 impl Issuance {
@@ -38,11 +39,15 @@ impl Issuance {
     ) -> Result<Der, IssueFault> {
         let key = self.issuing_key(&authority.kid).ok_or(IssueFault::NoKey)?;
         let one = |revoked: &Revoked| {
+            // The journal has the reason. The public list says only that nothing is known of a compromise.
+            let (at, reason) = match revoked.end {
+                LeafEnd::Revoked(at) => (at, RevocationReason::CessationOfOperation),
+                LeafEnd::Held(at) => (at, RevocationReason::CertificateHold),
+            };
             Some(RevokedCertParams {
                 serial_number: serial_number(&revoked.serial),
-                revocation_time: date(revoked.at).ok()?,
-                // The journal has the reason. The public list says only that nothing is known of a compromise.
-                reason_code: Some(RevocationReason::CessationOfOperation),
+                revocation_time: date(at).ok()?,
+                reason_code: Some(reason),
                 invalidity_date: None,
             })
         };

@@ -13,6 +13,7 @@ use super::der::date;
 use super::der::is_framed;
 use super::{IssueFault, UnusableKey};
 use crate::domain::credential::certificate::{Authority, Der};
+use crate::domain::state::certificates::LeafEnd;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::hex;
 use crate::domain::value::names::Serial;
@@ -36,8 +37,13 @@ const SHA_256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
 /// ASN.1 NULL, in DER.
 const NULL: [u8; 2] = [5, 0];
 
-/// `cessationOfOperation` (RFC 5280 section 5.3.1), as in the revocation list.
-const CESSATION: i64 = 5;
+/// The reason, as in the revocation list: `cessationOfOperation` or `certificateHold` (RFC 5280 section 5.3.1).
+fn reason(end: LeafEnd) -> i64 {
+    match end {
+        LeafEnd::Revoked(_) => 5,
+        LeafEnd::Held(_) => 6,
+    }
+}
 
 /// An answer without a signature (RFC 6960 section 4.2.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,8 +78,8 @@ struct CertId {
 pub enum Status {
     /// It is on record and not revoked.
     Good,
-    /// It was revoked at this time.
-    Revoked(Timestamp),
+    /// It does not count: it was revoked, or is on hold.
+    Ended(LeafEnd),
     /// It is not on record.
     Unknown,
 }
@@ -218,7 +224,10 @@ impl Responder {
         let mut statuses = Vec::new();
         for id in &question.ids {
             let status = id.serial().filter(|_| id.is_of(authority)).map_or(Status::Unknown, |serial| known(&serial));
-            let revoked = if let Status::Revoked(at) = status { Some(time(at)?) } else { None };
+            let revoked = match status {
+                Status::Ended(LeafEnd::Revoked(at) | LeafEnd::Held(at)) => Some(time(at)?),
+                Status::Good | Status::Unknown => None,
+            };
             statuses.push((id, status, revoked));
         }
         let key = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, self.key.der_bytes());
@@ -285,10 +294,10 @@ fn write_status(writer: DERWriter<'_>, status: Status, revoked: Option<&[u8]>) {
     match status {
         Status::Good => writer.write_tagged_implicit(Tag::context(0), |writer| writer.write_null()),
         Status::Unknown => writer.write_tagged_implicit(Tag::context(2), |writer| writer.write_null()),
-        Status::Revoked(_) => writer.write_tagged_implicit(Tag::context(1), |writer| {
+        Status::Ended(end) => writer.write_tagged_implicit(Tag::context(1), |writer| {
             writer.write_sequence(|writer| {
                 writer.next().write_der(revoked.unwrap_or_default());
-                writer.next().write_tagged(Tag::context(0), |writer| writer.write_enum(CESSATION));
+                writer.next().write_tagged(Tag::context(0), |writer| writer.write_enum(reason(end)));
             });
         }),
     }

@@ -26,7 +26,7 @@ pub fn with_certificates(issuer: &str) -> String {
     sandbox.replacen("    scopes:\n      orders-api:\n", &format!("{binding}    scopes:\n      orders-api:\n"), 1)
 }
 
-async fn world() -> World {
+pub async fn world() -> World {
     let world = World::start().await;
     world.onboard(&with_certificates(&world.partner.issuer)).await;
     world.clock.synchronise();

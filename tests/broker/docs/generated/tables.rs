@@ -92,6 +92,7 @@ fn defaults() -> BTreeMap<&'static str, String> {
         ("environments.NAME.max_ttl", environment.max_ttl.to_string()),
         ("environments.NAME.trust_domain", "NAME and the host of the issuer".to_owned()),
         ("webhooks.NAME.give_up_after", "24h".to_owned()),
+        ("signals.per_hour", "5".to_owned()),
     ])
 }
 
@@ -105,7 +106,8 @@ pub fn configuration() -> String {
         let inner = ty.rsplit(['<', ' ']).next().unwrap_or_default().trim_end_matches('>');
         let Some(fields) = structs.get(inner) else { continue };
         let name = if ty.starts_with("BTreeMap") { format!("{section}.NAME") } else { section.clone() };
-        page.push_str(&format!("### [{name}]\n\n{}\n\n| key | default | meaning |\n|---|---|---|\n", about.trim()));
+        let heading = if ty.starts_with("Vec") { format!("[[{name}]]") } else { format!("[{name}]") };
+        page.push_str(&format!("### {heading}\n\n{}\n\n| key | default | meaning |\n|---|---|---|\n", about.trim()));
         for (key, ty, about) in fields {
             let default = defaults.get(format!("{name}.{key}").as_str());
             told += usize::from(default.is_some());
