@@ -7,9 +7,11 @@
 use std::sync::Arc;
 
 use super::Broker;
+use super::exception::{extended, without_closed};
 use super::failure::Failure;
 use super::view::approval::{
-    ApprovalView, AroundView, DeedView, EnrolmentView, FindingView, OwnersView, ReviewView, SeverityView, StopView, StoppedView,
+    ApprovalView, AroundView, ClosingView, DeedView, EnrolmentView, FindingView, OwnersView, ReviewView, SeverityView,
+    StopView, StoppedView,
 };
 use super::view::record::{DifferenceView, place};
 use super::view::suspension::{self, SuspensionView};
@@ -20,12 +22,12 @@ use crate::domain::decision::consequence::waits_for;
 use crate::domain::reason::ReasonCode;
 use crate::domain::record::{self, Difference, Fault, Record, Severity, Weight};
 use crate::domain::registry::approval::{Approval, Kind, Review};
-use crate::domain::registry::integration::Integration;
+use crate::domain::registry::integration::{Integration, StaticSecret};
 use crate::domain::state::{Held, Revocation, State, Suspension, Versioned};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::effort::{Effort, Exhausted};
-use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId};
+use crate::domain::value::names::{ApprovalId, EnvironmentName, ExceptionId, IntegrationId};
 use crate::domain::value::text::Text;
 use crate::domain::value::yaml;
 
@@ -40,6 +42,8 @@ enum Content<'a> {
     Suspensions(&'a [Suspension]),
     /// A revocation that would be lifted.
     Revocation(&'a Revocation),
+    /// A static secret that would be closed.
+    Exception(&'a ExceptionId, &'a StaticSecret),
     /// A machine that would get its first certificate.
     Enrolment(IntegrationId, EnvironmentName),
     /// A version that neither waits nor is in force any more.
@@ -93,6 +97,7 @@ impl Broker {
             Content::Enrolment(integration, environment) => {
                 shown.enrolment = Some(enrolment(integration, environment, state));
             }
+            Content::Exception(id, secret) => shown.exception = Some(exception(id, secret, (state, words))),
             Content::Gone => {}
         }
         shown.integration = around(approval, state).map(|record| integration(record, words));
@@ -113,7 +118,8 @@ impl Broker {
         let mut effort = Effort::default();
         // Forgotten texts are still told apart by their digests. People see only that a text was forgotten.
         let differences = (!proposed.is_in_force).then(|| {
-            let found = record::compare(proposed.in_force.as_ref(), &proposed.record, &mut effort);
+            let in_force = proposed.in_force.as_ref().map(|record| without_closed(record, state));
+            let found = record::compare(in_force.as_ref(), &without_closed(&proposed.record, state), &mut effort);
             let found = found.unwrap_or_else(|exhausted| vec![uncompared(exhausted)]);
             found.into_iter().map(|one| difference(one, &erased)).collect()
         });
@@ -146,6 +152,7 @@ impl Broker {
             Ok(located) => {
                 let mut found = check::check(&located, &Surroundings::of(state, self.now()));
                 found.extend(self.unreachable(&located));
+                found.extend(located.iter().flat_map(|located| extended(located, state)));
                 found
             }
             Err(faults) => faults,
@@ -160,6 +167,7 @@ impl Content<'_> {
             Self::Record(proposed) => names(proposed.by).chain(proposed.reason).collect(),
             Self::Suspensions(lifts) => suspension::texts(*lifts).collect(),
             Self::Revocation(revocation) => names(&revocation.by).chain([&revocation.reason]).collect(),
+            Self::Exception(_, secret) => vec![&secret.owner],
             Self::Enrolment(..) | Self::Gone => Vec::new(),
         }
     }
@@ -198,6 +206,7 @@ pub fn row(approval: &Approval, state: &State, words: &Words, now: Timestamp) ->
         stopped: None,
         suspensions: None,
         enrolment: None,
+        exception: None,
         integration: None,
     }
 }
@@ -232,6 +241,7 @@ fn lifts<'a>(approval: &Approval, state: &'a State) -> Option<&'a Revocation> {
         | Kind::Change
         | Kind::Enrolment
         | Kind::Environment
+        | Kind::Exception
         | Kind::Guardrail
         | Kind::Integration
         | Kind::Partner
@@ -264,6 +274,7 @@ fn content<'a>(approval: &'a Approval, state: &'a State) -> Content<'a> {
         }
         Kind::Resume => Some(Content::Suspensions(&approval.opened.lifts)),
         Kind::Lift => lifts(approval, state).map(Content::Revocation),
+        Kind::Exception => closing(approval, state).map(|(id, secret)| Content::Exception(id, secret)),
         // Its subject and reason say all that there is.
         Kind::Environment => None,
         Kind::Enrolment => enrolled(approval).map(|(integration, environment)| Content::Enrolment(integration, environment)),
@@ -291,6 +302,25 @@ fn proposed<'a, T>(
     })))
 }
 
+/// The static secret that an approval would close, or closed.
+fn closing<'a>(approval: &Approval, state: &'a State) -> Option<(&'a ExceptionId, &'a StaticSecret)> {
+    let known = state.integrations.get(&approval.subject.parse::<IntegrationId>().ok()?)?;
+    let id = known.exceptions.asked_by(&approval.id)?;
+    Some((id, state.exception(id)?.1))
+}
+
+fn exception(id: &ExceptionId, secret: &StaticSecret, (state, words): (&State, &Words)) -> ClosingView {
+    let known = state.exception(id).and_then(|(integration, _)| state.integrations.get(integration));
+    ClosingView {
+        id: id.clone(),
+        what: secret.what.clone(),
+        control: secret.control.clone(),
+        owner: plain(Some(&secret.owner), words),
+        ends: secret.ends,
+        extensions: known.map_or(0, |known| known.exceptions.extended(id)),
+    }
+}
+
 /// The integration and the environment of an enrolment: `globex/order-sync/production`.
 fn enrolled(approval: &Approval) -> Option<(IntegrationId, EnvironmentName)> {
     let (integration, environment) = approval.subject.rsplit_once('/')?;
@@ -300,7 +330,7 @@ fn enrolled(approval: &Approval) -> Option<(IntegrationId, EnvironmentName)> {
 /// The record of the integration that is resumed, or that a machine is enrolled for.
 fn around<'a>(approval: &Approval, state: &'a State) -> Option<&'a Integration> {
     let id: IntegrationId = match approval.kind {
-        Kind::Resume => approval.subject.parse().ok()?,
+        Kind::Exception | Kind::Resume => approval.subject.parse().ok()?,
         Kind::Enrolment => enrolled(approval)?.0,
         Kind::Api | Kind::Change | Kind::Environment | Kind::Guardrail | Kind::Integration | Kind::Lift | Kind::Partner => {
             return None;

@@ -18,6 +18,7 @@ use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::entry::ChangeEntry;
 use crate::domain::log::environment::EnvironmentChange;
+use crate::domain::log::exception::ExceptionChange;
 use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
@@ -118,6 +119,7 @@ fn reason(change: &Change) -> Option<&Text> {
         )
         | Change::Configuration(ConfigurationChange::Changed(_))
         | Change::Environment(EnvironmentChange::CloseAsked { .. } | EnvironmentChange::Closed { .. })
+        | Change::Exception(ExceptionChange::CloseAsked { .. } | ExceptionChange::Closed { .. })
         | Change::Key(KeyChange::Created(_) | KeyChange::Tainted { .. } | KeyChange::Retired { .. })
         | Change::Certificate(
             CertificateChange::AuthorityCreated { .. }

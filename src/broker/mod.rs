@@ -17,6 +17,7 @@ pub mod elevation_view;
 pub mod enrolment;
 mod environment;
 pub mod event;
+mod exception;
 pub mod exchange;
 pub mod explain;
 pub mod failure;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::change::Decided;
+use super::exception::{extended, without_closed};
 use super::failure::{Failure, Fault, collisions, failed};
 use super::guardrail::{self, Hand};
 use super::judged::Judged;
@@ -116,6 +117,7 @@ impl Broker {
             return Err(failed(errors));
         }
         warnings.extend(standing);
+        warnings.extend(located.iter().flat_map(|located| extended(located, &view.state)));
         warnings.extend(self.forbidden(&located, &view.state)?);
         let id = plan::name(digest, &items);
         // Documents without differences come last.
@@ -219,7 +221,10 @@ impl Broker {
             known.extend(joined(stored.clone(), rows).1);
         }
         let against = in_force.as_ref().or(newest.as_ref()).map(|stored| joined(stored.clone(), rows).0);
-        let differences = record::compare(against.as_ref(), &new, effort)?;
+        let differences = {
+            let against = against.as_ref().map(|against| without_closed(against, state));
+            record::compare(against.as_ref(), &without_closed(&new, state), effort)?
+        };
         let mut rows = Vec::new();
         for text in new.texts_mut() {
             match text.plain().and_then(|plain| known.get(plain)) {

@@ -155,7 +155,9 @@ impl Broker {
             if again.client() != principal.client() {
                 return Err((&reason::BINDING_NO_MATCH).into());
             }
-            if let Some(same) = state.said_before(&actor, sent.says, &sent.about, sent.reference.as_deref()) {
+            // Whatever it refers to: whoever holds its proof could make suspensions without end.
+            let before = state.said_before(&actor, sent.says, &sent.about, sent.reference.as_deref());
+            if let Some(same) = before.or_else(|| state.says_already(&actor, &sent.about)) {
                 return Err(Undone::Repeated(Box::new(same.clone())));
             }
             reach = Some(reach_of(&sent.about, state));

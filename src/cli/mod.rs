@@ -23,8 +23,8 @@ use operate::key::Key;
 use operate::{ca, dev, doctor, journal, key, serve};
 use people::approval::Verdict;
 use people::{
-    approval, can_i, elevation, environment, explain, guardrail, login, partner, probe, records, revoke, signal, status,
-    webhook, whoami,
+    approval, can_i, elevation, environment, exception, explain, guardrail, login, partner, probe, records, revoke, signal,
+    status, webhook, whoami,
 };
 use shell::answer::{self, Answer, Failure, Format};
 use shell::context;
@@ -141,6 +141,12 @@ enum Command {
         before_help = "Examples:\n  carnet environment list\n  carnet environment close staging --confirm staging --reason \"the test system is gone\""
     )]
     Environment(environment::Environment),
+    /// List static secrets that live at partners, and close one
+    #[command(
+        subcommand,
+        before_help = "Examples:\n  carnet exception list\n  carnet exception close EXCEPTION --evidence \"the account is deleted, CHG-17\""
+    )]
+    Exception(exception::Exception),
     /// List and send signals that a partner's access has lost its reason, and decide those that were held
     #[command(
         subcommand,
@@ -262,6 +268,7 @@ async fn dispatch(command: Command, reach: &Reach, format: Format) -> Result<Ans
         Command::Integration(verb) => partner::integration(verb, reach).await,
         Command::Environment(verb) => environment::run(verb, reach).await,
         Command::Signal(verb) => signal::run(verb, reach).await,
+        Command::Exception(verb) => exception::run(verb, reach).await,
         Command::Guardrail(verb) => guardrail::run(verb, reach).await,
         Command::Revoke(verb) => revoke::run(verb, reach).await,
         Command::Key(verb) => key::run(verb, reach).await,

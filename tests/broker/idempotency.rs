@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::admin::refused;
 use crate::elevation::wish;
 use crate::world::client::send;
+use crate::world::days::Day;
 use crate::world::{Answer, Options, World, records};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -297,6 +298,13 @@ async fn every_route_that_changes_something_is_done_once() {
         seen.post(&format!("{route}/suspend"), &format!("{path}/suspend"), "sven", &why).await;
         seen.post(&format!("{route}/resume"), &format!("{path}/resume"), "ann", &why).await;
     }
+
+    let record = records::integration(&world.partner.issuer, "fourth", "79")
+        + &format!("exceptions: [{{what: old key, control: list, owner: r@acme.example, ends: {}}}]\n", Day(100));
+    world.onboard(&record).await;
+    let listed_exceptions = world.admin_get("/v1/exceptions", "ann").await;
+    let path = format!("/v1/exceptions/{}/close", listed_exceptions["items"][0]["id"].as_str().expect("an id"));
+    seen.post("/v1/exceptions/{id}/close", &path, "ann", &json!({"evidence": "deleted"})).await;
 
     let sent = json!({"subject": "globex/second", "kind": "compromised", "reason": "a drill"});
     seen.post("/v1/signals", "/v1/signals", "sven", &sent).await;

@@ -18,6 +18,7 @@ mod discard;
 mod docs;
 mod elevation;
 mod environments;
+mod exceptions;
 mod exchange;
 mod fuzz;
 mod guardrails;

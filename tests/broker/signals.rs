@@ -290,6 +290,8 @@ async fn a_workload_calls_itself_compromised_and_its_certificates_are_on_hold() 
     );
     let again = say(Some(&world.assertion("production")), &body).await;
     assert_eq!((again.status, again.json()), (200, said.json()));
+    let other = json!({"kind": "compromised", "reason": "x", "reference": "another"});
+    assert_eq!(say(Some(&world.assertion("production")), &other).await.status, 200, "one suspension is enough");
     let listed = world.admin_get("/v1/signals", "alan").await;
     assert_eq!(listed["items"][0]["by"]["integration"], "globex/order-sync", "{listed}");
     assert_eq!(state().await, "held");

@@ -12,7 +12,9 @@ use crate::domain::registry::approval::{Kind, Standing, Verdict};
 use crate::domain::registry::integration::{Contract, Owners};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, RevocationId};
+use crate::domain::value::names::{
+    ExceptionId, {ApprovalId, EnvironmentName, IntegrationId, RevocationId},
+};
 use crate::domain::value::text::Text;
 
 /// An approval. In a list it has the common members; alone it also has those of its kind.
@@ -81,10 +83,30 @@ pub struct ApprovalView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = EnrolmentView)]
     pub enrolment: Option<EnrolmentView>,
-    /// The integration; for `resume` and `enrolment`.
+    /// The static secret; for `exception`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = ClosingView)]
+    pub exception: Option<ClosingView>,
+    /// The integration; for `resume`, `enrolment` and `exception`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = AroundView)]
     pub integration: Option<AroundView>,
+}
+
+/// A static secret that would be closed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ClosingException)]
+pub struct ClosingView {
+    pub id: ExceptionId,
+    pub what: String,
+    pub control: String,
+    /// `[erased]` after an erasure.
+    #[schema(required)]
+    pub owner: Option<String>,
+    /// First second after its end.
+    pub ends: Timestamp,
+    /// How often its end was moved to a later day.
+    pub extensions: u32,
 }
 
 /// A review of an approval.

@@ -19,8 +19,9 @@ use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::endpoint::Endpoint;
 use crate::domain::value::names::{
-    ApiName, ApprovalId, BindingName, ClientId, ElevationId, EnrolmentId, EnvironmentName, GuardrailName, IntegrationId,
-    Issuer, KeyId, PartnerName, PasskeyId, RequestId, RevocationId, Serial, SignalId, SuspensionId, Ticket, TokenId,
+    ApiName, ApprovalId, BindingName, ClientId, ElevationId, EnrolmentId, EnvironmentName, ExceptionId, GuardrailName,
+    IntegrationId, Issuer, KeyId, PartnerName, PasskeyId, RequestId, RevocationId, Serial, SignalId, SuspensionId, Ticket,
+    TokenId,
 };
 use crate::domain::value::scope::Scope;
 
@@ -64,7 +65,8 @@ pub struct Object;
 
 const ELEVATION_STATES: [&str; 7] = ["pending", "approved", "active", "ended", "denied", "expired", "withdrawn"];
 
-const KINDS: [&str; 9] = ["api", "change", "enrolment", "environment", "guardrail", "integration", "lift", "partner", "resume"];
+const KINDS: [&str; 10] =
+    ["api", "change", "enrolment", "environment", "exception", "guardrail", "integration", "lift", "partner", "resume"];
 
 schemas! {
     Alg, "Alg": text("An algorithm for signatures, by its name in RFC 7518 or RFC 9864");
@@ -85,6 +87,7 @@ schemas! {
     Object, "Object": ObjectBuilder::new().schema_type(Type::Object);
     PartnerName, "PartnerName": text("The name of a partner");
     PasskeyId, "PasskeyId": text("The id of a passkey: SHA-256 of the credential id, in base64url");
+    ExceptionId, "ExceptionId": text("The id of a static secret at a partner");
     SignalId, "SignalId": text("The id of a signal");
     ReasonCode, "ReasonCode": text("A stable code for a reason");
     RequestId, "RequestId": text("The id of a request");

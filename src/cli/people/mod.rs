@@ -4,6 +4,7 @@ pub mod approval;
 pub mod can_i;
 pub mod elevation;
 pub mod environment;
+pub mod exception;
 pub mod explain;
 pub mod guardrail;
 pub mod inventory;

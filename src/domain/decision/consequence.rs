@@ -9,6 +9,7 @@ use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::environment::EnvironmentChange;
+use crate::domain::log::exception::ExceptionChange;
 use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::key::KeyChange;
@@ -31,6 +32,7 @@ pub fn next(state: &State, now: Timestamp) -> Option<Change> {
         .or_else(|| partner(state))
         .or_else(|| guardrail(state))
         .or_else(|| closed(state))
+        .or_else(|| exception(state))
         .or_else(|| resumed(state))
         .or_else(|| lifted(state))
         .or_else(|| notice(state, now))
@@ -101,6 +103,14 @@ fn closed(state: &State) -> Option<Change> {
     })
 }
 
+fn exception(state: &State) -> Option<Change> {
+    granted_of(state, Kind::Exception).find_map(|approval| {
+        let integration: IntegrationId = approval.subject.parse().ok()?;
+        let exception = state.integrations.get(&integration)?.exceptions.asked_by(&approval.id)?.clone();
+        Some(ExceptionChange::Closed { exception, integration }.into())
+    })
+}
+
 fn resumed(state: &State) -> Option<Change> {
     granted_of(state, Kind::Resume).find_map(|approval| {
         // An empty list would lift whatever is in force.
@@ -151,6 +161,9 @@ pub fn waits_for(state: &State, integration: &IntegrationState, now: Timestamp, 
         if !apis.all(|api| state.apis.get(api).is_some_and(|api| api.current.is_some())) {
             lacking.push(&reason::RECORD_UNKNOWN_REFERENCE);
         }
+    }
+    if integration.lacks_open(record) {
+        lacking.push(&reason::EXCEPTION_OPEN);
     }
     if held.approval.is_none() {
         return lacking;

@@ -195,8 +195,8 @@ impl Place<'_> {
             return Cause { since: access.and_then(|access| access.ends), lifted_by: lifted("apply", "owner"), ..cause };
         }
         if *reason == reason::EXCEPTION_PAST_DUE {
-            let since = current.and_then(|current| current.record.first_due()).map(|secret| secret.ends);
-            return Cause { since, lifted_by: lifted("apply", "owner"), ..cause };
+            let since = integration.and_then(|integration| integration.first_due()).map(|secret| secret.ends);
+            return Cause { since, lifted_by: lifted("close", "owner"), ..cause };
         }
         if *reason == reason::CONTRACT_ENDED {
             return Cause { since: contract.map(|contract| contract.ends), lifted_by: lifted("apply", "owner"), ..cause };

@@ -72,7 +72,7 @@ pub(in crate::domain) fn standing(
         life.end("environment.ends", ends);
     }
     partner_verified(&id.partner, state, now, trace, life)?;
-    if let Some(secret) = record.and_then(|record| record.first_due()) {
+    if let Some(secret) = integration.and_then(|integration| integration.first_due()) {
         trace.ensure("exceptions", now < secret.ends, &reason::EXCEPTION_PAST_DUE, || {
             let seen = format!("{:?} ends {}", secret.what, secret.ends.last_day());
             ("each exception closed by its end".into(), seen)

@@ -20,6 +20,7 @@ use crate::domain::log::change::Change;
 use crate::domain::log::configuration::ConfigurationChange;
 use crate::domain::log::elevation::ElevationChange;
 use crate::domain::log::environment::EnvironmentChange;
+use crate::domain::log::exception::ExceptionChange;
 use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::log::integration::IntegrationChange;
 use crate::domain::log::issuer_key::IssuerKeyChange;
@@ -38,10 +39,11 @@ use crate::domain::registry::environment::{Configuration, Environment, Governanc
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{Integration, OnLate, Rotation};
 use crate::domain::registry::signal::{SignalKind, SignalSubject};
+use crate::domain::state::exceptions::version;
 use crate::domain::value::alg::Alg;
 use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{ClientId, EnvironmentName, PasskeyId, SignalId};
+use crate::domain::value::names::{ClientId, EnvironmentName, ExceptionId, PasskeyId, SignalId};
 
 /// The name of the log.
 pub const ORIGIN: &str = "sts.acme.example/carnet";
@@ -74,6 +76,7 @@ impl Examples {
         self.suspensions(&mut story);
         self.discarded(&mut story);
         cut_by_a_version(&mut story);
+        self.exceptions(&mut story);
         self.signals(&mut story);
         self.closing(&mut story);
         story.all
@@ -116,6 +119,22 @@ impl Examples {
         let tainted = KeyChange::Tainted { environment, kid: parsed("key-2"), reason };
         story.say(&Actor::Staff(self.named("adam")), tainted);
         story.say(&Actor::Broker, KeyChange::Retired { environment: parsed("sandbox"), kid: parsed("key-3") });
+    }
+
+    fn exceptions(&self, story: &mut Story<'_>) {
+        let record = self.integration();
+        let (integration, secret) = (record.id.clone(), record.exceptions.first().expect("an exception"));
+        let exception = ExceptionId::of(&integration, &secret.what);
+        let seen = version(&exception, secret);
+        story.say(&self.owner(), IntegrationChange::Narrowed { record: Box::new(record.clone()), reason: None });
+        for id in ["approval-exception-1", "approval-exception-2"] {
+            let approval = self.approval(id, Kind::Exception, (&integration.to_string(), seen));
+            let (exception, integration, evidence) =
+                (exception.clone(), integration.clone(), self.text("the account is deleted"));
+            story.say(&self.owner(), ExceptionChange::CloseAsked { exception, integration, evidence, approval });
+        }
+        self.reviewed(story, &self.security(), "approval-exception-2", Verdict::Approve, vec![Role::Security]);
+        story.say(&Actor::Broker, ExceptionChange::Closed { exception, integration });
     }
 
     fn signals(&self, story: &mut Story<'_>) {

@@ -64,6 +64,8 @@ fn of(state: &State) -> Value {
         guardrails,
         partners,
         integrations,
+        // An index over the integrations.
+        exceptions: _,
         approvals,
         elevations: _,
         passkeys,
@@ -248,7 +250,13 @@ fn integration(one: &IntegrationState) -> Value {
     }
     // A suspension once was a phase of its own.
     let phase = if one.suspensions.iter().any(is_plain) { "suspended" } else { one.phase().name() };
-    json!({"current": current, "held": held, "suspended": suspended(&one.suspensions), "appliers": appliers, "phase": phase})
+    let mut facts = json!({"current": current, "held": held, "suspended": suspended(&one.suspensions), "appliers": appliers, "phase": phase});
+    // Left out where nothing is known, as in journals that are older than the closing of exceptions.
+    let exceptions = one.exceptions.facts();
+    if !exceptions.is_null() {
+        facts["exceptions"] = exceptions;
+    }
+    facts
 }
 
 fn elevations(state: &State) -> Value {

@@ -12,6 +12,7 @@ use super::certificate::CertificateChange;
 use super::configuration::ConfigurationChange;
 use super::elevation::ElevationChange;
 use super::environment::EnvironmentChange;
+use super::exception::ExceptionChange;
 use super::guardrail::GuardrailChange;
 use super::integration::IntegrationChange;
 use super::issuer_key::IssuerKeyChange;
@@ -56,6 +57,8 @@ pub enum Change {
     Api(ApiChange),
     /// A change of guardrails.
     Guardrail(GuardrailChange),
+    /// A change of static secrets at partners.
+    Exception(ExceptionChange),
     /// A change of partners.
     Partner(PartnerChange),
     /// A change of integrations.
@@ -157,6 +160,7 @@ nouns! {
     IssuerKey(IssuerKeyChange),
     Api(ApiChange),
     Guardrail(GuardrailChange),
+    Exception(ExceptionChange),
     Partner(PartnerChange),
     Integration(IntegrationChange),
     Approval(ApprovalChange),

@@ -27,6 +27,7 @@ pub mod configuration;
 pub mod elevation;
 pub mod entry;
 pub mod environment;
+pub mod exception;
 pub mod guardrail;
 pub mod integration;
 pub mod issuer_key;

@@ -175,6 +175,8 @@ permissions! {
     Retire: [Administrator, Owner, Security];
     /// Rotate and taint keys.
     Operate: [Administrator];
+    /// Say that a static secret at a partner lives no more.
+    CloseException: [Owner], Human;
     /// Ask to close an environment.
     Close: [Administrator], Human;
 }

@@ -81,6 +81,14 @@ super::kind::reasons! {
         "A duration is beyond its hard maximum.";
         "Tokens live minutes, assertions at most 25 h, elevations hours; a verification lasts 400 days, a contract five years, a static secret 366 days.";
         "Use a shorter duration, or an earlier end.";
+    EXCEPTION_OPEN = "exception.open", Invalid;
+        "The version lacks a static secret that still lives at the partner.";
+        "A secret that nobody named any more would live on without an end and an owner; it leaves the record by being closed.";
+        "Close it first (`carnet exception close`), or keep it in the record.";
+    EXCEPTION_EXTENDED = "exception.extended", Invalid;
+        "The end of a static secret is moved to a later day.";
+        "Each extension is an approval, so that somebody asks why the secret still lives.";
+        "Close it, or say in the reason why it must live on.";
     RECORD_TEST_FAILED = "record.test-failed", Invalid;
         "A test of the record does not come out as it expects.";
         "tests: are the record's own examples; they are checked before it is stored.";

@@ -38,7 +38,8 @@ impl Located {
         Fault { file, line, column, at, reason, message, severity: Severity::Error }
     }
 
-    pub(in crate::domain) fn warning(&self, at: &str, reason: &'static Reason, message: impl Into<String>) -> Fault {
+    /// A warning at this place.
+    pub fn warning(&self, at: &str, reason: &'static Reason, message: impl Into<String>) -> Fault {
         Fault { severity: Severity::Warning, ..self.error(at, reason, message) }
     }
 }

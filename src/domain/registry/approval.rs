@@ -69,6 +69,8 @@ pub enum Kind {
     Enrolment,
     /// Closing an environment for everybody.
     Environment,
+    /// Closing a static secret at a partner.
+    Exception,
     /// A new or changed guardrail, or its removal.
     Guardrail,
     /// A submitted integration.
@@ -88,7 +90,7 @@ impl Kind {
             Self::Api | Self::Change | Self::Environment | Self::Guardrail | Self::Integration => {
                 vec![Role::Owner, Role::Security]
             }
-            Self::Enrolment | Self::Lift | Self::Partner | Self::Resume => vec![Role::Security],
+            Self::Enrolment | Self::Exception | Self::Lift | Self::Partner | Self::Resume => vec![Role::Security],
         }
     }
 

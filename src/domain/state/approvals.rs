@@ -1,6 +1,6 @@
 //! Whether an approval still is about what waits for it.
 
-use super::{Held, Party, State};
+use super::{Held, Party, State, exceptions};
 use crate::domain::registry::approval::{Approval, Kind};
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, IntegrationId};
@@ -19,6 +19,10 @@ impl Approval {
         match self.kind {
             Kind::Api => waits(state.apis.get(named).and_then(|api| held(&api.held))),
             Kind::Environment => state.closures.asked(named) == Some(&self.id),
+            Kind::Exception => integration().is_some_and(|one| {
+                let asked = one.exceptions.asked_by(&self.id).and_then(|id| Some((id, state.exception(id)?.1)));
+                asked.is_some_and(|(id, secret)| exceptions::version(id, secret) == self.version)
+            }),
             Kind::Guardrail => state.guardrails.get(named).is_some_and(|one| {
                 let removal = one.removal.as_ref() == Some(&self.id) && one.removal_version() == Some(self.version);
                 removal || waits(held(&one.held))

@@ -3,7 +3,7 @@
 use super::State;
 use crate::domain::registry::integration::Integration;
 use crate::domain::value::clock::Timestamp;
-use crate::domain::value::names::PartnerName;
+use crate::domain::value::names::{ExceptionId, PartnerName};
 
 /// A date on which a right ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,7 +17,12 @@ pub struct EndsNext {
 /// The first date after `now` that ends a right of this integration.
 pub fn of_integration(state: &State, record: &Integration, now: Timestamp) -> Option<EndsNext> {
     let partner = state.partners.get(&record.id.partner).and_then(|partner| partner.current.as_ref());
-    let exceptions = record.exceptions.iter().map(|exception| ("exception", exception.ends));
+    let known = state.integrations.get(&record.id);
+    let is_closed = |what: &str| {
+        let closed = known.and_then(|known| known.exceptions.closed(&ExceptionId::of(&record.id, what)));
+        closed.is_some()
+    };
+    let exceptions = record.exceptions.iter().filter(|one| !is_closed(&one.what)).map(|one| ("exception", one.ends));
     let environments = record.environments.values().filter_map(|access| access.ends).map(|ends| ("environment", ends));
     let ends = [("contract", record.contract.ends)].into_iter().chain(environments).chain(exceptions);
     let ends = ends.chain(partner.map(|partner| ("verification", partner.record.verification.expires)));

@@ -1,6 +1,7 @@
 //! An integration: the version in force, the version that waits, and what suspends it.
 
 use super::appliers::Appliers;
+use super::exception::Exceptions;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::lifecycle::{Held, Versioned};
 use crate::domain::registry::phase::Phase;
@@ -14,6 +15,8 @@ pub struct IntegrationState {
     pub current: Option<Versioned<Integration>>,
     /// The draft, or a held change.
     pub held: Option<Box<Held<Integration>>>,
+    /// What is known of its static secrets besides its record.
+    pub exceptions: Exceptions,
     /// What suspends it.
     pub suspensions: Suspensions,
     /// The people who applied versions, as far as it bars them from approving elevations.

@@ -90,8 +90,10 @@ impl State {
                     let promoted = promote(&mut state.held, &mut state.current, version);
                     if promoted.is_some() {
                         state.came_into_force(old.clone());
+                        state.exceptions_came_into_force(old.as_deref());
                     }
                     self.take_away(entry, integration, old.as_deref());
+                    self.list_exceptions(integration, old.as_deref());
                     self.index_integration(integration);
                     self.list_granted(promoted.flatten().as_ref());
                 }
@@ -103,8 +105,10 @@ impl State {
                 let old = std::mem::replace(&mut state.current, new).map(|old| old.record);
                 state.appliers.applied(entry.by);
                 state.came_into_force(old.clone());
+                state.exceptions_came_into_force(old.as_deref());
                 let earlier = state.held.take();
                 self.take_away(entry, &record.id, old.as_deref());
+                self.list_exceptions(&record.id, old.as_deref());
                 self.index_integration(&record.id);
                 self.withdraw(entry.at, earlier.and_then(|held| held.approval));
                 Effects::judged().moving(Versions::InForce(client()))

@@ -18,7 +18,9 @@ use super::people::passkey::Passkeys;
 use super::registry::approval::Approval;
 use super::registry::environment::{Configuration, Environment};
 use super::value::clock::Timestamp;
-use super::value::names::{ApiName, ApprovalId, EnvironmentName, IntegrationId, Issuer, PartnerName, RevocationId};
+use super::value::names::{
+    ApiName, ApprovalId, EnvironmentName, ExceptionId, IntegrationId, Issuer, PartnerName, RevocationId,
+};
 use barred::Barred;
 use closures::Closures;
 use effects::{Effects, Entered};
@@ -54,6 +56,8 @@ mod effects;
 pub mod elevations;
 pub mod ends;
 mod environments;
+pub mod exception;
+pub mod exceptions;
 mod granted;
 pub mod guardrail;
 mod guardrails;
@@ -122,6 +126,8 @@ pub struct State {
     pub partners: OrdMap<PartnerName, PartnerState>,
     /// The integrations.
     pub integrations: OrdMap<IntegrationId, Arc<IntegrationState>>,
+    /// The static secrets that records in force name, and those that were closed, with their integrations.
+    pub exceptions: OrdMap<ExceptionId, IntegrationId>,
     /// All approvals that were ever opened.
     pub approvals: OrdMap<ApprovalId, Arc<Approval>>,
     /// The complete approvals whose effect has not come yet.
@@ -182,6 +188,7 @@ impl State {
             Change::IssuerKey(change) => self.apply_issuer_key(entry, change),
             Change::Api(change) => self.apply_api(entry, change),
             Change::Guardrail(change) => self.apply_guardrail(entry, change),
+            Change::Exception(change) => self.apply_exception(entry, change),
             Change::Partner(change) => self.apply_partner(entry, change),
             Change::Integration(change) => self.apply_integration(entry, change),
             Change::Approval(change) => self.apply_approval(entry, change),

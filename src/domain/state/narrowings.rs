@@ -181,6 +181,6 @@ mod tests {
                 kinds.insert(example.change.what.kind());
             }
         }
-        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["api.narrowed"]);
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["api.narrowed", "integration.narrowed"]);
     }
 }

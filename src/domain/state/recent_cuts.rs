@@ -133,10 +133,13 @@ mod tests {
         let kinds = [
             "authority.tainted",
             "elevation.ended",
+            "environment.closed",
             "integration.suspended",
             "key.tainted",
             "partner.suspended",
             "revocation.added",
+            "signal.confirmed",
+            "signal.received",
             "tokens.cut",
         ];
         assert_eq!(cutting.keys().copied().collect::<Vec<_>>(), kinds);

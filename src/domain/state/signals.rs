@@ -28,6 +28,11 @@ impl State {
         counts.then_some(known)
     }
 
+    /// The signal of this sender about this subject whose suspension is in force.
+    pub fn says_already(&self, by: &Actor, about: &SignalSubject) -> Option<&Signal> {
+        self.signals.since(by, Timestamp::default()).find(|signal| signal.about == *about && self.stands(signal))
+    }
+
     /// Whether the suspension that a signal made is in force.
     fn stands(&self, signal: &Signal) -> bool {
         let (party, _) = Party::of_signal(&signal.about);
@@ -51,7 +56,8 @@ impl State {
     /// Whether one sender would end more integrations within a day than one may: three, or a tenth of the active ones.
     pub fn beyond_a_days_share(&self, by: &Actor, about: &SignalSubject, now: Timestamp) -> bool {
         let lately = self.signals.since(by, now.minus(Seconds::days(1)));
-        let acted = lately.filter(|signal| signal.standing() == SignalStanding::Acted);
+        // What a person confirmed is that person's word.
+        let acted = lately.filter(|signal| signal.standing() == SignalStanding::Acted && signal.decided.is_none());
         let mut touched = self.touched(about);
         touched.extend(acted.flat_map(|signal| self.touched(&signal.about)));
         let active = self.integrations.values().filter(|known| known.phase() == Phase::Active).count();

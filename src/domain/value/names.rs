@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::digest::Digest;
+
 /// A name that could not be parsed: what was expected, never what was seen (it may be hostile).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
@@ -141,6 +143,10 @@ name!(
     SuspensionId, url_safe
 );
 name!(
+    /// One static secret of an integration that still lives at the partner, or did.
+    ExceptionId, url_safe
+);
+name!(
     /// One signal from outside.
     SignalId, url_safe
 );
@@ -169,6 +175,15 @@ name!(
     /// standard allows, so that every name made with it fits where names do.
     TrustDomain, trust_domain
 );
+
+impl ExceptionId {
+    /// The id of the static secret that a record of `integration` calls `what`: the same in every version.
+    pub fn of(integration: &IntegrationId, what: &str) -> Self {
+        let mut id = Digest::of_json(&(integration, what)).to_string();
+        id.truncate(32);
+        Self(format!("exc_{id}").into())
+    }
+}
 
 impl SuspensionId {
     /// The id of a suspension whose entry gives it none: the broker's own, and those of before suspensions had ids.

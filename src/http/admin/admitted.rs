@@ -69,8 +69,11 @@ impl<P: Permission> Part for Admitted<P> {
 /// A person whose access was ended is refused. `console::recognise` has already checked the session.
 pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Problem> {
     broker.journal.ensure_steady()?;
+    let view = broker.journal.view();
+    let named = |staff: &Staff| view.state.sender(&staff.person.id).is_some();
     if let Some(visitor) = parts.extensions.get::<Visitor>() {
-        return Ok(visitor.staff.clone());
+        let staff = visitor.staff.clone();
+        return Ok(if named(&staff) { staff.as_reporter() } else { staff });
     }
     let bearer = Authorization::bearer(&parts.headers).ok_or_else(|| Problem::of(&reason::STAFF_UNAUTHENTICATED))?;
     let staff = broker.staff.verify(&bearer, broker.now()).await.map_err(|fault| {
@@ -78,9 +81,8 @@ pub(super) async fn staff(parts: &Parts, broker: &Broker) -> Result<Staff, Probl
         Problem::of(fault.reason)
     })?;
     // A cut ends access whatever the token says. Only a new decision gives it back, not a new token.
-    let view = broker.journal.view();
     view.state.ensure_not_cut(&staff.person).map_err(Problem::of)?;
-    Ok(if view.state.sender(&staff.person.id).is_some() { staff.as_reporter() } else { staff })
+    Ok(if named(&staff) { staff.as_reporter() } else { staff })
 }
 
 /// Tells the caller which roles are needed and which they have.

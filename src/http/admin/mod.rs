@@ -27,6 +27,7 @@ mod document;
 mod elevations;
 mod environments;
 mod evidence;
+mod exceptions;
 mod gate;
 mod guardrails;
 mod idempotency;
@@ -71,6 +72,7 @@ fn table() -> Vec<Route> {
         elevations::routes(),
         environments::routes(),
         evidence::routes(),
+        exceptions::routes(),
         guardrails::routes(),
         issuers::routes(),
         keys::routes(),

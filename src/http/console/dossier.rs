@@ -18,6 +18,7 @@ pub fn kind(one: &Value) -> &'static str {
         "guardrail" => "guardrail, new or changed",
         "enrolment" => "first certificate of a machine",
         "environment" => "end of an environment for everybody",
+        "exception" => "end of a static secret at a partner",
         "integration" => "onboarding of an integration",
         "lift" => "end of a revocation",
         "partner" => "partner, new or changed",
@@ -29,6 +30,7 @@ pub fn kind(one: &Value) -> &'static str {
 /// The lines, each with a label.
 pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     let mut lines = vec![("what", format!("{}: {}", kind(one), cell(one, "subject")))];
+    lines.extend(exception(one));
     lines.extend(stopped(one));
     lines.extend(enrolment(one));
     lines.extend(integration(one));
@@ -49,6 +51,21 @@ pub fn lines(one: &Value) -> Vec<(&'static str, String)> {
     }));
     lines.push(("version", cell(one, "version")));
     lines
+}
+
+/// The static secret that would be closed.
+fn exception(one: &Value) -> Vec<(&'static str, String)> {
+    let secret = &one["exception"];
+    if secret.is_null() {
+        return Vec::new();
+    }
+    let until = format!("{}, extended {} times", day(&secret["ends"]), cell(secret, "extensions"));
+    vec![
+        ("secret", cell(secret, "what")),
+        ("limited by", cell(secret, "control")),
+        ("owner", cell(secret, "owner")),
+        ("until", until),
+    ]
 }
 
 /// The changes of the record with their weights; empty if there is no record, or it is in force.
@@ -77,6 +94,7 @@ pub fn sentence(one: &Value, approves: bool) -> String {
     let (does, does_not) = match one["kind"].as_str().unwrap_or_default() {
         "enrolment" => ("lets one machine get a certificate for", "lets no machine get a certificate for"),
         "environment" => ("closes for everybody", "does not close"),
+        "exception" => ("agrees that the static secret is gone, of", "does not agree that the static secret is gone, of"),
         "guardrail" if one["removes"] == true => ("agrees to remove", "does not agree to remove"),
         "lift" => ("lets exchanges in again through", "goes on refusing exchanges through"),
         "resume" => ("resumes", "does not resume"),
@@ -98,6 +116,7 @@ pub fn next(one: &Value) -> String {
         ("withdrawn", _) => "It was replaced by a newer one, which waits in the queue.".to_owned(),
         ("approved", "enrolment") => "The enrolment token works now, once, for ten minutes.".to_owned(),
         ("approved", "environment") => "It is closed, and never opens again. What was issued there is cut.".to_owned(),
+        ("approved", "exception") => "It is closed: it refuses nothing, and may leave the record.".to_owned(),
         ("approved", "guardrail") if one["record"].is_null() => "It was removed or replaced.".to_owned(),
         ("approved", "lift") => "New tokens can be had again. What was cut stays cut.".to_owned(),
         ("approved", "resume") => "These suspensions are lifted, and no other. What was cut stays cut.".to_owned(),
