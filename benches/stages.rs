@@ -21,7 +21,7 @@ use carnet::domain::caller::proof::{Assertion, Verified};
 use carnet::domain::decision::admission::{Place, Slot, admit};
 use carnet::domain::decision::ask::{Ask, Context, Target};
 use carnet::domain::decision::grant::{Decision, Grant, decide};
-use carnet::domain::decision::guard::Guarded;
+use carnet::domain::decision::guard::{Guarded, Guards as _};
 use carnet::domain::log::guardrail::GuardrailChange;
 use carnet::domain::people::actor::Actor;
 use carnet::domain::registry::guardrail::{Guardrail, Mode};
@@ -172,7 +172,9 @@ impl Bench {
         });
         for (number, reads) in [(10, ""), (100, ""), (10, "context.minute < 2000 && "), (100, "context.minute < 2000 && ")] {
             let state = self.guarded(number, reads);
-            let guard = Guardrails::default().of(&state);
+            let guards = Guardrails::default();
+            guards.make(&state);
+            let guard = guards.of(&state);
             let on = Guarded { state: &state, guard: &*guard };
             let of = if reads.is_empty() { "guardrails" } else { "guardrails on time" };
             self.stage(&format!("domain: admit and decide, {number} {of}"), || {
@@ -196,7 +198,7 @@ impl Bench {
                      principal.dataClasses.contains(\"class-{at}\") && !context.elevated }};"
                 ),
             };
-            let change = GuardrailChange::Applied { record: Box::new(record), refuses: 0, reason: None };
+            let change = GuardrailChange::Applied { record: Box::new(record), refuses: 0, unknown: 0, reason: None };
             state.apply(u64::MAX, self.broker.now(), &change.by(Actor::Operator));
         }
         state

@@ -30,11 +30,16 @@ pub struct Desk {
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(PLACES)), patience: PATIENCE }
+        Self::of(PLACES)
     }
 }
 
 impl Desk {
+    /// A desk with so many places.
+    pub(super) fn of(places: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), patience: PATIENCE }
+    }
+
     /// Runs a job on a thread of its own.
     ///
     /// A job that has begun runs to its end and keeps its place until then, even if nobody waits for it any more.

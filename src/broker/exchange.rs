@@ -16,8 +16,8 @@ use crate::domain::credential::claims::Detail;
 use crate::domain::credential::confirmation::Confirmation;
 use crate::domain::decision::admission::Principal;
 use crate::domain::decision::ask::{Ask, Context};
-use crate::domain::decision::grant::{Decision, decide};
-use crate::domain::decision::guard::Guarded;
+use crate::domain::decision::grant::{Decision, Grant, decide};
+use crate::domain::decision::guard::{Guarded, Guards as _};
 use crate::domain::decision::peer::Peer;
 use crate::domain::log::issuer_key::IssuerKeyChange;
 use crate::domain::reason::decision::Refused;
@@ -29,8 +29,12 @@ use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, RequestId,
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::quota::{Bucket, Operation};
 use crate::issuance::IssuedToken;
-use crate::journal::{Again, RecordFault};
+use crate::journal::{Again, RecordFault, Recorded, View};
+use crate::policy::Guardrails;
 use crate::revocation::{Admission, Shown};
+
+/// How often a decision is taken anew because its guardrails were still to be compiled.
+const ROUNDS: usize = 3;
 
 /// A token request whose form was checked already.
 pub struct Request {
@@ -102,30 +106,8 @@ impl Broker {
             certificate: request.certificate.clone(),
             possession: request.possession.clone(),
         };
-        let guard = self.guardrails.of(&view.state);
-        let on = Guarded { state: &view.state, guard: &*guard };
-        let grant = match decide(&principal, &request.ask, &context, on, self.now()) {
-            Decision::Granted(grant) => grant,
-            Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
-        };
+        let recorded = self.decided(request, (shown, &principal), context, view).await?;
         let known_to = |refused: Refused| Denied::from(known(refused));
-        let elevations = &grant.provenance().elevations;
-        self.signatures_hold(elevations).map_err(known_to)?;
-        self.tickets_are_open(elevations).map_err(known_to)?;
-        // A proof of possession is used once. It is spent last, so a proof whose request was refused before may be sent again.
-        self.spend_possession(request.possession.as_ref()).await.map_err(known)?;
-        // Step 7: one commit records the grant and spends its proof. On a newer state the decision is taken again from step 5.
-        let again = self.decide_again(request, shown, context);
-        let recorded = self.journal.record(view.seen, grant, again).await.map_err(|fault| match fault {
-            RecordFault::Refused(refused) => *refused,
-            RecordFault::Replayed => {
-                // An index that lost its seen-set learns the proof again, so that the next copy takes
-                // nothing from its owner's bucket.
-                self.note_seen(&principal);
-                known(Refused::unknown(&reason::ASSERTION_REPLAYED))
-            }
-            RecordFault::Unavailable(fault) => known(busy(fault.reason())),
-        })?;
         // A grant that was decided again may rest on another elevation. To record a grant and not release its token is harmless.
         let elevations = &recorded.value().provenance().elevations;
         self.signatures_hold(elevations).map_err(known_to)?;
@@ -150,11 +132,63 @@ impl Broker {
         })
     }
 
-    fn decide_again(&self, request: &Request, shown: VerifiedCredential, context: Context) -> Again {
-        let (environment, ask, guardrails) = (request.environment.clone(), request.ask.clone(), Arc::clone(&self.guardrails));
+    /// Steps 6 and 7: the decision, and its record.
+    async fn decided(
+        &self,
+        request: &Request,
+        (shown, principal): (VerifiedCredential, &Principal),
+        context: Context,
+        mut view: Arc<View>,
+    ) -> Result<Recorded<Box<Grant>>, Denied> {
+        let client = principal.client().clone();
+        let known = |refused: Refused| Refused { known: Some(client.clone()), ..refused };
+        let known_to = |refused: Refused| Denied::from(known(refused));
+        let (mut principal, mut spent) = (principal.clone(), false);
+        for _ in 0..ROUNDS {
+            // A view whose guards are being compiled waits for them here, where nobody else waits for it.
+            let guards = self.guards(&view).await;
+            let guard = guards.of(&view.state);
+            let on = Guarded { state: &view.state, guard: &*guard };
+            let grant = match decide(&principal, &request.ask, &context, on, self.now()) {
+                Decision::Granted(grant) => grant,
+                Decision::NeedsElevation(refused) | Decision::Refused(refused) => return Err(refused.into()),
+            };
+            let elevations = &grant.provenance().elevations;
+            self.signatures_hold(elevations).map_err(known_to)?;
+            self.tickets_are_open(elevations).map_err(known_to)?;
+            // A proof of possession is used once. It is spent last, so a proof whose request was refused before may be sent again.
+            if !std::mem::replace(&mut spent, true) {
+                self.spend_possession(request.possession.as_ref()).await.map_err(known)?;
+            }
+            // Step 7: one commit records the grant and spends its proof. On a newer state the decision is taken again from step 5.
+            let again = Self::decide_again(request, shown.clone(), context.clone(), guards);
+            match self.journal.record(view.seen, grant, again).await {
+                Ok(recorded) => return Ok(recorded),
+                // The newer state has guardrails that are still to be compiled. The journal does not wait for that.
+                Err(RecordFault::Refused(refused))
+                    if *refused.reason == reason::GUARDRAIL_UNAVAILABLE && self.lacks_guards() =>
+                {
+                    view = self.journal.view();
+                    principal = Self::identify(&request.environment, &shown, &view.state, self.now())?;
+                }
+                Err(RecordFault::Refused(refused)) => return Err((*refused).into()),
+                Err(RecordFault::Replayed) => {
+                    // An index that lost its seen-set learns the proof again, so that the next copy takes
+                    // nothing from its owner's bucket.
+                    self.note_seen(&principal);
+                    return Err(known(Refused::unknown(&reason::ASSERTION_REPLAYED)).into());
+                }
+                Err(RecordFault::Unavailable(fault)) => return Err(known(busy(fault.reason())).into()),
+            }
+        }
+        Err(known(busy(&reason::GUARDRAIL_UNAVAILABLE)).into())
+    }
+
+    fn decide_again(request: &Request, shown: VerifiedCredential, context: Context, guards: Arc<Guardrails>) -> Again {
+        let (environment, ask) = (request.environment.clone(), request.ask.clone());
         Box::new(move |state, now| match Self::identify(&environment, &shown, state, now) {
             Ok(principal) => {
-                let guard = guardrails.of(state);
+                let guard = guards.of(state);
                 decide(&principal, &ask, &context, Guarded { state, guard: &*guard }, now)
             }
             Err(refused) => Decision::Refused(refused),

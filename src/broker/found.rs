@@ -10,6 +10,7 @@ use super::Broker;
 use super::failure::{Denied, away};
 use super::follow::LEASE;
 use super::found_lately::Found;
+use crate::domain::decision::cut::is_cut;
 use crate::domain::log::entry::Entry;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::EnvironmentName;
@@ -64,7 +65,7 @@ impl Broker {
         // It takes the newest view, because the entry may have been read before a revocation was folded.
         let view = self.journal.view();
         let (entry, keys) = (&found.entry, &found.keys);
-        if view.state.cuts(entry, keys) {
+        if is_cut(entry, keys, &view.state, &*self.guards(&view).await) {
             return Ok(true);
         }
         let live = self.live.is_cut(&entry.environment, &entry.jti, keys, entry.index, self.clock.now()).await;

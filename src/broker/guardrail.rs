@@ -4,11 +4,14 @@
 //! that was in shadow; a machine never does. Anything that could forbid less needs its approvals. One exception: whoever enforced a
 //! guardrail may put it back to shadow within a day.
 
+use std::sync::Arc;
+
 use super::Broker;
 use super::failure::{Failure, failed};
 use super::plan::{Action, Item};
-use super::replayed::Taking;
+use super::replayed::{Replayed, Taking};
 use super::review::ask;
+use super::told::Numbers;
 use crate::domain::decision::guard_check::{Enumeration, Finding, Ground, Subject};
 use crate::domain::decision::guard_warnings::warnings;
 use crate::domain::decision::target::{BUILT_IN_API, BUILT_IN_SCOPES};
@@ -16,10 +19,10 @@ use crate::domain::log::guardrail::GuardrailChange;
 use crate::domain::people::actor::{Authorized, Person, Role, Staff, Submit};
 use crate::domain::reason;
 use crate::domain::record::{Fault, Located, Record};
-use crate::domain::registry::approval::Kind;
+use crate::domain::registry::approval::{Approval, Kind, Standing};
 use crate::domain::registry::guardrail::{Guardrail, Mode};
 use crate::domain::state::State;
-use crate::domain::state::guardrail::digest;
+use crate::domain::state::guardrail::{GuardrailState, digest};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, GuardrailName, IntegrationId};
@@ -29,6 +32,9 @@ use crate::policy::{Entity, Set, faults, set_of};
 
 /// The most questions of a check that a person asks for.
 pub const MOST_QUESTIONS: u64 = 1_000_000;
+
+/// The integrations that are asked about at a time.
+const CHECKED_AT_ONCE: usize = 20;
 
 /// The most questions of a plan, which is about more than guardrails.
 const MOST_OF_A_PLAN: u64 = 50_000;
@@ -40,12 +46,36 @@ pub(super) struct Hand {
     /// A human who signed in recently.
     fresh: bool,
     security: bool,
+    owner: bool,
 }
 
 impl Hand {
     pub(super) fn of(staff: &Staff) -> Self {
-        let security = staff.roles.contains(&Role::Security);
-        Self { person: staff.person.clone(), fresh: staff.fresh && !staff.machine, security }
+        let (security, owner) = (staff.roles.contains(&Role::Security), staff.roles.contains(&Role::Owner));
+        Self { person: staff.person.clone(), fresh: staff.fresh && !staff.machine, security, owner }
+    }
+
+    /// Whether something waits for approval that somebody else asked for, and that this person could not decide.
+    ///
+    /// Attack: whoever may submit withdraws a stricter guardrail that waits, by applying the one in force or another text. Only a person
+    /// who could review it, or who asked for it, may.
+    fn is_barred(&self, known: &GuardrailState, state: &State, now: Timestamp) -> bool {
+        let waiting = known.asked().and_then(|id| state.approvals.get(id));
+        let waiting = waiting.filter(|approval| approval.standing(now) == Standing::Pending);
+        let decides = self.fresh && (self.security || self.owner);
+        let asked = |approval: &Approval| approval.requested_by.person().is_some_and(|asker| asker.is(&self.person));
+        waiting.is_some_and(|approval| !decides && !asked(approval))
+    }
+
+    /// Refuses to replace what waits for a guardrail, if this person may not withdraw it.
+    pub(super) fn ensure_may_replace(&self, name: &GuardrailName, state: &State, now: Timestamp) -> Result<(), Failure> {
+        let barred = state.guardrails.get(name.as_str()).is_some_and(|known| self.is_barred(known, state, now));
+        let text = || {
+            format!(
+                "Something else waits for {name}, and this would withdraw it; have it reviewed or denied first, or ask the person who applied it."
+            )
+        };
+        if barred { Err(Failure::State(text())) } else { Ok(()) }
     }
 
     /// The action of an apply of a guardrail that is not the newest version.
@@ -56,7 +86,7 @@ impl Hand {
         };
         if current.version == Digest::of_json(new) {
             // It withdraws what waits, and nothing else.
-            return Action::Narrow;
+            return if self.is_barred(known, state, now) { Action::Unchanged } else { Action::Narrow };
         }
         let same = current.record.is_same_text(new);
         match (current.record.mode, new.mode) {
@@ -71,24 +101,23 @@ impl Hand {
 
 impl Broker {
     /// Replays the guardrails that an apply of these items would enforce. `None` if there are none.
-    pub(super) async fn taking(&self, items: &[Item]) -> Result<Option<Taking>, Failure> {
+    pub(super) async fn taking(&self, by: &Staff, items: &[Item]) -> Result<Option<Taking>, Failure> {
         let enforced: Vec<Guardrail> = items.iter().filter_map(Item::enforces).cloned().collect();
         let versions = enforced.iter().map(|one| (&one.name, Digest::of_json(one)));
         let Some(about) = digest(versions) else { return Ok(None) };
-        let replayed = self.replay(enforced).await?;
-        self.told.note(about, replayed.refuses, self.now());
+        let replayed = self.replay(&self.desk, enforced).await?;
+        self.told.note(&by.person, about, replayed.numbers(), self.now());
         Ok(Some(Taking { about, replayed }))
     }
 
-    /// Refuses an apply that does not say how many tokens its guardrails would have refused.
-    pub(super) fn ensure_told(&self, taking: Option<&Taking>, said: Option<u64>) -> Result<(), Failure> {
-        let refuses = taking.map_or(0, |taking| taking.replayed.refuses);
-        let said_it = said.unwrap_or(0) == refuses;
-        let said_before = || match (said, taking) {
-            (Some(said), Some(taking)) => said > 0 && self.told.holds(taking.about, said, self.now()),
-            (None, _) | (_, None) => false,
+    /// Refuses an apply that does not say how many tokens its guardrails would have refused, and of how many that is unknown.
+    pub(super) fn ensure_told(&self, by: &Staff, taking: Option<&Taking>, said: Numbers) -> Result<(), Failure> {
+        let numbers = taking.map(|taking| taking.replayed.numbers()).unwrap_or_default();
+        let said_before = || {
+            let told = |taking: &Taking| self.told.holds(&by.person, taking.about, said, self.now());
+            said != Numbers::default() && taking.is_some_and(told)
         };
-        if said_it || said_before() {
+        if said == numbers || said_before() {
             return Ok(());
         }
         Err(Failure::Refuses(Box::new(taking.map(|taking| taking.replayed.clone()).unwrap_or_default())))
@@ -103,9 +132,10 @@ impl Broker {
         request: Option<ForRequest>,
     ) -> Result<ApprovalId, Failure> {
         let approval: ApprovalId = self.entropy.name();
-        let actor = by.staff().actor();
+        let (actor, hand) = (by.staff().actor(), Hand::of(by.staff()));
         self.change_by(by, request, |state, now| {
             let known = state.guardrails.get(name.as_str()).ok_or(&reason::NOT_FOUND)?;
+            hand.ensure_may_replace(name, state, now)?;
             let version = known.removal_version().ok_or_else(|| {
                 Failure::State(format!("{name} is not in force yet; apply another version, or deny its approval."))
             })?;
@@ -120,7 +150,8 @@ impl Broker {
     ///
     /// # Errors
     /// The guardrails of `yaml` have faults, or there is another record among them.
-    pub async fn check_guardrails(&self, yaml: Option<String>) -> Result<Checked, Failure> {
+    pub async fn check_guardrails(&self, by: &Staff, yaml: Option<String>) -> Result<Checked, Failure> {
+        let _turn = self.reading.turn(&by.person)?;
         let (view, now) = (self.journal.view(), self.now());
         let work = move || {
             let guardrails = match yaml {
@@ -128,10 +159,29 @@ impl Broker {
                 Some(yaml) => given(&yaml, &view.state)?,
             };
             let set = set_of(&guardrails).ok_or(&reason::GUARDRAIL_UNAVAILABLE)?;
-            let (ground, subjects) = (Ground::of(&view.state, now), Subject::all(&view.state, now));
-            Ok(Checked::of(&set, &ground, &subjects, MOST_QUESTIONS))
+            Ok::<_, Failure>((Arc::new((set, Ground::of(&view.state, now))), Subject::all(&view.state, now)))
         };
-        self.desk.work(work).await?
+        let (asked_of, subjects) = self.reading.desk.work(work).await??;
+        let mut checked = Checked { findings: Vec::new(), asked: 0, complete: true };
+        let mut subjects = subjects.into_iter();
+        // The place is given back between parts, so that other readers come in.
+        while checked.complete {
+            let some: Vec<Subject> = subjects.by_ref().take(CHECKED_AT_ONCE).collect();
+            if some.is_empty() {
+                break;
+            }
+            let (asked_of, left) = (Arc::clone(&asked_of), MOST_QUESTIONS - checked.asked);
+            let work = move || Checked::of(&asked_of.0, &asked_of.1, &some, left);
+            checked.join(self.reading.desk.finish(work).await?);
+        }
+        checked.findings.sort();
+        Ok(checked)
+    }
+
+    /// What guardrails in force did, and would have done to the tokens of the last 30 days, for somebody who only reads.
+    pub async fn report_guardrail(&self, by: &Staff, guardrail: Guardrail) -> Result<Replayed, Failure> {
+        let _turn = self.reading.turn(&by.person)?;
+        self.replay(&self.reading.desk, vec![guardrail]).await
     }
 
     /// What guardrails would refuse of the records of a plan, as warnings.
@@ -171,6 +221,13 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Adds what was found about further integrations.
+    fn join(&mut self, part: Self) {
+        self.findings.extend(part.findings);
+        self.asked = self.asked.saturating_add(part.asked);
+        self.complete = part.complete;
+    }
+
     fn of(set: &Set, ground: &Ground, subjects: &[Subject], most: u64) -> Self {
         let mut enumeration = Enumeration::new(set, set.free_values(), ground, most);
         let complete = enumeration.ask_all(subjects).is_ok();

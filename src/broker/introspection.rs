@@ -17,6 +17,7 @@ use super::revocation::Revoke;
 use super::verification::HeldToken;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::decision::admission::{Principal, Slot};
+use crate::domain::decision::cut::is_cut;
 use crate::domain::decision::peer::Peer;
 use crate::domain::decision::possession::peer_counts;
 use crate::domain::decision::standing::in_good_standing;
@@ -163,8 +164,8 @@ impl Broker {
         if issued.exp <= self.now() {
             return Err((&reason::NOT_FOUND).into());
         }
-        let state = &self.journal.view().state;
-        let cut = state.cuts(&issued, &issued.provenance().keys());
+        let view = self.journal.view();
+        let cut = is_cut(&issued, &issued.provenance().keys(), &view.state, &*self.guards(&view).await);
         Ok((issued, cut))
     }
 

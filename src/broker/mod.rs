@@ -9,6 +9,7 @@ pub mod caller;
 mod cause;
 pub mod certificate_status;
 mod change;
+pub mod compiling;
 pub mod delivery;
 pub mod desk;
 pub mod directory;
@@ -25,6 +26,7 @@ pub mod follow;
 mod found;
 pub mod found_lately;
 pub mod guardrail;
+mod guards;
 pub mod in_flight;
 pub mod introspection;
 pub mod judged;
@@ -34,6 +36,7 @@ pub mod needs;
 pub mod passkey;
 pub mod people;
 pub mod plan;
+pub mod reading;
 pub mod registry;
 pub mod replay;
 pub mod replayed;
@@ -64,7 +67,6 @@ use crate::domain::value::clock::{Clock, Entropy, Timestamp};
 use crate::domain::value::names::{EnvironmentName, RequestId};
 use crate::issuance::Issuance;
 use crate::journal::{Journal, RefusalNote};
-use crate::policy::Guardrails;
 use crate::revocation::Index;
 
 /// The broker: the gateways, and the operations over them.
@@ -88,7 +90,7 @@ pub struct Gateways {
     /// Signs tokens and certificates.
     pub issuance: Issuance,
     /// The guards of the guardrails in force.
-    pub guardrails: Arc<Guardrails>,
+    pub guardrails: compiling::Compiling,
     /// The numbers of tokens that guardrails would have refused, as people were told them.
     pub told: told::Told,
     /// The live revocation index, seen-sets and quotas.
@@ -113,6 +115,8 @@ pub struct Gateways {
     pub people: people::People,
     /// Runs long work on records.
     pub desk: desk::Desk,
+    /// Runs long work of people who only read.
+    pub reading: reading::Reading,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The source of unguessable bytes.

@@ -16,6 +16,7 @@ use super::judged::Judged;
 use super::plan::{self, Action, Item, Plan};
 use super::review::ask;
 use super::stored::{Stored, base, is_turned_down, joined};
+use super::told::Numbers;
 use crate::domain::decision::check::{self, Surroundings, conflicts_in};
 use crate::domain::log::api::ApiChange;
 use crate::domain::log::change::Change;
@@ -43,8 +44,8 @@ pub struct Terms<'a> {
     pub expected: Option<&'a str>,
     /// Why.
     pub why: Option<&'a str>,
-    /// The number of tokens that they know the guardrails would have refused.
-    pub refuses: Option<u64>,
+    /// The numbers of tokens that they know the guardrails would have refused, or of which that is unknown.
+    pub said: Numbers,
 }
 
 impl Broker {
@@ -56,7 +57,7 @@ impl Broker {
         let rows = self.journal.texts(&sound.texts).await?;
         let broker = self.clone();
         let mut plan = self.desk.work(move || broker.weighed(sound, &rows, &hand)).await??;
-        plan.taking = self.taking(&plan.items).await?;
+        plan.taking = self.taking(by.staff(), &plan.items).await?;
         Ok(plan)
     }
 
@@ -138,12 +139,12 @@ impl Broker {
         terms: Terms<'_>,
         request: Option<ForRequest>,
     ) -> Result<Plan, Failure> {
-        let Terms { expected, why, refuses } = terms;
+        let Terms { expected, why, said } = terms;
         let mut plan = self.plan(by, yaml).await?;
         if expected.is_some_and(|expected| expected != plan.id) {
             return Err((&reason::PLAN_STALE).into());
         }
-        self.ensure_told(plan.taking.as_ref(), refuses)?;
+        self.ensure_told(by.staff(), plan.taking.as_ref(), said)?;
         // APIs and partners first: an integration may name them, and a guardrail all of them.
         let rank = |item: &&mut Item| match item.record {
             Record::Api(_) => 0,
@@ -155,9 +156,9 @@ impl Broker {
         order.sort_by_key(rank);
         let why = why.map(Text::from);
         let (mut effort, mut sound) = (Effort::default(), plan.generation);
-        let refuses = plan.taking.as_ref().map(|taking| taking.replayed.refuses).unwrap_or_default();
+        let numbers = plan.taking.as_ref().map(|taking| taking.replayed.numbers()).unwrap_or_default();
         for item in order {
-            item.approval = self.store(by, item, (why.as_ref(), refuses), request.clone(), (&mut effort, &mut sound)).await?;
+            item.approval = self.store(by, item, (why.as_ref(), numbers), request.clone(), (&mut effort, &mut sound)).await?;
         }
         self.settle().await?;
         Ok(plan)
@@ -170,7 +171,7 @@ impl Broker {
         &self,
         by: &Authorized<Submit>,
         item: &Item,
-        (why, refuses): (Option<&Text>, u64),
+        (why, numbers): (Option<&Text>, Numbers),
         request: Option<ForRequest>,
         (effort, sound): (&mut Effort, &mut u64),
     ) -> Result<Option<ApprovalId>, Failure> {
@@ -189,12 +190,13 @@ impl Broker {
             if !conflicts.is_empty() {
                 return Err(Failure::Faults(collisions(&item.subject, conflicts.clone())));
             }
-            if let Record::Guardrail(guardrail) = &item.record
-                && item.action != hand.action(guardrail, state, now)
-            {
-                return Err((&reason::PLAN_STALE).into());
+            if let Record::Guardrail(guardrail) = &item.record {
+                if item.action != hand.action(guardrail, state, now) {
+                    return Err((&reason::PLAN_STALE).into());
+                }
+                hand.ensure_may_replace(&guardrail.name, state, now)?;
             }
-            Ok(Decided::from(change(item, &approval, &actor, (why, refuses), now)).with_texts(item.rows.clone()))
+            Ok(Decided::from(change(item, &approval, &actor, (why, numbers), now)).with_texts(item.rows.clone()))
         };
         let known = Judged { generation: *sound, found: Vec::new() };
         let (committed, generation) = self.change_judged((by, request), effort, Some(known), judge, decide).await?;
@@ -310,8 +312,9 @@ struct Sound {
 }
 
 /// Makes the change that an apply of `item` records.
-fn change(item: &Item, approval: &ApprovalId, by: &Actor, (why, refuses): (Option<&Text>, u64), now: Timestamp) -> Change {
+fn change(item: &Item, approval: &ApprovalId, by: &Actor, (why, numbers): (Option<&Text>, Numbers), now: Timestamp) -> Change {
     let reason = why.cloned();
+    let Numbers { refuses, unknown } = numbers;
     let open = |kind: Kind, version: Digest| Approval {
         reason: why.cloned(),
         ..ask(approval, kind, item.subject.clone(), version, by, Vec::new(), now)
@@ -319,12 +322,13 @@ fn change(item: &Item, approval: &ApprovalId, by: &Actor, (why, refuses): (Optio
     match (&item.record, item.action) {
         (Record::Api(record), Action::Narrow) => ApiChange::Narrowed { record: Box::new(record.clone()), reason }.into(),
         (Record::Guardrail(record), Action::Narrow | Action::PutBack) => {
-            GuardrailChange::Applied { record: Box::new(record.clone()), refuses, reason }.into()
+            GuardrailChange::Applied { record: Box::new(record.clone()), refuses, unknown, reason }.into()
         }
         (Record::Guardrail(record), Action::Draft | Action::Hold | Action::Unchanged) => GuardrailChange::Submitted {
             approval: open(Kind::Guardrail, Digest::of_json(record)),
             record: Box::new(record.clone()),
             refuses,
+            unknown,
         }
         .into(),
         (Record::Api(record), Action::Draft | Action::Hold | Action::PutBack | Action::Unchanged) => {

@@ -9,14 +9,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Broker;
+use super::desk::Desk;
 use super::failure::Failure;
 use super::replayed::{Replayed, Row};
-use crate::domain::decision::guard::{Asked, Guard as _, Possession, Source, step_of};
+use crate::domain::decision::cut::{possessions, ways};
+use crate::domain::decision::guard::{Asked, Guard as _, Source, step_of};
 use crate::domain::decision::way::Way;
 use crate::domain::log::entry::{Entry, Issued, RefusedEntry};
 use crate::domain::reason;
 use crate::domain::registry::api::Risk;
-use crate::domain::registry::binding::{Admits, Binding};
 use crate::domain::registry::guardrail::{Guardrail, Mode};
 use crate::domain::registry::integration::Access;
 use crate::domain::state::State;
@@ -51,14 +52,15 @@ impl Broker {
     ///
     /// # Errors
     /// The journal does not answer, or it takes too long. Nothing is known then.
-    pub async fn replay(&self, guardrails: Vec<Guardrail>) -> Result<Replayed, Failure> {
+    pub(super) async fn replay(&self, desk: &Desk, guardrails: Vec<Guardrail>) -> Result<Replayed, Failure> {
         let late = || Failure::Refused(&reason::GUARDRAIL_REPLAY_LATE);
-        tokio::time::timeout(PATIENCE, self.replay_all(guardrails)).await.map_err(|_| late())?
+        tokio::time::timeout(PATIENCE, self.replay_all(desk, guardrails)).await.map_err(|_| late())?
     }
 
-    async fn replay_all(&self, guardrails: Vec<Guardrail>) -> Result<Replayed, Failure> {
+    async fn replay_all(&self, desk: &Desk, guardrails: Vec<Guardrail>) -> Result<Replayed, Failure> {
         let guardrails: Vec<_> = guardrails.into_iter().map(|one| Guardrail { mode: Mode::Enforce, ..one }).collect();
-        let set = set_of(&guardrails).ok_or(&reason::GUARDRAIL_UNAVAILABLE)?;
+        let compiled = desk.work(move || (set_of(&guardrails), guardrails)).await?;
+        let (Some(set), guardrails) = compiled else { return Err((&reason::GUARDRAIL_UNAVAILABLE).into()) };
         let since = self.now().minus(REPLAYED);
         // The second itself is read again below.
         let state = self.journal.state_at(At::Time(since.minus(Seconds(1)))).await?;
@@ -71,7 +73,7 @@ impl Broker {
                 entries.iter().for_each(|stored| replay.read(&stored.entry));
                 replay
             };
-            replay = self.desk.work(work).await?;
+            replay = desk.work(work).await?;
             match read {
                 Some(after) => query.from = after.saturating_add(1),
                 None => return Ok(replay.finish()),
@@ -164,7 +166,7 @@ impl Replay {
                         api_version: api.map(|api| api.version),
                         scope,
                         risk: api.map_or(Risk::Low, |api| api.record.scopes.get(scope).map_or(Risk::High, |entry| entry.risk)),
-                        way: way(issued, state, scope),
+                        way: ways(issued, access, state, scope).into_iter().next().unwrap_or(Way::Standing),
                         possession,
                         source,
                         time: issued.time,
@@ -201,27 +203,5 @@ impl Replay {
                 Row { guardrail, client, environment, api, scope, tokens, between: (first, last) }
             };
         Replayed { rows: rows.into_iter().take(MOST_ROWS).map(row).collect(), ..self.found }
-    }
-}
-
-/// What the token can have been bound to. The entry has the certificate, and no DPoP key.
-fn possessions(issued: &Issued, access: &Access, binding: &Binding) -> Vec<Possession> {
-    let possible = Possession::possible(access.require, false, binding);
-    let by_svid = matches!(&binding.admits, Admits::Jwt(rule) if rule.preset.is_some_and(|preset| preset.takes_certificates()));
-    let shown = issued.certificate.is_some() || issued.beside.is_some();
-    let fits = |one: &Possession| match one {
-        Possession::Bearer => !shown,
-        Possession::Bound => !shown || by_svid || matches!(binding.admits, Admits::Certificate),
-        Possession::Dual => shown,
-    };
-    possible.into_iter().filter(fits).collect()
-}
-
-fn way(issued: &Issued, state: &State, scope: &crate::domain::value::scope::Scope) -> Way {
-    let of = |id| state.elevations.find(id).filter(|request| request.terms().scopes.contains(scope));
-    match issued.elevations.iter().find_map(of) {
-        None => Way::Standing,
-        Some(request) if request.elevation.break_glass => Way::BreakGlass,
-        Some(_) => Way::Elevated,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::told::Numbers;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, GuardrailName};
@@ -17,6 +18,13 @@ pub struct Replayed {
     pub rows: Vec<Row>,
     /// Requests that the guardrails did refuse, by guardrail.
     pub refused: BTreeMap<GuardrailName, u64>,
+}
+
+impl Replayed {
+    /// The numbers that an apply says.
+    pub fn numbers(&self) -> Numbers {
+        Numbers { refuses: self.refuses, unknown: self.unknown }
+    }
 }
 
 /// Tokens of one client for one API that a guardrail would have refused.

@@ -11,12 +11,15 @@ pub(super) const MOST_POLICIES: usize = 16;
 /// The most brackets within each other.
 const MOST_BRACKETS: usize = 24;
 
+/// The most conditions of one guardrail. Cedar joins those of a policy, each within the next.
+const MOST_CONDITIONS: usize = 64;
+
 /// The most operators of one guardrail. Each may be one level of an expression.
 const MOST_OPERATORS: usize = 256;
 
 /// Refuses a text that is nested too deeply.
 pub(super) fn check(text: &str) -> Result<(), Flaw> {
-    let (mut line, mut brackets, mut operators) = (1_u32, 0_usize, 0_usize);
+    let (mut line, mut brackets, mut operators, mut conditions) = (1_u32, 0_usize, 0_usize, 0_usize);
     let mut chars = text.chars().peekable();
     let mut word = String::new();
     while let Some(c) = chars.next() {
@@ -24,8 +27,10 @@ pub(super) fn check(text: &str) -> Result<(), Flaw> {
             word.push(c);
             continue;
         }
-        if matches!(std::mem::take(&mut word).as_str(), "if" | "then" | "else" | "has" | "like" | "is" | "in") {
-            operators += 1;
+        match std::mem::take(&mut word).as_str() {
+            "if" | "then" | "else" | "has" | "like" | "is" | "in" => operators += 1,
+            "when" | "unless" => conditions += 1,
+            _ => {}
         }
         match c {
             '\n' => line += 1,
@@ -53,6 +58,9 @@ pub(super) fn check(text: &str) -> Result<(), Flaw> {
         let flaw = |message: String| Err(Flaw { line, message });
         if brackets > MOST_BRACKETS {
             return flaw(format!("expected at most {MOST_BRACKETS} brackets within each other"));
+        }
+        if conditions > MOST_CONDITIONS {
+            return flaw(format!("expected at most {MOST_CONDITIONS} conditions; write several guardrails instead"));
         }
         if operators > MOST_OPERATORS {
             return flaw(format!("expected at most {MOST_OPERATORS} operators; write several guardrails instead"));

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression as Value};
 
 use super::schema::TYPES;
-use crate::domain::decision::guard::{Asked, Possession, Source};
+use crate::domain::credential::possession::Possession;
+use crate::domain::decision::guard::{Asked, Source};
 use crate::domain::decision::way::Way;
 use crate::domain::registry::api::Risk;
 use crate::domain::registry::binding::{Admits, Binding, JwtKind};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Entity, Guardrails, SCHEMA, Set, compile};
-use crate::domain::decision::guard::{Asked, Guard as _, Judgement, Possession, Source};
+use crate::domain::credential::possession::Possession;
+use crate::domain::decision::guard::{Asked, Guard as _, Guards as _, Judgement, Source};
 use crate::domain::decision::way::Way;
 use crate::domain::fixture::{at, production, state};
 use crate::domain::registry::api::Risk;
@@ -110,12 +111,14 @@ fn d_04_a_text_is_bounded_before_it_is_read() {
         (chain(" && ", 300), "operators"),
         (chain(" || ", 300), "operators"),
         (when(&format!("context{}", ".bound".repeat(1000))), "operators"),
+        (format!("forbid (principal, action, resource) {};", "when {true} ".repeat(500)), "conditions"),
+        (format!("forbid (principal, action, resource) {};", "unless{true}when{true}".repeat(33)), "conditions"),
     ] {
         let flaws = compile(&guardrail("rule", &text)).expect_err(wanted);
         assert!(flaws.len() == 1 && flaws[0].message.contains(wanted), "{wanted}: {flaws:?}");
     }
     // What stays below the bounds is read, on a thread with the stack of a serving one.
-    let long = chain(" && ", 120);
+    let long = format!("{};", chain(" && ", 120).trim_end_matches(';').to_owned() + &" when { true }".repeat(60));
     let read = std::thread::Builder::new().stack_size(2 << 20).spawn(move || compile(&guardrail("rule", &long)).map(|_| ()));
     assert_eq!(read.expect("a thread").join().expect("it ends"), Ok(()));
     // Brackets in texts and comments do not count.
@@ -286,19 +289,24 @@ fn a_guard_is_of_the_set_in_force_or_of_none() {
     let mut state = state();
     assert_eq!(known.of(&state).digest(), None);
     let apply = |state: &mut State, record: Guardrail| {
-        let change = GuardrailChange::Applied { record: Box::new(record), refuses: 0, reason: None };
+        let change = GuardrailChange::Applied { record: Box::new(record), refuses: 0, unknown: 0, reason: None };
         state.apply(100, at(0), &change.by(Actor::Operator));
     };
     apply(&mut state, guardrail("rule", &when("context.bound")));
+    assert_eq!((known.lacks(&state), known.of(&state).digest()), (true, None), "nothing is compiled where it is asked");
+    known.make(&state);
+    assert!(!known.lacks(&state));
     let (first, again) = (known.of(&state), known.of(&state));
     assert_eq!(first.digest(), state.guardrails.digest());
     assert!(Arc::ptr_eq(&first, &again));
     let earlier = state.clone();
     apply(&mut state, guardrail("rule", &when("context.dual")));
+    known.make(&state);
     assert_ne!(known.of(&state).digest(), first.digest());
     assert!(Arc::ptr_eq(&known.of(&earlier), &first));
     apply(&mut state, guardrail("rule", "this is no Cedar"));
-    assert!(state.guardrails.digest().is_some());
+    known.make(&state);
+    assert!(state.guardrails.digest().is_some() && !known.lacks(&state), "it is tried once");
     assert_eq!(known.of(&state).digest(), None, "of no set: every decision refuses");
 }
 

@@ -322,7 +322,7 @@ async fn furnish(
         live,
         follower: crate::broker::follow::Follower::default(),
         answers: crate::broker::answers::Answers::default(),
-        guardrails: Arc::default(),
+        guardrails: crate::broker::compiling::Compiling::default(),
         told: crate::broker::told::Told::default(),
         found_lately: crate::broker::found_lately::FoundLately::default(),
         recent: crate::broker::explain::Recent::default(),
@@ -334,6 +334,7 @@ async fn furnish(
         in_flight: InFlight::default(),
         people: crate::broker::people::People::default(),
         desk: crate::broker::desk::Desk::default(),
+        reading: crate::broker::reading::Reading::default(),
     });
     Ok((broker, client))
 }

@@ -69,6 +69,9 @@ pub struct Apply {
     /// Tokens of the last 30 days that the guardrails would have refused, as `carnet plan` tells
     #[arg(long, value_name = "NUMBER")]
     refuses: Option<u64>,
+    /// Tokens of the last 30 days of which that is unknown, as `carnet plan` tells
+    #[arg(long, value_name = "NUMBER")]
+    unknown: Option<u64>,
 }
 
 /// Checks records offline.
@@ -215,6 +218,7 @@ pub async fn apply(args: &Apply, reach: &Reach) -> Result<Answer, Failure> {
     let mut headers: Vec<_> = args.plan.iter().map(|plan| ("if-match", format!("\"{plan}\""))).collect();
     headers.extend(args.reason.iter().map(|reason| ("carnet-reason", url::encode(reason))));
     headers.extend(args.refuses.iter().map(|number| ("carnet-refuses", number.to_string())));
+    headers.extend(args.unknown.iter().map(|number| ("carnet-unknown", number.to_string())));
     let plan = send(&admin, "/v1/records/apply", &files, &headers).await?;
     let text = diff(&plan) + &next(&plan);
     let unused = args.reason.is_some() && plan["changes"] == false;
@@ -306,10 +310,12 @@ fn diff(plan: &Value) -> String {
         }
     }
     if let Some(refuses) = plan.get("refuses").and_then(Value::as_u64) {
-        let unknown = cell(plan, "unknown");
+        let unknown = plan.get("unknown").and_then(Value::as_u64).unwrap_or_default();
         text += &format!("guardrails would have refused {refuses} tokens of the last 30 days (of {unknown} that is unknown)\n");
-        if refuses > 0 {
-            text += &format!("  an apply says so: --refuses {refuses}\n");
+        let said = [("refuses", refuses), ("unknown", unknown)].into_iter().filter(|(_, number)| *number > 0);
+        let said: Vec<String> = said.map(|(name, number)| format!("--{name} {number}")).collect();
+        if !said.is_empty() {
+            text += &format!("  an apply says so: {}\n", said.join(" "));
         }
     }
     for warning in plan.get("warnings").and_then(Value::as_array).into_iter().flatten() {

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod claims;
 pub mod confirmation;
 pub mod keys;
+pub mod possession;
 pub mod resource;
 pub mod revocation;
 pub mod revocation_key;

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::admission::Principal;
 use super::ask::{Ask, Context};
 use super::entitlement::{Entitled, Place, entitled};
-use super::guard::{Guarded, Judging, Possession, Source, guarded};
+use super::guard::{Guarded, Judging, Source, guarded};
 use super::life::{Life, SHORTEST_LIFE};
 use super::peer::Peer;
 use super::possession::{bound, confirmation, possession};
@@ -18,6 +18,7 @@ use super::standing::record;
 use super::standing::{in_good_standing, standing, unrevoked};
 use super::target::{Chosen, target};
 use crate::domain::credential::claims::{BACKDATED, Claims};
+use crate::domain::credential::possession::Possession;
 use crate::domain::credential::revocation::Provenance;
 use crate::domain::log::entry::{CertificateOnRecord, Issued, IssuedKind, ProofOnRecord};
 use crate::domain::reason::decision::{Refused, Step, Trace};
@@ -43,6 +44,7 @@ pub struct Grant {
     record: crate::domain::value::digest::Digest,
     proof: super::admission::Proof,
     ceiling: &'static str,
+    possession: Possession,
     guardrails: Option<Digest>,
     shadow: Vec<GuardrailName>,
 }
@@ -150,6 +152,7 @@ impl Issued {
             certificate: from.certificate.clone().map(|(serial, authority)| CertificateOnRecord { serial, authority }),
             beside: from.beside.clone(),
             elevations: from.elevations.clone(),
+            possession: Some(grant.possession),
             guardrails: grant.guardrails(),
             shadow: grant.shadow().to_vec(),
         };
@@ -218,6 +221,7 @@ fn run(
         record: principal.version(),
         proof: principal.proof().clone(),
         ceiling: judged.life.ceiling,
+        possession: Possession::of(principal, context),
         guardrails: on.guard.digest(),
         shadow: judged.shadow,
     })

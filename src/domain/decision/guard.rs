@@ -14,6 +14,7 @@ use super::possession::confirmation;
 use super::standing::{record, verified_until};
 use super::target::{Catalogue, Chosen};
 use super::way::Way;
+use crate::domain::credential::possession::Possession;
 use crate::domain::reason::decision::Trace;
 use crate::domain::reason::{self, Reason};
 use crate::domain::registry::api::Risk;
@@ -33,6 +34,21 @@ pub trait Guard: Send + Sync {
 
     /// Judges one scope of a token.
     fn judge(&self, asked: &Asked<'_>) -> Judgement;
+}
+
+/// The guards of states, made before they are asked.
+pub trait Guards: Send + Sync {
+    /// The guard of the guardrails in force in `state`.
+    ///
+    /// One that is not at hand, or that cannot be made, is of no set: it refuses.
+    fn of(&self, state: &State) -> Arc<dyn Guard>;
+}
+
+/// The guards of states without guardrails; those of all others refuse.
+impl Guards for NoGuardrails {
+    fn of(&self, _: &State) -> Arc<dyn Guard> {
+        Arc::new(Self)
+    }
 }
 
 /// The guard of a state without guardrails.
@@ -151,30 +167,7 @@ pub struct Asked<'a> {
     pub local: Option<Local>,
 }
 
-/// What a token is bound to.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Possession {
-    /// Nothing: it works for everybody who has it.
-    Bearer,
-    /// A key: of a certificate or of DPoP proofs.
-    Bound,
-    /// The same, and an assertion and a certificate were shown together.
-    Dual,
-}
-
 impl Possession {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Bearer, Self::Bound, Self::Dual];
-
-    /// Its word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Bearer => "bearer",
-            Self::Bound => "bound",
-            Self::Dual => "dual",
-        }
-    }
-
     /// What a request shows.
     pub(in crate::domain) fn of(principal: &Principal, context: &Context) -> Self {
         if context.certificate.is_some() && !principal.is_by_certificate() {

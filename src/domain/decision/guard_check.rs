@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::guard::{Asked, Guard, Possession, Source};
+use super::guard::{Asked, Guard, Source};
 use super::standing::verified_until;
 use super::target::BUILT_IN_API;
 use super::way::Way;
+use crate::domain::credential::possession::Possession;
 use crate::domain::record::{Located, Record};
 use crate::domain::registry::api::{Api, Risk};
 use crate::domain::registry::integration::{Access, Integration};

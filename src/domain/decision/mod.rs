@@ -4,6 +4,7 @@ pub mod admission;
 pub mod ask;
 pub mod check;
 pub mod consequence;
+pub mod cut;
 pub mod effective;
 pub mod elevation;
 pub mod enrolment;

@@ -205,14 +205,14 @@ impl Examples {
         let shadow = self.guardrail(Mode::Shadow);
         let (guardrail, version, id) = (shadow.name.clone(), Digest::of_json(&shadow), "approval-guardrail-1");
         let approval = self.approval(id, Kind::Guardrail, (guardrail.as_str(), version));
-        story.say(&owner, GuardrailChange::Submitted { record: Box::new(shadow.clone()), approval, refuses: 3 });
+        story.say(&owner, GuardrailChange::Submitted { record: Box::new(shadow.clone()), approval, refuses: 3, unknown: 2 });
         for (by, role) in [(&owner, Role::Owner), (&security, Role::Security)] {
             self.reviewed(story, by, id, Verdict::Approve, vec![role]);
         }
         story.say(&Actor::Broker, GuardrailChange::Approved { guardrail: guardrail.clone(), version });
         let enforced = self.guardrail(Mode::Enforce);
         for (record, reason) in [(enforced, Some(self.text("the shadow refused nobody"))), (shadow, None)] {
-            story.say(&security, GuardrailChange::Applied { record: Box::new(record), refuses: 0, reason });
+            story.say(&security, GuardrailChange::Applied { record: Box::new(record), refuses: 0, unknown: 0, reason });
         }
         for id in ["approval-guardrail-2", "approval-guardrail-3"] {
             let approval = self.approval(id, Kind::Guardrail, (guardrail.as_str(), version));
@@ -220,8 +220,8 @@ impl Examples {
             story.say(&owner, GuardrailChange::RemovalAsked { guardrail: guardrail.clone(), reason, approval });
         }
         story.say(&Actor::Broker, GuardrailChange::Removed { guardrail });
-        let (record, refuses) = (Box::new(self.guardrail(Mode::Enforce)), 1);
-        story.say(&security, GuardrailChange::Applied { record, refuses, reason: None });
+        let (record, refuses, unknown) = (Box::new(self.guardrail(Mode::Enforce)), 1, 4);
+        story.say(&security, GuardrailChange::Applied { record, refuses, unknown, reason: None });
     }
 
     fn integrations(&self, story: &mut Story<'_>) {

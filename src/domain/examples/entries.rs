@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::changes::serial_of;
 use super::{Examples, parsed};
+use crate::domain::credential::possession::Possession;
 use crate::domain::fixture::WORKLOADS;
 use crate::domain::log::entry::{
     CertificateOnRecord, Counted, CountedKind, Issued, IssuedKind, ProofOnRecord, RefusedEntry, RefusedKind,
@@ -39,6 +40,7 @@ impl Examples {
             certificate: None,
             beside: None,
             elevations: Vec::new(),
+            possession: None,
             guardrails: None,
             shadow: Vec::new(),
         };
@@ -62,10 +64,15 @@ impl Examples {
             ProofOnRecord { issuer: mesh(), subject: parsed("spiffe://mesh.globex.example/orders"), ..certificate.clone() };
         let shown = CertificateOnRecord { serial: parsed(&serial_of('b')), authority: parsed("authority-2") };
         [
-            Issued { elevations: vec![parsed("elevation-1"), parsed("elevation-2")], ..by(0, "ci", jwt) },
-            Issued { certificate: Some(shown), ..by(1, "hsm", certificate) },
+            Issued {
+                elevations: vec![parsed("elevation-1"), parsed("elevation-2")],
+                possession: Some(Possession::Bearer),
+                ..by(0, "ci", jwt)
+            },
+            Issued { certificate: Some(shown), possession: Some(Possession::Bound), ..by(1, "hsm", certificate) },
             Issued {
                 beside: Some(mesh()),
+                possession: Some(Possession::Dual),
                 guardrails: Some(Digest::of(b"a set of guardrails")),
                 shadow: vec![parsed("dpa-before-addresses")],
                 ..by(2, "mesh", svid)

@@ -229,7 +229,12 @@ fn api(one: &ApiState) -> Value {
 
 fn guardrail(one: &GuardrailState) -> Value {
     let (current, held) = (one.current.as_ref().map(versioned), one.held.as_deref().map(held));
-    json!({"current": current, "held": held, "removal": one.removal, "enforced": one.enforced})
+    let mut facts = json!({"current": current, "held": held, "removal": one.removal, "enforced": one.enforced});
+    // Said where it is another time than that of the person, which journals that are older do not have.
+    if one.enforced.as_ref().is_some_and(|(_, at)| Some(*at) != one.begun) {
+        facts["begun"] = json!(one.begun);
+    }
+    facts
 }
 
 fn partner(one: &PartnerState) -> Value {

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::change::{Attributed, Change};
+use crate::domain::credential::possession::Possession;
 use crate::domain::credential::revocation::Provenance;
 use crate::domain::people::actor::Actor;
 use crate::domain::reason::ReasonCode;
@@ -77,6 +78,9 @@ pub struct Issued {
     /// The elevations that its scope rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elevations: Vec<ElevationId>,
+    /// What it is bound to; absent in entries that are older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub possession: Option<Possession>,
     /// The set of guardrails that was in force; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guardrails: Option<Digest>,

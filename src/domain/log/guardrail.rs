@@ -19,6 +19,9 @@ kinds! {
             approval: Approval,
             /// The number of tokens of the last 30 days that it would have refused.
             refuses: u64,
+            /// The number of those of which that is unknown.
+            #[serde(default, skip_serializing_if = "is_none")]
+            unknown: u64,
         },
         /// A submitted version came into force.
         #[kind = "guardrail.approved"]
@@ -35,6 +38,9 @@ kinds! {
             record: Box<Guardrail>,
             /// The number of tokens of the last 30 days that it would have refused.
             refuses: u64,
+            /// The number of those of which that is unknown.
+            #[serde(default, skip_serializing_if = "is_none")]
+            unknown: u64,
             /// The reason, if the person who applied it gave one.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             reason: Option<Text>,
@@ -56,6 +62,12 @@ kinds! {
             guardrail: GuardrailName,
         },
     }
+}
+
+/// Serde passes a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 impl GuardrailChange {

@@ -46,13 +46,13 @@ kinds! {
             /// The id of the revocation.
             id: RevocationId,
         },
-        /// Tokens that a version cut when it came into force, by name: the live index learns them from here.
+        /// Tokens that a version or a guardrail cut when it came into force, by name: the live index learns them from here.
         #[kind = "tokens.cut"]
         TokensCut {
-            /// The thing whose version took something away. Its name is `cut`, as in `revocation.added`.
+            /// The thing whose version took something away; the environment, if a guardrail did. Its name is `cut`, as in `revocation.added`.
             #[serde(rename = "cut")]
             target: RevocationTarget,
-            /// The index of the entry that brought the version into force.
+            /// The index of the entry that brought it into force.
             because: u64,
             /// The tokens.
             tokens: Vec<CutToken>,

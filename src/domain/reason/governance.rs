@@ -74,9 +74,9 @@ super::kind::reasons! {
         "Something that it would change has changed since.";
         "Plan again and look at what is new.";
     GUARDRAIL_REFUSES = "guardrail.refuses", Conflict;
-        "The guardrail would have refused tokens of the last 30 days, and the apply does not say how many.";
-        "Enforcing it may stop what works today; so whoever enforces it says the number, and shows that they know.";
-        "Look at the list, then apply with --refuses NUMBER, over HTTP with the header Carnet-Refuses; or apply it with mode: shadow first.";
+        "The guardrail would or might have refused tokens of the last 30 days, and the apply does not say how many.";
+        "Enforcing it may stop what works today; so whoever enforces it says the numbers, and shows that they know.";
+        "Look at the list, then apply with --refuses and --unknown and the numbers, over HTTP Carnet-Refuses and Carnet-Unknown; or use mode: shadow first.";
     GUARDRAIL_REPLAY_LATE = "guardrail.replay-late", Busy;
         "To count the tokens that the guardrail would have refused takes too long.";
         "The tokens of 30 days are judged again, for at most a minute.";

@@ -42,7 +42,7 @@ mod agreement;
 #[cfg(test)]
 mod hostile;
 
-pub use compare::taken_away::{self, Places, TakenAway};
+pub use compare::taken_away::{self, Places, TakenAway, Unsure};
 pub use compare::{
     Difference, Weight, compare, is_provably_narrowing, widens_access, widens_binding, widens_elevation, widens_target,
 };

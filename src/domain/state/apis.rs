@@ -18,7 +18,7 @@ impl State {
         let current = self.apis.get(name).and_then(|api| api.current.as_ref());
         let Some((old, current)) = old.zip(current) else { return };
         let places = taken_away::of_api(old, &current.record);
-        self.narrowings.add_each(entry, places, |environment| Whose::Api(name.clone(), environment));
+        self.narrowed(entry, places.into_iter().map(|(environment, away)| (Whose::Api(name.clone(), environment), away)));
     }
 
     pub(super) fn apply_api(&mut self, entry: Entered<'_>, change: &ApiChange) -> Effects {

@@ -10,7 +10,7 @@ use imbl::OrdMap;
 use super::narrowings::Narrowings;
 use super::recent_cuts::{Cut, CutWhat};
 use super::revoked_tokens::RevokedTokens;
-use super::{Party, State};
+use super::{Party, State, Then};
 use crate::domain::credential::revocation::{Clients, RevocationTarget, is_cut};
 use crate::domain::credential::revocation_key::RevocationKey;
 use crate::domain::log::entry::Issued;
@@ -30,7 +30,7 @@ pub struct Reach {
     /// The tokens that were cut one by one before it.
     revoked: RevokedTokens,
     /// The rights that versions had taken away before it.
-    narrowings: Narrowings,
+    narrowings: Narrowings<Then>,
     /// The clients whose tokens it can cut, where that is one client or one partner.
     clients: Option<Clients>,
 }
@@ -86,6 +86,8 @@ impl Reach {
     }
 
     /// Whether this change cuts the token of an entry before it, and nothing did earlier.
+    ///
+    /// A token that a guardrail cut counts as cut once it is listed.
     pub fn cuts(&self, issued: &Issued) -> bool {
         let provenance = issued.provenance();
         let reached = match &self.token {
@@ -99,10 +101,10 @@ impl Reach {
 }
 
 impl State {
-    /// Whether anything cut a token: by its id, by a line of `keys`, or by a version that took something away.
+    /// Whether anything cut a token that the state tells by itself: its id, a line of `keys`, or two versions of a record.
     ///
-    /// `keys` are those of its provenance, which a caller may have spelled before.
-    pub fn cuts(&self, issued: &Issued, keys: &[RevocationKey]) -> bool {
+    /// `keys` are those of its provenance, which a caller may have spelled before. The whole answer is `decision::cut`'s.
+    pub(in crate::domain) fn cuts(&self, issued: &Issued, keys: &[RevocationKey]) -> bool {
         self.revoked_tokens.contains(&issued.jti)
             || is_cut(keys, &self.revoked_before, issued.index)
             || self.narrowings.cut(issued)

@@ -34,6 +34,8 @@ pub struct GuardrailState {
     pub removal: Option<ApprovalId>,
     /// The person who put the version in force to `enforce` at once, and when.
     pub enforced: Option<(Person, Timestamp)>,
+    /// When its text was first put to `enforce` at once; a text that is put back to shadow keeps it.
+    pub begun: Option<Timestamp>,
 }
 
 impl Guardrails {
@@ -90,7 +92,8 @@ impl GuardrailState {
 
     /// Whether `person` may put it back to shadow at `now` alone.
     pub fn may_put_back(&self, person: &Person, now: Timestamp) -> bool {
-        self.enforced.as_ref().is_some_and(|(by, at)| by.is(person) && now < at.plus(PUT_BACK_WITHIN))
+        let by = self.enforced.as_ref().is_some_and(|(by, _)| by.is(person));
+        by && self.begun.is_some_and(|begun| now < begun.plus(PUT_BACK_WITHIN))
     }
 
     /// The approval that waits for it: of a version, or of its removal.

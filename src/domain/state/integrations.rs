@@ -48,7 +48,7 @@ impl State {
         let current = self.integrations.get(id).and_then(|integration| integration.current.as_ref());
         let Some((old, current)) = old.zip(current) else { return };
         let places = taken_away::of_integration(old, &current.record, entry.at);
-        self.narrowings.add_each(entry, places, |environment| Whose::Integration(id.clone(), environment));
+        self.narrowed(entry, places.into_iter().map(|(environment, away)| (Whose::Integration(id.clone(), environment), away)));
     }
 
     pub(super) fn apply_integration(&mut self, entry: Entered<'_>, change: &IntegrationChange) -> Effects {

@@ -67,6 +67,7 @@ mod integrations;
 pub mod issuer_keys;
 mod journal;
 mod keys;
+mod narrowed;
 pub mod narrowings;
 mod opening;
 pub mod ours;
@@ -86,6 +87,23 @@ pub mod suspensions;
 pub mod taken;
 mod unique;
 mod versions;
+
+/// A state as an entry left it, to be asked later.
+///
+/// It is a trait because a state holds such states: so nobody, and no compiler, has to look through all of them to know one.
+pub trait Earlier: std::fmt::Debug + Send + Sync {
+    /// The state.
+    fn state(&self) -> &State;
+}
+
+/// A state as an entry left it.
+pub type Then = Arc<dyn Earlier>;
+
+impl Earlier for State {
+    fn state(&self) -> &State {
+        self
+    }
+}
 
 /// Everything that decisions rest on.
 #[derive(Clone, Debug, Default)]
@@ -146,8 +164,8 @@ pub struct State {
     pub revoked_before: OrdMap<RevocationKey, u64>,
     /// What the newest changes cut, for the live index.
     pub recent_cuts: RecentCuts,
-    /// The rights that versions took away lately, which cut tokens.
-    pub narrowings: Narrowings,
+    /// The rights that versions and guardrails took away lately, which cut tokens.
+    pub narrowings: Narrowings<Then>,
     /// All signals that ever came.
     pub signals: Signals,
     /// The issuer of the person who made the last change: one text for all that is kept of people.

@@ -28,9 +28,7 @@ impl State {
                     let promoted = promote(&mut known.held, &mut known.current, version);
                     let both = old.as_deref().zip(known.current.as_ref());
                     let away = both.and_then(|(old, new)| taken_away::of_partner(old, &new.record));
-                    if let Some(away) = away {
-                        self.narrowings.add(entry, Whose::Partner(partner.clone()), away);
-                    }
+                    self.narrowed(entry, away.map(|away| (Whose::Partner(partner.clone()), away)));
                     self.list_granted(promoted.flatten().as_ref());
                 }
                 Effects::judged()

@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::route::{Route, get};
 use crate::broker::Broker;
 use crate::broker::words::{Words, sealed};
-use crate::domain::decision::guard::Guarded;
+use crate::domain::decision::guard::{Guarded, Guards as _};
 use crate::domain::decision::rehearsal::{Question, rehearse};
 use crate::domain::people::actor::Read;
 use crate::domain::reason;
@@ -409,7 +409,7 @@ async fn can_i(
     if view.state.environment(&question.environment).is_none() {
         return Err(Problem::missing(format!("environment {}", question.environment)));
     }
-    let guard = broker.guardrails.of(&view.state);
+    let guard = broker.guards(&view).await.of(&view.state);
     let found = rehearse(&question, Guarded { state: &view.state, guard: &*guard }, broker.now());
     Ok(Json(Rehearsal {
         allowed: found.reason.is_none(),

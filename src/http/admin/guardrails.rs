@@ -184,7 +184,7 @@ struct RefusedTokens {
 /// `GET /v1/guardrails/{id}/report`.
 async fn report(
     State(broker): State<Broker>,
-    _by: Admitted<Read>,
+    by: Admitted<Read>,
     Path(name): Path<String>,
 ) -> Result<Json<GuardrailReport>, Problem> {
     let name: GuardrailName = named(&name)?;
@@ -192,7 +192,8 @@ async fn report(
     let known = view.state.guardrails.get(name.as_str()).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
     let current = known.current.as_ref().ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
     let since = broker.now().minus(crate::broker::replay::REPLAYED);
-    let Replayed { refuses, unknown, rows, refused } = broker.replay(vec![current.record.as_ref().clone()]).await?;
+    let found = broker.report_guardrail(by.by.staff(), current.record.as_ref().clone()).await?;
+    let Replayed { refuses, unknown, rows, refused } = found;
     let row = |row: Row| {
         let Row { guardrail: _, client, environment, api, scope, tokens, between: (first, last) } = row;
         RefusedTokens { client, environment, api, scope, tokens, first, last }
@@ -251,9 +252,9 @@ impl FindingView {
 /// `POST /v1/records/check`.
 ///
 /// Without a body it is about the guardrails in force.
-async fn check(State(broker): State<Broker>, _by: Admitted<Read>, records: Yaml) -> Result<Json<GuardrailCheck>, Problem> {
+async fn check(State(broker): State<Broker>, by: Admitted<Read>, records: Yaml) -> Result<Json<GuardrailCheck>, Problem> {
     let given = records.text()?;
     let given = Some(given.to_owned()).filter(|given| !given.trim().is_empty());
-    let Checked { findings, asked, complete } = broker.check_guardrails(given).await?;
+    let Checked { findings, asked, complete } = broker.check_guardrails(by.by.staff(), given).await?;
     Ok(Json(GuardrailCheck { asked, complete, items: findings.into_iter().map(FindingView::of).collect() }))
 }

@@ -37,6 +37,9 @@ pub const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 /// The header of an apply with the number of tokens that its guardrails would have refused.
 pub const REFUSES: HeaderName = HeaderName::from_static("carnet-refuses");
 
+/// The header of an apply with the number of tokens of which that is unknown.
+pub const UNKNOWN: HeaderName = HeaderName::from_static("carnet-unknown");
+
 /// The key of a request of `staff`, if it has one.
 ///
 /// The roles are part of the fingerprint: an answer that a person got with a role is not repeated to them without it.
@@ -55,6 +58,7 @@ pub fn key(staff: &Staff, path: &str, headers: &HeaderMap, body: &[u8]) -> Resul
         if_match: Digest::of(sent(header::IF_MATCH)),
         reason: Digest::of(sent(REASON)),
         refuses: headers.get(REFUSES).map(|number| Digest::of(number.as_bytes())),
+        unknown: headers.get(UNKNOWN).map(|number| Digest::of(number.as_bytes())),
         body: Digest::of(body),
     };
     Ok(Some(Idempotency {
@@ -77,6 +81,8 @@ struct Fingerprint<'r> {
     reason: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     refuses: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<Digest>,
     body: Digest,
 }
 

@@ -27,6 +27,8 @@ pub struct Problem {
     called: Option<String>,
     /// The number of tokens that guardrails would have refused.
     refuses: Option<u64>,
+    /// The number of tokens of which that is unknown.
+    unknown: Option<u64>,
     /// True if the caller is unknown. The answer then says nothing else.
     to_stranger: bool,
 }
@@ -43,6 +45,7 @@ impl Problem {
             detail: None,
             called: None,
             refuses: None,
+            unknown: None,
             to_stranger: false,
         }
     }
@@ -77,8 +80,8 @@ impl Problem {
         let reason = &crate::domain::reason::GUARDRAIL_REFUSES;
         let (tokens, unknown) = (replayed.refuses, replayed.unknown);
         let detail = format!(
-            "The guardrails would have refused {tokens} tokens of the last 30 days, and the request does not say that number; of \
-             {unknown} more tokens the journal does not know enough."
+            "The guardrails would have refused {tokens} tokens of the last 30 days, and of {unknown} more tokens the journal does not \
+             know enough; the request does not say these numbers."
         );
         let fault = |row: &Row| {
             let Row { guardrail, client, environment, api, scope, tokens, between: (first, last) } = row;
@@ -87,7 +90,7 @@ impl Problem {
             Fault { at: format!("{client} {environment}"), reason, message }
         };
         let faults = replayed.rows.iter().map(fault).collect();
-        Self { faults, refuses: Some(tokens), ..Self::of(reason) }.saying(detail)
+        Self { faults, refuses: Some(tokens), unknown: Some(unknown), ..Self::of(reason) }.saying(detail)
     }
 
     /// A refusal of a media type that the route does not take (ABUSE A-23).
@@ -154,6 +157,7 @@ impl Problem {
             reason: Some(self.reason.code).filter(|_| !self.to_stranger),
             request_id: Some(self.request.clone()).filter(|_| !self.to_stranger),
             refuses: self.refuses,
+            unknown: self.unknown,
             errors: self.faults.iter().map(FaultView::of).collect(),
         }
     }
@@ -208,6 +212,10 @@ pub struct ProblemView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64)]
     refuses: Option<u64>,
+    /// The tokens of the last 30 days of which that is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64)]
+    unknown: Option<u64>,
     /// Every fault of the content.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FaultView>,

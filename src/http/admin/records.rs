@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,12 +13,13 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use super::admitted::Admitted;
 use super::answer::Written;
 use super::describe::{Description, Part, text};
-use super::idempotency::{REASON, REFUSES};
+use super::idempotency::{REASON, REFUSES, UNKNOWN};
 use super::problem::{FaultView, Problem};
 use super::route::{Route, post};
 use crate::broker::Broker;
 use crate::broker::plan::{Item, Plan};
 use crate::broker::registry;
+use crate::broker::told::Numbers;
 use crate::broker::view::record::{DifferenceView, place};
 use crate::domain::people::actor::{Role, Submit};
 use crate::domain::reason;
@@ -53,7 +54,7 @@ struct PlanView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64)]
     refuses: Option<u64>,
-    /// Tokens of which the journal does not know enough to say.
+    /// Tokens of which the journal does not know enough to say; an apply says the number in `Carnet-Unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64)]
     unknown: Option<u64>,
@@ -150,17 +151,25 @@ impl Part for Terms {
             "Carnet-Refuses",
             "The number of tokens of the last 30 days that the guardrails would have refused; 409 tells it where it is another one",
         ));
+        description.parameter(header(
+            "Carnet-Unknown",
+            "The number of tokens of the last 30 days of which that is unknown; 409 tells it where it is another one",
+        ));
     }
 }
 
 impl Terms {
-    /// The number of tokens that the caller knows the guardrails would have refused.
-    fn refuses(&self) -> Result<Option<u64>, Problem> {
+    /// The numbers of tokens that the caller knows the guardrails would have refused, or of which that is unknown.
+    fn numbers(&self) -> Result<Numbers, Problem> {
+        Ok(Numbers { refuses: self.number(&REFUSES)?, unknown: self.number(&UNKNOWN)? })
+    }
+
+    fn number(&self, header: &HeaderName) -> Result<u64, Problem> {
         let malformed = || Problem::of(&reason::REQUEST_MALFORMED);
-        let mut values = self.0.get_all(REFUSES).iter();
-        let Some(value) = values.next() else { return Ok(None) };
+        let mut values = self.0.get_all(header).iter();
+        let Some(value) = values.next() else { return Ok(0) };
         let text = value.to_str().ok().filter(|text| values.next().is_none() && text.bytes().all(|b| b.is_ascii_digit()));
-        text.and_then(|text| text.parse().ok()).map(Some).ok_or_else(malformed)
+        text.and_then(|text| text.parse().ok()).ok_or_else(malformed)
     }
 
     fn expected(&self) -> Option<&str> {
@@ -185,7 +194,7 @@ async fn apply(
     records: Yaml,
 ) -> Result<Written<Json<PlanView>>, Problem> {
     let why = why(&terms.0)?;
-    let asked = registry::Terms { expected: terms.expected(), why: why.as_deref(), refuses: terms.refuses()? };
+    let asked = registry::Terms { expected: terms.expected(), why: why.as_deref(), said: terms.numbers()? };
     let plan = broker.apply(&by.by, records.text()?, asked, by.made_for()).await?;
     let view = broker.journal.view();
     let write = move || {

@@ -18,7 +18,7 @@ use crate::broker::view::approval::OwnersView;
 use crate::broker::view::suspension;
 use crate::broker::words::{Words, sealed};
 use crate::domain::credential::revocation::Clients;
-use crate::domain::decision::guard::Guarded;
+use crate::domain::decision::guard::{Guarded, Guards as _};
 use crate::domain::people::actor::{Read, Submit};
 use crate::domain::reason;
 use crate::domain::record::Record;
@@ -113,7 +113,7 @@ async fn integrations(
     let uses = broker.journal.last_uses_of(part.items.iter().map(|(id, _)| clients_of(id)).collect()).await?;
     let lacking = broker.lacking(&view, part.items.iter().map(|(id, _)| *id)).await?;
     let mut uses = uses.into_iter();
-    let guard = broker.guardrails.of(&view.state);
+    let guard = broker.guards(&view).await.of(&view.state);
     Ok(part.map(|(id, integration)| {
         let on = Guarded { state: &view.state, guard: &*guard };
         let mut shown = IntegrationView::brief(on, (id, integration), &words, broker.now());
@@ -134,7 +134,7 @@ async fn integration(
     let view = broker.journal.view();
     let integration = view.state.integrations.get(&id).ok_or_else(|| Problem::of(&reason::NOT_FOUND))?;
     let words = Words::of(&broker, sealed(suspension::texts(integration.suspensions.iter()))).await?;
-    let guard = broker.guardrails.of(&view.state);
+    let guard = broker.guards(&view).await.of(&view.state);
     let on = Guarded { state: &view.state, guard: &*guard };
     let mut shown = IntegrationView::brief(on, (&id, integration), &words, broker.now());
     shown.waits_for = waits_for(&broker.lacking(&view, std::iter::once(&id)).await?, &id);

@@ -42,7 +42,8 @@ pub fn live<'a>(
     all.filter_map(|request| counts(state, request, scope, now)).max_by_key(|live| live.ends)
 }
 
-fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timestamp) -> Option<Live<'a>> {
+/// What an elevation gives of `scope` at `now`, if it counts.
+pub(in crate::domain) fn counts<'a>(state: &'a State, request: &'a Request, scope: &Scope, now: Timestamp) -> Option<Live<'a>> {
     let elevation = &request.elevation;
     let terms = request.terms();
     if request.standing(now) != Standing::Active || !terms.scopes.contains(scope) {

@@ -9,5 +9,6 @@ mod review;
 
 pub use ask::{ElevationRequest, NewElevation, Unfit, ask, is_signed};
 pub use briefing::{Asked, Briefing, Precedent, briefing};
+pub(in crate::domain) use live::counts;
 pub use live::{Live, live};
 pub use review::{Vote, statement};

@@ -2,20 +2,23 @@
 //!
 //! Enter through [`of_integration`], [`of_partner`] and [`of_api`]. A token stands as long as the new version would grant it as it is. An
 //! entry tells a token's binding, API, scope and end, and not the address that it was asked from or the key that it is bound to: a version
-//! that asks for more of these takes everything of its environment. A comparison that does not come to its end counts as less.
+//! that asks for more of these takes everything of its environment. A comparison that does not come to its end counts as less. What rests on
+//! more than the two versions is told as [`Unsure`], and asked of the state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::access::widens_binding;
+use super::access::widens_elevation;
 use super::elevation::is_within;
-use crate::domain::registry::api::Api;
-use crate::domain::registry::binding::{Admits, Binding, JwtRule, KeySource};
-use crate::domain::registry::integration::{Access, Integration, Limits};
+use crate::domain::registry::api::{Api, Approval};
+use crate::domain::registry::binding::{Admits, Binding, JwtKind, JwtRule, KeySource};
+use crate::domain::registry::integration::{Access, Eligible, Integration, Limits, OnLate};
 use crate::domain::registry::partner::Partner;
+use crate::domain::registry::preset::Preset;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::effort::Effort;
 use crate::domain::value::endpoint::Endpoint;
-use crate::domain::value::names::{ApiName, Audience, BindingName, EnvironmentName};
+use crate::domain::value::names::{ApiName, Audience, BindingName, EnvironmentName, Issuer};
 use crate::domain::value::scope::Scope;
 
 /// The rights that a version takes away in one place: an environment of an integration or API, or all of a partner.
@@ -25,12 +28,27 @@ pub struct TakenAway {
     pub everything: bool,
     /// Tokens issued under these bindings.
     pub bindings: BTreeSet<BindingName>,
+    /// Tokens bound to an X.509-SVID of these trust domains.
+    pub beside: BTreeSet<Issuer>,
     /// Tokens with one of these scopes.
     pub scopes: BTreeSet<(ApiName, Scope)>,
     /// Tokens that live beyond this time.
     pub ends: Option<Timestamp>,
     /// Tokens with a longer life than this.
     pub longest: Option<Seconds>,
+    /// The tokens that it takes besides, which the records alone do not tell.
+    pub unsure: Unsure,
+}
+
+/// What a version changed that takes tokens away only together with what is no part of it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Unsure {
+    /// It lets less be elevated, or asks for more: an elevation that was approved before may do no longer.
+    pub elevations: bool,
+    /// It refuses late keys by another cadence than before.
+    pub rotation: bool,
+    /// It changes what guardrails read.
+    pub guardrails: bool,
 }
 
 /// By environment; only those where something is taken away.
@@ -54,6 +72,8 @@ pub fn of_integration(old: &Integration, new: &Integration, now: Timestamp) -> P
         let mut away = is.map_or_else(TakenAway::all, |is| of_access(was, is, &mut effort));
         let (before, after) = (old.ends_in(environment), new.ends_in(environment));
         away.ends = (after < before).then_some(after);
+        away.unsure.rotation = rotates_otherwise(old, new);
+        away.unsure.guardrails |= reads_otherwise(old, new);
         (environment.clone(), away)
     };
     old.environments.iter().map(place).filter(|(_, away)| !away.is_nothing()).collect()
@@ -70,10 +90,13 @@ pub fn of_api(old: &Api, new: &Api) -> Places {
     let gone = old.scopes.keys().filter(|scope| !new.scopes.contains_key(*scope));
     let scopes: BTreeSet<_> = gone.map(|scope| (old.name.clone(), scope.clone())).collect();
     let bound = new.token.require_bound && !old.token.require_bound;
+    let risks = old.scopes.iter().any(|(scope, was)| new.scopes.get(scope).is_some_and(|is| is.risk != was.risk));
+    let signed = new.approval == Approval::Signed && old.approval != Approval::Signed;
+    let unsure = Unsure { elevations: signed, rotation: false, guardrails: risks };
     let place = |(environment, audience): (&EnvironmentName, &Audience)| {
         let everything = bound || new.audience.get(environment) != Some(audience);
         let longest = (new.token.ttl < old.token.ttl).then_some(new.token.ttl);
-        (environment.clone(), TakenAway { everything, scopes: scopes.clone(), longest, ..TakenAway::default() })
+        (environment.clone(), TakenAway { everything, scopes: scopes.clone(), longest, unsure, ..TakenAway::default() })
     };
     old.audience.iter().map(place).filter(|(_, away)| !away.is_nothing()).collect()
 }
@@ -88,7 +111,62 @@ fn of_access(old: &Access, new: &Access, effort: &mut Effort) -> TakenAway {
         is.is_none_or(|is| takes_less(was, is, effort))
     };
     let bindings = old.bindings.iter().filter(less).map(|gone| gone.name.clone()).collect();
-    TakenAway { bindings, scopes: scopes(old, new), longest, ..TakenAway::default() }
+    let mut beside = BTreeSet::new();
+    for was in &old.bindings {
+        let is = new.bindings.iter().find(|is| is.name == was.name);
+        let gone = svids(was).filter(|rule| is.and_then(svids).is_none_or(|is| takes_fewer_svids(&was.name, rule, is, effort)));
+        beside.extend(gone.map(|rule| rule.issuer.clone()));
+    }
+    let unsure = Unsure { elevations: elevates_less(old, new), rotation: false, guardrails: shapes(old) != shapes(new) };
+    TakenAway { bindings, beside, scopes: scopes(old, new), longest, unsure, ..TakenAway::default() }
+}
+
+/// The rule of a binding that takes X.509-SVIDs.
+fn svids(binding: &Binding) -> Option<&JwtRule> {
+    match &binding.admits {
+        Admits::Jwt(rule) if rule.takes_svids() => Some(rule),
+        Admits::Jwt(_) | Admits::Certificate => None,
+    }
+}
+
+/// Whether `new` could refuse an X.509-SVID that `old` takes. What it asks of JWTs is no matter of one.
+fn takes_fewer_svids(name: &BindingName, old: &JwtRule, new: &JwtRule, effort: &mut Effort) -> bool {
+    let keys = if has_all(&old.keys, &new.keys) { old.keys.clone() } else { new.keys.clone() };
+    // Without a condition a binding takes no SVID.
+    let issuer = new.issuer.clone();
+    let alike = JwtRule { keys, issuer, matchers: new.matchers.clone(), ..old.clone() };
+    let binding = |rule: JwtRule| Binding { name: name.clone(), admits: Admits::Jwt(rule.into()) };
+    let fewer = alike != *old;
+    fewer && (alike.matchers.is_empty() || widens_binding(Some(&binding(alike)), &binding(old.clone()), effort))
+}
+
+/// Whether a scope that can be elevated in both is harder to elevate in `new`, or for a shorter time.
+fn elevates_less(old: &Access, new: &Access) -> bool {
+    let less = |was: &Eligible| {
+        let same = new.elevation.iter().find(|is| is.api == was.api && is.scope == was.scope);
+        same.is_some_and(|is| is != was && widens_elevation(Some(is), was))
+    };
+    old.elevation.iter().any(less)
+}
+
+/// Whether late keys are refused by another cadence.
+fn rotates_otherwise(old: &Integration, new: &Integration) -> bool {
+    old.rotation != new.rotation && new.rotation.as_ref().is_some_and(|rotation| rotation.on_late == OnLate::Refuse)
+}
+
+/// Whether guardrails read other facts about the integration, in every environment.
+fn reads_otherwise(old: &Integration, new: &Integration) -> bool {
+    let classes = |record: &Integration| record.data_classes.iter().cloned().collect::<BTreeSet<_>>();
+    old.contract.ends != new.contract.ends || classes(old) != classes(new)
+}
+
+/// What guardrails read of bindings, by name. Those that are gone take their tokens with them.
+fn shapes(access: &Access) -> BTreeMap<&BindingName, Option<(JwtKind, Option<Preset>)>> {
+    let shape = |binding: &Binding| match &binding.admits {
+        Admits::Jwt(rule) => Some((rule.kind, rule.preset)),
+        Admits::Certificate => None,
+    };
+    access.bindings.iter().map(|binding| (&binding.name, shape(binding))).collect()
 }
 
 /// Whether `new` lists networks, and a network of `old` is outside of them.
@@ -177,8 +255,34 @@ mod tests {
         let places = of_integration(&old, &new, at(0));
         assert!(places.keys().all(|environment| *environment == production), "{places:?}");
         let away = places.get(&production).cloned().unwrap_or_default();
-        assert_eq!(TakenAway { bindings: BTreeSet::new(), ..away.clone() }, TakenAway::default());
+        let rest = TakenAway { bindings: BTreeSet::new(), beside: BTreeSet::new(), ..away.clone() };
+        assert_eq!(rest, TakenAway::default());
         away.bindings.iter().map(BindingName::to_string).collect()
+    }
+
+    /// A token bound to an X.509-SVID rests on the rule that took the SVID, and not on what that rule asks of JWTs.
+    #[test]
+    fn a_rule_on_svids_takes_the_tokens_beside_them() {
+        let beside = |change: fn(&mut JwtRule)| {
+            let old = Examples::plain().integration();
+            let mut new = old.clone();
+            let production: EnvironmentName = "production".parse().expect("a name");
+            let access = new.environments.get_mut(&production).expect("production");
+            let binding = access.bindings.iter_mut().find(|one| svids(one).is_some()).expect("a rule on SVIDs");
+            let Admits::Jwt(rule) = &mut binding.admits else { panic!("a rule") };
+            let issuer = rule.issuer.clone();
+            change(std::sync::Arc::make_mut(rule));
+            let away = of_integration(&old, &new, at(0));
+            assert!(away.values().all(|one| one.beside.is_empty() || one.beside == BTreeSet::from([issuer.clone()])));
+            away.values().any(|one| !one.beside.is_empty())
+        };
+        assert!(!beside(|_| {}));
+        assert!(!beside(|rule| rule.max_life = Seconds(1)), "it is about JWTs");
+        assert!(!beside(|rule| rule.algs.clear()), "it is about JWTs");
+        assert!(beside(|rule| rule.matchers.clear()), "without a condition it takes none");
+        assert!(beside(|rule| rule.preset = None));
+        assert!(beside(|rule| rule.keys = KeySource::InlineBundle("no set".to_owned())));
+        assert!(beside(|rule| rule.issuer = "spiffe://other.example".parse().expect("an issuer")));
     }
 
     /// One more key or algorithm takes nothing from a binding; one key, algorithm or value less does.

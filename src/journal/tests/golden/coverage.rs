@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::files::Golden;
 use crate::domain::credential::certificate::Purpose;
+use crate::domain::credential::possession::Possession;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::elevation::Notice;
 use crate::domain::examples::coverage::{Seen, variants};
@@ -43,6 +44,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<OnLate>(),
         variants::<OnPastDue>(),
         variants::<OnSilence>(),
+        variants::<Possession>(),
         variants::<Preset>(),
         variants::<Profile>(),
         variants::<Purpose>(),
