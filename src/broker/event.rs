@@ -99,7 +99,9 @@ fn reason(change: &Change) -> Option<&Text> {
             | IntegrationChange::Changed { .. }
             | IntegrationChange::Narrowed { .. }
             | IntegrationChange::ResumeAsked { .. }
-            | IntegrationChange::Resumed { .. },
+            | IntegrationChange::Resumed { .. }
+            | IntegrationChange::Unused { .. }
+            | IntegrationChange::BindingRetired { .. },
         )
         | Change::Partner(
             PartnerChange::Submitted { .. }

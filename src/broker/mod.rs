@@ -10,6 +10,7 @@ mod cause;
 pub mod certificate_status;
 mod change;
 pub mod compiling;
+pub mod counting;
 pub mod delivery;
 pub mod desk;
 pub mod directory;
@@ -33,12 +34,14 @@ pub mod judged;
 pub mod lifecycle;
 mod narrowing;
 pub mod needs;
+mod non_use;
 pub mod passkey;
 pub mod people;
 pub mod plan;
 pub mod reading;
 pub mod registry;
 pub mod replay;
+mod replay_records;
 pub mod replayed;
 pub mod review;
 pub mod revocation;
@@ -50,6 +53,7 @@ pub mod suspension;
 
 pub mod ticket;
 pub mod told;
+pub mod uses;
 pub mod verification;
 pub(crate) mod view;
 pub mod words;
@@ -93,6 +97,8 @@ pub struct Gateways {
     pub guardrails: compiling::Compiling,
     /// The numbers of tokens that guardrails would have refused, as people were told them.
     pub told: told::Told,
+    /// The counts of uses.
+    pub uses: counting::Uses,
     /// The live revocation index, seen-sets and quotas.
     pub live: Index,
     /// The progress of the live index.

@@ -1,9 +1,9 @@
 //! Replays the tokens of the last 30 days: which of them would a guardrail have refused.
 //!
-//! Enter through [`Broker::replay`]. Each token is judged on the state that it was issued under, which is folded along. An entry does not
-//! have everything that a guardrail can read: neither the address of the request, nor the key of a DPoP proof. A token counts as
-//! refused if it would have been whatever these were, and as unknown if that depends on them. If the guardrail was in shadow when
-//! the token was issued, the entry itself says what it would have done.
+//! Enter through [`Broker::replay`]. It asks once for each use and not for each token ([`uses`](super::uses)), so it costs what was
+//! different in these days, however many tokens there were. The days are whole days of UTC. Counts do not have everything that a guardrail
+//! can read: neither the address of the request, nor the key of a DPoP proof, nor each second. A token counts as refused if it would have
+//! been whatever these were, and as unknown if that depends on them; of a day, the guardrail's own times and one either side are tried. If the guardrail was in shadow when the token was issued, its entry said what it would have done.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,38 +11,59 @@ use std::time::Duration;
 use super::Broker;
 use super::desk::Desk;
 use super::failure::Failure;
+use super::replay_records::{Records, Wanted};
 use super::replayed::{Replayed, Row};
-use crate::domain::decision::cut::{possessions, ways};
-use crate::domain::decision::guard::{Asked, Guard as _, Source, step_of};
-use crate::domain::decision::way::Way;
-use crate::domain::log::entry::{Entry, Issued, RefusedEntry};
+use crate::domain::credential::possession::Possession;
+use crate::domain::decision::guard::{Asked, Guard as _, Source};
+use crate::domain::decision::uses::{IssuedUse, Tally, Use};
 use crate::domain::reason;
 use crate::domain::registry::api::Risk;
+use crate::domain::registry::binding::{Admits, Binding};
 use crate::domain::registry::guardrail::{Guardrail, Mode};
 use crate::domain::registry::integration::Access;
 use crate::domain::state::State;
 use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::day::Day;
+use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApiName, ClientId, EnvironmentName, GuardrailName};
 use crate::domain::value::scope::ScopeSet;
-use crate::journal::{At, Query};
+use crate::journal::UsesFault;
 use crate::policy::{Set, set_of};
 
 /// How far a replay looks back.
 pub const REPLAYED: Seconds = Seconds::days(30);
 
-/// How long a replay may take. It reads beside the tokens that are issued meanwhile.
+/// How long a replay may take. Where counts are made anew it may come too early; they go on meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The most rows of the list of tokens.
 const MOST_ROWS: usize = 100;
 
+/// The most questions of a replay: of all beyond them it says that it does not know. Guardrails that read the time ask many.
+const MOST_QUESTIONS: usize = 500_000;
+
+/// Texts of uses that are read at a time.
+const TEXTS: usize = 500;
+
 type RowKey = (GuardrailName, ClientId, EnvironmentName, ApiName, String);
+
+/// What guardrails say about a use at one time.
+#[derive(Clone, Default)]
+struct Verdict {
+    /// Those that refuse whatever is not known.
+    sure: Vec<GuardrailName>,
+    /// Another one may refuse.
+    perhaps: bool,
+}
 
 /// A replay on its way.
 struct Replay {
     set: Set,
     guardrails: Vec<Guardrail>,
     state: State,
+    records: Records,
+    /// How many more questions it may ask.
+    budget: usize,
     found: Replayed,
     rows: BTreeMap<RowKey, (u64, Timestamp, Timestamp)>,
 }
@@ -61,95 +82,150 @@ impl Broker {
         let guardrails: Vec<_> = guardrails.into_iter().map(|one| Guardrail { mode: Mode::Enforce, ..one }).collect();
         let compiled = desk.work(move || (set_of(&guardrails), guardrails)).await?;
         let (Some(set), guardrails) = compiled else { return Err((&reason::GUARDRAIL_UNAVAILABLE).into()) };
+        let (uses, is_whole) = self.uses_lately().await?;
+        let mut wanted = Wanted::default();
+        uses.iter().for_each(|(counted, _)| wanted.add(counted));
+        let records = self.records(wanted).await?;
+        let state = (*self.journal.view().state).clone();
+        let replay = Replay {
+            set,
+            guardrails,
+            state,
+            records,
+            budget: MOST_QUESTIONS,
+            found: Replayed::default(),
+            rows: BTreeMap::new(),
+        };
+        let mut found = desk.work(move || replay.run(&uses)).await?;
+        if !is_whole {
+            // Nobody knows how many are missing, and that is no zero.
+            found.unknown = found.unknown.max(1);
+        }
+        Ok(found)
+    }
+
+    /// The uses of the last 30 days with their counts by day, and whether nothing of that time is missing.
+    async fn uses_lately(&self) -> Result<(Vec<(Use, Vec<Tally>)>, bool), Failure> {
         let since = self.now().minus(REPLAYED);
-        // The second itself is read again below.
-        let state = self.journal.state_at(At::Time(since.minus(Seconds(1)))).await?;
-        let mut replay = Replay { set, guardrails, state, found: Replayed::default(), rows: BTreeMap::new() };
-        let mut query = Query { since: Some(since), limit: Some(1000), ..Query::default() };
-        loop {
-            let page = self.journal.page(&query).await?;
-            let (read, entries) = (page.after, page.entries);
-            let work = move || {
-                entries.iter().for_each(|stored| replay.read(&stored.entry));
-                replay
-            };
-            replay = desk.work(work).await?;
-            match read {
-                Some(after) => query.from = after.saturating_add(1),
-                None => return Ok(replay.finish()),
-            }
+        let (mut tallies, is_whole) = {
+            let counted = self.counted().await?;
+            let Some(counting) = counted.as_ref() else { return Err(Failure::Refused(&reason::GUARDRAIL_REPLAY_LATE)) };
+            (self.tallies(counting, Day::of(since)).await?, counting.is_whole_from(since))
+        };
+        let keys: Vec<Digest> = tallies.keys().copied().collect();
+        let mut uses = Vec::with_capacity(keys.len());
+        for some in keys.chunks(TEXTS) {
+            let texts = self.journal.use_texts(some).await?;
+            uses.extend(texts.into_iter().filter_map(|(key, counted)| Some((counted, tallies.remove(&key)?))));
+        }
+        Ok((uses, is_whole))
+    }
+}
+
+impl From<UsesFault> for Failure {
+    fn from(fault: UsesFault) -> Self {
+        match fault {
+            UsesFault::Unavailable(fault) => fault.into(),
+            UsesFault::Unsound => Self::Refused(&reason::GUARDRAIL_REPLAY_LATE),
         }
     }
 }
 
 impl Replay {
-    fn read(&mut self, entry: &Entry) {
-        match entry {
-            Entry::Change(entry) => self.state.apply(entry.index, entry.time, &entry.change),
-            Entry::Issued(issued) => self.judge(issued),
-            Entry::Refused(refused) => self.count_refused(refused),
-            Entry::Counted(_) => {}
-        }
-    }
-
-    fn count_refused(&mut self, refused: &RefusedEntry) {
-        if *refused.reason.0 != reason::GUARDRAIL_FORBIDS && *refused.reason.0 != reason::GUARDRAIL_FAILED {
-            return;
-        }
-        let Some(step) = refused.tree.iter().find(|step| !step.holds) else { return };
-        if let Some(one) = self.guardrails.iter().find(|one| step_of(&one.name) == step.check) {
-            *self.found.refused.entry(one.name.clone()).or_default() += 1;
-        }
-    }
-
-    /// Judges one token: by each guardrail it was refused for sure, perhaps, or not.
-    fn judge(&mut self, issued: &Issued) {
-        let Some(answers) = self.answers(issued) else {
-            self.found.unknown += 1;
-            return;
-        };
-        let (mut sure, mut perhaps) = (Vec::new(), false);
-        for one in &self.guardrails {
-            let refusing = answers.iter().filter(|refusing| refusing.contains(&one.name)).count();
-            let known = self.is_shadowed(one, issued).then(|| issued.shadow.contains(&one.name));
-            match known {
-                Some(true) => sure.push(one.name.clone()),
-                Some(false) => {}
-                None if refusing == answers.len() => sure.push(one.name.clone()),
-                None => perhaps |= refusing > 0,
+    fn run(mut self, uses: &[(Use, Vec<Tally>)]) -> Replayed {
+        for (counted, tallies) in uses {
+            match counted {
+                Use::Issued(issued) => self.judge(issued, tallies),
+                Use::Forbidden { guardrail } => self.count_refused(guardrail, tallies),
             }
         }
-        if sure.is_empty() {
-            self.found.unknown += u64::from(perhaps);
-            return;
+        self.finish()
+    }
+
+    fn count_refused(&mut self, guardrail: &GuardrailName, tallies: &[Tally]) {
+        if self.guardrails.iter().any(|one| one.name == *guardrail) {
+            let refused = self.found.refused.entry(guardrail.clone()).or_default();
+            *refused = tallies.iter().fold(*refused, |sum, tally| sum.saturating_add(tally.count));
         }
-        self.found.refuses += 1;
+    }
+
+    /// Judges the tokens of a use: by each guardrail they were refused for sure, perhaps, or not.
+    fn judge(&mut self, issued: &IssuedUse, tallies: &[Tally]) {
+        let free = self.set.free_values();
+        let is_timed = free.reads_time || free.reads_weekday || free.reads_minute;
+        let mut known = None;
+        for tally in tallies {
+            if known.is_none() || is_timed {
+                known = Some(self.verdict(issued, tally, is_timed));
+            }
+            match known.clone().flatten() {
+                Some(verdict) if !verdict.sure.is_empty() => self.refuse(issued, tally, verdict.sure),
+                Some(verdict) if !verdict.perhaps => {}
+                Some(_) | None => self.found.unknown = self.found.unknown.saturating_add(tally.count),
+            }
+        }
+    }
+
+    fn refuse(&mut self, issued: &IssuedUse, tally: &Tally, sure: Vec<GuardrailName>) {
+        self.found.refuses = self.found.refuses.saturating_add(tally.count);
         for guardrail in sure {
-            let key = (guardrail, issued.subject.clone(), issued.environment.clone(), issued.api.clone(), issued.scope.clone());
-            let row = self.rows.entry(key).or_insert((0, issued.time, issued.time));
-            (row.0, row.2) = (row.0 + 1, issued.time);
+            let key = (guardrail, issued.client.clone(), issued.environment.clone(), issued.api.clone(), issued.scope.clone());
+            let row = self.rows.entry(key).or_insert((0, tally.first, tally.last));
+            *row = (row.0.saturating_add(tally.count), row.1.min(tally.first), row.2.max(tally.last));
         }
     }
 
-    /// Whether the same text was in shadow when the token was issued.
-    fn is_shadowed(&self, one: &Guardrail, issued: &Issued) -> bool {
-        let then = self.state.guardrails.get(one.name.as_str()).and_then(|known| known.current.as_ref());
-        then.is_some_and(|then| then.record.mode == Mode::Shadow && then.record.is_same_text(one))
-            && issued.guardrails == self.state.guardrails.digest()
+    /// `None` if the record that allowed the tokens is not known, or too much was asked before.
+    fn verdict(&mut self, issued: &IssuedUse, tally: &Tally, is_timed: bool) -> Option<Verdict> {
+        let mut answers = Vec::new();
+        for time in if is_timed { self.times(tally) } else { vec![tally.last] } {
+            let said = self.answers(issued, time)?;
+            self.budget = self.budget.checked_sub(said.len())?;
+            answers.extend(said);
+        }
+        let mut verdict = Verdict::default();
+        for one in &self.guardrails {
+            let refusing = answers.iter().filter(|refusing| refusing.contains(&one.name)).count();
+            let known = self.records.was_in_shadow(one, issued.guardrails).then(|| issued.shadow.contains(&one.name));
+            match known {
+                Some(true) => verdict.sure.push(one.name.clone()),
+                Some(false) => {}
+                None if refusing > 0 && refusing == answers.len() => verdict.sure.push(one.name.clone()),
+                None => verdict.perhaps |= refusing > 0,
+            }
+        }
+        Some(verdict)
     }
 
-    /// The guardrails that refuse, for each combination of what the entry does not say; at least one.
-    ///
-    /// `None` if the record that allowed the token is not known.
-    fn answers(&self, issued: &Issued) -> Option<Vec<Vec<GuardrailName>>> {
-        let state = &self.state;
-        let ClientId::Integration(id) = &issued.subject else { return None };
-        let current = state.integrations.get(id)?.current.as_ref().filter(|current| current.version == issued.record)?;
-        let access = current.record.environments.get(&issued.environment)?;
+    /// Times of a day to try: the first, the last, and between them those at which an answer may change.
+    fn times(&self, tally: &Tally) -> Vec<Timestamp> {
+        let free = self.set.free_values();
+        let Tally { first, last, .. } = *tally;
+        let mut times = vec![first, last];
+        times.extend(free.times.iter().copied());
+        for (near, local) in [first, last].into_iter().filter_map(|near| Some((near, self.state.local(near)?))) {
+            // Midnight, and the guardrail's own minutes, on either side of this time.
+            for minute in [0, 1439].into_iter().chain(free.minutes.iter().copied()) {
+                let behind = (i64::from(local.minute) - i64::from(minute)).rem_euclid(1440);
+                let at = near.as_seconds() - near.as_seconds().rem_euclid(60) - behind * 60;
+                times.extend([at, at + 59, at + 86_400, at + 86_459].into_iter().filter_map(Timestamp::from_seconds));
+            }
+        }
+        times.retain(|time| (first..=last).contains(time));
+        times.sort_unstable();
+        times.dedup();
+        times
+    }
+
+    /// The guardrails that refuse, for each combination of what the counts do not say; at least one.
+    fn answers(&self, issued: &IssuedUse, time: Timestamp) -> Option<Vec<Vec<GuardrailName>>> {
+        let record = self.records.integration(issued)?;
+        let access = record.environments.get(&issued.environment)?;
         let binding = access.bindings.iter().find(|binding| binding.name == issued.binding)?;
-        let api = state.apis.get(&issued.api).and_then(|api| api.current.as_ref());
-        let until =
-            state.partners.get(&id.partner).and_then(|partner| Some(partner.current.as_ref()?.record.verification.expires));
+        let api = match issued.api_version {
+            Some(version) => Some(self.records.api(&issued.api, version)?),
+            None => None,
+        };
         let scopes = ScopeSet::parse(&issued.scope).ok()?;
         let mut answers = Vec::new();
         for possession in possessions(issued, access, binding) {
@@ -157,20 +233,20 @@ impl Replay {
                 let mut refusing = Vec::new();
                 for scope in scopes.iter() {
                     let asked = Asked {
-                        integration: &current.record,
-                        version: current.version,
-                        verified: until.is_some_and(|until| issued.time < until),
+                        integration: record,
+                        version: issued.record,
+                        verified: issued.verified,
                         environment: &issued.environment,
                         binding,
                         api: &issued.api,
-                        api_version: api.map(|api| api.version),
+                        api_version: issued.api_version,
                         scope,
-                        risk: api.map_or(Risk::Low, |api| api.record.scopes.get(scope).map_or(Risk::High, |entry| entry.risk)),
-                        way: ways(issued, access, state, scope).into_iter().next().unwrap_or(Way::Standing),
+                        risk: api.map_or(Risk::Low, |api| api.scopes.get(scope).map_or(Risk::High, |entry| entry.risk)),
+                        way: issued.way(scope),
                         possession,
                         source,
-                        time: issued.time,
-                        local: state.local(issued.time),
+                        time,
+                        local: self.state.local(time),
                     };
                     let forbidden = self.set.judge(&asked).forbidden;
                     refusing.extend(forbidden.iter().flat_map(|by| by.by().map(|one| one.guardrail.clone())));
@@ -181,7 +257,7 @@ impl Replay {
         (!answers.is_empty()).then_some(answers)
     }
 
-    /// Addresses to try: an entry has none.
+    /// Addresses to try: counts have none.
     fn sources(&self, access: &Access) -> Vec<Source> {
         let free = self.set.free_values();
         if !free.reads_source {
@@ -204,4 +280,17 @@ impl Replay {
             };
         Replayed { rows: rows.into_iter().take(MOST_ROWS).map(row).collect(), ..self.found }
     }
+}
+
+/// What the tokens can have been bound to. Their entries have the certificate, and no DPoP key.
+fn possessions(issued: &IssuedUse, access: &Access, binding: &Binding) -> Vec<Possession> {
+    let possible = Possession::possible(access.require, false, binding);
+    let by_svid = matches!(&binding.admits, Admits::Jwt(rule) if rule.preset.is_some_and(|preset| preset.takes_certificates()));
+    let shown = issued.certificate;
+    let fits = |one: &Possession| match one {
+        Possession::Bearer => !shown,
+        Possession::Bound => !shown || by_svid || matches!(binding.admits, Admits::Certificate),
+        Possession::Dual => shown,
+    };
+    possible.into_iter().filter(fits).collect()
 }

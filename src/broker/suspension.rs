@@ -16,7 +16,7 @@ use crate::domain::log::partner::PartnerChange;
 use crate::domain::people::actor::{Authorized, Contain, Person, Submit};
 use crate::domain::reason;
 use crate::domain::registry::approval::{Approval, Kind, Opened};
-use crate::domain::registry::suspension::version;
+use crate::domain::registry::suspension::{SuspensionCause, version};
 use crate::domain::state::cut::Reach;
 use crate::domain::state::{Party, State, Suspension, Suspensions};
 use crate::domain::value::names::{ApprovalId, EnvironmentName, SuspensionId};
@@ -58,7 +58,8 @@ impl Broker {
                 Ok(match party.clone() {
                     Party::Partner(partner) => Change::from(PartnerChange::Suspended { partner, reason, id, environments }),
                     Party::Integration(integration) => {
-                        IntegrationChange::Suspended { integration, reason, id, environments }.into()
+                        let cause = SuspensionCause::Decision;
+                        IntegrationChange::Suspended { integration, reason, id, environments, cause }.into()
                     }
                 })
             })
@@ -66,7 +67,8 @@ impl Broker {
         let in_force = committed.view.state.suspensions(party).into_iter().flat_map(Suspensions::iter);
         let at = in_force.filter(|one| one.id == id).map(|one| one.at).next().unwrap_or_else(|| self.now());
         let (by, reason) = (by.staff().actor(), Text::from(why));
-        let suspension = Suspension { id, environments: environments.clone(), by, reason, at, signal: None };
+        let (environments, cause) = (environments.clone(), SuspensionCause::Decision);
+        let suspension = Suspension { id, environments, by, reason, at, cause, signal: None };
         Ok(Suspended { suspension, cut: Cut::new(Unconfirmed::at(committed.index), reach) })
     }
 

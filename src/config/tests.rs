@@ -116,6 +116,9 @@ trust_domain = "A"
 [environments.staging]
 issuer = "https://a.example/staging"
 max_ttl = "14s"
+[governance]
+unused_warn = "91d"
+unused_suspend = "90d"
 "#;
     let seen = faults(text);
     let golden = include_str!("golden/faults.txt");
@@ -233,7 +236,7 @@ fn the_zone_of_governance_is_one_that_is_known() {
     };
     assert_eq!(zone(""), Ok("UTC".to_owned()));
     assert_eq!(zone("[governance]\nzone = \"Europe/Berlin\""), Ok("Europe/Berlin".to_owned()));
-    for bad in ["zone = \"Europe/Carnet\"", "zone = 1", "zon = \"UTC\""] {
+    for bad in ["zone = \"Europe/Carnet\"", "zone = 1", "zon = \"UTC\"", "unused_warn = \"1h\"", "unused_suspend = \"367d\""] {
         assert_eq!(zone(&format!("[governance]\n{bad}")), Err(1), "{bad}");
     }
 }

@@ -447,6 +447,17 @@ fn rows() -> Vec<Row> {
             "each exception closed by its end",
             "\"old key\" ends 2026-12-01T12:00:00Z",
         ),
+        (
+            "binding.used",
+            good,
+            "binding ci: in use",
+            |case| {
+                let (environment, binding) = (production(), "ci".parse().expect("a name"));
+                case.apply(IntegrationChange::BindingRetired { integration: id(), environment, binding, last: None });
+            },
+            "binding ci in use",
+            "binding ci: retired, since nobody used it for long",
+        ),
         ("environment", good, "production", |_| {}, "", ""),
         (
             "proof.bound",

@@ -21,6 +21,7 @@ use super::store::head::Head;
 use super::store::people::PeopleKey;
 use super::store::query::{Query, StoredEntry};
 use super::store::reader::Reader;
+use super::store::uses::UsesKey;
 use super::tree::Tree;
 use crate::domain::credential::revocation::Clients;
 use crate::domain::decision::grant::Grant;
@@ -106,6 +107,7 @@ pub struct Journal {
     shelf: Shelf,
     sealing: Arc<SealingKey>,
     people: PeopleKey,
+    uses: UsesKey,
     origin: Arc<str>,
     entropy: Arc<dyn Entropy>,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests end the sequencer from outside"))]
@@ -123,6 +125,8 @@ pub(super) struct Parts {
     pub sealing: SealingKey,
     /// The key of the tag over the people directory.
     pub people: PeopleKey,
+    /// The key of the tags over the counts of uses.
+    pub uses: UsesKey,
     pub origin: String,
     pub entropy: Arc<dyn Entropy>,
     pub task: JoinHandle<()>,
@@ -141,6 +145,7 @@ impl Journal {
             shelf: parts.shelf,
             sealing: Arc::new(parts.sealing),
             people: parts.people,
+            uses: parts.uses,
             origin: parts.origin.into(),
             entropy: parts.entropy,
             task: Arc::new(Mutex::new(Some(parts.task))),
@@ -401,6 +406,10 @@ impl Journal {
 
     pub(super) fn people_key(&self) -> &PeopleKey {
         &self.people
+    }
+
+    pub(super) fn uses_key(&self) -> &UsesKey {
+        &self.uses
     }
 
     pub(super) fn entropy(&self) -> &dyn Entropy {

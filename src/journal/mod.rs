@@ -32,6 +32,8 @@
 //! **People.** The directory of people lies beside the entries and is no part of them: it is read whole and proved by a tag under the KEK
 //! ([`Journal::people`]), and written by comparing that tag ([`Journal::put_people`]).
 //!
+//! **Uses.** The counts of what was issued lie beside the entries too, follow them, and can be made from them again ([`Journal::uses`]).
+//!
 //! **What leaves.** With `[journal] retention`, old issuance and refusal entries leave the database for sealed segments beside it
 //! ([`Journal::archive`]). Reads of one entry, of a page, and of all entries for a proof go on in the segments;
 //! [`Journal::entries`] reads the database alone.
@@ -61,6 +63,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 pub mod tree;
+mod uses;
 
 pub use answers::{Before, ForRequest, Idempotency, Reply};
 pub use archive::{ArchiveFault, Page};
@@ -83,3 +86,5 @@ pub use sequencer::view::{Marker, View};
 pub use settings::{LONGEST_ASSERTION, Location, Rest, Settings};
 pub use store::people::Known as KnownPeople;
 pub use store::query::{Query, StoredEntry};
+pub use store::uses::{KnownDay, KnownUses, Portion, UseRow, UseText};
+pub use uses::UsesFault;

@@ -25,6 +25,7 @@ use super::store::batch::{Beside, MacKey};
 use super::store::people::PeopleKey;
 use super::store::reader::Reader;
 use super::store::snapshot::Checked;
+use super::store::uses::UsesKey;
 use super::store::write::Write;
 use super::tree::merkle::Subtree;
 use super::tree::note::SignerKey;
@@ -199,8 +200,20 @@ pub(super) async fn start(
     let (shared, origin) = (Arc::clone(&sequencer.shared), sequencer.origin.clone());
     let task = tokio::spawn(sequencer.run(work));
     let entropy = outside.entropy;
-    let (sealing, people) = (kek.of_answers(), PeopleKey::of(kek));
-    Ok(Journal::new(super::handle::Parts { shared, queue, reader, shelf, sealing, people, origin, entropy, task, scratch }))
+    let (sealing, people, uses) = (kek.of_answers(), PeopleKey::of(kek), UsesKey::of(kek));
+    Ok(Journal::new(super::handle::Parts {
+        shared,
+        queue,
+        reader,
+        shelf,
+        sealing,
+        people,
+        uses,
+        origin,
+        entropy,
+        task,
+        scratch,
+    }))
 }
 
 /// Proves the log that a start would open, as a start does, and writes nothing.

@@ -190,6 +190,8 @@ pub async fn launch(config: Config, sockets: Sockets, foundation: Foundation, sy
     background.spawn("issuers' keys", background::issuers(broker.clone()));
     background.spawn("consequences", background::consequences(broker.clone()));
     background.spawn("cuts by versions", broker.clone().list_cuts());
+    background.spawn("counts of uses", broker.clone().keep_counting());
+    background.spawn("non-use", broker.clone().watch_non_use());
     if let Some(retention) = config.journal.retention {
         background.spawn("retention", background::retention(broker.clone(), retention));
     }
@@ -324,6 +326,7 @@ async fn furnish(
         answers: crate::broker::answers::Answers::default(),
         guardrails: crate::broker::compiling::Compiling::default(),
         told: crate::broker::told::Told::default(),
+        uses: crate::broker::counting::Uses::default(),
         found_lately: crate::broker::found_lately::FoundLately::default(),
         recent: crate::broker::explain::Recent::default(),
         tickets,

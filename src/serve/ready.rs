@@ -14,7 +14,8 @@ use crate::http::health::{Check, NodeAt, Readiness, ReadinessCheck};
 pub fn check(broker: Broker, tasks: Ended, at: NodeAt) -> ReadinessCheck {
     Arc::new(move || {
         let needs = Need::ALL.into_iter().map(|need| told(need.name(), broker.is_ready_by(need), || broker.lack(need)));
-        Readiness::of(needs.chain([minting(&broker), anchor(&broker), keys(&broker), alive(&tasks)]).collect()).at(at.clone())
+        Readiness::of(needs.chain([minting(&broker), anchor(&broker), keys(&broker), alive(&tasks), uses(&broker)]).collect())
+            .at(at.clone())
     })
 }
 
@@ -45,6 +46,11 @@ pub(super) fn rests(from: Timestamp, now: Timestamp) -> String {
 fn alive(tasks: &Ended) -> Check {
     let ended = tasks.names();
     told("tasks", ended.is_empty(), || format!("ended by themselves: {}; start the server again", ended.join(", ")))
+}
+
+/// Counts follow the log and decide nothing, so a node is ready without them. What is wrong with them is told.
+fn uses(broker: &Broker) -> Check {
+    Check { name: "uses", ok: true, detail: broker.uses.progress().fault(broker.now()) }
 }
 
 /// Every key that signs now must be in this node's ring (ABUSE Q-04).

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::config::{Config, EnvironmentSection, SignalSection, StaffSection};
+use crate::config::{Config, EnvironmentSection, GovernanceSection, SignalSection, StaffSection};
 use crate::domain::people::actor::Role;
-use crate::domain::registry::environment::{Configuration, Environment, Governance, Sender};
+use crate::domain::registry::environment::{Configuration, Environment, Governance, Sender, UNUSED_SUSPEND, UNUSED_WARN};
+use crate::domain::value::clock::Seconds;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{EnvironmentName, Issuer};
 
@@ -28,7 +29,17 @@ pub fn configuration(config: &Config) -> Configuration {
         environments: environments(config),
         staff: Digest::of_json(&Staff::of(&config.staff)),
         signals: config.signals.iter().map(sender).collect(),
-        governance: Governance { zone: config.governance.zone.clone() },
+        governance: governance(&config.governance),
+    }
+}
+
+/// The life of records. A time that is the usual one is not recorded, so that an upgrade changes no configuration.
+fn governance(section: &GovernanceSection) -> Governance {
+    let other = |time: Seconds, usual: Seconds| Some(time).filter(|time| *time != usual);
+    Governance {
+        zone: section.zone.clone(),
+        unused_warn: other(section.unused_warn, UNUSED_WARN),
+        unused_suspend: other(section.unused_suspend, UNUSED_SUSPEND),
     }
 }
 

@@ -48,6 +48,7 @@ mod suspensions;
 mod taken_away;
 mod tickets;
 mod uniqueness;
+mod uses;
 mod verification;
 mod verifier;
 mod webhooks;

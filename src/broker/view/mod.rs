@@ -11,3 +11,4 @@ pub mod person;
 pub mod record;
 pub mod schema;
 pub mod suspension;
+pub mod uses;

@@ -101,7 +101,10 @@ async fn server(config: &Config, past: Option<&Past>) -> Vec<Finding> {
         })
         .collect();
     match (&reply, is_ours) {
-        (Some(reply), true) => found.extend([ready(reply, &told, listen.admin), clock(reply)]),
+        (Some(reply), true) => {
+            found.extend([ready(reply, &told, listen.admin), clock(reply)]);
+            found.extend(uses(&told));
+        }
         (Some(_), false) | (None, _) => {
             found.push(Finding::sound("server", format!("none of this journal runs at {}", listen.admin)))
         }
@@ -171,6 +174,13 @@ fn ready(reply: &Reply, told: &Value, admin: SocketAddr) -> Finding {
         let detail = format!("not ready at {admin}: {}", failed.join("; "));
         Finding::other(Weight::Wrong, "server", detail, "see its log, and the lines above")
     }
+}
+
+/// The counts of uses, where the server has something to say of them.
+fn uses(told: &Value) -> Option<Finding> {
+    let check = told["checks"].as_array()?.iter().find(|check| check["name"] == "uses")?;
+    let detail = check["detail"].as_str()?.to_owned();
+    Some(Finding::other(Weight::Warning, "uses", detail, "see its log, and run carnet journal verify"))
 }
 
 fn one(check: &Value) -> String {

@@ -223,7 +223,8 @@ impl Place<'_> {
         if *reason == reason::SCOPE_NEEDS_ELEVATION {
             return Cause { lifted_by: lifted("elevate", "security"), ..cause };
         }
-        let of_record = [&reason::BINDING_NO_MATCH, &reason::SCOPE_NOT_CONTRACTED, &reason::TARGET_UNKNOWN];
+        let of_record =
+            [&reason::BINDING_NO_MATCH, &reason::BINDING_UNUSED, &reason::SCOPE_NOT_CONTRACTED, &reason::TARGET_UNKNOWN];
         if of_record.contains(&reason) { Cause { lifted_by: lifted("apply", "owner"), ..cause } } else { cause }
     }
 }

@@ -15,7 +15,7 @@ use super::peer::Peer;
 use super::possession::{bound, confirmation, possession};
 use super::rotation;
 use super::standing::record;
-use super::standing::{in_good_standing, standing, unrevoked};
+use super::standing::{in_good_standing, not_retired, standing, unrevoked};
 use super::target::{Chosen, target};
 use crate::domain::credential::claims::{BACKDATED, Claims};
 use crate::domain::credential::possession::Possession;
@@ -300,6 +300,7 @@ fn judge<'a>(
     let mut life = Life::new();
     let place = principal.environment();
     standing(id, place, state, now, trace, &mut life)?;
+    not_retired(principal, state, trace)?;
     let record = record(id, state).ok_or(&reason::BINDING_NO_MATCH)?;
     let access = record.environments.get(place);
     trace.check("environment", access.is_some(), || {

@@ -271,7 +271,15 @@ pub(in crate::domain) fn guarded(
 
 /// The check of the decision at which a guardrail refuses, in the tree of the refusal.
 pub fn step_of(guardrail: &GuardrailName) -> String {
-    format!("guardrail {guardrail}")
+    format!("{STEP}{guardrail}")
+}
+
+/// What begins the step of a guardrail.
+const STEP: &str = "guardrail ";
+
+/// The guardrail of a step; `None` of a step of another check.
+pub fn guardrail_of(step: &str) -> Option<GuardrailName> {
+    step.strip_prefix(STEP)?.parse().ok()
 }
 
 impl Forbidding {

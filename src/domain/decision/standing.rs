@@ -98,6 +98,17 @@ fn open(environment: &EnvironmentName, state: &State, trace: &mut Trace) -> Resu
     })
 }
 
+/// Refuses a binding that nobody used for long.
+pub(in crate::domain) fn not_retired(principal: &Principal, state: &State, trace: &mut Trace) -> Result<(), &'static Reason> {
+    let ClientId::Integration(id) = principal.client() else { return Ok(()) };
+    let (environment, binding) = (principal.environment(), principal.binding());
+    let retired = state.integrations.get(id).is_some_and(|known| known.non_use.is_retired(environment, binding));
+    trace.ensure("binding.used", !retired, &reason::BINDING_UNUSED, || {
+        let seen = if retired { "retired, since nobody used it for long" } else { "in use" };
+        (format!("binding {binding} in use"), format!("binding {binding}: {seen}"))
+    })
+}
+
 /// In words: where it suspends, and since when.
 fn since(suspension: &Suspension) -> String {
     let named: Vec<&str> = suspension.environments.iter().map(EnvironmentName::as_str).collect();
@@ -195,6 +206,7 @@ pub(in crate::domain) fn keys(id: &IntegrationId, environment: &EnvironmentName)
 pub fn in_good_standing(principal: &Principal, state: &State, now: Timestamp) -> Result<(), &'static Reason> {
     if let ClientId::Integration(id) = principal.client() {
         stands(id, principal.environment(), state, now)?;
+        not_retired(principal, state, &mut Trace::off())?;
     }
     let refused = own_keys(principal).iter().any(|key| state.is_refused(key)) || principal.barred().is_some();
     ensure(!refused, &reason::REVOKED)

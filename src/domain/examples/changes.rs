@@ -75,6 +75,7 @@ impl Examples {
         self.revocations(&mut story);
         self.suspensions(&mut story);
         self.discarded(&mut story);
+        self.unused(&mut story);
         cut_by_a_version(&mut story);
         self.exceptions(&mut story);
         self.signals(&mut story);
@@ -104,7 +105,14 @@ impl Examples {
             (parsed(name), environment)
         });
         let environments = BTreeMap::from(environments);
-        for governance in [Governance::default(), Governance { zone: parsed("Europe/Berlin") }] {
+        for governance in [
+            Governance::default(),
+            Governance {
+                zone: parsed("Europe/Berlin"),
+                unused_warn: Some(Seconds::days(7)),
+                unused_suspend: Some(Seconds::days(14)),
+            },
+        ] {
             let (environments, staff) = (environments.clone(), Digest::of(b"staff"));
             let signals = if governance == Governance::default() { Vec::new() } else { vec![sender()] };
             let configuration = Configuration { environments, staff, signals, governance };

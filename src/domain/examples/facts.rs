@@ -261,6 +261,11 @@ fn integration(one: &IntegrationState) -> Value {
     if !exceptions.is_null() {
         facts["exceptions"] = exceptions;
     }
+    // Nothing was retired before there were counts of uses. The rest of what is known of non-use decides nothing by itself.
+    let retired: Vec<_> = one.non_use.retired().collect();
+    if !retired.is_empty() {
+        facts["retired"] = json!(retired);
+    }
     facts
 }
 

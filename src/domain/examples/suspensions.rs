@@ -12,6 +12,7 @@ use crate::domain::log::partner::PartnerChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::registry::approval::Kind;
 use crate::domain::registry::integration::Integration;
+use crate::domain::registry::suspension::SuspensionCause;
 use crate::domain::value::digest::Digest;
 
 impl Examples {
@@ -56,7 +57,8 @@ impl Examples {
         let (integration, partner) = (|| parsed("umbrella/stock"), || parsed("umbrella"));
         for (id, environments) in [("suspension-1", sandbox()), ("suspension-2", BTreeSet::new())] {
             let (id, reason, environments) = (Some(parsed(id)), reason(), environments);
-            story.say(&security, IntegrationChange::Suspended { integration: integration(), reason, id, environments });
+            let (integration, cause) = (integration(), SuspensionCause::Decision);
+            story.say(&security, IntegrationChange::Suspended { integration, reason, id, environments, cause });
         }
         for (id, environments) in [("suspension-3", BTreeSet::new()), ("suspension-4", sandbox())] {
             let (id, reason, environments) = (Some(parsed(id)), reason(), environments);
@@ -73,6 +75,22 @@ impl Examples {
         let (suspensions, why) = (lifts("suspension-4"), reason());
         story.say(&security, PartnerChange::ResumeAsked { partner: partner(), reason: why, approval: other, suspensions });
         story.say(&Actor::Broker, PartnerChange::Resumed { partner: partner(), suspensions: lifts("suspension-4") });
+    }
+
+    /// Nobody uses an integration, then one of its bindings; people are told, and later both end.
+    pub(super) fn unused(&self, story: &mut Story<'_>) {
+        let (integration, environment) = (|| parsed("umbrella/stock"), || parsed("sandbox"));
+        for (binding, last) in [(None, None), (Some(parsed("key")), Some(at(3)))] {
+            let (integration, environment) = (integration(), environment());
+            story.say(&Actor::Broker, IntegrationChange::Unused { integration, environment, binding, last });
+        }
+        for (binding, last) in [("key", None), ("other", Some(at(3)))] {
+            let (integration, environment, binding) = (integration(), environment(), parsed(binding));
+            story.say(&Actor::Broker, IntegrationChange::BindingRetired { integration, environment, binding, last });
+        }
+        let (environments, reason, cause) = (BTreeSet::from([environment()]), self.text("not used"), SuspensionCause::Unused);
+        let (integration, id) = (integration(), None);
+        story.say(&Actor::Broker, IntegrationChange::Suspended { integration, reason, id, environments, cause });
     }
 
     /// A draft that was never active.

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use super::kinds::kinds;
 use crate::domain::registry::approval::Approval;
 use crate::domain::registry::integration::Integration;
+use crate::domain::registry::suspension::SuspensionCause;
+use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
-use crate::domain::value::names::{EnvironmentName, IntegrationId, SuspensionId};
+use crate::domain::value::names::{BindingName, EnvironmentName, IntegrationId, SuspensionId};
 use crate::domain::value::text::Text;
 
 kinds! {
@@ -85,6 +87,36 @@ kinds! {
             /// The environments that it covers; all if it names none.
             #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
             environments: BTreeSet<EnvironmentName>,
+            /// Why; absent where somebody decided it.
+            #[serde(default, skip_serializing_if = "SuspensionCause::is_decision")]
+            cause: SuspensionCause,
+        },
+        /// Nobody used an integration in an environment, or one of its bindings there, for as long as `unused_warn`.
+        #[kind = "integration.unused"]
+        Unused {
+            /// The integration.
+            integration: IntegrationId,
+            /// The environment.
+            environment: EnvironmentName,
+            /// The binding; absent where none was used.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            binding: Option<BindingName>,
+            /// The last use, if the counts know one.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            last: Option<Timestamp>,
+        },
+        /// Nobody used a binding for as long as `unused_suspend`: it refuses until a version is approved.
+        #[kind = "integration.binding-retired"]
+        BindingRetired {
+            /// The integration.
+            integration: IntegrationId,
+            /// The environment.
+            environment: EnvironmentName,
+            /// The binding.
+            binding: BindingName,
+            /// The last use, if the counts know one.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            last: Option<Timestamp>,
         },
         /// Somebody asked to lift suspensions.
         #[kind = "integration.resume-asked"]
@@ -114,7 +146,8 @@ kinds! {
 impl IntegrationChange {
     /// A suspension in every environment, named after the index of its entry.
     pub fn suspended(integration: IntegrationId, reason: Text) -> Self {
-        Self::Suspended { integration, reason, id: None, environments: BTreeSet::new() }
+        let cause = SuspensionCause::Decision;
+        Self::Suspended { integration, reason, id: None, environments: BTreeSet::new(), cause }
     }
 
     /// The integration that the change is about.
@@ -126,6 +159,8 @@ impl IntegrationChange {
             | Self::Activated { integration, .. }
             | Self::Changed { integration, .. }
             | Self::Suspended { integration, .. }
+            | Self::Unused { integration, .. }
+            | Self::BindingRetired { integration, .. }
             | Self::ResumeAsked { integration, .. }
             | Self::Resumed { integration, .. } => integration,
         }
@@ -142,7 +177,11 @@ impl IntegrationChange {
             Self::Drafted { reason, .. } | Self::Narrowed { reason, .. } => reason.as_ref(),
             Self::Submitted { approval, .. } | Self::ChangeHeld { approval, .. } => approval.reason.as_ref(),
             Self::Discarded { reason, .. } | Self::Suspended { reason, .. } | Self::ResumeAsked { reason, .. } => Some(reason),
-            Self::Activated { .. } | Self::Changed { .. } | Self::Resumed { .. } => None,
+            Self::Activated { .. }
+            | Self::Changed { .. }
+            | Self::Resumed { .. }
+            | Self::Unused { .. }
+            | Self::BindingRetired { .. } => None,
         }
     }
 
@@ -153,7 +192,11 @@ impl IntegrationChange {
             Self::Submitted { approval, .. } | Self::ChangeHeld { approval, .. } => approval.texts_mut().collect(),
             Self::Discarded { reason, .. } | Self::Suspended { reason, .. } => vec![reason],
             Self::ResumeAsked { reason, approval, .. } => approval.texts_mut().chain([reason]).collect(),
-            Self::Activated { .. } | Self::Changed { .. } | Self::Resumed { .. } => Vec::new(),
+            Self::Activated { .. }
+            | Self::Changed { .. }
+            | Self::Resumed { .. }
+            | Self::Unused { .. }
+            | Self::BindingRetired { .. } => Vec::new(),
         }
     }
 }

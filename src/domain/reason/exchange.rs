@@ -160,6 +160,14 @@ super::kind::reasons! {
         "The integration is suspended.";
         "Somebody from security stopped it, in this environment or in all, with a reason.";
         "Ask the security contact; `carnet integration resume PARTNER/INTEGRATION` asks for the approval that lifts it.";
+    INTEGRATION_UNUSED = "integration.unused", Proof;
+        "Nobody used the integration in this environment for long, so it is suspended there.";
+        "Access that nobody uses is access that nobody would miss if it were stolen; [governance] unused_suspend says after how long it ends.";
+        "If it is needed, `carnet integration resume PARTNER/INTEGRATION` asks for the approval that lifts it; else offboard it.";
+    BINDING_UNUSED = "binding.unused", Proof;
+        "Nobody used the binding for long, so it admits nobody.";
+        "A binding that nobody uses is a way in that nobody watches; [governance] unused_suspend says after how long it is retired.";
+        "Use another binding, or apply the record: an approved version puts its bindings in force again.";
     INTEGRATION_ENDED = "integration.ended", Proof;
         "The integration has ended.";
         "It was offboarded; that is final.";

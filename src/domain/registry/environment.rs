@@ -45,7 +45,22 @@ pub struct Governance {
     /// The zone of day and hour in guardrails.
     #[serde(default, skip_serializing_if = "Zone::is_utc")]
     pub zone: Zone,
+    /// People are told of what nobody used for so long; absent where nothing is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unused_warn: Option<Seconds>,
+    /// What nobody used for so long is suspended or retired; absent where nothing is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unused_suspend: Option<Seconds>,
 }
+
+/// The time after which people are told of what nobody used, where nothing is configured.
+pub const UNUSED_WARN: Seconds = Seconds::days(30);
+
+/// The time after which what nobody used is suspended or retired, where nothing is configured.
+pub const UNUSED_SUSPEND: Seconds = Seconds::days(90);
+
+/// The longest of these times. Counts of uses are kept for longer.
+pub const LONGEST_UNUSED: Seconds = Seconds::days(366);
 
 impl Governance {
     fn is_default(&self) -> bool {

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::{SignalKind, SignalSubject};
 use crate::domain::people::actor::Actor;
-use crate::domain::reason::Reason;
+use crate::domain::reason::{self, Reason};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::names::{ApprovalId, EnvironmentName, IntegrationId, PartnerName, SuspensionId};
@@ -67,12 +67,38 @@ pub struct Suspension {
     /// What a signal said, if one made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<SignalKind>,
+    /// Why it refuses, if no signal made it.
+    #[serde(default, skip_serializing_if = "SuspensionCause::is_decision")]
+    pub cause: SuspensionCause,
+}
+
+/// Why something is suspended, for whom it refuses.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub enum SuspensionCause {
+    /// Somebody decided it.
+    #[default]
+    #[serde(rename = "decision")]
+    Decision,
+    /// Nobody used it for long.
+    #[serde(rename = "integration.unused")]
+    Unused,
+}
+
+impl SuspensionCause {
+    /// Whether somebody decided it.
+    pub fn is_decision(&self) -> bool {
+        *self == Self::Decision
+    }
 }
 
 impl Suspension {
-    /// The reason that an exchange is told: that of the signal that made it, else `otherwise`.
+    /// The reason that an exchange is told: that of the signal that made it or of non-use, else `otherwise`.
     pub fn told(&self, otherwise: &'static Reason) -> &'static Reason {
-        self.signal.map_or(otherwise, SignalKind::reason)
+        match (self.signal, self.cause) {
+            (Some(says), _) => says.reason(),
+            (None, SuspensionCause::Unused) => &reason::INTEGRATION_UNUSED,
+            (None, SuspensionCause::Decision) => otherwise,
+        }
     }
 
     /// Whether it covers every environment.

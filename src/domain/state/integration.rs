@@ -2,6 +2,7 @@
 
 use super::appliers::Appliers;
 use super::exception::Exceptions;
+use super::non_use::NonUse;
 use crate::domain::registry::integration::Integration;
 use crate::domain::registry::lifecycle::{Held, Versioned};
 use crate::domain::registry::phase::Phase;
@@ -21,6 +22,8 @@ pub struct IntegrationState {
     pub suspensions: Suspensions,
     /// The people who applied versions, as far as it bars them from approving elevations.
     pub appliers: Appliers,
+    /// What is known of it being used by nobody.
+    pub non_use: NonUse,
 }
 
 /// Why an integration cannot be discarded.

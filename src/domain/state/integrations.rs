@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::effects::{Effects, Entered, Versions};
 use super::integration::IntegrationState;
 use super::narrowings::Whose;
+use super::non_use::NonUse;
 use super::opening::Opening;
 use super::suspensions::{ResumeAsked, Suspended};
 use super::versions::{hold, promote, version};
@@ -91,6 +92,8 @@ impl State {
                     if promoted.is_some() {
                         state.came_into_force(old.clone());
                         state.exceptions_came_into_force(old.as_deref());
+                        // People approved it: whether it is used is counted anew.
+                        state.non_use = NonUse::from(entry.at);
                     }
                     self.take_away(entry, integration, old.as_deref());
                     self.list_exceptions(integration, old.as_deref());
@@ -113,13 +116,26 @@ impl State {
                 self.withdraw(entry.at, earlier.and_then(|held| held.approval));
                 Effects::judged().moving(Versions::InForce(client()))
             }
-            IntegrationChange::Suspended { integration, reason, id, environments } => {
-                self.suspend(entry, &party(integration), Suspended { id: id.as_ref(), environments, reason, signal: None })
+            IntegrationChange::Suspended { integration, reason, id, environments, cause } => {
+                let suspended = Suspended { id: id.as_ref(), environments, reason, cause: *cause, signal: None };
+                self.suspend(entry, &party(integration), suspended)
+            }
+            IntegrationChange::Unused { integration, environment, binding, last: _ } => {
+                if let Some(state) = self.integration_mut(integration) {
+                    state.non_use.warn(environment, binding.as_ref(), entry.at);
+                }
+                Effects::unjudged()
+            }
+            IntegrationChange::BindingRetired { integration, environment, binding, last: _ } => {
+                if let Some(state) = self.integration_mut(integration) {
+                    state.non_use.retire(environment, binding);
+                }
+                Effects::judged()
             }
             IntegrationChange::ResumeAsked { integration, reason, approval, suspensions } => {
                 self.ask_resume(entry, &party(integration), ResumeAsked { approval, reason, named: suspensions })
             }
-            IntegrationChange::Resumed { integration, suspensions } => self.resume(&party(integration), suspensions),
+            IntegrationChange::Resumed { integration, suspensions } => self.resume(entry, &party(integration), suspensions),
         }
     }
 }

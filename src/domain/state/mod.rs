@@ -69,6 +69,7 @@ mod journal;
 mod keys;
 mod narrowed;
 pub mod narrowings;
+pub mod non_use;
 mod opening;
 pub mod ours;
 pub mod own;

@@ -10,6 +10,7 @@ use super::versions::{hold, promote};
 use super::{Party, State};
 use crate::domain::log::partner::PartnerChange;
 use crate::domain::record::taken_away;
+use crate::domain::registry::suspension::SuspensionCause;
 use crate::domain::value::names::PartnerName;
 
 impl State {
@@ -33,13 +34,15 @@ impl State {
                 }
                 Effects::judged()
             }
-            PartnerChange::Suspended { partner, reason, id, environments } => {
-                self.suspend(entry, &party(partner), Suspended { id: id.as_ref(), environments, reason, signal: None })
-            }
+            PartnerChange::Suspended { partner, reason, id, environments } => self.suspend(
+                entry,
+                &party(partner),
+                Suspended { id: id.as_ref(), environments, reason, cause: SuspensionCause::Decision, signal: None },
+            ),
             PartnerChange::ResumeAsked { partner, reason, approval, suspensions } => {
                 self.ask_resume(entry, &party(partner), ResumeAsked { approval, reason, named: suspensions })
             }
-            PartnerChange::Resumed { partner, suspensions } => self.resume(&party(partner), suspensions),
+            PartnerChange::Resumed { partner, suspensions } => self.resume(entry, &party(partner), suspensions),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{Party, Phase, State};
 use crate::domain::log::signal::SignalChange;
 use crate::domain::people::actor::Actor;
 use crate::domain::registry::signal::{SignalKind, SignalSubject};
+use crate::domain::registry::suspension::SuspensionCause;
 use crate::domain::value::clock::{Seconds, Timestamp};
 use crate::domain::value::names::{IntegrationId, SignalId, SuspensionId};
 use crate::domain::value::text::Text;
@@ -112,7 +113,7 @@ impl State {
     fn stop(&mut self, entry: Entered<'_>, says: SignalKind, about: &SignalSubject, reason: &Text) -> Effects {
         let (party, environment) = Party::of_signal(about);
         let environments = environment.into_iter().cloned().collect();
-        self.suspend(entry, &party, Suspended { id: None, environments: &environments, reason, signal: Some(says) })
+        self.suspend(entry, &party, Suspended { id: None, environments: &environments, reason, cause: SuspensionCause::Decision, signal: Some(says) })
     }
 }
 

@@ -10,8 +10,9 @@ use super::opening::Opening;
 use crate::domain::credential::revocation::RevocationTarget;
 use crate::domain::registry::approval::Approval;
 use crate::domain::registry::signal::SignalKind;
-use crate::domain::registry::suspension::{Party, Suspension, Suspensions};
-use crate::domain::value::names::{EnvironmentName, SuspensionId};
+use crate::domain::registry::suspension::{Party, Suspension, SuspensionCause, Suspensions};
+use crate::domain::value::clock::Timestamp;
+use crate::domain::value::names::{EnvironmentName, IntegrationId, SuspensionId};
 use crate::domain::value::text::Text;
 
 /// What the entry of a suspension says of it.
@@ -21,6 +22,7 @@ pub(super) struct Suspended<'a> {
     pub reason: &'a Text,
     /// What a signal said, if one suspends.
     pub signal: Option<SignalKind>,
+    pub cause: SuspensionCause,
 }
 
 /// What the entry of a request to resume says of it.
@@ -76,6 +78,7 @@ impl State {
             reason: suspended.reason.clone(),
             at: entry.at,
             signal: suspended.signal,
+            cause: suspended.cause,
         };
         let Some(suspensions) = self.suspensions_mut(party) else { return Effects::judged() };
         let earlier = suspensions.add(one);
@@ -91,7 +94,21 @@ impl State {
         Effects::judged()
     }
 
-    pub(super) fn resume(&mut self, party: &Party, named: &[SuspensionId]) -> Effects {
+    /// Nobody could use it before.
+    fn count_use_from(&mut self, at: Timestamp, party: &Party) {
+        let of: Vec<IntegrationId> = match party {
+            Party::Integration(id) => vec![id.clone()],
+            Party::Partner(partner) => self.integrations_of(partner).map(|(id, _)| id.clone()).collect(),
+        };
+        for id in of {
+            if let Some(known) = self.integration_mut(&id) {
+                known.non_use.again_from(at);
+            }
+        }
+    }
+
+    pub(super) fn resume(&mut self, entry: Entered<'_>, party: &Party, named: &[SuspensionId]) -> Effects {
+        self.count_use_from(entry.at, party);
         let asked = self.suspensions_mut(party).and_then(|known| known.lift(named));
         self.list_granted(asked.as_ref());
         Effects::judged()

@@ -4,6 +4,7 @@ pub mod alg;
 pub mod bounded;
 pub mod claim_text;
 pub mod clock;
+pub mod day;
 pub mod digest;
 pub mod effort;
 pub mod endpoint;

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::broker::judged::Lacking;
 use crate::broker::view::approval::OwnersView;
 use crate::broker::view::suspension::{self, SuspensionView};
+use crate::broker::view::uses::UsesView;
 use crate::broker::words::Words;
 use crate::domain::decision::effective::{self, Cause, Effective, effective};
 use crate::domain::decision::guard::Guarded;
@@ -61,6 +62,10 @@ pub struct IntegrationView {
     /// The time at which it was last issued a token.
     #[schema(required)]
     pub last_use: Option<Timestamp>,
+    /// What it was issued, by scope and binding. A scope that it was never issued is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<UsesView>)]
+    pub uses: Option<Vec<UsesView>>,
 }
 
 /// A version that waits.
@@ -224,6 +229,7 @@ impl IntegrationView {
             keys: None,
             record: None,
             last_use: None,
+            uses: None,
         }
     }
 }

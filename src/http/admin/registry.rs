@@ -147,6 +147,7 @@ async fn integration(
         shown.record = Some(record);
     }
     shown.last_use = broker.journal.last_use_of(clients_of(&id)).await?;
+    shown.uses = Some(broker.uses_of(&id).await.map_err(crate::broker::failure::Failure::from)?);
     Ok(Json(shown))
 }
 

@@ -126,7 +126,7 @@ impl Sequencer {
     async fn serve(&mut self, waiting: VecDeque<Work>) -> Option<oneshot::Sender<()>> {
         let mut items = Vec::new();
         let mut replies = Vec::new();
-        let mut people = Vec::new();
+        let (mut people, mut uses) = (Vec::new(), Vec::new());
         let mut refusals = false;
         for work in waiting {
             match work {
@@ -141,6 +141,7 @@ impl Sequencer {
                 Work::Keep(reply, answer) => replies.push((*reply, answer)),
                 // As late: whoever has a token of the directory delays no token of ours.
                 Work::People(change, answer) => people.push((change, answer)),
+                Work::Uses(change, answer) => uses.push((change, answer)),
                 Work::Leave { from, until, answer } => {
                     let _gone = answer.send(self.leave(from, until).await);
                 }
@@ -158,6 +159,7 @@ impl Sequencer {
                     self.write_records(items, false).await;
                     self.keep(replies).await;
                     self.put_people(people).await;
+                    self.put_uses(uses).await;
                     return Some(answer);
                 }
             }
@@ -169,6 +171,7 @@ impl Sequencer {
             self.keep(replies).await;
         }
         self.put_people(people).await;
+        self.put_uses(uses).await;
         None
     }
 

@@ -21,6 +21,7 @@ use crate::journal::fault::{RecordFault, Unavailable};
 use crate::journal::store::batch::{Beside, Row};
 use crate::journal::store::head::Head;
 use crate::journal::store::people::PeopleChange;
+use crate::journal::store::uses::UsesChange;
 use crate::journal::tree::Tree;
 
 /// Grants in one commit.
@@ -73,6 +74,8 @@ pub enum Work {
     Keep(Box<answers::Sealed>, oneshot::Sender<Result<(), Unavailable>>),
     /// People of the directory.
     People(Box<PeopleChange>, oneshot::Sender<Result<bool, Unavailable>>),
+    /// Counts of uses; none to take them away.
+    Uses(Option<Box<UsesChange>>, oneshot::Sender<Result<bool, Unavailable>>),
     /// Refusals wait.
     Refusals,
     /// Issuance and refusal entries of this range leave the database.

@@ -11,6 +11,7 @@ use crate::domain::value::clock::Seconds;
 use crate::journal::answers::Sealed;
 use crate::journal::fault::{ClockFault, Loss, StopReason, Unavailable};
 use crate::journal::store::people::PeopleChange;
+use crate::journal::store::uses::UsesChange;
 use crate::journal::store::write::Probe;
 use crate::journal::tree::note::{Checkpoint, Kept};
 
@@ -22,6 +23,9 @@ const PROVED_FOR: Duration = Duration::from_millis(750);
 
 /// A reply, and who waits until it is kept.
 pub type Waiting = (Sealed, oneshot::Sender<Result<(), Unavailable>>);
+
+/// Counts of uses on their way to their rows, and who waits until they are there.
+pub type Counting = (Option<Box<UsesChange>>, oneshot::Sender<Result<bool, Unavailable>>);
 
 /// People on their way to their rows, and who waits until they are there.
 pub type Writing = (Box<PeopleChange>, oneshot::Sender<Result<bool, Unavailable>>);
@@ -108,6 +112,17 @@ impl Sequencer {
             tracing::warn!(%fault, "texts of people stay in the write-ahead log until it is written over");
         }
         Ok(put)
+    }
+
+    /// Writes counts of uses, each write by itself. They are of entries that are on record, so a clock in doubt does not matter.
+    pub async fn put_uses(&mut self, changes: Vec<Counting>) {
+        for (change, answer) in changes {
+            let put = match self.shared.running() {
+                Ok(()) => self.store.put_uses(change.as_deref()).await.map_err(Unavailable::from),
+                Err(fault) => Err(fault),
+            };
+            let _gone = answer.send(put);
+        }
     }
 
     /// Entries that a segment on record holds leave the database.

@@ -18,6 +18,7 @@ pub mod side;
 pub mod snapshot;
 pub mod spent;
 pub mod statement;
+pub mod uses;
 pub mod wal_checkpoint;
 pub mod writer;
 

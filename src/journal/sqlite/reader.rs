@@ -16,8 +16,11 @@ use super::schema;
 use super::snapshot::{self, Reading};
 use super::spent::{self, Memory};
 use super::statement::LATELY;
+use super::uses;
 use crate::domain::credential::revocation::Clients;
+use crate::domain::decision::uses::Tally;
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::day::Day;
 use crate::domain::value::digest::Digest;
 use crate::domain::value::hex;
 use crate::domain::value::proof_key::ProofKey;
@@ -31,6 +34,7 @@ use crate::journal::store::query::Query;
 use crate::journal::store::read::Read;
 use crate::journal::store::row::{Issuance, KnownRequest};
 use crate::journal::store::snapshot::Snapshot;
+use crate::journal::store::uses::{StoredUses, UseRow};
 use crate::journal::tree::tiles::{Kind, Tile};
 
 /// The read side.
@@ -251,6 +255,22 @@ impl Read for SqliteReader {
 
     fn people_head(&self) -> Answer<'_, Option<PeopleHead>> {
         Box::pin(async move { people::head(&mut *self.pool.acquire().await?).await })
+    }
+
+    fn uses(&self) -> Answer<'_, StoredUses> {
+        Box::pin(async move { uses::read(&mut *self.pool.begin().await?).await })
+    }
+
+    fn uses_of_day(&self, day: Day) -> Answer<'_, Vec<UseRow>> {
+        Box::pin(async move { uses::of_day(&mut *self.pool.acquire().await?, day).await })
+    }
+
+    fn use_texts<'a>(&'a self, keys: &'a [Digest]) -> Answer<'a, Vec<(Digest, String)>> {
+        Box::pin(async move { uses::texts(&mut *self.pool.acquire().await?, keys).await })
+    }
+
+    fn uses_of_client<'a>(&'a self, client: &'a str, from: Day) -> Answer<'a, Vec<(Day, Tally, String)>> {
+        Box::pin(async move { uses::of_client(&mut *self.pool.acquire().await?, client, from).await })
     }
 
     fn tile<'a>(&'a self, tile: &'a Tile) -> Answer<'a, Option<Vec<u8>>> {

@@ -9,11 +9,11 @@ use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 /// The version of these tables. Any other is refused.
 ///
 /// No node guesses at rows that decide who gets a token.
-pub const VERSION: i64 = 7;
+pub const VERSION: i64 = 8;
 
-/// Versions whose tables read alike: version 6 has one more index, and version 7 the people directory, which is no evidence. Evidence of an
-/// older program verifies as it is.
-pub const READABLE: [i64; 3] = [5, 6, VERSION];
+/// Versions whose tables read alike: version 6 has one more index, version 7 the people directory, and version 8 the counts of uses, which
+/// are no evidence. Evidence of an older program verifies as it is.
+pub const READABLE: [i64; 4] = [5, 6, 7, VERSION];
 
 /// When each client was last issued a token: a row of it is written with every batch.
 macro_rules! last_use {
@@ -79,11 +79,30 @@ CREATE TABLE IF NOT EXISTS directory (
     };
 }
 
+/// The counts of uses by day, the texts of the uses, and the tags of days and head (`journal::uses`).
+macro_rules! uses {
+    () => {
+        "
+CREATE TABLE IF NOT EXISTS uses (
+    day INTEGER NOT NULL, use BLOB NOT NULL, count INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    until INTEGER NOT NULL, PRIMARY KEY (day, use)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS use_texts (
+    use BLOB PRIMARY KEY, client TEXT NOT NULL, body TEXT NOT NULL, newest INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS use_texts_client ON use_texts (client) WHERE client <> '';
+CREATE TABLE IF NOT EXISTS use_days (day INTEGER PRIMARY KEY, tag BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS uses_head (
+    id INTEGER PRIMARY KEY CHECK (id = 1), generation INTEGER NOT NULL, at INTEGER NOT NULL, since INTEGER NOT NULL, tag BLOB NOT NULL
+) STRICT;"
+    };
+}
+
 /// Versions that a writer upgrades, each with the statements that lead to the next.
 ///
 /// Version 2 gets the last use of each client; 3 the answers and the round; 4 the column of the sums, which need the KEK; 5 the
-/// index by kind; 6 the people directory.
-pub const UPGRADES: [(i64, &str); 5] = [
+/// index by kind; 6 the people directory; 7 the counts of uses.
+pub const UPGRADES: [(i64, &str); 6] = [
     (
         2,
         concat!(
@@ -109,6 +128,7 @@ UPDATE meta SET version = 5;
     ),
     (5, concat!(found_by!(), "\nUPDATE meta SET version = 6;")),
     (6, concat!(people!(), "\nUPDATE meta SET version = 7;")),
+    (7, concat!(uses!(), "\nUPDATE meta SET version = 8;")),
 ];
 
 /// The tables of a new database.
@@ -121,9 +141,10 @@ pub const TABLES: &str = concat!(
     round!(),
     head!(),
     people!(),
+    uses!(),
     "
 CREATE TABLE meta (version INTEGER NOT NULL) STRICT;
-INSERT INTO meta (version) VALUES (7);
+INSERT INTO meta (version) VALUES (8);
 INSERT INTO round (id, first) VALUES (1, 0);
 CREATE TABLE entries (
     idx INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, request_id TEXT, jti TEXT,

@@ -16,6 +16,7 @@ use super::column::sql;
 use super::spent;
 use crate::journal::store::batch::{Batch, Row, Spent};
 use crate::journal::store::head::Head;
+use crate::journal::store::write::Probe;
 
 /// The end of a batch: rows that fit into one statement, and the batch's own line.
 pub struct Tail {
@@ -204,4 +205,19 @@ fn bind_commit(query: Statement, (prior, after): (&Head, &Head), spends: &[Spent
         .bind(after.last_change.map(sql))
         .bind(after.time.as_seconds())
         .bind(sums)
+}
+
+/// Takes the lock, writes, and deletes what it wrote.
+pub fn probe(probe: Probe) -> &'static str {
+    match probe {
+        Probe::Line => {
+            "BEGIN IMMEDIATE; INSERT INTO tiles (level, idx, content) VALUES (-1, 0, zeroblob(1)); \
+             DELETE FROM tiles WHERE level = -1; COMMIT"
+        }
+        // More than a commit of some tokens: a disk that has room for one page only is full. Deleted pages are written, as zeros.
+        Probe::Room => {
+            "BEGIN IMMEDIATE; INSERT INTO tiles (level, idx, content) VALUES (-1, 0, zeroblob(262144)); \
+             DELETE FROM tiles WHERE level = -1; COMMIT"
+        }
+    }
 }

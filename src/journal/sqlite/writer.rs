@@ -18,6 +18,7 @@ use super::side::{self, Side};
 use super::snapshot::Reading;
 use super::spent::Memory;
 use super::statement::{self, BEGIN, HEAD, MOST, NOT_NULL, Tail};
+use super::uses;
 use super::wal_checkpoint::{CHECKPOINT, Checkpoints};
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::RequestId;
@@ -30,6 +31,7 @@ use crate::journal::store::head::{Found, Head};
 use crate::journal::store::people::PeopleChange;
 use crate::journal::store::snapshot::Exclusive;
 use crate::journal::store::sums::SumKey;
+use crate::journal::store::uses::UsesChange;
 use crate::journal::store::write::{Begun, Probe, Tried, Write};
 use crate::journal::tree::tiles::WIDTH;
 
@@ -189,6 +191,15 @@ impl SqliteWriter {
     async fn head(&mut self) -> Result<Found, StoreFault> {
         let row = sqlx::query(HEAD).fetch_optional(self.connection().await?).await?;
         found(row.as_ref())
+    }
+
+    /// Ends a transaction that is no part of the log.
+    async fn apart(&mut self, outcome: Result<bool, StoreFault>) -> Result<bool, StoreFault> {
+        if outcome.is_err() {
+            self.roll_back().await;
+        }
+        self.checkpoints.committed(0);
+        outcome
     }
 
     async fn roll_back(&mut self) {
@@ -352,26 +363,19 @@ impl Write for SqliteWriter {
     fn put_people<'a>(&'a mut self, change: &'a PeopleChange) -> Answer<'a, bool> {
         Box::pin(async move {
             let put = people::put(self.connection().await?, change).await;
-            if put.is_err() {
-                self.roll_back().await;
-            }
-            self.checkpoints.committed(0);
-            put
+            self.apart(put).await
+        })
+    }
+
+    fn put_uses<'a>(&'a mut self, change: Option<&'a UsesChange>) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let put = uses::put_or_clear(self.connection().await?, change).await;
+            self.apart(put).await
         })
     }
 
     fn probe(&mut self, probe: Probe) -> Answer<'_, ()> {
-        let text = match probe {
-            Probe::Line => {
-                "BEGIN IMMEDIATE; INSERT INTO tiles (level, idx, content) VALUES (-1, 0, zeroblob(1)); \
-                 DELETE FROM tiles WHERE level = -1; COMMIT"
-            }
-            // More than a commit of some tokens: a disk that has room for one page only is full. Deleted pages are written, as zeros.
-            Probe::Room => {
-                "BEGIN IMMEDIATE; INSERT INTO tiles (level, idx, content) VALUES (-1, 0, zeroblob(262144)); \
-                 DELETE FROM tiles WHERE level = -1; COMMIT"
-            }
-        };
+        let text = statement::probe(probe);
         Box::pin(async move {
             let outcome = self.run(sqlx::query(text)).await;
             if outcome.is_err() {

@@ -5,8 +5,12 @@ use super::people::{PeopleHead, StoredPeople};
 use super::query::Query;
 use super::row::{Issuance, KnownRequest};
 use super::snapshot::Snapshot;
+use super::uses::{StoredUses, UseRow};
 use crate::domain::credential::revocation::Clients;
+use crate::domain::decision::uses::Tally;
 use crate::domain::value::clock::Timestamp;
+use crate::domain::value::day::Day;
+use crate::domain::value::digest::Digest;
 use crate::domain::value::proof_key::ProofKey;
 use crate::domain::value::text::{TextDigest, TextRow};
 use crate::journal::answers::Idempotency;
@@ -64,6 +68,14 @@ pub trait Read: Send + Sync {
     fn people(&self) -> Answer<'_, StoredPeople>;
     /// The head of the directory; none before the first person.
     fn people_head(&self) -> Answer<'_, Option<PeopleHead>>;
+    /// Head and days of the counts of uses, as of one moment.
+    fn uses(&self) -> Answer<'_, StoredUses>;
+    /// The counts of a day.
+    fn uses_of_day(&self, day: Day) -> Answer<'_, Vec<UseRow>>;
+    /// The texts of uses; those that are not stored are missing.
+    fn use_texts<'a>(&'a self, keys: &'a [Digest]) -> Answer<'a, Vec<(Digest, String)>>;
+    /// The counts of a client from a day on, with the text of the use.
+    fn uses_of_client<'a>(&'a self, client: &'a str, from: Day) -> Answer<'a, Vec<(Day, Tally, String)>>;
     /// The content of a full tile of hashes.
     fn tile<'a>(&'a self, tile: &'a Tile) -> Answer<'a, Option<Vec<u8>>>;
     /// The request with this key, if it is known at `now`.

@@ -13,6 +13,7 @@ use super::batch::{Batch, Spent};
 use super::head::{Found, Head};
 use super::people::PeopleChange;
 use super::snapshot::Exclusive;
+use super::uses::UsesChange;
 use crate::domain::value::clock::Timestamp;
 use crate::domain::value::names::RequestId;
 use crate::domain::value::proof_key::ProofKey;
@@ -76,6 +77,10 @@ pub trait Write: Send {
     fn keep(&mut self, all: Vec<Sealed>, now: Timestamp) -> Answer<'_, ()>;
     /// Writes people of the directory, in a transaction of its own. False, and nothing is written, if it is not as it was before.
     fn put_people<'a>(&'a mut self, change: &'a PeopleChange) -> Answer<'a, bool>;
+    /// Writes counts of uses, in a transaction of its own. False, and nothing is written, if their head is not as it was before.
+    ///
+    /// Without a change it takes all of them away, some rows at a time. True once nothing is left.
+    fn put_uses<'a>(&'a mut self, change: Option<&'a UsesChange>) -> Answer<'a, bool>;
     /// Takes the lock, writes and commits: whether the store takes writes.
     fn probe(&mut self, probe: Probe) -> Answer<'_, ()>;
     /// Removes deleted rows from the store's own logs. After an error they are still there.

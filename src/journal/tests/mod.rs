@@ -14,6 +14,7 @@ mod recording;
 mod spending;
 mod succession;
 mod tampering;
+mod uses;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +34,7 @@ use super::store::head::{Found, Head};
 use super::store::people::PeopleChange;
 use super::store::snapshot::Exclusive;
 use super::store::sums::SumKey;
+use super::store::uses::UsesChange;
 use super::store::write::{Begun, Probe, Tried, Write};
 use crate::domain::credential::keys::SigningKey;
 use crate::domain::credential::revocation::RevocationTarget;
@@ -70,6 +72,10 @@ pub enum Fault {
     PeopleLost,
     /// The write of people says that it fails, and is persisted.
     PeopleKept,
+    /// Counts of uses are not written.
+    UsesLost,
+    /// The write of counts says that it fails, and is persisted.
+    UsesKept,
     /// The commit fails, and nothing is persisted.
     CommitLost,
     /// The commit says that it fails, and is persisted.
@@ -341,6 +347,20 @@ impl Write for Faulty {
                 return Err(Self::broken());
             }
             self.inner.keep(all, now).await
+        })
+    }
+
+    fn put_uses<'a>(&'a mut self, change: Option<&'a UsesChange>) -> Answer<'a, bool> {
+        Box::pin(async move {
+            self.make_room().await?;
+            match self.takes(&[Fault::UsesLost, Fault::UsesKept]) {
+                Some(Fault::UsesKept) => {
+                    self.inner.put_uses(change).await?;
+                    Err(Self::broken())
+                }
+                Some(_) => Err(Self::broken()),
+                None => self.inner.put_uses(change).await,
+            }
         })
     }
 

@@ -10,6 +10,7 @@ mod leave;
 mod people;
 mod reads;
 mod spent;
+mod uses;
 
 use std::collections::HashSet;
 
@@ -65,6 +66,7 @@ macro_rules! laws {
             spent::a_proof_is_forgotten_when_its_time_is_over,
             spent::proofs_that_are_asked_for_together_have_each_their_answer,
             spent::every_spent_proof_is_read,
+            uses::uses_are_counted_on_the_head_that_was_seen,
         }
     };
     ($candidate:expr, $($file:ident :: $law:ident),* $(,)?) => {
@@ -87,6 +89,7 @@ pub mod run {
     pub use super::people::*;
     pub use super::reads::*;
     pub use super::spent::*;
+    pub use super::uses::*;
 }
 
 /// The way that a batch is written.

@@ -21,6 +21,7 @@ use crate::domain::registry::binding::{Admits, Condition, ExtraAudience, JwtKind
 use crate::domain::registry::guardrail::Mode;
 use crate::domain::registry::integration::{OnLate, OnPastDue, OnSilence, Require, Required, Trigger};
 use crate::domain::registry::preset::Preset;
+use crate::domain::registry::suspension::SuspensionCause;
 use crate::domain::value::alg::Alg;
 
 /// Every enum that an entry holds, but for those that are told by a member ([`What`] and [`RevocationTarget`]). One that is missing here is found
@@ -53,6 +54,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
         variants::<Required>(),
         variants::<Risk>(),
         variants::<Role>(),
+        variants::<SuspensionCause>(),
         variants::<Trigger>(),
         variants::<Verdict>(),
     ] {
@@ -62,7 +64,7 @@ fn enums() -> BTreeMap<&'static str, Vec<BTreeSet<&'static str>>> {
 }
 
 /// Variants that are written by leaving their field out.
-const UNWRITTEN: [(&str, &str); 2] = [("OnPastDue", "refuse"), ("Require", "nothing")];
+const UNWRITTEN: [(&str, &str); 3] = [("OnPastDue", "refuse"), ("Require", "nothing"), ("SuspensionCause", "decision")];
 
 /// All that golden journals say. A value's number is that of its body.
 fn seen(bodies: &[String], entries: &[Entry]) -> Seen {

@@ -1,0 +1,68 @@
+//! What an integration was issued, by scope and binding. The figures are counts beside the journal (`broker::uses`); they decide nothing.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::broker::Broker;
+use crate::domain::decision::uses::{KEPT, Tally, Use};
+use crate::domain::value::clock::{Seconds, Timestamp};
+use crate::domain::value::day::Day;
+use crate::domain::value::names::{ApiName, BindingName, EnvironmentName, IntegrationId};
+use crate::journal::UsesFault;
+
+/// The tokens with a scope that were issued through a binding. Counts are less than a minute behind.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Uses)]
+pub struct UsesView {
+    environment: EnvironmentName,
+    api: ApiName,
+    scope: String,
+    binding: BindingName,
+    /// When the last of them was issued.
+    last_issued: Timestamp,
+    /// Tokens of the last 30 days, in whole days of UTC.
+    issued30d: u64,
+    /// Tokens of the last 90 days.
+    issued90d: u64,
+    /// Each of these tokens had every one of several scopes of the API. So the count says nothing of a single scope.
+    everything: bool,
+}
+
+type Key = (EnvironmentName, ApiName, String, BindingName);
+
+impl Broker {
+    /// The uses of an integration within 400 days.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn uses_of(&self, id: &IntegrationId) -> Result<Vec<UsesView>, UsesFault> {
+        let now = self.now();
+        let rows = self.journal.uses_of_client(&id.to_string(), Day::of(now.minus(KEPT))).await?;
+        let mut views: BTreeMap<Key, UsesView> = BTreeMap::new();
+        let (month, quarter) = (Day::of(now.minus(Seconds::days(30))), Day::of(now.minus(Seconds::days(90))));
+        for (day, Tally { count, last, .. }, counted) in rows {
+            let Use::Issued(issued) = counted else { continue };
+            for scope in issued.scope.split(' ') {
+                let key = (issued.environment.clone(), issued.api.clone(), scope.to_owned(), issued.binding.clone());
+                let view = views.entry(key).or_insert_with(|| UsesView {
+                    environment: issued.environment.clone(),
+                    api: issued.api.clone(),
+                    scope: scope.to_owned(),
+                    binding: issued.binding.clone(),
+                    last_issued: last,
+                    issued30d: 0,
+                    issued90d: 0,
+                    everything: true,
+                });
+                view.last_issued = view.last_issued.max(last);
+                view.issued30d += if day >= month { count } else { 0 };
+                view.issued90d += if day >= quarter { count } else { 0 };
+                view.everything &= issued.everything;
+            }
+        }
+        Ok(views.into_values().collect())
+    }
+}
